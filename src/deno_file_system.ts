@@ -1,0 +1,109 @@
+/**
+ * {@linkcode FileSystem} on the real disk; the only file that names Deno's file calls.
+ *
+ * @module
+ */
+import type { FileAccess, FileHandle, FileStatus, FileSystem } from "./file_system.ts";
+
+/** The real disk. */
+export const denoFileSystem: FileSystem = {
+  status(path) {
+    try {
+      return statusOf(Deno.lstatSync(path));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw error;
+    }
+  },
+  open(path, access) {
+    return new DenoFileHandle(Deno.openSync(path, OPEN_OPTIONS[access]));
+  },
+  makeDirectory(path) {
+    Deno.mkdirSync(path, { mode: 0o700 });
+  },
+  syncDirectorySync(path) {
+    if (!CAN_SYNC_DIRECTORIES) return;
+    using directory = Deno.openSync(path, { read: true });
+    directory.syncSync();
+  },
+  async syncDirectory(path) {
+    if (!CAN_SYNC_DIRECTORIES) return;
+    using directory = Deno.openSync(path, { read: true });
+    await directory.sync();
+  },
+};
+
+// NTFS journals directory entries itself, and Windows opens no directory as a file.
+const CAN_SYNC_DIRECTORIES = Deno.build.os !== "windows";
+
+const OPEN_OPTIONS: Readonly<Record<FileAccess, Deno.OpenOptions>> = {
+  read: { read: true },
+  append: { read: true, append: true },
+  create: { read: true, append: true, createNew: true, mode: 0o600 },
+};
+
+class DenoFileHandle implements FileHandle {
+  readonly #file: Deno.FsFile;
+
+  constructor(file: Deno.FsFile) {
+    this.#file = file;
+  }
+
+  status(): FileStatus {
+    return statusOf(this.#file.statSync());
+  }
+
+  async read(buffer: Uint8Array, position: number): Promise<number> {
+    this.#file.seekSync(position, Deno.SeekMode.Start);
+    return await this.#file.read(buffer) ?? 0;
+  }
+
+  readSync(buffer: Uint8Array, position: number): number {
+    this.#file.seekSync(position, Deno.SeekMode.Start);
+    return this.#file.readSync(buffer) ?? 0;
+  }
+
+  appendSync(bytes: Uint8Array): number {
+    return this.#file.writeSync(bytes);
+  }
+
+  truncateSync(byteLength: number): void {
+    this.#file.truncateSync(byteLength);
+  }
+
+  syncData(): Promise<void> {
+    return this.#file.syncData();
+  }
+
+  syncDataSync(): void {
+    this.#file.syncDataSync();
+  }
+
+  tryLock(): boolean {
+    return this.#file.tryLockSync(true);
+  }
+
+  unlock(): void {
+    this.#file.unlockSync();
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+function statusOf(info: Deno.FileInfo): FileStatus {
+  return {
+    kind: info.isSymlink
+      ? "symlink"
+      : info.isFile
+      ? "file"
+      : info.isDirectory
+      ? "directory"
+      : "other",
+    byteLength: info.size,
+    device: info.dev,
+    inode: info.ino,
+    links: info.nlink,
+  };
+}

@@ -1,0 +1,203 @@
+/**
+ * What an event is: its types as callers write and read them, and the schema of its known fields.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { AuditEventError } from "./errors.ts";
+
+/** The event types that the metrics and the Python original know. Simulations may invent others. */
+export type EventType =
+  | "nav"
+  | "brief"
+  | "cascade"
+  | "validation_fail"
+  | "budget"
+  | "skip"
+  | "trigger"
+  | "tldr"
+  | "tldr_auto_generated"
+  | "deep"
+  | "doc_sync"
+  | "commit_draft"
+  | "pr_snippet"
+  | "impact_analysis"
+  | "module_brief"
+  | "pr_synthesis"
+  | "roast_with_docs"
+  | "gate_compress"
+  | "gate_escalate";
+
+/** Every {@linkcode EventType}, frozen. */
+export const EVENT_TYPES: readonly EventType[] = Object.freeze([
+  "nav",
+  "brief",
+  "cascade",
+  "validation_fail",
+  "budget",
+  "skip",
+  "trigger",
+  "tldr",
+  "tldr_auto_generated",
+  "deep",
+  "doc_sync",
+  "commit_draft",
+  "pr_snippet",
+  "impact_analysis",
+  "module_brief",
+  "pr_synthesis",
+  "roast_with_docs",
+  "gate_compress",
+  "gate_escalate",
+]);
+
+/**
+ * The fields of an event to log. `undefined` and `null` are left out. A known field of the wrong
+ * type is refused; a further field may hold anything, and what JSON cannot hold becomes a string.
+ * `ts` and `event` among the fields are ignored: they belong to the log.
+ */
+export interface EventFields {
+  /** Session that the event belongs to; the log's own by default. */
+  session_id?: string | null | undefined;
+  /** Cost in USD, finite, >= 0. */
+  cost?: number | null | undefined;
+  /** Name of the model. */
+  model?: string | null | undefined;
+  /** Input tokens, an integer >= 0. */
+  input_t?: number | null | undefined;
+  /** Output tokens, an integer >= 0. */
+  output_t?: number | null | undefined;
+  /** Paths of the files concerned. */
+  files?: readonly string[] | null | undefined;
+  /** Why it happened. */
+  reason?: string | null | undefined;
+  /** Confidence in percent, 0 to 100. */
+  confidence?: number | null | undefined;
+  /** Duration in milliseconds, >= 0. */
+  duration_ms?: number | null | undefined;
+  /** Settings in force, an object. */
+  config?: Readonly<Record<string, unknown>> | null | undefined;
+  /** Path of the raw brief. */
+  raw_brief_path?: string | null | undefined;
+  /** Any further field. */
+  [name: string]: unknown;
+}
+
+/** An event and its fields in one object, as {@linkcode AuditLog.writable} takes it. */
+export interface AuditRecordInput extends EventFields {
+  /** The event's type, not empty. */
+  event: EventType | (string & Record<never, never>);
+}
+
+/**
+ * An event as read from a log. Every field may be missing, and a number may be `null`: other
+ * programs write these files too, and Python's `NaN` reads as `null`.
+ */
+export interface AuditEvent {
+  /** When it was logged, ISO 8601. */
+  readonly ts?: string;
+  /** The event's type. */
+  readonly event?: string;
+  /** Session that the event belongs to. */
+  readonly session_id?: string;
+  /** Cost in USD. */
+  readonly cost?: number | null;
+  /** Name of the model. */
+  readonly model?: string;
+  /** Input tokens. */
+  readonly input_t?: number | null;
+  /** Output tokens. */
+  readonly output_t?: number | null;
+  /** Paths of the files concerned. */
+  readonly files?: readonly string[];
+  /** Why it happened. */
+  readonly reason?: string;
+  /** Confidence in percent. */
+  readonly confidence?: number | null;
+  /** Duration in milliseconds. */
+  readonly duration_ms?: number | null;
+  /** Settings in force. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Path of the raw brief. */
+  readonly raw_brief_path?: string;
+  /** Any further field. */
+  readonly [name: string]: unknown;
+}
+
+const string = z.string({ error: "a string" });
+const tokens = z.int({ error: "an integer >= 0 (tokens)" }).nonnegative({
+  error: "an integer >= 0 (tokens)",
+});
+
+// In the order in which a line carries them, after ts, event and session_id. Each message says what
+// the value must be; checkKnownFields() puts it into a sentence.
+const knownFields = {
+  cost: z.number({ error: "a finite number >= 0 (USD)" }).nonnegative({
+    error: "a finite number >= 0 (USD)",
+  }),
+  model: string,
+  input_t: tokens,
+  output_t: tokens,
+  files: z.array(string, { error: "an array of strings" }),
+  reason: string,
+  confidence: z.number({ error: "a number from 0 to 100" }).min(0, {
+    error: "a number from 0 to 100",
+  }).max(100, { error: "a number from 0 to 100" }),
+  duration_ms: z.number({ error: "a finite number >= 0 (milliseconds)" }).nonnegative({
+    error: "a finite number >= 0 (milliseconds)",
+  }),
+  // Only the outside is checked: what config holds inside follows the rules of further fields.
+  config: z.custom<object>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    { error: "an object" },
+  ),
+  raw_brief_path: string,
+};
+
+const schema = z.object({
+  event: z.string({ error: "a non-empty string" }).min(1, { error: "a non-empty string" }),
+  session_id: z.string({ error: "a non-empty string" }).min(1, { error: "a non-empty string" }),
+  ...z.object(knownFields).partial().shape,
+});
+
+/** The values of the fields that the schema knows. */
+export interface KnownFields {
+  event: unknown;
+  session_id: unknown;
+  [name: string]: unknown;
+}
+
+/** Names of the optional known fields, in the order in which a line carries them. */
+export const KNOWN_FIELD_NAMES: readonly string[] = Object.freeze(Object.keys(knownFields));
+
+/**
+ * Checks the fields that the schema knows.
+ *
+ * @throws {AuditEventError} naming the first bad field and its value.
+ */
+export function checkKnownFields(fields: KnownFields): void {
+  const result = schema.safeParse(fields);
+  if (result.success) return;
+  const issue = result.error.issues[0]!;
+  const value = issue.path.reduce<unknown>(
+    (holder, key) => (holder as Record<PropertyKey, unknown>)[key],
+    fields,
+  );
+  const field = issue.path.join(".");
+  throw new AuditEventError(
+    `Cannot log event as ${field} must be ${issue.message}: ${shown(value)}`,
+    { field, value },
+  );
+}
+
+/** A value as a short text for an error message; runs no code of the value's own. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}...` : value);
+  }
+  if (typeof value === "bigint") return `${value}n`;
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object" && value !== null) return "an object";
+  return String(value);
+}

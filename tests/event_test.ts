@@ -1,0 +1,123 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { AuditEventError } from "../src/errors.ts";
+import { checkKnownFields, EVENT_TYPES, KNOWN_FIELD_NAMES, shown } from "../src/event.ts";
+
+Deno.test("EVENT_TYPES is frozen and holds each type once", () => {
+  assert(Object.isFrozen(EVENT_TYPES));
+  assertEquals(EVENT_TYPES, [
+    "nav",
+    "brief",
+    "cascade",
+    "validation_fail",
+    "budget",
+    "skip",
+    "trigger",
+    "tldr",
+    "tldr_auto_generated",
+    "deep",
+    "doc_sync",
+    "commit_draft",
+    "pr_snippet",
+    "impact_analysis",
+    "module_brief",
+    "pr_synthesis",
+    "roast_with_docs",
+    "gate_compress",
+    "gate_escalate",
+  ]);
+});
+
+Deno.test("KNOWN_FIELD_NAMES is frozen and in the order of a line", () => {
+  assert(Object.isFrozen(KNOWN_FIELD_NAMES));
+  assertEquals(KNOWN_FIELD_NAMES, [
+    "cost",
+    "model",
+    "input_t",
+    "output_t",
+    "files",
+    "reason",
+    "confidence",
+    "duration_ms",
+    "config",
+    "raw_brief_path",
+  ]);
+});
+
+const GOOD = { event: "nav", session_id: "s" };
+
+Deno.test("checkKnownFields() takes the bounds of each field", () => {
+  checkKnownFields(GOOD);
+  for (const cost of [0, -0, 0.1, Number.MAX_VALUE]) checkKnownFields({ ...GOOD, cost });
+  for (const confidence of [0, 99.5, 100]) checkKnownFields({ ...GOOD, confidence });
+  for (const input_t of [0, Number.MAX_SAFE_INTEGER]) checkKnownFields({ ...GOOD, input_t });
+  checkKnownFields({
+    ...GOOD,
+    event: "an event type of my own",
+    model: "",
+    output_t: 1,
+    files: [],
+    reason: "",
+    duration_ms: 0.25,
+    config: { nested: { "": 1n } },
+    raw_brief_path: "",
+  });
+});
+
+const BAD: [name: string, value: unknown, field: string, bad: unknown, shownAs: string][] = [
+  ["cost", -1, "cost", -1, "-1"],
+  ["cost", NaN, "cost", NaN, "NaN"],
+  ["cost", Infinity, "cost", Infinity, "Infinity"],
+  ["cost", "1", "cost", "1", '"1"'],
+  ["cost", 1n, "cost", 1n, "1n"],
+  ["model", 5, "model", 5, "5"],
+  ["input_t", 1.5, "input_t", 1.5, "1.5"],
+  ["input_t", -1, "input_t", -1, "-1"],
+  ["output_t", true, "output_t", true, "true"],
+  ["output_t", NaN, "output_t", NaN, "NaN"],
+  ["files", "a.ts", "files", "a.ts", '"a.ts"'],
+  ["files", ["a", 2], "files.1", 2, "2"],
+  ["files", ["a", "b", null], "files.2", null, "null"],
+  ["reason", Symbol.iterator, "reason", Symbol.iterator, "Symbol(Symbol.iterator)"],
+  ["confidence", 101, "confidence", 101, "101"],
+  ["confidence", -0.5, "confidence", -0.5, "-0.5"],
+  ["duration_ms", -1, "duration_ms", -1, "-1"],
+  ["duration_ms", "5", "duration_ms", "5", '"5"'],
+  ["config", "x", "config", "x", '"x"'],
+  ["raw_brief_path", false, "raw_brief_path", false, "false"],
+  ["event", "", "event", "", '""'],
+  ["event", 7, "event", 7, "7"],
+  ["event", undefined, "event", undefined, "undefined"],
+  ["session_id", "", "session_id", "", '""'],
+  ["session_id", 1, "session_id", 1, "1"],
+];
+
+for (const [name, value, field, bad, shownAs] of BAD) {
+  Deno.test(`checkKnownFields() names field ${field} and its value ${shownAs}`, () => {
+    const error = assertThrows(
+      () => checkKnownFields({ ...GOOD, [name]: value }),
+      AuditEventError,
+    );
+    assertEquals(error.field, field);
+    assertEquals(error.value, bad);
+    assertStringIncludes(error.message, `Cannot log event as ${field} must be `);
+    assert(error.message.endsWith(`: ${shownAs}`), error.message);
+  });
+}
+
+Deno.test("checkKnownFields() refuses an array and a function as config", () => {
+  const list = assertThrows(() => checkKnownFields({ ...GOOD, config: [] }), AuditEventError);
+  assertEquals(list.message, "Cannot log event as config must be an object: an array");
+  const call = assertThrows(() => checkKnownFields({ ...GOOD, config() {} }), AuditEventError);
+  assertEquals(call.message, "Cannot log event as config must be an object: a function");
+});
+
+Deno.test("shown() cuts long text and runs no code of the value", () => {
+  assertEquals(shown("x".repeat(101)), `"${"x".repeat(100)}..."`);
+  assertEquals(shown("a\nb"), '"a\\nb"');
+  const trap = {
+    toString: () => {
+      throw new Error("ran");
+    },
+  };
+  assertEquals(shown(trap), "an object");
+});
