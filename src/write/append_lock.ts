@@ -1,0 +1,109 @@
+/**
+ * The lock under which every append runs, across processes, Workers and logs of one isolate.
+ *
+ * It is a flock on a file of its own, never on the data file, which is replaced by rotation. The
+ * lock file is never deleted by us; when somebody else deletes it, two writers could hold locks on
+ * two files of one name, so a lock counts only while its file is still the one at the path.
+ *
+ * Whoever holds the lock runs to its release without waiting for anything, so no other log of the
+ * same isolate ever finds it taken by us.
+ *
+ * @module
+ */
+import { AuditWriteError } from "../errors.ts";
+import type { FileHandle, FileSystem } from "../file_system.ts";
+import { isSameFile, openForAppend } from "../regular_file.ts";
+import type { Clock } from "../time.ts";
+
+/** Options of {@linkcode AppendLock}. */
+export interface AppendLockOptions {
+  fileSystem: FileSystem;
+  clock: Clock;
+  /** The log that the lock guards. */
+  path: string;
+  lockTimeoutSec: number;
+}
+
+/** Name of the lock file of the log at the path. */
+export function lockPath(path: string): string {
+  return `${path}.lock`;
+}
+
+/** The exclusive right to append to one log. */
+export class AppendLock implements Disposable {
+  readonly #options: AppendLockOptions;
+  readonly #path: string;
+  #handle: FileHandle;
+
+  /** Opens the lock file, without taking the lock. */
+  constructor(options: AppendLockOptions) {
+    this.#options = options;
+    this.#path = lockPath(options.path);
+    this.#handle = openForAppend(options.fileSystem, this.#path).handle;
+  }
+
+  /**
+   * Runs the section under the lock; `section` gets the handle of the lock file.
+   *
+   * @throws {AuditWriteError} with phase "lock" when others hold it for `lockTimeoutSec`.
+   */
+  async run<T>(section: (lockFile: FileHandle) => T): Promise<T> {
+    for (const delayMs of this.#attempts()) {
+      if (this.#tryTake()) return this.#runAndRelease(section);
+      await this.#options.clock.wait(delayMs);
+    }
+    throw this.#timeout();
+  }
+
+  /** As {@linkcode run}, blocking the thread while others hold the lock. */
+  runSync<T>(section: (lockFile: FileHandle) => T): T {
+    for (const delayMs of this.#attempts()) {
+      if (this.#tryTake()) return this.#runAndRelease(section);
+      this.#options.clock.waitSync(delayMs);
+    }
+    throw this.#timeout();
+  }
+
+  /** Closes the lock file. */
+  [Symbol.dispose](): void {
+    this.#handle.close();
+  }
+
+  /** Delays between attempts, growing from 1 to 16 ms, until the time is up; at least two attempts. */
+  *#attempts(): Generator<number> {
+    const { clock, lockTimeoutSec } = this.#options;
+    const deadlineMs = clock.monotonicMs() + lockTimeoutSec * 1000;
+    yield 0;
+    for (let delayMs = 1;; delayMs = Math.min(2 * delayMs, 16)) {
+      const leftMs = deadlineMs - clock.monotonicMs();
+      yield Math.max(0, Math.min(delayMs, leftMs));
+      if (leftMs <= 0) return;
+    }
+  }
+
+  #tryTake(): boolean {
+    if (!this.#handle.tryLock()) return false;
+    const status = this.#options.fileSystem.status(this.#path);
+    if (status !== null && isSameFile(status, this.#handle.status())) return true;
+    const { handle } = openForAppend(this.#options.fileSystem, this.#path);
+    this.#handle.close();
+    this.#handle = handle;
+    return this.#tryTake();
+  }
+
+  #runAndRelease<T>(section: (lockFile: FileHandle) => T): T {
+    try {
+      return section(this.#handle);
+    } finally {
+      this.#handle.unlock();
+    }
+  }
+
+  #timeout(): AuditWriteError {
+    const { path, lockTimeoutSec } = this.#options;
+    return new AuditWriteError(
+      `Cannot append as another process has held the lock for ${lockTimeoutSec} s: ${this.#path}`,
+      { phase: "lock", path },
+    );
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * First stage of the write path: record -> one complete UTF-8 line ending in "\n".
+ *
+ * @module
+ */
+import { AuditEventError } from "../errors.ts";
+import type { AuditRecordInput, EventFields } from "../event.ts";
+import { MAX_LINE_BYTES } from "../options.ts";
+import { getSessionId } from "../session.ts";
+import { encodeRecord } from "./encode_record.ts";
+
+/** Options of {@linkcode SerializeStream}. */
+export interface SerializeStreamOptions {
+  /** Session of the records that name none; default {@linkcode getSessionId}`()`. */
+  sessionId?: string;
+  /** Bytes that a line may have, its line break included; default 16 MiB. */
+  maxLineBytes?: number;
+  /** Clock for `ts`, epoch milliseconds; default `Date.now`. */
+  now?: () => number;
+}
+
+/**
+ * Makes lines of records, `{ event, ...fields }` each. A record that cannot be logged errors the
+ * stream with an {@linkcode AuditEventError}.
+ *
+ * @example Records to lines
+ * ```ts
+ * import { SerializeStream } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const lines = ReadableStream.from([{ event: "nav", cost: 0.002 }])
+ *   .pipeThrough(new SerializeStream({ sessionId: "s1", now: () => 0 }))
+ *   .pipeThrough(new TextDecoderStream());
+ * assertEquals(await Array.fromAsync(lines), [
+ *   '{"ts":"1970-01-01T00:00:00.000Z","event":"nav","session_id":"s1","cost":0.002}\n',
+ * ]);
+ * ```
+ */
+export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Array<ArrayBuffer>> {
+  /** Makes the stage. */
+  constructor(options: SerializeStreamOptions = {}) {
+    const serialize = lineSerializer(options);
+    super({
+      transform(record, controller) {
+        controller.enqueue(serialize(record.event, record));
+      },
+    });
+  }
+}
+
+/** Makes a line of an event, at once: the line is the event as it is now. */
+export type LineSerializer = (event: unknown, fields: EventFields) => Uint8Array<ArrayBuffer>;
+
+/** The work of {@linkcode SerializeStream} on one record, for callers that cannot wait for a stream. */
+export function lineSerializer(options: SerializeStreamOptions = {}): LineSerializer {
+  const { sessionId = getSessionId(), maxLineBytes = MAX_LINE_BYTES, now = Date.now } = options;
+  const encoder = new TextEncoder();
+  return (event, fields) => {
+    const text = encodeRecord(event, fields, { nowMs: now(), sessionId });
+    const line = encoder.encode(`${text}\n`);
+    if (line.byteLength > maxLineBytes) {
+      throw new AuditEventError(
+        `Cannot log event as its line is longer than maxLineBytes (${maxLineBytes}): ${line.byteLength} bytes`,
+        { field: "maxLineBytes", value: line.byteLength },
+      );
+    }
+    return line;
+  };
+}

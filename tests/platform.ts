@@ -1,0 +1,132 @@
+/**
+ * A disk and a clock that tests hold in their hands: the real files, with syncs that can be held,
+ * counted and failed, and a disk that can be full.
+ *
+ * @module
+ */
+import { denoFileSystem } from "../src/deno_file_system.ts";
+import type { FileAccess, FileHandle, FileStatus, FileSystem } from "../src/file_system.ts";
+import type { Clock, Timer } from "../src/time.ts";
+
+/** The real disk, watched. */
+export class WatchedFileSystem implements FileSystem {
+  /** Syncs of files that were begun. */
+  syncCount = 0;
+  /** Appends that no sync has covered. */
+  unsyncedAppends = 0;
+  /** Bytes that still fit on the disk. */
+  bytesLeft = Infinity;
+  /** What every sync fails with. */
+  syncError: Error | undefined;
+  /** Told the length that the file had when a sync began, once it has succeeded. */
+  onSynced: (byteLength: number) => void = () => {};
+  #held: { begin: () => void; finished: Promise<void> } | undefined;
+
+  /** Makes the next sync wait for `finish()`. */
+  holdNextSync(): { started: Promise<void>; finish: () => void } {
+    const started = Promise.withResolvers<void>();
+    const finished = Promise.withResolvers<void>();
+    this.#held = { begin: started.resolve, finished: finished.promise };
+    return { started: started.promise, finish: finished.resolve };
+  }
+
+  status(path: string): FileStatus | null {
+    return denoFileSystem.status(path);
+  }
+
+  open(path: string, access: FileAccess): FileHandle {
+    const handle = denoFileSystem.open(path, access);
+    return {
+      status: () => handle.status(),
+      read: (buffer, position) => handle.read(buffer, position),
+      readSync: (buffer, position) => handle.readSync(buffer, position),
+      appendSync: (bytes) => this.#append(handle, bytes),
+      truncateSync: (byteLength) => handle.truncateSync(byteLength),
+      syncData: () => this.#sync(handle),
+      syncDataSync: () => {
+        this.#beginSync();
+        handle.syncDataSync();
+      },
+      tryLock: () => handle.tryLock(),
+      unlock: () => handle.unlock(),
+      close: () => handle.close(),
+    };
+  }
+
+  makeDirectory(path: string): void {
+    denoFileSystem.makeDirectory(path);
+  }
+
+  syncDirectory(path: string): Promise<void> {
+    return denoFileSystem.syncDirectory(path);
+  }
+
+  syncDirectorySync(path: string): void {
+    denoFileSystem.syncDirectorySync(path);
+  }
+
+  #append(handle: FileHandle, bytes: Uint8Array): number {
+    if (this.bytesLeft === 0) throw new Error("No space left on device (os error 28)");
+    const written = handle.appendSync(bytes.subarray(0, Math.min(bytes.length, this.bytesLeft)));
+    this.bytesLeft -= written;
+    this.unsyncedAppends++;
+    return written;
+  }
+
+  #beginSync(): void {
+    this.syncCount++;
+    this.unsyncedAppends = 0;
+    if (this.syncError !== undefined) throw this.syncError;
+  }
+
+  async #sync(handle: FileHandle): Promise<void> {
+    this.#beginSync();
+    const { byteLength } = handle.status();
+    const held = this.#held;
+    this.#held = undefined;
+    held?.begin();
+    await held?.finished;
+    await handle.syncData();
+    this.onSynced(byteLength);
+  }
+}
+
+/** A clock whose time passes when somebody waits, and whose timers fire when told. */
+export class SimulatedClock implements Clock {
+  #nowMs = 0;
+  #timers: { delayMs: number; callback: () => void }[] = [];
+
+  /** Delays of the timers that run. */
+  get timerDelaysMs(): number[] {
+    return this.#timers.map(({ delayMs }) => delayMs);
+  }
+
+  /** Lets every running timer fire. */
+  fireTimers(): void {
+    for (const { callback } of this.#timers.splice(0)) callback();
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Passes simulated time; yields a real turn, so that the runtime's own events come through. */
+  async wait(delayMs: number): Promise<void> {
+    this.#nowMs += delayMs;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
+  waitSync(delayMs: number): void {
+    this.#nowMs += delayMs;
+  }
+
+  startTimer(delayMs: number, callback: () => void): Timer {
+    const timer = { delayMs, callback };
+    this.#timers.push(timer);
+    return {
+      cancel: () => {
+        this.#timers = this.#timers.filter((running) => running !== timer);
+      },
+    };
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * A directory that goes when its test ends.
+ *
+ * @module
+ */
+import { join } from "@std/path";
+
+/** A fresh directory, removed with everything in it on disposal. */
+export interface TempDir extends Disposable {
+  path(name: string): string;
+}
+
+/** Makes a directory for one test. */
+export function tempDir(): TempDir {
+  const dir = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "scout_" }));
+  return {
+    path: (name) => join(dir, name),
+    [Symbol.dispose]: () => Deno.removeSync(dir, { recursive: true }),
+  };
+}
+
+/** The lines of a file that ends in a line break. */
+export function linesOf(path: string): string[] {
+  return Deno.readTextFileSync(path).split("\n").slice(0, -1);
+}

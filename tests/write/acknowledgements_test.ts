@@ -1,0 +1,112 @@
+import { assert, assertEquals } from "@std/assert";
+import { Acknowledgements } from "../../src/write/acknowledgements.ts";
+
+/** Accepts lines and notes in which order their promises are settled, and how. */
+function accept(acknowledgements: Acknowledgements, names: string): string[] {
+  const settled: string[] = [];
+  for (const name of names) {
+    acknowledgements.accept().then(
+      () => settled.push(name),
+      (error) => settled.push(`${name}: ${error.message}`),
+    );
+  }
+  return settled;
+}
+
+/** Lets every reaction run. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+Deno.test("Acknowledgements resolves written lines in order, as they are acknowledged", async () => {
+  const acknowledgements = new Acknowledgements(() => {});
+  const settled = accept(acknowledgements, "abcd");
+  acknowledgements.written(3);
+  await turn();
+  assertEquals(settled, []);
+  acknowledgements.acknowledged(2);
+  await turn();
+  assertEquals(settled, ["a", "b"]);
+  acknowledgements.acknowledged(2);
+  acknowledgements.written(1);
+  acknowledgements.acknowledged(4);
+  await turn();
+  assertEquals(settled, ["a", "b", "c", "d"]);
+});
+
+Deno.test("Acknowledgements refuses lines in the middle while earlier ones wait for a sync", async () => {
+  const watched: Promise<void>[] = [];
+  const acknowledgements = new Acknowledgements((promise) => watched.push(promise));
+  const settled = accept(acknowledgements, "abcde");
+  acknowledgements.written(2);
+  acknowledgements.acknowledged(1);
+  acknowledgements.refused(2, new Error("full"));
+  acknowledgements.written(1);
+  await turn();
+  assertEquals(settled, ["a", "c: full", "d: full"]);
+  // Written lines are counted without the refused ones: a, b, e.
+  acknowledgements.acknowledged(2);
+  await turn();
+  assertEquals(settled.slice(3), ["b"]);
+  acknowledgements.acknowledged(3);
+  await turn();
+  assertEquals(settled.slice(4), ["e"]);
+  assertEquals(watched.length, 2);
+});
+
+Deno.test("Acknowledgements shows a promise to onReject before it is rejected", async () => {
+  const log: string[] = [];
+  const acknowledgements = new Acknowledgements((promise) => {
+    log.push("watched");
+    promise.catch(() => log.push("rejected"));
+  });
+  acknowledgements.accept();
+  acknowledgements.refused(1, new Error("full"));
+  await turn();
+  assertEquals(log, ["watched", "rejected"]);
+});
+
+Deno.test("Acknowledgements.syncFailed() rejects the written lines, not the acknowledged ones", async () => {
+  const acknowledgements = new Acknowledgements(() => {});
+  const settled = accept(acknowledgements, "abcd");
+  acknowledgements.written(3);
+  acknowledgements.acknowledged(1);
+  acknowledgements.syncFailed(new Error("EIO"));
+  await turn();
+  assertEquals(settled, ["a", "b: EIO", "c: EIO"]);
+  acknowledgements.refused(1, new Error("later"));
+  await turn();
+  assertEquals(settled.at(-1), "d: later");
+});
+
+Deno.test("Acknowledgements.decided() waits for the lines accepted so far, written or refused", async () => {
+  const acknowledgements = new Acknowledgements(() => {});
+  const log: string[] = [];
+  await acknowledgements.decided();
+  accept(acknowledgements, "ab");
+  acknowledgements.decided().then(() => log.push("two"));
+  accept(acknowledgements, "c");
+  acknowledgements.decided().then(() => log.push("three"));
+  acknowledgements.decided().then(() => log.push("three again"));
+  acknowledgements.written(1);
+  await turn();
+  assertEquals(log, []);
+  acknowledgements.refused(1, new Error("full"));
+  await turn();
+  assertEquals(log, ["two"]);
+  acknowledgements.written(1);
+  await turn();
+  assertEquals(log, ["two", "three", "three again"]);
+  await acknowledgements.decided();
+});
+
+Deno.test("Acknowledgements.decided() is passed by a batch that goes beyond it", async () => {
+  const acknowledgements = new Acknowledgements(() => {});
+  accept(acknowledgements, "a");
+  const first = acknowledgements.decided();
+  accept(acknowledgements, "bc");
+  const all = acknowledgements.decided();
+  acknowledgements.written(3);
+  await Promise.all([first, all]);
+  assert(true);
+});

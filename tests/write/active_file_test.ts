@@ -1,0 +1,260 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import { dirname } from "@std/path";
+import { denoFileSystem } from "../../src/deno_file_system.ts";
+import { AuditWriteError } from "../../src/errors.ts";
+import { ensureDirectory } from "../../src/regular_file.ts";
+import { ActiveFile } from "../../src/write/active_file.ts";
+import { tempDir } from "../temp_dir.ts";
+import { bytes, ScriptedFileSystem } from "./scripted_file_system.ts";
+
+/** The active file at the path, and its disk. */
+function setUp(path: string) {
+  const fileSystem = new ScriptedFileSystem();
+  const file = new ActiveFile(fileSystem, path);
+  return { fileSystem, file, [Symbol.dispose]: () => file.close() };
+}
+
+for (const tail of ['{"torn', "\0".repeat(4096), "x"]) {
+  Deno.test(`ActiveFile.appendSync() closes off a torn tail of ${tail.length} bytes`, () => {
+    using dir = tempDir();
+    const path = dir.path("a.jsonl");
+    Deno.writeTextFileSync(path, `{"a":1}\n${tail}`);
+    using system = setUp(path);
+    system.file.appendSync(bytes('{"b":2}\n'));
+    system.file.appendSync(bytes('{"c":3}\n'));
+    assertEquals(Deno.readTextFileSync(path), `{"a":1}\n${tail}\n{"b":2}\n{"c":3}\n`);
+  });
+}
+
+Deno.test("ActiveFile.appendSync() closes off a tail torn by another writer meanwhile", () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  system.file.appendSync(bytes("a\n"));
+  Deno.writeTextFileSync(path, "torn", { append: true });
+  system.file.appendSync(bytes("b\n"));
+  Deno.writeTextFileSync(path, "whole\n", { append: true });
+  system.file.appendSync(bytes("c\n"));
+  assertEquals(Deno.readTextFileSync(path), "a\ntorn\nb\nwhole\nc\n");
+});
+
+for (const kept of [0, 1, 4, 7]) {
+  Deno.test(`ActiveFile.appendSync() cuts back a short write of ${kept} of 8 bytes`, () => {
+    using dir = tempDir();
+    const path = dir.path("a.jsonl");
+    using system = setUp(path);
+    system.file.appendSync(bytes('{"a":1}\n'));
+    const real = system.fileSystem.append;
+    system.fileSystem.append = (handle, batch) => handle.appendSync(batch.subarray(0, kept));
+    const error = assertThrows(
+      () => system.file.appendSync(bytes('{"b":2}\n')),
+      AuditWriteError,
+      `${kept} of 8 bytes written`,
+    );
+    assertEquals([error.phase, error.path], ["write", path]);
+    assertEquals(Deno.readTextFileSync(path), '{"a":1}\n');
+    system.fileSystem.append = real;
+    system.file.appendSync(bytes('{"c":3}\n'));
+    assertEquals(Deno.readTextFileSync(path), '{"a":1}\n{"c":3}\n');
+  });
+}
+
+Deno.test("ActiveFile.appendSync() leaves the file as it was when the write fails", () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  system.file.appendSync(bytes("a\n"));
+  const cause = new Error("No space left on device");
+  system.fileSystem.append = (handle, batch) => {
+    handle.appendSync(batch.subarray(0, 3));
+    throw cause;
+  };
+  const error = assertThrows(() => system.file.appendSync(bytes("bbbb\n")), AuditWriteError);
+  assertEquals([error.phase, error.cause], ["write", cause]);
+  assertEquals(Deno.readTextFileSync(path), "a\n");
+});
+
+Deno.test("ActiveFile.appendSync() tells both errors when cutting back fails, and recovers", () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  system.file.appendSync(bytes("a\n"));
+  const { append, truncate } = system.fileSystem;
+  system.fileSystem.append = (handle, batch) => handle.appendSync(batch.subarray(0, 3));
+  system.fileSystem.truncate = () => {
+    throw new Error("EIO");
+  };
+  const error = assertThrows(() => system.file.appendSync(bytes("bbbb\n")), AuditWriteError, "EIO");
+  assertInstanceOf(error.cause, AggregateError);
+  assertEquals(error.cause.errors.length, 2);
+  Object.assign(system.fileSystem, { append, truncate });
+  system.file.appendSync(bytes("c\n"));
+  assertEquals(Deno.readTextFileSync(path), "a\nbbb\nc\n");
+});
+
+Deno.test("ActiveFile makes a new file when its file is renamed away, and syncs both", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  system.file.appendSync(bytes("old\n"));
+  Deno.renameSync(path, dir.path("a.jsonl.1"));
+  system.file.appendSync(bytes("new\n"));
+  assertEquals(Deno.readTextFileSync(dir.path("a.jsonl.1")), "old\n");
+  assertEquals(Deno.readTextFileSync(path), "new\n");
+  assertEquals(system.fileSystem.openHandles, 2);
+  await system.file.sync();
+  assertEquals(system.fileSystem.synced.length, 2);
+  assertEquals(system.fileSystem.directorySyncs, 1);
+  assertEquals(system.fileSystem.openHandles, 1, "the old file is let go once it is synced");
+  await system.file.sync();
+  assertEquals(system.fileSystem.synced.length, 3);
+  assertEquals(system.fileSystem.directorySyncs, 1);
+});
+
+Deno.test("ActiveFile.syncSync() syncs a file that was renamed away too", () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  system.file.appendSync(bytes("old\n"));
+  Deno.removeSync(path);
+  system.file.appendSync(bytes("new\n"));
+  system.file.syncSync();
+  assertEquals(system.fileSystem.synced.length, 2);
+  assertEquals(system.fileSystem.directorySyncs, 1);
+  assertEquals(system.fileSystem.openHandles, 1);
+});
+
+Deno.test("ActiveFile keeps the file that was renamed away when its sync fails", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  system.file.appendSync(bytes("old\n"));
+  Deno.renameSync(path, dir.path("old"));
+  system.file.appendSync(bytes("new\n"));
+  const real = system.fileSystem.syncFile;
+  system.fileSystem.syncFile = () => Promise.reject(new Error("EIO"));
+  await assertRejects(() => system.file.sync(), Error, "EIO");
+  assertEquals(system.fileSystem.openHandles, 2);
+  system.fileSystem.syncFile = real;
+  await system.file.sync();
+  assertEquals(system.fileSystem.openHandles, 1);
+});
+
+Deno.test("ActiveFile.sync() syncs the directory only while a name is new", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  {
+    using system = setUp(path);
+    system.file.appendSync(bytes("a\n"));
+    await system.file.sync();
+    system.file.appendSync(bytes("b\n"));
+    await system.file.sync();
+    assertEquals(system.fileSystem.directorySyncs, 1);
+  }
+  using system = setUp(path);
+  system.file.appendSync(bytes("c\n"));
+  await system.file.sync();
+  assertEquals(system.fileSystem.directorySyncs, 0);
+});
+
+Deno.test("ActiveFile.sync() syncs the directory again for a file made while it was synced", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  system.file.appendSync(bytes("old\n"));
+  const { promise: directorySynced, resolve: begun } = Promise.withResolvers<void>();
+  const { promise: held, resolve: finish } = Promise.withResolvers<void>();
+  system.fileSystem.afterDirectorySync = () => {
+    begun();
+    return held;
+  };
+  const first = system.file.sync();
+  await directorySynced;
+  Deno.renameSync(path, dir.path("old"));
+  system.file.appendSync(bytes("new\n"));
+  finish();
+  await first;
+  await system.file.sync();
+  assertEquals(system.fileSystem.directorySyncs, 2, "the new name was never brought to the disk");
+});
+
+/** Makes something at the path that is no log. */
+const ODDITIES: [what: string, make: (path: string) => void][] = [
+  ["a symlink", (path) => {
+    Deno.writeTextFileSync(`${path}.target`, "theirs\n");
+    Deno.symlinkSync(`${path}.target`, path);
+  }],
+  ["a dangling symlink", (path) => Deno.symlinkSync(`${path}.target`, path)],
+  ["a hard link", (path) => {
+    Deno.writeTextFileSync(`${path}.target`, "theirs\n");
+    Deno.linkSync(`${path}.target`, path);
+  }],
+  ["a FIFO", (path) => {
+    assert(new Deno.Command("mkfifo", { args: [path] }).outputSync().success);
+  }],
+  ["a directory", (path) => Deno.mkdirSync(path)],
+];
+const REASONS: Readonly<Record<string, string>> = {
+  "a symlink": "a symlink",
+  "a dangling symlink": "a symlink",
+  "a hard link": "2 hard links",
+  "a FIFO": "a FIFO",
+  "a directory": "a directory",
+};
+for (const [what, make] of ODDITIES) {
+  Deno.test({
+    name: `ActiveFile refuses ${what} at its path, at open and later`,
+    // Windows has no FIFOs, and makes symlinks only for administrators.
+    ignore: Deno.build.os === "windows",
+    fn() {
+      using dir = tempDir();
+      const odd = dir.path("odd.jsonl");
+      make(odd);
+      const error = assertThrows(
+        () => new ActiveFile(denoFileSystem, odd),
+        TypeError,
+        REASONS[what]!,
+      );
+      assert(error.message.endsWith(odd), error.message);
+
+      const path = dir.path("a.jsonl");
+      using system = setUp(path);
+      Deno.removeSync(path);
+      make(path);
+      const later = assertThrows(
+        () => system.file.appendSync(bytes("mine\n")),
+        AuditWriteError,
+        REASONS[what]!,
+      );
+      assertEquals(later.phase, "write");
+      for (const target of [`${odd}.target`, `${path}.target`]) {
+        if (denoFileSystem.status(target) === null) continue;
+        assertEquals(Deno.readTextFileSync(target), "theirs\n");
+      }
+      assertEquals(system.fileSystem.openHandles, 1);
+    },
+  });
+}
+
+for (const umask of [0o000, 0o077]) {
+  Deno.test({
+    name: `ActiveFile is 0600 and its new directories 0700 under umask ${umask.toString(8)}`,
+    // Windows has neither permission bits nor a umask.
+    ignore: Deno.build.os === "windows",
+    fn() {
+      using dir = tempDir();
+      const path = dir.path("x/y/a.jsonl");
+      const before = Deno.umask(umask);
+      try {
+        ensureDirectory(denoFileSystem, dirname(path));
+        new ActiveFile(denoFileSystem, path).close();
+      } finally {
+        Deno.umask(before);
+      }
+      const modeOf = (at: string) => (Deno.statSync(at).mode ?? 0) & 0o777;
+      assertEquals(modeOf(path), 0o600);
+      assertEquals(modeOf(dir.path("x")), 0o700);
+      assertEquals(modeOf(dir.path("x/y")), 0o700);
+    },
+  });
+}

@@ -1,0 +1,120 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { AuditWriteError } from "../../src/errors.ts";
+import { AppendLock, lockPath } from "../../src/write/append_lock.ts";
+import { SimulatedClock } from "../platform.ts";
+import { tempDir } from "../temp_dir.ts";
+import { ScriptedFileSystem } from "./scripted_file_system.ts";
+
+/** A lock, its clock and its disk. */
+function setUp(path: string, lockTimeoutSec = 2) {
+  const clock = new SimulatedClock();
+  const fileSystem = new ScriptedFileSystem();
+  const lock = new AppendLock({ fileSystem, clock, path, lockTimeoutSec });
+  return { clock, fileSystem, lock, [Symbol.dispose]: () => lock[Symbol.dispose]() };
+}
+
+/** Holds the lock as another process would. */
+function holdLock(path: string): Deno.FsFile {
+  const file = Deno.openSync(lockPath(path), { read: true, write: true });
+  assert(file.tryLockSync(true), "the lock is taken already");
+  return file;
+}
+
+Deno.test("AppendLock.run() rejects when another holds the lock, without blocking the loop", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  using _other = holdLock(path);
+  let turns = 0;
+  const ticking = setInterval(() => turns++, 0);
+  let ran = false;
+  const error = await assertRejects(
+    () =>
+      system.lock.run(() => {
+        ran = true;
+      }),
+    AuditWriteError,
+    "held the lock for 2 s",
+  );
+  clearInterval(ticking);
+  assertEquals([error.phase, error.path, ran], ["lock", path, false]);
+  assertEquals(system.clock.monotonicMs(), 2000);
+  assert(turns > 0, "the event loop was blocked");
+});
+
+Deno.test("AppendLock.runSync() throws when another holds the lock for lockTimeoutSec", () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path, 0.5);
+  using _other = holdLock(path);
+  const error = assertThrows(() => system.lock.runSync(() => {}), AuditWriteError, "0.5 s");
+  assertEquals([error.phase, error.path], ["lock", path]);
+  assertEquals(system.clock.monotonicMs(), 500);
+});
+
+Deno.test("AppendLock.run() proceeds when the other lets go in time", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  const other = holdLock(path);
+  const running = system.lock.run(() => "ran");
+  other.close();
+  assertEquals(await running, "ran");
+  assert(system.clock.monotonicMs() < 2000);
+});
+
+Deno.test("AppendLock of 0 s takes a free lock", async () => {
+  using dir = tempDir();
+  using system = setUp(dir.path("a.jsonl"), 0);
+  assertEquals(await system.lock.run(() => 1), 1);
+  assertEquals(system.lock.runSync(() => 2), 2);
+});
+
+Deno.test("AppendLock is held inside the section alone, also when the section throws", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  const isFree = () => {
+    using other = Deno.openSync(lockPath(path), { read: true, write: true });
+    return other.tryLockSync(true);
+  };
+  assertEquals(await system.lock.run(isFree), false);
+  assertEquals(isFree(), true);
+  const fail = () => {
+    throw new RangeError("inside");
+  };
+  await assertRejects(() => system.lock.run(fail), RangeError, "inside");
+  assertEquals(isFree(), true);
+  assertThrows(() => system.lock.runSync(fail), RangeError, "inside");
+  assertEquals(isFree(), true);
+});
+
+for (const how of ["deleted", "renamed away", "replaced"]) {
+  Deno.test(`AppendLock uses the lock file at the path after the old one was ${how}`, async () => {
+    using dir = tempDir();
+    const path = dir.path("a.jsonl");
+    using system = setUp(path);
+    using old = Deno.openSync(lockPath(path), { read: true, write: true });
+    if (how === "renamed away") Deno.renameSync(lockPath(path), dir.path("old"));
+    else Deno.removeSync(lockPath(path));
+    if (how === "replaced") Deno.writeTextFileSync(lockPath(path), "");
+    await system.lock.run((lockFile) => {
+      assertEquals(lockFile.status().inode, Deno.statSync(lockPath(path)).ino);
+      using atPath = Deno.openSync(lockPath(path), { read: true, write: true });
+      assertEquals(atPath.tryLockSync(true), false, "the file at the path is not locked");
+      assertEquals(old.tryLockSync(true), true, "the old file is still locked");
+    });
+    assertEquals(system.fileSystem.openHandles, 1);
+  });
+}
+
+Deno.test("AppendLock recovers when the path held something odd for a while", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  using system = setUp(path);
+  Deno.removeSync(lockPath(path));
+  Deno.mkdirSync(lockPath(path));
+  await assertRejects(() => system.lock.run(() => {}), TypeError, "a directory");
+  Deno.removeSync(lockPath(path));
+  assertEquals(await system.lock.run(() => "ran"), "ran");
+});

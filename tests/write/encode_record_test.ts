@@ -1,0 +1,323 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { AuditEventError } from "../../src/errors.ts";
+import type { EventFields } from "../../src/event.ts";
+import { encodeRecord } from "../../src/write/encode_record.ts";
+
+const CONTEXT = { nowMs: 0, sessionId: "s1" };
+const HEAD = '{"ts":"1970-01-01T00:00:00.000Z","event":"nav","session_id":"s1"';
+
+/** Encodes the fields, checks that they make exactly one line, and gives what a reader reads. */
+function roundTrip(fields: unknown): Record<string, unknown> {
+  const text = encodeRecord("nav", fields as EventFields, CONTEXT);
+  assert(!/[\n\r]/.test(text), "a line break inside the line");
+  assert(text.isWellFormed(), "a lone surrogate in the line");
+  assert(text.startsWith(HEAD), text.slice(0, 200));
+  return JSON.parse(text);
+}
+
+Deno.test("encodeRecord() orders ts, event, session_id, the known fields, then the rest", () => {
+  const text = encodeRecord("nav", {
+    z: 1,
+    raw_brief_path: "p",
+    config: { b: 1, a: 2 },
+    duration_ms: 1.5,
+    a: 2,
+    confidence: 50,
+    reason: "r",
+    files: ["f"],
+    output_t: 2,
+    input_t: 1,
+    model: "m",
+    cost: 0.5,
+    session_id: "s2",
+  }, CONTEXT);
+  assertEquals(
+    text,
+    '{"ts":"1970-01-01T00:00:00.000Z","event":"nav","session_id":"s2","cost":0.5,"model":"m",' +
+      '"input_t":1,"output_t":2,"files":["f"],"reason":"r","confidence":50,"duration_ms":1.5,' +
+      '"config":{"b":1,"a":2},"raw_brief_path":"p","z":1,"a":2}',
+  );
+});
+
+Deno.test("encodeRecord() keeps a key named 0 behind ts", () => {
+  assertEquals(encodeRecord("nav", { b: 1, 0: 2 }, CONTEXT), `${HEAD},"0":2,"b":1}`);
+});
+
+Deno.test("encodeRecord() leaves out undefined and null", () => {
+  const fields = { cost: undefined, model: null, files: null, a: undefined, b: null, c: 0 };
+  assertEquals(encodeRecord("nav", fields, CONTEXT), `${HEAD},"c":0}`);
+  assertEquals(encodeRecord("nav", {}, CONTEXT), `${HEAD}}`);
+});
+
+Deno.test("encodeRecord() ignores ts and event among the fields", () => {
+  let reads = 0;
+  const fields = {
+    event: "forged",
+    get ts() {
+      reads++;
+      return "2000-01-01";
+    },
+  };
+  assertEquals(encodeRecord("nav", fields, CONTEXT), `${HEAD}}`);
+  assertEquals(reads, 0);
+});
+
+Deno.test("encodeRecord() lets session_id in the fields win, but not null", () => {
+  const text = encodeRecord("nav", { session_id: "mine" }, CONTEXT);
+  assertEquals(JSON.parse(text).session_id, "mine");
+  assertEquals(encodeRecord("nav", { session_id: null }, CONTEXT), `${HEAD}}`);
+  assertThrows(
+    () => encodeRecord("nav", { session_id: "" }, CONTEXT),
+    AuditEventError,
+    "session_id",
+  );
+});
+
+Deno.test("encodeRecord() writes the time of the context, years beyond 9999 too", () => {
+  const text = encodeRecord("nav", {}, { ...CONTEXT, nowMs: Date.UTC(10000, 0, 1) });
+  assertStringIncludes(text, '{"ts":"+010000-01-01T00:00:00.000Z",');
+  const error = assertThrows(
+    () => encodeRecord("nav", {}, { ...CONTEXT, nowMs: NaN }),
+    AuditEventError,
+    "NaN",
+  );
+  assertEquals(error.field, "ts");
+});
+
+for (const fields of [null, [], "x", 5]) {
+  Deno.test(`encodeRecord() refuses ${JSON.stringify(fields)} as fields`, () => {
+    const error = assertThrows(
+      () => encodeRecord("nav", fields as unknown as EventFields, CONTEXT),
+      AuditEventError,
+      "fields must be an object",
+    );
+    assertEquals(error.field, "fields");
+  });
+}
+
+const STORED_AS: [what: string, value: unknown, stored: unknown][] = [
+  ["a BigInt", 2n ** 64n, "18446744073709551616"],
+  ["NaN", NaN, "NaN"],
+  ["Infinity", Infinity, "Infinity"],
+  ["-Infinity", -Infinity, "-Infinity"],
+  ["a symbol", Symbol("mark"), "Symbol(mark)"],
+  ["a function", function walk() {}, "[Function: walk]"],
+  ["a class", class Walker {}, "[Function: Walker]"],
+  ["an invalid Date", new Date(NaN), "Invalid Date"],
+  ["a Date", new Date(0), "1970-01-01T00:00:00.000Z"],
+  ["an Error", new RangeError("too far"), "RangeError: too far"],
+  ["null inside", { a: null, b: [null, undefined] }, { a: null, b: [null, null] }],
+  ["a Map", new Map([[1, 2]]), {}],
+  ["a toJSON", { toJSON: () => ({ a: 1n }) }, { a: "1" }],
+  ["an Error with a toJSON", Object.assign(new Error("e"), { toJSON: () => 1 }), 1],
+];
+for (const [what, value, stored] of STORED_AS) {
+  Deno.test(`encodeRecord() stores ${what} in a further field, at any depth`, () => {
+    assertEquals(roundTrip({ x: value }).x, stored);
+    assertEquals(roundTrip({ x: [{ y: value }] }).x, [{ y: stored }]);
+    assertEquals(roundTrip({ config: { y: value } }).config, { y: stored });
+  });
+}
+
+Deno.test("encodeRecord() stores a cycle as [Circular]", () => {
+  const self: Record<string, unknown> = { a: 1 };
+  self.self = self;
+  assertEquals(roundTrip({ x: self }).x, { a: 1, self: "[Circular]" });
+  const deep: Record<string, unknown> = { list: [{ inner: {} }], after: 1 };
+  (deep.list as { inner: Record<string, unknown> }[])[0]!.inner.top = deep;
+  const stored = { list: [{ inner: { top: "[Circular]" } }], after: 1 };
+  assertEquals(roundTrip({ x: deep }).x, stored);
+  assertEquals(roundTrip({ config: deep }).config, stored);
+  const list: unknown[] = [];
+  list.push(list);
+  assertEquals(roundTrip({ x: list }).x, ["[Circular]"]);
+});
+
+Deno.test("encodeRecord() stores fields that hold themselves", () => {
+  const fields: Record<string, unknown> = { a: 1 };
+  fields.all = fields;
+  assertEquals(roundTrip(fields).all, { a: 1, all: "[Circular]" });
+});
+
+Deno.test("encodeRecord() stores a repeated reference each time, as it is no cycle", () => {
+  const shared = { n: [1] };
+  const value = { a: shared, b: { c: shared }, d: [shared, shared] };
+  const copy = { n: [1] };
+  assertEquals(roundTrip({ x: value }).x, { a: copy, b: { c: copy }, d: [copy, copy] });
+});
+
+Deno.test("encodeRecord() stores what a throwing getter of a further field said", () => {
+  const fields = {
+    before: 1,
+    get trap(): unknown {
+      throw new Error("no entry");
+    },
+    after: 2,
+  };
+  const record = roundTrip(fields);
+  assertEquals([record.before, record.trap, record.after], [1, "[Throws: no entry]", 2]);
+  assertEquals(roundTrip({ x: { y: fields } }).x, "[Throws: no entry]");
+});
+
+Deno.test("encodeRecord() refuses a known field whose getter throws", () => {
+  const cause = new Error("no entry");
+  const fields = {
+    get cost(): number {
+      throw cause;
+    },
+  };
+  const error = assertThrows(
+    () => encodeRecord("nav", fields, CONTEXT),
+    AuditEventError,
+    "reading cost throws: no entry",
+  );
+  assertEquals(error.field, "cost");
+  assertEquals(error.cause, cause);
+});
+
+Deno.test("encodeRecord() refuses files whose element throws, as an AuditEventError", () => {
+  const files = ["a"];
+  Object.defineProperty(files, 0, {
+    enumerable: true,
+    get() {
+      throw new Error("no entry");
+    },
+  });
+  const error = assertThrows(() => encodeRecord("nav", { files }, CONTEXT), AuditEventError);
+  assertStringIncludes(error.field, "files");
+});
+
+Deno.test("encodeRecord() keeps files an array of strings whatever their toJSON gives", () => {
+  const files = Object.assign(["a"], { toJSON: () => 42 });
+  try {
+    assertEquals(roundTrip({ files }).files, ["a"]);
+  } catch (error) {
+    if (!(error instanceof AuditEventError)) throw error;
+  }
+});
+
+Deno.test("encodeRecord() refuses a config whose inside throws, naming it", () => {
+  const config = {
+    get depth(): number {
+      throw new Error("no entry");
+    },
+  };
+  const error = assertThrows(
+    () => encodeRecord("nav", { config }, CONTEXT),
+    AuditEventError,
+    "reading config throws: no entry",
+  );
+  assertEquals(error.field, "config");
+});
+
+Deno.test("encodeRecord() leaves out what toJSON says is undefined", () => {
+  const nothing = { toJSON: () => undefined };
+  const record = roundTrip({ a: 1, x: nothing, y: [nothing], z: { nothing }, config: nothing });
+  assertEquals(Object.keys(record), ["ts", "event", "session_id", "a", "y", "z"]);
+  assertEquals([record.y, record.z], [[null], {}]);
+});
+
+Deno.test("encodeRecord() stores what a throwing toJSON said", () => {
+  const throwing = (thrown: unknown) => ({
+    toJSON() {
+      throw thrown;
+    },
+  });
+  assertEquals(roundTrip({ x: throwing(new Error("no")) }).x, "[Throws: no]");
+  assertEquals(roundTrip({ x: throwing("text") }).x, "[Throws: text]");
+  const unreadable = {
+    toString() {
+      throw new Error("neither");
+    },
+  };
+  assertEquals(roundTrip({ x: throwing(unreadable) }).x, "[Throws: unreadable]");
+  assertEquals(roundTrip({ x: throwing(Object.create(null)) }).x, "[Throws: unreadable]");
+});
+
+Deno.test("encodeRecord() takes 100,000 keys", () => {
+  const fields = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i]));
+  const record = roundTrip(fields);
+  assertEquals(Object.keys(record).length, 100_003);
+  assertEquals(record.k99999, 99_999);
+  assertEquals(Object.keys(roundTrip({ x: fields }).x as object).length, 100_000);
+});
+
+Deno.test("encodeRecord() does not throw for 100,000 levels of nesting", () => {
+  let deep: unknown = 1;
+  for (let level = 0; level < 100_000; level++) deep = level % 2 === 0 ? [deep] : { deep };
+  const record = roundTrip({ before: 1, deep, after: 2 });
+  assertEquals([record.before, record.after], [1, 2]);
+  assertEquals(typeof record.deep, "string");
+});
+
+Deno.test("encodeRecord() gives names of the prototype no meaning", () => {
+  const fields = JSON.parse(
+    '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":2}},"toJSON":"t",' +
+      '"hasOwnProperty":3,"x":{"__proto__":{"polluted":4}}}',
+  );
+  const text = encodeRecord("nav", fields, CONTEXT);
+  assertEquals(
+    text,
+    `${HEAD},"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":2}},` +
+      '"toJSON":"t","hasOwnProperty":3,"x":{"__proto__":{"polluted":4}}}',
+  );
+  assertEquals(({} as Record<string, unknown>).polluted, undefined);
+});
+
+Deno.test("encodeRecord() stores a function named toJSON and does not call it", () => {
+  const fields = { cost: 1, toJSON: () => ({ event: "forged" }) };
+  assertEquals(
+    encodeRecord("nav", fields, CONTEXT),
+    `${HEAD},"cost":1,"toJSON":"[Function: toJSON]"}`,
+  );
+});
+
+Deno.test("encodeRecord() takes fields without a prototype, and inherits nothing", () => {
+  const bare = Object.assign(Object.create(null), { a: 1 });
+  assertEquals(encodeRecord("nav", bare, CONTEXT), `${HEAD},"a":1}`);
+  const child = Object.assign(Object.create({ inherited: 1, cost: -1 }), { a: 1 });
+  assertEquals(encodeRecord("nav", child, CONTEXT), `${HEAD},"a":1}`);
+});
+
+const TEXTS: [what: string, text: string][] = [
+  ["a line break", "a\nb\r\nc"],
+  ["U+2028 and U+2029", "a\u2028b\u2029"],
+  ["ESC", "\x1b[31mred\x1b[0m"],
+  ["every control character", String.fromCharCode(...Array(32).keys(), 127, 0x85)],
+  ["a forged line", '}\n{"event":"forged"}'],
+  ["quotes and backslashes", '"\\"\\\\n'],
+  ["an emoji and a byte order mark", "\ufeff🐟"],
+  ["lone surrogates", "\ud800a\udc00\udfff"],
+];
+for (const [what, text] of TEXTS) {
+  Deno.test(`encodeRecord() keeps ${what} inside one line, wherever it stands`, () => {
+    const record = roundTrip({
+      reason: text,
+      files: [text],
+      session: text,
+      [`key ${text}`]: 1,
+      config: { [text]: text },
+      list: [text],
+      symbol: Symbol(text),
+    });
+    assertEquals(record.reason, text);
+    assertEquals(record.files, [text]);
+    assertEquals(record.session, text);
+    assertEquals(record[`key ${text}`], 1);
+    assertEquals(record.config, { [text]: text });
+    assertEquals(record.list, [text]);
+    assertEquals(record.symbol, `Symbol(${text})`);
+    assertEquals(record.event, "nav");
+    const typed = encodeRecord(text, { session_id: text }, CONTEXT);
+    assert(!typed.includes("\n"));
+    assertEquals(JSON.parse(typed).event, text);
+    assertEquals(JSON.parse(typed).session_id, text);
+  });
+}
+
+Deno.test("encodeRecord() keeps no reference to the caller's objects", () => {
+  const note = { n: 1 };
+  const text = encodeRecord("nav", { note, config: note }, CONTEXT);
+  note.n = 2;
+  assertEquals(text, `${HEAD},"config":{"n":1},"note":{"n":1}}`);
+});

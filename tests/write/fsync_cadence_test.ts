@@ -1,0 +1,104 @@
+import { assert, assertEquals } from "@std/assert";
+import { FsyncCadence } from "../../src/write/fsync_cadence.ts";
+
+/** A cadence beside plain counters that say what it must answer. */
+class Checked {
+  readonly #cadence: FsyncCadence;
+  readonly #n: number;
+  #written = 0;
+  #durable = 0;
+  #begun: number[] = [];
+  #acknowledged = 0;
+
+  constructor(n: number) {
+    this.#n = n;
+    this.#cadence = new FsyncCadence(n);
+  }
+
+  write(lines: number): void {
+    this.#cadence.wrote(lines);
+    this.#written += lines;
+    this.#check();
+  }
+
+  beginSync(): void {
+    this.#begun.push(this.#written);
+  }
+
+  endSync(): void {
+    const written = this.#begun.pop();
+    if (written === undefined) return;
+    this.#cadence.synced(written);
+    this.#durable = Math.max(this.#durable, written);
+    this.#check();
+  }
+
+  #check(): void {
+    const { acknowledged } = this.#cadence;
+    assertEquals(this.#cadence.written, this.#written);
+    assert(acknowledged >= this.#acknowledged, "an acknowledgement was taken back");
+    assert(acknowledged <= this.#written, "acknowledged before written");
+    assert(acknowledged >= this.#durable, "durable and not acknowledged");
+    assert(acknowledged - this.#durable <= this.#n - 1, "too many at the mercy of a power cut");
+    assertEquals(this.#cadence.hasUnsynced, this.#durable < this.#written);
+    assertEquals(this.#cadence.isDue, this.#written - this.#durable >= this.#n);
+    // Whatever is not acknowledged waits for a sync that is due.
+    if (acknowledged < this.#written) assert(this.#cadence.isDue, "waits for a sync nobody starts");
+    this.#acknowledged = acknowledged;
+  }
+}
+
+const STEPS: ((cadence: Checked) => void)[] = [
+  (cadence) => cadence.write(1),
+  (cadence) => cadence.write(2),
+  (cadence) => cadence.write(7),
+  (cadence) => cadence.beginSync(),
+  (cadence) => cadence.endSync(),
+];
+
+for (const n of [1, 2, 3, 10]) {
+  Deno.test(`FsyncCadence of ${n} keeps its promise in each of the 5 ** 6 short sequences`, () => {
+    for (let code = 0; code < STEPS.length ** 6; code++) {
+      const cadence = new Checked(n);
+      for (let rest = code, step = 0; step < 6; step++, rest = Math.floor(rest / STEPS.length)) {
+        STEPS[rest % STEPS.length]!(cadence);
+      }
+    }
+  });
+}
+
+Deno.test("FsyncCadence keeps its promise in long random sequences (seed 1)", () => {
+  let state = 1;
+  const random = (below: number) => {
+    state = Math.imul(state, 1664525) + 1013904223 >>> 0;
+    return Math.floor(state / 2 ** 32 * below);
+  };
+  for (let run = 0; run < 200; run++) {
+    const cadence = new Checked(1 + random(12));
+    for (let step = 0; step < 500; step++) {
+      const kind = random(4);
+      if (kind <= 1) cadence.write(1 + random(15));
+      else if (kind === 2) cadence.beginSync();
+      else cadence.endSync();
+    }
+  }
+});
+
+Deno.test("FsyncCadence of 1 acknowledges durable lines alone", () => {
+  const cadence = new FsyncCadence(1);
+  assertEquals([cadence.acknowledged, cadence.isDue], [0, false]);
+  cadence.wrote(3);
+  assertEquals([cadence.acknowledged, cadence.isDue], [0, true]);
+  cadence.synced(2);
+  assertEquals([cadence.acknowledged, cadence.isDue], [2, true]);
+  cadence.synced(3);
+  assertEquals([cadence.acknowledged, cadence.isDue, cadence.hasUnsynced], [3, false, false]);
+});
+
+Deno.test("FsyncCadence ignores a sync that ends after a later one", () => {
+  const cadence = new FsyncCadence(10);
+  cadence.wrote(20);
+  cadence.synced(20);
+  cadence.synced(5);
+  assertEquals([cadence.acknowledged, cadence.hasUnsynced], [20, false]);
+});

@@ -1,0 +1,358 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { AuditWriteError } from "../../src/errors.ts";
+import { type AuditLogOptions, resolveOptions } from "../../src/options.ts";
+import { FsyncSink } from "../../src/write/fsync_sink.ts";
+import { lockPath } from "../../src/write/append_lock.ts";
+import { SimulatedClock } from "../platform.ts";
+import { linesOf, tempDir } from "../temp_dir.ts";
+import { bytes, isSettled, ScriptedFileSystem } from "./scripted_file_system.ts";
+
+/** A sink, its writer, its clock and its disk. */
+function setUp(path: string, options: AuditLogOptions = {}, clock = new SimulatedClock()) {
+  const fileSystem = new ScriptedFileSystem();
+  const messages: unknown[] = [];
+  const logger = {
+    debug() {},
+    info() {},
+    warn() {},
+    error: (text: unknown) => messages.push(text),
+  };
+  const sink = FsyncSink.openOn(
+    { fileSystem, clock },
+    resolveOptions({ logger, ...options, path }),
+  );
+  return { fileSystem, clock, sink, writer: sink.getWriter(), messages };
+}
+
+function lines(count: number): Uint8Array<ArrayBuffer> {
+  return bytes("{}\n".repeat(count));
+}
+
+Deno.test("FsyncSink lets all who call sync() while one runs share one further sync", async () => {
+  using dir = tempDir();
+  const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
+  fileSystem.holdSyncs();
+  await writer.write(lines(1));
+  const first = sink.sync();
+  const running = await fileSystem.nextSync();
+  await writer.write(lines(1));
+  const waiters = Array.from({ length: 100 }, () => sink.sync());
+  running.succeed();
+  await first;
+  const next = await fileSystem.nextSync();
+  assertEquals(await isSettled(Promise.race(waiters)), false, "served by a sync begun too early");
+  assertEquals(fileSystem.synced.length, 2);
+  next.succeed();
+  await Promise.all(waiters);
+  assertEquals(fileSystem.synced.length, 2);
+  await writer.close();
+});
+
+Deno.test("FsyncSink.sync() joins the running sync when nothing was written since", async () => {
+  using dir = tempDir();
+  const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
+  fileSystem.holdSyncs();
+  await sink.sync();
+  assertEquals(fileSystem.synced.length, 0, "there was nothing to sync");
+  await writer.write(lines(1));
+  const both = [sink.sync(), sink.sync()];
+  (await fileSystem.nextSync()).succeed();
+  await Promise.all(both);
+  await sink.sync();
+  assertEquals(fileSystem.synced.length, 1);
+  await writer.close();
+  assertEquals(fileSystem.synced.length, 1);
+});
+
+Deno.test("FsyncSink serves a waiter with a write between only after a third sync", async () => {
+  using dir = tempDir();
+  const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
+  fileSystem.holdSyncs();
+  await writer.write(lines(1));
+  const first = sink.sync();
+  const one = await fileSystem.nextSync();
+  await writer.write(lines(1));
+  const second = sink.sync();
+  one.succeed();
+  await first;
+  const two = await fileSystem.nextSync();
+  await writer.write(lines(1));
+  const third = sink.sync();
+  two.succeed();
+  await second;
+  const three = await fileSystem.nextSync();
+  assertEquals(await isSettled(third), false);
+  three.succeed();
+  await third;
+  await writer.close();
+});
+
+Deno.test("FsyncSink syncs a quiet log once, by its timer", async () => {
+  using dir = tempDir();
+  const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"), { fsyncIntervalSec: 3 });
+  assertEquals(clock.timerDelaysMs, []);
+  await writer.write(lines(1));
+  await writer.write(lines(1));
+  assertEquals(clock.timerDelaysMs, [3000]);
+  assertEquals(fileSystem.synced.length, 0);
+  clock.fireTimers();
+  await sink.sync();
+  assertEquals(fileSystem.synced.length, 1);
+  assertEquals(clock.timerDelaysMs, [], "a quiet log needs no timer");
+  await writer.close();
+  assertEquals(fileSystem.synced.length, 1);
+});
+
+Deno.test("FsyncSink cancels its timer when a sync covered the lines", async () => {
+  using dir = tempDir();
+  const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"));
+  await writer.write(lines(1));
+  assertEquals(clock.timerDelaysMs, [1000]);
+  await sink.sync();
+  assertEquals(clock.timerDelaysMs, []);
+  await writer.write(lines(1));
+  sink.syncSync();
+  assertEquals(clock.timerDelaysMs, []);
+  assertEquals(fileSystem.synced.length, 2);
+  await writer.close();
+});
+
+Deno.test("FsyncSink starts its timer again for lines written while a sync ran", async () => {
+  using dir = tempDir();
+  const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"));
+  fileSystem.holdSyncs();
+  await writer.write(lines(1));
+  const first = sink.sync();
+  const running = await fileSystem.nextSync();
+  await writer.write(lines(1));
+  running.succeed();
+  await first;
+  assertEquals(clock.timerDelaysMs, [1000]);
+  const closed = writer.close();
+  (await fileSystem.nextSync()).succeed();
+  await closed;
+  assertEquals(clock.timerDelaysMs, []);
+});
+
+Deno.test("FsyncSink lets the batch that reaches the cadence wait until it is durable", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const { fileSystem, writer } = setUp(path, { fsyncEveryNLines: 3 });
+  fileSystem.holdSyncs();
+  await writer.write(lines(1));
+  await writer.write(lines(1));
+  assertEquals(fileSystem.synced.length, 0);
+  const third = writer.write(lines(1));
+  const sync = await fileSystem.nextSync();
+  assertEquals(linesOf(path).length, 3, "written, but not acknowledged");
+  assertEquals(await isSettled(third), false);
+  sync.succeed();
+  await third;
+  await writer.close();
+  assertEquals(fileSystem.synced.length, 1);
+});
+
+Deno.test("FsyncSink with a cadence of 1 makes each batch durable before it resolves", async () => {
+  using dir = tempDir();
+  const { fileSystem, writer } = setUp(dir.path("a.jsonl"), { fsyncEveryNLines: 1 });
+  for (let batch = 1; batch <= 3; batch++) {
+    await writer.write(lines(batch));
+    assertEquals(fileSystem.synced.length, batch);
+  }
+  assertEquals(fileSystem.directorySyncs, 1);
+  await writer.close();
+});
+
+Deno.test("FsyncSink never writes or syncs again after a failed sync", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const { fileSystem, clock, sink, writer, messages } = setUp(path);
+  const closed = assertRejects(() => writer.closed, AuditWriteError);
+  const cause = new Error("EIO");
+  const real = fileSystem.syncFile;
+  fileSystem.syncFile = () => Promise.reject(cause);
+  await writer.write(lines(1));
+  const error = await assertRejects(() => sink.sync(), AuditWriteError, "EIO");
+  assertEquals([error.phase, error.path, error.cause], ["sync", path, cause]);
+  assertEquals(messages.length, 1);
+  fileSystem.syncFile = real;
+  assertEquals(await assertRejects(() => sink.sync(), AuditWriteError), error);
+  assertEquals(await assertRejects(() => writer.write(lines(1)), AuditWriteError), error);
+  assertEquals([linesOf(path).length, fileSystem.synced.length], [1, 1]);
+  assertEquals(clock.timerDelaysMs, []);
+  assertEquals(messages.length, 1);
+  await closed;
+});
+
+Deno.test("FsyncSink rejects all who wait for a later sync when the running one fails", async () => {
+  using dir = tempDir();
+  const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
+  fileSystem.holdSyncs();
+  await writer.write(lines(1));
+  const waiters = [sink.sync()];
+  const running = await fileSystem.nextSync();
+  await writer.write(lines(1));
+  waiters.push(sink.sync(), sink.sync());
+  running.fail(new Error("EIO"));
+  const results = await Promise.allSettled(waiters);
+  for (const result of results) {
+    assert(result.status === "rejected");
+    assertInstanceOf(result.reason, AuditWriteError);
+    assertEquals(result.reason.phase, "sync");
+  }
+  assertEquals(fileSystem.synced.length, 1);
+  await assertRejects(() => writer.close(), AuditWriteError);
+  assertEquals(fileSystem.openHandles, 0);
+});
+
+Deno.test("FsyncSink.close() makes everything durable and closes its files", async () => {
+  using dir = tempDir();
+  const { fileSystem, clock, writer } = setUp(dir.path("x/a.jsonl"));
+  fileSystem.holdSyncs();
+  await writer.write(lines(2));
+  const closed = writer.close();
+  const sync = await fileSystem.nextSync();
+  assertEquals(await isSettled(closed), false);
+  sync.succeed();
+  await closed;
+  assertEquals([fileSystem.synced, fileSystem.openHandles], [["a.jsonl"], 0]);
+  assertEquals(clock.timerDelaysMs, []);
+});
+
+Deno.test("FsyncSink closes its files when it is aborted", async () => {
+  using dir = tempDir();
+  const { fileSystem, clock, writer } = setUp(dir.path("a.jsonl"));
+  await writer.write(lines(1));
+  await writer.abort();
+  assertEquals([fileSystem.openHandles, clock.timerDelaysMs.length], [0, 0]);
+});
+
+Deno.test("FsyncSink leaves no timer when it is aborted while a sync runs", async () => {
+  using dir = tempDir();
+  const { fileSystem, clock, sink, writer, messages } = setUp(dir.path("a.jsonl"));
+  fileSystem.holdSyncs();
+  await writer.write(lines(1));
+  const first = sink.sync();
+  const running = await fileSystem.nextSync();
+  await writer.write(lines(1));
+  await writer.abort();
+  running.succeed();
+  await first;
+  assertEquals([fileSystem.openHandles, clock.timerDelaysMs, messages], [0, [], []]);
+});
+
+Deno.test("FsyncSink closes its files when a failed write errors the stream", async () => {
+  using dir = tempDir();
+  const { fileSystem, clock, writer } = setUp(dir.path("a.jsonl"));
+  const closed = assertRejects(() => writer.closed, AuditWriteError);
+  await writer.write(lines(1));
+  fileSystem.append = () => {
+    throw new Error("ENOSPC");
+  };
+  const error = await assertRejects(() => writer.write(lines(1)), AuditWriteError, "ENOSPC");
+  assertEquals(error.phase, "write");
+  await closed;
+  assertEquals([fileSystem.openHandles, clock.timerDelaysMs], [0, []]);
+});
+
+Deno.test("FsyncSink closes the lock file when the log at its path is refused", () => {
+  using dir = tempDir();
+  Deno.mkdirSync(dir.path("a.jsonl"));
+  const fileSystem = new ScriptedFileSystem();
+  const platform = { fileSystem, clock: new SimulatedClock() };
+  try {
+    FsyncSink.openOn(platform, resolveOptions({ path: dir.path("a.jsonl") }));
+  } catch (error) {
+    assertInstanceOf(error, TypeError);
+  }
+  assertEquals(fileSystem.openHandles, 0);
+});
+
+Deno.test("FsyncSink does not write a batch again that writeSync() has written", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const { sink, writer } = setUp(path);
+  const batch = bytes("once\n");
+  sink.writeSync(batch);
+  sink.writeSync(batch);
+  await writer.write(batch);
+  await writer.write(bytes("after\n"));
+  await writer.close();
+  assertEquals(linesOf(path), ["once", "after"]);
+});
+
+Deno.test("FsyncSink does not write a batch again that was drained while it waited", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const waits = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  class HeldClock extends SimulatedClock {
+    override async wait(delayMs: number): Promise<void> {
+      waits.resolve();
+      await go.promise;
+      await super.wait(delayMs);
+    }
+  }
+  const { sink, writer } = setUp(path, {}, new HeldClock());
+  const other = Deno.openSync(lockPath(path), { read: true, write: true });
+  assert(other.tryLockSync(true));
+  const batch = bytes("once\n");
+  const written = writer.write(batch);
+  await waits.promise;
+  other.close();
+  sink.writeSync(batch);
+  sink.writeSync(bytes("after\n"));
+  go.resolve();
+  await written;
+  await writer.close();
+  assertEquals(linesOf(path), ["once", "after"]);
+});
+
+Deno.test("FsyncSink rejects with phase lock when another process keeps the lock", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const { clock, writer } = setUp(path);
+  const closed = assertRejects(() => writer.closed, AuditWriteError);
+  using other = Deno.openSync(lockPath(path), { read: true, write: true });
+  assert(other.tryLockSync(true));
+  const error = await assertRejects(() => writer.write(lines(1)), AuditWriteError);
+  assertEquals([error.phase, clock.monotonicMs()], ["lock", 2000]);
+  assertEquals(Deno.readTextFileSync(path), "");
+  await closed;
+});
+
+Deno.test("FsyncSink tells the outcome of each line and goes on after a failed batch", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const fileSystem = new ScriptedFileSystem();
+  const told: string[] = [];
+  const sink = FsyncSink.openOn(
+    { fileSystem, clock: new SimulatedClock() },
+    resolveOptions({ path, fsyncEveryNLines: 3 }),
+    {
+      written: (count) => told.push(`written ${count}`),
+      refused: (count, error) => told.push(`refused ${count}: ${(error as AuditWriteError).phase}`),
+      acknowledged: (count) => told.push(`acknowledged ${count}`),
+      syncFailed: () => told.push("sync failed"),
+    },
+  );
+  const writer = sink.getWriter();
+  const { append } = fileSystem;
+  await writer.write(lines(2));
+  fileSystem.append = () => 0;
+  await writer.write(lines(4));
+  fileSystem.append = append;
+  fileSystem.holdSyncs();
+  await writer.write(lines(2));
+  assertEquals(told, [
+    "written 2",
+    "acknowledged 2",
+    "refused 4: write",
+    "written 2",
+    "acknowledged 2",
+  ]);
+  (await fileSystem.nextSync()).succeed();
+  await writer.close();
+  assertEquals(told.at(-1), "acknowledged 4");
+  assertEquals(linesOf(path).length, 4);
+});

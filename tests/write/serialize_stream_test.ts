@@ -1,0 +1,76 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { AuditEventError } from "../../src/errors.ts";
+import type { AuditRecordInput } from "../../src/event.ts";
+import { getSessionId } from "../../src/session.ts";
+import { lineSerializer, SerializeStream } from "../../src/write/serialize_stream.ts";
+
+const OPTIONS = { sessionId: "s1", now: () => 0 };
+const HEAD = '{"ts":"1970-01-01T00:00:00.000Z","event":"nav","session_id":"s1"';
+
+Deno.test("SerializeStream makes one chunk with one line of each record", async () => {
+  const records = [{ event: "nav", text: "a\nb" }, { event: "nav", n: 1 }, { event: "nav" }];
+  const chunks = await Array.fromAsync(
+    ReadableStream.from(records).pipeThrough(new SerializeStream(OPTIONS)),
+  );
+  const decoder = new TextDecoder();
+  assertEquals(chunks.map((chunk) => decoder.decode(chunk)), [
+    `${HEAD},"text":"a\\nb"}\n`,
+    `${HEAD},"n":1}\n`,
+    `${HEAD}}\n`,
+  ]);
+});
+
+Deno.test("SerializeStream gives the lines before a bad record and errors with it", async () => {
+  const records = [{ event: "nav" }, { event: "nav", cost: -1 }, { event: "nav" }];
+  const reader = ReadableStream.from(records).pipeThrough(new SerializeStream(OPTIONS)).getReader();
+  assertEquals(new TextDecoder().decode((await reader.read()).value), `${HEAD}}\n`);
+  const error = await assertRejects(() => reader.read(), AuditEventError, "cost");
+  assertEquals(error.value, -1);
+});
+
+Deno.test("SerializeStream errors its writer with a record without event", async () => {
+  const stream = new SerializeStream(OPTIONS);
+  const writer = stream.writable.getWriter();
+  const reader = stream.readable.getReader();
+  const read = assertRejects(() => reader.read(), AuditEventError, "event");
+  await assertRejects(
+    () => writer.write({ cost: 1 } as unknown as AuditRecordInput),
+    AuditEventError,
+    "event must be a non-empty string: undefined",
+  );
+  await assertRejects(() => writer.closed, AuditEventError);
+  await read;
+});
+
+Deno.test("lineSerializer() counts maxLineBytes in bytes, with the line break", () => {
+  const line = lineSerializer(OPTIONS)("nav", { text: "ü🐟" });
+  const same = lineSerializer({ ...OPTIONS, maxLineBytes: line.byteLength });
+  assertEquals(same("nav", { text: "ü🐟" }), line);
+  const shorter = lineSerializer({ ...OPTIONS, maxLineBytes: line.byteLength - 1 });
+  const error = assertThrows(
+    () => shorter("nav", { text: "ü🐟" }),
+    AuditEventError,
+    `longer than maxLineBytes (${line.byteLength - 1}): ${line.byteLength} bytes`,
+  );
+  assertEquals(error.field, "maxLineBytes");
+  assertEquals(error.value, line.byteLength);
+  assertEquals(shorter("nav", { text: "x" }).at(-1), 0x0a);
+});
+
+Deno.test("SerializeStream errors with a line over maxLineBytes", async () => {
+  const lines = ReadableStream.from([{ event: "nav", text: "x".repeat(100) }])
+    .pipeThrough(new SerializeStream({ ...OPTIONS, maxLineBytes: 100 }));
+  await assertRejects(() => Array.fromAsync(lines), AuditEventError, "maxLineBytes (100)");
+});
+
+Deno.test("lineSerializer() asks the clock at each line and names the session of the process", () => {
+  let nowMs = 0;
+  const serialize = lineSerializer({ now: () => nowMs++ });
+  const decoder = new TextDecoder();
+  const events = [1, 2].map(() => JSON.parse(decoder.decode(serialize("nav", {}))));
+  assertEquals(events.map(({ ts }) => ts), [
+    "1970-01-01T00:00:00.000Z",
+    "1970-01-01T00:00:00.001Z",
+  ]);
+  assertEquals(events.map(({ session_id }) => session_id), [getSessionId(), getSessionId()]);
+});
