@@ -1,0 +1,104 @@
+/**
+ * What the compression gate let pass and what it escalated.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+
+/** One decision of the gate. */
+export interface GateQuery {
+  /** What was decided. */
+  outcome: "pass" | "escalate";
+  /** Why it was escalated: "low_confidence" or "stale_cache"; null for a pass. */
+  reason: string | null;
+}
+
+/** Figures of the gate. */
+export interface GateMetrics {
+  /** Decisions to pass. */
+  passCount: number;
+  /** Decisions to escalate. */
+  escalateCount: number;
+  /** Decisions in all. */
+  total: number;
+  /** Share of the passes in percent, one decimal; 0 without a decision. */
+  passRatePct: number;
+  /** Mean confidence of the passes, 0 to 1, two decimals; 0 without a pass. */
+  avgConfidence: number;
+  /** Share of the escalations in percent, one decimal; 0 without a decision. */
+  escalateRatePct: number;
+  /** The last decisions, oldest first. */
+  lastQueries: GateQuery[];
+}
+
+const FAILED = new Set<unknown>(["parse_fail", "api_error"]);
+
+/**
+ * Counts the decisions of the gate. A pass is a `gate_compress` with a confidence whose reason is
+ * none of parse_fail, api_error and stale_cascade; an escalation is a `gate_escalate`, or a
+ * `gate_compress` whose reason is stale_cascade. `lastN` is how many decisions to list, default 10.
+ *
+ * @throws {RangeError} when `lastN` is no integer >= 0.
+ *
+ * @example
+ * ```ts
+ * import { type AuditEvent, gateMetrics } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const events = ReadableStream.from<AuditEvent>([
+ *   { event: "gate_compress", confidence: 90 },
+ *   { event: "gate_escalate", confidence: 40 },
+ * ]);
+ * assertEquals((await gateMetrics(events)).passRatePct, 50);
+ * ```
+ */
+export async function gateMetrics(
+  events: AsyncIterable<AuditEvent>,
+  options: { lastN?: number } = {},
+): Promise<GateMetrics> {
+  const { lastN = 10 } = options;
+  if (!Number.isSafeInteger(lastN) || lastN < 0) {
+    throw new RangeError(
+      `Cannot count the gate's decisions as lastN must be an integer >= 0: ${lastN}`,
+    );
+  }
+  let passCount = 0;
+  let escalateCount = 0;
+  let confidenceSum = 0;
+  const lastQueries: GateQuery[] = [];
+  for await (const event of events) {
+    const query = decisionOf(event);
+    if (query === undefined) continue;
+    if (query.outcome === "pass") {
+      passCount++;
+      confidenceSum += event.confidence!;
+    } else {
+      escalateCount++;
+    }
+    lastQueries.push(query);
+    if (lastQueries.length > lastN) lastQueries.shift();
+  }
+  const total = passCount + escalateCount;
+  return {
+    passCount,
+    escalateCount,
+    total,
+    passRatePct: percent(passCount, total),
+    avgConfidence: passCount === 0 ? 0 : Math.round(confidenceSum / passCount) / 100,
+    escalateRatePct: percent(escalateCount, total),
+    lastQueries,
+  };
+}
+
+function decisionOf({ event, reason, confidence }: AuditEvent): GateQuery | undefined {
+  if (event === "gate_escalate") return { outcome: "escalate", reason: "low_confidence" };
+  if (event !== "gate_compress") return undefined;
+  if (reason === "stale_cascade") return { outcome: "escalate", reason: "stale_cache" };
+  if (typeof confidence !== "number" || FAILED.has(reason)) return undefined;
+  return { outcome: "pass", reason: null };
+}
+
+/** Share in percent, rounded to one decimal. */
+function percent(part: number, total: number): number {
+  return total === 0 ? 0 : Math.round(1000 * part / total) / 10;
+}

@@ -1,0 +1,43 @@
+import { assertEquals } from "@std/assert";
+import { parseLine } from "../../src/read/parse_line.ts";
+
+const parse = (text: string) => parseLine(new TextEncoder().encode(text));
+
+Deno.test("parseLine() reads a line of Python's json, NaN and Infinity as null", () => {
+  const line =
+    '{"ts": "2026-11-23T22:43:58.786Z", "cost": NaN, "a": [Infinity, -Infinity], "reason": "NaN \\"Infinity\\" \\u00e9"}';
+  assertEquals(parse(line), {
+    event: {
+      ts: "2026-11-23T22:43:58.786Z",
+      cost: null,
+      a: [null, null],
+      reason: 'NaN "Infinity" é',
+    },
+  });
+});
+
+Deno.test("parseLine() takes an event without fields, a BOM and CRLF", () => {
+  assertEquals(parse("{}"), { event: {} });
+  assertEquals(parse('\uFEFF{"event":"nav"}\r'), { event: { event: "nav" } });
+});
+
+Deno.test("parseLine() passes over blank lines", () => {
+  for (const blank of ["", "  ", "\r", "\t"]) assertEquals(parse(blank), null);
+});
+
+Deno.test("parseLine() names what is wrong with a damaged line", () => {
+  for (const value of ["42", "[]", "null", '"text"', "true", "NaN"]) {
+    assertEquals(parse(value), { reason: "not an object" }, value);
+  }
+  for (const text of ['{"event":"na', "\0".repeat(4096), "{}{}", "text", "{'a':1}"]) {
+    assertEquals(parse(text), { reason: "not JSON" }, text.slice(0, 20));
+  }
+  assertEquals(parseLine(Uint8Array.of(0x7b, 0xc3, 0x7d)), { reason: "not UTF-8" });
+});
+
+Deno.test("parseLine() keeps __proto__ and constructor as data", () => {
+  const parsed = parse('{"__proto__":{"polluted":1},"constructor":2}');
+  const event = (parsed as { event: Record<string, unknown> }).event;
+  assertEquals(Object.keys(event), ["__proto__", "constructor"]);
+  assertEquals((event as { polluted?: unknown }).polluted, undefined);
+});

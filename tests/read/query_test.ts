@@ -1,0 +1,182 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { denoFileSystem } from "../../src/deno_file_system.ts";
+import type { Logger } from "../../src/logger.ts";
+import { type AuditQuery, queryFile, type QueryOptions } from "../../src/read/query.ts";
+import { tempDir } from "../temp_dir.ts";
+
+const EVENTS = [
+  { ts: "2026-02-13T14:00:00.000Z", event: "nav", session_id: "s1", n: 1 },
+  { ts: "2026-02-13T14:30:00.000Z", event: "brief", session_id: "s2", n: 2 },
+  { event: "nav", session_id: "s1", n: 3 },
+  { ts: "2026-02-13T15:00:00.123456+00:00", event: "nav", session_id: "s2", n: 4 },
+];
+const CONTENT = EVENTS.map((event) => `${JSON.stringify(event)}\n`).join("");
+
+/** A query of a file with the content, and what it warned of. */
+function setUp(content: string | Uint8Array | null, maxLineBytes = 1_000) {
+  const dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  if (typeof content === "string") Deno.writeTextFileSync(path, content);
+  else if (content !== null) Deno.writeFileSync(path, content);
+  const warnings: string[] = [];
+  const logger: Logger = {
+    debug() {},
+    info() {},
+    warn: (text) => warnings.push(String(text)),
+    error() {},
+  };
+  const source = { fileSystem: denoFileSystem, path, maxLineBytes, logger };
+  return {
+    path,
+    warnings,
+    query: (options?: QueryOptions): AuditQuery => queryFile(source, options),
+    [Symbol.dispose]: () => dir[Symbol.dispose](),
+  };
+}
+
+const SELECTIONS: [options: QueryOptions, expected: number[]][] = [
+  [{}, [1, 2, 3, 4]],
+  [{ order: "desc" }, [4, 3, 2, 1]],
+  [{ limit: 2 }, [1, 2]],
+  [{ limit: 0 }, []],
+  [{ order: "desc", limit: 1 }, [4]],
+  [{ eventType: "nav" }, [1, 3, 4]],
+  [{ eventType: ["brief", "budget"] }, [2]],
+  [{ eventType: [] }, []],
+  [{ sessionId: "s2" }, [2, 4]],
+  [{ where: ({ n }) => n === 3 }, [3]],
+  [{ since: "2026-02-13T14:30:00Z" }, [2, 4]],
+  [{ since: "2026-02-13T16:30:00+02:00" }, [2, 4]],
+  [{ until: "2026-02-13T14:30:00Z" }, [1]],
+  [{ since: Date.UTC(2026, 1, 13, 14), until: new Date("2026-02-13T15:00:00Z") }, [1, 2]],
+  [{ since: Temporal.Instant.from("2026-02-13T15:00:00.123Z") }, [4]],
+];
+
+for (const [options, expected] of SELECTIONS) {
+  Deno.test(`queryFile() selects by ${Deno.inspect(options)}`, async () => {
+    using log = setUp(CONTENT);
+    assertEquals((await log.query(options).toArray()).map(({ n }) => n), expected);
+  });
+}
+
+Deno.test("queryFile() refuses bad options at the call, naming option and value", () => {
+  using log = setUp(CONTENT);
+  const bad = (options: unknown) => () => log.query(options as QueryOptions);
+  assertThrows(bad({ limit: -1 }), RangeError, "limit must be an integer >= 0: -1");
+  assertThrows(bad({ limit: 1.5 }), RangeError, "limit must be an integer >= 0: 1.5");
+  assertThrows(bad({ order: "up" }), RangeError, 'order must be "asc" or "desc": up');
+  assertThrows(bad({ since: "2026-02-13T14:30:00" }), RangeError, "since");
+  assertThrows(bad({ until: NaN }), RangeError, "until");
+  assertThrows(bad({ eventType: 42 }), TypeError, "eventType");
+  assertThrows(bad({ sessionId: 42 }), TypeError, "sessionId");
+  assertThrows(bad({ where: "n > 1" }), TypeError, "where");
+});
+
+Deno.test("queryFile() gives nothing for a file that is not there, and makes none", async () => {
+  using log = setUp(null);
+  assertEquals(await log.query().toArray(), []);
+  assertThrows(() => Deno.lstatSync(log.path), Deno.errors.NotFound);
+});
+
+Deno.test("queryFile() gives the good lines and reports each damaged region once", async () => {
+  const encoder = new TextEncoder();
+  const parts = [
+    '{"n":1}\n',
+    "42\n",
+    '{"n":2,"torn\n',
+    Uint8Array.of(0x7b, 0xff, 0x7d, 0x0a),
+    `{"long":"${"x".repeat(2_000)}"}\n`,
+    `${"\0".repeat(4096)}\n`,
+    "\n",
+    '{"n":3}\r\n',
+    '{"n":4',
+  ].map((part) => typeof part === "string" ? encoder.encode(part) : part);
+  using log = setUp(new Uint8Array(await new Blob(parts).arrayBuffer()));
+  const query = log.query();
+  assertEquals(await query.toArray(), [{ n: 1 }, { n: 3 }]);
+  const expected = [
+    { byteOffset: 8, byteLength: 3, reason: "not an object" },
+    { byteOffset: 11, byteLength: 13, reason: "not JSON" },
+    { byteOffset: 24, byteLength: 4, reason: "not UTF-8" },
+    { byteOffset: 28, byteLength: 2_012, reason: "longer than maxLineBytes (1000)" },
+    { byteOffset: 2_040, byteLength: 4_097, reason: "longer than maxLineBytes (1000)" },
+    { byteOffset: 6_147, byteLength: 6, reason: "torn tail" },
+  ].map((region) => ({ path: log.path, ...region }));
+  assertEquals(query.damage, expected);
+  assertEquals(log.warnings.length, 6);
+  await query.toArray();
+  assertEquals([query.damage.length, log.warnings.length], [6, 6]);
+});
+
+Deno.test("queryFile() takes a last line that lacks its line break alone", async () => {
+  using log = setUp('{"n":1}\n{"n":2}');
+  const query = log.query();
+  assertEquals(await query.toArray(), [{ n: 1 }, { n: 2 }]);
+  assertEquals(query.damage, []);
+});
+
+Deno.test("queryFile() reads the file as it is when the iteration begins", async () => {
+  using log = setUp('{"n":1}\n');
+  const seen: unknown[] = [];
+  for await (const { n } of log.query()) {
+    seen.push(n);
+    if (seen.length < 5) Deno.writeTextFileSync(log.path, '{"n":2}\n', { append: true });
+  }
+  assertEquals(seen, [1]);
+});
+
+Deno.test("queryFile() closes its file on break, 10,000 times", async () => {
+  using log = setUp(CONTENT);
+  let seen = 0;
+  for (let round = 0; round < 10_000; round++) {
+    for await (const _event of log.query()) {
+      seen++;
+      break;
+    }
+  }
+  assertEquals(seen, 10_000);
+});
+
+Deno.test("queryFile() closes its file when the loop body throws", async () => {
+  using log = setUp(CONTENT);
+  await assertRejects(
+    async () => {
+      for await (const event of log.query()) throw new Error(`at ${event.n}`);
+    },
+    Error,
+    "at 1",
+  );
+});
+
+Deno.test("queryFile() ends with the reason of an aborted signal", async () => {
+  using log = setUp(CONTENT);
+  const reason = new Error("enough");
+  await assertRejects(
+    () => log.query({ signal: AbortSignal.abort(reason) }).toArray(),
+    Error,
+    "enough",
+  );
+  const controller = new AbortController();
+  const seen: unknown[] = [];
+  await assertRejects(
+    async () => {
+      for await (const { n } of log.query({ signal: controller.signal })) {
+        seen.push(n);
+        if (n === 2) controller.abort(reason);
+      }
+    },
+    Error,
+    "enough",
+  );
+  assertEquals(seen, [1, 2]);
+});
+
+Deno.test("AuditQuery.toReadableStream() streams, and closes the file when it is cancelled", async () => {
+  using log = setUp(CONTENT);
+  const all = await Array.fromAsync(log.query().toReadableStream());
+  assertEquals(all.map(({ n }) => n), [1, 2, 3, 4]);
+  const reader = log.query().toReadableStream().getReader();
+  assertEquals((await reader.read()).value?.n, 1);
+  await reader.cancel();
+  assert((await reader.read()).done);
+});
