@@ -1,0 +1,353 @@
+/**
+ * The log: opens, wires the stages of the write path, and asks the read side.
+ *
+ * @module
+ */
+import { dirname } from "@std/path";
+import { AuditClosedError } from "./errors.ts";
+import type { AuditEvent, AuditRecordInput, EventFields, EventType } from "./event.ts";
+import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
+import { type GateMetrics, gateMetrics } from "./metrics/gate.ts";
+import { hourlySpend } from "./metrics/hourly_spend.ts";
+import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { lastOf } from "./read/last_of.ts";
+import { type AuditQuery, queryFile, type QueryOptions } from "./read/query.ts";
+import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
+import type { TimeLike } from "./time.ts";
+import { Acknowledgements } from "./write/acknowledgements.ts";
+import { hookExit } from "./write/exit_hooks.ts";
+import { denoPlatform, FsyncSink, type Platform } from "./write/fsync_sink.ts";
+import { LineBufferStream } from "./write/line_buffer_stream.ts";
+import { type LineSerializer, lineSerializer } from "./write/serialize_stream.ts";
+import { UnheardErrors } from "./write/unheard_errors.ts";
+
+/**
+ * An append-only JSONL log of events.
+ *
+ * - **Written**: `await log.log(...)` resolves when the whole line is in the kernel; SIGKILL cannot
+ *   take it any more.
+ * - **Durable**: the tenth line that is not yet durable, and those behind it in the same batch,
+ *   resolve when they are; a timer syncs a quiet log within a second. So a power cut takes at most 9
+ *   acknowledged lines of a writer, and none older than a second. `flush()` and `close()` resolve
+ *   when everything accepted is durable.
+ * - **Order**: the lines of a writer stay in the order of its calls; nothing is doubled, and no line
+ *   is mixed with another process's.
+ * - **Content**: an event is what it was when `log()` was called.
+ * - **Failure is never silent**: an event whose call rejects is not in the log (but see
+ *   {@linkcode AuditWriteError} for `phase` "sync"); a rejection that nobody handles goes to the
+ *   logger and makes the next `flush()` or `close()` reject.
+ * - **Exit**: what was logged without `await` is drained at `Deno.exit`, at an uncaught error and at
+ *   a normal end. A signal can take what was accepted in the very turn in which it struck.
+ *
+ * @example
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+ * await using log = await AuditLog.open({ path });
+ * await log.log("nav", { cost: 0.002, model: "small", input_t: 812, output_t: 40 });
+ * assertEquals(await log.hourlySpend(), 0.002);
+ * ```
+ */
+export class AuditLog implements AsyncDisposable {
+  /** Absolute path of the active file. */
+  readonly path: string;
+  /** Session of the events that name none. */
+  readonly sessionId: string;
+
+  readonly #options: ResolvedOptions;
+  readonly #parts: Parts;
+  readonly #serialize: LineSerializer;
+  readonly #lineBuffer: LineBufferStream;
+  readonly #pipeline: Promise<void>;
+  readonly #unhook: () => void;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Opens the log at `options.path`, and makes the file and its directory when there is none.
+   *
+   * Needs `--allow-read=DIR --allow-write=DIR` for the directory of the log; the default path also
+   * needs `--allow-env=HOME` (`USERPROFILE` on Windows).
+   *
+   * @throws {TypeError} when the path holds a symlink, a directory or anything but a plain file.
+   * @throws {RangeError} for an option out of its range.
+   * @throws {Deno.errors.NotCapable} naming the flags that are missing.
+   */
+  static open(options: AuditLogOptions = {}): Promise<AuditLog> {
+    return AuditLog.openOn(denoPlatform, options);
+  }
+
+  /**
+   * Opens a log on any platform.
+   *
+   * @internal
+   */
+  static async openOn(platform: Platform, options: AuditLogOptions): Promise<AuditLog> {
+    const resolved = resolveOptions(options);
+    try {
+      return new AuditLog(resolved, await openParts(platform, resolved));
+    } catch (error) {
+      throw withFlags(error, dirname(resolved.path));
+    }
+  }
+
+  private constructor(options: ResolvedOptions, parts: Parts) {
+    this.path = options.path;
+    this.sessionId = options.sessionId ?? parts.membership.sessionId;
+    this.#options = options;
+    this.#parts = parts;
+    this.#serialize = lineSerializer({ ...options, sessionId: this.sessionId });
+    this.#lineBuffer = new LineBufferStream(options);
+    this.#pipeline = this.#lineBuffer.readable.pipeTo(parts.sink);
+    this.#unhook = hookExit({
+      drainForExit: () => this.#drainForExit(),
+      adoptRejection: (promise, reason) => parts.unheardErrors.adopt(promise, reason),
+    });
+  }
+
+  /**
+   * Logs an event. Resolves when its line is written, and for the line that makes
+   * `fsyncEveryNLines` lines not yet durable, and those behind it in the batch, when it is durable.
+   *
+   * @throws {AuditEventError} when a known field is of the wrong type, or the line is too long.
+   * @throws {AuditWriteError} when the line could not be written or made durable.
+   * @throws {AuditClosedError} when the log is closed.
+   */
+  log(event: EventType | (string & Record<never, never>), fields: EventFields = {}): Promise<void> {
+    return this.#accept(event, fields);
+  }
+
+  /**
+   * A new stream of `{ event, ...fields }` records into this log, each time. Closing it flushes the
+   * log and leaves it open; a record that fails errors this stream and nothing else.
+   */
+  get writable(): WritableStream<AuditRecordInput> {
+    return new WritableStream<AuditRecordInput>({
+      write: (record, controller) => {
+        this.#accept(record?.event, record).catch((error) => controller.error(error));
+        const mustWait = this.#lineBuffer.byteLength >= STREAM_PENDING_BYTES;
+        return mustWait ? this.#parts.acknowledgements.decided() : undefined;
+      },
+      close: () => this.flush(),
+    });
+  }
+
+  /**
+   * Resolves when everything accepted before the call is durable.
+   *
+   * @throws {AuditWriteError} with phase "sync" when that cannot be.
+   * @throws the first error of a `log()` call that nobody handled.
+   */
+  async flush(): Promise<void> {
+    this.#checkOpen();
+    await this.#parts.acknowledgements.decided();
+    await this.#parts.sink.sync();
+    await this.#parts.unheardErrors.throwFirst();
+  }
+
+  /**
+   * Makes everything accepted durable before it returns, blocking the thread; for exit handlers.
+   *
+   * @throws {AuditWriteError} when that cannot be.
+   */
+  flushSync(): void {
+    this.#checkOpen();
+    this.#drain();
+  }
+
+  /**
+   * Makes everything accepted durable and closes the log; later calls give the same promise.
+   *
+   * @throws {AuditWriteError} with phase "sync" when it could not be made durable.
+   * @throws the first error of a `log()` call that nobody handled.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  /** As {@linkcode close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /**
+   * The events that match, in the order in which they were appended: what was written when the
+   * iteration begins, this log's own accepted events included.
+   *
+   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+   */
+  query(options: QueryOptions = {}): AuditQuery {
+    this.#checkOpen();
+    const { path, maxLineBytes, logger } = this.#options;
+    const { fileSystem } = this.#parts.platform;
+    const beforeRead = () => this.#parts.acknowledgements.decided();
+    return queryFile({ fileSystem, path, maxLineBytes, logger, beforeRead }, options);
+  }
+
+  /**
+   * The last `n` events, oldest first.
+   *
+   * @throws {RangeError} when `n` is no integer >= 0.
+   */
+  async lastEvents(
+    n = 20,
+    options: { eventType?: string | readonly string[] } = {},
+  ): Promise<AuditEvent[]> {
+    return await lastOf(this.query(options), n);
+  }
+
+  /**
+   * Cost in USD of the last `hours` hours, up to now; see {@linkcode hourlySpend}.
+   *
+   * @throws {RangeError} when `hours` is no number.
+   */
+  async hourlySpend(hours = 1): Promise<number> {
+    return await hourlySpend(this.query(), { hours, now: this.#options.now });
+  }
+
+  /**
+   * Accuracy of the navigation since the time; see {@linkcode accuracyMetrics}.
+   *
+   * @throws {RangeError} when `since` is no time.
+   */
+  async accuracyMetrics(since: TimeLike): Promise<AccuracyMetrics> {
+    return await accuracyMetrics(this.query({ since }));
+  }
+
+  /**
+   * What the gate let pass and escalated; see {@linkcode gateMetrics}.
+   *
+   * @throws {RangeError} when `since` is no time or `lastN` is no integer >= 0.
+   */
+  async gateMetrics(options: { since?: TimeLike; lastN?: number } = {}): Promise<GateMetrics> {
+    const { since, ...gateOptions } = options;
+    return await gateMetrics(this.query(since === undefined ? {} : { since }), gateOptions);
+  }
+
+  /**
+   * Takes an event into the line buffer within the call: its line is the event as it is now, and an
+   * exit hook finds it there.
+   */
+  #accept(event: unknown, fields: EventFields): Promise<void> {
+    const { acknowledgements, unheardErrors } = this.#parts;
+    if (this.#closing !== undefined) return this.#refuseAsClosed();
+    let line: Uint8Array;
+    try {
+      line = this.#serialize(event, fields);
+    } catch (error) {
+      const refused = Promise.reject(error);
+      unheardErrors.watch(refused);
+      return refused;
+    }
+    const outcome = acknowledgements.accept();
+    this.#lineBuffer.push(line);
+    if (this.#lineBuffer.byteLength > this.#options.maxPendingBytes) this.#drainForMemory();
+    return outcome;
+  }
+
+  /** A closed log watches no promises any more, so what it refuses is told at once. */
+  #refuseAsClosed(): Promise<void> {
+    const error = new AuditClosedError(this.path);
+    const refused = Promise.reject(error);
+    refused.catch(() => this.#options.logger.error("An event was not logged:", error));
+    return refused;
+  }
+
+  #drainForMemory(): void {
+    try {
+      this.#drain();
+    } catch {
+      // Every line that failed rejects its own promise, and a failed sync those that waited for it.
+    }
+  }
+
+  #drainForExit(): void {
+    try {
+      this.#drain();
+    } catch (error) {
+      this.#options.logger.error("Events were lost at exit:", error);
+    }
+  }
+
+  /** Writes what the pipeline still holds and syncs, all at once. */
+  #drain(): void {
+    const errors: unknown[] = [];
+    for (const batch of this.#lineBuffer.takeUnwritten()) {
+      try {
+        this.#parts.sink.writeSync(batch);
+      } catch (error) {
+        // The batches behind it have to be tried too: nobody else will.
+        errors.push(error);
+      }
+    }
+    this.#parts.sink.syncSync();
+    if (errors.length > 0) throw errors[0];
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#lineBuffer.writable.close();
+      await this.#pipeline;
+      await this.#parts.unheardErrors.throwFirst();
+    } finally {
+      this.#unhook();
+      this.#parts.membership[Symbol.dispose]();
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new AuditClosedError(this.path);
+  }
+}
+
+/** Accepted bytes at which a stream into the log waits for the kernel: a few hundred lines. */
+const STREAM_PENDING_BYTES = 64 * 1024;
+
+/** What a log is wired from. */
+interface Parts {
+  readonly platform: Platform;
+  readonly acknowledgements: Acknowledgements;
+  readonly unheardErrors: UnheardErrors;
+  readonly sink: FsyncSink;
+  readonly membership: SessionMembership;
+}
+
+async function openParts(platform: Platform, options: ResolvedOptions): Promise<Parts> {
+  const unheardErrors = new UnheardErrors(options.logger, platform.clock);
+  const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
+  const sink = FsyncSink.openOn(platform, options, acknowledgements);
+  try {
+    const membership = options.sessionId === undefined
+      ? await joinSession(sessionRecords(sink), platform.clock)
+      : { sessionId: options.sessionId, [Symbol.dispose]() {} };
+    return { platform, acknowledgements, unheardErrors, sink, membership };
+  } catch (error) {
+    await sink.abort(error);
+    throw error;
+  }
+}
+
+/** The session records in the lock file of the log. */
+function sessionRecords(sink: FsyncSink): SessionRecords {
+  return {
+    read: () =>
+      sink.underLock((lockFile) => {
+        const bytes = new Uint8Array(lockFile.status().byteLength);
+        return new TextDecoder().decode(bytes.subarray(0, lockFile.readSync(bytes, 0)));
+      }),
+    write: (text) =>
+      sink.underLock((lockFile) => {
+        lockFile.truncateSync(0);
+        lockFile.appendSync(new TextEncoder().encode(text));
+      }),
+  };
+}
+
+function withFlags(error: unknown, directory: string): unknown {
+  if (!(error instanceof Deno.errors.NotCapable)) return error;
+  return new Deno.errors.NotCapable(
+    `Cannot open audit log: run again with --allow-read=${directory} --allow-write=${directory}`,
+    { cause: error },
+  );
+}

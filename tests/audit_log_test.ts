@@ -1,0 +1,403 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import {
+  AuditClosedError,
+  AuditEventError,
+  AuditLog,
+  type AuditRecordInput,
+  AuditWriteError,
+  type Logger,
+} from "@vivarium/scout";
+import { SimulatedClock, WatchedFileSystem } from "./platform.ts";
+import { linesOf, tempDir } from "./temp_dir.ts";
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+Deno.test("AuditLog.log() resolves when the line is in the file", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl"), now: () => 0 });
+  await log.log("nav", { cost: 0.5 });
+  assertEquals(linesOf(log.path), [
+    `{"ts":"1970-01-01T00:00:00.000Z","event":"nav","session_id":"${log.sessionId}","cost":0.5}`,
+  ]);
+});
+
+Deno.test("AuditLog.log() keeps the event as it was at the call", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
+  const config = { depth: 1, list: [1] };
+  const files = ["a.ts"];
+  const logged = log.log("nav", { config, files, note: config });
+  config.depth = 2;
+  config.list.push(2);
+  files.push("b.ts");
+  await logged;
+  const [event] = await log.lastEvents();
+  assertEquals(event?.config, { depth: 1, list: [1] });
+  assertEquals(event?.note, { depth: 1, list: [1] });
+  assertEquals(event?.files, ["a.ts"]);
+});
+
+Deno.test("AuditLog.log() rejects a bad event alone, between good neighbours", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
+  const before = log.log("nav", { n: 1 });
+  const bad = assertRejects(() => log.log("nav", { cost: -1 }), AuditEventError, "cost");
+  const after = log.log("nav", { n: 2 });
+  await Promise.all([before, bad, after]);
+  assertEquals((await log.query().toArray()).map((event) => event.n), [1, 2]);
+});
+
+Deno.test("AuditLog.log() refuses a line over maxLineBytes and takes a 15 MB one", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
+  const first = log.log("nav", { n: 1 });
+  const large = log.log("nav", { text: "x".repeat(15_000_000) });
+  await assertRejects(
+    () => log.log("nav", { text: "x".repeat(17_000_000) }),
+    AuditEventError,
+    "maxLineBytes (16777216)",
+  );
+  await Promise.all([first, large, log.log("nav", { n: 2 })]);
+  const events = await log.query().toArray();
+  assertEquals(events.length, 3);
+  assertEquals((events[1]?.text as string).length, 15_000_000);
+});
+
+Deno.test("AuditLog.log() in a loop without a pause keeps memory bounded", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const log = await openOn(fileSystem, new SimulatedClock(), {
+    path: dir.path("a.jsonl"),
+    maxPendingBytes: 64 * 1024,
+  });
+  const rounds = 1_000_000;
+  for (let n = 0; n < rounds; n++) log.log("nav", { n });
+  // Nothing but the calls themselves has run: what is missing in the file is what memory holds.
+  const missing = rounds - linesOf(log.path).length;
+  assert(missing < 1_000, `${missing} lines are held in memory`);
+  await log.close();
+  const misplaced = linesOf(log.path).findIndex((line, n) => !line.endsWith(`,"n":${n}}`));
+  assertEquals(misplaced, -1);
+  assertEquals(linesOf(log.path).length, rounds);
+});
+
+Deno.test("AuditLog.log() acknowledges nine lines when written and the tenth when durable", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
+  const sync = fileSystem.holdNextSync();
+  const acknowledged: number[] = [];
+  const calls = Array.from(
+    { length: 12 },
+    (_, n) => log.log("nav", { n }).then(() => acknowledged.push(n)),
+  );
+  await sync.started;
+  assertEquals(acknowledged, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  assertEquals(linesOf(log.path).length, 12);
+  sync.finish();
+  await Promise.all(calls);
+  assertEquals(acknowledged.length, 12);
+  await log.close();
+});
+
+Deno.test("AuditLog.log() writes while a sync runs", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
+  await log.log("nav");
+  const sync = fileSystem.holdNextSync();
+  const flushed = log.flush();
+  await sync.started;
+  await log.log("nav");
+  assertEquals(linesOf(log.path).length, 2);
+  sync.finish();
+  await flushed;
+  await log.close();
+});
+
+Deno.test("AuditLog syncs a quiet log when fsyncIntervalSec is over, once", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const clock = new SimulatedClock();
+  const log = await openOn(fileSystem, clock, { path: dir.path("a.jsonl") });
+  for (let n = 0; n < 3; n++) await log.log("nav", { n });
+  assertEquals(fileSystem.syncCount, 0);
+  assertEquals(clock.timerDelaysMs, [1000]);
+  clock.fireTimers();
+  await log.flush();
+  assertEquals(fileSystem.syncCount, 1);
+  assertEquals(clock.timerDelaysMs, []);
+  await log.close();
+  assertEquals(fileSystem.syncCount, 1);
+});
+
+Deno.test("AuditLog.flush() among 100 callers resolves after a sync that began after their lines", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
+  const syncedBytes: number[] = [];
+  fileSystem.onSynced = (byteLength) => syncedBytes.push(byteLength);
+  const callers = Array.from({ length: 100 }, async (_, n) => {
+    // Callers come in over many turns, so that some arrive while a sync runs.
+    for (let turn = 0; turn < n % 10; turn++) await log.log("nav", { n, turn });
+    await log.log("nav", { n });
+    const writtenBytes = Deno.statSync(log.path).size;
+    await log.flush();
+    assert(
+      syncedBytes.some((byteLength) => byteLength >= writtenBytes),
+      "flush() resolved though no sync had covered its line",
+    );
+  });
+  await Promise.all(callers);
+  assert(syncedBytes.length < 100, `${syncedBytes.length} syncs for 100 callers are not grouped`);
+  await log.close();
+});
+
+Deno.test("AuditLog rejects lines of a full disk, cuts them off, and goes on when there is space", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
+  await log.log("nav", { n: 1 });
+  fileSystem.bytesLeft = 20;
+  const error = await assertRejects(() => log.log("nav", { n: 2 }), AuditWriteError);
+  assertEquals(error.phase, "write");
+  fileSystem.bytesLeft = 0;
+  await assertRejects(() => log.log("nav", { n: 3 }), AuditWriteError);
+  fileSystem.bytesLeft = Infinity;
+  await log.log("nav", { n: 4 });
+  await log.close();
+  assertEquals(linesOf(log.path).map((line) => JSON.parse(line).n), [1, 4]);
+});
+
+Deno.test("AuditLog calls nothing durable after a failed sync", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const log = await openOn(fileSystem, new SimulatedClock(), {
+    path: dir.path("a.jsonl"),
+    logger: silent,
+    fsyncEveryNLines: 2,
+  });
+  await log.log("nav", { n: 1 });
+  fileSystem.syncError = new Error("EIO");
+  assertEquals((await assertRejects(() => log.log("nav"), AuditWriteError)).phase, "sync");
+  fileSystem.syncError = undefined; // The kernel reports success from here on, as it does after EIO.
+  assertEquals((await assertRejects(() => log.log("nav"), AuditWriteError)).phase, "sync");
+  assertEquals((await assertRejects(() => log.flush(), AuditWriteError)).phase, "sync");
+  assertEquals(assertThrows(() => log.flushSync(), AuditWriteError).phase, "sync");
+  assertEquals((await assertRejects(() => log.close(), AuditWriteError)).phase, "sync");
+});
+
+Deno.test("AuditLog.flush() rejects with the error of a call that nobody awaited, once", async () => {
+  using dir = tempDir();
+  const messages: unknown[][] = [];
+  await using log = await AuditLog.open({
+    path: dir.path("a.jsonl"),
+    logger: { ...silent, error: (...data) => messages.push(data) },
+  });
+  log.log("nav", { cost: -1 });
+  log.log("nav");
+  const error = await assertRejects(() => log.flush(), AuditEventError);
+  assertEquals(error.field, "cost");
+  assertEquals(messages.map(([text]) => text), ["An event was not logged:"]);
+  await log.flush();
+  assertEquals(linesOf(log.path).length, 1);
+});
+
+Deno.test("AuditLog.close() rejects with the error of a call that nobody awaited", async () => {
+  using dir = tempDir();
+  const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
+  log.log("nav", { cost: NaN });
+  await assertRejects(() => log.close(), AuditEventError, "cost");
+});
+
+Deno.test("AuditLog.flush() leaves an awaited rejection to its caller", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
+  await assertRejects(() => log.log(""), AuditEventError, "event");
+  await log.flush();
+});
+
+Deno.test("AuditLog.flushSync() makes everything accepted durable before it returns", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
+  const calls = [1, 2, 3].map((n) => log.log("nav", { n }));
+  log.flushSync();
+  assertEquals(linesOf(log.path).length, 3);
+  assertEquals(fileSystem.syncCount, 1);
+  await Promise.all(calls);
+  await log.close();
+  assertEquals(linesOf(log.path).map((line) => JSON.parse(line).n), [1, 2, 3]);
+});
+
+Deno.test("AuditLog.close() is idempotent and refuses what comes after", async () => {
+  using dir = tempDir();
+  const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
+  log.log("nav");
+  const closing = log.close();
+  assertEquals(log.close(), closing);
+  await closing;
+  assertInstanceOf(await log.log("nav").catch((error) => error), AuditClosedError);
+  await assertRejects(() => log.flush(), AuditClosedError);
+  assertThrows(() => log.query(), AuditClosedError);
+  assertEquals(linesOf(log.path).length, 1);
+});
+
+Deno.test("AuditLog.query() sees events that were not awaited", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
+  log.log("nav", { cost: 0.25 });
+  log.log("nav", { cost: 0.5 });
+  assertEquals(await log.hourlySpend(), 0.75);
+  assertEquals((await log.query().toArray()).length, 2);
+});
+
+Deno.test("AuditLog.query() waits for events that another process's lock holds up", async () => {
+  using dir = tempDir();
+  const clock = new SimulatedClock();
+  const log = await openOn(new WatchedFileSystem(), clock, { path: dir.path("a.jsonl") });
+  using other = Deno.openSync(`${log.path}.lock`, { read: true, write: true });
+  other.lockSync(true);
+  log.log("nav");
+  const events = log.query().toArray();
+  await clock.wait(0);
+  other.unlockSync();
+  assertEquals((await events).length, 1);
+  await log.close();
+});
+
+Deno.test("AuditLog.writable takes a piped stream, durable when the pipe ends, and the log stays open", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
+  const records = Array.from({ length: 5_000 }, (_, n): AuditRecordInput => ({ event: "nav", n }));
+  await ReadableStream.from(records).pipeTo(log.writable);
+  assertEquals(fileSystem.unsyncedAppends, 0);
+  await ReadableStream.from([{ event: "nav", n: 5_000 }]).pipeTo(log.writable);
+  await log.close();
+  const numbers = linesOf(log.path).map((line) => JSON.parse(line).n);
+  assertEquals(numbers, Array.from({ length: 5_001 }, (_, n) => n));
+});
+
+Deno.test("AuditLog.writable errors alone over a bad record", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
+  await assertRejects(
+    () =>
+      ReadableStream.from<AuditRecordInput>([{ event: "nav" }, { event: "nav", cost: -1 }])
+        .pipeTo(log.writable),
+    AuditEventError,
+    "cost",
+  );
+  await log.log("brief");
+  await log.flush();
+  assertEquals((await log.query().toArray()).map((event) => event.event), ["nav", "brief"]);
+});
+
+Deno.test("AuditLog.open() twice on one path, spelled differently, works as one log", async () => {
+  using dir = tempDir();
+  Deno.mkdirSync(dir.path("x"));
+  await using a = await AuditLog.open({ path: dir.path("log.jsonl") });
+  await using b = await AuditLog.open({ path: `${dir.path("x")}/../log.jsonl` });
+  assertEquals(a.path, b.path);
+  const calls: Promise<void>[] = [];
+  for (let n = 0; n < 500; n++) {
+    calls.push(a.log("nav", { by: "a", n }), b.log("nav", { by: "b", n }));
+  }
+  await Promise.all(calls);
+  const events = await b.query().toArray();
+  for (const by of ["a", "b"]) {
+    assertEquals(
+      events.filter((event) => event.by === by).map((event) => event.n),
+      Array.from({ length: 500 }, (_, n) => n),
+    );
+  }
+});
+
+Deno.test("AuditLog.open() closes off a torn tail, wherever the last three lines are cut", async () => {
+  using dir = tempDir();
+  const intact = ['{"event":"a"}', '{"event":"b","text":"é😀"}', '{"event":"c"}', '{"event":"d"}'];
+  const bytes = new TextEncoder().encode(intact.map((line) => `${line}\n`).join(""));
+  const firstLineBytes = intact[0]!.length + 1;
+  for (let length = firstLineBytes; length <= bytes.length; length++) {
+    const path = dir.path(`cut_${length}.jsonl`);
+    Deno.writeFileSync(path, bytes.subarray(0, length));
+    const log = await AuditLog.open({ path, logger: silent });
+    await log.log("after");
+    const events = await log.query().toArray();
+    await log.close();
+    const kept = new TextDecoder().decode(bytes.subarray(0, length));
+    const whole = intact.filter((line) => kept.split("\n").includes(line));
+    assertEquals(
+      events.map((event) => event.event),
+      [...whole.map((line) => JSON.parse(line).event), "after"],
+      `cut at ${length}`,
+    );
+    assert(
+      Deno.readTextFileSync(path).startsWith(kept.replace(/\uFFFD+$/, "")),
+      "evidence is kept",
+    );
+  }
+});
+
+Deno.test("AuditLog.open() goes on behind a tail of 4,096 NULs", async () => {
+  using dir = tempDir();
+  const path = dir.path("nul.jsonl");
+  Deno.writeTextFileSync(path, `{"event":"a"}\n${"\0".repeat(4096)}`);
+  await using log = await AuditLog.open({ path, logger: silent });
+  await log.log("b");
+  const query = log.query();
+  assertEquals((await query.toArray()).map((event) => event.event), ["a", "b"]);
+  assertEquals(query.damage.map(({ byteOffset, byteLength }) => [byteOffset, byteLength]), [
+    [14, 4097],
+  ]);
+});
+
+Deno.test("AuditLog.open() makes everything for its owner alone, whatever the umask", async (t) => {
+  if (Deno.build.os === "windows") return; // Windows has no file modes.
+  for (const umask of [0o000, 0o077]) {
+    await t.step(`umask ${umask.toString(8).padStart(3, "0")}`, async () => {
+      using dir = tempDir();
+      const previous = Deno.umask(umask);
+      try {
+        await using log = await AuditLog.open({ path: dir.path("deep/down/a.jsonl") });
+        await log.log("nav");
+      } finally {
+        Deno.umask(previous);
+      }
+      const modeOf = (path: string) => Deno.statSync(dir.path(path)).mode! & 0o777;
+      assertEquals(modeOf("deep"), 0o700);
+      assertEquals(modeOf("deep/down"), 0o700);
+      assertEquals(modeOf("deep/down/a.jsonl"), 0o600);
+      assertEquals(modeOf("deep/down/a.jsonl.lock"), 0o600);
+    });
+  }
+});
+
+Deno.test("AuditLog reads a file as the Python original writes it and appends to it", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  Deno.writeTextFileSync(
+    path,
+    '{"ts": "2026-11-23T22:43:58.786Z", "event": "brief", "session_id": "p", "cost": 0.25, "files": ["src/na\\u00efve.py"]}\n' +
+      '{"ts": "2026-11-23T22:43:58.787Z", "event": "nav", "session_id": "p", "cost": NaN, "reason": "NaN"}\n',
+  );
+  await using log = await AuditLog.open({
+    path,
+    now: () => Date.parse("2026-11-23T23:00:00Z"),
+  });
+  await log.log("nav", { cost: 0.5 });
+  const events = await log.query().toArray();
+  assertEquals(events.map((event) => event.cost), [0.25, null, 0.5]);
+  assertEquals(events[0]?.files, ["src/naïve.py"]);
+  assertEquals(events[1]?.reason, "NaN");
+  assertEquals(await log.hourlySpend(), 0.75);
+});
+
+function openOn(
+  fileSystem: WatchedFileSystem,
+  clock: SimulatedClock,
+  options: Parameters<typeof AuditLog.open>[0],
+): Promise<AuditLog> {
+  return AuditLog.openOn({ fileSystem, clock }, options ?? {});
+}

@@ -1,0 +1,67 @@
+import { assert, assertEquals } from "@std/assert";
+import { dirname, fromFileUrl, join, relative } from "@std/path";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+
+Deno.test("The top level holds what belongs there and nothing else", () => {
+  const allowed = [
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "deno.json",
+    "deno.lock",
+    "examples",
+    "mod.ts",
+    "src",
+    "tests",
+  ];
+  const visible = [...Deno.readDirSync(ROOT)].map(({ name }) => name)
+    .filter((name) => !name.startsWith(".") && !["node_modules", "bench.json"].includes(name));
+  assertEquals(visible.sort(), allowed);
+});
+
+// What a file may import, by the layer that it is in; leaves are the files directly in src/.
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  "log": ["write", "read", "metrics", "leaf"],
+  "write": ["write", "leaf"],
+  "read": ["read", "leaf"],
+  "metrics": ["metrics", "leaf"],
+  "leaf": ["leaf"],
+};
+
+Deno.test("Imports point one way, and write and read never meet", () => {
+  const files = sourceFiles(join(ROOT, "src"));
+  assert(files.length > 20, `only ${files.length} files found`);
+  for (const file of files) {
+    for (const [, specifier = ""] of Deno.readTextFileSync(file).matchAll(/from "(\.[^"]+)"/g)) {
+      const target = join(dirname(file), specifier);
+      assert(
+        LAYERS[layerOf(file)]!.includes(layerOf(target)),
+        `${relative(ROOT, file)} imports ${relative(ROOT, target)}`,
+      );
+    }
+  }
+});
+
+Deno.test("Only deno_file_system.ts names Deno's file calls", () => {
+  const fileCall =
+    /Deno\.(open|lstat|stat|mkdir|rename|link|remove|readDir|read(Text)?File|write(Text)?File|truncate|FsFile)/;
+  const naming = sourceFiles(join(ROOT, "src"))
+    .filter((file) => fileCall.test(Deno.readTextFileSync(file)))
+    // Examples in documentation are the reader's code.
+    .filter((file) => fileCall.test(Deno.readTextFileSync(file).replaceAll(/^\s*\*.*$/gm, "")))
+    .map((file) => relative(ROOT, file).replaceAll("\\", "/"));
+  assertEquals(naming, ["src/deno_file_system.ts"]);
+});
+
+function layerOf(file: string): string {
+  const [first = "", second] = relative(join(ROOT, "src"), file).replaceAll("\\", "/").split("/");
+  if (second !== undefined) return first;
+  return first === "audit_log.ts" ? "log" : "leaf";
+}
+
+function sourceFiles(dir: string): string[] {
+  return [...Deno.readDirSync(dir)].flatMap((entry) =>
+    entry.isDirectory ? sourceFiles(join(dir, entry.name)) : [join(dir, entry.name)]
+  );
+}

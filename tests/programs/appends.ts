@@ -1,0 +1,13 @@
+/**
+ * Logs events with ascending numbers, some awaited and some not, and tells how many.
+ *
+ * @module
+ */
+import { AuditLog } from "@vivarium/scout";
+
+const [path = "", by = "", count = ""] = Deno.args;
+await using log = await AuditLog.open({ path });
+for (let n = 0; n < Number(count); n++) {
+  const logged = log.log("nav", { by, n, text: "é".repeat(n % 300) });
+  if (n % 7 === 0) await logged;
+}

@@ -1,0 +1,30 @@
+/**
+ * Opens a log in the main isolate and in two Workers and prints the session ids.
+ *
+ * @module
+ */
+import { AuditLog } from "@vivarium/scout";
+
+const [path = "", order = ""] = Deno.args;
+
+/** Session ids of a Worker that runs the program. */
+async function inWorker(program: string): Promise<string[]> {
+  const worker = new Worker(new URL(program, import.meta.url), { type: "module" });
+  const { promise, resolve } = Promise.withResolvers<string[]>();
+  worker.onmessage = (event) => resolve(event.data);
+  worker.postMessage(path);
+  const ids = await promise;
+  worker.terminate();
+  return ids;
+}
+
+const ids: string[] = [];
+if (order === "worker_only") {
+  ids.push(...await inWorker("./session_worker.ts"));
+} else {
+  const program = order === "reopening" ? "./reopening_worker.ts" : "./session_worker.ts";
+  const log = await AuditLog.open({ path });
+  ids.push(log.sessionId, ...(await Promise.all([inWorker(program), inWorker(program)])).flat());
+  await log.close();
+}
+console.log(JSON.stringify({ pid: Deno.pid, ids }));

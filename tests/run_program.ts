@@ -1,0 +1,54 @@
+/**
+ * Runs a program of the tests in a process of its own, with the two scoped permissions of a user.
+ *
+ * @module
+ */
+import { fromFileUrl } from "@std/path";
+
+const CONFIG = fromFileUrl(new URL("../deno.json", import.meta.url));
+
+/** How to run a program. */
+export interface ProgramOptions {
+  /** Directory that the program may read and write; nothing else is allowed. */
+  dir: string;
+  args: readonly string[];
+  /** Further or other permission flags. */
+  flags?: readonly string[];
+  /** Working directory; the test runner's own by default. */
+  cwd?: string;
+  /** Arguments of strace, which then runs the program. */
+  strace?: readonly string[];
+}
+
+/** How a program ended. */
+export interface ProgramResult {
+  code: number;
+  signal: Deno.Signal | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The command line of a program, after the name of the Deno executable. */
+export function programArgs(program: string, options: ProgramOptions): string[] {
+  const { dir, args, flags = [`--allow-read=${dir}`, `--allow-write=${dir}`] } = options;
+  return ["run", "--no-prompt", "--config", CONFIG, ...flags, program, ...args];
+}
+
+/** Runs a program to its end. */
+export async function runProgram(program: string, options: ProgramOptions): Promise<ProgramResult> {
+  const args = programArgs(program, options);
+  const [command, commandArgs] = options.strace === undefined
+    ? [Deno.execPath(), args]
+    : ["strace", [...options.strace, Deno.execPath(), ...args]];
+  const output = await new Deno.Command(command, {
+    args: commandArgs,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code: output.code,
+    signal: output.signal,
+    stdout: decoder.decode(output.stdout),
+    stderr: decoder.decode(output.stderr),
+  };
+}

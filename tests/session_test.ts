@@ -1,0 +1,100 @@
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { AuditLog, getSessionId } from "@vivarium/scout";
+import { runProgram } from "./run_program.ts";
+import { linesOf, tempDir } from "./temp_dir.ts";
+
+const SESSIONS = fromFileUrl(new URL("./programs/sessions.ts", import.meta.url));
+const FOREIGN_ID = "00000000-0000-4000-8000-000000000000";
+
+Deno.test("getSessionId() is one UUID v4 per process", () => {
+  assertMatch(
+    getSessionId(),
+    /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+  );
+  assertEquals(getSessionId(), getSessionId());
+});
+
+Deno.test("AuditLog.open() gives the Workers of a process one session id, and the process ends", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  const { pid: _, ids } = await sessionsOf(dir.path(""), path, "main_first");
+  assertEquals(ids.length, 3);
+  assertEquals(new Set(ids).size, 1);
+  const logged = linesOf(path).map((line) => JSON.parse(line).session_id);
+  assertEquals(logged, [ids[0], ids[0]]);
+});
+
+Deno.test("AuditLog.open() keeps the session id while Workers open and close over and over", async () => {
+  using dir = tempDir();
+  const { ids } = await sessionsOf(dir.path(""), dir.path("audit.jsonl"), "reopening");
+  assertEquals(new Set(ids).size, 1);
+  assertEquals(ids.length, 3);
+});
+
+Deno.test("AuditLog.open() gives two processes two session ids", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  const first = await sessionsOf(dir.path(""), path, "main_first");
+  const second = await sessionsOf(dir.path(""), path, "main_first");
+  assertNotEquals(first.ids[0], second.ids[0]);
+  assertEquals(linesOf(`${path}.lock`).length, 2);
+});
+
+Deno.test("AuditLog.open() takes no session id from a dead process of the same pid", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  // Whatever pid comes next, the lock file has a record of it.
+  const records = Array.from({ length: 40_000 }, (_, n) => ({
+    pid: n,
+    session_id: FOREIGN_ID,
+  }));
+  Deno.writeTextFileSync(
+    `${path}.lock`,
+    records.map((record) => `${JSON.stringify(record)}\n`).join(""),
+  );
+  const { pid, ids } = await sessionsOf(dir.path(""), path, "worker_only");
+  assert(pid < records.length || Deno.build.os !== "linux", `pid ${pid} had no record`);
+  assertNotEquals(ids[0], FOREIGN_ID);
+});
+
+Deno.test("AuditLog.open() bounds the records in the lock file and ignores what is none", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  const records = Array.from({ length: 500 }, (_, n) => ({ pid: -n - 1, session_id: FOREIGN_ID }));
+  Deno.writeTextFileSync(
+    `${path}.lock`,
+    `not JSON\n42\n{"pid":"x"}\n${records.map((record) => `${JSON.stringify(record)}\n`).join("")}`,
+  );
+  await using log = await AuditLog.open({ path });
+  assertEquals(log.sessionId, getSessionId());
+  const lines = linesOf(`${path}.lock`);
+  assertEquals(lines.length, 64);
+  assertEquals(JSON.parse(lines.at(-1)!), { pid: Deno.pid, session_id: getSessionId() });
+});
+
+Deno.test("AuditLog.open() takes the session id that it is given", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), sessionId: "mine" });
+  await log.log("nav");
+  await log.log("nav", { session_id: "another" });
+  const ids = (await log.query().toArray()).map((event) => event.session_id);
+  assertEquals(ids, ["mine", "another"]);
+});
+
+async function sessionsOf(
+  dir: string,
+  path: string,
+  order: string,
+): Promise<{ pid: number; ids: string[] }> {
+  const result = await runProgram(SESSIONS, {
+    dir,
+    args: [path, order],
+    flags: [
+      `--allow-read=${dir},${fromFileUrl(new URL("..", import.meta.url))}`,
+      `--allow-write=${dir}`,
+    ],
+  });
+  assertEquals(result.code, 0, result.stderr);
+  return JSON.parse(result.stdout);
+}
