@@ -1,0 +1,176 @@
+#!/usr/bin/env -S deno run --allow-read --allow-write=.demo
+/**
+ * Replays a trace of LLM requests: one `nav` per row, at the row's own time, with its cost.
+ *
+ *     examples/replay_trace.ts FILE [--input-price USD] [--output-price USD]
+ *
+ * The file is CSV with the columns TIMESTAMP (UTC), ContextTokens, GeneratedTokens; prices are USD
+ * per million tokens.
+ *
+ * @module
+ */
+import { emptyDir } from "@std/fs";
+import { TextLineStream } from "@std/streams";
+import { parseArgs } from "node:util";
+import { AuditLog } from "@vivarium/scout";
+import { costUsd, type Price, PRICES } from "./prices.ts";
+import { bar, printTable, usd } from "./table.ts";
+
+const HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens";
+const AWAIT_EVERY = 1_000;
+
+/** What to replay. */
+export interface ReplayOptions {
+  /** The CSV file. */
+  tracePath: string;
+  /** Directory of the log; what is in it goes. */
+  dir: string;
+  /** Price of the model. */
+  price: Price;
+}
+
+interface TraceRow {
+  epochMs: number;
+  inputTokens: number;
+  outputTokens: number;
+}
+
+/**
+ * Logs every request of the trace and prints what it cost.
+ *
+ * @throws {SyntaxError} naming the line and what is wrong with it; the rows before it are logged.
+ */
+export async function replayTrace({ tracePath, dir, price }: ReplayOptions): Promise<void> {
+  await emptyDir(dir);
+  let nowMs = 0;
+  await using log = await AuditLog.open({ path: `${dir}/audit.jsonl`, now: () => nowMs });
+  let requests = 0;
+  for await (const { epochMs, inputTokens, outputTokens } of readTrace(tracePath)) {
+    nowMs = epochMs;
+    const logged = log.log("nav", {
+      model: "traced",
+      input_t: inputTokens,
+      output_t: outputTokens,
+      cost: costUsd(price, inputTokens, outputTokens),
+    });
+    // Nothing is lost without the await; now and then it keeps the trace from running ahead.
+    if (++requests % AWAIT_EVERY === 0) await logged;
+  }
+  await log.flush();
+  await printReport(log);
+}
+
+async function* readTrace(path: string): AsyncGenerator<TraceRow> {
+  const file = await Deno.open(path);
+  const { size } = await file.stat();
+  const progress = new ProgressBar(size);
+  const lines = file.readable
+    .pipeThrough(progress.counter)
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream());
+  let lineNumber = 0;
+  for await (const line of lines) {
+    lineNumber++;
+    if (lineNumber === 1) checkHeader(line);
+    else if (line !== "") yield parseRow(line, lineNumber);
+  }
+  if (lineNumber === 0) checkHeader("");
+  progress.finish();
+}
+
+function checkHeader(line: string): void {
+  if (line.replace(/^\uFEFF/, "") === HEADER) return;
+  throw new SyntaxError(`Cannot read trace as line 1 is not "${HEADER}": ${JSON.stringify(line)}`);
+}
+
+function parseRow(line: string, lineNumber: number): TraceRow {
+  const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?),(\d+),(\d+)$/.exec(line);
+  const epochMs = match === null ? NaN : Date.parse(`${match[1]}T${match[2]}Z`);
+  if (match === null || Number.isNaN(epochMs)) {
+    throw new SyntaxError(
+      `Cannot read trace as line ${lineNumber} is no "time,tokens,tokens": ${JSON.stringify(line)}`,
+    );
+  }
+  return { epochMs, inputTokens: Number(match[3]), outputTokens: Number(match[4]) };
+}
+
+/** A progress bar on standard error while that is a terminal. */
+class ProgressBar {
+  /** Counts the bytes that pass. */
+  readonly counter: TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>;
+  readonly #isShown = Deno.stderr.isTerminal();
+
+  constructor(totalBytes: number) {
+    let bytes = 0;
+    this.counter = new TransformStream({
+      transform: (chunk, controller) => {
+        controller.enqueue(chunk);
+        bytes += chunk.byteLength;
+        this.#draw(`${bar(bytes, totalBytes)} ${Math.round(100 * bytes / totalBytes)} %`);
+      },
+    });
+  }
+
+  finish(): void {
+    this.#draw("\x1b[K");
+  }
+
+  #draw(text: string): void {
+    if (this.#isShown) Deno.stderr.writeSync(new TextEncoder().encode(`\r${text}`));
+  }
+}
+
+async function printReport(log: AuditLog): Promise<void> {
+  const hours = new Map<string, { requests: number; cost: number }>();
+  let requests = 0;
+  let inputTokens = 0;
+  let outputTokens = 0;
+  for await (const { ts = "", input_t, output_t, cost } of log.query({ eventType: "nav" })) {
+    requests++;
+    inputTokens += input_t ?? 0;
+    outputTokens += output_t ?? 0;
+    const name = `${ts.slice(0, 13)}:00Z`;
+    const hour = hours.get(name) ?? { requests: 0, cost: 0 };
+    hours.set(name, { requests: hour.requests + 1, cost: hour.cost + (cost ?? 0) });
+  }
+  // The log's clock stands at the last request, so all of the trace lies behind it.
+  const spend = await log.hourlySpend(Infinity);
+  const { accuracyPct, totalNav } = await log.accuracyMetrics(0);
+  const dearest = Math.max(...[...hours.values()].map(({ cost }) => cost));
+
+  printTable("The trace", [
+    ["requests", `${requests}`],
+    ["input tokens", `${inputTokens}`],
+    ["output tokens", `${outputTokens}`],
+    ["spend", usd(spend)],
+    ["accuracy", `${accuracyPct} % of ${totalNav} navs`],
+  ]);
+  printTable(
+    "Spend by hour",
+    [...hours].map(([name, { requests, cost }]) => [
+      name,
+      `${requests} requests`,
+      usd(cost),
+      bar(cost, dearest),
+    ]),
+  );
+  console.log(`\nThe log: ${log.path}`);
+}
+
+if (import.meta.main) {
+  const { values, positionals } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: { "input-price": { type: "string" }, "output-price": { type: "string" } },
+  });
+  const [tracePath] = positionals;
+  if (tracePath === undefined) {
+    console.error("Usage: replay_trace.ts FILE [--input-price USD] [--output-price USD]");
+    Deno.exit(2);
+  }
+  const price = {
+    inputUsdPerMTok: Number(values["input-price"] ?? PRICES.large.inputUsdPerMTok),
+    outputUsdPerMTok: Number(values["output-price"] ?? PRICES.large.outputUsdPerMTok),
+  };
+  await replayTrace({ tracePath, dir: ".demo/trace", price });
+}

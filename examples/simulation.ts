@@ -1,0 +1,179 @@
+#!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
+/**
+ * An hour of agents at work, in a moment: several agents navigate, write briefs and pass a gate at
+ * the same time, and a guard stops them all when the hour's budget is spent. The same seed plays the
+ * same simulation.
+ *
+ *     examples/simulation.ts [--seed N] [--budget USD]
+ *
+ * @module
+ */
+import { emptyDir } from "@std/fs";
+import { parseArgs } from "node:util";
+import { AuditLog } from "@vivarium/scout";
+import { costUsd, type Model, PRICES } from "./prices.ts";
+import { printTable, usd } from "./table.ts";
+
+const AGENTS = ["scout", "mapper", "writer", "critic"];
+const STEPS_PER_AGENT = 120;
+const START_MS = Date.UTC(2026, 1, 13, 14);
+
+/** What to play. */
+export interface SimulationOptions {
+  /** Directory of the log; what is in it goes. */
+  dir: string;
+  /** Seed of everything that is left to chance. */
+  seed: number;
+  /** USD that the agents may spend in an hour. */
+  budgetUsdPerHour: number;
+}
+
+/** Plays the simulation and prints what happened and what it cost. */
+export async function simulate(options: SimulationOptions): Promise<void> {
+  await emptyDir(options.dir);
+  let nowMs = START_MS;
+  const clock = {
+    now: () => nowMs,
+    pass: (ms: number) => {
+      nowMs += ms;
+    },
+  };
+  await using log = await AuditLog.open({
+    path: `${options.dir}/audit.jsonl`,
+    sessionId: `simulation-seed-${options.seed}`,
+    now: clock.now,
+  });
+  const world = { log, random: mulberry32(options.seed), clock };
+  let stopReason: string | undefined;
+  for (let step = 0; step < STEPS_PER_AGENT && stopReason === undefined; step++) {
+    stopReason = await askBudget(log, options.budgetUsdPerHour);
+    if (stopReason === undefined) await Promise.all(AGENTS.map((agent) => act(agent, world)));
+  }
+  await printReport(log, { minutes: (nowMs - START_MS) / 60_000, stopReason });
+}
+
+/** Every agent asks the log before it calls a model; the first to find the budget spent stops all. */
+async function askBudget(log: AuditLog, budgetUsdPerHour: number): Promise<string | undefined> {
+  const spentUsd = await Promise.all(AGENTS.map(() => log.hourlySpend()));
+  const finder = spentUsd.findIndex((spent) => spent >= budgetUsdPerHour);
+  if (finder < 0) return undefined;
+  const agent = AGENTS[finder];
+  const reason = `${agent} found ${usd(spentUsd[finder]!)} of ${usd(budgetUsdPerHour)} spent`;
+  await log.log("budget", { agent, reason });
+  return reason;
+}
+
+interface World {
+  log: AuditLog;
+  random: () => number;
+  clock: { pass: (ms: number) => void };
+}
+
+/** One step of one agent. All chance is taken before the first wait, so that a seed decides it all. */
+async function act(agent: string, { log, random, clock }: World): Promise<void> {
+  const chance = random();
+  const model: Model = random() < 0.2 ? "large" : "small";
+  const input_t = 200 + Math.floor(random() * 4_000);
+  const output_t = 20 + Math.floor(random() * 400);
+  const duration_ms = 100 + Math.floor(random() * 14_000);
+  const call = {
+    agent,
+    model,
+    input_t,
+    output_t,
+    duration_ms,
+    cost: costUsd(PRICES[model], input_t, output_t),
+  };
+  clock.pass(duration_ms);
+  if (chance < 0.6) {
+    const file = `src/module_${Math.floor(random() * 40)}.ts`;
+    const logged = [log.log("nav", { ...call, files: [file] })];
+    if (random() < 0.12) {
+      logged.push(log.log("validation_fail", { agent, reason: `${file} is not there` }));
+    }
+    await Promise.all(logged);
+  } else if (chance < 0.75) {
+    await log.log("brief", call);
+  } else if (chance < 0.85) {
+    await log.log("tldr", call);
+  } else {
+    const confidence = Math.floor(random() * 101);
+    await log.log(confidence < 45 ? "gate_escalate" : "gate_compress", { ...call, confidence });
+  }
+}
+
+async function printReport(
+  log: AuditLog,
+  end: { minutes: number; stopReason: string | undefined },
+): Promise<void> {
+  const counts = new Map<string, number>();
+  const costs = { model: new Map<string, number>(), agent: new Map<string, number>() };
+  for await (const { event = "?", model, agent, cost } of log.query()) {
+    add(counts, event, 1);
+    if (typeof model === "string") add(costs.model, model, cost ?? 0);
+    if (typeof agent === "string") add(costs.agent, agent, cost ?? 0);
+  }
+  const accuracy = await log.accuracyMetrics(START_MS);
+  const gate = await log.gateMetrics();
+  const total = await log.hourlySpend(24);
+
+  console.log(`${AGENTS.length} agents at work for ${end.minutes.toFixed(1)} simulated minutes`);
+  console.log(`stopped: ${end.stopReason ?? "all steps taken, budget left"}`);
+  printTable("What happened", sorted(counts).map(([name, count]) => [name, `${count}`]));
+  printTable(
+    "What it cost, by model",
+    sorted(costs.model).map(([name, cost]) => [name, usd(cost)]),
+  );
+  printTable(
+    "What it cost, by agent",
+    sorted(costs.agent).map(([name, cost]) => [name, usd(cost)]),
+  );
+  printTable("In short", [
+    ["spend", usd(total)],
+    ["accuracy", `${accuracy.accuracyPct} % of ${accuracy.totalNav} navs`],
+    ["gate", `${gate.passRatePct} % of ${gate.total} passed`],
+  ]);
+  printTable(
+    "The last five events",
+    (await log.lastEvents(5)).map(({ ts = "", event = "", agent, cost }) => [
+      `${ts}  ${event}`,
+      `${agent}`,
+      typeof cost === "number" ? usd(cost) : "",
+    ]),
+  );
+  console.log(`\nThe log: ${log.path}\nRead it: jq -c 'select(.event == "nav")' ${log.path}`);
+}
+
+function add(sums: Map<string, number>, key: string, amount: number): void {
+  sums.set(key, (sums.get(key) ?? 0) + amount);
+}
+
+function sorted(sums: ReadonlyMap<string, number>): [string, number][] {
+  return [...sums].sort((a, b) => b[1] - a[1]);
+}
+
+/** Random numbers from 0 to 1 that a seed determines: Tommy Ettinger's mulberry32, public domain. */
+function mulberry32(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: {
+      seed: { type: "string", default: "1" },
+      budget: { type: "string", default: "0.5" },
+    },
+  });
+  await simulate({
+    dir: ".demo/simulation",
+    seed: Number(values.seed),
+    budgetUsdPerHour: Number(values.budget),
+  });
+}

@@ -1,0 +1,87 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { type ProgramResult, runProgram } from "./run_program.ts";
+import { linesOf, tempDir } from "./temp_dir.ts";
+
+const TRACE = [
+  "TIMESTAMP,ContextTokens,GeneratedTokens",
+  "2023-11-16 18:59:03.9799600,4808,10",
+  "2023-11-16 18:59:59.9999999,3180,8",
+  "2023-11-16 19:00:00.0781490,110,27",
+].join("\r\n");
+// 3 USD per million input tokens and 15 per million output tokens, summed by hand.
+const TRACE_SPEND = ((4808 + 3180 + 110) * 3 + (10 + 8 + 27) * 15) / 1e6;
+
+/** Runs an example in the directory with exactly the flags of its first line. */
+async function runExample(name: string, dir: string, args: string[] = []): Promise<ProgramResult> {
+  const program = fromFileUrl(new URL(`../examples/${name}`, import.meta.url));
+  const [firstLine = ""] = Deno.readTextFileSync(program).split("\n");
+  const flags = firstLine.match(/--allow-\S+/g) ?? [];
+  assert(flags.length > 0, `${name} names no flags`);
+  return await runProgram(program, { dir, args, flags, cwd: dir });
+}
+
+Deno.test("basic.ts runs with the flags that it names", async () => {
+  using dir = tempDir();
+  const result = await runExample("basic.ts", dir.path(""));
+  assertEquals(result.code, 0, result.stderr);
+  assertEquals(result.stdout.trim().split("\n").length, 4);
+  assertStringIncludes(result.stdout, "USD in the last hour: 0.0126");
+  assertEquals(linesOf(dir.path(".demo/basic/audit.jsonl")).length, 3);
+});
+
+Deno.test("simulation.ts plays the same with the same seed and stops when the budget is spent", async () => {
+  using dir = tempDir();
+  const play = async (...args: string[]) => {
+    const result = await runExample("simulation.ts", dir.path(""), args);
+    assertEquals(result.code, 0, result.stderr);
+    return { report: result.stdout, log: linesOf(dir.path(".demo/simulation/audit.jsonl")) };
+  };
+  const first = await play("--seed", "7");
+  assertEquals(await play("--seed", "7"), first);
+  assert((await play("--seed", "8")).report !== first.report);
+  assertMatch(first.report, /stopped: \w+ found 0\.5\d+ USD of 0\.500000 USD spent/);
+  const events = first.log.map((line) => JSON.parse(line));
+  assertEquals(events.filter(({ event }) => event === "budget").length, 1);
+  const spend = events.reduce((sum, { cost = 0 }) => sum + cost, 0);
+  assertStringIncludes(first.report, `spend            ${spend.toFixed(6)} USD`);
+  const wealthy = await play("--seed", "7", "--budget", "1000");
+  assertStringIncludes(wealthy.report, "stopped: all steps taken, budget left");
+});
+
+Deno.test("replay_trace.ts logs every request at its own time and sums what it cost", async () => {
+  using dir = tempDir();
+  Deno.writeTextFileSync(dir.path("trace.csv"), TRACE);
+  const result = await runExample("replay_trace.ts", dir.path(""), ["trace.csv"]);
+  assertEquals(result.code, 0, result.stderr);
+  assertMatch(result.stdout, /requests +3\n/);
+  assertMatch(result.stdout, new RegExp(`spend +${TRACE_SPEND.toFixed(6)} USD`));
+  assertMatch(result.stdout, /2023-11-16T18:00Z +2 requests/);
+  assertMatch(result.stdout, /2023-11-16T19:00Z +1 requests/);
+  assertEquals(
+    linesOf(dir.path(".demo/trace/audit.jsonl")).map((line) => JSON.parse(line).ts),
+    ["2023-11-16T18:59:03.979Z", "2023-11-16T18:59:59.999Z", "2023-11-16T19:00:00.078Z"],
+  );
+});
+
+Deno.test("demo.ts names a malformed row of a trace and keeps the rows before it", async () => {
+  using dir = tempDir();
+  Deno.writeTextFileSync(dir.path("trace.csv"), TRACE.replace(",3180,", ",many,"));
+  const result = await runExample("demo.ts", dir.path(""), ["--trace", "trace.csv"]);
+  assertEquals(result.code, 1);
+  assertStringIncludes(result.stderr, "Cannot read trace as line 3 is no");
+  assertStringIncludes(result.stderr, "many");
+  assertEquals(linesOf(dir.path(".demo/trace/audit.jsonl")).length, 1);
+});
+
+Deno.test("demo.ts plays the simulation, and says what is wrong with its arguments", async () => {
+  using dir = tempDir();
+  const played = await runExample("demo.ts", dir.path(""));
+  assertEquals(played.code, 0, played.stderr);
+  assertStringIncludes(played.stdout, "What it cost, by model");
+  const usage = await runExample("demo.ts", dir.path(""), ["--seed", "x"]);
+  assertEquals([usage.code, usage.stderr], [2, "Option --seed must be a number: x\n"]);
+  const missing = await runExample("demo.ts", dir.path(""), ["--trace", "none.csv"]);
+  assertEquals(missing.code, 1);
+  assertStringIncludes(missing.stderr, "none.csv");
+});
