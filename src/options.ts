@@ -9,7 +9,7 @@ import { type Logger, logger } from "./logger.ts";
 
 /** Where a log lies unless told otherwise; "~" is the home directory, expanded at open. */
 export const DEFAULT_AUDIT_PATH = "~/.scout/audit.jsonl";
-/** Bytes at which the active file is sealed and a new one begun: 10 MiB. */
+/** Bytes at which the Python original begins a new file: 10 MiB. This version does not rotate yet. */
 export const ROTATION_SIZE_BYTES: number = 10 * 1024 * 1024;
 /** Lines after which a sync is due. */
 export const FSYNC_EVERY_N_LINES = 10;
