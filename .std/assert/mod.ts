@@ -8,10 +8,6 @@ export function assert(expr: unknown, msg?: string): asserts expr {
   std.assert(expr, msg);
 }
 
-export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T> {
-  std.assertExists(actual, msg);
-}
-
 export function assertInstanceOf<T>(
   actual: unknown,
   // deno-lint-ignore no-explicit-any -- as above

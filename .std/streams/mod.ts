@@ -10,5 +10,3 @@ interface TextLineStreamConstructor {
 }
 
 export const TextLineStream: TextLineStreamConstructor = streams.TextLineStream;
-
-export const toBytes: (stream: ReadableStream<Uint8Array>) => Promise<Uint8Array> = streams.toBytes;
