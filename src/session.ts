@@ -18,7 +18,7 @@ import type { Clock } from "./time.ts";
 export const SESSION_LOCK = "vivarium.scout.session";
 
 /** How long a Worker waits for another one to confirm a session id. */
-const CONFIRM_TIMEOUT_MS = 250;
+const CONFIRM_TIMEOUT_MS = 500;
 
 /** The part of the Web Locks API that is used here; Deno has it, its types do not. */
 interface WebLocks {
