@@ -5,6 +5,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { numberOption, runCommand } from "./command_line.ts";
 import { PRICES } from "./prices.ts";
 import { replayTrace } from "./replay_trace.ts";
 import { simulate } from "./simulation.ts";
@@ -35,42 +36,15 @@ function parseDemoArgs(args: string[]): DemoArgs {
   return {
     trace: values.trace,
     help: values.help,
-    seed: numberOf("seed", values.seed),
-    budgetUsdPerHour: numberOf("budget", values.budget),
+    seed: numberOption("seed", values.seed),
+    budgetUsdPerHour: numberOption("budget", values.budget, 0),
   };
 }
 
-function numberOf(name: string, text: string): number {
-  const number = Number(text);
-  if (text.trim() === "" || !Number.isFinite(number)) {
-    throw new TypeError(`Option --${name} must be a number: ${text}`);
-  }
-  return number;
+async function run({ trace, help, seed, budgetUsdPerHour }: DemoArgs): Promise<void> {
+  if (help) console.log(USAGE);
+  else if (trace === undefined) await simulate({ dir: ".demo/simulation", seed, budgetUsdPerHour });
+  else await replayTrace({ tracePath: trace, dir: ".demo/trace", price: PRICES.large });
 }
 
-async function main(args: string[]): Promise<number> {
-  let options: DemoArgs;
-  try {
-    options = parseDemoArgs(args);
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    return 2;
-  }
-  const { trace, help, seed, budgetUsdPerHour } = options;
-  if (help) {
-    console.log(USAGE);
-    return 0;
-  }
-  try {
-    if (trace === undefined) await simulate({ dir: ".demo/simulation", seed, budgetUsdPerHour });
-    else await replayTrace({ tracePath: trace, dir: ".demo/trace", price: PRICES.large });
-    return 0;
-  } catch (error) {
-    // What is wrong with the user's file is told in a line; anything else is ours and shows its stack.
-    if (!(error instanceof SyntaxError || error instanceof Deno.errors.NotFound)) throw error;
-    console.error(error.message);
-    return 1;
-  }
-}
-
-Deno.exitCode = await main(Deno.args);
+Deno.exitCode = await runCommand(parseDemoArgs, run);

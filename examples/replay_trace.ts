@@ -13,11 +13,13 @@ import { emptyDir } from "@std/fs";
 import { TextLineStream } from "@std/streams";
 import { parseArgs } from "node:util";
 import { AuditLog } from "@vivarium/scout";
+import { numberOption, runCommand } from "./command_line.ts";
 import { costUsd, type Price, PRICES } from "./prices.ts";
 import { bar, printTable, usd } from "./table.ts";
 
 const HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens";
 const AWAIT_EVERY = 1_000;
+const USAGE = "Usage: replay_trace.ts FILE [--input-price USD] [--output-price USD]";
 
 /** What to replay. */
 export interface ReplayOptions {
@@ -45,8 +47,10 @@ export async function replayTrace({ tracePath, dir, price }: ReplayOptions): Pro
   let nowMs = 0;
   await using log = await AuditLog.open({ path: `${dir}/audit.jsonl`, now: () => nowMs });
   let requests = 0;
+  let latestMs = 0;
   for await (const { epochMs, inputTokens, outputTokens } of readTrace(tracePath)) {
     nowMs = epochMs;
+    latestMs = Math.max(latestMs, epochMs);
     const logged = log.log("nav", {
       model: "traced",
       input_t: inputTokens,
@@ -57,6 +61,7 @@ export async function replayTrace({ tracePath, dir, price }: ReplayOptions): Pro
     if (++requests % AWAIT_EVERY === 0) await logged;
   }
   await log.flush();
+  nowMs = latestMs;
   await printReport(log);
 }
 
@@ -85,13 +90,25 @@ function checkHeader(line: string): void {
 
 function parseRow(line: string, lineNumber: number): TraceRow {
   const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?),(\d+),(\d+)$/.exec(line);
-  const epochMs = match === null ? NaN : Date.parse(`${match[1]}T${match[2]}Z`);
-  if (match === null || Number.isNaN(epochMs)) {
+  const epochMs = match === null ? NaN : epochMsOf(match[1]!, match[2]!);
+  const inputTokens = Number(match?.[3]);
+  const outputTokens = Number(match?.[4]);
+  if (
+    Number.isNaN(epochMs) || !Number.isSafeInteger(inputTokens) ||
+    !Number.isSafeInteger(outputTokens)
+  ) {
     throw new SyntaxError(
       `Cannot read trace as line ${lineNumber} is no "time,tokens,tokens": ${JSON.stringify(line)}`,
     );
   }
-  return { epochMs, inputTokens: Number(match[3]), outputTokens: Number(match[4]) };
+  return { epochMs, inputTokens, outputTokens };
+}
+
+/** NaN for a day that no calendar has: `Date.parse` makes 2 March of 30 February. */
+function epochMsOf(day: string, time: string): number {
+  const epochMs = Date.parse(`${day}T${time}Z`);
+  if (Number.isNaN(epochMs)) return NaN;
+  return new Date(epochMs).toISOString().startsWith(day) ? epochMs : NaN;
 }
 
 /** A progress bar on standard error while that is a terminal. */
@@ -133,7 +150,7 @@ async function printReport(log: AuditLog): Promise<void> {
     const hour = hours.get(name) ?? { requests: 0, cost: 0 };
     hours.set(name, { requests: hour.requests + 1, cost: hour.cost + (cost ?? 0) });
   }
-  // The log's clock stands at the last request, so all of the trace lies behind it.
+  // The log's clock stands at the latest request, in whatever order they came, so all of the trace lies behind it.
   const spend = await log.hourlySpend(Infinity);
   const { accuracyPct, totalNav } = await log.accuracyMetrics(0);
   const dearest = Math.max(...[...hours.values()].map(({ cost }) => cost));
@@ -147,7 +164,7 @@ async function printReport(log: AuditLog): Promise<void> {
   ]);
   printTable(
     "Spend by hour",
-    [...hours].map(([name, { requests, cost }]) => [
+    [...hours].sort(([a], [b]) => a < b ? -1 : 1).map(([name, { requests, cost }]) => [
       name,
       `${requests} requests`,
       usd(cost),
@@ -157,20 +174,22 @@ async function printReport(log: AuditLog): Promise<void> {
   console.log(`\nThe log: ${log.path}`);
 }
 
-if (import.meta.main) {
+function parseReplayArgs(args: string[]): ReplayOptions {
   const { values, positionals } = parseArgs({
-    args: Deno.args,
+    args,
     allowPositionals: true,
-    options: { "input-price": { type: "string" }, "output-price": { type: "string" } },
+    options: {
+      "input-price": { type: "string", default: `${PRICES.large.inputUsdPerMTok}` },
+      "output-price": { type: "string", default: `${PRICES.large.outputUsdPerMTok}` },
+    },
   });
-  const [tracePath] = positionals;
-  if (tracePath === undefined) {
-    console.error("Usage: replay_trace.ts FILE [--input-price USD] [--output-price USD]");
-    Deno.exit(2);
-  }
+  const [tracePath, ...others] = positionals;
+  if (tracePath === undefined || others.length > 0) throw new TypeError(USAGE);
   const price = {
-    inputUsdPerMTok: Number(values["input-price"] ?? PRICES.large.inputUsdPerMTok),
-    outputUsdPerMTok: Number(values["output-price"] ?? PRICES.large.outputUsdPerMTok),
+    inputUsdPerMTok: numberOption("input-price", values["input-price"], 0),
+    outputUsdPerMTok: numberOption("output-price", values["output-price"], 0),
   };
-  await replayTrace({ tracePath, dir: ".demo/trace", price });
+  return { tracePath, dir: ".demo/trace", price };
 }
+
+if (import.meta.main) Deno.exitCode = await runCommand(parseReplayArgs, replayTrace);

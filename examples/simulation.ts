@@ -11,6 +11,7 @@
 import { emptyDir } from "@std/fs";
 import { parseArgs } from "node:util";
 import { AuditLog } from "@vivarium/scout";
+import { numberOption, runCommand } from "./command_line.ts";
 import { costUsd, type Model, PRICES } from "./prices.ts";
 import { printTable, usd } from "./table.ts";
 
@@ -163,17 +164,19 @@ function mulberry32(seed: number): () => number {
   };
 }
 
-if (import.meta.main) {
+function parseSimulationArgs(args: string[]): SimulationOptions {
   const { values } = parseArgs({
-    args: Deno.args,
+    args,
     options: {
       seed: { type: "string", default: "1" },
       budget: { type: "string", default: "0.5" },
     },
   });
-  await simulate({
+  return {
     dir: ".demo/simulation",
-    seed: Number(values.seed),
-    budgetUsdPerHour: Number(values.budget),
-  });
+    seed: numberOption("seed", values.seed),
+    budgetUsdPerHour: numberOption("budget", values.budget, 0),
+  };
 }
+
+if (import.meta.main) Deno.exitCode = await runCommand(parseSimulationArgs, simulate);

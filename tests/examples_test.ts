@@ -28,6 +28,9 @@ Deno.test("basic.ts runs with the flags that it names", async () => {
   assertEquals(result.stdout.trim().split("\n").length, 4);
   assertStringIncludes(result.stdout, "USD in the last hour: 0.0126");
   assertEquals(linesOf(dir.path(".demo/basic/audit.jsonl")).length, 3);
+  const elsewhere = await runExample("basic.ts", dir.path(""), [".demo/elsewhere"]);
+  assertEquals(elsewhere.code, 0, elsewhere.stderr);
+  assertEquals(linesOf(dir.path(".demo/elsewhere/audit.jsonl")).length, 3);
 });
 
 Deno.test("simulation.ts plays the same with the same seed and stops when the budget is spent", async () => {
@@ -84,4 +87,49 @@ Deno.test("demo.ts plays the simulation, and says what is wrong with its argumen
   const missing = await runExample("demo.ts", dir.path(""), ["--trace", "none.csv"]);
   assertEquals(missing.code, 1);
   assertStringIncludes(missing.stderr, "none.csv");
+});
+
+Deno.test("replay_trace.ts sums a trace whose rows are out of order", async () => {
+  using dir = tempDir();
+  const [header, ...rows] = TRACE.split("\r\n");
+  Deno.writeTextFileSync(dir.path("trace.csv"), [header, ...rows.reverse()].join("\r\n"));
+  const result = await runExample("replay_trace.ts", dir.path(""), ["trace.csv"]);
+  assertEquals(result.code, 0, result.stderr);
+  assertMatch(result.stdout, new RegExp(`spend +${TRACE_SPEND.toFixed(6)} USD`));
+  assertMatch(result.stdout, /T18:00Z .*\n.*T19:00Z /);
+});
+
+Deno.test("replay_trace.ts names the line of a day or a number that cannot be", async () => {
+  using dir = tempDir();
+  const replacements = [["2023-11-16 18:59:59", "2023-02-30 18:59:59"], [
+    ",3180,",
+    `,${"9".repeat(20)},`,
+  ]] as const;
+  for (const [good, bad] of replacements) {
+    Deno.writeTextFileSync(dir.path("trace.csv"), TRACE.replace(good, bad));
+    const result = await runExample("replay_trace.ts", dir.path(""), ["trace.csv"]);
+    assertEquals(result.code, 1);
+    assertMatch(result.stderr, /^Cannot read trace as line 3 .*\n$/);
+    assertStringIncludes(result.stderr, bad);
+    assertEquals(linesOf(dir.path(".demo/trace/audit.jsonl")).length, 1);
+  }
+});
+
+Deno.test("the examples refuse a bad argument in one line", async () => {
+  using dir = tempDir();
+  const refused = async (name: string, ...args: string[]) => {
+    const result = await runExample(name, dir.path(""), args);
+    assertEquals([result.code, result.stdout], [2, ""]);
+    return result.stderr;
+  };
+  assertEquals(
+    await refused("simulation.ts", "--budget", "x"),
+    "Option --budget must be a number >= 0: x\n",
+  );
+  assertEquals(
+    await refused("replay_trace.ts", "trace.csv", "--input-price=-1"),
+    "Option --input-price must be a number >= 0: -1\n",
+  );
+  assertMatch(await refused("replay_trace.ts"), /^Usage: .*\n$/);
+  assertMatch(await refused("demo.ts", "--nope"), /^Unknown option '--nope'.*\n$/);
 });
