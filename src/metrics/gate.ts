@@ -94,7 +94,8 @@ function decisionOf({ event, reason, confidence }: AuditEvent): GateQuery | unde
   if (event === "gate_escalate") return { outcome: "escalate", reason: "low_confidence" };
   if (event !== "gate_compress") return undefined;
   if (reason === "stale_cascade") return { outcome: "escalate", reason: "stale_cache" };
-  if (typeof confidence !== "number" || FAILED.has(reason)) return undefined;
+  // JSON's 1e999 reads as Infinity, which would be the mean of all passes.
+  if (!Number.isFinite(confidence) || FAILED.has(reason)) return undefined;
   return { outcome: "pass", reason: null };
 }
 

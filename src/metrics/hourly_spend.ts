@@ -57,7 +57,8 @@ class CompensatedSum {
   #compensation = 0;
 
   get value(): number {
-    return this.#sum + this.#compensation;
+    // Past the largest number the compensation is Infinity - Infinity, and NaN passes any budget.
+    return Number.isFinite(this.#sum) ? this.#sum + this.#compensation : this.#sum;
   }
 
   add(term: number): void {

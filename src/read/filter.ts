@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, shown } from "../event.ts";
 import { eventEpochMs, toEpochMs } from "../time.ts";
 import type { QueryOptions } from "./query.ts";
 
@@ -52,5 +52,5 @@ function eventTypeSet(eventType: string | readonly string[]): Set<unknown> {
 }
 
 function check(isValid: boolean, name: string, expected: string, value: unknown): void {
-  if (!isValid) throw new TypeError(`Cannot query as ${name} must be ${expected}: ${value}`);
+  if (!isValid) throw new TypeError(`Cannot query as ${name} must be ${expected}: ${shown(value)}`);
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, shown } from "../event.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
 import { openForRead } from "../regular_file.ts";
@@ -72,17 +72,17 @@ export interface LineSource {
 export function queryFile(source: LineSource, options: QueryOptions = {}): AuditQuery {
   const { order = "asc", limit = Infinity, signal } = options;
   if (order !== "asc" && order !== "desc") {
-    throw new RangeError(`Cannot query as order must be "asc" or "desc": ${order}`);
+    throw new RangeError(`Cannot query as order must be "asc" or "desc": ${shown(order)}`);
   }
   if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
-    throw new RangeError(`Cannot query as limit must be an integer >= 0: ${limit}`);
+    throw new RangeError(`Cannot query as limit must be an integer >= 0: ${shown(limit)}`);
   }
   const matches = eventFilter(options);
   const damage = new DamageReport(source);
 
   async function* iterate(): AsyncGenerator<AuditEvent> {
     signal?.throwIfAborted();
-    const events = snapshotEvents(source, damage);
+    const events = snapshotEvents(source, damage, signal);
     let left = limit;
     if (left === 0) return;
     for await (const event of order === "asc" ? events : newestFirst(events)) {
@@ -106,12 +106,13 @@ export function queryFile(source: LineSource, options: QueryOptions = {}): Audit
 async function* snapshotEvents(
   source: LineSource,
   damage: DamageReport,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<AuditEvent> {
   await source.beforeRead?.();
   const handle = openForRead(source.fileSystem, source.path);
   if (handle === null) return;
   try {
-    yield* eventsOf(handle, source.maxLineBytes, damage);
+    yield* eventsOf(handle, source.maxLineBytes, damage, signal);
   } finally {
     handle.close();
   }
@@ -121,9 +122,12 @@ async function* eventsOf(
   handle: FileHandle,
   maxLineBytes: number,
   damage: DamageReport,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<AuditEvent> {
   const { byteLength } = handle.status();
   for await (const line of readLines(handle, { byteLength, maxLineBytes })) {
+    // Here too, as many lines may go by before one is an event that is asked for.
+    signal?.throwIfAborted();
     if (line.bytes === null) {
       damage.add(line, `longer than maxLineBytes (${maxLineBytes})`);
       continue;

@@ -9,6 +9,7 @@ const EVENTS: AuditEvent[] = [
   { event: "gate_compress", confidence: 80, reason: "stale_cascade" },
   { event: "gate_compress", reason: "ok" },
   { event: "gate_compress", confidence: null },
+  { event: "gate_compress", confidence: Infinity },
   { event: "gate_escalate", confidence: 30 },
   { event: "nav", confidence: 99 },
 ];

@@ -39,6 +39,10 @@ Deno.test("hourlySpend() compensates rounding and passes over what is no cost", 
   assertEquals(await spendOf([...odd, at(NOW, 0.2)]), 0.1 + 0.2);
 });
 
+Deno.test("hourlySpend() past the largest number is Infinity, which no budget allows", async () => {
+  assertEquals(await spendOf([at(NOW, 1e308), at(NOW, 1e308), at(NOW, 1)]), Infinity);
+});
+
 Deno.test("hourlySpend() reads a time without an offset as UTC", async () => {
   assertEquals(await spendOf([{ ts: "2026-02-13T14:00:00.123456", cost: 3 }]), 3);
 });

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { parseLine } from "../../src/read/parse_line.ts";
 
 const parse = (text: string) => parseLine(new TextEncoder().encode(text));
@@ -40,4 +40,17 @@ Deno.test("parseLine() keeps __proto__ and constructor as data", () => {
   const event = (parsed as { event: Record<string, unknown> }).event;
   assertEquals(Object.keys(event), ["__proto__", "constructor"]);
   assertEquals((event as { polluted?: unknown }).polluted, undefined);
+});
+
+Deno.test("parseLine() reads NaN beside a string of 15 MiB", () => {
+  const text = "x".repeat(15 * 1024 * 1024);
+  const parsed = parse(`{"cost": NaN, "text": "${text}"}`);
+  assert(parsed !== null && "event" in parsed);
+  assertEquals(parsed.event.cost, null);
+  assert(parsed.event.text === text);
+});
+
+Deno.test("parseLine() gives up on a torn line in one pass, however many quotes it holds", () => {
+  // In quadratic time this would take hours.
+  assertEquals(parse(`{"cost": NaN, "text": "${'\\"'.repeat(2_000_000)}`), { reason: "not JSON" });
 });

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { Logger } from "../../src/logger.ts";
+import type { FileSystem } from "../../src/file_system.ts";
+import { type Logger, logger } from "../../src/logger.ts";
 import { type AuditQuery, queryFile, type QueryOptions } from "../../src/read/query.ts";
 import { tempDir } from "../temp_dir.ts";
 
@@ -64,12 +65,15 @@ Deno.test("queryFile() refuses bad options at the call, naming option and value"
   const bad = (options: unknown) => () => log.query(options as QueryOptions);
   assertThrows(bad({ limit: -1 }), RangeError, "limit must be an integer >= 0: -1");
   assertThrows(bad({ limit: 1.5 }), RangeError, "limit must be an integer >= 0: 1.5");
-  assertThrows(bad({ order: "up" }), RangeError, 'order must be "asc" or "desc": up');
+  assertThrows(bad({ order: "up" }), RangeError, 'order must be "asc" or "desc": "up"');
   assertThrows(bad({ since: "2026-02-13T14:30:00" }), RangeError, "since");
   assertThrows(bad({ until: NaN }), RangeError, "until");
   assertThrows(bad({ eventType: 42 }), TypeError, "eventType");
   assertThrows(bad({ sessionId: 42 }), TypeError, "sessionId");
   assertThrows(bad({ where: "n > 1" }), TypeError, "where");
+  assertThrows(bad({ eventType: Symbol("x") }), TypeError, "eventType must be");
+  assertThrows(bad({ sessionId: Object.create(null) }), TypeError, "sessionId must be");
+  assertThrows(bad({ limit: "5" }), RangeError, 'limit must be an integer >= 0: "5"');
 });
 
 Deno.test("queryFile() gives nothing for a file that is not there, and makes none", async () => {
@@ -179,4 +183,73 @@ Deno.test("AuditQuery.toReadableStream() streams, and closes the file when it is
   assertEquals((await reader.read()).value?.n, 1);
   await reader.cancel();
   assert((await reader.read()).done);
+});
+
+Deno.test("queryFile() in descending order stops reading when it is aborted", async () => {
+  using log = setUp('{"n":1}\n'.repeat(200_000));
+  const controller = new AbortController();
+  const positions: number[] = [];
+  let open = 0;
+  const fileSystem: FileSystem = {
+    ...denoFileSystem,
+    open(path, access) {
+      const handle = denoFileSystem.open(path, access);
+      open++;
+      return {
+        status: () => handle.status(),
+        read(buffer, position) {
+          positions.push(position);
+          controller.abort(new Error("enough"));
+          return handle.read(buffer, position);
+        },
+        readSync: (buffer, position) => handle.readSync(buffer, position),
+        appendSync: (bytes) => handle.appendSync(bytes),
+        truncateSync: (byteLength) => handle.truncateSync(byteLength),
+        syncData: () => handle.syncData(),
+        syncDataSync: () => handle.syncDataSync(),
+        tryLock: () => handle.tryLock(),
+        unlock: () => handle.unlock(),
+        close() {
+          open--;
+          handle.close();
+        },
+      };
+    },
+  };
+  const source = { fileSystem, path: log.path, maxLineBytes: 1_000, logger };
+  const query = queryFile(source, { order: "desc", signal: controller.signal });
+  await assertRejects(() => query.toArray(), Error, "enough");
+  assertEquals([positions, open], [[0], 0]);
+});
+
+Deno.test("queryFile() loses only the torn line, wherever in the last three the file is cut", async () => {
+  const lines = ['{"n":1}', '{"n":2,"s":"é}"}', '{"n":3,"o":{"a":[1]}}', '{"n":4}'];
+  const content = new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
+  const ends: number[] = [];
+  for (let at = 0; at < content.length; at++) if (content[at] === 0x0a) ends.push(at);
+  for (let cut = ends[0]! + 1; cut <= content.length; cut++) {
+    using log = setUp(content.slice(0, cut));
+    const query = log.query();
+    const whole = ends.filter((end) => end <= cut).length;
+    const seen = (await query.toArray()).map(({ n }) => n);
+    assertEquals(seen, [1, 2, 3, 4].slice(0, whole), `cut at ${cut}`);
+    const start = ends[whole - 1]! + 1;
+    const torn = start < cut
+      ? [{ path: log.path, byteOffset: start, byteLength: cut - start, reason: "torn tail" }]
+      : [];
+    assertEquals(query.damage, torn, `cut at ${cut}`);
+  }
+});
+
+Deno.test("queryFile() reads a file of the Python original", async () => {
+  using log = setUp(
+    '{"ts": "2026-02-13T14:00:00.123456", "event": "nav", "cost": NaN, "reason": "NaN, caf\\u00e9"}\n' +
+      '{"ts": "2026-02-13T14:00:01.000000", "event": "nav", "cost": Infinity, "x": [-Infinity, 1]}\n',
+  );
+  const query = log.query({ since: "2026-02-13T14:00:00Z", eventType: "nav" });
+  assertEquals(await query.toArray(), [
+    { ts: "2026-02-13T14:00:00.123456", event: "nav", cost: null, reason: "NaN, café" },
+    { ts: "2026-02-13T14:00:01.000000", event: "nav", cost: null, x: [null, 1] },
+  ]);
+  assertEquals(query.damage, []);
 });
