@@ -230,6 +230,18 @@ Deno.test("AuditLog.flushSync() makes everything accepted durable before it retu
   assertEquals(linesOf(log.path).map((line) => JSON.parse(line).n), [1, 2, 3]);
 });
 
+Deno.test("AuditLog.flushSync() syncs once, however many lines it drains", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
+  const calls = Array.from({ length: 25 }, (_, n) => log.log("nav", { n }));
+  log.flushSync();
+  await Promise.all(calls);
+  await log.close();
+  assertEquals(fileSystem.syncCount, 1);
+  assertEquals(linesOf(log.path).length, 25);
+});
+
 Deno.test("AuditLog.close() is idempotent and refuses what comes after", async () => {
   using dir = tempDir();
   const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });

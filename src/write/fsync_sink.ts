@@ -126,7 +126,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /**
    * Writes a batch at once, blocking the thread while others hold the lock; does nothing if the
-   * batch has been written or refused already.
+   * batch has been written or refused already. {@linkcode syncSync} has to follow: it acknowledges
+   * the lines, so that no sync is begun beside it.
    *
    * @internal
    * @throws {AuditWriteError} after the outcome was told.
@@ -138,7 +139,6 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     } catch (error) {
       throw this.#refuse(batch, error);
     }
-    this.#afterWrite();
   }
 
   /**
