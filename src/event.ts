@@ -124,28 +124,43 @@ export interface AuditEvent {
   readonly [name: string]: unknown;
 }
 
+// Each message says what the value must be; checkKnownFields() puts it into a sentence.
 const string = z.string({ error: "a string" });
-const tokens = z.int({ error: "an integer >= 0 (tokens)" }).nonnegative({
-  error: "an integer >= 0 (tokens)",
-});
+const nonEmptyString = withOneMessage(
+  "a non-empty string",
+  (error) => z.string(error).min(1, error),
+);
+const tokens = withOneMessage(
+  "an integer >= 0 (tokens)",
+  (error) => z.int(error).nonnegative(error),
+);
 
-// In the order in which a line carries them, after ts, event and session_id. Each message says what
-// the value must be; checkKnownFields() puts it into a sentence.
+/** A finite number >= 0 in the unit. */
+function amount(unit: string): z.ZodNumber {
+  return withOneMessage(
+    `a finite number >= 0 (${unit})`,
+    (error) => z.number(error).nonnegative(error),
+  );
+}
+
+/** A schema whose checks all say the same: what the value must be, whichever of them it fails. */
+function withOneMessage<T>(message: string, schema: (error: { error: string }) => T): T {
+  return schema({ error: message });
+}
+
+// In the order in which a line carries them, after ts, event and session_id.
 const knownFields = {
-  cost: z.number({ error: "a finite number >= 0 (USD)" }).nonnegative({
-    error: "a finite number >= 0 (USD)",
-  }),
+  cost: amount("USD"),
   model: string,
   input_t: tokens,
   output_t: tokens,
   files: z.array(string, { error: "an array of strings" }),
   reason: string,
-  confidence: z.number({ error: "a number from 0 to 100" }).min(0, {
-    error: "a number from 0 to 100",
-  }).max(100, { error: "a number from 0 to 100" }),
-  duration_ms: z.number({ error: "a finite number >= 0 (milliseconds)" }).nonnegative({
-    error: "a finite number >= 0 (milliseconds)",
-  }),
+  confidence: withOneMessage(
+    "a number from 0 to 100",
+    (error) => z.number(error).min(0, error).max(100, error),
+  ),
+  duration_ms: amount("milliseconds"),
   // Only the outside is checked: what config holds inside follows the rules of further fields.
   config: z.custom<object>(
     (value) => typeof value === "object" && value !== null && !Array.isArray(value),
@@ -155,8 +170,8 @@ const knownFields = {
 };
 
 const schema = z.object({
-  event: z.string({ error: "a non-empty string" }).min(1, { error: "a non-empty string" }),
-  session_id: z.string({ error: "a non-empty string" }).min(1, { error: "a non-empty string" }),
+  event: nonEmptyString,
+  session_id: nonEmptyString,
   ...z.object(knownFields).partial().shape,
 });
 

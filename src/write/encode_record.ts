@@ -17,6 +17,8 @@ export interface RecordContext {
 }
 
 const KNOWN = new Set(["session_id", ...KNOWN_FIELD_NAMES]);
+// Its keys hold the places of the known fields in a line; JSON.stringify leaves out what stays undefined.
+const NO_KNOWN_FIELD = Object.fromEntries(KNOWN_FIELD_NAMES.map((name) => [name, undefined]));
 const RESERVED = new Set(["ts", "event"]);
 
 /**
@@ -42,16 +44,7 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
     ts: isoTime(context.nowMs),
     event,
     session_id: context.sessionId,
-    cost: undefined,
-    model: undefined,
-    input_t: undefined,
-    output_t: undefined,
-    files: undefined,
-    reason: undefined,
-    confidence: undefined,
-    duration_ms: undefined,
-    config: undefined,
-    raw_brief_path: undefined,
+    ...NO_KNOWN_FIELD,
   };
   let further = "";
   for (const name of Object.keys(fields)) {
