@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CompensatedSum } from "../compensated_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
 
@@ -45,27 +46,4 @@ export async function hourlySpend(
     if (ms >= sinceMs && ms <= untilMs) spend.add(cost);
   }
   return spend.value;
-}
-
-/**
- * A sum that carries the rounding errors along, so that a million small costs add up.
- *
- * A. Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974.
- */
-class CompensatedSum {
-  #sum = 0;
-  #compensation = 0;
-
-  get value(): number {
-    // Past the largest number the compensation is Infinity - Infinity, and NaN passes any budget.
-    return Number.isFinite(this.#sum) ? this.#sum + this.#compensation : this.#sum;
-  }
-
-  add(term: number): void {
-    const sum = this.#sum + term;
-    this.#compensation += Math.abs(this.#sum) >= Math.abs(term)
-      ? (this.#sum - sum) + term
-      : (term - sum) + this.#sum;
-    this.#sum = sum;
-  }
 }

@@ -3,14 +3,16 @@
  *
  * @module
  */
+import { readChunks } from "../chunks.ts";
 import { type AuditEvent, shown } from "../event.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
+import type { RawLine } from "../line_splitter.ts";
 import { openForRead } from "../regular_file.ts";
 import type { TimeLike } from "../time.ts";
 import { eventFilter } from "./filter.ts";
-import { parseLine } from "./parse_line.ts";
-import { type RawLine, readLines } from "./read_lines.ts";
+import { parseLine } from "../parse_line.ts";
+import { readLines } from "./read_lines.ts";
 
 /** What to read. */
 export interface QueryOptions {
@@ -125,7 +127,7 @@ async function* eventsOf(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<AuditEvent> {
   const { byteLength } = handle.status();
-  for await (const line of readLines(handle, { byteLength, maxLineBytes })) {
+  for await (const line of readLines(readChunks(handle, { byteLength }), maxLineBytes)) {
     // Here too, as many lines may go by before one is an event that is asked for.
     signal?.throwIfAborted();
     if (line.bytes === null) {

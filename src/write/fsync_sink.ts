@@ -13,13 +13,13 @@
  * @module
  */
 import { dirname } from "@std/path";
-import { denoFileSystem } from "../deno_file_system.ts";
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle, FileSystem } from "../file_system.ts";
+import type { FileHandle } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "../options.ts";
+import { denoPlatform, type Platform } from "../platform.ts";
 import { ensureDirectory } from "../regular_file.ts";
-import { type Clock, systemClock, type Timer } from "../time.ts";
+import type { Clock, Timer } from "../time.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
 import { ActiveFile } from "./active_file.ts";
 import { AppendLock } from "./append_lock.ts";
@@ -32,15 +32,6 @@ export type FsyncSinkOptions = Pick<
   AuditLogOptions,
   "path" | "fsyncEveryNLines" | "fsyncIntervalSec" | "lockTimeoutSec" | "logger"
 >;
-
-/** What a sink stands on. */
-export interface Platform {
-  fileSystem: FileSystem;
-  clock: Clock;
-}
-
-/** The real disk and the real clock. */
-export const denoPlatform: Platform = { fileSystem: denoFileSystem, clock: systemClock };
 
 /**
  * Appends batches of whole lines to a log file.

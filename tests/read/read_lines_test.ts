@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import { readChunks } from "../../src/chunks.ts";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
-import { type RawLine, readLines } from "../../src/read/read_lines.ts";
+import type { RawLine } from "../../src/line_splitter.ts";
+import { readLines } from "../../src/read/read_lines.ts";
 import { tempDir } from "../temp_dir.ts";
 
 /** The lines of a file with the content, as text. */
@@ -13,7 +15,9 @@ async function linesIn(
   const handle = denoFileSystem.open(dir.path("a"), "read");
   try {
     const { byteLength = handle.status().byteLength, maxLineBytes = 1024 * 1024 } = options;
-    const lines = await Array.fromAsync(readLines(handle, { byteLength, maxLineBytes }));
+    const lines = await Array.fromAsync(
+      readLines(readChunks(handle, { byteLength }), maxLineBytes),
+    );
     return lines.map(({ bytes, ...place }) => ({
       ...place,
       text: bytes === null ? null : new TextDecoder().decode(bytes),
