@@ -12,7 +12,7 @@ import { hourlySpend } from "./metrics/hourly_spend.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { denoPlatform, type Platform } from "./platform.ts";
 import { lastOf } from "./read/last_of.ts";
-import { type AuditQuery, queryFile, type QueryOptions } from "./read/query.ts";
+import { type AuditQuery, queryLog, type QueryOptions } from "./read/query.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
 import type { TimeLike } from "./time.ts";
 import { Acknowledgements } from "./write/acknowledgements.ts";
@@ -173,8 +173,8 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * The events that match, in the order in which they were appended: what was written when the
-   * iteration begins, this log's own accepted events included.
+   * The events that match, in the order in which they were appended, from archives and the active
+   * file: what was written when the iteration begins, this log's own accepted events included.
    *
    * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
    */
@@ -183,7 +183,7 @@ export class AuditLog implements AsyncDisposable {
     const { path, maxLineBytes, logger } = this.#options;
     const { fileSystem } = this.#parts.platform;
     const beforeRead = () => this.#parts.acknowledgements.decided();
-    return queryFile({ fileSystem, path, maxLineBytes, logger, beforeRead }, options);
+    return queryLog({ fileSystem, path, maxLineBytes, logger, beforeRead }, options);
   }
 
   /**

@@ -18,6 +18,9 @@ export const denoFileSystem: FileSystem = {
   open(path, access) {
     return new DenoFileHandle(Deno.openSync(path, OPEN_OPTIONS[access]));
   },
+  list(path) {
+    return Array.from(Deno.readDirSync(path), ({ name }) => name);
+  },
   makeDirectory(path) {
     Deno.mkdirSync(path, { mode: 0o700 });
   },

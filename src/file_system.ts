@@ -52,6 +52,8 @@ export interface FileSystem {
   status(path: string): FileStatus | null;
   /** Opens a file; a new one is readable and writable by its owner alone. */
   open(path: string, access: FileAccess): FileHandle;
+  /** Names of what is in the directory, in no order. */
+  list(path: string): string[];
   /** Makes one directory, for its owner alone. */
   makeDirectory(path: string): void;
   /** Brings the entries of the directory to the disk. */

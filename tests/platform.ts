@@ -53,6 +53,10 @@ export class WatchedFileSystem implements FileSystem {
     };
   }
 
+  list(path: string): string[] {
+    return denoFileSystem.list(path);
+  }
+
   makeDirectory(path: string): void {
     denoFileSystem.makeDirectory(path);
   }

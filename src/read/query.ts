@@ -1,18 +1,22 @@
 /**
- * A query: the events of a log that match, as an async iterator over a snapshot of the file.
+ * A query: the events of a log that match, as an async iterator over a snapshot of its files.
  *
  * @module
  */
 import { readChunks } from "../chunks.ts";
 import { type AuditEvent, shown } from "../event.ts";
-import type { FileHandle, FileSystem } from "../file_system.ts";
+import { messageOf } from "../errors.ts";
+import type { FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
 import type { RawLine } from "../line_splitter.ts";
 import { openForRead } from "../regular_file.ts";
+import { decompressed } from "../segments/gzip.ts";
+import { LogFiles } from "../segments/segment_name.ts";
 import type { TimeLike } from "../time.ts";
 import { eventFilter } from "./filter.ts";
 import { parseLine } from "../parse_line.ts";
 import { readLines } from "./read_lines.ts";
+import { type OpenedFile, type SnapshotFile, takeSnapshot } from "./snapshot.ts";
 
 /** What to read. */
 export interface QueryOptions {
@@ -38,9 +42,9 @@ export interface QueryOptions {
 export interface Damage {
   /** The file. */
   readonly path: string;
-  /** Where the region begins. */
+  /** Where the region begins; in an archive, counted in what it holds. */
   readonly byteOffset: number;
-  /** How long it is. */
+  /** How long it is; 0 when everything from there on is lost. */
   readonly byteLength: number;
   /** What is wrong with it. */
   readonly reason: string;
@@ -67,11 +71,12 @@ export interface LineSource {
 }
 
 /**
- * Makes the query of one file. A file that is not there has no events.
+ * Makes the query of a log: its archives, its sealed segments and its active file. A log that is not
+ * there has no events.
  *
  * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
  */
-export function queryFile(source: LineSource, options: QueryOptions = {}): AuditQuery {
+export function queryLog(source: LineSource, options: QueryOptions = {}): AuditQuery {
   const { order = "asc", limit = Infinity, signal } = options;
   if (order !== "asc" && order !== "desc") {
     throw new RangeError(`Cannot query as order must be "asc" or "desc": ${shown(order)}`);
@@ -84,10 +89,9 @@ export function queryFile(source: LineSource, options: QueryOptions = {}): Audit
 
   async function* iterate(): AsyncGenerator<AuditEvent> {
     signal?.throwIfAborted();
-    const events = snapshotEvents(source, damage, signal);
     let left = limit;
     if (left === 0) return;
-    for await (const event of order === "asc" ? events : newestFirst(events)) {
+    for await (const event of snapshotEvents({ source, order, damage, signal })) {
       signal?.throwIfAborted();
       if (!matches(event)) continue;
       yield event;
@@ -105,63 +109,99 @@ export function queryFile(source: LineSource, options: QueryOptions = {}): Audit
   };
 }
 
-async function* snapshotEvents(
-  source: LineSource,
-  damage: DamageReport,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<AuditEvent> {
+/** What one iteration of a query is made of. */
+interface Reading {
+  readonly source: LineSource;
+  readonly order: "asc" | "desc";
+  readonly damage: DamageReport;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function* snapshotEvents(reading: Reading): AsyncGenerator<AuditEvent> {
+  const { source, order } = reading;
   await source.beforeRead?.();
-  const handle = openForRead(source.fileSystem, source.path);
-  if (handle === null) return;
+  using snapshot = takeSnapshot(source.fileSystem, new LogFiles(source.path));
+  if (order === "asc") {
+    for (const file of snapshot.files) yield* eventsOf(file, reading);
+    return;
+  }
+  for (const file of snapshot.files.toReversed()) {
+    // A file has the order of appending, so all of it has to come before its last event can.
+    yield* (await Array.fromAsync(eventsOf(file, reading))).reverse();
+  }
+}
+
+/** The events of a file; what is wrong with the file itself is damage, and ends its part alone. */
+async function* eventsOf(file: SnapshotFile, reading: Reading): AsyncGenerator<AuditEvent> {
+  const { source, damage, signal } = reading;
+  using stack = new DisposableStack();
+  let byteOffset = 0;
   try {
-    yield* eventsOf(handle, source.maxLineBytes, damage, signal);
-  } finally {
-    handle.close();
-  }
-}
-
-async function* eventsOf(
-  handle: FileHandle,
-  maxLineBytes: number,
-  damage: DamageReport,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<AuditEvent> {
-  const { byteLength } = handle.status();
-  for await (const line of readLines(readChunks(handle, { byteLength }), maxLineBytes)) {
-    // Here too, as many lines may go by before one is an event that is asked for.
-    signal?.throwIfAborted();
-    if (line.bytes === null) {
-      damage.add(line, `longer than maxLineBytes (${maxLineBytes})`);
-      continue;
+    for await (const line of linesOf(file, source, stack)) {
+      // Here too, as many lines may go by before one is an event that is asked for.
+      signal?.throwIfAborted();
+      byteOffset = line.byteOffset + line.byteLength;
+      if (line.bytes === null) {
+        damage.add(file.path, line, `longer than maxLineBytes (${source.maxLineBytes})`);
+        continue;
+      }
+      const parsed = parseLine(line.bytes);
+      if (parsed === null) continue;
+      // A whole event whose line break alone is missing is an event: the next writer closes it off.
+      if ("event" in parsed) yield parsed.event;
+      else damage.add(file.path, line, line.hasLineBreak ? parsed.reason : "torn tail");
     }
-    const parsed = parseLine(line.bytes);
-    if (parsed === null) continue;
-    // A whole event whose line break alone is missing is an event: the next writer closes it off.
-    if ("event" in parsed) yield parsed.event;
-    else damage.add(line, line.hasLineBreak ? parsed.reason : "torn tail");
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    damage.add(file.path, { byteOffset, byteLength: 0 }, error.message);
   }
 }
 
-/** The order of appending turned round; the file has it the other way, so all of it has to come first. */
-async function* newestFirst(events: AsyncIterable<AuditEvent>): AsyncGenerator<AuditEvent> {
-  yield* (await Array.fromAsync(events)).reverse();
+/** Thrown for a file of which nothing more can be read. */
+class UnreadableFile extends Error {}
+
+async function* linesOf(
+  file: SnapshotFile,
+  { fileSystem, maxLineBytes }: LineSource,
+  stack: DisposableStack,
+): AsyncGenerator<RawLine> {
+  yield* readLines(readBytes(), maxLineBytes);
+
+  async function* readBytes(): AsyncGenerator<Uint8Array> {
+    try {
+      const { handle, byteLength } = file.opened ?? openInTurn(fileSystem, file.path, stack);
+      const chunks = readChunks(handle, { byteLength });
+      yield* file.isArchive ? decompressed(chunks) : chunks;
+    } catch (cause) {
+      if (cause instanceof Deno.errors.NotCapable) throw cause;
+      throw new UnreadableFile(messageOf(cause), { cause });
+    }
+  }
+}
+
+function openInTurn(fileSystem: FileSystem, path: string, stack: DisposableStack): OpenedFile {
+  const handle = openForRead(fileSystem, path);
+  if (handle === null) throw new Error("it was removed while it was to be read");
+  stack.defer(() => handle.close());
+  return { handle, byteLength: handle.status().byteLength };
 }
 
 /** Reports each damaged region once, however often the query is iterated. */
 class DamageReport {
   readonly regions: Damage[] = [];
-  readonly #source: LineSource;
-  readonly #byteOffsets = new Set<number>();
+  readonly #logger: Logger;
+  readonly #seen = new Set<string>();
 
-  constructor(source: LineSource) {
-    this.#source = source;
+  constructor({ logger }: LineSource) {
+    this.#logger = logger;
   }
 
-  add({ byteOffset, byteLength }: RawLine, reason: string): void {
-    if (this.#byteOffsets.has(byteOffset)) return;
-    this.#byteOffsets.add(byteOffset);
-    const { path, logger } = this.#source;
+  add(path: string, region: { byteOffset: number; byteLength: number }, reason: string): void {
+    const { byteOffset, byteLength } = region;
+    const key = `${byteOffset} ${path}`;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
     this.regions.push({ path, byteOffset, byteLength, reason });
-    logger.warn(`Skipped damaged line of audit log: ${reason}, at byte ${byteOffset}: ${path}`);
+    this.#logger.warn(`Skipped damage in audit log: ${reason}, at byte ${byteOffset}: ${path}`);
   }
 }

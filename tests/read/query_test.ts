@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
 import type { FileSystem } from "../../src/file_system.ts";
 import { type Logger, logger } from "../../src/logger.ts";
-import { type AuditQuery, queryFile, type QueryOptions } from "../../src/read/query.ts";
+import { type AuditQuery, queryLog, type QueryOptions } from "../../src/read/query.ts";
 import { tempDir } from "../temp_dir.ts";
 
 const EVENTS = [
@@ -30,7 +30,7 @@ function setUp(content: string | Uint8Array | null, maxLineBytes = 1_000) {
   return {
     path,
     warnings,
-    query: (options?: QueryOptions): AuditQuery => queryFile(source, options),
+    query: (options?: QueryOptions): AuditQuery => queryLog(source, options),
     [Symbol.dispose]: () => dir[Symbol.dispose](),
   };
 }
@@ -54,13 +54,13 @@ const SELECTIONS: [options: QueryOptions, expected: number[]][] = [
 ];
 
 for (const [options, expected] of SELECTIONS) {
-  Deno.test(`queryFile() selects by ${Deno.inspect(options)}`, async () => {
+  Deno.test(`queryLog() selects by ${Deno.inspect(options)}`, async () => {
     using log = setUp(CONTENT);
     assertEquals((await log.query(options).toArray()).map(({ n }) => n), expected);
   });
 }
 
-Deno.test("queryFile() refuses bad options at the call, naming option and value", () => {
+Deno.test("queryLog() refuses bad options at the call, naming option and value", () => {
   using log = setUp(CONTENT);
   const bad = (options: unknown) => () => log.query(options as QueryOptions);
   assertThrows(bad({ limit: -1 }), RangeError, "limit must be an integer >= 0: -1");
@@ -76,13 +76,13 @@ Deno.test("queryFile() refuses bad options at the call, naming option and value"
   assertThrows(bad({ limit: "5" }), RangeError, 'limit must be an integer >= 0: "5"');
 });
 
-Deno.test("queryFile() gives nothing for a file that is not there, and makes none", async () => {
+Deno.test("queryLog() gives nothing for a file that is not there, and makes none", async () => {
   using log = setUp(null);
   assertEquals(await log.query().toArray(), []);
   assertThrows(() => Deno.lstatSync(log.path), Deno.errors.NotFound);
 });
 
-Deno.test("queryFile() gives the good lines and reports each damaged region once", async () => {
+Deno.test("queryLog() gives the good lines and reports each damaged region once", async () => {
   const encoder = new TextEncoder();
   const parts = [
     '{"n":1}\n',
@@ -112,14 +112,14 @@ Deno.test("queryFile() gives the good lines and reports each damaged region once
   assertEquals([query.damage.length, log.warnings.length], [6, 6]);
 });
 
-Deno.test("queryFile() takes a last line that lacks its line break alone", async () => {
+Deno.test("queryLog() takes a last line that lacks its line break alone", async () => {
   using log = setUp('{"n":1}\n{"n":2}');
   const query = log.query();
   assertEquals(await query.toArray(), [{ n: 1 }, { n: 2 }]);
   assertEquals(query.damage, []);
 });
 
-Deno.test("queryFile() reads the file as it is when the iteration begins", async () => {
+Deno.test("queryLog() reads the file as it is when the iteration begins", async () => {
   using log = setUp('{"n":1}\n');
   const seen: unknown[] = [];
   for await (const { n } of log.query()) {
@@ -129,7 +129,7 @@ Deno.test("queryFile() reads the file as it is when the iteration begins", async
   assertEquals(seen, [1]);
 });
 
-Deno.test("queryFile() closes its file on break, 10,000 times", async () => {
+Deno.test("queryLog() closes its file on break, 10,000 times", async () => {
   using log = setUp(CONTENT);
   let seen = 0;
   for (let round = 0; round < 10_000; round++) {
@@ -141,7 +141,7 @@ Deno.test("queryFile() closes its file on break, 10,000 times", async () => {
   assertEquals(seen, 10_000);
 });
 
-Deno.test("queryFile() closes its file when the loop body throws", async () => {
+Deno.test("queryLog() closes its file when the loop body throws", async () => {
   using log = setUp(CONTENT);
   await assertRejects(
     async () => {
@@ -152,7 +152,7 @@ Deno.test("queryFile() closes its file when the loop body throws", async () => {
   );
 });
 
-Deno.test("queryFile() ends with the reason of an aborted signal", async () => {
+Deno.test("queryLog() ends with the reason of an aborted signal", async () => {
   using log = setUp(CONTENT);
   const reason = new Error("enough");
   await assertRejects(
@@ -185,7 +185,7 @@ Deno.test("AuditQuery.toReadableStream() streams, and closes the file when it is
   assert((await reader.read()).done);
 });
 
-Deno.test("queryFile() in descending order stops reading when it is aborted", async () => {
+Deno.test("queryLog() in descending order stops reading when it is aborted", async () => {
   using log = setUp('{"n":1}\n'.repeat(200_000));
   const controller = new AbortController();
   const positions: number[] = [];
@@ -217,12 +217,12 @@ Deno.test("queryFile() in descending order stops reading when it is aborted", as
     },
   };
   const source = { fileSystem, path: log.path, maxLineBytes: 1_000, logger };
-  const query = queryFile(source, { order: "desc", signal: controller.signal });
+  const query = queryLog(source, { order: "desc", signal: controller.signal });
   await assertRejects(() => query.toArray(), Error, "enough");
   assertEquals([positions, open], [[0], 0]);
 });
 
-Deno.test("queryFile() loses only the torn line, wherever in the last three the file is cut", async () => {
+Deno.test("queryLog() loses only the torn line, wherever in the last three the file is cut", async () => {
   const lines = ['{"n":1}', '{"n":2,"s":"é}"}', '{"n":3,"o":{"a":[1]}}', '{"n":4}'];
   const content = new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
   const ends: number[] = [];
@@ -241,7 +241,7 @@ Deno.test("queryFile() loses only the torn line, wherever in the last three the 
   }
 });
 
-Deno.test("queryFile() reads a file of the Python original", async () => {
+Deno.test("queryLog() reads a file of the Python original", async () => {
   using log = setUp(
     '{"ts": "2026-02-13T14:00:00.123456", "event": "nav", "cost": NaN, "reason": "NaN, caf\\u00e9"}\n' +
       '{"ts": "2026-02-13T14:00:01.000000", "event": "nav", "cost": Infinity, "x": [-Infinity, 1]}\n',

@@ -87,6 +87,10 @@ export class ScriptedFileSystem implements FileSystem {
     };
   }
 
+  list(path: string): string[] {
+    return denoFileSystem.list(path);
+  }
+
   makeDirectory(path: string): void {
     denoFileSystem.makeDirectory(path);
   }

@@ -1,0 +1,84 @@
+/**
+ * The names of a log's files: the format in which writers and readers meet. Pure.
+ *
+ * What was once `audit.jsonl` is sealed as `audit_20260213_143022.jsonl` and archived as
+ * `audit_20260213_143022.jsonl.gz`. The stamp is a UTC time in seconds; the order of the stamps is
+ * the order of the content, whatever the clock or the file system says.
+ *
+ * @module
+ */
+import { basename, dirname, join } from "@std/path";
+
+/** A UTC time as it stands in a name: `20260213_143022`. */
+export type Stamp = string;
+
+/** What a name in the directory of a log says. */
+export interface SegmentName {
+  readonly stamp: Stamp;
+  /** A sealed segment, or its archive. */
+  readonly form: "sealed" | "archive";
+}
+
+const STAMP = /^(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)$/;
+const STAMP_LENGTH = "20260213_143022".length;
+const ARCHIVE_SUFFIX = ".gz";
+
+/** The paths of the files of one log. */
+export class LogFiles {
+  /** The directory that holds them. */
+  readonly directory: string;
+  /** The active file, which takes the lines. */
+  readonly active: string;
+  readonly #stem: string;
+  readonly #extension: string;
+
+  /** The files of the log whose active file is at the absolute path. */
+  constructor(path: string) {
+    const name = basename(path);
+    const dot = name.lastIndexOf(".");
+    // A leading dot hides a file; it begins no extension.
+    const stemLength = dot > 0 ? dot : name.length;
+    this.#stem = name.slice(0, stemLength);
+    this.#extension = name.slice(stemLength);
+    this.directory = dirname(path);
+    this.active = path;
+  }
+
+  /** Path of the sealed segment. */
+  sealed(stamp: Stamp): string {
+    return join(this.directory, `${this.#stem}_${stamp}${this.#extension}`);
+  }
+
+  /** Path of the archive of the segment. */
+  archive(stamp: Stamp): string {
+    return `${this.sealed(stamp)}${ARCHIVE_SUFFIX}`;
+  }
+
+  /** Reads a name in the directory; null if it is not one of a segment of this log. */
+  parse(name: string): SegmentName | null {
+    const prefix = `${this.#stem}_`;
+    if (!name.startsWith(prefix)) return null;
+    const stamp = name.slice(prefix.length, prefix.length + STAMP_LENGTH);
+    if (Number.isNaN(stampEpochMs(stamp))) return null;
+    const rest = name.slice(prefix.length + STAMP_LENGTH);
+    if (!rest.startsWith(this.#extension)) return null;
+    const form = FORM_BY_SUFFIX.get(rest.slice(this.#extension.length));
+    return form === undefined ? null : { stamp, form };
+  }
+}
+
+const FORM_BY_SUFFIX: ReadonlyMap<string, SegmentName["form"]> = new Map([
+  ["", "sealed"],
+  [ARCHIVE_SUFFIX, "archive"],
+]);
+
+/** The instant of a stamp in epoch milliseconds, or NaN if there is no such time. */
+export function stampEpochMs(stamp: string): number {
+  const match = STAMP.exec(stamp);
+  if (match === null) return NaN;
+  const [, year, month, day, hour, minute, second] = match;
+  const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
+  const epochMs = Date.parse(iso);
+  // Date.parse takes 30 February as 2 March.
+  return !Number.isNaN(epochMs) && new Date(epochMs).toISOString() === iso ? epochMs : NaN;
+}

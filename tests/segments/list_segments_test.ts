@@ -1,0 +1,36 @@
+import { assertEquals } from "@std/assert";
+import { denoFileSystem } from "../../src/deno_file_system.ts";
+import { listSegments } from "../../src/segments/list_segments.ts";
+import { LogFiles } from "../../src/segments/segment_name.ts";
+import { tempDir } from "../temp_dir.ts";
+
+Deno.test("listSegments() gives each segment once, oldest first", () => {
+  using dir = tempDir();
+  const names = [
+    "a_20260213_143024.jsonl",
+    "a_20260213_143022.jsonl.gz",
+    "a_20260213_143023.jsonl.gz",
+    "a_20260213_143023.jsonl",
+    "a.jsonl",
+    "a.jsonl.lock",
+    "b_20260213_143023.jsonl.gz",
+  ];
+  for (const name of names) Deno.writeTextFileSync(dir.path(name), "");
+  assertEquals(listSegments(denoFileSystem, new LogFiles(dir.path("a.jsonl"))), [
+    { stamp: "20260213_143022", sealed: false, archived: true },
+    { stamp: "20260213_143023", sealed: true, archived: true },
+    { stamp: "20260213_143024", sealed: true, archived: false },
+  ]);
+});
+
+Deno.test("listSegments() takes a file with a lock file of its own for a log", () => {
+  using dir = tempDir();
+  for (const name of ["run_20260213_143022.jsonl", "run_20260213_143022.jsonl.lock"]) {
+    Deno.writeTextFileSync(dir.path(name), "");
+  }
+  assertEquals(listSegments(denoFileSystem, new LogFiles(dir.path("run.jsonl"))), []);
+});
+
+Deno.test("listSegments() finds nothing in a directory that is not there", () => {
+  assertEquals(listSegments(denoFileSystem, new LogFiles("/nowhere/at/all/a.jsonl")), []);
+});

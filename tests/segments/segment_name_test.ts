@@ -1,0 +1,48 @@
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { LogFiles, stampEpochMs } from "../../src/segments/segment_name.ts";
+
+Deno.test("LogFiles names the segments of a log after its stem, whatever the name", () => {
+  const stamp = "20260213_143022";
+  const names: [log: string, sealed: string][] = [
+    ["audit.jsonl", "audit_20260213_143022.jsonl"],
+    ["my sim.v2.jsonl", "my sim.v2_20260213_143022.jsonl"],
+    ["plain", "plain_20260213_143022"],
+    [".hidden", ".hidden_20260213_143022"],
+    ["100 % é.log", "100 % é_20260213_143022.log"],
+  ];
+  for (const [log, sealed] of names) {
+    const files = new LogFiles(join("/d", log));
+    assertEquals(files.sealed(stamp), join("/d", sealed));
+    assertEquals(files.archive(stamp), join("/d", `${sealed}.gz`));
+    assertEquals(files.parse(sealed), { stamp, form: "sealed" });
+    assertEquals(files.parse(`${sealed}.gz`), { stamp, form: "archive" });
+  }
+});
+
+Deno.test("LogFiles.parse() knows the segments of its own log alone", () => {
+  const files = new LogFiles("/d/audit.jsonl");
+  for (
+    const name of [
+      "audit.jsonl",
+      "audit.jsonl.lock",
+      "audit_20260213_143022",
+      "audit_20260213_143022.jsonl.gz.tmp",
+      "audit_20260213_143022.jsonl.bz2",
+      "audit_20260213_143022_20260213_143022.jsonl",
+      "audit_20260213143022.jsonl",
+      "audit2_20260213_143022.jsonl",
+      "xaudit_20260213_143022.jsonl",
+      "audit_20260230_143022.jsonl.gz",
+      "audit_20260213_243022.jsonl.gz",
+    ]
+  ) assertEquals(files.parse(name), null, name);
+});
+
+Deno.test("stampEpochMs() reads a stamp as UTC, and a time that is none as NaN", () => {
+  assertEquals(stampEpochMs("20260213_143022"), Date.UTC(2026, 1, 13, 14, 30, 22));
+  assertEquals(stampEpochMs("00010101_000000"), Date.parse("0001-01-01T00:00:00Z"));
+  for (const none of ["20260229_000000", "20261301_000000", "20260213_143060", "", "2026"]) {
+    assertEquals(stampEpochMs(none), NaN, none);
+  }
+});
