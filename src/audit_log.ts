@@ -4,11 +4,12 @@
  * @module
  */
 import { dirname } from "@std/path";
-import { AuditClosedError } from "./errors.ts";
+import { AuditClosedError, messageOf } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType } from "./event.ts";
 import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
 import { type GateMetrics, gateMetrics } from "./metrics/gate.ts";
 import { hourlySpend } from "./metrics/hourly_spend.ts";
+import type { Logger } from "./logger.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { denoPlatform, type Platform } from "./platform.ts";
 import { lastOf } from "./read/last_of.ts";
@@ -320,7 +321,7 @@ async function openParts(platform: Platform, options: ResolvedOptions): Promise<
   const sink = FsyncSink.openOn(platform, options, acknowledgements);
   try {
     const membership = options.sessionId === undefined
-      ? await joinSession(sessionRecords(sink), platform.clock)
+      ? await joinSession(sessionRecords(sink, options.logger), platform.clock)
       : { sessionId: options.sessionId, [Symbol.dispose]() {} };
     return { platform, acknowledgements, unheardErrors, sink, membership };
   } catch (error) {
@@ -330,7 +331,7 @@ async function openParts(platform: Platform, options: ResolvedOptions): Promise<
 }
 
 /** The session records in the lock file of the log. */
-function sessionRecords(sink: FsyncSink): SessionRecords {
+function sessionRecords(sink: FsyncSink, logger: Logger): SessionRecords {
   return {
     read: () =>
       sink.underLock((lockFile) => {
@@ -339,8 +340,16 @@ function sessionRecords(sink: FsyncSink): SessionRecords {
       }),
     write: (text) =>
       sink.underLock((lockFile) => {
-        lockFile.truncateSync(0);
-        lockFile.appendSync(new TextEncoder().encode(text));
+        try {
+          lockFile.truncateSync(0);
+          const bytes = new TextEncoder().encode(text);
+          const written = lockFile.appendSync(bytes);
+          if (written < bytes.byteLength) throw new Error(`${written} bytes written (disk full?)`);
+        } catch (error) {
+          if (error instanceof Deno.errors.NotCapable) throw error;
+          // A full disk is no reason to refuse a log; a torn record counts as none.
+          logger.warn(`Cannot share the session id with other Workers: ${messageOf(error)}`);
+        }
       }),
   };
 }

@@ -169,6 +169,27 @@ Deno.test("AuditLog rejects lines of a full disk, cuts them off, and goes on whe
   assertEquals(linesOf(log.path).map((line) => JSON.parse(line).n), [1, 4]);
 });
 
+for (const bytesLeft of [0, 20]) {
+  Deno.test(`AuditLog.open() opens a log on a disk with ${bytesLeft} bytes left, and says what it could not do`, async () => {
+    using dir = tempDir();
+    const fileSystem = new WatchedFileSystem();
+    const warnings: unknown[] = [];
+    const logger = { ...silent, warn: (text: unknown) => warnings.push(text) };
+    fileSystem.bytesLeft = bytesLeft;
+    const path = dir.path("a.jsonl");
+    const log = await AuditLog.openOn({ fileSystem, clock: new SimulatedClock() }, {
+      path,
+      logger,
+    });
+    await assertRejects(() => log.log("nav"), AuditWriteError);
+    fileSystem.bytesLeft = Infinity;
+    await log.log("brief");
+    await log.close();
+    assertEquals(linesOf(path).map((line) => JSON.parse(line).event), ["brief"]);
+    assertEquals(warnings.length, 1);
+  });
+}
+
 Deno.test("AuditLog calls nothing durable after a failed sync", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
