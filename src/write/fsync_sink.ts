@@ -66,7 +66,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   /** Batches that were written or refused, so that a stream and a drain never both write one. */
   readonly #decided = new WeakSet<Uint8Array>();
   #timer: Timer | undefined;
-  #runningSync: { written: number; done: Promise<void> } | undefined;
+  /** A sync, and the lines that are durable once it succeeds: a drain beside it may add some. */
+  #runningSync: { covered: number; done: Promise<void> } | undefined;
   #nextSync: Promise<void> | undefined;
   #syncError: AuditWriteError | undefined;
   #isReleased = false;
@@ -143,7 +144,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     if (!this.#cadence.hasUnsynced) return Promise.resolve();
     const running = this.#runningSync;
     if (running === undefined) return this.#startSync();
-    if (running.written === this.#cadence.written) return running.done;
+    if (running.covered === this.#cadence.written) return running.done;
     return this.#nextSync ??= running.done.finally(() => {
       this.#nextSync = undefined;
     }).then(() => this.sync());
@@ -162,7 +163,10 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     } catch (cause) {
       throw this.#failSync(cause);
     }
-    this.#synced(this.#cadence.written);
+    // The kernel tells an error of the disk to one of two syncs that run beside each other, so the
+    // lines are sure only when the other one has succeeded too.
+    if (this.#runningSync !== undefined) this.#runningSync.covered = this.#cadence.written;
+    else this.#synced(this.#cadence.written);
   }
 
   /**
@@ -239,17 +243,18 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     const { written } = this.#cadence;
     const done = this.#file.sync().then(
       () => {
+        const covered = this.#runningSync!.covered;
         this.#runningSync = undefined;
         // A drain that synced meanwhile and failed has the last word.
         if (this.#syncError !== undefined) throw this.#syncError;
-        this.#synced(written);
+        this.#synced(covered);
       },
       (cause) => {
         this.#runningSync = undefined;
         throw this.#failSync(cause);
       },
     );
-    this.#runningSync = { written, done };
+    this.#runningSync = { covered: written, done };
     return done;
   }
 

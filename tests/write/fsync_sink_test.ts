@@ -356,3 +356,43 @@ Deno.test("FsyncSink tells the outcome of each line and goes on after a failed b
   assertEquals(told.at(-1), "acknowledged 4");
   assertEquals(linesOf(path).length, 4);
 });
+
+for (const outcome of ["succeeds", "fails"] as const) {
+  Deno.test(`FsyncSink acknowledges lines drained beside a sync only once that ${outcome}`, async () => {
+    using dir = tempDir();
+    const fileSystem = new ScriptedFileSystem();
+    const told: string[] = [];
+    const logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const sink = FsyncSink.openOn(
+      { fileSystem, clock: new SimulatedClock() },
+      resolveOptions({ path: dir.path("a.jsonl"), fsyncEveryNLines: 2, logger }),
+      {
+        written: () => {},
+        refused: () => {},
+        acknowledged: (count) => told.push(`acknowledged ${count}`),
+        syncFailed: () => told.push("sync failed"),
+      },
+    );
+    const writer = sink.getWriter();
+    fileSystem.holdSyncs();
+    await writer.write(lines(2));
+    const running = await fileSystem.nextSync();
+    sink.writeSync(lines(2));
+    // The kernel gives the error of the disk to the sync that runs, and to this one nothing.
+    sink.syncSync();
+    assertEquals(told, ["acknowledged 1"]);
+    const flushed = sink.sync();
+    if (outcome === "succeeds") {
+      running.succeed();
+      await flushed;
+      assertEquals(told, ["acknowledged 1", "acknowledged 4"]);
+      await writer.close();
+    } else {
+      running.fail(new Error("EIO"));
+      await assertRejects(() => flushed, AuditWriteError, "EIO");
+      assertEquals(told, ["acknowledged 1", "sync failed"]);
+      await assertRejects(() => writer.close(), AuditWriteError);
+    }
+    assertEquals(fileSystem.openHandles, 0);
+  });
+}
