@@ -6,10 +6,10 @@
 import { dirname } from "@std/path";
 import { AuditClosedError, messageOf } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType } from "./event.ts";
+import type { Logger } from "./logger.ts";
 import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
 import { type GateMetrics, gateMetrics } from "./metrics/gate.ts";
 import { hourlySpend } from "./metrics/hourly_spend.ts";
-import type { Logger } from "./logger.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { denoPlatform, type Platform } from "./platform.ts";
 import { lastOf } from "./read/last_of.ts";

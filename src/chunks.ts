@@ -5,17 +5,16 @@
  */
 import type { FileHandle } from "./file_system.ts";
 
-/** How much of a file is in memory at a time by default. */
+/** How much of a file is in memory at a time. */
 const CHUNK_BYTES = 256 * 1024;
 
 /** Reads the first `byteLength` bytes, or what is left of them, each chunk into a buffer of its own. */
 export async function* readChunks(
   handle: FileHandle,
-  options: { byteLength: number; chunkBytes?: number },
+  byteLength: number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const { byteLength, chunkBytes = CHUNK_BYTES } = options;
   for (let position = 0; position < byteLength;) {
-    const buffer = new Uint8Array(Math.min(chunkBytes, byteLength - position));
+    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, byteLength - position));
     const read = await handle.read(buffer, position);
     if (read === 0) return;
     position += read;

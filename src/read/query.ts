@@ -9,14 +9,13 @@ import { messageOf } from "../errors.ts";
 import type { FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
 import type { RawLine } from "../line_splitter.ts";
-import { openForRead } from "../regular_file.ts";
 import { decompressed } from "../segments/gzip.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import type { TimeLike } from "../time.ts";
 import { eventFilter } from "./filter.ts";
 import { parseLine } from "../parse_line.ts";
 import { readLines } from "./read_lines.ts";
-import { type OpenedFile, type SnapshotFile, takeSnapshot } from "./snapshot.ts";
+import { type OpenedFile, openInto, type SnapshotFile, takeSnapshot } from "./snapshot.ts";
 
 /** What to read. */
 export interface QueryOptions {
@@ -170,7 +169,7 @@ async function* linesOf(
   async function* readBytes(): AsyncGenerator<Uint8Array> {
     try {
       const { handle, byteLength } = file.opened ?? openInTurn(fileSystem, file.path, stack);
-      const chunks = readChunks(handle, { byteLength });
+      const chunks = readChunks(handle, byteLength);
       yield* file.isArchive ? decompressed(chunks) : chunks;
     } catch (cause) {
       if (cause instanceof Deno.errors.NotCapable) throw cause;
@@ -180,10 +179,9 @@ async function* linesOf(
 }
 
 function openInTurn(fileSystem: FileSystem, path: string, stack: DisposableStack): OpenedFile {
-  const handle = openForRead(fileSystem, path);
-  if (handle === null) throw new Error("it was removed while it was to be read");
-  stack.defer(() => handle.close());
-  return { handle, byteLength: handle.status().byteLength };
+  const opened = openInto(stack, fileSystem, path);
+  if (opened === null) throw new Error("it was removed while it was to be read");
+  return opened;
 }
 
 /** Reports each damaged region once, however often the query is iterated. */

@@ -5,14 +5,13 @@
  * its archive is there, so:
  * - The active file is opened first. What it held then is in it or, if it was sealed since, in the
  *   segment with its inode; that and all younger ones are left out, so nothing is there twice.
- * - A listing may miss both forms of a segment that is archived while it runs; a second one, begun
- *   after the first has ended, finds the archive. So two listings together miss nothing.
+ * - The segments are listed then; what was sealed before is among them, in one form or the other.
  *
  * @module
  */
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { isSameFile, openForRead } from "../regular_file.ts";
-import { type ListedSegment, listSegments } from "../segments/list_segments.ts";
+import { listSegments } from "../segments/list_segments.ts";
 import type { LogFiles } from "../segments/segment_name.ts";
 
 /** A file of a snapshot. */
@@ -52,23 +51,17 @@ export function takeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot 
 
 function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | null {
   using stack = new DisposableStack();
-  const open = (path: string): OpenedFile | null => {
-    const handle = openForRead(fileSystem, path);
-    if (handle === null) return null;
-    stack.defer(() => handle.close());
-    return { handle, byteLength: handle.status().byteLength };
-  };
-  const active = open(files.active);
+  const active = openInto(stack, fileSystem, files.active);
   const found: SnapshotFile[] = [];
   let isActiveFound = active === null;
-  for (const { stamp, sealed } of listTwice(fileSystem, files)) {
+  for (const { stamp, sealed } of listSegments(fileSystem, files)) {
     const path = files.sealed(stamp);
     const status = sealed ? fileSystem.status(path) : null;
     if (active !== null && status !== null && isSameFile(status, active.handle.status())) {
       isActiveFound = true;
       break;
     }
-    const opened = status === null ? null : orRefused(() => open(path));
+    const opened = status === null ? null : orRefused(() => openInto(stack, fileSystem, path));
     found.push(
       opened === null
         ? { path: files.archive(stamp), isArchive: true, opened: null }
@@ -85,12 +78,16 @@ function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | 
   return { files: found, [Symbol.dispose]: () => kept.dispose() };
 }
 
-/** What two listings, one after the other, find together. */
-function listTwice(fileSystem: FileSystem, files: LogFiles): ListedSegment[] {
-  const first = listSegments(fileSystem, files);
-  const stamps = new Set(first.map(({ stamp }) => stamp));
-  const second = listSegments(fileSystem, files).filter(({ stamp }) => !stamps.has(stamp));
-  return [...first, ...second].sort((a, b) => a.stamp < b.stamp ? -1 : 1);
+/** Opens a file that is closed with the stack; null when there is none. */
+export function openInto(
+  stack: DisposableStack,
+  fileSystem: FileSystem,
+  path: string,
+): OpenedFile | null {
+  const handle = openForRead(fileSystem, path);
+  if (handle === null) return null;
+  stack.defer(() => handle.close());
+  return { handle, byteLength: handle.status().byteLength };
 }
 
 /** A symlink or a FIFO with the name of a segment spoils its own part and no other. */

@@ -36,9 +36,13 @@ export function listSegments(fileSystem: FileSystem, files: LogFiles): ListedSeg
   return [...segments.values()].sort((a, b) => a.stamp < b.stamp ? -1 : 1);
 }
 
+/**
+ * The names that two listings find together. One alone may miss both forms of a segment that is
+ * archived while it runs; a second one, begun after the first has ended, finds the archive.
+ */
 function namesIn(fileSystem: FileSystem, directory: string): ReadonlySet<string> {
   try {
-    return new Set(fileSystem.list(directory));
+    return new Set([...fileSystem.list(directory), ...fileSystem.list(directory)]);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return new Set();
     throw error;

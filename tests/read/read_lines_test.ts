@@ -16,7 +16,7 @@ async function linesIn(
   try {
     const { byteLength = handle.status().byteLength, maxLineBytes = 1024 * 1024 } = options;
     const lines = await Array.fromAsync(
-      readLines(readChunks(handle, { byteLength }), maxLineBytes),
+      readLines(readChunks(handle, byteLength), maxLineBytes),
     );
     return lines.map(({ bytes, ...place }) => ({
       ...place,
