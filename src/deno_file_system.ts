@@ -21,6 +21,15 @@ export const denoFileSystem: FileSystem = {
   list(path) {
     return Array.from(Deno.readDirSync(path), ({ name }) => name);
   },
+  rename(from, to) {
+    Deno.renameSync(from, to);
+  },
+  link(path, newPath) {
+    Deno.linkSync(path, newPath);
+  },
+  remove(path) {
+    Deno.removeSync(path);
+  },
   makeDirectory(path) {
     Deno.mkdirSync(path, { mode: 0o700 });
   },

@@ -54,6 +54,12 @@ export interface FileSystem {
   open(path: string, access: FileAccess): FileHandle;
   /** Names of what is in the directory, in no order. */
   list(path: string): string[];
+  /** Gives a file another name; what had that name is gone. */
+  rename(from: string, to: string): void;
+  /** Gives a file a second name; refuses one that is taken. */
+  link(path: string, newPath: string): void;
+  /** Takes a name away, and the file with its last one; a symlink itself and not its target. */
+  remove(path: string): void;
   /** Makes one directory, for its owner alone. */
   makeDirectory(path: string): void;
   /** Brings the entries of the directory to the disk. */

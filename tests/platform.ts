@@ -57,6 +57,18 @@ export class WatchedFileSystem implements FileSystem {
     return denoFileSystem.list(path);
   }
 
+  rename(from: string, to: string): void {
+    denoFileSystem.rename(from, to);
+  }
+
+  link(path: string, newPath: string): void {
+    denoFileSystem.link(path, newPath);
+  }
+
+  remove(path: string): void {
+    denoFileSystem.remove(path);
+  }
+
   makeDirectory(path: string): void {
     denoFileSystem.makeDirectory(path);
   }

@@ -31,6 +31,8 @@ export class ScriptedFileSystem implements FileSystem {
     handle.truncateSync(byteLength);
   /** Stands in for the asynchronous sync of a file. */
   syncFile: (handle: FileHandle, name: string) => Promise<void> = (handle) => handle.syncData();
+  /** Stands in for the synchronous sync of a file. */
+  syncFileSync: (handle: FileHandle) => void = (handle) => handle.syncDataSync();
   /** Runs at the end of each asynchronous sync of a directory. */
   afterDirectorySync: () => Promise<void> = () => Promise.resolve();
 
@@ -76,7 +78,7 @@ export class ScriptedFileSystem implements FileSystem {
       },
       syncDataSync: () => {
         this.synced.push(name);
-        handle.syncDataSync();
+        this.syncFileSync(handle);
       },
       tryLock: () => handle.tryLock(),
       unlock: () => handle.unlock(),
@@ -89,6 +91,18 @@ export class ScriptedFileSystem implements FileSystem {
 
   list(path: string): string[] {
     return denoFileSystem.list(path);
+  }
+
+  rename(from: string, to: string): void {
+    denoFileSystem.rename(from, to);
+  }
+
+  link(path: string, newPath: string): void {
+    denoFileSystem.link(path, newPath);
+  }
+
+  remove(path: string): void {
+    denoFileSystem.remove(path);
   }
 
   makeDirectory(path: string): void {
