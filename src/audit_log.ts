@@ -18,7 +18,7 @@ import { joinSession, type SessionMembership, type SessionRecords } from "./sess
 import type { TimeLike } from "./time.ts";
 import { Acknowledgements } from "./write/acknowledgements.ts";
 import { hookExit } from "./write/exit_hooks.ts";
-import { FsyncSink } from "./write/fsync_sink.ts";
+import { FsyncSink, type RecoveryReport } from "./write/fsync_sink.ts";
 import { LineBufferStream } from "./write/line_buffer_stream.ts";
 import { type LineSerializer, lineSerializer } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";
@@ -38,6 +38,12 @@ import { UnheardErrors } from "./write/unheard_errors.ts";
  * - **Failure is never silent**: an event whose call rejects is not in the log (but see
  *   {@linkcode AuditWriteError} for `phase` "sync"); a rejection that nobody handles goes to the
  *   logger and makes the next `flush()` or `close()` reject.
+ * - **Rotation**: with the first line that makes the file `rotationSizeBytes` long it becomes a
+ *   segment, whichever process gets there first, and then an archive; `close()` waits for that.
+ * - **Recovery**: `open()` puts in order what those left behind that died; see
+ *   {@linkcode AuditLog.recovery}.
+ * - **A failed sync** is never retried and believed: the lines that waited for it reject, the log goes
+ *   on in a fresh file, and `flush()` and `close()` reject from then on, as not all is durable.
  * - **Exit**: what was logged without `await` is drained at `Deno.exit`, at an uncaught error and at
  *   a normal end. A signal can take what was accepted in the very turn in which it struck.
  *
@@ -57,6 +63,11 @@ export class AuditLog implements AsyncDisposable {
   readonly path: string;
   /** Session of the events that name none. */
   readonly sessionId: string;
+  /**
+   * What was put in order behind those that died before; resolves when that is done, beside the
+   * appends, and never rejects: what could not be done was told to the logger.
+   */
+  readonly recovery: Promise<RecoveryReport>;
 
   readonly #options: ResolvedOptions;
   readonly #parts: Parts;
@@ -97,6 +108,7 @@ export class AuditLog implements AsyncDisposable {
   private constructor(options: ResolvedOptions, parts: Parts) {
     this.path = options.path;
     this.sessionId = options.sessionId ?? parts.membership.sessionId;
+    this.recovery = parts.recovery;
     this.#options = options;
     this.#parts = parts;
     this.#serialize = lineSerializer({ ...options, sessionId: this.sessionId });
@@ -138,13 +150,13 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Resolves when everything accepted before the call is durable.
    *
-   * @throws {AuditWriteError} with phase "sync" when that cannot be.
+   * @throws {AuditWriteError} with phase "sync" when that cannot be: for good, after a sync failed.
    * @throws the first error of a `log()` call that nobody handled.
    */
   async flush(): Promise<void> {
     this.#checkOpen();
     await this.#parts.acknowledgements.decided();
-    await this.#parts.sink.sync();
+    await this.#parts.sink.flush();
     await this.#parts.unheardErrors.throwFirst();
   }
 
@@ -155,7 +167,19 @@ export class AuditLog implements AsyncDisposable {
    */
   flushSync(): void {
     this.#checkOpen();
-    this.#drain();
+    this.#drain(() => this.#parts.sink.flushSync());
+  }
+
+  /**
+   * Seals the active file now, with everything accepted before the call; resolves when the segment is
+   * archived. An active file without a line stays as it is.
+   *
+   * @throws {AuditWriteError} with phase "rotate" or "lock" when that cannot be; nothing is lost then.
+   */
+  async rotate(): Promise<void> {
+    this.#checkOpen();
+    await this.#parts.acknowledgements.decided();
+    await this.#parts.sink.rotate();
   }
 
   /**
@@ -272,8 +296,11 @@ export class AuditLog implements AsyncDisposable {
     }
   }
 
-  /** Writes what the pipeline still holds and syncs, all at once. */
-  #drain(): void {
+  /**
+   * Writes what the pipeline still holds and syncs, all at once. `sync` is what makes it durable, and
+   * is called whatever the writing came to.
+   */
+  #drain(sync = () => this.#parts.sink.syncSync()): void {
     const errors: unknown[] = [];
     for (const batch of this.#lineBuffer.takeUnwritten()) {
       try {
@@ -283,7 +310,7 @@ export class AuditLog implements AsyncDisposable {
         errors.push(error);
       }
     }
-    this.#parts.sink.syncSync();
+    sync();
     if (errors.length > 0) throw errors[0];
   }
 
@@ -313,6 +340,7 @@ interface Parts {
   readonly unheardErrors: UnheardErrors;
   readonly sink: FsyncSink;
   readonly membership: SessionMembership;
+  readonly recovery: Promise<RecoveryReport>;
 }
 
 async function openParts(platform: Platform, options: ResolvedOptions): Promise<Parts> {
@@ -320,10 +348,11 @@ async function openParts(platform: Platform, options: ResolvedOptions): Promise<
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
   const sink = FsyncSink.openOn(platform, options, acknowledgements);
   try {
+    const { report } = await sink.recover();
     const membership = options.sessionId === undefined
       ? await joinSession(sessionRecords(sink, options.logger), platform.clock)
       : { sessionId: options.sessionId, [Symbol.dispose]() {} };
-    return { platform, acknowledgements, unheardErrors, sink, membership };
+    return { platform, acknowledgements, unheardErrors, sink, membership, recovery: report };
   } catch (error) {
     await sink.abort(error);
     throw error;

@@ -9,7 +9,7 @@ import { type Logger, logger } from "./logger.ts";
 
 /** Where a log lies unless told otherwise; "~" is the home directory, expanded at open. */
 export const DEFAULT_AUDIT_PATH = "~/.scout/audit.jsonl";
-/** Bytes at which the Python original begins a new file: 10 MiB. This version does not rotate yet. */
+/** Bytes at which the active file becomes a segment: 10 MiB. */
 export const ROTATION_SIZE_BYTES: number = 10 * 1024 * 1024;
 /** Lines after which a sync is due. */
 export const FSYNC_EVERY_N_LINES = 10;
@@ -29,6 +29,11 @@ export interface AuditLogOptions {
   path?: string | URL;
   /** Session of the events that name none; default {@linkcode getSessionId}`()`. */
   sessionId?: string;
+  /**
+   * Bytes at which the active file becomes a segment: the line that reaches it is the last one.
+   * Default {@linkcode ROTATION_SIZE_BYTES}; `Number.MAX_SAFE_INTEGER` for none.
+   */
+  rotationSizeBytes?: number;
   /** Lines after which a sync is due; default 10. With 1, every line is durable when acknowledged. */
   fsyncEveryNLines?: number;
   /** Seconds after which a written line is synced at the latest; default 1. */
@@ -39,7 +44,7 @@ export interface AuditLogOptions {
   maxPendingBytes?: number;
   /** Bytes that a line may have, for writing and for reading; default 16 MiB. */
   maxLineBytes?: number;
-  /** Clock of the events, epoch milliseconds; default `Date.now`. */
+  /** Clock of the events and of the names of segments, epoch milliseconds; default `Date.now`. */
   now?: () => number;
   /** Where the library's own messages go; default {@linkcode logger}. */
   logger?: Logger;
@@ -49,6 +54,7 @@ export interface AuditLogOptions {
 export interface ResolvedOptions {
   path: string;
   sessionId: string | undefined;
+  rotationSizeBytes: number;
   fsyncEveryNLines: number;
   fsyncIntervalSec: number;
   lockTimeoutSec: number;
@@ -68,6 +74,7 @@ export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
   const resolved: ResolvedOptions = {
     path: resolvePath(options.path ?? DEFAULT_AUDIT_PATH),
     sessionId: options.sessionId,
+    rotationSizeBytes: options.rotationSizeBytes ?? ROTATION_SIZE_BYTES,
     fsyncEveryNLines: options.fsyncEveryNLines ?? FSYNC_EVERY_N_LINES,
     fsyncIntervalSec: options.fsyncIntervalSec ?? FSYNC_INTERVAL_SEC,
     lockTimeoutSec: options.lockTimeoutSec ?? LOCK_TIMEOUT_SEC,
@@ -81,6 +88,7 @@ export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
       `Cannot open audit log as sessionId must be a non-empty string: ${shown(resolved.sessionId)}`,
     );
   }
+  checkInteger("rotationSizeBytes", resolved.rotationSizeBytes, 1);
   checkInteger("fsyncEveryNLines", resolved.fsyncEveryNLines, 1);
   checkSeconds("fsyncIntervalSec", resolved.fsyncIntervalSec);
   checkSeconds("lockTimeoutSec", resolved.lockTimeoutSec);

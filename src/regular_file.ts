@@ -51,6 +51,24 @@ export function openForRead(fileSystem: FileSystem, path: string): FileHandle | 
   throw new Error(`Cannot open file as it is being replaced all the time: ${path}`);
 }
 
+/**
+ * Takes a plain file's name away, whatever its other names, and tells whether it was there.
+ *
+ * @throws {TypeError} when the path holds anything but a plain file.
+ */
+export function removeFile(fileSystem: FileSystem, path: string): boolean {
+  const status = fileSystem.status(path);
+  if (status === null) return false;
+  refuseOddities(path, { ...status, links: 1 });
+  try {
+    fileSystem.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return false;
+  }
+  return true;
+}
+
 /** Whether both are the same file; on systems without inodes, whether nothing speaks against it. */
 export function isSameFile(a: FileStatus, b: FileStatus): boolean {
   return a.inode === b.inode && (a.inode === null || a.device === b.device);
@@ -64,9 +82,12 @@ function openExisting(
 ): FileHandle | null {
   refuseOddities(path, status);
   const handle = orNull(() => fileSystem.open(path, access), Deno.errors.NotFound);
-  if (handle === null || isSameFile(handle.status(), status)) return handle;
-  handle.close();
-  return null;
+  if (handle === null) return null;
+  using stack = new DisposableStack();
+  stack.defer(() => handle.close());
+  if (!isSameFile(handle.status(), status)) return null;
+  stack.move();
+  return handle;
 }
 
 function refuseOddities(path: string, status: FileStatus): void {

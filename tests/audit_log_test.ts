@@ -69,6 +69,7 @@ Deno.test("AuditLog.log() in a loop without a pause keeps memory bounded", async
   const log = await openOn(fileSystem, new SimulatedClock(), {
     path: dir.path("a.jsonl"),
     maxPendingBytes: 64 * 1024,
+    rotationSizeBytes: Number.MAX_SAFE_INTEGER,
   });
   const rounds = 1_000_000;
   for (let n = 0; n < rounds; n++) log.log("nav", { n });
@@ -190,22 +191,30 @@ for (const bytesLeft of [0, 20]) {
   });
 }
 
-Deno.test("AuditLog calls nothing durable after a failed sync", async () => {
+Deno.test("AuditLog calls no line durable whose sync failed, and goes on in a fresh file", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), {
     path: dir.path("a.jsonl"),
     logger: silent,
-    fsyncEveryNLines: 2,
+    fsyncEveryNLines: 3,
   });
   await log.log("nav", { n: 1 });
-  fileSystem.syncError = new Error("EIO");
-  assertEquals((await assertRejects(() => log.log("nav"), AuditWriteError)).phase, "sync");
-  fileSystem.syncError = undefined; // The kernel reports success from here on, as it does after EIO.
-  assertEquals((await assertRejects(() => log.log("nav"), AuditWriteError)).phase, "sync");
-  assertEquals((await assertRejects(() => log.flush(), AuditWriteError)).phase, "sync");
-  assertEquals(assertThrows(() => log.flushSync(), AuditWriteError).phase, "sync");
-  assertEquals((await assertRejects(() => log.close(), AuditWriteError)).phase, "sync");
+  await log.log("nav", { n: 2 });
+  const cause = new Error("EIO");
+  fileSystem.syncError = cause;
+  const refused = await assertRejects(() => log.log("nav", { n: 3 }), AuditWriteError);
+  assertEquals([refused.phase, refused.cause], ["sync", cause]);
+  // The kernel reports success from here on, as it does after EIO: it must not be believed.
+  fileSystem.syncError = undefined;
+  await Promise.all([4, 5, 6].map((n) => log.log("nav", { n })));
+  assertEquals(fileSystem.unsyncedAppends, 0);
+  // Of the lines before it cannot be said.
+  assertEquals(await assertRejects(() => log.flush(), AuditWriteError), refused);
+  assertEquals(assertThrows(() => log.flushSync(), AuditWriteError), refused);
+  assertEquals((await log.query().toArray()).map(({ n }) => n), [1, 2, 3, 4, 5, 6]);
+  assertEquals(await assertRejects(() => log.close(), AuditWriteError), refused);
+  assertEquals(linesOf(log.path).map((line) => JSON.parse(line).n), [4, 5, 6]);
 });
 
 Deno.test("AuditLog.flush() rejects with the error of a call that nobody awaited, once", async () => {

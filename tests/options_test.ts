@@ -26,6 +26,7 @@ Deno.test("resolveOptions() fills in the defaults", () => {
     assertEquals(now, Date.now);
     assertEquals(typeof logger.error, "function");
     assertEquals(numbers, {
+      rotationSizeBytes: 10 * 1024 * 1024,
       fsyncEveryNLines: 10,
       fsyncIntervalSec: 1,
       lockTimeoutSec: 2,
@@ -36,6 +37,10 @@ Deno.test("resolveOptions() fills in the defaults", () => {
 });
 
 const BAD: [option: string, value: unknown][] = [
+  ["rotationSizeBytes", 0],
+  ["rotationSizeBytes", 1.5],
+  ["rotationSizeBytes", Infinity],
+  ["rotationSizeBytes", "10"],
   ["fsyncEveryNLines", 0],
   ["fsyncEveryNLines", -1],
   ["fsyncEveryNLines", 1.5],

@@ -23,3 +23,16 @@ export function tempDir(): TempDir {
 export function linesOf(path: string): string[] {
   return Deno.readTextFileSync(path).split("\n").slice(0, -1);
 }
+
+/** The text that a gzip file holds. */
+export async function gunzipped(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return await new Response(
+    new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")),
+  ).text();
+}
+
+/** The gzip form of a text. */
+export async function gzipped(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}

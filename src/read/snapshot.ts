@@ -54,19 +54,23 @@ function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | 
   const active = openInto(stack, fileSystem, files.active);
   const found: SnapshotFile[] = [];
   let isActiveFound = active === null;
-  for (const { stamp, sealed } of listSegments(fileSystem, files)) {
+  for (const { stamp, forms } of listSegments(fileSystem, files)) {
     const path = files.sealed(stamp);
-    const status = sealed ? fileSystem.status(path) : null;
-    if (active !== null && status !== null && isSameFile(status, active.handle.status())) {
+    const opened = forms.has("sealed") ? orRefused(() => openInto(stack, fileSystem, path)) : null;
+    if (opened === "refused") {
+      found.push({ path, isArchive: false, opened: null });
+    } else if (opened === null) {
+      // A segment that is gone since it was listed has an archive, or was one that held nothing.
+      const archive = files.archive(stamp);
+      if (fileSystem.status(archive) !== null) {
+        found.push({ path: archive, isArchive: true, opened: null });
+      }
+    } else if (active !== null && isSameFile(opened.handle.status(), active.handle.status())) {
       isActiveFound = true;
       break;
+    } else {
+      found.push({ path, isArchive: false, opened });
     }
-    const opened = status === null ? null : orRefused(() => openInto(stack, fileSystem, path));
-    found.push(
-      opened === null
-        ? { path: files.archive(stamp), isArchive: true, opened: null }
-        : { path, isArchive: false, opened: opened === "refused" ? null : opened },
-    );
   }
   if (active !== null) {
     const atPath = fileSystem.status(files.active);

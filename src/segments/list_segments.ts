@@ -5,13 +5,12 @@
  */
 import { basename } from "@std/path";
 import type { FileSystem } from "../file_system.ts";
-import type { LogFiles, Stamp } from "./segment_name.ts";
+import type { LogFiles, SegmentName, Stamp } from "./segment_name.ts";
 
-/** The forms in which one segment is there; both, while it is being archived. */
+/** The forms in which one segment is there; more than one, while it is being archived. */
 export interface ListedSegment {
   readonly stamp: Stamp;
-  readonly sealed: boolean;
-  readonly archived: boolean;
+  readonly forms: ReadonlySet<SegmentName["form"]>;
 }
 
 /**
@@ -19,32 +18,36 @@ export interface ListedSegment {
  * segment, whatever its name. A directory that is not there holds none.
  */
 export function listSegments(fileSystem: FileSystem, files: LogFiles): ListedSegment[] {
-  const names = namesIn(fileSystem, files.directory);
-  const segments = new Map<Stamp, ListedSegment>();
+  // One listing may miss both forms of a segment that is archived while it runs; a second one, begun
+  // after the first has ended, finds the archive.
+  const names = new Set([...namesIn(fileSystem, files), ...namesIn(fileSystem, files)]);
+  const segments = new Map<Stamp, Set<SegmentName["form"]>>();
   for (const name of names) {
     const parsed = files.parse(name);
     if (parsed === null) continue;
     const { stamp, form } = parsed;
     if (form === "sealed" && names.has(`${basename(files.sealed(stamp))}.lock`)) continue;
-    const { sealed = false, archived = false } = segments.get(stamp) ?? {};
-    segments.set(stamp, {
-      stamp,
-      sealed: sealed || form === "sealed",
-      archived: archived || form === "archive",
-    });
+    segments.set(stamp, (segments.get(stamp) ?? new Set()).add(form));
   }
-  return [...segments.values()].sort((a, b) => a.stamp < b.stamp ? -1 : 1);
+  return [...segments].map(([stamp, forms]) => ({ stamp, forms }))
+    .sort((a, b) => a.stamp < b.stamp ? -1 : 1);
 }
 
-/**
- * The names that two listings find together. One alone may miss both forms of a segment that is
- * archived while it runs; a second one, begun after the first has ended, finds the archive.
- */
-function namesIn(fileSystem: FileSystem, directory: string): ReadonlySet<string> {
+/** The newest stamp that any name in the directory carries. */
+export function newestStamp(fileSystem: FileSystem, files: LogFiles): Stamp | undefined {
+  let newest: Stamp | undefined;
+  for (const name of namesIn(fileSystem, files)) {
+    const stamp = files.parse(name)?.stamp;
+    if (stamp !== undefined && (newest === undefined || stamp > newest)) newest = stamp;
+  }
+  return newest;
+}
+
+function namesIn(fileSystem: FileSystem, { directory }: LogFiles): string[] {
   try {
-    return new Set([...fileSystem.list(directory), ...fileSystem.list(directory)]);
+    return fileSystem.list(directory);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return new Set();
+    if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
 }

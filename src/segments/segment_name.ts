@@ -15,13 +15,14 @@ export type Stamp = string;
 /** What a name in the directory of a log says. */
 export interface SegmentName {
   readonly stamp: Stamp;
-  /** A sealed segment, or its archive. */
-  readonly form: "sealed" | "archive";
+  /** A sealed segment, its archive, or an archive that is being written. */
+  readonly form: "sealed" | "archive" | "unfinished";
 }
 
 const STAMP = /^(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)$/;
 const STAMP_LENGTH = "20260213_143022".length;
 const ARCHIVE_SUFFIX = ".gz";
+const UNFINISHED_SUFFIX = ".gz.tmp";
 
 /** The paths of the files of one log. */
 export class LogFiles {
@@ -29,6 +30,8 @@ export class LogFiles {
   readonly directory: string;
   /** The active file, which takes the lines. */
   readonly active: string;
+  /** The manifest, which tells what the archives hold. */
+  readonly manifest: string;
   readonly #stem: string;
   readonly #extension: string;
 
@@ -42,6 +45,7 @@ export class LogFiles {
     this.#extension = name.slice(stemLength);
     this.directory = dirname(path);
     this.active = path;
+    this.manifest = join(this.directory, `${this.#stem}.manifest${this.#extension}`);
   }
 
   /** Path of the sealed segment. */
@@ -52,6 +56,11 @@ export class LogFiles {
   /** Path of the archive of the segment. */
   archive(stamp: Stamp): string {
     return `${this.sealed(stamp)}${ARCHIVE_SUFFIX}`;
+  }
+
+  /** Path of the archive of the segment while it is being written. */
+  unfinished(stamp: Stamp): string {
+    return `${this.sealed(stamp)}${UNFINISHED_SUFFIX}`;
   }
 
   /** Reads a name in the directory; null if it is not one of a segment of this log. */
@@ -70,7 +79,16 @@ export class LogFiles {
 const FORM_BY_SUFFIX: ReadonlyMap<string, SegmentName["form"]> = new Map([
   ["", "sealed"],
   [ARCHIVE_SUFFIX, "archive"],
+  [UNFINISHED_SUFFIX, "unfinished"],
 ]);
+
+/** The stamp of an instant, given in epoch milliseconds; its second, that is. */
+export function stampOf(epochMs: number): Stamp {
+  const [, ...digits] = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)/.exec(
+    new Date(epochMs).toISOString(),
+  ) ?? [];
+  return `${digits.slice(0, 3).join("")}_${digits.slice(3).join("")}`;
+}
 
 /** The instant of a stamp in epoch milliseconds, or NaN if there is no such time. */
 export function stampEpochMs(stamp: string): number {

@@ -26,7 +26,8 @@ export class Acknowledgements implements LineOutcomes {
   readonly #onReject: (promise: Promise<void>) => void;
   #accepted: Waiter[] = [];
   #written: Waiter[] = [];
-  #acknowledgedCount = 0;
+  /** Written lines whose promise is settled, counted from the first. */
+  #settledCount = 0;
   #acceptedCount = 0;
   #decidedCount = 0;
   #watchers: { decidedCount: number; resolve: () => void }[] = [];
@@ -61,13 +62,15 @@ export class Acknowledgements implements LineOutcomes {
   }
 
   acknowledged(lines: number): void {
-    const waiters = this.#written.splice(0, lines - this.#acknowledgedCount);
-    this.#acknowledgedCount += waiters.length;
+    const waiters = this.#written.splice(0, lines - this.#settledCount);
+    this.#settledCount += waiters.length;
     for (const waiter of waiters) waiter.resolve();
   }
 
   syncFailed(error: Error): void {
-    this.#reject(this.#written.splice(0), error);
+    const waiters = this.#written.splice(0);
+    this.#settledCount += waiters.length;
+    this.#reject(waiters, error);
   }
 
   #decide(lines: number): Waiter[] {

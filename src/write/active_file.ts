@@ -1,57 +1,187 @@
 /**
- * The file that takes the lines. Appends happen under the append lock, syncs outside it.
+ * The file that takes the lines. Appending and sealing happen under the append lock, syncs outside it.
  *
  * Invariants kept here:
  * - A batch is in the file whole or not at all, as far as the system lets us: a failed or short
  *   write is cut back to the length before it, under the same lock.
  * - No line is glued to a torn one: what a killed writer left without a line break is closed off.
- * - Durable means content *and* name: a new file's directory is synced before its first line is
- *   called durable, and a file that was moved away is synced before it is let go.
+ * - Durable means content *and* name: whoever made a file, its directory is synced before a line of
+ *   ours in it is called durable, and a file that was moved away is synced before it is let go.
+ * - A file whose sync failed takes no line more.
  *
  * @module
  */
-import { dirname } from "@std/path";
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
+import type { FileHandle, FileSystem } from "../file_system.ts";
 import { isSameFile, openForAppend } from "../regular_file.ts";
+import { NewestEvent } from "../segments/newest_event.ts";
+import { sealActive } from "../segments/rotate.ts";
+import type { LogFiles, Stamp } from "../segments/segment_name.ts";
 
 const LINE_BREAK = 0x0a;
+
+/** What an {@linkcode ActiveFile} is made of. */
+export interface ActiveFileOptions {
+  readonly fileSystem: FileSystem;
+  readonly files: LogFiles;
+  readonly maxLineBytes: number;
+}
+
+/** A file that is or was the active one. */
+interface OpenFile {
+  readonly handle: FileHandle;
+  readonly newestEvent: NewestEvent;
+  /** Length after our last append; while it stands, the file ends in a line break of ours. */
+  byteLengthLeft: number;
+}
 
 /** The active file of a log. */
 export class ActiveFile {
   readonly path: string;
-  readonly #fileSystem: FileSystem;
-  #handle: FileHandle;
+  readonly #options: ActiveFileOptions;
+  /** Undefined from a sealing to the next append. */
+  #open: OpenFile | undefined;
+  #hasFailed = false;
   /** Files that were moved away from the path while they held lines of ours not yet synced. */
   #replaced: FileHandle[] = [];
-  /** How many files this object has made, and how many of their names are on the disk. */
-  #namesMade = 0;
+  /** How many files this object has opened, and how many of their names are on the disk for sure. */
+  #namesOpened = 0;
   #namesSynced = 0;
-  /** Length after our last append; while it stands, the file ends in a line break of ours. */
-  #byteLengthLeft = -1;
 
   /** Opens the file, and makes it when there is none. */
-  constructor(fileSystem: FileSystem, path: string) {
-    this.#fileSystem = fileSystem;
-    this.path = path;
-    const { handle, created } = openForAppend(fileSystem, path);
-    this.#handle = handle;
-    if (created) this.#namesMade++;
+  constructor(options: ActiveFileOptions) {
+    this.#options = options;
+    this.path = options.files.active;
+    this.#openAtPath();
+  }
+
+  /** Whether a sync of the file failed, so that it has to be sealed before the next append. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   /**
-   * Appends a batch of whole lines with one write. Call it under the append lock only.
+   * Gets the file at the path ready for an append: it is open and ends in a line break, or is empty.
+   * Call it under the append lock only.
+   *
+   * @throws {AuditWriteError} with phase "write".
+   */
+  readySync(): { byteLength: number; closedTornTail: boolean } {
+    return this.#writing(() => {
+      const { file, byteLength } = this.#openUnlessReplaced();
+      const closedTornTail = this.#closeTornTail(file, byteLength);
+      return { byteLength: byteLength + (closedTornTail ? 1 : 0), closedTornTail };
+    });
+  }
+
+  /**
+   * Appends a batch of whole lines with one write to the file, which is ready and has the length.
+   * Call it under the append lock only.
    *
    * @throws {AuditWriteError} with phase "write"; then nothing of the batch is in the file.
    */
-  appendSync(batch: Uint8Array): void {
+  appendSync(batch: Uint8Array, byteLength: number): void {
+    this.#writing(() => {
+      const file = this.#open!;
+      writeWhole(file.handle, batch, byteLength);
+      file.byteLengthLeft = byteLength + batch.byteLength;
+      file.newestEvent.appended(byteLength, batch);
+    });
+  }
+
+  /**
+   * Seals the file, which is ready and synced, or has failed. Call it under the append lock only.
+   * When it throws, the file stays the active one.
+   */
+  sealSync(nowMs: number): Stamp {
+    const { fileSystem, files } = this.#options;
+    const { handle, newestEvent } = this.#open!;
+    const newestEventMs = newestEvent.readUpTo(handle, handle.status().byteLength);
+    const stamp = sealActive(fileSystem, files, { nowMs, newestEventMs });
+    handle.close();
+    this.#open = undefined;
+    this.#hasFailed = false;
+    return stamp;
+  }
+
+  /** Brings everything appended so far to the disk. */
+  async sync(): Promise<void> {
+    const { fileSystem, files } = this.#options;
+    const replaced = this.#replaced;
+    const namesOpened = this.#namesOpened;
+    await Promise.all(this.#unsyncedHandles().map((handle) => handle.syncData()));
+    if (namesOpened > this.#namesSynced) await fileSystem.syncDirectory(files.directory);
+    this.#settleSynced(replaced, namesOpened);
+  }
+
+  /** As {@linkcode sync}, at once. */
+  syncSync(): void {
+    const { fileSystem, files } = this.#options;
+    const replaced = this.#replaced;
+    const namesOpened = this.#namesOpened;
+    for (const handle of this.#unsyncedHandles()) handle.syncDataSync();
+    if (namesOpened > this.#namesSynced) fileSystem.syncDirectorySync(files.directory);
+    this.#settleSynced(replaced, namesOpened);
+  }
+
+  /** Gives up on bringing to the disk what was appended so far, after a failed sync. */
+  abandon(): void {
+    for (const handle of this.#replaced) handle.close();
+    this.#replaced = [];
+    this.#hasFailed = this.#open !== undefined;
+  }
+
+  /** Closes the file. */
+  close(): void {
+    for (const handle of this.#replaced) handle.close();
+    this.#replaced = [];
+    this.#open?.handle.close();
+    this.#open = undefined;
+  }
+
+  #openUnlessReplaced(): { file: OpenFile; byteLength: number } {
+    if (this.#open !== undefined) {
+      const status = this.#open.handle.status();
+      const atPath = this.#options.fileSystem.status(this.path);
+      if (atPath !== null && isSameFile(atPath, status)) {
+        return { file: this.#open, byteLength: status.byteLength };
+      }
+      this.#letGoReplaced(this.#open.handle);
+    }
+    const file = this.#openAtPath();
+    return { file, byteLength: file.handle.status().byteLength };
+  }
+
+  #letGoReplaced(handle: FileHandle): void {
+    if (this.#hasFailed) handle.close();
+    else this.#replaced = [...this.#replaced, handle];
+    this.#open = undefined;
+    this.#hasFailed = false;
+  }
+
+  #openAtPath(): OpenFile {
+    const { fileSystem, maxLineBytes } = this.#options;
+    const { handle } = openForAppend(fileSystem, this.path);
+    this.#namesOpened++;
+    const newestEvent = new NewestEvent(maxLineBytes);
+    return this.#open = { handle, newestEvent, byteLengthLeft: -1 };
+  }
+
+  /** Ends an unfinished last line, which stays as evidence; tells whether there was one. */
+  #closeTornTail(file: OpenFile, byteLength: number): boolean {
+    if (byteLength === 0 || byteLength === file.byteLengthLeft) return false;
+    const last = new Uint8Array(1);
+    file.handle.readSync(last, byteLength - 1);
+    if (last[0] === LINE_BREAK) return false;
+    writeWhole(file.handle, Uint8Array.of(LINE_BREAK), byteLength);
+    return true;
+  }
+
+  #writing<T>(section: () => T): T {
     try {
-      const { byteLength } = this.#reopenIfReplaced();
-      const start = this.#closeTornTail(byteLength);
-      this.#writeWhole(batch, start);
-      this.#byteLengthLeft = start + batch.byteLength;
+      return section();
     } catch (cause) {
-      this.#byteLengthLeft = -1;
+      if (this.#open !== undefined) this.#open.byteLengthLeft = -1;
       if (cause instanceof Deno.errors.NotCapable) throw cause;
       throw new AuditWriteError(
         `Cannot append to audit log: ${messageOf(cause)}: ${this.path}`,
@@ -60,85 +190,44 @@ export class ActiveFile {
     }
   }
 
-  /** Brings everything appended so far to the disk. */
-  async sync(): Promise<void> {
-    const replaced = this.#replaced;
-    const namesMade = this.#namesMade;
-    await Promise.all([this.#handle, ...replaced].map((handle) => handle.syncData()));
-    if (namesMade > this.#namesSynced) await this.#fileSystem.syncDirectory(dirname(this.path));
-    this.#settleSynced(replaced, namesMade);
+  #unsyncedHandles(): FileHandle[] {
+    if (this.#open === undefined || this.#hasFailed) return this.#replaced;
+    return [this.#open.handle, ...this.#replaced];
   }
 
-  /** As {@linkcode sync}, at once. */
-  syncSync(): void {
-    const replaced = this.#replaced;
-    const namesMade = this.#namesMade;
-    for (const handle of [this.#handle, ...replaced]) handle.syncDataSync();
-    if (namesMade > this.#namesSynced) this.#fileSystem.syncDirectorySync(dirname(this.path));
-    this.#settleSynced(replaced, namesMade);
-  }
-
-  /** Closes the file. */
-  close(): void {
-    for (const handle of [this.#handle, ...this.#replaced]) handle.close();
-    this.#replaced = [];
-  }
-
-  #reopenIfReplaced(): FileStatus {
-    const status = this.#handle.status();
-    const atPath = this.#fileSystem.status(this.path);
-    if (atPath !== null && isSameFile(atPath, status)) return status;
-    const { handle, created } = openForAppend(this.#fileSystem, this.path);
-    this.#replaced = [...this.#replaced, this.#handle];
-    this.#handle = handle;
-    if (created) this.#namesMade++;
-    this.#byteLengthLeft = -1;
-    return handle.status();
-  }
-
-  /** Ends an unfinished last line, which stays as evidence; gives the length of the file then. */
-  #closeTornTail(byteLength: number): number {
-    if (byteLength === 0 || byteLength === this.#byteLengthLeft) return byteLength;
-    const last = new Uint8Array(1);
-    this.#handle.readSync(last, byteLength - 1);
-    if (last[0] === LINE_BREAK) return byteLength;
-    this.#writeWhole(Uint8Array.of(LINE_BREAK), byteLength);
-    return byteLength + 1;
-  }
-
-  #writeWhole(bytes: Uint8Array, start: number): void {
-    let written = 0;
-    try {
-      written = this.#handle.appendSync(bytes);
-    } catch (cause) {
-      this.#cutBack(start, cause);
-      throw cause;
-    }
-    if (written === bytes.byteLength) return;
-    // The system tells the reason of a short write only to the next write, which we do not make.
-    const error = new Error(`${written} of ${bytes.byteLength} bytes written (disk full?)`);
-    this.#cutBack(start, error);
-    throw error;
-  }
-
-  #cutBack(byteLength: number, writeError: unknown): void {
-    try {
-      this.#handle.truncateSync(byteLength);
-    } catch (truncateError) {
-      throw new AggregateError(
-        [writeError, truncateError],
-        `${messageOf(writeError)}, and what was written could not be cut off: ${
-          messageOf(truncateError)
-        }`,
-      );
-    }
-  }
-
-  #settleSynced(replaced: readonly FileHandle[], namesMade: number): void {
-    this.#namesSynced = Math.max(this.#namesSynced, namesMade);
+  #settleSynced(replaced: readonly FileHandle[], namesOpened: number): void {
+    this.#namesSynced = Math.max(this.#namesSynced, namesOpened);
     // A sync that ran beside this one may have let some of them go already.
     const settled = this.#replaced.filter((handle) => replaced.includes(handle));
     this.#replaced = this.#replaced.filter((handle) => !replaced.includes(handle));
     for (const handle of settled) handle.close();
+  }
+}
+
+function writeWhole(handle: FileHandle, bytes: Uint8Array, start: number): void {
+  let written = 0;
+  try {
+    written = handle.appendSync(bytes);
+  } catch (cause) {
+    cutBack(handle, start, cause);
+    throw cause;
+  }
+  if (written === bytes.byteLength) return;
+  // The system tells the reason of a short write only to the next write, which we do not make.
+  const error = new Error(`${written} of ${bytes.byteLength} bytes written (disk full?)`);
+  cutBack(handle, start, error);
+  throw error;
+}
+
+function cutBack(handle: FileHandle, byteLength: number, writeError: unknown): void {
+  try {
+    handle.truncateSync(byteLength);
+  } catch (truncateError) {
+    throw new AggregateError(
+      [writeError, truncateError],
+      `${messageOf(writeError)}, and what was written could not be cut off: ${
+        messageOf(truncateError)
+      }`,
+    );
   }
 }

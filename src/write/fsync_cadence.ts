@@ -10,7 +10,10 @@
 export class FsyncCadence {
   readonly #everyNLines: number;
   #written = 0;
-  #durable = 0;
+  /** Lines that are durable or given up, counted from the first. */
+  #settled = 0;
+  /** Lines that were acknowledged and are given up: never durable, and never forgotten. */
+  #doubtful = 0;
 
   /** Starts with no line written. */
   constructor(everyNLines: number) {
@@ -22,19 +25,19 @@ export class FsyncCadence {
     return this.#written;
   }
 
-  /** Whether a written line is not durable yet. */
+  /** Whether a written line is not durable yet, and can be. */
   get hasUnsynced(): boolean {
-    return this.#durable < this.#written;
+    return this.#settled < this.#written;
   }
 
   /** Whether lines wait for a sync before they may be acknowledged. */
   get isDue(): boolean {
-    return this.#written - this.#durable >= this.#everyNLines;
+    return this.#written > this.acknowledged;
   }
 
-  /** How many lines, counted from the first, may be acknowledged. */
+  /** How many lines, counted from the first, may be acknowledged or have been given up. */
   get acknowledged(): number {
-    return Math.min(this.#written, this.#durable + this.#everyNLines - 1);
+    return Math.min(this.#written, this.#settled + this.#everyNLines - 1 - this.#doubtful);
   }
 
   /** More lines were written. */
@@ -44,6 +47,12 @@ export class FsyncCadence {
 
   /** A sync succeeded that began when `written` was as given. */
   synced(written: number): void {
-    this.#durable = Math.max(this.#durable, written);
+    this.#settled = Math.max(this.#settled, written);
+  }
+
+  /** No line written so far that is not durable will ever be. */
+  gaveUp(): void {
+    this.#doubtful += this.acknowledged - this.#settled;
+    this.#settled = this.#written;
   }
 }

@@ -1,36 +1,50 @@
 /**
- * Last stage of the write path: batches -> the active file, synced in cadence.
+ * Last stage of the write path: batches -> the active file, synced in cadence, sealed when it is full.
  *
- * Each batch is one write under the append lock. Syncs run beside the writes: a batch never waits
+ * Each batch is one write under the append lock; one that reaches the size of a segment is split
+ * there, and the lock given back between its parts. Syncs run beside the writes: a batch never waits
  * for a sync that serves earlier ones, so what is accepted reaches the kernel in the same turn.
- *
- * Group commit: at most one sync runs; everybody who needs a later one shares the next. A waiter is
- * served only by a sync that began after its lines were written.
- *
- * A failed sync is final: the kernel may have dropped the pages and would report the next sync as a
- * success, so nothing is written or called durable by this sink after it.
+ * Archiving runs beside them too, and no failure of it is one of the appends.
  *
  * @module
  */
-import { dirname } from "@std/path";
 import { AuditWriteError, messageOf } from "../errors.ts";
 import type { FileHandle } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "../options.ts";
 import { denoPlatform, type Platform } from "../platform.ts";
 import { ensureDirectory } from "../regular_file.ts";
-import type { Clock, Timer } from "../time.ts";
+import type { SegmentsRecovery } from "../segments/recover.ts";
+import { partLength } from "../segments/rotation_policy.ts";
+import { LogFiles, type Stamp } from "../segments/segment_name.ts";
+import { Segments } from "../segments/segments.ts";
+import type { Clock } from "../time.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
 import { ActiveFile } from "./active_file.ts";
 import { AppendLock } from "./append_lock.ts";
-import { FsyncCadence } from "./fsync_cadence.ts";
+import { GroupCommit } from "./group_commit.ts";
 
 const LINE_BREAK = 0x0a;
+
+/** How long a segment that could not be sealed for its size takes lines before it is tried again. */
+const SEAL_RETRY_MS = 1_000;
+/** What an open did about what it found; see {@linkcode AuditLog.recovery}. */
+export interface RecoveryReport extends SegmentsRecovery {
+  /** Whether the active file ended within a line, which was closed off. */
+  readonly closedTornTail: boolean;
+}
 
 /** Options of {@linkcode FsyncSink.open}. */
 export type FsyncSinkOptions = Pick<
   AuditLogOptions,
-  "path" | "fsyncEveryNLines" | "fsyncIntervalSec" | "lockTimeoutSec" | "logger"
+  | "path"
+  | "rotationSizeBytes"
+  | "fsyncEveryNLines"
+  | "fsyncIntervalSec"
+  | "lockTimeoutSec"
+  | "maxLineBytes"
+  | "now"
+  | "logger"
 >;
 
 /**
@@ -40,6 +54,8 @@ export type FsyncSinkOptions = Pick<
  *   `fsyncEveryNLines` lines not yet durable; `close()` resolves when everything is durable.
  * - A batch that fails errors the stream, like with any `WritableStream`; nothing of it is in the
  *   file.
+ * - With the first line that makes the file `rotationSizeBytes` long it becomes a segment, which is
+ *   archived behind the writes; `close()` waits for that.
  * - Other processes may append to the file meanwhile; no line is mixed with one of theirs.
  *
  * @example Records of another source, durable when the pipe ends
@@ -58,19 +74,16 @@ export type FsyncSinkOptions = Pick<
 export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #lock: AppendLock;
   readonly #file: ActiveFile;
+  readonly #commit: GroupCommit;
+  readonly #segments: Segments;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #intervalMs: number;
-  readonly #cadence: FsyncCadence;
+  readonly #now: () => number;
+  readonly #rotationSizeBytes: number;
   readonly #outcomes: LineOutcomes | undefined;
-  /** Batches that were written or refused, so that a stream and a drain never both write one. */
-  readonly #decided = new WeakSet<Uint8Array>();
-  #timer: Timer | undefined;
-  /** A sync, and the lines that are durable once it succeeds: a drain beside it may add some. */
-  #runningSync: { covered: number; done: Promise<void> } | undefined;
-  #nextSync: Promise<void> | undefined;
-  #syncError: AuditWriteError | undefined;
-  #isReleased = false;
+  /** How much of a batch was written or refused, so that a stream and a drain never both do it. */
+  readonly #decided = new WeakMap<Uint8Array, number>();
+  #sealFailure: { message: string; retryMs: number } | undefined;
 
   /**
    * Opens the file for appending, and makes it and its directory when there is none. Needs
@@ -79,8 +92,10 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * @throws {TypeError} when the path holds a symlink, a directory or anything but a plain file.
    * @throws {RangeError} for an option out of its range.
    */
-  static open(options: FsyncSinkOptions = {}): Promise<FsyncSink> {
-    return Promise.try(() => FsyncSink.openOn(denoPlatform, resolveOptions(options)));
+  static async open(options: FsyncSinkOptions = {}): Promise<FsyncSink> {
+    const sink = FsyncSink.openOn(denoPlatform, resolveOptions(options));
+    await sink.recover();
+    return sink;
   }
 
   /**
@@ -97,23 +112,38 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     super({
       write: (batch) => this.#write(batch),
       close: () => this.#close(),
-      abort: () => this.#release(),
+      abort: () => this.#abort(),
     });
     const { fileSystem, clock } = platform;
-    const { path, lockTimeoutSec } = options;
-    ensureDirectory(fileSystem, dirname(path));
+    const { path, lockTimeoutSec, maxLineBytes, logger } = options;
+    const files = new LogFiles(path);
+    ensureDirectory(fileSystem, files.directory);
     this.#lock = new AppendLock({ fileSystem, clock, path, lockTimeoutSec });
     try {
-      this.#file = new ActiveFile(fileSystem, path);
+      this.#file = new ActiveFile({ fileSystem, files, maxLineBytes });
     } catch (error) {
       this.#lock[Symbol.dispose]();
       throw error;
     }
+    this.#commit = new GroupCommit({ ...options, file: this.#file, clock, outcomes });
+    const underLock = <T>(section: () => T) => this.#lock.run(section);
+    this.#segments = new Segments({ fileSystem, files, clock, logger, maxLineBytes, underLock });
     this.#clock = clock;
-    this.#logger = options.logger;
-    this.#intervalMs = options.fsyncIntervalSec * 1000;
-    this.#cadence = new FsyncCadence(options.fsyncEveryNLines);
+    this.#logger = logger;
+    this.#now = options.now;
+    this.#rotationSizeBytes = options.rotationSizeBytes;
     this.#outcomes = outcomes;
+  }
+
+  /**
+   * Closes off a torn tail, which resolves the outer promise, and begins to put the segments in order,
+   * whose end resolves the inner one.
+   *
+   * @internal
+   */
+  async recover(): Promise<{ report: Promise<RecoveryReport> }> {
+    const closedTornTail = await this.#closeTornTail();
+    return { report: this.#recoverSegments(closedTornTail) };
   }
 
   /**
@@ -125,48 +155,60 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * @throws {AuditWriteError} after the outcome was told.
    */
   writeSync(batch: Uint8Array<ArrayBuffer>): void {
-    if (this.#decided.has(batch)) return;
     try {
-      this.#lock.runSync(() => this.#append(batch));
+      while (this.#rest(batch).byteLength > 0) this.#lock.runSync(() => this.#appendPart(batch));
     } catch (error) {
       throw this.#refuse(batch, error);
     }
   }
 
   /**
-   * Resolves when everything written before the call is durable.
+   * Brings to the disk, at once, what was written before the call and can still be brought there.
    *
    * @internal
-   * @throws {AuditWriteError} with phase "sync" when that can no longer be.
+   * @throws {AuditWriteError} with phase "sync" when it fails.
    */
-  sync(): Promise<void> {
-    if (this.#syncError !== undefined) return Promise.reject(this.#syncError);
-    if (!this.#cadence.hasUnsynced) return Promise.resolve();
-    const running = this.#runningSync;
-    if (running === undefined) return this.#startSync();
-    if (running.covered === this.#cadence.written) return running.done;
-    return this.#nextSync ??= running.done.finally(() => {
-      this.#nextSync = undefined;
-    }).then(() => this.sync());
+  syncSync(): void {
+    this.#commit.syncSync();
   }
 
   /**
-   * As {@linkcode sync}, at once.
+   * Resolves when everything written before the call is durable.
+   *
+   * @internal
+   * @throws {AuditWriteError} with phase "sync" when that can no longer be: for good, after a sync
+   * failed.
+   */
+  flush(): Promise<void> {
+    return this.#commit.flush();
+  }
+
+  /**
+   * As {@linkcode flush}, at once.
    *
    * @internal
    */
-  syncSync(): void {
-    if (this.#syncError !== undefined) throw this.#syncError;
-    if (!this.#cadence.hasUnsynced) return;
+  flushSync(): void {
+    this.#commit.flushSync();
+  }
+
+  /**
+   * Seals the file now, and resolves when the segment is archived. An empty file stays.
+   *
+   * @internal
+   * @throws {AuditWriteError} with phase "rotate", or "lock".
+   */
+  async rotate(): Promise<void> {
+    const stamp = await this.#lock.run(() => {
+      return this.#file.readySync().byteLength === 0 ? undefined : this.#seal();
+    });
+    this.#commit.settle();
+    if (stamp === undefined) return;
     try {
-      this.#file.syncSync();
+      await this.#segments.archived(stamp);
     } catch (cause) {
-      throw this.#failSync(cause);
+      throw this.#rotateError("Cannot archive segment", cause);
     }
-    // The kernel tells an error of the disk to one of two syncs that run beside each other, so the
-    // lines are sure only when the other one has succeeded too.
-    if (this.#runningSync !== undefined) this.#runningSync.covered = this.#cadence.written;
-    else this.#synced(this.#cadence.written);
   }
 
   /**
@@ -179,120 +221,147 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   async #write(batch: Uint8Array<ArrayBuffer>): Promise<void> {
-    try {
-      await this.#lock.run(() => this.#append(batch));
-    } catch (error) {
-      const refused = this.#refuse(batch, error);
-      if (this.#outcomes !== undefined) return;
-      // The stream is errored now and will call neither close nor abort.
-      this.#release();
-      throw refused;
+    while (this.#rest(batch).byteLength > 0) {
+      try {
+        await this.#lock.run(() => this.#appendPart(batch));
+      } catch (error) {
+        const refused = this.#refuse(batch, error);
+        // What of it was written before, or in spite of the error, has a promise that waits.
+        this.#commit.settle();
+        if (this.#outcomes !== undefined) return;
+        // The stream is errored now and will call neither close nor abort.
+        await this.#abort();
+        throw refused;
+      }
+      const synced = this.#commit.settle();
+      if (this.#outcomes === undefined) await synced;
+      // A batch that fills many segments seals as many, so the event loop turns in between.
+      if (this.#rest(batch).byteLength > 0) await this.#clock.wait(0);
     }
-    const synced = this.#afterWrite();
-    if (this.#outcomes === undefined) await synced;
   }
 
-  /** Runs under the lock. */
-  #append(batch: Uint8Array<ArrayBuffer>): void {
-    if (this.#decided.has(batch)) return;
-    if (this.#syncError !== undefined) throw this.#syncError;
-    this.#file.appendSync(batch);
-    this.#decided.add(batch);
-    const lines = countLines(batch);
-    this.#cadence.wrote(lines);
-    this.#outcomes?.written(lines);
+  /** What of a batch is neither written nor refused. */
+  #rest(batch: Uint8Array): Uint8Array {
+    return batch.subarray(this.#decided.get(batch) ?? 0);
   }
 
-  #refuse(batch: Uint8Array<ArrayBuffer>, error: unknown): Error {
+  /** Appends as much of a batch as the segment takes. Runs under the lock. */
+  #appendPart(batch: Uint8Array): void {
+    // A drain may have written it while it waited for the lock.
+    if (this.#rest(batch).byteLength === 0) return;
+    let { byteLength } = this.#file.readySync();
+    if (this.#mustSeal(byteLength) && this.#sealOrGoOn()) {
+      byteLength = this.#file.readySync().byteLength;
+    }
+    const rest = this.#rest(batch);
+    const part = rest.subarray(0, partLength(rest, byteLength, this.#rotationSizeBytes));
+    this.#file.appendSync(part, byteLength);
+    this.#decide(batch, part);
+    this.#commit.wrote(countLines(part));
+  }
+
+  #refuse(batch: Uint8Array, error: unknown): Error {
     const reason = error instanceof Error ? error : new Error(String(error));
-    // A batch that timed out on the lock may have been written by a drain while it waited.
-    if (this.#decided.has(batch)) return reason;
-    this.#decided.add(batch);
-    this.#outcomes?.refused(countLines(batch), reason);
+    const rest = this.#rest(batch);
+    this.#decide(batch, rest);
+    this.#outcomes?.refused(countLines(rest), reason);
     return reason;
   }
 
-  /** Acknowledges what may be, and starts the sync or the timer that the rest needs. */
-  #afterWrite(): Promise<void> | undefined {
-    this.#outcomes?.acknowledged(this.#cadence.acknowledged);
-    if (this.#cadence.isDue) {
-      const synced = this.sync();
-      // Every waiter of a failed sync is told by #failSync(); this promise is one way among others.
-      synced.catch(() => {});
-      return synced;
-    }
-    if (this.#cadence.hasUnsynced) this.#startTimer();
-    return undefined;
+  #decide(batch: Uint8Array, part: Uint8Array): void {
+    this.#decided.set(batch, (this.#decided.get(batch) ?? 0) + part.byteLength);
   }
 
-  #startTimer(): void {
-    this.#timer ??= this.#clock.startTimer(this.#intervalMs, () => {
-      this.#timer = undefined;
-      // A failure is told by #failSync().
-      this.sync().catch(() => {});
+  #mustSeal(byteLength: number): boolean {
+    if (this.#file.hasFailed) return true;
+    if (byteLength < this.#rotationSizeBytes) return false;
+    return this.#sealFailure === undefined ||
+      this.#clock.monotonicMs() >= this.#sealFailure.retryMs;
+  }
+
+  /** Seals the file; tells whether it could. A file whose sync failed cannot be gone on with. */
+  #sealOrGoOn(): boolean {
+    try {
+      this.#seal();
+      return true;
+    } catch (error) {
+      if (this.#file.hasFailed) throw error;
+      const message = messageOf(error);
+      if (message !== this.#sealFailure?.message) this.#logger.error(message);
+      this.#sealFailure = { message, retryMs: this.#clock.monotonicMs() + SEAL_RETRY_MS };
+      return false;
+    }
+  }
+
+  /** Makes the file, which is ready, a segment. Runs under the lock. */
+  #seal(): Stamp {
+    if (!this.#file.hasFailed) {
+      try {
+        this.#commit.syncSync("file");
+      } catch {
+        // Who has to know is told by now. The file is sealed as it is, so that the log can go on.
+      }
+    }
+    let stamp: Stamp;
+    try {
+      stamp = this.#file.sealSync(this.#now());
+    } catch (cause) {
+      if (cause instanceof Deno.errors.NotCapable) throw cause;
+      throw this.#rotateError("Cannot seal audit log", cause);
+    }
+    this.#sealFailure = undefined;
+    this.#segments.sealed();
+    return stamp;
+  }
+
+  #rotateError(what: string, cause: unknown): AuditWriteError {
+    const { path } = this.#file;
+    return new AuditWriteError(`${what}: ${messageOf(cause)}: ${path}`, {
+      phase: "rotate",
+      path,
+      cause,
     });
   }
 
-  #stopTimer(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+  async #closeTornTail(): Promise<boolean> {
+    try {
+      return await this.#lock.run(() => this.#file.readySync().closedTornTail);
+    } catch (error) {
+      if (!(error instanceof AuditWriteError)) throw error;
+      // On a full disk, or while another holds the lock; the first append has to do it then.
+      this.#logger.warn(`Cannot look after the end of the file yet: ${error.message}`);
+      return false;
+    }
   }
 
-  #startSync(): Promise<void> {
-    this.#stopTimer();
-    const { written } = this.#cadence;
-    const done = this.#file.sync().then(
-      () => {
-        const covered = this.#runningSync!.covered;
-        this.#runningSync = undefined;
-        // A drain that synced meanwhile and failed has the last word.
-        if (this.#syncError !== undefined) throw this.#syncError;
-        this.#synced(covered);
-      },
-      (cause) => {
-        this.#runningSync = undefined;
-        throw this.#failSync(cause);
-      },
-    );
-    this.#runningSync = { covered: written, done };
-    return done;
-  }
-
-  #synced(written: number): void {
-    this.#cadence.synced(written);
-    if (this.#isReleased) return;
-    this.#afterWrite();
-    if (!this.#cadence.hasUnsynced) this.#stopTimer();
-  }
-
-  #failSync(cause: unknown): AuditWriteError {
-    this.#stopTimer();
-    if (this.#syncError !== undefined) return this.#syncError;
-    const { path } = this.#file;
-    this.#syncError = new AuditWriteError(
-      `Cannot make audit log durable: ${messageOf(cause)}: ${path}`,
-      { phase: "sync", path, cause },
-    );
-    this.#logger.error(this.#syncError.message);
-    this.#outcomes?.syncFailed(this.#syncError);
-    return this.#syncError;
+  async #recoverSegments(closedTornTail: boolean): Promise<RecoveryReport> {
+    const report = { closedTornTail, ...await this.#segments.recover() };
+    const { archived, removed, addedToManifest } = report;
+    if (closedTornTail || archived.length + removed.length + addedToManifest.length > 0) {
+      this.#logger.info(`Recovered audit log: ${this.#file.path}`, report);
+    }
+    return report;
   }
 
   async #close(): Promise<void> {
     try {
-      await this.sync();
-      // A drain may have made everything durable while a sync of the same lines still runs.
-      await this.#runningSync?.done;
+      await this.#commit.flush();
     } finally {
-      this.#release();
+      this.#closeFile();
+      await this.#segments.finish();
+      this.#lock[Symbol.dispose]();
     }
   }
 
-  #release(): void {
-    this.#isReleased = true;
-    this.#stopTimer();
-    this.#file.close();
+  async #abort(): Promise<void> {
+    this.#closeFile();
+    await this.#segments.stop();
     this.#lock[Symbol.dispose]();
+  }
+
+  #closeFile(): void {
+    this.#commit.stop();
+    this.#file.close();
   }
 }
 

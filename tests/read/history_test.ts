@@ -3,7 +3,7 @@ import { denoFileSystem } from "../../src/deno_file_system.ts";
 import type { FileSystem } from "../../src/file_system.ts";
 import { queryLog, type QueryOptions } from "../../src/read/query.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
-import { type TempDir, tempDir } from "../temp_dir.ts";
+import { gzipped, type TempDir, tempDir } from "../temp_dir.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -12,18 +12,13 @@ function linesOf(letters: string): string {
   return [...letters].map((event) => `{"event":"${event}"}\n`).join("");
 }
 
-async function gzip(text: string): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
 /** Two archives, two sealed segments, one of them archived already, and an active file: a to j. */
 async function makeHistory(dir: TempDir): Promise<LogFiles> {
   const files = new LogFiles(dir.path("log.jsonl"));
-  Deno.writeFileSync(files.archive("20260101_000001"), await gzip(linesOf("ab")));
-  Deno.writeFileSync(files.archive("20260101_000002"), await gzip(linesOf("cd")));
+  Deno.writeFileSync(files.archive("20260101_000001"), await gzipped(linesOf("ab")));
+  Deno.writeFileSync(files.archive("20260101_000002"), await gzipped(linesOf("cd")));
   Deno.writeTextFileSync(files.sealed("20260101_000003"), linesOf("ef"));
-  Deno.writeFileSync(files.archive("20260101_000003"), await gzip(linesOf("ef")));
+  Deno.writeFileSync(files.archive("20260101_000003"), await gzipped(linesOf("ef")));
   Deno.writeTextFileSync(files.sealed("20260101_000004"), linesOf("gh"));
   Deno.writeTextFileSync(files.active, linesOf("ij"));
   return files;
@@ -135,8 +130,8 @@ function interrupted(
 }
 
 Deno.test("query is a snapshot wherever another process seals, archives and removes meanwhile", async () => {
-  const archive = await gzip(linesOf("ij"));
-  const older = await gzip(linesOf("gh"));
+  const archive = await gzipped(linesOf("ij"));
+  const older = await gzipped(linesOf("gh"));
   const steps: [what: string, step: (files: LogFiles) => void][] = [
     ["seals", (files) => {
       Deno.renameSync(files.active, files.sealed("20260101_000005"));

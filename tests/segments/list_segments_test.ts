@@ -1,8 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
 import { listSegments } from "../../src/segments/list_segments.ts";
-import { LogFiles } from "../../src/segments/segment_name.ts";
+import { LogFiles, type SegmentName } from "../../src/segments/segment_name.ts";
 import { tempDir } from "../temp_dir.ts";
+
+type Form = SegmentName["form"];
 
 Deno.test("listSegments() gives each segment once, oldest first", () => {
   using dir = tempDir();
@@ -17,9 +19,9 @@ Deno.test("listSegments() gives each segment once, oldest first", () => {
   ];
   for (const name of names) Deno.writeTextFileSync(dir.path(name), "");
   assertEquals(listSegments(denoFileSystem, new LogFiles(dir.path("a.jsonl"))), [
-    { stamp: "20260213_143022", sealed: false, archived: true },
-    { stamp: "20260213_143023", sealed: true, archived: true },
-    { stamp: "20260213_143024", sealed: true, archived: false },
+    { stamp: "20260213_143022", forms: new Set<Form>(["archive"]) },
+    { stamp: "20260213_143023", forms: new Set<Form>(["sealed", "archive"]) },
+    { stamp: "20260213_143024", forms: new Set<Form>(["sealed"]) },
   ]);
 });
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { LogFiles, stampEpochMs } from "../../src/segments/segment_name.ts";
+import { LogFiles, stampEpochMs, stampOf } from "../../src/segments/segment_name.ts";
 
 Deno.test("LogFiles names the segments of a log after its stem, whatever the name", () => {
   const stamp = "20260213_143022";
@@ -17,6 +17,8 @@ Deno.test("LogFiles names the segments of a log after its stem, whatever the nam
     assertEquals(files.archive(stamp), join("/d", `${sealed}.gz`));
     assertEquals(files.parse(sealed), { stamp, form: "sealed" });
     assertEquals(files.parse(`${sealed}.gz`), { stamp, form: "archive" });
+    assertEquals(files.unfinished(stamp), join("/d", `${sealed}.gz.tmp`));
+    assertEquals(files.parse(`${sealed}.gz.tmp`), { stamp, form: "unfinished" });
   }
 });
 
@@ -27,7 +29,8 @@ Deno.test("LogFiles.parse() knows the segments of its own log alone", () => {
       "audit.jsonl",
       "audit.jsonl.lock",
       "audit_20260213_143022",
-      "audit_20260213_143022.jsonl.gz.tmp",
+      "audit_20260213_143022.jsonl.tmp",
+      "audit.manifest.jsonl",
       "audit_20260213_143022.jsonl.bz2",
       "audit_20260213_143022_20260213_143022.jsonl",
       "audit_20260213143022.jsonl",
@@ -37,6 +40,21 @@ Deno.test("LogFiles.parse() knows the segments of its own log alone", () => {
       "audit_20260213_243022.jsonl.gz",
     ]
   ) assertEquals(files.parse(name), null, name);
+});
+
+Deno.test("LogFiles.manifest is the log's own, whatever its extension", () => {
+  const names = ["audit.jsonl", "audit.log", "audit", ".hidden"];
+  assertEquals(
+    names.map((name) => new LogFiles(join("/d", name)).manifest),
+    ["audit.manifest.jsonl", "audit.manifest.log", "audit.manifest", ".hidden.manifest"]
+      .map((name) => join("/d", name)),
+  );
+});
+
+Deno.test("stampOf() names the second of an instant, in UTC", () => {
+  assertEquals(stampOf(Date.UTC(2026, 1, 13, 14, 30, 22, 999)), "20260213_143022");
+  assertEquals(stampOf(0), "19700101_000000");
+  assertEquals(stampOf(Date.UTC(9999, 11, 31, 23, 59, 59)), "99991231_235959");
 });
 
 Deno.test("stampEpochMs() reads a stamp as UTC, and a time that is none as NaN", () => {

@@ -1,11 +1,13 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { AuditWriteError } from "../../src/errors.ts";
 import { type AuditLogOptions, resolveOptions } from "../../src/options.ts";
 import { FsyncSink } from "../../src/write/fsync_sink.ts";
 import { lockPath } from "../../src/write/append_lock.ts";
 import { SimulatedClock } from "../platform.ts";
-import { linesOf, tempDir } from "../temp_dir.ts";
+import { gunzipped, linesOf, tempDir } from "../temp_dir.ts";
 import { bytes, isSettled, ScriptedFileSystem } from "./scripted_file_system.ts";
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A sink, its writer, its clock and its disk. */
 function setUp(path: string, options: AuditLogOptions = {}, clock = new SimulatedClock()) {
@@ -33,10 +35,10 @@ Deno.test("FsyncSink lets all who call sync() while one runs share one further s
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
   await writer.write(lines(1));
-  const first = sink.sync();
+  const first = sink.flush();
   const running = await fileSystem.nextSync();
   await writer.write(lines(1));
-  const waiters = Array.from({ length: 100 }, () => sink.sync());
+  const waiters = Array.from({ length: 100 }, () => sink.flush());
   running.succeed();
   await first;
   const next = await fileSystem.nextSync();
@@ -52,13 +54,13 @@ Deno.test("FsyncSink.sync() joins the running sync when nothing was written sinc
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
-  await sink.sync();
+  await sink.flush();
   assertEquals(fileSystem.synced.length, 0, "there was nothing to sync");
   await writer.write(lines(1));
-  const both = [sink.sync(), sink.sync()];
+  const both = [sink.flush(), sink.flush()];
   (await fileSystem.nextSync()).succeed();
   await Promise.all(both);
-  await sink.sync();
+  await sink.flush();
   assertEquals(fileSystem.synced.length, 1);
   await writer.close();
   assertEquals(fileSystem.synced.length, 1);
@@ -69,15 +71,15 @@ Deno.test("FsyncSink serves a waiter with a write between only after a third syn
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
   await writer.write(lines(1));
-  const first = sink.sync();
+  const first = sink.flush();
   const one = await fileSystem.nextSync();
   await writer.write(lines(1));
-  const second = sink.sync();
+  const second = sink.flush();
   one.succeed();
   await first;
   const two = await fileSystem.nextSync();
   await writer.write(lines(1));
-  const third = sink.sync();
+  const third = sink.flush();
   two.succeed();
   await second;
   const three = await fileSystem.nextSync();
@@ -96,7 +98,7 @@ Deno.test("FsyncSink syncs a quiet log once, by its timer", async () => {
   assertEquals(clock.timerDelaysMs, [3000]);
   assertEquals(fileSystem.synced.length, 0);
   clock.fireTimers();
-  await sink.sync();
+  await sink.flush();
   assertEquals(fileSystem.synced.length, 1);
   assertEquals(clock.timerDelaysMs, [], "a quiet log needs no timer");
   await writer.close();
@@ -108,7 +110,7 @@ Deno.test("FsyncSink cancels its timer when a sync covered the lines", async () 
   const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"));
   await writer.write(lines(1));
   assertEquals(clock.timerDelaysMs, [1000]);
-  await sink.sync();
+  await sink.flush();
   assertEquals(clock.timerDelaysMs, []);
   await writer.write(lines(1));
   sink.syncSync();
@@ -122,7 +124,7 @@ Deno.test("FsyncSink starts its timer again for lines written while a sync ran",
   const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
   await writer.write(lines(1));
-  const first = sink.sync();
+  const first = sink.flush();
   const running = await fileSystem.nextSync();
   await writer.write(lines(1));
   running.succeed();
@@ -163,25 +165,76 @@ Deno.test("FsyncSink with a cadence of 1 makes each batch durable before it reso
   await writer.close();
 });
 
-Deno.test("FsyncSink never writes or syncs again after a failed sync", async () => {
+Deno.test("FsyncSink goes on in a fresh file after a failed sync, and calls not all durable ever", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
-  const { fileSystem, clock, sink, writer, messages } = setUp(path);
-  const closed = assertRejects(() => writer.closed, AuditWriteError);
+  const { fileSystem, clock, sink, writer, messages } = setUp(path, { now: () => 0 });
   const cause = new Error("EIO");
   const real = fileSystem.syncFile;
   fileSystem.syncFile = () => Promise.reject(cause);
-  await writer.write(lines(1));
-  const error = await assertRejects(() => sink.sync(), AuditWriteError, "EIO");
-  assertEquals([error.phase, error.path, error.cause], ["sync", path, cause]);
-  assertEquals(messages.length, 1);
+  await writer.write(bytes("doubtful\n"));
+  clock.fireTimers();
+  await isSettled(Promise.resolve());
+  assertEquals(
+    messages.length,
+    1,
+    "nobody waits for the timer's sync, so the logger has to be told",
+  );
   fileSystem.syncFile = real;
-  assertEquals(await assertRejects(() => sink.sync(), AuditWriteError), error);
-  assertEquals(await assertRejects(() => writer.write(lines(1)), AuditWriteError), error);
-  assertEquals([linesOf(path).length, fileSystem.synced.length], [1, 1]);
+  const error = await assertRejects(() => sink.flush(), AuditWriteError, "EIO");
+  assertEquals([error.phase, error.path, error.cause], ["sync", path, cause]);
+  assertEquals(fileSystem.synced, ["a.jsonl"], "the file is never synced again");
   assertEquals(clock.timerDelaysMs, []);
-  assertEquals(messages.length, 1);
-  await closed;
+
+  await writer.write(bytes("sure\n"));
+  assertEquals(linesOf(path), ["sure"]);
+  clock.fireTimers();
+  assertEquals(await assertRejects(() => sink.flush(), AuditWriteError), error);
+  assertEquals(fileSystem.synced.filter((name) => name === "a.jsonl").length, 2);
+  assertEquals(await assertRejects(() => writer.close(), AuditWriteError), error);
+  const archive = Deno.readFileSync(dir.path("a_19700101_000000.jsonl.gz"));
+  assertEquals(await gunzipped(archive), "doubtful\n");
+  assertEquals([messages.length, fileSystem.openHandles], [1, 0]);
+});
+
+Deno.test("FsyncSink acknowledges lines written after a failed sync, and none of before", async () => {
+  using dir = tempDir();
+  const fileSystem = new ScriptedFileSystem();
+  const told: string[] = [];
+  const sink = FsyncSink.openOn(
+    { fileSystem, clock: new SimulatedClock() },
+    resolveOptions({ path: dir.path("a.jsonl"), fsyncEveryNLines: 1, logger: silent }),
+    {
+      written: (count) => told.push(`written ${count}`),
+      refused: () => {},
+      acknowledged: (count) => told.push(`acknowledged ${count}`),
+      syncFailed: () => told.push("sync failed"),
+    },
+  );
+  const writer = sink.getWriter();
+  const real = fileSystem.syncFile;
+  fileSystem.holdSyncs();
+  await writer.write(lines(1));
+  const running = await fileSystem.nextSync();
+  // The drain fails while the sync of the same file still runs, which then is worth nothing.
+  sink.writeSync(lines(1));
+  fileSystem.syncFileSync = () => {
+    throw new Error("EIO");
+  };
+  assertThrows(() => sink.syncSync(), AuditWriteError, "EIO");
+  fileSystem.syncFileSync = (handle) => handle.syncDataSync();
+  fileSystem.syncFile = real;
+  await writer.write(lines(1));
+  assertEquals(told.at(-1), "acknowledged 2", "the sync that runs is not one of this line");
+  running.succeed();
+  await assertRejects(() => sink.flush(), AuditWriteError, "EIO");
+  assertEquals(told.filter((text) => !text.startsWith("written")), [
+    "acknowledged 0",
+    "sync failed",
+    "acknowledged 2",
+    "acknowledged 3",
+  ]);
+  await assertRejects(() => writer.close(), AuditWriteError);
 });
 
 Deno.test("FsyncSink rejects all who wait for a later sync when the running one fails", async () => {
@@ -189,10 +242,10 @@ Deno.test("FsyncSink rejects all who wait for a later sync when the running one 
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
   await writer.write(lines(1));
-  const waiters = [sink.sync()];
+  const waiters = [sink.flush()];
   const running = await fileSystem.nextSync();
   await writer.write(lines(1));
-  waiters.push(sink.sync(), sink.sync());
+  waiters.push(sink.flush(), sink.flush());
   running.fail(new Error("EIO"));
   const results = await Promise.allSettled(waiters);
   for (const result of results) {
@@ -232,7 +285,7 @@ Deno.test("FsyncSink leaves no timer when it is aborted while a sync runs", asyn
   const { fileSystem, clock, sink, writer, messages } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
   await writer.write(lines(1));
-  const first = sink.sync();
+  const first = sink.flush();
   const running = await fileSystem.nextSync();
   await writer.write(lines(1));
   await writer.abort();
@@ -348,6 +401,7 @@ Deno.test("FsyncSink tells the outcome of each line and goes on after a failed b
     "written 2",
     "acknowledged 2",
     "refused 4: write",
+    "acknowledged 2",
     "written 2",
     "acknowledged 2",
   ]);
@@ -362,10 +416,9 @@ for (const outcome of ["succeeds", "fails"] as const) {
     using dir = tempDir();
     const fileSystem = new ScriptedFileSystem();
     const told: string[] = [];
-    const logger = { debug() {}, info() {}, warn() {}, error() {} };
     const sink = FsyncSink.openOn(
       { fileSystem, clock: new SimulatedClock() },
-      resolveOptions({ path: dir.path("a.jsonl"), fsyncEveryNLines: 2, logger }),
+      resolveOptions({ path: dir.path("a.jsonl"), fsyncEveryNLines: 2, logger: silent }),
       {
         written: () => {},
         refused: () => {},
@@ -381,7 +434,7 @@ for (const outcome of ["succeeds", "fails"] as const) {
     // The kernel gives the error of the disk to the sync that runs, and to this one nothing.
     sink.syncSync();
     assertEquals(told, ["acknowledged 1"]);
-    const flushed = sink.sync();
+    const flushed = sink.flush();
     if (outcome === "succeeds") {
       running.succeed();
       await flushed;

@@ -1,0 +1,248 @@
+/**
+ * From a sealed segment to its archive, such that a kill or a power cut at any moment leaves the one
+ * or the other whole:
+ *
+ *     own the segment -> write SEGMENT.gz.tmp -> sync it -> read it back and compare -> publish it under
+ *     its name -> sync the directory -> manifest line -> remove the segment -> sync the directory
+ *
+ * The owner of a segment is who holds the lock on it. It goes with the process, so whoever gets the
+ * lock also knows that an unfinished archive is a dead owner's. What is there already is not done
+ * again, so an archiving that was cut short anywhere is finished by the next one.
+ *
+ * @module
+ */
+import { basename } from "@std/path";
+import { createHash } from "node:crypto";
+import { readChunks } from "../chunks.ts";
+import { messageOf } from "../errors.ts";
+import type { FileHandle, FileSystem } from "../file_system.ts";
+import { isSameFile, openForRead, removeFile } from "../regular_file.ts";
+import { compressed, decompressed } from "./gzip.ts";
+import type { Manifest, UnderLock } from "./manifest.ts";
+import type { LogFiles, Stamp } from "./segment_name.ts";
+import { SegmentScan, type SegmentSummary } from "./segment_summary.ts";
+
+/** Where archiving happens. */
+export interface ArchiveSite {
+  readonly fileSystem: FileSystem;
+  readonly files: LogFiles;
+  readonly manifest: Manifest;
+  readonly underLock: UnderLock;
+  readonly maxLineBytes: number;
+  /** Stops it, with no harm done. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What became of a segment: "busy" is in the hands of another living owner, "gone" was archived by
+ * one, and "empty" held nothing and was removed.
+ */
+export type ArchiveOutcome = "archived" | "busy" | "gone" | "empty";
+
+/** Thrown for a segment whose archive is there and holds something else; both are kept. */
+export class ArchiveConflictError extends Error {
+  /** The name of the class. */
+  override readonly name = "ArchiveConflictError";
+}
+
+// What is compressed or inflated between two turns of the event loop: a millisecond's work or two.
+const RAW_CHUNK_BYTES = 64 * 1024;
+const GZIP_CHUNK_BYTES = 16 * 1024;
+
+/**
+ * Archives a sealed segment, unless somebody else does.
+ *
+ * @throws {ArchiveConflictError} when there is an archive that holds something else.
+ * @throws {TypeError} when one of its paths holds anything but a plain file.
+ * @throws the system's error; then the segment is kept, and no unfinished archive.
+ */
+export async function archiveSegment(site: ArchiveSite, stamp: Stamp): Promise<ArchiveOutcome> {
+  const { fileSystem, files } = site;
+  const path = files.sealed(stamp);
+  const segment = openForRead(fileSystem, path);
+  if (segment === null) return "gone";
+  using stack = new DisposableStack();
+  stack.defer(() => segment.close());
+  if (!segment.tryLock()) return "busy";
+  // Its last owner may have archived and removed it since we opened it.
+  if (!isAt(fileSystem, path, segment)) return "gone";
+  removeFile(fileSystem, files.unfinished(stamp));
+  const { byteLength } = segment.status();
+  if (byteLength === 0) return await removeEmpty(site, path, segment);
+
+  const isPublished = fileSystem.status(files.archive(stamp)) !== null;
+  const summary = isPublished
+    ? await summarize(readChunks(segment, byteLength, RAW_CHUNK_BYTES), site)
+    : await makeArchive(site, stamp, { segment, byteLength });
+  if (isPublished) await checkArchive(site, stamp, summary);
+  // Who published the archive may have died before its name was on the disk.
+  await fileSystem.syncDirectory(files.directory);
+  await addToManifest(site, stamp, { summary, rebuilt: false });
+  if (segment.status().byteLength !== byteLength) {
+    throw new Error(`Cannot remove segment as it has grown since it was sealed: ${path}`);
+  }
+  removeFile(fileSystem, path);
+  await fileSystem.syncDirectory(files.directory);
+  return "archived";
+}
+
+/**
+ * Decodes an archive and tells what it holds.
+ *
+ * @throws {TypeError} when the path holds anything but a plain file with one name, or it is damaged.
+ */
+export async function summarizeArchive(site: ArchiveSite, stamp: Stamp): Promise<SegmentSummary> {
+  using stack = new DisposableStack();
+  const { chunks } = openArchive(site, stamp, stack);
+  return await summarize(chunks, site);
+}
+
+/** Adds the line of an archive that is there. */
+export async function addToManifest(
+  { fileSystem, files, manifest }: ArchiveSite,
+  stamp: Stamp,
+  { summary, rebuilt }: { summary: SegmentSummary; rebuilt: boolean },
+): Promise<void> {
+  const path = files.archive(stamp);
+  const gzipBytes = fileSystem.status(path)?.byteLength;
+  if (gzipBytes === undefined) throw new Deno.errors.NotFound(`Cannot find archive: ${path}`);
+  await manifest.add({ archive: basename(path), ...summary, gzip_bytes: gzipBytes, rebuilt });
+}
+
+/** Makes the archive under its name, and gives the summary of what is in it. */
+async function makeArchive(
+  site: ArchiveSite,
+  stamp: Stamp,
+  { segment, byteLength }: { segment: FileHandle; byteLength: number },
+): Promise<SegmentSummary> {
+  const { fileSystem, files, signal } = site;
+  const path = files.unfinished(stamp);
+  const unfinished = fileSystem.open(path, "create");
+  let summary: SegmentSummary;
+  try {
+    const scan = new SegmentScan(site.maxLineBytes);
+    const chunks = scanned(readChunks(segment, byteLength, RAW_CHUNK_BYTES), scan);
+    await compressed(chunks).pipeTo(appending(unfinished), { signal });
+    summary = scan.finish();
+    await unfinished.syncData();
+    const readBack = await digestOf(decoded(unfinished), site);
+    if (summary.raw_bytes !== byteLength || !isSameContent(summary, readBack)) {
+      throw new Error(`Cannot archive segment as what was written reads back differently: ${path}`);
+    }
+    // Unlike a rename, a link replaces nothing that somebody has put there meanwhile.
+    fileSystem.link(path, files.archive(stamp));
+  } finally {
+    unfinished.close();
+    removeFile(fileSystem, path);
+  }
+  return summary;
+}
+
+/** Sees that an archive that was there holds the segment, all of it, on the disk. */
+async function checkArchive(
+  site: ArchiveSite,
+  stamp: Stamp,
+  segment: SegmentSummary,
+): Promise<void> {
+  let reason: string;
+  try {
+    using stack = new DisposableStack();
+    const { handle, chunks } = openArchive(site, stamp, stack);
+    if (isSameContent(segment, await digestOf(chunks, site))) return await handle.syncData();
+    reason = "it holds something else";
+  } catch (error) {
+    site.signal.throwIfAborted();
+    reason = messageOf(error);
+  }
+  const path = site.files.archive(stamp);
+  throw new ArchiveConflictError(
+    `Cannot remove segment as its archive is no copy of it: ${reason}: ${path}`,
+  );
+}
+
+function openArchive(
+  { fileSystem, files }: ArchiveSite,
+  stamp: Stamp,
+  stack: DisposableStack,
+): { handle: FileHandle; chunks: AsyncIterable<Uint8Array<ArrayBuffer>> } {
+  const path = files.archive(stamp);
+  const handle = openForRead(fileSystem, path);
+  if (handle === null) throw new Deno.errors.NotFound(`Cannot find archive: ${path}`);
+  stack.defer(() => handle.close());
+  return { handle, chunks: decoded(handle) };
+}
+
+function decoded(archive: FileHandle): AsyncIterable<Uint8Array<ArrayBuffer>> {
+  return decompressed(readChunks(archive, archive.status().byteLength, GZIP_CHUNK_BYTES));
+}
+
+/** An empty segment is what a sealer leaves that was killed before its rename. */
+async function removeEmpty(
+  { fileSystem, files, underLock }: ArchiveSite,
+  path: string,
+  segment: FileHandle,
+): Promise<ArchiveOutcome> {
+  // A sealer at work holds the append lock from the making of the empty file to the rename.
+  const isRemoved = await underLock(() => {
+    return isAt(fileSystem, path, segment) && removeFile(fileSystem, path);
+  });
+  if (!isRemoved) return "gone";
+  await fileSystem.syncDirectory(files.directory);
+  return "empty";
+}
+
+async function summarize(
+  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  { maxLineBytes, signal }: ArchiveSite,
+): Promise<SegmentSummary> {
+  const scan = new SegmentScan(maxLineBytes);
+  for await (const _chunk of scanned(chunks, scan)) signal.throwIfAborted();
+  return scan.finish();
+}
+
+/** Length and SHA-256 of a content. */
+type ContentDigest = Pick<SegmentSummary, "raw_bytes" | "sha256">;
+
+async function digestOf(
+  chunks: AsyncIterable<Uint8Array>,
+  { signal }: ArchiveSite,
+): Promise<ContentDigest> {
+  const hash = createHash("sha256");
+  let raw_bytes = 0;
+  for await (const chunk of chunks) {
+    signal.throwIfAborted();
+    raw_bytes += chunk.byteLength;
+    hash.update(chunk);
+  }
+  return { raw_bytes, sha256: hash.digest("hex") };
+}
+
+async function* scanned(
+  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  scan: SegmentScan,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for await (const chunk of chunks) {
+    scan.add(chunk);
+    yield chunk;
+  }
+}
+
+function appending(handle: FileHandle): WritableStream<Uint8Array> {
+  return new WritableStream({
+    write(chunk) {
+      const written = handle.appendSync(chunk);
+      if (written < chunk.byteLength) {
+        throw new Error(`${written} of ${chunk.byteLength} bytes written (disk full?)`);
+      }
+    },
+  });
+}
+
+function isAt(fileSystem: FileSystem, path: string, handle: FileHandle): boolean {
+  const status = fileSystem.status(path);
+  return status !== null && isSameFile(status, handle.status());
+}
+
+function isSameContent(a: ContentDigest, b: ContentDigest): boolean {
+  return a.raw_bytes === b.raw_bytes && a.sha256 === b.sha256;
+}

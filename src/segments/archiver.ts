@@ -1,0 +1,169 @@
+/**
+ * The archiving of one log, behind the appends: one segment at a time, the oldest first.
+ *
+ * Any process that has the log open may archive any of its segments, so that nothing is left behind
+ * by one that died. A segment that fails, or that another process has in hand, is looked at again
+ * later, at ever longer intervals; it can be read meanwhile, and appends go on.
+ *
+ * @module
+ */
+import { messageOf } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { Clock, Timer } from "../time.ts";
+import {
+  ArchiveConflictError,
+  type ArchiveOutcome,
+  archiveSegment,
+  type ArchiveSite,
+} from "./archive.ts";
+import { listSegments } from "./list_segments.ts";
+import type { Stamp } from "./segment_name.ts";
+
+/** What an archiver is made of. */
+export interface ArchiverOptions extends Omit<ArchiveSite, "signal"> {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A segment that is one no more. */
+export interface SweptSegment {
+  readonly stamp: Stamp;
+  readonly outcome: Exclude<ArchiveOutcome, "busy">;
+}
+
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+const BUSY_WAIT_MAX_MS = 100;
+
+/** Archives the sealed segments of one log. */
+export class Archiver {
+  readonly #site: ArchiveSite;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #stopping = new AbortController();
+  /** Settles when all that was asked for so far is done; one job follows the other. */
+  #jobs: Promise<unknown> = Promise.resolve();
+  #isSweepQueued = false;
+  #retryTimer: Timer | undefined;
+  #retryMs = RETRY_MIN_MS;
+  /** What failed when it was tried last, so that each failure is told once. */
+  #lastFailure: string | undefined;
+  /** Segments whose archive is no copy of them, which does not change by trying again. */
+  readonly #conflicts = new Set<Stamp>();
+
+  /** Starts with nothing to do. */
+  constructor(options: ArchiverOptions) {
+    this.#site = { ...options, signal: this.#stopping.signal };
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+  }
+
+  /** Has every sealed segment archived soon. */
+  wake(): void {
+    if (!this.#isSweepQueued) this.sweep();
+  }
+
+  /** Tries each sealed segment once, and gives those that are done with. */
+  sweep(): Promise<SweptSegment[]> {
+    this.#isSweepQueued = true;
+    return this.#enqueue(async () => {
+      this.#isSweepQueued = false;
+      this.#stopRetryTimer();
+      const done: SweptSegment[] = [];
+      if (await this.#sweepInto(done)) this.#retryMs = RETRY_MIN_MS;
+      else this.#retryLater();
+      return done;
+    });
+  }
+
+  /**
+   * Resolves when the segment is archived, by this process or another.
+   *
+   * @throws what keeps it from being archived.
+   */
+  async archived(stamp: Stamp): Promise<void> {
+    for (let waitMs = 1;; waitMs = Math.min(2 * waitMs, BUSY_WAIT_MAX_MS)) {
+      const outcome = await this.#enqueue(() => archiveSegment(this.#site, stamp));
+      if (outcome !== "busy") return;
+      await this.#clock.wait(waitMs);
+    }
+  }
+
+  /** Resolves when all that was asked for is done, and leaves no timer behind. */
+  async finish(): Promise<void> {
+    for (let awaited; awaited !== this.#jobs;) await (awaited = this.#jobs);
+    this.#stopRetryTimer();
+  }
+
+  /** Gives up what is being done; the next owner of the segment begins it again. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.finish();
+  }
+
+  #enqueue<T>(job: () => Promise<T>): Promise<T> {
+    const result = this.#jobs.then(job);
+    // Who asked for the job is told of its failure; the next job has to come all the same.
+    this.#jobs = result.catch(() => {});
+    return result;
+  }
+
+  /** Tells whether nothing is left for later. */
+  async #sweepInto(done: SweptSegment[]): Promise<boolean> {
+    let isNothingLeft = true;
+    try {
+      for (const stamp of this.#sealedStamps()) {
+        const outcome = await this.#tryToArchive(stamp);
+        if (outcome === "busy" || outcome === "refused") isNothingLeft = false;
+        else if (outcome !== "conflict") done.push({ stamp, outcome });
+      }
+    } catch (error) {
+      // A disk that fails one segment would fail all, each after the work of compressing it.
+      this.#report(error);
+      return false;
+    }
+    if (isNothingLeft) this.#lastFailure = undefined;
+    return isNothingLeft;
+  }
+
+  async #tryToArchive(stamp: Stamp): Promise<ArchiveOutcome | "conflict" | "refused"> {
+    try {
+      return await archiveSegment(this.#site, stamp);
+    } catch (error) {
+      if (error instanceof ArchiveConflictError) {
+        this.#conflicts.add(stamp);
+        this.#report(error);
+        return "conflict";
+      }
+      // Something odd at a path of this segment is no reason to leave the others.
+      if (!(error instanceof TypeError)) throw error;
+      this.#report(error);
+      return "refused";
+    }
+  }
+
+  #sealedStamps(): Stamp[] {
+    const { fileSystem, files } = this.#site;
+    return listSegments(fileSystem, files)
+      .filter(({ stamp, forms }) => forms.has("sealed") && !this.#conflicts.has(stamp))
+      .map(({ stamp }) => stamp);
+  }
+
+  #report(error: unknown): void {
+    const message = messageOf(error);
+    if (this.#stopping.signal.aborted || message === this.#lastFailure) return;
+    this.#lastFailure = message;
+    this.#logger.error(`A segment is kept as it is not archived: ${message}`);
+  }
+
+  #retryLater(): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#retryTimer = this.#clock.startTimer(this.#retryMs, () => this.wake());
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
+  }
+
+  #stopRetryTimer(): void {
+    this.#retryTimer?.cancel();
+    this.#retryTimer = undefined;
+  }
+}

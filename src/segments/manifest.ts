@@ -1,0 +1,105 @@
+/**
+ * The manifest of a log: one line per archive, which tells what it holds without decoding it.
+ *
+ * The manifest is derived. What is missing or damaged in it is made again from the archives, and the
+ * lines behind a damaged one too, as a line counts only while all before it are whole.
+ *
+ * @module
+ */
+import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
+import type { Logger } from "../logger.ts";
+import { isSameFile, openForAppend, openForRead } from "../regular_file.ts";
+import { type ArchiveFacts, ManifestLines } from "./manifest_line.ts";
+
+/** Runs a section under the append lock of the log. */
+export type UnderLock = <T>(section: () => T) => Promise<T>;
+
+/** What a manifest is made of. */
+export interface ManifestOptions {
+  readonly fileSystem: FileSystem;
+  readonly path: string;
+  readonly logger: Logger;
+  readonly underLock: UnderLock;
+}
+
+/** The manifest of one log, read and extended. */
+export class Manifest {
+  readonly #options: ManifestOptions;
+  #lines = new ManifestLines();
+  /** The file that the lines were read from. */
+  #status: FileStatus | undefined;
+
+  /** Does not touch the file. */
+  constructor(options: ManifestOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Reads the whole lines; a manifest that is not there has none.
+   *
+   * @throws {TypeError} when the path holds anything but a plain file with one name.
+   */
+  read(): ManifestLines {
+    const handle = openForRead(this.#options.fileSystem, this.#options.path);
+    if (handle === null) return new ManifestLines();
+    try {
+      return this.#readFrom(handle);
+    } finally {
+      handle.close();
+    }
+  }
+
+  /** Adds the line of an archive and brings it to the disk; does nothing if the manifest has it. */
+  async add(facts: ArchiveFacts): Promise<void> {
+    const { fileSystem, path, underLock } = this.#options;
+    using stack = new DisposableStack();
+    const handle = await underLock(() => {
+      const { handle } = openForAppend(fileSystem, path);
+      stack.defer(() => handle.close());
+      this.#append(handle, facts);
+      return handle;
+    });
+    await handle.syncData();
+  }
+
+  /** Runs under the append lock. */
+  #append(handle: FileHandle, facts: ArchiveFacts): void {
+    const lines = this.#readFrom(handle);
+    const last = lines.byArchive.get(facts.archive);
+    if (last?.sha256 === facts.sha256 && last.gzip_bytes === facts.gzip_bytes) return;
+    this.#cutOffDamage(handle, lines);
+    const bytes = lines.next(facts);
+    const written = handle.appendSync(bytes);
+    if (written === bytes.byteLength) return;
+    // Half a line is damage that the next one would cut off; there is no need to leave it there.
+    handle.truncateSync(lines.byteLength);
+    throw new Error(`${written} of ${bytes.byteLength} bytes written (disk full?)`);
+  }
+
+  #cutOffDamage(handle: FileHandle, { byteLength, count }: ManifestLines): void {
+    const damagedBytes = handle.status().byteLength - byteLength;
+    if (damagedBytes === 0) return;
+    const { logger, path } = this.#options;
+    logger.warn(`Cut ${damagedBytes} damaged bytes off behind line ${count} of manifest: ${path}`);
+    handle.truncateSync(byteLength);
+  }
+
+  /** Reads on from where the last reading ended, or from the beginning of another file. */
+  #readFrom(handle: FileHandle): ManifestLines {
+    const status = handle.status();
+    const isKnown = this.#status !== undefined && isSameFile(this.#status, status) &&
+      status.byteLength >= this.#lines.byteLength;
+    if (!isKnown) this.#lines = new ManifestLines();
+    this.#status = status;
+    const start = this.#lines.byteLength;
+    const bytes = new Uint8Array(status.byteLength - start);
+    let length = 0;
+    while (length < bytes.byteLength) {
+      const read = handle.readSync(bytes.subarray(length), start + length);
+      if (read === 0) break;
+      length += read;
+    }
+    this.#lines.take(bytes.subarray(0, length));
+    return this.#lines;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The lines of a manifest and the chain between them. Pure.
+ *
+ * Each line carries the SHA-256 of the line before it, without its line break, so none can be
+ * changed, taken out or put in without all that follow showing it.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { SegmentSummary } from "./segment_summary.ts";
+
+/** What a line says of its archive. */
+export interface ArchiveFacts extends SegmentSummary {
+  /** Name of the archive. */
+  archive: string;
+  gzip_bytes: number;
+  /** Whether the archive was there before the line, which then vouches for less. */
+  rebuilt: boolean;
+}
+
+/** A line of the manifest. */
+export interface ManifestLine extends ArchiveFacts {
+  /** Version of the format. */
+  v: 1;
+  /** Number of the line, from 0. */
+  seq: number;
+  /** SHA-256 of the line before this one, hexadecimal; null for the first. */
+  prev_sha256: string | null;
+}
+
+const LINE_BREAK = 0x0a;
+
+const count = z.int().nonnegative();
+const time = z.iso.datetime().nullable();
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const schema = z.object({
+  v: z.literal(1),
+  seq: count,
+  archive: z.string().min(1),
+  lines: count,
+  malformed: count,
+  untimed: count,
+  raw_bytes: count,
+  gzip_bytes: count,
+  first_ts: time,
+  last_ts: time,
+  min_ts: time,
+  max_ts: time,
+  events: z.record(z.string(), z.object({ count, cost: z.number() })).nullable(),
+  sha256: digest,
+  rebuilt: z.boolean(),
+  prev_sha256: digest.nullable(),
+});
+
+/** The whole lines of a manifest from its beginning on; they grow as bytes are taken in. */
+export class ManifestLines {
+  readonly #byArchive = new Map<string, ManifestLine>();
+  #count = 0;
+  #byteLength = 0;
+  #headSha256: string | null = null;
+
+  /** The line of each archive by its name: the last one, if there are several. */
+  get byArchive(): ReadonlyMap<string, ManifestLine> {
+    return this.#byArchive;
+  }
+
+  /** How many lines there are. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** How many bytes they take. */
+  get byteLength(): number {
+    return this.#byteLength;
+  }
+
+  /** Takes the lines that follow out of the bytes, up to the first that is damaged or out of place. */
+  take(bytes: Uint8Array): void {
+    for (let start = 0;;) {
+      const end = bytes.indexOf(LINE_BREAK, start);
+      if (end < 0) return;
+      const text = bytes.subarray(start, end);
+      const line = parse(text);
+      if (line?.seq !== this.#count || line.prev_sha256 !== this.#headSha256) return;
+      this.#byArchive.set(line.archive, line);
+      this.#headSha256 = createHash("sha256").update(text).digest("hex");
+      this.#count++;
+      this.#byteLength += text.byteLength + 1;
+      start = end + 1;
+    }
+  }
+
+  /** The bytes of the line that comes next. */
+  next(facts: ArchiveFacts): Uint8Array<ArrayBuffer> {
+    const line: ManifestLine = {
+      v: 1,
+      seq: this.#count,
+      archive: facts.archive,
+      lines: facts.lines,
+      malformed: facts.malformed,
+      untimed: facts.untimed,
+      raw_bytes: facts.raw_bytes,
+      gzip_bytes: facts.gzip_bytes,
+      first_ts: facts.first_ts,
+      last_ts: facts.last_ts,
+      min_ts: facts.min_ts,
+      max_ts: facts.max_ts,
+      events: facts.events,
+      sha256: facts.sha256,
+      rebuilt: facts.rebuilt,
+      prev_sha256: this.#headSha256,
+    };
+    return new TextEncoder().encode(`${JSON.stringify(line)}\n`);
+  }
+}
+
+function parse(bytes: Uint8Array): ManifestLine | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    // A torn or damaged line; that it is none is all that counts.
+    return null;
+  }
+  return schema.safeParse(value).data ?? null;
+}

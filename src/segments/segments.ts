@@ -1,0 +1,82 @@
+/**
+ * What lies behind the active file: the segments of a log, their archives and the manifest, kept in
+ * order beside the appends.
+ *
+ * @module
+ */
+import type { FileSystem } from "../file_system.ts";
+import type { Logger } from "../logger.ts";
+import type { Clock } from "../time.ts";
+import { Archiver } from "./archiver.ts";
+import { Manifest, type UnderLock } from "./manifest.ts";
+import { recoverSegments, type SegmentsRecovery } from "./recover.ts";
+import type { LogFiles, Stamp } from "./segment_name.ts";
+
+/** What {@linkcode Segments} are made of. */
+export interface SegmentsOptions {
+  readonly fileSystem: FileSystem;
+  readonly files: LogFiles;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly maxLineBytes: number;
+  readonly underLock: UnderLock;
+}
+
+/** How long a close() lets the work on an incomplete manifest go on. */
+const MANIFEST_GRACE_MS = 1_000;
+
+/** The segments of one log, as one of its writers sees to them. */
+export class Segments {
+  readonly #options: SegmentsOptions;
+  readonly #manifest: Manifest;
+  readonly #archiver: Archiver;
+  /** Ends the work on the manifest. */
+  readonly #ending = new AbortController();
+  #recovery: Promise<SegmentsRecovery> | undefined;
+
+  /** Touches nothing yet. */
+  constructor(options: SegmentsOptions) {
+    const { fileSystem, files, logger, underLock } = options;
+    this.#options = options;
+    this.#manifest = new Manifest({ fileSystem, path: files.manifest, logger, underLock });
+    this.#archiver = new Archiver({ ...options, manifest: this.#manifest });
+  }
+
+  /** Puts in order what the dead left behind; what cannot be is told to the logger. */
+  recover(): Promise<SegmentsRecovery> {
+    return this.#recovery ??= recoverSegments({
+      site: { ...this.#options, manifest: this.#manifest, signal: this.#ending.signal },
+      archiver: this.#archiver,
+      logger: this.#options.logger,
+    });
+  }
+
+  /** A segment was sealed. */
+  sealed(): void {
+    this.#archiver.wake();
+  }
+
+  /**
+   * Resolves when the segment is archived, by this process or another.
+   *
+   * @throws what keeps it from being archived.
+   */
+  archived(stamp: Stamp): Promise<void> {
+    return this.#archiver.archived(stamp);
+  }
+
+  /** Resolves when all archiving is done, and the work on the manifest, or as much as time allows. */
+  async finish(): Promise<void> {
+    const timer = this.#options.clock.startTimer(MANIFEST_GRACE_MS, () => this.#ending.abort());
+    await this.#recovery;
+    timer.cancel();
+    await this.#archiver.finish();
+  }
+
+  /** Gives up what is being done, for the next open() to go on with. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#archiver.stop();
+    await this.#recovery;
+  }
+}
