@@ -348,10 +348,10 @@ async function openParts(platform: Platform, options: ResolvedOptions): Promise<
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
   const sink = FsyncSink.openOn(platform, options, acknowledgements);
   try {
-    const { report } = await sink.recover();
     const membership = options.sessionId === undefined
       ? await joinSession(sessionRecords(sink, options.logger), platform.clock)
       : { sessionId: options.sessionId, [Symbol.dispose]() {} };
+    const { report } = await sink.recover();
     return { platform, acknowledgements, unheardErrors, sink, membership, recovery: report };
   } catch (error) {
     await sink.abort(error);

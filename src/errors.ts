@@ -42,8 +42,8 @@ export class AuditEventError extends TypeError {
 /**
  * Thrown when accepted events could not be appended or made durable. `cause` is the system's error.
  *
- * With `phase` "lock" or "write" the event is not in the log. With "sync" its line was written but
- * never promised durable, so it may be there.
+ * With `phase` "lock", "write" or "rotate" the event is not in the log. With "sync" its line was
+ * written but never promised durable, so it may be there.
  */
 export class AuditWriteError extends Error {
   /** The name of the class. */

@@ -18,6 +18,8 @@ export interface ProgramOptions {
   cwd?: string;
   /** Arguments of strace, which then runs the program. */
   strace?: readonly string[];
+  /** A command that runs the one behind it, which is the program's. */
+  within?: readonly string[];
 }
 
 /** How a program ended. */
@@ -37,9 +39,13 @@ export function programArgs(program: string, options: ProgramOptions): string[] 
 /** Runs a program to its end. */
 export async function runProgram(program: string, options: ProgramOptions): Promise<ProgramResult> {
   const args = programArgs(program, options);
-  const [command, commandArgs] = options.strace === undefined
-    ? [Deno.execPath(), args]
-    : ["strace", [...options.strace, Deno.execPath(), ...args]];
+  const strace = options.strace === undefined ? [] : ["strace", ...options.strace];
+  const [command = "", ...commandArgs] = [
+    ...options.within ?? [],
+    ...strace,
+    Deno.execPath(),
+    ...args,
+  ];
   const output = await new Deno.Command(command, {
     args: commandArgs,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

@@ -1,0 +1,62 @@
+/**
+ * Fills the small disk under a log until calls fail, frees it, and so on; tells what it was told and
+ * what is there.
+ *
+ * @module
+ */
+import { dirname, join } from "@std/path";
+import { AuditLog, AuditWriteError } from "@vivarium/scout";
+
+const [path = "", rounds = ""] = Deno.args;
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const directory = dirname(path);
+const filler = join(directory, "filler");
+const log = await AuditLog.open({ path, rotationSizeBytes: 8 * 1024, logger: silent });
+const accepted: number[] = [];
+const found: number[] = [];
+let refused = 0;
+let damage = 0;
+let n = 0;
+
+for (let round = 0; round < Number(rounds); round++) {
+  fill();
+  for (let refusedNow = 0; refusedNow < 5;) if (!await isLogged()) refusedNow++;
+  Deno.removeSync(filler);
+  // The log goes on by itself: no call after this one is refused until the disk is full again.
+  for (let call = 0; call < 50; call++) if (!await isLogged()) throw new Error("it does not go on");
+  await log.rotate();
+  const query = log.query();
+  for await (const event of query) found.push(event.n as number);
+  damage += query.damage.length;
+  // What was read makes room for the next round.
+  for (const { name } of Deno.readDirSync(directory)) {
+    if (name.endsWith(".gz")) Deno.removeSync(join(directory, name));
+  }
+}
+await log.close();
+console.log(JSON.stringify({ accepted, found, refused, damage }));
+
+/** Takes all the space there is but for a few lines. */
+function fill(): void {
+  using file = Deno.openSync(filler, { write: true, create: true });
+  try {
+    while (file.writeSync(new Uint8Array(1_024)) === 1_024);
+  } catch (error) {
+    // Full, as it should be.
+    if (!(error instanceof Error && error.message.includes("os error 28"))) throw error;
+  }
+  file.truncateSync(Math.max(0, file.statSync().size - 2_048));
+}
+
+async function isLogged(): Promise<boolean> {
+  const number = n++;
+  try {
+    await log.log("nav", { n: number, text: "é".repeat(number % 100) });
+  } catch (error) {
+    if (!(error instanceof AuditWriteError)) throw error;
+    refused++;
+    return false;
+  }
+  accepted.push(number);
+  return true;
+}

@@ -1,0 +1,332 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { basename, fromFileUrl, join } from "@std/path";
+import { AuditLog, type AuditLogOptions } from "@vivarium/scout";
+import { denoFileSystem } from "../src/deno_file_system.ts";
+import type { FileSystem } from "../src/file_system.ts";
+import { SimulatedClock } from "./platform.ts";
+import { runProgram } from "./run_program.ts";
+import { gunzipped, linesOf, type TempDir, tempDir } from "./temp_dir.ts";
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Names in the directory, in order, without the lock file. */
+function namesIn(dir: TempDir): string[] {
+  return [...Deno.readDirSync(dir.path(""))].map(({ name }) => name)
+    .filter((name) => !name.endsWith(".lock")).sort();
+}
+
+/** The text of each archive in the order of the names. */
+async function archivesIn(dir: TempDir): Promise<string[]> {
+  const names = namesIn(dir).filter((name) => name.endsWith(".gz"));
+  return await Promise.all(names.map((name) => gunzipped(Deno.readFileSync(dir.path(name)))));
+}
+
+/** The numbers of the events in the lines. */
+function numbersIn(text: string): number[] {
+  return text.split("\n").slice(0, -1).map((line) => JSON.parse(line).n);
+}
+
+for (const [past, archived] of [[-1, 3], [0, 2], [1, 2]] as const) {
+  Deno.test(`AuditLog ends a segment of ${archived} lines when two make limit ${past < 0 ? "-" : "+"} ${Math.abs(past)} bytes`, async () => {
+    using dir = tempDir();
+    const options = { path: dir.path("a.jsonl"), sessionId: "s", now: () => 0 };
+    // Bytes count, not characters.
+    const fields = (n: number) => ({ n, text: "é😀" });
+    await using probe = await AuditLog.open({ ...options, path: dir.path("probe/a.jsonl") });
+    await probe.log("nav", fields(0));
+    const lineBytes = Deno.statSync(probe.path).size;
+
+    const log = await AuditLog.open({ ...options, rotationSizeBytes: 2 * lineBytes - past });
+    for (let n = 0; n < 4; n++) await log.log("nav", fields(n));
+    await log.close();
+    assertEquals((await archivesIn(dir)).map((text) => numbersIn(text).length), [archived]);
+    assertEquals(linesOf(log.path).length, 4 - archived);
+  });
+}
+
+Deno.test("AuditLog splits one batch into as many segments as it fills, each ending with a line", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const log = await AuditLog.open({ path, rotationSizeBytes: 1_000, sessionId: "s" });
+  const count = 200;
+  const calls = Array.from({ length: count }, (_, n) => log.log("nav", { n }));
+  log.flushSync();
+  await Promise.all(calls);
+  await log.close();
+  const archives = await archivesIn(dir);
+  assert(archives.length >= 10, `only ${archives.length} segments`);
+  for (const text of archives) {
+    const lastLineBytes = text.slice(text.lastIndexOf("\n", text.length - 2) + 1).length;
+    assert(text.length >= 1_000 && text.length - lastLineBytes < 1_000, `${text.length} bytes`);
+  }
+  const numbers = numbersIn(archives.join("") + Deno.readTextFileSync(path));
+  assertEquals(numbers, Array.from({ length: count }, (_, n) => n));
+});
+
+Deno.test("AuditLog.rotate() resolves when what was accepted before is archived", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
+  await log.rotate();
+  assertEquals(namesIn(dir), ["a.jsonl"], "an empty file is no segment");
+  const calls = [0, 1, 2].map((n) => log.log("nav", { n }));
+  await log.rotate();
+  await Promise.all(calls);
+  assertEquals((await archivesIn(dir)).map(numbersIn), [[0, 1, 2]]);
+  assertEquals(namesIn(dir).filter((name) => name === "a.jsonl"), []);
+  await log.log("nav", { n: 3 });
+  assertEquals((await log.query().toArray()).map(({ n }) => n), [0, 1, 2, 3]);
+});
+
+Deno.test("AuditLog names 200 segments of one second, and of clocks that step back, in their order", async () => {
+  using dir = tempDir();
+  let nowMs = Date.UTC(2026, 1, 13, 14, 30, 22);
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), now: () => nowMs });
+  const count = 220;
+  for (let n = 0; n < count; n++) {
+    if (n >= 200) nowMs -= 3_600_000;
+    await log.log("nav", { n });
+    await log.rotate();
+  }
+  const names = namesIn(dir).filter((name) => name.endsWith(".gz"));
+  assertEquals(names.length, count);
+  for (const name of names) assertMatch(name, /^audit_\d{8}_\d{6}\.jsonl\.gz$/);
+  assertEquals(names[0], "audit_20260213_143022.jsonl.gz");
+  const numbers = (await archivesIn(dir)).flatMap(numbersIn);
+  assertEquals(numbers, Array.from({ length: count }, (_, n) => n));
+  assertEquals(linesOf(dir.path("audit.manifest.jsonl")).length, count);
+});
+
+Deno.test("AuditLog names no segment before the newest event in it, whoever logged that", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  Deno.writeTextFileSync(path, '{"ts": "2031-05-06T07:08:09.500000+00:00", "event": "nav"}\n');
+  await using log = await AuditLog.open({ path, now: () => Date.UTC(2026, 0) });
+  await log.log("nav");
+  await log.rotate();
+  assertEquals(namesIn(dir).filter((name) => name.endsWith(".gz")), [
+    "a_20310506_070809.jsonl.gz",
+  ]);
+});
+
+Deno.test("AuditLog names the segment of an old file after the day on which it is sealed", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  {
+    await using log = await AuditLog.open({ path, now: () => Date.UTC(2026, 1, 13, 23, 59, 59) });
+    await log.log("nav", { n: 0 });
+  }
+  await using log = await AuditLog.open({ path, now: () => Date.UTC(2026, 1, 14, 0, 0, 1) });
+  await log.log("nav", { n: 1 });
+  await log.rotate();
+  assertEquals(namesIn(dir), ["a.manifest.jsonl", "a_20260214_000001.jsonl.gz"]);
+  assertEquals((await archivesIn(dir)).map(numbersIn), [[0, 1]]);
+});
+
+for (const name of ["my sim.v2.jsonl", "100 % é 日本.log", "plain", ".hidden"]) {
+  Deno.test(`AuditLog rotates a log called ${name}`, async () => {
+    using dir = tempDir();
+    await using log = await AuditLog.open({ path: dir.path(name), rotationSizeBytes: 300 });
+    for (let n = 0; n < 50; n++) await log.log("nav", { n });
+    await log.rotate();
+    const numbers = (await log.query().toArray()).map(({ n }) => n);
+    assertEquals(numbers, Array.from({ length: 50 }, (_, n) => n));
+    assert(namesIn(dir).filter((name) => name.endsWith(".gz")).length > 10);
+    assertEquals((await archivesIn(dir)).flatMap(numbersIn), numbers);
+  });
+}
+
+Deno.test("AuditLog rotates where a relative path led at open, wherever the program goes", async () => {
+  using dir = tempDir();
+  const before = Deno.cwd();
+  Deno.mkdirSync(dir.path("elsewhere"));
+  Deno.chdir(dir.path(""));
+  try {
+    await using log = await AuditLog.open({ path: "a.jsonl" });
+    Deno.chdir("elsewhere");
+    await log.log("nav", { n: 0 });
+    await log.rotate();
+    await log.log("nav", { n: 1 });
+  } finally {
+    Deno.chdir(before);
+  }
+  assertEquals([...Deno.readDirSync(dir.path("elsewhere"))], []);
+  assertEquals((await archivesIn(dir)).map(numbersIn), [[0]]);
+  assertEquals(numbersIn(Deno.readTextFileSync(dir.path("a.jsonl"))), [1]);
+});
+
+Deno.test("AuditLogs on one path in one isolate rotate as one", async () => {
+  using dir = tempDir();
+  const options: AuditLogOptions = { rotationSizeBytes: 2_000 };
+  Deno.mkdirSync(dir.path("x"));
+  const a = await AuditLog.open({ ...options, path: dir.path("a.jsonl") });
+  const b = await AuditLog.open({ ...options, path: `${dir.path("x")}/../a.jsonl` });
+  for (let n = 0; n < 300; n++) await Promise.all([a.log("a", { n }), b.log("b", { n })]);
+  await Promise.all([a.rotate(), b.rotate()]);
+  const events = await a.query().toArray();
+  await Promise.all([a.close(), b.close()]);
+  for (const by of ["a", "b"]) {
+    assertEquals(
+      events.filter(({ event }) => event === by).map(({ n }) => n),
+      Array.from({ length: 300 }, (_, n) => n),
+    );
+  }
+  assertEquals(
+    namesIn(dir).filter((name) => !name.endsWith(".gz") && name !== "a.jsonl"),
+    ["a.manifest.jsonl", "x"],
+  );
+  assertEquals(linesOf(dir.path("a.manifest.jsonl")).length, (await archivesIn(dir)).length);
+});
+
+Deno.test("AuditLog makes segments and all beside them for their owner alone, whatever the umask", async (t) => {
+  if (Deno.build.os === "windows") return; // Windows has no file modes.
+  for (const umask of [0o000, 0o077]) {
+    await t.step(`umask ${umask.toString(8).padStart(3, "0")}`, async () => {
+      using dir = tempDir();
+      const modes = new Map<string, number>();
+      const note = (path: string) => modes.set(basename(path), Deno.statSync(path).mode! & 0o777);
+      // Each file is looked at when it has just been made.
+      const watched: FileSystem = {
+        ...denoFileSystem,
+        open(path, access) {
+          const handle = denoFileSystem.open(path, access);
+          note(path);
+          return handle;
+        },
+        link(path, newPath) {
+          denoFileSystem.link(path, newPath);
+          note(newPath);
+        },
+        makeDirectory(path) {
+          denoFileSystem.makeDirectory(path);
+          note(path);
+        },
+      };
+      const previous = Deno.umask(umask);
+      try {
+        const platform = { fileSystem: watched, clock: new SimulatedClock() };
+        const path = join(dir.path("log"), "a.jsonl");
+        const log = await AuditLog.openOn(platform, { path, now: () => 0 });
+        await log.log("nav");
+        await log.rotate();
+        await log.close();
+      } finally {
+        Deno.umask(previous);
+      }
+      const files = ["", ".gz", ".gz.tmp"].map((end) => `a_19700101_000000.jsonl${end}`);
+      assertEquals([...modes.keys()].sort(), [
+        "a.jsonl",
+        "a.jsonl.lock",
+        "a.manifest.jsonl",
+        ...files,
+        "log",
+      ]);
+      for (const [name, mode] of modes) assertEquals(mode, name === "log" ? 0o700 : 0o600, name);
+    });
+  }
+});
+
+Deno.test("AuditLog goes on through 20 times of a disk that runs full, and loses and glues nothing", async () => {
+  using dir = tempDir();
+  const program = fromFileUrl(new URL("./programs/fills_disk.ts", import.meta.url));
+  const mount = dir.path("mount");
+  Deno.mkdirSync(mount);
+  if (!await canMount(mount)) return; // Only Linux, and where a user may have namespaces.
+  const result = await runProgram(program, {
+    dir: mount,
+    args: [join(mount, "a.jsonl"), "20"],
+    // A file system of 64 KiB that only this program sees, and that goes with it.
+    within: [
+      "unshare",
+      "-rm",
+      "sh",
+      "-c",
+      `mount -t tmpfs -o size=64k tmpfs "$0" && exec "$@"`,
+      mount,
+    ],
+  });
+  assertEquals(result.code, 0, result.stderr);
+  const { accepted, found, refused, damage } = JSON.parse(result.stdout);
+  assertEquals(found, accepted, "accepted events are lost, or refused ones are there");
+  assert(accepted.length >= 1_000 && refused >= 100, `${accepted.length}, ${refused} refused`);
+  assertEquals(damage, 0);
+});
+
+async function canMount(path: string): Promise<boolean> {
+  if (Deno.build.os !== "linux") return false;
+  const args = ["-rm", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path];
+  try {
+    const options = { args, stdout: "null", stderr: "null" } as const;
+    return (await new Deno.Command("unshare", options).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+Deno.test("AuditLog.recovery tells what was put in order, and the logger hears of it", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const lines = (n: number) => `{"ts":"2026-01-01T00:00:00.000Z","event":"nav","n":${n}}\n`;
+  Deno.writeTextFileSync(path, `${lines(2)}{"torn`);
+  Deno.writeTextFileSync(dir.path("a_20260101_000001.jsonl"), lines(1));
+  Deno.writeTextFileSync(dir.path("a_20260101_000001.jsonl.gz.tmp"), "half an archive");
+  Deno.writeTextFileSync(dir.path("a_20260101_000000.jsonl.gz.tmp"), "half an archive");
+  Deno.writeTextFileSync(dir.path("a_20260101_000002.jsonl"), "");
+  const archive = new Response(
+    new Blob([lines(0)]).stream().pipeThrough(new CompressionStream("gzip")),
+  );
+  Deno.writeFileSync(dir.path("a_20251231_235959.jsonl.gz"), await archive.bytes());
+  const told: unknown[][] = [];
+  const logger = { ...silent, info: (...data: unknown[]) => told.push(data) };
+  const log = await AuditLog.open({ path, logger });
+  const report = await log.recovery;
+  assertEquals(report, {
+    closedTornTail: true,
+    archived: ["a_20260101_000001.jsonl.gz"],
+    removed: ["a_20260101_000000.jsonl.gz.tmp", "a_20260101_000002.jsonl"],
+    addedToManifest: ["a_20251231_235959.jsonl.gz"],
+  });
+  assertEquals(told, [[`Recovered audit log: ${path}`, report]]);
+  assertEquals((await log.query().toArray()).map(({ n }) => n), [0, 1, 2]);
+  await log.close();
+  assertEquals(namesIn(dir), [
+    "a.jsonl",
+    "a.manifest.jsonl",
+    "a_20251231_235959.jsonl.gz",
+    "a_20260101_000001.jsonl.gz",
+  ]);
+  const again = await AuditLog.open({ path, logger });
+  const nothing = { closedTornTail: false, archived: [], removed: [], addedToManifest: [] };
+  assertEquals(await again.recovery, nothing);
+  await again.close();
+  assertEquals(told.length, 1, "there is nothing to tell of a recovery that did nothing");
+});
+
+Deno.test("AuditLog goes on when a segment cannot be sealed or archived, and says so", async () => {
+  using dir = tempDir();
+  const errors: unknown[] = [];
+  const logger = { ...silent, error: (message: unknown) => errors.push(message) };
+  let canRename = false;
+  const platform = {
+    fileSystem: {
+      ...denoFileSystem,
+      rename(from: string, to: string) {
+        if (!canRename) throw new Error("No space left on device (os error 28)");
+        denoFileSystem.rename(from, to);
+      },
+    },
+    clock: new SimulatedClock(),
+  };
+  const options = { path: dir.path("a.jsonl"), rotationSizeBytes: 300, logger };
+  const log = await AuditLog.openOn(platform, options);
+  for (let n = 0; n < 20; n++) await log.log("nav", { n });
+  assertEquals(namesIn(dir), ["a.jsonl"]);
+  assertEquals(errors.length, 1, String(errors));
+  assertMatch(String(errors[0]), /^Cannot seal audit log: No space left on device/);
+  canRename = true;
+  await platform.clock.wait(1_000);
+  await log.log("nav", { n: 20 });
+  await log.close();
+  assertEquals((await archivesIn(dir)).map((text) => numbersIn(text).length), [20]);
+  assertEquals(numbersIn(Deno.readTextFileSync(log.path)), [20]);
+});
