@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { linesOf, tempDir } from "./temp_dir.ts";
 import { runProgram } from "./run_program.ts";
+import { hasStrace } from "./strace.ts";
+import { linesOf, tempDir } from "./temp_dir.ts";
 
 const ENDS = fromFileUrl(new URL("./programs/ends.ts", import.meta.url));
 
@@ -63,13 +64,3 @@ Deno.test("AuditLog syncs a program's lines before it ends, and three lines of a
     });
   }
 });
-
-async function hasStrace(): Promise<boolean> {
-  if (Deno.build.os !== "linux") return false;
-  try {
-    return (await new Deno.Command("strace", { args: ["-V"], stdout: "null" }).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}

@@ -330,3 +330,26 @@ Deno.test("AuditLog goes on when a segment cannot be sealed or archived, and say
   assertEquals((await archivesIn(dir)).map((text) => numbersIn(text).length), [20]);
   assertEquals(numbersIn(Deno.readTextFileSync(log.path)), [20]);
 });
+
+Deno.test("AuditLog.rotate() leaves a file alone that is moved away just before the rename", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const platform = {
+    fileSystem: {
+      ...denoFileSystem,
+      rename(from: string, to: string) {
+        denoFileSystem.rename(path, dir.path("moved.jsonl"));
+        denoFileSystem.rename(from, to);
+      },
+    },
+    clock: new SimulatedClock(),
+  };
+  const log = await AuditLog.openOn(platform, { path });
+  await log.log("nav", { n: 0 });
+  await log.rotate();
+  await log.log("nav", { n: 1 });
+  await log.close();
+  assertEquals(namesIn(dir), ["a.jsonl", "moved.jsonl"]);
+  assertEquals(numbersIn(Deno.readTextFileSync(dir.path("moved.jsonl"))), [0]);
+  assertEquals(numbersIn(Deno.readTextFileSync(path)), [1]);
+});

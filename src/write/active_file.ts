@@ -90,14 +90,22 @@ export class ActiveFile {
   }
 
   /**
-   * Seals the file, which is ready and synced, or has failed. Call it under the append lock only.
-   * When it throws, the file stays the active one.
+   * Seals the file, which is ready and synced, or has failed; gives undefined for one that somebody
+   * has moved away meanwhile. Call it under the append lock only. When it throws, the file stays the
+   * active one.
    */
-  sealSync(nowMs: number): Stamp {
+  sealSync(nowMs: number): Stamp | undefined {
     const { fileSystem, files } = this.#options;
     const { handle, newestEvent } = this.#open!;
     const newestEventMs = newestEvent.readUpTo(handle, handle.status().byteLength);
-    const stamp = sealActive(fileSystem, files, { nowMs, newestEventMs });
+    let stamp: Stamp;
+    try {
+      stamp = sealActive(fileSystem, files, { nowMs, newestEventMs });
+    } catch (error) {
+      // Not everybody who moves a log away, logrotate for one, does so under our lock.
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
     handle.close();
     this.#open = undefined;
     this.#hasFailed = false;

@@ -293,8 +293,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /** Makes the file, which is ready, a segment. Runs under the lock. */
-  #seal(): Stamp {
+  /** Makes the file, which is ready, a segment, unless it is at its path no more. Runs under the lock. */
+  #seal(): Stamp | undefined {
     if (!this.#file.hasFailed) {
       try {
         this.#commit.syncSync("file");
@@ -302,7 +302,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         // Who has to know is told by now. The file is sealed as it is, so that the log can go on.
       }
     }
-    let stamp: Stamp;
+    let stamp: Stamp | undefined;
     try {
       stamp = this.#file.sealSync(this.#now());
     } catch (cause) {
@@ -310,7 +310,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       throw this.#rotateError("Cannot seal audit log", cause);
     }
     this.#sealFailure = undefined;
-    this.#segments.sealed();
+    if (stamp !== undefined) this.#segments.sealed();
     return stamp;
   }
 

@@ -1,0 +1,155 @@
+/**
+ * A log on the disk, decoded by other means than the library's own: what a test believes.
+ *
+ * @module
+ */
+import { join } from "@std/path";
+import { type ManifestLine, ManifestLines } from "../src/segments/manifest_line.ts";
+
+/** The files of a log. */
+export interface DecodedLog {
+  /** Names of the archives, oldest first. */
+  archives: string[];
+  /** Names of the sealed segments that have no archive yet. */
+  sealed: string[];
+  /** Names of segments that have an archive too, and of half-written archives. */
+  leftovers: string[];
+  /** The lines of the segments, oldest first, and of the active file, without line breaks. */
+  lines: string[];
+  /** How many of them are in archives. */
+  archivedLines: number;
+}
+
+/** Decodes the log whose active file is `audit.jsonl` in the directory. */
+export async function decodeLog(directory: string): Promise<DecodedLog> {
+  const names = Array.from(Deno.readDirSync(directory), ({ name }) => name)
+    .filter((name) => /^audit_\d{8}_\d{6}\.jsonl(\.gz(\.tmp)?)?$/.test(name)).sort();
+  const archives = names.filter((name) => name.endsWith(".gz"));
+  const isArchived = new Set(archives);
+  const sealed = names.filter((name) => name.endsWith(".jsonl") && !isArchived.has(`${name}.gz`));
+  // The stamps order them, whichever form they have.
+  const segments = [...archives, ...sealed].sort();
+  const kept = new Set(segments);
+  let archivedLines = 0;
+  const lines: string[][] = [];
+  for (const name of [...segments, "audit.jsonl"]) {
+    const ofFile = linesIn(await contentOf(join(directory, name)));
+    if (isArchived.has(name)) archivedLines += ofFile.length;
+    lines.push(ofFile);
+  }
+  return {
+    archives,
+    sealed,
+    leftovers: names.filter((name) => !kept.has(name)),
+    lines: lines.flat(),
+    archivedLines,
+  };
+}
+
+/** What lines hold. */
+export interface Tally {
+  /** The numbers `n` of the events of each writer `by`, as they lie. */
+  numbers: Map<string, number[]>;
+  /** The lines that are no such event. */
+  torn: string[];
+}
+
+/** Tallies lines of events `{ by, n }`. */
+export function tally(lines: readonly string[]): Tally {
+  const numbers = new Map<string, number[]>();
+  const torn: string[] = [];
+  for (const line of lines) {
+    const event = parsed(line);
+    if (event === undefined) torn.push(line);
+    else numbersOf(numbers, event.by).push(event.n);
+  }
+  return { numbers, torn };
+}
+
+/** The list of a writer, which is made for its first event. */
+function numbersOf(numbers: Map<string, number[]>, by: string): number[] {
+  const list = numbers.get(by) ?? [];
+  numbers.set(by, list);
+  return list;
+}
+
+/** The archives that `gzip -t` finds fault with. */
+export async function brokenArchives(
+  directory: string,
+  names: readonly string[],
+): Promise<string[]> {
+  // Windows has no gzip; there the decoding has to do.
+  if (names.length === 0 || Deno.build.os === "windows") return [];
+  const args = ["-t", "--", ...names];
+  const { success } = await new Deno.Command("gzip", { args, cwd: directory, stderr: "null" })
+    .output();
+  if (success) return [];
+  if (names.length === 1) return [...names];
+  const half = Math.floor(names.length / 2);
+  return [
+    ...await brokenArchives(directory, names.slice(0, half)),
+    ...await brokenArchives(directory, names.slice(half)),
+  ];
+}
+
+/** The lines of a manifest, one for each archive it tells of. */
+export interface ManifestOnDisk {
+  lines: ManifestLine[];
+  /** How many lines there are, those that a later line for the same archive replaced included. */
+  count: number;
+  /** Bytes behind the last line that is whole and in its place. */
+  damagedBytes: number;
+}
+
+/** Reads the manifest of the log in the directory. */
+export function readManifest(directory: string): ManifestOnDisk {
+  const bytes = Deno.readFileSync(join(directory, "audit.manifest.jsonl"));
+  const manifest = new ManifestLines();
+  manifest.take(bytes);
+  return {
+    lines: [...manifest.byArchive.values()],
+    count: manifest.count,
+    damagedBytes: bytes.byteLength - manifest.byteLength,
+  };
+}
+
+async function contentOf(path: string): Promise<string> {
+  if (path.endsWith(".gz")) return await gunzippedPart(path);
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    // The last rotation may have left no active file.
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/** What a gzip file holds, up to where it is damaged; `gzip -t` tells of that. */
+async function gunzippedPart(path: string): Promise<string> {
+  const stream = new Blob([Deno.readFileSync(path)]).stream()
+    .pipeThrough(new DecompressionStream("gzip")).pipeThrough(new TextDecoderStream());
+  let text = "";
+  try {
+    for await (const part of stream) text += part;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+  return text;
+}
+
+function linesIn(text: string): string[] {
+  const lines = text.split("\n");
+  // Behind the last line break there is nothing, or a line that was torn.
+  if (lines.at(-1) === "") lines.pop();
+  return lines;
+}
+
+function parsed(line: string): { by: string; n: number } | undefined {
+  try {
+    const value = JSON.parse(line);
+    return typeof value?.by === "string" && typeof value.n === "number" ? value : undefined;
+  } catch {
+    // Torn, which the tally counts.
+    return undefined;
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * A Worker that logs numbered events into small segments, some awaited and some not.
+ *
+ * @module
+ */
+import { AuditLog } from "@vivarium/scout";
+
+/** What the Worker is sent. */
+export interface WritingOrder {
+  path: string;
+  /** Name of the writer. */
+  by: string;
+  count: number;
+  rotationSizeBytes: number;
+  /** Also seals the segment with every n-th event. */
+  rotateEvery?: number;
+}
+
+interface WorkerScope {
+  onmessage: ((event: MessageEvent<WritingOrder>) => void) | null;
+  postMessage(message: unknown): void;
+}
+const scope = globalThis as unknown as WorkerScope;
+
+scope.onmessage = async ({ data: { path, by, count, rotationSizeBytes, rotateEvery } }) => {
+  const log = await AuditLog.open({ path, rotationSizeBytes });
+  for (let n = 0; n < count; n++) {
+    const logged = log.log("nav", { by, n, text: "é".repeat(n % 300) });
+    if (n % 7 === 0) await logged;
+    if (rotateEvery !== undefined && n % rotateEvery === rotateEvery - 1) await log.rotate();
+  }
+  await log.close();
+  scope.postMessage("closed");
+};

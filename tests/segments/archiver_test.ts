@@ -1,0 +1,292 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ArchiveConflictError } from "../../src/segments/archive.ts";
+import { ioError, noSpace, type SimulatedDisk } from "../faults/simulated_disk.ts";
+import { gzipped } from "../temp_dir.ts";
+import {
+  diskWith,
+  files,
+  linesFrom,
+  LogProcess,
+  namesOn,
+  ODDITIES,
+  STAMPS,
+  textOfArchive,
+} from "./log_on_disk.ts";
+
+const [FIRST, SECOND, THIRD] = STAMPS;
+const LATE = "20260213_143024";
+const TEXTS = STAMPS.map((_, index) => linesFrom(10 * index)) as [string, string, string];
+
+/** A disk with three sealed segments, and what else is given. */
+function diskWithSegments(more: Record<string, string | Uint8Array> = {}): SimulatedDisk {
+  const sealed = STAMPS.map((stamp, index) => [files.sealed(stamp), TEXTS[index]!]);
+  return diskWith({ ...Object.fromEntries(sealed), ...more });
+}
+
+/** Lets the retry timer fire, and what it begins come to its end. */
+async function retry(process: LogProcess): Promise<void> {
+  process.clock.fireTimers();
+  await settled(process);
+}
+
+/** Resolves when the archiver has done all that was asked for, and keeps its timer. */
+async function settled({ archiver }: LogProcess): Promise<void> {
+  const none = "20000101_000000";
+  await archiver.archived(none);
+}
+
+/** The segments that are archived on the disk and have only that form. */
+function archivedOn(disk: SimulatedDisk): string[] {
+  const names = namesOn(disk).join("\n");
+  return STAMPS.filter((stamp) => [...names.matchAll(new RegExp(stamp, "g"))].length === 1)
+    .filter((stamp) => names.includes(`${stamp}.jsonl.gz`));
+}
+
+/** Neither a timer nor a handle is left. */
+async function assertAtRest(process: LogProcess): Promise<void> {
+  await process.archiver.finish();
+  assertEquals([process.clock.timerDelaysMs, process.system.openHandles], [[], 0]);
+}
+
+Deno.test("Archiver.sweep() archives every sealed segment, the oldest first", async () => {
+  const disk = diskWithSegments();
+  const process = new LogProcess(disk);
+  const outcome = "archived";
+  const swept = STAMPS.map((stamp) => ({ stamp, outcome } as const));
+  assertEquals(await process.archiver.sweep(), swept);
+  for (const [index, stamp] of STAMPS.entries()) {
+    assertEquals(await textOfArchive(disk, stamp), TEXTS[index]);
+  }
+  const links = process.system.calls.filter(({ name }) => name === "link").map(({ to }) => to);
+  assertEquals(links, STAMPS.map((stamp) => files.archive(stamp)));
+  assertEquals([await process.archiver.sweep(), process.told], [[], []]);
+  await assertAtRest(process);
+});
+
+Deno.test("Archiver.wake() has all archived soon, and asks once for many calls", async () => {
+  const disk = diskWithSegments();
+  const process = new LogProcess(disk);
+  for (let count = 0; count < 100; count++) process.archiver.wake();
+  await process.archiver.finish();
+  assertEquals(archivedOn(disk), [...STAMPS]);
+  assertEquals(process.system.calls.filter(({ name }) => name === "list").length, 2);
+  await assertAtRest(process);
+});
+
+Deno.test("Archiver.wake() during a sweep brings another one", async () => {
+  const disk = diskWithSegments();
+  const process = new LogProcess(disk);
+  process.system.onCall = ({ name, path }) => {
+    if (name !== "remove" || path !== files.sealed(THIRD)) return;
+    disk.writeFile(files.sealed(LATE), "late\n");
+    process.archiver.wake();
+  };
+  process.archiver.wake();
+  await process.archiver.finish();
+  assertEquals(await textOfArchive(disk, LATE), "late\n");
+  await assertAtRest(process);
+});
+
+Deno.test("Archiver looks again at a segment that another process has in hand", async () => {
+  const disk = diskWithSegments();
+  const owner = disk.process();
+  assert(owner.open(files.sealed(SECOND), "read").tryLock());
+  const process = new LogProcess(disk);
+  const swept = await process.archiver.sweep();
+  assertEquals(swept.map(({ stamp }) => stamp), [FIRST, THIRD]);
+  assertEquals([process.clock.timerDelaysMs, process.told], [[1_000], []]);
+  owner.kill();
+  await retry(process);
+  assertEquals(archivedOn(disk), [...STAMPS]);
+  await assertAtRest(process);
+});
+
+Deno.test("Archiver retries at ever longer intervals, up to a minute, and from a second again", async () => {
+  const disk = diskWithSegments();
+  const process = new LogProcess(disk);
+  process.system.failOn(({ name }) => name === "link", ioError, 9);
+  process.archiver.wake();
+  await settled(process);
+  const delays: number[] = [];
+  while (process.clock.timerDelaysMs.length > 0) {
+    delays.push(...process.clock.timerDelaysMs);
+    await retry(process);
+  }
+  assertEquals(delays.map((ms) => ms / 1_000), [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+  assertEquals(archivedOn(disk), [...STAMPS]);
+  disk.writeFile(files.sealed(LATE), "late\n");
+  process.system.failOn(({ name }) => name === "link", ioError);
+  await process.archiver.sweep();
+  assertEquals(process.clock.timerDelaysMs, [1_000]);
+  await assertAtRest(process);
+});
+
+Deno.test("Archiver meets a full disk with one temporary file at most, and goes on when there is space", async () => {
+  const disk = diskWithSegments();
+  const process = new LogProcess(disk);
+  let tempsMax = 0;
+  process.system.onCall = () => {
+    const temps = namesOn(disk).filter((name) => name.endsWith(".tmp"));
+    tempsMax = Math.max(tempsMax, temps.length);
+  };
+  for (const bytesLeft of [0, 5]) {
+    disk.bytesLeft = bytesLeft;
+    await process.archiver.sweep();
+    for (let count = 0; count < 10; count++) await retry(process);
+    assertEquals(namesOn(disk), STAMPS.map((stamp) => `audit_${stamp}.jsonl`));
+    for (const [index, stamp] of STAMPS.entries()) {
+      assertEquals(disk.snapshot()[files.sealed(stamp)], TEXTS[index]);
+    }
+  }
+  assertEquals([tempsMax, process.system.openHandles], [1, 0]);
+  assertEquals(process.told.length, 2);
+  assertStringIncludes(process.told[0]!, noSpace().message);
+  assertStringIncludes(process.told[1]!, "(disk full?)");
+  disk.bytesLeft = 10_000;
+  await retry(process);
+  assertEquals(archivedOn(disk), [...STAMPS]);
+  assertEquals(process.told.length, 2);
+  await assertAtRest(process);
+});
+
+Deno.test("Archiver tells a failure again that comes back after it was gone", async () => {
+  const disk = diskWithSegments();
+  const process = new LogProcess(disk);
+  for (const toldInAll of [1, 2]) {
+    disk.writeFile(files.sealed(`20260213_14303${toldInAll}`), `${toldInAll}\n`);
+    process.system.failOn(({ name }) => name === "link", ioError, 2);
+    for (let count = 0; count < 3; count++) await process.archiver.sweep();
+    assertEquals(process.told.length, toldInAll);
+  }
+  await assertAtRest(process);
+});
+
+for (
+  const [what, bytes] of [
+    ["different", await gzipped("other\n")],
+    ["damaged", (await gzipped(TEXTS[1])).subarray(0, 30)],
+  ] as const
+) {
+  Deno.test(`Archiver keeps a segment with a ${what} archive, tells it once and archives the others`, async () => {
+    const disk = diskWithSegments({ [files.archive(SECOND)]: bytes });
+    const process = new LogProcess(disk);
+    const swept = await process.archiver.sweep();
+    assertEquals(swept.map(({ stamp }) => stamp), [FIRST, THIRD]);
+    assertEquals(process.clock.timerDelaysMs, []);
+    const opened = process.system.calls.length;
+    for (let count = 0; count < 3; count++) await process.archiver.sweep();
+    const looked = process.system.calls.slice(opened).map(({ name }) => name);
+    assertEquals(new Set(looked), new Set(["list"]));
+    assertEquals(process.told.length, 1);
+    assertEquals(disk.snapshot()[files.sealed(SECOND)], TEXTS[1]);
+    assertEquals(disk.readFile(files.archive(SECOND)), bytes);
+    await assertRejects(() => process.archiver.archived(SECOND), ArchiveConflictError);
+    await assertAtRest(process);
+  });
+}
+
+for (const [what, kind] of ODDITIES) {
+  for (const form of ["sealed", "unfinished", "archive"] as const) {
+    Deno.test(`Archiver archives the others when ${what} is at the ${form} path of one`, async () => {
+      const disk = diskWithSegments();
+      if (form === "sealed") disk.process().remove(files.sealed(FIRST));
+      disk.plant(files[form](FIRST), kind);
+      const before = namesOn(disk).filter((name) => name.includes(FIRST));
+      const process = new LogProcess(disk);
+      await process.archiver.sweep();
+      for (let count = 0; count < 3; count++) await retry(process);
+      const after = namesOn(disk).filter((name) => name.includes(FIRST));
+      assertEquals([after, process.told.length], [before, 1]);
+      for (const stamp of [SECOND, THIRD]) assert(archivedOn(disk).includes(stamp));
+      await assertAtRest(process);
+    });
+  }
+}
+
+Deno.test("Archiver archives the others when a segment has a second name", async () => {
+  const disk = diskWithSegments();
+  disk.process().link(files.sealed(FIRST), "/log/second");
+  const process = new LogProcess(disk);
+  await process.archiver.sweep();
+  for (let count = 0; count < 3; count++) await retry(process);
+  assertEquals([archivedOn(disk), process.told.length], [[SECOND, THIRD], 1]);
+  disk.process().remove("/log/second");
+  await retry(process);
+  assertEquals(archivedOn(disk), [...STAMPS]);
+});
+
+Deno.test("Archiver.archived() resolves when another owner is done, and rejects with its failure", async () => {
+  const disk = diskWithSegments();
+  const owner = disk.process();
+  assert(owner.open(files.sealed(FIRST), "read").tryLock());
+  const process = new LogProcess(disk);
+  const archived = process.archiver.archived(FIRST);
+  await process.archiver.archived(SECOND);
+  assert(!archivedOn(disk).includes(FIRST));
+  owner.kill();
+  await archived;
+  assertEquals(archivedOn(disk), [FIRST, SECOND]);
+  assert(process.clock.monotonicMs() > 0);
+  await process.archiver.archived(FIRST);
+  process.system.failOn(({ name }) => name === "link", ioError);
+  await assertRejects(() => process.archiver.archived(THIRD), Error, ioError().message);
+  assertEquals(process.told, []);
+  await process.archiver.archived(THIRD);
+  await assertAtRest(process);
+});
+
+Deno.test("Archiver.finish() leaves no timer, whatever failed", async () => {
+  const process = new LogProcess(diskWithSegments());
+  process.system.failOn(() => true, ioError, Infinity);
+  process.archiver.wake();
+  await process.archiver.finish();
+  assertEquals(process.told.length, 1);
+  await assertAtRest(process);
+});
+
+Deno.test("Archiver.stop() gives up at once, tells nothing and leaves the segment to the next", async () => {
+  for (const index of [0, 5, 10, 15, 20, 25, 30]) {
+    const disk = diskWithSegments();
+    const process = new LogProcess(disk);
+    let stopped: Promise<void> | undefined;
+    process.system.onCall = (call) => {
+      if (call.index === index) stopped = process.archiver.stop();
+    };
+    process.archiver.wake();
+    await process.archiver.finish();
+    await stopped;
+    assertEquals([process.clock.timerDelaysMs, process.told], [[], []]);
+    assertEquals(process.system.openHandles, 0);
+    assert(archivedOn(disk).length <= 1, `call ${index}`);
+    assert(!namesOn(disk).some((name) => name.endsWith(".tmp")), `call ${index}`);
+    const next = new LogProcess(disk);
+    await next.archiver.sweep();
+    for (const [at, stamp] of STAMPS.entries()) {
+      assertEquals(await textOfArchive(disk, stamp), TEXTS[at], `call ${index}`);
+    }
+  }
+});
+
+Deno.test("Archiver that was stopped starts nothing again", async () => {
+  const disk = diskWithSegments();
+  const before = disk.snapshot();
+  const process = new LogProcess(disk);
+  await process.archiver.stop();
+  assertEquals(await process.archiver.sweep(), []);
+  assertEquals([disk.snapshot(), process.told], [before, []]);
+  assertEquals([process.clock.timerDelaysMs, process.system.openHandles], [[], 0]);
+});
+
+Deno.test("Archivers of two processes share the work", async () => {
+  const disk = diskWithSegments();
+  const processes = [new LogProcess(disk), new LogProcess(disk)];
+  await Promise.all(processes.map(({ archiver }) => archiver.sweep()));
+  for (const process of processes) {
+    await retry(process);
+    assertEquals(process.told, []);
+    await assertAtRest(process);
+  }
+  assertEquals(archivedOn(disk), [...STAMPS]);
+  const { count, byArchive } = new LogProcess(disk).manifest.read();
+  assertEquals([count, byArchive.size], [3, 3]);
+});

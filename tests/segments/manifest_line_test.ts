@@ -1,0 +1,170 @@
+import { assert, assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
+import { type ArchiveFacts, ManifestLines } from "../../src/segments/manifest_line.ts";
+
+const encoder = new TextEncoder();
+
+const FACTS: ArchiveFacts = {
+  archive: "audit_20260213_143022.jsonl.gz",
+  lines: 3,
+  malformed: 1,
+  untimed: 0,
+  raw_bytes: 250,
+  gzip_bytes: 120,
+  first_ts: "2026-02-13T14:30:22.123Z",
+  last_ts: "2026-02-13T14:30:21.000Z",
+  min_ts: "2026-02-13T14:30:21.000Z",
+  max_ts: "2026-02-13T14:30:22.123Z",
+  events: { nav: { count: 2, cost: 0.25 }, "": { count: 0, cost: -1e-7 } },
+  sha256: "0123456789abcdef".repeat(4),
+  rebuilt: false,
+};
+
+/** The facts of the archive with the number. */
+function facts(index: number): ArchiveFacts {
+  return { ...FACTS, archive: `audit_20260213_14302${index}.jsonl.gz`, lines: 10 + index };
+}
+
+function taken(bytes: Uint8Array): ManifestLines {
+  const lines = new ManifestLines();
+  lines.take(bytes);
+  return lines;
+}
+
+/** A manifest of so many lines, and where each begins and the last one ends. */
+function manifest(count: number): { bytes: Uint8Array; starts: number[] } {
+  const lines = new ManifestLines();
+  let text = "";
+  const starts = [0];
+  for (let index = 0; index < count; index++) {
+    const bytes = lines.next(facts(index));
+    lines.take(bytes);
+    text += new TextDecoder().decode(bytes);
+    starts.push(text.length);
+  }
+  return { bytes: encoder.encode(text), starts };
+}
+
+Deno.test("ManifestLines.next() numbers the lines and chains each to the one before", () => {
+  const { bytes } = manifest(3);
+  const texts = new TextDecoder().decode(bytes).split("\n");
+  assertEquals(texts.pop(), "");
+  const lines = texts.map((text) => JSON.parse(text));
+  assertEquals(lines.map(({ v, seq }) => [v, seq]), [[1, 0], [1, 1], [1, 2]]);
+  const digests = texts.map((text) => createHash("sha256").update(text).digest("hex"));
+  assertEquals(lines.map(({ prev_sha256 }) => prev_sha256), [null, ...digests.slice(0, -1)]);
+});
+
+Deno.test("ManifestLines.take() gives back what next() was told", () => {
+  const { bytes } = manifest(3);
+  const lines = taken(bytes);
+  assertEquals([lines.count, lines.byteLength], [3, bytes.byteLength]);
+  for (const index of [0, 1, 2]) {
+    const { v: _v, seq, prev_sha256: _prev, ...told } = lines.byArchive.get(
+      facts(index).archive,
+    )!;
+    assertEquals(told, facts(index));
+    assertEquals(seq, index);
+  }
+});
+
+Deno.test("ManifestLines.take() does not heed how whole lines are handed in", () => {
+  const { bytes, starts } = manifest(3);
+  for (const start of starts) {
+    const lines = taken(bytes.subarray(0, start));
+    lines.take(bytes.subarray(start));
+    assertEquals([lines.count, lines.byteLength], [3, bytes.byteLength]);
+  }
+});
+
+Deno.test("ManifestLines.next() continues the chain of the lines that were taken", () => {
+  const { bytes, starts } = manifest(3);
+  for (const count of [0, 1, 2]) {
+    const lines = taken(bytes.subarray(0, starts[count]));
+    assertEquals(lines.next(facts(count)), bytes.slice(starts[count], starts[count + 1]));
+  }
+});
+
+Deno.test("ManifestLines.take() keeps the whole lines of a manifest cut at any byte", () => {
+  const { bytes, starts } = manifest(3);
+  for (let length = 0; length <= bytes.byteLength; length++) {
+    const lines = taken(bytes.subarray(0, length));
+    const whole = starts.filter((start) => start <= length).length - 1;
+    assertEquals([lines.count, lines.byteLength], [whole, starts[whole]], `cut to ${length}`);
+  }
+});
+
+Deno.test("ManifestLines.take() keeps at most the line with a flipped bit, and none behind it", () => {
+  const { bytes, starts } = manifest(3);
+  let unseen = 0;
+  for (let index = 0; index < bytes.byteLength; index++) {
+    const line = starts.findLastIndex((start) => start <= index);
+    for (let bit = 0; bit < 8; bit++) {
+      const flipped = bytes.slice();
+      flipped[index]! ^= 1 << bit;
+      const lines = taken(flipped);
+      // A line may still read well, with another number in it say; then the next one disowns it.
+      assert(lines.count === line || lines.count === line + 1, `bit ${bit} of byte ${index}`);
+      assertEquals(lines.byteLength, starts[lines.count], `bit ${bit} of byte ${index}`);
+      if (lines.count === 3) unseen++;
+    }
+  }
+  assert(unseen > 0, "nothing vouches for the last line but itself");
+});
+
+Deno.test("ManifestLines.take() takes no line that was taken out, put in, doubled or swapped", () => {
+  const { bytes, starts } = manifest(3);
+  const [a, b, c] = [0, 1, 2].map((index) => bytes.slice(starts[index], starts[index + 1])) as [
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+  ];
+  const joined = (...parts: Uint8Array[]) => Uint8Array.from(parts.flatMap((part) => [...part]));
+  const counts = [[b, c], [a, c], [a, a, b, c], [a, c, b], [b, a, c], [a, encoder.encode("\n"), b]]
+    .map((parts) => taken(joined(...parts)).count);
+  assertEquals(counts, [0, 1, 1, 1, 0, 1]);
+});
+
+Deno.test("ManifestLines.take() takes no line with a wrong or missing field", () => {
+  const text = new TextDecoder().decode(new ManifestLines().next(FACTS));
+  assertEquals(taken(encoder.encode(text)).count, 1);
+  const wrong: [field: string, value: unknown][] = [
+    ["v", 2],
+    ["seq", 1],
+    ["archive", ""],
+    ["lines", -1],
+    ["malformed", 0.5],
+    ["untimed", "0"],
+    ["raw_bytes", null],
+    ["gzip_bytes", 2 ** 60],
+    ["first_ts", "soon"],
+    ["max_ts", 0],
+    ["events", { nav: { count: -1, cost: 0 } }],
+    ["events", { nav: { count: 1, cost: null } }],
+    ["events", []],
+    ["sha256", "abc"],
+    ["rebuilt", 1],
+    ["prev_sha256", "0".repeat(64)],
+  ];
+  for (const [field, value] of wrong) {
+    const line = { ...JSON.parse(text), [field]: value };
+    assertEquals(taken(encoder.encode(`${JSON.stringify(line)}\n`)).count, 0, field);
+    // A missing field is wrong, too.
+    delete line[field];
+    assertEquals(taken(encoder.encode(`${JSON.stringify(line)}\n`)).count, 0, field);
+  }
+  for (const none of ["42", "null", "[]", "", "{", "\u0000"]) {
+    assertEquals(taken(encoder.encode(`${none}\n`)).count, 0, none);
+  }
+  const notUtf8 = encoder.encode(text);
+  notUtf8[text.indexOf("audit_")] = 0xff;
+  assertEquals(taken(notUtf8).count, 0);
+});
+
+Deno.test("ManifestLines.byArchive holds the last line of each archive", () => {
+  const lines = new ManifestLines();
+  for (const gzip_bytes of [1, 2, 3]) lines.take(lines.next({ ...FACTS, gzip_bytes }));
+  assertEquals([lines.count, lines.byArchive.size], [3, 1]);
+  const { seq, gzip_bytes } = lines.byArchive.get(FACTS.archive)!;
+  assertEquals([seq, gzip_bytes], [2, 3]);
+});

@@ -1,0 +1,167 @@
+import { assert, assertEquals } from "@std/assert";
+import type { FileHandle } from "../../src/file_system.ts";
+import { NewestEvent } from "../../src/segments/newest_event.ts";
+import { STAMP_MAX_MS } from "../../src/segments/rotation_policy.ts";
+import { eventEpochMs } from "../../src/time.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { diskWith, files } from "./log_on_disk.ts";
+
+const MAX_LINE_BYTES = 200;
+const NOW = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
+const encoder = new TextEncoder();
+
+function oneOf<T>(random: SeededRandom, choices: readonly T[]): T {
+  return choices[random.below(choices.length)]!;
+}
+
+/** The newest event as a reader finds it: every line parsed, times that move no stamp left out. */
+function newestOf(text: string): number {
+  const times = text.split("\n")
+    .filter((line) => encoder.encode(line).byteLength + 1 <= MAX_LINE_BYTES)
+    .map(timeOf)
+    .filter((ms) => ms >= 0 && ms <= STAMP_MAX_MS);
+  return Math.max(-Infinity, ...times);
+}
+
+function timeOf(line: string): number {
+  try {
+    return eventEpochMs(JSON.parse(line)?.ts);
+  } catch {
+    // Not JSON, so it has no time.
+    return NaN;
+  }
+}
+
+function secondOf(epochMs: number): number {
+  return Math.floor(epochMs / 1000);
+}
+
+/** A time as somebody writes it, near `NOW` mostly and in no order. */
+function randomTs(random: SeededRandom): string {
+  const ms = oneOf(random, [
+    NOW + random.below(100_000),
+    NOW + random.below(100_000),
+    random.below(2_000),
+    -1 - random.below(2_000),
+    STAMP_MAX_MS - 1_000 + random.below(2_000),
+  ]);
+  const iso = new Date(ms).toISOString();
+  return oneOf(random, [
+    iso,
+    iso,
+    iso.slice(0, -1),
+    iso.replace("Z", "456"),
+    iso.replace("Z", "456Z"),
+    iso.replace("Z", "+02:00"),
+    // As long as a time of ours, which ends in Z.
+    iso.replace(/\.\d+Z/, "+0200"),
+    iso.slice(0, 10),
+    "2026-02-30T14:30:22.123Z",
+    "9999-99-99T99:99:99.999Z",
+  ]);
+}
+
+function randomLine(random: SeededRandom): string {
+  const ts = randomTs(random);
+  const line = JSON.stringify({ ts, event: "nav" });
+  return oneOf(random, [
+    line,
+    line,
+    line.replaceAll(":", ": ").replace(ts.replaceAll(":", ": "), ts),
+    JSON.stringify({ event: "nav", ts }),
+    line.slice(0, random.below(`{"ts":"${ts}`.length)),
+    line.slice(3),
+    `[${line}]`,
+    '{"ts":42}',
+    "",
+    "{}",
+  ]);
+}
+
+/** A line that a foreign writer leaves and this library would refuse to write. */
+function foreignLine(random: SeededRandom): string {
+  const line = randomLine(random);
+  return random.below(4) > 0
+    ? line
+    : `${line.slice(0, -1)},"more":"${"é".repeat(MAX_LINE_BYTES)}"}`;
+}
+
+function openWith(text: string): FileHandle {
+  return diskWith({ [files.active]: text }).process().open(files.active, "read");
+}
+
+Deno.test("NewestEvent finds what parsing every line finds, whoever wrote it (seeds 1 to 300)", () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const random = new SeededRandom(seed);
+    const text = Array.from({ length: random.below(20) }, () => `${foreignLine(random)}\n`).join(
+      "",
+    );
+    const handle = openWith(text);
+    const newest = new NewestEvent(MAX_LINE_BYTES);
+    const byteLength = handle.status().byteLength;
+    const found = newest.readUpTo(handle, byteLength);
+    assertEquals(secondOf(found), secondOf(newestOf(text)), `seed ${seed}: ${text}`);
+    assertEquals(newest.readUpTo(handle, byteLength), found, `seed ${seed}, read twice`);
+  }
+});
+
+Deno.test("NewestEvent joins what was appended and what others wrote (seeds 1 to 300)", () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const random = new SeededRandom(seed);
+    const newest = new NewestEvent(MAX_LINE_BYTES);
+    let text = "";
+    for (let step = random.below(12); step > 0; step--) {
+      const isOurs = random.below(4) > 0;
+      const batch = Array.from({ length: 1 + random.below(4) }, () => {
+        return `${isOurs ? randomLine(random) : foreignLine(random)}\n`;
+      }).join("");
+      if (isOurs) newest.appended(encoder.encode(text).byteLength, encoder.encode(batch));
+      text += batch;
+      if (random.below(4) > 0) continue;
+      const handle = openWith(text);
+      const found = newest.readUpTo(handle, handle.status().byteLength);
+      assertEquals(secondOf(found), secondOf(newestOf(text)), `seed ${seed}: ${text}`);
+    }
+  }
+});
+
+Deno.test("NewestEvent reads nothing again that was appended in its sight", () => {
+  const line = `${JSON.stringify({ ts: new Date(NOW).toISOString() })}\n`;
+  const disk = diskWith({ [files.active]: line.repeat(3) });
+  const process = disk.process();
+  const handle = process.open(files.active, "read");
+  const newest = new NewestEvent(MAX_LINE_BYTES);
+  newest.appended(0, encoder.encode(line));
+  newest.appended(line.length, encoder.encode(line.repeat(2)));
+  assertEquals(newest.readUpTo(handle, 3 * line.length), NOW);
+  assertEquals(process.calls.map(({ name }) => name), ["open"]);
+});
+
+Deno.test("NewestEvent reads what others wrote once, and goes on from there", () => {
+  const [early, late] = [NOW, NOW + 5_000].map((ms) =>
+    `${JSON.stringify({ ts: new Date(ms).toISOString() })}\n`
+  ) as [string, string];
+  const handle = openWith(late + early + early);
+  const newest = new NewestEvent(MAX_LINE_BYTES);
+  newest.appended(late.length, encoder.encode(early));
+  assertEquals(newest.readUpTo(handle, late.length), NOW + 5_000);
+  newest.appended(late.length, encoder.encode(early));
+  newest.appended(late.length + early.length, encoder.encode(early));
+  assertEquals(newest.readUpTo(openWith(""), late.length + 2 * early.length), NOW + 5_000);
+});
+
+Deno.test("NewestEvent finds a line that lies across two reads", () => {
+  const short = `${JSON.stringify({ ts: new Date(NOW).toISOString(), n: "x".repeat(90) })}\n`;
+  // Longer than the room that is left in the first read.
+  const newestLine = `{"event":"nav","ts":"2026-03-01T00:00:00Z","n":"${"x".repeat(140)}"}\n`;
+  assert(short.length < newestLine.length && newestLine.length <= MAX_LINE_BYTES);
+  const text = short.repeat(Math.floor((1024 * 1024 - 1) / short.length)) + newestLine + short;
+  const newest = new NewestEvent(MAX_LINE_BYTES);
+  assertEquals(newest.readUpTo(openWith(text), text.length), Date.UTC(2026, 2, 1));
+});
+
+Deno.test("NewestEvent has none where no line has a time", () => {
+  const newest = new NewestEvent(MAX_LINE_BYTES);
+  newest.appended(0, encoder.encode('{"event":"nav"}\n\n42\n{"ts":"soon"}\n'));
+  assertEquals(newest.readUpTo(openWith(""), 0), -Infinity);
+});

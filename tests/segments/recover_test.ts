@@ -1,0 +1,294 @@
+import { assert, assertEquals } from "@std/assert";
+import { type SimulatedDisk, systemErrors } from "../faults/simulated_disk.ts";
+import { gzipped } from "../temp_dir.ts";
+import {
+  diskWith,
+  files,
+  linesFrom,
+  LogProcess,
+  namesOn,
+  ODDITIES,
+  STAMPS,
+  textOfArchive,
+} from "./log_on_disk.ts";
+
+const [FIRST, SECOND, THIRD] = STAMPS;
+const TEXTS = STAMPS.map((_, index) => linesFrom(10 * index)) as [string, string, string];
+const NOTHING = { archived: [], removed: [], addedToManifest: [] };
+
+function nameOf(stamp: string, extension = ".jsonl.gz"): string {
+  return `audit_${stamp}${extension}`;
+}
+
+/** A disk with three archives. */
+async function diskWithArchives(): Promise<SimulatedDisk> {
+  const disk = diskWith({});
+  for (const [index, stamp] of STAMPS.entries()) {
+    disk.writeFile(files.archive(stamp), await gzipped(TEXTS[index]!));
+  }
+  return disk;
+}
+
+/** All that a death may leave: a stray, an orphan with half an archive, one with a whole one. */
+async function diskWithRemains(): Promise<SimulatedDisk> {
+  const stray = (await gzipped("stray\n")).subarray(0, 20);
+  return diskWith({
+    [files.unfinished("20260213_143019")]: stray,
+    [files.sealed("20260213_143020")]: "",
+    [files.unfinished("20260213_143020")]: stray,
+    [files.sealed(FIRST)]: TEXTS[0],
+    [files.unfinished(FIRST)]: stray,
+    [files.sealed(SECOND)]: TEXTS[1],
+    [files.archive(SECOND)]: await gzipped(TEXTS[1]),
+    [files.archive(THIRD)]: await gzipped(TEXTS[2]),
+    [files.active]: "active\n",
+  });
+}
+
+/** Sees that there are three archives, a manifest of them, and the active file. */
+async function assertInOrder(disk: SimulatedDisk): Promise<void> {
+  const names = [files.manifest, files.active, ...STAMPS.map((stamp) => files.archive(stamp))];
+  assertEquals(namesOn(disk).map((name) => `${files.directory}/${name}`), names.sort());
+  for (const [index, stamp] of STAMPS.entries()) {
+    assertEquals(await textOfArchive(disk, stamp), TEXTS[index]);
+  }
+  assertEquals(disk.snapshot()[files.active], "active\n");
+  const { count, byArchive } = new LogProcess(disk).manifest.read();
+  assertEquals([...byArchive.keys()].sort(), STAMPS.map((stamp) => nameOf(stamp)));
+  assertEquals(count, 3);
+}
+
+/** Recovers in a new process, which must leave nothing open. */
+async function recovered(disk: SimulatedDisk) {
+  const process = new LogProcess(disk);
+  const recovery = await process.recover();
+  await process.archiver.finish();
+  assertEquals([process.system.openHandles, process.clock.timerDelaysMs], [0, []]);
+  return { process, recovery };
+}
+
+/** Sees that another recovery finds nothing to do. */
+async function assertChangesNothing(disk: SimulatedDisk): Promise<void> {
+  const before = disk.snapshot();
+  const { process, recovery } = await recovered(disk);
+  assertEquals([recovery, process.changes], [NOTHING, []]);
+  assertEquals(disk.snapshot(), before);
+}
+
+Deno.test("recoverSegments() puts in order all that the dead left, and tells what it did", async () => {
+  const disk = await diskWithRemains();
+  const { process, recovery } = await recovered(disk);
+  assertEquals(recovery, {
+    archived: [nameOf(FIRST), nameOf(SECOND)],
+    removed: [nameOf("20260213_143019", ".jsonl.gz.tmp"), nameOf("20260213_143020", ".jsonl")],
+    addedToManifest: [nameOf(THIRD)],
+  });
+  assertEquals(process.told, []);
+  await assertInOrder(disk);
+  await assertChangesNothing(disk);
+});
+
+Deno.test("recoverSegments() leaves a directory without segments as it is", async () => {
+  await assertChangesNothing(diskWith({ [files.active]: "active\n" }));
+  await assertChangesNothing(diskWith({}));
+});
+
+for (const when of ["before", "after"] as const) {
+  Deno.test(`recoverSegments() killed ${when} any call is finished by the next, and a third changes nothing`, async () => {
+    const dry = new LogProcess(await diskWithRemains());
+    await dry.recover();
+    assert(dry.system.calls.length > 50);
+    for (let index = 0; index < dry.system.calls.length; index++) {
+      const disk = await diskWithRemains();
+      const killed = new LogProcess(disk);
+      killed.system.killAt(index, when);
+      // What fails is told and left, so that it ends well even in a dead process.
+      await killed.recover();
+      assert(killed.system.isKilled);
+      const { process } = await recovered(disk);
+      assertEquals(process.told, [], `call ${index}`);
+      await assertInOrder(disk);
+      await assertChangesNothing(disk);
+    }
+  });
+}
+
+Deno.test("recoverSegments() loses no segment to a power cut at any call", async () => {
+  const dry = new LogProcess(await diskWithRemains());
+  await dry.recover();
+  for (let index = 0; index < dry.system.calls.length; index += 3) {
+    const disk = await diskWithRemains();
+    const killed = new LogProcess(disk);
+    killed.system.killAt(index, "before");
+    await killed.recover();
+    for (const survives of [true, false]) {
+      const left = disk.afterPowerLoss(() => survives);
+      await recovered(left);
+      await assertInOrder(left);
+    }
+  }
+});
+
+Deno.test("recoverSegments() by two processes at once does the work once", async () => {
+  const disk = await diskWithRemains();
+  const processes = [new LogProcess(disk), new LogProcess(disk)];
+  const recoveries = await Promise.all(processes.map((process) => process.recover()));
+  const archived = recoveries.flatMap(({ archived }) => archived).sort();
+  assertEquals(archived, [nameOf(FIRST), nameOf(SECOND)]);
+  const added = recoveries.flatMap(({ addedToManifest }) => addedToManifest);
+  assertEquals(added, [nameOf(THIRD)]);
+  for (const { archiver, system, told } of processes) {
+    await archiver.finish();
+    assertEquals([system.openHandles, told], [0, []]);
+  }
+  await recovered(disk);
+  await assertInOrder(disk);
+});
+
+Deno.test("recoverSegments() leaves alone what a living process is working on", async () => {
+  const disk = await diskWithRemains();
+  const owner = disk.process();
+  assert(owner.open(files.sealed(FIRST), "read").tryLock());
+  assert(owner.open(files.sealed(SECOND), "read").tryLock());
+  const before = disk.snapshot();
+  const { recovery, process } = await recovered(disk);
+  assertEquals([recovery.archived, process.told], [[], []]);
+  assertEquals(recovery.addedToManifest, [nameOf(THIRD)]);
+  const after = disk.snapshot();
+  const theirs = [FIRST, SECOND].flatMap((stamp) => {
+    return [files.sealed(stamp), files.unfinished(stamp), files.archive(stamp)];
+  });
+  for (const path of theirs) assertEquals(after[path], before[path], path);
+  owner.kill();
+  await recovered(disk);
+  await assertInOrder(disk);
+});
+
+Deno.test("recoverSegments() makes a manifest that is not there from the archives", async () => {
+  const disk = await diskWithArchives();
+  const { recovery, process } = await recovered(disk);
+  const names = STAMPS.map((stamp) => nameOf(stamp));
+  assertEquals(recovery, { ...NOTHING, addedToManifest: names });
+  const { byArchive } = process.manifest.read();
+  assertEquals(
+    [...byArchive.values()].map(({ archive, rebuilt, lines }) => ({
+      archive,
+      rebuilt,
+      lines,
+    })),
+    names.map((archive) => ({ archive, rebuilt: true, lines: 3 })),
+  );
+  await assertChangesNothing(disk);
+});
+
+Deno.test("recoverSegments() adds only the lines that a manifest lacks", async () => {
+  const disk = diskWith({ [files.sealed(FIRST)]: TEXTS[0] });
+  await recovered(disk);
+  const before = new TextDecoder().decode(disk.readFile(files.manifest));
+  disk.writeFile(files.archive(SECOND), await gzipped(TEXTS[1]));
+  const { recovery, process } = await recovered(disk);
+  assertEquals(recovery, { ...NOTHING, addedToManifest: [nameOf(SECOND)] });
+  const after = new TextDecoder().decode(disk.readFile(files.manifest));
+  assert(after.startsWith(before));
+  const lines = [...process.manifest.read().byArchive.values()];
+  assertEquals(lines.map(({ rebuilt }) => rebuilt), [false, true]);
+});
+
+Deno.test("recoverSegments() makes the lines again from a damaged one on", async () => {
+  const disk = await diskWithArchives();
+  await recovered(disk);
+  const whole = new TextDecoder().decode(disk.readFile(files.manifest));
+  const second = whole.indexOf("\n") + 1;
+  for (const at of [second, second + 10, whole.length - 2]) {
+    disk.writeFile(files.manifest, `${whole.slice(0, at)}\0${whole.slice(at + 1)}`);
+    const { process } = await recovered(disk);
+    assertEquals(disk.snapshot()[files.manifest], whole);
+    assertEquals(process.told.length, 1);
+    await assertChangesNothing(disk);
+  }
+});
+
+Deno.test("recoverSegments() adds a line for an archive that was replaced by one of another length", async () => {
+  const disk = await diskWithArchives();
+  await recovered(disk);
+  disk.writeFile(files.archive(SECOND), await gzipped("something else\n"));
+  const { recovery, process } = await recovered(disk);
+  assertEquals(recovery, { ...NOTHING, addedToManifest: [nameOf(SECOND)] });
+  const { count, byArchive } = process.manifest.read();
+  assertEquals([count, byArchive.get(nameOf(SECOND))?.lines], [4, 1]);
+  await assertChangesNothing(disk);
+});
+
+Deno.test("recoverSegments() leaves a damaged archive out of the manifest, with a warning", async () => {
+  const disk = await diskWithArchives();
+  const damaged = (await gzipped(TEXTS[1])).subarray(0, 40);
+  disk.writeFile(files.archive(SECOND), damaged);
+  const { recovery, process } = await recovered(disk);
+  assertEquals(recovery.addedToManifest, [nameOf(FIRST), nameOf(THIRD)]);
+  assertEquals(process.told.length, 1);
+  assert(process.told[0]!.includes(files.archive(SECOND)), process.told[0]);
+  assertEquals(disk.readFile(files.archive(SECOND)), damaged);
+  await assertChangesNothing(disk);
+});
+
+for (const [what, kind] of ODDITIES) {
+  Deno.test(`recoverSegments() does the rest where ${what} has the name of an archive`, async () => {
+    const disk = await diskWithRemains();
+    disk.plant(files.archive("20260213_143000"), kind);
+    const { process } = await recovered(disk);
+    assertEquals(process.told.length, 1);
+    assertEquals(process.system.status(files.archive("20260213_143000"))?.kind, kind);
+    assertEquals(process.manifest.read().count, 3);
+  });
+
+  Deno.test(`recoverSegments() does the rest where ${what} is at the path of a stray`, async () => {
+    const disk = await diskWithRemains();
+    disk.plant(files.unfinished("20260213_143000"), kind);
+    const { process } = await recovered(disk);
+    assertEquals(process.told.length, 1);
+    assertEquals(process.system.status(files.unfinished("20260213_143000"))?.kind, kind);
+    assertEquals(process.manifest.read().count, 3);
+  });
+
+  Deno.test(`recoverSegments() keeps each segment where ${what} is at the path of the manifest`, async () => {
+    const disk = await diskWithRemains();
+    disk.plant(files.manifest, kind);
+    const { process, recovery } = await recovered(disk);
+    assertEquals([recovery.archived, recovery.addedToManifest], [[], []]);
+    assert(process.told.length > 0);
+    const texts = [disk.snapshot()[files.sealed(FIRST)], disk.snapshot()[files.sealed(SECOND)]];
+    assertEquals(texts, [TEXTS[0], TEXTS[1]]);
+  });
+}
+
+Deno.test("recoverSegments() tells what fails, whatever it is, and the next one goes on", async () => {
+  const errors = Object.entries(systemErrors);
+  const dry = new LogProcess(await diskWithRemains());
+  await dry.recover();
+  for (let index = 0; index < dry.system.calls.length; index++) {
+    const [code, error] = errors[index % errors.length]!;
+    const disk = await diskWithRemains();
+    const process = new LogProcess(disk);
+    process.system.failOn((call) => call.index === index, error);
+    await process.recover();
+    await process.archiver.finish();
+    const at = `${code} at call ${index}`;
+    assert(process.told.length > 0, at);
+    assertEquals(process.system.openHandles, 0, at);
+    await recovered(disk);
+    await assertInOrder(disk);
+  }
+});
+
+Deno.test("recoverSegments() gives up the manifest when its signal says so, and tells nothing", async () => {
+  const disk = await diskWithArchives();
+  const process = new LogProcess(disk);
+  process.system.onCall = ({ name, path }) => {
+    if (name === "read" && path === files.archive(SECOND)) process.ending.abort();
+  };
+  const { addedToManifest } = await process.recover();
+  assertEquals(addedToManifest, [nameOf(FIRST)]);
+  assertEquals([process.told, process.system.openHandles], [[], 0]);
+  const { recovery } = await recovered(disk);
+  assertEquals(recovery.addedToManifest, [nameOf(SECOND), nameOf(THIRD)]);
+});

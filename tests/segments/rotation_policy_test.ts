@@ -1,0 +1,107 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { nextStamp, partLength, STAMP_MAX_MS } from "../../src/segments/rotation_policy.ts";
+
+const LINES = ['{"a":1}\n', '"é€😀"\n', '{"b":22}\n'] as const;
+const BATCH = new TextEncoder().encode(LINES.join(""));
+const [A, B, C] = LINES.map((line) => new TextEncoder().encode(line).byteLength) as [
+  number,
+  number,
+  number,
+];
+
+const NOW = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
+const HOUR_MS = 3_600_000;
+const NO_EVENT = -Infinity;
+
+function stamp(nowMs: number, newestStamp?: string, newestEventMs = NO_EVENT): string {
+  return nextStamp({ nowMs, newestStamp, newestEventMs });
+}
+
+Deno.test("partLength() ends a segment with the line that reaches the limit, in bytes", () => {
+  const reached = A + B;
+  assertEquals(partLength(BATCH, 0, reached + 1), A + B + C);
+  assertEquals(partLength(BATCH, 0, reached), A + B);
+  assertEquals(partLength(BATCH, 0, reached - 1), A + B);
+  assertEquals(partLength(BATCH, 0, A + 1), A + B);
+  assertEquals(partLength(BATCH, 0, A), A);
+  assertEquals(partLength(BATCH, 0, 1), A);
+});
+
+Deno.test("partLength() counts what the segment holds already", () => {
+  const held = 1_000;
+  for (let limit = held + 1; limit <= held + BATCH.byteLength + 2; limit++) {
+    assertEquals(partLength(BATCH, held, limit), partLength(BATCH, 0, limit - held), `${limit}`);
+  }
+});
+
+Deno.test("partLength() takes everything into a segment that stays below the limit", () => {
+  assertEquals(partLength(BATCH, 0, BATCH.byteLength + 1), BATCH.byteLength);
+  assertEquals(partLength(BATCH, 0, BATCH.byteLength), BATCH.byteLength);
+  assertEquals(partLength(BATCH, 5, 1_000_000), BATCH.byteLength);
+});
+
+Deno.test("partLength() never cuts a line, even one longer than a whole segment", () => {
+  const long = new TextEncoder().encode(`${"é".repeat(100)}\nb\n`);
+  assertEquals(partLength(long, 0, 50), 201);
+  assertEquals(partLength(long, 49, 50), 201);
+  assertEquals(partLength(long.subarray(201), 201, 50), 2);
+});
+
+Deno.test("partLength() gives a file over the limit everything, as it could not be ended", () => {
+  for (let held = 50; held < 100; held++) {
+    assertEquals(partLength(BATCH, held, 50), BATCH.byteLength, `${held}`);
+  }
+});
+
+Deno.test("partLength() of an empty remainder is 0", () => {
+  for (const held of [0, 49, 50, 51]) assertEquals(partLength(new Uint8Array(0), held, 50), 0);
+});
+
+Deno.test("nextStamp() is the second of the clock when nothing is newer", () => {
+  assertEquals(stamp(NOW), "20260213_143022");
+  assertEquals(stamp(NOW, "20260213_143021", NOW - 1), "20260213_143022");
+});
+
+Deno.test("nextStamp() moves on from the newest stamp when the clock steps back", () => {
+  assertEquals(stamp(NOW - HOUR_MS, "20260213_143022"), "20260213_143023");
+  assertEquals(stamp(NOW - HOUR_MS, "20251231_235959"), "20260213_133022");
+  assertEquals(stamp(Date.UTC(2025, 0, 1), "20251231_235959"), "20260101_000000");
+});
+
+Deno.test("nextStamp() gives each of many segments in one second a stamp of its own", () => {
+  let newest: string | undefined;
+  const stamps = Array.from({ length: 70 }, () => newest = stamp(NOW, newest));
+  assertEquals(stamps.slice(0, 2), ["20260213_143022", "20260213_143023"]);
+  assertEquals(stamps.at(-1), "20260213_143131");
+  assertEquals(new Set(stamps).size, 70);
+  assertEquals(stamps.toSorted(), stamps);
+});
+
+Deno.test("nextStamp() is never before the newest event of the segment", () => {
+  assertEquals(stamp(NOW, undefined, NOW + HOUR_MS), "20260213_153022");
+  assertEquals(stamp(NOW, "20260213_143022", NOW + HOUR_MS), "20260213_153022");
+  assertEquals(stamp(NOW, "20260213_160000", NOW + HOUR_MS), "20260213_160001");
+});
+
+Deno.test("nextStamp() does not heed a clock that shows no time", () => {
+  for (const nowMs of [NaN, Infinity, -Infinity, -1, -1e12, 1e300]) {
+    assertEquals(stamp(nowMs, "20260213_143022"), "20260213_143023", `${nowMs}`);
+    assertEquals(stamp(nowMs, undefined, NOW), "20260213_143022", `${nowMs}`);
+    assertEquals(stamp(nowMs), "19700101_000000", `${nowMs}`);
+  }
+});
+
+Deno.test("nextStamp() does not heed a clock or an event of the year 9999", () => {
+  assertEquals(stamp(STAMP_MAX_MS), "99981231_235959");
+  assertEquals(stamp(STAMP_MAX_MS + 1), "19700101_000000");
+  assertEquals(stamp(NOW, undefined, STAMP_MAX_MS), "99981231_235959");
+  assertEquals(stamp(NOW, undefined, STAMP_MAX_MS + 1), "20260213_143022");
+  assertEquals(stamp(NOW, undefined, Infinity), "20260213_143022");
+  assertEquals(stamp(NOW, undefined, NaN), "20260213_143022");
+});
+
+Deno.test("nextStamp() moves on from stamps of the year 9999 up to the last one", () => {
+  assertEquals(stamp(NOW, "99990101_000000"), "99990101_000001");
+  assertEquals(stamp(NOW, "99991231_235958"), "99991231_235959");
+  assertThrows(() => stamp(NOW, "99991231_235959"), RangeError, "after 99991231_235959");
+});

@@ -1,0 +1,163 @@
+import { assert, assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
+import { SegmentScan, type SegmentSummary } from "../../src/segments/segment_summary.ts";
+import { SeededRandom } from "../seeded_random.ts";
+
+const MAX_LINE_BYTES = 120;
+const encoder = new TextEncoder();
+
+/** The summary of bytes that come in chunks of the lengths, the last one for all that is left. */
+function summaryOf(content: string | Uint8Array, chunkLengths: readonly number[] = []) {
+  const scan = new SegmentScan(MAX_LINE_BYTES);
+  let rest = typeof content === "string" ? encoder.encode(content) : content;
+  for (const length of chunkLengths) {
+    scan.add(rest.subarray(0, length));
+    rest = rest.subarray(length);
+  }
+  scan.add(rest);
+  return scan.finish();
+}
+
+/** The same from the whole text at once, line by line, with sums that are not compensated. */
+function plainSummaryOf(text: string): SegmentSummary {
+  const lines = text.split("\n").slice(0, text.endsWith("\n") || text === "" ? -1 : undefined);
+  const figures = new Map<string, { count: number; cost: number }>();
+  const times: number[] = [];
+  let malformed = 0;
+  let untimed = 0;
+  for (const line of lines.filter((line) => line.trim() !== "" || isTooLong(line))) {
+    const value = isTooLong(line) ? undefined : objectOf(line);
+    if (value === undefined) malformed++;
+    else if (typeof value.ts !== "string" || Number.isNaN(Date.parse(value.ts))) untimed++;
+    else {
+      times.push(Date.parse(value.ts));
+      const type = typeof value.event === "string" ? value.event : "";
+      const { count, cost } = figures.get(type) ?? { count: 0, cost: 0 };
+      const own = typeof value.cost === "number" && Number.isFinite(value.cost) ? value.cost : 0;
+      figures.set(type, { count: count + 1, cost: cost + own });
+    }
+  }
+  const iso = (ms: number | undefined) =>
+    ms === undefined || !Number.isFinite(ms) ? null : new Date(ms).toISOString();
+  return {
+    lines: lines.length,
+    malformed,
+    untimed,
+    raw_bytes: encoder.encode(text).byteLength,
+    first_ts: iso(times[0]),
+    last_ts: iso(times.at(-1)),
+    min_ts: iso(Math.min(...times)),
+    max_ts: iso(Math.max(...times)),
+    events: Object.fromEntries(figures),
+    sha256: createHash("sha256").update(text).digest("hex"),
+  };
+}
+
+function isTooLong(line: string): boolean {
+  return encoder.encode(line).byteLength + 1 > MAX_LINE_BYTES;
+}
+
+function objectOf(line: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(line.replaceAll(/-?\b(NaN|Infinity)\b/g, "null"));
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    // Not JSON.
+    return undefined;
+  }
+}
+
+// Costs that have an exact sum, so that the order of adding does not matter.
+const COSTS = ["0.25", "3", "-1.5", "0", '"2"', "null", "NaN", "-Infinity", "1e999"] as const;
+const TYPES = ['"nav"', '"é😀"', '""', "42", "null", '"__proto__"', '"constructor"'] as const;
+const TIMES = ['"2026-02-13T14:30:22.123Z"', '"1969-01-01T00:00:00+02:00"', '"soon"', "7"] as const;
+
+function oneOf<T>(random: SeededRandom, choices: readonly T[]): T {
+  return choices[random.below(choices.length)]!;
+}
+
+function randomLine(random: SeededRandom): string {
+  const fields = [
+    `"ts":"${new Date(random.below(2 ** 31) * 1000).toISOString()}"`,
+    `"ts":${oneOf(random, TIMES)}`,
+    `"event":${oneOf(random, TYPES)}`,
+    `"event":${oneOf(random, TYPES)}`,
+    `"cost":${oneOf(random, COSTS)}`,
+    `"cost":${oneOf(random, COSTS)}`,
+    `"note":"${"é".repeat(random.below(60))}"`,
+  ].filter(() => random.below(2) > 0);
+  // Of a field that is there twice the last one counts, with every parser.
+  const line = `{${fields.join(",")}}`;
+  return oneOf(random, [line, line, line, line, "", " \t", "42", "[]", line.slice(1)]);
+}
+
+Deno.test("SegmentScan finds what parsing the whole text finds (seeds 1 to 300)", () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const random = new SeededRandom(seed);
+    const lines = Array.from({ length: random.below(12) }, () => randomLine(random));
+    const text = lines.join("\n") + oneOf(random, ["\n", ""]);
+    assertEquals(summaryOf(text), plainSummaryOf(text), `seed ${seed}: ${text}`);
+  }
+});
+
+Deno.test("SegmentScan does not heed how the bytes are cut into chunks", () => {
+  const random = new SeededRandom(1);
+  const bytes = encoder.encode(Array.from({ length: 12 }, () => randomLine(random)).join("\n"));
+  const whole = summaryOf(bytes);
+  assert(whole.lines > 1 && whole.malformed > 0);
+  for (let cut = 0; cut <= bytes.byteLength; cut++) assertEquals(summaryOf(bytes, [cut]), whole);
+  assertEquals(summaryOf(bytes, Array.from(bytes, () => 1)), whole);
+});
+
+Deno.test("SegmentScan of nothing is all zeros, no time and no types", () => {
+  assertEquals(summaryOf(""), plainSummaryOf(""));
+  assertEquals([summaryOf("").lines, summaryOf("\n").lines, summaryOf("\n\n{").lines], [0, 1, 3]);
+});
+
+Deno.test("SegmentScan hashes all bytes, those that are no text too", () => {
+  const bytes = Uint8Array.from({ length: 1_000 }, (_, index) => index * 7 % 256);
+  const { sha256, raw_bytes } = summaryOf(bytes, [1, 10, 100]);
+  assertEquals(sha256, createHash("sha256").update(bytes).digest("hex"));
+  assertEquals(raw_bytes, 1_000);
+});
+
+Deno.test("SegmentScan counts a line of more than maxLineBytes and one that is no UTF-8 as malformed", () => {
+  const fitting = `{"note":"${"x".repeat(MAX_LINE_BYTES - 12)}"}\n`;
+  assertEquals(fitting.length, MAX_LINE_BYTES);
+  assertEquals(summaryOf(fitting).malformed, 0);
+  assertEquals(summaryOf(` ${fitting}`).malformed, 1);
+  assertEquals(summaryOf(`${" ".repeat(MAX_LINE_BYTES)}\n`).malformed, 1);
+  assertEquals(summaryOf(Uint8Array.of(0x7b, 0xff, 0x7d, 0x0a)).malformed, 1);
+});
+
+function lineOf(event: string, cost: number): string {
+  return `${JSON.stringify({ ts: "2026-02-13T14:30:22Z", event, cost })}\n`;
+}
+
+Deno.test("SegmentScan lists up to 1,000 types, and none when there are more", () => {
+  const text = Array.from({ length: 1_000 }, (_, index) => lineOf(`e${index}`, index)).join("");
+  const { events } = summaryOf(text + text);
+  assertEquals(Object.keys(events ?? {}).length, 1_000);
+  assertEquals(events?.["e999"], { count: 2, cost: 1_998 });
+  const tooMany = summaryOf(text + lineOf("one more", 1) + text);
+  assertEquals([tooMany.events, tooMany.lines, tooMany.malformed], [null, 2_001, 0]);
+});
+
+Deno.test("SegmentScan lists a type by its name, whatever that is", () => {
+  const types = ["__proto__", "constructor", "", "a b", "é😀", "\u0000"];
+  const { events } = summaryOf(types.map((type) => lineOf(type, 1)).join(""));
+  assertEquals(Object.entries(events ?? {}), types.map((type) => [type, { count: 1, cost: 1 }]));
+});
+
+Deno.test("SegmentScan lists no types when a sum is past the largest number", () => {
+  const big = lineOf("nav", 1e308);
+  assertEquals(summaryOf(big).events, { nav: { count: 1, cost: 1e308 } });
+  assertEquals(summaryOf(big + big).events, null);
+});
+
+Deno.test("SegmentScan adds many small costs without the rounding errors adding up", () => {
+  const { events } = summaryOf(lineOf("nav", 0.1).repeat(10_000));
+  assertEquals(events, { nav: { count: 10_000, cost: 1_000 } });
+  const mixed = summaryOf(lineOf("nav", 1e16) + lineOf("nav", 1) + lineOf("nav", -1e16)).events;
+  assertEquals(mixed, { nav: { count: 3, cost: 1 } });
+});

@@ -1,0 +1,124 @@
+/**
+ * Kills and stops writers of one log for as long as you like, and then counts what became of their
+ * events: `deno task soak --seconds 120`, or `--kills 50`. The seed that it prints brings the same
+ * kills and the same writers back with `--seed`; `--writers` says how many there are at once.
+ *
+ * @module
+ */
+import { join } from "@std/path";
+import { parseArgs } from "node:util";
+import { type Examination, examine } from "./soak/examination.ts";
+import { type Played, Supervisor } from "./soak/supervisor.ts";
+
+const ROTATION_SIZE_BYTES = 20_000;
+
+/** How to soak. */
+interface Arguments {
+  seconds: number;
+  kills: number;
+  seed: number;
+  writers: number;
+}
+
+function readArguments(args: string[]): Arguments {
+  const { values } = parseArgs({
+    args,
+    options: {
+      seconds: { type: "string" },
+      kills: { type: "string" },
+      seed: { type: "string" },
+      writers: { type: "string", default: "4" },
+    },
+  });
+  const { seconds, kills, seed, writers } = values;
+  return {
+    seconds: numberOf("seconds", seconds ?? (kills === undefined ? "60" : "3600")),
+    kills: kills === undefined ? Infinity : numberOf("kills", kills),
+    seed: seed === undefined
+      ? crypto.getRandomValues(new Uint32Array(1))[0]!
+      : numberOf("seed", seed),
+    writers: numberOf("writers", writers),
+  };
+}
+
+function numberOf(option: string, value: string): number {
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= 0 && value !== "") return number;
+  throw new RangeError(`--${option} must be an integer >= 0: ${value}`);
+}
+
+function argumentsOrExit(): Arguments {
+  try {
+    return readArguments(Deno.args);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    console.error(error.message);
+    Deno.exit(2);
+  }
+}
+
+/** Plays a soak in the directory. */
+async function play(directory: string, args: Arguments): Promise<[Played, Examination]> {
+  const path = join(directory, "audit.jsonl");
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), args.seconds * 1000);
+  const supervisor = new Supervisor({
+    directory,
+    path,
+    seed: args.seed,
+    writers: args.writers,
+    rotationSizeBytes: ROTATION_SIZE_BYTES,
+    killsMax: args.kills,
+    signal: deadline.signal,
+  });
+  const progress = Deno.stdout.isTerminal()
+    ? setInterval(() => showProgress(supervisor.played), 250)
+    : undefined;
+  const played = await supervisor.run();
+  clearTimeout(timer);
+  clearInterval(progress);
+  return [played, await examine({ directory, path }, played)];
+}
+
+function showProgress({ kills, stops, acknowledged }: Played): void {
+  const text = `\r${kills} kills, ${stops} stops, ${acknowledged} events acknowledged `;
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
+}
+
+function table(seed: number, played: Played, examination: Examination): string {
+  const { rotations, found, torn, manifest, faults } = examination;
+  const rows: [string, string | number][] = [
+    ["seed", seed],
+    ["writers started", played.accounts.length],
+    ["cycles (kills)", played.kills],
+    ["stops", played.stops],
+    ["half lines left on purpose", played.tears],
+    ["rotations", rotations],
+    ["acknowledged events", played.acknowledged],
+    ["refused events", played.accounts.reduce((sum, { refused }) => sum + refused.size, 0)],
+    ["found events", found],
+    ["torn lines (allowed)", torn],
+    ["manifest", manifest],
+    ...Object.entries(faults).map(([fault, list]): [string, number] => [fault, list.length]),
+  ];
+  return rows.map(([name, value]) => `${name.padEnd(34)}${value}`).join("\n");
+}
+
+const SHOWN_MAX = 10;
+
+if (import.meta.main) {
+  const args = argumentsOrExit();
+  const directory = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "scout_soak_" }));
+  console.log(`seed ${args.seed}, log in ${directory}`);
+  const [played, examination] = await play(directory, args);
+  console.log(`${Deno.stdout.isTerminal() ? "\n" : ""}${table(args.seed, played, examination)}`);
+  const faulty = Object.entries(examination.faults).filter(([, list]) => list.length > 0);
+  for (const [fault, list] of faulty) {
+    console.error(`\n${fault}:\n  ${list.slice(0, SHOWN_MAX).join("\n  ")}`);
+  }
+  if (faulty.length > 0) {
+    console.error(`\nThe log is kept in ${directory}`);
+    Deno.exit(1);
+  }
+  Deno.removeSync(directory, { recursive: true });
+}

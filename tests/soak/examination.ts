@@ -1,0 +1,142 @@
+/**
+ * What is left of a log after a soak, held against what its writers were told.
+ *
+ * @module
+ */
+import { AuditLog, type Logger } from "@vivarium/scout";
+import {
+  brokenArchives,
+  type DecodedLog,
+  decodeLog,
+  readManifest,
+  type Tally,
+  tally,
+} from "../decoded_log.ts";
+import type { Played } from "./supervisor.ts";
+import type { Account } from "./writer.ts";
+
+/** What was found. */
+export interface Examination {
+  rotations: number;
+  found: number;
+  /** Lines that a kill tore, which is their only right to be there. */
+  torn: number;
+  manifest: string;
+  /** What must not be; all is well when every list is empty. */
+  faults: Readonly<Record<Fault, readonly string[]>>;
+}
+
+/** A kind of thing that must not be. */
+export type Fault =
+  | "acknowledged events lost"
+  | "refused events found"
+  | "events doubled"
+  | "events out of order"
+  | "query differs from the files"
+  | "files left over"
+  | "archives failing gzip -t"
+  | "manifest faults"
+  | "work left for a second recovery"
+  | "unexpected failures";
+
+/** Recovers the log as the next program would, and examines every file of it. */
+export async function examine(
+  { directory, path }: { directory: string; path: string },
+  { accounts, kills, tears }: Played,
+): Promise<Examination> {
+  const warnings: string[] = [];
+  await recover(path, warnings);
+  const left = await recover(path, warnings);
+  const onDisk = await decodeLog(directory);
+  const tallied = tally(onDisk.lines);
+  const manifest = manifestFaults(directory, onDisk);
+  return {
+    rotations: onDisk.archives.length,
+    found: onDisk.lines.length - tallied.torn.length,
+    torn: tallied.torn.length,
+    manifest: manifest.length === 0 ? `whole, ${onDisk.archives.length} lines` : "faulty",
+    faults: {
+      ...eventFaults(accounts, tallied),
+      "query differs from the files": await queryFaults(path, tallied),
+      "files left over": [...onDisk.sealed, ...onDisk.leftovers],
+      "archives failing gzip -t": await brokenArchives(directory, onDisk.archives),
+      "manifest faults": manifest,
+      "work left for a second recovery": left,
+      "unexpected failures": [
+        ...accounts.flatMap(({ by, failures }) => failures.map((failure) => `${by}: ${failure}`)),
+        ...warnings,
+        ...(tallied.torn.length < tears ? ["torn lines went, which are evidence"] : []),
+        ...(tallied.torn.length > tears + kills ? ["more torn lines than kills"] : []),
+      ],
+    },
+  };
+}
+
+/** Opens and closes the log; gives what recovery found to do. */
+async function recover(path: string, failures: string[]): Promise<string[]> {
+  const fail = (...parts: unknown[]) => failures.push(parts.map(String).join(" "));
+  const logger: Logger = { debug() {}, info() {}, warn: fail, error: fail };
+  await using log = await AuditLog.open({ path, logger });
+  const { closedTornTail, archived, removed, addedToManifest } = await log.recovery;
+  const done = [...archived, ...removed, ...addedToManifest];
+  return closedTornTail ? ["torn tail", ...done] : done;
+}
+
+type EventFault =
+  | "acknowledged events lost"
+  | "refused events found"
+  | "events doubled"
+  | "events out of order";
+
+function eventFaults(
+  accounts: readonly Account[],
+  { numbers }: Tally,
+): Record<EventFault, string[]> {
+  const faults: Record<EventFault, string[]> = {
+    "acknowledged events lost": [],
+    "refused events found": [],
+    "events doubled": [],
+    "events out of order": [],
+  };
+  for (const { by, acknowledged, refused } of accounts) {
+    const found = numbers.get(by) ?? [];
+    const once = new Set(found);
+    const named = (events: Iterable<number>) => Array.from(events, (n) => `${by} ${n}`);
+    faults["acknowledged events lost"].push(...named(acknowledged.difference(once)));
+    faults["refused events found"].push(...named(refused.intersection(once)));
+    faults["events doubled"].push(...named(doubled(found)));
+    faults["events out of order"].push(...named(found.filter((n, at) => n < (found[at - 1] ?? n))));
+  }
+  return faults;
+}
+
+function doubled(numbers: readonly number[]): Set<number> {
+  const seen = new Set<number>();
+  const doubled = new Set<number>();
+  for (const n of numbers) (seen.has(n) ? doubled : seen).add(n);
+  return doubled;
+}
+
+async function queryFaults(path: string, { numbers }: Tally): Promise<string[]> {
+  const logger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+  await using log = await AuditLog.open({ path, logger });
+  const lines: string[] = [];
+  for await (const { by, n } of log.query()) lines.push(JSON.stringify({ by, n }));
+  const queried = tally(lines).numbers;
+  return [...new Set([...numbers.keys(), ...queried.keys()])].filter((by) =>
+    JSON.stringify(numbers.get(by)) !== JSON.stringify(queried.get(by))
+  );
+}
+
+function manifestFaults(directory: string, log: DecodedLog): string[] {
+  const { lines, count, damagedBytes } = readManifest(directory);
+  const faults = damagedBytes === 0 ? [] : [`${damagedBytes} damaged bytes`];
+  if (count !== lines.length) faults.push(`${count} lines for ${lines.length} archives`);
+  const toldLines = lines.reduce((sum, line) => sum + line.lines, 0);
+  if (toldLines !== log.archivedLines) faults.push(`${toldLines} of ${log.archivedLines} lines`);
+  const told = new Set(lines.map(({ archive }) => archive));
+  const there = new Set(log.archives);
+  for (const archive of there.difference(told)) faults.push(`no line for ${archive}`);
+  for (const archive of told.difference(there)) faults.push(`no archive ${archive}`);
+  return faults;
+}

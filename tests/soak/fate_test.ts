@@ -1,0 +1,18 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { SeededRandom } from "../seeded_random.ts";
+import { type Fate, nextFate } from "./fate.ts";
+
+function fatesOf(seed: string): Fate[] {
+  const random = new SeededRandom(seed);
+  return Array.from({ length: 100 }, () => nextFate(random));
+}
+
+Deno.test("nextFate plays the same with the same seed and has writers die in every way", () => {
+  const fates = fatesOf("7");
+  assertEquals(fatesOf("7"), fates);
+  assertNotEquals(fatesOf("8"), fates);
+  const milestones = new Set(fates.map(({ kill }) => kill.milestone));
+  assertEquals([...milestones].sort(), ["acknowledged", "opening", "rotating"]);
+  assert(fates.some(({ stop }) => stop !== undefined));
+  assert(fates.some(({ tears }) => tears));
+});
