@@ -46,9 +46,9 @@ export {
   ROTATION_SIZE_BYTES,
 } from "./src/options.ts";
 export type { AuditQuery, Damage, QueryOptions } from "./src/read/query.ts";
-export type { SegmentsRecovery } from "./src/segments/recover.ts";
+export type { RecoveryReport } from "./src/segments/recover.ts";
 export { getSessionId, SESSION_LOCK } from "./src/session.ts";
 export type { TimeLike } from "./src/time.ts";
-export { FsyncSink, type FsyncSinkOptions, type RecoveryReport } from "./src/write/fsync_sink.ts";
+export { FsyncSink, type FsyncSinkOptions } from "./src/write/fsync_sink.ts";
 export { LineBufferStream, type LineBufferStreamOptions } from "./src/write/line_buffer_stream.ts";
 export { SerializeStream, type SerializeStreamOptions } from "./src/write/serialize_stream.ts";

@@ -14,11 +14,12 @@ import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./op
 import { denoPlatform, type Platform } from "./platform.ts";
 import { lastOf } from "./read/last_of.ts";
 import { type AuditQuery, queryLog, type QueryOptions } from "./read/query.ts";
+import type { RecoveryReport } from "./segments/recover.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
 import type { TimeLike } from "./time.ts";
 import { Acknowledgements } from "./write/acknowledgements.ts";
 import { hookExit } from "./write/exit_hooks.ts";
-import { FsyncSink, type RecoveryReport } from "./write/fsync_sink.ts";
+import { FsyncSink } from "./write/fsync_sink.ts";
 import { LineBufferStream } from "./write/line_buffer_stream.ts";
 import { type LineSerializer, lineSerializer } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";

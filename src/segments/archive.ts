@@ -14,7 +14,6 @@
 import { basename } from "@std/path";
 import { createHash } from "node:crypto";
 import { readChunks } from "../chunks.ts";
-import { messageOf } from "../errors.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { isSameFile, openForRead, removeFile } from "../regular_file.ts";
 import { compressed, decompressed } from "./gzip.ts";
@@ -59,20 +58,21 @@ const GZIP_CHUNK_BYTES = 16 * 1024;
 export async function archiveSegment(site: ArchiveSite, stamp: Stamp): Promise<ArchiveOutcome> {
   const { fileSystem, files } = site;
   const path = files.sealed(stamp);
-  const segment = openForRead(fileSystem, path);
-  if (segment === null) return "gone";
   using stack = new DisposableStack();
-  stack.defer(() => segment.close());
-  if (!segment.tryLock()) return "busy";
+  // A handle that is read from keeps its lock until the reading ends, so the lock has its own.
+  const owned = openInto(stack, fileSystem, path);
+  if (owned === null) return "gone";
+  if (!owned.tryLock()) return "busy";
+  const segment = openInto(stack, fileSystem, path);
   // Its last owner may have archived and removed it since we opened it.
-  if (!isAt(fileSystem, path, segment)) return "gone";
+  if (segment === null || !isSameFile(segment.status(), owned.status())) return "gone";
   removeFile(fileSystem, files.unfinished(stamp));
   const { byteLength } = segment.status();
   if (byteLength === 0) return await removeEmpty(site, path, segment);
 
   const isPublished = fileSystem.status(files.archive(stamp)) !== null;
   const summary = isPublished
-    ? await summarize(readChunks(segment, byteLength, RAW_CHUNK_BYTES), site)
+    ? await summarize(rawChunks(site, segment, byteLength), site)
     : await makeArchive(site, stamp, { segment, byteLength });
   if (isPublished) await checkArchive(site, stamp, summary);
   // Who published the archive may have died before its name was on the disk.
@@ -115,17 +115,17 @@ async function makeArchive(
   stamp: Stamp,
   { segment, byteLength }: { segment: FileHandle; byteLength: number },
 ): Promise<SegmentSummary> {
-  const { fileSystem, files, signal } = site;
+  const { fileSystem, files } = site;
   const path = files.unfinished(stamp);
   const unfinished = fileSystem.open(path, "create");
   let summary: SegmentSummary;
   try {
     const scan = new SegmentScan(site.maxLineBytes);
-    const chunks = scanned(readChunks(segment, byteLength, RAW_CHUNK_BYTES), scan);
-    await compressed(chunks).pipeTo(appending(unfinished), { signal });
+    const chunks = scanned(rawChunks(site, segment, byteLength), scan);
+    await compressed(chunks).pipeTo(appending(unfinished));
     summary = scan.finish();
     await unfinished.syncData();
-    const readBack = await digestOf(decoded(unfinished), site);
+    const readBack = await digestOf(decoded(site, unfinished));
     if (summary.raw_bytes !== byteLength || !isSameContent(summary, readBack)) {
       throw new Error(`Cannot archive segment as what was written reads back differently: ${path}`);
     }
@@ -144,15 +144,15 @@ async function checkArchive(
   stamp: Stamp,
   segment: SegmentSummary,
 ): Promise<void> {
-  let reason: string;
+  let reason = "it holds something else";
   try {
     using stack = new DisposableStack();
     const { handle, chunks } = openArchive(site, stamp, stack);
-    if (isSameContent(segment, await digestOf(chunks, site))) return await handle.syncData();
-    reason = "it holds something else";
+    if (isSameContent(segment, await digestOf(chunks))) return await handle.syncData();
   } catch (error) {
-    site.signal.throwIfAborted();
-    reason = messageOf(error);
+    // Damaged, or no plain file; other errors are those of the disk, which may pass.
+    if (!(error instanceof TypeError)) throw error;
+    reason = error.message;
   }
   const path = site.files.archive(stamp);
   throw new ArchiveConflictError(
@@ -161,19 +161,44 @@ async function checkArchive(
 }
 
 function openArchive(
-  { fileSystem, files }: ArchiveSite,
+  site: ArchiveSite,
   stamp: Stamp,
   stack: DisposableStack,
 ): { handle: FileHandle; chunks: AsyncIterable<Uint8Array<ArrayBuffer>> } {
-  const path = files.archive(stamp);
-  const handle = openForRead(fileSystem, path);
+  const path = site.files.archive(stamp);
+  const handle = openInto(stack, site.fileSystem, path);
   if (handle === null) throw new Deno.errors.NotFound(`Cannot find archive: ${path}`);
-  stack.defer(() => handle.close());
-  return { handle, chunks: decoded(handle) };
+  return { handle, chunks: decoded(site, handle) };
 }
 
-function decoded(archive: FileHandle): AsyncIterable<Uint8Array<ArrayBuffer>> {
-  return decompressed(readChunks(archive, archive.status().byteLength, GZIP_CHUNK_BYTES));
+function openInto(stack: DisposableStack, fileSystem: FileSystem, path: string): FileHandle | null {
+  const handle = openForRead(fileSystem, path);
+  if (handle !== null) stack.defer(() => handle.close());
+  return handle;
+}
+
+function rawChunks(
+  { signal }: ArchiveSite,
+  segment: FileHandle,
+  byteLength: number,
+): AsyncIterable<Uint8Array<ArrayBuffer>> {
+  return abortable(readChunks(segment, byteLength, RAW_CHUNK_BYTES), signal);
+}
+
+function decoded(
+  { signal }: ArchiveSite,
+  archive: FileHandle,
+): AsyncIterable<Uint8Array<ArrayBuffer>> {
+  const { byteLength } = archive.status();
+  return decompressed(abortable(readChunks(archive, byteLength, GZIP_CHUNK_BYTES), signal));
+}
+
+/** Ends with the reason of the abort, between two chunks: whoever reads them ends with it too. */
+async function* abortable<T>(chunks: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  for await (const chunk of chunks) {
+    signal.throwIfAborted();
+    yield chunk;
+  }
 }
 
 /** An empty segment is what a sealer leaves that was killed before its rename. */
@@ -193,24 +218,20 @@ async function removeEmpty(
 
 async function summarize(
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
-  { maxLineBytes, signal }: ArchiveSite,
+  { maxLineBytes }: ArchiveSite,
 ): Promise<SegmentSummary> {
   const scan = new SegmentScan(maxLineBytes);
-  for await (const _chunk of scanned(chunks, scan)) signal.throwIfAborted();
+  for await (const chunk of chunks) scan.add(chunk);
   return scan.finish();
 }
 
 /** Length and SHA-256 of a content. */
 type ContentDigest = Pick<SegmentSummary, "raw_bytes" | "sha256">;
 
-async function digestOf(
-  chunks: AsyncIterable<Uint8Array>,
-  { signal }: ArchiveSite,
-): Promise<ContentDigest> {
+async function digestOf(chunks: AsyncIterable<Uint8Array>): Promise<ContentDigest> {
   const hash = createHash("sha256");
   let raw_bytes = 0;
   for await (const chunk of chunks) {
-    signal.throwIfAborted();
     raw_bytes += chunk.byteLength;
     hash.update(chunk);
   }
@@ -232,7 +253,7 @@ function appending(handle: FileHandle): WritableStream<Uint8Array> {
     write(chunk) {
       const written = handle.appendSync(chunk);
       if (written < chunk.byteLength) {
-        throw new Error(`${written} of ${chunk.byteLength} bytes written (disk full?)`);
+        throw new Error("Only a part of the archive was written (disk full?)");
       }
     },
   });

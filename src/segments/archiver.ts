@@ -34,6 +34,8 @@ export interface SweptSegment {
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 const BUSY_WAIT_MAX_MS = 100;
+/** A disk that fails so many segments would fail all, each after the work of compressing it. */
+const FAILURES_MAX = 3;
 
 /** Archives the sealed segments of one log. */
 export class Archiver {
@@ -46,8 +48,8 @@ export class Archiver {
   #isSweepQueued = false;
   #retryTimer: Timer | undefined;
   #retryMs = RETRY_MIN_MS;
-  /** What failed when it was tried last, so that each failure is told once. */
-  #lastFailure: string | undefined;
+  /** What failed of which segment when it was tried last, so that each failure is told once. */
+  readonly #failures = new Map<Stamp | "", string>();
   /** Segments whose archive is no copy of them, which does not change by trying again. */
   readonly #conflicts = new Set<Stamp>();
 
@@ -83,16 +85,18 @@ export class Archiver {
    */
   async archived(stamp: Stamp): Promise<void> {
     for (let waitMs = 1;; waitMs = Math.min(2 * waitMs, BUSY_WAIT_MAX_MS)) {
+      this.#stopping.signal.throwIfAborted();
       const outcome = await this.#enqueue(() => archiveSegment(this.#site, stamp));
       if (outcome !== "busy") return;
       await this.#clock.wait(waitMs);
     }
   }
 
-  /** Resolves when all that was asked for is done, and leaves no timer behind. */
+  /** Resolves when all that was asked for is done; nothing is done after that. */
   async finish(): Promise<void> {
     for (let awaited; awaited !== this.#jobs;) await (awaited = this.#jobs);
     this.#stopRetryTimer();
+    this.#stopping.abort();
   }
 
   /** Gives up what is being done; the next owner of the segment begins it again. */
@@ -110,49 +114,58 @@ export class Archiver {
 
   /** Tells whether nothing is left for later. */
   async #sweepInto(done: SweptSegment[]): Promise<boolean> {
+    const stamps = this.#sealedStamps();
+    if (stamps === null) return false;
     let isNothingLeft = true;
-    try {
-      for (const stamp of this.#sealedStamps()) {
-        const outcome = await this.#tryToArchive(stamp);
-        if (outcome === "busy" || outcome === "refused") isNothingLeft = false;
-        else if (outcome !== "conflict") done.push({ stamp, outcome });
-      }
-    } catch (error) {
-      // A disk that fails one segment would fail all, each after the work of compressing it.
-      this.#report(error);
-      return false;
+    let failures = 0;
+    for (const stamp of stamps) {
+      const outcome = await this.#tryToArchive(stamp);
+      if (outcome === "busy" || outcome === "refused" || outcome === "failed") {
+        isNothingLeft = false;
+      } else if (outcome !== "conflict") done.push({ stamp, outcome });
+      if (outcome === "failed" && ++failures === FAILURES_MAX) break;
     }
-    if (isNothingLeft) this.#lastFailure = undefined;
     return isNothingLeft;
   }
 
-  async #tryToArchive(stamp: Stamp): Promise<ArchiveOutcome | "conflict" | "refused"> {
+  /** Oldest first; null when the directory cannot be listed. */
+  #sealedStamps(): Stamp[] | null {
+    const { fileSystem, files } = this.#site;
     try {
-      return await archiveSegment(this.#site, stamp);
+      const segments = listSegments(fileSystem, files);
+      this.#failures.delete("");
+      return segments
+        .filter(({ stamp, forms }) => forms.has("sealed") && !this.#conflicts.has(stamp))
+        .map(({ stamp }) => stamp);
     } catch (error) {
-      if (error instanceof ArchiveConflictError) {
-        this.#conflicts.add(stamp);
-        this.#report(error);
-        return "conflict";
-      }
-      // Something odd at a path of this segment is no reason to leave the others.
-      if (!(error instanceof TypeError)) throw error;
-      this.#report(error);
-      return "refused";
+      this.#report("", error);
+      return null;
     }
   }
 
-  #sealedStamps(): Stamp[] {
-    const { fileSystem, files } = this.#site;
-    return listSegments(fileSystem, files)
-      .filter(({ stamp, forms }) => forms.has("sealed") && !this.#conflicts.has(stamp))
-      .map(({ stamp }) => stamp);
+  async #tryToArchive(stamp: Stamp): Promise<ArchiveOutcome | "conflict" | "refused" | "failed"> {
+    try {
+      const outcome = await archiveSegment(this.#site, stamp);
+      this.#failures.delete(stamp);
+      return outcome;
+    } catch (error) {
+      this.#report(stamp, error);
+      if (error instanceof ArchiveConflictError) {
+        this.#conflicts.add(stamp);
+        return "conflict";
+      }
+      // Something odd at a path of this segment says nothing of the others.
+      const isOdd = error instanceof TypeError || error instanceof Deno.errors.PermissionDenied;
+      return isOdd ? "refused" : "failed";
+    }
   }
 
-  #report(error: unknown): void {
+  #report(stamp: Stamp | "", error: unknown): void {
     const message = messageOf(error);
-    if (this.#stopping.signal.aborted || message === this.#lastFailure) return;
-    this.#lastFailure = message;
+    // A full disk says the same of every segment.
+    const isTold = new Set(this.#failures.values()).has(message);
+    this.#failures.set(stamp, message);
+    if (isTold || this.#stopping.signal.aborted) return;
     this.#logger.error(`A segment is kept as it is not archived: ${message}`);
   }
 

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
+import type { FileHandle, FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
-import { isSameFile, openForAppend, openForRead } from "../regular_file.ts";
+import { openForAppend, openForRead } from "../regular_file.ts";
 import { type ArchiveFacts, ManifestLines } from "./manifest_line.ts";
 
 /** Runs a section under the append lock of the log. */
@@ -25,9 +25,8 @@ export interface ManifestOptions {
 /** The manifest of one log, read and extended. */
 export class Manifest {
   readonly #options: ManifestOptions;
+  /** What was read so far. */
   #lines = new ManifestLines();
-  /** The file that the lines were read from. */
-  #status: FileStatus | undefined;
 
   /** Does not touch the file. */
   constructor(options: ManifestOptions) {
@@ -73,7 +72,7 @@ export class Manifest {
     if (written === bytes.byteLength) return;
     // Half a line is damage that the next one would cut off; there is no need to leave it there.
     handle.truncateSync(lines.byteLength);
-    throw new Error(`${written} of ${bytes.byteLength} bytes written (disk full?)`);
+    throw new Error("Only a part of the manifest line was written (disk full?)");
   }
 
   #cutOffDamage(handle: FileHandle, { byteLength, count }: ManifestLines): void {
@@ -84,22 +83,30 @@ export class Manifest {
     handle.truncateSync(byteLength);
   }
 
-  /** Reads on from where the last reading ended, or from the beginning of another file. */
+  /** Reads on from where the last reading ended, if what it ended with is still there. */
   #readFrom(handle: FileHandle): ManifestLines {
-    const status = handle.status();
-    const isKnown = this.#status !== undefined && isSameFile(this.#status, status) &&
-      status.byteLength >= this.#lines.byteLength;
-    if (!isKnown) this.#lines = new ManifestLines();
-    this.#status = status;
-    const start = this.#lines.byteLength;
-    const bytes = new Uint8Array(status.byteLength - start);
-    let length = 0;
-    while (length < bytes.byteLength) {
-      const read = handle.readSync(bytes.subarray(length), start + length);
-      if (read === 0) break;
-      length += read;
+    const { byteLength } = handle.status();
+    const { lastByteOffset } = this.#lines;
+    const bytes = readWhole(handle, lastByteOffset, byteLength);
+    const lastByteLength = this.#lines.byteLength - lastByteOffset;
+    if (this.#lines.endsWith(bytes.subarray(0, lastByteLength))) {
+      this.#lines.take(bytes.subarray(lastByteLength));
+    } else {
+      // Another file, or one that somebody has written anew.
+      this.#lines = new ManifestLines();
+      this.#lines.take(readWhole(handle, 0, byteLength));
     }
-    this.#lines.take(bytes.subarray(0, length));
     return this.#lines;
   }
+}
+
+function readWhole(handle: FileHandle, start: number, end: number): Uint8Array {
+  const bytes = new Uint8Array(Math.max(0, end - start));
+  let length = 0;
+  while (length < bytes.byteLength) {
+    const read = handle.readSync(bytes.subarray(length), start + length);
+    if (read === 0) break;
+    length += read;
+  }
+  return bytes.subarray(0, length);
 }

@@ -32,7 +32,8 @@ export interface ManifestLine extends ArchiveFacts {
 const LINE_BREAK = 0x0a;
 
 const count = z.int().nonnegative();
-const time = z.iso.datetime().nullable();
+// Not z.iso.datetime(), which knows no year beyond 9999; a line may hold any.
+const time = z.string().refine((text) => !Number.isNaN(Date.parse(text))).nullable();
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const schema = z.object({
   v: z.literal(1),
@@ -47,17 +48,26 @@ const schema = z.object({
   last_ts: time,
   min_ts: time,
   max_ts: time,
-  events: z.record(z.string(), z.object({ count, cost: z.number() })).nullable(),
+  // Not z.record(), which drops a type called "__proto__".
+  events: z.custom<SegmentSummary["events"]>((value) => value === null || areFigures(value)),
   sha256: digest,
   rebuilt: z.boolean(),
   prev_sha256: digest.nullable(),
 });
+
+const figures = z.object({ count, cost: z.number() });
+
+function areFigures(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.values(value).every((each) => figures.safeParse(each).success);
+}
 
 /** The whole lines of a manifest from its beginning on; they grow as bytes are taken in. */
 export class ManifestLines {
   readonly #byArchive = new Map<string, ManifestLine>();
   #count = 0;
   #byteLength = 0;
+  #lastByteLength = 0;
   #headSha256: string | null = null;
 
   /** The line of each archive by its name: the last one, if there are several. */
@@ -75,6 +85,17 @@ export class ManifestLines {
     return this.#byteLength;
   }
 
+  /** Where the last line begins; 0 if there is none. */
+  get lastByteOffset(): number {
+    return this.#byteLength - this.#lastByteLength;
+  }
+
+  /** Whether the bytes, line break included, are the last line. */
+  endsWith(bytes: Uint8Array): boolean {
+    return bytes.byteLength === this.#lastByteLength &&
+      (this.#count === 0 || sha256(bytes.subarray(0, -1)) === this.#headSha256);
+  }
+
   /** Takes the lines that follow out of the bytes, up to the first that is damaged or out of place. */
   take(bytes: Uint8Array): void {
     for (let start = 0;;) {
@@ -84,9 +105,10 @@ export class ManifestLines {
       const line = parse(text);
       if (line?.seq !== this.#count || line.prev_sha256 !== this.#headSha256) return;
       this.#byArchive.set(line.archive, line);
-      this.#headSha256 = createHash("sha256").update(text).digest("hex");
+      this.#headSha256 = sha256(text);
       this.#count++;
-      this.#byteLength += text.byteLength + 1;
+      this.#lastByteLength = text.byteLength + 1;
+      this.#byteLength += this.#lastByteLength;
       start = end + 1;
     }
   }
@@ -113,6 +135,10 @@ export class ManifestLines {
     };
     return new TextEncoder().encode(`${JSON.stringify(line)}\n`);
   }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 function parse(bytes: Uint8Array): ManifestLine | null {

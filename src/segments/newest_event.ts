@@ -13,15 +13,16 @@ import { eventEpochMs } from "../time.ts";
 import { STAMP_MAX_MS } from "./rotation_policy.ts";
 
 const LINE_BREAK = 0x0a;
-const QUOTE = 0x22;
-const Z = 0x5a;
 const CHUNK_BYTES = 1024 * 1024;
 
 const encoder = new TextEncoder();
-const PREFIX = encoder.encode('{"ts":"');
-// A stamp has seconds, so the milliseconds need no look: "2026-02-13T14:30:22".
-const SECONDS_LENGTH = "2026-02-13T14:30:22".length;
-const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
+/** How this library begins a line; each 0 stands for any digit. */
+const TEMPLATE = encoder.encode('{"ts":"0000-00-00T00:00:00.000Z"');
+const ANY = 0x30;
+const TS_AT = '{"ts":"'.length;
+const TS_END = TEMPLATE.length - 1;
+// A stamp has seconds, so the milliseconds need no look.
+const SECONDS_LENGTH = "0000-00-00T00:00:00".length;
 
 /** Follows the newest event of one file. */
 export class NewestEvent {
@@ -31,7 +32,7 @@ export class NewestEvent {
   /** How far the file is known. */
   #byteLength = 0;
 
-  /** Nothing is known of the file yet. Of a line of more than `maxLineBytes` nothing ever is. */
+  /** Nothing is known of the file yet. Lines of more than `maxLineBytes` are not read again. */
   constructor(maxLineBytes: number) {
     this.#maxLineBytes = maxLineBytes;
   }
@@ -69,12 +70,12 @@ export class NewestEvent {
       if (parsed !== null && "event" in parsed) this.#advance(eventEpochMs(parsed.event.ts));
       return;
     }
-    const at = start + PREFIX.length;
+    const at = start + TS_AT;
     for (let index = 0; index < SECONDS_LENGTH; index++) {
       const difference = lines[at + index]! - this.#seconds[index]!;
       if (difference < 0) return;
       if (difference > 0) {
-        const ts = String.fromCharCode(...lines.subarray(at, at + TS_LENGTH));
+        const ts = String.fromCharCode(...lines.subarray(at, start + TS_END));
         return this.#advance(Date.parse(ts));
       }
     }
@@ -88,11 +89,11 @@ export class NewestEvent {
   }
 }
 
-/** Whether the line begins as this library writes it, with a time of 24 characters. */
+/** Whether the line begins as this library writes it. */
 function isOurs(lines: Uint8Array, start: number): boolean {
-  for (let index = 0; index < PREFIX.length; index++) {
-    if (lines[start + index] !== PREFIX[index]) return false;
+  for (let index = 0; index < TEMPLATE.length; index++) {
+    const byte = TEMPLATE[index]!;
+    if (byte !== ANY && byte !== lines[start + index]) return false;
   }
-  const end = start + PREFIX.length + TS_LENGTH;
-  return lines[end - 1] === Z && lines[end] === QUOTE;
+  return true;
 }

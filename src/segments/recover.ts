@@ -17,8 +17,10 @@ import { listSegments } from "./list_segments.ts";
 import type { Stamp } from "./segment_name.ts";
 import type { SegmentSummary } from "./segment_summary.ts";
 
-/** What recovery did to the segments, by the names of the files. */
-export interface SegmentsRecovery {
+/** What an open() put in order, by the names of the files. */
+export interface RecoveryReport {
+  /** Whether the active file ended within a line, which was closed off. */
+  readonly closedTornTail: boolean;
   /** Archives made or finished of segments that were left behind. */
   readonly archived: readonly string[];
   /** Half-written archives and empty segments that were removed. */
@@ -36,7 +38,9 @@ export interface RecoveryOptions {
 }
 
 /** Puts the segments of a log in order; what cannot be, is told to the logger and left. */
-export async function recoverSegments(options: RecoveryOptions): Promise<SegmentsRecovery> {
+export async function recoverSegments(
+  options: RecoveryOptions,
+): Promise<Omit<RecoveryReport, "closedTornTail">> {
   const { site: { files }, archiver } = options;
   const removed: string[] = [];
   const addedToManifest: string[] = [];
@@ -52,7 +56,10 @@ export async function recoverSegments(options: RecoveryOptions): Promise<Segment
   };
 }
 
-async function orTold({ logger }: RecoveryOptions, step: () => Promise<void>): Promise<void> {
+async function orTold(
+  { logger }: RecoveryOptions,
+  step: () => Promise<void> | void,
+): Promise<void> {
   try {
     await step();
   } catch (error) {
@@ -64,13 +71,16 @@ async function orTold({ logger }: RecoveryOptions, step: () => Promise<void>): P
  * Removes half-written archives whose segment is gone; those of a segment go with its archiving. A
  * segment outlives its half-written archive, so without it nobody can be writing one.
  */
-async function removeStrays({ site }: RecoveryOptions, removed: string[]): Promise<void> {
-  const { fileSystem, files } = site;
-  for (const { stamp, forms } of listSegments(fileSystem, files)) {
-    const isStray = forms.has("unfinished") && fileSystem.status(files.sealed(stamp)) === null;
-    if (isStray && removeFile(fileSystem, files.unfinished(stamp))) {
-      removed.push(basename(files.unfinished(stamp)));
-    }
+async function removeStrays(options: RecoveryOptions, removed: string[]): Promise<void> {
+  const { fileSystem, files } = options.site;
+  const unfinished = listSegments(fileSystem, files).filter(({ forms }) => forms.has("unfinished"));
+  for (const { stamp } of unfinished) {
+    await orTold(options, () => {
+      const isStray = fileSystem.status(files.sealed(stamp)) === null;
+      if (isStray && removeFile(fileSystem, files.unfinished(stamp))) {
+        removed.push(basename(files.unfinished(stamp)));
+      }
+    });
   }
   if (removed.length > 0) await fileSystem.syncDirectory(files.directory);
 }

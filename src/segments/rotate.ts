@@ -9,7 +9,8 @@
  * @module
  */
 import { messageOf } from "../errors.ts";
-import type { FileSystem } from "../file_system.ts";
+import type { FileStatus, FileSystem } from "../file_system.ts";
+import { isSameFile } from "../regular_file.ts";
 import { newestStamp } from "./list_segments.ts";
 import { nextStamp, type StampFacts } from "./rotation_policy.ts";
 import type { LogFiles, Stamp } from "./segment_name.ts";
@@ -19,15 +20,20 @@ export type SealTimes = Omit<StampFacts, "newestStamp">;
 
 /**
  * Seals the active file, whose content is synced. Call it under the append lock only. When it
- * throws, the active file has its name still.
+ * throws, the active file has its name still, or the error says that it could not be given back.
  */
 export function sealActive(fileSystem: FileSystem, files: LogFiles, times: SealTimes): Stamp {
-  const stamp = reserveStamp(fileSystem, files, times);
+  const { stamp, reserved } = reserveStamp(fileSystem, files, times);
   const sealed = files.sealed(stamp);
   try {
     fileSystem.rename(files.active, sealed);
   } catch (error) {
-    throw undone(error, () => fileSystem.remove(sealed));
+    // A rename that failed for the caller may have happened on the disk.
+    const isReserved = () => {
+      const status = fileSystem.status(sealed);
+      return status !== null && isSameFile(status, reserved) && status.byteLength === 0;
+    };
+    throw undone(error, () => isReserved() && fileSystem.remove(sealed));
   }
   try {
     fileSystem.syncDirectorySync(files.directory);
@@ -37,13 +43,21 @@ export function sealActive(fileSystem: FileSystem, files: LogFiles, times: SealT
   return stamp;
 }
 
-function reserveStamp(fileSystem: FileSystem, files: LogFiles, times: SealTimes): Stamp {
+function reserveStamp(
+  fileSystem: FileSystem,
+  files: LogFiles,
+  times: SealTimes,
+): { stamp: Stamp; reserved: FileStatus } {
   let newest = newestStamp(fileSystem, files);
   for (;;) {
     const stamp = nextStamp({ ...times, newestStamp: newest });
     try {
-      fileSystem.open(files.sealed(stamp), "create").close();
-      return stamp;
+      const handle = fileSystem.open(files.sealed(stamp), "create");
+      try {
+        return { stamp, reserved: handle.status() };
+      } finally {
+        handle.close();
+      }
     } catch (error) {
       // A log of its own may have the name, or another program has just taken it.
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
@@ -52,7 +66,7 @@ function reserveStamp(fileSystem: FileSystem, files: LogFiles, times: SealTimes)
   }
 }
 
-function undone(error: unknown, undo: () => void): unknown {
+function undone(error: unknown, undo: () => unknown): unknown {
   try {
     undo();
     return error;

@@ -36,14 +36,16 @@ export interface SegmentSummary {
   sha256: string;
 }
 
-// Simulations invent event types; a manifest line has to stay a line.
+// Simulations invent event types; a manifest line has to stay of a readable length.
 const TYPES_MAX = 1_000;
+const TYPE_NAMES_LENGTH_MAX = 64 * 1024;
 
 /** Gathers the summary of one segment. */
 export class SegmentScan {
   readonly #splitter: LineSplitter;
   readonly #hash = createHash("sha256");
   readonly #types = new Map<string, { count: number; cost: CompensatedSum }>();
+  #typeNamesLength = 0;
   #lines = 0;
   #malformed = 0;
   #untimed = 0;
@@ -103,15 +105,20 @@ export class SegmentScan {
     const type = typeof event === "string" ? event : "";
     let figures = this.#types.get(type);
     if (figures === undefined) {
-      if (this.#types.size > TYPES_MAX) return;
+      if (this.#hasTooManyTypes) return;
+      this.#typeNamesLength += type.length;
       this.#types.set(type, figures = { count: 0, cost: new CompensatedSum() });
     }
     figures.count++;
     if (typeof cost === "number" && Number.isFinite(cost)) figures.cost.add(cost);
   }
 
+  get #hasTooManyTypes(): boolean {
+    return this.#types.size > TYPES_MAX || this.#typeNamesLength > TYPE_NAMES_LENGTH_MAX;
+  }
+
   #figures(): Record<string, TypeFigures> | null {
-    if (this.#types.size > TYPES_MAX) return null;
+    if (this.#hasTooManyTypes) return null;
     const figures = [...this.#types].map(([type, { count, cost }]) =>
       [type, { count, cost: cost.value }] as const
     );

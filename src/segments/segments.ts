@@ -9,7 +9,7 @@ import type { Logger } from "../logger.ts";
 import type { Clock } from "../time.ts";
 import { Archiver } from "./archiver.ts";
 import { Manifest, type UnderLock } from "./manifest.ts";
-import { recoverSegments, type SegmentsRecovery } from "./recover.ts";
+import { recoverSegments, type RecoveryReport } from "./recover.ts";
 import type { LogFiles, Stamp } from "./segment_name.ts";
 
 /** What {@linkcode Segments} are made of. */
@@ -32,7 +32,7 @@ export class Segments {
   readonly #archiver: Archiver;
   /** Ends the work on the manifest. */
   readonly #ending = new AbortController();
-  #recovery: Promise<SegmentsRecovery> | undefined;
+  #recovery: Promise<RecoveryReport> | undefined;
 
   /** Touches nothing yet. */
   constructor(options: SegmentsOptions) {
@@ -42,13 +42,9 @@ export class Segments {
     this.#archiver = new Archiver({ ...options, manifest: this.#manifest });
   }
 
-  /** Puts in order what the dead left behind; what cannot be is told to the logger. */
-  recover(): Promise<SegmentsRecovery> {
-    return this.#recovery ??= recoverSegments({
-      site: { ...this.#options, manifest: this.#manifest, signal: this.#ending.signal },
-      archiver: this.#archiver,
-      logger: this.#options.logger,
-    });
+  /** Puts in order what the dead left behind, and tells of it and of what was done before. */
+  recover(closedTornTail: boolean): Promise<RecoveryReport> {
+    return this.#recovery = this.#recover(closedTornTail);
   }
 
   /** A segment was sealed. */
@@ -78,5 +74,19 @@ export class Segments {
     this.#ending.abort();
     await this.#archiver.stop();
     await this.#recovery;
+  }
+
+  async #recover(closedTornTail: boolean): Promise<RecoveryReport> {
+    const { files, logger } = this.#options;
+    const site = { ...this.#options, manifest: this.#manifest, signal: this.#ending.signal };
+    const report = {
+      closedTornTail,
+      ...await recoverSegments({ site, archiver: this.#archiver, logger }),
+    };
+    const { archived, removed, addedToManifest } = report;
+    if (closedTornTail || archived.length + removed.length + addedToManifest.length > 0) {
+      logger.info(`Recovered audit log: ${files.active}`, report);
+    }
+    return report;
   }
 }

@@ -14,7 +14,7 @@ import type { Logger } from "../logger.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "../options.ts";
 import { denoPlatform, type Platform } from "../platform.ts";
 import { ensureDirectory } from "../regular_file.ts";
-import type { SegmentsRecovery } from "../segments/recover.ts";
+import type { RecoveryReport } from "../segments/recover.ts";
 import { partLength } from "../segments/rotation_policy.ts";
 import { LogFiles, type Stamp } from "../segments/segment_name.ts";
 import { Segments } from "../segments/segments.ts";
@@ -28,12 +28,6 @@ const LINE_BREAK = 0x0a;
 
 /** How long a segment that could not be sealed for its size takes lines before it is tried again. */
 const SEAL_RETRY_MS = 1_000;
-/** What an open did about what it found; see {@linkcode AuditLog.recovery}. */
-export interface RecoveryReport extends SegmentsRecovery {
-  /** Whether the active file ended within a line, which was closed off. */
-  readonly closedTornTail: boolean;
-}
-
 /** Options of {@linkcode FsyncSink.open}. */
 export type FsyncSinkOptions = Pick<
   AuditLogOptions,
@@ -143,7 +137,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    */
   async recover(): Promise<{ report: Promise<RecoveryReport> }> {
     const closedTornTail = await this.#closeTornTail();
-    return { report: this.#recoverSegments(closedTornTail) };
+    return { report: this.#segments.recover(closedTornTail) };
   }
 
   /**
@@ -332,15 +326,6 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       this.#logger.warn(`Cannot look after the end of the file yet: ${error.message}`);
       return false;
     }
-  }
-
-  async #recoverSegments(closedTornTail: boolean): Promise<RecoveryReport> {
-    const report = { closedTornTail, ...await this.#segments.recover() };
-    const { archived, removed, addedToManifest } = report;
-    if (closedTornTail || archived.length + removed.length + addedToManifest.length > 0) {
-      this.#logger.info(`Recovered audit log: ${this.#file.path}`, report);
-    }
-    return report;
   }
 
   async #close(): Promise<void> {

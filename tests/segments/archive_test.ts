@@ -449,3 +449,32 @@ for (const nth of [1, 2, 5]) {
     assert(fileSystem.appends <= nth + 1, "it went on with the work");
   });
 }
+
+Deno.test("archiveSegment() has let the segment go when it rejects (real disk)", async () => {
+  for (let n = 0; n < 10; n++) {
+    using dir = tempDir();
+    const files = new LogFiles(dir.path("audit.jsonl"));
+    Deno.writeTextFileSync(files.sealed(STAMP), linesFrom(1, 20_000));
+    const ending = new AbortController();
+    const fileSystem: FileSystem = {
+      ...denoFileSystem,
+      open(path, access) {
+        const handle = denoFileSystem.open(path, access);
+        const appendSync = handle.appendSync.bind(handle);
+        handle.appendSync = (bytes) => {
+          ending.abort();
+          return appendSync(bytes);
+        };
+        return handle;
+      },
+    };
+    const underLock = <T>(section: () => T) => Promise.try(section);
+    const logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const manifest = new Manifest({ fileSystem, path: files.manifest, logger, underLock });
+    const { signal } = ending;
+    const site = { fileSystem, files, manifest, underLock, maxLineBytes: 10_000, signal };
+    await assertRejects(() => archiveSegment(site, STAMP), DOMException);
+    using other = Deno.openSync(files.sealed(STAMP));
+    assert(other.tryLockSync(true), "the lock is still held");
+  }
+});

@@ -1,6 +1,12 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ArchiveConflictError } from "../../src/segments/archive.ts";
-import { ioError, noSpace, type SimulatedDisk } from "../faults/simulated_disk.ts";
+import {
+  type Call,
+  ioError,
+  noSpace,
+  type SimulatedDisk,
+  systemErrors,
+} from "../faults/simulated_disk.ts";
 import { gzipped } from "../temp_dir.ts";
 import {
   diskWith,
@@ -104,7 +110,7 @@ Deno.test("Archiver looks again at a segment that another process has in hand", 
 Deno.test("Archiver retries at ever longer intervals, up to a minute, and from a second again", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
-  process.system.failOn(({ name }) => name === "link", ioError, 9);
+  process.system.failOn(({ name }) => name === "link", ioError, 9 * STAMPS.length);
   process.archiver.wake();
   await settled(process);
   const delays: number[] = [];
@@ -290,3 +296,47 @@ Deno.test("Archivers of two processes share the work", async () => {
   const { count, byArchive } = new LogProcess(disk).manifest.read();
   assertEquals([count, byArchive.size], [3, 3]);
 });
+
+Deno.test("Archiver.archived() ends when the archiver is stopped", async () => {
+  const disk = diskWithSegments();
+  assert(disk.process().open(files.sealed(FIRST), "read").tryLock());
+  const process = new LogProcess(disk);
+  const archived = assertRejects(() => process.archiver.archived(FIRST), DOMException);
+  await process.archiver.stop();
+  await archived;
+});
+
+Deno.test("Archiver archives the others when one segment may not be read", async () => {
+  const disk = diskWithSegments();
+  const process = new LogProcess(disk);
+  const isFirst = ({ name, path }: Call) => name === "open" && path === files.sealed(FIRST);
+  process.system.failOn(isFirst, systemErrors.EACCES, Infinity);
+  await process.archiver.sweep();
+  await process.archiver.finish();
+  assertEquals(archivedOn(disk), [SECOND, THIRD]);
+});
+
+Deno.test("Archiver tells each of two failures once", async () => {
+  const disk = diskWithSegments();
+  for (const stamp of [FIRST, SECOND]) disk.plant(files.unfinished(stamp), "directory");
+  const process = new LogProcess(disk);
+  for (let n = 0; n < 5; n++) await process.archiver.sweep();
+  await process.archiver.finish();
+  assertEquals(process.told.length, 2);
+});
+
+for (const name of ["read", "open", "syncData"] as const) {
+  Deno.test(`Archiver tries again when ${name} of an archive that was there failed once`, async () => {
+    const disk = diskWith({
+      [files.sealed(FIRST)]: linesFrom(1),
+      [files.archive(FIRST)]: await gzipped(linesFrom(1)),
+    });
+    const process = new LogProcess(disk);
+    const isOfArchive = (call: Call) => call.name === name && call.path === files.archive(FIRST);
+    process.system.failOn(isOfArchive, ioError);
+    for (let n = 0; n < 2; n++) await process.archiver.sweep();
+    await process.archiver.finish();
+    assertEquals(process.told, [`A segment is kept as it is not archived: ${ioError().message}`]);
+    assertEquals(disk.process().status(files.sealed(FIRST)), null);
+  });
+}

@@ -6,7 +6,7 @@
 import { Archiver } from "../../src/segments/archiver.ts";
 import type { ArchiveSite } from "../../src/segments/archive.ts";
 import { Manifest } from "../../src/segments/manifest.ts";
-import { recoverSegments, type SegmentsRecovery } from "../../src/segments/recover.ts";
+import { recoverSegments, type RecoveryReport } from "../../src/segments/recover.ts";
 import { LogFiles, type Stamp } from "../../src/segments/segment_name.ts";
 import { type Call, SimulatedDisk, type SimulatedProcess } from "../faults/simulated_disk.ts";
 import { SimulatedClock } from "../platform.ts";
@@ -100,7 +100,7 @@ export class LogProcess {
   }
 
   /** Puts the segments in order, as an open() does. */
-  recover(): Promise<SegmentsRecovery> {
+  recover(): Promise<Omit<RecoveryReport, "closedTornTail">> {
     return recoverSegments({ site: this.site, archiver: this.archiver, logger: this.#logger });
   }
 

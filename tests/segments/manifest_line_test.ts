@@ -168,3 +168,11 @@ Deno.test("ManifestLines.byArchive holds the last line of each archive", () => {
   const { seq, gzip_bytes } = lines.byArchive.get(FACTS.archive)!;
   assertEquals([seq, gzip_bytes], [2, 3]);
 });
+
+Deno.test("ManifestLines.take() keeps the figures of a type called __proto__", () => {
+  const events = JSON.parse('{"__proto__":{"count":1,"cost":1}}');
+  const lines = new ManifestLines();
+  lines.take(lines.next({ ...facts(1), events }));
+  const [line] = lines.byArchive.values();
+  assertEquals(Object.entries(line!.events!), [["__proto__", { count: 1, cost: 1 }]]);
+});

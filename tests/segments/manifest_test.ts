@@ -115,14 +115,37 @@ Deno.test("Manifest.read() makes nothing, and has no lines where there is no man
   assertEquals(disk.snapshot(), {});
 });
 
-Deno.test("Manifest.read() reads on from where it was", () => {
-  const disk = diskWith({ [PATH]: textOf(1, 2) });
+Deno.test("Manifest.read() reads the last line again, and nothing before it", () => {
+  const [whole, longer] = [textOf(1, 2), textOf(1, 2, 3)];
+  const disk = diskWith({ [PATH]: whole });
   const { fileSystem, manifest } = open(disk);
+  const positions: number[] = [];
+  const { open: openFile } = fileSystem;
+  fileSystem.open = (path, access) => {
+    const handle = openFile.call(fileSystem, path, access);
+    const readSync = handle.readSync.bind(handle);
+    handle.readSync = (buffer, position) => {
+      positions.push(position);
+      return readSync(buffer, position);
+    };
+    return handle;
+  };
   assertEquals(manifest.read().count, 2);
-  const readsBefore = fileSystem.calls.filter(({ name }) => name === "read").length;
-  assertEquals(manifest.read().count, 2);
-  assertEquals(fileSystem.calls.filter(({ name }) => name === "read").length, readsBefore);
+  disk.writeFile(PATH, longer);
+  assertEquals(manifest.read().count, 3);
+  assertEquals(positions, [0, textOf(1).length]);
   assertEquals(fileSystem.openHandles, 0);
+});
+
+Deno.test("Manifest.add() takes up a manifest that was written anew in its place and is longer", async () => {
+  const disk = diskWith({ [PATH]: textOf(1, 2, 3) });
+  const { manifest, warnings } = open(disk);
+  assertEquals(manifest.read().count, 3);
+  const anew = textOf(4, 5, 6, 7, 8, 9);
+  disk.writeFile(PATH, anew);
+  await manifest.add(facts(1));
+  assertEquals(manifestOn(disk), textOf(4, 5, 6, 7, 8, 9, 1));
+  assertEquals(warnings, []);
 });
 
 Deno.test("Manifest.add() cuts a torn tail off, with a warning, and continues the chain", async () => {

@@ -165,3 +165,19 @@ Deno.test("NewestEvent has none where no line has a time", () => {
   newest.appended(0, encoder.encode('{"event":"nav"}\n\n42\n{"ts":"soon"}\n'));
   assertEquals(newest.readUpTo(openWith(""), 0), -Infinity);
 });
+
+for (
+  const [older, newer] of [
+    ["2026-02-13T10:00:00.000Z", '"2026-02-13 14:30:22.123Z"'],
+    ["2026-02-13T10:00:00.000Z", '"13 Feb 2027 14:30:22.00Z"'],
+    ["2026-02-12T10:00:00.000Z", '"2026-02-13","event":"zzZ"'],
+  ] as const
+) {
+  Deno.test(`NewestEvent takes {"ts":${newer}} for what it is`, () => {
+    const text = `{"ts":"${older}"}\n{"ts":${newer}}\n`;
+    const handle = diskWith({ "/log/a": text }).process().open("/log/a", "read");
+    const found = new NewestEvent(1_000).readUpTo(handle, text.length);
+    const { ts } = JSON.parse(`{"ts":${newer}}`);
+    assertEquals(found, Date.parse(ts.endsWith("Z") ? ts : `${ts}Z`));
+  });
+}

@@ -292,3 +292,25 @@ Deno.test("recoverSegments() gives up the manifest when its signal says so, and 
   const { recovery } = await recovered(disk);
   assertEquals(recovery.addedToManifest, [nameOf(SECOND), nameOf(THIRD)]);
 });
+
+Deno.test("recoverSegments() adds the line of an archive with times beyond four digits of years once", async () => {
+  for (const ts of ["+010000-01-01T00:00:00.000Z", "-000001-01-01T00:00:00.000Z"]) {
+    const disk = diskWith({
+      [files.sealed(FIRST)]: `{"ts":"${ts}","event":"nav"}\n`,
+      [files.sealed(SECOND)]: linesFrom(1),
+    });
+    for (let n = 0; n < 3; n++) await new LogProcess(disk).recover();
+    const process = new LogProcess(disk);
+    assertEquals((await process.recover()).addedToManifest, []);
+    assertEquals([process.manifest.read().count, process.told], [2, []]);
+  }
+});
+
+Deno.test("recoverSegments() removes a stray behind an odd one", async () => {
+  const disk = diskWith({ [files.unfinished(SECOND)]: "half" });
+  disk.plant(files.unfinished(FIRST), "directory");
+  const process = new LogProcess(disk);
+  await process.recover();
+  assert(!namesOn(disk).includes(`audit_${SECOND}.jsonl.gz.tmp`));
+  assertEquals(process.told.length, 1);
+});

@@ -31,6 +31,7 @@ Deno.test("sealActive() reserves the name, renames, and brings the directory to 
   assertEquals(process.calls.map(({ name, path, to }) => ({ name, path, to })), [
     { name: "list", path: files.directory, to: undefined },
     { name: "open", path: files.sealed(STAMP), to: undefined },
+    { name: "status", path: files.sealed(STAMP), to: undefined },
     { name: "rename", path: files.active, to: files.sealed(STAMP) },
     { name: "syncDirectory", path: files.directory, to: undefined },
   ]);
