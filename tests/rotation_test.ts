@@ -122,6 +122,43 @@ Deno.test("AuditLog names the segment of an old file after the day on which it i
   assertEquals((await archivesIn(dir)).map(numbersIn), [[0, 1]]);
 });
 
+for (const how of ["for its size", "on demand"]) {
+  Deno.test(`AuditLog reads what others wrote before it takes the lock to seal ${how}`, async () => {
+    using dir = tempDir();
+    const path = dir.path("a.jsonl");
+    const line = '{"ts": "2031-05-06T07:08:09Z", "event": "nav"}\n';
+    Deno.writeTextFileSync(path, line.repeat(4 * 1024 * 1024 / line.length));
+    const bytesRead = { blocking: 0, beside: 0 };
+    const fileSystem: FileSystem = {
+      ...denoFileSystem,
+      open(path, access) {
+        const handle = denoFileSystem.open(path, access);
+        const { readSync, read } = handle;
+        handle.readSync = (buffer, position) => {
+          bytesRead.blocking += buffer.byteLength;
+          return readSync.call(handle, buffer, position);
+        };
+        handle.read = (buffer, position) => {
+          bytesRead.beside += buffer.byteLength;
+          return read.call(handle, buffer, position);
+        };
+        return handle;
+      },
+    };
+    const rotationSizeBytes = how === "on demand" ? 10_000_000 : 4_000_000;
+    const platform = { fileSystem, clock: new SimulatedClock() };
+    const log = await AuditLog.openOn(platform, { path, rotationSizeBytes, sessionId: "s" });
+    if (how === "on demand") await log.rotate();
+    else await log.log("nav");
+    await log.close();
+    assert(bytesRead.beside > 4_000_000, `${bytesRead.beside} bytes read beside`);
+    assert(bytesRead.blocking <= 1024 * 1024, `${bytesRead.blocking} bytes read under the lock`);
+    assertEquals(namesIn(dir).filter((name) => name.endsWith(".gz")), [
+      "a_20310506_070809.jsonl.gz",
+    ]);
+  });
+}
+
 for (const name of ["my sim.v2.jsonl", "100 % é 日本.log", "plain", ".hidden"]) {
   Deno.test(`AuditLog rotates a log called ${name}`, async () => {
     using dir = tempDir();

@@ -7,13 +7,12 @@
  * @module
  */
 import type { FileHandle } from "../file_system.ts";
-import { LineSplitter } from "../line_splitter.ts";
 import { parseLine } from "../parse_line.ts";
 import { eventEpochMs } from "../time.ts";
 import { STAMP_MAX_MS } from "./rotation_policy.ts";
 
 const LINE_BREAK = 0x0a;
-const CHUNK_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 
 const encoder = new TextEncoder();
 /** How this library begins a line; each 0 stands for any digit. */
@@ -26,42 +25,75 @@ const SECONDS_LENGTH = "0000-00-00T00:00:00".length;
 
 /** Follows the newest event of one file. */
 export class NewestEvent {
-  readonly #maxLineBytes: number;
+  readonly #chunkBytes: number;
   readonly #seconds = new Uint8Array(SECONDS_LENGTH);
   #epochMs = -Infinity;
-  /** How far the file is known. */
+  /** How far the file is known; what lies behind it begins with a line. */
   #byteLength = 0;
+  /** Whether it begins within a line, one of more than a chunk. */
+  #isWithinLine = false;
 
-  /** Nothing is known of the file yet. Lines of more than `maxLineBytes` are not read again. */
-  constructor(maxLineBytes: number) {
-    this.#maxLineBytes = maxLineBytes;
+  /** Nothing is known of the file yet; of what others wrote, `chunkBytes` are read at a time. */
+  constructor(chunkBytes = CHUNK_BYTES) {
+    this.#chunkBytes = chunkBytes;
+  }
+
+  /** How far the file is known. */
+  get byteLength(): number {
+    return this.#byteLength;
   }
 
   /** Takes in whole lines appended at the offset; leaves them for later when others wrote before. */
   appended(byteOffset: number, lines: Uint8Array): void {
     if (byteOffset !== this.#byteLength) return;
     this.#byteLength += lines.byteLength;
-    for (let start = 0; start < lines.byteLength;) {
-      const lineBreak = lines.indexOf(LINE_BREAK, start);
-      const end = lineBreak < 0 ? lines.byteLength : lineBreak;
-      this.#take(lines, start, end);
-      start = end + 1;
+    this.#takeLines(lines, 0, lines.byteLength);
+  }
+
+  /** Reads on to the length, or to where another call has come meanwhile. */
+  async catchUp(handle: FileHandle, byteLength: number): Promise<void> {
+    for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {
+      position = this.#byteLength;
+      const chunk = new Uint8Array(Math.min(this.#chunkBytes, byteLength - position));
+      const read = await handle.read(chunk, position);
+      if (position === this.#byteLength) this.#takeChunk(chunk.subarray(0, read));
     }
   }
 
   /** The newest event, epoch milliseconds, its second at least; -Infinity if none has a time. */
   readUpTo(handle: FileHandle, byteLength: number): number {
-    const splitter = new LineSplitter(this.#maxLineBytes);
-    while (this.#byteLength < byteLength) {
-      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, byteLength - this.#byteLength));
-      const read = handle.readSync(chunk, this.#byteLength);
-      if (read === 0) break;
-      this.#byteLength += read;
-      for (const { bytes } of splitter.split(chunk.subarray(0, read))) {
-        if (bytes !== null) this.#take(bytes, 0, bytes.byteLength);
-      }
+    for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {
+      position = this.#byteLength;
+      const chunk = new Uint8Array(Math.min(this.#chunkBytes, byteLength - position));
+      const read = handle.readSync(chunk, position);
+      this.#takeChunk(chunk.subarray(0, read));
     }
     return this.#epochMs;
+  }
+
+  /** Takes in the whole lines of what lies behind the known part. */
+  #takeChunk(chunk: Uint8Array): void {
+    const start = this.#isWithinLine ? chunk.indexOf(LINE_BREAK) + 1 : 0;
+    const end = chunk.lastIndexOf(LINE_BREAK) + 1;
+    if (end > start) this.#takeLines(chunk, start, end);
+    if (end > 0) {
+      this.#isWithinLine = false;
+      this.#byteLength += end;
+    } else if (chunk.byteLength === this.#chunkBytes) {
+      // Of a line as long as that, what this library would begin it with has to do.
+      if (!this.#isWithinLine && isOurs(chunk, 0)) this.#take(chunk, 0, chunk.byteLength);
+      this.#isWithinLine = true;
+      this.#byteLength += chunk.byteLength;
+    }
+  }
+
+  #takeLines(lines: Uint8Array, from: number, to: number): void {
+    for (let start = from; start < to;) {
+      const lineBreak = lines.indexOf(LINE_BREAK, start);
+      const end = lineBreak < 0 ? to : lineBreak;
+      this.#take(lines, start, end);
+      start = end + 1;
+    }
   }
 
   #take(lines: Uint8Array, start: number, end: number): void {

@@ -13,7 +13,7 @@
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
-import { isSameFile, openForAppend } from "../regular_file.ts";
+import { isSameFile, openForAppend, openForRead } from "../regular_file.ts";
 import { NewestEvent } from "../segments/newest_event.ts";
 import { sealActive } from "../segments/rotate.ts";
 import type { LogFiles, Stamp } from "../segments/segment_name.ts";
@@ -24,8 +24,10 @@ const LINE_BREAK = 0x0a;
 export interface ActiveFileOptions {
   readonly fileSystem: FileSystem;
   readonly files: LogFiles;
-  readonly maxLineBytes: number;
 }
+
+/** What others wrote and sealing may still have to read: some milliseconds' work under the lock. */
+const UNREAD_BYTES_MAX = 1024 * 1024;
 
 /** A file that is or was the active one. */
 interface OpenFile {
@@ -87,6 +89,27 @@ export class ActiveFile {
       file.byteLengthLeft = byteLength + batch.byteLength;
       file.newestEvent.appended(byteLength, batch);
     });
+  }
+
+  /** Whether so much of the file, which is ready, is unknown that {@linkcode catchUp} should come first. */
+  isBehind(byteLength: number): boolean {
+    return byteLength - this.#open!.newestEvent.byteLength > UNREAD_BYTES_MAX;
+  }
+
+  /** Reads what others wrote, outside the lock, so that sealing has not to. */
+  async catchUp(): Promise<void> {
+    const file = this.#open;
+    if (file === undefined) return;
+    // A handle of its own: this one is written to and synced meanwhile.
+    const handle = openForRead(this.#options.fileSystem, this.path);
+    if (handle === null) return;
+    try {
+      const status = handle.status();
+      if (!isSameFile(status, file.handle.status())) return;
+      await file.newestEvent.catchUp(handle, status.byteLength);
+    } finally {
+      handle.close();
+    }
   }
 
   /**
@@ -168,11 +191,9 @@ export class ActiveFile {
   }
 
   #openAtPath(): OpenFile {
-    const { fileSystem, maxLineBytes } = this.#options;
-    const { handle } = openForAppend(fileSystem, this.path);
+    const { handle } = openForAppend(this.#options.fileSystem, this.path);
     this.#namesOpened++;
-    const newestEvent = new NewestEvent(maxLineBytes);
-    return this.#open = { handle, newestEvent, byteLengthLeft: -1 };
+    return this.#open = { handle, newestEvent: new NewestEvent(), byteLengthLeft: -1 };
   }
 
   /** Ends an unfinished last line, which stays as evidence; tells whether there was one. */

@@ -114,7 +114,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     ensureDirectory(fileSystem, files.directory);
     this.#lock = new AppendLock({ fileSystem, clock, path, lockTimeoutSec });
     try {
-      this.#file = new ActiveFile({ fileSystem, files, maxLineBytes });
+      this.#file = new ActiveFile({ fileSystem, files });
     } catch (error) {
       this.#lock[Symbol.dispose]();
       throw error;
@@ -150,7 +150,9 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    */
   writeSync(batch: Uint8Array<ArrayBuffer>): void {
     try {
-      while (this.#rest(batch).byteLength > 0) this.#lock.runSync(() => this.#appendPart(batch));
+      while (this.#rest(batch).byteLength > 0) {
+        this.#lock.runSync(() => this.#appendPart(batch, { mayWait: false }));
+      }
     } catch (error) {
       throw this.#refuse(batch, error);
     }
@@ -193,9 +195,16 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * @throws {AuditWriteError} with phase "rotate", or "lock".
    */
   async rotate(): Promise<void> {
-    const stamp = await this.#lock.run(() => {
-      return this.#file.readySync().byteLength === 0 ? undefined : this.#seal();
-    });
+    let stamp: Stamp | undefined;
+    for (let isReady = false; !isReady;) {
+      isReady = await this.#lock.run(() => {
+        const { byteLength } = this.#file.readySync();
+        if (this.#file.isBehind(byteLength)) return false;
+        if (byteLength > 0) stamp = this.#seal();
+        return true;
+      });
+      if (!isReady) await this.#file.catchUp();
+    }
     this.#commit.settle();
     if (stamp === undefined) return;
     try {
@@ -217,7 +226,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   async #write(batch: Uint8Array<ArrayBuffer>): Promise<void> {
     while (this.#rest(batch).byteLength > 0) {
       try {
-        await this.#lock.run(() => this.#appendPart(batch));
+        const isAppended = await this.#lock.run(() => this.#appendPart(batch, { mayWait: true }));
+        if (!isAppended) await this.#file.catchUp();
       } catch (error) {
         const refused = this.#refuse(batch, error);
         // What of it was written before, or in spite of the error, has a promise that waits.
@@ -239,19 +249,24 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return batch.subarray(this.#decided.get(batch) ?? 0);
   }
 
-  /** Appends as much of a batch as the segment takes. Runs under the lock. */
-  #appendPart(batch: Uint8Array): void {
+  /**
+   * Appends as much of a batch as the segment takes; false when the file has to catch up first, for
+   * which `mayWait` says that there is time. Runs under the lock.
+   */
+  #appendPart(batch: Uint8Array, { mayWait }: { mayWait: boolean }): boolean {
     // A drain may have written it while it waited for the lock.
-    if (this.#rest(batch).byteLength === 0) return;
+    if (this.#rest(batch).byteLength === 0) return true;
     let { byteLength } = this.#file.readySync();
-    if (this.#mustSeal(byteLength) && this.#sealOrGoOn()) {
-      byteLength = this.#file.readySync().byteLength;
+    if (this.#mustSeal(byteLength)) {
+      if (mayWait && this.#file.isBehind(byteLength)) return false;
+      if (this.#sealOrGoOn()) byteLength = this.#file.readySync().byteLength;
     }
     const rest = this.#rest(batch);
     const part = rest.subarray(0, partLength(rest, byteLength, this.#rotationSizeBytes));
     this.#file.appendSync(part, byteLength);
     this.#decide(batch, part);
     this.#commit.wrote(countLines(part));
+    return true;
   }
 
   #refuse(batch: Uint8Array, error: unknown): Error {

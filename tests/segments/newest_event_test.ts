@@ -6,7 +6,8 @@ import { eventEpochMs } from "../../src/time.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { diskWith, files } from "./log_on_disk.ts";
 
-const MAX_LINE_BYTES = 200;
+/** What is read at a time: a few lines of most texts here, and more than any one line. */
+const CHUNK_BYTES = 600;
 const NOW = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
 const encoder = new TextEncoder();
 
@@ -16,9 +17,7 @@ function oneOf<T>(random: SeededRandom, choices: readonly T[]): T {
 
 /** The newest event as a reader finds it: every line parsed, times that move no stamp left out. */
 function newestOf(text: string): number {
-  const times = text.split("\n")
-    .filter((line) => encoder.encode(line).byteLength + 1 <= MAX_LINE_BYTES)
-    .map(timeOf)
+  const times = text.split("\n").map(timeOf)
     .filter((ms) => ms >= 0 && ms <= STAMP_MAX_MS);
   return Math.max(-Infinity, ...times);
 }
@@ -78,37 +77,38 @@ function randomLine(random: SeededRandom): string {
   ]);
 }
 
-/** A line that a foreign writer leaves and this library would refuse to write. */
+/** A line as others write it, long ones among them. */
 function foreignLine(random: SeededRandom): string {
   const line = randomLine(random);
-  return random.below(4) > 0
-    ? line
-    : `${line.slice(0, -1)},"more":"${"é".repeat(MAX_LINE_BYTES)}"}`;
+  return random.below(4) > 0 ? line : `${line.slice(0, -1)},"more":"${"é".repeat(200)}"}`;
 }
 
 function openWith(text: string): FileHandle {
   return diskWith({ [files.active]: text }).process().open(files.active, "read");
 }
 
-Deno.test("NewestEvent finds what parsing every line finds, whoever wrote it (seeds 1 to 300)", () => {
+Deno.test("NewestEvent finds what parsing every line finds, whoever wrote it (seeds 1 to 300)", async () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = new SeededRandom(seed);
     const text = Array.from({ length: random.below(20) }, () => `${foreignLine(random)}\n`).join(
       "",
     );
     const handle = openWith(text);
-    const newest = new NewestEvent(MAX_LINE_BYTES);
+    const newest = new NewestEvent(CHUNK_BYTES);
     const byteLength = handle.status().byteLength;
     const found = newest.readUpTo(handle, byteLength);
     assertEquals(secondOf(found), secondOf(newestOf(text)), `seed ${seed}: ${text}`);
     assertEquals(newest.readUpTo(handle, byteLength), found, `seed ${seed}, read twice`);
+    const caughtUp = new NewestEvent(CHUNK_BYTES);
+    await caughtUp.catchUp(handle, random.below(byteLength + 1));
+    assertEquals(caughtUp.readUpTo(handle, byteLength), found, `seed ${seed}, caught up`);
   }
 });
 
 Deno.test("NewestEvent joins what was appended and what others wrote (seeds 1 to 300)", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = new SeededRandom(seed);
-    const newest = new NewestEvent(MAX_LINE_BYTES);
+    const newest = new NewestEvent(CHUNK_BYTES);
     let text = "";
     for (let step = random.below(12); step > 0; step--) {
       const isOurs = random.below(4) > 0;
@@ -130,7 +130,7 @@ Deno.test("NewestEvent reads nothing again that was appended in its sight", () =
   const disk = diskWith({ [files.active]: line.repeat(3) });
   const process = disk.process();
   const handle = process.open(files.active, "read");
-  const newest = new NewestEvent(MAX_LINE_BYTES);
+  const newest = new NewestEvent(CHUNK_BYTES);
   newest.appended(0, encoder.encode(line));
   newest.appended(line.length, encoder.encode(line.repeat(2)));
   assertEquals(newest.readUpTo(handle, 3 * line.length), NOW);
@@ -142,7 +142,7 @@ Deno.test("NewestEvent reads what others wrote once, and goes on from there", ()
     `${JSON.stringify({ ts: new Date(ms).toISOString() })}\n`
   ) as [string, string];
   const handle = openWith(late + early + early);
-  const newest = new NewestEvent(MAX_LINE_BYTES);
+  const newest = new NewestEvent(CHUNK_BYTES);
   newest.appended(late.length, encoder.encode(early));
   assertEquals(newest.readUpTo(handle, late.length), NOW + 5_000);
   newest.appended(late.length, encoder.encode(early));
@@ -154,14 +154,40 @@ Deno.test("NewestEvent finds a line that lies across two reads", () => {
   const short = `${JSON.stringify({ ts: new Date(NOW).toISOString(), n: "x".repeat(90) })}\n`;
   // Longer than the room that is left in the first read.
   const newestLine = `{"event":"nav","ts":"2026-03-01T00:00:00Z","n":"${"x".repeat(140)}"}\n`;
-  assert(short.length < newestLine.length && newestLine.length <= MAX_LINE_BYTES);
-  const text = short.repeat(Math.floor((1024 * 1024 - 1) / short.length)) + newestLine + short;
-  const newest = new NewestEvent(MAX_LINE_BYTES);
+  assert(short.length < newestLine.length && newestLine.length <= CHUNK_BYTES);
+  const text = short.repeat(Math.floor((CHUNK_BYTES - 1) / short.length)) + newestLine + short;
+  const newest = new NewestEvent(CHUNK_BYTES);
   assertEquals(newest.readUpTo(openWith(text), text.length), Date.UTC(2026, 2, 1));
 });
 
+Deno.test("NewestEvent.catchUp() takes nothing twice that a sealing read meanwhile", async () => {
+  const line = (second: number) =>
+    `${JSON.stringify({ ts: new Date(NOW + 1_000 * second).toISOString() })}\n`;
+  const text = [1, 2, 3].map(line).join("");
+  const newest = new NewestEvent(line(1).length);
+  const handle = openWith(text);
+  const caughtUp = newest.catchUp(handle, text.length);
+  assertEquals(newest.readUpTo(handle, 2 * line(1).length), NOW + 2_000);
+  await caughtUp;
+  assertEquals([newest.byteLength, newest.readUpTo(handle, text.length)], [
+    text.length,
+    NOW + 3_000,
+  ]);
+});
+
+for (const place of ["first", "in the middle", "last"]) {
+  Deno.test(`NewestEvent knows the time of a line of ours that is longer than a chunk and ${place}`, () => {
+    const short = `${JSON.stringify({ ts: new Date(NOW).toISOString() })}\n`;
+    const long = `{"ts":"2026-03-01T00:00:00.000Z","x":"${"x".repeat(3 * CHUNK_BYTES)}"}\n`;
+    const text = (place === "first" ? "" : short) + long + (place === "last" ? "" : short);
+    const newest = new NewestEvent(CHUNK_BYTES);
+    assertEquals(newest.readUpTo(openWith(text), text.length), Date.UTC(2026, 2, 1));
+    assertEquals(newest.byteLength, text.length);
+  });
+}
+
 Deno.test("NewestEvent has none where no line has a time", () => {
-  const newest = new NewestEvent(MAX_LINE_BYTES);
+  const newest = new NewestEvent(CHUNK_BYTES);
   newest.appended(0, encoder.encode('{"event":"nav"}\n\n42\n{"ts":"soon"}\n'));
   assertEquals(newest.readUpTo(openWith(""), 0), -Infinity);
 });
@@ -176,7 +202,7 @@ for (
   Deno.test(`NewestEvent takes {"ts":${newer}} for what it is`, () => {
     const text = `{"ts":"${older}"}\n{"ts":${newer}}\n`;
     const handle = diskWith({ "/log/a": text }).process().open("/log/a", "read");
-    const found = new NewestEvent(1_000).readUpTo(handle, text.length);
+    const found = new NewestEvent().readUpTo(handle, text.length);
     const { ts } = JSON.parse(`{"ts":${newer}}`);
     assertEquals(found, Date.parse(ts.endsWith("Z") ? ts : `${ts}Z`));
   });
