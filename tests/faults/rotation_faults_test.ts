@@ -8,6 +8,11 @@ function emptyDisk(): SimulatedDisk {
   return disk;
 }
 
+/** Names of the segments that are not archived. */
+function segmentsOn(disk: SimulatedDisk): string[] {
+  return Object.keys(disk.snapshot()).filter((path) => /_\d{6}\.jsonl$/.test(path));
+}
+
 /** How many calls the workload makes when nothing happens to it. */
 async function countCalls(): Promise<number> {
   const process = emptyDisk().process();
@@ -37,6 +42,28 @@ Deno.test("AuditLog loses and doubles nothing, whichever of its calls kills it, 
       const { disk, ledger, place } = await killedAt(index, when);
       await within(place, () => checkRecovered(disk.afterKill(), ledger));
     }
+  }
+});
+
+Deno.test("AuditLog that is open takes over from another one, whichever of its calls kills that", async () => {
+  const calls = await countCalls();
+  for (let index = 0; index < calls; index++) {
+    const disk = emptyDisk();
+    const survivor = disk.process();
+    const log = await openIn(survivor);
+    const process = disk.process();
+    const ledger = new Ledger();
+    process.killAt(index, index % 2 === 0 ? "before" : "after");
+    await work(process, ledger);
+    await within(`killed at call ${index}`, async () => {
+      const before = ledger.acknowledged.size;
+      await ledger.log(log);
+      await log.rotate();
+      assertEquals(ledger.acknowledged.size, before + 1, "the survivor does not go on");
+      assertEquals(segmentsOn(disk), [], "the survivor leaves segments of the dead");
+      await ledger.settle(log, "close");
+      await checkRecovered(disk.afterKill(), ledger);
+    });
   }
 });
 
