@@ -79,9 +79,7 @@ export async function archiveSegment(site: ArchiveSite, stamp: Stamp): Promise<A
   // Who published the archive may have died before its name was on the disk.
   await fileSystem.syncDirectory(files.directory);
   await addToManifest(site, stamp, { summary, rebuilt: false });
-  if (segment.status().byteLength !== byteLength) {
-    throw new Error(`Cannot remove segment as it has grown since it was sealed: ${path}`);
-  }
+  checkLength(segment, { byteLength, path });
   removeFile(fileSystem, path);
   await fileSystem.syncDirectory(files.directory);
   return "archived";
@@ -130,6 +128,7 @@ async function makeArchive(
     if (summary.raw_bytes !== byteLength || !isSameContent(summary, readBack)) {
       throw new Error(`Cannot archive segment as what was written reads back differently: ${path}`);
     }
+    checkLength(segment, { byteLength, path: files.sealed(stamp) });
     // Unlike a rename, a link replaces nothing that somebody has put there meanwhile.
     fileSystem.link(path, files.archive(stamp));
   } finally {
@@ -258,6 +257,12 @@ function appending(handle: FileHandle): WritableStream<Uint8Array> {
       }
     },
   });
+}
+
+/** Nobody appends to a segment; but for somebody who does, no line may go that is in no archive. */
+function checkLength(segment: FileHandle, was: { byteLength: number; path: string }): void {
+  if (segment.status().byteLength === was.byteLength) return;
+  throw new Error(`Cannot archive segment as it has grown since it was sealed: ${was.path}`);
 }
 
 function isAt(fileSystem: FileSystem, path: string, handle: FileHandle): boolean {

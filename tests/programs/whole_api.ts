@@ -17,6 +17,8 @@ await log.log("nav", { cost: 0.25 });
 await ReadableStream.from([{ event: "nav", cost: 0.25 }]).pipeTo(log.writable);
 await log.flush();
 log.flushSync();
+await log.rotate();
+await log.recovery;
 const figures = {
   sessionIsShared: log.sessionId === getSessionId(),
   events: (await log.query({ order: "desc" }).toArray()).length,

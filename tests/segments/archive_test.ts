@@ -194,8 +194,21 @@ Deno.test("archiveSegment() publishes nothing that reads back differently", asyn
   assertEquals(disk.snapshot(), { [SEALED]: CONTENT });
 });
 
-Deno.test("archiveSegment() keeps a segment that grows meanwhile", async () => {
-  for (const at of ["syncData", "link", "syncDirectory"] as const) {
+Deno.test("archiveSegment() begins again with a segment that grows before the archive has its name", async () => {
+  const disk = diskWith({ [SEALED]: CONTENT });
+  const process = new LogProcess(disk);
+  process.system.onCall = ({ name, path }) => {
+    if (name === "syncData" && path === TEMP) disk.writeFile(SEALED, `${CONTENT}late\n`);
+  };
+  await assertRejects(() => archive(process), Error, "has grown since it was sealed");
+  assertEquals(disk.snapshot(), { [SEALED]: `${CONTENT}late\n` });
+  process.system.onCall = undefined;
+  assertEquals(await archive(process), "archived");
+  assertEquals(await textOfArchive(disk, STAMP), `${CONTENT}late\n`);
+});
+
+Deno.test("archiveSegment() keeps a segment that grows once the archive has its name", async () => {
+  for (const at of ["link", "syncDirectory"] as const) {
     const disk = diskWith({ [SEALED]: CONTENT });
     const process = new LogProcess(disk);
     process.system.onCall = ({ name }) => {
