@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { basename, fromFileUrl, join } from "@std/path";
-import { AuditLog, type AuditLogOptions } from "@vivarium/scout";
+import { AuditLog, type AuditLogOptions, AuditWriteError } from "@vivarium/scout";
 import { denoFileSystem } from "../src/deno_file_system.ts";
 import type { FileSystem } from "../src/file_system.ts";
 import { SimulatedClock } from "./platform.ts";
@@ -366,6 +366,31 @@ Deno.test("AuditLog goes on when a segment cannot be sealed or archived, and say
   await log.close();
   assertEquals((await archivesIn(dir)).map((text) => numbersIn(text).length), [20]);
   assertEquals(numbersIn(Deno.readTextFileSync(log.path)), [20]);
+});
+
+Deno.test("AuditLog goes on when a file cannot be read that it has to seal, and says so", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  Deno.writeTextFileSync(path, '{"event": "nav"}\n'.repeat(150_000));
+  const errors: unknown[] = [];
+  const logger = { ...silent, error: (message: unknown) => errors.push(message) };
+  const fileSystem: FileSystem = {
+    ...denoFileSystem,
+    open(path, access) {
+      if (access === "read") throw new Error("Too many open files (os error 24)");
+      return denoFileSystem.open(path, access);
+    },
+  };
+  const platform = { fileSystem, clock: new SimulatedClock() };
+  const log = await AuditLog.openOn(platform, { path, rotationSizeBytes: 1_000, logger });
+  await log.log("nav", { n: 0 });
+  await log.log("nav", { n: 1 });
+  const error = await assertRejects(() => log.rotate(), AuditWriteError);
+  assertEquals(error.phase, "rotate");
+  await log.close();
+  assertEquals(namesIn(dir), ["a.jsonl"]);
+  assertEquals(linesOf(path).slice(-2).map((line) => JSON.parse(line).n), [0, 1]);
+  assertEquals(errors, [error.message]);
 });
 
 Deno.test("AuditLog.rotate() leaves a file alone that is moved away just before the rename", async () => {

@@ -203,7 +203,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         if (byteLength > 0) stamp = this.#seal();
         return true;
       });
-      if (!isReady) await this.#file.catchUp();
+      if (!isReady) await this.#catchUp();
     }
     this.#commit.settle();
     if (stamp === undefined) return;
@@ -227,7 +227,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     while (this.#rest(batch).byteLength > 0) {
       try {
         const isAppended = await this.#lock.run(() => this.#appendPart(batch, { mayWait: true }));
-        if (!isAppended) await this.#file.catchUp();
+        if (!isAppended) await this.#catchUp().catch((error) => this.#goOnUnsealed(error));
       } catch (error) {
         const refused = this.#refuse(batch, error);
         // What of it was written before, or in spite of the error, has a promise that waits.
@@ -288,17 +288,30 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       this.#clock.monotonicMs() >= this.#sealFailure.retryMs;
   }
 
-  /** Seals the file; tells whether it could. A file whose sync failed cannot be gone on with. */
+  /** Seals the file; tells whether it could. */
   #sealOrGoOn(): boolean {
     try {
       this.#seal();
       return true;
     } catch (error) {
-      if (this.#file.hasFailed) throw error;
-      const message = messageOf(error);
-      if (message !== this.#sealFailure?.message) this.#logger.error(message);
-      this.#sealFailure = { message, retryMs: this.#clock.monotonicMs() + SEAL_RETRY_MS };
+      this.#goOnUnsealed(error);
       return false;
+    }
+  }
+
+  /** Leaves a file that could not be sealed the active one for a while; throws if it cannot be that. */
+  #goOnUnsealed(error: unknown): void {
+    if (this.#file.hasFailed) throw error;
+    const message = messageOf(error);
+    if (message !== this.#sealFailure?.message) this.#logger.error(message);
+    this.#sealFailure = { message, retryMs: this.#clock.monotonicMs() + SEAL_RETRY_MS };
+  }
+
+  async #catchUp(): Promise<void> {
+    try {
+      await this.#file.catchUp();
+    } catch (cause) {
+      throw this.#rotateError("Cannot read audit log to seal it", cause);
     }
   }
 
