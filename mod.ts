@@ -2,9 +2,9 @@
  * An append-only JSONL event log for agent simulations, which loses nothing after SIGKILL and power
  * loss and answers what happened and what it cost.
  *
- * {@linkcode AuditLog} writes and reads a log. {@linkcode SerializeStream},
- * {@linkcode LineBufferStream} and {@linkcode FsyncSink} are its stages, for use on their own; the
- * metrics are plain functions over any events.
+ * {@linkcode AuditLog} writes and reads a log, {@linkcode AuditReader} reads one that others write.
+ * {@linkcode SerializeStream}, {@linkcode LineBufferStream} and {@linkcode FsyncSink} are the stages
+ * of the write path, for use on their own; the metrics are plain functions over any events.
  *
  * @example
  * ```ts
@@ -21,6 +21,7 @@
  * @module
  */
 export { AuditLog } from "./src/audit_log.ts";
+export { AuditReader } from "./src/audit_reader.ts";
 export {
   AuditClosedError,
   AuditEventError,
@@ -40,12 +41,14 @@ export { type GateMetrics, gateMetrics, type GateQuery } from "./src/metrics/gat
 export { hourlySpend } from "./src/metrics/hourly_spend.ts";
 export {
   type AuditLogOptions,
+  type AuditReaderOptions,
   DEFAULT_AUDIT_PATH,
   FSYNC_EVERY_N_LINES,
   FSYNC_INTERVAL_SEC,
   ROTATION_SIZE_BYTES,
 } from "./src/options.ts";
-export type { AuditQuery, Damage, QueryOptions } from "./src/read/query.ts";
+export type { Damage } from "./src/read/damage.ts";
+export type { AuditQuery, QueryOptions } from "./src/read/query.ts";
 export type { RecoveryReport } from "./src/segments/recover.ts";
 export { getSessionId, SESSION_LOCK } from "./src/session.ts";
 export type { TimeLike } from "./src/time.ts";

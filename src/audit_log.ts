@@ -4,16 +4,15 @@
  * @module
  */
 import { dirname } from "@std/path";
-import { AuditClosedError, messageOf } from "./errors.ts";
+import { AuditReader } from "./audit_reader.ts";
+import { AuditClosedError, messageOf, withFlags } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType } from "./event.ts";
 import type { Logger } from "./logger.ts";
-import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
-import { type GateMetrics, gateMetrics } from "./metrics/gate.ts";
-import { hourlySpend } from "./metrics/hourly_spend.ts";
+import type { AccuracyMetrics } from "./metrics/accuracy.ts";
+import type { GateMetrics } from "./metrics/gate.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { denoPlatform, type Platform } from "./platform.ts";
-import { lastOf } from "./read/last_of.ts";
-import { type AuditQuery, queryLog, type QueryOptions } from "./read/query.ts";
+import type { AuditQuery, QueryOptions } from "./read/query.ts";
 import type { RecoveryReport } from "./segments/recover.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
 import type { TimeLike } from "./time.ts";
@@ -72,6 +71,7 @@ export class AuditLog implements AsyncDisposable {
 
   readonly #options: ResolvedOptions;
   readonly #parts: Parts;
+  readonly #reader: AuditReader;
   readonly #serialize: LineSerializer;
   readonly #lineBuffer: LineBufferStream;
   readonly #pipeline: Promise<void>;
@@ -102,7 +102,8 @@ export class AuditLog implements AsyncDisposable {
     try {
       return new AuditLog(resolved, await openParts(platform, resolved));
     } catch (error) {
-      throw withFlags(error, dirname(resolved.path));
+      const directory = dirname(resolved.path);
+      throw withFlags(error, [`--allow-read=${directory}`, `--allow-write=${directory}`]);
     }
   }
 
@@ -112,6 +113,11 @@ export class AuditLog implements AsyncDisposable {
     this.recovery = parts.recovery;
     this.#options = options;
     this.#parts = parts;
+    this.#reader = new AuditReader(
+      parts.platform,
+      options,
+      () => parts.acknowledgements.decided(),
+    );
     this.#serialize = lineSerializer({ ...options, sessionId: this.sessionId });
     this.#lineBuffer = new LineBufferStream(options);
     this.#pipeline = this.#lineBuffer.readable.pipeTo(parts.sink);
@@ -206,10 +212,7 @@ export class AuditLog implements AsyncDisposable {
    */
   query(options: QueryOptions = {}): AuditQuery {
     this.#checkOpen();
-    const { path, maxLineBytes, logger } = this.#options;
-    const { fileSystem } = this.#parts.platform;
-    const beforeRead = () => this.#parts.acknowledgements.decided();
-    return queryLog({ fileSystem, path, maxLineBytes, logger, beforeRead }, options);
+    return this.#reader.query(options);
   }
 
   /**
@@ -221,16 +224,19 @@ export class AuditLog implements AsyncDisposable {
     n = 20,
     options: { eventType?: string | readonly string[] } = {},
   ): Promise<AuditEvent[]> {
-    return await lastOf(this.query(options), n);
+    this.#checkOpen();
+    return await this.#reader.lastEvents(n, options);
   }
 
   /**
-   * Cost in USD of the last `hours` hours, up to now; see {@linkcode hourlySpend}.
+   * Cost in USD of the last `hours` hours, up to now; see {@linkcode hourlySpend}. A second call reads
+   * only what is new, by whichever process.
    *
    * @throws {RangeError} when `hours` is no number.
    */
   async hourlySpend(hours = 1): Promise<number> {
-    return await hourlySpend(this.query(), { hours, now: this.#options.now });
+    this.#checkOpen();
+    return await this.#reader.hourlySpend(hours);
   }
 
   /**
@@ -239,7 +245,8 @@ export class AuditLog implements AsyncDisposable {
    * @throws {RangeError} when `since` is no time.
    */
   async accuracyMetrics(since: TimeLike): Promise<AccuracyMetrics> {
-    return await accuracyMetrics(this.query({ since }));
+    this.#checkOpen();
+    return await this.#reader.accuracyMetrics(since);
   }
 
   /**
@@ -248,8 +255,8 @@ export class AuditLog implements AsyncDisposable {
    * @throws {RangeError} when `since` is no time or `lastN` is no integer >= 0.
    */
   async gateMetrics(options: { since?: TimeLike; lastN?: number } = {}): Promise<GateMetrics> {
-    const { since, ...gateOptions } = options;
-    return await gateMetrics(this.query(since === undefined ? {} : { since }), gateOptions);
+    this.#checkOpen();
+    return await this.#reader.gateMetrics(options);
   }
 
   /**
@@ -382,12 +389,4 @@ function sessionRecords(sink: FsyncSink, logger: Logger): SessionRecords {
         }
       }),
   };
-}
-
-function withFlags(error: unknown, directory: string): unknown {
-  if (!(error instanceof Deno.errors.NotCapable)) return error;
-  return new Deno.errors.NotCapable(
-    `Cannot open audit log: run again with --allow-read=${directory} --allow-write=${directory}`,
-    { cause: error },
-  );
 }

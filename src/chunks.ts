@@ -8,16 +8,21 @@ import type { FileHandle } from "./file_system.ts";
 /** How much of a file is in memory at a time, for a reader in a hurry. */
 const CHUNK_BYTES = 256 * 1024;
 
-/**
- * Reads the first `byteLength` bytes, or what is left of them, each chunk into a buffer of its own.
- * Between two chunks the event loop turns, so `chunkBytes` bounds how long a reader holds it up.
- */
+/** Which part of a file to read, and how. */
+export interface ReadRange {
+  /** Where to begin; default 0. */
+  readonly from?: number;
+  /** Between two chunks the event loop turns, so this bounds how long a reader holds it up. */
+  readonly chunkBytes?: number;
+}
+
+/** Reads up to `byteLength`, or to the end of the file, each chunk into a buffer of its own. */
 export async function* readChunks(
   handle: FileHandle,
   byteLength: number,
-  chunkBytes = CHUNK_BYTES,
+  { from = 0, chunkBytes = CHUNK_BYTES }: ReadRange = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for (let position = 0; position < byteLength;) {
+  for (let position = from; position < byteLength;) {
     const buffer = new Uint8Array(Math.min(chunkBytes, byteLength - position));
     const read = await handle.read(buffer, position);
     if (read === 0) return;

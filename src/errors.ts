@@ -65,3 +65,12 @@ export class AuditWriteError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** The error of a missing permission with the flags that grant it; any other error as it is. */
+export function withFlags(error: unknown, flags: readonly string[]): unknown {
+  if (!(error instanceof Deno.errors.NotCapable)) return error;
+  return new Deno.errors.NotCapable(
+    `Cannot open audit log: run again with ${flags.join(" ")}`,
+    { cause: error },
+  );
+}

@@ -50,6 +50,9 @@ export interface AuditLogOptions {
   logger?: Logger;
 }
 
+/** Options of {@linkcode AuditReader.open}. */
+export type AuditReaderOptions = Pick<AuditLogOptions, "path" | "maxLineBytes" | "now" | "logger">;
+
 /** {@linkcode AuditLogOptions} with nothing left open but the session. */
 export interface ResolvedOptions {
   path: string;

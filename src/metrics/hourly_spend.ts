@@ -3,11 +3,9 @@
  *
  * @module
  */
-import { CompensatedSum } from "../compensated_sum.ts";
 import type { AuditEvent } from "../event.ts";
-import { eventEpochMs } from "../time.ts";
-
-const HOUR_MS = 3_600_000;
+import { PreciseSum } from "../precise_sum.ts";
+import { costOf, isInWindow, spendWindow } from "../spend.ts";
 
 /**
  * Sums the cost in USD of the events of the last `hours` hours (default 1), both ends included:
@@ -32,18 +30,12 @@ export async function hourlySpend(
   events: AsyncIterable<AuditEvent>,
   options: { hours?: number; now?: () => number } = {},
 ): Promise<number> {
-  const { hours = 1, now = Date.now } = options;
-  if (typeof hours !== "number" || Number.isNaN(hours)) {
-    throw new RangeError(`Cannot sum the spend as hours must be a number: ${hours}`);
-  }
-  if (hours <= 0) return 0;
-  const untilMs = now();
-  const sinceMs = untilMs - hours * HOUR_MS;
-  const spend = new CompensatedSum();
-  for await (const { ts, cost } of events) {
-    if (typeof cost !== "number" || !Number.isFinite(cost)) continue;
-    const ms = eventEpochMs(ts);
-    if (ms >= sinceMs && ms <= untilMs) spend.add(cost);
+  const window = spendWindow(options);
+  if (window === null) return 0;
+  const spend = new PreciseSum();
+  for await (const event of events) {
+    const cost = costOf(event);
+    if (cost !== null && isInWindow(window, cost.epochMs)) spend.add(cost.usd);
   }
   return spend.value;
 }

@@ -4,7 +4,9 @@
  * @module
  */
 import { type AuditEvent, shown } from "../event.ts";
+import type { ManifestLine } from "../segments/manifest_line.ts";
 import { eventEpochMs, toEpochMs } from "../time.ts";
+import type { LineNeeds } from "./line_test.ts";
 import type { QueryOptions } from "./query.ts";
 
 /** The options of a query that select events. */
@@ -13,13 +15,25 @@ export type EventFilterOptions = Pick<
   "since" | "until" | "eventType" | "sessionId" | "where"
 >;
 
+/** A selection of events: the test, and what is known of it before an event is parsed. */
+export interface EventFilter extends LineNeeds {
+  /** Whether the event is selected. */
+  matches(event: AuditEvent): boolean;
+  /** The types that are selected; undefined for all. */
+  readonly types: ReadonlySet<string> | undefined;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  /** Whether only events with a time are selected. */
+  readonly isTimed: boolean;
+}
+
 /**
- * Makes the test of an event, checking the options once.
+ * Makes the filter, checking the options once.
  *
  * @throws {RangeError} when `since` or `until` is no time.
  * @throws {TypeError} when another option is of the wrong type, naming it.
  */
-export function eventFilter(options: EventFilterOptions): (event: AuditEvent) => boolean {
+export function eventFilter(options: EventFilterOptions): EventFilter {
   const { eventType, sessionId, where } = options;
   const sinceMs = options.since === undefined ? -Infinity : toEpochMs(options.since, "since");
   const untilMs = options.until === undefined ? Infinity : toEpochMs(options.until, "until");
@@ -32,19 +46,42 @@ export function eventFilter(options: EventFilterOptions): (event: AuditEvent) =>
     sessionId,
   );
   check(where === undefined || typeof where === "function", "where", "a function", where);
-  return (event) => {
-    if (types !== undefined && !types.has(event.event)) return false;
-    if (sessionId !== undefined && event.session_id !== sessionId) return false;
-    if (isTimed) {
-      // An event without a readable time compares false with any bound, so it is left out.
-      const ms = eventEpochMs(event.ts);
-      if (!(ms >= sinceMs && ms < untilMs)) return false;
-    }
-    return where === undefined || where(event);
+  return {
+    types,
+    sinceMs,
+    untilMs,
+    isTimed,
+    strings: [
+      ...types === undefined ? [] : [[...types]],
+      ...sessionId === undefined ? [] : [[sessionId]],
+    ],
+    matches(event) {
+      if (types !== undefined && !(types as ReadonlySet<unknown>).has(event.event)) return false;
+      if (sessionId !== undefined && event.session_id !== sessionId) return false;
+      if (isTimed) {
+        // An event without a readable time compares false with any bound, so it is left out.
+        const ms = eventEpochMs(event.ts);
+        if (!(ms >= sinceMs && ms < untilMs)) return false;
+      }
+      return where === undefined || where(event);
+    },
   };
 }
 
-function eventTypeSet(eventType: string | readonly string[]): Set<unknown> {
+/** Whether an archive with this line in the manifest may hold an event that the filter selects. */
+export function mayLineHold(line: ManifestLine, filter: EventFilter): boolean {
+  const { types, isTimed, sinceMs, untilMs } = filter;
+  if (isTimed) {
+    if (line.min_ts === null || line.max_ts === null) return false;
+    if (!(Date.parse(line.max_ts) >= sinceMs && Date.parse(line.min_ts) < untilMs)) return false;
+  }
+  const { events } = line;
+  // The types of events without a time are not in the line.
+  if (types === undefined || events === null || (!isTimed && line.untimed > 0)) return true;
+  return [...types].some((type) => Object.hasOwn(events, type));
+}
+
+function eventTypeSet(eventType: string | readonly string[]): Set<string> {
   const types = typeof eventType === "string" ? [eventType] : eventType;
   const isValid = Array.isArray(types) && types.every((type) => typeof type === "string");
   check(isValid, "eventType", "a string or an array of strings", eventType);

@@ -18,14 +18,10 @@ import type { LogFiles } from "../segments/segment_name.ts";
 export interface SnapshotFile {
   readonly path: string;
   readonly isArchive: boolean;
-  /** The open file; null for one that is still to be opened, as nobody moves an archive. */
-  readonly opened: OpenedFile | null;
-}
-
-/** An open file and how much of it belongs to the snapshot. */
-export interface OpenedFile {
-  readonly handle: FileHandle;
+  /** Its length when the snapshot was taken; of an archive, that of its gzip form. */
   readonly byteLength: number;
+  /** The open file; null for one that is still to be opened, as nobody moves an archive. */
+  readonly handle: FileHandle | null;
 }
 
 /** The files of a log in the order of their content, oldest first; disposing of it closes them. */
@@ -56,30 +52,34 @@ function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | 
   let isActiveFound = active === null;
   for (const { stamp, forms } of listSegments(fileSystem, files)) {
     const path = files.sealed(stamp);
-    const opened = forms.has("sealed") ? orRefused(() => openInto(stack, fileSystem, path)) : null;
-    if (opened === "refused") {
-      found.push({ path, isArchive: false, opened: null });
-    } else if (opened === null) {
+    const sealed = forms.has("sealed") ? orRefused(() => openInto(stack, fileSystem, path)) : null;
+    if (sealed === "refused") {
+      found.push({ path, isArchive: false, byteLength: 0, handle: null });
+    } else if (sealed === null) {
       // A segment that is gone since it was listed has an archive, or was one that held nothing.
       const archive = files.archive(stamp);
-      if (fileSystem.status(archive) !== null) {
-        found.push({ path: archive, isArchive: true, opened: null });
-      }
-    } else if (active !== null && isSameFile(opened.handle.status(), active.handle.status())) {
+      const status = fileSystem.status(archive);
+      if (status === null) continue;
+      found.push({ path: archive, isArchive: true, byteLength: status.byteLength, handle: null });
+    } else if (active !== null && isSameFile(sealed.status(), active.status())) {
       isActiveFound = true;
       break;
     } else {
-      found.push({ path, isArchive: false, opened });
+      found.push(opened(path, sealed));
     }
   }
   if (active !== null) {
     const atPath = fileSystem.status(files.active);
-    isActiveFound ||= atPath !== null && isSameFile(atPath, active.handle.status());
-    found.push({ path: files.active, isArchive: false, opened: active });
+    isActiveFound ||= atPath !== null && isSameFile(atPath, active.status());
+    found.push(opened(files.active, active));
   }
   if (!isActiveFound) return null;
   const kept = stack.move();
   return { files: found, [Symbol.dispose]: () => kept.dispose() };
+}
+
+function opened(path: string, handle: FileHandle): SnapshotFile {
+  return { path, isArchive: false, byteLength: handle.status().byteLength, handle };
 }
 
 /** Opens a file that is closed with the stack; null when there is none. */
@@ -87,11 +87,10 @@ export function openInto(
   stack: DisposableStack,
   fileSystem: FileSystem,
   path: string,
-): OpenedFile | null {
+): FileHandle | null {
   const handle = openForRead(fileSystem, path);
-  if (handle === null) return null;
-  stack.defer(() => handle.close());
-  return { handle, byteLength: handle.status().byteLength };
+  if (handle !== null) stack.defer(() => handle.close());
+  return handle;
 }
 
 /** A symlink or a FIFO with the name of a segment spoils its own part and no other. */

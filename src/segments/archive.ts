@@ -182,7 +182,7 @@ function rawChunks(
   segment: FileHandle,
   byteLength: number,
 ): AsyncIterable<Uint8Array<ArrayBuffer>> {
-  return abortable(readChunks(segment, byteLength, RAW_CHUNK_BYTES), signal);
+  return abortable(readChunks(segment, byteLength, { chunkBytes: RAW_CHUNK_BYTES }), signal);
 }
 
 function decoded(
@@ -190,7 +190,9 @@ function decoded(
   archive: FileHandle,
 ): AsyncIterable<Uint8Array<ArrayBuffer>> {
   const { byteLength } = archive.status();
-  return decompressed(abortable(readChunks(archive, byteLength, GZIP_CHUNK_BYTES), signal));
+  return decompressed(
+    abortable(readChunks(archive, byteLength, { chunkBytes: GZIP_CHUNK_BYTES }), signal),
+  );
 }
 
 /** Ends with the reason of the abort, between two chunks: whoever reads them ends with it too. */

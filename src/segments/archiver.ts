@@ -34,6 +34,8 @@ export interface SweptSegment {
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 const BUSY_WAIT_MAX_MS = 100;
+/** Segments sealed and not archived at which appends wait for the archiver to get one done. */
+const BACKLOG_MAX = 8;
 /** A disk that fails so many segments would fail all, each after the work of compressing it. */
 const FAILURES_MAX = 3;
 
@@ -46,6 +48,9 @@ export class Archiver {
   /** Settles when all that was asked for so far is done; one job follows the other. */
   #jobs: Promise<unknown> = Promise.resolve();
   #isSweepQueued = false;
+  /** Segments sealed here that no sweep has come by yet. */
+  #backlog = 0;
+  #progress = Promise.withResolvers<void>();
   #retryTimer: Timer | undefined;
   #retryMs = RETRY_MIN_MS;
   /** What failed of which segment when it was tried last, so that each failure is told once. */
@@ -60,8 +65,21 @@ export class Archiver {
     this.#logger = options.logger;
   }
 
-  /** Has every sealed segment archived soon. */
-  wake(): void {
+  /** A segment was sealed; it and all others are archived soon. */
+  sealed(): void {
+    this.#backlog++;
+    this.#wake();
+  }
+
+  /**
+   * Resolves when the archiver is not far behind, so that segments do not become ever more, or when it
+   * has given up for a while, as a failing compression stops no appends; undefined when that is so now.
+   */
+  room(): Promise<void> | undefined {
+    return this.#backlog > BACKLOG_MAX ? this.#progress.promise.then(() => this.room()) : undefined;
+  }
+
+  #wake(): void {
     if (!this.#isSweepQueued) this.sweep();
   }
 
@@ -72,7 +90,10 @@ export class Archiver {
       this.#isSweepQueued = false;
       this.#stopRetryTimer();
       const done: SweptSegment[] = [];
-      if (await this.#sweepInto(done)) this.#retryMs = RETRY_MIN_MS;
+      const isNothingLeft = await this.#sweepInto(done);
+      // What was sealed meanwhile waits for the next sweep, unless this one shows that it is no use.
+      if (!isNothingLeft || !this.#isSweepQueued) this.#gotOn(this.#backlog);
+      if (isNothingLeft) this.#retryMs = RETRY_MIN_MS;
       else this.#retryLater();
       return done;
     });
@@ -120,6 +141,7 @@ export class Archiver {
     let failures = 0;
     for (const stamp of stamps) {
       const outcome = await this.#tryToArchive(stamp);
+      this.#gotOn(1);
       if (outcome === "busy" || outcome === "refused" || outcome === "failed") {
         isNothingLeft = false;
       } else if (outcome !== "conflict") done.push({ stamp, outcome });
@@ -160,6 +182,12 @@ export class Archiver {
     }
   }
 
+  #gotOn(segments: number): void {
+    this.#backlog = Math.max(0, this.#backlog - segments);
+    this.#progress.resolve();
+    this.#progress = Promise.withResolvers<void>();
+  }
+
   #report(stamp: Stamp | "", error: unknown): void {
     const message = messageOf(error);
     // A full disk says the same of every segment.
@@ -171,7 +199,7 @@ export class Archiver {
 
   #retryLater(): void {
     if (this.#stopping.signal.aborted) return;
-    this.#retryTimer = this.#clock.startTimer(this.#retryMs, () => this.wake());
+    this.#retryTimer = this.#clock.startTimer(this.#retryMs, () => this.#wake());
     this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
   }
 

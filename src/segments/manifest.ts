@@ -8,8 +8,9 @@
  */
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
-import { openForAppend, openForRead } from "../regular_file.ts";
-import { type ArchiveFacts, ManifestLines } from "./manifest_line.ts";
+import { openForAppend } from "../regular_file.ts";
+import type { ArchiveFacts, ManifestLines } from "./manifest_line.ts";
+import { ManifestReader } from "./manifest_reader.ts";
 
 /** Runs a section under the append lock of the log. */
 export type UnderLock = <T>(section: () => T) => Promise<T>;
@@ -25,27 +26,17 @@ export interface ManifestOptions {
 /** The manifest of one log, read and extended. */
 export class Manifest {
   readonly #options: ManifestOptions;
-  /** What was read so far. */
-  #lines = new ManifestLines();
+  readonly #reader: ManifestReader;
 
   /** Does not touch the file. */
   constructor(options: ManifestOptions) {
     this.#options = options;
+    this.#reader = new ManifestReader(options.fileSystem, options.path);
   }
 
-  /**
-   * Reads the whole lines; a manifest that is not there has none.
-   *
-   * @throws {TypeError} when the path holds anything but a plain file with one name.
-   */
+  /** As {@linkcode ManifestReader.read}. */
   read(): ManifestLines {
-    const handle = openForRead(this.#options.fileSystem, this.#options.path);
-    if (handle === null) return new ManifestLines();
-    try {
-      return this.#readFrom(handle);
-    } finally {
-      handle.close();
-    }
+    return this.#reader.read();
   }
 
   /** Adds the line of an archive and brings it to the disk; does nothing if the manifest has it. */
@@ -63,7 +54,7 @@ export class Manifest {
 
   /** Runs under the append lock. */
   #append(handle: FileHandle, facts: ArchiveFacts): void {
-    const lines = this.#readFrom(handle);
+    const lines = this.#reader.readFrom(handle);
     const last = lines.byArchive.get(facts.archive);
     if (last?.sha256 === facts.sha256 && last.gzip_bytes === facts.gzip_bytes) return;
     this.#cutOffDamage(handle, lines);
@@ -82,31 +73,4 @@ export class Manifest {
     logger.warn(`Cut ${damagedBytes} damaged bytes off behind line ${count} of manifest: ${path}`);
     handle.truncateSync(byteLength);
   }
-
-  /** Reads on from where the last reading ended, if what it ended with is still there. */
-  #readFrom(handle: FileHandle): ManifestLines {
-    const { byteLength } = handle.status();
-    const { lastByteOffset } = this.#lines;
-    const bytes = readWhole(handle, lastByteOffset, byteLength);
-    const lastByteLength = this.#lines.byteLength - lastByteOffset;
-    if (this.#lines.endsWith(bytes.subarray(0, lastByteLength))) {
-      this.#lines.take(bytes.subarray(lastByteLength));
-    } else {
-      // Another file, or one that somebody has written anew.
-      this.#lines = new ManifestLines();
-      this.#lines.take(readWhole(handle, 0, byteLength));
-    }
-    return this.#lines;
-  }
-}
-
-function readWhole(handle: FileHandle, start: number, end: number): Uint8Array {
-  const bytes = new Uint8Array(Math.max(0, end - start));
-  let length = 0;
-  while (length < bytes.byteLength) {
-    const read = handle.readSync(bytes.subarray(length), start + length);
-    if (read === 0) break;
-    length += read;
-  }
-  return bytes.subarray(0, length);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { CompensatedSum } from "../compensated_sum.ts";
+import { PreciseSum } from "../precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line_splitter.ts";
 import { parseLine } from "../parse_line.ts";
@@ -23,6 +23,8 @@ export interface SegmentSummary {
   lines: number;
   /** Lines that are no event; blank ones do not count. */
   malformed: number;
+  /** Those of them that were longer than their reader allowed, and may be events for another one. */
+  oversized: number;
   /** Events without a readable time, which no query for a time finds. */
   untimed: number;
   raw_bytes: number;
@@ -44,10 +46,11 @@ const TYPE_NAMES_LENGTH_MAX = 64 * 1024;
 export class SegmentScan {
   readonly #splitter: LineSplitter;
   readonly #hash = createHash("sha256");
-  readonly #types = new Map<string, { count: number; cost: CompensatedSum }>();
+  readonly #types = new Map<string, { count: number; cost: PreciseSum }>();
   #typeNamesLength = 0;
   #lines = 0;
   #malformed = 0;
+  #oversized = 0;
   #untimed = 0;
   #rawBytes = 0;
   #firstMs = NaN;
@@ -73,6 +76,7 @@ export class SegmentScan {
     return {
       lines: this.#lines,
       malformed: this.#malformed,
+      oversized: this.#oversized,
       untimed: this.#untimed,
       raw_bytes: this.#rawBytes,
       first_ts: isoOrNull(this.#firstMs),
@@ -86,6 +90,7 @@ export class SegmentScan {
 
   #addLine({ bytes }: RawLine): void {
     this.#lines++;
+    if (bytes === null) this.#oversized++;
     const parsed = bytes === null ? { reason: "too long" } : parseLine(bytes);
     if (parsed === null) return;
     if ("event" in parsed) this.#addEvent(parsed.event);
@@ -107,7 +112,7 @@ export class SegmentScan {
     if (figures === undefined) {
       if (this.#hasTooManyTypes) return;
       this.#typeNamesLength += type.length;
-      this.#types.set(type, figures = { count: 0, cost: new CompensatedSum() });
+      this.#types.set(type, figures = { count: 0, cost: new PreciseSum() });
     }
     figures.count++;
     if (typeof cost === "number" && Number.isFinite(cost)) figures.cost.add(cost);

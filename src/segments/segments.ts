@@ -49,7 +49,12 @@ export class Segments {
 
   /** A segment was sealed. */
   sealed(): void {
-    this.#archiver.wake();
+    this.#archiver.sealed();
+  }
+
+  /** Resolves when archiving is not far behind, or has failed; undefined when that is so now. */
+  room(): Promise<void> | undefined {
+    return this.#archiver.room();
   }
 
   /**

@@ -239,6 +239,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       }
       const synced = this.#commit.settle();
       if (this.#outcomes === undefined) await synced;
+      const room = this.#segments.room();
+      if (room !== undefined) await room;
       // A batch that fills many segments seals as many, so the event loop turns in between.
       if (this.#rest(batch).byteLength > 0) await this.#clock.wait(0);
     }

@@ -69,25 +69,25 @@ Deno.test("Archiver.sweep() archives every sealed segment, the oldest first", as
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.wake() has all archived soon, and asks once for many calls", async () => {
+Deno.test("Archiver.sealed() has all archived soon, and asks once for many calls", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
-  for (let count = 0; count < 100; count++) process.archiver.wake();
+  for (let count = 0; count < 100; count++) process.archiver.sealed();
   await process.archiver.finish();
   assertEquals(archivedOn(disk), [...STAMPS]);
   assertEquals(process.system.calls.filter(({ name }) => name === "list").length, 2);
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.wake() during a sweep brings another one", async () => {
+Deno.test("Archiver.sealed() during a sweep brings another one", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   process.system.onCall = ({ name, path }) => {
     if (name !== "remove" || path !== files.sealed(THIRD)) return;
     disk.writeFile(files.sealed(LATE), "late\n");
-    process.archiver.wake();
+    process.archiver.sealed();
   };
-  process.archiver.wake();
+  process.archiver.sealed();
   await process.archiver.finish();
   assertEquals(await textOfArchive(disk, LATE), "late\n");
   await assertAtRest(process);
@@ -111,7 +111,7 @@ Deno.test("Archiver retries at ever longer intervals, up to a minute, and from a
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   process.system.failOn(({ name }) => name === "link", ioError, 9 * STAMPS.length);
-  process.archiver.wake();
+  process.archiver.sealed();
   await settled(process);
   const delays: number[] = [];
   while (process.clock.timerDelaysMs.length > 0) {
@@ -244,7 +244,7 @@ Deno.test("Archiver.archived() resolves when another owner is done, and rejects 
 Deno.test("Archiver.finish() leaves no timer, whatever failed", async () => {
   const process = new LogProcess(diskWithSegments());
   process.system.failOn(() => true, ioError, Infinity);
-  process.archiver.wake();
+  process.archiver.sealed();
   await process.archiver.finish();
   assertEquals(process.told.length, 1);
   await assertAtRest(process);
@@ -258,7 +258,7 @@ Deno.test("Archiver.stop() gives up at once, tells nothing and leaves the segmen
     process.system.onCall = (call) => {
       if (call.index === index) stopped = process.archiver.stop();
     };
-    process.archiver.wake();
+    process.archiver.sealed();
     await process.archiver.finish();
     await stopped;
     assertEquals([process.clock.timerDelaysMs, process.told], [[], []]);
@@ -340,3 +340,28 @@ for (const name of ["read", "open", "syncData"] as const) {
     assertEquals(disk.process().status(files.sealed(FIRST)), null);
   });
 }
+
+Deno.test("Archiver.room() waits for one segment to be done when it is far behind", async () => {
+  const disk = diskWithSegments();
+  const process = new LogProcess(disk);
+  for (let count = 0; count < 8; count++) process.archiver.sealed();
+  assertEquals(process.archiver.room(), undefined);
+  process.archiver.sealed();
+  let removed = 0;
+  process.system.onCall = ({ name, path }) => {
+    if (name === "remove" && STAMPS.some((stamp) => path === files.sealed(stamp))) removed++;
+  };
+  await process.archiver.room();
+  assertEquals(removed, 1);
+  await process.archiver.finish();
+  assertEquals(process.archiver.room(), undefined);
+});
+
+Deno.test("Archiver.room() keeps nobody waiting when archiving fails", async () => {
+  const process = new LogProcess(diskWithSegments());
+  process.system.failOn(({ name }) => name === "link", ioError, Infinity);
+  for (let count = 0; count < 100; count++) process.archiver.sealed();
+  await process.archiver.room();
+  assertEquals(process.told.length, 1);
+  await process.archiver.finish();
+});

@@ -19,6 +19,7 @@ function facts(index: number, sha256 = "0".repeat(64)): ArchiveFacts {
     archive: `audit_20260213_14302${index}.jsonl.gz`,
     lines: 1,
     malformed: 0,
+    oversized: 0,
     untimed: 0,
     raw_bytes: 100 + index,
     gzip_bytes: 50,

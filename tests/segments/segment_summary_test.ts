@@ -42,6 +42,7 @@ function plainSummaryOf(text: string): SegmentSummary {
   return {
     lines: lines.length,
     malformed,
+    oversized: lines.filter(isTooLong).length,
     untimed,
     raw_bytes: encoder.encode(text).byteLength,
     first_ts: iso(times[0]),

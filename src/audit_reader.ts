@@ -1,0 +1,183 @@
+/**
+ * The read side of a log, alone.
+ *
+ * @module
+ */
+import { dirname } from "@std/path";
+import { AuditClosedError, withFlags } from "./errors.ts";
+import type { AuditEvent } from "./event.ts";
+import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
+import { type GateMetrics, gateMetrics } from "./metrics/gate.ts";
+import { type AuditReaderOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { denoPlatform, type Platform } from "./platform.ts";
+import { countedEvents } from "./read/count_events.ts";
+import { type AuditQuery, type LineSource, queryLog, type QueryOptions } from "./read/query.ts";
+import { SpendIndex } from "./read/spend_index.ts";
+import { ManifestReader } from "./segments/manifest_reader.ts";
+import { LogFiles } from "./segments/segment_name.ts";
+import { spendWindow } from "./spend.ts";
+import type { TimeLike } from "./time.ts";
+
+/**
+ * Reads a log that others write, or have written.
+ *
+ * - Needs `--allow-read` for the directory of the log, and nothing else; makes nothing and changes
+ *   nothing. A log that is not there has no events, until it is.
+ * - **Snapshot**: a query gives every event that was written before it began, once and in the order of
+ *   appending, even while the log is rotated under it by any process.
+ * - **Damage**: what cannot be read is skipped and told of, and stops nothing.
+ * - **Cost**: archives that cannot hold what is asked for are not opened; the newest events are read
+ *   from the end of the file; `hourlySpend()` again reads only what is new.
+ *
+ * @example
+ * ```ts
+ * import { AuditLog, AuditReader } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+ * await using log = await AuditLog.open({ path });
+ * await log.log("nav", { cost: 0.002 });
+ *
+ * await using reader = await AuditReader.open({ path });
+ * assertEquals((await reader.lastEvents(1))[0]?.event, "nav");
+ * assertEquals(await reader.hourlySpend(), 0.002);
+ * ```
+ */
+export class AuditReader implements AsyncDisposable {
+  /** Absolute path of the active file. */
+  readonly path: string;
+
+  readonly #source: LineSource & { readonly manifest: ManifestReader };
+  readonly #spend: SpendIndex;
+  readonly #now: () => number;
+  #isClosed = false;
+
+  /**
+   * Opens the log at `options.path` for reading; it need not be there yet.
+   *
+   * Needs `--allow-read=DIR` for the directory of the log; the default path also needs
+   * `--allow-env=HOME` (`USERPROFILE` on Windows).
+   *
+   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+   * @throws {Deno.errors.NotCapable} naming the flag that is missing.
+   */
+  static open(options: AuditReaderOptions = {}): Promise<AuditReader> {
+    return AuditReader.openOn(denoPlatform, options);
+  }
+
+  /**
+   * Opens a reader on any platform.
+   *
+   * @internal
+   */
+  static async openOn(platform: Platform, options: AuditReaderOptions): Promise<AuditReader> {
+    const resolved = resolveOptions(options);
+    try {
+      // What is missing is better told here than by the first query.
+      await Promise.try(() => platform.fileSystem.status(resolved.path));
+    } catch (error) {
+      throw withFlags(error, [`--allow-read=${dirname(resolved.path)}`]);
+    }
+    return new AuditReader(platform, resolved);
+  }
+
+  /**
+   * Makes the read side of a log that is open; `beforeRead` is waited for before each reading.
+   *
+   * @internal
+   */
+  constructor(platform: Platform, options: ResolvedOptions, beforeRead?: () => Promise<void>) {
+    const { path, maxLineBytes, logger } = options;
+    const { fileSystem } = platform;
+    const manifest = new ManifestReader(fileSystem, new LogFiles(path).manifest);
+    this.path = path;
+    this.#source = {
+      fileSystem,
+      path,
+      maxLineBytes,
+      logger,
+      manifest,
+      ...beforeRead === undefined ? {} : { beforeRead },
+    };
+    this.#spend = new SpendIndex(this.#source);
+    this.#now = options.now;
+  }
+
+  /**
+   * The events that match, in the order in which they were appended, from archives and the active
+   * file: what was written when the iteration begins.
+   *
+   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+   */
+  query(options: QueryOptions = {}): AuditQuery {
+    this.#checkOpen();
+    return queryLog(this.#source, options);
+  }
+
+  /**
+   * The last `n` events, oldest first.
+   *
+   * @throws {RangeError} when `n` is no integer >= 0.
+   */
+  async lastEvents(
+    n = 20,
+    { eventType }: { eventType?: string | readonly string[] } = {},
+  ): Promise<AuditEvent[]> {
+    if (!Number.isSafeInteger(n) || n < 0) {
+      throw new RangeError(`Cannot take the last events as n must be an integer >= 0: ${n}`);
+    }
+    const types = eventType === undefined ? {} : { eventType };
+    const events = await this.query({ order: "desc", limit: n, ...types }).toArray();
+    return events.reverse();
+  }
+
+  /**
+   * Cost in USD of the last `hours` hours, up to now; see {@linkcode hourlySpend}. A second call reads
+   * only what is new, by whichever process.
+   *
+   * @throws {RangeError} when `hours` is no number.
+   */
+  async hourlySpend(hours = 1): Promise<number> {
+    this.#checkOpen();
+    const window = spendWindow({ hours, now: this.#now });
+    return window === null ? 0 : await this.#spend.spendIn(window);
+  }
+
+  /**
+   * Accuracy of the navigation since the time; see {@linkcode accuracyMetrics}.
+   *
+   * @throws {RangeError} when `since` is no time.
+   */
+  async accuracyMetrics(since: TimeLike): Promise<AccuracyMetrics> {
+    this.#checkOpen();
+    const eventType = ["nav", "validation_fail"];
+    return await accuracyMetrics(countedEvents(this.#source, { since, eventType }));
+  }
+
+  /**
+   * What the gate let pass and escalated; see {@linkcode gateMetrics}.
+   *
+   * @throws {RangeError} when `since` is no time or `lastN` is no integer >= 0.
+   */
+  async gateMetrics(options: { since?: TimeLike; lastN?: number } = {}): Promise<GateMetrics> {
+    const { since, ...gateOptions } = options;
+    const eventType = ["gate_compress", "gate_escalate"];
+    const events = this.query(since === undefined ? { eventType } : { eventType, since });
+    return await gateMetrics(events, gateOptions);
+  }
+
+  /** Ends the use of the reader; an iteration that has begun goes on. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return Promise.resolve();
+  }
+
+  /** As {@linkcode close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new AuditClosedError(this.path);
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * What an event cost, and the hours that are summed. Pure.
+ *
+ * @module
+ */
+import type { AuditEvent } from "./event.ts";
+import { eventEpochMs } from "./time.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** What is summed: both ends belong to it, epoch milliseconds. */
+export interface SpendWindow {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+/**
+ * The last `hours` hours (default 1), up to now; null for zero or fewer.
+ *
+ * @throws {RangeError} when `hours` is no number.
+ */
+export function spendWindow(
+  { hours = 1, now = Date.now }: { hours?: number; now?: () => number },
+): SpendWindow | null {
+  if (typeof hours !== "number" || Number.isNaN(hours)) {
+    throw new RangeError(`Cannot sum the spend as hours must be a number: ${hours}`);
+  }
+  if (hours <= 0) return null;
+  const untilMs = now();
+  return { sinceMs: untilMs - hours * HOUR_MS, untilMs };
+}
+
+/** Whether the instant lies in the window. */
+export function isInWindow({ sinceMs, untilMs }: SpendWindow, epochMs: number): boolean {
+  return epochMs >= sinceMs && epochMs <= untilMs;
+}
+
+/** What an event cost and when; null when either is missing. */
+export function costOf({ ts, cost }: AuditEvent): { epochMs: number; usd: number } | null {
+  if (typeof cost !== "number" || !Number.isFinite(cost)) return null;
+  const epochMs = eventEpochMs(ts);
+  return Number.isNaN(epochMs) ? null : { epochMs, usd: cost };
+}

@@ -1,0 +1,170 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { AuditClosedError, AuditLog, AuditReader } from "@vivarium/scout";
+import { denoFileSystem } from "../src/deno_file_system.ts";
+import { SimulatedClock } from "./platform.ts";
+import { runProgram } from "./run_program.ts";
+import { gzipped, tempDir } from "./temp_dir.ts";
+
+const READS = fromFileUrl(new URL("./programs/reads.ts", import.meta.url));
+
+const event = (n: number, more = "") =>
+  `{"ts":"2026-02-13T14:30:2${n}.000Z","event":"nav","n":${n},"cost":0.25${more}}\n`;
+
+Deno.test("AuditReader makes nothing, and finds nothing where there is nothing", async () => {
+  using dir = tempDir();
+  for (const path of [dir.path("a.jsonl"), dir.path("not/there/a.jsonl")]) {
+    await using reader = await AuditReader.open({ path });
+    assertEquals(reader.path, path);
+    assertEquals(await reader.query().toArray(), []);
+    assertEquals(await reader.lastEvents(), []);
+    assertEquals(await reader.hourlySpend(), 0);
+    assertEquals((await reader.accuracyMetrics(0)).accuracyPct, 100);
+    assertEquals((await reader.gateMetrics()).total, 0);
+  }
+  assertEquals([...Deno.readDirSync(dir.path(""))], []);
+});
+
+Deno.test("AuditReader needs --allow-read of the directory alone, and names it when it is missing", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  {
+    await using log = await AuditLog.open({ path });
+    await log.log("nav", { cost: 0.25 });
+    await log.rotate();
+    await log.log("gate_compress", { confidence: 90 });
+  }
+  const before = [...Deno.readDirSync(dir.path(""))].map(({ name }) => name).sort();
+  const read = `--allow-read=${dir.path("").replace(/\/$/, "")}`;
+  const result = await runProgram(READS, { dir: "", args: [path], flags: [read] });
+  assertEquals([result.code, result.stderr], [0, ""]);
+  assertEquals(JSON.parse(result.stdout), {
+    events: 2,
+    last: "gate_compress",
+    spend: 0.25,
+    nav: 1,
+    passes: 1,
+  });
+  assertEquals([...Deno.readDirSync(dir.path(""))].map(({ name }) => name).sort(), before);
+
+  const refused = await runProgram(READS, { dir: "", args: [path], flags: [] });
+  assertEquals(refused.code, 1);
+  assertStringIncludes(refused.stderr, `Cannot open audit log: run again with ${read}`);
+});
+
+Deno.test("AuditReader refuses to be used when it is closed", async () => {
+  using dir = tempDir();
+  const reader = await AuditReader.open({ path: dir.path("a.jsonl") });
+  await reader.close();
+  await reader.close();
+  assertThrows(() => reader.query(), AuditClosedError);
+  await assertRejects(() => reader.lastEvents(), AuditClosedError);
+  await assertRejects(() => reader.hourlySpend(), AuditClosedError);
+  await assertRejects(() => reader.accuracyMetrics(0), AuditClosedError);
+  await assertRejects(() => reader.gateMetrics(), AuditClosedError);
+});
+
+Deno.test("AuditReader reads what the Python original wrote, with and without a manifest", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  const python = (n: number, cost: string) =>
+    `{"ts": "2026-11-23T22:43:5${n}.374Z", "event": "nav", "session_id": "p", "cost": ${cost}}\n`;
+  const archive = await gzipped(python(1, "0.25") + python(2, "NaN"));
+  Deno.writeFileSync(dir.path("audit_20261123_224356.jsonl.gz"), archive);
+  Deno.writeTextFileSync(path, python(3, "0.5"));
+  const now = () => Date.parse("2026-11-23T23:00:00Z");
+  for (const manifest of ["none", "rebuilt"]) {
+    await using reader = await AuditReader.open({ path, now });
+    assertEquals(
+      (await reader.query().toArray()).map(({ cost }) => cost),
+      [0.25, null, 0.5],
+      manifest,
+    );
+    assertEquals(await reader.hourlySpend(), 0.75, manifest);
+    assertEquals((await reader.accuracyMetrics("2026-11-23T00:00:00Z")).totalNav, 3, manifest);
+    if (manifest === "rebuilt") assert(denoFileSystem.status(dir.path("audit.manifest.jsonl")));
+    else await recover(path);
+  }
+});
+
+Deno.test("AuditReader.hourlySpend() counts what came since it was asked last, sealed and archived or not", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  let nowMs = Date.UTC(2026, 1, 13, 14);
+  const now = () => nowMs;
+  await using log = await AuditLog.open({ path, now });
+  await using reader = await AuditReader.open({ path, now });
+  let expected = 0;
+  for (let n = 0; n < 60; n++) {
+    nowMs += 30_000;
+    await log.log("nav", { cost: 0.25 });
+    expected += 0.25;
+    if (n % 7 === 6) await log.rotate();
+    assertEquals(await reader.hourlySpend(), expected);
+    assertEquals(await log.hourlySpend(), expected);
+  }
+  assertEquals(await reader.hourlySpend(0.25), 0.25 * 31);
+  nowMs += 1_800_000;
+  assertEquals(await reader.hourlySpend(), 0.25 * 61 - 0.25);
+  assertEquals(await reader.hourlySpend(24), 15);
+});
+
+Deno.test("AuditReader.hourlySpend() answers calls at once that come at once", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  Deno.writeTextFileSync(path, event(1) + event(2));
+  const now = () => Date.UTC(2026, 1, 13, 15);
+  await using reader = await AuditReader.open({ path, now });
+  const spends = await Promise.all(Array.from({ length: 20 }, (_, n) => reader.hourlySpend(n + 1)));
+  assertEquals(spends, Array(20).fill(0.5));
+});
+
+Deno.test("AuditReader tells of each damaged region once, however often the spend is asked for", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  Deno.writeTextFileSync(path, `${event(1)}{"cost":torn\n${event(2)}`);
+  const warnings: unknown[] = [];
+  const logger = {
+    debug() {},
+    info() {},
+    warn: (text: unknown) => warnings.push(text),
+    error() {},
+  };
+  const now = () => Date.UTC(2026, 1, 13, 15);
+  await using reader = await AuditReader.open({ path, now, logger });
+  for (let count = 0; count < 3; count++) assertEquals(await reader.hourlySpend(), 0.5);
+  assertEquals(warnings.length, 1);
+});
+
+Deno.test("AuditReader does without a manifest that is no plain file", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  Deno.mkdirSync(dir.path("a.manifest.jsonl"));
+  Deno.writeFileSync(dir.path("a_20260213_143021.jsonl.gz"), await gzipped(event(1)));
+  Deno.writeTextFileSync(path, event(2));
+  const warnings: unknown[] = [];
+  const logger = {
+    debug() {},
+    info() {},
+    warn: (text: unknown) => warnings.push(text),
+    error() {},
+  };
+  const platform = { fileSystem: denoFileSystem, clock: new SimulatedClock() };
+  await using reader = await AuditReader.openOn(platform, {
+    path: join(dir.path("x"), "..", "a.jsonl"),
+    logger,
+  });
+  assertEquals((await reader.query({ since: 0 }).toArray()).map(({ n }) => n), [1, 2]);
+  assertEquals(warnings.length, 1);
+});
+
+async function recover(path: string): Promise<void> {
+  await using log = await AuditLog.open({ path });
+  await log.recovery;
+}

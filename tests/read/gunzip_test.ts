@@ -1,0 +1,335 @@
+import { assert, assertEquals } from "@std/assert";
+import { constants, crc32, gunzipSync, gzipSync } from "node:zlib";
+import { gunzipped, GzipDamageError } from "../../src/read/gunzip.ts";
+import { SeededRandom } from "../seeded_random.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Lines that gzip has to describe with a table of its own and with references far back. */
+function linesOf(count: number, seed = 1): string {
+  const random = new SeededRandom(seed);
+  const line = () =>
+    `{"event":"${random.below(4)}","note":"${random.below(2 ** 32).toString(36)}"}\n`;
+  return Array.from({ length: count }, line).join("");
+}
+
+function gzip(text: string): Bytes {
+  return new Uint8Array(gzipSync(text));
+}
+
+function joined(...parts: readonly Uint8Array[]): Bytes {
+  return new Uint8Array(parts.flatMap((part) => [...part]));
+}
+
+function flipped(bytes: Bytes, bit: number): Bytes {
+  const copy = bytes.slice();
+  copy[bit >> 3]! ^= 1 << (bit & 7);
+  return copy;
+}
+
+/** What zlib itself makes of the beginning of a gzip file. */
+function inflatable(bytes: Bytes): string {
+  return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
+}
+
+/** A file that counts how often it is read, and how many of its readers are still there. */
+class SourceFile {
+  reads = 0;
+  readers = 0;
+  /** By the last of them. */
+  bytesRead = 0;
+
+  constructor(readonly bytes: Bytes, readonly chunkBytes = 4096) {}
+
+  readonly read = async function* (this: SourceFile): AsyncGenerator<Bytes> {
+    this.reads++;
+    this.readers++;
+    this.bytesRead = 0;
+    try {
+      for (let start = 0; start < this.bytes.byteLength; start += this.chunkBytes) {
+        // As with a file, its bytes come in a later turn.
+        await Promise.resolve();
+        const chunk = this.bytes.slice(start, start + this.chunkBytes);
+        this.bytesRead += chunk.byteLength;
+        yield chunk;
+      }
+    } finally {
+      this.readers--;
+    }
+  }.bind(this);
+}
+
+/** The text that was given, and what was thrown behind it. */
+async function outcomeOf(
+  read: () => AsyncIterable<Bytes>,
+): Promise<{ text: string; thrown: unknown }> {
+  const chunks: Bytes[] = [];
+  let thrown: unknown = null;
+  try {
+    for await (const chunk of gunzipped(read)) chunks.push(chunk);
+  } catch (error) {
+    thrown = error;
+  }
+  return { text: await new Blob(chunks).text(), thrown };
+}
+
+/** The text that was given, and what was told of damage; null if nothing was. */
+async function decoded(
+  bytes: Bytes,
+  chunkBytes = 4096,
+): Promise<{ text: string; damage: string | null }> {
+  const file = new SourceFile(bytes, chunkBytes);
+  const { text, thrown } = await outcomeOf(file.read);
+  assertEquals(file.readers, 0);
+  if (thrown === null) return { text, damage: null };
+  if (!(thrown instanceof GzipDamageError)) throw thrown;
+  return { text, damage: thrown.message };
+}
+
+const TEXT = linesOf(2_000);
+const WHOLE = gzip(TEXT);
+const MORE = "the second\n";
+const NO_CHECKSUM = "its checksum does not match";
+const TRUNCATED = "it is truncated";
+const MORE_BYTES = "bytes follow its end";
+const NO_GZIP = "it is no gzip file";
+
+/** A header with all the fields that there can be: extra, name, comment, checksum. */
+function withLongHeader(bytes: Bytes): Bytes {
+  const header = joined(
+    Uint8Array.of(0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 3, 2, 0),
+    new TextEncoder().encode("xxname\0comment\0"),
+  );
+  const checksum = crc32(header);
+  return joined(header, Uint8Array.of(checksum & 0xff, (checksum >> 8) & 0xff), bytes.subarray(10));
+}
+
+const FILES: readonly [what: string, bytes: Bytes, text: string, damage: string | null][] = [
+  ["one member", WHOLE, TEXT, null],
+  ["a member without content", gzip(""), "", null],
+  ["three members", joined(WHOLE, gzip(MORE), WHOLE), TEXT + MORE + TEXT, null],
+  ["a member and an empty one", joined(WHOLE, gzip("")), TEXT, null],
+  ["an empty member and another", joined(gzip(""), WHOLE), TEXT, null],
+  ["a header with every field", withLongHeader(WHOLE), TEXT, null],
+  ["bytes behind the end", joined(WHOLE, new TextEncoder().encode(MORE)), TEXT, MORE_BYTES],
+  ["bytes behind two members", joined(WHOLE, gzip(MORE), WHOLE.slice(9)), TEXT + MORE, MORE_BYTES],
+  ["bytes behind an empty member", joined(gzip(""), WHOLE.slice(9)), "", MORE_BYTES],
+  [
+    "another format behind the end",
+    joined(WHOLE, Uint8Array.of(0x1f, 0x8b, 7, 0)),
+    TEXT,
+    MORE_BYTES,
+  ],
+  ["a NUL behind the end", joined(WHOLE, new Uint8Array(1)), TEXT, MORE_BYTES],
+  ["NULs behind the end", joined(WHOLE, new Uint8Array(9_000)), TEXT, MORE_BYTES],
+  [
+    "NULs behind two members",
+    joined(WHOLE, gzip(MORE), new Uint8Array(9_000)),
+    TEXT + MORE,
+    MORE_BYTES,
+  ],
+  ["NULs between members", joined(WHOLE, new Uint8Array(512), gzip(MORE)), TEXT, MORE_BYTES],
+  ["a wrong checksum", flipped(WHOLE, (WHOLE.length - 6) * 8), TEXT, NO_CHECKSUM],
+  ["a wrong length", flipped(WHOLE, (WHOLE.length - 2) * 8), TEXT, NO_CHECKSUM],
+  [
+    "a wrong checksum before a member",
+    joined(flipped(WHOLE, (WHOLE.length - 6) * 8), WHOLE),
+    TEXT,
+    NO_CHECKSUM,
+  ],
+  [
+    "half a member",
+    WHOLE.slice(0, WHOLE.length / 2),
+    inflatable(WHOLE.slice(0, WHOLE.length / 2)),
+    TRUNCATED,
+  ],
+  ["half a header behind a member", joined(WHOLE, WHOLE.slice(0, 5)), TEXT, TRUNCATED],
+  [
+    "half a trailer behind two members",
+    joined(WHOLE, gzip(MORE).slice(0, -4)),
+    TEXT + MORE,
+    TRUNCATED,
+  ],
+  ["plain text", new TextEncoder().encode(TEXT), "", NO_GZIP],
+  ["NULs", new Uint8Array(9_000), "", NO_GZIP],
+  ["NULs before a member", joined(new Uint8Array(1), WHOLE), "", NO_GZIP],
+  ["flags that no header has", flipped(WHOLE, 3 * 8 + 7), "", NO_GZIP],
+  ["nothing", new Uint8Array(), "", "it is empty, no gzip file"],
+];
+
+for (const [what, bytes, text, damage] of FILES) {
+  Deno.test(`gunzipped() of ${what} ${damage === null ? "gives all of it" : `says: ${damage}`}`, async () => {
+    for (const chunkBytes of [1, 7, 4096, 256 * 1024]) {
+      const actual = await decoded(bytes, chunkBytes);
+      assertEquals(actual.damage, damage, `in chunks of ${chunkBytes}`);
+      assert(
+        actual.text === text,
+        `${actual.text.length} of ${text.length} in chunks of ${chunkBytes}`,
+      );
+    }
+  });
+}
+
+Deno.test("gunzipped() of a whole file of one member reads it once", async () => {
+  const file = new SourceFile(WHOLE);
+  await outcomeOf(file.read);
+  assertEquals(file.reads, 1);
+});
+
+Deno.test("gunzipped() gives nothing twice of a file that comes in other chunks each time", async () => {
+  const bytes = joined(WHOLE, gzip(MORE), WHOLE, new TextEncoder().encode("more"));
+  const sizes = [700, 5_000, 900, 256 * 1024];
+  const { text, thrown } = await outcomeOf(() => new SourceFile(bytes, sizes.shift()).read());
+  assert(text === TEXT + MORE + TEXT, `${text.length} characters`);
+  assert(thrown instanceof GzipDamageError && thrown.message === MORE_BYTES, `${thrown}`);
+  assertEquals(sizes.length, 1);
+});
+
+Deno.test("gunzipped() gives what was before the cut, wherever a file is truncated", async () => {
+  const text = linesOf(8);
+  const members = joined(gzip(text), gzip(MORE));
+  for (const bytes of [gzip(text), members]) {
+    for (let length = 1; length < bytes.byteLength; length++) {
+      const actual = await decoded(bytes.slice(0, length));
+      const isWhole = bytes === members && length === gzip(text).byteLength;
+      assertEquals(actual.damage, isWhole ? null : TRUNCATED, `cut to ${length}`);
+      assertEquals(actual.text, inflatable(bytes.slice(0, length)), `cut to ${length}`);
+    }
+  }
+});
+
+Deno.test("gunzipped() gives what was before the cut of a long file", async () => {
+  const random = new SeededRandom(1);
+  for (let round = 0; round < 60; round++) {
+    const length = 1 + random.below(WHOLE.byteLength - 1);
+    const chunkBytes = 1 + random.below(9_000);
+    const { text, damage } = await decoded(WHOLE.slice(0, length), chunkBytes);
+    assertEquals(damage, TRUNCATED, `cut to ${length}`);
+    assert(text === inflatable(WHOLE.slice(0, length)), `${text.length} of the cut to ${length}`);
+  }
+});
+
+Deno.test("gunzipped() gives what was before a flipped bit, and is never silent where anything is lost", async () => {
+  const text = linesOf(8);
+  const bytes = joined(gzip(text), gzip(MORE));
+  for (let bit = 0; bit < bytes.byteLength * 8; bit++) {
+    const actual = await decoded(flipped(bytes, bit));
+    const before = bit < 8 ? "" : inflatable(bytes.slice(0, bit >> 3));
+    assert(actual.text.startsWith(before), `${actual.text.length} before bit ${bit}`);
+    if (actual.damage === null) assertEquals(actual.text, text + MORE, `bit ${bit}`);
+  }
+});
+
+Deno.test("gunzipped() gives what was before a flipped bit of a long file", async () => {
+  const random = new SeededRandom(1);
+  for (let round = 0; round < 60; round++) {
+    const bit = 80 + random.below((WHOLE.byteLength - 10) * 8);
+    const { text, damage } = await decoded(flipped(WHOLE, bit), 1 + random.below(9_000));
+    assert(damage !== null, `bit ${bit}`);
+    assert(
+      text.startsWith(inflatable(WHOLE.slice(0, bit >> 3))),
+      `${text.length} before bit ${bit}`,
+    );
+  }
+});
+
+Deno.test("gunzipped() passes an error of reading on, behind what was read before it", async () => {
+  const members = joined(WHOLE, gzip(MORE), WHOLE);
+  for (
+    const [bytes, length, failing] of [
+      [WHOLE, 0, 1],
+      [WHOLE, 5, 1],
+      [WHOLE, 9_000, 1],
+      [WHOLE, WHOLE.length, 1],
+      [members, 9_000, 2],
+      [members, members.length - 9_000, 2],
+      [members, members.length, 2],
+    ] as const
+  ) {
+    const failure = new Deno.errors.Interrupted("as when a disk fails");
+    const file = new SourceFile(bytes);
+    const { text, thrown } = await outcomeOf(async function* () {
+      if (file.reads < failing - 1) return yield* file.read();
+      yield* new SourceFile(bytes.slice(0, length)).read();
+      file.reads++;
+      throw failure;
+    });
+    assert(thrown === failure, `${thrown}`);
+    assertEquals(file.reads, failing, `${length} bytes, reading ${failing}`);
+    const expected = length === 0 ? "" : inflatable(bytes.slice(0, length));
+    assert(text.startsWith(expected), `${text.length} of ${length} bytes, reading ${failing}`);
+  }
+});
+
+Deno.test("gunzipped() passes on what is thrown instead of a file", async () => {
+  const failure = new TypeError("no file");
+  const { thrown } = await outcomeOf(() => {
+    throw failure;
+  });
+  assert(thrown === failure, `${thrown}`);
+});
+
+Deno.test("gunzipped() ends the reading of its file when its loop ends early", async () => {
+  for (const bytes of [WHOLE, joined(gzip(MORE), WHOLE), flipped(WHOLE, (WHOLE.length - 6) * 8)]) {
+    for (let chunks = 1; chunks < 6; chunks++) {
+      const file = new SourceFile(bytes, 1_000);
+      let left = chunks;
+      for await (const _ of gunzipped(file.read)) if (--left === 0) break;
+      assertEquals(file.readers, 0, `after ${chunks} chunks`);
+    }
+  }
+});
+
+Deno.test("gunzipped() ends no earlier than the read that it has begun", async () => {
+  const order: string[] = [];
+  async function* read(): AsyncGenerator<Bytes> {
+    try {
+      yield WHOLE.slice(0, 4096);
+      for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+      order.push("read");
+      yield WHOLE.slice(4096);
+    } finally {
+      order.push("closed");
+    }
+  }
+  for await (const _ of gunzipped(read)) break;
+  order.push("ended");
+  assertEquals(order.at(-1), "ended");
+  assert(order.includes("closed"), `${order}`);
+});
+
+const BLANK_BYTES = 64 * 1024 * 1024;
+
+for (const what of ["one member", "two members"] as const) {
+  Deno.test(`gunzipped() inflates blank lines of ${what} no faster than they are taken`, async () => {
+    const bomb = bombOf(what);
+    const file = new SourceFile(bomb, 1_000);
+    let taken = 0;
+    let aheadMax = 0;
+    for await (const chunk of gunzipped(file.read)) {
+      // All that was read so far may be in memory inflated, but for what was taken.
+      aheadMax = Math.max(aheadMax, file.bytesRead * 1_032 - taken);
+      taken += chunk.byteLength;
+    }
+    assert(taken >= BLANK_BYTES);
+    assert(aheadMax < BLANK_BYTES / 4, `${aheadMax} of ${taken} bytes were ahead`);
+  });
+
+  Deno.test(`gunzipped() inflates a chunk of ${what} little by little`, async () => {
+    const bomb = bombOf(what);
+    const file = new SourceFile(bomb, bomb.byteLength);
+    const before = Deno.memoryUsage().external;
+    for await (const chunk of gunzipped(file.read)) {
+      const grown = Math.max(Deno.memoryUsage().external - before, chunk.byteLength);
+      assert(grown < BLANK_BYTES / 4, `${grown} bytes are in memory`);
+      break;
+    }
+  });
+}
+
+/** Blank lines, which take a thousandth of their bytes. */
+function bombOf(what: "one member" | "two members"): Bytes {
+  const bomb = gzip("\n".repeat(BLANK_BYTES));
+  assert(bomb.byteLength * 1_000 < BLANK_BYTES, `${bomb.byteLength}`);
+  return what === "one member" ? bomb : joined(gzip(MORE), bomb);
+}

@@ -1,0 +1,330 @@
+/**
+ * Reading is fast by not reading: archives are passed over, files read from their ends, sums taken
+ * from the manifest. None of it may show. Random logs are asked random questions, and each answer is
+ * held against that of the plain {@linkcode Reference}.
+ *
+ * A failure names its seed; put it into `REPLAYED`, and nothing else runs.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { AuditReader } from "../../src/audit_reader.ts";
+import type { AuditEvent } from "../../src/event.ts";
+import { messageOf } from "../../src/errors.ts";
+import type { SimulatedProcess } from "../faults/simulated_disk.ts";
+import { SimulatedClock } from "../platform.ts";
+import type { Damage } from "../../src/read/damage.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { archivedBy, RandomHistory, randomQuery, randomTypes } from "./random_history.ts";
+import {
+  contentsOf,
+  cutWhereGivenUp,
+  type Files,
+  Reference,
+  type Region,
+  type Spend,
+} from "./reference.ts";
+
+/** Seeds to run alone. */
+const REPLAYED: readonly number[] = [];
+/** How many histories each test makes; more of them find more. */
+const HISTORIES = 50;
+const QUESTIONS = 12;
+const CHANGES = 8;
+
+const SEEDS = REPLAYED.length > 0
+  ? REPLAYED
+  : Array.from({ length: HISTORIES }, (_, index) => 1 + index);
+const HOURS = [0, -1, 0.001, 0.1, 0.5, 1, 1, 1.5, 3, 24, 24, 24 * 30, 24 * 30, 24 * 365, Infinity];
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A history, a reader of it, and what the reader is to answer. */
+interface Case {
+  readonly random: SeededRandom;
+  readonly history: RandomHistory;
+  readonly process: SimulatedProcess;
+  readonly reader: AuditReader;
+  /** All that may be right: more than one where the manifest knows what an archive has lost. */
+  readonly references: References;
+}
+
+type References = readonly [Reference, ...Reference[]];
+
+async function openReader(history: RandomHistory, process: SimulatedProcess): Promise<AuditReader> {
+  return await AuditReader.openOn({ fileSystem: process, clock: new SimulatedClock() }, {
+    path: history.path,
+    maxLineBytes: history.maxLineBytes,
+    now: () => history.nowMs,
+    logger: silent,
+  });
+}
+
+/** Makes the history of each seed and checks a reader of it, which has to close every file. */
+async function forEachSeed(check: (given: Case) => Promise<void>): Promise<void> {
+  for (const seed of SEEDS) {
+    const random = new SeededRandom(seed);
+    const history = new RandomHistory(random);
+    await within(() => `seed ${seed}\n${history.story.join("\n")}`, async () => {
+      const process = history.disk.process();
+      const reader = await openReader(history, process);
+      const references = await referencesOf(history);
+      await check({ random, history, process, reader, references });
+      await reader.close();
+      assertEquals(process.openHandles, 0, "files are left open");
+    });
+  }
+}
+
+async function within(place: () => string, check: () => Promise<void>): Promise<void> {
+  try {
+    await check();
+  } catch (cause) {
+    throw new Error(`${place()}\n${messageOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * How much of an undecodable archive a reader gets out of it depends on how it feeds its decoder, so
+ * that is taken from a full scan; all other answers have to go with it.
+ */
+async function referencesOf(history: RandomHistory): Promise<References> {
+  const { maxLineBytes, path, rotten } = history;
+  const decoded = await contentsOf(history.files(), path);
+  const isDamaged = decoded.some(({ goodBytesMin }) => goodBytesMin !== null);
+  const contents = isDamaged ? cutWhereGivenUp(decoded, await damageFound(history)) : decoded;
+  const reference = new Reference(contents, maxLineBytes);
+  if (rotten === null || !contents.some(({ path }) => path === rotten.path)) return [reference];
+  const believed = contents.map((content) =>
+    content.path === rotten.path ? { ...content, bytes: rotten.held } : content
+  );
+  return [reference, new Reference(believed, maxLineBytes)];
+}
+
+/** What a reader that has not read anything before finds damaged. */
+async function damageFound(history: RandomHistory): Promise<readonly Damage[]> {
+  await using reader = await openReader(history, history.disk.process());
+  const scan = reader.query();
+  await scan.toArray();
+  return scan.damage;
+}
+
+/** Events as text: with what JSON has no word for, the order of the members included. */
+function textOf(value: unknown): string {
+  return JSON.stringify(value, (_, each) => {
+    return typeof each === "number" && (!Number.isFinite(each) || Object.is(each, -0))
+      ? `number ${Object.is(each, -0) ? "-0" : each}`
+      : each;
+  }, 1);
+}
+
+function assertOneOf(actual: unknown, [expected, ...others]: readonly unknown[], what: string) {
+  const text = textOf(actual);
+  if (text === textOf(expected) || others.some((other) => text === textOf(other))) return;
+  assertEquals(actual, expected, what);
+  throw new Error(`${what}: differs in the order of members: ${text}`);
+}
+
+function keysOf(regions: readonly Region[]): string[] {
+  return regions.map(({ path, byteOffset, byteLength, reason }) => {
+    const isDecoders = byteLength === 0;
+    return `${path} ${byteOffset} ${byteLength} ${isDecoders ? "" : reason}`;
+  }).sort();
+}
+
+function assertSpend(actual: number, references: readonly Spend[], what: string): void {
+  if (references.some((spend) => isSpend(actual, spend))) return;
+  const [{ usd }] = references as [Spend];
+  throw new Error(`${what} is ${actual}, not ${usd}: ${actual - usd} off`);
+}
+
+function isSpend(actual: number, { usd, magnitude }: Spend): boolean {
+  // Past the largest number on the way, the order of the costs decides.
+  if (magnitude === Infinity && Math.abs(actual) === Infinity) return true;
+  // Without negative costs, the magnitude is the sum.
+  return actual === usd || Math.abs(actual - usd) <= 1e-12 * Math.min(magnitude, Number.MAX_VALUE);
+}
+
+Deno.test("AuditReader.query() finds every event and all damage, in both orders", async () => {
+  await forEachSeed(async ({ reader, references: [reference] }) => {
+    for (const order of ["asc", "desc"] as const) {
+      const query = reader.query({ order });
+      assertOneOf(await query.toArray(), [reference.query({ order })], `all events, ${order}`);
+      assertEquals(keysOf(query.damage), keysOf(reference.damage), `all damage, ${order}`);
+    }
+  });
+});
+
+Deno.test("AuditReader.query() gives what a plain reading gives, whatever is asked for", async () => {
+  await forEachSeed(async ({ random, history, process, reader, references }) => {
+    const damage = new Set(keysOf(references[0].damage));
+    for (let round = 0; round < QUESTIONS; round++) {
+      const options = randomQuery(random, history);
+      const what = `query(${Deno.inspect(options)})`;
+      const query = reader.query(options);
+      const expected = references.map((reference) => reference.query(options));
+      assertOneOf(await query.toArray(), expected, what);
+      const surplus = keysOf(query.damage).filter((region) => !damage.has(region));
+      assertEquals(surplus, [], `${what} finds damage where there is none`);
+      assertEquals(process.openHandles, 0, `${what} leaves files open`);
+    }
+  });
+});
+
+Deno.test("AuditReader.lastEvents() gives what a plain reading gives", async () => {
+  await forEachSeed(async ({ random, reader, references }) => {
+    for (const n of [0, 1, 2, 20, 100, 100_000]) {
+      for (const options of [{}, { eventType: randomTypes(random) }]) {
+        const expected = references.map((reference) => reference.lastEvents(n, options));
+        const what = `lastEvents(${n}, ${Deno.inspect(options)})`;
+        assertOneOf(await reader.lastEvents(n, options), expected, what);
+      }
+    }
+  });
+});
+
+Deno.test("AuditReader.hourlySpend() is the sum of the costs, wherever its clock stands", async () => {
+  await forEachSeed(async ({ random, history, reader, references }) => {
+    for (const hours of HOURS) {
+      const since = history.someTime();
+      // Each end may coincide with an event, and counts.
+      history.nowMs = random.below(2) === 0
+        ? history.nowMs
+        : since + Math.min(hours, 1e5) * 3_600_000;
+      const expected = references.map((reference) => reference.spend(hours, history.nowMs));
+      const what = `hourlySpend(${hours}) at ${history.nowMs}`;
+      assertSpend(await reader.hourlySpend(hours), expected, what);
+      assertSpend(await reader.hourlySpend(hours), expected, `${what}, the second time,`);
+    }
+  });
+});
+
+Deno.test("AuditReader.hourlySpend() goes with the log as it grows, is sealed, archived and cut", async () => {
+  await forEachSeed(async ({ random, history, reader }) => {
+    for (let round = 0; round < CHANGES; round++) {
+      for (let left = random.below(4); left > 0; left--) history.change();
+      const hours = HOURS[random.below(HOURS.length)]!;
+      const expected = (await referencesOf(history))
+        .map((reference) => reference.spend(hours, history.nowMs));
+      const what = `hourlySpend(${hours}) at ${history.nowMs}, in round ${round},`;
+      assertSpend(await reader.hourlySpend(hours), expected, what);
+    }
+  });
+});
+
+Deno.test("AuditReader answers anew after every change of the log", async () => {
+  await forEachSeed(async ({ random, history, reader }) => {
+    for (let round = 0; round < CHANGES / 2; round++) {
+      for (let left = random.below(4); left > 0; left--) history.change();
+      const references = await referencesOf(history);
+      const options = randomQuery(random, history);
+      assertOneOf(
+        await reader.query(options).toArray(),
+        references.map((reference) => reference.query(options)),
+        `query(${Deno.inspect(options)}) in round ${round}`,
+      );
+      assertOneOf(
+        await reader.lastEvents(5),
+        references.map((reference) => reference.lastEvents(5)),
+        `lastEvents(5) in round ${round}`,
+      );
+    }
+  });
+});
+
+Deno.test("AuditReader.accuracyMetrics() and gateMetrics() count what a plain reading counts", async () => {
+  await forEachSeed(async ({ random, history, reader, references }) => {
+    for (let round = 0; round < QUESTIONS / 2; round++) {
+      const since = history.someTime();
+      assertOneOf(
+        await reader.accuracyMetrics(since),
+        references.map((reference) => reference.accuracy(since)),
+        `accuracyMetrics(${since})`,
+      );
+      const lastN = random.below(12);
+      const gate = random.below(3) === 0 ? { lastN } : random.below(2) === 0 ? { since } : {
+        since,
+        lastN,
+      };
+      assertOneOf(
+        await reader.gateMetrics(gate),
+        references.map((reference) => reference.gate(gate)),
+        `gateMetrics(${Deno.inspect(gate)})`,
+      );
+    }
+  });
+});
+
+/** Files of a log with one archive, one sealed segment that has an archive too, and an active file. */
+async function plainFiles(): Promise<Files> {
+  const line = (event: AuditEvent) => `${JSON.stringify(event)}\n`;
+  const bytesOf = (text: string) => new TextEncoder().encode(text);
+  const gzip = async (text: string) => {
+    const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  };
+  const ts = (hour: number) => `2026-02-13T${hour}:00:00Z`;
+  return new Map([
+    ["/log/audit.jsonl", bytesOf(`${line({ ts: ts(14), event: "nav", cost: 0.5 })}{"event":`)],
+    ["/log/audit_20260213_120000.jsonl", bytesOf(line({ ts: ts(12), event: "brief" }))],
+    ["/log/audit_20260213_120000.jsonl.gz", await gzip(line({ event: "other" }))],
+    [
+      "/log/audit_20260213_110000.jsonl.gz",
+      await gzip(`${line({ ts: ts(13), event: "validation_fail", cost: 0.25 })}42\n`),
+    ],
+  ]);
+}
+
+Deno.test("AuditReader finds a line that was too long for who wrote the manifest", async () => {
+  const ts = ["2026-02-13T10:00:00.000Z", "2026-02-13T15:00:00.000Z"] as const;
+  const long = { ts: ts[1], event: "nav", cost: 2, pad: "x".repeat(500) };
+  const lines = [{ ts: ts[0], event: "nav", cost: 1 }, long].map((event) => JSON.stringify(event));
+  const history = archivedBy({ maxLineBytes: 400 }, `${lines.join("\n")}\n`);
+  await using reader = await AuditReader.openOn(
+    { fileSystem: history.process(), clock: new SimulatedClock() },
+    { path: "/log/audit.jsonl", now: () => Date.parse(ts[1]), logger: silent },
+  );
+  assertEquals(await reader.query({ since: ts[1] }).toArray(), [long]);
+  assertEquals(await reader.hourlySpend(24), 3);
+  assertEquals((await reader.accuracyMetrics(ts[0])).totalNav, 2);
+});
+
+Deno.test("Reference answers as one would by hand", async () => {
+  const contents = await contentsOf(await plainFiles(), "/log/audit.jsonl");
+  const reference = new Reference(contents, 1_000);
+  const types = reference.events.map(({ event }) => event);
+  assertEquals(types, ["validation_fail", "brief", "nav"]);
+  assertEquals(
+    reference.damage.map(({ path, byteOffset, reason }) => [path, byteOffset, reason]),
+    [
+      ["/log/audit_20260213_110000.jsonl.gz", 68, "not an object"],
+      ["/log/audit.jsonl", 55, "torn tail"],
+    ],
+  );
+  const nowMs = Date.UTC(2026, 1, 13, 14);
+  assertEquals([0.9, 1].map((hours) => reference.spend(hours, nowMs).usd), [0.5, 0.75]);
+  assertEquals(reference.lastEvents(1, { eventType: "brief" }), [{
+    ts: "2026-02-13T12:00:00Z",
+    event: "brief",
+  }]);
+  assertEquals(reference.accuracy(nowMs), {
+    totalNav: 1,
+    validationFailCount: 0,
+    accuracyPct: 100,
+  });
+  assertEquals(reference.gate().total, 0);
+});
+
+Deno.test("The comparison with the reference sees an event too few, a cost too much", async () => {
+  const contents = await contentsOf(await plainFiles(), "/log/audit.jsonl");
+  const all = new Reference(contents, 1_000);
+  const fewer = new Reference(contents.slice(1), 1_000);
+  const compare = () => {
+    assertOneOf(fewer.query(), [all.query()], "query()");
+    return Promise.resolve();
+  };
+  await assertRejects(() => within(() => "seed 7", compare), Error, "seed 7");
+  const spend = all.spend(1, Date.UTC(2026, 1, 13, 14));
+  assert(isSpend(0.75, spend));
+  assert(!isSpend(0.75 + 1e-11, spend));
+  assert(!isSpend(NaN, { usd: Infinity, magnitude: Infinity }));
+});
