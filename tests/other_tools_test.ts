@@ -39,8 +39,10 @@ for (const [tool, command] of READERS) {
 
 async function makeLog(dir: TempDir): Promise<void> {
   const path = dir.path("audit.jsonl");
-  await using log = await AuditLog.open({ path, rotationSizeBytes: 5_000 });
-  for (let n = 0; n < COUNT; n++) await log.log("nav", { n, text: 'é "日本"\n' });
+  {
+    await using log = await AuditLog.open({ path, rotationSizeBytes: 5_000 });
+    for (let n = 0; n < COUNT; n++) await log.log("nav", { n, text: 'é "日本"\n' });
+  }
   const archives = [...Deno.readDirSync(dir.path(""))].filter(({ name }) => name.endsWith(".gz"));
   assert(archives.length > 5, `only ${archives.length} archives`);
 }
