@@ -12,6 +12,7 @@ import type { AccuracyMetrics } from "./metrics/accuracy.ts";
 import type { GateMetrics } from "./metrics/gate.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { denoPlatform, type Platform } from "./platform.ts";
+import type { FollowOptions } from "./read/follow.ts";
 import type { AuditQuery, QueryOptions } from "./read/query.ts";
 import type { RecoveryReport } from "./segments/recover.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
@@ -216,6 +217,17 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
+   * The events as they come, from this log and every other process; see
+   * {@linkcode AuditReader.follow}.
+   *
+   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+   */
+  follow(options: FollowOptions = {}): AsyncIterable<AuditEvent> {
+    this.#checkOpen();
+    return this.#reader.follow(options);
+  }
+
+  /**
    * The last `n` events, oldest first.
    *
    * @throws {RangeError} when `n` is no integer >= 0.
@@ -328,6 +340,7 @@ export class AuditLog implements AsyncDisposable {
       await this.#pipeline;
       await this.#parts.unheardErrors.throwFirst();
     } finally {
+      await this.#reader.close();
       this.#unhook();
       this.#parts.membership[Symbol.dispose]();
     }

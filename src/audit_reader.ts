@@ -11,12 +11,13 @@ import { type GateMetrics, gateMetrics } from "./metrics/gate.ts";
 import { type AuditReaderOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { denoPlatform, type Platform } from "./platform.ts";
 import { countedEvents } from "./read/count_events.ts";
+import { followLog, type FollowOptions } from "./read/follow.ts";
 import { type AuditQuery, type LineSource, queryLog, type QueryOptions } from "./read/query.ts";
 import { SpendIndex } from "./read/spend_index.ts";
 import { ManifestReader } from "./segments/manifest_reader.ts";
 import { LogFiles } from "./segments/segment_name.ts";
 import { spendWindow } from "./spend.ts";
-import type { TimeLike } from "./time.ts";
+import type { Clock, TimeLike } from "./time.ts";
 
 /**
  * Reads a log that others write, or have written.
@@ -50,7 +51,8 @@ export class AuditReader implements AsyncDisposable {
   readonly #source: LineSource & { readonly manifest: ManifestReader };
   readonly #spend: SpendIndex;
   readonly #now: () => number;
-  #isClosed = false;
+  readonly #clock: Clock;
+  readonly #closing = new AbortController();
 
   /**
    * Opens the log at `options.path` for reading; it need not be there yet.
@@ -101,6 +103,7 @@ export class AuditReader implements AsyncDisposable {
     };
     this.#spend = new SpendIndex(this.#source);
     this.#now = options.now;
+    this.#clock = platform.clock;
   }
 
   /**
@@ -112,6 +115,38 @@ export class AuditReader implements AsyncDisposable {
   query(options: QueryOptions = {}): AuditQuery {
     this.#checkOpen();
     return queryLog(this.#source, options);
+  }
+
+  /**
+   * The events as they come, in the order of appending, across rotation and from every process, without
+   * an end: from `since` on, or those that are written after the iteration has begun. Ends at `break`,
+   * with the reason of an aborted signal, and with an {@linkcode AuditClosedError} at `close()`.
+   *
+   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+   *
+   * @example
+   * ```ts
+   * import { AuditLog, AuditReader } from "@vivarium/scout";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+   * await using log = await AuditLog.open({ path });
+   * await log.log("nav");
+   *
+   * await using reader = await AuditReader.open({ path });
+   * for await (const event of reader.follow({ since: Date.now() - 60_000 })) {
+   *   assertEquals(event.event, "nav");
+   *   break;
+   * }
+   * ```
+   */
+  follow(options: FollowOptions = {}): AsyncIterable<AuditEvent> {
+    this.#checkOpen();
+    const closing = this.#closing.signal;
+    const signal = options.signal === undefined
+      ? closing
+      : AbortSignal.any([closing, options.signal]);
+    return followLog({ ...this.#source, clock: this.#clock }, { ...options, signal });
   }
 
   /**
@@ -166,9 +201,9 @@ export class AuditReader implements AsyncDisposable {
     return await gateMetrics(events, gateOptions);
   }
 
-  /** Ends the use of the reader; an iteration that has begun goes on. */
+  /** Ends the use of the reader, and all following; a query that has begun goes on. */
   close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort(new AuditClosedError(this.path));
     return Promise.resolve();
   }
 
@@ -178,6 +213,6 @@ export class AuditReader implements AsyncDisposable {
   }
 
   #checkOpen(): void {
-    if (this.#isClosed) throw new AuditClosedError(this.path);
+    if (this.#closing.signal.aborted) throw new AuditClosedError(this.path);
   }
 }

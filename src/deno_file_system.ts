@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { FileAccess, FileHandle, FileStatus, FileSystem } from "./file_system.ts";
+import type { FileAccess, FileHandle, FileStatus, FileSystem, Watcher } from "./file_system.ts";
 
 /** The real disk. */
 export const denoFileSystem: FileSystem = {
@@ -42,6 +42,15 @@ export const denoFileSystem: FileSystem = {
     if (!CAN_SYNC_DIRECTORIES) return;
     using directory = Deno.openSync(path, { read: true });
     await directory.sync();
+  },
+  watch(path, onChange) {
+    try {
+      return new DenoWatcher(Deno.watchFs(path, { recursive: false }), onChange);
+    } catch {
+      // Whatever keeps it from being watched (it is not there, the system has no watchers left), who
+      // asked has to look by itself, and is told by that what is wrong.
+      return null;
+    }
   },
 };
 
@@ -101,6 +110,34 @@ class DenoFileHandle implements FileHandle {
 
   close(): void {
     this.#file.close();
+  }
+}
+
+class DenoWatcher implements Watcher {
+  readonly #watcher: Deno.FsWatcher;
+  #isClosed = false;
+
+  constructor(watcher: Deno.FsWatcher, onChange: () => void) {
+    this.#watcher = watcher;
+    this.#tell(onChange);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#watcher.close();
+  }
+
+  async #tell(onChange: () => void): Promise<void> {
+    try {
+      for await (const { kind } of this.#watcher) {
+        // Some systems tell of reading too; who looks when told would be told of that, and so on.
+        if (kind !== "access" && !this.#isClosed) onChange();
+      }
+    } catch {
+      // A watcher may miss things in any case, and one that has failed misses all.
+    }
+    this.#isClosed = true;
   }
 }
 

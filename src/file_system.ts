@@ -46,6 +46,12 @@ export interface FileHandle {
   close(): void;
 }
 
+/** A running {@linkcode FileSystem.watch}. */
+export interface Watcher {
+  /** Ends it; does nothing when it has ended. */
+  close(): void;
+}
+
 /** The calls on paths. */
 export interface FileSystem {
   /** What stands at the path, a symlink itself and not its target; null if nothing does. */
@@ -66,4 +72,9 @@ export interface FileSystem {
   syncDirectorySync(path: string): void;
   /** As {@linkcode syncDirectorySync}, without blocking. */
   syncDirectory(path: string): Promise<void>;
+  /**
+   * Calls back after changes of what is in the directory, as far as the system tells of them; reading
+   * is none. Null where it cannot be watched. May keep the process alive.
+   */
+  watch(path: string, onChange: () => void): Watcher | null;
 }

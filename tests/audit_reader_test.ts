@@ -45,6 +45,7 @@ Deno.test("AuditReader needs --allow-read of the directory alone, and names it w
   const result = await runProgram(READS, { dir: "", args: [path], flags: [read] });
   assertEquals([result.code, result.stderr], [0, ""]);
   assertEquals(JSON.parse(result.stdout), {
+    followed: "nav",
     events: 2,
     last: "gate_compress",
     spend: 0.25,
@@ -57,6 +58,38 @@ Deno.test("AuditReader needs --allow-read of the directory alone, and names it w
   assertEquals(refused.code, 1);
   assertStringIncludes(refused.stderr, `Cannot open audit log: run again with ${read}`);
 });
+
+Deno.test("AuditReader.follow() gives what is there since a time and what comes, across rotation", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  await using log = await AuditLog.open({ path, rotationSizeBytes: 300 });
+  await using reader = await AuditReader.open({ path });
+  for (let n = 0; n < 10; n++) await log.log("nav", { n });
+  const seen: unknown[] = [];
+  for await (const { n } of reader.follow({ since: 0, eventType: "nav" })) {
+    seen.push(n);
+    if (seen.length === 30) break;
+    if (seen.length >= 10) await log.log("nav", { n: seen.length });
+  }
+  assertEquals(seen, Array.from({ length: 30 }, (_, n) => n));
+});
+
+for (const what of ["AuditReader", "AuditLog"] as const) {
+  Deno.test(`${what}.close() ends all following`, async () => {
+    using dir = tempDir();
+    const options = { path: dir.path("a.jsonl") };
+    const log = what === "AuditLog"
+      ? await AuditLog.open(options)
+      : await AuditReader.open(options);
+    const { signal } = new AbortController();
+    const waiting = [log.follow(), log.follow({ signal })].map((events) =>
+      assertRejects(() => events[Symbol.asyncIterator]().next(), AuditClosedError)
+    );
+    await log.close();
+    await Promise.all(waiting);
+    assertThrows(() => log.follow(), AuditClosedError);
+  });
+}
 
 Deno.test("AuditReader refuses to be used when it is closed", async () => {
   using dir = tempDir();

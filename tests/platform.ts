@@ -5,7 +5,13 @@
  * @module
  */
 import { denoFileSystem } from "../src/deno_file_system.ts";
-import type { FileAccess, FileHandle, FileStatus, FileSystem } from "../src/file_system.ts";
+import type {
+  FileAccess,
+  FileHandle,
+  FileStatus,
+  FileSystem,
+  Watcher,
+} from "../src/file_system.ts";
 import type { Clock, Timer } from "../src/time.ts";
 
 /** The real disk, watched. */
@@ -79,6 +85,10 @@ export class WatchedFileSystem implements FileSystem {
 
   syncDirectorySync(path: string): void {
     denoFileSystem.syncDirectorySync(path);
+  }
+
+  watch(path: string, onChange: () => void): Watcher | null {
+    return denoFileSystem.watch(path, onChange);
   }
 
   #append(handle: FileHandle, bytes: Uint8Array): number {

@@ -25,7 +25,7 @@ export interface Call {
 
 /** What a {@linkcode Call} does. */
 export type CallName =
-  | Exclude<keyof FileSystem, "syncDirectorySync">
+  | Exclude<keyof FileSystem, "syncDirectorySync" | "watch">
   | "read"
   | "append"
   | "truncate"
@@ -126,6 +126,11 @@ export class SimulatedProcess implements FileSystem {
 
   syncDirectory(path: string): Promise<void> {
     return this.runLater({ name: "syncDirectory", path }, () => this.#beginDirectorySync(path));
+  }
+
+  /** A simulated directory cannot be watched. */
+  watch(): null {
+    return null;
   }
 
   /** Runs a call: recorded, shown to the hook, and failed or killed where a test says so. */

@@ -5,7 +5,13 @@
  */
 import { basename } from "@std/path";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileAccess, FileHandle, FileStatus, FileSystem } from "../../src/file_system.ts";
+import type {
+  FileAccess,
+  FileHandle,
+  FileStatus,
+  FileSystem,
+  Watcher,
+} from "../../src/file_system.ts";
 
 /** A sync that was begun and ends when the test says so. */
 export interface BegunSync {
@@ -118,6 +124,10 @@ export class ScriptedFileSystem implements FileSystem {
     this.directorySyncs++;
     await denoFileSystem.syncDirectory(path);
     await this.afterDirectorySync();
+  }
+
+  watch(path: string, onChange: () => void): Watcher | null {
+    return denoFileSystem.watch(path, onChange);
   }
 }
 

@@ -1,0 +1,158 @@
+/**
+ * Reading a file that grows, line by line: what has no line break yet is no line yet.
+ *
+ * A writer whose write came up short cuts its part off again, so a part of a line that was read once
+ * is read again when there is more of it; only a line that is too long to be kept is not.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import type { FileHandle, FileStatus } from "../file_system.ts";
+import { LineSplitter, type RawLine } from "../line_splitter.ts";
+import { parseLine } from "../parse_line.ts";
+import type { DamageReport } from "./damage.ts";
+
+/** What a {@linkcode FileCursor} is made of. */
+export interface FileCursorOptions {
+  /** The path by which the file was opened. */
+  readonly path: string;
+  readonly maxLineBytes: number;
+  readonly damage: DamageReport;
+  /** Where to begin: at the end, that is with the line that is not finished yet. */
+  readonly from: "start" | "end";
+}
+
+const LINE_BREAK = 0x0a;
+const CHUNK_BYTES = 256 * 1024;
+
+/** A place in an open file. */
+export class FileCursor {
+  readonly handle: FileHandle;
+  readonly #options: FileCursorOptions;
+  /** Up to where the file was read. */
+  #position = 0;
+  /** Where the line begins that is not finished; unknown to one that began at the end. */
+  #lineStart: number | undefined = 0;
+  /** Where the last reading began. */
+  #readingStart = 0;
+  #splitter: LineSplitter;
+  /** Where the splitter began. */
+  #splitterStart = 0;
+
+  /** Takes the handle over. */
+  constructor(handle: FileHandle, options: FileCursorOptions) {
+    this.handle = handle;
+    this.#options = options;
+    this.#splitter = new LineSplitter(options.maxLineBytes);
+    if (options.from === "start") return;
+    this.#position = handle.status().byteLength;
+    this.#lineStart = undefined;
+  }
+
+  /** The file as it is now. */
+  status(): FileStatus {
+    return this.handle.status();
+  }
+
+  /** Gives the events of the lines that were finished since the last call, up to the length. */
+  async *read(byteLength: number): AsyncGenerator<AuditEvent[]> {
+    if (byteLength === this.#position) return;
+    await this.#prepare(byteLength);
+    this.#readingStart = this.#position;
+    while (this.#position < byteLength) {
+      const buffer = new Uint8Array(Math.min(CHUNK_BYTES, byteLength - this.#position));
+      const read = await this.handle.read(buffer, this.#position);
+      if (read === 0) return;
+      this.#position += read;
+      const events = this.#eventsOf(this.#splitter.split(buffer.subarray(0, read)));
+      if (events.length > 0) yield events;
+    }
+  }
+
+  /** The events of what is left when the file is over: one, if all but its line break is there. */
+  rest(): AuditEvent[] {
+    return this.#eventsOf(this.#splitter.end());
+  }
+
+  /** Whether the file, all of it, holds what the chunks hold. */
+  async isCopyOf(chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
+    let position = 0;
+    for await (const chunk of chunks) {
+      const own = new Uint8Array(chunk.byteLength);
+      const read = await this.handle.read(own, position);
+      if (read < own.byteLength || !isEqual(own, chunk)) return false;
+      position += read;
+    }
+    return position === this.status().byteLength;
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.handle.close();
+  }
+
+  /** Goes to where the reading up to the length has to begin. */
+  async #prepare(byteLength: number): Promise<void> {
+    if (byteLength < (this.#lineStart ?? this.#position)) return this.#goToCut(byteLength);
+    if (this.#lineStart === undefined) {
+      return this.#goTo(await startOfLine(this.handle, this.#position));
+    }
+    const isKept = this.#position - this.#lineStart < this.#options.maxLineBytes;
+    if (isKept || byteLength < this.#position) this.#goTo(this.#lineStart);
+  }
+
+  /**
+   * The file has lost lines that were given. What a writer takes back lies behind the beginning of
+   * the last reading; who truncates a file to begin it anew leaves little.
+   */
+  #goToCut(byteLength: number): void {
+    const { damage, path } = this.#options;
+    damage.add(path, { byteOffset: byteLength, byteLength: 0 }, "the file was cut off");
+    this.#goTo(byteLength >= this.#readingStart ? byteLength : 0);
+  }
+
+  #goTo(position: number): void {
+    this.#position = this.#lineStart = this.#splitterStart = position;
+    this.#splitter = new LineSplitter(this.#options.maxLineBytes);
+  }
+
+  #eventsOf(lines: Iterable<RawLine>): AuditEvent[] {
+    const events: AuditEvent[] = [];
+    for (const line of lines) {
+      this.#lineStart = this.#splitterStart + line.byteOffset + line.byteLength;
+      const event = this.#eventOf(line);
+      if (event !== null) events.push(event);
+    }
+    return events;
+  }
+
+  #eventOf({ bytes, byteOffset, byteLength, hasLineBreak }: RawLine): AuditEvent | null {
+    const { damage, path, maxLineBytes } = this.#options;
+    const parsed = bytes === null
+      ? { reason: `longer than maxLineBytes (${maxLineBytes})` }
+      : parseLine(bytes);
+    if (parsed === null) return null;
+    if ("event" in parsed) return parsed.event;
+    const place = { byteOffset: this.#splitterStart + byteOffset, byteLength };
+    damage.add(path, place, hasLineBreak || bytes === null ? parsed.reason : "torn tail");
+    return null;
+  }
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  for (let index = 0; index < a.byteLength; index++) if (a[index] !== b[index]) return false;
+  return true;
+}
+
+/** Where the line begins that is not finished at `end`. */
+async function startOfLine(handle: FileHandle, end: number): Promise<number> {
+  const buffer = new Uint8Array(Math.min(CHUNK_BYTES, end));
+  for (let stop = end; stop > 0;) {
+    const start = Math.max(0, stop - buffer.byteLength);
+    const read = await handle.read(buffer.subarray(0, stop - start), start);
+    const lineBreak = buffer.subarray(0, read).lastIndexOf(LINE_BREAK);
+    if (lineBreak >= 0) return start + lineBreak + 1;
+    stop = start;
+  }
+  return 0;
+}

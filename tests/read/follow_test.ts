@@ -1,0 +1,1025 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { basename, fromFileUrl, join } from "@std/path";
+import { TextLineStream } from "@std/streams";
+import { AuditLog } from "@vivarium/scout";
+import { denoFileSystem } from "../../src/deno_file_system.ts";
+import type { FileSystem } from "../../src/file_system.ts";
+import { followLog, type FollowOptions } from "../../src/read/follow.ts";
+import { LogFiles } from "../../src/segments/segment_name.ts";
+import { systemClock } from "../../src/time.ts";
+import { programArgs } from "../run_program.ts";
+import { tempDir } from "../temp_dir.ts";
+import {
+  AwaitedClock,
+  CalledFileSystem,
+  Follower,
+  lineOf,
+  type Place,
+  realPlace,
+  simulatedPlace,
+  sourceOf,
+  Writer,
+} from "./followed_log.ts";
+
+const APPENDS_UNTIL_TOLD = fromFileUrl(
+  new URL("../programs/appends_until_told.ts", import.meta.url),
+);
+const FOLLOWS = fromFileUrl(new URL("../programs/follows.ts", import.meta.url));
+const SRC = fromFileUrl(new URL("../../src/", import.meta.url));
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** What the log is, and the options to begin with its history or with what comes. */
+const BEGINNINGS: readonly (readonly [string, FollowOptions])[] = [
+  ["from now", {}],
+  ["with its history", { since: 0 }],
+];
+
+// Part one: a writer's step before each of the calls that following makes.
+
+type Step = (writer: Writer) => void;
+
+const STEPS: readonly (readonly [string, Step])[] = [
+  ["append", (writer) => writer.append()],
+  ["seal", (writer) => writer.seal()],
+  ["seal, append", (writer) => {
+    writer.seal();
+    writer.append();
+  }],
+  ["append, seal, append", (writer) => {
+    writer.append();
+    writer.seal();
+    writer.append();
+  }],
+  ["seal, archive", (writer) => {
+    writer.seal();
+    writer.archive();
+  }],
+  ["append, seal, archive, append", (writer) => {
+    writer.append();
+    writer.seal();
+    writer.archive();
+    writer.append();
+  }],
+  ["archive", (writer) => writer.archive()],
+  ["archive, but do not remove", (writer) => writer.archive({ removes: false })],
+  ["seal, append, seal", (writer) => {
+    writer.seal();
+    writer.append();
+    writer.seal();
+  }],
+  ["seal and append, twice", (writer) => {
+    writer.seal();
+    writer.append();
+    writer.seal();
+    writer.append();
+  }],
+  ["append, seal, append, seal, archive, append", (writer) => {
+    writer.append();
+    writer.seal();
+    writer.append();
+    writer.seal();
+    writer.archive();
+    writer.append();
+  }],
+  ["die while sealing", (writer) => writer.sealInVain()],
+  ["die while sealing, then seal, append", (writer) => {
+    writer.sealInVain();
+    writer.seal();
+    writer.append();
+  }],
+  ["seal in vain, and take it back", (writer) => {
+    writer.append();
+    writer.seal();
+    writer.unseal();
+    writer.append();
+  }],
+  ["move away", (writer) => void writer.moveAway()],
+  ["append, move away, append there, append", (writer) => {
+    writer.append();
+    const path = writer.moveAway();
+    writer.append(path);
+    writer.takenAway += writer.written.at(-1)!;
+    writer.append();
+  }],
+  ["move away, append, seal, archive, append", (writer) => {
+    writer.moveAway();
+    writer.append();
+    writer.seal();
+    writer.archive();
+    writer.append();
+  }],
+  ["delete", (writer) => writer.delete()],
+  ["delete, append", (writer) => {
+    writer.delete();
+    writer.append();
+  }],
+];
+
+const ON_REAL_DISK: ReadonlySet<string> = new Set([
+  "append, seal, archive, append",
+  "move away, append, seal, archive, append",
+  "delete, append",
+]);
+
+/** What happens to the log anyway; after each step there is a poll. */
+const COURSE: readonly Step[] = [
+  (writer) => {
+    writer.append();
+    writer.seal();
+  },
+  (writer) => writer.append(),
+  (writer) => {
+    writer.append();
+    writer.seal();
+    writer.archive();
+    writer.append();
+  },
+  (writer) => {
+    writer.seal();
+    writer.append();
+    writer.seal();
+    writer.append();
+    writer.archive();
+  },
+  (writer) => {
+    writer.moveAway();
+    writer.append();
+  },
+];
+
+/** A log of an archive, a sealed segment and an active file. */
+function writeHistory(place: Place): Writer {
+  const writer = new Writer(place);
+  for (const isArchived of [true, false]) {
+    writer.append();
+    writer.append();
+    writer.seal();
+    if (isArchived) writer.archive();
+  }
+  writer.append();
+  return writer;
+}
+
+/**
+ * Follows a log with a step before the n-th call; tells whether there were so many calls, of those
+ * that depend on where it began.
+ */
+async function followWithStep(
+  makePlace: () => Place,
+  options: FollowOptions,
+  { step, at, name }: { step: Step; at: number; name: string },
+): Promise<boolean> {
+  using place = makePlace();
+  const writer = writeHistory(place);
+  const called = new CalledFileSystem(place.fileSystem);
+  let writtenBefore = writer.written;
+  let takenBefore = "";
+  called.before = () => {
+    if (called.calls.length !== at) return;
+    called.before = () => {};
+    writtenBefore = writer.written;
+    step(writer);
+    takenBefore = writer.takenAway;
+  };
+  await using follower = new Follower(place, options, { called });
+  // With the end of the call it has begun.
+  const begun = called.calls.length;
+  const writtenThen = writer.written;
+  // What the step did is seen with the next poll at the latest.
+  const seesEverything = async () => {
+    for (let isBefore = true; isBefore;) {
+      isBefore = called.calls.length <= at;
+      await follower.poll();
+      isBefore &&= called.calls.length > at;
+    }
+  };
+  await follower.idle();
+  const callsOfHistory = called.calls.length;
+  for (const next of COURSE) {
+    await seesEverything();
+    next(writer);
+    await follower.poll();
+  }
+  await seesEverything();
+
+  const { seen } = follower;
+  // Of what is written in the call in which it begins it may pass over some, but then all before it;
+  // and it may come too late for a file that is taken away.
+  const begins = options.since === undefined ? writtenThen.length : 0;
+  const mayBegin = options.since === undefined && at < begun ? writtenBefore.length : begins;
+  const first = seen === "" ? begins : Math.min(writer.written.indexOf(seen.charAt(0)), begins);
+  const expected = [...writer.written.slice(first)];
+  const what = `${name} before call ${at}: ${seen} of ${writer.written}`;
+  assertEquals(seen, [...new Set(seen)].sort().join(""), `doubled or out of order: ${what}`);
+  assert(first >= mayBegin, `too early: ${what}`);
+  const missing = expected.filter((letter) =>
+    !seen.includes(letter) && !takenBefore.includes(letter)
+  );
+  assertEquals(missing, [], `lost: ${what}`);
+  assertEquals(follower.told, [], what);
+  return at < (options.since === undefined ? called.calls.length : callsOfHistory);
+}
+
+for (const [how, options] of BEGINNINGS) {
+  Deno.test(`follow ${how} gives each event once, whatever happens before any of its calls`, async () => {
+    for (const [name, step] of STEPS) {
+      let at = 0;
+      while (await followWithStep(simulatedPlace, options, { step, at, name })) at++;
+      assert(at > (options.since === undefined ? 60 : 20), `only ${at} calls`);
+    }
+  });
+}
+
+Deno.test({
+  name: "follow gives each event once on a real disk, whatever happens before any of its calls",
+  // Windows takes no name away from a file that somebody has open.
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    for (const [name, step] of STEPS.filter(([name]) => ON_REAL_DISK.has(name))) {
+      let at = 0;
+      while (await followWithStep(realPlace, {}, { step, at, name })) at++;
+      assert(at > 60, `only ${at} calls`);
+    }
+  },
+});
+
+// Part two: what comes, and what is told.
+
+Deno.test("follow begins at its first next(), not before and not later", async () => {
+  using place = realPlace();
+  const writer = writeHistory(place);
+  const called = new CalledFileSystem(place.fileSystem);
+  const clock = new AwaitedClock();
+  const events = followLog(sourceOf(place, { called, clock }));
+  writer.append();
+  assertEquals(called.calls, []);
+  const iterator = events[Symbol.asyncIterator]();
+  writer.append();
+  const next = iterator.next();
+  writer.append();
+  await clock.untilTimer();
+  clock.fireTimers();
+  assertEquals((await next).value?.event, writer.written.at(-1));
+  await iterator.return?.();
+});
+
+Deno.test("follow with its history goes on from it without a gap, filtered", async () => {
+  using place = realPlace();
+  const writer = new Writer(place);
+  const line = (event: string, at: string, session_id = "s") =>
+    `${JSON.stringify({ ts: `2026-02-13T14:30:${at}Z`, event, session_id })}\n`;
+  writer.appendText(line("a", "01") + line("b", "02") + line("c", "03") + line("x", "03"));
+  writer.appendText(`{"event":"d"}\n`);
+  const options: FollowOptions = {
+    since: "2026-02-13T14:30:02Z",
+    eventType: ["a", "b", "c", "e", "f", "g"],
+    sessionId: "s",
+    where: ({ event }) => event !== "c",
+  };
+  await using follower = new Follower(place, options);
+  await follower.idle();
+  assertEquals(follower.seen, "b");
+  writer.appendText(line("e", "01") + line("f", "04", "t") + line("x", "04") + line("c", "04"));
+  writer.appendText(line("g", "05"));
+  await follower.poll();
+  assertEquals(follower.seen, "bg");
+});
+
+Deno.test("follow passes over archives that the manifest says hold nothing it is asked for", async () => {
+  using place = realPlace();
+  const path = place.files.active;
+  let now = Date.UTC(2026, 1, 13);
+  await using log = await AuditLog.open({ path, now: () => now, logger: silent });
+  await log.log("a");
+  await log.rotate();
+  now += 1_000;
+  await log.log("b");
+  await log.rotate();
+  await using follower = new Follower(place, { since: now });
+  await follower.idle();
+  assertEquals(follower.seen, "b");
+  const opened = follower.called.calls.filter((call) => call.endsWith(".gz") && /^open/.test(call));
+  assertEquals(opened.length, 1);
+});
+
+for (const [how, options] of BEGINNINGS) {
+  Deno.test(`follow ${how} waits for a directory and for a log in it`, async () => {
+    using place = realPlace();
+    const files = new LogFiles(join(place.files.directory, "a", "audit.jsonl"));
+    const writer = new Writer({ ...place, files });
+    await using follower = new Follower({ ...place, files }, options);
+    await follower.poll();
+    Deno.mkdirSync(files.directory);
+    await follower.poll();
+    writer.append();
+    await follower.poll();
+    assertEquals(follower.seen, "a");
+  });
+
+  Deno.test(`follow ${how} waits for the active file of a log that has segments only`, async () => {
+    using place = realPlace();
+    const writer = writeHistory(place);
+    writer.seal();
+    const before = options.since === undefined ? "" : writer.written;
+    await using follower = new Follower(place, options);
+    await follower.poll();
+    assertEquals(follower.seen, before);
+    writer.append();
+    writer.seal();
+    await follower.poll();
+    assertEquals(follower.seen, `${before}${writer.written.at(-1)}`);
+  });
+
+  Deno.test(`follow ${how} waits until a torn tail has its line break`, async () => {
+    using place = realPlace();
+    const writer = new Writer(place);
+    const [ts = "", event = ""] = lineOf("b").trimEnd().split(",");
+    writer.appendText(`${lineOf("a")}${ts}`);
+    await using follower = new Follower(place, options);
+    await follower.poll();
+    writer.appendText(`,${event}`);
+    await follower.poll();
+    const before = options.since === undefined ? "" : "a";
+    assertEquals(follower.seen, before);
+    writer.appendText(`\n${lineOf("c")}`);
+    await follower.poll();
+    assertEquals([follower.seen, follower.told], [`${before}bc`, []]);
+  });
+
+  Deno.test(`follow ${how} tells once of a torn tail that the next writer closed off`, async () => {
+    using place = realPlace();
+    const writer = new Writer(place);
+    writer.appendText(`${lineOf("a")}{"event":"to`);
+    await using follower = new Follower(place, { ...options, eventType: ["a", "b", "c"] });
+    await follower.poll();
+    assertEquals(follower.told, []);
+    await using log = await AuditLog.open({ path: place.files.active, logger: silent });
+    await log.log("b");
+    await follower.poll();
+    await log.rotate();
+    await log.log("c");
+    await follower.poll();
+    assertEquals(follower.seen, options.since === undefined ? "bc" : "abc");
+    const at = lineOf("a").length;
+    const what = `Skipped damage in audit log: not JSON, at byte ${at}: ${place.files.active}`;
+    assertEquals(follower.told, [what]);
+  });
+}
+
+Deno.test("follow gives the last event of a file that is over, or tells that it is torn", async () => {
+  using place = simulatedPlace();
+  const writer = new Writer(place);
+  await using follower = new Follower(place, { since: 0 });
+  for (const [tail, seen] of [[lineOf("b").trimEnd(), "abc"], [`{"ts":"x`, "abcac"]] as const) {
+    writer.appendText(`${lineOf("a")}${tail}`);
+    await follower.poll();
+    writer.seal();
+    writer.appendText(lineOf("c"));
+    await follower.poll();
+    assertEquals(follower.seen, seen);
+  }
+  assertEquals(follower.told.length, 1);
+  assert(
+    follower.told[0]!.includes(`torn tail, at byte ${2 * lineOf("a").length}`),
+    follower.told[0],
+  );
+});
+
+Deno.test("follow tells once of each damaged line, in a file that grows and in a segment, and goes on", async () => {
+  using place = realPlace();
+  const { files } = place;
+  const writer = new Writer(place);
+  const long = `{"event":"${"x".repeat(3_000)}"}`;
+  await using follower = new Follower(place, { since: 0 });
+  await follower.idle();
+  writer.appendText(`${lineOf("a")}42\n\n`);
+  await follower.poll();
+  const longAt = lineOf("a").length + 4;
+  for (let start = 0; start < long.length; start += 700) {
+    writer.appendText(long.slice(start, start + 700));
+    await follower.poll();
+  }
+  writer.appendText(`\n${lineOf("b")}`);
+  await follower.poll();
+  writer.seal();
+  writer.appendText(`${lineOf("c")}{\n${lineOf("d")}`);
+  writer.seal();
+  const [, segment = ""] = Deno.readTextFileSync(files.sealed("20260213_000002")).split("\n");
+  assertEquals(segment, "{");
+  writer.archive();
+  writer.appendText(lineOf("e"));
+  await follower.poll();
+  await follower.poll();
+  assertEquals(follower.seen, "abcde");
+  const tells = (reason: string, at: number, path: string) =>
+    `Skipped damage in audit log: ${reason}, at byte ${at}: ${path}`;
+  assertEquals(follower.told, [
+    tells("not an object", lineOf("a").length, files.active),
+    tells("longer than maxLineBytes (1000)", longAt, files.active),
+    tells("not JSON", lineOf("c").length, files.archive("20260213_000002")),
+  ]);
+});
+
+Deno.test("follow does not read a long line again and again while it grows", async () => {
+  using place = simulatedPlace();
+  const writer = new Writer(place);
+  await using follower = new Follower(place);
+  await follower.idle();
+  const { calls } = follower.called;
+  for (let part = 0; part < 10; part++) {
+    writer.appendText("x".repeat(300 * 1024));
+    await follower.poll();
+  }
+  writer.appendText(`\n${lineOf("a")}`);
+  await follower.poll();
+  assertEquals(follower.seen, "a");
+  const reads = calls.filter((call) => call === "handle.read").length;
+  assert(reads <= 10 * 2 + 2, `${reads} reads`);
+});
+
+Deno.test("follow gives what comes after a write that was cut back, each event once", async () => {
+  using place = simulatedPlace();
+  const writer = new Writer(place);
+  writer.appendText(lineOf("a"));
+  await using follower = new Follower(place, { since: 0 });
+  await follower.idle();
+  const { byteLength } = place.fileSystem.status(place.files.active)!;
+  // A part of a line, which nobody has seen.
+  writer.appendText(`{"event":"x`);
+  await follower.poll();
+  writer.truncate(byteLength);
+  writer.appendText(lineOf("b"));
+  await follower.poll();
+  assertEquals([follower.seen, follower.told], ["ab", []]);
+  // A whole line and a part of one: the line was given, and is in no file any more.
+  writer.appendText(lineOf("y") + lineOf("x").slice(0, 20));
+  await follower.poll();
+  writer.truncate(byteLength + lineOf("b").length);
+  await follower.poll();
+  writer.appendText(lineOf("c"));
+  await follower.poll();
+  assertEquals(follower.seen, "abyc");
+  assertEquals(follower.told.length, 1);
+});
+
+Deno.test("follow begins anew with a file that was truncated", async () => {
+  using place = simulatedPlace();
+  const writer = new Writer(place);
+  await using follower = new Follower(place, { since: 0 });
+  writer.appendText(lineOf("a") + lineOf("b"));
+  await follower.poll();
+  writer.appendText(lineOf("c"));
+  await follower.poll();
+  writer.truncate(0);
+  writer.appendText(lineOf("d"));
+  await follower.poll();
+  assertEquals(follower.seen, "abcd");
+  assertEquals(follower.told.length, 1);
+});
+
+Deno.test("follow goes on with a file whose sealing was taken back", async () => {
+  using place = simulatedPlace();
+  const writer = writeHistory(place);
+  await using follower = new Follower(place, { since: 0 });
+  for (let round = 0; round < 2; round++) {
+    await follower.poll();
+    writer.seal();
+    await follower.poll();
+    writer.unseal();
+    await follower.poll();
+    writer.append();
+  }
+  writer.seal();
+  writer.append();
+  await follower.poll();
+  assertEquals(follower.seen, writer.written);
+});
+
+Deno.test("follow goes on with a file whose sealing is taken back before any of its calls", async () => {
+  for (let at = 0, calls = 1; at < calls; at++) {
+    using place = simulatedPlace();
+    const writer = writeHistory(place);
+    const called = new CalledFileSystem(place.fileSystem);
+    await using follower = new Follower(place, { since: 0 }, { called });
+    await follower.idle();
+    writer.seal();
+    const begun = called.calls.length;
+    called.before = () => {
+      if (called.calls.length === begun + at) writer.unseal();
+    };
+    await follower.poll();
+    calls = called.calls.length - begun;
+    writer.append();
+    await follower.poll();
+    writer.seal();
+    writer.append();
+    await follower.poll();
+    assertEquals(follower.seen, writer.written, `taken back before call ${at}`);
+  }
+});
+
+Deno.test("follow waits for the last line of a file that was moved away, until there is one behind it", async () => {
+  using place = simulatedPlace();
+  const writer = writeHistory(place);
+  await using follower = new Follower(place, { since: 0 });
+  await follower.poll();
+  const path = writer.moveAway();
+  await follower.poll();
+  // As logrotate does with "create": a writer at work appends to the file that it has looked at.
+  writer.appendText("");
+  await follower.poll();
+  writer.append(path);
+  writer.append();
+  await follower.poll();
+  assertEquals(follower.seen, writer.written);
+});
+
+Deno.test("follow gives the last line of a file that was moved away, written before any of its calls", async () => {
+  for (let at = 0, calls = 1; at < calls; at++) {
+    using place = simulatedPlace();
+    const writer = writeHistory(place);
+    const called = new CalledFileSystem(place.fileSystem);
+    await using follower = new Follower(place, { since: 0 }, { called });
+    await follower.idle();
+    const path = writer.moveAway();
+    const begun = called.calls.length;
+    called.before = () => {
+      if (called.calls.length !== begun + at) return;
+      writer.append(path);
+      writer.append();
+      writer.seal();
+    };
+    await follower.poll();
+    calls = called.calls.length - begun;
+    await follower.poll();
+    assertEquals(follower.seen, writer.written, `written before call ${at}`);
+  }
+});
+
+Deno.test("follow takes no segment for its file that has the name which that had for a while", async () => {
+  using place = simulatedPlace();
+  const writer = writeHistory(place);
+  await using follower = new Follower(place, { since: 0 });
+  await follower.poll();
+  writer.seal();
+  await follower.poll();
+  writer.unseal();
+  await follower.poll();
+  writer.moveAway();
+  writer.append();
+  writer.seal();
+  writer.append();
+  await follower.poll();
+  assertEquals(follower.seen, writer.written);
+});
+
+Deno.test("follow tells of a segment that was removed before it could be read", async () => {
+  using place = simulatedPlace();
+  const { fileSystem, files } = place;
+  const writer = writeHistory(place);
+  const called = new CalledFileSystem(fileSystem);
+  const archive = files.archive("20260213_000001");
+  called.before = () => {
+    const isRead = called.upcoming === `status ${basename(files.sealed("20260213_000001"))}`;
+    if (isRead && fileSystem.status(archive) !== null) fileSystem.remove(archive);
+  };
+  await using follower = new Follower(place, { since: 0 }, { called });
+  await follower.poll();
+  assertEquals(follower.seen, writer.written.slice(2));
+  const reason = "it was removed while it was to be read";
+  assertEquals(follower.told, [`Skipped damage in audit log: ${reason}, at byte 0: ${archive}`]);
+});
+
+Deno.test("follow fails when the path of the log becomes a symlink", async () => {
+  if (Deno.build.os === "windows") return;
+  using place = realPlace();
+  const clock = new AwaitedClock();
+  const called = new CalledFileSystem(place.fileSystem);
+  const next = followLog(sourceOf(place, { called, clock }))[Symbol.asyncIterator]().next();
+  await clock.untilTimer();
+  Deno.symlinkSync("nowhere", place.files.active);
+  clock.fireTimers();
+  await assertRejects(() => next, TypeError, "symlink");
+  assertEquals([called.openHandles, clock.timerDelaysMs.length], [0, 0]);
+});
+
+// Part three: waiting.
+
+Deno.test("follow makes one call on the path and one on its file for each poll while nothing happens", async () => {
+  using place = realPlace();
+  const writer = writeHistory(place);
+  const called = new CalledFileSystem(place.fileSystem);
+  called.canWatch = true;
+  await using follower = new Follower(place, {}, { called });
+  const expectIdle = async () => {
+    await follower.poll();
+    called.calls.splice(0);
+    assertEquals(follower.clock.timerDelaysMs, [250]);
+    for (let poll = 0; poll < 3; poll++) await follower.poll();
+    const poll = ["status audit.jsonl", "handle.status"];
+    assertEquals(called.calls, [...poll, ...poll, ...poll]);
+  };
+  await follower.idle();
+  await expectIdle();
+  writer.append();
+  await follower.poll();
+  await expectIdle();
+  writer.appendText(`{"event":"tor`);
+  await follower.poll();
+  await expectIdle();
+  // The active file of a log that was opened and not yet written to.
+  writer.appendText("\n");
+  writer.seal();
+  writer.appendText("");
+  await follower.poll();
+  await expectIdle();
+});
+
+Deno.test("follow decodes the archive of the file that it has read once, while nothing follows", async () => {
+  using place = simulatedPlace();
+  const writer = writeHistory(place);
+  await using follower = new Follower(place);
+  await follower.poll();
+  writer.seal();
+  writer.archive();
+  for (let poll = 0; poll < 5; poll++) await follower.poll();
+  const opened = follower.called.calls.filter((call) => /^open .*gz$/.test(call));
+  assertEquals(opened.length, 1);
+  writer.append();
+  await follower.poll();
+  assertEquals(follower.seen, writer.written.at(-1));
+});
+
+Deno.test("follow looks when the watcher tells of a change, without a poll", async () => {
+  using place = realPlace();
+  const writer = writeHistory(place);
+  const called = new CalledFileSystem(place.fileSystem);
+  called.canWatch = true;
+  const clock = new AwaitedClock();
+  const iterator = followLog(sourceOf(place, { called, clock }))[Symbol.asyncIterator]();
+  const next = iterator.next();
+  await clock.untilTimer();
+  writer.append();
+  called.change();
+  assertEquals((await next).value?.event, writer.written.at(-1));
+  await iterator.return?.();
+});
+
+for (
+  const [when, call] of [
+    ["while it reads", "handle.read"],
+    ["while it begins to watch", "watch"],
+  ] as const
+) {
+  Deno.test(`follow looks again at once when something changes ${when}`, async () => {
+    using place = realPlace();
+    const writer = new Writer(place);
+    writer.append();
+    const called = new CalledFileSystem(place.fileSystem);
+    called.canWatch = true;
+    let isDone = false;
+    called.before = () => {
+      if (!called.upcoming.startsWith(call) || isDone) return;
+      isDone = true;
+      writer.append();
+      called.change();
+    };
+    await using follower = new Follower(place, { since: 0 }, { called });
+    await follower.idle();
+    assertEquals(follower.seen, "ab");
+  });
+}
+
+Deno.test("follow watches a directory as soon as a file of the log is there", async () => {
+  using place = realPlace();
+  const writer = new Writer(place);
+  const called = new CalledFileSystem(place.fileSystem);
+  await using follower = new Follower(place, {}, { called });
+  await follower.poll();
+  await follower.poll();
+  assertEquals(called.calls.filter((call) => call.startsWith("watch")).length, 1);
+  called.canWatch = true;
+  writer.append();
+  await follower.poll();
+  assertEquals([follower.seen, called.openWatchers], ["a", 1]);
+});
+
+Deno.test("follow gives up its watcher, and takes it up again, when nobody asks for a while", async () => {
+  using place = realPlace();
+  const writer = new Writer(place);
+  const called = new CalledFileSystem(place.fileSystem);
+  called.canWatch = true;
+  const clock = new AwaitedClock();
+  const iterator = followLog(sourceOf(place, { called, clock }))[Symbol.asyncIterator]();
+  const takeOne = async () => {
+    const next = iterator.next();
+    await clock.untilTimer();
+    assertEquals(called.openWatchers, 1);
+    writer.append();
+    called.change();
+    await next;
+  };
+  await takeOne();
+  await takeOne();
+  assertEquals([called.openWatchers, clock.timerDelaysMs], [1, [250]]);
+  clock.fireTimers();
+  assertEquals(called.openWatchers, 0);
+  await takeOne();
+  await iterator.return?.();
+  assertEquals([called.openWatchers, clock.timerDelaysMs], [0, []]);
+});
+
+for (const [mode, events] of [["loop", ["a", "b", "break"]], ["leave", ["a"]]] as const) {
+  for (const watched of ["watched", "unwatched"]) {
+    const keeps = mode === "loop" ? "keeps a program running until it ends" : "lets a program end";
+    Deno.test(`follow ${keeps}, ${watched}${mode === "leave" ? ", when nobody asks" : ""}`, async () => {
+      using place = realPlace();
+      const { directory, active } = place.files;
+      const writer = new Writer(place);
+      const [first = "", ...rest] = events;
+      writer.appendText(lineOf(first));
+      // The program imports a module of the library.
+      const flags = [`--allow-read=${directory},${SRC}`];
+      const args = programArgs(FOLLOWS, { dir: directory, args: [active, mode, watched], flags });
+      const command = new Deno.Command(Deno.execPath(), { args, stdout: "piped" });
+      await using process = command.spawn();
+      const told = linesFrom(process.stdout);
+      assertEquals(await told.next("a"), "a");
+      for (const event of rest) {
+        await told.next("waits");
+        writer.appendText(lineOf(event));
+        assertEquals(await told.next(event), event);
+      }
+      await told.next("nothing");
+      assertEquals((await process.status).code, 0);
+    });
+  }
+}
+
+// Part four: the end.
+
+/** A signal that counts who listens. */
+function countedAbort(): { controller: AbortController; listeners: () => number } {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let listeners = 0;
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    listeners++;
+    add(...args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    listeners--;
+    remove(...args);
+  };
+  return { controller, listeners: () => listeners };
+}
+
+/** An iteration that reads two events, and what it holds. */
+function heldIteration(place: Place) {
+  const writer = new Writer(place);
+  writer.append();
+  writer.seal();
+  writer.archive();
+  writer.append();
+  const called = new CalledFileSystem(place.fileSystem);
+  called.canWatch = true;
+  const clock = new AwaitedClock();
+  const { controller, listeners } = countedAbort();
+  const options = { since: 0, signal: controller.signal };
+  const events = followLog(sourceOf(place, { called, clock }), options);
+  const held = () => [
+    called.openHandles,
+    called.openWatchers,
+    clock.timerDelaysMs.length,
+    listeners(),
+  ];
+  return { events, writer, clock, controller, held };
+}
+
+const NOTHING = [0, 0, 0, 0];
+
+for (const last of ["a", "b", "c"]) {
+  for (const how of ["a break", "an exception"]) {
+    Deno.test(`follow leaves nothing open after ${how} at event "${last}"`, async () => {
+      using place = realPlace();
+      const { events, writer, clock, held } = heldIteration(place);
+      const loop = async () => {
+        for await (const { event } of events) {
+          if (event === last) {
+            assert(held().some((count) => count > 0), "counts nothing");
+            if (how === "a break") break;
+            throw new RangeError("from the loop body");
+          }
+          // The third event is one that is waited for.
+          if (event === "b") {
+            clock.untilTimer().then(() => {
+              writer.append();
+              clock.fireTimers();
+            });
+          }
+        }
+      };
+      if (how === "a break") await loop();
+      else await assertRejects(loop, RangeError, "from the loop body");
+      assertEquals(held(), NOTHING);
+    });
+  }
+}
+
+Deno.test("follow ends while a next() waits, by return()", async () => {
+  using place = realPlace();
+  const { events, clock, held } = heldIteration(place);
+  const iterator = events[Symbol.asyncIterator]();
+  await iterator.next();
+  await iterator.next();
+  const waiting = [iterator.next(), iterator.next()];
+  await clock.untilTimer();
+  assertEquals(held(), [1, 1, 1, 1]);
+  const done = { done: true as const, value: undefined };
+  assertEquals(await iterator.return?.(), done);
+  assertEquals(held(), NOTHING);
+  assertEquals(await Promise.all(waiting), [done, done]);
+  assertEquals(await iterator.next(), done);
+  assertEquals(held(), NOTHING);
+});
+
+Deno.test("follow ends by return() before it has begun", async () => {
+  using place = realPlace();
+  const { events, held } = heldIteration(place);
+  const iterator = events[Symbol.asyncIterator]();
+  await iterator.return?.();
+  assertEquals((await iterator.next()).done, true);
+  assertEquals(held(), NOTHING);
+});
+
+Deno.test("follow rejects with the reason of an abort, while it waits", async () => {
+  using place = realPlace();
+  const { events, clock, controller, held } = heldIteration(place);
+  const seen: unknown[] = [];
+  const following = (async () => {
+    for await (const { event } of events) seen.push(event);
+  })();
+  await clock.untilTimer();
+  assertEquals(held(), [1, 1, 1, 1]);
+  const reason = new RangeError("enough");
+  controller.abort(reason);
+  assertEquals(await thrownBy(following), reason);
+  assertEquals([seen, held()], [["a", "b"], NOTHING]);
+});
+
+for (const taken of [1, 2]) {
+  Deno.test(`follow closes everything on an abort after event ${taken}, and the next next() rejects`, async () => {
+    using place = realPlace();
+    const { events, controller, held } = heldIteration(place);
+    const iterator = events[Symbol.asyncIterator]();
+    for (let event = 0; event < taken; event++) await iterator.next();
+    const reason = new RangeError("enough");
+    controller.abort(reason);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assertEquals(held(), NOTHING);
+    assertEquals(await thrownBy(iterator.next()), reason);
+    assertEquals(held(), NOTHING);
+  });
+}
+
+Deno.test("follow rejects with the reason of an abort, while it reads what nobody asked for", async () => {
+  using place = realPlace();
+  const { events, controller, held } = heldIteration(place);
+  const reason = new RangeError("enough");
+  const next = events[Symbol.asyncIterator]().next();
+  controller.abort(reason);
+  assertEquals(await thrownBy(next), reason);
+  assertEquals(held(), NOTHING);
+});
+
+Deno.test("follow throws at its first next() when it was aborted before, and opens nothing", async () => {
+  using place = realPlace();
+  const { events, controller, held } = heldIteration(place);
+  const reason = new RangeError("enough");
+  const iterator = events[Symbol.asyncIterator]();
+  controller.abort(reason);
+  assertEquals(await thrownBy(iterator.next()), reason);
+  assertEquals(held(), NOTHING);
+});
+
+Deno.test("follow refuses options that are none at once", () => {
+  using place = realPlace();
+  const called = new CalledFileSystem(place.fileSystem);
+  const source = sourceOf(place, { called, clock: new AwaitedClock() });
+  assertThrows(() => followLog(source, { since: "yesterday" }), RangeError, "since");
+  const eventType = 1 as unknown as string;
+  assertThrows(() => followLog(source, { eventType }), TypeError, "eventType");
+  assertEquals(called.calls, []);
+});
+
+// Part five: all of it on the real disk, with the real clock and the real watcher.
+
+Deno.test("FileSystem.watch() tells of appends, renames and removals until it is closed", async () => {
+  using dir = tempDir();
+  let told = Promise.withResolvers<void>();
+  const watcher = denoFileSystem.watch(dir.path(""), () => told.resolve());
+  assert(watcher !== null);
+  for (
+    const change of [
+      () => Deno.writeTextFileSync(dir.path("a"), "a", { append: true }),
+      () => Deno.writeTextFileSync(dir.path("a"), "b", { append: true }),
+      () => Deno.renameSync(dir.path("a"), dir.path("b")),
+      () => Deno.removeSync(dir.path("b")),
+    ]
+  ) {
+    told = Promise.withResolvers();
+    change();
+    await told.promise;
+  }
+  watcher.close();
+  watcher.close();
+});
+
+Deno.test("FileSystem.watch() gives null for a directory that is not there", () => {
+  using dir = tempDir();
+  assertEquals(denoFileSystem.watch(dir.path("nowhere"), () => {}), null);
+});
+
+/** Follows the log until there are so many events of each writer. */
+async function followUntil(
+  path: string,
+  { by, count, fileSystem = denoFileSystem }: {
+    by: readonly string[];
+    count: number;
+    fileSystem?: FileSystem;
+  },
+): Promise<unknown[]> {
+  const source = { fileSystem, clock: systemClock, path, maxLineBytes: 10_000, logger: silent };
+  const left = new Map(by.map((name) => [name, count]));
+  const seen: unknown[] = [];
+  for await (const event of followLog(source, { since: 0 })) {
+    const name = String(event.by);
+    seen.push([name, event.n]);
+    left.set(name, left.get(name)! - 1);
+    if ([...left.values()].every((events) => events <= 0)) break;
+  }
+  return seen;
+}
+
+for (const watched of ["watched", "unwatched"]) {
+  Deno.test(`follow gives all that two processes write while they rotate and archive, ${watched}`, async () => {
+    using dir = tempDir();
+    const path = dir.path("audit.jsonl");
+    const args = programArgs(APPENDS_UNTIL_TOLD, {
+      dir: dir.path(""),
+      args: [path, "other", "300"],
+    });
+    const command = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" });
+    await using process = command.spawn();
+    const told = linesFrom(process.stdout);
+    const options = { path, rotationSizeBytes: 300, lockTimeoutSec: 60, logger: silent };
+    await using log = await AuditLog.open(options);
+    const count = 1_000;
+    const fileSystem = watched === "watched"
+      ? denoFileSystem
+      : { ...denoFileSystem, watch: () => null };
+    const following = followUntil(path, { by: ["other", "own"], count, fileSystem });
+
+    const other = (async () => {
+      for (let n = 0; n < count; n++) assertEquals(await told.next("a number"), `${n}`);
+      await process.stdin.close();
+      while (await told.next("the end") !== undefined);
+    })();
+    for (let n = 0; n < count; n++) await log.log("nav", { by: "own", n });
+    await other;
+    assertEquals((await process.status).code, 0);
+    const seen = await following;
+    await log.flush();
+    const events = await log.query().toArray();
+    // The other process may have gone on after its last event that was waited for.
+    assertEquals(seen, events.map(({ by, n }) => [by, n]).slice(0, seen.length));
+    assert(seen.length >= 2 * count);
+  });
+}
+
+/** What a promise rejects with; not compared by what it looks like. */
+async function thrownBy(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+/** The lines that a process prints; next() passes over those that are not the expected one. */
+function linesFrom(stdout: ReadableStream<Uint8Array<ArrayBuffer>>) {
+  const lines = stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
+    .getReader();
+  return {
+    async next(expected: string): Promise<string | undefined> {
+      for (;;) {
+        const { value } = await lines.read();
+        if (value === undefined || value !== "waits" || expected === "waits") return value;
+      }
+    },
+  };
+}
