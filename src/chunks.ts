@@ -30,3 +30,15 @@ export async function* readChunks(
     yield buffer.subarray(0, read);
   }
 }
+
+/** The parts in one piece of `byteLength` bytes; a single one as it is. */
+export function joined(parts: readonly Uint8Array[], byteLength: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const bytes = new Uint8Array(byteLength);
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.byteLength;
+  }
+  return bytes;
+}

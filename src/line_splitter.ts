@@ -4,6 +4,8 @@
  * @module
  */
 
+import { joined } from "./chunks.ts";
+
 const LINE_BREAK = 0x0a;
 
 /** A line as it lies in its file. */
@@ -70,15 +72,4 @@ export class LineSplitter {
     // The line break counts, as it does when a line is written.
     return this.#byteLength + 1 > this.#maxLineBytes;
   }
-}
-
-function joined(parts: readonly Uint8Array[], byteLength: number): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const bytes = new Uint8Array(byteLength);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.byteLength;
-  }
-  return bytes;
 }

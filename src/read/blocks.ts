@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { joined } from "../chunks.ts";
 import { messageOf } from "../errors.ts";
 import type { FileHandle } from "../file_system.ts";
 
@@ -220,15 +221,4 @@ class UnfinishedLine {
       bytes: isWhole ? joined(this.#parts, kept) : null,
     };
   }
-}
-
-function joined(parts: readonly Uint8Array[], byteLength: number): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const bytes = new Uint8Array(byteLength);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.byteLength;
-  }
-  return bytes;
 }
