@@ -123,7 +123,6 @@ class DenoWatcher implements Watcher {
   }
 
   close(): void {
-    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#watcher.close();
   }
@@ -137,7 +136,6 @@ class DenoWatcher implements Watcher {
     } catch {
       // A watcher may miss things in any case, and one that has failed misses all.
     }
-    this.#isClosed = true;
   }
 }
 

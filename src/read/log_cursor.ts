@@ -65,13 +65,11 @@ export class LogCursor {
 
   /** Passes over everything that is in the log, at once. */
   goToEnd(): void {
-    for (let isSettled = false; !isSettled;) {
-      // In vain if the file is replaced just then; the end is then behind it.
-      const { active, older, isCurrent } = this.#openNext();
-      this.#segment = older.at(-1) ?? this.#segment;
-      if (active !== null) this.#setCursor(active, "end");
-      isSettled = isCurrent;
-    }
+    const { active, older } = this.#openNext();
+    this.#segment = older.at(-1) ?? this.#segment;
+    // The end is looked for last: if the file has been sealed since, that is where it ends for good,
+    // and what is passed over is a beginning of the log, without a gap.
+    if (active !== null) this.#setCursor(active, "end");
   }
 
   /** Gives what is there now; tells whether it went on to other files, where there may be more. */

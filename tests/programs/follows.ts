@@ -1,7 +1,7 @@
 /**
  * Follows a log from its beginning and tells each event, and each time that it waits for the next.
  *
- * With "loop" an event "break" ends it; with "leave" it takes one event and then leaves the iteration
+ * With "loop" an event "break" ends it; with "leave" it takes two events and then leaves the iteration
  * as it is. "unwatched" takes the watcher away from it.
  *
  * @module
@@ -27,16 +27,20 @@ const events = followLog(
   { since: 0 },
 );
 
-if (mode === "leave") {
-  tell(String((await events[Symbol.asyncIterator]().next()).value?.event));
-} else follow();
-
 // Not awaited here, as a program whose promise at the top level cannot settle any more ends loudly.
-async function follow(): Promise<void> {
+if (mode === "leave") leave();
+else loop();
+
+async function loop(): Promise<void> {
   for await (const { event } of events) {
     tell(String(event));
     if (event === "break") break;
   }
+}
+
+async function leave(): Promise<void> {
+  const iterator = events[Symbol.asyncIterator]();
+  for (let event = 0; event < 2; event++) tell(String((await iterator.next()).value?.event));
 }
 
 function tell(text: string): void {

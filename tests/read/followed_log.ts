@@ -293,7 +293,11 @@ export class Follower implements AsyncDisposable {
     const failed = this.#following.then((error) => {
       throw error;
     });
-    await Promise.race([this.clock.untilTimer(), failed]);
+    do {
+      await Promise.race([this.clock.untilTimer(), failed]);
+      // With a watcher there is a timer from each event to the next next(), over with this turn.
+      if (this.called.canWatch) await new Promise((resolve) => setTimeout(resolve, 0));
+    } while (this.clock.timerDelaysMs.length === 0);
   }
 
   /** Tells it of a change, and resolves when what it finds is taken down. */
