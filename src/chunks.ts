@@ -5,6 +5,8 @@
  */
 import type { FileHandle } from "./file_system.ts";
 
+const LINE_BREAK = 0x0a;
+
 /** How much of a file is in memory at a time, for a reader in a hurry. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -29,6 +31,32 @@ export async function* readChunks(
     position += read;
     yield buffer.subarray(0, read);
   }
+}
+
+/** Reads all of a range; what a file has lost meanwhile reads as NULs, which are no events. */
+export async function readFully(
+  handle: FileHandle,
+  start: number,
+  end: number,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(end - start);
+  for (let length = 0; length < bytes.byteLength;) {
+    const read = await handle.read(bytes.subarray(length), start + length);
+    if (read === 0) break;
+    length += read;
+  }
+  return bytes;
+}
+
+/** Where the line begins that the byte before `end` belongs to, or that begins there. */
+export async function startOfLine(handle: FileHandle, end: number): Promise<number> {
+  for (let stop = end; stop > 0;) {
+    const start = Math.max(0, stop - CHUNK_BYTES);
+    const lineBreak = (await readFully(handle, start, stop)).lastIndexOf(LINE_BREAK);
+    if (lineBreak >= 0) return start + lineBreak + 1;
+    stop = start;
+  }
+  return 0;
 }
 
 /** The parts in one piece of `byteLength` bytes; a single one as it is. */

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { joined } from "../chunks.ts";
+import { joined, readFully, startOfLine } from "../chunks.ts";
 import { messageOf } from "../errors.ts";
 import type { FileHandle } from "../file_system.ts";
 
@@ -89,7 +89,7 @@ export async function* tailBlocksOf(
   let size = TAIL_BYTES_MIN;
   for (let end = byteLength; end > 0;) {
     const start = Math.max(0, end - size);
-    const bytes = await readBetween(handle, start, end);
+    const bytes = await orUnreadable(readFully(handle, start, end));
     // The block ends with a line break; the first one before it is where whole lines begin.
     const lineBreak = bytes.subarray(0, -1).indexOf(LINE_BREAK);
     if (lineBreak >= 0 || start === 0) {
@@ -100,7 +100,7 @@ export async function* tailBlocksOf(
     } else if (size <= maxLineBytes) {
       size *= 2;
     } else {
-      const lineStart = await startOfLine(handle, start);
+      const lineStart = await orUnreadable(startOfLine(handle, start));
       yield { byteOffset: lineStart, byteLength: end - lineStart, bytes: null };
       end = lineStart;
       size = TAIL_BYTES_MAX;
@@ -154,30 +154,12 @@ async function fillWindow(
   }
 }
 
-/** Where the line begins that the byte before `end` belongs to. */
-async function startOfLine(handle: FileHandle, end: number): Promise<number> {
-  for (let stop = end; stop > 0;) {
-    const start = Math.max(0, stop - TAIL_BYTES_MAX);
-    const lineBreak = (await readBetween(handle, start, stop)).lastIndexOf(LINE_BREAK);
-    if (lineBreak >= 0) return start + lineBreak + 1;
-    stop = start;
-  }
-  return 0;
-}
-
-/** Reads all of a range; what a file has lost meanwhile reads as NULs, which are no events. */
-async function readBetween(handle: FileHandle, start: number, end: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(end - start);
+async function orUnreadable<T>(reading: Promise<T>): Promise<T> {
   try {
-    for (let length = 0; length < bytes.byteLength;) {
-      const read = await handle.read(bytes.subarray(length), start + length);
-      if (read === 0) break;
-      length += read;
-    }
+    return await reading;
   } catch (cause) {
     throw new UnreadableRestError(0, cause);
   }
-  return bytes;
 }
 
 function blockAt(byteOffset: number, bytes: Uint8Array): Block {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { startOfLine } from "../chunks.ts";
 import type { AuditEvent } from "../event.ts";
 import type { FileHandle, FileStatus } from "../file_system.ts";
 import { LineSplitter, type RawLine } from "../line_splitter.ts";
@@ -22,7 +23,6 @@ export interface FileCursorOptions {
   readonly from: "start" | "end";
 }
 
-const LINE_BREAK = 0x0a;
 const CHUNK_BYTES = 256 * 1024;
 
 /** A place in an open file. */
@@ -142,17 +142,4 @@ export class FileCursor {
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   for (let index = 0; index < a.byteLength; index++) if (a[index] !== b[index]) return false;
   return true;
-}
-
-/** Where the line begins that is not finished at `end`. */
-async function startOfLine(handle: FileHandle, end: number): Promise<number> {
-  const buffer = new Uint8Array(Math.min(CHUNK_BYTES, end));
-  for (let stop = end; stop > 0;) {
-    const start = Math.max(0, stop - buffer.byteLength);
-    const read = await handle.read(buffer.subarray(0, stop - start), start);
-    const lineBreak = buffer.subarray(0, read).lastIndexOf(LINE_BREAK);
-    if (lineBreak >= 0) return start + lineBreak + 1;
-    stop = start;
-  }
-  return 0;
 }

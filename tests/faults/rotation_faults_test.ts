@@ -1,5 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { type PendingOperation, SimulatedDisk, systemErrors } from "./simulated_disk.ts";
+import {
+  type PendingOperation,
+  SimulatedDisk,
+  type SimulatedProcess,
+  systemErrors,
+} from "./simulated_disk.ts";
 import { checkRecovered, Ledger, openIn, work } from "./workload.ts";
 
 function emptyDisk(): SimulatedDisk {
@@ -135,12 +140,10 @@ Deno.test("AuditLog loses and doubles nothing whichever of its calls fails, once
     process.failOn((call) => call.index === index, error);
     await work(process, ledger);
     const { name, path } = process.calls[index]!;
-    await within(`${errno} at call ${index}, ${name} ${path}`, async () => {
-      assertEquals(process.openHandles, 0, "handles are left open");
-      await checkRecovered(disk.afterKill(), ledger);
-      const lost = disk.afterPowerLoss(() => false);
-      await checkRecovered(lost, ledger, { powerLost: true });
-    });
+    await within(
+      `${errno} at call ${index}, ${name} ${path}`,
+      () => checkFailed({ disk, process, ledger }),
+    );
   }
 });
 
@@ -161,14 +164,21 @@ Deno.test("AuditLog loses and doubles nothing whichever kind of call fails for e
       Infinity,
     );
     await work(process, ledger);
-    await within(`${errno} from call ${index} on, at each ${failing}`, async () => {
-      assertEquals(process.openHandles, 0, "handles are left open");
-      await checkRecovered(disk.afterKill(), ledger);
-      const lost = disk.afterPowerLoss(() => false);
-      await checkRecovered(lost, ledger, { powerLost: true });
-    });
+    await within(
+      `${errno} from call ${index} on, at each ${failing}`,
+      () => checkFailed({ disk, process, ledger }),
+    );
   }
 });
+
+/** Checks what a process left that met errors, as it is and after a power loss that keeps nothing more. */
+async function checkFailed(
+  { disk, process, ledger }: { disk: SimulatedDisk; process: SimulatedProcess; ledger: Ledger },
+): Promise<void> {
+  assertEquals(process.openHandles, 0, "handles are left open");
+  await checkRecovered(disk.afterKill(), ledger);
+  await checkRecovered(disk.afterPowerLoss(() => false), ledger, { powerLost: true });
+}
 
 async function within(place: string, check: () => Promise<void>): Promise<void> {
   try {
