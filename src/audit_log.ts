@@ -7,6 +7,7 @@ import { dirname } from "@std/path";
 import { AuditReader } from "./audit_reader.ts";
 import { AuditClosedError, messageOf, withFlags } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType } from "./event.ts";
+import { readLockText, writeLockText } from "./lock_text.ts";
 import type { Logger } from "./logger.ts";
 import type { AccuracyMetrics } from "./metrics/accuracy.ts";
 import type { GateMetrics } from "./metrics/gate.ts";
@@ -14,6 +15,7 @@ import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./op
 import { denoPlatform, type Platform } from "./platform.ts";
 import type { FollowOptions } from "./read/follow.ts";
 import type { AuditQuery, QueryOptions } from "./read/query.ts";
+import { isMarkLine } from "./segments/active_marks.ts";
 import type { RecoveryReport } from "./segments/recover.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
 import type { TimeLike } from "./time.ts";
@@ -383,18 +385,12 @@ async function openParts(platform: Platform, options: ResolvedOptions): Promise<
 /** The session records in the lock file of the log. */
 function sessionRecords(sink: FsyncSink, logger: Logger): SessionRecords {
   return {
-    read: () =>
-      sink.underLock((lockFile) => {
-        const bytes = new Uint8Array(lockFile.status().byteLength);
-        return new TextDecoder().decode(bytes.subarray(0, lockFile.readSync(bytes, 0)));
-      }),
+    read: () => sink.underLock(readLockText),
     write: (text) =>
       sink.underLock((lockFile) => {
         try {
-          lockFile.truncateSync(0);
-          const bytes = new TextEncoder().encode(text);
-          const written = lockFile.appendSync(bytes);
-          if (written < bytes.byteLength) throw new Error(`${written} bytes written (disk full?)`);
+          const marks = readLockText(lockFile).split("\n").filter(isMarkLine);
+          writeLockText(lockFile, text + marks.map((line) => `${line}\n`).join(""));
         } catch (error) {
           if (error instanceof Deno.errors.NotCapable) throw error;
           // A full disk is no reason to refuse a log; a torn record counts as none.

@@ -27,8 +27,9 @@ import type { Clock, TimeLike } from "./time.ts";
  * - **Snapshot**: a query gives every event that was written before it began, once and in the order of
  *   appending, even while the log is rotated under it by any process.
  * - **Damage**: what cannot be read is skipped and told of, and stops nothing.
- * - **Cost**: archives that cannot hold what is asked for are not opened; the newest events are read
- *   from the end of the file; `hourlySpend()` again reads only what is new.
+ * - **Cost**: archives that cannot hold what is asked for are not opened, and the old part of the active
+ *   file is passed over; the newest events are read from the end of the file; `hourlySpend()` again
+ *   reads only what is new.
  *
  * @example
  * ```ts

@@ -12,6 +12,7 @@
 // The channel of node:worker_threads, unlike the global one, can be kept from keeping the process
 // alive; both are the same channel underneath, heard in this process only and free of permissions.
 import { BroadcastChannel } from "node:worker_threads";
+import { parseLockLine } from "./lock_text.ts";
 import type { Clock } from "./time.ts";
 
 /** Name of the Web Lock that guards session data between the Workers of a process. */
@@ -100,21 +101,12 @@ const RECORDS_MAX = 64;
 function parseRecords(text: string): Map<number, string> {
   const records = new Map<number, string>();
   for (const line of text.split("\n")) {
-    const { pid, session_id } = parseRecord(line);
+    const { pid, session_id } = parseLockLine(line);
     if (typeof pid === "number" && typeof session_id === "string" && UUID.test(session_id)) {
       records.set(pid, session_id);
     }
   }
   return records;
-}
-
-function parseRecord(line: string): Record<string, unknown> {
-  try {
-    return Object(JSON.parse(line));
-  } catch {
-    // An empty line, a torn record or somebody else's text: none of them is a record.
-    return {};
-  }
 }
 
 function formatRecords(records: ReadonlyMap<number, string>, joined: string): string {

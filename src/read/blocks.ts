@@ -77,7 +77,8 @@ const TAIL_BYTES_MIN = 32 * 1024;
 const TAIL_BYTES_MAX = 256 * 1024;
 
 /**
- * Gives the blocks of the first `byteLength` bytes of a file, the last one first.
+ * Gives the blocks of the first `byteLength` bytes of a file, the last one first, back to `from`, where
+ * a line begins.
  *
  * @throws {UnreadableRestError} when a read fails.
  */
@@ -85,15 +86,16 @@ export async function* tailBlocksOf(
   handle: FileHandle,
   byteLength: number,
   maxLineBytes: number,
+  from = 0,
 ): AsyncGenerator<Block> {
   let size = TAIL_BYTES_MIN;
-  for (let end = byteLength; end > 0;) {
-    const start = Math.max(0, end - size);
+  for (let end = byteLength; end > from;) {
+    const start = Math.max(from, end - size);
     const bytes = await orUnreadable(readFully(handle, start, end));
     // The block ends with a line break; the first one before it is where whole lines begin.
     const lineBreak = bytes.subarray(0, -1).indexOf(LINE_BREAK);
-    if (lineBreak >= 0 || start === 0) {
-      const lines = bytes.subarray(start === 0 ? 0 : lineBreak + 1);
+    if (lineBreak >= 0 || start === from) {
+      const lines = bytes.subarray(start === from ? 0 : lineBreak + 1);
       yield blockAt(end - lines.byteLength, lines);
       end -= lines.byteLength;
       size = Math.min(2 * size, TAIL_BYTES_MAX);

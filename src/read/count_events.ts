@@ -14,7 +14,7 @@ import { LineTest } from "./line_test.ts";
 import { lineOf, linesOf } from "./manifest_lines.ts";
 import type { LineSource } from "./query.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
-import { takeSnapshot } from "./snapshot.ts";
+import { startIn, takeSnapshot } from "./snapshot.ts";
 
 /** What to count. */
 export interface CountOptions {
@@ -41,7 +41,8 @@ export async function* countedEvents(
     signal: undefined,
   };
   await source.beforeRead?.();
-  using snapshot = takeSnapshot(fileSystem, new LogFiles(source.path));
+  const logFiles = new LogFiles(source.path);
+  using snapshot = takeSnapshot(fileSystem, logFiles);
   const lines = linesOf(manifest, logger);
   for (const file of snapshot.files) {
     const line = lineOf(file, lines);
@@ -52,7 +53,10 @@ export async function* countedEvents(
         for (let left = counts[type]?.count ?? 0; left > 0; left--) yield { event: type };
       }
     } else {
-      for await (const events of eventsOf(file, reading)) yield* events.filter(filter.matches);
+      const from = startIn(file, filter.sinceMs, { fileSystem, logFiles });
+      for await (const events of eventsOf(file, { ...reading, from })) {
+        yield* events.filter(filter.matches);
+      }
     }
   }
 }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { finderOf, LineBeginnings } from "../line_text.ts";
 
 /** What an event must have to match, as far as a look at its line can tell. */
 export interface LineNeeds {
@@ -17,11 +18,6 @@ export interface LineNeeds {
   /** The event is before this instant, epoch milliseconds. */
   readonly untilMs?: number;
 }
-
-// As this library writes it; days and hours that overflow into the next month or day are left out.
-const TS = /^\d{4}-\d\d-(?:[01]\d|2[0-8])T(?:[01]\d|2[0-3]):\d\d:\d\d\.\d{3}Z"$/;
-const PREFIX = '{"ts":"';
-const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
 
 /** Tests the lines of one text after the other. */
 export class LineTest {
@@ -46,30 +42,16 @@ export class LineTest {
   /** Gives the test for the lines of a text, which are asked for in their order. */
   of(text: string): (start: number, end: number) => boolean {
     if (this.#isOpen) return () => true;
-    const escape = finderOf(text, "\\");
+    const beginnings = new LineBeginnings(text);
     const lists = this.#strings.map((list) => list.map((value) => finderOf(text, value)));
-    const furtherTs = finderOf(text, '"ts"');
     return (start, end) => {
-      if (escape(start, end)) return true;
+      if (beginnings.hasEscape(start, end)) return true;
       if (!lists.every((finders) => finders.some((find) => find(start, end)))) return false;
-      if (!this.#isTimed || !text.startsWith(PREFIX, start)) return true;
-      const ts = text.slice(start + PREFIX.length, start + PREFIX.length + TS_LENGTH + 1);
-      if (!TS.test(ts) || (ts >= this.#sinceTs && ts < this.#untilTs)) return true;
-      return furtherTs(start + PREFIX.length, end);
+      if (!this.#isTimed) return true;
+      const ts = beginnings.ts(start, end);
+      return ts === null || (ts >= this.#sinceTs && ts < this.#untilTs);
     };
   }
-}
-
-/** Tells whether the text has the string in a range; ranges ascend, so the text is searched once. */
-function finderOf(text: string, string: string): (start: number, end: number) => boolean {
-  let next = -1;
-  return (start, end) => {
-    if (next < start) {
-      next = text.indexOf(string, start);
-      if (next < 0) next = Infinity;
-    }
-    return next < end;
-  };
 }
 
 const YEAR_0_MS = Date.parse("0000-01-01T00:00:00.000Z");

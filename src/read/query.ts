@@ -14,7 +14,7 @@ import { type EventFilter, eventFilter, mayLineHold } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesOf } from "./manifest_lines.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
-import { takeSnapshot } from "./snapshot.ts";
+import { startIn, takeSnapshot } from "./snapshot.ts";
 
 /** What to read. */
 export interface QueryOptions {
@@ -122,6 +122,8 @@ async function* snapshotEvents({ source, filter, options }: Reading): AsyncGener
   const files = options.order === "asc" ? snapshot.files : snapshot.files.toReversed();
   for (const file of files) {
     const line = lineOf(file, lines);
-    if (line === undefined || mayLineHold(line, filter)) yield* eventsOf(file, options);
+    if (line !== undefined && !mayLineHold(line, filter)) continue;
+    const from = startIn(file, filter.sinceMs, { fileSystem: source.fileSystem, logFiles });
+    yield* eventsOf(file, { ...options, from });
   }
 }

@@ -27,6 +27,8 @@ export interface ReadOptions {
   readonly damage: DamageReport;
   readonly lineTest: LineTest;
   readonly order: "asc" | "desc";
+  /** Where to begin in a file that is not compressed: with a line; default 0. */
+  readonly from?: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -57,19 +59,18 @@ export async function* eventsOf(
 
 async function* blocksIn(
   file: SnapshotFile,
-  { fileSystem, maxLineBytes, order }: ReadOptions,
+  { fileSystem, maxLineBytes, order, from = 0 }: ReadOptions,
   stack: DisposableStack,
 ): AsyncGenerator<Block> {
   const handle = file.handle ?? openInTurn(fileSystem, file.path, stack);
   const byteLength = file.handle === null ? handle.status().byteLength : file.byteLength;
-  const chunks = () => readChunks(handle, byteLength);
   if (file.isArchive) {
-    const read = () => gunzipped(chunks);
+    const read = () => gunzipped(() => readChunks(handle, byteLength));
     yield* order === "asc" ? blocksOf(read(), maxLineBytes) : reversedBlocksOf(read, maxLineBytes);
   } else {
     yield* order === "asc"
-      ? blocksOf(chunks(), maxLineBytes)
-      : tailBlocksOf(handle, byteLength, maxLineBytes);
+      ? blocksOf(readChunks(handle, byteLength, { from }), maxLineBytes, from)
+      : tailBlocksOf(handle, byteLength, maxLineBytes, from);
   }
 }
 

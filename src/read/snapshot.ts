@@ -11,6 +11,7 @@
  */
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { isSameFile, openForRead } from "../regular_file.ts";
+import { startFor } from "../segments/active_marks.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import type { LogFiles } from "../segments/segment_name.ts";
 
@@ -76,6 +77,17 @@ function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | 
   if (!isActiveFound) return null;
   const kept = stack.move();
   return { files: found, [Symbol.dispose]: () => kept.dispose() };
+}
+
+/** Where to begin to read a file of a snapshot for events of the instant or later. */
+export function startIn(
+  { path, handle }: SnapshotFile,
+  sinceMs: number,
+  { fileSystem, logFiles }: { readonly fileSystem: FileSystem; readonly logFiles: LogFiles },
+): number {
+  const isActive = path === logFiles.active && handle !== null;
+  if (!isActive || sinceMs === -Infinity) return 0;
+  return startFor(sinceMs, { fileSystem, lockPath: logFiles.lock, active: handle });
 }
 
 function opened(path: string, handle: FileHandle): SnapshotFile {

@@ -24,7 +24,7 @@ import { lineOf, linesOf } from "./manifest_lines.ts";
 import { eventsIn, type LinePlace, type ParseOptions } from "./parse_block.ts";
 import type { LineSource } from "./query.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
-import { type SnapshotFile, takeSnapshot } from "./snapshot.ts";
+import { type SnapshotFile, startIn, takeSnapshot } from "./snapshot.ts";
 
 /** Costs of events and their times, side by side. */
 class CostColumn {
@@ -89,13 +89,13 @@ class LiveCosts {
   /** Reads on, or from the beginning when this is not the file that was read, whatever its inode says. */
   async readOn(
     { handle, byteLength }: OpenFile,
-    { sinceMs, maxLineBytes, onDamage }: LiveOptions,
+    { sinceMs, maxLineBytes, onDamage, start }: LiveOptions,
   ): Promise<void> {
     if (sinceMs < this.#sinceMs || !this.#isContinuedBy(handle)) {
       this.#sinceMs = sinceMs;
       this.#lineTest = new LineTest({ strings: [["cost"]], sinceMs });
       this.#column = new CostColumn();
-      this.#byteLength = 0;
+      this.#byteLength = start();
     }
     const options = { maxLineBytes, lineTest: this.#lineTest, onDamage };
     this.#tail.clear();
@@ -127,6 +127,8 @@ interface OpenFile {
 interface LiveOptions extends Omit<ParseOptions, "lineTest"> {
   /** Costs before this instant are not needed. */
   readonly sinceMs: number;
+  /** Where to begin, for that, in a file that was not read yet. */
+  readonly start: () => number;
 }
 
 const LINE_BREAK = 0x0a;
@@ -169,7 +171,8 @@ export class SpendIndex {
   async #spendIn(window: SpendWindow): Promise<number> {
     const { fileSystem, logger, manifest, path } = this.#source;
     await this.#source.beforeRead?.();
-    using snapshot = takeSnapshot(fileSystem, new LogFiles(path));
+    const logFiles = new LogFiles(path);
+    using snapshot = takeSnapshot(fileSystem, logFiles);
     const lines = linesOf(manifest, logger);
     const live = new Map<string, LiveCosts>();
     const sum = new PreciseSum();
@@ -181,7 +184,9 @@ export class SpendIndex {
         const key = `${device} ${inode ?? file.path}`;
         const costs = this.#live.get(key) ?? new LiveCosts();
         live.set(key, costs);
-        await this.#readOn(costs, { ...file, handle: file.handle }, window.sinceMs);
+        const start = () => startIn(file, window.sinceMs, { fileSystem, logFiles });
+        const open = { ...file, handle: file.handle };
+        await this.#readOn(costs, open, { sinceMs: window.sinceMs, start });
         costs.addTo(sum, window);
       }
     }
@@ -192,12 +197,12 @@ export class SpendIndex {
   async #readOn(
     costs: LiveCosts,
     file: OpenFile & { path: string },
-    sinceMs: number,
+    from: Pick<LiveOptions, "sinceMs" | "start">,
   ): Promise<void> {
     const { maxLineBytes } = this.#source;
     const onDamage = (line: LinePlace, reason: string) => this.#damage.add(file.path, line, reason);
     try {
-      await costs.readOn(file, { sinceMs, maxLineBytes, onDamage });
+      await costs.readOn(file, { ...from, maxLineBytes, onDamage });
     } catch (error) {
       if (!(error instanceof UnreadableRestError)) throw error;
       this.#damage.add(file.path, { byteOffset: error.byteOffset, byteLength: 0 }, error.message);

@@ -1,12 +1,14 @@
 /**
- * The newest event of a segment, for its stamp: no name may be older than what the file holds.
+ * The newest event of a segment: no name of a segment may be older than what it holds, and who asks
+ * for later events need not read it.
  *
  * A writer hands in what it appends, so that nothing is read again while the file is its own; what
- * others wrote in between is read when the segment is sealed.
+ * others wrote in between is read when it is needed.
  *
  * @module
  */
 import type { FileHandle } from "../file_system.ts";
+import { LineBeginnings } from "../line_text.ts";
 import { parseLine } from "../parse_line.ts";
 import { eventEpochMs } from "../time.ts";
 import { STAMP_MAX_MS } from "./rotation_policy.ts";
@@ -15,6 +17,8 @@ const LINE_BREAK = 0x0a;
 const CHUNK_BYTES = 256 * 1024;
 
 const encoder = new TextEncoder();
+// One character for each byte, so that places in the text are places in the bytes.
+const latin1 = new TextDecoder("latin1");
 /** How this library begins a line; each 0 stands for any digit. */
 const TEMPLATE = encoder.encode('{"ts":"0000-00-00T00:00:00.000Z"');
 const ANY = 0x30;
@@ -28,6 +32,9 @@ export class NewestEvent {
   readonly #chunkBytes: number;
   readonly #seconds = new Uint8Array(SECONDS_LENGTH);
   #epochMs = -Infinity;
+  #ts = "";
+  /** Whether there may be events in the known part that are newer still. */
+  #isUnsure = false;
   /** How far the file is known; what lies behind it begins with a line. */
   #byteLength = 0;
   /** Whether it begins within a line, one of more than a chunk. */
@@ -43,11 +50,36 @@ export class NewestEvent {
     return this.#byteLength;
   }
 
-  /** Takes in whole lines appended at the offset; leaves them for later when others wrote before. */
+  /**
+   * An instant after which no event of the known part is, epoch milliseconds: the end of the second of
+   * the newest one. Undefined where that is not known.
+   */
+  get boundMs(): number | undefined {
+    if (this.#isUnsure || this.#isWithinLine) return undefined;
+    return this.#epochMs === -Infinity ? 0 : Math.floor(this.#epochMs / 1000) * 1000 + 999;
+  }
+
+  /** Takes over what another writer knows of more of the file. */
+  resume(byteLength: number, boundMs: number): void {
+    if (byteLength <= this.#byteLength) return;
+    this.#byteLength = byteLength;
+    this.#isWithinLine = false;
+    this.#isUnsure = false;
+    this.#advance(boundMs);
+  }
+
+  /**
+   * Takes in whole lines that this library made, appended at the offset; leaves them for later when
+   * others wrote before.
+   */
   appended(byteOffset: number, lines: Uint8Array): void {
     if (byteOffset !== this.#byteLength) return;
     this.#byteLength += lines.byteLength;
-    this.#takeLines(lines, 0, lines.byteLength);
+    for (let start = 0; start < lines.byteLength;) {
+      const end = lines.indexOf(LINE_BREAK, start);
+      this.#takeOurs(lines, start, end);
+      start = end + 1;
+    }
   }
 
   /** Reads on to the length, or to where another call has come meanwhile. */
@@ -75,33 +107,33 @@ export class NewestEvent {
   #takeChunk(chunk: Uint8Array): void {
     const start = this.#isWithinLine ? chunk.indexOf(LINE_BREAK) + 1 : 0;
     const end = chunk.lastIndexOf(LINE_BREAK) + 1;
-    if (end > start) this.#takeLines(chunk, start, end);
+    if (end > start) this.#takeLines(chunk.subarray(start, end));
     if (end > 0) {
       this.#isWithinLine = false;
       this.#byteLength += end;
     } else if (chunk.byteLength === this.#chunkBytes) {
       // Of a line as long as that, what this library would begin it with has to do.
-      if (!this.#isWithinLine && isOurs(chunk, 0)) this.#take(chunk, 0, chunk.byteLength);
+      if (!this.#isWithinLine && isOurs(chunk, 0)) this.#takeOurs(chunk, 0, chunk.byteLength);
+      this.#isUnsure = true;
       this.#isWithinLine = true;
       this.#byteLength += chunk.byteLength;
     }
   }
 
-  #takeLines(lines: Uint8Array, from: number, to: number): void {
-    for (let start = from; start < to;) {
-      const lineBreak = lines.indexOf(LINE_BREAK, start);
-      const end = lineBreak < 0 ? to : lineBreak;
-      this.#take(lines, start, end);
+  /** Takes in whole lines of anybody. */
+  #takeLines(lines: Uint8Array): void {
+    const beginnings = new LineBeginnings(latin1.decode(lines));
+    for (let start = 0; start < lines.byteLength;) {
+      const end = lines.indexOf(LINE_BREAK, start);
+      const ts = beginnings.ts(start, end);
+      if (ts === null) this.#parse(lines.subarray(start, end));
+      else if (ts > this.#ts) this.#advance(Date.parse(ts));
       start = end + 1;
     }
   }
 
-  #take(lines: Uint8Array, start: number, end: number): void {
-    if (!isOurs(lines, start)) {
-      const parsed = parseLine(lines.subarray(start, end));
-      if (parsed !== null && "event" in parsed) this.#advance(eventEpochMs(parsed.event.ts));
-      return;
-    }
+  #takeOurs(lines: Uint8Array, start: number, end: number): void {
+    if (!isOurs(lines, start)) return this.#parse(lines.subarray(start, end));
     const at = start + TS_AT;
     for (let index = 0; index < SECONDS_LENGTH; index++) {
       const difference = lines[at + index]! - this.#seconds[index]!;
@@ -113,11 +145,17 @@ export class NewestEvent {
     }
   }
 
+  #parse(line: Uint8Array): void {
+    const parsed = parseLine(line);
+    if (parsed !== null && "event" in parsed) this.#advance(eventEpochMs(parsed.event.ts));
+  }
+
   #advance(epochMs: number): void {
+    if (epochMs > STAMP_MAX_MS) this.#isUnsure = true;
     if (!(epochMs > this.#epochMs && epochMs >= 0 && epochMs <= STAMP_MAX_MS)) return;
     this.#epochMs = epochMs;
-    const seconds = new Date(epochMs).toISOString().slice(0, SECONDS_LENGTH);
-    encoder.encodeInto(seconds, this.#seconds);
+    this.#ts = new Date(epochMs).toISOString();
+    encoder.encodeInto(this.#ts.slice(0, SECONDS_LENGTH), this.#seconds);
   }
 }
 

@@ -32,6 +32,8 @@ export class LogFiles {
   readonly active: string;
   /** The manifest, which tells what the archives hold. */
   readonly manifest: string;
+  /** The lock file, whose lock every append takes. */
+  readonly lock: string;
   readonly #stem: string;
   readonly #extension: string;
 
@@ -45,6 +47,7 @@ export class LogFiles {
     this.#extension = name.slice(stemLength);
     this.directory = dirname(path);
     this.active = path;
+    this.lock = `${path}.lock`;
     this.manifest = join(this.directory, `${this.#stem}.manifest${this.#extension}`);
   }
 

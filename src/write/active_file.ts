@@ -13,7 +13,9 @@
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
+import { readLockText } from "../lock_text.ts";
 import { isSameFile, openForAppend, openForRead } from "../regular_file.ts";
+import { addMark, lastMark } from "../segments/active_marks.ts";
 import { NewestEvent } from "../segments/newest_event.ts";
 import { sealActive } from "../segments/rotate.ts";
 import type { LogFiles, Stamp } from "../segments/segment_name.ts";
@@ -24,6 +26,10 @@ const LINE_BREAK = 0x0a;
 export interface ActiveFileOptions {
   readonly fileSystem: FileSystem;
   readonly files: LogFiles;
+  /** How much the file grows from one mark to the next. */
+  readonly markEveryBytes: number;
+  /** Whether all that is appended was made by this library. */
+  readonly isOwnText: boolean;
 }
 
 /** What others wrote and sealing may still have to read: some milliseconds' work under the lock. */
@@ -35,6 +41,8 @@ interface OpenFile {
   readonly newestEvent: NewestEvent;
   /** Length after our last append; while it stands, the file ends in a line break of ours. */
   byteLengthLeft: number;
+  /** Where the last mark is, or where making one was tried last. */
+  markedByteLength: number;
 }
 
 /** The active file of a log. */
@@ -87,8 +95,39 @@ export class ActiveFile {
       const file = this.#open!;
       writeWhole(file.handle, batch, byteLength);
       file.byteLengthLeft = byteLength + batch.byteLength;
-      file.newestEvent.appended(byteLength, batch);
+      if (this.#options.isOwnText) file.newestEvent.appended(byteLength, batch);
     });
+  }
+
+  /** Whether the file, which is ready, has grown by so much that a mark is due. */
+  isMarkDue(byteLength: number): boolean {
+    return byteLength - this.#open!.markedByteLength >= this.#options.markEveryBytes;
+  }
+
+  /**
+   * Marks for readers how new the events are up to the length of the file, which is ready, unless
+   * another writer just did. False, and no mark, when too much has to be read for it first. Call it
+   * under the append lock only.
+   */
+  markSync(lockFile: FileHandle, byteLength: number): boolean {
+    const file = this.#open!;
+    const { handle, newestEvent } = file;
+    file.markedByteLength = byteLength;
+    const last = lastMark(readLockText(lockFile), handle);
+    if (last !== undefined) {
+      newestEvent.resume(last.byteLength, last.boundMs);
+      if (byteLength - last.byteLength < this.#options.markEveryBytes) {
+        file.markedByteLength = last.byteLength;
+        return true;
+      }
+    }
+    if (this.isBehind(byteLength)) return false;
+    newestEvent.readUpTo(handle, byteLength);
+    const { boundMs } = newestEvent;
+    if (boundMs !== undefined) {
+      addMark(lockFile, handle, { byteLength: newestEvent.byteLength, boundMs });
+    }
+    return true;
   }
 
   /** Whether so much of the file, which is ready, is unknown that {@linkcode catchUp} should come first. */
@@ -96,7 +135,7 @@ export class ActiveFile {
     return byteLength - this.#open!.newestEvent.byteLength > UNREAD_BYTES_MAX;
   }
 
-  /** Reads what others wrote, outside the lock, so that sealing has not to. */
+  /** Reads what others wrote, outside the lock, so that sealing and marking have not to. */
   async catchUp(): Promise<void> {
     const file = this.#open;
     if (file === undefined) return;
@@ -193,7 +232,12 @@ export class ActiveFile {
   #openAtPath(): OpenFile {
     const { handle } = openForAppend(this.#options.fileSystem, this.path);
     this.#namesOpened++;
-    return this.#open = { handle, newestEvent: new NewestEvent(), byteLengthLeft: -1 };
+    return this.#open = {
+      handle,
+      newestEvent: new NewestEvent(),
+      byteLengthLeft: -1,
+      markedByteLength: 0,
+    };
   }
 
   /** Ends an unfinished last line, which stays as evidence; tells whether there was one. */

@@ -13,6 +13,7 @@
 import { AuditWriteError } from "../errors.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { isSameFile, openForAppend } from "../regular_file.ts";
+import type { LogFiles } from "../segments/segment_name.ts";
 import type { Clock } from "../time.ts";
 
 /** Options of {@linkcode AppendLock}. */
@@ -20,13 +21,8 @@ export interface AppendLockOptions {
   fileSystem: FileSystem;
   clock: Clock;
   /** The log that the lock guards. */
-  path: string;
+  files: LogFiles;
   lockTimeoutSec: number;
-}
-
-/** Name of the lock file of the log at the path. */
-export function lockPath(path: string): string {
-  return `${path}.lock`;
 }
 
 /** The exclusive right to append to one log. */
@@ -38,7 +34,7 @@ export class AppendLock implements Disposable {
   /** Opens the lock file, without taking the lock. */
   constructor(options: AppendLockOptions) {
     this.#options = options;
-    this.#path = lockPath(options.path);
+    this.#path = options.files.lock;
     this.#handle = openForAppend(options.fileSystem, this.#path).handle;
   }
 
@@ -100,10 +96,10 @@ export class AppendLock implements Disposable {
   }
 
   #timeout(): AuditWriteError {
-    const { path, lockTimeoutSec } = this.#options;
+    const { files, lockTimeoutSec } = this.#options;
     return new AuditWriteError(
       `Cannot append as another process has held the lock for ${lockTimeoutSec} s: ${this.#path}`,
-      { phase: "lock", path },
+      { phase: "lock", path: files.active },
     );
   }
 }

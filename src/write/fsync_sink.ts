@@ -28,6 +28,12 @@ const LINE_BREAK = 0x0a;
 
 /** How long a segment that could not be sealed for its size takes lines before it is tried again. */
 const SEAL_RETRY_MS = 1_000;
+
+/** From one mark in the file to the next; a reader of the last hour reads as much in vain. */
+const MARK_EVERY_BYTES = 256 * 1024;
+/** Marks in a small segment, in which that would be none. */
+const MARKS_MIN = 4;
+
 /** Options of {@linkcode FsyncSink.open}. */
 export type FsyncSinkOptions = Pick<
   AuditLogOptions,
@@ -109,12 +115,14 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       abort: () => this.#abort(),
     });
     const { fileSystem, clock } = platform;
-    const { path, lockTimeoutSec, maxLineBytes, logger } = options;
+    const { path, lockTimeoutSec, maxLineBytes, logger, rotationSizeBytes } = options;
     const files = new LogFiles(path);
     ensureDirectory(fileSystem, files.directory);
-    this.#lock = new AppendLock({ fileSystem, clock, path, lockTimeoutSec });
+    this.#lock = new AppendLock({ fileSystem, clock, files, lockTimeoutSec });
     try {
-      this.#file = new ActiveFile({ fileSystem, files });
+      const markEveryBytes = Math.min(MARK_EVERY_BYTES, Math.ceil(rotationSizeBytes / MARKS_MIN));
+      const isOwnText = outcomes !== undefined;
+      this.#file = new ActiveFile({ fileSystem, files, markEveryBytes, isOwnText });
     } catch (error) {
       this.#lock[Symbol.dispose]();
       throw error;
@@ -125,7 +133,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     this.#clock = clock;
     this.#logger = logger;
     this.#now = options.now;
-    this.#rotationSizeBytes = options.rotationSizeBytes;
+    this.#rotationSizeBytes = rotationSizeBytes;
     this.#outcomes = outcomes;
   }
 
@@ -151,7 +159,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   writeSync(batch: Uint8Array<ArrayBuffer>): void {
     try {
       while (this.#rest(batch).byteLength > 0) {
-        this.#lock.runSync(() => this.#appendPart(batch, { mayWait: false }));
+        this.#lock.runSync((lockFile) => this.#appendPart(batch, { lockFile, mayWait: false }));
       }
     } catch (error) {
       throw this.#refuse(batch, error);
@@ -226,7 +234,9 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   async #write(batch: Uint8Array<ArrayBuffer>): Promise<void> {
     while (this.#rest(batch).byteLength > 0) {
       try {
-        const isAppended = await this.#lock.run(() => this.#appendPart(batch, { mayWait: true }));
+        const isAppended = await this.#lock.run((lockFile) =>
+          this.#appendPart(batch, { lockFile, mayWait: true })
+        );
         if (!isAppended) await this.#catchUp().catch((error) => this.#goOnUnsealed(error));
       } catch (error) {
         const refused = this.#refuse(batch, error);
@@ -255,13 +265,19 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * Appends as much of a batch as the segment takes; false when the file has to catch up first, for
    * which `mayWait` says that there is time. Runs under the lock.
    */
-  #appendPart(batch: Uint8Array, { mayWait }: { mayWait: boolean }): boolean {
+  #appendPart(
+    batch: Uint8Array,
+    { lockFile, mayWait }: { lockFile: FileHandle; mayWait: boolean },
+  ): boolean {
     // A drain may have written it while it waited for the lock.
     if (this.#rest(batch).byteLength === 0) return true;
     let { byteLength } = this.#file.readySync();
     if (this.#mustSeal(byteLength)) {
       if (mayWait && this.#file.isBehind(byteLength)) return false;
       if (this.#sealOrGoOn()) byteLength = this.#file.readySync().byteLength;
+    } else if (this.#file.isMarkDue(byteLength)) {
+      const isMarked = this.#mark(lockFile, byteLength);
+      if (mayWait && !isMarked) return false;
     }
     const rest = this.#rest(batch);
     const part = rest.subarray(0, partLength(rest, byteLength, this.#rotationSizeBytes));
@@ -269,6 +285,20 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     this.#decide(batch, part);
     this.#commit.wrote(countLines(part));
     return true;
+  }
+
+  /** Marks how new the file is up to here; false when it has to catch up for that. Runs under the lock. */
+  #mark(lockFile: FileHandle, byteLength: number): boolean {
+    try {
+      return this.#file.markSync(lockFile, byteLength);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      // A mark saves readers work, and is no reason to refuse a line.
+      this.#logger.warn(
+        `Cannot mark the age of audit log: ${messageOf(error)}: ${this.#file.path}`,
+      );
+      return true;
+    }
   }
 
   #refuse(batch: Uint8Array, error: unknown): Error {
@@ -313,7 +343,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     try {
       await this.#file.catchUp();
     } catch (cause) {
-      throw this.#rotateError("Cannot read audit log to seal it", cause);
+      throw this.#rotateError("Cannot read what others wrote to audit log", cause);
     }
   }
 

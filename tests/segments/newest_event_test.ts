@@ -125,6 +125,45 @@ Deno.test("NewestEvent joins what was appended and what others wrote (seeds 1 to
   }
 });
 
+Deno.test("NewestEvent bounds the times of all events, or says that it cannot (seeds 1 to 300)", () => {
+  let bounds = 0;
+  for (let seed = 1; seed <= 300; seed++) {
+    const random = new SeededRandom(seed);
+    const text = Array.from({ length: random.below(20) }, () => {
+      const hidden = `"ts":"${new Date(NOW + random.below(1e10)).toISOString()}"`;
+      const line = foreignLine(random);
+      return random.below(4) > 0 ? line : line.replace(
+        /.$/,
+        oneOf(random, [
+          `,${hidden}}`,
+          `,${hidden.replace("t", "\\u0074")}}`,
+        ]),
+      );
+    }).join("\n") + "\n";
+    const newest = new NewestEvent(CHUNK_BYTES);
+    const handle = openWith(text);
+    newest.readUpTo(handle, handle.status().byteLength);
+    const { boundMs } = newest;
+    const newestMs = Math.max(-Infinity, ...text.split("\n").map(timeOf).filter((ms) => ms === ms));
+    assert(boundMs === undefined || newestMs <= boundMs, `seed ${seed}: ${boundMs} for ${text}`);
+    if (boundMs === undefined) {
+      assert(newestMs > STAMP_MAX_MS, `seed ${seed}: no bound for ${text}`);
+    } else bounds++;
+  }
+  assert(bounds > 100, `${bounds} bounds`);
+});
+
+Deno.test("NewestEvent knows no bound where a line is longer than a chunk, until another writer does", () => {
+  const long = `{"ts":"2026-03-01T00:00:00.000Z","x":"${"x".repeat(3 * CHUNK_BYTES)}"}\n`;
+  const newest = new NewestEvent(CHUNK_BYTES);
+  newest.readUpTo(openWith(long), long.length);
+  assertEquals(newest.boundMs, undefined);
+  newest.resume(long.length, NOW);
+  assertEquals(newest.boundMs, undefined);
+  newest.resume(long.length + 1, Date.UTC(2026, 2, 1) + 999);
+  assertEquals([newest.boundMs, newest.byteLength], [Date.UTC(2026, 2, 1) + 999, long.length + 1]);
+});
+
 Deno.test("NewestEvent reads nothing again that was appended in its sight", () => {
   const line = `${JSON.stringify({ ts: new Date(NOW).toISOString() })}\n`;
   const disk = diskWith({ [files.active]: line.repeat(3) });

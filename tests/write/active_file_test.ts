@@ -10,7 +10,12 @@ import { tempDir } from "../temp_dir.ts";
 import { bytes, ScriptedFileSystem } from "./scripted_file_system.ts";
 
 function openFile(fileSystem: FileSystem, path: string): ActiveFile {
-  return new ActiveFile({ fileSystem, files: new LogFiles(path) });
+  return new ActiveFile({
+    fileSystem,
+    files: new LogFiles(path),
+    markEveryBytes: 1024,
+    isOwnText: true,
+  });
 }
 
 /** The active file at the path, its disk, and an append as it happens under the lock. */

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AuditWriteError } from "../../src/errors.ts";
-import { AppendLock, lockPath } from "../../src/write/append_lock.ts";
+import { AppendLock } from "../../src/write/append_lock.ts";
 import { SimulatedClock } from "../platform.ts";
+import { LogFiles } from "../../src/segments/segment_name.ts";
 import { tempDir } from "../temp_dir.ts";
 import { ScriptedFileSystem } from "./scripted_file_system.ts";
 
@@ -9,13 +10,13 @@ import { ScriptedFileSystem } from "./scripted_file_system.ts";
 function setUp(path: string, lockTimeoutSec = 2) {
   const clock = new SimulatedClock();
   const fileSystem = new ScriptedFileSystem();
-  const lock = new AppendLock({ fileSystem, clock, path, lockTimeoutSec });
+  const lock = new AppendLock({ fileSystem, clock, files: new LogFiles(path), lockTimeoutSec });
   return { clock, fileSystem, lock, [Symbol.dispose]: () => lock[Symbol.dispose]() };
 }
 
 /** Holds the lock as another process would. */
 function holdLock(path: string): Deno.FsFile {
-  const file = Deno.openSync(lockPath(path), { read: true, write: true });
+  const file = Deno.openSync(new LogFiles(path).lock, { read: true, write: true });
   assert(file.tryLockSync(true), "the lock is taken already");
   return file;
 }
@@ -75,7 +76,7 @@ Deno.test("AppendLock is held inside the section alone, also when the section th
   const path = dir.path("a.jsonl");
   using system = setUp(path);
   const isFree = () => {
-    using other = Deno.openSync(lockPath(path), { read: true, write: true });
+    using other = Deno.openSync(new LogFiles(path).lock, { read: true, write: true });
     return other.tryLockSync(true);
   };
   assertEquals(await system.lock.run(isFree), false);
@@ -94,13 +95,13 @@ for (const how of ["deleted", "renamed away", "replaced"]) {
     using dir = tempDir();
     const path = dir.path("a.jsonl");
     using system = setUp(path);
-    using old = Deno.openSync(lockPath(path), { read: true, write: true });
-    if (how === "renamed away") Deno.renameSync(lockPath(path), dir.path("old"));
-    else Deno.removeSync(lockPath(path));
-    if (how === "replaced") Deno.writeTextFileSync(lockPath(path), "");
+    using old = Deno.openSync(new LogFiles(path).lock, { read: true, write: true });
+    if (how === "renamed away") Deno.renameSync(new LogFiles(path).lock, dir.path("old"));
+    else Deno.removeSync(new LogFiles(path).lock);
+    if (how === "replaced") Deno.writeTextFileSync(new LogFiles(path).lock, "");
     await system.lock.run((lockFile) => {
-      assertEquals(lockFile.status().inode, Deno.statSync(lockPath(path)).ino);
-      using atPath = Deno.openSync(lockPath(path), { read: true, write: true });
+      assertEquals(lockFile.status().inode, Deno.statSync(new LogFiles(path).lock).ino);
+      using atPath = Deno.openSync(new LogFiles(path).lock, { read: true, write: true });
       assertEquals(atPath.tryLockSync(true), false, "the file at the path is not locked");
       assertEquals(old.tryLockSync(true), true, "the old file is still locked");
     });
@@ -112,9 +113,9 @@ Deno.test("AppendLock recovers when the path held something odd for a while", as
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
-  Deno.removeSync(lockPath(path));
-  Deno.mkdirSync(lockPath(path));
+  Deno.removeSync(new LogFiles(path).lock);
+  Deno.mkdirSync(new LogFiles(path).lock);
   await assertRejects(() => system.lock.run(() => {}), TypeError, "a directory");
-  Deno.removeSync(lockPath(path));
+  Deno.removeSync(new LogFiles(path).lock);
   assertEquals(await system.lock.run(() => "ran"), "ran");
 });

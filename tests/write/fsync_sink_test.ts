@@ -2,7 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { AuditWriteError } from "../../src/errors.ts";
 import { type AuditLogOptions, resolveOptions } from "../../src/options.ts";
 import { FsyncSink } from "../../src/write/fsync_sink.ts";
-import { lockPath } from "../../src/write/append_lock.ts";
+import { LogFiles } from "../../src/segments/segment_name.ts";
 import { SimulatedClock } from "../platform.ts";
 import { gunzipped, linesOf, tempDir } from "../temp_dir.ts";
 import { bytes, isSettled, ScriptedFileSystem } from "./scripted_file_system.ts";
@@ -347,7 +347,7 @@ Deno.test("FsyncSink does not write a batch again that was drained while it wait
     }
   }
   const { sink, writer } = setUp(path, {}, new HeldClock());
-  const other = Deno.openSync(lockPath(path), { read: true, write: true });
+  const other = Deno.openSync(new LogFiles(path).lock, { read: true, write: true });
   assert(other.tryLockSync(true));
   const batch = bytes("once\n");
   const written = writer.write(batch);
@@ -366,7 +366,7 @@ Deno.test("FsyncSink rejects with phase lock when another process keeps the lock
   const path = dir.path("a.jsonl");
   const { clock, writer } = setUp(path);
   const closed = assertRejects(() => writer.closed, AuditWriteError);
-  using other = Deno.openSync(lockPath(path), { read: true, write: true });
+  using other = Deno.openSync(new LogFiles(path).lock, { read: true, write: true });
   assert(other.tryLockSync(true));
   const error = await assertRejects(() => writer.write(lines(1)), AuditWriteError);
   assertEquals([error.phase, clock.monotonicMs()], ["lock", 2000]);

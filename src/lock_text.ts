@@ -1,0 +1,31 @@
+/**
+ * What the writers of a log tell each other and its readers in the lock file: lines of JSON, each a
+ * hint that saves work. None of them has to be there, and one that is torn counts as none.
+ *
+ * @module
+ */
+import type { FileHandle } from "./file_system.ts";
+
+/** The whole text. */
+export function readLockText(lockFile: FileHandle): string {
+  const bytes = new Uint8Array(lockFile.status().byteLength);
+  return new TextDecoder().decode(bytes.subarray(0, lockFile.readSync(bytes, 0)));
+}
+
+/** Replaces the text. Call it under the append lock only. */
+export function writeLockText(lockFile: FileHandle, text: string): void {
+  lockFile.truncateSync(0);
+  const bytes = new TextEncoder().encode(text);
+  const written = lockFile.appendSync(bytes);
+  if (written < bytes.byteLength) throw new Error(`${written} bytes written (disk full?)`);
+}
+
+/** The members of a line; none for one that is no object of JSON. */
+export function parseLockLine(line: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(line));
+  } catch {
+    // An empty line, a torn one or somebody else's text.
+    return {};
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Marks in the active file: up to here no event is newer than this instant. Whoever asks for the last
+ * hour begins to read behind the last mark that is older.
+ *
+ * Writers keep the marks in the lock file. A mark may outlive what it tells of, by a power loss, or
+ * when somebody cuts the file off and begins anew; so it carries the digest of the bytes before it,
+ * which hold a time and an id or two, and counts only where the file still holds them.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { FileHandle, FileSystem } from "../file_system.ts";
+import { parseLockLine, readLockText, writeLockText } from "../lock_text.ts";
+import { openForRead } from "../regular_file.ts";
+
+/** A place in the active file, where a line begins. */
+export interface ActiveMark {
+  readonly byteLength: number;
+  /** No event before the place is after this instant, epoch milliseconds. */
+  readonly boundMs: number;
+}
+
+/** A mark as it stands in the lock file. */
+interface MarkLine {
+  readonly marked_bytes: number;
+  readonly bound_ms: number;
+  /** SHA-256 of the last bytes before the mark, hexadecimal. */
+  readonly sha256: string;
+}
+
+/** How many bytes before a mark are looked at: a line of ours has an id and a time in as many. */
+const DIGESTED_BYTES = 256;
+
+/** Whether the line of the lock file is a mark. */
+export function isMarkLine(line: string): boolean {
+  return "marked_bytes" in parseLockLine(line);
+}
+
+/** The last mark in the file that its writers made. */
+export function lastMark(lockText: string, active: FileHandle): ActiveMark | undefined {
+  const mark = marksIn(lockText, active).at(-1);
+  return mark !== undefined && stands(mark, active) ? markOf(mark) : undefined;
+}
+
+/** Adds a mark; forgets those of another file. Call it under the append lock only. */
+export function addMark(lockFile: FileHandle, active: FileHandle, mark: ActiveMark): void {
+  const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
+  const others = lines.filter((line) => !isMarkLine(line));
+  const marks = marksIn(lines.join("\n"), active);
+  const kept = marks.length > 0 && stands(marks.at(-1)!, active) ? marks : [];
+  const added: MarkLine = {
+    marked_bytes: mark.byteLength,
+    bound_ms: mark.boundMs,
+    sha256: digestBefore(active, mark.byteLength),
+  };
+  const text = [...others, ...[...kept, added].map((line) => JSON.stringify(line))];
+  writeLockText(lockFile, text.map((line) => `${line}\n`).join(""));
+}
+
+/** Where to begin to read the active file for events of the instant or later; 0 where nobody knows. */
+export function startFor(
+  sinceMs: number,
+  { fileSystem, lockPath, active }: {
+    readonly fileSystem: FileSystem;
+    readonly lockPath: string;
+    readonly active: FileHandle;
+  },
+): number {
+  const mark = marksIn(lockTextAt(fileSystem, lockPath), active)
+    .findLast(({ bound_ms }) => bound_ms < sinceMs);
+  return mark !== undefined && stands(mark, active) ? mark.marked_bytes : 0;
+}
+
+function lockTextAt(fileSystem: FileSystem, path: string): string {
+  let lockFile: FileHandle | null;
+  try {
+    lockFile = openForRead(fileSystem, path);
+  } catch (error) {
+    // Of another user, or something that is no file: a writer tells of it; there are no marks then.
+    if (error instanceof TypeError || error instanceof Deno.errors.PermissionDenied) return "";
+    throw error;
+  }
+  if (lockFile === null) return "";
+  try {
+    return readLockText(lockFile);
+  } finally {
+    lockFile.close();
+  }
+}
+
+/** The marks of the file, by their place. */
+function marksIn(lockText: string, active: FileHandle): MarkLine[] {
+  const { byteLength } = active.status();
+  return lockText.split("\n").flatMap(markIn)
+    .filter((mark) => mark.marked_bytes <= byteLength)
+    .sort((a, b) => a.marked_bytes - b.marked_bytes);
+}
+
+function markIn(lockLine: string): MarkLine | [] {
+  const { marked_bytes, bound_ms, sha256 } = parseLockLine(lockLine);
+  const isMark = isCount(marked_bytes) && isCount(bound_ms) && typeof sha256 === "string";
+  return isMark ? { marked_bytes, bound_ms, sha256 } : [];
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function markOf({ marked_bytes, bound_ms }: MarkLine): ActiveMark {
+  return { byteLength: marked_bytes, boundMs: bound_ms };
+}
+
+/** Whether the file still holds what was marked. */
+function stands({ marked_bytes, sha256 }: MarkLine, active: FileHandle): boolean {
+  return digestBefore(active, marked_bytes) === sha256;
+}
+
+function digestBefore(active: FileHandle, end: number): string {
+  const bytes = new Uint8Array(Math.min(DIGESTED_BYTES, end));
+  const read = active.readSync(bytes, end - bytes.byteLength);
+  return createHash("sha256").update(bytes.subarray(0, read)).digest("hex");
+}

@@ -1,0 +1,164 @@
+/**
+ * Marks in the active file let a reader begin late. None of it may show, whoever else writes to the
+ * file, cuts it off or takes it away, whatever the clocks do, and when the power goes: a reader that
+ * sees the marks answers as one does that has none.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { AuditLog } from "../src/audit_log.ts";
+import { AuditReader } from "../src/audit_reader.ts";
+import { LogFiles } from "../src/segments/segment_name.ts";
+import { SimulatedDisk } from "./faults/simulated_disk.ts";
+import { SimulatedClock } from "./platform.ts";
+import { SeededRandom } from "./seeded_random.ts";
+
+const SEEDS = 60;
+const STEPS = 14;
+const START_MS = Date.UTC(2026, 1, 13, 14, 30, 22);
+const MINUTE_MS = 60_000;
+const files = new LogFiles("/log/a.jsonl");
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A log that two processes write, and others besides. */
+class MarkedLog {
+  readonly random: SeededRandom;
+  readonly story: string[] = [];
+  disk = new SimulatedDisk();
+  nowMs = START_MS;
+  #logs: AuditLog[] = [];
+
+  constructor(seed: number) {
+    this.random = new SeededRandom(seed);
+  }
+
+  async open(): Promise<void> {
+    const platform = () => ({ fileSystem: this.disk.process(), clock: new SimulatedClock() });
+    const options = { path: files.active, rotationSizeBytes: 8_000, logger: silent };
+    const now = () => this.nowMs;
+    this.#logs = await Promise.all(
+      [1, 2].map((n) => AuditLog.openOn(platform(), { ...options, sessionId: `s${n}`, now })),
+    );
+  }
+
+  async step(): Promise<void> {
+    const what = this.random.pick({ log: 12, write: 4, cut: 1, empty: 1, move: 1, power: 1 });
+    this.story.push(what);
+    this.nowMs += this.random.below(10) === 0
+      ? (this.random.below(121) - 60) * MINUTE_MS
+      : this.random.below(5 * MINUTE_MS);
+    await this[what]();
+  }
+
+  async close(): Promise<void> {
+    for (const log of this.#logs) await log.close();
+  }
+
+  async log(): Promise<void> {
+    const log = this.#logs[this.random.below(2)]!;
+    await Promise.all(Array.from({ length: 1 + this.random.below(12) }, () => {
+      this.nowMs += this.random.below(MINUTE_MS);
+      return log.log("nav", { cost: this.random.below(100) / 7, reason: "x".repeat(100) });
+    }));
+  }
+
+  /** Lines that say when they are in ways of their own. */
+  write(): void {
+    const process = this.disk.process();
+    if (process.status(files.active) === null) return;
+    const handle = process.open(files.active, "append");
+    for (let lines = this.random.below(8); lines > 0; lines--) {
+      handle.appendSync(new TextEncoder().encode(`${this.#foreignLine()}\n`));
+    }
+    handle.close();
+  }
+
+  #foreignLine(): string {
+    const at = (ms: number) => new Date(ms).toISOString();
+    const ts = at(this.nowMs + this.random.below(MINUTE_MS));
+    const old = at(START_MS - 100 * MINUTE_MS);
+    const rest = `"event":"nav","cost":0.25,"reason":"${"y".repeat(this.random.below(200))}"`;
+    const lines = [
+      `{"ts":"${ts}",${rest}}`,
+      `{"ts": "${ts.replace("Z", "456+00:00")}", ${rest}}`,
+      `{"ts":"${old}",${rest},"ts":"${ts}"}`,
+      `{"ts":"${old}",${rest},"\\u0074s":"${ts}"}`,
+      `{"ts":"${old}",${rest},"\\u0074s":"${at(START_MS + 1e12)}"}`,
+      `{${rest},"ts":"${ts}"}`,
+      `{"ts":"2026-02-13T12:00:00.000Z","ts":"${at(START_MS + 1e12)}",${rest}}`,
+      `{"ts":"${ts}",${rest.slice(0, this.random.below(rest.length))}`,
+      `{"event":"nav"}`,
+      "42",
+    ];
+    return lines[this.random.below(lines.length)]!;
+  }
+
+  /** The file loses its end, which others have not synced or do not want. */
+  cut(): void {
+    this.#truncate((byteLength) => this.random.below(byteLength + 1));
+  }
+
+  /** As logrotate does with `copytruncate`. */
+  empty(): void {
+    this.#truncate(() => 0);
+  }
+
+  #truncate(to: (byteLength: number) => number): void {
+    const process = this.disk.process();
+    if (process.status(files.active) === null) return;
+    const handle = process.open(files.active, "append");
+    handle.truncateSync(to(handle.status().byteLength));
+    handle.close();
+  }
+
+  /** As logrotate does without. */
+  move(): void {
+    const process = this.disk.process();
+    if (process.status(files.active) !== null) process.rename(files.active, "/log/moved");
+  }
+
+  async power(): Promise<void> {
+    const [keep, tear] = [this.random.below(4), this.random.below(300)];
+    this.disk = this.disk.afterPowerLoss(() => this.random.below(4) <= keep, () => tear);
+    await this.open();
+  }
+}
+
+async function answersOn(disk: SimulatedDisk, nowMs: number, minutes: number) {
+  const process = disk.process();
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  const options = { path: files.active, now: () => nowMs, logger: silent };
+  await using reader = await AuditReader.openOn(platform, options);
+  const since = nowMs - minutes * MINUTE_MS;
+  const answers = {
+    asc: await reader.query({ since }).toArray(),
+    desc: await reader.query({ since, order: "desc" }).toArray(),
+    spend: await reader.hourlySpend(minutes / 60),
+    accuracy: await reader.accuracyMetrics(since),
+  };
+  assertEquals(process.openHandles, 0);
+  return answers;
+}
+
+Deno.test(`AuditReader answers as if there were no marks (seeds 1 to ${SEEDS})`, async () => {
+  let marked = 0;
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const log = new MarkedLog(seed);
+    await log.open();
+    for (let step = 0; step < STEPS; step++) {
+      await log.step();
+      const minutes = log.random.below(60);
+      const unmarked = log.disk.afterKill();
+      const lockText = unmarked.snapshot()[files.lock];
+      if (typeof lockText === "string" && lockText.includes("marked_bytes")) marked++;
+      unmarked.writeFile(files.lock, "");
+      assertEquals(
+        await answersOn(log.disk, log.nowMs, minutes),
+        await answersOn(unmarked, log.nowMs, minutes),
+        `seed ${seed}, the last ${minutes} minutes: ${log.story}`,
+      );
+    }
+    await log.close();
+  }
+  assert(marked > SEEDS * STEPS / 4, `marks in ${marked} of ${SEEDS * STEPS} states only`);
+});
