@@ -23,8 +23,9 @@ import { FileCursor } from "./file_cursor.ts";
 import { type EventFilter, mayLineHold } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesOf } from "./manifest_lines.ts";
-import { newerSegments, openSegment, type SegmentSite, whatIsOf } from "./newer_segments.ts";
+import { newerSegments, type SegmentSite, whatIsOf } from "./newer_segments.ts";
 import { eventsOf } from "./read_file.ts";
+import { openSegment, type SnapshotFile } from "./snapshot.ts";
 
 /** Where a log lies, and how to read it. */
 export interface LogCursorSource {
@@ -154,9 +155,17 @@ export class LogCursor {
   }
 
   async *#eventsOf(stamp: Stamp): AsyncGenerator<AuditEvent[]> {
-    const { fileSystem, maxLineBytes, logger } = this.#source;
+    const { fileSystem, files } = this.#site;
     using stack = new DisposableStack();
-    const file = openSegment(this.#site, stamp, stack);
+    const opened = openSegment(stack, fileSystem, files, { stamp, isSealed: true });
+    const path = files.archive(stamp);
+    const gone: SnapshotFile = { path, isArchive: true, byteLength: 0, handle: null };
+    // Of one that was taken away since it was listed, the reading tells.
+    for (const file of opened.length > 0 ? opened : [gone]) yield* this.#eventsIn(file);
+  }
+
+  async *#eventsIn(file: SnapshotFile): AsyncGenerator<AuditEvent[]> {
+    const { fileSystem, maxLineBytes, logger } = this.#source;
     const line = file.isArchive ? lineOf(file, linesOf(this.#manifest, logger)) : undefined;
     if (line !== undefined && !mayLineHold(line, this.#filter)) return;
     yield* eventsOf(file, {

@@ -10,7 +10,7 @@ import { type ListedSegment, listSegments } from "../segments/list_segments.ts";
 import type { LogFiles, Stamp } from "../segments/segment_name.ts";
 import type { FileCursor } from "./file_cursor.ts";
 import { gunzipped } from "./gunzip.ts";
-import { openInto, type SnapshotFile } from "./snapshot.ts";
+import { openInto } from "./snapshot.ts";
 
 /** The disk and the log on it. */
 export interface SegmentSite {
@@ -34,27 +34,6 @@ function holdsSomething(
   const status = fileSystem.status(files.sealed(stamp));
   // One that is gone since it was listed has an archive, if it held anything; a stray has none.
   return status === null ? fileSystem.status(files.archive(stamp)) !== null : status.byteLength > 0;
-}
-
-/** Opens a segment in the form that it has now; an archive, which nobody moves, is to be opened. */
-export function openSegment(
-  { fileSystem, files }: SegmentSite,
-  stamp: Stamp,
-  stack: DisposableStack,
-): SnapshotFile {
-  const path = files.sealed(stamp);
-  try {
-    const handle = openInto(stack, fileSystem, path);
-    const byteLength = handle?.status().byteLength ?? 0;
-    if (byteLength > 0) return { path, isArchive: false, byteLength, handle };
-  } catch (error) {
-    // A symlink or a FIFO; whoever reads it is told.
-    if (!(error instanceof TypeError)) throw error;
-    return { path, isArchive: false, byteLength: 0, handle: null };
-  }
-  const archive = files.archive(stamp);
-  const byteLength = fileSystem.status(archive)?.byteLength ?? 0;
-  return { path: archive, isArchive: true, byteLength, handle: null };
 }
 
 /**

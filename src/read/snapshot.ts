@@ -13,7 +13,7 @@ import type { FileHandle, FileSystem } from "../file_system.ts";
 import { isSameFile, openForRead } from "../regular_file.ts";
 import { startFor } from "../segments/active_marks.ts";
 import { listSegments } from "../segments/list_segments.ts";
-import type { LogFiles } from "../segments/segment_name.ts";
+import type { LogFiles, Stamp } from "../segments/segment_name.ts";
 
 /** A file of a snapshot. */
 export interface SnapshotFile {
@@ -52,22 +52,15 @@ function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | 
   const found: SnapshotFile[] = [];
   let isActiveFound = active === null;
   for (const { stamp, forms } of listSegments(fileSystem, files)) {
-    const path = files.sealed(stamp);
-    const sealed = forms.has("sealed") ? orRefused(() => openInto(stack, fileSystem, path)) : null;
-    if (sealed === "refused") {
-      found.push({ path, isArchive: false, byteLength: 0, handle: null });
-    } else if (sealed === null) {
-      // A segment that is gone since it was listed has an archive, or was one that held nothing.
-      const archive = files.archive(stamp);
-      const status = fileSystem.status(archive);
-      if (status === null) continue;
-      found.push({ path: archive, isArchive: true, byteLength: status.byteLength, handle: null });
-    } else if (active !== null && isSameFile(sealed.status(), active.status())) {
+    const opened = openSegment(stack, fileSystem, files, {
+      stamp,
+      isSealed: forms.has("sealed"),
+    });
+    if (active !== null && opened.some(({ handle }) => isActive(handle, active))) {
       isActiveFound = true;
       break;
-    } else {
-      found.push(opened(path, sealed));
     }
+    found.push(...opened);
   }
   if (active !== null) {
     const atPath = fileSystem.status(files.active);
@@ -105,12 +98,42 @@ export function openInto(
   return handle;
 }
 
-/** A symlink or a FIFO with the name of a segment spoils its own part and no other. */
-function orRefused<T>(open: () => T): T | "refused" {
+/**
+ * Opens a segment as it is now: the sealed one, or its archive. An archive, which nobody moves, is to be
+ * opened in its turn. What is empty at the sealed path, or no plain file, comes before the archive and
+ * hides it not; a segment that is gone and has no archive, or held nothing, gives none.
+ */
+export function openSegment(
+  stack: DisposableStack,
+  fileSystem: FileSystem,
+  files: LogFiles,
+  { stamp, isSealed }: { readonly stamp: Stamp; readonly isSealed: boolean },
+): SnapshotFile[] {
+  const sealed = isSealed ? openSealed(stack, fileSystem, files.sealed(stamp)) : null;
+  if (sealed !== null && sealed.byteLength > 0) return [sealed];
+  const path = files.archive(stamp);
+  const status = fileSystem.status(path);
+  const archive = status === null
+    ? []
+    : [{ path, isArchive: true, byteLength: status.byteLength, handle: null }];
+  return sealed === null ? archive : [sealed, ...archive];
+}
+
+function openSealed(
+  stack: DisposableStack,
+  fileSystem: FileSystem,
+  path: string,
+): SnapshotFile | null {
   try {
-    return open();
+    const handle = openInto(stack, fileSystem, path);
+    return handle === null ? null : opened(path, handle);
   } catch (error) {
-    if (error instanceof TypeError) return "refused";
-    throw error;
+    // A symlink or a FIFO with the name of a segment; whoever reads it is told.
+    if (!(error instanceof TypeError)) throw error;
+    return { path, isArchive: false, byteLength: 0, handle: null };
   }
+}
+
+function isActive(handle: FileHandle | null, active: FileHandle): boolean {
+  return handle !== null && isSameFile(handle.status(), active.status());
 }
