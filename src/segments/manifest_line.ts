@@ -54,7 +54,22 @@ const schema = z.object({
   sha256: digest,
   rebuilt: z.boolean(),
   prev_sha256: digest.nullable(),
-});
+}).refine(isPossible);
+
+/** No byte that deflate makes stands for more: RFC 1951, whose longest match has 258 bytes in 2 bits. */
+const INFLATION_MAX = 1_032;
+
+/** Whether an archive can hold what its line says; readers count as far as that. */
+function isPossible({ lines, malformed, untimed, raw_bytes, gzip_bytes, events }: Counts): boolean {
+  const timed = Object.values(events ?? {}).reduce((sum, { count }) => sum + count, 0);
+  return timed + malformed + untimed <= lines && lines <= raw_bytes &&
+    raw_bytes <= INFLATION_MAX * gzip_bytes;
+}
+
+type Counts = Pick<
+  ManifestLine,
+  "lines" | "malformed" | "untimed" | "raw_bytes" | "gzip_bytes" | "events"
+>;
 
 const figures = z.object({ count, cost: z.number() });
 

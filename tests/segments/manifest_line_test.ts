@@ -163,6 +163,20 @@ Deno.test("ManifestLines.take() takes no line with a wrong or missing field", ()
   assertEquals(taken(notUtf8).count, 0);
 });
 
+for (
+  const [what, wrong] of [
+    ["more events than lines", { events: { nav: { count: 3, cost: 0 } } }],
+    ["more events than any file has", { events: { nav: { count: 2 ** 53 - 1, cost: 0 } } }],
+    ["more lines than bytes", { lines: 251 }],
+    ["more bytes than its gzip form can stand for", { raw_bytes: 120 * 1_032 + 1 }],
+  ] as const
+) {
+  Deno.test(`ManifestLines.take() does not believe a line with ${what}`, () => {
+    const line = new ManifestLines().next({ ...FACTS, ...wrong });
+    assertEquals(taken(line).count, 0);
+  });
+}
+
 Deno.test("ManifestLines.byArchive holds the last line of each archive", () => {
   const lines = new ManifestLines();
   for (const gzip_bytes of [1, 2, 3]) lines.take(lines.next({ ...FACTS, gzip_bytes }));
