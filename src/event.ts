@@ -126,9 +126,10 @@ export interface AuditEvent {
 
 // Each message says what the value must be; checkKnownFields() puts it into a sentence.
 const string = z.string({ error: "a string" });
-const nonEmptyString = withOneMessage(
-  "a non-empty string",
-  (error) => z.string(error).min(1, error),
+// Not z.string().min(1), which also asks a value that is no string for its length.
+const nonEmptyString = z.custom<string>(
+  (value) => typeof value === "string" && value !== "",
+  { error: "a non-empty string" },
 );
 const tokens = withOneMessage(
   "an integer >= 0 (tokens)",
@@ -211,8 +212,17 @@ export function shown(value: unknown): string {
     return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}...` : value);
   }
   if (typeof value === "bigint") return `${value}n`;
-  if (Array.isArray(value)) return "an array";
   if (typeof value === "function") return "a function";
-  if (typeof value === "object" && value !== null) return "an object";
+  if (typeof value === "object" && value !== null) return isArray(value) ? "an array" : "an object";
   return String(value);
+}
+
+/** As `Array.isArray()`, which throws for a revoked proxy. */
+function isArray(value: object): boolean {
+  try {
+    return Array.isArray(value);
+  } catch {
+    // Nobody can tell what it was, and it is none any more.
+    return false;
+  }
 }

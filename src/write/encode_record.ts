@@ -31,15 +31,7 @@ const RESERVED = new Set(["ts", "event"]);
  * @throws {AuditEventError} when a known field is of the wrong type.
  */
 export function encodeRecord(event: unknown, fields: EventFields, context: RecordContext): string {
-  if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
-    throw new AuditEventError(
-      `Cannot log event as its fields must be an object: ${shown(fields)}`,
-      {
-        field: "fields",
-        value: fields,
-      },
-    );
-  }
+  const names = namesOf(fields);
   const known: Record<string, unknown> = {
     ts: isoTime(context.nowMs),
     event,
@@ -47,7 +39,7 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
     ...NO_KNOWN_FIELD,
   };
   let further = "";
-  for (const name of Object.keys(fields)) {
+  for (const name of names) {
     if (RESERVED.has(name)) continue;
     if (KNOWN.has(name)) {
       const value = readKnownField(fields, name);
@@ -60,6 +52,26 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
   checkKnownFields(known as Parameters<typeof checkKnownFields>[0]);
   const text = stringifyKnown(known);
   return further === "" ? text : `${text.slice(0, -1)}${further}}`;
+}
+
+function namesOf(fields: unknown): string[] {
+  let names: string[] | null;
+  try {
+    const isObject = typeof fields === "object" && fields !== null && !Array.isArray(fields);
+    names = isObject ? Object.keys(fields) : null;
+  } catch (cause) {
+    // A proxy: a revoked one, or one whose traps throw.
+    throw new AuditEventError(`Cannot log event as reading fields throws: ${safeMessage(cause)}`, {
+      field: "fields",
+      value: undefined,
+      cause,
+    });
+  }
+  if (names !== null) return names;
+  throw new AuditEventError(`Cannot log event as its fields must be an object: ${shown(fields)}`, {
+    field: "fields",
+    value: fields,
+  });
 }
 
 function stringifyKnown(known: Record<string, unknown>): string {

@@ -279,6 +279,46 @@ Deno.test("encodeRecord() takes fields without a prototype, and inherits nothing
   assertEquals(encodeRecord("nav", child, CONTEXT), `${HEAD},"a":1}`);
 });
 
+const REVOKED = Proxy.revocable({}, {});
+REVOKED.revoke();
+function trap(name: keyof ProxyHandler<object>): object {
+  return new Proxy({ cost: 1 }, {
+    [name]() {
+      throw new Error("mine");
+    },
+  });
+}
+const WITHOUT_LENGTH = {
+  get length(): number {
+    throw new Error("mine");
+  },
+};
+
+for (
+  const [what, field, event, fields] of [
+    ["fields that are a revoked proxy", "fields", "nav", REVOKED.proxy],
+    ["fields whose names cannot be listed", "fields", "nav", trap("ownKeys")],
+    [
+      "fields whose properties cannot be looked at",
+      "fields",
+      "nav",
+      trap("getOwnPropertyDescriptor"),
+    ],
+    ["an event that is a revoked proxy", "event", REVOKED.proxy, {}],
+    ["an event whose length throws", "event", WITHOUT_LENGTH, {}],
+    ["a session_id whose length throws", "session_id", "nav", { session_id: WITHOUT_LENGTH }],
+    ["a config that is a revoked proxy", "config", "nav", { config: REVOKED.proxy }],
+  ] as const
+) {
+  Deno.test(`encodeRecord() refuses ${what}, by name`, () => {
+    const error = assertThrows(
+      () => encodeRecord(event, fields as EventFields, CONTEXT),
+      AuditEventError,
+    );
+    assertEquals(error.field, field);
+  });
+}
+
 const TEXTS: [what: string, text: string][] = [
   ["a line break", "a\nb\r\nc"],
   ["U+2028 and U+2029", "a\u2028b\u2029"],
