@@ -2,8 +2,9 @@
  * From a sealed segment to its archive, such that a kill or a power cut at any moment leaves the one
  * or the other whole:
  *
- *     own the segment -> write SEGMENT.gz.tmp -> sync it -> read it back and compare -> publish it under
- *     its name -> sync the directory -> manifest line -> remove the segment -> sync the directory
+ *     own the segment -> sync the directory -> write SEGMENT.gz.tmp -> sync it -> read it back and
+ *     compare -> publish it under its name -> sync the directory -> manifest line -> remove the segment
+ *     -> sync the directory
  *
  * The owner of a segment is who holds the lock on it. It goes with the process, so whoever gets the
  * lock also knows that an unfinished archive is a dead owner's. What is there already is not done
@@ -72,6 +73,9 @@ export async function archiveSegment(site: ArchiveSite, stamp: Stamp): Promise<A
   if (byteLength === 0) return await removeEmpty(site, path, segment);
 
   const isPublished = fileSystem.status(files.archive(stamp)) !== null;
+  // Who sealed the segment may have died before its name was on the disk. Were the archive's name there
+  // first, a power cut could bring the lines back as the active file, beside their archive.
+  if (!isPublished) await fileSystem.syncDirectory(files.directory);
   const summary = isPublished
     ? await summarize(rawChunks(site, segment, byteLength), site)
     : await makeArchive(site, stamp, { segment, byteLength });

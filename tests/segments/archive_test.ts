@@ -73,6 +73,19 @@ Deno.test("archiveSegment() removes the segment once its archive and line are on
   assertEquals([process.system.openHandles, process.told], [0, []]);
 });
 
+Deno.test("archiveSegment() has the segment's name on the disk before that of the archive", async () => {
+  const disk = diskWith({ [files.active]: CONTENT });
+  // A sealer that died before it could sync the directory.
+  disk.process().rename(files.active, SEALED);
+  const process = new LogProcess(disk);
+  let pendingAtLink: string[] = [];
+  process.system.onCall = ({ name }) => {
+    if (name === "link") pendingAtLink = disk.pending.map(({ kind }) => kind);
+  };
+  await archive(process);
+  assertEquals(pendingAtLink, ["create"]);
+});
+
 Deno.test("archiveSegment() reads the temporary file back before it publishes it", async () => {
   const process = new LogProcess(diskWith({ [SEALED]: CONTENT }));
   await archive(process);
@@ -208,11 +221,11 @@ Deno.test("archiveSegment() begins again with a segment that grows before the ar
 });
 
 Deno.test("archiveSegment() keeps a segment that grows once the archive has its name", async () => {
-  for (const at of ["link", "syncDirectory"] as const) {
+  for (const at of ["link", "remove"] as const) {
     const disk = diskWith({ [SEALED]: CONTENT });
     const process = new LogProcess(disk);
-    process.system.onCall = ({ name }) => {
-      if (name === at) disk.writeFile(SEALED, `${CONTENT}late\n`);
+    process.system.onCall = ({ name, path }) => {
+      if (name === at && path === TEMP) disk.writeFile(SEALED, `${CONTENT}late\n`);
     };
     await assertRejects(() => archive(process), Error, "has grown since it was sealed");
     assertEquals(disk.snapshot()[SEALED], `${CONTENT}late\n`);
@@ -297,7 +310,7 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
         assertEquals(outcome, error().message, at);
         // The last sync of the directory comes when the segment has been removed.
         const isKept = disk.snapshot()[SEALED] === CONTENT;
-        assert(isKept || (name === "syncDirectory" && nth === 1), at);
+        assert(isKept || (name === "syncDirectory" && nth === 2), at);
         assertEquals(await archive(process), isKept ? "archived" : "gone", at);
         await assertArchived(disk);
       }
