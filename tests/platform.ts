@@ -12,6 +12,7 @@ import type {
   FileSystem,
   Watcher,
 } from "../src/file_system.ts";
+import { setImmediate } from "node:timers";
 import type { Clock, Timer } from "../src/time.ts";
 
 /** The real disk, watched. */
@@ -139,7 +140,7 @@ export class SimulatedClock implements Clock {
   /** Passes simulated time; yields a real turn, so that the runtime's own events come through. */
   async wait(delayMs: number): Promise<void> {
     this.#nowMs += delayMs;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   waitSync(delayMs: number): void {

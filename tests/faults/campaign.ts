@@ -1,0 +1,79 @@
+/**
+ * All fault harnesses together, and the table of what they tried and found.
+ *
+ * @module
+ */
+import { errors } from "./errors.ts";
+import { fuzzReader } from "./fuzz_reader.ts";
+import { fuzzWriter } from "./fuzz_writer.ts";
+import { FAULT_KINDS, Findings, type Harness } from "./harness.ts";
+import { powerLoss } from "./power_loss.ts";
+import { realKills } from "./real_kills.ts";
+import { simulatedKills } from "./simulated_kills.ts";
+
+/** How much is tried at least at scale 1, or the campaign counts for nothing. */
+const TRIED_MIN: Readonly<Record<string, number>> = {
+  "power-loss states": 20_000,
+  "error injections": 500,
+  "simulated kills": 3_000,
+  "real kills": 400,
+  "real kills during recovery": 100,
+  "fuzz cases": 40_000,
+};
+
+/** What to try. */
+export interface Campaign {
+  readonly seed: number;
+  readonly scale: number;
+  /** Told now and then which harness has come how far: a share from 0 to 1. */
+  readonly onProgress: (harness: string, share: number) => void;
+}
+
+/** Runs all harnesses: the real kills, which wait for other processes, beside those in memory. */
+export async function runCampaign(campaign: Campaign): Promise<Findings> {
+  const all = new Findings();
+  await Promise.all([
+    runInTurn([realKills], campaign, all),
+    runInTurn([powerLoss, errors, simulatedKills, fuzzReader, fuzzWriter], campaign, all),
+  ]);
+  return all;
+}
+
+async function runInTurn(
+  harnesses: readonly Harness[],
+  { seed, scale, onProgress }: Campaign,
+  all: Findings,
+): Promise<void> {
+  for (const { name, run } of harnesses) {
+    const findings = await run({
+      seed,
+      scale,
+      onProgress: (done, of) => onProgress(name, done / of),
+    });
+    for (const [what, cases] of findings.tried) all.count(what, cases);
+    all.faults.push(...findings.faults);
+    all.skipped.push(...findings.skipped);
+  }
+}
+
+/** Of what too little was tried, though it was not skipped. */
+export function shortfalls({ tried, skipped }: Findings, scale: number): string[] {
+  if (skipped.length > 0) return [];
+  return Object.entries(TRIED_MIN)
+    .filter(([what, min]) => (tried.get(what) ?? 0) < min * scale)
+    .map(([what, min]) => `${what}: ${tried.get(what) ?? 0} of ${min * scale}`);
+}
+
+/** The table of what was tried and found. */
+export function tableOf({ tried, faults, skipped }: Findings, seed: number): string {
+  const rows: [string, string][] = [
+    ["seed", String(seed)],
+    ...[...tried].map(([what, cases]): [string, string] => [what, cases.toLocaleString("en")]),
+    ...FAULT_KINDS.map((kind): [string, string] => {
+      const label = kind === "other" ? "other promises broken" : kind;
+      return [label, String(faults.filter((fault) => fault.kind === kind).length)];
+    }),
+  ];
+  const table = rows.map(([name, value]) => `${name.padEnd(30)}${value.padStart(12)}`);
+  return [...table, ...skipped.map((text) => `skipped: ${text}`)].join("\n");
+}

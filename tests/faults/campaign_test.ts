@@ -1,0 +1,45 @@
+import { assertEquals } from "@std/assert";
+import { runCampaign, shortfalls, tableOf } from "./campaign.ts";
+import { Findings, Violation } from "./harness.ts";
+
+/** The same cases each time; `deno task faults` draws others. */
+const SEED = 20_260_213;
+
+Deno.test("AuditLog keeps its promises whatever fails, stops it, or lies in its directory", async () => {
+  const findings = await runCampaign({ seed: SEED, scale: 1, onProgress() {} });
+  console.log(tableOf(findings, SEED));
+  assertEquals(findings.faults, []);
+  assertEquals(shortfalls(findings, 1), []);
+});
+
+Deno.test("tableOf() counts faults by their kind and says what was skipped", () => {
+  const findings = new Findings();
+  findings.count("power-loss states", 20_500);
+  findings.add("here", new Violation("lost", "an event"));
+  findings.add("there", new Error("something else"));
+  findings.skipped.push("real kills: strace is missing");
+  assertEquals(tableOf(findings, 7).split("\n").map((row) => row.replace(/ {2,}/, ": ")), [
+    "seed: 7",
+    "power-loss states: 20,500",
+    "lost: 1",
+    "doubled: 0",
+    "reordered: 0",
+    "torn: 0",
+    "hung: 0",
+    "other promises broken: 1",
+    "skipped: real kills: strace is missing",
+  ]);
+});
+
+Deno.test("shortfalls() names what was tried too little, unless something was skipped", () => {
+  const findings = new Findings();
+  findings.count("power-loss states", 20_000);
+  findings.count("error injections", 500);
+  findings.count("simulated kills", 3_000);
+  findings.count("real kills", 400);
+  findings.count("real kills during recovery", 100);
+  findings.count("fuzz cases", 39_999);
+  assertEquals(shortfalls(findings, 1), ["fuzz cases: 39999 of 40000"]);
+  findings.skipped.push("real kills: strace is missing");
+  assertEquals(shortfalls(findings, 1), []);
+});

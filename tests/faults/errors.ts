@@ -1,0 +1,116 @@
+/**
+ * Each call of a log fails, with every error that the system has for it, once and from there for ever.
+ * The log may refuse events, but has to say which, and to end.
+ *
+ * @module
+ */
+import { SeededRandom } from "../seeded_random.ts";
+import { type Assignment, Findings, type Harness, Violation, withinTime } from "./harness.ts";
+import { systemErrors } from "./simulated_disk.ts";
+import {
+  type Plant,
+  randomSizes,
+  type Scene,
+  USUAL_SIZES,
+  type Workload,
+  WORKLOADS,
+} from "./workloads.ts";
+
+/** How many errors are injected at scale 1, at least. */
+const INJECTIONS = 4_000;
+
+const ERRORS = Object.entries(systemErrors);
+
+/** Errors at every call of the standard workloads. */
+export const errors: Harness = errorsOf();
+
+/** The same of logs with a planted fault. */
+export function errorsOf(plant?: Plant): Harness {
+  return { name: "errors", run: (assignment) => run(assignment, plant) };
+}
+
+async function run(
+  { seed, scale, onProgress }: Assignment,
+  plant: Plant | undefined,
+): Promise<Findings> {
+  const findings = new Findings();
+  const wanted = INJECTIONS * scale;
+  const injected = () => findings.tried.get("error injections") ?? 0;
+  for (let round = 0; injected() < wanted; round++) {
+    const random = new SeededRandom(`${seed} errors ${round}`);
+    const sizes = round === 0 ? USUAL_SIZES : randomSizes(random);
+    for (const workload of WORKLOADS) {
+      const stage = () => workload.stage(sizes, plant);
+      for await (const injection of injectionsOf(workload, stage, round)) {
+        if (injected() >= wanted) return findings;
+        findings.count("error injections");
+        onProgress(injected(), wanted);
+        const place = `errors, seed ${seed}, round ${round}, ${workload.name}`;
+        await tryOut(injection, { findings, place, workload, scene: await stage() });
+      }
+    }
+  }
+  return findings;
+}
+
+/** One error at one call, and perhaps at all of its kind that follow. */
+interface Injection {
+  readonly writer: number;
+  readonly index: number;
+  readonly errno: string;
+  readonly isForEver: boolean;
+}
+
+/** Every call, once and for ever; which error it is changes from call to call and from round to round. */
+async function* injectionsOf(
+  workload: Workload,
+  stage: () => Promise<Scene>,
+  round: number,
+): AsyncGenerator<Injection> {
+  const dryRun = await stage();
+  await workload.run(dryRun);
+  for (const [writer, { process }] of dryRun.writers.entries()) {
+    for (let index = 0; index < process.calls.length; index++) {
+      for (const isForEver of [false, true]) {
+        const [errno] = ERRORS[(index + round + Number(isForEver)) % ERRORS.length]!;
+        yield { writer, index, errno, isForEver };
+      }
+    }
+  }
+}
+
+async function tryOut(
+  { writer, index, errno, isForEver }: Injection,
+  { findings, place, workload, scene }: {
+    findings: Findings;
+    place: string;
+    workload: Workload;
+    scene: Scene;
+  },
+): Promise<void> {
+  const { process } = scene.writers[writer]!;
+  let failing: string | undefined;
+  const match = (call: { index: number; name: string }) => {
+    if (call.index === index) failing = call.name;
+    return isForEver ? call.name === failing : call.index === index;
+  };
+  const error = systemErrors[errno as keyof typeof systemErrors];
+  process.failOn(match, error, isForEver ? Infinity : 1);
+  try {
+    await withinTime(workload.run(scene));
+    findings.count("rotations", scene.rotations);
+    for (const { process } of scene.writers) {
+      if (process.openHandles > 0) throw new Violation("other", "handles are left open");
+    }
+    await withinTime(scene.check());
+    const disk = scene.disk.afterPowerLoss(() => false);
+    await withinTime(scene.check({ disk, powerLost: true }));
+  } catch (thrown) {
+    const { name, path } = process.calls[index] ?? { name: "none", path: "" };
+    const when = isForEver ? "for ever from" : "at";
+    findings.add(
+      `${place}, ${errno} ${when} call ${index} of writer ${writer}, ${name} ${path}`,
+      thrown,
+    );
+  }
+}

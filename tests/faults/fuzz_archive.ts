@@ -1,0 +1,134 @@
+/**
+ * Arbitrary archives: gzip files as they are made, and as they become.
+ *
+ * @module
+ */
+import fc from "fast-check";
+import { constants, gunzipSync, gzipSync } from "node:zlib";
+import { type Bytes, joined, lines } from "./fuzz_lines.ts";
+
+/** What became of an archive; places are in 10,000ths of its bytes. */
+export type ArchiveDamage =
+  | { readonly kind: "none" | "plain" | "empty" }
+  | { readonly kind: "cut" | "members"; readonly place: number }
+  | { readonly kind: "flip"; readonly place: number; readonly bit: number }
+  | { readonly kind: "trailing" | "replaced"; readonly bytes: Bytes };
+
+/** An archive of lines. */
+export interface Archive {
+  readonly raw: Bytes;
+  readonly damage: ArchiveDamage;
+}
+
+const place = fc.nat(9_999);
+const LINE_BREAK = 0x0a;
+
+const damage: fc.Arbitrary<ArchiveDamage> = fc.oneof(
+  { weight: 10, arbitrary: fc.constant({ kind: "none" } as const) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constantFrom("plain", "empty") }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("cut", "members"), place }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("flip"), place, bit: fc.nat(7) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("trailing", "replaced"),
+      bytes: fc.uint8Array({ minLength: 1, maxLength: 30 }),
+    }),
+  },
+);
+
+/** Any archive. */
+export const archive: fc.Arbitrary<Archive> = fc.record({ raw: lines({ maxLength: 6 }), damage });
+
+/** The bytes of the file. */
+export function archiveBytes({ raw, damage }: Archive): Bytes {
+  const whole = gzip(raw);
+  switch (damage.kind) {
+    case "none":
+      return whole;
+    case "plain":
+      return raw;
+    case "empty":
+      return new Uint8Array();
+    case "cut":
+      return whole.slice(0, indexIn(whole, damage.place));
+    case "members": {
+      const middle = indexIn(raw, damage.place);
+      return joined([gzip(raw.slice(0, middle)), gzip(raw.slice(middle))]);
+    }
+    case "flip":
+      whole[indexIn(whole, damage.place)]! ^= 1 << damage.bit;
+      return whole;
+    case "trailing":
+      return joined([whole, damage.bytes]);
+    case "replaced":
+      return damage.bytes;
+  }
+}
+
+/**
+ * What a reader has to get out of the file, whether that is all that there may be, and whether it is
+ * damaged; undefined where nobody can tell.
+ */
+export function archiveLines(
+  archive: Archive,
+): { bytes: Uint8Array; isAll: boolean; isDamaged: boolean | undefined } {
+  const { raw, damage } = archive;
+  switch (damage.kind) {
+    case "none":
+    case "members":
+      return { bytes: raw, isAll: true, isDamaged: false };
+    case "plain":
+      // An archive that begins with the magic number is none of ours, and may hold anything.
+      return { bytes: new Uint8Array(), isAll: false, isDamaged: undefined };
+    case "empty":
+      return { bytes: new Uint8Array(), isAll: true, isDamaged: true };
+    case "trailing":
+      // Zeros are what tapes fill up with, and a magic number may begin another member.
+      return {
+        bytes: wholeLines(raw),
+        isAll: false,
+        isDamaged: [0, MAGIC].includes(damage.bytes[0]!) ? undefined : true,
+      };
+    case "replaced":
+      return { bytes: new Uint8Array(), isAll: false, isDamaged: undefined };
+    case "cut":
+      return { ...beginningOf(archiveBytes(archive)), isDamaged: true };
+    case "flip": {
+      const whole = gzip(raw);
+      // A flag, a time or the name of a system may change without harm.
+      return { ...beginningOf(whole.slice(0, indexIn(whole, damage.place))), isDamaged: undefined };
+    }
+  }
+}
+
+const MAGIC = 0x1f;
+
+/** The whole lines that the beginning of a gzip file tells for sure. */
+function beginningOf(bytes: Bytes): { bytes: Uint8Array; isAll: boolean } {
+  return { bytes: wholeLines(decodable(bytes)), isAll: false };
+}
+
+function decodable(bytes: Bytes): Uint8Array {
+  try {
+    return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
+  } catch {
+    // Not even the header is whole.
+    return new Uint8Array();
+  }
+}
+
+function wholeLines(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(0, bytes.lastIndexOf(LINE_BREAK) + 1);
+}
+
+function gzip(bytes: Bytes): Bytes {
+  return new Uint8Array(gzipSync(bytes));
+}
+
+function indexIn(bytes: Bytes, place: number): number {
+  return Math.floor(place / 10_000 * bytes.byteLength);
+}

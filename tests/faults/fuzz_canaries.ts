@@ -1,0 +1,190 @@
+/**
+ * Readers and writers with one fault each, for the fuzzers to find.
+ *
+ * @module
+ */
+import type { AuditEvent, EventFields } from "../../src/event.ts";
+import type { FileHandle, FileSystem } from "../../src/file_system.ts";
+import type { AuditQuery } from "../../src/read/query.ts";
+import { FILES } from "./fuzz_directory.ts";
+import { openReader, type ReaderOpener } from "./fuzz_reader.ts";
+import { openWriter, type Writer, type WriterOpener } from "./fuzz_writer.ts";
+import type { FaultKind } from "./harness.ts";
+import { overriding } from "./planted_faults.ts";
+import type { SimulatedProcess } from "./simulated_disk.ts";
+
+/** A reader whose queries are changed on their way. */
+export function withQueries(change: (query: AuditQuery, process: SimulatedProcess) => AuditQuery) {
+  const open: ReaderOpener = async (process) => {
+    const reader = await openReader(process);
+    return overriding(reader, {
+      query: (...options: Parameters<typeof reader.query>) =>
+        change(reader.query(...options), process),
+    });
+  };
+  return open;
+}
+
+/** The query with other events. */
+export function withEvents(
+  query: AuditQuery,
+  change: (events: AuditEvent[]) => AuditEvent[],
+): AuditQuery {
+  async function* iterate(): AsyncGenerator<AuditEvent> {
+    yield* change(await query.toArray());
+  }
+  return {
+    [Symbol.asyncIterator]: iterate,
+    toArray: () => Array.fromAsync(iterate()),
+    toReadableStream: () => ReadableStream.from(iterate()),
+    damage: query.damage,
+  };
+}
+
+async function* endless(): AsyncGenerator<AuditEvent> {
+  for (;;) yield { event: "nav" };
+}
+
+/** Readers with one fault each, by what they do; the text is in what is found. */
+export const READERS: [fault: string, open: ReaderOpener, text: string, kinds: FaultKind[]][] = [
+  [
+    "drops an intact line",
+    withQueries((query) => withEvents(query, (events) => events.slice(1))),
+    "instead of",
+    ["lost"],
+  ],
+  [
+    "gives a line twice",
+    withQueries((query) => withEvents(query, (events) => [...events, ...events.slice(-1)])),
+    "too many",
+    ["doubled"],
+  ],
+  [
+    "gives lines out of order",
+    withQueries((query) => withEvents(query, (events) => events.reverse())),
+    "instead of",
+    ["reordered"],
+  ],
+  [
+    "throws",
+    withQueries((query) =>
+      withEvents(query, () => {
+        throw new Error("no more");
+      })
+    ),
+    "no more",
+    ["other"],
+  ],
+  [
+    "gives events without an end",
+    withQueries((query) => ({ ...query, [Symbol.asyncIterator]: endless })),
+    "no end of events",
+    ["hung"],
+  ],
+  [
+    "calls the disk without an end",
+    withQueries((query, process) =>
+      withEvents(query, () => {
+        for (;;) process.status(FILES.active);
+      })
+    ),
+    "calls",
+    ["hung"],
+  ],
+  ["keeps damage to itself", withQueries((query) => ({ ...query, damage: [] })), "no word on", [
+    "other",
+  ]],
+  [
+    "leaves a file open",
+    withQueries((query, process) => {
+      process.open(FILES.directory, "read");
+      return query;
+    }),
+    "left open",
+    ["other"],
+  ],
+  [
+    "changes the disk",
+    withQueries((query, process) => {
+      process.open(`${FILES.directory}/new${process.calls.length}`, "create").close();
+      return query;
+    }),
+    "changed the disk",
+    ["other"],
+  ],
+  [
+    "adds costs up twice",
+    async (process) => {
+      const reader = await openReader(process);
+      return overriding(reader, {
+        hourlySpend: async (hours) => 2 * await reader.hourlySpend(hours),
+      });
+    },
+    "hourlySpend()",
+    ["other"],
+  ],
+];
+/** The process with a directory that does not show names with the ending. */
+export function withoutNames(process: SimulatedProcess, ending: string): SimulatedProcess {
+  return overriding(process, {
+    list: (path) => process.list(path).filter((name) => !name.endsWith(ending)),
+  });
+}
+
+/** A writer whose calls are changed on their way. */
+function withCalls(change: (log: Writer, event: string, fields?: EventFields) => Promise<void>) {
+  const open: WriterOpener = async (fileSystem, rotationSizeBytes) => {
+    const log = await openWriter(fileSystem, rotationSizeBytes);
+    return overriding(log, {
+      log: (event: string, fields?: EventFields) => change(log, event, fields),
+    });
+  };
+  return open;
+}
+
+/** A disk that writes other bytes than it is given. */
+function rewriting(fileSystem: FileSystem, rewrite: (text: string) => string): FileSystem {
+  const open = (...[path, access]: Parameters<FileSystem["open"]>): FileHandle => {
+    const handle = fileSystem.open(path, access);
+    if (path !== FILES.active) return handle;
+    return overriding(handle, {
+      appendSync(bytes: Uint8Array) {
+        handle.appendSync(new TextEncoder().encode(rewrite(new TextDecoder().decode(bytes))));
+        return bytes.byteLength;
+      },
+    });
+  };
+  return overriding(fileSystem, { open });
+}
+
+function withText(rewrite: (text: string) => string): WriterOpener {
+  return (fileSystem, rotationSizeBytes) =>
+    openWriter(rewriting(fileSystem, rewrite), rotationSizeBytes);
+}
+
+/** Writers with one fault each, as {@linkcode READERS}. */
+export const WRITERS: [fault: string, open: WriterOpener, text: string][] = [
+  ["lets line breaks through", withText((text) => text.replaceAll("\\n", "\n ")), "no JSON"],
+  ["loses a field", withText((text) => text.replaceAll(',"reason":""', "")), "reason is undefined"],
+  ["loses a line", withText((text) => text.slice(text.indexOf("\n") + 1)), ""],
+  ["writes a line twice", withText((text) => text + text), ""],
+  ["writes no last line break", withText((text) => text.slice(0, -1)), ""],
+  [
+    "throws at once",
+    withCalls((log, event, fields) => {
+      if (event === "") throw new TypeError("no event");
+      return log.log(event, fields);
+    }),
+    "throws instead of rejecting",
+  ],
+  [
+    "refuses what is right",
+    withCalls((log, event, fields) => log.log(event, event === "nav" ? { cost: -1 } : fields)),
+    "it is refused for cost",
+  ],
+  [
+    "accepts what is wrong",
+    withCalls((log, event, fields) => log.log(event === "" ? "nav" : event, fields)),
+    "in spite of event",
+  ],
+];

@@ -1,0 +1,208 @@
+/**
+ * Arbitrary directories of a log: active file, segments in all forms, a manifest that tells the truth
+ * or is forged, names that are much like those of segments, and what is no file at all.
+ *
+ * @module
+ */
+import fc from "fast-check";
+import { basename } from "@std/path";
+import { LogFiles, type Stamp } from "../../src/segments/segment_name.ts";
+import { type Archive, archive, archiveBytes, archiveLines } from "./fuzz_archive.ts";
+import { type Bytes, lines, MAX_LINE_BYTES } from "./fuzz_lines.ts";
+import { type FuzzedManifest, manifest, manifestBytes, tellsTruth } from "./fuzz_manifest.ts";
+import { type Claim, linesFound } from "./fuzz_oracle.ts";
+import { SimulatedDisk } from "./simulated_disk.ts";
+
+/** What stands at a path: nothing, something that is no plain file, or a file of the bytes. */
+export type Entry = "directory" | "symlink" | "other" | Bytes | null;
+
+/** One segment in the forms in which it is there. */
+export interface FuzzedSegment {
+  readonly stamp: Stamp;
+  readonly sealed: Entry;
+  readonly archive: Archive | Exclude<Entry, Bytes>;
+  readonly unfinished: Entry;
+  /** Whether the sealed form has a lock file, which makes it the active file of another log. */
+  readonly isLocked: boolean;
+}
+
+/** A directory of a log. */
+export interface FuzzedDirectory {
+  readonly active: Entry;
+  /** Oldest first. */
+  readonly segments: readonly FuzzedSegment[];
+  readonly manifest: FuzzedManifest | Exclude<Entry, Bytes>;
+  readonly lock: Entry;
+  /** Names in the directory that belong to nothing of the log. */
+  readonly strangers: readonly string[];
+}
+
+/** The paths of every fuzzed log. */
+export const FILES = new LogFiles("/log/audit.jsonl");
+
+const STAMPS = ["20240229_235959", "20260213_120000", "20260213_120001", "20270101_000000"];
+const STRANGERS = [
+  ...["audit_20260230_000000.jsonl", "audit_old.jsonl", "other_20260101_000000.jsonl"],
+  ...["audit.jsonl.gz", "audit_20260213_120000.jsonl.gz.bak", "audit_20260213_120000.jsonl.GZ"],
+  ...["audit_20260213_1200000.jsonl", "audit_20260213_120000.json", "AUDIT.jsonl", "audit.jsonl~"],
+  ...["__proto__", "constructor", "audit_.jsonl", "audit_20260213_120000", "\u{1f41f} %00 \n"],
+];
+
+const odd = fc.constantFrom("directory", "symlink", "other");
+
+function entry(file: fc.Arbitrary<Bytes>): fc.Arbitrary<Entry> {
+  return fc.oneof(
+    { weight: 40, arbitrary: file },
+    { weight: 6, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: odd },
+  );
+}
+
+const segment = fc.record({
+  sealed: fc.oneof(
+    { weight: 2, arbitrary: entry(lines({ maxLength: 5 })) },
+    { weight: 5, arbitrary: fc.constant(null) },
+  ),
+  archive: fc.oneof(
+    { weight: 20, arbitrary: archive },
+    { weight: 5, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: odd },
+  ),
+  unfinished: fc.oneof(
+    { weight: 8, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: entry(fc.uint8Array({ maxLength: 20 })) },
+  ),
+  isLocked: fc.nat(19).map((number) => number === 19),
+});
+
+/** Any directory of a log. */
+export const directory: fc.Arbitrary<FuzzedDirectory> = fc.record({
+  active: entry(lines({ maxLength: 8 })),
+  segments: fc.array(segment, { maxLength: STAMPS.length }).map((segments) =>
+    segments.map((each, index) => ({ ...each, stamp: STAMPS[index]! }))
+  ),
+  manifest: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(null) },
+    { weight: 12, arbitrary: manifest },
+    { weight: 1, arbitrary: odd },
+  ),
+  lock: fc.oneof(
+    { weight: 30, arbitrary: fc.constant(null) },
+    { weight: 4, arbitrary: fc.uint8Array({ maxLength: 12 }) },
+    { weight: 1, arbitrary: odd },
+  ),
+  strangers: fc.oneof(
+    { weight: 3, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: fc.subarray(STRANGERS, { maxLength: 3 }) },
+  ),
+});
+
+/** Whether opening the path is refused. */
+export function isOdd(entry: unknown): entry is "directory" | "symlink" | "other" {
+  return typeof entry === "string";
+}
+
+/** Puts the directory on a disk of its own. */
+export function diskOf(fuzzed: FuzzedDirectory): SimulatedDisk {
+  const disk = new SimulatedDisk();
+  const put = (path: string, entry: Entry) => {
+    if (isOdd(entry)) disk.plant(path, entry);
+    else if (entry !== null) disk.writeFile(path, entry);
+  };
+  disk.plant(FILES.directory, "directory");
+  put(FILES.active, fuzzed.active);
+  put(FILES.lock, fuzzed.lock);
+  for (const { stamp, sealed, archive, unfinished, isLocked } of fuzzed.segments) {
+    if (isLocked) put(`${FILES.sealed(stamp)}.lock`, new Uint8Array());
+    put(FILES.sealed(stamp), sealed);
+    put(FILES.archive(stamp), isArchive(archive) ? archiveBytes(archive) : archive);
+    put(FILES.unfinished(stamp), unfinished);
+  }
+  put(FILES.manifest, entryOfManifest(fuzzed));
+  for (const name of fuzzed.strangers) {
+    disk.writeFile(`${FILES.directory}/${name}`, '{"event":"nav","cost":1000,"stranger":true}\n');
+  }
+  return disk;
+}
+
+function isArchive(archive: FuzzedSegment["archive"]): archive is Archive {
+  return archive !== null && !isOdd(archive);
+}
+
+function entryOfManifest({ manifest, segments }: FuzzedDirectory): Entry {
+  if (manifest === null || isOdd(manifest)) return manifest;
+  const archives = segments.filter(({ archive }) => isArchive(archive)).map((
+    { stamp, archive },
+  ) => ({ name: basename(FILES.archive(stamp)), archive: archive as Archive }));
+  return manifestBytes(manifest, archives);
+}
+
+/** Whether nothing in the directory may mislead a reader who believes the manifest. */
+export function isManifestTrue({ manifest, segments }: FuzzedDirectory): boolean {
+  if (manifest === null || isOdd(manifest)) return true;
+  // An archive that is damaged has lost what the manifest still tells of.
+  const isWhole = (segment: FuzzedSegment) =>
+    !isArchive(segment.archive) || segment.archive.damage.kind === "none";
+  return tellsTruth(manifest) && segments.every(isWhole);
+}
+
+/** What each file has to give, oldest first, and which ones have to be told of as damaged. */
+export function claimsOf(
+  fuzzed: FuzzedDirectory,
+): { claims: Claim[]; damaged: ReadonlySet<string>; mayBeDamaged: ReadonlySet<string> } {
+  const claims: Claim[] = [];
+  const damaged = new Set<string>();
+  const mayBeDamaged = new Set<string>();
+  const claimLines = (path: string, bytes: Uint8Array, isAll = true) => {
+    const found = linesFound(bytes, MAX_LINE_BYTES);
+    claims.push({ path, events: found.events, isAll });
+    if (found.damaged.length > 0) damaged.add(path);
+  };
+  for (const { stamp, archive, isLocked, ...forms } of fuzzed.segments) {
+    // An empty one is what a sealer leaves that was killed before its rename.
+    const isNone = isLocked || (forms.sealed instanceof Uint8Array && forms.sealed.length === 0);
+    const sealed = isNone ? null : forms.sealed;
+    const path = FILES.archive(stamp);
+    if (isOdd(sealed)) damaged.add(FILES.sealed(stamp));
+    if (sealed !== null && !isOdd(sealed)) claimLines(FILES.sealed(stamp), sealed);
+    else if (isOdd(archive)) {
+      if (sealed === null) damaged.add(path);
+      else mayBeDamaged.add(path);
+    } else if (archive !== null) {
+      const { bytes, isAll, isDamaged } = archiveLines(archive);
+      claimLines(path, bytes, isAll);
+      if (isDamaged === true) damaged.add(path);
+      if (isDamaged === undefined) mayBeDamaged.add(path);
+    }
+  }
+  if (fuzzed.active !== null && !isOdd(fuzzed.active)) claimLines(FILES.active, fuzzed.active);
+  return { claims, damaged, mayBeDamaged };
+}
+
+/** The directory as text. */
+export function describeDirectory(fuzzed: FuzzedDirectory): string {
+  return Deno.inspect(fuzzed, { depth: 8, iterableLimit: 40, strAbbreviateSize: 400 }) +
+    Object.entries(diskOf(fuzzed).snapshot()).map(([path, content]) =>
+      `\n${path}: ${typeof content === "string" ? JSON.stringify(content) : latin1(content)}`
+    ).join("");
+}
+
+/** Text or bytes of every file, as a disk gives them. */
+export type Contents = ReturnType<SimulatedDisk["snapshot"]>;
+
+/** Whether both have the same files with the same content. */
+export function isSameContents(a: Contents, b: Contents): boolean {
+  const paths = Object.keys(a);
+  return paths.length === Object.keys(b).length &&
+    paths.every((path) => isSameContent(a[path]!, b[path]));
+}
+
+function isSameContent(a: string | Uint8Array, b: string | Uint8Array | undefined): boolean {
+  if (a === b || typeof a === "string" || !(b instanceof Uint8Array)) return a === b;
+  return a.byteLength === b.byteLength && a.every((byte, index) => byte === b[index]);
+}
+
+/** Bytes as text, one character for each. */
+export function latin1(bytes: Uint8Array): string {
+  return JSON.stringify(new TextDecoder("latin1").decode(bytes));
+}

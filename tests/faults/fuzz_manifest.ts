@@ -1,0 +1,111 @@
+/**
+ * Arbitrary manifests: true ones, and those that somebody has changed, by chance or on purpose.
+ *
+ * @module
+ */
+import fc from "fast-check";
+import { type ArchiveFacts, ManifestLines } from "../../src/segments/manifest_line.ts";
+import { SegmentScan } from "../../src/segments/segment_summary.ts";
+import { type Archive, archiveBytes } from "./fuzz_archive.ts";
+import { type Bytes, damage, joined, MAX_LINE_BYTES } from "./fuzz_lines.ts";
+
+/** A manifest of the archives of a log. */
+export interface FuzzedManifest {
+  /** Members that its lines are given, one list for each line, whatever they were. */
+  readonly forged: readonly (readonly (readonly [name: string, value: unknown])[])[];
+  /** Lines, by their numbers, that are left out, come twice, or are not of a log's own archive. */
+  readonly leftOut: readonly number[];
+  readonly twice: readonly number[];
+  readonly damages: readonly ((bytes: Bytes) => Bytes)[];
+}
+
+/** An archive and its name. */
+export interface NamedArchive {
+  readonly name: string;
+  readonly archive: Archive;
+}
+
+/**
+ * Counts that a forger may write. More than the archive has room for is a lie that shows; none is so
+ * large that counting up to it would never end, as nothing could interrupt that.
+ */
+const COUNTS = [0, 1, 2, 7, 60_000];
+const VALUES: readonly unknown[] = [
+  ...[0, 1, -1, 0.5, 2 ** 31, 2 ** 53, 1e308, -0, null, "", "x", true, [], {}, "NaN"],
+  ...["2026-02-13T14:30:22.123Z", "1970-01-01T00:00:00.000Z", "+275760-09-13T00:00:00.000Z"],
+  ...["2026", "0".repeat(64), "audit_20260213_120000.jsonl.gz", "../../etc/passwd"],
+];
+const NAMES = [
+  ...["archive", "lines", "malformed", "oversized", "untimed", "raw_bytes", "gzip_bytes"],
+  ...["first_ts", "last_ts", "min_ts", "max_ts", "sha256", "rebuilt", "events"],
+];
+
+const figures = fc.dictionary(
+  fc.constantFrom("nav", "validation_fail", "brief", "", "__proto__", "gate_compress"),
+  fc.oneof(
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        count: fc.constantFrom(...COUNTS),
+        cost: fc.constantFrom(0, 0.25, -5, 1e308, -1e308),
+      }),
+    },
+    { weight: 1, arbitrary: fc.constantFrom(...VALUES) },
+  ),
+  { maxKeys: 3, noNullPrototype: true },
+);
+
+const forgery = fc.oneof(
+  { weight: 3, arbitrary: fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom(...VALUES)) },
+  { weight: 2, arbitrary: fc.tuple(fc.constant("events"), figures) },
+);
+
+const someNumbers = fc.oneof(
+  { weight: 3, arbitrary: fc.constant([]) },
+  { weight: 1, arbitrary: fc.array(fc.nat(3), { maxLength: 2 }) },
+);
+
+/** Any manifest, half of them true. */
+export const manifest: fc.Arbitrary<FuzzedManifest> = fc.record({
+  forged: fc.oneof(
+    { weight: 2, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: fc.array(fc.array(forgery, { maxLength: 3 }), { maxLength: 3 }) },
+  ),
+  leftOut: someNumbers,
+  twice: someNumbers,
+  damages: fc.oneof(
+    { weight: 3, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: fc.array(damage, { minLength: 1, maxLength: 2 }) },
+  ),
+});
+
+/** Whether all that the manifest says is true, which need not be all that there is to say. */
+export function tellsTruth({ forged, damages }: FuzzedManifest): boolean {
+  return damages.length === 0 && forged.every((members) => members.length === 0);
+}
+
+/** The bytes of the manifest of the archives. */
+export function manifestBytes(
+  { forged, leftOut, twice, damages }: FuzzedManifest,
+  archives: readonly NamedArchive[],
+): Bytes {
+  const lines = new ManifestLines();
+  const parts = archives.flatMap((archive, index) => {
+    if (leftOut.includes(index)) return [];
+    const facts = { ...factsOf(archive), ...Object.fromEntries(forged[index] ?? []) };
+    return Array.from({ length: twice.includes(index) ? 2 : 1 }, () => {
+      const line = lines.next(facts);
+      lines.take(line);
+      return line;
+    });
+  });
+  return damages.reduce((bytes, each) => each(bytes), joined(parts));
+}
+
+/** What is true of an archive as it was made, and of the length that it has now. */
+function factsOf({ name, archive }: NamedArchive): ArchiveFacts {
+  const scan = new SegmentScan(MAX_LINE_BYTES);
+  scan.add(archive.raw);
+  const gzip_bytes = archiveBytes(archive).byteLength;
+  return { archive: name, ...scan.finish(), gzip_bytes, rebuilt: false };
+}

@@ -1,0 +1,101 @@
+/**
+ * Arbitrary questions to a reader, and whether what it answers goes with the events that there are.
+ *
+ * @module
+ */
+import fc from "fast-check";
+import type { AuditReader } from "../../src/audit_reader.ts";
+import type { AuditEvent } from "../../src/event.ts";
+import type { QueryOptions } from "../../src/read/query.ts";
+import { Reference } from "../read/reference.ts";
+import { checkSame, checkSome } from "./fuzz_oracle.ts";
+import { Violation } from "./harness.ts";
+
+/** What is asked. */
+export interface Questions {
+  readonly options: Pick<QueryOptions, "since" | "until" | "eventType" | "limit">;
+  readonly order: "asc" | "desc";
+  readonly n: number;
+  readonly hours: number;
+  readonly since: number;
+}
+
+/** The methods of a reader that answer. */
+export type Answers = Pick<
+  AuditReader,
+  "query" | "lastEvents" | "hourlySpend" | "accuracyMetrics" | "gateMetrics"
+>;
+
+/** The clock of every fuzzed log. */
+export const NOW_MS = Date.UTC(2026, 1, 13, 15);
+
+const TIMES = [
+  ...[Date.UTC(2026, 1, 13, 14, 30, 22, 123), Date.UTC(2026, 1, 13, 14, 30, 22, 124), NOW_MS],
+  ...[0, 8.64e15, -8.64e15, Date.UTC(2026, 1, 13, 12), Date.UTC(2026, 1, 14)],
+];
+const TYPES = ["nav", "brief", "validation_fail", "gate_compress", "absent", "", "__proto__"];
+
+const time = fc.constantFrom(...TIMES);
+
+/** Any questions. */
+export const questions: fc.Arbitrary<Questions> = fc.record({
+  options: fc.record({
+    since: time,
+    until: time,
+    eventType: fc.oneof(fc.constantFrom(...TYPES), fc.subarray(TYPES)),
+    limit: fc.nat(6),
+  }, { requiredKeys: [] }),
+  order: fc.constantFrom("asc", "desc"),
+  n: fc.nat(8),
+  hours: fc.constantFrom(0, 0.5, 1, 24, 24 * 365 * 100, Infinity),
+  since: time,
+});
+
+/** How far the answers can be foretold from the events. */
+export interface Known {
+  /** Every event, in the order of appending. */
+  readonly events: readonly AuditEvent[];
+  /** Whether nothing misleads the reader. */
+  readonly isCertain: boolean;
+  /** How many events the files have room for. */
+  readonly eventsMax: number;
+}
+
+/** Asks everything, and checks the answers. */
+export async function checkAnswers(
+  reader: Answers,
+  { options, order, n, hours, since }: Questions,
+  known: Known,
+): Promise<void> {
+  const { events, isCertain } = known;
+  const reference = referenceOf(events);
+  const answer = await reader.query({ ...options, order }).toArray();
+  const what = `query(${Deno.inspect({ ...options, order })})`;
+  if (isCertain) checkSame(answer, reference.query({ ...options, order }), what);
+  else checkSome(answer, reference.query({ ...options, order, limit: Infinity }), what);
+  checkSame(await reader.lastEvents(n), reference.lastEvents(n), `lastEvents(${n})`);
+  checkSpend(await reader.hourlySpend(hours), isCertain ? reference.spend(hours, NOW_MS) : null);
+  const accuracy = await reader.accuracyMetrics(since);
+  const gate = await reader.gateMetrics({ since, lastN: n });
+  if (isCertain) {
+    checkSame([accuracy], [reference.accuracy(since)], `accuracyMetrics(${since})`);
+    checkSame([gate], [reference.gate({ since, lastN: n })], `gateMetrics(${since})`);
+  }
+  const counted = Math.max(accuracy.totalNav, accuracy.validationFailCount, gate.total);
+  if (counted > known.eventsMax) {
+    const most = `there is room for ${known.eventsMax}`;
+    throw new Violation("hung", `${counted} events are counted one by one where ${most}`);
+  }
+}
+
+function referenceOf(events: readonly AuditEvent[]): Reference {
+  const reference = new Reference([], 0);
+  return Object.assign(reference, { events });
+}
+
+function checkSpend(usd: number, expected: { usd: number; magnitude: number } | null): void {
+  if (Number.isNaN(usd)) throw new Violation("other", "hourlySpend() is NaN");
+  if (expected === null || usd === expected.usd) return;
+  if (Math.abs(usd - expected.usd) <= 1e-12 * expected.magnitude) return;
+  throw new Violation("other", `hourlySpend() is ${usd}, not ${expected.usd}`);
+}

@@ -1,0 +1,190 @@
+/**
+ * Fuzzing of the reader: whatever lies in the directory of a log, it answers, loses no intact line,
+ * tells of the damage, changes nothing and lets everything go.
+ *
+ * @module
+ */
+import fc from "fast-check";
+import { AuditReader } from "../../src/audit_reader.ts";
+import type { AuditEvent } from "../../src/event.ts";
+import type { AuditQuery } from "../../src/read/query.ts";
+import {
+  claimsOf,
+  type Contents,
+  describeDirectory,
+  directory,
+  diskOf,
+  FILES,
+  type FuzzedDirectory,
+  isManifestTrue,
+  isOdd,
+  isSameContents,
+  latin1,
+} from "./fuzz_directory.ts";
+import { type Bytes, lines, MAX_LINE_BYTES } from "./fuzz_lines.ts";
+import { checkClaims, checkSame } from "./fuzz_oracle.ts";
+import { type Answers, checkAnswers, NOW_MS, type Questions, questions } from "./fuzz_questions.ts";
+import { fuzzRecovery } from "./fuzz_recovery.ts";
+import {
+  anyFuzz,
+  checkUnpolluted,
+  type Fuzz,
+  harnessOf,
+  HurriedClock,
+  limitCalls,
+} from "./fuzz_run.ts";
+import { type Harness, Violation } from "./harness.ts";
+import type { SimulatedDisk, SimulatedProcess } from "./simulated_disk.ts";
+
+/** What is fuzzed: a reader, or for a test of this harness one with a fault. */
+export type ReaderOpener = (process: SimulatedProcess) => Promise<Answers & AsyncDisposable>;
+
+/** Lines that are tried together, in one file. */
+const LINES = 10;
+/** More events than the files of a fuzzed log have room for. */
+const EVENTS_MAX = 100_000;
+/** Deflate makes a byte of a thousand at the most. */
+const INFLATION_MAX = 1_032;
+const BYTES_OF_COUNTED_EVENT_MIN = '{"event":"nav"}\n'.length;
+const CHANGING = ["append", "truncate", "rename", "link", "remove", "makeDirectory", "tryLock"];
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Opens the reader of a fuzzed log. */
+export const openReader: ReaderOpener = (process) =>
+  AuditReader.openOn({ fileSystem: process, clock: new HurriedClock() }, {
+    path: FILES.active,
+    maxLineBytes: MAX_LINE_BYTES,
+    now: () => NOW_MS,
+    logger: silent,
+  });
+
+/** A log and what it is asked. */
+export interface FuzzedReading {
+  readonly directory: FuzzedDirectory;
+  readonly questions: Questions;
+}
+
+/** Directories of all kinds. */
+export function fuzzDirectories(open: ReaderOpener = openReader): Fuzz<FuzzedReading> {
+  return {
+    name: "reading a directory",
+    inputs: fc.record({ directory, questions }),
+    casesPerInput: 1,
+    cases: 3_000,
+    check: (input) => checkReading(input, open),
+    describe: ({ directory, questions }) =>
+      `${describeDirectory(directory)}\n${Deno.inspect(questions)}`,
+  };
+}
+
+/** Lines of one active file, which takes least time and shows most of what lines can hold. */
+export function fuzzLines(open: ReaderOpener = openReader): Fuzz<[Bytes, Questions]> {
+  return {
+    name: "reading lines",
+    inputs: fc.tuple(lines({ minLength: LINES, maxLength: LINES }), questions),
+    casesPerInput: LINES,
+    cases: 40_000,
+    check: ([active, questions]) => {
+      const directory = { active, segments: [], manifest: null, lock: null, strangers: [] };
+      return checkReading({ directory, questions }, open);
+    },
+    describe: ([active, questions]) => `${latin1(active)}\n${Deno.inspect(questions)}`,
+  };
+}
+
+async function checkReading(
+  { directory, questions }: FuzzedReading,
+  open: ReaderOpener,
+): Promise<void> {
+  const disk = diskOf(directory);
+  const before = disk.snapshot();
+  const process = limitCalls(disk.process());
+  {
+    await using reader = await open(process);
+    if (isOdd(directory.active)) await checkRefusals(reader);
+    else {
+      const eventsMax = roomIn(disk, Object.keys(before));
+      await checkWhole(reader, { directory, questions, eventsMax });
+    }
+  }
+  if (process.openHandles > 0) {
+    throw new Violation("other", `${process.openHandles} files are left open`);
+  }
+  checkUntouched(disk, before, process);
+  checkUnpolluted();
+}
+
+/** What is at the path is no log, and each method says so. */
+async function checkRefusals(reader: Answers): Promise<void> {
+  const asked = [
+    () => reader.query().toArray(),
+    () => reader.query({ order: "desc" }).toArray(),
+    () => reader.lastEvents(),
+    () => reader.hourlySpend(),
+    () => reader.accuracyMetrics(0),
+    () => reader.gateMetrics(),
+  ];
+  for (const ask of asked) {
+    const outcome = await ask().catch((error) => error);
+    if (outcome instanceof TypeError && outcome.message.includes(FILES.active)) continue;
+    throw new Violation("other", `${ask} gives ${Deno.inspect(outcome)} of no plain file`);
+  }
+}
+
+async function checkWhole(
+  reader: Answers,
+  { directory, questions, eventsMax }: FuzzedReading & { readonly eventsMax: number },
+): Promise<void> {
+  const { claims, damaged, mayBeDamaged } = claimsOf(directory);
+  const forwards = reader.query();
+  const events = await collected(forwards);
+  checkClaims(events, claims);
+  const backwards = reader.query({ order: "desc" });
+  checkSame((await collected(backwards)).reverse(), events, "the reverse of the reverse order");
+  for (const { damage } of [forwards, backwards]) {
+    const told = new Set(damage.map(({ path }) => path));
+    const untold = damaged.difference(told);
+    if (untold.size > 0) throw new Violation("other", `no word on damage in ${[...untold]}`);
+    const surplus = told.difference(damaged).difference(mayBeDamaged);
+    if (surplus.size > 0) {
+      throw new Violation("other", `damage where there is none: ${[...surplus]}`);
+    }
+  }
+  const isCertain = isManifestTrue(directory);
+  await checkAnswers(reader, questions, { events, isCertain, eventsMax });
+}
+
+async function collected(query: AuditQuery): Promise<AuditEvent[]> {
+  const events: AuditEvent[] = [];
+  for await (const event of query) {
+    if (events.push(event) > EVENTS_MAX) throw new Violation("hung", "there is no end of events");
+  }
+  return events;
+}
+
+/** How many events of a type there may be in the files, however well they are compressed. */
+function roomIn(disk: SimulatedDisk, paths: readonly string[]): number {
+  const bytes = paths.map((path) =>
+    disk.readFile(path).byteLength * (path.endsWith(".gz") ? INFLATION_MAX : 1)
+  );
+  return bytes.reduce((sum, each) => sum + each, 0) / BYTES_OF_COUNTED_EVENT_MIN;
+}
+
+function checkUntouched(
+  disk: SimulatedDisk,
+  before: Contents,
+  { calls }: SimulatedProcess,
+): void {
+  const changes = calls.filter(({ name }) => CHANGING.includes(name));
+  if (changes.length > 0) throw new Violation("other", `it calls ${Deno.inspect(changes)}`);
+  if (!isSameContents(disk.snapshot(), before)) {
+    throw new Violation("other", "the reader has changed the disk");
+  }
+}
+
+/** Reads and recovers what nobody would think of. */
+export const fuzzReader: Harness = harnessOf("reader fuzzing", [
+  anyFuzz(fuzzLines()),
+  anyFuzz(fuzzDirectories()),
+  anyFuzz(fuzzRecovery()),
+]);

@@ -1,0 +1,113 @@
+/**
+ * Fuzzing of recovery: whatever lies in the directory of a log, it opens, loses no intact line, takes
+ * the next event, and leaves nothing to do for the next one to open it.
+ *
+ * @module
+ */
+import fc from "fast-check";
+import { AuditLog } from "../../src/audit_log.ts";
+import {
+  claimsOf,
+  describeDirectory,
+  directory,
+  diskOf,
+  FILES,
+  type FuzzedDirectory,
+  isOdd,
+  isSameContents,
+} from "./fuzz_directory.ts";
+import { MAX_LINE_BYTES } from "./fuzz_lines.ts";
+import { checkClaims, checkSame } from "./fuzz_oracle.ts";
+import { NOW_MS } from "./fuzz_questions.ts";
+import { checkUnpolluted, type Fuzz, HurriedClock, limitCalls } from "./fuzz_run.ts";
+import { Violation } from "./harness.ts";
+import type { SimulatedDisk, SimulatedProcess } from "./simulated_disk.ts";
+
+/** A log, and the size from which on it is rotated. */
+export interface FuzzedRecovery {
+  readonly directory: FuzzedDirectory;
+  readonly rotationSizeBytes: number;
+}
+
+/** What is fuzzed: a log, or for a test of this harness one with a fault. */
+export type LogOpener = (process: SimulatedProcess, rotationSizeBytes: number) => Promise<AuditLog>;
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Opens a fuzzed log for writing. */
+export const openLog: LogOpener = (process, rotationSizeBytes) =>
+  AuditLog.openOn({ fileSystem: process, clock: new HurriedClock() }, {
+    path: FILES.active,
+    sessionId: "s",
+    rotationSizeBytes,
+    maxLineBytes: MAX_LINE_BYTES,
+    now: () => NOW_MS,
+    logger: silent,
+  });
+
+/** Recovery of directories of all kinds. */
+export function fuzzRecovery(open: LogOpener = openLog): Fuzz<FuzzedRecovery> {
+  return {
+    name: "recovering a directory",
+    inputs: fc.record({ directory, rotationSizeBytes: fc.constantFrom(1, 300, 1_000_000) }),
+    casesPerInput: 1,
+    cases: 1_000,
+    check: (input) => checkRecovery(input, open),
+    describe: ({ directory, rotationSizeBytes }) =>
+      `${describeDirectory(directory)}\nrotationSizeBytes ${rotationSizeBytes}`,
+  };
+}
+
+async function checkRecovery(
+  { directory, rotationSizeBytes }: FuzzedRecovery,
+  open: LogOpener,
+): Promise<void> {
+  const disk = diskOf(directory);
+  const process = limitCalls(disk.process());
+  if (isOdd(directory.active) || isOdd(directory.lock)) {
+    await checkRefused(() => open(process, rotationSizeBytes));
+  } else {
+    const log = await open(process, rotationSizeBytes);
+    try {
+      await checkRecovered(log, directory);
+    } finally {
+      await log.close();
+    }
+    await checkNothingLeft(disk, () => open(limitCalls(disk.process()), rotationSizeBytes));
+  }
+  if (process.openHandles > 0) {
+    throw new Violation("other", `${process.openHandles} files are left open`);
+  }
+  checkUnpolluted();
+}
+
+async function checkRefused(open: () => Promise<AuditLog>): Promise<void> {
+  try {
+    await (await open()).close();
+  } catch (error) {
+    if (error instanceof TypeError && error.message.includes(FILES.active)) return;
+    throw error;
+  }
+  throw new Violation("other", "what is no plain file is opened");
+}
+
+async function checkRecovered(log: AuditLog, directory: FuzzedDirectory): Promise<void> {
+  const { claims } = claimsOf(directory);
+  const next = { ts: new Date(NOW_MS).toISOString(), event: "nav", session_id: "s", fuzzed: true };
+  checkClaims(await log.query().toArray(), claims);
+  await log.log("nav", { fuzzed: true });
+  await log.recovery;
+  const after = await log.query().toArray();
+  checkClaims(after, [...claims, { path: FILES.active, events: [next], isAll: true }]);
+  checkSame(await log.lastEvents(1), [next], "lastEvents(1) behind an append");
+}
+
+/** Another opening finds everything in order. */
+async function checkNothingLeft(disk: SimulatedDisk, open: () => Promise<AuditLog>): Promise<void> {
+  const before = disk.snapshot();
+  const log = await open();
+  const report = await log.recovery;
+  await log.close();
+  if (isSameContents(disk.snapshot(), before)) return;
+  throw new Violation("other", `a second opening changes the disk: ${Deno.inspect(report)}`);
+}

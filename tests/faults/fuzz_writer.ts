@@ -1,0 +1,200 @@
+/**
+ * Fuzzing of the writer: whatever is logged, the call resolves or names the field at fault, the file
+ * has one line for each event that was accepted, and its neighbours are what they were.
+ *
+ * @module
+ */
+import fc from "fast-check";
+import { isDeepStrictEqual } from "node:util";
+import { gunzipSync } from "node:zlib";
+import { AuditLog } from "../../src/audit_log.ts";
+import { messageOf } from "../../src/errors.ts";
+import type { AuditEvent, EventFields } from "../../src/event.ts";
+import type { FileSystem } from "../../src/file_system.ts";
+import { FILES } from "./fuzz_directory.ts";
+import { NOW_MS } from "./fuzz_questions.ts";
+import {
+  anyFuzz,
+  checkUnpolluted,
+  type Fuzz,
+  harnessOf,
+  HurriedClock,
+  limitCalls,
+} from "./fuzz_run.ts";
+import type { Maker } from "./fuzz_hostile.ts";
+import { type FuzzedEvent, fuzzedEvent } from "./fuzz_values.ts";
+import { checkRecord, checkRefusal } from "./fuzz_verdicts.ts";
+import { type Harness, Violation } from "./harness.ts";
+import { SimulatedDisk } from "./simulated_disk.ts";
+
+/** Events of one log, each with good ones before and behind it. */
+export interface FuzzedWriting {
+  readonly makers: readonly Maker<FuzzedEvent>[];
+  readonly rotationSizeBytes: number;
+}
+
+/** The methods of a log that are fuzzed. */
+export type Writer = Pick<AuditLog, "log" | "query" | "recovery" | "close">;
+
+/** What is fuzzed: a log, or for a test of this harness one with a fault. */
+export type WriterOpener = (fileSystem: FileSystem, rotationSizeBytes: number) => Promise<Writer>;
+
+/** Events that are tried together, in one log. */
+const EVENTS = 20;
+const MAX_LINE_BYTES = 50_000;
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Opens the log of a fuzzed writer. */
+export const openWriter: WriterOpener = (fileSystem, rotationSizeBytes) =>
+  AuditLog.openOn({ fileSystem, clock: new HurriedClock() }, {
+    path: FILES.active,
+    sessionId: "own",
+    rotationSizeBytes,
+    maxLineBytes: MAX_LINE_BYTES,
+    now: () => NOW_MS,
+    logger: silent,
+  });
+
+/** Events of all kinds. */
+export function fuzzEvents(open: WriterOpener = openWriter): Fuzz<FuzzedWriting> {
+  return {
+    name: "logging events",
+    inputs: fc.record({
+      makers: fc.array(fuzzedEvent, { minLength: EVENTS, maxLength: EVENTS }),
+      rotationSizeBytes: fc.constantFrom(1_500, 5_000, 20_000, 1_000_000),
+    }, { noNullPrototype: true }),
+    casesPerInput: EVENTS,
+    cases: 14_000,
+    check: (input) => checkWriting(input, open),
+    // Most events of a counterexample are the same, the least there is.
+    describe: ({ makers, rotationSizeBytes }) =>
+      [...new Set(makers.map((make) => describeEvent(make()))), `rotation at ${rotationSizeBytes}`]
+        .join("\n"),
+  };
+}
+
+async function checkWriting(
+  { makers, rotationSizeBytes }: FuzzedWriting,
+  open: WriterOpener,
+): Promise<void> {
+  const events = makers.map((make) => make());
+  const disk = new SimulatedDisk();
+  const process = limitCalls(disk.process());
+  const log = await open(process, rotationSizeBytes);
+  let outcomes: PromiseSettledResult<void>[];
+  let found: AuditEvent[];
+  try {
+    outcomes = await logged(log, events);
+    found = await log.query().toArray();
+  } finally {
+    await log.close();
+  }
+  const records = linesOf(disk).map(recordOf);
+  checkRecords(records, events, outcomes);
+  const isRead = found.length === records.length &&
+    found.every((event, index) => isDeepStrictEqual(event, records[index]));
+  if (!isRead) throw new Violation("other", "query() does not give what is in the files");
+  if (process.openHandles > 0) throw new Violation("other", "files are left open");
+  checkUnpolluted();
+}
+
+/** Logs each event between two good ones, all of them in one turn. */
+async function logged(
+  log: Writer,
+  events: readonly FuzzedEvent[],
+): Promise<PromiseSettledResult<void>[]> {
+  const calls = [log.log("nav", { neighbour: 0 })];
+  for (const [index, { type, fields }] of events.entries()) {
+    calls.push(logNow(log, type as string, fields as EventFields));
+    calls.push(log.log("nav", { neighbour: index + 1 }));
+  }
+  return await Promise.allSettled(calls);
+}
+
+function logNow(log: Writer, type: string, fields: EventFields): Promise<void> {
+  try {
+    return log.log(type, fields);
+  } catch (error) {
+    const message = `log() throws instead of rejecting: ${messageOf(error)}`;
+    return Promise.reject(new Violation("other", message));
+  }
+}
+
+/** The lines of all files, oldest first. */
+function linesOf(disk: SimulatedDisk): string[] {
+  const { directory } = FILES;
+  const names = disk.process().list(directory);
+  const segments = names.filter((name) => FILES.parse(name) !== null).sort();
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const texts = [...segments.map((name) => `${directory}/${name}`), FILES.active].map((path) => {
+    if (disk.process().status(path) === null) return "";
+    const bytes = disk.readFile(path);
+    return decoder.decode(path.endsWith(".gz") ? gunzipSync(bytes) : bytes);
+  });
+  const text = texts.join("");
+  if (text === "") return [];
+  if (!text.endsWith("\n")) throw new Violation("torn", "the last line has no end");
+  return text.slice(0, -1).split("\n");
+}
+
+function recordOf(line: string): Record<string, unknown> {
+  let record: unknown;
+  try {
+    record = JSON.parse(line);
+  } catch {
+    throw new Violation("torn", `a line is no JSON: ${JSON.stringify(line.slice(0, 500))}`);
+  }
+  const isObject = typeof record === "object" && record !== null && !Array.isArray(record);
+  if (!isObject) throw new Violation("torn", `a line is no object: ${line.slice(0, 500)}`);
+  return record as Record<string, unknown>;
+}
+
+/** Holds each record against the event that it has to be of. */
+function checkRecords(
+  records: readonly Record<string, unknown>[],
+  events: readonly FuzzedEvent[],
+  outcomes: readonly PromiseSettledResult<void>[],
+): void {
+  const left = [...records];
+  for (const [index, outcome] of outcomes.entries()) {
+    const event = index % 2 === 1 ? events[(index - 1) / 2]! : neighbour(index / 2);
+    try {
+      if (outcome.status === "rejected") checkRefusal(event, outcome.reason, MAX_LINE_BYTES);
+      else checkAccepted(event, left.shift());
+    } catch (error) {
+      throw withEvent(error, event);
+    }
+  }
+  if (left.length > 0) throw new Violation("doubled", `${left.length} lines too many`);
+}
+
+function neighbour(number: number): FuzzedEvent {
+  return { type: "nav", fields: { neighbour: number } };
+}
+
+function checkAccepted(event: FuzzedEvent, record: Record<string, unknown> | undefined): void {
+  if (record === undefined) throw new Violation("lost", "there are fewer lines than events");
+  if (record.ts !== new Date(NOW_MS).toISOString()) {
+    throw new Violation("other", `its ts is ${JSON.stringify(record.ts)}`);
+  }
+  if (typeof record.session_id !== "string") throw new Violation("lost", "it has no session_id");
+  checkRecord(event, record);
+}
+
+/** The same error, with the event to which it came. */
+function withEvent(error: unknown, event: FuzzedEvent): unknown {
+  if (!(error instanceof Violation)) return error;
+  return new Violation(error.kind, `${error.message}, of ${describeEvent(event)}`);
+}
+
+function describeEvent({ type, fields }: FuzzedEvent): string {
+  try {
+    return Deno.inspect({ type, fields }, { depth: 4, iterableLimit: 20, strAbbreviateSize: 200 });
+  } catch {
+    // It is made to be looked at by nobody; the seed and the path make it again.
+    return "an event that cannot be shown";
+  }
+}
+
+/** Logs what nobody would think of. */
+export const fuzzWriter: Harness = harnessOf("writer fuzzing", [anyFuzz(fuzzEvents())]);

@@ -1,0 +1,185 @@
+/**
+ * The power goes at any moment of the standard workloads, and the disk keeps any of what no sync has
+ * covered: file contents and directory entries, whole or torn. Each state is recovered twice and checked.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { SeededRandom } from "../seeded_random.ts";
+import { type Assignment, Findings, type Harness } from "./harness.ts";
+import { Ledger } from "./oracle.ts";
+import type { PendingOperation, SimulatedDisk } from "./simulated_disk.ts";
+import { PATH, type Plant, randomSizes, type Scene, USUAL_SIZES, WORKLOADS } from "./workloads.ts";
+
+/** How many states are checked at scale 1; no two are the same. */
+const STATES = 20_500;
+
+/** Power losses at every call of the standard workloads. */
+export const powerLoss: Harness = powerLossOf();
+
+/** The same of logs with a planted fault. */
+export function powerLossOf(plant?: Plant): Harness {
+  return { name: "power loss", run: (assignment) => run(assignment, plant) };
+}
+
+async function run(assignment: Assignment, plant: Plant | undefined): Promise<Findings> {
+  const findings = new Findings();
+  const states = new States(assignment, findings);
+  // The usual sizes come first, so they are cut at every call whatever the seed is.
+  for (let round = 0; !states.areEnough; round++) {
+    const random = new SeededRandom(`${assignment.seed} power loss ${round}`);
+    const sizes = round === 0 ? USUAL_SIZES : randomSizes(random);
+    for (const workload of WORKLOADS) {
+      const place = `power loss, seed ${assignment.seed}, round ${round}, ${workload.name}`;
+      const scene = await workload.stage(sizes, plant);
+      const moments = recordMoments(scene);
+      await workload.run(scene);
+      findings.count("rotations", scene.rotations);
+      for (const moment of moments) await states.check(scene, { moment, random, place });
+    }
+  }
+  return findings;
+}
+
+/** The disk and the ledgers as they are before a call takes effect. */
+export interface Moment {
+  readonly disk: SimulatedDisk;
+  readonly ledgers: readonly Ledger[];
+  readonly call: string;
+}
+
+/** Takes down each moment at which something has changed. */
+export function recordMoments({ disk, ledgers, writers }: Scene): Moment[] {
+  const moments: Moment[] = [];
+  let last = "";
+  for (const { process } of writers) {
+    process.onCall = ({ index, name, path }) => {
+      const ids = disk.pending.map(({ id }) => id);
+      const told = ledgers.map((ledger) => [ledger.acknowledged.size, ledger.durable.size]);
+      const state = JSON.stringify([ids, told]);
+      if (state === last) return;
+      last = state;
+      const copies = ledgers.map((ledger) => new Ledger(ledger));
+      moments.push({ disk: disk.afterKill(), ledgers: copies, call: `${index}, ${name} ${path}` });
+    };
+  }
+  return moments;
+}
+
+/** The states that were checked. */
+class States {
+  readonly #findings: Findings;
+  readonly #wanted: number;
+  readonly #onProgress: Assignment["onProgress"];
+  readonly #seen = new Set<string>();
+
+  constructor({ scale, onProgress }: Assignment, findings: Findings) {
+    this.#findings = findings;
+    this.#wanted = STATES * scale;
+    this.#onProgress = onProgress;
+  }
+
+  get areEnough(): boolean {
+    return this.#seen.size >= this.#wanted;
+  }
+
+  /** Checks what a power loss may leave at the moment, unless it was checked before. */
+  async check(
+    scene: Scene,
+    { moment, random, place }: { moment: Moment; random: SeededRandom; place: string },
+  ): Promise<void> {
+    for (const { what, keep, tear } of lossesOf(moment.disk.pending, random)) {
+      if (this.areEnough) return;
+      const disk = moment.disk.afterPowerLoss(
+        ({ id }) => keep.has(id),
+        ({ id, bytes }) => id === tear?.id ? tear.byteLength : bytes.byteLength,
+      );
+      if (!this.#isNew(disk, moment.ledgers)) continue;
+      try {
+        await scene.check({ disk, ledgers: moment.ledgers, powerLost: true });
+      } catch (error) {
+        this.#findings.add(`${place}, before call ${moment.call}, ${what}`, error);
+      }
+    }
+  }
+
+  #isNew(disk: SimulatedDisk, ledgers: readonly Ledger[]): boolean {
+    const told = ledgers.map(({ acknowledged, durable }) => [...acknowledged, "/", ...durable]);
+    const hash = createHash("sha256").update(JSON.stringify(told));
+    for (const [path, content] of Object.entries(disk.snapshot())) {
+      hash.update(`\0${path}\0`).update(content);
+    }
+    const key = hash.digest("base64");
+    if (this.#seen.has(key)) return false;
+    this.#seen.add(key);
+    this.#findings.count("power-loss states");
+    if (this.#seen.size % 100 === 0) this.#onProgress(this.#seen.size, this.#wanted);
+    return true;
+  }
+}
+
+/** What one power loss keeps. */
+interface Loss {
+  readonly what: string;
+  /** Ids of the pending operations that are kept. */
+  readonly keep: ReadonlySet<number>;
+  /** An append that is torn. */
+  readonly tear: { readonly id: number; readonly byteLength: number } | undefined;
+}
+
+/** Which of `count` operations are kept: the subsets that broke other logs. */
+const CHOICES: readonly ((at: number, count: number) => boolean)[] = [
+  () => false,
+  () => true,
+  (at, count) => at < count / 2,
+  (at, count) => at >= count / 2,
+  (at) => at % 2 === 0,
+  (at, count) => at === count - 1,
+  (at, count) => at < count - 1,
+  (at) => at > 0,
+];
+/** Up to so many operations, all subsets are tried. */
+const ALL_SUBSETS_MAX = 4;
+/** How many subsets of more operations are drawn at random. */
+const RANDOM_SUBSETS = 6;
+
+/** The losses that are tried of these operations. What is in the lock file is hints, kept or lost whole. */
+function* lossesOf(pending: readonly PendingOperation[], random: SeededRandom): Generator<Loss> {
+  const hints = pending.filter(({ path }) => path === `${PATH}.lock`);
+  const operations = pending.filter((operation) => !hints.includes(operation));
+  for (const subset of subsetsOf(operations, random)) {
+    const kept = random.below(2) === 0 ? subset : [...subset, ...hints];
+    const keep = new Set(kept.map(({ id }) => id));
+    const what = `keeps ${[...keep]} of ${pending.map(({ id }) => id)}`;
+    yield { what, keep, tear: undefined };
+    const last = subset.findLast((operation) => operation.kind === "append");
+    if (last === undefined) continue;
+    for (const byteLength of tearsOf(last.bytes.byteLength)) {
+      yield {
+        what: `${what}, ${last.id} torn at ${byteLength}`,
+        keep,
+        tear: { id: last.id, byteLength },
+      };
+    }
+  }
+}
+
+function* subsetsOf<T>(operations: readonly T[], random: SeededRandom): Generator<T[]> {
+  const count = operations.length;
+  if (count <= ALL_SUBSETS_MAX) {
+    for (let bits = 0; bits < 2 ** count; bits++) {
+      yield operations.filter((_, at) => (bits >> at) % 2 === 1);
+    }
+    return;
+  }
+  for (const choice of CHOICES) yield operations.filter((_, at) => choice(at, count));
+  for (let drawn = 0; drawn < RANDOM_SUBSETS; drawn++) {
+    yield operations.filter(() => random.below(2) === 0);
+  }
+}
+
+/** Lengths at which an append is torn. */
+function tearsOf(byteLength: number): Iterable<number> {
+  const tears = [0, 1, byteLength >> 1, byteLength - 1, 512, 4_096];
+  return new Set(tears.filter((tear) => tear < byteLength));
+}

@@ -1,0 +1,218 @@
+/**
+ * What is left of a log on the real disk, held against what its writer was told.
+ *
+ * @module
+ */
+import { AuditLog, AuditReader, type Logger } from "@vivarium/scout";
+import { createHash } from "node:crypto";
+import { gunzipSync } from "node:zlib";
+import { join } from "@std/path";
+import { messageOf } from "../../src/errors.ts";
+import { decodeLog, readManifest } from "../decoded_log.ts";
+import { fieldsOf } from "../programs/killed_writer.ts";
+import { Violation } from "./harness.ts";
+
+/** Name of the active file. */
+export const ACTIVE = "audit.jsonl";
+
+/** What a writer was told of its events. */
+export class Promised {
+  /** Events that may be in the log. */
+  readonly logged = new Set<number>();
+  /** Events whose call resolved, or that a flush() or a close() made durable. */
+  readonly kept = new Set<number>();
+  /** Events whose call said that they are not in the log. */
+  readonly refused = new Set<number>();
+  /** What went wrong in the writer. */
+  readonly failures: string[] = [];
+
+  /** Takes in what a `killed_writer.ts` told. */
+  take(told: string): void {
+    // What is behind the last line break was not told to its end.
+    for (const line of told.split("\n").slice(0, -1)) this.#takeLine(line);
+  }
+
+  /** An event is known to be in the log. */
+  keep(n: number): void {
+    this.logged.add(n);
+    this.kept.add(n);
+  }
+
+  #takeLine(line: string): void {
+    const [what = "", detail = ""] = line.split(" ", 2);
+    const n = Number(detail);
+    if (what === "logged") this.logged.add(n);
+    else if (what === "acknowledged") this.kept.add(n);
+    else if (what === "refused") this.refused.add(n);
+    else if (what === "failed") this.failures.push(line);
+    else if (what === "durable") {
+      for (const logged of this.logged) {
+        if (logged <= n && !this.refused.has(logged)) this.kept.add(logged);
+      }
+    }
+  }
+}
+
+/** What a test did to a log by hand, which the oracle has to allow. */
+export interface Damages {
+  /** Lines that were left torn. */
+  readonly tornLines?: readonly string[];
+}
+
+/**
+ * Recovers the log in the directory in this process, and checks that each event is there as often
+ * as it was promised, whole and in order, that nothing is left undone, and that another recovery
+ * changes nothing.
+ *
+ * @throws {Violation} telling what was broken.
+ */
+export async function checkRecovered(
+  directory: string,
+  promised: Promised,
+  { tornLines = [] }: Damages = {},
+): Promise<void> {
+  const [failure] = promised.failures;
+  if (failure !== undefined) throw new Violation("other", `the writer was told: ${failure}`);
+  const path = join(directory, ACTIVE);
+  await checkReader(path, promised);
+  await reopen(path, async (log) => {
+    const query = log.query();
+    checkEvents("query() finds", await query.toArray(), promised);
+    const damaged = query.damage.map(({ reason, byteOffset }) => `${reason} at ${byteOffset}`);
+    if (damaged.length === tornLines.length) return;
+    throw new Violation("torn", `${damaged.length} damaged regions after recovery: ${damaged}`);
+  });
+  await checkFiles(directory, promised, tornLines);
+
+  const before = snapshotOf(directory);
+  const found = await reopen(path, () => Promise.resolve());
+  if (found.length > 0) throw new Violation("other", `a second recovery found work: ${found}`);
+  const after = snapshotOf(directory);
+  const changed = [...new Set([...before.keys(), ...after.keys()])]
+    .filter((name) => before.get(name) !== after.get(name));
+  if (changed.length > 0) throw new Violation("other", `a second recovery changed ${changed}`);
+}
+
+/** A reader must find everything before anybody has recovered the log. */
+async function checkReader(path: string, promised: Promised): Promise<void> {
+  const logger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+  await using reader = await AuditReader.open({ path, logger });
+  checkEvents("a reader finds before recovery", await reader.query().toArray(), promised);
+}
+
+/** Opens the log, waits for the recovery, looks at it, closes it; gives what recovery did. */
+async function reopen(path: string, look: (log: AuditLog) => Promise<void>): Promise<string[]> {
+  const errors: string[] = [];
+  const error = (...parts: unknown[]) => errors.push(parts.map(String).join(" "));
+  const logger: Logger = { debug() {}, info() {}, warn() {}, error };
+  const log = await AuditLog.open({ path, sessionId: "oracle", logger });
+  let done: string[];
+  try {
+    const { closedTornTail, archived, removed, addedToManifest } = await log.recovery;
+    done = [...closedTornTail ? ["torn tail"] : [], ...archived, ...removed, ...addedToManifest];
+    await look(log);
+  } finally {
+    await log.close();
+  }
+  if (errors.length > 0) throw new Violation("other", `recovery failed: ${errors.join("; ")}`);
+  return done;
+}
+
+/** Reads the files by other means than the library's. */
+async function checkFiles(
+  directory: string,
+  promised: Promised,
+  tornLines: readonly string[],
+): Promise<void> {
+  const { archives, sealed, leftovers, lines } = await decodeLog(directory);
+  const untorn = lines.filter((line) => !tornLines.includes(line));
+  checkEvents("the files hold", untorn.map(parsed), promised);
+  const torn = lines.length - untorn.length;
+  if (torn !== tornLines.length) {
+    throw new Violation("torn", `${torn} of ${tornLines.length} torn lines are left as evidence`);
+  }
+  const known = [ACTIVE, `${ACTIVE}.lock`, "audit.manifest.jsonl", ...archives];
+  const names = Array.from(Deno.readDirSync(directory), ({ name }) => name);
+  const untidy = new Set([
+    ...sealed,
+    ...leftovers,
+    ...names.filter((name) => !known.includes(name)),
+  ]);
+  if (untidy.size > 0) throw new Violation("other", `recovery left ${[...untidy]}`);
+  checkArchives(directory, archives);
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw new Violation("torn", `the files hold a line that is no JSON: ${line.slice(0, 200)}`);
+  }
+}
+
+/** Each archive is whole, and what its line in the manifest says. */
+function checkArchives(directory: string, archives: readonly string[]): void {
+  if (archives.length === 0) return;
+  const { lines, count, damagedBytes } = readManifest(directory);
+  const hashes = new Map(lines.map(({ archive, sha256 }) => [archive, sha256]));
+  if (damagedBytes > 0 || count !== archives.length || hashes.size !== archives.length) {
+    const what = `${count} lines for ${archives.length} archives, ${damagedBytes} damaged bytes`;
+    throw new Violation("other", `the manifest has ${what}`);
+  }
+  for (const archive of archives) {
+    if (hashes.get(archive) !== hashOfArchive(join(directory, archive))) {
+      throw new Violation("other", `the manifest has another hash, or none, for ${archive}`);
+    }
+  }
+}
+
+function hashOfArchive(path: string): string {
+  try {
+    return createHash("sha256").update(gunzipSync(Deno.readFileSync(path))).digest("hex");
+  } catch (cause) {
+    throw new Violation("torn", `an archive cannot be decoded: ${path}: ${messageOf(cause)}`);
+  }
+}
+
+/** Checks events in the order in which they lie. */
+export function checkEvents(where: string, events: readonly unknown[], promised: Promised): void {
+  const numbers = events.map((event) => numberOf(where, event));
+  const broken = (what: string, numbers: Iterable<number>) => `${where} ${what}: ${[...numbers]}`;
+  const found = new Set(numbers);
+  if (found.size < numbers.length) throw new Violation("doubled", broken("twice what is", numbers));
+  if (numbers.some((n, at) => n < (numbers[at - 1] ?? n))) {
+    throw new Violation("reordered", broken("out of order", numbers));
+  }
+  const lost = promised.kept.difference(found);
+  if (lost.size > 0) throw new Violation("lost", broken("not what was promised", lost));
+  const holes = holesIn(numbers, promised);
+  if (holes.length > 0) throw new Violation("lost", broken("later events, but not", holes));
+  const refused = promised.refused.intersection(found);
+  if (refused.size > 0) throw new Violation("other", broken("what was refused", refused));
+  const foreign = found.difference(promised.logged);
+  if (foreign.size > 0) throw new Violation("other", broken("what nobody logged", foreign));
+}
+
+/** A writer's lines reach the file in order, so none is missing before one that is there. */
+function holesIn(numbers: readonly number[], { logged, refused }: Promised): number[] {
+  const found = new Set(numbers);
+  const last = numbers.at(-1) ?? -1;
+  return [...logged].filter((n) => n < last && !found.has(n) && !refused.has(n));
+}
+
+function numberOf(where: string, event: unknown): number {
+  const { n, length, text } = event as Partial<ReturnType<typeof fieldsOf>>;
+  if (typeof n === "number" && typeof length === "number" && text === fieldsOf(n, length).text) {
+    return n;
+  }
+  const shown = JSON.stringify(event).slice(0, 200);
+  throw new Violation("torn", `${where} an event that is not whole: ${shown}`);
+}
+
+/** The content of each file, as its hash. */
+function snapshotOf(directory: string): Map<string, string> {
+  return new Map(Array.from(Deno.readDirSync(directory), ({ name }) => {
+    const bytes = Deno.readFileSync(join(directory, name));
+    return [name, `${bytes.byteLength} ${createHash("sha256").update(bytes).digest("hex")}`];
+  }));
+}

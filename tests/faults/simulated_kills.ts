@@ -1,0 +1,139 @@
+/**
+ * The process dies at each of its calls, before it takes effect and after; recovery itself dies at each
+ * of its own; and another process that has the log open takes over from the dead.
+ *
+ * @module
+ */
+import { SeededRandom } from "../seeded_random.ts";
+import { type Assignment, Findings, type Harness, Violation, withinTime } from "./harness.ts";
+import type { Ledger } from "./oracle.ts";
+import {
+  type Plant,
+  randomSizes,
+  rotate,
+  Scene,
+  type Sizes,
+  USUAL_SIZES,
+  WORKLOADS,
+} from "./workloads.ts";
+
+const WHEN = ["before", "after"] as const;
+/** How many kills there are at scale 1, at least. */
+const KILLS = 3_000;
+
+/** Kills at every call of the standard workloads, of recovery, and beside a survivor. */
+export const simulatedKills: Harness = simulatedKillsOf();
+
+/** The same of logs with a planted fault. */
+export function simulatedKillsOf(plant?: Plant): Harness {
+  return { name: "simulated kills", run: (assignment) => run(assignment, plant) };
+}
+
+async function run(
+  { seed, scale, onProgress }: Assignment,
+  plant: Plant | undefined,
+): Promise<Findings> {
+  const findings = new Findings();
+  const wanted = KILLS * scale;
+  const killed = () => findings.tried.get("simulated kills") ?? 0;
+  const attempt = async (place: string, check: () => Promise<void>) => {
+    findings.count("simulated kills");
+    onProgress(Math.min(killed(), wanted), wanted);
+    try {
+      await withinTime(check());
+    } catch (error) {
+      findings.add(`simulated kills, seed ${seed}, ${place}`, error);
+    }
+  };
+  for (let round = 0; killed() < wanted; round++) {
+    const random = new SeededRandom(`${seed} kills ${round}`);
+    const sizes = round === 0 ? USUAL_SIZES : randomSizes(random);
+    await killEachCall({ sizes, plant, round, attempt, findings });
+    await killRecovery({ sizes, plant, round, attempt });
+    await killBesideSurvivor({ sizes, plant, round, attempt });
+  }
+  return findings;
+}
+
+type Attempt = (place: string, check: () => Promise<void>) => Promise<void>;
+
+/** What is done to logs of some sizes. */
+interface Round {
+  readonly sizes: Sizes;
+  readonly plant: Plant | undefined;
+  readonly round: number;
+  readonly attempt: Attempt;
+}
+
+async function killEachCall(
+  { sizes, plant, round, attempt, findings }: Round & { findings: Findings },
+): Promise<void> {
+  for (const workload of WORKLOADS) {
+    const dryRun = await workload.stage(sizes, plant);
+    await workload.run(dryRun);
+    for (const [writer, { process }] of dryRun.writers.entries()) {
+      for (const { index, name, path } of process.calls) {
+        const when = WHEN[(index + round) % 2]!;
+        const place = `round ${round}, ${workload.name}, writer ${writer}, ${when} call ${index}`;
+        await attempt(`${place}, ${name} ${path}`, async () => {
+          const scene = await workload.stage(sizes, plant);
+          scene.writers[writer]!.process.killAt(index, when);
+          await workload.run(scene);
+          findings.count("rotations", scene.rotations);
+          await scene.check();
+        });
+      }
+    }
+  }
+}
+
+/** Every so many calls of the dead one there is something else to recover. */
+const RECOVERY_STEP = 9;
+
+async function killRecovery({ sizes, plant, round, attempt }: Round): Promise<void> {
+  for (let index = round % RECOVERY_STEP;; index += RECOVERY_STEP) {
+    const dead = await rotate.stage(sizes, plant);
+    dead.writers[0]!.process.killAt(index, WHEN[index % 2]!);
+    await rotate.run(dead);
+    if (!dead.writers[0]!.process.isKilled) return;
+    for (let at = 0, isOver = false; !isOver; at++) {
+      const place = `round ${round}, dead at call ${index}, recovery killed at call ${at}`;
+      await attempt(place, async () => {
+        const { ledgers } = dead;
+        const scene = new Scene(dead.disk.afterKill(), ["b"], { sizes, plant, dead: ledgers });
+        const { process } = scene.writers[0]!;
+        process.killAt(at, WHEN[at % 2]!);
+        await (await scene.writers[0]!.open())?.close().catch(() => {});
+        isOver = !process.isKilled;
+        await scene.check();
+      });
+    }
+  }
+}
+
+async function killBesideSurvivor({ sizes, plant, round, attempt }: Round): Promise<void> {
+  for (let index = round % 2;; index += 2) {
+    let isOver = false;
+    await attempt(`round ${round}, a survivor beside one killed at call ${index}`, async () => {
+      const scene = await rotate.stage(sizes, plant);
+      const survivors = new Scene(scene.disk, ["b"], { sizes, plant, dead: scene.ledgers });
+      const survivor = survivors.writers[0]!;
+      const log = await survivor.open();
+      if (log === undefined) throw new Violation("other", "the survivor cannot open the log");
+      const { process } = scene.writers[0]!;
+      process.killAt(index, WHEN[(index >> 1) % 2]!);
+      await rotate.run(scene);
+      isOver = !process.isKilled;
+      await survivor.logOneByOne(log, 1);
+      await log.rotate();
+      expectAllAcknowledged(survivor.ledger);
+      await survivor.ledger.settle(log, "close");
+      await survivors.check();
+    });
+    if (isOver) return;
+  }
+}
+
+function expectAllAcknowledged({ logged, acknowledged }: Ledger): void {
+  if (acknowledged.size < logged.size) throw new Violation("other", "the survivor does not go on");
+}

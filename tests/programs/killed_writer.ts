@@ -1,0 +1,142 @@
+/**
+ * Does to a log what its plan says, until it is killed.
+ *
+ * It tells, each on a line of standard output and at once, so that a kill takes nothing of it:
+ * "ready", whereupon it waits for a byte of standard input, "logged N" before the call,
+ * "acknowledged N" or "refused N" when its promise says so, "durable N" when a flush() or the close()
+ * has made the events up to N durable, and "failed MESSAGE".
+ *
+ * @module
+ */
+import { AuditLog, AuditWriteError, type Logger } from "@vivarium/scout";
+import { writesBehind } from "../faults/planted_faults.ts";
+import { denoFileSystem } from "../../src/deno_file_system.ts";
+import type { FileSystem } from "../../src/file_system.ts";
+import { denoPlatform } from "../../src/platform.ts";
+
+/** A thing to do: `events` are logged one after the other, or in one turn and not waited for. */
+export type Step =
+  | { readonly do: "awaited" | "unawaited"; readonly events: readonly number[] }
+  | { readonly do: "recovery" | "flush" | "rotate" };
+
+/** What a writer does; the numbers in `events` are the lengths of their texts. */
+export interface Plan {
+  readonly rotationSizeBytes: number;
+  readonly fsyncEveryNLines: number;
+  /** Whether the thread that does all else makes the syncs too, so that all calls have an order. */
+  readonly onOneThread: boolean;
+  /** Whether events are told of before they are written, which is a planted fault. */
+  readonly writesBehind: boolean;
+  /** Number of the first event. */
+  readonly firstEvent: number;
+  readonly steps: readonly Step[];
+}
+
+/** What an event holds, by which a part of one is told from a whole one. */
+export function fieldsOf(n: number, length: number): { n: number; length: number; text: string } {
+  return { n, length, text: "é".repeat(length) };
+}
+
+const encoder = new TextEncoder();
+
+/** Writes a line that is shorter than what a pipe takes in one piece. */
+function tell(text: string): void {
+  Deno.stdout.writeSync(encoder.encode(`${text.replaceAll("\n", " ").slice(0, 1_000)}\n`));
+}
+
+const told: Logger = {
+  debug() {},
+  info() {},
+  warn() {},
+  error: (...parts) => tell(`failed ${parts.map(String).join(" ")}`),
+};
+
+const oneThread: FileSystem = {
+  ...denoFileSystem,
+  open(path, access) {
+    const handle = denoFileSystem.open(path, access);
+    return Object.assign(handle, { syncData: () => Promise.try(() => handle.syncDataSync()) });
+  },
+  syncDirectory: (path) => Promise.try(() => denoFileSystem.syncDirectorySync(path)),
+};
+
+class KilledWriter {
+  readonly #log: AuditLog;
+  #next: number;
+
+  constructor(log: AuditLog, firstEvent: number) {
+    this.#log = log;
+    this.#next = firstEvent;
+  }
+
+  async do(step: Step): Promise<void> {
+    switch (step.do) {
+      case "awaited":
+        for (const length of step.events) await this.#logNext(length);
+        break;
+      case "unawaited":
+        for (const length of step.events) this.#logNext(length);
+        break;
+      case "recovery":
+        await this.#log.recovery;
+        break;
+      case "rotate":
+        await this.#log.rotate();
+        break;
+      case "flush":
+        await this.#settle("flush");
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#settle("close");
+  }
+
+  async #settle(how: "flush" | "close"): Promise<void> {
+    const last = this.#next - 1;
+    await this.#log[how]();
+    tell(`durable ${last}`);
+  }
+
+  #logNext(length: number): Promise<void> {
+    const n = this.#next++;
+    tell(`logged ${n}`);
+    return this.#log.log("nav", fieldsOf(n, length)).then(
+      () => tell(`acknowledged ${n}`),
+      (error) => {
+        const isRefused = error instanceof AuditWriteError && error.phase !== "sync";
+        tell(isRefused ? `refused ${n}` : `failed ${error}`);
+      },
+    );
+  }
+}
+
+async function main(path: string, plan: Plan): Promise<void> {
+  tell("ready");
+  Deno.stdin.readSync(new Uint8Array(1));
+  const { rotationSizeBytes, fsyncEveryNLines, onOneThread, firstEvent, steps } = plan;
+  const honest = onOneThread ? oneThread : denoFileSystem;
+  const fileSystem = plan.writesBehind ? writesBehind(honest, path) : honest;
+  const log = await AuditLog.openOn({ ...denoPlatform, fileSystem }, {
+    path,
+    rotationSizeBytes,
+    fsyncEveryNLines,
+    // A sync at some moment would give each run other calls.
+    fsyncIntervalSec: 1_000,
+    // The same names of segments in each run.
+    now: () => Date.UTC(2026, 1, 13, 14, 30, 22),
+    logger: told,
+  });
+  const writer = new KilledWriter(log, firstEvent);
+  try {
+    for (const step of steps) await writer.do(step);
+    await writer.close();
+  } catch (error) {
+    tell(`failed ${error}`);
+  }
+}
+
+if (import.meta.main) {
+  const [path = "", plan = ""] = Deno.args;
+  await main(path, JSON.parse(plan));
+}
