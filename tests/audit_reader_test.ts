@@ -8,6 +8,7 @@ import {
 import { fromFileUrl, join } from "@std/path";
 import { AuditClosedError, AuditLog, AuditReader } from "@vivarium/scout";
 import { denoFileSystem } from "../src/deno_file_system.ts";
+import { ioError, SimulatedDisk } from "./faults/simulated_disk.ts";
 import { SimulatedClock } from "./platform.ts";
 import { runProgram } from "./run_program.ts";
 import { gzipped, tempDir } from "./temp_dir.ts";
@@ -201,3 +202,31 @@ async function recover(path: string): Promise<void> {
   await using log = await AuditLog.open({ path });
   await log.recovery;
 }
+
+for (const n of [-1, 1.5, NaN, Infinity]) {
+  Deno.test(`AuditReader.lastEvents() names n when it is ${n}`, async () => {
+    await using reader = await AuditReader.open({ path: "/none/a.jsonl" });
+    await assertRejects(() => reader.lastEvents(n), RangeError, `n must be an integer >= 0: ${n}`);
+  });
+}
+
+Deno.test("AuditReader.hourlySpend() sums what it can read of a file that it cannot read to its end", async () => {
+  const warnings: string[] = [];
+  const logger = { ...console, warn: (...data: unknown[]) => void warnings.push(data.join(" ")) };
+  const disk = new SimulatedDisk();
+  disk.writeFile("/log/a.jsonl", event(1).repeat(4_000));
+  const process = disk.process();
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  const now = () => Date.UTC(2026, 1, 13, 15);
+  await using reader = await AuditReader.openOn(platform, { path: "/log/a.jsonl", now, logger });
+  let reads = 0;
+  process.failOn(
+    ({ name, path }) => name === "read" && path === "/log/a.jsonl" && ++reads === 2,
+    ioError,
+  );
+  const part = await reader.hourlySpend();
+  assert(part > 0 && part < 1_000, `${part}`);
+  assertEquals(warnings.length, 1);
+  assertStringIncludes(warnings[0]!, "Input/output error");
+  assertEquals(await reader.hourlySpend(), 1_000);
+});

@@ -5,11 +5,11 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { AuditLog } from "../src/audit_log.ts";
 import { AuditReader } from "../src/audit_reader.ts";
 import { LogFiles } from "../src/segments/segment_name.ts";
-import { SimulatedDisk } from "./faults/simulated_disk.ts";
+import { ioError, SimulatedDisk } from "./faults/simulated_disk.ts";
 import { SimulatedClock } from "./platform.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
@@ -161,4 +161,23 @@ Deno.test(`AuditReader answers as if there were no marks (seeds 1 to ${SEEDS})`,
     await log.close();
   }
   assert(marked > SEEDS * STEPS / 4, `marks in ${marked} of ${SEEDS * STEPS} states only`);
+});
+
+Deno.test("AuditLog.log() is not refused because a mark cannot be written", async () => {
+  const warnings: string[] = [];
+  const logger = { ...console, warn: (...data: unknown[]) => void warnings.push(data.join(" ")) };
+  const process = new SimulatedDisk().process();
+  const path = "/log/a.jsonl";
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  await using log = await AuditLog.openOn(platform, {
+    path,
+    rotationSizeBytes: 2_000,
+    sessionId: "s",
+    logger,
+  });
+  process.failOn((call) => call.name === "truncate" && call.path === `${path}.lock`, ioError);
+  for (let n = 0; n < 10; n++) await log.log("nav", { n });
+  assertEquals((await log.query().toArray()).map(({ n }) => n), [...Array(10).keys()]);
+  assertEquals(warnings.length, 1);
+  assertStringIncludes(warnings[0]!, "Cannot mark the age of audit log: Input/output error");
 });

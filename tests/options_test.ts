@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
+import type { Logger } from "../src/logger.ts";
 import { type AuditLogOptions, resolveOptions } from "../src/options.ts";
 import { tempDir } from "./temp_dir.ts";
 
@@ -76,6 +77,15 @@ for (const [option, value] of BAD) {
     assertStringIncludes(message, value === "a\0b" ? "a\\u0000b" : String(value));
   });
 }
+
+Deno.test("resolveOptions() names the methods that a logger must have", () => {
+  const logger = { debug() {}, info() {}, warn() {} } as unknown as Logger;
+  assertThrows(
+    () => resolveOptions({ path: "a.jsonl", logger }),
+    TypeError,
+    "logger must have the methods debug, info, warn, error: an object",
+  );
+});
 
 Deno.test("resolveOptions() takes the bounds of each number", () => {
   const resolved = resolveOptions({
