@@ -15,7 +15,7 @@ import { simulatedKills } from "./simulated_kills.ts";
 const TRIED_MIN: Readonly<Record<string, number>> = {
   "power-loss states": 20_000,
   "error injections": 500,
-  "simulated kills": 3_000,
+  "simulated kills": 4_500,
   "real kills": 400,
   "real kills during recovery": 100,
   "fuzz cases": 40_000,

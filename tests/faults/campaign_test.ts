@@ -35,7 +35,7 @@ Deno.test("shortfalls() names what was tried too little, unless something was sk
   const findings = new Findings();
   findings.count("power-loss states", 20_000);
   findings.count("error injections", 500);
-  findings.count("simulated kills", 3_000);
+  findings.count("simulated kills", 4_500);
   findings.count("real kills", 400);
   findings.count("real kills during recovery", 100);
   findings.count("fuzz cases", 39_999);

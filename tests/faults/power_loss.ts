@@ -42,14 +42,14 @@ async function run(assignment: Assignment, plant: Plant | undefined): Promise<Fi
 }
 
 /** The disk and the ledgers as they are before a call takes effect. */
-export interface Moment {
+interface Moment {
   readonly disk: SimulatedDisk;
   readonly ledgers: readonly Ledger[];
   readonly call: string;
 }
 
 /** Takes down each moment at which something has changed. */
-export function recordMoments({ disk, ledgers, writers }: Scene): Moment[] {
+function recordMoments({ disk, ledgers, writers }: Scene): Moment[] {
   const moments: Moment[] = [];
   let last = "";
   for (const { process } of writers) {

@@ -19,7 +19,7 @@ import {
 
 const WHEN = ["before", "after"] as const;
 /** How many kills there are at scale 1, at least. */
-const KILLS = 3_000;
+const KILLS = 4_500;
 
 /** Kills at every call of the standard workloads, of recovery, and beside a survivor. */
 export const simulatedKills: Harness = simulatedKillsOf();
@@ -69,19 +69,22 @@ async function killEachCall(
   { sizes, plant, round, attempt, findings }: Round & { findings: Findings },
 ): Promise<void> {
   for (const workload of WORKLOADS) {
+    const kill = async (writer: number, index: number, when: (typeof WHEN)[number]) => {
+      const scene = await workload.stage(sizes, plant);
+      scene.writers[writer]!.process.killAt(index, when);
+      await workload.run(scene);
+      findings.count("rotations", scene.rotations);
+      await scene.check();
+    };
     const dryRun = await workload.stage(sizes, plant);
     await workload.run(dryRun);
     for (const [writer, { process }] of dryRun.writers.entries()) {
       for (const { index, name, path } of process.calls) {
-        const when = WHEN[(index + round) % 2]!;
-        const place = `round ${round}, ${workload.name}, writer ${writer}, ${when} call ${index}`;
-        await attempt(`${place}, ${name} ${path}`, async () => {
-          const scene = await workload.stage(sizes, plant);
-          scene.writers[writer]!.process.killAt(index, when);
-          await workload.run(scene);
-          findings.count("rotations", scene.rotations);
-          await scene.check();
-        });
+        const place =
+          `round ${round}, ${workload.name}, writer ${writer}, call ${index}, ${name} ${path}`;
+        for (const when of WHEN) {
+          await attempt(`${place}, ${when}`, () => kill(writer, index, when));
+        }
       }
     }
   }
