@@ -12,8 +12,30 @@ const BACKSLASH = 0x5c;
 // The three names that Python's json writes and JSON has not.
 const NON_FINITE = /-?\bInfinity\b|\bNaN\b/g;
 
-/** Gives the event of a line, the reason why there is none, or null for a blank line. */
-export function parseLine(bytes: Uint8Array): { event: AuditEvent } | { reason: string } | null {
+/** An event, and how many NULs stand before it in its line: lines that a disk has lost. */
+export interface ParsedEvent {
+  readonly event: AuditEvent;
+  readonly lostBytes?: number;
+}
+
+/** What is told of NULs before an event. */
+export const LOST = "lost: NUL bytes";
+
+/**
+ * Gives the event of a line, the reason why there is none, or null for a blank line.
+ *
+ * When a power cut takes what one writer could not sync, NULs fill the hole, and the next writer's
+ * event, which may be durable, has no line break before it. What follows the NULs and is an object of
+ * JSON is that event: the rest of a line that lost its beginning never is, as it closes more than it opens.
+ */
+export function parseLine(bytes: Uint8Array): ParsedEvent | { reason: string } | null {
+  if (bytes[0] !== 0) return parse(bytes);
+  const lostBytes = bytes.findIndex((byte) => byte !== 0);
+  const rest = lostBytes < 0 ? null : parse(bytes.subarray(lostBytes));
+  return rest !== null && "event" in rest ? { ...rest, lostBytes } : { reason: "not JSON" };
+}
+
+function parse(bytes: Uint8Array): ParsedEvent | { reason: string } | null {
   let text: string;
   try {
     text = decoder.decode(bytes);

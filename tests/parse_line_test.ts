@@ -35,6 +35,17 @@ Deno.test("parseLine() names what is wrong with a damaged line", () => {
   assertEquals(parseLine(Uint8Array.of(0x7b, 0xc3, 0x7d)), { reason: "not UTF-8" });
 });
 
+Deno.test("parseLine() finds the event behind NULs, and takes no rest of a line for one", () => {
+  const line =
+    '{"event":"nav","config":{"a":{"event":"forged"}},"text":"{\\"event\\":\\"forged\\"}"}';
+  assertEquals(parse(`\0\0\0${line}`), { event: JSON.parse(line), lostBytes: 3 });
+  for (let cut = 1; cut <= line.length; cut++) {
+    assertEquals(parse(`\0${line.slice(cut)}`), { reason: "not JSON" }, line.slice(cut));
+  }
+  assertEquals(parse("\0 42"), { reason: "not JSON" });
+  assertEquals(parse(`${line}\0`), { reason: "not JSON" });
+});
+
 Deno.test("parseLine() keeps __proto__ and constructor as data", () => {
   const parsed = parse('{"__proto__":{"polluted":1},"constructor":2}');
   const event = (parsed as { event: Record<string, unknown> }).event;

@@ -10,7 +10,7 @@ import { startOfLine } from "../chunks.ts";
 import type { AuditEvent } from "../event.ts";
 import type { FileHandle, FileStatus } from "../file_system.ts";
 import { LineSplitter, type RawLine } from "../line_splitter.ts";
-import { parseLine } from "../parse_line.ts";
+import { LOST, parseLine } from "../parse_line.ts";
 import type { DamageReport } from "./damage.ts";
 
 /** What a {@linkcode FileCursor} is made of. */
@@ -132,8 +132,12 @@ export class FileCursor {
       ? { reason: `longer than maxLineBytes (${maxLineBytes})` }
       : parseLine(bytes);
     if (parsed === null) return null;
-    if ("event" in parsed) return parsed.event;
     const place = { byteOffset: this.#splitterStart + byteOffset, byteLength };
+    if ("event" in parsed) {
+      const { event, lostBytes = 0 } = parsed;
+      if (lostBytes > 0) damage.add(path, { ...place, byteLength: lostBytes }, LOST);
+      return event;
+    }
     damage.add(path, place, hasLineBreak || bytes === null ? parsed.reason : "torn tail");
     return null;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { parseLine } from "../parse_line.ts";
+import { LOST, parseLine } from "../parse_line.ts";
 import type { Block } from "./blocks.ts";
 import { LineTest } from "./line_test.ts";
 
@@ -113,8 +113,11 @@ function pushEvent(
   const result = parseLine(bytes);
   if (result === null) return;
   // A whole event whose line break alone is missing is an event: the next writer closes it off.
-  if ("event" in result) events.push(result.event);
-  else options.onDamage(place, hasLineBreak ? result.reason : "torn tail");
+  if ("event" in result) {
+    const { event, lostBytes = 0 } = result;
+    if (lostBytes > 0) options.onDamage({ byteOffset, byteLength: lostBytes }, LOST);
+    events.push(event);
+  } else options.onDamage(place, hasLineBreak ? result.reason : "torn tail");
 }
 
 function parsed(line: string): unknown {

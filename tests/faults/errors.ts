@@ -17,7 +17,7 @@ import {
 } from "./workloads.ts";
 
 /** How many errors are injected at scale 1, at least. */
-const INJECTIONS = 4_000;
+const INJECTIONS = 6_500;
 
 const ERRORS = Object.entries(systemErrors);
 

@@ -10,7 +10,7 @@ import { Violation } from "./harness.ts";
 /** What the lines of a file come to. */
 export interface LinesFound {
   readonly events: AuditEvent[];
-  /** Lines that are no event and not blank, and those that are too long. */
+  /** Lines that are no event and not blank, those that are too long, and NULs before an event. */
   readonly damaged: { readonly byteOffset: number; readonly byteLength: number }[];
 }
 
@@ -34,12 +34,23 @@ export function linesFound(bytes: Uint8Array, maxLineBytes: number): LinesFound 
     const lineBreak = bytes.indexOf(LINE_BREAK, start);
     const end = lineBreak < 0 ? bytes.byteLength : lineBreak;
     const next = lineBreak < 0 ? end : end + 1;
-    const value = end - start + 1 > maxLineBytes ? undefined : valueOf(bytes.subarray(start, end));
-    if (isEvent(value)) found.events.push(value);
+    const line = bytes.subarray(start, end);
+    const lost = nulsBefore(line);
+    const value = line.byteLength + 1 > maxLineBytes ? undefined : valueOf(line.subarray(lost));
+    if (isEvent(value)) {
+      found.events.push(value);
+      if (lost > 0) found.damaged.push({ byteOffset: start, byteLength: lost });
+    } else if (lost > 0) found.damaged.push({ byteOffset: start, byteLength: next - start });
     else if (value !== BLANK) found.damaged.push({ byteOffset: start, byteLength: next - start });
     start = next;
   }
   return found;
+}
+
+/** How many NULs a line begins with, where the disk has lost lines. */
+function nulsBefore(line: Uint8Array): number {
+  const first = line.findIndex((byte) => byte !== 0);
+  return first < 0 ? line.byteLength : first;
 }
 
 const BLANK = Symbol("blank");

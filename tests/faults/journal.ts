@@ -11,7 +11,8 @@
  *   so a rename or removal never survives the loss of the entry that it took. A rename is atomic,
  *   and the sync of either of its directories covers it.
  * - A failed sync of a file writes its bytes off: a later sync succeeds and does not cover them, as
- *   Linux marks pages clean after an error.
+ *   Linux marks pages clean after an error. Every other handle that has the file open is told of it by
+ *   its next sync, as Linux has done since 4.13.
  *
  * @module
  */

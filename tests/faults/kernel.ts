@@ -42,6 +42,9 @@ export class Kernel {
   readonly journal: Journal;
   readonly openFiles = new Set<OpenFile>();
   readonly #locks = new Map<number, OpenFile>();
+  /** Errors of syncs that a handle has not been told of yet, as Linux keeps them (`errseq_t`). */
+  readonly #untold = new Map<OpenFile, Error>();
+  readonly #syncErrors = new WeakSet<Error>();
   #capacity: number;
 
   constructor(journal: Journal, capacity: number) {
@@ -119,6 +122,7 @@ export class Kernel {
 
   close(file: OpenFile): void {
     this.unlock(file);
+    this.#untold.delete(file);
     this.openFiles.delete(file);
   }
 
@@ -194,6 +198,37 @@ export class Kernel {
 
   unlock(file: OpenFile): void {
     if (this.#locks.get(file.inode) === file) this.#locks.delete(file.inode);
+  }
+
+  /**
+   * Begins the sync of what is behind the handle and gives its end.
+   *
+   * @throws the error of another handle's sync that failed while this one was open; once. Its end
+   * throws that of one that failed meanwhile.
+   */
+  beginSync(file: OpenFile): () => void {
+    this.#tellSyncError(file);
+    const end = this.journal.beginSync(file.inode);
+    return () => {
+      this.#tellSyncError(file);
+      end();
+    };
+  }
+
+  #tellSyncError(file: OpenFile): void {
+    const error = this.#untold.get(file);
+    this.#untold.delete(file);
+    if (error !== undefined) throw error;
+  }
+
+  /** A sync failed: what it was to cover is written off, and every other handle of the file is told. */
+  syncFailed(file: OpenFile, error: Error): void {
+    if (this.#syncErrors.has(error)) return;
+    this.#syncErrors.add(error);
+    this.journal.writeOff(file.inode);
+    for (const other of this.openFiles) {
+      if (other !== file && other.inode === file.inode) this.#untold.set(other, error);
+    }
   }
 
   #getMovable(path: string, what: string): number {

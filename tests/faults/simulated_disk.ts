@@ -231,18 +231,18 @@ class SimulatedHandle implements FileHandle {
 
   async syncData(): Promise<void> {
     try {
-      await this.#runLater("syncData", () => this.#kernel.journal.beginSync(this.#file.inode));
+      await this.#runLater("syncData", () => this.#kernel.beginSync(this.#file));
     } catch (error) {
-      this.#writeOff();
+      this.#syncFailed(error);
       throw error;
     }
   }
 
   syncDataSync(): void {
     try {
-      this.#run("syncData", () => this.#kernel.journal.beginSync(this.#file.inode)());
+      this.#run("syncData", () => this.#kernel.beginSync(this.#file)());
     } catch (error) {
-      this.#writeOff();
+      this.#syncFailed(error);
       throw error;
     }
   }
@@ -282,8 +282,8 @@ class SimulatedHandle implements FileHandle {
   }
 
   /** A closed handle, or that of a dead process, has not begun the sync that failed. */
-  #writeOff(): void {
-    if (this.#isOpen) this.#kernel.journal.writeOff(this.#file.inode);
+  #syncFailed(error: unknown): void {
+    if (this.#isOpen) this.#kernel.syncFailed(this.#file, error as Error);
   }
 }
 

@@ -430,6 +430,35 @@ Deno.test("FileHandle.syncData() that failed has written the bytes off", async (
   }
 });
 
+Deno.test("FileHandle.syncData() that failed is told to every handle that was open, once", async () => {
+  for (const sync of [(handle: FileHandle) => handle.syncData(), syncDataSync]) {
+    const { disk, process } = simulation();
+    const other = disk.process().open("/log/a", "append");
+    other.appendSync(bytes("d"));
+    const handle = process.open("/log/a", "append");
+    process.failOn(({ name }) => name === "syncData", ioError);
+    await assertRejects(async () => await sync(handle), Error, "Input/output error");
+    const later = disk.process().open("/log/a", "append");
+    await sync(later);
+    await sync(handle);
+    await assertRejects(async () => await sync(other), Error, "Input/output error");
+    other.appendSync(bytes("e"));
+    await sync(other);
+    await sync(later);
+    assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "abc\0e" });
+  }
+});
+
+Deno.test("FileHandle.syncData() fails when another handle's sync of the file fails meanwhile", async () => {
+  const { disk, process } = simulation();
+  const other = disk.process().open("/log/a", "append");
+  other.appendSync(bytes("d"));
+  const running = other.syncData();
+  process.failOn(({ name }) => name === "syncData", ioError);
+  assertThrows(() => process.open("/log/a", "append").syncDataSync(), Error, "Input/output error");
+  await assertRejects(() => running, Error, "Input/output error");
+});
+
 Deno.test("FileHandle.syncData() of a closed handle writes nothing off", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");

@@ -135,6 +135,12 @@ const CONTENTS: readonly [what: string, content: Bytes, letters: string, regions
     [[14, 501, "not JSON"]],
   ],
   [
+    "NULs and no line break before an event",
+    bytesOf(lineOf("x"), "\0".repeat(500), lineOf("y")),
+    "xy",
+    [[14, 500, "lost: NUL bytes"]],
+  ],
+  [
     "NULs past the longest line",
     bytesOf(lineOf("x"), "\0".repeat(4_096), "\n", lineOf("y")),
     "xy",

@@ -9,7 +9,7 @@ import { basename } from "@std/path";
 import type { AuditEvent } from "../../src/event.ts";
 import type { AccuracyMetrics } from "../../src/metrics/accuracy.ts";
 import type { GateMetrics, GateQuery } from "../../src/metrics/gate.ts";
-import { parseLine } from "../../src/parse_line.ts";
+import { LOST, parseLine } from "../../src/parse_line.ts";
 import type { QueryOptions } from "../../src/read/query.ts";
 
 /** Bytes of the files of one directory by their paths. */
@@ -257,8 +257,13 @@ function readContent(
     const outcome = end - start + 1 > maxLineBytes
       ? { reason: `longer than maxLineBytes (${maxLineBytes})` }
       : parseLine(bytes.subarray(start, end));
-    if (outcome !== null && "event" in outcome) events.push(outcome.event);
-    else if (outcome !== null) {
+    if (outcome !== null && "event" in outcome) {
+      const { event, lostBytes = 0 } = outcome;
+      events.push(event);
+      if (lostBytes > 0) {
+        damage.push({ path, byteOffset: start, byteLength: lostBytes, reason: LOST });
+      }
+    } else if (outcome !== null) {
       const isTorn = !hasLineBreak && !outcome.reason.startsWith("longer");
       const reason = isTorn ? "torn tail" : outcome.reason;
       damage.push({ path, byteOffset: start, byteLength: next - start, reason });
