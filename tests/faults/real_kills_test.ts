@@ -202,19 +202,21 @@ Deno.test("killPoints() gives each call that one thread makes on the files of th
   ]);
 });
 
+const PLAN: Plan = {
+  rotationSizeBytes: 10_000,
+  fsyncEveryNLines: 10,
+  onOneThread: true,
+  writesBehind: false,
+  firstEvent: 0,
+  steps: [{ do: "awaited", events: [1, 1, 1] }],
+};
+
 Deno.test({
   name: "runUntil() and checkRecovered() find a writer that tells of events before it writes them",
   ignore: !await hasStrace() || !await mayAttach(),
   async fn() {
     using dir = tempDir();
-    const plan: Plan = {
-      rotationSizeBytes: 10_000,
-      fsyncEveryNLines: 10,
-      onOneThread: true,
-      writesBehind: true,
-      firstEvent: 0,
-      steps: [{ do: "awaited", events: [1, 1, 1] }],
-    };
+    const plan: Plan = { ...PLAN, writesBehind: true };
     Deno.mkdirSync(dir.path("killed"));
     const files = ["audit.jsonl"];
     const { wasKilled, told } = await runUntil(dir.path("killed"), plan, {
@@ -235,14 +237,7 @@ Deno.test({
   ignore: !await hasStrace() || !await mayAttach(),
   async fn() {
     using dir = tempDir();
-    const plan: Plan = {
-      rotationSizeBytes: 10_000,
-      fsyncEveryNLines: 10,
-      onOneThread: true,
-      writesBehind: false,
-      firstEvent: 0,
-      steps: [{ do: "awaited", events: [1, 1, 1] }, { do: "rotate" }],
-    };
+    const plan: Plan = { ...PLAN, steps: [...PLAN.steps, { do: "rotate" }] };
     const at = (name: string) => {
       Deno.mkdirSync(dir.path(name));
       return dir.path(name);
