@@ -8,7 +8,7 @@
 import fc from "fast-check";
 import { setImmediate } from "node:timers";
 import type { Clock, Timer } from "../../src/time.ts";
-import { type Assignment, Findings, type Harness, Violation } from "./harness.ts";
+import { type Assignment, Findings, type Harness, Violation, withinTime } from "./harness.ts";
 import type { SimulatedProcess } from "./simulated_disk.ts";
 
 /** A property and the inputs that it is to hold for. */
@@ -34,8 +34,6 @@ export interface Place {
 
 /** Inputs that share a seed; the first that breaks the property ends them, and the next seed begins. */
 const INPUTS_PER_SEED = 250;
-/** A case takes milliseconds; what takes so long waits for ever. */
-const HUNG_AFTER_MS = 10_000;
 /** Calls to the disk that no case needs. */
 const CALLS_MAX = 20_000;
 const TEXT_MAX = 4_000;
@@ -110,7 +108,7 @@ async function tryInputs<T>(
     // A smaller input would only hang as long.
     if (hasHung) return;
     try {
-      await unlessHung(fuzz.check(input));
+      await withinTime(fuzz.check(input));
     } catch (error) {
       hasHung ||= error instanceof Violation && error.kind === "hung";
       throw error;
@@ -128,19 +126,6 @@ async function tryInputs<T>(
     findings.add(`${place}, of ${input.slice(0, TEXT_MAX)}`, errorInstance);
   }
   return numRuns;
-}
-
-async function unlessHung(checked: Promise<void>): Promise<void> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new Violation("hung", `nothing comes for ${HUNG_AFTER_MS / 1000} s`)),
-    HUNG_AFTER_MS,
-  );
-  try {
-    await Promise.race([checked, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Ends a process that goes on calling without an end. */

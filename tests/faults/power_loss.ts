@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { SeededRandom } from "../seeded_random.ts";
-import { type Assignment, Findings, type Harness } from "./harness.ts";
+import { type Assignment, Findings, type Harness, withinTime } from "./harness.ts";
 import { Ledger } from "./oracle.ts";
 import type { PendingOperation, SimulatedDisk } from "./simulated_disk.ts";
 import { PATH, type Plant, randomSizes, type Scene, USUAL_SIZES, WORKLOADS } from "./workloads.ts";
@@ -96,7 +96,7 @@ class States {
       );
       if (!this.#isNew(disk, moment.ledgers)) continue;
       try {
-        await scene.check({ disk, ledgers: moment.ledgers, powerLost: true });
+        await withinTime(scene.check({ disk, ledgers: moment.ledgers, powerLost: true }));
       } catch (error) {
         this.#findings.add(`${place}, before call ${moment.call}, ${what}`, error);
       }

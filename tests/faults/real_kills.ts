@@ -8,7 +8,7 @@ import { join } from "@std/path";
 import type { Plan, Step } from "../programs/killed_writer.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { hasStrace } from "../strace.ts";
-import { type Assignment, Findings, type Harness, Violation } from "./harness.ts";
+import { type Assignment, Findings, type Harness } from "./harness.ts";
 import { leaveBehind, type Leftovers } from "./real_leftovers.ts";
 import { checkRecovered, Promised } from "./real_oracle.ts";
 import {
@@ -119,7 +119,7 @@ class Kills {
   }
 
   async #killAll(aCase: Case, progress: () => void): Promise<boolean> {
-    const dry = await this.#try(aCase.place, () => this.#onceMoreIfHung(() => this.#dryRun(aCase)));
+    const dry = await this.#try(aCase.place, () => this.#dryRun(aCase));
     if (dry === undefined) return false;
     const before = this.count;
     const left = dry.points.values();
@@ -145,30 +145,15 @@ class Kills {
   async #kill(aCase: Case, point: KillPoint & Until): Promise<void> {
     const { call, nth, file } = point;
     const place = `${aCase.place}, killed at ${call} ${nth} (${file})`;
-    await this.#try(place, () =>
-      this.#onceMoreIfHung(async () => {
-        const directory = this.#directory();
-        await aCase.prepare(directory);
-        const { wasKilled, told } = await runUntil(directory, aCase.plan, point);
-        if (wasKilled) this.#count(aCase);
-        else this.#findings.count("calls that did not come again");
-        await check(directory, aCase, told);
-        Deno.removeSync(directory, { recursive: true });
-      }));
-  }
-
-  /**
-   * A process that strace is let at while it runs has been seen to stop for good, in one run of some
-   * thousands and in none without strace. What hangs by a fault of the log hangs again.
-   */
-  async #onceMoreIfHung<T>(body: () => Promise<T>): Promise<T> {
-    try {
-      return await body();
-    } catch (error) {
-      if (!(error instanceof Violation && error.kind === "hung")) throw error;
-      this.#findings.count("hung once under strace");
-      return await body();
-    }
+    const directory = this.#directory();
+    await this.#try(place, async () => {
+      await aCase.prepare(directory);
+      const { wasKilled, told } = await runUntil(directory, aCase.plan, point);
+      if (wasKilled) this.#count(aCase);
+      else this.#findings.count("calls that did not come again");
+      await check(directory, aCase, told);
+      Deno.removeSync(directory, { recursive: true });
+    });
   }
 
   #count({ leftovers }: Case): void {
