@@ -28,17 +28,19 @@ export class LineBeginnings {
   }
 
   /**
-   * The time of the event of the line, if it has one, as text that sorts as time does. Null where the
-   * text alone does not tell: the line begins in another way than this library's, or it has a second
-   * `ts`, which would be the one that counts.
+   * The time with which the line begins, as text that sorts as time does; null for a line that begins
+   * in another way than this library's. It is that of the event where {@linkcode hasOtherTs} is false.
    */
-  ts(start: number, end: number): string | null {
-    const text = this.#text;
-    if (!text.startsWith(PREFIX, start)) return null;
+  ts(start: number): string | null {
+    if (!this.#text.startsWith(PREFIX, start)) return null;
     const from = start + PREFIX.length;
-    const ts = text.slice(from, from + TS_LENGTH + 1);
-    if (!TS.test(ts) || this.#escape(start, end) || this.#furtherTs(from, end)) return null;
-    return ts.slice(0, -1);
+    const ts = this.#text.slice(from, from + TS_LENGTH + 1);
+    return TS.test(ts) ? ts.slice(0, -1) : null;
+  }
+
+  /** Whether a line that begins with a time may have a second `ts`, which would be the one that counts. */
+  hasOtherTs(start: number, end: number): boolean {
+    return this.#escape(start, end) || this.#furtherTs(start + PREFIX.length, end);
   }
 }
 

@@ -5,12 +5,10 @@ import {
   AuditLog,
   type AuditRecordInput,
   AuditWriteError,
-  type Logger,
 } from "@vivarium/scout";
 import { SimulatedClock, WatchedFileSystem } from "./platform.ts";
 import { linesOf, tempDir } from "./temp_dir.ts";
-
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+import { silent } from "./loggers.ts";
 
 Deno.test("AuditLog.log() resolves when the line is in the file", async () => {
   using dir = tempDir();

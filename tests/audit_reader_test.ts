@@ -9,6 +9,7 @@ import { fromFileUrl, join } from "@std/path";
 import { AuditClosedError, AuditLog, AuditReader } from "@vivarium/scout";
 import { denoFileSystem } from "../src/deno_file_system.ts";
 import { ioError, SimulatedDisk } from "./faults/simulated_disk.ts";
+import { gathering } from "./loggers.ts";
 import { SimulatedClock } from "./platform.ts";
 import { runProgram } from "./run_program.ts";
 import { gzipped, tempDir } from "./temp_dir.ts";
@@ -163,13 +164,7 @@ Deno.test("AuditReader tells of each damaged region once, however often the spen
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, `${event(1)}{"cost":torn\n${event(2)}`);
-  const warnings: unknown[] = [];
-  const logger = {
-    debug() {},
-    info() {},
-    warn: (text: unknown) => warnings.push(text),
-    error() {},
-  };
+  const { logger, warnings } = gathering();
   const now = () => Date.UTC(2026, 1, 13, 15);
   await using reader = await AuditReader.open({ path, now, logger });
   for (let count = 0; count < 3; count++) assertEquals(await reader.hourlySpend(), 0.5);
@@ -182,13 +177,7 @@ Deno.test("AuditReader does without a manifest that is no plain file", async () 
   Deno.mkdirSync(dir.path("a.manifest.jsonl"));
   Deno.writeFileSync(dir.path("a_20260213_143021.jsonl.gz"), await gzipped(event(1)));
   Deno.writeTextFileSync(path, event(2));
-  const warnings: unknown[] = [];
-  const logger = {
-    debug() {},
-    info() {},
-    warn: (text: unknown) => warnings.push(text),
-    error() {},
-  };
+  const { logger, warnings } = gathering();
   const platform = { fileSystem: denoFileSystem, clock: new SimulatedClock() };
   await using reader = await AuditReader.openOn(platform, {
     path: join(dir.path("x"), "..", "a.jsonl"),
@@ -211,8 +200,7 @@ for (const n of [-1, 1.5, NaN, Infinity]) {
 }
 
 Deno.test("AuditReader.hourlySpend() sums what it can read of a file that it cannot read to its end", async () => {
-  const warnings: string[] = [];
-  const logger = { ...console, warn: (...data: unknown[]) => void warnings.push(data.join(" ")) };
+  const { logger, warnings } = gathering();
   const disk = new SimulatedDisk();
   disk.writeFile("/log/a.jsonl", event(1).repeat(4_000));
   const process = disk.process();

@@ -6,6 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { runCampaign, shortfalls, tableOf } from "./faults/campaign.ts";
+import { argumentsOrExit, seedOf } from "./arguments.ts";
 
 const FULL_SCALE = 10;
 const BAR_LENGTH = 24;
@@ -14,23 +15,7 @@ const SHOWN_MAX = 20;
 function readArguments(args: string[]): { seed: number; scale: number } {
   const options = { full: { type: "boolean" }, seed: { type: "string" } } as const;
   const { values } = parseArgs({ args, options });
-  const seed = values.seed === undefined
-    ? crypto.getRandomValues(new Uint32Array(1))[0]!
-    : Number(values.seed);
-  if (!Number.isSafeInteger(seed) || seed < 0) {
-    throw new RangeError(`--seed must be an integer >= 0: ${values.seed}`);
-  }
-  return { seed, scale: values.full === true ? FULL_SCALE : 1 };
-}
-
-function argumentsOrExit(): { seed: number; scale: number } {
-  try {
-    return readArguments(Deno.args);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    console.error(error.message);
-    Deno.exit(2);
-  }
+  return { seed: seedOf(values.seed), scale: values.full === true ? FULL_SCALE : 1 };
 }
 
 /** A bar for what runs, on a terminal; the real kills have one of their own beside it. */
@@ -54,7 +39,7 @@ function barOf(share: number): string {
 }
 
 if (import.meta.main) {
-  const { seed, scale } = argumentsOrExit();
+  const { seed, scale } = argumentsOrExit(readArguments);
   console.log(`seed ${seed}`);
   const findings = await runCampaign({ seed, scale, onProgress: progressBar() });
   console.log(`${Deno.stdout.isTerminal() ? "\r\x1b[K" : ""}${tableOf(findings, seed)}`);

@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { TextLineStream } from "@std/streams";
-import { AuditLog, AuditWriteError, type Logger } from "@vivarium/scout";
+import { AuditLog, AuditWriteError } from "@vivarium/scout";
 import { brokenArchives, decodeLog, readManifest, tally } from "./decoded_log.ts";
 import { programArgs, runProgram } from "./run_program.ts";
 import { linesOf, type TempDir, tempDir } from "./temp_dir.ts";
+import { silent } from "./loggers.ts";
 
 const HOLDS_LOCK = fromFileUrl(new URL("./programs/holds_lock.ts", import.meta.url));
 const APPENDS = fromFileUrl(new URL("./programs/appends.ts", import.meta.url));
@@ -14,8 +15,6 @@ const APPENDS_UNTIL_TOLD = fromFileUrl(
 const WORKERS = fromFileUrl(new URL("./programs/workers.ts", import.meta.url));
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
-
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 Deno.test("AuditLog proceeds when the holder of the lock is killed in the middle of a batch", async () => {
   using dir = tempDir();

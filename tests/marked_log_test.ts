@@ -12,13 +12,13 @@ import { LogFiles } from "../src/segments/segment_name.ts";
 import { ioError, SimulatedDisk } from "./faults/simulated_disk.ts";
 import { SimulatedClock } from "./platform.ts";
 import { SeededRandom } from "./seeded_random.ts";
+import { gathering, silent } from "./loggers.ts";
 
 const SEEDS = 60;
 const STEPS = 14;
 const START_MS = Date.UTC(2026, 1, 13, 14, 30, 22);
 const MINUTE_MS = 60_000;
 const files = new LogFiles("/log/a.jsonl");
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A log that two processes write, and others besides. */
 class MarkedLog {
@@ -164,8 +164,7 @@ Deno.test(`AuditReader answers as if there were no marks (seeds 1 to ${SEEDS})`,
 });
 
 Deno.test("AuditLog.log() is not refused because a mark cannot be written", async () => {
-  const warnings: string[] = [];
-  const logger = { ...console, warn: (...data: unknown[]) => void warnings.push(data.join(" ")) };
+  const { logger, warnings } = gathering();
   const process = new SimulatedDisk().process();
   const path = "/log/a.jsonl";
   const platform = { fileSystem: process, clock: new SimulatedClock() };

@@ -6,8 +6,7 @@ import type { FileSystem } from "../src/file_system.ts";
 import { SimulatedClock } from "./platform.ts";
 import { runProgram } from "./run_program.ts";
 import { gunzipped, linesOf, type TempDir, tempDir } from "./temp_dir.ts";
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
+import { silent } from "./loggers.ts";
 
 /** Names in the directory, in order, without the lock file. */
 function namesIn(dir: TempDir): string[] {

@@ -9,6 +9,7 @@ import { join } from "@std/path";
 import { parseArgs } from "node:util";
 import { type Examination, examine } from "./soak/examination.ts";
 import { type Played, Supervisor } from "./soak/supervisor.ts";
+import { argumentsOrExit, numberOf, seedOf } from "./arguments.ts";
 
 const ROTATION_SIZE_BYTES = 20_000;
 
@@ -34,27 +35,9 @@ function readArguments(args: string[]): Arguments {
   return {
     seconds: numberOf("seconds", seconds ?? (kills === undefined ? "60" : "3600")),
     kills: kills === undefined ? Infinity : numberOf("kills", kills),
-    seed: seed === undefined
-      ? crypto.getRandomValues(new Uint32Array(1))[0]!
-      : numberOf("seed", seed),
+    seed: seedOf(seed),
     writers: numberOf("writers", writers),
   };
-}
-
-function numberOf(option: string, value: string): number {
-  const number = Number(value);
-  if (Number.isInteger(number) && number >= 0 && value !== "") return number;
-  throw new RangeError(`--${option} must be an integer >= 0: ${value}`);
-}
-
-function argumentsOrExit(): Arguments {
-  try {
-    return readArguments(Deno.args);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    console.error(error.message);
-    Deno.exit(2);
-  }
 }
 
 /** Plays a soak in the directory. */
@@ -107,7 +90,7 @@ function table(seed: number, played: Played, examination: Examination): string {
 const SHOWN_MAX = 10;
 
 if (import.meta.main) {
-  const args = argumentsOrExit();
+  const args = argumentsOrExit(readArguments);
   const directory = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "scout_soak_" }));
   console.log(`seed ${args.seed}, log in ${directory}`);
   const [played, examination] = await play(directory, args);

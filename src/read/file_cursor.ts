@@ -10,8 +10,8 @@ import { startOfLine } from "../chunks.ts";
 import type { AuditEvent } from "../event.ts";
 import type { FileHandle, FileStatus } from "../file_system.ts";
 import { LineSplitter, type RawLine } from "../line_splitter.ts";
-import { LOST, parseLine } from "../parse_line.ts";
 import type { DamageReport } from "./damage.ts";
+import { eventOfLine } from "./parse_block.ts";
 
 /** What a {@linkcode FileCursor} is made of. */
 export interface FileCursorOptions {
@@ -126,20 +126,12 @@ export class FileCursor {
     return events;
   }
 
-  #eventOf({ bytes, byteOffset, byteLength, hasLineBreak }: RawLine): AuditEvent | null {
+  #eventOf(line: RawLine): AuditEvent | null {
     const { damage, path, maxLineBytes } = this.#options;
-    const parsed = bytes === null
-      ? { reason: `longer than maxLineBytes (${maxLineBytes})` }
-      : parseLine(bytes);
-    if (parsed === null) return null;
-    const place = { byteOffset: this.#splitterStart + byteOffset, byteLength };
-    if ("event" in parsed) {
-      const { event, lostBytes = 0 } = parsed;
-      if (lostBytes > 0) damage.add(path, { ...place, byteLength: lostBytes }, LOST);
-      return event;
-    }
-    damage.add(path, place, hasLineBreak || bytes === null ? parsed.reason : "torn tail");
-    return null;
+    return eventOfLine({ ...line, byteOffset: this.#splitterStart + line.byteOffset }, {
+      maxLineBytes,
+      onDamage: (place, reason) => damage.add(path, place, reason),
+    });
   }
 }
 

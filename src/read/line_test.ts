@@ -48,8 +48,9 @@ export class LineTest {
       if (beginnings.hasEscape(start, end)) return true;
       if (!lists.every((finders) => finders.some((find) => find(start, end)))) return false;
       if (!this.#isTimed) return true;
-      const ts = beginnings.ts(start, end);
-      return ts === null || (ts >= this.#sinceTs && ts < this.#untilTs);
+      const ts = beginnings.ts(start);
+      if (ts === null || (ts >= this.#sinceTs && ts < this.#untilTs)) return true;
+      return beginnings.hasOtherTs(start, end);
     };
   }
 }

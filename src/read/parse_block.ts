@@ -4,6 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import type { RawLine } from "../line_splitter.ts";
 import { LOST, parseLine } from "../parse_line.ts";
 import type { Block } from "./blocks.ts";
 import { LineTest } from "./line_test.ts";
@@ -36,7 +37,7 @@ export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
   // Of a line that is cut off, the damage that cuts it off is told: behind it, if it is a whole event.
   if (block.isCut) options = { ...options, lineTest: EVERY_LINE, onDamage() {} };
   if (block.bytes === null) {
-    options.onDamage(block, tooLong(options));
+    options.onDamage(block, tooLong(options.maxLineBytes));
     return [];
   }
   const text = decoded(block.bytes);
@@ -101,23 +102,38 @@ function eventsInBytes(
   return events;
 }
 
-/** Adds the event of one line, parsed with all the patience that there is, or tells why it has none. */
-function pushEvent(
-  events: AuditEvent[],
-  line: { byteOffset: number; bytes: Uint8Array; hasLineBreak: boolean },
-  options: ParseOptions,
-): void {
+/** Gives the event of one line, parsed with all the patience that there is, and tells what is wrong. */
+export function eventOfLine(
+  line: RawLine,
+  { maxLineBytes, onDamage }: Pick<ParseOptions, "maxLineBytes" | "onDamage">,
+): AuditEvent | null {
   const { byteOffset, bytes, hasLineBreak } = line;
-  const place = { byteOffset, byteLength: bytes.byteLength + (hasLineBreak ? 1 : 0) };
-  if (bytes.byteLength + 1 > options.maxLineBytes) return options.onDamage(place, tooLong(options));
+  if (bytes === null) {
+    onDamage(line, tooLong(maxLineBytes));
+    return null;
+  }
   const result = parseLine(bytes);
-  if (result === null) return;
+  if (result === null) return null;
   // A whole event whose line break alone is missing is an event: the next writer closes it off.
   if ("event" in result) {
     const { event, lostBytes = 0 } = result;
-    if (lostBytes > 0) options.onDamage({ byteOffset, byteLength: lostBytes }, LOST);
-    events.push(event);
-  } else options.onDamage(place, hasLineBreak ? result.reason : "torn tail");
+    if (lostBytes > 0) onDamage({ byteOffset, byteLength: lostBytes }, LOST);
+    return event;
+  }
+  onDamage(line, hasLineBreak ? result.reason : "torn tail");
+  return null;
+}
+
+function pushEvent(
+  events: AuditEvent[],
+  { byteOffset, bytes, hasLineBreak }: Omit<RawLine, "byteLength"> & { bytes: Uint8Array },
+  options: ParseOptions,
+): void {
+  const isTooLong = bytes.byteLength + 1 > options.maxLineBytes;
+  const byteLength = bytes.byteLength + (hasLineBreak ? 1 : 0);
+  const line = { byteOffset, byteLength, bytes: isTooLong ? null : bytes, hasLineBreak };
+  const event = eventOfLine(line, options);
+  if (event !== null) events.push(event);
 }
 
 function parsed(line: string): unknown {
@@ -138,6 +154,6 @@ function byteOffsetOf({ byteOffset, bytes, text }: TextBlock, index: number): nu
   return byteOffset + (isAscii ? index : encoder.encode(text.slice(0, index)).byteLength);
 }
 
-function tooLong({ maxLineBytes }: ParseOptions): string {
+function tooLong(maxLineBytes: number): string {
   return `longer than maxLineBytes (${maxLineBytes})`;
 }

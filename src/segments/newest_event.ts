@@ -125,8 +125,8 @@ export class NewestEvent {
     const beginnings = new LineBeginnings(latin1.decode(lines));
     for (let start = 0; start < lines.byteLength;) {
       const end = lines.indexOf(LINE_BREAK, start);
-      const ts = beginnings.ts(start, end);
-      if (ts === null) this.#parse(lines.subarray(start, end));
+      const ts = beginnings.ts(start);
+      if (ts === null || beginnings.hasOtherTs(start, end)) this.#parse(lines.subarray(start, end));
       else if (ts > this.#ts) this.#advance(Date.parse(ts));
       start = end + 1;
     }

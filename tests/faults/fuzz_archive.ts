@@ -5,7 +5,8 @@
  */
 import fc from "fast-check";
 import { constants, gunzipSync, gzipSync } from "node:zlib";
-import { type Bytes, joined, lines } from "./fuzz_lines.ts";
+import { type Bytes, lines } from "./fuzz_lines.ts";
+import { joined } from "../bytes.ts";
 
 /** What became of an archive; places are in 10,000ths of its bytes. */
 export type ArchiveDamage =
@@ -57,13 +58,13 @@ export function archiveBytes({ raw, damage }: Archive): Bytes {
       return whole.slice(0, indexIn(whole, damage.place));
     case "members": {
       const middle = indexIn(raw, damage.place);
-      return joined([gzip(raw.slice(0, middle)), gzip(raw.slice(middle))]);
+      return joined(gzip(raw.slice(0, middle)), gzip(raw.slice(middle)));
     }
     case "flip":
       whole[indexIn(whole, damage.place)]! ^= 1 << damage.bit;
       return whole;
     case "trailing":
-      return joined([whole, damage.bytes]);
+      return joined(whole, damage.bytes);
     case "replaced":
       return damage.bytes;
   }

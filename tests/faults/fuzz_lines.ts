@@ -6,6 +6,7 @@
  */
 import fc from "fast-check";
 import { jsonValue } from "./fuzz_values.ts";
+import { joined } from "../bytes.ts";
 
 /** Bytes that nobody shares. */
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -180,20 +181,9 @@ export function lines(count: { minLength?: number; maxLength: number }): fc.Arbi
   const broken = fc.tuple(line, fc.constantFrom(...LINE_BREAKS));
   return fc.tuple(fc.array(broken, count), fc.integer({ min: 0, max: 2 })).map(
     ([parts, ending]) => {
-      const bytes = joined(parts.flat());
+      const bytes = joined(...parts.flat());
       // One time in three the last line break, or half of it, is missing.
       return ending === 0 ? bytes.slice(0, -1) : bytes;
     },
   );
-}
-
-/** One after the other. */
-export function joined(parts: readonly Uint8Array[]): Bytes {
-  const bytes = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.byteLength;
-  }
-  return bytes;
 }

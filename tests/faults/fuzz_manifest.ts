@@ -7,7 +7,8 @@ import fc from "fast-check";
 import { type ArchiveFacts, ManifestLines } from "../../src/segments/manifest_line.ts";
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { type Archive, archiveBytes } from "./fuzz_archive.ts";
-import { type Bytes, damage, joined, MAX_LINE_BYTES } from "./fuzz_lines.ts";
+import { type Bytes, damage, MAX_LINE_BYTES } from "./fuzz_lines.ts";
+import { joined } from "../bytes.ts";
 
 /** A manifest of the archives of a log. */
 export interface FuzzedManifest {
@@ -99,7 +100,7 @@ export function manifestBytes(
       return line;
     });
   });
-  return damages.reduce((bytes, each) => each(bytes), joined(parts));
+  return damages.reduce((bytes, each) => each(bytes), joined(...parts));
 }
 
 /** What is true of an archive as it was made, and of the length that it has now. */

@@ -25,16 +25,11 @@ import { type Bytes, lines, MAX_LINE_BYTES } from "./fuzz_lines.ts";
 import { checkClaims, checkSame } from "./fuzz_oracle.ts";
 import { type Answers, checkAnswers, NOW_MS, type Questions, questions } from "./fuzz_questions.ts";
 import { fuzzRecovery } from "./fuzz_recovery.ts";
-import {
-  anyFuzz,
-  checkUnpolluted,
-  type Fuzz,
-  harnessOf,
-  HurriedClock,
-  limitCalls,
-} from "./fuzz_run.ts";
+import { anyFuzz, checkUnpolluted, type Fuzz, harnessOf, limitCalls } from "./fuzz_run.ts";
 import { type Harness, Violation } from "./harness.ts";
 import type { SimulatedDisk, SimulatedProcess } from "./simulated_disk.ts";
+import { silent } from "../loggers.ts";
+import { SimulatedClock } from "../platform.ts";
 
 /** What is fuzzed: a reader, or for a test of this harness one with a fault. */
 export type ReaderOpener = (process: SimulatedProcess) => Promise<Answers & AsyncDisposable>;
@@ -47,11 +42,10 @@ const EVENTS_MAX = 100_000;
 const INFLATION_MAX = 1_032;
 const BYTES_OF_COUNTED_EVENT_MIN = '{"event":"nav"}\n'.length;
 const CHANGING = ["append", "truncate", "rename", "link", "remove", "makeDirectory", "tryLock"];
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Opens the reader of a fuzzed log. */
 export const openReader: ReaderOpener = (process) =>
-  AuditReader.openOn({ fileSystem: process, clock: new HurriedClock() }, {
+  AuditReader.openOn({ fileSystem: process, clock: new SimulatedClock() }, {
     path: FILES.active,
     maxLineBytes: MAX_LINE_BYTES,
     now: () => NOW_MS,

@@ -19,9 +19,11 @@ import {
 import { MAX_LINE_BYTES } from "./fuzz_lines.ts";
 import { checkClaims, checkSame } from "./fuzz_oracle.ts";
 import { NOW_MS } from "./fuzz_questions.ts";
-import { checkUnpolluted, type Fuzz, HurriedClock, limitCalls } from "./fuzz_run.ts";
+import { checkUnpolluted, type Fuzz, limitCalls } from "./fuzz_run.ts";
 import { Violation } from "./harness.ts";
 import type { SimulatedDisk, SimulatedProcess } from "./simulated_disk.ts";
+import { silent } from "../loggers.ts";
+import { SimulatedClock } from "../platform.ts";
 
 /** A log, and the size from which on it is rotated. */
 export interface FuzzedRecovery {
@@ -32,11 +34,9 @@ export interface FuzzedRecovery {
 /** What is fuzzed: a log, or for a test of this harness one with a fault. */
 export type LogOpener = (process: SimulatedProcess, rotationSizeBytes: number) => Promise<AuditLog>;
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
-
 /** Opens a fuzzed log for writing. */
 export const openLog: LogOpener = (process, rotationSizeBytes) =>
-  AuditLog.openOn({ fileSystem: process, clock: new HurriedClock() }, {
+  AuditLog.openOn({ fileSystem: process, clock: new SimulatedClock() }, {
     path: FILES.active,
     sessionId: "s",
     rotationSizeBytes,

@@ -6,8 +6,6 @@
  * @module
  */
 import fc from "fast-check";
-import { setImmediate } from "node:timers";
-import type { Clock, Timer } from "../../src/time.ts";
 import { type Assignment, Findings, type Harness, Violation, withinTime } from "./harness.ts";
 import type { SimulatedProcess } from "./simulated_disk.ts";
 
@@ -134,29 +132,6 @@ export function limitCalls(process: SimulatedProcess): SimulatedProcess {
     if (index > CALLS_MAX) throw new Violation("hung", `there are more than ${CALLS_MAX} calls`);
   };
   return process;
-}
-
-/** A clock whose time passes when somebody waits, in no time, and whose timers never fire. */
-export class HurriedClock implements Clock {
-  #nowMs = 0;
-
-  monotonicMs(): number {
-    return this.#nowMs;
-  }
-
-  /** Lets the event loop turn, which is faster than any timer. */
-  async wait(delayMs: number): Promise<void> {
-    this.#nowMs += delayMs;
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-
-  waitSync(delayMs: number): void {
-    this.#nowMs += delayMs;
-  }
-
-  startTimer(): Timer {
-    return { cancel() {} };
-  }
 }
 
 const PROTOTYPES = [Object.prototype, Array.prototype, Function.prototype, String.prototype];

@@ -13,19 +13,14 @@ import type { AuditEvent, EventFields } from "../../src/event.ts";
 import type { FileSystem } from "../../src/file_system.ts";
 import { FILES } from "./fuzz_directory.ts";
 import { NOW_MS } from "./fuzz_questions.ts";
-import {
-  anyFuzz,
-  checkUnpolluted,
-  type Fuzz,
-  harnessOf,
-  HurriedClock,
-  limitCalls,
-} from "./fuzz_run.ts";
+import { anyFuzz, checkUnpolluted, type Fuzz, harnessOf, limitCalls } from "./fuzz_run.ts";
 import type { Maker } from "./fuzz_hostile.ts";
 import { type FuzzedEvent, fuzzedEvent } from "./fuzz_values.ts";
 import { checkRecord, checkRefusal } from "./fuzz_verdicts.ts";
 import { type Harness, Violation } from "./harness.ts";
 import { SimulatedDisk } from "./simulated_disk.ts";
+import { silent } from "../loggers.ts";
+import { SimulatedClock } from "../platform.ts";
 
 /** Events of one log, each with good ones before and behind it. */
 export interface FuzzedWriting {
@@ -42,11 +37,10 @@ export type WriterOpener = (fileSystem: FileSystem, rotationSizeBytes: number) =
 /** Events that are tried together, in one log. */
 const EVENTS = 20;
 const MAX_LINE_BYTES = 50_000;
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Opens the log of a fuzzed writer. */
 export const openWriter: WriterOpener = (fileSystem, rotationSizeBytes) =>
-  AuditLog.openOn({ fileSystem, clock: new HurriedClock() }, {
+  AuditLog.openOn({ fileSystem, clock: new SimulatedClock() }, {
     path: FILES.active,
     sessionId: "own",
     rotationSizeBytes,

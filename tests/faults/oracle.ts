@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { type AuditLog, AuditWriteError, type Logger } from "@vivarium/scout";
+import { type AuditLog, AuditWriteError } from "@vivarium/scout";
 import { Manifest } from "../../src/segments/manifest.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { Violation } from "./harness.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
-
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+import { silent } from "../loggers.ts";
 
 /** What one writer was told of its events, which are numbers from 0. */
 export class Ledger {

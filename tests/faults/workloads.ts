@@ -3,18 +3,18 @@
  *
  * @module
  */
-import { AuditLog, type Logger } from "@vivarium/scout";
+import { AuditLog } from "@vivarium/scout";
 import type { FileSystem } from "../../src/file_system.ts";
 import { SimulatedClock } from "../platform.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 import { checkRecovered, Ledger, type Reopening } from "./oracle.ts";
 import { SimulatedDisk, type SimulatedProcess } from "./simulated_disk.ts";
+import { silent } from "../loggers.ts";
 
 /** Where the log of a workload lies. */
 export const PATH = "/log/a.jsonl";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 14, 30, 22);
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** How big everything is. */
 export interface Sizes {

@@ -15,6 +15,7 @@ import { LogFiles, stampOf } from "../../src/segments/segment_name.ts";
 import { SegmentScan, type SegmentSummary } from "../../src/segments/segment_summary.ts";
 import { SimulatedDisk } from "../faults/simulated_disk.ts";
 import { SimulatedClock } from "../platform.ts";
+import { silent } from "../loggers.ts";
 
 const LAST_EVENTS_BYTES_MAX = 1024 * 1024;
 const HOURLY_SPEND_BYTES_MAX = 1024 * 1024;
@@ -34,7 +35,6 @@ const ACTIVE_MS = DAY_MS;
 const SIZES = [1, 10, 100] as const;
 
 const files = new LogFiles("/log/audit.jsonl");
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

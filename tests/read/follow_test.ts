@@ -20,14 +20,13 @@ import {
   sourceOf,
   Writer,
 } from "./followed_log.ts";
+import { silent } from "../loggers.ts";
 
 const APPENDS_UNTIL_TOLD = fromFileUrl(
   new URL("../programs/appends_until_told.ts", import.meta.url),
 );
 const FOLLOWS = fromFileUrl(new URL("../programs/follows.ts", import.meta.url));
 const SRC = fromFileUrl(new URL("../../src/", import.meta.url));
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** What the log is, and the options to begin with its history or with what comes. */
 const BEGINNINGS: readonly (readonly [string, FollowOptions])[] = [

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { constants, crc32, gunzipSync, gzipSync } from "node:zlib";
 import { gunzipped, GzipDamageError } from "../../src/read/gunzip.ts";
 import { SeededRandom } from "../seeded_random.ts";
+import { joined } from "../bytes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -15,10 +16,6 @@ function linesOf(count: number, seed = 1): string {
 
 function gzip(text: string): Bytes {
   return new Uint8Array(gzipSync(text));
-}
-
-function joined(...parts: readonly Uint8Array[]): Bytes {
-  return new Uint8Array(parts.flatMap((part) => [...part]));
 }
 
 function flipped(bytes: Bytes, bit: number): Bytes {

@@ -4,8 +4,7 @@ import type { FileSystem } from "../../src/file_system.ts";
 import { queryLog, type QueryOptions } from "../../src/read/query.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { gzipped, type TempDir, tempDir } from "../temp_dir.ts";
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
+import { silent } from "../loggers.ts";
 
 /** Lines of events that are called by the letters. */
 function linesOf(letters: string): string {

@@ -14,6 +14,7 @@ import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { SimulatedDisk, type SimulatedProcess } from "../faults/simulated_disk.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 import type { Files } from "./reference.ts";
+import { joined } from "../bytes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -69,16 +70,6 @@ function chance(random: SeededRandom, percent: number): boolean {
   return random.below(100) < percent;
 }
 
-function concat(...parts: readonly Uint8Array[]): Bytes {
-  const bytes = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.byteLength;
-  }
-  return bytes;
-}
-
 function gzip(bytes: Bytes): Bytes {
   return new Uint8Array(gzipSync(bytes));
 }
@@ -119,7 +110,7 @@ class RandomLines {
   /** Some lines, and what comes behind the last whole one. */
   some(count: number): Bytes {
     const lines = Array.from({ length: count }, () => this.#line());
-    return concat(...lines, this.#ending());
+    return joined(...lines, this.#ending());
   }
 
   #ending(): Bytes {
@@ -141,7 +132,7 @@ class RandomLines {
     const random = this.#random;
     if (chance(random, 2)) this.stepClock();
     if (chance(random, 1)) {
-      return concat(new Uint8Array(oneOf(random, NO_UTF8)), encoder.encode("\n"));
+      return joined(new Uint8Array(oneOf(random, NO_UTF8)), encoder.encode("\n"));
     }
     const lineBreak = chance(random, 4) ? "\r\n" : "\n";
     const bom = chance(random, 1) ? "\ufeff" : "";
@@ -508,13 +499,13 @@ export class RandomHistory {
       case "cut":
         return good.subarray(0, at);
       case "trailing":
-        return concat(
+        return joined(
           good,
           new Uint8Array(1 + random.below(20)).fill(oneOf(random, [0, 0x1f, 0x41])),
         );
       case "members": {
         const middle = random.below(raw.byteLength + 1);
-        return concat(gzip(raw.subarray(0, middle)), gzip(raw.subarray(middle)));
+        return joined(gzip(raw.subarray(0, middle)), gzip(raw.subarray(middle)));
       }
       case "flip": {
         // One is enough, as each doubles the answers that are right.
@@ -551,7 +542,7 @@ export class RandomHistory {
       case "cut":
         return manifest.subarray(0, at);
       case "garbage":
-        return concat(manifest.subarray(0, at), encoder.encode("42\n"), manifest.subarray(at));
+        return joined(manifest.subarray(0, at), encoder.encode("42\n"), manifest.subarray(at));
       case "changed": {
         const bytes = manifest.slice();
         if (at < bytes.byteLength) bytes[at]! ^= 1 << random.below(7);
@@ -602,7 +593,7 @@ export class RandomHistory {
     const rest = oneOf(random, ["", "", "", '"}\n', "}\n", " \n", "7\n"]);
     const lines = this.#lines.some(random.below(8));
     this.story.push("append:");
-    this.#write(this.path, concat(active, closing, encoder.encode(rest), lines));
+    this.#write(this.path, joined(active, closing, encoder.encode(rest), lines));
   }
 
   #passTime(): void {
@@ -651,7 +642,7 @@ export class RandomHistory {
     lines.take(bytes);
     this.#write(
       this.#files.manifest,
-      concat(bytes.subarray(0, lines.byteLength), lines.next(fact)),
+      joined(bytes.subarray(0, lines.byteLength), lines.next(fact)),
     );
   }
 
@@ -664,7 +655,7 @@ export class RandomHistory {
     const kept = active.subarray(0, chance(random, 70) ? active.lastIndexOf(0x0a, at) + 1 : at);
     const more = chance(random, 60) ? this.#lines.some(random.below(12)) : new Uint8Array();
     this.story.push(`cut to ${kept.byteLength} bytes:`);
-    this.#write(this.path, concat(kept, more));
+    this.#write(this.path, joined(kept, more));
   }
 
   #removeOldest(): void {
@@ -708,7 +699,7 @@ function linesOfManifest(facts: readonly ArchiveFacts[]): Bytes {
     lines.take(bytes);
     return bytes;
   });
-  return concat(...parts);
+  return joined(...parts);
 }
 
 /** A question to the log, any combination of what can be asked for. */

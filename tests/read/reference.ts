@@ -11,6 +11,7 @@ import type { AccuracyMetrics } from "../../src/metrics/accuracy.ts";
 import type { GateMetrics, GateQuery } from "../../src/metrics/gate.ts";
 import { LOST, parseLine } from "../../src/parse_line.ts";
 import type { QueryOptions } from "../../src/read/query.ts";
+import { joined } from "../bytes.ts";
 
 /** Bytes of the files of one directory by their paths. */
 export type Files = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
@@ -102,7 +103,7 @@ async function inflatedMembers(bytes: Uint8Array<ArrayBuffer>): Promise<
     if (!GZIP_MAGIC.every((byte, index) => bytes[end + index] === byte)) continue;
     const first = await inflated(bytes.subarray(0, end), GZIP_SLICE_BYTES);
     const rest = first.isWhole ? await inflatedMembers(bytes.subarray(end)) : null;
-    if (rest !== null) return await joined([first.bytes, rest]);
+    if (rest !== null) return joined(first.bytes, rest);
   }
   return null;
 }
@@ -122,11 +123,7 @@ async function inflated(
     if (!(error instanceof TypeError)) throw error;
     isWhole = false;
   }
-  return { bytes: await joined(parts), isWhole };
-}
-
-async function joined(parts: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  return { bytes: joined(...parts), isWhole };
 }
 
 function* slicesOf(

@@ -27,6 +27,7 @@ import {
   type Region,
   type Spend,
 } from "./reference.ts";
+import { silent } from "../loggers.ts";
 
 /** Seeds to run alone. */
 const REPLAYED: readonly number[] = [];
@@ -39,7 +40,6 @@ const SEEDS = REPLAYED.length > 0
   ? REPLAYED
   : Array.from({ length: HISTORIES }, (_, index) => 1 + index);
 const HOURS = [0, -1, 0.001, 0.1, 0.5, 1, 1, 1.5, 3, 24, 24, 24 * 30, 24 * 30, 24 * 365, Infinity];
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A history, a reader of it, and what the reader is to answer. */
 interface Case {

@@ -6,8 +6,7 @@ import { LogFiles } from "../../src/segments/segment_name.ts";
 import { SimulatedClock } from "../platform.ts";
 import { gunzipped, linesOf, tempDir } from "../temp_dir.ts";
 import { bytes, isSettled, ScriptedFileSystem } from "./scripted_file_system.ts";
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
+import { silent } from "../loggers.ts";
 
 /** A sink, its writer, its clock and its disk. */
 function setUp(path: string, options: AuditLogOptions = {}, clock = new SimulatedClock()) {
