@@ -12,13 +12,14 @@ import type {
   FileSystem,
   Watcher,
 } from "../src/file_system.ts";
-import { setImmediate } from "node:timers";
-import type { Clock, Timer } from "../src/time.ts";
+import { type Clock, systemClock, type Timer } from "../src/time.ts";
 
 /** The real disk, watched. */
 export class WatchedFileSystem implements FileSystem {
   /** Syncs of files that were begun. */
   syncCount = 0;
+  /** Those of them that blocked the thread. */
+  blockingSyncCount = 0;
   /** Appends that no sync has covered. */
   unsyncedAppends = 0;
   /** Bytes that still fit on the disk. */
@@ -51,8 +52,11 @@ export class WatchedFileSystem implements FileSystem {
       truncateSync: (byteLength) => handle.truncateSync(byteLength),
       syncData: () => this.#sync(handle),
       syncDataSync: () => {
+        this.blockingSyncCount++;
         this.#beginSync();
+        const { byteLength } = handle.status();
         handle.syncDataSync();
+        this.onSynced(byteLength);
       },
       tryLock: () => handle.tryLock(),
       unlock: () => handle.unlock(),
@@ -137,10 +141,14 @@ export class SimulatedClock implements Clock {
     return this.#nowMs;
   }
 
+  turn(): Promise<void> {
+    return systemClock.turn();
+  }
+
   /** Passes simulated time; yields a real turn, so that the runtime's own events come through. */
   async wait(delayMs: number): Promise<void> {
     this.#nowMs += delayMs;
-    await new Promise((resolve) => setImmediate(resolve));
+    await this.turn();
   }
 
   waitSync(delayMs: number): void {

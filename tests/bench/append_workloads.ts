@@ -1,0 +1,210 @@
+/**
+ * Appending: against loggers that promise less, and against a loop that promises the same.
+ *
+ * @module
+ */
+import { SESSION_ID } from "./event.ts";
+import { median, type Row, type Target } from "./row.ts";
+import type { ContenderName, Race, Side, Stage } from "./stage.ts";
+import { traceLength } from "./trace.ts";
+import { atLeast, atMost, mebibytes, shownRate, type Workload } from "./workload.ts";
+
+const RAW_LOOP = "raw loop, sync every 10";
+const PRODUCERS = 64;
+
+function scout(workload: string, events: number, more: Record<string, number> = {}): Side {
+  return { contender: "scout", workload, events, ...more };
+}
+
+function rawLoop(events: number, everyNLines: 1 | 10): Side {
+  return { contender: "plain", workload: `appendSyncEvery${everyNLines}`, events };
+}
+
+function raceRow(
+  { id, name, target }: { id: string; name: string; target: Target | null },
+  { ratios, ours, theirs }: Race,
+): Row {
+  const note = `${shownRate(median(ours))} to ${shownRate(median(theirs))}`;
+  return { id, name, unit: "x", target, samples: ratios, note };
+}
+
+/** A race of rounds that differ in nothing but who runs them. */
+function race(
+  { id, name, target }: { id: string; name: string; target: Target | null },
+  sides: (stage: Stage) => { ours: Side; theirs: Side },
+): Workload {
+  return {
+    id,
+    name,
+    area: "append",
+    async run(stage) {
+      const { ours, theirs } = sides(stage);
+      return [raceRow({ id, name, target }, await stage.race(ours, theirs))];
+    },
+  };
+}
+
+function unawaitedAgainst(contender: ContenderName, peer: string, target: Target | null): Workload {
+  return race({ id: "A1", name: `un-awaited calls / ${peer}`, target }, (stage) => {
+    const events = stage.scaled(200_000);
+    return {
+      ours: scout("unawaited", events),
+      theirs: { contender, workload: "unawaited", events },
+    };
+  });
+}
+
+/** On a real load, which has to be at hand. */
+function trace(path: string): Workload {
+  const name = "un-awaited calls, LLM trace / pino";
+  return race({ id: "A1", name, target: null }, (stage) => {
+    const events = traceLength(path) * stage.scaled(100);
+    const load = { workload: "trace", events, trace: path };
+    return {
+      ours: { contender: "scout", ...load },
+      theirs: { contender: "peers/pino", ...load },
+    };
+  });
+}
+
+const rotation: Workload = {
+  id: "A5",
+  name: "rotation and gzip",
+  area: "append",
+  async run(stage) {
+    const ratios = await stage.race(scout("rotating", stage.scaled(1_260_000)), {
+      contender: "peers/rotating_file_stream",
+      workload: "rotating",
+      events: stage.scaled(200_000),
+    });
+    const name = "rotation and gzip / rotating-file-stream";
+    return [
+      raceRow({ id: "A5", name, target: atLeast(5) }, ratios),
+      await memoryRow(stage, "1 GB in 10 MiB segments, memory", 10),
+      await memoryRow(stage, "1 GB in 100 MiB segments, memory", 100),
+    ];
+  },
+};
+
+/** In a process that has done nothing before, as memory that is there already cannot grow. */
+async function memoryRow(stage: Stage, name: string, segmentMebibytes: number): Promise<Row> {
+  stage.progress(name);
+  const events = stage.scaled(6_300_000);
+  const { grownBytes = NaN, elapsedMs = NaN } = await stage.writeOnce({
+    ...scout("rotatingMemory", events),
+    spanHours: 0,
+    rotationSizeBytes: segmentMebibytes * 1024 * 1024,
+  });
+  const samples = [mebibytes(grownBytes)];
+  const note = shownRate(events / elapsedMs * 1000);
+  return { id: "A5", name, unit: "MiB", target: atMost(32), samples, note };
+}
+
+const stalls: Workload = {
+  id: "A6",
+  name: "event-loop delay while archiving",
+  area: "append",
+  async run(stage) {
+    const p999: number[] = [];
+    const max: number[] = [];
+    let note = "";
+    for (let round = 1; round <= stage.rounds; round++) {
+      stage.progress(`round ${round} of ${stage.rounds}`);
+      const path = stage.newLog();
+      const { p999Ms = NaN, maxMs = NaN, samples = NaN, events = NaN } = await stage.run("scout", {
+        workload: "stalls",
+        path,
+        events: 0,
+        seconds: 10,
+        eventsPerMs: 100,
+      });
+      stage.removeLog(path);
+      p999.push(p999Ms);
+      max.push(maxMs);
+      note = `${samples} samples of 1 ms, ${events} events`;
+    }
+    const row = { id: "A6", unit: "ms", note } as const;
+    const name = "event-loop delay while archiving";
+    return [
+      { ...row, name: `${name}, p99.9`, target: atMost(5), samples: p999 },
+      { ...row, name: `${name}, longest`, target: atMost(15), samples: max },
+    ];
+  },
+};
+
+const processes: Workload = {
+  id: "A7",
+  name: "4 processes, one log / one process",
+  area: "append",
+  async run(stage) {
+    const events = stage.scaled(800_000);
+    const race: Race = { ratios: [], ours: [], theirs: [] };
+    for (let round = 0; round <= stage.rounds; round++) {
+      stage.progress(round === 0 ? "warming up" : `round ${round} of ${stage.rounds}`);
+      const single = await appendTogether(stage, 1, events);
+      const together = await appendTogether(stage, 4, events);
+      if (round === 0) continue;
+      race.theirs.push(single);
+      race.ours.push(together);
+      race.ratios.push(together / single);
+    }
+    return [raceRow({ id: "A7", name: processes.name, target: atLeast(1) }, race)];
+  },
+};
+
+/** Events per second of so many processes together, by the clock of the one that took longest. */
+async function appendTogether(stage: Stage, count: number, events: number): Promise<number> {
+  const path = stage.newLog();
+  const outcomes = await Promise.all(
+    Array.from({ length: count }, (_, instance) =>
+      stage.run("scout", {
+        workload: "shared",
+        path,
+        events: events / count,
+        // Of the same length as the others, and no part of one.
+        sessionId: SESSION_ID.slice(0, -1) + instance,
+      }, instance)),
+  );
+  await stage.checkLines(path, events);
+  stage.removeLog(path);
+  return events / Math.max(...outcomes.map(({ elapsedMs = NaN }) => elapsedMs)) * 1000;
+}
+
+/** All of them, with a real load if there is one. */
+export function appendWorkloads(tracePath: string | undefined): Workload[] {
+  return [
+    unawaitedAgainst("peers/pino", "pino, sync: true, which syncs nothing", atLeast(1.25)),
+    ...tracePath === undefined ? [] : [trace(tracePath)],
+    unawaitedAgainst("peers/pino_roll", "pino-roll", null),
+    unawaitedAgainst("peers/winston", "winston", null),
+    unawaitedAgainst("peers/logtape", "LogTape, rotating", null),
+    race(
+      { id: "A2", name: `${PRODUCERS} producers that await / ${RAW_LOOP}`, target: atLeast(3) },
+      (stage) => ({
+        ours: scout("producers", stage.scaled(64_000), { count: PRODUCERS }),
+        theirs: rawLoop(stage.scaled(10_000), 10),
+      }),
+    ),
+    race(
+      { id: "A3", name: `one producer that awaits / ${RAW_LOOP}`, target: atLeast(0.8) },
+      (stage) => ({
+        ours: scout("producers", stage.scaled(16_000), { count: 1 }),
+        theirs: rawLoop(stage.scaled(10_000), 10),
+      }),
+    ),
+    race(
+      {
+        id: "A4",
+        name: `${PRODUCERS} producers, a sync for every line / raw loop, the same`,
+        target: atLeast(20),
+      },
+      (stage) => ({
+        ours: scout("syncEvery1", stage.scaled(25_600), { count: PRODUCERS }),
+        theirs: rawLoop(stage.scaled(2_000), 1),
+      }),
+    ),
+    rotation,
+    stalls,
+    processes,
+  ];
+}

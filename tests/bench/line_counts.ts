@@ -1,0 +1,33 @@
+/**
+ * What really reached the files, counted without the code that is measured.
+ *
+ * @module
+ */
+import { join } from "@std/path";
+
+const LINE_BREAK = 0x0a;
+/** Files of a log's directory that hold no events. */
+const OTHERS = /\.(lock|txt)$|\.manifest\.jsonl$/;
+
+/** Lines in all logs of a directory, compressed or not. */
+export async function lineCounts(directory: string): Promise<number> {
+  let lines = 0;
+  for (const { name } of Deno.readDirSync(directory)) {
+    if (!OTHERS.test(name)) lines += await linesIn(join(directory, name));
+  }
+  return lines;
+}
+
+async function linesIn(path: string): Promise<number> {
+  const file = await Deno.open(path);
+  const bytes = path.endsWith(".gz")
+    ? file.readable.pipeThrough(new DecompressionStream("gzip"))
+    : file.readable;
+  let lines = 0;
+  for await (const chunk of bytes) {
+    for (let at = chunk.indexOf(LINE_BREAK); at >= 0; at = chunk.indexOf(LINE_BREAK, at + 1)) {
+      lines++;
+    }
+  }
+  return lines;
+}

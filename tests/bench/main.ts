@@ -1,0 +1,122 @@
+/**
+ * Measures this library against others and against what a user would write instead.
+ *
+ *     deno task bench [append|read|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
+ *
+ * Every figure that matters is a ratio of two things that took turns, the median of five rounds. Who
+ * writes is watched by a witness of the promise, and a round that left other lines than it was given
+ * is void. `bench.json` and `bench.svg` are left in the directory. Nothing here passes or fails.
+ *
+ * @module
+ */
+import { join } from "@std/path";
+import { availableParallelism, cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { argumentsOrExit } from "../arguments.ts";
+import { appendWorkloads } from "./append_workloads.ts";
+import { chart } from "./chart.ts";
+import { Progress } from "./progress.ts";
+import { readWorkloads } from "./read_workloads.ts";
+import { median, type Row, verdictOf } from "./row.ts";
+import { Stage } from "./stage.ts";
+import { table } from "./table.ts";
+import type { Workload } from "./workload.ts";
+
+const ROUNDS = 5;
+const QUICK_ROUNDS = 3;
+const QUICK_SCALE = 10;
+
+const USAGE = "Usage: deno task bench [append|read|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]";
+
+interface BenchArgs {
+  readonly workloads: readonly Workload[];
+  readonly isQuick: boolean;
+  readonly out: string;
+  readonly tracePath: string | undefined;
+}
+
+function parseBenchArgs(args: string[]): BenchArgs {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean", default: false },
+      out: { type: "string", default: "." },
+      trace: { type: "string" },
+    },
+  });
+  const all = [...appendWorkloads(values.trace), ...readWorkloads];
+  const unknown = positionals.find((name) => !all.some((workload) => isNamed(workload, name)));
+  if (unknown !== undefined) {
+    throw new RangeError(`No workload has this name: ${unknown}\n${USAGE}`);
+  }
+  const workloads = positionals.length === 0
+    ? all
+    : all.filter((workload) => positionals.some((name) => isNamed(workload, name)));
+  return { workloads, isQuick: values.quick, out: values.out, tracePath: values.trace };
+}
+
+function isNamed({ id, area }: Workload, name: string): boolean {
+  return name === area || name.toUpperCase() === id;
+}
+
+/** Where and when it was measured. */
+interface Circumstances {
+  readonly date: string;
+  readonly deno: string;
+  readonly v8: string;
+  readonly system: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly durability: string;
+  readonly rounds: number;
+}
+
+function circumstances(rounds: number): Circumstances {
+  const { deno, v8 } = Deno.version;
+  return {
+    date: new Date().toISOString(),
+    deno,
+    v8,
+    system: `${Deno.build.os} ${Deno.osRelease()}`,
+    cpu: cpus()[0]?.model ?? "unknown",
+    cores: availableParallelism(),
+    durability: "fdatasync every 10 lines and every second, unless a row says otherwise",
+    rounds,
+  };
+}
+
+async function measure({ workloads, isQuick }: BenchArgs): Promise<Row[]> {
+  const progress = new Progress(workloads.length);
+  const rows: Row[] = [];
+  await using stage = new Stage({
+    // Beside the code rather than in a temporary directory, which may lie in memory.
+    parent: Deno.cwd(),
+    rounds: isQuick ? QUICK_ROUNDS : ROUNDS,
+    scale: isQuick ? QUICK_SCALE : 1,
+    onProgress: (text) => progress.show(text),
+  });
+  for (const workload of workloads) {
+    progress.next(`${workload.id}  ${workload.name}`);
+    rows.push(...await workload.run(stage));
+  }
+  progress.end();
+  return rows;
+}
+
+if (import.meta.main) {
+  const args = argumentsOrExit(parseBenchArgs);
+  const about = circumstances(args.isQuick ? QUICK_ROUNDS : ROUNDS);
+  console.log(Object.entries(about).map(([name, value]) => `${name}: ${value}`).join("\n"), "\n");
+  if (args.tracePath === undefined) console.log("No --trace FILE: the real load is left out.\n");
+  const rows = await measure(args);
+  console.log(table(rows));
+  const report = {
+    ...about,
+    isQuick: args.isQuick,
+    rows: rows.map((row) => ({ ...row, median: median(row.samples), verdict: verdictOf(row) })),
+  };
+  Deno.writeTextFileSync(join(args.out, "bench.json"), `${JSON.stringify(report, null, 2)}\n`);
+  Deno.writeTextFileSync(join(args.out, "bench.svg"), chart(rows, about.date));
+  console.log(`\nWritten: ${join(args.out, "bench.json")}, ${join(args.out, "bench.svg")}`);
+}

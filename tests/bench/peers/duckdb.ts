@@ -1,0 +1,51 @@
+/**
+ * DuckDB, which reads JSONL, also compressed, on all cores, and is told the columns.
+ *
+ * @module
+ */
+import { DuckDBInstance } from "@duckdb/node-api";
+import { takeTurns, timed, type Workloads } from "../contender.ts";
+
+const instance = await DuckDBInstance.create(":memory:");
+const connection = await instance.connect();
+
+const COLUMNS = "{ts: 'VARCHAR', event: 'VARCHAR', session_id: 'VARCHAR', cost: 'DOUBLE', " +
+  "model: 'VARCHAR', input_t: 'INTEGER', output_t: 'INTEGER'}";
+
+/** Rows as JavaScript objects, a chunk at a time. */
+async function rows(sql: string): Promise<number> {
+  let events = 0;
+  const result = await connection.stream(sql);
+  const names = result.columnNames();
+  for (let chunk = await result.fetchChunk(); chunk !== null; chunk = await result.fetchChunk()) {
+    if (chunk.rowCount === 0) break;
+    events += chunk.getRowObjects(names).length;
+  }
+  return events;
+}
+
+/** The log's archives and its active file. */
+function source(path: string): string {
+  const stem = path.slice(0, -".jsonl".length);
+  const files = `['${stem}_*.jsonl.gz', '${path}']`;
+  return `read_json(${files}, format = 'newline_delimited', columns = ${COLUMNS})`;
+}
+
+const workloads: Workloads = {
+  async queryAll({ path }) {
+    let events = 0;
+    const elapsedMs = await timed(async () => {
+      events = await rows(`select * from ${source(path)}`);
+    });
+    return { elapsedMs, events };
+  },
+  async queryType({ path, eventType }) {
+    let events = 0;
+    const elapsedMs = await timed(async () => {
+      events = await rows(`select * from ${source(path)} where event = '${eventType}'`);
+    });
+    return { elapsedMs, events };
+  },
+};
+
+await takeTurns(workloads);

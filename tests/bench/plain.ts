@@ -1,0 +1,57 @@
+/**
+ * What a user would write instead: a loop that keeps the same promise by hand, and a query that is
+ * put together from the platform's streams.
+ *
+ * @module
+ */
+import { TextLineStream } from "@std/streams";
+import { takeTurns, timed, type Workloads } from "./contender.ts";
+import { fieldsOf, SESSION_ID } from "./event.ts";
+
+/** Appends with one write for each event, and a sync after every `everyNLines`. */
+function append(path: string, events: number, everyNLines: number): Promise<number> {
+  const encoder = new TextEncoder();
+  return timed(() => {
+    using file = Deno.openSync(path, { append: true, create: true });
+    for (let n = 0; n < events; n++) {
+      const ts = new Date().toISOString();
+      const record = { ts, event: "nav", session_id: SESSION_ID, ...fieldsOf(n) };
+      file.writeSync(encoder.encode(`${JSON.stringify(record)}\n`));
+      if (n % everyNLines === everyNLines - 1) file.syncDataSync();
+    }
+    file.syncDataSync();
+  });
+}
+
+async function* eventsOf(path: string): AsyncGenerator<Record<string, unknown>> {
+  const file = await Deno.open(path);
+  const bytes = path.endsWith(".gz")
+    ? file.readable.pipeThrough(new DecompressionStream("gzip"))
+    : file.readable;
+  const lines = bytes.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  for await (const line of lines) yield JSON.parse(line);
+}
+
+/** The files of the log, the oldest first. */
+function filesOf(path: string): string[] {
+  const directory = path.slice(0, path.lastIndexOf("/"));
+  const archives = Array.from(Deno.readDirSync(directory), ({ name }) => `${directory}/${name}`)
+    .filter((name) => name.endsWith(".jsonl.gz"));
+  return [...archives.toSorted(), path];
+}
+
+const workloads: Workloads = {
+  appendSyncEvery10: async ({ path, events }) => ({ elapsedMs: await append(path, events, 10) }),
+  appendSyncEvery1: async ({ path, events }) => ({ elapsedMs: await append(path, events, 1) }),
+  async queryAll({ path }) {
+    let events = 0;
+    const elapsedMs = await timed(async () => {
+      for (const file of filesOf(path)) {
+        for await (const _ of eventsOf(file)) events++;
+      }
+    });
+    return { elapsedMs, events };
+  },
+};
+
+await takeTurns(workloads);

@@ -1,0 +1,248 @@
+/**
+ * Reading: against a query of the platform's streams, against a database, and against itself with
+ * more history.
+ *
+ * @module
+ */
+import { dirname } from "@std/path";
+import { median, type Row, type Target } from "./row.ts";
+import type { ContenderName, History, Stage } from "./stage.ts";
+import { atLeast, atMost, mebibytes, type Workload } from "./workload.ts";
+
+/** Which question is asked of whom. */
+interface Question {
+  readonly contender: ContenderName;
+  readonly workload: string;
+  readonly [name: string]: string | number;
+}
+
+/** Milliseconds of an answer, which has to be right where it is known. */
+async function ask(
+  stage: Stage,
+  { path }: History,
+  { contender, ...question }: Question,
+  expectedEvents?: number,
+): Promise<number> {
+  const outcome = await stage.run(contender, { ...question, path, events: 0 });
+  const { elapsedMs = NaN, events } = outcome;
+  if (expectedEvents !== undefined && events !== expectedEvents) {
+    throw new Error(`${contender} found ${events} of ${expectedEvents} events`);
+  }
+  return elapsedMs;
+}
+
+/** Asks all questions in turn, once to warm up and then in rounds; gives the times of each. */
+async function inTurn(stage: Stage, questions: (() => Promise<number>)[]): Promise<number[][]> {
+  const times: number[][] = questions.map(() => []);
+  for (let round = 0; round <= stage.rounds; round++) {
+    stage.progress(round === 0 ? "warming up" : `round ${round} of ${stage.rounds}`);
+    for (const [index, question] of questions.entries()) {
+      const elapsedMs = await question();
+      if (round > 0) times[index]!.push(elapsedMs);
+    }
+  }
+  return times;
+}
+
+function ratios(times: readonly number[], base: readonly number[]): number[] {
+  return times.map((time, round) => time / base[round]!);
+}
+
+/** Decoded bytes of a log of the events that are written here. */
+const AVERAGE_LINE_BYTES = 167.25;
+
+function throughput(events: number, times: readonly number[]): string {
+  const rate = events * AVERAGE_LINE_BYTES / 1e6 / (median(times) / 1000);
+  return `${Math.round(rate)} MB/s`;
+}
+
+const everything: Workload = {
+  id: "Q1",
+  name: "every event of 10 archives and the active file",
+  area: "read",
+  async run(stage) {
+    const history = await stage.history(stage.scaled(10));
+    const { events } = history;
+    const all = (contender: ContenderName) => () =>
+      ask(stage, history, { contender, workload: "queryAll" }, events);
+    const [ours = [], naive = [], duckdb = []] = await inTurn(stage, [
+      all("scout"),
+      all("plain"),
+      all("peers/duckdb"),
+    ]);
+    const row = (name: string, theirs: readonly number[], target: Target): Row => ({
+      id: "Q1",
+      name: `every event of 10 archives and more / ${name}`,
+      unit: "x",
+      target,
+      samples: ratios(theirs, ours),
+      note: `${throughput(events, ours)} to ${throughput(events, theirs)}`,
+    });
+    return [
+      row("a query of streams", naive, atLeast(1.5)),
+      row("DuckDB, rows into JS", duckdb, atLeast(2)),
+    ];
+  },
+};
+
+const byType: Workload = {
+  id: "Q2",
+  name: "one event in four, by its type",
+  area: "read",
+  async run(stage) {
+    const history = await stage.history(stage.scaled(10));
+    const found = Math.ceil(history.events / 4);
+    const typed = (contender: ContenderName) => () =>
+      ask(stage, history, { contender, workload: "queryType", eventType: "nav" }, found);
+    const [ours = [], duckdb = []] = await inTurn(stage, [typed("scout"), typed("peers/duckdb")]);
+    return [{
+      id: "Q2",
+      name: "one event in four, by its type / DuckDB, rows into JS",
+      unit: "x",
+      target: atLeast(1),
+      samples: ratios(duckdb, ours),
+      note: `${throughput(history.events, ours)} to ${throughput(history.events, duckdb)}`,
+    }];
+  },
+};
+
+const cold: Workload = {
+  id: "Q3",
+  name: "first question to a reader, 1, 10 and 100 archives",
+  area: "read",
+  async run(stage) {
+    const histories = [
+      await stage.history(1),
+      await stage.history(stage.scaled(10)),
+      await stage.history(stage.scaled(100)),
+    ];
+    const rows: Row[] = [];
+    const questions: Question[] = [
+      { contender: "scout", workload: "spend", hours: 1 },
+      { contender: "scout", workload: "tail", count: 20 },
+    ];
+    for (const question of questions) {
+      const times = await inTurn(
+        stage,
+        histories.map((history) => () => ask(stage, history, question)),
+      );
+      const [few = [], , many = []] = times;
+      const name = question.workload === "spend" ? "hourlySpend(1)" : "lastEvents(20)";
+      const note = `${times.map((samples) => median(samples).toFixed(2)).join(", ")} ms`;
+      const row = { id: "Q3", note } as const;
+      const growth = ratios(many, few);
+      rows.push(
+        {
+          ...row,
+          name: `${name} of 100 archives / of 1`,
+          unit: "x",
+          target: atMost(1.3),
+          samples: growth,
+        },
+        { ...row, name: `${name} of 100 archives`, unit: "ms", target: atMost(10), samples: many },
+      );
+    }
+    return rows;
+  },
+};
+
+const again: Workload = {
+  id: "Q4",
+  name: "hourlySpend(1) after one more event",
+  area: "read",
+  async run(stage) {
+    const histories = [await stage.history(1), await stage.history(stage.scaled(100))];
+    const question: Question = { contender: "scout", workload: "spendAgain", count: 200 };
+    const [few = [], many = []] = await inTurn(
+      stage,
+      histories.map((history) => () => ask(stage, history, question)),
+    );
+    return [{
+      id: "Q4",
+      name: "hourlySpend(1) after one more event, 100 archives",
+      unit: "ms",
+      target: atMost(0.1),
+      samples: many,
+      note: `${median(few).toFixed(3)} ms with 1 archive`,
+    }];
+  },
+};
+
+const month: Workload = {
+  id: "Q5",
+  name: "hourlySpend of a month",
+  area: "read",
+  async run(stage) {
+    const history = await stage.history(stage.scaled(100));
+    // All archives but the two at the edge of the time lie wholly within it.
+    const hours = 7.2 * (stage.scaled(100) - 1);
+    const [spend = [], all = []] = await inTurn(stage, [
+      () => ask(stage, history, { contender: "scout", workload: "spend", hours }),
+      () => ask(stage, history, { contender: "scout", workload: "queryAll" }),
+    ]);
+    return [{
+      id: "Q5",
+      name: "hourlySpend(713) of 100 archives / decoding them",
+      unit: "x",
+      target: atMost(0.05),
+      samples: ratios(spend, all),
+      note: `${median(spend).toFixed(0)} to ${median(all).toFixed(0)} ms`,
+    }];
+  },
+};
+
+const memory: Workload = {
+  id: "Q6",
+  name: "query of 1 GB, memory",
+  area: "read",
+  async run(stage) {
+    const { path, events } = await stage.history(stage.scaled(100));
+    stage.progress("reading");
+    const round = { workload: "queryMemory", path, events };
+    const { grownBytes = NaN, elapsedMs = NaN } = await stage.runOnce("scout", round);
+    return [{
+      id: "Q6",
+      name: "query of 1 GB of archives, memory",
+      unit: "MiB",
+      target: atMost(64),
+      samples: [mebibytes(grownBytes)],
+      note: throughput(events, [elapsedMs]),
+    }];
+  },
+};
+
+const TORN_LINE = '{"ts":"2026-';
+
+const opening: Workload = {
+  id: "O1",
+  name: "open() of 100 archives and a torn active file of 10 MiB",
+  area: "read",
+  async run(stage) {
+    const { path } = await stage.history(stage.scaled(100));
+    const line = `${JSON.stringify({ ts: new Date().toISOString(), event: "skip" })}\n`;
+    const missing = 10 * 1024 * 1024 - Deno.statSync(path).size - 2 * line.length;
+    Deno.writeTextFileSync(path, line.repeat(Math.max(0, missing / line.length)), { append: true });
+    const samples: number[] = [];
+    for (let round = 0; round <= stage.rounds; round++) {
+      stage.progress(round === 0 ? "warming up" : `round ${round} of ${stage.rounds}`);
+      Deno.writeTextFileSync(path, TORN_LINE, { append: true });
+      const outcome = await stage.run("scout", { workload: "open", path, events: 0 });
+      if (outcome.closedTornTail !== 1) throw new Error("open() did not close off the torn line");
+      if (round > 0) samples.push(outcome.elapsedMs!);
+    }
+    const note = `${Array.from(Deno.readDirSync(dirname(path))).length} files`;
+    const name = opening.name;
+    return [{ id: "O1", name, unit: "ms", target: atMost(50), samples, note }];
+  },
+};
+
+/** All of them. */
+export const readWorkloads: readonly Workload[] = [
+  everything,
+  byType,
+  cold,
+  again,
+  month,
+  memory,
+  opening,
+];

@@ -1,0 +1,36 @@
+/**
+ * The rows as a table on a terminal. Pure.
+ *
+ * @module
+ */
+import { median, type Row, shownFigure, shownTarget, verdictOf } from "./row.ts";
+
+const HEADER = ["", "what", "target", "median", "min", "max", "", ""];
+
+/** The table, without a line break at its end. */
+export function table(rows: readonly Row[]): string {
+  const lines = [HEADER, ...rows.map(cells)];
+  const widths = HEADER.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  return lines.map((line) =>
+    line.map((cell, column) =>
+      FIGURES.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)
+    ).join("  ").trimEnd()
+  ).join("\n");
+}
+
+/** Columns that are set against their right edge. */
+const FIGURES = new Set([3, 4, 5]);
+
+function cells(row: Row): string[] {
+  const { id, name, target, samples, unit, note } = row;
+  return [
+    id,
+    name,
+    shownTarget(target),
+    `${shownFigure(median(samples))} ${unit}`,
+    shownFigure(Math.min(...samples)),
+    shownFigure(Math.max(...samples)),
+    verdictOf(row),
+    note,
+  ];
+}
