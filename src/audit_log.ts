@@ -280,7 +280,7 @@ export class AuditLog implements AsyncDisposable {
   #accept(event: unknown, fields: EventFields): Promise<void> {
     const { acknowledgements, unheardErrors } = this.#parts;
     if (this.#closing !== undefined) return this.#refuseAsClosed();
-    let line: Uint8Array;
+    let line: string;
     try {
       line = this.#serialize(event, fields);
     } catch (error) {

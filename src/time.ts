@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 
 /** A point in time: a string is ISO 8601 with an offset or `Z`, a number is epoch milliseconds. */
 export type TimeLike = Date | Temporal.Instant | string | number;
@@ -42,6 +43,8 @@ const ENDS_WITH_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/i;
  */
 export function eventEpochMs(ts: unknown): number {
   if (typeof ts !== "string") return NaN;
+  // As this library writes it.
+  if (ts.endsWith("Z")) return Date.parse(ts);
   return Date.parse(ENDS_WITH_OFFSET.test(ts) ? ts : `${ts}Z`);
 }
 
@@ -55,6 +58,8 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds on a clock that never steps. */
   monotonicMs(): number;
+  /** Resolves when the event loop has turned, so that everything else has had its chance. */
+  turn(): Promise<void>;
   /** Resolves after the delay; keeps the process alive meanwhile. */
   wait(delayMs: number): Promise<void>;
   /** Blocks the thread for the delay. */
@@ -66,6 +71,8 @@ export interface Clock {
 /** The system's clock. */
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
+  // A timer of 0 ms would take one.
+  turn: () => new Promise((resolve) => void setImmediate(resolve)),
   wait: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
   waitSync(delayMs) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);

@@ -189,30 +189,49 @@ for (const bytesLeft of [0, 20]) {
   });
 }
 
-Deno.test("AuditLog calls no line durable whose sync failed, and goes on in a fresh file", async () => {
+// A disk on which no time passes is quick enough, after four syncs, to be waited for on the spot.
+for (const [place, linesBefore] of [["on another thread", 0], ["on the spot", 12]] as const) {
+  Deno.test(`AuditLog calls no line durable whose sync failed ${place}, and goes on in a fresh file`, async () => {
+    using dir = tempDir();
+    const fileSystem = new WatchedFileSystem();
+    const log = await openOn(fileSystem, new SimulatedClock(), {
+      path: dir.path("a.jsonl"),
+      logger: silent,
+      fsyncEveryNLines: 3,
+    });
+    for (let n = 0; n < linesBefore; n++) await log.log("brief");
+    await log.log("nav", { n: 1 });
+    await log.log("nav", { n: 2 });
+    const cause = new Error("EIO");
+    fileSystem.syncError = cause;
+    const refused = await assertRejects(() => log.log("nav", { n: 3 }), AuditWriteError);
+    assertEquals([refused.phase, refused.cause], ["sync", cause]);
+    assertEquals(fileSystem.blockingSyncCount, linesBefore === 0 ? 0 : 1);
+    // The kernel reports success from here on, as it does after EIO: it must not be believed.
+    fileSystem.syncError = undefined;
+    await Promise.all([4, 5, 6].map((n) => log.log("nav", { n })));
+    assertEquals(fileSystem.unsyncedAppends, 0);
+    // Of the lines before it cannot be said.
+    assertEquals(await assertRejects(() => log.flush(), AuditWriteError), refused);
+    assertEquals(assertThrows(() => log.flushSync(), AuditWriteError), refused);
+    const events = await log.query({ eventType: "nav" }).toArray();
+    assertEquals(events.map(({ n }) => n), [1, 2, 3, 4, 5, 6]);
+    assertEquals(await assertRejects(() => log.close(), AuditWriteError), refused);
+    assertEquals(linesOf(log.path).map((line) => JSON.parse(line).n), [4, 5, 6]);
+  });
+}
+
+Deno.test("AuditLog lets the event loop turn beside one who awaits every event", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
-  const log = await openOn(fileSystem, new SimulatedClock(), {
-    path: dir.path("a.jsonl"),
-    logger: silent,
-    fsyncEveryNLines: 3,
-  });
-  await log.log("nav", { n: 1 });
-  await log.log("nav", { n: 2 });
-  const cause = new Error("EIO");
-  fileSystem.syncError = cause;
-  const refused = await assertRejects(() => log.log("nav", { n: 3 }), AuditWriteError);
-  assertEquals([refused.phase, refused.cause], ["sync", cause]);
-  // The kernel reports success from here on, as it does after EIO: it must not be believed.
-  fileSystem.syncError = undefined;
-  await Promise.all([4, 5, 6].map((n) => log.log("nav", { n })));
-  assertEquals(fileSystem.unsyncedAppends, 0);
-  // Of the lines before it cannot be said.
-  assertEquals(await assertRejects(() => log.flush(), AuditWriteError), refused);
-  assertEquals(assertThrows(() => log.flushSync(), AuditWriteError), refused);
-  assertEquals((await log.query().toArray()).map(({ n }) => n), [1, 2, 3, 4, 5, 6]);
-  assertEquals(await assertRejects(() => log.close(), AuditWriteError), refused);
-  assertEquals(linesOf(log.path).map((line) => JSON.parse(line).n), [4, 5, 6]);
+  await using log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
+  for (let n = 0; n < 100; n++) await log.log("nav");
+  let hasTurned = false;
+  const timer = setTimeout(() => hasTurned = true);
+  for (let n = 0; n < 5_000 && !hasTurned; n++) await log.log("nav");
+  clearTimeout(timer);
+  assert(fileSystem.blockingSyncCount > 0, "no sync blocked, so nothing was tried");
+  assert(hasTurned, "5,000 events were logged before a timer of no time could fire");
 });
 
 Deno.test("AuditLog.flush() rejects with the error of a call that nobody awaited, once", async () => {

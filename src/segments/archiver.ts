@@ -47,6 +47,7 @@ export class Archiver {
   readonly #stopping = new AbortController();
   /** Settles when all that was asked for so far is done; one job follows the other. */
   #jobs: Promise<unknown> = Promise.resolve();
+  #jobsLeft = 0;
   #isSweepQueued = false;
   /** Segments sealed here that no sweep has come by yet. */
   #backlog = 0;
@@ -63,6 +64,11 @@ export class Archiver {
     this.#site = { ...options, signal: this.#stopping.signal };
     this.#clock = options.clock;
     this.#logger = options.logger;
+  }
+
+  /** Whether it is at work, or soon will be. */
+  get isBusy(): boolean {
+    return this.#jobsLeft > 0;
   }
 
   /** A segment was sealed; it and all others are archived soon. */
@@ -127,7 +133,8 @@ export class Archiver {
   }
 
   #enqueue<T>(job: () => Promise<T>): Promise<T> {
-    const result = this.#jobs.then(job);
+    this.#jobsLeft++;
+    const result = this.#jobs.then(job).finally(() => this.#jobsLeft--);
     // Who asked for the job is told of its failure; the next job has to come all the same.
     this.#jobs = result.catch(() => {});
     return result;

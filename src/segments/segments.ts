@@ -52,6 +52,11 @@ export class Segments {
     this.#archiver.sealed();
   }
 
+  /** Whether archiving keeps the disk busy. */
+  get isBusy(): boolean {
+    return this.#archiver.isBusy;
+  }
+
   /** Resolves when archiving is not far behind, or has failed; undefined when that is so now. */
   room(): Promise<void> | undefined {
     return this.#archiver.room();

@@ -12,7 +12,7 @@
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle, FileSystem } from "../file_system.ts";
+import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
 import { readLockText } from "../lock_text.ts";
 import { isSameFile, openForAppend, openForRead } from "../regular_file.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
@@ -38,6 +38,8 @@ const UNREAD_BYTES_MAX = 1024 * 1024;
 /** A file that is or was the active one. */
 interface OpenFile {
   readonly handle: FileHandle;
+  /** What it was when it was opened, to know it again by. */
+  readonly identity: FileStatus;
   readonly newestEvent: NewestEvent;
   /** Length after our last append; while it stands, the file ends in a line break of ours. */
   byteLengthLeft: number;
@@ -144,7 +146,7 @@ export class ActiveFile {
     if (handle === null) return;
     try {
       const status = handle.status();
-      if (!isSameFile(status, file.handle.status())) return;
+      if (!isSameFile(status, file.identity)) return;
       await file.newestEvent.catchUp(handle, status.byteLength);
     } finally {
       handle.close();
@@ -210,16 +212,18 @@ export class ActiveFile {
   }
 
   #openUnlessReplaced(): { file: OpenFile; byteLength: number } {
-    if (this.#open !== undefined) {
-      const status = this.#open.handle.status();
+    const open = this.#open;
+    if (open !== undefined) {
       const atPath = this.#options.fileSystem.status(this.path);
-      if (atPath !== null && isSameFile(atPath, status)) {
-        return { file: this.#open, byteLength: status.byteLength };
+      if (atPath !== null && isSameFile(atPath, open.identity)) {
+        // What is known to be the same file, by its inode, need not be asked twice.
+        const { byteLength } = atPath.inode === null ? open.handle.status() : atPath;
+        return { file: open, byteLength };
       }
-      this.#letGoReplaced(this.#open.handle);
+      this.#letGoReplaced(open.handle);
     }
     const file = this.#openAtPath();
-    return { file, byteLength: file.handle.status().byteLength };
+    return { file, byteLength: file.identity.byteLength };
   }
 
   #letGoReplaced(handle: FileHandle): void {
@@ -234,6 +238,7 @@ export class ActiveFile {
     this.#namesOpened++;
     return this.#open = {
       handle,
+      identity: handle.status(),
       newestEvent: new NewestEvent(),
       byteLengthLeft: -1,
       markedByteLength: 0,

@@ -11,7 +11,7 @@
  * @module
  */
 import { AuditWriteError } from "../errors.ts";
-import type { FileHandle, FileSystem } from "../file_system.ts";
+import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
 import { isSameFile, openForAppend } from "../regular_file.ts";
 import type { LogFiles } from "../segments/segment_name.ts";
 import type { Clock } from "../time.ts";
@@ -29,13 +29,13 @@ export interface AppendLockOptions {
 export class AppendLock implements Disposable {
   readonly #options: AppendLockOptions;
   readonly #path: string;
-  #handle: FileHandle;
+  #lockFile: { readonly handle: FileHandle; readonly identity: FileStatus };
 
   /** Opens the lock file, without taking the lock. */
   constructor(options: AppendLockOptions) {
     this.#options = options;
     this.#path = options.files.lock;
-    this.#handle = openForAppend(options.fileSystem, this.#path).handle;
+    this.#lockFile = this.#open();
   }
 
   /**
@@ -62,7 +62,12 @@ export class AppendLock implements Disposable {
 
   /** Closes the lock file. */
   [Symbol.dispose](): void {
-    this.#handle.close();
+    this.#lockFile.handle.close();
+  }
+
+  #open(): { handle: FileHandle; identity: FileStatus } {
+    const { handle } = openForAppend(this.#options.fileSystem, this.#path);
+    return { handle, identity: handle.status() };
   }
 
   /** Delays between attempts, growing from 1 to 16 ms, until the time is up; at least two attempts. */
@@ -78,20 +83,21 @@ export class AppendLock implements Disposable {
   }
 
   #tryTake(): boolean {
-    if (!this.#handle.tryLock()) return false;
+    const { handle, identity } = this.#lockFile;
+    if (!handle.tryLock()) return false;
     const status = this.#options.fileSystem.status(this.#path);
-    if (status !== null && isSameFile(status, this.#handle.status())) return true;
-    const { handle } = openForAppend(this.#options.fileSystem, this.#path);
-    this.#handle.close();
-    this.#handle = handle;
+    if (status !== null && isSameFile(status, identity)) return true;
+    this.#lockFile = this.#open();
+    handle.close();
     return this.#tryTake();
   }
 
   #runAndRelease<T>(section: (lockFile: FileHandle) => T): T {
+    const { handle } = this.#lockFile;
     try {
-      return section(this.#handle);
+      return section(handle);
     } finally {
-      this.#handle.unlock();
+      handle.unlock();
     }
   }
 

@@ -6,7 +6,13 @@
  * @module
  */
 import { AuditEventError, messageOf } from "../errors.ts";
-import { checkKnownFields, type EventFields, KNOWN_FIELD_NAMES, shown } from "../event.ts";
+import {
+  checkKnownFields,
+  type EventFields,
+  KNOWN_FIELD_NAMES,
+  type KnownFields,
+  shown,
+} from "../event.ts";
 
 /** What the log adds to a record. */
 export interface RecordContext {
@@ -16,10 +22,12 @@ export interface RecordContext {
   sessionId: string;
 }
 
-const KNOWN = new Set(["session_id", ...KNOWN_FIELD_NAMES]);
-// Its keys hold the places of the known fields in a line; JSON.stringify leaves out what stays undefined.
-const NO_KNOWN_FIELD = Object.fromEntries(KNOWN_FIELD_NAMES.map((name) => [name, undefined]));
-const RESERVED = new Set(["ts", "event"]);
+/** Places of the fields in a line; those that are in no list come last, in the order of the caller. */
+const RANKS: ReadonlyMap<string, number> = new Map(
+  ["ts", "event", "session_id", ...KNOWN_FIELD_NAMES].map((name, rank) => [name, rank]),
+);
+const SESSION_ID = 2;
+const FURTHER = RANKS.size;
 
 /**
  * Gives the JSON text of one line, without the line break: ts, event, session_id, the known fields,
@@ -31,17 +39,16 @@ const RESERVED = new Set(["ts", "event"]);
  * @throws {AuditEventError} when a known field is of the wrong type.
  */
 export function encodeRecord(event: unknown, fields: EventFields, context: RecordContext): string {
-  const names = namesOf(fields);
-  const known: Record<string, unknown> = {
+  const known: KnownFields = {
     ts: isoTime(context.nowMs),
     event,
     session_id: context.sessionId,
-    ...NO_KNOWN_FIELD,
   };
   let further = "";
-  for (const name of names) {
-    if (RESERVED.has(name)) continue;
-    if (KNOWN.has(name)) {
+  for (const name of inOrder(namesOf(fields))) {
+    const rank = rankOf(name);
+    if (rank < SESSION_ID) continue;
+    if (rank < FURTHER) {
       const value = readKnownField(fields, name);
       if (value !== undefined && value !== null) known[name] = value;
     } else {
@@ -49,9 +56,24 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
       if (text !== undefined) further += `,${JSON.stringify(name)}:${text}`;
     }
   }
-  checkKnownFields(known as Parameters<typeof checkKnownFields>[0]);
+  checkKnownFields(known);
   const text = stringifyKnown(known);
   return further === "" ? text : `${text.slice(0, -1)}${further}}`;
+}
+
+function rankOf(name: string): number {
+  return RANKS.get(name) ?? FURTHER;
+}
+
+/** Sorts the names by their places, unless they are in order, as most callers have them. */
+function inOrder(names: string[]): string[] {
+  let last = 0;
+  for (const name of names) {
+    const rank = rankOf(name);
+    if (rank < last) return names.sort((a, b) => rankOf(a) - rankOf(b));
+    last = rank;
+  }
+  return names;
 }
 
 function namesOf(fields: unknown): string[] {
@@ -74,7 +96,7 @@ function namesOf(fields: unknown): string[] {
   });
 }
 
-function stringifyKnown(known: Record<string, unknown>): string {
+function stringifyKnown(known: KnownFields): string {
   if (known.config === undefined) return JSON.stringify(known);
   try {
     return JSON.stringify(known, holdable());
@@ -87,7 +109,11 @@ function stringifyKnown(known: Record<string, unknown>): string {
   }
 }
 
+/** The text of the last time, as many events have the same millisecond. */
+let lastTime = { nowMs: NaN, text: "" };
+
 function isoTime(nowMs: number): string {
+  if (nowMs === lastTime.nowMs) return lastTime.text;
   const date = new Date(nowMs);
   if (Number.isNaN(date.getTime())) {
     throw new AuditEventError(`Cannot log event as the clock gives no valid time: ${nowMs}`, {
@@ -95,7 +121,8 @@ function isoTime(nowMs: number): string {
       value: nowMs,
     });
   }
-  return date.toISOString();
+  lastTime = { nowMs, text: date.toISOString() };
+  return lastTime.text;
 }
 
 function readKnownField(fields: EventFields, name: string): unknown {

@@ -25,9 +25,14 @@ export class FsyncCadence {
     return this.#written;
   }
 
-  /** Whether a written line is not durable yet, and can be. */
+  /** Written lines that are not durable yet, and can be. */
+  get unsynced(): number {
+    return this.#written - this.#settled;
+  }
+
+  /** Whether there are any. */
   get hasUnsynced(): boolean {
-    return this.#settled < this.#written;
+    return this.unsynced > 0;
   }
 
   /** Whether lines wait for a sync before they may be acknowledged. */

@@ -3,7 +3,8 @@
  *
  * Each batch is one write under the append lock; one that reaches the size of a segment is split
  * there, and the lock given back between its parts. Syncs run beside the writes: a batch never waits
- * for a sync that serves earlier ones, so what is accepted reaches the kernel in the same turn.
+ * for a sync that serves earlier ones, so what is accepted reaches the kernel in the same turn. Where
+ * the disk is quicker than another thread would be, a sync is made on the spot, one in each turn.
  * Archiving runs beside them too, and no failure of it is one of the appends.
  *
  * @module
@@ -247,12 +248,16 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         await this.#abort();
         throw refused;
       }
-      const synced = this.#commit.settle();
+      const { synced, hasBlocked } = this.#commit.settleBatch({
+        isDiskBusy: this.#segments.isBusy,
+      });
       if (this.#outcomes === undefined) await synced;
+      // Whoever has blocked the thread lets everything else have its turn before it does so again.
+      if (hasBlocked) await this.#clock.turn();
       const room = this.#segments.room();
       if (room !== undefined) await room;
       // A batch that fills many segments seals as many, so the event loop turns in between.
-      if (this.#rest(batch).byteLength > 0) await this.#clock.wait(0);
+      if (this.#rest(batch).byteLength > 0) await this.#clock.turn();
     }
   }
 

@@ -16,6 +16,7 @@ import type { Clock, Timer } from "../time.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
 import type { ActiveFile } from "./active_file.ts";
 import { FsyncCadence } from "./fsync_cadence.ts";
+import { SyncPace } from "./sync_pace.ts";
 
 /** What a {@linkcode GroupCommit} is made of. */
 export interface GroupCommitOptions {
@@ -35,6 +36,14 @@ interface RunningSync {
   done: Promise<void>;
 }
 
+/** What {@linkcode GroupCommit.settleBatch} came to. */
+export interface Settlement {
+  /** The sync that was due. */
+  readonly synced: Promise<void> | undefined;
+  /** Whether it was made on the spot. */
+  readonly hasBlocked: boolean;
+}
+
 /** Brings the lines of one writer to the disk. */
 export class GroupCommit {
   readonly #file: ActiveFile;
@@ -43,6 +52,7 @@ export class GroupCommit {
   readonly #intervalMs: number;
   readonly #cadence: FsyncCadence;
   readonly #outcomes: LineOutcomes | undefined;
+  readonly #pace = new SyncPace();
   #timer: Timer | undefined;
   #running: RunningSync | undefined;
   #next: Promise<void> | undefined;
@@ -59,7 +69,7 @@ export class GroupCommit {
     this.#outcomes = options.outcomes;
   }
 
-  /** More lines were written; {@linkcode settle} or {@linkcode syncSync} has to follow. */
+  /** More lines were written; one of the two settlings or {@linkcode syncSync} has to follow. */
   wrote(lines: number): void {
     this.#cadence.wrote(lines);
     this.#outcomes?.written(lines);
@@ -79,6 +89,17 @@ export class GroupCommit {
     }
     if (this.#cadence.hasUnsynced) this.#startTimer();
     return undefined;
+  }
+
+  /**
+   * As {@linkcode settle}, for a caller that lets the event loop turn after it has been blocked: a sync
+   * that promises to be quick, with nobody else of us at the disk, is made on the spot.
+   */
+  settleBatch({ isDiskBusy }: { isDiskBusy: boolean }): Settlement {
+    const isQuick = !isDiskBusy && this.#pace.placeFor(this.#cadence.unsynced) === "spot";
+    return isQuick && this.#cadence.isDue && this.#running === undefined
+      ? { synced: this.#syncOnTheSpot(), hasBlocked: true }
+      : { synced: this.settle(), hasBlocked: false };
   }
 
   /**
@@ -129,13 +150,24 @@ export class GroupCommit {
     this.#stopTimer();
   }
 
+  #syncOnTheSpot(): Promise<void> {
+    const startMs = this.#clock.monotonicMs();
+    // Those that wait for it are told by #fail() too.
+    const synced = Promise.try(() => this.syncSync());
+    synced.catch(() => {});
+    this.#pace.took(this.#clock.monotonicMs() - startMs, "spot");
+    return synced;
+  }
+
   #start(): Promise<void> {
     this.#stopTimer();
+    const startMs = this.#clock.monotonicMs();
     const running: RunningSync = {
       covered: this.#cadence.written,
       failure: undefined,
       done: this.#file.sync().then(
         () => {
+          this.#pace.took(this.#clock.monotonicMs() - startMs, "thread");
           this.#ended();
           if (running.failure !== undefined) throw running.failure;
           this.#synced(running.covered);

@@ -7,6 +7,7 @@
  * @module
  */
 import { MAX_PENDING_BYTES } from "../options.ts";
+import { ByteBuffer } from "./byte_buffer.ts";
 
 const LINE_BREAK = 0x0a;
 
@@ -20,7 +21,8 @@ export interface LineBufferStreamOptions {
  * Turns bytes that hold lines, cut anywhere, into batches that hold whole lines only. What remains
  * without a line break at the end gets one.
  *
- * A batch carries everything that came while the reader was busy. Cancelling `readable` drops what
+ * A batch carries everything that came while the reader was busy. It is a view of a larger buffer, in
+ * which other batches are too: copy it before you transfer it to another thread. Cancelling `readable` drops what
  * is buffered and errors `writable`; aborting `writable` drops it and errors `readable`.
  *
  * @example Lines to batches
@@ -46,8 +48,7 @@ export class LineBufferStream
   #room: PromiseWithResolvers<void> | undefined;
   #writableController!: WritableStreamDefaultController;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-  #lines: Uint8Array[] = [];
-  #byteLength = 0;
+  readonly #lines = new ByteBuffer();
   #unfinishedLine: Uint8Array[] = [];
   /** The batch that the reader has and did not ask beyond: it may or may not be done with it. */
   #handedOut: Uint8Array<ArrayBuffer> | undefined;
@@ -79,13 +80,12 @@ export class LineBufferStream
 
   /** Bytes buffered or handed out and not done with. */
   get byteLength(): number {
-    return this.#byteLength + (this.#handedOut?.byteLength ?? 0);
+    return this.#lines.byteLength + (this.#handedOut?.byteLength ?? 0);
   }
 
   /** Puts one whole line into the buffer at once; for callers that cannot wait for `writable`. */
-  push(line: Uint8Array): void {
-    this.#lines.push(line);
-    this.#byteLength += line.byteLength;
+  push(line: string): void {
+    this.#lines.addText(line);
     this.#schedule();
   }
 
@@ -103,16 +103,21 @@ export class LineBufferStream
       if (chunk.byteLength > 0) this.#unfinishedLine.push(chunk);
       return;
     }
-    for (const part of [...this.#unfinishedLine, chunk.subarray(0, end)]) this.push(part);
+    this.#add(...this.#unfinishedLine, chunk.subarray(0, end));
     this.#unfinishedLine = end < chunk.byteLength ? [chunk.subarray(end)] : [];
-    if (this.#byteLength >= this.#maxPendingBytes) {
+    if (this.#lines.byteLength >= this.#maxPendingBytes) {
       return (this.#room ??= Promise.withResolvers<void>()).promise;
     }
   }
 
+  #add(...parts: readonly Uint8Array[]): void {
+    for (const part of parts) this.#lines.add(part);
+    this.#schedule();
+  }
+
   #end(): void {
     if (this.#unfinishedLine.length > 0) {
-      for (const part of [...this.#unfinishedLine, Uint8Array.of(LINE_BREAK)]) this.push(part);
+      this.#add(...this.#unfinishedLine, Uint8Array.of(LINE_BREAK));
     }
     this.#isEnded = true;
     this.#schedule();
@@ -157,15 +162,8 @@ export class LineBufferStream
   }
 
   #take(): Uint8Array<ArrayBuffer> | undefined {
-    if (this.#lines.length === 0) return undefined;
-    const batch = new Uint8Array(this.#byteLength);
-    let offset = 0;
-    for (const line of this.#lines) {
-      batch.set(line, offset);
-      offset += line.byteLength;
-    }
-    this.#lines = [];
-    this.#byteLength = 0;
+    if (this.#lines.byteLength === 0) return undefined;
+    const batch = this.#lines.take();
     this.#room?.resolve();
     this.#room = undefined;
     return batch;

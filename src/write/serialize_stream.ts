@@ -40,30 +40,40 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
   /** Makes the stage. */
   constructor(options: SerializeStreamOptions = {}) {
     const serialize = lineSerializer(options);
+    const encoder = new TextEncoder();
     super({
       transform(record, controller) {
-        controller.enqueue(serialize(record.event, record));
+        controller.enqueue(encoder.encode(serialize(record.event, record)));
       },
     });
   }
 }
 
 /** Makes a line of an event, at once: the line is the event as it is now. */
-export type LineSerializer = (event: unknown, fields: EventFields) => Uint8Array<ArrayBuffer>;
+export type LineSerializer = (event: unknown, fields: EventFields) => string;
 
-/** The work of {@linkcode SerializeStream} on one record, for callers that cannot wait for a stream. */
+/**
+ * The work of {@linkcode SerializeStream} on one record, for callers that cannot wait for a stream. The
+ * line, its line break included, is still to be encoded.
+ */
 export function lineSerializer(options: SerializeStreamOptions = {}): LineSerializer {
   const { sessionId = getSessionId(), maxLineBytes = MAX_LINE_BYTES, now = Date.now } = options;
-  const encoder = new TextEncoder();
   return (event, fields) => {
-    const text = encodeRecord(event, fields, { nowMs: now(), sessionId });
-    const line = encoder.encode(`${text}\n`);
-    if (line.byteLength > maxLineBytes) {
-      throw new AuditEventError(
-        `Cannot log event as its line is longer than maxLineBytes (${maxLineBytes}): ${line.byteLength} bytes`,
-        { field: "maxLineBytes", value: line.byteLength },
-      );
-    }
+    const line = `${encodeRecord(event, fields, { nowMs: now(), sessionId })}\n`;
+    checkLength(line, maxLineBytes);
     return line;
   };
+}
+
+/** No character of a string takes more than three bytes. */
+const UTF8_BYTES_MAX = 3;
+
+function checkLength(line: string, maxLineBytes: number): void {
+  if (UTF8_BYTES_MAX * line.length <= maxLineBytes) return;
+  const { byteLength } = new TextEncoder().encode(line);
+  if (byteLength <= maxLineBytes) return;
+  throw new AuditEventError(
+    `Cannot log event as its line is longer than maxLineBytes (${maxLineBytes}): ${byteLength} bytes`,
+    { field: "maxLineBytes", value: byteLength },
+  );
 }

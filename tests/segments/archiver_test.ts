@@ -72,8 +72,11 @@ Deno.test("Archiver.sweep() archives every sealed segment, the oldest first", as
 Deno.test("Archiver.sealed() has all archived soon, and asks once for many calls", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
+  assertEquals(process.archiver.isBusy, false);
   for (let count = 0; count < 100; count++) process.archiver.sealed();
+  assertEquals(process.archiver.isBusy, true);
   await process.archiver.finish();
+  assertEquals(process.archiver.isBusy, false);
   assertEquals(archivedOn(disk), [...STAMPS]);
   assertEquals(process.system.calls.filter(({ name }) => name === "list").length, 2);
   await assertAtRest(process);

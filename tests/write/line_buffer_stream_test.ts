@@ -57,7 +57,7 @@ Deno.test("LineBufferStream gathers the lines of one turn for a reader that wait
   const reader = stream.readable.getReader();
   const read = reader.read();
   await Promise.resolve();
-  for (const line of ["a\n", "b\n", "c\n"]) stream.push(bytes(line));
+  for (const line of ["a\n", "b\n", "c\n"]) stream.push(line);
   assertEquals(text((await read).value), "a\nb\nc\n");
 });
 
@@ -65,9 +65,9 @@ Deno.test("LineBufferStream serves two reads that wait at once", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   const reads = [reader.read(), reader.read()];
-  stream.push(bytes("a\n"));
+  stream.push("a\n");
   assertEquals(text((await reads[0])?.value), "a\n");
-  stream.push(bytes("b\n"));
+  stream.push("b\n");
   assertEquals(text((await reads[1])?.value), "b\n");
 });
 
@@ -88,15 +88,15 @@ Deno.test("LineBufferStream lets a write past maxPendingBytes wait for the reade
 Deno.test("LineBufferStream.byteLength counts what the reader has until it asks for more", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
-  stream.push(bytes("a\n"));
+  stream.push("a\n");
   await reader.read();
-  stream.push(bytes("bb\n"));
+  stream.push("bb\n");
   assertEquals(stream.byteLength, 5);
   await reader.read();
   assertEquals(stream.byteLength, 3);
   const waiting = reader.read();
   assertEquals(stream.byteLength, 0);
-  stream.push(bytes("c\n"));
+  stream.push("c\n");
   await waiting;
 });
 
@@ -139,16 +139,16 @@ Deno.test("LineBufferStream.takeUnwritten() gives what is in hand, then what is 
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   assertEquals(stream.takeUnwritten(), []);
-  stream.push(bytes("a\n"));
+  stream.push("a\n");
   const { value } = await reader.read();
-  stream.push(bytes("b\n"));
-  stream.push(bytes("c\n"));
+  stream.push("b\n");
+  stream.push("c\n");
   const unwritten = stream.takeUnwritten();
   assertEquals(unwritten.map(text), ["a\n", "b\nc\n"]);
   assertEquals(unwritten[0] === value, true, "the same batch, so that a sink knows it again");
   // The buffered lines are gone; the reader gets only what comes later.
   const read = reader.read();
-  stream.push(bytes("d\n"));
+  stream.push("d\n");
   assertEquals(text((await read).value), "d\n");
 });
 

@@ -44,17 +44,18 @@ Deno.test("SerializeStream errors its writer with a record without event", async
 
 Deno.test("lineSerializer() counts maxLineBytes in bytes, with the line break", () => {
   const line = lineSerializer(OPTIONS)("nav", { text: "ü🐟" });
-  const same = lineSerializer({ ...OPTIONS, maxLineBytes: line.byteLength });
+  const { byteLength } = new TextEncoder().encode(line);
+  const same = lineSerializer({ ...OPTIONS, maxLineBytes: byteLength });
   assertEquals(same("nav", { text: "ü🐟" }), line);
-  const shorter = lineSerializer({ ...OPTIONS, maxLineBytes: line.byteLength - 1 });
+  const shorter = lineSerializer({ ...OPTIONS, maxLineBytes: byteLength - 1 });
   const error = assertThrows(
     () => shorter("nav", { text: "ü🐟" }),
     AuditEventError,
-    `longer than maxLineBytes (${line.byteLength - 1}): ${line.byteLength} bytes`,
+    `longer than maxLineBytes (${byteLength - 1}): ${byteLength} bytes`,
   );
   assertEquals(error.field, "maxLineBytes");
-  assertEquals(error.value, line.byteLength);
-  assertEquals(shorter("nav", { text: "x" }).at(-1), 0x0a);
+  assertEquals(error.value, byteLength);
+  assertEquals(shorter("nav", { text: "x" }).at(-1), "\n");
 });
 
 Deno.test("SerializeStream errors with a line over maxLineBytes", async () => {
@@ -66,8 +67,7 @@ Deno.test("SerializeStream errors with a line over maxLineBytes", async () => {
 Deno.test("lineSerializer() asks the clock at each line and names the session of the process", () => {
   let nowMs = 0;
   const serialize = lineSerializer({ now: () => nowMs++ });
-  const decoder = new TextDecoder();
-  const events = [1, 2].map(() => JSON.parse(decoder.decode(serialize("nav", {}))));
+  const events = [1, 2].map(() => JSON.parse(serialize("nav", {})));
   assertEquals(events.map(({ ts }) => ts), [
     "1970-01-01T00:00:00.000Z",
     "1970-01-01T00:00:00.001Z",

@@ -1,0 +1,36 @@
+import { assertEquals } from "@std/assert";
+import { SyncPace } from "../../src/write/sync_pace.ts";
+
+function paceAfter(times: readonly number[]): SyncPace {
+  const pace = new SyncPace();
+  for (const elapsedMs of times) pace.took(elapsedMs, "thread");
+  return pace;
+}
+
+Deno.test("SyncPace goes to the spot after four quick syncs one after the other", () => {
+  assertEquals(paceAfter([0.5, 0.5, 0.5]).placeFor(10), "thread");
+  assertEquals(paceAfter([0.5, 0.5, 0.5, 0.5]).placeFor(10), "spot");
+});
+
+Deno.test("SyncPace goes to the spot after 16 quick syncs once one was slow", () => {
+  assertEquals(paceAfter([5, ...Array(15).fill(0.5)]).placeFor(10), "thread");
+  assertEquals(paceAfter([5, ...Array(16).fill(0.5)]).placeFor(10), "spot");
+});
+
+Deno.test("SyncPace never blocks for a disk that is slow", () => {
+  assertEquals(paceAfter(Array(1_000).fill(10)).placeFor(1), "thread");
+});
+
+Deno.test("SyncPace goes back to the thread after one sync that blocked for a millisecond", () => {
+  const pace = paceAfter([0.5, 0.5, 0.5, 0.5]);
+  pace.took(0.9, "spot");
+  assertEquals(pace.placeFor(10), "spot");
+  pace.took(1, "spot");
+  assertEquals(pace.placeFor(10), "thread");
+});
+
+Deno.test("SyncPace allows for the handing over, and leaves many lines to the thread", () => {
+  const pace = paceAfter([1.9, 1.9, 1.9, 1.9]);
+  assertEquals(pace.placeFor(256), "spot");
+  assertEquals(pace.placeFor(257), "thread");
+});
