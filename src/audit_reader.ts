@@ -102,9 +102,9 @@ export class AuditReader implements AsyncDisposable {
       manifest,
       ...beforeRead === undefined ? {} : { beforeRead },
     };
-    this.#spend = new SpendIndex(this.#source);
     this.#now = options.now;
     this.#clock = platform.clock;
+    this.#spend = new SpendIndex({ ...this.#source, manifest, clock: this.#clock });
   }
 
   /**

@@ -33,6 +33,12 @@ export class PreciseSum {
     if (this.#terms.length === TERMS_MAX) this.#condense();
   }
 
+  /** Adds what another sum comes to, exactly. */
+  addSum(other: PreciseSum): void {
+    if (other.#terms.length > PARTS) other.#condense();
+    for (const term of other.#terms) this.add(term);
+  }
+
   #condense(): void {
     const parts: number[] = [];
     const rest = this.#terms;

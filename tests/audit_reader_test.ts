@@ -150,6 +150,45 @@ Deno.test("AuditReader.hourlySpend() counts what came since it was asked last, s
   assertEquals(await reader.hourlySpend(24), 15);
 });
 
+Deno.test("AuditReader.hourlySpend() takes no new active file for the old one, whatever its inode", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  // No time passes for the readers, so they look at the directory only if they see that they have to.
+  const platform = { fileSystem: denoFileSystem, clock: new SimulatedClock() };
+  await using log = await AuditLog.open({ path });
+  await using reader = await AuditReader.openOn(platform, { path });
+  const inodes = new Set<number | null>();
+  for (let n = 1; n <= 20; n++) {
+    // The inode of the first file is free when the third one is made.
+    for (let segment = 0; segment < 2; segment++) {
+      await log.log("nav", { cost: 0.25 });
+      await log.rotate();
+    }
+    await log.log("nav", { cost: 0.25 });
+    inodes.add(denoFileSystem.status(path)!.inode);
+    assertEquals(await reader.hourlySpend(), 0.75 * n);
+  }
+  assert(inodes.size < 20, "no inode was used again, so nothing was tried");
+});
+
+Deno.test("AuditReader.hourlySpend() sees within a second what others do to its archives", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const clock = new SimulatedClock();
+  const now = () => Date.UTC(2026, 1, 13, 15);
+  const archive = dir.path("a_20260213_143021.jsonl.gz");
+  Deno.writeFileSync(archive, await gzipped(event(1)));
+  Deno.writeTextFileSync(path, event(2));
+  await using reader = await AuditReader.openOn({ fileSystem: denoFileSystem, clock }, {
+    path,
+    now,
+  });
+  assertEquals(await reader.hourlySpend(), 0.5);
+  Deno.removeSync(archive);
+  await clock.wait(1_001);
+  assertEquals(await reader.hourlySpend(), 0.25);
+});
+
 Deno.test("AuditReader.hourlySpend() answers calls at once that come at once", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");

@@ -157,7 +157,10 @@ export class LogCursor {
   async *#eventsOf(stamp: Stamp): AsyncGenerator<AuditEvent[]> {
     const { fileSystem, files } = this.#site;
     using stack = new DisposableStack();
-    const opened = openSegment(stack, fileSystem, files, { stamp, isSealed: true });
+    const opened = openSegment(stack, fileSystem, files, {
+      stamp,
+      forms: new Set(["sealed"]),
+    });
     const path = files.archive(stamp);
     const gone: SnapshotFile = { path, isArchive: true, byteLength: 0, handle: null };
     // Of one that was taken away since it was listed, the reading tells.

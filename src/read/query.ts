@@ -12,7 +12,7 @@ import type { TimeLike } from "../time.ts";
 import { type Damage, DamageReport } from "./damage.ts";
 import { type EventFilter, eventFilter, mayLineHold } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
-import { lineOf, linesOf } from "./manifest_lines.ts";
+import { lineOf, type LinesByArchive, linesOf } from "./manifest_lines.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
 import { startIn, takeSnapshot } from "./snapshot.ts";
 
@@ -118,11 +118,15 @@ async function* snapshotEvents({ source, filter, options }: Reading): AsyncGener
   const logFiles = new LogFiles(source.path);
   using snapshot = takeSnapshot(source.fileSystem, logFiles);
   const manifest = source.manifest ?? new ManifestReader(source.fileSystem, logFiles.manifest);
-  const lines = linesOf(manifest, source.logger);
+  // Who asks for the last events mostly finds them before the first archive.
+  let lines: LinesByArchive | undefined;
   const files = options.order === "asc" ? snapshot.files : snapshot.files.toReversed();
   for (const file of files) {
-    const line = lineOf(file, lines);
-    if (line !== undefined && !mayLineHold(line, filter)) continue;
+    if (file.isArchive) {
+      lines ??= linesOf(manifest, source.logger);
+      const line = lineOf(file, lines);
+      if (line !== undefined && !mayLineHold(line, filter)) continue;
+    }
     const from = startIn(file, filter.sinceMs, { fileSystem: source.fileSystem, logFiles });
     yield* eventsOf(file, { ...options, from });
   }

@@ -12,14 +12,14 @@
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { isSameFile, openForRead } from "../regular_file.ts";
 import { startFor } from "../segments/active_marks.ts";
-import { listSegments } from "../segments/list_segments.ts";
-import type { LogFiles, Stamp } from "../segments/segment_name.ts";
+import { type ListedSegment, listSegments } from "../segments/list_segments.ts";
+import type { LogFiles } from "../segments/segment_name.ts";
 
 /** A file of a snapshot. */
 export interface SnapshotFile {
   readonly path: string;
   readonly isArchive: boolean;
-  /** Its length when the snapshot was taken; of an archive, that of its gzip form. */
+  /** Its length when the snapshot was taken; of an archive, that of its gzip form, when asked for. */
   readonly byteLength: number;
   /** The open file; null for one that is still to be opened, as nobody moves an archive. */
   readonly handle: FileHandle | null;
@@ -51,11 +51,8 @@ function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | 
   const active = openInto(stack, fileSystem, files.active);
   const found: SnapshotFile[] = [];
   let isActiveFound = active === null;
-  for (const { stamp, forms } of listSegments(fileSystem, files)) {
-    const opened = openSegment(stack, fileSystem, files, {
-      stamp,
-      isSealed: forms.has("sealed"),
-    });
+  for (const segment of listSegments(fileSystem, files)) {
+    const opened = openSegment(stack, fileSystem, files, segment);
     if (active !== null && opened.some(({ handle }) => isActive(handle, active))) {
       isActiveFound = true;
       break;
@@ -107,16 +104,33 @@ export function openSegment(
   stack: DisposableStack,
   fileSystem: FileSystem,
   files: LogFiles,
-  { stamp, isSealed }: { readonly stamp: Stamp; readonly isSealed: boolean },
+  { stamp, forms }: ListedSegment,
 ): SnapshotFile[] {
-  const sealed = isSealed ? openSealed(stack, fileSystem, files.sealed(stamp)) : null;
+  const sealed = forms.has("sealed") ? openSealed(stack, fileSystem, files.sealed(stamp)) : null;
   if (sealed !== null && sealed.byteLength > 0) return [sealed];
   const path = files.archive(stamp);
-  const status = fileSystem.status(path);
-  const archive = status === null
-    ? []
-    : [{ path, isArchive: true, byteLength: status.byteLength, handle: null }];
+  // One that was listed is there; one that takes the place of a segment has to be looked for.
+  const isArchived = forms.has("archive") || fileSystem.status(path) !== null;
+  const archive = isArchived ? [new ArchiveFile(fileSystem, path)] : [];
   return sealed === null ? archive : [sealed, ...archive];
+}
+
+/** An archive of a snapshot, which is looked at when somebody asks: with a long history, few are. */
+class ArchiveFile implements SnapshotFile {
+  readonly isArchive = true;
+  readonly handle = null;
+  readonly path: string;
+  readonly #fileSystem: FileSystem;
+  #byteLength: number | undefined;
+
+  constructor(fileSystem: FileSystem, path: string) {
+    this.#fileSystem = fileSystem;
+    this.path = path;
+  }
+
+  get byteLength(): number {
+    return this.#byteLength ??= this.#fileSystem.status(this.path)?.byteLength ?? 0;
+  }
 }
 
 function openSealed(

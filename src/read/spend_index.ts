@@ -10,64 +10,23 @@
  * @module
  */
 import { readChunks } from "../chunks.ts";
-import type { AuditEvent } from "../event.ts";
-import type { FileHandle } from "../file_system.ts";
+import type { FileHandle, FileStatus } from "../file_system.ts";
 import { PreciseSum } from "../precise_sum.ts";
+import { isSameFile } from "../regular_file.ts";
 import type { ManifestLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { costOf, isInWindow, type SpendWindow } from "../spend.ts";
+import type { SpendWindow } from "../spend.ts";
+import type { Clock } from "../time.ts";
 import { blocksOf, UnreadableRestError } from "./blocks.ts";
+import { CostColumn, type CostSummary, isInside, isOutside } from "./cost_column.ts";
 import { DamageReport } from "./damage.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesOf } from "./manifest_lines.ts";
 import { eventsIn, type LinePlace, type ParseOptions } from "./parse_block.ts";
 import type { LineSource } from "./query.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
-import { type SnapshotFile, startIn, takeSnapshot } from "./snapshot.ts";
-
-/** Costs of events and their times, side by side. */
-class CostColumn {
-  readonly #epochMs: number[] = [];
-  readonly #usd: number[] = [];
-
-  add(events: readonly AuditEvent[]): void {
-    for (const event of events) {
-      const cost = costOf(event);
-      if (cost === null) continue;
-      this.#epochMs.push(cost.epochMs);
-      this.#usd.push(cost.usd);
-    }
-  }
-
-  clear(): void {
-    this.#epochMs.length = 0;
-    this.#usd.length = 0;
-  }
-
-  addTo(sum: PreciseSum, window: SpendWindow): void {
-    for (let index = 0; index < this.#epochMs.length; index++) {
-      if (isInWindow(window, this.#epochMs[index]!)) sum.add(this.#usd[index]!);
-    }
-  }
-
-  summary(): CostSummary {
-    const sum = new PreciseSum();
-    this.addTo(sum, { sinceMs: -Infinity, untilMs: Infinity });
-    return {
-      minMs: this.#epochMs.reduce((least, ms) => Math.min(least, ms), Infinity),
-      maxMs: this.#epochMs.reduce((most, ms) => Math.max(most, ms), -Infinity),
-      usd: sum.value,
-    };
-  }
-}
-
-/** When the costs of a file were, and their sum; null where that has to be found out. */
-interface CostSummary {
-  readonly minMs: number;
-  readonly maxMs: number;
-  readonly usd: number | null;
-}
+import { openInto, type SnapshotFile, startIn, takeSnapshot } from "./snapshot.ts";
 
 /** The costs of a file that is not compressed, as far as it was read. */
 class LiveCosts {
@@ -89,9 +48,9 @@ class LiveCosts {
   /** Reads on, or from the beginning when this is not the file that was read, whatever its inode says. */
   async readOn(
     { handle, byteLength }: OpenFile,
-    { sinceMs, maxLineBytes, onDamage, start }: LiveOptions,
+    { sinceMs, maxLineBytes, onDamage, start, isContinued }: LiveOptions,
   ): Promise<void> {
-    if (sinceMs < this.#sinceMs || !this.#isContinuedBy(handle)) {
+    if (sinceMs < this.#sinceMs || !(isContinued || this.isContinuedBy(handle))) {
       this.#sinceMs = sinceMs;
       this.#lineTest = new LineTest({ strings: [["cost"]], sinceMs });
       this.#column = new CostColumn();
@@ -100,9 +59,7 @@ class LiveCosts {
     const options = { maxLineBytes, lineTest: this.#lineTest, onDamage };
     this.#tail.clear();
     const from = this.#byteLength;
-    for await (
-      const block of blocksOf(readChunks(handle, byteLength, { from }), maxLineBytes, from)
-    ) {
+    for await (const block of blocksOf(newChunks(handle, from, byteLength), maxLineBytes, from)) {
       const end = block.byteOffset + block.byteLength;
       const isWhole = !block.isCut &&
         (end < byteLength || block.bytes?.at(-1) === LINE_BREAK);
@@ -112,11 +69,27 @@ class LiveCosts {
     this.#lastBytes = readBefore(handle, this.#byteLength);
   }
 
-  #isContinuedBy(handle: FileHandle): boolean {
+  /** Whether the file is the one that was read, and something of it was read: inodes are used again. */
+  isContinuedBy(handle: FileHandle): boolean {
     const bytes = readBefore(handle, this.#byteLength);
-    return bytes.byteLength === this.#lastBytes.byteLength &&
+    return bytes.byteLength > 0 && bytes.byteLength === this.#lastBytes.byteLength &&
       bytes.every((byte, index) => byte === this.#lastBytes[index]);
   }
+}
+
+/** What one event or a few hundred take. */
+const ON_THE_SPOT_BYTES = 64 * 1024;
+
+/** What is new is mostly little, and read before a thread that is asked for it has begun. */
+async function* newChunks(
+  handle: FileHandle,
+  from: number,
+  byteLength: number,
+): AsyncGenerator<Uint8Array> {
+  if (byteLength - from > ON_THE_SPOT_BYTES) return yield* readChunks(handle, byteLength, { from });
+  const bytes = new Uint8Array(Math.max(0, byteLength - from));
+  const read = handle.readSync(bytes, from);
+  if (read > 0) yield bytes.subarray(0, read);
 }
 
 interface OpenFile {
@@ -127,6 +100,8 @@ interface OpenFile {
 interface LiveOptions extends Omit<ParseOptions, "lineTest"> {
   /** Costs before this instant are not needed. */
   readonly sinceMs: number;
+  /** Whether the file is known to be the one that was read. */
+  readonly isContinued: boolean;
   /** Where to begin, for that, in a file that was not read yet. */
   readonly start: () => number;
 }
@@ -143,20 +118,58 @@ function readBefore(handle: FileHandle, end: number): Uint8Array<ArrayBuffer> {
 /** Archives of which every cost is kept, for those at the edges of what is asked for. */
 const COLUMNS_MAX = 4;
 
+/** For how long what was found in the directory is believed while the active file is the same. */
+const BELIEVED_MS = 1_000;
+
+/** An archive, and what its line in the manifest says of its costs. */
+interface KnownArchive {
+  readonly file: SnapshotFile;
+  readonly summary: CostSummary | undefined;
+}
+
+/** The files of a log; disposing of it closes those that are open. */
+interface LogState extends Disposable {
+  readonly archives: readonly KnownArchive[];
+  /** The active file, and the segments that are still to be archived. */
+  readonly live: readonly (SnapshotFile & { readonly handle: FileHandle })[];
+  /** Whether the live file is known to be the one that was read before. */
+  readonly isContinued: boolean;
+}
+
+/** A state in which all but the active file was archived, and when it was found. */
+interface SettledState {
+  readonly foundMs: number;
+  readonly archives: readonly KnownArchive[];
+  readonly active: FileStatus;
+}
+
+function keyOf({ device, inode }: FileStatus, path: string): string {
+  return `${device} ${inode ?? path}`;
+}
+
+/** What a {@linkcode SpendIndex} is made of. */
+export interface SpendIndexOptions extends LineSource {
+  readonly manifest: ManifestReader;
+  readonly clock: Clock;
+}
+
 /** The costs of one log. */
 export class SpendIndex {
-  readonly #source: LineSource & { readonly manifest: ManifestReader };
+  readonly #source: SpendIndexOptions;
+  readonly #files: LogFiles;
   readonly #damage: DamageReport;
   readonly #lineTest = new LineTest({ strings: [["cost"]] });
   #live = new Map<string, LiveCosts>();
   readonly #summaries = new Map<string, CostSummary>();
   /** The least recently used one first. */
   readonly #columns = new Map<string, CostColumn>();
+  #settled: SettledState | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
   /** Reads nothing yet. */
-  constructor(source: LineSource & { readonly manifest: ManifestReader }) {
+  constructor(source: SpendIndexOptions) {
     this.#source = source;
+    this.#files = new LogFiles(source.path);
     this.#damage = new DamageReport(source.logger);
   }
 
@@ -169,35 +182,79 @@ export class SpendIndex {
   }
 
   async #spendIn(window: SpendWindow): Promise<number> {
-    const { fileSystem, logger, manifest, path } = this.#source;
+    const { fileSystem } = this.#source;
     await this.#source.beforeRead?.();
-    const logFiles = new LogFiles(path);
-    using snapshot = takeSnapshot(fileSystem, logFiles);
-    const lines = linesOf(manifest, logger);
-    const live = new Map<string, LiveCosts>();
+    using state = this.#stateAsFound() ?? this.#look();
     const sum = new PreciseSum();
-    for (const file of snapshot.files) {
-      if (file.handle === null) {
-        await this.#addArchive(file, { line: lineOf(file, lines), sum, window });
-      } else {
-        const { device, inode } = file.handle.status();
-        const key = `${device} ${inode ?? file.path}`;
-        const costs = this.#live.get(key) ?? new LiveCosts();
-        live.set(key, costs);
-        const start = () => startIn(file, window.sinceMs, { fileSystem, logFiles });
-        const open = { ...file, handle: file.handle };
-        await this.#readOn(costs, open, { sinceMs: window.sinceMs, start });
-        costs.addTo(sum, window);
-      }
+    for (const archive of state.archives) await this.#addArchive(archive, sum, window);
+    const live = new Map<string, LiveCosts>();
+    for (const file of state.live) {
+      const key = keyOf(file.handle.status(), file.path);
+      const costs = this.#live.get(key) ?? new LiveCosts();
+      live.set(key, costs);
+      const start = () => startIn(file, window.sinceMs, { fileSystem, logFiles: this.#files });
+      const { isContinued } = state;
+      await this.#readOn(costs, file, { sinceMs: window.sinceMs, start, isContinued });
+      costs.addTo(sum, window);
     }
     this.#live = live;
     return sum.value;
   }
 
+  /**
+   * The state that was found a moment ago, if it is that still: no segment is younger than an active
+   * file that is at its path, so what archives there are only outsiders change.
+   */
+  #stateAsFound(): LogState | undefined {
+    const settled = this.#settled;
+    const { clock, fileSystem } = this.#source;
+    if (settled === undefined || clock.monotonicMs() - settled.foundMs > BELIEVED_MS) return;
+    using stack = new DisposableStack();
+    const path = this.#files.active;
+    const handle = openInto(stack, fileSystem, path);
+    const status = handle?.status();
+    // Without inodes, nobody knows whether it is the same file.
+    if (handle === null || status === undefined || status.inode === null) return;
+    if (!isSameFile(status, settled.active)) return;
+    if (this.#live.get(keyOf(status, path))?.isContinuedBy(handle) !== true) return;
+    const { byteLength } = status;
+    const kept = stack.move();
+    return {
+      archives: settled.archives,
+      live: [{ path, isArchive: false, byteLength, handle }],
+      isContinued: true,
+      [Symbol.dispose]: () => kept.dispose(),
+    };
+  }
+
+  /** Finds the state by looking at the directory. */
+  #look(): LogState {
+    const { clock, fileSystem, logger, manifest } = this.#source;
+    const foundMs = clock.monotonicMs();
+    using stack = new DisposableStack();
+    const snapshot = stack.use(takeSnapshot(fileSystem, this.#files));
+    const lines = linesOf(manifest, logger);
+    const archives: KnownArchive[] = [];
+    const live: LogState["live"][number][] = [];
+    for (const file of snapshot.files) {
+      if (file.handle !== null) {
+        live.push({ ...file, handle: file.handle });
+        continue;
+      }
+      const line = lineOf(file, lines);
+      archives.push({ file, summary: line === undefined ? undefined : summaryOf(line) });
+    }
+    const [active, ...segments] = live.toReversed();
+    const isSettled = active?.path === this.#files.active && segments.length === 0;
+    this.#settled = isSettled ? { foundMs, archives, active: active.handle.status() } : undefined;
+    const kept = stack.move();
+    return { archives, live, isContinued: false, [Symbol.dispose]: () => kept.dispose() };
+  }
+
   async #readOn(
     costs: LiveCosts,
     file: OpenFile & { path: string },
-    from: Pick<LiveOptions, "sinceMs" | "start">,
+    from: Pick<LiveOptions, "sinceMs" | "start" | "isContinued">,
   ): Promise<void> {
     const { maxLineBytes } = this.#source;
     const onDamage = (line: LinePlace, reason: string) => this.#damage.add(file.path, line, reason);
@@ -210,15 +267,15 @@ export class SpendIndex {
   }
 
   async #addArchive(
-    file: SnapshotFile,
-    { line, sum, window }: { line: ManifestLine | undefined; sum: PreciseSum; window: SpendWindow },
+    { file, summary }: KnownArchive,
+    sum: PreciseSum,
+    window: SpendWindow,
   ): Promise<void> {
     const key = `${file.byteLength} ${file.path}`;
-    const summary = line === undefined ? this.#summaries.get(key) : summaryOf(line);
-    if (summary !== undefined) {
-      if (!(summary.maxMs >= window.sinceMs && summary.minMs <= window.untilMs)) return;
-      const isInside = summary.minMs >= window.sinceMs && summary.maxMs <= window.untilMs;
-      if (isInside && summary.usd !== null) return sum.add(summary.usd);
+    const known = summary ?? this.#summaries.get(key);
+    if (known !== undefined) {
+      if (isOutside(known, window)) return;
+      if (isInside(known, window) && known.usd !== null) return sum.add(known.usd);
     }
     (await this.#columnOf(file, key)).addTo(sum, window);
   }
