@@ -13,6 +13,8 @@ import type { FileHandle, FileStatus, FileSystem } from "./file_system.ts";
 /** An open plain file. */
 export interface RegularFile {
   readonly handle: FileHandle;
+  /** What it was when it was opened, to know it again by. */
+  readonly identity: FileStatus;
   /** Whether this call made the file. */
   readonly created: boolean;
 }
@@ -31,7 +33,9 @@ export function openForAppend(fileSystem: FileSystem, path: string): RegularFile
     const handle = status === null
       ? orNull(() => fileSystem.open(path, "create"), Deno.errors.AlreadyExists)
       : openExisting(fileSystem, path, "append", status);
-    if (handle !== null) return { handle, created: status === null };
+    if (handle !== null) {
+      return { handle, identity: statusOrClose(handle), created: status === null };
+    }
   }
   throw new Error(`Cannot open file as it is being replaced all the time: ${path}`);
 }
@@ -74,6 +78,15 @@ export function isSameFile(a: FileStatus, b: FileStatus): boolean {
   return a.inode === b.inode && (a.inode === null || a.device === b.device);
 }
 
+/** The file behind a handle, which is closed when that cannot be told. */
+function statusOrClose(handle: FileHandle): FileStatus {
+  using stack = new DisposableStack();
+  stack.defer(() => handle.close());
+  const status = handle.status();
+  stack.move();
+  return status;
+}
+
 function openExisting(
   fileSystem: FileSystem,
   path: string,
@@ -83,11 +96,9 @@ function openExisting(
   refuseOddities(path, status);
   const handle = orNull(() => fileSystem.open(path, access), Deno.errors.NotFound);
   if (handle === null) return null;
-  using stack = new DisposableStack();
-  stack.defer(() => handle.close());
-  if (!isSameFile(handle.status(), status)) return null;
-  stack.move();
-  return handle;
+  if (isSameFile(statusOrClose(handle), status)) return handle;
+  handle.close();
+  return null;
 }
 
 function refuseOddities(path: string, status: FileStatus): void {

@@ -234,11 +234,11 @@ export class ActiveFile {
   }
 
   #openAtPath(): OpenFile {
-    const { handle } = openForAppend(this.#options.fileSystem, this.path);
+    const { handle, identity } = openForAppend(this.#options.fileSystem, this.path);
     this.#namesOpened++;
     return this.#open = {
       handle,
-      identity: handle.status(),
+      identity,
       newestEvent: new NewestEvent(),
       byteLengthLeft: -1,
       markedByteLength: 0,

@@ -11,8 +11,8 @@
  * @module
  */
 import { AuditWriteError } from "../errors.ts";
-import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
-import { isSameFile, openForAppend } from "../regular_file.ts";
+import type { FileHandle, FileSystem } from "../file_system.ts";
+import { isSameFile, openForAppend, type RegularFile } from "../regular_file.ts";
 import type { LogFiles } from "../segments/segment_name.ts";
 import type { Clock } from "../time.ts";
 
@@ -29,7 +29,7 @@ export interface AppendLockOptions {
 export class AppendLock implements Disposable {
   readonly #options: AppendLockOptions;
   readonly #path: string;
-  #lockFile: { readonly handle: FileHandle; readonly identity: FileStatus };
+  #lockFile: RegularFile;
 
   /** Opens the lock file, without taking the lock. */
   constructor(options: AppendLockOptions) {
@@ -65,9 +65,8 @@ export class AppendLock implements Disposable {
     this.#lockFile.handle.close();
   }
 
-  #open(): { handle: FileHandle; identity: FileStatus } {
-    const { handle } = openForAppend(this.#options.fileSystem, this.#path);
-    return { handle, identity: handle.status() };
+  #open(): RegularFile {
+    return openForAppend(this.#options.fileSystem, this.#path);
   }
 
   /** Delays between attempts, growing from 1 to 16 ms, until the time is up; at least two attempts. */

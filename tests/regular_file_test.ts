@@ -1,0 +1,40 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { denoFileSystem } from "../src/deno_file_system.ts";
+import type { FileHandle, FileSystem } from "../src/file_system.ts";
+import { openForAppend, openForRead } from "../src/regular_file.ts";
+import { tempDir } from "./temp_dir.ts";
+
+/** A disk that says of no open file what it is, and counts those that stay open. */
+class SilentFileSystem {
+  openHandles = 0;
+
+  get fileSystem(): FileSystem {
+    return {
+      ...denoFileSystem,
+      open: (path, access) => {
+        const handle = denoFileSystem.open(path, access);
+        this.openHandles++;
+        const close = () => {
+          this.openHandles--;
+          handle.close();
+        };
+        const status = () => {
+          throw new Error("EIO");
+        };
+        return { status, close } as Partial<FileHandle> as FileHandle;
+      },
+    };
+  }
+}
+
+Deno.test("openForAppend() and openForRead() leave no file open that cannot be told apart", () => {
+  using dir = tempDir();
+  const silent = new SilentFileSystem();
+  const path = dir.path("a.jsonl");
+  for (const what of ["a new file", "one that is there"]) {
+    assertThrows(() => openForAppend(silent.fileSystem, path), Error, "EIO", what);
+    assertEquals(silent.openHandles, 0, what);
+  }
+  assertThrows(() => openForRead(silent.fileSystem, path), Error, "EIO");
+  assertEquals(silent.openHandles, 0);
+});
