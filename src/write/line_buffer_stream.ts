@@ -22,8 +22,8 @@ export interface LineBufferStreamOptions {
  * without a line break at the end gets one.
  *
  * A batch carries everything that came while the reader was busy. It is a view of a larger buffer, in
- * which other batches are too: copy it before you transfer it to another thread. Cancelling `readable` drops what
- * is buffered and errors `writable`; aborting `writable` drops it and errors `readable`.
+ * which other batches are too: copy it before you transfer it to another thread. Cancelling `readable`
+ * drops what is buffered and errors `writable`; aborting `writable` drops it and errors `readable`.
  *
  * @example Lines to batches
  * ```ts

@@ -138,16 +138,10 @@ const processes: Workload = {
   area: "append",
   async run(stage) {
     const events = stage.scaled(800_000);
-    const race: Race = { ratios: [], ours: [], theirs: [] };
-    for (let round = 0; round <= stage.rounds; round++) {
-      stage.progress(round === 0 ? "warming up" : `round ${round} of ${stage.rounds}`);
-      const single = await appendTogether(stage, 1, events);
-      const together = await appendTogether(stage, 4, events);
-      if (round === 0) continue;
-      race.theirs.push(single);
-      race.ours.push(together);
-      race.ratios.push(together / single);
-    }
+    const race = await stage.raceOf(
+      () => appendTogether(stage, 4, events),
+      () => appendTogether(stage, 1, events),
+    );
     return [raceRow({ id: "A7", name: processes.name, target: atLeast(1) }, race)];
   },
 };

@@ -31,19 +31,6 @@ async function ask(
   return elapsedMs;
 }
 
-/** Asks all questions in turn, once to warm up and then in rounds; gives the times of each. */
-async function inTurn(stage: Stage, questions: (() => Promise<number>)[]): Promise<number[][]> {
-  const times: number[][] = questions.map(() => []);
-  for (let round = 0; round <= stage.rounds; round++) {
-    stage.progress(round === 0 ? "warming up" : `round ${round} of ${stage.rounds}`);
-    for (const [index, question] of questions.entries()) {
-      const elapsedMs = await question();
-      if (round > 0) times[index]!.push(elapsedMs);
-    }
-  }
-  return times;
-}
-
 function ratios(times: readonly number[], base: readonly number[]): number[] {
   return times.map((time, round) => time / base[round]!);
 }
@@ -56,6 +43,19 @@ function throughput(events: number, times: readonly number[]): string {
   return `${Math.round(rate)} MB/s`;
 }
 
+/** How many times as fast the same events were read, by the times of both in milliseconds. */
+function comparedRow(
+  row: { readonly id: string; readonly name: string; readonly target: Target },
+  { events, ours, theirs }: {
+    readonly events: number;
+    readonly ours: readonly number[];
+    readonly theirs: readonly number[];
+  },
+): Row {
+  const note = `${throughput(events, ours)} to ${throughput(events, theirs)}`;
+  return { ...row, unit: "x", samples: ratios(theirs, ours), note };
+}
+
 const everything: Workload = {
   id: "Q1",
   name: "every event of 10 archives and the active file",
@@ -65,22 +65,21 @@ const everything: Workload = {
     const { events } = history;
     const all = (contender: ContenderName) => () =>
       ask(stage, history, { contender, workload: "queryAll" }, events);
-    const [ours = [], naive = [], duckdb = []] = await inTurn(stage, [
+    const [ours = [], naive = [], duckdb = []] = await stage.inTurn([
       all("scout"),
       all("plain"),
       all("peers/duckdb"),
     ]);
-    const row = (name: string, theirs: readonly number[], target: Target): Row => ({
-      id: "Q1",
-      name: `every event of 10 archives and more / ${name}`,
-      unit: "x",
-      target,
-      samples: ratios(theirs, ours),
-      note: `${throughput(events, ours)} to ${throughput(events, theirs)}`,
-    });
+    const name = "every event of 10 archives and more";
     return [
-      row("a query of streams", naive, atLeast(1.5)),
-      row("DuckDB, rows into JS", duckdb, atLeast(2)),
+      comparedRow(
+        { id: "Q1", name: `${name} / a query of streams`, target: atLeast(1.5) },
+        { events, ours, theirs: naive },
+      ),
+      comparedRow(
+        { id: "Q1", name: `${name} / DuckDB, rows into JS`, target: atLeast(2) },
+        { events, ours, theirs: duckdb },
+      ),
     ];
   },
 };
@@ -94,15 +93,12 @@ const byType: Workload = {
     const found = Math.ceil(history.events / 4);
     const typed = (contender: ContenderName) => () =>
       ask(stage, history, { contender, workload: "queryType", eventType: "nav" }, found);
-    const [ours = [], duckdb = []] = await inTurn(stage, [typed("scout"), typed("peers/duckdb")]);
-    return [{
-      id: "Q2",
-      name: "one event in four, by its type / DuckDB, rows into JS",
-      unit: "x",
-      target: atLeast(1),
-      samples: ratios(duckdb, ours),
-      note: `${throughput(history.events, ours)} to ${throughput(history.events, duckdb)}`,
-    }];
+    const [ours = [], duckdb = []] = await stage.inTurn([typed("scout"), typed("peers/duckdb")]);
+    const name = "one event in four, by its type / DuckDB, rows into JS";
+    const { events } = history;
+    return [
+      comparedRow({ id: "Q2", name, target: atLeast(1) }, { events, ours, theirs: duckdb }),
+    ];
   },
 };
 
@@ -122,8 +118,7 @@ const cold: Workload = {
       { contender: "scout", workload: "tail", count: 20 },
     ];
     for (const question of questions) {
-      const times = await inTurn(
-        stage,
+      const times = await stage.inTurn(
         histories.map((history) => () => ask(stage, history, question)),
       );
       const [few = [], , many = []] = times;
@@ -153,8 +148,7 @@ const again: Workload = {
   async run(stage) {
     const histories = [await stage.history(1), await stage.history(stage.scaled(100))];
     const question: Question = { contender: "scout", workload: "spendAgain", count: 200 };
-    const [few = [], many = []] = await inTurn(
-      stage,
+    const [few = [], many = []] = await stage.inTurn(
       histories.map((history) => () => ask(stage, history, question)),
     );
     return [{
@@ -176,7 +170,7 @@ const month: Workload = {
     const history = await stage.history(stage.scaled(100));
     // All archives but the two at the edge of the time lie wholly within it.
     const hours = 7.2 * (stage.scaled(100) - 1);
-    const [spend = [], all = []] = await inTurn(stage, [
+    const [spend = [], all = []] = await stage.inTurn([
       () => ask(stage, history, { contender: "scout", workload: "spend", hours }),
       () => ask(stage, history, { contender: "scout", workload: "queryAll" }),
     ]);
@@ -222,14 +216,12 @@ const opening: Workload = {
     const line = `${JSON.stringify({ ts: new Date().toISOString(), event: "skip" })}\n`;
     const missing = 10 * 1024 * 1024 - Deno.statSync(path).size - 2 * line.length;
     Deno.writeTextFileSync(path, line.repeat(Math.max(0, missing / line.length)), { append: true });
-    const samples: number[] = [];
-    for (let round = 0; round <= stage.rounds; round++) {
-      stage.progress(round === 0 ? "warming up" : `round ${round} of ${stage.rounds}`);
+    const [samples = []] = await stage.inTurn([async () => {
       Deno.writeTextFileSync(path, TORN_LINE, { append: true });
       const outcome = await stage.run("scout", { workload: "open", path, events: 0 });
       if (outcome.closedTornTail !== 1) throw new Error("open() did not close off the torn line");
-      if (round > 0) samples.push(outcome.elapsedMs!);
-    }
+      return outcome.elapsedMs!;
+    }]);
     const note = `${Array.from(Deno.readDirSync(dirname(path))).length} files`;
     const name = opening.name;
     return [{ id: "O1", name, unit: "ms", target: atMost(50), samples, note }];

@@ -120,23 +120,29 @@ export class Stage implements AsyncDisposable {
     if (lines !== events) throw new Error(`The round is void: ${lines} of ${events} lines`);
   }
 
-  /**
-   * Has two sides write in turn, once to warm up and then in rounds; gives how many times as many
-   * events a second `ours` writes as `theirs`, with the medians of both.
-   */
-  async race(ours: Side, theirs: Side): Promise<Race> {
-    const race: Race = { ratios: [], ours: [], theirs: [] };
+  /** Does all works in turn, once to warm up and then in rounds; gives the figures of each. */
+  async inTurn(works: readonly (() => Promise<number>)[]): Promise<number[][]> {
+    const figures: number[][] = works.map(() => []);
     for (let round = 0; round <= this.rounds; round++) {
-      const isWarmUp = round === 0;
-      this.progress(isWarmUp ? "warming up" : `round ${round} of ${this.rounds}`);
-      const theirRate = theirs.events / (await this.write(theirs)).elapsedMs! * 1000;
-      const ourRate = ours.events / (await this.write(ours)).elapsedMs! * 1000;
-      if (isWarmUp) continue;
-      race.theirs.push(theirRate);
-      race.ours.push(ourRate);
-      race.ratios.push(ourRate / theirRate);
+      this.progress(round === 0 ? "warming up" : `round ${round} of ${this.rounds}`);
+      for (const [index, work] of works.entries()) {
+        const figure = await work();
+        if (round > 0) figures[index]!.push(figure);
+      }
     }
-    return race;
+    return figures;
+  }
+
+  /** Has two sides write in turn. */
+  race(ours: Side, theirs: Side): Promise<Race> {
+    const rateOf = async (side: Side) => side.events / (await this.write(side)).elapsedMs! * 1000;
+    return this.raceOf(() => rateOf(ours), () => rateOf(theirs));
+  }
+
+  /** As {@linkcode race}, of what gives events per second. */
+  async raceOf(our: () => Promise<number>, their: () => Promise<number>): Promise<Race> {
+    const [theirs = [], ours = []] = await this.inTurn([their, our]);
+    return { ours, theirs, ratios: ours.map((rate, round) => rate / theirs[round]!) };
   }
 
   /** A log of so many archives and half a segment, made once; it spans 7.2 hours for each archive. */
@@ -179,9 +185,9 @@ function start(name: ContenderName): Contender {
 
 /** What a race came to: events per second, and how many times the one is the other. */
 export interface Race {
-  readonly ratios: number[];
-  readonly ours: number[];
-  readonly theirs: number[];
+  readonly ratios: readonly number[];
+  readonly ours: readonly number[];
+  readonly theirs: readonly number[];
 }
 
 /** A log that was written to be read. */
