@@ -43,9 +43,42 @@ const ENDS_WITH_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/i;
  */
 export function eventEpochMs(ts: unknown): number {
   if (typeof ts !== "string") return NaN;
-  // As this library writes it.
-  if (ts.endsWith("Z")) return Date.parse(ts);
+  if (ts.endsWith("Z")) return ts.length === TS_LENGTH ? tsEpochMs(ts) : Date.parse(ts);
   return Date.parse(ENDS_WITH_OFFSET.test(ts) ? ts : `${ts}Z`);
+}
+
+/** A time as this library writes it, and the part of it that names the minute. */
+const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
+const MINUTE_LENGTH = "2026-02-13T14:30:".length;
+const POINT = ".".charCodeAt(0);
+const ZERO = "0".charCodeAt(0);
+
+/** The minute of the last time, as events of one minute follow one another. */
+let lastMinute = { text: "1970-01-01T00:00:", epochMs: 0 };
+
+/** As `Date.parse()`, in a quarter of its time. */
+function tsEpochMs(ts: string): number {
+  const text = ts.slice(0, MINUTE_LENGTH);
+  if (text === lastMinute.text && ts.charCodeAt(MINUTE_LENGTH + 2) === POINT) {
+    const tenSeconds = digitAt(ts, MINUTE_LENGTH);
+    const seconds = 10 * tenSeconds + digitAt(ts, MINUTE_LENGTH + 1);
+    const milliseconds = 100 * digitAt(ts, MINUTE_LENGTH + 3) +
+      10 * digitAt(ts, MINUTE_LENGTH + 4) + digitAt(ts, MINUTE_LENGTH + 5);
+    const epochMs = lastMinute.epochMs + 1000 * seconds + milliseconds;
+    if (tenSeconds < 6 && !Number.isNaN(epochMs)) return epochMs;
+  }
+  const epochMs = Date.parse(ts);
+  // One that overflows, as 30 February does, is of another minute than it says.
+  if (!Number.isNaN(epochMs) && new Date(epochMs).toISOString() === ts) {
+    lastMinute = { text, epochMs: Math.floor(epochMs / 60_000) * 60_000 };
+  }
+  return epochMs;
+}
+
+/** The digit, or NaN where there is none. */
+function digitAt(text: string, index: number): number {
+  const digit = text.charCodeAt(index) - ZERO;
+  return digit >= 0 && digit <= 9 ? digit : NaN;
 }
 
 /** A running timer of a {@linkcode Clock}. */

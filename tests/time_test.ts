@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { eventEpochMs, type TimeLike, toEpochMs } from "../src/time.ts";
+import { SeededRandom } from "./seeded_random.ts";
 
 const MS = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
 
@@ -67,5 +68,20 @@ Deno.test("eventEpochMs() reads what writers of logs write", () => {
 Deno.test("eventEpochMs() gives NaN for what is no time", () => {
   for (const ts of [undefined, null, 42, {}, "", "yesterday", "2026-02-13T25:00:00Z"]) {
     assert(Number.isNaN(eventEpochMs(ts)), String(ts));
+  }
+});
+
+Deno.test("eventEpochMs() reads each time as Date.parse() does, whatever the one before it was", () => {
+  const random = new SeededRandom(20261125);
+  const digits = (count: number) => String(random.below(10 ** count)).padStart(count, "0");
+  const oneOf = (texts: readonly string[]) => texts[random.below(texts.length)]!;
+  const minutes = ["2026-02-13T14:30:", "2026-02-13T24:00:", "2026-02-30T10:59:", "0000-01-01T00:00:"];
+  const rests = ["00.000Z", "59.999Z", "60.000Z", "6:.000Z", "1x.000Z", "00,000Z", "00.00 Z", "0/.1:0Z"];
+  for (let n = 0; n < 20_000; n++) {
+    const minute = random.below(10) > 0
+      ? oneOf(minutes)
+      : `20${digits(2)}-0${digits(1)}-${digits(2)}T${digits(2)}:${digits(2)}:`;
+    const rest = random.below(4) > 0 ? `${digits(2)}.${digits(3)}Z` : oneOf(rests);
+    assertEquals(eventEpochMs(minute + rest), Date.parse(minute + rest), minute + rest);
   }
 });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isUtf8 } from "node:buffer";
 import type { AuditEvent } from "../event.ts";
 import type { RawLine } from "../line_splitter.ts";
 import { LOST, parseLine } from "../parse_line.ts";
@@ -29,7 +30,7 @@ const LINE_BREAK = 0x0a;
 const EVERY_LINE = new LineTest({});
 
 // The mark is kept, so that places in the text are places in the bytes; a line with it is parsed alone.
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** The events of the block, in the order of its lines. */
@@ -46,13 +47,10 @@ export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
     : eventsInText({ ...block, bytes: block.bytes, text }, options);
 }
 
+/** Null where one line at least is no UTF-8; each is then decoded by itself. */
 function decoded(bytes: Uint8Array): string | null {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    // One line at least is no UTF-8; each is then decoded by itself.
-    return null;
-  }
+  // A decoder that throws takes three times as long as a look before and one that does not.
+  return isUtf8(bytes) ? decoder.decode(bytes) : null;
 }
 
 interface TextBlock {

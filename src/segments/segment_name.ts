@@ -19,7 +19,10 @@ export interface SegmentName {
   readonly form: "sealed" | "archive" | "unfinished";
 }
 
-const STAMP = /^(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)$/;
+const STAMP = /^\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])_(?:[01]\d|2[0-3])[0-5]\d[0-5]\d$/;
+// Gregorian dates come again after as many years, and Date.UTC() takes the first hundred for others.
+const ERA_YEARS = 400;
+const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;
 const ARCHIVE_SUFFIX = ".gz";
 const UNFINISHED_SUFFIX = ".gz.tmp";
@@ -95,11 +98,11 @@ export function stampOf(epochMs: number): Stamp {
 
 /** The instant of a stamp in epoch milliseconds, or NaN if there is no such time. */
 export function stampEpochMs(stamp: string): number {
-  const match = STAMP.exec(stamp);
-  if (match === null) return NaN;
-  const [, year, month, day, hour, minute, second] = match;
-  const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
-  const epochMs = Date.parse(iso);
-  // Date.parse takes 30 February as 2 March.
-  return !Number.isNaN(epochMs) && new Date(epochMs).toISOString() === iso ? epochMs : NaN;
+  if (!STAMP.test(stamp)) return NaN;
+  const number = (start: number, length: number) => Number(stamp.slice(start, start + length));
+  const year = ERA_YEARS + number(0, 4);
+  const month = number(4, 2);
+  const eraMs = Date.UTC(year, month - 1, number(6, 2), number(9, 2), number(11, 2), number(13, 2));
+  // 30 February would be 2 March.
+  return eraMs < Date.UTC(year, month) ? eraMs - ERA_MS : NaN;
 }

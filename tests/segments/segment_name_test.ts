@@ -64,3 +64,15 @@ Deno.test("stampEpochMs() reads a stamp as UTC, and a time that is none as NaN",
     assertEquals(stampEpochMs(none), NaN, none);
   }
 });
+
+Deno.test("stampEpochMs() knows the days of every year", () => {
+  for (let year = 0; year < 10_000; year += 1) {
+    for (const day of ["0228", "0229", "0230", "0430", "0431", "1231"]) {
+      const [month, date] = [day.slice(0, 2), day.slice(2)];
+      const iso = `${String(year).padStart(4, "0")}-${month}-${date}T23:59:59.000Z`;
+      const epochMs = Date.parse(iso);
+      const expected = new Date(epochMs).toISOString() === iso ? epochMs : NaN;
+      assertEquals(stampEpochMs(`${iso.slice(0, 4)}${day}_235959`), expected, iso);
+    }
+  }
+});
