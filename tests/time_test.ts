@@ -75,8 +75,22 @@ Deno.test("eventEpochMs() reads each time as Date.parse() does, whatever the one
   const random = new SeededRandom(20261125);
   const digits = (count: number) => String(random.below(10 ** count)).padStart(count, "0");
   const oneOf = (texts: readonly string[]) => texts[random.below(texts.length)]!;
-  const minutes = ["2026-02-13T14:30:", "2026-02-13T24:00:", "2026-02-30T10:59:", "0000-01-01T00:00:"];
-  const rests = ["00.000Z", "59.999Z", "60.000Z", "6:.000Z", "1x.000Z", "00,000Z", "00.00 Z", "0/.1:0Z"];
+  const minutes = [
+    "2026-02-13T14:30:",
+    "2026-02-13T24:00:",
+    "2026-02-30T10:59:",
+    "0000-01-01T00:00:",
+  ];
+  const rests = [
+    "00.000Z",
+    "59.999Z",
+    "60.000Z",
+    "6:.000Z",
+    "1x.000Z",
+    "00,000Z",
+    "00.00 Z",
+    "0/.1:0Z",
+  ];
   for (let n = 0; n < 20_000; n++) {
     const minute = random.below(10) > 0
       ? oneOf(minutes)

@@ -12,6 +12,7 @@ import type { TimeLike } from "../time.ts";
 import { type Damage, DamageReport } from "./damage.ts";
 import { type EventFilter, eventFilter, mayLineHold } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
+import { lastBlockEvents } from "./last_block.ts";
 import { lineOf, type LinesByArchive, linesOf } from "./manifest_lines.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
 import { startIn, takeSnapshot } from "./snapshot.ts";
@@ -79,6 +80,9 @@ export function queryLog(source: LineSource, options: QueryOptions = {}): AuditQ
   const reading: Reading = {
     source,
     filter,
+    limit,
+    // What `where` is asked, it is asked once for each event, and when it is due.
+    isLastBlockFirst: order === "desc" && limit < Infinity && options.where === undefined,
     options: { fileSystem, maxLineBytes, damage, lineTest, order, signal },
   };
 
@@ -86,7 +90,7 @@ export function queryLog(source: LineSource, options: QueryOptions = {}): AuditQ
     signal?.throwIfAborted();
     let left = limit;
     if (left === 0) return;
-    for await (const events of snapshotEvents(reading)) {
+    for await (const events of candidates(reading)) {
       for (const event of events) {
         if (!filter.matches(event)) continue;
         yield event;
@@ -109,12 +113,25 @@ export function queryLog(source: LineSource, options: QueryOptions = {}): AuditQ
 interface Reading {
   readonly source: LineSource;
   readonly filter: EventFilter;
+  readonly limit: number;
+  /** Whether to see first if the last lines of all are enough. */
+  readonly isLastBlockFirst: boolean;
   readonly options: ReadOptions;
 }
 
 /** The events whose lines pass the filter's test, in batches. */
-async function* snapshotEvents({ source, filter, options }: Reading): AsyncGenerator<AuditEvent[]> {
+async function* candidates(reading: Reading): AsyncGenerator<AuditEvent[]> {
+  const { source, filter, limit, options } = reading;
   await source.beforeRead?.();
+  const { path } = source;
+  const last = reading.isLastBlockFirst
+    ? await lastBlockEvents({ ...options, path, limit, matches: filter.matches })
+    : null;
+  if (last === null) yield* snapshotEvents(reading);
+  else yield last;
+}
+
+async function* snapshotEvents({ source, filter, options }: Reading): AsyncGenerator<AuditEvent[]> {
   const logFiles = new LogFiles(source.path);
   using snapshot = takeSnapshot(source.fileSystem, logFiles);
   const manifest = source.manifest ?? new ManifestReader(source.fileSystem, logFiles.manifest);

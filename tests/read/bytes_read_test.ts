@@ -42,6 +42,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 class CountingFileSystem implements FileSystem {
   readonly opened = new Set<string>();
   readonly bytesRead = new Map<string, number>();
+  lists = 0;
   readonly #fileSystem: FileSystem;
 
   constructor(fileSystem: FileSystem) {
@@ -61,6 +62,7 @@ class CountingFileSystem implements FileSystem {
   }
 
   forget(): void {
+    this.lists = 0;
     this.opened.clear();
     this.bytesRead.clear();
   }
@@ -92,6 +94,7 @@ class CountingFileSystem implements FileSystem {
   }
 
   list(path: string): string[] {
+    this.lists++;
     return this.#fileSystem.list(path);
   }
 
@@ -228,6 +231,7 @@ for (const size of SIZES) {
     assertEquals(events.length, 20);
     assertEquals(events.at(-1)?.n, LINES_IN_ACTIVE - 1);
     assertEquals(log.counts.archivesOpened, []);
+    assertEquals(log.counts.lists, 0, "the end of the active file holds them all");
     const bytes = log.counts.bytesInAll;
     assert(bytes <= LAST_EVENTS_BYTES_MAX, `${bytes} bytes read`);
   });

@@ -224,6 +224,26 @@ Deno.test("queryLog() in descending order stops reading when it is aborted", asy
   assert(positions[0]! > 1_500_000, `read at ${positions[0]}`);
 });
 
+Deno.test("queryLog() tells once of damage among the last events", async () => {
+  using log = setUp(`{"n":1}\n{"n":2\n{"n":3}\n{"n":4}\n`);
+  const query = log.query({ order: "desc", limit: 2 });
+  assertEquals((await query.toArray()).map(({ n }) => n), [4, 3]);
+  const damage = { path: log.path, byteOffset: 8, byteLength: 7, reason: "not JSON" };
+  assertEquals(query.damage, [damage]);
+  assertEquals(log.warnings.length, 1);
+  assertEquals((await log.query({ order: "desc", limit: 9 }).toArray()).length, 3);
+  assertEquals(log.warnings.length, 2, "once by each query");
+});
+
+Deno.test("queryLog() asks where of each event once, in descending order too", async () => {
+  using log = setUp(CONTENT);
+  const asked: unknown[] = [];
+  const where: QueryOptions["where"] = ({ n }) => asked.push(n) > 0;
+  await log.query({ order: "desc", limit: 9, where }).toArray();
+  await log.query({ order: "desc", limit: 1, where }).toArray();
+  assertEquals(asked, [4, 3, 2, 1, 4]);
+});
+
 Deno.test("queryLog() loses only the torn line, wherever in the last three the file is cut", async () => {
   const lines = ['{"n":1}', '{"n":2,"s":"é}"}', '{"n":3,"o":{"a":[1]}}', '{"n":4}'];
   const content = new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
