@@ -127,11 +127,18 @@ interface KnownArchive {
   readonly summary: CostSummary | undefined;
 }
 
+/** A file that is not compressed. */
+interface LiveFile extends SnapshotFile {
+  readonly handle: FileHandle;
+  /** Tells it from others, whatever name it has by now. */
+  readonly key: string;
+}
+
 /** The files of a log; disposing of it closes those that are open. */
 interface LogState extends Disposable {
   readonly archives: readonly KnownArchive[];
   /** The active file, and the segments that are still to be archived. */
-  readonly live: readonly (SnapshotFile & { readonly handle: FileHandle })[];
+  readonly live: readonly LiveFile[];
   /** Whether the live file is known to be the one that was read before. */
   readonly isContinued: boolean;
 }
@@ -145,6 +152,10 @@ interface SettledState {
 
 function keyOf({ device, inode }: FileStatus, path: string): string {
   return `${device} ${inode ?? path}`;
+}
+
+function archiveKeyOf({ byteLength, path }: SnapshotFile): string {
+  return `${byteLength} ${path}`;
 }
 
 /** What a {@linkcode SpendIndex} is made of. */
@@ -186,12 +197,14 @@ export class SpendIndex {
     await this.#source.beforeRead?.();
     using state = this.#stateAsFound() ?? this.#look();
     const sum = new PreciseSum();
-    for (const archive of state.archives) await this.#addArchive(archive, sum, window);
+    for (const archive of state.archives) {
+      if (this.#addKnown(archive, sum, window)) continue;
+      (await this.#columnOf(archive.file)).addTo(sum, window);
+    }
     const live = new Map<string, LiveCosts>();
     for (const file of state.live) {
-      const key = keyOf(file.handle.status(), file.path);
-      const costs = this.#live.get(key) ?? new LiveCosts();
-      live.set(key, costs);
+      const costs = this.#live.get(file.key) ?? new LiveCosts();
+      live.set(file.key, costs);
       const start = () => startIn(file, window.sinceMs, { fileSystem, logFiles: this.#files });
       const { isContinued } = state;
       await this.#readOn(costs, file, { sinceMs: window.sinceMs, start, isContinued });
@@ -216,12 +229,13 @@ export class SpendIndex {
     // Without inodes, nobody knows whether it is the same file.
     if (handle === null || status === undefined || status.inode === null) return;
     if (!isSameFile(status, settled.active)) return;
-    if (this.#live.get(keyOf(status, path))?.isContinuedBy(handle) !== true) return;
+    const key = keyOf(status, path);
+    if (this.#live.get(key)?.isContinuedBy(handle) !== true) return;
     const { byteLength } = status;
     const kept = stack.move();
     return {
       archives: settled.archives,
-      live: [{ path, isArchive: false, byteLength, handle }],
+      live: [{ path, isArchive: false, byteLength, handle, key }],
       isContinued: true,
       [Symbol.dispose]: () => kept.dispose(),
     };
@@ -235,10 +249,11 @@ export class SpendIndex {
     const snapshot = stack.use(takeSnapshot(fileSystem, this.#files));
     const lines = linesOf(manifest, logger);
     const archives: KnownArchive[] = [];
-    const live: LogState["live"][number][] = [];
+    const live: LiveFile[] = [];
     for (const file of snapshot.files) {
-      if (file.handle !== null) {
-        live.push({ ...file, handle: file.handle });
+      const { handle } = file;
+      if (handle !== null) {
+        live.push({ ...file, handle, key: keyOf(handle.status(), file.path) });
         continue;
       }
       const line = lineOf(file, lines);
@@ -266,21 +281,18 @@ export class SpendIndex {
     }
   }
 
-  async #addArchive(
-    { file, summary }: KnownArchive,
-    sum: PreciseSum,
-    window: SpendWindow,
-  ): Promise<void> {
-    const key = `${file.byteLength} ${file.path}`;
-    const known = summary ?? this.#summaries.get(key);
-    if (known !== undefined) {
-      if (isOutside(known, window)) return;
-      if (isInside(known, window) && known.usd !== null) return sum.add(known.usd);
-    }
-    (await this.#columnOf(file, key)).addTo(sum, window);
+  /** Adds what is known of an archive without a look into it; tells whether that is enough. */
+  #addKnown({ file, summary }: KnownArchive, sum: PreciseSum, window: SpendWindow): boolean {
+    const known = summary ?? this.#summaries.get(archiveKeyOf(file));
+    if (known === undefined) return false;
+    if (isOutside(known, window)) return true;
+    if (!isInside(known, window) || known.usd === null) return false;
+    sum.add(known.usd);
+    return true;
   }
 
-  async #columnOf(file: SnapshotFile, key: string): Promise<CostColumn> {
+  async #columnOf(file: SnapshotFile): Promise<CostColumn> {
+    const key = archiveKeyOf(file);
     const column = this.#columns.get(key) ?? await this.#decode(file);
     this.#columns.delete(key);
     this.#columns.set(key, column);
