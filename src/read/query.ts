@@ -12,6 +12,7 @@ import type { TimeLike } from "../time.ts";
 import { type Damage, DamageReport } from "./damage.ts";
 import { type EventFilter, eventFilter, mayLineHold } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
+import { Flattened } from "./flattened.ts";
 import { lastBlockEvents } from "./last_block.ts";
 import { lineOf, type LinesByArchive, linesOf } from "./manifest_lines.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
@@ -86,11 +87,11 @@ export function queryLog(source: LineSource, options: QueryOptions = {}): AuditQ
     options: { fileSystem, maxLineBytes, damage, lineTest, order, signal },
   };
 
-  async function* iterate(): AsyncGenerator<AuditEvent> {
+  async function* selections(): AsyncGenerator<Iterator<AuditEvent, void>, void> {
     signal?.throwIfAborted();
     let left = limit;
     if (left === 0) return;
-    for await (const events of candidates(reading)) {
+    function* selected(events: readonly AuditEvent[]): Generator<AuditEvent, void> {
       for (const event of events) {
         if (!filter.matches(event)) continue;
         yield event;
@@ -98,9 +99,14 @@ export function queryLog(source: LineSource, options: QueryOptions = {}): AuditQ
         if (--left === 0) return;
       }
     }
+    for await (const events of candidates(reading)) {
+      yield selected(events);
+      if (left === 0) return;
+    }
     signal?.throwIfAborted();
   }
 
+  const iterate = () => new Flattened(selections());
   return {
     [Symbol.asyncIterator]: iterate,
     toArray: () => Array.fromAsync(iterate()),

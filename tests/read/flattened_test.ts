@@ -1,0 +1,99 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { Flattened } from "../../src/read/flattened.ts";
+
+/** Batches of letters, and what became of the generator. */
+function setUp(...batches: string[]) {
+  const seen: string[] = [];
+  function* letters(batch: string): Generator<string, void> {
+    for (const letter of batch) {
+      if (letter === "!") throw new Error("bad letter");
+      seen.push(letter);
+      yield letter;
+    }
+  }
+  async function* generate(): AsyncGenerator<Iterator<string, void>, void> {
+    try {
+      for (const batch of batches) {
+        seen.push("(");
+        await Promise.resolve();
+        yield letters(batch);
+        seen.push(")");
+      }
+    } finally {
+      seen.push("end");
+    }
+  }
+  return { seen, flattened: new Flattened(generate()) };
+}
+
+Deno.test("Flattened gives every item, of empty batches none", async () => {
+  const { seen, flattened } = setUp("ab", "", "c", "");
+  assertEquals(await Array.fromAsync(flattened), ["a", "b", "c"]);
+  assertEquals(seen.join(""), "(ab)()(c)()end");
+  assertEquals(await flattened.next(), { value: undefined, done: true });
+});
+
+Deno.test("Flattened asks for nothing before it is asked, and takes no item before its turn", async () => {
+  const { seen, flattened } = setUp("ab");
+  assertEquals(seen, []);
+  await flattened.next();
+  assertEquals(seen.join(""), "(a");
+});
+
+Deno.test("Flattened gives items in their order to who asks for many at once", async () => {
+  const { flattened } = setUp("ab", "c", "de");
+  const first = flattened.next();
+  const rest = Array.from({ length: 6 }, () => flattened.next());
+  const results = await Promise.all([first, ...rest]);
+  assertEquals(results.map(({ value }) => value ?? "-").join(""), "abcde--");
+  assertEquals(results.map(({ done }) => done), [false, false, false, false, false, true, true]);
+});
+
+Deno.test("Flattened ends the generator when the loop over it is left", async () => {
+  const { seen, flattened } = setUp("abc", "d");
+  for await (const letter of flattened) if (letter === "b") break;
+  assertEquals(seen.join(""), "(abend");
+  assertEquals(await flattened.next(), { value: undefined, done: true });
+});
+
+Deno.test("Flattened ends behind the steps that were asked for before", async () => {
+  const { seen, flattened } = setUp("a", "b");
+  const [first, second, end, after] = [
+    flattened.next(),
+    flattened.next(),
+    flattened.return(),
+    flattened.next(),
+  ];
+  assertEquals([(await first).value, (await second).value], ["a", "b"]);
+  assertEquals(await end, { value: undefined, done: true });
+  assertEquals(await after, { value: undefined, done: true });
+  assertEquals(seen.join(""), "(a)(bend");
+});
+
+Deno.test("Flattened gives nothing any more to who has ended it, though items are at hand", async () => {
+  const { flattened } = setUp("abc");
+  await flattened.next();
+  const [, after] = await Promise.all([flattened.return(), flattened.next()]);
+  assertEquals(after, { value: undefined, done: true });
+});
+
+Deno.test("Flattened ends with the error of a batch, and so does the generator", async () => {
+  for (const batches of [["a!", "b"], ["a", "!b"]]) {
+    const { seen, flattened } = setUp(...batches);
+    assertEquals((await flattened.next()).value, "a");
+    await assertRejects(() => flattened.next(), Error, "bad letter");
+    assertEquals(seen.at(-1), "end");
+    assertEquals(await flattened.next(), { value: undefined, done: true });
+  }
+});
+
+Deno.test("Flattened ends with the error of the generator", async () => {
+  async function* generate(): AsyncGenerator<Iterator<string, void>, void> {
+    yield "a"[Symbol.iterator]();
+    await Promise.reject(new Error("no more"));
+  }
+  const flattened = new Flattened(generate());
+  assertEquals((await flattened.next()).value, "a");
+  await assertRejects(() => flattened.next(), Error, "no more");
+  assertEquals(await flattened.next(), { value: undefined, done: true });
+});
