@@ -160,6 +160,9 @@ async function appendTogether(stage: Stage, count: number, events: number): Prom
       }, instance)),
   );
   await stage.checkLines(path, events);
+  for (let instance = 0; instance < count; instance++) {
+    await stage.run("scout", { workload: "sharedPromise", path, events: 0 }, instance);
+  }
   stage.removeLog(path);
   return events / Math.max(...outcomes.map(({ elapsedMs = NaN }) => elapsedMs)) * 1000;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { AuditLog, type AuditLogOptions, AuditReader } from "@vivarium/scout";
-import { takeTurns, timed, type Workloads } from "./contender.ts";
+import { type Outcome, takeTurns, timed, type Workloads } from "./contender.ts";
 import { type Fields, fieldsOf, SESSION_ID, turn } from "./event.ts";
 import { queryMemory, rotating, rotatingMemory, stalls } from "./scout_rotation.ts";
 import { traceFields } from "./trace.ts";
@@ -22,7 +22,17 @@ interface Appending {
 async function appending(
   options: AuditLogOptions & { path: string },
   work: (appending: Appending) => Promise<void>,
-): Promise<{ elapsedMs: number; syncs: number }> {
+): Promise<Outcome> {
+  const { outcome, verify } = await watched(options, work);
+  verify();
+  return outcome;
+}
+
+/** As {@linkcode appending}, for a caller who has the witness look at the file later. */
+async function watched(
+  options: AuditLogOptions & { path: string },
+  work: (appending: Appending) => Promise<void>,
+): Promise<{ outcome: Outcome; verify: () => void }> {
   const witness = new Witness();
   const rotationSizeBytes = Number.MAX_SAFE_INTEGER;
   const elapsedMs = await timed(async () => {
@@ -34,8 +44,10 @@ async function appending(
     await work({ witness, log });
   });
   const { fsyncEveryNLines: everyNLines = 10, sessionId: mark = SESSION_ID } = options;
-  witness.verify(options.path, { everyNLines, mark });
-  return { elapsedMs, syncs: witness.syncs };
+  return {
+    outcome: { elapsedMs, syncs: witness.syncs },
+    verify: () => witness.verify(options.path, { everyNLines, mark }),
+  };
 }
 
 async function unawaited(
@@ -64,6 +76,9 @@ async function producers(
   }));
 }
 
+/** Looks at the file of the last round that was shared. */
+let verifyShared = () => {};
+
 const workloads: Workloads = {
   unawaited: ({ path, events }) =>
     appending({ path }, (appending) => unawaited(appending, events, fieldsOf)),
@@ -79,11 +94,19 @@ const workloads: Workloads = {
       (appending) => producers(appending, { count: Number(count), events }),
     ),
   /** Of one log that others append to as well, so that only its own lines are looked for. */
-  shared: ({ path, events, sessionId }) =>
-    appending(
+  async shared({ path, events, sessionId }) {
+    const { outcome, verify } = await watched(
       { path, sessionId: String(sessionId) },
       (appending) => unawaited(appending, events, fieldsOf),
-    ),
+    );
+    verifyShared = verify;
+    return outcome;
+  },
+  /** What the witness says of it, once nobody is at work who could be held up by that. */
+  sharedPromise() {
+    verifyShared();
+    return {};
+  },
 
   rotating,
   rotatingMemory,
