@@ -32,6 +32,12 @@ export interface ActiveFileOptions {
   readonly isOwnText: boolean;
 }
 
+/**
+ * How many times as far a writer waits for the next mark where another one makes them: so one of many
+ * goes on with it, and the rest read nothing of what they all write.
+ */
+const PATIENCE = 3;
+
 /** What others wrote and sealing may still have to read: some milliseconds' work under the lock. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
@@ -43,8 +49,10 @@ interface OpenFile {
   readonly newestEvent: NewestEvent;
   /** Length after our last append; while it stands, the file ends in a line break of ours. */
   byteLengthLeft: number;
-  /** Where the last mark is, or where making one was tried last. */
-  markedByteLength: number;
+  /** From which length on a mark is due. */
+  nextMarkAt: number;
+  /** Where the last mark of this writer is. */
+  ownMarkAt: number;
 }
 
 /** The active file of a log. */
@@ -103,31 +111,38 @@ export class ActiveFile {
 
   /** Whether the file, which is ready, has grown by so much that a mark is due. */
   isMarkDue(byteLength: number): boolean {
-    return byteLength - this.#open!.markedByteLength >= this.#options.markEveryBytes;
+    return byteLength >= this.#open!.nextMarkAt;
   }
 
   /**
    * Marks for readers how new the events are up to the length of the file, which is ready, unless
-   * another writer just did. False, and no mark, when too much has to be read for it first. Call it
-   * under the append lock only.
+   * another writer does so. False, and no mark, when {@linkcode catchUp} should come first, for which
+   * nothing has to wait. Call it under the append lock only.
    */
   markSync(lockFile: FileHandle, byteLength: number): boolean {
     const file = this.#open!;
     const { handle, newestEvent } = file;
-    file.markedByteLength = byteLength;
+    const { markEveryBytes } = this.#options;
     const last = lastMark(readLockText(lockFile), handle);
-    if (last !== undefined) {
-      newestEvent.resume(last.byteLength, last.boundMs);
-      if (byteLength - last.byteLength < this.#options.markEveryBytes) {
-        file.markedByteLength = last.byteLength;
-        return true;
-      }
+    if (last !== undefined) newestEvent.resume(last.byteLength, last.boundMs);
+    const grownBytes = byteLength - (last?.byteLength ?? 0);
+    const isOurTurn = last === undefined || last.byteLength === file.ownMarkAt;
+    const patienceBytes = (isOurTurn ? 1 : PATIENCE) * markEveryBytes;
+    if (grownBytes < patienceBytes) {
+      file.nextMarkAt = byteLength - grownBytes + patienceBytes;
+      return true;
     }
-    if (this.isBehind(byteLength)) return false;
+    file.nextMarkAt = byteLength + patienceBytes;
+    if (this.isBehind(byteLength)) {
+      // Who made the last mark reads on to the next, unless it has gone.
+      const isOthersTurn = !isOurTurn && grownBytes < PATIENCE * patienceBytes;
+      return isOthersTurn;
+    }
     newestEvent.readUpTo(handle, byteLength);
     const { boundMs } = newestEvent;
     if (boundMs !== undefined) {
       addMark(lockFile, handle, { byteLength: newestEvent.byteLength, boundMs });
+      file.ownMarkAt = newestEvent.byteLength;
     }
     return true;
   }
@@ -241,7 +256,8 @@ export class ActiveFile {
       identity,
       newestEvent: new NewestEvent(),
       byteLengthLeft: -1,
-      markedByteLength: 0,
+      nextMarkAt: this.#options.markEveryBytes,
+      ownMarkAt: -1,
     };
   }
 

@@ -84,6 +84,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #outcomes: LineOutcomes | undefined;
   /** How much of a batch was written or refused, so that a stream and a drain never both do it. */
   readonly #decided = new WeakMap<Uint8Array, number>();
+  /** Reading what others wrote, so that a later mark can be made; beside the appends. */
+  #catchingUp: Promise<void> | undefined;
   #sealFailure: { message: string; retryMs: number } | undefined;
 
   /**
@@ -259,6 +261,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       // A batch that fills many segments seals as many, so the event loop turns in between.
       if (this.#rest(batch).byteLength > 0) await this.#clock.turn();
     }
+    // A stream may give a chunk again. A log never does, and may still drain this one.
+    if (this.#outcomes === undefined) this.#decided.delete(batch);
   }
 
   /** What of a batch is neither written nor refused. */
@@ -280,10 +284,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     if (this.#mustSeal(byteLength)) {
       if (mayWait && this.#file.isBehind(byteLength)) return false;
       if (this.#sealOrGoOn()) byteLength = this.#file.readySync().byteLength;
-    } else if (this.#file.isMarkDue(byteLength)) {
-      const isMarked = this.#mark(lockFile, byteLength);
-      if (mayWait && !isMarked) return false;
-    }
+    } else if (this.#file.isMarkDue(byteLength)) this.#mark(lockFile, byteLength);
     const rest = this.#rest(batch);
     const part = rest.subarray(0, partLength(rest, byteLength, this.#rotationSizeBytes));
     this.#file.appendSync(part, byteLength);
@@ -292,18 +293,22 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return true;
   }
 
-  /** Marks how new the file is up to here; false when it has to catch up for that. Runs under the lock. */
-  #mark(lockFile: FileHandle, byteLength: number): boolean {
+  /** Marks how new the file is up to here, or begins to find that out. Runs under the lock. */
+  #mark(lockFile: FileHandle, byteLength: number): void {
     try {
-      return this.#file.markSync(lockFile, byteLength);
+      if (this.#file.markSync(lockFile, byteLength)) return;
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) throw error;
-      // A mark saves readers work, and is no reason to refuse a line.
-      this.#logger.warn(
-        `Cannot mark the age of audit log: ${messageOf(error)}: ${this.#file.path}`,
-      );
-      return true;
+      return this.#warnOfMark(error);
     }
+    this.#catchingUp ??= this.#file.catchUp()
+      .catch((error) => this.#warnOfMark(error))
+      .finally(() => this.#catchingUp = undefined);
+  }
+
+  /** A mark saves readers work, and is no reason to refuse a line. */
+  #warnOfMark(error: unknown): void {
+    this.#logger.warn(`Cannot mark the age of audit log: ${messageOf(error)}: ${this.#file.path}`);
   }
 
   #refuse(batch: Uint8Array, error: unknown): Error {
@@ -398,6 +403,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       await this.#commit.flush();
     } finally {
       this.#closeFile();
+      await this.#catchingUp;
       await this.#segments.finish();
       this.#lock[Symbol.dispose]();
     }
@@ -405,6 +411,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   async #abort(): Promise<void> {
     this.#closeFile();
+    await this.#catchingUp;
     await this.#segments.stop();
     this.#lock[Symbol.dispose]();
   }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { AuditWriteError } from "../../src/errors.ts";
 import { type AuditLogOptions, resolveOptions } from "../../src/options.ts";
+import { isMarkLine } from "../../src/segments/active_marks.ts";
 import { FsyncSink } from "../../src/write/fsync_sink.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { SimulatedClock } from "../platform.ts";
@@ -447,4 +448,102 @@ for (const outcome of ["succeeds", "fails"] as const) {
     }
     assertEquals(fileSystem.openHandles, 0);
   });
+}
+
+Deno.test("FsyncSink writes a chunk as often as it is given", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const { writer } = setUp(path);
+  const chunk = bytes('{"again":1}\n');
+  await writer.write(chunk);
+  await writer.write(chunk);
+  await writer.close();
+  assertEquals(linesOf(path), ['{"again":1}', '{"again":1}']);
+});
+
+/** What others may have written before a writer reads it without the lock: more than 1 MiB. */
+const FOREIGN = "x".repeat(1023) + "\n";
+const FOREIGN_LINES = 1_100;
+
+Deno.test("FsyncSink appends while it reads what others wrote for a mark, and closes when it has", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const { fileSystem, sink, writer } = setUp(path);
+  Deno.writeTextFileSync(path, FOREIGN.repeat(FOREIGN_LINES), { append: true });
+  const reading = Promise.withResolvers<void>();
+  fileSystem.read = async (handle, buffer, position) => {
+    await reading.promise;
+    return await handle.read(buffer, position);
+  };
+  await writer.write(lines(1));
+  await writer.write(lines(300 * 1024));
+  const closed = writer.close();
+  assertEquals(await isSettled(closed), false, "closed before the reading ended");
+  assertEquals(fileSystem.openHandles, 2, "the lock file, and the one that is read");
+  reading.resolve();
+  await closed;
+  assertEquals(fileSystem.openHandles, 0);
+  assertEquals(Deno.statSync(path).size, FOREIGN_LINES * 1024 + 3 * (1 + 300 * 1024));
+});
+
+Deno.test("FsyncSink marks what others wrote once it has read it", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const { fileSystem, writer } = setUp(path);
+  Deno.writeTextFileSync(path, FOREIGN.repeat(FOREIGN_LINES), { append: true });
+  const read = Promise.withResolvers<void>();
+  fileSystem.read = async (handle, buffer, position) => {
+    const bytesRead = await handle.read(buffer, position);
+    if (position + bytesRead >= FOREIGN_LINES * 1024) read.resolve();
+    return bytesRead;
+  };
+  await writer.write(lines(1));
+  assertEquals(marksOf(path), []);
+  await read.promise;
+  await writer.write(lines(100 * 1024));
+  await writer.write(lines(1));
+  assertEquals(marksOf(path), [FOREIGN_LINES * 1024 + 3 * (1 + 100 * 1024)]);
+  await writer.close();
+});
+
+Deno.test("FsyncSink goes on without a mark when what others wrote cannot be read", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const warnings: unknown[] = [];
+  const logger = { ...silent, warn: (text: unknown) => warnings.push(text) };
+  const { fileSystem, writer } = setUp(path, { logger });
+  Deno.writeTextFileSync(path, FOREIGN.repeat(FOREIGN_LINES), { append: true });
+  fileSystem.read = () => Promise.reject(new Error("Input/output error"));
+  await writer.write(lines(1));
+  await writer.close();
+  assertEquals(warnings, [`Cannot mark the age of audit log: Input/output error: ${path}`]);
+  assertEquals(linesOf(path).length, FOREIGN_LINES + 1);
+});
+
+Deno.test("FsyncSink leaves the marks to who makes them, and goes on when that one is gone", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const writers = [setUp(path).writer, setUp(path).writer] as const;
+  const batch = bytes(`{"x":"${"x".repeat(100 * 1024)}"}\n`);
+  const marks = [0, 0] as [number, number];
+  const write = async (index: 0 | 1) => {
+    const before = marksOf(path).length;
+    await writers[index].write(batch);
+    marks[index] += marksOf(path).length - before;
+  };
+  for (let n = 0; n < 12; n++) for (const index of [0, 1] as const) await write(index);
+  // Of 2,400 KiB, after each third batch.
+  assertEquals(marks.toSorted(), [0, 6], "one makes them all");
+  const [maker, other] = marks[0] > 0 ? [0, 1] as const : [1, 0] as const;
+  await writers[maker].close();
+  for (let n = 0; n < 16; n++) await write(other);
+  // The first of them after 768 KiB, and then one after each third batch again.
+  assert(marks[other] >= 2 && marks[other] <= 4, `${marks[other]} marks`);
+  await writers[other].close();
+});
+
+/** The places that are marked in the lock file. */
+function marksOf(path: string): number[] {
+  const text = Deno.readTextFileSync(`${path}.lock`);
+  return text.split("\n").filter(isMarkLine).map((line) => JSON.parse(line).marked_bytes);
 }

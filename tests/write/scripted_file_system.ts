@@ -1,5 +1,5 @@
 /**
- * The real disk with calls that a test takes over: appends, syncs of files and of directories.
+ * The real disk with calls that a test takes over: reads, appends, syncs of files and of directories.
  *
  * @module
  */
@@ -29,6 +29,12 @@ export class ScriptedFileSystem implements FileSystem {
   readonly synced: string[] = [];
   /** How many syncs of directories were begun. */
   directorySyncs = 0;
+  /** Stands in for the asynchronous read of a handle. */
+  read: (handle: FileHandle, buffer: Uint8Array, position: number) => Promise<number> = (
+    handle,
+    buffer,
+    position,
+  ) => handle.read(buffer, position);
   /** Stands in for the append of a handle. */
   append: (handle: FileHandle, bytes: Uint8Array) => number = (handle, bytes) =>
     handle.appendSync(bytes);
@@ -74,7 +80,7 @@ export class ScriptedFileSystem implements FileSystem {
     this.openHandles++;
     return {
       status: () => handle.status(),
-      read: (buffer, position) => handle.read(buffer, position),
+      read: (buffer, position) => this.read(handle, buffer, position),
       readSync: (buffer, position) => handle.readSync(buffer, position),
       appendSync: (bytes) => this.append(handle, bytes),
       truncateSync: (byteLength) => this.truncate(handle, byteLength),
