@@ -30,6 +30,9 @@ export const denoFileSystem: FileSystem = {
   remove(path) {
     Deno.removeSync(path);
   },
+  removeAsync(path) {
+    return Deno.remove(path);
+  },
   makeDirectory(path) {
     Deno.mkdirSync(path, { mode: 0o700 });
   },

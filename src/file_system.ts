@@ -66,6 +66,8 @@ export interface FileSystem {
   link(path: string, newPath: string): void;
   /** Takes a name away, and the file with its last one; a symlink itself and not its target. */
   remove(path: string): void;
+  /** As {@linkcode remove}, without blocking: who takes the last name away frees the content. */
+  removeAsync(path: string): Promise<void>;
   /** Makes one directory, for its owner alone. */
   makeDirectory(path: string): void;
   /** Brings the entries of the directory to the disk. */

@@ -80,6 +80,10 @@ export class WatchedFileSystem implements FileSystem {
     denoFileSystem.remove(path);
   }
 
+  removeAsync(path: string): Promise<void> {
+    return denoFileSystem.removeAsync(path);
+  }
+
   makeDirectory(path: string): void {
     denoFileSystem.makeDirectory(path);
   }

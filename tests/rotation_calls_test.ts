@@ -16,7 +16,8 @@ const ORDER = [
   "link unfinished archive",
   "sync directory",
   "sync manifest",
-  "unlink sealed",
+  "rename sealed unfinished",
+  "unlink unfinished",
   "sync directory",
 ];
 
@@ -45,7 +46,9 @@ Deno.test({
       over = call.ended;
     }
     const count = (step: string) => calls.filter((call) => stepOf(call) === step).length;
-    for (const once of ["rename active sealed", "link unfinished archive", "unlink sealed"]) {
+    for (
+      const once of ["rename active sealed", "link unfinished archive", "rename sealed unfinished"]
+    ) {
       assertEquals(count(once), 1, text);
     }
   },

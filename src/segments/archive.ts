@@ -17,6 +17,7 @@ import { createHash } from "node:crypto";
 import { readChunks } from "../chunks.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { isSameFile, openForRead, removeFile } from "../regular_file.ts";
+import type { Clock } from "../time.ts";
 import { compressed, decompressed } from "./gzip.ts";
 import type { Manifest, UnderLock } from "./manifest.ts";
 import type { LogFiles, Stamp } from "./segment_name.ts";
@@ -29,6 +30,7 @@ export interface ArchiveSite {
   readonly manifest: Manifest;
   readonly underLock: UnderLock;
   readonly maxLineBytes: number;
+  readonly clock: Clock;
   /** Stops it, with no harm done. */
   readonly signal: AbortSignal;
 }
@@ -84,8 +86,7 @@ export async function archiveSegment(site: ArchiveSite, stamp: Stamp): Promise<A
   await fileSystem.syncDirectory(files.directory);
   await addToManifest(site, stamp, { summary, rebuilt: false });
   checkLength(segment, { byteLength, path });
-  removeFile(fileSystem, path);
-  await fileSystem.syncDirectory(files.directory);
+  if (isAt(fileSystem, path, segment)) await removeSegment(site, stamp, stack);
   return "archived";
 }
 
@@ -182,29 +183,57 @@ function openInto(stack: DisposableStack, fileSystem: FileSystem, path: string):
 }
 
 function rawChunks(
-  { signal }: ArchiveSite,
+  site: ArchiveSite,
   segment: FileHandle,
   byteLength: number,
 ): AsyncIterable<Uint8Array<ArrayBuffer>> {
-  return abortable(readChunks(segment, byteLength, { chunkBytes: RAW_CHUNK_BYTES }), signal);
+  return inTurns(readChunks(segment, byteLength, { chunkBytes: RAW_CHUNK_BYTES }), site);
 }
 
 function decoded(
-  { signal }: ArchiveSite,
+  site: ArchiveSite,
   archive: FileHandle,
 ): AsyncIterable<Uint8Array<ArrayBuffer>> {
   const { byteLength } = archive.status();
   return decompressed(
-    abortable(readChunks(archive, byteLength, { chunkBytes: GZIP_CHUNK_BYTES }), signal),
+    inTurns(readChunks(archive, byteLength, { chunkBytes: GZIP_CHUNK_BYTES }), site),
   );
 }
 
-/** Ends with the reason of the abort, between two chunks: whoever reads them ends with it too. */
-async function* abortable<T>(chunks: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+/**
+ * Lets the event loop turn between two chunks: reads that end at once would keep timers waiting, for
+ * twenty milliseconds and more. Ends there with the reason of an abort, and so does whoever reads them.
+ */
+async function* inTurns<T>(
+  chunks: AsyncIterable<T>,
+  { clock, signal }: ArchiveSite,
+): AsyncGenerator<T> {
   for await (const chunk of chunks) {
+    await clock.turn();
     signal.throwIfAborted();
     yield chunk;
   }
+}
+
+/**
+ * Removes a segment whose archive is there. Whoever has a file open when its last name goes frees its
+ * content in closing it, which holds up the event loop for as long as many events take. So it gets
+ * another name first, that of a half-written archive, which anybody may remove; and is closed before.
+ */
+async function removeSegment(
+  { fileSystem, files }: ArchiveSite,
+  stamp: Stamp,
+  handles: DisposableStack,
+): Promise<void> {
+  fileSystem.rename(files.sealed(stamp), files.unfinished(stamp));
+  handles.dispose();
+  try {
+    await fileSystem.removeAsync(files.unfinished(stamp));
+  } catch (error) {
+    // Another process that puts the log in order took it for what its name says.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  await fileSystem.syncDirectory(files.directory);
 }
 
 /** An empty segment is what a sealer leaves that was killed before its rename. */

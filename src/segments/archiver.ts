@@ -21,7 +21,6 @@ import type { Stamp } from "./segment_name.ts";
 
 /** What an archiver is made of. */
 export interface ArchiverOptions extends Omit<ArchiveSite, "signal"> {
-  readonly clock: Clock;
   readonly logger: Logger;
 }
 

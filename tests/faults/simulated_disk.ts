@@ -114,6 +114,10 @@ export class SimulatedProcess implements FileSystem {
     this.run({ name: "remove", path }, () => this.#kernel.remove(path));
   }
 
+  removeAsync(path: string): Promise<void> {
+    return this.runLater({ name: "remove", path }, () => () => this.#kernel.remove(path));
+  }
+
   makeDirectory(path: string): void {
     this.run({ name: "makeDirectory", path }, () => {
       this.#kernel.make(path, "directory", `mkdir '${path}'`);

@@ -101,6 +101,7 @@ class CountingFileSystem implements FileSystem {
   rename = refuse;
   link = refuse;
   remove = refuse;
+  removeAsync = refuse;
   makeDirectory = refuse;
   syncDirectorySync = refuse;
   syncDirectory = refuse;

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { basename } from "@std/path";
 import { createHash } from "node:crypto";
 import {
   ArchiveConflictError,
@@ -10,6 +11,7 @@ import { denoFileSystem } from "../../src/deno_file_system.ts";
 import type { FileAccess, FileHandle, FileSystem } from "../../src/file_system.ts";
 import { Manifest } from "../../src/segments/manifest.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
+import { systemClock } from "../../src/time.ts";
 import { type Call, Killed, type SimulatedDisk, systemErrors } from "../faults/simulated_disk.ts";
 import { WatchedFileSystem } from "../platform.ts";
 import { SeededRandom } from "../seeded_random.ts";
@@ -41,7 +43,8 @@ const FROM_SYNC_ON = [
   `syncDirectory ${files.directory}`,
   `append ${MANIFEST}`,
   `syncData ${MANIFEST}`,
-  `remove ${SEALED}`,
+  `rename ${SEALED} ${TEMP}`,
+  `remove ${TEMP}`,
   `syncDirectory ${files.directory}`,
 ];
 
@@ -93,6 +96,23 @@ Deno.test("archiveSegment() reads the temporary file back before it publishes it
   const indexOf = (name: Call["name"]) => calls.findIndex((call) => call.name === name);
   const readBack = calls.findIndex(({ name, path }) => name === "read" && path === TEMP);
   assert(indexOf("syncData") < readBack && readBack < indexOf("link"));
+});
+
+Deno.test("archiveSegment() lets the event loop turn for each half a millisecond of its work", async () => {
+  const text = linesFrom(1, 20_000);
+  const disk = diskWith({ [SEALED]: text });
+  const process = new LogProcess(disk);
+  let isOver = false;
+  let turns = 0;
+  const turning = (async () => {
+    for (; !isOver; turns++) await systemClock.turn();
+  })();
+  await archive(process);
+  isOver = true;
+  await turning;
+  // Once for each 16 KiB that it compresses, and for each 4 KiB that it reads back.
+  const chunks = text.length / (16 * 1024) + disk.readFile(ARCHIVE).byteLength / 4096;
+  assert(turns >= chunks, `${turns} turns for ${chunks} chunks`);
 });
 
 Deno.test("archiveSegment() writes what the segment holds, whatever that is", async () => {
@@ -156,7 +176,7 @@ Deno.test("archiveSegment() finishes where the archive is there, and writes none
   assertEquals(process.changes, [
     `syncData ${ARCHIVE}`,
     `syncDirectory ${files.directory}`,
-    ...FROM_SYNC_ON.slice(-4),
+    ...FROM_SYNC_ON.slice(-5),
   ]);
   await assertArchived(disk);
 });
@@ -319,15 +339,41 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
 }
 
 Deno.test("archiveSegment() is finished by the next attempt when a removal fails", async () => {
-  for (const path of [TEMP, SEALED]) {
+  for (const [name, path] of [["remove", TEMP], ["rename", SEALED]] as const) {
     const disk = diskWith({ [SEALED]: CONTENT });
     const process = new LogProcess(disk);
-    process.system.failOn((call) => call.name === "remove" && call.path === path, systemErrors.EIO);
+    process.system.failOn((call) => call.name === name && call.path === path, systemErrors.EIO);
     await assertRejects(() => archive(process), Error, systemErrors.EIO().message);
     assertEquals([disk.snapshot()[SEALED], process.system.openHandles], [CONTENT, 0]);
     assertEquals(await archive(process), "archived");
     await assertArchived(disk);
   }
+});
+
+Deno.test("archiveSegment() leaves it to recovery to free a segment that has lost its name", async () => {
+  const disk = diskWith({ [SEALED]: CONTENT });
+  const process = new LogProcess(disk);
+  let isRenamed = false;
+  process.system.onCall = ({ name }) => isRenamed ||= name === "rename";
+  process.system.failOn(({ name }) => name === "remove" && isRenamed, systemErrors.EIO);
+  await assertRejects(() => archive(process), Error, systemErrors.EIO().message);
+  assertEquals([disk.snapshot()[TEMP], process.system.openHandles], [CONTENT, 0]);
+  assertEquals(await archive(process), "gone");
+  assertEquals((await process.recover()).removed, [basename(TEMP)]);
+  await assertArchived(disk);
+});
+
+Deno.test("archiveSegment() takes nothing away that has come to the place of the segment", async () => {
+  const disk = diskWith({ [SEALED]: CONTENT });
+  const process = new LogProcess(disk);
+  process.system.onCall = ({ name, path }) => {
+    if (name !== "syncData" || path !== MANIFEST) return;
+    process.system.onCall = undefined;
+    process.system.rename(SEALED, "/log/moved");
+    disk.writeFile(SEALED, "another");
+  };
+  assertEquals(await archive(process), "archived");
+  assertEquals([disk.snapshot()[SEALED], disk.snapshot()["/log/moved"]], ["another", CONTENT]);
 });
 
 for (const when of ["before", "after"] as const) {
@@ -342,6 +388,8 @@ for (const when of ["before", "after"] as const) {
       const second = new LogProcess(disk);
       const outcome = await archive(second);
       assert(outcome === "archived" || outcome === "gone", `call ${index}`);
+      // It may have been killed when the segment had lost its name, and was there still.
+      if (outcome === "gone") await second.recover();
       await assertArchived(disk);
       assertEquals(second.system.openHandles, 0);
       const third = new LogProcess(disk);
@@ -421,7 +469,15 @@ function realSite(files: LogFiles, fileSystem: FileSystem, signal: AbortSignal):
     await Promise.resolve().then(section);
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
   const manifest = new Manifest({ fileSystem, path: files.manifest, logger, underLock });
-  return { fileSystem, files, manifest, underLock, maxLineBytes: 10_000, signal };
+  return {
+    fileSystem,
+    files,
+    manifest,
+    underLock,
+    maxLineBytes: 10_000,
+    clock: systemClock,
+    signal,
+  };
 }
 
 Deno.test("archiveSegment() on the real disk makes files for their owner alone", async () => {
@@ -498,7 +554,15 @@ Deno.test("archiveSegment() has let the segment go when it rejects (real disk)",
     const logger = { debug() {}, info() {}, warn() {}, error() {} };
     const manifest = new Manifest({ fileSystem, path: files.manifest, logger, underLock });
     const { signal } = ending;
-    const site = { fileSystem, files, manifest, underLock, maxLineBytes: 10_000, signal };
+    const site = {
+      fileSystem,
+      files,
+      manifest,
+      underLock,
+      maxLineBytes: 10_000,
+      clock: systemClock,
+      signal,
+    };
     await assertRejects(() => archiveSegment(site, STAMP), DOMException);
     using other = Deno.openSync(files.sealed(STAMP));
     assert(other.tryLockSync(true), "the lock is still held");

@@ -86,7 +86,7 @@ Deno.test("Archiver.sealed() during a sweep brings another one", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   process.system.onCall = ({ name, path }) => {
-    if (name !== "remove" || path !== files.sealed(THIRD)) return;
+    if (name !== "rename" || path !== files.sealed(THIRD)) return;
     disk.writeFile(files.sealed(LATE), "late\n");
     process.archiver.sealed();
   };
@@ -352,7 +352,7 @@ Deno.test("Archiver.room() waits for one segment to be done when it is far behin
   process.archiver.sealed();
   let removed = 0;
   process.system.onCall = ({ name, path }) => {
-    if (name === "remove" && STAMPS.some((stamp) => path === files.sealed(stamp))) removed++;
+    if (name === "rename" && STAMPS.some((stamp) => path === files.sealed(stamp))) removed++;
   };
   await process.archiver.room();
   assertEquals(removed, 1);

@@ -94,8 +94,9 @@ export class LogProcess {
       logger: this.#logger,
       underLock,
     });
-    const parts = { fileSystem, files, manifest: this.manifest, underLock, maxLineBytes: 10_000 };
-    this.archiver = new Archiver({ ...parts, clock: this.clock, logger: this.#logger });
+    const { manifest, clock } = this;
+    const parts = { fileSystem, files, manifest, underLock, maxLineBytes: 10_000, clock };
+    this.archiver = new Archiver({ ...parts, logger: this.#logger });
     this.site = { ...parts, signal: this.ending.signal };
   }
 

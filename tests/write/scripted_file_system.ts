@@ -117,6 +117,10 @@ export class ScriptedFileSystem implements FileSystem {
     denoFileSystem.remove(path);
   }
 
+  removeAsync(path: string): Promise<void> {
+    return denoFileSystem.removeAsync(path);
+  }
+
   makeDirectory(path: string): void {
     denoFileSystem.makeDirectory(path);
   }
