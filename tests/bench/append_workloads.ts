@@ -22,9 +22,10 @@ function rawLoop(events: number, everyNLines: 1 | 10): Side {
 
 function raceRow(
   { id, name, target }: { id: string; name: string; target: Target | null },
-  { ratios, ours, theirs }: Race,
+  { ratios, ours, theirs, syncs }: Race,
 ): Row {
-  const note = `${shownRate(median(ours))} to ${shownRate(median(theirs))}`;
+  const rates = `${shownRate(median(ours))} to ${shownRate(median(theirs))}`;
+  const note = syncs === undefined ? rates : `${rates}, ${syncs} syncs`;
   return { id, name, unit: "x", target, samples: ratios, note };
 }
 

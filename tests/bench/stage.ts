@@ -134,9 +134,15 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Has two sides write in turn. */
-  race(ours: Side, theirs: Side): Promise<Race> {
-    const rateOf = async (side: Side) => side.events / (await this.write(side)).elapsedMs! * 1000;
-    return this.raceOf(() => rateOf(ours), () => rateOf(theirs));
+  async race(ours: Side, theirs: Side): Promise<Race> {
+    let syncs: number | undefined;
+    const rateOf = async (side: Side) => {
+      const outcome = await this.write(side);
+      if (side === ours) syncs = outcome.syncs;
+      return side.events / outcome.elapsedMs! * 1000;
+    };
+    const race = await this.raceOf(() => rateOf(ours), () => rateOf(theirs));
+    return { ...race, syncs };
   }
 
   /** As {@linkcode race}, of what gives events per second. */
@@ -188,6 +194,8 @@ export interface Race {
   readonly ratios: readonly number[];
   readonly ours: readonly number[];
   readonly theirs: readonly number[];
+  /** Syncs that the witness of ours counted in the last round. */
+  readonly syncs?: number | undefined;
 }
 
 /** A log that was written to be read. */
