@@ -1,0 +1,137 @@
+/**
+ * The options that commands share, and how their values are read.
+ *
+ * @module
+ */
+import { object } from "@optique/core/constructs";
+import { message, text } from "@optique/core/message";
+import { multiple, optional, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { option } from "@optique/core/primitives";
+import { choice, string, type ValueParser } from "@optique/core/valueparser";
+import type { AuditEvent } from "../event.ts";
+import { messageOf } from "../errors.ts";
+import type { QueryOptions } from "../read/query.ts";
+import type { ColorMode } from "./terminal.ts";
+import { parseWhen, type When } from "./when.ts";
+
+/** Options of every command that reads a log. A type, as the parsers take no interface for an object. */
+export type ReadingOptions = {
+  readonly path: string | undefined;
+  readonly json: boolean;
+  readonly color: ColorMode;
+  readonly timeZone: string;
+};
+
+/** Which events a command is about. */
+export type SelectionOptions = {
+  readonly since: When | undefined;
+  readonly until: When | undefined;
+  readonly event: readonly string[];
+  readonly session: string | undefined;
+  readonly where: readonly FieldTest[];
+};
+
+/** Whether an event has a field of a value. */
+export type FieldTest = (event: AuditEvent) => boolean;
+
+/** Makes the parser of a value from a function that throws for what it does not take. */
+function valueOf<T>(
+  metavar: Uppercase<string>,
+  read: (input: string) => T,
+  placeholder: T,
+): ValueParser<"sync", T> {
+  return {
+    mode: "sync",
+    metavar: metavar as "TIME",
+    placeholder,
+    parse(input) {
+      try {
+        return { success: true, value: read(input) };
+      } catch (error) {
+        return { success: false, error: message`${input} is ${text(messageOf(error))}.` };
+      }
+    },
+    format: () => metavar,
+  };
+}
+
+const when = valueOf("TIME", parseWhen, () => Temporal.Now.instant());
+const timeZone = valueOf("ZONE", checkTimeZone, "UTC");
+const fieldTest = valueOf("FIELD=VALUE", parseFieldTest, () => true);
+
+function checkTimeZone(name: string): string {
+  try {
+    return Temporal.Now.zonedDateTimeISO(name).timeZoneId;
+  } catch (cause) {
+    throw new RangeError("no time zone such as Europe/Berlin or UTC", { cause });
+  }
+}
+
+/** A value is compared as it stands in the line, a string without its quotes. */
+export function parseFieldTest(input: string): FieldTest {
+  const at = input.indexOf("=");
+  if (at <= 0) throw new RangeError("no test such as model=small");
+  const [name, expected] = [input.slice(0, at), input.slice(at + 1)];
+  return (event) => {
+    if (!Object.hasOwn(event, name)) return false;
+    const value = event[name];
+    return (typeof value === "string" ? value : JSON.stringify(value)) === expected;
+  };
+}
+
+/** The parser of {@linkcode ReadingOptions}. */
+export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object("Log and output", {
+  path: optional(option("--path", string({ metavar: "FILE" }), {
+    description: message`The active file of the log; default ~/.scout/audit.jsonl`,
+  })),
+  json: option("--json", {
+    description: message`Write JSON: a line for each event, or one object for a summary`,
+  }),
+  color: withDefault(
+    option("--color", choice(["auto", "always", "never"]), {
+      description:
+        message`When to write in colour: auto (the default, heeds NO_COLOR), always or never`,
+    }),
+    "auto",
+  ),
+  timeZone: withDefault(
+    option("--tz", timeZone, {
+      description:
+        message`Time zone of what is shown and of times that name none: UTC, Europe/Berlin; default the local one`,
+    }),
+    () => Temporal.Now.timeZoneId(),
+  ),
+});
+
+/** The parser of {@linkcode SelectionOptions}. */
+export const selectionOptions: Parser<"sync", SelectionOptions, unknown> = object("Which events", {
+  since: optional(option("--since", when, {
+    description: message`From this time on: 3h, yesterday, 2026-02-13T14:30`,
+  })),
+  until: optional(option("--until", when, { description: message`Before this time` })),
+  event: multiple(option("--event", string({ metavar: "TYPE" }), {
+    description: message`Of this type; more than once for more types`,
+  })),
+  session: optional(option("--session", string({ metavar: "ID" }), {
+    description: message`Of this session`,
+  })),
+  where: multiple(option("--where", fieldTest, {
+    description: message`With this value of a field; more than once for more fields`,
+  })),
+});
+
+/** What to ask a reader for. */
+export function queryOptionsOf(
+  selection: SelectionOptions,
+  now: Temporal.ZonedDateTime,
+): QueryOptions {
+  const { since, until, event, session, where } = selection;
+  return {
+    ...since === undefined ? {} : { since: since(now) },
+    ...until === undefined ? {} : { until: until(now) },
+    ...event.length === 0 ? {} : { eventType: event },
+    ...session === undefined ? {} : { sessionId: session },
+    ...where.length === 0 ? {} : { where: (found) => where.every((test) => test(found)) },
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * `scout spend`: what the events cost, by hour, day, model, type or session.
+ *
+ * @module
+ */
+import { merge, object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { command, option } from "@optique/core/primitives";
+import { choice } from "@optique/core/valueparser";
+import type { AuditEvent } from "../event.ts";
+import { PreciseSum } from "../precise_sum.ts";
+import { costOf } from "../spend.ts";
+import { type Run, withReader } from "./command.ts";
+import {
+  queryOptionsOf,
+  type ReadingOptions,
+  readingOptions,
+  type SelectionOptions,
+  selectionOptions,
+} from "./options.ts";
+import { barTable } from "./bar_table.ts";
+import { columns, type Output } from "./terminal.ts";
+import { parseWhen } from "./when.ts";
+
+const BY = ["hour", "day", "model", "event", "session"] as const;
+type By = typeof BY[number];
+
+interface SpendCommandOptions extends ReadingOptions, SelectionOptions {
+  readonly by: By;
+}
+
+/** The command. */
+export const spendCommand: Parser<"sync", Run, unknown> = command(
+  "spend",
+  map(
+    merge(
+      object({
+        by: withDefault(
+          option("--by", choice(BY, { metavar: "WHAT" }), {
+            description:
+              message`What to sum up by: hour (the default), day, model, event or session`,
+          }),
+          "hour",
+        ),
+      }),
+      selectionOptions,
+      readingOptions,
+    ),
+    (options): Run => (output) => runSpend(options, output),
+  ),
+  {
+    brief: message`What the events cost, by hour, day, model, event or session`,
+    description:
+      message`Sums up the costs in USD of the events that match, those of the last 24 hours unless --since says otherwise.`,
+    footer: message`Example: scout spend --by day --since 2w --tz Europe/Berlin`,
+  },
+);
+
+/** What was spent on one thing. */
+interface Spent {
+  readonly sum: PreciseSum;
+  events: number;
+}
+
+const DEFAULT_SINCE = parseWhen("24h");
+
+async function runSpend(options: SpendCommandOptions, output: Output): Promise<number> {
+  const { by, timeZone, json } = options;
+  const now = Temporal.Now.zonedDateTimeISO(timeZone);
+  const selection = { ...options, since: options.since ?? DEFAULT_SINCE };
+  const total: Spent = { sum: new PreciseSum(), events: 0 };
+  const spent = new Map<string, Spent>();
+  const keyOf = keysBy(by, timeZone);
+  await withReader(options, async (reader) => {
+    for await (const event of reader.query(queryOptionsOf(selection, now))) {
+      const cost = costOf(event);
+      if (cost === null) continue;
+      const key = keyOf(event, cost.epochMs);
+      let row = spent.get(key);
+      if (row === undefined) spent.set(key, row = { sum: new PreciseSum(), events: 0 });
+      for (const each of [row, total]) {
+        each.sum.add(cost.usd);
+        each.events++;
+      }
+    }
+  });
+  const rows = inOrder(
+    by,
+    [...spent].map(([key, { sum, events }]) => ({
+      key,
+      usd: sum.value,
+      events,
+    })),
+  );
+  const since = selection.since(now);
+  if (json) {
+    const summary = {
+      by,
+      since: since.toString(),
+      usd: total.sum.value,
+      events: total.events,
+      rows,
+    };
+    output.line(JSON.stringify(summary));
+  } else {
+    const from = since.toZonedDateTimeISO(timeZone).toPlainDateTime().toString({
+      smallestUnit: "minute",
+    }).replace("T", " ");
+    output.line(
+      `${shownUsd(total.sum.value)} for ${total.events} events since ${from} (${timeZone})`,
+    );
+    const lines = barTable(
+      rows.map(({ key, usd, events }) => ({
+        label: key,
+        value: usd,
+        cells: [shownUsd(usd), `${events}`],
+      })),
+      { header: [by, "USD", "events"], columns: columns() },
+    );
+    for (const line of lines) output.line(line);
+  }
+  await output.flush();
+  return 0;
+}
+
+function shownUsd(usd: number): string {
+  return `$${usd.toFixed(6)}`;
+}
+
+/** Every time zone of these days is a multiple of it away from UTC. */
+const SLOT_MS = 15 * 60_000;
+
+/** What the cost of an event is summed up under. */
+function keysBy(by: By, timeZone: string): (event: AuditEvent, epochMs: number) => string {
+  if (by === "model") return ({ model }) => model ?? "-";
+  if (by === "event") return ({ event }) => event ?? "-";
+  if (by === "session") return ({ session_id }) => session_id ?? "-";
+  const bySlot = new Map<number, string>();
+  return (_event, epochMs) => {
+    const slot = Math.floor(epochMs / SLOT_MS);
+    let key = bySlot.get(slot);
+    if (key === undefined) bySlot.set(slot, key = timeKey(by, slot * SLOT_MS, timeZone));
+    return key;
+  };
+}
+
+function timeKey(by: "hour" | "day", epochMs: number, timeZone: string): string {
+  const time = Temporal.Instant.fromEpochMilliseconds(epochMs).toZonedDateTimeISO(timeZone);
+  const date = time.toPlainDate().toString();
+  // An hour that comes twice, when clocks are set back, is told apart by its offset.
+  return by === "day" ? date : `${date} ${String(time.hour).padStart(2, "0")}:00${time.offset}`;
+}
+
+/** Times in their order, everything else by what it cost. */
+function inOrder<T extends { key: string; usd: number }>(by: By, rows: T[]): T[] {
+  const isTime = by === "hour" || by === "day";
+  return isTime ? rows : rows.toSorted((a, b) => b.usd - a.usd || (a.key < b.key ? -1 : 1));
+}

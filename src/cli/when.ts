@@ -1,0 +1,46 @@
+/**
+ * Times as people type them: `3h`, `yesterday`, `2026-02-13`. Pure.
+ *
+ * @module
+ */
+
+/** A time that depends on when it is asked for and in which time zone. */
+export type When = (now: Temporal.ZonedDateTime) => Temporal.Instant;
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+const AGO = /^(\d+(?:\.\d+)?)([smhdw])$/;
+
+/**
+ * Reads a time: `90s`, `15m`, `3h`, `2d` or `1w` ago; `now`, or the beginning of `today` or
+ * `yesterday`; or ISO 8601, in the time zone of the question if it names none.
+ *
+ * @throws {RangeError} for any other text.
+ */
+export function parseWhen(text: string): When {
+  const [, count, unit = ""] = AGO.exec(text) ?? [];
+  if (count !== undefined) {
+    const milliseconds = Math.round(Number(count) * UNIT_MS[unit]!);
+    return (now) => now.toInstant().subtract({ milliseconds });
+  }
+  if (text === "now") return (now) => now.toInstant();
+  if (text === "today") return (now) => now.startOfDay().toInstant();
+  if (text === "yesterday") return (now) => now.startOfDay().subtract({ days: 1 }).toInstant();
+  try {
+    const instant = Temporal.Instant.from(text);
+    return () => instant;
+  } catch {
+    // It may be one without an offset.
+  }
+  try {
+    const local = Temporal.PlainDateTime.from(text);
+    return (now) => local.toZonedDateTime(now.timeZoneId).toInstant();
+  } catch (cause) {
+    throw new RangeError(`no time such as 3h, yesterday or 2026-02-13T14:30`, { cause });
+  }
+}

@@ -1,0 +1,128 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { programArgs } from "../run_program.ts";
+import { logWith, MAIN, runCli } from "./run_cli.ts";
+
+const EVENTS = [
+  {
+    ts: "2026-02-13T14:00:00.000Z",
+    event: "nav",
+    session_id: "s1",
+    cost: 0.002,
+    model: "small",
+    input_t: 812,
+    output_t: 40,
+  },
+  { ts: "2026-02-13T15:00:00.123Z", event: "brief", session_id: "s2", files: ["a.ts"], depth: 3 },
+  { ts: "2026-02-13T16:00:00.000Z", event: "a\tb", session_id: "s1", note: "\u001b[31mred\nü" },
+  { event: "untimed" },
+];
+
+Deno.test("scout query shows a line for each event, and no command to the terminal", async () => {
+  using log = logWith(...EVENTS);
+  const { code, stdout, stderr } = await log.run("query");
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  assertEquals(stdout.split("\n"), [
+    "2026-02-13 14:00:00.000  nav               $0.002000  small  812 > 40",
+    '2026-02-13 15:00:00.123  brief             files=["a.ts"]  depth=3',
+    "2026-02-13 16:00:00.000  a\\tb              note=\\u001b[31mred\\nü",
+    "-                        untimed",
+    "",
+  ]);
+});
+
+Deno.test("scout query --json gives the events as they are", async () => {
+  using log = logWith(...EVENTS);
+  const { stdout } = await log.run("query", "--json");
+  assertEquals(stdout.trimEnd().split("\n").map((line) => JSON.parse(line)), EVENTS);
+});
+
+const SELECTIONS: [args: string[], found: number[]][] = [
+  [["--since", "2026-02-13T15:00"], [1, 2]],
+  [["--since", "2026-02-13T14:30", "--until", "2026-02-13T15:30Z"], [1]],
+  [["--event", "nav", "--event", "untimed"], [0, 3]],
+  [["--session", "s1"], [0, 2]],
+  [["--where", "model=small", "--where", "cost=0.002"], [0]],
+  [["--where", 'files=["a.ts"]'], [1]],
+  [["--where", "depth=4"], []],
+  [["--desc", "--limit", "2"], [3, 2]],
+];
+for (const [args, found] of SELECTIONS) {
+  Deno.test(`scout query ${args.join(" ")} selects`, async () => {
+    using log = logWith(...EVENTS);
+    const { code, stdout, stderr } = await log.run("query", "--json", ...args);
+    assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    assertEquals(stdout, found.map((index) => `${JSON.stringify(EVENTS[index])}\n`).join(""));
+  });
+}
+
+Deno.test("scout query shows times in the time zone that is asked for", async () => {
+  using log = logWith(...EVENTS);
+  const { stdout } = await log.run("query", "--limit", "1", "--tz", "Asia/Kolkata");
+  assertStringIncludes(stdout, "2026-02-13 19:30:00.000  nav");
+});
+
+Deno.test("scout query writes in colour when it is told to", async () => {
+  using log = logWith(...EVENTS);
+  const colored = await log.run("query", "--limit", "1", "--color", "always");
+  assertStringIncludes(colored.stdout, "\u001b[33m$0.002000\u001b[39m");
+  const json = await log.run("query", "--limit", "1", "--color", "always", "--json");
+  assert(!json.stdout.includes("\u001b"), json.stdout);
+});
+
+Deno.test("scout query tells of damage on standard error", async () => {
+  using log = logWith(EVENTS[0]!, '{"torn\n', EVENTS[1]!);
+  const { code, stdout, stderr } = await log.run("query", "--json");
+  assertEquals([code, stdout.split("\n").length], [0, 3]);
+  assertStringIncludes(stderr, "scout: Skipped damage in audit log: not JSON, at byte");
+});
+
+Deno.test("scout query ends quietly when nobody reads on", async () => {
+  using log = logWith(`${JSON.stringify(EVENTS[0])}\n`.repeat(20_000));
+  const args = ["query", "--path", log.path, "--json"];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: programArgs(MAIN, { dir: "", args, flags: [`--allow-read=${log.dir.path("")}`] }),
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  assert(!(await reader.read()).done);
+  await reader.cancel();
+  const [{ code }, stderr] = await Promise.all([child.status, new Response(child.stderr).text()]);
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+});
+
+const REFUSED: [args: string[], message: string][] = [
+  [["--since", "soon"], '`--since`: "soon" is no time such as 3h, yesterday or'],
+  [["--where", "x"], '`--where`: "x" is no test such as model=small.'],
+  [["--tz", "Mars/X"], '`--tz`: "Mars/X" is no time zone such as'],
+  [["--limit", "-1"], "`--limit`:"],
+  [["--nope"], "`--nope`"],
+];
+for (const [args, message] of REFUSED) {
+  Deno.test(`scout query refuses ${args.join(" ")}, naming it`, async () => {
+    using log = logWith();
+    const { code, stdout, stderr } = await runCli(["query", ...args], log.dir.path(""));
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, message);
+  });
+}
+
+Deno.test("scout query tells in a line what it cannot read", async () => {
+  using log = logWith();
+  const dir = log.dir.path("").replace(/\/$/, "");
+  for (
+    const [path, code, message] of [
+      [log.dir.path("none.jsonl"), 1, "Cannot find audit log, neither active file nor archive: "],
+      [dir, 1, "Cannot read audit log as it is a directory: "],
+      [
+        "/elsewhere/audit.jsonl",
+        2,
+        "Cannot open audit log: run again with --allow-read=/elsewhere",
+      ],
+    ] as const
+  ) {
+    const result = await runCli(["query", "--path", path], dir);
+    assertEquals([result.code, result.stdout], [code, ""]);
+    assertEquals(result.stderr, `scout: ${message}${code === 1 ? path : ""}\n`);
+  }
+});

@@ -1,0 +1,104 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { gzipSync } from "node:zlib";
+import { logWith } from "./run_cli.ts";
+
+function cost(ts: string, usd: number, more: Record<string, unknown> = {}) {
+  return { ts, event: "nav", session_id: "s1", cost: usd, model: "small", ...more };
+}
+
+const EVENTS = [
+  cost("2026-02-13T14:00:00.000Z", 0.1),
+  cost("2026-02-13T14:59:59.999Z", 0.2, { model: "large", event: "brief" }),
+  cost("2026-02-13T15:00:00.000Z", 1.2, { model: "large", session_id: "s2" }),
+  cost("2026-02-14T00:00:00.000Z", 0.6, { model: undefined }),
+  { ts: "2026-02-13T15:00:00.000Z", event: "nav" },
+  { event: "nav", cost: 100 },
+];
+const SINCE = ["--since", "2026-02-13"];
+
+Deno.test("scout spend shows the costs by hour, with bars", async () => {
+  using log = logWith(...EVENTS);
+  const { code, stdout, stderr } = await log.run("spend", ...SINCE);
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  assertEquals(stdout.split("\n"), [
+    "$2.100000 for 4 events since 2026-02-13 00:00 (UTC)",
+    "hour                          USD  events",
+    "2026-02-13 14:00+00:00  $0.300000       2  █████████▎",
+    "2026-02-13 15:00+00:00  $1.200000       1  █████████████████████████████████████",
+    "2026-02-14 00:00+00:00  $0.600000       1  ██████████████████▌",
+    "",
+  ]);
+});
+
+const BY: [by: string, rows: [key: string, usd: number, events: number][]][] = [
+  ["day", [["2026-02-13", 1.5, 3], ["2026-02-14", 0.6, 1]]],
+  ["model", [["large", 1.4, 2], ["-", 0.6, 1], ["small", 0.1, 1]]],
+  ["event", [["nav", 1.9, 3], ["brief", 0.2, 1]]],
+  ["session", [["s2", 1.2, 1], ["s1", 0.9, 3]]],
+];
+for (const [by, rows] of BY) {
+  Deno.test(`scout spend --by ${by} --json gives exact sums`, async () => {
+    using log = logWith(...EVENTS);
+    const { stdout } = await log.run("spend", "--json", "--by", by, ...SINCE);
+    assertEquals(JSON.parse(stdout), {
+      by,
+      since: "2026-02-13T00:00:00Z",
+      usd: 2.1,
+      events: 4,
+      rows: rows.map(([key, usd, events]) => ({ key, usd, events })),
+    });
+  });
+}
+
+Deno.test("scout spend tells apart the hour that comes twice", async () => {
+  using log = logWith(
+    cost("2026-10-25T00:30:00.000Z", 1),
+    cost("2026-10-25T01:30:00.000Z", 2),
+  );
+  const { stdout } = await log.run(
+    "spend",
+    "--json",
+    "--since",
+    "2026-10-01",
+    "--tz",
+    "Europe/Berlin",
+  );
+  assertEquals(JSON.parse(stdout).rows, [
+    { key: "2026-10-25 02:00+02:00", usd: 1, events: 1 },
+    { key: "2026-10-25 02:00+01:00", usd: 2, events: 1 },
+  ]);
+});
+
+Deno.test("scout spend adds up archives and the active file, as a plain sum of the lines does", async () => {
+  const line = (n: number) =>
+    `${JSON.stringify(cost(new Date(Date.UTC(2026, 1, 13) + n * 61_000).toISOString(), n / 7))}\n`;
+  const archived = Array.from({ length: 1_000 }, (_, n) => line(n));
+  const active = Array.from({ length: 500 }, (_, n) => line(1_000 + n));
+  using log = logWith(active.join(""));
+  Deno.writeFileSync(log.dir.path("audit_20260214_000000.jsonl.gz"), gzipSync(archived.join("")));
+  const { stdout } = await log.run("spend", "--json", "--by", "day", ...SINCE);
+  const costs = [...archived, ...active].map((text): { ts: string; cost: number } =>
+    JSON.parse(text)
+  );
+  assertEquals(JSON.parse(stdout).usd, Math.sumPrecise(costs.map(({ cost }) => cost)));
+  assertEquals(
+    JSON.parse(stdout).rows.map(({ usd }: { usd: number }) => usd),
+    ["2026-02-13", "2026-02-14"].map((day) =>
+      Math.sumPrecise(costs.filter(({ ts }) => ts.startsWith(day)).map(({ cost }) => cost))
+    ),
+  );
+});
+
+Deno.test("scout spend of the last day has no row when nothing was spent", async () => {
+  using log = logWith(...EVENTS);
+  const { code, stdout } = await log.run("spend", "--json");
+  assertEquals([code, JSON.parse(stdout).usd, JSON.parse(stdout).rows], [0, 0, []]);
+});
+
+Deno.test("scout spend refuses what it cannot sum up by, naming it", async () => {
+  using log = logWith();
+  const { code, stdout, stderr } = await log.run("spend", "--by", "week");
+  assertEquals([code, stdout], [2, ""]);
+  assertStringIncludes(stderr, "`--by`");
+  assertStringIncludes(stderr, '"week"');
+});
