@@ -120,8 +120,9 @@ export class AuditReader implements AsyncDisposable {
 
   /**
    * The events as they come, in the order of appending, across rotation and from every process, without
-   * an end: from `since` on, or those that are written after the iteration has begun. Ends at `break`,
-   * with the reason of an aborted signal, and with an {@linkcode AuditClosedError} at `close()`.
+   * an end: from `since` on, from the `last` ones that are there, or those that are written after the
+   * iteration has begun. Ends at `break`, with the reason of an aborted signal, and with an
+   * {@linkcode AuditClosedError} at `close()`.
    *
    * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
    *

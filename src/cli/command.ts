@@ -43,12 +43,11 @@ export async function withReader<T>(
     logger,
     ...path === undefined ? {} : { path },
   });
-  checkThere(reader.path);
   return await work(reader);
 }
 
 /** A log that is not there has no events, which is no answer to who has mistyped its path. */
-function checkThere(path: string): void {
+export function checkThere(path: string): void {
   const kind = denoFileSystem.status(path)?.kind;
   if (kind === "file") return;
   if (kind !== undefined) {

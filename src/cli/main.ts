@@ -16,6 +16,7 @@ import config from "../../deno.json" with { type: "json" };
 import { asCommandError, type Run, tell } from "./command.ts";
 import { queryCommand } from "./query.ts";
 import { spendCommand } from "./spend.ts";
+import { tailCommand } from "./tail.ts";
 import { columns, Output } from "./terminal.ts";
 
 /** Thrown by the parser's callbacks once they have said all that there is to say. */
@@ -29,7 +30,7 @@ function parse(args: readonly string[]): Run {
   const exit = (code: number) => {
     throw new Exit(code);
   };
-  return runParser(or(queryCommand, spendCommand), "scout", args, {
+  return runParser(or(tailCommand, queryCommand, spendCommand), "scout", args, {
     brief: message`Reads audit logs of agent simulations.`,
     help: { command: true, option: true, onShow: exit },
     version: { option: true, value: config.version, onShow: exit },

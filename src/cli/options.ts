@@ -23,13 +23,17 @@ export type ReadingOptions = {
   readonly timeZone: string;
 };
 
-/** Which events a command is about. */
-export type SelectionOptions = {
-  readonly since: When | undefined;
-  readonly until: When | undefined;
+/** What the events are like that a command is about. */
+export type FieldOptions = {
   readonly event: readonly string[];
   readonly session: string | undefined;
   readonly where: readonly FieldTest[];
+};
+
+/** From when to when they are. */
+export type TimeOptions = {
+  readonly since: When | undefined;
+  readonly until: When | undefined;
 };
 
 /** Whether an event has a field of a value. */
@@ -69,7 +73,7 @@ function checkTimeZone(name: string): string {
 }
 
 /** A value is compared as it stands in the line, a string without its quotes. */
-export function parseFieldTest(input: string): FieldTest {
+function parseFieldTest(input: string): FieldTest {
   const at = input.indexOf("=");
   if (at <= 0) throw new RangeError("no test such as model=small");
   const [name, expected] = [input.slice(0, at), input.slice(at + 1)];
@@ -104,12 +108,8 @@ export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object("L
   ),
 });
 
-/** The parser of {@linkcode SelectionOptions}. */
-export const selectionOptions: Parser<"sync", SelectionOptions, unknown> = object("Which events", {
-  since: optional(option("--since", when, {
-    description: message`From this time on: 3h, yesterday, 2026-02-13T14:30`,
-  })),
-  until: optional(option("--until", when, { description: message`Before this time` })),
+/** The parser of {@linkcode FieldOptions}. */
+export const fieldOptions: Parser<"sync", FieldOptions, unknown> = object("Which events", {
   event: multiple(option("--event", string({ metavar: "TYPE" }), {
     description: message`Of this type; more than once for more types`,
   })),
@@ -121,17 +121,33 @@ export const selectionOptions: Parser<"sync", SelectionOptions, unknown> = objec
   })),
 });
 
+/** The parser of {@linkcode TimeOptions}. */
+export const timeOptions: Parser<"sync", TimeOptions, unknown> = object("When", {
+  since: optional(option("--since", when, {
+    description: message`From this time on: 3h, yesterday, 2026-02-13T14:30`,
+  })),
+  until: optional(option("--until", when, { description: message`Before this time` })),
+});
+
 /** What to ask a reader for. */
-export function queryOptionsOf(
-  selection: SelectionOptions,
-  now: Temporal.ZonedDateTime,
-): QueryOptions {
-  const { since, until, event, session, where } = selection;
+export function fieldsToQuery(
+  { event, session, where }: FieldOptions,
+): Pick<QueryOptions, "eventType" | "sessionId" | "where"> {
   return {
-    ...since === undefined ? {} : { since: since(now) },
-    ...until === undefined ? {} : { until: until(now) },
     ...event.length === 0 ? {} : { eventType: event },
     ...session === undefined ? {} : { sessionId: session },
     ...where.length === 0 ? {} : { where: (found) => where.every((test) => test(found)) },
+  };
+}
+
+/** As {@linkcode fieldsToQuery}, with the times as they are now. */
+export function optionsToQuery(
+  { since, until, ...fields }: FieldOptions & TimeOptions,
+  now: Temporal.ZonedDateTime,
+): QueryOptions {
+  return {
+    ...fieldsToQuery(fields),
+    ...since === undefined ? {} : { since: since(now) },
+    ...until === undefined ? {} : { until: until(now) },
   };
 }

@@ -9,18 +9,20 @@ import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
-import { type Run, withReader } from "./command.ts";
+import { checkThere, type Run, withReader } from "./command.ts";
 import { eventLine } from "./event_line.ts";
 import {
-  queryOptionsOf,
+  type FieldOptions,
+  fieldOptions,
+  optionsToQuery,
   type ReadingOptions,
   readingOptions,
-  type SelectionOptions,
-  selectionOptions,
+  type TimeOptions,
+  timeOptions,
 } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
-interface QueryCommandOptions extends ReadingOptions, SelectionOptions {
+interface QueryCommandOptions extends ReadingOptions, FieldOptions, TimeOptions {
   readonly limit: number | undefined;
   readonly desc: boolean;
 }
@@ -36,7 +38,8 @@ export const queryCommand: Parser<"sync", Run, unknown> = command(
         })),
         desc: option("--desc", { description: message`The newest first` }),
       }),
-      selectionOptions,
+      fieldOptions,
+      timeOptions,
       readingOptions,
     ),
     (options): Run => (output) => runQuery(options, output),
@@ -52,8 +55,9 @@ async function runQuery(options: QueryCommandOptions, output: Output): Promise<n
   const { timeZone, json, limit, desc } = options;
   const now = Temporal.Now.zonedDateTimeISO(timeZone);
   await withReader(options, async (reader) => {
+    checkThere(reader.path);
     const events = reader.query({
-      ...queryOptionsOf(options, now),
+      ...optionsToQuery(options, now),
       ...limit === undefined ? {} : { limit },
       order: desc ? "desc" : "asc",
     });

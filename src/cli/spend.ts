@@ -12,13 +12,15 @@ import { choice } from "@optique/core/valueparser";
 import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import { costOf } from "../spend.ts";
-import { type Run, withReader } from "./command.ts";
+import { checkThere, type Run, withReader } from "./command.ts";
 import {
-  queryOptionsOf,
+  type FieldOptions,
+  fieldOptions,
+  optionsToQuery,
   type ReadingOptions,
   readingOptions,
-  type SelectionOptions,
-  selectionOptions,
+  type TimeOptions,
+  timeOptions,
 } from "./options.ts";
 import { barTable } from "./bar_table.ts";
 import { columns, type Output } from "./terminal.ts";
@@ -27,7 +29,7 @@ import { parseWhen } from "./when.ts";
 const BY = ["hour", "day", "model", "event", "session"] as const;
 type By = typeof BY[number];
 
-interface SpendCommandOptions extends ReadingOptions, SelectionOptions {
+interface SpendCommandOptions extends ReadingOptions, FieldOptions, TimeOptions {
   readonly by: By;
 }
 
@@ -45,7 +47,8 @@ export const spendCommand: Parser<"sync", Run, unknown> = command(
           "hour",
         ),
       }),
-      selectionOptions,
+      fieldOptions,
+      timeOptions,
       readingOptions,
     ),
     (options): Run => (output) => runSpend(options, output),
@@ -74,7 +77,8 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
   const spent = new Map<string, Spent>();
   const keyOf = keysBy(by, timeZone);
   await withReader(options, async (reader) => {
-    for await (const event of reader.query(queryOptionsOf(selection, now))) {
+    checkThere(reader.path);
+    for await (const event of reader.query(optionsToQuery(selection, now))) {
       const cost = costOf(event);
       if (cost === null) continue;
       const key = keyOf(event, cost.epochMs);

@@ -49,6 +49,11 @@ export class FileCursor {
     this.#lineStart = undefined;
   }
 
+  /** Where the line begins that is not finished; all before it has been read or passed over. */
+  async lineStart(): Promise<number> {
+    return this.#lineStart ??= await startOfLine(this.handle, this.#position);
+  }
+
   /** The file as it is now. */
   status(): FileStatus {
     return this.handle.status();
@@ -94,9 +99,7 @@ export class FileCursor {
   /** Goes to where the reading up to the length has to begin. */
   async #prepare(byteLength: number): Promise<void> {
     if (byteLength < (this.#lineStart ?? this.#position)) return this.#goToCut(byteLength);
-    if (this.#lineStart === undefined) {
-      return this.#goTo(await startOfLine(this.handle, this.#position));
-    }
+    if (this.#lineStart === undefined) return this.#goTo(await this.lineStart());
     const isKept = this.#position - this.#lineStart < this.#options.maxLineBytes;
     if (isKept || byteLength < this.#position) this.#goTo(this.#lineStart);
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, shown } from "../event.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import type { Clock, TimeLike } from "../time.ts";
 import { DirectoryChanges } from "./directory_changes.ts";
@@ -17,6 +17,11 @@ export interface FollowOptions {
    * come that are written after the iteration has begun.
    */
   since?: TimeLike;
+  /**
+   * Begin with the last events that match and are in the log already, so many of them; not together
+   * with `since`.
+   */
+  last?: number;
   /** Events of this type, or of one of these. */
   eventType?: string | readonly string[];
   /** Events of this session. */
@@ -42,18 +47,25 @@ export function followLog(
   source: FollowSource,
   options: FollowOptions = {},
 ): AsyncIterable<AuditEvent> {
+  const { since, last = 0, signal } = options;
+  if (!(Number.isSafeInteger(last) && last >= 0)) {
+    throw new RangeError(`Cannot follow as last must be an integer >= 0: ${shown(last)}`);
+  }
+  if (since !== undefined && options.last !== undefined) {
+    throw new TypeError("Cannot follow from both since and last");
+  }
   const filter = eventFilter(options);
-  const { signal } = options;
-  const isFromNow = options.since === undefined;
+  const beginning = since === undefined ? { last } : "history";
   return {
-    [Symbol.asyncIterator]: () => new Following(source, { filter, signal, isFromNow }),
+    [Symbol.asyncIterator]: () => new Following(source, { filter, signal, beginning }),
   };
 }
 
 interface FollowingOptions {
   readonly filter: EventFilter;
   readonly signal: AbortSignal | undefined;
-  readonly isFromNow: boolean;
+  /** All that is in the log and matches, or the last of it. */
+  readonly beginning: "history" | { readonly last: number };
 }
 
 /** One iteration. Unlike a generator it ends while a next() waits. */
@@ -115,7 +127,8 @@ class Following implements AsyncIterator<AuditEvent, void> {
   }
 
   async *#batches(): AsyncGenerator<AuditEvent[], void> {
-    if (this.#options.isFromNow) this.#cursor.goToEnd();
+    const { beginning } = this.#options;
+    if (beginning !== "history") yield await this.#cursor.goToEnd(beginning.last);
     while (!this.#ending.signal.aborted) {
       const hasMoved = yield* this.#cursor.read();
       if (hasMoved) this.#changes.retryWatching();

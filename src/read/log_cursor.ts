@@ -37,6 +37,9 @@ export interface LogCursorSource {
   readonly manifest?: ManifestReader;
 }
 
+// Each attempt is lost only to an active file that goes between two calls.
+const ATTEMPTS = 16;
+
 /** A place in a log, at first before its oldest event. */
 export class LogCursor {
   readonly #source: LogCursorSource;
@@ -64,13 +67,24 @@ export class LogCursor {
     this.#manifest = source.manifest ?? new ManifestReader(source.fileSystem, files.manifest);
   }
 
-  /** Passes over everything that is in the log, at once. */
-  goToEnd(): void {
-    const { active, older } = this.#openNext();
+  /**
+   * Passes over everything that is in the log, at once, and gives the last events of it that match,
+   * oldest first.
+   */
+  async goToEnd(lastEvents: number): Promise<AuditEvent[]> {
+    const { active, older } = this.#openCurrent();
     this.#segment = older.at(-1) ?? this.#segment;
     // The end is looked for last: if the file has been sealed since, that is where it ends for good,
     // and what is passed over is a beginning of the log, without a gap.
     if (active !== null) this.#setCursor(active, "end");
+    const found: AuditEvent[] = [];
+    if (lastEvents === 0) return found;
+    for await (const events of this.#backwards(older)) {
+      for (const event of events) {
+        if (this.#filter.matches(event) && found.push(event) === lastEvents) return found.reverse();
+      }
+    }
+    return found.reverse();
   }
 
   /** Gives what is there now; tells whether it went on to other files, where there may be more. */
@@ -146,6 +160,28 @@ export class LogCursor {
     }
   }
 
+  /** As {@linkcode LogCursor.#openNext}, where the active file is the current one. */
+  #openCurrent(): { active: FileHandle | null; older: Stamp[] } {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const { active, older, isCurrent } = this.#openNext();
+      if (isCurrent) return { active, older };
+      active?.close();
+    }
+    const { path } = this.#source;
+    throw new Error(`Cannot follow audit log as it is being replaced all the time: ${path}`);
+  }
+
+  /** Gives what was passed over, the newest first: the file, and the segments before it. */
+  async *#backwards(segments: readonly Stamp[]): AsyncGenerator<Iterable<AuditEvent>> {
+    if (this.#cursor !== null) {
+      const byteLength = await this.#cursor.lineStart();
+      const { handle } = this.#cursor;
+      const { path } = this.#source;
+      yield* this.#eventsIn({ path, isArchive: false, byteLength, handle }, "desc");
+    }
+    for (const stamp of segments.toReversed()) yield* this.#eventsOf(stamp, "desc");
+  }
+
   #setCursor(handle: FileHandle, from: "start" | "end"): void {
     const { path, maxLineBytes, logger } = this.#source;
     this.close();
@@ -154,7 +190,10 @@ export class LogCursor {
     this.#cursor = new FileCursor(handle, { path, maxLineBytes, damage, from });
   }
 
-  async *#eventsOf(stamp: Stamp): AsyncGenerator<AuditEvent[]> {
+  async *#eventsOf(
+    stamp: Stamp,
+    order: "asc" | "desc" = "asc",
+  ): AsyncGenerator<AuditEvent[]> {
     const { fileSystem, files } = this.#site;
     using stack = new DisposableStack();
     const opened = openSegment(stack, fileSystem, files, {
@@ -164,10 +203,13 @@ export class LogCursor {
     const path = files.archive(stamp);
     const gone: SnapshotFile = { path, isArchive: true, byteLength: 0, handle: null };
     // Of one that was taken away since it was listed, the reading tells.
-    for (const file of opened.length > 0 ? opened : [gone]) yield* this.#eventsIn(file);
+    for (const file of opened.length > 0 ? opened : [gone]) yield* this.#eventsIn(file, order);
   }
 
-  async *#eventsIn(file: SnapshotFile): AsyncGenerator<AuditEvent[]> {
+  async *#eventsIn(
+    file: SnapshotFile,
+    order: "asc" | "desc",
+  ): AsyncGenerator<AuditEvent[]> {
     const { fileSystem, maxLineBytes, logger } = this.#source;
     const line = file.isArchive ? lineOf(file, linesOf(this.#manifest, logger)) : undefined;
     if (line !== undefined && !mayLineHold(line, this.#filter)) return;
@@ -177,7 +219,7 @@ export class LogCursor {
       damage: new DamageReport(logger),
       // Every line is looked at, as damage is told of whatever is asked for.
       lineTest: new LineTest({}),
-      order: "asc",
+      order,
       signal: this.#signal,
     });
   }

@@ -33,6 +33,7 @@ const BEGINNINGS: readonly (readonly [string, FollowOptions])[] = [
   ["from now", {}],
   ["with its history", { since: 0 }],
 ];
+const FROM_LAST_TWO: typeof BEGINNINGS[number] = ["from the last two events", { last: 2 }];
 
 // Part one: a writer's step before each of the calls that following makes.
 
@@ -204,9 +205,12 @@ async function followWithStep(
 
   const { seen } = follower;
   // Of what is written in the call in which it begins it may pass over some, but then all before it;
-  // and it may come too late for a file that is taken away.
-  const begins = options.since === undefined ? writtenThen.length : 0;
-  const mayBegin = options.since === undefined && at < begun ? writtenBefore.length : begins;
+  // and it may come too late for a file that is taken away, and then has the last events before it.
+  const { since, last = 0 } = options;
+  const begins = since === undefined ? writtenThen.length - last : 0;
+  const mayBegin = since === undefined
+    ? (at < begun ? writtenBefore.length : writtenThen.length) - last - takenBefore.length
+    : 0;
   const first = seen === "" ? begins : Math.min(writer.written.indexOf(seen.charAt(0)), begins);
   const expected = [...writer.written.slice(first)];
   const what = `${name} before call ${at}: ${seen} of ${writer.written}`;
@@ -220,7 +224,7 @@ async function followWithStep(
   return at < (options.since === undefined ? called.calls.length : callsOfHistory);
 }
 
-for (const [how, options] of BEGINNINGS) {
+for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
   Deno.test(`follow ${how} gives each event once, whatever happens before any of its calls`, async () => {
     for (const [name, step] of STEPS) {
       let at = 0;
@@ -257,8 +261,8 @@ Deno.test("follow begins at its first next(), not before and not later", async (
   writer.append();
   const next = iterator.next();
   writer.append();
-  await clock.untilTimer();
-  clock.fireTimers();
+  // It may have looked before the last append or behind it.
+  clock.untilTimer().then(() => clock.fireTimers());
   assertEquals((await next).value?.event, writer.written.at(-1));
   await iterator.return?.();
 });
@@ -283,6 +287,42 @@ Deno.test("follow with its history goes on from it without a gap, filtered", asy
   writer.appendText(line("g", "05"));
   await follower.poll();
   assertEquals(follower.seen, "bg");
+});
+
+for (
+  const [last, options, found] of [
+    [0, {}, ""],
+    [1, {}, "e"],
+    [2, {}, "de"],
+    [3, { where: ({ event }) => event !== "d" }, "bce"],
+    [2, { eventType: ["a", "c"] }, "ac"],
+    [99, {}, "abcde"],
+  ] as [number, FollowOptions, string][]
+) {
+  const what = `the last ${last} events${Object.keys(options).map((name) => ` by ${name}`)}`;
+  Deno.test(`follow gives ${what} first, whatever file they are in`, async () => {
+    using place = realPlace();
+    const writer = writeHistory(place);
+    await using follower = new Follower(place, { ...options, last });
+    await follower.idle();
+    assertEquals(follower.seen, found);
+    writer.append();
+    await follower.poll();
+    assertEquals(follower.seen, options.eventType === undefined ? `${found}f` : found);
+    assertEquals(follower.told, []);
+  });
+}
+
+Deno.test("follow gives a line that was not finished when it began, once it is", async () => {
+  using place = realPlace();
+  const writer = new Writer(place);
+  writer.appendText(lineOf("a") + lineOf("b").slice(0, -5));
+  await using follower = new Follower(place, { last: 5 });
+  await follower.idle();
+  assertEquals(follower.seen, "a");
+  writer.appendText(lineOf("b").slice(-5));
+  await follower.poll();
+  assertEquals([follower.seen, follower.told], ["ab", []]);
 });
 
 Deno.test("follow passes over archives that the manifest says hold nothing it is asked for", async () => {
@@ -937,6 +977,10 @@ Deno.test("follow refuses options that are none at once", () => {
   assertThrows(() => followLog(source, { since: "yesterday" }), RangeError, "since");
   const eventType = 1 as unknown as string;
   assertThrows(() => followLog(source, { eventType }), TypeError, "eventType");
+  for (const last of [-1, 0.5, NaN, "2" as unknown as number]) {
+    assertThrows(() => followLog(source, { last }), RangeError, "last must be an integer >= 0");
+  }
+  assertThrows(() => followLog(source, { last: 1, since: 0 }), TypeError, "both since and last");
   assertEquals(called.calls, []);
 });
 

@@ -1,0 +1,79 @@
+/**
+ * `scout tail`: the last events, and those that come.
+ *
+ * @module
+ */
+import { merge, object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { command, option } from "@optique/core/primitives";
+import { integer } from "@optique/core/valueparser";
+import { checkThere, type Run, withReader } from "./command.ts";
+import { eventLine } from "./event_line.ts";
+import {
+  type FieldOptions,
+  fieldOptions,
+  fieldsToQuery,
+  type ReadingOptions,
+  readingOptions,
+} from "./options.ts";
+import type { Output } from "./terminal.ts";
+
+interface TailCommandOptions extends ReadingOptions, FieldOptions {
+  readonly lines: number;
+  readonly follow: boolean;
+}
+
+/** The command. */
+export const tailCommand: Parser<"sync", Run, unknown> = command(
+  "tail",
+  map(
+    merge(
+      object({
+        lines: withDefault(
+          option("-n", "--lines", integer({ min: 0, metavar: "N" }), {
+            description: message`How many of the last events; default 20`,
+          }),
+          20,
+        ),
+        follow: option("-f", "--follow", {
+          description: message`Go on with the events as they come, across rotation`,
+        }),
+      }),
+      fieldOptions,
+      readingOptions,
+    ),
+    (options): Run => (output) => options.follow ? follow(options, output) : last(options, output),
+  ),
+  {
+    brief: message`The last events, and with -f those that come`,
+    description:
+      message`Shows the last events that match, oldest first. With -f it goes on with those that come, whoever writes them, and waits for a log that is not there.`,
+    footer: message`Example: scout tail --follow --lines 5 --event validation_fail`,
+  },
+);
+
+async function last(options: TailCommandOptions, output: Output): Promise<number> {
+  const { lines, json, timeZone } = options;
+  await withReader(options, async (reader) => {
+    checkThere(reader.path);
+    const events = reader.query({ ...fieldsToQuery(options), order: "desc", limit: lines });
+    for (const event of (await events.toArray()).reverse()) {
+      output.line(json ? JSON.stringify(event) : eventLine(event, timeZone));
+    }
+  });
+  await output.flush();
+  return 0;
+}
+
+async function follow(options: TailCommandOptions, output: Output): Promise<number> {
+  const { lines, json, timeZone } = options;
+  await withReader(options, async (reader) => {
+    for await (const event of reader.follow({ ...fieldsToQuery(options), last: lines })) {
+      output.line(json ? JSON.stringify(event) : eventLine(event, timeZone));
+      await output.flush();
+    }
+  });
+  return 0;
+}

@@ -1,0 +1,111 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { TextLineStream } from "@std/streams";
+import { AuditLog } from "../../src/audit_log.ts";
+import { silent } from "../loggers.ts";
+import { programArgs } from "../run_program.ts";
+import { logWith, MAIN, runCli } from "./run_cli.ts";
+
+const EVENTS = Array.from({ length: 25 }, (_, n) => ({
+  ts: new Date(Date.UTC(2026, 1, 13, 14, n)).toISOString(),
+  event: n % 2 === 0 ? "nav" : "brief",
+  n,
+}));
+
+Deno.test("scout tail shows the last twenty events, oldest first", async () => {
+  using log = logWith(...EVENTS);
+  const { code, stdout, stderr } = await log.run("tail");
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  const lines = stdout.trimEnd().split("\n");
+  assertEquals([lines.length, lines.at(-1)], [
+    20,
+    "2026-02-13 14:24:00.000  nav               n=24",
+  ]);
+});
+
+Deno.test("scout tail -n --event --where --json gives the last that match", async () => {
+  using log = logWith(...EVENTS);
+  const { stdout } = await log.run("tail", "--json", "-n", "2", "--event", "brief");
+  assertEquals(stdout, `${JSON.stringify(EVENTS[21])}\n${JSON.stringify(EVENTS[23])}\n`);
+  const one = await log.run("tail", "--json", "-n", "2", "--where", "n=3");
+  assertEquals(one.stdout, `${JSON.stringify(EVENTS[3])}\n`);
+});
+
+Deno.test("scout tail tells of a log that is not there, and refuses a count that is none", async () => {
+  using log = logWith();
+  const path = log.dir.path("none.jsonl");
+  const missing = await runCli(["tail", "--path", path], log.dir.path(""));
+  assertEquals([missing.code, missing.stdout], [1, ""]);
+  assertEquals(
+    missing.stderr,
+    `scout: Cannot find audit log, neither active file nor archive: ${path}\n`,
+  );
+  const refused = await log.run("tail", "-n", "many");
+  assertEquals([refused.code, refused.stdout], [2, ""]);
+  assertStringIncludes(refused.stderr, '"many"');
+});
+
+/** `scout tail -f` at work, which may read the directory of the log and nothing else. */
+function following(path: string, dir: string, ...args: readonly string[]) {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: programArgs(MAIN, {
+      dir,
+      args: ["tail", "--follow", "--json", "--path", path, ...args],
+      flags: [`--allow-read=${dir}`],
+    }),
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const lines = process.stdout.pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream()).getReader();
+  return {
+    process,
+    /** Gives `n` of the next so many events. */
+    async next(count: number): Promise<unknown[]> {
+      const found: unknown[] = [];
+      for (let left = count; left > 0; left--) {
+        const { value = "{}" } = await lines.read();
+        found.push(JSON.parse(value).n);
+      }
+      return found;
+    },
+    /** Reads no more; gives how it ended and what it said. */
+    async ended() {
+      await lines.cancel();
+      const [{ code, signal }, stderr] = await Promise.all([
+        process.status,
+        new Response(process.stderr).text(),
+      ]);
+      return { code, signal, stderr };
+    },
+  };
+}
+
+Deno.test("scout tail -f goes on from the last events without a gap, across a rotation", async () => {
+  using log = logWith(...EVENTS);
+  const tail = following(log.path, log.dir.path(""), "-n", "2");
+  assertEquals(await tail.next(2), [23, 24]);
+  await using writer = await AuditLog.open({ path: log.path, logger: silent });
+  await writer.log("nav", { n: 25 });
+  assertEquals(await tail.next(1), [25]);
+  await writer.rotate();
+  await writer.log("nav", { n: 26 });
+  await writer.rotate();
+  await writer.log("nav", { n: 27 });
+  assertEquals(await tail.next(2), [26, 27]);
+  tail.process.kill("SIGINT");
+  // What a shell shows as 130.
+  assertEquals(await tail.ended(), { code: 130, signal: "SIGINT", stderr: "" });
+});
+
+Deno.test("scout tail -f waits for a log that is not there, and ends quietly when nobody reads on", async () => {
+  using log = logWith();
+  Deno.removeSync(log.path);
+  const tail = following(log.path, log.dir.path(""));
+  await using writer = await AuditLog.open({ path: log.path, logger: silent });
+  await writer.log("nav", { n: 1 });
+  assertEquals(await tail.next(1), [1]);
+  const ended = tail.ended();
+  await writer.log("nav", { n: 2 });
+  await writer.log("nav", { n: 3 });
+  assertEquals(await ended, { code: 0, signal: null, stderr: "" });
+});
