@@ -14,6 +14,7 @@ import { runParser } from "@optique/core/facade";
 import { message } from "@optique/core/message";
 import config from "../../deno.json" with { type: "json" };
 import { asCommandError, type Run, tell } from "./command.ts";
+import { metricsCommand } from "./metrics.ts";
 import { queryCommand } from "./query.ts";
 import { spendCommand } from "./spend.ts";
 import { tailCommand } from "./tail.ts";
@@ -30,7 +31,7 @@ function parse(args: readonly string[]): Run {
   const exit = (code: number) => {
     throw new Exit(code);
   };
-  return runParser(or(tailCommand, queryCommand, spendCommand), "scout", args, {
+  return runParser(or(tailCommand, queryCommand, spendCommand, metricsCommand), "scout", args, {
     brief: message`Reads audit logs of agent simulations.`,
     help: { command: true, option: true, onShow: exit },
     version: { option: true, value: config.version, onShow: exit },

@@ -121,11 +121,16 @@ export const fieldOptions: Parser<"sync", FieldOptions, unknown> = object("Which
   })),
 });
 
+/** The parser of the time from which on something is asked for. */
+export const sinceOption: Parser<"sync", When | undefined, unknown> = optional(
+  option("--since", when, {
+    description: message`From this time on: 3h, yesterday, 2026-02-13T14:30`,
+  }),
+);
+
 /** The parser of {@linkcode TimeOptions}. */
 export const timeOptions: Parser<"sync", TimeOptions, unknown> = object("When", {
-  since: optional(option("--since", when, {
-    description: message`From this time on: 3h, yesterday, 2026-02-13T14:30`,
-  })),
+  since: sinceOption,
   until: optional(option("--until", when, { description: message`Before this time` })),
 });
 

@@ -24,7 +24,7 @@ import {
 } from "./options.ts";
 import { barTable } from "./bar_table.ts";
 import { columns, type Output } from "./terminal.ts";
-import { parseWhen } from "./when.ts";
+import { DAY_AGO, shownSince } from "./when.ts";
 
 const BY = ["hour", "day", "model", "event", "session"] as const;
 type By = typeof BY[number];
@@ -67,12 +67,10 @@ interface Spent {
   events: number;
 }
 
-const DEFAULT_SINCE = parseWhen("24h");
-
 async function runSpend(options: SpendCommandOptions, output: Output): Promise<number> {
   const { by, timeZone, json } = options;
   const now = Temporal.Now.zonedDateTimeISO(timeZone);
-  const selection = { ...options, since: options.since ?? DEFAULT_SINCE };
+  const selection = { ...options, since: options.since ?? DAY_AGO };
   const total: Spent = { sum: new PreciseSum(), events: 0 };
   const spent = new Map<string, Spent>();
   const keyOf = keysBy(by, timeZone);
@@ -109,11 +107,9 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
     };
     output.line(JSON.stringify(summary));
   } else {
-    const from = since.toZonedDateTimeISO(timeZone).toPlainDateTime().toString({
-      smallestUnit: "minute",
-    }).replace("T", " ");
+    const { sum, events } = total;
     output.line(
-      `${shownUsd(total.sum.value)} for ${total.events} events since ${from} (${timeZone})`,
+      `${shownUsd(sum.value)} for ${events} events since ${shownSince(since, timeZone)}`,
     );
     const lines = barTable(
       rows.map(({ key, usd, events }) => ({

@@ -44,3 +44,12 @@ export function parseWhen(text: string): When {
     throw new RangeError(`no time such as 3h, yesterday or 2026-02-13T14:30`, { cause });
   }
 }
+
+/** Where a command begins that is told nothing else. */
+export const DAY_AGO: When = parseWhen("24h");
+
+/** The instant for reading, to the minute. */
+export function shownSince(since: Temporal.Instant, timeZone: string): string {
+  const local = since.toZonedDateTimeISO(timeZone).toPlainDateTime();
+  return `${local.toString({ smallestUnit: "minute" }).replace("T", " ")} (${timeZone})`;
+}

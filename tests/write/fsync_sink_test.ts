@@ -468,7 +468,7 @@ const FOREIGN_LINES = 1_100;
 Deno.test("FsyncSink appends while it reads what others wrote for a mark, and closes when it has", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
-  const { fileSystem, sink, writer } = setUp(path);
+  const { fileSystem, writer } = setUp(path);
   Deno.writeTextFileSync(path, FOREIGN.repeat(FOREIGN_LINES), { append: true });
   const reading = Promise.withResolvers<void>();
   fileSystem.read = async (handle, buffer, position) => {
