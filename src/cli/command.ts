@@ -7,7 +7,8 @@ import { AuditReader } from "../audit_reader.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import type { ReadingOptions } from "./options.ts";
+import type { Logger } from "../logger.ts";
+import type { LogOptions } from "./options.ts";
 import { chooseColor, type Output } from "./terminal.ts";
 
 /** A command with its options, ready to run; gives the exit code. */
@@ -32,15 +33,17 @@ export function tell(...message: readonly unknown[]): void {
   console.error("scout:", ...message);
 }
 
-/** Reads a log with the options of its command; what the library warns of goes to standard error. */
+/** What the library warns of goes to standard error too. */
+export const stderrLogger: Logger = { debug() {}, info() {}, warn: tell, error: tell };
+
+/** Reads a log with the options of its command. */
 export async function withReader<T>(
-  { path, json, color }: ReadingOptions,
+  { path, json, color }: LogOptions,
   work: (reader: AuditReader) => Promise<T>,
 ): Promise<T> {
   chooseColor(json ? "never" : color);
-  const logger = { debug() {}, info() {}, warn: tell, error: tell };
   await using reader = await AuditReader.open({
-    logger,
+    logger: stderrLogger,
     ...path === undefined ? {} : { path },
   });
   return await work(reader);

@@ -1,6 +1,6 @@
 /**
  * The command line: `scout COMMAND`. Reading needs `--allow-read=DIR` for the directory of the log; the
- * default path also `--allow-env=HOME`.
+ * default path also `--allow-env=HOME`; `rotate` needs `--allow-write=DIR` as well.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query --path DIR/audit.jsonl --since 3h
  *
@@ -16,6 +16,7 @@ import config from "../../deno.json" with { type: "json" };
 import { asCommandError, type Run, tell } from "./command.ts";
 import { metricsCommand } from "./metrics.ts";
 import { queryCommand } from "./query.ts";
+import { rotateCommand } from "./rotate.ts";
 import { spendCommand } from "./spend.ts";
 import { tailCommand } from "./tail.ts";
 import { columns, Output } from "./terminal.ts";
@@ -31,7 +32,8 @@ function parse(args: readonly string[]): Run {
   const exit = (code: number) => {
     throw new Exit(code);
   };
-  return runParser(or(tailCommand, queryCommand, spendCommand, metricsCommand), "scout", args, {
+  const commands = or(tailCommand, queryCommand, spendCommand, metricsCommand, rotateCommand);
+  return runParser(commands, "scout", args, {
     brief: message`Reads audit logs of agent simulations.`,
     help: { command: true, option: true, onShow: exit },
     version: { option: true, value: config.version, onShow: exit },

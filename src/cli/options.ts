@@ -15,13 +15,15 @@ import type { QueryOptions } from "../read/query.ts";
 import type { ColorMode } from "./terminal.ts";
 import { parseWhen, type When } from "./when.ts";
 
-/** Options of every command that reads a log. A type, as the parsers take no interface for an object. */
-export type ReadingOptions = {
+/** Options of every command. A type, as the parsers take no interface for an object. */
+export type LogOptions = {
   readonly path: string | undefined;
   readonly json: boolean;
   readonly color: ColorMode;
-  readonly timeZone: string;
 };
+
+/** Options of every command that shows times. */
+export type ReadingOptions = LogOptions & { readonly timeZone: string };
 
 /** What the events are like that a command is about. */
 export type FieldOptions = {
@@ -84,8 +86,7 @@ function parseFieldTest(input: string): FieldTest {
   };
 }
 
-/** The parser of {@linkcode ReadingOptions}. */
-export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object("Log and output", {
+const log = {
   path: optional(option("--path", string({ metavar: "FILE" }), {
     description: message`The active file of the log; default ~/.scout/audit.jsonl`,
   })),
@@ -99,6 +100,15 @@ export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object("L
     }),
     "auto",
   ),
+};
+const LOG_LABEL = "Log and output";
+
+/** The parser of {@linkcode LogOptions}. */
+export const logOptions: Parser<"sync", LogOptions, unknown> = object(LOG_LABEL, log);
+
+/** The parser of {@linkcode ReadingOptions}. */
+export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object(LOG_LABEL, {
+  ...log,
   timeZone: withDefault(
     option("--tz", timeZone, {
       description:

@@ -1,0 +1,55 @@
+/**
+ * `scout rotate`: seals the active file now, and waits for its archive.
+ *
+ * @module
+ */
+import { message } from "@optique/core/message";
+import { map } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { command } from "@optique/core/primitives";
+import { basename } from "@std/path";
+import { AuditLog } from "../audit_log.ts";
+import { denoFileSystem } from "../deno_file_system.ts";
+import { listSegments } from "../segments/list_segments.ts";
+import { LogFiles } from "../segments/segment_name.ts";
+import { checkThere, type Run, stderrLogger, withReader } from "./command.ts";
+import { type LogOptions, logOptions } from "./options.ts";
+import type { Output } from "./terminal.ts";
+
+/** The command. */
+export const rotateCommand: Parser<"sync", Run, unknown> = command(
+  "rotate",
+  map(logOptions, (options): Run => (output) => runRotate(options, output)),
+  {
+    brief: message`Seals the active file now, and waits for its archive`,
+    description:
+      message`Needs --allow-write for the directory of the log too. Whoever writes to the log goes on in a new file.`,
+    footer: message`Example: scout rotate --path sim/audit.jsonl`,
+  },
+);
+
+async function runRotate(options: LogOptions, output: Output): Promise<number> {
+  const path = await withReader(options, (reader) => {
+    // Opening a log to write makes it, which nobody wants of one that is not there.
+    checkThere(reader.path);
+    return Promise.resolve(reader.path);
+  });
+  const before = archivesOf(path);
+  {
+    await using log = await AuditLog.open({ path, logger: stderrLogger });
+    await log.rotate();
+  }
+  const archived = [...archivesOf(path).difference(before)].toSorted();
+  if (options.json) output.line(JSON.stringify({ archived }));
+  else if (archived.length === 0) output.line("Nothing to archive: the active file has no line");
+  else for (const name of archived) output.line(`Archived ${name}`);
+  await output.flush();
+  return 0;
+}
+
+/** Names of the archives that are there. */
+function archivesOf(path: string): Set<string> {
+  const files = new LogFiles(path);
+  const segments = listSegments(denoFileSystem, files).filter(({ forms }) => forms.has("archive"));
+  return new Set(segments.map(({ stamp }) => basename(files.archive(stamp))));
+}
