@@ -40,10 +40,11 @@ export const stderrLogger: Logger = { debug() {}, info() {}, warn: tell, error: 
 export async function withReader<T>(
   { path, json, color }: LogOptions,
   work: (reader: AuditReader) => Promise<T>,
+  logger: Logger = stderrLogger,
 ): Promise<T> {
   chooseColor(json ? "never" : color);
   await using reader = await AuditReader.open({
-    logger: stderrLogger,
+    logger,
     ...path === undefined ? {} : { path },
   });
   return await work(reader);

@@ -18,6 +18,7 @@ import { metricsCommand } from "./metrics.ts";
 import { queryCommand } from "./query.ts";
 import { rotateCommand } from "./rotate.ts";
 import { spendCommand } from "./spend.ts";
+import { statusCommand } from "./status.ts";
 import { tailCommand } from "./tail.ts";
 import { columns, Output } from "./terminal.ts";
 
@@ -32,7 +33,14 @@ function parse(args: readonly string[]): Run {
   const exit = (code: number) => {
     throw new Exit(code);
   };
-  const commands = or(tailCommand, queryCommand, spendCommand, metricsCommand, rotateCommand);
+  const commands = or(
+    statusCommand,
+    tailCommand,
+    queryCommand,
+    spendCommand,
+    metricsCommand,
+    rotateCommand,
+  );
   return runParser(commands, "scout", args, {
     brief: message`Reads audit logs of agent simulations.`,
     help: { command: true, option: true, onShow: exit },

@@ -1,0 +1,128 @@
+/**
+ * What there is of a log: its files, what they hold, what was spent lately, what is damaged.
+ *
+ * @module
+ */
+import type { AuditReader } from "../audit_reader.ts";
+import { denoFileSystem } from "../deno_file_system.ts";
+import type { AuditEvent } from "../event.ts";
+import { PreciseSum } from "../precise_sum.ts";
+import { type Damage, DamageReport } from "../read/damage.ts";
+import { LineTest } from "../read/line_test.ts";
+import { lineOf, linesOf } from "../read/manifest_lines.ts";
+import { eventsOf } from "../read/read_file.ts";
+import { takeSnapshot } from "../read/snapshot.ts";
+import { MAX_LINE_BYTES } from "../options.ts";
+import type { Logger } from "../logger.ts";
+import type { ManifestLine } from "../segments/manifest_line.ts";
+import { ManifestReader } from "../segments/manifest_reader.ts";
+import { LogFiles } from "../segments/segment_name.ts";
+import { costOf } from "../spend.ts";
+
+/** Files of one kind, and the events in them. */
+export interface FilesStatus {
+  files: number;
+  bytes: number;
+  events: number;
+}
+
+/** The state of a log; as JSON it is the output of `scout status --json`. */
+export interface LogStatus {
+  readonly path: string;
+  /** The active file, and segments that are still to be archived. */
+  readonly active: FilesStatus;
+  /** The archives that the manifest tells of. */
+  readonly archives: FilesStatus;
+  /** Archives that it does not tell of, which are not opened here. */
+  readonly untoldArchives: number;
+  /** USD. */
+  readonly spend: { readonly lastHour: number; readonly lastDay: number };
+  /** USD in each of the last 24 hours, the oldest first. */
+  readonly hourly: readonly number[];
+  readonly lastEvent: AuditEvent | null;
+  readonly damage: {
+    /** Lines in archives that are no events, as the manifest tells. */
+    readonly archivedLines: number;
+    /** What could not be read of the rest. */
+    readonly regions: readonly Damage[];
+  };
+}
+
+/** What is damaged is in the status; nobody has to be told of it in passing. */
+export const statusLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+const HOUR_MS = 3_600_000;
+const HOURS = 24;
+
+/** Finds the state out. */
+export async function logStatus(reader: AuditReader, nowMs: number): Promise<LogStatus> {
+  const { path } = reader;
+  const files = await filesOf(path);
+  const hourly = await hourlyCosts(reader, nowMs);
+  const day = new PreciseSum();
+  for (const usd of hourly) day.add(usd);
+  const [lastEvent = null] = await reader.lastEvents(1);
+  return {
+    path,
+    ...files,
+    spend: { lastHour: hourly.at(-1)!, lastDay: day.value },
+    hourly,
+    lastEvent,
+  };
+}
+
+async function filesOf(
+  path: string,
+): Promise<Pick<LogStatus, "active" | "archives" | "untoldArchives" | "damage">> {
+  const files = new LogFiles(path);
+  const active: FilesStatus = { files: 0, bytes: 0, events: 0 };
+  const archives: FilesStatus = { files: 0, bytes: 0, events: 0 };
+  let untoldArchives = 0;
+  let archivedLines = 0;
+  const damage = new DamageReport(statusLogger);
+  using snapshot = takeSnapshot(denoFileSystem, files);
+  const lines = linesOf(new ManifestReader(denoFileSystem, files.manifest), statusLogger);
+  for (const file of snapshot.files) {
+    const line = lineOf(file, lines);
+    if (line !== undefined) {
+      add(archives, file.byteLength, eventsIn(line));
+      archivedLines += line.malformed;
+    } else if (file.isArchive) untoldArchives++;
+    else {
+      let events = 0;
+      const options = {
+        fileSystem: denoFileSystem,
+        maxLineBytes: MAX_LINE_BYTES,
+        damage,
+        lineTest: new LineTest({}),
+        order: "asc",
+        signal: undefined,
+      } as const;
+      for await (const found of eventsOf(file, options)) events += [...found].length;
+      add(active, file.byteLength, events);
+    }
+  }
+  return { active, archives, untoldArchives, damage: { archivedLines, regions: damage.regions } };
+}
+
+function add(status: FilesStatus, bytes: number, events: number): void {
+  status.files++;
+  status.bytes += bytes;
+  status.events += events;
+}
+
+function eventsIn({ events, untimed, lines, malformed }: ManifestLine): number {
+  if (events === null) return lines - malformed;
+  return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
+}
+
+async function hourlyCosts(reader: AuditReader, nowMs: number): Promise<number[]> {
+  const sums = Array.from({ length: HOURS }, () => new PreciseSum());
+  for await (const event of reader.query({ since: nowMs - HOURS * HOUR_MS })) {
+    const cost = costOf(event);
+    if (cost === null || cost.epochMs > nowMs) continue;
+    const hoursAgo = Math.min(HOURS - 1, Math.floor((nowMs - cost.epochMs) / HOUR_MS));
+    sums[HOURS - 1 - hoursAgo]!.add(cost.usd);
+  }
+  return sums.map(({ value }) => value);
+}

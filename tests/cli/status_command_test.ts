@@ -1,0 +1,83 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { gzipSync } from "node:zlib";
+import { AuditLog } from "../../src/audit_log.ts";
+import { silent } from "../loggers.ts";
+import { runProgram } from "../run_program.ts";
+import { logWith, MAIN, runCli } from "./run_cli.ts";
+
+const EVENT = { ts: "2026-02-13T14:00:00.000Z", event: "nav", session_id: "s1", cost: 0.5 };
+const LINE = `${JSON.stringify(EVENT)}\n`;
+
+Deno.test("scout status shows one screen", async () => {
+  using log = logWith(EVENT, '{"torn\n', EVENT);
+  const { code, stdout, stderr } = await log.run("status");
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  assertEquals(stdout.split("\n"), [
+    `log       ${log.path}`,
+    `active    1 file, ${2 * LINE.length + 7} bytes, 2 events`,
+    "archives  0 files, 0 bytes, 0 events",
+    "spend     $0.000000 in the last hour, $0.000000 in the last day",
+    `          ${"·".repeat(24)}  24 hours`,
+    "last      2026-02-13 14:00:00.000  nav               $0.500000",
+    `damage    0 lines in archives, 1 region in the rest; first: not JSON, at byte ${LINE.length} of audit.jsonl`,
+    "",
+  ]);
+});
+
+Deno.test("scout status --json counts archives by the manifest, and the costs of each hour", async () => {
+  using log = logWith();
+  const nowMs = Date.now();
+  const ago = (minutes: number, cost: number) => ({
+    ...EVENT,
+    ts: new Date(nowMs - 60_000 * minutes).toISOString(),
+    cost,
+  });
+  const text = [ago(30, 1), ago(90, 0.1), ago(90, 0.2), ago(23 * 60 + 30, 4), ago(25 * 60, 8)]
+    .map((event) => `${JSON.stringify(event)}\n`).join("");
+  Deno.writeTextFileSync(log.path, `${text}damaged\n`);
+  {
+    await using writer = await AuditLog.open({ path: log.path, logger: silent });
+    await writer.rotate();
+  }
+  Deno.writeTextFileSync(log.path, LINE);
+  Deno.writeFileSync(log.dir.path("audit_20200101_000000.jsonl.gz"), gzipSync(LINE));
+  const { stdout } = await runCli(["status", "--path", log.path, "--json"], log.dir.path(""));
+  const status = JSON.parse(stdout);
+  const hourly = Array<number>(24).fill(0);
+  [hourly[0], hourly[22], hourly[23]] = [4, Math.sumPrecise([0.1, 0.2]), 1];
+  assertEquals([status.hourly, status.spend], [hourly, {
+    lastHour: 1,
+    lastDay: Math.sumPrecise([4, 0.1, 0.2, 1]),
+  }]);
+  assertEquals(status.active, { files: 1, bytes: LINE.length, events: 1 });
+  assertEquals([status.archives.files, status.archives.events], [1, 5]);
+  assertEquals([status.untoldArchives, status.lastEvent], [1, EVENT]);
+  assertEquals(status.damage, { archivedLines: 1, regions: [] });
+});
+
+Deno.test("scout status draws the hours, the most expensive one highest", async () => {
+  using log = logWith();
+  const nowMs = Date.now();
+  const lines = [1, 2, 4, 8].map((cost, index) => {
+    const ts = new Date(nowMs - 3_600_000 * (index + 0.5)).toISOString();
+    return `${JSON.stringify({ ...EVENT, ts, cost })}\n`;
+  });
+  Deno.writeTextFileSync(log.path, lines.join(""));
+  const { stdout } = await log.run("status");
+  assertStringIncludes(stdout, `          ${"·".repeat(20)}█▅▃▂  24 hours\n`);
+});
+
+Deno.test("scout status names the permission that is missing, and a log that is not there", async () => {
+  using log = logWith();
+  const denied = await runProgram(MAIN, {
+    dir: "",
+    args: ["status", "--path", log.path],
+    flags: [],
+  });
+  assertEquals([denied.code, denied.stdout], [2, ""]);
+  assertStringIncludes(denied.stderr, "scout: Cannot open audit log: run again with --allow-read=");
+  const path = log.dir.path("none.jsonl");
+  const missing = await runCli(["status", "--path", path], log.dir.path(""));
+  assertEquals([missing.code, missing.stdout], [1, ""]);
+  assertStringIncludes(missing.stderr, "scout: Cannot find audit log");
+});
