@@ -133,3 +133,31 @@ Deno.test("the examples refuse a bad argument in one line", async () => {
   assertMatch(await refused("replay_trace.ts"), /^Usage: .*\n$/);
   assertMatch(await refused("demo.ts", "--nope"), /^Unknown option '--nope'.*\n$/);
 });
+
+Deno.test("budget_guard.ts stops every agent when the budget is spent", async () => {
+  using dir = tempDir();
+  const result = await runExample("budget_guard.ts", dir.path(""), ["0.02"]);
+  assertEquals(result.code, 0, result.stderr);
+  assertMatch(result.stdout, /^stopped: 0\.0\d+ of 0\.0200 USD spent\n$/);
+  const events = linesOf(onlyLogIn(dir.path(".demo/budget_guard"))).map((line) => JSON.parse(line));
+  assertEquals(events.at(-1).event, "budget");
+  const spent = events.reduce((sum, { cost = 0 }) => sum + cost, 0);
+  assert(spent > 0.02, `${spent} USD spent`);
+});
+
+Deno.test("streams.ts pipes the events of one log into another", async () => {
+  using dir = tempDir();
+  const result = await runExample("streams.ts", dir.path(""));
+  assertEquals([result.code, result.stderr], [0, ""]);
+  assertEquals(result.stdout, "10 expensive events: 5.00 USD\n");
+  const copied = linesOf(onlyLogIn(dir.path(".demo/streams"), "expensive.jsonl"));
+  assertEquals(copied.map((line) => JSON.parse(line).cost), Array(10).fill(0.5));
+  assert(!copied.join().includes("question"), copied[0]);
+});
+
+/** The path of the log in the one directory that an example has made. */
+function onlyLogIn(dir: string, name = "audit.jsonl"): string {
+  const [made, ...others] = Deno.readDirSync(dir);
+  assertEquals(others, []);
+  return `${dir}/${made!.name}/${name}`;
+}

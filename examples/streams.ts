@@ -1,0 +1,38 @@
+#!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
+/**
+ * Logs as streams: the expensive events of one log, without what nobody else should see, into another.
+ *
+ * @module
+ */
+import { type AuditEvent, AuditLog, type AuditRecordInput } from "@vivarium/scout";
+
+const dir = `.demo/streams/${Date.now()}`;
+await using source = await AuditLog.open({ path: `${dir}/all.jsonl` });
+await using target = await AuditLog.open({ path: `${dir}/expensive.jsonl` });
+
+// Whatever is a stream of records can be logged; the pipe ends when all of it is durable.
+const records: AuditRecordInput[] = Array.from({ length: 1_000 }, (_, n) => ({
+  event: "nav",
+  cost: n % 100 === 0 ? 0.5 : 0.001,
+  prompt: `question ${n}`,
+}));
+await ReadableStream.from(records).pipeTo(source.writable);
+
+const expensive = new TransformStream<AuditEvent, AuditEvent>({
+  transform(event, controller) {
+    if ((event.cost ?? 0) >= 0.1) controller.enqueue(event);
+  },
+});
+const withoutPrompts = new TransformStream<AuditEvent, AuditRecordInput>({
+  transform({ event = "", cost = null, ts }, controller) {
+    controller.enqueue({ event, cost, logged_at: ts });
+  },
+});
+
+await source.query().toReadableStream()
+  .pipeThrough(expensive)
+  .pipeThrough(withoutPrompts)
+  .pipeTo(target.writable);
+
+const spent = await target.hourlySpend();
+console.log(`${(await target.lastEvents(99)).length} expensive events: ${spent.toFixed(2)} USD`);
