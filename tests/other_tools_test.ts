@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { AuditLog } from "@vivarium/scout";
 import { type TempDir, tempDir } from "./temp_dir.ts";
 
@@ -36,6 +37,29 @@ for (const [tool, command] of READERS) {
     },
   });
 }
+
+Deno.test({
+  name: "lnav reads times, types and costs by the format of the examples",
+  // Few machines have it; what it reads is the format that those of the other tools read too.
+  ignore: !await hasTool("lnav"),
+  async fn() {
+    using dir = tempDir();
+    await makeLog(dir);
+    const lnav = async (...args: readonly string[]) => {
+      const env = { HOME: dir.path("home"), XDG_CONFIG_HOME: dir.path("home") };
+      const output = await new Deno.Command("lnav", { args: [...args], cwd: dir.path(""), env })
+        .output();
+      return new TextDecoder().decode(output.stdout);
+    };
+    Deno.mkdirSync(dir.path("home"));
+    await lnav("-i", fromFileUrl(new URL("../examples/lnav/scout_log.json", import.meta.url)));
+    const sql = ";SELECT event, count(*), min(log_level) FROM scout_log GROUP BY event";
+    const archives = [...Deno.readDirSync(dir.path(""))].map(({ name }) => name)
+      .filter((name) => name.endsWith(".gz"));
+    const table = await lnav("-n", "-c", sql, ...archives, "audit.jsonl");
+    assertMatch(table, new RegExp(`nav +${COUNT} `));
+  },
+});
 
 async function makeLog(dir: TempDir): Promise<void> {
   const path = dir.path("audit.jsonl");
