@@ -155,6 +155,20 @@ Deno.test("streams.ts pipes the events of one log into another", async () => {
   assert(!copied.join().includes("question"), copied[0]);
 });
 
+Deno.test("sandbox.ts lets untrusted code log, and do nothing else", async () => {
+  using dir = tempDir();
+  const result = await runExample("sandbox.ts", dir.path(""));
+  assertEquals([result.code, result.stderr], [0, ""]);
+  assertEquals(result.stdout.trim().split("\n"), [
+    "skip - read a password file: denied",
+    "skip - call home: denied",
+    "skip - run a program: denied",
+    "skip - read the environment: denied",
+    "USD in the last hour: 0.005",
+  ]);
+  assertEquals(linesOf(dir.path(".demo/sandbox/audit.jsonl")).length, 6);
+});
+
 /** The path of the log in the one directory that an example has made. */
 function onlyLogIn(dir: string, name = "audit.jsonl"): string {
   const [made, ...others] = Deno.readDirSync(dir);

@@ -1,0 +1,27 @@
+#!/usr/bin/env -S deno run --allow-read --allow-write=.demo --allow-run
+/**
+ * Runs code that nobody trusts in a process with two scoped permissions, and reads from its log what it did
+ * and what it cost.
+ *
+ * @module
+ */
+import { AuditReader } from "@vivarium/scout";
+
+const dir = ".demo/sandbox";
+Deno.mkdirSync(".demo", { recursive: true });
+const startMs = Date.now();
+const agent = new URL("./untrusted_agent.ts", import.meta.url);
+const { success } = await new Deno.Command(Deno.execPath(), {
+  args: ["run", "--no-prompt", `--allow-read=${dir}`, `--allow-write=${dir}`, agent.href, dir],
+  stdout: "inherit",
+  stderr: "inherit",
+}).output();
+
+await using reader = await AuditReader.open({ path: `${dir}/audit.jsonl` });
+for await (
+  const { event, reason } of reader.query({ since: startMs, eventType: ["skip", "escaped"] })
+) {
+  console.log(event, "-", reason);
+}
+console.log("USD in the last hour:", await reader.hourlySpend());
+if (!success) console.log("the agent failed");

@@ -1,0 +1,29 @@
+#!/usr/bin/env -S deno run --allow-read=.demo/sandbox --allow-write=.demo/sandbox
+/**
+ * An agent whose code nobody has read. It may touch the directory of its log and nothing else, and what
+ * it tries beyond that is in the log too. `sandbox.ts` runs it.
+ *
+ * @module
+ */
+import { AuditLog } from "@vivarium/scout";
+
+const [dir = ".demo/sandbox"] = Deno.args;
+await using log = await AuditLog.open({ path: `${dir}/audit.jsonl` });
+
+/** Tries what it has no business with. */
+async function attempt(what: string, act: () => Promise<unknown>): Promise<void> {
+  try {
+    await act();
+    await log.log("escaped", { reason: what });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    await log.log("skip", { reason: `${what}: denied` });
+  }
+}
+
+await log.log("nav", { cost: 0.002, model: "small" });
+await attempt("read a password file", () => Deno.readTextFile("/etc/passwd"));
+await attempt("call home", () => fetch("https://example.com"));
+await attempt("run a program", () => new Deno.Command("sh").output());
+await attempt("read the environment", () => Promise.try(() => Deno.env.toObject()));
+await log.log("nav", { cost: 0.003, model: "small" });
