@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { type ProgramResult, runProgram } from "./run_program.ts";
+import { programArgs, type ProgramResult, runProgram } from "./run_program.ts";
 import { linesOf, tempDir } from "./temp_dir.ts";
 
 const TRACE = [
@@ -14,11 +14,17 @@ const TRACE_SPEND = ((4808 + 3180 + 110) * 3 + (10 + 8 + 27) * 15) / 1e6;
 
 /** Runs an example in the directory with exactly the flags of its first line. */
 async function runExample(name: string, dir: string, args: string[] = []): Promise<ProgramResult> {
+  const { program, flags } = exampleOf(name);
+  return await runProgram(program, { dir, args, flags, cwd: dir });
+}
+
+/** An example, and the flags of its first line. */
+function exampleOf(name: string): { program: string; flags: string[] } {
   const program = fromFileUrl(new URL(`../examples/${name}`, import.meta.url));
   const [firstLine = ""] = Deno.readTextFileSync(program).split("\n");
   const flags = firstLine.match(/--allow-\S+/g) ?? [];
   assert(flags.length > 0, `${name} names no flags`);
-  return await runProgram(program, { dir, args, flags, cwd: dir });
+  return { program, flags };
 }
 
 Deno.test("basic.ts runs with the flags that it names", async () => {
@@ -167,6 +173,35 @@ Deno.test("sandbox.ts lets untrusted code log, and do nothing else", async () =>
     "USD in the last hour: 0.005",
   ]);
   assertEquals(linesOf(dir.path(".demo/sandbox/audit.jsonl")).length, 6);
+});
+
+Deno.test({
+  name: "http_server.ts audits requests, and closes its log when it is told to stop",
+  // Windows has no SIGINT that one program could send to another.
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    using dir = tempDir();
+    const { program, flags } = exampleOf("http_server.ts");
+    const server = new Deno.Command(Deno.execPath(), {
+      args: programArgs(program, { dir: "", args: ["0"], flags }),
+      cwd: dir.path(""),
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const stdout = server.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const stderr = new Response(server.stderr).text();
+    const { value = "" } = await stdout.read();
+    const [address = ""] = value.match(/http:\S+/) ?? [];
+    const answer = await fetch(new URL("/ask", address), { method: "POST", body: "why?" });
+    assertEquals(await answer.text(), "WHY?");
+    const spend = await fetch(new URL("/spend", address));
+    assertEquals(await spend.json(), { lastHour: 0.000004 });
+    server.kill("SIGINT");
+    await stdout.cancel();
+    assertEquals([(await server.status).code, await stderr], [0, ""]);
+    const [line = "", ...others] = linesOf(dir.path(".demo/http_server/audit.jsonl"));
+    assertEquals([JSON.parse(line).path, others], ["/ask", []]);
+  },
 });
 
 /** The path of the log in the one directory that an example has made. */
