@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import { type ProgramResult, runProgram } from "./run_program.ts";
 import { tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
@@ -13,33 +14,24 @@ function commands(): string[] {
   );
 }
 
-/** Runs `deno` with the arguments of a command, one of whose words is a file of this project. */
-async function run(args: readonly string[], cwd: string) {
-  const config = ["--config", join(ROOT, "deno.json")];
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...config, ...args],
-    cwd,
-    env: { NO_COLOR: "1" },
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+/** Runs a printed `deno run` of a program of this project, with the flags that it is printed with. */
+function runPrinted(command: string, cwd: string): Promise<ProgramResult> {
+  const [deno, verb, ...words] = command.split(" ");
+  assertEquals([deno, verb], ["deno", "run"]);
+  const at = words.findIndex((word) => word.endsWith(".ts"));
+  const [flags, args] = [words.slice(0, at), words.slice(at + 1)];
+  return runProgram(join(ROOT, words[at]!), { dir: cwd, cwd, flags, args });
 }
 
 Deno.test("The README's commands on the demo's log work as they are printed", async () => {
   using dir = tempDir();
   const { tasks } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json")));
   assert(commands().includes("deno task demo"));
-  const demo = tasks.demo.command.replace("examples/", join(ROOT, "examples/"));
-  assertEquals((await run(demo.split(" ").slice(2), dir.path(""))).code, 0);
+  assertEquals((await runPrinted(tasks.demo.command, dir.path(""))).code, 0);
   const asked = commands().filter((command) => command.includes(MAIN));
   assertEquals(asked.length, 2);
   for (const command of asked) {
-    const [deno, verb, ...args] = command.split(" ");
-    assertEquals([deno, verb], ["deno", "run"]);
-    const result = await run(
-      args.map((arg) => arg === MAIN ? join(ROOT, MAIN) : arg),
-      dir.path(""),
-    );
+    const result = await runPrinted(command, dir.path(""));
     assertEquals([result.code, result.stderr], [0, ""], command);
     assert(result.stdout.split("\n").length > 3, `${command}\n${result.stdout}`);
   }

@@ -36,6 +36,18 @@ export function tell(...message: readonly unknown[]): void {
 /** What the library warns of goes to standard error too. */
 export const stderrLogger: Logger = { debug() {}, info() {}, warn: tell, error: tell };
 
+/** As {@linkcode withReader}, of a log that has to be there. */
+export function withLog<T>(
+  options: LogOptions,
+  work: (reader: AuditReader) => Promise<T>,
+  logger: Logger = stderrLogger,
+): Promise<T> {
+  return withReader(options, (reader) => {
+    checkThere(reader.path);
+    return work(reader);
+  }, logger);
+}
+
 /** Reads a log with the options of its command. */
 export async function withReader<T>(
   { path, json, color }: LogOptions,
@@ -51,7 +63,7 @@ export async function withReader<T>(
 }
 
 /** A log that is not there has no events, which is no answer to who has mistyped its path. */
-export function checkThere(path: string): void {
+function checkThere(path: string): void {
   const kind = denoFileSystem.status(path)?.kind;
   if (kind === "file") return;
   if (kind !== undefined) {

@@ -5,6 +5,8 @@
  */
 import type { AuditEvent } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
+import type { ReadingOptions } from "./options.ts";
+import { shownTime, shownUsd } from "./shown.ts";
 import { styled } from "./terminal.ts";
 
 const EVENT_WIDTH = 16;
@@ -13,14 +15,22 @@ const SHOWN = new Set(["ts", "event", "session_id", "cost", "model", "input_t", 
 // What a terminal would take for a command.
 const CONTROLS = /\p{Cc}/gu;
 
-/** Makes the line: time, type, cost, model, tokens, and the further fields. */
+/** The line of an event on standard output. */
+export function outputLine(
+  event: AuditEvent,
+  { json, timeZone }: Pick<ReadingOptions, "json" | "timeZone">,
+): string {
+  return json ? JSON.stringify(event) : eventLine(event, timeZone);
+}
+
+/** Makes the line for people: time, type, cost, model, tokens, and the further fields. */
 export function eventLine(event: AuditEvent, timeZone: string): string {
   const { cost, model, input_t, output_t } = event;
   const parts = [
     styled("dim", timeOf(event, timeZone)),
     styled("bold", textOf(event.event ?? "-").padEnd(EVENT_WIDTH)),
   ];
-  if (typeof cost === "number") parts.push(styled("yellow", `$${cost.toFixed(6)}`));
+  if (typeof cost === "number") parts.push(styled("yellow", shownUsd(cost)));
   if (model !== undefined) parts.push(styled("cyan", textOf(model)));
   if (typeof input_t === "number" || typeof output_t === "number") {
     parts.push(`${input_t ?? "?"} > ${output_t ?? "?"}`);
@@ -34,8 +44,8 @@ export function eventLine(event: AuditEvent, timeZone: string): string {
 function timeOf({ ts }: AuditEvent, timeZone: string): string {
   const epochMs = eventEpochMs(ts);
   if (Number.isNaN(epochMs)) return textOf(ts ?? "-").padEnd("2026-02-13 14:30:22.123".length);
-  return Temporal.Instant.fromEpochMilliseconds(epochMs).toZonedDateTimeISO(timeZone)
-    .toPlainDateTime().toString({ fractionalSecondDigits: 3 }).replace("T", " ");
+  const instant = Temporal.Instant.fromEpochMilliseconds(epochMs);
+  return shownTime(instant, timeZone, { fractionalSecondDigits: 3 });
 }
 
 /** A value as it stands in the log, a string without its quotes. */

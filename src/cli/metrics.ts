@@ -11,10 +11,11 @@ import { command, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
 import type { AccuracyMetrics } from "../metrics/accuracy.ts";
 import type { GateMetrics } from "../metrics/gate.ts";
-import { checkThere, type Run, withReader } from "./command.ts";
+import { type Run, withLog } from "./command.ts";
 import { type ReadingOptions, readingOptions, sinceOption } from "./options.ts";
+import { shownSince } from "./shown.ts";
 import { type Output, styled } from "./terminal.ts";
-import { DAY_AGO, shownSince, type When } from "./when.ts";
+import { DAY_AGO, type When } from "./when.ts";
 
 interface MetricsCommandOptions extends ReadingOptions {
   readonly since: When | undefined;
@@ -49,8 +50,7 @@ export const metricsCommand: Parser<"sync", Run, unknown> = command(
 async function runMetrics(options: MetricsCommandOptions, output: Output): Promise<number> {
   const { lastN, json, timeZone } = options;
   const since = (options.since ?? DAY_AGO)(Temporal.Now.zonedDateTimeISO(timeZone));
-  const [accuracy, gate] = await withReader(options, async (reader) => {
-    checkThere(reader.path);
+  const [accuracy, gate] = await withLog(options, async (reader) => {
     return [await reader.accuracyMetrics(since), await reader.gateMetrics({ since, lastN })];
   });
   if (json) output.line(JSON.stringify({ since: since.toString(), accuracy, gate }));

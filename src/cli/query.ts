@@ -9,8 +9,8 @@ import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
-import { checkThere, type Run, withReader } from "./command.ts";
-import { eventLine } from "./event_line.ts";
+import { type Run, withLog } from "./command.ts";
+import { outputLine } from "./event_line.ts";
 import {
   type FieldOptions,
   fieldOptions,
@@ -52,17 +52,16 @@ export const queryCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function runQuery(options: QueryCommandOptions, output: Output): Promise<number> {
-  const { timeZone, json, limit, desc } = options;
-  const now = Temporal.Now.zonedDateTimeISO(timeZone);
-  await withReader(options, async (reader) => {
-    checkThere(reader.path);
+  const { limit, desc } = options;
+  const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
+  await withLog(options, async (reader) => {
     const events = reader.query({
       ...optionsToQuery(options, now),
       ...limit === undefined ? {} : { limit },
       order: desc ? "desc" : "asc",
     });
     for await (const event of events) {
-      output.line(json ? JSON.stringify(event) : eventLine(event, timeZone));
+      output.line(outputLine(event, options));
       if (output.isFull) await output.flush();
     }
   });

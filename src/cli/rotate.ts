@@ -12,7 +12,7 @@ import { AuditLog } from "../audit_log.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { checkThere, type Run, stderrLogger, withReader } from "./command.ts";
+import { type Run, stderrLogger, withLog } from "./command.ts";
 import { type LogOptions, logOptions } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
@@ -29,11 +29,8 @@ export const rotateCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function runRotate(options: LogOptions, output: Output): Promise<number> {
-  const path = await withReader(options, (reader) => {
-    // Opening a log to write makes it, which nobody wants of one that is not there.
-    checkThere(reader.path);
-    return Promise.resolve(reader.path);
-  });
+  // Opening a log to write makes it, which nobody wants of one that is not there.
+  const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   const before = archivesOf(path);
   {
     await using log = await AuditLog.open({ path, logger: stderrLogger });

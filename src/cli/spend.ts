@@ -12,7 +12,7 @@ import { choice } from "@optique/core/valueparser";
 import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import { costOf } from "../spend.ts";
-import { checkThere, type Run, withReader } from "./command.ts";
+import { type Run, withLog } from "./command.ts";
 import {
   type FieldOptions,
   fieldOptions,
@@ -23,8 +23,9 @@ import {
   timeOptions,
 } from "./options.ts";
 import { barTable } from "./bar_table.ts";
+import { shownSince, shownUsd } from "./shown.ts";
 import { columns, type Output } from "./terminal.ts";
-import { DAY_AGO, shownSince } from "./when.ts";
+import { DAY_AGO } from "./when.ts";
 
 const BY = ["hour", "day", "model", "event", "session"] as const;
 type By = typeof BY[number];
@@ -74,8 +75,7 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
   const total: Spent = { sum: new PreciseSum(), events: 0 };
   const spent = new Map<string, Spent>();
   const keyOf = keysBy(by, timeZone);
-  await withReader(options, async (reader) => {
-    checkThere(reader.path);
+  await withLog(options, async (reader) => {
     for await (const event of reader.query(optionsToQuery(selection, now))) {
       const cost = costOf(event);
       if (cost === null) continue;
@@ -123,10 +123,6 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
   }
   await output.flush();
   return 0;
-}
-
-function shownUsd(usd: number): string {
-  return `$${usd.toFixed(6)}`;
 }
 
 /** Every time zone of these days is a multiple of it away from UTC. */

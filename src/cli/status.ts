@@ -8,10 +8,11 @@ import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import { basename } from "@std/path";
-import { checkThere, type Run, withReader } from "./command.ts";
+import { type Run, withLog } from "./command.ts";
 import { eventLine } from "./event_line.ts";
 import { type FilesStatus, type LogStatus, logStatus, statusLogger } from "./log_status.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
+import { shownUsd } from "./shown.ts";
 import { type Output, styled } from "./terminal.ts";
 
 /** The command. */
@@ -27,19 +28,20 @@ export const statusCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function runStatus(options: ReadingOptions, output: Output): Promise<number> {
-  const status = await withReader(options, (reader) => {
-    checkThere(reader.path);
-    return logStatus(reader, Date.now());
-  }, statusLogger);
+  const status = await withLog(options, (reader) => logStatus(reader, Date.now()), statusLogger);
   if (options.json) output.line(JSON.stringify(status));
-  else {for (const [name, text] of sections(status, options.timeZone)) {
-      output.line(`${styled("bold", name.padEnd(LABEL_WIDTH))}${text}`);
-    }}
+  else for (const line of statusLines(status, options.timeZone)) output.line(line);
   await output.flush();
   return 0;
 }
 
 const LABEL_WIDTH = "archives  ".length;
+
+function* statusLines(status: LogStatus, timeZone: string): Generator<string> {
+  for (const [name, text] of sections(status, timeZone)) {
+    yield `${styled("bold", name.padEnd(LABEL_WIDTH))}${text}`;
+  }
+}
 
 function* sections(status: LogStatus, timeZone: string): Generator<[name: string, text: string]> {
   const { active, archives, untoldArchives, spend, hourly, lastEvent, damage } = status;
@@ -47,7 +49,10 @@ function* sections(status: LogStatus, timeZone: string): Generator<[name: string
   yield ["active", filesText(active)];
   yield ["archives", filesText(archives)];
   if (untoldArchives > 0) yield ["", `and ${counted(untoldArchives, "file")} not in the manifest`];
-  yield ["spend", `${usd(spend.lastHour)} in the last hour, ${usd(spend.lastDay)} in the last day`];
+  yield [
+    "spend",
+    `${shownUsd(spend.lastHour)} in the last hour, ${shownUsd(spend.lastDay)} in the last day`,
+  ];
   yield ["", `${styled("cyan", sparkline(hourly))}  24 hours`];
   yield ["last", lastEvent === null ? "no event" : eventLine(lastEvent, timeZone)];
   yield ["damage", damageText(damage)];
@@ -81,10 +86,6 @@ function shownBytes(bytes: number): string {
   const unit = BYTE_UNITS[power - 1]!;
   return new Intl.NumberFormat("en", { style: "unit", unit, maximumFractionDigits: 1 })
     .format(bytes / 1000 ** power);
-}
-
-function usd(amount: number): string {
-  return `$${amount.toFixed(6)}`;
 }
 
 const LEVELS = "▁▂▃▄▅▆▇█";

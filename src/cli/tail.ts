@@ -9,8 +9,8 @@ import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
-import { checkThere, type Run, withReader } from "./command.ts";
-import { eventLine } from "./event_line.ts";
+import { type Run, withLog, withReader } from "./command.ts";
+import { outputLine } from "./event_line.ts";
 import {
   type FieldOptions,
   fieldOptions,
@@ -55,12 +55,10 @@ export const tailCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function last(options: TailCommandOptions, output: Output): Promise<number> {
-  const { lines, json, timeZone } = options;
-  await withReader(options, async (reader) => {
-    checkThere(reader.path);
-    const events = reader.query({ ...fieldsToQuery(options), order: "desc", limit: lines });
+  await withLog(options, async (reader) => {
+    const events = reader.query({ ...fieldsToQuery(options), order: "desc", limit: options.lines });
     for (const event of (await events.toArray()).reverse()) {
-      output.line(json ? JSON.stringify(event) : eventLine(event, timeZone));
+      output.line(outputLine(event, options));
     }
   });
   await output.flush();
@@ -68,10 +66,9 @@ async function last(options: TailCommandOptions, output: Output): Promise<number
 }
 
 async function follow(options: TailCommandOptions, output: Output): Promise<number> {
-  const { lines, json, timeZone } = options;
   await withReader(options, async (reader) => {
-    for await (const event of reader.follow({ ...fieldsToQuery(options), last: lines })) {
-      output.line(json ? JSON.stringify(event) : eventLine(event, timeZone));
+    for await (const event of reader.follow({ ...fieldsToQuery(options), last: options.lines })) {
+      output.line(outputLine(event, options));
       await output.flush();
     }
   });

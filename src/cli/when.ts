@@ -47,9 +47,3 @@ export function parseWhen(text: string): When {
 
 /** Where a command begins that is told nothing else. */
 export const DAY_AGO: When = parseWhen("24h");
-
-/** The instant for reading, to the minute. */
-export function shownSince(since: Temporal.Instant, timeZone: string): string {
-  const local = since.toZonedDateTimeISO(timeZone).toPlainDateTime();
-  return `${local.toString({ smallestUnit: "minute" }).replace("T", " ")} (${timeZone})`;
-}

@@ -9,7 +9,7 @@
  */
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { Clock, Timer } from "../time.ts";
+import type { Timer } from "../time.ts";
 import {
   ArchiveConflictError,
   type ArchiveOutcome,
@@ -41,7 +41,6 @@ const FAILURES_MAX = 3;
 /** Archives the sealed segments of one log. */
 export class Archiver {
   readonly #site: ArchiveSite;
-  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #stopping = new AbortController();
   /** Settles when all that was asked for so far is done; one job follows the other. */
@@ -61,7 +60,6 @@ export class Archiver {
   /** Starts with nothing to do. */
   constructor(options: ArchiverOptions) {
     this.#site = { ...options, signal: this.#stopping.signal };
-    this.#clock = options.clock;
     this.#logger = options.logger;
   }
 
@@ -114,7 +112,7 @@ export class Archiver {
       this.#stopping.signal.throwIfAborted();
       const outcome = await this.#enqueue(() => archiveSegment(this.#site, stamp));
       if (outcome !== "busy") return;
-      await this.#clock.wait(waitMs);
+      await this.#site.clock.wait(waitMs);
     }
   }
 
@@ -205,7 +203,7 @@ export class Archiver {
 
   #retryLater(): void {
     if (this.#stopping.signal.aborted) return;
-    this.#retryTimer = this.#clock.startTimer(this.#retryMs, () => this.#wake());
+    this.#retryTimer = this.#site.clock.startTimer(this.#retryMs, () => this.#wake());
     this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
   }
 

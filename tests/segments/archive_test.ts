@@ -550,19 +550,7 @@ Deno.test("archiveSegment() has let the segment go when it rejects (real disk)",
         return handle;
       },
     };
-    const underLock = <T>(section: () => T) => Promise.try(section);
-    const logger = { debug() {}, info() {}, warn() {}, error() {} };
-    const manifest = new Manifest({ fileSystem, path: files.manifest, logger, underLock });
-    const { signal } = ending;
-    const site = {
-      fileSystem,
-      files,
-      manifest,
-      underLock,
-      maxLineBytes: 10_000,
-      clock: systemClock,
-      signal,
-    };
+    const site = realSite(files, fileSystem, ending.signal);
     await assertRejects(() => archiveSegment(site, STAMP), DOMException);
     using other = Deno.openSync(files.sealed(STAMP));
     assert(other.tryLockSync(true), "the lock is still held");
