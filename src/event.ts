@@ -186,6 +186,13 @@ export interface KnownFields {
 /** Names of the optional known fields, in the order in which a line carries them. */
 export const KNOWN_FIELD_NAMES: readonly string[] = Object.freeze(Object.keys(knownFields));
 
+/** Names of the fields that hold text, whatever it looks like. */
+export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
+  "event",
+  "session_id",
+  ...Object.entries(knownFields).filter(([, field]) => field === string).map(([name]) => name),
+]);
+
 /**
  * Checks the fields that the schema knows.
  *

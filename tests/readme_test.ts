@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { type ProgramResult, runProgram } from "./run_program.ts";
 import { tempDir } from "./temp_dir.ts";
@@ -23,17 +23,24 @@ function runPrinted(command: string, cwd: string): Promise<ProgramResult> {
   return runProgram(join(ROOT, words[at]!), { dir: cwd, cwd, flags, args });
 }
 
-Deno.test("The README's commands on the demo's log work as they are printed", async () => {
+Deno.test("The README's commands work as they are printed, after the demo", async () => {
   using dir = tempDir();
   const { tasks } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json")));
   assert(commands().includes("deno task demo"));
   assertEquals((await runPrinted(tasks.demo.command, dir.path(""))).code, 0);
-  const asked = commands().filter((command) => command.includes(MAIN));
-  assertEquals(asked.length, 2);
-  for (const command of asked) {
+  Deno.writeTextFileSync(dir.path("calls.csv"), "time,usd,engine\n2026-02-13,0.5,small\n");
+  const shown: Record<string, RegExp> = {
+    spend: /^\$0\.5\d+ for \d+ events since .*\nmodel +USD +events\n/,
+    query: /^(?:2026-02-13 .*nav.*\n){5}$/,
+    import: /^Imported 1 of 1 events into /,
+  };
+  const printed = commands().filter((command) => command.includes(MAIN));
+  assertEquals(printed.length, Object.keys(shown).length);
+  for (const command of printed) {
     const result = await runPrinted(command, dir.path(""));
     assertEquals([result.code, result.stderr], [0, ""], command);
-    assert(result.stdout.split("\n").length > 3, `${command}\n${result.stdout}`);
+    const [, name = ""] = command.split(`${MAIN} `)[1]!.match(/^(\S+)/)!;
+    assertMatch(result.stdout, shown[name]!);
   }
 });
 

@@ -51,7 +51,8 @@ function cut(label: string): string {
   return label.length > LABEL_WIDTH_MAX ? `${label.slice(0, LABEL_WIDTH_MAX - 1)}…` : label;
 }
 
-function bar(value: number, largest: number, width: number): string {
+/** A bar as long as the value is of the largest, which fills the width. */
+export function bar(value: number, largest: number, width: number): string {
   if (!(value > 0)) return "";
   const eighths = Math.max(1, Math.round(8 * width * value / largest));
   return width === 0 ? "" : "█".repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8]!;

@@ -5,6 +5,7 @@
  */
 import { AuditReader } from "../audit_reader.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
+import { AuditWriteError } from "../errors.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import type { Logger } from "../logger.ts";
@@ -55,11 +56,24 @@ export async function withReader<T>(
   logger: Logger = stderrLogger,
 ): Promise<T> {
   chooseColor(json ? "never" : color);
-  await using reader = await AuditReader.open({
-    logger,
-    ...path === undefined ? {} : { path },
-  });
+  await using reader = await opened(() =>
+    AuditReader.open({ logger, ...path === undefined ? {} : { path } })
+  );
   return await work(reader);
+}
+
+/**
+ * Opens what a command works on.
+ *
+ * @throws {CommandError} for a path that cannot be a log's.
+ */
+export async function opened<T>(open: () => T | Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    if (error instanceof TypeError) throw new CommandError(error.message, 2);
+    throw error;
+  }
 }
 
 /** A log that is not there has no events, which is no answer to who has mistyped its path. */
@@ -77,5 +91,8 @@ function checkThere(path: string): void {
 /** The error as one that is told in a line, if it is the user's to put right. */
 export function asCommandError(error: unknown): CommandError | null {
   if (error instanceof CommandError) return error;
-  return error instanceof Deno.errors.NotCapable ? new CommandError(error.message, 2) : null;
+  if (error instanceof Deno.errors.NotCapable) return new CommandError(error.message, 2);
+  if (error instanceof AuditWriteError) return new CommandError(error.message, 1);
+  // The log could not be closed either, for the same reason.
+  return error instanceof SuppressedError ? asCommandError(error.suppressed) : null;
 }

@@ -1,6 +1,6 @@
 /**
  * The command line: `scout COMMAND`. Reading needs `--allow-read=DIR` for the directory of the log; the
- * default path also `--allow-env=HOME`; `rotate` needs `--allow-write=DIR` as well.
+ * default path also `--allow-env=HOME`; `rotate` and `import` need `--allow-write=DIR` as well.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query --path DIR/audit.jsonl --since 3h
  *
@@ -14,6 +14,7 @@ import { runParser } from "@optique/core/facade";
 import { message } from "@optique/core/message";
 import config from "../../deno.json" with { type: "json" };
 import { asCommandError, type Run, tell } from "./command.ts";
+import { importCommand } from "./import.ts";
 import { metricsCommand } from "./metrics.ts";
 import { queryCommand } from "./query.ts";
 import { rotateCommand } from "./rotate.ts";
@@ -40,9 +41,10 @@ function parse(args: readonly string[]): Run {
     spendCommand,
     metricsCommand,
     rotateCommand,
+    importCommand,
   );
   return runParser(commands, "scout", args, {
-    brief: message`Reads audit logs of agent simulations.`,
+    brief: message`Audit logs of agent simulations.`,
     help: { command: true, option: true, onShow: exit },
     version: { option: true, value: config.version, onShow: exit },
     completion: { command: { names: ["completions"] }, onShow: exit },

@@ -42,7 +42,7 @@ export type TimeOptions = {
 export type FieldTest = (event: AuditEvent) => boolean;
 
 /** Makes the parser of a value from a function that throws for what it does not take. */
-function valueOf<T>(
+export function valueOf<T>(
   metavar: Uppercase<string>,
   read: (input: string) => T,
   placeholder: T,
@@ -63,7 +63,8 @@ function valueOf<T>(
 }
 
 const when = valueOf("TIME", parseWhen, () => Temporal.Now.instant());
-const timeZone = valueOf("ZONE", checkTimeZone, "UTC");
+/** The parser of a time zone's name. */
+export const timeZone: ValueParser<"sync", string> = valueOf("ZONE", checkTimeZone, "UTC");
 const fieldTest = valueOf("FIELD=VALUE", parseFieldTest, () => true);
 
 function checkTimeZone(name: string): string {

@@ -12,7 +12,7 @@ import { AuditLog } from "../audit_log.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { type Run, stderrLogger, withLog } from "./command.ts";
+import { opened, type Run, stderrLogger, withLog } from "./command.ts";
 import { type LogOptions, logOptions } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
@@ -33,7 +33,7 @@ async function runRotate(options: LogOptions, output: Output): Promise<number> {
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   const before = archivesOf(path);
   {
-    await using log = await AuditLog.open({ path, logger: stderrLogger });
+    await using log = await opened(() => AuditLog.open({ path, logger: stderrLogger }));
     await log.rotate();
   }
   const archived = [...archivesOf(path).difference(before)].toSorted();

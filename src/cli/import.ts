@@ -1,0 +1,144 @@
+/**
+ * `scout import`: appends the records of other files to a log, at the times that they name.
+ *
+ * All of them are checked before the first is appended, as what is in a log stays there.
+ *
+ * @module
+ */
+import { merge, object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { argument, command, option } from "@optique/core/primitives";
+import { choice, string } from "@optique/core/valueparser";
+import { denoFileSystem } from "../deno_file_system.ts";
+import { resolveOptions } from "../options.ts";
+import { isSameFile } from "../regular_file.ts";
+import { listSegments } from "../segments/list_segments.ts";
+import { LogFiles } from "../segments/segment_name.ts";
+import { CommandError, opened, type Run, tell } from "./command.ts";
+import { appendEvents, checkEvents } from "./import_events.ts";
+import { type LogOptions, logOptions, timeZone, valueOf } from "./options.ts";
+import { type FieldSource, type MappingOptions, RecordMapping } from "./record_mapping.ts";
+import { SourceFile, type SourceOptions } from "./source_file.ts";
+import type { Output } from "./terminal.ts";
+
+interface ImportCommandOptions extends LogOptions, SourceOptions, MappingOptions {
+  readonly files: readonly string[];
+  readonly session: string | undefined;
+  readonly dryRun: boolean;
+}
+
+const fieldSource = valueOf("FIELD=COLUMN", parseFieldSource, { field: "", column: "" });
+const delimiter = valueOf("CHARACTER", parseDelimiter, ",");
+
+/** The command. */
+export const importCommand: Parser<"sync", Run, unknown> = command(
+  "import",
+  map(
+    merge(
+      object({
+        files: multiple(
+          argument(string({ metavar: "FILE" }), {
+            description: message`A file to import, by its name with .gz compressed`,
+          }),
+          { min: 1, errors: { tooFew: message`Expected a FILE to import.` } },
+        ),
+        dryRun: option("--dry-run", { description: message`Check the files and append nothing` }),
+      }),
+      object("Which fields", {
+        map: multiple(option("--map", fieldSource, {
+          description:
+            message`Take a field from a column of another name; more than once for more fields`,
+        })),
+        event: optional(option("--event", string({ metavar: "TYPE" }), {
+          description: message`Type of the records that name none`,
+        })),
+        session: optional(option("--session", string({ metavar: "ID" }), {
+          description: message`Session of the records that name none; default one of its own`,
+        })),
+        text: multiple(option("--text", string({ metavar: "COLUMN" }), {
+          description: message`Keep the cells of a column text, also where they look like numbers`,
+        })),
+      }),
+      object("What the files are", {
+        format: optional(option("--format", choice(["jsonl", "csv"]), {
+          description: message`How they are written; default by their names`,
+        })),
+        delimiter: optional(option("--delimiter", delimiter, {
+          description:
+            message`What stands between the cells of CSV; default a comma, in .tsv a tab`,
+        })),
+        timeZone: withDefault(
+          option("--tz", timeZone, {
+            description: message`Time zone of the times that name none; default UTC`,
+          }),
+          "UTC",
+        ),
+      }),
+      logOptions,
+    ),
+    (options): Run => (output) => runImport(options, output),
+  ),
+  {
+    brief: message`Appends the records of JSONL and CSV files, at their own times`,
+    description:
+      message`Appends each line of JSON, or row of CSV under a header, as an event. The column ts is its time (ISO 8601, or seconds or milliseconds since 1970), event its type, and any other the field of its name. All files are checked first, and where a record is no event none is appended. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
+    footer:
+      message`Example: scout import trace.csv --event nav --map ts=TIMESTAMP --map input_t=ContextTokens`,
+  },
+);
+
+function parseFieldSource(input: string): FieldSource {
+  const at = input.indexOf("=");
+  if (at <= 0 || at === input.length - 1) throw new RangeError("no mapping such as ts=TIMESTAMP");
+  return { field: input.slice(0, at), column: input.slice(at + 1) };
+}
+
+function parseDelimiter(input: string): string {
+  if (input.length !== 1 || /["\r\n]/.test(input)) throw new RangeError("no single character");
+  return input;
+}
+
+async function runImport(options: ImportCommandOptions, output: Output): Promise<number> {
+  using stack = new DisposableStack();
+  const files = options.files.map((name) => stack.use(new SourceFile(name, options)));
+  const mapping = new RecordMapping(options);
+  const { path } = await opened(() =>
+    resolveOptions(options.path === undefined ? {} : { path: options.path })
+  );
+  refuseOwnFiles(path, files);
+  const counts = await checkEvents(files, mapping);
+  const checked = counts.reduce((sum, count) => sum + count, 0);
+  const { imported, stoppedBefore } = options.dryRun
+    ? { imported: 0, stoppedBefore: null }
+    : await appendEvents(files, mapping, { path, sessionId: options.session });
+  if (options.json) {
+    const perFile = files.map(({ name }, n) => ({ name, events: counts[n] }));
+    output.line(JSON.stringify({ path, checked, imported, files: perFile }));
+  } else if (options.dryRun) output.line(`Checked ${checked} events: each can be imported`);
+  else output.line(`Imported ${imported} of ${checked} events into ${path}`);
+  await output.flush();
+  if (stoppedBefore !== null) {
+    tell(`Interrupted: nothing from ${stoppedBefore} on is imported`);
+    return 130;
+  }
+  if (options.dryRun || imported === checked) return 0;
+  tell("The files have changed since they were checked");
+  return 1;
+}
+
+/** What is in the log already would be in it twice. */
+function refuseOwnFiles(path: string, files: readonly SourceFile[]): void {
+  const own = new LogFiles(path);
+  const segments = listSegments(denoFileSystem, own)
+    .flatMap(({ stamp }) => [own.archive(stamp), own.sealed(stamp)]);
+  for (const ownPath of [path, ...segments]) {
+    const status = denoFileSystem.status(ownPath);
+    if (status === null) continue;
+    const file = files.find(({ handle }) => isSameFile(handle.status(), status));
+    if (file !== undefined) {
+      throw new CommandError(`Cannot import ${file.name} as it is part of the log ${path}`, 2);
+    }
+  }
+}

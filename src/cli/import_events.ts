@@ -1,0 +1,165 @@
+/**
+ * The events of the files that are imported: checked first, then appended.
+ *
+ * @module
+ */
+import { AuditLog } from "../audit_log.ts";
+import { AuditEventError, messageOf } from "../errors.ts";
+import { lineSerializer } from "../write/serialize_stream.ts";
+import { CommandError, opened, stderrLogger } from "./command.ts";
+import { ProgressBar } from "./progress_bar.ts";
+import type { RecordMapping, TimedEvent } from "./record_mapping.ts";
+import type { SourceFile, SourceRecord } from "./source_file.ts";
+
+const PROBLEMS_SHOWN = 10;
+
+/** Where a record is, and the event that it is, or why it is none. */
+type PlacedEvent =
+  & { readonly place: string }
+  & ({ readonly event: TimedEvent } | { readonly problem: string });
+
+/** What came of an import. */
+export interface Appended {
+  /** How many events were appended. */
+  readonly imported: number;
+  /** The record before which the user interrupted it. */
+  readonly stoppedBefore: string | null;
+}
+
+/**
+ * Checks every record of every file, and gives how many events there are in each.
+ *
+ * @throws {CommandError} naming the records that are no events.
+ */
+export async function checkEvents(
+  files: readonly SourceFile[],
+  mapping: RecordMapping,
+): Promise<number[]> {
+  let epochMs = 0;
+  const serialize = lineSerializer({ now: () => epochMs });
+  const check = (timed: TimedEvent) => {
+    epochMs = timed.epochMs;
+    serialize(timed.event, timed.fields);
+  };
+  const problems = new Problems();
+  const counts: number[] = [];
+  for (const file of files) {
+    let count = 0;
+    for await (const batch of placedEvents(file, mapping, "Checking", check)) {
+      for (const found of batch) {
+        if ("event" in found) count++;
+        else problems.add(found.place, found.problem);
+      }
+    }
+    counts.push(count);
+  }
+  problems.throwIfAny("Nothing is imported, as not every record is an event:");
+  return counts;
+}
+
+/**
+ * Appends the events of the files.
+ *
+ * @throws {CommandError} naming the records that could not be appended.
+ */
+export async function appendEvents(
+  files: readonly SourceFile[],
+  mapping: RecordMapping,
+  { path, sessionId }: { readonly path: string; readonly sessionId: string | undefined },
+): Promise<Appended> {
+  let epochMs = Date.now();
+  await using log = await opened(() =>
+    AuditLog.open({
+      path,
+      now: () => epochMs,
+      logger: stderrLogger,
+      ...sessionId === undefined ? {} : { sessionId },
+    })
+  );
+  using interrupt = new Interrupt();
+  let imported = 0;
+  for (const file of files) {
+    for await (const batch of placedEvents(file, mapping, "Importing")) {
+      if (interrupt.isAsked) return { imported, stoppedBefore: batch[0]!.place };
+      const problems = new Problems();
+      // All of them in one turn, so that they share their writes and syncs.
+      await Promise.all(batch.map((found) => {
+        if ("problem" in found) return problems.add(found.place, found.problem);
+        epochMs = found.event.epochMs;
+        return log.log(found.event.event, found.event.fields).then(
+          () => void imported++,
+          (error) => problems.add(found.place, messageOf(error)),
+        );
+      }));
+      const last = batch.at(-1)!.place;
+      problems.throwIfAny(`Stopped behind ${last} with ${imported} events imported, but not:`);
+    }
+  }
+  return { imported, stoppedBefore: null };
+}
+
+async function* placedEvents(
+  file: SourceFile,
+  mapping: RecordMapping,
+  label: string,
+  check: (event: TimedEvent) => void = () => {},
+): AsyncGenerator<readonly PlacedEvent[]> {
+  using progress = new ProgressBar(`${label} ${file.name}`, file.byteLength);
+  const records = file.records({
+    onRead: (byteLength) => progress.advance(byteLength),
+    onColumns: (columns) => mapping.checkColumns(columns, file.name),
+  });
+  const eventOf = (record: SourceRecord): TimedEvent | string => {
+    if ("problem" in record) return record.problem;
+    try {
+      const { values } = record;
+      const event = file.format === "csv" ? mapping.ofCells(values) : mapping.ofObject(values);
+      check(event);
+      return event;
+    } catch (error) {
+      if (error instanceof AuditEventError) return error.message;
+      throw error;
+    }
+  };
+  for await (const batch of records) {
+    if (batch.length === 0) continue;
+    yield batch.map((record) => {
+      const place = `${file.name}:${record.line}`;
+      const event = eventOf(record);
+      return typeof event === "string" ? { place, problem: event } : { place, event };
+    });
+  }
+}
+
+/** What is wrong with records, the first of which are told. */
+class Problems {
+  readonly #shown: string[] = [];
+  #count = 0;
+
+  add(place: string, problem: string): void {
+    this.#count++;
+    if (this.#count <= PROBLEMS_SHOWN) this.#shown.push(`${place}: ${problem}`);
+  }
+
+  /** @throws {CommandError} when there are any. */
+  throwIfAny(introduction: string): void {
+    if (this.#count === 0) return;
+    const further = this.#count - this.#shown.length;
+    const lines = [introduction, ...this.#shown, ...further > 0 ? [`and ${further} more`] : []];
+    throw new CommandError(lines.join("\n  "), 1);
+  }
+}
+
+/** Asked for by Ctrl-C, which then does not end the process. */
+class Interrupt implements Disposable {
+  isAsked = false;
+  readonly #listener = () => void (this.isAsked = true);
+
+  constructor() {
+    Deno.addSignalListener("SIGINT", this.#listener);
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSignalListener("SIGINT", this.#listener);
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * A file that is imported, and its records: lines of JSON, or rows of CSV under a header.
+ *
+ * @module
+ */
+import { CsvError, parse as csvParser } from "csv-parse/stream";
+import { isUtf8 } from "node:buffer";
+import { readChunks } from "../chunks.ts";
+import { denoFileSystem } from "../deno_file_system.ts";
+import type { FileHandle } from "../file_system.ts";
+import { LineSplitter, type RawLine } from "../line_splitter.ts";
+import { MAX_LINE_BYTES } from "../options.ts";
+import { parseLine } from "../parse_line.ts";
+import { gunzipped, GzipDamageError } from "../read/gunzip.ts";
+import { CommandError } from "./command.ts";
+
+/** What the records of a file are written as. */
+export type SourceFormat = "jsonl" | "csv";
+
+/** What the name of a file does not tell, or tells wrong. */
+export type SourceOptions = {
+  readonly format: SourceFormat | undefined;
+  readonly delimiter: string | undefined;
+};
+
+/** What a record holds, by the names in the file; or why there is none. */
+export type SourceRecord =
+  & { readonly line: number }
+  & ({ readonly values: Readonly<Record<string, unknown>> } | { readonly problem: string });
+
+/** Who learns of what is read. */
+export interface SourceListener {
+  /** So many more bytes of the file were read. */
+  onRead(byteLength: number): void;
+  /** The columns of a CSV file, before its first record. */
+  onColumns(columns: readonly string[]): void;
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const KNOWN_EXTENSIONS: Readonly<Record<string, { format: SourceFormat; delimiter?: string }>> = {
+  csv: { format: "csv", delimiter: "," },
+  tsv: { format: "csv", delimiter: "\t" },
+  json: { format: "jsonl" },
+  jsonl: { format: "jsonl" },
+  ndjson: { format: "jsonl" },
+};
+const TOO_LONG = `longer than ${MAX_LINE_BYTES} bytes`;
+const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
+
+/** Thrown for what makes the rest of a file unreadable. */
+class RestError extends Error {
+  constructor(readonly line: number, problem: string) {
+    super(problem);
+  }
+}
+
+/** An open file of records, which can be read more than once. */
+export class SourceFile implements Disposable {
+  /** Its name as it was given. */
+  readonly name: string;
+  /** What its records are written as. */
+  readonly format: SourceFormat;
+  /** Its length, as long as it may be since; of a compressed one that of its gzip form. */
+  readonly byteLength: number;
+  /** The open file. */
+  readonly handle: FileHandle;
+  readonly #delimiter: string;
+
+  /**
+   * Opens a file.
+   *
+   * @throws {CommandError} when there is none, or nothing tells its format.
+   */
+  constructor(name: string, { format, delimiter }: SourceOptions) {
+    const known = KNOWN_EXTENSIONS[name.replace(/\.gz$/, "").split(".").at(-1)!];
+    const isKnown = format ?? known?.format;
+    if (isKnown === undefined) {
+      throw new CommandError(`Cannot tell the format of ${name}: add --format jsonl or csv`, 2);
+    }
+    this.name = name;
+    this.format = isKnown;
+    this.#delimiter = delimiter ?? known?.delimiter ?? ",";
+    this.handle = openSource(name);
+    this.byteLength = this.handle.status().byteLength;
+  }
+
+  /**
+   * Gives its records, many at a time, and where they cannot be read any further a last one that says
+   * why.
+   */
+  async *records(listener: SourceListener): AsyncGenerator<readonly SourceRecord[]> {
+    const position = { line: 0 };
+    try {
+      yield* this.format === "csv"
+        ? csvRecords(this.#chunks(listener), position, this.#delimiter, listener)
+        : jsonRecords(this.#chunks(listener), position);
+    } catch (error) {
+      if (error instanceof RestError) yield [{ line: error.line, problem: error.message }];
+      else if (error instanceof GzipDamageError || error instanceof CsvError) {
+        yield [{ line: position.line + 1, problem: error.message }];
+      } else throw error;
+    }
+  }
+
+  /** Closes it. */
+  [Symbol.dispose](): void {
+    this.handle.close();
+  }
+
+  #chunks({ onRead }: SourceListener): AsyncIterable<Bytes> {
+    let furthest = 0;
+    const read = async function* (handle: FileHandle, byteLength: number): AsyncGenerator<Bytes> {
+      let position = 0;
+      for await (const chunk of readChunks(handle, byteLength)) {
+        position += chunk.byteLength;
+        // A damaged gzip file is read more than once.
+        onRead(Math.max(0, position - furthest));
+        furthest = Math.max(furthest, position);
+        yield chunk;
+      }
+    };
+    const chunks = () => read(this.handle, this.byteLength);
+    return this.name.endsWith(".gz") ? gunzipped(chunks) : chunks();
+  }
+}
+
+function openSource(name: string): FileHandle {
+  let handle: FileHandle;
+  try {
+    handle = denoFileSystem.open(name, "read");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new CommandError(`Cannot find file to import: ${name}`, 1);
+    }
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new CommandError(`Cannot read ${name}: run again with --allow-read=${name}`, 2);
+  }
+  if (handle.status().kind === "file") return handle;
+  handle.close();
+  // It is read twice, which a pipe cannot be.
+  throw new CommandError(`Cannot import what is no plain file: ${name}`, 1);
+}
+
+async function* jsonRecords(
+  chunks: AsyncIterable<Bytes>,
+  position: { line: number },
+): AsyncGenerator<readonly SourceRecord[]> {
+  const recordOf = ({ bytes }: RawLine): SourceRecord | null => {
+    const line = ++position.line;
+    if (bytes === null) return { line, problem: TOO_LONG };
+    const parsed = parseLine(line === 1 ? withoutMark(bytes) : bytes);
+    if (parsed === null) return null;
+    return "event" in parsed ? { line, values: parsed.event } : { line, problem: parsed.reason };
+  };
+  const splitter = new LineSplitter(MAX_LINE_BYTES);
+  for await (const chunk of chunks) {
+    yield [...splitter.split(chunk)].map(recordOf).filter((record) => record !== null);
+  }
+  yield [...splitter.end()].map(recordOf).filter((record) => record !== null);
+}
+
+async function* csvRecords(
+  chunks: AsyncIterable<Bytes>,
+  position: { line: number },
+  delimiter: string,
+  { onColumns }: SourceListener,
+): AsyncGenerator<readonly SourceRecord[]> {
+  const records: SourceRecord[] = [];
+  let columns: readonly string[] | null = null;
+  const take = (row: readonly string[]) => {
+    const line = position.line + 1;
+    position.line += 1 + row.reduce((breaks, cell) => breaks + cell.split("\n").length - 1, 0);
+    if (row.length === 1 && row[0] === "") return;
+    if (columns === null) onColumns(columns = row);
+    else if (row.length !== columns.length) {
+      records.push({ line, problem: `${row.length} cells for ${columns.length} columns` });
+    } else {
+      records.push({ line, values: Object.fromEntries(columns.map((name, n) => [name, row[n]])) });
+    }
+  };
+  const parser = csvParser({
+    bom: true,
+    delimiter,
+    max_record_size: MAX_LINE_BYTES,
+    record_delimiter: ["\r\n", "\n"],
+    // They are told of with their line, and what follows them may be right.
+    relax_column_count: true,
+    // Here and not from its stream, which drops the rows before an error.
+    on_record: (row: string[]) => void take(row),
+  });
+  const writer = parser.writable.getWriter();
+  // Whatever it fails with is thrown below.
+  writer.closed.catch(() => {});
+  for await (const chunk of checkedText(chunks)) {
+    await writer.write(chunk);
+    yield records.splice(0);
+  }
+  // It refuses to be closed when it has failed, without saying why.
+  await writer.close().catch(() => writer.closed);
+  yield records.splice(0);
+}
+
+/** The chunks as they are, so far as they are text. */
+async function* checkedText(chunks: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
+  const splitter = new LineSplitter(MAX_LINE_BYTES);
+  let line = 0;
+  const check = ({ bytes }: RawLine) => {
+    line++;
+    if (bytes === null) throw new RestError(line, TOO_LONG);
+    if (!isUtf8(bytes)) throw new RestError(line, "not UTF-8");
+  };
+  for await (const chunk of chunks) {
+    for (const rawLine of splitter.split(chunk)) check(rawLine);
+    yield chunk;
+  }
+  for (const rawLine of splitter.end()) check(rawLine);
+}
+
+function withoutMark(bytes: Uint8Array): Uint8Array {
+  const isMarked = BYTE_ORDER_MARK.every((byte, n) => bytes[n] === byte);
+  return isMarked ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
+}

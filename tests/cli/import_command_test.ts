@@ -1,0 +1,282 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { programArgs, type ProgramResult, runProgram } from "../run_program.ts";
+import { gunzipped, gzipped, linesOf, tempDir } from "../temp_dir.ts";
+import { MAIN } from "./run_cli.ts";
+
+/** A directory of files to import and one of a log, and the command over them. */
+function importing(files: Readonly<Record<string, string | Uint8Array<ArrayBuffer>>>) {
+  const sources = tempDir();
+  const target = tempDir();
+  for (const [name, content] of Object.entries(files)) {
+    if (typeof content === "string") Deno.writeTextFileSync(sources.path(name), content);
+    else Deno.writeFileSync(sources.path(name), content);
+  }
+  const path = target.path("audit.jsonl");
+  const dir = target.path("").replace(/\/$/, "");
+  const flags = [`--allow-read=${dir},${sources.path("")}`, `--allow-write=${dir}`];
+  return {
+    dir,
+    path,
+    flags,
+    source: (name: string) => sources.path(name),
+    /** Runs it on files by their names, with the permissions that it needs and no more. */
+    run(names: readonly string[], args: readonly string[] = [], allowed = flags) {
+      const paths = names.map((name) => sources.path(name));
+      return runProgram(MAIN, {
+        dir,
+        flags: allowed,
+        args: ["import", "--path", path, ...args, ...paths],
+      });
+    },
+    events: () => linesOf(path).map((line) => JSON.parse(line)),
+    isLogThere: () => [...Deno.readDirSync(dir)].length > 0,
+    [Symbol.dispose]() {
+      sources[Symbol.dispose]();
+      target[Symbol.dispose]();
+    },
+  };
+}
+
+function assertWorked({ code, stderr }: ProgramResult): void {
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+}
+
+const TRACE = [
+  "TIMESTAMP,ContextTokens,GeneratedTokens,engine",
+  "2023-11-16 18:59:03.9799600,4808,10,a",
+  "2023-11-16 18:59:59.9999999,3180,8,b",
+].join("\r\n");
+const TRACE_ARGS = [
+  ...["--event", "nav", "--session", "s1"],
+  ...["--map", "ts=TIMESTAMP", "--map", "input_t=ContextTokens"],
+  ...["--map", "output_t=GeneratedTokens", "--map", "model=engine"],
+];
+
+Deno.test("scout import takes rows of CSV at their own times, by a mapping of columns", async () => {
+  using target = importing({ "trace.csv": TRACE });
+  const result = await target.run(["trace.csv"], TRACE_ARGS);
+  assertWorked(result);
+  assertEquals(result.stdout, `Imported 2 of 2 events into ${target.path}\n`);
+  assertEquals(linesOf(target.path), [
+    '{"ts":"2023-11-16T18:59:03.979Z","event":"nav","session_id":"s1","model":"a","input_t":4808,"output_t":10}',
+    '{"ts":"2023-11-16T18:59:59.999Z","event":"nav","session_id":"s1","model":"b","input_t":3180,"output_t":8}',
+  ]);
+});
+
+Deno.test("scout import --json takes lines of JSON, of compressed files too, in the order named", async () => {
+  const first = { ts: "2026-02-13T14:00:00.123456+01:00", event: "nav", session_id: "s1", cost: 1 };
+  const second = { when: 1771000000.5, kind: "brief", session_id: "s2", "tags": ["a"] };
+  using target = importing({
+    "a.jsonl": `\uFEFF${JSON.stringify(first)}\n\n`,
+    "b.ndjson.gz": await gzipped(JSON.stringify(second)),
+  });
+  const result = await target.run(["b.ndjson.gz", "a.jsonl"], [
+    ...["--json", "--map", "ts=when", "--map", "event=kind"],
+    ...["--map", "ts2=ts", "--map", "event2=event"],
+  ]);
+  // Each mapping holds for all of the files.
+  assertEquals(result.code, 1);
+  assertMatch(
+    result.stderr,
+    /a\.jsonl:1: Cannot log event as ts must be a time such as .*: undefined\n/,
+  );
+  const [b, a] = [
+    await target.run(["b.ndjson.gz"], ["--json", "--map", "ts=when", "--map", "event=kind"]),
+    await target.run(["a.jsonl"], ["--json"]),
+  ];
+  assertWorked(a);
+  assertWorked(b);
+  assertEquals(JSON.parse(b.stdout), {
+    path: target.path,
+    checked: 1,
+    imported: 1,
+    files: [{ name: target.source("b.ndjson.gz"), events: 1 }],
+  });
+  assertEquals(target.events(), [
+    { ts: "2026-02-13T16:26:40.500Z", event: "brief", session_id: "s2", tags: ["a"] },
+    { ts: "2026-02-13T13:00:00.123Z", event: "nav", session_id: "s1", cost: 1 },
+  ]);
+});
+
+Deno.test("scout import names file, line, field and value of what is no event, and appends nothing", async () => {
+  using target = importing({
+    "good.jsonl": '{"ts":"2026-02-13T14:00:00Z","event":"nav"}\n',
+    "bad.jsonl": [
+      '{"ts":"2026-02-13T14:00:00Z","event":"nav"}',
+      '{"ts":"2026-02-13T14:00:00Z","event":"nav","cost":"much"}',
+      '{"ts":"2026-02-30T14:00:00Z","event":"nav"}',
+      "[1]",
+      "",
+      '{"ts":"2026-02-13T14:00:00Z"}',
+      '{"ts":"2026-02-13T14:00:00Z","event":"nav","id":9007199254740993}',
+      '{"torn',
+    ].join("\n"),
+  });
+  const { code, stdout, stderr } = await target.run(["good.jsonl", "bad.jsonl"]);
+  assertEquals([code, stdout, target.isLogThere()], [1, "", false]);
+  const bad = target.source("bad.jsonl");
+  assertEquals(stderr.split("\n"), [
+    "scout: Nothing is imported, as not every record is an event:",
+    `  ${bad}:2: Cannot log event as cost must be a finite number >= 0 (USD): "much"`,
+    `  ${bad}:3: Cannot log event as ts must be a time such as 2026-02-13T14:30:22Z, or seconds since 1970: "2026-02-30T14:00:00Z"`,
+    `  ${bad}:4: not an object`,
+    `  ${bad}:6: Cannot log event as event must be a non-empty string: ""`,
+    `  ${bad}:7: Cannot log event as id must hold integers below 2 ** 53, or text: 9007199254740992`,
+    `  ${bad}:8: not JSON`,
+    "",
+  ]);
+});
+
+Deno.test("scout import tells of ten bad records, and counts the others", async () => {
+  using target = importing({ "bad.csv": `ts,event\n${"no time,nav\n".repeat(12)}` });
+  const { code, stderr } = await target.run(["bad.csv"]);
+  const lines = stderr.trimEnd().split("\n");
+  assertEquals([code, lines.length, lines.at(-1)], [1, 12, "  and 2 more"]);
+});
+
+Deno.test("scout import --dry-run checks, and needs no permission to write", async () => {
+  using target = importing({ "trace.csv": TRACE });
+  const readOnly = target.flags.slice(0, 1);
+  const result = await target.run(["trace.csv"], [...TRACE_ARGS, "--dry-run"], readOnly);
+  assertWorked(result);
+  assertEquals(result.stdout, "Checked 2 events: each can be imported\n");
+  const asJson = await target.run(["trace.csv"], [...TRACE_ARGS, "--dry-run", "--json"], readOnly);
+  assertEquals([JSON.parse(asJson.stdout).checked, JSON.parse(asJson.stdout).imported], [2, 0]);
+  assertEquals(target.isLogThere(), false);
+});
+
+Deno.test("scout import tells in a line which permission is missing", async () => {
+  using target = importing({ "trace.csv": TRACE });
+  const [read = "", write = ""] = target.flags;
+  const file = target.source("trace.csv");
+  const noFile = await target.run(["trace.csv"], TRACE_ARGS, [`--allow-read=${target.dir}`, write]);
+  assertEquals(
+    [noFile.code, noFile.stderr],
+    [2, `scout: Cannot read ${file}: run again with --allow-read=${file}\n`],
+  );
+  const noWrite = await target.run(["trace.csv"], TRACE_ARGS, [read]);
+  assertEquals(noWrite.code, 2);
+  assertMatch(
+    noWrite.stderr,
+    /^scout: Cannot open audit log: run again with \S+ --allow-write=\S+\n$/,
+  );
+});
+
+Deno.test("scout import refuses what cannot be right before it reads a record", async () => {
+  using target = importing({
+    "trace.csv": TRACE,
+    "notes.txt": "hello",
+    "two.csv": "ts,event,event\n1,a,b\n",
+  });
+  const refused = async (names: string[], args: string[] = []) => {
+    const { code, stdout, stderr } = await target.run(names, args);
+    assertEquals([stdout, target.isLogThere()], ["", false]);
+    return `${code} ${stderr}`;
+  };
+  const columns = "(columns: TIMESTAMP, ContextTokens, GeneratedTokens, engine)";
+  const trace = target.source("trace.csv");
+  const map = ["--map", "ts=TIMESTAMP"];
+  const cases: [string, Promise<string>][] = [
+    [
+      `2 scout: Cannot import ${trace} as it has no column ts: add --map ts=COLUMN ${columns}\n`,
+      refused(["trace.csv"], ["--event", "nav"]),
+    ],
+    [
+      `2 scout: Cannot import ${trace} as it has no column event: add --event TYPE or --map event=COLUMN ${columns}\n`,
+      refused(["trace.csv"], map),
+    ],
+    [
+      `2 scout: Cannot import ${trace} as it has no column "Model" ${columns}\n`,
+      refused(["trace.csv"], [...map, "--map", "model=Model"]),
+    ],
+    [
+      `2 scout: Cannot import ${trace} as engine would come from two columns: add --map OTHER=engine ${columns}\n`,
+      refused(["trace.csv"], [...map, "--map", "engine=ContextTokens"]),
+    ],
+    [
+      `2 scout: Cannot import ${
+        target.source("two.csv")
+      } as it has two columns "event" (columns: ts, event, event)\n`,
+      refused(["two.csv"]),
+    ],
+    [
+      "2 scout: Cannot map two columns to model\n",
+      refused(["trace.csv"], ["--map", "model=a", "--map", "model=b"]),
+    ],
+    [
+      `2 scout: Cannot tell the format of ${
+        target.source("notes.txt")
+      }: add --format jsonl or csv\n`,
+      refused(["notes.txt"]),
+    ],
+    [`1 scout: Cannot find file to import: ${target.source("none.csv")}\n`, refused(["none.csv"])],
+    [
+      `1 scout: Cannot import what is no plain file: ${target.source("")}\n`,
+      refused([""], ["--format", "csv"]),
+    ],
+  ];
+  for (const [expected, found] of cases) assertEquals(await found, expected);
+  assertEquals(await refused([]), "2 Error: Expected a FILE to import.\n");
+  assertStringIncludes(
+    await refused(["trace.csv"], ["--map", "ts"]),
+    "no mapping such as ts=TIMESTAMP",
+  );
+});
+
+Deno.test("scout import takes no part of the log itself", async () => {
+  using target = importing({ "a.jsonl": '{"ts":"2026-02-13T14:00:00Z","event":"nav"}\n' });
+  assertWorked(await target.run(["a.jsonl"]));
+  const args = (file: string) => ["import", "--path", target.path, file];
+  const { code, stderr } = await runProgram(MAIN, { dir: target.dir, args: args(target.path) });
+  assertEquals(code, 2);
+  assertEquals(
+    stderr,
+    `scout: Cannot import ${target.path} as it is part of the log ${target.path}\n`,
+  );
+  const rotated = await runProgram(MAIN, {
+    dir: target.dir,
+    args: ["rotate", "--path", target.path],
+  });
+  const archive = `${target.dir}/${rotated.stdout.trim().split(" ").at(-1)}`;
+  assertEquals((await runProgram(MAIN, { dir: target.dir, args: args(archive) })).code, 2);
+  assertEquals((await gunzipped(Deno.readFileSync(archive))).split("\n").length, 2);
+});
+
+Deno.test("scout import that is interrupted tells from where on to go on", async () => {
+  const COUNT = 200_000;
+  const lines = Array.from({ length: COUNT }, (_, n) => `2026-02-13T14:00:00Z,nav,${n}`);
+  using target = importing({ "many.csv": `ts,event,n\n${lines.join("\n")}\n` });
+  using watcher = Deno.watchFs(target.dir);
+  const process = new Deno.Command(Deno.execPath(), {
+    args: programArgs(MAIN, {
+      dir: target.dir,
+      flags: target.flags,
+      args: ["import", "--path", target.path, target.source("many.csv")],
+    }),
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output = process.output();
+  // Until something of the log is there.
+  for await (const { paths } of watcher) {
+    if (paths.includes(target.path) && Deno.statSync(target.path).size > 0) break;
+  }
+  process.kill("SIGINT");
+  const { code, stdout, stderr } = await output;
+  const imported = linesOf(target.path).length;
+  assert(imported < COUNT);
+  assertEquals(code, 130);
+  const decoder = new TextDecoder();
+  assertEquals(
+    decoder.decode(stdout),
+    `Imported ${imported} of ${COUNT} events into ${target.path}\n`,
+  );
+  // The header is line 1.
+  assertEquals(
+    decoder.decode(stderr),
+    `scout: Interrupted: nothing from ${target.source("many.csv")}:${
+      imported + 2
+    } on is imported\n`,
+  );
+  assertEquals(target.events().map(({ n }) => n), Array.from({ length: imported }, (_, n) => n));
+});

@@ -1,0 +1,86 @@
+import { assertEquals } from "@std/assert";
+import { SourceFile, type SourceOptions } from "../../src/cli/source_file.ts";
+import { gzipped, tempDir } from "../temp_dir.ts";
+
+type Content = string | Uint8Array<ArrayBuffer>;
+
+/** What a file of the name gives: the values or the problem of each line, and the bytes read. */
+async function recordsIn(name: string, content: Content, options: Partial<SourceOptions> = {}) {
+  using dir = tempDir();
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  Deno.writeFileSync(dir.path(name), bytes);
+  using file = new SourceFile(dir.path(name), {
+    format: undefined,
+    delimiter: undefined,
+    ...options,
+  });
+  const columns: (readonly string[])[] = [];
+  let read = 0;
+  const batches = await Array.fromAsync(file.records({
+    onRead: (byteLength) => read += byteLength,
+    onColumns: (found) => columns.push(found),
+  }));
+  const records = batches.flat().map((record) => [
+    record.line,
+    "values" in record ? record.values : record.problem,
+  ]);
+  return { records, columns, isReadOnce: read === bytes.byteLength };
+}
+
+Deno.test("Rows of CSV have the line that they begin in, whatever their cells hold", async () => {
+  for (const lineBreak of ["\n", "\r\n"]) {
+    const text = ["\uFEFFa,b", '1,"x', 'y"', "", '"2 ""two""",', "", "3,4"].join(lineBreak);
+    const { records, columns, isReadOnce } = await recordsIn("rows.csv", text);
+    assertEquals(columns, [["a", "b"]]);
+    assertEquals(records, [
+      [2, { a: "1", b: `x${lineBreak}y` }],
+      [5, { a: '2 "two"', b: "" }],
+      [7, { a: "3", b: "4" }],
+    ]);
+    assertEquals(isReadOnce, true);
+  }
+});
+
+Deno.test("Cells stand between commas, tabs or what is asked for", async () => {
+  const expected = [[2, { a: "1", b: "x,y" }]];
+  assertEquals((await recordsIn("rows.csv", 'a,b\n1,"x,y"')).records, expected);
+  assertEquals((await recordsIn("rows.tsv", "a\tb\n1\tx,y")).records, expected);
+  assertEquals((await recordsIn("rows.csv", "a;b\n1;x,y", { delimiter: ";" })).records, expected);
+  assertEquals((await recordsIn("rows.txt", 'a,b\n1,"x,y"', { format: "csv" })).records, expected);
+});
+
+Deno.test("A row of another length is a problem of its own, and an open quote the last one", async () => {
+  const { records } = await recordsIn("rows.csv", 'a,b\n1\n1,2\n1,2,3\n3,"4\n5,6\n');
+  assertEquals(records.slice(0, -1), [
+    [2, "1 cells for 2 columns"],
+    [3, { a: "1", b: "2" }],
+    [4, "3 cells for 2 columns"],
+  ]);
+  const [line, problem] = records.at(-1)!;
+  assertEquals([line, /^Quote Not Closed/.test(`${problem}`)], [5, true]);
+});
+
+Deno.test("What is not UTF-8 has a line in either format", async () => {
+  const bytes = new TextEncoder().encode('a,b\n1,2\n1,"?"\n');
+  bytes[bytes.indexOf(0x3f)] = 0xe4;
+  assertEquals((await recordsIn("rows.csv", bytes)).records.at(-1), [3, "not UTF-8"]);
+  assertEquals((await recordsIn("rows.jsonl", bytes)).records.at(-1), [3, "not UTF-8"]);
+});
+
+Deno.test("A damaged archive gives its good part, and then what is wrong", async () => {
+  const text = Array.from(
+    { length: 20_000 },
+    (_, n) => `${JSON.stringify({ n, r: n * 7919 % 20_011 })}\n`,
+  ).join("");
+  const whole = await gzipped(text);
+  const good = await recordsIn("rows.jsonl.gz", whole);
+  assertEquals([good.records.length, good.isReadOnce], [20_000, true]);
+  const { records, isReadOnce } = await recordsIn(
+    "rows.jsonl.gz",
+    whole.subarray(0, whole.length / 2),
+  );
+  assertEquals(isReadOnce, true);
+  const [line, problem] = records.at(-1)!;
+  assertEquals([line, problem], [records.length, "it is truncated"]);
+  assertEquals(records.slice(0, -1), good.records.slice(0, records.length - 1));
+});
