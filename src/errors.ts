@@ -66,11 +66,14 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** The error of a missing permission with the flags that grant it; any other error as it is. */
-export function withFlags(error: unknown, flags: readonly string[]): unknown {
+/** The error of a missing permission with what failed for it and the flags that grant it; any other as it is. */
+export function withFlags(
+  error: unknown,
+  flags: readonly string[],
+  failure = "Cannot open audit log",
+): unknown {
   if (!(error instanceof Deno.errors.NotCapable)) return error;
-  return new Deno.errors.NotCapable(
-    `Cannot open audit log: run again with ${flags.join(" ")}`,
-    { cause: error },
-  );
+  return new Deno.errors.NotCapable(`${failure}: run again with ${flags.join(" ")}`, {
+    cause: error,
+  });
 }

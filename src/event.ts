@@ -206,11 +206,15 @@ export function checkKnownFields(fields: KnownFields): void {
     (holder, key) => (holder as Record<PropertyKey, unknown>)[key],
     fields,
   );
-  const field = issue.path.join(".");
-  throw new AuditEventError(
-    `Cannot log event as ${field} must be ${issue.message}: ${shown(value)}`,
-    { field, value },
-  );
+  throw fieldError(issue.path.join("."), value, `be ${issue.message}`);
+}
+
+/** The error of a field whose value is not what it must be. */
+export function fieldError(field: string, value: unknown, demand: string): AuditEventError {
+  return new AuditEventError(`Cannot log event as ${field} must ${demand}: ${shown(value)}`, {
+    field,
+    value,
+  });
 }
 
 /** A value as a short text for an error message; runs no code of the value's own. */

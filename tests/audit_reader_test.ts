@@ -43,7 +43,7 @@ Deno.test("AuditReader needs --allow-read of the directory alone, and names it w
     await log.log("gate_compress", { confidence: 90 });
   }
   const before = [...Deno.readDirSync(dir.path(""))].map(({ name }) => name).sort();
-  const read = `--allow-read=${dir.path("").replace(/\/$/, "")}`;
+  const read = `--allow-read=${dir.path("")}`;
   const result = await runProgram(READS, { dir: "", args: [path], flags: [read] });
   assertEquals([result.code, result.stderr], [0, ""]);
   assertEquals(JSON.parse(result.stdout), {

@@ -136,7 +136,7 @@ function refuseOwnFiles(path: string, files: readonly SourceFile[]): void {
   for (const ownPath of [path, ...segments]) {
     const status = denoFileSystem.status(ownPath);
     if (status === null) continue;
-    const file = files.find(({ handle }) => isSameFile(handle.status(), status));
+    const file = files.find((file) => isSameFile(file.status, status));
     if (file !== undefined) {
       throw new CommandError(`Cannot import ${file.name} as it is part of the log ${path}`, 2);
     }

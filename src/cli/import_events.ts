@@ -104,30 +104,26 @@ async function* placedEvents(
   label: string,
   check: (event: TimedEvent) => void = () => {},
 ): AsyncGenerator<readonly PlacedEvent[]> {
-  using progress = new ProgressBar(`${label} ${file.name}`, file.byteLength);
+  using progress = new ProgressBar(`${label} ${file.name}`, file.status.byteLength);
   const records = file.records({
     onRead: (byteLength) => progress.advance(byteLength),
     onColumns: (columns) => mapping.checkColumns(columns, file.name),
   });
-  const eventOf = (record: SourceRecord): TimedEvent | string => {
-    if ("problem" in record) return record.problem;
+  const placed = (record: SourceRecord): PlacedEvent => {
+    const place = `${file.name}:${record.line}`;
+    if ("problem" in record) return { place, problem: record.problem };
     try {
       const { values } = record;
       const event = file.format === "csv" ? mapping.ofCells(values) : mapping.ofObject(values);
       check(event);
-      return event;
+      return { place, event };
     } catch (error) {
-      if (error instanceof AuditEventError) return error.message;
-      throw error;
+      if (!(error instanceof AuditEventError)) throw error;
+      return { place, problem: error.message };
     }
   };
   for await (const batch of records) {
-    if (batch.length === 0) continue;
-    yield batch.map((record) => {
-      const place = `${file.name}:${record.line}`;
-      const event = eventOf(record);
-      return typeof event === "string" ? { place, problem: event } : { place, event };
-    });
+    if (batch.length > 0) yield batch.map(placed);
   }
 }
 

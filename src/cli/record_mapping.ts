@@ -4,9 +4,16 @@
  *
  * @module
  */
-import { AuditEventError } from "../errors.ts";
-import { type EventFields, KNOWN_FIELD_NAMES, shown, TEXT_FIELD_NAMES } from "../event.ts";
+import {
+  type EventFields,
+  fieldError,
+  KNOWN_FIELD_NAMES,
+  shown,
+  TEXT_FIELD_NAMES,
+} from "../event.ts";
 import { CommandError } from "./command.ts";
+import type { Values } from "./source_file.ts";
+import { parseIsoTime } from "./when.ts";
 
 /** That a field is taken from a column, or from a member of the object that a line holds. */
 export type FieldSource = { readonly field: string; readonly column: string };
@@ -30,16 +37,13 @@ export interface TimedEvent {
   readonly fields: EventFields;
 }
 
-/** A record by the names in its file. */
-export type Values = Readonly<Record<string, unknown>>;
-
 const TEXT_FIELDS: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES);
 const JSON_FIELDS: ReadonlySet<string> = new Set(KNOWN_FIELD_NAMES).difference(TEXT_FIELDS);
 
 /** Makes events of records. */
 export class RecordMapping {
   readonly #options: MappingOptions;
-  readonly #fieldsByColumn: ReadonlyMap<string, readonly FieldSource[]>;
+  readonly #fieldsByColumn = new Map<string, string[]>();
 
   /**
    * Makes the mapping.
@@ -51,7 +55,9 @@ export class RecordMapping {
     const twice = firstTwice(fields);
     if (twice !== undefined) throw new CommandError(`Cannot map two columns to ${twice}`, 2);
     this.#options = options;
-    this.#fieldsByColumn = Map.groupBy(options.map, ({ column }) => column);
+    for (const { field, column } of options.map) {
+      this.#fieldsByColumn.getOrInsert(column, []).push(field);
+    }
   }
 
   /**
@@ -114,7 +120,7 @@ export class RecordMapping {
     const fields = new Map<string, unknown>();
     for (const [column, value] of Object.entries(values)) {
       for (const field of this.#fieldsOf(column)) {
-        if (fields.has(field)) throw refused(field, value, "come from one place");
+        if (fields.has(field)) throw fieldError(field, value, "come from one place");
         fields.set(field, valueOf(field, column, value));
       }
     }
@@ -124,7 +130,7 @@ export class RecordMapping {
 
   /** What a column becomes: what it is mapped to, or the field of its own name. */
   #fieldsOf(column: string): readonly string[] {
-    return this.#fieldsByColumn.get(column)?.map(({ field }) => field) ?? [column];
+    return this.#fieldsByColumn.get(column) ?? [column];
   }
 }
 
@@ -154,7 +160,7 @@ function checkNumbers(field: string, value: unknown): void {
   const values = [value];
   while (values.length > 0) {
     const next = values.pop();
-    if (!isExact(next)) throw refused(field, next, "hold integers below 2 ** 53, or text");
+    if (!isExact(next)) throw fieldError(field, next, "hold integers below 2 ** 53, or text");
     if (typeof next !== "object" || next === null) continue;
     for (const item of Object.values(next)) values.push(item);
   }
@@ -165,29 +171,27 @@ const EPOCH_SECONDS_MAX = 1e11;
 
 function epochMsOf(ts: unknown, timeZone: string): number {
   const number = typeof ts === "string" && /^-?\d+(\.\d+)?$/.test(ts) ? Number(ts) : ts;
-  if (typeof number === "number") {
-    const epochMs = Math.abs(number) < EPOCH_SECONDS_MAX ? number * 1000 : number;
-    if (!Number.isNaN(new Date(epochMs).getTime())) return Math.floor(epochMs);
-  } else if (typeof ts === "string") {
-    try {
-      return Temporal.Instant.from(ts).epochMilliseconds;
-    } catch {
-      // It may be one without an offset.
-    }
-    try {
-      return Temporal.PlainDateTime.from(ts).toZonedDateTime(timeZone).epochMilliseconds;
-    } catch {
-      // It is refused below, as any other value.
-    }
-  }
-  throw refused("ts", ts, "be a time such as 2026-02-13T14:30:22Z, or seconds since 1970");
+  const epochMs = typeof number === "number"
+    ? numberEpochMs(number)
+    : typeof ts === "string"
+    ? textEpochMs(ts, timeZone)
+    : NaN;
+  if (!Number.isNaN(epochMs)) return epochMs;
+  throw fieldError("ts", ts, "be a time such as 2026-02-13T14:30:22Z, or seconds since 1970");
 }
 
-function refused(field: string, value: unknown, demand: string): AuditEventError {
-  return new AuditEventError(`Cannot log event as ${field} must ${demand}: ${shown(value)}`, {
-    field,
-    value,
-  });
+function numberEpochMs(number: number): number {
+  const epochMs = Math.abs(number) < EPOCH_SECONDS_MAX ? number * 1000 : number;
+  return new Date(Math.floor(epochMs)).getTime();
+}
+
+function textEpochMs(text: string, timeZone: string): number {
+  try {
+    return parseIsoTime(text)(timeZone).epochMilliseconds;
+  } catch {
+    // It is no time, which the caller tells with its field.
+    return NaN;
+  }
 }
 
 function firstTwice(names: readonly string[]): string | undefined {

@@ -7,7 +7,8 @@ import { CsvError, parse as csvParser } from "csv-parse/stream";
 import { isUtf8 } from "node:buffer";
 import { readChunks } from "../chunks.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
-import type { FileHandle } from "../file_system.ts";
+import { withFlags } from "../errors.ts";
+import type { FileHandle, FileStatus } from "../file_system.ts";
 import { LineSplitter, type RawLine } from "../line_splitter.ts";
 import { MAX_LINE_BYTES } from "../options.ts";
 import { parseLine } from "../parse_line.ts";
@@ -23,10 +24,13 @@ export type SourceOptions = {
   readonly delimiter: string | undefined;
 };
 
-/** What a record holds, by the names in the file; or why there is none. */
+/** What a record holds, by the names in its file. */
+export type Values = Readonly<Record<string, unknown>>;
+
+/** What a record holds, or why there is none. */
 export type SourceRecord =
   & { readonly line: number }
-  & ({ readonly values: Readonly<Record<string, unknown>> } | { readonly problem: string });
+  & ({ readonly values: Values } | { readonly problem: string });
 
 /** Who learns of what is read. */
 export interface SourceListener {
@@ -39,7 +43,7 @@ export interface SourceListener {
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const KNOWN_EXTENSIONS: Readonly<Record<string, { format: SourceFormat; delimiter?: string }>> = {
-  csv: { format: "csv", delimiter: "," },
+  csv: { format: "csv" },
   tsv: { format: "csv", delimiter: "\t" },
   json: { format: "jsonl" },
   jsonl: { format: "jsonl" },
@@ -61,10 +65,9 @@ export class SourceFile implements Disposable {
   readonly name: string;
   /** What its records are written as. */
   readonly format: SourceFormat;
-  /** Its length, as long as it may be since; of a compressed one that of its gzip form. */
-  readonly byteLength: number;
-  /** The open file. */
-  readonly handle: FileHandle;
+  /** What it was when it was opened; what is longer later is not read. */
+  readonly status: FileStatus;
+  readonly #handle: FileHandle;
   readonly #delimiter: string;
 
   /**
@@ -74,15 +77,14 @@ export class SourceFile implements Disposable {
    */
   constructor(name: string, { format, delimiter }: SourceOptions) {
     const known = KNOWN_EXTENSIONS[name.replace(/\.gz$/, "").split(".").at(-1)!];
-    const isKnown = format ?? known?.format;
-    if (isKnown === undefined) {
+    const itsFormat = format ?? known?.format;
+    if (itsFormat === undefined) {
       throw new CommandError(`Cannot tell the format of ${name}: add --format jsonl or csv`, 2);
     }
     this.name = name;
-    this.format = isKnown;
+    this.format = itsFormat;
     this.#delimiter = delimiter ?? known?.delimiter ?? ",";
-    this.handle = openSource(name);
-    this.byteLength = this.handle.status().byteLength;
+    [this.#handle, this.status] = openSource(name);
   }
 
   /**
@@ -105,7 +107,7 @@ export class SourceFile implements Disposable {
 
   /** Closes it. */
   [Symbol.dispose](): void {
-    this.handle.close();
+    this.#handle.close();
   }
 
   #chunks({ onRead }: SourceListener): AsyncIterable<Bytes> {
@@ -120,12 +122,12 @@ export class SourceFile implements Disposable {
         yield chunk;
       }
     };
-    const chunks = () => read(this.handle, this.byteLength);
+    const chunks = () => read(this.#handle, this.status.byteLength);
     return this.name.endsWith(".gz") ? gunzipped(chunks) : chunks();
   }
 }
 
-function openSource(name: string): FileHandle {
+function openSource(name: string): [FileHandle, FileStatus] {
   let handle: FileHandle;
   try {
     handle = denoFileSystem.open(name, "read");
@@ -133,10 +135,10 @@ function openSource(name: string): FileHandle {
     if (error instanceof Deno.errors.NotFound) {
       throw new CommandError(`Cannot find file to import: ${name}`, 1);
     }
-    if (!(error instanceof Deno.errors.NotCapable)) throw error;
-    throw new CommandError(`Cannot read ${name}: run again with --allow-read=${name}`, 2);
+    throw withFlags(error, [`--allow-read=${name}`], `Cannot read ${name}`);
   }
-  if (handle.status().kind === "file") return handle;
+  const status = handle.status();
+  if (status.kind === "file") return [handle, status];
   handle.close();
   // It is read twice, which a pipe cannot be.
   throw new CommandError(`Cannot import what is no plain file: ${name}`, 1);
@@ -153,11 +155,11 @@ async function* jsonRecords(
     if (parsed === null) return null;
     return "event" in parsed ? { line, values: parsed.event } : { line, problem: parsed.reason };
   };
+  const recordsOf = (lines: Iterable<RawLine>) =>
+    Array.from(lines, recordOf).filter((record) => record !== null);
   const splitter = new LineSplitter(MAX_LINE_BYTES);
-  for await (const chunk of chunks) {
-    yield [...splitter.split(chunk)].map(recordOf).filter((record) => record !== null);
-  }
-  yield [...splitter.end()].map(recordOf).filter((record) => record !== null);
+  for await (const chunk of chunks) yield recordsOf(splitter.split(chunk));
+  yield recordsOf(splitter.end());
 }
 
 async function* csvRecords(

@@ -31,18 +31,29 @@ export function parseWhen(text: string): When {
   if (text === "now") return (now) => now.toInstant();
   if (text === "today") return (now) => now.startOfDay().toInstant();
   if (text === "yesterday") return (now) => now.startOfDay().subtract({ days: 1 }).toInstant();
+  let instantIn: (timeZone: string) => Temporal.Instant;
+  try {
+    instantIn = parseIsoTime(text);
+  } catch (cause) {
+    throw new RangeError(`no time such as 3h, yesterday or 2026-02-13T14:30`, { cause });
+  }
+  return (now) => instantIn(now.timeZoneId);
+}
+
+/**
+ * Reads an ISO 8601 time; gives its instant by the time zone that counts if it names none.
+ *
+ * @throws {RangeError} for any other text.
+ */
+export function parseIsoTime(text: string): (timeZone: string) => Temporal.Instant {
   try {
     const instant = Temporal.Instant.from(text);
     return () => instant;
   } catch {
     // It may be one without an offset.
   }
-  try {
-    const local = Temporal.PlainDateTime.from(text);
-    return (now) => local.toZonedDateTime(now.timeZoneId).toInstant();
-  } catch (cause) {
-    throw new RangeError(`no time such as 3h, yesterday or 2026-02-13T14:30`, { cause });
-  }
+  const local = Temporal.PlainDateTime.from(text);
+  return (timeZone) => local.toZonedDateTime(timeZone).toInstant();
 }
 
 /** Where a command begins that is told nothing else. */

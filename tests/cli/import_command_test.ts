@@ -12,7 +12,7 @@ function importing(files: Readonly<Record<string, string | Uint8Array<ArrayBuffe
     else Deno.writeFileSync(sources.path(name), content);
   }
   const path = target.path("audit.jsonl");
-  const dir = target.path("").replace(/\/$/, "");
+  const dir = target.path("");
   const flags = [`--allow-read=${dir},${sources.path("")}`, `--allow-write=${dir}`];
   return {
     dir,

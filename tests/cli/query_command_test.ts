@@ -109,7 +109,7 @@ for (const [args, message] of REFUSED) {
 
 Deno.test("scout query tells in a line what it cannot read", async () => {
   using log = logWith();
-  const dir = log.dir.path("").replace(/\/$/, "");
+  const dir = log.dir.path("");
   for (
     const [path, code, message] of [
       [log.dir.path("none.jsonl"), 1, "Cannot find audit log, neither active file nor archive: "],

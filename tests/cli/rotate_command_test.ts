@@ -7,7 +7,7 @@ const EVENT = { ts: "2026-02-13T14:00:00.000Z", event: "nav", session_id: "s1" }
 
 function rotate(log: ReturnType<typeof logWith>, ...args: readonly string[]) {
   return runProgram(MAIN, {
-    dir: log.dir.path("").replace(/\/$/, ""),
+    dir: log.dir.path(""),
     args: ["rotate", "--path", log.path, ...args],
   });
 }
@@ -49,7 +49,7 @@ Deno.test("scout rotate makes no log that is not there", async () => {
 
 Deno.test("scout rotate tells in a line which permissions it needs", async () => {
   using log = logWith(EVENT);
-  const dir = log.dir.path("").replace(/\/$/, "");
+  const dir = log.dir.path("");
   const { code, stdout, stderr } = await runCli(["rotate", "--path", log.path], dir);
   assertEquals([code, stdout], [2, ""]);
   assertEquals(
