@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { programArgs, type ProgramResult, runProgram } from "./run_program.ts";
+import { exampleOf, runExample } from "./run_example.ts";
+import { programArgs } from "./run_program.ts";
 import { linesOf, tempDir } from "./temp_dir.ts";
 
 const TRACE = [
@@ -11,21 +11,6 @@ const TRACE = [
 ].join("\r\n");
 // 3 USD per million input tokens and 15 per million output tokens, summed by hand.
 const TRACE_SPEND = ((4808 + 3180 + 110) * 3 + (10 + 8 + 27) * 15) / 1e6;
-
-/** Runs an example in the directory with exactly the flags of its first line. */
-async function runExample(name: string, dir: string, args: string[] = []): Promise<ProgramResult> {
-  const { program, flags } = exampleOf(name);
-  return await runProgram(program, { dir, args, flags, cwd: dir });
-}
-
-/** An example, and the flags of its first line. */
-function exampleOf(name: string): { program: string; flags: string[] } {
-  const program = fromFileUrl(new URL(`../examples/${name}`, import.meta.url));
-  const [firstLine = ""] = Deno.readTextFileSync(program).split("\n");
-  const flags = firstLine.match(/--allow-\S+/g) ?? [];
-  assert(flags.length > 0, `${name} names no flags`);
-  return { program, flags };
-}
 
 Deno.test("basic.ts runs with the flags that it names", async () => {
   using dir = tempDir();

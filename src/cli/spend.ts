@@ -66,13 +66,19 @@ export const spendCommand: Parser<"sync", Run, unknown> = command(
 interface Spent {
   readonly sum: PreciseSum;
   events: number;
+  /** Time of its earliest event, in epoch milliseconds. */
+  earliestMs: number;
+}
+
+function nothingSpent(): Spent {
+  return { sum: new PreciseSum(), events: 0, earliestMs: Infinity };
 }
 
 async function runSpend(options: SpendCommandOptions, output: Output): Promise<number> {
   const { by, timeZone, json } = options;
   const now = Temporal.Now.zonedDateTimeISO(timeZone);
   const selection = { ...options, since: options.since ?? DAY_AGO };
-  const total: Spent = { sum: new PreciseSum(), events: 0 };
+  const total = nothingSpent();
   const spent = new Map<string, Spent>();
   const keyOf = keysBy(by, timeZone);
   await withLog(options, async (reader) => {
@@ -81,21 +87,15 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
       if (cost === null) continue;
       const key = keyOf(event, cost.epochMs);
       let row = spent.get(key);
-      if (row === undefined) spent.set(key, row = { sum: new PreciseSum(), events: 0 });
+      if (row === undefined) spent.set(key, row = nothingSpent());
       for (const each of [row, total]) {
         each.sum.add(cost.usd);
         each.events++;
+        each.earliestMs = Math.min(each.earliestMs, cost.epochMs);
       }
     }
   });
-  const rows = inOrder(
-    by,
-    [...spent].map(([key, { sum, events }]) => ({
-      key,
-      usd: sum.value,
-      events,
-    })),
-  );
+  const rows = inOrder(by, spent);
   const since = selection.since(now);
   if (json) {
     const summary = {
@@ -149,8 +149,19 @@ function timeKey(by: "hour" | "day", epochMs: number, timeZone: string): string 
   return by === "day" ? date : `${date} ${String(time.hour).padStart(2, "0")}:00${time.offset}`;
 }
 
-/** Times in their order, everything else by what it cost. */
-function inOrder<T extends { key: string; usd: number }>(by: By, rows: T[]): T[] {
+interface Row {
+  readonly key: string;
+  readonly usd: number;
+  readonly events: number;
+}
+
+/** Times in their order, which need not be that of the log, and everything else by what it cost. */
+function inOrder(by: By, spent: ReadonlyMap<string, Spent>): Row[] {
   const isTime = by === "hour" || by === "day";
-  return isTime ? rows : rows.toSorted((a, b) => b.usd - a.usd || (a.key < b.key ? -1 : 1));
+  return [...spent]
+    .map(([key, { sum, events, earliestMs }]) => ({ key, usd: sum.value, events, earliestMs }))
+    .sort((a, b) =>
+      isTime ? a.earliestMs - b.earliestMs : b.usd - a.usd || (a.key < b.key ? -1 : 1)
+    )
+    .map(({ key, usd, events }) => ({ key, usd, events }));
 }

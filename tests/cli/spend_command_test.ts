@@ -1,6 +1,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { logWith } from "./run_cli.ts";
+import { runExample } from "../run_example.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { tempDir } from "../temp_dir.ts";
+import { logWith, runCli } from "./run_cli.ts";
 
 function cost(ts: string, usd: number, more: Record<string, unknown> = {}) {
   return { ts, event: "nav", session_id: "s1", cost: usd, model: "small", ...more };
@@ -86,6 +89,45 @@ Deno.test("scout spend adds up archives and the active file, as a plain sum of t
     ["2026-02-13", "2026-02-14"].map((day) =>
       Math.sumPrecise(costs.filter(({ ts }) => ts.startsWith(day)).map(({ cost }) => cost))
     ),
+  );
+});
+
+Deno.test("scout spend of a replayed trace is an independent sum of its tokens", async () => {
+  using dir = tempDir();
+  const random = new SeededRandom(7);
+  const requests = Array.from({ length: 3_000 }, () => ({
+    time: new Date(Date.UTC(2026, 1, 13) + random.below(30 * 3_600_000)).toISOString(),
+    input: random.below(8_000),
+    output: random.below(1_500),
+  }));
+  const rows = requests.map(({ time, input, output }) =>
+    `${time.replace("T", " ").replace("Z", "0000")},${input},${output}\r\n`
+  );
+  const header = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n";
+  Deno.writeTextFileSync(dir.path("trace.csv"), header + rows.join(""));
+  const replayed = await runExample("replay_trace.ts", dir.path(""), ["trace.csv"]);
+  assertEquals([replayed.code, replayed.stderr], [0, ""]);
+
+  // At 3 and 15 USD per million tokens, a request costs a whole number of millionths of a USD.
+  const byHour = new Map<string, { microUsd: number; events: number }>();
+  for (const { time, input, output } of requests) {
+    const hour = `${time.slice(0, 10)} ${time.slice(11, 13)}:00+00:00`;
+    const { microUsd, events } = byHour.get(hour) ?? { microUsd: 0, events: 0 };
+    byHour.set(hour, { microUsd: microUsd + 3 * input + 15 * output, events: events + 1 });
+  }
+  const path = dir.path(".demo/trace/audit.jsonl");
+  const args = ["spend", "--path", path, "--json", "--tz", "UTC", ...SINCE];
+  const { code, stdout } = await runCli(args, dir.path(""));
+  const { usd, events, rows: hours } = JSON.parse(stdout);
+  const inMicroUsd = (amount: number) => Number((amount * 1e6).toFixed(3));
+  const total = [...byHour.values()].reduce((sum, { microUsd }) => sum + microUsd, 0);
+  assertEquals([code, inMicroUsd(usd), events], [0, total, requests.length]);
+  assertEquals(
+    hours.map((row: { key: string; usd: number; events: number }) => [
+      row.key,
+      { microUsd: inMicroUsd(row.usd), events: row.events },
+    ]),
+    [...byHour].sort(([a], [b]) => a < b ? -1 : 1),
   );
 });
 
