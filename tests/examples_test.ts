@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { AuditReader } from "@vivarium/scout";
 import { exampleOf, runExample } from "./run_example.ts";
 import { programArgs } from "./run_program.ts";
-import { linesOf, tempDir } from "./temp_dir.ts";
+import { gzipped, linesOf, tempDir } from "./temp_dir.ts";
 
 const TRACE = [
   "TIMESTAMP,ContextTokens,GeneratedTokens",
@@ -122,6 +123,7 @@ Deno.test("the examples refuse a bad argument in one line", async () => {
     "Option --input-price must be a number >= 0: -1\n",
   );
   assertMatch(await refused("replay_trace.ts"), /^Usage: .*\n$/);
+  assertMatch(await refused("python_report.ts"), /^Usage: .*\n$/);
   assertMatch(await refused("demo.ts", "--nope"), /^Unknown option '--nope'.*\n$/);
 });
 
@@ -158,6 +160,79 @@ Deno.test("sandbox.ts lets untrusted code log, and do nothing else", async () =>
     "USD in the last hour: 0.005",
   ]);
   assertEquals(linesOf(dir.path(".demo/sandbox/audit.jsonl")).length, 6);
+  const alone = await runExample("untrusted_agent.ts", dir.path(""));
+  assertEquals([alone.code, alone.stderr], [0, ""]);
+  assertEquals(linesOf(dir.path(".demo/sandbox/audit.jsonl")).length, 12);
+});
+
+Deno.test("shared_log.ts has Workers and processes write one log, and loses nothing", async () => {
+  using dir = tempDir();
+  for (const spent of [0.25, 0.5]) {
+    const result = await runExample("shared_log.ts", dir.path(""));
+    assertEquals([result.code, result.stderr], [0, ""]);
+    assertEquals(result.stdout.trim().split("\n"), [
+      "process 1: 250 events, in order",
+      "process 2: 250 events, in order",
+      "worker 1: 250 events, in order",
+      "worker 2: 250 events, in order",
+      `USD in the last hour: ${spent}`,
+    ]);
+  }
+  const order = [".demo/shared_log", "alone", "s"];
+  const alone = await runExample("shared_log_agent.ts", dir.path(""), order);
+  assertEquals([alone.code, alone.stderr], [0, ""]);
+  await using reader = await AuditReader.open({ path: dir.path(".demo/shared_log/audit.jsonl") });
+  const [last] = await reader.lastEvents(1);
+  assertEquals([last?.agent, last?.step], ["alone", 250]);
+});
+
+/** A line as Python's json.dumps writes it: with spaces, escapes and NaN. */
+function pythonLine(minute: number, event: string, more: string): string {
+  const ts = `2026-11-23T22:${String(minute).padStart(2, "0")}:00.000Z`;
+  return `{"ts": "${ts}", "event": "${event}", "session_id": "s", ${more}}\n`;
+}
+
+Deno.test("python_report.ts reads what the Python class wrote, and writes nothing", async () => {
+  using dir = tempDir();
+  const archives = [
+    pythonLine(57, "nav", '"cost": 0.25, "reason": "line\\nbreak \\u2028 \\ud83d\\ude00"') +
+    pythonLine(58, "nav", '"cost": NaN, "files": ["src/na\\u00efve.py"]'),
+    pythonLine(59, "gate_compress", '"cost": 0.5, "confidence": 80, "ratio": Infinity'),
+  ];
+  for (const [index, text] of archives.entries()) {
+    const path = dir.path(`audit_20261123_22580${index}.jsonl.gz`);
+    Deno.writeFileSync(path, await gzipped(text));
+  }
+  Deno.writeTextFileSync(
+    dir.path("audit.jsonl"),
+    pythonLine(59, "validation_fail", '"cost": 0.125').replace("T22", "T23"),
+  );
+  const before = [...Deno.readDirSync(dir.path(""))].map(({ name }) => name).sort();
+  const result = await runExample("python_report.ts", dir.path(""), ["."]);
+  assertEquals([result.code, result.stderr], [0, ""]);
+  assertEquals(result.stdout.split("\n").map((line) => line.replaceAll(/ {2,}/g, "  ").trim()), [
+    "",
+    "The log",
+    "events  4",
+    "spend  0.875000 USD",
+    "costs that are no number  1",
+    "damaged places  0",
+    "accuracy  50 % of 2 navs",
+    "gate  100 % of 1 passed",
+    "",
+    "By type",
+    `nav  2 events  0.250000 USD  ${"#".repeat(15)}`,
+    `gate_compress  1 events  0.500000 USD  ${"#".repeat(30)}`,
+    `validation_fail  1 events  0.125000 USD  ${"#".repeat(8)}`,
+    "",
+    "By hour",
+    `2026-11-23T22:00Z  3 events  0.750000 USD  ${"#".repeat(30)}`,
+    `2026-11-23T23:00Z  1 events  0.125000 USD  ${"#".repeat(5)}`,
+    "",
+  ]);
+  assertEquals([...Deno.readDirSync(dir.path(""))].map(({ name }) => name).sort(), before);
+  const nothing = await runExample("python_report.ts", dir.path(""), ["none"]);
+  assertEquals([nothing.code, nothing.stderr], [1, "There are no events in none\n"]);
 });
 
 Deno.test({

@@ -1,0 +1,73 @@
+#!/usr/bin/env -S deno run --allow-read
+/**
+ * A report of a log that the Python class `vivarium.scout.audit.AuditLog` wrote, read where it lies.
+ *
+ *     examples/python_report.ts DIR
+ *
+ * Its archives have no manifest, and its numbers may be `NaN`; nothing is converted and nothing written.
+ *
+ * @module
+ */
+import { AuditReader } from "@vivarium/scout";
+import { runCommand } from "./command_line.ts";
+import { bar, printTable, usd } from "./table.ts";
+
+/** What some of the events cost. */
+interface Sum {
+  events: number;
+  cost: number;
+}
+
+async function report(dir: string): Promise<void> {
+  await using reader = await AuditReader.open({ path: `${dir}/audit.jsonl` });
+  const total: Sum = { events: 0, cost: 0 };
+  const byType = new Map<string, Sum>();
+  const byHour = new Map<string, Sum>();
+  let withoutNumber = 0;
+  const query = reader.query();
+  for await (const { event = "?", ts = "", cost } of query) {
+    // Python's NaN and Infinity are read as null: there was a cost, and nobody knows how much.
+    if (cost === null) withoutNumber++;
+    for (const sum of [total, sumOf(byType, event), sumOf(byHour, `${ts.slice(0, 13)}:00Z`)]) {
+      sum.events++;
+      sum.cost += cost ?? 0;
+    }
+  }
+  if (total.events === 0) throw new Deno.errors.NotFound(`There are no events in ${dir}`);
+  const accuracy = await reader.accuracyMetrics(0);
+  const gate = await reader.gateMetrics();
+
+  printTable("The log", [
+    ["events", `${total.events}`],
+    ["spend", usd(total.cost)],
+    ["costs that are no number", `${withoutNumber}`],
+    ["damaged places", `${query.damage.length}`],
+    ["accuracy", `${accuracy.accuracyPct} % of ${accuracy.totalNav} navs`],
+    ["gate", `${gate.passRatePct} % of ${gate.total} passed`],
+  ]);
+  printTable("By type", rows([...byType].sort(([, a], [, b]) => b.events - a.events)));
+  printTable("By hour", rows([...byHour].sort(([a], [b]) => a < b ? -1 : 1)));
+}
+
+function sumOf(sums: Map<string, Sum>, key: string): Sum {
+  const sum = sums.get(key) ?? { events: 0, cost: 0 };
+  sums.set(key, sum);
+  return sum;
+}
+
+function rows(sums: readonly [string, Sum][]): string[][] {
+  const dearest = Math.max(...sums.map(([, { cost }]) => cost));
+  return sums.map(([key, { events, cost }]) => [
+    key,
+    `${events} events`,
+    usd(cost),
+    bar(cost, dearest),
+  ]);
+}
+
+function parseReportArgs([dir, ...others]: string[]): string {
+  if (dir === undefined || others.length > 0) throw new TypeError("Usage: python_report.ts DIR");
+  return dir;
+}
+
+Deno.exitCode = await runCommand(parseReportArgs, report);
