@@ -1,0 +1,117 @@
+import { assert, assertEquals } from "@std/assert";
+import { dirname, fromFileUrl, join, relative } from "@std/path";
+import { linesOf, type TempDir, tempDir } from "./temp_dir.ts";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+const PROGRAM = `
+import { AuditLog } from "@vivarium/scout";
+
+const [path] = Deno.args;
+await using log = await AuditLog.open(path === undefined ? {} : { path });
+await log.log("nav", { cost: 0.5 });
+await log.rotate();
+console.log(log.path, await log.hourlySpend());
+`;
+
+interface DenoResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+async function deno(
+  args: readonly string[],
+  options: { cwd: string; env?: Record<string, string> },
+): Promise<DenoResult> {
+  const env = { NO_COLOR: "1", ...options.env };
+  const command = new Deno.Command(Deno.execPath(), { args: [...args], cwd: options.cwd, env });
+  const { code, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** The files that would be published, relative to the top level. */
+async function publishedFiles(): Promise<string[]> {
+  const { code, stderr } = await deno(["publish", "--dry-run", "--allow-dirty"], { cwd: ROOT });
+  assertEquals(code, 0, stderr);
+  return [...stderr.matchAll(/^ +(file:\S+) \(/gm)].map(([, url]) =>
+    relative(ROOT, fromFileUrl(url!)).replaceAll("\\", "/")
+  );
+}
+
+function copy(file: string, to: string): void {
+  Deno.mkdirSync(dirname(to), { recursive: true });
+  Deno.copyFileSync(join(ROOT, file), to);
+}
+
+/** Makes a project that depends on the package as it would be published, and whose one program uses it. */
+function makeProject(dir: TempDir, files: readonly string[]): void {
+  for (const file of files) copy(file, dir.path(`package/${file}`));
+  // Which members stand in for packages of others is no matter of a published package.
+  const { workspace = [], ...published } = JSON.parse(
+    Deno.readTextFileSync(dir.path("package/deno.json")),
+  );
+  Deno.writeTextFileSync(dir.path("package/deno.json"), JSON.stringify(published));
+  for (const member of workspace) {
+    for (const name of ["deno.json", "mod.ts"]) {
+      copy(`${member}/${name}`, dir.path(`${member}/${name}`));
+    }
+  }
+  copy("deno.lock", dir.path("deno.lock"));
+  Deno.writeTextFileSync(
+    dir.path("deno.json"),
+    JSON.stringify({
+      workspace: ["./package", ...workspace],
+      imports: { "@vivarium/scout": `jsr:@vivarium/scout@^${published.version}` },
+    }),
+  );
+  Deno.writeTextFileSync(dir.path("main.ts"), PROGRAM);
+}
+
+/** Where Deno keeps its modules, which is below the home directory unless it is told. */
+async function denoDir(): Promise<string> {
+  const { stdout } = await deno(["info", "--json"], { cwd: ROOT });
+  return JSON.parse(stdout).denoDir;
+}
+
+Deno.test("The package holds what its users need and nothing else", async () => {
+  const files = await publishedFiles();
+  const others = files.filter((file) => !file.startsWith("src/"));
+  assertEquals(others, ["CHANGELOG.md", "LICENSE", "README.md", "deno.json", "mod.ts"]);
+  assert(files.includes("src/cli/main.ts"));
+});
+
+Deno.test("The package works in another project, with a path, without one, and from the terminal", async (t) => {
+  using dir = tempDir();
+  makeProject(dir, await publishedFiles());
+  const cwd = dir.path("");
+  const env = { DENO_DIR: await denoDir() };
+  const allow = (path: string) => [`--allow-read=${path}`, `--allow-write=${path}`];
+
+  await t.step("with a path and the two scoped permissions", async () => {
+    const args = ["run", "--check", "--no-prompt", ...allow("log"), "main.ts", "log/audit.jsonl"];
+    const { code, stdout, stderr } = await deno(args, { cwd, env });
+    assertEquals(code, 0, stderr);
+    assertEquals(stdout, `${dir.path("log/audit.jsonl")} 0.5\n`);
+    assertEquals(linesOf(dir.path("log/audit.manifest.jsonl")).length, 1);
+  });
+
+  await t.step("without a path, in the home directory", async () => {
+    const home = dir.path("home");
+    const variable = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
+    const flags = [...allow(join(home, ".scout")), `--allow-env=${variable}`];
+    Deno.mkdirSync(home);
+    const args = ["run", "--no-prompt", ...flags, "main.ts"];
+    const { code, stdout, stderr } = await deno(args, { cwd, env: { ...env, [variable]: home } });
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals(stdout, `${join(home, ".scout", "audit.jsonl")} 0.5\n`);
+  });
+
+  await t.step("as a command, which may read the directory of the log", async () => {
+    const args = ["spend", "--path", "log/audit.jsonl", "--json"];
+    const cli = ["run", "--no-prompt", "--allow-read=log", "jsr:@vivarium/scout/cli", ...args];
+    const { code, stdout, stderr } = await deno(cli, { cwd, env });
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals(JSON.parse(stdout).usd, 0.5);
+  });
+});
