@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
+import { assert, assertEquals } from "@std/assert";
 import { AuditLog } from "@vivarium/scout";
+import { hasTool, runCommand } from "./run_command.ts";
 import { type TempDir, tempDir } from "./temp_dir.ts";
 
 /** The glob of the Python report; what each tool prints is the number of each event, in order. */
@@ -30,36 +30,13 @@ for (const [tool, command] of READERS) {
       using dir = tempDir();
       await makeLog(dir);
       const args = ["-ec", command];
-      const output = await new Deno.Command("sh", { args, cwd: dir.path("") }).output();
-      assertEquals(new TextDecoder().decode(output.stderr), "");
-      const lines = new TextDecoder().decode(output.stdout).split("\n").slice(0, -1);
+      const { stdout, stderr } = await runCommand("sh", { args, cwd: dir.path("") });
+      assertEquals(stderr, "");
+      const lines = stdout.split("\n").slice(0, -1);
       assertEquals(lines, Array.from({ length: COUNT }, (_, n) => tool === "gzip" ? "{" : `${n}`));
     },
   });
 }
-
-Deno.test({
-  name: "lnav reads times, types and costs by the format of the examples",
-  // Few machines have it; what it reads is the format that those of the other tools read too.
-  ignore: !await hasTool("lnav"),
-  async fn() {
-    using dir = tempDir();
-    await makeLog(dir);
-    const lnav = async (...args: readonly string[]) => {
-      const env = { HOME: dir.path("home"), XDG_CONFIG_HOME: dir.path("home") };
-      const output = await new Deno.Command("lnav", { args: [...args], cwd: dir.path(""), env })
-        .output();
-      return new TextDecoder().decode(output.stdout);
-    };
-    Deno.mkdirSync(dir.path("home"));
-    await lnav("-i", fromFileUrl(new URL("../examples/lnav/scout_log.json", import.meta.url)));
-    const sql = ";SELECT event, count(*), min(log_level) FROM scout_log GROUP BY event";
-    const archives = [...Deno.readDirSync(dir.path(""))].map(({ name }) => name)
-      .filter((name) => name.endsWith(".gz"));
-    const table = await lnav("-n", "-c", sql, ...archives, "audit.jsonl");
-    assertMatch(table, new RegExp(`nav +${COUNT} `));
-  },
-});
 
 async function makeLog(dir: TempDir): Promise<void> {
   const path = dir.path("audit.jsonl");
@@ -69,10 +46,4 @@ async function makeLog(dir: TempDir): Promise<void> {
   }
   const archives = [...Deno.readDirSync(dir.path(""))].filter(({ name }) => name.endsWith(".gz"));
   assert(archives.length > 5, `only ${archives.length} archives`);
-}
-
-async function hasTool(tool: string): Promise<boolean> {
-  if (Deno.build.os === "windows") return false;
-  const args = ["-c", `command -v ${tool}`];
-  return (await new Deno.Command("sh", { args, stdout: "null" }).output()).success;
 }

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { dirname, fromFileUrl, join, relative } from "@std/path";
+import { type CommandResult, runCommand } from "./run_command.ts";
 import { linesOf, type TempDir, tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
@@ -13,21 +14,12 @@ await log.rotate();
 console.log(log.path, await log.hourlySpend());
 `;
 
-interface DenoResult {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-async function deno(
-  args: readonly string[],
+function deno(
+  args: string[],
   options: { cwd: string; env?: Record<string, string> },
-): Promise<DenoResult> {
+): Promise<CommandResult> {
   const env = { NO_COLOR: "1", ...options.env };
-  const command = new Deno.Command(Deno.execPath(), { args: [...args], cwd: options.cwd, env });
-  const { code, stdout, stderr } = await command.output();
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  return runCommand(Deno.execPath(), { args, cwd: options.cwd, env });
 }
 
 /** The files that would be published, relative to the top level. */

@@ -5,14 +5,15 @@
  */
 import { assert } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { type ProgramResult, runProgram } from "./run_program.ts";
+import type { CommandResult } from "./run_command.ts";
+import { runProgram } from "./run_program.ts";
 
 /** Runs an example in the directory with exactly the flags of its first line. */
 export async function runExample(
   name: string,
   dir: string,
   args: string[] = [],
-): Promise<ProgramResult> {
+): Promise<CommandResult> {
   const { program, flags } = exampleOf(name);
   return await runProgram(program, { dir, args, flags, cwd: dir });
 }

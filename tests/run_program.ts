@@ -4,6 +4,7 @@
  * @module
  */
 import { fromFileUrl } from "@std/path";
+import { type CommandResult, runCommand } from "./run_command.ts";
 
 const CONFIG = fromFileUrl(new URL("../deno.json", import.meta.url));
 
@@ -22,14 +23,6 @@ export interface ProgramOptions {
   within?: readonly string[];
 }
 
-/** How a program ended. */
-export interface ProgramResult {
-  code: number;
-  signal: Deno.Signal | null;
-  stdout: string;
-  stderr: string;
-}
-
 /** The command line of a program, after the name of the Deno executable. */
 export function programArgs(program: string, options: ProgramOptions): string[] {
   const { dir, args, flags = [`--allow-read=${dir}`, `--allow-write=${dir}`] } = options;
@@ -37,7 +30,7 @@ export function programArgs(program: string, options: ProgramOptions): string[] 
 }
 
 /** Runs a program to its end. */
-export async function runProgram(program: string, options: ProgramOptions): Promise<ProgramResult> {
+export async function runProgram(program: string, options: ProgramOptions): Promise<CommandResult> {
   const args = programArgs(program, options);
   const strace = options.strace === undefined ? [] : ["strace", ...options.strace];
   const [command = "", ...commandArgs] = [
@@ -46,15 +39,6 @@ export async function runProgram(program: string, options: ProgramOptions): Prom
     Deno.execPath(),
     ...args,
   ];
-  const output = await new Deno.Command(command, {
-    args: commandArgs,
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code: output.code,
-    signal: output.signal,
-    stdout: decoder.decode(output.stdout),
-    stderr: decoder.decode(output.stderr),
-  };
+  const { cwd } = options;
+  return await runCommand(command, { args: commandArgs, ...(cwd === undefined ? {} : { cwd }) });
 }

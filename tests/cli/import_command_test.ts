@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { programArgs, type ProgramResult, runProgram } from "../run_program.ts";
+import type { CommandResult } from "../run_command.ts";
+import { programArgs, runProgram } from "../run_program.ts";
 import { gunzipped, gzipped, linesOf, tempDir } from "../temp_dir.ts";
 import { MAIN } from "./run_cli.ts";
 
@@ -37,7 +38,7 @@ function importing(files: Readonly<Record<string, string | Uint8Array<ArrayBuffe
   };
 }
 
-function assertWorked({ code, stderr }: ProgramResult): void {
+function assertWorked({ code, stderr }: CommandResult): void {
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
 }
 

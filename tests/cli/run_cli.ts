@@ -4,7 +4,8 @@
  * @module
  */
 import { fromFileUrl } from "@std/path";
-import { type ProgramResult, runProgram } from "../run_program.ts";
+import type { CommandResult } from "../run_command.ts";
+import { runProgram } from "../run_program.ts";
 import { tempDir } from "../temp_dir.ts";
 
 /** The program. */
@@ -20,7 +21,7 @@ export function logWith(...lines: readonly (string | Record<string, unknown>)[])
     dir,
     path,
     /** Runs a command on the log, in UTC unless it names a time zone. */
-    run(command: string, ...args: readonly string[]): Promise<ProgramResult> {
+    run(command: string, ...args: readonly string[]): Promise<CommandResult> {
       const zone = args.includes("--tz") ? [] : ["--tz", "UTC"];
       return runCli([command, "--path", path, ...zone, ...args], dir.path(""));
     },
@@ -29,6 +30,6 @@ export function logWith(...lines: readonly (string | Record<string, unknown>)[])
 }
 
 /** Runs the command line, which may read one directory. */
-export function runCli(args: readonly string[], dir: string): Promise<ProgramResult> {
+export function runCli(args: readonly string[], dir: string): Promise<CommandResult> {
   return runProgram(MAIN, { dir, args, flags: [`--allow-read=${dir}`] });
 }
