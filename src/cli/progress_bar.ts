@@ -33,13 +33,19 @@ export class ProgressBar implements Disposable {
     this.#drawnAt = now;
     const percent = Math.round(100 * this.#done / this.#total);
     const filled = bar(this.#done, this.#total, WIDTH).padEnd(WIDTH);
-    write(`${CLEAR_LINE}${this.#label} ${filled} ${percent} %`);
+    const end = ` ${filled} ${percent} %`;
+    write(`${CLEAR_LINE}${tail(this.#label, Deno.consoleSize().columns - end.length)}${end}`);
   }
 
   /** Takes it away. */
   [Symbol.dispose](): void {
     if (this.#isShown) write(CLEAR_LINE);
   }
+}
+
+/** What of a text fits, from its end; a line that wraps could not be drawn over. */
+function tail(text: string, columns: number): string {
+  return text.length <= columns ? text : `…${text.slice(text.length - Math.max(0, columns - 1))}`;
 }
 
 function write(text: string): void {

@@ -10,13 +10,24 @@ function scout(...args: readonly string[]) {
 Deno.test("scout --help lists the commands, and each has help with an example, without a permission", async () => {
   const { code, stdout, stderr } = await scout("--help");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
-  for (const command of ["status", "tail", "query", "spend", "metrics", "rotate", "completions"]) {
+  for (
+    const command of [
+      "status",
+      "tail",
+      "query",
+      "spend",
+      "metrics",
+      "rotate",
+      "import",
+      "completions",
+    ]
+  ) {
     assertStringIncludes(stdout, `  ${command}  `);
   }
-  for (const command of ["status", "tail", "query", "spend", "metrics", "rotate"]) {
+  for (const command of ["status", "tail", "query", "spend", "metrics", "rotate", "import"]) {
     const help = await scout(command, "--help");
     assertEquals([help.code, help.stderr], [0, ""]);
-    assertStringIncludes(help.stdout, `Example: scout ${command} --`);
+    assertStringIncludes(help.stdout, `Example: scout ${command} `);
     assertStringIncludes(help.stdout, "--path FILE");
   }
 });
