@@ -1,8 +1,16 @@
 /**
- * Bytes in one piece.
+ * Bytes in one piece, and what a manifest says of them.
  *
  * @module
  */
+import { createHash } from "node:crypto";
+import type { GzipFacts } from "../src/segments/manifest_line.ts";
+
+/** The facts of a compressed form. */
+export function gzipFacts(bytes: Uint8Array): GzipFacts {
+  const gzip_sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { gzip_bytes: bytes.byteLength, gzip_sha256 };
+}
 
 /** The parts, one after the other. */
 export function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -4,7 +4,8 @@
  * @module
  */
 import { join } from "@std/path";
-import { type ManifestLine, ManifestLines } from "../src/segments/manifest_line.ts";
+import type { ArchiveLine } from "../src/segments/manifest_line.ts";
+import { ManifestLines } from "../src/segments/manifest_lines.ts";
 
 /** The files of a log. */
 export interface DecodedLog {
@@ -94,11 +95,11 @@ export async function brokenArchives(
 
 /** The lines of a manifest, one for each archive it tells of. */
 export interface ManifestOnDisk {
-  lines: ManifestLine[];
+  lines: ArchiveLine[];
   /** How many lines there are, those that a later line for the same archive replaced included. */
   count: number;
-  /** Bytes behind the last line that is whole and in its place. */
-  damagedBytes: number;
+  /** What is wrong with it. */
+  faults: string[];
 }
 
 /** Reads the manifest of the log in the directory. */
@@ -109,7 +110,10 @@ export function readManifest(directory: string): ManifestOnDisk {
   return {
     lines: [...manifest.byArchive.values()],
     count: manifest.count,
-    damagedBytes: bytes.byteLength - manifest.byteLength,
+    faults: [
+      ...manifest.faults.map(({ line, reason }) => `line ${line}: ${reason}`),
+      ...bytes.byteLength > manifest.byteLength ? ["its last line is torn"] : [],
+    ],
   };
 }
 

@@ -14,7 +14,7 @@ import { eventsOf } from "../read/read_file.ts";
 import { takeSnapshot } from "../read/snapshot.ts";
 import { MAX_LINE_BYTES } from "../options.ts";
 import type { Logger } from "../logger.ts";
-import type { ManifestLine } from "../segments/manifest_line.ts";
+import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { costOf } from "../spend.ts";
@@ -111,7 +111,7 @@ function add(status: FilesStatus, bytes: number, events: number): void {
   status.events += events;
 }
 
-function eventsIn({ events, untimed, lines, malformed }: ManifestLine): number {
+function eventsIn({ events, untimed, lines, malformed }: ArchiveLine): number {
   if (events === null) return lines - malformed;
   return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
 }

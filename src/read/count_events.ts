@@ -4,7 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import type { ManifestLine } from "../segments/manifest_line.ts";
+import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import type { TimeLike } from "../time.ts";
@@ -62,6 +62,6 @@ export async function* countedEvents(
 }
 
 /** The counts of an archive all of whose events are of the instant or later. */
-function countsSince({ min_ts, events }: ManifestLine, sinceMs: number): ManifestLine["events"] {
+function countsSince({ min_ts, events }: ArchiveLine, sinceMs: number): ArchiveLine["events"] {
   return min_ts !== null && Date.parse(min_ts) >= sinceMs ? events : null;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { type AuditEvent, shown } from "../event.ts";
-import type { ManifestLine } from "../segments/manifest_line.ts";
+import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { eventEpochMs, toEpochMs } from "../time.ts";
 import type { LineNeeds } from "./line_test.ts";
 import type { QueryOptions } from "./query.ts";
@@ -69,7 +69,7 @@ export function eventFilter(options: EventFilterOptions): EventFilter {
 }
 
 /** Whether an archive with this line in the manifest may hold an event that the filter selects. */
-export function mayLineHold(line: ManifestLine, filter: EventFilter): boolean {
+export function mayLineHold(line: ArchiveLine, filter: EventFilter): boolean {
   const { types, isTimed, sinceMs, untilMs } = filter;
   if (isTimed) {
     if (line.min_ts === null || line.max_ts === null) return false;

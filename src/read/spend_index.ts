@@ -13,7 +13,7 @@ import { readChunks } from "../chunks.ts";
 import type { FileHandle, FileStatus } from "../file_system.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import { isSameFile } from "../regular_file.ts";
-import type { ManifestLine } from "../segments/manifest_line.ts";
+import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import type { SpendWindow } from "../spend.ts";
@@ -320,7 +320,7 @@ export class SpendIndex {
   }
 }
 
-function summaryOf({ min_ts, max_ts, events }: ManifestLine): CostSummary {
+function summaryOf({ min_ts, max_ts, events }: ArchiveLine): CostSummary {
   if (min_ts === null || max_ts === null) return { minMs: Infinity, maxMs: -Infinity, usd: 0 };
   const sum = new PreciseSum();
   for (const { cost } of Object.values(events ?? {})) sum.add(cost);

@@ -13,26 +13,29 @@
  * @module
  */
 import { basename } from "@std/path";
-import { createHash } from "node:crypto";
-import { readChunks } from "../chunks.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
-import { isSameFile, openForRead, removeFile } from "../regular_file.ts";
-import type { Clock } from "../time.ts";
-import { compressed, decompressed } from "./gzip.ts";
+import { isSameFile, removeFile } from "../regular_file.ts";
+import {
+  type ArchiveContent,
+  type ContentReading,
+  digestOf,
+  isSameContent,
+  openInto,
+  segmentChunks,
+  summarize,
+  summaryOf,
+} from "./archive_content.ts";
+import { compressed } from "./gzip.ts";
 import type { Manifest, UnderLock } from "./manifest.ts";
 import type { LogFiles, Stamp } from "./segment_name.ts";
 import { SegmentScan, type SegmentSummary } from "./segment_summary.ts";
 
 /** Where archiving happens. */
-export interface ArchiveSite {
+export interface ArchiveSite extends ContentReading {
   readonly fileSystem: FileSystem;
   readonly files: LogFiles;
   readonly manifest: Manifest;
   readonly underLock: UnderLock;
-  readonly maxLineBytes: number;
-  readonly clock: Clock;
-  /** Stops it, with no harm done. */
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -46,11 +49,6 @@ export class ArchiveConflictError extends Error {
   /** The name of the class. */
   override readonly name = "ArchiveConflictError";
 }
-
-// What is compressed or inflated between two turns of the event loop: a millisecond's work. With half
-// as much, archiving takes a third longer, and with twice as much it shows in the delays of the loop.
-const RAW_CHUNK_BYTES = 32 * 1024;
-const GZIP_CHUNK_BYTES = 8 * 1024;
 
 /**
  * Archives a sealed segment, unless somebody else does.
@@ -78,13 +76,16 @@ export async function archiveSegment(site: ArchiveSite, stamp: Stamp): Promise<A
   // Who sealed the segment may have died before its name was on the disk. Were the archive's name there
   // first, a power cut could bring the lines back as the active file, beside their archive.
   if (!isPublished) await fileSystem.syncDirectory(files.directory);
-  const summary = isPublished
-    ? await summarize(rawChunks(site, segment, byteLength), site)
+  const content = isPublished
+    ? await checkArchive(
+      site,
+      stamp,
+      await summarize(segmentChunks(segment, byteLength, site), site),
+    )
     : await makeArchive(site, stamp, { segment, byteLength });
-  if (isPublished) await checkArchive(site, stamp, summary);
   // Who published the archive may have died before its name was on the disk.
   await fileSystem.syncDirectory(files.directory);
-  await addToManifest(site, stamp, { summary, rebuilt: false });
+  await site.manifest.add({ archive: basename(files.archive(stamp)), ...content, rebuilt: false });
   checkLength(segment, { byteLength, path });
   if (isAt(fileSystem, path, segment)) await removeSegment(site, stamp, stack);
   return "archived";
@@ -95,122 +96,85 @@ export async function archiveSegment(site: ArchiveSite, stamp: Stamp): Promise<A
  *
  * @throws {TypeError} when the path holds anything but a plain file with one name, or it is damaged.
  */
-export async function summarizeArchive(site: ArchiveSite, stamp: Stamp): Promise<SegmentSummary> {
-  using stack = new DisposableStack();
-  const { chunks } = openArchive(site, stamp, stack);
-  return await summarize(chunks, site);
-}
-
-/** Adds the line of an archive that is there. */
-export async function addToManifest(
-  { fileSystem, files, manifest }: ArchiveSite,
+export async function summarizeArchive(
+  site: ArchiveSite,
   stamp: Stamp,
-  { summary, rebuilt }: { summary: SegmentSummary; rebuilt: boolean },
-): Promise<void> {
-  const path = files.archive(stamp);
-  const gzipBytes = fileSystem.status(path)?.byteLength;
-  if (gzipBytes === undefined) throw new Deno.errors.NotFound(`Cannot find archive: ${path}`);
-  await manifest.add({ archive: basename(path), ...summary, gzip_bytes: gzipBytes, rebuilt });
+): Promise<ArchiveContent<SegmentSummary>> {
+  using stack = new DisposableStack();
+  return await summaryOf(openArchive(site, site.files.archive(stamp), stack), site);
 }
 
-/** Makes the archive under its name, and gives the summary of what is in it. */
+/** Makes the archive under its name, and tells what is in it. */
 async function makeArchive(
   site: ArchiveSite,
   stamp: Stamp,
   { segment, byteLength }: { segment: FileHandle; byteLength: number },
-): Promise<SegmentSummary> {
+): Promise<ArchiveContent<SegmentSummary>> {
   const { fileSystem, files } = site;
   const path = files.unfinished(stamp);
   const unfinished = fileSystem.open(path, "create");
-  let summary: SegmentSummary;
   try {
     const scan = new SegmentScan(site.maxLineBytes);
-    const chunks = scanned(rawChunks(site, segment, byteLength), scan);
+    const chunks = scanned(segmentChunks(segment, byteLength, site), scan);
     await compressed(chunks).pipeTo(appending(unfinished));
-    summary = scan.finish();
+    const summary = scan.finish();
     await unfinished.syncData();
-    const readBack = await digestOf(decoded(site, unfinished));
+    const readBack = await digestOf(unfinished, site);
     if (summary.raw_bytes !== byteLength || !isSameContent(summary, readBack)) {
       throw new Error(`Cannot archive segment as what was written reads back differently: ${path}`);
     }
     checkLength(segment, { byteLength, path: files.sealed(stamp) });
     // Unlike a rename, a link replaces nothing that somebody has put there meanwhile.
     fileSystem.link(path, files.archive(stamp));
+    return { ...readBack, ...summary };
   } finally {
     unfinished.close();
     removeFile(fileSystem, path);
   }
-  return summary;
 }
 
-/** Sees that an archive that was there holds the segment, all of it, on the disk. */
+/** Sees that an archive that was there holds the segment, all of it, on the disk; tells what is in it. */
 async function checkArchive(
   site: ArchiveSite,
   stamp: Stamp,
   segment: SegmentSummary,
-): Promise<void> {
+): Promise<ArchiveContent<SegmentSummary>> {
+  const path = site.files.archive(stamp);
   let reason = "it holds something else";
   try {
     using stack = new DisposableStack();
-    const { handle, chunks } = openArchive(site, stamp, stack);
-    if (isSameContent(segment, await digestOf(chunks))) return await handle.syncData();
+    const archive = openArchive(site, path, stack);
+    const content = await digestOf(archive, site);
+    if (isSameContent(segment, content)) {
+      await archive.syncData();
+      return { ...content, ...segment };
+    }
   } catch (error) {
     // Damaged, or no plain file; other errors are those of the disk, which may pass.
     if (!(error instanceof TypeError)) throw error;
     reason = error.message;
   }
-  const path = site.files.archive(stamp);
   throw new ArchiveConflictError(
     `Cannot remove segment as its archive is no copy of it: ${reason}: ${path}`,
   );
 }
 
 function openArchive(
-  site: ArchiveSite,
-  stamp: Stamp,
+  { fileSystem }: ArchiveSite,
+  path: string,
   stack: DisposableStack,
-): { handle: FileHandle; chunks: AsyncIterable<Uint8Array<ArrayBuffer>> } {
-  const path = site.files.archive(stamp);
-  const handle = openInto(stack, site.fileSystem, path);
+): FileHandle {
+  const handle = openInto(stack, fileSystem, path);
   if (handle === null) throw new Deno.errors.NotFound(`Cannot find archive: ${path}`);
-  return { handle, chunks: decoded(site, handle) };
-}
-
-function openInto(stack: DisposableStack, fileSystem: FileSystem, path: string): FileHandle | null {
-  const handle = openForRead(fileSystem, path);
-  if (handle !== null) stack.defer(() => handle.close());
   return handle;
 }
 
-function rawChunks(
-  site: ArchiveSite,
-  segment: FileHandle,
-  byteLength: number,
-): AsyncIterable<Uint8Array<ArrayBuffer>> {
-  return inTurns(readChunks(segment, byteLength, { chunkBytes: RAW_CHUNK_BYTES }), site);
-}
-
-function decoded(
-  site: ArchiveSite,
-  archive: FileHandle,
-): AsyncIterable<Uint8Array<ArrayBuffer>> {
-  const { byteLength } = archive.status();
-  return decompressed(
-    inTurns(readChunks(archive, byteLength, { chunkBytes: GZIP_CHUNK_BYTES }), site),
-  );
-}
-
-/**
- * Lets the event loop turn between two chunks: reads that end at once would keep timers waiting, for
- * twenty milliseconds and more. Ends there with the reason of an abort, and so does whoever reads them.
- */
-async function* inTurns<T>(
-  chunks: AsyncIterable<T>,
-  { clock, signal }: ArchiveSite,
-): AsyncGenerator<T> {
+async function* scanned(
+  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  scan: SegmentScan,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   for await (const chunk of chunks) {
-    await clock.turn();
-    signal.throwIfAborted();
+    scan.add(chunk);
     yield chunk;
   }
 }
@@ -251,38 +215,6 @@ async function removeEmpty(
   return "empty";
 }
 
-async function summarize(
-  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
-  { maxLineBytes }: ArchiveSite,
-): Promise<SegmentSummary> {
-  const scan = new SegmentScan(maxLineBytes);
-  for await (const chunk of chunks) scan.add(chunk);
-  return scan.finish();
-}
-
-/** Length and SHA-256 of a content. */
-type ContentDigest = Pick<SegmentSummary, "raw_bytes" | "sha256">;
-
-async function digestOf(chunks: AsyncIterable<Uint8Array>): Promise<ContentDigest> {
-  const hash = createHash("sha256");
-  let raw_bytes = 0;
-  for await (const chunk of chunks) {
-    raw_bytes += chunk.byteLength;
-    hash.update(chunk);
-  }
-  return { raw_bytes, sha256: hash.digest("hex") };
-}
-
-async function* scanned(
-  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
-  scan: SegmentScan,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for await (const chunk of chunks) {
-    scan.add(chunk);
-    yield chunk;
-  }
-}
-
 function appending(handle: FileHandle): WritableStream<Uint8Array> {
   return new WritableStream({
     write(chunk) {
@@ -303,8 +235,4 @@ function checkLength(segment: FileHandle, was: { byteLength: number; path: strin
 function isAt(fileSystem: FileSystem, path: string, handle: FileHandle): boolean {
   const status = fileSystem.status(path);
   return status !== null && isSameFile(status, handle.status());
-}
-
-function isSameContent(a: ContentDigest, b: ContentDigest): boolean {
-  return a.raw_bytes === b.raw_bytes && a.sha256 === b.sha256;
 }

@@ -1,15 +1,16 @@
 /**
  * The manifest of a log: one line per archive, which tells what it holds without decoding it.
  *
- * The manifest is derived. What is missing or damaged in it is made again from the archives, and the
- * lines behind a damaged one too, as a line counts only while all before it are whole.
+ * The manifest is derived: what is missing or damaged in it is made again from the archives, behind what
+ * is there. Only a line that a crash has cut short is cut off; one that was changed stays, as evidence.
  *
  * @module
  */
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
 import { openForAppend } from "../regular_file.ts";
-import type { ArchiveFacts, ManifestLines } from "./manifest_line.ts";
+import type { ArchiveFacts, PruneFacts } from "./manifest_line.ts";
+import type { ManifestLines } from "./manifest_lines.ts";
 import { ManifestReader } from "./manifest_reader.ts";
 
 /** Runs a section under the append lock of the log. */
@@ -41,23 +42,36 @@ export class Manifest {
 
   /** Adds the line of an archive and brings it to the disk; does nothing if the manifest has it. */
   async add(facts: ArchiveFacts): Promise<void> {
+    await this.append(({ byArchive }) => {
+      const last = byArchive.get(facts.archive);
+      const isThere = last?.sha256 === facts.sha256 && last.gzip_sha256 === facts.gzip_sha256;
+      return isThere ? null : facts;
+    });
+  }
+
+  /**
+   * Adds the line that the function asks for when it sees the lines there are, if it asks for one, and
+   * brings it to the disk.
+   */
+  async append(
+    choose: (lines: ManifestLines) => ArchiveFacts | PruneFacts | null,
+  ): Promise<void> {
     const { fileSystem, path, underLock } = this.#options;
     using stack = new DisposableStack();
     const handle = await underLock(() => {
       const { handle } = openForAppend(fileSystem, path);
       stack.defer(() => handle.close());
-      this.#append(handle, facts);
+      const lines = this.#reader.readFrom(handle);
+      const facts = choose(lines);
+      if (facts !== null) this.#append(handle, lines, facts);
       return handle;
     });
     await handle.syncData();
   }
 
   /** Runs under the append lock. */
-  #append(handle: FileHandle, facts: ArchiveFacts): void {
-    const lines = this.#reader.readFrom(handle);
-    const last = lines.byArchive.get(facts.archive);
-    if (last?.sha256 === facts.sha256 && last.gzip_bytes === facts.gzip_bytes) return;
-    this.#cutOffDamage(handle, lines);
+  #append(handle: FileHandle, lines: ManifestLines, facts: ArchiveFacts | PruneFacts): void {
+    this.#cutOffTornTail(handle, lines);
     const bytes = lines.next(facts);
     const written = handle.appendSync(bytes);
     if (written === bytes.byteLength) return;
@@ -66,11 +80,11 @@ export class Manifest {
     throw new Error("Only a part of the manifest line was written (disk full?)");
   }
 
-  #cutOffDamage(handle: FileHandle, { byteLength, count }: ManifestLines): void {
-    const damagedBytes = handle.status().byteLength - byteLength;
-    if (damagedBytes === 0) return;
+  #cutOffTornTail(handle: FileHandle, { byteLength, count }: ManifestLines): void {
+    const tornBytes = handle.status().byteLength - byteLength;
+    if (tornBytes === 0) return;
     const { logger, path } = this.#options;
-    logger.warn(`Cut ${damagedBytes} damaged bytes off behind line ${count} of manifest: ${path}`);
+    logger.warn(`Cut ${tornBytes} torn bytes off behind line ${count} of manifest: ${path}`);
     handle.truncateSync(byteLength);
   }
 }

@@ -1,26 +1,45 @@
 /**
- * The lines of a manifest and the chain between them. Pure.
+ * The lines of a manifest: one for each archive, and one for each that retention has removed. Pure.
  *
  * Each line carries the SHA-256 of the line before it, without its line break, so none can be
- * changed, taken out or put in without all that follow showing it.
+ * changed, taken out or put in without the one behind it showing it.
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { SegmentSummary } from "./segment_summary.ts";
 
+/** The compressed form of an archive. */
+export interface GzipFacts {
+  gzip_bytes: number;
+  /** SHA-256 of the file, hexadecimal. */
+  gzip_sha256: string;
+}
+
 /** What a line says of its archive. */
-export interface ArchiveFacts extends SegmentSummary {
+export interface ArchiveFacts extends SegmentSummary, GzipFacts {
   /** Name of the archive. */
   archive: string;
-  gzip_bytes: number;
   /** Whether the archive was there before the line, which then vouches for less. */
   rebuilt: boolean;
 }
 
-/** A line of the manifest. */
-export interface ManifestLine extends ArchiveFacts {
+/** Why an archive was removed: there were too many, or too large ones, or it was too old. */
+export type PruneReason = "archives" | "bytes" | "age";
+
+/** What a line says of an archive that was removed. */
+export interface PruneFacts {
+  /** Name of the archive. */
+  pruned: string;
+  /** SHA-256 of the bytes that it held, hexadecimal. */
+  sha256: string;
+  reason: PruneReason;
+  /** When that was decided. */
+  pruned_ts: string;
+}
+
+/** Where a line stands. */
+export interface LinePlace {
   /** Version of the format. */
   v: 1;
   /** Number of the line, from 0. */
@@ -29,14 +48,24 @@ export interface ManifestLine extends ArchiveFacts {
   prev_sha256: string | null;
 }
 
-const LINE_BREAK = 0x0a;
+/** A line of an archive. */
+export interface ArchiveLine extends ArchiveFacts, LinePlace {}
+
+/** A line of an archive that was removed. */
+export interface PruneLine extends PruneFacts, LinePlace {}
+
+/** A line of the manifest. */
+export type ManifestLine = ArchiveLine | PruneLine;
 
 const count = z.int().nonnegative();
 // Not z.iso.datetime(), which knows no year beyond 9999; a line may hold any.
-const time = z.string().refine((text) => !Number.isNaN(Date.parse(text))).nullable();
+const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)));
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
-const schema = z.object({
-  v: z.literal(1),
+const version = z.literal(1);
+
+// The members are in the order in which a line carries them.
+const archiveSchema = z.object({
+  v: version,
   seq: count,
   archive: z.string().min(1),
   lines: count,
@@ -45,16 +74,29 @@ const schema = z.object({
   untimed: count,
   raw_bytes: count,
   gzip_bytes: count,
-  first_ts: time,
-  last_ts: time,
-  min_ts: time,
-  max_ts: time,
+  first_ts: time.nullable(),
+  last_ts: time.nullable(),
+  min_ts: time.nullable(),
+  max_ts: time.nullable(),
   // Not z.record(), which drops a type called "__proto__".
   events: z.custom<SegmentSummary["events"]>((value) => value === null || areFigures(value)),
+  last_seq: count.nullable(),
+  last_hash: digest.nullable(),
   sha256: digest,
+  gzip_sha256: digest,
   rebuilt: z.boolean(),
   prev_sha256: digest.nullable(),
 }).refine(isPossible);
+
+const pruneSchema = z.object({
+  v: version,
+  seq: count,
+  pruned: z.string().min(1),
+  sha256: digest,
+  reason: z.enum(["archives", "bytes", "age"]),
+  pruned_ts: time,
+  prev_sha256: digest.nullable(),
+});
 
 /** No byte that deflate makes stands for more: RFC 1951, whose longest match has 258 bytes in 2 bits. */
 const INFLATION_MAX = 1_032;
@@ -67,7 +109,7 @@ function isPossible({ lines, malformed, untimed, raw_bytes, gzip_bytes, events }
 }
 
 type Counts = Pick<
-  ManifestLine,
+  ArchiveLine,
   "lines" | "malformed" | "untimed" | "raw_bytes" | "gzip_bytes" | "events"
 >;
 
@@ -78,62 +120,13 @@ function areFigures(value: unknown): boolean {
     Object.values(value).every((each) => figures.safeParse(each).success);
 }
 
-/** The whole lines of a manifest from its beginning on; they grow as bytes are taken in. */
-export class ManifestLines {
-  readonly #byArchive = new Map<string, ManifestLine>();
-  #count = 0;
-  #byteLength = 0;
-  #lastByteLength = 0;
-  #headSha256: string | null = null;
-
-  /** The line of each archive by its name: the last one, if there are several. */
-  get byArchive(): ReadonlyMap<string, ManifestLine> {
-    return this.#byArchive;
-  }
-
-  /** How many lines there are. */
-  get count(): number {
-    return this.#count;
-  }
-
-  /** How many bytes they take. */
-  get byteLength(): number {
-    return this.#byteLength;
-  }
-
-  /** Where the last line begins; 0 if there is none. */
-  get lastByteOffset(): number {
-    return this.#byteLength - this.#lastByteLength;
-  }
-
-  /** Whether the bytes, line break included, are the last line. */
-  endsWith(bytes: Uint8Array): boolean {
-    return bytes.byteLength === this.#lastByteLength &&
-      (this.#count === 0 || sha256(bytes.subarray(0, -1)) === this.#headSha256);
-  }
-
-  /** Takes the lines that follow out of the bytes, up to the first that is damaged or out of place. */
-  take(bytes: Uint8Array): void {
-    for (let start = 0;;) {
-      const end = bytes.indexOf(LINE_BREAK, start);
-      if (end < 0) return;
-      const text = bytes.subarray(start, end);
-      const line = parse(text);
-      if (line?.seq !== this.#count || line.prev_sha256 !== this.#headSha256) return;
-      this.#byArchive.set(line.archive, line);
-      this.#headSha256 = sha256(text);
-      this.#count++;
-      this.#lastByteLength = text.byteLength + 1;
-      this.#byteLength += this.#lastByteLength;
-      start = end + 1;
-    }
-  }
-
-  /** The bytes of the line that comes next. */
-  next(facts: ArchiveFacts): Uint8Array<ArrayBuffer> {
-    const line: ManifestLine = {
-      v: 1,
-      seq: this.#count,
+/** The text of a line, its line break not included. */
+export function manifestText(
+  facts: ArchiveFacts | PruneFacts,
+  { seq, prev_sha256 }: Omit<LinePlace, "v">,
+): string {
+  const members = "archive" in facts
+    ? {
       archive: facts.archive,
       lines: facts.lines,
       malformed: facts.malformed,
@@ -146,25 +139,33 @@ export class ManifestLines {
       min_ts: facts.min_ts,
       max_ts: facts.max_ts,
       events: facts.events,
+      last_seq: facts.last_seq,
+      last_hash: facts.last_hash,
       sha256: facts.sha256,
+      gzip_sha256: facts.gzip_sha256,
       rebuilt: facts.rebuilt,
-      prev_sha256: this.#headSha256,
+    }
+    : {
+      pruned: facts.pruned,
+      sha256: facts.sha256,
+      reason: facts.reason,
+      pruned_ts: facts.pruned_ts,
     };
-    return new TextEncoder().encode(`${JSON.stringify(line)}\n`);
-  }
+  return JSON.stringify({ v: 1, seq, ...members, prev_sha256 });
 }
 
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
-function parse(bytes: Uint8Array): ManifestLine | null {
+/** Reads a line, which is given without its line break; null for one that this library never writes. */
+export function parseManifestLine(bytes: Uint8Array): ManifestLine | null {
+  let text: string;
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    value = JSON.parse(text);
   } catch {
     // A torn or damaged line; that it is none is all that counts.
     return null;
   }
-  return schema.safeParse(value).data ?? null;
+  const line = archiveSchema.safeParse(value).data ?? pruneSchema.safeParse(value).data;
+  // A member that is not known, or twice there, or written otherwise, is somebody else's.
+  return line !== undefined && JSON.stringify(line) === text ? line : null;
 }

@@ -5,7 +5,7 @@
  */
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { openForRead } from "../regular_file.ts";
-import { ManifestLines } from "./manifest_line.ts";
+import { ManifestLines } from "./manifest_lines.ts";
 
 /** Reads one manifest. */
 export class ManifestReader {

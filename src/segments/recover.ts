@@ -11,7 +11,8 @@ import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { openForAppend, removeFile } from "../regular_file.ts";
-import { addToManifest, type ArchiveSite, summarizeArchive } from "./archive.ts";
+import { type ArchiveSite, summarizeArchive } from "./archive.ts";
+import type { ArchiveContent } from "./archive_content.ts";
 import type { Archiver } from "./archiver.ts";
 import { listSegments } from "./list_segments.ts";
 import type { Stamp } from "./segment_name.ts";
@@ -96,16 +97,16 @@ async function completeManifest(options: RecoveryOptions, added: string[]): Prom
   if (!handle.tryLock()) return;
   for (const stamp of archivesWithoutLine(site)) {
     const path = site.files.archive(stamp);
-    let summary: SegmentSummary;
+    let content: ArchiveContent<SegmentSummary>;
     try {
-      summary = await summarizeArchive(site, stamp);
+      content = await summarizeArchive(site, stamp);
     } catch (error) {
       if (site.signal.aborted) return;
       // Without a line it is decoded, as far as it goes, by whoever reads it.
       logger.warn(`An archive is left out of the manifest: ${messageOf(error)}: ${path}`);
       continue;
     }
-    await addToManifest(site, stamp, { summary, rebuilt: true });
+    await site.manifest.add({ archive: basename(path), ...content, rebuilt: true });
     added.push(basename(path));
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { type ChainLink, linkOf } from "../chain.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line_splitter.ts";
@@ -34,6 +35,10 @@ export interface SegmentSummary {
   max_ts: string | null;
   /** By event type, "" for events without one; null when there are too many types to list. */
   events: Record<string, TypeFigures> | null;
+  /** Place of the last line that is in the chain of the log; null if none is. */
+  last_seq: number | null;
+  /** Its hash, hexadecimal. */
+  last_hash: string | null;
   /** SHA-256 of the raw bytes, hexadecimal. */
   sha256: string;
 }
@@ -57,6 +62,7 @@ export class SegmentScan {
   #lastMs = NaN;
   #minMs = Infinity;
   #maxMs = -Infinity;
+  #lastLink: ChainLink | null = null;
 
   /** A line of more than `maxLineBytes` counts as malformed. */
   constructor(maxLineBytes: number) {
@@ -84,6 +90,8 @@ export class SegmentScan {
       min_ts: isoOrNull(this.#minMs),
       max_ts: isoOrNull(this.#maxMs),
       events: this.#figures(),
+      last_seq: this.#lastLink?.seq ?? null,
+      last_hash: this.#lastLink?.hash ?? null,
       sha256: this.#hash.digest("hex"),
     };
   }
@@ -91,6 +99,7 @@ export class SegmentScan {
   #addLine({ bytes }: RawLine): void {
     this.#lines++;
     if (bytes === null) this.#oversized++;
+    else this.#lastLink = linkOf(bytes) ?? this.#lastLink;
     const parsed = bytes === null ? { reason: "too long" } : parseLine(bytes);
     if (parsed === null) return;
     if ("event" in parsed) this.#addEvent(parsed.event);

@@ -4,11 +4,12 @@
  * @module
  */
 import fc from "fast-check";
-import { type ArchiveFacts, ManifestLines } from "../../src/segments/manifest_line.ts";
+import type { ArchiveFacts } from "../../src/segments/manifest_line.ts";
+import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { type Archive, archiveBytes } from "./fuzz_archive.ts";
 import { type Bytes, damage, MAX_LINE_BYTES } from "./fuzz_lines.ts";
-import { joined } from "../bytes.ts";
+import { gzipFacts, joined } from "../bytes.ts";
 
 /** A manifest of the archives of a log. */
 export interface FuzzedManifest {
@@ -39,6 +40,7 @@ const VALUES: readonly unknown[] = [
 const NAMES = [
   ...["archive", "lines", "malformed", "oversized", "untimed", "raw_bytes", "gzip_bytes"],
   ...["first_ts", "last_ts", "min_ts", "max_ts", "sha256", "rebuilt", "events"],
+  ...["last_seq", "last_hash", "gzip_sha256"],
 ];
 
 const figures = fc.dictionary(
@@ -107,6 +109,6 @@ export function manifestBytes(
 function factsOf({ name, archive }: NamedArchive): ArchiveFacts {
   const scan = new SegmentScan(MAX_LINE_BYTES);
   scan.add(archive.raw);
-  const gzip_bytes = archiveBytes(archive).byteLength;
-  return { archive: name, ...scan.finish(), gzip_bytes, rebuilt: false };
+  const gzip = gzipFacts(archiveBytes(archive));
+  return { archive: name, ...scan.finish(), ...gzip, rebuilt: false };
 }

@@ -153,10 +153,10 @@ function parsed(line: string): unknown {
 /** Each archive is whole, and what its line in the manifest says. */
 function checkArchives(directory: string, archives: readonly string[]): void {
   if (archives.length === 0) return;
-  const { lines, count, damagedBytes } = readManifest(directory);
+  const { lines, count, faults } = readManifest(directory);
   const hashes = new Map(lines.map(({ archive, sha256 }) => [archive, sha256]));
-  if (damagedBytes > 0 || count !== archives.length || hashes.size !== archives.length) {
-    const what = `${count} lines for ${archives.length} archives, ${damagedBytes} damaged bytes`;
+  if (faults.length > 0 || count !== archives.length || hashes.size !== archives.length) {
+    const what = `${count} lines for ${archives.length} archives, faults: ${faults}`;
     throw new Violation("other", `the manifest has ${what}`);
   }
   for (const archive of archives) {

@@ -10,7 +10,8 @@ import { gzipSync } from "node:zlib";
 import { AuditLog } from "../../src/audit_log.ts";
 import { AuditReader } from "../../src/audit_reader.ts";
 import type { FileAccess, FileHandle, FileStatus, FileSystem } from "../../src/file_system.ts";
-import { ManifestLines } from "../../src/segments/manifest_line.ts";
+import { gzipFacts } from "../bytes.ts";
+import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { LogFiles, stampOf } from "../../src/segments/segment_name.ts";
 import { SegmentScan, type SegmentSummary } from "../../src/segments/segment_summary.ts";
 import { SimulatedDisk } from "../faults/simulated_disk.ts";
@@ -192,7 +193,7 @@ async function diskWith(archives: readonly Archive[]): Promise<SimulatedDisk> {
     const { gzip, isTold, stampMs, summary } = archive;
     disk.writeFile(files.archive(stampOf(stampMs)), gzip);
     if (!isTold) continue;
-    const facts = { ...summary, gzip_bytes: gzip.byteLength, rebuilt: false };
+    const facts = { ...summary, ...gzipFacts(gzip), rebuilt: false };
     const line = manifest.next({ archive: nameOf(archive), ...facts });
     manifest.take(line);
     text += new TextDecoder().decode(line);

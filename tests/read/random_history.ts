@@ -8,13 +8,14 @@ import { basename } from "@std/path";
 import { gzipSync } from "node:zlib";
 import type { AuditEvent } from "../../src/event.ts";
 import type { QueryOptions } from "../../src/read/query.ts";
-import { type ArchiveFacts, ManifestLines } from "../../src/segments/manifest_line.ts";
+import type { ArchiveFacts } from "../../src/segments/manifest_line.ts";
+import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { LogFiles, type Stamp, stampOf } from "../../src/segments/segment_name.ts";
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { SimulatedDisk, type SimulatedProcess } from "../faults/simulated_disk.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 import type { Files } from "./reference.ts";
-import { joined } from "../bytes.ts";
+import { gzipFacts, joined } from "../bytes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -522,7 +523,7 @@ export class RandomHistory {
     const scan = new SegmentScan(this.maxLineBytes);
     scan.add(raw);
     const rebuilt = chance(this.#random, 10);
-    return { archive: basename(path), ...scan.finish(), gzip_bytes: gzipped.byteLength, rebuilt };
+    return { archive: basename(path), ...scan.finish(), ...gzipFacts(gzipped), rebuilt };
   }
 
   #writeManifest(): void {
@@ -685,7 +686,7 @@ export function archivedBy(
   const bytes = gzip(raw);
   const scan = new SegmentScan(maxLineBytes);
   scan.add(raw);
-  const facts = { archive: basename(path), ...scan.finish(), gzip_bytes: bytes.byteLength };
+  const facts = { archive: basename(path), ...scan.finish(), ...gzipFacts(bytes) };
   const disk = new SimulatedDisk();
   disk.writeFile(path, bytes);
   disk.writeFile(files.manifest, linesOfManifest([{ ...facts, rebuilt: false }]));

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
 import { Manifest, type UnderLock } from "../../src/segments/manifest.ts";
-import { type ArchiveFacts, ManifestLines } from "../../src/segments/manifest_line.ts";
+import type { ArchiveFacts } from "../../src/segments/manifest_line.ts";
+import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import {
   ioError,
   noSpace,
@@ -28,7 +29,10 @@ function facts(index: number, sha256 = "0".repeat(64)): ArchiveFacts {
     min_ts: null,
     max_ts: null,
     events: { nav: { count: 1, cost: index } },
+    last_seq: null,
+    last_hash: null,
     sha256,
+    gzip_sha256: "f".repeat(64),
     rebuilt: false,
   };
 }
@@ -103,11 +107,11 @@ Deno.test("Manifest.add() adds a second line for an archive that holds something
   const disk = diskWith({ [PATH]: textOf(1, 2) });
   const { manifest } = open(disk);
   await manifest.add(facts(1, "1".repeat(64)));
-  await manifest.add({ ...facts(2), gzip_bytes: 51 });
+  await manifest.add({ ...facts(2), gzip_sha256: "e".repeat(64) });
   const { count, byArchive } = open(disk).manifest.read();
   assertEquals([count, byArchive.size], [4, 2]);
   assertEquals(byArchive.get(facts(1).archive)?.sha256, "1".repeat(64));
-  assertEquals(byArchive.get(facts(2).archive)?.gzip_bytes, 51);
+  assertEquals(byArchive.get(facts(2).archive)?.gzip_sha256, "e".repeat(64));
 });
 
 Deno.test("Manifest.read() makes nothing, and has no lines where there is no manifest", () => {
@@ -157,20 +161,21 @@ Deno.test("Manifest.add() cuts a torn tail off, with a warning, and continues th
     assertEquals(manifest.read().count, 2);
     await manifest.add(facts(3));
     assertEquals(manifestOn(disk), next);
-    const told = `Cut ${
-      length - whole.length
-    } damaged bytes off behind line 2 of manifest: ${PATH}`;
+    const told = `Cut ${length - whole.length} torn bytes off behind line 2 of manifest: ${PATH}`;
     assertEquals(warnings, [told]);
   }
 });
 
-Deno.test("Manifest.add() cuts a damaged line off with all behind it, which can be added again", async () => {
-  const text = textOf(1, 2, 3);
-  const disk = diskWith({ [PATH]: text.replace('"raw_bytes":102', '"raw_bytes":1 2') });
+Deno.test("Manifest.add() keeps a damaged line as evidence, and adds what is not told behind it", async () => {
+  const damaged = textOf(1, 2, 3, 4).replace('"raw_bytes":102', '"raw_bytes":1 2');
+  const disk = diskWith({ [PATH]: damaged });
   const { manifest, warnings } = open(disk);
-  assertEquals(manifest.read().count, 1);
-  for (const index of [1, 2, 3]) await manifest.add(facts(index));
-  assertEquals([manifestOn(disk), warnings.length], [text, 1]);
+  for (const index of [1, 2, 3, 4]) await manifest.add(facts(index));
+  const { count, byArchive, faults } = open(disk).manifest.read();
+  assert(String(manifestOn(disk)).startsWith(damaged));
+  // The third line does not follow the second as it is now, so nobody vouches for it.
+  assertEquals([count, byArchive.size, faults.map(({ line }) => line)], [6, 4, [2, 3]]);
+  assertEquals(warnings, []);
 });
 
 Deno.test("Manifest.add() leaves damage where it is when there is nothing to add", async () => {

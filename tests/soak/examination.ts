@@ -129,8 +129,7 @@ async function queryFaults(path: string, { numbers }: Tally): Promise<string[]> 
 }
 
 function manifestFaults(directory: string, log: DecodedLog): string[] {
-  const { lines, count, damagedBytes } = readManifest(directory);
-  const faults = damagedBytes === 0 ? [] : [`${damagedBytes} damaged bytes`];
+  const { lines, count, faults } = readManifest(directory);
   if (count !== lines.length) faults.push(`${count} lines for ${lines.length} archives`);
   const toldLines = lines.reduce((sum, line) => sum + line.lines, 0);
   if (toldLines !== log.archivedLines) faults.push(`${toldLines} of ${log.archivedLines} lines`);
