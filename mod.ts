@@ -53,6 +53,13 @@ export type { AuditQuery, QueryOptions } from "./src/read/query.ts";
 export type { RecoveryReport } from "./src/segments/recover.ts";
 export { getSessionId, SESSION_LOCK } from "./src/session.ts";
 export type { TimeLike } from "./src/time.ts";
+export type {
+  ChainHead,
+  VerifyFault,
+  VerifyOptions,
+  VerifyProgress,
+  VerifyReport,
+} from "./src/verify/report.ts";
 export { FsyncSink, type FsyncSinkOptions } from "./src/write/fsync_sink.ts";
 export { LineBufferStream, type LineBufferStreamOptions } from "./src/write/line_buffer_stream.ts";
 export { SerializeStream, type SerializeStreamOptions } from "./src/write/serialize_stream.ts";

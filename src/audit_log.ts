@@ -19,6 +19,7 @@ import { isMarkLine } from "./segments/active_marks.ts";
 import type { RecoveryReport } from "./segments/recover.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
 import type { TimeLike } from "./time.ts";
+import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
 import { Acknowledgements } from "./write/acknowledgements.ts";
 import { hookExit } from "./write/exit_hooks.ts";
 import { FsyncSink } from "./write/fsync_sink.ts";
@@ -271,6 +272,23 @@ export class AuditLog implements AsyncDisposable {
   async gateMetrics(options: { since?: TimeLike; lastN?: number } = {}): Promise<GateMetrics> {
     this.#checkOpen();
     return await this.#reader.gateMetrics(options);
+  }
+
+  /** What the log has come to, to be kept elsewhere as an anchor; see {@linkcode AuditReader.head}. */
+  async head(): Promise<ChainHead> {
+    this.#checkOpen();
+    return await this.#reader.head();
+  }
+
+  /**
+   * Checks that nobody has changed the log; see {@linkcode AuditReader.verify}.
+   *
+   * @throws {TypeError} when `anchor` is no head.
+   * @throws the reason of an aborted `signal`.
+   */
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    this.#checkOpen();
+    return await this.#reader.verify(options);
   }
 
   /**

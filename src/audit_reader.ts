@@ -18,6 +18,9 @@ import { ManifestReader } from "./segments/manifest_reader.ts";
 import { LogFiles } from "./segments/segment_name.ts";
 import { spendWindow } from "./spend.ts";
 import type { Clock, TimeLike } from "./time.ts";
+import { headOf } from "./verify/head.ts";
+import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
+import { verifyLog } from "./verify/verify_log.ts";
 
 /**
  * Reads a log that others write, or have written.
@@ -201,6 +204,52 @@ export class AuditReader implements AsyncDisposable {
     const eventType = ["gate_compress", "gate_escalate"];
     const events = this.query(since === undefined ? { eventType } : { eventType, since });
     return await gateMetrics(events, gateOptions);
+  }
+
+  /**
+   * What the log has come to, as plain JSON: publish it elsewhere, where nobody who may write the log can
+   * change it, and hold a later {@linkcode AuditReader.verify} against it.
+   */
+  async head(): Promise<ChainHead> {
+    this.#checkOpen();
+    return await headOf({ ...this.#source, clock: this.#clock, signal: this.#closing.signal });
+  }
+
+  /**
+   * Checks that nobody has changed the log: the digest and the figures of every archive, the chain of the
+   * manifest, the chain of the lines if they have one (see {@linkcode AuditLogOptions.chain}), and that
+   * nothing is missing in between. Reads all of it once, in memory that does not grow with it, and may do
+   * so while it is written.
+   *
+   * The report names file, line and reason of whatever is wrong, and says what it cannot show: without
+   * an `anchor`, which {@linkcode AuditReader.head} gave earlier, the newest events can be taken away
+   * unseen.
+   *
+   * @throws {TypeError} when `anchor` is no head.
+   * @throws the reason of an aborted `signal`.
+   *
+   * @example
+   * ```ts
+   * import { AuditLog, AuditReader } from "@vivarium/scout";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+   * await using log = await AuditLog.open({ path, chain: true });
+   * await log.log("nav", { cost: 0.002 });
+   * await log.log("brief", { cost: 0.01 });
+   * const anchor = await log.head();
+   * assertEquals((await log.verify({ anchor })).ok, true);
+   *
+   * const text = Deno.readTextFileSync(path);
+   * Deno.writeTextFileSync(path, text.replace("0.002", "0.001"));
+   * await using reader = await AuditReader.open({ path });
+   * const { ok, faults: [fault] } = await reader.verify({ anchor });
+   * assertEquals([ok, fault?.path, fault?.line], [false, path, 1]);
+   * ```
+   */
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    this.#checkOpen();
+    return await verifyLog(this.#source, options);
   }
 
   /** Ends the use of the reader, and all following; a query that has begun goes on. */

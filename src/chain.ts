@@ -24,6 +24,9 @@ export interface ChainLink {
   readonly hash: string;
 }
 
+/** Names of the members that place a line in the chain. */
+export const CHAIN_NAMES: readonly string[] = Object.freeze(["seq", "hash"]);
+
 /** What the first line follows. */
 export const CHAIN_START: ChainLink = Object.freeze({ seq: -1, hash: "0".repeat(64) });
 
@@ -63,7 +66,7 @@ export function linkOf(line: Uint8Array): ChainLink | null {
 
 /** A line that is in the chain without its hash. */
 export function bareLine(line: Uint8Array): Uint8Array {
-  const bare = line.slice(0, line.byteLength - HASH_MEMBER_LENGTH);
+  const bare = new Uint8Array(line.subarray(0, line.byteLength - HASH_MEMBER_LENGTH));
   bare[bare.byteLength - 1] = BRACE;
   return bare;
 }

@@ -20,6 +20,13 @@ export interface RawLine {
   readonly hasLineBreak: boolean;
 }
 
+/** How many lines end in the bytes. */
+export function countLines(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = bytes.indexOf(LINE_BREAK); at >= 0; at = bytes.indexOf(LINE_BREAK, at + 1)) count++;
+  return count;
+}
+
 /** Gathers the parts of one line at a time, and forgets them once they are too long. */
 export class LineSplitter {
   readonly #maxLineBytes: number;

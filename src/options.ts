@@ -48,6 +48,12 @@ export interface AuditLogOptions {
   now?: () => number;
   /** Where the library's own messages go; default {@linkcode logger}. */
   logger?: Logger;
+  /**
+   * Whether each line also carries `seq`, its number, and `hash`, SHA-256 over the hash of the line before
+   * and the line itself; default false. What is changed, taken out, put in or moved is found by
+   * `verify()`. An event cannot have fields of these names then.
+   */
+  chain?: boolean;
 }
 
 /** Options of {@linkcode AuditReader.open}. */
@@ -65,6 +71,7 @@ export interface ResolvedOptions {
   maxLineBytes: number;
   now: () => number;
   logger: Logger;
+  chain: boolean;
 }
 
 /**
@@ -85,6 +92,7 @@ export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
     maxLineBytes: options.maxLineBytes ?? MAX_LINE_BYTES,
     now: options.now ?? Date.now,
     logger: options.logger ?? logger,
+    chain: options.chain ?? false,
   };
   if (resolved.sessionId !== undefined && !isNonEmptyString(resolved.sessionId)) {
     throw new TypeError(
@@ -101,6 +109,11 @@ export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
     throw new TypeError(`Cannot open audit log as now must be a function: ${shown(resolved.now)}`);
   }
   checkLogger(resolved.logger);
+  if (typeof resolved.chain !== "boolean") {
+    throw new TypeError(
+      `Cannot open audit log as chain must be true or false: ${shown(resolved.chain)}`,
+    );
+  }
   return resolved;
 }
 

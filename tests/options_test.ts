@@ -21,18 +21,19 @@ function withHome(home: string | undefined, section: () => void): void {
 
 Deno.test("resolveOptions() fills in the defaults", () => {
   withHome(join(Deno.cwd(), "home"), () => {
-    const { path, sessionId, now, logger, ...numbers } = resolveOptions({});
+    const { path, sessionId, now, logger, ...others } = resolveOptions({});
     assertEquals(path, join(Deno.cwd(), "home", ".scout", "audit.jsonl"));
     assertEquals(sessionId, undefined);
     assertEquals(now, Date.now);
     assertEquals(typeof logger.error, "function");
-    assertEquals(numbers, {
+    assertEquals(others, {
       rotationSizeBytes: 10 * 1024 * 1024,
       fsyncEveryNLines: 10,
       fsyncIntervalSec: 1,
       lockTimeoutSec: 2,
       maxPendingBytes: 8 * 1024 * 1024,
       maxLineBytes: 16 * 1024 * 1024,
+      chain: false,
     });
   });
 });

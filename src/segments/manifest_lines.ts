@@ -9,6 +9,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import type { ChainLink } from "../chain.ts";
 import {
   type ArchiveFacts,
   type ArchiveLine,
@@ -29,7 +30,10 @@ export interface ManifestFault {
 }
 
 /** A line that is told of as it is taken in; null for one that does not count. */
-export type OnManifestLine = (line: ManifestLine | null, sha256: string) => void;
+export type OnManifestLine = (
+  line: ManifestLine | null,
+  place: { readonly byteOffset: number; readonly sha256: string },
+) => void;
 
 const LINE_BREAK = 0x0a;
 /** Of a manifest that is not one, not every line need be told. */
@@ -49,6 +53,7 @@ export class ManifestLines {
   #headSha256: string | null = null;
   /** The archive of the last line, if that counts. */
   #lastArchive: ArchiveLine | undefined;
+  #lastLink: ChainLink | null = null;
 
   /** The line of each archive by its name: the last one, if there are several; none of those removed. */
   get byArchive(): ReadonlyMap<string, ArchiveLine> {
@@ -58,6 +63,11 @@ export class ManifestLines {
   /** The archives that were removed, by their names. */
   get pruned(): ReadonlyMap<string, PruneLine> {
     return this.#pruned;
+  }
+
+  /** The last place in the chain of the log that any line tells of. */
+  get lastLink(): ChainLink | null {
+    return this.#lastLink;
   }
 
   /** What is wrong with which lines, at most a thousand of them. */
@@ -119,10 +129,11 @@ export class ManifestLines {
     const seq = line === null || line.seq > SEQ_MAX ? this.#nextSeq : line.seq;
     this.#nextSeq = seq + 1;
     this.#headSha256 = sha256(bytes);
+    const place = { byteOffset: this.#byteLength, sha256: this.#headSha256 };
     this.#count++;
     this.#lastByteLength = bytes.byteLength + 1;
     this.#byteLength += this.#lastByteLength;
-    onLine?.(reason === undefined ? line : null, this.#headSha256);
+    onLine?.(reason === undefined ? line : null, place);
   }
 
   #reasonAgainst(line: ManifestLine | null): string | undefined {
@@ -148,6 +159,10 @@ export class ManifestLines {
     if ("archive" in line) {
       this.#byArchive.set(line.archive, line);
       this.#lastArchive = line;
+      const { last_seq: seq, last_hash: hash } = line;
+      if (seq !== null && hash !== null && seq > (this.#lastLink?.seq ?? -1)) {
+        this.#lastLink = { seq, hash };
+      }
     } else {
       this.#byArchive.delete(line.pruned);
       this.#pruned.set(line.pruned, line);

@@ -5,7 +5,7 @@
  */
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { openForRead } from "../regular_file.ts";
-import { ManifestLines } from "./manifest_lines.ts";
+import { ManifestLines, type OnManifestLine } from "./manifest_lines.ts";
 
 /** Reads one manifest. */
 export class ManifestReader {
@@ -20,32 +20,33 @@ export class ManifestReader {
   }
 
   /**
-   * Reads the whole lines; a manifest that is not there has none.
+   * Reads the whole lines; a manifest that is not there has none. Of those that were not read before,
+   * `onLine` is told.
    *
    * @throws {TypeError} when the path holds anything but a plain file with one name.
    */
-  read(): ManifestLines {
+  read(onLine?: OnManifestLine): ManifestLines {
     const handle = openForRead(this.#fileSystem, this.#path);
     if (handle === null) return new ManifestLines();
     try {
-      return this.readFrom(handle);
+      return this.readFrom(handle, onLine);
     } finally {
       handle.close();
     }
   }
 
   /** As {@linkcode read}, from a handle of the file. */
-  readFrom(handle: FileHandle): ManifestLines {
+  readFrom(handle: FileHandle, onLine?: OnManifestLine): ManifestLines {
     const { byteLength } = handle.status();
     const { lastByteOffset } = this.#lines;
     const bytes = readWhole(handle, lastByteOffset, byteLength);
     const lastByteLength = this.#lines.byteLength - lastByteOffset;
     if (this.#lines.endsWith(bytes.subarray(0, lastByteLength))) {
-      this.#lines.take(bytes.subarray(lastByteLength));
+      this.#lines.take(bytes.subarray(lastByteLength), onLine);
     } else {
       // Another file, or one that somebody has written anew.
       this.#lines = new ManifestLines();
-      this.#lines.take(readWhole(handle, 0, byteLength));
+      this.#lines.take(readWhole(handle, 0, byteLength), onLine);
     }
     return this.#lines;
   }

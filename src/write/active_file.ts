@@ -5,6 +5,7 @@
  * - A batch is in the file whole or not at all, as far as the system lets us: a failed or short
  *   write is cut back to the length before it, under the same lock.
  * - No line is glued to a torn one: what a killed writer left without a line break is closed off.
+ * - In a chained log, a line follows the one that is last in the file when it is written.
  * - Durable means content *and* name: whoever made a file, its directory is synced before a line of
  *   ours in it is called durable, and a file that was moved away is synced before it is let go.
  * - A file whose sync failed takes no line more.
@@ -17,8 +18,10 @@ import { readLockText } from "../lock_text.ts";
 import { isSameFile, openForAppend, openForRead } from "../regular_file.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
 import { NewestEvent } from "../segments/newest_event.ts";
+import { partLength } from "../segments/rotation_policy.ts";
 import { sealActive } from "../segments/rotate.ts";
 import type { LogFiles, Stamp } from "../segments/segment_name.ts";
+import type { LineChain } from "./line_chain.ts";
 
 const LINE_BREAK = 0x0a;
 
@@ -30,6 +33,8 @@ export interface ActiveFileOptions {
   readonly markEveryBytes: number;
   /** Whether all that is appended was made by this library. */
   readonly isOwnText: boolean;
+  /** The chain that the lines are put into, if there is one. */
+  readonly chain?: LineChain | undefined;
 }
 
 /**
@@ -95,17 +100,38 @@ export class ActiveFile {
   }
 
   /**
-   * Appends a batch of whole lines with one write to the file, which is ready and has the length.
-   * Call it under the append lock only.
+   * Appends whole lines with one write to the file, which is ready and has the length: all of them, or up
+   * to the first with which the file reaches the limit. Gives how many of the bytes that was. Call it
+   * under the append lock only.
    *
-   * @throws {AuditWriteError} with phase "write"; then nothing of the batch is in the file.
+   * @throws {AuditWriteError} with phase "write"; then nothing of the lines is in the file.
    */
-  appendSync(batch: Uint8Array, byteLength: number): void {
-    this.#writing(() => {
+  appendSync(lines: Uint8Array, byteLength: number, limitBytes = Infinity): number {
+    return this.#writing(() => {
       const file = this.#open!;
-      writeWhole(file.handle, batch, byteLength);
-      file.byteLengthLeft = byteLength + batch.byteLength;
-      if (this.#options.isOwnText) file.newestEvent.appended(byteLength, batch);
+      const { chain, isOwnText } = this.#options;
+      chain?.follow(file.handle, byteLength);
+      const linked = chain?.link(lines, { byteLength, limitBytes });
+      const takenBytes = linked?.takenBytes ?? partLength(lines, byteLength, limitBytes);
+      const bytes = linked?.bytes ?? lines.subarray(0, takenBytes);
+      writeWhole(file.handle, bytes, byteLength);
+      file.byteLengthLeft = byteLength + bytes.byteLength;
+      if (linked !== undefined) chain!.appended(linked, file.byteLengthLeft);
+      if (isOwnText) file.newestEvent.appended(byteLength, bytes);
+      return takenBytes;
+    });
+  }
+
+  /**
+   * Takes in where the chain has come to in the file, at most `maxBytes` of what is in no chain; tells
+   * whether that is all. Call it under the append lock only.
+   *
+   * @throws {AuditWriteError} with phase "write".
+   */
+  followChain(maxBytes: number): boolean {
+    return this.#writing(() => {
+      const { file, byteLength } = this.#openUnlessReplaced();
+      return this.#options.chain?.follow(file.handle, byteLength, maxBytes) ?? true;
     });
   }
 
@@ -276,6 +302,7 @@ export class ActiveFile {
       return section();
     } catch (cause) {
       if (this.#open !== undefined) this.#open.byteLengthLeft = -1;
+      this.#options.chain?.forget();
       if (cause instanceof Deno.errors.NotCapable) throw cause;
       throw new AuditWriteError(
         `Cannot append to audit log: ${messageOf(cause)}: ${this.path}`,

@@ -5,10 +5,12 @@
  *
  * @module
  */
+import { CHAIN_NAMES } from "../chain.ts";
 import { AuditEventError, messageOf } from "../errors.ts";
 import {
   checkKnownFields,
   type EventFields,
+  fieldError,
   KNOWN_FIELD_NAMES,
   type KnownFields,
   shown,
@@ -20,6 +22,8 @@ export interface RecordContext {
   nowMs: number;
   /** Session of the events that name none. */
   sessionId: string;
+  /** Whether the line will carry its place in the chain, whose names are then the log's own. */
+  isChained?: boolean;
 }
 
 /** Places of the fields in a line; those that are in no list come last, in the order of the caller. */
@@ -53,6 +57,9 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
       if (value !== undefined && value !== null) known[name] = value;
     } else {
       const text = encodeFurtherField(fields, name);
+      if (text !== undefined && context.isChained && CHAIN_NAMES.includes(name)) {
+        throw fieldError(name, fields[name], "be left to the chain of the log");
+      }
       if (text !== undefined) further += `,${JSON.stringify(name)}:${text}`;
     }
   }

@@ -11,12 +11,13 @@
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
 import type { FileHandle } from "../file_system.ts";
+import { countLines } from "../line_splitter.ts";
 import type { Logger } from "../logger.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "../options.ts";
 import { denoPlatform, type Platform } from "../platform.ts";
 import { ensureDirectory } from "../regular_file.ts";
+import { ChainHistory } from "../segments/chain_history.ts";
 import type { RecoveryReport } from "../segments/recover.ts";
-import { partLength } from "../segments/rotation_policy.ts";
 import { LogFiles, type Stamp } from "../segments/segment_name.ts";
 import { Segments } from "../segments/segments.ts";
 import type { Clock } from "../time.ts";
@@ -24,11 +25,13 @@ import type { LineOutcomes } from "./acknowledgements.ts";
 import { ActiveFile } from "./active_file.ts";
 import { AppendLock } from "./append_lock.ts";
 import { GroupCommit } from "./group_commit.ts";
-
-const LINE_BREAK = 0x0a;
+import { LineChain } from "./line_chain.ts";
 
 /** How long a segment that could not be sealed for its size takes lines before it is tried again. */
 const SEAL_RETRY_MS = 1_000;
+
+/** What is read under the lock of a file that is to be continued as a chain: a millisecond's work. */
+const FOLLOW_BYTES = 1024 * 1024;
 
 /** From one mark in the file to the next; a reader of the last hour reads as much in vain. */
 const MARK_EVERY_BYTES = 256 * 1024;
@@ -77,6 +80,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #file: ActiveFile;
   readonly #commit: GroupCommit;
   readonly #segments: Segments;
+  readonly #chainHistory: ChainHistory | undefined;
+  readonly #closing = new AbortController();
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #now: () => number;
@@ -119,13 +124,19 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     });
     const { fileSystem, clock } = platform;
     const { path, lockTimeoutSec, maxLineBytes, logger, rotationSizeBytes } = options;
+    const { signal } = this.#closing;
     const files = new LogFiles(path);
     ensureDirectory(fileSystem, files.directory);
     this.#lock = new AppendLock({ fileSystem, clock, files, lockTimeoutSec });
     try {
       const markEveryBytes = Math.min(MARK_EVERY_BYTES, Math.ceil(rotationSizeBytes / MARKS_MIN));
       const isOwnText = outcomes !== undefined;
-      this.#file = new ActiveFile({ fileSystem, files, markEveryBytes, isOwnText });
+      const history = options.chain
+        ? new ChainHistory({ fileSystem, files, clock, maxLineBytes, signal })
+        : undefined;
+      const chain = history === undefined ? undefined : new LineChain(() => history.last());
+      this.#chainHistory = history;
+      this.#file = new ActiveFile({ fileSystem, files, markEveryBytes, isOwnText, chain });
     } catch (error) {
       this.#lock[Symbol.dispose]();
       throw error;
@@ -141,13 +152,14 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Closes off a torn tail, which resolves the outer promise, and begins to put the segments in order,
-   * whose end resolves the inner one.
+   * Closes off a torn tail and takes up the chain, which resolves the outer promise, and begins to put
+   * the segments in order, whose end resolves the inner one.
    *
    * @internal
    */
   async recover(): Promise<{ report: Promise<RecoveryReport> }> {
-    const closedTornTail = await this.#closeTornTail();
+    await this.#chainHistory?.prepare();
+    const closedTornTail = await this.#lookAfterEnd();
     return { report: this.#segments.recover(closedTornTail) };
   }
 
@@ -286,8 +298,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       if (this.#sealOrGoOn()) byteLength = this.#file.readySync().byteLength;
     } else if (this.#file.isMarkDue(byteLength)) this.#mark(lockFile, byteLength);
     const rest = this.#rest(batch);
-    const part = rest.subarray(0, partLength(rest, byteLength, this.#rotationSizeBytes));
-    this.#file.appendSync(part, byteLength);
+    const takenBytes = this.#file.appendSync(rest, byteLength, this.#rotationSizeBytes);
+    const part = rest.subarray(0, takenBytes);
     this.#decide(batch, part);
     this.#commit.wrote(countLines(part));
     return true;
@@ -387,15 +399,21 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     });
   }
 
-  async #closeTornTail(): Promise<boolean> {
+  /** Tells whether there was a torn tail, which is closed off. */
+  async #lookAfterEnd(): Promise<boolean> {
+    let closedTornTail = false;
     try {
-      return await this.#lock.run(() => this.#file.readySync().closedTornTail);
+      closedTornTail = await this.#lock.run(() => this.#file.readySync().closedTornTail);
+      // A file that was written without a chain is read in pieces, as others wait for the lock.
+      while (!(await this.#lock.run(() => this.#file.followChain(FOLLOW_BYTES)))) {
+        await this.#clock.turn();
+      }
     } catch (error) {
       if (!(error instanceof AuditWriteError)) throw error;
       // On a full disk, or while another holds the lock; the first append has to do it then.
       this.#logger.warn(`Cannot look after the end of the file yet: ${error.message}`);
-      return false;
     }
+    return closedTornTail;
   }
 
   async #close(): Promise<void> {
@@ -417,13 +435,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   #closeFile(): void {
+    this.#closing.abort();
     this.#commit.stop();
     this.#file.close();
   }
-}
-
-function countLines(batch: Uint8Array): number {
-  let lines = 0;
-  for (let at = batch.indexOf(LINE_BREAK); at >= 0; at = batch.indexOf(LINE_BREAK, at + 1)) lines++;
-  return lines;
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LINK_BYTES_MAX } from "../chain.ts";
 import { AuditEventError } from "../errors.ts";
 import type { AuditRecordInput, EventFields } from "../event.ts";
 import { MAX_LINE_BYTES } from "../options.ts";
@@ -56,11 +57,16 @@ export type LineSerializer = (event: unknown, fields: EventFields) => string;
  * The work of {@linkcode SerializeStream} on one record, for callers that cannot wait for a stream. The
  * line, its line break included, is still to be encoded.
  */
-export function lineSerializer(options: SerializeStreamOptions = {}): LineSerializer {
+export function lineSerializer(
+  options: SerializeStreamOptions & { chain?: boolean } = {},
+): LineSerializer {
   const { sessionId = getSessionId(), maxLineBytes = MAX_LINE_BYTES, now = Date.now } = options;
+  const isChained = options.chain ?? false;
+  // A line in the chain gets longer before it is written.
+  const moreBytes = isChained ? LINK_BYTES_MAX : 0;
   return (event, fields) => {
-    const line = `${encodeRecord(event, fields, { nowMs: now(), sessionId })}\n`;
-    checkLength(line, maxLineBytes);
+    const line = `${encodeRecord(event, fields, { nowMs: now(), sessionId, isChained })}\n`;
+    checkLength(line, { moreBytes, maxLineBytes });
     return line;
   };
 }
@@ -68,9 +74,12 @@ export function lineSerializer(options: SerializeStreamOptions = {}): LineSerial
 /** No character of a string takes more than three bytes. */
 const UTF8_BYTES_MAX = 3;
 
-function checkLength(line: string, maxLineBytes: number): void {
-  if (UTF8_BYTES_MAX * line.length <= maxLineBytes) return;
-  const { byteLength } = new TextEncoder().encode(line);
+function checkLength(
+  line: string,
+  { moreBytes, maxLineBytes }: { moreBytes: number; maxLineBytes: number },
+): void {
+  if (UTF8_BYTES_MAX * line.length + moreBytes <= maxLineBytes) return;
+  const byteLength = new TextEncoder().encode(line).byteLength + moreBytes;
   if (byteLength <= maxLineBytes) return;
   throw new AuditEventError(
     `Cannot log event as its line is longer than maxLineBytes (${maxLineBytes}): ${byteLength} bytes`,

@@ -1,0 +1,49 @@
+/**
+ * The last line of a file that is in the chain, looked for from its end.
+ *
+ * @module
+ */
+import { type ChainLink, LINK_BYTES_MAX, linkOf } from "../chain.ts";
+import type { FileHandle } from "../file_system.ts";
+
+const LINE_BREAK = 0x0a;
+const WINDOW_BYTES = 16 * 1024;
+/** What of a line its place is read from, and its line break. */
+const END_BYTES = LINK_BYTES_MAX + 2;
+
+/** A line that is in the chain. */
+export interface ChainTail {
+  readonly link: ChainLink;
+  /** Where in the file it ends, behind its line break. */
+  readonly byteOffset: number;
+}
+
+/** Looks through the bytes of a file from `from`, where a line begins, to `end`; null if there is none. */
+export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail | null {
+  for (let stop = end; stop > from;) {
+    const start = Math.max(from, stop - WINDOW_BYTES);
+    const bytes = new Uint8Array(stop - start);
+    const read = handle.readSync(bytes, start);
+    const found = lastIn(bytes.subarray(0, read), { isAtEnd: stop === end });
+    if (found !== null) return { link: found.link, byteOffset: start + found.end };
+    if (start === from) break;
+    // The end of a line may lie on both sides.
+    stop = start + END_BYTES;
+  }
+  return null;
+}
+
+function lastIn(
+  bytes: Uint8Array,
+  { isAtEnd }: { isAtEnd: boolean },
+): { link: ChainLink; end: number } | null {
+  // The last line of a file may be without its line break.
+  let lineEnd = isAtEnd ? bytes.byteLength : bytes.lastIndexOf(LINE_BREAK);
+  while (lineEnd > 0) {
+    const lineBreak = bytes.lastIndexOf(LINE_BREAK, lineEnd - 1);
+    const link = linkOf(bytes.subarray(lineBreak + 1, lineEnd));
+    if (link !== null) return { link, end: Math.min(lineEnd + 1, bytes.byteLength) };
+    lineEnd = lineBreak;
+  }
+  return null;
+}

@@ -1,0 +1,319 @@
+/**
+ * Checks a log against its manifest and its chain: every archive's digest and figures, the chain of the
+ * manifest and that of the lines, and that nothing is missing between the segments.
+ *
+ * The manifest is read before the snapshot of the files, which has to hold what it tells of, and again
+ * behind it, when it has to tell of all archives of the snapshot; so writers may go on meanwhile.
+ *
+ * @module
+ */
+import { basename, join } from "@std/path";
+import { createHash } from "node:crypto";
+import { readChunks } from "../chunks.ts";
+import { messageOf } from "../errors.ts";
+import type { FileSystem } from "../file_system.ts";
+import { openInto, type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
+import { decompressed } from "../segments/gzip.ts";
+import { LogFiles } from "../segments/segment_name.ts";
+import { SegmentScan, type SegmentSummary } from "../segments/segment_summary.ts";
+import { AnchorCheck } from "./anchor_check.ts";
+import { ChainCheck } from "./chain_check.ts";
+import { type ManifestCheck, type NumberedLine, readManifest } from "./manifest_check.ts";
+import { Faults, type VerifyOptions, type VerifyReport } from "./report.ts";
+
+/** Where a log is, to be checked. */
+export interface VerifySource {
+  readonly fileSystem: FileSystem;
+  readonly path: string;
+  readonly maxLineBytes: number;
+  /** Waited for before the check begins. */
+  readonly beforeRead?: () => Promise<void>;
+}
+
+/** Calls of `onProgress` for a log, however large it is. */
+const PROGRESS_STEPS = 400;
+
+/**
+ * Checks a log, in memory that does not grow with it. A log that is not there has no faults.
+ *
+ * @throws the reason of an aborted signal.
+ */
+export async function verifyLog(
+  source: VerifySource,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
+  await source.beforeRead?.();
+  const files = new LogFiles(source.path);
+  const before = readManifest(source.fileSystem, files);
+  using snapshot = takeSnapshot(source.fileSystem, files);
+  const manifest = readManifest(source.fileSystem, files);
+  const check = new LogCheck(source, { ...options, files, manifest, snapshot: snapshot.files });
+  return await check.run(new Set(before.lines.keys()));
+}
+
+interface LogCheckOptions extends VerifyOptions {
+  readonly files: LogFiles;
+  readonly manifest: ManifestCheck;
+  readonly snapshot: readonly SnapshotFile[];
+}
+
+/** One check of a log. */
+class LogCheck {
+  readonly #source: VerifySource;
+  readonly #options: LogCheckOptions;
+  readonly #faults = new Faults();
+  readonly #chain: ChainCheck;
+  readonly #anchor: AnchorCheck;
+  readonly #totalBytes: number;
+  #readBytes = 0;
+  #toldBytes = 0;
+  #archives = 0;
+  #lines = 0;
+  #bytes = 0;
+  #rebuilt = 0;
+  /** Lines that are in no archive and in no chain. */
+  #unprotected = 0;
+  #torn: string[] = [];
+
+  constructor(source: VerifySource, options: LogCheckOptions) {
+    this.#source = source;
+    this.#options = options;
+    this.#anchor = new AnchorCheck(options.anchor);
+    this.#chain = new ChainCheck({
+      faults: this.#faults,
+      maxLineBytes: source.maxLineBytes,
+      onLink: (link, path, line) => this.#anchor.met(link, { path, line, faults: this.#faults }),
+    });
+    this.#totalBytes = options.snapshot.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** Runs it; the archives that `required` names have to be there, if nobody has pruned them. */
+  async run(required: ReadonlySet<string>): Promise<VerifyReport> {
+    const { files, manifest, snapshot, signal } = this.#options;
+    for (const fault of manifest.faults) this.#faults.add({ path: files.manifest, ...fault });
+    for (const place of this.#places(required)) {
+      signal?.throwIfAborted();
+      if (place.file === undefined) this.#passOver(place.name);
+      else if (place.file.isArchive) await this.#checkArchive(place.file);
+      else await this.#checkPlain(place.file);
+    }
+    this.#anchor.end({
+      faults: this.#faults,
+      manifest,
+      manifestPath: files.manifest,
+      logPath: files.active,
+      last: this.#chain.last,
+    });
+    const faults = this.#faults.list(files.active);
+    this.#options.onProgress?.({ bytes: this.#totalBytes, totalBytes: this.#totalBytes });
+    return {
+      ok: faults.length === 0,
+      archives: this.#archives,
+      lines: this.#lines,
+      bytes: this.#bytes,
+      faults,
+      notShown: snapshot.length === 0 && manifest.count === 0 ? [] : this.#notShown(),
+    };
+  }
+
+  /** The files and the archives that should be there, in the order of their content. */
+  #places(required: ReadonlySet<string>): { name: string; file: SnapshotFile | undefined }[] {
+    const { files, manifest, snapshot } = this.#options;
+    const places = new Map<string, SnapshotFile | undefined>();
+    for (const name of manifest.lines.keys()) {
+      // One that was archived since the snapshot is in it in another form.
+      if (required.has(name)) places.set(name, undefined);
+    }
+    const segments = snapshot.filter(({ path }) => path !== files.active);
+    // An empty file, or no file at all, at the path of a segment hides no archive.
+    for (const file of segments) {
+      const name = file.isArchive ? basename(file.path) : `${basename(file.path)}.gz`;
+      if (file.byteLength > 0 || !places.has(name)) places.set(name, file);
+    }
+    const active = snapshot.find(({ path }) => path === files.active);
+    return [
+      ...[...places].map(([name, file]) => ({ name, file }))
+        .sort((a, b) => a.name < b.name ? -1 : 1),
+      ...active === undefined ? [] : [{ name: basename(active.path), file: active }],
+    ];
+  }
+
+  /** An archive that is not there. */
+  #passOver(name: string): void {
+    const { files, manifest } = this.#options;
+    const lines = manifest.lines.get(name) ?? [];
+    this.#resumeBehind(lines);
+    if (manifest.pruned.has(name)) return;
+    this.#faults.add({
+      path: join(files.directory, name),
+      reason: `it is missing: line ${lines.at(-1)!.number} of the manifest tells of it`,
+    });
+  }
+
+  /** Goes on with the chain behind a part that cannot be read. */
+  #resumeBehind(lines: readonly NumberedLine[]): void {
+    const last = lines.at(-1)?.line;
+    if (last === undefined) this.#chain.resume(undefined);
+    else if (last.last_seq !== null && last.last_hash !== null) {
+      this.#chain.resume({ seq: last.last_seq, hash: last.last_hash });
+    }
+  }
+
+  async #checkArchive(file: SnapshotFile): Promise<void> {
+    const { files, manifest } = this.#options;
+    const lines = manifest.lines.get(basename(file.path)) ?? [];
+    const fault = (reason: string) => this.#faults.add({ path: file.path, reason });
+    this.#archives++;
+    let content: ArchiveContent;
+    try {
+      content = await this.#readArchive(file, lines.length > 0);
+    } catch (error) {
+      this.#options.signal?.throwIfAborted();
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      fault(`it cannot be read to its end: ${messageOf(error)}`);
+      return this.#resumeBehind(lines);
+    }
+    if (lines.length === 0) {
+      // What the Python original wrote has no manifest, until a writer of this library makes one.
+      const isForeign = manifest.count === 0 && content.summary.last_seq === null;
+      if (!isForeign) fault(`no line of the manifest tells of it: ${basename(files.manifest)}`);
+      else this.#unprotected += content.summary.lines;
+      return;
+    }
+    if (lines.at(-1)!.line.rebuilt) this.#rebuilt++;
+    const reason = this.#reasonAgainst(content, lines);
+    if (reason !== undefined) fault(reason);
+  }
+
+  /** What of an archive is not as the manifest tells. */
+  #reasonAgainst(
+    { summary, gzip_bytes, gzip_sha256 }: ArchiveContent,
+    lines: readonly NumberedLine[],
+  ): string | undefined {
+    const other = lines.find(({ line }) => line.sha256 !== summary.sha256);
+    if (other !== undefined) {
+      return `it holds something else than line ${other.number} of the manifest tells of`;
+    }
+    const { line, number } = lines.at(-1)!;
+    if (line.gzip_bytes !== gzip_bytes || line.gzip_sha256 !== gzip_sha256) {
+      return `its file is another one than line ${number} of the manifest tells of, with the same content`;
+    }
+    const doubled = lines.findIndex(({ line }, index) =>
+      index > 0 && lines[index - 1]!.line.gzip_sha256 === line.gzip_sha256
+    );
+    if (doubled >= 0) return `line ${lines[doubled]!.number} of the manifest tells of it once more`;
+    if (line.oversized !== summary.oversized) {
+      return `line ${number} of the manifest counts ${line.oversized} lines as too long, and this check ` +
+        `${summary.oversized}: it was changed, or made with another maxLineBytes`;
+    }
+    if (figuresOf(line) === figuresOf(summary)) return undefined;
+    return `line ${number} of the manifest has other figures`;
+  }
+
+  async #readArchive(file: SnapshotFile, isVouchedFor: boolean): Promise<ArchiveContent> {
+    const { fileSystem, maxLineBytes } = this.#source;
+    using stack = new DisposableStack();
+    const handle = openInto(stack, fileSystem, file.path);
+    if (handle === null) throw new Error("it was removed while it was to be read");
+    const scan = new SegmentScan(maxLineBytes);
+    const check = this.#chain.file(file.path);
+    const gzip = createHash("sha256");
+    const { byteLength } = handle.status();
+    const compressed = this.#counted(readChunks(handle, byteLength), (chunk) => gzip.update(chunk));
+    for await (const chunk of decompressed(compressed)) {
+      scan.add(chunk);
+      check.add(chunk);
+    }
+    const { lines, bytes } = check.end({ isVouchedFor });
+    this.#lines += lines;
+    this.#bytes += bytes;
+    return { summary: scan.finish(), gzip_bytes: byteLength, gzip_sha256: gzip.digest("hex") };
+  }
+
+  /** A segment that is not archived yet, or the active file. */
+  async #checkPlain(file: SnapshotFile): Promise<void> {
+    const { handle, path, byteLength } = file;
+    if (handle === null) {
+      this.#faults.add({ path, reason: "it is no plain file" });
+      return;
+    }
+    const check = this.#chain.file(path);
+    for await (const chunk of this.#counted(readChunks(handle, byteLength))) check.add(chunk);
+    const { lines, bytes, chained, isTorn } = check.end({ isVouchedFor: false });
+    this.#lines += lines;
+    this.#bytes += bytes;
+    if (chained === 0) this.#unprotected += lines;
+    if (isTorn) this.#torn.push(basename(path));
+  }
+
+  async *#counted(
+    chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+    onChunk?: (chunk: Uint8Array) => void,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const { signal, onProgress } = this.#options;
+    for await (const chunk of chunks) {
+      signal?.throwIfAborted();
+      onChunk?.(chunk);
+      this.#readBytes += chunk.byteLength;
+      if (this.#readBytes - this.#toldBytes > this.#totalBytes / PROGRESS_STEPS) {
+        this.#toldBytes = this.#readBytes;
+        onProgress?.({ bytes: this.#readBytes, totalBytes: this.#totalBytes });
+      }
+      yield chunk;
+    }
+  }
+
+  #notShown(): string[] {
+    const { anchor, manifest } = this.#options;
+    const pruned = manifest.pruned.size;
+    const sentences: [isTrue: boolean, sentence: string][] = [
+      [
+        anchor === undefined,
+        "whether the newest events, or whole archives with their lines in the manifest, were removed, " +
+        "or the whole log was written anew: that takes an anchor, which head() gave earlier and is kept elsewhere",
+      ],
+      [anchor !== undefined, "whether events were removed that came after the anchor"],
+      [true, "whether an event was appended by somebody else who may write the log"],
+      [
+        this.#unprotected > 0,
+        `whether ${
+          counted(this.#unprotected, "line")
+        } that no digest and no chain protects were changed`,
+      ],
+      [
+        this.#rebuilt > 0,
+        `what ${counted(this.#rebuilt, "archive")} held before the manifest told of them`,
+      ],
+      [pruned > 0, `what ${counted(pruned, "archive")} held that retention has removed`],
+      [
+        this.#torn.length > 0,
+        `what stood in the last line of ${
+          this.#torn.join(", ")
+        }, which is torn as a crash leaves it`,
+      ],
+      [
+        manifest.tornBytes > 0,
+        `what the last ${manifest.tornBytes} bytes of the manifest were, which are torn as a crash leaves them`,
+      ],
+    ];
+    return sentences.filter(([isTrue]) => isTrue).map(([, sentence]) => sentence);
+  }
+}
+
+interface ArchiveContent {
+  readonly summary: SegmentSummary;
+  readonly gzip_bytes: number;
+  readonly gzip_sha256: string;
+}
+
+/** The figures of a line as text, in one order. */
+function figuresOf(summary: SegmentSummary): string {
+  const { lines, malformed, untimed, raw_bytes, first_ts, last_ts, min_ts, max_ts } = summary;
+  const { events, last_seq, last_hash } = summary;
+  const times = [first_ts, last_ts, min_ts, max_ts];
+  return JSON.stringify([lines, malformed, untimed, raw_bytes, times, events, last_seq, last_hash]);
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,79 @@
+/**
+ * A chained log of fifty events in two archives and the active file, on a simulated disk, to be changed.
+ *
+ * @module
+ */
+import { basename } from "@std/path";
+import { AuditLog, type AuditLogOptions, type ChainHead, type VerifyReport } from "@vivarium/scout";
+import { LogFiles } from "../../src/segments/segment_name.ts";
+import { verifyLog } from "../../src/verify/verify_log.ts";
+import { SimulatedDisk } from "../faults/simulated_disk.ts";
+import { tempDir } from "../temp_dir.ts";
+
+const PATH = "/log/audit.jsonl";
+
+/** The paths of the log. */
+export const files: LogFiles = new LogFiles(PATH);
+
+/** The content of each file by its name. */
+export type LogContent = ReadonlyMap<string, Uint8Array>;
+
+/** What was written, and its head. */
+export interface WrittenLog {
+  readonly content: LogContent;
+  readonly head: ChainHead;
+}
+
+/** Writes events with the log's real files, rotating after each of the counts but the last. */
+export async function writtenLog(
+  counts: readonly number[],
+  options: AuditLogOptions = { chain: true },
+): Promise<WrittenLog> {
+  using dir = tempDir();
+  const path = dir.path(basename(PATH));
+  let nowMs = Date.UTC(2026, 1, 13);
+  const now = () => nowMs += 1_000;
+  const log = await AuditLog.open({ path, sessionId: "s", now, ...options });
+  for (const [index, count] of counts.entries()) {
+    for (let n = 0; n < count; n++) await log.log("nav", { cost: n / 1000 });
+    if (index < counts.length - 1) await log.rotate();
+  }
+  const head = await log.head();
+  await log.close();
+  const names = [...Deno.readDirSync(dir.path(""))].map(({ name }) => name)
+    .filter((name) => !name.endsWith(".lock"));
+  return {
+    content: new Map(names.sort().map((name) => [name, Deno.readFileSync(dir.path(name))])),
+    head,
+  };
+}
+
+/** Checks a log that holds the files. */
+export function verified(content: LogContent, anchor?: ChainHead): Promise<VerifyReport> {
+  const disk = new SimulatedDisk();
+  disk.plant(files.directory, "directory");
+  for (const [name, bytes] of content) disk.writeFile(`${files.directory}/${name}`, bytes);
+  return verifyLog(
+    { fileSystem: disk.process(), path: PATH, maxLineBytes: 10_000 },
+    anchor === undefined ? {} : { anchor },
+  );
+}
+
+/** The content with one file changed, or without it. */
+export function withFile(content: LogContent, name: string, bytes: Uint8Array | null): LogContent {
+  const changed = new Map(content);
+  if (bytes === null) changed.delete(name);
+  else changed.set(name, bytes);
+  return changed;
+}
+
+/** The lines of a file, their line breaks included. */
+export function splitLines(bytes: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let start = 0; start < bytes.byteLength;) {
+    const end = bytes.indexOf(0x0a, start) + 1 || bytes.byteLength;
+    lines.push(bytes.subarray(start, end));
+    start = end;
+  }
+  return lines;
+}
