@@ -1,7 +1,7 @@
 /**
  * Kills and stops writers of one log for as long as you like, and then counts what became of their
  * events: `deno task soak --seconds 120`, or `--kills 50`. The seed that it prints brings the same
- * kills and the same writers back with `--seed`; `--writers` says how many there are at once.
+ * kills and the same writers back with `--seed`; `--writers` says how many there are at once, and `--chain` has them chain their lines.
  *
  * @module
  */
@@ -19,6 +19,7 @@ interface Arguments {
   kills: number;
   seed: number;
   writers: number;
+  chain: boolean;
 }
 
 function readArguments(args: string[]): Arguments {
@@ -29,14 +30,16 @@ function readArguments(args: string[]): Arguments {
       kills: { type: "string" },
       seed: { type: "string" },
       writers: { type: "string", default: "4" },
+      chain: { type: "boolean", default: false },
     },
   });
-  const { seconds, kills, seed, writers } = values;
+  const { seconds, kills, seed, writers, chain } = values;
   return {
     seconds: numberOf("seconds", seconds ?? (kills === undefined ? "60" : "3600")),
     kills: kills === undefined ? Infinity : numberOf("kills", kills),
     seed: seedOf(seed),
     writers: numberOf("writers", writers),
+    chain,
   };
 }
 
@@ -50,6 +53,7 @@ async function play(directory: string, args: Arguments): Promise<[Played, Examin
     path,
     seed: args.seed,
     writers: args.writers,
+    chain: args.chain,
     rotationSizeBytes: ROTATION_SIZE_BYTES,
     killsMax: args.kills,
     signal: deadline.signal,

@@ -12,6 +12,7 @@ import { styled } from "./terminal.ts";
 const EVENT_WIDTH = 16;
 /** What the line shows in another way, or leaves out. */
 const SHOWN = new Set(["ts", "event", "session_id", "cost", "model", "input_t", "output_t"]);
+const HASH = /^[0-9a-f]{64}$/;
 // What a terminal would take for a command.
 const CONTROLS = /\p{Cc}/gu;
 
@@ -25,7 +26,9 @@ export function outputLine(
 
 /** Makes the line for people: time, type, cost, model, tokens, and the further fields. */
 export function eventLine(event: AuditEvent, timeZone: string): string {
-  const { cost, model, input_t, output_t } = event;
+  const { cost, model, input_t, output_t, seq, hash } = event;
+  // The place in the chain says something to people, and its hash nothing.
+  const isChained = typeof seq === "number" && typeof hash === "string" && HASH.test(hash);
   const parts = [
     styled("dim", timeOf(event, timeZone)),
     styled("bold", textOf(event.event ?? "-").padEnd(EVENT_WIDTH)),
@@ -36,7 +39,9 @@ export function eventLine(event: AuditEvent, timeZone: string): string {
     parts.push(`${input_t ?? "?"} > ${output_t ?? "?"}`);
   }
   for (const [name, value] of Object.entries(event)) {
-    if (!SHOWN.has(name)) parts.push(`${styled("dim", `${textOf(name)}=`)}${textOf(value)}`);
+    if (!SHOWN.has(name) && !(name === "hash" && isChained)) {
+      parts.push(`${styled("dim", `${textOf(name)}=`)}${textOf(value)}`);
+    }
   }
   return parts.join("  ").trimEnd();
 }

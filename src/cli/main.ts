@@ -14,6 +14,7 @@ import { runParser } from "@optique/core/facade";
 import { message } from "@optique/core/message";
 import config from "../../deno.json" with { type: "json" };
 import { asCommandError, type Run, tell } from "./command.ts";
+import { headCommand } from "./head.ts";
 import { importCommand } from "./import.ts";
 import { metricsCommand } from "./metrics.ts";
 import { queryCommand } from "./query.ts";
@@ -22,6 +23,7 @@ import { spendCommand } from "./spend.ts";
 import { statusCommand } from "./status.ts";
 import { tailCommand } from "./tail.ts";
 import { columns, Output } from "./terminal.ts";
+import { verifyCommand } from "./verify.ts";
 
 /** Thrown by the parser's callbacks once they have said all that there is to say. */
 class Exit extends Error {
@@ -42,6 +44,8 @@ function parse(args: readonly string[]): Run {
     metricsCommand,
     rotateCommand,
     importCommand,
+    verifyCommand,
+    headCommand,
   );
   return runParser(commands, "scout", args, {
     brief: message`Audit logs of agent simulations.`,

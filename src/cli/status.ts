@@ -12,7 +12,7 @@ import { type Run, withLog } from "./command.ts";
 import { eventLine } from "./event_line.ts";
 import { type FilesStatus, type LogStatus, logStatus, statusLogger } from "./log_status.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
-import { shownUsd } from "./shown.ts";
+import { counted, shownBytes, shownUsd } from "./shown.ts";
 import { type Output, styled } from "./terminal.ts";
 
 /** The command. */
@@ -71,21 +71,6 @@ function damageText({ archivedLines, regions }: LogStatus["damage"]): string {
   const text = `${counted(archivedLines, "line")} in archives, ` +
     `${counted(regions.length, "region")} in the rest${place}`;
   return styled("yellow", text);
-}
-
-const numbers = new Intl.NumberFormat("en");
-const BYTE_UNITS = ["kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
-
-function counted(count: number, what: string): string {
-  return `${numbers.format(count)} ${what}${count === 1 ? "" : "s"}`;
-}
-
-function shownBytes(bytes: number): string {
-  if (bytes < 1000) return counted(bytes, "byte");
-  const power = Math.min(BYTE_UNITS.length, Math.floor(Math.log10(bytes) / 3));
-  const unit = BYTE_UNITS[power - 1]!;
-  return new Intl.NumberFormat("en", { style: "unit", unit, maximumFractionDigits: 1 })
-    .format(bytes / 1000 ** power);
 }
 
 const LEVELS = "▁▂▃▄▅▆▇█";

@@ -15,7 +15,7 @@ export class AnchorCheck {
 
   /** Without an anchor there is nothing to look for. */
   constructor(anchor: ChainHead | undefined) {
-    this.#anchor = anchor === undefined ? undefined : checked(anchor);
+    this.#anchor = anchor === undefined ? undefined : checkedAnchor(anchor);
   }
 
   /** A line of the chain was read. */
@@ -58,8 +58,12 @@ export class AnchorCheck {
   }
 }
 
-/** @throws {TypeError} for what is no head. */
-function checked(anchor: ChainHead): ChainHead {
+/**
+ * Gives the anchor, if it is one.
+ *
+ * @throws {TypeError} for what is no head.
+ */
+export function checkedAnchor(anchor: ChainHead): ChainHead {
   const { archives, manifestSha256, seq, hash } = anchor;
   const isDigest = (value: unknown) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
   const isHead = Number.isSafeInteger(archives) && archives >= 0 &&

@@ -24,7 +24,19 @@ Deno.test("scout --help lists the commands, and each has help with an example, w
   ) {
     assertStringIncludes(stdout, `  ${command}  `);
   }
-  for (const command of ["status", "tail", "query", "spend", "metrics", "rotate", "import"]) {
+  for (
+    const command of [
+      "status",
+      "tail",
+      "query",
+      "spend",
+      "metrics",
+      "rotate",
+      "import",
+      "verify",
+      "head",
+    ]
+  ) {
     const help = await scout(command, "--help");
     assertEquals([help.code, help.stderr], [0, ""]);
     assertStringIncludes(help.stdout, `Example: scout ${command} `);

@@ -9,7 +9,7 @@
 import { AuditLog, AuditWriteError, type Logger } from "@vivarium/scout";
 import { SeededRandom } from "../seeded_random.ts";
 
-const [path = "", by = "", seed = "", rotationSizeBytes = ""] = Deno.args;
+const [path = "", by = "", seed = "", rotationSizeBytes = "", chain = ""] = Deno.args;
 const random = new SeededRandom(seed);
 const encoder = new TextEncoder();
 let isTold = false;
@@ -42,6 +42,7 @@ async function open(): Promise<AuditLog> {
       return await AuditLog.open({
         path,
         rotationSizeBytes: Number(rotationSizeBytes),
+        chain: chain === "chain",
         lockTimeoutSec: 0.2,
         logger: told,
       });

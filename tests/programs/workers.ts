@@ -1,5 +1,6 @@
 /**
- * Logs from two Workers at once; with "holds" also from the main isolate, while one Worker rotates.
+ * Logs from two Workers at once, with "chain" in a chain; with "holds" also from the main isolate, while
+ * one Worker rotates.
  *
  * @module
  */
@@ -28,7 +29,12 @@ async function holdOpen(log: AuditLog, workers: Promise<unknown>): Promise<numbe
   return n;
 }
 
-const order = { path, count: Number(count), rotationSizeBytes: Number(rotationSizeBytes) };
+const order = {
+  path,
+  count: Number(count),
+  rotationSizeBytes: Number(rotationSizeBytes),
+  chain: manner === "chain",
+};
 if (manner === "holds") {
   const log = await AuditLog.open({ path, rotationSizeBytes: order.rotationSizeBytes });
   const workers = Promise.all([

@@ -12,6 +12,8 @@ export interface WritingOrder {
   by: string;
   count: number;
   rotationSizeBytes: number;
+  /** Whether its lines are in a chain. */
+  chain?: boolean;
   /** Also seals the segment with every n-th event. */
   rotateEvery?: number;
 }
@@ -22,8 +24,8 @@ interface WorkerScope {
 }
 const scope = globalThis as unknown as WorkerScope;
 
-scope.onmessage = async ({ data: { path, by, count, rotationSizeBytes, rotateEvery } }) => {
-  const log = await AuditLog.open({ path, rotationSizeBytes });
+scope.onmessage = async ({ data: { path, by, count, rotationSizeBytes, chain, rotateEvery } }) => {
+  const log = await AuditLog.open({ path, rotationSizeBytes, chain: chain ?? false });
   for (let n = 0; n < count; n++) {
     const logged = log.log("nav", { by, n, text: "é".repeat(n % 300) });
     if (n % 7 === 0) await logged;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AuditLog, type Logger } from "@vivarium/scout";
+import { AuditLog, AuditReader, type Logger } from "@vivarium/scout";
 import {
   brokenArchives,
   type DecodedLog,
@@ -36,6 +36,7 @@ export type Fault =
   | "files left over"
   | "archives failing gzip -t"
   | "manifest faults"
+  | "faults that verify() finds"
   | "work left for a second recovery"
   | "unexpected failures";
 
@@ -61,6 +62,7 @@ export async function examine(
       "files left over": [...onDisk.sealed, ...onDisk.leftovers],
       "archives failing gzip -t": await brokenArchives(directory, onDisk.archives),
       "manifest faults": manifest,
+      "faults that verify() finds": await verifyFaults(path),
       "work left for a second recovery": left,
       "unexpected failures": [
         ...accounts.flatMap(({ by, failures }) => failures.map((failure) => `${by}: ${failure}`)),
@@ -70,6 +72,12 @@ export async function examine(
       ],
     },
   };
+}
+
+async function verifyFaults(path: string): Promise<string[]> {
+  await using reader = await AuditReader.open({ path });
+  const { faults } = await reader.verify();
+  return faults.map(({ path, line, reason }) => `${path}, line ${line}: ${reason}`);
 }
 
 /** Opens and closes the log; gives what recovery found to do. */

@@ -17,6 +17,8 @@ export interface SoakOptions {
   writers: number;
   /** Size of a segment; small, so that rotation never rests. */
   rotationSizeBytes: number;
+  /** Whether the lines are in a chain. */
+  chain: boolean;
   /** How many kills there are at most. */
   killsMax: number;
   /** Ends the soak. */

@@ -28,6 +28,8 @@ export interface WriterOptions {
   by: string;
   seed: string;
   rotationSizeBytes: number;
+  /** Whether its lines are in a chain. */
+  chain: boolean;
   /** Called with each event that is acknowledged. */
   onAcknowledged: () => void;
 }
@@ -44,12 +46,13 @@ export class SoakWriter {
   #wasKilled = false;
 
   /** Starts it. */
-  constructor({ directory, path, by, seed, rotationSizeBytes, onAcknowledged }: WriterOptions) {
+  constructor(options: WriterOptions) {
+    const { directory, path, by, seed, rotationSizeBytes, chain, onAcknowledged } = options;
     this.account = { by, acknowledged: new Set(), refused: new Set(), failures: [] };
     this.#onAcknowledged = onAcknowledged;
     const args = programArgs(SOAK_WRITER, {
       dir: directory,
-      args: [path, by, seed, `${rotationSizeBytes}`],
+      args: [path, by, seed, `${rotationSizeBytes}`, chain ? "chain" : ""],
     });
     const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
     this.#process = new Deno.Command(Deno.execPath(), { args, ...piped }).spawn();

@@ -1,0 +1,31 @@
+/**
+ * `scout head`: what the log has come to, to be kept elsewhere.
+ *
+ * @module
+ */
+import { message } from "@optique/core/message";
+import { map } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { command } from "@optique/core/primitives";
+import { type Run, withLog } from "./command.ts";
+import { type LogOptions, logOptions } from "./options.ts";
+import type { Output } from "./terminal.ts";
+
+/** The command. */
+export const headCommand: Parser<"sync", Run, unknown> = command(
+  "head",
+  map(logOptions, (options): Run => (output) => runHead(options, output)),
+  {
+    brief: message`What the log has come to, as an anchor for verify`,
+    description:
+      message`Prints a line of JSON, with --json or without. Keep it where nobody who may write the log can change it.`,
+    footer: message`Example: scout head --path sim/audit.jsonl > head.json`,
+  },
+);
+
+async function runHead(options: LogOptions, output: Output): Promise<number> {
+  const head = await withLog(options, (reader) => reader.head());
+  output.line(JSON.stringify(head));
+  await output.flush();
+  return 0;
+}
