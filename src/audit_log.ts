@@ -274,6 +274,12 @@ export class AuditLog implements AsyncDisposable {
     return await this.#reader.gateMetrics(options);
   }
 
+  /** Until when retention has removed events; see {@linkcode AuditReader.prunedUntil}. */
+  async prunedUntil(): Promise<Date | null> {
+    this.#checkOpen();
+    return await this.#reader.prunedUntil();
+  }
+
   /** What the log has come to, to be kept elsewhere as an anchor; see {@linkcode AuditReader.head}. */
   async head(): Promise<ChainHead> {
     this.#checkOpen();
@@ -388,13 +394,15 @@ async function openParts(platform: Platform, options: ResolvedOptions): Promise<
   const unheardErrors = new UnheardErrors(options.logger, platform.clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
   const sink = FsyncSink.openOn(platform, options, acknowledgements);
+  let membership: SessionMembership | undefined;
   try {
-    const membership = options.sessionId === undefined
+    membership = options.sessionId === undefined
       ? await joinSession(sessionRecords(sink, options.logger), platform.clock)
       : { sessionId: options.sessionId, [Symbol.dispose]() {} };
     const { report } = await sink.recover();
     return { platform, acknowledgements, unheardErrors, sink, membership, recovery: report };
   } catch (error) {
+    membership?.[Symbol.dispose]();
     await sink.abort(error);
     throw error;
   }

@@ -17,7 +17,7 @@ import { SpendIndex } from "./read/spend_index.ts";
 import { ManifestReader } from "./segments/manifest_reader.ts";
 import { LogFiles } from "./segments/segment_name.ts";
 import { spendWindow } from "./spend.ts";
-import type { Clock, TimeLike } from "./time.ts";
+import { type Clock, type TimeLike, toEpochMs } from "./time.ts";
 import { headOf } from "./verify/head.ts";
 import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
 import { verifyLog } from "./verify/verify_log.ts";
@@ -57,6 +57,7 @@ export class AuditReader implements AsyncDisposable {
   readonly #now: () => number;
   readonly #clock: Clock;
   readonly #closing = new AbortController();
+  #isPrunedTold = false;
 
   /**
    * Opens the log at `options.path` for reading; it need not be there yet.
@@ -180,7 +181,10 @@ export class AuditReader implements AsyncDisposable {
   async hourlySpend(hours = 1): Promise<number> {
     this.#checkOpen();
     const window = spendWindow({ hours, now: this.#now });
-    return window === null ? 0 : await this.#spend.spendIn(window);
+    if (window === null) return 0;
+    const spend = await this.#spend.spendIn(window);
+    this.#tellOfPruned(window.sinceMs);
+    return spend;
   }
 
   /**
@@ -191,7 +195,9 @@ export class AuditReader implements AsyncDisposable {
   async accuracyMetrics(since: TimeLike): Promise<AccuracyMetrics> {
     this.#checkOpen();
     const eventType = ["nav", "validation_fail"];
-    return await accuracyMetrics(countedEvents(this.#source, { since, eventType }));
+    const metrics = await accuracyMetrics(countedEvents(this.#source, { since, eventType }));
+    this.#tellOfPruned(toEpochMs(since, "since"));
+    return metrics;
   }
 
   /**
@@ -203,7 +209,22 @@ export class AuditReader implements AsyncDisposable {
     const { since, ...gateOptions } = options;
     const eventType = ["gate_compress", "gate_escalate"];
     const events = this.query(since === undefined ? { eventType } : { eventType, since });
-    return await gateMetrics(events, gateOptions);
+    const metrics = await gateMetrics(events, gateOptions);
+    this.#tellOfPruned(since === undefined ? -Infinity : toEpochMs(since, "since"));
+    return metrics;
+  }
+
+  /**
+   * The time of the newest event that {@linkcode AuditLogOptions.retention} has removed: of what was logged
+   * until then, something is missing. Null if nothing was removed. A metric that reaches further back says
+   * so once, to the logger.
+   */
+  prunedUntil(): Promise<Date | null> {
+    this.#checkOpen();
+    return Promise.try(() => {
+      const { prunedUntilMs } = this.#source.manifest.read();
+      return prunedUntilMs === -Infinity ? null : new Date(prunedUntilMs);
+    });
   }
 
   /**
@@ -261,6 +282,17 @@ export class AuditReader implements AsyncDisposable {
   /** As {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Tells once that a question reaches further back than the log does; who was asked has read the manifest. */
+  #tellOfPruned(sinceMs: number): void {
+    const { prunedUntilMs } = this.#source.manifest.lastRead;
+    if (this.#isPrunedTold || prunedUntilMs < sinceMs || prunedUntilMs === -Infinity) return;
+    this.#isPrunedTold = true;
+    const until = new Date(prunedUntilMs).toISOString();
+    this.#source.logger.warn(
+      `Counted without what retention has removed, which was logged until ${until}: ${this.path}`,
+    );
   }
 
   #checkOpen(): void {

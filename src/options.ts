@@ -23,6 +23,19 @@ export const MAX_PENDING_BYTES: number = 8 * 1024 * 1024;
 /** Seconds that an append waits for another process by default. */
 export const LOCK_TIMEOUT_SEC = 2;
 
+/**
+ * How much of a log is kept; what is more goes, the oldest archives first. The newest archive stays in
+ * any case, and so does what is not archived yet.
+ */
+export interface RetentionPolicy {
+  /** How many archives there may be, at least 1. */
+  archivesMax?: number;
+  /** How many bytes all archives may have together, compressed. */
+  bytesMax?: number;
+  /** How old an archive may be, in seconds: its events are older still. */
+  ageMaxSec?: number;
+}
+
 /** Options of {@linkcode AuditLog.open}. */
 export interface AuditLogOptions {
   /** The active file; default {@linkcode DEFAULT_AUDIT_PATH}. */
@@ -49,6 +62,11 @@ export interface AuditLogOptions {
   /** Where the library's own messages go; default {@linkcode logger}. */
   logger?: Logger;
   /**
+   * How much is kept: after each archiving the oldest archives go, as long as there are too many of them,
+   * of too many bytes, or too old; default: everything. See {@linkcode RetentionPolicy}.
+   */
+  retention?: RetentionPolicy;
+  /**
    * Whether each line also carries `seq`, its number, and `hash`, SHA-256 over the hash of the line before
    * and the line itself; default false. What is changed, taken out, put in or moved is found by
    * `verify()`. An event cannot have fields of these names then.
@@ -72,6 +90,7 @@ export interface ResolvedOptions {
   now: () => number;
   logger: Logger;
   chain: boolean;
+  retention: RetentionPolicy;
 }
 
 /**
@@ -93,6 +112,7 @@ export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
     now: options.now ?? Date.now,
     logger: options.logger ?? logger,
     chain: options.chain ?? false,
+    retention: { ...options.retention },
   };
   if (resolved.sessionId !== undefined && !isNonEmptyString(resolved.sessionId)) {
     throw new TypeError(
@@ -109,12 +129,36 @@ export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
     throw new TypeError(`Cannot open audit log as now must be a function: ${shown(resolved.now)}`);
   }
   checkLogger(resolved.logger);
+  checkRetention(options.retention);
   if (typeof resolved.chain !== "boolean") {
     throw new TypeError(
       `Cannot open audit log as chain must be true or false: ${shown(resolved.chain)}`,
     );
   }
   return resolved;
+}
+
+function checkRetention(retention: unknown): void {
+  if (retention === undefined) return;
+  if (typeof retention !== "object" || retention === null || Array.isArray(retention)) {
+    throw new TypeError(
+      `Cannot open audit log as retention must be an object: ${shown(retention)}`,
+    );
+  }
+  const { archivesMax, bytesMax, ageMaxSec, ...others }: RetentionPolicy = retention;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) {
+    throw new TypeError(`Cannot open audit log as retention has no such limit: ${shown(unknown)}`);
+  }
+  // The newest archive stays, so that none at all can be no limit.
+  if (archivesMax !== undefined) checkInteger("retention.archivesMax", archivesMax, 1);
+  if (bytesMax !== undefined) checkInteger("retention.bytesMax", bytesMax, 0);
+  if (ageMaxSec === undefined) return;
+  checkNumber("retention.ageMaxSec", ageMaxSec);
+  if (ageMaxSec >= 0) return;
+  throw new RangeError(
+    `Cannot open audit log as retention.ageMaxSec must be seconds >= 0: ${ageMaxSec}`,
+  );
 }
 
 /** Gives the absolute path: "~" expanded, "." and ".." resolved, so that `chdir` changes nothing. */

@@ -34,6 +34,7 @@ Deno.test("resolveOptions() fills in the defaults", () => {
       maxPendingBytes: 8 * 1024 * 1024,
       maxLineBytes: 16 * 1024 * 1024,
       chain: false,
+      retention: {},
     });
   });
 });

@@ -321,6 +321,7 @@ Deno.test("AuditLog.recovery tells what was put in order, and the logger hears o
     archived: ["a_20260101_000001.jsonl.gz"],
     removed: ["a_20260101_000000.jsonl.gz.tmp", "a_20260101_000002.jsonl"],
     addedToManifest: ["a_20251231_235959.jsonl.gz"],
+    pruned: [],
   });
   assertEquals(told, [[`Recovered audit log: ${path}`, report]]);
   assertEquals((await log.query().toArray()).map(({ n }) => n), [0, 1, 2]);
@@ -332,7 +333,13 @@ Deno.test("AuditLog.recovery tells what was put in order, and the logger hears o
     "a_20260101_000001.jsonl.gz",
   ]);
   const again = await AuditLog.open({ path, logger });
-  const nothing = { closedTornTail: false, archived: [], removed: [], addedToManifest: [] };
+  const nothing = {
+    closedTornTail: false,
+    archived: [],
+    removed: [],
+    addedToManifest: [],
+    pruned: [],
+  };
   assertEquals(await again.recovery, nothing);
   await again.close();
   assertEquals(told.length, 1, "there is nothing to tell of a recovery that did nothing");

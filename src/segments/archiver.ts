@@ -22,6 +22,8 @@ import type { Stamp } from "./segment_name.ts";
 /** What an archiver is made of. */
 export interface ArchiverOptions extends Omit<ArchiveSite, "signal"> {
   readonly logger: Logger;
+  /** Waited for when segments have become archives. */
+  readonly onArchived: () => Promise<void>;
 }
 
 /** A segment that is one no more. */
@@ -42,6 +44,7 @@ const FAILURES_MAX = 3;
 export class Archiver {
   readonly #site: ArchiveSite;
   readonly #logger: Logger;
+  readonly #onArchived: () => Promise<void>;
   readonly #stopping = new AbortController();
   /** Settles when all that was asked for so far is done; one job follows the other. */
   #jobs: Promise<unknown> = Promise.resolve();
@@ -61,6 +64,7 @@ export class Archiver {
   constructor(options: ArchiverOptions) {
     this.#site = { ...options, signal: this.#stopping.signal };
     this.#logger = options.logger;
+    this.#onArchived = options.onArchived;
   }
 
   /** Whether it is at work, or soon will be. */
@@ -94,6 +98,7 @@ export class Archiver {
       this.#stopRetryTimer();
       const done: SweptSegment[] = [];
       const isNothingLeft = await this.#sweepInto(done);
+      if (done.some(({ outcome }) => outcome === "archived")) await this.#onArchived();
       // What was sealed meanwhile waits for the next sweep, unless this one shows that it is no use.
       if (!isNothingLeft || !this.#isSweepQueued) this.#gotOn(this.#backlog);
       if (isNothingLeft) this.#retryMs = RETRY_MIN_MS;
@@ -110,10 +115,16 @@ export class Archiver {
   async archived(stamp: Stamp): Promise<void> {
     for (let waitMs = 1;; waitMs = Math.min(2 * waitMs, BUSY_WAIT_MAX_MS)) {
       this.#stopping.signal.throwIfAborted();
-      const outcome = await this.#enqueue(() => archiveSegment(this.#site, stamp));
+      const outcome = await this.#enqueue(() => this.#archiveOne(stamp));
       if (outcome !== "busy") return;
       await this.#site.clock.wait(waitMs);
     }
+  }
+
+  async #archiveOne(stamp: Stamp): Promise<ArchiveOutcome> {
+    const outcome = await archiveSegment(this.#site, stamp);
+    if (outcome === "archived") await this.#onArchived();
+    return outcome;
   }
 
   /** Resolves when all that was asked for is done; nothing is done after that. */

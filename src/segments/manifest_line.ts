@@ -31,8 +31,8 @@ export type PruneReason = "archives" | "bytes" | "age";
 export interface PruneFacts {
   /** Name of the archive. */
   pruned: string;
-  /** SHA-256 of the bytes that it held, hexadecimal. */
-  sha256: string;
+  /** SHA-256 of its file, hexadecimal. */
+  gzip_sha256: string;
   reason: PruneReason;
   /** When that was decided. */
   pruned_ts: string;
@@ -92,7 +92,7 @@ const pruneSchema = z.object({
   v: version,
   seq: count,
   pruned: z.string().min(1),
-  sha256: digest,
+  gzip_sha256: digest,
   reason: z.enum(["archives", "bytes", "age"]),
   pruned_ts: time,
   prev_sha256: digest.nullable(),
@@ -147,7 +147,7 @@ export function manifestText(
     }
     : {
       pruned: facts.pruned,
-      sha256: facts.sha256,
+      gzip_sha256: facts.gzip_sha256,
       reason: facts.reason,
       pruned_ts: facts.pruned_ts,
     };

@@ -54,6 +54,7 @@ export class ManifestLines {
   /** The archive of the last line, if that counts. */
   #lastArchive: ArchiveLine | undefined;
   #lastLink: ChainLink | null = null;
+  #prunedUntilMs = -Infinity;
 
   /** The line of each archive by its name: the last one, if there are several; none of those removed. */
   get byArchive(): ReadonlyMap<string, ArchiveLine> {
@@ -68,6 +69,11 @@ export class ManifestLines {
   /** The last place in the chain of the log that any line tells of. */
   get lastLink(): ChainLink | null {
     return this.#lastLink;
+  }
+
+  /** Time of the newest event in the archives that were removed, epoch milliseconds; -Infinity for none. */
+  get prunedUntilMs(): number {
+    return this.#prunedUntilMs;
   }
 
   /** What is wrong with which lines, at most a thousand of them. */
@@ -164,6 +170,8 @@ export class ManifestLines {
         this.#lastLink = { seq, hash };
       }
     } else {
+      const newest = this.#byArchive.get(line.pruned)?.max_ts;
+      if (newest) this.#prunedUntilMs = Math.max(this.#prunedUntilMs, Date.parse(newest));
       this.#byArchive.delete(line.pruned);
       this.#pruned.set(line.pruned, line);
     }

@@ -19,6 +19,11 @@ export class ManifestReader {
     this.#path = path;
   }
 
+  /** The lines as they were when they were read last. */
+  get lastRead(): ManifestLines {
+    return this.#lines;
+  }
+
   /**
    * Reads the whole lines; a manifest that is not there has none. Of those that were not read before,
    * `onLine` is told.
@@ -27,7 +32,7 @@ export class ManifestReader {
    */
   read(onLine?: OnManifestLine): ManifestLines {
     const handle = openForRead(this.#fileSystem, this.#path);
-    if (handle === null) return new ManifestLines();
+    if (handle === null) return this.#lines = new ManifestLines();
     try {
       return this.readFrom(handle, onLine);
     } finally {

@@ -28,6 +28,8 @@ export interface RecoveryReport {
   readonly removed: readonly string[];
   /** Archives that were in no manifest line and are now. */
   readonly addedToManifest: readonly string[];
+  /** Archives that were removed as the log is to keep them no longer. */
+  readonly pruned: readonly string[];
 }
 
 /** What recovery needs. */
@@ -41,7 +43,7 @@ export interface RecoveryOptions {
 /** Puts the segments of a log in order; what cannot be, is told to the logger and left. */
 export async function recoverSegments(
   options: RecoveryOptions,
-): Promise<Omit<RecoveryReport, "closedTornTail">> {
+): Promise<Omit<RecoveryReport, "closedTornTail" | "pruned">> {
   const { site: { files }, archiver } = options;
   const removed: string[] = [];
   const addedToManifest: string[] = [];
@@ -113,9 +115,11 @@ async function completeManifest(options: RecoveryOptions, added: string[]): Prom
 
 /** Oldest first. A segment that is there too is its archiver's, which adds the line itself. */
 function archivesWithoutLine({ fileSystem, files, manifest }: ArchiveSite): Stamp[] {
-  const { byArchive } = manifest.read();
+  const { byArchive, pruned } = manifest.read();
   const hasLine = (stamp: Stamp) => {
     const path = files.archive(stamp);
+    // What is to go and still there gets no new line.
+    if (pruned.has(basename(path))) return true;
     const line = byArchive.get(basename(path));
     return line !== undefined && line.gzip_bytes === fileSystem.status(path)?.byteLength;
   };

@@ -6,10 +6,12 @@
  */
 import type { FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
+import type { RetentionPolicy } from "../options.ts";
 import type { Clock } from "../time.ts";
 import { Archiver } from "./archiver.ts";
 import { Manifest, type UnderLock } from "./manifest.ts";
 import { recoverSegments, type RecoveryReport } from "./recover.ts";
+import { Retention } from "./retention.ts";
 import type { LogFiles, Stamp } from "./segment_name.ts";
 
 /** What {@linkcode Segments} are made of. */
@@ -20,6 +22,10 @@ export interface SegmentsOptions {
   readonly logger: Logger;
   readonly maxLineBytes: number;
   readonly underLock: UnderLock;
+  /** What is to be kept; everything by default. */
+  readonly retention: RetentionPolicy;
+  /** The clock of the log, epoch milliseconds. */
+  readonly now: () => number;
 }
 
 /** How long a close() lets the work on an incomplete manifest go on. */
@@ -30,16 +36,27 @@ export class Segments {
   readonly #options: SegmentsOptions;
   readonly #manifest: Manifest;
   readonly #archiver: Archiver;
+  readonly #retention: Retention | undefined;
   /** Ends the work on the manifest. */
   readonly #ending = new AbortController();
   #recovery: Promise<RecoveryReport> | undefined;
 
   /** Touches nothing yet. */
   constructor(options: SegmentsOptions) {
-    const { fileSystem, files, logger, underLock } = options;
+    const { fileSystem, files, logger, underLock, retention: policy } = options;
+    const manifest = new Manifest({ fileSystem, path: files.manifest, logger, underLock });
+    const { signal } = this.#ending;
+    const retention = Object.values(policy).some((limit) => limit !== undefined)
+      ? new Retention({ ...options, manifest, policy, signal })
+      : undefined;
     this.#options = options;
-    this.#manifest = new Manifest({ fileSystem, path: files.manifest, logger, underLock });
-    this.#archiver = new Archiver({ ...options, manifest: this.#manifest });
+    this.#manifest = manifest;
+    this.#retention = retention;
+    this.#archiver = new Archiver({
+      ...options,
+      manifest,
+      onArchived: async () => void await retention?.apply(),
+    });
   }
 
   /** Puts in order what the dead left behind, and tells of it and of what was done before. */
@@ -89,12 +106,12 @@ export class Segments {
   async #recover(closedTornTail: boolean): Promise<RecoveryReport> {
     const { files, logger } = this.#options;
     const site = { ...this.#options, manifest: this.#manifest, signal: this.#ending.signal };
-    const report = {
-      closedTornTail,
-      ...await recoverSegments({ site, archiver: this.#archiver, logger }),
-    };
-    const { archived, removed, addedToManifest } = report;
-    if (closedTornTail || archived.length + removed.length + addedToManifest.length > 0) {
+    const recovered = await recoverSegments({ site, archiver: this.#archiver, logger });
+    const pruned = await this.#retention?.apply() ?? [];
+    const report = { closedTornTail, ...recovered, pruned };
+    const { archived, removed, addedToManifest } = recovered;
+    const done = [archived, removed, addedToManifest, pruned];
+    if (closedTornTail || done.some((names) => names.length > 0)) {
       logger.info(`Recovered audit log: ${files.active}`, report);
     }
     return report;

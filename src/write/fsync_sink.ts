@@ -143,7 +143,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
     this.#commit = new GroupCommit({ ...options, file: this.#file, clock, outcomes });
     const underLock = <T>(section: () => T) => this.#lock.run(section);
-    this.#segments = new Segments({ fileSystem, files, clock, logger, maxLineBytes, underLock });
+    this.#segments = new Segments({ ...options, fileSystem, files, clock, underLock });
     this.#clock = clock;
     this.#logger = logger;
     this.#now = options.now;

@@ -96,12 +96,16 @@ export class LogProcess {
     });
     const { manifest, clock } = this;
     const parts = { fileSystem, files, manifest, underLock, maxLineBytes: 10_000, clock };
-    this.archiver = new Archiver({ ...parts, logger: this.#logger });
+    this.archiver = new Archiver({
+      ...parts,
+      logger: this.#logger,
+      onArchived: () => Promise.resolve(),
+    });
     this.site = { ...parts, signal: this.ending.signal };
   }
 
   /** Puts the segments in order, as an open() does. */
-  recover(): Promise<Omit<RecoveryReport, "closedTornTail">> {
+  recover(): Promise<Omit<RecoveryReport, "closedTornTail" | "pruned">> {
     return recoverSegments({ site: this.site, archiver: this.archiver, logger: this.#logger });
   }
 

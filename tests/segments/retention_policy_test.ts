@@ -1,0 +1,42 @@
+import { assertEquals } from "@std/assert";
+import type { RetentionPolicy } from "@vivarium/scout";
+import { dueArchives } from "../../src/segments/retention_policy.ts";
+
+const NOW_MS = Date.UTC(2026, 1, 13, 1);
+/** Five archives of 100 bytes, a minute apart, the newest of them a minute old. */
+const ARCHIVES = [55, 56, 57, 58, 59].map((minute) => ({
+  stamp: `20260213_00${minute}00`,
+  gzip_bytes: 100,
+}));
+
+const CASES: [policy: RetentionPolicy, due: number, reason: string][] = [
+  [{}, 0, ""],
+  [{ archivesMax: 5 }, 0, ""],
+  [{ archivesMax: 4 }, 1, "archives"],
+  [{ archivesMax: 1 }, 4, "archives"],
+  [{ bytesMax: 500 }, 0, ""],
+  [{ bytesMax: 499 }, 1, "bytes"],
+  [{ bytesMax: 201 }, 3, "bytes"],
+  [{ bytesMax: 0 }, 4, "bytes"],
+  [{ ageMaxSec: 300 }, 0, ""],
+  [{ ageMaxSec: 299 }, 1, "age"],
+  [{ ageMaxSec: 0 }, 4, "age"],
+  [{ archivesMax: 5, bytesMax: 300, ageMaxSec: 1e9 }, 2, "bytes"],
+];
+for (const [policy, count, reason] of CASES) {
+  Deno.test(`dueArchives() lets ${count} of five go with ${JSON.stringify(policy)}`, () => {
+    const due = dueArchives(ARCHIVES, policy, NOW_MS);
+    assertEquals(due, ARCHIVES.slice(0, count).map((archive) => ({ archive, reason })));
+  });
+}
+
+Deno.test("dueArchives() lets nothing go that is younger than what stays", () => {
+  // A clock that was far ahead for a while.
+  const archives = [{ stamp: "20300101_000000", gzip_bytes: 1 }, ...ARCHIVES];
+  assertEquals(dueArchives(archives, { ageMaxSec: 60 }, NOW_MS), []);
+});
+
+Deno.test("dueArchives() has nothing to do where there is nothing, or one archive", () => {
+  assertEquals(dueArchives([], { archivesMax: 1 }, NOW_MS), []);
+  assertEquals(dueArchives(ARCHIVES.slice(0, 1), { bytesMax: 0, ageMaxSec: 0 }, NOW_MS), []);
+});

@@ -1,0 +1,228 @@
+import { assert, assertEquals } from "@std/assert";
+import { basename } from "@std/path";
+import { gzipSync } from "node:zlib";
+import { AuditLog } from "../../src/audit_log.ts";
+import { AuditReader } from "../../src/audit_reader.ts";
+import type { AuditLogOptions, RetentionPolicy } from "../../src/options.ts";
+import { ManifestReader } from "../../src/segments/manifest_reader.ts";
+import type { SimulatedDisk, SimulatedProcess } from "../faults/simulated_disk.ts";
+import { silent } from "../loggers.ts";
+import { SimulatedClock } from "../platform.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { diskWith, files, linesFrom, namesOn } from "./log_on_disk.ts";
+
+const NOW_MS = Date.UTC(2026, 1, 13, 12);
+const KEEP_TWO: RetentionPolicy = { archivesMax: 2 };
+
+function open(
+  process: SimulatedProcess,
+  options: Omit<AuditLogOptions, "path"> = {},
+): Promise<AuditLog> {
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  const path = files.active;
+  return AuditLog.openOn(platform, { path, now: () => NOW_MS, logger: silent, ...options });
+}
+
+/** A chained log of archives of two events each, and one more event. */
+async function diskWithLog(
+  archives: number,
+  content: Record<string, string | Uint8Array> = {},
+): Promise<SimulatedDisk> {
+  const disk = diskWith(content);
+  const log = await open(disk.process(), { chain: true, sessionId: "s" });
+  for (let n = 0; n < 2 * archives; n++) {
+    await log.log("nav", { n, cost: 1 });
+    if (n % 2 === 1) await log.rotate();
+  }
+  await log.log("nav", { n: 2 * archives, cost: 1 });
+  await log.close();
+  return disk;
+}
+
+/** Opens the log with the policy, and closes it when recovery is over. */
+async function reopened(disk: SimulatedDisk, retention: RetentionPolicy): Promise<string[]> {
+  const log = await open(disk.process(), { retention });
+  const { pruned } = await log.recovery;
+  await log.close();
+  return [...pruned];
+}
+
+function archivesOn(disk: SimulatedDisk): string[] {
+  return namesOn(disk).filter((name) => name.endsWith(".gz"));
+}
+
+function manifestOf(disk: SimulatedDisk) {
+  return new ManifestReader(disk.process(), files.manifest).read();
+}
+
+async function read(disk: SimulatedDisk) {
+  const warnings: string[] = [];
+  const logger = { ...silent, warn: (...data: unknown[]) => void warnings.push(data.join(" ")) };
+  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
+  const reader = await AuditReader.openOn(platform, {
+    path: files.active,
+    logger,
+    now: () => NOW_MS,
+  });
+  const { faults, notShown } = await reader.verify();
+  const numbers = (await reader.query().toArray()).map(({ n }) => n);
+  return { reader, warnings, faults, notShown, numbers };
+}
+
+Deno.test("AuditLog keeps as many archives as it is told, after each archiving", async () => {
+  const disk = diskWith({});
+  const log = await open(disk.process(), { retention: KEEP_TWO, chain: true });
+  for (let n = 0; n < 6; n++) {
+    await log.log("nav", { n });
+    await log.rotate();
+    assertEquals(archivesOn(disk).length, Math.min(n + 1, 2));
+  }
+  await log.close();
+  const { faults, numbers } = await read(disk);
+  assertEquals([faults, numbers], [[], [4, 5]]);
+  assertEquals([...manifestOf(disk).pruned.values()].map(({ reason }) => reason), [
+    "archives",
+    "archives",
+    "archives",
+    "archives",
+  ]);
+});
+
+Deno.test("AuditLog.open() removes what is too much, oldest first, and tells of it", async () => {
+  const disk = await diskWithLog(5);
+  const before = archivesOn(disk);
+  assertEquals(await reopened(disk, KEEP_TWO), before.slice(0, 3));
+  assertEquals(archivesOn(disk), before.slice(3));
+  assertEquals(await reopened(disk, KEEP_TWO), []);
+  const { faults, notShown, numbers } = await read(disk);
+  assertEquals([faults, numbers], [[], [6, 7, 8, 9, 10]]);
+  assert(notShown.some((sentence) => sentence.includes("3 archives held that retention")));
+});
+
+Deno.test("AuditReader says where its data begins once something was removed", async () => {
+  const disk = await diskWithLog(5);
+  {
+    const { reader, warnings } = await read(disk);
+    assertEquals(await reader.prunedUntil(), null);
+    assertEquals([await reader.hourlySpend(48), warnings], [11, []]);
+  }
+  await reopened(disk, KEEP_TWO);
+  const { reader, warnings } = await read(disk);
+  assertEquals(await reader.prunedUntil(), new Date(NOW_MS));
+  assertEquals([await reader.hourlySpend(48), warnings.length], [5, 1]);
+  assert(warnings[0]!.includes(`until ${new Date(NOW_MS).toISOString()}`), warnings[0]);
+  await reader.accuracyMetrics(0);
+  await reader.gateMetrics();
+  assertEquals(warnings.length, 1);
+});
+
+Deno.test("AuditLog removes no foreign, newer, unlisted, changed or sealed-only file", async () => {
+  const foreign = new Uint8Array(gzipSync(linesFrom(50)));
+  const disk = await diskWithLog(4, {
+    // Made by another program, and listed in the manifest by recovery.
+    [files.archive("20250101_000000")]: foreign,
+    [`${files.directory}/other_20250101_000000.jsonl.gz`]: foreign,
+    [`${files.directory}/audit_2025.jsonl.gz`]: foreign,
+    [`${files.directory}/notes.txt`]: "notes",
+  });
+  // The oldest of ours holds something else now, of the same length.
+  const [, oldest = "", ...ours] = archivesOn(disk).filter((name) =>
+    /^audit_2025|^audit_2026/.test(name)
+  )
+    .filter((name) => name !== "audit_2025.jsonl.gz");
+  const path = `${files.directory}/${oldest}`;
+  const changed = disk.readFile(path).slice();
+  changed[4]! ^= 1;
+  disk.writeFile(path, changed);
+  // Nobody has archived this one yet, and nobody can: its archive is a directory.
+  const sealed = files.sealed("20250601_000000");
+  disk.writeFile(sealed, linesFrom(70));
+  disk.plant(files.archive("20250601_000000"), "directory");
+  const before = namesOn(disk);
+  await reopened(disk, { archivesMax: 1, bytesMax: 0, ageMaxSec: 0 });
+  assertEquals(before.filter((name) => !namesOn(disk).includes(name)), ours.slice(0, -1));
+});
+
+Deno.test("AuditLog that prunes and dies at any of its calls loses nothing that it was to keep", async () => {
+  const before = archivesOn(await diskWithLog(5));
+  let calls = 0;
+  for (let isOver = false; !isOver; calls++) {
+    for (const when of ["before", "after"] as const) {
+      const disk = await diskWithLog(5);
+      const process = disk.process();
+      process.killAt(calls, when);
+      await open(process, { retention: KEEP_TWO }).then((log) => log.close()).catch(() => {});
+      isOver = !process.isKilled;
+      await assertPrunes(disk.afterKill(), before, `killed ${when} call ${calls}`);
+    }
+  }
+  assert(calls > 60, `only ${calls} calls`);
+});
+
+Deno.test("AuditLog that prunes and loses power at any of its calls loses nothing that it was to keep", async () => {
+  const before = archivesOn(await diskWithLog(5));
+  const random = new SeededRandom(5);
+  for (let call = 0, isOver = false; !isOver; call++) {
+    const disk = await diskWithLog(5);
+    const process = disk.process();
+    process.killAt(call, "before");
+    await open(process, { retention: KEEP_TWO }).then((log) => log.close()).catch(() => {});
+    isOver = !process.isKilled;
+    for (const share of [0, 1, 2]) {
+      const after = disk.afterPowerLoss(() => share === 2 || share === 1 && random.below(2) === 0);
+      await assertPrunes(after, before, `power loss at call ${call}`);
+    }
+  }
+});
+
+/** Sees that nothing went that was not told of, and that the next opening comes to the same end. */
+async function assertPrunes(disk: SimulatedDisk, before: readonly string[], place: string) {
+  const gone = before.filter((name) => !archivesOn(disk).includes(name));
+  const { pruned } = manifestOf(disk);
+  assertEquals(gone.filter((name) => !pruned.has(name)), [], place);
+  await reopened(disk, KEEP_TWO);
+  assertEquals(archivesOn(disk), before.slice(3), place);
+  const { faults, numbers } = await read(disk);
+  assertEquals([faults, numbers], [[], [6, 7, 8, 9, 10]], place);
+  assertEquals(manifestOf(disk).pruned.size, 3, place);
+  const settled = disk.snapshot();
+  assertEquals(await reopened(disk, KEEP_TWO), [], place);
+  assertEquals(disk.snapshot(), settled, place);
+}
+
+for (const name of ["read", "append", "syncData", "remove", "syncDirectory"] as const) {
+  Deno.test(`AuditLog keeps archives for longer when ${name} fails while it prunes, and says so`, async () => {
+    const disk = await diskWithLog(4);
+    const before = archivesOn(disk);
+    const process = disk.process();
+    const told: string[] = [];
+    const logger = { ...silent, error: (...data: unknown[]) => void told.push(data.join(" ")) };
+    process.failOn(
+      (call) => call.name === name && /\.gz$|manifest|\/log$/.test(call.path ?? ""),
+      () => new Error("EIO"),
+      Infinity,
+    );
+    const log = await open(process, { retention: KEEP_TWO, logger });
+    await log.recovery;
+    await log.log("nav");
+    await log.close().catch(() => {});
+    assert(told.some((message) => message.startsWith("Archives are kept for longer")), `${told}`);
+    await reopened(disk.afterKill(), KEEP_TWO);
+    assert(archivesOn(disk).every((archive) => before.includes(archive)));
+  });
+}
+
+Deno.test("AuditLogs of two processes prune one log", async () => {
+  const disk = await diskWithLog(6);
+  const [one, other] = await Promise.all([
+    open(disk.process(), { retention: KEEP_TWO }),
+    open(disk.process(), { retention: KEEP_TWO }),
+  ]);
+  const pruned = [...(await one.recovery).pruned, ...(await other.recovery).pruned];
+  await Promise.all([one.close(), other.close()]);
+  assertEquals([pruned.length, new Set(pruned).size], [4, 4]);
+  assertEquals(archivesOn(disk).length, 2);
+  assertEquals(manifestOf(disk).pruned.size, 4);
+  assertEquals((await read(disk)).faults, []);
+  assertEquals(basename(files.manifest), "audit.manifest.jsonl");
+});
