@@ -35,6 +35,8 @@ export interface LogStatus {
   readonly archives: FilesStatus;
   /** Archives that it does not tell of, which are not opened here. */
   readonly untoldArchives: number;
+  /** Time of the newest event that retention has removed, ISO 8601; null if none was. */
+  readonly prunedUntil: string | null;
   /** USD. */
   readonly spend: { readonly lastHour: number; readonly lastDay: number };
   /** USD in each of the last 24 hours, the oldest first. */
@@ -62,9 +64,11 @@ export async function logStatus(reader: AuditReader, nowMs: number): Promise<Log
   const day = new PreciseSum();
   for (const usd of hourly) day.add(usd);
   const [lastEvent = null] = await reader.lastEvents(1);
+  const prunedUntil = (await reader.prunedUntil())?.toISOString() ?? null;
   return {
     path,
     ...files,
+    prunedUntil,
     spend: { lastHour: hourly.at(-1)!, lastDay: day.value },
     hourly,
     lastEvent,

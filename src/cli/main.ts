@@ -1,6 +1,6 @@
 /**
  * The command line: `scout COMMAND`. Reading needs `--allow-read=DIR` for the directory of the log; the
- * default path also `--allow-env=HOME`; `rotate` and `import` need `--allow-write=DIR` as well.
+ * default path also `--allow-env=HOME`; `rotate`, `import` and `prune` need `--allow-write=DIR` as well.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query --path DIR/audit.jsonl --since 3h
  *
@@ -17,6 +17,7 @@ import { asCommandError, type Run, tell } from "./command.ts";
 import { headCommand } from "./head.ts";
 import { importCommand } from "./import.ts";
 import { metricsCommand } from "./metrics.ts";
+import { pruneCommand } from "./prune.ts";
 import { queryCommand } from "./query.ts";
 import { rotateCommand } from "./rotate.ts";
 import { spendCommand } from "./spend.ts";
@@ -46,6 +47,7 @@ function parse(args: readonly string[]): Run {
     importCommand,
     verifyCommand,
     headCommand,
+    pruneCommand,
   );
   return runParser(commands, "scout", args, {
     brief: message`Audit logs of agent simulations.`,

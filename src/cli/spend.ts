@@ -12,7 +12,7 @@ import { choice } from "@optique/core/valueparser";
 import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import { costOf } from "../spend.ts";
-import { type Run, withLog } from "./command.ts";
+import { type Run, tell, withLog } from "./command.ts";
 import {
   type FieldOptions,
   fieldOptions,
@@ -81,7 +81,13 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
   const total = nothingSpent();
   const spent = new Map<string, Spent>();
   const keyOf = keysBy(by, timeZone);
+  const since = selection.since(now);
   await withLog(options, async (reader) => {
+    const prunedUntil = await reader.prunedUntil();
+    if (prunedUntil !== null && prunedUntil.getTime() >= since.epochMilliseconds) {
+      const until = shownSince(prunedUntil.toTemporalInstant(), timeZone);
+      tell(`counted without what retention has removed, which was logged until ${until}`);
+    }
     for await (const event of reader.query(optionsToQuery(selection, now))) {
       const cost = costOf(event);
       if (cost === null) continue;
@@ -96,7 +102,6 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
     }
   });
   const rows = inOrder(by, spent);
-  const since = selection.since(now);
   if (json) {
     const summary = {
       by,

@@ -12,7 +12,7 @@ import { type Run, withLog } from "./command.ts";
 import { eventLine } from "./event_line.ts";
 import { type FilesStatus, type LogStatus, logStatus, statusLogger } from "./log_status.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
-import { counted, shownBytes, shownUsd } from "./shown.ts";
+import { counted, shownBytes, shownSince, shownUsd } from "./shown.ts";
 import { type Output, styled } from "./terminal.ts";
 
 /** The command. */
@@ -44,11 +44,16 @@ function* statusLines(status: LogStatus, timeZone: string): Generator<string> {
 }
 
 function* sections(status: LogStatus, timeZone: string): Generator<[name: string, text: string]> {
-  const { active, archives, untoldArchives, spend, hourly, lastEvent, damage } = status;
+  const { active, archives, untoldArchives, prunedUntil, spend, hourly, lastEvent, damage } =
+    status;
   yield ["log", status.path];
   yield ["active", filesText(active)];
   yield ["archives", filesText(archives)];
   if (untoldArchives > 0) yield ["", `and ${counted(untoldArchives, "file")} not in the manifest`];
+  if (prunedUntil !== null) {
+    const until = shownSince(Temporal.Instant.from(prunedUntil), timeZone);
+    yield ["", `without what retention has removed, until ${until}`];
+  }
   yield [
     "spend",
     `${shownUsd(spend.lastHour)} in the last hour, ${shownUsd(spend.lastDay)} in the last day`,

@@ -14,7 +14,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
   w: 604_800_000,
 };
-const AGO = /^(\d+(?:\.\d+)?)([smhdw])$/;
+const DURATION = /^(\d+(?:\.\d+)?)([smhdw])$/;
 
 /**
  * Reads a time: `90s`, `15m`, `3h`, `2d` or `1w` ago; `now`, or the beginning of `today` or
@@ -23,11 +23,8 @@ const AGO = /^(\d+(?:\.\d+)?)([smhdw])$/;
  * @throws {RangeError} for any other text.
  */
 export function parseWhen(text: string): When {
-  const [, count, unit = ""] = AGO.exec(text) ?? [];
-  if (count !== undefined) {
-    const milliseconds = Math.round(Number(count) * UNIT_MS[unit]!);
-    return (now) => now.toInstant().subtract({ milliseconds });
-  }
+  const milliseconds = durationMs(text);
+  if (milliseconds !== null) return (now) => now.toInstant().subtract({ milliseconds });
   if (text === "now") return (now) => now.toInstant();
   if (text === "today") return (now) => now.startOfDay().toInstant();
   if (text === "yesterday") return (now) => now.startOfDay().subtract({ days: 1 }).toInstant();
@@ -38,6 +35,22 @@ export function parseWhen(text: string): When {
     throw new RangeError(`no time such as 3h, yesterday or 2026-02-13T14:30`, { cause });
   }
   return (now) => instantIn(now.timeZoneId);
+}
+
+/**
+ * Reads a duration in milliseconds: `90s`, `15m`, `3h`, `2d` or `1w`.
+ *
+ * @throws {RangeError} for any other text.
+ */
+export function parseDuration(text: string): number {
+  const milliseconds = durationMs(text);
+  if (milliseconds === null) throw new RangeError("no duration such as 12h, 30d or 4w");
+  return milliseconds;
+}
+
+function durationMs(text: string): number | null {
+  const [, count, unit = ""] = DURATION.exec(text) ?? [];
+  return count === undefined ? null : Math.round(Number(count) * UNIT_MS[unit]!);
 }
 
 /**

@@ -1,0 +1,106 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { AuditLog } from "@vivarium/scout";
+import { runProgram } from "../run_program.ts";
+import { tempDir } from "../temp_dir.ts";
+import { MAIN, runCli } from "./run_cli.ts";
+
+/** A log of three archives of a long time ago, and the command line over it. */
+async function archivedLog() {
+  const dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  {
+    await using log = await AuditLog.open({ path, now: () => Date.UTC(2026, 1, 13) });
+    for (const cost of [1, 2, 3]) {
+      await log.log("nav", { cost });
+      await log.rotate();
+    }
+  }
+  const archives = () =>
+    [...Deno.readDirSync(dir.path(""))].map(({ name }) => name)
+      .filter((name) => name.endsWith(".gz")).sort();
+  const args = (...args: readonly string[]) => ["prune", "--path", path, ...args];
+  return {
+    archives,
+    read: (...more: readonly string[]) => runCli(args(...more), dir.path("")),
+    run: (...more: readonly string[]) =>
+      runProgram(MAIN, { dir: dir.path(""), args: args(...more) }),
+    ask: (command: string, ...more: readonly string[]) =>
+      runCli([command, "--path", path, "--tz", "UTC", ...more], dir.path("")),
+    [Symbol.dispose]: () => dir[Symbol.dispose](),
+  };
+}
+
+Deno.test("scout prune --dry-run tells what would go, without a permission to write", async () => {
+  using log = await archivedLog();
+  const before = log.archives();
+  const { code, stdout, stderr } = await log.read("--dry-run", "--archives-max", "1");
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  const [first = "", second = "", total = ""] = stdout.split("\n");
+  assertMatch(first, new RegExp(`^${before[0]}  1\\d\\d bytes  too many archives$`));
+  assertMatch(second, new RegExp(`^${before[1]}  `));
+  assertMatch(total, /^2 archives would be removed, \d+ bytes$/);
+  assertEquals(log.archives(), before);
+});
+
+Deno.test("scout prune removes the oldest archives and tells of them", async () => {
+  using log = await archivedLog();
+  const [first, ...others] = log.archives();
+  const { code, stdout, stderr } = await log.run("--archives-max", "2");
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  assertMatch(stdout, /\n1 archive removed, \d+ bytes\n$/);
+  assertStringIncludes(stdout, `${first}`);
+  assertEquals(log.archives(), others);
+  const again = await log.run("--archives-max", "2");
+  assertEquals(again.stdout, "Nothing removed, 0 bytes\n");
+});
+
+Deno.test("scout prune --json tells of each archive, and why it went", async () => {
+  using log = await archivedLog();
+  const { stdout } = await log.run("--json", "--age-max", "30d", "--bytes-max", "1GB");
+  const { dryRun, bytes, pruned } = JSON.parse(stdout);
+  assertEquals(dryRun, false);
+  assertEquals(pruned.map(({ reason }: { reason: string }) => reason), ["age", "age"]);
+  assertEquals(bytes, pruned[0].bytes + pruned[1].bytes);
+  assertEquals(log.archives().length, 1);
+});
+
+Deno.test("scout spend and scout status say where the data begins after scout prune", async () => {
+  using log = await archivedLog();
+  await log.run("--archives-max", "1");
+  const spend = await log.ask("spend", "--since", "2026-02-01");
+  assertMatch(spend.stdout, /^\$3\.000000 for 1 events/);
+  const until = "until 2026-02-13 00:00 (UTC)";
+  assertEquals(
+    spend.stderr,
+    `scout: counted without what retention has removed, which was logged ${until}\n`,
+  );
+  assertEquals((await log.ask("spend", "--since", "2026-02-14")).stderr, "");
+  const status = await log.ask("status");
+  assertStringIncludes(status.stdout, `\n          without what retention has removed, ${until}\n`);
+  const metrics = await log.ask("metrics", "--since", "2026-02-01");
+  assertStringIncludes(metrics.stderr, "Counted without what retention has removed");
+});
+
+Deno.test("scout prune refuses to go without a limit, and one that is none", async () => {
+  using log = await archivedLog();
+  const refused: [args: string[], message: string][] = [
+    [[], "without a limit"],
+    [["--bytes-max", "much"], "no size such as"],
+    [["--bytes-max", "5XB"], "no size such as"],
+    [["--age-max", "old"], "no duration such as"],
+    [["--archives-max", "0"], "--archives-max"],
+  ];
+  for (const [args, message] of refused) {
+    const { code, stdout, stderr } = await log.read(...args);
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, message);
+  }
+});
+
+Deno.test("scout prune tells in a line which permission is missing", async () => {
+  using log = await archivedLog();
+  const { code, stderr } = await log.read("--archives-max", "1");
+  assertEquals(code, 2);
+  assertMatch(stderr, /^scout: .*--allow-write=.*\n$/);
+  assertEquals(log.archives().length, 3);
+});
