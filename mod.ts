@@ -45,6 +45,7 @@ export {
   DEFAULT_AUDIT_PATH,
   FSYNC_EVERY_N_LINES,
   FSYNC_INTERVAL_SEC,
+  type Redact,
   type RetentionPolicy,
   ROTATION_SIZE_BYTES,
 } from "./src/options.ts";

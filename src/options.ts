@@ -36,6 +36,16 @@ export interface RetentionPolicy {
   ageMaxSec?: number;
 }
 
+/**
+ * What is not to be written: names of members at any depth, and paths from the record on with dots and
+ * `*` for any one key or index (`config.headers.*`, `messages.*.content`), each of which is written as
+ * "[redacted]"; or a function that gives the record to be written. It gets a copy of `{ event, ...fields }`,
+ * in which nested values are the caller's own.
+ */
+export type Redact =
+  | readonly string[]
+  | ((record: Record<string, unknown>) => Record<string, unknown>);
+
 /** Options of {@linkcode AuditLog.open}. */
 export interface AuditLogOptions {
   /** The active file; default {@linkcode DEFAULT_AUDIT_PATH}. */
@@ -67,6 +77,12 @@ export interface AuditLogOptions {
    */
   retention?: RetentionPolicy;
   /**
+   * What is replaced before an event becomes a line, so that it never reaches the disk: see
+   * {@linkcode Redact}; default nothing. `ts`, `event` and `session_id` of the record itself are the log's,
+   * and stay. A function that throws refuses its event.
+   */
+  redact?: Redact;
+  /**
    * Whether each line also carries `seq`, its number, and `hash`, SHA-256 over the hash of the line before
    * and the line itself; default false. What is changed, taken out, put in or moved is found by
    * `verify()`. An event cannot have fields of these names then.
@@ -91,6 +107,7 @@ export interface ResolvedOptions {
   logger: Logger;
   chain: boolean;
   retention: RetentionPolicy;
+  redact: Redact | undefined;
 }
 
 /**
@@ -113,6 +130,7 @@ export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
     logger: options.logger ?? logger,
     chain: options.chain ?? false,
     retention: { ...options.retention },
+    redact: Array.isArray(options.redact) ? [...options.redact] : options.redact,
   };
   if (resolved.sessionId !== undefined && !isNonEmptyString(resolved.sessionId)) {
     throw new TypeError(
@@ -130,12 +148,25 @@ export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
   }
   checkLogger(resolved.logger);
   checkRetention(options.retention);
+  checkRedact(resolved.redact);
   if (typeof resolved.chain !== "boolean") {
     throw new TypeError(
       `Cannot open audit log as chain must be true or false: ${shown(resolved.chain)}`,
     );
   }
   return resolved;
+}
+
+function checkRedact(redact: unknown): void {
+  if (redact === undefined || typeof redact === "function") return;
+  if (!Array.isArray(redact)) {
+    throw new TypeError(
+      `Cannot open audit log as redact must be a list of names or a function: ${shown(redact)}`,
+    );
+  }
+  const bad = redact.find((name) => typeof name !== "string" || name.split(".").includes(""));
+  if (bad === undefined && !redact.includes(undefined)) return;
+  throw new TypeError(`Cannot open audit log as redact must hold names and paths: ${shown(bad)}`);
 }
 
 function checkRetention(retention: unknown): void {

@@ -35,6 +35,7 @@ Deno.test("resolveOptions() fills in the defaults", () => {
       maxLineBytes: 16 * 1024 * 1024,
       chain: false,
       retention: {},
+      redact: undefined,
     });
   });
 });
@@ -66,17 +67,41 @@ const BAD: [option: string, value: unknown][] = [
   ["path", 5],
   ["path", "a\0b"],
   ["path", new URL("https://example.com/audit.jsonl")],
+  ["chain", "yes"],
+  ["retention", 5],
+  ["redact", 5],
 ];
+const NOT_NUMBERS = ["path", "now", "sessionId", "retention", "redact"];
 for (const [option, value] of BAD) {
   Deno.test(`resolveOptions() names ${option} and its value ${JSON.stringify(value)}`, () => {
     const { message } = assertThrows(
       () => resolveOptions({ path: "a.jsonl", [option]: value } as AuditLogOptions),
-      typeof value === "number" && !["path", "now", "sessionId"].includes(option)
-        ? RangeError
-        : Error,
+      typeof value === "number" && !NOT_NUMBERS.includes(option) ? RangeError : Error,
     );
     assertStringIncludes(message, `Cannot open audit log as ${option} must be `);
     assertStringIncludes(message, value === "a\0b" ? "a\\u0000b" : String(value));
+  });
+}
+
+const BAD_INSIDE: [options: Record<string, unknown>, message: string][] = [
+  [{ retention: { archivesMax: 0 } }, "retention.archivesMax must be an integer >= 1: 0"],
+  [{ retention: { archivesMax: "5" } }, "retention.archivesMax must be a number"],
+  [{ retention: { bytesMax: 0.5 } }, "retention.bytesMax must be an integer >= 0: 0.5"],
+  [{ retention: { ageMaxSec: -1 } }, "retention.ageMaxSec must be seconds >= 0: -1"],
+  [{ retention: { ageMaxSec: NaN } }, "retention.ageMaxSec must be seconds >= 0: NaN"],
+  [{ retention: { ageMax: 1 } }, 'retention has no such limit: "ageMax"'],
+  [{ redact: ["a", 5] }, "redact must hold names and paths: 5"],
+  [{ redact: ["a", undefined] }, "redact must hold names and paths: undefined"],
+  [{ redact: [""] }, 'redact must hold names and paths: ""'],
+  [{ redact: ["a..b"] }, 'redact must hold names and paths: "a..b"'],
+];
+for (const [options, message] of BAD_INSIDE) {
+  Deno.test(`resolveOptions() says what is wrong with ${JSON.stringify(options)}`, () => {
+    const error = assertThrows(
+      () => resolveOptions({ path: "a.jsonl", ...options } as AuditLogOptions),
+      Error,
+    );
+    assertStringIncludes(error.message, message);
   });
 }
 

@@ -6,7 +6,7 @@
  * @module
  */
 import { CHAIN_NAMES } from "../chain.ts";
-import { AuditEventError, messageOf } from "../errors.ts";
+import { AuditEventError } from "../errors.ts";
 import {
   checkKnownFields,
   type EventFields,
@@ -15,6 +15,8 @@ import {
   type KnownFields,
   shown,
 } from "../event.ts";
+import { encodeValue, holdable, safeMessage } from "./encode_value.ts";
+import { REDACTED, type Redaction } from "./redaction.ts";
 
 /** What the log adds to a record. */
 export interface RecordContext {
@@ -24,6 +26,8 @@ export interface RecordContext {
   sessionId: string;
   /** Whether the line will carry its place in the chain, whose names are then the log's own. */
   isChained?: boolean;
+  /** What is not to be written. */
+  redaction?: Redaction | undefined;
 }
 
 /** Places of the fields in a line; those that are in no list come last, in the order of the caller. */
@@ -48,15 +52,22 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
     event,
     session_id: context.sessionId,
   };
+  const { redaction } = context;
+  const hidden: string[] = [];
   let further = "";
   for (const name of inOrder(namesOf(fields))) {
     const rank = rankOf(name);
     if (rank < SESSION_ID) continue;
     if (rank < FURTHER) {
       const value = readKnownField(fields, name);
-      if (value !== undefined && value !== null) known[name] = value;
+      if (value === undefined || value === null) continue;
+      if (rank > SESSION_ID && redaction?.hides([name])) {
+        // It keeps its place among the others.
+        known[name] = undefined;
+        hidden.push(name);
+      } else known[name] = value;
     } else {
-      const text = encodeFurtherField(fields, name);
+      const text = encodeFurtherField(fields, name, redaction);
       if (text !== undefined && context.isChained && CHAIN_NAMES.includes(name)) {
         throw fieldError(name, fields[name], "be left to the chain of the log");
       }
@@ -64,7 +75,9 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
     }
   }
   checkKnownFields(known);
-  const text = stringifyKnown(known);
+  // What is hidden need not be of the right type: nobody is to see it, in an error neither.
+  for (const name of hidden) known[name] = REDACTED;
+  const text = stringifyKnown(known, redaction);
   return further === "" ? text : `${text.slice(0, -1)}${further}}`;
 }
 
@@ -103,10 +116,12 @@ function namesOf(fields: unknown): string[] {
   });
 }
 
-function stringifyKnown(known: KnownFields): string {
-  if (known.config === undefined) return JSON.stringify(known);
+function stringifyKnown(known: KnownFields, redaction: Redaction | undefined): string {
+  const isPlain = known.config === undefined &&
+    (redaction === undefined || known.files === undefined);
+  if (isPlain) return JSON.stringify(known);
   try {
-    return JSON.stringify(known, holdable());
+    return JSON.stringify(known, holdable({ path: [], redaction }));
   } catch (cause) {
     throw new AuditEventError(`Cannot log event as reading config throws: ${safeMessage(cause)}`, {
       field: "config",
@@ -146,62 +161,18 @@ function readKnownField(fields: EventFields, name: string): unknown {
   }
 }
 
-function encodeFurtherField(fields: EventFields, name: string): string | undefined {
+function encodeFurtherField(
+  fields: EventFields,
+  name: string,
+  redaction: Redaction | undefined,
+): string | undefined {
   let value: unknown;
   try {
     value = fields[name];
   } catch (thrown) {
     return JSON.stringify(`[Throws: ${safeMessage(thrown)}]`);
   }
-  return value === null || value === undefined ? undefined : encodeValue(value);
-}
-
-/** JSON text of any value, or undefined where its `toJSON` says that there is nothing to store. */
-function encodeValue(value: unknown): string | undefined {
-  if (typeof value === "string" || typeof value === "boolean") return JSON.stringify(value);
-  try {
-    return JSON.stringify(value, holdable());
-  } catch (thrown) {
-    return JSON.stringify(`[Throws: ${safeMessage(thrown)}]`);
-  }
-}
-
-/** A replacer for JSON.stringify that turns what JSON cannot hold into strings. */
-function holdable(): (this: unknown, key: string, value: unknown) => unknown {
-  const ancestors: object[] = [];
-  return function (key, value) {
-    switch (typeof value) {
-      case "number":
-        return Number.isFinite(value) ? value : String(value);
-      case "bigint":
-      case "symbol":
-        return String(value);
-      case "function":
-        return `[Function: ${value.name}]`;
-      case "object":
-        break;
-      default:
-        return value;
-    }
-    // A Date arrives here as what its toJSON gave: null for an invalid one, so look at the original.
-    const original = (this as Record<string, unknown>)[key];
-    if (original instanceof Date && value === null) return String(original);
-    if (value === null) return value;
-    if (value instanceof Error) return String(value);
-    // `this` holds the value: whatever lies beyond it on the stack is no ancestor any more.
-    while (ancestors.length > 0 && ancestors.at(-1) !== this) ancestors.pop();
-    if (ancestors.includes(value)) return "[Circular]";
-    ancestors.push(value);
-    return value;
-  };
-}
-
-/** The message of something thrown by a caller's own code, whose message may throw in its turn. */
-function safeMessage(thrown: unknown): string {
-  try {
-    return messageOf(thrown);
-  } catch {
-    // There is nothing to tell about a thrown value that cannot be read; the field says that it threw.
-    return "unreadable";
-  }
+  if (value === null || value === undefined) return undefined;
+  if (redaction?.hides([name])) return JSON.stringify(REDACTED);
+  return encodeValue(value, { name, redaction });
 }

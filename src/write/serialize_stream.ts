@@ -5,10 +5,12 @@
  */
 import { LINK_BYTES_MAX } from "../chain.ts";
 import { AuditEventError } from "../errors.ts";
-import type { AuditRecordInput, EventFields } from "../event.ts";
-import { MAX_LINE_BYTES } from "../options.ts";
+import { type AuditRecordInput, type EventFields, shown } from "../event.ts";
+import { MAX_LINE_BYTES, type Redact } from "../options.ts";
 import { getSessionId } from "../session.ts";
 import { encodeRecord } from "./encode_record.ts";
+import { safeMessage } from "./encode_value.ts";
+import { Redaction } from "./redaction.ts";
 
 /** Options of {@linkcode SerializeStream}. */
 export interface SerializeStreamOptions {
@@ -18,6 +20,8 @@ export interface SerializeStreamOptions {
   maxLineBytes?: number;
   /** Clock for `ts`, epoch milliseconds; default `Date.now`. */
   now?: () => number;
+  /** What is not to be written; see {@linkcode AuditLogOptions.redact}. */
+  redact?: Redact | undefined;
 }
 
 /**
@@ -62,13 +66,46 @@ export function lineSerializer(
 ): LineSerializer {
   const { sessionId = getSessionId(), maxLineBytes = MAX_LINE_BYTES, now = Date.now } = options;
   const isChained = options.chain ?? false;
+  const { redact } = options;
+  const redaction = Array.isArray(redact) ? new Redaction(redact) : undefined;
+  const context = { sessionId, isChained, redaction };
   // A line in the chain gets longer before it is written.
   const moreBytes = isChained ? LINK_BYTES_MAX : 0;
   return (event, fields) => {
-    const line = `${encodeRecord(event, fields, { nowMs: now(), sessionId, isChained })}\n`;
+    const record = typeof redact === "function" ? redacted(redact, event, fields) : undefined;
+    const nowMs = now();
+    const text = record === undefined
+      ? encodeRecord(event, fields, { ...context, nowMs })
+      : encodeRecord(record.event, record, { ...context, nowMs });
+    const line = `${text}\n`;
     checkLength(line, { moreBytes, maxLineBytes });
     return line;
   };
+}
+
+/** Has the user's function take out what is not to be written; without it nothing is written at all. */
+function redacted(
+  redact: Exclude<Redact, readonly string[]>,
+  event: unknown,
+  fields: EventFields,
+): Record<string, unknown> {
+  let record: unknown;
+  try {
+    record = redact({ event, ...fields });
+  } catch (cause) {
+    throw new AuditEventError(`Cannot log event as redact throws: ${safeMessage(cause)}`, {
+      field: "redact",
+      value: undefined,
+      cause,
+    });
+  }
+  if (typeof record === "object" && record !== null && !Array.isArray(record)) {
+    return record as Record<string, unknown>;
+  }
+  throw new AuditEventError(
+    `Cannot log event as redact must give a record: ${shown(record)}`,
+    { field: "redact", value: record },
+  );
 }
 
 /** No character of a string takes more than three bytes. */

@@ -147,6 +147,28 @@ const processes: Workload = {
   },
 };
 
+/** What an option costs for each event, beside a log of the same events without it. */
+function price(option: string, workload: string, without = "unawaited"): Workload {
+  const name = `${option} / without, un-awaited calls`;
+  return {
+    id: "A8",
+    name,
+    area: "append",
+    async run(stage) {
+      const events = stage.scaled(200_000);
+      const sides = [scout(workload, events), scout(without, events)] as const;
+      const { ratios, ours, theirs } = await stage.race(...sides);
+      const prices = ours.map((rate, round) => 1e6 / rate - 1e6 / theirs[round]!);
+      const rates = `${shownRate(median(ours))} to ${shownRate(median(theirs))}`;
+      const row = { id: "A8", target: null, note: rates } as const;
+      return [
+        { ...row, name, unit: "x", samples: ratios },
+        { ...row, name: `price of ${option} for an event`, unit: "us", samples: prices },
+      ];
+    },
+  };
+}
+
 /** Events per second of so many processes together, by the clock of the one that took longest. */
 async function appendTogether(stage: Stage, count: number, events: number): Promise<number> {
   const path = stage.newLog();
@@ -204,5 +226,8 @@ export function appendWorkloads(tracePath: string | undefined): Workload[] {
     rotation,
     stalls,
     processes,
+    price("chain", "chained"),
+    price("redact by names", "redacted"),
+    price("redact inside objects", "redactedRequests", "requests"),
   ];
 }

@@ -76,12 +76,34 @@ async function producers(
   }));
 }
 
+/** An event that carries a request with a secret. */
+function requestOf(n: number): Fields {
+  const request = { url: "https://example.com/v1", headers: { authorization: `Bearer ${n}` } };
+  return { ...fieldsOf(n), ...{ request } };
+}
+
 /** Looks at the file of the last round that was shared. */
 let verifyShared = () => {};
 
 const workloads: Workloads = {
   unawaited: ({ path, events }) =>
     appending({ path }, (appending) => unawaited(appending, events, fieldsOf)),
+  chained: ({ path, events }) =>
+    appending({ path, chain: true }, (appending) => unawaited(appending, events, fieldsOf)),
+  /** Names that the events do not have, as a field that is left out would only be faster. */
+  redacted: ({ path, events }) =>
+    appending(
+      { path, redact: ["api_key", "password", "authorization"] },
+      (appending) => unawaited(appending, events, fieldsOf),
+    ),
+  requests: ({ path, events }) =>
+    appending({ path }, (appending) => unawaited(appending, events, requestOf)),
+  /** What has to be looked through: a field that is an object, and a member of it that is hidden. */
+  redactedRequests: ({ path, events }) =>
+    appending(
+      { path, redact: ["api_key", "request.headers.*"] },
+      (appending) => unawaited(appending, events, requestOf),
+    ),
   async trace({ path, events, trace }) {
     const fields = traceFields(String(trace));
     return await appending({ path }, (appending) => unawaited(appending, events, fields));
