@@ -68,15 +68,16 @@ export function lineSerializer(
   const isChained = options.chain ?? false;
   const { redact } = options;
   const redaction = Array.isArray(redact) ? new Redaction(redact) : undefined;
-  const context = { sessionId, isChained, redaction };
+  // One object for all events: making one for each takes as long as checking a field.
+  const context = { nowMs: NaN, sessionId, isChained, redaction };
   // A line in the chain gets longer before it is written.
   const moreBytes = isChained ? LINK_BYTES_MAX : 0;
   return (event, fields) => {
     const record = typeof redact === "function" ? redacted(redact, event, fields) : undefined;
-    const nowMs = now();
+    context.nowMs = now();
     const text = record === undefined
-      ? encodeRecord(event, fields, { ...context, nowMs })
-      : encodeRecord(record.event, record, { ...context, nowMs });
+      ? encodeRecord(event, fields, context)
+      : encodeRecord(record.event, record, context);
     const line = `${text}\n`;
     checkLength(line, { moreBytes, maxLineBytes });
     return line;
