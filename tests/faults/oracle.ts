@@ -6,6 +6,7 @@
 import { type AuditLog, AuditWriteError } from "@vivarium/scout";
 import { Manifest } from "../../src/segments/manifest.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
+import { verifyLog } from "../../src/verify/verify_log.ts";
 import { Violation } from "./harness.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
@@ -125,6 +126,11 @@ export async function checkRecovered(
   expectSame(await eventsOf(log), [...found, next], "recovery or the next event moved events");
   await log.close();
   expectSame(process.openHandles, 0, "handles are left open");
+  // What goes with the power is missing in the chain, and is found to be.
+  if (!powerLost) {
+    const { faults } = await verifyLog({ fileSystem: disk.process(), path, maxLineBytes: 10_000 });
+    expectSame(faults, [], "verify() finds faults where nobody has changed anything");
+  }
   checkTidy(disk, path);
   await checkSettled(disk, open);
 }

@@ -47,7 +47,7 @@ async function run(
   };
   for (let round = 0; killed() < wanted; round++) {
     const random = new SeededRandom(`${seed} kills ${round}`);
-    const sizes = round === 0 ? USUAL_SIZES : randomSizes(random);
+    const sizes = round === 0 ? USUAL_SIZES : { ...randomSizes(random), chain: round % 2 === 1 };
     await killEachCall({ sizes, plant, round, attempt, findings });
     await killRecovery({ sizes, plant, round, attempt });
     await killBesideSurvivor({ sizes, plant, round, attempt });

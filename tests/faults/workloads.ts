@@ -16,16 +16,22 @@ export const PATH = "/log/a.jsonl";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 14, 30, 22);
 
-/** How big everything is. */
+/** How big everything is, and whether the lines are in a chain, which makes them longer. */
 export interface Sizes {
   readonly rotationSizeBytes: number;
   readonly everyNLines: number;
   /** How many characters a line is longer by than it has to be. */
   readonly padding: number;
+  readonly chain: boolean;
 }
 
 /** Segments of four or five lines, and a sync after the third. */
-export const USUAL_SIZES: Sizes = { rotationSizeBytes: 300, everyNLines: 3, padding: 0 };
+export const USUAL_SIZES: Sizes = {
+  rotationSizeBytes: 300,
+  everyNLines: 3,
+  padding: 0,
+  chain: false,
+};
 
 /** Other sizes: segments of one line up to a dozen, a sync after each line up to the tenth. */
 export function randomSizes(random: SeededRandom): Sizes {
@@ -33,6 +39,7 @@ export function randomSizes(random: SeededRandom): Sizes {
     rotationSizeBytes: 60 + random.below(900),
     everyNLines: 1 + random.below(10),
     padding: random.below(60),
+    chain: random.below(2) === 0,
   };
 }
 
@@ -138,6 +145,7 @@ function openIn(fileSystem: FileSystem, sizes: Sizes): Promise<AuditLog> {
     sessionId: "s",
     rotationSizeBytes: sizes.rotationSizeBytes,
     fsyncEveryNLines: sizes.everyNLines,
+    chain: sizes.chain,
     now: () => NOW_MS,
     logger: silent,
   });
