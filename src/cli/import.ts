@@ -11,12 +11,13 @@ import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
+import { AuditReader } from "../audit_reader.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
 import { resolveOptions } from "../options.ts";
 import { isSameFile } from "../regular_file.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { CommandError, opened, type Run, tell } from "./command.ts";
+import { CommandError, opened, type Run, stderrLogger, tell } from "./command.ts";
 import { appendEvents, checkEvents } from "./import_events.ts";
 import { type LogOptions, logOptions, timeZone, valueOf } from "./options.ts";
 import { type FieldSource, type MappingOptions, RecordMapping } from "./record_mapping.ts";
@@ -108,11 +109,12 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
     resolveOptions(options.path === undefined ? {} : { path: options.path })
   );
   refuseOwnFiles(path, files);
-  const counts = await checkEvents(files, mapping);
+  const target = { path, chain: await isChained(path), sessionId: options.session };
+  const counts = await checkEvents(files, mapping, target);
   const checked = counts.reduce((sum, count) => sum + count, 0);
   const { imported, stoppedBefore } = options.dryRun
     ? { imported: 0, stoppedBefore: null }
-    : await appendEvents(files, mapping, { path, sessionId: options.session });
+    : await appendEvents(files, mapping, target);
   if (options.json) {
     const perFile = files.map(({ name }, n) => ({ name, events: counts[n] }));
     output.line(JSON.stringify({ path, checked, imported, files: perFile }));
@@ -126,6 +128,11 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
   if (options.dryRun || imported === checked) return 0;
   tell("The files have changed since they were checked");
   return 1;
+}
+
+async function isChained(path: string): Promise<boolean> {
+  await using reader = await AuditReader.open({ path, logger: stderrLogger });
+  return (await reader.head()).seq !== null;
 }
 
 /** What is in the log already would be in it twice. */

@@ -18,6 +18,14 @@ type PlacedEvent =
   & { readonly place: string }
   & ({ readonly event: TimedEvent } | { readonly problem: string });
 
+/** The log that takes the events. */
+export interface TargetLog {
+  readonly path: string;
+  /** Whether its lines are in a chain, which the imported ones have to go on with. */
+  readonly chain: boolean;
+  readonly sessionId: string | undefined;
+}
+
 /** What came of an import. */
 export interface Appended {
   /** How many events were appended. */
@@ -34,9 +42,10 @@ export interface Appended {
 export async function checkEvents(
   files: readonly SourceFile[],
   mapping: RecordMapping,
+  { chain }: Pick<TargetLog, "chain">,
 ): Promise<number[]> {
   let epochMs = 0;
-  const serialize = lineSerializer({ now: () => epochMs });
+  const serialize = lineSerializer({ now: () => epochMs, chain });
   const check = (timed: TimedEvent) => {
     epochMs = timed.epochMs;
     serialize(timed.event, timed.fields);
@@ -65,12 +74,13 @@ export async function checkEvents(
 export async function appendEvents(
   files: readonly SourceFile[],
   mapping: RecordMapping,
-  { path, sessionId }: { readonly path: string; readonly sessionId: string | undefined },
+  { path, chain, sessionId }: TargetLog,
 ): Promise<Appended> {
   let epochMs = Date.now();
   await using log = await opened(() =>
     AuditLog.open({
       path,
+      chain,
       now: () => epochMs,
       logger: stderrLogger,
       ...sessionId === undefined ? {} : { sessionId },

@@ -32,9 +32,13 @@ export interface VerifySource {
 
 /** Calls of `onProgress` for a log, however large it is. */
 const PROGRESS_STEPS = 400;
+/** What is checked between two turns of the event loop: some milliseconds' work. */
+const GZIP_CHUNK_BYTES = 16 * 1024;
+const PLAIN_CHUNK_BYTES = 128 * 1024;
 
 /**
- * Checks a log, in memory that does not grow with it. A log that is not there has no faults.
+ * Checks a log, in memory that does not grow with it but for its manifest. A log that is not there has
+ * no faults.
  *
  * @throws the reason of an aborted signal.
  */
@@ -163,8 +167,7 @@ class LogCheck {
     const { files, manifest } = this.#options;
     const lines = manifest.lines.get(basename(file.path)) ?? [];
     const fault = (reason: string) => this.#faults.add({ path: file.path, reason });
-    this.#archives++;
-    let content: ArchiveContent;
+    let content: ArchiveContent | null;
     try {
       content = await this.#readArchive(file, lines.length > 0);
     } catch (error) {
@@ -173,6 +176,13 @@ class LogCheck {
       fault(`it cannot be read to its end: ${messageOf(error)}`);
       return this.#resumeBehind(lines);
     }
+    if (content === null) {
+      // A writer may have pruned it since the snapshot.
+      const { pruned } = readManifest(this.#source.fileSystem, files);
+      if (!pruned.has(basename(file.path))) fault("it was removed while the log was checked");
+      return this.#resumeBehind(lines);
+    }
+    this.#archives++;
     if (lines.length === 0) {
       // What the Python original wrote has no manifest, until a writer of this library makes one.
       const isForeign = manifest.count === 0 && content.summary.last_seq === null;
@@ -210,16 +220,18 @@ class LogCheck {
     return `line ${number} of the manifest has other figures`;
   }
 
-  async #readArchive(file: SnapshotFile, isVouchedFor: boolean): Promise<ArchiveContent> {
+  /** Reads an archive through; null for one that is gone. */
+  async #readArchive(file: SnapshotFile, isVouchedFor: boolean): Promise<ArchiveContent | null> {
     const { fileSystem, maxLineBytes } = this.#source;
     using stack = new DisposableStack();
     const handle = openInto(stack, fileSystem, file.path);
-    if (handle === null) throw new Error("it was removed while it was to be read");
+    if (handle === null) return null;
     const scan = new SegmentScan(maxLineBytes);
     const check = this.#chain.file(file.path);
     const gzip = createHash("sha256");
     const { byteLength } = handle.status();
-    const compressed = this.#counted(readChunks(handle, byteLength), (chunk) => gzip.update(chunk));
+    const chunks = readChunks(handle, byteLength, { chunkBytes: GZIP_CHUNK_BYTES });
+    const compressed = this.#counted(chunks, (chunk) => gzip.update(chunk));
     for await (const chunk of decompressed(compressed)) {
       scan.add(chunk);
       check.add(chunk);
@@ -238,7 +250,8 @@ class LogCheck {
       return;
     }
     const check = this.#chain.file(path);
-    for await (const chunk of this.#counted(readChunks(handle, byteLength))) check.add(chunk);
+    const chunks = readChunks(handle, byteLength, { chunkBytes: PLAIN_CHUNK_BYTES });
+    for await (const chunk of this.#counted(chunks)) check.add(chunk);
     const { lines, bytes, chained, isTorn } = check.end({ isVouchedFor: false });
     this.#lines += lines;
     this.#bytes += bytes;

@@ -37,7 +37,7 @@ export interface LinkedLines {
 /** The end of a chain, as one writer follows it. */
 export class LineChain {
   readonly #lastBefore: () => ChainLink | null;
-  #last: ChainLink | null = null;
+  #last = CHAIN_START;
   #next = new NextHash(CHAIN_START);
   /** The file that is followed, and how far; undefined where that has to be found out anew. */
   #followed: { readonly handle: FileHandle; byteLength: number } | undefined;
@@ -53,14 +53,17 @@ export class LineChain {
    */
   follow(handle: FileHandle, byteLength: number, maxBytes = Infinity): boolean {
     const isKnown = this.#followed?.handle === handle && this.#followed.byteLength <= byteLength;
-    if (!isKnown) this.#begin(handle);
-    const followed = this.#followed!;
-    if (followed.byteLength === byteLength) return true;
+    const followed = isKnown ? this.#followed! : { handle, byteLength: 0 };
+    if (isKnown && followed.byteLength === byteLength) return true;
     const tail = chainTail(handle, byteLength, followed.byteLength);
     if (tail !== null) {
       this.#setLast(tail.link);
       followed.byteLength = tail.byteOffset;
+    } else if (!isKnown) {
+      // What this writer appended to a file that somebody has moved away counts too: the gap shows.
+      this.#setLast(later(this.#last, this.#lastBefore()) ?? CHAIN_START);
     }
+    this.#followed = followed;
     const end = Math.min(byteLength, followed.byteLength + maxBytes);
     while (followed.byteLength < end) {
       const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - followed.byteLength));
@@ -83,7 +86,7 @@ export class LineChain {
   }): LinkedLines {
     const bytes = new Uint8Array(lines.byteLength + countLines(lines) * LINK_BYTES_MAX);
     const room = byteLength >= limitBytes ? Infinity : limitBytes - byteLength;
-    let link = this.#last ?? CHAIN_START;
+    let link = this.#last;
     let next = this.#next;
     let takenBytes = 0;
     let end = 0;
@@ -114,14 +117,6 @@ export class LineChain {
   /** Nobody knows what is in the file. */
   forget(): void {
     this.#followed = undefined;
-  }
-
-  /** Begins with a file, whose lines are still to be taken in. */
-  #begin(handle: FileHandle): void {
-    this.#followed = { handle, byteLength: 0 };
-    // What this writer appended to a file that somebody has moved away counts too: the gap shows.
-    this.#last = later(this.#last, this.#lastBefore());
-    this.#next = new NextHash(this.#last ?? CHAIN_START);
   }
 
   #setLast(link: ChainLink): void {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { AuditLog, AuditReader } from "@vivarium/scout";
 import type { CommandResult } from "../run_command.ts";
 import { programArgs, runProgram } from "../run_program.ts";
 import { gunzipped, gzipped, linesOf, tempDir } from "../temp_dir.ts";
@@ -133,6 +134,27 @@ Deno.test("scout import tells of ten bad records, and counts the others", async 
   const { code, stderr } = await target.run(["bad.csv"]);
   const lines = stderr.trimEnd().split("\n");
   assertEquals([code, lines.length, lines.at(-1)], [1, 12, "  and 2 more"]);
+});
+
+Deno.test("scout import goes on with the chain of a log that has one", async () => {
+  using target = importing({
+    "more.csv": "ts,event\n2026-02-13,nav\n2026-02-14,brief\n",
+    "own.csv": "ts,event,seq\n2026-02-13,nav,7\n",
+  });
+  {
+    await using log = await AuditLog.open({ path: target.path, chain: true });
+    await log.log("nav");
+  }
+  assertWorked(await target.run(["more.csv"]));
+  assertEquals(target.events().map(({ seq }) => seq), [0, 1, 2]);
+  const refused = await target.run(["own.csv"]);
+  assertEquals([refused.code, target.events().length], [1, 3]);
+  assertStringIncludes(
+    refused.stderr,
+    "own.csv:2: Cannot log event as seq must be left to the chain",
+  );
+  await using reader = await AuditReader.open({ path: target.path });
+  assertEquals((await reader.verify()).faults, []);
 });
 
 Deno.test("scout import --dry-run checks, and needs no permission to write", async () => {
