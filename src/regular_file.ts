@@ -56,6 +56,21 @@ export function openForRead(fileSystem: FileSystem, path: string): FileHandle | 
 }
 
 /**
+ * As {@linkcode openForRead}, of a file that is closed with the stack.
+ *
+ * @throws {TypeError} when the path holds anything but a plain file with one name.
+ */
+export function openInto(
+  stack: DisposableStack,
+  fileSystem: FileSystem,
+  path: string,
+): FileHandle | null {
+  const handle = openForRead(fileSystem, path);
+  if (handle !== null) stack.defer(() => handle.close());
+  return handle;
+}
+
+/**
  * Takes a plain file's name away, whatever its other names, and tells whether it was there.
  *
  * @throws {TypeError} when the path holds anything but a plain file.

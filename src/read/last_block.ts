@@ -4,12 +4,12 @@
  *
  * @module
  */
+import { openInto } from "../regular_file.ts";
 import type { AuditEvent } from "../event.ts";
 import { type Block, tailBlocksOf, UnreadableRestError } from "./blocks.ts";
 import type { DamageReport } from "./damage.ts";
 import { eventsIn } from "./parse_block.ts";
 import type { ReadOptions } from "./read_file.ts";
-import { openInto } from "./snapshot.ts";
 
 /** Which events, of which active file. */
 export interface LastBlockOptions extends ReadOptions {

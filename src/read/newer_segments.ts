@@ -5,12 +5,11 @@
  */
 import { readChunks } from "../chunks.ts";
 import type { FileSystem } from "../file_system.ts";
-import { isSameFile } from "../regular_file.ts";
+import { isSameFile, openInto } from "../regular_file.ts";
 import { type ListedSegment, listSegments } from "../segments/list_segments.ts";
 import type { LogFiles, Stamp } from "../segments/segment_name.ts";
 import type { FileCursor } from "./file_cursor.ts";
 import { gunzipped } from "./gunzip.ts";
-import { openInto } from "./snapshot.ts";
 
 /** The disk and the log on it. */
 export interface SegmentSite {

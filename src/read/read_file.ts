@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { openInto } from "../regular_file.ts";
 import { readChunks } from "../chunks.ts";
 import type { AuditEvent } from "../event.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
@@ -18,7 +19,7 @@ import type { DamageReport } from "./damage.ts";
 import { gunzipped } from "./gunzip.ts";
 import type { LineTest } from "./line_test.ts";
 import { eventsIn, type LinePlace } from "./parse_block.ts";
-import { openInto, type SnapshotFile } from "./snapshot.ts";
+import type { SnapshotFile } from "./snapshot.ts";
 
 /** How to read. */
 export interface ReadOptions {

@@ -10,7 +10,7 @@
  * @module
  */
 import type { FileHandle, FileSystem } from "../file_system.ts";
-import { isSameFile, openForRead } from "../regular_file.ts";
+import { isSameFile, openInto } from "../regular_file.ts";
 import { startFor } from "../segments/active_marks.ts";
 import { type ListedSegment, listSegments } from "../segments/list_segments.ts";
 import type { LogFiles } from "../segments/segment_name.ts";
@@ -82,17 +82,6 @@ export function startIn(
 
 function opened(path: string, handle: FileHandle): SnapshotFile {
   return { path, isArchive: false, byteLength: handle.status().byteLength, handle };
-}
-
-/** Opens a file that is closed with the stack; null when there is none. */
-export function openInto(
-  stack: DisposableStack,
-  fileSystem: FileSystem,
-  path: string,
-): FileHandle | null {
-  const handle = openForRead(fileSystem, path);
-  if (handle !== null) stack.defer(() => handle.close());
-  return handle;
 }
 
 /**

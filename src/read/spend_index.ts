@@ -12,7 +12,7 @@
 import { readChunks } from "../chunks.ts";
 import type { FileHandle, FileStatus } from "../file_system.ts";
 import { PreciseSum } from "../precise_sum.ts";
-import { isSameFile } from "../regular_file.ts";
+import { isSameFile, openInto } from "../regular_file.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
@@ -26,7 +26,7 @@ import { lineOf, linesOf } from "./manifest_lines.ts";
 import { eventsIn, type LinePlace, type ParseOptions } from "./parse_block.ts";
 import type { LineSource } from "./query.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
-import { openInto, type SnapshotFile, startIn, takeSnapshot } from "./snapshot.ts";
+import { type SnapshotFile, startIn, takeSnapshot } from "./snapshot.ts";
 
 /** The costs of a file that is not compressed, as far as it was read. */
 class LiveCosts {

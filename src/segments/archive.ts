@@ -14,13 +14,12 @@
  */
 import { basename } from "@std/path";
 import type { FileHandle, FileSystem } from "../file_system.ts";
-import { isSameFile, removeFile } from "../regular_file.ts";
+import { isSameFile, openInto, removeFile } from "../regular_file.ts";
 import {
   type ArchiveContent,
   type ContentReading,
   digestOf,
   isSameContent,
-  openInto,
   segmentChunks,
   summarize,
   summaryOf,

@@ -5,8 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { readChunks } from "../chunks.ts";
-import type { FileHandle, FileSystem } from "../file_system.ts";
-import { openForRead } from "../regular_file.ts";
+import type { FileHandle } from "../file_system.ts";
 import type { Clock } from "../time.ts";
 import { decompressed } from "./gzip.ts";
 import type { GzipFacts } from "./manifest_line.ts";
@@ -32,17 +31,6 @@ export type ArchiveContent<Summary> = Summary & GzipFacts;
 // as much, archiving takes a third longer, and with twice as much it shows in the delays of the loop.
 const RAW_CHUNK_BYTES = 32 * 1024;
 const GZIP_CHUNK_BYTES = 8 * 1024;
-
-/** Opens a file that is closed with the stack; null when there is none. */
-export function openInto(
-  stack: DisposableStack,
-  fileSystem: FileSystem,
-  path: string,
-): FileHandle | null {
-  const handle = openForRead(fileSystem, path);
-  if (handle !== null) stack.defer(() => handle.close());
-  return handle;
-}
 
 /** The first bytes of a segment. */
 export function segmentChunks(

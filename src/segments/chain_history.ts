@@ -9,8 +9,8 @@
 import { basename } from "@std/path";
 import type { ChainLink } from "../chain.ts";
 import type { FileSystem } from "../file_system.ts";
-import { openForRead } from "../regular_file.ts";
-import { type ContentReading, openInto, summaryOf } from "./archive_content.ts";
+import { openForRead, openInto } from "../regular_file.ts";
+import { type ContentReading, summaryOf } from "./archive_content.ts";
 import { chainTail } from "./chain_tail.ts";
 import { type ListedSegment, listSegments } from "./list_segments.ts";
 import { ManifestReader } from "./manifest_reader.ts";

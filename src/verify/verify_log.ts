@@ -7,12 +7,13 @@
  *
  * @module
  */
+import { openInto } from "../regular_file.ts";
 import { basename, join } from "@std/path";
 import { createHash } from "node:crypto";
 import { readChunks } from "../chunks.ts";
 import { messageOf } from "../errors.ts";
 import type { FileSystem } from "../file_system.ts";
-import { openInto, type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
+import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
 import { decompressed } from "../segments/gzip.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { SegmentScan, type SegmentSummary } from "../segments/segment_summary.ts";
