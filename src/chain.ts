@@ -30,8 +30,9 @@ export const CHAIN_NAMES: readonly string[] = Object.freeze(["seq", "hash"]);
 /** What the first line follows. */
 export const CHAIN_START: ChainLink = Object.freeze({ seq: -1, hash: "0".repeat(64) });
 
-const QUOTE = 0x22;
 const BRACE = 0x7d;
+const ZERO = 0x30;
+const LOWER_A = 0x61;
 const HASH_LENGTH = 64;
 const HASH_MEMBER_LENGTH = ',"hash":""'.length + HASH_LENGTH;
 
@@ -40,7 +41,10 @@ export const LINK_BYTES_MAX: number = `,"seq":${Number.MAX_SAFE_INTEGER}`.length
   HASH_MEMBER_LENGTH;
 
 const latin1 = new TextDecoder("latin1");
-const LINK = /,"seq":(0|[1-9]\d*),"hash":"([0-9a-f]{64})"\}$/;
+const encoder = new TextEncoder();
+const SEQ_NAME = encoder.encode(',"seq":');
+const HASH_NAME = encoder.encode(',"hash":"');
+const END = encoder.encode('"}');
 
 /** The member that numbers a line, behind all others. */
 export function seqMember(seq: number): string {
@@ -54,21 +58,59 @@ export function hashMember(hash: string): string {
 
 /** The place of a line, which is given without its line break; null for one that is not in the chain. */
 export function linkOf(line: Uint8Array): ChainLink | null {
-  const mayHaveHash = line.at(-1) === BRACE && line.at(-2) === QUOTE &&
-    line.at(-2 - HASH_LENGTH - 1) === QUOTE;
-  if (!mayHaveHash) return null;
-  const end = latin1.decode(line.subarray(Math.max(0, line.byteLength - LINK_BYTES_MAX - 1)));
-  const [, digits, hash] = LINK.exec(end) ?? [];
-  if (digits === undefined || hash === undefined) return null;
-  const seq = Number(digits);
-  return Number.isSafeInteger(seq) ? { seq, hash } : null;
+  const seq = seqOf(line);
+  if (seq === null) return null;
+  const hash = latin1.decode(line.subarray(-END.length - HASH_LENGTH, -END.length));
+  return { seq, hash };
 }
 
-/** A line that is in the chain without its hash. */
+/** As {@linkcode linkOf}, but only whether there is one, which takes a fraction of the time. */
+export function isChained(line: Uint8Array): boolean {
+  return seqOf(line) !== null;
+}
+
+function seqOf(line: Uint8Array): number | null {
+  const hashAt = line.byteLength - END.length - HASH_LENGTH;
+  const isHashed = endsAt(line, line.byteLength, END) && endsAt(line, hashAt, HASH_NAME);
+  if (!isHashed) return null;
+  for (let at = hashAt; at < hashAt + HASH_LENGTH; at++) if (!isHexDigit(line[at]!)) return null;
+  const digitsEnd = hashAt - HASH_NAME.length;
+  let digitsAt = digitsEnd;
+  let seq = 0;
+  for (let unit = 1; digitsAt > 0 && isDigit(line[digitsAt - 1]!); unit *= 10) {
+    seq += (line[--digitsAt]! - ZERO) * unit;
+  }
+  const isNumber = digitsAt < digitsEnd && (line[digitsAt] !== ZERO || digitsEnd - digitsAt === 1);
+  return isNumber && Number.isSafeInteger(seq) && endsAt(line, digitsAt, SEQ_NAME) ? seq : null;
+}
+
+/** Whether the text ends at the place. */
+function endsAt(line: Uint8Array, end: number, text: Uint8Array): boolean {
+  const start = end - text.length;
+  if (start < 0) return false;
+  for (let index = 0; index < text.length; index++) {
+    if (line[start + index] !== text[index]) return false;
+  }
+  return true;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= ZERO + 9;
+}
+
+function isHexDigit(byte: number): boolean {
+  return isDigit(byte) || byte >= LOWER_A && byte < LOWER_A + 6;
+}
+
+let bare = new Uint8Array(1024);
+
+/** A line that is in the chain without its hash, to be used before the next one is made. */
 export function bareLine(line: Uint8Array): Uint8Array {
-  const bare = new Uint8Array(line.subarray(0, line.byteLength - HASH_MEMBER_LENGTH));
-  bare[bare.byteLength - 1] = BRACE;
-  return bare;
+  const byteLength = line.byteLength - HASH_MEMBER_LENGTH;
+  if (bare.byteLength < byteLength) bare = new Uint8Array(2 * byteLength);
+  bare.set(line.subarray(0, byteLength));
+  bare[byteLength - 1] = BRACE;
+  return bare.subarray(0, byteLength);
 }
 
 /** The hash of the line that follows a link, once what stands between the two is taken in. */

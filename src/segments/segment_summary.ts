@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { type ChainLink, linkOf } from "../chain.ts";
+import { isChained, linkOf } from "../chain.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line_splitter.ts";
@@ -62,7 +62,7 @@ export class SegmentScan {
   #lastMs = NaN;
   #minMs = Infinity;
   #maxMs = -Infinity;
-  #lastLink: ChainLink | null = null;
+  #lastChained: Uint8Array | undefined;
 
   /** A line of more than `maxLineBytes` counts as malformed. */
   constructor(maxLineBytes: number) {
@@ -79,6 +79,7 @@ export class SegmentScan {
   /** The summary, once all bytes are in. */
   finish(): SegmentSummary {
     for (const line of this.#splitter.end()) this.#addLine(line);
+    const link = this.#lastChained === undefined ? null : linkOf(this.#lastChained);
     return {
       lines: this.#lines,
       malformed: this.#malformed,
@@ -90,8 +91,8 @@ export class SegmentScan {
       min_ts: isoOrNull(this.#minMs),
       max_ts: isoOrNull(this.#maxMs),
       events: this.#figures(),
-      last_seq: this.#lastLink?.seq ?? null,
-      last_hash: this.#lastLink?.hash ?? null,
+      last_seq: link?.seq ?? null,
+      last_hash: link?.hash ?? null,
       sha256: this.#hash.digest("hex"),
     };
   }
@@ -99,7 +100,7 @@ export class SegmentScan {
   #addLine({ bytes }: RawLine): void {
     this.#lines++;
     if (bytes === null) this.#oversized++;
-    else this.#lastLink = linkOf(bytes) ?? this.#lastLink;
+    else if (isChained(bytes)) this.#lastChained = bytes;
     const parsed = bytes === null ? { reason: "too long" } : parseLine(bytes);
     if (parsed === null) return;
     if ("event" in parsed) this.#addEvent(parsed.event);

@@ -17,7 +17,7 @@ for (const [retention, rounds] of [[{}, 12], [{ archivesMax: 2 }, 60]] as const)
       while (!isOver) await log.log("nav", { cost: 1 });
     })();
     let archives = 0;
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < rounds || archives < 2; round++) {
       const anchor = await reader.head();
       const report = await (round % 2 === 0 ? reader : log).verify({ anchor });
       assertEquals(report.faults, []);
@@ -25,7 +25,6 @@ for (const [retention, rounds] of [[{}, 12], [{ archivesMax: 2 }, 60]] as const)
     }
     isOver = true;
     await writing;
-    assert(archives >= 2, `only ${archives} archives`);
   });
 }
 
