@@ -302,7 +302,6 @@ export class ActiveFile {
       return section();
     } catch (cause) {
       if (this.#open !== undefined) this.#open.byteLengthLeft = -1;
-      this.#options.chain?.forget();
       if (cause instanceof Deno.errors.NotCapable) throw cause;
       throw new AuditWriteError(
         `Cannot append to audit log: ${messageOf(cause)}: ${this.path}`,

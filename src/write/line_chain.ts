@@ -2,8 +2,8 @@
  * Puts lines into the chain of a log as they are appended, whoever appended the line before.
  *
  * The invariant: a line is given its number and its hash under the append lock, from the last line that
- * is in the file then. What another writer appended since is read before; what came from this one is
- * known, and read again only after a write that failed.
+ * is in the file then. What another writer appended since is read before, and so is what a failed write
+ * of this one has left; of a file that has become shorter, everything.
  *
  * @module
  */
@@ -112,11 +112,6 @@ export class LineChain {
   appended({ link }: LinkedLines, byteLength: number): void {
     this.#setLast(link);
     this.#followed!.byteLength = byteLength;
-  }
-
-  /** Nobody knows what is in the file. */
-  forget(): void {
-    this.#followed = undefined;
   }
 
   #setLast(link: ChainLink): void {
