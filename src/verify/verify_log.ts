@@ -16,10 +16,12 @@ import type { FileSystem } from "../file_system.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
 import { decompressed } from "../segments/gzip.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { SegmentScan, type SegmentSummary } from "../segments/segment_summary.ts";
+import { SegmentScan } from "../segments/segment_summary.ts";
 import { AnchorCheck } from "./anchor_check.ts";
+import { type ArchiveContent, reasonAgainst } from "./archive_check.ts";
 import { ChainCheck } from "./chain_check.ts";
 import { type ManifestCheck, type NumberedLine, readManifest } from "./manifest_check.ts";
+import { notShown } from "./not_shown.ts";
 import { Faults, type VerifyOptions, type VerifyReport } from "./report.ts";
 
 /** Where a log is, to be checked. */
@@ -94,7 +96,7 @@ class LogCheck {
 
   /** Runs it; the archives that `required` names have to be there, if nobody has pruned them. */
   async run(required: ReadonlySet<string>): Promise<VerifyReport> {
-    const { files, manifest, snapshot, signal } = this.#options;
+    const { files, manifest, snapshot, anchor, signal } = this.#options;
     for (const fault of manifest.faults) this.#faults.add({ path: files.manifest, ...fault });
     for (const place of this.#places(required)) {
       signal?.throwIfAborted();
@@ -117,7 +119,14 @@ class LogCheck {
       lines: this.#lines,
       bytes: this.#bytes,
       faults,
-      notShown: snapshot.length === 0 && manifest.count === 0 ? [] : this.#notShown(),
+      notShown: snapshot.length === 0 && manifest.count === 0 ? [] : notShown({
+        hasAnchor: anchor !== undefined,
+        unprotectedLines: this.#unprotected,
+        rebuiltArchives: this.#rebuilt,
+        prunedArchives: manifest.pruned.size,
+        tornFiles: this.#torn,
+        tornManifestBytes: manifest.tornBytes,
+      }),
     };
   }
 
@@ -192,33 +201,8 @@ class LogCheck {
       return;
     }
     if (lines.at(-1)!.line.rebuilt) this.#rebuilt++;
-    const reason = this.#reasonAgainst(content, lines);
+    const reason = reasonAgainst(content, lines);
     if (reason !== undefined) fault(reason);
-  }
-
-  /** What of an archive is not as the manifest tells. */
-  #reasonAgainst(
-    { summary, gzip_bytes, gzip_sha256 }: ArchiveContent,
-    lines: readonly NumberedLine[],
-  ): string | undefined {
-    const other = lines.find(({ line }) => line.sha256 !== summary.sha256);
-    if (other !== undefined) {
-      return `it holds something else than line ${other.number} of the manifest tells of`;
-    }
-    const { line, number } = lines.at(-1)!;
-    if (line.gzip_bytes !== gzip_bytes || line.gzip_sha256 !== gzip_sha256) {
-      return `its file is another one than line ${number} of the manifest tells of, with the same content`;
-    }
-    const doubled = lines.findIndex(({ line }, index) =>
-      index > 0 && lines[index - 1]!.line.gzip_sha256 === line.gzip_sha256
-    );
-    if (doubled >= 0) return `line ${lines[doubled]!.number} of the manifest tells of it once more`;
-    if (line.oversized !== summary.oversized) {
-      return `line ${number} of the manifest counts ${line.oversized} lines as too long, and this check ` +
-        `${summary.oversized}: it was changed, or made with another maxLineBytes`;
-    }
-    if (figuresOf(line) === figuresOf(summary)) return undefined;
-    return `line ${number} of the manifest has other figures`;
   }
 
   /** Reads an archive through; null for one that is gone. */
@@ -251,12 +235,21 @@ class LogCheck {
       return;
     }
     const check = this.#chain.file(path);
+    const hash = createHash("sha256");
     const chunks = readChunks(handle, byteLength, { chunkBytes: PLAIN_CHUNK_BYTES });
-    for await (const chunk of this.#counted(chunks)) check.add(chunk);
-    const { lines, bytes, chained, isTorn } = check.end({ isVouchedFor: false });
+    for await (const chunk of this.#counted(chunks, (chunk) => hash.update(chunk))) {
+      check.add(chunk);
+    }
+    // One that is to be removed, as its archive is there, has to be the same.
+    const told = this.#options.manifest.lines.get(`${basename(path)}.gz`)?.at(-1);
+    const { lines, bytes, chained, isTorn } = check.end({ isVouchedFor: told !== undefined });
     this.#lines += lines;
     this.#bytes += bytes;
-    if (chained === 0) this.#unprotected += lines;
+    if (told !== undefined && told.line.sha256 !== hash.digest("hex")) {
+      const reason = `it holds something else than line ${told.number} of the manifest tells of`;
+      this.#faults.add({ path, reason });
+    }
+    if (told === undefined && chained === 0) this.#unprotected += lines;
     if (isTorn) this.#torn.push(basename(path));
   }
 
@@ -276,58 +269,4 @@ class LogCheck {
       yield chunk;
     }
   }
-
-  #notShown(): string[] {
-    const { anchor, manifest } = this.#options;
-    const pruned = manifest.pruned.size;
-    const sentences: [isTrue: boolean, sentence: string][] = [
-      [
-        anchor === undefined,
-        "whether the newest events, or whole archives with their lines in the manifest, were removed, " +
-        "or the whole log was written anew: that takes an anchor, which head() gave earlier and is kept elsewhere",
-      ],
-      [anchor !== undefined, "whether events were removed that came after the anchor"],
-      [true, "whether an event was appended by somebody else who may write the log"],
-      [
-        this.#unprotected > 0,
-        `whether ${
-          counted(this.#unprotected, "line")
-        } that no digest and no chain protects were changed`,
-      ],
-      [
-        this.#rebuilt > 0,
-        `what ${counted(this.#rebuilt, "archive")} held before the manifest told of them`,
-      ],
-      [pruned > 0, `what ${counted(pruned, "archive")} held that retention has removed`],
-      [
-        this.#torn.length > 0,
-        `what stood in the last line of ${
-          this.#torn.join(", ")
-        }, which is torn as a crash leaves it`,
-      ],
-      [
-        manifest.tornBytes > 0,
-        `what the last ${manifest.tornBytes} bytes of the manifest were, which are torn as a crash leaves them`,
-      ],
-    ];
-    return sentences.filter(([isTrue]) => isTrue).map(([, sentence]) => sentence);
-  }
-}
-
-interface ArchiveContent {
-  readonly summary: SegmentSummary;
-  readonly gzip_bytes: number;
-  readonly gzip_sha256: string;
-}
-
-/** The figures of a line as text, in one order. */
-function figuresOf(summary: SegmentSummary): string {
-  const { lines, malformed, untimed, raw_bytes, first_ts, last_ts, min_ts, max_ts } = summary;
-  const { events, last_seq, last_hash } = summary;
-  const times = [first_ts, last_ts, min_ts, max_ts];
-  return JSON.stringify([lines, malformed, untimed, raw_bytes, times, events, last_seq, last_hash]);
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -329,6 +329,16 @@ Deno.test("verify() of a log without a chain goes by the manifest, and says what
   await assertFound(withLines(log.content, archive, changed), [archive], "a line less");
 });
 
+Deno.test("verify() finds a changed copy in the place of a segment, which readers would take first", async () => {
+  const log = await writtenLog([5, 5], {});
+  const [archive = ""] = [...log.content.keys()].filter((name) => name.endsWith(".gz"));
+  const sealed = archive.slice(0, -".gz".length);
+  const lines = linesOf(archive, log.content);
+  const copy = withFile(log.content, sealed, joined(...lines));
+  assertEquals((await verified(copy)).faults, []);
+  await assertFound(withFile(copy, sealed, joined(...lines.slice(1))), [sealed], "a line less");
+});
+
 Deno.test("verify() of what the Python class wrote has nothing to go by, and says so", async () => {
   const log = await writtenLog([5, 5], {});
   const { ok, notShown } = await verified(withFile(log.content, MANIFEST, null));
