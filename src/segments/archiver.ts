@@ -22,7 +22,7 @@ import type { Stamp } from "./segment_name.ts";
 /** What an archiver is made of. */
 export interface ArchiverOptions extends Omit<ArchiveSite, "signal"> {
   readonly logger: Logger;
-  /** Waited for when segments have become archives. */
+  /** Waited for behind each look at the segments, some of which may be archives now. */
   readonly onArchived: () => Promise<void>;
 }
 
@@ -87,10 +87,12 @@ export class Archiver {
   }
 
   #wake(): void {
-    if (!this.#isSweepQueued) this.sweep();
+    if (this.#isSweepQueued) return;
+    this.sweep();
+    this.#enqueue(this.#onArchived);
   }
 
-  /** Tries each sealed segment once, and gives those that are done with. */
+  /** Tries each sealed segment once, and gives those that are done with; what follows is the caller's. */
   sweep(): Promise<SweptSegment[]> {
     this.#isSweepQueued = true;
     return this.#enqueue(async () => {
@@ -98,7 +100,6 @@ export class Archiver {
       this.#stopRetryTimer();
       const done: SweptSegment[] = [];
       const isNothingLeft = await this.#sweepInto(done);
-      if (done.some(({ outcome }) => outcome === "archived")) await this.#onArchived();
       // What was sealed meanwhile waits for the next sweep, unless this one shows that it is no use.
       if (!isNothingLeft || !this.#isSweepQueued) this.#gotOn(this.#backlog);
       if (isNothingLeft) this.#retryMs = RETRY_MIN_MS;

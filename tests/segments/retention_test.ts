@@ -99,6 +99,16 @@ Deno.test("AuditLog.open() removes what is too much, oldest first, and tells of 
   assert(notShown.some((sentence) => sentence.includes("3 archives held that retention")));
 });
 
+Deno.test("AuditLog.open() tells of every archive that goes, those of orphaned segments too", async () => {
+  const disk = await diskWithLog(3);
+  const before = archivesOn(disk);
+  for (const stamp of ["20260214_000000", "20260215_000000"]) {
+    disk.writeFile(files.sealed(stamp), linesFrom(90));
+  }
+  assertEquals(await reopened(disk, KEEP_TWO), before);
+  assertEquals(archivesOn(disk).length, 2);
+});
+
 Deno.test("AuditReader says where its data begins once something was removed", async () => {
   const disk = await diskWithLog(5);
   {
