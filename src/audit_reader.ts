@@ -239,8 +239,8 @@ export class AuditReader implements AsyncDisposable {
   /**
    * Checks that nobody has changed the log: the digest and the figures of every archive, the chain of the
    * manifest, the chain of the lines if they have one (see {@linkcode AuditLogOptions.chain}), and that
-   * nothing is missing in between. Reads all of it once, in memory that does not grow with it, and may do
-   * so while it is written.
+   * nothing is missing in between. Reads all of it once, in memory that does not grow with it but for its
+   * manifest, and may do so while it is written.
    *
    * The report names file, line and reason of whatever is wrong, and says what it cannot show: without
    * an `anchor`, which {@linkcode AuditReader.head} gave earlier, the newest events can be taken away

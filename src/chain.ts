@@ -33,21 +33,10 @@ export const CHAIN_START: ChainLink = Object.freeze({ seq: -1, hash: "0".repeat(
 const BRACE = 0x7d;
 const ZERO = 0x30;
 const LOWER_A = 0x61;
-const HASH_LENGTH = 64;
-const HASH_MEMBER_LENGTH = ',"hash":""'.length + HASH_LENGTH;
-
-/** How much longer a line gets in the chain, in bytes. */
-export const LINK_BYTES_MAX: number = `,"seq":${Number.MAX_SAFE_INTEGER}`.length +
-  HASH_MEMBER_LENGTH;
-
-const latin1 = new TextDecoder("latin1");
-const encoder = new TextEncoder();
-const SEQ_NAME = encoder.encode(',"seq":');
-const HASH_NAME = encoder.encode(',"hash":"');
-const END = encoder.encode('"}');
+const HASH_LENGTH = CHAIN_START.hash.length;
 
 /** The member that numbers a line, behind all others. */
-export function seqMember(seq: number): string {
+export function seqMember(seq: number | ""): string {
   return `,"seq":${seq}`;
 }
 
@@ -55,6 +44,17 @@ export function seqMember(seq: number): string {
 export function hashMember(hash: string): string {
   return `,"hash":"${hash}"`;
 }
+
+const HASH_MEMBER_LENGTH = hashMember(CHAIN_START.hash).length;
+/** How much longer a line gets in the chain, in bytes. */
+export const LINK_BYTES_MAX: number = seqMember(Number.MAX_SAFE_INTEGER).length +
+  HASH_MEMBER_LENGTH;
+
+const latin1 = new TextDecoder("latin1");
+const encoder = new TextEncoder();
+const SEQ_NAME = encoder.encode(seqMember(""));
+const HASH_NAME = encoder.encode(hashMember("").slice(0, -1));
+const END = encoder.encode('"}');
 
 /** The place of a line, which is given without its line break; null for one that is not in the chain. */
 export function linkOf(line: Uint8Array): ChainLink | null {
@@ -111,6 +111,12 @@ export function bareLine(line: Uint8Array): Uint8Array {
   bare.set(line.subarray(0, byteLength));
   bare[byteLength - 1] = BRACE;
   return bare.subarray(0, byteLength);
+}
+
+/** The one that comes later in the chain. */
+export function later(a: ChainLink | null, b: ChainLink | null): ChainLink | null {
+  if (a === null || b === null) return a ?? b;
+  return b.seq > a.seq ? b : a;
 }
 
 /** The hash of the line that follows a link, once what stands between the two is taken in. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SHA256 } from "../digest.ts";
 import type { AuditEvent } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
 import type { ReadingOptions } from "./options.ts";
@@ -12,7 +13,6 @@ import { styled } from "./terminal.ts";
 const EVENT_WIDTH = 16;
 /** What the line shows in another way, or leaves out. */
 const SHOWN = new Set(["ts", "event", "session_id", "cost", "model", "input_t", "output_t"]);
-const HASH = /^[0-9a-f]{64}$/;
 // What a terminal would take for a command.
 const CONTROLS = /\p{Cc}/gu;
 
@@ -28,7 +28,7 @@ export function outputLine(
 export function eventLine(event: AuditEvent, timeZone: string): string {
   const { cost, model, input_t, output_t, seq, hash } = event;
   // The place in the chain says something to people, and its hash nothing.
-  const isChained = typeof seq === "number" && typeof hash === "string" && HASH.test(hash);
+  const isChained = typeof seq === "number" && typeof hash === "string" && SHA256.test(hash);
   const parts = [
     styled("dim", timeOf(event, timeZone)),
     styled("bold", textOf(event.event ?? "-").padEnd(EVENT_WIDTH)),

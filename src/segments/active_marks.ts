@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256 } from "../digest.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { parseLockLine, readLockText, writeLockText } from "../lock_text.ts";
 import { openForRead } from "../regular_file.ts";
@@ -118,5 +118,5 @@ function stands({ marked_bytes, sha256 }: MarkLine, active: FileHandle): boolean
 function digestBefore(active: FileHandle, end: number): string {
   const bytes = new Uint8Array(Math.min(DIGESTED_BYTES, end));
   const read = active.readSync(bytes, end - bytes.byteLength);
-  return createHash("sha256").update(bytes.subarray(0, read)).digest("hex");
+  return sha256(bytes.subarray(0, read));
 }

@@ -13,11 +13,15 @@ import { SegmentScan, type SegmentSummary } from "./segment_summary.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** How to read. */
-export interface ContentReading {
+/** How to read little by little. */
+export interface InTurns {
   readonly clock: Clock;
   /** Ends it with the reason of the abort. */
   readonly signal: AbortSignal;
+}
+
+/** How to read what is made of lines. */
+export interface ContentReading extends InTurns {
   readonly maxLineBytes: number;
 }
 
@@ -36,7 +40,7 @@ const GZIP_CHUNK_BYTES = 8 * 1024;
 export function segmentChunks(
   segment: FileHandle,
   byteLength: number,
-  reading: ContentReading,
+  reading: InTurns,
 ): AsyncIterable<Bytes> {
   return inTurns(readChunks(segment, byteLength, { chunkBytes: RAW_CHUNK_BYTES }), reading);
 }
@@ -63,6 +67,11 @@ export function digestOf(
   reading: ContentReading,
 ): Promise<ArchiveContent<ContentDigest>> {
   return contentOf(archive, reading, digest);
+}
+
+/** The length and the digest of a file as it is, whatever is in it. */
+export function fileDigest(file: FileHandle, reading: InTurns): Promise<ContentDigest> {
+  return digest(segmentChunks(file, file.status().byteLength, reading));
 }
 
 /** Tells what the chunks of a segment hold. */
@@ -117,7 +126,7 @@ async function digest(chunks: AsyncIterable<Uint8Array>): Promise<ContentDigest>
  */
 async function* inTurns<T>(
   chunks: AsyncIterable<T>,
-  { clock, signal }: ContentReading,
+  { clock, signal }: InTurns,
 ): AsyncGenerator<T> {
   for await (const chunk of chunks) {
     await clock.turn();

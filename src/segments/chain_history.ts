@@ -7,9 +7,9 @@
  * @module
  */
 import { basename } from "@std/path";
-import type { ChainLink } from "../chain.ts";
+import { type ChainLink, later } from "../chain.ts";
 import type { FileSystem } from "../file_system.ts";
-import { openForRead, openInto } from "../regular_file.ts";
+import { openInto } from "../regular_file.ts";
 import { type ContentReading, summaryOf } from "./archive_content.ts";
 import { chainTail } from "./chain_tail.ts";
 import { type ListedSegment, listSegments } from "./list_segments.ts";
@@ -65,13 +65,9 @@ export class ChainHistory {
   }
 
   #linkInSealed(path: string): ChainLink | null {
-    const handle = openForRead(this.#options.fileSystem, path);
-    if (handle === null) return null;
-    try {
-      return chainTail(handle, handle.status().byteLength)?.link ?? null;
-    } finally {
-      handle.close();
-    }
+    using stack = new DisposableStack();
+    const handle = openInto(stack, this.#options.fileSystem, path);
+    return handle === null ? null : chainTail(handle, handle.status().byteLength)?.link ?? null;
   }
 
   async #linkInArchive(path: string): Promise<ChainLink | null> {
@@ -87,10 +83,4 @@ export class ChainHistory {
       throw error;
     }
   }
-}
-
-/** The one that comes later in the chain. */
-export function later(a: ChainLink | null, b: ChainLink | null): ChainLink | null {
-  if (a === null || b === null) return a ?? b;
-  return b.seq > a.seq ? b : a;
 }

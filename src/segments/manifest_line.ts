@@ -7,6 +7,7 @@
  * @module
  */
 import { z } from "zod";
+import { SHA256 } from "../digest.ts";
 import type { SegmentSummary } from "./segment_summary.ts";
 
 /** The compressed form of an archive. */
@@ -60,7 +61,7 @@ export type ManifestLine = ArchiveLine | PruneLine;
 const count = z.int().nonnegative();
 // Not z.iso.datetime(), which knows no year beyond 9999; a line may hold any.
 const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)));
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const digest = z.string().regex(SHA256);
 const version = z.literal(1);
 
 // The members are in the order in which a line carries them.

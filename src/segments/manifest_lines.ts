@@ -8,8 +8,8 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import type { ChainLink } from "../chain.ts";
+import { sha256 } from "../digest.ts";
 import {
   type ArchiveFacts,
   type ArchiveLine,
@@ -176,8 +176,4 @@ export class ManifestLines {
       this.#pruned.set(line.pruned, line);
     }
   }
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -11,23 +11,21 @@
  * @module
  */
 import { basename } from "@std/path";
-import { createHash } from "node:crypto";
-import { readChunks } from "../chunks.ts";
 import { messageOf } from "../errors.ts";
 import type { FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
 import type { RetentionPolicy } from "../options.ts";
 import { isSameFile, openInto } from "../regular_file.ts";
-import type { ContentReading } from "./archive_content.ts";
+import { fileDigest, type InTurns } from "./archive_content.ts";
 import { listSegments } from "./list_segments.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ArchiveLine } from "./manifest_line.ts";
 import type { ManifestLines } from "./manifest_lines.ts";
-import { dueArchives, type OwnArchive } from "./retention_policy.ts";
+import { type DueArchive, dueArchives, type OwnArchive } from "./retention_policy.ts";
 import type { LogFiles } from "./segment_name.ts";
 
 /** What {@linkcode Retention} is made of. */
-export interface RetentionOptions extends Pick<ContentReading, "clock" | "signal"> {
+export interface RetentionOptions extends InTurns {
   readonly fileSystem: FileSystem;
   readonly files: LogFiles;
   readonly manifest: Manifest;
@@ -75,7 +73,7 @@ export class Retention {
     return removed;
   }
 
-  #next(): ReturnType<typeof dueArchives<ToldArchive>>[number] | undefined {
+  #next(): DueArchive<ToldArchive> | undefined {
     const { policy, now, fileSystem, files, manifest } = this.#options;
     const own = ownArchives({ fileSystem, files, lines: manifest.read() })
       .filter(({ name }) => !this.#foreign.has(name));
@@ -83,7 +81,7 @@ export class Retention {
   }
 
   async #prune(
-    { archive, reason }: ReturnType<typeof dueArchives<ToldArchive>>[number],
+    { archive, reason }: DueArchive<ToldArchive>,
     removed: string[],
   ): Promise<void> {
     const { manifest, now, logger } = this.#options;
@@ -118,19 +116,14 @@ export class Retention {
   }
 
   async #isOurs(name: string, gzip_sha256: string): Promise<boolean> {
-    const { fileSystem, clock, signal } = this.#options;
+    const { fileSystem } = this.#options;
     const path = this.#pathOf(name);
     using stack = new DisposableStack();
     const archive = openInto(stack, fileSystem, path);
     if (archive === null) return false;
-    const hash = createHash("sha256");
-    for await (const chunk of readChunks(archive, archive.status().byteLength)) {
-      await clock.turn();
-      signal.throwIfAborted();
-      hash.update(chunk);
-    }
+    const { sha256 } = await fileDigest(archive, this.#options);
     const atPath = fileSystem.status(path);
-    return hash.digest("hex") === gzip_sha256 && atPath !== null &&
+    return sha256 === gzip_sha256 && atPath !== null &&
       isSameFile(atPath, archive.status());
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ChainLink } from "../chain.ts";
+import { SHA256 } from "../digest.ts";
 import type { ManifestCheck } from "./manifest_check.ts";
 import type { ChainHead, Faults } from "./report.ts";
 
@@ -65,7 +66,7 @@ export class AnchorCheck {
  */
 export function checkedAnchor(anchor: ChainHead): ChainHead {
   const { archives, manifestSha256, seq, hash } = anchor;
-  const isDigest = (value: unknown) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
+  const isDigest = (value: unknown) => typeof value === "string" && SHA256.test(value);
   const isHead = Number.isSafeInteger(archives) && archives >= 0 &&
     (manifestSha256 === null || isDigest(manifestSha256)) &&
     (seq === null ? hash === null : Number.isSafeInteger(seq) && seq >= 0 && isDigest(hash));

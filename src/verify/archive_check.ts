@@ -21,9 +21,7 @@ export function reasonAgainst(
   lines: readonly NumberedLine[],
 ): string | undefined {
   const other = lines.find(({ line }) => line.sha256 !== summary.sha256);
-  if (other !== undefined) {
-    return `it holds something else than line ${other.number} of the manifest tells of`;
-  }
+  if (other !== undefined) return isNotOf(other);
   const { line, number } = lines.at(-1)!;
   if (line.gzip_bytes !== gzip_bytes || line.gzip_sha256 !== gzip_sha256) {
     return `its file is another one than line ${number} of the manifest tells of, with the same content`;
@@ -38,6 +36,11 @@ export function reasonAgainst(
   }
   if (figuresOf(line) === figuresOf(summary)) return undefined;
   return `line ${number} of the manifest has other figures`;
+}
+
+/** Says that a file is not what a line tells of. */
+export function isNotOf({ number }: NumberedLine): string {
+  return `it holds something else than line ${number} of the manifest tells of`;
 }
 
 /** The figures of a line as text, in one order. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ChainLink } from "../chain.ts";
-import { takeSnapshot } from "../read/snapshot.ts";
+import { openInto } from "../regular_file.ts";
 import { ChainHistory } from "../segments/chain_history.ts";
 import { chainTail } from "../segments/chain_tail.ts";
 import { LogFiles } from "../segments/segment_name.ts";
@@ -35,11 +35,10 @@ export async function headOf(source: HeadSource): Promise<ChainHead> {
 }
 
 async function lastLink(source: HeadSource, files: LogFiles): Promise<ChainLink | null> {
-  using snapshot = takeSnapshot(source.fileSystem, files);
-  for (const { handle, byteLength } of snapshot.files.toReversed()) {
-    const tail = handle === null ? null : chainTail(handle, byteLength);
-    if (tail !== null) return tail.link;
-  }
+  using stack = new DisposableStack();
+  const active = openInto(stack, source.fileSystem, files.active);
+  const tail = active === null ? null : chainTail(active, active.status().byteLength);
+  if (tail !== null) return tail.link;
   const history = new ChainHistory({ ...source, files });
   await history.prepare();
   return history.last();

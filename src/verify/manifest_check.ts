@@ -45,8 +45,7 @@ export function readManifest(fileSystem: FileSystem, files: LogFiles): ManifestC
       const reason = `it tells of what is no archive of this log: ${JSON.stringify(name)}`;
       misnamed.push({ line: number, byteOffset, reason });
     } else if (line !== null && "archive" in line) {
-      const others = lines.get(line.archive) ?? [];
-      lines.set(line.archive, [...others, { line, number }]);
+      lines.getOrInsert(line.archive, []).push({ line, number });
     }
     archivesBySha256.set(sha256, lines.size);
   });

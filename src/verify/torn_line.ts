@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { LINK_BYTES_MAX, linkOf } from "../chain.ts";
+import { CHAIN_START, hashMember, linkOf } from "../chain.ts";
 
 const BEGINNING = '{"ts":"';
 /** How many bytes of the end of a line may differ from one that has its hash, and it had one. */
@@ -26,9 +26,8 @@ export function isTorn(line: Uint8Array): boolean {
 
 /** Whether the end is that of a line with its hash, but for a few bytes. */
 function hadHash(line: Uint8Array): boolean {
-  const end = latin1.decode(line.subarray(-LINK_BYTES_MAX - 1));
-  const member = `,"hash":"${"0".repeat(64)}"}`;
-  const last = end.slice(-member.length);
+  const member = `${hashMember(CHAIN_START.hash)}}`;
+  const last = latin1.decode(line.subarray(-member.length));
   if (last.length < member.length) return false;
   let changed = 0;
   for (let index = 0; index < member.length; index++) {

@@ -18,7 +18,7 @@ import { decompressed } from "../segments/gzip.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { SegmentScan } from "../segments/segment_summary.ts";
 import { AnchorCheck } from "./anchor_check.ts";
-import { type ArchiveContent, reasonAgainst } from "./archive_check.ts";
+import { type ArchiveContent, isNotOf, reasonAgainst } from "./archive_check.ts";
 import { ChainCheck } from "./chain_check.ts";
 import { type ManifestCheck, type NumberedLine, readManifest } from "./manifest_check.ts";
 import { notShown } from "./not_shown.ts";
@@ -246,8 +246,7 @@ class LogCheck {
     this.#lines += lines;
     this.#bytes += bytes;
     if (told !== undefined && told.line.sha256 !== hash.digest("hex")) {
-      const reason = `it holds something else than line ${told.number} of the manifest tells of`;
-      this.#faults.add({ path, reason });
+      this.#faults.add({ path, reason: isNotOf(told) });
     }
     if (told === undefined && chained === 0) this.#unprotected += lines;
     if (isTorn) this.#torn.push(basename(path));

@@ -11,13 +11,13 @@ import {
   CHAIN_START,
   type ChainLink,
   hashMember,
+  later,
   LINK_BYTES_MAX,
   NextHash,
   seqMember,
 } from "../chain.ts";
 import type { FileHandle } from "../file_system.ts";
 import { countLines } from "../line_splitter.ts";
-import { later } from "../segments/chain_history.ts";
 import { chainTail } from "../segments/chain_tail.ts";
 
 const LINE_BREAK = 0x0a;

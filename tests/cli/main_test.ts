@@ -7,36 +7,18 @@ function scout(...args: readonly string[]) {
   return runProgram(MAIN, { dir: "", args, flags: [] });
 }
 
+const COMMANDS = [
+  ...["status", "tail", "query", "spend", "metrics"],
+  ...["rotate", "import", "verify", "head", "prune"],
+];
+
 Deno.test("scout --help lists the commands, and each has help with an example, without a permission", async () => {
   const { code, stdout, stderr } = await scout("--help");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
-  for (
-    const command of [
-      "status",
-      "tail",
-      "query",
-      "spend",
-      "metrics",
-      "rotate",
-      "import",
-      "completions",
-    ]
-  ) {
+  for (const command of [...COMMANDS, "completions"]) {
     assertStringIncludes(stdout, `  ${command}  `);
   }
-  for (
-    const command of [
-      "status",
-      "tail",
-      "query",
-      "spend",
-      "metrics",
-      "rotate",
-      "import",
-      "verify",
-      "head",
-    ]
-  ) {
+  for (const command of COMMANDS) {
     const help = await scout(command, "--help");
     assertEquals([help.code, help.stderr], [0, ""]);
     assertStringIncludes(help.stdout, `Example: scout ${command} `);

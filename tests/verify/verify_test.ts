@@ -58,7 +58,7 @@ function linesOf(name: string, content = LOG.content): Uint8Array[] {
   return splitLines(name.endsWith(".gz") ? gunzipSync(bytes) : bytes);
 }
 
-/** The line in the chain behind another one, as anybody can make it. */
+/** A line that follows another one in the chain: a hash takes no secret, so anybody can forge it. */
 function forgedLine(members: string, before: { seq: number; hash: string }): Uint8Array {
   const numbered = `{"ts":"2026-02-13T01:00:00.000Z",${members}${seqMember(before.seq + 1)}`;
   const hash = new NextHash(before).of(encoder.encode(`${numbered}}`));
