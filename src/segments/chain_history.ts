@@ -15,6 +15,7 @@ import { chainTail } from "./chain_tail.ts";
 import { type ListedSegment, listSegments } from "./list_segments.ts";
 import { ManifestReader } from "./manifest_reader.ts";
 import type { LogFiles } from "./segment_name.ts";
+import { lastLinkOf } from "./segment_summary.ts";
 
 /** Where and how to look. */
 export interface ChainHistoryOptions extends ContentReading {
@@ -75,8 +76,7 @@ export class ChainHistory {
     try {
       const archive = openInto(stack, this.#options.fileSystem, path);
       if (archive === null) return null;
-      const { last_seq, last_hash } = await summaryOf(archive, this.#options);
-      return last_seq === null || last_hash === null ? null : { seq: last_seq, hash: last_hash };
+      return lastLinkOf(await summaryOf(archive, this.#options));
     } catch (error) {
       // Damaged, or no plain file: readers tell of it, and a check of the log finds the gap.
       if (error instanceof TypeError) return null;

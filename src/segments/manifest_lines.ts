@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { ChainLink } from "../chain.ts";
+import { type ChainLink, later } from "../chain.ts";
 import { sha256 } from "../digest.ts";
 import {
   type ArchiveFacts,
@@ -19,6 +19,7 @@ import {
   type PruneFacts,
   type PruneLine,
 } from "./manifest_line.ts";
+import { lastLinkOf } from "./segment_summary.ts";
 
 /** What is wrong with a line. */
 export interface ManifestFault {
@@ -165,10 +166,7 @@ export class ManifestLines {
     if ("archive" in line) {
       this.#byArchive.set(line.archive, line);
       this.#lastArchive = line;
-      const { last_seq: seq, last_hash: hash } = line;
-      if (seq !== null && hash !== null && seq > (this.#lastLink?.seq ?? -1)) {
-        this.#lastLink = { seq, hash };
-      }
+      this.#lastLink = later(this.#lastLink, lastLinkOf(line));
     } else {
       const newest = this.#byArchive.get(line.pruned)?.max_ts;
       if (newest) this.#prunedUntilMs = Math.max(this.#prunedUntilMs, Date.parse(newest));

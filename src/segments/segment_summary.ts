@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { isChained, linkOf } from "../chain.ts";
+import { type ChainLink, isChained, linkOf } from "../chain.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line_splitter.ts";
@@ -41,6 +41,13 @@ export interface SegmentSummary {
   last_hash: string | null;
   /** SHA-256 of the raw bytes, hexadecimal. */
   sha256: string;
+}
+
+/** The last place in the chain that a segment holds; null if it holds none. */
+export function lastLinkOf(
+  { last_seq, last_hash }: Pick<SegmentSummary, "last_seq" | "last_hash">,
+): ChainLink | null {
+  return last_seq === null || last_hash === null ? null : { seq: last_seq, hash: last_hash };
 }
 
 // Simulations invent event types; a manifest line has to stay of a readable length.

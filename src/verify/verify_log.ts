@@ -16,7 +16,7 @@ import type { FileSystem } from "../file_system.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
 import { decompressed } from "../segments/gzip.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { SegmentScan } from "../segments/segment_summary.ts";
+import { lastLinkOf, SegmentScan } from "../segments/segment_summary.ts";
 import { AnchorCheck } from "./anchor_check.ts";
 import { type ArchiveContent, isNotOf, reasonAgainst } from "./archive_check.ts";
 import { ChainCheck } from "./chain_check.ts";
@@ -168,9 +168,7 @@ class LogCheck {
   #resumeBehind(lines: readonly NumberedLine[]): void {
     const last = lines.at(-1)?.line;
     if (last === undefined) this.#chain.resume(undefined);
-    else if (last.last_seq !== null && last.last_hash !== null) {
-      this.#chain.resume({ seq: last.last_seq, hash: last.last_hash });
-    }
+    else this.#chain.resume(lastLinkOf(last) ?? this.#chain.last);
   }
 
   async #checkArchive(file: SnapshotFile): Promise<void> {
