@@ -50,7 +50,7 @@ export {
   ROTATION_SIZE_BYTES,
 } from "./src/options.ts";
 export type { Damage } from "./src/read/damage.ts";
-export type { FollowOptions } from "./src/read/follow.ts";
+export type { AuditFollow, FollowOptions } from "./src/read/follow.ts";
 export type { AuditQuery, QueryOptions } from "./src/read/query.ts";
 export type { RecoveryReport } from "./src/segments/recover.ts";
 export { getSessionId, SESSION_LOCK } from "./src/session.ts";

@@ -13,7 +13,7 @@ import type { AccuracyMetrics } from "./metrics/accuracy.ts";
 import type { GateMetrics } from "./metrics/gate.ts";
 import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { denoPlatform, type Platform } from "./platform.ts";
-import type { FollowOptions } from "./read/follow.ts";
+import type { AuditFollow, FollowOptions } from "./read/follow.ts";
 import type { AuditQuery, QueryOptions } from "./read/query.ts";
 import { isMarkLine } from "./segments/active_marks.ts";
 import type { RecoveryReport } from "./segments/recover.ts";
@@ -225,7 +225,7 @@ export class AuditLog implements AsyncDisposable {
    *
    * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
    */
-  follow(options: FollowOptions = {}): AsyncIterable<AuditEvent> {
+  follow(options: FollowOptions = {}): AuditFollow {
     this.#checkOpen();
     return this.#reader.follow(options);
   }

@@ -11,7 +11,7 @@ import { type GateMetrics, gateMetrics } from "./metrics/gate.ts";
 import { type AuditReaderOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { denoPlatform, type Platform } from "./platform.ts";
 import { countedEvents } from "./read/count_events.ts";
-import { followLog, type FollowOptions } from "./read/follow.ts";
+import { type AuditFollow, followLog, type FollowOptions } from "./read/follow.ts";
 import { type AuditQuery, type LineSource, queryLog, type QueryOptions } from "./read/query.ts";
 import { SpendIndex } from "./read/spend_index.ts";
 import { ManifestReader } from "./segments/manifest_reader.ts";
@@ -146,7 +146,7 @@ export class AuditReader implements AsyncDisposable {
    * }
    * ```
    */
-  follow(options: FollowOptions = {}): AsyncIterable<AuditEvent> {
+  follow(options: FollowOptions = {}): AuditFollow {
     this.#checkOpen();
     const closing = this.#closing.signal;
     const signal = options.signal === undefined

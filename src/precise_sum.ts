@@ -7,7 +7,7 @@
 /** The part of `Math` that Deno's types do not know yet. */
 const { sumPrecise } = Math as unknown as { sumPrecise(terms: Iterable<number>): number };
 
-/** How many terms are kept before they become a few parts. */
+/** How many terms are kept before they become a few parts, where memory does not matter. */
 const TERMS_MAX = 4_096;
 /** Three parts hold the sum to some 150 bits, of which 53 are shown. */
 const PARTS = 3;
@@ -19,7 +19,13 @@ const PARTS = 3;
  * J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997.
  */
 export class PreciseSum {
+  readonly #termsMax: number;
   #terms: number[] = [];
+
+  /** Starts with nothing. Of many sums each is better kept small: `termsMax` numbers, more than 3. */
+  constructor(termsMax: number = TERMS_MAX) {
+    this.#termsMax = termsMax;
+  }
 
   /** The sum so far; Infinity past the largest number, which no budget allows. */
   get value(): number {
@@ -30,7 +36,7 @@ export class PreciseSum {
   /** Adds a term. */
   add(term: number): void {
     this.#terms.push(term);
-    if (this.#terms.length === TERMS_MAX) this.#condense();
+    if (this.#terms.length >= this.#termsMax) this.#condense();
   }
 
   /** Adds what another sum comes to, exactly. */

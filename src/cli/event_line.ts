@@ -7,7 +7,7 @@ import { SHA256 } from "../digest.ts";
 import type { AuditEvent } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
 import type { ReadingOptions } from "./options.ts";
-import { shownTime, shownUsd } from "./shown.ts";
+import { shownTime, shownUsd } from "../shown.ts";
 import { styled } from "./terminal.ts";
 
 const EVENT_WIDTH = 16;

@@ -13,7 +13,7 @@ import type { AccuracyMetrics } from "../metrics/accuracy.ts";
 import type { GateMetrics } from "../metrics/gate.ts";
 import { type Run, withLog } from "./command.ts";
 import { type ReadingOptions, readingOptions, sinceOption } from "./options.ts";
-import { shownSince } from "./shown.ts";
+import { shownSince } from "../shown.ts";
 import { type Output, styled } from "./terminal.ts";
 import { DAY_AGO, type When } from "./when.ts";
 

@@ -19,7 +19,7 @@ import { dueArchives } from "../segments/retention_policy.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { CommandError, opened, type Run, stderrLogger, withLog } from "./command.ts";
 import { type LogOptions, logOptions, valueOf } from "./options.ts";
-import { counted, shownBytes } from "./shown.ts";
+import { counted, shownBytes } from "../shown.ts";
 import type { Output } from "./terminal.ts";
 import { parseDuration } from "./when.ts";
 

@@ -23,7 +23,7 @@ import {
   timeOptions,
 } from "./options.ts";
 import { barTable } from "./bar_table.ts";
-import { shownSince, shownUsd } from "./shown.ts";
+import { shownSince, shownUsd } from "../shown.ts";
 import { columns, type Output } from "./terminal.ts";
 import { DAY_AGO } from "./when.ts";
 

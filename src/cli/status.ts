@@ -12,7 +12,7 @@ import { type Run, withLog } from "./command.ts";
 import { eventLine } from "./event_line.ts";
 import { type FilesStatus, type LogStatus, logStatus, statusLogger } from "./log_status.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
-import { counted, shownBytes, shownSince, shownUsd } from "./shown.ts";
+import { counted, shownBytes, shownSince, shownUsd } from "../shown.ts";
 import { type Output, styled } from "./terminal.ts";
 
 /** The command. */

@@ -14,7 +14,7 @@ import type { ChainHead, VerifyFault, VerifyReport } from "../verify/report.ts";
 import { type Run, withLog } from "./command.ts";
 import { type LogOptions, logOptions, valueOf } from "./options.ts";
 import { ProgressBar } from "./progress_bar.ts";
-import { counted, shownBytes } from "./shown.ts";
+import { counted, shownBytes } from "../shown.ts";
 import { type Output, styled } from "./terminal.ts";
 
 /** Faults that a terminal shows; all of them are in the JSON. */

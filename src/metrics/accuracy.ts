@@ -41,6 +41,11 @@ export async function accuracyMetrics(
     if (event === "nav") totalNav++;
     else if (event === "validation_fail") validationFailCount++;
   }
+  return accuracyOf(totalNav, validationFailCount);
+}
+
+/** The metrics of so many navigations and failed validations. */
+export function accuracyOf(totalNav: number, validationFailCount: number): AccuracyMetrics {
   const ratio = totalNav === 0 ? 1 : (totalNav - validationFailCount) / totalNav;
   const accuracyPct = Math.round(Math.max(0, ratio) * 10_000) / 100;
   return { totalNav, validationFailCount, accuracyPct };

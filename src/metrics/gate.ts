@@ -62,32 +62,52 @@ export async function gateMetrics(
       `Cannot count the gate's decisions as lastN must be an integer >= 0: ${lastN}`,
     );
   }
-  let passCount = 0;
-  let escalateCount = 0;
-  let confidenceSum = 0;
-  const lastQueries: GateQuery[] = [];
-  for await (const event of events) {
-    const query = decisionOf(event);
-    if (query === undefined) continue;
-    if (query.outcome === "pass") {
-      passCount++;
-      confidenceSum += event.confidence!;
-    } else {
-      escalateCount++;
-    }
-    lastQueries.push(query);
-    if (lastQueries.length > lastN) lastQueries.shift();
+  const count = new GateCount(lastN);
+  for await (const event of events) count.add(event);
+  return count.metrics();
+}
+
+/** Counts the decisions of the gate, one event at a time. */
+export class GateCount {
+  readonly #lastN: number;
+  readonly #lastQueries: GateQuery[] = [];
+  #passCount = 0;
+  #escalateCount = 0;
+  #confidenceSum = 0;
+
+  /** Starts with none, and keeps the last so many. */
+  constructor(lastN: number) {
+    this.#lastN = lastN;
   }
-  const total = passCount + escalateCount;
-  return {
-    passCount,
-    escalateCount,
-    total,
-    passRatePct: percent(passCount, total),
-    avgConfidence: passCount === 0 ? 0 : Math.round(confidenceSum / passCount) / 100,
-    escalateRatePct: percent(escalateCount, total),
-    lastQueries,
-  };
+
+  /** Counts the event, if it is a decision. */
+  add(event: AuditEvent): void {
+    const query = decisionOf(event);
+    if (query === undefined) return;
+    if (query.outcome === "pass") {
+      this.#passCount++;
+      this.#confidenceSum += event.confidence!;
+    } else {
+      this.#escalateCount++;
+    }
+    this.#lastQueries.push(query);
+    if (this.#lastQueries.length > this.#lastN) this.#lastQueries.shift();
+  }
+
+  /** The figures so far. */
+  metrics(): GateMetrics {
+    const [passCount, escalateCount] = [this.#passCount, this.#escalateCount];
+    const total = passCount + escalateCount;
+    return {
+      passCount,
+      escalateCount,
+      total,
+      passRatePct: percent(passCount, total),
+      avgConfidence: passCount === 0 ? 0 : Math.round(this.#confidenceSum / passCount) / 100,
+      escalateRatePct: percent(escalateCount, total),
+      lastQueries: [...this.#lastQueries],
+    };
+  }
 }
 
 function decisionOf({ event, reason, confidence }: AuditEvent): GateQuery | undefined {

@@ -20,13 +20,14 @@ export interface Damage {
 /** Tells of each damaged region once, however often it is met. */
 export class DamageReport {
   /** The regions met so far. */
-  readonly regions: Damage[] = [];
+  readonly regions: Damage[];
   readonly #logger: Logger;
   readonly #seen = new Set<string>();
 
-  /** Starts with none. */
-  constructor(logger: Logger) {
+  /** Has met none yet, and adds them to those that others have met. */
+  constructor(logger: Logger, regions: Damage[] = []) {
     this.#logger = logger;
+    this.regions = regions;
   }
 
   /** A region was met. */

@@ -6,6 +6,7 @@
 import { type AuditEvent, shown } from "../event.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import type { Clock, TimeLike } from "../time.ts";
+import type { Damage } from "./damage.ts";
 import { DirectoryChanges } from "./directory_changes.ts";
 import { type EventFilter, eventFilter } from "./filter.ts";
 import { LogCursor, type LogCursorSource } from "./log_cursor.ts";
@@ -18,8 +19,8 @@ export interface FollowOptions {
    */
   since?: TimeLike;
   /**
-   * Begin with the last events that match and are in the log already, so many of them; not together
-   * with `since`.
+   * Begin with the last events that match and are in the log already, so many of them, `Infinity` for
+   * all; not together with `since`.
    */
   last?: number;
   /** Events of this type, or of one of these. */
@@ -32,32 +33,40 @@ export interface FollowOptions {
   signal?: AbortSignal;
 }
 
+/** The events of a log as they come; each iteration begins when its first event is asked for. */
+export interface AuditFollow extends AsyncIterable<AuditEvent> {
+  /** What could not be read so far; what is elsewhere in the files was. */
+  readonly damage: readonly Damage[];
+}
+
 /** Where to follow. */
 export interface FollowSource extends LogCursorSource {
   readonly clock: Clock;
 }
 
 /**
- * Makes the events of a log as they come, without an end; each iteration begins when its first event
- * is asked for. A log that is not there is waited for.
+ * Makes the events of a log as they come, without an end. A log that is not there is waited for.
  *
  * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
  */
 export function followLog(
   source: FollowSource,
   options: FollowOptions = {},
-): AsyncIterable<AuditEvent> {
+): AuditFollow {
   const { since, last = 0, signal } = options;
-  if (!(Number.isSafeInteger(last) && last >= 0)) {
+  if (!(last === Infinity || (Number.isSafeInteger(last) && last >= 0))) {
     throw new RangeError(`Cannot follow as last must be an integer >= 0: ${shown(last)}`);
   }
   if (since !== undefined && options.last !== undefined) {
     throw new TypeError("Cannot follow from both since and last");
   }
   const filter = eventFilter(options);
-  const beginning = since === undefined ? { last } : "history";
+  const beginning = since === undefined && last !== Infinity ? { last } : "history";
+  const damage: Damage[] = [];
   return {
-    [Symbol.asyncIterator]: () => new Following(source, { filter, signal, beginning }),
+    [Symbol.asyncIterator]: () =>
+      new Following({ ...source, damage }, { filter, signal, beginning }),
+    damage,
   };
 }
 

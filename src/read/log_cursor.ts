@@ -18,7 +18,7 @@ import type { Logger } from "../logger.ts";
 import { isSameFile, openForRead } from "../regular_file.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles, type Stamp } from "../segments/segment_name.ts";
-import { DamageReport } from "./damage.ts";
+import { type Damage, DamageReport } from "./damage.ts";
 import { FileCursor } from "./file_cursor.ts";
 import { type EventFilter, mayLineHold } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
@@ -35,6 +35,8 @@ export interface LogCursorSource {
   readonly logger: Logger;
   /** A reader of the manifest that remembers what it has read; one for each cursor by default. */
   readonly manifest?: ManifestReader;
+  /** Where what could not be read is added, beside the logger. */
+  readonly damage?: Damage[];
 }
 
 // Each attempt is lost only to an active file that goes between two calls.
@@ -183,10 +185,10 @@ export class LogCursor {
   }
 
   #setCursor(handle: FileHandle, from: "start" | "end"): void {
-    const { path, maxLineBytes, logger } = this.#source;
+    const { path, maxLineBytes } = this.#source;
     this.close();
     this.#sealedAs = undefined;
-    const damage = new DamageReport(logger);
+    const damage = this.#damageOfFile();
     this.#cursor = new FileCursor(handle, { path, maxLineBytes, damage, from });
   }
 
@@ -216,11 +218,16 @@ export class LogCursor {
     yield* eventsOf(file, {
       fileSystem,
       maxLineBytes,
-      damage: new DamageReport(logger),
+      damage: this.#damageOfFile(),
       // Every line is looked at, as damage is told of whatever is asked for.
       lineTest: new LineTest({}),
       order,
       signal: this.#signal,
     });
+  }
+
+  /** Files of one path follow one another, so each has a report of its own. */
+  #damageOfFile(): DamageReport {
+    return new DamageReport(this.#source.logger, this.#source.damage);
   }
 }

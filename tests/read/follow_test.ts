@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { basename, fromFileUrl, join } from "@std/path";
 import { TextLineStream } from "@std/streams";
-import { AuditLog } from "@vivarium/scout";
+import { AuditLog, type Damage } from "@vivarium/scout";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
 import type { FileSystem } from "../../src/file_system.ts";
 import { followLog, type FollowOptions } from "../../src/read/follow.ts";
@@ -968,6 +968,30 @@ Deno.test("follow throws at its first next() when it was aborted before, and ope
   controller.abort(reason);
   assertEquals(await thrownBy(iterator.next()), reason);
   assertEquals(held(), NOTHING);
+});
+
+Deno.test("follow({ last: Infinity }) begins with every event, those without a time too, and tells of damage", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  await using log = await AuditLog.open({ path, logger: silent });
+  await log.log("a");
+  await log.rotate();
+  await log.log("b");
+  await log.flush();
+  Deno.writeTextFileSync(path, '{"event":"untimed"}\n42\n', { append: true });
+  await log.log("c");
+  const events = log.follow({ last: Infinity });
+  assertEquals(events.damage, []);
+  const seen: (string | undefined)[] = [];
+  for await (const { event } of events) {
+    if (seen.push(event) === 4) await log.log("d");
+    if (event === "d") break;
+  }
+  assertEquals(seen, ["a", "b", "untimed", "c", "d"]);
+  const [{ byteOffset, ...region }, ...others] = events.damage as [Damage, ...Damage[]];
+  assertEquals(region, { path, byteLength: 3, reason: "not an object" });
+  assertEquals(Deno.readTextFileSync(path).slice(byteOffset, byteOffset + 3), "42\n");
+  assertEquals(others, []);
 });
 
 Deno.test("follow refuses options that are none at once", () => {
