@@ -7,53 +7,46 @@
 /** The part of `Math` that Deno's types do not know yet. */
 const { sumPrecise } = Math as unknown as { sumPrecise(terms: Iterable<number>): number };
 
-/** How many terms are kept before they become a few parts, where memory does not matter. */
-const TERMS_MAX = 4_096;
-/** Three parts hold the sum to some 150 bits, of which 53 are shown. */
-const PARTS = 3;
-
 /**
- * A sum as if it were computed exactly and rounded once, as `Math.sumPrecise` does for a list.
- *
- * In between it is a list of parts, each the rounded rest of what the ones before it leave:
- * J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997.
+ * A sum as if it were computed exactly and rounded once, as `Math.sumPrecise` does for a list, in three
+ * numbers, each the rounded rest of what the ones before it leave. Together they hold some 150 bits, of
+ * which 53 are shown: the error of an addition is itself a number, and is what the next one takes.
+ * (T. J. Dekker, D. E. Knuth; J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997.)
  */
 export class PreciseSum {
-  readonly #termsMax: number;
-  #terms: number[] = [];
-
-  /** Starts with nothing. Of many sums each is better kept small: `termsMax` numbers, more than 3. */
-  constructor(termsMax: number = TERMS_MAX) {
-    this.#termsMax = termsMax;
-  }
+  #sum = 0;
+  #rest = 0;
+  #restOfRest = 0;
 
   /** The sum so far; Infinity past the largest number, which no budget allows. */
   get value(): number {
+    if (!Number.isFinite(this.#sum)) return this.#sum;
     // The sum of nothing is -0 for Math.sumPrecise.
-    return sumPrecise(this.#terms) + 0;
+    return sumPrecise([this.#sum, this.#rest, this.#restOfRest]) + 0;
   }
 
   /** Adds a term. */
   add(term: number): void {
-    this.#terms.push(term);
-    if (this.#terms.length >= this.#termsMax) this.#condense();
+    const sum = this.#sum + term;
+    const error = errorOf(this.#sum, term, sum);
+    const rest = this.#rest + error;
+    this.#restOfRest += errorOf(this.#rest, error, rest);
+    this.#sum = sum;
+    this.#rest = rest;
   }
 
   /** Adds what another sum comes to, exactly. */
   addSum(other: PreciseSum): void {
-    if (other.#terms.length > PARTS) other.#condense();
-    for (const term of other.#terms) this.add(term);
+    this.add(other.#sum);
+    // Where that is Infinity, nothing is left that could be said of the rest.
+    if (!Number.isFinite(other.#sum)) return;
+    this.add(other.#rest);
+    this.add(other.#restOfRest);
   }
+}
 
-  #condense(): void {
-    const parts: number[] = [];
-    const rest = this.#terms;
-    for (let part = 0; part < PARTS; part++) {
-      const sum = sumPrecise(rest);
-      parts.push(sum);
-      if (!Number.isFinite(sum)) break;
-      rest.push(-sum);
-    }
-    this.#terms = parts;
-  }
+/** What is lost when two numbers are added; exact. */
+function errorOf(a: number, b: number, sum: number): number {
+  const bOfSum = sum - a;
+  return (a - (sum - bOfSum)) + (b - bOfSum);
 }

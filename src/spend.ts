@@ -36,8 +36,14 @@ export function isInWindow({ sinceMs, untilMs }: SpendWindow, epochMs: number): 
 }
 
 /** What an event cost and when; null when either is missing. */
-export function costOf({ ts, cost }: AuditEvent): { epochMs: number; usd: number } | null {
-  if (typeof cost !== "number" || !Number.isFinite(cost)) return null;
-  const epochMs = eventEpochMs(ts);
-  return Number.isNaN(epochMs) ? null : { epochMs, usd: cost };
+export function costOf(event: AuditEvent): { epochMs: number; usd: number } | null {
+  const usd = finite(event.cost);
+  if (usd === null) return null;
+  const epochMs = eventEpochMs(event.ts);
+  return Number.isNaN(epochMs) ? null : { epochMs, usd };
+}
+
+/** The number that a line holds; null where it holds none, or one that no sum could hold. */
+export function finite(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
 }

@@ -2,14 +2,38 @@ import { assertEquals } from "@std/assert";
 import { PreciseSum } from "../src/precise_sum.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
-Deno.test("PreciseSum is exact however few terms it keeps", () => {
-  const random = new SeededRandom(7);
-  const terms = Array.from({ length: 1_000 }, () => random.below(1e9) / 7 ** random.below(20));
-  for (const termsMax of [undefined, 8, 32]) {
-    const [sum, whole] = [new PreciseSum(termsMax), new PreciseSum(termsMax)];
-    for (const term of terms) sum.add(term);
-    assertEquals(sum.value, Math.sumPrecise(terms));
-    for (let n = 0; n < 50; n++) whole.addSum(sum);
-    assertEquals(whole.value, Math.sumPrecise(Array(50).fill(terms).flat()));
+function sumOf(terms: readonly number[]): PreciseSum {
+  const sum = new PreciseSum();
+  for (const term of terms) sum.add(term);
+  return sum;
+}
+
+Deno.test("PreciseSum is what an exact sum rounds to, in any order, and added up of sums", () => {
+  for (let seed = 1; seed <= 50; seed++) {
+    const random = new SeededRandom(seed);
+    const terms = Array.from({ length: 1_000 }, () => random.below(1e9) / 7 ** random.below(40));
+    const exact = Math.sumPrecise(terms);
+    assertEquals(sumOf(terms).value, exact);
+    assertEquals(sumOf(terms.toSorted((a, b) => a - b)).value, exact);
+    assertEquals(sumOf(terms.toSorted((a, b) => b - a)).value, exact);
+    const whole = new PreciseSum();
+    for (let start = 0; start < terms.length; start += 90) {
+      whole.addSum(sumOf(terms.slice(start, start + 90)));
+    }
+    assertEquals(whole.value, exact);
   }
+});
+
+Deno.test("PreciseSum keeps what is small beside what is large and goes again", () => {
+  assertEquals(sumOf([1e300, 1, 1e-20, -1e300, -1]).value, 1e-20);
+  assertEquals(sumOf([0.1, 0.2, -0.3]).value, Math.sumPrecise([0.1, 0.2, -0.3]));
+});
+
+Deno.test("PreciseSum of nothing is 0, and past the largest number Infinity", () => {
+  assertEquals(sumOf([]).value, 0);
+  const overflown = sumOf([Number.MAX_VALUE, Number.MAX_VALUE]);
+  assertEquals(overflown.value, Infinity);
+  const whole = sumOf([1]);
+  whole.addSum(overflown);
+  assertEquals(whole.value, Infinity);
 });

@@ -1,0 +1,295 @@
+/**
+ * Everything that a report shows, added up in one pass over the events, in memory that does not grow
+ * with their number. Pure.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
+import { GateCount, type GateMetrics } from "../metrics/gate.ts";
+import { PreciseSum } from "../precise_sum.ts";
+import { finite } from "../spend.ts";
+import { eventEpochMs } from "../time.ts";
+import { NameTally } from "./name_tally.ts";
+import type { ResolvedReportOptions } from "./options.ts";
+import { RecentSpend } from "./recent_spend.ts";
+import { type SessionFigures, SessionTally } from "./session_tally.ts";
+import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
+
+const DEAREST_SESSIONS = 10;
+const LAST_EVENTS = 50;
+
+/** What a model did; `name` is null for events that name none, or for all further models. */
+export interface ModelFigures {
+  readonly name: string | null;
+  readonly usd: number;
+  readonly events: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+/** Events of a type; `name` is null for events that name none, or for all further types. */
+export interface TypeFigures {
+  readonly name: string | null;
+  readonly usd: number;
+  readonly events: number;
+}
+
+/** Figures by name, and those of the names that came when there were too many. */
+export interface Named<T> {
+  /** The models that cost most, and the types that there are most events of, first. */
+  readonly named: readonly T[];
+  readonly others: T | null;
+}
+
+/** What happened in a bucket of time. */
+export interface BucketFigures {
+  /** From when to when, in epoch milliseconds; the end is not part of it. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly usd: number;
+  /** USD by model, in the order of {@linkcode ReportData.models}, the others last. */
+  readonly usdByModel: readonly number[];
+  readonly accuracy: AccuracyMetrics;
+}
+
+/** What a report shows. */
+export interface ReportData {
+  readonly events: number;
+  /** Events without a readable time, which are in no bucket, and whose cost is in no sum. */
+  readonly untimed: number;
+  /** Times of the first and the last event, and where the range ends; null if no event has a time. */
+  readonly firstMs: number | null;
+  readonly lastMs: number | null;
+  readonly endMs: number | null;
+  readonly usd: number;
+  /** USD in the last hour and the last 24 hours of the range. */
+  readonly lastHourUsd: number;
+  readonly lastDayUsd: number;
+  readonly accuracy: AccuracyMetrics;
+  readonly gate: GateMetrics;
+  /** How wide a bucket is, in milliseconds, but where clocks are changed. */
+  readonly bucketMs: number;
+  readonly buckets: readonly BucketFigures[];
+  readonly models: Named<ModelFigures>;
+  readonly types: Named<TypeFigures>;
+  readonly sessions: readonly SessionFigures[];
+  /** How many sessions there are; null for more than can be told apart. */
+  readonly sessionCount: number | null;
+  /** The last ones that were appended, the newest first. */
+  readonly lastEvents: readonly AuditEvent[];
+}
+
+class Model {
+  events = 0;
+  inputTokens = 0;
+  outputTokens = 0;
+  constructor(readonly name: string | null) {}
+}
+
+class Type {
+  readonly sum = new PreciseSum();
+  events = 0;
+  constructor(readonly name: string | null) {}
+}
+
+class Content implements BucketContent {
+  readonly sums = new Map<Model, PreciseSum>();
+  totalNav = 0;
+  validationFailCount = 0;
+
+  addAll(other: Content): void {
+    for (const [model, sum] of other.sums) this.sumOf(model).addSum(sum);
+    this.totalNav += other.totalNav;
+    this.validationFailCount += other.validationFailCount;
+  }
+
+  sumOf(model: Model): PreciseSum {
+    let sum = this.sums.get(model);
+    if (sum === undefined) this.sums.set(model, sum = new PreciseSum());
+    return sum;
+  }
+}
+
+/** The sums of a report, which grow with each event. */
+export class ReportAggregate {
+  readonly #range: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">;
+  readonly #buckets: TimeBuckets<Content>;
+  readonly #recent: RecentSpend;
+  readonly #models = new NameTally((name) => new Model(name));
+  readonly #types = new NameTally((name) => new Type(name));
+  readonly #sessions = new SessionTally();
+  readonly #gate = new GateCount(0);
+  readonly #lastEvents: AuditEvent[] = [];
+  #events = 0;
+  #untimed = 0;
+  #totalNav = 0;
+  #validationFailCount = 0;
+  #firstMs = Infinity;
+  #lastMs = -Infinity;
+
+  /** Has added nothing yet. */
+  constructor(
+    options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone">,
+  ) {
+    this.#range = options;
+    this.#buckets = new TimeBuckets(options.timeZone, () => new Content());
+    this.#recent = new RecentSpend(options.untilMs);
+  }
+
+  /** Adds an event, if it is in the range. */
+  add(event: AuditEvent): void {
+    const { isTimed, sinceMs, untilMs } = this.#range;
+    const epochMs = eventEpochMs(event.ts);
+    // One without a readable time compares false with any bound, so it is left out.
+    if (isTimed && !(epochMs >= sinceMs && epochMs < untilMs)) return;
+    this.#events++;
+    this.#lastEvents[this.#events % LAST_EVENTS] = event;
+    this.#gate.add(event);
+    const type = this.#types.of(event.event);
+    type.events++;
+    const model = this.#countModel(event);
+    let usd = 0;
+    if (Number.isNaN(epochMs)) {
+      this.#untimed++;
+      this.#countAccuracy(event.event);
+    } else {
+      usd = finite(event.cost) ?? 0;
+      const content = this.#buckets.at(epochMs);
+      this.#countAccuracy(event.event, content);
+      if (epochMs < this.#firstMs) this.#firstMs = epochMs;
+      if (epochMs > this.#lastMs) this.#lastMs = epochMs;
+      this.#recent.add(epochMs, usd);
+      if (usd !== 0) {
+        type.sum.add(usd);
+        content.sumOf(model).add(usd);
+      }
+    }
+    if (typeof event.session_id === "string") {
+      this.#sessions.add(event.session_id, usd, epochMs);
+    }
+  }
+
+  /** What it has come to. */
+  data(): ReportData {
+    const { models, inOrder, others } = this.#modelFigures();
+    return {
+      events: this.#events,
+      untimed: this.#untimed,
+      firstMs: this.#firstMs === Infinity ? null : this.#firstMs,
+      lastMs: this.#lastMs === -Infinity ? null : this.#lastMs,
+      endMs: this.#recent.endMs,
+      usd: this.#usd(),
+      lastHourUsd: this.#recent.usdOf(1),
+      lastDayUsd: this.#recent.usdOf(24),
+      accuracy: accuracyOf(this.#totalNav, this.#validationFailCount),
+      gate: this.#gate.metrics(),
+      bucketMs: this.#buckets.widthMs,
+      buckets: this.#buckets.list().map((bucket) => bucketFigures(bucket, inOrder)),
+      models: { named: models, others },
+      types: this.#typeFigures(),
+      sessions: this.#sessions.dearest(DEAREST_SESSIONS),
+      sessionCount: this.#sessions.count,
+      lastEvents: this.#newestFirst(),
+    };
+  }
+
+  #countModel(event: AuditEvent): Model {
+    const model = this.#models.of(event.model);
+    model.events++;
+    model.inputTokens += finite(event.input_t) ?? 0;
+    model.outputTokens += finite(event.output_t) ?? 0;
+    return model;
+  }
+
+  #countAccuracy(type: string | undefined, content?: Content): void {
+    if (type === "nav") {
+      this.#totalNav++;
+      if (content !== undefined) content.totalNav++;
+    } else if (type === "validation_fail") {
+      this.#validationFailCount++;
+      if (content !== undefined) content.validationFailCount++;
+    }
+  }
+
+  #usd(): number {
+    const total = new PreciseSum();
+    for (const { content } of this.#buckets.list()) {
+      for (const sum of content?.sums.values() ?? []) total.addSum(sum);
+    }
+    return total.value;
+  }
+
+  #modelFigures(): { models: ModelFigures[]; others: ModelFigures | null; inOrder: Model[] } {
+    const sums = new Map<Model, PreciseSum>();
+    for (const { content } of this.#buckets.list()) {
+      for (const [model, sum] of content?.sums ?? []) {
+        const total = sums.get(model) ?? new PreciseSum();
+        total.addSum(sum);
+        sums.set(model, total);
+      }
+    }
+    const figuresOf = (model: Model): ModelFigures => {
+      const { name, events, inputTokens, outputTokens } = model;
+      return { name, usd: sums.get(model)?.value ?? 0, events, inputTokens, outputTokens };
+    };
+    const found = [...this.#models.named]
+      .map((model) => ({ model, figures: figuresOf(model) }))
+      .filter(({ figures }) => isOfInterest(figures))
+      .sort((a, b) => byCost(a.figures, b.figures));
+    const { others } = this.#models;
+    return {
+      models: found.map(({ figures }) => figures),
+      others: others === null ? null : figuresOf(others),
+      inOrder: [...found.map(({ model }) => model), ...others === null ? [] : [others]],
+    };
+  }
+
+  #typeFigures(): Named<TypeFigures> {
+    const figuresOf = ({ name, events, sum }: Type): TypeFigures => ({
+      name,
+      events,
+      usd: sum.value,
+    });
+    const { named, others } = this.#types;
+    return {
+      named: [...named].map(figuresOf).sort((a, b) => b.events - a.events || byCost(a, b)),
+      others: others === null ? null : figuresOf(others),
+    };
+  }
+
+  #newestFirst(): AuditEvent[] {
+    const count = Math.min(this.#events, LAST_EVENTS);
+    return Array.from(
+      { length: count },
+      (_, age) => this.#lastEvents[(this.#events - age) % LAST_EVENTS]!,
+    );
+  }
+}
+
+function bucketFigures(
+  { startMs, endMs, content }: Bucket<Content>,
+  models: readonly Model[],
+): BucketFigures {
+  const total = new PreciseSum();
+  for (const sum of content?.sums.values() ?? []) total.addSum(sum);
+  return {
+    startMs,
+    endMs,
+    usd: total.value,
+    usdByModel: models.map((model) => content?.sums.get(model)?.value ?? 0),
+    accuracy: accuracyOf(content?.totalNav ?? 0, content?.validationFailCount ?? 0),
+  };
+}
+
+/** Whether there is anything to say of a model; events without one mostly have nothing of it. */
+function isOfInterest({ name, usd, inputTokens, outputTokens }: ModelFigures): boolean {
+  return name !== null || usd !== 0 || inputTokens !== 0 || outputTokens !== 0;
+}
+
+function byCost(
+  a: { usd: number; name: string | null },
+  b: { usd: number; name: string | null },
+): number {
+  return b.usd - a.usd || ((a.name ?? "") < (b.name ?? "") ? -1 : 1);
+}
