@@ -1,0 +1,353 @@
+/**
+ * The parts of the page that change with the log, each by the identifier of the element that holds it.
+ * None of them can have the focus, so that they can be put in the place of older ones under a reader.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import type { Damage } from "../read/damage.ts";
+import { finite } from "../spend.ts";
+import { eventEpochMs } from "../time.ts";
+import type { BucketFigures, ModelFigures, ReportData, TypeFigures } from "./aggregate.ts";
+import { accuracyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
+import { type Html, html, NOTHING } from "./html.ts";
+import type { ResolvedReportOptions } from "./options.ts";
+import { FURTHER_LABEL, labelOf, type SpendSeries, spendSeries } from "./series.ts";
+import {
+  shownCount,
+  shownUsdCompact,
+  shownUsdExactly,
+  shownWidth,
+  textElement,
+  timeElement,
+} from "./shown_in_report.ts";
+import { wilsonInterval } from "./wilson_interval.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Regions that are listed; of more than these there is mostly one cause. */
+const DAMAGE_MAX = 5_000;
+/** Characters of the further fields of an event that are shown. */
+const FIELDS_LENGTH_MAX = 1_000;
+
+/** What a page is made of. */
+export interface ReportContent {
+  readonly data: ReportData;
+  readonly damage: readonly Damage[];
+  readonly options: ResolvedReportOptions;
+}
+
+/** A part of the page. */
+export type Section = (content: ReportContent) => Html;
+
+/** The parts, by the identifiers of their elements. */
+export const SECTIONS = {
+  "range": rangeLine,
+  "figures": figures,
+  "notes": notes,
+  "spend-chart": spend,
+  "spend-table": spendTable,
+  "accuracy-chart": accuracy,
+  "accuracy-table": accuracyTable,
+  "types-chart": types,
+  "types-table": typesTable,
+  "tokens-chart": tokens,
+  "tokens-table": tokensTable,
+  "sessions": sessionsTable,
+  "events": eventsTable,
+  "damage": damageTable,
+} as const satisfies Record<string, Section>;
+
+/** The identifier of a part. */
+export type SectionId = keyof typeof SECTIONS;
+
+function rangeLine({ data, options }: ReportContent): Html {
+  const { timeZone, sinceMs, untilMs } = options;
+  const zone = html`<span class="zone">Times are ${timeZone}.</span>`;
+  const from = sinceMs === -Infinity ? data.firstMs : sinceMs;
+  const to = untilMs === Infinity ? data.lastMs : untilMs;
+  if (from === null || to === null) return html`No event with a time. ${zone}`;
+  return html`${timeElement(from, timeZone)} to ${timeElement(to, timeZone)}. ${zone}`;
+}
+
+function figures(content: ReportContent): Html {
+  const { data, damage } = content;
+  const { accuracy, gate } = data;
+  const navs = `${shownCount(accuracy.totalNav)} navigations`;
+  return html`${[
+    figure("usd", "Spend", shownUsdExactly(data.usd), "in the whole range"),
+    figure("usd-hour", "Last hour", shownUsdExactly(data.lastHourUsd), windowOf(content, HOUR_MS)),
+    figure("usd-day", "Last 24 hours", shownUsdExactly(data.lastDayUsd), windowOf(content, DAY_MS)),
+    figure("event-count", "Events", shownCount(data.events), sessionCount(data)),
+    accuracy.totalNav === 0
+      ? figure("accuracy-pct", "Accuracy", "–", "no navigations")
+      : figure("accuracy-pct", "Accuracy", `${accuracy.accuracyPct} %`, `n = ${navs}`),
+    gate.total === 0 ? figure("gate-pct", "Gate pass rate", "–", "no decisions") : figure(
+      "gate-pct",
+      "Gate pass rate",
+      `${gate.passRatePct} %`,
+      `n = ${shownCount(gate.total)} decisions`,
+    ),
+    figure(
+      "damage-count",
+      "Damage",
+      shownCount(damage.length),
+      damage.length === 0 ? "everything could be read" : "regions could not be read",
+      damage.length === 0 ? "" : "bad",
+    ),
+  ]}`;
+}
+
+function figure(
+  id: string,
+  name: string,
+  value: string,
+  about: string | Html,
+  style: string = "",
+): Html {
+  return html`
+    <div class="figure ${style}">
+      <dt>${name}</dt>
+      <dd><b id="${id}">${value}</b><span>${about}</span></dd>
+    </div>
+  `;
+}
+
+/** The last hours of the range, from when to when. */
+function windowOf({ data, options: { timeZone } }: ReportContent, lengthMs: number): Html {
+  if (data.endMs === null) return html`no event with a time`;
+  const since = timeElement(data.endMs - lengthMs, timeZone);
+  return html`${since} to ${timeElement(data.endMs, timeZone)}`;
+}
+
+function sessionCount({ sessionCount }: ReportData): string {
+  if (sessionCount === null) return "in very many sessions";
+  return `in ${shownCount(sessionCount)} session${sessionCount === 1 ? "" : "s"}`;
+}
+
+function notes({ data: { untimed } }: ReportContent): Html {
+  if (untimed === 0) return NOTHING;
+  return html`<p>${
+    shownCount(untimed)
+  } of the events have no readable time: they are counted, but are in no chart over time, and their cost is in no sum.</p>`;
+}
+
+function spend({ data, options }: ReportContent): Html {
+  if (!data.buckets.some(({ usd }) => usd !== 0)) return none("Nothing was spent.");
+  const series = spendSeries(data.models, data.buckets);
+  const { budgetPerHour } = options;
+  const budget = budgetPerHour === null
+    ? NOTHING
+    : key("budget line", `budget: ${budgetShown(budgetPerHour, data.bucketMs)}`);
+  const legend = html`<ul class="legend">${[
+    ...series.map(seriesKey),
+    key("total line", "in total so far, on the right axis"),
+    budget,
+  ]}</ul>`;
+  return html`<p>USD by model, each bar a ${shownWidth(data.bucketMs)}.</p>${legend}${
+    spendChart(data, options)
+  }`;
+}
+
+function seriesKey({ label, color, usd }: SpendSeries): Html {
+  return key(color, html`${textElement(label, 60)} ${shownUsdExactly(usd)}`);
+}
+
+function key(style: string, text: string | Html): Html {
+  return html`<li><i class="key ${style}"></i>${text}</li>`;
+}
+
+function budgetShown(budgetPerHour: number, bucketMs: number): string {
+  const perHour = `${shownUsdCompact(budgetPerHour)} an hour`;
+  if (bucketMs === HOUR_MS) return perHour;
+  const perBucket = shownUsdCompact(budgetPerHour * bucketMs / HOUR_MS);
+  return `${perHour}, which is ${perBucket} in a bar`;
+}
+
+function spendTable({ data, options: { timeZone } }: ReportContent): Html {
+  const series = spendSeries(data.models, data.buckets);
+  const heads = [...series.map(({ label }) => textElement(label, 60)), html`total`];
+  return table(
+    [html`from`, ...heads],
+    data.buckets.map((bucket, index) => [
+      timeElement(bucket.startMs, timeZone),
+      ...series.map(({ values }) => amount(values[index]!)),
+      amount(bucket.usd),
+    ]),
+  );
+}
+
+function amount(usd: number): Html {
+  return usd === 0 ? html`–` : html`${shownUsdExactly(usd)}`;
+}
+
+function accuracy({ data, options }: ReportContent): Html {
+  if (!data.buckets.some(hasAccuracy)) return none("No navigations, so there is no accuracy.");
+  const width = shownWidth(data.bucketMs);
+  const legend = html`<ul class="legend">${[
+    key("s0 line", "accuracy"),
+    key("interval", "95 % interval of confidence: the longer, the less is known"),
+    key("count", "n, the number of navigations, on the right axis"),
+  ]}</ul>`;
+  return html`<p>Navigations less failed validations, in percent of the navigations, by ${width}.</p>${legend}${
+    accuracyChart(data, options)
+  }`;
+}
+
+function hasAccuracy({ accuracy }: BucketFigures): boolean {
+  return accuracy.totalNav > 0;
+}
+
+function accuracyTable({ data, options: { timeZone } }: ReportContent): Html {
+  return table(
+    ["from", "accuracy", "95 % interval", "n", "failed"].map((head) => html`${head}`),
+    data.buckets.filter(hasAccuracy).map(({ startMs, accuracy }) => {
+      const { totalNav, validationFailCount, accuracyPct } = accuracy;
+      const right = Math.max(0, totalNav - validationFailCount);
+      const { low, high } = wilsonInterval(right, totalNav);
+      return [
+        timeElement(startMs, timeZone),
+        html`${accuracyPct} %`,
+        html`${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
+        html`${shownCount(totalNav)}`,
+        html`${shownCount(validationFailCount)}`,
+      ];
+    }),
+  );
+}
+
+function types({ data }: ReportContent): Html {
+  return data.events === 0 ? none("No events.") : typesChart(data);
+}
+
+function typesTable({ data: { types } }: ReportContent): Html {
+  return table(
+    ["type", "events", "USD"].map((head) => html`${head}`),
+    namedRows(types, ({ events, usd }: TypeFigures) => [html`${shownCount(events)}`, amount(usd)]),
+  );
+}
+
+function tokens({ data }: ReportContent): Html {
+  const { named, others } = data.models;
+  const hasTokens = [...named, ...others === null ? [] : [others]]
+    .some(({ inputTokens, outputTokens }) => inputTokens + outputTokens > 0);
+  if (!hasTokens) return none("No tokens were counted.");
+  const legend = html`<ul class="legend">${[key("s0", "input"), key("s1", "output")]}</ul>`;
+  return html`${legend}${tokensChart(data)}`;
+}
+
+function tokensTable({ data: { models } }: ReportContent): Html {
+  return table(
+    ["model", "input", "output", "events", "USD"].map((head) => html`${head}`),
+    namedRows(models, ({ inputTokens, outputTokens, events, usd }: ModelFigures) => [
+      html`${shownCount(inputTokens)}`,
+      html`${shownCount(outputTokens)}`,
+      html`${shownCount(events)}`,
+      amount(usd),
+    ]),
+  );
+}
+
+function namedRows<T extends { readonly name: string | null }>(
+  { named, others }: { readonly named: readonly T[]; readonly others: T | null },
+  cellsOf: (figures: T) => readonly Html[],
+): Html[][] {
+  const rows = named.map((figures) => [textElement(labelOf(figures.name)), ...cellsOf(figures)]);
+  return others === null ? rows : [...rows, [html`${FURTHER_LABEL}`, ...cellsOf(others)]];
+}
+
+function sessionsTable({ data: { sessions }, options: { timeZone } }: ReportContent): Html {
+  if (sessions.length === 0) return none("No session that cost anything.");
+  return table(
+    ["session", "USD", "events", "first event", "last event"].map((head) => html`${head}`),
+    sessions.map(({ id, usd, missingUsdMax, events, firstMs, lastMs }) => [
+      textElement(id),
+      html`${missingUsdMax > 0 ? "at least " : ""}${shownUsdExactly(usd)}`,
+      html`${shownCount(events)}`,
+      firstMs === null ? html`–` : timeElement(firstMs, timeZone),
+      lastMs === null ? html`–` : timeElement(lastMs, timeZone),
+    ]),
+  );
+}
+
+/** What of an event has a column of its own. */
+const COLUMNS = new Set(["ts", "event", "session_id", "model", "cost", "input_t", "output_t"]);
+
+function eventsTable({ data: { lastEvents }, options: { timeZone } }: ReportContent): Html {
+  if (lastEvents.length === 0) return none("No events.");
+  return table(
+    ["time", "type", "model", "USD", "tokens", "session", "further fields"]
+      .map((head) => html`${head}`),
+    lastEvents.map((event) => [
+      eventTime(event, timeZone),
+      valueElement(event.event),
+      valueElement(event.model),
+      typeof event.cost === "number" ? html`${shownUsdExactly(event.cost)}` : html`–`,
+      tokensOf(event),
+      valueElement(event.session_id),
+      furtherFields(event),
+    ]),
+  );
+}
+
+function eventTime({ ts }: AuditEvent, timeZone: string): Html {
+  const epochMs = eventEpochMs(ts);
+  return Number.isNaN(epochMs) ? valueElement(ts) : timeElement(epochMs, timeZone, "millisecond");
+}
+
+function tokensOf({ input_t, output_t }: AuditEvent): Html {
+  const [input, output] = [finite(input_t), finite(output_t)];
+  if (input === null && output === null) return html`–`;
+  const shown = (tokens: number | null) => tokens === null ? "?" : shownCount(tokens);
+  return html`${shown(input)} in, ${shown(output)} out`;
+}
+
+function furtherFields(event: AuditEvent): Html {
+  const fields = Object.entries(event).filter(([name]) => !COLUMNS.has(name));
+  if (fields.length === 0) return html`–`;
+  const text = fields.map(([name, value]) => `${name}: ${valueText(value)}`).join(", ");
+  return textElement(text, FIELDS_LENGTH_MAX);
+}
+
+/** A value as it stands in the log, a text without its quotes. */
+function valueText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+}
+
+function valueElement(value: unknown): Html {
+  return value === undefined ? html`–` : textElement(valueText(value));
+}
+
+function damageTable({ damage }: ReportContent): Html {
+  if (damage.length === 0) return none("Everything could be read.");
+  const rest = damage.length - DAMAGE_MAX;
+  const more = rest <= 0 ? NOTHING : html`<p>… and ${shownCount(rest)} more.</p>`;
+  const rows = damage.slice(0, DAMAGE_MAX).map(({ path, byteOffset, byteLength, reason }) => [
+    textElement(path),
+    html`${shownCount(byteOffset)}`,
+    byteLength === 0 ? html`all from there on` : html`${shownCount(byteLength)}`,
+    textElement(reason),
+  ]);
+  const heads = ["file", "at byte", "bytes", "what is wrong"].map((head) => html`${head}`);
+  return html`${table(heads, rows)}${more}`;
+}
+
+function none(text: string): Html {
+  return html`<p class="none">${text}</p>`;
+}
+
+/** A table whose first cell of a row names it. */
+function table(heads: readonly Html[], rows: readonly (readonly Html[])[]): Html {
+  return html`
+    <table>
+      <thead>
+        <tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr>
+      </thead>
+      <tbody>${rows.map(([name = NOTHING, ...cells]) =>
+        html`
+          <tr><th scope="row">${name}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
+        `
+      )}</tbody>
+    </table>
+  `;
+}

@@ -1,0 +1,80 @@
+/**
+ * Figures, times and names as the report shows them. Pure.
+ *
+ * @module
+ */
+import { shownTime } from "../shown.ts";
+import { type Html, html } from "./html.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const WEEK_MS = 7 * DAY_MS;
+/** Characters of a text that are shown; how many more there are is told. */
+const TEXT_LENGTH_MAX = 500;
+/** Costs below it are shown to the millionth. */
+const SMALL_USD = 100;
+
+const integers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+const large = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+/** A number of things. */
+export function shownCount(count: number): string {
+  return integers.format(count);
+}
+
+/** A number where there is little room for it. */
+export function shownCompact(value: number): string {
+  return compact.format(value);
+}
+
+/** An amount where there is little room for it. */
+export function shownUsdCompact(usd: number): string {
+  return `$${compact.format(usd)}`;
+}
+
+/** An amount: to the cent where it is large, and with what is below a cent where that is much of it. */
+export function shownUsdExactly(usd: number): string {
+  return Math.abs(usd) >= SMALL_USD || usd === 0 ? `$${large.format(usd)}` : `$${usd.toFixed(6)}`;
+}
+
+/** How wide a bucket is. */
+export function shownWidth(widthMs: number): string {
+  if (widthMs < HOUR_MS) return plural(widthMs / 60_000, "minute");
+  if (widthMs < DAY_MS) return plural(widthMs / HOUR_MS, "hour");
+  if (widthMs < WEEK_MS) return plural(widthMs / DAY_MS, "day");
+  return plural(widthMs / WEEK_MS, "week");
+}
+
+function plural(count: number, unit: string): string {
+  return count === 1 ? unit : `${count} ${unit}s`;
+}
+
+/** An instant in the time zone, to the minute or to the millisecond, that programs can read too. */
+export function timeElement(
+  epochMs: number,
+  timeZone: string,
+  precision: "minute" | "millisecond" = "minute",
+): Html {
+  const instant = Temporal.Instant.fromEpochMilliseconds(epochMs);
+  const text = shownTime(instant, timeZone, { smallestUnit: precision });
+  return html`<time datetime="${instant.toString()}">${text}</time>`;
+}
+
+/** A text from the log, whatever it is, apart from the direction of what is around it. */
+export function textElement(text: string, lengthMax: number = TEXT_LENGTH_MAX): Html {
+  const more = text.length - lengthMax;
+  if (more <= 0) return html`<bdi>${text}</bdi>`;
+  const rest = `… and ${shownCount(more)} more characters`;
+  return html`<bdi>${clipped(text, lengthMax)}</bdi><span class="more">${rest}</span>`;
+}
+
+/** A name from the log where there is room for so many characters of it. */
+export function shownShort(name: string, lengthMax: number): string {
+  return name.length <= lengthMax ? name : `${clipped(name, lengthMax - 1)}…`;
+}
+
+/** The beginning of a text, without half a character at its end. */
+function clipped(text: string, length: number): string {
+  return text.slice(0, length).replace(/[\uD800-\uDBFF]$/, "");
+}

@@ -1,0 +1,97 @@
+/**
+ * How the page looks: by day and by night, on a phone, on a wall and on paper.
+ *
+ * The colours of the series differ in lightness as well as in hue, and each of them stands out from its
+ * background by 3 : 1 at least, text by 4.5 : 1 (Web Content Accessibility Guidelines 2.2, 1.4.3 and
+ * 1.4.11).
+ *
+ * @module
+ */
+
+/** The style sheet. */
+export const STYLE = `
+:root {
+  color-scheme: light dark;
+  --paper: #ffffff; --panel: #f6f7f9; --ink: #1b1f24; --dim: #57606a; --line: #8c959f; --grid: #e4e7eb;
+  --edge: #d0d7de; --bad: #b42318; --budget: #b42318; --count: #c5d3e3; --interval: #7d96b3; --focus: #0550ae;
+  --s0: #1f6fb2; --s1: #c2570c; --s2: #2e7d4f; --s3: #8e44ad; --s4: #b8336a; --s5: #0f7c8a; --s6: #7d6608;
+  --s7: #4b4ecf; --others: #6e7781;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #101317; --panel: #191d23; --ink: #e8eaed; --dim: #a3acb7; --line: #6b7580; --grid: #2a3038;
+    --edge: #323943; --bad: #ff8f85; --budget: #ff8f85; --count: #35475c; --interval: #7f9bbd; --focus: #7ab8ff;
+    --s0: #58a6e8; --s1: #ef9350; --s2: #56bd83; --s3: #c08be6; --s4: #ec7ba6; --s5: #47bccb; --s6: #cdb23e;
+    --s7: #9799f5; --others: #9aa4af;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0 auto; padding: 1.5rem clamp(0.75rem, 3vw, 3rem) 3rem; max-width: 110rem;
+  background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif;
+}
+h1 { margin: 0; font-size: 1.75rem; line-height: 1.2; overflow-wrap: anywhere; }
+h2 { margin: 0 0 0.5rem; font-size: 1.2rem; }
+p { margin: 0 0 0.5rem; }
+header { margin-bottom: 1.25rem; }
+header p, section > div > p, .none, .more, dd span, footer { color: var(--dim); }
+main { display: grid; gap: 1.25rem; grid-template-columns: minmax(0, 1fr); }
+section { padding: 1rem 1.25rem; border: 1px solid var(--edge); border-radius: 0.5rem; min-width: 0; }
+section.bare { padding: 0; border: 0; }
+@media (min-width: 87rem) {
+  main { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  section:not(.half) { grid-column: 1 / -1; }
+}
+dl { display: grid; gap: 0.75rem; margin: 0; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); }
+.figure { padding: 0.75rem 1rem; border-radius: 0.5rem; background: var(--panel); }
+dt { color: var(--dim); }
+dd { margin: 0; }
+dd b { display: block; font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
+dd span { font-size: 0.85rem; }
+.bad dd b { color: var(--bad); }
+.chart { container-type: inline-size; }
+.chart svg { display: block; width: 100%; max-width: 68rem; height: auto; font: 12px system-ui, sans-serif; }
+.wide { display: none; }
+@container (min-width: 35rem) { .wide { display: block; } .narrow { display: none; } }
+.legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0 0 0.5rem; padding: 0; list-style: none; font-size: 0.9rem; }
+.legend li { overflow-wrap: anywhere; min-width: 0; }
+.key { display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em; border-radius: 2px; background: var(--ink); }
+.key.line { height: 3px; width: 1.2em; vertical-align: middle; border-radius: 0; }
+.key.interval { width: 2px; height: 1em; vertical-align: middle; background: var(--interval); }
+.key.budget { background: repeating-linear-gradient(90deg, var(--budget) 0 5px, transparent 5px 8px); }
+.s0 { background: var(--s0); } .s1 { background: var(--s1); } .s2 { background: var(--s2); }
+.s3 { background: var(--s3); } .s4 { background: var(--s4); } .s5 { background: var(--s5); }
+.s6 { background: var(--s6); } .s7 { background: var(--s7); } .others { background: var(--others); }
+.count { background: var(--count); } .total { background: var(--ink); }
+details { margin-top: 0.5rem; }
+summary { cursor: pointer; color: var(--dim); width: fit-content; }
+.scroll { max-height: 32rem; overflow: auto; border: 1px solid var(--edge); border-radius: 0.25rem; }
+.scroll > .none { margin: 0.5rem 0.75rem; }
+table { border-collapse: collapse; width: 100%; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.3rem 0.75rem; text-align: right; vertical-align: top; font-weight: normal; }
+td bdi, tbody th bdi { overflow-wrap: anywhere; }
+td:has(bdi), thead th:has(+ th bdi), tbody th { text-align: left; }
+td:has(bdi) { min-width: 7rem; }
+td { white-space: nowrap; }
+td:has(bdi) { white-space: normal; }
+time { white-space: nowrap; }
+thead th { position: sticky; top: 0; background: var(--panel); color: var(--dim); }
+thead th:first-child { text-align: left; }
+tbody tr { border-top: 1px solid var(--edge); }
+:focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
+#live { font-weight: 600; }
+#live::before { content: ""; display: inline-block; width: 0.6em; height: 0.6em; margin-right: 0.4em; border-radius: 50%; background: var(--others); }
+#live.on::before { background: var(--s2); }
+@media (prefers-reduced-motion: no-preference) { #live.on::before { animation: beat 2s infinite; } }
+@keyframes beat { 50% { opacity: 0.35; } }
+@media print {
+  :root { color-scheme: light; }
+  body { padding: 0; max-width: none; font-size: 10pt; }
+  section { break-inside: avoid-page; }
+  section.long { break-inside: auto; }
+  .scroll { max-height: none; overflow: visible; border: 0; }
+  summary, #live { display: none; }
+  thead th { position: static; }
+  tr { break-inside: avoid; }
+}
+`;

@@ -1,0 +1,101 @@
+/**
+ * Where a time axis has its labels, and what they say. Pure.
+ *
+ * @module
+ */
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+const MONTHS = [
+  "Jan",
+  "Feb",
+  "Mar",
+  "Apr",
+  "May",
+  "Jun",
+  "Jul",
+  "Aug",
+  "Sep",
+  "Oct",
+  "Nov",
+  "Dec",
+] as const;
+
+/** Steps between labels, the small ones first; the days that are a multiple of 7 are Mondays. */
+const STEPS = [
+  ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((every) => ({
+    unit: "minute" as const,
+    every,
+  })),
+  ...[1, 2, 7, 14].map((every) => ({ unit: "day" as const, every })),
+  ...[1, 2, 3, 6].map((every) => ({ unit: "month" as const, every })),
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].map((every) => ({ unit: "year" as const, every })),
+];
+type Step = typeof STEPS[number];
+
+/** 1970 began on a Thursday, and weeks begin on a Monday. */
+const FIRST_MONDAY = 4;
+
+/** A label of an axis, and the bucket that it is at. */
+export interface Tick {
+  readonly index: number;
+  readonly label: string;
+}
+
+/**
+ * At most `ticksMax` labels for buckets that begin at these times: at round times of the time zone's
+ * clocks, on two lines where the day or the year is to be said too.
+ */
+export function timeTicks(
+  startsMs: readonly number[],
+  { timeZone, ticksMax }: { timeZone: string; ticksMax: number },
+): Tick[] {
+  const times = startsMs.map((ms) =>
+    Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone).toPlainDateTime()
+  );
+  for (const step of STEPS) {
+    const indexes = indexesOf(times, step);
+    if (indexes.length > ticksMax) continue;
+    const shown = indexes.length > 0 ? indexes : times.slice(0, 1).map((_, index) => index);
+    return shown.map((index, place) => ({
+      index,
+      label: labelOf(times[index]!, times[shown[place - 1] ?? -1], step),
+    }));
+  }
+  return [];
+}
+
+/** The buckets in which another step begins than in the one before. */
+function indexesOf(times: readonly Temporal.PlainDateTime[], { unit, every }: Step): number[] {
+  const steps = times.map((time) => countOf(time, unit) / every);
+  return steps.flatMap((step, index) => {
+    const before = steps[index - 1];
+    const isBeginning = before === undefined
+      ? Number.isInteger(step)
+      : Math.floor(step) !== Math.floor(before);
+    return isBeginning ? [index] : [];
+  });
+}
+
+function countOf(time: Temporal.PlainDateTime, unit: Step["unit"]): number {
+  if (unit === "year") return time.year + (time.dayOfYear - 1) / time.daysInYear;
+  if (unit === "month") return time.year * 12 + time.month - 1 + (time.day - 1) / time.daysInMonth;
+  const minutes = time.toZonedDateTime("UTC").epochMilliseconds / MINUTE_MS;
+  return unit === "minute" ? minutes : minutes * MINUTE_MS / DAY_MS - FIRST_MONDAY;
+}
+
+function labelOf(
+  time: Temporal.PlainDateTime,
+  before: Temporal.PlainDateTime | undefined,
+  { unit }: Step,
+): string {
+  const date = `${time.day} ${MONTHS[time.month - 1]}`;
+  if (unit === "year") return `${time.year}`;
+  if (unit === "minute") {
+    const clock = time.toPlainTime().toString({ smallestUnit: "minute" });
+    const isSameDay = before?.toPlainDate().equals(time.toPlainDate()) ?? false;
+    return isSameDay ? clock : `${clock}\n${date}`;
+  }
+  const day = unit === "day" ? date : MONTHS[time.month - 1]!;
+  return before?.year === time.year ? day : `${day}\n${time.year}`;
+}
