@@ -11,7 +11,7 @@ import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { Html } from "./html.ts";
 import { plainSvg } from "./plain_svg.ts";
 import { type Bar, bars, spendSeries } from "./series.ts";
-import { shownCompact, shownShort, shownUsdCompact } from "./shown_in_report.ts";
+import { shownBrief, shownCompact, shownShort, shownUsdCompact } from "./shown_in_report.ts";
 import { timeTicks } from "./time_ticks.ts";
 import { wilsonInterval } from "./wilson_interval.ts";
 
@@ -24,7 +24,7 @@ export interface ChartSize {
 }
 
 const WIDE: ChartSize = { name: "wide", width: 760, height: 300 };
-const NARROW: ChartSize = { name: "narrow", width: 360, height: 260 };
+const NARROW: ChartSize = { name: "narrow", width: 320, height: 260 };
 /** What the charts are, for who cannot see them. */
 const LABELS = {
   spend: "Bars of the spend by model, and a line of what it has come to",
@@ -36,6 +36,8 @@ const BAR_HEIGHT = 26;
 const FONT_SIZE = 12;
 /** Characters of a name beside a bar. */
 const LABEL_LENGTHS = { wide: 26, narrow: 14 } as const;
+/** How wide a character of them is at most, nearly always: nobody has a font to measure them by. */
+const CHARACTER_WIDTH = 7;
 /** Labels that a time axis has room for. */
 const TICKS_MAX = { wide: 10, narrow: 5 } as const;
 const MARGIN = { left: 8, right: 8, top: 14, bottom: 8 } as const;
@@ -211,15 +213,19 @@ function barsChart(
   colors: readonly string[],
 ): Html {
   const totals = bars.map(({ values }) => values.reduce((sum, value) => sum + value));
+  const labelsOf = (size: ChartSize) =>
+    bars.map(({ label }) => shownShort(label, LABEL_LENGTHS[size.name]));
+  const leftOf = (size: ChartSize) =>
+    CHARACTER_WIDTH * Math.max(...labelsOf(size).map(({ length }) => length)) + 2 * MARGIN.left;
   return inBothSizes(name, (size) => ({
-    grid: { ...MARGIN, right: 56, outerBounds: { ...MARGIN } },
+    grid: { ...MARGIN, left: leftOf(size), right: 64, outerBoundsMode: "none" },
     xAxis: { type: "value", show: false },
     yAxis: {
       ...AXIS,
       type: "category",
       inverse: true,
       axisTick: { show: false },
-      data: bars.map(({ label }) => shownShort(label, LABEL_LENGTHS[size.name])),
+      data: labelsOf(size),
     },
     series: colors.map((color, part) => ({
       ...QUIET,
@@ -233,7 +239,7 @@ function barsChart(
         position: "right" as const,
         color: "var(--ink)",
         fontSize: FONT_SIZE,
-        formatter: ({ dataIndex }: { dataIndex: number }) => shownCompact(totals[dataIndex]!),
+        formatter: ({ dataIndex }: { dataIndex: number }) => shownBrief(totals[dataIndex]!),
       },
     })),
   }), (size) => ({ ...size, height: BAR_HEIGHT * bars.length + 2 * BAR_HEIGHT / 3 }));

@@ -6,6 +6,7 @@
  */
 import type { AuditEvent } from "../event.ts";
 import type { Damage } from "../read/damage.ts";
+import { counted } from "../shown.ts";
 import { finite } from "../spend.ts";
 import { eventEpochMs } from "../time.ts";
 import type { BucketFigures, ModelFigures, ReportData, TypeFigures } from "./aggregate.ts";
@@ -24,7 +25,6 @@ import {
 import { wilsonInterval } from "./wilson_interval.ts";
 
 const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 /** Regions that are listed; of more than these there is mostly one cause. */
 const DAMAGE_MAX = 5_000;
 /** Characters of the further fields of an event that are shown. */
@@ -73,11 +73,11 @@ function rangeLine({ data, options }: ReportContent): Html {
 function figures(content: ReportContent): Html {
   const { data, damage } = content;
   const { accuracy, gate } = data;
-  const navs = `${shownCount(accuracy.totalNav)} navigations`;
+  const navs = counted(accuracy.totalNav, "navigation");
   return html`${[
     figure("usd", "Spend", shownUsdExactly(data.usd), "in the whole range"),
-    figure("usd-hour", "Last hour", shownUsdExactly(data.lastHourUsd), windowOf(content, HOUR_MS)),
-    figure("usd-day", "Last 24 hours", shownUsdExactly(data.lastDayUsd), windowOf(content, DAY_MS)),
+    figure("usd-hour", "Last hour", shownUsdExactly(data.lastHourUsd), endOfRange(content)),
+    figure("usd-day", "Last 24 hours", shownUsdExactly(data.lastDayUsd), endOfRange(content)),
     figure("event-count", "Events", shownCount(data.events), sessionCount(data)),
     accuracy.totalNav === 0
       ? figure("accuracy-pct", "Accuracy", "–", "no navigations")
@@ -92,7 +92,7 @@ function figures(content: ReportContent): Html {
       "damage-count",
       "Damage",
       shownCount(damage.length),
-      damage.length === 0 ? "everything could be read" : "regions could not be read",
+      damage.length === 0 ? "everything could be read" : "places that could not be read",
       damage.length === 0 ? "" : "bad",
     ),
   ]}`;
@@ -113,16 +113,13 @@ function figure(
   `;
 }
 
-/** The last hours of the range, from when to when. */
-function windowOf({ data, options: { timeZone } }: ReportContent, lengthMs: number): Html {
-  if (data.endMs === null) return html`no event with a time`;
-  const since = timeElement(data.endMs - lengthMs, timeZone);
-  return html`${since} to ${timeElement(data.endMs, timeZone)}`;
+/** Where the range ends, with which the last hours end too. */
+function endOfRange({ data: { endMs }, options: { timeZone } }: ReportContent): Html {
+  return endMs === null ? html`no event with a time` : html`up to ${timeElement(endMs, timeZone)}`;
 }
 
 function sessionCount({ sessionCount }: ReportData): string {
-  if (sessionCount === null) return "in very many sessions";
-  return `in ${shownCount(sessionCount)} session${sessionCount === 1 ? "" : "s"}`;
+  return sessionCount === null ? "in very many sessions" : `in ${counted(sessionCount, "session")}`;
 }
 
 function notes({ data: { untimed } }: ReportContent): Html {
@@ -153,8 +150,8 @@ function seriesKey({ label, color, usd }: SpendSeries): Html {
   return key(color, html`${textElement(label, 60)} ${shownUsdExactly(usd)}`);
 }
 
-function key(style: string, text: string | Html): Html {
-  return html`<li><i class="key ${style}"></i>${text}</li>`;
+function key(style: string, meaning: string | Html): Html {
+  return html`<li><i class="key ${style}"></i>${meaning}</li>`;
 }
 
 function budgetShown(budgetPerHour: number, bucketMs: number): string {
@@ -166,9 +163,8 @@ function budgetShown(budgetPerHour: number, bucketMs: number): string {
 
 function spendTable({ data, options: { timeZone } }: ReportContent): Html {
   const series = spendSeries(data.models, data.buckets);
-  const heads = [...series.map(({ label }) => textElement(label, 60)), html`total`];
   return table(
-    [html`from`, ...heads],
+    [text("from"), ...series.map(({ label }) => number(textElement(label, 60))), number("total")],
     data.buckets.map((bucket, index) => [
       timeElement(bucket.startMs, timeZone),
       ...series.map(({ values }) => amount(values[index]!)),
@@ -200,7 +196,7 @@ function hasAccuracy({ accuracy }: BucketFigures): boolean {
 
 function accuracyTable({ data, options: { timeZone } }: ReportContent): Html {
   return table(
-    ["from", "accuracy", "95 % interval", "n", "failed"].map((head) => html`${head}`),
+    [text("from"), ...["accuracy", "95 % interval", "n", "failed"].map(number)],
     data.buckets.filter(hasAccuracy).map(({ startMs, accuracy }) => {
       const { totalNav, validationFailCount, accuracyPct } = accuracy;
       const right = Math.max(0, totalNav - validationFailCount);
@@ -222,7 +218,7 @@ function types({ data }: ReportContent): Html {
 
 function typesTable({ data: { types } }: ReportContent): Html {
   return table(
-    ["type", "events", "USD"].map((head) => html`${head}`),
+    [text("type"), number("events"), number("USD")],
     namedRows(types, ({ events, usd }: TypeFigures) => [html`${shownCount(events)}`, amount(usd)]),
   );
 }
@@ -238,7 +234,7 @@ function tokens({ data }: ReportContent): Html {
 
 function tokensTable({ data: { models } }: ReportContent): Html {
   return table(
-    ["model", "input", "output", "events", "USD"].map((head) => html`${head}`),
+    [text("model"), ...["input", "output", "events", "USD"].map(number)],
     namedRows(models, ({ inputTokens, outputTokens, events, usd }: ModelFigures) => [
       html`${shownCount(inputTokens)}`,
       html`${shownCount(outputTokens)}`,
@@ -259,7 +255,7 @@ function namedRows<T extends { readonly name: string | null }>(
 function sessionsTable({ data: { sessions }, options: { timeZone } }: ReportContent): Html {
   if (sessions.length === 0) return none("No session that cost anything.");
   return table(
-    ["session", "USD", "events", "first event", "last event"].map((head) => html`${head}`),
+    [text("session"), ...["USD", "events", "first event", "last event"].map(number)],
     sessions.map(({ id, usd, missingUsdMax, events, firstMs, lastMs }) => [
       textElement(id),
       html`${missingUsdMax > 0 ? "at least " : ""}${shownUsdExactly(usd)}`,
@@ -276,8 +272,11 @@ const COLUMNS = new Set(["ts", "event", "session_id", "model", "cost", "input_t"
 function eventsTable({ data: { lastEvents }, options: { timeZone } }: ReportContent): Html {
   if (lastEvents.length === 0) return none("No events.");
   return table(
-    ["time", "type", "model", "USD", "tokens", "session", "further fields"]
-      .map((head) => html`${head}`),
+    [
+      ...["time", "type", "model"].map(text),
+      ...["USD", "tokens"].map(number),
+      ...["session", "further fields"].map(text),
+    ],
     lastEvents.map((event) => [
       eventTime(event, timeZone),
       valueElement(event.event),
@@ -305,8 +304,8 @@ function tokensOf({ input_t, output_t }: AuditEvent): Html {
 function furtherFields(event: AuditEvent): Html {
   const fields = Object.entries(event).filter(([name]) => !COLUMNS.has(name));
   if (fields.length === 0) return html`–`;
-  const text = fields.map(([name, value]) => `${name}: ${valueText(value)}`).join(", ");
-  return textElement(text, FIELDS_LENGTH_MAX);
+  const shown = fields.map(([name, value]) => `${name}: ${valueText(value)}`).join(", ");
+  return textElement(shown, FIELDS_LENGTH_MAX);
 }
 
 /** A value as it stands in the log, a text without its quotes. */
@@ -328,26 +327,48 @@ function damageTable({ damage }: ReportContent): Html {
     byteLength === 0 ? html`all from there on` : html`${shownCount(byteLength)}`,
     textElement(reason),
   ]);
-  const heads = ["file", "at byte", "bytes", "what is wrong"].map((head) => html`${head}`);
-  return html`${table(heads, rows)}${more}`;
+  const columns = [text("file"), number("at byte"), number("bytes"), text("what is wrong")];
+  return html`${table(columns, rows)}${more}`;
 }
 
-function none(text: string): Html {
-  return html`<p class="none">${text}</p>`;
+function none(why: string): Html {
+  return html`<p class="none">${why}</p>`;
+}
+
+/** A column: what is at its head, and whether it holds text, which begins on the left. */
+interface Column {
+  readonly head: string | Html;
+  readonly isText: boolean;
+}
+
+function text(head: string | Html): Column {
+  return { head, isText: true };
+}
+
+function number(head: string | Html): Column {
+  return { head, isText: false };
 }
 
 /** A table whose first cell of a row names it. */
-function table(heads: readonly Html[], rows: readonly (readonly Html[])[]): Html {
+function table(columns: readonly Column[], rows: readonly (readonly Html[])[]): Html {
+  if (rows.length === 0) return none("Nothing to show.");
+  const styles = columns.map(({ isText }) => isText ? "text" : "number");
+  const heads = columns.map(({ head }, column) =>
+    html`<th scope="col" class="${styles[column]!}">${head}</th>`
+  );
+  const cells = (row: readonly Html[]) =>
+    row.map((cell, column) =>
+      column === 0
+        ? html`<th scope="row" class="${styles[column]!}">${cell}</th>`
+        : html`<td class="${styles[column]!}">${cell}</td>`
+    );
+  const body = rows.map((row) => html`<tr>${cells(row)}</tr>\n`);
   return html`
     <table>
       <thead>
-        <tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr>
+        <tr>${heads}</tr>
       </thead>
-      <tbody>${rows.map(([name = NOTHING, ...cells]) =>
-        html`
-          <tr><th scope="row">${name}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
-        `
-      )}</tbody>
+      <tbody>${body}</tbody>
     </table>
   `;
 }

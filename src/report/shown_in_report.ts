@@ -23,6 +23,11 @@ export function shownCount(count: number): string {
   return integers.format(count);
 }
 
+/** A number, in full where it is not long. */
+export function shownBrief(value: number): string {
+  return value < 1e6 ? shownCount(value) : compact.format(value);
+}
+
 /** A number where there is little room for it. */
 export function shownCompact(value: number): string {
   return compact.format(value);

@@ -36,17 +36,17 @@ p { margin: 0 0 0.5rem; }
 header { margin-bottom: 1.25rem; }
 header p, section > div > p, .none, .more, dd span, footer { color: var(--dim); }
 main { display: grid; gap: 1.25rem; grid-template-columns: minmax(0, 1fr); }
-section { padding: 1rem 1.25rem; border: 1px solid var(--edge); border-radius: 0.5rem; min-width: 0; }
+section { padding: clamp(0.75rem, 2vw, 1.25rem); border: 1px solid var(--edge); border-radius: 0.5rem; min-width: 0; }
 section.bare { padding: 0; border: 0; }
 @media (min-width: 87rem) {
   main { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   section:not(.half) { grid-column: 1 / -1; }
 }
-dl { display: grid; gap: 0.75rem; margin: 0; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); }
-.figure { padding: 0.75rem 1rem; border-radius: 0.5rem; background: var(--panel); }
+dl { display: grid; gap: 0.75rem; margin: 0; grid-template-columns: repeat(auto-fit, minmax(8.75rem, 1fr)); }
+.figure { padding: 0.75rem; border-radius: 0.5rem; background: var(--panel); }
 dt { color: var(--dim); }
 dd { margin: 0; }
-dd b { display: block; font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
+dd b { display: block; font-size: 1.4rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 dd span { font-size: 0.85rem; }
 .bad dd b { color: var(--bad); }
 .chart { container-type: inline-size; }
@@ -69,14 +69,11 @@ summary { cursor: pointer; color: var(--dim); width: fit-content; }
 .scroll > .none { margin: 0.5rem 0.75rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.3rem 0.75rem; text-align: right; vertical-align: top; font-weight: normal; }
-td bdi, tbody th bdi { overflow-wrap: anywhere; }
-td:has(bdi), thead th:has(+ th bdi), tbody th { text-align: left; }
-td:has(bdi) { min-width: 7rem; }
-td { white-space: nowrap; }
-td:has(bdi) { white-space: normal; }
+th.text, td.text { text-align: left; }
+th, td { white-space: nowrap; }
+.text bdi { display: inline-block; width: max-content; max-width: 26rem; white-space: normal; overflow-wrap: anywhere; }
 time { white-space: nowrap; }
 thead th { position: sticky; top: 0; background: var(--panel); color: var(--dim); }
-thead th:first-child { text-align: left; }
 tbody tr { border-top: 1px solid var(--edge); }
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
 #live { font-weight: 600; }
