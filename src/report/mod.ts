@@ -1,7 +1,8 @@
 /**
  * A report on a log to look at: where the money went, when accuracy dropped, what is broken.
  *
- * {@linkcode renderReport} gives it as one HTML document that can be kept and mailed.
+ * {@linkcode renderReport} gives it as one HTML document that can be kept and mailed, and
+ * {@linkcode serveReport} as a page that is live while the simulation runs.
  *
  * @example
  * ```ts
@@ -22,3 +23,4 @@ export type { AuditEvent } from "../event.ts";
 export type { TimeLike } from "../time.ts";
 export type { ReportOptions } from "./options.ts";
 export { renderReport } from "./render_report.ts";
+export { type ReportServer, serveReport, type ServeReportOptions } from "./serve_report.ts";

@@ -1,0 +1,147 @@
+/**
+ * A report that grows with its log: the parts of its page as they are now, and which of them are other
+ * than they were.
+ *
+ * @module
+ */
+import type { AuditFollow } from "../read/follow.ts";
+import type { Clock } from "../time.ts";
+import { ReportAggregate } from "./aggregate.ts";
+import type { ResolvedReportOptions } from "./options.ts";
+import { type Sections, sectionsOf } from "./page.ts";
+import type { SectionId } from "./sections.ts";
+
+/** Drawing takes at most this part of the time. */
+const DRAWING_SHARE = 0.25;
+/** The least and the longest time between two drawings, in milliseconds. */
+const PACE_MIN_MS = 100;
+const PACE_MAX_MS = 500;
+/** Events after which others have their turn, while a history is read. */
+const EVENTS_PER_TURN = 2_000;
+
+/** The parts that are other than they were in an older version. */
+export interface Update {
+  readonly version: number;
+  readonly sections: Partial<Sections>;
+}
+
+/** A part, and the version since which it is as it is. */
+interface Part {
+  readonly markup: string;
+  readonly since: number;
+}
+
+/** The report on a log that is followed. */
+export class LiveReport {
+  readonly #options: ResolvedReportOptions;
+  readonly #clock: Clock;
+  readonly #events: AuditFollow;
+  readonly #aggregate: ReportAggregate;
+  readonly #parts = new Map<SectionId, Part>();
+  #sections: Sections | undefined;
+  #version = 0;
+  #isStale = true;
+  #drawing: Promise<void> | undefined;
+  #drawableAtMs = -Infinity;
+  readonly #waiting = new Set<() => void>();
+
+  /** Shows nothing yet; `events` are all that are in the log, and then those that come. */
+  constructor(events: AuditFollow, options: ResolvedReportOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#events = events;
+    this.#aggregate = new ReportAggregate(options);
+  }
+
+  /** Follows the log, until that ends with an error. */
+  async follow(): Promise<void> {
+    let events = 0;
+    for await (const event of this.#events) {
+      this.#aggregate.add(event);
+      if (!this.#isStale) this.#becomeStale();
+      if (++events % EVENTS_PER_TURN === 0) await this.#clock.turn();
+    }
+  }
+
+  /** All parts, as they are now. */
+  async current(): Promise<{ version: number; sections: Sections }> {
+    await this.#draw();
+    return { version: this.#version, sections: this.#sections! };
+  }
+
+  /**
+   * The parts that are other than in a version, as soon as there are any; all for a version that never
+   * was. Null when there are none for so long, or the signal is aborted.
+   */
+  async next(
+    version: number,
+    { patienceMs, signal }: { patienceMs: number; signal: AbortSignal },
+  ): Promise<Update | null> {
+    await this.#draw();
+    if (version === this.#version) {
+      await this.#news(patienceMs, signal);
+      await this.#draw();
+    }
+    if (version === this.#version) return null;
+    return this.#since(version < this.#version ? version : 0);
+  }
+
+  /** Resolves when there is something new, after a while, or when the signal is aborted. */
+  #news(patienceMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.#isStale) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = () => resolve();
+    const timer = this.#clock.startTimer(patienceMs, wake);
+    signal.addEventListener("abort", wake);
+    this.#waiting.add(wake);
+    return promise.finally(() => {
+      timer.cancel();
+      signal.removeEventListener("abort", wake);
+      this.#waiting.delete(wake);
+    });
+  }
+
+  #becomeStale(): void {
+    this.#isStale = true;
+    for (const wake of this.#waiting) wake();
+  }
+
+  #since(version: number): Update {
+    const changed = [...this.#parts].filter(([, { since }]) => since > version)
+      .map(([id]) => [id, this.#sections![id]]);
+    return { version: this.#version, sections: Object.fromEntries(changed) };
+  }
+
+  /** Resolves when the parts are not older than the call; those who ask meanwhile share one drawing. */
+  async #draw(): Promise<void> {
+    while (this.#isStale) {
+      this.#drawing ??= this.#drawInTime().finally(() => this.#drawing = undefined);
+      await this.#drawing;
+    }
+  }
+
+  async #drawInTime(): Promise<void> {
+    const waitMs = this.#drawableAtMs - this.#clock.monotonicMs();
+    if (waitMs > 0) await this.#clock.wait(waitMs);
+    const startMs = this.#clock.monotonicMs();
+    this.#isStale = false;
+    this.#compare(sectionsOf({
+      data: this.#aggregate.data(),
+      damage: this.#events.damage,
+      options: this.#options,
+    }));
+    const endMs = this.#clock.monotonicMs();
+    const paceMs = (endMs - startMs) / DRAWING_SHARE;
+    this.#drawableAtMs = endMs + Math.min(Math.max(paceMs, PACE_MIN_MS), PACE_MAX_MS);
+  }
+
+  #compare(sections: Sections): void {
+    const next = this.#version + 1;
+    for (const [id, { markup }] of Object.entries(sections) as [SectionId, { markup: string }][]) {
+      if (this.#parts.get(id)?.markup === markup) continue;
+      this.#parts.set(id, { markup, since: next });
+      this.#version = next;
+    }
+    this.#sections = sections;
+  }
+}

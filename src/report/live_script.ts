@@ -1,0 +1,53 @@
+/**
+ * What runs in the browser of a page that is kept live: it puts new parts in the place of old ones, and
+ * leaves everything around them, what is selected, scrolled or focused, as it is.
+ *
+ * @module
+ */
+
+/** The script of the page; what it is told comes from its own server, which has escaped it. */
+export const LIVE_SCRIPT = `
+"use strict";
+{
+  const status = document.getElementById("live");
+  const waiting = new Map();
+  let version = document.documentElement.dataset.version;
+
+  function say(isOn, text) {
+    status.className = isOn ? "on" : "";
+    if (status.textContent !== text) status.textContent = text;
+  }
+
+  function isBeingSelected(element) {
+    const selection = getSelection();
+    return !selection.isCollapsed && selection.containsNode(element, true);
+  }
+
+  function showWaiting() {
+    for (const [id, markup] of waiting) {
+      const element = document.getElementById(id);
+      if (isBeingSelected(element)) continue;
+      element.innerHTML = markup;
+      waiting.delete(id);
+    }
+  }
+
+  function connect() {
+    const source = new EventSource("events?from=" + encodeURIComponent(version));
+    source.addEventListener("open", () => say(true, "live"));
+    source.addEventListener("sections", (event) => {
+      version = event.lastEventId;
+      for (const [id, markup] of Object.entries(JSON.parse(event.data))) waiting.set(id, markup);
+      showWaiting();
+    });
+    source.addEventListener("error", () => {
+      say(false, "connection lost, trying again");
+      // What was refused, a browser does not try again by itself.
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
+    });
+  }
+
+  document.addEventListener("selectionchange", showWaiting);
+  connect();
+}
+`;

@@ -1,0 +1,211 @@
+/**
+ * A report as a page that is live while the simulation runs.
+ *
+ * @module
+ */
+import type { AuditReader } from "../audit_reader.ts";
+import { withFlags } from "../errors.ts";
+import { shown } from "../event.ts";
+import { type Clock, systemClock } from "../time.ts";
+import { isLoopback, refusalOf, type Site } from "./access.ts";
+import { LiveReport } from "./live_report.ts";
+import { LIVE_SCRIPT } from "./live_script.ts";
+import { type ReportOptions, resolveReportOptions } from "./options.ts";
+import { page, policyOf } from "./page.ts";
+import { updateStream, versionText } from "./update_stream.ts";
+
+const DEFAULT_HOSTNAME = "127.0.0.1";
+/** Browsers that are kept live at once; each of them has a page of its own. */
+const CONNECTIONS_MAX = 100;
+/** How long a browser may take to let go, when the server ends. */
+const GOODBYE_MS = 1_000;
+
+/** What a report is about, and where it is served. */
+export interface ServeReportOptions extends ReportOptions {
+  /** The address to listen on; default "127.0.0.1", which this machine alone reaches. */
+  hostname?: string;
+  /** The port; default 0, for any that is free. */
+  port?: number;
+  /**
+   * What has to be known to see the report, without which there is none on a hostname that other
+   * machines reach. It is part of {@linkcode ReportServer.url}.
+   */
+  token?: string;
+}
+
+/** A report that is being served. */
+export interface ReportServer extends AsyncDisposable {
+  /** The address to open, with the token if there is one. */
+  readonly url: string;
+  /**
+   * Resolves when the server has ended; rejects when it had to, as the log could not be followed any
+   * more.
+   */
+  readonly finished: Promise<void>;
+  /** Ends the server and resolves, or rejects, as `finished` does. */
+  close(): Promise<void>;
+}
+
+/** What goes with every answer. */
+const HEADERS = {
+  "content-security-policy": `${policyOf(LIVE_SCRIPT)}; frame-ancestors 'none'`,
+  "cache-control": "no-store",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+} as const;
+
+/**
+ * Serves the report of {@linkcode renderReport}, and keeps it live: what anybody writes to the log, this
+ * process or another, is on the page within a second, across rotation, as long as the page is open.
+ *
+ * It answers GET alone, to those who ask for it by its own name, and serves nothing but the page and its
+ * updates. Needs `--allow-net=HOSTNAME:PORT`, and what the reader needs. It ends at `close()`, with
+ * `signal`, and when the reader is closed, which makes `finished` reject.
+ *
+ * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it, and for a
+ *   hostname that other machines reach without a token.
+ * @throws {Deno.errors.NotCapable} naming the flag that is missing.
+ * @throws {Deno.errors.AddrInUse} when another server has the port.
+ *
+ * @example
+ * ```ts
+ * import { AuditReader } from "@vivarium/scout";
+ * import { serveReport } from "@vivarium/scout/report";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+ * await using reader = await AuditReader.open({ path });
+ * await using server = serveReport(reader, { title: "The run of today" });
+ * const response = await fetch(server.url);
+ * assertEquals((await response.text()).includes("The run of today"), true);
+ * ```
+ */
+export function serveReport(reader: AuditReader, options: ServeReportOptions = {}): ReportServer {
+  return serveReportBy(systemClock, reader, options);
+}
+
+/**
+ * As {@linkcode serveReport}, by any clock.
+ *
+ * @internal
+ */
+export function serveReportBy(
+  clock: Clock,
+  reader: AuditReader,
+  options: ServeReportOptions,
+): ReportServer {
+  const { since, signal } = options;
+  const resolved = resolveReportOptions(options);
+  const { hostname, port, token } = checkedSite(options);
+  signal?.throwIfAborted();
+  const ending = new AbortController();
+  const events = reader.follow({
+    ...since === undefined ? { last: Infinity } : { since },
+    signal: ending.signal,
+  });
+  const live = new LiveReport(events, resolved, clock);
+  const serverId = crypto.randomUUID();
+  let connections = 0;
+
+  async function answer(request: Request): Promise<Response> {
+    const refusal = refusalOf(request, { hostname, port: server.addr.port, token });
+    if (refusal !== null) return refusal;
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/") {
+      const { version, sections } = await live.current();
+      const shown = { script: LIVE_SCRIPT, version: versionText(version, serverId) };
+      const body = page(resolved.title, sections, shown);
+      return new Response(body, { headers: { "content-type": "text/html; charset=utf-8" } });
+    }
+    if (pathname !== "/events") return new Response("There is nothing here.", { status: 404 });
+    if (connections === CONNECTIONS_MAX) {
+      return new Response("Too many pages are open.", { status: 503 });
+    }
+    connections++;
+    const from = request.headers.get("last-event-id") ?? searchParams.get("from") ?? "";
+    const stream = updateStream(live, { from, serverId, signal: ending.signal }, () => {
+      connections--;
+    });
+    return new Response(stream, { headers: { "content-type": "text/event-stream" } });
+  }
+
+  const hard = new AbortController();
+  const server = listen({ hostname, port, signal: hard.signal }, async (request) => {
+    const response = await answer(request);
+    for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+    return response;
+  });
+
+  async function run(): Promise<void> {
+    try {
+      await live.follow();
+    } catch (error) {
+      if (!ending.signal.aborted) throw error;
+    } finally {
+      ending.abort();
+      const timer = clock.startTimer(GOODBYE_MS, () => hard.abort());
+      await server.shutdown();
+      timer.cancel();
+    }
+  }
+
+  const finished = run();
+  const end = () => ending.abort();
+  signal?.addEventListener("abort", end, { once: true });
+  const close = () => {
+    end();
+    return finished;
+  };
+  return {
+    url: urlOf({ hostname, port: server.addr.port, token }),
+    finished,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function checkedSite({ hostname = DEFAULT_HOSTNAME, port = 0, token }: ServeReportOptions): Site {
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    const found = shown(port);
+    throw new RangeError(
+      `Cannot serve report as port must be an integer from 0 to 65535: ${found}`,
+    );
+  }
+  if (typeof hostname !== "string" || hostname === "") {
+    const found = shown(hostname);
+    throw new TypeError(`Cannot serve report as hostname must be a non-empty string: ${found}`);
+  }
+  if (token !== undefined && (typeof token !== "string" || token === "")) {
+    throw new TypeError("Cannot serve report as token must be a non-empty string");
+  }
+  if (token === undefined && !isLoopback(hostname)) {
+    throw new TypeError(
+      `Cannot serve report without a token where other machines reach it: ${hostname}`,
+    );
+  }
+  return { hostname, port, token: token ?? null };
+}
+
+function listen(
+  site: { hostname: string; port: number; signal: AbortSignal },
+  answer: (request: Request) => Promise<Response>,
+): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return Deno.serve({ ...site, onListen() {} }, answer);
+  } catch (error) {
+    const flag = `--allow-net=${hostOf(site.hostname)}:${site.port}`;
+    throw withFlags(error, [flag], "Cannot serve report");
+  }
+}
+
+function hostOf(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
+}
+
+function urlOf({ hostname, port, token }: Site): string {
+  const url = new URL(`http://${hostOf(hostname)}:${port}/`);
+  if (token !== null) url.searchParams.set("token", token);
+  return url.href;
+}
