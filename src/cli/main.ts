@@ -1,6 +1,7 @@
 /**
  * The command line: `scout COMMAND`. Reading needs `--allow-read=DIR` for the directory of the log; the
- * default path also `--allow-env=HOME`; `rotate`, `import` and `prune` need `--allow-write=DIR` as well.
+ * default path also `--allow-env=HOME`; `rotate`, `import` and `prune` need `--allow-write=DIR` as well,
+ * `report` both for its file, and `serve` `--allow-net=127.0.0.1:8788`.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query --path DIR/audit.jsonl --since 3h
  *
@@ -19,7 +20,9 @@ import { importCommand } from "./import.ts";
 import { metricsCommand } from "./metrics.ts";
 import { pruneCommand } from "./prune.ts";
 import { queryCommand } from "./query.ts";
+import { reportCommand } from "./report.ts";
 import { rotateCommand } from "./rotate.ts";
+import { serveCommand } from "./serve.ts";
 import { spendCommand } from "./spend.ts";
 import { statusCommand } from "./status.ts";
 import { tailCommand } from "./tail.ts";
@@ -43,6 +46,8 @@ function parse(args: readonly string[]): Run {
     queryCommand,
     spendCommand,
     metricsCommand,
+    reportCommand,
+    serveCommand,
     rotateCommand,
     importCommand,
     verifyCommand,

@@ -31,8 +31,10 @@ export class ProgressBar implements Disposable {
     const now = performance.now();
     if (!this.#isShown || now < this.#drawnAt + DRAW_EVERY_MS) return;
     this.#drawnAt = now;
-    const percent = Math.round(100 * this.#done / this.#total);
-    const filled = bar(this.#done, this.#total, WIDTH).padEnd(WIDTH);
+    // What is to come is not always known exactly.
+    const done = Math.min(this.#done, this.#total);
+    const percent = Math.round(100 * done / this.#total);
+    const filled = bar(done, this.#total, WIDTH).padEnd(WIDTH);
     const end = ` ${filled} ${percent} %`;
     write(`${CLEAR_LINE}${tail(this.#label, Deno.consoleSize().columns - end.length)}${end}`);
   }

@@ -8,7 +8,7 @@
 // @ts-types="echarts"
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
-import { Html } from "./html.ts";
+import { Markup } from "./markup.ts";
 import { plainSvg } from "./plain_svg.ts";
 import { type Bar, bars, spendSeries } from "./series.ts";
 import { shownBrief, shownCompact, shownShort, shownUsdCompact } from "./shown_in_report.ts";
@@ -57,7 +57,7 @@ const AXIS = {
 export function spendChart(
   { buckets, models, bucketMs }: ReportData,
   { timeZone, budgetPerHour }: { timeZone: string; budgetPerHour: number | null },
-): Html {
+): Markup {
   const series = spendSeries(models, buckets);
   const budget = budgetPerHour === null ? null : budgetPerHour * bucketMs / HOUR_MS;
   let soFar = 0;
@@ -125,7 +125,7 @@ function budgetLine(usd: number) {
 export function accuracyChart(
   { buckets }: ReportData,
   { timeZone }: { timeZone: string },
-): Html {
+): Markup {
   const counted = buckets.map(({ accuracy }, index) => ({ ...accuracy, index }))
     .filter(({ totalNav }) => totalNav > 0);
   const counts = buckets.map(({ accuracy }) => accuracy.totalNav || null);
@@ -196,12 +196,12 @@ export function accuracyChart(
 }
 
 /** How many events of each type there are. */
-export function typesChart({ types }: ReportData): Html {
+export function typesChart({ types }: ReportData): Markup {
   return barsChart("types", bars(types, ({ events }) => [events]), ["s0"]);
 }
 
 /** How many tokens went into each model, and how many came out of it. */
-export function tokensChart({ models }: ReportData): Html {
+export function tokensChart({ models }: ReportData): Markup {
   const tokens = bars(models, ({ inputTokens, outputTokens }) => [inputTokens, outputTokens]);
   return barsChart("tokens", tokens, ["s0", "s1"]);
 }
@@ -211,7 +211,7 @@ function barsChart(
   name: "types" | "tokens",
   bars: readonly Bar[],
   colors: readonly string[],
-): Html {
+): Markup {
   const totals = bars.map(({ values }) => values.reduce((sum, value) => sum + value));
   const labelsOf = (size: ChartSize) =>
     bars.map(({ label }) => shownShort(label, LABEL_LENGTHS[size.name]));
@@ -277,13 +277,13 @@ function inBothSizes(
   name: keyof typeof LABELS,
   option: (size: ChartSize) => EChartsOption,
   sized: (size: ChartSize) => ChartSize = (size) => size,
-): Html {
+): Markup {
   const label = `${LABELS[name]}; its figures are in the table below.`;
   const drawings = [WIDE, NARROW].map(sized).map((size) => {
     const svg = plainSvg(drawn(option(size), size), `${name}-${size.name}`);
     return `<div class="${size.name}" role="img" aria-label="${label}">${svg}</div>`;
   });
-  return new Html(drawings.join(""));
+  return new Markup(drawings.join(""));
 }
 
 function drawn(option: EChartsOption, { width, height }: ChartSize): string {

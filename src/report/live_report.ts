@@ -7,6 +7,7 @@
 import type { AuditFollow } from "../read/follow.ts";
 import type { Clock } from "../time.ts";
 import { ReportAggregate } from "./aggregate.ts";
+import type { Markup } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { type Sections, sectionsOf } from "./page.ts";
 import type { SectionId } from "./sections.ts";
@@ -27,7 +28,7 @@ export interface Update {
 
 /** A part, and the version since which it is as it is. */
 interface Part {
-  readonly markup: string;
+  readonly text: string;
   readonly since: number;
 }
 
@@ -137,9 +138,9 @@ export class LiveReport {
 
   #compare(sections: Sections): void {
     const next = this.#version + 1;
-    for (const [id, { markup }] of Object.entries(sections) as [SectionId, { markup: string }][]) {
-      if (this.#parts.get(id)?.markup === markup) continue;
-      this.#parts.set(id, { markup, since: next });
+    for (const [id, { text }] of Object.entries(sections) as [SectionId, Markup][]) {
+      if (this.#parts.get(id)?.text === text) continue;
+      this.#parts.set(id, { text, since: next });
       this.#version = next;
     }
     this.#sections = sections;

@@ -6,12 +6,12 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { Html, html, NOTHING } from "./html.ts";
+import { Markup, markup, NOTHING } from "./markup.ts";
 import { type ReportContent, type SectionId, SECTIONS } from "./sections.ts";
 import { STYLE } from "./style.ts";
 
 /** The parts of the page as they are now. */
-export type Sections = Readonly<Record<SectionId, Html>>;
+export type Sections = Readonly<Record<SectionId, Markup>>;
 
 /** What makes a page one that is kept live. */
 export interface LiveParts {
@@ -48,48 +48,47 @@ function digestOf(text: string): string {
 
 /** Makes the document. */
 export function page(title: string, sections: Sections, live?: LiveParts): string {
-  const version = live === undefined ? NOTHING : html`
+  const version = live === undefined ? NOTHING : markup`
     data-version="${live.version}"
   `;
   const status = live === undefined
     ? NOTHING
-    : html`<p id="live" role="status">not connected yet</p>`;
-  const script = live === undefined ? NOTHING : new Html(`<script>${live.script}</script>\n`);
-  return html`
-    <!DOCTYPE html>
-    <html lang="en" ${version}>
-      <head>
-        <meta charset="utf-8">
-        <meta http-equiv="Content-Security-Policy" content="${policyOf(live?.script)}">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <meta name="color-scheme" content="light dark">
-        <meta name="referrer" content="no-referrer">
-        <link rel="icon" href="data:,">
-        <title>${title}</title>
-        <style>${new Html(STYLE)}</style>
-      </head>
-      <body>
-    <header>
-    <h1>${title}</h1>
-    <p id="range">${sections.range}</p>
-    ${status}
-    </header>
-    <main>
-    <section class="bare" aria-label="Key figures">
-    <dl id="figures">${sections.figures}</dl>
-    <div id="notes">${sections.notes}</div>
-    </section>
-    ${charted("spend", "Spend over time", sections)}
-    ${charted("accuracy", "Accuracy over time", sections)}
-    ${charted("types", "Events by type", sections)}
-    ${charted("tokens", "Tokens by model", sections)}
-    ${listed("sessions", "The ten dearest sessions", sections)}
-    ${listed("events", "The last 50 events", sections)}
-    ${listed("damage", "What could not be read", sections)}
-    </main>
-    ${script}</body>
-    </html>
-  `.markup;
+    : markup`<p id="live" role="status">not connected yet</p>`;
+  const script = live === undefined ? NOTHING : new Markup(`<script>${live.script}</script>\n`);
+  return markup`<!DOCTYPE html>
+<html lang="en"${version}>
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policyOf(live?.script)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<link rel="icon" href="data:,">
+<title>${title}</title>
+<style>${new Markup(STYLE)}</style>
+</head>
+<body>
+<header>
+<h1>${title}</h1>
+<p id="range">${sections.range}</p>
+${status}
+</header>
+<main>
+<section class="bare" aria-label="Key figures">
+<dl id="figures">${sections.figures}</dl>
+<div id="notes">${sections.notes}</div>
+</section>
+${charted("spend", "Spend over time", sections)}
+${charted("accuracy", "Accuracy over time", sections)}
+${charted("types", "Events by type", sections)}
+${charted("tokens", "Tokens by model", sections)}
+${listed("sessions", "The ten dearest sessions", sections)}
+${listed("events", "The last 50 events", sections)}
+${listed("damage", "What could not be read", sections)}
+</main>
+${script}</body>
+</html>
+`.text;
 }
 
 /** A chart, and its table for who wants the figures or cannot see it. */
@@ -97,26 +96,22 @@ function charted(
   name: "spend" | "accuracy" | "types" | "tokens",
   title: string,
   sections: Sections,
-): Html {
-  return html`
-    <section class="half" aria-labelledby="${name}-title">
-      <h2 id="${name}-title">${title}</h2>
-      <div class="chart" id="${name}-chart">${sections[`${name}-chart`]}</div>
-      <details>
-        <summary>${title} as a table</summary>
-        <div class="scroll" id="${name}-table" tabindex="0" role="region"
-          aria-label="${title}, table">${sections[`${name}-table`]}</div>
-      </details>
-    </section>
-  `;
+): Markup {
+  return markup`<section class="half" aria-labelledby="${name}-title">
+<h2 id="${name}-title">${title}</h2>
+<div class="chart" id="${name}-chart">${sections[`${name}-chart`]}</div>
+<details><summary>${title} as a table</summary>
+<div class="scroll" id="${name}-table" tabindex="0" role="region" aria-label="${title}, table">${
+    sections[`${name}-table`]
+  }</div></details>
+</section>`;
 }
 
-function listed(name: "sessions" | "events" | "damage", title: string, sections: Sections): Html {
-  return html`
-    <section class="long" aria-labelledby="${name}-title">
-      <h2 id="${name}-title">${title}</h2>
-      <div class="scroll" id="${name}" tabindex="0" role="region"
-        aria-label="${title}, table">${sections[name]}</div>
-    </section>
-  `;
+function listed(name: "sessions" | "events" | "damage", title: string, sections: Sections): Markup {
+  return markup`<section class="long" aria-labelledby="${name}-title">
+<h2 id="${name}-title">${title}</h2>
+<div class="scroll" id="${name}" tabindex="0" role="region" aria-label="${title}, table">${
+    sections[name]
+  }</div>
+</section>`;
 }

@@ -11,7 +11,7 @@ import { finite } from "../spend.ts";
 import { eventEpochMs } from "../time.ts";
 import type { BucketFigures, ModelFigures, ReportData, TypeFigures } from "./aggregate.ts";
 import { accuracyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
-import { type Html, html, NOTHING } from "./html.ts";
+import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { FURTHER_LABEL, labelOf, type SpendSeries, spendSeries } from "./series.ts";
 import {
@@ -38,7 +38,7 @@ export interface ReportContent {
 }
 
 /** A part of the page. */
-export type Section = (content: ReportContent) => Html;
+export type Section = (content: ReportContent) => Markup;
 
 /** The parts, by the identifiers of their elements. */
 export const SECTIONS = {
@@ -61,20 +61,20 @@ export const SECTIONS = {
 /** The identifier of a part. */
 export type SectionId = keyof typeof SECTIONS;
 
-function rangeLine({ data, options }: ReportContent): Html {
+function rangeLine({ data, options }: ReportContent): Markup {
   const { timeZone, sinceMs, untilMs } = options;
-  const zone = html`<span class="zone">Times are ${timeZone}.</span>`;
+  const zone = markup`<span class="zone">Times are ${timeZone}.</span>`;
   const from = sinceMs === -Infinity ? data.firstMs : sinceMs;
   const to = untilMs === Infinity ? data.lastMs : untilMs;
-  if (from === null || to === null) return html`No event with a time. ${zone}`;
-  return html`${timeElement(from, timeZone)} to ${timeElement(to, timeZone)}. ${zone}`;
+  if (from === null || to === null) return markup`No event with a time. ${zone}`;
+  return markup`${timeElement(from, timeZone)} to ${timeElement(to, timeZone)}. ${zone}`;
 }
 
-function figures(content: ReportContent): Html {
+function figures(content: ReportContent): Markup {
   const { data, damage } = content;
   const { accuracy, gate } = data;
   const navs = counted(accuracy.totalNav, "navigation");
-  return html`${[
+  return markup`${[
     figure("usd", "Spend", shownUsdExactly(data.usd), "in the whole range"),
     figure("usd-hour", "Last hour", shownUsdExactly(data.lastHourUsd), endOfRange(content)),
     figure("usd-day", "Last 24 hours", shownUsdExactly(data.lastDayUsd), endOfRange(content)),
@@ -102,56 +102,53 @@ function figure(
   id: string,
   name: string,
   value: string,
-  about: string | Html,
+  about: string | Markup,
   style: string = "",
-): Html {
-  return html`
-    <div class="figure ${style}">
-      <dt>${name}</dt>
-      <dd><b id="${id}">${value}</b><span>${about}</span></dd>
-    </div>
-  `;
+): Markup {
+  return markup`<div class="figure ${style}"><dt>${name}</dt>
+<dd><b id="${id}">${value}</b><span>${about}</span></dd></div>
+`;
 }
 
 /** Where the range ends, with which the last hours end too. */
-function endOfRange({ data: { endMs }, options: { timeZone } }: ReportContent): Html {
-  return endMs === null ? html`no event with a time` : html`up to ${timeElement(endMs, timeZone)}`;
+function endOfRange({ data: { endMs }, options: { timeZone } }: ReportContent): Cell {
+  return endMs === null ? "no event with a time" : markup`up to ${timeElement(endMs, timeZone)}`;
 }
 
 function sessionCount({ sessionCount }: ReportData): string {
   return sessionCount === null ? "in very many sessions" : `in ${counted(sessionCount, "session")}`;
 }
 
-function notes({ data: { untimed } }: ReportContent): Html {
+function notes({ data: { untimed } }: ReportContent): Markup {
   if (untimed === 0) return NOTHING;
-  return html`<p>${
+  return markup`<p>${
     shownCount(untimed)
   } of the events have no readable time: they are counted, but are in no chart over time, and their cost is in no sum.</p>`;
 }
 
-function spend({ data, options }: ReportContent): Html {
+function spend({ data, options }: ReportContent): Markup {
   if (!data.buckets.some(({ usd }) => usd !== 0)) return none("Nothing was spent.");
   const series = spendSeries(data.models, data.buckets);
   const { budgetPerHour } = options;
   const budget = budgetPerHour === null
     ? NOTHING
     : key("budget line", `budget: ${budgetShown(budgetPerHour, data.bucketMs)}`);
-  const legend = html`<ul class="legend">${[
+  const legend = markup`<ul class="legend">${[
     ...series.map(seriesKey),
     key("total line", "in total so far, on the right axis"),
     budget,
   ]}</ul>`;
-  return html`<p>USD by model, each bar a ${shownWidth(data.bucketMs)}.</p>${legend}${
+  return markup`<p>USD by model, each bar a ${shownWidth(data.bucketMs)}.</p>${legend}${
     spendChart(data, options)
   }`;
 }
 
-function seriesKey({ label, color, usd }: SpendSeries): Html {
-  return key(color, html`${textElement(label, 60)} ${shownUsdExactly(usd)}`);
+function seriesKey({ label, color, usd }: SpendSeries): Markup {
+  return key(color, markup`${textElement(label, 60)} ${shownUsdExactly(usd)}`);
 }
 
-function key(style: string, meaning: string | Html): Html {
-  return html`<li><i class="key ${style}"></i>${meaning}</li>`;
+function key(style: string, meaning: string | Markup): Markup {
+  return markup`<li><i class="key ${style}"></i>${meaning}</li>`;
 }
 
 function budgetShown(budgetPerHour: number, bucketMs: number): string {
@@ -161,7 +158,7 @@ function budgetShown(budgetPerHour: number, bucketMs: number): string {
   return `${perHour}, which is ${perBucket} in a bar`;
 }
 
-function spendTable({ data, options: { timeZone } }: ReportContent): Html {
+function spendTable({ data, options: { timeZone } }: ReportContent): Markup {
   const series = spendSeries(data.models, data.buckets);
   return table(
     [text("from"), ...series.map(({ label }) => number(textElement(label, 60))), number("total")],
@@ -173,19 +170,19 @@ function spendTable({ data, options: { timeZone } }: ReportContent): Html {
   );
 }
 
-function amount(usd: number): Html {
-  return usd === 0 ? html`–` : html`${shownUsdExactly(usd)}`;
+function amount(usd: number): Cell {
+  return usd === 0 ? "–" : shownUsdExactly(usd);
 }
 
-function accuracy({ data, options }: ReportContent): Html {
+function accuracy({ data, options }: ReportContent): Markup {
   if (!data.buckets.some(hasAccuracy)) return none("No navigations, so there is no accuracy.");
   const width = shownWidth(data.bucketMs);
-  const legend = html`<ul class="legend">${[
+  const legend = markup`<ul class="legend">${[
     key("s0 line", "accuracy"),
     key("interval", "95 % interval of confidence: the longer, the less is known"),
     key("count", "n, the number of navigations, on the right axis"),
   ]}</ul>`;
-  return html`<p>Navigations less failed validations, in percent of the navigations, by ${width}.</p>${legend}${
+  return markup`<p>Navigations less failed validations, in percent of the navigations, by ${width}.</p>${legend}${
     accuracyChart(data, options)
   }`;
 }
@@ -194,7 +191,7 @@ function hasAccuracy({ accuracy }: BucketFigures): boolean {
   return accuracy.totalNav > 0;
 }
 
-function accuracyTable({ data, options: { timeZone } }: ReportContent): Html {
+function accuracyTable({ data, options: { timeZone } }: ReportContent): Markup {
   return table(
     [text("from"), ...["accuracy", "95 % interval", "n", "failed"].map(number)],
     data.buckets.filter(hasAccuracy).map(({ startMs, accuracy }) => {
@@ -203,42 +200,42 @@ function accuracyTable({ data, options: { timeZone } }: ReportContent): Html {
       const { low, high } = wilsonInterval(right, totalNav);
       return [
         timeElement(startMs, timeZone),
-        html`${accuracyPct} %`,
-        html`${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
-        html`${shownCount(totalNav)}`,
-        html`${shownCount(validationFailCount)}`,
+        `${accuracyPct} %`,
+        `${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
+        shownCount(totalNav),
+        shownCount(validationFailCount),
       ];
     }),
   );
 }
 
-function types({ data }: ReportContent): Html {
+function types({ data }: ReportContent): Markup {
   return data.events === 0 ? none("No events.") : typesChart(data);
 }
 
-function typesTable({ data: { types } }: ReportContent): Html {
+function typesTable({ data: { types } }: ReportContent): Markup {
   return table(
     [text("type"), number("events"), number("USD")],
-    namedRows(types, ({ events, usd }: TypeFigures) => [html`${shownCount(events)}`, amount(usd)]),
+    namedRows(types, ({ events, usd }: TypeFigures) => [shownCount(events), amount(usd)]),
   );
 }
 
-function tokens({ data }: ReportContent): Html {
+function tokens({ data }: ReportContent): Markup {
   const { named, others } = data.models;
   const hasTokens = [...named, ...others === null ? [] : [others]]
     .some(({ inputTokens, outputTokens }) => inputTokens + outputTokens > 0);
   if (!hasTokens) return none("No tokens were counted.");
-  const legend = html`<ul class="legend">${[key("s0", "input"), key("s1", "output")]}</ul>`;
-  return html`${legend}${tokensChart(data)}`;
+  const legend = markup`<ul class="legend">${[key("s0", "input"), key("s1", "output")]}</ul>`;
+  return markup`${legend}${tokensChart(data)}`;
 }
 
-function tokensTable({ data: { models } }: ReportContent): Html {
+function tokensTable({ data: { models } }: ReportContent): Markup {
   return table(
     [text("model"), ...["input", "output", "events", "USD"].map(number)],
     namedRows(models, ({ inputTokens, outputTokens, events, usd }: ModelFigures) => [
-      html`${shownCount(inputTokens)}`,
-      html`${shownCount(outputTokens)}`,
-      html`${shownCount(events)}`,
+      shownCount(inputTokens),
+      shownCount(outputTokens),
+      shownCount(events),
       amount(usd),
     ]),
   );
@@ -246,22 +243,22 @@ function tokensTable({ data: { models } }: ReportContent): Html {
 
 function namedRows<T extends { readonly name: string | null }>(
   { named, others }: { readonly named: readonly T[]; readonly others: T | null },
-  cellsOf: (figures: T) => readonly Html[],
-): Html[][] {
+  cellsOf: (figures: T) => readonly Cell[],
+): Cell[][] {
   const rows = named.map((figures) => [textElement(labelOf(figures.name)), ...cellsOf(figures)]);
-  return others === null ? rows : [...rows, [html`${FURTHER_LABEL}`, ...cellsOf(others)]];
+  return others === null ? rows : [...rows, [FURTHER_LABEL, ...cellsOf(others)]];
 }
 
-function sessionsTable({ data: { sessions }, options: { timeZone } }: ReportContent): Html {
+function sessionsTable({ data: { sessions }, options: { timeZone } }: ReportContent): Markup {
   if (sessions.length === 0) return none("No session that cost anything.");
   return table(
     [text("session"), ...["USD", "events", "first event", "last event"].map(number)],
     sessions.map(({ id, usd, missingUsdMax, events, firstMs, lastMs }) => [
       textElement(id),
-      html`${missingUsdMax > 0 ? "at least " : ""}${shownUsdExactly(usd)}`,
-      html`${shownCount(events)}`,
-      firstMs === null ? html`–` : timeElement(firstMs, timeZone),
-      lastMs === null ? html`–` : timeElement(lastMs, timeZone),
+      `${missingUsdMax > 0 ? "at least " : ""}${shownUsdExactly(usd)}`,
+      shownCount(events),
+      firstMs === null ? "–" : timeElement(firstMs, timeZone),
+      lastMs === null ? "–" : timeElement(lastMs, timeZone),
     ]),
   );
 }
@@ -269,7 +266,7 @@ function sessionsTable({ data: { sessions }, options: { timeZone } }: ReportCont
 /** What of an event has a column of its own. */
 const COLUMNS = new Set(["ts", "event", "session_id", "model", "cost", "input_t", "output_t"]);
 
-function eventsTable({ data: { lastEvents }, options: { timeZone } }: ReportContent): Html {
+function eventsTable({ data: { lastEvents }, options: { timeZone } }: ReportContent): Markup {
   if (lastEvents.length === 0) return none("No events.");
   return table(
     [
@@ -281,7 +278,7 @@ function eventsTable({ data: { lastEvents }, options: { timeZone } }: ReportCont
       eventTime(event, timeZone),
       valueElement(event.event),
       valueElement(event.model),
-      typeof event.cost === "number" ? html`${shownUsdExactly(event.cost)}` : html`–`,
+      typeof event.cost === "number" ? shownUsdExactly(event.cost) : "–",
       tokensOf(event),
       valueElement(event.session_id),
       furtherFields(event),
@@ -289,21 +286,21 @@ function eventsTable({ data: { lastEvents }, options: { timeZone } }: ReportCont
   );
 }
 
-function eventTime({ ts }: AuditEvent, timeZone: string): Html {
+function eventTime({ ts }: AuditEvent, timeZone: string): Cell {
   const epochMs = eventEpochMs(ts);
   return Number.isNaN(epochMs) ? valueElement(ts) : timeElement(epochMs, timeZone, "millisecond");
 }
 
-function tokensOf({ input_t, output_t }: AuditEvent): Html {
+function tokensOf({ input_t, output_t }: AuditEvent): Cell {
   const [input, output] = [finite(input_t), finite(output_t)];
-  if (input === null && output === null) return html`–`;
+  if (input === null && output === null) return "–";
   const shown = (tokens: number | null) => tokens === null ? "?" : shownCount(tokens);
-  return html`${shown(input)} in, ${shown(output)} out`;
+  return `${shown(input)} in, ${shown(output)} out`;
 }
 
-function furtherFields(event: AuditEvent): Html {
+function furtherFields(event: AuditEvent): Cell {
   const fields = Object.entries(event).filter(([name]) => !COLUMNS.has(name));
-  if (fields.length === 0) return html`–`;
+  if (fields.length === 0) return "–";
   const shown = fields.map(([name, value]) => `${name}: ${valueText(value)}`).join(", ");
   return textElement(shown, FIELDS_LENGTH_MAX);
 }
@@ -313,62 +310,60 @@ function valueText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }
 
-function valueElement(value: unknown): Html {
-  return value === undefined ? html`–` : textElement(valueText(value));
+function valueElement(value: unknown): Cell {
+  return value === undefined ? "–" : textElement(valueText(value));
 }
 
-function damageTable({ damage }: ReportContent): Html {
+function damageTable({ damage }: ReportContent): Markup {
   if (damage.length === 0) return none("Everything could be read.");
   const rest = damage.length - DAMAGE_MAX;
-  const more = rest <= 0 ? NOTHING : html`<p>… and ${shownCount(rest)} more.</p>`;
+  const more = rest <= 0 ? NOTHING : markup`<p>… and ${shownCount(rest)} more.</p>`;
   const rows = damage.slice(0, DAMAGE_MAX).map(({ path, byteOffset, byteLength, reason }) => [
     textElement(path),
-    html`${shownCount(byteOffset)}`,
-    byteLength === 0 ? html`all from there on` : html`${shownCount(byteLength)}`,
+    shownCount(byteOffset),
+    byteLength === 0 ? "all from there on" : shownCount(byteLength),
     textElement(reason),
   ]);
   const columns = [text("file"), number("at byte"), number("bytes"), text("what is wrong")];
-  return html`${table(columns, rows)}${more}`;
+  return markup`${table(columns, rows)}${more}`;
 }
 
-function none(why: string): Html {
-  return html`<p class="none">${why}</p>`;
+function none(why: string): Markup {
+  return markup`<p class="none">${why}</p>`;
 }
+
+/** What is in a table. */
+type Cell = string | Markup;
 
 /** A column: what is at its head, and whether it holds text, which begins on the left. */
 interface Column {
-  readonly head: string | Html;
-  readonly isText: boolean;
+  readonly head: Cell;
+  readonly style: "text" | "number";
 }
 
-function text(head: string | Html): Column {
-  return { head, isText: true };
+function text(head: Cell): Column {
+  return { head, style: "text" };
 }
 
-function number(head: string | Html): Column {
-  return { head, isText: false };
+function number(head: Cell): Column {
+  return { head, style: "number" };
 }
 
 /** A table whose first cell of a row names it. */
-function table(columns: readonly Column[], rows: readonly (readonly Html[])[]): Html {
+function table(columns: readonly Column[], rows: readonly (readonly Cell[])[]): Markup {
   if (rows.length === 0) return none("Nothing to show.");
-  const styles = columns.map(({ isText }) => isText ? "text" : "number");
-  const heads = columns.map(({ head }, column) =>
-    html`<th scope="col" class="${styles[column]!}">${head}</th>`
+  const heads = columns.map(({ head, style }) =>
+    markup`<th scope="col" class="${style}">${head}</th>`
   );
-  const cells = (row: readonly Html[]) =>
-    row.map((cell, column) =>
-      column === 0
-        ? html`<th scope="row" class="${styles[column]!}">${cell}</th>`
-        : html`<td class="${styles[column]!}">${cell}</td>`
-    );
-  const body = rows.map((row) => html`<tr>${cells(row)}</tr>\n`);
-  return html`
-    <table>
-      <thead>
-        <tr>${heads}</tr>
-      </thead>
-      <tbody>${body}</tbody>
-    </table>
-  `;
+  const body = rows.map((row) =>
+    markup`<tr>${
+      columns.map(({ style }, index) => {
+        const cell = row[index]!;
+        return index === 0
+          ? markup`<th scope="row" class="${style}">${cell}</th>`
+          : markup`<td class="${style}">${cell}</td>`;
+      })
+    }</tr>\n`
+  );
+  return markup`<table><thead><tr>${heads}</tr></thead><tbody>${body}</tbody></table>`;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { shownTime } from "../shown.ts";
-import { type Html, html } from "./html.ts";
+import { type Markup, markup } from "./markup.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -60,18 +60,18 @@ export function timeElement(
   epochMs: number,
   timeZone: string,
   precision: "minute" | "millisecond" = "minute",
-): Html {
+): Markup {
   const instant = Temporal.Instant.fromEpochMilliseconds(epochMs);
   const text = shownTime(instant, timeZone, { smallestUnit: precision });
-  return html`<time datetime="${instant.toString()}">${text}</time>`;
+  return markup`<time datetime="${instant.toString()}">${text}</time>`;
 }
 
 /** A text from the log, whatever it is, apart from the direction of what is around it. */
-export function textElement(text: string, lengthMax: number = TEXT_LENGTH_MAX): Html {
+export function textElement(text: string, lengthMax: number = TEXT_LENGTH_MAX): Markup {
   const more = text.length - lengthMax;
-  if (more <= 0) return html`<bdi>${text}</bdi>`;
+  if (more <= 0) return markup`<bdi>${text}</bdi>`;
   const rest = `… and ${shownCount(more)} more characters`;
-  return html`<bdi>${clipped(text, lengthMax)}</bdi><span class="more">${rest}</span>`;
+  return markup`<bdi>${clipped(text, lengthMax)}</bdi><span class="more">${rest}</span>`;
 }
 
 /** A name from the log where there is room for so many characters of it. */

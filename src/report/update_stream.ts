@@ -65,7 +65,7 @@ function versionOf(text: string, serverId: string): number {
 }
 
 function messageOf({ version, sections }: Update, serverId: string): string {
-  const markups = Object.entries(sections).map(([id, { markup }]) => [id, markup]);
+  const markups = Object.entries(sections).map(([id, { text }]) => [id, text]);
   // JSON holds no line breaks, which would end the message.
   const data = JSON.stringify(Object.fromEntries(markups));
   return `id: ${versionText(version, serverId)}\nevent: sections\ndata: ${data}\n\n`;

@@ -1,0 +1,41 @@
+/**
+ * Showing something in the browser of whoever sits there.
+ *
+ * @module
+ */
+import { CommandError } from "./command.ts";
+
+/** The command that opens what it is given as its owner wants it. */
+const OPENERS: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
+  darwin: ["open"],
+  // The title of the window that it makes comes first.
+  windows: ["cmd", "/c", "start", "scout"],
+};
+const DEFAULT_OPENER = ["xdg-open"];
+
+const [OPENER = "", ...OPENER_ARGS] = OPENERS[Deno.build.os] ?? DEFAULT_OPENER;
+
+/** The permission that {@linkcode openInBrowser} needs. */
+export const OPEN_FLAG: string = `--allow-run=${OPENER}`;
+
+/**
+ * Opens a file or an address.
+ *
+ * @throws {CommandError} when that cannot be, saying why.
+ */
+export async function openInBrowser(target: string): Promise<void> {
+  const failure = `Cannot open ${target} in a browser`;
+  try {
+    const args = [...OPENER_ARGS, target];
+    const { success, code } = await new Deno.Command(OPENER, { args, stdin: "null" }).output();
+    if (!success) throw new CommandError(`${failure} as ${OPENER} ended with code ${code}`, 1);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new CommandError(`${failure}: run again with ${OPEN_FLAG}`, 2);
+    }
+    if (error instanceof Deno.errors.NotFound) {
+      throw new CommandError(`${failure} as there is no ${OPENER}`, 1);
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * `scout report`: a report on the log in one HTML file.
+ *
+ * @module
+ */
+import { merge, object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { command, option } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
+import { resolve } from "@std/path";
+import { denoFileSystem } from "../deno_file_system.ts";
+import { withFlags } from "../errors.ts";
+import type { AuditEvent } from "../event.ts";
+import type { FileHandle } from "../file_system.ts";
+import { eventFilter, mayLineHold } from "../read/filter.ts";
+import { lineOf, linesOf } from "../read/manifest_lines.ts";
+import type { AuditQuery, QueryOptions } from "../read/query.ts";
+import { takeSnapshot } from "../read/snapshot.ts";
+import { openForAppend } from "../regular_file.ts";
+import { ManifestReader } from "../segments/manifest_reader.ts";
+import { LogFiles } from "../segments/segment_name.ts";
+import { counted, shownBytes } from "../shown.ts";
+import { CommandError, opened, type Run, withLog } from "./command.ts";
+import { statusLogger } from "./log_status.ts";
+import { openInBrowser } from "./open_in_browser.ts";
+import { type ReadingOptions, readingOptions, type TimeOptions, timeOptions } from "./options.ts";
+import { ProgressBar } from "./progress_bar.ts";
+import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./report_options.ts";
+import type { Output } from "./terminal.ts";
+
+const STANDARD_OUTPUT = "-";
+/** What a report begins with, and hardly anything that nobody wants to lose. */
+const REPORT_START = "<!DOCTYPE html>";
+/** How long a line is where no archive tells. */
+const LINE_BYTES = 200;
+const EVENTS_PER_ADVANCE = 1_000;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+interface ReportCommandOptions extends ReadingOptions, TimeOptions, ReportLookOptions {
+  readonly out: string;
+}
+
+/** The command. */
+export const reportCommand: Parser<"sync", Run, unknown> = command(
+  "report",
+  map(
+    merge(
+      object({
+        out: withDefault(
+          option("--out", string({ metavar: "FILE" }), {
+            description: message`Where to write it; default report.html, and - for standard output`,
+          }),
+          "report.html",
+        ),
+      }),
+      reportLookOptions,
+      timeOptions,
+      readingOptions,
+    ),
+    (options): Run => (output) => runReport(options, output),
+  ),
+  {
+    brief: message`A report to look at, in one HTML file`,
+    description:
+      message`Shows where the money went, when accuracy dropped and what is broken, of all events, unless --since or --until says otherwise. The file needs no network and no script. Writing it needs --allow-read and --allow-write for it.`,
+    footer: message`Example: scout report --since yesterday --budget 5 --tz Europe/Berlin`,
+  },
+);
+
+async function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
+  const { out, json, open } = options;
+  const isPrinted = out === STANDARD_OUTPUT;
+  if (isPrinted && open) throw new CommandError("Cannot open what goes to standard output", 2);
+  // What cannot be written is better told before all is read.
+  using file = isPrinted ? null : await opened(() => new ReportFile(out));
+  const { renderReport } = await import("../report/render_report.ts");
+  const { events, page } = await withLog(options, async (reader) => {
+    const { since, until, ...look } = optionsToReport(options);
+    const range = {
+      ...since === undefined ? {} : { since },
+      ...until === undefined ? {} : { until },
+    };
+    using source = new ShownQuery(reader.query(range), expectedEvents(reader.path, range));
+    const page = await renderReport(source, { ...range, ...look });
+    return { events: source.events, page };
+  }, statusLogger);
+  if (file === null) {
+    output.line(page.trimEnd());
+  } else {
+    const bytes = file.write(page);
+    output.line(
+      json
+        ? JSON.stringify({ out: file.path, events, bytes })
+        : `Wrote ${counted(events, "event")} as ${shownBytes(bytes)} to ${file.path}`,
+    );
+  }
+  await output.flush();
+  if (file !== null && open) await openInBrowser(file.path);
+  return 0;
+}
+
+/** The events of a query, with a progress bar; what it could not read, it tells as the query does. */
+class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
+  readonly damage: AuditQuery["damage"];
+  readonly #query: AuditQuery;
+  readonly #bar: ProgressBar;
+  #events = 0;
+
+  constructor(query: AuditQuery, expectedEvents: number) {
+    this.damage = query.damage;
+    this.#query = query;
+    this.#bar = new ProgressBar("Reading", expectedEvents);
+  }
+
+  /** How many there have been. */
+  get events(): number {
+    return this.#events;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<AuditEvent> {
+    for await (const event of this.#query) {
+      if (++this.#events % EVENTS_PER_ADVANCE === 0) this.#bar.advance(EVENTS_PER_ADVANCE);
+      yield event;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#bar[Symbol.dispose]();
+  }
+}
+
+/** How many events there will be, about: by the manifest, and for the rest by its length. */
+function expectedEvents(path: string, range: Pick<QueryOptions, "since" | "until">): number {
+  const files = new LogFiles(path);
+  const filter = eventFilter(range);
+  using snapshot = takeSnapshot(denoFileSystem, files);
+  const lines = linesOf(new ManifestReader(denoFileSystem, files.manifest), statusLogger);
+  let events = 0;
+  for (const file of snapshot.files) {
+    const line = lineOf(file, lines);
+    if (line === undefined) events += file.byteLength / LINE_BYTES;
+    else if (mayLineHold(line, filter)) events += line.lines;
+  }
+  return events;
+}
+
+/** The file that a report goes to. */
+class ReportFile implements Disposable {
+  /** Its absolute path. */
+  readonly path: string;
+  readonly #handle: FileHandle;
+
+  /**
+   * Opens the file, and makes it when there is none.
+   *
+   * @throws {TypeError} when there is something there that is no report.
+   * @throws {Deno.errors.NotCapable} naming the flags that are missing.
+   */
+  constructor(path: string) {
+    this.path = resolve(path);
+    try {
+      this.#handle = openForAppend(denoFileSystem, this.path).handle;
+    } catch (error) {
+      const flags = [`--allow-read=${this.path}`, `--allow-write=${this.path}`];
+      throw withFlags(error, flags, "Cannot write report");
+    }
+    try {
+      this.#checkOverwritable();
+    } catch (error) {
+      this.#handle.close();
+      throw error;
+    }
+  }
+
+  /** Writes the page in the place of what is there; gives its length. */
+  write(page: string): number {
+    const bytes = encoder.encode(page);
+    this.#handle.truncateSync(0);
+    for (let written = 0; written < bytes.byteLength;) {
+      written += this.#handle.appendSync(bytes.subarray(written));
+    }
+    return bytes.byteLength;
+  }
+
+  [Symbol.dispose](): void {
+    this.#handle.close();
+  }
+
+  #checkOverwritable(): void {
+    const start = new Uint8Array(REPORT_START.length);
+    const length = this.#handle.readSync(start, 0);
+    if (length === 0 || decoder.decode(start.subarray(0, length)) === REPORT_START) return;
+    throw new TypeError(`Cannot write report over a file that is none: ${this.path}`);
+  }
+}
