@@ -8,3 +8,4 @@ export const fromFileUrl: (url: string | URL) => string = path.fromFileUrl;
 export const join: (path: string | URL, ...paths: string[]) => string = path.join;
 export const relative: (from: string, to: string) => string = path.relative;
 export const resolve: (...pathSegments: string[]) => string = path.resolve;
+export const toFileUrl: (path: string) => URL = path.toFileUrl;

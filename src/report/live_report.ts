@@ -36,6 +36,7 @@ interface Part {
 export class LiveReport {
   readonly #options: ResolvedReportOptions;
   readonly #clock: Clock;
+  readonly #ending: AbortSignal;
   readonly #events: AuditFollow;
   readonly #aggregate: ReportAggregate;
   readonly #parts = new Map<SectionId, Part>();
@@ -44,12 +45,21 @@ export class LiveReport {
   #isStale = true;
   #drawing: Promise<void> | undefined;
   #drawableAtMs = -Infinity;
-  readonly #waiting = new Set<() => void>();
+  /** Aborted when what was drawn is not what there is any more. */
+  #change = new AbortController();
 
-  /** Shows nothing yet; `events` are all that are in the log, and then those that come. */
-  constructor(events: AuditFollow, options: ResolvedReportOptions, clock: Clock) {
+  /**
+   * Shows nothing yet; `events` are all that are in the log, and then those that come, until `ending`
+   * is aborted, after which nobody is kept waiting.
+   */
+  constructor(
+    events: AuditFollow,
+    options: ResolvedReportOptions,
+    { clock, ending }: { clock: Clock; ending: AbortSignal },
+  ) {
     this.#options = options;
     this.#clock = clock;
+    this.#ending = ending;
     this.#events = events;
     this.#aggregate = new ReportAggregate(options);
   }
@@ -80,31 +90,16 @@ export class LiveReport {
   ): Promise<Update | null> {
     await this.#draw();
     if (version === this.#version) {
-      await this.#news(patienceMs, signal);
+      await this.#pause(patienceMs, this.#change.signal, signal);
       await this.#draw();
     }
     if (version === this.#version) return null;
     return this.#since(version < this.#version ? version : 0);
   }
 
-  /** Resolves when there is something new, after a while, or when the signal is aborted. */
-  #news(patienceMs: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted || this.#isStale) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = () => resolve();
-    const timer = this.#clock.startTimer(patienceMs, wake);
-    signal.addEventListener("abort", wake);
-    this.#waiting.add(wake);
-    return promise.finally(() => {
-      timer.cancel();
-      signal.removeEventListener("abort", wake);
-      this.#waiting.delete(wake);
-    });
-  }
-
   #becomeStale(): void {
     this.#isStale = true;
-    for (const wake of this.#waiting) wake();
+    this.#change.abort();
   }
 
   #since(version: number): Update {
@@ -115,25 +110,38 @@ export class LiveReport {
 
   /** Resolves when the parts are not older than the call; those who ask meanwhile share one drawing. */
   async #draw(): Promise<void> {
-    while (this.#isStale) {
-      this.#drawing ??= this.#drawInTime().finally(() => this.#drawing = undefined);
-      await this.#drawing;
-    }
+    if (this.#isStale) await (this.#drawing ??= this.#drawInTime());
   }
 
   async #drawInTime(): Promise<void> {
-    const waitMs = this.#drawableAtMs - this.#clock.monotonicMs();
-    if (waitMs > 0) await this.#clock.wait(waitMs);
+    await this.#pause(this.#drawableAtMs - this.#clock.monotonicMs());
+    // Who asks from now on has asked too late for this one.
+    this.#drawing = undefined;
     const startMs = this.#clock.monotonicMs();
-    this.#isStale = false;
     this.#compare(sectionsOf({
       data: this.#aggregate.data(),
       damage: this.#events.damage,
       options: this.#options,
     }));
+    this.#isStale = false;
+    this.#change = new AbortController();
     const endMs = this.#clock.monotonicMs();
     const paceMs = (endMs - startMs) / DRAWING_SHARE;
     this.#drawableAtMs = endMs + Math.min(Math.max(paceMs, PACE_MIN_MS), PACE_MAX_MS);
+  }
+
+  /** Resolves after a while, or when one of the signals is aborted, or the end has come. */
+  #pause(delayMs: number, ...signals: readonly AbortSignal[]): Promise<void> {
+    const ends = [this.#ending, ...signals];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (delayMs <= 0 || ends.some(({ aborted }) => aborted)) return Promise.resolve();
+    const wake = () => resolve();
+    const timer = this.#clock.startTimer(delayMs, wake);
+    for (const end of ends) end.addEventListener("abort", wake);
+    return promise.finally(() => {
+      timer.cancel();
+      for (const end of ends) end.removeEventListener("abort", wake);
+    });
   }
 
   #compare(sections: Sections): void {

@@ -105,7 +105,7 @@ export function serveReportBy(
     ...since === undefined ? { last: Infinity } : { since },
     signal: ending.signal,
   });
-  const live = new LiveReport(events, resolved, clock);
+  const live = new LiveReport(events, resolved, { clock, ending: ending.signal });
   const serverId = crypto.randomUUID();
   let connections = 0;
 

@@ -1,0 +1,74 @@
+/**
+ * A proxy in front of a server, whose connections a test cuts.
+ *
+ * @module
+ */
+
+const decoder = new TextDecoder("latin1");
+const encoder = new TextEncoder();
+
+/** Passes on what comes, and has the server take requests for its own. */
+export class CuttableProxy implements AsyncDisposable {
+  /** Where to ask instead of the server. */
+  readonly url: string;
+  readonly #target: URL;
+  readonly #port: number;
+  #listener: Deno.Listener;
+  #accepting: Promise<void>;
+  readonly #connections = new Set<Deno.Conn>();
+  readonly #passing = new Set<Promise<unknown>>();
+
+  /** Begins to listen. */
+  constructor(target: URL) {
+    this.#target = target;
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.#port = (this.#listener.addr as Deno.NetAddr).port;
+    this.url = `http://127.0.0.1:${this.#port}/`;
+    this.#accepting = this.#accept(this.#listener);
+  }
+
+  /** Ends every connection, and takes no new one. */
+  cut(): void {
+    this.#listener.close();
+    // One that has ended by itself is closed already.
+    for (const connection of this.#connections) connection[Symbol.dispose]();
+    this.#connections.clear();
+  }
+
+  /** Takes connections again. */
+  mend(): void {
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: this.#port });
+    this.#accepting = this.#accept(this.#listener);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    await this.#accepting;
+    await Promise.all(this.#passing);
+  }
+
+  async #accept(listener: Deno.Listener): Promise<void> {
+    for await (const client of listener) {
+      const { hostname, port } = this.#target;
+      const server = await Deno.connect({ hostname, port: Number(port) });
+      for (const connection of [client, server]) this.#connections.add(connection);
+      const ownHost = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+        transform: (bytes, controller) => {
+          const text = decoder.decode(bytes).replaceAll(
+            `127.0.0.1:${this.#port}`,
+            this.#target.host,
+          );
+          controller.enqueue(encoder.encode(text));
+        },
+      });
+      this.#pass(client.readable.pipeThrough(ownHost), server);
+      this.#pass(server.readable, client);
+    }
+  }
+
+  #pass(from: ReadableStream<Uint8Array<ArrayBuffer>>, to: Deno.Conn): void {
+    // That a connection was cut is what it is here for.
+    const passed = from.pipeTo(to.writable).catch(() => {});
+    this.#passing.add(passed);
+  }
+}

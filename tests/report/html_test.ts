@@ -1,0 +1,49 @@
+import { assertEquals } from "@std/assert";
+import { Markup, markup, NOTHING } from "../../src/report/markup.ts";
+
+const ESCAPED: [character: string, escaped: string][] = [
+  ["&", "&amp;"],
+  ["<", "&lt;"],
+  [">", "&gt;"],
+  ['"', "&quot;"],
+  ["'", "&#39;"],
+];
+for (const [character, escaped] of ESCAPED) {
+  Deno.test(`markup escapes every ${character} in text and in an attribute`, () => {
+    const value = `${character}a${character}${character}b`;
+    const shown = `${escaped}a${escaped}${escaped}b`;
+    assertEquals(markup`<p>${value}</p>`.text, `<p>${shown}</p>`);
+    assertEquals(markup`<p title="${value}">`.text, `<p title="${shown}">`);
+  });
+}
+
+Deno.test("markup keeps what is text from becoming an element, an attribute or an entity", () => {
+  assertEquals(
+    markup`<p title="${`" onclick='x()'`}">${"<script>x()</script>&lt;"}</p>`.text,
+    '<p title="&quot; onclick=&#39;x()&#39;">&lt;script&gt;x()&lt;/script&gt;&amp;lt;</p>',
+  );
+});
+
+Deno.test("markup takes in markup as it is, alone and in a list, and escapes nothing twice", () => {
+  const item = (text: string) => markup`<li>${text}</li>`;
+  assertEquals(item("a & b").text, "<li>a &amp; b</li>");
+  assertEquals(markup`<ul>${item("a & b")}</ul>`.text, "<ul><li>a &amp; b</li></ul>");
+  assertEquals(
+    markup`<ul>${["<", "&amp;"].map(item)}</ul>`.text,
+    "<ul><li>&lt;</li><li>&amp;amp;</li></ul>",
+  );
+  assertEquals(markup`${markup`${markup`${"'"}`}`}`.text, "&#39;");
+  assertEquals(markup`${new Markup("<b>")}`.text, "<b>");
+});
+
+Deno.test("markup shows numbers, nothing for nothing, and its own text untouched", () => {
+  assertEquals(markup`${0}, ${-1.5}, ${1e21}`.text, "0, -1.5, 1e+21");
+  assertEquals(markup`<a>${NOTHING}${""}${[]}</a>`.text, "<a></a>");
+  assertEquals(markup`<i class="x">&nbsp;'</i>`.text, `<i class="x">&nbsp;'</i>`);
+  assertEquals(markup``.text, "");
+});
+
+Deno.test("markup puts values in as they are, whatever a replacement would make of them", () => {
+  assertEquals(markup`<p>${"$& $1 $$"}</p>`.text, "<p>$&amp; $1 $$</p>");
+  assertEquals(markup`<p>${"ä 漢 \u{1f600} \u202e"}</p>`.text, "<p>ä 漢 \u{1f600} \u202e</p>");
+});

@@ -1,0 +1,131 @@
+import { assertEquals } from "@std/assert";
+import { AuditReader } from "@vivarium/scout";
+import { serveReport } from "@vivarium/scout/report";
+import { silent } from "../loggers.ts";
+import { tempDir } from "../temp_dir.ts";
+import { assertAccessible, browserTest, openPage } from "./browser.ts";
+import { CuttableProxy } from "./cuttable_proxy.ts";
+import { OtherWriter } from "./other_writer.ts";
+
+browserTest(
+  "What another process writes is on the live page, also after rotate() and after the connection was cut",
+  async (browser) => {
+    using dir = tempDir();
+    const path = dir.path("audit.jsonl");
+    await using writer = new OtherWriter(path);
+    await writer.do("before");
+    await using reader = await AuditReader.open({ path, logger: silent });
+    await using server = serveReport(reader, { title: "Live" });
+    await using proxy = new CuttableProxy(new URL(server.url));
+    await using shown = await openPage(browser, proxy.url);
+    const { page, requests, messages } = shown;
+    const status = page.locator("#live");
+    const newest = page.locator("#events tbody tr").first();
+    await status.filter({ hasText: /^live$/ }).waitFor();
+
+    await writer.do("written");
+    await newest.filter({ hasText: "written" }).waitFor();
+    await writer.do("rotate");
+    await writer.do("rotated");
+    await newest.filter({ hasText: "rotated" }).waitFor();
+    assertEquals(messages, []);
+
+    proxy.cut();
+    await status.filter({ hasText: "connection lost" }).waitFor();
+    await writer.do("meanwhile");
+    proxy.mend();
+    await newest.filter({ hasText: "meanwhile" }).waitFor();
+    await status.filter({ hasText: /^live$/ }).waitFor();
+    await writer.do("mended");
+    await newest.filter({ hasText: "mended" }).waitFor();
+    assertEquals(await page.locator("#event-count").innerText(), "5");
+    assertEquals(await page.locator("#usd").innerText(), "$1.250000");
+    // Of a connection that cannot be made, the browser itself tells.
+    assertEquals(messages.filter((message) => !message.includes("net::ERR_")), []);
+    const asked = new Set(requests.map((request) => new URL(request).pathname));
+    assertEquals([...asked], ["/events"]);
+  },
+);
+
+browserTest("A page stays live when its server was started again", async (browser) => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  await using writer = new OtherWriter(path);
+  await writer.do("before");
+  await using reader = await AuditReader.open({ path, logger: silent });
+  const first = serveReport(reader);
+  const port = Number(new URL(first.url).port);
+  await using shown = await openPage(browser, first.url);
+  const { page } = shown;
+  const status = page.locator("#live");
+  await status.filter({ hasText: /^live$/ }).waitFor();
+  await first.close();
+  await status.filter({ hasText: "connection lost" }).waitFor();
+  await writer.do("after");
+  await using _second = serveReport(reader, { port });
+  await page.locator("#events tbody tr").first().filter({ hasText: "after" }).waitFor();
+  await status.filter({ hasText: /^live$/ }).waitFor();
+});
+
+browserTest(
+  "Figures move under a reader who keeps place, focus, selection and open tables",
+  async (browser) => {
+    using dir = tempDir();
+    const path = dir.path("audit.jsonl");
+    await using writer = new OtherWriter(path);
+    for (let n = 0; n < 60; n++) await writer.do(`event-${n}`);
+    await using reader = await AuditReader.open({ path, logger: silent });
+    await using server = serveReport(reader, { budgetPerHour: 1 });
+    await using shown = await openPage(browser, server.url, {
+      viewport: { width: 1280, height: 700 },
+    });
+    const { page, messages } = shown;
+    await page.locator("#live").filter({ hasText: /^live$/ }).waitFor();
+    await page.locator("summary").first().click();
+    await page.locator("#events").focus();
+    await page.evaluate(`{
+    document.querySelector("#events").scrollTop = 120;
+    const title = document.querySelector("#sessions-title");
+    title.scrollIntoView();
+    getSelection().selectAllChildren(title);
+  }`);
+    const place = () =>
+      page.evaluate<Record<string, unknown>>(`({
+      top: document.querySelector("#events-title").getBoundingClientRect().top,
+      scrolled: document.querySelector("#events").scrollTop,
+      focus: document.activeElement.id,
+      selection: getSelection().toString(),
+      isOpen: document.querySelector("details").open,
+    })`);
+    const before = await place();
+    assertEquals([before["focus"], before["scrolled"], before["isOpen"]], ["events", 120, true]);
+    await writer.do("last");
+    await page.locator("#events tbody tr").first().filter({ hasText: "last" }).waitFor({
+      state: "attached",
+    });
+    assertEquals(await place(), before);
+    await assertAccessible(page);
+    assertEquals(messages, []);
+  },
+);
+
+browserTest(
+  "What is selected stays as it is, and is as new as the rest when it is let go",
+  async (browser) => {
+    using dir = tempDir();
+    const path = dir.path("audit.jsonl");
+    await using writer = new OtherWriter(path);
+    await writer.do("first");
+    await using reader = await AuditReader.open({ path, logger: silent });
+    await using server = serveReport(reader);
+    await using shown = await openPage(browser, server.url);
+    const { page } = shown;
+    await page.locator("#live").filter({ hasText: /^live$/ }).waitFor();
+    await page.evaluate(`getSelection().selectAllChildren(document.querySelector("#figures"))`);
+    await writer.do("second");
+    await page.locator("#events tbody tr").first().filter({ hasText: "second" }).waitFor();
+    assertEquals(await page.locator("#event-count").innerText(), "1");
+    await page.evaluate("getSelection().removeAllRanges()");
+    await page.locator("#event-count").filter({ hasText: "2" }).waitFor();
+  },
+);

@@ -1,0 +1,249 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { toFileUrl } from "@std/path";
+import {
+  accuracyMetrics,
+  type AuditEvent,
+  AuditReader,
+  gateMetrics,
+  hourlySpend,
+} from "@vivarium/scout";
+import { renderReport, type ReportOptions } from "@vivarium/scout/report";
+import { gzipSync } from "node:zlib";
+import { silent } from "../loggers.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { type TempDir, tempDir } from "../temp_dir.ts";
+import { assertAccessible, browserTest, cellsOf, openPage, textOf } from "./browser.ts";
+
+const START = Date.UTC(2026, 9, 24, 20);
+const HOUR_MS = 3_600_000;
+
+/** The events of a day and a half, in which clocks are set back. */
+function randomEvents(): AuditEvent[] {
+  const random = new SeededRandom(7);
+  const types = ["nav", "nav", "brief", "validation_fail", "gate_compress", "gate_escalate"];
+  return Array.from({ length: 3_000 }, (_, n) => ({
+    ts: new Date(START + n * 43_000 + random.below(40_000)).toISOString(),
+    event: types[random.below(types.length)]!,
+    session_id: `session-${random.below(40)}`,
+    cost: random.below(1_000_000) / 7e6,
+    model: `model-${random.below(12)}`,
+    input_t: random.below(9_000),
+    output_t: random.below(900),
+    confidence: random.below(101),
+  }));
+}
+
+/** A log with an archive, an active file, and something damaged at the end of it. */
+function makeLog(dir: TempDir, events: readonly AuditEvent[]): string {
+  const lines = events.map((event) => `${JSON.stringify(event)}\n`);
+  const archived = lines.splice(0, 1_000);
+  Deno.writeFileSync(dir.path("audit_20261030_000000.jsonl.gz"), gzipSync(archived.join("")));
+  const path = dir.path("audit.jsonl");
+  Deno.writeTextFileSync(path, `${lines.join("")}{"torn\n42\n`);
+  return path;
+}
+
+async function writeReport(dir: TempDir, path: string, options: ReportOptions): Promise<string> {
+  await using reader = await AuditReader.open({ path, logger: silent });
+  const file = dir.path("report.html");
+  Deno.writeTextFileSync(file, await renderReport(reader, options));
+  return toFileUrl(file).href;
+}
+
+/** A number as the page shows it, whatever is around it. */
+function numberIn(text: string): number {
+  const [shown = ""] = text.match(/-?[\d,]*\.?\d+/) ?? [];
+  return Number(shown.replaceAll(",", ""));
+}
+
+/** The sum of a field by another one, exactly. */
+function sumsBy(
+  events: readonly AuditEvent[],
+  name: "model" | "event" | "session_id",
+  field: "cost" | "input_t" | "output_t",
+): Map<string, number> {
+  const byName = Map.groupBy(events, (event) => event[name]!);
+  return new Map(
+    [...byName].map(([key, some]) => [key, Math.sumPrecise(some.map((event) => event[field]!))]),
+  );
+}
+
+browserTest("The figures on the page are those of query() and the metrics", async (browser) => {
+  using dir = tempDir();
+  const path = makeLog(dir, randomEvents());
+  const range = { since: START + 2 * HOUR_MS, until: START + 33 * HOUR_MS + 1_234_567 };
+  const url = await writeReport(dir, path, { ...range, timeZone: "Europe/Berlin" });
+  await using shown = await openPage(browser, url);
+  const { page } = shown;
+  const figure = async (id: string) => numberIn(await textOf(page, `#${id}`));
+
+  await using reader = await AuditReader.open({ path, logger: silent });
+  const query = reader.query(range);
+  const events = await query.toArray();
+  const usd = Math.sumPrecise(events.map(({ cost }) => cost!));
+  assert(events.length > 2_000, `${events.length} events`);
+  assertEquals(await figure("event-count"), events.length);
+  assertEquals(await figure("usd"), Number(usd.toFixed(2)));
+  for (const [id, hours] of [["usd-hour", 1], ["usd-day", 24]] as const) {
+    const recent = await hourlySpend(query, { hours, now: () => range.until });
+    assertEquals(await figure(id), Number(recent.toFixed(recent < 100 ? 6 : 2)));
+  }
+  const accuracy = await accuracyMetrics(query);
+  assertEquals(await figure("accuracy-pct"), accuracy.accuracyPct);
+  const about = await textOf(page, ".figure:has(#accuracy-pct) span");
+  assertEquals(numberIn(about), accuracy.totalNav);
+  assertEquals(await figure("gate-pct"), (await gateMetrics(query)).passRatePct);
+  assertEquals(await figure("damage-count"), 2);
+
+  for (const summary of await page.locator("summary").all()) await summary.click();
+  const tokens = await cellsOf(page, "#tokens-table");
+  for (const [column, field] of [[1, "input_t"], [2, "output_t"]] as const) {
+    const shownTokens = tokens.map((row) => [row[0]!, numberIn(row[column]!)] as const);
+    assertEquals(new Map(shownTokens), sumsBy(events, "model", field));
+  }
+  const types = await cellsOf(page, "#types-table");
+  assertEquals(
+    new Map(types.map(([type, count]) => [type!, numberIn(count!)])),
+    new Map([...Map.groupBy(events, ({ event }) => event!)].map(([type, some]) => [
+      type,
+      some.length,
+    ])),
+  );
+  const dearest = [...sumsBy(events, "session_id", "cost")].sort((a, b) => b[1] - a[1]);
+  assertEquals(
+    (await cellsOf(page, "#sessions")).map(([id, cost]) => [id!, numberIn(cost!)]),
+    dearest.slice(0, 10).map(([id, cost]) => [id, Number(cost.toFixed(6))]),
+  );
+  assertEquals(
+    (await cellsOf(page, "#events")).map(([, type, model]) => [type, model]),
+    events.slice(-50).reverse().map(({ event, model }) => [event, model]),
+  );
+  assertEquals(
+    (await cellsOf(page, "#damage")).map(([file, at, , reason]) => [file, numberIn(at!), reason]),
+    query.damage.map(({ path, byteOffset, reason }) => [path, byteOffset, reason]),
+  );
+});
+
+browserTest(
+  "The table of the spend has a row for each hour of the zone, and the one that comes twice is two",
+  async (browser) => {
+    using dir = tempDir();
+    const events = randomEvents();
+    const url = await writeReport(dir, makeLog(dir, events), { timeZone: "Europe/Berlin" });
+    await using shown = await openPage(browser, url);
+    const { page } = shown;
+    await page.locator("summary").first().click();
+    const rows = await cellsOf(page, "#spend-table");
+    const byHour = Map.groupBy(events, ({ ts }) => Math.floor(Date.parse(ts!) / HOUR_MS));
+    const hours = [...byHour.keys()].sort((a, b) => a - b);
+    assertEquals(
+      rows.map(([from]) => from).filter((from) => from === "2026-10-25 02:00").length,
+      2,
+    );
+    assertEquals(
+      rows.map((row) => numberIn(row.at(-1)!)),
+      hours.map((hour) => {
+        const usd = Math.sumPrecise(byHour.get(hour)!.map(({ cost }) => cost!));
+        return Number(usd.toFixed(usd < 100 ? 6 : 2));
+      }),
+    );
+  },
+);
+
+const HOSTILE = [
+  "</script><script>document.title = 'hacked'; alert(1)</script>",
+  '"><img src=x onerror="document.title = \'hacked\'">',
+  "<svg/onload=document.title='hacked'>",
+  "'; document.title = 'hacked' //",
+  "javascript:alert(1)",
+  "]]></style><script>alert(1)</script>",
+  "<!-- <script>",
+  "${alert(1)} {{1+1}} {b|c} {value}",
+  "&lt;b&gt; &amp; &#60;",
+  "line\u2028separated\u2029and\nbroken\ttext",
+  "\u202egnirts desrever\u202c \u2066isolated",
+  "nul \u0001 and a lone \ud800 surrogate",
+  "__proto__",
+  "constructor",
+];
+
+browserTest("A hostile log does nothing but appear", async (browser) => {
+  using dir = tempDir();
+  const random = new SeededRandom(3);
+  const place = dir.path(`<img src=x onerror=alert(1)>"'&`);
+  Deno.mkdirSync(place);
+  const long = "x".repeat(10_000);
+  const events = [...HOSTILE, long].map((text, n) => ({
+    ts: new Date(START + n * 60_000).toISOString(),
+    event: text,
+    session_id: text,
+    model: text,
+    cost: 1 + n / 8,
+    input_t: random.below(900),
+    reason: text,
+    files: [text],
+    [text]: text,
+  }));
+  const odd = { ts: HOSTILE[0], event: { toString: HOSTILE[0] }, model: [HOSTILE[1]], cost: "<b>" };
+  const path = `${place}/audit.jsonl`;
+  const lines = [...events, odd].map((event) => JSON.stringify(event));
+  Deno.writeTextFileSync(path, `${lines.join("\n")}\n<script>alert(1)</script>\n`);
+  const url = await writeReport(dir, path, { title: HOSTILE[0]!, budgetPerHour: 1 });
+  await using shown = await openPage(browser, url);
+  const { page, requests, messages } = shown;
+  for (const summary of await page.locator("summary").all()) await summary.click();
+  assertEquals([requests, messages], [[], []]);
+  assertEquals(await page.title(), HOSTILE[0]);
+  assertEquals(await page.locator("script, img, iframe, object").count(), 0);
+  const [sessions, types, models, shownEvents, damage] = await Promise.all(
+    ["#sessions", "#types-table", "#tokens-table", "#events", "#damage"].map((table) =>
+      cellsOf(page, table)
+    ),
+  );
+  for (const text of HOSTILE) {
+    // What UTF-8 cannot hold, no file can.
+    const appearing = text.toWellFormed();
+    assert(types!.some(([type]) => type === appearing), text);
+    assert(models!.some(([model]) => model === appearing), text);
+    assert(shownEvents!.some((row) => row.at(-1)!.includes(`reason: ${appearing}, `)), text);
+  }
+  assert(sessions!.every(([id]) => id !== ""), "each session has a name");
+  assertStringIncludes(shownEvents!.map((row) => row[1]).join(), "and 9,500 more characters");
+  assertEquals(damage!.map(([file, , , reason]) => [file, reason]), [[path, "not JSON"]]);
+});
+
+const LOOKS = [
+  { name: "a phone by day", width: 360, colorScheme: "light" },
+  { name: "a desk by night", width: 1280, colorScheme: "dark" },
+  { name: "a wall by day", width: 2560, colorScheme: "light" },
+] as const;
+const LOGS: [name: string, events: AuditEvent[]][] = [
+  ["nothing", []],
+  ["one event", [{ ts: "2026-02-13T14:30:22.123Z", event: "nav", cost: 0.25, model: "small" }]],
+  ["a day and more", randomEvents()],
+];
+
+for (const { name, width, colorScheme } of LOOKS) {
+  browserTest(`The page is quiet, accessible and no wider than ${name}`, async (browser) => {
+    for (const [what, events] of LOGS) {
+      using dir = tempDir();
+      const path = dir.path("audit.jsonl");
+      Deno.writeTextFileSync(path, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+      const url = await writeReport(dir, path, { budgetPerHour: 5 });
+      const viewport = { width, height: 900 };
+      await using shown = await openPage(browser, url, { viewport, colorScheme });
+      const { page, requests, messages } = shown;
+      for (const summary of await page.locator("summary").all()) {
+        await summary.focus();
+        await page.keyboard.press("Enter");
+      }
+      await assertAccessible(page);
+      assertEquals([requests, messages], [[], []], what);
+      const shownWidth = await page.evaluate<number>("document.documentElement.scrollWidth");
+      assertEquals(shownWidth, width, what);
+      const charts = page.locator(".chart svg:visible");
+      const expected = { "nothing": 0, "one event": 3, "a day and more": 4 }[what];
+      assertEquals(await charts.count(), expected, what);
+    }
+  });
+}

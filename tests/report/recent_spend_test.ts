@@ -1,0 +1,114 @@
+import { assertEquals } from "@std/assert";
+import { RecentSpend } from "../../src/report/recent_spend.ts";
+import { SeededRandom } from "../seeded_random.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const START = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
+
+interface Cost {
+  readonly epochMs: number;
+  readonly usd: number;
+}
+
+/** The sum of the costs of the hours before the end, which is not one of their times. */
+function spendOf(costs: readonly Cost[], hours: number, endMs: number): number {
+  const recent = costs.filter(({ epochMs }) =>
+    epochMs >= endMs - hours * HOUR_MS && epochMs < endMs
+  );
+  return Math.sumPrecise(recent.map(({ usd }) => usd)) + 0;
+}
+
+function randomCosts(random: SeededRandom, days: number): Cost[] {
+  return Array.from({ length: 2_000 }, () => ({
+    epochMs: START + random.below(days * 24 * HOUR_MS),
+    usd: random.below(3) === 0 ? 0 : random.below(1e6) / 7 ** random.below(12),
+  }));
+}
+
+function byTime(a: Cost, b: Cost): number {
+  return a.epochMs - b.epochMs;
+}
+
+function checkSpend(costs: readonly Cost[], untilMs: number): void {
+  const recent = new RecentSpend(untilMs);
+  let newestMs = -Infinity;
+  for (const [index, { epochMs, usd }] of costs.entries()) {
+    recent.add(epochMs, usd);
+    newestMs = Math.max(newestMs, epochMs);
+    if (index % 400 !== 399 && index !== costs.length - 1) continue;
+    const endMs = untilMs === Infinity
+      ? Math.floor(newestMs / MINUTE_MS) * MINUTE_MS + MINUTE_MS
+      : untilMs;
+    assertEquals(recent.endMs, endMs);
+    const added = costs.slice(0, index + 1);
+    for (const hours of [1, 2, 7, 24]) {
+      assertEquals(recent.usdOf(hours), spendOf(added, hours, endMs));
+    }
+  }
+}
+
+Deno.test("RecentSpend without a known end is the sum of the hours before the newest minute's end", () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const costs = randomCosts(new SeededRandom(seed), seed);
+    for (const order of [costs, costs.toSorted(byTime), costs.toSorted(byTime).toReversed()]) {
+      checkSpend(order, Infinity);
+    }
+  }
+});
+
+Deno.test("RecentSpend with a known end is the sum of the hours before it, to the millisecond", () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const random = new SeededRandom(seed);
+    const all = randomCosts(random, seed);
+    const untilMs = START + 12 * HOUR_MS + random.below(24 * seed * HOUR_MS);
+    const costs = all.filter(({ epochMs }) => epochMs < untilMs);
+    for (const order of [costs, costs.toSorted(byTime), costs.toSorted(byTime).toReversed()]) {
+      checkSpend(order, untilMs);
+    }
+  }
+});
+
+Deno.test("RecentSpend begins exactly so many hours before a known end", () => {
+  const recent = new RecentSpend(START);
+  recent.add(START - HOUR_MS - 1, 1);
+  recent.add(START - HOUR_MS, 2);
+  recent.add(START - 1, 4);
+  recent.add(START - 24 * HOUR_MS, 8);
+  recent.add(START - 24 * HOUR_MS - 1, 16);
+  assertEquals([recent.usdOf(1), recent.usdOf(2), recent.usdOf(24)], [6, 7, 15]);
+});
+
+Deno.test("RecentSpend moves on with an event that cost nothing", () => {
+  const recent = new RecentSpend(Infinity);
+  recent.add(START, 1);
+  recent.add(START + 23 * HOUR_MS, 0);
+  assertEquals([recent.usdOf(1), recent.usdOf(24)], [0, 1]);
+  recent.add(START + 25 * HOUR_MS, 0);
+  assertEquals([recent.usdOf(1), recent.usdOf(24)], [0, 0]);
+});
+
+Deno.test("RecentSpend of nothing is 0, and ends where that is known", () => {
+  const open = new RecentSpend(Infinity);
+  assertEquals([open.endMs, open.usdOf(24)], [null, 0]);
+  const closed = new RecentSpend(START);
+  assertEquals([closed.endMs, closed.usdOf(24)], [START, 0]);
+});
+
+Deno.test("RecentSpend keeps the last day of a history of years", () => {
+  const costs = Array.from({ length: 20_000 }, (_, n) => ({
+    epochMs: START + n * 61 * MINUTE_MS / 2,
+    usd: n / 7,
+  }));
+  const recent = new RecentSpend(Infinity);
+  for (const { epochMs, usd } of costs) recent.add(epochMs, usd);
+  assertEquals(recent.usdOf(24), spendOf(costs, 24, recent.endMs!));
+});
+
+Deno.test("RecentSpend takes times before 1970", () => {
+  const costs = Array.from({ length: 300 }, (_, n) => ({ epochMs: -n * 333_333, usd: 1 + n / 3 }));
+  const recent = new RecentSpend(Infinity);
+  for (const { epochMs, usd } of costs) recent.add(epochMs, usd);
+  assertEquals(recent.endMs, MINUTE_MS);
+  assertEquals(recent.usdOf(3), spendOf(costs, 3, MINUTE_MS));
+});

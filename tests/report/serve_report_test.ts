@@ -1,0 +1,311 @@
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { AuditClosedError, AuditLog, AuditReader } from "@vivarium/scout";
+import { type ReportServer, serveReport, type ServeReportOptions } from "@vivarium/scout/report";
+import { silent } from "../loggers.ts";
+import { tempDir } from "../temp_dir.ts";
+import { testThatDraws } from "./test_that_draws.ts";
+
+/** A log, and a server of its report. */
+class Served implements AsyncDisposable {
+  readonly #stack: AsyncDisposableStack;
+  readonly log: AuditLog;
+  readonly reader: AuditReader;
+  readonly server: ReportServer;
+
+  private constructor(
+    stack: AsyncDisposableStack,
+    parts: Pick<Served, "log" | "reader" | "server">,
+  ) {
+    this.#stack = stack;
+    ({ log: this.log, reader: this.reader, server: this.server } = parts);
+  }
+
+  static async start(options: ServeReportOptions = {}): Promise<Served> {
+    const stack = new AsyncDisposableStack();
+    const path = stack.use(tempDir()).path("audit.jsonl");
+    const log = stack.use(await AuditLog.open({ path, logger: silent }));
+    const reader = stack.use(await AuditReader.open({ path, logger: silent }));
+    const server = stack.use(serveReport(reader, options));
+    return new Served(stack, { log, reader, server });
+  }
+
+  get port(): number {
+    return Number(new URL(this.server.url).port);
+  }
+
+  /** The answer to a request as it is given, whatever a browser would make of it. */
+  async answerTo(...lines: readonly string[]): Promise<string> {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+    const request = [...lines, "Connection: close", "", ""].join("\r\n");
+    const writer = connection.writable.getWriter();
+    await writer.write(new TextEncoder().encode(request));
+    return await new Response(connection.readable).text();
+  }
+
+  /** The first line of the answer to one who asks for a host. */
+  async statusFor(host: string, path = "/"): Promise<number> {
+    const answer = await this.answerTo(`GET ${path} HTTP/1.1`, `Host: ${host}`);
+    return Number(answer.split(" ")[1]);
+  }
+
+  async page(): Promise<string> {
+    return await (await fetch(this.server.url)).text();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
+
+/** The updates of a page, as they are sent. */
+class Updates implements AsyncDisposable {
+  readonly #reader: ReadableStreamDefaultReader<string>;
+  #text = "";
+
+  private constructor(response: Response) {
+    this.#reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  static async from(served: Served, version: string): Promise<Updates> {
+    const url = new URL(`events?from=${version}`, served.server.url);
+    const response = await fetch(url);
+    assertEquals(response.headers.get("content-type"), "text/event-stream");
+    return new Updates(response);
+  }
+
+  /** The next block of lines. */
+  async next(): Promise<string> {
+    while (!this.#text.includes("\n\n")) {
+      const { value, done } = await this.#reader.read();
+      assert(!done, "the stream has ended");
+      this.#text += value;
+    }
+    const [block = "", ...rest] = this.#text.split("\n\n");
+    this.#text = rest.join("\n\n");
+    return block;
+  }
+
+  /** The next update: its version, and its parts. */
+  async update(): Promise<{ id: string; sections: Record<string, string> }> {
+    const [, id = "", data = ""] =
+      /^id: (\S+)\nevent: sections\ndata: (.*)$/.exec(await this.next()) ?? [];
+    return { id, sections: JSON.parse(data) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader.cancel();
+  }
+}
+
+function versionOf(page: string): string {
+  return /data-version="([^"]+)"/.exec(page)![1]!;
+}
+
+function eventCount(page: string): string {
+  return /<b id="event-count">([^<]*)</.exec(page)![1]!;
+}
+
+testThatDraws(
+  "serveReport() answers with the page as it is now, and a policy that lets its own script run alone",
+  async () => {
+    await using served = await Served.start({ title: "Now", budgetPerHour: 2 });
+    assertEquals(eventCount(await served.page()), "0");
+    await served.log.log("nav", { cost: 0.25 });
+    await using updates = await Updates.from(served, "");
+    assertEquals(await updates.next(), "retry: 1000");
+    while ((await updates.update()).sections.figures?.includes("$0.250000") !== true);
+    const response = await fetch(served.server.url);
+    assertEquals(eventCount(await response.text()), "1");
+    const policy = response.headers.get("content-security-policy") ?? "";
+    assertMatch(policy, /^default-src 'none'; .*script-src 'sha256-[^']+'; connect-src 'self'/);
+    assert(policy.includes("frame-ancestors 'none'") && !policy.includes("unsafe"), policy);
+    assertEquals(response.headers.get("cache-control"), "no-store");
+    assertEquals(response.headers.get("access-control-allow-origin"), null);
+  },
+);
+
+testThatDraws(
+  "serveReport() answers GET alone, and nothing but the page and its updates",
+  async () => {
+    await using served = await Served.start();
+    for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"]) {
+      const response = await fetch(served.server.url, { method });
+      assertEquals([response.status, response.headers.get("allow")], [405, "GET"]);
+      assert(response.headers.get("content-security-policy") !== null);
+      await response.body?.cancel();
+    }
+    for (
+      const path of [
+        "audit.jsonl",
+        "../audit.jsonl",
+        "%2e%2e/audit.jsonl",
+        "favicon.ico",
+        "events/",
+      ]
+    ) {
+      assertEquals(await served.statusFor(`127.0.0.1:${served.port}`, `/${path}`), 404, path);
+    }
+  },
+);
+
+testThatDraws("serveReport() is there for those who ask for it by its own name", async () => {
+  await using served = await Served.start();
+  const { port } = served;
+  for (
+    const host of [`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`, `[::1]:${port}`]
+  ) {
+    assertEquals(await served.statusFor(host), 200, host);
+  }
+  const others = [
+    "127.0.0.1",
+    `127.0.0.1:${port + 1}`,
+    `attacker.example:${port}`,
+    `127.0.0.1.attacker.example:${port}`,
+    `localhost.:${port}`,
+    `0.0.0.0:${port}`,
+    `user@127.0.0.1:${port}`,
+    "",
+  ];
+  for (const host of others) {
+    const status = await served.statusFor(host);
+    assert(status === 421 || status === 400, `${host}: ${status}`);
+    assert((await served.statusFor(host, "/events")) !== 200, host);
+  }
+});
+
+testThatDraws(
+  "serveReport() needs a token where other machines reach it, and shows nothing without",
+  async () => {
+    using dir = tempDir();
+    await using reader = await AuditReader.open({ path: dir.path("audit.jsonl") });
+    for (const hostname of ["0.0.0.0", "::", "example.org", "192.168.1.2"]) {
+      assertThrows(() => serveReport(reader, { hostname }), TypeError, "without a token");
+    }
+    const token = "a token; with = odd & signs";
+    await using served = await Served.start({ hostname: "0.0.0.0", token });
+    const { port, server } = served;
+    assertEquals(new URL(server.url).searchParams.get("token"), token);
+    const ask = (path: string, headers: Record<string, string> = {}) =>
+      fetch(`http://127.0.0.1:${port}${path}`, { headers, redirect: "manual" });
+    const refused: [string, Record<string, string>][] = [
+      ["/", {}],
+      ["/events", {}],
+      ["/?token=other", {}],
+      ["/?token=", {}],
+      ["/", { authorization: "Bearer other" }],
+      ["/", { cookie: `scout_report_${port}=other` }],
+      ["/", { cookie: `scout_report_${port}=%zz` }],
+      ["/", { cookie: `scout_report_${port + 1}=${encodeURIComponent(token)}` }],
+    ];
+    for (const [path, headers] of refused) {
+      const response = await ask(path, headers);
+      assertEquals(response.status, 401, path);
+      assert(!(await response.text()).includes("<"), path);
+    }
+    const first = await ask(`/?token=${encodeURIComponent(token)}`);
+    assertEquals([first.status, first.headers.get("location")], [303, "/"]);
+    await first.body?.cancel();
+    const cookie = first.headers.get("set-cookie") ?? "";
+    assertMatch(cookie, /; HttpOnly; SameSite=Strict; Path=\/$/);
+    const known: Record<string, string>[] = [
+      { cookie: `a=b; ${cookie.split("; ")[0]}` },
+      { authorization: `Bearer ${token}` },
+    ];
+    for (const headers of known) {
+      const response = await ask("/", headers);
+      assertEquals(response.status, 200);
+      await response.body?.cancel();
+    }
+    assertEquals(await served.statusFor(`attacker.example:${port}`), 421);
+  },
+);
+
+testThatDraws(
+  "serveReport() sends what has changed since the version that the page shows, and all to one that it does not know",
+  async () => {
+    await using served = await Served.start();
+    await served.log.log("nav", { cost: 0.25, model: "small" });
+    await using known = await Updates.from(served, versionOf(await served.page()));
+    await using unknown = await Updates.from(served, "another-server-7");
+    for (const updates of [known, unknown]) assertEquals(await updates.next(), "retry: 1000");
+    const all = await unknown.update();
+    assert(Object.keys(all.sections).length === 14, Object.keys(all.sections).join());
+    await served.log.log("skip");
+    let last = { id: "", sections: {} as Record<string, string> };
+    while (last.sections.events?.includes("<bdi>skip</bdi>") !== true) last = await known.update();
+    assertEquals(Object.keys(last.sections).sort(), [
+      "events",
+      "figures",
+      "range",
+      "sessions",
+      "types-chart",
+      "types-table",
+    ]);
+    // It is the version of the page as it is then.
+    assertEquals(versionOf(await served.page()), last.id);
+  },
+);
+
+testThatDraws(
+  "serveReport() has places for a hundred pages at once, and gives them back",
+  async () => {
+    await using served = await Served.start();
+    const url = new URL("events", served.server.url);
+    const open = await Promise.all(Array.from({ length: 100 }, () => fetch(url)));
+    assertEquals(open.map(({ status }) => status), Array(100).fill(200));
+    const tooMany = await fetch(url);
+    assertEquals(tooMany.status, 503);
+    await tooMany.body?.cancel();
+    await Promise.all(open.map(({ body }) => body?.cancel()));
+    while (true) {
+      const { status, body } = await fetch(url);
+      await body?.cancel();
+      if (status === 200) break;
+    }
+  },
+);
+
+testThatDraws(
+  "serveReport() ends with close(), a signal, and what ends the following",
+  async () => {
+    await using closed = await Served.start();
+    await using updates = await Updates.from(closed, "");
+    assertEquals(await updates.next(), "retry: 1000");
+    await closed.server.close();
+    await closed.server.close();
+    await closed.server.finished;
+    await assertRejects(() => fetch(closed.server.url), TypeError);
+
+    const controller = new AbortController();
+    await using aborted = await Served.start({ signal: controller.signal });
+    controller.abort();
+    await aborted.server.finished;
+    await assertRejects(() => fetch(aborted.server.url), TypeError);
+
+    using dir = tempDir();
+    const reader = await AuditReader.open({ path: dir.path("audit.jsonl") });
+    const server = serveReport(reader);
+    await fetch(server.url).then(({ body }) => body?.cancel());
+    await reader.close();
+    await assertRejects(() => server.finished, AuditClosedError);
+    await assertRejects(() => server.close(), AuditClosedError);
+  },
+);
+
+testThatDraws(
+  "serveReport() refuses what it cannot do, naming it, and leaves nothing behind",
+  async () => {
+    using dir = tempDir();
+    await using reader = await AuditReader.open({ path: dir.path("audit.jsonl") });
+    assertThrows(() => serveReport(reader, { port: 65_536 }), RangeError, "port");
+    assertThrows(() => serveReport(reader, { port: 1.5 }), RangeError, "1.5");
+    assertThrows(() => serveReport(reader, { hostname: "" }), TypeError, "hostname");
+    assertThrows(() => serveReport(reader, { token: "" }), TypeError, "token");
+    assertThrows(() => serveReport(reader, { timeZone: "Mars" }), RangeError, "Mars");
+    const reason = new Error("enough");
+    assertThrows(() => serveReport(reader, { signal: AbortSignal.abort(reason) }), Error, "enough");
+    await using first = serveReport(reader);
+    const port = Number(new URL(first.url).port);
+    assertThrows(() => serveReport(reader, { port }), Deno.errors.AddrInUse);
+  },
+);

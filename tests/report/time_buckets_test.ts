@@ -1,0 +1,251 @@
+import { assert, assertEquals } from "@std/assert";
+import { type Bucket, TimeBuckets } from "../../src/report/time_buckets.ts";
+import { SeededRandom } from "../seeded_random.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const WEEK_MS = 7 * DAY_MS;
+const YEAR_MS = 365.25 * DAY_MS;
+const START = Date.UTC(1996, 0, 1);
+const FIRST_MONDAY = Temporal.PlainDate.from("1970-01-05");
+const ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"];
+
+class Times {
+  readonly all: number[] = [];
+  addAll(other: Times): void {
+    this.all.push(...other.all);
+  }
+}
+
+function bucketsOf(timeZone: string, times: readonly number[]): TimeBuckets<Times> {
+  const buckets = new TimeBuckets(timeZone, () => new Times());
+  for (const ms of times) buckets.at(ms).all.push(ms);
+  return buckets;
+}
+
+function zoned(ms: number, timeZone: string): Temporal.ZonedDateTime {
+  return Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone);
+}
+
+/** The beginning of the bucket of that width, by the calendar alone. */
+function beginningOf(ms: number, { widthMs, timeZone }: { widthMs: number; timeZone: string }) {
+  const time = zoned(ms, timeZone);
+  if (widthMs >= WEEK_MS) {
+    const weeks = FIRST_MONDAY.until(time, { largestUnit: "weeks" }).weeks;
+    const into = ((weeks % (widthMs / WEEK_MS)) + widthMs / WEEK_MS) % (widthMs / WEEK_MS);
+    const monday = time.toPlainDate().subtract({ days: time.dayOfWeek - 1, weeks: into });
+    return monday.toZonedDateTime(timeZone).epochMilliseconds;
+  }
+  if (widthMs === DAY_MS) return time.startOfDay().epochMilliseconds;
+  if (widthMs > HOUR_MS) {
+    const hour = time.hour - time.hour % (widthMs / HOUR_MS);
+    return time.toPlainDate().toZonedDateTime({ timeZone, plainTime: { hour } }).epochMilliseconds;
+  }
+  const roundingIncrement = widthMs === HOUR_MS ? 1 : widthMs / MINUTE_MS;
+  const smallestUnit = widthMs === HOUR_MS ? "hour" : "minute";
+  return time.round({ smallestUnit, roundingIncrement, roundingMode: "floor" }).epochMilliseconds;
+}
+
+function contentsOf(buckets: readonly Bucket<Times>[]): [startMs: number, times: number[]][] {
+  return buckets.flatMap(({ startMs, content }) =>
+    content === undefined ? [] : [[startMs, content.all.toSorted((a, b) => a - b)]]
+  );
+}
+
+/** Checks the buckets of the times, added in three orders, against grouping each of them alone. */
+function checkBuckets(timeZone: string, times: readonly number[], random: SeededRandom): void {
+  const sorted = times.toSorted((a, b) => a - b);
+  const shuffled = times.map((ms) => ({ ms, place: random.below(2 ** 32) }))
+    .sort((a, b) => a.place - b.place).map(({ ms }) => ms);
+  for (const order of [sorted, sorted.toReversed(), shuffled]) {
+    const buckets = bucketsOf(timeZone, order);
+    const list = buckets.list();
+    const width = { widthMs: buckets.widthMs, timeZone };
+    const groups = Map.groupBy(sorted, (ms) => beginningOf(ms, width));
+    assertEquals(contentsOf(list), [...groups]);
+    checkRange(list, sorted);
+    assertEquals(list.map(({ startMs }) => beginningOf(startMs, width)), startsOf(list));
+  }
+}
+
+/** Checks that the buckets adjoin and cover the times from the first to the last, and no more. */
+function checkRange(list: readonly Bucket<Times>[], sorted: readonly number[]): void {
+  const [first, last] = [list[0]!, list.at(-1)!];
+  assert(first.startMs <= sorted[0]! && sorted[0]! < first.endMs);
+  assert(last.startMs <= sorted.at(-1)! && sorted.at(-1)! < last.endMs);
+  assertEquals(list.slice(0, -1).map(({ endMs }) => endMs), startsOf(list.slice(1)));
+  assert(list.every(({ startMs, endMs }) => startMs < endMs));
+  assert(list.length <= 121, `${list.length} buckets`);
+}
+
+function startsOf(list: readonly Bucket<Times>[]): number[] {
+  return list.map(({ startMs }) => startMs);
+}
+
+/** From two minutes to thirty years, each order of magnitude as likely. */
+function randomRangeMs(random: SeededRandom): number {
+  return 2 * MINUTE_MS * (30 * YEAR_MS / (2 * MINUTE_MS)) ** (random.below(1_000) / 999);
+}
+
+function randomTimes(random: SeededRandom, fromMs: number, rangeMs: number): number[] {
+  return Array.from({ length: 40 }, () => fromMs + random.below(Math.ceil(rangeMs)));
+}
+
+for (const timeZone of ZONES) {
+  Deno.test(`TimeBuckets of random times in ${timeZone} are those of grouping each alone`, () => {
+    const random = new SeededRandom(`buckets in ${timeZone}`);
+    for (let round = 0; round < 40; round++) {
+      const rangeMs = randomRangeMs(random);
+      const fromMs = START + random.below(31 * YEAR_MS - rangeMs);
+      checkBuckets(timeZone, randomTimes(random, fromMs, rangeMs), random);
+    }
+  });
+}
+
+for (const timeZone of ["Europe/Berlin", "America/New_York"]) {
+  Deno.test(`TimeBuckets around clock changes in ${timeZone} are those of grouping each alone`, () => {
+    const random = new SeededRandom(`changes in ${timeZone}`);
+    for (let round = 0; round < 40; round++) {
+      const anywhere = zoned(START + random.below(30 * YEAR_MS), timeZone);
+      const changeMs = anywhere.getTimeZoneTransition("next")!.epochMilliseconds;
+      const rangeMs = randomRangeMs(random) / 60;
+      const around = randomTimes(random, changeMs - rangeMs / 2, rangeMs);
+      const near = randomTimes(random, changeMs - 2 * HOUR_MS, 4 * HOUR_MS);
+      checkBuckets(timeZone, [...around, ...near].map(Math.floor), random);
+    }
+  });
+}
+
+Deno.test("TimeBuckets counts an hour that comes twice as two, and none that does not come", () => {
+  const hoursOf = (from: string, to: string) =>
+    bucketsOf("Europe/Berlin", [Date.parse(from), Date.parse(to)]).list().slice(0, 4)
+      .map(({ startMs, endMs }) => {
+        assertEquals(endMs - startMs, HOUR_MS);
+        return zoned(startMs, "Europe/Berlin").toString({ timeZoneName: "never" });
+      });
+  assertEquals(hoursOf("2026-10-24T23:30:00Z", "2026-10-27T00:00:00Z"), [
+    "2026-10-25T01:00:00+02:00",
+    "2026-10-25T02:00:00+02:00",
+    "2026-10-25T02:00:00+01:00",
+    "2026-10-25T03:00:00+01:00",
+  ]);
+  assertEquals(hoursOf("2026-03-28T23:30:00Z", "2026-03-31T00:00:00Z"), [
+    "2026-03-29T00:00:00+01:00",
+    "2026-03-29T01:00:00+01:00",
+    "2026-03-29T03:00:00+02:00",
+    "2026-03-29T04:00:00+02:00",
+  ]);
+});
+
+Deno.test("TimeBuckets has a day of 23 hours and one of 25 where clocks are changed", () => {
+  const oddDays = (timeZone: string, from: string, to: string) =>
+    bucketsOf(timeZone, [Date.parse(from), Date.parse(to)]).list()
+      .map(({ startMs, endMs }) => [
+        zoned(startMs, timeZone).toPlainDateTime().toString({ smallestUnit: "minute" }),
+        (endMs - startMs) / HOUR_MS,
+      ])
+      .filter(([, hours]) => hours !== 24);
+  assertEquals(oddDays("Europe/Berlin", "2026-01-20", "2026-05-01"), [["2026-03-29T00:00", 23]]);
+  assertEquals(oddDays("Europe/Berlin", "2026-08-20", "2026-12-01"), [["2026-10-25T00:00", 25]]);
+  assertEquals(oddDays("America/New_York", "2026-08-20", "2026-12-01"), [["2026-11-01T00:00", 25]]);
+  assertEquals(oddDays("Asia/Kolkata", "2026-01-20", "2026-05-01"), []);
+});
+
+Deno.test("TimeBuckets begins a day whose midnight does not come when it begins", () => {
+  const [first] = bucketsOf("America/Sao_Paulo", [
+    Date.parse("2018-11-04T12:00:00-02:00"),
+    Date.parse("2019-02-01T12:00:00-02:00"),
+  ]).list();
+  assertEquals(zoned(first!.startMs, "America/Sao_Paulo").toPlainTime().hour, 1);
+  assertEquals(first!.endMs - first!.startMs, 23 * HOUR_MS);
+});
+
+for (const timeZone of ZONES) {
+  Deno.test(`TimeBuckets begins weeks on Mondays in ${timeZone}, also several of them`, () => {
+    for (const [years, weeks] of [[2, 1], [4, 2], [30, 16]] as const) {
+      const buckets = bucketsOf(timeZone, [START + DAY_MS, START + years * YEAR_MS]);
+      assertEquals(buckets.widthMs, weeks * WEEK_MS);
+      for (const { startMs } of buckets.list()) {
+        const start = zoned(startMs, timeZone);
+        assertEquals([start.dayOfWeek, start.equals(start.startOfDay())], [1, true]);
+      }
+    }
+  });
+}
+
+const WIDTHS: [rangeMs: number, widthMs: number][] = [
+  [0, MINUTE_MS],
+  [2 * HOUR_MS - MINUTE_MS, MINUTE_MS],
+  [2 * HOUR_MS, 5 * MINUTE_MS],
+  [24 * HOUR_MS, 15 * MINUTE_MS],
+  [4 * DAY_MS, HOUR_MS],
+  [14 * DAY_MS, 3 * HOUR_MS],
+  [28 * DAY_MS, 6 * HOUR_MS],
+  [59 * DAY_MS, 12 * HOUR_MS],
+  [92 * DAY_MS, DAY_MS],
+  [2 * YEAR_MS, WEEK_MS],
+  [3 * YEAR_MS, 2 * WEEK_MS],
+  [30 * YEAR_MS, 16 * WEEK_MS],
+];
+Deno.test("TimeBuckets are as wide as their range asks for", () => {
+  for (const [rangeMs, widthMs] of WIDTHS) {
+    assertEquals(bucketsOf("UTC", [START, START + rangeMs]).widthMs, widthMs);
+    assertEquals(bucketsOf("UTC", [START + rangeMs, START]).widthMs, widthMs);
+  }
+});
+
+Deno.test("TimeBuckets keeps the content of a bucket, and lists the empty ones between", () => {
+  const buckets = bucketsOf("UTC", [START, START + 3 * MINUTE_MS, START + 1]);
+  assertEquals(buckets.list().map(({ content }) => content?.all), [
+    [START, START + 1],
+    undefined,
+    undefined,
+    [START + 3 * MINUTE_MS],
+  ]);
+  assertEquals(buckets.list(), buckets.list());
+  assert(buckets.at(START) === buckets.at(START + MINUTE_MS - 1));
+  assert(buckets.at(START) !== buckets.at(START + MINUTE_MS));
+});
+
+Deno.test("TimeBuckets takes events out of order, also between two lists", () => {
+  const buckets = bucketsOf("Asia/Kolkata", []);
+  const random = new SeededRandom(3);
+  const times: number[] = [];
+  for (let round = 1; round <= 12; round++) {
+    for (
+      const ms of randomTimes(random, START - 4 ** round * MINUTE_MS, 2 * 4 ** round * MINUTE_MS)
+    ) {
+      buckets.at(ms).all.push(ms);
+      times.push(ms);
+    }
+    const sorted = times.toSorted((a, b) => a - b);
+    const list = buckets.list();
+    checkRange(list, sorted);
+    assertEquals(contentsOf(list).flatMap(([, all]) => all), sorted);
+  }
+});
+
+Deno.test("TimeBuckets of nothing are none", () => {
+  assertEquals(bucketsOf("UTC", []).list(), []);
+});
+
+Deno.test("TimeBuckets takes the years 0001 and 9999, and the ends of time", () => {
+  for (const timeZone of ZONES) {
+    for (
+      const [from, to] of [
+        [Date.parse("0001-01-01T00:00:00Z"), Date.parse("9999-12-31T23:59:59.999Z")],
+        [Date.parse("0001-01-01T00:00:00Z"), Date.UTC(2026, 0)],
+        [Date.UTC(2026, 0), Date.parse("9999-12-31T23:59:59.999Z")],
+        [-8.64e15, 8.64e15],
+        [-8.64e15, -8.64e15],
+        [8.64e15, 8.64e15],
+      ] as const
+    ) {
+      const list = bucketsOf(timeZone, [from, to, from]).list();
+      assert(list.length <= 121, `${list.length} buckets`);
+      assertEquals(list.flatMap(({ content }) => content?.all ?? []).length, 3);
+      assertEquals(list.slice(0, -1).map(({ endMs }) => endMs), startsOf(list.slice(1)));
+    }
+  }
+});

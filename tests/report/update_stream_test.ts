@@ -1,0 +1,131 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { AuditEvent } from "@vivarium/scout";
+import { LiveReport } from "../../src/report/live_report.ts";
+import { resolveReportOptions } from "../../src/report/options.ts";
+import { updateStream, versionText } from "../../src/report/update_stream.ts";
+import { type Clock, systemClock } from "../../src/time.ts";
+import { testThatDraws } from "./test_that_draws.ts";
+
+/** There is no server here that keeps the process alive. */
+const clock: Clock = {
+  ...systemClock,
+  startTimer(delayMs, callback) {
+    const id = setTimeout(callback, delayMs);
+    return { cancel: () => clearTimeout(id) };
+  },
+};
+
+/** A report on events that a test brings, one at a time. */
+class Fed implements Disposable {
+  readonly #ending = new AbortController();
+  readonly #feed: WritableStreamDefaultWriter<AuditEvent>;
+  readonly live: LiveReport;
+  readonly following: Promise<void>;
+
+  constructor() {
+    const { readable, writable } = new TransformStream<AuditEvent, AuditEvent>();
+    this.#feed = writable.getWriter();
+    const events = Object.assign(readable, { damage: [] });
+    const at = { clock, ending: this.#ending.signal };
+    this.live = new LiveReport(events, resolveReportOptions({}), at);
+    this.following = this.live.follow();
+  }
+
+  get ending(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  /** Brings so many events, and resolves when the report shows all that there are. */
+  async bring(events: number, total: number): Promise<void> {
+    for (let n = 0; n < events; n++) await this.#feed.write({ event: "nav" });
+    while (!(await this.live.current()).sections.figures.text.includes(`>${total}<`));
+  }
+
+  async end(): Promise<void> {
+    this.#ending.abort();
+    await this.#feed.close();
+    await this.following;
+  }
+
+  [Symbol.dispose](): void {
+    this.#ending.abort();
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** A reader of the updates as text, which reads nothing before it is asked to. */
+function readerOf(
+  { live, ending }: Fed,
+  from: string,
+  onEnd = () => {},
+): { next(): Promise<string>; cancel(): Promise<void> } {
+  const stream = updateStream(live, { from, serverId: "server", signal: ending }, onEnd);
+  const reader = stream.getReader();
+  return {
+    next: async () => decoder.decode((await reader.read()).value),
+    cancel: () => reader.cancel(),
+  };
+}
+
+testThatDraws(
+  "updateStream() has one who is slow wait for a single update of all that has happened",
+  async () => {
+    using fed = new Fed();
+    await fed.bring(1, 1);
+    const { version } = await fed.live.current();
+    const slow = readerOf(fed, versionText(version, "server"));
+    assertEquals(await slow.next(), "retry: 1000\n\n");
+    for (let n = 1; n <= 5; n++) await fed.bring(100, 1 + 100 * n);
+    const update = await slow.next();
+    assertStringIncludes(
+      update,
+      `id: ${versionText((await fed.live.current()).version, "server")}\n`,
+    );
+    assertStringIncludes(update, '<b id=\\"event-count\\">501<');
+    const last = slow.next();
+    await fed.bring(1, 502);
+    assertStringIncludes(await last, '<b id=\\"event-count\\">502<');
+    await fed.end();
+  },
+);
+
+testThatDraws(
+  "updateStream() sends everything to one that shows no version of this server",
+  async () => {
+    using fed = new Fed();
+    await fed.bring(1, 1);
+    for (
+      const from of ["", "other-1", "server-", "server-x", "server--1", "server-1e9", "server-999"]
+    ) {
+      const reader = readerOf(fed, from);
+      await reader.next();
+      assertMatch(
+        await reader.next(),
+        /^id: server-\d+\nevent: sections\ndata: \{"range":.*"damage":.*\}\n\n$/,
+        from,
+      );
+      await reader.cancel();
+    }
+    await fed.end();
+  },
+);
+
+testThatDraws(
+  "updateStream() says once that it is over, when either side has ended it",
+  async () => {
+    using fed = new Fed();
+    let ended = 0;
+    const onEnd = () => ended++;
+    const { version } = await fed.live.current();
+    const reader = readerOf(fed, versionText(version, "server"), onEnd);
+    await reader.next();
+    await reader.cancel();
+    assertEquals(ended, 1);
+    const other = readerOf(fed, versionText(version, "server"), onEnd);
+    await other.next();
+    const rest = other.next();
+    await fed.end();
+    assertEquals([await rest, ended], ["", 2]);
+  },
+);
