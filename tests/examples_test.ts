@@ -264,6 +264,44 @@ Deno.test({
   },
 });
 
+Deno.test("report.ts makes a report of the simulation that it plays", async () => {
+  using dir = tempDir();
+  const result = await runExample("report.ts", dir.path(""));
+  assertEquals([result.code, result.stderr], [0, ""]);
+  const file = dir.path(".demo/report/report.html");
+  assertStringIncludes(result.stdout, `The report: ${file}\n`);
+  const page = Deno.readTextFileSync(file);
+  assertStringIncludes(page, "<title>An hour of agents at work</title>");
+  const events = linesOf(dir.path(".demo/report/audit.jsonl")).length;
+  assertStringIncludes(page, `<b id="event-count">${events}</b>`);
+});
+
+Deno.test({
+  name: "live_report.ts serves what its agents spend, and ends when it is told to",
+  // Windows has no SIGINT that one program could send to another.
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    using dir = tempDir();
+    const { program, flags } = exampleOf("live_report.ts");
+    const server = new Deno.Command(Deno.execPath(), {
+      args: programArgs(program, { dir: "", args: ["0"], flags }),
+      cwd: dir.path(""),
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const stdout = server.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const stderr = new Response(server.stderr).text();
+    const { value = "" } = await stdout.read();
+    const [address = ""] = value.match(/http:\S+/) ?? [];
+    let page = "";
+    while (!/<b id="usd">\$0\.0\d*[1-9]\d*</.test(page)) page = await (await fetch(address)).text();
+    assertStringIncludes(page, "<title>Agents at work</title>");
+    server.kill("SIGINT");
+    await stdout.cancel();
+    assertEquals([(await server.status).code, await stderr], [0, ""]);
+  },
+});
+
 /** The path of the log in the one directory that an example has made. */
 function onlyLogIn(dir: string, name = "audit.jsonl"): string {
   const [made, ...others] = Deno.readDirSync(dir);

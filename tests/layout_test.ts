@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { dirname, fromFileUrl, join, relative } from "@std/path";
+import { runCommand } from "./run_command.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
@@ -24,7 +25,19 @@ Deno.test("The top level holds what belongs there and nothing else", () => {
 
 // What a file may import, by the layer that it is in; leaves are the files directly in src/.
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  "cli": ["cli", "log", "write", "verify", "read", "metrics", "segments", "leaf", "package"],
+  "cli": [
+    "cli",
+    "report",
+    "log",
+    "write",
+    "verify",
+    "read",
+    "metrics",
+    "segments",
+    "leaf",
+    "package",
+  ],
+  "report": ["report", "log", "read", "metrics", "leaf"],
   "log": ["log", "write", "verify", "read", "metrics", "segments", "leaf"],
   "verify": ["verify", "read", "segments", "leaf"],
   "write": ["write", "segments", "leaf"],
@@ -38,7 +51,11 @@ Deno.test("Imports point one way, and write and read never meet", () => {
   const files = sourceFiles(join(ROOT, "src"));
   assert(files.length > 20, `only ${files.length} files found`);
   for (const file of files) {
-    for (const [, specifier = ""] of Deno.readTextFileSync(file).matchAll(/from "(\.[^"]+)"/g)) {
+    for (
+      const [, specifier = ""] of Deno.readTextFileSync(file).matchAll(
+        /(?:from |import\()"(\.[^"]+)"/g,
+      )
+    ) {
       const target = join(dirname(file), specifier);
       assert(
         LAYERS[layerOf(file)]!.includes(layerOf(target)),
@@ -46,6 +63,40 @@ Deno.test("Imports point one way, and write and read never meet", () => {
       );
     }
   }
+});
+
+/** The modules that are loaded with one, but for those that are asked for later. */
+async function loadedWith(module: string): Promise<Set<string>> {
+  const { code, stdout, stderr } = await runCommand(Deno.execPath(), {
+    args: ["info", "--json", module],
+    cwd: ROOT,
+  });
+  assertEquals(code, 0, stderr);
+  const { roots, modules, redirects } = JSON.parse(stdout);
+  const loaded = new Set<string>(roots);
+  for (const found of loaded) {
+    const dependencies = modules.find(({ specifier }: Module) => specifier === found)?.dependencies;
+    for (const { code, isDynamic } of dependencies ?? []) {
+      if (code !== undefined && isDynamic !== true) {
+        loaded.add(redirects[code.specifier] ?? code.specifier);
+      }
+    }
+  }
+  return loaded;
+}
+
+interface Module {
+  readonly specifier: string;
+}
+
+Deno.test("Neither the log nor the command line loads the charts, which the report does", async () => {
+  for (const module of ["mod.ts", "src/cli/main.ts"]) {
+    const loaded = [...await loadedWith(module)];
+    assert(loaded.length > 30, `only ${loaded} found`);
+    assertEquals(loaded.filter((name) => /echarts|report\/charts/.test(name)), []);
+  }
+  const loaded = [...await loadedWith("src/report/mod.ts")];
+  assert(loaded.some((name) => /npm:\/*echarts/.test(name)), loaded.join("\n"));
 });
 
 Deno.test("Only deno_file_system.ts names Deno's file calls", () => {

@@ -14,6 +14,14 @@ await log.rotate();
 console.log(log.path, await log.hourlySpend());
 `;
 
+const REPORT_PROGRAM = `
+import { AuditReader } from "@vivarium/scout";
+import { renderReport } from "@vivarium/scout/report";
+
+await using reader = await AuditReader.open({ path: "log/audit.jsonl" });
+console.log((await renderReport(reader)).trimEnd());
+`;
+
 function deno(
   args: string[],
   options: { cwd: string; env?: Record<string, string> },
@@ -58,6 +66,7 @@ function makeProject(dir: TempDir, files: readonly string[]): void {
     }),
   );
   Deno.writeTextFileSync(dir.path("main.ts"), PROGRAM);
+  Deno.writeTextFileSync(dir.path("report.ts"), REPORT_PROGRAM);
 }
 
 /** Where Deno keeps its modules, which is below the home directory unless it is told. */
@@ -70,7 +79,7 @@ Deno.test("The package holds what its users need and nothing else", async () => 
   const files = await publishedFiles();
   const others = files.filter((file) => !file.startsWith("src/"));
   assertEquals(others, ["CHANGELOG.md", "LICENSE", "README.md", "deno.json", "mod.ts"]);
-  assert(files.includes("src/cli/main.ts"));
+  assert(files.includes("src/cli/main.ts") && files.includes("src/report/mod.ts"));
 });
 
 Deno.test("The package works in another project, with a path, without one, and from the terminal", async (t) => {
@@ -105,5 +114,17 @@ Deno.test("The package works in another project, with a path, without one, and f
     const { code, stdout, stderr } = await deno(cli, { cwd, env });
     assertEquals([code, stderr], [0, ""]);
     assertEquals(JSON.parse(stdout).usd, 0.5);
+  });
+
+  await t.step("as a report, by its own export and by the command", async () => {
+    const args = ["run", "--check", "--no-prompt", "--allow-read=log", "report.ts"];
+    const rendered = await deno(args, { cwd, env });
+    assertEquals(rendered.code, 0, rendered.stderr);
+    const cli = ["run", "--no-prompt", "--allow-read=log", "jsr:@vivarium/scout/cli", "report"];
+    const look = ["--path", "log/audit.jsonl", "--out", "-", "--tz", "UTC"];
+    const printed = await deno([...cli, ...look], { cwd, env });
+    assertEquals([printed.code, printed.stderr], [0, ""]);
+    assertEquals(printed.stdout, rendered.stdout);
+    assert(printed.stdout.includes('<b id="usd">$0.500000</b>'), printed.stdout);
   });
 });

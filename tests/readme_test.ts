@@ -15,6 +15,7 @@ const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^deno run .* spend /, /^\$0\.5\d+ for \d+ events since .*\nmodel +USD +events\n/],
   [/^deno run .* query /, /^(?:2026-02-13 .*nav.*\n){5}$/],
   [/^deno run .* verify /, /^ok +nothing was found in 0 archives, \d+ lines, .*\nnot shown /],
+  [/^deno run .* report --path /, /^Wrote \d+ events as \d+(\.\d)? kB to .*report\.html\n$/],
   [/^deno run .* import /, /^Imported 1 of 1 events into /],
   [/^zcat .* jq /, /^(?:\{"ts":.*"event":"nav".*\n){40}$/],
 ];
@@ -27,6 +28,7 @@ const RUN_ELSEWHERE: readonly [command: RegExp, where: string][] = [
     "they are for a machine without Deno; .ci/run plays the demo",
   ],
   [/^deno add /, "what is not published cannot be added; package_test.ts imports it by that name"],
+  [/^deno run .* serve /, "it goes on until Ctrl-C; cli/serve_command_test.ts starts and ends it"],
   [/^lnav /, "few machines have it; the test below"],
   [/^deno task faults$/, "faults/campaign_test.ts plays it"],
   [/^deno task bench$/, "it takes eleven minutes; the test below measures a part"],

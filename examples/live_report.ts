@@ -1,0 +1,38 @@
+#!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
+/**
+ * Agents at work, and a page on which one sees what they cost, as they spend it.
+ *
+ *     live_report.ts [port]
+ *
+ * @module
+ */
+import { AuditLog, AuditReader } from "@vivarium/scout";
+import { serveReport } from "@vivarium/scout/report";
+
+const AGENTS = ["scout", "mapper", "critic"];
+const [port = "8788"] = Deno.args;
+const path = ".demo/live_report/audit.jsonl";
+const stop = new AbortController();
+Deno.addSignalListener("SIGINT", () => stop.abort());
+
+/** An agent that thinks for a moment and pays for it, until it is told to stop. */
+async function work(agent: string, log: AuditLog): Promise<void> {
+  while (!stop.signal.aborted) {
+    const model = Math.random() < 0.2 ? "large" : "small";
+    const input_t = Math.ceil(4_000 * Math.random());
+    await log.log("nav", { agent, model, input_t, cost: input_t / 1e6 });
+    if (Math.random() < 0.1) await log.log("validation_fail", { agent, reason: "no such file" });
+    await new Promise((resolve) => setTimeout(resolve, 500 * Math.random()));
+  }
+}
+
+await using log = await AuditLog.open({ path });
+await using reader = await AuditReader.open({ path });
+await using server = serveReport(reader, {
+  title: "Agents at work",
+  budgetPerHour: 20,
+  port: Number(port),
+  signal: stop.signal,
+});
+console.log(`${server.url} until Ctrl-C`);
+await Promise.all([...AGENTS.map((agent) => work(agent, log)), server.finished]);

@@ -1,0 +1,22 @@
+#!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
+/**
+ * Plays an hour of agents at work, and makes a report of it: one HTML file, to be looked at and mailed.
+ *
+ * @module
+ */
+import { AuditReader } from "@vivarium/scout";
+import { renderReport } from "@vivarium/scout/report";
+import { simulate } from "./simulation.ts";
+
+const dir = ".demo/report";
+const budgetPerHour = 0.5;
+await simulate({ dir, seed: 1, budgetUsdPerHour: budgetPerHour });
+
+await using reader = await AuditReader.open({ path: `${dir}/audit.jsonl` });
+const page = await renderReport(reader, {
+  title: "An hour of agents at work",
+  timeZone: "Europe/Berlin",
+  budgetPerHour,
+});
+Deno.writeTextFileSync(`${dir}/report.html`, page);
+console.log(`\nThe report: ${Deno.realPathSync(dir)}/report.html`);

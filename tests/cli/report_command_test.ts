@@ -1,0 +1,125 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { gzipSync } from "node:zlib";
+import type { CommandResult } from "../run_command.ts";
+import { runProgram } from "../run_program.ts";
+import { logWith, MAIN } from "./run_cli.ts";
+
+const EVENTS = [
+  { ts: "2026-02-13T14:00:00.000Z", event: "nav", cost: 0.5, model: "small", session_id: "s" },
+  { ts: "2026-02-13T15:00:00.000Z", event: "nav", cost: 0.25, model: "large", session_id: "s" },
+  { ts: "2026-02-14T15:00:00.000Z", event: "brief", cost: 2, model: "large", session_id: "s" },
+];
+
+/** Runs `scout report` with what it needs for its log, and what it is given for its file. */
+function report(
+  log: ReturnType<typeof logWith>,
+  file: string | null,
+  ...args: readonly string[]
+): Promise<CommandResult> {
+  const dir = log.dir.path("");
+  return runProgram(MAIN, {
+    dir,
+    args: ["report", "--path", log.path, ...args],
+    flags: [`--allow-read=${dir}`, ...file === null ? [] : [`--allow-write=${file}`]],
+    cwd: dir,
+  });
+}
+
+Deno.test("scout report writes the page to a file, and writes it again", async () => {
+  using log = logWith(...EVENTS);
+  const file = log.dir.path("a report.html");
+  const first = await report(log, file, "--out", "a report.html", "--tz", "Europe/Berlin");
+  assertEquals([first.code, first.stderr], [0, ""]);
+  assertMatch(first.stdout, new RegExp(`^Wrote 3 events as [\\d.]+ kB to ${file}\n$`));
+  const page = Deno.readTextFileSync(file);
+  assertStringIncludes(page, '<b id="usd">$2.750000</b>');
+  assertStringIncludes(page, "2026-02-13 15:00");
+  assertStringIncludes(page, "Times are Europe/Berlin.");
+  assertEquals(Deno.statSync(file).mode! & 0o777, 0o600);
+  const look = ["--title", "A <short> run", "--budget", "1.5", "--until", "2026-02-14"];
+  const second = await report(log, file, "--out", file, "--json", "--tz", "UTC", ...look);
+  assertEquals([second.code, second.stderr], [0, ""]);
+  const shorter = Deno.readTextFileSync(file);
+  assertEquals(JSON.parse(second.stdout), {
+    out: file,
+    events: 2,
+    bytes: new TextEncoder().encode(shorter).byteLength,
+  });
+  assertStringIncludes(shorter, "<title>A &lt;short&gt; run</title>");
+  assertStringIncludes(shorter, '<b id="usd">$0.750000</b>');
+  assertStringIncludes(shorter, "budget: $1.5 an hour");
+  assert(shorter.endsWith("</html>\n"), "nothing is left of the first one");
+});
+
+Deno.test("scout report goes to report.html unless it is told where, and to standard output as -", async () => {
+  using log = logWith(...EVENTS);
+  const file = log.dir.path("report.html");
+  const written = await report(log, file);
+  assertEquals([written.code, written.stderr], [0, ""]);
+  const printed = await report(log, null, "--out", "-");
+  assertEquals([printed.code, printed.stderr], [0, ""]);
+  assertEquals(printed.stdout, Deno.readTextFileSync(file));
+});
+
+Deno.test("scout report shows what is damaged, in archives too, and says nothing of it elsewhere", async () => {
+  using log = logWith(...EVENTS, "no event\n");
+  const archive = log.dir.path("audit_20260213_000000.jsonl.gz");
+  Deno.writeFileSync(archive, gzipSync(`${JSON.stringify(EVENTS[0])}\n{"torn\n`));
+  const { code, stdout, stderr } = await report(log, null, "--out", "-");
+  assertEquals([code, stderr], [0, ""]);
+  assertStringIncludes(stdout, '<b id="event-count">4</b>');
+  assertStringIncludes(stdout, '<b id="damage-count">2</b>');
+  assertStringIncludes(stdout, archive);
+});
+
+Deno.test("scout report writes over no file that is not a report", async () => {
+  using log = logWith(...EVENTS);
+  const before = Deno.readTextFileSync(log.path);
+  const { code, stdout, stderr } = await report(log, log.path, "--out", log.path);
+  assertEquals([code, stdout], [2, ""]);
+  assertEquals(stderr, `scout: Cannot write report over a file that is none: ${log.path}\n`);
+  assertEquals(Deno.readTextFileSync(log.path), before);
+});
+
+Deno.test("scout report names the flags that are missing for its file", async () => {
+  using log = logWith(...EVENTS);
+  const { code, stderr } = await report(log, "elsewhere.html");
+  const file = log.dir.path("report.html");
+  assertEquals(code, 2);
+  assertEquals(
+    stderr,
+    `scout: Cannot write report: run again with --allow-read=${file} --allow-write=${file}\n`,
+  );
+});
+
+Deno.test("scout report refuses what makes no sense, naming it", async () => {
+  using log = logWith(...EVENTS);
+  const refused: [args: string[], named: string][] = [
+    [["--budget", "none"], '"none"'],
+    [["--budget", "0"], '"0"'],
+    [["--tz", "Mars"], '"Mars"'],
+    [["--since", "someday"], '"someday"'],
+    [["--out", "-", "--open"], "standard output"],
+  ];
+  for (const [args, named] of refused) {
+    const { code, stdout, stderr } = await report(log, "report.html", ...args);
+    assertEquals([code, stdout], [2, ""], named);
+    assertStringIncludes(stderr, named);
+  }
+  Deno.removeSync(log.path);
+  const { code, stderr } = await report(log, log.dir.path("report.html"));
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "Cannot find audit log");
+});
+
+Deno.test("scout report --open names the flag that it needs, once the file is written", async () => {
+  using log = logWith(...EVENTS);
+  const file = log.dir.path("report.html");
+  const { code, stderr } = await report(log, file, "--open");
+  assertEquals(code, 2);
+  assertMatch(
+    stderr,
+    /^scout: Cannot open .*report\.html in a browser: run again with --allow-run=\S+\n$/,
+  );
+  assert(Deno.statSync(file).size > 0);
+});

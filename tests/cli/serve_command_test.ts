@@ -1,0 +1,89 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { AuditLog } from "@vivarium/scout";
+import { silent } from "../loggers.ts";
+import { programArgs } from "../run_program.ts";
+import { logWith, MAIN } from "./run_cli.ts";
+
+/** `scout serve` in a process of its own, with exactly the flags that are given. */
+function serving(flags: readonly string[], ...args: readonly string[]) {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: programArgs(MAIN, { dir: "", args: ["serve", ...args], flags }),
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const stdout = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const stderr = new Response(process.stderr).text();
+  return {
+    process,
+    /** What it says when it has begun. */
+    async said(): Promise<string> {
+      return (await stdout.read()).value ?? "";
+    },
+    async ended() {
+      await stdout.cancel();
+      const { code, signal } = await process.status;
+      return { code, signal, stderr: await stderr };
+    },
+  };
+}
+
+Deno.test({
+  name:
+    "scout serve shows the log while it is written, with the flags that it prints, until Ctrl-C",
+  // Windows has no SIGINT that one program could send to another.
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    using log = logWith();
+    Deno.removeSync(log.path);
+    const dir = log.dir.path("").replace(/\/$/, "");
+    const flags = [`--allow-read=${dir}`, "--allow-net=127.0.0.1:0"];
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      const served = serving(flags, "--path", log.path, "--port", "0", "--budget", "3", "--json");
+      const { url, flags: printed } = JSON.parse(await served.said());
+      assertEquals(printed, flags);
+      await using writer = await AuditLog.open({ path: log.path, logger: silent });
+      await writer.log("nav", { cost: 0.25, model: "small" });
+      let page = "";
+      while (!page.includes("<bdi>nav</bdi>")) page = await (await fetch(url)).text();
+      assertStringIncludes(page, "budget: $3 an hour");
+      const updates = await fetch(`${url}events`);
+      served.process.kill(signal);
+      assertEquals(await served.ended(), { code: 0, signal: null, stderr: "" });
+      await updates.text();
+    }
+  },
+});
+
+Deno.test("scout serve on all addresses prints one that holds a token", async () => {
+  using log = logWith();
+  const dir = log.dir.path("");
+  const flags = [`--allow-read=${dir}`, "--allow-net=0.0.0.0:0"];
+  const args = ["--path", log.path, "--port", "0", "--hostname", "0.0.0.0"];
+  const served = serving(flags, ...args);
+  const said = await served.said();
+  assertMatch(
+    said,
+    /^Serving http:\/\/0\.0\.0\.0:\d+\/\?token=[\da-f-]{36} until Ctrl-C, with no more than --allow-read=\S+ --allow-net=0\.0\.0\.0:0\n$/,
+  );
+  const [, port] = /:(\d+)\//.exec(said) ?? [];
+  const { status, body } = await fetch(`http://127.0.0.1:${port}/`);
+  await body?.cancel();
+  assertEquals(status, 401);
+  served.process.kill("SIGTERM");
+  await served.ended();
+});
+
+Deno.test("scout serve names the flag that is missing, and a port that is taken", async () => {
+  using log = logWith();
+  const read = `--allow-read=${log.dir.path("")}`;
+  const forbidden = serving([read], "--path", log.path, "--port", "8789");
+  const { code, stderr } = await forbidden.ended();
+  assertEquals(code, 2);
+  assertEquals(stderr, "scout: Cannot serve report: run again with --allow-net=127.0.0.1:8789\n");
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const taken = serving([read, "--allow-net=127.0.0.1"], "--path", log.path, "--port", `${port}`);
+  const end = await taken.ended();
+  assertEquals(end.code, 1);
+  assertMatch(end.stderr, /^scout: Cannot serve report as the port is in use: .*\n$/);
+});
