@@ -89,6 +89,11 @@ tbody tr { border-top: 1px solid var(--edge); }
   .scroll { max-height: none; overflow: visible; border: 0; }
   summary, #live { display: none; }
   thead th { position: static; }
+  .key { print-color-adjust: exact; }
+  table { font-size: 7.5pt; }
+  th, td, time { white-space: normal; }
+  th, td { padding: 0.15rem 0.4rem; }
+  .text bdi { display: inline; }
   tr { break-inside: avoid; }
 }
 `;

@@ -1,0 +1,109 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { type AuditEvent, AuditLog, AuditReader } from "@vivarium/scout";
+import { renderReport, type ReportOptions } from "@vivarium/scout/report";
+import { silent } from "../loggers.ts";
+import { tempDir } from "../temp_dir.ts";
+import { testThatDraws } from "./test_that_draws.ts";
+
+const START = Date.UTC(2026, 1, 13, 14);
+
+function events(count: number): AuditEvent[] {
+  return Array.from({ length: count }, (_, n) => ({
+    ts: new Date(START + n * 60_000).toISOString(),
+    event: "nav",
+    cost: 0.25,
+    model: "small",
+  }));
+}
+
+testThatDraws(
+  "renderReport() makes the same page of a log, a reader, a query and plain events",
+  async () => {
+    using dir = tempDir();
+    const path = dir.path("audit.jsonl");
+    let nowMs = START;
+    await using log = await AuditLog.open({ path, now: () => nowMs, sessionId: "s" });
+    for (let n = 0; n < 30; n++, nowMs += 60_000) {
+      await log.log("nav", { cost: 0.25, model: "small" });
+      if (n === 10) await log.rotate();
+    }
+    await using reader = await AuditReader.open({ path });
+    const range = { since: START + 120_000, until: START + 1_200_000 };
+    const page = await renderReport(log, range);
+    assertStringIncludes(page, '<b id="event-count">18</b>');
+    const all = await log.query().toArray();
+    for (const source of [reader, reader.query(range), reader.query(), ReadableStream.from(all)]) {
+      assertEquals(await renderReport(source, range), page);
+    }
+  },
+);
+
+testThatDraws(
+  "renderReport() tells what a query could not read, whoever makes its iterator",
+  async () => {
+    using dir = tempDir();
+    const path = dir.path("audit.jsonl");
+    Deno.writeTextFileSync(path, `${JSON.stringify(events(1)[0])}\n{"torn\n`);
+    await using reader = await AuditReader.open({ path, logger: silent });
+    for (const source of [reader, reader.query()]) {
+      const page = await renderReport(source);
+      assertStringIncludes(page, '<b id="damage-count">1</b>');
+      assertStringIncludes(page, `<bdi>${path}</bdi>`);
+    }
+  },
+);
+
+testThatDraws("renderReport() is one document that asks for nothing and runs nothing", async () => {
+  const page = await renderReport(ReadableStream.from(events(90)));
+  assert(page.startsWith("<!DOCTYPE html>\n"));
+  assert(!/<(script|link (?!rel="icon" href="data:,")|img|iframe|object|embed)\b/.test(page));
+  assert(!/\b(src|srcset|action|style|on\w+)=/.test(page));
+  assert(!/url\((?!#)|@import|https?:/.test(page));
+});
+
+testThatDraws(
+  "renderReport() refuses an option that is none, before it reads anything",
+  async () => {
+    const untouched: AsyncIterable<AuditEvent> = {
+      [Symbol.asyncIterator]() {
+        throw new Error("it was read");
+      },
+    };
+    const refused: [ReportOptions, typeof RangeError | typeof TypeError, string][] = [
+      [{ since: "yesterday" }, RangeError, "since"],
+      [{ until: NaN }, RangeError, "until"],
+      [{ timeZone: "Mars/Olympus" }, RangeError, "timeZone"],
+      [{ budgetPerHour: 0 }, RangeError, "budgetPerHour"],
+      [{ budgetPerHour: Infinity }, RangeError, "budgetPerHour"],
+      [{ title: 5 as unknown as string }, TypeError, "title"],
+    ];
+    for (const [options, kind, named] of refused) {
+      await assertRejects(() => renderReport(untouched, options), kind, named);
+    }
+  },
+);
+
+testThatDraws(
+  "renderReport() ends with the reason of its signal, and lets go of its source",
+  async () => {
+    const reason = new Error("enough");
+    const signal = AbortSignal.abort(reason);
+    const source = ReadableStream.from(events(3));
+    await assertRejects(() => renderReport(source, { signal }), Error, "enough");
+    const controller = new AbortController();
+    let returned = 0;
+    async function* endless() {
+      try {
+        while (true) {
+          yield* events(10);
+          controller.abort(reason);
+        }
+      } finally {
+        returned++;
+      }
+    }
+    const rendering = renderReport(endless(), { signal: controller.signal });
+    await assertRejects(() => rendering, Error, "enough");
+    assertEquals(returned, 1);
+  },
+);
