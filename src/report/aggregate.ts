@@ -287,9 +287,10 @@ function isOfInterest({ name, usd, inputTokens, outputTokens }: ModelFigures): b
   return name !== null || usd !== 0 || inputTokens !== 0 || outputTokens !== 0;
 }
 
-function byCost(
-  a: { usd: number; name: string | null },
-  b: { usd: number; name: string | null },
-): number {
-  return b.usd - a.usd || ((a.name ?? "") < (b.name ?? "") ? -1 : 1);
+type Costing = Pick<TypeFigures, "usd" | "name">;
+
+/** The dearest first, and of those that cost the same, the one without a name, and then by name. */
+function byCost(a: Costing, b: Costing): number {
+  const nameOf = ({ name }: Costing) => name === null ? "" : `:${name}`;
+  return b.usd - a.usd || (nameOf(a) < nameOf(b) ? -1 : 1);
 }

@@ -288,11 +288,13 @@ function inBothSizes(
 
 function drawn(option: EChartsOption, { width, height }: ChartSize): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
+  // Nothing moves; the timer of a loop that was begun would outlast the chart.
+  chart.getZr().animation.start = () => {};
   try {
     chart.setOption({ animation: false, ...option });
     return chart.renderToSVGString();
   } finally {
-    // One that is not disposed of keeps the process alive.
+    // It is kept in a list of all charts until then.
     chart.dispose();
   }
 }

@@ -31,6 +31,8 @@ const KEPT = new Set([
 const STYLE_ELEMENT = /<style\b.*?<\/style>/gs;
 const OPENING_TAG = /<([a-zA-Z]+)((?:\s+[\w:-]+="[^"]*")*)\s*(\/?)>/g;
 const ATTRIBUTE = /([\w:-]+)="([^"]*)"/g;
+/** What clips and gradients are called by. */
+const IDENTIFIER = /\bzr\d+-(\w+)/;
 const INVISIBLE_BACKGROUND = /<rect [^>]*fill="none"[^>]*><\/rect>/g;
 /** A shape and the one before it that looks the same. */
 const PATH = /<path d="([^"]*)"([^>]*)><\/path>(?:\s*<path d="([^"]*)"\2><\/path>)+/g;
@@ -43,9 +45,8 @@ export function plainSvg(svg: string, name: string): string {
     .replaceAll(
       OPENING_TAG,
       (_, element: string, attributes: string, end: string) =>
-        `<${element}${keptAttributes(element, attributes)}${end}>`,
+        `<${element}${keptAttributes(element, attributes, name)}${end}>`,
     )
-    .replaceAll(/\bzr\d+-(c\d+)/g, `${name}-$1`)
     .replaceAll(INVISIBLE_BACKGROUND, "")
     .replaceAll(/>\n+</g, "><")
     // Bars of one series follow one another, and are one path as well.
@@ -56,10 +57,10 @@ export function plainSvg(svg: string, name: string): string {
     .trim();
 }
 
-function keptAttributes(element: string, attributes: string): string {
+function keptAttributes(element: string, attributes: string, drawing: string): string {
   return [...attributes.matchAll(ATTRIBUTE)]
     // As large as there is room for.
     .filter(([, name = ""]) => KEPT.has(name) && !(element === "svg" && name !== "viewBox"))
-    .map(([attribute]) => ` ${attribute}`)
+    .map(([attribute]) => ` ${attribute.replace(IDENTIFIER, `${drawing}-$1`)}`)
     .join("");
 }

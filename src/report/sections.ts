@@ -253,10 +253,10 @@ function sessionsTable({ data: { sessions }, options: { timeZone } }: ReportCont
   if (sessions.length === 0) return none("No session that cost anything.");
   return table(
     [text("session"), ...["USD", "events", "first event", "last event"].map(number)],
-    sessions.map(({ id, usd, missingUsdMax, events, firstMs, lastMs }) => [
+    sessions.map(({ id, usd, isPartial, events, firstMs, lastMs }) => [
       textElement(id),
-      `${missingUsdMax > 0 ? "at least " : ""}${shownUsdExactly(usd)}`,
-      shownCount(events),
+      `${isPartial ? "at least " : ""}${shownUsdExactly(usd)}`,
+      `${isPartial ? "at least " : ""}${shownCount(events)}`,
       firstMs === null ? "–" : timeElement(firstMs, timeZone),
       lastMs === null ? "–" : timeElement(lastMs, timeZone),
     ]),

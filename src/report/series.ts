@@ -27,14 +27,10 @@ export function spendSeries(
   const models = others === null ? named : [...named, others];
   const costing = models.map((figures, index) => ({ figures, index }))
     .filter(({ figures }) => figures.usd !== 0);
-  // One that would be the only other is shown by its name.
-  const alone = costing.length <= SERIES_MAX + 1 && others === null
-    ? costing
-    : costing.slice(0, SERIES_MAX);
-  const rest = costing.slice(alone.length);
-  const series = alone.map(({ figures: { name, usd }, index }, color): SpendSeries => ({
+  const { alone, rest } = split(costing, SERIES_MAX, ({ figures }) => figures === others);
+  const series = alone.map(({ figures: { name, usd }, index }, place): SpendSeries => ({
     label: labelOf(name),
-    color: `s${color}`,
+    color: place < SERIES_MAX ? `s${place}` : "others",
     usd,
     values: buckets.map(({ usdByModel }) => usdByModel[index]!),
   }));
@@ -49,6 +45,17 @@ export function spendSeries(
   }];
 }
 
+/** Those that are shown on their own; one that would be the only other is one of them, if it has a name. */
+function split<T>(
+  all: readonly T[],
+  max: number,
+  isNameless: (each: T) => boolean,
+): { alone: readonly T[]; rest: readonly T[] } {
+  const named = all.filter((each) => !isNameless(each));
+  const alone = all.length <= max + 1 ? named : named.slice(0, max);
+  return { alone, rest: all.filter((each) => !alone.includes(each)) };
+}
+
 /** A bar: what it is called, and how long its parts are. */
 export interface Bar {
   readonly label: string;
@@ -61,8 +68,7 @@ export function bars<T extends ModelFigures | TypeFigures>(
   valuesOf: (figures: T) => readonly number[],
 ): Bar[] {
   const all = others === null ? named : [...named, others];
-  const alone = all.length <= BARS_MAX + 1 && others === null ? all : all.slice(0, BARS_MAX);
-  const rest = all.slice(alone.length);
+  const { alone, rest } = split(all, BARS_MAX, (figures) => figures === others);
   const shown = alone.map((figures) => ({
     label: labelOf(figures.name),
     values: valuesOf(figures),

@@ -21,6 +21,8 @@ export interface SessionFigures {
   readonly usd: number;
   /** How much more it may have cost, in USD, than is known here; 0 nearly always. */
   readonly missingUsdMax: number;
+  /** Whether it may have had events before that are not counted here. */
+  readonly isPartial: boolean;
   readonly events: number;
   /** Times of its first and last event, in epoch milliseconds; null if none has a time. */
   readonly firstMs: number | null;
@@ -32,6 +34,7 @@ interface Session {
   readonly id: string;
   readonly sum: PreciseSum;
   readonly missingUsdMax: number;
+  readonly isPartial: boolean;
   events: number;
   firstMs: number;
   lastMs: number;
@@ -69,10 +72,11 @@ export class SessionTally {
     return this.#byCost()
       .filter(({ usd }) => usd > 0)
       .slice(0, count)
-      .map(({ usd, session: { id, missingUsdMax, events, firstMs, lastMs } }) => ({
+      .map(({ usd, session: { id, missingUsdMax, isPartial, events, firstMs, lastMs } }) => ({
         id,
         usd,
         missingUsdMax,
+        isPartial,
         events,
         firstMs: firstMs === Infinity ? null : firstMs,
         lastMs: lastMs === -Infinity ? null : lastMs,
@@ -89,6 +93,7 @@ export class SessionTally {
         id: key,
         sum: new PreciseSum(),
         missingUsdMax: this.#awayUsdMax,
+        isPartial: !this.#areAllHere,
         events: 0,
         firstMs: Infinity,
         lastMs: -Infinity,

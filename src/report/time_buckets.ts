@@ -4,6 +4,7 @@
  *
  * - From the hour on they begin with an hour, a day or a week of the time zone's own clocks, so a day on
  *   which those are changed has 23 or 25 hours, and an hour that comes twice is two buckets.
+ * - They adjoin, however the clocks are changed: what is in a bucket comes before all of the next one.
  * - Each width is made of whole buckets of the one before, so that what is in narrow ones can be put
  *   together to wide ones when the range has grown, and nothing has to be read again.
  *
@@ -29,8 +30,9 @@ const WIDTHS_MS = [
 /** More than these are more than a chart shows well. */
 const BUCKETS_MAX = 120;
 
-/** Every time zone of these days is a multiple of it away from UTC. */
+/** Every time zone that has a name is a multiple of it away from UTC, since 1972. */
 const SLOT_MS = 15 * MINUTE_MS;
+const SLOTS_SINCE_MS = Date.UTC(1972, 1, 1);
 /** How many offsets and instants are remembered before all are forgotten. */
 const REMEMBERED_MAX = 10_000;
 /** 1970 began on a Thursday, and weeks begin on a Monday. */
@@ -84,17 +86,17 @@ export class TimeBuckets<T extends BucketContent> {
     const startMs = this.#startOf(ms);
     let content = this.#contents.get(startMs);
     if (content === undefined) this.#contents.set(startMs, content = this.#make());
-    this.#current = { startMs, endMs: this.#endOf(startMs), content };
+    this.#current = { startMs, endMs: this.#calendar.endOf(startMs, this.widthMs), content };
     return content;
   }
 
   /** All buckets from the first to the last that has a content, the empty ones among them. */
   list(): Bucket<T>[] {
     const buckets: Bucket<T>[] = [];
-    if (this.#contents.size === 0) return buckets;
-    const lastMs = this.#startOf(this.#lastMs);
-    for (let startMs = this.#startOf(this.#firstMs); startMs <= lastMs;) {
-      const endMs = this.#endOf(startMs);
+    const starts = [...this.#contents.keys()].sort((a, b) => a - b);
+    const [firstMs = Infinity, lastMs = -Infinity] = [starts[0], starts.at(-1)];
+    for (let startMs = firstMs; startMs <= lastMs;) {
+      const endMs = this.#calendar.endOf(startMs, this.widthMs);
       buckets.push({ startMs, endMs, content: this.#contents.get(startMs) });
       startMs = endMs;
     }
@@ -122,52 +124,91 @@ export class TimeBuckets<T extends BucketContent> {
   #startOf(ms: number): number {
     return this.#calendar.startOf(ms, this.widthMs);
   }
-
-  /** Half a bucket behind its end is in the next one, also where clocks are changed. */
-  #endOf(startMs: number): number {
-    return this.#startOf(startMs + 1.5 * this.widthMs);
-  }
 }
 
 /** The clocks of a time zone, with what was asked of them before. */
 class Calendar {
   readonly #timeZone: string;
+  readonly #isNamed: boolean;
   readonly #offsets = new Map<number, number>();
   readonly #instants = new Map<number, number>();
 
   constructor(timeZone: string) {
     this.#timeZone = timeZone;
+    this.#isNamed = !/^[+-]/.test(timeZone);
   }
 
   /** Where the bucket begins that an instant is in. */
   startOf(ms: number, widthMs: number): number {
     if (widthMs <= SLOT_MS) return ms - modulo(ms, widthMs);
-    const offsetMs = this.#offsetAt(ms);
-    const wallMs = ms + offsetMs;
-    if (widthMs === HOUR_MS) return ms - modulo(wallMs, widthMs);
-    const originMs = widthMs >= WEEK_MS ? FIRST_MONDAY_MS : 0;
-    return this.#instantOf(wallMs - modulo(wallMs - originMs, widthMs));
+    if (widthMs === HOUR_MS) return this.#hourOf(ms);
+    return this.#beginning(this.#indexOf(ms, widthMs), widthMs);
   }
 
-  /** How far the clocks are ahead of UTC. */
-  #offsetAt(ms: number): number {
-    const slot = Math.floor(ms / SLOT_MS);
-    return remembered(this.#offsets, slot, () => {
-      const instant = Temporal.Instant.fromEpochMilliseconds(slot * SLOT_MS);
-      return instant.toZonedDateTimeISO(this.#timeZone).offsetNanoseconds / 1e6;
+  /** Where the bucket ends that begins there. */
+  endOf(startMs: number, widthMs: number): number {
+    if (widthMs <= SLOT_MS) return startMs + widthMs;
+    if (widthMs > HOUR_MS) return this.#beginning(this.#indexOf(startMs, widthMs) + 1, widthMs);
+    // Where clocks are changed by half an hour, an hour has half or half as much again.
+    let ms = startMs + SLOT_MS;
+    while (this.#hourOf(ms) === startMs) ms += SLOT_MS;
+    return this.#hourOf(ms);
+  }
+
+  /**
+   * Where the hour of the clocks begins. One that is cut off, as they are put forward in it, begins then;
+   * the rest of one in which they are put back belongs to it, unless that makes it come twice.
+   */
+  #hourOf(ms: number): number {
+    const offsetMs = this.#offsetAt(ms);
+    const startMs = ms - modulo(ms + offsetMs, HOUR_MS);
+    const offsetBefore = this.#offsetAt(startMs);
+    if (offsetBefore === offsetMs) return startMs;
+    if (offsetBefore > offsetMs) return this.#hourOf(startMs);
+    let changeMs = startMs - modulo(startMs, SLOT_MS);
+    while (this.#offsetAt(changeMs) !== offsetMs) changeMs += SLOT_MS;
+    return changeMs;
+  }
+
+  /**
+   * The number of the bucket of more than an hour that an instant is in. Each begins when the clocks show
+   * its beginning for the first time, and ends when the next one begins, whatever they show in between.
+   */
+  #indexOf(ms: number, widthMs: number): number {
+    const wallMs = ms + this.#offsetAt(ms);
+    let index = Math.floor((wallMs - originOf(widthMs)) / widthMs);
+    while (this.#beginning(index, widthMs) > ms) index--;
+    while (this.#beginning(index + 1, widthMs) <= ms) index++;
+    return index;
+  }
+
+  /** When the clocks show the beginning of a bucket, or have gone past it if they never do. */
+  #beginning(index: number, widthMs: number): number {
+    const wallMs = originOf(widthMs) + index * widthMs;
+    return remembered(this.#instants, wallMs, () => {
+      const wall = Temporal.Instant.fromEpochMilliseconds(wallMs).toZonedDateTimeISO("UTC");
+      const time = wall.toPlainDateTime().toZonedDateTime(this.#timeZone);
+      if (time.toPlainDateTime().equals(wall.toPlainDateTime())) return time.epochMilliseconds;
+      // The change itself may be where it has come to.
+      const after = time.add({ milliseconds: 1 });
+      return after.getTimeZoneTransition("previous")!.epochMilliseconds;
     });
   }
 
-  /** When the clocks show what UTC shows at `wallMs`; the next time that they do show, if never. */
-  #instantOf(wallMs: number): number {
-    return remembered(
-      this.#instants,
-      wallMs,
-      () =>
-        Temporal.Instant.fromEpochMilliseconds(wallMs).toZonedDateTimeISO("UTC").toPlainDateTime()
-          .toZonedDateTime(this.#timeZone).epochMilliseconds,
-    );
+  /** How far the clocks are ahead of UTC, asked once for a quarter of an hour. */
+  #offsetAt(ms: number): number {
+    const offsetOf = (ms: number) =>
+      Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(this.#timeZone)
+        .offsetNanoseconds / 1e6;
+    if (!this.#isNamed || ms < SLOTS_SINCE_MS) return offsetOf(ms);
+    const slotMs = ms - modulo(ms, SLOT_MS);
+    return remembered(this.#offsets, slotMs, () => offsetOf(slotMs));
   }
+}
+
+/** Weeks begin on a Monday, all else with the day. */
+function originOf(widthMs: number): number {
+  return widthMs >= WEEK_MS ? FIRST_MONDAY_MS : 0;
 }
 
 function remembered(known: Map<number, number>, key: number, find: () => number): number {

@@ -29,7 +29,10 @@ const STEPS = [
   })),
   ...[1, 2, 7, 14].map((every) => ({ unit: "day" as const, every })),
   ...[1, 2, 3, 6].map((every) => ({ unit: "month" as const, every })),
-  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].map((every) => ({ unit: "year" as const, every })),
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].map((every) => ({
+    unit: "year" as const,
+    every,
+  })),
 ];
 type Step = typeof STEPS[number];
 

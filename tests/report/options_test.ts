@@ -39,26 +39,30 @@ Deno.test("resolveReportOptions() takes a time zone, a title and a budget", () =
   assertEquals(resolveReportOptions({ timeZone: "+05:30" }).timeZone, "+05:30");
 });
 
-const REFUSED: [name: keyof ReportOptions, value: unknown, error: ErrorConstructor, says: string][] =
-  [
-    ["since", "2026-02-13", RangeError, "2026-02-13"],
-    ["since", NaN, RangeError, "NaN"],
-    ["until", new Date(NaN), RangeError, "Invalid Date"],
-    ["until", Infinity, RangeError, "Infinity"],
-    ["until", null, RangeError, "null"],
-    ["timeZone", "Mars/Olympus", RangeError, '"Mars/Olympus"'],
-    ["timeZone", "", RangeError, '""'],
-    ["timeZone", 2, RangeError, "2"],
-    ["timeZone", null, RangeError, "null"],
-    ["title", 7, TypeError, "7"],
-    ["title", null, TypeError, "null"],
-    ["budgetPerHour", 0, RangeError, "0"],
-    ["budgetPerHour", -1, RangeError, "-1"],
-    ["budgetPerHour", NaN, RangeError, "NaN"],
-    ["budgetPerHour", Infinity, RangeError, "Infinity"],
-    ["budgetPerHour", "5", RangeError, '"5"'],
-    ["budgetPerHour", null, RangeError, "null"],
-  ];
+const REFUSED: [
+  name: keyof ReportOptions,
+  value: unknown,
+  error: ErrorConstructor,
+  says: string,
+][] = [
+  ["since", "2026-02-13", RangeError, "2026-02-13"],
+  ["since", NaN, RangeError, "NaN"],
+  ["until", new Date(NaN), RangeError, "Invalid Date"],
+  ["until", Infinity, RangeError, "Infinity"],
+  ["until", null, RangeError, "null"],
+  ["timeZone", "Mars/Olympus", RangeError, '"Mars/Olympus"'],
+  ["timeZone", "", RangeError, '""'],
+  ["timeZone", 2, RangeError, "2"],
+  ["timeZone", null, RangeError, "null"],
+  ["title", 7, TypeError, "7"],
+  ["title", null, TypeError, "null"],
+  ["budgetPerHour", 0, RangeError, "0"],
+  ["budgetPerHour", -1, RangeError, "-1"],
+  ["budgetPerHour", NaN, RangeError, "NaN"],
+  ["budgetPerHour", Infinity, RangeError, "Infinity"],
+  ["budgetPerHour", "5", RangeError, '"5"'],
+  ["budgetPerHour", null, RangeError, "null"],
+];
 for (const [name, value, error, says] of REFUSED) {
   const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
   Deno.test(`resolveReportOptions() refuses ${shown} as ${name}, naming both`, () => {

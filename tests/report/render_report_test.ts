@@ -3,7 +3,6 @@ import { type AuditEvent, AuditLog, AuditReader } from "@vivarium/scout";
 import { renderReport, type ReportOptions } from "@vivarium/scout/report";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
-import { testThatDraws } from "./test_that_draws.ts";
 
 const START = Date.UTC(2026, 1, 13, 14);
 
@@ -16,7 +15,7 @@ function events(count: number): AuditEvent[] {
   }));
 }
 
-testThatDraws(
+Deno.test(
   "renderReport() makes the same page of a log, a reader, a query and plain events",
   async () => {
     using dir = tempDir();
@@ -38,7 +37,7 @@ testThatDraws(
   },
 );
 
-testThatDraws(
+Deno.test(
   "renderReport() tells what a query could not read, whoever makes its iterator",
   async () => {
     using dir = tempDir();
@@ -53,7 +52,7 @@ testThatDraws(
   },
 );
 
-testThatDraws("renderReport() is one document that asks for nothing and runs nothing", async () => {
+Deno.test("renderReport() is one document that asks for nothing and runs nothing", async () => {
   const page = await renderReport(ReadableStream.from(events(90)));
   assert(page.startsWith("<!DOCTYPE html>\n"));
   assert(!/<(script|link (?!rel="icon" href="data:,")|img|iframe|object|embed)\b/.test(page));
@@ -61,7 +60,7 @@ testThatDraws("renderReport() is one document that asks for nothing and runs not
   assert(!/url\((?!#)|@import|https?:/.test(page));
 });
 
-testThatDraws(
+Deno.test(
   "renderReport() refuses an option that is none, before it reads anything",
   async () => {
     const untouched: AsyncIterable<AuditEvent> = {
@@ -83,7 +82,7 @@ testThatDraws(
   },
 );
 
-testThatDraws(
+Deno.test(
   "renderReport() ends with the reason of its signal, and lets go of its source",
   async () => {
     const reason = new Error("enough");

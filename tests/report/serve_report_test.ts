@@ -3,7 +3,6 @@ import { AuditClosedError, AuditLog, AuditReader } from "@vivarium/scout";
 import { type ReportServer, serveReport, type ServeReportOptions } from "@vivarium/scout/report";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
-import { testThatDraws } from "./test_that_draws.ts";
 
 /** A log, and a server of its report. */
 class Served implements AsyncDisposable {
@@ -105,7 +104,7 @@ function eventCount(page: string): string {
   return /<b id="event-count">([^<]*)</.exec(page)![1]!;
 }
 
-testThatDraws(
+Deno.test(
   "serveReport() answers with the page as it is now, and a policy that lets its own script run alone",
   async () => {
     await using served = await Served.start({ title: "Now", budgetPerHour: 2 });
@@ -124,7 +123,7 @@ testThatDraws(
   },
 );
 
-testThatDraws(
+Deno.test(
   "serveReport() answers GET alone, and nothing but the page and its updates",
   async () => {
     await using served = await Served.start();
@@ -148,7 +147,7 @@ testThatDraws(
   },
 );
 
-testThatDraws("serveReport() is there for those who ask for it by its own name", async () => {
+Deno.test("serveReport() is there for those who ask for it by its own name", async () => {
   await using served = await Served.start();
   const { port } = served;
   for (
@@ -173,7 +172,7 @@ testThatDraws("serveReport() is there for those who ask for it by its own name",
   }
 });
 
-testThatDraws(
+Deno.test(
   "serveReport() needs a token where other machines reach it, and shows nothing without",
   async () => {
     using dir = tempDir();
@@ -220,7 +219,7 @@ testThatDraws(
   },
 );
 
-testThatDraws(
+Deno.test(
   "serveReport() sends what has changed since the version that the page shows, and all to one that it does not know",
   async () => {
     await using served = await Served.start();
@@ -246,7 +245,7 @@ testThatDraws(
   },
 );
 
-testThatDraws(
+Deno.test(
   "serveReport() has places for a hundred pages at once, and gives them back",
   async () => {
     await using served = await Served.start();
@@ -265,7 +264,7 @@ testThatDraws(
   },
 );
 
-testThatDraws(
+Deno.test(
   "serveReport() ends with close(), a signal, and what ends the following",
   async () => {
     await using closed = await Served.start();
@@ -292,7 +291,7 @@ testThatDraws(
   },
 );
 
-testThatDraws(
+Deno.test(
   "serveReport() refuses what it cannot do, naming it, and leaves nothing behind",
   async () => {
     using dir = tempDir();

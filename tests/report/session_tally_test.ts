@@ -32,6 +32,7 @@ function figuresOf(events: readonly SessionEvent[]): SessionFigures[] {
     id,
     usd: Math.sumPrecise(some.map(({ usd }) => usd)) + 0,
     missingUsdMax: 0,
+    isPartial: false,
     events: some.length,
     firstMs: Math.min(...some.map(({ epochMs }) => epochMs)),
     lastMs: Math.max(...some.map(({ epochMs }) => epochMs)),
@@ -118,8 +119,16 @@ Deno.test("SessionTally has no times for a session whose events have none", () =
     { id: "both", usd: 2, epochMs: -3 },
   ]);
   assertEquals(tally.dearest(2), [
-    { id: "both", usd: 6, missingUsdMax: 0, events: 3, firstMs: -3, lastMs: 7 },
-    { id: "untimed", usd: 1, missingUsdMax: 0, events: 1, firstMs: null, lastMs: null },
+    { id: "both", usd: 6, missingUsdMax: 0, isPartial: false, events: 3, firstMs: -3, lastMs: 7 },
+    {
+      id: "untimed",
+      usd: 1,
+      missingUsdMax: 0,
+      isPartial: false,
+      events: 1,
+      firstMs: null,
+      lastMs: null,
+    },
   ]);
 });
 

@@ -103,7 +103,7 @@ for (const timeZone of ZONES) {
   });
 }
 
-for (const timeZone of ["Europe/Berlin", "America/New_York"]) {
+for (const timeZone of ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]) {
   Deno.test(`TimeBuckets around clock changes in ${timeZone} are those of grouping each alone`, () => {
     const random = new SeededRandom(`changes in ${timeZone}`);
     for (let round = 0; round < 40; round++) {
@@ -248,4 +248,58 @@ Deno.test("TimeBuckets takes the years 0001 and 9999, and the ends of time", () 
       assertEquals(list.slice(0, -1).map(({ endMs }) => endMs), startsOf(list.slice(1)));
     }
   }
+});
+
+/** Zones whose clocks were changed by half an hour, by hours, by a day, or at odd minutes. */
+const ODD_ZONES = [
+  "America/Caracas",
+  "America/Goose_Bay",
+  "Antarctica/Casey",
+  "Antarctica/Troll",
+  "Antarctica/Vostok",
+  "Asia/Pyongyang",
+  "Australia/Lord_Howe",
+  "Pacific/Apia",
+  "Pacific/Chatham",
+];
+
+function changesOf(timeZone: string): number[] {
+  const changes: number[] = [];
+  let time: Temporal.ZonedDateTime | null = zoned(Date.UTC(2009, 0, 1), timeZone);
+  while ((time = time.getTimeZoneTransition("next")) !== null && time.year <= 2026) {
+    changes.push(time.epochMilliseconds);
+  }
+  return changes;
+}
+
+/** Checks that the buckets of times around a change adjoin, and hold each of them in its place. */
+function checkAround(changeMs: number, timeZone: string): void {
+  const times = Array.from({ length: 60 }, (_, n) => changeMs + (n - 30) * 7 * MINUTE_MS + 1);
+  for (
+    const rangeMs of [
+      HOUR_MS * 8,
+      20 * HOUR_MS,
+      ...[4, 10, 25, 50, 100].map((n) => n * DAY_MS),
+    ]
+  ) {
+    const sorted = [changeMs - rangeMs / 2, ...times, changeMs + rangeMs / 2];
+    const list = bucketsOf(timeZone, sorted).list();
+    checkRange(list, sorted);
+    assertEquals(contentsOf(list).flatMap(([, all]) => all), sorted);
+    for (const { startMs, endMs, content } of list) {
+      assert(content?.all.every((ms) => ms >= startMs && ms < endMs) ?? true);
+    }
+  }
+}
+
+for (const timeZone of ODD_ZONES) {
+  Deno.test(`TimeBuckets adjoin and lose nothing however clocks are changed in ${timeZone}`, () => {
+    const changes = changesOf(timeZone);
+    assert(changes.length > 0);
+    for (const changeMs of changes) checkAround(changeMs, timeZone);
+  });
+}
+
+Deno.test("TimeBuckets adjoin and lose nothing where clocks are minutes away from all zones", () => {
+  for (const timeZone of ["+05:17", "-03:41"]) checkAround(Date.UTC(2026, 0, 1), timeZone);
 });

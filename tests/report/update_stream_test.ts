@@ -4,7 +4,6 @@ import { LiveReport } from "../../src/report/live_report.ts";
 import { resolveReportOptions } from "../../src/report/options.ts";
 import { updateStream, versionText } from "../../src/report/update_stream.ts";
 import { type Clock, systemClock } from "../../src/time.ts";
-import { testThatDraws } from "./test_that_draws.ts";
 
 /** There is no server here that keeps the process alive. */
 const clock: Clock = {
@@ -68,7 +67,7 @@ function readerOf(
   };
 }
 
-testThatDraws(
+Deno.test(
   "updateStream() has one who is slow wait for a single update of all that has happened",
   async () => {
     using fed = new Fed();
@@ -90,7 +89,7 @@ testThatDraws(
   },
 );
 
-testThatDraws(
+Deno.test(
   "updateStream() sends everything to one that shows no version of this server",
   async () => {
     using fed = new Fed();
@@ -111,7 +110,7 @@ testThatDraws(
   },
 );
 
-testThatDraws(
+Deno.test(
   "updateStream() says once that it is over, when either side has ended it",
   async () => {
     using fed = new Fed();
