@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { AuditEvent } from "../event.ts";
+import type { AuditEvent, EventType } from "../event.ts";
 import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
 import { GateCount, type GateMetrics } from "../metrics/gate.ts";
 import { PreciseSum } from "../precise_sum.ts";
@@ -84,13 +84,28 @@ class Model {
   events = 0;
   inputTokens = 0;
   outputTokens = 0;
+  /** Where its last cost was added, as those of a bucket follow one another. */
+  last: { readonly content: Content; readonly sum: PreciseSum } | undefined;
   constructor(readonly name: string | null) {}
 }
 
+/** The types that the metrics count. */
+const COUNTED: ReadonlySet<string> = new Set<EventType>([
+  "nav",
+  "validation_fail",
+  "gate_compress",
+  "gate_escalate",
+]);
+
 class Type {
   readonly sum = new PreciseSum();
+  /** Whether the metrics may count events of it; among those of many names some may be. */
+  readonly mayCount: boolean;
   events = 0;
-  constructor(readonly name: string | null) {}
+
+  constructor(readonly name: string | null) {
+    this.mayCount = name === null || COUNTED.has(name);
+  }
 }
 
 class Content implements BucketContent {
@@ -102,6 +117,11 @@ class Content implements BucketContent {
     for (const [model, sum] of other.sums) this.sumOf(model).addSum(sum);
     this.totalNav += other.totalNav;
     this.validationFailCount += other.validationFailCount;
+  }
+
+  add(model: Model, usd: number): void {
+    if (model.last?.content !== this) model.last = { content: this, sum: this.sumOf(model) };
+    model.last.sum.add(usd);
   }
 
   sumOf(model: Model): PreciseSum {
@@ -145,24 +165,23 @@ export class ReportAggregate {
     if (isTimed && !(epochMs >= sinceMs && epochMs < untilMs)) return;
     this.#events++;
     this.#lastEvents[this.#events % LAST_EVENTS] = event;
-    this.#gate.add(event);
     const type = this.#types.of(event.event);
     type.events++;
     const model = this.#countModel(event);
     let usd = 0;
     if (Number.isNaN(epochMs)) {
       this.#untimed++;
-      this.#countAccuracy(event.event);
+      if (type.mayCount) this.#count(event);
     } else {
       usd = finite(event.cost) ?? 0;
       const content = this.#buckets.at(epochMs);
-      this.#countAccuracy(event.event, content);
+      if (type.mayCount) this.#count(event, content);
       if (epochMs < this.#firstMs) this.#firstMs = epochMs;
       if (epochMs > this.#lastMs) this.#lastMs = epochMs;
       this.#recent.add(epochMs, usd);
       if (usd !== 0) {
         type.sum.add(usd);
-        content.sumOf(model).add(usd);
+        content.add(model, usd);
       }
     }
     if (typeof event.session_id === "string") {
@@ -202,7 +221,9 @@ export class ReportAggregate {
     return model;
   }
 
-  #countAccuracy(type: string | undefined, content?: Content): void {
+  #count(event: AuditEvent, content?: Content): void {
+    this.#gate.add(event);
+    const type = event.event;
     if (type === "nav") {
       this.#totalNav++;
       if (content !== undefined) content.totalNav++;

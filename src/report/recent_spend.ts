@@ -9,6 +9,12 @@ const MINUTE_MS = 60_000;
 /** A day of them is kept. */
 const MINUTES_MAX = 24 * 60;
 
+/** What one minute cost. */
+interface Minute {
+  readonly number: number;
+  readonly sum: PreciseSum;
+}
+
 /**
  * Costs by minute, of the last day. The minutes are counted from the end of the range where that is
  * known, so that the hours end with it exactly; else they are the clock's, and the range ends with the
@@ -16,7 +22,8 @@ const MINUTES_MAX = 24 * 60;
  */
 export class RecentSpend {
   readonly #anchorMs: number;
-  readonly #minutes = new Map<number, PreciseSum>();
+  /** Each in the place that it shares with those of other days. */
+  readonly #minutes: (Minute | undefined)[] = Array(MINUTES_MAX).fill(undefined);
   #newest = -Infinity;
 
   /** Has none yet; `untilMs` is the end of the range in epoch milliseconds, Infinity if it is not known. */
@@ -32,29 +39,25 @@ export class RecentSpend {
 
   /** An event was at that time, whether it cost anything or not. */
   add(epochMs: number, usd: number): void {
-    const minute = Math.floor((epochMs - this.#anchorMs) / MINUTE_MS);
-    if (minute > this.#newest) this.#newest = minute;
-    if (usd === 0 || minute <= this.#newest - MINUTES_MAX) return;
-    let sum = this.#minutes.get(minute);
-    if (sum === undefined) {
-      if (this.#minutes.size >= 2 * MINUTES_MAX) this.#forgetOld();
-      this.#minutes.set(minute, sum = new PreciseSum());
+    const number = Math.floor((epochMs - this.#anchorMs) / MINUTE_MS);
+    if (number > this.#newest) this.#newest = number;
+    if (usd === 0 || number <= this.#newest - MINUTES_MAX) return;
+    const place = (number % MINUTES_MAX + MINUTES_MAX) % MINUTES_MAX;
+    let minute = this.#minutes[place];
+    if (minute?.number !== number) {
+      this.#minutes[place] = minute = { number, sum: new PreciseSum() };
     }
-    sum.add(usd);
+    minute.sum.add(usd);
   }
 
   /** What the last hours of the range cost in USD, at most 24 of them. */
   usdOf(hours: number): number {
     const total = new PreciseSum();
-    for (const [minute, sum] of this.#minutes) {
-      if (minute > this.#newest - 60 * hours) total.addSum(sum);
+    for (const minute of this.#minutes) {
+      if (minute !== undefined && minute.number > this.#newest - 60 * hours) {
+        total.addSum(minute.sum);
+      }
     }
     return total.value;
-  }
-
-  #forgetOld(): void {
-    for (const minute of this.#minutes.keys()) {
-      if (minute <= this.#newest - MINUTES_MAX) this.#minutes.delete(minute);
-    }
   }
 }

@@ -17,6 +17,7 @@ import { appendWorkloads } from "./append_workloads.ts";
 import { chart } from "./chart.ts";
 import { Progress } from "./progress.ts";
 import { readWorkloads } from "./read_workloads.ts";
+import { reportWorkloads } from "./report_workloads.ts";
 import { median, type Row, verdictOf } from "./row.ts";
 import { Stage } from "./stage.ts";
 import { table } from "./table.ts";
@@ -45,7 +46,11 @@ function parseBenchArgs(args: string[]): BenchArgs {
       trace: { type: "string" },
     },
   });
-  const all = [...appendWorkloads(values.trace), ...readWorkloads];
+  const all = [
+    ...appendWorkloads(values.trace),
+    ...readWorkloads,
+    ...reportWorkloads(values.trace),
+  ];
   const unknown = positionals.find((name) => !all.some((workload) => isNamed(workload, name)));
   if (unknown !== undefined) {
     throw new RangeError(`No workload has this name: ${unknown}\n${USAGE}`);

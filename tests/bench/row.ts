@@ -16,7 +16,7 @@ export interface Row {
   readonly id: string;
   readonly name: string;
   /** "x" is a ratio of two things that took turns. */
-  readonly unit: "x" | "ms" | "us" | "MiB";
+  readonly unit: "x" | "ms" | "us" | "MiB" | "MB";
   /** Null where it is only to be known. */
   readonly target: Target | null;
   readonly samples: readonly number[];

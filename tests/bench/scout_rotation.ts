@@ -6,6 +6,7 @@
 import { AuditLog, AuditReader } from "@vivarium/scout";
 import { type Outcome, type Round, timed } from "./contender.ts";
 import { fieldsOf, SESSION_ID, turn } from "./event.ts";
+import { MemoryGrowth } from "./memory_growth.ts";
 import { Witness } from "./witness.ts";
 
 const BURST = 1_000;
@@ -100,27 +101,4 @@ async function writeHistory(
     await logged;
     onBurst?.();
   }
-}
-
-/** Resident memory of this process over what it was at first. */
-class MemoryGrowth {
-  readonly #baselineBytes = residentBytes();
-  #peakBytes = this.#baselineBytes;
-  readonly #timer = setInterval(() => this.look(), 20);
-
-  /** Looks what it is now, beside the times at which a timer does. */
-  look(): void {
-    this.#peakBytes = Math.max(this.#peakBytes, residentBytes());
-  }
-
-  /** Ends the watch, and gives the most that there was, in bytes. */
-  stop(): number {
-    this.look();
-    clearInterval(this.#timer);
-    return this.#peakBytes - this.#baselineBytes;
-  }
-}
-
-function residentBytes(): number {
-  return Deno.memoryUsage().rss;
 }

@@ -10,6 +10,7 @@ import { lineCounts } from "./line_counts.ts";
 /** Who can be measured: programs of this directory, and peers with dependencies of their own. */
 export type ContenderName =
   | "scout"
+  | "report"
   | "plain"
   | "peers/pino"
   | "peers/pino_roll"

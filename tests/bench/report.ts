@@ -1,0 +1,76 @@
+/**
+ * The report, and a plain query of the same events.
+ *
+ * @module
+ */
+import { AuditLog, AuditReader } from "@vivarium/scout";
+import { renderReport } from "@vivarium/scout/report";
+import { takeTurns, timed, type Workloads } from "./contender.ts";
+import { type Fields, fieldsOf, turn } from "./event.ts";
+import { MemoryGrowth } from "./memory_growth.ts";
+import { traceFields } from "./trace.ts";
+
+const BURST = 1_000;
+const TYPES = [
+  "nav",
+  "brief",
+  "cascade",
+  "validation_fail",
+  "gate_compress",
+  "gate_escalate",
+] as const;
+const MODELS = ["small-model", "medium-model", "large-model"] as const;
+/** Between two events: a million of them are 35 days. */
+const STEP_MS = 3_000;
+const EVENTS_PER_SESSION = 100;
+const START_MS = Date.UTC(2026, 1, 13);
+
+const encoder = new TextEncoder();
+
+async function write(path: string, events: number, fields: (n: number) => Fields): Promise<void> {
+  let n = 0;
+  const now = () => START_MS + n * STEP_MS;
+  await using log = await AuditLog.open({ path, now });
+  let logged = Promise.resolve();
+  for (; n < events; n++) {
+    const session_id = `session-${Math.floor(n / EVENTS_PER_SESSION)}`;
+    logged = log.log(TYPES[n % TYPES.length]!, { session_id, ...fields(n) });
+    if (n % BURST < BURST - 1) continue;
+    await turn();
+    await logged;
+  }
+}
+
+/** How many events a page says that there are. */
+function eventsOn(page: string): number {
+  const [, shown = ""] = /<b id="event-count">([\d,]+)</.exec(page) ?? [];
+  return Number(shown.replaceAll(",", ""));
+}
+
+const workloads: Workloads = {
+  async write({ path, events, trace }) {
+    const fields = trace === ""
+      ? (n: number) => ({ ...fieldsOf(n), model: MODELS[n % MODELS.length]! })
+      : traceFields(String(trace));
+    await write(path, events, fields);
+    return {};
+  },
+  async queryAll({ path }) {
+    await using reader = await AuditReader.open({ path });
+    let events = 0;
+    const elapsedMs = await timed(async () => {
+      for await (const _ of reader.query()) events++;
+    });
+    return { elapsedMs, events };
+  },
+  async report({ path }) {
+    await using reader = await AuditReader.open({ path });
+    const memory = new MemoryGrowth();
+    let page = "";
+    const elapsedMs = await timed(async () => page = await renderReport(reader));
+    const bytes = encoder.encode(page).byteLength;
+    return { elapsedMs, bytes, events: eventsOn(page), grownBytes: memory.stop() };
+  },
+};
+
+await takeTurns(workloads);

@@ -1,0 +1,137 @@
+/**
+ * The report: against a plain query of the same events, its memory, its length.
+ *
+ * @module
+ */
+import type { Outcome } from "./contender.ts";
+import { median, type Row } from "./row.ts";
+import type { Stage } from "./stage.ts";
+import { traceLength } from "./trace.ts";
+import { atMost, mebibytes, shownRate, type Workload } from "./workload.ts";
+
+const EVENTS = 1_000_000;
+
+/** The report of a log, and what it is compared with. */
+class Reported implements Disposable {
+  readonly #stage: Stage;
+  readonly events: number;
+  readonly path: string;
+  readonly #trace: string;
+
+  constructor(stage: Stage, events: number, trace: string) {
+    this.#stage = stage;
+    this.events = events;
+    this.path = stage.newLog();
+    this.#trace = trace;
+  }
+
+  async write(): Promise<void> {
+    this.#stage.progress("writing the events");
+    const { path, events } = this;
+    await this.#stage.run("report", { workload: "write", path, events, trace: this.#trace });
+    await this.#stage.checkLines(path, events);
+  }
+
+  /** Times of both in milliseconds, in turn. */
+  async inTurn(): Promise<{ report: number[]; query: number[] }> {
+    const timeOf = async (workload: string) => {
+      const round = { workload, path: this.path, events: 0 };
+      return this.#checked(await this.#stage.run("report", round)).elapsedMs!;
+    };
+    const works = ["report", "queryAll"].map((workload) => () => timeOf(workload));
+    const [report = [], query = []] = await this.#stage.inTurn(works);
+    return { report, query };
+  }
+
+  /** The first report of a process. */
+  async once(): Promise<Outcome> {
+    const round = { workload: "report", path: this.path, events: 0 };
+    return this.#checked(await this.#stage.runOnce("report", round));
+  }
+
+  [Symbol.dispose](): void {
+    this.#stage.removeLog(this.path);
+  }
+
+  #checked(outcome: Outcome): Outcome {
+    if (outcome.events === this.events) return outcome;
+    throw new Error(`The round is void: ${outcome.events} of ${this.events} events`);
+  }
+}
+
+async function comparedRow(reported: Reported, name: string): Promise<Row> {
+  const { report, query } = await reported.inTurn();
+  return {
+    id: "L1",
+    name: `${name} / a plain query`,
+    unit: "x",
+    target: atMost(1.5),
+    samples: report.map((time, round) => time / query[round]!),
+    note: shownRate(reported.events / median(report) * 1000),
+  };
+}
+
+function megabytes(bytes: number): number {
+  return bytes / 1e6;
+}
+
+const million: Workload = {
+  id: "L1",
+  name: "report on 1,000,000 events",
+  area: "read",
+  async run(stage) {
+    using reported = new Reported(stage, stage.scaled(EVENTS), "");
+    await reported.write();
+    const compared = await comparedRow(reported, "report on 1,000,000 events");
+    stage.progress("once, in a new process");
+    const { grownBytes = NaN, bytes = NaN } = await reported.once();
+    const row = { id: "L1" } as const;
+    return [
+      compared,
+      {
+        ...row,
+        name: "report on 1,000,000 events, memory",
+        unit: "MiB",
+        target: atMost(64),
+        samples: [mebibytes(grownBytes)],
+        note: "over the process before it",
+      },
+      {
+        ...row,
+        name: "report on 1,000,000 events, HTML",
+        unit: "MB",
+        target: atMost(1.5),
+        samples: [megabytes(bytes)],
+        note: `${bytes.toLocaleString("en")} bytes`,
+      },
+    ];
+  },
+};
+
+/** Of the trace as it is, in which drawing is most of it, and of so much of it that reading is. */
+function traced(trace: string): Workload {
+  return {
+    id: "L1",
+    name: "report on the LLM trace",
+    area: "read",
+    async run(stage) {
+      const rows: Row[] = [];
+      for (
+        const [name, events] of [
+          ["report on the LLM trace", traceLength(trace)],
+          ["report on the LLM trace, 113 times over", stage.scaled(EVENTS)],
+        ] as const
+      ) {
+        using reported = new Reported(stage, events, trace);
+        await reported.write();
+        rows.push(await comparedRow(reported, name));
+      }
+      return rows;
+    },
+  };
+}
+
+/** All of them; the real load is left out without a trace. */
+export function reportWorkloads(trace: string | undefined): Workload[] {
+  return trace === undefined ? [million] : [million, traced(trace)];
+}
