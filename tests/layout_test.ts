@@ -38,6 +38,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "package",
   ],
   "report": ["report", "log", "read", "metrics", "leaf"],
+  "fleet": ["fleet", "read", "segments", "leaf"],
   "log": ["log", "write", "verify", "read", "metrics", "segments", "leaf"],
   "verify": ["verify", "read", "segments", "leaf"],
   "write": ["write", "segments", "leaf"],
@@ -89,14 +90,18 @@ interface Module {
   readonly specifier: string;
 }
 
-Deno.test("Neither the log nor the command line loads the charts, which the report does", async () => {
+Deno.test("Neither the log nor the command line loads charts or a fleet, which their exports do", async () => {
   for (const module of ["mod.ts", "src/cli/main.ts"]) {
     const loaded = [...await loadedWith(module)];
     assert(loaded.length > 30, `only ${loaded} found`);
-    assertEquals(loaded.filter((name) => /echarts|report\/charts/.test(name)), []);
+    assertEquals(loaded.filter((name) => /echarts|report\/charts|nats|src\/fleet/.test(name)), []);
   }
-  const loaded = [...await loadedWith("src/report/mod.ts")];
-  assert(loaded.some((name) => /npm:\/*echarts/.test(name)), loaded.join("\n"));
+  for (
+    const [module, name] of [["report", /npm:\/*echarts/], ["fleet", /npm:\/*@nats-io/]] as const
+  ) {
+    const loaded = [...await loadedWith(`src/${module}/mod.ts`)];
+    assert(loaded.some((specifier) => name.test(specifier)), loaded.join("\n"));
+  }
 });
 
 Deno.test("Only deno_file_system.ts names Deno's file calls", () => {

@@ -56,6 +56,7 @@ export class ManifestLines {
   #lastArchive: ArchiveLine | undefined;
   #lastLink: ChainLink | null = null;
   #prunedUntilMs = -Infinity;
+  #prunedBytes = 0;
 
   /** The line of each archive by its name: the last one, if there are several; none of those removed. */
   get byArchive(): ReadonlyMap<string, ArchiveLine> {
@@ -75,6 +76,11 @@ export class ManifestLines {
   /** Time of the newest event in the archives that were removed, epoch milliseconds; -Infinity for none. */
   get prunedUntilMs(): number {
     return this.#prunedUntilMs;
+  }
+
+  /** How many raw bytes the archives held that were removed. */
+  get prunedBytes(): number {
+    return this.#prunedBytes;
   }
 
   /** What is wrong with which lines, at most a thousand of them. */
@@ -168,7 +174,8 @@ export class ManifestLines {
       this.#lastArchive = line;
       this.#lastLink = later(this.#lastLink, lastLinkOf(line));
     } else {
-      const newest = this.#byArchive.get(line.pruned)?.max_ts;
+      const { max_ts: newest, raw_bytes: rawBytes = 0 } = this.#byArchive.get(line.pruned) ?? {};
+      this.#prunedBytes += rawBytes;
       if (newest) this.#prunedUntilMs = Math.max(this.#prunedUntilMs, Date.parse(newest));
       this.#byArchive.delete(line.pruned);
       this.#pruned.set(line.pruned, line);

@@ -1,0 +1,46 @@
+/**
+ * The connection to NATS that a fleet uses: its user's own, by the few members that are called.
+ *
+ * The types are structural, so that whatever `wsconnect()` of `@nats-io/nats-core` or `connect()` of
+ * `@nats-io/transport-node` gives is one, and this package is bound to no version of theirs.
+ *
+ * @module
+ */
+
+/** The headers of a message, of `@nats-io/nats-core`. */
+export interface FleetHeaders {
+  /** Status of an answer of the server; 404 where there is no such message. */
+  readonly code: number;
+  /** The value of a header; "" if there is none. */
+  get(name: string): string;
+}
+
+/** A message. */
+export interface FleetMessage {
+  /** Where it was sent to. */
+  readonly subject: string;
+  /** What it holds. */
+  readonly data: Uint8Array;
+  /** What it says of itself, if anything. */
+  readonly headers?: FleetHeaders;
+}
+
+/** How a request is made. */
+export interface FleetRequestOptions {
+  /** Milliseconds to wait for the answer. */
+  timeout: number;
+  /** Made by the library of the connection. */
+  headers?: FleetHeaders;
+}
+
+/** A connection. */
+export interface FleetConnection {
+  /** What the server said of itself when it was connected to. */
+  readonly info?: { readonly max_payload: number } | undefined;
+  /** Asks and waits for one answer. */
+  request(
+    subject: string,
+    payload?: Uint8Array | string,
+    options?: FleetRequestOptions,
+  ): Promise<FleetMessage>;
+}

@@ -1,0 +1,54 @@
+/**
+ * From bytes to blocks of whole lines. Pure.
+ *
+ * @module
+ */
+import { joined } from "../chunks.ts";
+import type { Block } from "./block.ts";
+import type { PositionedBytes } from "./log_position.ts";
+
+const LINE_BREAK = 0x0a;
+
+/**
+ * Cuts bytes into blocks of whole lines, each of at most so many bytes and of one file. A line that is
+ * longer is cut into several blocks. What was read before an error is given before it is thrown.
+ */
+export async function* cutBlocks(
+  parts: AsyncIterable<PositionedBytes>,
+  blockBytesMax: number,
+): AsyncGenerator<Block> {
+  let pending: Uint8Array[] = [];
+  let length = 0;
+  let from = 0;
+  try {
+    for await (const { from: position, bytes, isEnd } of parts) {
+      // Behind what is gone another block begins.
+      if (length === 0) from = position;
+      pending.push(bytes);
+      length += bytes.byteLength;
+      while (length >= blockBytesMax || (isEnd && length > 0)) {
+        const all = joined(pending, length);
+        const size = blockLength(all, { blockBytesMax, isEnd });
+        const isCut = all[size - 1] !== LINE_BREAK && !(isEnd && size === length);
+        yield { from, to: from + size, bytes: all.subarray(0, size), isCut };
+        pending = [all.subarray(size)];
+        length -= size;
+        from += size;
+      }
+    }
+  } catch (error) {
+    const all = joined(pending, length);
+    const size = all.lastIndexOf(LINE_BREAK) + 1;
+    if (size > 0) yield { from, to: from + size, bytes: all.subarray(0, size), isCut: false };
+    throw error;
+  }
+}
+
+function blockLength(
+  bytes: Uint8Array,
+  { blockBytesMax, isEnd }: { blockBytesMax: number; isEnd: boolean },
+): number {
+  if (isEnd && bytes.byteLength <= blockBytesMax) return bytes.byteLength;
+  const lineBreak = bytes.lastIndexOf(LINE_BREAK, blockBytesMax - 1);
+  return lineBreak < 0 ? blockBytesMax : lineBreak + 1;
+}

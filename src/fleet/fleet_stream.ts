@@ -1,0 +1,284 @@
+/**
+ * The JetStream stream of a fleet: https://docs.nats.io/reference/reference-protocols/nats_api_reference
+ *
+ * A block is one message on the subject `audit.FLEET.LOG`. It is spoken to by requests alone, so a machine
+ * needs no permission but to publish to its own subject and to ask for the last message of it.
+ *
+ * @module
+ */
+import { headers } from "@nats-io/nats-core";
+import type { FleetConnection, FleetMessage } from "./connection.ts";
+import { type Block, type BlockFacts, factsOf, headersOf } from "./block.ts";
+
+/** The stream that is used unless another one is named. */
+export const DEFAULT_STREAM = "AUDIT";
+/** Beside a block, a message holds its headers. */
+const HEADERS_BYTES = 4 * 1024;
+/** What a server takes unless it says otherwise. */
+const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
+
+const NOT_FOUND = 404;
+const UNAVAILABLE = 503;
+/** Codes of errors of JetStream. */
+const STREAM_NAME_IN_USE = 10_058;
+const WRONG_LAST_SEQUENCE = 10_071;
+const FULL = new Set([10_047, 10_077, 10_023]);
+
+const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
+const decoder = new TextDecoder();
+
+/** Where the blocks of a log, or of all logs of a fleet, are. */
+export interface FleetPlace {
+  readonly connection: FleetConnection;
+  readonly stream: string;
+  /** Milliseconds to wait for an answer. */
+  readonly timeoutMs: number;
+}
+
+/** A block that is in the stream. */
+export interface StoredBlock {
+  readonly seq: number;
+  readonly log: string;
+  readonly facts: BlockFacts;
+  readonly bytes: Uint8Array;
+}
+
+/** What became of a block that was sent. */
+export type Published =
+  | { readonly outcome: "stored"; readonly seq: number }
+  /** It is there already, or another one is where it was to be. */
+  | { readonly outcome: "refused" }
+  /** There is no room for it, or nobody to store it, for now. */
+  | { readonly outcome: "not now"; readonly why: string };
+
+/** Thrown for what a server refuses. */
+export class FleetServerError extends Error {
+  /** The name of the class. */
+  override readonly name = "FleetServerError";
+  /** The code of JetStream's error, such as 10059 for a stream that is not there. */
+  readonly code: number;
+
+  /** Makes the error. */
+  constructor(what: string, { code, description }: { code: number; description: string }) {
+    super(`Cannot ${what} as the server says: ${description} (${code})`);
+    this.code = code;
+  }
+}
+
+/**
+ * Checks a name that is a part of a subject.
+ *
+ * @throws {RangeError} naming it.
+ */
+export function checkName(name: string, what: string): void {
+  if (typeof name === "string" && NAME.test(name)) return;
+  throw new RangeError(
+    `Cannot use ${what} as it must be 1 to 64 letters, digits, "-" or "_": ${JSON.stringify(name)}`,
+  );
+}
+
+/** The subject of a log, or with `*` of all logs of a fleet. */
+export function subjectOf(fleet: string, log: string): string {
+  return `audit.${fleet}.${log}`;
+}
+
+/** How many bytes a block may have at most, for the server to take it. */
+export function blockBytesMax({ info }: FleetConnection): number {
+  return (info?.max_payload ?? DEFAULT_MAX_PAYLOAD) - HEADERS_BYTES;
+}
+
+/**
+ * Sends a block, if the last message of its subject is the one of that sequence, 0 for none.
+ *
+ * @throws what the connection throws when there is no answer: nobody knows then what became of it.
+ */
+export async function publish(
+  { connection, timeoutMs }: FleetPlace,
+  { subject, block, shipper, expectedSeq }: {
+    subject: string;
+    block: Block;
+    shipper: string;
+    expectedSeq: number;
+  },
+): Promise<Published> {
+  const fields = headers();
+  for (const [name, value] of headersOf(block, shipper)) fields.set(name, value);
+  // Each of the two keeps out doubles that the other lets pass, while a cluster changes its leader.
+  fields.set("Nats-Msg-Id", `${subject}:${block.from}`);
+  fields.set("Nats-Expected-Last-Subject-Sequence", `${expectedSeq}`);
+  const answer = await connection.request(subject, block.bytes, {
+    timeout: timeoutMs,
+    headers: fields,
+  });
+  const { seq, duplicate, error } = JSON.parse(decoder.decode(answer.data));
+  if (error === undefined) {
+    // That of another body, perhaps: a duplicate says nothing of what is stored.
+    return duplicate === true ? { outcome: "refused" } : { outcome: "stored", seq };
+  }
+  if (error.err_code === WRONG_LAST_SEQUENCE) return { outcome: "refused" };
+  if (FULL.has(error.err_code) || error.code === UNAVAILABLE) {
+    return { outcome: "not now", why: errorOf(error).description };
+  }
+  throw new FleetServerError(`ship to ${subject}`, errorOf(error));
+}
+
+/** The last block of a subject; null if there is none. */
+export async function lastBlock(
+  { connection, stream, timeoutMs }: FleetPlace,
+  subject: string,
+): Promise<StoredBlock | null> {
+  const answer = await connection.request(`$JS.API.DIRECT.GET.${stream}.${subject}`, "", {
+    timeout: timeoutMs,
+  });
+  return isFound(answer, subject) ? storedBlock(answer) : null;
+}
+
+/** The first block of the fleet from a sequence on; null if there is none yet. */
+export async function blockFrom(
+  { connection, stream, timeoutMs }: FleetPlace,
+  { seq, subject }: { seq: number; subject: string },
+): Promise<StoredBlock | { readonly seq: number } | null> {
+  const question = JSON.stringify({ seq, next_by_subj: subject });
+  const answer = await connection.request(`$JS.API.DIRECT.GET.${stream}`, question, {
+    timeout: timeoutMs,
+  });
+  if (!isFound(answer, subject)) return null;
+  return storedBlock(answer) ?? { seq: seqOf(answer) };
+}
+
+/** The sequence of the last block of a subject; 0 if there is none. */
+export async function lastSeq(
+  { connection, stream, timeoutMs }: FleetPlace,
+  subject: string,
+): Promise<number> {
+  const question = JSON.stringify({ last_by_subj: subject });
+  const answer = await connection.request(`$JS.API.DIRECT.GET.${stream}`, question, {
+    timeout: timeoutMs,
+  });
+  return isFound(answer, subject) ? seqOf(answer) : 0;
+}
+
+/** The first message from a sequence on, and when it was stored; null if there is none. */
+export async function storedAt(
+  { connection, stream, timeoutMs }: FleetPlace,
+  { seq, subject }: { seq: number; subject: string },
+): Promise<{ readonly seq: number; readonly epochMs: number } | null> {
+  const question = JSON.stringify({ seq, next_by_subj: subject });
+  const answer = await connection.request(`$JS.API.DIRECT.GET.${stream}`, question, {
+    timeout: timeoutMs,
+  });
+  if (!isFound(answer, subject)) return null;
+  return { seq: seqOf(answer), epochMs: Date.parse(answer.headers!.get("Nats-Time-Stamp")) };
+}
+
+/** Whether there is such a message, by the status of the answer. */
+function isFound({ headers }: FleetMessage, subject: string): boolean {
+  if (headers === undefined) {
+    throw new Error(`Cannot read ${subject} as the answer of the server has no headers`);
+  }
+  if (headers.code === NOT_FOUND) return false;
+  if (headers.code >= 400) {
+    throw new Error(`Cannot read ${subject} as the server answers with status ${headers.code}`);
+  }
+  return true;
+}
+
+function seqOf({ headers }: FleetMessage): number {
+  return Number(headers!.get("Nats-Sequence"));
+}
+
+function storedBlock(answer: FleetMessage): StoredBlock | null {
+  const headers = answer.headers!;
+  const facts = factsOf((name) => headers.get(name));
+  if (facts === null) return null;
+  const log = headers.get("Nats-Subject").split(".").at(-1)!;
+  return { seq: seqOf(answer), log, facts, bytes: answer.data };
+}
+
+/** Settings of a stream; what is not here may be whatever its owner wants. */
+export interface FleetStreamOptions {
+  /** The connection, which has to be allowed to make streams. */
+  connection: FleetConnection;
+  /** Name of the stream; default "AUDIT". */
+  stream?: string;
+  /** How many servers of a cluster hold it: 1, 3 or 5; default 1. */
+  replicas?: number;
+  /** Bytes that it may take; default no limit but the server's. */
+  maxBytes?: number;
+  /** Seconds that a block is kept; default 30 days. */
+  maxAgeSec?: number;
+}
+
+const MAX_AGE_SEC = 30 * 86_400;
+const NANOSECONDS = 1e9;
+const TIMEOUT_MS = 5_000;
+const DUPLICATE_WINDOW_SEC = 120;
+
+/**
+ * Makes the stream of a fleet, or finds that it is there with the same settings: in files, never dropping
+ * old blocks for new ones, and without a way to take single ones out.
+ *
+ * @throws {RangeError} for a name that is none.
+ * @throws {FleetServerError} for a stream that is there with other settings, naming them.
+ */
+export async function createFleetStream(options: FleetStreamOptions): Promise<void> {
+  const { connection, stream = DEFAULT_STREAM, replicas = 1, maxBytes = -1 } = options;
+  const { maxAgeSec = MAX_AGE_SEC } = options;
+  checkName(stream, "stream");
+  const wanted = {
+    name: stream,
+    subjects: ["audit.*.*"],
+    retention: "limits",
+    storage: "file",
+    discard: "new",
+    num_replicas: replicas,
+    max_bytes: maxBytes,
+    max_age: maxAgeSec * NANOSECONDS,
+    max_msgs_per_subject: -1,
+    duplicate_window: Math.min(DUPLICATE_WINDOW_SEC, maxAgeSec) * NANOSECONDS,
+    deny_delete: true,
+    deny_purge: true,
+    allow_direct: true,
+  };
+  const created = await ask(connection, `$JS.API.STREAM.CREATE.${stream}`, wanted);
+  if (created.error !== undefined && created.error.err_code !== STREAM_NAME_IN_USE) {
+    throw new FleetServerError(`make stream ${stream}`, errorOf(created.error));
+  }
+  const { config, error } = await ask(connection, `$JS.API.STREAM.INFO.${stream}`, {});
+  if (error !== undefined) throw new FleetServerError(`make stream ${stream}`, errorOf(error));
+  const differing = Object.entries(wanted)
+    .filter(([name, value]) => JSON.stringify(config?.[name]) !== JSON.stringify(value))
+    .map(([name, value]) => `${name} is ${JSON.stringify(config?.[name])}, not ${value}`);
+  if (differing.length === 0) return;
+  const description = `it is there with other settings: ${differing.join(", ")}`;
+  throw new FleetServerError(`make stream ${stream}`, {
+    code: STREAM_NAME_IN_USE,
+    description,
+  });
+}
+
+interface ApiError {
+  readonly err_code?: number;
+  readonly code?: number;
+  readonly description?: string;
+}
+
+interface ApiAnswer {
+  readonly error?: ApiError;
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+async function ask(
+  connection: FleetConnection,
+  subject: string,
+  question: Readonly<Record<string, unknown>>,
+): Promise<ApiAnswer> {
+  const options = { timeout: TIMEOUT_MS };
+  const answer = await connection.request(subject, JSON.stringify(question), options);
+  return JSON.parse(decoder.decode(answer.data));
+}
+
+function errorOf({ err_code, code, description }: ApiError): { code: number; description: string } {
+  return { code: err_code ?? code ?? 0, description: description ?? "nothing" };
+}

@@ -1,0 +1,46 @@
+/**
+ * A fleet: the logs of many machines in one stream of NATS JetStream, each byte once, to be read as one.
+ *
+ * {@linkcode ship} copies a log into the stream, {@linkcode fleetEvents} reads the fleet, and
+ * {@linkcode createFleetStream} makes the stream. The connection is the user's own.
+ *
+ * @example
+ * ```ts ignore
+ * import { connect } from "@nats-io/transport-node";
+ * import { createFleetStream, fleetEvents, ship } from "@vivarium/scout/fleet";
+ *
+ * const connection = await connect({ servers: "127.0.0.1:4222" });
+ * await createFleetStream({ connection });
+ * await ship({ connection, fleet: "mine", log: "machine-1", path: "logs/audit.jsonl", once: true });
+ * for await (const { scout_log, event } of fleetEvents({ connection, fleet: "mine" })) {
+ *   console.log(scout_log, event);
+ * }
+ * ```
+ *
+ * @module
+ */
+export type { AuditEvent } from "../event.ts";
+export type { Logger } from "../logger.ts";
+export type { TimeLike } from "../time.ts";
+export type {
+  FleetConnection,
+  FleetHeaders,
+  FleetMessage,
+  FleetRequestOptions,
+} from "./connection.ts";
+export {
+  type FleetEvent,
+  fleetEvents,
+  type FleetGap,
+  type FleetQuery,
+  type FleetQueryOptions,
+} from "./fleet_events.ts";
+export { createFleetStream, FleetServerError, type FleetStreamOptions } from "./fleet_stream.ts";
+export {
+  FleetConflictError,
+  FleetMismatchError,
+  ship,
+  type ShipGap,
+  type ShipOptions,
+  type ShipReport,
+} from "./ship.ts";

@@ -1,0 +1,358 @@
+/**
+ * Shipping a log: copying it into the stream of its fleet, each byte once. The log stays the truth, and an
+ * acknowledgement of the server is none of its disk.
+ *
+ * 1. *One block is under way at a time*, with two guards: the server takes it only behind the block that
+ *    is last as far as this shipper knows, and not twice under the same name, which is its position. With
+ *    one guard alone, a cluster that changes its leader stores doubles.
+ * 2. *What was acknowledged is not looked at again.* Whatever else comes back, a refusal, a duplicate, no
+ *    answer, says nothing of what is stored: the last block is asked for, and what follows it comes next.
+ *    A duplicate may be of a block with another end; one without an answer may still arrive.
+ * 3. *The last block has to be the log's own*, byte for byte: else this is another directory, or a copy of
+ *    an older one, and nothing is sent.
+ * 4. *A last block that is older than one that was acknowledged* may be the answer of a server that is
+ *    behind; only what is answered again and again is believed. Then the stream was made anew or put back,
+ *    and what it lacks is sent again.
+ *
+ * @module
+ */
+import { delay } from "./delay.ts";
+import { messageOf } from "../errors.ts";
+import { type Logger, logger as defaultLogger } from "../logger.ts";
+import { resolveOptions } from "../options.ts";
+import { denoPlatform, type Platform } from "../platform.ts";
+import { DirectoryChanges } from "../read/directory_changes.ts";
+import { LogFiles } from "../segments/segment_name.ts";
+import { type Block, isContentOf } from "./block.ts";
+import type { FleetConnection } from "./connection.ts";
+import { cutBlocks } from "./cut_blocks.ts";
+import {
+  blockBytesMax,
+  checkName,
+  DEFAULT_STREAM,
+  type FleetPlace,
+  FleetServerError,
+  lastBlock,
+  publish,
+  type Published,
+  type StoredBlock,
+  subjectOf,
+} from "./fleet_stream.ts";
+import { type LogSnapshot, PositionedLog, UnreadablePartError } from "./log_position.ts";
+
+/** What to ship, and where to. */
+export interface ShipOptions {
+  /** The connection to the server; it is not closed. */
+  connection: FleetConnection;
+  /** Name of the fleet: letters, digits, "-" and "_". */
+  fleet: string;
+  /** Name of the log, which no other one in the fleet has. */
+  log: string;
+  /** The active file of the log; default `DEFAULT_AUDIT_PATH`. */
+  path?: string | URL;
+  /** Name of the stream; default "AUDIT". */
+  stream?: string;
+  /** Whether to end when everything is shipped, rather than to go on as it is written; default false. */
+  once?: boolean;
+  /** Bytes of a block at most; default 256 KiB, or what the server takes. */
+  blockBytes?: number;
+  /** Seconds to wait for an answer of the server; default 5. */
+  timeoutSec?: number;
+  /** Told how far it is, after each block. */
+  onProgress?: (report: ShipReport) => void;
+  /** Where messages go; default the library's. */
+  logger?: Logger;
+  /** Ends it, which is no error. */
+  signal?: AbortSignal;
+}
+
+/** What could not be shipped, as it was gone or damaged, by its positions. */
+export interface ShipGap {
+  /** The position of the first byte that is missing. */
+  readonly from: number;
+  /** The position of the first one that is there again. */
+  readonly to: number;
+}
+
+/** How far a log is shipped. */
+export interface ShipReport {
+  /** The position behind the last byte that is in the stream. */
+  readonly position: number;
+  /** The position behind the last whole line of the log, when it was looked at last. */
+  readonly end: number;
+  /** Blocks that this shipper has sent. */
+  readonly blocks: number;
+  /** Bytes that it has sent. */
+  readonly bytes: number;
+  /** What it could not send. */
+  readonly gaps: readonly ShipGap[];
+}
+
+/** Thrown when the log is not the one that is in the stream; nothing was sent. */
+export class FleetMismatchError extends Error {
+  /** The name of the class. */
+  override readonly name = "FleetMismatchError";
+  /** Where the block begins that the log does not have. */
+  readonly position: number;
+
+  /** Makes the error. */
+  constructor(path: string, facts: { subject: string; position: number }) {
+    super(
+      `Cannot ship log as it is another one than is in the stream as ${facts.subject}: at byte ${facts.position} they differ: ${path}`,
+    );
+    this.position = facts.position;
+  }
+}
+
+/** Thrown when another shipper sends the same log. */
+export class FleetConflictError extends Error {
+  /** The name of the class. */
+  override readonly name = "FleetConflictError";
+
+  /** Makes the error. */
+  constructor(subject: string) {
+    super(`Cannot go on shipping as another shipper sends the same log: ${subject}`);
+  }
+}
+
+const BLOCK_BYTES = 256 * 1024;
+const TIMEOUT_SEC = 5;
+const BACKOFF_MIN_MS = 200;
+const BACKOFF_MAX_MS = 30_000;
+/** How often, and how long apart, a server has to say that it lacks what was acknowledged. */
+const DOUBTS = 5;
+const DOUBT_MS = 300;
+/** Blocks of another shipper after which there are two. */
+const FOREIGN_BLOCKS_MAX = 2;
+
+/**
+ * Ships a log: what is in it, and then what is written to it, by whichever process, until `signal` is
+ * aborted; or until all is shipped that was there, with `once`. A server that is away or full is waited
+ * for.
+ *
+ * Needs `--allow-read=DIR` for the directory of the log, and `--allow-net` for the connection.
+ *
+ * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
+ * @throws {FleetMismatchError} when the stream holds another log of that name.
+ * @throws {FleetConflictError} when another shipper sends the same log.
+ * @throws {FleetServerError} for what the server refuses, such as a permission.
+ */
+export function ship(options: ShipOptions): Promise<ShipReport> {
+  return shipOn(denoPlatform, options);
+}
+
+/**
+ * As {@linkcode ship}, on any platform.
+ *
+ * @internal
+ */
+export async function shipOn(platform: Platform, options: ShipOptions): Promise<ShipReport> {
+  const shipping = new Shipping(platform, options);
+  return await shipping.run();
+}
+
+class Shipping {
+  readonly #platform: Platform;
+  readonly #options: ShipOptions;
+  readonly #place: FleetPlace;
+  readonly #subject: string;
+  readonly #path: string;
+  readonly #log: PositionedLog;
+  readonly #logger: Logger;
+  readonly #signal: AbortSignal;
+  readonly #shipper = crypto.randomUUID();
+  readonly #blockBytes: number;
+  readonly #gaps: ShipGap[] = [];
+  /** Where it goes on, and the sequence of the last block; unknown until the server was asked. */
+  #next: { position: number; seq: number } | undefined;
+  #foreignBlocks = 0;
+  #blocks = 0;
+  #bytes = 0;
+  #end = 0;
+  #backoffMs = BACKOFF_MIN_MS;
+
+  constructor(platform: Platform, options: ShipOptions) {
+    const { connection, fleet, log, stream = DEFAULT_STREAM } = options;
+    const { blockBytes = BLOCK_BYTES, timeoutSec = TIMEOUT_SEC } = options;
+    checkName(fleet, "fleet");
+    checkName(log, "log");
+    checkName(stream, "stream");
+    checkAbove(blockBytes, 0, "blockBytes");
+    checkAbove(timeoutSec, 0, "timeoutSec");
+    const { path } = resolveOptions(options.path === undefined ? {} : { path: options.path });
+    this.#platform = platform;
+    this.#options = options;
+    this.#place = { connection, stream, timeoutMs: timeoutSec * 1000 };
+    this.#subject = subjectOf(fleet, log);
+    this.#path = path;
+    this.#log = new PositionedLog({ ...platform, files: new LogFiles(path) });
+    this.#logger = options.logger ?? defaultLogger;
+    this.#signal = options.signal ?? new AbortController().signal;
+    this.#blockBytes = Math.min(Math.floor(blockBytes), blockBytesMax(connection));
+  }
+
+  async run(): Promise<ShipReport> {
+    const { directory } = new LogFiles(this.#path);
+    const changes = new DirectoryChanges({ ...this.#platform, directory });
+    const wake = () => changes.wake();
+    this.#signal.addEventListener("abort", wake);
+    try {
+      while (!this.#signal.aborted) {
+        const isDone = await this.#shipWhatIsThere();
+        if (isDone && this.#options.once) break;
+        if (isDone && !this.#signal.aborted) await changes.wait();
+      }
+    } catch (error) {
+      // What ends with the signal is no failure.
+      if (!this.#signal.aborted) throw error;
+    } finally {
+      this.#signal.removeEventListener("abort", wake);
+      changes.close();
+    }
+    return this.#report();
+  }
+
+  #report(): ShipReport {
+    return {
+      position: this.#next?.position ?? 0,
+      end: this.#end,
+      blocks: this.#blocks,
+      bytes: this.#bytes,
+      gaps: [...this.#gaps],
+    };
+  }
+
+  /** Ships the log as it is now; tells whether all of it is in the stream. */
+  async #shipWhatIsThere(): Promise<boolean> {
+    using snapshot = await this.#log.snapshot(this.#signal);
+    this.#end = snapshot.end;
+    this.#next ??= await this.#resume(snapshot);
+    try {
+      for await (const block of cutBlocks(snapshot.bytes(this.#next.position), this.#blockBytes)) {
+        if (!await this.#ship(block)) return false;
+        this.#signal.throwIfAborted();
+      }
+    } catch (error) {
+      if (!(error instanceof UnreadablePartError)) throw error;
+      this.#logger.warn(error.message, error.cause);
+      this.#passOver(error.end);
+      return false;
+    }
+    return true;
+  }
+
+  /** Ships one block; tells whether it is stored, and asks the server where to go on if not. */
+  async #ship(block: Block): Promise<boolean> {
+    const next = this.#next!;
+    this.#passOver(block.from);
+    const published = await this.#published(block, next.seq);
+    if (published.outcome === "stored") {
+      this.#next = { position: block.to, seq: published.seq };
+      this.#blocks++;
+      this.#bytes += block.bytes.byteLength;
+      this.#backoffMs = BACKOFF_MIN_MS;
+      this.#options.onProgress?.(this.#report());
+      return true;
+    }
+    if (published.outcome === "not now") await this.#backOff(published.why);
+    else {
+      using snapshot = await this.#log.snapshot(this.#signal);
+      this.#next = await this.#resume(snapshot, next.seq);
+    }
+    return false;
+  }
+
+  /** What is between here and there is not in the log any more. */
+  #passOver(position: number): void {
+    const next = this.#next!;
+    if (position <= next.position) return;
+    const gap = { from: next.position, to: position };
+    this.#gaps.push(gap);
+    this.#logger.warn(
+      `Bytes ${gap.from} to ${gap.to} of the log are gone and cannot be shipped: ${this.#path}`,
+    );
+    this.#next = { ...next, position };
+  }
+
+  async #published(block: Block, expectedSeq: number): Promise<Published> {
+    try {
+      const message = { subject: this.#subject, block, shipper: this.#shipper, expectedSeq };
+      return await publish(this.#place, message);
+    } catch (error) {
+      if (isFinal(error)) throw error;
+      await this.#backOff(messageOf(error));
+      return { outcome: "refused" };
+    }
+  }
+
+  /** Asks the server where to go on. */
+  async #resume(
+    snapshot: LogSnapshot,
+    knownSeq = 0,
+  ): Promise<{ position: number; seq: number }> {
+    const last = await this.#lastBlock(knownSeq);
+    // Also where it was stored before and is not any more: it is sent again.
+    if (last === null) return { position: 0, seq: 0 };
+    const { seq, facts } = last;
+    if (knownSeq > 0 && seq > knownSeq && facts.shipper !== this.#shipper) {
+      this.#foreignBlocks++;
+      if (this.#foreignBlocks >= FOREIGN_BLOCKS_MAX) throw new FleetConflictError(this.#subject);
+    }
+    if (!await this.#isOwn(last, snapshot)) {
+      // What another shipper has sent since may be newer than what was looked at.
+      using again = await this.#log.snapshot(this.#signal);
+      if (!await this.#isOwn(last, again)) {
+        const { from: position } = facts;
+        throw new FleetMismatchError(this.#path, { subject: this.#subject, position });
+      }
+    }
+    return { position: facts.to, seq };
+  }
+
+  /** Whether the log holds the block, or held it before its oldest byte that is there. */
+  async #isOwn({ facts }: StoredBlock, snapshot: LogSnapshot): Promise<boolean> {
+    if (facts.to > snapshot.end) return false;
+    if (facts.from < snapshot.oldest) return true;
+    const bytes = await snapshot.range(facts.from, facts.to);
+    return bytes === null || isContentOf(bytes, facts);
+  }
+
+  /** The last block that is stored, however long it takes to find out. */
+  async #lastBlock(knownSeq: number): Promise<StoredBlock | null> {
+    for (let doubts = 0;;) {
+      this.#signal.throwIfAborted();
+      let last: StoredBlock | null;
+      try {
+        last = await lastBlock(this.#place, this.#subject);
+      } catch (error) {
+        if (isFinal(error)) throw error;
+        await this.#backOff(messageOf(error));
+        continue;
+      }
+      if ((last?.seq ?? 0) >= knownSeq || ++doubts === DOUBTS) return last;
+      await delay(DOUBT_MS, this.#platform.clock, this.#signal);
+    }
+  }
+
+  /** Waits longer each time, and says once why. */
+  async #backOff(why: string): Promise<void> {
+    if (this.#backoffMs === BACKOFF_MIN_MS) {
+      this.#logger.warn(`Shipping waits for the server, as ${why}: ${this.#subject}`);
+    }
+    await delay(this.#backoffMs, this.#platform.clock, this.#signal);
+    this.#backoffMs = Math.min(2 * this.#backoffMs, BACKOFF_MAX_MS);
+  }
+}
+
+function checkAbove(value: number, min: number, name: string): void {
+  if (Number.isFinite(value) && value > min) return;
+  throw new RangeError(`Cannot ship as ${name} must be a number > ${min}: ${value}`);
+}
+
+/** What a connection says, in its own words, when trying again is of no use. */
+const FINAL = ["ClosedConnectionError", "DrainingConnectionError", "PermissionViolationError"];
+
+function isFinal(error: unknown): boolean {
+  return error instanceof FleetServerError ||
+    (error instanceof Error && FINAL.includes(error.name));
+}

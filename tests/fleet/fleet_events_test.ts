@@ -1,0 +1,177 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { headers } from "@nats-io/nats-core";
+import { accuracyMetrics, AuditLog, AuditReader } from "@vivarium/scout";
+import { createFleetStream, type FleetEvent, fleetEvents, ship } from "@vivarium/scout/fleet";
+import { renderReport } from "@vivarium/scout/report";
+import { headersOf } from "../../src/fleet/block.ts";
+import { subjectOf } from "../../src/fleet/fleet_stream.ts";
+import { silent } from "../loggers.ts";
+import { tempDir } from "../temp_dir.ts";
+import { NatsServer, natsTest } from "./nats_server.ts";
+
+const START = Date.UTC(2026, 1, 13, 14);
+const encoder = new TextEncoder();
+
+/** A server with the stream of a fleet, and a connection to it. */
+async function fleet() {
+  const stack = new AsyncDisposableStack();
+  const server = stack.use(await NatsServer.start());
+  const connection = await server.connect();
+  stack.defer(() => connection.close());
+  await createFleetStream({ connection });
+  const dir = stack.use(tempDir());
+  return {
+    server,
+    connection,
+    dir,
+    /** Writes a log of a machine, and ships it. */
+    async shipLog(log: string, events: number): Promise<string> {
+      const path = dir.path(`${log}/audit.jsonl`);
+      let n = 0;
+      {
+        const now = () => START + n * 60_000;
+        await using writer = await AuditLog.open({ path, now, sessionId: log, logger: silent });
+        for (; n < events; n++) {
+          if (n === events >> 1) await writer.rotate();
+          await writer.log(n % 4 === 3 ? "validation_fail" : "nav", { n, cost: 0.25, log });
+        }
+      }
+      await ship({ connection, fleet: "f", log, path, once: true, blockBytes: 1_000 });
+      return path;
+    },
+    /** Stores a block as it is given, with the digest of a text. */
+    async store(log: string, { from, text, isCut = false, as = text }: {
+      from: number;
+      text: string;
+      isCut?: boolean;
+      as?: string;
+    }): Promise<void> {
+      const bytes = encoder.encode(as);
+      const block = { from, to: from + bytes.byteLength, bytes, isCut };
+      const fields = headers();
+      for (const [name, value] of headersOf(block, "s")) fields.set(name, value);
+      const options = { timeout: 5_000, headers: fields };
+      await connection.request(subjectOf("f", log), encoder.encode(text), options);
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+function numbersOf(events: readonly FleetEvent[]): unknown[] {
+  return events.map(({ scout_log, n }) => `${scout_log}${n}`);
+}
+
+natsTest(
+  "fleetEvents() gives the events of all logs, of one, and those that match, with their log",
+  async () => {
+    await using of = await fleet();
+    const paths = [await of.shipLog("a", 40), await of.shipLog("b", 30)];
+    const options = { connection: of.connection, fleet: "f" };
+    const query = fleetEvents(options);
+    const events = await Array.fromAsync(query);
+    assertEquals([events.length, query.gaps], [70, []]);
+    for (const [index, log] of ["a", "b"].entries()) {
+      await using reader = await AuditReader.open({ path: paths[index]!, logger: silent });
+      const local = (await reader.query().toArray()).map((event) => ({ ...event, scout_log: log }));
+      assertEquals(events.filter(({ scout_log }) => scout_log === log), local);
+      assertEquals(await Array.fromAsync(fleetEvents({ ...options, log })), local);
+    }
+    const some = await Array.fromAsync(fleetEvents({
+      ...options,
+      eventType: "validation_fail",
+      sessionId: "b",
+      since: START + 600_000,
+      until: START + 1_200_000,
+      where: ({ n }) => n !== 15,
+    }));
+    assertEquals(numbersOf(some), ["b11", "b19"]);
+    assertEquals((await accuracyMetrics(fleetEvents(options))).totalNav, 53);
+    const page = await renderReport(fleetEvents(options));
+    assertEquals(/<b id="usd">([^<]*)</.exec(page)![1], "$17.500000");
+  },
+);
+
+natsTest("fleetEvents() follows what is shipped, until its signal or break", async () => {
+  await using of = await fleet();
+  const controller = new AbortController();
+  const options = { connection: of.connection, fleet: "f", follow: true };
+  const seen: unknown[] = [];
+  const following = (async () => {
+    for await (const { n } of fleetEvents({ ...options, signal: controller.signal })) {
+      if (seen.push(n) === 30) controller.abort(new Error("enough"));
+    }
+  })();
+  await of.shipLog("a", 20);
+  await of.shipLog("b", 20);
+  await assertRejects(() => following, Error, "enough");
+  assertEquals(seen.length, 30);
+  for await (const { n } of fleetEvents(options)) if (n === 5) break;
+});
+
+natsTest("fleetEvents() drops doubles, cuts overlaps, and tells of each gap exactly", async () => {
+  await using of = await fleet();
+  const lines = ["a", "bb", "ccc", "dddd", "eeeee", "ffffff"].map((event) =>
+    `{"event":"${event}"}\n`
+  );
+  const at = lines.map((_, n) => lines.slice(0, n).join("").length);
+  const from = (n: number, to: number) => ({ from: at[n]!, text: lines.slice(n, to).join("") });
+  await of.store("x", from(0, 2));
+  await of.store("x", from(0, 1));
+  await of.store("x", from(1, 3));
+  await of.store("x", { ...from(4, 5), text: lines[4]!.slice(0, 5), isCut: true });
+  await of.store("x", { from: at[4]! + 5, text: lines[4]!.slice(5) });
+  await of.store("x", { ...from(5, 6), as: lines[5]!.replace("f", "g") });
+  await of.store("y", from(1, 2));
+  const query = fleetEvents({ connection: of.connection, fleet: "f" });
+  const events = await Array.fromAsync(query);
+  assertEquals(events.map(({ event }) => event), ["a", "bb", "ccc", "eeeee", "bb"]);
+  assertEquals(query.gaps, [
+    { log: "x", from: at[3]!, to: at[4]! },
+    { log: "x", from: at[5]!, to: at[5]! + lines[5]!.length },
+    { log: "y", from: 0, to: at[1]! },
+  ]);
+});
+
+natsTest(
+  "fleetEvents() goes on when the server was killed, and when the stream was made anew",
+  async () => {
+    await using of = await fleet();
+    const path = await of.shipLog("a", 30);
+    const seen: unknown[] = [];
+    const options = { connection: of.connection, fleet: "f", follow: true, log: "a" };
+    const following = (async () => {
+      for await (const { n } of fleetEvents(options)) if (seen.push(n) === 35) return;
+    })();
+    await of.server.kill();
+    await of.server.restart();
+    while (true) {
+      try {
+        await of.connection.request("$JS.API.STREAM.DELETE.AUDIT");
+        await createFleetStream({ connection: of.connection });
+        break;
+      } catch (error) {
+        // It may not be connected again yet.
+        if (!(error instanceof Error)) throw error;
+      }
+    }
+    {
+      await using log = await AuditLog.open({ path, logger: silent });
+      for (let n = 30; n < 35; n++) await log.log("nav", { n });
+    }
+    await ship({ connection: of.connection, fleet: "f", log: "a", path, once: true });
+    await following;
+    assertEquals(seen, Array.from({ length: 35 }, (_, n) => n));
+  },
+);
+
+Deno.test("fleetEvents() and ship() refuse names and options that are none, naming them", async () => {
+  const connection = { request: () => Promise.reject(new Error("it was asked")) };
+  for (const name of ["", "a.b", "*", "a b", ">", "x".repeat(65)]) {
+    assertThrows(() => fleetEvents({ connection, fleet: name }), RangeError, "fleet");
+    assertThrows(() => fleetEvents({ connection, fleet: "f", log: name }), RangeError, "log");
+    await assertRejects(() => ship({ connection, fleet: "f", log: name }), RangeError, "log");
+  }
+  assertThrows(() => fleetEvents({ connection, fleet: "f", since: "soon" }), RangeError, "since");
+  const shipped = { connection, fleet: "f", log: "a", path: "audit.jsonl" };
+  await assertRejects(() => ship({ ...shipped, blockBytes: 0 }), RangeError, "blockBytes");
+  await assertRejects(() => ship({ ...shipped, timeoutSec: NaN }), RangeError, "timeoutSec");
+});

@@ -1,0 +1,158 @@
+import { assert, assertEquals } from "@std/assert";
+import type { MsgHdrs } from "@nats-io/nats-core";
+import { AuditLog } from "@vivarium/scout";
+import { denoFileSystem } from "../../src/deno_file_system.ts";
+import type { FileHandle, FileSystem } from "../../src/file_system.ts";
+import type { FleetConnection, FleetMessage } from "../../src/fleet/connection.ts";
+import { fleetEvents } from "../../src/fleet/fleet_events.ts";
+import { FleetConflictError, shipOn } from "../../src/fleet/ship.ts";
+import { type Clock, systemClock } from "../../src/time.ts";
+import { silent } from "../loggers.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { tempDir } from "../temp_dir.ts";
+import { textOfLog } from "./shipped.ts";
+import { SimulatedStream } from "./simulated_stream.ts";
+
+/** Nobody has to wait for what is simulated. */
+const clock: Clock = {
+  ...systemClock,
+  wait: () => systemClock.turn(),
+  startTimer(_delayMs, callback) {
+    let isCancelled = false;
+    systemClock.turn().then(() => isCancelled || callback());
+    return { cancel: () => void (isCancelled = true) };
+  },
+};
+
+const FAULTS = { lost: 8, answerLost: 12, late: 12, stale: 10 };
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** What a fault that is planted makes of a connection, or of the disk. */
+interface Plant {
+  readonly connection?: (connection: FleetConnection) => FleetConnection;
+  readonly fileSystem?: FileSystem;
+}
+
+/**
+ * Ships a log that grows and is rotated between any two requests, by one or two shippers that start again
+ * and again; gives what is wrong with the stream in the end, null if nothing is.
+ */
+async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null> {
+  const random = new SeededRandom(seed);
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  const log = await AuditLog.open({ path, logger: silent });
+  let n = 0;
+  const grow = async () => {
+    for (let left = random.below(4); left > 0; left--) {
+      await log.log("nav", { n: n++, reason: "x".repeat(random.below(120)) });
+    }
+    if (random.below(25) === 0) await log.rotate();
+  };
+  let growing = 60;
+  const stream = new SimulatedStream(random, FAULTS, async () => {
+    if (growing-- > 0) await grow();
+  });
+  const connection = plant.connection?.(stream) ?? stream;
+  const platform = { fileSystem: plant.fileSystem ?? denoFileSystem, clock };
+  const shipOnce = () =>
+    shipOn(platform, {
+      connection,
+      fleet: "f",
+      log: "a",
+      path,
+      once: true,
+      blockBytes: 200 + random.below(500),
+      logger: silent,
+    });
+  const shippers = seed % 3 === 0 ? 2 : 1;
+  try {
+    for (let run = 0; run < 4; run++) {
+      const outcomes = await Promise.allSettled(Array.from({ length: shippers }, shipOnce));
+      for (const outcome of outcomes) {
+        if (outcome.status === "rejected" && !(outcome.reason instanceof FleetConflictError)) {
+          return String(outcome.reason);
+        }
+      }
+      await grow();
+    }
+    growing = 0;
+    await log.flush();
+    await shipOnce();
+    for (let late = 0; late < 10; late++) stream.land();
+  } catch (error) {
+    return String(error);
+  } finally {
+    await log.close();
+  }
+  const text = stream.stored.map(({ data }) => decoder.decode(data)).join("");
+  if (text !== textOfLog(path)) return `${text.length} bytes of ${textOfLog(path).length}`;
+  const query = fleetEvents({ connection: stream, fleet: "f" });
+  const read = (await Array.fromAsync(query)).map((event) => event["n"]);
+  const isRead = read.length === n && read.every((number, index) => number === index);
+  return isRead && query.gaps.length === 0 ? null : `${read.length} events of ${n}`;
+}
+
+Deno.test("ship() and fleetEvents() are exactly once whatever a cluster loses, delays and answers late", async () => {
+  for (let seed = 1; seed <= 12; seed++) assertEquals(await wrongWith(seed), null, `seed ${seed}`);
+});
+
+/** A connection whose requests lack a header. */
+function without(header: string) {
+  return (connection: FleetConnection): FleetConnection => ({
+    request: (subject, payload, options) => {
+      (options?.headers as MsgHdrs | undefined)?.delete(header);
+      return connection.request(subject, payload, options);
+    },
+  });
+}
+
+/** A connection that calls a duplicate stored. */
+function trusting(connection: FleetConnection): FleetConnection {
+  return {
+    async request(subject, payload, options): Promise<FleetMessage> {
+      const message = await connection.request(subject, payload, options);
+      if (subject.startsWith("$JS.")) return message;
+      const { duplicate: _, ...answer } = JSON.parse(decoder.decode(message.data));
+      return { ...message, data: encoder.encode(JSON.stringify(answer)) };
+    },
+  };
+}
+
+/** A disk on which each read is of what the path names then. */
+const byName: FileSystem = {
+  ...denoFileSystem,
+  open(path, access) {
+    const handle = denoFileSystem.open(path, access);
+    const reread = async (buffer: Uint8Array, position: number) => {
+      const now = denoFileSystem.open(path, access);
+      try {
+        return await now.read(buffer, position);
+      } finally {
+        now.close();
+      }
+    };
+    const overridden: Partial<FileHandle> = { read: reread };
+    return new Proxy(handle, {
+      get: (target, name) => {
+        if (name in overridden) return overridden[name as keyof FileHandle];
+        const member = target[name as keyof FileHandle];
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+  },
+};
+
+const PLANTS: [what: string, plant: Plant][] = [
+  ["no fence", { connection: without("Nats-Expected-Last-Subject-Sequence") }],
+  ["no message id", { connection: without("Nats-Msg-Id") }],
+  ["a duplicate that is believed", { connection: trusting }],
+  ["a file that is read by its name", { fileSystem: byName }],
+];
+for (const [what, plant] of PLANTS) {
+  Deno.test(`The simulation finds what is planted: ${what}`, async () => {
+    for (let seed = 1; seed <= 100; seed++) if (await wrongWith(seed, plant) !== null) return;
+    assert(false, "nothing was found");
+  });
+}

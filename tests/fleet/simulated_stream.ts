@@ -1,0 +1,150 @@
+/**
+ * A stream that does all that a cluster may do to a shipper: it loses requests and answers, stores what
+ * came too late to be waited for, and answers with what was last a while ago.
+ *
+ * As in a cluster that changes its leader, a message that comes late has passed the fence already; what
+ * keeps it out is its name. And as in any stream, a name is forgotten after a while; what keeps one out
+ * then that goes on where the stream was long ago, is the fence.
+ *
+ * @module
+ */
+import type { FleetConnection, FleetHeaders, FleetMessage } from "../../src/fleet/connection.ts";
+import type { SeededRandom } from "../seeded_random.ts";
+
+/** What is stored. */
+interface Stored {
+  /** The name that the server knows it by; null for none. */
+  readonly id: string | null;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+interface Incoming extends Stored {
+  readonly expectedSeq: number | null;
+  /** How many were stored when it was sent. */
+  readonly sentAt: number;
+}
+
+const encoder = new TextEncoder();
+const NAMES = ["Scout-From", "Scout-To", "Scout-Cut", "Scout-Sha256", "Scout-Shipper"];
+const FENCE = "Nats-Expected-Last-Subject-Sequence";
+
+/** How often in a hundred requests something goes wrong. */
+export interface Faults {
+  readonly lost: number;
+  readonly answerLost: number;
+  readonly late: number;
+  readonly stale: number;
+}
+
+/** Names of the last blocks that are remembered. */
+const NAMES_REMEMBERED = 2;
+/** How far behind an answer may be. */
+const STALE_MAX = 6;
+
+/** A stream in memory. */
+export class SimulatedStream implements FleetConnection {
+  readonly stored: Stored[] = [];
+  readonly #late: Incoming[] = [];
+  readonly #random: SeededRandom;
+  readonly #faults: Faults;
+  readonly #onRequest: () => Promise<void>;
+
+  /** Empty; `onRequest` is called before each request is looked at. */
+  constructor(random: SeededRandom, faults: Faults, onRequest: () => Promise<void>) {
+    this.#random = random;
+    this.#faults = faults;
+    this.#onRequest = onRequest;
+  }
+
+  async request(
+    subject: string,
+    payload: Uint8Array | string = "",
+    options?: { headers?: { get(name: string): string } },
+  ): Promise<FleetMessage> {
+    await this.#onRequest();
+    if (this.#random.below(3) === 0) this.land();
+    if (this.#isNow("lost")) throw new Error("the request was lost");
+    if (!subject.startsWith("$JS.")) {
+      return this.#publish(subject, payload as Uint8Array, (name) => options!.headers!.get(name));
+    }
+    if (subject !== "$JS.API.DIRECT.GET.AUDIT") {
+      const last = this.stored.length - (this.#isNow("stale") ? this.#random.below(STALE_MAX) : 0);
+      return this.#answer(last);
+    }
+    const { seq, next_by_subj: next } = JSON.parse(payload as string);
+    return this.#answer(next === undefined ? this.stored.length : seq);
+  }
+
+  /** Stores one of those that are late, unless it is there already. */
+  land(): void {
+    const incoming = this.#late.shift();
+    if (incoming === undefined) return;
+    if (this.#seqOf(incoming.id, incoming.sentAt) === undefined) this.#store(incoming);
+  }
+
+  #publish(subject: string, data: Uint8Array, get: (name: string) => string): FleetMessage {
+    const headers = new Map(NAMES.map((name) => [name, get(name)]));
+    const fence = get(FENCE);
+    const incoming = {
+      subject,
+      data: data.slice(),
+      headers,
+      id: get("Nats-Msg-Id") || null,
+      expectedSeq: fence === "" ? null : Number(fence),
+      sentAt: this.stored.length,
+    };
+    const { id, expectedSeq } = incoming;
+    const duplicateOf = this.#seqOf(id, this.stored.length - NAMES_REMEMBERED);
+    if (duplicateOf !== undefined) return ack({ seq: duplicateOf, duplicate: true });
+    if (expectedSeq !== null && expectedSeq !== this.stored.length) {
+      return ack({ error: { code: 400, err_code: 10_071, description: "wrong last sequence" } });
+    }
+    if (this.#isNow("late")) {
+      this.#late.push(incoming);
+      throw new Error("no answer in time");
+    }
+    const seq = this.#store(incoming);
+    if (this.#isNow("answerLost")) throw new Error("the answer was lost");
+    return ack({ seq });
+  }
+
+  #store(incoming: Incoming): number {
+    return this.stored.push(incoming);
+  }
+
+  /** The sequence of the message of that name, if it is among those that were stored since. */
+  #seqOf(id: string | null, since: number): number | undefined {
+    if (id === null) return undefined;
+    const index = this.stored.findIndex((stored, index) => index >= since && stored.id === id);
+    return index < 0 ? undefined : index + 1;
+  }
+
+  #answer(seq: number): FleetMessage {
+    const found = this.stored[seq - 1];
+    if (found === undefined) return messageOf(404, new Map(), new Uint8Array());
+    const fields = new Map([...found.headers, ["Nats-Sequence", `${seq}`], [
+      "Nats-Subject",
+      found.subject,
+    ]]);
+    return messageOf(0, fields, found.data);
+  }
+
+  #isNow(fault: keyof Faults): boolean {
+    return this.#random.below(100) < this.#faults[fault];
+  }
+}
+
+function ack(answer: Readonly<Record<string, unknown>>): FleetMessage {
+  return { subject: "", data: encoder.encode(JSON.stringify(answer)) };
+}
+
+function messageOf(
+  code: number,
+  fields: ReadonlyMap<string, string>,
+  data: Uint8Array,
+): FleetMessage {
+  const headers: FleetHeaders = { code, get: (name) => fields.get(name) ?? "" };
+  return { subject: "", data, headers };
+}
