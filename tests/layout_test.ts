@@ -27,6 +27,7 @@ Deno.test("The top level holds what belongs there and nothing else", () => {
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "cli": [
     "cli",
+    "fleet",
     "report",
     "log",
     "write",

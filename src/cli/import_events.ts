@@ -7,6 +7,7 @@ import { AuditLog } from "../audit_log.ts";
 import { AuditEventError, messageOf } from "../errors.ts";
 import { lineSerializer } from "../write/serialize_stream.ts";
 import { CommandError, opened, stderrLogger } from "./command.ts";
+import { Interrupt } from "./interrupt.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import type { RecordMapping, TimedEvent } from "./record_mapping.ts";
 import type { SourceFile, SourceRecord } from "./source_file.ts";
@@ -90,7 +91,7 @@ export async function appendEvents(
   let imported = 0;
   for (const file of files) {
     for await (const batch of placedEvents(file, mapping, "Importing")) {
-      if (interrupt.isAsked) return { imported, stoppedBefore: batch[0]!.place };
+      if (interrupt.signal.aborted) return { imported, stoppedBefore: batch[0]!.place };
       const problems = new Problems();
       // All of them in one turn, so that they share their writes and syncs.
       await Promise.all(batch.map((found) => {
@@ -153,19 +154,5 @@ class Problems {
     const further = this.#count - this.#shown.length;
     const lines = [introduction, ...this.#shown, ...further > 0 ? [`and ${further} more`] : []];
     throw new CommandError(lines.join("\n  "), 1);
-  }
-}
-
-/** Asked for by Ctrl-C, which then does not end the process. */
-class Interrupt implements Disposable {
-  isAsked = false;
-  readonly #listener = () => void (this.isAsked = true);
-
-  constructor() {
-    Deno.addSignalListener("SIGINT", this.#listener);
-  }
-
-  [Symbol.dispose](): void {
-    Deno.removeSignalListener("SIGINT", this.#listener);
   }
 }

@@ -1,7 +1,8 @@
 /**
  * The command line: `scout COMMAND`. Reading needs `--allow-read=DIR` for the directory of the log; the
  * default path also `--allow-env=HOME`; `rotate`, `import` and `prune` need `--allow-write=DIR` as well,
- * `report` both for its file, and `serve` `--allow-net=127.0.0.1:8788`.
+ * `report` both for its file, `serve` `--allow-net=127.0.0.1:8788`, and
+ * `ship` `--allow-net` for its server.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query --path DIR/audit.jsonl --since 3h
  *
@@ -23,6 +24,7 @@ import { queryCommand } from "./query.ts";
 import { reportCommand } from "./report.ts";
 import { rotateCommand } from "./rotate.ts";
 import { serveCommand } from "./serve.ts";
+import { shipCommand } from "./ship.ts";
 import { spendCommand } from "./spend.ts";
 import { statusCommand } from "./status.ts";
 import { tailCommand } from "./tail.ts";
@@ -53,6 +55,7 @@ function parse(args: readonly string[]): Run {
     verifyCommand,
     headCommand,
     pruneCommand,
+    shipCommand,
   );
   return runParser(commands, "scout", args, {
     brief: message`Audit logs of agent simulations.`,

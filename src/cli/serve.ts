@@ -12,6 +12,7 @@ import { integer, string } from "@optique/core/valueparser";
 import { dirname } from "@std/path";
 import { isLoopback } from "../report/access.ts";
 import { CommandError, type Run, tell, withReader } from "./command.ts";
+import { Interrupt } from "./interrupt.ts";
 import { statusLogger } from "./log_status.ts";
 import { OPEN_FLAG, openInBrowser } from "./open_in_browser.ts";
 import { type ReadingOptions, readingOptions, type TimeOptions, timeOptions } from "./options.ts";
@@ -76,10 +77,11 @@ async function runServe(options: ServeCommandOptions, output: Output): Promise<n
       port,
       ...isLoopback(hostname) ? {} : { token: crypto.randomUUID() },
     };
+    using interrupt = new Interrupt();
+    const { signal } = interrupt;
     await using server = listening(() =>
-      serveReport(reader, { ...optionsToReport(options), ...site })
+      serveReport(reader, { ...optionsToReport(options), ...site, signal })
     );
-    using _ = new Interrupt(() => server.close());
     output.line(
       json
         ? JSON.stringify({ url: server.url, flags })
@@ -108,21 +110,3 @@ function tellIfKnown(error: unknown): void {
   if (!(error instanceof CommandError)) throw error;
   tell(error.message);
 }
-
-/** Called by Ctrl-C, which then does not end the process at once, and where there is SIGTERM, by that. */
-class Interrupt implements Disposable {
-  readonly #listener: () => void;
-
-  constructor(onInterrupt: () => void) {
-    this.#listener = () => void onInterrupt();
-    for (const signal of SIGNALS) Deno.addSignalListener(signal, this.#listener);
-  }
-
-  [Symbol.dispose](): void {
-    for (const signal of SIGNALS) Deno.removeSignalListener(signal, this.#listener);
-  }
-}
-
-const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT"]
-  : ["SIGINT", "SIGTERM"];

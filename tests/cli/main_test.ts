@@ -10,7 +10,7 @@ function scout(...args: readonly string[]) {
 const COMMANDS = [
   ...["status", "tail", "query", "spend", "metrics"],
   ...["rotate", "import", "verify", "head", "prune"],
-  ...["report", "serve"],
+  ...["report", "serve", "ship"],
 ];
 
 Deno.test("scout --help lists the commands, and each has help with an example, without a permission", async () => {
