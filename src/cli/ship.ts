@@ -121,7 +121,15 @@ async function connected(server: string): Promise<NatsConnection> {
 }
 
 /** What somebody has to see to, told in a line. */
-const FOR_USER = ["FleetMismatchError", "FleetConflictError", "FleetServerError", "RangeError"];
+const FOR_USER = [
+  "FleetMismatchError",
+  "FleetConflictError",
+  "FleetServerError",
+  "RangeError",
+  // Of the connection: what is not allowed, and one that was closed.
+  "RequestError",
+  "ClosedConnectionError",
+];
 
 function isForUser(error: unknown): error is Error {
   return error instanceof Error && FOR_USER.includes(error.name);

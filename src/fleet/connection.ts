@@ -44,3 +44,11 @@ export interface FleetConnection {
     options?: FleetRequestOptions,
   ): Promise<FleetMessage>;
 }
+
+/** What a connection says, in its own words, when trying again is of no use. */
+const FINAL = ["ClosedConnectionError", "DrainingConnectionError", "PermissionViolationError"];
+
+/** Whether there is no use in asking again, as the connection is closed, or not allowed to ask. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof Error && (FINAL.includes(error.name) || isFinal(error.cause));
+}

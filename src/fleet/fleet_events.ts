@@ -21,7 +21,7 @@ import { eventsIn } from "../read/parse_block.ts";
 import type { QueryOptions } from "../read/query.ts";
 import { type Clock, systemClock, toEpochMs } from "../time.ts";
 import { isContentOf } from "./block.ts";
-import type { FleetConnection } from "./connection.ts";
+import { type FleetConnection, isFinal } from "./connection.ts";
 import { delay } from "./delay.ts";
 import {
   blockFrom,
@@ -247,6 +247,7 @@ async function answered<T>({ clock, signal }: Reading, ask: () => Promise<T>): P
     try {
       return await ask();
     } catch (cause) {
+      if (isFinal(cause)) throw cause;
       if (clock.monotonicMs() > deadlineMs) {
         throw new Error(`Cannot read fleet as the server does not answer: ${messageOf(cause)}`, {
           cause,

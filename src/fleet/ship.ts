@@ -24,7 +24,7 @@ import { denoPlatform, type Platform } from "../platform.ts";
 import { DirectoryChanges } from "../read/directory_changes.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { type Block, isContentOf } from "./block.ts";
-import type { FleetConnection } from "./connection.ts";
+import { type FleetConnection, isFinal } from "./connection.ts";
 import { cutBlocks } from "./cut_blocks.ts";
 import {
   blockBytesMax,
@@ -279,7 +279,7 @@ class Shipping {
       const message = { subject: this.#subject, block, shipper: this.#shipper, expectedSeq };
       return await publish(this.#place, message);
     } catch (error) {
-      if (isFinal(error)) throw error;
+      if (error instanceof FleetServerError || isFinal(error)) throw error;
       await this.#backOff(messageOf(error));
       return { outcome: "refused" };
     }
@@ -347,12 +347,4 @@ class Shipping {
 function checkAbove(value: number, min: number, name: string): void {
   if (Number.isFinite(value) && value > min) return;
   throw new RangeError(`Cannot ship as ${name} must be a number > ${min}: ${value}`);
-}
-
-/** What a connection says, in its own words, when trying again is of no use. */
-const FINAL = ["ClosedConnectionError", "DrainingConnectionError", "PermissionViolationError"];
-
-function isFinal(error: unknown): boolean {
-  return error instanceof FleetServerError ||
-    (error instanceof Error && FINAL.includes(error.name));
 }

@@ -48,9 +48,12 @@ export class NatsServer implements AsyncDisposable {
     return `nats://127.0.0.1:${this.port}`;
   }
 
-  /** Connects, and connects again whenever it has to. */
-  connect(): Promise<NatsConnection> {
-    return connect({ servers: this.url, maxReconnectAttempts: -1, reconnectTimeWait: RETRY_MS });
+  /** Connects, as a user if one is named, and connects again whenever it has to. */
+  connect(user?: string): Promise<NatsConnection> {
+    const options = { servers: this.url, maxReconnectAttempts: -1, reconnectTimeWait: RETRY_MS };
+    if (user === undefined) return connect(options);
+    // Each user hears the answers to its own questions alone.
+    return connect({ ...options, user, pass: user, inboxPrefix: `_INBOX_${user}` });
   }
 
   /** SIGKILLs it. */
@@ -71,13 +74,19 @@ export class NatsServer implements AsyncDisposable {
   }
 
   #spawn(): Deno.ChildProcess {
-    const args = ["-js", "-a", "127.0.0.1", "-p", `${this.port}`, "-sd", this.#dir.path("store")];
-    args.push(...this.#args);
-    return new Deno.Command(PROGRAM, { args, stdout: "null", stderr: "null" }).spawn();
+    const address = ["-a", "127.0.0.1", "-p", `${this.port}`];
+    // A configuration says itself where to store, seen from where the server runs.
+    const storage = this.#args.includes("-c") ? [] : ["-js", "-sd", this.#dir.path("store")];
+    const args = [...address, ...storage, ...this.#args];
+    const cwd = this.#dir.path("");
+    return new Deno.Command(PROGRAM, { args, cwd, stdout: "null", stderr: "null" }).spawn();
   }
 
   async #answers(): Promise<void> {
+    let isOver = false;
+    this.#process.status.then(() => isOver = true);
     while (true) {
+      if (isOver) throw new Error(`${PROGRAM} has ended: ${this.#args.join(" ")}`);
       try {
         using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
         // It begins with INFO.

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { AuditReader } from "@vivarium/scout";
+import { AuditLog, AuditReader } from "@vivarium/scout";
 import { serveReport } from "@vivarium/scout/report";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -129,3 +129,24 @@ browserTest(
     await page.locator("#event-count").filter({ hasText: "2" }).waitFor();
   },
 );
+
+browserTest("A hostile event does nothing but appear on the live page", async (browser) => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  await using log = await AuditLog.open({ path, logger: silent });
+  await log.log("first");
+  await using reader = await AuditReader.open({ path, logger: silent });
+  await using server = serveReport(reader);
+  await using shown = await openPage(browser, server.url);
+  const { page, messages } = shown;
+  await page.locator("#live").filter({ hasText: /^live$/ }).waitFor();
+  const hostile = "</script><img src=x onerror=alert(1)><svg/onload=alert(2)>\u2028\ndata: x";
+  await log.log(hostile, { model: hostile, session_id: hostile, cost: 1, [hostile]: hostile });
+  const shownType = page.locator("#events tbody tr:first-child td").first();
+  await shownType.filter({ hasText: "</script>" }).waitFor();
+  assertEquals(await shownType.textContent(), hostile);
+  assertEquals(await page.locator("img, script:not(:last-child)").count(), 0);
+  await log.log("last");
+  await shownType.filter({ hasText: "last" }).waitFor();
+  assertEquals(messages, []);
+});
