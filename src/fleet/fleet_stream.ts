@@ -20,7 +20,6 @@ const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 const NOT_FOUND = 404;
 const UNAVAILABLE = 503;
 /** Codes of errors of JetStream. */
-const STREAM_NAME_IN_USE = 10_058;
 const WRONG_LAST_SEQUENCE = 10_071;
 const FULL = new Set([10_047, 10_077, 10_023]);
 
@@ -196,89 +195,16 @@ function storedBlock(answer: FleetMessage): StoredBlock | null {
   return { seq: seqOf(answer), log, facts, bytes: answer.data };
 }
 
-/** Settings of a stream; what is not here may be whatever its owner wants. */
-export interface FleetStreamOptions {
-  /** The connection, which has to be allowed to make streams. */
-  connection: FleetConnection;
-  /** Name of the stream; default "AUDIT". */
-  stream?: string;
-  /** How many servers of a cluster hold it: 1, 3 or 5; default 1. */
-  replicas?: number;
-  /** Bytes that it may take; default no limit but the server's. */
-  maxBytes?: number;
-  /** Seconds that a block is kept; default 30 days. */
-  maxAgeSec?: number;
-}
-
-const MAX_AGE_SEC = 30 * 86_400;
-const NANOSECONDS = 1e9;
-const TIMEOUT_MS = 5_000;
-const DUPLICATE_WINDOW_SEC = 120;
-
-/**
- * Makes the stream of a fleet, or finds that it is there with the same settings: in files, never dropping
- * old blocks for new ones, and without a way to take single ones out.
- *
- * @throws {RangeError} for a name that is none.
- * @throws {FleetServerError} for a stream that is there with other settings, naming them.
- */
-export async function createFleetStream(options: FleetStreamOptions): Promise<void> {
-  const { connection, stream = DEFAULT_STREAM, replicas = 1, maxBytes = -1 } = options;
-  const { maxAgeSec = MAX_AGE_SEC } = options;
-  checkName(stream, "stream");
-  const wanted = {
-    name: stream,
-    subjects: ["audit.*.*"],
-    retention: "limits",
-    storage: "file",
-    discard: "new",
-    num_replicas: replicas,
-    max_bytes: maxBytes,
-    max_age: maxAgeSec * NANOSECONDS,
-    max_msgs_per_subject: -1,
-    duplicate_window: Math.min(DUPLICATE_WINDOW_SEC, maxAgeSec) * NANOSECONDS,
-    deny_delete: true,
-    deny_purge: true,
-    allow_direct: true,
-  };
-  const created = await ask(connection, `$JS.API.STREAM.CREATE.${stream}`, wanted);
-  if (created.error !== undefined && created.error.err_code !== STREAM_NAME_IN_USE) {
-    throw new FleetServerError(`make stream ${stream}`, errorOf(created.error));
-  }
-  const { config, error } = await ask(connection, `$JS.API.STREAM.INFO.${stream}`, {});
-  if (error !== undefined) throw new FleetServerError(`make stream ${stream}`, errorOf(error));
-  const differing = Object.entries(wanted)
-    .filter(([name, value]) => JSON.stringify(config?.[name]) !== JSON.stringify(value))
-    .map(([name, value]) => `${name} is ${JSON.stringify(config?.[name])}, not ${value}`);
-  if (differing.length === 0) return;
-  const description = `it is there with other settings: ${differing.join(", ")}`;
-  throw new FleetServerError(`make stream ${stream}`, {
-    code: STREAM_NAME_IN_USE,
-    description,
-  });
-}
-
-interface ApiError {
+/** An error as JetStream tells of it. */
+export interface ApiError {
   readonly err_code?: number;
   readonly code?: number;
   readonly description?: string;
 }
 
-interface ApiAnswer {
-  readonly error?: ApiError;
-  readonly config?: Readonly<Record<string, unknown>>;
-}
-
-async function ask(
-  connection: FleetConnection,
-  subject: string,
-  question: Readonly<Record<string, unknown>>,
-): Promise<ApiAnswer> {
-  const options = { timeout: TIMEOUT_MS };
-  const answer = await connection.request(subject, JSON.stringify(question), options);
-  return JSON.parse(decoder.decode(answer.data));
-}
-
-function errorOf({ err_code, code, description }: ApiError): { code: number; description: string } {
+/** What an error says. */
+export function errorOf(
+  { err_code, code, description }: ApiError,
+): { code: number; description: string } {
   return { code: err_code ?? code ?? 0, description: description ?? "nothing" };
 }

@@ -35,12 +35,13 @@ export {
   type FleetQuery,
   type FleetQueryOptions,
 } from "./fleet_events.ts";
-export { createFleetStream, FleetServerError, type FleetStreamOptions } from "./fleet_stream.ts";
+export { createFleetStream, type FleetStreamOptions } from "./create_stream.ts";
+export { FleetServerError } from "./fleet_stream.ts";
+export { ship } from "./ship.ts";
 export {
   FleetConflictError,
   FleetMismatchError,
-  ship,
   type ShipGap,
   type ShipOptions,
   type ShipReport,
-} from "./ship.ts";
+} from "./ship_options.ts";

@@ -24,7 +24,7 @@ import { denoPlatform, type Platform } from "../platform.ts";
 import { DirectoryChanges } from "../read/directory_changes.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { type Block, isContentOf } from "./block.ts";
-import { type FleetConnection, isFinal } from "./connection.ts";
+import { isFinal } from "./connection.ts";
 import { cutBlocks } from "./cut_blocks.ts";
 import {
   blockBytesMax,
@@ -38,82 +38,14 @@ import {
   type StoredBlock,
   subjectOf,
 } from "./fleet_stream.ts";
+import {
+  FleetConflictError,
+  FleetMismatchError,
+  type ShipGap,
+  type ShipOptions,
+  type ShipReport,
+} from "./ship_options.ts";
 import { type LogSnapshot, PositionedLog, UnreadablePartError } from "./log_position.ts";
-
-/** What to ship, and where to. */
-export interface ShipOptions {
-  /** The connection to the server; it is not closed. */
-  connection: FleetConnection;
-  /** Name of the fleet: letters, digits, "-" and "_". */
-  fleet: string;
-  /** Name of the log, which no other one in the fleet has. */
-  log: string;
-  /** The active file of the log; default `DEFAULT_AUDIT_PATH`. */
-  path?: string | URL;
-  /** Name of the stream; default "AUDIT". */
-  stream?: string;
-  /** Whether to end when everything is shipped, rather than to go on as it is written; default false. */
-  once?: boolean;
-  /** Bytes of a block at most; default 256 KiB, or what the server takes. */
-  blockBytes?: number;
-  /** Seconds to wait for an answer of the server; default 5. */
-  timeoutSec?: number;
-  /** Told how far it is, after each block. */
-  onProgress?: (report: ShipReport) => void;
-  /** Where messages go; default the library's. */
-  logger?: Logger;
-  /** Ends it, which is no error. */
-  signal?: AbortSignal;
-}
-
-/** What could not be shipped, as it was gone or damaged, by its positions. */
-export interface ShipGap {
-  /** The position of the first byte that is missing. */
-  readonly from: number;
-  /** The position of the first one that is there again. */
-  readonly to: number;
-}
-
-/** How far a log is shipped. */
-export interface ShipReport {
-  /** The position behind the last byte that is in the stream. */
-  readonly position: number;
-  /** The position behind the last whole line of the log, when it was looked at last. */
-  readonly end: number;
-  /** Blocks that this shipper has sent. */
-  readonly blocks: number;
-  /** Bytes that it has sent. */
-  readonly bytes: number;
-  /** What it could not send. */
-  readonly gaps: readonly ShipGap[];
-}
-
-/** Thrown when the log is not the one that is in the stream; nothing was sent. */
-export class FleetMismatchError extends Error {
-  /** The name of the class. */
-  override readonly name = "FleetMismatchError";
-  /** Where the block begins that the log does not have. */
-  readonly position: number;
-
-  /** Makes the error. */
-  constructor(path: string, facts: { subject: string; position: number }) {
-    super(
-      `Cannot ship log as it is another one than is in the stream as ${facts.subject}: at byte ${facts.position} they differ: ${path}`,
-    );
-    this.position = facts.position;
-  }
-}
-
-/** Thrown when another shipper sends the same log. */
-export class FleetConflictError extends Error {
-  /** The name of the class. */
-  override readonly name = "FleetConflictError";
-
-  /** Makes the error. */
-  constructor(subject: string) {
-    super(`Cannot go on shipping as another shipper sends the same log: ${subject}`);
-  }
-}
 
 const BLOCK_BYTES = 256 * 1024;
 const TIMEOUT_SEC = 5;

@@ -7,7 +7,8 @@
  */
 import { createHash } from "node:crypto";
 import { Markup, markup, NOTHING } from "./markup.ts";
-import { type ReportContent, type SectionId, SECTIONS } from "./sections.ts";
+import type { ReportContent } from "./report_content.ts";
+import { type SectionId, SECTIONS } from "./sections.ts";
 import { STYLE } from "./style.ts";
 
 /** The parts of the page as they are now. */

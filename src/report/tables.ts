@@ -1,0 +1,171 @@
+/**
+ * The tables of the page: one behind each chart, and those that need none.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import { finite } from "../spend.ts";
+import { eventEpochMs } from "../time.ts";
+import type { ModelFigures, TypeFigures } from "./aggregate.ts";
+import { type Markup, markup, NOTHING } from "./markup.ts";
+import type { ReportContent } from "./report_content.ts";
+import { FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
+import { shownCount, shownUsdExactly, textElement, timeElement } from "./shown_in_report.ts";
+import { type Cell, none, number, table, text } from "./table.ts";
+import { wilsonInterval } from "./wilson_interval.ts";
+
+/** Regions that are listed; of more than these there is mostly one cause. */
+const DAMAGE_MAX = 5_000;
+/** Characters of the further fields of an event that are shown. */
+const FIELDS_LENGTH_MAX = 1_000;
+
+/** The spend by time and model. */
+export function spendTable({ data, options: { timeZone } }: ReportContent): Markup {
+  const series = spendSeries(data.models, data.buckets);
+  return table(
+    [text("from"), ...series.map(({ label }) => number(textElement(label, 60))), number("total")],
+    data.buckets.map((bucket, index) => [
+      timeElement(bucket.startMs, timeZone),
+      ...series.map(({ values }) => amount(values[index]!)),
+      amount(bucket.usd),
+    ]),
+  );
+}
+
+/** The accuracy by time, where there is any. */
+export function accuracyTable({ data, options: { timeZone } }: ReportContent): Markup {
+  return table(
+    [text("from"), ...["accuracy", "95 % interval", "n", "failed"].map(number)],
+    data.buckets.filter(({ accuracy }) => accuracy.totalNav > 0).map(({ startMs, accuracy }) => {
+      const { totalNav, validationFailCount, accuracyPct } = accuracy;
+      const right = Math.max(0, totalNav - validationFailCount);
+      const { low, high } = wilsonInterval(right, totalNav);
+      return [
+        timeElement(startMs, timeZone),
+        `${accuracyPct} %`,
+        `${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
+        shownCount(totalNav),
+        shownCount(validationFailCount),
+      ];
+    }),
+  );
+}
+
+/** The types of events. */
+export function typesTable({ data: { types } }: ReportContent): Markup {
+  return table(
+    [text("type"), number("events"), number("USD")],
+    namedRows(types, ({ events, usd }: TypeFigures) => [shownCount(events), amount(usd)]),
+  );
+}
+
+/** The models and their tokens. */
+export function tokensTable({ data: { models } }: ReportContent): Markup {
+  return table(
+    [text("model"), ...["input", "output", "events", "USD"].map(number)],
+    namedRows(models, ({ inputTokens, outputTokens, events, usd }: ModelFigures) => [
+      shownCount(inputTokens),
+      shownCount(outputTokens),
+      shownCount(events),
+      amount(usd),
+    ]),
+  );
+}
+
+function namedRows<T extends { readonly name: string | null }>(
+  { named, others }: { readonly named: readonly T[]; readonly others: T | null },
+  cellsOf: (figures: T) => readonly Cell[],
+): Cell[][] {
+  const rows = named.map((figures) => [textElement(labelOf(figures.name)), ...cellsOf(figures)]);
+  return others === null ? rows : [...rows, [FURTHER_LABEL, ...cellsOf(others)]];
+}
+
+function amount(usd: number): Cell {
+  return usd === 0 ? "–" : shownUsdExactly(usd);
+}
+
+/** The dearest sessions. */
+export function sessionsTable(
+  { data: { sessions }, options: { timeZone } }: ReportContent,
+): Markup {
+  if (sessions.length === 0) return none("No session that cost anything.");
+  return table(
+    [text("session"), ...["USD", "events", "first event", "last event"].map(number)],
+    sessions.map(({ id, usd, isPartial, events, firstMs, lastMs }) => [
+      textElement(id),
+      `${isPartial ? "at least " : ""}${shownUsdExactly(usd)}`,
+      `${isPartial ? "at least " : ""}${shownCount(events)}`,
+      firstMs === null ? "–" : timeElement(firstMs, timeZone),
+      lastMs === null ? "–" : timeElement(lastMs, timeZone),
+    ]),
+  );
+}
+
+/** What of an event has a column of its own. */
+const COLUMNS = new Set(["ts", "event", "session_id", "model", "cost", "input_t", "output_t"]);
+
+/** The last events. */
+export function eventsTable(
+  { data: { lastEvents }, options: { timeZone } }: ReportContent,
+): Markup {
+  if (lastEvents.length === 0) return none("No events.");
+  return table(
+    [
+      ...["time", "type", "model"].map(text),
+      ...["USD", "tokens"].map(number),
+      ...["session", "further fields"].map(text),
+    ],
+    lastEvents.map((event) => [
+      eventTime(event, timeZone),
+      valueElement(event.event),
+      valueElement(event.model),
+      typeof event.cost === "number" ? shownUsdExactly(event.cost) : "–",
+      tokensOf(event),
+      valueElement(event.session_id),
+      furtherFields(event),
+    ]),
+  );
+}
+
+function eventTime({ ts }: AuditEvent, timeZone: string): Cell {
+  const epochMs = eventEpochMs(ts);
+  return Number.isNaN(epochMs) ? valueElement(ts) : timeElement(epochMs, timeZone, "millisecond");
+}
+
+function tokensOf({ input_t, output_t }: AuditEvent): Cell {
+  const [input, output] = [finite(input_t), finite(output_t)];
+  if (input === null && output === null) return "–";
+  const shown = (tokens: number | null) => tokens === null ? "?" : shownCount(tokens);
+  return `${shown(input)} in, ${shown(output)} out`;
+}
+
+function furtherFields(event: AuditEvent): Cell {
+  const fields = Object.entries(event).filter(([name]) => !COLUMNS.has(name));
+  if (fields.length === 0) return "–";
+  const shown = fields.map(([name, value]) => `${name}: ${valueText(value)}`).join(", ");
+  return textElement(shown, FIELDS_LENGTH_MAX);
+}
+
+/** A value as it stands in the log, a text without its quotes. */
+function valueText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+}
+
+function valueElement(value: unknown): Cell {
+  return value === undefined ? "–" : textElement(valueText(value));
+}
+
+/** What could not be read. */
+export function damageTable({ damage }: ReportContent): Markup {
+  if (damage.length === 0) return none("Everything could be read.");
+  const rest = damage.length - DAMAGE_MAX;
+  const more = rest <= 0 ? NOTHING : markup`<p>… and ${shownCount(rest)} more.</p>`;
+  const rows = damage.slice(0, DAMAGE_MAX).map(({ path, byteOffset, byteLength, reason }) => [
+    textElement(path),
+    shownCount(byteOffset),
+    byteLength === 0 ? "all from there on" : shownCount(byteLength),
+    textElement(reason),
+  ]);
+  const columns = [text("file"), number("at byte"), number("bytes"), text("what is wrong")];
+  return markup`${table(columns, rows)}${more}`;
+}
