@@ -12,6 +12,7 @@ const MINUTES_MAX = 24 * 60;
 /** What one minute cost. */
 interface Minute {
   readonly number: number;
+  readonly startMs: number;
   readonly sum: PreciseSum;
 }
 
@@ -25,6 +26,7 @@ export class RecentSpend {
   /** Each in the place that it shares with those of other days. */
   readonly #minutes: (Minute | undefined)[] = Array(MINUTES_MAX).fill(undefined);
   #newest = -Infinity;
+  #last: Minute = { number: NaN, startMs: NaN, sum: new PreciseSum() };
 
   /** Has none yet; `untilMs` is the end of the range in epoch milliseconds, Infinity if it is not known. */
   constructor(untilMs: number) {
@@ -39,15 +41,24 @@ export class RecentSpend {
 
   /** An event was at that time, whether it cost anything or not. */
   add(epochMs: number, usd: number): void {
+    const last = this.#last;
+    // Events of one minute follow one another.
+    if (epochMs >= last.startMs && epochMs < last.startMs + MINUTE_MS) last.sum.add(usd);
+    else this.#addElsewhere(epochMs, usd);
+  }
+
+  #addElsewhere(epochMs: number, usd: number): void {
     const number = Math.floor((epochMs - this.#anchorMs) / MINUTE_MS);
     if (number > this.#newest) this.#newest = number;
-    if (usd === 0 || number <= this.#newest - MINUTES_MAX) return;
+    if (number <= this.#newest - MINUTES_MAX) return;
     const place = (number % MINUTES_MAX + MINUTES_MAX) % MINUTES_MAX;
     let minute = this.#minutes[place];
     if (minute?.number !== number) {
-      this.#minutes[place] = minute = { number, sum: new PreciseSum() };
+      const startMs = this.#anchorMs + number * MINUTE_MS;
+      this.#minutes[place] = minute = { number, startMs, sum: new PreciseSum() };
     }
     minute.sum.add(usd);
+    this.#last = minute;
   }
 
   /** What the last hours of the range cost in USD, at most 24 of them. */

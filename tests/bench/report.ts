@@ -5,7 +5,7 @@
  */
 import { AuditLog, AuditReader } from "@vivarium/scout";
 import { renderReport } from "@vivarium/scout/report";
-import { takeTurns, timed, type Workloads } from "./contender.ts";
+import { type Outcome, takeTurns, timed, type Workloads } from "./contender.ts";
 import { type Fields, fieldsOf, turn } from "./event.ts";
 import { MemoryGrowth } from "./memory_growth.ts";
 import { traceFields } from "./trace.ts";
@@ -47,6 +47,13 @@ function eventsOn(page: string): number {
   return Number(shown.replaceAll(",", ""));
 }
 
+async function reported(path: string): Promise<Outcome> {
+  await using reader = await AuditReader.open({ path });
+  let page = "";
+  const elapsedMs = await timed(async () => page = await renderReport(reader));
+  return { elapsedMs, bytes: encoder.encode(page).byteLength, events: eventsOn(page) };
+}
+
 const workloads: Workloads = {
   async write({ path, events, trace }) {
     const fields = trace === ""
@@ -63,13 +70,11 @@ const workloads: Workloads = {
     });
     return { elapsedMs, events };
   },
-  async report({ path }) {
-    await using reader = await AuditReader.open({ path });
+  report: ({ path }) => reported(path),
+  async reportMemory({ path }) {
     const memory = new MemoryGrowth();
-    let page = "";
-    const elapsedMs = await timed(async () => page = await renderReport(reader));
-    const bytes = encoder.encode(page).byteLength;
-    return { elapsedMs, bytes, events: eventsOn(page), grownBytes: memory.stop() };
+    const outcome = await reported(path);
+    return { ...outcome, grownBytes: memory.stop() };
   },
 };
 

@@ -43,9 +43,9 @@ class Reported implements Disposable {
     return { report, query };
   }
 
-  /** The first report of a process. */
+  /** The first report of a process, whose memory is watched. */
   async once(): Promise<Outcome> {
-    const round = { workload: "report", path: this.path, events: 0 };
+    const round = { workload: "reportMemory", path: this.path, events: 0 };
     return this.#checked(await this.#stage.runOnce("report", round));
   }
 
