@@ -4,6 +4,7 @@
  * @module
  */
 import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { cpSync } from "node:fs";
 import { hasTool } from "../run_command.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
 
@@ -66,6 +67,17 @@ export class NatsServer implements AsyncDisposable {
   async restart(): Promise<void> {
     this.#process = this.#spawn();
     await this.#answers();
+  }
+
+  /** Keeps a copy of what it has stored, while it is not running. */
+  saveStore(): void {
+    cpSync(this.#dir.path("store"), this.#dir.path("saved"), { recursive: true });
+  }
+
+  /** Puts the copy in the place of what it has stored, while it is not running. */
+  restoreStore(): void {
+    Deno.removeSync(this.#dir.path("store"), { recursive: true });
+    Deno.renameSync(this.#dir.path("saved"), this.#dir.path("store"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

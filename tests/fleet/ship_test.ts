@@ -240,6 +240,28 @@ natsTest("ship() sends again what a stream that was made anew does not hold", as
   await scene.assertWhole();
 });
 
+natsTest(
+  "ship() sends again what a stream that was put back to an older copy does not hold",
+  async () => {
+    await using scene = await Scene.of(NatsServer.start());
+    const { server } = scene;
+    const shipper = new Shipper(scene.options);
+    await writingWhile(scene.path, async () => {
+      await shipper.stored(5);
+      await server.kill();
+      server.saveStore();
+      await server.restart();
+      await shipper.stored(5);
+      await server.kill();
+      server.restoreStore();
+      await server.restart();
+      await shipper.stored(5);
+    });
+    await shipper.stop();
+    await scene.assertWhole();
+  },
+);
+
 natsTest("ship() waits while the stream is full, and goes on when it has grown", async () => {
   await using scene = await Scene.of(NatsServer.start(), { maxBytes: 20_000 });
   const { connection, path } = scene;
