@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { AuditLog, AuditReader } from "@vivarium/scout";
 import { serveReport } from "@vivarium/scout/report";
 import { silent } from "../loggers.ts";
@@ -72,8 +72,9 @@ browserTest(
   async (browser) => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
-    await using writer = new OtherWriter(path);
-    for (let n = 0; n < 60; n++) await writer.do(`event-${n}`);
+    let nowMs = Date.UTC(2026, 1, 13, 14);
+    await using log = await AuditLog.open({ path, now: () => nowMs, logger: silent });
+    for (let n = 0; n < 60; n++) await log.log(`event-${n}`, { cost: 0.25 });
     await using reader = await AuditReader.open({ path, logger: silent });
     await using server = serveReport(reader, { budgetPerHour: 1 });
     await using shown = await openPage(browser, server.url, {
@@ -91,19 +92,27 @@ browserTest(
   }`);
     const place = () =>
       page.evaluate<Record<string, unknown>>(`({
-      top: document.querySelector("#events-title").getBoundingClientRect().top,
       scrolled: document.querySelector("#events").scrollTop,
       focus: document.activeElement.id,
       selection: getSelection().toString(),
       isOpen: document.querySelector("details").open,
     })`);
-    const before = await place();
+    const top = () =>
+      page.evaluate<number>(
+        `document.querySelector("#events-title").getBoundingClientRect().top`,
+      );
+    const [before, topBefore] = [await place(), await top()];
     assertEquals([before["focus"], before["scrolled"], before["isOpen"]], ["events", 120, true]);
-    await writer.do("last");
+    // The open table above gets more rows.
+    nowMs += 600_000;
+    await log.log("last", { cost: 0.25 });
     await page.locator("#events tbody tr").first().filter({ hasText: "last" }).waitFor({
       state: "attached",
     });
     assertEquals(await place(), before);
+    // A browser scrolls by whole pixels.
+    const moved = await top() - topBefore;
+    assert(Math.abs(moved) < 1, `moved by ${moved} px`);
     await assertAccessible(page);
     assertEquals(messages, []);
   },
