@@ -26,6 +26,8 @@ const clock: Clock = {
 };
 
 const FAULTS = { lost: 8, answerLost: 12, late: 12, stale: 10 };
+/** Many times as many as a log of these takes. */
+const REQUESTS_MAX = 5_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -52,7 +54,11 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
     if (random.below(25) === 0) await log.rotate();
   };
   let growing = 60;
+  let requests = 0;
+  // Who goes round in circles ships no more, and is found by what is missing then.
+  const patience = new AbortController();
   const stream = new SimulatedStream(random, FAULTS, async () => {
+    if (++requests === REQUESTS_MAX) patience.abort();
     if (growing-- > 0) await grow();
   });
   const connection = plant.connection?.(stream) ?? stream;
@@ -66,6 +72,7 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
       once: true,
       blockBytes: 200 + random.below(500),
       logger: silent,
+      signal: patience.signal,
     });
   const shippers = seed % 3 === 0 ? 2 : 1;
   try {
