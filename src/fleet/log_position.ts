@@ -76,16 +76,15 @@ export class PositionedLog {
 
   /** The log as it is now, up to the last line that is whole, all of which is durable. */
   async snapshot(signal: AbortSignal): Promise<LogSnapshot> {
-    const { active, sealed } = await this.#underLock(signal, () => this.#list());
+    const { active, activeBytes, sealed } = await this.#underLock(signal, () => this.#list());
     try {
       const parts = await this.#parts(sealed, signal);
       const from = parts.at(-1) === undefined
         ? this.#manifest.lastRead.prunedBytes
         : endOf(parts.at(-1)!);
       if (active !== null) {
-        const size = active.status().byteLength;
         await active.syncData();
-        const byteLength = await startOfLine(active, size);
+        const byteLength = await startOfLine(active, activeBytes);
         parts.push({ stamp: null, from, byteLength, isThere: true });
       }
       return new LogSnapshot(this.#site, { parts, active, from });
@@ -95,7 +94,12 @@ export class PositionedLog {
     }
   }
 
-  #list(): { active: FileHandle | null; sealed: ReadonlyMap<Stamp, number> } {
+  /** What there is, for who holds the lock: a moment later a batch may be there that is cut back. */
+  #list(): {
+    active: FileHandle | null;
+    activeBytes: number;
+    sealed: ReadonlyMap<Stamp, number>;
+  } {
     const { fileSystem, files } = this.#site;
     const sealed = new Map<Stamp, number>();
     for (const { stamp, forms } of listSegments(fileSystem, files)) {
@@ -106,7 +110,8 @@ export class PositionedLog {
         sealed.set(stamp, status.byteLength);
       } else if (isArchived) sealed.set(stamp, NaN);
     }
-    return { active: openForRead(fileSystem, files.active), sealed };
+    const active = openForRead(fileSystem, files.active);
+    return { active, activeBytes: active?.status().byteLength ?? 0, sealed };
   }
 
   async #parts(onDisk: ReadonlyMap<Stamp, number>, signal: AbortSignal): Promise<Part[]> {
