@@ -123,64 +123,61 @@ export async function publish(
 }
 
 /** The last block of a subject; null if there is none. */
-export async function lastBlock(
-  { connection, stream, timeoutMs }: FleetPlace,
-  subject: string,
-): Promise<StoredBlock | null> {
-  const answer = await connection.request(`$JS.API.DIRECT.GET.${stream}.${subject}`, "", {
-    timeout: timeoutMs,
-  });
-  return isFound(answer, subject) ? storedBlock(answer) : null;
+export async function lastBlock(place: FleetPlace, subject: string): Promise<StoredBlock | null> {
+  // By a subject of its own, to which a permission can be bound.
+  const answer = await stored(place, { subject, api: `${place.stream}.${subject}`, question: "" });
+  return answer === null ? null : storedBlock(answer);
 }
 
 /** The first block of the fleet from a sequence on; null if there is none yet. */
 export async function blockFrom(
-  { connection, stream, timeoutMs }: FleetPlace,
-  { seq, subject }: { seq: number; subject: string },
+  place: FleetPlace,
+  from: { seq: number; subject: string },
 ): Promise<StoredBlock | { readonly seq: number } | null> {
-  const question = JSON.stringify({ seq, next_by_subj: subject });
-  const answer = await connection.request(`$JS.API.DIRECT.GET.${stream}`, question, {
-    timeout: timeoutMs,
-  });
-  if (!isFound(answer, subject)) return null;
-  return storedBlock(answer) ?? { seq: seqOf(answer) };
+  const answer = await storedFrom(place, from);
+  return answer === null ? null : storedBlock(answer) ?? { seq: seqOf(answer) };
 }
 
 /** The sequence of the last block of a subject; 0 if there is none. */
-export async function lastSeq(
-  { connection, stream, timeoutMs }: FleetPlace,
-  subject: string,
-): Promise<number> {
+export async function lastSeq(place: FleetPlace, subject: string): Promise<number> {
   const question = JSON.stringify({ last_by_subj: subject });
-  const answer = await connection.request(`$JS.API.DIRECT.GET.${stream}`, question, {
-    timeout: timeoutMs,
-  });
-  return isFound(answer, subject) ? seqOf(answer) : 0;
+  const answer = await stored(place, { subject, api: place.stream, question });
+  return answer === null ? 0 : seqOf(answer);
 }
 
 /** The first message from a sequence on, and when it was stored; null if there is none. */
 export async function storedAt(
-  { connection, stream, timeoutMs }: FleetPlace,
-  { seq, subject }: { seq: number; subject: string },
+  place: FleetPlace,
+  from: { seq: number; subject: string },
 ): Promise<{ readonly seq: number; readonly epochMs: number } | null> {
-  const question = JSON.stringify({ seq, next_by_subj: subject });
-  const answer = await connection.request(`$JS.API.DIRECT.GET.${stream}`, question, {
-    timeout: timeoutMs,
-  });
-  if (!isFound(answer, subject)) return null;
+  const answer = await storedFrom(place, from);
+  if (answer === null) return null;
   return { seq: seqOf(answer), epochMs: Date.parse(answer.headers!.get("Nats-Time-Stamp")) };
 }
 
-/** Whether there is such a message, by the status of the answer. */
-function isFound({ headers }: FleetMessage, subject: string): boolean {
+function storedFrom(
+  place: FleetPlace,
+  { seq, subject }: { seq: number; subject: string },
+): Promise<FleetMessage | null> {
+  const question = JSON.stringify({ seq, next_by_subj: subject });
+  return stored(place, { subject, api: place.stream, question });
+}
+
+/** The message that is asked for; null if there is none. */
+async function stored(
+  { connection, timeoutMs: timeout }: FleetPlace,
+  { subject, api, question }: { subject: string; api: string; question: string },
+): Promise<FleetMessage | null> {
+  const answer = await connection.request(`$JS.API.DIRECT.GET.${api}`, question, { timeout });
+  const { headers } = answer;
   if (headers === undefined) {
     throw new Error(`Cannot read ${subject} as the answer of the server has no headers`);
   }
-  if (headers.code === NOT_FOUND) return false;
+  if (headers.code === NOT_FOUND) return null;
   if (headers.code >= 400) {
     throw new Error(`Cannot read ${subject} as the server answers with status ${headers.code}`);
   }
-  return true;
+  return answer;
 }
 
 function seqOf({ headers }: FleetMessage): number {
