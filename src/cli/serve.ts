@@ -10,7 +10,7 @@ import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { integer, string } from "@optique/core/valueparser";
 import { dirname } from "@std/path";
-import { isLoopback } from "../report/access.ts";
+import { hostOf, isLoopback } from "../report/access.ts";
 import { CommandError, type Run, tell, withReader } from "./command.ts";
 import { Interrupt } from "./interrupt.ts";
 import { statusLogger } from "./log_status.ts";
@@ -69,7 +69,7 @@ async function runServe(options: ServeCommandOptions, output: Output): Promise<n
       ...path === undefined
         ? [`--allow-env=${Deno.build.os === "windows" ? "USERPROFILE" : "HOME"}`]
         : [],
-      `--allow-net=${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`,
+      `--allow-net=${hostOf(hostname)}:${port}`,
       ...open ? [OPEN_FLAG] : [],
     ];
     const site = {

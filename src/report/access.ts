@@ -23,6 +23,11 @@ export function isLoopback(hostname: string): boolean {
   return LOOPBACK_HOST.test(hostname);
 }
 
+/** A hostname as it stands before a port. */
+export function hostOf(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
+}
+
 /** What is known of a server. */
 export interface Site {
   readonly hostname: string;

@@ -191,20 +191,21 @@ export class ReportAggregate {
 
   /** What it has come to. */
   data(): ReportData {
-    const { models, inOrder, others } = this.#modelFigures();
+    const buckets = this.#buckets.list();
+    const { models, inOrder, others, usd } = this.#modelFigures(buckets);
     return {
       events: this.#events,
       untimed: this.#untimed,
       firstMs: this.#firstMs === Infinity ? null : this.#firstMs,
       lastMs: this.#lastMs === -Infinity ? null : this.#lastMs,
       endMs: this.#recent.endMs,
-      usd: this.#usd(),
+      usd,
       lastHourUsd: this.#recent.usdOf(1),
       lastDayUsd: this.#recent.usdOf(24),
       accuracy: accuracyOf(this.#totalNav, this.#validationFailCount),
       gate: this.#gate.metrics(),
       bucketMs: this.#buckets.widthMs,
-      buckets: this.#buckets.list().map((bucket) => bucketFigures(bucket, inOrder)),
+      buckets: buckets.map((bucket) => bucketFigures(bucket, inOrder)),
       models: { named: models, others },
       types: this.#typeFigures(),
       sessions: this.#sessions.dearest(DEAREST_SESSIONS),
@@ -233,21 +234,20 @@ export class ReportAggregate {
     }
   }
 
-  #usd(): number {
-    const total = new PreciseSum();
-    for (const { content } of this.#buckets.list()) {
-      for (const sum of content?.sums.values() ?? []) total.addSum(sum);
-    }
-    return total.value;
-  }
-
-  #modelFigures(): { models: ModelFigures[]; others: ModelFigures | null; inOrder: Model[] } {
+  #modelFigures(buckets: readonly Bucket<Content>[]): {
+    models: ModelFigures[];
+    others: ModelFigures | null;
+    inOrder: Model[];
+    usd: number;
+  } {
     const sums = new Map<Model, PreciseSum>();
-    for (const { content } of this.#buckets.list()) {
+    const whole = new PreciseSum();
+    for (const { content } of buckets) {
       for (const [model, sum] of content?.sums ?? []) {
         const total = sums.get(model) ?? new PreciseSum();
         total.addSum(sum);
         sums.set(model, total);
+        whole.addSum(sum);
       }
     }
     const figuresOf = (model: Model): ModelFigures => {
@@ -263,6 +263,7 @@ export class ReportAggregate {
       models: found.map(({ figures }) => figures),
       others: others === null ? null : figuresOf(others),
       inOrder: [...found.map(({ model }) => model), ...others === null ? [] : [others]],
+      usd: whole.value,
     };
   }
 

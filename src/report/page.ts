@@ -49,9 +49,7 @@ function digestOf(text: string): string {
 
 /** Makes the document. */
 export function page(title: string, sections: Sections, live?: LiveParts): string {
-  const version = live === undefined ? NOTHING : markup`
-    data-version="${live.version}"
-  `;
+  const version = live === undefined ? NOTHING : markup` data-version="${live.version}"`;
   const status = live === undefined
     ? NOTHING
     : markup`<p id="live" role="status">not connected yet</p>`;

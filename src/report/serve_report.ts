@@ -7,7 +7,7 @@ import type { AuditReader } from "../audit_reader.ts";
 import { withFlags } from "../errors.ts";
 import { shown } from "../event.ts";
 import { type Clock, systemClock } from "../time.ts";
-import { isLoopback, refusalOf, type Site } from "./access.ts";
+import { hostOf, isLoopback, refusalOf, type Site } from "./access.ts";
 import { LiveReport } from "./live_report.ts";
 import { LIVE_SCRIPT } from "./live_script.ts";
 import { type ReportOptions, resolveReportOptions } from "./options.ts";
@@ -198,10 +198,6 @@ function listen(
     const flag = `--allow-net=${hostOf(site.hostname)}:${site.port}`;
     throw withFlags(error, [flag], "Cannot serve report");
   }
-}
-
-function hostOf(hostname: string): string {
-  return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
 function urlOf({ hostname, port, token }: Site): string {

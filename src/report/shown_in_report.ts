@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { shownTime } from "../shown.ts";
+import { shownTime, shownUsd } from "../shown.ts";
 import { type Markup, markup } from "./markup.ts";
 
 const HOUR_MS = 3_600_000;
@@ -40,7 +40,7 @@ export function shownUsdCompact(usd: number): string {
 
 /** An amount: to the cent where it is large, and with what is below a cent where that is much of it. */
 export function shownUsdExactly(usd: number): string {
-  return Math.abs(usd) >= SMALL_USD || usd === 0 ? `$${large.format(usd)}` : `$${usd.toFixed(6)}`;
+  return Math.abs(usd) >= SMALL_USD || usd === 0 ? `$${large.format(usd)}` : shownUsd(usd);
 }
 
 /** How wide a bucket is. */
