@@ -4,10 +4,12 @@
  * @module
  */
 import { joined } from "../chunks.ts";
+import type { Block as LineBlock } from "../read/blocks.ts";
 import type { Block } from "./block.ts";
 import type { PositionedBytes } from "./log_position.ts";
 
 const LINE_BREAK = 0x0a;
+const PIECE_BYTES = 128 * 1024;
 
 /**
  * Cuts bytes into blocks of whole lines, each of at most so many bytes and of one file. A line that is
@@ -15,7 +17,7 @@ const LINE_BREAK = 0x0a;
  */
 export async function* cutBlocks(
   parts: AsyncIterable<PositionedBytes>,
-  blockBytesMax: number,
+  blockBytesNow: () => number,
 ): AsyncGenerator<Block> {
   let pending: Uint8Array[] = [];
   let length = 0;
@@ -26,6 +28,7 @@ export async function* cutBlocks(
       if (length === 0) from = position;
       pending.push(bytes);
       length += bytes.byteLength;
+      const blockBytesMax = blockBytesNow();
       while (length >= blockBytesMax || (isEnd && length > 0)) {
         const all = joined(pending, length);
         const size = blockLength(all, { blockBytesMax, isEnd });
@@ -41,6 +44,30 @@ export async function* cutBlocks(
     const size = all.lastIndexOf(LINE_BREAK) + 1;
     if (size > 0) yield { from, to: from + size, bytes: all.subarray(0, size), isCut: false };
     throw error;
+  }
+}
+
+/** A block as two, between two lines if it has several. */
+export function halves({ from, to, bytes, isCut }: Block): [Block, Block] {
+  const middle = Math.ceil(bytes.byteLength / 2);
+  const behind = bytes.indexOf(LINE_BREAK, middle) + 1;
+  const before = bytes.lastIndexOf(LINE_BREAK, middle - 1) + 1;
+  const isBetween = behind > 0 && behind < bytes.byteLength;
+  const size = before || (isBetween ? behind : middle);
+  const first = bytes.subarray(0, size);
+  return [
+    { from, to: from + size, bytes: first, isCut: first.at(-1) !== LINE_BREAK },
+    { from: from + size, to, bytes: bytes.subarray(size), isCut },
+  ];
+}
+
+/** Lines in pieces that are soon parsed, as more events than needed at a time are a burden. */
+export function* pieces(lines: Uint8Array): Generator<LineBlock> {
+  for (let start = 0; start < lines.byteLength;) {
+    const behind = lines.indexOf(LINE_BREAK, start + PIECE_BYTES) + 1;
+    const bytes = lines.subarray(start, behind || lines.byteLength);
+    yield { bytes, byteOffset: start, byteLength: bytes.byteLength };
+    start += bytes.byteLength;
   }
 }
 

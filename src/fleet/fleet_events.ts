@@ -11,8 +11,6 @@
  *
  * @module
  */
-import { joined } from "../chunks.ts";
-import { messageOf } from "../errors.ts";
 import type { AuditEvent } from "../event.ts";
 import { MAX_LINE_BYTES } from "../options.ts";
 import { type EventFilter, eventFilter } from "../read/filter.ts";
@@ -20,19 +18,13 @@ import { LineTest } from "../read/line_test.ts";
 import { eventsIn } from "../read/parse_block.ts";
 import type { QueryOptions } from "../read/query.ts";
 import { type Clock, systemClock, toEpochMs } from "../time.ts";
-import { isContentOf } from "./block.ts";
-import { type FleetConnection, isFinal } from "./connection.ts";
-import { delay } from "./delay.ts";
-import {
-  blockFrom,
-  checkName,
-  DEFAULT_STREAM,
-  type FleetPlace,
-  lastSeq,
-  storedAt,
-  type StoredBlock,
-  subjectOf,
-} from "./fleet_stream.ts";
+import { contentOf } from "./block.ts";
+import type { FleetConnection } from "./connection.ts";
+import { pieces } from "./cut_blocks.ts";
+import { checkName, DEFAULT_STREAM, type StoredBlock, subjectOf } from "./fleet_stream.ts";
+import { type FleetGap, LogsProgress } from "./log_progress.ts";
+import { oneAhead } from "./one_ahead.ts";
+import { type Reading, READING_TIMEOUT_MS, storedBlocks } from "./stored_blocks.ts";
 
 /** Which events of a fleet. */
 export interface FleetQueryOptions
@@ -55,29 +47,11 @@ export interface FleetEvent extends AuditEvent {
   readonly scout_log: string;
 }
 
-/** Bytes of a log that are not in the stream, or not as they were, by their positions. */
-export interface FleetGap {
-  /** Name of the log. */
-  readonly log: string;
-  /** The position of the first byte that is missing. */
-  readonly from: number;
-  /** The position of the first one that is there again. */
-  readonly to: number;
-}
-
 /** The events of a query, each iteration from the beginning. */
 export interface FleetQuery extends AsyncIterable<FleetEvent> {
   /** What is missing of what has been read so far. */
   readonly gaps: readonly FleetGap[];
 }
-
-const TIMEOUT_MS = 5_000;
-/** How long a server may be away. */
-const PATIENCE_MS = 60_000;
-const RETRY_MS = 200;
-const POLL_MS = 50;
-/** How far the clock of a machine may be ahead of the server's. */
-const CLOCK_MARGIN_MS = 15 * 60_000;
 
 /**
  * Makes the events that match, of all logs of a fleet, in the order in which they were shipped: those of
@@ -104,7 +78,7 @@ export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQu
   const filter = eventFilter(options);
   const gaps: FleetGap[] = [];
   const reading: Reading = {
-    place: { connection, stream, timeoutMs: TIMEOUT_MS },
+    place: { connection, stream, timeoutMs: READING_TIMEOUT_MS },
     subject: subjectOf(fleet, log ?? "*"),
     clock,
     signal: signal ?? new AbortController().signal,
@@ -117,143 +91,40 @@ export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQu
   };
 }
 
-interface Reading {
-  readonly place: FleetPlace;
-  readonly subject: string;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-  readonly sinceMs: number;
-  readonly follow: boolean;
-}
-
 async function* matching(
   reading: Reading,
   filter: EventFilter,
   gaps: FleetGap[],
 ): AsyncGenerator<FleetEvent, void> {
-  const lineTest = new LineTest(filter);
-  const logs = new Map<string, LogProgress>();
-  for await (const block of blocks(reading)) {
-    let progress = logs.get(block.log);
-    if (progress === undefined) {
-      // Who begins in the middle misses nothing of what comes before.
-      const position = reading.sinceMs === -Infinity ? 0 : block.facts.from;
-      logs.set(block.log, progress = new LogProgress(block.log, position));
-    }
-    const bytes = progress.take(block, gaps);
-    if (bytes === null) continue;
-    const { byteLength } = bytes;
-    const lines = { bytes, byteOffset: 0, byteLength };
-    const options = { maxLineBytes: MAX_LINE_BYTES, lineTest, onDamage() {} };
-    for (const event of eventsIn(lines, options)) {
-      if (!filter.matches(event)) continue;
-      yield Object.assign(event, { scout_log: block.log });
-      reading.signal.throwIfAborted();
-    }
-  }
-}
-
-/** How far a log was seen. */
-class LogProgress {
-  readonly #log: string;
-  #position: number;
-  /** The beginning of a line that goes on in the next block. */
-  #begun: Uint8Array[] = [];
-
-  constructor(log: string, position: number) {
-    this.#log = log;
-    this.#position = position;
-  }
-
-  /** Takes a block; gives the whole lines that it adds, null for none. */
-  take({ facts, bytes }: StoredBlock, gaps: FleetGap[]): Uint8Array | null {
-    const { from, to, isCut } = facts;
-    const position = this.#position;
-    if (to <= position) return null;
-    this.#position = to;
-    const isSound = isContentOf(bytes, facts);
-    if (from > position || !isSound) {
-      gaps.push({ log: this.#log, from: position, to: isSound ? from : to });
-      // The rest of a line of which the beginning is missing is damage, as it is in a file.
-      this.#begun = [];
-    }
-    if (!isSound) return null;
-    this.#begun.push(bytes.subarray(Math.max(0, position - from)));
-    if (isCut) return null;
-    const parts = this.#begun;
-    this.#begun = [];
-    return joined(parts, parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
-  }
-}
-
-/** The blocks as they are stored, from the first that may be meant on. */
-async function* blocks(options: Reading): AsyncGenerator<StoredBlock> {
-  const { place, subject, follow } = options;
+  const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: new LineTest(filter), onDamage() {} };
+  const logs = new LogsProgress(gaps, { isFromStart: reading.sinceMs === -Infinity });
   const ending = new AbortController();
-  const signal = AbortSignal.any([options.signal, ending.signal]);
-  const reading = { ...options, signal };
-  const end = await answered(reading, () => lastSeq(place, subject));
-  let seq = await startSeq(reading, end);
-  // The next one is on its way while this one is being read.
-  const ask = () => {
-    const asked = answered(reading, () => blockFrom(place, { seq, subject }));
-    // Who does not read on does not look at it.
-    asked.catch(() => {});
-    return asked;
-  };
-  let asked = ask();
-  try {
-    while (true) {
-      const found = await asked;
-      signal.throwIfAborted();
-      if (found === null && !follow) return;
-      if (found === null) {
-        await delay(POLL_MS, reading.clock, signal);
-        // A stream that was made anew begins anew; what was seen of it is dropped by its position.
-        if (await answered(reading, () => lastSeq(place, subject)) < seq - 1) seq = 1;
-        asked = ask();
-        continue;
+  const signal = AbortSignal.any([reading.signal, ending.signal]);
+  const stop = () => ending.abort();
+  // While one is being read, the next one is inflated, and the one behind it is on its way.
+  const stored = oneAhead(storedBlocks({ ...reading, signal }), stop);
+  for await (const { log, facts, bytes } of oneAhead(decoded(stored), stop)) {
+    const lines = logs.of(log, facts).take(facts, bytes);
+    if (lines === null) continue;
+    for (const piece of pieces(lines)) {
+      for (const event of eventsIn(piece, options)) {
+        if (!filter.matches(event)) continue;
+        yield ofLog(event, log);
+        reading.signal.throwIfAborted();
       }
-      if (!follow && found.seq > end) return;
-      seq = found.seq + 1;
-      asked = ask();
-      if ("facts" in found) yield found;
     }
-  } finally {
-    ending.abort();
-    await asked.catch(() => {});
   }
 }
 
-/** The sequence of the first block that may hold an event from that time on, by halving. */
-async function startSeq(reading: Reading, end: number): Promise<number> {
-  const { place, subject, sinceMs } = reading;
-  if (sinceMs === -Infinity) return 1;
-  let [low, high] = [1, end + 1];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    const found = await answered(reading, () => storedAt(place, { seq: middle, subject }));
-    if (found === null || found.epochMs >= sinceMs - CLOCK_MARGIN_MS) high = middle;
-    else low = found.seq + 1;
+async function* decoded(
+  blocks: AsyncIterable<StoredBlock>,
+): AsyncGenerator<Pick<StoredBlock, "log" | "facts"> & { bytes: Uint8Array | null }, void> {
+  for await (const { log, facts, data } of blocks) {
+    yield { log, facts, bytes: await contentOf(data, facts) };
   }
-  return low;
 }
 
-/** Asks until there is an answer, or nobody can expect one any more. */
-async function answered<T>({ clock, signal }: Reading, ask: () => Promise<T>): Promise<T> {
-  const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
-  while (true) {
-    signal.throwIfAborted();
-    try {
-      return await ask();
-    } catch (cause) {
-      if (isFinal(cause)) throw cause;
-      if (clock.monotonicMs() > deadlineMs) {
-        throw new Error(`Cannot read fleet as the server does not answer: ${messageOf(cause)}`, {
-          cause,
-        });
-      }
-      await delay(RETRY_MS, clock, signal);
-    }
-  }
+function ofLog(event: AuditEvent & { scout_log?: unknown }, log: string): FleetEvent {
+  event.scout_log = log;
+  return event as FleetEvent;
 }

@@ -8,7 +8,8 @@
  */
 import { headers } from "@nats-io/nats-core";
 import type { FleetConnection, FleetMessage } from "./connection.ts";
-import { type Block, type BlockFacts, factsOf, headersOf } from "./block.ts";
+import { type BlockFacts, factsOf } from "./block.ts";
+import type { BlockMessage } from "./block_message.ts";
 
 /** The stream that is used unless another one is named. */
 export const DEFAULT_STREAM = "AUDIT";
@@ -40,7 +41,8 @@ export interface StoredBlock {
   readonly seq: number;
   readonly log: string;
   readonly facts: BlockFacts;
-  readonly bytes: Uint8Array;
+  /** Its bytes as they are stored. */
+  readonly data: Uint8Array;
 }
 
 /** What became of a block that was sent. */
@@ -82,8 +84,8 @@ export function subjectOf(fleet: string, log: string): string {
   return `audit.${fleet}.${log}`;
 }
 
-/** How many bytes a block may have at most, for the server to take it. */
-export function blockBytesMax({ info }: FleetConnection): number {
+/** How many bytes a message may hold beside its headers, for the server to take it. */
+export function dataBytesMax({ info }: FleetConnection): number {
   return (info?.max_payload ?? DEFAULT_MAX_PAYLOAD) - HEADERS_BYTES;
 }
 
@@ -94,22 +96,15 @@ export function blockBytesMax({ info }: FleetConnection): number {
  */
 export async function publish(
   { connection, timeoutMs }: FleetPlace,
-  { subject, block, shipper, expectedSeq }: {
-    subject: string;
-    block: Block;
-    shipper: string;
-    expectedSeq: number;
-  },
+  { block, headers: facts, data }: BlockMessage,
+  { subject, expectedSeq }: { subject: string; expectedSeq: number },
 ): Promise<Published> {
   const fields = headers();
-  for (const [name, value] of headersOf(block, shipper)) fields.set(name, value);
+  for (const [name, value] of facts) fields.set(name, value);
   // Each of the two keeps out doubles that the other lets pass, while a cluster changes its leader.
   fields.set("Nats-Msg-Id", `${subject}:${block.from}`);
   fields.set("Nats-Expected-Last-Subject-Sequence", `${expectedSeq}`);
-  const answer = await connection.request(subject, block.bytes, {
-    timeout: timeoutMs,
-    headers: fields,
-  });
+  const answer = await connection.request(subject, data, { timeout: timeoutMs, headers: fields });
   const { seq, duplicate, error } = JSON.parse(decoder.decode(answer.data));
   if (error === undefined) {
     // That of another body, perhaps: a duplicate says nothing of what is stored.
@@ -189,7 +184,7 @@ function storedBlock(answer: FleetMessage): StoredBlock | null {
   const facts = factsOf((name) => headers.get(name));
   if (facts === null) return null;
   const log = headers.get("Nats-Subject").split(".").at(-1)!;
-  return { seq: seqOf(answer), log, facts, bytes: answer.data };
+  return { seq: seqOf(answer), log, facts, data: answer.data };
 }
 
 /** An error as JetStream tells of it. */

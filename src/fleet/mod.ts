@@ -31,10 +31,10 @@ export type {
 export {
   type FleetEvent,
   fleetEvents,
-  type FleetGap,
   type FleetQuery,
   type FleetQueryOptions,
 } from "./fleet_events.ts";
+export type { FleetGap } from "./log_progress.ts";
 export { createFleetStream, type FleetStreamOptions } from "./create_stream.ts";
 export { FleetServerError } from "./fleet_stream.ts";
 export { ship } from "./ship.ts";

@@ -23,12 +23,13 @@ import { resolveOptions } from "../options.ts";
 import { denoPlatform, type Platform } from "../platform.ts";
 import { DirectoryChanges } from "../read/directory_changes.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { type Block, isContentOf } from "./block.ts";
+import { BLOCK_BYTES_MAX, type Encoding, isContentOf } from "./block.ts";
+import { type BlockMessage, messagesOf } from "./block_message.ts";
 import { isFinal } from "./connection.ts";
 import { cutBlocks } from "./cut_blocks.ts";
 import {
-  blockBytesMax,
   checkName,
+  dataBytesMax,
   DEFAULT_STREAM,
   type FleetPlace,
   FleetServerError,
@@ -38,6 +39,7 @@ import {
   type StoredBlock,
   subjectOf,
 } from "./fleet_stream.ts";
+import { oneAhead } from "./one_ahead.ts";
 import {
   FleetConflictError,
   FleetMismatchError,
@@ -47,10 +49,14 @@ import {
 } from "./ship_options.ts";
 import { type LogSnapshot, PositionedLog, UnreadablePartError } from "./log_position.ts";
 
-const BLOCK_BYTES = 256 * 1024;
+const BLOCK_BYTES = 4 * 1024 * 1024;
+/** Blocks become smaller, down to this, where none is answered in time, and longer again by as much. */
+const SLOW_BLOCK_BYTES = 32 * 1024;
 const TIMEOUT_SEC = 5;
 const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
+/** A server that is away may be back at any moment; one that is full, when somebody has seen to it. */
+const AWAY_BACKOFF_MAX_MS = 2_000;
 /** How often, and how long apart, a server has to say that it lacks what was acknowledged. */
 const DOUBTS = 5;
 const DOUBT_MS = 300;
@@ -93,7 +99,9 @@ class Shipping {
   readonly #logger: Logger;
   readonly #signal: AbortSignal;
   readonly #shipper = crypto.randomUUID();
-  readonly #blockBytes: number;
+  readonly #encoding: Encoding;
+  readonly #dataBytesMax: number;
+  readonly #blockBytesMax: number;
   readonly #gaps: ShipGap[] = [];
   /** Where it goes on, and the sequence of the last block; unknown until the server was asked. */
   #next: { position: number; seq: number } | undefined;
@@ -102,15 +110,19 @@ class Shipping {
   #bytes = 0;
   #end = 0;
   #backoffMs = BACKOFF_MIN_MS;
+  #blockBytes: number;
 
   constructor(platform: Platform, options: ShipOptions) {
     const { connection, fleet, log, stream = DEFAULT_STREAM } = options;
-    const { blockBytes = BLOCK_BYTES, timeoutSec = TIMEOUT_SEC } = options;
+    const { blockBytes = BLOCK_BYTES, timeoutSec = TIMEOUT_SEC, encoding = "gzip" } = options;
     checkName(fleet, "fleet");
     checkName(log, "log");
     checkName(stream, "stream");
     checkAbove(blockBytes, 0, "blockBytes");
     checkAbove(timeoutSec, 0, "timeoutSec");
+    if (encoding !== "gzip" && encoding !== "identity") {
+      throw new RangeError(`Cannot ship as encoding must be "gzip" or "identity": ${encoding}`);
+    }
     const { path } = resolveOptions(options.path === undefined ? {} : { path: options.path });
     this.#platform = platform;
     this.#options = options;
@@ -120,7 +132,11 @@ class Shipping {
     this.#log = new PositionedLog({ ...platform, files: new LogFiles(path) });
     this.#logger = options.logger ?? defaultLogger;
     this.#signal = options.signal ?? new AbortController().signal;
-    this.#blockBytes = Math.min(Math.floor(blockBytes), blockBytesMax(connection));
+    this.#encoding = encoding;
+    this.#dataBytesMax = dataBytesMax(connection);
+    const longest = encoding === "gzip" ? BLOCK_BYTES_MAX : this.#dataBytesMax;
+    this.#blockBytesMax = Math.min(Math.ceil(blockBytes), longest);
+    this.#blockBytes = this.#blockBytesMax;
   }
 
   async run(): Promise<ShipReport> {
@@ -160,29 +176,41 @@ class Shipping {
     this.#end = snapshot.end;
     this.#next ??= await this.#resume(snapshot);
     try {
-      for await (const block of cutBlocks(snapshot.bytes(this.#next.position), this.#blockBytes)) {
-        if (!await this.#ship(block)) return false;
+      // The next one is made ready while one is under way.
+      for await (const message of oneAhead(this.#messages(snapshot, this.#next.position))) {
+        if (!await this.#ship(message)) return false;
         this.#signal.throwIfAborted();
       }
+      return true;
     } catch (error) {
       if (!(error instanceof UnreadablePartError)) throw error;
       this.#logger.warn(error.message, error.cause);
       this.#passOver(error.end);
       return false;
     }
-    return true;
+  }
+
+  #messages(snapshot: LogSnapshot, from: number): AsyncGenerator<BlockMessage, void> {
+    return messagesOf(cutBlocks(snapshot.bytes(from), () => this.#blockBytes), {
+      shipper: this.#shipper,
+      logEnd: snapshot.end,
+      encoding: this.#encoding,
+      dataBytesMax: this.#dataBytesMax,
+    });
   }
 
   /** Ships one block; tells whether it is stored, and asks the server where to go on if not. */
-  async #ship(block: Block): Promise<boolean> {
-    const next = this.#next!;
+  async #ship(message: BlockMessage): Promise<boolean> {
+    const { block } = message;
     this.#passOver(block.from);
-    const published = await this.#published(block, next.seq);
+    const next = this.#next!;
+    const published = await this.#published(message, next.seq);
     if (published.outcome === "stored") {
       this.#next = { position: block.to, seq: published.seq };
       this.#blocks++;
       this.#bytes += block.bytes.byteLength;
       this.#backoffMs = BACKOFF_MIN_MS;
+      this.#blockBytes = Math.min(this.#blockBytes + SLOW_BLOCK_BYTES, this.#blockBytesMax);
       this.#options.onProgress?.(this.#report());
       return true;
     }
@@ -206,13 +234,15 @@ class Shipping {
     this.#next = { ...next, position };
   }
 
-  async #published(block: Block, expectedSeq: number): Promise<Published> {
+  async #published(message: BlockMessage, expectedSeq: number): Promise<Published> {
     try {
-      const message = { subject: this.#subject, block, shipper: this.#shipper, expectedSeq };
-      return await publish(this.#place, message);
+      return await publish(this.#place, message, { subject: this.#subject, expectedSeq });
     } catch (error) {
       if (error instanceof FleetServerError || isFinal(error)) throw error;
-      await this.#backOff(messageOf(error));
+      // What a slow line does not carry in time would be sent again and again.
+      const slowest = Math.min(SLOW_BLOCK_BYTES, this.#blockBytesMax);
+      this.#blockBytes = Math.max(Math.floor(this.#blockBytes / 2), slowest);
+      await this.#backOff(messageOf(error), AWAY_BACKOFF_MAX_MS);
       return { outcome: "refused" };
     }
   }
@@ -258,7 +288,7 @@ class Shipping {
         last = await lastBlock(this.#place, this.#subject);
       } catch (error) {
         if (isFinal(error)) throw error;
-        await this.#backOff(messageOf(error));
+        await this.#backOff(messageOf(error), AWAY_BACKOFF_MAX_MS);
         continue;
       }
       if ((last?.seq ?? 0) >= knownSeq || ++doubts === DOUBTS) return last;
@@ -267,11 +297,11 @@ class Shipping {
   }
 
   /** Waits longer each time, and says once why. */
-  async #backOff(why: string): Promise<void> {
+  async #backOff(why: string, maxMs = BACKOFF_MAX_MS): Promise<void> {
     if (this.#backoffMs === BACKOFF_MIN_MS) {
       this.#logger.warn(`Shipping waits for the server, as ${why}: ${this.#subject}`);
     }
-    await delay(this.#backoffMs, this.#platform.clock, this.#signal);
+    await delay(Math.min(this.#backoffMs, maxMs), this.#platform.clock, this.#signal);
     this.#backoffMs = Math.min(2 * this.#backoffMs, BACKOFF_MAX_MS);
   }
 }

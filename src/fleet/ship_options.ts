@@ -20,7 +20,9 @@ export interface ShipOptions {
   stream?: string;
   /** Whether to end when everything is shipped, rather than to go on as it is written; default false. */
   once?: boolean;
-  /** Bytes of a block at most; default 256 KiB, or what the server takes. */
+  /** How blocks are stored; default "gzip", which is less to send and to store, and "identity" as they are. */
+  encoding?: "gzip" | "identity";
+  /** Bytes of the log in a block at most; default 4 MiB, and as they are what the server takes. */
   blockBytes?: number;
   /** Seconds to wait for an answer of the server; default 5. */
   timeoutSec?: number;

@@ -3,7 +3,7 @@ import { headers } from "@nats-io/nats-core";
 import { accuracyMetrics, AuditLog, AuditReader } from "@vivarium/scout";
 import { createFleetStream, type FleetEvent, fleetEvents, ship } from "@vivarium/scout/fleet";
 import { renderReport } from "@vivarium/scout/report";
-import { headersOf } from "../../src/fleet/block.ts";
+import { messagesOf } from "../../src/fleet/block_message.ts";
 import { subjectOf } from "../../src/fleet/fleet_stream.ts";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -48,8 +48,11 @@ async function fleet() {
     }): Promise<void> {
       const bytes = encoder.encode(as);
       const block = { from, to: from + bytes.byteLength, bytes, isCut };
+      const sending = { shipper: "s", logEnd: 0, encoding: "identity", dataBytesMax: 1e6 } as const;
       const fields = headers();
-      for (const [name, value] of headersOf(block, "s")) fields.set(name, value);
+      for await (const message of messagesOf(ReadableStream.from([block]), sending)) {
+        for (const [name, value] of message.headers) fields.set(name, value);
+      }
       const options = { timeout: 5_000, headers: fields };
       await connection.request(subjectOf("f", log), encoder.encode(text), options);
     },

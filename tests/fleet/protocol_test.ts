@@ -11,6 +11,7 @@ import { type Clock, systemClock } from "../../src/time.ts";
 import { silent } from "../loggers.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { tempDir } from "../temp_dir.ts";
+import { gunzipSync } from "node:zlib";
 import { textOfLog } from "./shipped.ts";
 import { SimulatedStream } from "./simulated_stream.ts";
 
@@ -71,6 +72,7 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
       path,
       once: true,
       blockBytes: 200 + random.below(500),
+      encoding: random.below(2) === 0 ? "gzip" : "identity",
       logger: silent,
       signal: patience.signal,
     });
@@ -94,7 +96,9 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
   } finally {
     await log.close();
   }
-  const text = stream.stored.map(({ data }) => decoder.decode(data)).join("");
+  const text = stream.stored.map(({ data, headers }) =>
+    decoder.decode(headers.get("Scout-Encoding") === "gzip" ? gunzipSync(data) : data)
+  ).join("");
   if (text !== textOfLog(path)) return `${text.length} bytes of ${textOfLog(path).length}`;
   const query = fleetEvents({ connection: stream, fleet: "f" });
   const read = (await Array.fromAsync(query)).map((event) => event["n"]);

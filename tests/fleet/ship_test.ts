@@ -270,7 +270,7 @@ natsTest("ship() waits while the stream is full, and goes on when it has grown",
   await log.flush();
   const full = Promise.withResolvers<void>();
   const logger = { ...silent, warn: () => full.resolve() };
-  const shipping = ship({ ...scene.options, once: true, logger });
+  const shipping = ship({ ...scene.options, encoding: "identity", once: true, logger });
   await full.promise;
   const info = await connection.request("$JS.API.STREAM.INFO.AUDIT");
   const { config } = JSON.parse(new TextDecoder().decode(info.data));

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assert } from "@std/assert";
 import { gunzipSync } from "node:zlib";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
-import { isContentOf } from "../../src/fleet/block.ts";
+import { contentOf } from "../../src/fleet/block.ts";
 import type { FleetConnection } from "../../src/fleet/connection.ts";
 import { blockFrom, subjectOf } from "../../src/fleet/fleet_stream.ts";
 import { listSegments } from "../../src/segments/list_segments.ts";
@@ -46,8 +46,9 @@ export async function shippedOf(connection: FleetConnection, log: string): Promi
     const found = await blockFrom(place, { seq, subject: subjectOf("f", log) });
     if (found === null) return { text: texts.join(""), blocks, seams };
     if (!("facts" in found)) throw new Error(`message ${found.seq} is no block`);
-    const { facts, bytes } = found;
-    assertEquals(isContentOf(bytes, facts), true);
+    const { facts, data } = found;
+    const bytes = await contentOf(data, facts);
+    assert(bytes !== null, `message ${found.seq} is not what it says`);
     if (facts.from !== position) seams.push([position, facts.from]);
     texts.push(decoder.decode(bytes));
     position = facts.to;

@@ -8,6 +8,8 @@
  *
  * @module
  */
+import { BLOCK_HEADERS } from "../../src/fleet/block.ts";
+import { FIGURE_HEADER_NAMES } from "../../src/fleet/block_figures.ts";
 import type { FleetConnection, FleetHeaders, FleetMessage } from "../../src/fleet/connection.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 
@@ -27,7 +29,7 @@ interface Incoming extends Stored {
 }
 
 const encoder = new TextEncoder();
-const NAMES = ["Scout-From", "Scout-To", "Scout-Cut", "Scout-Sha256", "Scout-Shipper"];
+const NAMES = [...Object.values(BLOCK_HEADERS), ...FIGURE_HEADER_NAMES];
 const FENCE = "Nats-Expected-Last-Subject-Sequence";
 
 /** How often in a hundred requests something goes wrong. */

@@ -1,0 +1,123 @@
+/**
+ * What the events of a block come to, for whoever wants to know that without the block. Pure.
+ *
+ * @module
+ */
+import { MAX_LINE_BYTES } from "../options.ts";
+import { PreciseSum } from "../precise_sum.ts";
+import { LineTest } from "../read/line_test.ts";
+import { eventsIn } from "../read/parse_block.ts";
+import { costOf, finite } from "../spend.ts";
+import { eventEpochMs } from "../time.ts";
+import { pieces } from "./cut_blocks.ts";
+
+/** Figures of the whole lines of a block. */
+export interface BlockFigures {
+  /** Lines, those that are no event included. */
+  readonly lines: number;
+  /** Times of its earliest and of its latest event, epoch milliseconds; NaN when none has a time. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** What its events cost that have a time, USD. */
+  readonly usd: number;
+  /** How many events there are of each type, "" for those without one. */
+  readonly events: ReadonlyMap<string, number>;
+}
+
+const FIGURE_HEADERS = {
+  lines: "Scout-Lines",
+  first: "Scout-First-Ts",
+  last: "Scout-Last-Ts",
+  usd: "Scout-Cost",
+  events: "Scout-Events",
+} as const;
+
+/** The names of the headers, in their order. */
+export const FIGURE_HEADER_NAMES: readonly string[] = Object.values(FIGURE_HEADERS);
+
+/** Simulations invent event types, and a message has to have room for its headers. */
+const EVENTS_LENGTH_MAX = 1_024;
+const LINE_BREAK = 0x0a;
+const EVERY_LINE = new LineTest({});
+
+/** Adds up a block of whole lines. */
+export function figuresOf(bytes: Uint8Array): BlockFigures {
+  const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: EVERY_LINE, onDamage() {} };
+  const events = new Map<string, number>();
+  const sum = new PreciseSum();
+  let [firstMs, lastMs] = [Infinity, -Infinity];
+  for (const piece of pieces(bytes)) {
+    for (const event of eventsIn(piece, options)) {
+      const type = typeof event.event === "string" ? event.event : "";
+      events.set(type, (events.get(type) ?? 0) + 1);
+      const cost = costOf(event);
+      if (cost !== null) sum.add(cost.usd);
+      const epochMs = cost?.epochMs ?? eventEpochMs(event.ts);
+      if (epochMs < firstMs) firstMs = epochMs;
+      if (epochMs > lastMs) lastMs = epochMs;
+    }
+  }
+  const isTimed = firstMs <= lastMs;
+  return {
+    lines: linesIn(bytes),
+    firstMs: isTimed ? firstMs : NaN,
+    lastMs: isTimed ? lastMs : NaN,
+    usd: sum.value,
+    events,
+  };
+}
+
+/** The values of the headers by their names; none of what no header can hold. */
+export function headersOfFigures(
+  { lines, firstMs, lastMs, usd, events }: BlockFigures,
+): [name: string, value: string][] {
+  const counts = JSON.stringify(Object.fromEntries(events));
+  if (counts.length > EVENTS_LENGTH_MAX || !Number.isFinite(usd)) return [];
+  const values = {
+    lines: `${lines}`,
+    first: isoOf(firstMs),
+    last: isoOf(lastMs),
+    usd: `${usd}`,
+    events: counts,
+  };
+  return Object.entries(values).map((
+    [key, value],
+  ) => [FIGURE_HEADERS[key as keyof typeof FIGURE_HEADERS], value]);
+}
+
+/** Reads the headers; null where they say nothing, or nothing that could be. */
+export function figuresIn(get: (name: string) => string): BlockFigures | null {
+  const lines = numberIn(get(FIGURE_HEADERS.lines));
+  const usd = numberIn(get(FIGURE_HEADERS.usd));
+  const events = countsIn(get(FIGURE_HEADERS.events));
+  if (lines === null || usd === null || events === null) return null;
+  const firstMs = eventEpochMs(get(FIGURE_HEADERS.first));
+  const lastMs = eventEpochMs(get(FIGURE_HEADERS.last));
+  return { lines, usd, events, firstMs, lastMs };
+}
+
+function numberIn(text: string): number | null {
+  return text === "" ? null : finite(Number(text));
+}
+
+function countsIn(text: string): Map<string, number> | null {
+  try {
+    const counts: unknown = JSON.parse(text);
+    if (typeof counts !== "object" || counts === null) return null;
+    const entries = Object.entries(counts).filter(([, count]) => Number.isSafeInteger(count));
+    return new Map(entries);
+  } catch {
+    // It is none of ours; the block itself tells what is in it.
+    return null;
+  }
+}
+
+function isoOf(epochMs: number): string {
+  return Number.isNaN(epochMs) ? "" : new Date(epochMs).toISOString();
+}
+
+function linesIn(bytes: Uint8Array): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(LINE_BREAK); at >= 0; at = bytes.indexOf(LINE_BREAK, at + 1)) lines++;
+  return lines;
+}

@@ -1,0 +1,73 @@
+/**
+ * From a block to the message that carries it.
+ *
+ * @module
+ */
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { sha256 } from "../digest.ts";
+import { type Block, BLOCK_HEADERS, type Encoding } from "./block.ts";
+import { figuresOf, headersOfFigures } from "./block_figures.ts";
+import { halves } from "./cut_blocks.ts";
+
+/** A block as it is sent. */
+export interface BlockMessage {
+  readonly block: Block;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly data: Uint8Array;
+}
+
+/** How blocks are sent. */
+export interface Sending {
+  /** Name of the shipper. */
+  readonly shipper: string;
+  /** Where the log ends, as far as is known. */
+  readonly logEnd: number;
+  readonly encoding: Encoding;
+  /** How many bytes a message may hold. */
+  readonly dataBytesMax: number;
+}
+
+/** The fastest: what is repeated in each line is found by any level. */
+const GZIP_LEVEL = 1;
+
+const compressed = promisify(gzip);
+
+/** Makes the messages of blocks; one that is too long for a message is made two of. */
+export async function* messagesOf(
+  blocks: AsyncIterable<Block>,
+  sending: Sending,
+): AsyncGenerator<BlockMessage, void> {
+  for await (const block of blocks) yield* fitted(block, sending);
+}
+
+async function* fitted(block: Block, sending: Sending): AsyncGenerator<BlockMessage, void> {
+  const { encoding, data } = await encoded(block.bytes, sending);
+  if (data.byteLength > sending.dataBytesMax) {
+    for (const half of halves(block)) yield* fitted(half, sending);
+    return;
+  }
+  const headers: [string, string][] = [
+    [BLOCK_HEADERS.from, `${block.from}`],
+    [BLOCK_HEADERS.to, `${block.to}`],
+    [BLOCK_HEADERS.isCut, block.isCut ? "1" : "0"],
+    [BLOCK_HEADERS.logEnd, `${sending.logEnd}`],
+    [BLOCK_HEADERS.encoding, encoding],
+    [BLOCK_HEADERS.sha256, sha256(block.bytes)],
+    [BLOCK_HEADERS.shipper, sending.shipper],
+  ];
+  if (!block.isCut) headers.push(...headersOfFigures(figuresOf(block.bytes)));
+  yield { block, headers, data };
+}
+
+/** What does not become shorter stays as it is. */
+async function encoded(
+  bytes: Uint8Array,
+  { encoding }: Sending,
+): Promise<{ encoding: Encoding; data: Uint8Array }> {
+  if (encoding === "identity") return { encoding, data: bytes };
+  const data = await compressed(bytes, { level: GZIP_LEVEL });
+  return data.byteLength < bytes.byteLength
+    ? { encoding, data }
+    : { encoding: "identity", data: bytes };
+}

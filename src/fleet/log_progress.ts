@@ -1,0 +1,93 @@
+/**
+ * How far the logs of a fleet were seen, and what of them is missing. Pure.
+ *
+ * @module
+ */
+import { joined } from "../chunks.ts";
+import type { BlockFacts } from "./block.ts";
+
+/** Bytes of a log that are not in the stream, or not as they were, by their positions. */
+export interface FleetGap {
+  /** Name of the log. */
+  readonly log: string;
+  /** The position of the first byte that is missing. */
+  readonly from: number;
+  /** The position of the first one that is there again. */
+  readonly to: number;
+}
+
+/** The logs of a fleet, each with how far it was seen. */
+export class LogsProgress {
+  readonly #logs = new Map<string, LogProgress>();
+  readonly #gaps: FleetGap[];
+  readonly #isFromStart: boolean;
+
+  /** Adds to the gaps; who begins in the middle misses nothing of what comes before. */
+  constructor(gaps: FleetGap[], { isFromStart }: { isFromStart: boolean }) {
+    this.#gaps = gaps;
+    this.#isFromStart = isFromStart;
+  }
+
+  /** That of a log, of which this is the first block if it is not known yet. */
+  of(log: string, first: BlockFacts): LogProgress {
+    let progress = this.#logs.get(log);
+    if (progress === undefined) {
+      const position = this.#isFromStart ? 0 : first.from;
+      const onGap = (from: number, to: number) => this.#gaps.push({ log, from, to });
+      this.#logs.set(log, progress = new LogProgress(position, onGap));
+    }
+    return progress;
+  }
+}
+
+/** How far a log was seen. */
+export class LogProgress {
+  readonly #onGap: (from: number, to: number) => void;
+  #position: number;
+  /** The beginning of a line that goes on in the next block. */
+  #begun: Uint8Array[] = [];
+
+  /** Seen up to a position; told of what is missing. */
+  constructor(position: number, onGap: (from: number, to: number) => void) {
+    this.#position = position;
+    this.#onGap = onGap;
+  }
+
+  /** Whether a block is a double, which adds nothing. */
+  hasSeen({ to }: BlockFacts): boolean {
+    return to <= this.#position;
+  }
+
+  /** Whether all lines of a block that follows are new and whole, so that its figures say what it adds. */
+  isAddedWholly({ from, figures }: BlockFacts): boolean {
+    return from >= this.#position && this.#begun.length === 0 && figures !== null;
+  }
+
+  /** Takes a block by what its headers say, which is all that it adds. */
+  pass({ from, to }: BlockFacts): void {
+    if (from > this.#position) this.#onGap(this.#position, from);
+    this.#position = to;
+  }
+
+  /**
+   * Takes a block, with null for bytes that are not what its headers say; gives the whole lines that it
+   * adds, null for none.
+   */
+  take(facts: BlockFacts, bytes: Uint8Array | null): Uint8Array | null {
+    const { from, to, isCut } = facts;
+    const position = this.#position;
+    if (this.hasSeen(facts)) return null;
+    this.#position = to;
+    if (from > position || bytes === null) {
+      this.#onGap(position, bytes === null ? to : from);
+      // The rest of a line of which the beginning is missing is damage, as it is in a file.
+      this.#begun = [];
+    }
+    if (bytes === null) return null;
+    this.#begun.push(bytes.subarray(Math.max(0, position - from)));
+    if (isCut) return null;
+    const parts = this.#begun;
+    this.#begun = [];
+    return joined(parts, parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The blocks of a stream, one after another.
+ *
+ * They are asked for one by one, by the sequence of the last one that came: nothing is kept by the server
+ * that could go wrong when it is killed, and any member of a cluster may answer.
+ *
+ * @module
+ */
+import { messageOf } from "../errors.ts";
+import type { Clock } from "../time.ts";
+import { isFinal } from "./connection.ts";
+import { delay } from "./delay.ts";
+import { blockFrom, type FleetPlace, lastSeq, storedAt, type StoredBlock } from "./fleet_stream.ts";
+
+/** What is read of a stream, and how. */
+export interface Reading {
+  readonly place: FleetPlace;
+  readonly subject: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Blocks with events from this time on, epoch milliseconds; earlier ones may be among them. */
+  readonly sinceMs: number;
+  /** Whether to go on with what is stored from now on. */
+  readonly follow: boolean;
+}
+
+/** Milliseconds that a reader waits for an answer. */
+export const READING_TIMEOUT_MS = 5_000;
+/** How far the clock of a machine may be ahead of the server's. */
+export const CLOCK_MARGIN_MS: number = 15 * 60_000;
+/** How long a server may be away. */
+const PATIENCE_MS = 60_000;
+const RETRY_MS = 200;
+const POLL_MS = 50;
+
+/** The blocks as they are stored, from the first that may be meant on. */
+export async function* storedBlocks(reading: Reading): AsyncGenerator<StoredBlock, void> {
+  const { place, subject, follow, signal } = reading;
+  const end = await answered(reading, () => lastSeq(place, subject));
+  let seq = await startSeq(reading, end);
+  while (true) {
+    const found = await answered(reading, () => blockFrom(place, { seq, subject }));
+    signal.throwIfAborted();
+    if (found !== null) {
+      if (!follow && found.seq > end) return;
+      seq = found.seq + 1;
+      if ("facts" in found) yield found;
+    } else if (follow) {
+      await delay(POLL_MS, reading.clock, signal);
+      // A stream that was made anew begins anew; what was seen of it is dropped by its position.
+      if (await answered(reading, () => lastSeq(place, subject)) < seq - 1) seq = 1;
+    } else return;
+  }
+}
+
+/** The sequence of the first block that may hold an event from that time on, by halving. */
+async function startSeq(reading: Reading, end: number): Promise<number> {
+  const { place, subject, sinceMs } = reading;
+  if (sinceMs === -Infinity) return 1;
+  let [low, high] = [1, end + 1];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const found = await answered(reading, () => storedAt(place, { seq: middle, subject }));
+    if (found === null || found.epochMs >= sinceMs - CLOCK_MARGIN_MS) high = middle;
+    else low = found.seq + 1;
+  }
+  return low;
+}
+
+/** Asks until there is an answer, or nobody can expect one any more. */
+async function answered<T>({ clock, signal }: Reading, ask: () => Promise<T>): Promise<T> {
+  const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
+  while (true) {
+    signal.throwIfAborted();
+    try {
+      return await ask();
+    } catch (cause) {
+      if (isFinal(cause)) throw cause;
+      if (clock.monotonicMs() > deadlineMs) {
+        throw new Error(`Cannot read fleet as the server does not answer: ${messageOf(cause)}`, {
+          cause,
+        });
+      }
+      await delay(RETRY_MS, clock, signal);
+    }
+  }
+}
