@@ -19,6 +19,8 @@ export interface FleetHeaders {
 export interface FleetMessage {
   /** Where it was sent to. */
   readonly subject: string;
+  /** Where an answer would go to; of one that is stored, it tells which one it is. */
+  readonly reply?: string;
   /** What it holds. */
   readonly data: Uint8Array;
   /** What it says of itself, if anything. */
@@ -33,6 +35,16 @@ export interface FleetRequestOptions {
   headers?: FleetHeaders;
 }
 
+/** How several answers are waited for. */
+export interface FleetRequestManyOptions {
+  /** Until the time is over. */
+  strategy: "timer";
+  /** Milliseconds. */
+  maxWait: number;
+  /** By a subscription of its own, as the answers have the subjects of what is stored. */
+  noMux: true;
+}
+
 /** A connection. */
 export interface FleetConnection {
   /** What the server said of itself when it was connected to. */
@@ -43,6 +55,16 @@ export interface FleetConnection {
     payload?: Uint8Array | string,
     options?: FleetRequestOptions,
   ): Promise<FleetMessage>;
+}
+
+/** A connection that can also be told of what is stored. */
+export interface FleetFollowConnection extends FleetConnection {
+  /** Asks and gives the answers as they come. */
+  requestMany(
+    subject: string,
+    payload?: Uint8Array | string,
+    options?: FleetRequestManyOptions,
+  ): Promise<AsyncIterable<FleetMessage>>;
 }
 
 /** What a connection says, in its own words, when trying again is of no use. */

@@ -4,18 +4,10 @@
  * @module
  */
 import type { FleetConnection } from "./connection.ts";
-import {
-  type ApiError,
-  checkName,
-  DEFAULT_STREAM,
-  errorOf,
-  FleetServerError,
-} from "./fleet_stream.ts";
+import { askApi, checkName, DEFAULT_STREAM, errorOf, FleetServerError } from "./fleet_stream.ts";
 
 /** JetStream's code for a stream that is there already. */
 const STREAM_NAME_IN_USE = 10_058;
-
-const decoder = new TextDecoder();
 
 /** Settings of a stream; what is not here may be whatever its owner wants. */
 export interface FleetStreamOptions {
@@ -62,12 +54,16 @@ export async function createFleetStream(options: FleetStreamOptions): Promise<vo
     deny_purge: true,
     allow_direct: true,
   };
-  const created = await ask(connection, `$JS.API.STREAM.CREATE.${stream}`, wanted);
+  const asking = { question: wanted, timeoutMs: TIMEOUT_MS };
+  const created = await askApi(connection, `STREAM.CREATE.${stream}`, asking);
   if (created.error !== undefined && created.error.err_code !== STREAM_NAME_IN_USE) {
     throw new FleetServerError(`make stream ${stream}`, errorOf(created.error));
   }
-  const { config, error } = await ask(connection, `$JS.API.STREAM.INFO.${stream}`, {});
+  const { error, ...info } = await askApi(connection, `STREAM.INFO.${stream}`, {
+    timeoutMs: TIMEOUT_MS,
+  });
   if (error !== undefined) throw new FleetServerError(`make stream ${stream}`, errorOf(error));
+  const config = info["config"] as Readonly<Record<string, unknown>> | undefined;
   const differing = Object.entries(wanted)
     .filter(([name, value]) => JSON.stringify(config?.[name]) !== JSON.stringify(value))
     .map(([name, value]) => `${name} is ${JSON.stringify(config?.[name])}, not ${value}`);
@@ -77,19 +73,4 @@ export async function createFleetStream(options: FleetStreamOptions): Promise<vo
     code: STREAM_NAME_IN_USE,
     description,
   });
-}
-
-interface ApiAnswer {
-  readonly error?: ApiError;
-  readonly config?: Readonly<Record<string, unknown>>;
-}
-
-async function ask(
-  connection: FleetConnection,
-  subject: string,
-  question: Readonly<Record<string, unknown>>,
-): Promise<ApiAnswer> {
-  const options = { timeout: TIMEOUT_MS };
-  const answer = await connection.request(subject, JSON.stringify(question), options);
-  return JSON.parse(decoder.decode(answer.data));
 }

@@ -133,11 +133,28 @@ export async function blockFrom(
   return answer === null ? null : storedBlock(answer) ?? { seq: seqOf(answer) };
 }
 
-/** The sequence of the last block of a subject; 0 if there is none. */
-export async function lastSeq(place: FleetPlace, subject: string): Promise<number> {
-  const question = JSON.stringify({ last_by_subj: subject });
-  const answer = await stored(place, { subject, api: place.stream, question });
-  return answer === null ? 0 : seqOf(answer);
+/**
+ * The sequence of the last message of the stream; 0 if there is none.
+ *
+ * @throws {FleetServerError} for a stream that is not there.
+ */
+export async function lastSeq({ connection, stream, timeoutMs }: FleetPlace): Promise<number> {
+  const { state, error } = await askApi(connection, `STREAM.INFO.${stream}`, { timeoutMs });
+  if (error !== undefined) throw new FleetServerError(`read stream ${stream}`, errorOf(error));
+  const lastSeq = (state as { last_seq?: unknown } | undefined)?.last_seq;
+  return typeof lastSeq === "number" ? lastSeq : 0;
+}
+
+/** Asks JetStream for something; an error that it tells of is in the answer. */
+export async function askApi(
+  connection: FleetConnection,
+  subject: string,
+  { question = {}, timeoutMs: timeout }: { question?: unknown; timeoutMs: number },
+): Promise<{ readonly error?: ApiError; readonly [name: string]: unknown }> {
+  const answer = await connection.request(`$JS.API.${subject}`, JSON.stringify(question), {
+    timeout,
+  });
+  return JSON.parse(decoder.decode(answer.data));
 }
 
 /** The first message from a sequence on, and when it was stored; null if there is none. */
@@ -183,8 +200,12 @@ function storedBlock(answer: FleetMessage): StoredBlock | null {
   const headers = answer.headers!;
   const facts = factsOf((name) => headers.get(name));
   if (facts === null) return null;
-  const log = headers.get("Nats-Subject").split(".").at(-1)!;
-  return { seq: seqOf(answer), log, facts, data: answer.data };
+  return { seq: seqOf(answer), log: logIn(headers.get("Nats-Subject")), facts, data: answer.data };
+}
+
+/** The log that a subject is of. */
+export function logIn(subject: string): string {
+  return subject.slice(subject.lastIndexOf(".") + 1);
 }
 
 /** An error as JetStream tells of it. */

@@ -21,11 +21,14 @@
  */
 export type { AuditEvent } from "../event.ts";
 export type { Logger } from "../logger.ts";
+export type { QueryOptions } from "../read/query.ts";
 export type { TimeLike } from "../time.ts";
 export type {
   FleetConnection,
+  FleetFollowConnection,
   FleetHeaders,
   FleetMessage,
+  FleetRequestManyOptions,
   FleetRequestOptions,
 } from "./connection.ts";
 export {
@@ -34,6 +37,7 @@ export {
   type FleetQuery,
   type FleetQueryOptions,
 } from "./fleet_events.ts";
+export { type FleetSpend, fleetSpend, type FleetSpendOptions } from "./fleet_spend.ts";
 export type { FleetGap } from "./log_progress.ts";
 export { createFleetStream, type FleetStreamOptions } from "./create_stream.ts";
 export { FleetServerError } from "./fleet_stream.ts";

@@ -10,7 +10,14 @@ import { messageOf } from "../errors.ts";
 import type { Clock } from "../time.ts";
 import { isFinal } from "./connection.ts";
 import { delay } from "./delay.ts";
-import { blockFrom, type FleetPlace, lastSeq, storedAt, type StoredBlock } from "./fleet_stream.ts";
+import {
+  blockFrom,
+  type FleetPlace,
+  FleetServerError,
+  lastSeq,
+  storedAt,
+  type StoredBlock,
+} from "./fleet_stream.ts";
 
 /** What is read of a stream, and how. */
 export interface Reading {
@@ -32,13 +39,16 @@ export const CLOCK_MARGIN_MS: number = 15 * 60_000;
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 200;
 const POLL_MS = 50;
+const POLLS_PER_CHECK = 20;
+/** JetStream's code for a stream that is not there. */
+const STREAM_NOT_FOUND = 10_059;
 
 /** The blocks as they are stored, from the first that may be meant on. */
 export async function* storedBlocks(reading: Reading): AsyncGenerator<StoredBlock, void> {
   const { place, subject, follow, signal } = reading;
-  const end = await answered(reading, () => lastSeq(place, subject));
+  const end = await foundLastSeq(reading);
   let seq = await startSeq(reading, end);
-  while (true) {
+  for (let polls = 1;;) {
     const found = await answered(reading, () => blockFrom(place, { seq, subject }));
     signal.throwIfAborted();
     if (found !== null) {
@@ -48,9 +58,23 @@ export async function* storedBlocks(reading: Reading): AsyncGenerator<StoredBloc
     } else if (follow) {
       await delay(POLL_MS, reading.clock, signal);
       // A stream that was made anew begins anew; what was seen of it is dropped by its position.
-      if (await answered(reading, () => lastSeq(place, subject)) < seq - 1) seq = 1;
+      const isToCheck = ++polls % POLLS_PER_CHECK === 0;
+      if (isToCheck && await answered(reading, () => lastSeq(place)) < seq - 1) seq = 1;
     } else return;
   }
+}
+
+/**
+ * The sequence of the last message when reading begins.
+ *
+ * @throws {FleetServerError} for a stream that is not there; one that is gone later may come back.
+ */
+export function foundLastSeq(reading: Reading): Promise<number> {
+  return answered(
+    reading,
+    () => lastSeq(reading.place),
+    (error) => error instanceof FleetServerError && error.code === STREAM_NOT_FOUND,
+  );
 }
 
 /** The sequence of the first block that may hold an event from that time on, by halving. */
@@ -68,14 +92,18 @@ async function startSeq(reading: Reading, end: number): Promise<number> {
 }
 
 /** Asks until there is an answer, or nobody can expect one any more. */
-async function answered<T>({ clock, signal }: Reading, ask: () => Promise<T>): Promise<T> {
+export async function answered<T>(
+  { clock, signal }: Pick<Reading, "clock" | "signal">,
+  ask: () => Promise<T>,
+  isEnd: (error: unknown) => boolean = () => false,
+): Promise<T> {
   const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
   while (true) {
     signal.throwIfAborted();
     try {
       return await ask();
     } catch (cause) {
-      if (isFinal(cause)) throw cause;
+      if (isFinal(cause) || isEnd(cause)) throw cause;
       if (clock.monotonicMs() > deadlineMs) {
         throw new Error(`Cannot read fleet as the server does not answer: ${messageOf(cause)}`, {
           cause,

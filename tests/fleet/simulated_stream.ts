@@ -68,6 +68,9 @@ export class SimulatedStream implements FleetConnection {
     await this.#onRequest();
     if (this.#random.below(3) === 0) this.land();
     if (this.#isNow("lost")) throw new Error("the request was lost");
+    if (subject === "$JS.API.STREAM.INFO.AUDIT") {
+      return ack({ state: { last_seq: this.stored.length } });
+    }
     if (!subject.startsWith("$JS.")) {
       return this.#publish(subject, payload as Uint8Array, (name) => options!.headers!.get(name));
     }
@@ -75,8 +78,7 @@ export class SimulatedStream implements FleetConnection {
       const last = this.stored.length - (this.#isNow("stale") ? this.#random.below(STALE_MAX) : 0);
       return this.#answer(last);
     }
-    const { seq, next_by_subj: next } = JSON.parse(payload as string);
-    return this.#answer(next === undefined ? this.stored.length : seq);
+    return this.#answer(JSON.parse(payload as string).seq);
   }
 
   /** Stores one of those that are late, unless it is there already. */
@@ -138,6 +140,7 @@ export class SimulatedStream implements FleetConnection {
   }
 }
 
+/** An answer in JSON. */
 function ack(answer: Readonly<Record<string, unknown>>): FleetMessage {
   return { subject: "", data: encoder.encode(JSON.stringify(answer)) };
 }

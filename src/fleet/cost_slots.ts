@@ -1,0 +1,65 @@
+/**
+ * What was spent in each second, so that memory and the time of an answer depend on how long is looked back
+ * and not on how many events there are. Pure.
+ *
+ * @module
+ */
+import { PreciseSum } from "../precise_sum.ts";
+
+const SECOND_MS = 1_000;
+const SECONDS_PER_MINUTE = 60;
+
+/** The sum of a minute, and of each of its seconds that has one. */
+interface Minute {
+  readonly sum: PreciseSum;
+  readonly seconds: Map<number, PreciseSum>;
+}
+
+/** Costs in USD by the second. */
+export class CostSlots {
+  readonly #minutes = new Map<number, Minute>();
+
+  /** Adds what was spent at an instant, epoch milliseconds. */
+  add(epochMs: number, usd: number): void {
+    const second = secondOf(epochMs);
+    const minute = Math.floor(second / SECONDS_PER_MINUTE);
+    let slot = this.#minutes.get(minute);
+    if (slot === undefined) {
+      this.#minutes.set(minute, slot = { sum: new PreciseSum(), seconds: new Map() });
+    }
+    let sum = slot.seconds.get(second);
+    if (sum === undefined) slot.seconds.set(second, sum = new PreciseSum());
+    sum.add(usd);
+    slot.sum.add(usd);
+  }
+
+  /** What was spent from the second of one instant to that of another, both included. */
+  sumOf(sinceMs: number, untilMs: number): number {
+    const [first, last] = [secondOf(sinceMs), secondOf(untilMs)];
+    const total = new PreciseSum();
+    for (const [minute, { sum, seconds }] of this.#minutes) {
+      const start = minute * SECONDS_PER_MINUTE;
+      const end = start + SECONDS_PER_MINUTE - 1;
+      if (end < first || start > last) continue;
+      if (start >= first && end <= last) total.addSum(sum);
+      else {
+        for (const [second, sum] of seconds) {
+          if (second >= first && second <= last) total.addSum(sum);
+        }
+      }
+    }
+    return total.value;
+  }
+
+  /** Forgets the minutes that have ended before an instant. */
+  forgetBefore(epochMs: number): void {
+    const minute = Math.floor(secondOf(epochMs) / SECONDS_PER_MINUTE);
+    for (const known of this.#minutes.keys()) {
+      if (known < minute) this.#minutes.delete(known);
+    }
+  }
+}
+
+function secondOf(epochMs: number): number {
+  return Math.floor(epochMs / SECOND_MS);
+}

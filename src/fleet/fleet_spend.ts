@@ -1,0 +1,228 @@
+/**
+ * What a fleet spends, known at any moment to who has to stop it.
+ *
+ * The cost of a block is in its headers, with the times between which its events were, and costs are kept
+ * by the second. So a block whose events are of one second is not looked at; one of a shipper that was
+ * behind, which is of many, is fetched, and so is one that a reader of events would cut or join.
+ *
+ * @module
+ */
+import { MAX_LINE_BYTES } from "../options.ts";
+import { LineTest } from "../read/line_test.ts";
+import { eventsIn } from "../read/parse_block.ts";
+import { costOf, spendWindow } from "../spend.ts";
+import { type Clock, systemClock } from "../time.ts";
+import { contentOf } from "./block.ts";
+import type { BlockFigures } from "./block_figures.ts";
+import type { FleetFollowConnection } from "./connection.ts";
+import { CostSlots } from "./cost_slots.ts";
+import { pieces } from "./cut_blocks.ts";
+import { blockFrom, checkName, DEFAULT_STREAM, subjectOf } from "./fleet_stream.ts";
+import { type FleetGap, LogsProgress } from "./log_progress.ts";
+import { answered, CLOCK_MARGIN_MS, READING_TIMEOUT_MS } from "./stored_blocks.ts";
+import { type FactsReading, type StoredFacts, storedFacts } from "./stored_facts.ts";
+
+/** Whose spend to follow. */
+export interface FleetSpendOptions {
+  /** The connection to the server; it is not closed. */
+  connection: FleetFollowConnection;
+  /** Name of the fleet. */
+  fleet: string;
+  /** Of this log alone. */
+  log?: string;
+  /** Name of the stream; default "AUDIT". */
+  stream?: string;
+  /** Hours that will be asked for at most; default 24. */
+  hoursMax?: number;
+  /** The time, epoch milliseconds; default `Date.now`. */
+  now?: () => number;
+  /** Told whenever more was spent, or following has failed. */
+  onChange?: () => void;
+}
+
+/** What a fleet spends, followed until it is closed. */
+export interface FleetSpend extends AsyncDisposable {
+  /**
+   * What the events of the last `hours` hours (default 1) cost, USD, as far as they are in the stream.
+   *
+   * It is never less than that: an event counts up to two seconds longer than it should, and one of a
+   * machine whose clock is ahead, by a quarter of an hour at most, counts at once.
+   *
+   * @throws {RangeError} when `hours` is no number, or more than `hoursMax`.
+   * @throws {Error} when following has failed, as what is known grows old then, or was closed.
+   */
+  usd(hours?: number): number;
+  /** What is missing of what was looked at. */
+  readonly gaps: readonly FleetGap[];
+  /** Milliseconds since the server was last heard of, as a rule a second at most; it is waited for. */
+  readonly silentMs: number;
+  /** Ends it. */
+  close(): Promise<void>;
+}
+
+const HOURS_MAX = 24;
+const HOUR_MS = 3_600_000;
+/** Costs are kept by the second, so what was spent within one needs no closer look. */
+const CLOSE_MS = 1_000;
+const FORGET_EVERY_MS = 60_000;
+
+/**
+ * Follows what a fleet spends, by the headers of what its machines ship; resolves when all that was there is
+ * counted. A server that is away later is waited for: who must not overspend looks at `silentMs` too.
+ *
+ * Needs `--allow-net` for the connection.
+ *
+ * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
+ * @throws {FleetServerError} for a stream that is not there.
+ */
+export function fleetSpend(options: FleetSpendOptions): Promise<FleetSpend> {
+  return fleetSpendBy(systemClock, options);
+}
+
+/**
+ * As {@linkcode fleetSpend}, by any clock.
+ *
+ * @internal
+ */
+export async function fleetSpendBy(clock: Clock, options: FleetSpendOptions): Promise<FleetSpend> {
+  const following = new Following(clock, options);
+  await following.isReady;
+  return following;
+}
+
+class Following implements FleetSpend {
+  readonly gaps: FleetGap[] = [];
+  readonly isReady: Promise<void>;
+  readonly #now: () => number;
+  readonly #hoursMax: number;
+  readonly #onChange: (() => void) | undefined;
+  readonly #reading: FactsReading;
+  readonly #logs: LogsProgress;
+  readonly #slots = new CostSlots();
+  readonly #lineTest = new LineTest({ strings: [["cost"]] });
+  readonly #ending = new AbortController();
+  readonly #finished: Promise<void>;
+  #heardMs: number;
+  #forgottenMs: number;
+  #failure: unknown;
+
+  constructor(clock: Clock, options: FleetSpendOptions) {
+    const { connection, fleet, log, stream = DEFAULT_STREAM } = options;
+    const { hoursMax = HOURS_MAX, now = Date.now } = options;
+    checkName(fleet, "fleet");
+    if (log !== undefined) checkName(log, "log");
+    checkName(stream, "stream");
+    if (!(Number.isFinite(hoursMax) && hoursMax > 0)) {
+      throw new RangeError(`Cannot follow spend as hoursMax must be a number > 0: ${hoursMax}`);
+    }
+    this.#now = now;
+    this.#hoursMax = hoursMax;
+    this.#onChange = options.onChange;
+    this.#reading = {
+      connection,
+      place: { connection, stream, timeoutMs: READING_TIMEOUT_MS },
+      subject: subjectOf(fleet, log ?? "*"),
+      clock,
+      signal: this.#ending.signal,
+      sinceMs: now() - hoursMax * HOUR_MS,
+      follow: true,
+    };
+    this.#logs = new LogsProgress(this.gaps, { isFromStart: false });
+    this.#heardMs = clock.monotonicMs();
+    this.#forgottenMs = clock.monotonicMs();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.isReady = promise;
+    this.#finished = this.#follow(resolve).catch((error) => {
+      if (this.#ending.signal.aborted) return;
+      this.#failure = error;
+      reject(error);
+      this.#onChange?.();
+    });
+  }
+
+  usd(hours = 1): number {
+    if (this.#ending.signal.aborted) throw new Error("Cannot tell spend as it was closed");
+    if (this.#failure !== undefined) {
+      throw new Error("Cannot tell spend as following it has failed", { cause: this.#failure });
+    }
+    if (hours > this.#hoursMax) {
+      throw new RangeError(`Cannot tell spend of ${hours} hours as hoursMax is ${this.#hoursMax}`);
+    }
+    const window = spendWindow({ hours, now: this.#now });
+    if (window === null) return 0;
+    return this.#slots.sumOf(window.sinceMs, window.untilMs + CLOCK_MARGIN_MS);
+  }
+
+  get silentMs(): number {
+    return this.#reading.clock.monotonicMs() - this.#heardMs;
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort();
+    await this.#finished;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #follow(onCaughtUp: () => void): Promise<void> {
+    const { clock } = this.#reading;
+    for await (const stored of storedFacts(this.#reading)) {
+      this.#heardMs = clock.monotonicMs();
+      if (stored === null) onCaughtUp();
+      else if (await this.#count(stored)) this.#onChange?.();
+      if (this.#heardMs - this.#forgottenMs > FORGET_EVERY_MS) {
+        this.#forgottenMs = this.#heardMs;
+        this.#slots.forgetBefore(this.#sinceMs);
+      }
+    }
+  }
+
+  /** Counts a block; tells whether it has cost anything. */
+  async #count(stored: StoredFacts): Promise<boolean> {
+    const { log, facts } = stored;
+    const progress = this.#logs.of(log, facts);
+    if (progress.hasSeen(facts)) return false;
+    if (progress.isAddedWholly(facts) && this.#isPlain(facts.figures!)) {
+      progress.pass(facts);
+      const { lastMs, usd } = facts.figures!;
+      if (usd === 0) return false;
+      this.#add(lastMs, usd);
+      return true;
+    }
+    const lines = progress.take(facts, await this.#bytesOf(stored));
+    if (lines === null) return false;
+    const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: this.#lineTest, onDamage() {} };
+    for (const piece of pieces(lines)) {
+      for (const event of eventsIn(piece, options)) {
+        const cost = costOf(event);
+        if (cost !== null) this.#add(cost.epochMs, cost.usd);
+      }
+    }
+    return true;
+  }
+
+  /** Whether it does not matter when exactly its events were. */
+  #isPlain({ firstMs, lastMs, usd }: BlockFigures): boolean {
+    return usd === 0 || lastMs - firstMs < CLOSE_MS || lastMs < this.#sinceMs;
+  }
+
+  /** A time that nobody will ask for is not kept. */
+  #add(epochMs: number, usd: number): void {
+    const untilMs = this.#now() + this.#hoursMax * HOUR_MS;
+    if (epochMs >= this.#sinceMs && epochMs <= untilMs) this.#slots.add(epochMs, usd);
+  }
+
+  get #sinceMs(): number {
+    return this.#now() - this.#hoursMax * HOUR_MS;
+  }
+
+  /** The bytes of a block; null for one that is gone, or not what its headers say. */
+  async #bytesOf({ seq, facts }: StoredFacts): Promise<Uint8Array | null> {
+    const { place, subject } = this.#reading;
+    const block = await answered(this.#reading, () => blockFrom(place, { seq, subject }));
+    if (block === null || block.seq !== seq || !("data" in block)) return null;
+    return await contentOf(block.data, facts);
+  }
+}
