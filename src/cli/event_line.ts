@@ -6,7 +6,7 @@
 import { SHA256 } from "../digest.ts";
 import type { AuditEvent } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
-import type { ReadingOptions } from "./options.ts";
+import type { ShownOptions } from "./options.ts";
 import { shownTime, shownUsd } from "../shown.ts";
 import { styled } from "./terminal.ts";
 
@@ -19,7 +19,7 @@ const CONTROLS = /\p{Cc}/gu;
 /** The line of an event on standard output. */
 export function outputLine(
   event: AuditEvent,
-  { json, timeZone }: Pick<ReadingOptions, "json" | "timeZone">,
+  { json, timeZone }: Pick<ShownOptions, "json" | "timeZone">,
 ): string {
   return json ? JSON.stringify(event) : eventLine(event, timeZone);
 }

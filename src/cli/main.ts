@@ -1,8 +1,8 @@
 /**
  * The command line: `scout COMMAND`. Reading needs `--allow-read=DIR` for the directory of the log; the
  * default path also `--allow-env=HOME`; `rotate`, `import` and `prune` need `--allow-write=DIR` as well,
- * `report` both for its file, `serve` `--allow-net=127.0.0.1:8788`, and
- * `ship` `--allow-net` for its server.
+ * `report` both for its file, `serve` `--allow-net=127.0.0.1:8788`, and `ship` and `fleet` `--allow-net`
+ * for their server, of which `fleet` needs nothing else.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query --path DIR/audit.jsonl --since 3h
  *
@@ -16,6 +16,7 @@ import { runParser } from "@optique/core/facade";
 import { message } from "@optique/core/message";
 import config from "../../deno.json" with { type: "json" };
 import { asCommandError, type Run, tell } from "./command.ts";
+import { fleetCommand } from "./fleet.ts";
 import { headCommand } from "./head.ts";
 import { importCommand } from "./import.ts";
 import { metricsCommand } from "./metrics.ts";
@@ -56,6 +57,7 @@ function parse(args: readonly string[]): Run {
     headCommand,
     pruneCommand,
     shipCommand,
+    fleetCommand,
   );
   return runParser(commands, "scout", args, {
     brief: message`Audit logs of agent simulations.`,

@@ -16,14 +16,19 @@ import type { ColorMode } from "./terminal.ts";
 import { parseWhen, type When } from "./when.ts";
 
 /** Options of every command. A type, as the parsers take no interface for an object. */
-export type LogOptions = {
-  readonly path: string | undefined;
+export type OutputOptions = {
   readonly json: boolean;
   readonly color: ColorMode;
 };
 
 /** Options of every command that shows times. */
-export type ReadingOptions = LogOptions & { readonly timeZone: string };
+export type ShownOptions = OutputOptions & { readonly timeZone: string };
+
+/** Options of every command on a log. */
+export type LogOptions = OutputOptions & { readonly path: string | undefined };
+
+/** Options of every command on a log that shows times. */
+export type ReadingOptions = LogOptions & ShownOptions;
 
 /** What the events are like that a command is about. */
 export type FieldOptions = {
@@ -87,10 +92,12 @@ function parseFieldTest(input: string): FieldTest {
   };
 }
 
-const log = {
+const path = {
   path: optional(option("--path", string({ metavar: "FILE" }), {
     description: message`The active file of the log; default ~/.scout/audit.jsonl`,
   })),
+};
+const output = {
   json: option("--json", {
     description: message`Write JSON: a line for each event, or one object for a summary`,
   }),
@@ -102,14 +109,8 @@ const log = {
     "auto",
   ),
 };
-const LOG_LABEL = "Log and output";
-
-/** The parser of {@linkcode LogOptions}. */
-export const logOptions: Parser<"sync", LogOptions, unknown> = object(LOG_LABEL, log);
-
-/** The parser of {@linkcode ReadingOptions}. */
-export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object(LOG_LABEL, {
-  ...log,
+const shown = {
+  ...output,
   timeZone: withDefault(
     option("--tz", timeZone, {
       description:
@@ -117,6 +118,22 @@ export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object(LO
     }),
     () => Temporal.Now.timeZoneId(),
   ),
+};
+const LOG_LABEL = "Log and output";
+
+/** The parser of {@linkcode ShownOptions}. */
+export const shownOptions: Parser<"sync", ShownOptions, unknown> = object("Output", shown);
+
+/** The parser of {@linkcode LogOptions}. */
+export const logOptions: Parser<"sync", LogOptions, unknown> = object(LOG_LABEL, {
+  ...path,
+  ...output,
+});
+
+/** The parser of {@linkcode ReadingOptions}. */
+export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object(LOG_LABEL, {
+  ...path,
+  ...shown,
 });
 
 /** The parser of {@linkcode FieldOptions}. */

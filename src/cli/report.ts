@@ -17,6 +17,7 @@ import type { FileHandle } from "../file_system.ts";
 import { eventFilter, mayLineHold } from "../read/filter.ts";
 import { lineOf, linesOf } from "../read/manifest_lines.ts";
 import type { AuditQuery, QueryOptions } from "../read/query.ts";
+import type { ReportOptions } from "../report/options.ts";
 import { takeSnapshot } from "../read/snapshot.ts";
 import { openForAppend } from "../regular_file.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
@@ -25,7 +26,13 @@ import { counted, shownBytes } from "../shown.ts";
 import { CommandError, opened, type Run, withLog } from "./command.ts";
 import { statusLogger } from "./log_status.ts";
 import { openInBrowser } from "./open_in_browser.ts";
-import { type ReadingOptions, readingOptions, type TimeOptions, timeOptions } from "./options.ts";
+import {
+  type ReadingOptions,
+  readingOptions,
+  type ShownOptions,
+  type TimeOptions,
+  timeOptions,
+} from "./options.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./report_options.ts";
 import type { Output } from "./terminal.ts";
@@ -40,27 +47,30 @@ const EVENTS_PER_ADVANCE = 1_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-interface ReportCommandOptions extends ReadingOptions, TimeOptions, ReportLookOptions {
-  readonly out: string;
-}
+/** What is written beside a log, and where to. */
+export type ReportFileOptions = TimeOptions & ReportLookOptions & { readonly out: string };
+
+interface ReportCommandOptions extends ReadingOptions, ReportFileOptions {}
+
+/** The parser of {@linkcode ReportFileOptions}. */
+export const reportFileOptions: Parser<"sync", ReportFileOptions, unknown> = merge(
+  object({
+    out: withDefault(
+      option("--out", string({ metavar: "FILE" }), {
+        description: message`Where to write it; default report.html, and - for standard output`,
+      }),
+      "report.html",
+    ),
+  }),
+  reportLookOptions,
+  timeOptions,
+);
 
 /** The command. */
 export const reportCommand: Parser<"sync", Run, unknown> = command(
   "report",
   map(
-    merge(
-      object({
-        out: withDefault(
-          option("--out", string({ metavar: "FILE" }), {
-            description: message`Where to write it; default report.html, and - for standard output`,
-          }),
-          "report.html",
-        ),
-      }),
-      reportLookOptions,
-      timeOptions,
-      readingOptions,
-    ),
+    merge(reportFileOptions, readingOptions),
     (options): Run => (output) => runReport(options, output),
   ),
   {
@@ -71,23 +81,42 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
   },
 );
 
-async function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
+function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
+  return writeReport(options, output, (render) =>
+    withLog(options, (reader) => {
+      const range = rangeOf(optionsToReport(options));
+      return render(reader.query(range), expectedEvents(reader.path, range));
+    }, statusLogger));
+}
+
+/** The events of a report, and what of them could not be read. */
+type ReportSource = AsyncIterable<AuditEvent> & Pick<AuditQuery, "damage">;
+
+/** Renders what is read; `expectedEvents` is how many there will be, about, if that is known. */
+type Render = (source: ReportSource, expectedEvents?: number) => Promise<Rendered>;
+
+interface Rendered {
+  readonly events: number;
+  readonly page: string;
+}
+
+/** Writes the report on what `read` has rendered. */
+export async function writeReport(
+  options: ReportFileOptions & ShownOptions,
+  output: Output,
+  read: (render: Render) => Promise<Rendered>,
+): Promise<number> {
   const { out, json, open } = options;
   const isPrinted = out === STANDARD_OUTPUT;
   if (isPrinted && open) throw new CommandError("Cannot open what goes to standard output", 2);
   // What cannot be written is better told before all is read.
   using file = isPrinted ? null : await opened(() => new ReportFile(out));
   const { renderReport } = await import("../report/render_report.ts");
-  const { events, page } = await withLog(options, async (reader) => {
-    const { since, until, ...look } = optionsToReport(options);
-    const range = {
-      ...since === undefined ? {} : { since },
-      ...until === undefined ? {} : { until },
-    };
-    using source = new ShownQuery(reader.query(range), expectedEvents(reader.path, range));
-    const page = await renderReport(source, { ...range, ...look });
+  const { events, page } = await read(async (query, expectedEvents) => {
+    using source = new ShownQuery(query, expectedEvents);
+    const page = await renderReport(source, optionsToReport(options));
     return { events: source.events, page };
-  }, statusLogger);
+  });
   if (file === null) {
     output.line(page.trimEnd());
   } else {
@@ -103,17 +132,25 @@ async function runReport(options: ReportCommandOptions, output: Output): Promise
   return 0;
 }
 
+/** From when to when a report is. */
+export function rangeOf({ since, until }: ReportOptions): Pick<QueryOptions, "since" | "until"> {
+  return {
+    ...since === undefined ? {} : { since },
+    ...until === undefined ? {} : { until },
+  };
+}
+
 /** The events of a query, with a progress bar; what it could not read, it tells as the query does. */
 class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   readonly damage: AuditQuery["damage"];
-  readonly #query: AuditQuery;
-  readonly #bar: ProgressBar;
+  readonly #query: ReportSource;
+  readonly #bar: ProgressBar | undefined;
   #events = 0;
 
-  constructor(query: AuditQuery, expectedEvents: number) {
+  constructor(query: ReportSource, expectedEvents: number | undefined) {
     this.damage = query.damage;
     this.#query = query;
-    this.#bar = new ProgressBar("Reading", expectedEvents);
+    if (expectedEvents !== undefined) this.#bar = new ProgressBar("Reading", expectedEvents);
   }
 
   /** How many there have been. */
@@ -123,13 +160,13 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<AuditEvent> {
     for await (const event of this.#query) {
-      if (++this.#events % EVENTS_PER_ADVANCE === 0) this.#bar.advance(EVENTS_PER_ADVANCE);
+      if (++this.#events % EVENTS_PER_ADVANCE === 0) this.#bar?.advance(EVENTS_PER_ADVANCE);
       yield event;
     }
   }
 
   [Symbol.dispose](): void {
-    this.#bar[Symbol.dispose]();
+    this.#bar?.[Symbol.dispose]();
   }
 }
 

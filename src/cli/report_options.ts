@@ -10,7 +10,7 @@ import type { Parser } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { ReportOptions } from "../report/options.ts";
-import { type ReadingOptions, type TimeOptions, valueOf } from "./options.ts";
+import { type ShownOptions, type TimeOptions, valueOf } from "./options.ts";
 
 /** What a report is like, and whether it is shown at once. */
 export type ReportLookOptions = {
@@ -42,7 +42,7 @@ export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = obj
 
 /** What the report is to be of. */
 export function optionsToReport(
-  options: ReadingOptions & TimeOptions & ReportLookOptions,
+  options: ShownOptions & TimeOptions & ReportLookOptions,
 ): ReportOptions {
   const { timeZone, title, budget, since, until } = options;
   const now = Temporal.Now.zonedDateTimeISO(timeZone);

@@ -4,13 +4,14 @@
  * @module
  */
 import { merge, object } from "@optique/core/constructs";
-import { message } from "@optique/core/message";
+import { message, text } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { choice } from "@optique/core/valueparser";
 import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../precise_sum.ts";
+import type { QueryOptions } from "../read/query.ts";
 import { costOf } from "../spend.ts";
 import { type Run, tell, withLog } from "./command.ts";
 import {
@@ -19,6 +20,7 @@ import {
   optionsToQuery,
   type ReadingOptions,
   readingOptions,
+  type ShownOptions,
   type TimeOptions,
   timeOptions,
 } from "./options.ts";
@@ -28,30 +30,37 @@ import { columns, type Output } from "./terminal.ts";
 import { DAY_AGO } from "./when.ts";
 
 const BY = ["hour", "day", "model", "event", "session"] as const;
-type By = typeof BY[number];
+/** What costs are summed up by. */
+export type By = typeof BY[number] | "log";
 
-interface SpendCommandOptions extends ReadingOptions, FieldOptions, TimeOptions {
-  readonly by: By;
+/** What is summed up beside a log. */
+export type SpendOptions = FieldOptions & TimeOptions & { readonly by: By };
+
+interface SpendCommandOptions extends ReadingOptions, SpendOptions {}
+
+/** The parser of {@linkcode SpendOptions} with further things to sum up by. */
+export function spendOptions(more: readonly By[] = []): Parser<"sync", SpendOptions, unknown> {
+  const choices = [...BY, ...more];
+  const all = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
+  return merge(
+    object({
+      by: withDefault(
+        option("--by", choice(choices, { metavar: "WHAT" }), {
+          description: message`What to sum up by: ${text(all)}; default hour`,
+        }),
+        "hour" as const,
+      ),
+    }),
+    fieldOptions,
+    timeOptions,
+  );
 }
 
 /** The command. */
 export const spendCommand: Parser<"sync", Run, unknown> = command(
   "spend",
   map(
-    merge(
-      object({
-        by: withDefault(
-          option("--by", choice(BY, { metavar: "WHAT" }), {
-            description:
-              message`What to sum up by: hour (the default), day, model, event or session`,
-          }),
-          "hour",
-        ),
-      }),
-      fieldOptions,
-      timeOptions,
-      readingOptions,
-    ),
+    merge(spendOptions(), readingOptions),
     (options): Run => (output) => runSpend(options, output),
   ),
   {
@@ -75,47 +84,57 @@ function nothingSpent(): Spent {
 }
 
 async function runSpend(options: SpendCommandOptions, output: Output): Promise<number> {
-  const { by, timeZone, json } = options;
-  const now = Temporal.Now.zonedDateTimeISO(timeZone);
-  const selection = { ...options, since: options.since ?? DAY_AGO };
-  const total = nothingSpent();
-  const spent = new Map<string, Spent>();
-  const keyOf = keysBy(by, timeZone);
-  const since = selection.since(now);
+  const { timeZone } = options;
+  const asked = spendQuery(options);
   await withLog(options, async (reader) => {
     const prunedUntil = await reader.prunedUntil();
-    if (prunedUntil !== null && prunedUntil.getTime() >= since.epochMilliseconds) {
+    if (prunedUntil !== null && prunedUntil.getTime() >= asked.since.epochMilliseconds) {
       const until = shownSince(prunedUntil.toTemporalInstant(), timeZone);
       tell(`counted without what retention has removed, which was logged until ${until}`);
     }
-    for await (const event of reader.query(optionsToQuery(selection, now))) {
-      const cost = costOf(event);
-      if (cost === null) continue;
-      const key = keyOf(event, cost.epochMs);
-      let row = spent.get(key);
-      if (row === undefined) spent.set(key, row = nothingSpent());
-      for (const each of [row, total]) {
-        each.sum.add(cost.usd);
-        each.events++;
-        each.earliestMs = Math.min(each.earliestMs, cost.epochMs);
-      }
-    }
+    await tellSpend(reader.query(asked.query), { ...options, since: asked.since }, output);
   });
+  return 0;
+}
+
+/** What to ask for, and from when on. */
+export function spendQuery(
+  options: SpendOptions & ShownOptions,
+): { readonly since: Temporal.Instant; readonly query: QueryOptions } {
+  const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
+  const selection = { ...options, since: options.since ?? DAY_AGO };
+  return { since: selection.since(now), query: optionsToQuery(selection, now) };
+}
+
+/** Sums the events up, and writes what they cost. */
+export async function tellSpend(
+  events: AsyncIterable<AuditEvent>,
+  { by, timeZone, json, since }: Pick<SpendOptions, "by"> & ShownOptions & {
+    readonly since: Temporal.Instant;
+  },
+  output: Output,
+): Promise<void> {
+  const total = nothingSpent();
+  const spent = new Map<string, Spent>();
+  const keyOf = keysBy(by, timeZone);
+  for await (const event of events) {
+    const cost = costOf(event);
+    if (cost === null) continue;
+    const key = keyOf(event, cost.epochMs);
+    let row = spent.get(key);
+    if (row === undefined) spent.set(key, row = nothingSpent());
+    for (const each of [row, total]) {
+      each.sum.add(cost.usd);
+      each.events++;
+      each.earliestMs = Math.min(each.earliestMs, cost.epochMs);
+    }
+  }
   const rows = inOrder(by, spent);
+  const { sum: { value: usd }, events: count } = total;
   if (json) {
-    const summary = {
-      by,
-      since: since.toString(),
-      usd: total.sum.value,
-      events: total.events,
-      rows,
-    };
-    output.line(JSON.stringify(summary));
+    output.line(JSON.stringify({ by, since: since.toString(), usd, events: count, rows }));
   } else {
-    const { sum, events } = total;
-    output.line(
-      `${shownUsd(sum.value)} for ${events} events since ${shownSince(since, timeZone)}`,
-    );
+    output.line(`${shownUsd(usd)} for ${count} events since ${shownSince(since, timeZone)}`);
     const lines = barTable(
       rows.map(({ key, usd, events }) => ({
         label: key,
@@ -127,7 +146,6 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
     for (const line of lines) output.line(line);
   }
   await output.flush();
-  return 0;
 }
 
 /** Every time zone of these days is a multiple of it away from UTC. */
@@ -138,6 +156,7 @@ function keysBy(by: By, timeZone: string): (event: AuditEvent, epochMs: number) 
   if (by === "model") return ({ model }) => model ?? "-";
   if (by === "event") return ({ event }) => event ?? "-";
   if (by === "session") return ({ session_id }) => session_id ?? "-";
+  if (by === "log") return ({ scout_log }) => String(scout_log ?? "-");
   const bySlot = new Map<number, string>();
   return (_event, epochMs) => {
     const slot = Math.floor(epochMs / SLOT_MS);

@@ -9,6 +9,7 @@ import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
+import type { AuditEvent } from "../event.ts";
 import { type Run, withLog, withReader } from "./command.ts";
 import { outputLine } from "./event_line.ts";
 import {
@@ -17,33 +18,40 @@ import {
   fieldsToQuery,
   type ReadingOptions,
   readingOptions,
+  type ShownOptions,
 } from "./options.ts";
+import { tellEvents } from "./query.ts";
 import type { Output } from "./terminal.ts";
 
-interface TailCommandOptions extends ReadingOptions, FieldOptions {
+/** Which of the last events, and whether also those that come. */
+export type TailOptions = FieldOptions & {
   readonly lines: number;
   readonly follow: boolean;
-}
+};
+
+interface TailCommandOptions extends ReadingOptions, TailOptions {}
+
+/** The parser of {@linkcode TailOptions}. */
+export const tailOptions: Parser<"sync", TailOptions, unknown> = merge(
+  object({
+    lines: withDefault(
+      option("-n", "--lines", integer({ min: 0, metavar: "N" }), {
+        description: message`How many of the last events; default 20`,
+      }),
+      20,
+    ),
+    follow: option("-f", "--follow", {
+      description: message`Go on with the events as they come, across rotation`,
+    }),
+  }),
+  fieldOptions,
+);
 
 /** The command. */
 export const tailCommand: Parser<"sync", Run, unknown> = command(
   "tail",
   map(
-    merge(
-      object({
-        lines: withDefault(
-          option("-n", "--lines", integer({ min: 0, metavar: "N" }), {
-            description: message`How many of the last events; default 20`,
-          }),
-          20,
-        ),
-        follow: option("-f", "--follow", {
-          description: message`Go on with the events as they come, across rotation`,
-        }),
-      }),
-      fieldOptions,
-      readingOptions,
-    ),
+    merge(tailOptions, readingOptions),
     (options): Run => (output) => options.follow ? follow(options, output) : last(options, output),
   ),
   {
@@ -57,20 +65,27 @@ export const tailCommand: Parser<"sync", Run, unknown> = command(
 async function last(options: TailCommandOptions, output: Output): Promise<number> {
   await withLog(options, async (reader) => {
     const events = reader.query({ ...fieldsToQuery(options), order: "desc", limit: options.lines });
-    for (const event of (await events.toArray()).reverse()) {
-      output.line(outputLine(event, options));
-    }
+    await tellEvents((await events.toArray()).reverse(), options, output);
   });
-  await output.flush();
   return 0;
 }
 
 async function follow(options: TailCommandOptions, output: Output): Promise<number> {
   await withReader(options, async (reader) => {
-    for await (const event of reader.follow({ ...fieldsToQuery(options), last: options.lines })) {
-      output.line(outputLine(event, options));
-      await output.flush();
-    }
+    const events = reader.follow({ ...fieldsToQuery(options), last: options.lines });
+    await tellAtOnce(events, options, output);
   });
   return 0;
+}
+
+/** Writes each event as soon as it comes. */
+export async function tellAtOnce(
+  events: AsyncIterable<AuditEvent>,
+  options: ShownOptions,
+  output: Output,
+): Promise<void> {
+  for await (const event of events) {
+    output.line(outputLine(event, options));
+    await output.flush();
+  }
 }

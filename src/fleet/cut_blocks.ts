@@ -62,11 +62,11 @@ export function halves({ from, to, bytes, isCut }: Block): [Block, Block] {
 }
 
 /** Lines in pieces that are soon parsed, as more events than needed at a time are a burden. */
-export function* pieces(lines: Uint8Array): Generator<LineBlock> {
+export function* pieces(lines: Uint8Array, from = 0): Generator<LineBlock> {
   for (let start = 0; start < lines.byteLength;) {
     const behind = lines.indexOf(LINE_BREAK, start + PIECE_BYTES) + 1;
     const bytes = lines.subarray(start, behind || lines.byteLength);
-    yield { bytes, byteOffset: start, byteLength: bytes.byteLength };
+    yield { bytes, byteOffset: from + start, byteLength: bytes.byteLength };
     start += bytes.byteLength;
   }
 }

@@ -13,9 +13,10 @@
  */
 import type { AuditEvent } from "../event.ts";
 import { MAX_LINE_BYTES } from "../options.ts";
+import type { Damage } from "../read/damage.ts";
 import { type EventFilter, eventFilter } from "../read/filter.ts";
 import { LineTest } from "../read/line_test.ts";
-import { eventsIn } from "../read/parse_block.ts";
+import { eventsIn, type LinePlace } from "../read/parse_block.ts";
 import type { QueryOptions } from "../read/query.ts";
 import { type Clock, systemClock, toEpochMs } from "../time.ts";
 import { contentOf } from "./block.ts";
@@ -24,7 +25,20 @@ import { pieces } from "./cut_blocks.ts";
 import { checkName, DEFAULT_STREAM, type StoredBlock, subjectOf } from "./fleet_stream.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
 import { oneAhead } from "./one_ahead.ts";
-import { type Reading, READING_TIMEOUT_MS, storedBlocks } from "./stored_blocks.ts";
+import {
+  type Reading,
+  READING_TIMEOUT_MS,
+  storedBlocks,
+  type StoredRange,
+  storedRange,
+} from "./stored_blocks.ts";
+
+/** How much further it is looked back each time for the last events. */
+const LOOK_BACK_FACTOR = 8;
+/** So many more are kept before those are dropped that are not the last. */
+const LAST_MARGIN = 1_000;
+/** Why something is not there. */
+const MISSING = "not in the stream";
 
 /** Which events of a fleet. */
 export interface FleetQueryOptions
@@ -39,6 +53,8 @@ export interface FleetQueryOptions
   stream?: string;
   /** Whether to go on with what is shipped from now on, without an end; default false. */
   follow?: boolean;
+  /** Begin with so many events of those that are there, the last that match; default with all. */
+  last?: number;
 }
 
 /** An event, and the log that it is from. */
@@ -49,8 +65,13 @@ export interface FleetEvent extends AuditEvent {
 
 /** The events of a query, each iteration from the beginning. */
 export interface FleetQuery extends AsyncIterable<FleetEvent> {
-  /** What is missing of what has been read so far. */
+  /** What is missing of what has been read so far, by the iteration that began last. */
   readonly gaps: readonly FleetGap[];
+  /**
+   * What could not be read, as a local query tells it: lines that are no events, and the gaps. `path` is
+   * the name of the log, and places are positions.
+   */
+  readonly damage: readonly Damage[];
 }
 
 /**
@@ -75,8 +96,9 @@ export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQu
   checkName(fleet, "fleet");
   if (log !== undefined) checkName(log, "log");
   checkName(stream, "stream");
-  const filter = eventFilter(options);
+  checkLast(options.last);
   const gaps: FleetGap[] = [];
+  const damage: Damage[] = [];
   const reading: Reading = {
     place: { connection, stream, timeoutMs: READING_TIMEOUT_MS },
     subject: subjectOf(fleet, log ?? "*"),
@@ -85,28 +107,86 @@ export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQu
     sinceMs: options.since === undefined ? -Infinity : toEpochMs(options.since, "since"),
     follow,
   };
+  const asked: Asked = { reading, filter: eventFilter(options), gaps, damage };
   return {
-    [Symbol.asyncIterator]: () => matching(reading, filter, gaps),
+    [Symbol.asyncIterator]() {
+      gaps.length = damage.length = 0;
+      return options.last === undefined ? all(asked) : last(asked, options.last);
+    },
     gaps,
+    damage,
   };
 }
 
+function checkLast(last: number | undefined): void {
+  if (last === undefined || (last >= 0 && (Number.isInteger(last) || last === Infinity))) return;
+  throw new RangeError(`Cannot read fleet as last must be a whole number >= 0: ${last}`);
+}
+
+/** A query, and what is found out beside its events. */
+interface Asked {
+  readonly reading: Reading;
+  readonly filter: EventFilter;
+  readonly gaps: FleetGap[];
+  readonly damage: Damage[];
+}
+
+/** How far the logs were seen; who begins in the middle misses nothing of what comes before. */
+function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange): LogsProgress {
+  return new LogsProgress((gap) => {
+    const { log, from, to } = gap;
+    gaps.push(gap);
+    damage.push({ path: log, byteOffset: from, byteLength: to - from, reason: MISSING });
+  }, { isFromStart: first === 1 && reading.sinceMs === -Infinity });
+}
+
+async function* all(asked: Asked): AsyncGenerator<FleetEvent, void> {
+  const range = await storedRange(asked.reading);
+  yield* matching(asked, range, progressFrom(asked, range));
+}
+
+/** The last events of what is stored, and with `follow` those that come. */
+async function* last(asked: Asked, count: number): AsyncGenerator<FleetEvent, void> {
+  const { reading, gaps, damage } = asked;
+  const range = await storedRange(reading);
+  const finding = { ...asked, reading: { ...reading, follow: false } };
+  // How far back they begin is found out by looking further and further back.
+  for (let blocks = count === Infinity ? Infinity : 1;; blocks *= LOOK_BACK_FACTOR) {
+    const part = { ...range, first: Math.max(range.first, range.last - blocks + 1) };
+    gaps.length = damage.length = 0;
+    const progress = progressFrom(asked, part);
+    let events: FleetEvent[] = [];
+    for await (const event of matching(finding, part, progress)) {
+      events.push(event);
+      if (events.length >= 2 * count + LAST_MARGIN) events = events.slice(events.length - count);
+    }
+    if (events.length < count && part.first > range.first) continue;
+    yield* events.slice(Math.max(0, events.length - count));
+    if (!reading.follow) return;
+    const rest = { first: range.last + 1, last: range.last };
+    return yield* matching(asked, rest, progress);
+  }
+}
+
 async function* matching(
-  reading: Reading,
-  filter: EventFilter,
-  gaps: FleetGap[],
+  { reading, filter, damage }: Asked,
+  range: StoredRange,
+  logs: LogsProgress,
 ): AsyncGenerator<FleetEvent, void> {
-  const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: new LineTest(filter), onDamage() {} };
-  const logs = new LogsProgress(gaps, { isFromStart: reading.sinceMs === -Infinity });
+  const lineTest = new LineTest(filter);
   const ending = new AbortController();
   const signal = AbortSignal.any([reading.signal, ending.signal]);
   const stop = () => ending.abort();
   // While one is being read, the next one is inflated, and the one behind it is on its way.
-  const stored = oneAhead(storedBlocks({ ...reading, signal }), stop);
+  const stored = oneAhead(storedBlocks({ ...reading, signal }, range), stop);
   for await (const { log, facts, bytes } of oneAhead(decoded(stored), stop)) {
     const lines = logs.of(log, facts).take(facts, bytes);
     if (lines === null) continue;
-    for (const piece of pieces(lines)) {
+    const onDamage = (line: LinePlace, reason: string) => {
+      damage.push({ path: log, ...placeOf(line), reason });
+    };
+    const options = { maxLineBytes: MAX_LINE_BYTES, lineTest, onDamage };
+    for (const piece of pieces(lines.bytes, lines.from)) {
       for (const event of eventsIn(piece, options)) {
         if (!filter.matches(event)) continue;
         yield ofLog(event, log);
@@ -114,6 +194,10 @@ async function* matching(
       }
     }
   }
+}
+
+function placeOf({ byteOffset, byteLength }: LinePlace): LinePlace {
+  return { byteOffset, byteLength };
 }
 
 async function* decoded(

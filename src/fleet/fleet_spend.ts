@@ -127,7 +127,7 @@ class Following implements FleetSpend {
       sinceMs: now() - hoursMax * HOUR_MS,
       follow: true,
     };
-    this.#logs = new LogsProgress(this.gaps, { isFromStart: false });
+    this.#logs = new LogsProgress((gap) => this.gaps.push(gap), { isFromStart: false });
     this.#heardMs = clock.monotonicMs();
     this.#forgottenMs = clock.monotonicMs();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -194,7 +194,7 @@ class Following implements FleetSpend {
     const lines = progress.take(facts, await this.#bytesOf(stored));
     if (lines === null) return false;
     const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: this.#lineTest, onDamage() {} };
-    for (const piece of pieces(lines)) {
+    for (const piece of pieces(lines.bytes)) {
       for (const event of eventsIn(piece, options)) {
         const cost = costOf(event);
         if (cost !== null) this.#add(cost.epochMs, cost.usd);

@@ -16,15 +16,21 @@ export interface FleetGap {
   readonly to: number;
 }
 
+/** Whole lines of a log, and the position of the first. */
+export interface PositionedLines {
+  readonly from: number;
+  readonly bytes: Uint8Array;
+}
+
 /** The logs of a fleet, each with how far it was seen. */
 export class LogsProgress {
   readonly #logs = new Map<string, LogProgress>();
-  readonly #gaps: FleetGap[];
+  readonly #onGap: (gap: FleetGap) => void;
   readonly #isFromStart: boolean;
 
-  /** Adds to the gaps; who begins in the middle misses nothing of what comes before. */
-  constructor(gaps: FleetGap[], { isFromStart }: { isFromStart: boolean }) {
-    this.#gaps = gaps;
+  /** Told of what is missing; who begins in the middle misses nothing of what comes before. */
+  constructor(onGap: (gap: FleetGap) => void, { isFromStart }: { isFromStart: boolean }) {
+    this.#onGap = onGap;
     this.#isFromStart = isFromStart;
   }
 
@@ -33,7 +39,7 @@ export class LogsProgress {
     let progress = this.#logs.get(log);
     if (progress === undefined) {
       const position = this.#isFromStart ? 0 : first.from;
-      const onGap = (from: number, to: number) => this.#gaps.push({ log, from, to });
+      const onGap = (from: number, to: number) => this.#onGap({ log, from, to });
       this.#logs.set(log, progress = new LogProgress(position, onGap));
     }
     return progress;
@@ -44,8 +50,9 @@ export class LogsProgress {
 export class LogProgress {
   readonly #onGap: (from: number, to: number) => void;
   #position: number;
-  /** The beginning of a line that goes on in the next block. */
+  /** The beginning of a line that goes on in the next block, and where it is. */
   #begun: Uint8Array[] = [];
+  #begunAt = 0;
 
   /** Seen up to a position; told of what is missing. */
   constructor(position: number, onGap: (from: number, to: number) => void) {
@@ -71,9 +78,9 @@ export class LogProgress {
 
   /**
    * Takes a block, with null for bytes that are not what its headers say; gives the whole lines that it
-   * adds, null for none.
+   * adds and the position of the first of them, null for none.
    */
-  take(facts: BlockFacts, bytes: Uint8Array | null): Uint8Array | null {
+  take(facts: BlockFacts, bytes: Uint8Array | null): PositionedLines | null {
     const { from, to, isCut } = facts;
     const position = this.#position;
     if (this.hasSeen(facts)) return null;
@@ -84,10 +91,13 @@ export class LogProgress {
       this.#begun = [];
     }
     if (bytes === null) return null;
-    this.#begun.push(bytes.subarray(Math.max(0, position - from)));
+    const known = Math.max(0, position - from);
+    if (this.#begun.length === 0) this.#begunAt = from + known;
+    this.#begun.push(bytes.subarray(known));
     if (isCut) return null;
     const parts = this.#begun;
     this.#begun = [];
-    return joined(parts, parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
+    const byteLength = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return { from: this.#begunAt, bytes: joined(parts, byteLength) };
   }
 }

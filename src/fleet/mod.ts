@@ -1,8 +1,9 @@
 /**
  * A fleet: the logs of many machines in one stream of NATS JetStream, each byte once, to be read as one.
  *
- * {@linkcode ship} copies a log into the stream, {@linkcode fleetEvents} reads the fleet, and
- * {@linkcode createFleetStream} makes the stream. The connection is the user's own.
+ * {@linkcode createFleetStream} makes the stream, {@linkcode ship} copies a log into it,
+ * {@linkcode fleetEvents} reads the fleet, {@linkcode fleetSpend} follows what it spends, and
+ * {@linkcode fleetStatus} tells how its logs stand. The connection is the user's own.
  *
  * @example
  * ```ts ignore
@@ -21,6 +22,7 @@
  */
 export type { AuditEvent } from "../event.ts";
 export type { Logger } from "../logger.ts";
+export type { Damage } from "../read/damage.ts";
 export type { QueryOptions } from "../read/query.ts";
 export type { TimeLike } from "../time.ts";
 export type {
@@ -38,6 +40,7 @@ export {
   type FleetQueryOptions,
 } from "./fleet_events.ts";
 export { type FleetSpend, fleetSpend, type FleetSpendOptions } from "./fleet_spend.ts";
+export { type FleetLogStatus, fleetStatus, type FleetStatusOptions } from "./fleet_status.ts";
 export type { FleetGap } from "./log_progress.ts";
 export { createFleetStream, type FleetStreamOptions } from "./create_stream.ts";
 export { FleetServerError } from "./fleet_stream.ts";

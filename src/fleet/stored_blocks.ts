@@ -43,16 +43,30 @@ const POLLS_PER_CHECK = 20;
 /** JetStream's code for a stream that is not there. */
 const STREAM_NOT_FOUND = 10_059;
 
-/** The blocks as they are stored, from the first that may be meant on. */
-export async function* storedBlocks(reading: Reading): AsyncGenerator<StoredBlock, void> {
+/** A part of a stream, by the sequences of its first and its last message. */
+export interface StoredRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What was stored by now of what may be meant. */
+export async function storedRange(reading: Reading): Promise<StoredRange> {
+  const last = await foundLastSeq(reading);
+  return { first: await startSeq(reading, last), last };
+}
+
+/** The blocks of a range as they are stored, and with `follow` those behind it. */
+export async function* storedBlocks(
+  reading: Reading,
+  { first, last }: StoredRange,
+): AsyncGenerator<StoredBlock, void> {
   const { place, subject, follow, signal } = reading;
-  const end = await foundLastSeq(reading);
-  let seq = await startSeq(reading, end);
+  let seq = first;
   for (let polls = 1;;) {
     const found = await answered(reading, () => blockFrom(place, { seq, subject }));
     signal.throwIfAborted();
     if (found !== null) {
-      if (!follow && found.seq > end) return;
+      if (!follow && found.seq > last) return;
       seq = found.seq + 1;
       if ("facts" in found) yield found;
     } else if (follow) {

@@ -191,7 +191,8 @@ function placeOf({ reply = "" }: FleetMessage): Place | null {
   if (pending === undefined || !tokens.slice(7, 11).every((token) => /^\d+$/.test(token))) {
     return null;
   }
-  return { seq: seq!, consumerSeq: consumerSeq!, storedMs: nanoseconds! / NANOSECONDS, pending };
+  const storedMs = Math.floor(nanoseconds! / NANOSECONDS);
+  return { seq: seq!, consumerSeq: consumerSeq!, storedMs, pending };
 }
 
 function factsIn(

@@ -1,7 +1,13 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { headers } from "@nats-io/nats-core";
 import { accuracyMetrics, AuditLog, AuditReader } from "@vivarium/scout";
-import { createFleetStream, type FleetEvent, fleetEvents, ship } from "@vivarium/scout/fleet";
+import {
+  createFleetStream,
+  type FleetEvent,
+  fleetEvents,
+  fleetStatus,
+  ship,
+} from "@vivarium/scout/fleet";
 import { renderReport } from "@vivarium/scout/report";
 import { messagesOf } from "../../src/fleet/block_message.ts";
 import { subjectOf } from "../../src/fleet/fleet_stream.ts";
@@ -132,7 +138,64 @@ natsTest("fleetEvents() drops doubles, cuts overlaps, and tells of each gap exac
     { log: "x", from: at[5]!, to: at[5]! + lines[5]!.length },
     { log: "y", from: 0, to: at[1]! },
   ]);
+  const missing = query.gaps.map(({ log, from, to }) => ({
+    ...{ path: log, byteOffset: from, byteLength: to - from },
+    reason: "not in the stream",
+  }));
+  assertEquals(query.damage, missing);
+  const status = await fleetStatus({ connection: of.connection, fleet: "f" });
+  // What a block holds, its headers do not show.
+  assertEquals(status.map(({ log, gaps }) => [log, gaps]), [
+    ["x", [{ from: at[3]!, to: at[4]! }]],
+    ["y", [{ from: 0, to: at[1]! }]],
+  ]);
 });
+
+natsTest(
+  "fleetEvents() tells of lines that are no events, by log and position, in each iteration once",
+  async () => {
+    await using of = await fleet();
+    await of.store("x", { from: 0, text: '{"event":"a"}\n{torn\n' });
+    await of.store("x", { from: 20, text: '{"event":"b"}\nnull\n{"event":"c"}\n' });
+    const query = fleetEvents({ connection: of.connection, fleet: "f" });
+    for (let iteration = 0; iteration < 2; iteration++) {
+      assertEquals((await Array.fromAsync(query)).map(({ event }) => event), ["a", "b", "c"]);
+      assertEquals(
+        query.damage.map(({ path, byteOffset, byteLength }) => [path, byteOffset, byteLength]),
+        [["x", 14, 6], ["x", 34, 5]],
+      );
+    }
+    assertStringIncludes(await renderReport(query), "not an object");
+  },
+);
+
+natsTest(
+  "fleetEvents() begins with the last events that match, and goes on from there",
+  async () => {
+    await using of = await fleet();
+    await of.shipLog("a", 40);
+    await of.shipLog("b", 30);
+    const options = { connection: of.connection, fleet: "f" };
+    const all = numbersOf(await Array.fromAsync(fleetEvents(options)));
+    for (const last of [0, 1, 5, 29, 30, 69, 70, 71, Infinity]) {
+      const query = fleetEvents({ ...options, last });
+      const events = await Array.fromAsync(query);
+      assertEquals([numbersOf(events), query.gaps], [last === 0 ? [] : all.slice(-last), []]);
+    }
+    const some = fleetEvents({ ...options, last: 3, eventType: "validation_fail", log: "a" });
+    assertEquals(numbersOf(await Array.fromAsync(some)), ["a31", "a35", "a39"]);
+    const seen: unknown[] = [];
+    for await (const event of fleetEvents({ ...options, last: 2, follow: true })) {
+      seen.push(...numbersOf([event]));
+      if (seen.length === 2) await of.shipLog("c", 2);
+      if (seen.length === 4) break;
+    }
+    assertEquals(seen, ["b28", "b29", "c0", "c1"]);
+    for (const last of [-1, 1.5, NaN]) {
+      assertThrows(() => fleetEvents({ ...options, last }), RangeError, "last");
+    }
+  },
+);
 
 natsTest(
   "fleetEvents() goes on when the server was killed, and when the stream was made anew",

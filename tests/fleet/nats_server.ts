@@ -21,7 +21,8 @@ export function natsTest(name: string, test: () => Promise<void>): void {
   });
 }
 
-function freePort(): number {
+/** A port that nobody listens on. */
+export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return (listener.addr as Deno.NetAddr).port;
 }

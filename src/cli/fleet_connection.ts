@@ -1,0 +1,168 @@
+/**
+ * The server of a fleet as commands reach it.
+ *
+ * @module
+ */
+import type { ConnectionOptions, NatsConnection } from "@nats-io/nats-core";
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { option } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
+import { denoFileSystem } from "../deno_file_system.ts";
+import { messageOf, withFlags } from "../errors.ts";
+import { openForRead } from "../regular_file.ts";
+import { CommandError } from "./command.ts";
+
+/** Where a fleet is, and who asks. A type, as the parsers take no interface for an object. */
+export type ServerOptions = {
+  readonly server: string;
+  readonly fleet: string;
+  readonly stream: string;
+  readonly user: string | undefined;
+  readonly passwordFile: string | undefined;
+  readonly creds: string | undefined;
+  readonly ca: string | undefined;
+  readonly inbox: string | undefined;
+};
+
+/** The parser of {@linkcode ServerOptions}. */
+export const serverOptions: Parser<"sync", ServerOptions, unknown> = object("The fleet", {
+  server: option("--server", string({ metavar: "ADDRESS" }), {
+    description:
+      message`A server of NATS: 127.0.0.1:4222, tls://nats.example.com:4222, wss://nats.example.com, or several with commas`,
+  }),
+  fleet: option("--fleet", string({ metavar: "NAME" }), {
+    description: message`Name of the fleet`,
+  }),
+  stream: withDefault(
+    option("--stream", string({ metavar: "NAME" }), {
+      description: message`Name of the stream; default AUDIT`,
+    }),
+    "AUDIT",
+  ),
+  user: optional(option("--user", string({ metavar: "NAME" }), {
+    description: message`User of the server, with ${"--password-file"}`,
+  })),
+  passwordFile: optional(option("--password-file", string({ metavar: "FILE" }), {
+    description: message`File that holds the user's password`,
+  })),
+  creds: optional(option("--creds", string({ metavar: "FILE" }), {
+    description: message`File with the user's credentials, as ${"nsc"} makes it`,
+  })),
+  ca: optional(option("--ca", string({ metavar: "FILE" }), {
+    description: message`Certificates that the server's is to be signed by, PEM`,
+  })),
+  inbox: optional(option("--inbox", string({ metavar: "PREFIX" }), {
+    description:
+      message`What the subjects of answers begin with; default _INBOX, and _INBOX_NAME for a ${"--user"}`,
+  })),
+});
+
+const WEB_SOCKET = /^wss?:\/\//;
+const TLS = /^tls:\/\//;
+
+/** Connects for as long as the work takes. */
+export async function withConnection<T>(
+  options: ServerOptions,
+  work: (connection: NatsConnection) => Promise<T>,
+): Promise<T> {
+  const connection = await connected(options);
+  try {
+    return await work(connection);
+  } catch (error) {
+    if (error instanceof RangeError) throw new CommandError(error.message, 2);
+    throw isForUser(error) ? new CommandError(error.message, 1) : error;
+  } finally {
+    await connection.close();
+  }
+}
+
+async function connected({ server, ...options }: ServerOptions): Promise<NatsConnection> {
+  const addresses = server.split(",");
+  const settings = {
+    ...await authentication(options),
+    ...tlsOf(addresses, options),
+    servers: addresses.map((address) => address.replace(TLS, "")),
+    name: "scout",
+    maxReconnectAttempts: -1,
+  };
+  try {
+    // What goes through a web server needs no package but the one that is there anyway.
+    const { connect } = addresses.every((address) => WEB_SOCKET.test(address))
+      ? await import("@nats-io/nats-core").then(({ wsconnect: connect }) => ({ connect }))
+      : await import("@nats-io/transport-node");
+    return await connect(settings);
+  } catch (error) {
+    for (let cause = error; cause instanceof Error; cause = cause.cause) {
+      if (cause instanceof Deno.errors.NotCapable) {
+        const hosts = settings.servers.map((address) => address.replace(/^\w+:\/\//, ""));
+        throw withFlags(cause, [`--allow-net=${hosts}`], "Cannot reach fleet");
+      }
+    }
+    throw new CommandError(`Cannot connect to ${server}: ${messageOf(error)}`, 1);
+  }
+}
+
+async function authentication(
+  { user, passwordFile, creds, inbox }: Omit<ServerOptions, "server">,
+): Promise<ConnectionOptions> {
+  if ((user === undefined) !== (passwordFile === undefined)) {
+    throw new CommandError("Cannot connect with one of --user and --password-file alone", 2);
+  }
+  if (user !== undefined && creds !== undefined) {
+    throw new CommandError("Cannot connect with both --user and --creds", 2);
+  }
+  const inboxPrefix = inbox ?? (user === undefined ? undefined : `_INBOX_${user}`);
+  const prefix = inboxPrefix === undefined ? {} : { inboxPrefix };
+  if (creds !== undefined) {
+    const { credsAuthenticator } = await import("@nats-io/nats-core");
+    return { ...prefix, authenticator: credsAuthenticator(bytesOf(creds)) };
+  }
+  if (user === undefined) return prefix;
+  return { ...prefix, user, pass: textOf(passwordFile!).trimEnd() };
+}
+
+function tlsOf(
+  addresses: readonly string[],
+  { ca }: Pick<ServerOptions, "ca">,
+): Pick<ConnectionOptions, "tls"> {
+  if (ca === undefined && !addresses.some((address) => TLS.test(address))) return {};
+  return { tls: ca === undefined ? {} : { ca: textOf(ca) } };
+}
+
+function textOf(path: string): string {
+  return new TextDecoder().decode(bytesOf(path));
+}
+
+/** What a small file holds. */
+function bytesOf(path: string): Uint8Array {
+  let file;
+  try {
+    file = openForRead(denoFileSystem, path);
+  } catch (error) {
+    throw withFlags(error, [`--allow-read=${path}`], "Cannot read file");
+  }
+  if (file === null) throw new CommandError(`Cannot find file: ${path}`, 1);
+  try {
+    const bytes = new Uint8Array(file.status().byteLength);
+    return bytes.subarray(0, file.readSync(bytes, 0));
+  } finally {
+    file.close();
+  }
+}
+
+/** What somebody has to see to, told in a line. */
+const FOR_USER = [
+  "FleetMismatchError",
+  "FleetConflictError",
+  "FleetServerError",
+  // Of the connection: what is not allowed, and one that was closed.
+  "RequestError",
+  "ClosedConnectionError",
+];
+
+function isForUser(error: unknown): error is Error {
+  return error instanceof Error && FOR_USER.includes(error.name);
+}
