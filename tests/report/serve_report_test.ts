@@ -19,10 +19,10 @@ class Served implements AsyncDisposable {
     ({ log: this.log, reader: this.reader, server: this.server } = parts);
   }
 
-  static async start(options: ServeReportOptions = {}): Promise<Served> {
+  static async start(options: ServeReportOptions = {}, now = Date.now): Promise<Served> {
     const stack = new AsyncDisposableStack();
     const path = stack.use(tempDir()).path("audit.jsonl");
-    const log = stack.use(await AuditLog.open({ path, logger: silent }));
+    const log = stack.use(await AuditLog.open({ path, now, logger: silent }));
     const reader = stack.use(await AuditReader.open({ path, logger: silent }));
     const server = stack.use(serveReport(reader, options));
     return new Served(stack, { log, reader, server });
@@ -222,7 +222,9 @@ Deno.test(
 Deno.test(
   "serveReport() sends what has changed since the version that the page shows, and all to one that it does not know",
   async () => {
-    await using served = await Served.start();
+    // In the next minute the range would be another one, and all that is drawn over it.
+    let second = 0;
+    await using served = await Served.start({}, () => Date.UTC(2026, 1, 13, 14, 0, ++second));
     await served.log.log("nav", { cost: 0.25, model: "small" });
     await using known = await Updates.from(served, versionOf(await served.page()));
     await using unknown = await Updates.from(served, "another-server-7");
