@@ -10,9 +10,10 @@ export interface TempDir extends Disposable {
   path(name: string): string;
 }
 
-/** Makes a directory for one test. */
-export function tempDir(): TempDir {
-  const dir = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "scout_" }));
+/** Makes a directory for one test, in `parent` rather than among the system's if there is one. */
+export function tempDir(parent?: string): TempDir {
+  const options = { prefix: "scout_", ...parent === undefined ? {} : { dir: parent } };
+  const dir = Deno.realPathSync(Deno.makeTempDirSync(options));
   return {
     path: (name) => join(dir, name),
     [Symbol.dispose]: () => Deno.removeSync(dir, { recursive: true }),

@@ -1,7 +1,7 @@
 /**
  * Measures this library against others and against what a user would write instead.
  *
- *     deno task bench [append|read|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
+ *     deno task bench [append|read|fleet|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
  *
  * Every figure that matters is a ratio of two things that took turns, the median of five rounds. Who
  * writes is watched by a witness of the promise, and a round that left other lines than it was given
@@ -13,8 +13,10 @@ import { join } from "@std/path";
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { argumentsOrExit } from "../arguments.ts";
+import { hasTool } from "../run_command.ts";
 import { appendWorkloads } from "./append_workloads.ts";
 import { chart } from "./chart.ts";
+import { fleetWorkloads } from "./fleet_workloads.ts";
 import { Progress } from "./progress.ts";
 import { readWorkloads } from "./read_workloads.ts";
 import { reportWorkloads } from "./report_workloads.ts";
@@ -27,7 +29,8 @@ const ROUNDS = 5;
 const QUICK_ROUNDS = 3;
 const QUICK_SCALE = 10;
 
-const USAGE = "Usage: deno task bench [append|read|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]";
+const USAGE =
+  "Usage: deno task bench [append|read|fleet|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]";
 
 interface BenchArgs {
   readonly workloads: readonly Workload[];
@@ -50,6 +53,7 @@ function parseBenchArgs(args: string[]): BenchArgs {
     ...appendWorkloads(values.trace),
     ...readWorkloads,
     ...reportWorkloads(values.trace),
+    ...fleetWorkloads,
   ];
   const unknown = positionals.find((name) => !all.some((workload) => isNamed(workload, name)));
   if (unknown !== undefined) {
@@ -114,6 +118,10 @@ if (import.meta.main) {
   const about = circumstances(args.isQuick ? QUICK_ROUNDS : ROUNDS);
   console.log(Object.entries(about).map(([name, value]) => `${name}: ${value}`).join("\n"), "\n");
   if (args.tracePath === undefined) console.log("No --trace FILE: the real load is left out.\n");
+  if (args.workloads.some(({ area }) => area === "fleet") && !await hasTool("nats-server")) {
+    console.error("A fleet needs: apt-get install nats-server");
+    Deno.exit(1);
+  }
   const rows = await measure(args);
   console.log(table(rows));
   const report = {

@@ -15,8 +15,8 @@ export interface Row {
   /** As the list of targets numbers it. */
   readonly id: string;
   readonly name: string;
-  /** "x" is a ratio of two things that took turns. */
-  readonly unit: "x" | "ms" | "us" | "MiB" | "MB";
+  /** "x" is a ratio of two things that took turns, "M/s" a million in a second. */
+  readonly unit: "x" | "ms" | "us" | "MiB" | "MB" | "M/s";
   /** Null where it is only to be known. */
   readonly target: Target | null;
   readonly samples: readonly number[];

@@ -11,6 +11,7 @@ import { lineCounts } from "./line_counts.ts";
 export type ContenderName =
   | "scout"
   | "report"
+  | "fleet"
   | "plain"
   | "peers/pino"
   | "peers/pino_roll"

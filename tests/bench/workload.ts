@@ -10,7 +10,7 @@ import type { Stage } from "./stage.ts";
 export interface Workload {
   /** As the list of targets numbers it. */
   readonly id: string;
-  readonly area: "append" | "read";
+  readonly area: "append" | "read" | "fleet";
   readonly name: string;
   run(stage: Stage): Promise<Row[]>;
 }

@@ -21,33 +21,56 @@ export function natsTest(name: string, test: () => Promise<void>): void {
   });
 }
 
+/** Below those that a system gives away by itself, which another test may be given at any moment. */
+const [PORT_MIN, PORT_MAX] = [10_000, 32_000];
+/** A server that does not answer by then does not do so at all. */
+const PATIENCE_MS = 60_000;
+
 /** A port that nobody listens on. */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
+  while (true) {
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    try {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port });
+      return (listener.addr as Deno.NetAddr).port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** A server with JetStream, in a folder of its own. */
 export class NatsServer implements AsyncDisposable {
-  readonly port: number = freePort();
-  readonly #dir: TempDir = tempDir();
+  readonly #dir: TempDir;
   readonly #args: readonly string[];
+  #port = freePort();
   #process: Deno.ChildProcess;
+  #isRunning = true;
 
-  private constructor(args: readonly string[]) {
+  private constructor(args: readonly string[], parent: string | undefined) {
+    this.#dir = tempDir(parent);
     this.#args = args;
     this.#process = this.#spawn();
   }
 
-  /** Starts one, with further arguments, and resolves when it answers. */
-  static async start(args: readonly string[] = []): Promise<NatsServer> {
-    const server = new NatsServer(args);
-    await server.#answers();
+  /** Starts one, with further arguments, in a folder of `parent`; resolves when it answers. */
+  static async start(args: readonly string[] = [], parent?: string): Promise<NatsServer> {
+    const server = new NatsServer(args, parent);
+    try {
+      await server.#answers();
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
     return server;
   }
 
+  get port(): number {
+    return this.#port;
+  }
+
   get url(): string {
-    return `nats://127.0.0.1:${this.port}`;
+    return `nats://127.0.0.1:${this.#port}`;
   }
 
   /** Connects, as a user if one is named, and connects again whenever it has to. */
@@ -58,9 +81,9 @@ export class NatsServer implements AsyncDisposable {
     return connect({ ...options, user, pass: user, inboxPrefix: `_INBOX_${user}` });
   }
 
-  /** SIGKILLs it. */
+  /** SIGKILLs it, if it is running. */
   async kill(): Promise<void> {
-    this.#process.kill("SIGKILL");
+    if (this.#isRunning) this.#process.kill("SIGKILL");
     await this.#process.status;
   }
 
@@ -68,6 +91,13 @@ export class NatsServer implements AsyncDisposable {
   async restart(): Promise<void> {
     this.#process = this.#spawn();
     await this.#answers();
+  }
+
+  /** Bytes of memory that it takes. */
+  memoryBytes(): number {
+    const status = Deno.readTextFileSync(`/proc/${this.#process.pid}/status`);
+    const [, kibibytes = ""] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
+    return Number(kibibytes) * 1024;
   }
 
   /** Keeps a copy of what it has stored, while it is not running. */
@@ -87,29 +117,44 @@ export class NatsServer implements AsyncDisposable {
   }
 
   #spawn(): Deno.ChildProcess {
-    const address = ["-a", "127.0.0.1", "-p", `${this.port}`];
+    const address = ["-a", "127.0.0.1", "-p", `${this.#port}`, "-l", this.#dir.path("log")];
     // A configuration says itself where to store, seen from where the server runs.
     const storage = this.#args.includes("-c") ? [] : ["-js", "-sd", this.#dir.path("store")];
     const args = [...address, ...storage, ...this.#args];
     const cwd = this.#dir.path("");
-    return new Deno.Command(PROGRAM, { args, cwd, stdout: "null", stderr: "null" }).spawn();
+    const command = new Deno.Command(PROGRAM, { args, cwd, stdout: "null", stderr: "null" });
+    const process = command.spawn();
+    this.#isRunning = true;
+    process.status.then(() => {
+      if (process === this.#process) this.#isRunning = false;
+    });
+    return process;
   }
 
   async #answers(): Promise<void> {
-    let isOver = false;
-    this.#process.status.then(() => isOver = true);
+    const deadlineMs = performance.now() + PATIENCE_MS;
     while (true) {
-      if (isOver) throw new Error(`${PROGRAM} has ended: ${this.#args.join(" ")}`);
+      if (!this.#isRunning || performance.now() > deadlineMs) {
+        throw new Error(
+          `${PROGRAM} does not answer: ${Deno.readTextFileSync(this.#dir.path("log"))}`,
+        );
+      }
       try {
-        using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+        using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
         // It begins with INFO.
         if (await connection.read(new Uint8Array(5)) === 5) return;
       } catch (error) {
-        if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+        const isToCome = error instanceof Deno.errors.ConnectionRefused ||
+          error instanceof Deno.errors.ConnectionReset;
+        if (!isToCome) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await pause();
     }
   }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 }
 
 /** Servers that hold a stream together. */
@@ -120,16 +165,18 @@ export class NatsCluster implements AsyncDisposable {
     this.servers = servers;
   }
 
-  /** Starts three. */
-  static async start(): Promise<NatsCluster> {
+  /** Starts three, each in a folder of `parent`; resolves when they have a leader. */
+  static async start(parent?: string): Promise<NatsCluster> {
     const routes = [1, 2, 3].map(() => `nats://127.0.0.1:${freePort()}`);
     const servers = await Promise.all(routes.map((route, index) =>
       NatsServer.start([
         ...["--server_name", `${index}`, "--cluster_name", "cluster"],
         ...["--cluster", route, "--routes", routes.join(",")],
-      ])
+      ], parent)
     ));
-    return new NatsCluster(servers);
+    const cluster = new NatsCluster(servers);
+    await cluster.#hasLeader();
+    return cluster;
   }
 
   /** Connects to any of them. */
@@ -149,17 +196,35 @@ export class NatsCluster implements AsyncDisposable {
     for (const server of this.servers) await server[Symbol.asyncDispose]();
   }
 
+  /** Resolves as soon as somebody answers for all of them. */
+  async #hasLeader(): Promise<void> {
+    const connection = await this.connect();
+    try {
+      while (true) {
+        try {
+          const { data } = await connection.request("$JS.API.INFO", "", { timeout: 1_000 });
+          if (JSON.parse(new TextDecoder().decode(data)).error === undefined) return;
+        } catch (error) {
+          if (!(error instanceof Error)) throw error;
+        }
+        await pause();
+      }
+    } finally {
+      await connection.close();
+    }
+  }
+
   async #leaderOf(connection: NatsConnection, stream: string): Promise<NatsServer> {
     while (true) {
       try {
         const { data } = await connection.request(`$JS.API.STREAM.INFO.${stream}`);
         const leader = JSON.parse(new TextDecoder().decode(data)).cluster?.leader;
-        if (leader !== undefined) return this.servers[Number(leader)]!;
+        if (leader) return this.servers[Number(leader)]!;
       } catch (error) {
         // While a leader is elected, nobody answers.
         if (!(error instanceof Error)) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await pause();
     }
   }
 }
