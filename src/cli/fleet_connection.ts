@@ -87,6 +87,8 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
     servers: addresses.map((address) => address.replace(TLS, "")),
     name: "scout",
     maxReconnectAttempts: -1,
+    // A stack for each request, in case that it fails, is a tenth of all work.
+    noAsyncTraces: true,
   };
   try {
     // What goes through a web server needs no package but the one that is there anyway.

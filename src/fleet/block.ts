@@ -7,7 +7,7 @@
  * @module
  */
 import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { gunzip, gunzipSync } from "node:zlib";
 import { SHA256, sha256 } from "../digest.ts";
 import { type BlockFigures, figuresIn } from "./block_figures.ts";
 
@@ -56,6 +56,9 @@ export const BLOCK_HEADERS = {
 /** How many bytes of a log a block may hold, whatever it is compressed to: a reader has all of it in memory. */
 export const BLOCK_BYTES_MAX: number = 64 * 1024 * 1024;
 
+/** Less is inflated, or compressed, sooner than another thread is asked to. */
+export const ON_THE_SPOT_BYTES: number = 16 * 1024;
+
 const inflate = promisify(gunzip);
 
 /** Reads the headers of a block; null for those of anything else. */
@@ -96,7 +99,10 @@ async function inflated(
   { from, to }: BlockFacts,
 ): Promise<Uint8Array | null> {
   try {
-    return await inflate(stored, { maxOutputLength: to - from });
+    const options = { maxOutputLength: to - from };
+    return to - from <= ON_THE_SPOT_BYTES
+      ? gunzipSync(stored, options)
+      : await inflate(stored, options);
   } catch {
     // Damaged, or longer than it says: it is not what the headers tell of, and reported as missing.
     return null;

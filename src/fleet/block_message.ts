@@ -4,9 +4,9 @@
  * @module
  */
 import { promisify } from "node:util";
-import { gzip } from "node:zlib";
+import { gzip, gzipSync } from "node:zlib";
 import { sha256 } from "../digest.ts";
-import { type Block, BLOCK_HEADERS, type Encoding } from "./block.ts";
+import { type Block, BLOCK_HEADERS, type Encoding, ON_THE_SPOT_BYTES } from "./block.ts";
 import { figuresOf, headersOfFigures } from "./block_figures.ts";
 import { halves } from "./cut_blocks.ts";
 
@@ -66,7 +66,9 @@ async function encoded(
   { encoding }: Sending,
 ): Promise<{ encoding: Encoding; data: Uint8Array }> {
   if (encoding === "identity") return { encoding, data: bytes };
-  const data = await compressed(bytes, { level: GZIP_LEVEL });
+  const options = { level: GZIP_LEVEL };
+  const isShort = bytes.byteLength <= ON_THE_SPOT_BYTES;
+  const data = isShort ? gzipSync(bytes, options) : await compressed(bytes, options);
   return data.byteLength < bytes.byteLength
     ? { encoding, data }
     : { encoding: "identity", data: bytes };
