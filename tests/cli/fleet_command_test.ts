@@ -160,7 +160,10 @@ natsTest("scout fleet status tells of each log how far it is, and what is missin
   assertEquals(Math.round(lagSec * 1000), Date.parse(storedTs) - Date.parse(first.lastTs));
   assertEquals(logs.length, 2);
   const shown = told(await scene.run("status", ["--log", "a"]));
-  assertMatch(shown, /^log  shipped .*\na {4}\d+ bytes  - .*  2026-02-13 14:01:00  .*  -\n$/);
+  assertMatch(
+    shown,
+    /^log {2}shipped .*\na {4}\d+ bytes {2}- .* {2}2026-02-13 14:01:00 {2}.* {2}-\n$/,
+  );
 });
 
 natsTest(

@@ -37,13 +37,17 @@ export interface Shipped {
 }
 
 /** Reads a log back, and checks the digest of each block. */
-export async function shippedOf(connection: FleetConnection, log: string): Promise<Shipped> {
+export async function shippedOf(
+  connection: FleetConnection,
+  log: string,
+  fleet = "f",
+): Promise<Shipped> {
   const place = { connection, stream: "AUDIT", timeoutMs: 5_000 };
   const texts: string[] = [];
   const seams: [number, number][] = [];
   let [seq, position, blocks] = [1, 0, 0];
   while (true) {
-    const found = await blockFrom(place, { seq, subject: subjectOf("f", log) });
+    const found = await blockFrom(place, { seq, subject: subjectOf(fleet, log) });
     if (found === null) return { text: texts.join(""), blocks, seams };
     if (!("facts" in found)) throw new Error(`message ${found.seq} is no block`);
     const { facts, data } = found;
