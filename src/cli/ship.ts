@@ -8,7 +8,7 @@ import { message } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { choice, string } from "@optique/core/valueparser";
+import { choice, integer, string } from "@optique/core/valueparser";
 import type { Encoding } from "../fleet/block.ts";
 import { counted, shownBytes } from "../shown.ts";
 import { type Run, stderrLogger, withLog, withReader } from "./command.ts";
@@ -21,6 +21,7 @@ import type { Output } from "./terminal.ts";
 interface ShipCommandOptions extends LogOptions, ServerOptions {
   readonly log: string;
   readonly encoding: Encoding;
+  readonly interval: number;
   readonly once: boolean;
   readonly createStream: boolean;
 }
@@ -39,6 +40,13 @@ export const shipCommand: Parser<"sync", Run, unknown> = command(
             description: message`How it is stored: gzip (the default), or identity, as it is`,
           }),
           "gzip" as const,
+        ),
+        interval: withDefault(
+          option("--interval", integer({ min: 0, metavar: "SECONDS" }), {
+            description:
+              message`Seconds from one look at the log to the next; default 0, which sends what is new at once`,
+          }),
+          0,
         ),
         once: option("--once", {
           description: message`End when all is shipped, rather than go on until Ctrl-C`,
@@ -62,7 +70,7 @@ export const shipCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function runShip(options: ShipCommandOptions, output: Output): Promise<number> {
-  const { once, createStream, stream, json, fleet, log, encoding } = options;
+  const { once, createStream, stream, json, fleet, log, encoding, interval } = options;
   const { createFleetStream, ship } = await import("../fleet/mod.ts");
   const open = once ? withLog : withReader;
   const path = await open(options, ({ path }) => Promise.resolve(path));
@@ -72,6 +80,7 @@ async function runShip(options: ShipCommandOptions, output: Output): Promise<num
     if (createStream) await createFleetStream({ connection, stream });
     return await ship({
       ...{ connection, fleet, log, path, stream, encoding, once },
+      intervalSec: interval,
       signal: interrupt.signal,
       logger: stderrLogger,
       onProgress: progress.show,

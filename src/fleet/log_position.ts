@@ -11,7 +11,7 @@
  * @module
  */
 import { readChunks, startOfLine } from "../chunks.ts";
-import type { FileHandle, FileSystem } from "../file_system.ts";
+import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
 import { gunzipped } from "../read/gunzip.ts";
 import { isSameFile, openForRead } from "../regular_file.ts";
 import { listSegments } from "../segments/list_segments.ts";
@@ -67,6 +67,8 @@ export class PositionedLog {
   readonly #site: LogSite;
   readonly #manifest: ManifestReader;
   readonly #lengths = new Map<Stamp, number>();
+  /** The active file when it was looked at last. */
+  #lookedAt: FileStatus | null = null;
 
   /** Opens nothing. */
   constructor(site: LogSite) {
@@ -74,9 +76,23 @@ export class PositionedLog {
     this.#manifest = new ManifestReader(site.fileSystem, site.files.manifest);
   }
 
+  /**
+   * Whether nothing seems to have been written since the last snapshot, which is asked without a lock: who
+   * appends makes the active file longer, and who rotates puts another one in its place.
+   */
+  isUnchanged(): boolean {
+    const { fileSystem, files } = this.#site;
+    const now = fileSystem.status(files.active);
+    const then = this.#lookedAt;
+    if (now === null || then === null) return now === then;
+    return now.inode !== null && isSameFile(now, then) && now.byteLength === then.byteLength;
+  }
+
   /** The log as it is now, up to the last line that is whole, all of which is durable. */
   async snapshot(signal: AbortSignal): Promise<LogSnapshot> {
-    const { active, activeBytes, sealed } = await this.#underLock(signal, () => this.#list());
+    const { active, activeStatus, sealed } = await this.#underLock(signal, () => this.#list());
+    this.#lookedAt = activeStatus;
+    const activeBytes = activeStatus?.byteLength ?? 0;
     try {
       const parts = await this.#parts(sealed, signal);
       const from = parts.at(-1) === undefined
@@ -97,7 +113,7 @@ export class PositionedLog {
   /** What there is, for who holds the lock: a moment later a batch may be there that is cut back. */
   #list(): {
     active: FileHandle | null;
-    activeBytes: number;
+    activeStatus: FileStatus | null;
     sealed: ReadonlyMap<Stamp, number>;
   } {
     const { fileSystem, files } = this.#site;
@@ -111,7 +127,7 @@ export class PositionedLog {
       } else if (isArchived) sealed.set(stamp, NaN);
     }
     const active = openForRead(fileSystem, files.active);
-    return { active, activeBytes: active?.status().byteLength ?? 0, sealed };
+    return { active, activeStatus: active?.status() ?? null, sealed };
   }
 
   async #parts(onDisk: ReadonlyMap<Stamp, number>, signal: AbortSignal): Promise<Part[]> {

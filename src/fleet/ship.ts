@@ -57,6 +57,8 @@ const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
 /** A server that is away may be back at any moment; one that is full, when somebody has seen to it. */
 const AWAY_BACKOFF_MAX_MS = 2_000;
+/** A log that seems not to have changed is looked at again by then: a new file may look like an old one. */
+const LOOK_EVERY_MS = 1_000;
 /** How often, and how long apart, a server has to say that it lacks what was acknowledged. */
 const DOUBTS = 5;
 const DOUBT_MS = 300;
@@ -101,6 +103,7 @@ class Shipping {
   readonly #shipper = crypto.randomUUID();
   readonly #encoding: Encoding;
   readonly #dataBytesMax: number;
+  readonly #intervalMs: number;
   readonly #blockBytesMax: number;
   readonly #gaps: ShipGap[] = [];
   /** Where it goes on, and the sequence of the last block; unknown until the server was asked. */
@@ -115,11 +118,13 @@ class Shipping {
   constructor(platform: Platform, options: ShipOptions) {
     const { connection, fleet, log, stream = DEFAULT_STREAM } = options;
     const { blockBytes = BLOCK_BYTES, timeoutSec = TIMEOUT_SEC, encoding = "gzip" } = options;
+    const { intervalSec = 0 } = options;
     checkName(fleet, "fleet");
     checkName(log, "log");
     checkName(stream, "stream");
-    checkAbove(blockBytes, 0, "blockBytes");
-    checkAbove(timeoutSec, 0, "timeoutSec");
+    checkNumber(blockBytes > 0, { blockBytes });
+    checkNumber(timeoutSec > 0, { timeoutSec });
+    checkNumber(intervalSec >= 0, { intervalSec });
     if (encoding !== "gzip" && encoding !== "identity") {
       throw new RangeError(`Cannot ship as encoding must be "gzip" or "identity": ${encoding}`);
     }
@@ -132,6 +137,7 @@ class Shipping {
     this.#log = new PositionedLog({ ...platform, files: new LogFiles(path) });
     this.#logger = options.logger ?? defaultLogger;
     this.#signal = options.signal ?? new AbortController().signal;
+    this.#intervalMs = intervalSec * 1000;
     this.#encoding = encoding;
     this.#dataBytesMax = dataBytesMax(connection);
     const longest = encoding === "gzip" ? BLOCK_BYTES_MAX : this.#dataBytesMax;
@@ -140,15 +146,22 @@ class Shipping {
   }
 
   async run(): Promise<ShipReport> {
+    const { clock } = this.#platform;
     const { directory } = new LogFiles(this.#path);
     const changes = new DirectoryChanges({ ...this.#platform, directory });
     const wake = () => changes.wake();
     this.#signal.addEventListener("abort", wake);
     try {
       while (!this.#signal.aborted) {
+        const lookedMs = clock.monotonicMs();
         const isDone = await this.#shipWhatIsThere();
         if (isDone && this.#options.once) break;
-        if (isDone && !this.#signal.aborted) await changes.wait();
+        if (!isDone) continue;
+        const isQuiet = () =>
+          this.#log.isUnchanged() && clock.monotonicMs() < lookedMs + LOOK_EVERY_MS;
+        while (!this.#signal.aborted && isQuiet()) await changes.wait();
+        const restMs = lookedMs + this.#intervalMs - clock.monotonicMs();
+        if (restMs > 0) await delay(restMs, clock, this.#signal);
       }
     } catch (error) {
       // What ends with the signal is no failure.
@@ -306,7 +319,9 @@ class Shipping {
   }
 }
 
-function checkAbove(value: number, min: number, name: string): void {
-  if (Number.isFinite(value) && value > min) return;
-  throw new RangeError(`Cannot ship as ${name} must be a number > ${min}: ${value}`);
+function checkNumber(isInRange: boolean, option: Readonly<Record<string, number>>): void {
+  const [[name, value] = []] = Object.entries(option);
+  if (isInRange && Number.isFinite(value)) return;
+  const range = name === "intervalSec" ? ">= 0" : "> 0";
+  throw new RangeError(`Cannot ship as ${name} must be a number ${range}: ${value}`);
 }

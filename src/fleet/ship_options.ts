@@ -24,6 +24,11 @@ export interface ShipOptions {
   encoding?: "gzip" | "identity";
   /** Bytes of the log in a block at most; default 4 MiB, and as they are what the server takes. */
   blockBytes?: number;
+  /**
+   * Seconds from one look at the log to the next, so that what is written meanwhile goes as one block;
+   * default 0, at once.
+   */
+  intervalSec?: number;
   /** Seconds to wait for an answer of the server; default 5. */
   timeoutSec?: number;
   /** Told how far it is, after each block. */

@@ -240,4 +240,7 @@ Deno.test("fleetEvents() and ship() refuse names and options that are none, nami
   const shipped = { connection, fleet: "f", log: "a", path: "audit.jsonl" };
   await assertRejects(() => ship({ ...shipped, blockBytes: 0 }), RangeError, "blockBytes");
   await assertRejects(() => ship({ ...shipped, timeoutSec: NaN }), RangeError, "timeoutSec");
+  await assertRejects(() => ship({ ...shipped, intervalSec: -1 }), RangeError, "intervalSec");
+  const encoding = "zip" as "gzip";
+  await assertRejects(() => ship({ ...shipped, encoding }), RangeError, 'encoding must be "gzip"');
 });
