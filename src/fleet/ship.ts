@@ -255,7 +255,7 @@ class Shipping {
       // What a slow line does not carry in time would be sent again and again.
       const slowest = Math.min(SLOW_BLOCK_BYTES, this.#blockBytesMax);
       this.#blockBytes = Math.max(Math.floor(this.#blockBytes / 2), slowest);
-      await this.#backOff(messageOf(error), AWAY_BACKOFF_MAX_MS);
+      await this.#backOff(this.#reasonOf(error), AWAY_BACKOFF_MAX_MS);
       return { outcome: "refused" };
     }
   }
@@ -301,12 +301,19 @@ class Shipping {
         last = await lastBlock(this.#place, this.#subject);
       } catch (error) {
         if (isFinal(error)) throw error;
-        await this.#backOff(messageOf(error), AWAY_BACKOFF_MAX_MS);
+        await this.#backOff(this.#reasonOf(error), AWAY_BACKOFF_MAX_MS);
         continue;
       }
       if ((last?.seq ?? 0) >= knownSeq || ++doubts === DOUBTS) return last;
       await delay(DOUBT_MS, this.#platform.clock, this.#signal);
     }
+  }
+
+  /** A stream that is not there answers as a server that is not. */
+  #reasonOf(error: unknown): string {
+    const reason = messageOf(error);
+    const { stream } = this.#place;
+    return reason.includes("no responders") ? `${reason}; is there a stream ${stream}?` : reason;
   }
 
   /** Waits longer each time, and says once why. */
