@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DELIMITER, dirname, fromFileUrl, join } from "@std/path";
 import { AuditLog } from "@vivarium/scout";
 import { cpSync } from "node:fs";
+import { answers, freePort, natsTest } from "./fleet/nats_server.ts";
 import { type CommandResult, hasTool, runCommand } from "./run_command.ts";
 import { type TempDir, tempDir } from "./temp_dir.ts";
 
@@ -12,7 +13,7 @@ const README = Deno.readTextFileSync(join(ROOT, "README.md"));
 const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^deno task demo$/, /^What it cost, by model$/m],
   [/^deno run --allow-read=DIR --allow-write=DIR sim.ts$/, /^\{ ?\n? *ts: .*event: "nav"/ms],
-  [/^deno run .* spend /, /^\$0\.5\d+ for \d+ events since .*\nmodel +USD +events\n/],
+  [/^deno run .*main.ts spend /, /^\$0\.5\d+ for \d+ events since .*\nmodel +USD +events\n/],
   [/^deno run .* query /, /^(?:2026-02-13 .*nav.*\n){5}$/],
   [/^deno run .* verify /, /^ok +nothing was found in 0 archives, \d+ lines, .*\nnot shown /],
   [/^deno run .* report --path /, /^Wrote \d+ events as \d+(\.\d)? kB to .*report\.html\n$/],
@@ -30,6 +31,10 @@ const RUN_ELSEWHERE: readonly [command: RegExp, where: string][] = [
   [/^deno add /, "what is not published cannot be added; package_test.ts imports it by that name"],
   [/^deno run .* serve /, "it goes on until Ctrl-C; cli/serve_command_test.ts starts and ends it"],
   [/^lnav /, "few machines have it; the test below"],
+  [/^nats-server /, "few machines have it; the test below"],
+  [/^deno run .*main.ts ship /, "it needs a server; the test below"],
+  [/^deno run .*main.ts fleet /, "it needs a server; the test below"],
+  [/^kill %1$/, "it is for a shell; the test below does so itself"],
   [/^deno task faults$/, "faults/campaign_test.ts plays it"],
   [/^deno task bench$/, "it takes eleven minutes; the test below measures a part"],
 ];
@@ -144,6 +149,45 @@ Deno.test({
     assertMatch(counted.stdout, /warning +skip +40\b/);
   },
 });
+
+natsTest(
+  "The README's commands for a fleet work one after the other on the server that they start",
+  async () => {
+    using dir = tempDir();
+    makeClone(dir);
+    await makeLog(dir);
+    const address = `127.0.0.1:${freePort()}`;
+    const own = commands().filter((line) => /^nats-server |main.ts (ship|fleet) /.test(line))
+      .map((line) => line.replaceAll("127.0.0.1:4222", address));
+    const [start = "", ...others] = own;
+    const [, args = ""] = /^nats-server (.*) &$/.exec(start) ?? [];
+    const port = Number(address.split(":")[1]);
+    const server = new Deno.Command("nats-server", {
+      args: [...args.split(" "), "-p", `${port}`],
+      cwd: dir.path(""),
+      stderr: "null",
+    }).spawn();
+    try {
+      await answers(port);
+      const expected = [
+        /^Shipped .* in 1 block, up to byte (\d+) of \1\n$|^Shipped .* in \d blocks, .*\n$/,
+        /^log .*\nmachine-1 .* -\n$/,
+        /^\$10\.000000 for 40 events since .*\nlog .*\nmachine-1 +\$10\.000000 +40 /,
+        /^(.* scout_log=machine-1.*\n){3}$/,
+        /^Wrote 80 events as .* to .*fleet\.html\n$/,
+      ];
+      assertEquals(others.length, expected.length);
+      for (const [index, command] of others.entries()) {
+        const { code, stdout, stderr } = await runPrinted(command, dir);
+        assertEquals([code, stderr], [0, ""], command);
+        assertMatch(stdout, expected[index]!);
+      }
+    } finally {
+      server.kill();
+      await server.status;
+    }
+  },
+);
 
 /** Asks DuckDB, from what is downloaded already. */
 function askDuckDb(question: string, cwd: string): Promise<CommandResult> {

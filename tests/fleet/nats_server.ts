@@ -134,24 +134,30 @@ export class NatsServer implements AsyncDisposable {
   }
 
   async #answers(): Promise<void> {
-    const deadlineMs = performance.now() + PATIENCE_MS;
-    while (true) {
-      if (!this.#isRunning || performance.now() > deadlineMs) {
-        throw new Error(
-          `${PROGRAM} does not answer: ${Deno.readTextFileSync(this.#dir.path("log"))}`,
-        );
-      }
-      try {
-        using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
-        // It begins with INFO.
-        if (await connection.read(new Uint8Array(5)) === 5) return;
-      } catch (error) {
-        const isToCome = error instanceof Deno.errors.ConnectionRefused ||
-          error instanceof Deno.errors.ConnectionReset;
-        if (!isToCome) throw error;
-      }
-      await pause();
+    const deadline = AbortSignal.timeout(PATIENCE_MS);
+    await answers(this.#port, () => {
+      if (this.#isRunning && !deadline.aborted) return;
+      throw new Error(
+        `${PROGRAM} does not answer: ${Deno.readTextFileSync(this.#dir.path("log"))}`,
+      );
+    });
+  }
+}
+
+/** Resolves when a server answers at the port; `check` may throw before each time that it is asked. */
+export async function answers(port: number, check: () => void = () => {}): Promise<void> {
+  while (true) {
+    check();
+    try {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      // It begins with INFO.
+      if (await connection.read(new Uint8Array(5)) === 5) return;
+    } catch (error) {
+      const isToCome = error instanceof Deno.errors.ConnectionRefused ||
+        error instanceof Deno.errors.ConnectionReset;
+      if (!isToCome) throw error;
     }
+    await pause();
   }
 }
 
