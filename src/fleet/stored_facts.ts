@@ -62,8 +62,8 @@ export async function* storedFacts(
     } catch (error) {
       signal.throwIfAborted();
       if (isFinal(error) || error instanceof FleetServerError) throw error;
-      await delay(RETRY_MS, clock, signal);
     }
+    await delay(RETRY_MS, clock, signal);
     // A stream that was made anew begins anew.
     if (await answered(reading, () => lastSeq(reading.place)) < seq) seq = 0;
   }
