@@ -25,40 +25,27 @@ const SILENT_MS_MAX = 10_000;
 
 const [budget = "0.5", servers = "127.0.0.1:4222"] = Deno.args;
 const budgetUsd = Number(budget);
+if (!(budgetUsd > 0)) throw new RangeError(`The budget must be a number > 0: ${budget}`);
 // Runs of the last hour would count if they had the same name.
 const fleet = `demo-${Date.now()}`;
 
-/** Aborts all machines; on machines of their own each would have such a guard, and all see the same. */
-class BudgetGuard {
-  readonly #controller = new AbortController();
-  #spend: FleetSpend | undefined;
+// On machines of their own each would have such a guard, and all of them see the same.
+const guard = new AbortController();
 
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+/** Stops all machines when the budget is spent, or nobody knows whether it is. */
+function check(spend: FleetSpend): void {
+  if (guard.signal.aborted) return;
+  try {
+    const usd = spend.usd(1);
+    if (usd > budgetUsd) stop(`${usd.toFixed(4)} of ${budgetUsd.toFixed(4)} USD spent`);
+    else if (spend.silentMs > SILENT_MS_MAX) stop("the server is silent");
+  } catch (error) {
+    stop(String(error));
   }
+}
 
-  /** Watches the spend of a fleet. */
-  watch(spend: FleetSpend): void {
-    this.#spend = spend;
-    this.check();
-  }
-
-  /** Looks at what was spent, which throws when nobody knows. */
-  readonly check = (): void => {
-    const spend = this.#spend;
-    if (spend === undefined || this.signal.aborted) return;
-    try {
-      const usd = spend.usd(1);
-      if (usd > budgetUsd) this.#stop(`${usd.toFixed(4)} of ${budgetUsd.toFixed(4)} USD spent`);
-      if (spend.silentMs > SILENT_MS_MAX) this.#stop("the server is silent");
-    } catch (error) {
-      this.#stop(String(error));
-    }
-  };
-
-  #stop(reason: string): void {
-    this.#controller.abort(new Error(reason));
-  }
+function stop(reason: string): void {
+  guard.abort(new Error(reason));
 }
 
 /** A machine works, and pays for it, until it is told to stop; what it logs is shipped meanwhile. */
@@ -83,11 +70,9 @@ async function runMachine(
 
 const connection = await connect({ servers });
 await createFleetStream({ connection });
-const guard = new BudgetGuard();
-const spend = await fleetSpend({ connection, fleet, onChange: guard.check });
-guard.watch(spend);
-const looking = setInterval(guard.check, 1_000);
 const { signal } = guard;
+const spend = await fleetSpend({ connection, fleet, onChange: check });
+const looking = setInterval(() => check(spend), 1_000);
 await Promise.all(MACHINES.map((log) => runMachine(log, { connection, signal })));
 clearInterval(looking);
 await spend.close();

@@ -59,6 +59,9 @@ export const BLOCK_BYTES_MAX: number = 64 * 1024 * 1024;
 /** Less is inflated, or compressed, sooner than another thread is asked to. */
 export const ON_THE_SPOT_BYTES: number = 16 * 1024;
 
+/** The shortest piece that zlib gives. */
+export const CHUNK_BYTES_MIN: number = 64;
+
 const inflate = promisify(gunzip);
 
 /** Reads the headers of a block; null for those of anything else. */
@@ -99,7 +102,9 @@ async function inflated(
   { from, to }: BlockFacts,
 ): Promise<Uint8Array | null> {
   try {
-    const options = { maxOutputLength: to - from };
+    // In one piece, as pieces would have to be joined.
+    const chunkSize = to - from + CHUNK_BYTES_MIN;
+    const options = { maxOutputLength: to - from, chunkSize };
     return to - from <= ON_THE_SPOT_BYTES
       ? gunzipSync(stored, options)
       : await inflate(stored, options);

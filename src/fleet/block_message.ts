@@ -6,7 +6,13 @@
 import { promisify } from "node:util";
 import { gzip, gzipSync } from "node:zlib";
 import { sha256 } from "../digest.ts";
-import { type Block, BLOCK_HEADERS, type Encoding, ON_THE_SPOT_BYTES } from "./block.ts";
+import {
+  type Block,
+  BLOCK_HEADERS,
+  CHUNK_BYTES_MIN,
+  type Encoding,
+  ON_THE_SPOT_BYTES,
+} from "./block.ts";
 import { figuresOf, headersOfFigures } from "./block_figures.ts";
 import { halves } from "./cut_blocks.ts";
 
@@ -66,7 +72,8 @@ async function encoded(
   { encoding }: Sending,
 ): Promise<{ encoding: Encoding; data: Uint8Array }> {
   if (encoding === "identity") return { encoding, data: bytes };
-  const options = { level: GZIP_LEVEL };
+  // In few pieces, as pieces have to be joined.
+  const options = { level: GZIP_LEVEL, chunkSize: CHUNK_BYTES_MIN + (bytes.byteLength >> 2) };
   const isShort = bytes.byteLength <= ON_THE_SPOT_BYTES;
   const data = isShort ? gzipSync(bytes, options) : await compressed(bytes, options);
   return data.byteLength < bytes.byteLength

@@ -32,8 +32,19 @@ const DUPLICATE_WINDOW_SEC = 120;
  * Makes the stream of a fleet, or finds that it is there with the same settings: in files, never dropping
  * old blocks for new ones, and without a way to take single ones out.
  *
+ * Needs `--allow-net` for the connection, and a user of the server who may make streams.
+ *
  * @throws {RangeError} for a name that is none.
  * @throws {FleetServerError} for a stream that is there with other settings, naming them.
+ *
+ * @example
+ * ```ts ignore
+ * import { connect } from "@nats-io/transport-node";
+ * import { createFleetStream } from "@vivarium/scout/fleet";
+ *
+ * const connection = await connect({ servers: "127.0.0.1:4222" });
+ * await createFleetStream({ connection, replicas: 3, maxBytes: 160e9 });
+ * ```
  */
 export async function createFleetStream(options: FleetStreamOptions): Promise<void> {
   const { connection, stream = DEFAULT_STREAM, replicas = 1, maxBytes = -1 } = options;

@@ -18,16 +18,15 @@ import { type EventFilter, eventFilter } from "../read/filter.ts";
 import { LineTest } from "../read/line_test.ts";
 import { eventsIn, type LinePlace } from "../read/parse_block.ts";
 import type { QueryOptions } from "../read/query.ts";
-import { type Clock, systemClock, toEpochMs } from "../time.ts";
 import { contentOf } from "./block.ts";
 import type { FleetConnection } from "./connection.ts";
 import { pieces } from "./cut_blocks.ts";
-import { checkName, DEFAULT_STREAM, type StoredBlock, subjectOf } from "./fleet_stream.ts";
+import type { StoredBlock } from "./fleet_stream.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
 import { oneAhead } from "./one_ahead.ts";
 import {
   type Reading,
-  READING_TIMEOUT_MS,
+  readingOf,
   storedBlocks,
   type StoredRange,
   storedRange,
@@ -81,37 +80,30 @@ export interface FleetQuery extends AsyncIterable<FleetEvent> {
  * The metrics and the report take it as they take a local log. Needs `--allow-net` for the connection.
  *
  * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
+ *
+ * @example
+ * ```ts ignore
+ * import { connect } from "@nats-io/transport-node";
+ * import { fleetEvents } from "@vivarium/scout/fleet";
+ *
+ * const connection = await connect({ servers: "127.0.0.1:4222" });
+ * const query = fleetEvents({ connection, fleet: "mine", eventType: "validation_fail", last: 20 });
+ * for await (const { scout_log, ts, reason } of query) console.log(scout_log, ts, reason);
+ * for (const { log, from, to } of query.gaps) console.log(`${log} lacks bytes ${from} to ${to}`);
+ * ```
  */
 export function fleetEvents(options: FleetQueryOptions): FleetQuery {
-  return fleetEventsBy(systemClock, options);
-}
-
-/**
- * As {@linkcode fleetEvents}, by any clock.
- *
- * @internal
- */
-export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQuery {
-  const { connection, fleet, log, stream = DEFAULT_STREAM, follow = false, signal } = options;
-  checkName(fleet, "fleet");
-  if (log !== undefined) checkName(log, "log");
-  checkName(stream, "stream");
+  const reading = readingOf(options, { follow: options.follow ?? false });
   checkLast(options.last);
   const gaps: FleetGap[] = [];
   const damage: Damage[] = [];
-  const reading: Reading = {
-    place: { connection, stream, timeoutMs: READING_TIMEOUT_MS },
-    subject: subjectOf(fleet, log ?? "*"),
-    clock,
-    signal: signal ?? new AbortController().signal,
-    sinceMs: options.since === undefined ? -Infinity : toEpochMs(options.since, "since"),
-    follow,
-  };
   const asked: Asked = { reading, filter: eventFilter(options), gaps, damage };
   return {
     [Symbol.asyncIterator]() {
       gaps.length = damage.length = 0;
-      return options.last === undefined ? all(asked) : last(asked, options.last);
+      return options.last === undefined
+        ? matching(asked, () => everything(asked))
+        : last(asked, options.last);
     },
     gaps,
     damage,
@@ -140,9 +132,15 @@ function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange):
   }, { isFromStart: first === 1 && reading.sinceMs === -Infinity });
 }
 
-async function* all(asked: Asked): AsyncGenerator<FleetEvent, void> {
+/** What is read, and how far the logs were seen before. */
+interface Part {
+  readonly range: StoredRange;
+  readonly logs: LogsProgress;
+}
+
+async function everything(asked: Asked): Promise<Part> {
   const range = await storedRange(asked.reading);
-  yield* matching(asked, range, progressFrom(asked, range));
+  return { range, logs: progressFrom(asked, range) };
 }
 
 /** The last events of what is stored, and with `follow` those that come. */
@@ -154,9 +152,9 @@ async function* last(asked: Asked, count: number): AsyncGenerator<FleetEvent, vo
   for (let blocks = count === Infinity ? Infinity : 1;; blocks *= LOOK_BACK_FACTOR) {
     const part = { ...range, first: Math.max(range.first, range.last - blocks + 1) };
     gaps.length = damage.length = 0;
-    const progress = progressFrom(asked, part);
+    const logs = progressFrom(asked, part);
     let events: FleetEvent[] = [];
-    for await (const event of matching(finding, part, progress)) {
+    for await (const event of matching(finding, () => ({ range: part, logs }))) {
       events.push(event);
       if (events.length >= 2 * count + LAST_MARGIN) events = events.slice(events.length - count);
     }
@@ -164,15 +162,15 @@ async function* last(asked: Asked, count: number): AsyncGenerator<FleetEvent, vo
     yield* events.slice(Math.max(0, events.length - count));
     if (!reading.follow) return;
     const rest = { first: range.last + 1, last: range.last };
-    return yield* matching(asked, rest, progress);
+    return yield* matching(asked, () => ({ range: rest, logs }));
   }
 }
 
 async function* matching(
   { reading, filter, damage }: Asked,
-  range: StoredRange,
-  logs: LogsProgress,
+  begin: () => Part | Promise<Part>,
 ): AsyncGenerator<FleetEvent, void> {
+  const { range, logs } = await begin();
   const lineTest = new LineTest(filter);
   const ending = new AbortController();
   const signal = AbortSignal.any([reading.signal, ending.signal]);

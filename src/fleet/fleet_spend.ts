@@ -11,15 +11,14 @@ import { MAX_LINE_BYTES } from "../options.ts";
 import { LineTest } from "../read/line_test.ts";
 import { eventsIn } from "../read/parse_block.ts";
 import { costOf, spendWindow } from "../spend.ts";
-import { type Clock, systemClock } from "../time.ts";
 import { contentOf } from "./block.ts";
 import type { BlockFigures } from "./block_figures.ts";
 import type { FleetFollowConnection } from "./connection.ts";
 import { CostSlots } from "./cost_slots.ts";
 import { pieces } from "./cut_blocks.ts";
-import { blockFrom, checkName, DEFAULT_STREAM, subjectOf } from "./fleet_stream.ts";
+import { blockFrom } from "./fleet_stream.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
-import { answered, CLOCK_MARGIN_MS, READING_TIMEOUT_MS } from "./stored_blocks.ts";
+import { answered, CLOCK_MARGIN_MS, readingOf } from "./stored_blocks.ts";
 import { type FactsReading, type StoredFacts, storedFacts } from "./stored_facts.ts";
 
 /** Whose spend to follow. */
@@ -36,8 +35,8 @@ export interface FleetSpendOptions {
   hoursMax?: number;
   /** The time, epoch milliseconds; default `Date.now`. */
   now?: () => number;
-  /** Told whenever more was spent, or following has failed. */
-  onChange?: () => void;
+  /** Told whenever more was spent, or following has failed, as it does with what this throws. */
+  onChange?: (spend: FleetSpend) => void;
 }
 
 /** What a fleet spends, followed until it is closed. */
@@ -74,18 +73,26 @@ const FORGET_EVERY_MS = 60_000;
  *
  * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
  * @throws {FleetServerError} for a stream that is not there.
- */
-export function fleetSpend(options: FleetSpendOptions): Promise<FleetSpend> {
-  return fleetSpendBy(systemClock, options);
-}
-
-/**
- * As {@linkcode fleetSpend}, by any clock.
  *
- * @internal
+ * @example
+ * ```ts ignore
+ * import { connect } from "@nats-io/transport-node";
+ * import { fleetSpend } from "@vivarium/scout/fleet";
+ *
+ * const controller = new AbortController();
+ * const connection = await connect({ servers: "127.0.0.1:4222" });
+ * await using spend = await fleetSpend({
+ *   connection,
+ *   fleet: "mine",
+ *   onChange(spend) {
+ *     if (spend.usd(1) > 5) controller.abort(new Error("the budget is spent"));
+ *   },
+ * });
+ * console.log(spend.usd(24), "USD in the last day");
+ * ```
  */
-export async function fleetSpendBy(clock: Clock, options: FleetSpendOptions): Promise<FleetSpend> {
-  const following = new Following(clock, options);
+export async function fleetSpend(options: FleetSpendOptions): Promise<FleetSpend> {
+  const following = new Following(options);
   await following.isReady;
   return following;
 }
@@ -95,7 +102,7 @@ class Following implements FleetSpend {
   readonly isReady: Promise<void>;
   readonly #now: () => number;
   readonly #hoursMax: number;
-  readonly #onChange: (() => void) | undefined;
+  readonly #onChange: ((spend: FleetSpend) => void) | undefined;
   readonly #reading: FactsReading;
   readonly #logs: LogsProgress;
   readonly #slots = new CostSlots();
@@ -106,37 +113,26 @@ class Following implements FleetSpend {
   #forgottenMs: number;
   #failure: unknown;
 
-  constructor(clock: Clock, options: FleetSpendOptions) {
-    const { connection, fleet, log, stream = DEFAULT_STREAM } = options;
-    const { hoursMax = HOURS_MAX, now = Date.now } = options;
-    checkName(fleet, "fleet");
-    if (log !== undefined) checkName(log, "log");
-    checkName(stream, "stream");
+  constructor(options: FleetSpendOptions) {
+    const { connection, hoursMax = HOURS_MAX, now = Date.now } = options;
     if (!(Number.isFinite(hoursMax) && hoursMax > 0)) {
       throw new RangeError(`Cannot follow spend as hoursMax must be a number > 0: ${hoursMax}`);
     }
     this.#now = now;
     this.#hoursMax = hoursMax;
     this.#onChange = options.onChange;
-    this.#reading = {
-      connection,
-      place: { connection, stream, timeoutMs: READING_TIMEOUT_MS },
-      subject: subjectOf(fleet, log ?? "*"),
-      clock,
-      signal: this.#ending.signal,
-      sinceMs: now() - hoursMax * HOUR_MS,
-      follow: true,
-    };
+    const since = now() - hoursMax * HOUR_MS;
+    const asked = { ...options, since, signal: this.#ending.signal };
+    this.#reading = { ...readingOf(asked, { follow: true }), connection };
     this.#logs = new LogsProgress((gap) => this.gaps.push(gap), { isFromStart: false });
-    this.#heardMs = clock.monotonicMs();
-    this.#forgottenMs = clock.monotonicMs();
+    this.#heardMs = this.#forgottenMs = this.#reading.clock.monotonicMs();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.isReady = promise;
     this.#finished = this.#follow(resolve).catch((error) => {
       if (this.#ending.signal.aborted) return;
       this.#failure = error;
       reject(error);
-      this.#onChange?.();
+      this.#onChange?.(this);
     });
   }
 
@@ -171,7 +167,7 @@ class Following implements FleetSpend {
     for await (const stored of storedFacts(this.#reading)) {
       this.#heardMs = clock.monotonicMs();
       if (stored === null) onCaughtUp();
-      else if (await this.#count(stored)) this.#onChange?.();
+      else if (await this.#count(stored)) this.#onChange?.(this);
       if (this.#heardMs - this.#forgottenMs > FORGET_EVERY_MS) {
         this.#forgottenMs = this.#heardMs;
         this.#slots.forgetBefore(this.#sinceMs);

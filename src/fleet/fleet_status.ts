@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { systemClock, type TimeLike, toEpochMs } from "../time.ts";
+import type { TimeLike } from "../time.ts";
 import type { FleetFollowConnection } from "./connection.ts";
-import { checkName, DEFAULT_STREAM, subjectOf } from "./fleet_stream.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
-import { READING_TIMEOUT_MS } from "./stored_blocks.ts";
+import { readingOf } from "./stored_blocks.ts";
 import { type StoredFacts, storedFacts } from "./stored_facts.ts";
 
 /** Whose state to look at. */
@@ -53,27 +52,27 @@ export interface FleetLogStatus {
  *
  * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
  * @throws {FleetServerError} for a stream that is not there.
+ *
+ * @example
+ * ```ts ignore
+ * import { connect } from "@nats-io/transport-node";
+ * import { fleetStatus } from "@vivarium/scout/fleet";
+ *
+ * const connection = await connect({ servers: "127.0.0.1:4222" });
+ * for (const { log, position, lagBytes, gaps } of await fleetStatus({ connection, fleet: "mine" })) {
+ *   console.log(log, position, lagBytes, gaps.length);
+ * }
+ * ```
  */
 export async function fleetStatus(options: FleetStatusOptions): Promise<FleetLogStatus[]> {
-  const { connection, fleet, log, stream = DEFAULT_STREAM, since, signal } = options;
-  checkName(fleet, "fleet");
-  if (log !== undefined) checkName(log, "log");
-  checkName(stream, "stream");
+  const { connection, since } = options;
+  const reading = readingOf(options, { follow: false });
   const logs = new Map<string, LogTally>();
   const progress = new LogsProgress(
     ({ log, from, to }) => logs.get(log)!.gaps.push({ from, to }),
     { isFromStart: since === undefined },
   );
-  const reading = {
-    connection,
-    place: { connection, stream, timeoutMs: READING_TIMEOUT_MS },
-    subject: subjectOf(fleet, log ?? "*"),
-    clock: systemClock,
-    signal: signal ?? new AbortController().signal,
-    sinceMs: since === undefined ? -Infinity : toEpochMs(since, "since"),
-    follow: false,
-  };
-  for await (const stored of storedFacts(reading)) {
+  for await (const stored of storedFacts({ ...reading, connection })) {
     if (stored === null) break;
     let tally = logs.get(stored.log);
     if (tally === undefined) logs.set(stored.log, tally = new LogTally());

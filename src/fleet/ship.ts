@@ -76,6 +76,17 @@ const FOREIGN_BLOCKS_MAX = 2;
  * @throws {FleetMismatchError} when the stream holds another log of that name.
  * @throws {FleetConflictError} when another shipper sends the same log.
  * @throws {FleetServerError} for what the server refuses, such as a permission.
+ *
+ * @example
+ * ```ts ignore
+ * import { connect } from "@nats-io/transport-node";
+ * import { ship } from "@vivarium/scout/fleet";
+ *
+ * const connection = await connect({ servers: "127.0.0.1:4222" });
+ * const place = { connection, fleet: "mine", log: "machine-1", path: "logs/audit.jsonl" };
+ * const { position, gaps } = await ship({ ...place, once: true });
+ * console.log(`${position} bytes are in the stream, ${gaps.length} gaps`);
+ * ```
  */
 export function ship(options: ShipOptions): Promise<ShipReport> {
   return shipOn(denoPlatform, options);

@@ -7,16 +7,19 @@
  * @module
  */
 import { messageOf } from "../errors.ts";
-import type { Clock } from "../time.ts";
-import { isFinal } from "./connection.ts";
+import { type Clock, systemClock, type TimeLike, toEpochMs } from "../time.ts";
+import { type FleetConnection, isFinal } from "./connection.ts";
 import { delay } from "./delay.ts";
 import {
   blockFrom,
+  checkName,
+  DEFAULT_STREAM,
   type FleetPlace,
   FleetServerError,
   lastSeq,
   storedAt,
   type StoredBlock,
+  subjectOf,
 } from "./fleet_stream.ts";
 
 /** What is read of a stream, and how. */
@@ -31,8 +34,18 @@ export interface Reading {
   readonly follow: boolean;
 }
 
+/** Whose blocks to read. */
+export interface ReadingOptions {
+  readonly connection: FleetConnection;
+  readonly fleet: string;
+  readonly log?: string;
+  readonly stream?: string;
+  readonly since?: TimeLike;
+  readonly signal?: AbortSignal;
+}
+
 /** Milliseconds that a reader waits for an answer. */
-export const READING_TIMEOUT_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 /** How far the clock of a machine may be ahead of the server's. */
 export const CLOCK_MARGIN_MS: number = 15 * 60_000;
 /** How long a server may be away. */
@@ -42,6 +55,28 @@ const POLL_MS = 50;
 const POLLS_PER_CHECK = 20;
 /** JetStream's code for a stream that is not there. */
 const STREAM_NOT_FOUND = 10_059;
+
+/**
+ * What is read, by the options of who asks for it.
+ *
+ * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
+ */
+export function readingOf(
+  { connection, fleet, log, stream = DEFAULT_STREAM, since, signal }: ReadingOptions,
+  { follow }: Pick<Reading, "follow">,
+): Reading {
+  checkName(fleet, "fleet");
+  if (log !== undefined) checkName(log, "log");
+  checkName(stream, "stream");
+  return {
+    place: { connection, stream, timeoutMs: TIMEOUT_MS },
+    subject: subjectOf(fleet, log ?? "*"),
+    clock: systemClock,
+    signal: signal ?? new AbortController().signal,
+    sinceMs: since === undefined ? -Infinity : toEpochMs(since, "since"),
+    follow,
+  };
+}
 
 /** A part of a stream, by the sequences of its first and its last message. */
 export interface StoredRange {
