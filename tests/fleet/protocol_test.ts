@@ -132,6 +132,17 @@ function trusting(connection: FleetConnection): FleetConnection {
   };
 }
 
+/** The handle with some of its members replaced. */
+function withMembers(handle: FileHandle, members: Partial<FileHandle>): FileHandle {
+  return new Proxy(handle, {
+    get: (target, name) => {
+      if (name in members) return members[name as keyof FileHandle];
+      const member = target[name as keyof FileHandle];
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
 /** A disk on which each read is of what the path names then. */
 const byName: FileSystem = {
   ...denoFileSystem,
@@ -145,14 +156,7 @@ const byName: FileSystem = {
         now.close();
       }
     };
-    const overridden: Partial<FileHandle> = { read: reread };
-    return new Proxy(handle, {
-      get: (target, name) => {
-        if (name in overridden) return overridden[name as keyof FileHandle];
-        const member = target[name as keyof FileHandle];
-        return typeof member === "function" ? member.bind(target) : member;
-      },
-    });
+    return withMembers(handle, { read: reread });
   },
 };
 
@@ -168,3 +172,45 @@ for (const [what, plant] of PLANTS) {
     assert(false, "nothing was found");
   });
 }
+
+Deno.test("ship() asks under the append lock how long the active file is, as a batch may be cut back", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  {
+    await using log = await AuditLog.open({ path, logger: silent });
+    await log.log("nav", { n: 1 });
+  }
+  let isLocked = false;
+  const asked: boolean[] = [];
+  const fileSystem: FileSystem = {
+    ...denoFileSystem,
+    open(opened, access) {
+      const handle = denoFileSystem.open(opened, access);
+      if (opened === path) {
+        return withMembers(handle, {
+          status() {
+            asked.push(isLocked);
+            return handle.status();
+          },
+        });
+      }
+      if (!opened.endsWith(".lock")) return handle;
+      return withMembers(handle, {
+        tryLock: () => isLocked = handle.tryLock(),
+        unlock() {
+          isLocked = false;
+          handle.unlock();
+        },
+        close() {
+          isLocked = false;
+          handle.close();
+        },
+      });
+    },
+  };
+  const none = { lost: 0, answerLost: 0, late: 0, stale: 0 };
+  const connection = new SimulatedStream(new SeededRandom(1), none, () => Promise.resolve());
+  const place = { connection, fleet: "f", log: "a", path, logger: silent };
+  const { blocks } = await shipOn({ fileSystem, clock }, { ...place, once: true });
+  assertEquals([blocks, asked.length > 0, asked.every((isLocked) => isLocked)], [1, true, true]);
+});
