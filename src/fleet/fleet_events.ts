@@ -18,6 +18,7 @@ import { type EventFilter, eventFilter } from "../read/filter.ts";
 import { LineTest } from "../read/line_test.ts";
 import { eventsIn, type LinePlace } from "../read/parse_block.ts";
 import type { QueryOptions } from "../read/query.ts";
+import { type Clock, systemClock } from "../time.ts";
 import { contentOf } from "./block.ts";
 import type { FleetConnection } from "./connection.ts";
 import { pieces } from "./cut_blocks.ts";
@@ -93,7 +94,16 @@ export interface FleetQuery extends AsyncIterable<FleetEvent> {
  * ```
  */
 export function fleetEvents(options: FleetQueryOptions): FleetQuery {
-  const reading = readingOf(options, { follow: options.follow ?? false });
+  return fleetEventsBy(systemClock, options);
+}
+
+/**
+ * As {@linkcode fleetEvents}, by any clock.
+ *
+ * @internal
+ */
+export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQuery {
+  const reading = readingOf(options, { follow: options.follow ?? false, clock });
   checkLast(options.last);
   const gaps: FleetGap[] = [];
   const damage: Damage[] = [];

@@ -22,6 +22,7 @@ const NOT_FOUND = 404;
 const UNAVAILABLE = 503;
 /** Codes of errors of JetStream. */
 const WRONG_LAST_SEQUENCE = 10_071;
+const NO_MESSAGE_FOUND = 10_037;
 const FULL = new Set([10_047, 10_077, 10_023]);
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -143,6 +144,26 @@ export async function lastSeq({ connection, stream, timeoutMs }: FleetPlace): Pr
   if (error !== undefined) throw new FleetServerError(`read stream ${stream}`, errorOf(error));
   const lastSeq = (state as { last_seq?: unknown } | undefined)?.last_seq;
   return typeof lastSeq === "number" ? lastSeq : 0;
+}
+
+/**
+ * The sequence of the last message of a subject, by the leader of the stream, who has all of it; 0 if there
+ * is none.
+ *
+ * @throws {FleetServerError} for a stream that is not there.
+ */
+export async function lastSeqOf(
+  { connection, stream, timeoutMs }: FleetPlace,
+  subject: string,
+): Promise<number> {
+  const { message, error } = await askApi(connection, `STREAM.MSG.GET.${stream}`, {
+    question: { last_by_subj: subject },
+    timeoutMs,
+  });
+  if (error?.err_code === NO_MESSAGE_FOUND) return 0;
+  if (error !== undefined) throw new FleetServerError(`read stream ${stream}`, errorOf(error));
+  const seq = (message as { seq?: unknown } | undefined)?.seq;
+  return typeof seq === "number" ? seq : 0;
 }
 
 /** Asks JetStream for something; an error that it tells of is in the answer. */

@@ -17,6 +17,7 @@ import {
   type FleetPlace,
   FleetServerError,
   lastSeq,
+  lastSeqOf,
   storedAt,
   type StoredBlock,
   subjectOf,
@@ -63,7 +64,7 @@ const STREAM_NOT_FOUND = 10_059;
  */
 export function readingOf(
   { connection, fleet, log, stream = DEFAULT_STREAM, since, signal }: ReadingOptions,
-  { follow }: Pick<Reading, "follow">,
+  { follow, clock = systemClock }: Pick<Reading, "follow"> & Partial<Pick<Reading, "clock">>,
 ): Reading {
   checkName(fleet, "fleet");
   if (log !== undefined) checkName(log, "log");
@@ -71,7 +72,7 @@ export function readingOf(
   return {
     place: { connection, stream, timeoutMs: TIMEOUT_MS },
     subject: subjectOf(fleet, log ?? "*"),
-    clock: systemClock,
+    clock,
     signal: signal ?? new AbortController().signal,
     sinceMs: since === undefined ? -Infinity : toEpochMs(since, "since"),
     follow,
@@ -86,44 +87,70 @@ export interface StoredRange {
 
 /** What was stored by now of what may be meant. */
 export async function storedRange(reading: Reading): Promise<StoredRange> {
-  const last = await foundLastSeq(reading);
+  const last = await foundLastSeq(reading, () => lastSeqOf(reading.place, reading.subject));
   return { first: await startSeq(reading, last), last };
 }
 
-/** The blocks of a range as they are stored, and with `follow` those behind it. */
+/**
+ * The blocks of a range as they are stored, and with `follow` those behind it.
+ *
+ * Any member of a cluster answers, also one that does not have the last ones yet: so what is said to be not
+ * there is not believed before the end that the leader told of.
+ */
 export async function* storedBlocks(
   reading: Reading,
   { first, last }: StoredRange,
 ): AsyncGenerator<StoredBlock, void> {
-  const { place, subject, follow, signal } = reading;
-  let seq = first;
-  for (let polls = 1;;) {
-    const found = await answered(reading, () => blockFrom(place, { seq, subject }));
+  const { place, subject, follow, signal, clock } = reading;
+  let [seq, end] = [first, last];
+  const next = async (): ReturnType<typeof blockFrom> => {
+    if (seq > end) return await blockFrom(place, { seq, subject });
+    const found = await storedBlockFrom(place, { seq, subject });
+    if (found === null) end = seq - 1;
+    return found;
+  };
+  for (let polls = 1;; polls++) {
+    const found = await answered(reading, next);
     signal.throwIfAborted();
     if (found !== null) {
       if (!follow && found.seq > last) return;
       seq = found.seq + 1;
       if ("facts" in found) yield found;
     } else if (follow) {
-      await delay(POLL_MS, reading.clock, signal);
+      await delay(POLL_MS, clock, signal);
       // A stream that was made anew begins anew; what was seen of it is dropped by its position.
-      const isToCheck = ++polls % POLLS_PER_CHECK === 0;
+      const isToCheck = polls % POLLS_PER_CHECK === 0;
       if (isToCheck && await answered(reading, () => lastSeq(place)) < seq - 1) seq = 1;
     } else return;
   }
 }
 
 /**
- * The sequence of the last message when reading begins.
+ * The first block of a subject from a sequence on, where there was one; null if it was expired.
+ *
+ * @throws {Error} from a member of a cluster that does not have it yet; another answer may.
+ */
+export async function storedBlockFrom(
+  place: FleetPlace,
+  from: { seq: number; subject: string },
+): ReturnType<typeof blockFrom> {
+  const found = await blockFrom(place, from);
+  if (found !== null || await lastSeqOf(place, from.subject) < from.seq) return found;
+  throw new Error(`message ${from.seq} of ${from.subject} is not there yet`);
+}
+
+/**
+ * What `ask` gives when reading begins.
  *
  * @throws {FleetServerError} for a stream that is not there; one that is gone later may come back.
  */
-export function foundLastSeq(reading: Reading): Promise<number> {
-  return answered(
-    reading,
-    () => lastSeq(reading.place),
-    (error) => error instanceof FleetServerError && error.code === STREAM_NOT_FOUND,
-  );
+export function foundLastSeq(
+  reading: Reading,
+  ask: () => Promise<number> = () => lastSeq(reading.place),
+): Promise<number> {
+  const isEnd = (error: unknown) =>
+    error instanceof FleetServerError && error.code === STREAM_NOT_FOUND;
+  return answered(reading, ask, isEnd);
 }
 
 /** The sequence of the first block that may hold an event from that time on, by halving. */

@@ -68,17 +68,25 @@ export class SimulatedStream implements FleetConnection {
     await this.#onRequest();
     if (this.#random.below(3) === 0) this.land();
     if (this.#isNow("lost")) throw new Error("the request was lost");
+    // The leader answers, who has all of them.
     if (subject === "$JS.API.STREAM.INFO.AUDIT") {
       return ack({ state: { last_seq: this.stored.length } });
+    }
+    if (subject === "$JS.API.STREAM.MSG.GET.AUDIT") {
+      const { length: seq } = this.stored;
+      const none = { error: { code: 404, err_code: 10_037, description: "no message found" } };
+      return ack(seq === 0 ? none : { message: { seq } });
     }
     if (!subject.startsWith("$JS.")) {
       return this.#publish(subject, payload as Uint8Array, (name) => options!.headers!.get(name));
     }
     if (subject !== "$JS.API.DIRECT.GET.AUDIT") {
-      const last = this.stored.length - (this.#isNow("stale") ? this.#random.below(STALE_MAX) : 0);
-      return this.#answer(last);
+      return this.#answer(this.stored.length - this.#staleness());
     }
-    return this.#answer(JSON.parse(payload as string).seq);
+    const { seq } = JSON.parse(payload as string);
+    // Who is behind does not have the last ones yet.
+    const isHere = seq <= this.stored.length - this.#staleness();
+    return this.#answer(isHere ? seq : this.stored.length + 1);
   }
 
   /** Stores one of those that are late, unless it is there already. */
@@ -133,6 +141,11 @@ export class SimulatedStream implements FleetConnection {
       found.subject,
     ]]);
     return messageOf(0, fields, found.data);
+  }
+
+  /** How many of the last ones the member of the cluster that answers does not have. */
+  #staleness(): number {
+    return this.#isNow("stale") ? this.#random.below(STALE_MAX) : 0;
   }
 
   #isNow(fault: keyof Faults): boolean {
