@@ -6,9 +6,6 @@
  * begins behind, there is a gap. So it does not matter what a server, or a shipper that was killed, has
  * stored twice.
  *
- * Blocks are asked for one by one, by the sequence of the last one that came: nothing is kept by the server
- * that could go wrong when it is killed, and any member of a cluster may answer.
- *
  * @module
  */
 import type { AuditEvent } from "../event.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 import { joined } from "../chunks.ts";
+import { MAX_LINE_BYTES } from "../options.ts";
 import type { BlockFacts } from "./block.ts";
 
 /** Bytes of a log that are not in the stream, or not as they were, by their positions. */
@@ -50,9 +51,8 @@ export class LogsProgress {
 export class LogProgress {
   readonly #onGap: (from: number, to: number) => void;
   #position: number;
-  /** The beginning of a line that goes on in the next block, and where it is. */
+  /** The beginning of a line that goes on in the next block. */
   #begun: Uint8Array[] = [];
-  #begunAt = 0;
 
   /** Seen up to a position; told of what is missing. */
   constructor(position: number, onGap: (from: number, to: number) => void) {
@@ -92,12 +92,15 @@ export class LogProgress {
     }
     if (bytes === null) return null;
     const known = Math.max(0, position - from);
-    if (this.#begun.length === 0) this.#begunAt = from + known;
     this.#begun.push(bytes.subarray(known));
-    if (isCut) return null;
+    const byteLength = this.#begun.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (isCut) {
+      // Of what is longer than any line may be, not all has to be kept: it is damage.
+      if (byteLength > MAX_LINE_BYTES) this.#begun = [bytes];
+      return null;
+    }
     const parts = this.#begun;
     this.#begun = [];
-    const byteLength = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    return { from: this.#begunAt, bytes: joined(parts, byteLength) };
+    return { from: to - byteLength, bytes: joined(parts, byteLength) };
   }
 }

@@ -1,4 +1,10 @@
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { headers } from "@nats-io/nats-core";
 import { accuracyMetrics, AuditLog, AuditReader } from "@vivarium/scout";
 import {
@@ -10,6 +16,8 @@ import {
 } from "@vivarium/scout/fleet";
 import { renderReport } from "@vivarium/scout/report";
 import { messagesOf } from "../../src/fleet/block_message.ts";
+import { LogProgress } from "../../src/fleet/log_progress.ts";
+import { MAX_LINE_BYTES } from "../../src/options.ts";
 import { subjectOf } from "../../src/fleet/fleet_stream.ts";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -168,6 +176,29 @@ natsTest(
     assertStringIncludes(await renderReport(query), "not an object");
   },
 );
+
+Deno.test("A line that is longer than any may be is damage, and not all of it is kept", () => {
+  const progress = new LogProgress(0, () => {});
+  const bytes = new Uint8Array(4 * 1024 * 1024).fill(0x78);
+  const facts = {
+    shipper: "",
+    sha256: "",
+    figures: null,
+    encoding: "identity",
+    logEnd: 0,
+  } as const;
+  let from = 0;
+  for (let block = 0; block < 40; block++) {
+    const to = from + bytes.byteLength;
+    assertEquals(progress.take({ ...facts, from, to, isCut: true }, bytes), null);
+    from = to;
+  }
+  const end = encoder.encode('"}\n{"event":"next"}\n');
+  const to = from + end.byteLength;
+  const lines = progress.take({ ...facts, from, to, isCut: false }, end)!;
+  assert(lines.bytes.byteLength <= MAX_LINE_BYTES + bytes.byteLength + end.byteLength);
+  assertEquals(lines.from + lines.bytes.byteLength, to);
+});
 
 natsTest(
   "fleetEvents() begins with the last events that match, and goes on from there",
