@@ -160,6 +160,7 @@ const FOR_USER = [
   "FleetMismatchError",
   "FleetConflictError",
   "FleetServerError",
+  "FleetTimeoutError",
   // Of the connection: what is not allowed, and one that was closed.
   "RequestError",
   "ClosedConnectionError",

@@ -78,6 +78,9 @@ export interface FleetQuery extends AsyncIterable<FleetEvent> {
  * The metrics and the report take it as they take a local log. Needs `--allow-net` for the connection.
  *
  * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
+ * @throws {FleetServerError} when it is iterated, for a stream that is not there.
+ * @throws {FleetTimeoutError} when it is iterated, for a server that does not answer for a minute.
+ * @throws the reason of an aborted `signal`.
  *
  * @example
  * ```ts ignore

@@ -52,6 +52,7 @@ export interface FleetLogStatus {
  *
  * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
  * @throws {FleetServerError} for a stream that is not there.
+ * @throws {FleetTimeoutError} for a server that does not answer for a minute.
  *
  * @example
  * ```ts ignore

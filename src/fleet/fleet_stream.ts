@@ -7,6 +7,7 @@
  * @module
  */
 import { headers } from "@nats-io/nats-core";
+import { messageOf } from "../errors.ts";
 import type { FleetConnection, FleetMessage } from "./connection.ts";
 import { type BlockFacts, factsOf } from "./block.ts";
 import type { BlockMessage } from "./block_message.ts";
@@ -65,6 +66,18 @@ export class FleetServerError extends Error {
   constructor(what: string, { code, description }: { code: number; description: string }) {
     super(`Cannot ${what} as the server says: ${description} (${code})`);
     this.code = code;
+  }
+}
+
+/** Thrown when a server has not answered for a minute. */
+export class FleetTimeoutError extends Error {
+  /** The name of the class. */
+  override readonly name = "FleetTimeoutError";
+
+  /** Makes the error. */
+  constructor(stream: string, { cause }: { cause: unknown }) {
+    const reason = messageOf(cause);
+    super(`Cannot read stream ${stream} as the server does not answer: ${reason}`, { cause });
   }
 }
 

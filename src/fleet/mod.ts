@@ -43,7 +43,7 @@ export { type FleetSpend, fleetSpend, type FleetSpendOptions } from "./fleet_spe
 export { type FleetLogStatus, fleetStatus, type FleetStatusOptions } from "./fleet_status.ts";
 export type { FleetGap } from "./log_progress.ts";
 export { createFleetStream, type FleetStreamOptions } from "./create_stream.ts";
-export { FleetServerError } from "./fleet_stream.ts";
+export { FleetServerError, FleetTimeoutError } from "./fleet_stream.ts";
 export { ship } from "./ship.ts";
 export {
   FleetConflictError,

@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { messageOf } from "../errors.ts";
 import { type Clock, systemClock, type TimeLike, toEpochMs } from "../time.ts";
 import { type FleetConnection, isFinal } from "./connection.ts";
 import { delay } from "./delay.ts";
@@ -16,6 +15,7 @@ import {
   DEFAULT_STREAM,
   type FleetPlace,
   FleetServerError,
+  FleetTimeoutError,
   lastSeq,
   lastSeqOf,
   storedAt,
@@ -169,7 +169,7 @@ async function startSeq(reading: Reading, end: number): Promise<number> {
 
 /** Asks until there is an answer, or nobody can expect one any more. */
 export async function answered<T>(
-  { clock, signal }: Pick<Reading, "clock" | "signal">,
+  { clock, signal, place: { stream } }: Pick<Reading, "clock" | "signal" | "place">,
   ask: () => Promise<T>,
   isEnd: (error: unknown) => boolean = () => false,
 ): Promise<T> {
@@ -181,9 +181,7 @@ export async function answered<T>(
     } catch (cause) {
       if (isFinal(cause) || isEnd(cause)) throw cause;
       if (clock.monotonicMs() > deadlineMs) {
-        throw new Error(`Cannot read fleet as the server does not answer: ${messageOf(cause)}`, {
-          cause,
-        });
+        throw new FleetTimeoutError(stream, { cause });
       }
       await delay(RETRY_MS, clock, signal);
     }

@@ -12,13 +12,16 @@ import {
   type FleetEvent,
   fleetEvents,
   fleetStatus,
+  FleetTimeoutError,
   ship,
 } from "@vivarium/scout/fleet";
 import { renderReport } from "@vivarium/scout/report";
 import { messagesOf } from "../../src/fleet/block_message.ts";
+import { fleetEventsBy } from "../../src/fleet/fleet_events.ts";
 import { LogProgress } from "../../src/fleet/log_progress.ts";
 import { MAX_LINE_BYTES } from "../../src/options.ts";
 import { subjectOf } from "../../src/fleet/fleet_stream.ts";
+import { type Clock, systemClock } from "../../src/time.ts";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 import { NatsServer, natsTest } from "./nats_server.ts";
@@ -274,4 +277,27 @@ Deno.test("fleetEvents() and ship() refuse names and options that are none, nami
   await assertRejects(() => ship({ ...shipped, intervalSec: -1 }), RangeError, "intervalSec");
   const encoding = "zip" as "gzip";
   await assertRejects(() => ship({ ...shipped, encoding }), RangeError, 'encoding must be "gzip"');
+});
+
+Deno.test("fleetEvents() waits a minute for a server, and says then that it does not answer", async () => {
+  let [nowMs, asked] = [0, 0];
+  const clock: Clock = {
+    ...systemClock,
+    monotonicMs: () => nowMs,
+    startTimer(delayMs, callback) {
+      nowMs += delayMs;
+      return systemClock.startTimer(0, callback);
+    },
+  };
+  const request = () => {
+    asked++;
+    return Promise.reject(new Error("timeout"));
+  };
+  const query = fleetEventsBy(clock, { connection: { request }, fleet: "f" });
+  await assertRejects(
+    () => Array.fromAsync(query),
+    FleetTimeoutError,
+    "Cannot read stream AUDIT as the server does not answer: timeout",
+  );
+  assertEquals([asked > 100, nowMs > 60_000, nowMs < 61_000], [true, true, true]);
 });
