@@ -4,7 +4,7 @@
  * @module
  */
 import { merge, object, or } from "@optique/core/constructs";
-import { message } from "@optique/core/message";
+import { message, text } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
@@ -53,7 +53,7 @@ const status = command(
     brief: message`How the logs stand: how far they are shipped, how late, and what is missing`,
     description:
       message`Reads the headers of what was shipped, all of it unless --since says otherwise. How far a log is behind is what its shipper said when it sent last.`,
-    footer: message`Example: scout fleet status ${EXAMPLE}`,
+    footer: message`Example: scout fleet status ${text(EXAMPLE)}`,
   },
 );
 
@@ -67,7 +67,7 @@ const query = command(
     brief: message`The events that match, each with its log`,
     description:
       message`Gives the events in the order in which they were shipped. With --desc all that match are gathered first, or the last --limit of them.`,
-    footer: message`Example: scout fleet query ${EXAMPLE} --since 3h --json | jq .scout_log`,
+    footer: message`Example: scout fleet query ${text(EXAMPLE)} --since 3h --json | jq .scout_log`,
   },
 );
 
@@ -79,7 +79,9 @@ const tail = command(
   ),
   {
     brief: message`The last events, and with -f those that come`,
-    footer: message`Example: scout fleet tail ${EXAMPLE} --follow`,
+    description:
+      message`Shows the last events that match, in the order in which they were shipped. With -f it goes on with those that come.`,
+    footer: message`Example: scout fleet tail ${text(EXAMPLE)} --follow`,
   },
 );
 
@@ -91,7 +93,9 @@ const spend = command(
   ),
   {
     brief: message`What the events cost, by hour, day, model, event, session or log`,
-    footer: message`Example: scout fleet spend ${EXAMPLE} --by log --since 2w`,
+    description:
+      message`Sums up the costs in USD of the events that match, those of the last 24 hours unless --since says otherwise.`,
+    footer: message`Example: scout fleet spend ${text(EXAMPLE)} --by log --since 2w`,
   },
 );
 
@@ -103,7 +107,9 @@ const report = command(
   ),
   {
     brief: message`A report to look at, in one HTML file`,
-    footer: message`Example: scout fleet report ${EXAMPLE} --since yesterday --budget 5`,
+    description:
+      message`Shows all events, unless --since or --until says otherwise, and what is missing. Writing it needs --allow-read and --allow-write for the file.`,
+    footer: message`Example: scout fleet report ${text(EXAMPLE)} --since yesterday --budget 5`,
   },
 );
 

@@ -43,20 +43,20 @@ export const serverOptions: Parser<"sync", ServerOptions, unknown> = object("The
     "AUDIT",
   ),
   user: optional(option("--user", string({ metavar: "NAME" }), {
-    description: message`User of the server, with ${"--password-file"}`,
+    description: message`User of the server, with --password-file`,
   })),
   passwordFile: optional(option("--password-file", string({ metavar: "FILE" }), {
     description: message`File that holds the user's password`,
   })),
   creds: optional(option("--creds", string({ metavar: "FILE" }), {
-    description: message`File with the user's credentials, as ${"nsc"} makes it`,
+    description: message`File with the user's credentials, as nsc makes it`,
   })),
   ca: optional(option("--ca", string({ metavar: "FILE" }), {
     description: message`Certificates that the server's is to be signed by, PEM`,
   })),
   inbox: optional(option("--inbox", string({ metavar: "PREFIX" }), {
     description:
-      message`What the subjects of answers begin with; default _INBOX, and _INBOX_NAME for a ${"--user"}`,
+      message`What the subjects of answers begin with; default _INBOX, and _INBOX_NAME for a --user`,
   })),
 });
 

@@ -50,8 +50,11 @@ natsTest(
       bytes: 0,
       gaps: [],
     });
+    Deno.writeTextFileSync(log.path, text, { append: true });
+    const plain = await shipOnce(log, server, "--encoding", "identity", "--interval", "60");
+    assertEquals([plain.code, plain.stderr], [0, ""]);
     const connection = await server.connect();
-    assertEquals((await shippedOf(connection, "a")).text, text);
+    assertEquals((await shippedOf(connection, "a")).text, text + text);
     await connection.close();
   },
 );
