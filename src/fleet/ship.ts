@@ -18,19 +18,15 @@
  */
 import { delay } from "./delay.ts";
 import { messageOf } from "../errors.ts";
-import { type Logger, logger as defaultLogger } from "../logger.ts";
-import { resolveOptions } from "../options.ts";
 import { denoPlatform, type Platform } from "../platform.ts";
 import { DirectoryChanges } from "../read/directory_changes.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { BLOCK_BYTES_MAX, type Encoding, isContentOf } from "./block.ts";
+import { isContentOf } from "./block.ts";
 import { type BlockMessage, messagesOf } from "./block_message.ts";
 import { isFinal } from "./connection.ts";
 import { cutBlocks } from "./cut_blocks.ts";
 import {
-  checkName,
   dataBytesMax,
-  DEFAULT_STREAM,
   type FleetPlace,
   FleetServerError,
   lastBlock,
@@ -43,20 +39,15 @@ import { oneAhead } from "./one_ahead.ts";
 import {
   FleetConflictError,
   FleetMismatchError,
+  type ResolvedShipOptions,
+  resolveShipOptions,
   type ShipGap,
   type ShipOptions,
   type ShipReport,
 } from "./ship_options.ts";
+import { ShipPace } from "./ship_pace.ts";
 import { type LogSnapshot, PositionedLog, UnreadablePartError } from "./log_position.ts";
 
-const BLOCK_BYTES = 4 * 1024 * 1024;
-/** Blocks become smaller, down to this, where none is answered in time, and longer again by as much. */
-const SLOW_BLOCK_BYTES = 32 * 1024;
-const TIMEOUT_SEC = 5;
-const BACKOFF_MIN_MS = 200;
-const BACKOFF_MAX_MS = 30_000;
-/** A server that is away may be back at any moment; one that is full, when somebody has seen to it. */
-const AWAY_BACKOFF_MAX_MS = 2_000;
 /** A log that seems not to have changed is looked at again by then: a new file may look like an old one. */
 const LOOK_EVERY_MS = 1_000;
 /** How often, and how long apart, a server has to say that it lacks what was acknowledged. */
@@ -98,24 +89,18 @@ export function ship(options: ShipOptions): Promise<ShipReport> {
  * @internal
  */
 export async function shipOn(platform: Platform, options: ShipOptions): Promise<ShipReport> {
-  const shipping = new Shipping(platform, options);
+  const shipping = new Shipping(platform, resolveShipOptions(options));
   return await shipping.run();
 }
 
 class Shipping {
   readonly #platform: Platform;
-  readonly #options: ShipOptions;
+  readonly #options: ResolvedShipOptions;
   readonly #place: FleetPlace;
   readonly #subject: string;
-  readonly #path: string;
   readonly #log: PositionedLog;
-  readonly #logger: Logger;
-  readonly #signal: AbortSignal;
   readonly #shipper = crypto.randomUUID();
-  readonly #encoding: Encoding;
-  readonly #dataBytesMax: number;
-  readonly #intervalMs: number;
-  readonly #blockBytesMax: number;
+  readonly #pace: ShipPace;
   readonly #gaps: ShipGap[] = [];
   /** Where it goes on, and the sequence of the last block; unknown until the server was asked. */
   #next: { position: number; seq: number } | undefined;
@@ -123,62 +108,43 @@ class Shipping {
   #blocks = 0;
   #bytes = 0;
   #end = 0;
-  #backoffMs = BACKOFF_MIN_MS;
-  #blockBytes: number;
 
-  constructor(platform: Platform, options: ShipOptions) {
-    const { connection, fleet, log, stream = DEFAULT_STREAM } = options;
-    const { blockBytes = BLOCK_BYTES, timeoutSec = TIMEOUT_SEC, encoding = "gzip" } = options;
-    const { intervalSec = 0 } = options;
-    checkName(fleet, "fleet");
-    checkName(log, "log");
-    checkName(stream, "stream");
-    checkNumber(blockBytes > 0, { blockBytes });
-    checkNumber(timeoutSec > 0, { timeoutSec });
-    checkNumber(intervalSec >= 0, { intervalSec });
-    if (encoding !== "gzip" && encoding !== "identity") {
-      throw new RangeError(`Cannot ship as encoding must be "gzip" or "identity": ${encoding}`);
-    }
-    const { path } = resolveOptions(options.path === undefined ? {} : { path: options.path });
+  constructor(platform: Platform, options: ResolvedShipOptions) {
+    const { connection, stream, timeoutMs, fleet, log, path, logger, signal } = options;
     this.#platform = platform;
     this.#options = options;
-    this.#place = { connection, stream, timeoutMs: timeoutSec * 1000 };
+    this.#place = { connection, stream, timeoutMs };
     this.#subject = subjectOf(fleet, log);
-    this.#path = path;
     this.#log = new PositionedLog({ ...platform, files: new LogFiles(path) });
-    this.#logger = options.logger ?? defaultLogger;
-    this.#signal = options.signal ?? new AbortController().signal;
-    this.#intervalMs = intervalSec * 1000;
-    this.#encoding = encoding;
-    this.#dataBytesMax = dataBytesMax(connection);
-    const longest = encoding === "gzip" ? BLOCK_BYTES_MAX : this.#dataBytesMax;
-    this.#blockBytesMax = Math.min(Math.ceil(blockBytes), longest);
-    this.#blockBytes = this.#blockBytesMax;
+    const { clock } = platform;
+    const { blockBytesMax } = options;
+    this.#pace = new ShipPace({ blockBytesMax, clock, logger, signal, subject: this.#subject });
   }
 
   async run(): Promise<ShipReport> {
     const { clock } = this.#platform;
-    const { directory } = new LogFiles(this.#path);
+    const { path, once, intervalMs, signal } = this.#options;
+    const { directory } = new LogFiles(path);
     const changes = new DirectoryChanges({ ...this.#platform, directory });
     const wake = () => changes.wake();
-    this.#signal.addEventListener("abort", wake);
+    signal.addEventListener("abort", wake);
     try {
-      while (!this.#signal.aborted) {
+      while (!signal.aborted) {
         const lookedMs = clock.monotonicMs();
         const isDone = await this.#shipWhatIsThere();
-        if (isDone && this.#options.once) break;
+        if (isDone && once) break;
         if (!isDone) continue;
         const isQuiet = () =>
           this.#log.isUnchanged() && clock.monotonicMs() < lookedMs + LOOK_EVERY_MS;
-        while (!this.#signal.aborted && isQuiet()) await changes.wait();
-        const restMs = lookedMs + this.#intervalMs - clock.monotonicMs();
-        if (restMs > 0) await delay(restMs, clock, this.#signal);
+        while (!signal.aborted && isQuiet()) await changes.wait();
+        const restMs = lookedMs + intervalMs - clock.monotonicMs();
+        if (restMs > 0) await delay(restMs, clock, signal);
       }
     } catch (error) {
       // What ends with the signal is no failure.
-      if (!this.#signal.aborted) throw error;
+      if (!signal.aborted) throw error;
     } finally {
-      this.#signal.removeEventListener("abort", wake);
+      signal.removeEventListener("abort", wake);
       changes.close();
     }
     return this.#report();
@@ -196,30 +162,30 @@ class Shipping {
 
   /** Ships the log as it is now; tells whether all of it is in the stream. */
   async #shipWhatIsThere(): Promise<boolean> {
-    using snapshot = await this.#log.snapshot(this.#signal);
+    using snapshot = await this.#log.snapshot(this.#options.signal);
     this.#end = snapshot.end;
     this.#next ??= await this.#resume(snapshot);
     try {
       // The next one is made ready while one is under way.
       for await (const message of oneAhead(this.#messages(snapshot, this.#next.position))) {
         if (!await this.#ship(message)) return false;
-        this.#signal.throwIfAborted();
+        this.#options.signal.throwIfAborted();
       }
       return true;
     } catch (error) {
       if (!(error instanceof UnreadablePartError)) throw error;
-      this.#logger.warn(error.message, error.cause);
+      this.#options.logger.warn(error.message, error.cause);
       this.#passOver(error.end);
       return false;
     }
   }
 
   #messages(snapshot: LogSnapshot, from: number): AsyncGenerator<BlockMessage, void> {
-    return messagesOf(cutBlocks(snapshot.bytes(from), () => this.#blockBytes), {
+    return messagesOf(cutBlocks(snapshot.bytes(from), () => this.#pace.blockBytes), {
       shipper: this.#shipper,
       logEnd: snapshot.end,
-      encoding: this.#encoding,
-      dataBytesMax: this.#dataBytesMax,
+      encoding: this.#options.encoding,
+      dataBytesMax: dataBytesMax(this.#place.connection),
     });
   }
 
@@ -233,14 +199,13 @@ class Shipping {
       this.#next = { position: block.to, seq: published.seq };
       this.#blocks++;
       this.#bytes += block.bytes.byteLength;
-      this.#backoffMs = BACKOFF_MIN_MS;
-      this.#blockBytes = Math.min(this.#blockBytes + SLOW_BLOCK_BYTES, this.#blockBytesMax);
+      this.#pace.goOn();
       this.#options.onProgress?.(this.#report());
       return true;
     }
-    if (published.outcome === "not now") await this.#backOff(published.why);
+    if (published.outcome === "not now") await this.#pace.waitForRoom(published.why);
     else {
-      using snapshot = await this.#log.snapshot(this.#signal);
+      using snapshot = await this.#log.snapshot(this.#options.signal);
       this.#next = await this.#resume(snapshot, next.seq);
     }
     return false;
@@ -252,8 +217,8 @@ class Shipping {
     if (position <= next.position) return;
     const gap = { from: next.position, to: position };
     this.#gaps.push(gap);
-    this.#logger.warn(
-      `Bytes ${gap.from} to ${gap.to} of the log are gone and cannot be shipped: ${this.#path}`,
+    this.#options.logger.warn(
+      `Bytes ${gap.from} to ${gap.to} of the log are gone and cannot be shipped: ${this.#options.path}`,
     );
     this.#next = { ...next, position };
   }
@@ -263,10 +228,8 @@ class Shipping {
       return await publish(this.#place, message, { subject: this.#subject, expectedSeq });
     } catch (error) {
       if (error instanceof FleetServerError || isFinal(error)) throw error;
-      // What a slow line does not carry in time would be sent again and again.
-      const slowest = Math.min(SLOW_BLOCK_BYTES, this.#blockBytesMax);
-      this.#blockBytes = Math.max(Math.floor(this.#blockBytes / 2), slowest);
-      await this.#backOff(this.#reasonOf(error), AWAY_BACKOFF_MAX_MS);
+      this.#pace.slowDown();
+      await this.#pace.waitForServer(this.#reasonOf(error));
       return { outcome: "refused" };
     }
   }
@@ -286,10 +249,10 @@ class Shipping {
     }
     if (!await this.#isOwn(last, snapshot)) {
       // What another shipper has sent since may be newer than what was looked at.
-      using again = await this.#log.snapshot(this.#signal);
+      using again = await this.#log.snapshot(this.#options.signal);
       if (!await this.#isOwn(last, again)) {
         const { from: position } = facts;
-        throw new FleetMismatchError(this.#path, { subject: this.#subject, position });
+        throw new FleetMismatchError(this.#options.path, { subject: this.#subject, position });
       }
     }
     return { position: facts.to, seq };
@@ -306,17 +269,17 @@ class Shipping {
   /** The last block that is stored, however long it takes to find out. */
   async #lastBlock(knownSeq: number): Promise<StoredBlock | null> {
     for (let doubts = 0;;) {
-      this.#signal.throwIfAborted();
+      this.#options.signal.throwIfAborted();
       let last: StoredBlock | null;
       try {
         last = await lastBlock(this.#place, this.#subject);
       } catch (error) {
         if (isFinal(error)) throw error;
-        await this.#backOff(this.#reasonOf(error), AWAY_BACKOFF_MAX_MS);
+        await this.#pace.waitForServer(this.#reasonOf(error));
         continue;
       }
       if ((last?.seq ?? 0) >= knownSeq || ++doubts === DOUBTS) return last;
-      await delay(DOUBT_MS, this.#platform.clock, this.#signal);
+      await delay(DOUBT_MS, this.#platform.clock, this.#options.signal);
     }
   }
 
@@ -326,20 +289,4 @@ class Shipping {
     const { stream } = this.#place;
     return reason.includes("no responders") ? `${reason}; is there a stream ${stream}?` : reason;
   }
-
-  /** Waits longer each time, and says once why. */
-  async #backOff(why: string, maxMs = BACKOFF_MAX_MS): Promise<void> {
-    if (this.#backoffMs === BACKOFF_MIN_MS) {
-      this.#logger.warn(`Shipping waits for the server, as ${why}: ${this.#subject}`);
-    }
-    await delay(Math.min(this.#backoffMs, maxMs), this.#platform.clock, this.#signal);
-    this.#backoffMs = Math.min(2 * this.#backoffMs, BACKOFF_MAX_MS);
-  }
-}
-
-function checkNumber(isInRange: boolean, option: Readonly<Record<string, number>>): void {
-  const [[name, value] = []] = Object.entries(option);
-  if (isInRange && Number.isFinite(value)) return;
-  const range = name === "intervalSec" ? ">= 0" : "> 0";
-  throw new RangeError(`Cannot ship as ${name} must be a number ${range}: ${value}`);
 }

@@ -3,8 +3,14 @@
  *
  * @module
  */
-import type { Logger } from "../logger.ts";
+import { type Logger, logger as defaultLogger } from "../logger.ts";
+import { resolveOptions } from "../options.ts";
+import { BLOCK_BYTES_MAX, type Encoding } from "./block.ts";
 import type { FleetConnection } from "./connection.ts";
+import { checkName, dataBytesMax, DEFAULT_STREAM } from "./fleet_stream.ts";
+
+const BLOCK_BYTES = 4 * 1024 * 1024;
+const TIMEOUT_SEC = 5;
 
 /** What to ship, and where to. */
 export interface ShipOptions {
@@ -37,6 +43,58 @@ export interface ShipOptions {
   logger?: Logger;
   /** Ends it, which is no error. */
   signal?: AbortSignal;
+}
+
+/** {@linkcode ShipOptions} as they are meant. */
+export interface ResolvedShipOptions {
+  readonly connection: FleetConnection;
+  readonly fleet: string;
+  readonly log: string;
+  readonly path: string;
+  readonly stream: string;
+  readonly once: boolean;
+  readonly encoding: Encoding;
+  readonly blockBytesMax: number;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly onProgress: ((report: ShipReport) => void) | undefined;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Checks the options, and fills them in.
+ *
+ * @throws {RangeError} or {@linkcode TypeError} for one that is none, naming it.
+ */
+export function resolveShipOptions(options: ShipOptions): ResolvedShipOptions {
+  const { connection, fleet, log, stream = DEFAULT_STREAM, encoding = "gzip" } = options;
+  const { blockBytes = BLOCK_BYTES, timeoutSec = TIMEOUT_SEC, intervalSec = 0 } = options;
+  checkName(fleet, "fleet");
+  checkName(log, "log");
+  checkName(stream, "stream");
+  check(blockBytes > 0 && Number.isFinite(blockBytes), { blockBytes }, "a number > 0");
+  check(timeoutSec > 0 && Number.isFinite(timeoutSec), { timeoutSec }, "a number > 0");
+  check(intervalSec >= 0 && Number.isFinite(intervalSec), { intervalSec }, "a number >= 0");
+  check(["gzip", "identity"].includes(encoding), { encoding }, '"gzip" or "identity"');
+  const { path } = resolveOptions(options.path === undefined ? {} : { path: options.path });
+  const longest = encoding === "gzip" ? BLOCK_BYTES_MAX : dataBytesMax(connection);
+  return {
+    ...{ connection, fleet, log, path, stream, encoding },
+    once: options.once ?? false,
+    blockBytesMax: Math.min(Math.ceil(blockBytes), longest),
+    intervalMs: intervalSec * 1000,
+    timeoutMs: timeoutSec * 1000,
+    onProgress: options.onProgress,
+    logger: options.logger ?? defaultLogger,
+    signal: options.signal ?? new AbortController().signal,
+  };
+}
+
+function check(isOne: boolean, option: Readonly<Record<string, unknown>>, what: string): void {
+  if (isOne) return;
+  const [[name, value] = []] = Object.entries(option);
+  throw new RangeError(`Cannot ship as ${name} must be ${what}: ${value}`);
 }
 
 /** What could not be shipped, as it was gone or damaged, by its positions. */
