@@ -6,14 +6,15 @@
 import { MAX_LINE_BYTES } from "../options.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import { LineTest } from "../read/line_test.ts";
-import { eventsIn } from "../read/parse_block.ts";
+import { LOST } from "../parse_line.ts";
+import { eventsIn, type LinePlace } from "../read/parse_block.ts";
 import { costOf, finite } from "../spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { pieces } from "./cut_blocks.ts";
 
 /** Figures of the whole lines of a block. */
 export interface BlockFigures {
-  /** Lines, those that are no event included. */
+  /** Lines that are not blank, those that are no event included. */
   readonly lines: number;
   /** Times of its earliest and of its latest event, epoch milliseconds; NaN when none has a time. */
   readonly firstMs: number;
@@ -37,17 +38,22 @@ export const FIGURE_HEADER_NAMES: readonly string[] = Object.values(FIGURE_HEADE
 
 /** Simulations invent event types, and a message has to have room for its headers. */
 const EVENTS_LENGTH_MAX = 1_024;
-const LINE_BREAK = 0x0a;
 const EVERY_LINE = new LineTest({});
 
 /** Adds up a block of whole lines. */
 export function figuresOf(bytes: Uint8Array): BlockFigures {
-  const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: EVERY_LINE, onDamage() {} };
+  let lines = 0;
+  const onDamage = (_line: LinePlace, reason: string) => {
+    // What is lost before an event is in the line of the event.
+    if (reason !== LOST) lines++;
+  };
+  const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: EVERY_LINE, onDamage };
   const events = new Map<string, number>();
   const sum = new PreciseSum();
   let [firstMs, lastMs] = [Infinity, -Infinity];
   for (const piece of pieces(bytes)) {
     for (const event of eventsIn(piece, options)) {
+      lines++;
       const type = typeof event.event === "string" ? event.event : "";
       events.set(type, (events.get(type) ?? 0) + 1);
       const cost = costOf(event);
@@ -59,7 +65,7 @@ export function figuresOf(bytes: Uint8Array): BlockFigures {
   }
   const isTimed = firstMs <= lastMs;
   return {
-    lines: linesIn(bytes),
+    lines,
     firstMs: isTimed ? firstMs : NaN,
     lastMs: isTimed ? lastMs : NaN,
     usd: sum.value,
@@ -114,10 +120,4 @@ function countsIn(text: string): Map<string, number> | null {
 
 function isoOf(epochMs: number): string {
   return Number.isNaN(epochMs) ? "" : new Date(epochMs).toISOString();
-}
-
-function linesIn(bytes: Uint8Array): number {
-  let lines = 0;
-  for (let at = bytes.indexOf(LINE_BREAK); at >= 0; at = bytes.indexOf(LINE_BREAK, at + 1)) lines++;
-  return lines;
 }

@@ -12,6 +12,7 @@ import type { AuditEvent } from "../event.ts";
 import { MAX_LINE_BYTES } from "../options.ts";
 import type { Damage } from "../read/damage.ts";
 import { type EventFilter, eventFilter } from "../read/filter.ts";
+import { Flattened } from "../read/flattened.ts";
 import { LineTest } from "../read/line_test.ts";
 import { eventsIn, type LinePlace } from "../read/parse_block.ts";
 import type { QueryOptions } from "../read/query.ts";
@@ -111,9 +112,11 @@ export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQu
   return {
     [Symbol.asyncIterator]() {
       gaps.length = damage.length = 0;
-      return options.last === undefined
-        ? matching(asked, () => everything(asked))
-        : last(asked, options.last);
+      return new Flattened(
+        options.last === undefined
+          ? batches(asked, () => everything(asked))
+          : last(asked, options.last),
+      );
     },
     gaps,
     damage,
@@ -154,7 +157,7 @@ async function everything(asked: Asked): Promise<Part> {
 }
 
 /** The last events of what is stored, and with `follow` those that come. */
-async function* last(asked: Asked, count: number): AsyncGenerator<FleetEvent, void> {
+async function* last(asked: Asked, count: number): AsyncGenerator<Batch, void> {
   const { reading, gaps, damage } = asked;
   const range = await storedRange(reading);
   const finding = { ...asked, reading: { ...reading, follow: false } };
@@ -164,27 +167,38 @@ async function* last(asked: Asked, count: number): AsyncGenerator<FleetEvent, vo
     gaps.length = damage.length = 0;
     const logs = progressFrom(asked, part);
     let events: FleetEvent[] = [];
-    for await (const event of matching(finding, () => ({ range: part, logs }))) {
-      events.push(event);
+    for await (const batch of batches(finding, () => ({ range: part, logs }))) {
+      events.push(...batch);
       if (events.length >= 2 * count + LAST_MARGIN) events = events.slice(events.length - count);
     }
     if (events.length < count && part.first > range.first) continue;
-    yield* events.slice(Math.max(0, events.length - count));
+    yield events.slice(Math.max(0, events.length - count)).values();
     if (!reading.follow) return;
     const rest = { first: range.last + 1, last: range.last };
-    return yield* matching(asked, () => ({ range: rest, logs }));
+    return yield* batches(asked, () => ({ range: rest, logs }));
   }
 }
 
-async function* matching(
+/** Events that are at hand. */
+type Batch = IteratorObject<FleetEvent, void>;
+
+/** The events that match, those of one piece of a block at a time. */
+async function* batches(
   { reading, filter, damage }: Asked,
   begin: () => Part | Promise<Part>,
-): AsyncGenerator<FleetEvent, void> {
+): AsyncGenerator<Batch, void> {
   const { range, logs } = await begin();
   const lineTest = new LineTest(filter);
   const ending = new AbortController();
   const signal = AbortSignal.any([reading.signal, ending.signal]);
   const stop = () => ending.abort();
+  function* selected(events: readonly AuditEvent[], log: string): Generator<FleetEvent, void> {
+    for (const event of events) {
+      if (!filter.matches(event)) continue;
+      yield ofLog(event, log);
+      reading.signal.throwIfAborted();
+    }
+  }
   // While one is being read, the next one is inflated, and the one behind it is on its way.
   const stored = oneAhead(storedBlocks({ ...reading, signal }, range), stop);
   for await (const { log, facts, bytes } of oneAhead(decoded(stored), stop)) {
@@ -195,11 +209,7 @@ async function* matching(
     };
     const options = { maxLineBytes: MAX_LINE_BYTES, lineTest, onDamage };
     for (const piece of pieces(lines.bytes, lines.from)) {
-      for (const event of eventsIn(piece, options)) {
-        if (!filter.matches(event)) continue;
-        yield ofLog(event, log);
-        reading.signal.throwIfAborted();
-      }
+      yield selected(eventsIn(piece, options), log);
     }
   }
 }

@@ -61,6 +61,8 @@ export class UnreadablePartError extends Error {
 /** How long the append lock may be held by others, in milliseconds. */
 const LOCK_PATIENCE_MS = 10_000;
 const LOCK_DELAY_MAX_MS = 16;
+/** How much is read at a time: blocks are longer than what others read. */
+const CHUNK_BYTES = 1024 * 1024;
 
 /** A log; it remembers how long its segments are, which does not change. */
 export class PositionedLog {
@@ -291,7 +293,9 @@ export class LogSnapshot implements Disposable {
     const plain = stamp === null ? this.#active : opened(files.sealed(stamp));
     let position = offset;
     if (plain !== null && (stamp === null || plain.status().byteLength === byteLength)) {
-      for await (const bytes of readChunks(plain, byteLength, { from: offset })) {
+      for await (
+        const bytes of readChunks(plain, byteLength, { from: offset, chunkBytes: CHUNK_BYTES })
+      ) {
         yield { position, bytes };
         position += bytes.byteLength;
       }
