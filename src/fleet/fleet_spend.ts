@@ -16,6 +16,7 @@ import type { BlockFigures } from "./block_figures.ts";
 import type { FleetFollowConnection } from "./connection.ts";
 import { CostSlots } from "./cost_slots.ts";
 import { pieces } from "./cut_blocks.ts";
+import { FleetTimeoutError } from "./fleet_stream.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
 import { answered, CLOCK_MARGIN_MS, readingOf, storedBlockFrom } from "./stored_blocks.ts";
 import { type FactsReading, type StoredFacts, storedFacts } from "./stored_facts.ts";
@@ -217,9 +218,16 @@ class Following implements FleetSpend {
   /** The bytes of a block; null for one that is gone, or not what its headers say. */
   async #bytesOf({ seq, facts }: StoredFacts): Promise<Uint8Array | null> {
     const { place, subject } = this.#reading;
-    const ask = () => storedBlockFrom(place, { seq, subject });
-    const block = await answered(this.#reading, ask);
-    if (block === null || block.seq !== seq || !("data" in block)) return null;
-    return await contentOf(block.data, facts);
+    while (true) {
+      try {
+        const ask = () => storedBlockFrom(place, { seq, subject });
+        const block = await answered(this.#reading, ask);
+        if (block === null || block.seq !== seq || !("data" in block)) return null;
+        return await contentOf(block.data, facts);
+      } catch (error) {
+        // It is waited for as long as it takes.
+        if (!(error instanceof FleetTimeoutError)) throw error;
+      }
+    }
   }
 }

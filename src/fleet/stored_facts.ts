@@ -12,7 +12,14 @@
 import { type BlockFacts, factsOf } from "./block.ts";
 import { type FleetFollowConnection, type FleetMessage, isFinal } from "./connection.ts";
 import { delay } from "./delay.ts";
-import { askApi, errorOf, FleetServerError, lastSeq, logIn } from "./fleet_stream.ts";
+import {
+  askApi,
+  errorOf,
+  FleetServerError,
+  FleetTimeoutError,
+  lastSeq,
+  logIn,
+} from "./fleet_stream.ts";
 import { answered, CLOCK_MARGIN_MS, foundLastSeq, type Reading } from "./stored_blocks.ts";
 
 /** What is read, by a connection that can be told of it. */
@@ -46,14 +53,16 @@ const NANOSECONDS = 1e6;
 export async function* storedFacts(
   reading: FactsReading,
 ): AsyncGenerator<StoredFacts | null, void> {
-  const { clock, signal, sinceMs } = reading;
+  const { clock, follow, signal, sinceMs } = reading;
   await foundLastSeq(reading);
   let seq = 0;
   while (true) {
-    const start = seq === 0 && sinceMs !== -Infinity
-      ? { deliver_policy: "by_start_time", opt_start_time: isoTime(sinceMs - CLOCK_MARGIN_MS) }
-      : { deliver_policy: "by_start_sequence", opt_start_seq: seq + 1 };
     try {
+      // A stream that was made anew begins anew.
+      if (seq > 0 && await answered(reading, () => lastSeq(reading.place)) < seq) seq = 0;
+      const start = seq === 0 && sinceMs !== -Infinity
+        ? { deliver_policy: "by_start_time", opt_start_time: isoTime(sinceMs - CLOCK_MARGIN_MS) }
+        : { deliver_policy: "by_start_sequence", opt_start_seq: seq + 1 };
       const consumer = await answered(reading, () => createdConsumer(reading, start));
       for await (const stored of consumed(reading, consumer)) {
         if (stored !== null) seq = stored.seq;
@@ -61,11 +70,11 @@ export async function* storedFacts(
       }
     } catch (error) {
       signal.throwIfAborted();
-      if (isFinal(error) || error instanceof FleetServerError) throw error;
+      // Who follows a stream waits for its server for as long as it takes.
+      const isAway = error instanceof FleetTimeoutError;
+      if (isFinal(error) || (isAway && !follow)) throw error;
     }
     await delay(RETRY_MS, clock, signal);
-    // A stream that was made anew begins anew.
-    if (await answered(reading, () => lastSeq(reading.place)) < seq) seq = 0;
   }
 }
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { FleetFollowConnection, FleetMessage } from "../../src/fleet/connection.ts";
-import { FleetServerError } from "../../src/fleet/fleet_stream.ts";
+import { FleetServerError, FleetTimeoutError } from "../../src/fleet/fleet_stream.ts";
 import { storedFacts } from "../../src/fleet/stored_facts.ts";
 import { type Clock, systemClock } from "../../src/time.ts";
 import { SeededRandom } from "../seeded_random.ts";
@@ -32,6 +32,8 @@ interface Faults {
 class SimulatedConsumers implements FleetFollowConnection {
   /** How many are stored by now. */
   stored = 0;
+  /** How many requests from now on are not answered. */
+  unanswered = 0;
   readonly #random: SeededRandom;
   readonly #faults: Faults;
   readonly #consumers = new Map<string, { next: number; delivered: number }>();
@@ -42,7 +44,10 @@ class SimulatedConsumers implements FleetFollowConnection {
   }
 
   request(subject: string, payload: Uint8Array | string = ""): Promise<FleetMessage> {
-    if (this.#isNow("failed")) return Promise.reject(new Error("the request was lost"));
+    if (this.unanswered > 0 || this.#isNow("failed")) {
+      this.unanswered--;
+      return Promise.reject(new Error("the request was lost"));
+    }
     if (subject.startsWith("$JS.API.STREAM.INFO.")) {
       return Promise.resolve(answer({ state: { last_seq: this.stored } }));
     }
@@ -68,10 +73,10 @@ class SimulatedConsumers implements FleetFollowConnection {
 
   async *#pulled(name: string): AsyncGenerator<FleetMessage> {
     const consumer = this.#consumers.get(name);
-    if (consumer === undefined) throw new Error("no responders");
+    if (consumer === undefined || this.unanswered > 0) throw new Error("no responders");
     await systemClock.turn();
     while (consumer.next <= this.stored) {
-      if (this.#isNow("silent")) return;
+      if (this.unanswered > 0 || this.#isNow("silent")) return;
       if (this.#isNow("failed")) throw new Error("the connection broke");
       if (this.#isNow("gone")) {
         this.#consumers.delete(name);
@@ -170,4 +175,40 @@ Deno.test("storedFacts() ends with its signal while it waits, and with what a se
     requestMany: () => Promise.reject(new Error("it was asked")),
   };
   await assertRejects(() => storedFacts(readingOf(refusing)).next(), FleetServerError, "not found");
+});
+
+/** A clock whose time passes as soon as somebody waits for it. */
+function quickClock(): Clock {
+  let nowMs = 0;
+  return {
+    ...clock,
+    monotonicMs: () => nowMs,
+    startTimer(delayMs, callback) {
+      nowMs += delayMs;
+      return clock.startTimer(0, callback);
+    },
+  };
+}
+
+Deno.test("storedFacts() waits for a server however long it is away, if it is to follow", async () => {
+  const none = { lost: 0, silent: 0, gone: 0, failed: 0 };
+  for (const follow of [true, false]) {
+    const stream = new SimulatedConsumers(new SeededRandom(1), none);
+    stream.stored = 5;
+    const facts = storedFacts({ ...readingOf(stream), clock: quickClock(), follow });
+    for (let n = 1; n <= 5; n++) assertEquals((await facts.next()).value?.seq, n);
+    assertEquals((await facts.next()).value, null);
+    // It is asked five times a second: for three minutes nobody answers.
+    stream.unanswered = 900;
+    stream.stored = 6;
+    const next = async () => {
+      while (true) {
+        const { value } = await facts.next();
+        if (value !== null) return value?.seq;
+      }
+    };
+    if (follow) assertEquals(await next(), 6);
+    else await assertRejects(next, FleetTimeoutError);
+    await facts.return();
+  }
 });
