@@ -19,8 +19,8 @@ export interface BlockFigures {
   /** Times of its earliest and of its latest event, epoch milliseconds; NaN when none has a time. */
   readonly firstMs: number;
   readonly lastMs: number;
-  /** What its events cost that have a time, USD. */
-  readonly usd: number;
+  /** What its events cost that have a time, USD; null when none of them has a cost. */
+  readonly usd: number | null;
   /** How many events there are of each type, "" for those without one. */
   readonly events: ReadonlyMap<string, number>;
 }
@@ -49,7 +49,7 @@ export function figuresOf(bytes: Uint8Array): BlockFigures {
   };
   const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: EVERY_LINE, onDamage };
   const events = new Map<string, number>();
-  const sum = new PreciseSum();
+  let sum: PreciseSum | null = null;
   let [firstMs, lastMs] = [Infinity, -Infinity];
   for (const piece of pieces(bytes)) {
     for (const event of eventsIn(piece, options)) {
@@ -57,7 +57,7 @@ export function figuresOf(bytes: Uint8Array): BlockFigures {
       const type = typeof event.event === "string" ? event.event : "";
       events.set(type, (events.get(type) ?? 0) + 1);
       const cost = costOf(event);
-      if (cost !== null) sum.add(cost.usd);
+      if (cost !== null) (sum ??= new PreciseSum()).add(cost.usd);
       const epochMs = cost?.epochMs ?? eventEpochMs(event.ts);
       if (epochMs < firstMs) firstMs = epochMs;
       if (epochMs > lastMs) lastMs = epochMs;
@@ -68,7 +68,7 @@ export function figuresOf(bytes: Uint8Array): BlockFigures {
     lines,
     firstMs: isTimed ? firstMs : NaN,
     lastMs: isTimed ? lastMs : NaN,
-    usd: sum.value,
+    usd: sum?.value ?? null,
     events,
   };
 }
@@ -78,12 +78,12 @@ export function headersOfFigures(
   { lines, firstMs, lastMs, usd, events }: BlockFigures,
 ): [name: string, value: string][] {
   const counts = JSON.stringify(Object.fromEntries(events));
-  if (counts.length > EVENTS_LENGTH_MAX || !Number.isFinite(usd)) return [];
+  if (counts.length > EVENTS_LENGTH_MAX || !Number.isFinite(usd ?? 0)) return [];
   const values = {
     lines: `${lines}`,
     first: isoOf(firstMs),
     last: isoOf(lastMs),
-    usd: `${usd}`,
+    usd: `${usd ?? ""}`,
     events: counts,
   };
   return Object.entries(values).map((
@@ -94,9 +94,10 @@ export function headersOfFigures(
 /** Reads the headers; null where they say nothing, or nothing that could be. */
 export function figuresIn(get: (name: string) => string): BlockFigures | null {
   const lines = numberIn(get(FIGURE_HEADERS.lines));
-  const usd = numberIn(get(FIGURE_HEADERS.usd));
+  const cost = get(FIGURE_HEADERS.usd);
+  const usd = numberIn(cost);
   const events = countsIn(get(FIGURE_HEADERS.events));
-  if (lines === null || usd === null || events === null) return null;
+  if (lines === null || events === null || (usd === null && cost !== "")) return null;
   const firstMs = eventEpochMs(get(FIGURE_HEADERS.first));
   const lastMs = eventEpochMs(get(FIGURE_HEADERS.last));
   return { lines, usd, events, firstMs, lastMs };

@@ -184,7 +184,7 @@ class Following implements FleetSpend {
     if (progress.isAddedWholly(facts) && this.#isPlain(facts.figures!)) {
       progress.pass(facts);
       const { lastMs, usd } = facts.figures!;
-      if (usd === 0) return false;
+      if (usd === null) return false;
       this.#add(lastMs, usd);
       return true;
     }
@@ -202,7 +202,7 @@ class Following implements FleetSpend {
 
   /** Whether it does not matter when exactly its events were. */
   #isPlain({ firstMs, lastMs, usd }: BlockFigures): boolean {
-    return usd === 0 || lastMs - firstMs < CLOSE_MS || lastMs < this.#sinceMs;
+    return usd === null || lastMs - firstMs < CLOSE_MS || lastMs < this.#sinceMs;
   }
 
   /** A time that nobody will ask for is not kept. */

@@ -93,7 +93,7 @@ Deno.test("figuresOf() counts lines, types, times and costs as a query does, and
   assertEquals(figuresIn(getterOf(headers)), figures);
 
   const untimed = figuresOf(encoder.encode('{"event":"a"}\n'));
-  assertEquals([untimed.firstMs, untimed.lastMs, untimed.usd], [NaN, NaN, 0]);
+  assertEquals([untimed.firstMs, untimed.lastMs, untimed.usd], [NaN, NaN, null]);
   assertEquals(figuresIn(getterOf(headersOfFigures(untimed))), untimed);
 });
 

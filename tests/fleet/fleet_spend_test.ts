@@ -177,6 +177,20 @@ natsTest(
   },
 );
 
+natsTest("fleetSpend() knows costs apart that cancel each other out", async () => {
+  await using of = await fleet();
+  // This library refuses to log the first of them, and others may have.
+  const lines = [-5, 0, 5].map((cost, hour) =>
+    `${JSON.stringify({ ts: new Date(START + hour * HOUR_MS).toISOString(), cost })}\n`
+  );
+  Deno.mkdirSync(dirname(of.pathOf("a")));
+  Deno.writeTextFileSync(of.pathOf("a"), lines.join(""));
+  of.at(START + 2.5 * HOUR_MS);
+  await of.ship("a");
+  const { spend } = await of.follow();
+  assertEquals([spend.usd(1), spend.usd(2), spend.usd(3)], [5, 5, 0]);
+});
+
 natsTest("fleetSpend() tells of each gap exactly", async () => {
   await using of = await fleet();
   const path = of.pathOf("a");
