@@ -41,7 +41,8 @@ async function fleet() {
     async spend(log: string, costs: readonly number[], stepMs = 0): Promise<void> {
       await using writer = await AuditLog.open({ path: pathOf(log), now, logger: silent });
       for (const cost of costs) {
-        await writer.log("nav", { cost });
+        // Headers carry whatever types there are.
+        await writer.log("Größe: 東京 😀", { cost });
         nowMs += stepMs;
       }
     },
