@@ -6,6 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { headers } from "@nats-io/nats-core";
+import { dirname, join } from "@std/path";
 import { accuracyMetrics, AuditLog, AuditReader } from "@vivarium/scout";
 import {
   createFleetStream,
@@ -23,27 +24,23 @@ import { MAX_LINE_BYTES } from "../../src/options.ts";
 import { subjectOf } from "../../src/fleet/fleet_stream.ts";
 import { type Clock, systemClock } from "../../src/time.ts";
 import { silent } from "../loggers.ts";
-import { tempDir } from "../temp_dir.ts";
 import { NatsServer, natsTest } from "./nats_server.ts";
+import { Scene } from "./scene.ts";
 
 const START = Date.UTC(2026, 1, 13, 14);
 const encoder = new TextEncoder();
 
 /** A server with the stream of a fleet, and a connection to it. */
 async function fleet() {
-  const stack = new AsyncDisposableStack();
-  const server = stack.use(await NatsServer.start());
-  const connection = await server.connect();
-  stack.defer(() => connection.close());
-  await createFleetStream({ connection });
-  const dir = stack.use(tempDir());
+  const scene = await Scene.of(NatsServer.start());
+  const { server, connection } = scene;
+  const dir = dirname(scene.path);
   return {
     server,
     connection,
-    dir,
     /** Writes a log of a machine, and ships it. */
     async shipLog(log: string, events: number): Promise<string> {
-      const path = dir.path(`${log}/audit.jsonl`);
+      const path = join(dir, log, "audit.jsonl");
       let n = 0;
       {
         const now = () => START + n * 60_000;
@@ -73,7 +70,7 @@ async function fleet() {
       const options = { timeout: 5_000, headers: fields };
       await connection.request(subjectOf("f", log), encoder.encode(text), options);
     },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    [Symbol.asyncDispose]: () => scene[Symbol.asyncDispose](),
   };
 }
 function numbersOf(events: readonly FleetEvent[]): unknown[] {

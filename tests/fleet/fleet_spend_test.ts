@@ -11,8 +11,8 @@ import {
   type ShipOptions,
 } from "@vivarium/scout/fleet";
 import { silent } from "../loggers.ts";
-import { tempDir } from "../temp_dir.ts";
 import { NatsServer, natsTest } from "./nats_server.ts";
+import { Scene } from "./scene.ts";
 
 const HOUR_MS = 3_600_000;
 const START = Date.UTC(2026, 1, 13, 14);
@@ -20,14 +20,10 @@ const START = Date.UTC(2026, 1, 13, 14);
 /** A fleet whose machines and whose guard have one clock. */
 async function fleet() {
   const stack = new AsyncDisposableStack();
-  const server = stack.use(await NatsServer.start());
-  const connection = await server.connect();
-  stack.defer(() => connection.close());
-  await createFleetStream({ connection });
-  const dir = stack.use(tempDir());
+  const { server, connection, path } = stack.use(await Scene.of(NatsServer.start()));
   let nowMs = START;
   const now = () => nowMs;
-  const pathOf = (log: string) => dir.path(`${log}/audit.jsonl`);
+  const pathOf = (log: string) => join(dirname(path), log, "audit.jsonl");
   return {
     server,
     connection,
@@ -198,9 +194,9 @@ natsTest("fleetSpend() tells of each gap exactly", async () => {
   await of.spend("a", [1]);
   await of.ship("a");
   const followed = await of.follow();
-  const from = Deno.readTextFileSync(path).length;
+  const from = Deno.statSync(path).size;
   await of.spend("a", [2]);
-  const to = Deno.readTextFileSync(path).length;
+  const to = Deno.statSync(path).size;
   {
     await using writer = await AuditLog.open({ path, now: of.now, logger: silent });
     await writer.rotate();
