@@ -18,6 +18,8 @@ export interface Block {
   /** Behind its last byte. */
   readonly to: number;
   readonly bytes: Uint8Array;
+  /** Whether its first line began in the block before. */
+  readonly isContinued: boolean;
   /** Whether its last line goes on in the next block, as it is longer than a block may be. */
   readonly isCut: boolean;
 }
@@ -26,6 +28,7 @@ export interface Block {
 export interface BlockFacts {
   readonly from: number;
   readonly to: number;
+  readonly isContinued: boolean;
   readonly isCut: boolean;
   /** Where the log ended when the block was sent; `to` where they do not say. */
   readonly logEnd: number;
@@ -46,6 +49,7 @@ export type Encoding = "identity" | "gzip";
 export const BLOCK_HEADERS = {
   from: "Scout-From",
   to: "Scout-To",
+  isContinued: "Scout-Continued",
   isCut: "Scout-Cut",
   logEnd: "Scout-End",
   encoding: "Scout-Encoding",
@@ -74,6 +78,7 @@ export function factsOf(get: (name: string) => string): BlockFacts | null {
   return {
     from,
     to,
+    isContinued: get(BLOCK_HEADERS.isContinued) === "1",
     isCut,
     logEnd: logEnd > to ? logEnd : to,
     encoding: get(BLOCK_HEADERS.encoding) === "gzip" ? "gzip" : "identity",

@@ -56,6 +56,7 @@ async function* fitted(block: Block, sending: Sending): AsyncGenerator<BlockMess
   const headers: [string, string][] = [
     [BLOCK_HEADERS.from, `${block.from}`],
     [BLOCK_HEADERS.to, `${block.to}`],
+    [BLOCK_HEADERS.isContinued, block.isContinued ? "1" : "0"],
     [BLOCK_HEADERS.isCut, block.isCut ? "1" : "0"],
     [BLOCK_HEADERS.logEnd, `${sending.logEnd}`],
     [BLOCK_HEADERS.encoding, encoding],

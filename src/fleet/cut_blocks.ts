@@ -13,19 +13,22 @@ const PIECE_BYTES = 128 * 1024;
 
 /**
  * Cuts bytes into blocks of whole lines, each of at most so many bytes and of one file. A line that is
- * longer is cut into several blocks. What was read before an error is given before it is thrown.
+ * longer is cut into several blocks; `begins` says whether the first one goes on with a line. What was read
+ * before an error is given before it is thrown.
  */
 export async function* cutBlocks(
   parts: AsyncIterable<PositionedBytes>,
   blockBytesNow: () => number,
+  begins: { readonly position: number; readonly isContinued: boolean },
 ): AsyncGenerator<Block> {
   let pending: Uint8Array[] = [];
   let length = 0;
-  let from = 0;
+  let from = begins.position;
+  let { isContinued } = begins;
   try {
     for await (const { from: position, bytes, isEnd } of parts) {
       // Behind what is gone another block begins.
-      if (length === 0) from = position;
+      if (length === 0 && position !== from) [from, isContinued] = [position, false];
       pending.push(bytes);
       length += bytes.byteLength;
       const blockBytesMax = blockBytesNow();
@@ -33,31 +36,33 @@ export async function* cutBlocks(
         const all = joined(pending, length);
         const size = blockLength(all, { blockBytesMax, isEnd });
         const isCut = all[size - 1] !== LINE_BREAK && !(isEnd && size === length);
-        yield { from, to: from + size, bytes: all.subarray(0, size), isCut };
+        yield { from, to: from + size, bytes: all.subarray(0, size), isContinued, isCut };
         pending = [all.subarray(size)];
         length -= size;
         from += size;
+        isContinued = isCut;
       }
     }
   } catch (error) {
     const all = joined(pending, length);
     const size = all.lastIndexOf(LINE_BREAK) + 1;
-    if (size > 0) yield { from, to: from + size, bytes: all.subarray(0, size), isCut: false };
+    const bytes = all.subarray(0, size);
+    if (size > 0) yield { from, to: from + size, bytes, isContinued, isCut: false };
     throw error;
   }
 }
 
 /** A block as two, between two lines if it has several. */
-export function halves({ from, to, bytes, isCut }: Block): [Block, Block] {
+export function halves({ from, to, bytes, isContinued, isCut }: Block): [Block, Block] {
   const middle = Math.ceil(bytes.byteLength / 2);
   const behind = bytes.indexOf(LINE_BREAK, middle) + 1;
   const before = bytes.lastIndexOf(LINE_BREAK, middle - 1) + 1;
   const isBetween = behind > 0 && behind < bytes.byteLength;
   const size = before || (isBetween ? behind : middle);
-  const first = bytes.subarray(0, size);
+  const isWithin = bytes[size - 1] !== LINE_BREAK;
   return [
-    { from, to: from + size, bytes: first, isCut: first.at(-1) !== LINE_BREAK },
-    { from: from + size, to, bytes: bytes.subarray(size), isCut },
+    { from, to: from + size, bytes: bytes.subarray(0, size), isContinued, isCut: isWithin },
+    { from: from + size, to, bytes: bytes.subarray(size), isContinued: isWithin, isCut },
   ];
 }
 

@@ -7,6 +7,8 @@ import { joined } from "../chunks.ts";
 import { MAX_LINE_BYTES } from "../options.ts";
 import type { BlockFacts } from "./block.ts";
 
+const LINE_BREAK = 0x0a;
+
 /** Bytes of a log that are not in the stream, or not as they were, by their positions. */
 export interface FleetGap {
   /** Name of the log. */
@@ -81,18 +83,22 @@ export class LogProgress {
    * adds and the position of the first of them, null for none.
    */
   take(facts: BlockFacts, bytes: Uint8Array | null): PositionedLines | null {
-    const { from, to, isCut } = facts;
+    const { from, to, isContinued, isCut } = facts;
     const position = this.#position;
     if (this.hasSeen(facts)) return null;
     this.#position = to;
     if (from > position || bytes === null) {
       this.#onGap(position, bytes === null ? to : from);
-      // The rest of a line of which the beginning is missing is damage, as it is in a file.
       this.#begun = [];
     }
     if (bytes === null) return null;
-    const known = Math.max(0, position - from);
-    this.#begun.push(bytes.subarray(known));
+    let start = Math.max(0, position - from);
+    if (isContinued && start === 0 && this.#begun.length === 0) {
+      // The rest of a line whose beginning is missing, or before all that is looked at, is no line.
+      start = bytes.indexOf(LINE_BREAK) + 1;
+      if (start === 0) return null;
+    }
+    this.#begun.push(bytes.subarray(start));
     const byteLength = this.#begun.reduce((sum, { byteLength }) => sum + byteLength, 0);
     if (isCut) {
       // Of what is longer than any line may be, not all has to be kept: it is damage.

@@ -93,6 +93,15 @@ export async function shipOn(platform: Platform, options: ShipOptions): Promise<
   return await shipping.run();
 }
 
+/** Where a shipper goes on. */
+interface Next {
+  readonly position: number;
+  /** Whether that is within a line. */
+  readonly isContinued: boolean;
+  /** The sequence of the last block; 0 for none. */
+  readonly seq: number;
+}
+
 class Shipping {
   readonly #platform: Platform;
   readonly #options: ResolvedShipOptions;
@@ -102,8 +111,8 @@ class Shipping {
   readonly #shipper = crypto.randomUUID();
   readonly #pace: ShipPace;
   readonly #gaps: ShipGap[] = [];
-  /** Where it goes on, and the sequence of the last block; unknown until the server was asked. */
-  #next: { position: number; seq: number } | undefined;
+  /** Where it goes on; unknown until the server was asked. */
+  #next: Next | undefined;
   #foreignBlocks = 0;
   #blocks = 0;
   #bytes = 0;
@@ -167,7 +176,7 @@ class Shipping {
     this.#next ??= await this.#resume(snapshot);
     try {
       // The next one is made ready while one is under way.
-      for await (const message of oneAhead(this.#messages(snapshot, this.#next.position))) {
+      for await (const message of oneAhead(this.#messages(snapshot, this.#next))) {
         if (!await this.#ship(message)) return false;
         this.#options.signal.throwIfAborted();
       }
@@ -180,8 +189,9 @@ class Shipping {
     }
   }
 
-  #messages(snapshot: LogSnapshot, from: number): AsyncGenerator<BlockMessage, void> {
-    return messagesOf(cutBlocks(snapshot.bytes(from), () => this.#pace.blockBytes), {
+  #messages(snapshot: LogSnapshot, next: Next): AsyncGenerator<BlockMessage, void> {
+    const bytes = snapshot.bytes(next.position);
+    return messagesOf(cutBlocks(bytes, () => this.#pace.blockBytes, next), {
       shipper: this.#shipper,
       logEnd: snapshot.end,
       encoding: this.#options.encoding,
@@ -196,7 +206,7 @@ class Shipping {
     const next = this.#next!;
     const published = await this.#published(message, next.seq);
     if (published.outcome === "stored") {
-      this.#next = { position: block.to, seq: published.seq };
+      this.#next = { position: block.to, isContinued: block.isCut, seq: published.seq };
       this.#blocks++;
       this.#bytes += block.bytes.byteLength;
       this.#pace.goOn();
@@ -220,7 +230,7 @@ class Shipping {
     this.#options.logger.warn(
       `Bytes ${gap.from} to ${gap.to} of the log are gone and cannot be shipped: ${this.#options.path}`,
     );
-    this.#next = { ...next, position };
+    this.#next = { ...next, position, isContinued: false };
   }
 
   async #published(message: BlockMessage, expectedSeq: number): Promise<Published> {
@@ -238,10 +248,10 @@ class Shipping {
   async #resume(
     snapshot: LogSnapshot,
     knownSeq = 0,
-  ): Promise<{ position: number; seq: number }> {
+  ): Promise<Next> {
     const last = await this.#lastBlock(knownSeq);
     // Also where it was stored before and is not any more: it is sent again.
-    if (last === null) return { position: 0, seq: 0 };
+    if (last === null) return { position: 0, isContinued: false, seq: 0 };
     const { seq, facts } = last;
     if (knownSeq > 0 && seq > knownSeq && facts.shipper !== this.#shipper) {
       this.#foreignBlocks++;
@@ -255,7 +265,7 @@ class Shipping {
         throw new FleetMismatchError(this.#options.path, { subject: this.#subject, position });
       }
     }
-    return { position: facts.to, seq };
+    return { position: facts.to, isContinued: facts.isCut, seq };
   }
 
   /** Whether the log holds the block, or held it before its oldest byte that is there. */

@@ -12,7 +12,8 @@ const SENDING: Sending = { shipper: "s", logEnd: 0, encoding: "gzip", dataBytesM
 
 function blockOf(text: string, from = 100): Block {
   const bytes = encoder.encode(text);
-  return { from, to: from + bytes.byteLength, bytes, isCut: !text.endsWith("\n") };
+  const isCut = !text.endsWith("\n");
+  return { from, to: from + bytes.byteLength, bytes, isContinued: false, isCut };
 }
 
 function messages(block: Block, sending: Partial<Sending> = {}): Promise<BlockMessage[]> {
@@ -53,12 +54,15 @@ Deno.test("messagesOf() compresses, keeps what becomes no shorter, and halves wh
       const halves = await messages(block, { encoding });
       assert(halves.length > 3 && halves.every(({ data }) => data.byteLength <= 1_000));
       let position = 100;
+      let isWithin = false;
       const parts: Uint8Array[] = [];
       for (const { headers, data, block: { isCut } } of halves) {
         const facts = factsOf(getterOf(headers))!;
         const bytes = (await contentOf(data, facts))!;
         assertEquals([facts.from, facts.isCut, isCut], [position, isCut, bytes.at(-1) !== 10]);
+        assertEquals(facts.isContinued, isWithin);
         position = facts.to;
+        isWithin = isCut;
         parts.push(bytes);
       }
       assertEquals(joined(parts, block.bytes.byteLength), block.bytes);

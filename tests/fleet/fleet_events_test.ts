@@ -54,14 +54,15 @@ async function fleet() {
       return path;
     },
     /** Stores a block as it is given, with the digest of a text. */
-    async store(log: string, { from, text, isCut = false, as = text }: {
+    async store(log: string, { from, text, isContinued = false, isCut = false, as = text }: {
       from: number;
       text: string;
+      isContinued?: boolean;
       isCut?: boolean;
       as?: string;
     }): Promise<void> {
       const bytes = encoder.encode(as);
-      const block = { from, to: from + bytes.byteLength, bytes, isCut };
+      const block = { from, to: from + bytes.byteLength, bytes, isContinued, isCut };
       const sending = { shipper: "s", logEnd: 0, encoding: "identity", dataBytesMax: 1e6 } as const;
       const fields = headers();
       for await (const message of messagesOf(ReadableStream.from([block]), sending)) {
@@ -135,7 +136,7 @@ natsTest("fleetEvents() drops doubles, cuts overlaps, and tells of each gap exac
   await of.store("x", from(0, 1));
   await of.store("x", from(1, 3));
   await of.store("x", { ...from(4, 5), text: lines[4]!.slice(0, 5), isCut: true });
-  await of.store("x", { from: at[4]! + 5, text: lines[4]!.slice(5) });
+  await of.store("x", { from: at[4]! + 5, text: lines[4]!.slice(5), isContinued: true });
   await of.store("x", { ...from(5, 6), as: lines[5]!.replace("f", "g") });
   await of.store("y", from(1, 2));
   const query = fleetEvents({ connection: of.connection, fleet: "f" });
@@ -177,6 +178,35 @@ natsTest(
   },
 );
 
+natsTest(
+  "fleetEvents() takes the rest of a line whose beginning it does not see for nothing",
+  async () => {
+    await using of = await fleet();
+    const long = `{"event":"long","reason":"${"y".repeat(50)}"}\n`;
+    const [begin, middle, rest] = [long.slice(0, 20), long.slice(20, 40), long.slice(40)];
+    const store = (from: number, text: string, more = {}) => of.store("x", { from, text, ...more });
+    await store(0, '{"event":"a"}\n');
+    await store(14, begin, { isCut: true });
+    await store(34, middle, { isContinued: true, isCut: true });
+    await store(54, `${rest}{"event":"b"}\n`, { isContinued: true });
+    const options = { connection: of.connection, fleet: "f" };
+    const told = async (last: number) => {
+      const query = fleetEvents({ ...options, last });
+      const events = (await Array.fromAsync(query)).map(({ event }) => event);
+      return [events, query.gaps, query.damage];
+    };
+    // The last block has one event, and is not looked behind for it.
+    assertEquals(await told(1), [["b"], [], []]);
+    assertEquals(await told(3), [["a", "long", "b"], [], []]);
+    // Of what is missing, the gap tells; the rest of the line is none.
+    await of.store("y", { from: 10, text: middle, isContinued: true, isCut: true });
+    await of.store("y", { from: 30, text: `${rest}{"event":"c"}\n`, isContinued: true });
+    const query = fleetEvents({ ...options, log: "y" });
+    assertEquals((await Array.fromAsync(query)).map(({ event }) => event), ["c"]);
+    assertEquals([query.gaps, query.damage.length], [[{ log: "y", from: 0, to: 10 }], 1]);
+  },
+);
+
 Deno.test("A line that is longer than any may be is damage, and not all of it is kept", () => {
   const progress = new LogProgress(0, () => {});
   const bytes = new Uint8Array(4 * 1024 * 1024).fill(0x78);
@@ -190,12 +220,13 @@ Deno.test("A line that is longer than any may be is damage, and not all of it is
   let from = 0;
   for (let block = 0; block < 40; block++) {
     const to = from + bytes.byteLength;
-    assertEquals(progress.take({ ...facts, from, to, isCut: true }, bytes), null);
+    const isContinued = block > 0;
+    assertEquals(progress.take({ ...facts, from, to, isContinued, isCut: true }, bytes), null);
     from = to;
   }
   const end = encoder.encode('"}\n{"event":"next"}\n');
   const to = from + end.byteLength;
-  const lines = progress.take({ ...facts, from, to, isCut: false }, end)!;
+  const lines = progress.take({ ...facts, from, to, isContinued: true, isCut: false }, end)!;
   assert(lines.bytes.byteLength <= MAX_LINE_BYTES + bytes.byteLength + end.byteLength);
   assertEquals(lines.from + lines.bytes.byteLength, to);
 });

@@ -44,6 +44,21 @@ natsTest(
   },
 );
 
+natsTest("ship() goes on within a line where it ended within one", async () => {
+  await using scene = await Scene.of(NatsServer.start());
+  const { path, options } = scene;
+  await using log = await AuditLog.open({ path, logger: silent });
+  await log.log("long", { reason: "y".repeat(9_000) });
+  await log.flush();
+  for (let blocks = 1; blocks <= 3; blocks++) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const report = await ship({ ...options, signal, onProgress: () => controller.abort() });
+    assertEquals([report.blocks, report.position], [1, 2_000 * blocks]);
+  }
+  await assertWhole(scene);
+});
+
 natsTest(
   "ship() follows a log that is written, rotated and archived, until its signal",
   async () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { gunzipSync } from "node:zlib";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
 import { contentOf } from "../../src/fleet/block.ts";
@@ -46,6 +46,7 @@ export async function shippedOf(
   const texts: string[] = [];
   const seams: [number, number][] = [];
   let [seq, position, blocks] = [1, 0, 0];
+  let isWithin = false;
   while (true) {
     const found = await blockFrom(place, { seq, subject: subjectOf(fleet, log) });
     if (found === null) return { text: texts.join(""), blocks, seams };
@@ -54,6 +55,8 @@ export async function shippedOf(
     const bytes = await contentOf(data, facts);
     assert(bytes !== null, `message ${found.seq} is not what it says`);
     if (facts.from !== position) seams.push([position, facts.from]);
+    else assertEquals(facts.isContinued, isWithin);
+    isWithin = facts.isCut;
     texts.push(decoder.decode(bytes));
     position = facts.to;
     seq = found.seq + 1;
