@@ -10,6 +10,7 @@ import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { FleetQuery, FleetQueryOptions } from "../fleet/fleet_events.ts";
+import type { FleetStatusOptions } from "../fleet/fleet_status.ts";
 import { type Run, tell } from "./command.ts";
 import { type ServerOptions, serverOptions, withConnection } from "./fleet_connection.ts";
 import { fleetStatusLines } from "./fleet_status.ts";
@@ -21,8 +22,7 @@ import {
   sinceOption,
 } from "./options.ts";
 import { type QuestionOptions, questionOptions, tellEvents } from "./query.ts";
-import { rangeOf, type ReportFileOptions, reportFileOptions, writeReport } from "./report.ts";
-import { optionsToReport } from "./report_options.ts";
+import { type ReportFileOptions, reportFileOptions, writeReport } from "./report.ts";
 import { type SpendOptions, spendOptions, spendQuery, tellSpend } from "./spend.ts";
 import { type TailOptions, tailOptions, tellAtOnce } from "./tail.ts";
 import { chooseColor, type Output } from "./terminal.ts";
@@ -128,16 +128,12 @@ async function runStatus(
   options: FleetOptions & { readonly since: When | undefined },
   output: Output,
 ): Promise<number> {
-  const { fleet, log, stream, json, color, timeZone } = options;
-  chooseColor(json ? "never" : color);
+  const { fleet, log, stream, json, timeZone } = options;
   const since = options.since?.(Temporal.Now.zonedDateTimeISO(timeZone));
   const { fleetStatus } = await import("../fleet/fleet_status.ts");
-  const logs = await withConnection(options, (connection) =>
-    fleetStatus({
-      ...{ connection, fleet, stream },
-      ...log === undefined ? {} : { log },
-      ...since === undefined ? {} : { since },
-    }));
+  const logs = await withPlace(options, (place) => {
+    return fleetStatus({ ...place, ...since === undefined ? {} : { since } });
+  });
   if (logs.length === 0) tell(`Nothing was shipped: ${log === undefined ? fleet : log}`);
   if (json) output.line(JSON.stringify({ fleet, stream, logs }));
   else for (const line of fleetStatusLines(logs, timeZone)) output.line(line);
@@ -186,25 +182,21 @@ async function runSpend(options: FleetOptions & SpendOptions, output: Output): P
 }
 
 function runReport(options: FleetOptions & ReportFileOptions, output: Output): Promise<number> {
-  const range = rangeOf(optionsToReport(options));
   return writeReport(
     options,
     output,
-    (render) => withFleet(options, range, (events) => render(events)),
+    (render, range) => withFleet(options, range, (events) => render(events)),
   );
 }
 
 /** Asks a fleet, and tells what is missing of what was read. */
 async function withFleet<T>(
   options: FleetOptions,
-  asked: Omit<FleetQueryOptions, "connection" | "fleet" | "stream" | "log">,
+  asked: Omit<FleetQueryOptions, keyof FleetPlace>,
   work: (events: FleetQuery) => Promise<T>,
 ): Promise<T> {
-  const { fleet, log, stream, json, color } = options;
-  chooseColor(json ? "never" : color);
   const { fleetEvents } = await import("../fleet/fleet_events.ts");
-  return await withConnection(options, async (connection) => {
-    const place = { connection, fleet, stream, ...log === undefined ? {} : { log } };
+  return await withPlace(options, async (place) => {
     const events = fleetEvents({ ...asked, ...place });
     const result = await work(events);
     for (const { path, byteOffset, byteLength, reason } of events.damage) {
@@ -212,4 +204,20 @@ async function withFleet<T>(
     }
     return result;
   });
+}
+
+/** Which logs, for who asks for them. */
+type FleetPlace = Pick<FleetStatusOptions, "connection" | "fleet" | "stream" | "log">;
+
+/** Connects to a fleet with the options of its command. */
+function withPlace<T>(
+  options: FleetOptions,
+  work: (place: FleetPlace) => Promise<T>,
+): Promise<T> {
+  const { fleet, log, stream, json, color } = options;
+  chooseColor(json ? "never" : color);
+  return withConnection(
+    options,
+    (connection) => work({ connection, fleet, stream, ...log === undefined ? {} : { log } }),
+  );
 }

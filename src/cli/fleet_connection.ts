@@ -10,6 +10,7 @@ import { optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
+import { readFully } from "../chunks.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
 import { messageOf, withFlags } from "../errors.ts";
 import { openForRead } from "../regular_file.ts";
@@ -83,7 +84,7 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
   const addresses = server.split(",");
   const settings = {
     ...await authentication(options),
-    ...tlsOf(addresses, options),
+    ...await tlsOf(addresses, options),
     servers: addresses.map((address) => address.replace(TLS, "")),
     name: "scout",
     maxReconnectAttempts: -1,
@@ -92,9 +93,9 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
   };
   try {
     // What goes through a web server needs no package but the one that is there anyway.
-    const { connect } = addresses.every((address) => WEB_SOCKET.test(address))
-      ? await import("@nats-io/nats-core").then(({ wsconnect: connect }) => ({ connect }))
-      : await import("@nats-io/transport-node");
+    const connect = addresses.every((address) => WEB_SOCKET.test(address))
+      ? (await import("@nats-io/nats-core")).wsconnect
+      : (await import("@nats-io/transport-node")).connect;
     return await connect(settings);
   } catch (error) {
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
@@ -120,26 +121,26 @@ async function authentication(
   const prefix = inboxPrefix === undefined ? {} : { inboxPrefix };
   if (creds !== undefined) {
     const { credsAuthenticator } = await import("@nats-io/nats-core");
-    return { ...prefix, authenticator: credsAuthenticator(bytesOf(creds)) };
+    return { ...prefix, authenticator: credsAuthenticator(await bytesOf(creds)) };
   }
   if (user === undefined) return prefix;
-  return { ...prefix, user, pass: textOf(passwordFile!).trimEnd() };
+  return { ...prefix, user, pass: (await textOf(passwordFile!)).trimEnd() };
 }
 
-function tlsOf(
+async function tlsOf(
   addresses: readonly string[],
   { ca }: Pick<ServerOptions, "ca">,
-): Pick<ConnectionOptions, "tls"> {
+): Promise<Pick<ConnectionOptions, "tls">> {
   if (ca === undefined && !addresses.some((address) => TLS.test(address))) return {};
-  return { tls: ca === undefined ? {} : { ca: textOf(ca) } };
+  return { tls: ca === undefined ? {} : { ca: await textOf(ca) } };
 }
 
-function textOf(path: string): string {
-  return new TextDecoder().decode(bytesOf(path));
+async function textOf(path: string): Promise<string> {
+  return new TextDecoder().decode(await bytesOf(path));
 }
 
 /** What a small file holds. */
-function bytesOf(path: string): Uint8Array {
+async function bytesOf(path: string): Promise<Uint8Array> {
   let file;
   try {
     file = openForRead(denoFileSystem, path);
@@ -148,8 +149,7 @@ function bytesOf(path: string): Uint8Array {
   }
   if (file === null) throw new CommandError(`Cannot find file: ${path}`, 1);
   try {
-    const bytes = new Uint8Array(file.status().byteLength);
-    return bytes.subarray(0, file.readSync(bytes, 0));
+    return await readFully(file, 0, file.status().byteLength);
   } finally {
     file.close();
   }

@@ -82,11 +82,11 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
 );
 
 function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
-  return writeReport(options, output, (render) =>
-    withLog(options, (reader) => {
-      const range = rangeOf(optionsToReport(options));
+  return writeReport(options, output, (render, range) => {
+    return withLog(options, (reader) => {
       return render(reader.query(range), expectedEvents(reader.path, range));
-    }, statusLogger));
+    }, statusLogger);
+  });
 }
 
 /** The events of a report, and what of them could not be read. */
@@ -104,7 +104,7 @@ interface Rendered {
 export async function writeReport(
   options: ReportFileOptions & ShownOptions,
   output: Output,
-  read: (render: Render) => Promise<Rendered>,
+  read: (render: Render, range: ReportRange) => Promise<Rendered>,
 ): Promise<number> {
   const { out, json, open } = options;
   const isPrinted = out === STANDARD_OUTPUT;
@@ -112,11 +112,12 @@ export async function writeReport(
   // What cannot be written is better told before all is read.
   using file = isPrinted ? null : await opened(() => new ReportFile(out));
   const { renderReport } = await import("../report/render_report.ts");
+  const reportOptions = optionsToReport(options);
   const { events, page } = await read(async (query, expectedEvents) => {
     using source = new ShownQuery(query, expectedEvents);
-    const page = await renderReport(source, optionsToReport(options));
+    const page = await renderReport(source, reportOptions);
     return { events: source.events, page };
-  });
+  }, rangeOf(reportOptions));
   if (file === null) {
     output.line(page.trimEnd());
   } else {
@@ -133,7 +134,9 @@ export async function writeReport(
 }
 
 /** From when to when a report is. */
-export function rangeOf({ since, until }: ReportOptions): Pick<QueryOptions, "since" | "until"> {
+type ReportRange = Pick<QueryOptions, "since" | "until">;
+
+function rangeOf({ since, until }: ReportOptions): ReportRange {
   return {
     ...since === undefined ? {} : { since },
     ...until === undefined ? {} : { until },
@@ -171,7 +174,7 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
 }
 
 /** How many events there will be, about: by the manifest, and for the rest by its length. */
-function expectedEvents(path: string, range: Pick<QueryOptions, "since" | "until">): number {
+function expectedEvents(path: string, range: ReportRange): number {
   const files = new LogFiles(path);
   const filter = eventFilter(range);
   using snapshot = takeSnapshot(denoFileSystem, files);

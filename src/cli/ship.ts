@@ -9,7 +9,7 @@ import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { choice, integer, string } from "@optique/core/valueparser";
-import type { Encoding } from "../fleet/block.ts";
+import type { Encoding } from "../fleet/block_encoding.ts";
 import { counted, shownBytes } from "../shown.ts";
 import { type Run, stderrLogger, withLog, withReader } from "./command.ts";
 import { type ServerOptions, serverOptions, withConnection } from "./fleet_connection.ts";

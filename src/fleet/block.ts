@@ -6,9 +6,8 @@
  *
  * @module
  */
-import { promisify } from "node:util";
-import { gunzip, gunzipSync } from "node:zlib";
 import { SHA256, sha256 } from "../digest.ts";
+import { decoded, type Encoding } from "./block_encoding.ts";
 import { type BlockFigures, figuresIn } from "./block_figures.ts";
 
 /** A part of a log. */
@@ -42,9 +41,6 @@ export interface BlockFacts {
   readonly figures: BlockFigures | null;
 }
 
-/** How the bytes of a block are stored: as they are, or compressed. */
-export type Encoding = "identity" | "gzip";
-
 /** The names of the headers. */
 export const BLOCK_HEADERS = {
   from: "Scout-From",
@@ -59,14 +55,6 @@ export const BLOCK_HEADERS = {
 
 /** How many bytes of a log a block may hold, whatever it is compressed to: a reader has all of it in memory. */
 export const BLOCK_BYTES_MAX: number = 64 * 1024 * 1024;
-
-/** Less is inflated, or compressed, sooner than another thread is asked to. */
-export const ON_THE_SPOT_BYTES: number = 16 * 1024;
-
-/** The shortest piece that zlib gives. */
-export const CHUNK_BYTES_MIN: number = 64;
-
-const inflate = promisify(gunzip);
 
 /** Reads the headers of a block; null for those of anything else. */
 export function factsOf(get: (name: string) => string): BlockFacts | null {
@@ -93,30 +81,14 @@ export async function contentOf(
   stored: Uint8Array,
   facts: BlockFacts,
 ): Promise<Uint8Array | null> {
-  const bytes = facts.encoding === "gzip" ? await inflated(stored, facts) : stored;
+  const { encoding, from, to } = facts;
+  const bytes = await decoded(stored, { encoding, byteLength: to - from });
   return bytes !== null && isContentOf(bytes, facts) ? bytes : null;
 }
 
 /** Whether the bytes are those that the headers tell of. */
 export function isContentOf(bytes: Uint8Array, { from, to, sha256: digest }: BlockFacts): boolean {
   return bytes.byteLength === to - from && sha256(bytes) === digest;
-}
-
-async function inflated(
-  stored: Uint8Array,
-  { from, to }: BlockFacts,
-): Promise<Uint8Array | null> {
-  try {
-    // In one piece, as pieces would have to be joined.
-    const chunkSize = to - from + CHUNK_BYTES_MIN;
-    const options = { maxOutputLength: to - from, chunkSize };
-    return to - from <= ON_THE_SPOT_BYTES
-      ? gunzipSync(stored, options)
-      : await inflate(stored, options);
-  } catch {
-    // Damaged, or longer than it says: it is not what the headers tell of, and reported as missing.
-    return null;
-  }
 }
 
 /** NaN for what is no position. */

@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { MAX_LINE_BYTES } from "../options.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import { LineTest } from "../read/line_test.ts";
 import { LOST } from "../parse_line.ts";
-import { eventsIn, type LinePlace } from "../read/parse_block.ts";
+import type { LinePlace } from "../read/parse_block.ts";
 import { costOf, finite } from "../spend.ts";
 import { eventEpochMs } from "../time.ts";
-import { pieces } from "./cut_blocks.ts";
+import { blockEvents } from "./block_events.ts";
 
 /** Figures of the whole lines of a block. */
 export interface BlockFigures {
@@ -47,12 +46,11 @@ export function figuresOf(bytes: Uint8Array): BlockFigures {
     // What is lost before an event is in the line of the event.
     if (reason !== LOST) lines++;
   };
-  const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: EVERY_LINE, onDamage };
   const events = new Map<string, number>();
   let sum: PreciseSum | null = null;
   let [firstMs, lastMs] = [Infinity, -Infinity];
-  for (const piece of pieces(bytes)) {
-    for (const event of eventsIn(piece, options)) {
+  for (const batch of blockEvents(bytes, { lineTest: EVERY_LINE, onDamage })) {
+    for (const event of batch) {
       lines++;
       const type = typeof event.event === "string" ? event.event : "";
       events.set(type, (events.get(type) ?? 0) + 1);
@@ -79,16 +77,13 @@ export function headersOfFigures(
 ): [name: string, value: string][] {
   const counts = JSON.stringify(Object.fromEntries(events));
   if (counts.length > EVENTS_LENGTH_MAX || !Number.isFinite(usd ?? 0)) return [];
-  const values = {
-    lines: `${lines}`,
-    first: isoOf(firstMs),
-    last: isoOf(lastMs),
-    usd: `${usd ?? ""}`,
-    events: counts,
-  };
-  return Object.entries(values).map((
-    [key, value],
-  ) => [FIGURE_HEADERS[key as keyof typeof FIGURE_HEADERS], value]);
+  return [
+    [FIGURE_HEADERS.lines, `${lines}`],
+    [FIGURE_HEADERS.first, isoOf(firstMs)],
+    [FIGURE_HEADERS.last, isoOf(lastMs)],
+    [FIGURE_HEADERS.usd, `${usd ?? ""}`],
+    [FIGURE_HEADERS.events, counts],
+  ];
 }
 
 /** Reads the headers; null where they say nothing, or nothing that could be. */

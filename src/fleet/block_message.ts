@@ -3,16 +3,9 @@
  *
  * @module
  */
-import { promisify } from "node:util";
-import { gzip, gzipSync } from "node:zlib";
 import { sha256 } from "../digest.ts";
-import {
-  type Block,
-  BLOCK_HEADERS,
-  CHUNK_BYTES_MIN,
-  type Encoding,
-  ON_THE_SPOT_BYTES,
-} from "./block.ts";
+import { type Block, BLOCK_HEADERS } from "./block.ts";
+import { encoded, type Encoding } from "./block_encoding.ts";
 import { figuresOf, headersOfFigures } from "./block_figures.ts";
 import { halves } from "./cut_blocks.ts";
 
@@ -34,11 +27,6 @@ export interface Sending {
   readonly dataBytesMax: number;
 }
 
-/** The fastest: what is repeated in each line is found by any level. */
-const GZIP_LEVEL = 1;
-
-const compressed = promisify(gzip);
-
 /** Makes the messages of blocks; one that is too long for a message is made two of. */
 export async function* messagesOf(
   blocks: AsyncIterable<Block>,
@@ -48,7 +36,7 @@ export async function* messagesOf(
 }
 
 async function* fitted(block: Block, sending: Sending): AsyncGenerator<BlockMessage, void> {
-  const { encoding, data } = await encoded(block.bytes, sending);
+  const { encoding, data } = await encoded(block.bytes, sending.encoding);
   if (data.byteLength > sending.dataBytesMax) {
     for (const half of halves(block)) yield* fitted(half, sending);
     return;
@@ -65,19 +53,4 @@ async function* fitted(block: Block, sending: Sending): AsyncGenerator<BlockMess
   ];
   if (!block.isCut) headers.push(...headersOfFigures(figuresOf(block.bytes)));
   yield { block, headers, data };
-}
-
-/** What does not become shorter stays as it is. */
-async function encoded(
-  bytes: Uint8Array,
-  { encoding }: Sending,
-): Promise<{ encoding: Encoding; data: Uint8Array }> {
-  if (encoding === "identity") return { encoding, data: bytes };
-  // In few pieces, as pieces have to be joined.
-  const options = { level: GZIP_LEVEL, chunkSize: CHUNK_BYTES_MIN + (bytes.byteLength >> 2) };
-  const isShort = bytes.byteLength <= ON_THE_SPOT_BYTES;
-  const data = isShort ? gzipSync(bytes, options) : await compressed(bytes, options);
-  return data.byteLength < bytes.byteLength
-    ? { encoding, data }
-    : { encoding: "identity", data: bytes };
 }

@@ -4,12 +4,10 @@
  * @module
  */
 import { joined } from "../chunks.ts";
-import type { Block as LineBlock } from "../read/blocks.ts";
 import type { Block } from "./block.ts";
 import type { PositionedBytes } from "./log_position.ts";
 
 const LINE_BREAK = 0x0a;
-const PIECE_BYTES = 128 * 1024;
 
 /**
  * Cuts bytes into blocks of whole lines, each of at most so many bytes and of one file. A line that is
@@ -64,16 +62,6 @@ export function halves({ from, to, bytes, isContinued, isCut }: Block): [Block, 
     { from, to: from + size, bytes: bytes.subarray(0, size), isContinued, isCut: isWithin },
     { from: from + size, to, bytes: bytes.subarray(size), isContinued: isWithin, isCut },
   ];
-}
-
-/** Lines in pieces that are soon parsed, as more events than needed at a time are a burden. */
-export function* pieces(lines: Uint8Array, from = 0): Generator<LineBlock> {
-  for (let start = 0; start < lines.byteLength;) {
-    const behind = lines.indexOf(LINE_BREAK, start + PIECE_BYTES) + 1;
-    const bytes = lines.subarray(start, behind || lines.byteLength);
-    yield { bytes, byteOffset: from + start, byteLength: bytes.byteLength };
-    start += bytes.byteLength;
-  }
 }
 
 function blockLength(

@@ -9,17 +9,16 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { MAX_LINE_BYTES } from "../options.ts";
 import type { Damage } from "../read/damage.ts";
 import { type EventFilter, eventFilter } from "../read/filter.ts";
 import { Flattened } from "../read/flattened.ts";
 import { LineTest } from "../read/line_test.ts";
-import { eventsIn, type LinePlace } from "../read/parse_block.ts";
+import type { LinePlace } from "../read/parse_block.ts";
 import type { QueryOptions } from "../read/query.ts";
 import { type Clock, systemClock } from "../time.ts";
 import { contentOf } from "./block.ts";
+import { blockEvents } from "./block_events.ts";
 import type { FleetConnection } from "./connection.ts";
-import { pieces } from "./cut_blocks.ts";
 import type { StoredBlock } from "./fleet_stream.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
 import { oneAhead } from "./one_ahead.ts";
@@ -204,18 +203,13 @@ async function* batches(
   for await (const { log, facts, bytes } of oneAhead(decoded(stored), stop)) {
     const lines = logs.of(log, facts).take(facts, bytes);
     if (lines === null) continue;
-    const onDamage = (line: LinePlace, reason: string) => {
-      damage.push({ path: log, ...placeOf(line), reason });
+    const onDamage = ({ byteOffset, byteLength }: LinePlace, reason: string) => {
+      damage.push({ path: log, byteOffset, byteLength, reason });
     };
-    const options = { maxLineBytes: MAX_LINE_BYTES, lineTest, onDamage };
-    for (const piece of pieces(lines.bytes, lines.from)) {
-      yield selected(eventsIn(piece, options), log);
+    for (const batch of blockEvents(lines.bytes, { lineTest, onDamage }, lines.from)) {
+      yield selected(batch, log);
     }
   }
-}
-
-function placeOf({ byteOffset, byteLength }: LinePlace): LinePlace {
-  return { byteOffset, byteLength };
 }
 
 async function* decoded(

@@ -7,16 +7,13 @@
  *
  * @module
  */
-import { MAX_LINE_BYTES } from "../options.ts";
 import { LineTest } from "../read/line_test.ts";
-import { eventsIn } from "../read/parse_block.ts";
 import { costOf, spendWindow } from "../spend.ts";
 import { contentOf } from "./block.ts";
+import { blockEvents } from "./block_events.ts";
 import type { BlockFigures } from "./block_figures.ts";
 import type { FleetFollowConnection } from "./connection.ts";
 import { CostSlots } from "./cost_slots.ts";
-import { pieces } from "./cut_blocks.ts";
-import { FleetTimeoutError } from "./fleet_stream.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
 import { answered, CLOCK_MARGIN_MS, readingOf, storedBlockFrom } from "./stored_blocks.ts";
 import { type FactsReading, type StoredFacts, storedFacts } from "./stored_facts.ts";
@@ -122,9 +119,10 @@ class Following implements FleetSpend {
     this.#now = now;
     this.#hoursMax = hoursMax;
     this.#onChange = options.onChange;
-    const since = now() - hoursMax * HOUR_MS;
-    const asked = { ...options, since, signal: this.#ending.signal };
-    this.#reading = { ...readingOf(asked, { follow: true }), connection };
+    const asked = { ...options, since: this.#sinceMs, signal: this.#ending.signal };
+    // It is waited for a server as long as it takes.
+    const reading = readingOf(asked, { follow: true, patienceMs: Infinity });
+    this.#reading = { ...reading, connection };
     this.#logs = new LogsProgress((gap) => this.gaps.push(gap), { isFromStart: false });
     this.#heardMs = this.#forgottenMs = this.#reading.clock.monotonicMs();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -190,9 +188,9 @@ class Following implements FleetSpend {
     }
     const lines = progress.take(facts, await this.#bytesOf(stored));
     if (lines === null) return false;
-    const options = { maxLineBytes: MAX_LINE_BYTES, lineTest: this.#lineTest, onDamage() {} };
-    for (const piece of pieces(lines.bytes)) {
-      for (const event of eventsIn(piece, options)) {
+    const parsing = { lineTest: this.#lineTest, onDamage() {} };
+    for (const batch of blockEvents(lines.bytes, parsing)) {
+      for (const event of batch) {
         const cost = costOf(event);
         if (cost !== null) this.#add(cost.epochMs, cost.usd);
       }
@@ -218,16 +216,8 @@ class Following implements FleetSpend {
   /** The bytes of a block; null for one that is gone, or not what its headers say. */
   async #bytesOf({ seq, facts }: StoredFacts): Promise<Uint8Array | null> {
     const { place, subject } = this.#reading;
-    while (true) {
-      try {
-        const ask = () => storedBlockFrom(place, { seq, subject });
-        const block = await answered(this.#reading, ask);
-        if (block === null || block.seq !== seq || !("data" in block)) return null;
-        return await contentOf(block.data, facts);
-      } catch (error) {
-        // It is waited for as long as it takes.
-        if (!(error instanceof FleetTimeoutError)) throw error;
-      }
-    }
+    const block = await answered(this.#reading, () => storedBlockFrom(place, { seq, subject }));
+    if (block === null || block.seq !== seq || !("data" in block)) return null;
+    return await contentOf(block.data, facts);
   }
 }

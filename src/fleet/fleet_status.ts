@@ -90,14 +90,14 @@ export async function fleetStatus(options: FleetStatusOptions): Promise<FleetLog
 class LogTally {
   readonly gaps: { from: number; to: number }[] = [];
   #blocks = 0;
-  #lastMs = NaN;
+  #lastMs = -Infinity;
   #last: StoredFacts | undefined;
 
   add(stored: StoredFacts): void {
     this.#blocks++;
     this.#last = stored;
     const lastMs = stored.facts.figures?.lastMs ?? NaN;
-    if (!(lastMs <= this.#lastMs) && !Number.isNaN(lastMs)) this.#lastMs = lastMs;
+    if (lastMs > this.#lastMs) this.#lastMs = lastMs;
   }
 
   status(log: string): FleetLogStatus {
@@ -110,7 +110,7 @@ class LogTally {
       position: to,
       lagBytes: logEnd - to,
       lagSec: Number.isNaN(lagMs) ? null : Math.max(0, lagMs / 1000),
-      lastTs: Number.isNaN(this.#lastMs) ? null : new Date(this.#lastMs).toISOString(),
+      lastTs: this.#lastMs === -Infinity ? null : new Date(this.#lastMs).toISOString(),
       storedTs: new Date(storedMs).toISOString(),
       gaps: this.gaps,
     };

@@ -5,7 +5,8 @@
  */
 import { type Logger, logger as defaultLogger } from "../logger.ts";
 import { resolveOptions } from "../options.ts";
-import { BLOCK_BYTES_MAX, type Encoding } from "./block.ts";
+import { BLOCK_BYTES_MAX } from "./block.ts";
+import type { Encoding } from "./block_encoding.ts";
 import type { FleetConnection } from "./connection.ts";
 import { checkName, dataBytesMax, DEFAULT_STREAM } from "./fleet_stream.ts";
 

@@ -33,6 +33,8 @@ export interface Reading {
   readonly sinceMs: number;
   /** Whether to go on with what is stored from now on. */
   readonly follow: boolean;
+  /** Milliseconds that a server may be away, once it was there. */
+  readonly patienceMs: number;
 }
 
 /** Whose blocks to read. */
@@ -49,7 +51,7 @@ export interface ReadingOptions {
 const TIMEOUT_MS = 5_000;
 /** How far the clock of a machine may be ahead of the server's. */
 export const CLOCK_MARGIN_MS: number = 15 * 60_000;
-/** How long a server may be away. */
+/** How long a server may be away, unless it is waited for longer. */
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 200;
 const POLL_MS = 50;
@@ -64,7 +66,9 @@ const STREAM_NOT_FOUND = 10_059;
  */
 export function readingOf(
   { connection, fleet, log, stream = DEFAULT_STREAM, since, signal }: ReadingOptions,
-  { follow, clock = systemClock }: Pick<Reading, "follow"> & Partial<Pick<Reading, "clock">>,
+  { follow, clock = systemClock, patienceMs = PATIENCE_MS }:
+    & Pick<Reading, "follow">
+    & Partial<Pick<Reading, "clock" | "patienceMs">>,
 ): Reading {
   checkName(fleet, "fleet");
   if (log !== undefined) checkName(log, "log");
@@ -76,6 +80,7 @@ export function readingOf(
     signal: signal ?? new AbortController().signal,
     sinceMs: since === undefined ? -Infinity : toEpochMs(since, "since"),
     follow,
+    patienceMs,
   };
 }
 
@@ -150,7 +155,7 @@ export function foundLastSeq(
 ): Promise<number> {
   const isEnd = (error: unknown) =>
     error instanceof FleetServerError && error.code === STREAM_NOT_FOUND;
-  return answered(reading, ask, isEnd);
+  return answered({ ...reading, patienceMs: PATIENCE_MS }, ask, isEnd);
 }
 
 /** The sequence of the first block that may hold an event from that time on, by halving. */
@@ -169,11 +174,11 @@ async function startSeq(reading: Reading, end: number): Promise<number> {
 
 /** Asks until there is an answer, or nobody can expect one any more. */
 export async function answered<T>(
-  { clock, signal, place: { stream } }: Pick<Reading, "clock" | "signal" | "place">,
+  { clock, signal, place: { stream }, patienceMs }: Reading,
   ask: () => Promise<T>,
   isEnd: (error: unknown) => boolean = () => false,
 ): Promise<T> {
-  const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
+  const deadlineMs = clock.monotonicMs() + patienceMs;
   while (true) {
     signal.throwIfAborted();
     try {

@@ -53,26 +53,31 @@ const NANOSECONDS = 1e6;
 export async function* storedFacts(
   reading: FactsReading,
 ): AsyncGenerator<StoredFacts | null, void> {
-  const { clock, follow, signal, sinceMs } = reading;
+  const { clock, signal, sinceMs } = reading;
   await foundLastSeq(reading);
   let seq = 0;
   while (true) {
     try {
-      // A stream that was made anew begins anew.
-      if (seq > 0 && await answered(reading, () => lastSeq(reading.place)) < seq) seq = 0;
-      const start = seq === 0 && sinceMs !== -Infinity
-        ? { deliver_policy: "by_start_time", opt_start_time: isoTime(sinceMs - CLOCK_MARGIN_MS) }
-        : { deliver_policy: "by_start_sequence", opt_start_seq: seq + 1 };
-      const consumer = await answered(reading, () => createdConsumer(reading, start));
+      const consumer = await answered(reading, async () => {
+        // A stream that was made anew begins anew.
+        if (seq > 0 && await lastSeq(reading.place) < seq) seq = 0;
+        return await createdConsumer(
+          reading,
+          seq === 0 && sinceMs !== -Infinity
+            ? {
+              deliver_policy: "by_start_time",
+              opt_start_time: isoTime(sinceMs - CLOCK_MARGIN_MS),
+            }
+            : { deliver_policy: "by_start_sequence", opt_start_seq: seq + 1 },
+        );
+      });
       for await (const stored of consumed(reading, consumer)) {
         if (stored !== null) seq = stored.seq;
-        if (stored === null || stored.facts !== null) yield stored as StoredFacts | null;
+        if (stored === null || stored.facts !== null) yield stored;
       }
     } catch (error) {
       signal.throwIfAborted();
-      // Who follows a stream waits for its server for as long as it takes.
-      const isAway = error instanceof FleetTimeoutError;
-      if (isFinal(error) || (isAway && !follow)) throw error;
+      if (isFinal(error) || error instanceof FleetTimeoutError) throw error;
     }
     await delay(RETRY_MS, clock, signal);
   }

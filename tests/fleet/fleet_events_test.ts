@@ -22,8 +22,8 @@ import { fleetEventsBy } from "../../src/fleet/fleet_events.ts";
 import { LogProgress } from "../../src/fleet/log_progress.ts";
 import { MAX_LINE_BYTES } from "../../src/options.ts";
 import { subjectOf } from "../../src/fleet/fleet_stream.ts";
-import { type Clock, systemClock } from "../../src/time.ts";
 import { silent } from "../loggers.ts";
+import { passingClock } from "./clocks.ts";
 import { NatsServer, natsTest } from "./nats_server.ts";
 import { Scene } from "./scene.ts";
 
@@ -309,14 +309,7 @@ Deno.test("fleetEvents() and ship() refuse names and options that are none, nami
 
 Deno.test("fleetEvents() waits a minute for a server, and says then that it does not answer", async () => {
   let [nowMs, asked] = [0, 0];
-  const clock: Clock = {
-    ...systemClock,
-    monotonicMs: () => nowMs,
-    startTimer(delayMs, callback) {
-      nowMs += delayMs;
-      return systemClock.startTimer(0, callback);
-    },
-  };
+  const clock = passingClock((passedMs) => nowMs = passedMs);
   const request = () => {
     asked++;
     return Promise.reject(new Error("timeout"));

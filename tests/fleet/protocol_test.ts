@@ -1,30 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
 import type { MsgHdrs } from "@nats-io/nats-core";
 import { AuditLog } from "@vivarium/scout";
+import { gunzipSync } from "node:zlib";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
 import type { FileHandle, FileSystem } from "../../src/file_system.ts";
 import type { FleetConnection, FleetMessage } from "../../src/fleet/connection.ts";
 import { fleetEventsBy } from "../../src/fleet/fleet_events.ts";
 import { shipOn } from "../../src/fleet/ship.ts";
 import { FleetConflictError } from "../../src/fleet/ship_options.ts";
-import { type Clock, systemClock } from "../../src/time.ts";
 import { silent } from "../loggers.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { tempDir } from "../temp_dir.ts";
-import { gunzipSync } from "node:zlib";
+import { hastyClock as clock } from "./clocks.ts";
 import { textOfLog } from "./shipped.ts";
 import { SimulatedStream } from "./simulated_stream.ts";
-
-/** Nobody has to wait for what is simulated. */
-const clock: Clock = {
-  ...systemClock,
-  wait: () => systemClock.turn(),
-  startTimer(_delayMs, callback) {
-    let isCancelled = false;
-    systemClock.turn().then(() => isCancelled || callback());
-    return { cancel: () => void (isCancelled = true) };
-  },
-};
 
 const FAULTS = { lost: 8, answerLost: 12, late: 12, stale: 10 };
 /** A reader that is told too little is so now and then. */

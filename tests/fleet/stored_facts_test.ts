@@ -2,23 +2,14 @@ import { assertEquals, assertRejects } from "@std/assert";
 import type { FleetFollowConnection, FleetMessage } from "../../src/fleet/connection.ts";
 import { FleetServerError, FleetTimeoutError } from "../../src/fleet/fleet_stream.ts";
 import { storedFacts } from "../../src/fleet/stored_facts.ts";
-import { type Clock, systemClock } from "../../src/time.ts";
+import { systemClock } from "../../src/time.ts";
 import { SeededRandom } from "../seeded_random.ts";
+import { hastyClock, passingClock } from "./clocks.ts";
 
 const encoder = new TextEncoder();
 const MESSAGES = 59;
 /** Many times as often as there is nothing more for now. */
 const QUIET_MAX = 1_000;
-
-/** Nobody has to wait for what is simulated. */
-const clock: Clock = {
-  ...systemClock,
-  startTimer(_delayMs, callback) {
-    let isCancelled = false;
-    systemClock.turn().then(() => isCancelled || callback());
-    return { cancel: () => void (isCancelled = true) };
-  },
-};
 
 /** What may go wrong with a message, in a hundred of them. */
 interface Faults {
@@ -122,10 +113,11 @@ function readingOf(connection: FleetFollowConnection, signal = new AbortControll
     connection,
     place: { connection, stream: "AUDIT", timeoutMs: 1_000 },
     subject: "audit.f.*",
-    clock,
+    clock: hastyClock,
     signal,
     sinceMs: -Infinity,
     follow: true,
+    patienceMs: Infinity,
   };
 }
 
@@ -177,25 +169,14 @@ Deno.test("storedFacts() ends with its signal while it waits, and with what a se
   await assertRejects(() => storedFacts(readingOf(refusing)).next(), FleetServerError, "not found");
 });
 
-/** A clock whose time passes as soon as somebody waits for it. */
-function quickClock(): Clock {
-  let nowMs = 0;
-  return {
-    ...clock,
-    monotonicMs: () => nowMs,
-    startTimer(delayMs, callback) {
-      nowMs += delayMs;
-      return clock.startTimer(0, callback);
-    },
-  };
-}
-
 Deno.test("storedFacts() waits for a server however long it is away, if it is to follow", async () => {
   const none = { lost: 0, silent: 0, gone: 0, failed: 0 };
   for (const follow of [true, false]) {
     const stream = new SimulatedConsumers(new SeededRandom(1), none);
     stream.stored = 5;
-    const facts = storedFacts({ ...readingOf(stream), clock: quickClock(), follow });
+    const patienceMs = follow ? Infinity : 60_000;
+    const reading = { ...readingOf(stream), clock: passingClock(), follow, patienceMs };
+    const facts = storedFacts(reading);
     for (let n = 1; n <= 5; n++) assertEquals((await facts.next()).value?.seq, n);
     assertEquals((await facts.next()).value, null);
     // It is asked five times a second: for three minutes nobody answers.

@@ -1,0 +1,27 @@
+/**
+ * The events in the lines of a block. Pure.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import { MAX_LINE_BYTES } from "../options.ts";
+import { eventsIn, type ParseOptions } from "../read/parse_block.ts";
+
+const LINE_BREAK = 0x0a;
+/** More events than needed at a time are a burden. */
+const PIECE_BYTES = 128 * 1024;
+
+/** Gives the events of whole lines in batches; places are counted from `from` on. */
+export function* blockEvents(
+  lines: Uint8Array,
+  parsing: Pick<ParseOptions, "lineTest" | "onDamage">,
+  from = 0,
+): Generator<AuditEvent[], void> {
+  const options = { maxLineBytes: MAX_LINE_BYTES, ...parsing };
+  for (let start = 0; start < lines.byteLength;) {
+    const behind = lines.indexOf(LINE_BREAK, start + PIECE_BYTES) + 1;
+    const bytes = lines.subarray(start, behind || lines.byteLength);
+    yield eventsIn({ bytes, byteOffset: from + start, byteLength: bytes.byteLength }, options);
+    start += bytes.byteLength;
+  }
+}
