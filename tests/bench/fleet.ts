@@ -6,18 +6,14 @@
 import { headers, type RequestOptions } from "@nats-io/nats-core";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { AuditLog } from "@vivarium/scout";
-import {
-  createFleetStream,
-  type FleetConnection,
-  fleetEvents,
-  fleetSpend,
-  ship,
-} from "@vivarium/scout/fleet";
+import { type FleetConnection, fleetEvents, fleetSpend, ship } from "@vivarium/scout/fleet";
 import { dirname, join } from "@std/path";
 import { NatsCluster, NatsServer } from "../fleet/nats_server.ts";
+import { remakeStream } from "../fleet/scene.ts";
 import { silent } from "../loggers.ts";
 import { takeTurns, timed, type Workloads } from "./contender.ts";
 import { fieldsOf } from "./event.ts";
+import { median } from "./row.ts";
 
 const FLEET = "bench";
 const LOG = "log";
@@ -40,14 +36,7 @@ function siteOf(): Site {
 /** Makes the stream anew, as soon as a cluster has a leader for it. */
 async function emptyStream({ connection, server }: Site): Promise<void> {
   const replicas = server instanceof NatsCluster ? server.servers.length : 1;
-  while (true) {
-    try {
-      await connection.request("$JS.API.STREAM.DELETE.AUDIT", "", { timeout: 10_000 });
-      return await createFleetStream({ connection, replicas });
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-    }
-  }
+  await remakeStream({ connection, replicas });
 }
 
 async function storedBytes({ connection }: Site): Promise<number> {
@@ -150,8 +139,7 @@ const workloads: Workloads = {
     }
     controller.abort();
     await shipping;
-    const middle = (figures: number[]) => figures.toSorted((a, b) => a - b)[figures.length >> 1]!;
-    return { behindLogMs: middle(behindLog), behindShipperMs: middle(behindShipper) };
+    return { behindLogMs: median(behindLog), behindShipperMs: median(behindShipper) };
   },
 
   /** Copies of one log in directories of their own, in blocks of few lines, all at once. */

@@ -12,7 +12,7 @@ import { silent } from "../loggers.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { tempDir } from "../temp_dir.ts";
 import { NatsCluster, NatsServer } from "./nats_server.ts";
-import { Scene, Shipper, shippingProcess, writingWhile } from "./scene.ts";
+import { remakeStream, Scene, Shipper, shippingProcess, writingWhile } from "./scene.ts";
 import { type Shipped, shippedOf, textOfLog } from "./shipped.ts";
 
 /** Something that goes wrong, and how often it does. */
@@ -198,7 +198,7 @@ const deletedStream: FaultScene = {
     await writingWhile(scene.path, async () => {
       for (let time = 0; time < times; time++) {
         await shipper.stored(3);
-        await scene.remakeStream();
+        await remakeStream({ connection: scene.connection });
       }
       await shipper.stored(3);
     });

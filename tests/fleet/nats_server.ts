@@ -43,9 +43,9 @@ export function freePort(): number {
 
 /** A server with JetStream, in a folder of its own. */
 export class NatsServer implements AsyncDisposable {
+  readonly port: number = freePort();
   readonly #dir: TempDir;
   readonly #args: readonly string[];
-  #port = freePort();
   #process: Deno.ChildProcess;
   #isRunning = true;
 
@@ -67,12 +67,8 @@ export class NatsServer implements AsyncDisposable {
     return server;
   }
 
-  get port(): number {
-    return this.#port;
-  }
-
   get url(): string {
-    return `nats://127.0.0.1:${this.#port}`;
+    return `nats://127.0.0.1:${this.port}`;
   }
 
   /** Connects, as a user if one is named, and connects again whenever it has to. */
@@ -119,7 +115,7 @@ export class NatsServer implements AsyncDisposable {
   }
 
   #spawn(): Deno.ChildProcess {
-    const address = ["-a", "127.0.0.1", "-p", `${this.#port}`, "-l", this.#dir.path("log")];
+    const address = ["-a", "127.0.0.1", "-p", `${this.port}`, "-l", this.#dir.path("log")];
     // A configuration says itself where to store, seen from where the server runs.
     const storage = this.#args.includes("-c") ? [] : ["-js", "-sd", this.#dir.path("store")];
     const args = [...address, ...storage, ...this.#args];
@@ -135,7 +131,7 @@ export class NatsServer implements AsyncDisposable {
 
   async #answers(): Promise<void> {
     const deadline = AbortSignal.timeout(PATIENCE_MS);
-    await answers(this.#port, () => {
+    await answers(this.port, () => {
       if (this.#isRunning && !deadline.aborted) return;
       throw new Error(
         `${PROGRAM} does not answer: ${Deno.readTextFileSync(this.#dir.path("log"))}`,

@@ -56,15 +56,15 @@ export class Scene<Server extends NatsServer | NatsCluster> implements AsyncDisp
     return { ...place, blockBytes: 2_000, timeoutSec: 1, logger: silent };
   }
 
-  /** Deletes the stream, and makes it anew, however long it takes a cluster to do so. */
-  async remakeStream(): Promise<void> {
-    await this.connection.request("$JS.API.STREAM.DELETE.AUDIT");
-    await createdInTime({ connection: this.connection });
-  }
-
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync();
   }
+}
+
+/** Deletes the stream, and makes it anew, however long it takes a cluster to do so. */
+export async function remakeStream(options: FleetStreamOptions): Promise<void> {
+  await options.connection.request("$JS.API.STREAM.DELETE.AUDIT", "", { timeout: 10_000 });
+  await createdInTime(options);
 }
 
 /** Makes the stream as soon as the cluster has elected who makes it. */
