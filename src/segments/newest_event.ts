@@ -11,10 +11,13 @@ import type { FileHandle } from "../file_system.ts";
 import { LineBeginnings } from "../line_text.ts";
 import { parseLine } from "../parse_line.ts";
 import { eventEpochMs } from "../time.ts";
+import type { ActiveMark } from "./active_marks.ts";
 import { STAMP_MAX_MS } from "./rotation_policy.ts";
 
 const LINE_BREAK = 0x0a;
 const CHUNK_BYTES = 256 * 1024;
+/** Enough of a line of ours to hold its time and an id. */
+const LAST_BYTES = 256;
 
 const encoder = new TextEncoder();
 // One character for each byte, so that places in the text are places in the bytes.
@@ -39,6 +42,9 @@ export class NewestEvent {
   #byteLength = 0;
   /** Whether it begins within a line, one of more than a chunk. */
   #isWithinLine = false;
+  /** The last bytes of the known part, by which {@linkcode forgetUnlessIn} knows the file again. */
+  readonly #lastBytes = new Uint8Array(LAST_BYTES);
+  #lastBytesLength = 0;
 
   /** Nothing is known of the file yet; of what others wrote, `chunkBytes` are read at a time. */
   constructor(chunkBytes = CHUNK_BYTES) {
@@ -59,10 +65,30 @@ export class NewestEvent {
     return this.#epochMs === -Infinity ? 0 : Math.floor(this.#epochMs / 1000) * 1000 + 999;
   }
 
+  /**
+   * Forgets everything if the file does not hold the last bytes of the known part. Another program has
+   * truncated it then, and the file may have grown past the known part since.
+   */
+  forgetUnlessIn(handle: FileHandle): void {
+    if (this.#byteLength === 0) return;
+    const bytes = readBefore(handle, this.#byteLength, this.#lastBytesLength);
+    const isHeld = bytes.byteLength === this.#lastBytesLength &&
+      bytes.every((byte, index) => byte === this.#lastBytes[index]);
+    if (isHeld) return;
+    this.#byteLength = 0;
+    this.#lastBytesLength = 0;
+    this.#epochMs = -Infinity;
+    this.#ts = "";
+    this.#seconds.fill(0);
+    this.#isUnsure = false;
+    this.#isWithinLine = false;
+  }
+
   /** Takes over what another writer knows of more of the file. */
-  resume(byteLength: number, boundMs: number): void {
+  resume(handle: FileHandle, { byteLength, boundMs }: ActiveMark): void {
     if (byteLength <= this.#byteLength) return;
     this.#byteLength = byteLength;
+    this.#keepLast(readBefore(handle, byteLength, LAST_BYTES));
     this.#isWithinLine = false;
     this.#isUnsure = false;
     this.#advance(boundMs);
@@ -75,6 +101,7 @@ export class NewestEvent {
   appended(byteOffset: number, lines: Uint8Array): void {
     if (byteOffset !== this.#byteLength) return;
     this.#byteLength += lines.byteLength;
+    this.#keepLast(lines);
     for (let start = 0; start < lines.byteLength;) {
       const end = lines.indexOf(LINE_BREAK, start);
       this.#takeOurs(lines, start, end);
@@ -111,13 +138,21 @@ export class NewestEvent {
     if (end > 0) {
       this.#isWithinLine = false;
       this.#byteLength += end;
+      this.#keepLast(chunk.subarray(0, end));
     } else if (chunk.byteLength === this.#chunkBytes) {
       // Of a line as long as that, what this library would begin it with has to do.
       if (!this.#isWithinLine && isOurs(chunk, 0)) this.#takeOurs(chunk, 0, chunk.byteLength);
       this.#isUnsure = true;
       this.#isWithinLine = true;
       this.#byteLength += chunk.byteLength;
+      this.#keepLast(chunk);
     }
+  }
+
+  #keepLast(known: Uint8Array): void {
+    const bytes = known.subarray(-LAST_BYTES);
+    this.#lastBytes.set(bytes);
+    this.#lastBytesLength = bytes.byteLength;
   }
 
   /** Takes in whole lines of anybody. */
@@ -157,6 +192,12 @@ export class NewestEvent {
     this.#ts = new Date(epochMs).toISOString();
     encoder.encodeInto(this.#ts.slice(0, SECONDS_LENGTH), this.#seconds);
   }
+}
+
+/** Reads at most that many of the bytes before the offset. */
+function readBefore(handle: FileHandle, end: number, byteLength: number): Uint8Array {
+  const bytes = new Uint8Array(Math.min(byteLength, end));
+  return bytes.subarray(0, handle.readSync(bytes, end - bytes.byteLength));
 }
 
 /** Whether the line begins as this library writes it. */

@@ -150,7 +150,8 @@ export class ActiveFile {
     const { handle, newestEvent } = file;
     const { markEveryBytes } = this.#options;
     const last = lastMark(readLockText(lockFile), handle);
-    if (last !== undefined) newestEvent.resume(last.byteLength, last.boundMs);
+    newestEvent.forgetUnlessIn(handle);
+    if (last !== undefined) newestEvent.resume(handle, last);
     const grownBytes = byteLength - (last?.byteLength ?? 0);
     const isOurTurn = last === undefined || last.byteLength === file.ownMarkAt;
     const patienceBytes = (isOurTurn ? 1 : PATIENCE) * markEveryBytes;
@@ -188,6 +189,7 @@ export class ActiveFile {
     try {
       const status = handle.status();
       if (!isSameFile(status, file.identity)) return;
+      file.newestEvent.forgetUnlessIn(handle);
       await file.newestEvent.catchUp(handle, status.byteLength);
     } finally {
       handle.close();
@@ -202,6 +204,7 @@ export class ActiveFile {
   sealSync(nowMs: number): Stamp | undefined {
     const { fileSystem, files } = this.#options;
     const { handle, newestEvent } = this.#open!;
+    newestEvent.forgetUnlessIn(handle);
     const newestEventMs = newestEvent.readUpTo(handle, handle.status().byteLength);
     let stamp: Stamp;
     try {

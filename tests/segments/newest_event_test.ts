@@ -156,12 +156,38 @@ Deno.test("NewestEvent bounds the times of all events, or says that it cannot (s
 Deno.test("NewestEvent knows no bound where a line is longer than a chunk, until another writer does", () => {
   const long = `{"ts":"2026-03-01T00:00:00.000Z","x":"${"x".repeat(3 * CHUNK_BYTES)}"}\n`;
   const newest = new NewestEvent(CHUNK_BYTES);
-  newest.readUpTo(openWith(long), long.length);
+  const handle = openWith(`${long}\n`);
+  newest.readUpTo(handle, long.length);
   assertEquals(newest.boundMs, undefined);
-  newest.resume(long.length, NOW);
+  newest.resume(handle, { byteLength: long.length, boundMs: NOW });
   assertEquals(newest.boundMs, undefined);
-  newest.resume(long.length + 1, Date.UTC(2026, 2, 1) + 999);
+  newest.resume(handle, { byteLength: long.length + 1, boundMs: Date.UTC(2026, 2, 1) + 999 });
   assertEquals([newest.boundMs, newest.byteLength], [Date.UTC(2026, 2, 1) + 999, long.length + 1]);
+});
+
+Deno.test("NewestEvent forgets a file that was truncated and has grown past what was known of it", () => {
+  const line = (ms: number) => `${JSON.stringify({ ts: new Date(ms).toISOString(), x: "x" })}\n`;
+  const DAY_MS = 86_400_000;
+  const known = line(NOW).repeat(5);
+  const regrown = line(NOW + DAY_MS) + line(NOW).repeat(2) + line(NOW - DAY_MS).repeat(5);
+  const ways: [what: string, know: (newest: NewestEvent) => void][] = [
+    ["read", (newest) => void newest.readUpTo(openWith(known), known.length)],
+    ["appended", (newest) => newest.appended(0, encoder.encode(known))],
+    [
+      "resumed",
+      (newest) => newest.resume(openWith(known), { byteLength: known.length, boundMs: NOW }),
+    ],
+  ];
+  for (const [what, know] of ways) {
+    const newest = new NewestEvent(CHUNK_BYTES);
+    know(newest);
+    newest.forgetUnlessIn(openWith(known + line(NOW)));
+    assertEquals(newest.byteLength, known.length, what);
+    const handle = openWith(regrown);
+    newest.forgetUnlessIn(handle);
+    assertEquals(newest.byteLength, 0, what);
+    assertEquals(newest.readUpTo(handle, regrown.length), NOW + DAY_MS, what);
+  }
 });
 
 Deno.test("NewestEvent reads nothing again that was appended in its sight", () => {
