@@ -18,7 +18,7 @@ export class PreciseSum {
   #rest = 0;
   #restOfRest = 0;
 
-  /** The sum so far; Infinity past the largest number, which no budget allows. */
+  /** The sum so far; Infinity for ever once it is past the largest number, which no budget allows. */
   get value(): number {
     if (!Number.isFinite(this.#sum)) return this.#sum;
     // The sum of nothing is -0 for Math.sumPrecise.
@@ -27,6 +27,8 @@ export class PreciseSum {
 
   /** Adds a term. */
   add(term: number): void {
+    // The other infinity would make it NaN.
+    if (!Number.isFinite(this.#sum)) return;
     const sum = this.#sum + term;
     const error = errorOf(this.#sum, term, sum);
     const rest = this.#rest + error;

@@ -33,6 +33,9 @@ Deno.test("PreciseSum of nothing is 0, and past the largest number Infinity", ()
   assertEquals(sumOf([]).value, 0);
   const overflown = sumOf([Number.MAX_VALUE, Number.MAX_VALUE]);
   assertEquals(overflown.value, Infinity);
+  overflown.add(-Infinity);
+  overflown.add(-Number.MAX_VALUE);
+  assertEquals(overflown.value, Infinity);
   const whole = sumOf([1]);
   whole.addSum(overflown);
   assertEquals(whole.value, Infinity);
