@@ -4,6 +4,8 @@
  * @module
  */
 
+import { freshSeed } from "./seeded_random.ts";
+
 /** Reads the arguments of the program; one that is wrong is named on standard error, and ends it. */
 export function argumentsOrExit<T>(read: (args: string[]) => T): T {
   try {
@@ -18,7 +20,7 @@ export function argumentsOrExit<T>(read: (args: string[]) => T): T {
 /** The seed that was asked for, or one that was not there before. */
 export function seedOf(seed: string | undefined): number {
   if (seed !== undefined) return numberOf("seed", seed);
-  return crypto.getRandomValues(new Uint32Array(1))[0]!;
+  return freshSeed();
 }
 
 /**

@@ -12,6 +12,8 @@ import { createHash } from "node:crypto";
 import { silent } from "./loggers.ts";
 import { denoPlatform } from "../src/platform.ts";
 import { WatchedFileSystem } from "./platform.ts";
+import { sampledTest } from "./extent.ts";
+import { testNeeding } from "./requirements.ts";
 import { programArgs } from "./run_program.ts";
 import { linesOf, type TempDir, tempDir } from "./temp_dir.ts";
 
@@ -160,12 +162,10 @@ Deno.test("AuditLog goes on with the chain when the manifest is lost, and when a
   assertEquals((await verified(dir)).faults, []);
 });
 
-Deno.test("AuditLog shows the gap when somebody moves its file away", async () => {
+await testNeeding("POSIX", "AuditLog shows the gap when somebody moves its file away", async () => {
   using dir = tempDir();
   await using log = await open(dir);
   for (let n = 0; n < 5; n++) await log.log("nav");
-  // Windows lets nobody take away the name of an open file.
-  if (Deno.build.os === "windows") return;
   Deno.renameSync(dir.path("audit.jsonl"), dir.path("moved"));
   await log.log("nav");
   const { faults } = await verified(dir);
@@ -191,13 +191,13 @@ Deno.test("AuditLog with a chain refuses fields of its names, and lines that get
   assertEquals((await verified(dir)).faults, []);
 });
 
-Deno.test({
-  name: "AuditLogs of eight Workers in four processes, of which two are killed, keep one chain",
-  // There is no SIGKILL on Windows.
-  ignore: Deno.build.os === "windows",
-  async fn() {
+await sampledTest(
+  "AuditLogs of eight Workers in four processes, of which two are killed, keep one chain",
+  1 / 4,
+  async (extent) => {
     using dir = tempDir();
     const flags = [`--allow-read=${dir.path("")},${ROOT}`, `--allow-write=${dir.path("")}`];
+    const count = extent.of(2_000);
     const start = (by: string, count: string) =>
       new Deno.Command(Deno.execPath(), {
         args: programArgs(WORKERS, {
@@ -208,13 +208,13 @@ Deno.test({
         stdout: "null",
       }).spawn();
     const [a, b] = [start("a", "1000000"), start("b", "1000000")];
-    const survivors = [start("c", "2000"), start("d", "2000")];
+    const survivors = [start("c", `${count}`), start("d", `${count}`)];
     let events = 0;
     await using reader = await AuditReader.open({ path: dir.path("audit.jsonl"), logger: silent });
     for await (const _event of reader.follow({ since: 0 })) {
       events++;
-      if (events === 1_000) a.kill("SIGKILL");
-      if (events === 2_000) {
+      if (events === count / 2) a.kill("SIGKILL");
+      if (events === count) {
         b.kill("SIGKILL");
         break;
       }
@@ -224,7 +224,11 @@ Deno.test({
     await write(dir, 1);
     const { faults, lines, archives } = await verified(dir);
     assertEquals(faults, []);
-    assert(lines > 8_000 && archives > 20, `only ${lines} lines in ${archives} archives`);
+    assert(
+      lines > 4 * count && archives > extent.of(20),
+      `only ${lines} lines in ${archives} archives`,
+    );
     assertEquals(await seqs(dir), upTo((await seqs(dir)).length));
   },
-});
+  ["POSIX"],
+);

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { AuditReader } from "@vivarium/scout";
+import { testNeeding } from "./requirements.ts";
 import { exampleOf, runExample } from "./run_example.ts";
 import { programArgs } from "./run_program.ts";
 import { gzipped, linesOf, tempDir } from "./temp_dir.ts";
@@ -235,11 +236,10 @@ Deno.test("python_report.ts reads what the Python class wrote, and writes nothin
   assertEquals([nothing.code, nothing.stderr], [1, "There are no events in none\n"]);
 });
 
-Deno.test({
-  name: "http_server.ts audits requests, and closes its log when it is told to stop",
-  // Windows has no SIGINT that one program could send to another.
-  ignore: Deno.build.os === "windows",
-  async fn() {
+await testNeeding(
+  "POSIX",
+  "http_server.ts audits requests, and closes its log when it is told to stop",
+  async () => {
     using dir = tempDir();
     const { program, flags } = exampleOf("http_server.ts");
     const server = new Deno.Command(Deno.execPath(), {
@@ -262,7 +262,7 @@ Deno.test({
     const [line = "", ...others] = linesOf(dir.path(".demo/http_server/audit.jsonl"));
     assertEquals([JSON.parse(line).path, others], ["/ask", []]);
   },
-});
+);
 
 Deno.test("report.ts makes a report of the simulation that it plays", async () => {
   using dir = tempDir();
@@ -276,11 +276,10 @@ Deno.test("report.ts makes a report of the simulation that it plays", async () =
   assertStringIncludes(page, `<b id="event-count">${events}</b>`);
 });
 
-Deno.test({
-  name: "live_report.ts serves what its agents spend, and ends when it is told to",
-  // Windows has no SIGINT that one program could send to another.
-  ignore: Deno.build.os === "windows",
-  async fn() {
+await testNeeding(
+  "POSIX",
+  "live_report.ts serves what its agents spend, and ends when it is told to",
+  async () => {
     using dir = tempDir();
     const { program, flags } = exampleOf("live_report.ts");
     const server = new Deno.Command(Deno.execPath(), {
@@ -300,7 +299,7 @@ Deno.test({
     await stdout.cancel();
     assertEquals([(await server.status).code, await stderr], [0, ""]);
   },
-});
+);
 
 /** The path of the log in the one directory that an example has made. */
 function onlyLogIn(dir: string, name = "audit.jsonl"): string {

@@ -14,7 +14,7 @@ import {
   outcomeOf,
   tableOf as fleetTableOf,
 } from "./fleet/campaign.ts";
-import { hasTool } from "./run_command.ts";
+import { findTool } from "./run_command.ts";
 
 const FULL_SCALE = 10;
 const BAR_LENGTH = 24;
@@ -72,7 +72,7 @@ async function tryLog({ seed, scale }: FaultArgs): Promise<boolean> {
 
 /** Tries the copies of logs in a fleet; tells whether they are what they should be. */
 async function tryFleet({ scale }: FaultArgs): Promise<boolean> {
-  if (!await hasTool("nats-server")) {
+  if (await findTool("nats-server") === null) {
     console.error("A fleet needs: apt-get install nats-server");
     return false;
   }

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { dirname, fromFileUrl, join, relative } from "@std/path";
+import { dirname, fromFileUrl, join, relative, toFileUrl } from "@std/path";
+import { REQUIREMENTS } from "./requirements.ts";
 import { runCommand } from "./run_command.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
@@ -129,3 +130,38 @@ function sourceFiles(dir: string): string[] {
     entry.isDirectory ? sourceFiles(join(dir, entry.name)) : [join(dir, entry.name)]
   );
 }
+
+Deno.test("Everything that an export loads is published", async () => {
+  const { exports, publish } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json")));
+  const own = toFileUrl(ROOT).href;
+  for (const module of Object.values<string>(exports)) {
+    const files = [...await loadedWith(module)]
+      .filter((specifier) => specifier.startsWith(own) && !specifier.startsWith(`${own}.std/`))
+      .map((specifier) => specifier.slice(own.length));
+    assert(files.length > 10, `only ${files}`);
+    const isPublished = (file: string) =>
+      publish.include.some((path: string) => file === path || file.startsWith(`${path}/`));
+    assertEquals(files.filter((file) => !isPublished(file)), [], module);
+  }
+});
+
+Deno.test("Only requirements.ts skips a test, so that every skip is listed", () => {
+  const skips = /\bignore:|\.(ignore|only|skip)\(|\bonly: true|build\.os[^\n]*\)\s*return;/;
+  const skipping = sourceFiles(join(ROOT, "tests"))
+    .map((file) => relative(ROOT, file).replaceAll("\\", "/"))
+    .filter((file) => file.endsWith(".ts") && !file.startsWith("tests/bench/"))
+    .filter((file) => skips.test(Deno.readTextFileSync(join(ROOT, file))));
+  assertEquals(skipping, ["tests/requirements.ts"]);
+});
+
+Deno.test("A test that runs a tool other than the usual small ones needs it by its name", () => {
+  const small = new Set(["sh", "cat", "cp", "gzip", "mkfifo"]);
+  for (const file of sourceFiles(join(ROOT, "tests")).filter((file) => file.endsWith(".ts"))) {
+    if (relative(ROOT, file).replaceAll("\\", "/").startsWith("tests/bench/")) continue;
+    const text = Deno.readTextFileSync(file);
+    for (const [, tool = ""] of text.matchAll(/(?:runCommand|new Deno\.Command)\(\s*"([^"]+)"/g)) {
+      if (small.has(tool)) continue;
+      assert(tool in REQUIREMENTS || tool === "unshare", `${file} runs ${tool}`);
+    }
+  }
+});

@@ -3,6 +3,8 @@ import { fromFileUrl } from "@std/path";
 import { TextLineStream } from "@std/streams";
 import { AuditLog, AuditWriteError } from "@vivarium/scout";
 import { brokenArchives, decodeLog, readManifest, tally } from "./decoded_log.ts";
+import { sampledTest } from "./extent.ts";
+import { testNeeding } from "./requirements.ts";
 import { programArgs, runProgram } from "./run_program.ts";
 import { linesOf, type TempDir, tempDir } from "./temp_dir.ts";
 import { silent } from "./loggers.ts";
@@ -64,36 +66,40 @@ Deno.test("AuditLogs of four processes append to one file, each in its own order
   }
 });
 
-Deno.test("AuditLogs of eight Workers in four processes rotate one log", async (t) => {
-  using dir = tempDir();
-  const count = 2_000;
-  const processes = ["a", "b", "c", "d"];
-  await Promise.all(processes.map((by) => runWorkers(dir, [by, `${count}`, "20000"])));
-  const { archives, sealed, leftovers, lines, archivedLines } = await decodeLog(dir.path(""));
-  const { numbers, torn } = tally(lines);
+await sampledTest(
+  "AuditLogs of eight Workers in four processes rotate one log",
+  1 / 4,
+  async (extent, t) => {
+    using dir = tempDir();
+    const count = extent.of(2_000);
+    const processes = ["a", "b", "c", "d"];
+    await Promise.all(processes.map((by) => runWorkers(dir, [by, `${count}`, "20000"])));
+    const { archives, sealed, leftovers, lines, archivedLines } = await decodeLog(dir.path(""));
+    const { numbers, torn } = tally(lines);
 
-  await t.step("each event is there once, in its writer's order, and no line is mixed", () => {
-    assertEquals(torn, []);
-    assertEquals([...numbers.keys()].sort(), ["a1", "a2", "b1", "b2", "c1", "c2", "d1", "d2"]);
-    for (const [by, found] of numbers) assertEquals(found, upTo(count), by);
-  });
-  await t.step("every segment is a whole archive", async () => {
-    assert(archives.length >= 100, `only ${archives.length} archives`);
-    assertEquals([...sealed, ...leftovers], []);
-    assertEquals(await brokenArchives(dir.path(""), archives), []);
-  });
-  await t.step("the manifest is whole and has one line for each archive", () => {
-    const manifest = readManifest(dir.path(""));
-    assertEquals(manifest.faults, []);
-    assertEquals(manifest.count, archives.length);
-    assertEquals(manifest.lines.filter(({ rebuilt }) => rebuilt), []);
-    assertEquals(manifest.lines.map(({ archive }) => archive).sort(), archives);
-    assertEquals(manifest.lines.reduce((sum, line) => sum + line.lines, 0), archivedLines);
-  });
-  await t.step("query finds the same", async () => {
-    assertEquals(await queriedNumbers(dir), numbers);
-  });
-});
+    await t.step("each event is there once, in its writer's order, and no line is mixed", () => {
+      assertEquals(torn, []);
+      assertEquals([...numbers.keys()].sort(), ["a1", "a2", "b1", "b2", "c1", "c2", "d1", "d2"]);
+      for (const [by, found] of numbers) assertEquals(found, upTo(count), by);
+    });
+    await t.step("every segment is a whole archive", async () => {
+      assert(archives.length >= extent.of(100), `only ${archives.length} archives`);
+      assertEquals([...sealed, ...leftovers], []);
+      assertEquals(await brokenArchives(dir.path(""), archives), []);
+    });
+    await t.step("the manifest is whole and has one line for each archive", () => {
+      const manifest = readManifest(dir.path(""));
+      assertEquals(manifest.faults, []);
+      assertEquals(manifest.count, archives.length);
+      assertEquals(manifest.lines.filter(({ rebuilt }) => rebuilt), []);
+      assertEquals(manifest.lines.map(({ archive }) => archive).sort(), archives);
+      assertEquals(manifest.lines.reduce((sum, line) => sum + line.lines, 0), archivedLines);
+    });
+    await t.step("query finds the same", async () => {
+      assertEquals(await queriedNumbers(dir), numbers);
+    });
+  },
+);
 
 Deno.test("AuditLogs of the main isolate and a Worker go on while another Worker rotates", async () => {
   using dir = tempDir();
@@ -110,34 +116,36 @@ Deno.test("AuditLogs of the main isolate and a Worker go on while another Worker
   assertEquals([...sealed, ...leftovers], []);
 });
 
-Deno.test("AuditLogs go on as one when their file is moved away and their lock file deleted", async () => {
-  // Windows lets nobody take away the name of an open file.
-  if (Deno.build.os === "windows") return;
-  using dir = tempDir();
-  await using a = new Appender(dir, "a");
-  await using b = new Appender(dir, "b");
-  await Promise.all([a.goOn(200), b.goOn(200)]);
-  moveAway(dir, "audit.jsonl.1");
-  await Promise.all([a.goOn(200), b.goOn(200)]);
-  Deno.removeSync(dir.path("audit.jsonl.lock"));
-  // A newcomer makes a new lock file, which counts for those that have the deleted one open.
-  await using c = new Appender(dir, "c");
-  const appenders = [a, b, c];
-  await Promise.all(appenders.map((appender) => appender.goOn(1_000)));
-  moveAway(dir, "audit.jsonl.2");
-  await Promise.all(appenders.map((appender) => appender.goOn(200)));
-  await Promise.all(appenders.map((appender) => appender.end()));
+await testNeeding(
+  "POSIX",
+  "AuditLogs go on as one when their file is moved away and their lock file deleted",
+  async () => {
+    using dir = tempDir();
+    await using a = new Appender(dir, "a");
+    await using b = new Appender(dir, "b");
+    await Promise.all([a.goOn(200), b.goOn(200)]);
+    moveAway(dir, "audit.jsonl.1");
+    await Promise.all([a.goOn(200), b.goOn(200)]);
+    Deno.removeSync(dir.path("audit.jsonl.lock"));
+    // A newcomer makes a new lock file, which counts for those that have the deleted one open.
+    await using c = new Appender(dir, "c");
+    const appenders = [a, b, c];
+    await Promise.all(appenders.map((appender) => appender.goOn(1_000)));
+    moveAway(dir, "audit.jsonl.2");
+    await Promise.all(appenders.map((appender) => appender.goOn(200)));
+    await Promise.all(appenders.map((appender) => appender.end()));
 
-  const { archives, sealed, leftovers, lines } = await decodeLog(dir.path(""));
-  assertEquals([...sealed, ...leftovers], []);
-  assert(archives.length >= 10, `only ${archives.length} archives`);
-  const moved = ["audit.jsonl.1", "audit.jsonl.2"].flatMap((name) => linesOf(dir.path(name)));
-  const { numbers, torn } = tally([...moved, ...lines]);
-  assertEquals(torn, []);
-  for (const { by, acknowledged } of appenders) {
-    assertEquals(numbers.get(by)?.toSorted((x, y) => x - y), upTo(acknowledged), by);
-  }
-});
+    const { archives, sealed, leftovers, lines } = await decodeLog(dir.path(""));
+    assertEquals([...sealed, ...leftovers], []);
+    assert(archives.length >= 10, `only ${archives.length} archives`);
+    const moved = ["audit.jsonl.1", "audit.jsonl.2"].flatMap((name) => linesOf(dir.path(name)));
+    const { numbers, torn } = tally([...moved, ...lines]);
+    assertEquals(torn, []);
+    for (const { by, acknowledged } of appenders) {
+      assertEquals(numbers.get(by)?.toSorted((x, y) => x - y), upTo(acknowledged), by);
+    }
+  },
+);
 
 /** Renames the active file, as logrotate does, at a moment at which there is one. */
 function moveAway(dir: TempDir, name: string): void {

@@ -1,42 +1,41 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import type { Logger } from "../src/logger.ts";
 import { type AuditLogOptions, resolveOptions } from "../src/options.ts";
-import { tempDir } from "./temp_dir.ts";
+import { denoDir, runProgram } from "./run_program.ts";
 
+const RESOLVES_OPTIONS = fromFileUrl(new URL("./programs/resolves_options.ts", import.meta.url));
 const HOME = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
 
-/** Runs the section with the variable of the home directory set so. */
-function withHome(home: string | undefined, section: () => void): void {
-  const before = Deno.env.get(HOME);
-  try {
-    if (home === undefined) Deno.env.delete(HOME);
-    else Deno.env.set(HOME, home);
-    section();
-  } finally {
-    if (before === undefined) Deno.env.delete(HOME);
-    else Deno.env.set(HOME, before);
-  }
+/** The paths that a program with the variable of the home directory set so resolves, or its errors. */
+async function resolvedAtHome(home: string | undefined, ...paths: string[]): Promise<unknown[]> {
+  const { [HOME]: _own, ...env } = Deno.env.toObject();
+  if (home !== undefined) env[HOME] = home;
+  const result = await runProgram(RESOLVES_OPTIONS, {
+    dir: "",
+    args: paths,
+    flags: [`--allow-read=${Deno.cwd()}`, `--allow-env=${HOME}`],
+    env: { ...env, DENO_DIR: await denoDir() },
+  });
+  assertEquals(result.code, 0, result.stderr);
+  return result.stdout.trim().split("\n").map((line) => JSON.parse(line));
 }
 
 Deno.test("resolveOptions() fills in the defaults", () => {
-  withHome(join(Deno.cwd(), "home"), () => {
-    const { path, sessionId, now, logger, ...others } = resolveOptions({});
-    assertEquals(path, join(Deno.cwd(), "home", ".scout", "audit.jsonl"));
-    assertEquals(sessionId, undefined);
-    assertEquals(now, Date.now);
-    assertEquals(typeof logger.error, "function");
-    assertEquals(others, {
-      rotationSizeBytes: 10 * 1024 * 1024,
-      fsyncEveryNLines: 10,
-      fsyncIntervalSec: 1,
-      lockTimeoutSec: 2,
-      maxPendingBytes: 8 * 1024 * 1024,
-      maxLineBytes: 16 * 1024 * 1024,
-      chain: false,
-      retention: {},
-      redact: undefined,
-    });
+  const { path: _path, sessionId, now, logger, ...others } = resolveOptions({ path: "a.jsonl" });
+  assertEquals(sessionId, undefined);
+  assertEquals(now, Date.now);
+  assertEquals(typeof logger.error, "function");
+  assertEquals(others, {
+    rotationSizeBytes: 10 * 1024 * 1024,
+    fsyncEveryNLines: 10,
+    fsyncIntervalSec: 1,
+    lockTimeoutSec: 2,
+    maxPendingBytes: 8 * 1024 * 1024,
+    maxLineBytes: 16 * 1024 * 1024,
+    chain: false,
+    retention: {},
+    redact: undefined,
   });
 });
 
@@ -131,16 +130,8 @@ Deno.test("resolveOptions() takes the bounds of each number", () => {
 });
 
 Deno.test("resolveOptions() makes a relative path absolute, so that chdir changes nothing", () => {
-  using dir = tempDir();
-  const before = Deno.cwd();
   const { path } = resolveOptions({ path: "./x/../logs/a.jsonl" });
-  Deno.chdir(dirname(dir.path("x")));
-  try {
-    assertEquals(path, join(before, "logs", "a.jsonl"));
-    assertEquals(resolveOptions({ path: "a.jsonl" }).path, dir.path("a.jsonl"));
-  } finally {
-    Deno.chdir(before);
-  }
+  assertEquals(path, join(Deno.cwd(), "logs", "a.jsonl"));
 });
 
 Deno.test("resolveOptions() takes a file URL with what it encodes", () => {
@@ -149,23 +140,23 @@ Deno.test("resolveOptions() takes a file URL with what it encodes", () => {
   assertEquals(resolveOptions({ path: url }).path, path);
 });
 
-Deno.test("resolveOptions() expands ~ at the start alone", () => {
+Deno.test("resolveOptions() expands ~ at the start alone, and without a path goes to the home directory", async () => {
   const home = join(Deno.cwd(), "home");
-  withHome(home, () => {
-    assertEquals(resolveOptions({ path: "~/a.jsonl" }).path, join(home, "a.jsonl"));
-    assertEquals(resolveOptions({ path: "~a.jsonl" }).path, join(Deno.cwd(), "~a.jsonl"));
-    assertEquals(resolveOptions({ path: "x/~/a.jsonl" }).path, join(Deno.cwd(), "x/~/a.jsonl"));
-  });
+  assertEquals(await resolvedAtHome(home, "-", "~/a.jsonl", "~a.jsonl", "x/~/a.jsonl"), [
+    join(home, ".scout", "audit.jsonl"),
+    join(home, "a.jsonl"),
+    join(Deno.cwd(), "~a.jsonl"),
+    join(Deno.cwd(), "x/~/a.jsonl"),
+  ]);
 });
 
 for (const home of [undefined, ""]) {
-  Deno.test(`resolveOptions() names the variable when the home directory is ${home}`, () => {
-    withHome(home, () => {
-      const { message } = assertThrows(() => resolveOptions({}), TypeError);
-      assertStringIncludes(message, `${HOME} is not set`);
-      assertStringIncludes(message, "path option");
-      assert(resolveOptions({ path: "a.jsonl" }).path.endsWith("a.jsonl"));
-    });
+  Deno.test(`resolveOptions() names the variable when the home directory is ${home}`, async () => {
+    const [refused, path] = await resolvedAtHome(home, "-", "a.jsonl");
+    const { error } = refused as { error: string };
+    assertStringIncludes(error, `${HOME} is not set`);
+    assertStringIncludes(error, "path option");
+    assertEquals(path, join(Deno.cwd(), "a.jsonl"));
   });
 }
 

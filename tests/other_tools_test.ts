@@ -1,10 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { AuditLog } from "@vivarium/scout";
-import { hasTool, runCommand } from "./run_command.ts";
+import { testNeeding } from "./requirements.ts";
+import { runCommand } from "./run_command.ts";
 import { type TempDir, tempDir } from "./temp_dir.ts";
 
 /** The glob of the Python report; what each tool prints is the number of each event, in order. */
-const READERS: readonly [tool: string, command: string][] = [
+const READERS: readonly [tool: "gzip" | "jq" | "python3", command: string][] = [
   ["gzip", "gzip -t audit_*.jsonl.gz && zcat audit_*.jsonl.gz | cat - audit.jsonl | tr -dc '{\\n'"],
   ["jq", "zcat audit_*.jsonl.gz | cat - audit.jsonl | jq -c .n"],
   [
@@ -22,11 +23,10 @@ for path in sorted(glob.glob("audit_*.jsonl.gz")) + ["audit.jsonl"]:
 const COUNT = 300;
 
 for (const [tool, command] of READERS) {
-  Deno.test({
-    name: `AuditLog leaves files that ${tool} reads, archives by the glob of the Python report`,
-    // What is read, not whether the tool is installed, is the point; CI has them all on Linux.
-    ignore: !await hasTool(tool),
-    async fn() {
+  await testNeeding(
+    tool === "gzip" ? "POSIX" : tool,
+    `AuditLog leaves files that ${tool} reads, archives by the glob of the Python report`,
+    async () => {
       using dir = tempDir();
       await makeLog(dir);
       const args = ["-ec", command];
@@ -35,7 +35,7 @@ for (const [tool, command] of READERS) {
       const lines = stdout.split("\n").slice(0, -1);
       assertEquals(lines, Array.from({ length: COUNT }, (_, n) => tool === "gzip" ? "{" : `${n}`));
     },
-  });
+  );
 }
 
 async function makeLog(dir: TempDir): Promise<void> {

@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { dirname, fromFileUrl, join, relative } from "@std/path";
+import { longTest } from "./extent.ts";
 import { type CommandResult, runCommand } from "./run_command.ts";
+import { denoDir } from "./run_program.ts";
 import { linesOf, type TempDir, tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
@@ -30,7 +32,7 @@ function deno(
   return runCommand(Deno.execPath(), { args, cwd: options.cwd, env });
 }
 
-/** The files that would be published, relative to the top level. */
+/** Returns the files that would be published, relative to the top level. */
 async function publishedFiles(): Promise<string[]> {
   const { code, stderr } = await deno(["publish", "--dry-run", "--allow-dirty"], { cwd: ROOT });
   assertEquals(code, 0, stderr);
@@ -69,62 +71,59 @@ function makeProject(dir: TempDir, files: readonly string[]): void {
   Deno.writeTextFileSync(dir.path("report.ts"), REPORT_PROGRAM);
 }
 
-/** Where Deno keeps its modules, which is below the home directory unless it is told. */
-async function denoDir(): Promise<string> {
-  const { stdout } = await deno(["info", "--json"], { cwd: ROOT });
-  return JSON.parse(stdout).denoDir;
-}
-
-Deno.test("The package holds what its users need and nothing else", async () => {
+await longTest("The package holds what its users need and nothing else", async () => {
   const files = await publishedFiles();
   const others = files.filter((file) => !file.startsWith("src/"));
   assertEquals(others, ["CHANGELOG.md", "LICENSE", "README.md", "deno.json", "mod.ts"]);
   assert(files.includes("src/cli/main.ts") && files.includes("src/report/mod.ts"));
 });
 
-Deno.test("The package works in another project, with a path, without one, and from the terminal", async (t) => {
-  using dir = tempDir();
-  makeProject(dir, await publishedFiles());
-  const cwd = dir.path("");
-  const env = { DENO_DIR: await denoDir() };
-  const allow = (path: string) => [`--allow-read=${path}`, `--allow-write=${path}`];
+await longTest(
+  "The package works in another project, with a path, without one, and from the terminal",
+  async (t) => {
+    using dir = tempDir();
+    makeProject(dir, await publishedFiles());
+    const cwd = dir.path("");
+    const env = { DENO_DIR: await denoDir() };
+    const allow = (path: string) => [`--allow-read=${path}`, `--allow-write=${path}`];
 
-  await t.step("with a path and the two scoped permissions", async () => {
-    const args = ["run", "--check", "--no-prompt", ...allow("log"), "main.ts", "log/audit.jsonl"];
-    const { code, stdout, stderr } = await deno(args, { cwd, env });
-    assertEquals(code, 0, stderr);
-    assertEquals(stdout, `${dir.path("log/audit.jsonl")} 0.5\n`);
-    assertEquals(linesOf(dir.path("log/audit.manifest.jsonl")).length, 1);
-  });
+    await t.step("with a path and the two scoped permissions", async () => {
+      const args = ["run", "--check", "--no-prompt", ...allow("log"), "main.ts", "log/audit.jsonl"];
+      const { code, stdout, stderr } = await deno(args, { cwd, env });
+      assertEquals(code, 0, stderr);
+      assertEquals(stdout, `${dir.path("log/audit.jsonl")} 0.5\n`);
+      assertEquals(linesOf(dir.path("log/audit.manifest.jsonl")).length, 1);
+    });
 
-  await t.step("without a path, in the home directory", async () => {
-    const home = dir.path("home");
-    const variable = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
-    const flags = [...allow(join(home, ".scout")), `--allow-env=${variable}`];
-    Deno.mkdirSync(home);
-    const args = ["run", "--no-prompt", ...flags, "main.ts"];
-    const { code, stdout, stderr } = await deno(args, { cwd, env: { ...env, [variable]: home } });
-    assertEquals([code, stderr], [0, ""]);
-    assertEquals(stdout, `${join(home, ".scout", "audit.jsonl")} 0.5\n`);
-  });
+    await t.step("without a path, in the home directory", async () => {
+      const home = dir.path("home");
+      const variable = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
+      const flags = [...allow(join(home, ".scout")), `--allow-env=${variable}`];
+      Deno.mkdirSync(home);
+      const args = ["run", "--no-prompt", ...flags, "main.ts"];
+      const { code, stdout, stderr } = await deno(args, { cwd, env: { ...env, [variable]: home } });
+      assertEquals([code, stderr], [0, ""]);
+      assertEquals(stdout, `${join(home, ".scout", "audit.jsonl")} 0.5\n`);
+    });
 
-  await t.step("as a command, which may read the directory of the log", async () => {
-    const args = ["spend", "--path", "log/audit.jsonl", "--json"];
-    const cli = ["run", "--no-prompt", "--allow-read=log", "jsr:@vivarium/scout/cli", ...args];
-    const { code, stdout, stderr } = await deno(cli, { cwd, env });
-    assertEquals([code, stderr], [0, ""]);
-    assertEquals(JSON.parse(stdout).usd, 0.5);
-  });
+    await t.step("as a command, which may read the directory of the log", async () => {
+      const args = ["spend", "--path", "log/audit.jsonl", "--json"];
+      const cli = ["run", "--no-prompt", "--allow-read=log", "jsr:@vivarium/scout/cli", ...args];
+      const { code, stdout, stderr } = await deno(cli, { cwd, env });
+      assertEquals([code, stderr], [0, ""]);
+      assertEquals(JSON.parse(stdout).usd, 0.5);
+    });
 
-  await t.step("as a report, by its own export and by the command", async () => {
-    const args = ["run", "--check", "--no-prompt", "--allow-read=log", "report.ts"];
-    const rendered = await deno(args, { cwd, env });
-    assertEquals(rendered.code, 0, rendered.stderr);
-    const cli = ["run", "--no-prompt", "--allow-read=log", "jsr:@vivarium/scout/cli", "report"];
-    const look = ["--path", "log/audit.jsonl", "--out", "-", "--tz", "UTC"];
-    const printed = await deno([...cli, ...look], { cwd, env });
-    assertEquals([printed.code, printed.stderr], [0, ""]);
-    assertEquals(printed.stdout, rendered.stdout);
-    assert(printed.stdout.includes('<b id="usd">$0.500000</b>'), printed.stdout);
-  });
-});
+    await t.step("as a report, by its own export and by the command", async () => {
+      const args = ["run", "--check", "--no-prompt", "--allow-read=log", "report.ts"];
+      const rendered = await deno(args, { cwd, env });
+      assertEquals(rendered.code, 0, rendered.stderr);
+      const cli = ["run", "--no-prompt", "--allow-read=log", "jsr:@vivarium/scout/cli", "report"];
+      const look = ["--path", "log/audit.jsonl", "--out", "-", "--tz", "UTC"];
+      const printed = await deno([...cli, ...look], { cwd, env });
+      assertEquals([printed.code, printed.stderr], [0, ""]);
+      assertEquals(printed.stdout, rendered.stdout);
+      assert(printed.stdout.includes('<b id="usd">$0.500000</b>'), printed.stdout);
+    });
+  },
+);

@@ -3,7 +3,8 @@ import { DELIMITER, dirname, fromFileUrl, join } from "@std/path";
 import { AuditLog } from "@vivarium/scout";
 import { cpSync } from "node:fs";
 import { answers, freePort, natsTest } from "./fleet/nats_server.ts";
-import { type CommandResult, hasTool, runCommand } from "./run_command.ts";
+import { askDuckDb, testNeeding } from "./requirements.ts";
+import { type CommandResult, runCommand } from "./run_command.ts";
 import { type TempDir, tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
@@ -18,7 +19,6 @@ const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^deno run .* verify /, /^ok +nothing was found in 0 archives, \d+ lines, .*\nnot shown /],
   [/^deno run .* report --path /, /^Wrote \d+ events as \d+(\.\d)? kB to .*report\.html\n$/],
   [/^deno run .* import /, /^Imported 1 of 1 events into /],
-  [/^zcat .* jq /, /^(?:\{"ts":.*"event":"nav".*\n){40}$/],
 ];
 
 /** What runs the others, or why they do not run. */
@@ -30,6 +30,7 @@ const RUN_ELSEWHERE: readonly [command: RegExp, where: string][] = [
   ],
   [/^deno add /, "what is not published cannot be added; package_test.ts imports it by that name"],
   [/^deno run .* serve /, "it goes on until Ctrl-C; cli/serve_command_test.ts starts and ends it"],
+  [/^zcat .* jq /, "few machines have it; the test below"],
   [/^lnav /, "few machines have it; the test below"],
   [/^nats-server /, "few machines have it; the test below"],
   [/^deno run .*main.ts ship /, "it needs a server; the test below"],
@@ -78,6 +79,8 @@ function runPrinted(command: string, dir: TempDir): Promise<CommandResult> {
     cwd: dir.path(""),
     env: {
       NO_COLOR: "1",
+      // Some of what is shown has local times.
+      TZ: "UTC",
       // What the tasks call `deno` is what runs this.
       PATH: [dirname(Deno.execPath()), Deno.env.get("PATH") ?? ""].join(DELIMITER),
       XDG_CONFIG_HOME: dir.path("home"),
@@ -109,48 +112,46 @@ Deno.test("The README's commands work as they are printed, in a new folder, one 
     firstExample.replace("${Deno.makeTempDirSync()}", "log/of_sim"),
   );
   Deno.writeTextFileSync(dir.path("calls.csv"), "time,usd,engine\n2026-02-13,0.5,small\n");
-  const hasJq = await hasTool("jq");
   for (const command of commands()) {
     const [, stdout] = RUN_HERE.find(([pattern]) => pattern.test(command)) ?? [];
     if (stdout === undefined) continue;
-    // Not every machine has jq; .ci/run installs it.
-    const ignore = command.includes("jq") && !hasJq;
-    await t.step({
-      name: command,
-      ignore,
-      async fn() {
-        const result = await runPrinted(command, dir);
-        assertEquals(result.code, 0, result.stderr);
-        assertMatch(result.stdout, stdout);
-      },
+    await t.step(command, async () => {
+      const result = await runPrinted(command, dir);
+      assertEquals(result.code, 0, result.stderr);
+      assertMatch(result.stdout, stdout);
     });
   }
 });
 
-Deno.test({
-  name: "The README's lnav commands read times, types and levels",
-  // Few machines have it; .ci/run installs it.
-  ignore: !await hasTool("lnav"),
-  async fn() {
-    using dir = tempDir();
-    makeClone(dir);
-    await makeLog(dir);
-    Deno.mkdirSync(dir.path("home"));
-    const [install = "", show = "", ...others] = commands().filter((line) =>
-      line.startsWith("lnav ")
-    );
-    assertEquals(others, []);
-    assertEquals((await runPrinted(install, dir)).code, 0);
-    // Without a terminal it prints what it would show.
-    const sql =
-      ";SELECT log_level, event, count(*) AS n FROM scout_log GROUP BY event ORDER BY event";
-    const counted = await runPrinted(show.replace("lnav ", `lnav -n -c '${sql}' `), dir);
-    assertMatch(counted.stdout, /info +nav +40\b/);
-    assertMatch(counted.stdout, /warning +skip +40\b/);
-  },
+await testNeeding("jq", "The README's jq command prints the events of one type", async () => {
+  using dir = tempDir();
+  await makeLog(dir);
+  const [command = "", ...others] = commands().filter((line) => / jq /.test(line));
+  assertEquals(others, []);
+  const { code, stdout, stderr } = await runPrinted(command, dir);
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /^(?:\{"ts":.*"event":"nav".*\n){40}$/);
 });
 
-natsTest(
+await testNeeding("lnav", "The README's lnav commands read times, types and levels", async () => {
+  using dir = tempDir();
+  makeClone(dir);
+  await makeLog(dir);
+  Deno.mkdirSync(dir.path("home"));
+  const [install = "", show = "", ...others] = commands().filter((line) =>
+    line.startsWith("lnav ")
+  );
+  assertEquals(others, []);
+  assertEquals((await runPrinted(install, dir)).code, 0);
+  // Without a terminal it prints what it would show.
+  const sql =
+    ";SELECT log_level, event, count(*) AS n FROM scout_log GROUP BY event ORDER BY event";
+  const counted = await runPrinted(show.replace("lnav ", `lnav -n -c '${sql}' `), dir);
+  assertMatch(counted.stdout, /info +nav +40\b/);
+  assertMatch(counted.stdout, /warning +skip +40\b/);
+});
+
+await natsTest(
   "The README's commands for a fleet work one after the other on the server that they start",
   async () => {
     using dir = tempDir();
@@ -189,19 +190,10 @@ natsTest(
   },
 );
 
-/** Asks DuckDB, from what is downloaded already. */
-function askDuckDb(question: string, cwd: string): Promise<CommandResult> {
-  const peers = join(ROOT, "tests/bench/peers");
-  const config = ["--config", join(peers, "deno.json")];
-  const args = ["run", "--quiet", "--cached-only", "--allow-all", ...config, join(peers, "sql.ts")];
-  return runCommand(Deno.execPath(), { args: [...args, question], cwd });
-}
-
-Deno.test({
-  name: "The README's question to DuckDB sums up the costs by model",
-  // It is the benchmark's, and large; the gate has it, as it checks the types of the benchmark.
-  ignore: (await askDuckDb("SELECT 1", ROOT)).code !== 0,
-  async fn() {
+await testNeeding(
+  "duckdb",
+  "The README's question to DuckDB sums up the costs by model",
+  async () => {
     using dir = tempDir();
     await makeLog(dir);
     const [question = "", ...others] = blocks("sql");
@@ -217,7 +209,7 @@ Deno.test({
       ],
     );
   },
-});
+);
 
 Deno.test("A part of the README's benchmark is measured by its id", async () => {
   using dir = tempDir();

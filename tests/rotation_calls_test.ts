@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { basename, fromFileUrl } from "@std/path";
+import { testNeeding } from "./requirements.ts";
 import { runProgram } from "./run_program.ts";
-import { hasStrace, type SystemCall, systemCalls } from "./strace.ts";
+import { type SystemCall, systemCalls } from "./strace.ts";
 import { tempDir } from "./temp_dir.ts";
 
 const SEALS_ONCE = fromFileUrl(new URL("./programs/seals_once.ts", import.meta.url));
@@ -21,11 +22,10 @@ const ORDER = [
   "sync directory",
 ];
 
-Deno.test({
-  name: "AuditLog.rotate() brings each step to the disk before the next one relies on it",
-  // Only Linux tells the system calls of a program; CI installs strace there.
-  ignore: !await hasStrace(),
-  async fn() {
+await testNeeding(
+  "strace",
+  "AuditLog.rotate() brings each step to the disk before the next one relies on it",
+  async () => {
     using dir = tempDir();
     const trace = dir.path("trace");
     const result = await runProgram(SEALS_ONCE, {
@@ -52,7 +52,7 @@ Deno.test({
       assertEquals(count(once), 1, text);
     }
   },
-});
+);
 
 /** What a call does to which files: "rename active sealed". */
 function stepOf({ name, paths }: SystemCall): string {

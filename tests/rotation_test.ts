@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { basename, fromFileUrl, join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { AuditLog, type AuditLogOptions, AuditWriteError } from "@vivarium/scout";
 import { denoFileSystem } from "../src/deno_file_system.ts";
 import type { FileSystem } from "../src/file_system.ts";
 import { SimulatedClock } from "./platform.ts";
+import { testNeeding } from "./requirements.ts";
 import { runProgram } from "./run_program.ts";
 import { gunzipped, linesOf, type TempDir, tempDir } from "./temp_dir.ts";
 import { silent } from "./loggers.ts";
@@ -173,18 +174,11 @@ for (const name of ["my sim.v2.jsonl", "100 % é 日本.log", "plain", ".hidden"
 
 Deno.test("AuditLog rotates where a relative path led at open, wherever the program goes", async () => {
   using dir = tempDir();
-  const before = Deno.cwd();
   Deno.mkdirSync(dir.path("elsewhere"));
-  Deno.chdir(dir.path(""));
-  try {
-    await using log = await AuditLog.open({ path: "a.jsonl" });
-    Deno.chdir("elsewhere");
-    await log.log("nav", { n: 0 });
-    await log.rotate();
-    await log.log("nav", { n: 1 });
-  } finally {
-    Deno.chdir(before);
-  }
+  const program = fromFileUrl(new URL("./programs/changes_directory.ts", import.meta.url));
+  const cwd = dir.path("");
+  const result = await runProgram(program, { dir: cwd, args: ["elsewhere"], cwd });
+  assertEquals(result.code, 0, result.stderr);
   assertEquals([...Deno.readDirSync(dir.path("elsewhere"))], []);
   assertEquals((await archivesIn(dir)).map(numbersIn), [[0]]);
   assertEquals(numbersIn(Deno.readTextFileSync(dir.path("a.jsonl"))), [1]);
@@ -213,91 +207,58 @@ Deno.test("AuditLogs on one path in one isolate rotate as one", async () => {
   assertEquals(linesOf(dir.path("a.manifest.jsonl")).length, (await archivesIn(dir)).length);
 });
 
-Deno.test("AuditLog makes segments and all beside them for their owner alone, whatever the umask", async (t) => {
-  if (Deno.build.os === "windows") return; // Windows has no file modes.
-  for (const umask of [0o000, 0o077]) {
-    await t.step(`umask ${umask.toString(8).padStart(3, "0")}`, async () => {
+for (const umask of ["000", "077"]) {
+  await testNeeding(
+    "POSIX",
+    `AuditLog makes its files 0600 and its directories 0700 under umask ${umask}`,
+    async () => {
       using dir = tempDir();
-      const modes = new Map<string, number>();
-      const note = (path: string) => modes.set(basename(path), Deno.statSync(path).mode! & 0o777);
-      // Each file is looked at when it has just been made.
-      const watched: FileSystem = {
-        ...denoFileSystem,
-        open(path, access) {
-          const handle = denoFileSystem.open(path, access);
-          note(path);
-          return handle;
-        },
-        link(path, newPath) {
-          denoFileSystem.link(path, newPath);
-          note(newPath);
-        },
-        makeDirectory(path) {
-          denoFileSystem.makeDirectory(path);
-          note(path);
-        },
-      };
-      const previous = Deno.umask(umask);
-      try {
-        const platform = { fileSystem: watched, clock: new SimulatedClock() };
-        const path = join(dir.path("log"), "a.jsonl");
-        const log = await AuditLog.openOn(platform, { path, now: () => 0 });
-        await log.log("nav");
-        await log.rotate();
-        await log.close();
-      } finally {
-        Deno.umask(previous);
+      const program = fromFileUrl(new URL("./programs/makes_files.ts", import.meta.url));
+      const result = await runProgram(program, {
+        dir: dir.path(""),
+        args: [dir.path("deep/down/a.jsonl")],
+        within: ["sh", "-c", `umask ${umask}; exec "$0" "$@"`],
+      });
+      assertEquals(result.code, 0, result.stderr);
+      const modes: Record<string, number> = JSON.parse(result.stdout);
+      const segment = ["", ".gz", ".gz.tmp"].map((end) => `a_19700101_000000.jsonl${end}`);
+      const files = ["a.jsonl", "a.jsonl.lock", "a.manifest.jsonl", ...segment];
+      assertEquals(Object.keys(modes).sort(), [...files, "deep", "down"]);
+      for (const [name, mode] of Object.entries(modes)) {
+        assertEquals(mode, files.includes(name) ? 0o600 : 0o700, name);
       }
-      const files = ["", ".gz", ".gz.tmp"].map((end) => `a_19700101_000000.jsonl${end}`);
-      assertEquals([...modes.keys()].sort(), [
-        "a.jsonl",
-        "a.jsonl.lock",
-        "a.manifest.jsonl",
-        ...files,
-        "log",
-      ]);
-      for (const [name, mode] of modes) assertEquals(mode, name === "log" ? 0o700 : 0o600, name);
-    });
-  }
-});
-
-Deno.test("AuditLog goes on through 20 times of a disk that runs full, and loses and glues nothing", async () => {
-  using dir = tempDir();
-  const program = fromFileUrl(new URL("./programs/fills_disk.ts", import.meta.url));
-  const mount = dir.path("mount");
-  Deno.mkdirSync(mount);
-  if (!await canMount(mount)) return; // Only Linux, and where a user may have namespaces.
-  const result = await runProgram(program, {
-    dir: mount,
-    args: [join(mount, "a.jsonl"), "20"],
-    // A file system of 64 KiB that only this program sees, and that goes with it.
-    within: [
-      "unshare",
-      "-rm",
-      "sh",
-      "-c",
-      `mount -t tmpfs -o size=64k tmpfs "$0" && exec "$@"`,
-      mount,
-    ],
-  });
-  assertEquals(result.code, 0, result.stderr);
-  const { accepted, found, refused, damage } = JSON.parse(result.stdout);
-  assertEquals(found, accepted, "accepted events are lost, or refused ones are there");
-  assert(accepted.length >= 1_000 && refused >= 100, `${accepted.length}, ${refused} refused`);
-  assertEquals(damage, 0);
-});
-
-async function canMount(path: string): Promise<boolean> {
-  if (Deno.build.os !== "linux") return false;
-  const args = ["-rm", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path];
-  try {
-    const options = { args, stdout: "null", stderr: "null" } as const;
-    return (await new Deno.Command("unshare", options).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+    },
+  );
 }
+
+await testNeeding(
+  "namespaces",
+  "AuditLog goes on through 20 times of a disk that runs full, and loses and glues nothing",
+  async () => {
+    using dir = tempDir();
+    const program = fromFileUrl(new URL("./programs/fills_disk.ts", import.meta.url));
+    const mount = dir.path("mount");
+    Deno.mkdirSync(mount);
+    const result = await runProgram(program, {
+      dir: mount,
+      args: [join(mount, "a.jsonl"), "20"],
+      // A file system of 64 KiB that only this program sees, and that goes with it.
+      within: [
+        "unshare",
+        "-rm",
+        "sh",
+        "-c",
+        `mount -t tmpfs -o size=64k tmpfs "$0" && exec "$@"`,
+        mount,
+      ],
+    });
+    assertEquals(result.code, 0, result.stderr);
+    const { accepted, found, refused, damage } = JSON.parse(result.stdout);
+    assertEquals(found, accepted, "accepted events are lost, or refused ones are there");
+    assert(accepted.length >= 1_000 && refused >= 100, `${accepted.length}, ${refused} refused`);
+    assertEquals(damage, 0);
+  },
+);
 
 Deno.test("AuditLog.recovery tells what was put in order, and the logger hears of it", async () => {
   using dir = tempDir();

@@ -15,15 +15,16 @@ export interface CommandResult {
 /** Runs a command. */
 export async function runCommand(
   command: string,
-  options: Pick<Deno.CommandOptions, "args" | "cwd" | "env">,
+  options: Pick<Deno.CommandOptions, "args" | "cwd" | "env" | "clearEnv">,
 ): Promise<CommandResult> {
   const { code, signal, stdout, stderr } = await new Deno.Command(command, options).output();
   const decoder = new TextDecoder();
   return { code, signal, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** Whether the shell finds a tool; never where there is no such shell. */
-export async function hasTool(tool: string): Promise<boolean> {
-  if (Deno.build.os === "windows") return false;
-  return (await runCommand("sh", { args: ["-c", `command -v ${tool}`] })).code === 0;
+/** Returns the path of a program, or `null` if the shell does not find it or there is no shell. */
+export async function findTool(tool: string): Promise<string | null> {
+  if (Deno.build.os === "windows") return null;
+  const { code, stdout } = await runCommand("sh", { args: ["-c", `command -v ${tool}`] });
+  return code === 0 ? stdout.trim() : null;
 }

@@ -17,6 +17,8 @@ export interface ProgramOptions {
   flags?: readonly string[];
   /** Working directory; the test runner's own by default. */
   cwd?: string;
+  /** The whole environment of the program; the test runner's own by default. */
+  env?: Readonly<Record<string, string>>;
   /** Arguments of strace, which then runs the program. */
   strace?: readonly string[];
   /** A command that runs the one behind it, which is the program's. */
@@ -39,6 +41,16 @@ export async function runProgram(program: string, options: ProgramOptions): Prom
     Deno.execPath(),
     ...args,
   ];
-  const { cwd } = options;
-  return await runCommand(command, { args: commandArgs, ...(cwd === undefined ? {} : { cwd }) });
+  const { cwd, env } = options;
+  return await runCommand(command, {
+    args: commandArgs,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(env === undefined ? {} : { env, clearEnv: true }),
+  });
+}
+
+/** The directory of Deno's cache, which lies in the home directory unless DENO_DIR says otherwise. */
+export async function denoDir(): Promise<string> {
+  const { stdout } = await runCommand(Deno.execPath(), { args: ["info", "--json"] });
+  return JSON.parse(stdout).denoDir;
 }

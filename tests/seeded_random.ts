@@ -4,6 +4,11 @@
  * @module
  */
 
+/** Returns a seed that no run had before. */
+export function freshSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0]!;
+}
+
 /** Gives the numbers of one seed, one after the other (mulberry32). */
 export class SeededRandom {
   #state: number;

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { TextLineStream } from "@std/streams";
 import { AuditLog, AuditReader } from "@vivarium/scout";
+import { sampledTest } from "./extent.ts";
 import { programArgs } from "./run_program.ts";
 import { tempDir } from "./temp_dir.ts";
 
@@ -9,41 +10,45 @@ const QUERIES = fromFileUrl(new URL("./programs/queries.ts", import.meta.url));
 const ROUNDS = 10;
 const QUERIES_A_ROUND = 50;
 
-Deno.test("AuditReader.query() is a snapshot 500 times while a writer rotates as fast as it can, here and in a process with --allow-read alone", async () => {
-  using dir = tempDir();
-  const args = programArgs(QUERIES, {
-    dir: dir.path(""),
-    args: [],
-    flags: [`--allow-read=${dir.path("")}`],
-  });
-  const piped = { stdin: "piped", stdout: "piped" } as const;
-  await using other = new Deno.Command(Deno.execPath(), { args, ...piped }).spawn();
-  const orders = other.stdin.getWriter();
-  const answers = other.stdout.pipeThrough(new TextDecoderStream())
-    .pipeThrough(new TextLineStream()).getReader();
-  let rotations = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    // A new log each time: a history that grows for ever would make each query slower.
-    const path = dir.path(`${round}/a.jsonl`);
-    const writer = new Rotator(await AuditLog.open({ path, rotationSizeBytes: 300 }));
-    await orders.write(new TextEncoder().encode(`${path}\n`));
-    const working = writer.work();
-    let answer: string | undefined;
-    try {
-      await queryOften(path, writer);
-      answer = (await answers.read()).value;
-    } finally {
-      writer.end();
-      await working;
+await sampledTest(
+  "AuditReader.query() is a snapshot while a writer rotates as fast as it can, here and in a process with --allow-read alone",
+  1 / ROUNDS,
+  async (extent) => {
+    using dir = tempDir();
+    const args = programArgs(QUERIES, {
+      dir: dir.path(""),
+      args: [],
+      flags: [`--allow-read=${dir.path("")}`],
+    });
+    const piped = { stdin: "piped", stdout: "piped" } as const;
+    await using other = new Deno.Command(Deno.execPath(), { args, ...piped }).spawn();
+    const orders = other.stdin.getWriter();
+    const answers = other.stdout.pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream()).getReader();
+    let rotations = 0;
+    for (let round = 0; round < extent.of(ROUNDS); round++) {
+      // A new log each time: a history that grows for ever would make each query slower.
+      const path = dir.path(`${round}/a.jsonl`);
+      const writer = new Rotator(await AuditLog.open({ path, rotationSizeBytes: 300 }));
+      await orders.write(new TextEncoder().encode(`${path}\n`));
+      const working = writer.work();
+      let answer: string | undefined;
+      try {
+        await queryOften(path, writer);
+        answer = (await answers.read()).value;
+      } finally {
+        writer.end();
+        await working;
+      }
+      assertMatch(`${answer}`, /^\d+$/);
+      assert(Number(answer) <= writer.acknowledged);
+      rotations += writer.rotations(dir.path(`${round}`));
     }
-    assertMatch(`${answer}`, /^\d+$/);
-    assert(Number(answer) <= writer.acknowledged);
-    rotations += writer.rotations(dir.path(`${round}`));
-  }
-  await orders.close();
-  assertEquals((await other.status).success, true);
-  assert(rotations >= 100, `only ${rotations} rotations`);
-});
+    await orders.close();
+    assertEquals((await other.status).success, true);
+    assert(rotations >= extent.of(100), `only ${rotations} rotations`);
+  },
+);
 
 /** Appends, and so rotates, without a pause. */
 class Rotator {

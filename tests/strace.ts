@@ -1,5 +1,5 @@
 /**
- * Reads what strace saw of a program.
+ * Attaches strace to a program, and reads the system calls that it saw.
  *
  * @module
  */
@@ -14,17 +14,6 @@ export interface SystemCall {
   began: number;
   /** Line of the trace at which it was over; Infinity if it never was. */
   ended: number;
-}
-
-/** Whether strace is there; only Linux has it. */
-export async function hasStrace(): Promise<boolean> {
-  if (Deno.build.os !== "linux") return false;
-  try {
-    return (await new Deno.Command("strace", { args: ["-V"], stdout: "null" }).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** The system calls of a trace made with `-f -qq -y`, in the order in which they began. */
@@ -55,4 +44,40 @@ function begun(text: string, line: number): SystemCall | undefined {
     began: line,
     ended: Infinity,
   };
+}
+
+/** A strace of a running process. */
+export interface Tracer {
+  readonly isAttached: boolean;
+  /** Resolves when it has ended, as it does after the process. */
+  readonly ended: Promise<unknown>;
+}
+
+/** Lets strace at a running process; resolves once it is attached, or has failed to. */
+export async function attach(pid: number, args: readonly string[]): Promise<Tracer> {
+  const strace = new Deno.Command("strace", {
+    args: ["-f", ...args, "-p", `${pid}`],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const said = Promise.withResolvers<boolean>();
+  const saying = strace.stderr.pipeThrough(new TextDecoderStream()).pipeTo(
+    new WritableStream({
+      write(text) {
+        if (text.includes(" attached")) said.resolve(true);
+      },
+    }),
+  ).finally(() => said.resolve(false));
+  return { isAttached: await said.promise, ended: Promise.all([saying, strace.status]) };
+}
+
+/** Whether strace may look at a process that it has not started itself. */
+export async function mayAttach(): Promise<boolean> {
+  const options = { stdin: "piped", stdout: "null" } as const;
+  const waiting = new Deno.Command("cat", options).spawn();
+  const tracer = await attach(waiting.pid, ["-o", "/dev/null"]);
+  await waiting.stdin.close();
+  await Promise.all([waiting.status, tracer.ended]);
+  return tracer.isAttached;
 }

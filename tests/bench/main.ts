@@ -13,7 +13,7 @@ import { join } from "@std/path";
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { argumentsOrExit } from "../arguments.ts";
-import { hasTool } from "../run_command.ts";
+import { findTool } from "../run_command.ts";
 import { appendWorkloads } from "./append_workloads.ts";
 import { chart } from "./chart.ts";
 import { fleetWorkloads } from "./fleet_workloads.ts";
@@ -118,7 +118,7 @@ if (import.meta.main) {
   const about = circumstances(args.isQuick ? QUICK_ROUNDS : ROUNDS);
   console.log(Object.entries(about).map(([name, value]) => `${name}: ${value}`).join("\n"), "\n");
   if (args.tracePath === undefined) console.log("No --trace FILE: the real load is left out.\n");
-  if (!await hasTool("nats-server")) {
+  if (await findTool("nats-server") === null) {
     console.log("No nats-server: the fleet is left out (apt-get install nats-server).\n");
     args = { ...args, workloads: args.workloads.filter(({ area }) => area !== "fleet") };
   }

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl } from "@std/path";
 import { connect } from "@nats-io/transport-node";
 import { TextLineStream } from "@std/streams";
@@ -6,7 +6,7 @@ import { AuditLog } from "@vivarium/scout";
 import { createFleetStream, ship } from "@vivarium/scout/fleet";
 import { freePort, NatsServer, natsTest } from "../fleet/nats_server.ts";
 import { silent } from "../loggers.ts";
-import { type CommandResult, hasTool, runCommand } from "../run_command.ts";
+import { type CommandResult, runCommand } from "../run_command.ts";
 import { programArgs, runProgram } from "../run_program.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
 import { MAIN } from "./run_cli.ts";
@@ -78,7 +78,7 @@ function twoMachines(scene: Scene): Promise<void> {
     .then(() => scene.ship("b", ["nav", { cost: 0.5, n: 3 }], ["nav", { n: 4 }]));
 }
 
-natsTest(
+await natsTest(
   "scout fleet query and tail give the events of all logs, or those that match",
   async () => {
     await using scene = await Scene.start();
@@ -103,7 +103,7 @@ natsTest(
   },
 );
 
-natsTest("scout fleet tail -f goes on with what is shipped", async () => {
+await natsTest("scout fleet tail -f goes on with what is shipped", async () => {
   await using scene = await Scene.start();
   await twoMachines(scene);
   const options = scene.options("tail", ["-f", "-n", "1", "--json"], []);
@@ -123,50 +123,56 @@ natsTest("scout fleet tail -f goes on with what is shipped", async () => {
   await process.status;
 });
 
-natsTest("scout fleet spend sums up by log and by all else, and report shows it", async () => {
-  await using scene = await Scene.start();
-  await twoMachines(scene);
-  const since = ["--since", "2026-02-13"];
-  const spend = JSON.parse(told(await scene.run("spend", ["--by", "log", "--json", ...since])));
-  assertEquals([spend.usd, spend.rows], [1.75, [
-    { key: "a", usd: 1.25, events: 2 },
-    { key: "b", usd: 0.5, events: 1 },
-  ]]);
-  const byEvent = told(await scene.run("spend", ["--by", "event", ...since]));
-  assertMatch(byEvent, /^\$1\.750000 for 3 events since .*\nevent .*\nbrief +\$1\.000000 +1 /);
-  const out = scene.dir.path("report.html");
-  const written = await scene.run("report", ["--out", out, "--title", "Fleet"], [
-    `--allow-read=${out}`,
-    `--allow-write=${out}`,
-  ]);
-  assertMatch(told(written), /^Wrote 4 events as .* to .*report\.html\n$/);
-  assertStringIncludes(Deno.readTextFileSync(out), "$1.750000");
-});
+await natsTest(
+  "scout fleet spend sums up by log and by all else, and report shows it",
+  async () => {
+    await using scene = await Scene.start();
+    await twoMachines(scene);
+    const since = ["--since", "2026-02-13"];
+    const spend = JSON.parse(told(await scene.run("spend", ["--by", "log", "--json", ...since])));
+    assertEquals([spend.usd, spend.rows], [1.75, [
+      { key: "a", usd: 1.25, events: 2 },
+      { key: "b", usd: 0.5, events: 1 },
+    ]]);
+    const byEvent = told(await scene.run("spend", ["--by", "event", ...since]));
+    assertMatch(byEvent, /^\$1\.750000 for 3 events since .*\nevent .*\nbrief +\$1\.000000 +1 /);
+    const out = scene.dir.path("report.html");
+    const written = await scene.run("report", ["--out", out, "--title", "Fleet"], [
+      `--allow-read=${out}`,
+      `--allow-write=${out}`,
+    ]);
+    assertMatch(told(written), /^Wrote 4 events as .* to .*report\.html\n$/);
+    assertStringIncludes(Deno.readTextFileSync(out), "$1.750000");
+  },
+);
 
-natsTest("scout fleet status tells of each log how far it is, and what is missing", async () => {
-  await using scene = await Scene.start();
-  await twoMachines(scene);
-  const length = Deno.readTextFileSync(scene.dir.path("a/audit.jsonl")).length;
-  const { logs } = JSON.parse(told(await scene.run("status", ["--json"])));
-  const { storedTs, lagSec, ...first } = logs[0];
-  assertEquals(first, {
-    log: "a",
-    blocks: 1,
-    position: length,
-    lagBytes: 0,
-    lastTs: "2026-02-13T14:01:00.000Z",
-    gaps: [],
-  });
-  assertEquals(Math.round(lagSec * 1000), Date.parse(storedTs) - Date.parse(first.lastTs));
-  assertEquals(logs.length, 2);
-  const shown = told(await scene.run("status", ["--log", "a"]));
-  assertMatch(
-    shown,
-    /^log {2}shipped .*\na {4}\d+ bytes {2}- .* {2}2026-02-13 14:01:00 {2}.* {2}-\n$/,
-  );
-});
+await natsTest(
+  "scout fleet status tells of each log how far it is, and what is missing",
+  async () => {
+    await using scene = await Scene.start();
+    await twoMachines(scene);
+    const length = Deno.readTextFileSync(scene.dir.path("a/audit.jsonl")).length;
+    const { logs } = JSON.parse(told(await scene.run("status", ["--json"])));
+    const { storedTs, lagSec, ...first } = logs[0];
+    assertEquals(first, {
+      log: "a",
+      blocks: 1,
+      position: length,
+      lagBytes: 0,
+      lastTs: "2026-02-13T14:01:00.000Z",
+      gaps: [],
+    });
+    assertEquals(Math.round(lagSec * 1000), Date.parse(storedTs) - Date.parse(first.lastTs));
+    assertEquals(logs.length, 2);
+    const shown = told(await scene.run("status", ["--log", "a"]));
+    assertMatch(
+      shown,
+      /^log {2}shipped .*\na {4}\d+ bytes {2}- .* {2}2026-02-13 14:01:00 {2}.* {2}-\n$/,
+    );
+  },
+);
 
-natsTest(
+await natsTest(
   "scout fleet tells what is missing, and in a line what somebody has to see to",
   async () => {
     await using scene = await Scene.start();
@@ -204,7 +210,7 @@ natsTest(
 
 const CONFIG = fromFileUrl(new URL("../../examples/nats/fleet.conf", import.meta.url));
 
-natsTest(
+await natsTest(
   "scout ship and scout fleet log in as users of fleet.conf, each for its own part",
   async () => {
     await using server = await NatsServer.start(["-c", CONFIG]);
@@ -247,12 +253,9 @@ natsTest(
   },
 );
 
-const HAS_OPENSSL = await hasTool("openssl");
-
-natsTest(
+await natsTest(
   "scout fleet reaches a server over TLS that a certificate of --ca vouches for",
   async () => {
-    assert(HAS_OPENSSL, "this test needs: apt-get install openssl");
     using dir = tempDir();
     const [key, cert] = [dir.path("key.pem"), dir.path("cert.pem")];
     const { code, stderr } = await runCommand("openssl", {
@@ -278,9 +281,10 @@ natsTest(
     assertEquals([unknown.code, unknown.stdout], [1, ""]);
     assertMatch(unknown.stderr, /^scout: Cannot connect to tls:.*certificate.*\n$/);
   },
+  "openssl",
 );
 
-natsTest("scout fleet reaches a server over a WebSocket", async () => {
+await natsTest("scout fleet reaches a server over a WebSocket", async () => {
   using dir = tempDir();
   const port = freePort();
   const config = dir.path("nats.conf");

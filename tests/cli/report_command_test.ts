@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { gzipSync } from "node:zlib";
 import type { CommandResult } from "../run_command.ts";
+import { OPEN_FLAG } from "../../src/cli/open_in_browser.ts";
+import { testNeeding } from "../requirements.ts";
 import { runProgram } from "../run_program.ts";
+import { type TempDir, tempDir } from "../temp_dir.ts";
 import { logWith, MAIN } from "./run_cli.ts";
 
 const EVENTS = [
@@ -16,12 +19,24 @@ function report(
   file: string | null,
   ...args: readonly string[]
 ): Promise<CommandResult> {
+  return reportIn({}, log, file, ...args);
+}
+
+/** As `report()`, with other variables in the environment and further permissions. */
+function reportIn(
+  { env = {}, flags = [] }: { env?: Record<string, string>; flags?: readonly string[] },
+  log: ReturnType<typeof logWith>,
+  file: string | null,
+  ...args: readonly string[]
+): Promise<CommandResult> {
   const dir = log.dir.path("");
+  const write = file === null ? [] : [`--allow-write=${file}`];
   return runProgram(MAIN, {
     dir,
     args: ["report", "--path", log.path, ...args],
-    flags: [`--allow-read=${dir}`, ...file === null ? [] : [`--allow-write=${file}`]],
+    flags: [`--allow-read=${dir}`, ...write, ...flags],
     cwd: dir,
+    env: { ...Deno.env.toObject(), ...env },
   });
 }
 
@@ -112,14 +127,53 @@ Deno.test("scout report refuses what makes no sense, naming it", async () => {
   assertStringIncludes(stderr, "Cannot find audit log");
 });
 
-Deno.test("scout report --open names the flag that it needs, once the file is written", async () => {
-  using log = logWith(...EVENTS);
-  const file = log.dir.path("report.html");
-  const { code, stderr } = await report(log, file, "--open");
-  assertEquals(code, 2);
-  assertMatch(
-    stderr,
-    /^scout: Cannot open .*report\.html in a browser: run again with --allow-run=\S+\n$/,
-  );
-  assert(Deno.statSync(file).size > 0);
-});
+/** A directory for PATH that holds an opener, which notes what it is to open in a file beside it. */
+function fakeOpener(): { dir: TempDir; opened: () => string } {
+  const dir = tempDir();
+  const opener = OPEN_FLAG.replace("--allow-run=", "");
+  const script = `#!/bin/sh\necho "$1" > "${dir.path("opened")}"\n`;
+  Deno.writeTextFileSync(dir.path(opener), script, { mode: 0o700 });
+  return { dir, opened: () => Deno.readTextFileSync(dir.path("opened")) };
+}
+
+await testNeeding(
+  "POSIX",
+  "scout report --open names the flag that it needs, once the file is written",
+  async () => {
+    using log = logWith(...EVENTS);
+    using opener = fakeOpener().dir;
+    const file = log.dir.path("report.html");
+    const { code, stderr } = await reportIn(
+      { env: { PATH: opener.path("") } },
+      log,
+      file,
+      "--open",
+    );
+    assertEquals(code, 2);
+    assertMatch(
+      stderr,
+      /^scout: Cannot open .*report\.html in a browser: run again with --allow-run=\S+\n$/,
+    );
+    assert(Deno.statSync(file).size > 0);
+  },
+);
+
+await testNeeding(
+  "POSIX",
+  "scout report --open opens the file, or says that there is no opener",
+  async () => {
+    using log = logWith(...EVENTS);
+    const { dir, opened } = fakeOpener();
+    using opener = dir;
+    const file = log.dir.path("report.html");
+    const open = (PATH: string) =>
+      reportIn({ env: { PATH }, flags: [OPEN_FLAG] }, log, file, "--open");
+    const shown = await open(opener.path(""));
+    assertEquals([shown.code, shown.stderr, opened()], [0, "", `${file}\n`]);
+    const { code, stderr } = await open(log.dir.path(""));
+    assertEquals(code, 1);
+    // Deno itself says before it that it does not find the opener.
+    assertMatch(stderr, /^scout: Cannot open .*report\.html in a browser as there is no \S+$/m);
+    assert(Deno.statSync(file).size > 0);
+  },
+);

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { AuditLog } from "@vivarium/scout";
 import { silent } from "../loggers.ts";
+import { testNeeding } from "../requirements.ts";
 import { programArgs } from "../run_program.ts";
 import { logWith, MAIN } from "./run_cli.ts";
 
@@ -27,12 +28,10 @@ function serving(flags: readonly string[], ...args: readonly string[]) {
   };
 }
 
-Deno.test({
-  name:
-    "scout serve shows the log while it is written, with the flags that it prints, until Ctrl-C",
-  // Windows has no SIGINT that one program could send to another.
-  ignore: Deno.build.os === "windows",
-  async fn() {
+await testNeeding(
+  "POSIX",
+  "scout serve shows the log while it is written, with the flags that it prints, until Ctrl-C",
+  async () => {
     using log = logWith();
     Deno.removeSync(log.path);
     const dir = log.dir.path("").replace(/\/$/, "");
@@ -52,7 +51,7 @@ Deno.test({
       await updates.text();
     }
   },
-});
+);
 
 Deno.test("scout serve on all addresses prints one that holds a token", async () => {
   using log = logWith();

@@ -27,7 +27,7 @@ function shipOnce(
   return runProgram(MAIN, shipping(log, server, "--once", ...args));
 }
 
-natsTest(
+await natsTest(
   "scout ship --once ships the log, makes the stream if it is told to, and says how far it is",
   async () => {
     await using server = await NatsServer.start();
@@ -59,7 +59,7 @@ natsTest(
   },
 );
 
-natsTest("scout ship goes on with what is written, until Ctrl-C", async () => {
+await natsTest("scout ship goes on with what is written, until Ctrl-C", async () => {
   await using server = await NatsServer.start();
   using log = logWith(...EVENTS);
   const connection = await server.connect();
@@ -85,7 +85,7 @@ natsTest("scout ship goes on with what is written, until Ctrl-C", async () => {
   await connection.close();
 });
 
-natsTest("scout ship tells in a line what somebody has to see to", async () => {
+await natsTest("scout ship tells in a line what somebody has to see to", async () => {
   await using server = await NatsServer.start();
   using log = logWith(...EVENTS);
   assertEquals((await shipOnce(log, server, "--create-stream")).code, 0);

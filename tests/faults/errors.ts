@@ -5,7 +5,14 @@
  * @module
  */
 import { SeededRandom } from "../seeded_random.ts";
-import { type Assignment, Findings, type Harness, Violation, withinTime } from "./harness.ts";
+import {
+  type Assignment,
+  drawing,
+  Findings,
+  type Harness,
+  Violation,
+  withinTime,
+} from "./harness.ts";
 import { systemErrors } from "./simulated_disk.ts";
 import {
   type Plant,
@@ -30,11 +37,12 @@ export function errorsOf(plant?: Plant): Harness {
 }
 
 async function run(
-  { seed, scale, onProgress }: Assignment,
+  { seed, scale, onProgress, isEnough = () => false }: Assignment,
   plant: Plant | undefined,
 ): Promise<Findings> {
   const findings = new Findings();
   const wanted = INJECTIONS * scale;
+  const isDrawn = drawing(`${seed} errors`, scale);
   const injected = () => findings.tried.get("error injections") ?? 0;
   for (let round = 0; injected() < wanted; round++) {
     const random = new SeededRandom(`${seed} errors ${round}`);
@@ -42,7 +50,8 @@ async function run(
     for (const workload of WORKLOADS) {
       const stage = () => workload.stage(sizes, plant);
       for await (const injection of injectionsOf(workload, stage, round)) {
-        if (injected() >= wanted) return findings;
+        if (injected() >= wanted || isEnough(findings.faults)) return findings;
+        if (!isDrawn()) continue;
         findings.count("error injections");
         onProgress(injected(), wanted);
         const place = `errors, seed ${seed}, round ${round}, ${workload.name}`;

@@ -76,10 +76,11 @@ export function anyFuzz<T>(fuzz: Fuzz<T>): AnyFuzz {
 async function runAll<T>(
   fuzz: Fuzz<T>,
   inputs: number,
-  { seed, onProgress }: Assignment,
+  { seed, onProgress, isEnough = () => false }: Assignment,
   findings: Findings,
 ): Promise<void> {
   for (let tried = 0; tried < inputs; tried += INPUTS_PER_SEED) {
+    if (isEnough(findings.faults)) return;
     const numRuns = Math.min(INPUTS_PER_SEED, inputs - tried);
     // Each seed gives inputs from small to large.
     const count = await tryInputs(fuzz, { seed: (seed + tried) | 0, numRuns }, findings);

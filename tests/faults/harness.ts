@@ -5,6 +5,7 @@
  * @module
  */
 import { messageOf } from "../../src/errors.ts";
+import { SeededRandom } from "../seeded_random.ts";
 
 /** What may become of an event that should not, or of the one who asks for it. */
 export const FAULT_KINDS = ["lost", "doubled", "reordered", "torn", "hung", "other"] as const;
@@ -30,10 +31,22 @@ export class Violation extends Error {
 export interface Assignment {
   /** Whatever is random comes from it, so that the same seed tries the same cases. */
   readonly seed: number;
-  /** How much: 1 for a part of a minute, 10 for ten times as many cases. */
+  /** 1 for all cases of the gate, 10 for ten times as many, 0.1 for a tenth of them, drawn at random. */
   readonly scale: number;
   /** Told now and then how many of the cases are done. */
   readonly onProgress: (done: number, of: number) => void;
+  /** Ends the run early when it returns `true`; by default no fault does. */
+  readonly isEnough?: (faults: Findings["faults"]) => boolean;
+}
+
+/**
+ * Returns a function that decides for each case whether it is tried: at a scale below 1 that share of all
+ * cases, whichever workload they belong to, so that a small run touches all of them.
+ */
+export function drawing(seed: string, scale: number): () => boolean {
+  if (scale >= 1) return () => true;
+  const random = new SeededRandom(`${seed} drawing`);
+  return () => random.below(1_000_000) < scale * 1_000_000;
 }
 
 /** A harness: `tried` names what it counts. */

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { SeededRandom } from "../seeded_random.ts";
-import { type Assignment, Findings, type Harness, withinTime } from "./harness.ts";
+import { type Assignment, drawing, Findings, type Harness, withinTime } from "./harness.ts";
 import { Ledger } from "./oracle.ts";
 import type { PendingOperation, SimulatedDisk } from "./simulated_disk.ts";
 import { PATH, type Plant, randomSizes, type Scene, USUAL_SIZES, WORKLOADS } from "./workloads.ts";
@@ -71,16 +71,23 @@ class States {
   readonly #findings: Findings;
   readonly #wanted: number;
   readonly #onProgress: Assignment["onProgress"];
+  readonly #isDrawn: () => boolean;
+  readonly #isEnough: () => boolean;
   readonly #seen = new Set<string>();
 
-  constructor({ scale, onProgress }: Assignment, findings: Findings) {
+  constructor(
+    { seed, scale, onProgress, isEnough = () => false }: Assignment,
+    findings: Findings,
+  ) {
     this.#findings = findings;
     this.#wanted = STATES * scale;
     this.#onProgress = onProgress;
+    this.#isDrawn = drawing(`${seed} power loss`, scale);
+    this.#isEnough = () => isEnough(findings.faults);
   }
 
   get areEnough(): boolean {
-    return this.#seen.size >= this.#wanted;
+    return this.#seen.size >= this.#wanted || this.#isEnough();
   }
 
   /** Checks what a power loss may leave at the moment, unless it was checked before. */
@@ -90,6 +97,7 @@ class States {
   ): Promise<void> {
     for (const { what, keep, tear } of lossesOf(moment.disk.pending, random)) {
       if (this.areEnough) return;
+      if (!this.#isDrawn()) continue;
       const disk = moment.disk.afterPowerLoss(
         ({ id }) => keep.has(id),
         ({ id, bytes }) => id === tear?.id ? tear.byteLength : bytes.byteLength,

@@ -2,13 +2,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AuditLog } from "@vivarium/scout";
 import { gunzipSync } from "node:zlib";
 import { fieldsOf, type Plan } from "../programs/killed_writer.ts";
+import { testNeeding } from "../requirements.ts";
 import { SeededRandom } from "../seeded_random.ts";
-import { hasStrace } from "../strace.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
 import { type FaultKind, Violation } from "./harness.ts";
 import { leaveBehind } from "./real_leftovers.ts";
 import { checkRecovered, Promised } from "./real_oracle.ts";
-import { callsIn, dryRun, killPoints, mayAttach, runUntil } from "./real_victim.ts";
+import { callsIn, dryRun, killPoints, runUntil } from "./real_victim.ts";
 
 /** A log of events 0 to 2 in an archive and 3 to 6 in the active file, each acknowledged. */
 async function logIn(dir: TempDir): Promise<Promised> {
@@ -211,10 +211,10 @@ const PLAN: Plan = {
   steps: [{ do: "awaited", events: [1, 1, 1] }],
 };
 
-Deno.test({
-  name: "runUntil() and checkRecovered() find a writer that tells of events before it writes them",
-  ignore: !await hasStrace() || !await mayAttach(),
-  async fn() {
+await testNeeding(
+  "ptrace",
+  "runUntil() and checkRecovered() find a writer that tells of events before it writes them",
+  async () => {
     using dir = tempDir();
     const plan: Plan = { ...PLAN, writesBehind: true };
     Deno.mkdirSync(dir.path("killed"));
@@ -230,12 +230,12 @@ Deno.test({
     const check = () => checkRecovered(dir.path("killed"), promised);
     assertEquals((await assertRejects(check, Violation)).kind, "lost");
   },
-});
+);
 
-Deno.test({
-  name: "runUntil() kills a writer at a call, which is not carried out",
-  ignore: !await hasStrace() || !await mayAttach(),
-  async fn() {
+await testNeeding(
+  "ptrace",
+  "runUntil() kills a writer at a call, which is not carried out",
+  async () => {
     using dir = tempDir();
     const plan: Plan = { ...PLAN, steps: [...PLAN.steps, { do: "rotate" }] };
     const at = (name: string) => {
@@ -263,4 +263,4 @@ Deno.test({
     );
     assertEquals(violation.kind, "hung");
   },
-});
+);

@@ -15,6 +15,7 @@
 import { fromFileUrl, join } from "@std/path";
 import type { Plan } from "../programs/killed_writer.ts";
 import { programArgs } from "../run_program.ts";
+import { attach } from "../strace.ts";
 import { Violation } from "./harness.ts";
 import { ACTIVE } from "./real_oracle.ts";
 
@@ -182,39 +183,4 @@ async function direct(victim: Deno.ChildProcess, strace: readonly string[]): Pro
   await Promise.all([begin.close(), telling, tracer.ended]);
   if (tracer.isAttached) return told;
   throw new Error("strace did not attach to a writer");
-}
-
-/** A strace of a running process. */
-interface Tracer {
-  readonly isAttached: boolean;
-  /** Resolves when it has ended, as it does after the process. */
-  readonly ended: Promise<unknown>;
-}
-
-async function attach(pid: number, args: readonly string[]): Promise<Tracer> {
-  const strace = new Deno.Command("strace", {
-    args: ["-f", ...args, "-p", `${pid}`],
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  const said = Promise.withResolvers<boolean>();
-  const saying = strace.stderr.pipeThrough(new TextDecoderStream()).pipeTo(
-    new WritableStream({
-      write(text) {
-        if (text.includes(" attached")) said.resolve(true);
-      },
-    }),
-  ).finally(() => said.resolve(false));
-  return { isAttached: await said.promise, ended: Promise.all([saying, strace.status]) };
-}
-
-/** Whether strace may look at a process that it has not started itself. */
-export async function mayAttach(): Promise<boolean> {
-  const options = { stdin: "piped", stdout: "null" } as const;
-  const waiting = new Deno.Command("cat", options).spawn();
-  const tracer = await attach(waiting.pid, ["-o", "/dev/null"]);
-  await waiting.stdin.close();
-  await Promise.all([waiting.status, tracer.ended]);
-  return tracer.isAttached;
 }

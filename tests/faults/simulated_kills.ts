@@ -5,7 +5,14 @@
  * @module
  */
 import { SeededRandom } from "../seeded_random.ts";
-import { type Assignment, Findings, type Harness, Violation, withinTime } from "./harness.ts";
+import {
+  type Assignment,
+  drawing,
+  Findings,
+  type Harness,
+  Violation,
+  withinTime,
+} from "./harness.ts";
 import type { Ledger } from "./oracle.ts";
 import {
   type Plant,
@@ -30,13 +37,16 @@ export function simulatedKillsOf(plant?: Plant): Harness {
 }
 
 async function run(
-  { seed, scale, onProgress }: Assignment,
+  { seed, scale, onProgress, isEnough = () => false }: Assignment,
   plant: Plant | undefined,
 ): Promise<Findings> {
   const findings = new Findings();
   const wanted = KILLS * scale;
   const killed = () => findings.tried.get("simulated kills") ?? 0;
+  const isDrawn = drawing(`${seed} kills`, scale);
+  const isOver = () => killed() >= wanted || isEnough(findings.faults);
   const attempt = async (place: string, check: () => Promise<void>) => {
+    if (isOver() || !isDrawn()) return;
     findings.count("simulated kills");
     onProgress(Math.min(killed(), wanted), wanted);
     try {
@@ -45,7 +55,7 @@ async function run(
       findings.add(`simulated kills, seed ${seed}, ${place}`, error);
     }
   };
-  for (let round = 0; killed() < wanted; round++) {
+  for (let round = 0; !isOver(); round++) {
     const random = new SeededRandom(`${seed} kills ${round}`);
     const sizes = round === 0 ? USUAL_SIZES : { ...randomSizes(random), chain: round % 2 === 1 };
     await killEachCall({ sizes, plant, round, attempt, findings });
@@ -99,41 +109,46 @@ async function killRecovery({ sizes, plant, round, attempt }: Round): Promise<vo
     dead.writers[0]!.process.killAt(index, WHEN[index % 2]!);
     await rotate.run(dead);
     if (!dead.writers[0]!.process.isKilled) return;
-    for (let at = 0, isOver = false; !isOver; at++) {
+    const recover = async (killedAt?: number) => {
+      const { ledgers } = dead;
+      const scene = new Scene(dead.disk.afterKill(), ["b"], { sizes, plant, dead: ledgers });
+      const [writer] = scene.writers;
+      if (killedAt !== undefined) writer!.process.killAt(killedAt, WHEN[killedAt % 2]!);
+      await (await writer!.open())?.close().catch(() => {});
+      return scene;
+    };
+    const dryRun = await recover();
+    // The last one comes to its end.
+    for (let at = 0; at <= dryRun.writers[0]!.process.calls.length; at++) {
       const place = `round ${round}, dead at call ${index}, recovery killed at call ${at}`;
-      await attempt(place, async () => {
-        const { ledgers } = dead;
-        const scene = new Scene(dead.disk.afterKill(), ["b"], { sizes, plant, dead: ledgers });
-        const { process } = scene.writers[0]!;
-        process.killAt(at, WHEN[at % 2]!);
-        await (await scene.writers[0]!.open())?.close().catch(() => {});
-        isOver = !process.isKilled;
-        await scene.check();
-      });
+      await attempt(place, async () => await (await recover(at)).check());
     }
   }
 }
 
 async function killBesideSurvivor({ sizes, plant, round, attempt }: Round): Promise<void> {
-  for (let index = round % 2;; index += 2) {
-    let isOver = false;
+  const play = async (killedAt?: number) => {
+    const scene = await rotate.stage(sizes, plant);
+    const survivors = new Scene(scene.disk, ["b"], { sizes, plant, dead: scene.ledgers });
+    const survivor = survivors.writers[0]!;
+    const log = await survivor.open();
+    if (log === undefined) throw new Violation("other", "the survivor cannot open the log");
+    const { process } = scene.writers[0]!;
+    if (killedAt !== undefined) process.killAt(killedAt, WHEN[(killedAt >> 1) % 2]!);
+    await rotate.run(scene);
+    await survivor.logOneByOne(log, 1);
+    await log.rotate();
+    return { process, survivors, survivor, log };
+  };
+  const dryRun = await play();
+  await dryRun.log.close();
+  for (let index = round % 2; index <= dryRun.process.calls.length; index += 2) {
     await attempt(`round ${round}, a survivor beside one killed at call ${index}`, async () => {
-      const scene = await rotate.stage(sizes, plant);
-      const survivors = new Scene(scene.disk, ["b"], { sizes, plant, dead: scene.ledgers });
-      const survivor = survivors.writers[0]!;
-      const log = await survivor.open();
-      if (log === undefined) throw new Violation("other", "the survivor cannot open the log");
-      const { process } = scene.writers[0]!;
-      process.killAt(index, WHEN[(index >> 1) % 2]!);
-      await rotate.run(scene);
-      isOver = !process.isKilled;
-      await survivor.logOneByOne(log, 1);
-      await log.rotate();
+      const { survivors, survivor, log } = await play(index);
       expectAllAcknowledged(survivor.ledger);
       await survivor.ledger.settle(log, "close");
       await survivors.check();
     });
-    if (isOver) return;
   }
 }
 

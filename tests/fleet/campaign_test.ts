@@ -1,18 +1,23 @@
 import { assertEquals } from "@std/assert";
+import { longTest } from "../extent.ts";
 import { FAULT_SCENES, type Outcome, outcomeOf, tableOf } from "./campaign.ts";
-import { natsTest } from "./nats_server.ts";
 
 const outcomes: Outcome[] = [];
 
+// Real servers take minutes; the quick suite simulates one in protocol_test.ts.
 for (const scene of FAULT_SCENES) {
-  natsTest(`A fleet holds its logs once and tells what it lacks: ${scene.what}`, async () => {
-    const outcome = await outcomeOf(scene);
-    outcomes.push(outcome);
-    const { what, times, lost, doubled, isExact } = outcome;
-    const expected = { what, times: scene.times, lost: 0, doubled: 0, isExact: true };
-    assertEquals({ what, times, lost, doubled, isExact }, expected);
-    if (outcomes.length === FAULT_SCENES.length) console.log(`\n${tableOf(outcomes)}`);
-  });
+  await longTest(
+    `A fleet holds its logs once and tells what it lacks: ${scene.what}`,
+    async () => {
+      const outcome = await outcomeOf(scene);
+      outcomes.push(outcome);
+      const { what, times, lost, doubled, isExact } = outcome;
+      const expected = { what, times: scene.times, lost: 0, doubled: 0, isExact: true };
+      assertEquals({ what, times, lost, doubled, isExact }, expected);
+      if (outcomes.length === FAULT_SCENES.length) console.log(`\n${tableOf(outcomes)}`);
+    },
+    ["nats-server"],
+  );
 }
 
 Deno.test("What is lost, doubled or told wrongly in a fleet is found", async () => {

@@ -15,28 +15,31 @@ function exampleFor(name: string, server: NatsServer): { program: string; flags:
   return { program, flags: flags.map((flag) => flag.replace(":4222", `:${server.port}`)) };
 }
 
-natsTest("fleet.ts stops four machines when they have spent the budget together", async () => {
-  await using server = await NatsServer.start();
-  using dir = tempDir();
-  const { program, flags } = exampleFor("fleet.ts", server);
-  const args = ["0.2", `127.0.0.1:${server.port}`];
-  const options = { dir: "", args, flags, cwd: dir.path("") };
-  const { code, stdout, stderr } = await runProgram(program, options);
-  assertEquals([code, stderr], [0, ""]);
-  const [stopped = "", ...lines] = stdout.trimEnd().split("\n");
-  assertMatch(stopped, /^stopped: 0\.\d+ of 0\.2000 USD spent$/);
-  assertEquals(lines.at(-1), "missing: nothing");
-  const spent = lines.slice(0, -1).map((line) => /^(machine-\d): (\d\.\d+) USD$/.exec(line)!);
-  assertEquals(
-    spent.map(([, machine]) => machine),
-    ["machine-1", "machine-2", "machine-3", "machine-4"],
-  );
-  // None has spent it alone, and all together have.
-  const usd = spent.map(([, , usd]) => Number(usd));
-  assert(usd.every((spent) => spent < 0.2) && usd.reduce((sum, usd) => sum + usd) > 0.2, stdout);
-});
+await natsTest(
+  "fleet.ts stops four machines when they have spent the budget together",
+  async () => {
+    await using server = await NatsServer.start();
+    using dir = tempDir();
+    const { program, flags } = exampleFor("fleet.ts", server);
+    const args = ["0.2", `127.0.0.1:${server.port}`];
+    const options = { dir: "", args, flags, cwd: dir.path("") };
+    const { code, stdout, stderr } = await runProgram(program, options);
+    assertEquals([code, stderr], [0, ""]);
+    const [stopped = "", ...lines] = stdout.trimEnd().split("\n");
+    assertMatch(stopped, /^stopped: 0\.\d+ of 0\.2000 USD spent$/);
+    assertEquals(lines.at(-1), "missing: nothing");
+    const spent = lines.slice(0, -1).map((line) => /^(machine-\d): (\d\.\d+) USD$/.exec(line)!);
+    assertEquals(
+      spent.map(([, machine]) => machine),
+      ["machine-1", "machine-2", "machine-3", "machine-4"],
+    );
+    // None has spent it alone, and all together have.
+    const usd = spent.map(([, , usd]) => Number(usd));
+    assert(usd.every((spent) => spent < 0.2) && usd.reduce((sum, usd) => sum + usd) > 0.2, stdout);
+  },
+);
 
-natsTest(
+await natsTest(
   "fleet_sidecar.ts ships beside the writer, and what was written last before it ends",
   async () => {
     await using server = await NatsServer.start();

@@ -78,7 +78,7 @@ function numbersOf(events: readonly FleetEvent[]): unknown[] {
   return events.map(({ scout_log, n }) => `${scout_log}${n}`);
 }
 
-natsTest(
+await natsTest(
   "fleetEvents() gives the events of all logs, of one, and those that match, with their log",
   async () => {
     await using of = await fleet();
@@ -108,7 +108,7 @@ natsTest(
   },
 );
 
-natsTest("fleetEvents() follows what is shipped, until its signal or break", async () => {
+await natsTest("fleetEvents() follows what is shipped, until its signal or break", async () => {
   await using of = await fleet();
   const controller = new AbortController();
   const options = { connection: of.connection, fleet: "f", follow: true };
@@ -125,42 +125,45 @@ natsTest("fleetEvents() follows what is shipped, until its signal or break", asy
   for await (const { n } of fleetEvents(options)) if (n === 5) break;
 });
 
-natsTest("fleetEvents() drops doubles, cuts overlaps, and tells of each gap exactly", async () => {
-  await using of = await fleet();
-  const lines = ["a", "bb", "ccc", "dddd", "eeeee", "ffffff"].map((event) =>
-    `{"event":"${event}"}\n`
-  );
-  const at = lines.map((_, n) => lines.slice(0, n).join("").length);
-  const from = (n: number, to: number) => ({ from: at[n]!, text: lines.slice(n, to).join("") });
-  await of.store("x", from(0, 2));
-  await of.store("x", from(0, 1));
-  await of.store("x", from(1, 3));
-  await of.store("x", { ...from(4, 5), text: lines[4]!.slice(0, 5), isCut: true });
-  await of.store("x", { from: at[4]! + 5, text: lines[4]!.slice(5), isContinued: true });
-  await of.store("x", { ...from(5, 6), as: lines[5]!.replace("f", "g") });
-  await of.store("y", from(1, 2));
-  const query = fleetEvents({ connection: of.connection, fleet: "f" });
-  const events = await Array.fromAsync(query);
-  assertEquals(events.map(({ event }) => event), ["a", "bb", "ccc", "eeeee", "bb"]);
-  assertEquals(query.gaps, [
-    { log: "x", from: at[3]!, to: at[4]! },
-    { log: "x", from: at[5]!, to: at[5]! + lines[5]!.length },
-    { log: "y", from: 0, to: at[1]! },
-  ]);
-  const missing = query.gaps.map(({ log, from, to }) => ({
-    ...{ path: log, byteOffset: from, byteLength: to - from },
-    reason: "not in the stream",
-  }));
-  assertEquals(query.damage, missing);
-  const status = await fleetStatus({ connection: of.connection, fleet: "f" });
-  // What a block holds, its headers do not show.
-  assertEquals(status.map(({ log, gaps }) => [log, gaps]), [
-    ["x", [{ from: at[3]!, to: at[4]! }]],
-    ["y", [{ from: 0, to: at[1]! }]],
-  ]);
-});
+await natsTest(
+  "fleetEvents() drops doubles, cuts overlaps, and tells of each gap exactly",
+  async () => {
+    await using of = await fleet();
+    const lines = ["a", "bb", "ccc", "dddd", "eeeee", "ffffff"].map((event) =>
+      `{"event":"${event}"}\n`
+    );
+    const at = lines.map((_, n) => lines.slice(0, n).join("").length);
+    const from = (n: number, to: number) => ({ from: at[n]!, text: lines.slice(n, to).join("") });
+    await of.store("x", from(0, 2));
+    await of.store("x", from(0, 1));
+    await of.store("x", from(1, 3));
+    await of.store("x", { ...from(4, 5), text: lines[4]!.slice(0, 5), isCut: true });
+    await of.store("x", { from: at[4]! + 5, text: lines[4]!.slice(5), isContinued: true });
+    await of.store("x", { ...from(5, 6), as: lines[5]!.replace("f", "g") });
+    await of.store("y", from(1, 2));
+    const query = fleetEvents({ connection: of.connection, fleet: "f" });
+    const events = await Array.fromAsync(query);
+    assertEquals(events.map(({ event }) => event), ["a", "bb", "ccc", "eeeee", "bb"]);
+    assertEquals(query.gaps, [
+      { log: "x", from: at[3]!, to: at[4]! },
+      { log: "x", from: at[5]!, to: at[5]! + lines[5]!.length },
+      { log: "y", from: 0, to: at[1]! },
+    ]);
+    const missing = query.gaps.map(({ log, from, to }) => ({
+      ...{ path: log, byteOffset: from, byteLength: to - from },
+      reason: "not in the stream",
+    }));
+    assertEquals(query.damage, missing);
+    const status = await fleetStatus({ connection: of.connection, fleet: "f" });
+    // What a block holds, its headers do not show.
+    assertEquals(status.map(({ log, gaps }) => [log, gaps]), [
+      ["x", [{ from: at[3]!, to: at[4]! }]],
+      ["y", [{ from: 0, to: at[1]! }]],
+    ]);
+  },
+);
 
-natsTest(
+await natsTest(
   "fleetEvents() tells of lines that are no events, by log and position, in each iteration once",
   async () => {
     await using of = await fleet();
@@ -178,7 +181,7 @@ natsTest(
   },
 );
 
-natsTest(
+await natsTest(
   "fleetEvents() takes the rest of a line whose beginning it does not see for nothing",
   async () => {
     await using of = await fleet();
@@ -231,7 +234,7 @@ Deno.test("A line that is longer than any may be is damage, and not all of it is
   assertEquals(lines.from + lines.bytes.byteLength, to);
 });
 
-natsTest(
+await natsTest(
   "fleetEvents() begins with the last events that match, and goes on from there",
   async () => {
     await using of = await fleet();
@@ -259,7 +262,7 @@ natsTest(
   },
 );
 
-natsTest(
+await natsTest(
   "fleetEvents() goes on when the server was killed, and when the stream was made anew",
   async () => {
     await using of = await fleet();

@@ -81,7 +81,7 @@ class Followed {
   }
 }
 
-natsTest("fleetSpend() counts what was shipped, and follows what is", async () => {
+await natsTest("fleetSpend() counts what was shipped, and follows what is", async () => {
   await using of = await fleet();
   await of.spend("a", [0.25, 0.5]);
   await of.spend("b", [1]);
@@ -98,7 +98,7 @@ natsTest("fleetSpend() counts what was shipped, and follows what is", async () =
   assertEquals([all.spend.usd(0), all.spend.silentMs < 60_000], [0, true]);
 });
 
-natsTest("fleetSpend() knows the hours apart, also those within one block", async () => {
+await natsTest("fleetSpend() knows the hours apart, also those within one block", async () => {
   await using of = await fleet();
   // One event every half hour, the last of them now.
   await of.spend("a", [1, 2, 4, 8, 16, 32], HOUR_MS / 2);
@@ -112,22 +112,25 @@ natsTest("fleetSpend() knows the hours apart, also those within one block", asyn
   assertThrows(() => spend.usd(NaN), RangeError, "hours must be a number: NaN");
 });
 
-natsTest("fleetSpend() counts what comes too early at once, and what is too old not", async () => {
-  await using of = await fleet();
-  await of.spend("old", [100]);
-  of.at(START + 30 * HOUR_MS);
-  await of.spend("ahead", [1]);
-  of.at(START + 40 * HOUR_MS);
-  await of.spend("far-ahead", [10]);
-  for (const log of ["old", "ahead", "far-ahead"]) await of.ship(log);
-  of.at(START + 30 * HOUR_MS - 10 * 60_000);
-  const { spend } = await of.follow();
-  assertEquals([spend.usd(), spend.usd(24)], [1, 1]);
-  of.at(START + 40 * HOUR_MS);
-  assertEquals([spend.usd(), spend.usd(24)], [10, 11]);
-});
+await natsTest(
+  "fleetSpend() counts what comes too early at once, and what is too old not",
+  async () => {
+    await using of = await fleet();
+    await of.spend("old", [100]);
+    of.at(START + 30 * HOUR_MS);
+    await of.spend("ahead", [1]);
+    of.at(START + 40 * HOUR_MS);
+    await of.spend("far-ahead", [10]);
+    for (const log of ["old", "ahead", "far-ahead"]) await of.ship(log);
+    of.at(START + 30 * HOUR_MS - 10 * 60_000);
+    const { spend } = await of.follow();
+    assertEquals([spend.usd(), spend.usd(24)], [1, 1]);
+    of.at(START + 40 * HOUR_MS);
+    assertEquals([spend.usd(), spend.usd(24)], [10, 11]);
+  },
+);
 
-natsTest(
+await natsTest(
   "fleetSpend() counts each cost once, also of a line that is cut and of a stream that is read again",
   async () => {
     await using of = await fleet();
@@ -155,7 +158,7 @@ natsTest(
   },
 );
 
-natsTest(
+await natsTest(
   "fleetSpend() goes on when the server was killed, and says for how long it was silent",
   async () => {
     await using of = await fleet();
@@ -174,7 +177,7 @@ natsTest(
   },
 );
 
-natsTest("fleetSpend() knows costs apart that cancel each other out", async () => {
+await natsTest("fleetSpend() knows costs apart that cancel each other out", async () => {
   await using of = await fleet();
   // This library refuses to log the first of them, and others may have.
   const lines = [-5, 0, 5].map((cost, hour) =>
@@ -188,7 +191,7 @@ natsTest("fleetSpend() knows costs apart that cancel each other out", async () =
   assertEquals([spend.usd(1), spend.usd(2), spend.usd(3)], [5, 5, 0]);
 });
 
-natsTest("fleetSpend() tells of each gap exactly", async () => {
+await natsTest("fleetSpend() tells of each gap exactly", async () => {
   await using of = await fleet();
   const path = of.pathOf("a");
   await of.spend("a", [1]);
@@ -209,7 +212,7 @@ natsTest("fleetSpend() tells of each gap exactly", async () => {
   assertEquals([archives.length, followed.spend.gaps], [1, [{ log: "a", from, to }]]);
 });
 
-natsTest("fleetSpend() tells nothing once it has failed or was closed", async () => {
+await natsTest("fleetSpend() tells nothing once it has failed or was closed", async () => {
   await using of = await fleet();
   await of.spend("a", [1]);
   await of.ship("a");

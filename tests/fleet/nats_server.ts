@@ -5,22 +5,21 @@
  */
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { cpSync } from "node:fs";
-import { hasTool } from "../run_command.ts";
+import { type RequirementName, testNeeding } from "../requirements.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
 
 const PROGRAM = "nats-server";
-const IS_THERE = await hasTool(PROGRAM);
 const RETRY_MS = 20;
 /** Again whenever it has to, and without a stack for each request, which is a tenth of all work. */
 const CONNECTING = { maxReconnectAttempts: -1, reconnectTimeWait: RETRY_MS, noAsyncTraces: true };
 
-/** A test that needs the server; where there is none it says how to get it, and does not run. */
-export function natsTest(name: string, test: () => Promise<void>): void {
-  Deno.test({
-    name: IS_THERE ? name : `${name} (needs: apt-get install ${PROGRAM})`,
-    ignore: !IS_THERE,
-    fn: test,
-  });
+/** Registers a test that needs the server, and perhaps more. */
+export function natsTest(
+  name: string,
+  test: () => Promise<void>,
+  ...furtherNeeds: readonly RequirementName[]
+): Promise<void> {
+  return testNeeding([PROGRAM, ...furtherNeeds], name, test);
 }
 
 /** Below those that a system gives away by itself, which another test may be given at any moment. */

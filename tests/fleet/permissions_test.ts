@@ -8,7 +8,7 @@ import { NatsServer, natsTest } from "./nats_server.ts";
 
 const CONFIG = fromFileUrl(new URL("../../examples/nats/fleet.conf", import.meta.url));
 
-natsTest(
+await natsTest(
   "The permissions of fleet.conf are enough to ship one log and to read, and for nothing else",
   async () => {
     using dir = tempDir();

@@ -45,30 +45,33 @@ function shipOnce(path: string, server: NatsServer, args: readonly string[], rea
   });
 }
 
-natsTest("A shipper reaches the fleet by a server beside it that leaf.conf describes", async () => {
-  using dir = tempDir();
-  const port = freePort();
-  const hubConfig = dir.path("hub.conf");
-  const leaves = `leafnodes { listen: "127.0.0.1:${port}" }\n`;
-  Deno.writeTextFileSync(hubConfig, example("fleet.conf") + leaves);
-  await using hub = await NatsServer.start(["-c", hubConfig]);
-  const operator = await hub.connect("operator");
-  await createFleetStream({ connection: operator });
-  const leafConfig = dir.path("leaf.conf");
-  const url = /tls:\/\/(machine-1:machine-1@)nats.example.com:7422/;
-  assertMatch(example("leaf.conf"), url);
-  const leafText = example("leaf.conf").replace(url, `nats-leaf://$1127.0.0.1:${port}`);
-  Deno.writeTextFileSync(leafConfig, leafText);
-  await using leaf = await NatsServer.start(["-c", leafConfig]);
-  const path = await logIn(dir);
-  const { code, stdout, stderr } = await shipOnce(path, leaf, ["--inbox", "_INBOX_machine-1"]);
-  assertEquals([code, stderr], [0, ""]);
-  assertMatch(stdout, /^Shipped \d+ bytes in 1 block,/);
-  assertEquals((await shippedOf(operator, "machine-1", "mine")).text, textOfLog(path));
-  await operator.close();
-});
+await natsTest(
+  "A shipper reaches the fleet by a server beside it that leaf.conf describes",
+  async () => {
+    using dir = tempDir();
+    const port = freePort();
+    const hubConfig = dir.path("hub.conf");
+    const leaves = `leafnodes { listen: "127.0.0.1:${port}" }\n`;
+    Deno.writeTextFileSync(hubConfig, example("fleet.conf") + leaves);
+    await using hub = await NatsServer.start(["-c", hubConfig]);
+    const operator = await hub.connect("operator");
+    await createFleetStream({ connection: operator });
+    const leafConfig = dir.path("leaf.conf");
+    const url = /tls:\/\/(machine-1:machine-1@)nats.example.com:7422/;
+    assertMatch(example("leaf.conf"), url);
+    const leafText = example("leaf.conf").replace(url, `nats-leaf://$1127.0.0.1:${port}`);
+    Deno.writeTextFileSync(leafConfig, leafText);
+    await using leaf = await NatsServer.start(["-c", leafConfig]);
+    const path = await logIn(dir);
+    const { code, stdout, stderr } = await shipOnce(path, leaf, ["--inbox", "_INBOX_machine-1"]);
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(stdout, /^Shipped \d+ bytes in 1 block,/);
+    assertEquals((await shippedOf(operator, "machine-1", "mine")).text, textOfLog(path));
+    await operator.close();
+  },
+);
 
-natsTest(
+await natsTest(
   "A shipper logs in with the credentials of a file, which are good for its log alone",
   async () => {
     using dir = tempDir();
@@ -127,7 +130,7 @@ natsTest(
   },
 );
 
-natsTest("The configurations of the examples are sound", async () => {
+await natsTest("The configurations of the examples are sound", async () => {
   for (const name of ["fleet.conf", "leaf.conf", "tls.conf"]) {
     using dir = tempDir();
     const config = dir.path(name);

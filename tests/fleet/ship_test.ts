@@ -24,7 +24,7 @@ async function assertWhole({ connection, options, path }: Scene<NatsServer>): Pr
   assertEquals([text === textOfLog(path), seams, gaps], [true, [], []]);
 }
 
-natsTest(
+await natsTest(
   "ship() copies archives, sealed segments and the active file, and goes on where it was",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
@@ -44,7 +44,7 @@ natsTest(
   },
 );
 
-natsTest("ship() goes on within a line where it ended within one", async () => {
+await natsTest("ship() goes on within a line where it ended within one", async () => {
   await using scene = await Scene.of(NatsServer.start());
   const { path, options } = scene;
   await using log = await AuditLog.open({ path, logger: silent });
@@ -59,7 +59,7 @@ natsTest("ship() goes on within a line where it ended within one", async () => {
   await assertWhole(scene);
 });
 
-natsTest(
+await natsTest(
   "ship() follows a log that is written, rotated and archived, until its signal",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
@@ -70,7 +70,7 @@ natsTest(
   },
 );
 
-natsTest("ship() with an interval sends what is written meanwhile as one block", async () => {
+await natsTest("ship() with an interval sends what is written meanwhile as one block", async () => {
   await using scene = await Scene.of(NatsServer.start());
   const { path, options } = scene;
   await using log = await AuditLog.open({ path, logger: silent });
@@ -110,38 +110,44 @@ natsTest("ship() with an interval sends what is written meanwhile as one block",
   await assertWhole(scene);
 });
 
-natsTest("ship() ends where a second one ships the same log, and nothing is doubled", async () => {
-  await using scene = await Scene.of(NatsServer.start());
-  const controller = new AbortController();
-  const { signal } = controller;
-  const shippers = [1, 2].map(() => ship({ ...scene.options, signal }));
-  await writingWhile(scene.path, async () => {
-    await assertRejects(() => Promise.race(shippers), FleetConflictError);
-  });
-  controller.abort();
-  await Promise.allSettled(shippers);
-  await assertWhole(scene);
-});
+await natsTest(
+  "ship() ends where a second one ships the same log, and nothing is doubled",
+  async () => {
+    await using scene = await Scene.of(NatsServer.start());
+    const controller = new AbortController();
+    const { signal } = controller;
+    const shippers = [1, 2].map(() => ship({ ...scene.options, signal }));
+    await writingWhile(scene.path, async () => {
+      await assertRejects(() => Promise.race(shippers), FleetConflictError);
+    });
+    controller.abort();
+    await Promise.allSettled(shippers);
+    await assertWhole(scene);
+  },
+);
 
-natsTest("ship() sends nothing of a log that is another one than the stream holds", async () => {
-  await using scene = await Scene.of(NatsServer.start());
-  const { options } = scene;
-  using dir = tempDir();
-  const paths = ["mine", "other", "shorter"].map((name) => dir.path(`${name}/audit.jsonl`));
-  const [mine = "", other = "", shorter = ""] = paths;
-  for (const [path, events] of [[mine, 9], [other, 20], [shorter, 3]] as const) {
-    await using log = await AuditLog.open({ path, sessionId: path });
-    for (let n = 0; n < events; n++) await log.log("nav", { n });
-  }
-  await ship({ ...options, path: mine, once: true });
-  const before = await shippedOf(scene.connection, "a");
-  for (const path of [other, shorter]) {
-    await assertRejects(() => ship({ ...options, path, once: true }), FleetMismatchError, path);
-  }
-  assertEquals(await shippedOf(scene.connection, "a"), before);
-});
+await natsTest(
+  "ship() sends nothing of a log that is another one than the stream holds",
+  async () => {
+    await using scene = await Scene.of(NatsServer.start());
+    const { options } = scene;
+    using dir = tempDir();
+    const paths = ["mine", "other", "shorter"].map((name) => dir.path(`${name}/audit.jsonl`));
+    const [mine = "", other = "", shorter = ""] = paths;
+    for (const [path, events] of [[mine, 9], [other, 20], [shorter, 3]] as const) {
+      await using log = await AuditLog.open({ path, sessionId: path });
+      for (let n = 0; n < events; n++) await log.log("nav", { n });
+    }
+    await ship({ ...options, path: mine, once: true });
+    const before = await shippedOf(scene.connection, "a");
+    for (const path of [other, shorter]) {
+      await assertRejects(() => ship({ ...options, path, once: true }), FleetMismatchError, path);
+    }
+    assertEquals(await shippedOf(scene.connection, "a"), before);
+  },
+);
 
-natsTest(
+await natsTest(
   "ship() tells exactly what was gone before it was shipped, by retention or by hand",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
@@ -176,7 +182,7 @@ natsTest(
   },
 );
 
-natsTest(
+await natsTest(
   "createFleetStream() can be called again, and names the settings of a stream that differs",
   async () => {
     await using scene = await Scene.of(NatsServer.start());

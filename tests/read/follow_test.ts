@@ -7,7 +7,9 @@ import type { FileSystem } from "../../src/file_system.ts";
 import { followLog, type FollowOptions } from "../../src/read/follow.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { systemClock } from "../../src/time.ts";
+import { testNeeding } from "../requirements.ts";
 import { programArgs } from "../run_program.ts";
+import { type Extent, sampledTest } from "../extent.ts";
 import { tempDir } from "../temp_dir.ts";
 import {
   AwaitedClock,
@@ -225,27 +227,45 @@ async function followWithStep(
 }
 
 for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
-  Deno.test(`follow ${how} gives each event once, whatever happens before any of its calls`, async () => {
-    for (const [name, step] of STEPS) {
-      let at = 0;
-      while (await followWithStep(simulatedPlace, options, { step, at, name })) at++;
-      assert(at > (options.since === undefined ? 60 : 20), `only ${at} calls`);
-    }
-  });
+  await sampledTest(
+    `follow ${how} gives each event once, whatever happens before any of its calls`,
+    1 / 6,
+    async (extent) => {
+      for (const [name, step] of STEPS) {
+        const calls = await eachDrawnCall(
+          extent,
+          (at) => followWithStep(simulatedPlace, options, { step, at, name }),
+        );
+        assert(calls > (options.since === undefined ? 60 : 20), `only ${calls} calls`);
+      }
+    },
+  );
 }
 
-Deno.test({
-  name: "follow gives each event once on a real disk, whatever happens before any of its calls",
-  // Windows takes no name away from a file that somebody has open.
-  ignore: Deno.build.os === "windows",
-  async fn() {
+await sampledTest(
+  "follow gives each event once on a real disk, whatever happens before any of its calls",
+  1 / 6,
+  async (extent) => {
     for (const [name, step] of STEPS.filter(([name]) => ON_REAL_DISK.has(name))) {
-      let at = 0;
-      while (await followWithStep(realPlace, {}, { step, at, name })) at++;
-      assert(at > 60, `only ${at} calls`);
+      const calls = await eachDrawnCall(
+        extent,
+        (at) => followWithStep(realPlace, {}, { step, at, name }),
+      );
+      assert(calls > 60, `only ${calls} calls`);
     }
   },
-});
+  ["POSIX"],
+);
+
+/** Follows with a step before each call that is drawn; returns the first number that no call has. */
+async function eachDrawnCall(
+  extent: Extent,
+  follow: (at: number) => Promise<boolean>,
+): Promise<number> {
+  for (let at = 0;; at++) {
+    if (extent.isDrawn() && !await follow(at)) return at;
+  }
+}
 
 // Part two: what comes, and what is told.
 
@@ -648,8 +668,7 @@ Deno.test("follow tells of a segment that was removed before it could be read", 
   assertEquals(follower.told, [`Skipped damage in audit log: ${reason}, at byte 0: ${archive}`]);
 });
 
-Deno.test("follow fails when the path of the log becomes a symlink", async () => {
-  if (Deno.build.os === "windows") return;
+await testNeeding("POSIX", "follow fails when the path of the log becomes a symlink", async () => {
   using place = realPlace();
   const clock = new AwaitedClock();
   const called = new CalledFileSystem(place.fileSystem);
@@ -1058,39 +1077,43 @@ async function followUntil(
 }
 
 for (const watched of ["watched", "unwatched"]) {
-  Deno.test(`follow gives all that two processes write while they rotate and archive, ${watched}`, async () => {
-    using dir = tempDir();
-    const path = dir.path("audit.jsonl");
-    const args = programArgs(APPENDS_UNTIL_TOLD, {
-      dir: dir.path(""),
-      args: [path, "other", "300"],
-    });
-    const command = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" });
-    await using process = command.spawn();
-    const told = linesFrom(process.stdout);
-    const options = { path, rotationSizeBytes: 300, lockTimeoutSec: 60, logger: silent };
-    await using log = await AuditLog.open(options);
-    const count = 1_000;
-    const fileSystem = watched === "watched"
-      ? denoFileSystem
-      : { ...denoFileSystem, watch: () => null };
-    const following = followUntil(path, { by: ["other", "own"], count, fileSystem });
+  await sampledTest(
+    `follow gives all that two processes write while they rotate and archive, ${watched}`,
+    0.2,
+    async (extent) => {
+      using dir = tempDir();
+      const path = dir.path("audit.jsonl");
+      const args = programArgs(APPENDS_UNTIL_TOLD, {
+        dir: dir.path(""),
+        args: [path, "other", "300"],
+      });
+      const command = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" });
+      await using process = command.spawn();
+      const told = linesFrom(process.stdout);
+      const options = { path, rotationSizeBytes: 300, lockTimeoutSec: 60, logger: silent };
+      await using log = await AuditLog.open(options);
+      const count = extent.of(1_000);
+      const fileSystem = watched === "watched"
+        ? denoFileSystem
+        : { ...denoFileSystem, watch: () => null };
+      const following = followUntil(path, { by: ["other", "own"], count, fileSystem });
 
-    const other = (async () => {
-      for (let n = 0; n < count; n++) assertEquals(await told.next("a number"), `${n}`);
-      await process.stdin.close();
-      while (await told.next("the end") !== undefined);
-    })();
-    for (let n = 0; n < count; n++) await log.log("nav", { by: "own", n });
-    await other;
-    assertEquals((await process.status).code, 0);
-    const seen = await following;
-    await log.flush();
-    const events = await log.query().toArray();
-    // The other process may have gone on after its last event that was waited for.
-    assertEquals(seen, events.map(({ by, n }) => [by, n]).slice(0, seen.length));
-    assert(seen.length >= 2 * count);
-  });
+      const other = (async () => {
+        for (let n = 0; n < count; n++) assertEquals(await told.next("a number"), `${n}`);
+        await process.stdin.close();
+        while (await told.next("the end") !== undefined);
+      })();
+      for (let n = 0; n < count; n++) await log.log("nav", { by: "own", n });
+      await other;
+      assertEquals((await process.status).code, 0);
+      const seen = await following;
+      await log.flush();
+      const events = await log.query().toArray();
+      // The other process may have gone on after its last event that was waited for.
+      assertEquals(seen, events.map(({ by, n }) => [by, n]).slice(0, seen.length));
+      assert(seen.length >= 2 * count);
+    },
+  );
 }
 
 /** What a promise rejects with; not compared by what it looks like. */

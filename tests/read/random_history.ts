@@ -21,6 +21,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+const LINE_BREAK = 0x0a;
 const encoder = new TextEncoder();
 
 /** Event types, the frequent ones more than once. */
@@ -363,6 +364,8 @@ export class RandomHistory {
   /** The clock of the reader. */
   nowMs: number;
   /** What was made and done, for who has to find out. */
+  /** How many segments somebody other than a log has removed. */
+  removals = 0;
   readonly story: string[] = [];
   /**
    * An archive that has other bytes than it had when the manifest told of it, and as many; a reader
@@ -546,7 +549,9 @@ export class RandomHistory {
         return joined(manifest.subarray(0, at), encoder.encode("42\n"), manifest.subarray(at));
       case "changed": {
         const bytes = manifest.slice();
-        if (at < bytes.byteLength) bytes[at]! ^= 1 << random.below(7);
+        // No other line vouches for the last one, so nobody can see another number in it.
+        const lastLine = manifest.subarray(0, -1).lastIndexOf(LINE_BREAK) + 1;
+        if (at < lastLine) bytes[at]! ^= 1 << random.below(7);
         return bytes;
       }
     }
@@ -664,6 +669,7 @@ export class RandomHistory {
     const oldest = segments.sort()[0];
     if (oldest === undefined) return;
     this.#process.remove(oldest);
+    this.removals++;
     this.story.push(`removed ${basename(oldest)}`);
   }
 

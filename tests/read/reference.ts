@@ -69,8 +69,9 @@ function namesInOrder(files: Files, path: string): string[] {
     if (nameStem !== stem || stamp === undefined || !isTime(stamp)) continue;
     // A file with a lock file of its own is another log.
     if (suffix === undefined && files.has(`${file}.lock`)) continue;
-    // The sealed form sorts first, and wins.
-    if (!byStamp.has(stamp)) byStamp.set(stamp, file);
+    // The sealed form sorts first, and wins unless it is empty.
+    const other = byStamp.get(stamp);
+    if (other === undefined || files.get(other)!.byteLength === 0) byStamp.set(stamp, file);
   }
   const segments = [...byStamp.keys()].sort().map((stamp) => byStamp.get(stamp)!);
   return files.has(path) ? [...segments, path] : segments;

@@ -3,7 +3,7 @@
  * from the manifest. None of it may show. Random logs are asked random questions, and each answer is
  * held against that of the plain {@linkcode Reference}.
  *
- * A failure names its seed; put it into `REPLAYED`, and nothing else runs.
+ * Each test draws its own histories; `extent.ts` says how to draw those of a failure again.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import type { AuditEvent } from "../../src/event.ts";
 import { messageOf } from "../../src/errors.ts";
 import type { FileSystem } from "../../src/file_system.ts";
 import { stampOf } from "../../src/segments/segment_name.ts";
+import { type Extent, sampledTest } from "../extent.ts";
 import { hidesOlderArchives } from "../faults/planted_faults.ts";
 import type { SimulatedProcess } from "../faults/simulated_disk.ts";
 import { SimulatedClock } from "../platform.ts";
@@ -29,16 +30,13 @@ import {
 } from "./reference.ts";
 import { silent } from "../loggers.ts";
 
-/** Seeds to run alone. */
-const REPLAYED: readonly number[] = [];
-/** How many histories each test makes; more of them find more: `SCOUT_HISTORIES=2000 deno task test`. */
-const HISTORIES = Number(Deno.env.get("SCOUT_HISTORIES") ?? "50");
+/** How many histories each test of the long suite draws. */
+const HISTORIES = 100;
+/** The share of them that the quick suite draws. */
+const SHARE = 0.15;
 const QUESTIONS = 12;
 const CHANGES = 8;
 
-const SEEDS = REPLAYED.length > 0
-  ? REPLAYED
-  : Array.from({ length: HISTORIES }, (_, index) => 1 + index);
 const HOURS = [0, -1, 0.001, 0.1, 0.5, 1, 1, 1.5, 3, 24, 24, 24 * 30, 24 * 30, 24 * 365, Infinity];
 
 /** A history, a reader of it, and what the reader is to answer. */
@@ -46,6 +44,8 @@ interface Case {
   readonly random: SeededRandom;
   readonly history: RandomHistory;
   readonly process: SimulatedProcess;
+  /** The clock of the reader. */
+  readonly clock: SimulatedClock;
   readonly reader: AuditReader;
   /** All that may be right: more than one where the manifest knows what an archive has lost. */
   readonly references: References;
@@ -53,8 +53,12 @@ interface Case {
 
 type References = readonly [Reference, ...Reference[]];
 
-async function openReader(history: RandomHistory, process: FileSystem): Promise<AuditReader> {
-  return await AuditReader.openOn({ fileSystem: process, clock: new SimulatedClock() }, {
+async function openReader(
+  history: RandomHistory,
+  process: FileSystem,
+  clock: SimulatedClock = new SimulatedClock(),
+): Promise<AuditReader> {
+  return await AuditReader.openOn({ fileSystem: process, clock }, {
     path: history.path,
     maxLineBytes: history.maxLineBytes,
     now: () => history.nowMs,
@@ -63,15 +67,19 @@ async function openReader(history: RandomHistory, process: FileSystem): Promise<
 }
 
 /** Makes the history of each seed and checks a reader of it, which has to close every file. */
-async function forEachSeed(check: (given: Case) => Promise<void>): Promise<void> {
-  for (const seed of SEEDS) {
+async function forEachSeed(
+  extent: Extent,
+  check: (given: Case) => Promise<void>,
+): Promise<void> {
+  for (const seed of extent.seeds(HISTORIES)) {
     const random = new SeededRandom(seed);
     const history = new RandomHistory(random);
     await within(() => `seed ${seed}\n${history.story.join("\n")}`, async () => {
       const process = history.disk.process();
-      const reader = await openReader(history, process);
+      const clock = new SimulatedClock();
+      const reader = await openReader(history, process, clock);
       const references = await referencesOf(history);
-      await check({ random, history, process, reader, references });
+      await check({ random, history, process, clock, reader, references });
       await reader.close();
       assertEquals(process.openHandles, 0, "files are left open");
     });
@@ -147,115 +155,146 @@ function isSpend(actual: number, { usd, magnitude }: Spend): boolean {
   return actual === usd || Math.abs(actual - usd) <= 1e-12 * Math.min(magnitude, Number.MAX_VALUE);
 }
 
-Deno.test("AuditReader.query() finds every event and all damage, in both orders", async () => {
-  await forEachSeed(async ({ reader, references: [reference] }) => {
-    for (const order of ["asc", "desc"] as const) {
-      const query = reader.query({ order });
-      assertOneOf(await query.toArray(), [reference.query({ order })], `all events, ${order}`);
-      assertEquals(keysOf(query.damage), keysOf(reference.damage), `all damage, ${order}`);
-    }
-  });
-});
-
-Deno.test("AuditReader.query() gives what a plain reading gives, whatever is asked for", async () => {
-  await forEachSeed(async ({ random, history, process, reader, references }) => {
-    const damage = new Set(keysOf(references[0].damage));
-    for (let round = 0; round < QUESTIONS; round++) {
-      const options = randomQuery(random, history);
-      const what = `query(${Deno.inspect(options)})`;
-      const query = reader.query(options);
-      const expected = references.map((reference) => reference.query(options));
-      assertOneOf(await query.toArray(), expected, what);
-      const surplus = keysOf(query.damage).filter((region) => !damage.has(region));
-      assertEquals(surplus, [], `${what} finds damage where there is none`);
-      assertEquals(process.openHandles, 0, `${what} leaves files open`);
-    }
-  });
-});
-
-Deno.test("AuditReader.lastEvents() gives what a plain reading gives", async () => {
-  await forEachSeed(async ({ random, reader, references }) => {
-    for (const n of [0, 1, 2, 20, 100, 100_000]) {
-      for (const options of [{}, { eventType: randomTypes(random) }]) {
-        const expected = references.map((reference) => reference.lastEvents(n, options));
-        const what = `lastEvents(${n}, ${Deno.inspect(options)})`;
-        assertOneOf(await reader.lastEvents(n, options), expected, what);
+await sampledTest(
+  "AuditReader.query() finds every event and all damage, in both orders",
+  SHARE,
+  async (extent) => {
+    await forEachSeed(extent, async ({ reader, references: [reference] }) => {
+      for (const order of ["asc", "desc"] as const) {
+        const query = reader.query({ order });
+        assertOneOf(await query.toArray(), [reference.query({ order })], `all events, ${order}`);
+        assertEquals(keysOf(query.damage), keysOf(reference.damage), `all damage, ${order}`);
       }
-    }
-  });
-});
+    });
+  },
+);
 
-Deno.test("AuditReader.hourlySpend() is the sum of the costs, wherever its clock stands", async () => {
-  await forEachSeed(async ({ random, history, reader, references }) => {
-    for (const hours of HOURS) {
-      const since = history.someTime();
-      // Each end may coincide with an event, and counts.
-      history.nowMs = random.below(2) === 0
-        ? history.nowMs
-        : since + Math.min(hours, 1e5) * 3_600_000;
-      const expected = references.map((reference) => reference.spend(hours, history.nowMs));
-      const what = `hourlySpend(${hours}) at ${history.nowMs}`;
-      assertSpend(await reader.hourlySpend(hours), expected, what);
-      assertSpend(await reader.hourlySpend(hours), expected, `${what}, the second time,`);
-    }
-  });
-});
+await sampledTest(
+  "AuditReader.query() gives what a plain reading gives, whatever is asked for",
+  SHARE,
+  async (extent) => {
+    await forEachSeed(extent, async ({ random, history, process, reader, references }) => {
+      const damage = new Set(keysOf(references[0].damage));
+      for (let round = 0; round < QUESTIONS; round++) {
+        const options = randomQuery(random, history);
+        const what = `query(${Deno.inspect(options)})`;
+        const query = reader.query(options);
+        const expected = references.map((reference) => reference.query(options));
+        assertOneOf(await query.toArray(), expected, what);
+        const surplus = keysOf(query.damage).filter((region) => !damage.has(region));
+        assertEquals(surplus, [], `${what} finds damage where there is none`);
+        assertEquals(process.openHandles, 0, `${what} leaves files open`);
+      }
+    });
+  },
+);
 
-Deno.test("AuditReader.hourlySpend() goes with the log as it grows, is sealed, archived and cut", async () => {
-  await forEachSeed(async ({ random, history, reader }) => {
-    for (let round = 0; round < CHANGES; round++) {
-      for (let left = random.below(4); left > 0; left--) history.change();
-      const hours = HOURS[random.below(HOURS.length)]!;
-      const expected = (await referencesOf(history))
-        .map((reference) => reference.spend(hours, history.nowMs));
-      const what = `hourlySpend(${hours}) at ${history.nowMs}, in round ${round},`;
-      assertSpend(await reader.hourlySpend(hours), expected, what);
-    }
-  });
-});
+await sampledTest(
+  "AuditReader.lastEvents() gives what a plain reading gives",
+  SHARE,
+  async (extent) => {
+    await forEachSeed(extent, async ({ random, reader, references }) => {
+      for (const n of [0, 1, 2, 20, 100, 100_000]) {
+        for (const options of [{}, { eventType: randomTypes(random) }]) {
+          const expected = references.map((reference) => reference.lastEvents(n, options));
+          const what = `lastEvents(${n}, ${Deno.inspect(options)})`;
+          assertOneOf(await reader.lastEvents(n, options), expected, what);
+        }
+      }
+    });
+  },
+);
 
-Deno.test("AuditReader answers anew after every change of the log", async () => {
-  await forEachSeed(async ({ random, history, reader }) => {
-    for (let round = 0; round < CHANGES / 2; round++) {
-      for (let left = random.below(4); left > 0; left--) history.change();
-      const references = await referencesOf(history);
-      const options = randomQuery(random, history);
-      assertOneOf(
-        await reader.query(options).toArray(),
-        references.map((reference) => reference.query(options)),
-        `query(${Deno.inspect(options)}) in round ${round}`,
-      );
-      assertOneOf(
-        await reader.lastEvents(5),
-        references.map((reference) => reference.lastEvents(5)),
-        `lastEvents(5) in round ${round}`,
-      );
-    }
-  });
-});
+await sampledTest(
+  "AuditReader.hourlySpend() is the sum of the costs, wherever its clock stands",
+  SHARE,
+  async (extent) => {
+    await forEachSeed(extent, async ({ random, history, reader, references }) => {
+      for (const hours of HOURS) {
+        const since = history.someTime();
+        // Each end may coincide with an event, and counts.
+        history.nowMs = random.below(2) === 0
+          ? history.nowMs
+          : since + Math.min(hours, 1e5) * 3_600_000;
+        const expected = references.map((reference) => reference.spend(hours, history.nowMs));
+        const what = `hourlySpend(${hours}) at ${history.nowMs}`;
+        assertSpend(await reader.hourlySpend(hours), expected, what);
+        assertSpend(await reader.hourlySpend(hours), expected, `${what}, the second time,`);
+      }
+    });
+  },
+);
 
-Deno.test("AuditReader.accuracyMetrics() and gateMetrics() count what a plain reading counts", async () => {
-  await forEachSeed(async ({ random, history, reader, references }) => {
-    for (let round = 0; round < QUESTIONS / 2; round++) {
-      const since = history.someTime();
-      assertOneOf(
-        await reader.accuracyMetrics(since),
-        references.map((reference) => reference.accuracy(since)),
-        `accuracyMetrics(${since})`,
-      );
-      const lastN = random.below(12);
-      const gate = random.below(3) === 0 ? { lastN } : random.below(2) === 0 ? { since } : {
-        since,
-        lastN,
-      };
-      assertOneOf(
-        await reader.gateMetrics(gate),
-        references.map((reference) => reference.gate(gate)),
-        `gateMetrics(${Deno.inspect(gate)})`,
-      );
-    }
-  });
-});
+await sampledTest(
+  "AuditReader.hourlySpend() goes with the log as it grows, is sealed, archived and cut",
+  SHARE,
+  async (extent) => {
+    await forEachSeed(extent, async ({ random, history, clock, reader }) => {
+      for (let round = 0; round < CHANGES; round++) {
+        const { removals } = history;
+        for (let left = random.below(4); left > 0; left--) history.change();
+        // What no log removes is missed within a second.
+        if (history.removals > removals) await clock.wait(1_001);
+        const hours = HOURS[random.below(HOURS.length)]!;
+        const expected = (await referencesOf(history))
+          .map((reference) => reference.spend(hours, history.nowMs));
+        const what = `hourlySpend(${hours}) at ${history.nowMs}, in round ${round},`;
+        assertSpend(await reader.hourlySpend(hours), expected, what);
+      }
+    });
+  },
+);
+
+await sampledTest(
+  "AuditReader answers anew after every change of the log",
+  SHARE,
+  async (extent) => {
+    await forEachSeed(extent, async ({ random, history, reader }) => {
+      for (let round = 0; round < CHANGES / 2; round++) {
+        for (let left = random.below(4); left > 0; left--) history.change();
+        const references = await referencesOf(history);
+        const options = randomQuery(random, history);
+        assertOneOf(
+          await reader.query(options).toArray(),
+          references.map((reference) => reference.query(options)),
+          `query(${Deno.inspect(options)}) in round ${round}`,
+        );
+        assertOneOf(
+          await reader.lastEvents(5),
+          references.map((reference) => reference.lastEvents(5)),
+          `lastEvents(5) in round ${round}`,
+        );
+      }
+    });
+  },
+);
+
+await sampledTest(
+  "AuditReader.accuracyMetrics() and gateMetrics() count what a plain reading counts",
+  SHARE,
+  async (extent) => {
+    await forEachSeed(extent, async ({ random, history, reader, references }) => {
+      for (let round = 0; round < QUESTIONS / 2; round++) {
+        const since = history.someTime();
+        assertOneOf(
+          await reader.accuracyMetrics(since),
+          references.map((reference) => reference.accuracy(since)),
+          `accuracyMetrics(${since})`,
+        );
+        const lastN = random.below(12);
+        const gate = random.below(3) === 0 ? { lastN } : random.below(2) === 0 ? { since } : {
+          since,
+          lastN,
+        };
+        assertOneOf(
+          await reader.gateMetrics(gate),
+          references.map((reference) => reference.gate(gate)),
+          `gateMetrics(${Deno.inspect(gate)})`,
+        );
+      }
+    });
+  },
+);
 
 /** Files of a log with one archive, one sealed segment that has an archive too, and an active file. */
 async function plainFiles(): Promise<Files> {
@@ -317,19 +356,23 @@ Deno.test("Reference answers as one would by hand", async () => {
   assertEquals(reference.gate().total, 0);
 });
 
-Deno.test("The comparison with the reference sees a reader that goes by the names of archives", async () => {
-  let differing = 0;
-  await forEachSeed(async ({ history, references }) => {
-    const since = history.someTime();
-    const process = history.disk.process();
-    const byNames = hidesOlderArchives(process, stampOf(Math.max(0, since)));
-    await using reader = await openReader(history, byNames);
-    const events = textOf(await reader.query({ since }).toArray());
-    const isRight = references.some((reference) => events === textOf(reference.query({ since })));
-    if (!isRight) differing++;
-  });
-  assert(differing > 0, "no history shows it");
-});
+await sampledTest(
+  "The comparison with the reference sees a reader that goes by the names of archives",
+  SHARE,
+  async (extent) => {
+    let differing = 0;
+    await forEachSeed(extent, async ({ history, references }) => {
+      const since = history.someTime();
+      const process = history.disk.process();
+      const byNames = hidesOlderArchives(process, stampOf(Math.max(0, since)));
+      await using reader = await openReader(history, byNames);
+      const events = textOf(await reader.query({ since }).toArray());
+      const isRight = references.some((reference) => events === textOf(reference.query({ since })));
+      if (!isRight) differing++;
+    });
+    assert(differing > 0, "no history shows it");
+  },
+);
 
 Deno.test("The comparison with the reference sees an event too few, a cost too much", async () => {
   const contents = await contentsOf(await plainFiles(), "/log/audit.jsonl");

@@ -6,34 +6,29 @@
 import { assertEquals } from "@std/assert";
 import axe from "axe-core";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { runCommand } from "../run_command.ts";
+import { longTest } from "../extent.ts";
+import { testNeeding } from "../requirements.ts";
+import { findTool } from "../run_command.ts";
 
-const COMMANDS = ["chromium", "chromium-browser", "google-chrome"];
+type BrowserTest = (browser: Browser) => Promise<void>;
 
-/** The browser's program; null where there is none. */
-const PROGRAM: string | null = await findProgram();
-
-async function findProgram(): Promise<string | null> {
-  if (Deno.build.os === "windows") return null;
-  const looks = COMMANDS.map((command) => `command -v ${command}`).join(" || ");
-  const { stdout } = await runCommand("sh", { args: ["-c", looks] });
-  return stdout.trim() || null;
+/** Registers a test that needs the browser. */
+export function browserTest(name: string, test: BrowserTest): Promise<void> {
+  return testNeeding("chromium", name, () => withBrowser(test));
 }
 
-/** A test that needs the browser; where there is none it says how to get it, and does not run. */
-export function browserTest(name: string, test: (browser: Browser) => Promise<void>): void {
-  Deno.test({
-    name: PROGRAM === null ? `${name} (needs: apt-get install chromium)` : name,
-    ignore: PROGRAM === null,
-    async fn() {
-      const browser = await chromium.launch({ executablePath: PROGRAM! });
-      try {
-        await test(browser);
-      } finally {
-        await browser.close();
-      }
-    },
-  });
+/** Registers a test of the long suite that needs the browser. */
+export function longBrowserTest(name: string, test: BrowserTest): Promise<void> {
+  return longTest(name, () => withBrowser(test), ["chromium"]);
+}
+
+async function withBrowser(test: BrowserTest): Promise<void> {
+  const browser = await chromium.launch({ executablePath: (await findTool("chromium"))! });
+  try {
+    await test(browser);
+  } finally {
+    await browser.close();
+  }
 }
 
 /** A page, and what was noticed of it. */

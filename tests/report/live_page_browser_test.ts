@@ -7,7 +7,7 @@ import { assertAccessible, browserTest, openPage } from "./browser.ts";
 import { CuttableProxy } from "./cuttable_proxy.ts";
 import { OtherWriter } from "./other_writer.ts";
 
-browserTest(
+await browserTest(
   "What another process writes is on the live page, also after rotate() and after the connection was cut",
   async (browser) => {
     using dir = tempDir();
@@ -47,7 +47,7 @@ browserTest(
   },
 );
 
-browserTest("A page stays live when its server was started again", async (browser) => {
+await browserTest("A page stays live when its server was started again", async (browser) => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using writer = new OtherWriter(path);
@@ -67,7 +67,7 @@ browserTest("A page stays live when its server was started again", async (browse
   await status.filter({ hasText: /^live$/ }).waitFor();
 });
 
-browserTest(
+await browserTest(
   "Figures move under a reader who keeps place, focus, selection and open tables",
   async (browser) => {
     using dir = tempDir();
@@ -118,7 +118,7 @@ browserTest(
   },
 );
 
-browserTest(
+await browserTest(
   "What is selected stays as it is, and is as new as the rest when it is let go",
   async (browser) => {
     using dir = tempDir();
@@ -139,7 +139,7 @@ browserTest(
   },
 );
 
-browserTest("A hostile event does nothing but appear on the live page", async (browser) => {
+await browserTest("A hostile event does nothing but appear on the live page", async (browser) => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent });

@@ -12,7 +12,14 @@ import { gzipSync } from "node:zlib";
 import { silent } from "../loggers.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
-import { assertAccessible, browserTest, cellsOf, openPage, textOf } from "./browser.ts";
+import {
+  assertAccessible,
+  browserTest,
+  cellsOf,
+  longBrowserTest,
+  openPage,
+  textOf,
+} from "./browser.ts";
 
 const START = Date.UTC(2026, 9, 24, 20);
 const HOUR_MS = 3_600_000;
@@ -68,63 +75,66 @@ function sumsBy(
   );
 }
 
-browserTest("The figures on the page are those of query() and the metrics", async (browser) => {
-  using dir = tempDir();
-  const path = makeLog(dir, randomEvents());
-  const range = { since: START + 2 * HOUR_MS, until: START + 33 * HOUR_MS + 1_234_567 };
-  const url = await writeReport(dir, path, { ...range, timeZone: "Europe/Berlin" });
-  await using shown = await openPage(browser, url);
-  const { page } = shown;
-  const figure = async (id: string) => numberIn(await textOf(page, `#${id}`));
+await browserTest(
+  "The figures on the page are those of query() and the metrics",
+  async (browser) => {
+    using dir = tempDir();
+    const path = makeLog(dir, randomEvents());
+    const range = { since: START + 2 * HOUR_MS, until: START + 33 * HOUR_MS + 1_234_567 };
+    const url = await writeReport(dir, path, { ...range, timeZone: "Europe/Berlin" });
+    await using shown = await openPage(browser, url);
+    const { page } = shown;
+    const figure = async (id: string) => numberIn(await textOf(page, `#${id}`));
 
-  await using reader = await AuditReader.open({ path, logger: silent });
-  const query = reader.query(range);
-  const events = await query.toArray();
-  const usd = Math.sumPrecise(events.map(({ cost }) => cost!));
-  assert(events.length > 2_000, `${events.length} events`);
-  assertEquals(await figure("event-count"), events.length);
-  assertEquals(await figure("usd"), Number(usd.toFixed(2)));
-  for (const [id, hours] of [["usd-hour", 1], ["usd-day", 24]] as const) {
-    const recent = await hourlySpend(query, { hours, now: () => range.until });
-    assertEquals(await figure(id), Number(recent.toFixed(recent < 100 ? 6 : 2)));
-  }
-  const accuracy = await accuracyMetrics(query);
-  assertEquals(await figure("accuracy-pct"), accuracy.accuracyPct);
-  const about = await textOf(page, ".figure:has(#accuracy-pct) span");
-  assertEquals(numberIn(about), accuracy.totalNav);
-  assertEquals(await figure("gate-pct"), (await gateMetrics(query)).passRatePct);
-  assertEquals(await figure("damage-count"), 2);
+    await using reader = await AuditReader.open({ path, logger: silent });
+    const query = reader.query(range);
+    const events = await query.toArray();
+    const usd = Math.sumPrecise(events.map(({ cost }) => cost!));
+    assert(events.length > 2_000, `${events.length} events`);
+    assertEquals(await figure("event-count"), events.length);
+    assertEquals(await figure("usd"), Number(usd.toFixed(2)));
+    for (const [id, hours] of [["usd-hour", 1], ["usd-day", 24]] as const) {
+      const recent = await hourlySpend(query, { hours, now: () => range.until });
+      assertEquals(await figure(id), Number(recent.toFixed(recent < 100 ? 6 : 2)));
+    }
+    const accuracy = await accuracyMetrics(query);
+    assertEquals(await figure("accuracy-pct"), accuracy.accuracyPct);
+    const about = await textOf(page, ".figure:has(#accuracy-pct) span");
+    assertEquals(numberIn(about), accuracy.totalNav);
+    assertEquals(await figure("gate-pct"), (await gateMetrics(query)).passRatePct);
+    assertEquals(await figure("damage-count"), 2);
 
-  for (const summary of await page.locator("summary").all()) await summary.click();
-  const tokens = await cellsOf(page, "#tokens-table");
-  for (const [column, field] of [[1, "input_t"], [2, "output_t"]] as const) {
-    const shownTokens = tokens.map((row) => [row[0]!, numberIn(row[column]!)] as const);
-    assertEquals(new Map(shownTokens), sumsBy(events, "model", field));
-  }
-  const types = await cellsOf(page, "#types-table");
-  assertEquals(
-    new Map(types.map(([type, count]) => [type!, numberIn(count!)])),
-    new Map([...Map.groupBy(events, ({ event }) => event!)].map(([type, some]) => [
-      type,
-      some.length,
-    ])),
-  );
-  const dearest = [...sumsBy(events, "session_id", "cost")].sort((a, b) => b[1] - a[1]);
-  assertEquals(
-    (await cellsOf(page, "#sessions")).map(([id, cost]) => [id!, numberIn(cost!)]),
-    dearest.slice(0, 10).map(([id, cost]) => [id, Number(cost.toFixed(6))]),
-  );
-  assertEquals(
-    (await cellsOf(page, "#events")).map(([, type, model]) => [type, model]),
-    events.slice(-50).reverse().map(({ event, model }) => [event, model]),
-  );
-  assertEquals(
-    (await cellsOf(page, "#damage")).map(([file, at, , reason]) => [file, numberIn(at!), reason]),
-    query.damage.map(({ path, byteOffset, reason }) => [path, byteOffset, reason]),
-  );
-});
+    for (const summary of await page.locator("summary").all()) await summary.click();
+    const tokens = await cellsOf(page, "#tokens-table");
+    for (const [column, field] of [[1, "input_t"], [2, "output_t"]] as const) {
+      const shownTokens = tokens.map((row) => [row[0]!, numberIn(row[column]!)] as const);
+      assertEquals(new Map(shownTokens), sumsBy(events, "model", field));
+    }
+    const types = await cellsOf(page, "#types-table");
+    assertEquals(
+      new Map(types.map(([type, count]) => [type!, numberIn(count!)])),
+      new Map([...Map.groupBy(events, ({ event }) => event!)].map(([type, some]) => [
+        type,
+        some.length,
+      ])),
+    );
+    const dearest = [...sumsBy(events, "session_id", "cost")].sort((a, b) => b[1] - a[1]);
+    assertEquals(
+      (await cellsOf(page, "#sessions")).map(([id, cost]) => [id!, numberIn(cost!)]),
+      dearest.slice(0, 10).map(([id, cost]) => [id, Number(cost.toFixed(6))]),
+    );
+    assertEquals(
+      (await cellsOf(page, "#events")).map(([, type, model]) => [type, model]),
+      events.slice(-50).reverse().map(({ event, model }) => [event, model]),
+    );
+    assertEquals(
+      (await cellsOf(page, "#damage")).map(([file, at, , reason]) => [file, numberIn(at!), reason]),
+      query.damage.map(({ path, byteOffset, reason }) => [path, byteOffset, reason]),
+    );
+  },
+);
 
-browserTest(
+await browserTest(
   "The table of the spend has a row for each hour of the zone, and the one that comes twice is two",
   async (browser) => {
     using dir = tempDir();
@@ -167,7 +177,7 @@ const HOSTILE = [
   "constructor",
 ];
 
-browserTest("A hostile log does nothing but appear", async (browser) => {
+await browserTest("A hostile log does nothing but appear", async (browser) => {
   using dir = tempDir();
   const random = new SeededRandom(3);
   const place = dir.path(`<img src=x onerror=alert(1)>"'&`);
@@ -213,9 +223,9 @@ browserTest("A hostile log does nothing but appear", async (browser) => {
 });
 
 const LOOKS = [
-  { name: "a phone by day", width: 360, colorScheme: "light" },
-  { name: "a desk by night", width: 1280, colorScheme: "dark" },
-  { name: "a wall by day", width: 2560, colorScheme: "light" },
+  { name: "a phone by day", width: 360, colorScheme: "light", register: browserTest },
+  { name: "a desk by night", width: 1280, colorScheme: "dark", register: longBrowserTest },
+  { name: "a wall by day", width: 2560, colorScheme: "light", register: longBrowserTest },
 ] as const;
 const LOGS: [name: string, events: AuditEvent[]][] = [
   ["nothing", []],
@@ -223,8 +233,8 @@ const LOGS: [name: string, events: AuditEvent[]][] = [
   ["a day and more", randomEvents()],
 ];
 
-for (const { name, width, colorScheme } of LOOKS) {
-  browserTest(`The page is quiet, accessible and no wider than ${name}`, async (browser) => {
+for (const { name, width, colorScheme, register } of LOOKS) {
+  await register(`The page is quiet, accessible and no wider than ${name}`, async (browser) => {
     for (const [what, events] of LOGS) {
       using dir = tempDir();
       const path = dir.path("audit.jsonl");

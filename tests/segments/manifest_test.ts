@@ -9,6 +9,7 @@ import {
   type SimulatedDisk,
   type SimulatedProcess,
 } from "../faults/simulated_disk.ts";
+import { testNeeding } from "../requirements.ts";
 import { tempDir } from "../temp_dir.ts";
 import { diskWith, files } from "./log_on_disk.ts";
 
@@ -290,22 +291,17 @@ Deno.test("Manifest.add() touches nothing when it does not get the lock", async 
   assertEquals([fileSystem.calls, manifestOn(disk)], [[], textOf(1)]);
 });
 
-Deno.test({
-  name: "Manifest.add() makes a file for its owner alone",
-  // Windows has no such modes.
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    using dir = tempDir();
-    const path = dir.path("audit.manifest.jsonl");
-    const logger = { debug() {}, info() {}, warn() {}, error() {} };
-    const manifest = new Manifest({
-      fileSystem: denoFileSystem,
-      path,
-      logger,
-      underLock: async (section) => await Promise.resolve().then(section),
-    });
-    for (const index of [1, 2]) await manifest.add(facts(index));
-    assertEquals((Deno.statSync(path).mode ?? 0) & 0o777, 0o600);
-    assertEquals(Deno.readTextFileSync(path), textOf(1, 2));
-  },
+await testNeeding("POSIX", "Manifest.add() makes a file for its owner alone", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.manifest.jsonl");
+  const logger = { debug() {}, info() {}, warn() {}, error() {} };
+  const manifest = new Manifest({
+    fileSystem: denoFileSystem,
+    path,
+    logger,
+    underLock: async (section) => await Promise.resolve().then(section),
+  });
+  for (const index of [1, 2]) await manifest.add(facts(index));
+  assertEquals((Deno.statSync(path).mode ?? 0) & 0o777, 0o600);
+  assertEquals(Deno.readTextFileSync(path), textOf(1, 2));
 });

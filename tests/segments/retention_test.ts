@@ -6,6 +6,7 @@ import { AuditReader } from "../../src/audit_reader.ts";
 import type { AuditLogOptions, RetentionPolicy } from "../../src/options.ts";
 import { ManifestReader } from "../../src/segments/manifest_reader.ts";
 import type { SimulatedDisk, SimulatedProcess } from "../faults/simulated_disk.ts";
+import { sampledTest } from "../extent.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 import { SeededRandom } from "../seeded_random.ts";
@@ -153,37 +154,63 @@ Deno.test("AuditLog removes no foreign, newer, unlisted, changed or sealed-only 
   assertEquals(before.filter((name) => !namesOn(disk).includes(name)), ours.slice(0, -1));
 });
 
-Deno.test("AuditLog that prunes and dies at any of its calls loses nothing that it was to keep", async () => {
-  const before = archivesOn(await diskWithLog(5));
-  let calls = 0;
-  for (let isOver = false; !isOver; calls++) {
-    for (const when of ["before", "after"] as const) {
-      const disk = await diskWithLog(5);
-      const process = disk.process();
-      process.killAt(calls, when);
-      await open(process, { retention: KEEP_TWO }).then((log) => log.close()).catch(() => {});
-      isOver = !process.isKilled;
-      await assertPrunes(disk.afterKill(), before, `killed ${when} call ${calls}`);
+await sampledTest(
+  "AuditLog that prunes and dies at any of its calls loses nothing that it was to keep",
+  1 / 4,
+  async (extent) => {
+    const before = archivesOn(await diskWithLog(5));
+    const calls = await callsOfPruning();
+    for (let at = 0; at <= calls; at++) {
+      for (const when of ["before", "after"] as const) {
+        if (!extent.isDrawn()) continue;
+        const disk = await diskWithLog(5);
+        await pruneUntil(disk, at, when);
+        await assertPrunes(disk.afterKill(), before, `killed ${when} call ${at}`);
+      }
     }
-  }
-  assert(calls > 60, `only ${calls} calls`);
-});
+  },
+);
 
-Deno.test("AuditLog that prunes and loses power at any of its calls loses nothing that it was to keep", async () => {
-  const before = archivesOn(await diskWithLog(5));
-  const random = new SeededRandom(5);
-  for (let call = 0, isOver = false; !isOver; call++) {
-    const disk = await diskWithLog(5);
-    const process = disk.process();
-    process.killAt(call, "before");
-    await open(process, { retention: KEEP_TWO }).then((log) => log.close()).catch(() => {});
-    isOver = !process.isKilled;
-    for (const share of [0, 1, 2]) {
-      const after = disk.afterPowerLoss(() => share === 2 || share === 1 && random.below(2) === 0);
-      await assertPrunes(after, before, `power loss at call ${call}`);
+await sampledTest(
+  "AuditLog that prunes and loses power at any of its calls loses nothing that it was to keep",
+  1 / 4,
+  async (extent) => {
+    const before = archivesOn(await diskWithLog(5));
+    const random = new SeededRandom(extent.seed);
+    const calls = await callsOfPruning();
+    for (let at = 0; at <= calls; at++) {
+      if (!extent.isDrawn()) continue;
+      const disk = await diskWithLog(5);
+      await pruneUntil(disk, at, "before");
+      for (const share of [0, 1, 2]) {
+        const after = disk.afterPowerLoss(() =>
+          share === 2 || share === 1 && random.below(2) === 0
+        );
+        await assertPrunes(after, before, `power loss at call ${at}`);
+      }
     }
-  }
-});
+  },
+);
+
+/** Opens the log on the disk, which prunes, and kills the process at the call if there is one. */
+async function pruneUntil(
+  disk: SimulatedDisk,
+  at: number,
+  when: "before" | "after",
+): Promise<SimulatedProcess> {
+  const process = disk.process();
+  process.killAt(at, when);
+  await open(process, { retention: KEEP_TWO }).then((log) => log.close()).catch(() => {});
+  return process;
+}
+
+/** How many calls pruning takes that nobody kills. */
+async function callsOfPruning(): Promise<number> {
+  const process = await pruneUntil(await diskWithLog(5), Infinity, "before");
+  const { length } = process.calls;
+  assert(!process.isKilled && length > 60, `only ${length} calls`);
+  return length;
+}
 
 /** Sees that nothing went that was not told of, and that the next opening comes to the same end. */
 async function assertPrunes(disk: SimulatedDisk, before: readonly string[], place: string) {

@@ -5,6 +5,7 @@ import { bareLine, CHAIN_START, hashMember, linkOf, NextHash, seqMember } from "
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { gzipFacts, joined } from "../bytes.ts";
+import { sampledTest } from "../extent.ts";
 import {
   files,
   type LogContent,
@@ -73,11 +74,12 @@ Deno.test("verify() finds no fault in a chained log of three segments", async ()
 });
 
 for (const name of [ACTIVE, MANIFEST, FIRST, SECOND]) {
-  Deno.test(`verify() finds every flipped bit in ${name}`, async () => {
+  await sampledTest(`verify() finds every flipped bit in ${name}`, 1 / 16, async (extent) => {
     const bytes = bytesOf(name);
     assert(bytes.byteLength > 500, `only ${bytes.byteLength} bytes`);
     for (let index = 0; index < bytes.byteLength; index++) {
       for (let bit = 0; bit < 8; bit++) {
+        if (!extent.isDrawn()) continue;
         const flipped = bytes.slice();
         flipped[index]! ^= 1 << bit;
         const { ok, faults } = await verified(withFile(LOG.content, name, flipped));

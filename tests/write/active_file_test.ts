@@ -1,11 +1,10 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
-import { dirname } from "@std/path";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
 import { AuditWriteError } from "../../src/errors.ts";
 import type { FileSystem } from "../../src/file_system.ts";
-import { ensureDirectory } from "../../src/regular_file.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { ActiveFile } from "../../src/write/active_file.ts";
+import { testNeeding } from "../requirements.ts";
 import { tempDir } from "../temp_dir.ts";
 import { bytes, ScriptedFileSystem } from "./scripted_file_system.ts";
 
@@ -211,59 +210,31 @@ const REASONS: Readonly<Record<string, string>> = {
   "a directory": "a directory",
 };
 for (const [what, make] of ODDITIES) {
-  Deno.test({
-    name: `ActiveFile refuses ${what} at its path, at open and later`,
-    // Windows has no FIFOs, and makes symlinks only for administrators.
-    ignore: Deno.build.os === "windows",
-    fn() {
-      using dir = tempDir();
-      const odd = dir.path("odd.jsonl");
-      make(odd);
-      const error = assertThrows(
-        () => openFile(denoFileSystem, odd),
-        TypeError,
-        REASONS[what]!,
-      );
-      assert(error.message.endsWith(odd), error.message);
+  await testNeeding("POSIX", `ActiveFile refuses ${what} at its path, at open and later`, () => {
+    using dir = tempDir();
+    const odd = dir.path("odd.jsonl");
+    make(odd);
+    const error = assertThrows(
+      () => openFile(denoFileSystem, odd),
+      TypeError,
+      REASONS[what]!,
+    );
+    assert(error.message.endsWith(odd), error.message);
 
-      const path = dir.path("a.jsonl");
-      using system = setUp(path);
-      Deno.removeSync(path);
-      make(path);
-      const later = assertThrows(
-        () => system.append(bytes("mine\n")),
-        AuditWriteError,
-        REASONS[what]!,
-      );
-      assertEquals(later.phase, "write");
-      for (const target of [`${odd}.target`, `${path}.target`]) {
-        if (denoFileSystem.status(target) === null) continue;
-        assertEquals(Deno.readTextFileSync(target), "theirs\n");
-      }
-      assertEquals(system.fileSystem.openHandles, 1);
-    },
-  });
-}
-
-for (const umask of [0o000, 0o077]) {
-  Deno.test({
-    name: `ActiveFile is 0600 and its new directories 0700 under umask ${umask.toString(8)}`,
-    // Windows has neither permission bits nor a umask.
-    ignore: Deno.build.os === "windows",
-    fn() {
-      using dir = tempDir();
-      const path = dir.path("x/y/a.jsonl");
-      const before = Deno.umask(umask);
-      try {
-        ensureDirectory(denoFileSystem, dirname(path));
-        openFile(denoFileSystem, path).close();
-      } finally {
-        Deno.umask(before);
-      }
-      const modeOf = (at: string) => (Deno.statSync(at).mode ?? 0) & 0o777;
-      assertEquals(modeOf(path), 0o600);
-      assertEquals(modeOf(dir.path("x")), 0o700);
-      assertEquals(modeOf(dir.path("x/y")), 0o700);
-    },
+    const path = dir.path("a.jsonl");
+    using system = setUp(path);
+    Deno.removeSync(path);
+    make(path);
+    const later = assertThrows(
+      () => system.append(bytes("mine\n")),
+      AuditWriteError,
+      REASONS[what]!,
+    );
+    assertEquals(later.phase, "write");
+    for (const target of [`${odd}.target`, `${path}.target`]) {
+      if (denoFileSystem.status(target) === null) continue;
+      assertEquals(Deno.readTextFileSync(target), "theirs\n");
+    }
+    assertEquals(system.fileSystem.openHandles, 1);
   });
 }

@@ -1,0 +1,85 @@
+/**
+ * The suite on a machine that has nothing but Deno and the usual small tools, with an odd time zone, a strict
+ * umask and its tests in another order: nothing fails, and what is skipped is what `may_skip.ts` lists.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { fromFileUrl, relative } from "@std/path";
+import { longTest } from "./extent.ts";
+import { MAY_SKIP } from "./may_skip.ts";
+import type { RequirementName } from "./requirements.ts";
+import { findTool, runCommand } from "./run_command.ts";
+import { denoDir } from "./run_program.ts";
+import { freshSeed } from "./seeded_random.ts";
+import { tempDir } from "./temp_dir.ts";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+const THIS_FILE = fromFileUrl(import.meta.url);
+const SMALL_TOOLS = ["sh", "cat", "cp", "env", "gzip", "zcat", "tr", "mkfifo", "rm", "uname"];
+/** Every machine that this test runs on has them: a system of its kind, and packages in Deno's cache. */
+const PRESENT: readonly RequirementName[] = ["POSIX", "duckdb"];
+
+interface SuiteResult {
+  readonly code: number;
+  readonly output: string;
+  /** Names of the skipped tests, without what they need. */
+  readonly skipped: readonly string[];
+}
+
+/** Runs the quick suite. */
+async function runQuickSuite(seed: number): Promise<SuiteResult> {
+  using dir = tempDir();
+  Deno.mkdirSync(dir.path("bin"));
+  for (const tool of SMALL_TOOLS) {
+    Deno.symlinkSync((await findTool(tool))!, dir.path(`bin/${tool}`));
+  }
+  const junit = dir.path("junit.xml");
+  const options = ["--allow-all", "--sanitize-ops", "--sanitize-resources", "--no-check"];
+  const command = [
+    ...[Deno.execPath(), "test", "--doc", "--parallel", `--shuffle=${seed}`, ...options],
+    ...[`--ignore=${relative(ROOT, THIS_FILE)}`, `--junit-path=${junit}`],
+  ];
+  const { code, stdout, stderr } = await runCommand("sh", {
+    args: ["-c", 'umask 077; exec "$0" "$@"', ...command],
+    cwd: ROOT,
+    clearEnv: true,
+    env: {
+      PATH: dir.path("bin"),
+      HOME: Deno.env.get("HOME") ?? "",
+      DENO_DIR: await denoDir(),
+      TZ: "Pacific/Chatham",
+      NO_COLOR: "1",
+    },
+  });
+  const cases = Deno.readTextFileSync(junit).split("<testcase ").slice(1);
+  const skipped = cases.filter((text) => text.includes("<skipped")).map(nameOf);
+  return { code, output: stdout + stderr, skipped };
+}
+
+function nameOf(testCase: string): string {
+  const [, name = ""] = /\bname="([^"]*)"/.exec(testCase) ?? [];
+  const text = name.replaceAll("&quot;", '"').replaceAll("&apos;", "'").replaceAll("&#39;", "'")
+    .replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+  return text.replace(/ \(needs: .*$/, "");
+}
+
+function lastLines(text: string): string {
+  return text.split("\n").slice(-60).join("\n");
+}
+
+await longTest(
+  "The quick suite passes on a machine without tools, and skips what may_skip.ts lists",
+  async () => {
+    const seed = freshSeed();
+    const { code, output, skipped } = await runQuickSuite(seed);
+    assertEquals(code, 0, `--shuffle=${seed}\n${lastLines(output)}`);
+    const listed = Object.entries(MAY_SKIP)
+      .filter(([need]) => !PRESENT.includes(need as RequirementName))
+      .flatMap(([, names]) => names)
+      .filter((name) => !name.endsWith(" (whole)"));
+    const isPresent = (name: string) => MAY_SKIP.duckdb.includes(name);
+    assertEquals(new Set(skipped.filter((name) => !isPresent(name))), new Set(listed));
+  },
+  ["POSIX"],
+);

@@ -1,0 +1,14 @@
+/**
+ * Opens a log by a relative path, changes the working directory to the one that the first argument names,
+ * and goes on logging.
+ *
+ * @module
+ */
+import { AuditLog } from "@vivarium/scout";
+
+const [elsewhere = ""] = Deno.args;
+await using log = await AuditLog.open({ path: "a.jsonl" });
+Deno.chdir(elsewhere);
+await log.log("nav", { n: 0 });
+await log.rotate();
+await log.log("nav", { n: 1 });
