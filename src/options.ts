@@ -29,11 +29,11 @@ export const LOCK_TIMEOUT_SEC = 2;
  */
 export interface RetentionPolicy {
   /** How many archives there may be, at least 1. */
-  archivesMax?: number;
+  maxArchives?: number;
   /** How many bytes all archives may have together, compressed. */
-  bytesMax?: number;
+  maxBytes?: number;
   /** How old an archive may be, in seconds: its events are older still. */
-  ageMaxSec?: number;
+  maxAgeSec?: number;
 }
 
 /**
@@ -176,19 +176,19 @@ function checkRetention(retention: unknown): void {
       `Cannot open audit log as retention must be an object: ${shown(retention)}`,
     );
   }
-  const { archivesMax, bytesMax, ageMaxSec, ...others }: RetentionPolicy = retention;
+  const { maxArchives, maxBytes, maxAgeSec, ...others }: RetentionPolicy = retention;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
     throw new TypeError(`Cannot open audit log as retention has no such limit: ${shown(unknown)}`);
   }
   // The newest archive stays, so that none at all can be no limit.
-  if (archivesMax !== undefined) checkInteger("retention.archivesMax", archivesMax, 1);
-  if (bytesMax !== undefined) checkInteger("retention.bytesMax", bytesMax, 0);
-  if (ageMaxSec === undefined) return;
-  checkNumber("retention.ageMaxSec", ageMaxSec);
-  if (ageMaxSec >= 0) return;
+  if (maxArchives !== undefined) checkInteger("retention.maxArchives", maxArchives, 1);
+  if (maxBytes !== undefined) checkInteger("retention.maxBytes", maxBytes, 0);
+  if (maxAgeSec === undefined) return;
+  checkNumber("retention.maxAgeSec", maxAgeSec);
+  if (maxAgeSec >= 0) return;
   throw new RangeError(
-    `Cannot open audit log as retention.ageMaxSec must be seconds >= 0: ${ageMaxSec}`,
+    `Cannot open audit log as retention.maxAgeSec must be seconds >= 0: ${maxAgeSec}`,
   );
 }
 

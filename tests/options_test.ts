@@ -83,11 +83,11 @@ for (const [option, value] of BAD) {
 }
 
 const BAD_INSIDE: [options: Record<string, unknown>, message: string][] = [
-  [{ retention: { archivesMax: 0 } }, "retention.archivesMax must be an integer >= 1: 0"],
-  [{ retention: { archivesMax: "5" } }, "retention.archivesMax must be a number"],
-  [{ retention: { bytesMax: 0.5 } }, "retention.bytesMax must be an integer >= 0: 0.5"],
-  [{ retention: { ageMaxSec: -1 } }, "retention.ageMaxSec must be seconds >= 0: -1"],
-  [{ retention: { ageMaxSec: NaN } }, "retention.ageMaxSec must be seconds >= 0: NaN"],
+  [{ retention: { maxArchives: 0 } }, "retention.maxArchives must be an integer >= 1: 0"],
+  [{ retention: { maxArchives: "5" } }, "retention.maxArchives must be a number"],
+  [{ retention: { maxBytes: 0.5 } }, "retention.maxBytes must be an integer >= 0: 0.5"],
+  [{ retention: { maxAgeSec: -1 } }, "retention.maxAgeSec must be seconds >= 0: -1"],
+  [{ retention: { maxAgeSec: NaN } }, "retention.maxAgeSec must be seconds >= 0: NaN"],
   [{ retention: { ageMax: 1 } }, 'retention has no such limit: "ageMax"'],
   [{ redact: ["a", 5] }, "redact must hold names and paths: 5"],
   [{ redact: ["a", undefined] }, "redact must hold names and paths: undefined"],

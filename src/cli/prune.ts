@@ -24,9 +24,9 @@ import type { Output } from "./terminal.ts";
 import { parseDuration } from "./when.ts";
 
 interface PruneCommandOptions extends LogOptions {
-  readonly archivesMax: number | undefined;
-  readonly bytesMax: number | undefined;
-  readonly ageMaxMs: number | undefined;
+  readonly maxArchives: number | undefined;
+  readonly maxBytes: number | undefined;
+  readonly maxAgeMs: number | undefined;
   readonly dryRun: boolean;
 }
 
@@ -36,13 +36,13 @@ export const pruneCommand: Parser<"sync", Run, unknown> = command(
   map(
     merge(
       object("What is kept", {
-        archivesMax: optional(option("--archives-max", integer({ min: 1, metavar: "N" }), {
+        maxArchives: optional(option("--max-archives", integer({ min: 1, metavar: "N" }), {
           description: message`So many archives at most`,
         })),
-        bytesMax: optional(option("--bytes-max", valueOf("SIZE", parseSize, 0), {
+        maxBytes: optional(option("--max-bytes", valueOf("SIZE", parseSize, 0), {
           description: message`Archives of so many bytes together at most: 500MB, 2GiB`,
         })),
-        ageMaxMs: optional(option("--age-max", valueOf("DURATION", parseDuration, 0), {
+        maxAgeMs: optional(option("--max-age", valueOf("DURATION", parseDuration, 0), {
           description: message`Archives whose events are no older at most: 12h, 30d, 4w`,
         })),
         dryRun: option("--dry-run", {
@@ -57,7 +57,7 @@ export const pruneCommand: Parser<"sync", Run, unknown> = command(
     brief: message`Removes the oldest archives, as many as the limits say`,
     description:
       message`The newest archive stays, and so does what this library did not make. What goes is told of in the manifest, so that verify knows. Needs --allow-write for the directory of the log, but for --dry-run.`,
-    footer: message`Example: scout prune --age-max 30d --bytes-max 2GB --dry-run`,
+    footer: message`Example: scout prune --max-age 30d --max-bytes 2GB --dry-run`,
   },
 );
 
@@ -112,14 +112,14 @@ const REASONS: Readonly<Record<PruneReason, string>> = {
   age: "too old",
 };
 
-function retentionOf({ archivesMax, bytesMax, ageMaxMs }: PruneCommandOptions): RetentionPolicy {
+function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): RetentionPolicy {
   const retention: RetentionPolicy = {
-    ...archivesMax === undefined ? {} : { archivesMax },
-    ...bytesMax === undefined ? {} : { bytesMax },
-    ...ageMaxMs === undefined ? {} : { ageMaxSec: ageMaxMs / 1000 },
+    ...maxArchives === undefined ? {} : { maxArchives },
+    ...maxBytes === undefined ? {} : { maxBytes },
+    ...maxAgeMs === undefined ? {} : { maxAgeSec: maxAgeMs / 1000 },
   };
   if (Object.keys(retention).length > 0) return retention;
-  throw new CommandError("Cannot prune without a limit: --archives-max, --bytes-max, --age-max", 2);
+  throw new CommandError("Cannot prune without a limit: --max-archives, --max-bytes, --max-age", 2);
 }
 
 function dueIn(path: string, retention: RetentionPolicy): Pruned[] {

@@ -29,7 +29,7 @@ export interface FleetSpendOptions {
   /** Name of the stream; default "AUDIT". */
   stream?: string;
   /** Hours that will be asked for at most; default 24. */
-  hoursMax?: number;
+  maxHours?: number;
   /** The time, epoch milliseconds; default `Date.now`. */
   now?: () => number;
   /** Told whenever more was spent, or following has failed, as it does with what this throws. */
@@ -44,7 +44,7 @@ export interface FleetSpend extends AsyncDisposable {
    * It is never less than that: an event counts up to two seconds longer than it should, and one of a
    * machine whose clock is ahead, by a quarter of an hour at most, counts at once.
    *
-   * @throws {RangeError} when `hours` is no number, or more than `hoursMax`.
+   * @throws {RangeError} when `hours` is no number, or more than `maxHours`.
    * @throws {Error} when following has failed, as what is known grows old then, or was closed.
    */
   usd(hours?: number): number;
@@ -99,7 +99,7 @@ class Following implements FleetSpend {
   readonly gaps: FleetGap[] = [];
   readonly isReady: Promise<void>;
   readonly #now: () => number;
-  readonly #hoursMax: number;
+  readonly #maxHours: number;
   readonly #onChange: ((spend: FleetSpend) => void) | undefined;
   readonly #reading: FactsReading;
   readonly #logs: LogsProgress;
@@ -112,12 +112,12 @@ class Following implements FleetSpend {
   #failure: unknown;
 
   constructor(options: FleetSpendOptions) {
-    const { connection, hoursMax = HOURS_MAX, now = Date.now } = options;
-    if (!(Number.isFinite(hoursMax) && hoursMax > 0)) {
-      throw new RangeError(`Cannot follow spend as hoursMax must be a number > 0: ${hoursMax}`);
+    const { connection, maxHours = HOURS_MAX, now = Date.now } = options;
+    if (!(Number.isFinite(maxHours) && maxHours > 0)) {
+      throw new RangeError(`Cannot follow spend as maxHours must be a number > 0: ${maxHours}`);
     }
     this.#now = now;
-    this.#hoursMax = hoursMax;
+    this.#maxHours = maxHours;
     this.#onChange = options.onChange;
     const asked = { ...options, since: this.#sinceMs, signal: this.#ending.signal };
     // It is waited for a server as long as it takes.
@@ -140,8 +140,8 @@ class Following implements FleetSpend {
     if (this.#failure !== undefined) {
       throw new Error("Cannot tell spend as following it has failed", { cause: this.#failure });
     }
-    if (hours > this.#hoursMax) {
-      throw new RangeError(`Cannot tell spend of ${hours} hours as hoursMax is ${this.#hoursMax}`);
+    if (hours > this.#maxHours) {
+      throw new RangeError(`Cannot tell spend of ${hours} hours as maxHours is ${this.#maxHours}`);
     }
     const window = spendWindow({ hours, now: this.#now });
     if (window === null) return 0;
@@ -205,12 +205,12 @@ class Following implements FleetSpend {
 
   /** A time that nobody will ask for is not kept. */
   #add(epochMs: number, usd: number): void {
-    const untilMs = this.#now() + this.#hoursMax * HOUR_MS;
+    const untilMs = this.#now() + this.#maxHours * HOUR_MS;
     if (epochMs >= this.#sinceMs && epochMs <= untilMs) this.#slots.add(epochMs, usd);
   }
 
   get #sinceMs(): number {
-    return this.#now() - this.#hoursMax * HOUR_MS;
+    return this.#now() - this.#maxHours * HOUR_MS;
   }
 
   /** The bytes of a block; null for one that is gone, or not what its headers say. */

@@ -22,17 +22,17 @@ export interface DueArchive<Archive extends OwnArchive> {
 /** Tells which of the archives, which are in the order of their stamps, are to go and why. */
 export function dueArchives<Archive extends OwnArchive>(
   archives: readonly Archive[],
-  { archivesMax = Infinity, bytesMax = Infinity, ageMaxSec = Infinity }: RetentionPolicy,
+  { maxArchives = Infinity, maxBytes = Infinity, maxAgeSec = Infinity }: RetentionPolicy,
   nowMs: number,
 ): DueArchive<Archive>[] {
   const due: DueArchive<Archive>[] = [];
   let bytes = archives.reduce((sum, { gzip_bytes }) => sum + gzip_bytes, 0);
   for (const archive of archives.slice(0, -1)) {
-    const reason = archives.length - due.length > archivesMax
+    const reason = archives.length - due.length > maxArchives
       ? "archives"
-      : bytes > bytesMax
+      : bytes > maxBytes
       ? "bytes"
-      : stampEpochMs(archive.stamp) < nowMs - ageMaxSec * 1000
+      : stampEpochMs(archive.stamp) < nowMs - maxAgeSec * 1000
       ? "age"
       : null;
     // What is younger than one that stays stays too, whatever its own stamp says.

@@ -33,7 +33,7 @@ async function archivedLog() {
 Deno.test("scout prune --dry-run tells what would go, without a permission to write", async () => {
   using log = await archivedLog();
   const before = log.archives();
-  const { code, stdout, stderr } = await log.read("--dry-run", "--archives-max", "1");
+  const { code, stdout, stderr } = await log.read("--dry-run", "--max-archives", "1");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   const [first = "", second = "", total = ""] = stdout.split("\n");
   assertMatch(first, new RegExp(`^${before[0]}  1\\d\\d bytes  too many archives$`));
@@ -45,18 +45,18 @@ Deno.test("scout prune --dry-run tells what would go, without a permission to wr
 Deno.test("scout prune removes the oldest archives and tells of them", async () => {
   using log = await archivedLog();
   const [first, ...others] = log.archives();
-  const { code, stdout, stderr } = await log.run("--archives-max", "2");
+  const { code, stdout, stderr } = await log.run("--max-archives", "2");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   assertMatch(stdout, /\n1 archive removed, \d+ bytes\n$/);
   assertStringIncludes(stdout, `${first}`);
   assertEquals(log.archives(), others);
-  const again = await log.run("--archives-max", "2");
+  const again = await log.run("--max-archives", "2");
   assertEquals(again.stdout, "Nothing removed, 0 bytes\n");
 });
 
 Deno.test("scout prune --json tells of each archive, and why it went", async () => {
   using log = await archivedLog();
-  const { stdout } = await log.run("--json", "--age-max", "30d", "--bytes-max", "1GB");
+  const { stdout } = await log.run("--json", "--max-age", "30d", "--max-bytes", "1GB");
   const { dryRun, bytes, pruned } = JSON.parse(stdout);
   assertEquals(dryRun, false);
   assertEquals(pruned.map(({ reason }: { reason: string }) => reason), ["age", "age"]);
@@ -66,7 +66,7 @@ Deno.test("scout prune --json tells of each archive, and why it went", async () 
 
 Deno.test("scout spend and scout status say where the data begins after scout prune", async () => {
   using log = await archivedLog();
-  await log.run("--archives-max", "1");
+  await log.run("--max-archives", "1");
   const spend = await log.ask("spend", "--since", "2026-02-01");
   assertMatch(spend.stdout, /^\$3\.000000 for 1 events/);
   const until = "until 2026-02-13 00:00 (UTC)";
@@ -85,10 +85,10 @@ Deno.test("scout prune refuses to go without a limit, and one that is none", asy
   using log = await archivedLog();
   const refused: [args: string[], message: string][] = [
     [[], "without a limit"],
-    [["--bytes-max", "much"], "no size such as"],
-    [["--bytes-max", "5XB"], "no size such as"],
-    [["--age-max", "old"], "no duration such as"],
-    [["--archives-max", "0"], "--archives-max"],
+    [["--max-bytes", "much"], "no size such as"],
+    [["--max-bytes", "5XB"], "no size such as"],
+    [["--max-age", "old"], "no duration such as"],
+    [["--max-archives", "0"], "--max-archives"],
   ];
   for (const [args, message] of refused) {
     const { code, stdout, stderr } = await log.read(...args);
@@ -99,7 +99,7 @@ Deno.test("scout prune refuses to go without a limit, and one that is none", asy
 
 Deno.test("scout prune tells in a line which permission is missing", async () => {
   using log = await archivedLog();
-  const { code, stderr } = await log.read("--archives-max", "1");
+  const { code, stderr } = await log.read("--max-archives", "1");
   assertEquals(code, 2);
   assertMatch(stderr, /^scout: .*--allow-write=.*\n$/);
   assertEquals(log.archives().length, 3);

@@ -294,7 +294,7 @@ const prunedArchives: FaultScene = {
   async run(times) {
     await using scene = await Scene.of(NatsServer.start());
     const { path, options } = scene;
-    const retention = { archivesMax: 2 };
+    const retention = { maxArchives: 2 };
     await using log = await AuditLog.open({ path, retention, logger: silent });
     const texts: string[] = [];
     const expectedGaps: { from: number; to: number }[] = [];

@@ -104,11 +104,11 @@ await natsTest("fleetSpend() knows the hours apart, also those within one block"
   await of.spend("a", [1, 2, 4, 8, 16, 32], HOUR_MS / 2);
   of.at(START + 2.5 * HOUR_MS);
   await of.ship("a");
-  const { spend } = await of.follow({ hoursMax: 3 });
+  const { spend } = await of.follow({ maxHours: 3 });
   assertEquals([0.4, 1, 1.4, 2.5, 3].map((hours) => spend.usd(hours)), [32, 56, 56, 63, 63]);
   of.at(START + 3.2 * HOUR_MS);
   assertEquals([spend.usd(0.5), spend.usd(1), spend.usd(3)], [0, 32, 62]);
-  assertThrows(() => spend.usd(4), RangeError, "hoursMax is 3");
+  assertThrows(() => spend.usd(4), RangeError, "maxHours is 3");
   assertThrows(() => spend.usd(NaN), RangeError, "hours must be a number: NaN");
 });
 

@@ -153,7 +153,7 @@ await natsTest(
     await using scene = await Scene.of(NatsServer.start());
     const { path } = scene;
     const once = { ...scene.options, once: true };
-    await using log = await AuditLog.open({ path, retention: { archivesMax: 2 }, logger: silent });
+    await using log = await AuditLog.open({ path, retention: { maxArchives: 2 }, logger: silent });
     /** Logs ten events into the active file, and gives what it holds then. */
     const fill = async (segment: number) => {
       for (let n = 0; n < 10; n++) await log.log("nav", { segment, n });

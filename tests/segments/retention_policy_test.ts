@@ -11,17 +11,17 @@ const ARCHIVES = [55, 56, 57, 58, 59].map((minute) => ({
 
 const CASES: [policy: RetentionPolicy, due: number, reason: string][] = [
   [{}, 0, ""],
-  [{ archivesMax: 5 }, 0, ""],
-  [{ archivesMax: 4 }, 1, "archives"],
-  [{ archivesMax: 1 }, 4, "archives"],
-  [{ bytesMax: 500 }, 0, ""],
-  [{ bytesMax: 499 }, 1, "bytes"],
-  [{ bytesMax: 201 }, 3, "bytes"],
-  [{ bytesMax: 0 }, 4, "bytes"],
-  [{ ageMaxSec: 300 }, 0, ""],
-  [{ ageMaxSec: 299 }, 1, "age"],
-  [{ ageMaxSec: 0 }, 4, "age"],
-  [{ archivesMax: 5, bytesMax: 300, ageMaxSec: 1e9 }, 2, "bytes"],
+  [{ maxArchives: 5 }, 0, ""],
+  [{ maxArchives: 4 }, 1, "archives"],
+  [{ maxArchives: 1 }, 4, "archives"],
+  [{ maxBytes: 500 }, 0, ""],
+  [{ maxBytes: 499 }, 1, "bytes"],
+  [{ maxBytes: 201 }, 3, "bytes"],
+  [{ maxBytes: 0 }, 4, "bytes"],
+  [{ maxAgeSec: 300 }, 0, ""],
+  [{ maxAgeSec: 299 }, 1, "age"],
+  [{ maxAgeSec: 0 }, 4, "age"],
+  [{ maxArchives: 5, maxBytes: 300, maxAgeSec: 1e9 }, 2, "bytes"],
 ];
 for (const [policy, count, reason] of CASES) {
   Deno.test(`dueArchives() lets ${count} of five go with ${JSON.stringify(policy)}`, () => {
@@ -33,10 +33,10 @@ for (const [policy, count, reason] of CASES) {
 Deno.test("dueArchives() lets nothing go that is younger than what stays", () => {
   // A clock that was far ahead for a while.
   const archives = [{ stamp: "20300101_000000", gzip_bytes: 1 }, ...ARCHIVES];
-  assertEquals(dueArchives(archives, { ageMaxSec: 60 }, NOW_MS), []);
+  assertEquals(dueArchives(archives, { maxAgeSec: 60 }, NOW_MS), []);
 });
 
 Deno.test("dueArchives() has nothing to do where there is nothing, or one archive", () => {
-  assertEquals(dueArchives([], { archivesMax: 1 }, NOW_MS), []);
-  assertEquals(dueArchives(ARCHIVES.slice(0, 1), { bytesMax: 0, ageMaxSec: 0 }, NOW_MS), []);
+  assertEquals(dueArchives([], { maxArchives: 1 }, NOW_MS), []);
+  assertEquals(dueArchives(ARCHIVES.slice(0, 1), { maxBytes: 0, maxAgeSec: 0 }, NOW_MS), []);
 });

@@ -13,7 +13,7 @@ import { SeededRandom } from "../seeded_random.ts";
 import { diskWith, files, linesFrom, namesOn } from "./log_on_disk.ts";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 12);
-const KEEP_TWO: RetentionPolicy = { archivesMax: 2 };
+const KEEP_TWO: RetentionPolicy = { maxArchives: 2 };
 
 function open(
   process: SimulatedProcess,
@@ -150,7 +150,7 @@ Deno.test("AuditLog removes no foreign, newer, unlisted, changed or sealed-only 
   disk.writeFile(sealed, linesFrom(70));
   disk.plant(files.archive("20250601_000000"), "directory");
   const before = namesOn(disk);
-  await reopened(disk, { archivesMax: 1, bytesMax: 0, ageMaxSec: 0 });
+  await reopened(disk, { maxArchives: 1, maxBytes: 0, maxAgeSec: 0 });
   assertEquals(before.filter((name) => !namesOn(disk).includes(name)), ours.slice(0, -1));
 });
 

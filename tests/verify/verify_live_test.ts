@@ -4,8 +4,8 @@ import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 
 // What is kept is read again in each round.
-for (const [retention, rounds] of [[{}, 12], [{ archivesMax: 2 }, 60]] as const) {
-  const keeps = "archivesMax" in retention ? "prunes" : "keeps all";
+for (const [retention, rounds] of [[{}, 12], [{ maxArchives: 2 }, 60]] as const) {
+  const keeps = "maxArchives" in retention ? "prunes" : "keeps all";
   Deno.test(`verify() finds no fault while a writer rotates as fast as it can and ${keeps}`, async () => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -54,7 +54,7 @@ Deno.test("verify() tells how far it is, and ends with the reason of its signal"
 Deno.test("A reader that asks again counts without what was pruned meanwhile", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
-  await using log = await AuditLog.open({ path, retention: { archivesMax: 2 }, logger: silent });
+  await using log = await AuditLog.open({ path, retention: { maxArchives: 2 }, logger: silent });
   await using reader = await AuditReader.open({ path, logger: silent });
   const followed: unknown[] = [];
   const ending = new AbortController();
