@@ -34,6 +34,7 @@ export {
   EVENT_TYPES,
   type EventFields,
   type EventType,
+  type KnownFields,
 } from "./src/event.ts";
 export { type Logger, logger } from "./src/logger.ts";
 export { type AccuracyMetrics, accuracyMetrics } from "./src/metrics/accuracy.ts";

@@ -16,7 +16,7 @@ const records: AuditRecordInput[] = Array.from({ length: 1_000 }, (_, n) => ({
   cost: n % 100 === 0 ? 0.5 : 0.001,
   prompt: `question ${n}`,
 }));
-await ReadableStream.from(records).pipeTo(source.writable);
+await ReadableStream.from(records).pipeTo(source.createWritable());
 
 const expensive = new TransformStream<AuditEvent, AuditEvent>({
   transform(event, controller) {
@@ -32,7 +32,7 @@ const withoutPrompts = new TransformStream<AuditEvent, AuditRecordInput>({
 await source.query().toReadableStream()
   .pipeThrough(expensive)
   .pipeThrough(withoutPrompts)
-  .pipeTo(target.writable);
+  .pipeTo(target.createWritable());
 
 const spent = await target.hourlySpend();
 console.log(`${(await target.lastEvents(99)).length} expensive events: ${spent.toFixed(2)} USD`);

@@ -4,9 +4,9 @@
  * @module
  */
 import { dirname } from "@std/path";
-import { AuditReader } from "./audit_reader.ts";
+import { type AuditReader, createReader } from "./audit_reader.ts";
 import { AuditClosedError, messageOf, withFlags } from "./errors.ts";
-import type { AuditEvent, AuditRecordInput, EventFields, EventType } from "./event.ts";
+import type { AuditEvent, AuditRecordInput, EventFields, EventType, KnownFields } from "./event.ts";
 import { readLockText, writeLockText } from "./lock_text.ts";
 import type { Logger } from "./logger.ts";
 import type { AccuracyMetrics } from "./metrics/accuracy.ts";
@@ -15,6 +15,7 @@ import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./op
 import { denoPlatform, type Platform } from "./platform.ts";
 import type { AuditFollow, FollowOptions } from "./read/follow.ts";
 import type { AuditQuery, QueryOptions } from "./read/query.ts";
+import { checkNoDirectory } from "./regular_file.ts";
 import { isMarkLine } from "./segments/active_marks.ts";
 import type { RecoveryReport } from "./segments/recover.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
@@ -22,10 +23,27 @@ import type { TimeLike } from "./time.ts";
 import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
 import { Acknowledgements } from "./write/acknowledgements.ts";
 import { hookExit } from "./write/exit_hooks.ts";
-import { FsyncSink } from "./write/fsync_sink.ts";
+import { LogSink } from "./write/log_sink.ts";
 import { LineBufferStream } from "./write/line_buffer_stream.ts";
 import { type LineSerializer, lineSerializer } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";
+
+let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
+
+/** Opens a log on any platform. */
+export async function openLogOn(
+  platform: Platform,
+  options: AuditLogOptions | string | URL,
+): Promise<AuditLog> {
+  const resolved = resolveOptions(options);
+  try {
+    checkNoDirectory(platform.fileSystem, resolved.path);
+    return createLog(resolved, await openParts(platform, resolved));
+  } catch (error) {
+    const directory = dirname(resolved.path);
+    throw withFlags(error, [`--allow-read=${directory}`, `--allow-write=${directory}`]);
+  }
+}
 
 /**
  * An append-only JSONL log of events.
@@ -63,6 +81,10 @@ import { UnheardErrors } from "./write/unheard_errors.ts";
  * ```
  */
 export class AuditLog implements AsyncDisposable {
+  static {
+    createLog = (...parts) => new AuditLog(...parts);
+  }
+
   /** Absolute path of the active file. */
   readonly path: string;
   /** Session of the events that name none. */
@@ -81,6 +103,7 @@ export class AuditLog implements AsyncDisposable {
   readonly #pipeline: Promise<void>;
   readonly #unhook: () => void;
   #closing: Promise<void> | undefined;
+  #isFractionTold = false;
 
   /**
    * Opens the log at `options.path`, and makes the file and its directory when there is none.
@@ -92,38 +115,28 @@ export class AuditLog implements AsyncDisposable {
    * @throws {RangeError} for an option out of its range.
    * @throws {Deno.errors.NotCapable} naming the flags that are missing.
    */
-  static open(options: AuditLogOptions = {}): Promise<AuditLog> {
-    return AuditLog.openOn(denoPlatform, options);
+  static open(options: AuditLogOptions | string | URL = {}): Promise<AuditLog> {
+    return openLogOn(denoPlatform, options);
   }
 
-  /**
-   * Opens a log on any platform.
-   *
-   * @internal
-   */
-  static async openOn(platform: Platform, options: AuditLogOptions): Promise<AuditLog> {
-    const resolved = resolveOptions(options);
-    try {
-      return new AuditLog(resolved, await openParts(platform, resolved));
-    } catch (error) {
-      const directory = dirname(resolved.path);
-      throw withFlags(error, [`--allow-read=${directory}`, `--allow-write=${directory}`]);
-    }
-  }
-
+  /** @ignore */
   private constructor(options: ResolvedOptions, parts: Parts) {
     this.path = options.path;
     this.sessionId = options.sessionId ?? parts.membership.sessionId;
     this.recovery = parts.recovery;
     this.#options = options;
     this.#parts = parts;
-    this.#reader = new AuditReader(
+    this.#reader = createReader(
       parts.platform,
       options,
       () => parts.acknowledgements.decided(),
     );
-    this.#serialize = lineSerializer({ ...options, sessionId: this.sessionId });
-    this.#lineBuffer = new LineBufferStream(options);
+    this.#serialize = lineSerializer({
+      ...options,
+      sessionId: this.sessionId,
+      onFraction: (confidence) => this.#warnOfFraction(confidence),
+    });
+    this.#lineBuffer = new LineBufferStream({ maxPendingBytes: options.maxPendingBytes });
     this.#pipeline = this.#lineBuffer.readable.pipeTo(parts.sink);
     this.#unhook = hookExit({
       drainForExit: () => this.#drainForExit(),
@@ -135,19 +148,28 @@ export class AuditLog implements AsyncDisposable {
    * Logs an event. Resolves when its line is written, and for the line that makes
    * `fsyncEveryNLines` lines not yet durable, and those behind it in the batch, when it is durable.
    *
-   * @throws {AuditEventError} when a known field is of the wrong type, or the line is too long.
-   * @throws {AuditWriteError} when the line could not be written or made durable.
-   * @throws {AuditClosedError} when the log is closed.
+   * @typeParam T The type of the fields; an interface or a class will do.
+   * @param event The type of the event, not empty.
+   * @param fields The own enumerable properties of this object become the fields.
+   * @throws {AuditEventError} If a known field is of the wrong type, the fields are not a record (an array,
+   *   an `Error`, a `Map`), or the line is too long.
+   * @throws {AuditWriteError} If the line could not be written or made durable.
+   * @throws {AuditClosedError} If the log is closed.
    */
-  log(event: EventType | (string & Record<never, never>), fields: EventFields = {}): Promise<void> {
-    return this.#accept(event, fields);
+  log<T extends object>(
+    event: EventType | (string & Record<never, never>),
+    fields?: T & KnownFields,
+  ): Promise<void> {
+    return this.#accept(event, fields === undefined ? {} : fields);
   }
 
   /**
-   * A new stream of `{ event, ...fields }` records into this log, each time. Closing it flushes the
-   * log and leaves it open; a record that fails errors this stream and nothing else.
+   * Creates a stream of `{ event, ...fields }` records into this log. Closing it flushes the log and leaves
+   * it open. A record that fails errors this stream and nothing else.
+   *
+   * @returns A new stream at each call.
    */
-  get writable(): WritableStream<AuditRecordInput> {
+  createWritable(): WritableStream<AuditRecordInput> {
     return new WritableStream<AuditRecordInput>({
       write: (record, controller) => {
         this.#accept(record?.event, record).catch((error) => controller.error(error));
@@ -301,12 +323,12 @@ export class AuditLog implements AsyncDisposable {
    * Takes an event into the line buffer within the call: its line is the event as it is now, and an
    * exit hook finds it there.
    */
-  #accept(event: unknown, fields: EventFields): Promise<void> {
+  #accept(event: unknown, fields: object): Promise<void> {
     const { acknowledgements, unheardErrors } = this.#parts;
     if (this.#closing !== undefined) return this.#refuseAsClosed();
     let line: string;
     try {
-      line = this.#serialize(event, fields);
+      line = this.#serialize(event, fields as EventFields);
     } catch (error) {
       const refused = Promise.reject(error);
       unheardErrors.watch(refused);
@@ -318,12 +340,27 @@ export class AuditLog implements AsyncDisposable {
     return outcome;
   }
 
-  /** A closed log watches no promises any more, so what it refuses is told at once. */
+  /** A caller who handles the rejection hears of it there alone; any other is told by the logger. */
   #refuseAsClosed(): Promise<void> {
-    const error = new AuditClosedError(this.path);
-    const refused = Promise.reject(error);
-    refused.catch(() => this.#options.logger.error("An event was not logged:", error));
+    const refused = Promise.reject(new AuditClosedError(this.path));
+    const unheardErrors = new UnheardErrors(this.#options.logger, this.#parts.platform.clock);
+    unheardErrors.watch(refused);
+    const unhook = hookExit({
+      drainForExit() {},
+      adoptRejection: (promise, reason) => unheardErrors.adopt(promise, reason),
+    });
+    // The runtime reports an unhandled rejection at the end of the turn.
+    this.#parts.platform.clock.turn().then(unhook);
     return refused;
+  }
+
+  #warnOfFraction(confidence: number): void {
+    if (this.#isFractionTold) return;
+    this.#isFractionTold = true;
+    this.#options.logger.warn(
+      `Logged confidence ${confidence}, which means ${confidence} %: the scale is 0 to 100. ` +
+        "Multiply it by 100 if 1 means certain. This is reported once.",
+    );
   }
 
   #drainForMemory(): void {
@@ -385,7 +422,7 @@ interface Parts {
   readonly platform: Platform;
   readonly acknowledgements: Acknowledgements;
   readonly unheardErrors: UnheardErrors;
-  readonly sink: FsyncSink;
+  readonly sink: LogSink;
   readonly membership: SessionMembership;
   readonly recovery: Promise<RecoveryReport>;
 }
@@ -393,7 +430,7 @@ interface Parts {
 async function openParts(platform: Platform, options: ResolvedOptions): Promise<Parts> {
   const unheardErrors = new UnheardErrors(options.logger, platform.clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
-  const sink = FsyncSink.openOn(platform, options, acknowledgements);
+  const sink = new LogSink(platform, options, acknowledgements);
   let membership: SessionMembership | undefined;
   try {
     membership = options.sessionId === undefined
@@ -409,7 +446,7 @@ async function openParts(platform: Platform, options: ResolvedOptions): Promise<
 }
 
 /** The session records in the lock file of the log. */
-function sessionRecords(sink: FsyncSink, logger: Logger): SessionRecords {
+function sessionRecords(sink: LogSink, logger: Logger): SessionRecords {
   return {
     read: () => sink.underLock(readLockText),
     write: (text) =>

@@ -7,12 +7,14 @@ import { dirname } from "@std/path";
 import { AuditClosedError, withFlags } from "./errors.ts";
 import type { AuditEvent } from "./event.ts";
 import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
-import { type GateMetrics, gateMetrics } from "./metrics/gate.ts";
+import { GATE_OPTION_CHECKS, type GateMetrics, gateMetrics } from "./metrics/gate.ts";
+import { checkOption, checkOptions, integer, texts, time } from "./option_checks.ts";
 import { type AuditReaderOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { denoPlatform, type Platform } from "./platform.ts";
 import { countedEvents } from "./read/count_events.ts";
 import { type AuditFollow, followLog, type FollowOptions } from "./read/follow.ts";
 import { type AuditQuery, type LineSource, queryLog, type QueryOptions } from "./read/query.ts";
+import { checkNoDirectory } from "./regular_file.ts";
 import { SpendIndex } from "./read/spend_index.ts";
 import { ManifestReader } from "./segments/manifest_reader.ts";
 import { LogFiles } from "./segments/segment_name.ts";
@@ -21,6 +23,28 @@ import { type Clock, type TimeLike, toEpochMs } from "./time.ts";
 import { headOf } from "./verify/head.ts";
 import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
 import { verifyLog } from "./verify/verify_log.ts";
+
+/** Creates the read side of a log; `beforeRead` is awaited before each read. */
+export let createReader: (
+  platform: Platform,
+  options: ResolvedOptions,
+  beforeRead?: () => Promise<void>,
+) => AuditReader;
+
+/** Opens a reader on any platform. */
+export async function openReaderOn(
+  platform: Platform,
+  options: AuditReaderOptions | string | URL,
+): Promise<AuditReader> {
+  const resolved = resolveOptions(options);
+  try {
+    // A missing permission is better reported here than by the first query.
+    await Promise.try(() => checkNoDirectory(platform.fileSystem, resolved.path));
+  } catch (error) {
+    throw withFlags(error, [`--allow-read=${dirname(resolved.path)}`]);
+  }
+  return createReader(platform, resolved);
+}
 
 /**
  * Reads a log that others write, or have written.
@@ -49,6 +73,10 @@ import { verifyLog } from "./verify/verify_log.ts";
  * ```
  */
 export class AuditReader implements AsyncDisposable {
+  static {
+    createReader = (...parts) => new AuditReader(...parts);
+  }
+
   /** Absolute path of the active file. */
   readonly path: string;
 
@@ -68,32 +96,16 @@ export class AuditReader implements AsyncDisposable {
    * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
    * @throws {Deno.errors.NotCapable} naming the flag that is missing.
    */
-  static open(options: AuditReaderOptions = {}): Promise<AuditReader> {
-    return AuditReader.openOn(denoPlatform, options);
+  static open(options: AuditReaderOptions | string | URL = {}): Promise<AuditReader> {
+    return openReaderOn(denoPlatform, options);
   }
 
-  /**
-   * Opens a reader on any platform.
-   *
-   * @internal
-   */
-  static async openOn(platform: Platform, options: AuditReaderOptions): Promise<AuditReader> {
-    const resolved = resolveOptions(options);
-    try {
-      // What is missing is better told here than by the first query.
-      await Promise.try(() => platform.fileSystem.status(resolved.path));
-    } catch (error) {
-      throw withFlags(error, [`--allow-read=${dirname(resolved.path)}`]);
-    }
-    return new AuditReader(platform, resolved);
-  }
-
-  /**
-   * Makes the read side of a log that is open; `beforeRead` is waited for before each reading.
-   *
-   * @internal
-   */
-  constructor(platform: Platform, options: ResolvedOptions, beforeRead?: () => Promise<void>) {
+  /** @ignore */
+  private constructor(
+    platform: Platform,
+    options: ResolvedOptions,
+    beforeRead?: () => Promise<void>,
+  ) {
     const { path, maxLineBytes, logger } = options;
     const { fileSystem } = platform;
     const manifest = new ManifestReader(fileSystem, new LogFiles(path).manifest);
@@ -125,10 +137,11 @@ export class AuditReader implements AsyncDisposable {
   /**
    * The events as they come, in the order of appending, across rotation and from every process, without
    * an end: from `since` on, from the `last` ones that are there, or those that are written after the
-   * iteration has begun. Ends at `break`, with the reason of an aborted signal, and with an
-   * {@linkcode AuditClosedError} at `close()`.
+   * iteration has begun. The iteration ends normally at `break` and when the log or reader is closed. It
+   * throws the reason of an aborted signal.
    *
-   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+   * @throws {TypeError} If an option is unknown or of the wrong type; names it.
+   * @throws {RangeError} If an option is out of its range; names it.
    *
    * @example
    * ```ts
@@ -149,10 +162,7 @@ export class AuditReader implements AsyncDisposable {
   follow(options: FollowOptions = {}): AuditFollow {
     this.#checkOpen();
     const closing = this.#closing.signal;
-    const signal = options.signal === undefined
-      ? closing
-      : AbortSignal.any([closing, options.signal]);
-    return followLog({ ...this.#source, clock: this.#clock }, { ...options, signal });
+    return followLog({ ...this.#source, clock: this.#clock, closing }, options);
   }
 
   /**
@@ -162,11 +172,11 @@ export class AuditReader implements AsyncDisposable {
    */
   async lastEvents(
     n = 20,
-    { eventType }: { eventType?: string | readonly string[] } = {},
+    options: { eventType?: string | readonly string[] } = {},
   ): Promise<AuditEvent[]> {
-    if (!Number.isSafeInteger(n) || n < 0) {
-      throw new RangeError(`Cannot take the last events as n must be an integer >= 0: ${n}`);
-    }
+    checkOption(n, integer(0), "Cannot read the last events: n");
+    checkOptions(options, { eventType: texts }, "read the last events");
+    const { eventType } = options;
     const types = eventType === undefined ? {} : { eventType };
     const events = await this.query({ order: "desc", limit: n, ...types }).toArray();
     return events.reverse();
@@ -206,6 +216,7 @@ export class AuditReader implements AsyncDisposable {
    * @throws {RangeError} when `since` is no time or `lastN` is no integer >= 0.
    */
   async gateMetrics(options: { since?: TimeLike; lastN?: number } = {}): Promise<GateMetrics> {
+    checkOptions(options, { since: time, ...GATE_OPTION_CHECKS }, "count the gate's decisions");
     const { since, ...gateOptions } = options;
     const eventType = ["gate_compress", "gate_escalate"];
     const events = this.query(since === undefined ? { eventType } : { eventType, since });

@@ -52,11 +52,10 @@ export const EVENT_TYPES: readonly EventType[] = Object.freeze([
 ]);
 
 /**
- * The fields of an event to log. `undefined` and `null` are left out. A known field of the wrong
- * type is refused; a further field may hold anything, and what JSON cannot hold becomes a string.
- * `ts` and `event` among the fields are ignored: they belong to the log.
+ * The known fields of an event to log. `undefined` and `null` are left out. A known field of the wrong type
+ * is rejected, at compile time and at run time.
  */
-export interface EventFields {
+export interface KnownFields {
   /** Session that the event belongs to; the log's own by default. */
   session_id?: string | null | undefined;
   /** Cost in USD, finite, >= 0. */
@@ -79,11 +78,18 @@ export interface EventFields {
   config?: Readonly<Record<string, unknown>> | null | undefined;
   /** Path of the raw brief. */
   raw_brief_path?: string | null | undefined;
-  /** Any further field. */
+}
+
+/**
+ * The fields of an event to log: the known ones and any others. Another field may hold anything; what JSON
+ * cannot hold becomes a string. `ts` and `event` among the fields are ignored: they belong to the log.
+ */
+export interface EventFields extends KnownFields {
+  /** Any other field. */
   [name: string]: unknown;
 }
 
-/** An event and its fields in one object, as {@linkcode AuditLog.writable} takes it. */
+/** An event and its fields in one object, as a stream of {@linkcode AuditLog.createWritable} takes it. */
 export interface AuditRecordInput extends EventFields {
   /** The event's type, not empty. */
   event: EventType | (string & Record<never, never>);
@@ -176,8 +182,8 @@ const schema = z.object({
   ...z.object(knownFields).partial().shape,
 });
 
-/** The values of the fields that the schema knows. */
-export interface KnownFields {
+/** The values of the fields that the schema knows, not yet checked. */
+export interface UncheckedFields {
   event: unknown;
   session_id: unknown;
   [name: string]: unknown;
@@ -198,7 +204,7 @@ export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
  *
  * @throws {AuditEventError} naming the first bad field and its value.
  */
-export function checkKnownFields(fields: KnownFields): void {
+export function checkKnownFields(fields: UncheckedFields): void {
   const result = schema.safeParse(fields);
   if (result.success) return;
   const issue = result.error.issues[0]!;
@@ -211,7 +217,7 @@ export function checkKnownFields(fields: KnownFields): void {
 
 /** The error of a field whose value is not what it must be. */
 export function fieldError(field: string, value: unknown, demand: string): AuditEventError {
-  return new AuditEventError(`Cannot log event as ${field} must ${demand}: ${shown(value)}`, {
+  return new AuditEventError(`Cannot log event: ${field} must ${demand}, got ${shown(value)}`, {
     field,
     value,
   });

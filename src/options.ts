@@ -6,6 +6,17 @@
 import { basename, dirname, fromFileUrl, join, resolve } from "@std/path";
 import { shown } from "./event.ts";
 import { type Logger, logger } from "./logger.ts";
+import {
+  anything,
+  callback,
+  checkOption,
+  checkOptions,
+  flag,
+  integer,
+  nonEmptyText,
+  type OptionCheck,
+  type OptionChecks,
+} from "./option_checks.ts";
 
 /** Where a log lies unless told otherwise; "~" is the home directory, expanded at open. */
 export const DEFAULT_AUDIT_PATH = "~/.scout/audit.jsonl";
@@ -93,6 +104,70 @@ export interface AuditLogOptions {
 /** Options of {@linkcode AuditReader.open}. */
 export type AuditReaderOptions = Pick<AuditLogOptions, "path" | "maxLineBytes" | "now" | "logger">;
 
+const ACTION = "open audit log";
+
+/** Seconds of a timer, which holds its delay in 32 bits of milliseconds. */
+const timerSeconds: OptionCheck = {
+  must: "seconds from 0 to 2147483",
+  isOfType: (value) => typeof value === "number",
+  isInRange: (value: number) => value >= 0 && value * 1000 < 2 ** 31,
+};
+const logMethods = ["debug", "info", "warn", "error"] as const;
+const loggerCheck: OptionCheck = {
+  must: `an object with the methods ${logMethods.join(", ")}`,
+  isOfType: (value) =>
+    logMethods.every((method) => typeof (value as Logger | null)?.[method] === "function"),
+};
+const redactCheck: OptionCheck = {
+  must: "a function or a list of names and paths",
+  isOfType: (value) => typeof value === "function" || Array.isArray(value),
+};
+const redactedPlace: OptionCheck = {
+  must: "a name, or a path without an empty part",
+  isOfType: (value) => typeof value === "string" && !value.split(".").includes(""),
+};
+
+/**
+ * Checks every name and path of `redact`.
+ *
+ * @throws {TypeError} If one is invalid; names its place and value.
+ */
+export function checkRedact(redact: Redact | undefined, action: string): void {
+  if (!Array.isArray(redact)) return;
+  for (const [index, place] of [...redact].entries()) {
+    checkOption(place, redactedPlace, `Cannot ${action}: redact[${index}]`);
+  }
+}
+
+/** The checks of the options of a log, some of which other functions share. */
+export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
+  // resolvePath() checks it.
+  path: anything,
+  sessionId: nonEmptyText,
+  rotationSizeBytes: integer(1),
+  fsyncEveryNLines: integer(1),
+  fsyncIntervalSec: timerSeconds,
+  lockTimeoutSec: timerSeconds,
+  maxPendingBytes: integer(0),
+  maxLineBytes: integer(1),
+  now: callback,
+  logger: loggerCheck,
+  // Nested options, which are checked on their own.
+  retention: anything,
+  redact: redactCheck,
+  chain: flag,
+};
+const RETENTION_CHECKS: OptionChecks<RetentionPolicy> = {
+  // The newest archive stays, so "none at all" can be no limit.
+  maxArchives: integer(1),
+  maxBytes: integer(0),
+  maxAgeSec: {
+    must: "seconds >= 0",
+    isOfType: (value) => typeof value === "number",
+    isInRange: (value: number) => value >= 0,
+  },
+};
+
 /** {@linkcode AuditLogOptions} with nothing left open but the session. */
 export interface ResolvedOptions {
   path: string;
@@ -111,13 +186,22 @@ export interface ResolvedOptions {
 }
 
 /**
- * Fills in the defaults and checks every value.
+ * Fills in the defaults and checks every name and value.
  *
- * @throws {TypeError} for a value of the wrong type, naming the option.
- * @throws {RangeError} for a number out of its range, naming the option.
+ * @param given The options, or the path alone.
+ * @throws {TypeError} If a name is unknown or a value is of the wrong type; names the option.
+ * @throws {RangeError} If a number is out of its range; names the option.
  */
-export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
-  const resolved: ResolvedOptions = {
+export function resolveOptions(given: AuditLogOptions | string | URL): ResolvedOptions {
+  const options: AuditLogOptions = typeof given === "string" || given instanceof URL
+    ? { path: given }
+    : given;
+  checkOptions(options, LOG_OPTION_CHECKS, ACTION);
+  if (options.retention !== undefined) {
+    checkOptions(options.retention, RETENTION_CHECKS, ACTION, "retention.");
+  }
+  checkRedact(options.redact, ACTION);
+  return {
     path: resolvePath(options.path ?? DEFAULT_AUDIT_PATH),
     sessionId: options.sessionId,
     rotationSizeBytes: options.rotationSizeBytes ?? ROTATION_SIZE_BYTES,
@@ -132,82 +216,41 @@ export function resolveOptions(options: AuditLogOptions): ResolvedOptions {
     retention: { ...options.retention },
     redact: Array.isArray(options.redact) ? [...options.redact] : options.redact,
   };
-  if (resolved.sessionId !== undefined && !isNonEmptyString(resolved.sessionId)) {
-    throw new TypeError(
-      `Cannot open audit log as sessionId must be a non-empty string: ${shown(resolved.sessionId)}`,
-    );
-  }
-  checkInteger("rotationSizeBytes", resolved.rotationSizeBytes, 1);
-  checkInteger("fsyncEveryNLines", resolved.fsyncEveryNLines, 1);
-  checkSeconds("fsyncIntervalSec", resolved.fsyncIntervalSec);
-  checkSeconds("lockTimeoutSec", resolved.lockTimeoutSec);
-  checkInteger("maxPendingBytes", resolved.maxPendingBytes, 0);
-  checkInteger("maxLineBytes", resolved.maxLineBytes, 1);
-  if (typeof resolved.now !== "function") {
-    throw new TypeError(`Cannot open audit log as now must be a function: ${shown(resolved.now)}`);
-  }
-  checkLogger(resolved.logger);
-  checkRetention(options.retention);
-  checkRedact(resolved.redact);
-  if (typeof resolved.chain !== "boolean") {
-    throw new TypeError(
-      `Cannot open audit log as chain must be true or false: ${shown(resolved.chain)}`,
-    );
-  }
-  return resolved;
 }
 
-function checkRedact(redact: unknown): void {
-  if (redact === undefined || typeof redact === "function") return;
-  if (!Array.isArray(redact)) {
-    throw new TypeError(
-      `Cannot open audit log as redact must be a list of names or a function: ${shown(redact)}`,
-    );
-  }
-  const bad = redact.find((name) => typeof name !== "string" || name.split(".").includes(""));
-  if (bad === undefined && !redact.includes(undefined)) return;
-  throw new TypeError(`Cannot open audit log as redact must hold names and paths: ${shown(bad)}`);
-}
+/** A URL's scheme in front of "//"; `C:\x` and `a:b.jsonl` have none. */
+const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
-function checkRetention(retention: unknown): void {
-  if (retention === undefined) return;
-  if (typeof retention !== "object" || retention === null || Array.isArray(retention)) {
-    throw new TypeError(
-      `Cannot open audit log as retention must be an object: ${shown(retention)}`,
-    );
-  }
-  const { maxArchives, maxBytes, maxAgeSec, ...others }: RetentionPolicy = retention;
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) {
-    throw new TypeError(`Cannot open audit log as retention has no such limit: ${shown(unknown)}`);
-  }
-  // The newest archive stays, so that none at all can be no limit.
-  if (maxArchives !== undefined) checkInteger("retention.maxArchives", maxArchives, 1);
-  if (maxBytes !== undefined) checkInteger("retention.maxBytes", maxBytes, 0);
-  if (maxAgeSec === undefined) return;
-  checkNumber("retention.maxAgeSec", maxAgeSec);
-  if (maxAgeSec >= 0) return;
-  throw new RangeError(
-    `Cannot open audit log as retention.maxAgeSec must be seconds >= 0: ${maxAgeSec}`,
-  );
-}
-
-/** Gives the absolute path: "~" expanded, "." and ".." resolved, so that `chdir` changes nothing. */
-function resolvePath(path: string | URL): string {
-  const isFileUrl = path instanceof URL && path.protocol === "file:";
-  const text: unknown = isFileUrl ? fromFileUrl(path) : path;
+/** Returns the absolute path: "~" expanded, "." and ".." resolved, so that `chdir` changes nothing. */
+function resolvePath(path: unknown): string {
+  const text = filePathOf(path);
   if (!isNonEmptyString(text) || text.includes("\0")) {
     throw new TypeError(
-      `Cannot open audit log as path must be a file path: ${JSON.stringify(path)}`,
+      `Cannot open audit log: path must be a file path or a file: URL, got ${shownPath(path)}`,
     );
   }
   const absolute = text === "~" || /^~[/\\]/.test(text)
     ? join(homeDirectory(), text.slice(1))
     : resolve(text);
   if (basename(absolute) === "" || dirname(absolute) === absolute || /[/\\]$/.test(text)) {
-    throw new TypeError(`Cannot open audit log as path names a directory: ${text}`);
+    throw new TypeError(
+      `Cannot open audit log: path must name a file, got the directory ${text}; ` +
+        `use ${join(absolute, "audit.jsonl")}`,
+    );
   }
   return absolute;
+}
+
+/** Returns the path that a string or URL names; undefined if it names none. */
+function filePathOf(path: unknown): unknown {
+  if (path instanceof URL) return path.protocol === "file:" ? fromFileUrl(path) : undefined;
+  if (typeof path !== "string") return undefined;
+  if (/^file:/i.test(path)) return URL.canParse(path) ? fromFileUrl(path) : undefined;
+  return SCHEME.test(path) ? undefined : path;
+}
+
+function shownPath(path: unknown): string {
+  return path instanceof URL ? path.href : shown(path);
 }
 
 function homeDirectory(): string {
@@ -215,7 +258,7 @@ function homeDirectory(): string {
   const home = homeVariable(variable);
   if (!isNonEmptyString(home)) {
     throw new TypeError(
-      `Cannot open audit log as ${variable} is not set and path is below "~": set the path option`,
+      `Cannot open audit log: ${variable} is not set and path is below "~"; set the path option`,
     );
   }
   return home;
@@ -236,32 +279,4 @@ function homeVariable(variable: string): string | undefined {
 
 function isNonEmptyString(value: unknown): value is string {
   return typeof value === "string" && value !== "";
-}
-
-function checkInteger(name: string, value: number, min: number): void {
-  checkNumber(name, value);
-  if (Number.isSafeInteger(value) && value >= min) return;
-  throw new RangeError(`Cannot open audit log as ${name} must be an integer >= ${min}: ${value}`);
-}
-
-function checkSeconds(name: string, value: number): void {
-  checkNumber(name, value);
-  // A timer holds its delay in 32 bits of milliseconds.
-  if (value >= 0 && value * 1000 < 2 ** 31) return;
-  throw new RangeError(
-    `Cannot open audit log as ${name} must be seconds from 0 to 2147483: ${value}`,
-  );
-}
-
-function checkNumber(name: string, value: unknown): void {
-  if (typeof value === "number") return;
-  throw new TypeError(`Cannot open audit log as ${name} must be a number: ${shown(value)}`);
-}
-
-function checkLogger(logger: Logger): void {
-  const methods = ["debug", "info", "warn", "error"] as const;
-  if (methods.every((method) => typeof logger?.[method] === "function")) return;
-  throw new TypeError(
-    `Cannot open audit log as logger must have the methods ${methods.join(", ")}: ${shown(logger)}`,
-  );
 }

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { basename, dirname } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import type { FileHandle, FileStatus, FileSystem } from "./file_system.ts";
 
 /** An open plain file. */
@@ -68,6 +68,18 @@ export function openInto(
   const handle = openForRead(fileSystem, path);
   if (handle !== null) stack.defer(() => handle.close());
   return handle;
+}
+
+/**
+ * Rejects a directory at the path of a log, before a missing permission for what lies beside it is reported.
+ *
+ * @throws {TypeError} If the path is a directory; names a file in it.
+ */
+export function checkNoDirectory(fileSystem: FileSystem, path: string): void {
+  if (fileSystem.status(path)?.kind !== "directory") return;
+  throw new TypeError(
+    `Cannot open audit log: the path is a directory, got ${path}; use ${join(path, "audit.jsonl")}`,
+  );
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "./event.ts";
+import { checkOption, hours as hoursCheck } from "./option_checks.ts";
 import { eventEpochMs } from "./time.ts";
 
 const HOUR_MS = 3_600_000;
@@ -22,9 +23,7 @@ export interface SpendWindow {
 export function spendWindow(
   { hours = 1, now = Date.now }: { hours?: number; now?: () => number },
 ): SpendWindow | null {
-  if (typeof hours !== "number" || Number.isNaN(hours)) {
-    throw new RangeError(`Cannot sum the spend as hours must be a number: ${hours}`);
-  }
+  checkOption(hours, hoursCheck, "Cannot sum the spend: hours");
   if (hours <= 0) return null;
   const untilMs = now();
   return { sinceMs: untilMs - hours * HOUR_MS, untilMs };

@@ -9,30 +9,39 @@ import { setImmediate } from "node:timers";
 export type TimeLike = Date | Temporal.Instant | string | number;
 
 /**
- * Gives the instant in epoch milliseconds. `name` is the argument's name for the error.
+ * Returns the instant in epoch milliseconds.
  *
- * @throws {RangeError} for an invalid date, a string without an offset, or a number that is no time.
+ * @param time The instant as the caller wrote it.
+ * @param name The name of the argument, for the error.
+ * @throws {RangeError} If the date is invalid, the string has no offset, or the value is not a time; says which
+ *   forms are read.
  */
 export function toEpochMs(time: TimeLike, name: string): number {
-  const ms = epochMsOf(time, name);
-  if (Number.isNaN(new Date(ms).getTime())) {
-    throw new RangeError(`Cannot read ${name} as it is no valid time: ${String(time)}`);
-  }
-  return ms;
+  const ms = epochMsOf(time);
+  if (!Number.isNaN(new Date(ms).getTime())) return ms;
+  throw new RangeError(
+    `Cannot read ${name}: it must be a Date, a Temporal.Instant, epoch milliseconds, or an ISO 8601 string ` +
+      `with an offset or Z such as 2026-02-13T14:30:00Z, got ${shownTime(time)}`,
+  );
 }
 
-function epochMsOf(time: TimeLike, name: string): number {
+/** Returns the instant, or NaN. */
+function epochMsOf(time: unknown): number {
   if (typeof time === "number") return time;
   if (time instanceof Date) return time.getTime();
   if (time instanceof Temporal.Instant) return time.epochMilliseconds;
+  if (typeof time !== "string") return NaN;
   try {
     return Temporal.Instant.from(time).epochMilliseconds;
-  } catch (cause) {
-    throw new RangeError(
-      `Cannot read ${name} as it is no ISO 8601 time with an offset or Z: ${String(time)}`,
-      { cause },
-    );
+  } catch {
+    // The caller reports it.
+    return NaN;
   }
+}
+
+function shownTime(time: unknown): string {
+  if (typeof time === "string") return JSON.stringify(time);
+  return time instanceof Date ? String(time) : Deno.inspect(time);
 }
 
 const ENDS_WITH_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/i;

@@ -6,6 +6,7 @@ import {
   type AuditRecordInput,
   AuditWriteError,
 } from "@vivarium/scout";
+import { openLogOn } from "../src/audit_log.ts";
 import { sampledTest } from "./extent.ts";
 import { SimulatedClock, WatchedFileSystem } from "./platform.ts";
 import { linesOf, tempDir } from "./temp_dir.ts";
@@ -54,7 +55,7 @@ Deno.test("AuditLog.log() refuses a line over maxLineBytes and takes a 15 MB one
   await assertRejects(
     () => log.log("nav", { text: "x".repeat(17_000_000) }),
     AuditEventError,
-    "maxLineBytes (16777216)",
+    "at most 16777216 bytes (maxLineBytes)",
   );
   await Promise.all([first, large, log.log("nav", { n: 2 })]);
   const events = await log.query().toArray();
@@ -181,7 +182,7 @@ for (const bytesLeft of [0, 20]) {
     const logger = { ...silent, warn: (text: unknown) => warnings.push(text) };
     fileSystem.bytesLeft = bytesLeft;
     const path = dir.path("a.jsonl");
-    const log = await AuditLog.openOn({ fileSystem, clock: new SimulatedClock() }, {
+    const log = await openLogOn({ fileSystem, clock: new SimulatedClock() }, {
       path,
       logger,
     });
@@ -335,9 +336,9 @@ Deno.test("AuditLog.writable takes a piped stream, durable when the pipe ends, a
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
   const records = Array.from({ length: 5_000 }, (_, n): AuditRecordInput => ({ event: "nav", n }));
-  await ReadableStream.from(records).pipeTo(log.writable);
+  await ReadableStream.from(records).pipeTo(log.createWritable());
   assertEquals(fileSystem.unsyncedAppends, 0);
-  await ReadableStream.from([{ event: "nav", n: 5_000 }]).pipeTo(log.writable);
+  await ReadableStream.from([{ event: "nav", n: 5_000 }]).pipeTo(log.createWritable());
   await log.close();
   const numbers = linesOf(log.path).map((line) => JSON.parse(line).n);
   assertEquals(numbers, Array.from({ length: 5_001 }, (_, n) => n));
@@ -349,7 +350,7 @@ Deno.test("AuditLog.writable errors alone over a bad record", async () => {
   await assertRejects(
     () =>
       ReadableStream.from<AuditRecordInput>([{ event: "nav" }, { event: "nav", cost: -1 }])
-        .pipeTo(log.writable),
+        .pipeTo(log.createWritable()),
     AuditEventError,
     "cost",
   );
@@ -442,5 +443,5 @@ function openOn(
   clock: SimulatedClock,
   options: Parameters<typeof AuditLog.open>[0],
 ): Promise<AuditLog> {
-  return AuditLog.openOn({ fileSystem, clock }, options ?? {});
+  return openLogOn({ fileSystem, clock }, options ?? {});
 }

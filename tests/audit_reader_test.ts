@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { AuditClosedError, AuditLog, AuditReader } from "@vivarium/scout";
+import { openReaderOn } from "../src/audit_reader.ts";
 import { denoFileSystem } from "../src/deno_file_system.ts";
 import { ioError, SimulatedDisk } from "./faults/simulated_disk.ts";
 import { gathering } from "./loggers.ts";
@@ -77,7 +78,7 @@ Deno.test("AuditReader.follow() gives what is there since a time and what comes,
 });
 
 for (const what of ["AuditReader", "AuditLog"] as const) {
-  Deno.test(`${what}.close() ends all following`, async () => {
+  Deno.test(`${what}.close() ends all following normally`, async () => {
     using dir = tempDir();
     const options = { path: dir.path("a.jsonl") };
     const log = what === "AuditLog"
@@ -85,10 +86,13 @@ for (const what of ["AuditReader", "AuditLog"] as const) {
       : await AuditReader.open(options);
     const { signal } = new AbortController();
     const waiting = [log.follow(), log.follow({ signal })].map((events) =>
-      assertRejects(() => events[Symbol.asyncIterator]().next(), AuditClosedError)
+      events[Symbol.asyncIterator]().next()
     );
+    const notBegun = log.follow();
     await log.close();
-    await Promise.all(waiting);
+    const ended = { done: true, value: undefined } as const;
+    assertEquals(await Promise.all(waiting), [ended, ended]);
+    assertEquals(await Array.fromAsync(notBegun), []);
     assertThrows(() => log.follow(), AuditClosedError);
   });
 }
@@ -156,7 +160,7 @@ Deno.test("AuditReader.hourlySpend() takes no new active file for the old one, w
   // No time passes for the readers, so they look at the directory only if they see that they have to.
   const platform = { fileSystem: denoFileSystem, clock: new SimulatedClock() };
   await using log = await AuditLog.open({ path });
-  await using reader = await AuditReader.openOn(platform, { path });
+  await using reader = await openReaderOn(platform, { path });
   const inodes = new Set<number | null>();
   for (let n = 1; n <= 20; n++) {
     // The inode of the first file is free when the third one is made.
@@ -179,7 +183,7 @@ Deno.test("AuditReader.hourlySpend() sees within a second what others do to its 
   const archive = dir.path("a_20260213_143021.jsonl.gz");
   Deno.writeFileSync(archive, await gzipped(event(1)));
   Deno.writeTextFileSync(path, event(2));
-  await using reader = await AuditReader.openOn({ fileSystem: denoFileSystem, clock }, {
+  await using reader = await openReaderOn({ fileSystem: denoFileSystem, clock }, {
     path,
     now,
   });
@@ -218,7 +222,7 @@ Deno.test("AuditReader does without a manifest that is no plain file", async () 
   Deno.writeTextFileSync(path, event(2));
   const { logger, warnings } = gathering();
   const platform = { fileSystem: denoFileSystem, clock: new SimulatedClock() };
-  await using reader = await AuditReader.openOn(platform, {
+  await using reader = await openReaderOn(platform, {
     path: join(dir.path("x"), "..", "a.jsonl"),
     logger,
   });
@@ -234,7 +238,11 @@ async function recover(path: string): Promise<void> {
 for (const n of [-1, 1.5, NaN, Infinity]) {
   Deno.test(`AuditReader.lastEvents() names n when it is ${n}`, async () => {
     await using reader = await AuditReader.open({ path: "/none/a.jsonl" });
-    await assertRejects(() => reader.lastEvents(n), RangeError, `n must be an integer >= 0: ${n}`);
+    await assertRejects(
+      () => reader.lastEvents(n),
+      RangeError,
+      `n must be an integer >= 0, got ${n}`,
+    );
   });
 }
 
@@ -245,7 +253,7 @@ Deno.test("AuditReader.hourlySpend() sums what it can read of a file that it can
   const process = disk.process();
   const platform = { fileSystem: process, clock: new SimulatedClock() };
   const now = () => Date.UTC(2026, 1, 13, 15);
-  await using reader = await AuditReader.openOn(platform, { path: "/log/a.jsonl", now, logger });
+  await using reader = await openReaderOn(platform, { path: "/log/a.jsonl", now, logger });
   let reads = 0;
   process.failOn(
     ({ name, path }) => name === "read" && path === "/log/a.jsonl" && ++reads === 2,

@@ -9,6 +9,7 @@ import {
   type VerifyReport,
 } from "@vivarium/scout";
 import { createHash } from "node:crypto";
+import { openLogOn } from "../src/audit_log.ts";
 import { silent } from "./loggers.ts";
 import { denoPlatform } from "../src/platform.ts";
 import { WatchedFileSystem } from "./platform.ts";
@@ -65,7 +66,9 @@ Deno.test("AuditLog goes on with the chain across openings, rotations, drains an
     await using log = await open(dir, options);
     for (let n = 0; n < 40; n++) log.log("nav", { n });
     log.flushSync();
-    await ReadableStream.from(upTo(20).map((n) => ({ event: "nav", n }))).pipeTo(log.writable);
+    await ReadableStream.from(upTo(20).map((n) => ({ event: "nav", n }))).pipeTo(
+      log.createWritable(),
+    );
     await log.rotate();
   }
   // Nothing is in the active file, so the archive has to tell.
@@ -151,7 +154,7 @@ Deno.test("AuditLog goes on with the chain when the manifest is lost, and when a
 
   const fileSystem = new WatchedFileSystem();
   const options = { path: dir.path("audit.jsonl"), chain: true, logger: silent };
-  const log = await AuditLog.openOn({ ...denoPlatform, fileSystem }, options);
+  const log = await openLogOn({ ...denoPlatform, fileSystem }, options);
   await log.log("nav");
   fileSystem.bytesLeft = 100;
   await assertRejects(() => log.log("nav"), AuditWriteError);

@@ -99,16 +99,16 @@ for (const [name, value, field, bad, shownAs] of BAD) {
     );
     assertEquals(error.field, field);
     assertEquals(error.value, bad);
-    assertStringIncludes(error.message, `Cannot log event as ${field} must be `);
-    assert(error.message.endsWith(`: ${shownAs}`), error.message);
+    assertStringIncludes(error.message, `Cannot log event: ${field} must be `);
+    assert(error.message.endsWith(`, got ${shownAs}`), error.message);
   });
 }
 
 Deno.test("checkKnownFields() refuses an array and a function as config", () => {
   const list = assertThrows(() => checkKnownFields({ ...GOOD, config: [] }), AuditEventError);
-  assertEquals(list.message, "Cannot log event as config must be an object: an array");
+  assertEquals(list.message, "Cannot log event: config must be an object, got an array");
   const call = assertThrows(() => checkKnownFields({ ...GOOD, config() {} }), AuditEventError);
-  assertEquals(call.message, "Cannot log event as config must be an object: a function");
+  assertEquals(call.message, "Cannot log event: config must be an object, got a function");
 });
 
 Deno.test("shown() cuts long text and runs no code of the value", () => {

@@ -39,7 +39,7 @@ Deno.test("AuditLog survives a rejection that nobody awaited and tells it on sta
   assertEquals(result.code, 0, result.stderr);
   assertEquals(result.stdout, "still here\n");
   assertStringIncludes(result.stderr, "An event was not logged:");
-  assertStringIncludes(result.stderr, "cost must be a finite number >= 0 (USD): -1");
+  assertStringIncludes(result.stderr, "cost must be a finite number >= 0 (USD), got -1");
 });
 
 const SYNCED_ONCE = [

@@ -165,3 +165,17 @@ Deno.test("A test that runs a tool other than the usual small ones needs it by i
     }
   }
 });
+
+Deno.test("The documentation shows no internal member", async () => {
+  for (const module of ["mod.ts", "src/report/mod.ts", "src/fleet/mod.ts"]) {
+    const args = ["doc", module];
+    const env = { NO_COLOR: "1" };
+    const { code, stdout, stderr } = await runCommand(Deno.execPath(), { args, cwd: ROOT, env });
+    assertEquals(code, 0, stderr);
+    assert(stdout.length > 1_000, stdout);
+    const internal = stdout.split("\n").filter((line) =>
+      /@?internal\b|private constructor|\b(Platform|ResolvedOptions|LogSink|openLogOn)\b/.test(line)
+    );
+    assertEquals(internal, [], module);
+  }
+});

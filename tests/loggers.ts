@@ -8,9 +8,10 @@ import type { Logger } from "../src/logger.ts";
 /** Tells nobody. */
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** A logger whose warnings are gathered, and nothing else. */
-export function gathering(): { logger: Logger; warnings: string[] } {
-  const warnings: string[] = [];
+/** A logger that gathers its warnings and errors. */
+export function gathering(): { logger: Logger; warnings: string[]; errors: string[] } {
+  const [warnings, errors]: [string[], string[]] = [[], []];
   const warn = (...data: unknown[]) => void warnings.push(data.join(" "));
-  return { logger: { ...silent, warn }, warnings };
+  const error = (...data: unknown[]) => void errors.push(data.join(" "));
+  return { logger: { ...silent, warn, error }, warnings, errors };
 }

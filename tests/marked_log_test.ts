@@ -6,8 +6,8 @@
  * @module
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { AuditLog } from "../src/audit_log.ts";
-import { AuditReader } from "../src/audit_reader.ts";
+import { type AuditLog, openLogOn } from "../src/audit_log.ts";
+import { openReaderOn } from "../src/audit_reader.ts";
 import { LogFiles } from "../src/segments/segment_name.ts";
 import { sampledTest } from "./extent.ts";
 import { ioError, SimulatedDisk } from "./faults/simulated_disk.ts";
@@ -38,7 +38,7 @@ class MarkedLog {
     const options = { path: files.active, rotationSizeBytes: 8_000, logger: silent };
     const now = () => this.nowMs;
     this.#logs = await Promise.all(
-      [1, 2].map((n) => AuditLog.openOn(platform(), { ...options, sessionId: `s${n}`, now })),
+      [1, 2].map((n) => openLogOn(platform(), { ...options, sessionId: `s${n}`, now })),
     );
   }
 
@@ -129,7 +129,7 @@ async function answersOn(disk: SimulatedDisk, nowMs: number, minutes: number) {
   const process = disk.process();
   const platform = { fileSystem: process, clock: new SimulatedClock() };
   const options = { path: files.active, now: () => nowMs, logger: silent };
-  await using reader = await AuditReader.openOn(platform, options);
+  await using reader = await openReaderOn(platform, options);
   const since = nowMs - minutes * MINUTE_MS;
   const answers = {
     asc: await reader.query({ since }).toArray(),
@@ -170,7 +170,7 @@ Deno.test("AuditLog.log() is not refused because a mark cannot be written", asyn
   const process = new SimulatedDisk().process();
   const path = "/log/a.jsonl";
   const platform = { fileSystem: process, clock: new SimulatedClock() };
-  await using log = await AuditLog.openOn(platform, {
+  await using log = await openLogOn(platform, {
     path,
     rotationSizeBytes: 2_000,
     sessionId: "s",

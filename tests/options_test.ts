@@ -75,24 +75,30 @@ for (const [option, value] of BAD) {
   Deno.test(`resolveOptions() names ${option} and its value ${JSON.stringify(value)}`, () => {
     const { message } = assertThrows(
       () => resolveOptions({ path: "a.jsonl", [option]: value } as AuditLogOptions),
-      typeof value === "number" && !NOT_NUMBERS.includes(option) ? RangeError : Error,
+      typeof value === "number" && !NOT_NUMBERS.includes(option) ? RangeError : TypeError,
     );
-    assertStringIncludes(message, `Cannot open audit log as ${option} must be `);
+    assertStringIncludes(message, `Cannot open audit log: ${option} must be `);
     assertStringIncludes(message, value === "a\0b" ? "a\\u0000b" : String(value));
   });
 }
 
 const BAD_INSIDE: [options: Record<string, unknown>, message: string][] = [
-  [{ retention: { maxArchives: 0 } }, "retention.maxArchives must be an integer >= 1: 0"],
-  [{ retention: { maxArchives: "5" } }, "retention.maxArchives must be a number"],
-  [{ retention: { maxBytes: 0.5 } }, "retention.maxBytes must be an integer >= 0: 0.5"],
-  [{ retention: { maxAgeSec: -1 } }, "retention.maxAgeSec must be seconds >= 0: -1"],
-  [{ retention: { maxAgeSec: NaN } }, "retention.maxAgeSec must be seconds >= 0: NaN"],
-  [{ retention: { ageMax: 1 } }, 'retention has no such limit: "ageMax"'],
-  [{ redact: ["a", 5] }, "redact must hold names and paths: 5"],
-  [{ redact: ["a", undefined] }, "redact must hold names and paths: undefined"],
-  [{ redact: [""] }, 'redact must hold names and paths: ""'],
-  [{ redact: ["a..b"] }, 'redact must hold names and paths: "a..b"'],
+  [{ retention: { maxArchives: 0 } }, "retention.maxArchives must be an integer >= 1, got 0"],
+  [{ retention: { maxArchives: "5" } }, 'retention.maxArchives must be an integer >= 1, got "5"'],
+  [{ retention: { maxBytes: 0.5 } }, "retention.maxBytes must be an integer >= 0, got 0.5"],
+  [{ retention: { maxAgeSec: -1 } }, "retention.maxAgeSec must be seconds >= 0, got -1"],
+  [{ retention: { maxAgeSec: NaN } }, "retention.maxAgeSec must be seconds >= 0, got NaN"],
+  [
+    { retention: { ageMax: 1 } },
+    'unknown option "retention.ageMax"; did you mean "retention.maxAgeSec"?',
+  ],
+  [{ redact: ["a", 5] }, "redact[1] must be a name, or a path without an empty part, got 5"],
+  [
+    { redact: ["a", undefined] },
+    "redact[1] must be a name, or a path without an empty part, got undefined",
+  ],
+  [{ redact: [""] }, 'redact[0] must be a name, or a path without an empty part, got ""'],
+  [{ redact: ["a..b"] }, 'redact[0] must be a name, or a path without an empty part, got "a..b"'],
 ];
 for (const [options, message] of BAD_INSIDE) {
   Deno.test(`resolveOptions() says what is wrong with ${JSON.stringify(options)}`, () => {
@@ -109,7 +115,7 @@ Deno.test("resolveOptions() names the methods that a logger must have", () => {
   assertThrows(
     () => resolveOptions({ path: "a.jsonl", logger }),
     TypeError,
-    "logger must have the methods debug, info, warn, error: an object",
+    "logger must be an object with the methods debug, info, warn, error, got an object",
   );
 });
 
@@ -162,6 +168,10 @@ for (const home of [undefined, ""]) {
 
 for (const path of ["/", "logs/", "x/../"]) {
   Deno.test(`resolveOptions() refuses ${path} as it names a directory`, () => {
-    assertThrows(() => resolveOptions({ path }), TypeError, "path names a directory");
+    assertThrows(
+      () => resolveOptions({ path }),
+      TypeError,
+      "path must name a file, got the directory",
+    );
   });
 }

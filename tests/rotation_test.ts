@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { AuditLog, type AuditLogOptions, AuditWriteError } from "@vivarium/scout";
+import { openLogOn } from "../src/audit_log.ts";
 import { denoFileSystem } from "../src/deno_file_system.ts";
 import type { FileSystem } from "../src/file_system.ts";
 import { SimulatedClock } from "./platform.ts";
@@ -147,7 +148,7 @@ for (const how of ["for its size", "on demand"]) {
     };
     const rotationSizeBytes = how === "on demand" ? 10_000_000 : 4_000_000;
     const platform = { fileSystem, clock: new SimulatedClock() };
-    const log = await AuditLog.openOn(platform, { path, rotationSizeBytes, sessionId: "s" });
+    const log = await openLogOn(platform, { path, rotationSizeBytes, sessionId: "s" });
     if (how === "on demand") await log.rotate();
     else await log.log("nav");
     await log.close();
@@ -322,7 +323,7 @@ Deno.test("AuditLog goes on when a segment cannot be sealed or archived, and say
     clock: new SimulatedClock(),
   };
   const options = { path: dir.path("a.jsonl"), rotationSizeBytes: 300, logger };
-  const log = await AuditLog.openOn(platform, options);
+  const log = await openLogOn(platform, options);
   for (let n = 0; n < 20; n++) await log.log("nav", { n });
   assertEquals(namesIn(dir), ["a.jsonl"]);
   assertEquals(errors.length, 1, String(errors));
@@ -349,7 +350,7 @@ Deno.test("AuditLog goes on when a file cannot be read that it has to seal, and 
     },
   };
   const platform = { fileSystem, clock: new SimulatedClock() };
-  const log = await AuditLog.openOn(platform, { path, rotationSizeBytes: 1_000, logger });
+  const log = await openLogOn(platform, { path, rotationSizeBytes: 1_000, logger });
   await log.log("nav", { n: 0 });
   await log.log("nav", { n: 1 });
   const error = await assertRejects(() => log.rotate(), AuditWriteError);
@@ -373,7 +374,7 @@ Deno.test("AuditLog.rotate() leaves a file alone that is moved away just before 
     },
     clock: new SimulatedClock(),
   };
-  const log = await AuditLog.openOn(platform, { path });
+  const log = await openLogOn(platform, { path });
   await log.log("nav", { n: 0 });
   await log.rotate();
   await log.log("nav", { n: 1 });

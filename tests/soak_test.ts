@@ -4,14 +4,14 @@ import { examine } from "./soak/examination.ts";
 import { Supervisor } from "./soak/supervisor.ts";
 import { tempDir } from "./temp_dir.ts";
 
-const KILLS = 30;
+const KILLS = 16;
 
 for (const chain of [false, true]) {
   await sampledTest(
     `AuditLogs that are killed and stopped at random lose, double and reorder nothing${
       chain ? " and keep their chain" : ""
     }`,
-    1 / 8,
+    1 / 4,
     async (extent) => {
       using dir = tempDir();
       const log = { directory: dir.path(""), path: dir.path("audit.jsonl") };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { anything, checkOptions, integer, number, type OptionChecks } from "../option_checks.ts";
 import type { FleetConnection } from "./connection.ts";
 import { askApi, checkName, DEFAULT_STREAM, errorOf, FleetServerError } from "./fleet_stream.ts";
 
@@ -23,6 +24,13 @@ export interface FleetStreamOptions {
   maxAgeSec?: number;
 }
 
+const OPTION_CHECKS: OptionChecks<FleetStreamOptions> = {
+  connection: anything,
+  stream: anything,
+  replicas: integer(1),
+  maxBytes: integer(1),
+  maxAgeSec: number(0, { unit: "seconds", orEqual: false }),
+};
 const MAX_AGE_SEC = 30 * 86_400;
 const NANOSECONDS = 1e9;
 const TIMEOUT_MS = 5_000;
@@ -47,6 +55,7 @@ const DUPLICATE_WINDOW_SEC = 120;
  * ```
  */
 export async function createFleetStream(options: FleetStreamOptions): Promise<void> {
+  checkOptions(options, OPTION_CHECKS, "create stream");
   const { connection, stream = DEFAULT_STREAM, replicas = 1, maxBytes = -1 } = options;
   const { maxAgeSec = MAX_AGE_SEC } = options;
   checkName(stream, "stream");

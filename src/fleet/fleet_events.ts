@@ -10,10 +10,11 @@
  */
 import type { AuditEvent } from "../event.ts";
 import type { Damage } from "../read/damage.ts";
-import { type EventFilter, eventFilter } from "../read/filter.ts";
+import { type EventFilter, eventFilter, FILTER_OPTION_CHECKS } from "../read/filter.ts";
 import { Flattened } from "../read/flattened.ts";
 import { LineTest } from "../read/line_test.ts";
 import type { LinePlace } from "../read/parse_block.ts";
+import { checkOptions, flag, integer, type OptionChecks, time } from "../option_checks.ts";
 import type { QueryOptions } from "../read/query.ts";
 import { type Clock, systemClock } from "../time.ts";
 import { contentOf } from "./block.ts";
@@ -23,6 +24,7 @@ import type { StoredBlock } from "./fleet_stream.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
 import { oneAhead } from "./one_ahead.ts";
 import {
+  PLACE_OPTION_CHECKS,
   type Reading,
   readingOf,
   storedBlocks,
@@ -53,6 +55,14 @@ export interface FleetQueryOptions
   /** Begin with so many events of those that are there, the last that match; default with all. */
   last?: number;
 }
+
+const OPTION_CHECKS: OptionChecks<FleetQueryOptions> = {
+  ...FILTER_OPTION_CHECKS,
+  ...PLACE_OPTION_CHECKS,
+  until: time,
+  follow: flag,
+  last: integer(0, true),
+};
 
 /** An event, and the log that it is from. */
 export interface FleetEvent extends AuditEvent {
@@ -103,8 +113,8 @@ export function fleetEvents(options: FleetQueryOptions): FleetQuery {
  * @internal
  */
 export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQuery {
+  checkOptions(options, OPTION_CHECKS, "read fleet");
   const reading = readingOf(options, { follow: options.follow ?? false, clock });
-  checkLast(options.last);
   const gaps: FleetGap[] = [];
   const damage: Damage[] = [];
   const asked: Asked = { reading, filter: eventFilter(options), gaps, damage };
@@ -120,11 +130,6 @@ export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQu
     gaps,
     damage,
   };
-}
-
-function checkLast(last: number | undefined): void {
-  if (last === undefined || (last >= 0 && (Number.isInteger(last) || last === Infinity))) return;
-  throw new RangeError(`Cannot read fleet as last must be a whole number >= 0: ${last}`);
 }
 
 /** A query, and what is found out beside its events. */

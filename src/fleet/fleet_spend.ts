@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { callback, checkOptions, number, type OptionChecks } from "../option_checks.ts";
 import { LineTest } from "../read/line_test.ts";
 import { costOf, spendWindow } from "../spend.ts";
 import { contentOf } from "./block.ts";
@@ -15,7 +16,13 @@ import type { BlockFigures } from "./block_figures.ts";
 import type { FleetFollowConnection } from "./connection.ts";
 import { CostSlots } from "./cost_slots.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
-import { answered, CLOCK_MARGIN_MS, readingOf, storedBlockFrom } from "./stored_blocks.ts";
+import {
+  answered,
+  CLOCK_MARGIN_MS,
+  PLACE_OPTION_CHECKS,
+  readingOf,
+  storedBlockFrom,
+} from "./stored_blocks.ts";
 import { type FactsReading, type StoredFacts, storedFacts } from "./stored_facts.ts";
 
 /** Whose spend to follow. */
@@ -95,6 +102,13 @@ export async function fleetSpend(options: FleetSpendOptions): Promise<FleetSpend
   return following;
 }
 
+const OPTION_CHECKS: OptionChecks<FleetSpendOptions> = {
+  ...PLACE_OPTION_CHECKS,
+  maxHours: number(0, { unit: "hours", orEqual: false }),
+  now: callback,
+  onChange: callback,
+};
+
 class Following implements FleetSpend {
   readonly gaps: FleetGap[] = [];
   readonly isReady: Promise<void>;
@@ -112,10 +126,8 @@ class Following implements FleetSpend {
   #failure: unknown;
 
   constructor(options: FleetSpendOptions) {
+    checkOptions(options, OPTION_CHECKS, "follow the spend of a fleet");
     const { connection, maxHours = HOURS_MAX, now = Date.now } = options;
-    if (!(Number.isFinite(maxHours) && maxHours > 0)) {
-      throw new RangeError(`Cannot follow spend as maxHours must be a number > 0: ${maxHours}`);
-    }
     this.#now = now;
     this.#maxHours = maxHours;
     this.#onChange = options.onChange;

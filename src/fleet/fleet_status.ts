@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { abortSignal, checkOptions, type OptionChecks, time } from "../option_checks.ts";
 import type { TimeLike } from "../time.ts";
 import type { FleetFollowConnection } from "./connection.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";
-import { readingOf } from "./stored_blocks.ts";
+import { PLACE_OPTION_CHECKS, readingOf } from "./stored_blocks.ts";
 import { type StoredFacts, storedFacts } from "./stored_facts.ts";
 
 /** Whose state to look at. */
@@ -24,6 +25,12 @@ export interface FleetStatusOptions {
   /** Ends it with the reason of the abort. */
   signal?: AbortSignal;
 }
+
+const OPTION_CHECKS: OptionChecks<FleetStatusOptions> = {
+  ...PLACE_OPTION_CHECKS,
+  since: time,
+  signal: abortSignal,
+};
 
 /** How a log stands. */
 export interface FleetLogStatus {
@@ -66,6 +73,7 @@ export interface FleetLogStatus {
  * ```
  */
 export async function fleetStatus(options: FleetStatusOptions): Promise<FleetLogStatus[]> {
+  checkOptions(options, OPTION_CHECKS, "read the state of a fleet");
   const { connection, since } = options;
   const reading = readingOf(options, { follow: false });
   const logs = new Map<string, LogTally>();

@@ -89,7 +89,9 @@ export class FleetTimeoutError extends Error {
 export function checkName(name: string, what: string): void {
   if (typeof name === "string" && NAME.test(name)) return;
   throw new RangeError(
-    `Cannot use ${what} as it must be 1 to 64 letters, digits, "-" or "_": ${JSON.stringify(name)}`,
+    `Cannot use ${what}: it must be 1 to 64 letters, digits, "-" or "_", got ${
+      JSON.stringify(name)
+    }`,
   );
 }
 

@@ -4,7 +4,17 @@
  * @module
  */
 import { type Logger, logger as defaultLogger } from "../logger.ts";
-import { resolveOptions } from "../options.ts";
+import {
+  abortSignal,
+  anything,
+  callback,
+  checkOptions,
+  flag,
+  number,
+  oneOf,
+  type OptionChecks,
+} from "../option_checks.ts";
+import { LOG_OPTION_CHECKS, resolveOptions } from "../options.ts";
 import { BLOCK_BYTES_MAX } from "./block.ts";
 import type { Encoding } from "./block_encoding.ts";
 import type { FleetConnection } from "./connection.ts";
@@ -63,21 +73,35 @@ export interface ResolvedShipOptions {
   readonly signal: AbortSignal;
 }
 
+const OPTION_CHECKS: OptionChecks<ShipOptions> = {
+  connection: anything,
+  fleet: anything,
+  log: anything,
+  path: anything,
+  stream: anything,
+  once: flag,
+  encoding: oneOf("gzip", "identity"),
+  blockBytes: number(0, { unit: "bytes", orEqual: false }),
+  intervalSec: number(0, { unit: "seconds", orEqual: true }),
+  timeoutSec: number(0, { unit: "seconds", orEqual: false }),
+  onProgress: callback,
+  logger: LOG_OPTION_CHECKS.logger,
+  signal: abortSignal,
+};
+
 /**
  * Checks the options, and fills them in.
  *
- * @throws {RangeError} or {@linkcode TypeError} for one that is none, naming it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; names it.
+ * @throws {RangeError} If an option is out of its range; names it.
  */
 export function resolveShipOptions(options: ShipOptions): ResolvedShipOptions {
   const { connection, fleet, log, stream = DEFAULT_STREAM, encoding = "gzip" } = options;
   const { blockBytes = BLOCK_BYTES, timeoutSec = TIMEOUT_SEC, intervalSec = 0 } = options;
+  checkOptions(options, OPTION_CHECKS, "ship");
   checkName(fleet, "fleet");
   checkName(log, "log");
   checkName(stream, "stream");
-  check(blockBytes > 0 && Number.isFinite(blockBytes), { blockBytes }, "a number > 0");
-  check(timeoutSec > 0 && Number.isFinite(timeoutSec), { timeoutSec }, "a number > 0");
-  check(intervalSec >= 0 && Number.isFinite(intervalSec), { intervalSec }, "a number >= 0");
-  check(["gzip", "identity"].includes(encoding), { encoding }, '"gzip" or "identity"');
   const { path } = resolveOptions(options.path === undefined ? {} : { path: options.path });
   const longest = encoding === "gzip" ? BLOCK_BYTES_MAX : dataBytesMax(connection);
   return {
@@ -90,12 +114,6 @@ export function resolveShipOptions(options: ShipOptions): ResolvedShipOptions {
     logger: options.logger ?? defaultLogger,
     signal: options.signal ?? new AbortController().signal,
   };
-}
-
-function check(isOne: boolean, option: Readonly<Record<string, unknown>>, what: string): void {
-  if (isOne) return;
-  const [[name, value] = []] = Object.entries(option);
-  throw new RangeError(`Cannot ship as ${name} must be ${what}: ${value}`);
 }
 
 /** What could not be shipped, as it was gone or damaged, by its positions. */

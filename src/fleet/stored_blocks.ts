@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { anything, type OptionChecks } from "../option_checks.ts";
 import { type Clock, systemClock, type TimeLike, toEpochMs } from "../time.ts";
 import { type FleetConnection, isFinal } from "./connection.ts";
 import { delay } from "./delay.ts";
@@ -46,6 +47,14 @@ export interface ReadingOptions {
   readonly since?: TimeLike;
   readonly signal?: AbortSignal;
 }
+
+/** The checks of the options that say what to read; {@linkcode readingOf} checks the names. */
+export const PLACE_OPTION_CHECKS: OptionChecks<Omit<ReadingOptions, "since" | "signal">> = {
+  connection: anything,
+  fleet: anything,
+  log: anything,
+  stream: anything,
+};
 
 /** Milliseconds that a reader waits for an answer. */
 const TIMEOUT_MS = 5_000;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import { checkOptions, integer, type OptionChecks } from "../option_checks.ts";
 
 /** One decision of the gate. */
 export interface GateQuery {
@@ -31,6 +32,9 @@ export interface GateMetrics {
   lastQueries: GateQuery[];
 }
 
+/** The checks of the options of {@linkcode gateMetrics}. */
+export const GATE_OPTION_CHECKS: OptionChecks<{ lastN?: number }> = { lastN: integer(0) };
+
 const FAILED = new Set<unknown>(["parse_fail", "api_error"]);
 
 /**
@@ -56,12 +60,8 @@ export async function gateMetrics(
   events: AsyncIterable<AuditEvent>,
   options: { lastN?: number } = {},
 ): Promise<GateMetrics> {
+  checkOptions(options, GATE_OPTION_CHECKS, "count the gate's decisions");
   const { lastN = 10 } = options;
-  if (!Number.isSafeInteger(lastN) || lastN < 0) {
-    throw new RangeError(
-      `Cannot count the gate's decisions as lastN must be an integer >= 0: ${lastN}`,
-    );
-  }
   const count = new GateCount(lastN);
   for await (const event of events) count.add(event);
   return count.metrics();

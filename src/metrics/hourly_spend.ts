@@ -4,6 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import { callback, checkOptions, hours } from "../option_checks.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import { costOf, isInWindow, spendWindow } from "../spend.ts";
 
@@ -30,6 +31,7 @@ export async function hourlySpend(
   events: AsyncIterable<AuditEvent>,
   options: { hours?: number; now?: () => number } = {},
 ): Promise<number> {
+  checkOptions(options, { hours, now: callback }, "sum the spend");
   const window = spendWindow(options);
   if (window === null) return 0;
   const spend = new PreciseSum();

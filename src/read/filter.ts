@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type AuditEvent, shown } from "../event.ts";
+import type { AuditEvent } from "../event.ts";
+import { abortSignal, callback, type OptionChecks, text, texts, time } from "../option_checks.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { eventEpochMs, toEpochMs } from "../time.ts";
 import type { LineNeeds } from "./line_test.ts";
@@ -14,6 +15,17 @@ export type EventFilterOptions = Pick<
   QueryOptions,
   "since" | "until" | "eventType" | "sessionId" | "where"
 >;
+
+/** The checks of the options that queries and followers share. */
+export const FILTER_OPTION_CHECKS: OptionChecks<
+  Omit<EventFilterOptions, "until"> & Pick<QueryOptions, "signal">
+> = {
+  since: time,
+  eventType: texts,
+  sessionId: text,
+  where: callback,
+  signal: abortSignal,
+};
 
 /** A selection of events: the test, and what is known of it before an event is parsed. */
 export interface EventFilter extends LineNeeds {
@@ -27,25 +39,13 @@ export interface EventFilter extends LineNeeds {
   readonly isTimed: boolean;
 }
 
-/**
- * Makes the filter, checking the options once.
- *
- * @throws {RangeError} when `since` or `until` is no time.
- * @throws {TypeError} when another option is of the wrong type, naming it.
- */
+/** Returns the filter of options that are checked. */
 export function eventFilter(options: EventFilterOptions): EventFilter {
   const { eventType, sessionId, where } = options;
   const sinceMs = options.since === undefined ? -Infinity : toEpochMs(options.since, "since");
   const untilMs = options.until === undefined ? Infinity : toEpochMs(options.until, "until");
   const isTimed = options.since !== undefined || options.until !== undefined;
-  const types = eventType === undefined ? undefined : eventTypeSet(eventType);
-  check(
-    sessionId === undefined || typeof sessionId === "string",
-    "sessionId",
-    "a string",
-    sessionId,
-  );
-  check(where === undefined || typeof where === "function", "where", "a function", where);
+  const types = eventType === undefined ? undefined : new Set([eventType].flat());
   return {
     types,
     sinceMs,
@@ -79,15 +79,4 @@ export function mayLineHold(line: ArchiveLine, filter: EventFilter): boolean {
   // The types of events without a time are not in the line.
   if (types === undefined || events === null || (!isTimed && line.untimed > 0)) return true;
   return [...types].some((type) => Object.hasOwn(events, type));
-}
-
-function eventTypeSet(eventType: string | readonly string[]): Set<string> {
-  const types = typeof eventType === "string" ? [eventType] : eventType;
-  const isValid = Array.isArray(types) && types.every((type) => typeof type === "string");
-  check(isValid, "eventType", "a string or an array of strings", eventType);
-  return new Set(types);
-}
-
-function check(isValid: boolean, name: string, expected: string, value: unknown): void {
-  if (!isValid) throw new TypeError(`Cannot query as ${name} must be ${expected}: ${shown(value)}`);
 }

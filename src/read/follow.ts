@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { type AuditEvent, shown } from "../event.ts";
+import type { AuditEvent } from "../event.ts";
+import { checkOptions, integer, type OptionChecks } from "../option_checks.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import type { Clock, TimeLike } from "../time.ts";
 import type { Damage } from "./damage.ts";
 import { DirectoryChanges } from "./directory_changes.ts";
-import { type EventFilter, eventFilter } from "./filter.ts";
+import { type EventFilter, eventFilter, FILTER_OPTION_CHECKS } from "./filter.ts";
 import { LogCursor, type LogCursorSource } from "./log_cursor.ts";
 
 /** What to follow. */
@@ -42,30 +43,38 @@ export interface AuditFollow extends AsyncIterable<AuditEvent> {
 /** Where to follow. */
 export interface FollowSource extends LogCursorSource {
   readonly clock: Clock;
+  /** Aborted when the reader is closed, which ends the iteration normally. */
+  readonly closing?: AbortSignal | undefined;
 }
 
+const OPTION_CHECKS: OptionChecks<FollowOptions> = {
+  ...FILTER_OPTION_CHECKS,
+  last: integer(0, true),
+};
+
 /**
- * Makes the events of a log as they come, without an end. A log that is not there is waited for.
+ * Returns the events of a log as they come, until the reader is closed. A log that is not there is waited for.
  *
- * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; names it.
+ * @throws {RangeError} If an option is out of its range; names it.
  */
 export function followLog(
   source: FollowSource,
   options: FollowOptions = {},
 ): AuditFollow {
+  checkOptions(options, OPTION_CHECKS, "follow audit log");
   const { since, last = 0, signal } = options;
-  if (!(last === Infinity || (Number.isSafeInteger(last) && last >= 0))) {
-    throw new RangeError(`Cannot follow as last must be an integer >= 0: ${shown(last)}`);
-  }
   if (since !== undefined && options.last !== undefined) {
-    throw new TypeError("Cannot follow from both since and last");
+    throw new TypeError("Cannot follow audit log: since and last must not be given together");
   }
   const filter = eventFilter(options);
   const beginning = since === undefined && last !== Infinity ? { last } : "history";
   const damage: Damage[] = [];
   return {
-    [Symbol.asyncIterator]: () =>
-      new Following({ ...source, damage }, { filter, signal, beginning }),
+    [Symbol.asyncIterator]: () => {
+      const { closing } = source;
+      return new Following({ ...source, damage }, { filter, signal, closing, beginning });
+    },
     damage,
   };
 }
@@ -73,6 +82,7 @@ export function followLog(
 interface FollowingOptions {
   readonly filter: EventFilter;
   readonly signal: AbortSignal | undefined;
+  readonly closing: AbortSignal | undefined;
   /** All that is in the log and matches, or the last of it. */
   readonly beginning: "history" | { readonly last: number };
 }
@@ -96,7 +106,8 @@ class Following implements AsyncIterator<AuditEvent, void> {
   async next(): Promise<IteratorResult<AuditEvent, void>> {
     this.#changes.attend();
     const result = await this.#events.next();
-    if (this.#isReturned) return { done: true, value: undefined };
+    const { closing } = this.#options;
+    if (this.#isReturned || closing?.aborted) return { done: true, value: undefined };
     // What was at hand when it was aborted does not come any more.
     this.#options.signal?.throwIfAborted();
     if (!result.done) this.#changes.rest();
@@ -117,10 +128,12 @@ class Following implements AsyncIterator<AuditEvent, void> {
   }
 
   async *#run(): AsyncGenerator<AuditEvent, void> {
-    const { signal, filter } = this.#options;
+    const { signal, closing, filter } = this.#options;
+    if (closing?.aborted) return;
     signal?.throwIfAborted();
     const end = () => void this.#end();
-    signal?.addEventListener("abort", end);
+    const signals = [signal, closing];
+    for (const each of signals) each?.addEventListener("abort", end);
     try {
       for await (const events of this.#batches()) {
         for (const event of events) if (filter.matches(event)) yield event;
@@ -129,7 +142,7 @@ class Following implements AsyncIterator<AuditEvent, void> {
       // What ends with the iteration is no failure of it.
       if (!this.#ending.signal.aborted) throw error;
     } finally {
-      signal?.removeEventListener("abort", end);
+      for (const each of signals) each?.removeEventListener("abort", end);
       this.#changes.close();
       this.#cursor.close();
     }

@@ -3,14 +3,15 @@
  *
  * @module
  */
-import { type AuditEvent, shown } from "../event.ts";
+import type { AuditEvent } from "../event.ts";
 import type { FileSystem } from "../file_system.ts";
 import type { Logger } from "../logger.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
+import { checkOptions, integer, oneOf, type OptionChecks, time } from "../option_checks.ts";
 import type { TimeLike } from "../time.ts";
 import { type Damage, DamageReport } from "./damage.ts";
-import { type EventFilter, eventFilter, mayLineHold } from "./filter.ts";
+import { type EventFilter, eventFilter, FILTER_OPTION_CHECKS, mayLineHold } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
 import { Flattened } from "./flattened.ts";
 import { lastBlockEvents } from "./last_block.ts";
@@ -60,20 +61,23 @@ export interface LineSource {
   readonly beforeRead?: () => Promise<void>;
 }
 
+const OPTION_CHECKS: OptionChecks<QueryOptions> = {
+  ...FILTER_OPTION_CHECKS,
+  until: time,
+  order: oneOf("asc", "desc"),
+  limit: integer(0, true),
+};
+
 /**
- * Makes the query of a log: its archives, its sealed segments and its active file. A log that is not
- * there has no events.
+ * Returns the query of a log: its archives, its sealed segments and its active file. A log that does not exist
+ * has no events.
  *
- * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; names it.
+ * @throws {RangeError} If an option is out of its range; names it.
  */
 export function queryLog(source: LineSource, options: QueryOptions = {}): AuditQuery {
+  checkOptions(options, OPTION_CHECKS, "query audit log");
   const { order = "asc", limit = Infinity, signal } = options;
-  if (order !== "asc" && order !== "desc") {
-    throw new RangeError(`Cannot query as order must be "asc" or "desc": ${shown(order)}`);
-  }
-  if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
-    throw new RangeError(`Cannot query as limit must be an integer >= 0: ${shown(limit)}`);
-  }
   const filter = eventFilter(options);
   const { fileSystem, maxLineBytes } = source;
   const damage = new DamageReport(source.logger);

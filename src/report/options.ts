@@ -4,6 +4,15 @@
  * @module
  */
 import { shown } from "../event.ts";
+import {
+  abortSignal,
+  checkOptions,
+  number,
+  type OptionCheck,
+  type OptionChecks,
+  text,
+  time,
+} from "../option_checks.ts";
 import { type TimeLike, toEpochMs } from "../time.ts";
 
 /** What a report is about, and how it shows it. */
@@ -22,6 +31,15 @@ export interface ReportOptions {
   signal?: AbortSignal;
 }
 
+const REPORT_OPTION_CHECKS: OptionChecks<ReportOptions> = {
+  since: time,
+  until: time,
+  timeZone: text,
+  title: text,
+  budgetPerHour: number(0, { unit: "USD", orEqual: false }),
+  signal: abortSignal,
+};
+
 /** {@linkcode ReportOptions} with nothing left open. */
 export interface ResolvedReportOptions {
   /** Whether only events with a time between the two that follow are meant. */
@@ -34,20 +52,19 @@ export interface ResolvedReportOptions {
 }
 
 /**
- * Fills in the defaults and checks every value.
+ * Fills in the defaults and checks every name and value.
  *
- * @throws {RangeError} for a time, a time zone or a budget that is none, naming the option.
- * @throws {TypeError} for a title that is no text.
+ * @param options The options as the caller passed them.
+ * @param further Checks of the options that the caller has besides.
+ * @throws {TypeError} If an option is unknown or of the wrong type; names it.
+ * @throws {RangeError} If a time, a time zone or a budget is invalid; names the option.
  */
-export function resolveReportOptions(options: ReportOptions): ResolvedReportOptions {
+export function resolveReportOptions(
+  options: ReportOptions,
+  further: Readonly<Record<string, OptionCheck>> = {},
+): ResolvedReportOptions {
+  checkOptions(options, { ...REPORT_OPTION_CHECKS, ...further }, "report");
   const { since, until, timeZone = "UTC", title = "Audit log", budgetPerHour } = options;
-  if (typeof title !== "string") {
-    throw new TypeError(`Cannot report as title must be a string: ${shown(title)}`);
-  }
-  if (budgetPerHour !== undefined && !(Number.isFinite(budgetPerHour) && budgetPerHour > 0)) {
-    const found = shown(budgetPerHour);
-    throw new RangeError(`Cannot report as budgetPerHour must be a number > 0 (USD): ${found}`);
-  }
   return {
     isTimed: since !== undefined || until !== undefined,
     sinceMs: since === undefined ? -Infinity : toEpochMs(since, "since"),
@@ -63,7 +80,7 @@ function checkedTimeZone(timeZone: string): string {
     return Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(timeZone).timeZoneId;
   } catch (cause) {
     throw new RangeError(
-      `Cannot report as timeZone must be one such as Europe/Berlin or UTC: ${shown(timeZone)}`,
+      `Cannot report: timeZone must be one such as Europe/Berlin or UTC, got ${shown(timeZone)}`,
       { cause },
     );
   }

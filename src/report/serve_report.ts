@@ -5,7 +5,7 @@
  */
 import type { AuditReader } from "../audit_reader.ts";
 import { withFlags } from "../errors.ts";
-import { shown } from "../event.ts";
+import { nonEmptyText, type OptionChecks } from "../option_checks.ts";
 import { type Clock, systemClock } from "../time.ts";
 import { hostOf, isLoopback, refusalOf, type Site } from "./access.ts";
 import { LiveReport } from "./live_report.ts";
@@ -37,14 +37,21 @@ export interface ServeReportOptions extends ReportOptions {
 export interface ReportServer extends AsyncDisposable {
   /** The address to open, with the token if there is one. */
   readonly url: string;
-  /**
-   * Resolves when the server has ended; rejects when it had to, as the log could not be followed any
-   * more.
-   */
+  /** Resolves when the server has ended. Rejects if it ended because the log could not be followed. */
   readonly finished: Promise<void>;
   /** Ends the server and resolves, or rejects, as `finished` does. */
   close(): Promise<void>;
 }
+
+const SITE_OPTION_CHECKS: OptionChecks<Omit<ServeReportOptions, keyof ReportOptions>> = {
+  hostname: nonEmptyText,
+  port: {
+    must: "an integer from 0 to 65535",
+    isOfType: (value) => typeof value === "number",
+    isInRange: (value: number) => Number.isInteger(value) && value >= 0 && value <= 65_535,
+  },
+  token: nonEmptyText,
+};
 
 /** What goes with every answer. */
 const HEADERS = {
@@ -62,7 +69,7 @@ const HEADERS = {
  *
  * It answers GET alone, to those who ask for it by its own name, and serves nothing but the page and its
  * updates. Needs `--allow-net=HOSTNAME:PORT`, and what the reader needs. It ends at `close()`, with
- * `signal`, and when the reader is closed, which makes `finished` reject.
+ * `signal`, and when the reader is closed.
  *
  * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it, and for a
  *   hostname that other machines reach without a token.
@@ -97,7 +104,7 @@ export function serveReportBy(
   options: ServeReportOptions,
 ): ReportServer {
   const { since, signal } = options;
-  const resolved = resolveReportOptions(options);
+  const resolved = resolveReportOptions(options, SITE_OPTION_CHECKS);
   const { hostname, port, token } = checkedSite(options);
   signal?.throwIfAborted();
   const ending = new AbortController();
@@ -167,22 +174,9 @@ export function serveReportBy(
 }
 
 function checkedSite({ hostname = DEFAULT_HOSTNAME, port = 0, token }: ServeReportOptions): Site {
-  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
-    const found = shown(port);
-    throw new RangeError(
-      `Cannot serve report as port must be an integer from 0 to 65535: ${found}`,
-    );
-  }
-  if (typeof hostname !== "string" || hostname === "") {
-    const found = shown(hostname);
-    throw new TypeError(`Cannot serve report as hostname must be a non-empty string: ${found}`);
-  }
-  if (token !== undefined && (typeof token !== "string" || token === "")) {
-    throw new TypeError("Cannot serve report as token must be a non-empty string");
-  }
   if (token === undefined && !isLoopback(hostname)) {
     throw new TypeError(
-      `Cannot serve report without a token where other machines reach it: ${hostname}`,
+      `Cannot serve report: a hostname that other machines reach needs a token, got ${hostname}`,
     );
   }
   return { hostname, port, token: token ?? null };

@@ -65,11 +65,15 @@ export class AnchorCheck {
  * @throws {TypeError} for what is no head.
  */
 export function checkedAnchor(anchor: ChainHead): ChainHead {
-  const { archives, manifestSha256, seq, hash } = anchor;
+  const { archives, manifestSha256, seq, hash } = Object(anchor) as ChainHead;
   const isDigest = (value: unknown) => typeof value === "string" && SHA256.test(value);
   const isHead = Number.isSafeInteger(archives) && archives >= 0 &&
     (manifestSha256 === null || isDigest(manifestSha256)) &&
     (seq === null ? hash === null : Number.isSafeInteger(seq) && seq >= 0 && isDigest(hash));
   if (isHead) return anchor;
-  throw new TypeError(`Cannot verify as anchor is no head of a log: ${JSON.stringify(anchor)}`);
+  throw new TypeError(
+    `Cannot verify audit log: anchor must be a chain head, as head() returns it, got ${
+      JSON.stringify(anchor)
+    }`,
+  );
 }

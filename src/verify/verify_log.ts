@@ -7,6 +7,13 @@
  *
  * @module
  */
+import {
+  abortSignal,
+  anything,
+  callback,
+  checkOptions,
+  type OptionChecks,
+} from "../option_checks.ts";
 import { openInto } from "../regular_file.ts";
 import { basename, join } from "@std/path";
 import { createHash } from "node:crypto";
@@ -39,6 +46,13 @@ const PROGRESS_STEPS = 400;
 const GZIP_CHUNK_BYTES = 16 * 1024;
 const PLAIN_CHUNK_BYTES = 128 * 1024;
 
+const OPTION_CHECKS: OptionChecks<VerifyOptions> = {
+  // checkedAnchor() looks into it.
+  anchor: anything,
+  signal: abortSignal,
+  onProgress: callback,
+};
+
 /**
  * Checks a log, in memory that does not grow with it but for its manifest. A log that is not there has
  * no faults.
@@ -49,6 +63,7 @@ export async function verifyLog(
   source: VerifySource,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
+  checkOptions(options, OPTION_CHECKS, "verify audit log");
   await source.beforeRead?.();
   const files = new LogFiles(source.path);
   const before = readManifest(source.fileSystem, files);

@@ -12,8 +12,8 @@ import {
   type EventFields,
   fieldError,
   KNOWN_FIELD_NAMES,
-  type KnownFields,
   shown,
+  type UncheckedFields,
 } from "../event.ts";
 import { encodeValue, holdable, safeMessage } from "./encode_value.ts";
 import { REDACTED, type Redaction } from "./redaction.ts";
@@ -28,6 +28,8 @@ export interface RecordContext {
   isChained?: boolean;
   /** What is not to be written. */
   redaction?: Redaction | undefined;
+  /** Called with a confidence between 0 and 1, which is likely meant as a fraction. */
+  onFraction?: ((confidence: number) => void) | undefined;
 }
 
 /** Places of the fields in a line; those that are in no list come last, in the order of the caller. */
@@ -47,7 +49,7 @@ const FURTHER = RANKS.size;
  * @throws {AuditEventError} when a known field is of the wrong type.
  */
 export function encodeRecord(event: unknown, fields: EventFields, context: RecordContext): string {
-  const known: KnownFields = {
+  const known: UncheckedFields = {
     ts: isoTime(context.nowMs),
     event,
     session_id: context.sessionId,
@@ -75,6 +77,10 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
     }
   }
   checkKnownFields(known);
+  const { confidence } = known;
+  if (typeof confidence === "number" && confidence > 0 && confidence < 1) {
+    context.onFraction?.(confidence);
+  }
   // What is hidden need not be of the right type: nobody is to see it, in an error neither.
   for (const name of hidden) known[name] = REDACTED;
   const text = stringifyKnown(known, redaction);
@@ -96,34 +102,56 @@ function inOrder(names: string[]): string[] {
   return names;
 }
 
+/** What has members of its own kind that are no fields: a caller who passes one has mistaken the argument. */
+const NO_RECORDS: readonly [type: new (...args: never[]) => object, name: string][] = [
+  [Error, "an Error"],
+  [Map, "a Map"],
+  [Set, "a Set"],
+  [Date, "a Date"],
+  [Promise, "a Promise"],
+  [ArrayBuffer, "an ArrayBuffer"],
+];
+
 function namesOf(fields: unknown): string[] {
-  let names: string[] | null;
+  let found: string;
   try {
-    const isObject = typeof fields === "object" && fields !== null && !Array.isArray(fields);
-    names = isObject ? Object.keys(fields) : null;
+    found = typeof fields === "object" && fields !== null ? notRecord(fields) : shown(fields);
+    if (found === "") return Object.keys(fields as object);
   } catch (cause) {
     // A proxy: a revoked one, or one whose traps throw.
-    throw new AuditEventError(`Cannot log event as reading fields throws: ${safeMessage(cause)}`, {
-      field: "fields",
-      value: undefined,
-      cause,
-    });
+    throw new AuditEventError(
+      `Cannot log event: reading its fields throws: ${safeMessage(cause)}`,
+      {
+        field: "fields",
+        value: undefined,
+        cause,
+      },
+    );
   }
-  if (names !== null) return names;
-  throw new AuditEventError(`Cannot log event as its fields must be an object: ${shown(fields)}`, {
-    field: "fields",
-    value: fields,
-  });
+  const hint = fields instanceof Error ? "; log it as a field: { error }" : "";
+  throw new AuditEventError(
+    `Cannot log event: its fields must be an object with named members, got ${found}${hint}`,
+    { field: "fields", value: fields },
+  );
 }
 
-function stringifyKnown(known: KnownFields, redaction: Redaction | undefined): string {
+/** Returns what the object is if it is no record of fields, or "". */
+function notRecord(fields: object): string {
+  const prototype = Object.getPrototypeOf(fields);
+  if (prototype === Object.prototype || prototype === null) return "";
+  if (Array.isArray(fields)) return "an array";
+  if (ArrayBuffer.isView(fields)) return "a typed array";
+  return NO_RECORDS.find(([type]) => fields instanceof type)?.[1] ?? "";
+}
+
+function stringifyKnown(known: UncheckedFields, redaction: Redaction | undefined): string {
   const isPlain = known.config === undefined &&
     (redaction === undefined || known.files === undefined);
   if (isPlain) return JSON.stringify(known);
   try {
     return JSON.stringify(known, holdable({ path: [], redaction }));
   } catch (cause) {
-    throw new AuditEventError(`Cannot log event as reading config throws: ${safeMessage(cause)}`, {
+    throw new AuditEventError(`Cannot log event: reading config throws: ${safeMessage(cause)}`, {
       field: "config",
       value: known.config,
       cause,
@@ -138,7 +166,7 @@ function isoTime(nowMs: number): string {
   if (nowMs === lastTime.nowMs) return lastTime.text;
   const date = new Date(nowMs);
   if (Number.isNaN(date.getTime())) {
-    throw new AuditEventError(`Cannot log event as the clock gives no valid time: ${nowMs}`, {
+    throw new AuditEventError(`Cannot log event: the clock must give a valid time, got ${nowMs}`, {
       field: "ts",
       value: nowMs,
     });
@@ -153,7 +181,7 @@ function readKnownField(fields: EventFields, name: string): unknown {
     // A copy, so that what was checked is what is written.
     return Array.isArray(value) ? [...value] : value;
   } catch (cause) {
-    throw new AuditEventError(`Cannot log event as reading ${name} throws: ${safeMessage(cause)}`, {
+    throw new AuditEventError(`Cannot log event: reading ${name} throws: ${safeMessage(cause)}`, {
       field: name,
       value: undefined,
       cause,

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { MAX_PENDING_BYTES } from "../options.ts";
+import { checkOptions, type OptionChecks } from "../option_checks.ts";
+import { LOG_OPTION_CHECKS, MAX_PENDING_BYTES } from "../options.ts";
 import { ByteBuffer } from "./byte_buffer.ts";
 
 const LINE_BREAK = 0x0a;
@@ -16,6 +17,10 @@ export interface LineBufferStreamOptions {
   /** Bytes at which `writable` asks its writer to wait; default 8 MiB. */
   maxPendingBytes?: number;
 }
+
+const OPTION_CHECKS: OptionChecks<LineBufferStreamOptions> = {
+  maxPendingBytes: LOG_OPTION_CHECKS.maxPendingBytes,
+};
 
 /**
  * Turns bytes that hold lines, cut anywhere, into batches that hold whole lines only. What remains
@@ -58,6 +63,7 @@ export class LineBufferStream
 
   /** Makes the stage. */
   constructor(options: LineBufferStreamOptions = {}) {
+    checkOptions(options, OPTION_CHECKS, "buffer lines");
     this.#maxPendingBytes = options.maxPendingBytes ?? MAX_PENDING_BYTES;
     this.readable = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {

@@ -6,9 +6,10 @@
 import { LINK_BYTES_MAX } from "../chain.ts";
 import { AuditEventError } from "../errors.ts";
 import { type AuditRecordInput, type EventFields, shown } from "../event.ts";
-import { MAX_LINE_BYTES, type Redact } from "../options.ts";
+import { checkOptions, type OptionChecks } from "../option_checks.ts";
+import { checkRedact, LOG_OPTION_CHECKS, MAX_LINE_BYTES, type Redact } from "../options.ts";
 import { getSessionId } from "../session.ts";
-import { encodeRecord } from "./encode_record.ts";
+import { encodeRecord, type RecordContext } from "./encode_record.ts";
 import { safeMessage } from "./encode_value.ts";
 import { Redaction } from "./redaction.ts";
 
@@ -23,6 +24,14 @@ export interface SerializeStreamOptions {
   /** What is not to be written; see {@linkcode AuditLogOptions.redact}. */
   redact?: Redact | undefined;
 }
+
+const { sessionId, maxLineBytes, now, redact } = LOG_OPTION_CHECKS;
+const OPTION_CHECKS: OptionChecks<SerializeStreamOptions> = {
+  sessionId,
+  maxLineBytes,
+  now,
+  redact,
+};
 
 /**
  * Makes lines of records, `{ event, ...fields }` each. A record that cannot be logged errors the
@@ -44,6 +53,8 @@ export interface SerializeStreamOptions {
 export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Array<ArrayBuffer>> {
   /** Makes the stage. */
   constructor(options: SerializeStreamOptions = {}) {
+    checkOptions(options, OPTION_CHECKS, "serialize events");
+    checkRedact(options.redact, "serialize events");
     const serialize = lineSerializer(options);
     const encoder = new TextEncoder();
     super({
@@ -62,14 +73,14 @@ export type LineSerializer = (event: unknown, fields: EventFields) => string;
  * line, its line break included, is still to be encoded.
  */
 export function lineSerializer(
-  options: SerializeStreamOptions & { chain?: boolean } = {},
+  options: SerializeStreamOptions & Pick<RecordContext, "onFraction"> & { chain?: boolean } = {},
 ): LineSerializer {
   const { sessionId = getSessionId(), maxLineBytes = MAX_LINE_BYTES, now = Date.now } = options;
   const isChained = options.chain ?? false;
-  const { redact } = options;
+  const { redact, onFraction } = options;
   const redaction = Array.isArray(redact) ? new Redaction(redact) : undefined;
   // One object for all events: making one for each takes as long as checking a field.
-  const context = { nowMs: NaN, sessionId, isChained, redaction };
+  const context = { nowMs: NaN, sessionId, isChained, redaction, onFraction };
   // A line in the chain gets longer before it is written.
   const moreBytes = isChained ? LINK_BYTES_MAX : 0;
   return (event, fields) => {
@@ -94,7 +105,7 @@ function redacted(
   try {
     record = redact({ event, ...fields });
   } catch (cause) {
-    throw new AuditEventError(`Cannot log event as redact throws: ${safeMessage(cause)}`, {
+    throw new AuditEventError(`Cannot log event: redact throws: ${safeMessage(cause)}`, {
       field: "redact",
       value: undefined,
       cause,
@@ -104,7 +115,7 @@ function redacted(
     return record as Record<string, unknown>;
   }
   throw new AuditEventError(
-    `Cannot log event as redact must give a record: ${shown(record)}`,
+    `Cannot log event: redact must give a record, got ${shown(record)}`,
     { field: "redact", value: record },
   );
 }
@@ -120,7 +131,7 @@ function checkLength(
   const byteLength = new TextEncoder().encode(line).byteLength + moreBytes;
   if (byteLength <= maxLineBytes) return;
   throw new AuditEventError(
-    `Cannot log event as its line is longer than maxLineBytes (${maxLineBytes}): ${byteLength} bytes`,
+    `Cannot log event: its line must have at most ${maxLineBytes} bytes (maxLineBytes), got ${byteLength}`,
     { field: "maxLineBytes", value: byteLength },
   );
 }

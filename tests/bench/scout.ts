@@ -4,6 +4,7 @@
  * @module
  */
 import { AuditLog, type AuditLogOptions, AuditReader } from "@vivarium/scout";
+import { openLogOn } from "../../src/audit_log.ts";
 import { type Outcome, takeTurns, timed, type Workloads } from "./contender.ts";
 import { type Fields, fieldsOf, SESSION_ID, turn } from "./event.ts";
 import { queryMemory, rotating, rotatingMemory, stalls } from "./scout_rotation.ts";
@@ -36,7 +37,7 @@ async function watched(
   const witness = new Witness();
   const rotationSizeBytes = Number.MAX_SAFE_INTEGER;
   const elapsedMs = await timed(async () => {
-    await using log = await AuditLog.openOn(witness.platform, {
+    await using log = await openLogOn(witness.platform, {
       sessionId: SESSION_ID,
       rotationSizeBytes,
       ...options,

@@ -4,6 +4,7 @@
  * @module
  */
 import { AuditLog, AuditReader } from "@vivarium/scout";
+import { openLogOn } from "../../src/audit_log.ts";
 import { type Outcome, type Round, timed } from "./contender.ts";
 import { fieldsOf, SESSION_ID, turn } from "./event.ts";
 import { MemoryGrowth } from "./memory_growth.ts";
@@ -54,7 +55,7 @@ export async function queryMemory({ path }: Round): Promise<Outcome> {
  */
 export async function stalls({ path, seconds, eventsPerMs }: Round): Promise<Outcome> {
   const witness = new Witness();
-  const log = await AuditLog.openOn(witness.platform, { path, sessionId: SESSION_ID });
+  const log = await openLogOn(witness.platform, { path, sessionId: SESSION_ID });
   const delays: number[] = [];
   let events = 0;
   const startMs = performance.now();

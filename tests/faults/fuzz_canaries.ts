@@ -136,7 +136,7 @@ function withCalls(change: (log: Writer, event: string, fields?: EventFields) =>
   const open: WriterOpener = async (fileSystem, rotationSizeBytes) => {
     const log = await openWriter(fileSystem, rotationSizeBytes);
     return overriding(log, {
-      log: (event: string, fields?: EventFields) => change(log, event, fields),
+      log: (event: string, fields?: object) => change(log, event, fields as EventFields),
     });
   };
   return open;

@@ -5,7 +5,7 @@
  * @module
  */
 import fc from "fast-check";
-import { AuditLog } from "../../src/audit_log.ts";
+import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
 import {
   claimsOf,
   describeDirectory,
@@ -36,7 +36,7 @@ export type LogOpener = (process: SimulatedProcess, rotationSizeBytes: number) =
 
 /** Opens a fuzzed log for writing. */
 export const openLog: LogOpener = (process, rotationSizeBytes) =>
-  AuditLog.openOn({ fileSystem: process, clock: new SimulatedClock() }, {
+  openLogOn({ fileSystem: process, clock: new SimulatedClock() }, {
     path: FILES.active,
     sessionId: "s",
     rotationSizeBytes,

@@ -7,7 +7,7 @@
 import fc from "fast-check";
 import { isDeepStrictEqual } from "node:util";
 import { gunzipSync } from "node:zlib";
-import { AuditLog } from "../../src/audit_log.ts";
+import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
 import { messageOf } from "../../src/errors.ts";
 import type { AuditEvent, EventFields } from "../../src/event.ts";
 import type { FileSystem } from "../../src/file_system.ts";
@@ -40,7 +40,7 @@ const MAX_LINE_BYTES = 50_000;
 
 /** Opens the log of a fuzzed writer. */
 export const openWriter: WriterOpener = (fileSystem, rotationSizeBytes) =>
-  AuditLog.openOn({ fileSystem, clock: new SimulatedClock() }, {
+  openLogOn({ fileSystem, clock: new SimulatedClock() }, {
     path: FILES.active,
     sessionId: "own",
     rotationSizeBytes,

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { AuditLog } from "@vivarium/scout";
+import type { AuditLog } from "@vivarium/scout";
+import { openLogOn } from "../../src/audit_log.ts";
 import type { FileSystem } from "../../src/file_system.ts";
 import { SimulatedClock } from "../platform.ts";
 import type { SeededRandom } from "../seeded_random.ts";
@@ -140,7 +141,7 @@ export class Writer {
 }
 
 function openIn(fileSystem: FileSystem, sizes: Sizes): Promise<AuditLog> {
-  return AuditLog.openOn({ fileSystem, clock: new SimulatedClock() }, {
+  return openLogOn({ fileSystem, clock: new SimulatedClock() }, {
     path: PATH,
     sessionId: "s",
     rotationSizeBytes: sizes.rotationSizeBytes,

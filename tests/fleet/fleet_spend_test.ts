@@ -109,7 +109,7 @@ await natsTest("fleetSpend() knows the hours apart, also those within one block"
   of.at(START + 3.2 * HOUR_MS);
   assertEquals([spend.usd(0.5), spend.usd(1), spend.usd(3)], [0, 32, 62]);
   assertThrows(() => spend.usd(4), RangeError, "maxHours is 3");
-  assertThrows(() => spend.usd(NaN), RangeError, "hours must be a number: NaN");
+  assertThrows(() => spend.usd(NaN), RangeError, "hours must be a number, got NaN");
 });
 
 await natsTest(

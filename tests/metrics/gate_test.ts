@@ -44,7 +44,7 @@ Deno.test("gateMetrics() lists the last decisions that it is asked for", async (
   assertEquals(await last(0), []);
   const many = Array.from({ length: 30 }, () => EVENTS[0]!);
   assertEquals((await gateMetrics(ReadableStream.from(many))).lastQueries.length, 10);
-  await assertRejects(() => last(-1), RangeError, "lastN must be an integer >= 0: -1");
+  await assertRejects(() => last(-1), RangeError, "lastN must be an integer >= 0, got -1");
 });
 
 Deno.test("gateMetrics() of nothing is zero", async () => {

@@ -29,7 +29,7 @@ Deno.test("hourlySpend() costs nothing for zero or fewer hours", async () => {
 });
 
 Deno.test("hourlySpend() refuses hours that are no number", async () => {
-  await assertRejects(() => spendOf([], NaN), RangeError, "hours must be a number: NaN");
+  await assertRejects(() => spendOf([], NaN), RangeError, "hours must be a number, got NaN");
 });
 
 Deno.test("hourlySpend() compensates rounding and passes over what is no cost", async () => {

@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { AuditLog, AuditWriteError, type Logger } from "@vivarium/scout";
+import { type AuditLog, AuditWriteError, type Logger } from "@vivarium/scout";
+import { openLogOn } from "../../src/audit_log.ts";
 import { writesBehind } from "../faults/planted_faults.ts";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
 import type { FileSystem } from "../../src/file_system.ts";
@@ -117,7 +118,7 @@ async function main(path: string, plan: Plan): Promise<void> {
   const { rotationSizeBytes, fsyncEveryNLines, onOneThread, firstEvent, steps } = plan;
   const honest = onOneThread ? oneThread : denoFileSystem;
   const fileSystem = plan.writesBehind ? writesBehind(honest, path) : honest;
-  const log = await AuditLog.openOn({ ...denoPlatform, fileSystem }, {
+  const log = await openLogOn({ ...denoPlatform, fileSystem }, {
     path,
     rotationSizeBytes,
     fsyncEveryNLines,

@@ -5,7 +5,7 @@
  * @module
  */
 import { basename } from "@std/path";
-import { AuditLog } from "../../src/audit_log.ts";
+import { openLogOn } from "../../src/audit_log.ts";
 import { denoFileSystem } from "../../src/deno_file_system.ts";
 import type { FileSystem } from "../../src/file_system.ts";
 import { SimulatedClock } from "../platform.ts";
@@ -35,7 +35,7 @@ const watched: FileSystem = {
 };
 
 const platform = { fileSystem: watched, clock: new SimulatedClock() };
-const log = await AuditLog.openOn(platform, { path, now: () => 0 });
+const log = await openLogOn(platform, { path, now: () => 0 });
 await log.log("nav");
 await log.rotate();
 await log.close();

@@ -14,7 +14,7 @@ import {
 const [path = ""] = Deno.args;
 const log = await AuditLog.open({ path });
 await log.log("nav", { cost: 0.25 });
-await ReadableStream.from([{ event: "nav", cost: 0.25 }]).pipeTo(log.writable);
+await ReadableStream.from([{ event: "nav", cost: 0.25 }]).pipeTo(log.createWritable());
 await log.flush();
 log.flushSync();
 await log.rotate();

@@ -7,8 +7,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { basename } from "@std/path";
 import { gzipSync } from "node:zlib";
-import { AuditLog } from "../../src/audit_log.ts";
-import { AuditReader } from "../../src/audit_reader.ts";
+import { openLogOn } from "../../src/audit_log.ts";
+import { openReaderOn } from "../../src/audit_reader.ts";
 import type { FileAccess, FileHandle, FileStatus, FileSystem } from "../../src/file_system.ts";
 import { gzipFacts } from "../bytes.ts";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
@@ -160,7 +160,7 @@ async function writtenDisk(): Promise<SimulatedDisk> {
   let nowMs = 0;
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
   const options = { path: files.active, now: () => nowMs, logger: silent };
-  await using log = await AuditLog.openOn(platform, options);
+  await using log = await openLogOn(platform, options);
   const lines = new TextDecoder().decode(active()).split("\n").slice(0, -1);
   for (const [index, line] of lines.entries()) {
     const { ts, event, ...fields } = JSON.parse(line);
@@ -206,7 +206,7 @@ async function readerOf(disk: SimulatedDisk) {
   const counts = new CountingFileSystem(disk.process());
   const platform = { fileSystem: counts, clock: new SimulatedClock() };
   const options = { path: files.active, now: () => NOW_MS, logger: silent };
-  const reader = await AuditReader.openOn(platform, options);
+  const reader = await openReaderOn(platform, options);
   return { counts, reader, [Symbol.asyncDispose]: () => reader.close() };
 }
 

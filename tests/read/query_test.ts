@@ -63,9 +63,13 @@ for (const [options, expected] of SELECTIONS) {
 Deno.test("queryLog() refuses bad options at the call, naming option and value", () => {
   using log = setUp(CONTENT);
   const bad = (options: unknown) => () => log.query(options as QueryOptions);
-  assertThrows(bad({ limit: -1 }), RangeError, "limit must be an integer >= 0: -1");
-  assertThrows(bad({ limit: 1.5 }), RangeError, "limit must be an integer >= 0: 1.5");
-  assertThrows(bad({ order: "up" }), RangeError, 'order must be "asc" or "desc": "up"');
+  assertThrows(bad({ limit: -1 }), RangeError, "limit must be an integer >= 0 or Infinity, got -1");
+  assertThrows(
+    bad({ limit: 1.5 }),
+    RangeError,
+    "limit must be an integer >= 0 or Infinity, got 1.5",
+  );
+  assertThrows(bad({ order: "up" }), RangeError, 'order must be "asc" or "desc", got "up"');
   assertThrows(bad({ since: "2026-02-13T14:30:00" }), RangeError, "since");
   assertThrows(bad({ until: NaN }), RangeError, "until");
   assertThrows(bad({ eventType: 42 }), TypeError, "eventType");
@@ -73,7 +77,11 @@ Deno.test("queryLog() refuses bad options at the call, naming option and value",
   assertThrows(bad({ where: "n > 1" }), TypeError, "where");
   assertThrows(bad({ eventType: Symbol("x") }), TypeError, "eventType must be");
   assertThrows(bad({ sessionId: Object.create(null) }), TypeError, "sessionId must be");
-  assertThrows(bad({ limit: "5" }), RangeError, 'limit must be an integer >= 0: "5"');
+  assertThrows(
+    bad({ limit: "5" }),
+    TypeError,
+    'limit must be an integer >= 0 or Infinity, got "5"',
+  );
 });
 
 Deno.test("queryLog() gives nothing for a file that is not there, and makes none", async () => {

@@ -8,7 +8,7 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { AuditReader } from "../../src/audit_reader.ts";
+import { type AuditReader, openReaderOn } from "../../src/audit_reader.ts";
 import type { AuditEvent } from "../../src/event.ts";
 import { messageOf } from "../../src/errors.ts";
 import type { FileSystem } from "../../src/file_system.ts";
@@ -58,7 +58,7 @@ async function openReader(
   process: FileSystem,
   clock: SimulatedClock = new SimulatedClock(),
 ): Promise<AuditReader> {
-  return await AuditReader.openOn({ fileSystem: process, clock }, {
+  return await openReaderOn({ fileSystem: process, clock }, {
     path: history.path,
     maxLineBytes: history.maxLineBytes,
     now: () => history.nowMs,
@@ -70,8 +70,10 @@ async function openReader(
 async function forEachSeed(
   extent: Extent,
   check: (given: Case) => Promise<void>,
+  isEnough: () => boolean = () => false,
 ): Promise<void> {
   for (const seed of extent.seeds(HISTORIES)) {
+    if (isEnough()) return;
     const random = new SeededRandom(seed);
     const history = new RandomHistory(random);
     await within(() => `seed ${seed}\n${history.story.join("\n")}`, async () => {
@@ -321,7 +323,7 @@ Deno.test("AuditReader finds a line that was too long for who wrote the manifest
   const long = { ts: ts[1], event: "nav", cost: 2, pad: "x".repeat(500) };
   const lines = [{ ts: ts[0], event: "nav", cost: 1 }, long].map((event) => JSON.stringify(event));
   const history = archivedBy({ maxLineBytes: 400 }, `${lines.join("\n")}\n`);
-  await using reader = await AuditReader.openOn(
+  await using reader = await openReaderOn(
     { fileSystem: history.process(), clock: new SimulatedClock() },
     { path: "/log/audit.jsonl", now: () => Date.parse(ts[1]), logger: silent },
   );
@@ -358,9 +360,10 @@ Deno.test("Reference answers as one would by hand", async () => {
 
 await sampledTest(
   "The comparison with the reference sees a reader that goes by the names of archives",
-  SHARE,
+  // One history in ten shows it, and the first that does is enough.
+  1,
   async (extent) => {
-    let differing = 0;
+    let isSeen = false;
     await forEachSeed(extent, async ({ history, references }) => {
       const since = history.someTime();
       const process = history.disk.process();
@@ -368,9 +371,9 @@ await sampledTest(
       await using reader = await openReader(history, byNames);
       const events = textOf(await reader.query({ since }).toArray());
       const isRight = references.some((reference) => events === textOf(reference.query({ since })));
-      if (!isRight) differing++;
-    });
-    assert(differing > 0, "no history shows it");
+      if (!isRight) isSeen = true;
+    }, () => isSeen);
+    assert(isSeen, "no history shows it");
   },
 );
 

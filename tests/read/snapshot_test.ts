@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { AuditReader } from "../../src/audit_reader.ts";
+import { openReaderOn } from "../../src/audit_reader.ts";
 import { SimulatedClock } from "../platform.ts";
 import { diskWith, files, ODDITIES, STAMPS } from "../segments/log_on_disk.ts";
 
@@ -14,7 +14,7 @@ for (const [what, kind] of [["an empty file", null], ...ODDITIES] as const) {
     if (kind === null) disk.writeFile(files.sealed(STAMPS[0]), "");
     else disk.plant(files.sealed(STAMPS[0]), kind);
     const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
-    await using reader = await AuditReader.openOn(platform, { path: files.active, logger });
+    await using reader = await openReaderOn(platform, { path: files.active, logger });
     const query = reader.query();
     assertEquals((await query.toArray()).map(({ n }) => n), [1]);
     const damaged = kind === null ? [] : [files.sealed(STAMPS[0])];

@@ -52,16 +52,16 @@ const REFUSED: [
   ["until", null, RangeError, "null"],
   ["timeZone", "Mars/Olympus", RangeError, '"Mars/Olympus"'],
   ["timeZone", "", RangeError, '""'],
-  ["timeZone", 2, RangeError, "2"],
-  ["timeZone", null, RangeError, "null"],
+  ["timeZone", 2, TypeError, "2"],
+  ["timeZone", null, TypeError, "null"],
   ["title", 7, TypeError, "7"],
   ["title", null, TypeError, "null"],
   ["budgetPerHour", 0, RangeError, "0"],
   ["budgetPerHour", -1, RangeError, "-1"],
   ["budgetPerHour", NaN, RangeError, "NaN"],
   ["budgetPerHour", Infinity, RangeError, "Infinity"],
-  ["budgetPerHour", "5", RangeError, '"5"'],
-  ["budgetPerHour", null, RangeError, "null"],
+  ["budgetPerHour", "5", TypeError, '"5"'],
+  ["budgetPerHour", null, TypeError, "null"],
 ];
 for (const [name, value, error, says] of REFUSED) {
   const shown = typeof value === "string" ? JSON.stringify(value) : String(value);

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
-import { AuditClosedError, AuditLog, AuditReader } from "@vivarium/scout";
+import { AuditLog, AuditReader } from "@vivarium/scout";
 import { type ReportServer, serveReport, type ServeReportOptions } from "@vivarium/scout/report";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -178,7 +178,7 @@ Deno.test(
     using dir = tempDir();
     await using reader = await AuditReader.open({ path: dir.path("audit.jsonl") });
     for (const hostname of ["0.0.0.0", "::", "example.org", "192.168.1.2"]) {
-      assertThrows(() => serveReport(reader, { hostname }), TypeError, "without a token");
+      assertThrows(() => serveReport(reader, { hostname }), TypeError, "needs a token");
     }
     const token = "a token; with = odd & signs";
     await using served = await Served.start({ hostname: "0.0.0.0", token });
@@ -288,8 +288,8 @@ Deno.test(
     const server = serveReport(reader);
     await fetch(server.url).then(({ body }) => body?.cancel());
     await reader.close();
-    await assertRejects(() => server.finished, AuditClosedError);
-    await assertRejects(() => server.close(), AuditClosedError);
+    await server.finished;
+    await server.close();
   },
 );
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { basename } from "@std/path";
 import { gzipSync } from "node:zlib";
-import { AuditLog } from "../../src/audit_log.ts";
-import { AuditReader } from "../../src/audit_reader.ts";
+import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
+import { openReaderOn } from "../../src/audit_reader.ts";
 import type { AuditLogOptions, RetentionPolicy } from "../../src/options.ts";
 import { ManifestReader } from "../../src/segments/manifest_reader.ts";
 import type { SimulatedDisk, SimulatedProcess } from "../faults/simulated_disk.ts";
@@ -21,7 +21,7 @@ function open(
 ): Promise<AuditLog> {
   const platform = { fileSystem: process, clock: new SimulatedClock() };
   const path = files.active;
-  return AuditLog.openOn(platform, { path, now: () => NOW_MS, logger: silent, ...options });
+  return openLogOn(platform, { path, now: () => NOW_MS, logger: silent, ...options });
 }
 
 /** A chained log of archives of two events each, and one more event. */
@@ -60,7 +60,7 @@ async function read(disk: SimulatedDisk) {
   const warnings: string[] = [];
   const logger = { ...silent, warn: (...data: unknown[]) => void warnings.push(data.join(" ")) };
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
-  const reader = await AuditReader.openOn(platform, {
+  const reader = await openReaderOn(platform, {
     path: files.active,
     logger,
     now: () => NOW_MS,

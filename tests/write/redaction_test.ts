@@ -191,7 +191,7 @@ Deno.test("redact keeps a secret from every file of the log, by every way in", a
       config: { headers: { authorization: "SECRET" }, api_key: { nested: "SECRET" } },
     };
     for (let n = 0; n < 10; n++) await log.log("nav", { ...fields, n });
-    await ReadableStream.from([{ event: "brief", ...fields }]).pipeTo(log.writable);
+    await ReadableStream.from([{ event: "brief", ...fields }]).pipeTo(log.createWritable());
     log.log("tldr", fields);
     log.flushSync();
     assertEquals((await log.query().toArray()).length, 12);

@@ -36,7 +36,7 @@ Deno.test("SerializeStream errors its writer with a record without event", async
   await assertRejects(
     () => writer.write({ cost: 1 } as unknown as AuditRecordInput),
     AuditEventError,
-    "event must be a non-empty string: undefined",
+    "event must be a non-empty string, got undefined",
   );
   await assertRejects(() => writer.closed, AuditEventError);
   await read;
@@ -51,7 +51,7 @@ Deno.test("lineSerializer() counts maxLineBytes in bytes, with the line break", 
   const error = assertThrows(
     () => shorter("nav", { text: "ü🐟" }),
     AuditEventError,
-    `longer than maxLineBytes (${byteLength - 1}): ${byteLength} bytes`,
+    `at most ${byteLength - 1} bytes (maxLineBytes), got ${byteLength}`,
   );
   assertEquals(error.field, "maxLineBytes");
   assertEquals(error.value, byteLength);
@@ -61,7 +61,11 @@ Deno.test("lineSerializer() counts maxLineBytes in bytes, with the line break", 
 Deno.test("SerializeStream errors with a line over maxLineBytes", async () => {
   const lines = ReadableStream.from([{ event: "nav", text: "x".repeat(100) }])
     .pipeThrough(new SerializeStream({ ...OPTIONS, maxLineBytes: 100 }));
-  await assertRejects(() => Array.fromAsync(lines), AuditEventError, "maxLineBytes (100)");
+  await assertRejects(
+    () => Array.fromAsync(lines),
+    AuditEventError,
+    "at most 100 bytes (maxLineBytes)",
+  );
 });
 
 Deno.test("lineSerializer() asks the clock at each line and names the session of the process", () => {

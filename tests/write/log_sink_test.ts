@@ -2,7 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { AuditWriteError } from "../../src/errors.ts";
 import { type AuditLogOptions, resolveOptions } from "../../src/options.ts";
 import { isMarkLine } from "../../src/segments/active_marks.ts";
-import { FsyncSink } from "../../src/write/fsync_sink.ts";
+import { LogSink } from "../../src/write/log_sink.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { SimulatedClock } from "../platform.ts";
 import { gunzipped, linesOf, tempDir } from "../temp_dir.ts";
@@ -19,7 +19,7 @@ function setUp(path: string, options: AuditLogOptions = {}, clock = new Simulate
     warn() {},
     error: (text: unknown) => messages.push(text),
   };
-  const sink = FsyncSink.openOn(
+  const sink = new LogSink(
     { fileSystem, clock },
     resolveOptions({ logger, ...options, path }),
   );
@@ -30,7 +30,7 @@ function lines(count: number): Uint8Array<ArrayBuffer> {
   return bytes("{}\n".repeat(count));
 }
 
-Deno.test("FsyncSink lets all who call sync() while one runs share one further sync", async () => {
+Deno.test("LogSink lets all who call sync() while one runs share one further sync", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -50,7 +50,7 @@ Deno.test("FsyncSink lets all who call sync() while one runs share one further s
   await writer.close();
 });
 
-Deno.test("FsyncSink.sync() joins the running sync when nothing was written since", async () => {
+Deno.test("LogSink.sync() joins the running sync when nothing was written since", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -66,7 +66,7 @@ Deno.test("FsyncSink.sync() joins the running sync when nothing was written sinc
   assertEquals(fileSystem.synced.length, 1);
 });
 
-Deno.test("FsyncSink serves a waiter with a write between only after a third sync", async () => {
+Deno.test("LogSink serves a waiter with a write between only after a third sync", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -89,7 +89,7 @@ Deno.test("FsyncSink serves a waiter with a write between only after a third syn
   await writer.close();
 });
 
-Deno.test("FsyncSink syncs a quiet log once, by its timer", async () => {
+Deno.test("LogSink syncs a quiet log once, by its timer", async () => {
   using dir = tempDir();
   const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"), { fsyncIntervalSec: 3 });
   assertEquals(clock.timerDelaysMs, []);
@@ -105,7 +105,7 @@ Deno.test("FsyncSink syncs a quiet log once, by its timer", async () => {
   assertEquals(fileSystem.synced.length, 1);
 });
 
-Deno.test("FsyncSink cancels its timer when a sync covered the lines", async () => {
+Deno.test("LogSink cancels its timer when a sync covered the lines", async () => {
   using dir = tempDir();
   const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"));
   await writer.write(lines(1));
@@ -119,7 +119,7 @@ Deno.test("FsyncSink cancels its timer when a sync covered the lines", async () 
   await writer.close();
 });
 
-Deno.test("FsyncSink starts its timer again for lines written while a sync ran", async () => {
+Deno.test("LogSink starts its timer again for lines written while a sync ran", async () => {
   using dir = tempDir();
   const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -136,7 +136,7 @@ Deno.test("FsyncSink starts its timer again for lines written while a sync ran",
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("FsyncSink lets the batch that reaches the cadence wait until it is durable", async () => {
+Deno.test("LogSink lets the batch that reaches the cadence wait until it is durable", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path, { fsyncEveryNLines: 3 });
@@ -154,7 +154,7 @@ Deno.test("FsyncSink lets the batch that reaches the cadence wait until it is du
   assertEquals(fileSystem.synced.length, 1);
 });
 
-Deno.test("FsyncSink with a cadence of 1 makes each batch durable before it resolves", async () => {
+Deno.test("LogSink with a cadence of 1 makes each batch durable before it resolves", async () => {
   using dir = tempDir();
   const { fileSystem, writer } = setUp(dir.path("a.jsonl"), { fsyncEveryNLines: 1 });
   for (let batch = 1; batch <= 3; batch++) {
@@ -165,7 +165,7 @@ Deno.test("FsyncSink with a cadence of 1 makes each batch durable before it reso
   await writer.close();
 });
 
-Deno.test("FsyncSink goes on in a fresh file after a failed sync, and calls not all durable ever", async () => {
+Deno.test("LogSink goes on in a fresh file after a failed sync, and calls not all durable ever", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, clock, sink, writer, messages } = setUp(path, { now: () => 0 });
@@ -197,11 +197,11 @@ Deno.test("FsyncSink goes on in a fresh file after a failed sync, and calls not 
   assertEquals([messages.length, fileSystem.openHandles], [1, 0]);
 });
 
-Deno.test("FsyncSink acknowledges lines written after a failed sync, and none of before", async () => {
+Deno.test("LogSink acknowledges lines written after a failed sync, and none of before", async () => {
   using dir = tempDir();
   const fileSystem = new ScriptedFileSystem();
   const told: string[] = [];
-  const sink = FsyncSink.openOn(
+  const sink = new LogSink(
     { fileSystem, clock: new SimulatedClock() },
     resolveOptions({ path: dir.path("a.jsonl"), fsyncEveryNLines: 1, logger: silent }),
     {
@@ -237,7 +237,7 @@ Deno.test("FsyncSink acknowledges lines written after a failed sync, and none of
   await assertRejects(() => writer.close(), AuditWriteError);
 });
 
-Deno.test("FsyncSink rejects all who wait for a later sync when the running one fails", async () => {
+Deno.test("LogSink rejects all who wait for a later sync when the running one fails", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -258,7 +258,7 @@ Deno.test("FsyncSink rejects all who wait for a later sync when the running one 
   assertEquals(fileSystem.openHandles, 0);
 });
 
-Deno.test("FsyncSink.close() makes everything durable and closes its files", async () => {
+Deno.test("LogSink.close() makes everything durable and closes its files", async () => {
   using dir = tempDir();
   const { fileSystem, clock, writer } = setUp(dir.path("x/a.jsonl"));
   fileSystem.holdSyncs();
@@ -272,7 +272,7 @@ Deno.test("FsyncSink.close() makes everything durable and closes its files", asy
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("FsyncSink closes its files when it is aborted", async () => {
+Deno.test("LogSink closes its files when it is aborted", async () => {
   using dir = tempDir();
   const { fileSystem, clock, writer } = setUp(dir.path("a.jsonl"));
   await writer.write(lines(1));
@@ -280,7 +280,7 @@ Deno.test("FsyncSink closes its files when it is aborted", async () => {
   assertEquals([fileSystem.openHandles, clock.timerDelaysMs.length], [0, 0]);
 });
 
-Deno.test("FsyncSink leaves no timer when it is aborted while a sync runs", async () => {
+Deno.test("LogSink leaves no timer when it is aborted while a sync runs", async () => {
   using dir = tempDir();
   const { fileSystem, clock, sink, writer, messages } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -294,7 +294,7 @@ Deno.test("FsyncSink leaves no timer when it is aborted while a sync runs", asyn
   assertEquals([fileSystem.openHandles, clock.timerDelaysMs, messages], [0, [], []]);
 });
 
-Deno.test("FsyncSink closes its files when a failed write errors the stream", async () => {
+Deno.test("LogSink closes its files when a failed write errors the stream", async () => {
   using dir = tempDir();
   const { fileSystem, clock, writer } = setUp(dir.path("a.jsonl"));
   const closed = assertRejects(() => writer.closed, AuditWriteError);
@@ -308,20 +308,20 @@ Deno.test("FsyncSink closes its files when a failed write errors the stream", as
   assertEquals([fileSystem.openHandles, clock.timerDelaysMs], [0, []]);
 });
 
-Deno.test("FsyncSink closes the lock file when the log at its path is refused", () => {
+Deno.test("LogSink closes the lock file when the log at its path is refused", () => {
   using dir = tempDir();
   Deno.mkdirSync(dir.path("a.jsonl"));
   const fileSystem = new ScriptedFileSystem();
   const platform = { fileSystem, clock: new SimulatedClock() };
   try {
-    FsyncSink.openOn(platform, resolveOptions({ path: dir.path("a.jsonl") }));
+    new LogSink(platform, resolveOptions({ path: dir.path("a.jsonl") }));
   } catch (error) {
     assertInstanceOf(error, TypeError);
   }
   assertEquals(fileSystem.openHandles, 0);
 });
 
-Deno.test("FsyncSink does not write a batch again that writeSync() has written", async () => {
+Deno.test("LogSink does not write a batch again that writeSync() has written", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { sink, writer } = setUp(path);
@@ -334,7 +334,7 @@ Deno.test("FsyncSink does not write a batch again that writeSync() has written",
   assertEquals(linesOf(path), ["once", "after"]);
 });
 
-Deno.test("FsyncSink does not write a batch again that was drained while it waited", async () => {
+Deno.test("LogSink does not write a batch again that was drained while it waited", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const waits = Promise.withResolvers<void>();
@@ -361,7 +361,7 @@ Deno.test("FsyncSink does not write a batch again that was drained while it wait
   assertEquals(linesOf(path), ["once", "after"]);
 });
 
-Deno.test("FsyncSink rejects with phase lock when another process keeps the lock", async () => {
+Deno.test("LogSink rejects with phase lock when another process keeps the lock", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { clock, writer } = setUp(path);
@@ -374,12 +374,12 @@ Deno.test("FsyncSink rejects with phase lock when another process keeps the lock
   await closed;
 });
 
-Deno.test("FsyncSink tells the outcome of each line and goes on after a failed batch", async () => {
+Deno.test("LogSink tells the outcome of each line and goes on after a failed batch", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const fileSystem = new ScriptedFileSystem();
   const told: string[] = [];
-  const sink = FsyncSink.openOn(
+  const sink = new LogSink(
     { fileSystem, clock: new SimulatedClock() },
     resolveOptions({ path, fsyncEveryNLines: 3 }),
     {
@@ -412,11 +412,11 @@ Deno.test("FsyncSink tells the outcome of each line and goes on after a failed b
 });
 
 for (const outcome of ["succeeds", "fails"] as const) {
-  Deno.test(`FsyncSink acknowledges lines drained beside a sync only once that ${outcome}`, async () => {
+  Deno.test(`LogSink acknowledges lines drained beside a sync only once that ${outcome}`, async () => {
     using dir = tempDir();
     const fileSystem = new ScriptedFileSystem();
     const told: string[] = [];
-    const sink = FsyncSink.openOn(
+    const sink = new LogSink(
       { fileSystem, clock: new SimulatedClock() },
       resolveOptions({ path: dir.path("a.jsonl"), fsyncEveryNLines: 2, logger: silent }),
       {
@@ -450,7 +450,7 @@ for (const outcome of ["succeeds", "fails"] as const) {
   });
 }
 
-Deno.test("FsyncSink writes a chunk as often as it is given", async () => {
+Deno.test("LogSink writes a chunk as often as it is given", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { writer } = setUp(path);
@@ -465,7 +465,7 @@ Deno.test("FsyncSink writes a chunk as often as it is given", async () => {
 const FOREIGN = "x".repeat(1023) + "\n";
 const FOREIGN_LINES = 1_100;
 
-Deno.test("FsyncSink appends while it reads what others wrote for a mark, and closes when it has", async () => {
+Deno.test("LogSink appends while it reads what others wrote for a mark, and closes when it has", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path);
@@ -486,7 +486,7 @@ Deno.test("FsyncSink appends while it reads what others wrote for a mark, and cl
   assertEquals(Deno.statSync(path).size, FOREIGN_LINES * 1024 + 3 * (1 + 300 * 1024));
 });
 
-Deno.test("FsyncSink marks what others wrote once it has read it", async () => {
+Deno.test("LogSink marks what others wrote once it has read it", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path);
@@ -506,7 +506,7 @@ Deno.test("FsyncSink marks what others wrote once it has read it", async () => {
   await writer.close();
 });
 
-Deno.test("FsyncSink goes on without a mark when what others wrote cannot be read", async () => {
+Deno.test("LogSink goes on without a mark when what others wrote cannot be read", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const warnings: unknown[] = [];
@@ -520,7 +520,7 @@ Deno.test("FsyncSink goes on without a mark when what others wrote cannot be rea
   assertEquals(linesOf(path).length, FOREIGN_LINES + 1);
 });
 
-Deno.test("FsyncSink leaves the marks to who makes them, and goes on when that one is gone", async () => {
+Deno.test("LogSink leaves the marks to who makes them, and goes on when that one is gone", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const writers = [setUp(path).writer, setUp(path).writer] as const;

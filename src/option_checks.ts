@@ -1,0 +1,188 @@
+/**
+ * Checks the options of a function: no unknown name, and no value that the function cannot use. Pure.
+ *
+ * @module
+ */
+import { shown } from "./event.ts";
+import { type TimeLike, toEpochMs } from "./time.ts";
+
+/** What a value must be; `undefined` stands for an option that is not given, and is not checked. */
+export interface OptionCheck {
+  /** What the value must be, for the message: "an integer >= 1". */
+  readonly must: string;
+  /** Whether the value is of the right type; if not, the error is a `TypeError`. */
+  readonly isOfType: (value: unknown) => boolean;
+  /** Whether a value of the right type is in its range; if not, the error is a `RangeError`. */
+  readonly isInRange?: (value: never) => boolean;
+}
+
+/** A check for each option of a type: a list that the compiler keeps complete. */
+export type OptionChecks<T> = Readonly<Record<keyof T & string, OptionCheck>>;
+
+const isNumber = (value: unknown) => typeof value === "number";
+
+/** An object that the function takes as data or calls itself, such as a connection. */
+export const anything: OptionCheck = { must: "given", isOfType: () => true };
+/** A string. */
+export const text: OptionCheck = {
+  must: "a string",
+  isOfType: (value) => typeof value === "string",
+};
+/** A string that is not empty. */
+export const nonEmptyText: OptionCheck = {
+  must: "a non-empty string",
+  isOfType: (value) => typeof value === "string" && value !== "",
+};
+/** A string or several. */
+export const texts: OptionCheck = {
+  must: "a string or an array of strings",
+  isOfType: (value) =>
+    typeof value === "string" ||
+    (Array.isArray(value) && value.every((each) => typeof each === "string")),
+};
+/** `true` or `false`. */
+export const flag: OptionCheck = {
+  must: "true or false",
+  isOfType: (value) => typeof value === "boolean",
+};
+/** A function. */
+export const callback: OptionCheck = {
+  must: "a function",
+  isOfType: (value) => typeof value === "function",
+};
+/** A signal to abort by. */
+export const abortSignal: OptionCheck = {
+  must: "an AbortSignal",
+  isOfType: (value) => value instanceof AbortSignal,
+};
+/** Hours, of which any number will do but NaN. */
+export const hours: OptionCheck = {
+  must: "a number",
+  isOfType: isNumber,
+  isInRange: (value: number) => !Number.isNaN(value),
+};
+
+/** An integer from `min` on; `Infinity` too if `orInfinity` is set. */
+export function integer(min: number, orInfinity = false): OptionCheck {
+  return {
+    must: `an integer >= ${min}${orInfinity ? " or Infinity" : ""}`,
+    isOfType: isNumber,
+    isInRange: (value: number) =>
+      (Number.isSafeInteger(value) && value >= min) || (orInfinity && value === Infinity),
+  };
+}
+
+/** A finite number above `min`, or from it on if `orEqual` is set, in the unit. */
+export function number(
+  min: number,
+  { unit, orEqual }: { unit: string; orEqual: boolean },
+): OptionCheck {
+  return {
+    must: `a number ${orEqual ? ">=" : ">"} ${min} (${unit})`,
+    isOfType: isNumber,
+    isInRange: (value: number) => Number.isFinite(value) && (orEqual ? value >= min : value > min),
+  };
+}
+
+/** One of the strings. */
+export function oneOf(...choices: readonly string[]): OptionCheck {
+  return {
+    must: choices.map((choice) => `"${choice}"`).join(" or "),
+    isOfType: (value) => typeof value === "string",
+    isInRange: (value: string) => choices.includes(value),
+  };
+}
+
+/** A {@linkcode TimeLike}, which {@linkcode checkOptions} reads. */
+export const time: OptionCheck = { must: "a time", isOfType: () => true };
+
+/**
+ * Checks every own enumerable key of the options, and its value.
+ *
+ * @param options The options as the caller passed them.
+ * @param checks A check for each option.
+ * @param action What the function does, for the message: "query audit log".
+ * @param prefix What stands before a name in the message: "retention." for nested options.
+ * @throws {TypeError} If the options are not an object, a name is unknown (whatever its value), or a value is
+ *   of the wrong type; names the option, and for an unknown name the nearest known one.
+ * @throws {RangeError} If a value is out of its range; names the option and the value.
+ */
+export function checkOptions(
+  options: unknown,
+  checks: Readonly<Record<string, OptionCheck>>,
+  action: string,
+  prefix = "",
+): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    const what = prefix === "" ? "the options" : prefix.slice(0, -1);
+    throw new TypeError(`Cannot ${action}: ${what} must be an object, got ${shown(options)}`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(checks, name)) throw unknownOption(name, checks, action, prefix);
+  }
+  for (const [name, check] of Object.entries(checks)) {
+    const value = (options as Readonly<Record<string, unknown>>)[name];
+    if (value === undefined) continue;
+    if (check === time) toEpochMs(value as TimeLike, `${prefix}${name}`);
+    else checkOption(value, check, `Cannot ${action}: ${prefix}${name}`);
+  }
+}
+
+/**
+ * Checks one value; `subject` begins the message.
+ *
+ * @throws {TypeError} If the value is of the wrong type.
+ * @throws {RangeError} If the value is out of its range.
+ */
+export function checkOption(value: unknown, check: OptionCheck, subject: string): void {
+  const isOfType = check.isOfType(value);
+  if (isOfType && (check.isInRange?.(value as never) ?? true)) return;
+  const message = `${subject} must be ${check.must}, got ${shown(value)}`;
+  throw isOfType ? new RangeError(message) : new TypeError(message);
+}
+
+function unknownOption(
+  name: string,
+  checks: Readonly<Record<string, OptionCheck>>,
+  action: string,
+  prefix: string,
+): TypeError {
+  const names = Object.keys(checks);
+  const nearest = nearestName(name, names);
+  const hint = nearest === undefined
+    ? `known are ${names.join(", ")}`
+    : `did you mean "${prefix}${nearest}"?`;
+  return new TypeError(`Cannot ${action}: unknown option "${prefix}${name}"; ${hint}`);
+}
+
+/**
+ * Returns the known name that shares most pairs of adjacent letters with the name, or undefined if none
+ * shares any (Dice's coefficient of bigrams, in any letter case).
+ */
+export function nearestName(name: string, known: Iterable<string>): string | undefined {
+  let nearest: { name: string; likeness: number } | undefined;
+  for (const each of known) {
+    const likeness = likenessOf(name.toLowerCase(), each.toLowerCase());
+    if (likeness > (nearest?.likeness ?? 0)) nearest = { name: each, likeness };
+  }
+  return nearest?.name;
+}
+
+function likenessOf(a: string, b: string): number {
+  if (a === b) return 1;
+  const left = pairsOf(b);
+  const pairs = pairsOf(a);
+  const count = pairs.length + left.length;
+  let shared = 0;
+  for (const pair of pairs) {
+    const at = left.indexOf(pair);
+    if (at < 0) continue;
+    left.splice(at, 1);
+    shared++;
+  }
+  return count === 0 ? 0 : 2 * shared / count;
+}
+
+function pairsOf(text: string): string[] {
+  return Array.from({ length: Math.max(0, text.length - 1) }, (_, at) => text.slice(at, at + 2));
+}

@@ -1,0 +1,83 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  checkOptions,
+  flag,
+  integer,
+  nearestName,
+  text,
+  texts,
+  time,
+} from "../src/option_checks.ts";
+
+const KNOWN = {
+  path: text,
+  rotationSizeBytes: integer(1),
+  redact: texts,
+  limit: integer(0, true),
+} as const;
+
+Deno.test("nearestName() finds the name that was meant", () => {
+  const names = Object.keys(KNOWN);
+  for (
+    const [name, nearest] of [
+      ["rotateSize", "rotationSizeBytes"],
+      ["rotationSize", "rotationSizeBytes"],
+      ["limt", "limit"],
+      ["LIMIT", "limit"],
+      ["filepath", "path"],
+      ["redcat", "redact"],
+      ["zzz", undefined],
+      ["", undefined],
+    ] as const
+  ) assertEquals(nearestName(name, names), nearest, name);
+});
+
+Deno.test("checkOptions() rejects an unknown name whatever its value, and names the nearest", () => {
+  checkOptions({ path: "x", limit: undefined }, KNOWN, "test");
+  checkOptions(Object.create({ inherited: 1 }), KNOWN, "test");
+  for (const value of [1, undefined, null]) {
+    const { message } = assertThrows(
+      () => checkOptions({ path: "x", limt: value }, KNOWN, "query audit log"),
+      TypeError,
+    );
+    assertEquals(
+      message,
+      'Cannot query audit log: unknown option "limt"; did you mean "limit"?',
+    );
+  }
+  assertThrows(
+    () => checkOptions({ q: 1 }, KNOWN, "test"),
+    TypeError,
+    'unknown option "q"; known are path, rotationSizeBytes, redact, limit',
+  );
+  assertThrows(
+    () => checkOptions({ maxArchive: 1 }, { maxArchives: integer(1) }, "test", "retention."),
+    TypeError,
+    'unknown option "retention.maxArchive"; did you mean "retention.maxArchives"?',
+  );
+  for (const options of [null, 5, "x", [], () => {}]) {
+    assertThrows(() => checkOptions(options, KNOWN, "test"), TypeError, "must be an object");
+  }
+});
+
+Deno.test("checkOptions() names an option of the wrong type or out of its range, and its value", () => {
+  const checks = { ...KNOWN, flag, since: time };
+  for (
+    const [options, type, message] of [
+      [{ path: 5 }, TypeError, "path must be a string, got 5"],
+      [{ redact: [5] }, TypeError, "redact must be a string or an array of strings, got an array"],
+      [{ limit: "5" }, TypeError, 'limit must be an integer >= 0 or Infinity, got "5"'],
+      [{ limit: -1 }, RangeError, "limit must be an integer >= 0 or Infinity, got -1"],
+      [{ rotationSizeBytes: Infinity }, RangeError, "rotationSizeBytes must be an integer >= 1"],
+      [{ flag: 1 }, TypeError, "flag must be true or false, got 1"],
+      [
+        { since: "yesterday" },
+        RangeError,
+        "Cannot read since: it must be a Date, a Temporal.Instant",
+      ],
+    ] as const
+  ) {
+    assertThrows(() => checkOptions(options, checks, "test"), type, message);
+  }
+  checkOptions({ limit: Infinity, flag: false, since: 0, redact: ["a"] }, checks, "test");
+});

@@ -1,0 +1,14 @@
+/**
+ * Opens the log at the path of the first argument, and prints the message of the error if that fails.
+ *
+ * @module
+ */
+import { AuditLog } from "@vivarium/scout";
+
+const [path = ""] = Deno.args;
+try {
+  await using log = await AuditLog.open(path);
+  console.log(log.path);
+} catch (error) {
+  console.log(error instanceof Error ? error.message : error);
+}
