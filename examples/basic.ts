@@ -7,7 +7,7 @@
 import { AuditLog } from "@vivarium/scout";
 
 const [dir = ".demo/basic"] = Deno.args;
-await using log = await AuditLog.open({ path: `${dir}/audit.jsonl` });
+await using log = await AuditLog.open(`${dir}/audit.jsonl`);
 
 await log.log("nav", { cost: 0.0021, model: "small", input_t: 812, output_t: 40 });
 await log.log("brief", { cost: 0.0105, model: "large", files: ["src/a.ts"], duration_ms: 930 });

@@ -34,7 +34,7 @@ async function work(agent: string, log: AuditLog, signal: AbortSignal): Promise<
 }
 
 const budgetUsd = Number(Deno.args[0] ?? "0.05");
-await using log = await AuditLog.open({ path: `.demo/budget_guard/${Date.now()}/audit.jsonl` });
+await using log = await AuditLog.open(`.demo/budget_guard/${Date.now()}/audit.jsonl`);
 const signal = budgetGuard(log, budgetUsd);
 await Promise.all(AGENTS.map((agent) => work(agent, log, signal)));
 await log.log("budget", { reason: signal.reason.message });

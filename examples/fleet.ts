@@ -55,7 +55,7 @@ async function runMachine(
 ): Promise<void> {
   const path = `.demo/${fleet}/${log}/audit.jsonl`;
   const shipping = { connection, fleet, log, path };
-  await using audit = await AuditLog.open({ path });
+  await using audit = await AuditLog.open(path);
   const shipped = ship({ ...shipping, signal });
   while (!signal.aborted) {
     await audit.log("nav", { model: "small", cost: 0.002 });

@@ -26,8 +26,8 @@ async function work(agent: string, log: AuditLog): Promise<void> {
   }
 }
 
-await using log = await AuditLog.open({ path });
-await using reader = await AuditReader.open({ path });
+await using log = await AuditLog.open(path);
+await using reader = await AuditReader.open(path);
 await using server = serveReport(reader, {
   title: "Agents at work",
   budgetPerHour: 20,

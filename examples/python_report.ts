@@ -19,7 +19,7 @@ interface Sum {
 }
 
 async function report(dir: string): Promise<void> {
-  await using reader = await AuditReader.open({ path: `${dir}/audit.jsonl` });
+  await using reader = await AuditReader.open(`${dir}/audit.jsonl`);
   const total: Sum = { events: 0, cost: 0 };
   const byType = new Map<string, Sum>();
   const byHour = new Map<string, Sum>();

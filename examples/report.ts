@@ -12,7 +12,7 @@ const dir = ".demo/report";
 const budgetPerHour = 0.5;
 await simulate({ dir, seed: 1, budgetUsdPerHour: budgetPerHour });
 
-await using reader = await AuditReader.open({ path: `${dir}/audit.jsonl` });
+await using reader = await AuditReader.open(`${dir}/audit.jsonl`);
 const page = await renderReport(reader, {
   title: "An hour of agents at work",
   timeZone: "Europe/Berlin",

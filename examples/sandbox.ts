@@ -17,7 +17,7 @@ const { success } = await new Deno.Command(Deno.execPath(), {
   stderr: "inherit",
 }).output();
 
-await using reader = await AuditReader.open({ path: `${dir}/audit.jsonl` });
+await using reader = await AuditReader.open(`${dir}/audit.jsonl`);
 for await (
   const { event, reason } of reader.query({ since: startMs, eventType: ["skip", "escaped"] })
 ) {

@@ -34,7 +34,7 @@ async function runAsProcess({ dir, agent, sessionId }: AgentOrder): Promise<void
 
 const dir = ".demo/shared_log";
 Deno.mkdirSync(".demo", { recursive: true });
-await using log = await AuditLog.open({ path: `${dir}/audit.jsonl` });
+await using log = await AuditLog.open(`${dir}/audit.jsonl`);
 // All of them log under one session, so that what belongs together is found together.
 const sessionId = crypto.randomUUID();
 await Promise.all([

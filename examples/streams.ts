@@ -7,8 +7,8 @@
 import { type AuditEvent, AuditLog, type AuditRecordInput } from "@vivarium/scout";
 
 const dir = `.demo/streams/${Date.now()}`;
-await using source = await AuditLog.open({ path: `${dir}/all.jsonl` });
-await using target = await AuditLog.open({ path: `${dir}/expensive.jsonl` });
+await using source = await AuditLog.open(`${dir}/all.jsonl`);
+await using target = await AuditLog.open(`${dir}/expensive.jsonl`);
 
 // Whatever is a stream of records can be logged; the pipe ends when all of it is durable.
 const records: AuditRecordInput[] = Array.from({ length: 1_000 }, (_, n) => ({

@@ -8,7 +8,7 @@
 import { AuditLog } from "@vivarium/scout";
 
 const [dir = ".demo/sandbox"] = Deno.args;
-await using log = await AuditLog.open({ path: `${dir}/audit.jsonl` });
+await using log = await AuditLog.open(`${dir}/audit.jsonl`);
 
 /** Tries what it has no business with. */
 async function attempt(what: string, act: () => Promise<unknown>): Promise<void> {
