@@ -28,22 +28,8 @@ import { LineBufferStream } from "./write/line_buffer_stream.ts";
 import { type LineSerializer, lineSerializer } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";
 
+/** The private constructor, for {@linkcode openLogOn}. */
 let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
-
-/** Opens a log on any platform. */
-export async function openLogOn(
-  platform: Platform,
-  options: AuditLogOptions | string | URL,
-): Promise<AuditLog> {
-  const resolved = resolveOptions(options);
-  try {
-    checkNoDirectory(platform.fileSystem, resolved.path);
-    return createLog(resolved, await openParts(platform, resolved));
-  } catch (error) {
-    const directory = dirname(resolved.path);
-    throw withFlags(error, [`--allow-read=${directory}`, `--allow-write=${directory}`]);
-  }
-}
 
 /**
  * An append-only JSONL log of events.
@@ -106,14 +92,17 @@ export class AuditLog implements AsyncDisposable {
   #isFractionTold = false;
 
   /**
-   * Opens the log at `options.path`, and makes the file and its directory when there is none.
+   * Opens a log, and creates its file and directory if there are none.
    *
-   * Needs `--allow-read=DIR --allow-write=DIR` for the directory of the log; the default path also
-   * needs `--allow-env=HOME` (`USERPROFILE` on Windows).
+   * Needs `--allow-read=DIR --allow-write=DIR` for the directory of the log. The default path also needs
+   * `--allow-env=HOME` (`USERPROFILE` on Windows).
    *
-   * @throws {TypeError} when the path holds a symlink, a directory or anything but a plain file.
-   * @throws {RangeError} for an option out of its range.
-   * @throws {Deno.errors.NotCapable} naming the flags that are missing.
+   * @param options The options, or the path of the active file alone: a path, a `file:` URL, or its text.
+   * @returns The open log; close it, or declare it with `await using`.
+   * @throws {TypeError} If an option is unknown or of the wrong type, or the path holds a symlink, a directory
+   *   or anything but a plain file.
+   * @throws {RangeError} If an option is out of its range.
+   * @throws {Deno.errors.NotCapable} If a permission is missing; names the flags.
    */
   static open(options: AuditLogOptions | string | URL = {}): Promise<AuditLog> {
     return openLogOn(denoPlatform, options);
@@ -411,6 +400,21 @@ export class AuditLog implements AsyncDisposable {
 
   #checkOpen(): void {
     if (this.#closing !== undefined) throw new AuditClosedError(this.path);
+  }
+}
+
+/** Opens a log on any platform. */
+export async function openLogOn(
+  platform: Platform,
+  options: AuditLogOptions | string | URL,
+): Promise<AuditLog> {
+  const resolved = resolveOptions(options);
+  try {
+    checkNoDirectory(platform.fileSystem, resolved.path);
+    return createLog(resolved, await openParts(platform, resolved));
+  } catch (error) {
+    const directory = dirname(resolved.path);
+    throw withFlags(error, [`--allow-read=${directory}`, `--allow-write=${directory}`]);
   }
 }
 

@@ -31,21 +31,6 @@ export let createReader: (
   beforeRead?: () => Promise<void>,
 ) => AuditReader;
 
-/** Opens a reader on any platform. */
-export async function openReaderOn(
-  platform: Platform,
-  options: AuditReaderOptions | string | URL,
-): Promise<AuditReader> {
-  const resolved = resolveOptions(options);
-  try {
-    // A missing permission is better reported here than by the first query.
-    await Promise.try(() => checkNoDirectory(platform.fileSystem, resolved.path));
-  } catch (error) {
-    throw withFlags(error, [`--allow-read=${dirname(resolved.path)}`]);
-  }
-  return createReader(platform, resolved);
-}
-
 /**
  * Reads a log that others write, or have written.
  *
@@ -88,13 +73,17 @@ export class AuditReader implements AsyncDisposable {
   #isPrunedTold = false;
 
   /**
-   * Opens the log at `options.path` for reading; it need not be there yet.
+   * Opens a log for reading; it need not exist yet.
    *
-   * Needs `--allow-read=DIR` for the directory of the log; the default path also needs
-   * `--allow-env=HOME` (`USERPROFILE` on Windows).
+   * Needs `--allow-read=DIR` for the directory of the log. The default path also needs `--allow-env=HOME`
+   * (`USERPROFILE` on Windows).
    *
-   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
-   * @throws {Deno.errors.NotCapable} naming the flag that is missing.
+   * @param options The options, or the path of the active file alone: a path, a `file:` URL, or its text.
+   * Options of a writer are accepted, so that one object can serve both.
+   * @returns The reader; close it, or declare it with `await using`.
+   * @throws {TypeError} If an option is unknown or of the wrong type, or the path is a directory.
+   * @throws {RangeError} If an option is out of its range.
+   * @throws {Deno.errors.NotCapable} If a permission is missing; names the flag.
    */
   static open(options: AuditReaderOptions | string | URL = {}): Promise<AuditReader> {
     return openReaderOn(denoPlatform, options);
@@ -309,4 +298,19 @@ export class AuditReader implements AsyncDisposable {
   #checkOpen(): void {
     if (this.#closing.signal.aborted) throw new AuditClosedError(this.path);
   }
+}
+
+/** Opens a reader on any platform. */
+export async function openReaderOn(
+  platform: Platform,
+  options: AuditReaderOptions | string | URL,
+): Promise<AuditReader> {
+  const resolved = resolveOptions(options);
+  try {
+    // A missing permission is better reported here than by the first query.
+    await Promise.try(() => checkNoDirectory(platform.fileSystem, resolved.path));
+  } catch (error) {
+    throw withFlags(error, [`--allow-read=${dirname(resolved.path)}`]);
+  }
+  return createReader(platform, resolved);
 }

@@ -331,7 +331,7 @@ Deno.test("AuditLog.query() waits for events that another process's lock holds u
   await log.close();
 });
 
-Deno.test("AuditLog.writable takes a piped stream, durable when the pipe ends, and the log stays open", async () => {
+Deno.test("AuditLog.createWritable() takes a piped stream, durable when the pipe ends, and the log stays open", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });

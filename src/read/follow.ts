@@ -30,7 +30,7 @@ export interface FollowOptions {
   sessionId?: string;
   /** Events for which this is true. */
   where?: (event: AuditEvent) => boolean;
-  /** Ends the iteration with its reason when aborted. */
+  /** When aborted, the iteration throws its reason. */
   signal?: AbortSignal;
 }
 
