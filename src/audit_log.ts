@@ -5,7 +5,7 @@
  */
 import { dirname } from "@std/path";
 import { type AuditReader, createReader } from "./audit_reader.ts";
-import { AuditClosedError, messageOf, withFlags } from "./errors.ts";
+import { AuditClosedError, messageOf, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType, KnownFields } from "./event.ts";
 import { readLockText, writeLockText } from "./lock_text.ts";
 import type { Logger } from "./logger.ts";
@@ -161,7 +161,9 @@ export class AuditLog implements AsyncDisposable {
   createWritable(): WritableStream<AuditRecordInput> {
     return new WritableStream<AuditRecordInput>({
       write: (record, controller) => {
-        this.#accept(record?.event, record).catch((error) => controller.error(error));
+        // A record that is refused rejects its own write; what the disk refuses later errors the stream.
+        const line = this.#lineOf(record?.event, record);
+        this.#take(line).catch((error) => controller.error(error));
         const mustWait = this.#lineBuffer.byteLength >= STREAM_PENDING_BYTES;
         return mustWait ? this.#parts.acknowledgements.decided() : undefined;
       },
@@ -308,22 +310,26 @@ export class AuditLog implements AsyncDisposable {
     return await this.#reader.verify(options);
   }
 
-  /**
-   * Takes an event into the line buffer within the call: its line is the event as it is now, and an
-   * exit hook finds it there.
-   */
   #accept(event: unknown, fields: object): Promise<void> {
-    const { acknowledgements, unheardErrors } = this.#parts;
     if (this.#closing !== undefined) return this.#refuseAsClosed();
-    let line: string;
     try {
-      line = this.#serialize(event, fields as EventFields);
+      return this.#take(this.#lineOf(event, fields));
     } catch (error) {
       const refused = Promise.reject(error);
-      unheardErrors.watch(refused);
+      this.#parts.unheardErrors.watch(refused);
       return refused;
     }
-    const outcome = acknowledgements.accept();
+  }
+
+  /** Returns the line of the event as it is now. */
+  #lineOf(event: unknown, fields: object): string {
+    this.#checkOpen();
+    return this.#serialize(event, fields as EventFields);
+  }
+
+  /** Takes a line into the line buffer within the call, so that an exit hook finds it there. */
+  #take(line: string): Promise<void> {
+    const outcome = this.#parts.acknowledgements.accept();
     this.#lineBuffer.push(line);
     if (this.#lineBuffer.byteLength > this.#options.maxPendingBytes) this.#drainForMemory();
     return outcome;
@@ -414,7 +420,8 @@ export async function openLogOn(
     return createLog(resolved, await openParts(platform, resolved));
   } catch (error) {
     const directory = dirname(resolved.path);
-    throw withFlags(error, [`--allow-read=${directory}`, `--allow-write=${directory}`]);
+    const flags = [pathFlag("read", directory), pathFlag("write", directory)];
+    throw withFlags(error, flags, { path: resolved.path });
   }
 }
 

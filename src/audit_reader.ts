@@ -4,7 +4,7 @@
  * @module
  */
 import { dirname } from "@std/path";
-import { AuditClosedError, withFlags } from "./errors.ts";
+import { AuditClosedError, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent } from "./event.ts";
 import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
 import { GATE_OPTION_CHECKS, type GateMetrics, gateMetrics } from "./metrics/gate.ts";
@@ -310,7 +310,8 @@ export async function openReaderOn(
     // A missing permission is better reported here than by the first query.
     await Promise.try(() => checkNoDirectory(platform.fileSystem, resolved.path));
   } catch (error) {
-    throw withFlags(error, [`--allow-read=${dirname(resolved.path)}`]);
+    const flags = [pathFlag("read", dirname(resolved.path))];
+    throw withFlags(error, flags, { path: resolved.path });
   }
   return createReader(platform, resolved);
 }

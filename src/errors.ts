@@ -66,14 +66,35 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** The error of a missing permission with what failed for it and the flags that grant it; any other as it is. */
+/**
+ * Returns the error with the action that failed. For a missing permission the message has the flags that grant
+ * it; an error of the system keeps its class and names the path, if there is one.
+ */
 export function withFlags(
   error: unknown,
   flags: readonly string[],
-  failure = "Cannot open audit log",
+  { action = "Cannot open audit log", path }: { action?: string; path?: string } = {},
 ): unknown {
-  if (!(error instanceof Deno.errors.NotCapable)) return error;
-  return new Deno.errors.NotCapable(`${failure}: run again with ${flags.join(" ")}`, {
-    cause: error,
-  });
+  if (error instanceof Deno.errors.NotCapable) {
+    return new Deno.errors.NotCapable(`${action}: run again with ${flags.join(" ")}`, {
+      cause: error,
+    });
+  }
+  if (path === undefined || !isSystemError(error)) return error;
+  const SystemError = error.constructor as new (message: string, options: ErrorOptions) => Error;
+  return new SystemError(`${action}: ${error.message}, at ${path}`, { cause: error });
+}
+
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error &&
+    Object.values(Deno.errors).some((each) => error.constructor === each);
+}
+
+/**
+ * Returns the flag that grants a permission for a path, as a shell takes it. Deno splits the list of paths at
+ * commas, so for a path with a comma it names the directory above.
+ */
+export function pathFlag(permission: "read" | "write", path: string): string {
+  const flag = `--allow-${permission}=${path.replace(/[/\\][^/\\]*,.*$/, "") || "/"}`;
+  return /^[\w@%+=:./\\-]+$/.test(flag) ? flag : `'${flag.replaceAll("'", "'\\''")}'`;
 }

@@ -197,6 +197,10 @@ export function resolveOptions(given: AuditLogOptions | string | URL): ResolvedO
     ? { path: given }
     : given;
   checkOptions(options, LOG_OPTION_CHECKS, ACTION);
+  // An unset variable must not make a log of the home directory's.
+  if (Object.hasOwn(options, "path") && options.path === undefined) {
+    throw new TypeError(`Cannot ${ACTION}: path must be given or left out, got undefined`);
+  }
   if (options.retention !== undefined) {
     checkOptions(options.retention, RETENTION_CHECKS, ACTION, "retention.");
   }

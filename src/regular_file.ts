@@ -139,7 +139,7 @@ function refuseOddities(path: string, status: FileStatus): void {
     ? `a file with ${status.links} hard links`
     : null;
   if (reason !== null) {
-    throw new TypeError(`Cannot open audit log as the path is ${reason}: ${path}`);
+    throw new TypeError(`Cannot open audit log: the path is ${reason}, got ${path}`);
   }
 }
 

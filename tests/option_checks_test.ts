@@ -26,6 +26,9 @@ Deno.test("nearestName() finds the name that was meant", () => {
       ["LIMIT", "limit"],
       ["filepath", "path"],
       ["redcat", "redact"],
+      ["lmiit", "limit"],
+      ["filename", undefined],
+      ["clock", undefined],
       ["zzz", undefined],
       ["", undefined],
     ] as const
@@ -80,4 +83,12 @@ Deno.test("checkOptions() names an option of the wrong type or out of its range,
     assertThrows(() => checkOptions(options, checks, "test"), type, message);
   }
   checkOptions({ limit: Infinity, flag: false, since: 0, redact: ["a"] }, checks, "test");
+});
+
+Deno.test("nearestName() names no limit that would remove what was to be kept", () => {
+  const names = ["maxArchives", "maxBytes", "maxAgeSec"];
+  assertEquals(nearestName("maxFiles", names), undefined);
+  assertEquals(nearestName("maxDays", names), undefined);
+  assertEquals(nearestName("archivesMax", names), "maxArchives");
+  assertEquals(nearestName("maxAge", names), "maxAgeSec");
 });

@@ -28,6 +28,7 @@ import {
 } from "@vivarium/scout/fleet";
 import { renderReport, serveReport } from "@vivarium/scout/report";
 import { toFileUrl } from "@std/path";
+import { pathFlag } from "../src/errors.ts";
 import { systemClock } from "../src/time.ts";
 import { gathering, silent } from "./loggers.ts";
 import { runProgram } from "./run_program.ts";
@@ -348,4 +349,48 @@ Deno.test("AuditLog.createWritable() creates a new stream at each call", async (
   await ReadableStream.from([{ event: "nav", n: 1 }]).pipeTo(a);
   await ReadableStream.from([{ event: "nav", n: 2 }]).pipeTo(b);
   assertEquals((await log.lastEvents()).map(({ n }) => n), [1, 2]);
+});
+
+Deno.test("AuditLog.createWritable() rejects the write of a bad record, and any write after close()", async () => {
+  using dir = tempDir();
+  const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
+  const bad = log.createWritable().getWriter();
+  await assertRejects(
+    () => bad.write({ event: "nav", cost: "x" } as unknown as { event: string }),
+    AuditEventError,
+    'cost must be a finite number >= 0 (USD), got "x"',
+  );
+  const [before, after] = [log.createWritable().getWriter(), log.createWritable().getWriter()];
+  await before.write({ event: "nav" });
+  await log.close();
+  await assertRejects(() => after.write({ event: "nav" }), AuditClosedError);
+  assertEquals(linesOf(log.path).length, 1);
+});
+
+Deno.test("AuditLog.open() rejects a path that is undefined, as an unset variable would be", async () => {
+  for (const open of [AuditLog.open, AuditReader.open]) {
+    // @ts-expect-error: with exactOptionalPropertyTypes it is a compile-time error too.
+    await assertRejects(() => open({ path: undefined }), TypeError, "got undefined");
+  }
+});
+
+Deno.test("AuditLog.open() says what it was doing when the system refuses, and keeps the class of the error", async () => {
+  using dir = tempDir();
+  Deno.writeTextFileSync(dir.path("plain"), "");
+  const below = dir.path("plain/a.jsonl");
+  for (const open of [AuditLog.open, AuditReader.open]) {
+    const { message } = await assertRejects(() => open(below), Deno.errors.NotADirectory);
+    assert(
+      message.startsWith("Cannot open audit log: ") && message.endsWith(`, at ${below}`),
+      message,
+    );
+  }
+});
+
+Deno.test("pathFlag() quotes what a shell would split, and goes above a comma", () => {
+  assertEquals(pathFlag("read", "/logs/a-b_c.1"), "--allow-read=/logs/a-b_c.1");
+  assertEquals(pathFlag("write", "/my logs"), "'--allow-write=/my logs'");
+  assertEquals(pathFlag("read", "/it's"), "'--allow-read=/it'\\''s'");
+  assertEquals(pathFlag("read", "/logs/a,b/c"), "--allow-read=/logs");
+  assertEquals(pathFlag("read", "/a,b"), "--allow-read=/");
 });

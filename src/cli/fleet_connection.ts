@@ -101,7 +101,7 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
       if (cause instanceof Deno.errors.NotCapable) {
         const hosts = settings.servers.map((address) => address.replace(/^\w+:\/\//, ""));
-        throw withFlags(cause, [`--allow-net=${hosts}`], "Cannot reach fleet");
+        throw withFlags(cause, [`--allow-net=${hosts}`], { action: "Cannot reach fleet" });
       }
     }
     throw new CommandError(`Cannot connect to ${server}: ${messageOf(error)}`, 1);
@@ -145,7 +145,7 @@ async function bytesOf(path: string): Promise<Uint8Array> {
   try {
     file = openForRead(denoFileSystem, path);
   } catch (error) {
-    throw withFlags(error, [`--allow-read=${path}`], "Cannot read file");
+    throw withFlags(error, [`--allow-read=${path}`], { action: "Cannot read file" });
   }
   if (file === null) throw new CommandError(`Cannot find file: ${path}`, 1);
   try {

@@ -206,7 +206,7 @@ class ReportFile implements Disposable {
       this.#handle = openForAppend(denoFileSystem, this.path).handle;
     } catch (error) {
       const flags = [`--allow-read=${this.path}`, `--allow-write=${this.path}`];
-      throw withFlags(error, flags, "Cannot write report");
+      throw withFlags(error, flags, { action: "Cannot write report" });
     }
     try {
       this.#checkOverwritable();

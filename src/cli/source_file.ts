@@ -135,7 +135,7 @@ function openSource(name: string): [FileHandle, FileStatus] {
     if (error instanceof Deno.errors.NotFound) {
       throw new CommandError(`Cannot find file to import: ${name}`, 1);
     }
-    throw withFlags(error, [`--allow-read=${name}`], `Cannot read ${name}`);
+    throw withFlags(error, [`--allow-read=${name}`], { action: `Cannot read ${name}` });
   }
   const status = handle.status();
   if (status.kind === "file") return [handle, status];

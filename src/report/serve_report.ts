@@ -190,7 +190,7 @@ function listen(
     return Deno.serve({ ...site, onListen() {} }, answer);
   } catch (error) {
     const flag = `--allow-net=${hostOf(site.hostname)}:${site.port}`;
-    throw withFlags(error, [flag], "Cannot serve report");
+    throw withFlags(error, [flag], { action: "Cannot serve report" });
   }
 }
 
