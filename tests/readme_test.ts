@@ -173,7 +173,7 @@ await natsTest(
       const expected = [
         /^Shipped .* in 1 block, up to byte (\d+) of \1\n$|^Shipped .* in \d blocks, .*\n$/,
         /^log .*\nmachine-1 .* -\n$/,
-        /^\$10\.000000 for 40 events since .*\nlog .*\nmachine-1 +\$10\.000000 +40 /,
+        /^\$10\.00 for 40 events since .*\nlog .*\nmachine-1 +\$10\.00 +40 /,
         /^(.* scout_log=machine-1.*\n){3}$/,
         /^Wrote 80 events as .* to .*fleet\.html\n$/,
       ];

@@ -89,7 +89,7 @@ await natsTest(
       );
     assertEquals(
       told(await scene.run("query", ["--limit", "1"])),
-      "2026-02-13 14:00:00.000  nav               $0.250000  n=1  scout_log=a\n",
+      "2026-02-13 14:00:00.000  nav               $0.25  n=1  scout_log=a\n",
     );
     const numbers = async (command: string, ...args: string[]) =>
       numbersOf(told(await scene.run(command, ["--json", ...args])));
@@ -135,14 +135,14 @@ await natsTest(
       { key: "b", usd: 0.5, events: 1 },
     ]]);
     const byEvent = told(await scene.run("spend", ["--by", "event", ...since]));
-    assertMatch(byEvent, /^\$1\.750000 for 3 events since .*\nevent .*\nbrief +\$1\.000000 +1 /);
+    assertMatch(byEvent, /^\$1\.75 for 3 events since .*\nevent .*\nbrief +\$1\.00 +1 /);
     const out = scene.dir.path("report.html");
     const written = await scene.run("report", ["--out", out, "--title", "Fleet"], [
       `--allow-read=${out}`,
       `--allow-write=${out}`,
     ]);
     assertMatch(told(written), /^Wrote 4 events as .* to .*report\.html\n$/);
-    assertStringIncludes(Deno.readTextFileSync(out), "$1.750000");
+    assertStringIncludes(Deno.readTextFileSync(out), "$1.75");
   },
 );
 

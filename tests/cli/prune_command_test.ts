@@ -68,7 +68,7 @@ Deno.test("scout spend and scout status say where the data begins after scout pr
   using log = await archivedLog();
   await log.run("--max-archives", "1");
   const spend = await log.ask("spend", "--since", "2026-02-01");
-  assertMatch(spend.stdout, /^\$3\.000000 for 1 events/);
+  assertMatch(spend.stdout, /^\$3\.00 for 1 events/);
   const until = "until 2026-02-13 00:00 (UTC)";
   assertEquals(
     spend.stderr,

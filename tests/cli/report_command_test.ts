@@ -47,7 +47,7 @@ Deno.test("scout report writes the page to a file, and writes it again", async (
   assertEquals([first.code, first.stderr], [0, ""]);
   assertMatch(first.stdout, new RegExp(`^Wrote 3 events as [\\d.]+ kB to ${file}\n$`));
   const page = Deno.readTextFileSync(file);
-  assertStringIncludes(page, '<b id="usd">$2.750000</b>');
+  assertStringIncludes(page, '<b id="usd">$2.75</b>');
   assertStringIncludes(page, "2026-02-13 15:00");
   assertStringIncludes(page, "Times are Europe/Berlin.");
   assertEquals(Deno.statSync(file).mode! & 0o777, 0o600);
@@ -61,7 +61,7 @@ Deno.test("scout report writes the page to a file, and writes it again", async (
     bytes: new TextEncoder().encode(shorter).byteLength,
   });
   assertStringIncludes(shorter, "<title>A &lt;short&gt; run</title>");
-  assertStringIncludes(shorter, '<b id="usd">$0.750000</b>');
+  assertStringIncludes(shorter, '<b id="usd">$0.75</b>');
   assertStringIncludes(shorter, "budget: $1.5 an hour");
   assert(shorter.endsWith("</html>\n"), "nothing is left of the first one");
 });

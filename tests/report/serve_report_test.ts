@@ -112,7 +112,7 @@ Deno.test(
     await served.log.log("nav", { cost: 0.25 });
     await using updates = await Updates.from(served, "");
     assertEquals(await updates.next(), "retry: 1000");
-    while ((await updates.update()).sections.figures?.includes("$0.250000") !== true);
+    while ((await updates.update()).sections.figures?.includes("$0.25") !== true);
     const response = await fetch(served.server.url);
     assertEquals(eventCount(await response.text()), "1");
     const policy = response.headers.get("content-security-policy") ?? "";
