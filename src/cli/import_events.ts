@@ -5,8 +5,10 @@
  */
 import { AuditLog } from "../audit_log.ts";
 import { AuditEventError, messageOf } from "../errors.ts";
+import { shownNumber } from "../shown.ts";
 import { lineSerializer } from "../write/serialize_stream.ts";
-import { CommandError, opened, stderrLogger } from "./command.ts";
+import { opened, stderrLogger } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 import { Interrupt } from "./interrupt.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import type { RecordMapping, TimedEvent } from "./record_mapping.ts";
@@ -63,7 +65,7 @@ export async function checkEvents(
     }
     counts.push(count);
   }
-  problems.throwIfAny("Nothing is imported, as not every record is an event:");
+  problems.throwIfAny("Cannot import: not every record is an event, so that nothing is imported");
   return counts;
 }
 
@@ -103,7 +105,9 @@ export async function appendEvents(
         );
       }));
       const last = batch.at(-1)!.place;
-      problems.throwIfAny(`Stopped behind ${last} with ${imported} events imported, but not:`);
+      problems.throwIfAny(
+        `Cannot go on after ${last}: ${imported} events are imported, and not these`,
+      );
     }
   }
   return { imported, stoppedBefore: null };
@@ -152,7 +156,7 @@ class Problems {
   throwIfAny(introduction: string): void {
     if (this.#count === 0) return;
     const further = this.#count - this.#shown.length;
-    const lines = [introduction, ...this.#shown, ...further > 0 ? [`and ${further} more`] : []];
-    throw new CommandError(lines.join("\n  "), 1);
+    const details = [...this.#shown, ...further > 0 ? [`and ${shownNumber(further)} more`] : []];
+    throw new CommandError(introduction, 1, details);
   }
 }

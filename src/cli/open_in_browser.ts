@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CommandError } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 
 /** The command that opens what it is given as its owner wants it. */
 const OPENERS: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
@@ -28,13 +28,13 @@ export async function openInBrowser(target: string): Promise<void> {
   try {
     const args = [...OPENER_ARGS, target];
     const { success, code } = await new Deno.Command(OPENER, { args, stdin: "null" }).output();
-    if (!success) throw new CommandError(`${failure} as ${OPENER} ended with code ${code}`, 1);
+    if (!success) throw new CommandError(`${failure}: ${OPENER} ended with code ${code}`, 1);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
       throw new CommandError(`${failure}: run again with ${OPEN_FLAG}`, 2);
     }
     if (error instanceof Deno.errors.NotFound) {
-      throw new CommandError(`${failure} as there is no ${OPENER}`, 1);
+      throw new CommandError(`${failure}: there is no ${OPENER}`, 1);
     }
     throw error;
   }

@@ -11,7 +11,7 @@ import {
   shown,
   TEXT_FIELD_NAMES,
 } from "../event.ts";
-import { CommandError } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 import type { Values } from "./source_file.ts";
 import { parseIsoTime } from "./when.ts";
 
@@ -53,7 +53,9 @@ export class RecordMapping {
   constructor(options: MappingOptions) {
     const fields = options.map.map(({ field }) => field);
     const twice = firstTwice(fields);
-    if (twice !== undefined) throw new CommandError(`Cannot map two columns to ${twice}`, 2);
+    if (twice !== undefined) {
+      throw new CommandError(`Cannot map columns: two of them are mapped to ${twice}`, 2);
+    }
     this.#options = options;
     for (const { field, column } of options.map) {
       this.#fieldsByColumn.getOrInsert(column, []).push(field);
@@ -86,7 +88,7 @@ export class RecordMapping {
       : null;
     if (reason === null) return;
     throw new CommandError(
-      `Cannot import ${file} as ${reason} (columns: ${columns.join(", ")})`,
+      `Cannot import ${file}: ${reason} (columns: ${columns.join(", ")})`,
       2,
     );
   }

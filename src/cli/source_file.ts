@@ -13,7 +13,7 @@ import { LineSplitter, type RawLine } from "../line_splitter.ts";
 import { MAX_LINE_BYTES } from "../options.ts";
 import { parseLine } from "../parse_line.ts";
 import { gunzipped, GzipDamageError } from "../read/gunzip.ts";
-import { CommandError } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 
 /** What the records of a file are written as. */
 export type SourceFormat = "jsonl" | "csv";
@@ -79,7 +79,10 @@ export class SourceFile implements Disposable {
     const known = KNOWN_EXTENSIONS[name.replace(/\.gz$/, "").split(".").at(-1)!];
     const itsFormat = format ?? known?.format;
     if (itsFormat === undefined) {
-      throw new CommandError(`Cannot tell the format of ${name}: add --format jsonl or csv`, 2);
+      throw new CommandError(
+        `Cannot import ${name}: its name has no known format; add --format jsonl or csv`,
+        2,
+      );
     }
     this.name = name;
     this.format = itsFormat;
@@ -133,7 +136,7 @@ function openSource(name: string): [FileHandle, FileStatus] {
     handle = denoFileSystem.open(name, "read");
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new CommandError(`Cannot find file to import: ${name}`, 1);
+      throw new CommandError(`Cannot import: no such file, got ${name}`, 1);
     }
     throw withFlags(error, [`--allow-read=${name}`], `Cannot read ${name}`);
   }
@@ -141,7 +144,7 @@ function openSource(name: string): [FileHandle, FileStatus] {
   if (status.kind === "file") return [handle, status];
   handle.close();
   // It is read twice, which a pipe cannot be.
-  throw new CommandError(`Cannot import what is no plain file: ${name}`, 1);
+  throw new CommandError(`Cannot import: it is not a file, got ${name}`, 1);
 }
 
 async function* jsonRecords(

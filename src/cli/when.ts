@@ -32,7 +32,7 @@ export function parseWhen(text: string): When {
   try {
     instantIn = parseIsoTime(text);
   } catch (cause) {
-    throw new RangeError(`no time such as 3h, yesterday or 2026-02-13T14:30`, { cause });
+    throw new RangeError("not a time; use 3h, yesterday or 2026-02-13T14:30", { cause });
   }
   return (now) => instantIn(now.timeZoneId);
 }
@@ -44,7 +44,7 @@ export function parseWhen(text: string): When {
  */
 export function parseDuration(text: string): number {
   const milliseconds = durationMs(text);
-  if (milliseconds === null) throw new RangeError("no duration such as 12h, 30d or 4w");
+  if (milliseconds === null) throw new RangeError("not a duration; use 12h, 30d or 4w");
   return milliseconds;
 }
 

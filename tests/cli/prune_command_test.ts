@@ -68,26 +68,30 @@ Deno.test("scout spend and scout status say where the data begins after scout pr
   using log = await archivedLog();
   await log.run("--max-archives", "1");
   const spend = await log.ask("spend", "--since", "2026-02-01");
-  assertMatch(spend.stdout, /^\$3\.00 for 1 events/);
+  assertMatch(spend.stdout, /^\$3\.00 for 1 event since/);
   const until = "until 2026-02-13 00:00 (UTC)";
   assertEquals(
     spend.stderr,
-    `scout: counted without what retention has removed, which was logged ${until}\n`,
+    `scout: counted without the events that retention has removed, logged ${until}\n`,
   );
-  assertEquals((await log.ask("spend", "--since", "2026-02-14")).stderr, "");
+  const later = await log.ask("spend", "--since", "2026-02-14");
+  assertMatch(later.stderr, /^scout: no events with a cost since [^\n]+\n$/);
   const status = await log.ask("status");
-  assertStringIncludes(status.stdout, `\n          without what retention has removed, ${until}\n`);
+  assertStringIncludes(
+    status.stdout,
+    `\n          without the events that retention has removed, until 2026-02-13 00:00\n`,
+  );
   const metrics = await log.ask("metrics", "--since", "2026-02-01");
   assertStringIncludes(metrics.stderr, "Counted without what retention has removed");
 });
 
-Deno.test("scout prune refuses to go without a limit, and one that is none", async () => {
+Deno.test("scout prune rejects a missing and an invalid limit", async () => {
   using log = await archivedLog();
   const refused: [args: string[], message: string][] = [
-    [[], "without a limit"],
-    [["--max-bytes", "much"], "no size such as"],
-    [["--max-bytes", "5XB"], "no size such as"],
-    [["--max-age", "old"], "no duration such as"],
+    [[], "Cannot prune: without a limit"],
+    [["--max-bytes", "much"], "not a size; use"],
+    [["--max-bytes", "5XB"], "not a size; use"],
+    [["--max-age", "old"], "not a duration; use"],
     [["--max-archives", "0"], "--max-archives"],
   ];
   for (const [args, message] of refused) {

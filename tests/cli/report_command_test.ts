@@ -92,7 +92,10 @@ Deno.test("scout report writes over no file that is not a report", async () => {
   const before = Deno.readTextFileSync(log.path);
   const { code, stdout, stderr } = await report(log, log.path, "--out", log.path);
   assertEquals([code, stdout], [2, ""]);
-  assertEquals(stderr, `scout: Cannot write report over a file that is none: ${log.path}\n`);
+  assertEquals(
+    stderr,
+    `scout: Cannot write report: a file that is not a report is there, got ${log.path}\n`,
+  );
   assertEquals(Deno.readTextFileSync(log.path), before);
 });
 
@@ -173,7 +176,7 @@ await testNeeding(
     const { code, stderr } = await open(log.dir.path(""));
     assertEquals(code, 1);
     // Deno itself says before it that it does not find the opener.
-    assertMatch(stderr, /^scout: Cannot open .*report\.html in a browser as there is no \S+$/m);
+    assertMatch(stderr, /^scout: Cannot open .*report\.html in a browser: there is no \S+$/m);
     assert(Deno.statSync(file).size > 0);
   },
 );

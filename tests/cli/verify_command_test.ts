@@ -31,8 +31,13 @@ Deno.test("scout verify says that nothing was found, and what it cannot show", a
   const { code, stdout, stderr } = await log.run("verify");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   const [first, ...others] = stdout.split("\n");
-  assertEquals(first, "ok         nothing was found in 1 archive, 6 lines, 936 bytes");
-  assertEquals(others.map((line) => line.slice(0, 11)), ["not shown  ", "not shown  ", ""]);
+  assertEquals(first, "OK: chain of 6 lines verified");
+  assertEquals(others.map((line) => line.slice(0, 11)), [
+    "read       ",
+    "not shown  ",
+    "           ",
+    "",
+  ]);
 });
 
 Deno.test("scout verify names file, line and reason of what was changed, with exit code 1", async () => {
@@ -41,12 +46,12 @@ Deno.test("scout verify names file, line and reason of what was changed, with ex
   const { code, stdout, stderr } = await log.run("verify");
   assertEquals({ code, stderr }, { code: 1, stderr: "" });
   assertEquals(stdout.split("\n").slice(0, 2), [
-    "not ok     1 fault in 1 archive, 6 lines, 936 bytes",
+    "FAULTS: 1",
     "fault      audit.jsonl, line 2, byte 156: it, or what is before it, was changed: its hash is another one",
   ]);
 });
 
-Deno.test("scout verify --json gives the report", async () => {
+Deno.test("scout verify --json prints the report", async () => {
   using log = await chainedLog();
   log.edit('"cost":5', '"cost":0');
   const { code, stdout } = await log.run("verify", "--json");
@@ -68,11 +73,11 @@ Deno.test("scout verify holds a log against what scout head printed", async () =
   assertStringIncludes(stdout, "events were removed: the anchor saw seq 5, and the last one is 4");
 });
 
-Deno.test("scout verify refuses an anchor that is none, and a log that is not there", async () => {
+Deno.test("scout verify rejects an invalid anchor, and a log that does not exist", async () => {
   using log = await chainedLog();
   const { code, stdout, stderr } = await log.run("verify", "--anchor", "{}");
   assertEquals([code, stdout], [2, ""]);
-  assertStringIncludes(stderr, "not what scout head prints");
+  assertStringIncludes(stderr, "Cannot read anchor: it is not what scout head prints");
   for (const command of ["verify", "head"]) {
     const args = [command, "--path", `${log.path}.not`];
     const missing = await runCli(args, dirname(log.path));
