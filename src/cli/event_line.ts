@@ -33,18 +33,22 @@ export const USUAL_WIDTHS: Widths = {
 };
 /** A longer cell is not padded for, because one of them would widen every line. */
 const ALIGNED_COLUMNS_MAX = 32;
-/** On a terminal no field takes more than this share of a line, so that the fields behind it are seen. */
+/** On a terminal no field takes more than its share of a line, so that the fields behind it are seen. */
 const FIELD_SHARE = 0.4;
+const COLUMN_SHARE = 0.2;
+/** Every type of this library fits. */
+const FIELD_COLUMNS_MIN = "tldr_auto_generated".length;
 
 /** The fields that have a column of their own, or none. */
 const PLACED = new Set(["ts", "event", "session_id", "cost", "model", "input_t", "output_t"]);
 
-/** A time by the width of the terminal: the day without its year, or with it, or with milliseconds. */
-const TIME_FORMS: readonly { fromColumns: number; start: number; digits: 0 | 3 }[] = [
-  { fromColumns: 100, start: 0, digits: 3 },
-  { fromColumns: 70, start: 0, digits: 0 },
-  { fromColumns: 0, start: "2026-".length, digits: 0 },
-];
+/** The part of a time that is shown, by the width of the terminal. */
+const TIME_FORMS = [
+  { fromColumns: 100, start: 0, end: "2026-02-13 14:30:22.123".length },
+  { fromColumns: 70, start: 0, end: "2026-02-13 14:30:22".length },
+  { fromColumns: 60, start: "2026-".length, end: "2026-02-13 14:30:22".length },
+  { fromColumns: 0, start: "2026-".length, end: "2026-02-13 14:30".length },
+] as const;
 
 /** Failures are shown in red. */
 const FAILURE_TYPE = /(?:^|_)(?:fail|failed|failure|error)(?:$|_)/;
@@ -79,10 +83,26 @@ export class EventLines {
 
   /** Returns the line of an event. */
   line(event: AuditEvent): string {
+    const { columns } = this.#options;
     const cells = this.#cellsOf(event);
     this.#widen(cells);
+    const aligned = this.#pieces(event, cells, COLUMN_NAMES);
+    const isTooWide = aligned.reduce((sum, { text }) => sum + stringWidth(text), 0) > columns;
+    // Where there is no room, the fields of an event without a cost begin right behind its type.
+    const isBare = COLUMN_NAMES.every((name) => name === "type" || cells[name] === "");
+    return joinPieces(
+      isTooWide && isBare ? this.#pieces(event, cells, ["type"]) : aligned,
+      columns,
+    );
+  }
+
+  #pieces(
+    event: AuditEvent,
+    cells: Readonly<Record<Column, string>>,
+    names: readonly Column[],
+  ): Piece[] {
     const pieces: Piece[] = [{ text: this.#timeOf(event).padEnd(this.#timeWidth), style: "dim" }];
-    for (const name of COLUMN_NAMES) {
+    for (const name of names) {
       const width = this.#widths[name];
       if (width === 0) continue;
       pieces.push({ text: GAP }, {
@@ -95,7 +115,7 @@ export class EventLines {
         text: this.#text(value),
       });
     }
-    return joinPieces(pieces, this.#options.columns);
+    return pieces;
   }
 
   #widen(cells: Readonly<Record<Column, string>>): void {
@@ -111,32 +131,30 @@ export class EventLines {
       ...typeof output_t === "number" ? [`${shownNumber(output_t)} out`] : [],
     ];
     return {
-      type: this.#text(event ?? "-"),
+      type: this.#text(event ?? "-", COLUMN_SHARE),
       cost: typeof cost === "number" ? shownUsd(cost) : "",
-      model: model === undefined ? "" : this.#text(model),
+      model: model === undefined ? "" : this.#text(model, COLUMN_SHARE),
       tokens: tokens.join(", "),
     };
   }
 
   get #timeWidth(): number {
-    const { start, digits } = this.#time;
-    return (digits === 0 ? "2026-02-13 14:30:22" : "2026-02-13 14:30:22.123").length - start;
+    return this.#time.end - this.#time.start;
   }
 
   #timeOf({ ts }: AuditEvent): string {
     const epochMs = eventEpochMs(ts);
     if (Number.isNaN(epochMs)) return this.#text(ts ?? "-");
     const instant = Temporal.Instant.fromEpochMilliseconds(epochMs);
-    const { start, digits } = this.#time;
-    return shownTime(instant, this.#options.timeZone, { fractionalSecondDigits: digits }).slice(
-      start,
-    );
+    const { start, end } = this.#time;
+    const time = shownTime(instant, this.#options.timeZone, { fractionalSecondDigits: 3 });
+    return time.slice(start, end);
   }
 
   /** Returns a value as it stands in the log, a string without its quotes, cut to its share of the line. */
-  #text(value: unknown): string {
+  #text(value: unknown, share = FIELD_SHARE): string {
     const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
-    return cut(text, Math.ceil(this.#options.columns * FIELD_SHARE));
+    return cut(text, Math.max(FIELD_COLUMNS_MIN, Math.floor(this.#options.columns * share)));
   }
 }
 

@@ -90,7 +90,8 @@ function reasonAgainst(path: string): string | null {
     const start = partOf(handle, 0);
     const end = partOf(handle, Math.max(0, byteLength - PART_BYTES));
     if (byteLength === 0 || [start, end].some(mayHoldEvent)) return null;
-    return `no line of it is a JSON object, and it is ${kindOf(start, basename(path))}`;
+    const kind = kindOf(start, basename(path));
+    return kind === null ? "no line of it is a JSON object" : `it is ${kind}, not an audit log`;
   } finally {
     handle.close();
   }
@@ -114,11 +115,10 @@ function mayHoldEvent(bytes: Uint8Array): boolean {
   return false;
 }
 
-function kindOf(start: Uint8Array, name: string): string {
+/** Returns the kind of a file by its first bytes and its name, or null if nothing tells. */
+function kindOf(start: Uint8Array, name: string): string | null {
   const known = SIGNATURES.find(([bytes]) => bytes.every((byte, n) => start[n] === byte));
   if (known !== undefined) return known[1];
-  if (/\.[ct]sv$/i.test(name)) return "a table; scout import reads those";
-  return isUtf8(start.subarray(0, start.lastIndexOf(LINE_BREAK) + 1))
-    ? "other text"
-    : "binary data";
+  if (/\.[ct]sv$/i.test(name)) return "a table, which scout import reads";
+  return isUtf8(start.subarray(0, start.lastIndexOf(LINE_BREAK) + 1)) ? null : "binary data";
 }

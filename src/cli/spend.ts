@@ -26,6 +26,7 @@ import {
   timeOptions,
 } from "./options.ts";
 import { barTable } from "./bar_table.ts";
+import { wrapped } from "./fit.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { counted, shownNumber, shownSince, shownUsd } from "../shown.ts";
 import { columns, type Output } from "./terminal.ts";
@@ -141,7 +142,8 @@ export async function tellSpend(
   if (json) output.json({ by, since: since.toString(), usd, events: count, rows });
   else {
     const amount = count === 0 ? "-" : shownUsd(usd);
-    output.line(`${amount} for ${counted(count, "event")} since ${shownSince(since, timeZone)}`);
+    const head = `${amount} for ${counted(count, "event")} since ${shownSince(since, timeZone)}`;
+    for (const line of wrapped(head, columns())) output.line(line);
     for (const line of spendTable(by, rows, columns())) output.line(line);
   }
   await output.flush();
