@@ -120,9 +120,15 @@ export class EventLines {
 
   #widen(cells: Readonly<Record<Column, string>>): void {
     for (const name of COLUMN_NAMES) {
+      if (cells[name] === "") continue;
       const width = Math.min(ALIGNED_COLUMNS_MAX, stringWidth(cells[name]));
-      this.#widths[name] = Math.max(this.#widths[name], width);
+      this.#widths[name] = Math.max(this.#widths[name], this.#headWidth(name), width);
     }
+  }
+
+  /** Returns the width of the column's name, which a terminal gets above it. */
+  #headWidth(name: Column): number {
+    return this.#options.columns === Infinity ? 0 : name.length;
   }
 
   #cellsOf({ event, cost, model, input_t, output_t }: AuditEvent): Record<Column, string> {
