@@ -108,3 +108,26 @@ Deno.test("scout prune tells in a line which permission is missing", async () =>
   assertMatch(stderr, /^scout: .*--allow-write=.*\n$/);
   assertEquals(log.archives().length, 3);
 });
+
+Deno.test("scout prune says that the newest archive stays in spite of a limit", async () => {
+  using log = await archivedLog();
+  const newest = log.archives().at(-1);
+  const limits: [limit: string[], why: string | null][] = [
+    [["--max-bytes", "1"], "too many bytes"],
+    [["--max-age", "1d"], "too old"],
+    [["--max-archives", "1"], null],
+    [["--max-bytes", "1MB"], null],
+  ];
+  for (const [limit, why] of limits) {
+    const { stdout, stderr } = await log.read("--dry-run", ...limit);
+    const kept = stdout.split("\n").filter((line) => line.includes(" kept: "));
+    const expected = `${newest}  kept: the newest archive stays, though ${why}`;
+    assertEquals([stderr, kept], ["", why === null ? [] : [expected]], limit.join(" "));
+    const asJson = JSON.parse((await log.read("--dry-run", "--json", ...limit)).stdout);
+    assertEquals(asJson.kept?.archive, why === null ? undefined : newest);
+    assertEquals(
+      asJson.pruned.some(({ archive }: { archive: string }) => archive === newest),
+      false,
+    );
+  }
+});

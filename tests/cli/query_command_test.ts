@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { programArgs } from "../run_program.ts";
 import { logWith, MAIN, runCli } from "./run_cli.ts";
 
@@ -128,4 +128,57 @@ Deno.test("scout query tells in a line what it cannot read", async () => {
     assertEquals([result.code, result.stdout], [code, ""]);
     assertEquals(result.stderr, `scout: ${message}${code === 1 ? path : ""}\n`);
   }
+});
+
+Deno.test("scout query shows failures in red and escalations in yellow, if there is colour", async () => {
+  using log = logWith(
+    { event: "validation_fail" },
+    { event: "llm_call", status: "error" },
+    { event: "llm_call", error: { message: "x" } },
+    { event: "llm_call", status: "ok", error: null },
+    { event: "gate_escalate" },
+    { event: "nav" },
+  );
+  const colored = await log.run("query", "--color", "always");
+  const [red, yellow, bold] = ["\u001b[31m", "\u001b[33m", "\u001b[1m"];
+  assertEquals(
+    colored.stdout.trimEnd().split("\n").map((line) =>
+      [red, yellow, bold].find((style) => line.includes(style))
+    ),
+    [red, red, red, bold, yellow, bold],
+  );
+  const plain = await log.run("query");
+  assert(!plain.stdout.includes("\u001b"));
+});
+
+Deno.test("scout query, tail, spend and metrics say what there is where nothing matches", async () => {
+  using log = logWith(...EVENTS.slice(0, 3));
+  const since = ["--since", "2026-02-14"];
+  const instead = "the newest event is of 2026-02-13 16:00";
+  const answers: [args: string[], stdout: RegExp, message: string][] = [
+    [
+      ["query", "--event", "nav", ...since],
+      /^$/,
+      `no nav events since 2026-02-14 00:00; ${instead} (try --since 2026-02-13)`,
+    ],
+    [["query", "--event", "breif"], /^$/, "no breif events; did you mean `brief`?"],
+    [["tail", "--session", "s9"], /^$/, `no events of session s9; ${instead}`],
+    [["tail", "--event", "navv", "--json"], /^$/, "no navv events; did you mean `nav`?"],
+    [
+      ["spend", ...since],
+      /^- for 0 events since /,
+      `no events with a cost since 2026-02-14 00:00; ${instead} (try --since 2026-02-13)`,
+    ],
+    [
+      ["metrics", ...since],
+      /^Since [^\n]*\naccuracy +- {2}0 nav.*\ngate +- {2}0 passed/,
+      `no events of navigation or the gate since 2026-02-14 00:00; ${instead} (try --since 2026-02-13)`,
+    ],
+  ];
+  for (const [[command = "", ...args], stdout, message] of answers) {
+    const result = await log.run(command, ...args);
+    assertEquals([result.code, result.stderr], [0, `scout: ${message}\n`]);
+    assertMatch(result.stdout, stdout);
+  }
+  assertEquals((await log.run("query", "--limit", "0")).stderr, "");
 });
