@@ -18,7 +18,7 @@ const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^deno run .* query /, /^(?:2026-02-13 .*nav.*\n){5}$/],
   [/^deno run .* verify /, /^NOT PROTECTED: .*\nread +0 archives, \d+ lines, .*\nnot shown /],
   [/^deno run .* report --path /, /^Wrote \d+ events as \d+(\.\d)? kB to .*report\.html\n$/],
-  [/^deno run .* import /, /^Imported 1 of 1 events into /],
+  [/^deno run .* import /, /^Imported 1 of 1 event into /],
 ];
 
 /** What runs the others, or why they do not run. */

@@ -21,12 +21,12 @@ const BAR_WIDTH_MAX = 40;
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const LABEL_WIDTH_MAX = 40;
 const LABEL_WIDTH_MIN = 8;
-/** A label gives way to a bar of this width, and no further. */
+/** Labels are cut until a bar has this width. */
 const BAR_WIDTH_WANTED = 10;
 
 /**
  * Returns the lines of a table, none wider than the columns: labels from the left, cells from the right,
- * and bars in the room that is left. Labels are cut where there is no room.
+ * and bars in the columns that remain. Labels are cut if there are too few columns.
  */
 export function barTable(
   rows: readonly BarRow[],

@@ -88,7 +88,7 @@ export class EventLines {
     this.#widen(cells);
     const aligned = this.#pieces(event, cells, COLUMN_NAMES);
     const isTooWide = aligned.reduce((sum, { text }) => sum + stringWidth(text), 0) > columns;
-    // Where there is no room, the fields of an event without a cost begin right behind its type.
+    // If the line is too wide, the fields of an event without a cost begin right behind its type.
     const isBare = COLUMN_NAMES.every((name) => name === "type" || cells[name] === "");
     return joinPieces(
       isTooWide && isBare ? this.#pieces(event, cells, ["type"]) : aligned,

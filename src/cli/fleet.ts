@@ -1,5 +1,5 @@
 /**
- * `scout fleet`: what commands tell of a log, of the logs of a fleet.
+ * `scout fleet`: runs the reading commands on the logs of a fleet.
  *
  * @module
  */

@@ -14,7 +14,7 @@ import { messageOf, withFlags } from "../errors.ts";
 import { CommandError } from "./command_error.ts";
 import { readSmallFile, readSmallFileBytes } from "./small_file.ts";
 
-/** Where a fleet is, and who asks. A type, as the parsers take no interface for an object. */
+/** The server of a fleet, and the login. A type, because the parsers take no interface for an object. */
 export type ServerOptions = {
   readonly server: string;
   readonly fleet: string;
@@ -62,7 +62,7 @@ export const serverOptions: Parser<"sync", ServerOptions, unknown> = object("The
 const WEB_SOCKET = /^wss?:\/\//;
 const TLS = /^tls:\/\//;
 
-/** Connects for as long as the work takes. */
+/** Connects while the work runs. */
 export async function withConnection<T>(
   options: ServerOptions,
   work: (connection: NatsConnection) => Promise<T>,
@@ -86,11 +86,11 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
     servers: addresses.map((address) => address.replace(TLS, "")),
     name: "scout",
     maxReconnectAttempts: -1,
-    // A stack for each request, in case that it fails, is a tenth of all work.
+    // Recording a stack for each request takes a tenth of the time.
     noAsyncTraces: true,
   };
   try {
-    // What goes through a web server needs no package but the one that is there anyway.
+    // A WebSocket needs no further package.
     const connect = addresses.every((address) => WEB_SOCKET.test(address))
       ? (await import("@nats-io/nats-core")).wsconnect
       : (await import("@nats-io/transport-node")).connect;
@@ -136,13 +136,13 @@ function tlsOf(
   return { tls: ca === undefined ? {} : { ca: readSmallFile(ca, "certificates") } };
 }
 
-/** What somebody has to see to, told in a line. */
+/** Names of errors that a user can put right. */
 const FOR_USER = [
   "FleetMismatchError",
   "FleetConflictError",
   "FleetServerError",
   "FleetTimeoutError",
-  // Of the connection: what is not allowed, and one that was closed.
+  // Of the connection: a request that is not allowed, and one on a closed connection.
   "RequestError",
   "ClosedConnectionError",
 ];

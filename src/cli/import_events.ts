@@ -16,7 +16,7 @@ import type { SourceFile, SourceRecord } from "./source_file.ts";
 
 const PROBLEMS_SHOWN = 10;
 
-/** Where a record is, and the event that it is, or why it is none. */
+/** The place of a record, with its event or the reason why it is invalid. */
 type PlacedEvent =
   & { readonly place: string }
   & ({ readonly event: TimedEvent } | { readonly problem: string });
@@ -24,23 +24,23 @@ type PlacedEvent =
 /** The log that takes the events. */
 export interface TargetLog {
   readonly path: string;
-  /** Whether its lines are in a chain, which the imported ones have to go on with. */
+  /** `true` if its lines are in a chain, which the imported lines continue. */
   readonly chain: boolean;
   readonly sessionId: string | undefined;
 }
 
-/** What came of an import. */
+/** The result of an import. */
 export interface Appended {
-  /** How many events were appended. */
+  /** The number of appended events. */
   readonly imported: number;
   /** The record before which the user interrupted it. */
   readonly stoppedBefore: string | null;
 }
 
 /**
- * Checks every record of every file, and gives how many events there are in each.
+ * Checks every record of every file, and resolves with the number of events in each.
  *
- * @throws {CommandError} naming the records that are no events.
+ * @throws {CommandError} If a record is invalid; the details name the first ones.
  */
 export async function checkEvents(
   files: readonly SourceFile[],
@@ -72,7 +72,7 @@ export async function checkEvents(
 /**
  * Appends the events of the files.
  *
- * @throws {CommandError} naming the records that could not be appended.
+ * @throws {CommandError} If a record could not be appended; the details name the first ones.
  */
 export async function appendEvents(
   files: readonly SourceFile[],
@@ -142,7 +142,7 @@ async function* placedEvents(
   }
 }
 
-/** What is wrong with records, the first of which are told. */
+/** The problems of records, of which the first are reported. */
 class Problems {
   readonly #shown: string[] = [];
   #count = 0;
@@ -152,7 +152,7 @@ class Problems {
     if (this.#count <= PROBLEMS_SHOWN) this.#shown.push(`${place}: ${problem}`);
   }
 
-  /** @throws {CommandError} when there are any. */
+  /** @throws {CommandError} If there are any. */
   throwIfAny(introduction: string): void {
     if (this.#count === 0) return;
     const further = this.#count - this.#shown.length;

@@ -20,7 +20,7 @@ const PART_BYTES = 64 * 1024;
 const LINE_BREAK = 0x0a;
 const BRACE = 0x7b;
 
-/** The first bytes of files that are given as logs by mistake. */
+/** The first bytes of the kinds of files that are named as logs by mistake. */
 const SIGNATURES: readonly (readonly [start: readonly number[], kind: string])[] = [
   [[0x1f, 0x8b], "a gzip file"],
   [[0x89, 0x50, 0x4e, 0x47], "a PNG image"],
@@ -115,7 +115,7 @@ function mayHoldEvent(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Returns the kind of a file by its first bytes and its name, or null if nothing tells. */
+/** Returns the kind of a file by its first bytes and its name, or null if it is unknown. */
 function kindOf(start: Uint8Array, name: string): string | null {
   const known = SIGNATURES.find(([bytes]) => bytes.every((byte, n) => start[n] === byte));
   if (known !== undefined) return known[1];

@@ -95,7 +95,7 @@ export function metricsLines(
   ];
 }
 
-/** Returns a figure and the counts behind it, which go on in further lines where there is no room. */
+/** Returns a figure and the counts behind it, which are wrapped. */
 function row(
   label: string,
   figure: string,

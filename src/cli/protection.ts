@@ -2,9 +2,9 @@
  * Decides which lines of a log a chain or a digest protects.
  *
  * A line is protected if it is in the chain of lines, if it came before the first line of the chain in
- * the same file, whose hash covers it, or if it is in an archive whose digest the manifest holds. Without
- * any chain, whoever may write the directory can replace an archive and its line in the manifest alike,
- * so that a log without a chain does not count as protected.
+ * the same file, whose hash covers it, or if it is in an archive whose digest the manifest holds. A log
+ * without any chained line does not count as protected, even if all of its lines are archived: the lines
+ * that are logged next are in no archive.
  *
  * @module
  */

@@ -129,7 +129,7 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
   };
   if (Object.keys(retention).length > 0) return retention;
   throw new CommandError(
-    "Cannot prune: without a limit; use --max-archives, --max-bytes or --max-age",
+    "Cannot prune: no limit is given; use --max-archives, --max-bytes or --max-age",
     2,
   );
 }
@@ -159,7 +159,7 @@ function prunedOf(
   return { archive: archive.name, bytes: archive.gzip_bytes, reason };
 }
 
-/** Opens a log with the retention, which removes them, and returns those that it removed. */
+/** Opens the log with the retention, which removes the archives, and resolves with the removed ones. */
 async function prune(
   path: string,
   retention: RetentionPolicy,

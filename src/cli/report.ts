@@ -90,10 +90,10 @@ function runReport(options: ReportCommandOptions, output: Output): Promise<numbe
   });
 }
 
-/** The events of a report, and what of them could not be read. */
+/** The events of a report, and the damage. */
 type ReportSource = AsyncIterable<AuditEvent> & Pick<AuditQuery, "damage">;
 
-/** Renders what is read; `expectedEvents` is how many there will be, about, if that is known. */
+/** Renders the events; `expectedEvents` estimates their number, if that is known. */
 type Render = (source: ReportSource, expectedEvents?: number) => Promise<Rendered>;
 
 interface Rendered {
@@ -101,7 +101,7 @@ interface Rendered {
   readonly page: string;
 }
 
-/** Writes the report on what `read` has rendered. */
+/** Writes the report that `read` has rendered. */
 export async function writeReport(
   options: ReportFileOptions & ShownOptions,
   output: Output,
@@ -136,7 +136,7 @@ export async function writeReport(
   return 0;
 }
 
-/** From when to when a report is. */
+/** The times between which a report is. */
 type ReportRange = Pick<QueryOptions, "since" | "until">;
 
 function rangeOf({ since, until }: ReportOptions): ReportRange {
@@ -146,7 +146,7 @@ function rangeOf({ since, until }: ReportOptions): ReportRange {
   };
 }
 
-/** The events of a query, with a progress bar; what it could not read, it tells as the query does. */
+/** The events of a query, with a progress bar and the damage of the query. */
 class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   readonly damage: AuditQuery["damage"];
   readonly #query: ReportSource;
@@ -159,7 +159,7 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
     if (expectedEvents !== undefined) this.#bar = new ProgressBar("Reading", expectedEvents);
   }
 
-  /** How many there have been. */
+  /** The number of events so far. */
   get events(): number {
     return this.#events;
   }
@@ -176,7 +176,7 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   }
 }
 
-/** How many events there will be, about: by the manifest, and for the rest by its length. */
+/** Estimates the number of events: by the manifest, and for other files by their length. */
 function expectedEvents(path: string, range: ReportRange): number {
   const files = new LogFiles(path);
   const filter = eventFilter(range);
@@ -191,17 +191,17 @@ function expectedEvents(path: string, range: ReportRange): number {
   return events;
 }
 
-/** The file that a report goes to. */
+/** The file of a report. */
 class ReportFile implements Disposable {
   /** Its absolute path. */
   readonly path: string;
   readonly #handle: FileHandle;
 
   /**
-   * Opens the file, and makes it when there is none.
+   * Opens the file, and creates it if it does not exist.
    *
-   * @throws {TypeError} when there is something there that is no report.
-   * @throws {Deno.errors.NotCapable} naming the flags that are missing.
+   * @throws {TypeError} If the file is not a report.
+   * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
    */
   constructor(path: string) {
     this.path = resolve(path);
@@ -219,7 +219,7 @@ class ReportFile implements Disposable {
     }
   }
 
-  /** Writes the page in the place of what is there; gives its length. */
+  /** Replaces the content by the page, and returns its length in bytes. */
   write(page: string): number {
     const bytes = encoder.encode(page);
     this.#handle.truncateSync(0);

@@ -17,7 +17,7 @@ const BYTES_MAX = 1024 * 1024;
  *
  * @param path The path of the file
  * @param what The name of its content, for messages
- * @throws {CommandError} If there is no such file, or it is too long for what it is to hold.
+ * @throws {CommandError} If the file does not exist, is not a file, or is too long.
  * @throws {Deno.errors.NotCapable} If it may not be read; the message names the flag.
  */
 export function readSmallFileBytes(path: string, what: string): Uint8Array<ArrayBuffer> {
@@ -26,7 +26,10 @@ export function readSmallFileBytes(path: string, what: string): Uint8Array<Array
     handle = openForRead(denoFileSystem, path);
   } catch (error) {
     if (error instanceof TypeError) {
-      throw new CommandError(`Cannot read ${what}: it is not in a file, got ${shownText(path)}`, 2);
+      throw new CommandError(
+        `Cannot read ${what}: the path is not that of a file, got ${shownText(path)}`,
+        2,
+      );
     }
     throw withFlags(error, [`--allow-read=${path}`], `Cannot read ${what}`);
   }

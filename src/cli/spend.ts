@@ -202,7 +202,7 @@ function keysBy(by: By, timeZone: string): (event: AuditEvent, epochMs: number) 
 function timeKey(by: "hour" | "day", epochMs: number, timeZone: string): string {
   const time = Temporal.Instant.fromEpochMilliseconds(epochMs).toZonedDateTimeISO(timeZone);
   const date = time.toPlainDate().toString();
-  // An hour that comes twice, when clocks are set back, is told apart by its offset.
+  // The offset distinguishes the hour that comes twice when clocks are set back.
   return by === "day" ? date : `${date} ${String(time.hour).padStart(2, "0")}:00${time.offset}`;
 }
 

@@ -82,7 +82,7 @@ export function joinPieces(pieces: readonly Piece[], columns: number): string {
   let left = total <= columns ? Infinity : columns;
   let line = "";
   for (const { text, style } of pieces.slice(0, last + 1)) {
-    // One column stays for the ellipsis of a line that goes on.
+    // The blank makes cut() put an ellipsis in the last column.
     const isLast = stringWidth(text) >= left;
     const shown = isLast ? cut(`${text} `, left) : text;
     line += style === undefined ? shown : styled(style, shown);

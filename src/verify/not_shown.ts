@@ -8,12 +8,12 @@ import { counted } from "../shown.ts";
 /** The facts from which the sentences follow. */
 export interface Unshown {
   readonly hasAnchor: boolean;
-  /** Lines that are in no archive the manifest tells of, and in no chain. */
+  /** Lines that are neither in the chain nor in an archive that the manifest lists. */
   readonly unprotectedLines: number;
-  /** Archives that were there before their lines in the manifest. */
+  /** Archives that existed before their lines in the manifest. */
   readonly rebuiltArchives: number;
   readonly prunedArchives: number;
-  /** Names of files that end in what a crash has torn. */
+  /** Names of files whose last line a crash has torn. */
   readonly tornFiles: readonly string[];
   readonly tornManifestBytes: number;
 }

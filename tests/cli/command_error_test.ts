@@ -39,7 +39,7 @@ const FOR_USERS: [error: unknown, exitCode: 1 | 2, message: string][] = [
   [new SuppressedError(new Error("later"), new CommandError("Cannot do it", 1)), 1, "Cannot do it"],
 ];
 for (const [error, exitCode, message] of FOR_USERS) {
-  Deno.test(`asCommandError() tells users: ${message}`, () => {
+  Deno.test(`asCommandError() shows users: ${message}`, () => {
     const told = asCommandError(error);
     assertEquals([told?.exitCode, told?.message], [exitCode, message]);
   });

@@ -30,7 +30,7 @@ async function archivedLog() {
   };
 }
 
-Deno.test("scout prune --dry-run tells what would go, without a permission to write", async () => {
+Deno.test("scout prune --dry-run shows what would be removed, without a permission to write", async () => {
   using log = await archivedLog();
   const before = log.archives();
   const { code, stdout, stderr } = await log.read("--dry-run", "--max-archives", "1");
@@ -42,7 +42,7 @@ Deno.test("scout prune --dry-run tells what would go, without a permission to wr
   assertEquals(log.archives(), before);
 });
 
-Deno.test("scout prune removes the oldest archives and tells of them", async () => {
+Deno.test("scout prune removes the oldest archives and shows them", async () => {
   using log = await archivedLog();
   const [first, ...others] = log.archives();
   const { code, stdout, stderr } = await log.run("--max-archives", "2");
@@ -54,7 +54,7 @@ Deno.test("scout prune removes the oldest archives and tells of them", async () 
   assertEquals(again.stdout, "Nothing removed, 0 bytes\n");
 });
 
-Deno.test("scout prune --json tells of each archive, and why it went", async () => {
+Deno.test("scout prune --json lists each archive with the reason", async () => {
   using log = await archivedLog();
   const { stdout } = await log.run("--json", "--max-age", "30d", "--max-bytes", "1GB");
   const { dryRun, bytes, pruned } = JSON.parse(stdout);
@@ -88,7 +88,7 @@ Deno.test("scout spend and scout status say where the data begins after scout pr
 Deno.test("scout prune rejects a missing and an invalid limit", async () => {
   using log = await archivedLog();
   const refused: [args: string[], message: string][] = [
-    [[], "Cannot prune: without a limit"],
+    [[], "Cannot prune: no limit is given"],
     [["--max-bytes", "much"], "not a size; use"],
     [["--max-bytes", "5XB"], "not a size; use"],
     [["--max-age", "old"], "not a duration; use"],
@@ -101,7 +101,7 @@ Deno.test("scout prune rejects a missing and an invalid limit", async () => {
   }
 });
 
-Deno.test("scout prune tells in a line which permission is missing", async () => {
+Deno.test("scout prune names the missing permission in one line", async () => {
   using log = await archivedLog();
   const { code, stderr } = await log.read("--max-archives", "1");
   assertEquals(code, 2);

@@ -187,7 +187,7 @@ Deno.test("scout verify --anchor takes a file, and says what is wrong with it", 
   assertStringIncludes(good.stdout, "OK: chain of 6 lines verified\n");
   const refused: [given: string, code: number, message: string][] = [
     [`${anchor}.not`, 1, `Cannot read anchor: no such file, got ${anchor}.not`],
-    [dirname(log.path), 2, "Cannot read anchor: it is not in a file, got "],
+    [dirname(log.path), 2, "Cannot read anchor: the path is not that of a file, got "],
     [log.path, 2, "Cannot read anchor: it is not what scout head prints, got "],
     [
       "/elsewhere/head.json",
