@@ -126,12 +126,13 @@ function absolutePath(name: string): string {
 function isDirectory(path: string): boolean {
   try {
     const kind = denoFileSystem.status(path)?.kind;
-    // "/." follows a symbolic link.
-    if (kind === "symlink") return denoFileSystem.status(`${path}/.`)?.kind === "directory";
-    return kind === "directory";
+    // Listing follows a symbolic link; status() does not.
+    if (kind === "symlink") denoFileSystem.list(path);
+    return kind === "directory" || kind === "symlink";
   } catch (error) {
-    // A symbolic link to a file; opening the log says what is wrong with it.
+    // A symbolic link to a file, or to nothing; opening the log says what is wrong with it.
     if (error instanceof Deno.errors.NotADirectory) return false;
+    if (error instanceof Deno.errors.NotFound) return false;
     // A name without an extension is most likely a directory.
     const directory = basename(path).includes(".") ? dirname(path) : path;
     throw withFlags(error, [`--allow-read=${directory}`]);

@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { CommandError } from "../../src/cli/command_error.ts";
 import { locateLog } from "../../src/cli/log_path.ts";
+import { testNeeding } from "../requirements.ts";
 import { runProgram } from "../run_program.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
 import { MAIN } from "./run_cli.ts";
@@ -63,6 +64,22 @@ Deno.test("locateLog() keeps a path at which nothing is", () => {
   );
   assertEquals(locateLog({ file: dir.path("new"), path: undefined }).path, dir.path("new"));
 });
+
+await testNeeding(
+  "POSIX",
+  "locateLog() follows a symbolic link to a directory, and to nothing else",
+  () => {
+    using dir = dirWith("other.jsonl");
+    using links = tempDir();
+    const locate = (name: string) => locateLog({ file: links.path(name), path: undefined }).path;
+    Deno.symlinkSync(dir.path(""), links.path("directory"));
+    Deno.symlinkSync(dir.path("other.jsonl"), links.path("file"));
+    Deno.symlinkSync(dir.path("none"), links.path("dangling"));
+    assertEquals(locate("directory"), links.path("directory/other.jsonl"));
+    assertEquals(locate("file"), links.path("file"));
+    assertEquals(locate("dangling"), links.path("dangling"));
+  },
+);
 
 Deno.test("locateLog() rejects a log that is named twice", () => {
   const error = assertThrows(
