@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditReader } from "../audit_reader.ts";
+import { AuditReader } from "../audit_reader.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
 import { type AuditEvent, EVENT_TYPES } from "../event.ts";
 import { linesOf } from "../read/manifest_lines.ts";
@@ -44,10 +44,12 @@ const VALUE_COLUMNS = 40;
 
 /** Writes to standard error what there is instead. */
 export async function tellNothingFound(
-  reader: AuditReader,
+  { path }: AuditReader,
   question: Question,
   now: Temporal.ZonedDateTime,
 ): Promise<void> {
+  // The question itself has reported the damage.
+  await using reader = await AuditReader.open({ path, logger: statusLogger });
   const [oldest] = await reader.query({ limit: 1 }).toArray();
   const [newest] = await reader.lastEvents(1);
   const asksForTypes = question.event !== undefined && question.event.length > 0;

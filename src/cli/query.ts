@@ -77,8 +77,10 @@ async function runQuery(options: QueryCommandOptions, output: Output): Promise<n
   return 0;
 }
 
-/** Lines that are measured before the first is shown, so that most columns have their width at once. */
-const MEASURED = 200;
+/** Events that are measured before the first is shown, so that most columns have their width at once. */
+const MEASURED_MAX = 200;
+/** Their length as JSON, so that large events do not fill the memory. */
+const MEASURED_LENGTH_MAX = 1024 * 1024;
 
 /** Writes the events, line by line, and resolves with their number. */
 export async function tellEvents(
@@ -88,7 +90,10 @@ export async function tellEvents(
 ): Promise<number> {
   const lines = new EventLines({ timeZone, columns: output.isTerminal ? columns() : Infinity });
   const held: AuditEvent[] = [];
+  let heldLength = 0;
+  let isHeld = !json;
   const release = () => {
+    isHeld = false;
     lines.measure(held);
     if (output.isTerminal && held.length > 0) output.line(lines.header());
     for (const event of held.splice(0)) output.line(lines.line(event));
@@ -97,9 +102,12 @@ export async function tellEvents(
   for await (const event of events) {
     count++;
     if (json) output.json(event);
-    else if (count <= MEASURED) held.push(event);
-    else output.line(lines.line(event));
-    if (count === MEASURED) release();
+    else if (!isHeld) output.line(lines.line(event));
+    else {
+      held.push(event);
+      heldLength += JSON.stringify(event).length;
+      if (count === MEASURED_MAX || heldLength > MEASURED_LENGTH_MAX) release();
+    }
     if (output.isFull) await output.flush();
   }
   release();

@@ -4,7 +4,7 @@
  * @module
  */
 import { merge, object } from "@optique/core/constructs";
-import { message } from "@optique/core/message";
+import { lineBreak, message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
@@ -56,7 +56,7 @@ export const verifyCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Detects tampering; exits 1 if it finds any`,
     description:
-      message`Checks the digest and the figures of every archive, the chain of the manifest, and the chain of the lines. The first line of the output is one of three. OK: every line is in the chain, or came before its first line and is covered by the hash of that line or by the digest of its archive. NOT PROTECTED: nothing is wrong, but some lines are in no chain, so a change of them is not detected; write the log with the option chain: true. FAULTS: the number of faults, each with its file and line.`,
+      message`Checks the digest and the figures of every archive, the chain of the manifest, and the chain of the lines. The first line of the output is one of three.${lineBreak()}OK: every line is in the chain, or came before its first line and is covered by the hash of that line or by the digest of its archive.${lineBreak()}NOT PROTECTED: no fault was found, but some lines are in no chain, so a change of them is not detected; write the log with the option chain: true.${lineBreak()}FAULTS: the number of faults, which follow with file and line.`,
     footer: message`Example: scout verify logs --anchor head.json --strict`,
   },
 );

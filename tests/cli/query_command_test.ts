@@ -182,3 +182,26 @@ Deno.test("scout query, tail, spend and metrics say what there is where nothing 
   }
   assertEquals((await log.run("query", "--limit", "0")).stderr, "");
 });
+
+Deno.test("scout query reports damage once where nothing matches", async () => {
+  using log = logWith(EVENTS[0]!, '{"torn\n', EVENTS[1]!);
+  const { code, stderr } = await log.run("query", "--where", "depth=4");
+  assertEquals(code, 0);
+  assertMatch(
+    stderr,
+    /^scout: Skipped damage [^\n]*\nscout: no events with these fields; [^\n]*\n$/,
+  );
+});
+
+Deno.test("scout query aligns the columns of many events, and of large ones", async () => {
+  const large = { event: "nav", cost: 1, text: "x".repeat(2_000_000) };
+  using log = logWith(...Array.from({ length: 250 }, () => EVENTS[0]!), large, {
+    event: "nav",
+    files: [],
+  });
+  const { stdout } = await log.run("query");
+  const lines = stdout.trimEnd().split("\n");
+  assertEquals(lines.length, 252);
+  assertEquals(lines[0], lines[249]);
+  assertEquals(lines[251]!.indexOf("files="), lines[250]!.indexOf("text="));
+});
