@@ -1,18 +1,63 @@
 /**
- * Amounts and times as people read them. Pure.
+ * Text, amounts and times in the form in which people read them. Pure.
  *
  * @module
  */
 
-const numbers = new Intl.NumberFormat("en");
+const numbers = new Intl.NumberFormat("en", { useGrouping: "min2" });
+const cents = new Intl.NumberFormat("en", {
+  useGrouping: "min2",
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+});
 const BYTE_UNITS = ["kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+/** Amounts outside this range would be long rows of zeros. */
+const [PLAIN_USD_MIN, PLAIN_USD_MAX] = [1e-12, 1e15];
+const SIGNIFICANT_DIGITS = 6;
 
-/** USD with as many decimals as small costs need. */
-export function shownUsd(usd: number): string {
-  return `$${usd.toFixed(6)}`;
+/** Controls (C0, DEL, C1), line separators, bidirectional controls and lone surrogates. */
+const UNSAFE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+/**
+ * Returns a text from a log or a file so that a terminal obeys nothing in it: each control character,
+ * bidirectional control and lone surrogate becomes an escape as in JSON. The result for a JSON text
+ * without line breaks is another spelling of the same JSON.
+ *
+ * @param text Any text
+ * @returns The text on one line
+ */
+export function shownText(text: string): string {
+  return text.replaceAll(UNSAFE, escapeOf);
 }
 
-/** The instant in the time zone, as precise as is asked for. */
+function escapeOf(character: string): string {
+  const escape = JSON.stringify(character).slice(1, -1);
+  if (escape.length > 1) return escape;
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/** Returns a number with its digits grouped above 9,999. */
+export function shownNumber(value: number): string {
+  return numbers.format(value);
+}
+
+/** Returns an amount of USD: with two decimals from 1 USD up, and six significant digits below. */
+export function shownUsd(usd: number): string {
+  return `${usd < 0 ? "-" : ""}$${shownAmount(Math.abs(usd))}`;
+}
+
+function shownAmount(amount: number): string {
+  if (amount === 0) return cents.format(0);
+  const rounded = Number(amount.toPrecision(SIGNIFICANT_DIGITS));
+  if (!Number.isFinite(amount)) return `${amount}`;
+  if (rounded < PLAIN_USD_MIN || rounded >= PLAIN_USD_MAX) return rounded.toExponential();
+  if (rounded >= 1) return cents.format(amount);
+  const decimals = Math.max(2, SIGNIFICANT_DIGITS - 1 - Math.floor(Math.log10(rounded)));
+  const text = rounded.toFixed(decimals).replace(/0+$/, "");
+  return text.padEnd("0.00".length, "0");
+}
+
+/** Returns the instant in the time zone, at the precision. */
 export function shownTime(
   instant: Temporal.Instant,
   timeZone: string,
@@ -22,21 +67,21 @@ export function shownTime(
   return local.toString(precision).replace("T", " ");
 }
 
-/** From when on something was counted, to the minute. */
+/** Returns the instant to the minute, and the time zone. */
 export function shownSince(since: Temporal.Instant, timeZone: string): string {
   return `${shownTime(since, timeZone, { smallestUnit: "minute" })} (${timeZone})`;
 }
 
-/** How many there are, the noun in its plural if need be. */
+/** Returns a number and its noun, in the plural unless the number is 1. */
 export function counted(count: number, what: string): string {
   return `${numbers.format(count)} ${what}${count === 1 ? "" : "s"}`;
 }
 
-/** An amount of data in the largest unit of which there is one. */
+/** Returns an amount of data in the largest unit of which there is one. */
 export function shownBytes(bytes: number): string {
   if (bytes < 1000) return counted(bytes, "byte");
   const power = Math.min(BYTE_UNITS.length, Math.floor(Math.log10(bytes) / 3));
   const unit = BYTE_UNITS[power - 1]!;
-  return new Intl.NumberFormat("en", { style: "unit", unit, maximumFractionDigits: 1 })
-    .format(bytes / 1000 ** power);
+  const options = { style: "unit", unit, maximumFractionDigits: 1, useGrouping: "min2" } as const;
+  return new Intl.NumberFormat("en", options).format(bytes / 1000 ** power);
 }

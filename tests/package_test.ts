@@ -123,7 +123,7 @@ await longTest(
       const printed = await deno([...cli, ...look], { cwd, env });
       assertEquals([printed.code, printed.stderr], [0, ""]);
       assertEquals(printed.stdout, rendered.stdout);
-      assert(printed.stdout.includes('<b id="usd">$0.500000</b>'), printed.stdout);
+      assert(printed.stdout.includes('<b id="usd">$0.50</b>'), printed.stdout);
     });
   },
 );

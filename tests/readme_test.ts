@@ -16,9 +16,9 @@ const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^deno run --allow-read=DIR --allow-write=DIR sim.ts$/, /^\{ ?\n? *ts: .*event: "nav"/ms],
   [/^deno run .*main.ts spend /, /^\$0\.5\d+ for \d+ events since .*\nmodel +USD +events\n/],
   [/^deno run .* query /, /^(?:2026-02-13 .*nav.*\n){5}$/],
-  [/^deno run .* verify /, /^ok +nothing was found in 0 archives, \d+ lines, .*\nnot shown /],
+  [/^deno run .* verify /, /^NOT PROTECTED: .*\nread +0 archives, \d+ lines, .*\nnot shown /],
   [/^deno run .* report --path /, /^Wrote \d+ events as \d+(\.\d)? kB to .*report\.html\n$/],
-  [/^deno run .* import /, /^Imported 1 of 1 events into /],
+  [/^deno run .* import /, /^Imported 1 of 1 event into /],
 ];
 
 /** What runs the others, or why they do not run. */
@@ -173,7 +173,7 @@ await natsTest(
       const expected = [
         /^Shipped .* in 1 block, up to byte (\d+) of \1\n$|^Shipped .* in \d blocks, .*\n$/,
         /^log .*\nmachine-1 .* -\n$/,
-        /^\$10\.000000 for 40 events since .*\nlog .*\nmachine-1 +\$10\.000000 +40 /,
+        /^\$10\.00 for 40 events since .*\nlog .*\nmachine-1 +\$10\.00 +40 /,
         /^(.* scout_log=machine-1.*\n){3}$/,
         /^Wrote 80 events as .* to .*fleet\.html\n$/,
       ];

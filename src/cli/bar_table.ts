@@ -4,13 +4,14 @@
  * @module
  */
 import stringWidth from "string-width";
+import { cut } from "./fit.ts";
 import { styled } from "./terminal.ts";
 
-/** A row; its bar is as long as the value is of the largest. */
+/** A row; the length of its bar is the value's share of the largest one. */
 export interface BarRow {
   readonly label: string;
   readonly value: number;
-  /** What stands between the label and the bar. */
+  /** The cells between the label and the bar. */
   readonly cells: readonly string[];
 }
 
@@ -19,19 +20,29 @@ const BAR_WIDTH_MAX = 40;
 /** From a full block down to an eighth of one. */
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const LABEL_WIDTH_MAX = 40;
+const LABEL_WIDTH_MIN = 8;
+/** Labels are cut until a bar has this width. */
+const BAR_WIDTH_WANTED = 10;
 
-/** Gives the lines, none for no rows: labels from the left, cells from the right, and the bars in what room there is. */
+/**
+ * Returns the lines of a table, none wider than the columns: labels from the left, cells from the right,
+ * and bars in the columns that remain. Labels are cut if there are too few columns.
+ */
 export function barTable(
   rows: readonly BarRow[],
   { header, columns }: { readonly header: readonly string[]; readonly columns: number },
 ): string[] {
   if (rows.length === 0) return [];
-  const cellsOf = ({ label, cells }: BarRow) => [cut(label), ...cells];
-  const all = [header, ...rows.map(cellsOf)];
-  const widths = header.map((_, column) =>
-    Math.max(...all.map((cells) => stringWidth(cells[column] ?? "")))
+  const cellWidths = header.slice(1).map((head, n) =>
+    Math.max(...[head, ...rows.map(({ cells }) => cells[n] ?? "")].map((cell) => stringWidth(cell)))
   );
-  const taken = widths.reduce((sum, width) => sum + width + GAP.length, 0);
+  const cellsWidth = cellWidths.reduce((sum, width) => sum + GAP.length + width, 0);
+  const labelRoom = columns - cellsWidth - GAP.length - BAR_WIDTH_WANTED;
+  const labelMax = Math.min(LABEL_WIDTH_MAX, Math.max(LABEL_WIDTH_MIN, labelRoom));
+  const cellsOf = ({ label, cells }: BarRow) => [cut(label, labelMax), ...cells];
+  const labels = [header[0]!, ...rows.map((row) => cellsOf(row)[0]!)];
+  const widths = [Math.max(...labels.map((label) => stringWidth(label))), ...cellWidths];
+  const taken = widths[0]! + cellsWidth + GAP.length;
   const barWidth = Math.max(0, Math.min(BAR_WIDTH_MAX, columns - taken));
   const largest = Math.max(0, ...rows.map(({ value }) => value));
   const line = (cells: readonly string[]) =>
@@ -47,11 +58,7 @@ export function barTable(
   ];
 }
 
-function cut(label: string): string {
-  return label.length > LABEL_WIDTH_MAX ? `${label.slice(0, LABEL_WIDTH_MAX - 1)}…` : label;
-}
-
-/** A bar as long as the value is of the largest, which fills the width. */
+/** Returns a bar whose length is the value's share of the largest one, which fills the width. */
 export function bar(value: number, largest: number, width: number): string {
   if (!(value > 0)) return "";
   const eighths = Math.max(1, Math.round(8 * width * value / largest));

@@ -1,5 +1,5 @@
 /**
- * `scout fleet`: what commands tell of a log, of the logs of a fleet.
+ * `scout fleet`: runs the reading commands on the logs of a fleet.
  *
  * @module
  */
@@ -26,15 +26,16 @@ import { type ReportFileOptions, reportFileOptions, writeReport } from "./report
 import { type SpendOptions, spendOptions, spendQuery, tellSpend } from "./spend.ts";
 import { type TailOptions, tailOptions, tellAtOnce } from "./tail.ts";
 import { chooseColor, type Output } from "./terminal.ts";
+import { unexpectedInput } from "./usage_error.ts";
 import type { When } from "./when.ts";
 
-/** Which logs, and how they are told of. */
+/** The logs to read, and the output. */
 type FleetOptions = ServerOptions & ShownOptions & { readonly log: string | undefined };
 
 const fleetOptions: Parser<"sync", FleetOptions, unknown> = merge(
   object({
     log: optional(option("--log", string({ metavar: "NAME" }), {
-      description: message`Of this log alone`,
+      description: message`Only this log`,
     })),
   }),
   serverOptions,
@@ -50,9 +51,9 @@ const status = command(
     (options): Run => (output) => runStatus(options, output),
   ),
   {
-    brief: message`How the logs stand: how far they are shipped, how late, and what is missing`,
+    brief: message`Shows position, lag and gaps of each log`,
     description:
-      message`Reads the headers of what was shipped, all of it unless --since says otherwise. How far a log is behind is what its shipper said when it sent last.`,
+      message`Reads the headers of all shipped blocks, or of those since --since. The lag of a log is what its shipper reported with its last block.`,
     footer: message`Example: scout fleet status ${text(EXAMPLE)}`,
   },
 );
@@ -64,9 +65,9 @@ const query = command(
     (options): Run => (output) => runQuery(options, output),
   ),
   {
-    brief: message`The events that match, each with its log`,
+    brief: message`Shows the events that match, each with its log`,
     description:
-      message`Gives the events in the order in which they were shipped. With --desc all that match are gathered first, or the last --limit of them.`,
+      message`Shows the events in the order in which they were shipped. With --desc, all events that match, or the last --limit of them, are held in memory first.`,
     footer: message`Example: scout fleet query ${text(EXAMPLE)} --since 3h --json | jq .scout_log`,
   },
 );
@@ -78,9 +79,9 @@ const tail = command(
     (options): Run => (output) => runTail(options, output),
   ),
   {
-    brief: message`The last events, and with -f those that come`,
+    brief: message`Shows the last events, and with -f new ones`,
     description:
-      message`Shows the last events that match, in the order in which they were shipped. With -f it goes on with those that come.`,
+      message`Shows the last events that match, in the order in which they were shipped. With -f it goes on with new events.`,
     footer: message`Example: scout fleet tail ${text(EXAMPLE)} --follow`,
   },
 );
@@ -92,9 +93,9 @@ const spend = command(
     (options): Run => (output) => runSpend(options, output),
   ),
   {
-    brief: message`What the events cost, by hour, day, model, event, session or log`,
+    brief: message`Sums up costs by hour, day, model, event, session or log`,
     description:
-      message`Sums up the costs in USD of the events that match, those of the last 24 hours unless --since says otherwise.`,
+      message`Sums up the costs in USD of the events that match, of the last 24 hours or since --since.`,
     footer: message`Example: scout fleet spend ${text(EXAMPLE)} --by log --since 2w`,
   },
 );
@@ -106,9 +107,9 @@ const report = command(
     (options): Run => (output) => runReport(options, output),
   ),
   {
-    brief: message`A report to look at, in one HTML file`,
+    brief: message`Writes a self-contained HTML report`,
     description:
-      message`Shows all events, unless --since or --until says otherwise, and what is missing. Writing it needs --allow-read and --allow-write for the file.`,
+      message`Shows all events, or those between --since and --until, and what is missing. Needs --allow-read and --allow-write for the file.`,
     footer: message`Example: scout fleet report ${text(EXAMPLE)} --since yesterday --budget 5`,
   },
 );
@@ -116,9 +117,10 @@ const report = command(
 /** The command. */
 export const fleetCommand: Parser<"sync", Run, unknown> = command(
   "fleet",
-  or(status, query, tail, spend, report),
+  or(status, query, tail, spend, report, { errors: { unexpectedInput } }),
   {
-    brief: message`Status, events, spend and report of the logs of a fleet`,
+    brief: message`Reads the logs of a fleet: status, query, tail, spend, report`,
+    footer: message`Show the help of a command: scout fleet COMMAND -h`,
     description:
       message`Reads what machines have shipped into a stream of NATS JetStream. Needs --allow-net for the server, and --allow-read for the files of its options.`,
   },
@@ -134,8 +136,10 @@ async function runStatus(
   const logs = await withPlace(options, (place) => {
     return fleetStatus({ ...place, ...since === undefined ? {} : { since } });
   });
-  if (logs.length === 0) tell(`Nothing was shipped: ${log === undefined ? fleet : log}`);
-  if (json) output.line(JSON.stringify({ fleet, stream, logs }));
+  if (logs.length === 0) {
+    tell(`nothing was shipped, got ${log === undefined ? `fleet ${fleet}` : `log ${log}`}`);
+  }
+  if (json) output.json({ fleet, stream, logs });
   else for (const line of fleetStatusLines(logs, timeZone)) output.line(line);
   await output.flush();
   return logs.length === 0 ? 1 : 0;
@@ -166,13 +170,17 @@ async function runTail(options: FleetOptions & TailOptions, output: Output): Pro
   await withFleet(
     options,
     { ...fieldsToQuery(options), last, follow },
-    (events) => (follow ? tellAtOnce : tellEvents)(events, options, output),
+    async (events) => {
+      if (follow) await tellAtOnce(events, options, output);
+      else await tellEvents(events, options, output);
+    },
   );
   return 0;
 }
 
 async function runSpend(options: FleetOptions & SpendOptions, output: Output): Promise<number> {
-  const { since, query } = spendQuery(options);
+  const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
+  const { since, query } = spendQuery(options, now);
   await withFleet(
     options,
     query,
@@ -189,7 +197,7 @@ function runReport(options: FleetOptions & ReportFileOptions, output: Output): P
   );
 }
 
-/** Asks a fleet, and tells what is missing of what was read. */
+/** Reads from a fleet, and reports what could not be read. */
 async function withFleet<T>(
   options: FleetOptions,
   asked: Omit<FleetQueryOptions, keyof FleetPlace>,
@@ -206,7 +214,7 @@ async function withFleet<T>(
   });
 }
 
-/** Which logs, for who asks for them. */
+/** The logs to read, and their connection. */
 type FleetPlace = Pick<FleetStatusOptions, "connection" | "fleet" | "stream" | "log">;
 
 /** Connects to a fleet with the options of its command. */

@@ -10,13 +10,11 @@ import { optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { readFully } from "../chunks.ts";
-import { denoFileSystem } from "../deno_file_system.ts";
 import { messageOf, withFlags } from "../errors.ts";
-import { openForRead } from "../regular_file.ts";
-import { CommandError } from "./command.ts";
+import { CommandError } from "./command_error.ts";
+import { readSmallFile, readSmallFileBytes } from "./small_file.ts";
 
-/** Where a fleet is, and who asks. A type, as the parsers take no interface for an object. */
+/** The server of a fleet, and the login. A type, because the parsers take no interface for an object. */
 export type ServerOptions = {
   readonly server: string;
   readonly fleet: string;
@@ -32,7 +30,7 @@ export type ServerOptions = {
 export const serverOptions: Parser<"sync", ServerOptions, unknown> = object("The fleet", {
   server: option("--server", string({ metavar: "ADDRESS" }), {
     description:
-      message`A server of NATS: 127.0.0.1:4222, tls://nats.example.com:4222, wss://nats.example.com, or several with commas`,
+      message`NATS server: 127.0.0.1:4222, tls://nats.example.com:4222, wss://nats.example.com, or several separated by commas`,
   }),
   fleet: option("--fleet", string({ metavar: "NAME" }), {
     description: message`Name of the fleet`,
@@ -47,24 +45,24 @@ export const serverOptions: Parser<"sync", ServerOptions, unknown> = object("The
     description: message`User of the server, with --password-file`,
   })),
   passwordFile: optional(option("--password-file", string({ metavar: "FILE" }), {
-    description: message`File that holds the user's password`,
+    description: message`File with the password of the user`,
   })),
   creds: optional(option("--creds", string({ metavar: "FILE" }), {
-    description: message`File with the user's credentials, as nsc makes it`,
+    description: message`File with credentials, as nsc creates it`,
   })),
   ca: optional(option("--ca", string({ metavar: "FILE" }), {
-    description: message`Certificates that the server's is to be signed by, PEM`,
+    description: message`File with CA certificates (PEM)`,
   })),
   inbox: optional(option("--inbox", string({ metavar: "PREFIX" }), {
     description:
-      message`What the subjects of answers begin with; default _INBOX, and _INBOX_NAME for a --user`,
+      message`Prefix of the subjects of replies; default _INBOX, or _INBOX_NAME with --user`,
   })),
 });
 
 const WEB_SOCKET = /^wss?:\/\//;
 const TLS = /^tls:\/\//;
 
-/** Connects for as long as the work takes. */
+/** Connects while the work runs. */
 export async function withConnection<T>(
   options: ServerOptions,
   work: (connection: NatsConnection) => Promise<T>,
@@ -84,15 +82,15 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
   const addresses = server.split(",");
   const settings = {
     ...await authentication(options),
-    ...await tlsOf(addresses, options),
+    ...tlsOf(addresses, options),
     servers: addresses.map((address) => address.replace(TLS, "")),
     name: "scout",
     maxReconnectAttempts: -1,
-    // A stack for each request, in case that it fails, is a tenth of all work.
+    // Recording a stack for each request takes a tenth of the time.
     noAsyncTraces: true,
   };
   try {
-    // What goes through a web server needs no package but the one that is there anyway.
+    // A WebSocket needs no further package.
     const connect = addresses.every((address) => WEB_SOCKET.test(address))
       ? (await import("@nats-io/nats-core")).wsconnect
       : (await import("@nats-io/transport-node")).connect;
@@ -112,56 +110,39 @@ async function authentication(
   { user, passwordFile, creds, inbox }: Omit<ServerOptions, "server">,
 ): Promise<ConnectionOptions> {
   if ((user === undefined) !== (passwordFile === undefined)) {
-    throw new CommandError("Cannot connect with one of --user and --password-file alone", 2);
+    throw new CommandError("Cannot connect: --user and --password-file need each other", 2);
   }
   if (user !== undefined && creds !== undefined) {
-    throw new CommandError("Cannot connect with both --user and --creds", 2);
+    throw new CommandError("Cannot connect: --user and --creds exclude each other", 2);
   }
   const inboxPrefix = inbox ?? (user === undefined ? undefined : `_INBOX_${user}`);
   const prefix = inboxPrefix === undefined ? {} : { inboxPrefix };
   if (creds !== undefined) {
     const { credsAuthenticator } = await import("@nats-io/nats-core");
-    return { ...prefix, authenticator: credsAuthenticator(await bytesOf(creds)) };
+    return {
+      ...prefix,
+      authenticator: credsAuthenticator(readSmallFileBytes(creds, "credentials")),
+    };
   }
   if (user === undefined) return prefix;
-  return { ...prefix, user, pass: (await textOf(passwordFile!)).trimEnd() };
+  return { ...prefix, user, pass: readSmallFile(passwordFile!, "password").trimEnd() };
 }
 
-async function tlsOf(
+function tlsOf(
   addresses: readonly string[],
   { ca }: Pick<ServerOptions, "ca">,
-): Promise<Pick<ConnectionOptions, "tls">> {
+): Pick<ConnectionOptions, "tls"> {
   if (ca === undefined && !addresses.some((address) => TLS.test(address))) return {};
-  return { tls: ca === undefined ? {} : { ca: await textOf(ca) } };
+  return { tls: ca === undefined ? {} : { ca: readSmallFile(ca, "certificates") } };
 }
 
-async function textOf(path: string): Promise<string> {
-  return new TextDecoder().decode(await bytesOf(path));
-}
-
-/** What a small file holds. */
-async function bytesOf(path: string): Promise<Uint8Array> {
-  let file;
-  try {
-    file = openForRead(denoFileSystem, path);
-  } catch (error) {
-    throw withFlags(error, [`--allow-read=${path}`], { action: "Cannot read file" });
-  }
-  if (file === null) throw new CommandError(`Cannot find file: ${path}`, 1);
-  try {
-    return await readFully(file, 0, file.status().byteLength);
-  } finally {
-    file.close();
-  }
-}
-
-/** What somebody has to see to, told in a line. */
+/** Names of errors that a user can put right. */
 const FOR_USER = [
   "FleetMismatchError",
   "FleetConflictError",
   "FleetServerError",
   "FleetTimeoutError",
-  // Of the connection: what is not allowed, and one that was closed.
+  // Of the connection: a request that is not allowed, and one on a closed connection.
   "RequestError",
   "ClosedConnectionError",
 ];

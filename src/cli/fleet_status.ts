@@ -4,30 +4,33 @@
  * @module
  */
 import type { FleetLogStatus } from "../fleet/fleet_status.ts";
-import { counted, shownBytes, shownTime } from "../shown.ts";
+import { counted, shownBytes, shownText, shownTime } from "../shown.ts";
 import { styled } from "./terminal.ts";
 
-const HEADER = ["log", "shipped", "behind", "late", "last event", "last stored", "missing"];
 const GAP = "  ";
 const SECONDS = [[86_400, "d"], [3_600, "h"], [60, "min"]] as const;
 
-/** A line for each log, under a head, and one for each gap. */
+/** Yields a line for each log, under a head, and one for each gap. */
 export function* fleetStatusLines(
   logs: readonly FleetLogStatus[],
   timeZone: string,
 ): Generator<string> {
   if (logs.length === 0) return;
-  const rows = logs.map((status) => cellsOf(status, timeZone));
-  const widths = HEADER.map((head, column) =>
+  const rows = logs.map((status) => cellsOf(status, timeZone).map(shownText));
+  const header = [
+    ...["log", "shipped", "behind", "late"],
+    ...[`last event (${timeZone})`, "last stored", "missing"],
+  ];
+  const widths = header.map((head, column) =>
     Math.max(head.length, ...rows.map((row) => row[column]!.length))
   );
   const line = (cells: readonly string[]) =>
     cells.map((cell, column) => cell.padEnd(widths[column]!)).join(GAP).trimEnd();
-  yield styled("bold", line(HEADER));
+  yield styled("bold", line(header));
   for (const row of rows) yield line(row);
   for (const { log, gaps } of logs) {
     for (const { from, to } of gaps) {
-      yield styled("yellow", `bytes ${from} to ${to} of ${log} are not in the stream`);
+      yield styled("yellow", `bytes ${from} to ${to} of ${shownText(log)} are not in the stream`);
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `scout head`: what the log has come to, to be kept elsewhere.
+ * `scout head`: prints the head of the chain, to be kept elsewhere.
  *
  * @module
  */
@@ -16,16 +16,16 @@ export const headCommand: Parser<"sync", Run, unknown> = command(
   "head",
   map(logOptions, (options): Run => (output) => runHead(options, output)),
   {
-    brief: message`What the log has come to, as an anchor for verify`,
+    brief: message`Prints the chain head, an anchor for verify`,
     description:
-      message`Prints a line of JSON, with --json or without. Keep it where nobody who may write the log can change it.`,
-    footer: message`Example: scout head --path sim/audit.jsonl > head.json`,
+      message`Prints one line of JSON, with --json or without. Keep it where the processes that write the log cannot change it.`,
+    footer: message`Example: scout head sim/audit.jsonl > head.json`,
   },
 );
 
 async function runHead(options: LogOptions, output: Output): Promise<number> {
   const head = await withLog(options, (reader) => reader.head());
-  output.line(JSON.stringify(head));
+  output.json(head);
   await output.flush();
   return 0;
 }

@@ -1,7 +1,7 @@
 /**
- * `scout import`: appends the records of other files to a log, at the times that they name.
+ * `scout import`: appends the records of other files to a log, at their own times.
  *
- * All of them are checked before the first is appended, as what is in a log stays there.
+ * All of them are checked before the first is appended, because what is in a log stays there.
  *
  * @module
  */
@@ -10,21 +10,24 @@ import { message } from "@optique/core/message";
 import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
-import { choice, string } from "@optique/core/valueparser";
+import { string } from "@optique/core/valueparser";
 import { AuditReader } from "../audit_reader.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
-import { resolveOptions } from "../options.ts";
 import { isSameFile } from "../regular_file.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { CommandError, opened, type Run, stderrLogger, tell } from "./command.ts";
+import { type Run, stderrLogger, tell } from "./command.ts";
+import { checkKind } from "./log_kind.ts";
+import { locateLog } from "./log_path.ts";
+import { CommandError } from "./command_error.ts";
 import { appendEvents, checkEvents } from "./import_events.ts";
-import { type LogOptions, logOptions, timeZone, valueOf } from "./options.ts";
+import { choiceOf, type LogOptions, targetOptions, timeZone, valueOf } from "./options.ts";
 import { type FieldSource, type MappingOptions, RecordMapping } from "./record_mapping.ts";
 import { SourceFile, type SourceOptions } from "./source_file.ts";
+import { counted, shownNumber, shownText } from "../shown.ts";
 import type { Output } from "./terminal.ts";
 
-interface ImportCommandOptions extends LogOptions, SourceOptions, MappingOptions {
+interface ImportCommandOptions extends Omit<LogOptions, "file">, SourceOptions, MappingOptions {
   readonly files: readonly string[];
   readonly session: string | undefined;
   readonly dryRun: boolean;
@@ -41,50 +44,48 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
       object({
         files: multiple(
           argument(string({ metavar: "FILE" }), {
-            description: message`A file to import, by its name with .gz compressed`,
+            description: message`A file to import; a name that ends with .gz is decompressed`,
           }),
-          { min: 1, errors: { tooFew: message`Expected a FILE to import.` } },
+          { min: 1, errors: { tooFew: message`No FILE is named` } },
         ),
-        dryRun: option("--dry-run", { description: message`Check the files and append nothing` }),
+        dryRun: option("--dry-run", { description: message`Check the files, and append nothing` }),
       }),
-      object("Which fields", {
+      object("Fields", {
         map: multiple(option("--map", fieldSource, {
-          description:
-            message`Take a field from a column of another name; more than once for more fields`,
+          description: message`Take a field from a column of another name; repeat for more fields`,
         })),
         event: optional(option("--event", string({ metavar: "TYPE" }), {
-          description: message`Type of the records that name none`,
+          description: message`Type of records without one`,
         })),
         session: optional(option("--session", string({ metavar: "ID" }), {
-          description: message`Session of the records that name none; default one of its own`,
+          description: message`Session of records without one; default: a new session`,
         })),
         text: multiple(option("--text", string({ metavar: "COLUMN" }), {
-          description: message`Keep the cells of a column text, also where they look like numbers`,
+          description: message`Keep the cells of a column as text, even if they look like numbers`,
         })),
       }),
-      object("What the files are", {
-        format: optional(option("--format", choice(["jsonl", "csv"]), {
-          description: message`How they are written; default by their names`,
+      object("Format", {
+        format: optional(option("--format", choiceOf("FORMAT", ["jsonl", "csv"]), {
+          description: message`Format of the files; default: by their names`,
         })),
         delimiter: optional(option("--delimiter", delimiter, {
-          description:
-            message`What stands between the cells of CSV; default a comma, in .tsv a tab`,
+          description: message`Separator of CSV cells; default: a comma, in .tsv a tab`,
         })),
         timeZone: withDefault(
           option("--tz", timeZone, {
-            description: message`Time zone of the times that name none; default UTC`,
+            description: message`Time zone of times without one; default UTC`,
           }),
           "UTC",
         ),
       }),
-      logOptions,
+      targetOptions,
     ),
     (options): Run => (output) => runImport(options, output),
   ),
   {
-    brief: message`Appends the records of JSONL and CSV files, at their own times`,
+    brief: message`Imports JSONL and CSV files`,
     description:
-      message`Appends each line of JSON, or row of CSV under a header, as an event. The column ts is its time (ISO 8601, or seconds or milliseconds since 1970), event its type, and any other the field of its name. All files are checked first, and where a record is no event none is appended. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
+      message`Appends each line of JSON, or row of CSV under a header, as an event. The column ts is its time (ISO 8601, or seconds or milliseconds since 1970), event its type, and any other column the field of that name. All files are checked first; if any record is invalid, nothing is imported. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
     footer:
       message`Example: scout import trace.csv --event nav --map ts=TIMESTAMP --map input_t=ContextTokens`,
   },
@@ -92,12 +93,14 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
 
 function parseFieldSource(input: string): FieldSource {
   const at = input.indexOf("=");
-  if (at <= 0 || at === input.length - 1) throw new RangeError("no mapping such as ts=TIMESTAMP");
+  if (at <= 0 || at === input.length - 1) {
+    throw new RangeError("not a mapping; use FIELD=COLUMN such as ts=TIMESTAMP");
+  }
   return { field: input.slice(0, at), column: input.slice(at + 1) };
 }
 
 function parseDelimiter(input: string): string {
-  if (input.length !== 1 || /["\r\n]/.test(input)) throw new RangeError("no single character");
+  if (input.length !== 1 || /["\r\n]/.test(input)) throw new RangeError("not a single character");
   return input;
 }
 
@@ -105,9 +108,9 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
   using stack = new DisposableStack();
   const files = options.files.map((name) => stack.use(new SourceFile(name, options)));
   const mapping = new RecordMapping(options);
-  const { path } = await opened(() =>
-    resolveOptions(options.path === undefined ? {} : { path: options.path })
-  );
+  const log = locateLog({ file: undefined, path: options.path });
+  const { path } = log;
+  checkKind(log);
   refuseOwnFiles(path, files);
   const target = { path, chain: await isChained(path), sessionId: options.session };
   const counts = await checkEvents(files, mapping, target);
@@ -117,16 +120,20 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
     : await appendEvents(files, mapping, target);
   if (options.json) {
     const perFile = files.map(({ name }, n) => ({ name, events: counts[n] }));
-    output.line(JSON.stringify({ path, checked, imported, files: perFile }));
-  } else if (options.dryRun) output.line(`Checked ${checked} events: each can be imported`);
-  else output.line(`Imported ${imported} of ${checked} events into ${path}`);
+    output.json({ path, checked, imported, files: perFile });
+  } else if (options.dryRun) {
+    output.line(`Checked ${counted(checked, "event")}: each can be imported`);
+  } else {
+    const count = `${shownNumber(imported)} of ${counted(checked, "event")}`;
+    output.line(`Imported ${count} into ${shownText(path)}`);
+  }
   await output.flush();
   if (stoppedBefore !== null) {
-    tell(`Interrupted: nothing from ${stoppedBefore} on is imported`);
+    tell(`interrupted; nothing from ${stoppedBefore} on is imported`);
     return 130;
   }
   if (options.dryRun || imported === checked) return 0;
-  tell("The files have changed since they were checked");
+  tell("Cannot import all events: the files have changed since they were checked");
   return 1;
 }
 
@@ -135,7 +142,7 @@ async function isChained(path: string): Promise<boolean> {
   return (await reader.head()).seq !== null;
 }
 
-/** What is in the log already would be in it twice. */
+/** Rejects a file of the log itself, whose events would be in it twice. */
 function refuseOwnFiles(path: string, files: readonly SourceFile[]): void {
   const own = new LogFiles(path);
   const segments = listSegments(denoFileSystem, own)
@@ -145,7 +152,7 @@ function refuseOwnFiles(path: string, files: readonly SourceFile[]): void {
     if (status === null) continue;
     const file = files.find((file) => isSameFile(file.status, status));
     if (file !== undefined) {
-      throw new CommandError(`Cannot import ${file.name} as it is part of the log ${path}`, 2);
+      throw new CommandError(`Cannot import ${file.name}: it is part of the log ${path}`, 2);
     }
   }
 }

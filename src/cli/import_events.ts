@@ -5,8 +5,10 @@
  */
 import { AuditLog } from "../audit_log.ts";
 import { AuditEventError, messageOf } from "../errors.ts";
+import { shownNumber } from "../shown.ts";
 import { lineSerializer } from "../write/serialize_stream.ts";
-import { CommandError, opened, stderrLogger } from "./command.ts";
+import { opened, stderrLogger } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 import { Interrupt } from "./interrupt.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import type { RecordMapping, TimedEvent } from "./record_mapping.ts";
@@ -14,7 +16,7 @@ import type { SourceFile, SourceRecord } from "./source_file.ts";
 
 const PROBLEMS_SHOWN = 10;
 
-/** Where a record is, and the event that it is, or why it is none. */
+/** The place of a record, with its event or the reason why it is invalid. */
 type PlacedEvent =
   & { readonly place: string }
   & ({ readonly event: TimedEvent } | { readonly problem: string });
@@ -22,23 +24,23 @@ type PlacedEvent =
 /** The log that takes the events. */
 export interface TargetLog {
   readonly path: string;
-  /** Whether its lines are in a chain, which the imported ones have to go on with. */
+  /** `true` if its lines are in a chain, which the imported lines continue. */
   readonly chain: boolean;
   readonly sessionId: string | undefined;
 }
 
-/** What came of an import. */
+/** The result of an import. */
 export interface Appended {
-  /** How many events were appended. */
+  /** The number of appended events. */
   readonly imported: number;
   /** The record before which the user interrupted it. */
   readonly stoppedBefore: string | null;
 }
 
 /**
- * Checks every record of every file, and gives how many events there are in each.
+ * Checks every record of every file, and resolves with the number of events in each.
  *
- * @throws {CommandError} naming the records that are no events.
+ * @throws {CommandError} If a record is invalid; the details name the first ones.
  */
 export async function checkEvents(
   files: readonly SourceFile[],
@@ -63,14 +65,14 @@ export async function checkEvents(
     }
     counts.push(count);
   }
-  problems.throwIfAny("Nothing is imported, as not every record is an event:");
+  problems.throwIfAny("Cannot import: not every record is an event, so that nothing is imported");
   return counts;
 }
 
 /**
  * Appends the events of the files.
  *
- * @throws {CommandError} naming the records that could not be appended.
+ * @throws {CommandError} If a record could not be appended; the details name the first ones.
  */
 export async function appendEvents(
   files: readonly SourceFile[],
@@ -103,7 +105,9 @@ export async function appendEvents(
         );
       }));
       const last = batch.at(-1)!.place;
-      problems.throwIfAny(`Stopped behind ${last} with ${imported} events imported, but not:`);
+      problems.throwIfAny(
+        `Cannot go on after ${last}: ${imported} events are imported, and not these`,
+      );
     }
   }
   return { imported, stoppedBefore: null };
@@ -138,7 +142,7 @@ async function* placedEvents(
   }
 }
 
-/** What is wrong with records, the first of which are told. */
+/** The problems of records, of which the first are reported. */
 class Problems {
   readonly #shown: string[] = [];
   #count = 0;
@@ -148,11 +152,11 @@ class Problems {
     if (this.#count <= PROBLEMS_SHOWN) this.#shown.push(`${place}: ${problem}`);
   }
 
-  /** @throws {CommandError} when there are any. */
+  /** @throws {CommandError} If there are any. */
   throwIfAny(introduction: string): void {
     if (this.#count === 0) return;
     const further = this.#count - this.#shown.length;
-    const lines = [introduction, ...this.#shown, ...further > 0 ? [`and ${further} more`] : []];
-    throw new CommandError(lines.join("\n  "), 1);
+    const details = [...this.#shown, ...further > 0 ? [`and ${shownNumber(further)} more`] : []];
+    throw new CommandError(introduction, 1, details);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Ctrl-C as a signal to end in good order.
+ * Turns Ctrl-C into an abort signal, so that a command can end properly.
  *
  * @module
  */
@@ -9,12 +9,12 @@ const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
   : ["SIGINT", "SIGTERM"];
 
-/** While there is one, Ctrl-C aborts its signal and does not end the process. */
+/** Aborts its signal at Ctrl-C, which does not end the process until this is disposed of. */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = () => this.#controller.abort();
 
-  /** Listens from now on. */
+  /** Starts listening. */
   constructor() {
     for (const signal of SIGNALS) Deno.addSignalListener(signal, this.#listener);
   }
@@ -24,7 +24,7 @@ export class Interrupt implements Disposable {
     return this.#controller.signal;
   }
 
-  /** Listens no more. */
+  /** Stops listening. */
   [Symbol.dispose](): void {
     for (const signal of SIGNALS) Deno.removeSignalListener(signal, this.#listener);
   }

@@ -1,5 +1,5 @@
 /**
- * What there is of a log: its files, what they hold, what was spent lately, what is damaged.
+ * The state of a log: its files, their events, the spend of the last day, and the damage.
  *
  * @module
  */
@@ -29,11 +29,11 @@ export interface FilesStatus {
 /** The state of a log; as JSON it is the output of `scout status --json`. */
 export interface LogStatus {
   readonly path: string;
-  /** The active file, and segments that are still to be archived. */
+  /** The active file, and segments that are not archived yet. */
   readonly active: FilesStatus;
-  /** The archives that the manifest tells of. */
+  /** The archives in the manifest. */
   readonly archives: FilesStatus;
-  /** Archives that it does not tell of, which are not opened here. */
+  /** Archives that are not in the manifest; their events are not counted. */
   readonly untoldArchives: number;
   /** Time of the newest event that retention has removed, ISO 8601; null if none was. */
   readonly prunedUntil: string | null;
@@ -43,20 +43,20 @@ export interface LogStatus {
   readonly hourly: readonly number[];
   readonly lastEvent: AuditEvent | null;
   readonly damage: {
-    /** Lines in archives that are no events, as the manifest tells. */
+    /** Invalid lines in archives, by the manifest. */
     readonly archivedLines: number;
-    /** What could not be read of the rest. */
+    /** Unreadable regions of the other files. */
     readonly regions: readonly Damage[];
   };
 }
 
-/** What is damaged is in the status; nobody has to be told of it in passing. */
+/** Keeps the warnings of damage silent, because the output shows the damage. */
 export const statusLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 const HOUR_MS = 3_600_000;
 const HOURS = 24;
 
-/** Finds the state out. */
+/** Resolves with the state of the log. */
 export async function logStatus(reader: AuditReader, nowMs: number): Promise<LogStatus> {
   const { path } = reader;
   const files = await filesOf(path);

@@ -1,21 +1,27 @@
 /**
- * The command line: `scout COMMAND`. Reading needs `--allow-read=DIR` for the directory of the log; the
- * default path also `--allow-env=HOME`; `rotate`, `import` and `prune` need `--allow-write=DIR` as well,
- * `report` both for its file, `serve` `--allow-net=127.0.0.1:8788`, and `ship` and `fleet` `--allow-net`
- * for their server, of which `fleet` needs nothing else.
+ * The command line: `scout COMMAND [LOG]`. The log is the argument, or `--path`, or the value of
+ * `SCOUT_PATH` where `--allow-env=SCOUT_PATH` lets it be read, or `~/.scout/audit.jsonl`. A directory
+ * stands for the log in it.
  *
- *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query --path DIR/audit.jsonl --since 3h
+ * Reading needs `--allow-read=DIR` for the directory of the log; the default path also needs
+ * `--allow-env=HOME`. `rotate`, `import` and `prune` need `--allow-write=DIR` as well, `report` both for
+ * its file, `serve` `--allow-net=127.0.0.1:8788`, and `ship` and `fleet` `--allow-net` for their server;
+ * `fleet` needs nothing else.
  *
- * Data goes to standard output and messages to standard error. Exit codes: 0, 1 when what was asked
- * for is not there, 2 for a wrong question, 130 when interrupted.
+ *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query DIR/audit.jsonl --since 3h
+ *
+ * Data goes to standard output and messages to standard error. Exit codes: 0; 1 if what was asked for is
+ * not there, or `verify` finds faults; 2 for a usage or permission error; 130 if interrupted.
  *
  * @module
  */
 import { or } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
 import { message } from "@optique/core/message";
+import type { Parser } from "@optique/core/parser";
 import config from "../../deno.json" with { type: "json" };
-import { asCommandError, type Run, tell } from "./command.ts";
+import { type Run, tell } from "./command.ts";
+import { asCommandError } from "./command_error.ts";
 import { fleetCommand } from "./fleet.ts";
 import { headCommand } from "./head.ts";
 import { importCommand } from "./import.ts";
@@ -30,59 +36,76 @@ import { spendCommand } from "./spend.ts";
 import { statusCommand } from "./status.ts";
 import { tailCommand } from "./tail.ts";
 import { columns, Output } from "./terminal.ts";
+import { parserMessage, unexpectedInput } from "./usage_error.ts";
 import { verifyCommand } from "./verify.ts";
 
-/** Thrown by the parser's callbacks once they have said all that there is to say. */
+/** Thrown by the parser's callbacks after their output. */
 class Exit extends Error {
   constructor(readonly code: number) {
     super();
   }
 }
 
+const commands: Parser<"sync", Run, unknown> = or(
+  statusCommand,
+  tailCommand,
+  queryCommand,
+  spendCommand,
+  metricsCommand,
+  reportCommand,
+  serveCommand,
+  rotateCommand,
+  importCommand,
+  verifyCommand,
+  headCommand,
+  pruneCommand,
+  shipCommand,
+  fleetCommand,
+  { errors: { unexpectedInput } },
+);
+
 function parse(args: readonly string[]): Run {
   const exit = (code: number) => {
     throw new Exit(code);
   };
-  const commands = or(
-    statusCommand,
-    tailCommand,
-    queryCommand,
-    spendCommand,
-    metricsCommand,
-    reportCommand,
-    serveCommand,
-    rotateCommand,
-    importCommand,
-    verifyCommand,
-    headCommand,
-    pruneCommand,
-    shipCommand,
-    fleetCommand,
-  );
-  return runParser(commands, "scout", args, {
+  // A group of commands alone shows them.
+  const asked = isGroup(args) ? [...args, "--help"] : args;
+  return runParser(commands, "scout", asked, {
     brief: message`Audit logs of agent simulations.`,
-    help: { command: true, option: true, onShow: exit },
-    version: { option: true, value: config.version, onShow: exit },
+    footer:
+      message`LOG is the active file of a log, or the directory that holds it. Show the help of a command: scout COMMAND -h`,
+    help: { command: true, option: { names: ["--help", "-h"] }, onShow: exit },
+    version: { option: { names: ["--version", "-V"] }, value: config.version, onShow: exit },
     completion: { command: { names: ["completions"] }, onShow: exit },
-    aboveError: args.length === 0 ? "help" : "none",
-    onError: () => exit(2),
+    commandList: "top-level",
+    aboveError: "none",
+    stderr: () => {},
+    onError: (code, error) => {
+      tell(parserMessage(error, asked, commands));
+      return exit(code === 0 ? 0 : 2);
+    },
     colors: Deno.stdout.isTerminal() && !Deno.noColor,
     maxWidth: columns(),
+    termWidth: "auto",
     usageLine: [{ type: "ellipsis" }],
   });
 }
 
-/** Runs the command and gives the exit code. */
+function isGroup(args: readonly string[]): boolean {
+  return args.length === 0 || args.length === 1 && args[0] === "fleet";
+}
+
+/** Runs the command and resolves with the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   try {
     return await parse(args)(new Output());
   } catch (error) {
     if (error instanceof Exit) return error.code;
-    // Nobody reads any more, as behind `| head`.
+    // The reader has closed standard output, as `| head` does.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     const told = asCommandError(error);
     if (told === null) throw error;
-    tell(told.message);
+    tell(told.message, told.details);
     return told.exitCode;
   }
 }

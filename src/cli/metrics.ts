@@ -1,5 +1,5 @@
 /**
- * `scout metrics`: how accurate the navigation was, and what the gate let pass.
+ * `scout metrics`: shows the accuracy of navigation, and the decisions of the gate.
  *
  * @module
  */
@@ -8,13 +8,14 @@ import { message } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { integer } from "@optique/core/valueparser";
 import type { AccuracyMetrics } from "../metrics/accuracy.ts";
 import type { GateMetrics } from "../metrics/gate.ts";
 import { type Run, withLog } from "./command.ts";
-import { type ReadingOptions, readingOptions, sinceOption } from "./options.ts";
-import { shownSince } from "../shown.ts";
-import { type Output, styled } from "./terminal.ts";
+import { wrapped } from "./fit.ts";
+import { tellNothingFound } from "./nothing_found.ts";
+import { countOf, type ReadingOptions, readingOptions, sinceOption } from "./options.ts";
+import { counted, shownNumber, shownSince } from "../shown.ts";
+import { columns, type Output, styled } from "./terminal.ts";
 import { DAY_AGO, type When } from "./when.ts";
 
 interface MetricsCommandOptions extends ReadingOptions {
@@ -30,8 +31,8 @@ export const metricsCommand: Parser<"sync", Run, unknown> = command(
       object({
         since: sinceOption,
         lastN: withDefault(
-          option("--last", integer({ min: 0, metavar: "N" }), {
-            description: message`How many of the gate's last decisions to list; default 10`,
+          option("--last", countOf("N", { min: 0 }), {
+            description: message`List the last N decisions of the gate; default 10`,
           }),
           10,
         ),
@@ -41,44 +42,78 @@ export const metricsCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runMetrics(options, output),
   ),
   {
-    brief: message`How accurate the navigation was, and what the gate let pass`,
-    description: message`Counts the events of the last 24 hours, unless --since says otherwise.`,
-    footer: message`Example: scout metrics --since yesterday`,
+    brief: message`Shows accuracy of navigation, and decisions of the gate`,
+    description: message`Counts the events of the last 24 hours, or since --since.`,
+    footer: message`Example: scout metrics logs --since yesterday`,
   },
 );
 
 async function runMetrics(options: MetricsCommandOptions, output: Output): Promise<number> {
   const { lastN, json, timeZone } = options;
-  const since = (options.since ?? DAY_AGO)(Temporal.Now.zonedDateTimeISO(timeZone));
-  const [accuracy, gate] = await withLog(options, async (reader) => {
-    return [await reader.accuracyMetrics(since), await reader.gateMetrics({ since, lastN })];
+  const now = Temporal.Now.zonedDateTimeISO(timeZone);
+  const since = (options.since ?? DAY_AGO)(now);
+  await withLog(options, async (reader) => {
+    const accuracy = await reader.accuracyMetrics(since);
+    const gate = await reader.gateMetrics({ since, lastN });
+    if (json) output.json({ since: since.toString(), accuracy, gate });
+    else {
+      output.line(`Since ${shownSince(since, timeZone)}`);
+      for (const line of metricsLines(accuracy, gate, columns())) output.line(line);
+    }
+    await output.flush();
+    if (accuracy.totalNav + accuracy.validationFailCount + gate.total > 0) return;
+    await tellNothingFound(reader, { kind: "events of navigation or the gate", since }, now);
   });
-  if (json) output.line(JSON.stringify({ since: since.toString(), accuracy, gate }));
-  else {
-    output.line(`Since ${shownSince(since, timeZone)}`);
-    for (const line of [accuracyLine(accuracy), ...gateLines(gate)]) output.line(line);
-  }
-  await output.flush();
   return 0;
 }
 
-function accuracyLine({ accuracyPct, totalNav, validationFailCount }: AccuracyMetrics): string {
-  const figure = styled("bold", percent(accuracyPct, 2));
-  return `accuracy  ${figure}  ${totalNav} navigations, ${validationFailCount} failed validations`;
-}
+const LABEL_WIDTH = "accuracy  ".length;
+const FIGURE_WIDTH = "100.00 %".length;
+const GAP = "  ";
 
-function* gateLines(gate: GateMetrics): Generator<string> {
-  const { passRatePct, passCount, escalateCount, avgConfidence, lastQueries } = gate;
-  const figure = styled("bold", percent(passRatePct, 1));
-  const confidence = `mean confidence ${avgConfidence.toFixed(2)}`;
-  yield `gate      ${figure}  ${passCount} passed, ${escalateCount} escalated, ${confidence}`;
-  if (lastQueries.length === 0) return;
-  const shown = lastQueries.map(({ outcome, reason }) =>
-    outcome === "pass" ? "pass" : styled("yellow", reason ?? "escalate")
+/** Returns the lines of the metrics, none wider than the columns; a dash stands where nothing was measured. */
+export function metricsLines(
+  { accuracyPct, totalNav, validationFailCount }: AccuracyMetrics,
+  { passRatePct, total, passCount, escalateCount, avgConfidence, lastQueries }: GateMetrics,
+  columns: number,
+): string[] {
+  const confidence = passCount === 0 ? "-" : avgConfidence.toFixed(2);
+  const decisions = lastQueries.map(({ outcome, reason }) =>
+    outcome === "pass" ? "pass" : reason ?? "escalate"
   );
-  yield `last      ${shown.join(", ")}`;
+  return [
+    ...row("accuracy", totalNav === 0 ? "-" : `${accuracyPct.toFixed(2)} %`, [
+      counted(totalNav, "navigation"),
+      `${shownNumber(validationFailCount)} failed`,
+    ], columns),
+    ...row("gate", total === 0 ? "-" : `${passRatePct.toFixed(1)} %`, [
+      `${shownNumber(passCount)} passed`,
+      `${shownNumber(escalateCount)} escalated`,
+      `mean confidence ${confidence}`,
+    ], columns),
+    ...decisions.length === 0 ? [] : listed("last", decisions, columns),
+  ];
 }
 
-function percent(value: number, digits: number): string {
-  return `${value.toFixed(digits)} %`.padStart("100.00 %".length);
+/** Returns a figure and the counts behind it, which are wrapped. */
+function row(
+  label: string,
+  figure: string,
+  counts: readonly string[],
+  columns: number,
+): string[] {
+  const indent = LABEL_WIDTH + FIGURE_WIDTH + GAP.length;
+  const [first = "", ...others] = wrapped(counts.join(", "), columns - indent);
+  const start = label.padEnd(LABEL_WIDTH) + styled("bold", figure.padStart(FIGURE_WIDTH));
+  return [`${start}${GAP}${first}`, ...others.map((line) => " ".repeat(indent) + line)];
+}
+
+function listed(label: string, decisions: readonly string[], columns: number): string[] {
+  return wrapped(decisions.join(", "), columns - LABEL_WIDTH).map((line, n) => {
+    const shown = line.replaceAll(
+      /[^\s,]+/g,
+      (word) => word === "pass" ? word : styled("yellow", word),
+    );
+    return (n === 0 ? label : "").padEnd(LABEL_WIDTH) + shown;
+  });
 }

@@ -7,15 +7,18 @@ import { object } from "@optique/core/constructs";
 import { message, text } from "@optique/core/message";
 import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
-import { option } from "@optique/core/primitives";
-import { choice, string, type ValueParser } from "@optique/core/valueparser";
+import { argument, option } from "@optique/core/primitives";
+import { choice, integer, string, type ValueParser } from "@optique/core/valueparser";
 import type { AuditEvent } from "../event.ts";
 import { messageOf } from "../errors.ts";
 import type { QueryOptions } from "../read/query.ts";
+import { PATH_FLAG } from "./log_path.ts";
+import { nearest } from "./nearest.ts";
+import type { Question } from "./nothing_found.ts";
 import type { ColorMode } from "./terminal.ts";
 import { parseWhen, type When } from "./when.ts";
 
-/** Options of every command. A type, as the parsers take no interface for an object. */
+/** Options of every command. A type, because the parsers take no interface for an object. */
 export type OutputOptions = {
   readonly json: boolean;
   readonly color: ColorMode;
@@ -25,28 +28,31 @@ export type OutputOptions = {
 export type ShownOptions = OutputOptions & { readonly timeZone: string };
 
 /** Options of every command on a log. */
-export type LogOptions = OutputOptions & { readonly path: string | undefined };
+export type LogOptions = OutputOptions & {
+  readonly file: string | undefined;
+  readonly path: string | undefined;
+};
 
 /** Options of every command on a log that shows times. */
 export type ReadingOptions = LogOptions & ShownOptions;
 
-/** What the events are like that a command is about. */
+/** Selects events by their fields. */
 export type FieldOptions = {
   readonly event: readonly string[];
   readonly session: string | undefined;
   readonly where: readonly FieldTest[];
 };
 
-/** From when to when they are. */
+/** Selects events by their times. */
 export type TimeOptions = {
   readonly since: When | undefined;
   readonly until: When | undefined;
 };
 
-/** Whether an event has a field of a value. */
+/** Checks whether an event has the value in a field. */
 export type FieldTest = (event: AuditEvent) => boolean;
 
-/** Makes the parser of a value from a function that throws for what it does not take. */
+/** Creates the parser of a value from a function that throws for an invalid text. */
 export function valueOf<T>(
   metavar: Uppercase<string>,
   read: (input: string) => T,
@@ -60,11 +66,50 @@ export function valueOf<T>(
       try {
         return { success: true, value: read(input) };
       } catch (error) {
-        return { success: false, error: message`${input} is ${text(messageOf(error))}.` };
+        return { success: false, error: message`${input} is ${text(messageOf(error))}` };
       }
     },
     format: () => metavar,
   };
+}
+
+/** Creates the parser of one of several words. */
+export function choiceOf<const T extends string>(
+  metavar: Uppercase<string>,
+  words: readonly T[],
+): ValueParser<"sync", T> {
+  const allowed = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+  return choice(words, {
+    metavar: metavar as "WHEN",
+    errors: {
+      invalidChoice: (input) => {
+        const near = nearest(input, words);
+        return message`${input} is not ${text(allowed)}${
+          text(near === undefined ? "" : `; did you mean ${near}?`)
+        }`;
+      },
+    },
+  });
+}
+
+/** Creates the parser of an integer in a range. */
+export function countOf(
+  metavar: Uppercase<string>,
+  { min, max }: { readonly min: number; readonly max?: number },
+): ValueParser<"sync", number> {
+  const range = max === undefined ? `an integer >= ${min}` : `an integer from ${min} to ${max}`;
+  const refused = (input: unknown) => message`${String(input)} is not ${text(range)}`;
+  return integer({
+    min,
+    ...max === undefined ? {} : { max },
+    metavar: metavar as "N",
+    errors: {
+      invalidInteger: refused,
+      unsafeInteger: refused,
+      belowMinimum: refused,
+      aboveMaximum: refused,
+    },
+  });
 }
 
 const when = valueOf("TIME", parseWhen, () => Temporal.Now.instant());
@@ -76,14 +121,14 @@ function checkTimeZone(name: string): string {
   try {
     return Temporal.Now.zonedDateTimeISO(name).timeZoneId;
   } catch (cause) {
-    throw new RangeError("no time zone such as Europe/Berlin or UTC", { cause });
+    throw new RangeError("not a time zone; use a name such as Europe/Berlin or UTC", { cause });
   }
 }
 
-/** A value is compared as it stands in the line, a string without its quotes. */
+/** Compares a value as it stands in the line, a string without its quotes. */
 function parseFieldTest(input: string): FieldTest {
   const at = input.indexOf("=");
-  if (at <= 0) throw new RangeError("no test such as model=small");
+  if (at <= 0) throw new RangeError("not a test; use FIELD=VALUE such as model=small");
   const [name, expected] = [input.slice(0, at), input.slice(at + 1)];
   return (event) => {
     if (!Object.hasOwn(event, name)) return false;
@@ -92,21 +137,25 @@ function parseFieldTest(input: string): FieldTest {
   };
 }
 
-const path = {
+const log = {
+  file: optional(argument(string({ metavar: "LOG" }), {
+    description:
+      message`The log: its active file, or the directory that holds it. Default: the value of SCOUT_PATH where ${PATH_FLAG} lets it be read, else ~/.scout/audit.jsonl, which needs --allow-env=HOME`,
+  })),
   path: optional(option("--path", string({ metavar: "FILE" }), {
-    description: message`The active file of the log; default ~/.scout/audit.jsonl`,
+    description: message`The log, as an option in place of the argument`,
   })),
 };
 const output = {
   json: option("--json", {
-    description: message`Write JSON: a line for each event, or one object for a summary`,
+    description: message`Write JSON: one line per event, or one object for a summary`,
   }),
   color: withDefault(
-    option("--color", choice(["auto", "always", "never"]), {
+    option("--color", choiceOf("WHEN", ["auto", "always", "never"]), {
       description:
-        message`When to write in colour: auto (the default, heeds NO_COLOR), always or never`,
+        message`When to write in colour: auto (the default, respects NO_COLOR), always or never`,
     }),
-    "auto",
+    "auto" as const,
   ),
 };
 const shown = {
@@ -114,7 +163,7 @@ const shown = {
   timeZone: withDefault(
     option("--tz", timeZone, {
       description:
-        message`Time zone of what is shown and of times that name none: UTC, Europe/Berlin; default the local one`,
+        message`Time zone for output, and for times without one: UTC, Europe/Berlin; default: the local zone`,
     }),
     () => Temporal.Now.timeZoneId(),
   ),
@@ -126,43 +175,52 @@ export const shownOptions: Parser<"sync", ShownOptions, unknown> = object("Outpu
 
 /** The parser of {@linkcode LogOptions}. */
 export const logOptions: Parser<"sync", LogOptions, unknown> = object(LOG_LABEL, {
-  ...path,
+  ...log,
+  ...output,
+});
+
+/** The parser of {@linkcode LogOptions} of a command whose arguments are other files. */
+export const targetOptions: Parser<"sync", Omit<LogOptions, "file">, unknown> = object(LOG_LABEL, {
+  path: optional(option("--path", string({ metavar: "FILE" }), {
+    description:
+      message`The log: its active file, or the directory that holds it. Default: as for ${"scout status"}`,
+  })),
   ...output,
 });
 
 /** The parser of {@linkcode ReadingOptions}. */
 export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object(LOG_LABEL, {
-  ...path,
+  ...log,
   ...shown,
 });
 
 /** The parser of {@linkcode FieldOptions}. */
 export const fieldOptions: Parser<"sync", FieldOptions, unknown> = object("Which events", {
   event: multiple(option("--event", string({ metavar: "TYPE" }), {
-    description: message`Of this type; more than once for more types`,
+    description: message`Events of this type; repeat for more types`,
   })),
   session: optional(option("--session", string({ metavar: "ID" }), {
-    description: message`Of this session`,
+    description: message`Events of this session`,
   })),
   where: multiple(option("--where", fieldTest, {
-    description: message`With this value of a field; more than once for more fields`,
+    description: message`Events with this value in a field; repeat for more fields`,
   })),
 });
 
-/** The parser of the time from which on something is asked for. */
+/** The parser of a time from which on events count. */
 export const sinceOption: Parser<"sync", When | undefined, unknown> = optional(
   option("--since", when, {
-    description: message`From this time on: 3h, yesterday, 2026-02-13T14:30`,
+    description: message`Events from this time on: 3h, yesterday, 2026-02-13T14:30`,
   }),
 );
 
 /** The parser of {@linkcode TimeOptions}. */
 export const timeOptions: Parser<"sync", TimeOptions, unknown> = object("When", {
   since: sinceOption,
-  until: optional(option("--until", when, { description: message`Before this time` })),
+  until: optional(option("--until", when, { description: message`Events before this time` })),
 });
 
-/** What to ask a reader for. */
+/** Returns the part of a query that selects by fields. */
 export function fieldsToQuery(
   { event, session, where }: FieldOptions,
 ): Pick<QueryOptions, "eventType" | "sessionId" | "where"> {
@@ -173,7 +231,7 @@ export function fieldsToQuery(
   };
 }
 
-/** As {@linkcode fieldsToQuery}, with the times as they are now. */
+/** Returns the query of the options, whose times depend on the present one. */
 export function optionsToQuery(
   { since, until, ...fields }: FieldOptions & TimeOptions,
   now: Temporal.ZonedDateTime,
@@ -182,5 +240,19 @@ export function optionsToQuery(
     ...fieldsToQuery(fields),
     ...since === undefined ? {} : { since: since(now) },
     ...until === undefined ? {} : { until: until(now) },
+  };
+}
+
+/** Returns the same question in words. */
+export function questionOf(
+  { event, session, where, since, until }: FieldOptions & Partial<TimeOptions>,
+  now: Temporal.ZonedDateTime,
+): Question {
+  return {
+    event,
+    session,
+    hasTests: where.length > 0,
+    since: since?.(now),
+    until: until?.(now),
   };
 }

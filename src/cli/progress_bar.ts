@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { shownText } from "../shown.ts";
 import { bar } from "./bar_table.ts";
+import { cutMiddle } from "./fit.ts";
 
 const WIDTH = 30;
 const DRAW_EVERY_MS = 100;
@@ -11,7 +13,7 @@ const CLEAR_LINE = "\r\x1b[K";
 
 const encoder = new TextEncoder();
 
-/** Shows how much of something is done; disposing of it takes the bar away. */
+/** Shows how much of the work is done, until it is disposed of. */
 export class ProgressBar implements Disposable {
   readonly #label: string;
   readonly #total: number;
@@ -19,35 +21,31 @@ export class ProgressBar implements Disposable {
   #done = 0;
   #drawnAt = -Infinity;
 
-  /** Makes a bar that is full at `total`. */
+  /** Creates a bar that is full at `total`. */
   constructor(label: string, total: number) {
-    this.#label = label;
+    this.#label = shownText(label);
     this.#total = total;
   }
 
-  /** So much more is done. */
+  /** Adds an amount to what is done. */
   advance(amount: number): void {
     this.#done += amount;
     const now = performance.now();
     if (!this.#isShown || now < this.#drawnAt + DRAW_EVERY_MS) return;
     this.#drawnAt = now;
-    // What is to come is not always known exactly.
+    // The total may be an estimate.
     const done = Math.min(this.#done, this.#total);
     const percent = Math.round(100 * done / this.#total);
     const filled = bar(done, this.#total, WIDTH).padEnd(WIDTH);
     const end = ` ${filled} ${percent} %`;
-    write(`${CLEAR_LINE}${tail(this.#label, Deno.consoleSize().columns - end.length)}${end}`);
+    // A line that wraps could not be drawn over.
+    write(`${CLEAR_LINE}${cutMiddle(this.#label, Deno.consoleSize().columns - end.length)}${end}`);
   }
 
-  /** Takes it away. */
+  /** Removes the bar. */
   [Symbol.dispose](): void {
     if (this.#isShown) write(CLEAR_LINE);
   }
-}
-
-/** What of a text fits, from its end; a line that wraps could not be drawn over. */
-function tail(text: string, columns: number): string {
-  return text.length <= columns ? text : `…${text.slice(text.length - Math.max(0, columns - 1))}`;
 }
 
 function write(text: string): void {

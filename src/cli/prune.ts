@@ -1,5 +1,5 @@
 /**
- * `scout prune`: removes the oldest archives of a log, as many as its limits say.
+ * `scout prune`: removes the oldest archives of a log until its limits hold.
  *
  * @module
  */
@@ -8,7 +8,6 @@ import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { integer } from "@optique/core/valueparser";
 import { AuditLog } from "../audit_log.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
 import type { RetentionPolicy } from "../options.ts";
@@ -17,9 +16,10 @@ import { ManifestReader } from "../segments/manifest_reader.ts";
 import { ownArchives } from "../segments/retention.ts";
 import { dueArchives } from "../segments/retention_policy.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { CommandError, opened, type Run, stderrLogger, withLog } from "./command.ts";
-import { type LogOptions, logOptions, valueOf } from "./options.ts";
-import { counted, shownBytes } from "../shown.ts";
+import { opened, type Run, stderrLogger, withLog } from "./command.ts";
+import { CommandError } from "./command_error.ts";
+import { countOf, type LogOptions, logOptions, valueOf } from "./options.ts";
+import { counted, shownBytes, shownText } from "../shown.ts";
 import type { Output } from "./terminal.ts";
 import { parseDuration } from "./when.ts";
 
@@ -35,18 +35,18 @@ export const pruneCommand: Parser<"sync", Run, unknown> = command(
   "prune",
   map(
     merge(
-      object("What is kept", {
-        maxArchives: optional(option("--max-archives", integer({ min: 1, metavar: "N" }), {
-          description: message`So many archives at most`,
+      object("Limits", {
+        maxArchives: optional(option("--max-archives", countOf("N", { min: 1 }), {
+          description: message`Keep at most N archives`,
         })),
         maxBytes: optional(option("--max-bytes", valueOf("SIZE", parseSize, 0), {
-          description: message`Archives of so many bytes together at most: 500MB, 2GiB`,
+          description: message`Keep archives of at most SIZE together: 500MB, 2GiB`,
         })),
         maxAgeMs: optional(option("--max-age", valueOf("DURATION", parseDuration, 0), {
-          description: message`Archives whose events are no older at most: 12h, 30d, 4w`,
+          description: message`Keep archives with events of the last DURATION: 12h, 30d, 4w`,
         })),
         dryRun: option("--dry-run", {
-          description: message`Tell what would go, and remove nothing`,
+          description: message`Show what would be removed, and remove nothing`,
         }),
       }),
       logOptions,
@@ -54,10 +54,10 @@ export const pruneCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runPrune(options, output),
   ),
   {
-    brief: message`Removes the oldest archives, as many as the limits say`,
+    brief: message`Removes the oldest archives until the limits hold`,
     description:
-      message`The newest archive stays, and so does what this library did not make. What goes is told of in the manifest, so that verify knows. Needs --allow-write for the directory of the log, but for --dry-run.`,
-    footer: message`Example: scout prune --max-age 30d --max-bytes 2GB --dry-run`,
+      message`The newest archive always stays, and so do files that this library did not create. Each removal is recorded in the manifest first, so that verify knows of it. Needs --allow-write for the directory of the log, except with --dry-run.`,
+    footer: message`Example: scout prune logs --max-age 30d --max-bytes 2GB --dry-run`,
   },
 );
 
@@ -76,11 +76,13 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
 function parseSize(text: string): number {
   const [, count, unit = ""] = /^(\d+(?:\.\d+)?)\s?([A-Za-z]*)$/.exec(text) ?? [];
   const bytes = Math.floor(Number(count) * (UNIT_BYTES[unit] ?? NaN));
-  if (!Number.isSafeInteger(bytes)) throw new RangeError("no size such as 1000000, 500MB or 2GiB");
+  if (!Number.isSafeInteger(bytes)) throw new RangeError("not a size; use 1000000, 500MB or 2GiB");
   return bytes;
 }
 
-/** An archive that goes. */
+type PrunableArchive = { readonly name: string; readonly gzip_bytes: number };
+
+/** An archive to remove. */
 interface Pruned {
   readonly archive: string;
   readonly bytes: number;
@@ -91,13 +93,20 @@ async function runPrune(options: PruneCommandOptions, output: Output): Promise<n
   const { dryRun, json } = options;
   const retention = retentionOf(options);
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
-  const due = dueIn(path, retention);
+  const { due, kept } = dueIn(path, retention);
   const pruned = dryRun ? due : await prune(path, retention, due);
   const bytes = pruned.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (json) output.line(JSON.stringify({ dryRun, bytes, pruned }));
+  if (json) output.json({ dryRun, bytes, pruned, kept });
   else {
     for (const { archive, bytes, reason } of pruned) {
-      output.line(`${archive}  ${shownBytes(bytes)}  ${REASONS[reason]}`);
+      output.line(`${shownText(archive)}  ${shownBytes(bytes)}  ${REASONS[reason]}`);
+    }
+    if (kept !== null) {
+      output.line(
+        `${shownText(kept.archive)}  kept: the newest archive stays, though ${
+          REASONS[kept.reason]
+        }`,
+      );
     }
     const what = pruned.length === 0 ? "Nothing" : counted(pruned.length, "archive");
     output.line(`${what} ${dryRun ? "would be removed" : "removed"}, ${shownBytes(bytes)}`);
@@ -119,21 +128,38 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
     ...maxAgeMs === undefined ? {} : { maxAgeSec: maxAgeMs / 1000 },
   };
   if (Object.keys(retention).length > 0) return retention;
-  throw new CommandError("Cannot prune without a limit: --max-archives, --max-bytes, --max-age", 2);
+  throw new CommandError(
+    "Cannot prune: no limit is given; use --max-archives, --max-bytes or --max-age",
+    2,
+  );
 }
 
-function dueIn(path: string, retention: RetentionPolicy): Pruned[] {
+/** Finds the archives to remove, and the newest one if it stays in spite of a limit. */
+function dueIn(
+  path: string,
+  retention: RetentionPolicy,
+): { readonly due: Pruned[]; readonly kept: Pruned | null } {
   const files = new LogFiles(path);
   const lines = new ManifestReader(denoFileSystem, files.manifest).read();
   const own = ownArchives({ fileSystem: denoFileSystem, files, lines });
-  return dueArchives(own, retention, Date.now()).map(({ archive, reason }) => ({
-    archive: archive.name,
-    bytes: archive.gzip_bytes,
-    reason,
-  }));
+  const nowMs = Date.now();
+  const due = dueArchives(own, retention, nowMs).map(prunedOf);
+  const newest = own.at(-1);
+  if (newest === undefined) return { due, kept: null };
+  // Behind an empty archive, which would be one more, the newest one is judged like all others.
+  const { maxArchives = Infinity, ...limits } = retention;
+  const judged = [...own, { ...newest, gzip_bytes: 0 }];
+  const over = dueArchives(judged, { ...limits, maxArchives: maxArchives + 1 }, nowMs);
+  return { due, kept: over.length === own.length ? prunedOf(over.at(-1)!) : null };
 }
 
-/** Has a log of that retention do it; gives what of it went. */
+function prunedOf(
+  { archive, reason }: { readonly archive: PrunableArchive; readonly reason: PruneReason },
+): Pruned {
+  return { archive: archive.name, bytes: archive.gzip_bytes, reason };
+}
+
+/** Opens the log with the retention, which removes the archives, and resolves with the removed ones. */
 async function prune(
   path: string,
   retention: RetentionPolicy,

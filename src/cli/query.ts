@@ -8,23 +8,25 @@ import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { integer } from "@optique/core/valueparser";
 import type { AuditEvent } from "../event.ts";
 import { type Run, withLog } from "./command.ts";
-import { outputLine } from "./event_line.ts";
+import { EventLines } from "./event_line.ts";
+import { tellNothingFound } from "./nothing_found.ts";
 import {
+  countOf,
   type FieldOptions,
   fieldOptions,
   optionsToQuery,
+  questionOf,
   type ReadingOptions,
   readingOptions,
   type ShownOptions,
   type TimeOptions,
   timeOptions,
 } from "./options.ts";
-import type { Output } from "./terminal.ts";
+import { columns, type Output } from "./terminal.ts";
 
-/** What is asked for beside a log. */
+/** The events to show. */
 export type QuestionOptions = FieldOptions & TimeOptions & {
   readonly limit: number | undefined;
   readonly desc: boolean;
@@ -35,10 +37,10 @@ interface QueryCommandOptions extends ReadingOptions, QuestionOptions {}
 /** The parser of {@linkcode QuestionOptions}. */
 export const questionOptions: Parser<"sync", QuestionOptions, unknown> = merge(
   object({
-    limit: optional(option("--limit", integer({ min: 0, metavar: "N" }), {
-      description: message`How many events at most`,
+    limit: optional(option("--limit", countOf("N", { min: 0 }), {
+      description: message`Show at most N events`,
     })),
-    desc: option("--desc", { description: message`The newest first` }),
+    desc: option("--desc", { description: message`Show the newest events first` }),
   }),
   fieldOptions,
   timeOptions,
@@ -52,9 +54,11 @@ export const queryCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runQuery(options, output),
   ),
   {
-    brief: message`The events that match, from archives and the active file`,
+    brief: message`Shows the events that match`,
+    description:
+      message`Reads archives and the active file. If nothing matches, standard error says what the log holds, and the exit code is 0.`,
     footer:
-      message`Example: scout query --since 3h --event nav --where model=small --json | jq .cost`,
+      message`Example: scout query logs --since 3h --event nav --where model=small --json | jq .cost`,
   },
 );
 
@@ -67,20 +71,46 @@ async function runQuery(options: QueryCommandOptions, output: Output): Promise<n
       ...limit === undefined ? {} : { limit },
       order: desc ? "desc" : "asc",
     });
-    await tellEvents(events, options, output);
+    const count = await tellEvents(events, options, output);
+    if (count === 0 && limit !== 0) await tellNothingFound(reader, questionOf(options, now), now);
   });
   return 0;
 }
 
-/** Writes the events, line by line. */
+/** Events that are measured before the first is shown, so that most columns have their width at once. */
+const MEASURED_MAX = 200;
+/** Their length as JSON, so that large events do not fill the memory. */
+const MEASURED_LENGTH_MAX = 1024 * 1024;
+
+/** Writes the events, line by line, and resolves with their number. */
 export async function tellEvents(
   events: AsyncIterable<AuditEvent> | Iterable<AuditEvent>,
-  options: ShownOptions,
+  { json, timeZone }: ShownOptions,
   output: Output,
-): Promise<void> {
+): Promise<number> {
+  const lines = new EventLines({ timeZone, columns: output.isTerminal ? columns() : Infinity });
+  const held: AuditEvent[] = [];
+  let heldLength = 0;
+  let isHeld = !json;
+  const release = () => {
+    isHeld = false;
+    lines.measure(held);
+    if (output.isTerminal && held.length > 0) output.line(lines.header());
+    for (const event of held.splice(0)) output.line(lines.line(event));
+  };
+  let count = 0;
   for await (const event of events) {
-    output.line(outputLine(event, options));
+    count++;
+    if (json) output.json(event);
+    else if (!isHeld) output.line(lines.line(event));
+    else {
+      held.push(event);
+      heldLength += JSON.stringify(event).length;
+      if (count === MEASURED_MAX || heldLength > MEASURED_LENGTH_MAX) release();
+    }
     if (output.isFull) await output.flush();
   }
+  release();
   await output.flush();
+  return count;
 }

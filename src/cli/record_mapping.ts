@@ -1,6 +1,5 @@
 /**
- * From a record of somebody else's file to an event: which value becomes which field, and when it was.
- * Pure.
+ * Maps the values of an imported record to the fields and the time of an event. Pure.
  *
  * @module
  */
@@ -11,28 +10,28 @@ import {
   shown,
   TEXT_FIELD_NAMES,
 } from "../event.ts";
-import { CommandError } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 import type { Values } from "./source_file.ts";
 import { parseIsoTime } from "./when.ts";
 
-/** That a field is taken from a column, or from a member of the object that a line holds. */
+/** Takes a field from a column, or from a member of the object in a line. */
 export type FieldSource = { readonly field: string; readonly column: string };
 
-/** How events are made of records. */
+/** The mapping of records to events. */
 export type MappingOptions = {
   readonly map: readonly FieldSource[];
-  /** Type of the events whose record names none. */
+  /** The type of records without one. */
   readonly event: string | undefined;
-  /** Columns whose cells stay text, whatever they look like. */
+  /** Columns whose cells stay text, even if they look like numbers. */
   readonly text: readonly string[];
-  /** Time zone of the times that name none. */
+  /** The time zone of times without one. */
   readonly timeZone: string;
 };
 
-/** An event and when it was. */
+/** An event and its time. */
 export interface TimedEvent {
   readonly epochMs: number;
-  /** Its type, unchecked as the fields are. */
+  /** Its type, which is unchecked, like the fields. */
   readonly event: string;
   readonly fields: EventFields;
 }
@@ -40,20 +39,22 @@ export interface TimedEvent {
 const TEXT_FIELDS: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES);
 const JSON_FIELDS: ReadonlySet<string> = new Set(KNOWN_FIELD_NAMES).difference(TEXT_FIELDS);
 
-/** Makes events of records. */
+/** Creates events from records. */
 export class RecordMapping {
   readonly #options: MappingOptions;
   readonly #fieldsByColumn = new Map<string, string[]>();
 
   /**
-   * Makes the mapping.
+   * Creates the mapping.
    *
-   * @throws {CommandError} for a field that is to come from two columns.
+   * @throws {CommandError} If a field is mapped to two columns.
    */
   constructor(options: MappingOptions) {
     const fields = options.map.map(({ field }) => field);
     const twice = firstTwice(fields);
-    if (twice !== undefined) throw new CommandError(`Cannot map two columns to ${twice}`, 2);
+    if (twice !== undefined) {
+      throw new CommandError(`Cannot map columns: two of them are mapped to ${twice}`, 2);
+    }
     this.#options = options;
     for (const { field, column } of options.map) {
       this.#fieldsByColumn.getOrInsert(column, []).push(field);
@@ -61,9 +62,9 @@ export class RecordMapping {
   }
 
   /**
-   * Checks that the columns of a CSV file are what is needed.
+   * Checks that a CSV file has the columns that the mapping needs.
    *
-   * @throws {CommandError} naming the column that is missing, or there twice.
+   * @throws {CommandError} If a column is missing or duplicate; the message names it.
    */
   checkColumns(columns: readonly string[], file: string): void {
     const { event, text } = this.#options;
@@ -86,15 +87,15 @@ export class RecordMapping {
       : null;
     if (reason === null) return;
     throw new CommandError(
-      `Cannot import ${file} as ${reason} (columns: ${columns.join(", ")})`,
+      `Cannot import ${file}: ${reason} (columns: ${columns.join(", ")})`,
       2,
     );
   }
 
   /**
-   * The event of a row of cells, in which numbers, booleans and JSON are text.
+   * Returns the event of a row of cells, in which numbers, booleans and JSON are text.
    *
-   * @throws {AuditEventError} naming the field and its value, when it is none.
+   * @throws {AuditEventError} If it is invalid; the message names the field and its value.
    */
   ofCells(cells: Values): TimedEvent {
     const { text } = this.#options;
@@ -104,7 +105,7 @@ export class RecordMapping {
     });
   }
 
-  /** As {@linkcode ofCells}, of an object of JSON. */
+  /** Returns the event of an object of JSON; throws as {@linkcode ofCells}. */
   ofObject(object: Values): TimedEvent {
     return this.#eventOf(object, (field, _column, value) => {
       checkNumbers(field, value);
@@ -128,7 +129,7 @@ export class RecordMapping {
     return { epochMs: epochMsOf(ts, timeZone), event: (event ?? type) as string, fields: rest };
   }
 
-  /** What a column becomes: what it is mapped to, or the field of its own name. */
+  /** Returns the fields that a column is mapped to, or else its own name. */
   #fieldsOf(column: string): readonly string[] {
     return this.#fieldsByColumn.get(column) ?? [column];
   }
@@ -136,25 +137,25 @@ export class RecordMapping {
 
 const JSON_SCALAR = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false)$/;
 
-/** What a cell holds: in a known field what the field takes, else a number, a boolean or text. */
+/** Returns the value of a cell: in a known field its JSON, else a number, a boolean or text. */
 function cellValue(field: string, cell: string): unknown {
   if (!JSON_SCALAR.test(cell) && !JSON_FIELDS.has(field)) return cell;
   try {
     const value: unknown = JSON.parse(cell);
-    // A number that is not what it was is no number but a name.
+    // A number that would be rounded is a name, and stays text.
     return isExact(value) ? value : cell;
   } catch {
-    // The field refuses the text with its value.
+    // The check of the field rejects the text.
     return cell;
   }
 }
 
-/** Whether a number is the one that was written, as far as that can be told from it. */
+/** Checks that a number has not been rounded, as far as its value shows that. */
 function isExact(value: unknown): boolean {
   return typeof value !== "number" || !Number.isInteger(value) || Number.isSafeInteger(value);
 }
 
-/** A number that was read as another one would be written as that one for good. */
+/** Rejects numbers that were rounded when they were read. */
 function checkNumbers(field: string, value: unknown): void {
   // No recursion: JSON nests deeper than calls do.
   const values = [value];
@@ -189,7 +190,7 @@ function textEpochMs(text: string, timeZone: string): number {
   try {
     return parseIsoTime(text)(timeZone).epochMilliseconds;
   } catch {
-    // It is no time, which the caller tells with its field.
+    // The caller rejects it with its field.
     return NaN;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `scout report`: a report on the log in one HTML file.
+ * `scout report`: writes a report on the log as one HTML file.
  *
  * @module
  */
@@ -22,8 +22,9 @@ import { takeSnapshot } from "../read/snapshot.ts";
 import { openForAppend } from "../regular_file.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { counted, shownBytes } from "../shown.ts";
-import { CommandError, opened, type Run, withLog } from "./command.ts";
+import { counted, shownBytes, shownText } from "../shown.ts";
+import { opened, type Run, withLog } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 import { statusLogger } from "./log_status.ts";
 import { openInBrowser } from "./open_in_browser.ts";
 import {
@@ -38,16 +39,16 @@ import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./re
 import type { Output } from "./terminal.ts";
 
 const STANDARD_OUTPUT = "-";
-/** What a report begins with, and hardly anything that nobody wants to lose. */
+/** The beginning of every report, and of hardly any file that must not be lost. */
 const REPORT_START = "<!DOCTYPE html>";
-/** How long a line is where no archive tells. */
+/** The estimated length of a line where no manifest counts them. */
 const LINE_BYTES = 200;
 const EVENTS_PER_ADVANCE = 1_000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** What is written beside a log, and where to. */
+/** The content of a report, and its file. */
 export type ReportFileOptions = TimeOptions & ReportLookOptions & { readonly out: string };
 
 interface ReportCommandOptions extends ReadingOptions, ReportFileOptions {}
@@ -57,7 +58,7 @@ export const reportFileOptions: Parser<"sync", ReportFileOptions, unknown> = mer
   object({
     out: withDefault(
       option("--out", string({ metavar: "FILE" }), {
-        description: message`Where to write it; default report.html, and - for standard output`,
+        description: message`Write to FILE, or to standard output as -; default report.html`,
       }),
       "report.html",
     ),
@@ -74,10 +75,10 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runReport(options, output),
   ),
   {
-    brief: message`A report to look at, in one HTML file`,
+    brief: message`Writes a self-contained HTML report`,
     description:
-      message`Shows where the money went, when accuracy dropped and what is broken, of all events, unless --since or --until says otherwise. The file needs no network and no script. Writing it needs --allow-read and --allow-write for it.`,
-    footer: message`Example: scout report --since yesterday --budget 5 --tz Europe/Berlin`,
+      message`Shows spend, accuracy and damage, of all events or those between --since and --until. The page needs no network and no script. Needs --allow-read and --allow-write for the file.`,
+    footer: message`Example: scout report logs --since yesterday --budget 5 --tz Europe/Berlin`,
   },
 );
 
@@ -89,10 +90,10 @@ function runReport(options: ReportCommandOptions, output: Output): Promise<numbe
   });
 }
 
-/** The events of a report, and what of them could not be read. */
+/** The events of a report, and the damage. */
 type ReportSource = AsyncIterable<AuditEvent> & Pick<AuditQuery, "damage">;
 
-/** Renders what is read; `expectedEvents` is how many there will be, about, if that is known. */
+/** Renders the events; `expectedEvents` estimates their number, if that is known. */
 type Render = (source: ReportSource, expectedEvents?: number) => Promise<Rendered>;
 
 interface Rendered {
@@ -100,7 +101,7 @@ interface Rendered {
   readonly page: string;
 }
 
-/** Writes the report on what `read` has rendered. */
+/** Writes the report that `read` has rendered. */
 export async function writeReport(
   options: ReportFileOptions & ShownOptions,
   output: Output,
@@ -108,8 +109,10 @@ export async function writeReport(
 ): Promise<number> {
   const { out, json, open } = options;
   const isPrinted = out === STANDARD_OUTPUT;
-  if (isPrinted && open) throw new CommandError("Cannot open what goes to standard output", 2);
-  // What cannot be written is better told before all is read.
+  if (isPrinted && open) {
+    throw new CommandError("Cannot open the report: it goes to standard output", 2);
+  }
+  // A file that cannot be written is reported before the whole log is read.
   using file = isPrinted ? null : await opened(() => new ReportFile(out));
   const { renderReport } = await import("../report/render_report.ts");
   const reportOptions = optionsToReport(options);
@@ -122,18 +125,18 @@ export async function writeReport(
     output.line(page.trimEnd());
   } else {
     const bytes = file.write(page);
-    output.line(
-      json
-        ? JSON.stringify({ out: file.path, events, bytes })
-        : `Wrote ${counted(events, "event")} as ${shownBytes(bytes)} to ${file.path}`,
-    );
+    if (json) output.json({ out: file.path, events, bytes });
+    else {
+      const amount = `${counted(events, "event")} as ${shownBytes(bytes)}`;
+      output.line(`Wrote ${amount} to ${shownText(file.path)}`);
+    }
   }
   await output.flush();
   if (file !== null && open) await openInBrowser(file.path);
   return 0;
 }
 
-/** From when to when a report is. */
+/** The times between which a report is. */
 type ReportRange = Pick<QueryOptions, "since" | "until">;
 
 function rangeOf({ since, until }: ReportOptions): ReportRange {
@@ -143,7 +146,7 @@ function rangeOf({ since, until }: ReportOptions): ReportRange {
   };
 }
 
-/** The events of a query, with a progress bar; what it could not read, it tells as the query does. */
+/** The events of a query, with a progress bar and the damage of the query. */
 class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   readonly damage: AuditQuery["damage"];
   readonly #query: ReportSource;
@@ -156,7 +159,7 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
     if (expectedEvents !== undefined) this.#bar = new ProgressBar("Reading", expectedEvents);
   }
 
-  /** How many there have been. */
+  /** The number of events so far. */
   get events(): number {
     return this.#events;
   }
@@ -173,7 +176,7 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   }
 }
 
-/** How many events there will be, about: by the manifest, and for the rest by its length. */
+/** Estimates the number of events: by the manifest, and for other files by their length. */
 function expectedEvents(path: string, range: ReportRange): number {
   const files = new LogFiles(path);
   const filter = eventFilter(range);
@@ -188,17 +191,17 @@ function expectedEvents(path: string, range: ReportRange): number {
   return events;
 }
 
-/** The file that a report goes to. */
+/** The file of a report. */
 class ReportFile implements Disposable {
   /** Its absolute path. */
   readonly path: string;
   readonly #handle: FileHandle;
 
   /**
-   * Opens the file, and makes it when there is none.
+   * Opens the file, and creates it if it does not exist.
    *
-   * @throws {TypeError} when there is something there that is no report.
-   * @throws {Deno.errors.NotCapable} naming the flags that are missing.
+   * @throws {TypeError} If the file is not a report.
+   * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
    */
   constructor(path: string) {
     this.path = resolve(path);
@@ -216,7 +219,7 @@ class ReportFile implements Disposable {
     }
   }
 
-  /** Writes the page in the place of what is there; gives its length. */
+  /** Replaces the content by the page, and returns its length in bytes. */
   write(page: string): number {
     const bytes = encoder.encode(page);
     this.#handle.truncateSync(0);
@@ -234,6 +237,8 @@ class ReportFile implements Disposable {
     const start = new Uint8Array(REPORT_START.length);
     const length = this.#handle.readSync(start, 0);
     if (length === 0 || decoder.decode(start.subarray(0, length)) === REPORT_START) return;
-    throw new TypeError(`Cannot write report over a file that is none: ${this.path}`);
+    throw new TypeError(
+      `Cannot write report: a file that is not a report is there, got ${this.path}`,
+    );
   }
 }

@@ -12,7 +12,7 @@ import { string } from "@optique/core/valueparser";
 import type { ReportOptions } from "../report/options.ts";
 import { type ShownOptions, type TimeOptions, valueOf } from "./options.ts";
 
-/** What a report is like, and whether it is shown at once. */
+/** The look of a report, and whether it is shown at once. */
 export type ReportLookOptions = {
   readonly title: string | undefined;
   readonly budget: number | undefined;
@@ -24,7 +24,7 @@ const usd = valueOf("USD", parseUsd, 1);
 function parseUsd(input: string): number {
   const amount = Number(input);
   if (input.trim() !== "" && Number.isFinite(amount) && amount > 0) return amount;
-  throw new RangeError("no amount above 0 such as 5 or 0.25");
+  throw new RangeError("not an amount above 0; use 5 or 0.25");
 }
 
 /** The parser of {@linkcode ReportLookOptions}. */
@@ -33,14 +33,14 @@ export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = obj
     description: message`Heading of the page`,
   })),
   budget: optional(option("--budget", usd, {
-    description: message`USD that may be spent in an hour, a line in the chart`,
+    description: message`Draw a line in the chart at this spend per hour, in USD`,
   })),
   open: option("--open", {
-    description: message`Show it in the browser, which needs --allow-run for the system's opener`,
+    description: message`Show the report in the browser; needs --allow-run for the system's opener`,
   }),
 });
 
-/** What the report is to be of. */
+/** Returns the options of the report. */
 export function optionsToReport(
   options: ShownOptions & TimeOptions & ReportLookOptions,
 ): ReportOptions {

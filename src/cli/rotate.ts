@@ -1,5 +1,5 @@
 /**
- * `scout rotate`: seals the active file now, and waits for its archive.
+ * `scout rotate`: seals the active file, and waits for its archive.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { AuditLog } from "../audit_log.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles } from "../segments/segment_name.ts";
+import { shownText } from "../shown.ts";
 import { opened, type Run, stderrLogger, withLog } from "./command.ts";
 import { type LogOptions, logOptions } from "./options.ts";
 import type { Output } from "./terminal.ts";
@@ -21,15 +22,15 @@ export const rotateCommand: Parser<"sync", Run, unknown> = command(
   "rotate",
   map(logOptions, (options): Run => (output) => runRotate(options, output)),
   {
-    brief: message`Seals the active file now, and waits for its archive`,
+    brief: message`Seals the active file, and waits for its archive`,
     description:
-      message`Needs --allow-write for the directory of the log too. Whoever writes to the log goes on in a new file.`,
-    footer: message`Example: scout rotate --path sim/audit.jsonl`,
+      message`Processes that write to the log go on in a new file. Needs --allow-write for the directory of the log.`,
+    footer: message`Example: scout rotate sim/audit.jsonl`,
   },
 );
 
 async function runRotate(options: LogOptions, output: Output): Promise<number> {
-  // Opening a log to write makes it, which nobody wants of one that is not there.
+  // Opening a log to write would create one at a mistyped path.
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   const before = archivesOf(path);
   {
@@ -37,14 +38,14 @@ async function runRotate(options: LogOptions, output: Output): Promise<number> {
     await log.rotate();
   }
   const archived = [...archivesOf(path).difference(before)].toSorted();
-  if (options.json) output.line(JSON.stringify({ archived }));
-  else if (archived.length === 0) output.line("Nothing to archive: the active file has no line");
-  else for (const name of archived) output.line(`Archived ${name}`);
+  if (options.json) output.json({ archived });
+  else if (archived.length === 0) output.line("Nothing to archive: the active file is empty");
+  else for (const name of archived) output.line(`Archived ${shownText(name)}`);
   await output.flush();
   return 0;
 }
 
-/** Names of the archives that are there. */
+/** Returns the names of the archives. */
 function archivesOf(path: string): Set<string> {
   const files = new LogFiles(path);
   const segments = listSegments(denoFileSystem, files).filter(({ forms }) => forms.has("archive"));

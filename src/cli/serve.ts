@@ -1,5 +1,5 @@
 /**
- * `scout serve`: a report on the log as a page that is live while the simulation runs.
+ * `scout serve`: serves a report that is live while the simulation runs.
  *
  * @module
  */
@@ -8,18 +8,33 @@ import { message } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { integer, string } from "@optique/core/valueparser";
+import { string } from "@optique/core/valueparser";
 import { dirname } from "@std/path";
+import { shownText } from "../shown.ts";
 import { hostOf, isLoopback } from "../report/access.ts";
-import { CommandError, type Run, tell, withReader } from "./command.ts";
+import { type Run, tell, withReader } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 import { Interrupt } from "./interrupt.ts";
 import { statusLogger } from "./log_status.ts";
 import { OPEN_FLAG, openInBrowser } from "./open_in_browser.ts";
-import { type ReadingOptions, readingOptions, type TimeOptions, timeOptions } from "./options.ts";
+import { PATH_FLAG, type PathSource } from "./log_path.ts";
+import {
+  countOf,
+  type ReadingOptions,
+  readingOptions,
+  type TimeOptions,
+  timeOptions,
+} from "./options.ts";
 import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./report_options.ts";
 import type { Output } from "./terminal.ts";
 
 const DEFAULT_PORT = 8788;
+/** The permissions that finding the log needed. */
+const ENV_FLAGS: Readonly<Record<PathSource, readonly string[]>> = {
+  "command line": [],
+  "SCOUT_PATH": [PATH_FLAG],
+  "default": [`--allow-env=${Deno.build.os === "windows" ? "USERPROFILE" : "HOME"}`],
+};
 
 interface ServeCommandOptions extends ReadingOptions, TimeOptions, ReportLookOptions {
   readonly hostname: string;
@@ -33,15 +48,15 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
     merge(
       object({
         port: withDefault(
-          option("--port", integer({ min: 0, max: 65_535, metavar: "PORT" }), {
-            description: message`The port to listen on; default 8788, and 0 for any that is free`,
+          option("--port", countOf("PORT", { min: 0, max: 65_535 }), {
+            description: message`Listen on PORT; default 8788, and 0 for any free port`,
           }),
           DEFAULT_PORT,
         ),
         hostname: withDefault(
           option("--hostname", string({ metavar: "HOST" }), {
             description:
-              message`The address to listen on; default 127.0.0.1, which this machine alone reaches. On any other one the address that is printed holds a token`,
+              message`Listen on HOST; default 127.0.0.1, which only this machine reaches. The printed address of any other host holds a token`,
           }),
           "127.0.0.1",
         ),
@@ -53,22 +68,20 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runServe(options, output),
   ),
   {
-    brief: message`A report to look at, live while the simulation runs`,
+    brief: message`Serves the report, live while the simulation runs`,
     description:
-      message`Serves the report of ${"scout report"} as a page that shows what is written within a second, and waits for a log that is not there. Ctrl-C ends it.`,
-    footer: message`Example: scout serve --open --since today`,
+      message`Serves the page of ${"scout report"}, which shows new events within a second. Waits for a log that does not exist yet. Ctrl-C ends it.`,
+    footer: message`Example: scout serve logs --open --since today`,
   },
 );
 
 async function runServe(options: ServeCommandOptions, output: Output): Promise<number> {
-  const { hostname, port, path, open, json } = options;
+  const { hostname, port, open, json } = options;
   const { serveReport } = await import("../report/serve_report.ts");
-  await withReader(options, async (reader) => {
+  await withReader(options, async (reader, { source }) => {
     const flags = [
       `--allow-read=${dirname(reader.path)}`,
-      ...path === undefined
-        ? [`--allow-env=${Deno.build.os === "windows" ? "USERPROFILE" : "HOME"}`]
-        : [],
+      ...ENV_FLAGS[source],
       `--allow-net=${hostOf(hostname)}:${port}`,
       ...open ? [OPEN_FLAG] : [],
     ];
@@ -79,14 +92,15 @@ async function runServe(options: ServeCommandOptions, output: Output): Promise<n
     };
     using interrupt = new Interrupt();
     const { signal } = interrupt;
-    await using server = listening(() =>
-      serveReport(reader, { ...optionsToReport(options), ...site, signal })
+    await using server = listening(
+      { hostname, port },
+      () => serveReport(reader, { ...optionsToReport(options), ...site, signal }),
     );
-    output.line(
-      json
-        ? JSON.stringify({ url: server.url, flags })
-        : `Serving ${server.url} until Ctrl-C, with no more than ${flags.join(" ")}`,
-    );
+    if (json) output.json({ url: server.url, flags });
+    else {
+      const shown = shownText(flags.join(" "));
+      output.line(`Serving ${server.url} until Ctrl-C, with no more than ${shown}`);
+    }
     await output.flush();
     if (open) await openInBrowser(server.url).catch(tellIfKnown);
     await server.finished;
@@ -94,18 +108,18 @@ async function runServe(options: ServeCommandOptions, output: Output): Promise<n
   return 0;
 }
 
-function listening<T>(serve: () => T): T {
+function listening<T>({ hostname, port }: Deno.ListenOptions, serve: () => T): T {
   try {
     return serve();
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
-      throw new CommandError(`Cannot serve report as the port is in use: ${error.message}`, 1);
+      throw new CommandError(`Cannot serve report: the port is in use, got ${hostname}:${port}`, 1);
     }
     throw error;
   }
 }
 
-/** The page is there, whether somebody shows it or not. */
+/** Reports that the browser cannot be opened; the page is served all the same. */
 function tellIfKnown(error: unknown): void {
   if (!(error instanceof CommandError)) throw error;
   tell(error.message);

@@ -8,13 +8,13 @@ import { message } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { choice, integer, string } from "@optique/core/valueparser";
+import { string } from "@optique/core/valueparser";
 import type { Encoding } from "../fleet/block_encoding.ts";
-import { counted, shownBytes } from "../shown.ts";
+import { counted, shownBytes, shownNumber } from "../shown.ts";
 import { type Run, stderrLogger, withLog, withReader } from "./command.ts";
 import { type ServerOptions, serverOptions, withConnection } from "./fleet_connection.ts";
 import { Interrupt } from "./interrupt.ts";
-import { type LogOptions, logOptions } from "./options.ts";
+import { choiceOf, countOf, type LogOptions, logOptions } from "./options.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import type { Output } from "./terminal.ts";
 
@@ -33,26 +33,26 @@ export const shipCommand: Parser<"sync", Run, unknown> = command(
     merge(
       object("Shipping", {
         log: option("--log", string({ metavar: "NAME" }), {
-          description: message`Name of this log, which no other one in the fleet has`,
+          description: message`Name of this log, unique in the fleet`,
         }),
         encoding: withDefault(
-          option("--encoding", choice(["gzip", "identity"], { metavar: "HOW" }), {
-            description: message`How it is stored: gzip (the default), or identity, as it is`,
+          option("--encoding", choiceOf("ENCODING", ["gzip", "identity"]), {
+            description: message`Store as gzip (the default) or identity, uncompressed`,
           }),
           "gzip" as const,
         ),
         interval: withDefault(
-          option("--interval", integer({ min: 0, metavar: "SECONDS" }), {
+          option("--interval", countOf("SECONDS", { min: 0 }), {
             description:
-              message`Seconds from one look at the log to the next; default 0, which sends what is new at once`,
+              message`Look at the log every SECONDS; default 0, which ships new events at once`,
           }),
           0,
         ),
         once: option("--once", {
-          description: message`End when all is shipped, rather than go on until Ctrl-C`,
+          description: message`End when everything is shipped; default: go on until Ctrl-C`,
         }),
         createStream: option("--create-stream", {
-          description: message`Make the stream if it is not there`,
+          description: message`Create the stream if it does not exist`,
         }),
       }),
       serverOptions,
@@ -63,9 +63,9 @@ export const shipCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Copies the log into the stream of a fleet, exactly once`,
     description:
-      message`Ships what is in the log, and then what is written to it, by whichever process. Needs --allow-net for the server, and writes nothing. The exit code is 1 when something was gone before it was shipped, or the log is another one than is in the stream.`,
+      message`Ships the log, and then new events of every process. Needs --allow-net for the server, and writes no file. Exits with 1 if a part of the log was removed before it was shipped, or if the stream holds another log of this name.`,
     footer:
-      message`Example: scout ship --server 127.0.0.1:4222 --fleet mine --log machine-1 --once`,
+      message`Example: scout ship logs --server 127.0.0.1:4222 --fleet mine --log machine-1 --once`,
   },
 );
 
@@ -88,14 +88,13 @@ async function runShip(options: ShipCommandOptions, output: Output): Promise<num
   });
   const { position, end, blocks, bytes, gaps } = report;
   const missing = gaps.reduce((sum, { from, to }) => sum + to - from, 0);
-  output.line(
-    json
-      ? JSON.stringify({ path, ...report })
-      : `Shipped ${shownBytes(bytes)} in ${
-        counted(blocks, "block")
-      }, up to byte ${position} of ${end}` +
-        (missing === 0 ? "" : `; ${shownBytes(missing)} were gone`),
-  );
+  if (json) output.json({ path, ...report });
+  else {
+    const amount = `${shownBytes(bytes)} in ${counted(blocks, "block")}`;
+    const place = `up to byte ${shownNumber(position)} of ${shownNumber(end)}`;
+    const gone = missing === 0 ? "" : `; ${shownBytes(missing)} had been removed before`;
+    output.line(`Shipped ${amount}, ${place}${gone}`);
+  }
   await output.flush();
   return missing === 0 ? 0 : 1;
 }

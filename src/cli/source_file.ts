@@ -7,36 +7,36 @@ import { CsvError, parse as csvParser } from "csv-parse/stream";
 import { isUtf8 } from "node:buffer";
 import { readChunks } from "../chunks.ts";
 import { denoFileSystem } from "../deno_file_system.ts";
-import { withFlags } from "../errors.ts";
+import { pathFlag, withFlags } from "../errors.ts";
 import type { FileHandle, FileStatus } from "../file_system.ts";
 import { LineSplitter, type RawLine } from "../line_splitter.ts";
 import { MAX_LINE_BYTES } from "../options.ts";
 import { parseLine } from "../parse_line.ts";
 import { gunzipped, GzipDamageError } from "../read/gunzip.ts";
-import { CommandError } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 
-/** What the records of a file are written as. */
+/** The format of records. */
 export type SourceFormat = "jsonl" | "csv";
 
-/** What the name of a file does not tell, or tells wrong. */
+/** The format of a file; undefined members follow from its name. */
 export type SourceOptions = {
   readonly format: SourceFormat | undefined;
   readonly delimiter: string | undefined;
 };
 
-/** What a record holds, by the names in its file. */
+/** The values of a record, by their names in the file. */
 export type Values = Readonly<Record<string, unknown>>;
 
-/** What a record holds, or why there is none. */
+/** A record with its values, or with the reason why it has none. */
 export type SourceRecord =
   & { readonly line: number }
   & ({ readonly values: Values } | { readonly problem: string });
 
-/** Who learns of what is read. */
+/** Receives the progress of reading. */
 export interface SourceListener {
-  /** So many more bytes of the file were read. */
+  /** Called with the number of bytes read since the last call. */
   onRead(byteLength: number): void;
-  /** The columns of a CSV file, before its first record. */
+  /** Called with the columns of a CSV file, before its first record. */
   onColumns(columns: readonly string[]): void;
 }
 
@@ -52,7 +52,7 @@ const KNOWN_EXTENSIONS: Readonly<Record<string, { format: SourceFormat; delimite
 const TOO_LONG = `longer than ${MAX_LINE_BYTES} bytes`;
 const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 
-/** Thrown for what makes the rest of a file unreadable. */
+/** Thrown if the rest of a file is unreadable. */
 class RestError extends Error {
   constructor(readonly line: number, problem: string) {
     super(problem);
@@ -61,11 +61,11 @@ class RestError extends Error {
 
 /** An open file of records, which can be read more than once. */
 export class SourceFile implements Disposable {
-  /** Its name as it was given. */
+  /** The name as the user gave it. */
   readonly name: string;
-  /** What its records are written as. */
+  /** The format of its records. */
   readonly format: SourceFormat;
-  /** What it was when it was opened; what is longer later is not read. */
+  /** The status at opening; bytes that are appended later are not read. */
   readonly status: FileStatus;
   readonly #handle: FileHandle;
   readonly #delimiter: string;
@@ -73,13 +73,16 @@ export class SourceFile implements Disposable {
   /**
    * Opens a file.
    *
-   * @throws {CommandError} when there is none, or nothing tells its format.
+   * @throws {CommandError} If it does not exist, or its format is unknown.
    */
   constructor(name: string, { format, delimiter }: SourceOptions) {
     const known = KNOWN_EXTENSIONS[name.replace(/\.gz$/, "").split(".").at(-1)!];
     const itsFormat = format ?? known?.format;
     if (itsFormat === undefined) {
-      throw new CommandError(`Cannot tell the format of ${name}: add --format jsonl or csv`, 2);
+      throw new CommandError(
+        `Cannot import ${name}: its name has no known format; add --format jsonl or csv`,
+        2,
+      );
     }
     this.name = name;
     this.format = itsFormat;
@@ -88,8 +91,7 @@ export class SourceFile implements Disposable {
   }
 
   /**
-   * Gives its records, many at a time, and where they cannot be read any further a last one that says
-   * why.
+   * Yields the records in batches. If the rest of the file is unreadable, the last record holds the reason.
    */
   async *records(listener: SourceListener): AsyncGenerator<readonly SourceRecord[]> {
     const position = { line: 0 };
@@ -105,7 +107,7 @@ export class SourceFile implements Disposable {
     }
   }
 
-  /** Closes it. */
+  /** Closes the file. */
   [Symbol.dispose](): void {
     this.#handle.close();
   }
@@ -133,15 +135,15 @@ function openSource(name: string): [FileHandle, FileStatus] {
     handle = denoFileSystem.open(name, "read");
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new CommandError(`Cannot find file to import: ${name}`, 1);
+      throw new CommandError(`Cannot import: no such file, got ${name}`, 1);
     }
-    throw withFlags(error, [`--allow-read=${name}`], { action: `Cannot read ${name}` });
+    throw withFlags(error, [pathFlag("read", name)], { action: `Cannot read ${name}` });
   }
   const status = handle.status();
   if (status.kind === "file") return [handle, status];
   handle.close();
   // It is read twice, which a pipe cannot be.
-  throw new CommandError(`Cannot import what is no plain file: ${name}`, 1);
+  throw new CommandError(`Cannot import: it is not a file, got ${name}`, 1);
 }
 
 async function* jsonRecords(
@@ -186,13 +188,13 @@ async function* csvRecords(
     delimiter,
     max_record_size: MAX_LINE_BYTES,
     record_delimiter: ["\r\n", "\n"],
-    // They are told of with their line, and what follows them may be right.
+    // Such a row is reported with its line, and the rows behind it may be valid.
     relax_column_count: true,
     // Here and not from its stream, which drops the rows before an error.
     on_record: (row: string[]) => void take(row),
   });
   const writer = parser.writable.getWriter();
-  // Whatever it fails with is thrown below.
+  // The failure is thrown below.
   writer.closed.catch(() => {});
   for await (const chunk of checkedText(chunks)) {
     await writer.write(chunk);

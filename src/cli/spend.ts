@@ -1,5 +1,5 @@
 /**
- * `scout spend`: what the events cost, by hour, day, model, type or session.
+ * `scout spend`: sums up the costs of events, by hour, day, model, type or session.
  *
  * @module
  */
@@ -8,16 +8,17 @@ import { message, text } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { choice } from "@optique/core/valueparser";
 import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import type { QueryOptions } from "../read/query.ts";
 import { costOf } from "../spend.ts";
 import { type Run, tell, withLog } from "./command.ts";
 import {
+  choiceOf,
   type FieldOptions,
   fieldOptions,
   optionsToQuery,
+  questionOf,
   type ReadingOptions,
   readingOptions,
   type ShownOptions,
@@ -25,28 +26,30 @@ import {
   timeOptions,
 } from "./options.ts";
 import { barTable } from "./bar_table.ts";
-import { shownSince, shownUsd } from "../shown.ts";
+import { wrapped } from "./fit.ts";
+import { tellNothingFound } from "./nothing_found.ts";
+import { counted, shownNumber, shownSince, shownUsd } from "../shown.ts";
 import { columns, type Output } from "./terminal.ts";
 import { DAY_AGO } from "./when.ts";
 
 const BY = ["hour", "day", "model", "event", "session"] as const;
-/** What costs are summed up by. */
+/** The keys to sum up by. */
 export type By = typeof BY[number] | "log";
 
-/** What is summed up beside a log. */
+/** The events to sum up, and the key. */
 export type SpendOptions = FieldOptions & TimeOptions & { readonly by: By };
 
 interface SpendCommandOptions extends ReadingOptions, SpendOptions {}
 
-/** The parser of {@linkcode SpendOptions} with further things to sum up by. */
+/** Creates the parser of {@linkcode SpendOptions}, with further keys. */
 export function spendOptions(more: readonly By[] = []): Parser<"sync", SpendOptions, unknown> {
   const choices = [...BY, ...more];
   const all = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
   return merge(
     object({
       by: withDefault(
-        option("--by", choice(choices, { metavar: "WHAT" }), {
-          description: message`What to sum up by: ${text(all)}; default hour`,
+        option("--by", choiceOf("KEY", choices), {
+          description: message`Sum up by ${text(all)}; default hour`,
         }),
         "hour" as const,
       ),
@@ -64,18 +67,18 @@ export const spendCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runSpend(options, output),
   ),
   {
-    brief: message`What the events cost, by hour, day, model, event or session`,
+    brief: message`Sums up costs by hour, day, model, event or session`,
     description:
-      message`Sums up the costs in USD of the events that match, those of the last 24 hours unless --since says otherwise.`,
-    footer: message`Example: scout spend --by day --since 2w --tz Europe/Berlin`,
+      message`Sums up the costs in USD of the events that match, of the last 24 hours or since --since.`,
+    footer: message`Example: scout spend logs --by day --since 2w --tz Europe/Berlin`,
   },
 );
 
-/** What was spent on one thing. */
+/** The spend of one key. */
 interface Spent {
   readonly sum: PreciseSum;
   events: number;
-  /** Time of its earliest event, in epoch milliseconds. */
+  /** The time of its earliest event, in epoch milliseconds. */
   earliestMs: number;
 }
 
@@ -85,35 +88,40 @@ function nothingSpent(): Spent {
 
 async function runSpend(options: SpendCommandOptions, output: Output): Promise<number> {
   const { timeZone } = options;
-  const asked = spendQuery(options);
+  const now = Temporal.Now.zonedDateTimeISO(timeZone);
+  const asked = spendQuery(options, now);
   await withLog(options, async (reader) => {
     const prunedUntil = await reader.prunedUntil();
     if (prunedUntil !== null && prunedUntil.getTime() >= asked.since.epochMilliseconds) {
       const until = shownSince(prunedUntil.toTemporalInstant(), timeZone);
-      tell(`counted without what retention has removed, which was logged until ${until}`);
+      tell(`counted without the events that retention has removed, logged until ${until}`);
     }
-    await tellSpend(reader.query(asked.query), { ...options, since: asked.since }, output);
+    const { since } = asked;
+    const count = await tellSpend(reader.query(asked.query), { ...options, since }, output);
+    if (count > 0) return;
+    const question = { ...questionOf(options, now), kind: "events with a cost", since };
+    await tellNothingFound(reader, question, now);
   });
   return 0;
 }
 
-/** What to ask for, and from when on. */
+/** Returns the query for the costs, and its beginning. */
 export function spendQuery(
   options: SpendOptions & ShownOptions,
+  now: Temporal.ZonedDateTime,
 ): { readonly since: Temporal.Instant; readonly query: QueryOptions } {
-  const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
   const selection = { ...options, since: options.since ?? DAY_AGO };
   return { since: selection.since(now), query: optionsToQuery(selection, now) };
 }
 
-/** Sums the events up, and writes what they cost. */
+/** Sums up the events, writes their costs, and resolves with the number of events with a cost. */
 export async function tellSpend(
   events: AsyncIterable<AuditEvent>,
   { by, timeZone, json, since }: Pick<SpendOptions, "by"> & ShownOptions & {
     readonly since: Temporal.Instant;
   },
   output: Output,
-): Promise<void> {
+): Promise<number> {
   const total = nothingSpent();
   const spent = new Map<string, Spent>();
   const keyOf = keysBy(by, timeZone);
@@ -131,31 +139,56 @@ export async function tellSpend(
   }
   const rows = inOrder(by, spent);
   const { sum: { value: usd }, events: count } = total;
-  if (json) {
-    output.line(JSON.stringify({ by, since: since.toString(), usd, events: count, rows }));
-  } else {
-    output.line(`${shownUsd(usd)} for ${count} events since ${shownSince(since, timeZone)}`);
-    const lines = barTable(
-      rows.map(({ key, usd, events }) => ({
-        label: key,
-        value: usd,
-        cells: [shownUsd(usd), `${events}`],
-      })),
-      { header: [by, "USD", "events"], columns: columns() },
-    );
-    for (const line of lines) output.line(line);
+  if (json) output.json({ by, since: since.toString(), usd, events: count, rows });
+  else {
+    const amount = count === 0 ? "-" : shownUsd(usd);
+    const head = `${amount} for ${counted(count, "event")} since ${shownSince(since, timeZone)}`;
+    for (const line of wrapped(head, columns())) output.line(line);
+    for (const line of spendTable(by, rows, columns())) output.line(line);
   }
   await output.flush();
+  return count;
+}
+
+/** Returns the lines of the table, none wider than the columns. */
+export function spendTable(by: By, rows: readonly Row[], columns: number): string[] {
+  const labels = labelsOf(by, rows);
+  const amounts = alignedUsd(rows.map(({ usd }) => usd));
+  return barTable(
+    rows.map(({ usd, events }, n) => ({
+      label: labels[n]!,
+      value: usd,
+      cells: [amounts[n]!, shownNumber(events)],
+    })),
+    { header: [by, "USD", "events"], columns },
+  );
+}
+
+/** Returns the amounts with blanks at their ends, so that right-aligned their decimal points meet. */
+function alignedUsd(amounts: readonly number[]): string[] {
+  const shown = amounts.map(shownUsd);
+  const decimalsOf = (text: string) => text.includes(".") ? text.length - text.indexOf(".") : 0;
+  const decimals = Math.max(...shown.map(decimalsOf));
+  return shown.map((text) => text + " ".repeat(decimals - decimalsOf(text)));
+}
+
+/** Returns the keys; hours without their offset, which is that of the zone, unless an hour comes twice. */
+function labelsOf(by: By, rows: readonly Row[]): string[] {
+  const keys = rows.map(({ key }) => key);
+  if (by !== "hour") return keys;
+  const hours = keys.map((key) => key.slice(0, "2026-02-13 14:00".length));
+  return new Set(hours).size === hours.length ? hours : keys;
 }
 
 /** Every time zone of these days is a multiple of it away from UTC. */
 const SLOT_MS = 15 * 60_000;
 
-/** What the cost of an event is summed up under. */
+/** Returns the function that finds the key of an event. */
 function keysBy(by: By, timeZone: string): (event: AuditEvent, epochMs: number) => string {
-  if (by === "model") return ({ model }) => model ?? "-";
-  if (by === "event") return ({ event }) => event ?? "-";
-  if (by === "session") return ({ session_id }) => session_id ?? "-";
+  // Other programs write logs too, so that any field may hold anything.
+  if (by === "model") return ({ model }) => String(model ?? "-");
+  if (by === "event") return ({ event }) => String(event ?? "-");
+  if (by === "session") return ({ session_id }) => String(session_id ?? "-");
   if (by === "log") return ({ scout_log }) => String(scout_log ?? "-");
   const bySlot = new Map<number, string>();
   return (_event, epochMs) => {
@@ -169,17 +202,18 @@ function keysBy(by: By, timeZone: string): (event: AuditEvent, epochMs: number) 
 function timeKey(by: "hour" | "day", epochMs: number, timeZone: string): string {
   const time = Temporal.Instant.fromEpochMilliseconds(epochMs).toZonedDateTimeISO(timeZone);
   const date = time.toPlainDate().toString();
-  // An hour that comes twice, when clocks are set back, is told apart by its offset.
+  // The offset distinguishes the hour that comes twice when clocks are set back.
   return by === "day" ? date : `${date} ${String(time.hour).padStart(2, "0")}:00${time.offset}`;
 }
 
-interface Row {
+/** A row of the table. */
+export interface Row {
   readonly key: string;
   readonly usd: number;
   readonly events: number;
 }
 
-/** Times in their order, which need not be that of the log, and everything else by what it cost. */
+/** Sorts times by their order, which need not be that of the log, and everything else by cost. */
 function inOrder(by: By, spent: ReadonlyMap<string, Spent>): Row[] {
   const isTime = by === "hour" || by === "day";
   return [...spent]

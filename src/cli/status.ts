@@ -1,5 +1,5 @@
 /**
- * `scout status`: what there is of a log, on one screen.
+ * `scout status`: shows the state of a log on one screen.
  *
  * @module
  */
@@ -9,78 +9,98 @@ import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import { basename } from "@std/path";
 import { type Run, withLog } from "./command.ts";
-import { eventLine } from "./event_line.ts";
+import { EventLines } from "./event_line.ts";
+import { cutMiddle, wrapped } from "./fit.ts";
 import { type FilesStatus, type LogStatus, logStatus, statusLogger } from "./log_status.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
-import { counted, shownBytes, shownSince, shownUsd } from "../shown.ts";
-import { type Output, styled } from "./terminal.ts";
+import { counted, shownBytes, shownNumber, shownTime, shownUsd } from "../shown.ts";
+import { columns, type Output, styled } from "./terminal.ts";
 
 /** The command. */
 export const statusCommand: Parser<"sync", Run, unknown> = command(
   "status",
   map(readingOptions, (options): Run => (output) => runStatus(options, output)),
   {
-    brief: message`Files, events, spend, the last event and damage, on one screen`,
+    brief: message`Shows files, events, spend, the last event and damage`,
     description:
-      message`Reads the active file and the archives of the last 24 hours; of the others it takes the manifest's word.`,
-    footer: message`Example: scout status --json | jq .spend.lastHour`,
+      message`Reads the active file and the archives of the last 24 hours. For older archives it shows the figures of the manifest.`,
+    footer: message`Example: scout status logs --json | jq .spend.lastHour`,
   },
 );
 
 async function runStatus(options: ReadingOptions, output: Output): Promise<number> {
   const status = await withLog(options, (reader) => logStatus(reader, Date.now()), statusLogger);
-  if (options.json) output.line(JSON.stringify(status));
-  else for (const line of statusLines(status, options.timeZone)) output.line(line);
+  if (options.json) output.json(status);
+  else for (const line of statusLines(status, options.timeZone, columns())) output.line(line);
   await output.flush();
   return 0;
 }
 
 const LABEL_WIDTH = "archives  ".length;
 
-function* statusLines(status: LogStatus, timeZone: string): Generator<string> {
-  for (const [name, text] of sections(status, timeZone)) {
-    yield `${styled("bold", name.padEnd(LABEL_WIDTH))}${text}`;
-  }
+/** Returns the lines of the status, none wider than the columns. */
+export function statusLines(status: LogStatus, timeZone: string, columns: number): string[] {
+  const width = columns - LABEL_WIDTH;
+  return [...sections(status, timeZone, width)].flatMap(([name, texts]) =>
+    texts.map((text, n) => `${styled("bold", (n === 0 ? name : "").padEnd(LABEL_WIDTH))}${text}`)
+  );
 }
 
-function* sections(status: LogStatus, timeZone: string): Generator<[name: string, text: string]> {
-  const { active, archives, untoldArchives, prunedUntil, spend, hourly, lastEvent, damage } =
-    status;
-  yield ["log", status.path];
-  yield ["active", filesText(active)];
-  yield ["archives", filesText(archives)];
-  if (untoldArchives > 0) yield ["", `and ${counted(untoldArchives, "file")} not in the manifest`];
-  if (prunedUntil !== null) {
-    const until = shownSince(Temporal.Instant.from(prunedUntil), timeZone);
-    yield ["", `without what retention has removed, until ${until}`];
-  }
-  yield [
-    "spend",
-    `${shownUsd(spend.lastHour)} in the last hour, ${shownUsd(spend.lastDay)} in the last day`,
-  ];
-  yield ["", `${styled("cyan", sparkline(hourly))}  24 hours`];
-  yield ["last", lastEvent === null ? "no event" : eventLine(lastEvent, timeZone)];
-  yield ["damage", damageText(damage)];
+function* sections(
+  status: LogStatus,
+  timeZone: string,
+  width: number,
+): Generator<[name: string, texts: readonly string[]]> {
+  const { active, archives, untoldArchives, prunedUntil, hourly, lastEvent, damage } = status;
+  yield ["log", [cutMiddle(status.path, width)]];
+  yield ["active", wrapped(filesText(active), width)];
+  yield ["archives", [
+    ...wrapped(filesText(archives), width),
+    ...untoldArchives === 0
+      ? []
+      : wrapped(`and ${counted(untoldArchives, "file")} not in the manifest`, width),
+    ...prunedUntil === null ? [] : wrapped(prunedText(prunedUntil, timeZone), width),
+  ]];
+  yield ["spend", [...spendTexts(status), `${styled("cyan", sparkline(hourly))}  24 hours`]];
+  const lines = new EventLines({ timeZone, columns: width });
+  yield ["last", [lastEvent === null ? "no event" : lines.line(lastEvent)]];
+  yield ["damage", damageTexts(damage, width)];
+  yield ["times", [timeZone]];
 }
 
 function filesText({ files, bytes, events }: FilesStatus): string {
   return `${counted(files, "file")}, ${shownBytes(bytes)}, ${counted(events, "event")}`;
 }
 
-function damageText({ archivedLines, regions }: LogStatus["damage"]): string {
-  if (archivedLines + regions.length === 0) return "none";
-  const [first] = regions;
-  const place = first === undefined
-    ? ""
-    : `; first: ${first.reason}, at byte ${first.byteOffset} of ${basename(first.path)}`;
-  const text = `${counted(archivedLines, "line")} in archives, ` +
-    `${counted(regions.length, "region")} in the rest${place}`;
-  return styled("yellow", text);
+function prunedText(prunedUntil: string, timeZone: string): string {
+  const until = shownTime(Temporal.Instant.from(prunedUntil), timeZone, { smallestUnit: "minute" });
+  return `without the events that retention has removed, until ${until}`;
+}
+
+function spendTexts({ spend }: LogStatus): string[] {
+  const amounts = [shownUsd(spend.lastHour), shownUsd(spend.lastDay)];
+  const amountWidth = Math.max(...amounts.map((amount) => amount.length));
+  return [
+    `${amounts[0]!.padStart(amountWidth)} in the last hour`,
+    `${amounts[1]!.padStart(amountWidth)} in the last 24 hours`,
+  ];
+}
+
+function damageTexts({ archivedLines, regions }: LogStatus["damage"], width: number): string[] {
+  if (archivedLines + regions.length === 0) return ["none"];
+  const texts = [
+    ...archivedLines === 0 ? [] : [`${counted(archivedLines, "line")} in archives`],
+    ...regions.length === 0 ? [] : [`${counted(regions.length, "region")} in other files`],
+    ...regions.slice(0, 1).map(({ reason, byteOffset, path }) =>
+      `first: ${reason}, at byte ${shownNumber(byteOffset)} of ${basename(path)}`
+    ),
+  ];
+  return texts.flatMap((text) => wrapped(text, width)).map((text) => styled("yellow", text));
 }
 
 const LEVELS = "▁▂▃▄▅▆▇█";
 
-/** A character for each figure; nothing spent is a dot. */
+/** Returns a character for each figure; a dot stands for nothing spent. */
 function sparkline(figures: readonly number[]): string {
   const largest = Math.max(...figures);
   return figures.map((figure) => {

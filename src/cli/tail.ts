@@ -1,5 +1,5 @@
 /**
- * `scout tail`: the last events, and those that come.
+ * `scout tail`: shows the last events, and follows the log.
  *
  * @module
  */
@@ -8,22 +8,24 @@ import { message } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { integer } from "@optique/core/valueparser";
 import type { AuditEvent } from "../event.ts";
 import { type Run, withLog, withReader } from "./command.ts";
-import { outputLine } from "./event_line.ts";
+import { EventLines, USUAL_WIDTHS } from "./event_line.ts";
+import { tellNothingFound } from "./nothing_found.ts";
 import {
+  countOf,
   type FieldOptions,
   fieldOptions,
   fieldsToQuery,
+  questionOf,
   type ReadingOptions,
   readingOptions,
   type ShownOptions,
 } from "./options.ts";
 import { tellEvents } from "./query.ts";
-import type { Output } from "./terminal.ts";
+import { columns, type Output } from "./terminal.ts";
 
-/** Which of the last events, and whether also those that come. */
+/** The last events to show, and whether to go on with new ones. */
 export type TailOptions = FieldOptions & {
   readonly lines: number;
   readonly follow: boolean;
@@ -35,13 +37,13 @@ interface TailCommandOptions extends ReadingOptions, TailOptions {}
 export const tailOptions: Parser<"sync", TailOptions, unknown> = merge(
   object({
     lines: withDefault(
-      option("-n", "--lines", integer({ min: 0, metavar: "N" }), {
-        description: message`How many of the last events; default 20`,
+      option("-n", "--lines", countOf("N", { min: 0 }), {
+        description: message`Show the last N events; default 20`,
       }),
       20,
     ),
     follow: option("-f", "--follow", {
-      description: message`Go on with the events as they come, across rotation`,
+      description: message`Go on with new events, across rotation, until Ctrl-C`,
     }),
   }),
   fieldOptions,
@@ -55,17 +57,20 @@ export const tailCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => options.follow ? follow(options, output) : last(options, output),
   ),
   {
-    brief: message`The last events, and with -f those that come`,
+    brief: message`Shows the last events, and with -f new ones`,
     description:
-      message`Shows the last events that match, oldest first. With -f it goes on with those that come, whoever writes them, and waits for a log that is not there.`,
-    footer: message`Example: scout tail --follow --lines 5 --event validation_fail`,
+      message`Shows the last events that match, oldest first. With -f it goes on with new events from every process, and waits for a log that does not exist yet.`,
+    footer: message`Example: scout tail logs --follow --lines 5 --event validation_fail`,
   },
 );
 
 async function last(options: TailCommandOptions, output: Output): Promise<number> {
   await withLog(options, async (reader) => {
     const events = reader.query({ ...fieldsToQuery(options), order: "desc", limit: options.lines });
-    await tellEvents((await events.toArray()).reverse(), options, output);
+    const count = await tellEvents((await events.toArray()).reverse(), options, output);
+    if (count > 0 || options.lines === 0) return;
+    const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
+    await tellNothingFound(reader, questionOf(options, now), now);
   });
   return 0;
 }
@@ -81,11 +86,16 @@ async function follow(options: TailCommandOptions, output: Output): Promise<numb
 /** Writes each event as soon as it comes. */
 export async function tellAtOnce(
   events: AsyncIterable<AuditEvent>,
-  options: ShownOptions,
+  { json, timeZone }: ShownOptions,
   output: Output,
 ): Promise<void> {
+  const width = output.isTerminal ? columns() : Infinity;
+  const lines = new EventLines({ timeZone, columns: width }, USUAL_WIDTHS);
+  if (output.isTerminal && !json) output.line(lines.header());
+  await output.flush();
   for await (const event of events) {
-    output.line(outputLine(event, options));
+    if (json) output.json(event);
+    else output.line(lines.line(event));
     await output.flush();
   }
 }

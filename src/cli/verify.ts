@@ -1,29 +1,38 @@
 /**
- * `scout verify`: whether somebody has changed the log.
+ * `scout verify`: detects tampering with a log.
  *
  * @module
  */
 import { merge, object } from "@optique/core/constructs";
-import { message } from "@optique/core/message";
+import { lineBreak, message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
 import { dirname, relative } from "@std/path";
+import { shown as shownValue } from "../event.ts";
 import { checkedAnchor } from "../verify/anchor_check.ts";
 import type { ChainHead, VerifyFault, VerifyReport } from "../verify/report.ts";
 import { type Run, withLog } from "./command.ts";
-import { type LogOptions, logOptions, valueOf } from "./options.ts";
+import { CommandError } from "./command_error.ts";
+import { wrapped } from "./fit.ts";
+import { type LogOptions, logOptions } from "./options.ts";
+import { outcomeOf, type Protection, protectionOf } from "./protection.ts";
+import { readSmallFile } from "./small_file.ts";
 import { ProgressBar } from "./progress_bar.ts";
-import { counted, shownBytes } from "../shown.ts";
-import { type Output, styled } from "./terminal.ts";
+import { counted, shownBytes, shownNumber } from "../shown.ts";
+import { columns, type Output, styled } from "./terminal.ts";
 
-/** Faults that a terminal shows; all of them are in the JSON. */
+/** Faults that are shown; the JSON lists all of them. */
 const FAULTS_SHOWN = 20;
 
-const EMPTY_HEAD: ChainHead = { archives: 0, manifestSha256: null, seq: null, hash: null };
+/** Names of files that the first line may hold. */
+const FILES_SHOWN = 3;
+const OUTCOME_STYLES = { ok: "green", "not protected": "yellow", faults: "red" } as const;
 
 interface VerifyCommandOptions extends LogOptions {
-  readonly anchor: ChainHead | undefined;
+  readonly anchor: string | undefined;
+  readonly strict: boolean;
 }
 
 /** The command. */
@@ -32,64 +41,136 @@ export const verifyCommand: Parser<"sync", Run, unknown> = command(
   map(
     merge(
       object({
-        anchor: optional(option("--anchor", valueOf("JSON", parseAnchor, EMPTY_HEAD), {
+        anchor: optional(option("--anchor", string({ metavar: "FILE|JSON" }), {
           description:
-            message`What scout head printed earlier: all that was in the log then has to be in it still`,
+            message`Check also that everything is still there that was in the log at an earlier time: the output of ${"scout head"}, as a file or as text`,
         })),
+        strict: option("--strict", {
+          description: message`Exit with 1 if the log is not protected, too`,
+        }),
       }),
       logOptions,
     ),
     (options): Run => (output) => runVerify(options, output),
   ),
   {
-    brief: message`Whether somebody has changed the log; exit code 1 if so`,
+    brief: message`Detects tampering; exits 1 if it finds any`,
     description:
-      message`Checks the digest and the figures of every archive, the chain of the manifest, and that of the lines in a log with the chain option, and names the file and the line of whatever is wrong.`,
-    footer: message`Example: scout verify --anchor "$(cat head.json)"`,
+      message`Checks the digest and the figures of every archive, the chain of the manifest, and the chain of the lines. The first line of the output is one of three.${lineBreak()}OK: every line is in the chain, or came before its first line and is covered by the hash of that line or by the digest of its archive.${lineBreak()}NOT PROTECTED: no fault was found, but some lines are in no chain, so a change of them is not detected; write the log with the option chain: true.${lineBreak()}FAULTS: the number of faults, which follow with file and line.`,
+    footer: message`Example: scout verify logs --anchor head.json --strict`,
   },
 );
 
-function parseAnchor(text: string): ChainHead {
+async function runVerify(options: VerifyCommandOptions, output: Output): Promise<number> {
+  const { json, strict } = options;
+  const anchor = options.anchor === undefined ? {} : { anchor: anchorOf(options.anchor) };
+  const { path, report, protection } = await withLog(options, async (reader) => {
+    // Taken first, so that it does not claim lines that come after the check.
+    const protection = protectionOf(reader.path, await reader.head());
+    using progress = new Progress();
+    const report = await reader.verify({ onProgress: progress.show, ...anchor });
+    return { path: reader.path, report, protection };
+  });
+  const outcome = outcomeOf(report, protection);
+  if (json) output.json({ outcome, ...report, unprotectedFiles: protection.unprotected });
+  else {
+    const lines = verifyLines(report, protection, {
+      directory: dirname(path),
+      columns: width(output),
+    });
+    for (const line of lines) output.line(line);
+  }
+  await output.flush();
+  return outcome === "faults" || strict && outcome === "not protected" ? 1 : 0;
+}
+
+/** Returns the width at which sentences are broken; a pipe gets each of them on one line. */
+function width(output: Output): number {
+  return output.isTerminal ? columns() : Infinity;
+}
+
+/** Reads an anchor from a file, or from its text. */
+function anchorOf(given: string): ChainHead {
+  const isText = given.trimStart().startsWith("{");
+  const text = isText ? given : readSmallFile(given, "anchor");
   try {
     return checkedAnchor(JSON.parse(text));
-  } catch (cause) {
-    throw new TypeError("not what scout head prints", { cause });
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    throw new CommandError(
+      `Cannot read anchor: it is not what scout head prints, got ${shownValue(given)}`,
+      2,
+    );
   }
 }
 
-async function runVerify(options: VerifyCommandOptions, output: Output): Promise<number> {
-  const { anchor, json } = options;
-  const { path, report } = await withLog(options, async (reader) => {
-    using progress = new Progress();
-    const onProgress = progress.show;
-    const anchored = anchor === undefined ? {} : { anchor };
-    return { path: reader.path, report: await reader.verify({ onProgress, ...anchored }) };
-  });
-  if (json) output.line(JSON.stringify(report));
-  else for (const line of reportLines(report, dirname(path))) output.line(line);
-  await output.flush();
-  return report.ok ? 0 : 1;
-}
+const LABEL_WIDTH = "not shown  ".length;
 
-function* reportLines(report: VerifyReport, directory: string): Generator<string> {
-  const { ok, archives, lines, bytes, faults, notShown } = report;
+/** Returns the lines of the report, none wider than the columns. */
+export function verifyLines(
+  report: VerifyReport,
+  protection: Protection,
+  { directory, columns }: { readonly directory: string; readonly columns: number },
+): string[] {
+  const { archives, lines, bytes, faults, notShown } = report;
   const read = `${counted(archives, "archive")}, ${counted(lines, "line")}, ${shownBytes(bytes)}`;
-  yield ok
-    ? `${styled("bold", "ok       ")}  nothing was found in ${read}`
-    : `${styled("yellow", "not ok   ")}  ${counted(faults.length, "fault")} in ${read}`;
-  for (const fault of faults.slice(0, FAULTS_SHOWN)) {
-    yield `${styled("yellow", "fault    ")}  ${shownFault(fault, directory)}`;
-  }
+  const outcome = outcomeOf(report, protection);
+  const found: [label: string, text: string][] = faults.slice(0, FAULTS_SHOWN)
+    .map((fault) => ["fault", shownFault(fault, directory)]);
   if (faults.length > FAULTS_SHOWN) {
-    yield `           and ${faults.length - FAULTS_SHOWN} more: --json lists them`;
+    found.push([
+      "",
+      `and ${counted(faults.length - FAULTS_SHOWN, "more fault")}; --json lists them`,
+    ]);
   }
-  for (const sentence of notShown) yield `${styled("dim", "not shown")}  ${sentence}`;
+  return [
+    ...wrapped(headline(report, protection), columns)
+      .map((line) => styled(OUTCOME_STYLES[outcome], line)),
+    ...[
+      ...found,
+      ["read", read] as const,
+      ...notShown.map((sentence, n) => [n === 0 ? "not shown" : "", sentence] as const),
+    ].flatMap(([label, text]) => labelled(label, text, columns)),
+  ];
+}
+
+function headline(
+  { lines, faults }: VerifyReport,
+  { chainedLines, unprotected }: Protection,
+): string {
+  if (faults.length > 0) return `FAULTS: ${shownNumber(faults.length)}`;
+  if (lines === 0) return "NOT PROTECTED: the log has no lines, so that nothing is verified";
+  if (chainedLines === 0) {
+    const what = unprotected.length === 0
+      ? "no chain of lines; only digests protect the archives"
+      : `a change of ${listed(unprotected)} is not detected, because no chain protects the lines`;
+    return `NOT PROTECTED: ${what}; write the log with the option chain: true`;
+  }
+  if (unprotected.length > 0) {
+    return `NOT PROTECTED: a change of ${
+      listed(unprotected)
+    } is not detected, because the chain begins later`;
+  }
+  return `OK: chain of ${counted(Math.min(chainedLines, lines), "line")} verified`;
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, FILES_SHOWN).join(", ");
+  const more = names.length - FILES_SHOWN;
+  return more > 0 ? `${shown} and ${counted(more, "more file")}` : shown;
+}
+
+function labelled(label: string, text: string, columns: number): string[] {
+  const style = label === "fault" ? "red" : "dim";
+  return wrapped(text, columns - LABEL_WIDTH).map((line, n) =>
+    styled(style, (n === 0 ? label : "").padEnd(LABEL_WIDTH)) + line
+  );
 }
 
 function shownFault({ path, line, byteOffset, reason }: VerifyFault, directory: string): string {
   const place = [relative(directory, path)];
-  if (line !== undefined) place.push(`line ${line}`);
-  if (byteOffset !== undefined) place.push(`byte ${byteOffset}`);
+  if (line !== undefined) place.push(`line ${shownNumber(line)}`);
+  if (byteOffset !== undefined) place.push(`byte ${shownNumber(byteOffset)}`);
   return `${place.join(", ")}: ${reason}`;
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A time that depends on when it is asked for and in which time zone. */
+/** A time that depends on the present time and its time zone. */
 export type When = (now: Temporal.ZonedDateTime) => Temporal.Instant;
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -18,9 +18,9 @@ const DURATION = /^(\d+(?:\.\d+)?)([smhdw])$/;
 
 /**
  * Reads a time: `90s`, `15m`, `3h`, `2d` or `1w` ago; `now`, or the beginning of `today` or
- * `yesterday`; or ISO 8601, in the time zone of the question if it names none.
+ * `yesterday`; or ISO 8601, in the present time zone if it has no offset.
  *
- * @throws {RangeError} for any other text.
+ * @throws {RangeError} If the text is anything else.
  */
 export function parseWhen(text: string): When {
   const milliseconds = durationMs(text);
@@ -32,7 +32,7 @@ export function parseWhen(text: string): When {
   try {
     instantIn = parseIsoTime(text);
   } catch (cause) {
-    throw new RangeError(`no time such as 3h, yesterday or 2026-02-13T14:30`, { cause });
+    throw new RangeError("not a time; use 3h, yesterday or 2026-02-13T14:30", { cause });
   }
   return (now) => instantIn(now.timeZoneId);
 }
@@ -40,11 +40,11 @@ export function parseWhen(text: string): When {
 /**
  * Reads a duration in milliseconds: `90s`, `15m`, `3h`, `2d` or `1w`.
  *
- * @throws {RangeError} for any other text.
+ * @throws {RangeError} If the text is anything else.
  */
 export function parseDuration(text: string): number {
   const milliseconds = durationMs(text);
-  if (milliseconds === null) throw new RangeError("no duration such as 12h, 30d or 4w");
+  if (milliseconds === null) throw new RangeError("not a duration; use 12h, 30d or 4w");
   return milliseconds;
 }
 
@@ -54,9 +54,10 @@ function durationMs(text: string): number | null {
 }
 
 /**
- * Reads an ISO 8601 time; gives its instant by the time zone that counts if it names none.
+ * Reads an ISO 8601 time, and returns a function that finds its instant in a time zone. A time with an
+ * offset has the same instant in each.
  *
- * @throws {RangeError} for any other text.
+ * @throws {RangeError} If the text is anything else.
  */
 export function parseIsoTime(text: string): (timeZone: string) => Temporal.Instant {
   try {
@@ -69,5 +70,5 @@ export function parseIsoTime(text: string): (timeZone: string) => Temporal.Insta
   return (timeZone) => local.toZonedDateTime(timeZone).toInstant();
 }
 
-/** Where a command begins that is told nothing else. */
+/** The default of `--since` for commands that measure. */
 export const DAY_AGO: When = parseWhen("24h");

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { counted } from "../shown.ts";
+import { counted, shownUsd } from "../shown.ts";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { accuracyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
@@ -13,7 +13,6 @@ import { type SpendSeries, spendSeries } from "./series.ts";
 import {
   shownCount,
   shownUsdCompact,
-  shownUsdExactly,
   shownWidth,
   textElement,
   timeElement,
@@ -68,9 +67,9 @@ function figures(content: ReportContent): Markup {
   const { accuracy, gate } = data;
   const navs = counted(accuracy.totalNav, "navigation");
   return markup`${[
-    figure("usd", "Spend", shownUsdExactly(data.usd), "in the whole range"),
-    figure("usd-hour", "Last hour", shownUsdExactly(data.lastHourUsd), endOfRange(content)),
-    figure("usd-day", "Last 24 hours", shownUsdExactly(data.lastDayUsd), endOfRange(content)),
+    figure("usd", "Spend", shownUsd(data.usd), "in the whole range"),
+    figure("usd-hour", "Last hour", shownUsd(data.lastHourUsd), endOfRange(content)),
+    figure("usd-day", "Last 24 hours", shownUsd(data.lastDayUsd), endOfRange(content)),
     figure("event-count", "Events", shownCount(data.events), sessionCount(data)),
     accuracy.totalNav === 0
       ? figure("accuracy-pct", "Accuracy", "–", "no navigations")
@@ -137,7 +136,7 @@ function spend({ data, options }: ReportContent): Markup {
 }
 
 function seriesKey({ label, color, usd }: SpendSeries): Markup {
-  return key(color, markup`${textElement(label, 60)} ${shownUsdExactly(usd)}`);
+  return key(color, markup`${textElement(label, 60)} ${shownUsd(usd)}`);
 }
 
 function key(style: string, meaning: string | Markup): Markup {

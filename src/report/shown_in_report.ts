@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { shownTime, shownUsd } from "../shown.ts";
+import { shownTime } from "../shown.ts";
 import { type Markup, markup } from "./markup.ts";
 
 const HOUR_MS = 3_600_000;
@@ -11,12 +11,9 @@ const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
 /** Characters of a text that are shown; how many more there are is told. */
 const TEXT_LENGTH_MAX = 500;
-/** Costs below it are shown to the millionth. */
-const SMALL_USD = 100;
 
-const integers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const integers = new Intl.NumberFormat("en", { useGrouping: "min2", maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
-const large = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 /** A number of things. */
 export function shownCount(count: number): string {
@@ -36,11 +33,6 @@ export function shownCompact(value: number): string {
 /** An amount where there is little room for it. */
 export function shownUsdCompact(usd: number): string {
   return `$${compact.format(usd)}`;
-}
-
-/** An amount: to the cent where it is large, and with what is below a cent where that is much of it. */
-export function shownUsdExactly(usd: number): string {
-  return Math.abs(usd) >= SMALL_USD || usd === 0 ? `$${large.format(usd)}` : shownUsd(usd);
 }
 
 /** How wide a bucket is. */

@@ -4,13 +4,14 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import { shownUsd } from "../shown.ts";
 import { finite } from "../spend.ts";
 import { eventEpochMs } from "../time.ts";
 import type { ModelFigures, TypeFigures } from "./aggregate.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
-import { shownCount, shownUsdExactly, textElement, timeElement } from "./shown_in_report.ts";
+import { shownCount, textElement, timeElement } from "./shown_in_report.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 import { wilsonInterval } from "./wilson_interval.ts";
 
@@ -81,7 +82,7 @@ function namedRows<T extends { readonly name: string | null }>(
 }
 
 function amount(usd: number): Cell {
-  return usd === 0 ? "–" : shownUsdExactly(usd);
+  return usd === 0 ? "–" : shownUsd(usd);
 }
 
 /** The dearest sessions. */
@@ -93,7 +94,7 @@ export function sessionsTable(
     [text("session"), ...["USD", "events", "first event", "last event"].map(number)],
     sessions.map(({ id, usd, isPartial, events, firstMs, lastMs }) => [
       textElement(id),
-      `${isPartial ? "at least " : ""}${shownUsdExactly(usd)}`,
+      `${isPartial ? "at least " : ""}${shownUsd(usd)}`,
       `${isPartial ? "at least " : ""}${shownCount(events)}`,
       firstMs === null ? "–" : timeElement(firstMs, timeZone),
       lastMs === null ? "–" : timeElement(lastMs, timeZone),
@@ -119,7 +120,7 @@ export function eventsTable(
       eventTime(event, timeZone),
       valueElement(event.event),
       valueElement(event.model),
-      typeof event.cost === "number" ? shownUsdExactly(event.cost) : "–",
+      typeof event.cost === "number" ? shownUsd(event.cost) : "–",
       tokensOf(event),
       valueElement(event.session_id),
       furtherFields(event),

@@ -1,60 +1,52 @@
 /**
- * What a check of a log cannot show, in sentences. Pure.
+ * The changes that a check of a log cannot show, as text. Pure.
  *
  * @module
  */
+import { counted } from "../shown.ts";
 
-/** What was found on the way. */
+/** The facts from which the sentences follow. */
 export interface Unshown {
   readonly hasAnchor: boolean;
-  /** Lines that are in no archive the manifest tells of, and in no chain. */
+  /** Lines that are neither in the chain nor in an archive that the manifest lists. */
   readonly unprotectedLines: number;
-  /** Archives that were there before their lines in the manifest. */
+  /** Archives that existed before their lines in the manifest. */
   readonly rebuiltArchives: number;
   readonly prunedArchives: number;
-  /** Names of files that end in what a crash has torn. */
+  /** Names of files whose last line a crash has torn. */
   readonly tornFiles: readonly string[];
   readonly tornManifestBytes: number;
 }
 
-/** Says what nobody can tell of the log. */
+/** Returns the sentences. */
 export function notShown(unshown: Unshown): string[] {
   const { unprotectedLines, rebuiltArchives, prunedArchives, tornFiles, tornManifestBytes } =
     unshown;
   const sentences: [isTrue: boolean, sentence: string][] = [
     [
       !unshown.hasAnchor,
-      "whether the newest events, or whole archives with their lines in the manifest, were removed, " +
-      "or the whole log was written anew: that takes an anchor, which head() gave earlier and is kept elsewhere",
+      "removal of the newest events or of whole archives, and a rewrite of the whole log: " +
+      "that takes an anchor, which head() returned earlier and which is stored elsewhere",
     ],
-    [unshown.hasAnchor, "whether events were removed that came after the anchor"],
-    [true, "whether an event was appended by somebody else who may write the log"],
+    [unshown.hasAnchor, "removal of events that were appended after the anchor"],
+    [true, "events that another process with permission to write the log has appended"],
     [
       unprotectedLines > 0,
-      `whether ${
-        counted(unprotectedLines, "line")
-      } that no digest and no chain protects were changed`,
+      `changes of ${counted(unprotectedLines, "line")} that neither a digest nor a chain protects`,
     ],
     [
       rebuiltArchives > 0,
-      `what ${counted(rebuiltArchives, "archive")} held before the manifest told of them`,
+      `changes of ${counted(rebuiltArchives, "archive")} before the manifest recorded them`,
     ],
     [
       prunedArchives > 0,
-      `what ${counted(prunedArchives, "archive")} held that retention has removed`,
+      `the events that ${counted(prunedArchives, "archive")} held that retention has removed`,
     ],
-    [
-      tornFiles.length > 0,
-      `what stood in the last line of ${tornFiles.join(", ")}, which is torn as a crash leaves it`,
-    ],
+    [tornFiles.length > 0, `the last line of ${tornFiles.join(", ")}, which a crash has torn`],
     [
       tornManifestBytes > 0,
-      `what the last ${tornManifestBytes} bytes of the manifest were, which are torn as a crash leaves them`,
+      `the last ${counted(tornManifestBytes, "byte")} of the manifest, which a crash has torn`,
     ],
   ];
   return sentences.filter(([isTrue]) => isTrue).map(([, sentence]) => sentence);
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

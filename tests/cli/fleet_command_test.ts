@@ -89,7 +89,7 @@ await natsTest(
       );
     assertEquals(
       told(await scene.run("query", ["--limit", "1"])),
-      "2026-02-13 14:00:00.000  nav               $0.250000  n=1  scout_log=a\n",
+      "2026-02-13 14:00:00.000  nav  $0.25  n=1  scout_log=a\n",
     );
     const numbers = async (command: string, ...args: string[]) =>
       numbersOf(told(await scene.run(command, ["--json", ...args])));
@@ -135,14 +135,14 @@ await natsTest(
       { key: "b", usd: 0.5, events: 1 },
     ]]);
     const byEvent = told(await scene.run("spend", ["--by", "event", ...since]));
-    assertMatch(byEvent, /^\$1\.750000 for 3 events since .*\nevent .*\nbrief +\$1\.000000 +1 /);
+    assertMatch(byEvent, /^\$1\.75 for 3 events since .*\nevent .*\nbrief +\$1\.00 +1 /);
     const out = scene.dir.path("report.html");
     const written = await scene.run("report", ["--out", out, "--title", "Fleet"], [
       `--allow-read=${out}`,
       `--allow-write=${out}`,
     ]);
     assertMatch(told(written), /^Wrote 4 events as .* to .*report\.html\n$/);
-    assertStringIncludes(Deno.readTextFileSync(out), "$1.750000");
+    assertStringIncludes(Deno.readTextFileSync(out), "$1.75");
   },
 );
 
@@ -180,7 +180,7 @@ await natsTest(
     assertEquals([empty.code, empty.stdout, empty.stderr], [
       1,
       "",
-      "scout: Nothing was shipped: f\n",
+      "scout: nothing was shipped, got fleet f\n",
     ]);
 
     const path = scene.dir.path("a/audit.jsonl");
@@ -199,7 +199,7 @@ await natsTest(
     assertEquals([name.code, name.stdout], [2, ""]);
     assertStringIncludes(
       name.stderr,
-      'log as it must be 1 to 64 letters, digits, "-" or "_": "a.b"',
+      'log: it must be 1 to 64 letters, digits, "-" or "_", got "a.b"',
     );
     const { args, dir, flags: [net = ""] } = scene.options("query", [], []);
     const forbidden = await runProgram(MAIN, { dir, args, flags: [] });
@@ -276,7 +276,7 @@ await natsTest(
         args: ["fleet", "status", "--server", `tls://${servers}`, "--fleet", "f", ...args],
         flags: [`--allow-net=localhost,127.0.0.1:${server.port}`, `--allow-read=${cert}`],
       });
-    assertEquals((await status("--ca", cert)).stderr, "scout: Nothing was shipped: f\n");
+    assertEquals((await status("--ca", cert)).stderr, "scout: nothing was shipped, got fleet f\n");
     const unknown = await status();
     assertEquals([unknown.code, unknown.stdout], [1, ""]);
     assertMatch(unknown.stderr, /^scout: Cannot connect to tls:.*certificate.*\n$/);
@@ -303,7 +303,7 @@ await natsTest("scout fleet reaches a server over a WebSocket", async () => {
     args: ["fleet", "status", "--server", `ws://127.0.0.1:${port}`, "--fleet", "f"],
     flags: [`--allow-net=127.0.0.1:${port}`],
   });
-  assertEquals([code, stderr], [1, "scout: Nothing was shipped: f\n"]);
+  assertEquals([code, stderr], [1, "scout: nothing was shipped, got fleet f\n"]);
 });
 
 Deno.test("scout fleet refuses a login that is half or double, and tells of files that are not there", async () => {
@@ -317,12 +317,20 @@ Deno.test("scout fleet refuses a login that is half or double, and tells of file
   const none = dir.path("none");
   for (
     const [args, code, message] of [
-      [["--user", "a"], 2, "one of --user and --password-file alone"],
-      [["--password-file", none], 2, "one of --user and --password-file alone"],
-      [["--user", "a", "--password-file", none, "--creds", none], 2, "both --user and --creds"],
-      [["--creds", none], 1, `Cannot find file: ${none}`],
-      [["--ca", none], 1, `Cannot find file: ${none}`],
-      [["--user", "a", "--password-file", none], 1, `Cannot find file: ${none}`],
+      [["--user", "a"], 2, "--user and --password-file need each other"],
+      [["--password-file", none], 2, "--user and --password-file need each other"],
+      [
+        ["--user", "a", "--password-file", none, "--creds", none],
+        2,
+        "--user and --creds exclude each other",
+      ],
+      [["--creds", none], 1, `Cannot read credentials: no such file, got ${none}`],
+      [["--ca", none], 1, `Cannot read certificates: no such file, got ${none}`],
+      [
+        ["--user", "a", "--password-file", none],
+        1,
+        `Cannot read password: no such file, got ${none}`,
+      ],
     ] as const
   ) {
     const result = await run(...args);

@@ -3,6 +3,7 @@ import { AuditLog, AuditReader } from "@vivarium/scout";
 import type { CommandResult } from "../run_command.ts";
 import { programArgs, runProgram } from "../run_program.ts";
 import { gunzipped, gzipped, linesOf, tempDir } from "../temp_dir.ts";
+import { shownNumber } from "../../src/shown.ts";
 import { MAIN } from "./run_cli.ts";
 
 /** A directory of files to import and one of a log, and the command over them. */
@@ -80,7 +81,7 @@ Deno.test("scout import --json takes lines of JSON, of compressed files too, in 
   assertEquals(result.code, 1);
   assertMatch(
     result.stderr,
-    /a\.jsonl:1: Cannot log event as ts must be a time such as .*: undefined\n/,
+    /a\.jsonl:1: Cannot log event: ts must be a time such as .*, got undefined\n/,
   );
   const [b, a] = [
     await target.run(["b.ndjson.gz"], ["--json", "--map", "ts=when", "--map", "event=kind"]),
@@ -118,12 +119,12 @@ Deno.test("scout import names file, line, field and value of what is no event, a
   assertEquals([code, stdout, target.isLogThere()], [1, "", false]);
   const bad = target.source("bad.jsonl");
   assertEquals(stderr.split("\n"), [
-    "scout: Nothing is imported, as not every record is an event:",
-    `  ${bad}:2: Cannot log event as cost must be a finite number >= 0 (USD): "much"`,
-    `  ${bad}:3: Cannot log event as ts must be a time such as 2026-02-13T14:30:22Z, or seconds since 1970: "2026-02-30T14:00:00Z"`,
+    "scout: Cannot import: not every record is an event, so that nothing is imported",
+    `  ${bad}:2: Cannot log event: cost must be a finite number >= 0 (USD), got "much"`,
+    `  ${bad}:3: Cannot log event: ts must be a time such as 2026-02-13T14:30:22Z, or seconds since 1970, got "2026-02-30T14:00:00Z"`,
     `  ${bad}:4: not an object`,
-    `  ${bad}:6: Cannot log event as event must be a non-empty string: ""`,
-    `  ${bad}:7: Cannot log event as id must hold integers below 2 ** 53, or text: 9007199254740992`,
+    `  ${bad}:6: Cannot log event: event must be a non-empty string, got ""`,
+    `  ${bad}:7: Cannot log event: id must hold integers below 2 ** 53, or text, got 9007199254740992`,
     `  ${bad}:8: not JSON`,
     "",
   ]);
@@ -151,7 +152,7 @@ Deno.test("scout import goes on with the chain of a log that has one", async () 
   assertEquals([refused.code, target.events().length], [1, 3]);
   assertStringIncludes(
     refused.stderr,
-    "own.csv:2: Cannot log event as seq must be left to the chain",
+    "own.csv:2: Cannot log event: seq must be left to the chain",
   );
   await using reader = await AuditReader.open({ path: target.path });
   assertEquals((await reader.verify()).faults, []);
@@ -201,48 +202,51 @@ Deno.test("scout import refuses what cannot be right before it reads a record", 
   const map = ["--map", "ts=TIMESTAMP"];
   const cases: [string, Promise<string>][] = [
     [
-      `2 scout: Cannot import ${trace} as it has no column ts: add --map ts=COLUMN ${columns}\n`,
+      `2 scout: Cannot import ${trace}: it has no column ts: add --map ts=COLUMN ${columns}\n`,
       refused(["trace.csv"], ["--event", "nav"]),
     ],
     [
-      `2 scout: Cannot import ${trace} as it has no column event: add --event TYPE or --map event=COLUMN ${columns}\n`,
+      `2 scout: Cannot import ${trace}: it has no column event: add --event TYPE or --map event=COLUMN ${columns}\n`,
       refused(["trace.csv"], map),
     ],
     [
-      `2 scout: Cannot import ${trace} as it has no column "Model" ${columns}\n`,
+      `2 scout: Cannot import ${trace}: it has no column "Model" ${columns}\n`,
       refused(["trace.csv"], [...map, "--map", "model=Model"]),
     ],
     [
-      `2 scout: Cannot import ${trace} as engine would come from two columns: add --map OTHER=engine ${columns}\n`,
+      `2 scout: Cannot import ${trace}: engine would come from two columns: add --map OTHER=engine ${columns}\n`,
       refused(["trace.csv"], [...map, "--map", "engine=ContextTokens"]),
     ],
     [
       `2 scout: Cannot import ${
         target.source("two.csv")
-      } as it has two columns "event" (columns: ts, event, event)\n`,
+      }: it has two columns "event" (columns: ts, event, event)\n`,
       refused(["two.csv"]),
     ],
     [
-      "2 scout: Cannot map two columns to model\n",
+      "2 scout: Cannot map columns: two of them are mapped to model\n",
       refused(["trace.csv"], ["--map", "model=a", "--map", "model=b"]),
     ],
     [
-      `2 scout: Cannot tell the format of ${
+      `2 scout: Cannot import ${
         target.source("notes.txt")
-      }: add --format jsonl or csv\n`,
+      }: its name has no known format; add --format jsonl or csv\n`,
       refused(["notes.txt"]),
     ],
-    [`1 scout: Cannot find file to import: ${target.source("none.csv")}\n`, refused(["none.csv"])],
     [
-      `1 scout: Cannot import what is no plain file: ${target.source("")}\n`,
+      `1 scout: Cannot import: no such file, got ${target.source("none.csv")}\n`,
+      refused(["none.csv"]),
+    ],
+    [
+      `1 scout: Cannot import: it is not a file, got ${target.source("")}\n`,
       refused([""], ["--format", "csv"]),
     ],
   ];
   for (const [expected, found] of cases) assertEquals(await found, expected);
-  assertEquals(await refused([]), "2 Error: Expected a FILE to import.\n");
+  assertEquals(await refused([]), "2 scout: Cannot run scout import: no FILE is named\n");
   assertStringIncludes(
     await refused(["trace.csv"], ["--map", "ts"]),
-    "no mapping such as ts=TIMESTAMP",
+    "not a mapping; use FIELD=COLUMN such as ts=TIMESTAMP",
   );
 });
 
@@ -254,7 +258,7 @@ Deno.test("scout import takes no part of the log itself", async () => {
   assertEquals(code, 2);
   assertEquals(
     stderr,
-    `scout: Cannot import ${target.path} as it is part of the log ${target.path}\n`,
+    `scout: Cannot import ${target.path}: it is part of the log ${target.path}\n`,
   );
   const rotated = await runProgram(MAIN, {
     dir: target.dir,
@@ -292,12 +296,12 @@ Deno.test("scout import that is interrupted tells from where on to go on", async
   const decoder = new TextDecoder();
   assertEquals(
     decoder.decode(stdout),
-    `Imported ${imported} of ${COUNT} events into ${target.path}\n`,
+    `Imported ${shownNumber(imported)} of 200,000 events into ${target.path}\n`,
   );
   // The header is line 1.
   assertEquals(
     decoder.decode(stderr),
-    `scout: Interrupted: nothing from ${target.source("many.csv")}:${
+    `scout: interrupted; nothing from ${target.source("many.csv")}:${
       imported + 2
     } on is imported\n`,
   );

@@ -24,7 +24,7 @@ Deno.test("scout metrics shows accuracy and gate since a time", async () => {
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   assertEquals(stdout.split("\n"), [
     "Since 2026-02-13 14:30 (UTC)",
-    "accuracy   66.67 %  3 navigations, 1 failed validations",
+    "accuracy   66.67 %  3 navigations, 1 failed",
     "gate        66.7 %  2 passed, 1 escalated, mean confidence 0.85",
     "last      pass, low_confidence, pass",
     "",
@@ -49,16 +49,17 @@ Deno.test("scout metrics --json gives one object", async () => {
   });
 });
 
-Deno.test("scout metrics of the last day says so where nothing happened", async () => {
+Deno.test("scout metrics shows a dash where there is nothing to measure", async () => {
   using log = logWith(...EVENTS);
   const { code, stdout } = await log.run("metrics");
   assertEquals(code, 0);
-  assertStringIncludes(stdout, "accuracy  100.00 %  0 navigations, 0 failed validations");
+  assertStringIncludes(stdout, "accuracy         -  0 navigations, 0 failed\n");
+  assertStringIncludes(stdout, "gate             -  0 passed, 0 escalated, mean confidence -\n");
 });
 
-Deno.test("scout metrics refuses a time that is none, naming it", async () => {
+Deno.test("scout metrics rejects an invalid time and names it", async () => {
   using log = logWith();
   const { code, stdout, stderr } = await log.run("metrics", "--since", "soon");
   assertEquals([code, stdout], [2, ""]);
-  assertStringIncludes(stderr, '`--since`: "soon" is no time');
+  assertStringIncludes(stderr, 'Cannot read --since: "soon" is not a time');
 });

@@ -30,7 +30,7 @@ async function archivedLog() {
   };
 }
 
-Deno.test("scout prune --dry-run tells what would go, without a permission to write", async () => {
+Deno.test("scout prune --dry-run shows what would be removed, without a permission to write", async () => {
   using log = await archivedLog();
   const before = log.archives();
   const { code, stdout, stderr } = await log.read("--dry-run", "--max-archives", "1");
@@ -42,7 +42,7 @@ Deno.test("scout prune --dry-run tells what would go, without a permission to wr
   assertEquals(log.archives(), before);
 });
 
-Deno.test("scout prune removes the oldest archives and tells of them", async () => {
+Deno.test("scout prune removes the oldest archives and shows them", async () => {
   using log = await archivedLog();
   const [first, ...others] = log.archives();
   const { code, stdout, stderr } = await log.run("--max-archives", "2");
@@ -54,7 +54,7 @@ Deno.test("scout prune removes the oldest archives and tells of them", async () 
   assertEquals(again.stdout, "Nothing removed, 0 bytes\n");
 });
 
-Deno.test("scout prune --json tells of each archive, and why it went", async () => {
+Deno.test("scout prune --json lists each archive with the reason", async () => {
   using log = await archivedLog();
   const { stdout } = await log.run("--json", "--max-age", "30d", "--max-bytes", "1GB");
   const { dryRun, bytes, pruned } = JSON.parse(stdout);
@@ -68,26 +68,30 @@ Deno.test("scout spend and scout status say where the data begins after scout pr
   using log = await archivedLog();
   await log.run("--max-archives", "1");
   const spend = await log.ask("spend", "--since", "2026-02-01");
-  assertMatch(spend.stdout, /^\$3\.000000 for 1 events/);
+  assertMatch(spend.stdout, /^\$3\.00 for 1 event since/);
   const until = "until 2026-02-13 00:00 (UTC)";
   assertEquals(
     spend.stderr,
-    `scout: counted without what retention has removed, which was logged ${until}\n`,
+    `scout: counted without the events that retention has removed, logged ${until}\n`,
   );
-  assertEquals((await log.ask("spend", "--since", "2026-02-14")).stderr, "");
+  const later = await log.ask("spend", "--since", "2026-02-14");
+  assertMatch(later.stderr, /^scout: no events with a cost since [^\n]+\n$/);
   const status = await log.ask("status");
-  assertStringIncludes(status.stdout, `\n          without what retention has removed, ${until}\n`);
+  assertStringIncludes(
+    status.stdout,
+    `\n          without the events that retention has removed, until 2026-02-13 00:00\n`,
+  );
   const metrics = await log.ask("metrics", "--since", "2026-02-01");
   assertStringIncludes(metrics.stderr, "Counted without what retention has removed");
 });
 
-Deno.test("scout prune refuses to go without a limit, and one that is none", async () => {
+Deno.test("scout prune rejects a missing and an invalid limit", async () => {
   using log = await archivedLog();
   const refused: [args: string[], message: string][] = [
-    [[], "without a limit"],
-    [["--max-bytes", "much"], "no size such as"],
-    [["--max-bytes", "5XB"], "no size such as"],
-    [["--max-age", "old"], "no duration such as"],
+    [[], "Cannot prune: no limit is given"],
+    [["--max-bytes", "much"], "not a size; use"],
+    [["--max-bytes", "5XB"], "not a size; use"],
+    [["--max-age", "old"], "not a duration; use"],
     [["--max-archives", "0"], "--max-archives"],
   ];
   for (const [args, message] of refused) {
@@ -97,10 +101,33 @@ Deno.test("scout prune refuses to go without a limit, and one that is none", asy
   }
 });
 
-Deno.test("scout prune tells in a line which permission is missing", async () => {
+Deno.test("scout prune names the missing permission in one line", async () => {
   using log = await archivedLog();
   const { code, stderr } = await log.read("--max-archives", "1");
   assertEquals(code, 2);
   assertMatch(stderr, /^scout: .*--allow-write=.*\n$/);
   assertEquals(log.archives().length, 3);
+});
+
+Deno.test("scout prune says that the newest archive stays in spite of a limit", async () => {
+  using log = await archivedLog();
+  const newest = log.archives().at(-1);
+  const limits: [limit: string[], why: string | null][] = [
+    [["--max-bytes", "1"], "too many bytes"],
+    [["--max-age", "1d"], "too old"],
+    [["--max-archives", "1"], null],
+    [["--max-bytes", "1MB"], null],
+  ];
+  for (const [limit, why] of limits) {
+    const { stdout, stderr } = await log.read("--dry-run", ...limit);
+    const kept = stdout.split("\n").filter((line) => line.includes(" kept: "));
+    const expected = `${newest}  kept: the newest archive stays, though ${why}`;
+    assertEquals([stderr, kept], ["", why === null ? [] : [expected]], limit.join(" "));
+    const asJson = JSON.parse((await log.read("--dry-run", "--json", ...limit)).stdout);
+    assertEquals(asJson.kept?.archive, why === null ? undefined : newest);
+    assertEquals(
+      asJson.pruned.some(({ archive }: { archive: string }) => archive === newest),
+      false,
+    );
+  }
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { programArgs } from "../run_program.ts";
 import { logWith, MAIN, runCli } from "./run_cli.ts";
 
@@ -17,20 +17,20 @@ const EVENTS = [
   { event: "untimed" },
 ];
 
-Deno.test("scout query shows a line for each event, and no command to the terminal", async () => {
+Deno.test("scout query shows a line for each event in aligned columns, and no control character", async () => {
   using log = logWith(...EVENTS);
   const { code, stdout, stderr } = await log.run("query");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   assertEquals(stdout.split("\n"), [
-    "2026-02-13 14:00:00.000  nav               $0.002000  small  812 > 40",
-    '2026-02-13 15:00:00.123  brief             files=["a.ts"]  depth=3',
-    "2026-02-13 16:00:00.000  a\\tb              note=\\u001b[31mred\\nü",
+    "2026-02-13 14:00:00.000  nav      $0.002  small  812 in, 40 out",
+    '2026-02-13 15:00:00.123  brief                                   files=["a.ts"]  depth=3',
+    "2026-02-13 16:00:00.000  a\\tb                                    note=\\u001b[31mred\\nü",
     "-                        untimed",
     "",
   ]);
 });
 
-Deno.test("scout query --json gives the events as they are", async () => {
+Deno.test("scout query --json prints the events as they are", async () => {
   using log = logWith(...EVENTS);
   const { stdout } = await log.run("query", "--json");
   assertEquals(stdout.trimEnd().split("\n").map((line) => JSON.parse(line)), EVENTS);
@@ -50,7 +50,7 @@ for (const [args, found] of SELECTIONS) {
   Deno.test(`scout query ${args.join(" ")} selects`, async () => {
     using log = logWith(...EVENTS);
     const { code, stdout, stderr } = await log.run("query", "--json", ...args);
-    assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    assertEquals([code, stderr !== ""], [0, found.length === 0]);
     assertEquals(stdout, found.map((index) => `${JSON.stringify(EVENTS[index])}\n`).join(""));
   });
 }
@@ -64,7 +64,7 @@ Deno.test("scout query shows times in the time zone that is asked for", async ()
 Deno.test("scout query writes in colour when it is told to", async () => {
   using log = logWith(...EVENTS);
   const colored = await log.run("query", "--limit", "1", "--color", "always");
-  assertStringIncludes(colored.stdout, "\u001b[33m$0.002000\u001b[39m");
+  assertStringIncludes(colored.stdout, "\u001b[33m$0.002\u001b[39m");
   const json = await log.run("query", "--limit", "1", "--color", "always", "--json");
   assert(!json.stdout.includes("\u001b"), json.stdout);
 });
@@ -92,14 +92,14 @@ Deno.test("scout query ends quietly when nobody reads on", async () => {
 });
 
 const REFUSED: [args: string[], message: string][] = [
-  [["--since", "soon"], '`--since`: "soon" is no time such as 3h, yesterday or'],
-  [["--where", "x"], '`--where`: "x" is no test such as model=small.'],
-  [["--tz", "Mars/X"], '`--tz`: "Mars/X" is no time zone such as'],
-  [["--limit", "-1"], "`--limit`:"],
+  [["--since", "soon"], 'Cannot read --since: "soon" is not a time; use 3h, yesterday or 2026-'],
+  [["--where", "x"], 'Cannot read --where: "x" is not a test; use FIELD=VALUE such as model=small'],
+  [["--tz", "Mars/X"], 'Cannot read --tz: "Mars/X" is not a time zone; use a name such as'],
+  [["--limit", "-1"], 'Cannot read --limit: "-1" is not an integer >= 0'],
   [["--nope"], "`--nope`"],
 ];
 for (const [args, message] of REFUSED) {
-  Deno.test(`scout query refuses ${args.join(" ")}, naming it`, async () => {
+  Deno.test(`scout query rejects ${args.join(" ")}, naming it`, async () => {
     using log = logWith();
     const { code, stdout, stderr } = await runCli(["query", ...args], log.dir.path(""));
     assertEquals([code, stdout], [2, ""]);
@@ -112,8 +112,11 @@ Deno.test("scout query tells in a line what it cannot read", async () => {
   const dir = log.dir.path("");
   for (
     const [path, code, message] of [
-      [log.dir.path("none.jsonl"), 1, "Cannot find audit log, neither active file nor archive: "],
-      [dir, 1, "Cannot read audit log as it is a directory: "],
+      [
+        log.dir.path("none.jsonl"),
+        1,
+        "Cannot find audit log: there is neither an active file nor an archive, got ",
+      ],
       [
         "/elsewhere/audit.jsonl",
         2,
@@ -125,4 +128,80 @@ Deno.test("scout query tells in a line what it cannot read", async () => {
     assertEquals([result.code, result.stdout], [code, ""]);
     assertEquals(result.stderr, `scout: ${message}${code === 1 ? path : ""}\n`);
   }
+});
+
+Deno.test("scout query shows failures in red and escalations in yellow, if there is colour", async () => {
+  using log = logWith(
+    { event: "validation_fail" },
+    { event: "llm_call", status: "error" },
+    { event: "llm_call", error: { message: "x" } },
+    { event: "llm_call", status: "ok", error: null },
+    { event: "gate_escalate" },
+    { event: "nav" },
+  );
+  const colored = await log.run("query", "--color", "always");
+  const [red, yellow, bold] = ["\u001b[31m", "\u001b[33m", "\u001b[1m"];
+  assertEquals(
+    colored.stdout.trimEnd().split("\n").map((line) =>
+      [red, yellow, bold].find((style) => line.includes(style))
+    ),
+    [red, red, red, bold, yellow, bold],
+  );
+  const plain = await log.run("query");
+  assert(!plain.stdout.includes("\u001b"));
+});
+
+Deno.test("scout query, tail, spend and metrics say what there is where nothing matches", async () => {
+  using log = logWith(...EVENTS.slice(0, 3));
+  const since = ["--since", "2026-02-14"];
+  const instead = "the newest event is of 2026-02-13 16:00";
+  const answers: [args: string[], stdout: RegExp, message: string][] = [
+    [
+      ["query", "--event", "nav", ...since],
+      /^$/,
+      `no nav events since 2026-02-14 00:00; ${instead} (try --since 2026-02-13)`,
+    ],
+    [["query", "--event", "breif"], /^$/, "no breif events; did you mean `brief`?"],
+    [["tail", "--session", "s9"], /^$/, `no events of session s9; ${instead}`],
+    [["tail", "--event", "navv", "--json"], /^$/, "no navv events; did you mean `nav`?"],
+    [
+      ["spend", ...since],
+      /^- for 0 events since /,
+      `no events with a cost since 2026-02-14 00:00; ${instead} (try --since 2026-02-13)`,
+    ],
+    [
+      ["metrics", ...since],
+      /^Since [^\n]*\naccuracy +- {2}0 nav.*\ngate +- {2}0 passed/,
+      `no events of navigation or the gate since 2026-02-14 00:00; ${instead} (try --since 2026-02-13)`,
+    ],
+  ];
+  for (const [[command = "", ...args], stdout, message] of answers) {
+    const result = await log.run(command, ...args);
+    assertEquals([result.code, result.stderr], [0, `scout: ${message}\n`]);
+    assertMatch(result.stdout, stdout);
+  }
+  assertEquals((await log.run("query", "--limit", "0")).stderr, "");
+});
+
+Deno.test("scout query reports damage once where nothing matches", async () => {
+  using log = logWith(EVENTS[0]!, '{"torn\n', EVENTS[1]!);
+  const { code, stderr } = await log.run("query", "--where", "depth=4");
+  assertEquals(code, 0);
+  assertMatch(
+    stderr,
+    /^scout: Skipped damage [^\n]*\nscout: no events with these fields; [^\n]*\n$/,
+  );
+});
+
+Deno.test("scout query aligns the columns of many events, and of large ones", async () => {
+  const large = { event: "nav", cost: 1, text: "x".repeat(2_000_000) };
+  using log = logWith(...Array.from({ length: 250 }, () => EVENTS[0]!), large, {
+    event: "nav",
+    files: [],
+  });
+  const { stdout } = await log.run("query");
+  const lines = stdout.trimEnd().split("\n");
+  assertEquals(lines.length, 252);
+  assertEquals(lines[0], lines[249]);
+  assertEquals(lines[251]!.indexOf("files="), lines[250]!.indexOf("text="));
 });

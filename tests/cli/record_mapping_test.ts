@@ -74,7 +74,7 @@ Deno.test("An object whose member is mapped over another one is refused", () => 
   const mapping = new RecordMapping({ ...NOTHING, map: [{ field: "model", column: "engine" }] });
   const object = { ts: 0, engine: "a", model: "b" };
   const error = assertThrows(() => mapping.ofObject(object), AuditEventError);
-  assertEquals(error.message, 'Cannot log event as model must come from one place: "b"');
+  assertEquals(error.message, 'Cannot log event: model must come from one place, got "b"');
 });
 
 Deno.test("A time is ISO 8601, seconds or milliseconds, and in the zone if it names none", () => {

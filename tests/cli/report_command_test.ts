@@ -47,7 +47,7 @@ Deno.test("scout report writes the page to a file, and writes it again", async (
   assertEquals([first.code, first.stderr], [0, ""]);
   assertMatch(first.stdout, new RegExp(`^Wrote 3 events as [\\d.]+ kB to ${file}\n$`));
   const page = Deno.readTextFileSync(file);
-  assertStringIncludes(page, '<b id="usd">$2.750000</b>');
+  assertStringIncludes(page, '<b id="usd">$2.75</b>');
   assertStringIncludes(page, "2026-02-13 15:00");
   assertStringIncludes(page, "Times are Europe/Berlin.");
   assertEquals(Deno.statSync(file).mode! & 0o777, 0o600);
@@ -61,7 +61,7 @@ Deno.test("scout report writes the page to a file, and writes it again", async (
     bytes: new TextEncoder().encode(shorter).byteLength,
   });
   assertStringIncludes(shorter, "<title>A &lt;short&gt; run</title>");
-  assertStringIncludes(shorter, '<b id="usd">$0.750000</b>');
+  assertStringIncludes(shorter, '<b id="usd">$0.75</b>');
   assertStringIncludes(shorter, "budget: $1.5 an hour");
   assert(shorter.endsWith("</html>\n"), "nothing is left of the first one");
 });
@@ -92,7 +92,10 @@ Deno.test("scout report writes over no file that is not a report", async () => {
   const before = Deno.readTextFileSync(log.path);
   const { code, stdout, stderr } = await report(log, log.path, "--out", log.path);
   assertEquals([code, stdout], [2, ""]);
-  assertEquals(stderr, `scout: Cannot write report over a file that is none: ${log.path}\n`);
+  assertEquals(
+    stderr,
+    `scout: Cannot write report: a file that is not a report is there, got ${log.path}\n`,
+  );
   assertEquals(Deno.readTextFileSync(log.path), before);
 });
 
@@ -173,7 +176,7 @@ await testNeeding(
     const { code, stderr } = await open(log.dir.path(""));
     assertEquals(code, 1);
     // Deno itself says before it that it does not find the opener.
-    assertMatch(stderr, /^scout: Cannot open .*report\.html in a browser as there is no \S+$/m);
+    assertMatch(stderr, /^scout: Cannot open .*report\.html in a browser: there is no \S+$/m);
     assert(Deno.statSync(file).size > 0);
   },
 );

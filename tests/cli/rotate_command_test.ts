@@ -43,7 +43,10 @@ Deno.test("scout rotate makes no log that is not there", async () => {
   Deno.removeSync(log.path);
   const { code, stdout, stderr } = await rotate(log);
   assertEquals([code, stdout], [1, ""]);
-  assertMatch(stderr, /^scout: Cannot find audit log, neither active file nor archive: \S+\n$/);
+  assertMatch(
+    stderr,
+    /^scout: Cannot find audit log: there is neither an active file nor an archive, got \S+\n$/,
+  );
   assertEquals([...Deno.readDirSync(log.dir.path(""))], []);
 });
 

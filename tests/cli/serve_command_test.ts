@@ -84,5 +84,8 @@ Deno.test("scout serve names the flag that is missing, and a port that is taken"
   const taken = serving([read, "--allow-net=127.0.0.1"], "--path", log.path, "--port", `${port}`);
   const end = await taken.ended();
   assertEquals(end.code, 1);
-  assertMatch(end.stderr, /^scout: Cannot serve report as the port is in use: .*\n$/);
+  assertMatch(
+    end.stderr,
+    /^scout: Cannot serve report: the port is in use, got 127\.0\.0\.1:\d+\n$/,
+  );
 });

@@ -16,10 +16,13 @@ Deno.test("scout status shows one screen", async () => {
     `log       ${log.path}`,
     `active    1 file, ${2 * LINE.length + 7} bytes, 2 events`,
     "archives  0 files, 0 bytes, 0 events",
-    "spend     $0.000000 in the last hour, $0.000000 in the last day",
+    "spend     $0.00 in the last hour",
+    "          $0.00 in the last 24 hours",
     `          ${"·".repeat(24)}  24 hours`,
-    "last      2026-02-13 14:00:00.000  nav               $0.500000",
-    `damage    0 lines in archives, 1 region in the rest; first: not JSON, at byte ${LINE.length} of audit.jsonl`,
+    "last      2026-02-13 14:00:00  nav  $0.50",
+    "damage    1 region in other files",
+    `          first: not JSON, at byte ${LINE.length} of audit.jsonl`,
+    "times     UTC",
     "",
   ]);
 });

@@ -18,11 +18,11 @@ Deno.test("scout tail shows the last twenty events, oldest first", async () => {
   const lines = stdout.trimEnd().split("\n");
   assertEquals([lines.length, lines.at(-1)], [
     20,
-    "2026-02-13 14:24:00.000  nav               n=24",
+    "2026-02-13 14:24:00.000  nav    n=24",
   ]);
 });
 
-Deno.test("scout tail -n --event --where --json gives the last that match", async () => {
+Deno.test("scout tail -n --event --where --json prints the last that match", async () => {
   using log = logWith(...EVENTS);
   const { stdout } = await log.run("tail", "--json", "-n", "2", "--event", "brief");
   assertEquals(stdout, `${JSON.stringify(EVENTS[21])}\n${JSON.stringify(EVENTS[23])}\n`);
@@ -30,14 +30,14 @@ Deno.test("scout tail -n --event --where --json gives the last that match", asyn
   assertEquals(one.stdout, `${JSON.stringify(EVENTS[3])}\n`);
 });
 
-Deno.test("scout tail tells of a log that is not there, and refuses a count that is none", async () => {
+Deno.test("scout tail reports a log that does not exist, and rejects an invalid count", async () => {
   using log = logWith();
   const path = log.dir.path("none.jsonl");
   const missing = await runCli(["tail", "--path", path], log.dir.path(""));
   assertEquals([missing.code, missing.stdout], [1, ""]);
   assertEquals(
     missing.stderr,
-    `scout: Cannot find audit log, neither active file nor archive: ${path}\n`,
+    `scout: Cannot find audit log: there is neither an active file nor an archive, got ${path}\n`,
   );
   const refused = await log.run("tail", "-n", "many");
   assertEquals([refused.code, refused.stdout], [2, ""]);

@@ -1,7 +1,7 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "@std/path";
 import { AuditLog } from "@vivarium/scout";
-import { tempDir } from "../temp_dir.ts";
+import { gzipped, tempDir } from "../temp_dir.ts";
 import { runCli } from "./run_cli.ts";
 
 /** A chained log of six events, three of them in an archive, and the command line over it. */
@@ -31,8 +31,13 @@ Deno.test("scout verify says that nothing was found, and what it cannot show", a
   const { code, stdout, stderr } = await log.run("verify");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   const [first, ...others] = stdout.split("\n");
-  assertEquals(first, "ok         nothing was found in 1 archive, 6 lines, 936 bytes");
-  assertEquals(others.map((line) => line.slice(0, 11)), ["not shown  ", "not shown  ", ""]);
+  assertEquals(first, "OK: chain of 6 lines verified");
+  assertEquals(others.map((line) => line.slice(0, 11)), [
+    "read       ",
+    "not shown  ",
+    "           ",
+    "",
+  ]);
 });
 
 Deno.test("scout verify names file, line and reason of what was changed, with exit code 1", async () => {
@@ -41,12 +46,12 @@ Deno.test("scout verify names file, line and reason of what was changed, with ex
   const { code, stdout, stderr } = await log.run("verify");
   assertEquals({ code, stderr }, { code: 1, stderr: "" });
   assertEquals(stdout.split("\n").slice(0, 2), [
-    "not ok     1 fault in 1 archive, 6 lines, 936 bytes",
+    "FAULTS: 1",
     "fault      audit.jsonl, line 2, byte 156: it, or what is before it, was changed: its hash is another one",
   ]);
 });
 
-Deno.test("scout verify --json gives the report", async () => {
+Deno.test("scout verify --json prints the report", async () => {
   using log = await chainedLog();
   log.edit('"cost":5', '"cost":0');
   const { code, stdout } = await log.run("verify", "--json");
@@ -68,15 +73,134 @@ Deno.test("scout verify holds a log against what scout head printed", async () =
   assertStringIncludes(stdout, "events were removed: the anchor saw seq 5, and the last one is 4");
 });
 
-Deno.test("scout verify refuses an anchor that is none, and a log that is not there", async () => {
+Deno.test("scout verify rejects an invalid anchor, and a log that does not exist", async () => {
   using log = await chainedLog();
   const { code, stdout, stderr } = await log.run("verify", "--anchor", "{}");
   assertEquals([code, stdout], [2, ""]);
-  assertStringIncludes(stderr, "not what scout head prints");
+  assertStringIncludes(stderr, "Cannot read anchor: it is not what scout head prints");
   for (const command of ["verify", "head"]) {
     const args = [command, "--path", `${log.path}.not`];
     const missing = await runCli(args, dirname(log.path));
     assertEquals(missing.code, 1);
     assertStringIncludes(missing.stderr, "Cannot find audit log");
   }
+});
+
+/** A log with events in an archive and in the active file, with the options. */
+async function logOf(options: { chain: boolean; rotates?: boolean; isEmpty?: boolean }) {
+  const dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  {
+    await using log = await AuditLog.open({ path, chain: options.chain, sessionId: "s" });
+    for (let n = 0; n < 4 && options.isEmpty !== true; n++) {
+      await log.log("nav", { n });
+      if (n === 1 && options.rotates === true) await log.rotate();
+    }
+  }
+  return {
+    path,
+    run: (...args: readonly string[]) => runCli(["verify", path, ...args], dir.path("")),
+    [Symbol.dispose]: () => dir[Symbol.dispose](),
+  };
+}
+
+const OUTCOMES: [
+  what: string,
+  options: Parameters<typeof logOf>[0],
+  first: RegExp,
+  outcome: string,
+  strictCode: number,
+][] = [
+  [
+    "a log with a chain",
+    { chain: true, rotates: true },
+    /^OK: chain of 4 lines verified$/,
+    "ok",
+    0,
+  ],
+  [
+    "a log without a chain",
+    { chain: false },
+    /^NOT PROTECTED: a change of audit\.jsonl is not detected, .* the option chain: true$/,
+    "not protected",
+    1,
+  ],
+  [
+    "a log without a chain, of which a part is archived",
+    { chain: false, rotates: true },
+    /^NOT PROTECTED: a change of audit\.jsonl is not detected, .* the option chain: true$/,
+    "not protected",
+    1,
+  ],
+  [
+    "an empty log",
+    { chain: true, isEmpty: true },
+    /^NOT PROTECTED: the log has no lines, so that nothing is verified$/,
+    "not protected",
+    1,
+  ],
+];
+for (const [what, options, first, outcome, strictCode] of OUTCOMES) {
+  Deno.test(`scout verify of ${what}: ${outcome}, and with --strict exit code ${strictCode}`, async () => {
+    using log = await logOf(options);
+    const { code, stdout, stderr } = await log.run();
+    assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    assertMatch(stdout.split("\n")[0]!, first);
+    const strict = await log.run("--strict", "--json");
+    assertEquals([strict.code, JSON.parse(strict.stdout).outcome], [strictCode, outcome]);
+  });
+}
+
+Deno.test("scout verify names the files from before the chain that nothing protects", async () => {
+  using log = await logOf({ chain: true });
+  // As the Python original leaves an archive, without a manifest.
+  const archive = log.path.replace(".jsonl", "_20200101_000000.jsonl.gz");
+  Deno.writeFileSync(archive, await gzipped('{"event":"nav"}\n'));
+  const { code, stdout } = await log.run("--strict");
+  assertEquals(code, 1);
+  assertStringIncludes(
+    stdout,
+    "NOT PROTECTED: a change of audit_20200101_000000.jsonl.gz is not detected, because the chain begins later\n",
+  );
+});
+
+Deno.test("scout verify counts lines from before the chain in the same file as protected", async () => {
+  using log = await logOf({ chain: false });
+  {
+    await using writer = await AuditLog.open({ path: log.path, chain: true });
+    await writer.log("nav");
+  }
+  const { code, stdout } = await log.run("--strict");
+  assertEquals([code, stdout.split("\n")[0]], [0, "OK: chain of 1 line verified"]);
+  Deno.writeTextFileSync(log.path, Deno.readTextFileSync(log.path).replace('"n":1', '"n":7'));
+  const changed = await log.run();
+  assertEquals([changed.code, changed.stdout.split("\n")[0]], [1, "FAULTS: 1"]);
+});
+
+Deno.test("scout verify --anchor takes a file, and says what is wrong with it", async () => {
+  using log = await chainedLog();
+  const head = await log.run("head");
+  const anchor = `${dirname(log.path)}/head.json`;
+  Deno.writeTextFileSync(anchor, head.stdout);
+  const good = await log.run("verify", "--anchor", anchor, "--strict");
+  assertEquals([good.code, good.stderr], [0, ""]);
+  assertStringIncludes(good.stdout, "OK: chain of 6 lines verified\n");
+  const refused: [given: string, code: number, message: string][] = [
+    [`${anchor}.not`, 1, `Cannot read anchor: no such file, got ${anchor}.not`],
+    [dirname(log.path), 2, "Cannot read anchor: the path is not that of a file, got "],
+    [log.path, 2, "Cannot read anchor: it is not what scout head prints, got "],
+    [
+      "/elsewhere/head.json",
+      2,
+      "Cannot read anchor: run again with --allow-read=/elsewhere/head.json",
+    ],
+  ];
+  for (const [given, code, message] of refused) {
+    const result = await log.run("verify", "--anchor", given);
+    assertEquals([result.code, result.stdout], [code, ""], given);
+    assertStringIncludes(result.stderr, `scout: ${message}`);
+  }
+  Deno.writeTextFileSync(log.path, "");
+  const emptied = await log.run("verify", "--anchor", anchor);
+  assertEquals([emptied.code, emptied.stdout.split("\n")[0]], [1, "FAULTS: 1"]);
 });

@@ -26,7 +26,7 @@ for (const [text, instant] of TIMES) {
 }
 
 for (const text of ["", "soon", "3", "h", "-3h", "3 h", "3y", "2026-13-01", "14:30"]) {
-  Deno.test(`parseWhen() refuses ${JSON.stringify(text)}`, () => {
-    assertThrows(() => parseWhen(text), RangeError, "no time such as 3h");
+  Deno.test(`parseWhen() rejects ${JSON.stringify(text)}`, () => {
+    assertThrows(() => parseWhen(text), RangeError, "not a time; use 3h");
   });
 }

@@ -39,7 +39,7 @@ await browserTest(
     await writer.do("mended");
     await newest.filter({ hasText: "mended" }).waitFor();
     assertEquals(await page.locator("#event-count").innerText(), "5");
-    assertEquals(await page.locator("#usd").innerText(), "$1.250000");
+    assertEquals(await page.locator("#usd").innerText(), "$1.25");
     // Of a connection that cannot be made, the browser itself tells.
     assertEquals(messages.filter((message) => !message.includes("net::ERR_")), []);
     const asked = new Set(requests.map((request) => new URL(request).pathname));

@@ -275,7 +275,7 @@ Deno.test("verify() cannot tell who appended an event, and says so", async () =>
     LOG.head,
   );
   assertEquals(ok, true);
-  assert(notShown.some((sentence) => sentence.includes("appended by somebody else")));
+  assert(notShown.some((sentence) => sentence.includes("another process")));
 });
 
 Deno.test("verify() takes what a crash leaves at the end for what it is, and says so", async () => {

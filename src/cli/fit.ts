@@ -1,0 +1,76 @@
+/**
+ * Text from a log or a file that has to fit into a number of columns. Pure.
+ *
+ * @module
+ */
+import stringWidth from "string-width";
+import { shownText } from "../shown.ts";
+
+const ELLIPSIS = "…";
+/** Code units that a column may take: a character with all its marks can have any number of them. */
+const UNITS_PER_COLUMN = 8;
+
+const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** Returns as much of the text as fits, from its beginning, and an ellipsis if something is left out. */
+export function cut(text: string, columns: number): string {
+  const [head, isWhole] = bounded(text, columns);
+  if (isWhole && stringWidth(head) <= columns) return head;
+  return columns < 1 ? "" : `${fitting(charactersOf(head), columns - 1)}${ELLIPSIS}`;
+}
+
+/** Returns as much of the text as fits, from its beginning and its end, around an ellipsis. */
+export function cutMiddle(text: string, columns: number): string {
+  const [head, isWhole] = bounded(text, columns);
+  if (isWhole && stringWidth(head) <= columns) return head;
+  if (columns < 1) return "";
+  const [end] = bounded(text.slice(-UNITS_PER_COLUMN * columns), columns);
+  const before = fitting(charactersOf(head), Math.floor((columns - 1) / 2));
+  const after = fitting(charactersOf(end).reverse(), columns - 1 - stringWidth(before), true);
+  return `${before}${ELLIPSIS}${after}`;
+}
+
+/** Returns the text in lines of no more columns, broken between words where that is possible. */
+export function wrapped(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of shownText(text).split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (stringWidth(longer) <= columns) {
+      line = longer;
+      continue;
+    }
+    if (line !== "") lines.push(line);
+    line = word;
+    while (stringWidth(line) > columns) {
+      const characters = charactersOf(line);
+      const part = fitting(characters, columns) || characters[0]!;
+      lines.push(part);
+      line = line.slice(part.length);
+    }
+  }
+  return [...lines, line];
+}
+
+/** Returns what of a text can matter for so many columns, and whether that is all of it. */
+function bounded(text: string, columns: number): [shown: string, isWhole: boolean] {
+  if (text.length <= UNITS_PER_COLUMN * columns) return [shownText(text), true];
+  const head = text.slice(0, UNITS_PER_COLUMN * columns).replace(/[\uD800-\uDBFF]$/, "");
+  return [shownText(head), false];
+}
+
+function charactersOf(text: string): string[] {
+  return Array.from(graphemes.segment(text), ({ segment }) => segment);
+}
+
+/** Joins the first characters that fit; with `isReversed` they come in the reverse order. */
+function fitting(characters: readonly string[], columns: number, isReversed = false): string {
+  const taken: string[] = [];
+  let width = 0;
+  for (const character of characters) {
+    width += stringWidth(character);
+    if (width > columns) break;
+    taken.push(character);
+  }
+  return (isReversed ? taken.reverse() : taken).join("");
+}

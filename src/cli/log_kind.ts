@@ -1,0 +1,124 @@
+/**
+ * Recognises a file that is not an audit log.
+ *
+ * @module
+ */
+import { isUtf8 } from "node:buffer";
+import { basename } from "@std/path";
+import { denoFileSystem } from "../deno_file_system.ts";
+import { pathFlag, withFlags } from "../errors.ts";
+import type { FileHandle } from "../file_system.ts";
+import { parseLine } from "../parse_line.ts";
+import { openForRead } from "../regular_file.ts";
+import { listSegments } from "../segments/list_segments.ts";
+import { LogFiles } from "../segments/segment_name.ts";
+import { CommandError } from "./command_error.ts";
+import { type LocatedLog, shownSource } from "./log_path.ts";
+
+/** What is looked at from the beginning and from the end of a file. */
+const PART_BYTES = 64 * 1024;
+const LINE_BREAK = 0x0a;
+const BRACE = 0x7b;
+
+/** The first bytes of the kinds of files that are named as logs by mistake. */
+const SIGNATURES: readonly (readonly [start: readonly number[], kind: string])[] = [
+  [[0x1f, 0x8b], "a gzip file"],
+  [[0x89, 0x50, 0x4e, 0x47], "a PNG image"],
+  [[0xff, 0xd8, 0xff], "a JPEG image"],
+  [[0x25, 0x50, 0x44, 0x46], "a PDF file"],
+  [[0x50, 0x4b, 0x03, 0x04], "a ZIP file"],
+  [[0x53, 0x51, 0x4c, 0x69, 0x74, 0x65, 0x20], "an SQLite database"],
+];
+
+/**
+ * Checks that nothing but a log is at the path, or nothing at all.
+ *
+ * @throws {CommandError} If something else is there; the message says what it is not.
+ */
+export function checkKind(log: LocatedLog): void {
+  const kind = denoFileSystem.status(log.path)?.kind;
+  if (kind === undefined) return;
+  if (kind !== "file") {
+    const found = kind === "other" ? "a FIFO, a socket or a device" : `a ${kind}`;
+    throw refusal(log, `it is not a file but ${found}`);
+  }
+  if (isKnownByFiles(log.path)) return;
+  const reason = reasonAgainst(log.path);
+  if (reason !== null) throw refusal(log, reason);
+}
+
+/**
+ * Checks that the log is there.
+ *
+ * @throws {CommandError} If it has neither an active file nor an archive.
+ */
+export function checkThere(log: LocatedLog): void {
+  checkKind(log);
+  if (denoFileSystem.status(log.path) !== null) return;
+  if (listSegments(denoFileSystem, new LogFiles(log.path)).length > 0) return;
+  throw new CommandError(
+    `Cannot find audit log: there is neither an active file nor an archive, got ${
+      shownSource(log)
+    }`,
+    1,
+  );
+}
+
+function refusal(log: LocatedLog, reason: string): CommandError {
+  return new CommandError(`Cannot read audit log: ${reason}, got ${shownSource(log)}`, 1);
+}
+
+/** Checks whether files of a log lie beside it, so that however damaged it is, it is one. */
+function isKnownByFiles(path: string): boolean {
+  const files = new LogFiles(path);
+  return [files.lock, files.manifest].some((beside) => denoFileSystem.status(beside) !== null) ||
+    listSegments(denoFileSystem, files).length > 0;
+}
+
+/** Returns what speaks against the file, or null if one of its lines may be an event. */
+function reasonAgainst(path: string): string | null {
+  let handle: FileHandle | null;
+  try {
+    handle = openForRead(denoFileSystem, path);
+  } catch (error) {
+    if (error instanceof TypeError) throw new CommandError(error.message, 1);
+    throw withFlags(error, [pathFlag("read", path)], { action: "Cannot read audit log" });
+  }
+  if (handle === null) return null;
+  try {
+    const { byteLength } = handle.status();
+    const start = partOf(handle, 0);
+    const end = partOf(handle, Math.max(0, byteLength - PART_BYTES));
+    if (byteLength === 0 || [start, end].some(mayHoldEvent)) return null;
+    const kind = kindOf(start, basename(path));
+    return kind === null ? "no line of it is a JSON object" : `it is ${kind}, not an audit log`;
+  } finally {
+    handle.close();
+  }
+}
+
+function partOf(handle: FileHandle, position: number): Uint8Array {
+  const bytes = new Uint8Array(PART_BYTES);
+  return bytes.subarray(0, handle.readSync(bytes, position));
+}
+
+/** Checks whether a line in the bytes is an event, or may be the beginning of one. */
+function mayHoldEvent(bytes: Uint8Array): boolean {
+  for (let start = 0; start < bytes.byteLength;) {
+    const lineBreak = bytes.indexOf(LINE_BREAK, start);
+    const line = bytes.subarray(start, lineBreak === -1 ? bytes.byteLength : lineBreak);
+    const parsed = parseLine(line);
+    if (parsed !== null && "event" in parsed) return true;
+    if (lineBreak === -1) return line[0] === BRACE;
+    start = lineBreak + 1;
+  }
+  return false;
+}
+
+/** Returns the kind of a file by its first bytes and its name, or null if it is unknown. */
+function kindOf(start: Uint8Array, name: string): string | null {
+  const known = SIGNATURES.find(([bytes]) => bytes.every((byte, n) => start[n] === byte));
+  if (known !== undefined) return known[1];
+  if (/\.[ct]sv$/i.test(name)) return "a table, which scout import reads";
+  return isUtf8(start.subarray(0, start.lastIndexOf(LINE_BREAK) + 1)) ? null : "binary data";
+}

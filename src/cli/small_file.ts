@@ -1,0 +1,61 @@
+/**
+ * Reads a small file that an option names.
+ *
+ * @module
+ */
+import { denoFileSystem } from "../deno_file_system.ts";
+import { pathFlag, withFlags } from "../errors.ts";
+import type { FileHandle } from "../file_system.ts";
+import { openForRead } from "../regular_file.ts";
+import { shownText } from "../shown.ts";
+import { CommandError } from "./command_error.ts";
+
+const BYTES_MAX = 1024 * 1024;
+
+/**
+ * Returns the bytes of the file.
+ *
+ * @param path The path of the file
+ * @param what The name of its content, for messages
+ * @throws {CommandError} If the file does not exist, is not a file, or is too long.
+ * @throws {Deno.errors.NotCapable} If it may not be read; the message names the flag.
+ */
+export function readSmallFileBytes(path: string, what: string): Uint8Array<ArrayBuffer> {
+  let handle: FileHandle | null;
+  try {
+    handle = openForRead(denoFileSystem, path);
+  } catch (error) {
+    if (error instanceof TypeError) {
+      throw new CommandError(
+        `Cannot read ${what}: the path is not that of a file, got ${shownText(path)}`,
+        2,
+      );
+    }
+    throw withFlags(error, [pathFlag("read", path)], { action: `Cannot read ${what}` });
+  }
+  if (handle === null) {
+    throw new CommandError(`Cannot read ${what}: no such file, got ${shownText(path)}`, 1);
+  }
+  try {
+    const { byteLength } = handle.status();
+    if (byteLength > BYTES_MAX) {
+      throw new CommandError(
+        `Cannot read ${what}: the file is longer than ${BYTES_MAX} bytes, got ${shownText(path)}`,
+        2,
+      );
+    }
+    const bytes = new Uint8Array(byteLength);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < byteLength; length += read) {
+      read = handle.readSync(bytes.subarray(length), length);
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    handle.close();
+  }
+}
+
+/** Returns the text of the file; throws as {@linkcode readSmallFileBytes}. */
+export function readSmallFile(path: string, what: string): string {
+  return new TextDecoder().decode(readSmallFileBytes(path, what));
+}

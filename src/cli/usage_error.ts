@@ -1,0 +1,108 @@
+/**
+ * The messages of the option parser, in the form of all other messages.
+ *
+ * @module
+ */
+import {
+  formatMessage,
+  type Message,
+  message,
+  type MessageTerm,
+  text,
+} from "@optique/core/message";
+import { getDocPage, type Parser } from "@optique/core/parser";
+import { nearest } from "./nearest.ts";
+
+/** A parser whose commands and options are known names. */
+type Commands = Parser<"sync", unknown, unknown>;
+
+/** Names of the options that the runner adds to every command. */
+const RUNNER_OPTIONS = ["--help", "--version"];
+/** Names of the commands that the runner adds. */
+const RUNNER_COMMANDS = ["help", "completions"];
+
+const UNEXPECTED = "unexpected input: ";
+/** The beginning of the runner's own message, for `scout help NAME`. */
+const UNEXPECTED_BY_RUNNER = "Unexpected option or subcommand: ";
+
+/** Returns the parser's message for an argument that it does not take, for {@linkcode parserMessage}. */
+export function unexpectedInput(token: string): Message {
+  return message`${text(UNEXPECTED)}${token}`;
+}
+
+/**
+ * Returns a message of the parser as one sentence that names the action first, and for a mistyped name
+ * the one that was most likely meant.
+ *
+ * @param error The message
+ * @param args All arguments
+ * @param commands The parser of all commands
+ */
+export function parserMessage(error: Message, args: readonly string[], commands: Commands): string {
+  const path = commandPath(args, commands);
+  const action = `Cannot run ${["scout", ...path].join(" ")}`;
+  const [first, second, ...rest] = error;
+  const option = first === undefined ? undefined : optionOf(first);
+  if (option !== undefined && second?.type === "text" && second.text.startsWith(": ")) {
+    const reason = formatMessage([text(second.text.slice(2)), ...rest]);
+    return `Cannot read ${option}: ${asClause(reason)}`;
+  }
+  const token = unexpectedToken(error);
+  if (token !== undefined) return `${action}: ${reasonAgainst(token, path, commands)}`;
+  return `${action}: ${asClause(formatMessage(error))}`;
+}
+
+/** Returns the longest name of the option that a term names. */
+function optionOf(term: MessageTerm): string | undefined {
+  if (term.type === "optionName") return term.optionName;
+  return term.type === "optionNames" ? term.optionNames.at(-1) : undefined;
+}
+
+/** Returns the argument that the message rejects, if it is about one. */
+function unexpectedToken([first, second]: Message): string | undefined {
+  if (first?.type !== "text") return undefined;
+  if (first.text === UNEXPECTED && second?.type === "value") return second.value;
+  return first.text === UNEXPECTED_BY_RUNNER && second?.type === "optionName"
+    ? second.optionName
+    : undefined;
+}
+
+function reasonAgainst(token: string, path: readonly string[], commands: Commands): string {
+  const known = namesOf(commands, path);
+  const isOption = token.startsWith("-");
+  const names = isOption
+    ? [...known.options, ...RUNNER_OPTIONS]
+    : [...known.commands, ...path.length === 0 ? RUNNER_COMMANDS : []];
+  if (names.length === 0) return `there is an argument too many, got "${token}"`;
+  const near = nearest(token.split("=")[0]!, names);
+  const suggestion = near === undefined ? "" : `; did you mean \`${near}\`?`;
+  return `\`${token}\` is not ${isOption ? "an option" : "a command"}${suggestion}`;
+}
+
+function asClause(sentence: string): string {
+  const [start = "", ...rest] = sentence.trim().replace(/\.$/, "");
+  return start.toLowerCase() + rest.join("");
+}
+
+/** Returns the commands that the arguments begin with: `fleet`, `status`. */
+function commandPath(args: readonly string[], commands: Commands): string[] {
+  const path: string[] = [];
+  for (const arg of args) {
+    if (!namesOf(commands, path).commands.includes(arg)) break;
+    path.push(arg);
+  }
+  return path;
+}
+
+/** Returns the names of the commands and options that may follow a command. */
+function namesOf(
+  commands: Commands,
+  path: readonly string[],
+): { readonly commands: string[]; readonly options: string[] } {
+  const entries = getDocPage(commands, path)?.sections.flatMap(({ entries }) => entries) ?? [];
+  const terms = entries.map(({ term }) => term);
+  return {
+    commands: terms.flatMap((term) => term.type === "command" ? [term.name] : []),
+    options: terms.flatMap((term) => term.type === "option" ? term.names : []),
+  };
+}

@@ -1,0 +1,180 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { testNeeding } from "../requirements.ts";
+import { runCommand } from "../run_command.ts";
+import { programArgs, runProgram } from "../run_program.ts";
+import { tempDir } from "../temp_dir.ts";
+
+const PROGRAM = fromFileUrl(new URL("../programs/run_commands.ts", import.meta.url));
+
+/** The arguments of every command that needs a log, behind the log itself. */
+const COMMANDS: readonly (readonly string[])[] = [
+  ["status", "--tz", "UTC"],
+  ["tail", "--tz", "UTC"],
+  ["query", "--tz", "UTC"],
+  ["spend", "--tz", "UTC"],
+  ["metrics", "--tz", "UTC"],
+  ["report", "--out", "-", "--tz", "UTC"],
+  ["verify"],
+  ["head"],
+  ["prune", "--dry-run", "--max-archives", "1"],
+  ["rotate"],
+  ["ship", "--once", "--server", "127.0.0.1:9", "--fleet", "f", "--log", "a"],
+];
+/** Those that only read, so that they have an answer without a server or a permission to write. */
+const READING = COMMANDS.filter(([name]) => name !== "rotate" && name !== "ship");
+
+interface Ended {
+  readonly command: string;
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs each of the commands on the log, all of them with the same permissions. */
+async function runEach(
+  commands: readonly (readonly string[])[],
+  log: string,
+  flags: readonly string[],
+): Promise<Ended[]> {
+  const args = commands.map(([name = "", ...options]) => [name, log, ...options]);
+  const result = await runProgram(PROGRAM, { dir: "", args: [JSON.stringify(args)], flags });
+  assertEquals(result.code, 0, result.stderr);
+  const [stdout, stderr] = [result.stdout, result.stderr].map((text) =>
+    text.split(/\[exit \d\]\n/)
+  );
+  const codes = [...result.stdout.matchAll(/\[exit (\d)\]\n/g)].map(([, code]) => Number(code));
+  assertEquals(codes.length, commands.length);
+  return commands.map(([command = ""], n) => ({
+    command,
+    code: codes[n]!,
+    stdout: stdout![n]!,
+    stderr: stderr![n]!,
+  }));
+}
+
+/** Files that are given as a log, and the reason that every command gives against them. */
+const NO_LOGS: [name: string, content: string | Uint8Array | null, reason: RegExp][] = [
+  ["none.jsonl", null, /^scout: Cannot find audit log: there is neither .* got \S+none\.jsonl\n$/],
+  [
+    "a.png",
+    Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10),
+    /^scout: Cannot read audit log: it is a PNG image, not .*\n$/,
+  ],
+  ["a.csv", "ts,event\n2026-02-13,nav\n", /^scout: Cannot read audit log: it is a table, .*\n$/],
+];
+for (const [name, content, reason] of NO_LOGS) {
+  Deno.test(`Every command rejects ${name} in one line, with exit code 1`, async () => {
+    using dir = tempDir();
+    const path = dir.path(name);
+    if (typeof content === "string") Deno.writeTextFileSync(path, content);
+    else if (content !== null) Deno.writeFileSync(path, content);
+    const before = [...Deno.readDirSync(dir.path(""))].map(({ name }) => name);
+    const flags = [`--allow-read=${dir.path("")}`, `--allow-write=${dir.path("")}`];
+    for (const { command, code, stdout, stderr } of await runEach(COMMANDS, path, flags)) {
+      assertEquals([code, stdout], [1, ""], command);
+      assertMatch(stderr, reason, command);
+    }
+    assertEquals([...Deno.readDirSync(dir.path(""))].map(({ name }) => name), before);
+  });
+}
+
+Deno.test("Every command names the flag of a missing permission in one line, with exit code 2", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  Deno.writeTextFileSync(path, '{"event":"nav"}\n');
+  for (const { command, code, stdout, stderr } of await runEach(COMMANDS, path, [])) {
+    assertEquals([code, stdout], [2, ""], command);
+    assertMatch(stderr, /^scout: Cannot [^\n]*: run again with --allow-read=\S+\n$/, command);
+  }
+});
+
+Deno.test("Every command rejects a log that is named twice, with exit code 2", async () => {
+  const twice = COMMANDS.map((args) => [...args, "--path", "b.jsonl"]);
+  for (const { command, code, stdout, stderr } of await runEach(twice, "a.jsonl", [])) {
+    assertEquals([code, stdout], [2, ""], command);
+    assertEquals(
+      stderr,
+      "scout: Cannot choose the log: it is named twice, got a.jsonl and --path b.jsonl\n",
+    );
+  }
+});
+
+Deno.test("Every reading command has an answer for an empty log, and measures nothing in it", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  Deno.writeTextFileSync(path, "");
+  const flags = [`--allow-read=${dir.path("")}`];
+  for (const { command, code, stdout, stderr } of await runEach(READING, dir.path(""), flags)) {
+    assertEquals(code, 0, command);
+    assert(!/NaN|undefined|100(\.\d+)? %/.test(stdout.replace(/<style>.*<\/style>/s, "")), stdout);
+    const isQuestion = ["tail", "query", "spend", "metrics"].includes(command);
+    assertEquals(stderr, isQuestion ? "scout: the log has no events\n" : "", command);
+  }
+});
+
+const UNSAFE_TEXT = "\u001b[31m\u0007\u009b1m\u202e\u2066\u200f\u0085\u007f";
+
+Deno.test("No command prints a control character that a log, its name or an argument holds", async () => {
+  using dir = tempDir();
+  const path = dir.path(`${UNSAFE_TEXT}.jsonl`);
+  const event = {
+    ts: new Date().toISOString(),
+    event: UNSAFE_TEXT,
+    session_id: UNSAFE_TEXT,
+    model: UNSAFE_TEXT,
+    cost: 1,
+    error: "\ud800",
+    [UNSAFE_TEXT]: { [UNSAFE_TEXT]: [UNSAFE_TEXT] },
+  };
+  const damaged = `{"torn${UNSAFE_TEXT}\n`;
+  Deno.writeTextFileSync(path, `${JSON.stringify(event)}\n${damaged}${JSON.stringify(event)}\n`);
+  const flags = [`--allow-read=${dir.path("")}`];
+  const commands = [
+    ...READING.filter(([name]) => name !== "report"),
+    ...["model", "event", "session"].map((by) => ["spend", "--by", by]),
+    ["query", "--event", UNSAFE_TEXT, "--session", `${UNSAFE_TEXT}x`],
+    ["query", "--session", UNSAFE_TEXT, "--where", `x=${UNSAFE_TEXT}`],
+    ["query", "--since", UNSAFE_TEXT],
+    ["query", "--tz", UNSAFE_TEXT],
+    ["spend", "--by", UNSAFE_TEXT],
+    ["tail", "-n", UNSAFE_TEXT],
+    ["verify", "--anchor", UNSAFE_TEXT],
+    ["verify", "--anchor", `{${UNSAFE_TEXT}`],
+    ["prune", "--max-bytes", UNSAFE_TEXT],
+    ["query", UNSAFE_TEXT],
+    ["query", `--${UNSAFE_TEXT}`],
+  ];
+  for (const { command, stdout, stderr } of await runEach(commands, path, flags)) {
+    const shown = (stdout + stderr).replaceAll("\n", "");
+    // deno-lint-ignore no-control-regex
+    const found = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\ufffd/.exec(
+      shown,
+    );
+    assertEquals(found, null, `${command}: ${JSON.stringify(stdout + stderr)}`);
+  }
+});
+
+await testNeeding(
+  "POSIX",
+  "Every reading command ends quietly when its reader is gone",
+  async () => {
+    using dir = tempDir();
+    const path = dir.path("audit.jsonl");
+    Deno.writeTextFileSync(path, `${JSON.stringify({ event: "nav", cost: 1 })}\n`.repeat(10));
+    const commands = READING.map(([name = "", ...options]) => [name, path, ...options]);
+    const args = programArgs(PROGRAM, {
+      dir: "",
+      args: [JSON.stringify(commands)],
+      flags: [`--allow-read=${dir.path("")}`],
+    });
+    // The reader closes its end before the first command begins.
+    const script =
+      '{ until [ -e "$0" ]; do :; done; "$@"; echo "ended $?" >&2; } | { exec <&-; : > "$0"; }';
+    const { stderr } = await runCommand("sh", {
+      args: ["-c", script, dir.path("closed"), Deno.execPath(), ...args],
+    });
+    const told = stderr.split("\n").filter((line) => !line.startsWith("scout: no "));
+    assertEquals(told, [...READING.map(() => "[exit 0]"), "ended 0", ""]);
+  },
+);

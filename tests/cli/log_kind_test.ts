@@ -1,0 +1,79 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { CommandError } from "../../src/cli/command_error.ts";
+import { checkKind } from "../../src/cli/log_kind.ts";
+import { gzipped, tempDir } from "../temp_dir.ts";
+
+const LINE = '{"ts":"2026-02-13T14:00:00.000Z","event":"nav"}\n';
+const encoder = new TextEncoder();
+
+function check(path: string): void {
+  checkKind({ path, source: "command line" });
+}
+
+const OTHERS: [name: string, content: string | Uint8Array, reason: string][] = [
+  [
+    "a.png",
+    Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0),
+    "it is a PNG image, not an audit log",
+  ],
+  ["a.jpg", Uint8Array.of(0xff, 0xd8, 0xff, 0xe0), "it is a JPEG image, not an audit log"],
+  ["audit.jsonl.gz", await gzipped(LINE), "it is a gzip file, not an audit log"],
+  [
+    "a.csv",
+    "ts,event\n2026-02-13,nav\n",
+    "it is a table, which scout import reads, not an audit log",
+  ],
+  ["a.bin", Uint8Array.of(0, 255, 10, 254), "it is binary data, not an audit log"],
+  ["a.txt", "hello\n", "no line of it is a JSON object"],
+  ["a.json", "[\n  1\n]\n", "no line of it is a JSON object"],
+  ["numbers.jsonl", "1\n2\n", "no line of it is a JSON object"],
+  ["long.txt", `${"x".repeat(99)}\n`.repeat(10_000), "no line of it is a JSON object"],
+];
+for (const [name, content, reason] of OTHERS) {
+  Deno.test(`checkKind() says of ${name}: ${reason}`, () => {
+    using dir = tempDir();
+    const bytes = typeof content === "string" ? encoder.encode(content) : content;
+    Deno.writeFileSync(dir.path(name), bytes);
+    const error = assertThrows(() => check(dir.path(name)), CommandError);
+    assertEquals(error.message, `Cannot read audit log: ${reason}, got ${dir.path(name)}`);
+    assertEquals(error.exitCode, 1);
+  });
+}
+
+const LOGS: [what: string, content: string][] = [
+  ["an empty file", ""],
+  ["one event", LINE],
+  ["an event without a line break", LINE.trimEnd()],
+  ["a torn line alone", LINE.slice(0, 20)],
+  ["damage before an event", `\0\0\0\n{"torn\n${LINE}`],
+  ["much damage before an event", `${"x".repeat(200_000)}\n${LINE}`],
+  ["much damage after an event", `${LINE}${"x".repeat(200_000)}`],
+  [
+    "a line that is longer than what is looked at",
+    `{"event":"nav","x":"${"y".repeat(200_000)}"}\n`,
+  ],
+];
+for (const [what, content] of LOGS) {
+  Deno.test(`checkKind() takes ${what} for a log`, () => {
+    using dir = tempDir();
+    Deno.writeTextFileSync(dir.path("audit.jsonl"), content);
+    check(dir.path("audit.jsonl"));
+  });
+}
+
+Deno.test("checkKind() takes a file with a lock, a manifest or an archive beside it for a log", () => {
+  for (
+    const beside of ["audit.jsonl.lock", "audit.manifest.jsonl", "audit_20260213_143022.jsonl.gz"]
+  ) {
+    using dir = tempDir();
+    Deno.writeTextFileSync(dir.path("audit.jsonl"), "damaged\n");
+    Deno.writeTextFileSync(dir.path(beside), "");
+    check(dir.path("audit.jsonl"));
+  }
+});
+
+Deno.test("checkKind() says that a directory is not a file, and takes no file at all for a log to come", () => {
+  using dir = tempDir();
+  assertThrows(() => check(dir.path("")), CommandError, "it is not a file but a directory");
+  check(dir.path("none.jsonl"));
+});

@@ -1,0 +1,184 @@
+import { assert, assertEquals } from "@std/assert";
+import stringWidth from "string-width";
+import { EventLines, USUAL_WIDTHS } from "../../src/cli/event_line.ts";
+import type { LogStatus } from "../../src/cli/log_status.ts";
+import { metricsLines } from "../../src/cli/metrics.ts";
+import { type By, spendTable } from "../../src/cli/spend.ts";
+import { statusLines } from "../../src/cli/status.ts";
+import { verifyLines } from "../../src/cli/verify.ts";
+import type { AuditEvent } from "../../src/event.ts";
+import type { VerifyReport } from "../../src/verify/report.ts";
+
+const WIDTHS = [50, 80, 120];
+
+/** Texts that have broken tables: too long, wide, commands to a terminal, or in another direction. */
+const TEXTS = [
+  "nav",
+  "x".repeat(300),
+  "模型".repeat(60),
+  "\u001b[31mred\u001b[2J\u0007",
+  "\u202eevil\u2066\u200f",
+  "c1\u009b31m\u0085",
+  "\ud800lone",
+  "line\nbreak\ttab",
+  "👩‍👩‍👧".repeat(50),
+  "z".repeat(1_000_000),
+];
+
+// deno-lint-ignore no-control-regex
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Cs}/u;
+
+/** Checks that no line is wider than the columns, and that none of them holds an unsafe character. */
+function assertFits(lines: readonly string[], columns: number): void {
+  assert(lines.length > 0);
+  for (const line of lines) {
+    assert(stringWidth(line) <= columns, `${stringWidth(line)} > ${columns}: ${line}`);
+    assert(!UNSAFE.test(line), JSON.stringify(line));
+    assertEquals(line, line.trimEnd());
+  }
+}
+
+const EVENTS: AuditEvent[] = TEXTS.flatMap((text) => [
+  { ts: "2026-02-13T14:00:00.000Z", event: text, cost: 12_345.678, model: text, [text]: text },
+  { ts: text, event: "nav", cost: 1e-7, input_t: 123_456, output_t: 7, reason: text },
+  { event: "error", session_id: text, error: { message: text }, files: [text] },
+]);
+
+const STATUS: LogStatus = {
+  path: `/tmp/${"a long/".repeat(20)}audit.jsonl`,
+  active: { files: 12_345, bytes: 123_456_789_012, events: 123_456_789 },
+  archives: { files: 12_345, bytes: 123_456_789_012, events: 123_456_789 },
+  untoldArchives: 12_345,
+  prunedUntil: "2026-02-13T14:00:00.000Z",
+  spend: { lastHour: 1e-7, lastDay: 1_234_567.891 },
+  hourly: Array.from({ length: 24 }, (_, n) => n),
+  lastEvent: EVENTS[0]!,
+  damage: {
+    archivedLines: 12_345,
+    regions: [{ path: "/tmp/audit.jsonl", byteOffset: 1e12, byteLength: 1, reason: "not JSON" }],
+  },
+};
+
+const REPORT: VerifyReport = {
+  ok: false,
+  archives: 1_234,
+  lines: 1_234_567,
+  bytes: 123_456_789,
+  faults: TEXTS.map((text) => ({
+    path: `/tmp/${text.slice(0, 50)}`,
+    line: 123_456,
+    byteOffset: 123_456_789,
+    reason: text.slice(0, 500),
+  })),
+  notShown: [
+    "a sentence that goes on for longer than any of the terminals that it is shown on is wide",
+  ],
+};
+
+for (const columns of WIDTHS) {
+  Deno.test(`Event lines fit ${columns} columns, whatever their events hold`, () => {
+    const lines = new EventLines({ timeZone: "America/Argentina/Buenos_Aires", columns });
+    lines.measure(EVENTS);
+    assertFits([lines.header(), ...EVENTS.map((event) => lines.line(event))], columns);
+    const following = new EventLines({ timeZone: "UTC", columns }, USUAL_WIDTHS);
+    assertFits([following.header(), ...EVENTS.map((event) => following.line(event))], columns);
+  });
+
+  Deno.test(`The table of scout spend fits ${columns} columns, whatever its labels hold`, () => {
+    for (const by of ["model", "session", "event"] satisfies By[]) {
+      const amounts = [1e-7, 0, 0.5, 12_345.678, 1e300];
+      const rows = TEXTS.flatMap((key) => amounts.map((usd) => ({ key, usd, events: 123_456 })));
+      assertFits(spendTable(by, rows, columns), columns);
+    }
+  });
+
+  Deno.test(`scout status fits ${columns} columns`, () => {
+    assertFits(statusLines(STATUS, "America/Argentina/Buenos_Aires", columns), columns);
+    for (const lastEvent of EVENTS) {
+      assertFits(statusLines({ ...STATUS, lastEvent }, "UTC", columns), columns);
+    }
+  });
+
+  Deno.test(`scout verify fits ${columns} columns`, () => {
+    const names = ["audit_20260213_143022.jsonl", "audit_20260214_143022.jsonl", "b", "c", "d"];
+    for (const faults of [REPORT.faults, []]) {
+      for (const lines of [0, 1_234_567]) {
+        for (const chainedLines of [0, 1_234_567]) {
+          for (const unprotected of [[], names]) {
+            const report = { ...REPORT, ok: faults.length === 0, lines, faults };
+            const protection = { chainedLines, unprotected };
+            assertFits(verifyLines(report, protection, { directory: "/tmp", columns }), columns);
+          }
+        }
+      }
+    }
+  });
+
+  Deno.test(`scout metrics fits ${columns} columns`, () => {
+    const accuracy = { totalNav: 1_234_567, validationFailCount: 123_456, accuracyPct: 100 };
+    const gate = {
+      passCount: 1_234_567,
+      escalateCount: 1_234_567,
+      total: 2_469_134,
+      passRatePct: 50,
+      avgConfidence: 0.75,
+      escalateRatePct: 50,
+      lastQueries: Array.from(
+        { length: 40 },
+        (_, n) =>
+          n % 2 === 0
+            ? { outcome: "pass" as const, reason: null }
+            : { outcome: "escalate" as const, reason: "low_confidence" },
+      ),
+    };
+    assertFits(metricsLines(accuracy, gate, columns), columns);
+  });
+}
+
+Deno.test("Event lines on a pipe keep every field whole", () => {
+  const text = "z".repeat(100_000);
+  const lines = new EventLines({ timeZone: "UTC", columns: Infinity });
+  assert(
+    lines.line({ event: "nav", reason: text, files: ["a b"] }).endsWith(
+      `nav  reason=${text}  files=["a b"]`,
+    ),
+  );
+  // One long type does not widen the lines of all others.
+  lines.line({ event: text });
+  assert(lines.line({ event: "nav", n: 1 }).length < 80);
+});
+
+Deno.test("Event lines show tokens and cost by name, in columns", () => {
+  const lines = new EventLines({ timeZone: "Asia/Kolkata", columns: 120 });
+  const events = [
+    {
+      ts: "2026-02-13T14:00:00.000Z",
+      event: "nav",
+      cost: 0.5,
+      model: "m",
+      input_t: 200,
+      output_t: 56,
+    },
+    { ts: "2026-02-13T14:00:00.123Z", event: "brief", input_t: 12_345, depth: 3 },
+    { ts: "2026-02-13T14:00:01.000Z", event: "skip", output_t: 9, cost: null },
+  ];
+  lines.measure(events);
+  assertEquals([lines.header(), ...events.map((event) => lines.line(event))], [
+    "time (Asia/Kolkata)      type   cost   model  tokens",
+    "2026-02-13 19:30:00.000  nav    $0.50  m      200 in, 56 out",
+    "2026-02-13 19:30:00.123  brief                12,345 in       depth=3",
+    "2026-02-13 19:30:01.000  skip                 9 out",
+  ]);
+});
+
+Deno.test("Event lines without room show the reason of an event without a cost behind its type", () => {
+  const lines = new EventLines({ timeZone: "UTC", columns: 50 }, USUAL_WIDTHS);
+  assertEquals(
+    lines.line({
+      ts: "2026-02-13T14:00:00.000Z",
+      event: "validation_fail",
+      reason: "src/module_24.ts is not there",
+    }),
+    "02-13 14:00  validation_fail  reason=src/module_2…",
+  );
+});
