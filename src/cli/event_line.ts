@@ -16,6 +16,8 @@ export interface EventLineOptions {
   readonly timeZone: string;
   /** The width of a terminal; Infinity to keep every field whole. */
   readonly columns: number;
+  /** `true` if the head of the columns is shown, so that they have at least its width. */
+  readonly hasHeader: boolean;
 }
 
 const GAP = "  ";
@@ -126,9 +128,8 @@ export class EventLines {
     }
   }
 
-  /** Returns the width of the column's name, which a terminal gets above it. */
   #headWidth(name: Column): number {
-    return this.#options.columns === Infinity ? 0 : name.length;
+    return this.#options.hasHeader ? name.length : 0;
   }
 
   #cellsOf({ event, cost, model, input_t, output_t }: AuditEvent): Record<Column, string> {

@@ -104,7 +104,7 @@ await natsTest(
     assertEquals(numbersOf(some), ["b11", "b19"]);
     assertEquals((await accuracyMetrics(fleetEvents(options))).totalNav, 53);
     const page = await renderReport(fleetEvents(options));
-    assertEquals(/<b id="usd">([^<]*)</.exec(page)![1], "$17.500000");
+    assertEquals(/<b id="usd">([^<]*)</.exec(page)![1], "$17.50");
   },
 );
 
