@@ -44,6 +44,9 @@ const FIELD_COLUMNS_MIN = "tldr_auto_generated".length;
 /** The fields that have a column of their own, or none. */
 const PLACED = new Set(["ts", "event", "session_id", "cost", "model", "input_t", "output_t"]);
 
+/** The fields that explain a failure. */
+const EXPLAINING: readonly string[] = ["error", "reason"];
+
 /** The part of a time that is shown, by the width of the terminal. */
 const TIME_FORMS = [
   { fromColumns: 100, start: 0, end: "2026-02-13 14:30:22.123".length },
@@ -180,12 +183,17 @@ function isFailure({ event, status, error }: AuditEvent): boolean {
   return hasError || status === "error" || (typeof event === "string" && FAILURE_TYPE.test(event));
 }
 
+/** Yields the fields without a column; those that explain a failure come first. */
 function* otherFields(event: AuditEvent): Generator<[name: string, value: unknown]> {
   const { seq, hash } = event;
+  for (const name of EXPLAINING) {
+    if (Object.hasOwn(event, name)) yield [name, event[name]];
+  }
   // The number in the chain says something to people; the hash behind it says nothing.
   const isChained = typeof seq === "number" && typeof hash === "string" && SHA256.test(hash);
   for (const [name, value] of Object.entries(event)) {
-    if (!PLACED.has(name) && !(name === "hash" && isChained)) yield [name, value];
+    if (PLACED.has(name) || EXPLAINING.includes(name)) continue;
+    if (!(name === "hash" && isChained)) yield [name, value];
   }
 }
 

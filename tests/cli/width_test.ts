@@ -175,6 +175,20 @@ Deno.test("Event lines show tokens and cost by name, in columns", () => {
   ]);
 });
 
+Deno.test("Event lines show the fields that explain a failure before all others", () => {
+  const lines = new EventLines({ timeZone: "UTC", columns: 80, hasHeader: false });
+  assertEquals(
+    lines.line({
+      ts: "2026-02-13T14:00:00.000Z",
+      event: "llm_call",
+      n: 1,
+      reason: "r",
+      error: "e",
+    }),
+    "2026-02-13 14:00:00  llm_call  error=e  reason=r  n=1",
+  );
+});
+
 Deno.test("Event lines without room show the reason of an event without a cost behind its type", () => {
   const lines = new EventLines({ timeZone: "UTC", columns: 50, hasHeader: true }, USUAL_WIDTHS);
   assertEquals(
