@@ -17,7 +17,7 @@ export class AuditClosedError extends Error {
 
   /** Makes the error for the log at the path. */
   constructor(path: string) {
-    super(`Cannot use audit log as it is closed: ${path}`);
+    super(`Cannot use audit log: it is closed: ${path}`);
     this.path = path;
   }
 }

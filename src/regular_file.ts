@@ -37,7 +37,7 @@ export function openForAppend(fileSystem: FileSystem, path: string): RegularFile
       return { handle, identity: statusOrClose(handle), created: status === null };
     }
   }
-  throw new Error(`Cannot open file as it is being replaced all the time: ${path}`);
+  throw new Error(`Cannot open file: it is being replaced all the time: ${path}`);
 }
 
 /**
@@ -52,7 +52,7 @@ export function openForRead(fileSystem: FileSystem, path: string): FileHandle | 
     const handle = openExisting(fileSystem, path, "read", status);
     if (handle !== null) return handle;
   }
-  throw new Error(`Cannot open file as it is being replaced all the time: ${path}`);
+  throw new Error(`Cannot open file: it is being replaced all the time: ${path}`);
 }
 
 /**

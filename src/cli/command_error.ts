@@ -39,9 +39,8 @@ export function asCommandError(error: unknown): CommandError | null {
   return ACTION.test(error.message) ? new CommandError(error.message, 1) : null;
 }
 
-/** The beginning of the errors that the library throws on purpose, and not the engine for a mistake. */
-const ACTION =
-  /^Cannot (?:append|archive|expand|find|follow|go|make|open|query|read(?! p)|seal|serve|use|verify|write) /;
+/** The beginning of the library's own errors; those of the engine have no colon. */
+const ACTION = /^Cannot [a-z][^:\n]*: /;
 const SYSTEM_ERRORS: readonly unknown[] = Object.values(Deno.errors);
 
 /** Checks whether the operating system refused something: a class of Deno, or an error with a code. */

@@ -16,6 +16,8 @@ export interface EventLineOptions {
   readonly timeZone: string;
   /** The width of a terminal; Infinity to keep every field whole. */
   readonly columns: number;
+  /** `true` if the head of the columns is shown, so that they have at least its width. */
+  readonly hasHeader: boolean;
 }
 
 const GAP = "  ";
@@ -41,6 +43,9 @@ const FIELD_COLUMNS_MIN = "tldr_auto_generated".length;
 
 /** The fields that have a column of their own, or none. */
 const PLACED = new Set(["ts", "event", "session_id", "cost", "model", "input_t", "output_t"]);
+
+/** The fields that explain a failure. */
+const EXPLAINING: readonly string[] = ["error", "reason"];
 
 /** The part of a time that is shown, by the width of the terminal. */
 const TIME_FORMS = [
@@ -126,9 +131,8 @@ export class EventLines {
     }
   }
 
-  /** Returns the width of the column's name, which a terminal gets above it. */
   #headWidth(name: Column): number {
-    return this.#options.columns === Infinity ? 0 : name.length;
+    return this.#options.hasHeader ? name.length : 0;
   }
 
   #cellsOf({ event, cost, model, input_t, output_t }: AuditEvent): Record<Column, string> {
@@ -179,12 +183,17 @@ function isFailure({ event, status, error }: AuditEvent): boolean {
   return hasError || status === "error" || (typeof event === "string" && FAILURE_TYPE.test(event));
 }
 
+/** Yields the fields without a column; those that explain a failure come first. */
 function* otherFields(event: AuditEvent): Generator<[name: string, value: unknown]> {
   const { seq, hash } = event;
+  for (const name of EXPLAINING) {
+    if (Object.hasOwn(event, name)) yield [name, event[name]];
+  }
   // The number in the chain says something to people; the hash behind it says nothing.
   const isChained = typeof seq === "number" && typeof hash === "string" && SHA256.test(hash);
   for (const [name, value] of Object.entries(event)) {
-    if (!PLACED.has(name) && !(name === "hash" && isChained)) yield [name, value];
+    if (PLACED.has(name) || EXPLAINING.includes(name)) continue;
+    if (!(name === "hash" && isChained)) yield [name, value];
   }
 }
 

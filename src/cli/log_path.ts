@@ -40,9 +40,9 @@ const STAMP_LENGTH = "_20260213_143022".length;
 
 /**
  * Finds the log: by the argument or `--path`, else by SCOUT_PATH where it may be read, else at the
- * default path. A directory stands for the log in it.
+ * default path. A directory stands for the log in it, or for the one that may come to be there.
  *
- * @throws {CommandError} If the path cannot be that of a log, or a directory does not hold exactly one.
+ * @throws {CommandError} If the path cannot be that of a log, or a directory holds several.
  * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
  */
 export function locateLog({ file, path }: NamedLog): LocatedLog {
@@ -99,13 +99,7 @@ function logAt(name: string): string {
   const path = absolutePath(name);
   if (!isDirectory(path)) return path;
   if (holdsLog(join(path, DEFAULT_NAME))) return join(path, DEFAULT_NAME);
-  const [only, ...others] = logsIn(path);
-  if (only === undefined) {
-    throw new CommandError(
-      `Cannot find audit log: no log is in the directory ${shownText(path)}`,
-      1,
-    );
-  }
+  const [only = DEFAULT_NAME, ...others] = logsIn(path);
   if (others.length === 0) return join(path, only);
   const names = [only, ...others].map(shownText).join(", ");
   throw new CommandError(

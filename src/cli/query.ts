@@ -88,7 +88,11 @@ export async function tellEvents(
   { json, timeZone }: ShownOptions,
   output: Output,
 ): Promise<number> {
-  const lines = new EventLines({ timeZone, columns: output.isTerminal ? columns() : Infinity });
+  const lines = new EventLines({
+    timeZone,
+    columns: output.isTerminal ? columns() : Infinity,
+    hasHeader: output.isTerminal,
+  });
   const held: AuditEvent[] = [];
   let heldLength = 0;
   let isHeld = !json;

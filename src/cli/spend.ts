@@ -123,11 +123,15 @@ export async function tellSpend(
   output: Output,
 ): Promise<number> {
   const total = nothingSpent();
+  let leftOut = 0;
   const spent = new Map<string, Spent>();
   const keyOf = keysBy(by, timeZone);
   for await (const event of events) {
     const cost = costOf(event);
-    if (cost === null) continue;
+    if (cost === null) {
+      if (Object.hasOwn(event, "cost")) leftOut++;
+      continue;
+    }
     const key = keyOf(event, cost.epochMs);
     let row = spent.get(key);
     if (row === undefined) spent.set(key, row = nothingSpent());
@@ -147,6 +151,7 @@ export async function tellSpend(
     for (const line of spendTable(by, rows, columns())) output.line(line);
   }
   await output.flush();
+  if (leftOut > 0) tell(`left out ${counted(leftOut, "event")} whose cost or time is not readable`);
   return count;
 }
 

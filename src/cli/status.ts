@@ -62,7 +62,7 @@ function* sections(
     ...prunedUntil === null ? [] : wrapped(prunedText(prunedUntil, timeZone), width),
   ]];
   yield ["spend", [...spendTexts(status), `${styled("cyan", sparkline(hourly))}  24 hours`]];
-  const lines = new EventLines({ timeZone, columns: width });
+  const lines = new EventLines({ timeZone, columns: width, hasHeader: false });
   yield ["last", [lastEvent === null ? "no event" : lines.line(lastEvent)]];
   yield ["damage", damageTexts(damage, width)];
   yield ["times", [timeZone]];

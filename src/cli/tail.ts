@@ -89,8 +89,11 @@ export async function tellAtOnce(
   { json, timeZone }: ShownOptions,
   output: Output,
 ): Promise<void> {
-  const width = output.isTerminal ? columns() : Infinity;
-  const lines = new EventLines({ timeZone, columns: width }, USUAL_WIDTHS);
+  const lines = new EventLines({
+    timeZone,
+    columns: output.isTerminal ? columns() : Infinity,
+    hasHeader: output.isTerminal,
+  }, USUAL_WIDTHS);
   if (output.isTerminal && !json) output.line(lines.header());
   await output.flush();
   for await (const event of events) {

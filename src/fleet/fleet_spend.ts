@@ -148,12 +148,14 @@ class Following implements FleetSpend {
   }
 
   usd(hours = 1): number {
-    if (this.#ending.signal.aborted) throw new Error("Cannot tell spend as it was closed");
+    if (this.#ending.signal.aborted) throw new Error("Cannot tell spend: it was closed");
     if (this.#failure !== undefined) {
-      throw new Error("Cannot tell spend as following it has failed", { cause: this.#failure });
+      throw new Error("Cannot tell spend: following it has failed", { cause: this.#failure });
     }
     if (hours > this.#maxHours) {
-      throw new RangeError(`Cannot tell spend of ${hours} hours as maxHours is ${this.#maxHours}`);
+      throw new RangeError(
+        `Cannot tell spend: hours must be at most maxHours (${this.#maxHours}), got ${hours}`,
+      );
     }
     const window = spendWindow({ hours, now: this.#now });
     if (window === null) return 0;

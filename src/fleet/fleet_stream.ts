@@ -64,7 +64,7 @@ export class FleetServerError extends Error {
 
   /** Makes the error. */
   constructor(what: string, { code, description }: { code: number; description: string }) {
-    super(`Cannot ${what} as the server says: ${description} (${code})`);
+    super(`Cannot ${what}: the server says: ${description} (${code})`);
     this.code = code;
   }
 }
@@ -77,7 +77,7 @@ export class FleetTimeoutError extends Error {
   /** Makes the error. */
   constructor(stream: string, { cause }: { cause: unknown }) {
     const reason = messageOf(cause);
-    super(`Cannot read stream ${stream} as the server does not answer: ${reason}`, { cause });
+    super(`Cannot read stream ${stream}: the server does not answer: ${reason}`, { cause });
   }
 }
 
@@ -219,11 +219,11 @@ async function stored(
   const answer = await connection.request(`$JS.API.DIRECT.GET.${api}`, question, { timeout });
   const { headers } = answer;
   if (headers === undefined) {
-    throw new Error(`Cannot read ${subject} as the answer of the server has no headers`);
+    throw new Error(`Cannot read ${subject}: the answer of the server has no headers`);
   }
   if (headers.code === NOT_FOUND) return null;
   if (headers.code >= 400) {
-    throw new Error(`Cannot read ${subject} as the server answers with status ${headers.code}`);
+    throw new Error(`Cannot read ${subject}: the server answers with status ${headers.code}`);
   }
   return answer;
 }

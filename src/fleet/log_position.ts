@@ -53,7 +53,7 @@ export class UnreadablePartError extends Error {
 
   /** Makes the error. */
   constructor(path: string, facts: { end: number; cause: unknown }) {
-    super(`Cannot ship a part of the log as it cannot be read: ${path}`, { cause: facts.cause });
+    super(`Cannot ship a part of the log: it cannot be read: ${path}`, { cause: facts.cause });
     this.end = facts.end;
   }
 }
@@ -195,7 +195,7 @@ export class PositionedLog {
         lock.close();
       }
       if (clock.monotonicMs() > deadlineMs) {
-        throw new Error(`Cannot ship as another process holds the append lock: ${files.lock}`);
+        throw new Error(`Cannot ship: another process holds the append lock: ${files.lock}`);
       }
       await clock.wait(delayMs);
     }

@@ -148,7 +148,7 @@ export class FleetMismatchError extends Error {
   /** Makes the error. */
   constructor(path: string, facts: { subject: string; position: number }) {
     super(
-      `Cannot ship log as it is another one than is in the stream as ${facts.subject}: at byte ${facts.position} they differ: ${path}`,
+      `Cannot ship log: it is another one than is in the stream as ${facts.subject}: at byte ${facts.position} they differ: ${path}`,
     );
     this.position = facts.position;
   }
@@ -161,6 +161,6 @@ export class FleetConflictError extends Error {
 
   /** Makes the error. */
   constructor(subject: string) {
-    super(`Cannot go on shipping as another shipper sends the same log: ${subject}`);
+    super(`Cannot go on shipping: another shipper sends the same log: ${subject}`);
   }
 }

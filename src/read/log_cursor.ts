@@ -170,7 +170,7 @@ export class LogCursor {
       active?.close();
     }
     const { path } = this.#source;
-    throw new Error(`Cannot follow audit log as it is being replaced all the time: ${path}`);
+    throw new Error(`Cannot follow audit log: it is being replaced all the time: ${path}`);
   }
 
   /** Gives what was passed over, the newest first: the file, and the segments before it. */

@@ -43,7 +43,7 @@ export function takeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot 
     const snapshot = tryToTakeSnapshot(fileSystem, files);
     if (snapshot !== null) return snapshot;
   }
-  throw new Error(`Cannot read audit log as it is being replaced all the time: ${files.active}`);
+  throw new Error(`Cannot read audit log: it is being replaced all the time: ${files.active}`);
 }
 
 function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | null {

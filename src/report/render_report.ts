@@ -33,7 +33,7 @@ import { page, sectionsOf } from "./page.ts";
  * await log.log("nav", { cost: 0.25, model: "small", input_t: 812, output_t: 40 });
  *
  * const page = await renderReport(log, { title: "A short run", timeZone: "Europe/Berlin" });
- * assertStringIncludes(page, "$0.250000");
+ * assertStringIncludes(page, "$0.25");
  * ```
  */
 export async function renderReport(

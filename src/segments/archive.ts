@@ -120,7 +120,7 @@ async function makeArchive(
     await unfinished.syncData();
     const readBack = await digestOf(unfinished, site);
     if (summary.raw_bytes !== byteLength || !isSameContent(summary, readBack)) {
-      throw new Error(`Cannot archive segment as what was written reads back differently: ${path}`);
+      throw new Error(`Cannot archive segment: what was written reads back differently: ${path}`);
     }
     checkLength(segment, { byteLength, path: files.sealed(stamp) });
     // Unlike a rename, a link replaces nothing that somebody has put there meanwhile.
@@ -154,7 +154,7 @@ async function checkArchive(
     reason = error.message;
   }
   throw new ArchiveConflictError(
-    `Cannot remove segment as its archive is no copy of it: ${reason}: ${path}`,
+    `Cannot remove segment: its archive is no copy of it: ${reason}: ${path}`,
   );
 }
 
@@ -228,7 +228,7 @@ function appending(handle: FileHandle): WritableStream<Uint8Array> {
 /** Nobody appends to a segment; but for somebody who does, no line may go that is in no archive. */
 function checkLength(segment: FileHandle, was: { byteLength: number; path: string }): void {
   if (segment.status().byteLength === was.byteLength) return;
-  throw new Error(`Cannot archive segment as it has grown since it was sealed: ${was.path}`);
+  throw new Error(`Cannot archive segment: it has grown since it was sealed: ${was.path}`);
 }
 
 function isAt(fileSystem: FileSystem, path: string, handle: FileHandle): boolean {

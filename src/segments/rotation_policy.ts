@@ -48,7 +48,7 @@ export function nextStamp({ nowMs, newestStamp, newestEventMs }: StampFacts): St
   );
   const stamp = stampMs < Date.UTC(10_000, 0, 1) ? stampOf(stampMs) : "";
   if (stamp === "") {
-    throw new RangeError(`Cannot name a segment as no stamp comes after ${newestStamp}`);
+    throw new RangeError(`Cannot name a segment: no stamp comes after ${newestStamp}`);
   }
   return stamp;
 }

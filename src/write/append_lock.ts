@@ -103,7 +103,7 @@ export class AppendLock implements Disposable {
   #timeout(): AuditWriteError {
     const { files, lockTimeoutSec } = this.#options;
     return new AuditWriteError(
-      `Cannot append as another process has held the lock for ${lockTimeoutSec} s: ${this.#path}`,
+      `Cannot append: another process has held the lock for ${lockTimeoutSec} s: ${this.#path}`,
       { phase: "lock", path: files.active },
     );
   }

@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { CommandError } from "../../src/cli/command_error.ts";
 import { locateLog } from "../../src/cli/log_path.ts";
+import { shownText } from "../../src/shown.ts";
 import { testNeeding } from "../requirements.ts";
 import { runProgram } from "../run_program.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
@@ -18,6 +19,7 @@ function dirWith(...names: readonly string[]): TempDir {
 const HOLDING_ONE: [files: string[], log: string][] = [
   [["audit.jsonl"], "audit.jsonl"],
   [["audit.jsonl", "other.jsonl"], "audit.jsonl"],
+  [["notes.txt", "x.manifest.jsonl"], "audit.jsonl"],
   [["audit_20260213_143022.jsonl.gz"], "audit.jsonl"],
   [["audit_20260213_143022.jsonl.gz", "other.jsonl"], "audit.jsonl"],
   [["other.jsonl", "other.jsonl.lock", "other.manifest.jsonl"], "other.jsonl"],
@@ -37,22 +39,20 @@ for (const [files, log] of HOLDING_ONE) {
   });
 }
 
-const HOLDING_OTHERS: [files: string[], exitCode: number, message: string][] = [
-  [[], 1, "no log is in the directory"],
-  [["notes.txt", "x.manifest.jsonl"], 1, "no log is in the directory"],
-  [["a.jsonl", "b.jsonl"], 2, "holds several, got a.jsonl, b.jsonl"],
-  [["a.jsonl", "b_20260213_143022.jsonl.gz"], 2, "holds several, got a.jsonl, b.jsonl"],
-  [["a.jsonl", "\u001b[31mb\u202e.jsonl"], 2, "got \\u001b[31mb\\u202e.jsonl, a.jsonl"],
+const HOLDING_SEVERAL: [files: string[], message: string][] = [
+  [["a.jsonl", "b.jsonl"], "holds several, got a.jsonl, b.jsonl"],
+  [["a.jsonl", "b_20260213_143022.jsonl.gz"], "holds several, got a.jsonl, b.jsonl"],
+  [["a.jsonl", "\u001b[31mb\u202e.jsonl"], "got \\u001b[31mb\\u202e.jsonl, a.jsonl"],
 ];
-for (const [files, exitCode, message] of HOLDING_OTHERS) {
-  Deno.test(`locateLog() rejects a directory with ${JSON.stringify(files)}`, () => {
+for (const [files, message] of HOLDING_SEVERAL) {
+  Deno.test(`locateLog() rejects a directory with ${shownText(files.join(", "))}`, () => {
     using dir = dirWith(...files);
     const error = assertThrows(
       () => locateLog({ file: dir.path(""), path: undefined }),
       CommandError,
       message,
     );
-    assertEquals(error.exitCode, exitCode);
+    assertEquals(error.exitCode, 2);
   });
 }
 

@@ -94,7 +94,7 @@ await natsTest("scout ship tells in a line what somebody has to see to", async (
   assertEquals([mismatch.code, mismatch.stdout], [1, ""]);
   assertMatch(
     mismatch.stderr,
-    /^scout: Cannot ship log as it is another one than is in the stream .*\n$/,
+    /^scout: Cannot ship log: it is another one than is in the stream .*\n$/,
   );
   const name = await shipOnce(log, server, "--fleet", "a.b");
   assertEquals(name.code, 2);

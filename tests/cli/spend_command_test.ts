@@ -143,3 +143,29 @@ Deno.test("scout spend rejects an unknown key, and names it", async () => {
   assertEquals([code, stdout], [2, ""]);
   assertStringIncludes(stderr, 'Cannot read --by: "week" is not hour, day');
 });
+
+Deno.test("scout spend counts on standard error the events whose cost it cannot sum up", async () => {
+  const line = (cost: string) => `{"ts":"2026-02-13T14:00:00.000Z","event":"nav","cost":${cost}}\n`;
+  using log = logWith(line("1"), line('"2"'), line("NaN"), line("1e999"), line("0"));
+  const { code, stdout, stderr } = await log.run("spend", ...SINCE);
+  assertEquals([code, stderr], [
+    0,
+    "scout: left out 3 events whose cost or time is not readable\n",
+  ]);
+  assertEquals(stdout.split("\n")[0], "$1.00 for 2 events since 2026-02-13 00:00 (UTC)");
+});
+
+Deno.test("scout spend aligns amounts at their decimal points", async () => {
+  using log = logWith(
+    cost("2026-02-13T14:00:00.000Z", 12_345.6, { model: "a" }),
+    cost("2026-02-13T14:00:00.000Z", 1e-7, { model: "b" }),
+    cost("2026-02-13T14:00:00.000Z", 0, { model: "c" }),
+  );
+  const { stdout } = await log.run("spend", "--by", "model", ...SINCE);
+  assertEquals(stdout.split("\n").slice(1, 5).map((line) => line.slice(0, 30).trimEnd()), [
+    "model              USD  events",
+    "a      $12,345.60            1",
+    "b           $0.0000001       1",
+    "c           $0.00            1",
+  ]);
+});

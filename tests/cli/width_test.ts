@@ -77,10 +77,14 @@ const REPORT: VerifyReport = {
 
 for (const columns of WIDTHS) {
   Deno.test(`Event lines fit ${columns} columns, whatever their events hold`, () => {
-    const lines = new EventLines({ timeZone: "America/Argentina/Buenos_Aires", columns });
+    const lines = new EventLines({
+      timeZone: "America/Argentina/Buenos_Aires",
+      columns,
+      hasHeader: true,
+    });
     lines.measure(EVENTS);
     assertFits([lines.header(), ...EVENTS.map((event) => lines.line(event))], columns);
-    const following = new EventLines({ timeZone: "UTC", columns }, USUAL_WIDTHS);
+    const following = new EventLines({ timeZone: "UTC", columns, hasHeader: true }, USUAL_WIDTHS);
     assertFits([following.header(), ...EVENTS.map((event) => following.line(event))], columns);
   });
 
@@ -137,7 +141,7 @@ for (const columns of WIDTHS) {
 
 Deno.test("Event lines on a pipe keep every field whole", () => {
   const text = "z".repeat(100_000);
-  const lines = new EventLines({ timeZone: "UTC", columns: Infinity });
+  const lines = new EventLines({ timeZone: "UTC", columns: Infinity, hasHeader: false });
   assert(
     lines.line({ event: "nav", reason: text, files: ["a b"] }).endsWith(
       `nav  reason=${text}  files=["a b"]`,
@@ -149,7 +153,7 @@ Deno.test("Event lines on a pipe keep every field whole", () => {
 });
 
 Deno.test("Event lines show tokens and cost by name, in columns", () => {
-  const lines = new EventLines({ timeZone: "Asia/Kolkata", columns: 120 });
+  const lines = new EventLines({ timeZone: "Asia/Kolkata", columns: 120, hasHeader: true });
   const events = [
     {
       ts: "2026-02-13T14:00:00.000Z",
@@ -171,8 +175,22 @@ Deno.test("Event lines show tokens and cost by name, in columns", () => {
   ]);
 });
 
+Deno.test("Event lines show the fields that explain a failure before all others", () => {
+  const lines = new EventLines({ timeZone: "UTC", columns: 80, hasHeader: false });
+  assertEquals(
+    lines.line({
+      ts: "2026-02-13T14:00:00.000Z",
+      event: "llm_call",
+      n: 1,
+      reason: "r",
+      error: "e",
+    }),
+    "2026-02-13 14:00:00  llm_call  error=e  reason=r  n=1",
+  );
+});
+
 Deno.test("Event lines without room show the reason of an event without a cost behind its type", () => {
-  const lines = new EventLines({ timeZone: "UTC", columns: 50 }, USUAL_WIDTHS);
+  const lines = new EventLines({ timeZone: "UTC", columns: 50, hasHeader: true }, USUAL_WIDTHS);
   assertEquals(
     lines.line({
       ts: "2026-02-13T14:00:00.000Z",

@@ -39,11 +39,17 @@ export function read(object: object, name: string): { value: unknown } | null {
   }
 }
 
+/** What has members of its own kind, which are no fields. */
+const NO_RECORDS = [Error, Map, Set, Date, Promise, ArrayBuffer];
+
 /** The names of the fields; null if not even those can be told. */
 export function namesOf(fields: unknown): string[] | null {
   if (fields === undefined) return [];
   try {
     if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return null;
+    if (ArrayBuffer.isView(fields) || NO_RECORDS.some((type) => fields instanceof type)) {
+      return null;
+    }
     return Object.keys(fields).filter((name) => !BELONGING_TO_LOG.includes(name));
   } catch {
     // A proxy that is no use.

@@ -108,7 +108,7 @@ await natsTest("fleetSpend() knows the hours apart, also those within one block"
   assertEquals([0.4, 1, 1.4, 2.5, 3].map((hours) => spend.usd(hours)), [32, 56, 56, 63, 63]);
   of.at(START + 3.2 * HOUR_MS);
   assertEquals([spend.usd(0.5), spend.usd(1), spend.usd(3)], [0, 32, 62]);
-  assertThrows(() => spend.usd(4), RangeError, "maxHours is 3");
+  assertThrows(() => spend.usd(4), RangeError, "at most maxHours (3), got 4");
   assertThrows(() => spend.usd(NaN), RangeError, "hours must be a number, got NaN");
 });
 

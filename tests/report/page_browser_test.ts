@@ -63,9 +63,9 @@ function numberIn(text: string): number {
   return Number(shown.replaceAll(",", ""));
 }
 
-/** An amount of USD as the page rounds it: to cents from 1 USD up, to six significant digits below. */
+/** Rounds an amount of USD as the page shows it. */
 function rounded(usd: number): number {
-  return Number(usd >= 1 ? usd.toFixed(2) : usd.toPrecision(6));
+  return Number(usd < 1 ? usd.toPrecision(6) : usd.toFixed(2));
 }
 
 /** The sum of a field by another one, exactly. */
