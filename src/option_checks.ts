@@ -4,6 +4,7 @@
  * @module
  */
 import { shown } from "./event.ts";
+import { nearestName } from "./nearest_name.ts";
 import { type TimeLike, toEpochMs } from "./time.ts";
 
 /** What a value must be; `undefined` stands for an option that is not given, and is not checked. */
@@ -153,68 +154,4 @@ function unknownOption(
     ? `known are ${names.join(", ")}`
     : `did you mean "${prefix}${nearest}"?`;
   return new TypeError(`Cannot ${action}: unknown option "${prefix}${name}"; ${hint}`);
-}
-
-/** A name that is less alike than that was not meant. */
-const LIKENESS_MIN = 0.5;
-
-/**
- * Returns the known name that is most like the name, or undefined if none is alike.
- *
- * Names are alike that share at least half of their pairs of adjacent letters (Dice's coefficient of bigrams,
- * in any letter case), or that differ by one edit in three letters at most: a letter more, less, other, or
- * two swapped (optimal string alignment).
- */
-export function nearestName(name: string, known: Iterable<string>): string | undefined {
-  let nearest: { name: string; likeness: number } | undefined;
-  for (const each of known) {
-    const likeness = likenessOf(name.toLowerCase(), each.toLowerCase());
-    if (likeness >= LIKENESS_MIN && likeness > (nearest?.likeness ?? 0)) {
-      nearest = { name: each, likeness };
-    }
-  }
-  return nearest?.name;
-}
-
-function likenessOf(a: string, b: string): number {
-  const length = Math.max(a.length, b.length);
-  const edits = editsBetween(a, b);
-  return Math.max(sharedPairs(a, b), edits * 3 <= length ? 1 - edits / length : 0);
-}
-
-function sharedPairs(a: string, b: string): number {
-  const left = pairsOf(b);
-  const pairs = pairsOf(a);
-  const count = pairs.length + left.length;
-  let shared = 0;
-  for (const pair of pairs) {
-    const at = left.indexOf(pair);
-    if (at < 0) continue;
-    left.splice(at, 1);
-    shared++;
-  }
-  return count === 0 ? 0 : 2 * shared / count;
-}
-
-function pairsOf(text: string): string[] {
-  return Array.from({ length: Math.max(0, text.length - 1) }, (_, at) => text.slice(at, at + 2));
-}
-
-function editsBetween(a: string, b: string): number {
-  let [beforeLast, last]: number[][] = [[], Array.from({ length: b.length + 1 }, (_, at) => at)];
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const isSame = a[i - 1] === b[j - 1];
-      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      row.push(Math.min(
-        last![j]! + 1,
-        row[j - 1]! + 1,
-        last![j - 1]! + (isSame ? 0 : 1),
-        isSwapped ? beforeLast![j - 2]! + 1 : Infinity,
-      ));
-    }
-    [beforeLast, last] = [last, row];
-  }
-  return last!.at(-1)!;
 }

@@ -17,7 +17,7 @@ const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^deno run .*main.ts spend /, /^\$0\.5\d+ for \d+ events since .*\nmodel +USD +events\n/],
   [/^deno run .* query /, /^(?:2026-02-13 .*nav.*\n){5}$/],
   [/^deno run .* verify /, /^NOT PROTECTED: .*\nread +0 archives, \d+ lines, .*\nnot shown /],
-  [/^deno run .* report --path /, /^Wrote \d+ events as \d+(\.\d)? kB to .*report\.html\n$/],
+  [/^deno run .*main.ts report /, /^Wrote \d+ events as \d+(\.\d)? kB to .*report\.html\n$/],
   [/^deno run .* import /, /^Imported 1 of 1 event into /],
 ];
 

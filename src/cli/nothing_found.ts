@@ -14,7 +14,7 @@ import { eventEpochMs } from "../time.ts";
 import { tell } from "./command.ts";
 import { cut } from "./fit.ts";
 import { statusLogger } from "./log_status.ts";
-import { nearest } from "./nearest.ts";
+import { nearestName } from "../nearest_name.ts";
 
 /** A question that no event answers. */
 export interface Question {
@@ -74,7 +74,7 @@ function insteadOf(question: Question, { oldest, newest, types, now }: LogFacts)
   const missing = asked.filter((type) => !types.has(type));
   if (missing.length > 0 && missing.length === asked.length) {
     const known = [...types, ...EVENT_TYPES];
-    const near = missing.map((type) => nearest(type, known)).find((type) => type !== undefined);
+    const near = missing.map((type) => nearestName(type, known)).find((type) => type !== undefined);
     if (near !== undefined) return `did you mean \`${near}\`?`;
     const shown = [...types].slice(0, TYPES_SHOWN).map((type) => cut(type, VALUE_COLUMNS));
     const more = types.size > shown.length ? ", ..." : "";

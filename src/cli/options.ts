@@ -13,7 +13,7 @@ import type { AuditEvent } from "../event.ts";
 import { messageOf } from "../errors.ts";
 import type { QueryOptions } from "../read/query.ts";
 import { PATH_FLAG } from "./log_path.ts";
-import { nearest } from "./nearest.ts";
+import { nearestName } from "../nearest_name.ts";
 import type { Question } from "./nothing_found.ts";
 import type { ColorMode } from "./terminal.ts";
 import { parseWhen, type When } from "./when.ts";
@@ -83,7 +83,7 @@ export function choiceOf<const T extends string>(
     metavar: metavar as "WHEN",
     errors: {
       invalidChoice: (input) => {
-        const near = nearest(input, words);
+        const near = nearestName(input, words);
         return message`${input} is not ${text(allowed)}${
           text(near === undefined ? "" : `; did you mean ${near}?`)
         }`;

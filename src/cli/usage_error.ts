@@ -11,7 +11,7 @@ import {
   text,
 } from "@optique/core/message";
 import { getDocPage, type Parser } from "@optique/core/parser";
-import { nearest } from "./nearest.ts";
+import { nearestName } from "../nearest_name.ts";
 
 /** A parser whose commands and options are known names. */
 type Commands = Parser<"sync", unknown, unknown>;
@@ -74,7 +74,7 @@ function reasonAgainst(token: string, path: readonly string[], commands: Command
     ? [...known.options, ...RUNNER_OPTIONS]
     : [...known.commands, ...path.length === 0 ? RUNNER_COMMANDS : []];
   if (names.length === 0) return `there is an argument too many, got "${token}"`;
-  const near = nearest(token.split("=")[0]!, names);
+  const near = nearestName(token.split("=")[0]!, names);
   const suggestion = near === undefined ? "" : `; did you mean \`${near}\`?`;
   return `\`${token}\` is not ${isOption ? "an option" : "a command"}${suggestion}`;
 }

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { nothingFound, type Question } from "../../src/cli/nothing_found.ts";
-import { nearest } from "../../src/cli/nearest.ts";
+import { nearestName } from "../../src/nearest_name.ts";
 import { EVENT_TYPES } from "../../src/event.ts";
 
 const NOW = Temporal.ZonedDateTime.from("2026-02-13T20:00:00+00:00[UTC]");
@@ -65,7 +65,7 @@ Deno.test("nothingFound() shows times in the time zone of the question", () => {
   );
 });
 
-Deno.test("nearest() finds each event type with one letter wrong, missing, added or swapped", () => {
+Deno.test("nearestName() finds each event type with one letter wrong, missing, added or swapped", () => {
   for (const type of EVENT_TYPES) {
     const at = Math.floor(type.length / 2);
     const [before, letter, after] = [type.slice(0, at), type[at], type.slice(at + 1)];
@@ -77,10 +77,10 @@ Deno.test("nearest() finds each event type with one letter wrong, missing, added
         `${before}${letter}${letter}${after}`,
       ]
     ) {
-      if (type.length > 3) assertEquals(nearest(typed, EVENT_TYPES), type, typed);
+      if (type.length > 3) assertEquals(nearestName(typed, EVENT_TYPES), type, typed);
     }
   }
-  assertEquals(nearest("nva", EVENT_TYPES), "nav");
-  assertEquals(nearest("something", EVENT_TYPES), undefined);
-  assertEquals(nearest("x".repeat(1_000_000), EVENT_TYPES), undefined);
+  assertEquals(nearestName("nva", EVENT_TYPES), "nav");
+  assertEquals(nearestName("something", EVENT_TYPES), undefined);
+  assertEquals(nearestName("x".repeat(1_000_000), EVENT_TYPES), undefined);
 });

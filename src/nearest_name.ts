@@ -1,0 +1,77 @@
+/**
+ * Finds the name that a mistyped one was meant to be. Pure.
+ *
+ * @module
+ */
+
+/** A name that is less alike than that was not meant. */
+const LIKENESS_MIN = 0.5;
+/** A longer text is not a mistyped name, and comparing it would take long. */
+const LENGTH_MAX = 64;
+
+/**
+ * Returns the known name that is most like the name, or undefined if none is alike.
+ *
+ * Names are alike that share at least half of their pairs of adjacent letters (Dice's coefficient of bigrams,
+ * in any letter case), or that differ by one edit in three letters at most: a letter more, less, other, or
+ * two swapped (optimal string alignment).
+ */
+export function nearestName(name: string, known: Iterable<string>): string | undefined {
+  if (name.length > LENGTH_MAX) return undefined;
+  let nearest: { name: string; likeness: number } | undefined;
+  for (const each of known) {
+    const likeness = likenessOf(letters(name), letters(each));
+    if (likeness >= LIKENESS_MIN && likeness > (nearest?.likeness ?? 0)) {
+      nearest = { name: each, likeness };
+    }
+  }
+  return nearest?.name;
+}
+
+/** The name without the dashes of a command-line option, in lower case. */
+function letters(name: string): string {
+  return name.replace(/^-+/, "").toLowerCase();
+}
+
+function likenessOf(a: string, b: string): number {
+  const length = Math.max(a.length, b.length);
+  const edits = editsBetween(a, b);
+  return Math.max(sharedPairs(a, b), edits * 3 <= length ? 1 - edits / length : 0);
+}
+
+function sharedPairs(a: string, b: string): number {
+  const left = pairsOf(b);
+  const pairs = pairsOf(a);
+  const count = pairs.length + left.length;
+  let shared = 0;
+  for (const pair of pairs) {
+    const at = left.indexOf(pair);
+    if (at < 0) continue;
+    left.splice(at, 1);
+    shared++;
+  }
+  return count === 0 ? 0 : 2 * shared / count;
+}
+
+function pairsOf(text: string): string[] {
+  return Array.from({ length: Math.max(0, text.length - 1) }, (_, at) => text.slice(at, at + 2));
+}
+
+function editsBetween(a: string, b: string): number {
+  let [beforeLast, last]: number[][] = [[], Array.from({ length: b.length + 1 }, (_, at) => at)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1];
+      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      row.push(Math.min(
+        last![j]! + 1,
+        row[j - 1]! + 1,
+        last![j - 1]! + (isSame ? 0 : 1),
+        isSwapped ? beforeLast![j - 2]! + 1 : Infinity,
+      ));
+    }
+    [beforeLast, last] = [last, row];
+  }
+  return last!.at(-1)!;
+}
