@@ -25,7 +25,7 @@ import { type QuestionOptions, questionOptions, tellEvents } from "./query.ts";
 import { type ReportFileOptions, reportFileOptions, writeReport } from "./report.ts";
 import { type SpendOptions, spendOptions, spendQuery, tellSpend } from "./spend.ts";
 import { type TailOptions, tailOptions, tellAtOnce } from "./tail.ts";
-import { chooseColor, type Output } from "./terminal.ts";
+import { chooseColor, columns, type Output } from "./terminal.ts";
 import { unexpectedInput } from "./usage_error.ts";
 import type { When } from "./when.ts";
 
@@ -140,7 +140,11 @@ async function runStatus(
     tell(`nothing was shipped, got ${log === undefined ? `fleet ${fleet}` : `log ${log}`}`);
   }
   if (json) output.json({ fleet, stream, logs });
-  else for (const line of fleetStatusLines(logs, timeZone)) output.line(line);
+  else {
+    // A pipe gets the table whatever its width.
+    const width = output.isTerminal ? columns() : Infinity;
+    for (const line of fleetStatusLines(logs, timeZone, width)) output.line(line);
+  }
   await output.flush();
   return logs.length === 0 ? 1 : 0;
 }

@@ -3,36 +3,67 @@
  *
  * @module
  */
+import stringWidth from "string-width";
 import type { FleetLogStatus } from "../fleet/fleet_status.ts";
 import { counted, shownBytes, shownText, shownTime } from "../shown.ts";
+import { cutMiddle, wrapped } from "./fit.ts";
 import { styled } from "./terminal.ts";
 
 const GAP = "  ";
 const SECONDS = [[86_400, "d"], [3_600, "h"], [60, "min"]] as const;
 
-/** Yields a line for each log, under a head, and one for each gap. */
+const HEADER = ["log", "shipped", "behind", "late", "last event", "last stored", "missing"];
+const LABEL_WIDTH = "last stored  ".length;
+/** The width at which a name is cut where a sentence holds it. */
+const LOG_WIDTH_MAX = 40;
+
+/** Yields a table with a line for each log, or a block for each if the table is wider than the columns. */
 export function* fleetStatusLines(
   logs: readonly FleetLogStatus[],
   timeZone: string,
+  columns: number,
 ): Generator<string> {
   if (logs.length === 0) return;
   const rows = logs.map((status) => cellsOf(status, timeZone).map(shownText));
-  const header = [
-    ...["log", "shipped", "behind", "late"],
-    ...[`last event (${timeZone})`, "last stored", "missing"],
-  ];
+  const header = HEADER.map((head) => head === "last event" ? `${head} (${timeZone})` : head);
   const widths = header.map((head, column) =>
-    Math.max(head.length, ...rows.map((row) => row[column]!.length))
+    Math.max(stringWidth(head), ...rows.map((row) => stringWidth(row[column]!)))
   );
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, column) => cell.padEnd(widths[column]!)).join(GAP).trimEnd();
-  yield styled("bold", line(header));
-  for (const row of rows) yield line(row);
+  const isFitting = widths.reduce((sum, width) => sum + width + GAP.length, -GAP.length) <= columns;
+  yield* isFitting ? tableLines(header, rows, widths) : blockLines(rows, timeZone, columns);
   for (const { log, gaps } of logs) {
     for (const { from, to } of gaps) {
-      yield styled("yellow", `bytes ${from} to ${to} of ${shownText(log)} are not in the stream`);
+      const name = cutMiddle(log, LOG_WIDTH_MAX);
+      const text = `bytes ${from} to ${to} of ${name} are not in the stream`;
+      for (const line of wrapped(text, columns)) yield styled("yellow", line);
     }
   }
+}
+
+function* tableLines(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  widths: readonly number[],
+): Generator<string> {
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, column) => cell + " ".repeat(widths[column]! - stringWidth(cell)))
+      .join(GAP).trimEnd();
+  yield styled("bold", line(header));
+  for (const row of rows) yield line(row);
+}
+
+function* blockLines(
+  rows: readonly (readonly string[])[],
+  timeZone: string,
+  columns: number,
+): Generator<string> {
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) {
+      const label = styled("bold", HEADER[column]!.padEnd(LABEL_WIDTH));
+      yield `${label}${cutMiddle(cell, columns - LABEL_WIDTH)}`;
+    }
+  }
+  yield `${styled("bold", "times".padEnd(LABEL_WIDTH))}${timeZone}`;
 }
 
 function cellsOf(

@@ -39,6 +39,8 @@ export interface LogStatus {
   readonly prunedUntil: string | null;
   /** USD. */
   readonly spend: { readonly lastHour: number; readonly lastDay: number };
+  /** Events with a cost, of which `spend` is the sum. */
+  readonly costs: { readonly lastHour: number; readonly lastDay: number };
   /** USD in each of the last 24 hours, the oldest first. */
   readonly hourly: readonly number[];
   readonly lastEvent: AuditEvent | null;
@@ -62,15 +64,20 @@ export async function logStatus(reader: AuditReader, nowMs: number): Promise<Log
   const files = await filesOf(path);
   const hourly = await hourlyCosts(reader, nowMs);
   const day = new PreciseSum();
-  for (const usd of hourly) day.add(usd);
+  for (const { usd } of hourly) day.add(usd);
+  const lastHour = hourly.at(-1)!;
   const [lastEvent = null] = await reader.lastEvents(1);
   const prunedUntil = (await reader.prunedUntil())?.toISOString() ?? null;
   return {
     path,
     ...files,
     prunedUntil,
-    spend: { lastHour: hourly.at(-1)!, lastDay: day.value },
-    hourly,
+    spend: { lastHour: lastHour.usd, lastDay: day.value },
+    costs: {
+      lastHour: lastHour.costs,
+      lastDay: hourly.reduce((sum, { costs }) => sum + costs, 0),
+    },
+    hourly: hourly.map(({ usd }) => usd),
     lastEvent,
   };
 }
@@ -120,13 +127,19 @@ function eventsIn({ events, untimed, lines, malformed }: ArchiveLine): number {
   return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
 }
 
-async function hourlyCosts(reader: AuditReader, nowMs: number): Promise<number[]> {
-  const sums = Array.from({ length: HOURS }, () => new PreciseSum());
+/** Resolves with what each hour cost, the oldest first, and how many events had a cost. */
+async function hourlyCosts(
+  reader: AuditReader,
+  nowMs: number,
+): Promise<{ usd: number; costs: number }[]> {
+  const slots = Array.from({ length: HOURS }, () => ({ sum: new PreciseSum(), costs: 0 }));
   for await (const event of reader.query({ since: nowMs - HOURS * HOUR_MS })) {
     const cost = costOf(event);
     if (cost === null || cost.epochMs > nowMs) continue;
     const hoursAgo = Math.min(HOURS - 1, Math.floor((nowMs - cost.epochMs) / HOUR_MS));
-    sums[HOURS - 1 - hoursAgo]!.add(cost.usd);
+    const slot = slots[HOURS - 1 - hoursAgo]!;
+    slot.sum.add(cost.usd);
+    slot.costs++;
   }
-  return sums.map(({ value }) => value);
+  return slots.map(({ sum, costs }) => ({ usd: sum.value, costs }));
 }

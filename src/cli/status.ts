@@ -77,8 +77,10 @@ function prunedText(prunedUntil: string, timeZone: string): string {
   return `without the events that retention has removed, until ${until}`;
 }
 
-function spendTexts({ spend }: LogStatus): string[] {
-  const amounts = [shownUsd(spend.lastHour), shownUsd(spend.lastDay)];
+function spendTexts({ spend, costs }: LogStatus): string[] {
+  const amounts = (["lastHour", "lastDay"] as const).map((time) =>
+    costs[time] === 0 ? "-" : shownUsd(spend[time])
+  );
   const amountWidth = Math.max(...amounts.map((amount) => amount.length));
   return [
     `${amounts[0]!.padStart(amountWidth)} in the last hour`,

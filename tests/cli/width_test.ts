@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import stringWidth from "string-width";
 import { EventLines, USUAL_WIDTHS } from "../../src/cli/event_line.ts";
 import type { LogStatus } from "../../src/cli/log_status.ts";
+import { fleetStatusLines } from "../../src/cli/fleet_status.ts";
 import { metricsLines } from "../../src/cli/metrics.ts";
 import { type By, spendTable } from "../../src/cli/spend.ts";
 import { statusLines } from "../../src/cli/status.ts";
@@ -51,6 +52,7 @@ const STATUS: LogStatus = {
   untoldArchives: 12_345,
   prunedUntil: "2026-02-13T14:00:00.000Z",
   spend: { lastHour: 1e-7, lastDay: 1_234_567.891 },
+  costs: { lastHour: 1, lastDay: 12_345 },
   hourly: Array.from({ length: 24 }, (_, n) => n),
   lastEvent: EVENTS[0]!,
   damage: {
@@ -199,4 +201,25 @@ Deno.test("Event lines without room show the reason of an event without a cost b
     }),
     "02-13 14:00  validation_fail  reason=src/module_2…",
   );
+});
+
+Deno.test("fleetStatusLines() is a table, or a block for each log where that does not fit", () => {
+  // A name has 64 characters at the most.
+  const logs = TEXTS.map((text) => ({
+    log: text.slice(0, 64),
+    blocks: 12_345,
+    position: 123_456_789_012,
+    lagBytes: 123_456_789,
+    lagSec: 123_456,
+    lastTs: "2026-02-13T14:00:00.000Z",
+    storedTs: "2026-02-13T14:00:00.000Z",
+    gaps: [{ from: 0, to: 123_456_789_012 }],
+  }));
+  for (const columns of WIDTHS) assertFits([...fleetStatusLines(logs, "UTC", columns)], columns);
+  const short = logs.map((status) => ({ ...status, log: "a" }));
+  assert([...fleetStatusLines(short, "UTC", 120)][0]!.startsWith("log  shipped"));
+  assertEquals([...fleetStatusLines(short, "UTC", 50)].slice(0, 2), [
+    "log          a",
+    "shipped      123.5 GB",
+  ]);
 });
