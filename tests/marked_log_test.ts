@@ -182,3 +182,42 @@ Deno.test("AuditLog.log() is not refused because a mark cannot be written", asyn
   assertEquals(warnings.length, 1);
   assertStringIncludes(warnings[0]!, "Cannot mark the age of audit log: Input/output error");
 });
+
+/** As a prompt that every agent gets: the end of every line, and longer than the bytes that are compared. */
+const PROMPT = "You are a careful agent. ".repeat(40);
+
+Deno.test("AuditReader passes over no event behind a mark of the file before, when all lines end alike", async () => {
+  const disk = new SimulatedDisk();
+  let nowMs = START_MS;
+  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
+  const options = { path: files.active, rotationSizeBytes: 60_000, logger: silent, sessionId: "s" };
+  await using log = await openLogOn(platform, { ...options, now: () => nowMs });
+  const write = async (count: number) => {
+    for (let n = 0; n < count; n++) await log.log("nav", { cost: 0.25, reason: PROMPT });
+  };
+  for (let round = 0; round < 6; round++) {
+    await write(70);
+    nowMs += 60 * MINUTE_MS;
+    await write(40);
+    const answers = await answersOn(disk, nowMs, 1);
+    const counts = [answers.asc.length, answers.desc.length, answers.accuracy.totalNav];
+    assertEquals([...counts, answers.spend], [40, 40, 40, 10], `round ${round}`);
+    nowMs += 60 * MINUTE_MS;
+  }
+});
+
+Deno.test("AuditReader.hourlySpend() tells a new active file from the one before, when all lines end alike", async () => {
+  const disk = new SimulatedDisk();
+  let nowMs = START_MS;
+  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
+  const options = { path: files.active, logger: silent, now: () => nowMs };
+  await using log = await openLogOn(platform, { ...options, sessionId: "s" });
+  await using reader = await openReaderOn(platform, options);
+  for (let round = 1; round <= 5; round++) {
+    for (let n = 0; n < 20; n++) await log.log("nav", { cost: 1, reason: PROMPT });
+    nowMs += 1_000;
+    assertEquals([await reader.hourlySpend(), await log.hourlySpend()], [20 * round, 20 * round]);
+    await log.rotate();
+    nowMs += 1_000;
+  }
+});

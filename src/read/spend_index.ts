@@ -10,6 +10,7 @@
  * @module
  */
 import { readChunks } from "../chunks.ts";
+import { type FilePrint, hasPrint, printOf } from "../file_print.ts";
 import type { FileHandle, FileStatus } from "../file_system.ts";
 import { PreciseSum } from "../precise_sum.ts";
 import { isSameFile, openInto } from "../regular_file.ts";
@@ -37,8 +38,8 @@ class LiveCosts {
   /** What follows the last line break, which may not be all of its line yet. */
   readonly #tail = new CostColumn();
   #byteLength = 0;
-  /** The last bytes that were read. */
-  #lastBytes = new Uint8Array();
+  /** The print of what was read. */
+  #print: FilePrint = { first: new Uint8Array(), last: new Uint8Array() };
 
   addTo(sum: PreciseSum, window: SpendWindow): void {
     this.#column.addTo(sum, window);
@@ -66,14 +67,12 @@ class LiveCosts {
       (isWhole ? this.#column : this.#tail).add(eventsIn(block, options));
       if (isWhole) this.#byteLength = end;
     }
-    this.#lastBytes = readBefore(handle, this.#byteLength);
+    this.#print = printOf(handle, this.#byteLength);
   }
 
   /** Whether the file is the one that was read, and something of it was read: inodes are used again. */
   isContinuedBy(handle: FileHandle): boolean {
-    const bytes = readBefore(handle, this.#byteLength);
-    return bytes.byteLength > 0 && bytes.byteLength === this.#lastBytes.byteLength &&
-      bytes.every((byte, index) => byte === this.#lastBytes[index]);
+    return hasPrint(handle, this.#byteLength, this.#print);
   }
 }
 
@@ -107,14 +106,6 @@ interface LiveOptions extends Omit<ParseOptions, "lineTest"> {
 }
 
 const LINE_BREAK = 0x0a;
-/** Enough to hold a time and what else tells a line from others. */
-const LAST_BYTES = 256;
-
-function readBefore(handle: FileHandle, end: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(Math.min(LAST_BYTES, end));
-  return bytes.subarray(0, handle.readSync(bytes, end - bytes.byteLength));
-}
-
 /** Archives of which every cost is kept, for those at the edges of what is asked for. */
 const COLUMNS_MAX = 4;
 

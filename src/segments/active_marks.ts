@@ -2,13 +2,15 @@
  * Marks in the active file: up to here no event is newer than this instant. Whoever asks for the last
  * hour begins to read behind the last mark that is older.
  *
- * Writers keep the marks in the lock file. A mark may outlive what it tells of, by a power loss, or
- * when somebody cuts the file off and begins anew; so it carries the digest of the bytes before it,
- * which hold a time and an id or two, and counts only where the file still holds them.
+ * Writers keep the marks in the lock file. A mark may outlive its file: after a rotation, a power loss, or when
+ * another program truncates the file. So it carries a digest of the file's first bytes and of those before the
+ * mark, and counts only where the file still holds both. Sealing removes the marks first: where a clock stands
+ * still, two files may begin and go on alike.
  *
  * @module
  */
 import { sha256 } from "../digest.ts";
+import { printOf } from "../file_print.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
 import { parseLockLine, readLockText, writeLockText } from "../lock_text.ts";
 import { openForRead } from "../regular_file.ts";
@@ -24,12 +26,9 @@ export interface ActiveMark {
 interface MarkLine {
   readonly marked_bytes: number;
   readonly bound_ms: number;
-  /** SHA-256 of the last bytes before the mark, hexadecimal. */
+  /** SHA-256 of the file's first bytes and the last ones before the mark, hexadecimal. */
   readonly sha256: string;
 }
-
-/** How many bytes before a mark are looked at: a line of ours has an id and a time in as many. */
-const DIGESTED_BYTES = 256;
 
 /** Whether the line of the lock file is a mark. */
 export function isMarkLine(line: string): boolean {
@@ -55,6 +54,14 @@ export function addMark(lockFile: FileHandle, active: FileHandle, mark: ActiveMa
   };
   const text = [...others, ...[...kept, added].map((line) => JSON.stringify(line))];
   writeLockText(lockFile, text.map((line) => `${line}\n`).join(""));
+}
+
+/** Removes all marks, as their file is about to be sealed. Call it under the append lock only. */
+export function clearMarks(lockFile: FileHandle): void {
+  const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
+  const others = lines.filter((line) => !isMarkLine(line));
+  if (others.length === lines.length) return;
+  writeLockText(lockFile, others.map((line) => `${line}\n`).join(""));
 }
 
 /** Where to begin to read the active file for events of the instant or later; 0 where nobody knows. */
@@ -116,7 +123,9 @@ function stands({ marked_bytes, sha256 }: MarkLine, active: FileHandle): boolean
 }
 
 function digestBefore(active: FileHandle, end: number): string {
-  const bytes = new Uint8Array(Math.min(DIGESTED_BYTES, end));
-  const read = active.readSync(bytes, end - bytes.byteLength);
-  return sha256(bytes.subarray(0, read));
+  const { first, last } = printOf(active, end);
+  const bytes = new Uint8Array(first.byteLength + last.byteLength);
+  bytes.set(first);
+  bytes.set(last, first.byteLength);
+  return sha256(bytes);
 }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { firstOf, hasPrint, lastOf, printOf } from "../file_print.ts";
 import type { FileHandle } from "../file_system.ts";
 import { LineBeginnings } from "../line_text.ts";
 import { parseLine } from "../parse_line.ts";
@@ -16,8 +17,6 @@ import { STAMP_MAX_MS } from "./rotation_policy.ts";
 
 const LINE_BREAK = 0x0a;
 const CHUNK_BYTES = 256 * 1024;
-/** Enough of a line of ours to hold its time and an id. */
-const LAST_BYTES = 256;
 
 const encoder = new TextEncoder();
 // One character for each byte, so that places in the text are places in the bytes.
@@ -42,9 +41,9 @@ export class NewestEvent {
   #byteLength = 0;
   /** Whether it begins within a line, one of more than a chunk. */
   #isWithinLine = false;
-  /** The last bytes of the known part, by which {@linkcode forgetUnlessIn} knows the file again. */
-  readonly #lastBytes = new Uint8Array(LAST_BYTES);
-  #lastBytesLength = 0;
+  /** The print of the known part, by which {@linkcode forgetUnlessIn} knows the file again. */
+  #first: Uint8Array = new Uint8Array();
+  #last: Uint8Array = new Uint8Array();
 
   /** Nothing is known of the file yet; of what others wrote, `chunkBytes` are read at a time. */
   constructor(chunkBytes = CHUNK_BYTES) {
@@ -66,17 +65,13 @@ export class NewestEvent {
   }
 
   /**
-   * Forgets everything if the file does not hold the last bytes of the known part. Another program has
-   * truncated it then, and the file may have grown past the known part since.
+   * Forgets everything if the file does not have the print of the known part. Another program has truncated it
+   * then, and the file may have grown past the known part since.
    */
   forgetUnlessIn(handle: FileHandle): void {
     if (this.#byteLength === 0) return;
-    const bytes = readBefore(handle, this.#byteLength, this.#lastBytesLength);
-    const isHeld = bytes.byteLength === this.#lastBytesLength &&
-      bytes.every((byte, index) => byte === this.#lastBytes[index]);
-    if (isHeld) return;
+    if (hasPrint(handle, this.#byteLength, { first: this.#first, last: this.#last })) return;
     this.#byteLength = 0;
-    this.#lastBytesLength = 0;
     this.#epochMs = -Infinity;
     this.#ts = "";
     this.#seconds.fill(0);
@@ -88,7 +83,8 @@ export class NewestEvent {
   resume(handle: FileHandle, { byteLength, boundMs }: ActiveMark): void {
     if (byteLength <= this.#byteLength) return;
     this.#byteLength = byteLength;
-    this.#keepLast(readBefore(handle, byteLength, LAST_BYTES));
+    const { first, last } = printOf(handle, byteLength);
+    [this.#first, this.#last] = [first, last];
     this.#isWithinLine = false;
     this.#isUnsure = false;
     this.#advance(boundMs);
@@ -100,8 +96,8 @@ export class NewestEvent {
    */
   appended(byteOffset: number, lines: Uint8Array): void {
     if (byteOffset !== this.#byteLength) return;
+    this.#keepPrint(lines);
     this.#byteLength += lines.byteLength;
-    this.#keepLast(lines);
     for (let start = 0; start < lines.byteLength;) {
       const end = lines.indexOf(LINE_BREAK, start);
       this.#takeOurs(lines, start, end);
@@ -137,22 +133,22 @@ export class NewestEvent {
     if (end > start) this.#takeLines(chunk.subarray(start, end));
     if (end > 0) {
       this.#isWithinLine = false;
+      this.#keepPrint(chunk.subarray(0, end));
       this.#byteLength += end;
-      this.#keepLast(chunk.subarray(0, end));
     } else if (chunk.byteLength === this.#chunkBytes) {
       // Of a line as long as that, what this library would begin it with has to do.
       if (!this.#isWithinLine && isOurs(chunk, 0)) this.#takeOurs(chunk, 0, chunk.byteLength);
       this.#isUnsure = true;
       this.#isWithinLine = true;
+      this.#keepPrint(chunk);
       this.#byteLength += chunk.byteLength;
-      this.#keepLast(chunk);
     }
   }
 
-  #keepLast(known: Uint8Array): void {
-    const bytes = known.subarray(-LAST_BYTES);
-    this.#lastBytes.set(bytes);
-    this.#lastBytesLength = bytes.byteLength;
+  /** Keeps the print of the known part with the bytes that follow it. */
+  #keepPrint(bytes: Uint8Array): void {
+    if (this.#byteLength === 0) this.#first = firstOf(bytes);
+    this.#last = lastOf(bytes);
   }
 
   /** Takes in whole lines of anybody. */
@@ -192,12 +188,6 @@ export class NewestEvent {
     this.#ts = new Date(epochMs).toISOString();
     encoder.encodeInto(this.#ts.slice(0, SECONDS_LENGTH), this.#seconds);
   }
-}
-
-/** Reads at most that many of the bytes before the offset. */
-function readBefore(handle: FileHandle, end: number, byteLength: number): Uint8Array {
-  const bytes = new Uint8Array(Math.min(byteLength, end));
-  return bytes.subarray(0, handle.readSync(bytes, end - bytes.byteLength));
 }
 
 /** Whether the line begins as this library writes it. */

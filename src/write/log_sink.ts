@@ -16,6 +16,7 @@ import type { Logger } from "../logger.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Platform } from "../platform.ts";
 import { ensureDirectory } from "../regular_file.ts";
+import { clearMarks } from "../segments/active_marks.ts";
 import { ChainHistory } from "../segments/chain_history.ts";
 import type { RecoveryReport } from "../segments/recover.ts";
 import { LogFiles, type Stamp } from "../segments/segment_name.ts";
@@ -158,10 +159,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   async rotate(): Promise<void> {
     let stamp: Stamp | undefined;
     for (let isReady = false; !isReady;) {
-      isReady = await this.#lock.run(() => {
+      isReady = await this.#lock.run((lockFile) => {
         const { byteLength } = this.#file.readySync();
         if (this.#file.isBehind(byteLength)) return false;
-        if (byteLength > 0) stamp = this.#seal();
+        if (byteLength > 0) stamp = this.#seal(lockFile);
         return true;
       });
       if (!isReady) await this.#catchUp();
@@ -231,7 +232,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     let { byteLength } = this.#file.readySync();
     if (this.#mustSeal(byteLength)) {
       if (mayWait && this.#file.isBehind(byteLength)) return false;
-      if (this.#sealOrGoOn()) byteLength = this.#file.readySync().byteLength;
+      if (this.#sealOrGoOn(lockFile)) byteLength = this.#file.readySync().byteLength;
     } else if (this.#file.isMarkDue(byteLength)) this.#mark(lockFile, byteLength);
     const rest = this.#rest(batch);
     const takenBytes = this.#file.appendSync(rest, byteLength, this.#rotationSizeBytes);
@@ -252,6 +253,15 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     this.#catchingUp ??= this.#file.catchUp()
       .catch((error) => this.#warnOfMark(error))
       .finally(() => this.#catchingUp = undefined);
+  }
+
+  #clearMarks(lockFile: FileHandle): void {
+    try {
+      clearMarks(lockFile);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      this.#warnOfMark(error);
+    }
   }
 
   /** A mark saves readers work, and is no reason to refuse a line. */
@@ -279,9 +289,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /** Seals the file; tells whether it could. */
-  #sealOrGoOn(): boolean {
+  #sealOrGoOn(lockFile: FileHandle): boolean {
     try {
-      this.#seal();
+      this.#seal(lockFile);
       return true;
     } catch (error) {
       this.#goOnUnsealed(error);
@@ -306,7 +316,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /** Makes the file, which is ready, a segment, unless it is at its path no more. Runs under the lock. */
-  #seal(): Stamp | undefined {
+  #seal(lockFile: FileHandle): Stamp | undefined {
+    this.#clearMarks(lockFile);
     if (!this.#file.hasFailed) {
       try {
         this.#commit.syncSync("file");
