@@ -159,15 +159,23 @@ export class AuditLog implements AsyncDisposable {
    * @returns A new stream at each call.
    */
   createWritable(): WritableStream<AuditRecordInput> {
+    let failure: { error: unknown } | undefined;
     return new WritableStream<AuditRecordInput>({
       write: (record, controller) => {
         // A record that is refused rejects its own write; what the disk refuses later errors the stream.
         const line = this.#lineOf(record?.event, record);
-        this.#take(line).catch((error) => controller.error(error));
+        this.#take(line).catch((error) => {
+          failure ??= { error };
+          controller.error(error);
+        });
         const mustWait = this.#lineBuffer.byteLength >= STREAM_PENDING_BYTES;
         return mustWait ? this.#parts.acknowledgements.decided() : undefined;
       },
-      close: () => this.flush(),
+      close: async () => {
+        await this.flush();
+        // A stream that is closing cannot be errored any more.
+        if (failure !== undefined) throw failure.error;
+      },
     });
   }
 

@@ -243,3 +243,33 @@ function isArray(value: object): boolean {
     return false;
   }
 }
+
+/** Kinds of objects that hold something else than named members. */
+const NON_RECORDS: readonly [type: abstract new (...args: never[]) => object, kind: string][] = [
+  [Error, "an Error"],
+  [Map, "a Map"],
+  [Set, "a Set"],
+  [WeakMap, "a WeakMap"],
+  [Date, "a Date"],
+  [Promise, "a Promise"],
+  [RegExp, "a RegExp"],
+  [ArrayBuffer, "an ArrayBuffer"],
+  [URL, "a URL"],
+  [URLSearchParams, "a URLSearchParams"],
+  [Headers, "a Headers"],
+  [FormData, "a FormData"],
+  [String, "a String"],
+  [Number, "a Number"],
+];
+
+/**
+ * Returns the kind of an object that is no record of named members, such as "a Map", or "". A caller who passes
+ * one as fields or options has mistaken the argument, or forgotten an `await`.
+ */
+export function nonRecordKind(value: object): string {
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return "";
+  if (Array.isArray(value)) return "an array";
+  if (ArrayBuffer.isView(value)) return "a typed array";
+  return NON_RECORDS.find(([type]) => value instanceof type)?.[1] ?? "";
+}

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { shown } from "./event.ts";
+import { nonRecordKind, shown } from "./event.ts";
 import { nearestName } from "./nearest_name.ts";
 import { type TimeLike, toEpochMs } from "./time.ts";
 
@@ -114,11 +114,14 @@ export function checkOptions(
   action: string,
   prefix = "",
 ): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+  const kind = typeof options === "object" && options !== null
+    ? nonRecordKind(options)
+    : shown(options);
+  if (kind !== "") {
     const what = prefix === "" ? "the options" : prefix.slice(0, -1);
-    throw new TypeError(`Cannot ${action}: ${what} must be an object, got ${shown(options)}`);
+    throw new TypeError(`Cannot ${action}: ${what} must be an object, got ${kind}`);
   }
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(options as object)) {
     if (!Object.hasOwn(checks, name)) throw unknownOption(name, checks, action, prefix);
   }
   for (const [name, check] of Object.entries(checks)) {

@@ -217,8 +217,18 @@ export function resolveOptions(given: AuditLogOptions | string | URL): ResolvedO
     now: options.now ?? Date.now,
     logger: options.logger ?? logger,
     chain: options.chain ?? false,
-    retention: { ...options.retention },
+    retention: retentionOf(options.retention),
     redact: Array.isArray(options.redact) ? [...options.redact] : options.redact,
+  };
+}
+
+/** Returns a copy of the limits, also of those that an object inherits. */
+function retentionOf(retention: RetentionPolicy = {}): RetentionPolicy {
+  const { maxArchives, maxBytes, maxAgeSec } = retention;
+  return {
+    ...maxArchives === undefined ? {} : { maxArchives },
+    ...maxBytes === undefined ? {} : { maxBytes },
+    ...maxAgeSec === undefined ? {} : { maxAgeSec },
   };
 }
 
@@ -247,10 +257,21 @@ function resolvePath(path: unknown): string {
 
 /** Returns the path that a string or URL names; undefined if it names none. */
 function filePathOf(path: unknown): unknown {
-  if (path instanceof URL) return path.protocol === "file:" ? fromFileUrl(path) : undefined;
+  if (path instanceof URL) return path.protocol === "file:" ? localPath(path) : undefined;
   if (typeof path !== "string") return undefined;
-  if (/^file:/i.test(path)) return URL.canParse(path) ? fromFileUrl(path) : undefined;
+  if (/^file:/i.test(path)) return URL.canParse(path) ? localPath(new URL(path)) : undefined;
   return SCHEME.test(path) ? undefined : path;
+}
+
+/** Returns the path of a `file:` URL; undefined if it names another machine, or has a bad escape. */
+function localPath(url: URL): string | undefined {
+  if (url.host !== "" && Deno.build.os !== "windows") return undefined;
+  try {
+    return fromFileUrl(url);
+  } catch {
+    // The caller reports the URL.
+    return undefined;
+  }
 }
 
 function shownPath(path: unknown): string {

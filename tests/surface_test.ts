@@ -394,3 +394,67 @@ Deno.test("pathFlag() quotes what a shell would split, and goes above a comma", 
   assertEquals(pathFlag("read", "/logs/a,b/c"), "--allow-read=/logs");
   assertEquals(pathFlag("read", "/a,b"), "--allow-read=/");
 });
+
+Deno.test("AuditLog.createWritable() rejects close() when a record was refused while it closed", async () => {
+  using dir = tempDir();
+  const path = dir.path("a.jsonl");
+  const log = await AuditLog.open({ path, lockTimeoutSec: 0.05, logger: silent });
+  using lock = Deno.openSync(`${path}.lock`, { read: true, write: true });
+  lock.lockSync(true);
+  await assertRejects(
+    () => ReadableStream.from([{ event: "a" }, { event: "b" }]).pipeTo(log.createWritable()),
+    Error,
+    "has held the lock",
+  );
+  lock.unlockSync();
+  await log.close();
+  assertEquals(linesOf(path), []);
+});
+
+Deno.test("AuditLog.log() checks its fields before a redact function sees them, and keeps its event", async () => {
+  using dir = tempDir();
+  const redact = (record: Record<string, unknown>) => record;
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl"), redact, logger: silent });
+  for (const fields of [new Error("boom"), new Map([["a", 1]]), [1], Promise.resolve()]) {
+    await assertRejects(
+      () => log.log("x", fields as object),
+      AuditEventError,
+      "its fields must be an object",
+    );
+  }
+  await log.log("nav", { event: "other", cost: 1 });
+  assertEquals((await log.lastEvents()).map(({ event }) => event), ["nav"]);
+});
+
+Deno.test("AuditLog.open() rejects options that are no record, and URLs of other machines or with bad escapes", async () => {
+  for (const options of [Promise.resolve({ path: "a" }), new Map(), new Date(0), new Error("x")]) {
+    await assertRejects(
+      () => AuditReader.open(options as object),
+      TypeError,
+      "must be an object, got a",
+    );
+  }
+  for (const path of ["file:///tmp/%ff.jsonl", "file://logs/audit.jsonl"]) {
+    await assertRejects(() => AuditReader.open(path), TypeError, "a file path or a file: URL, got");
+  }
+});
+
+Deno.test("AuditLog.open() keeps limits of retention that an object inherits", async () => {
+  using dir = tempDir();
+  class Policy {
+    get maxArchives() {
+      return 1;
+    }
+  }
+  await using log = await AuditLog.open({
+    path: dir.path("a.jsonl"),
+    retention: new Policy(),
+    logger: silent,
+  });
+  for (let n = 0; n < 3; n++) {
+    await log.log("nav", { n });
+    await log.rotate();
+  }
+  const archives = [...Deno.readDirSync(dir.path(""))].filter(({ name }) => name.endsWith(".gz"));
+  assertEquals(archives.length, 1);
+});

@@ -60,7 +60,8 @@ export function barTable(
 
 /** Returns a bar whose length is the value's share of the largest one, which fills the width. */
 export function bar(value: number, largest: number, width: number): string {
-  if (!(value > 0)) return "";
-  const eighths = Math.max(1, Math.round(8 * width * value / largest));
+  // A sum past the largest number has no share.
+  if (!(value > 0) || !Number.isFinite(largest)) return "";
+  const eighths = Math.max(1, Math.round(8 * width * (value / largest)));
   return width === 0 ? "" : "█".repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8]!;
 }

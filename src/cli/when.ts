@@ -14,6 +14,9 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
   w: 604_800_000,
 };
+/** Three thousand years, which every calendar function can go back. */
+const AGO_MS_MAX = 1e14;
+const NOT_A_TIME = "not a time; use 3h, yesterday or 2026-02-13T14:30";
 const DURATION = /^(\d+(?:\.\d+)?)([smhdw])$/;
 
 /**
@@ -24,7 +27,10 @@ const DURATION = /^(\d+(?:\.\d+)?)([smhdw])$/;
  */
 export function parseWhen(text: string): When {
   const milliseconds = durationMs(text);
-  if (milliseconds !== null) return (now) => now.toInstant().subtract({ milliseconds });
+  if (milliseconds !== null) {
+    if (milliseconds > AGO_MS_MAX) throw new RangeError(NOT_A_TIME);
+    return (now) => now.toInstant().subtract({ milliseconds });
+  }
   if (text === "now") return (now) => now.toInstant();
   if (text === "today") return (now) => now.startOfDay().toInstant();
   if (text === "yesterday") return (now) => now.startOfDay().subtract({ days: 1 }).toInstant();
@@ -32,7 +38,7 @@ export function parseWhen(text: string): When {
   try {
     instantIn = parseIsoTime(text);
   } catch (cause) {
-    throw new RangeError("not a time; use 3h, yesterday or 2026-02-13T14:30", { cause });
+    throw new RangeError(NOT_A_TIME, { cause });
   }
   return (now) => instantIn(now.timeZoneId);
 }

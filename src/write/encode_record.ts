@@ -12,6 +12,7 @@ import {
   type EventFields,
   fieldError,
   KNOWN_FIELD_NAMES,
+  nonRecordKind,
   shown,
   type UncheckedFields,
 } from "../event.ts";
@@ -102,20 +103,15 @@ function inOrder(names: string[]): string[] {
   return names;
 }
 
-/** What has members of its own kind that are no fields: a caller who passes one has mistaken the argument. */
-const NO_RECORDS: readonly [type: new (...args: never[]) => object, name: string][] = [
-  [Error, "an Error"],
-  [Map, "a Map"],
-  [Set, "a Set"],
-  [Date, "a Date"],
-  [Promise, "a Promise"],
-  [ArrayBuffer, "an ArrayBuffer"],
-];
-
-function namesOf(fields: unknown): string[] {
+/**
+ * Returns the names of the fields.
+ *
+ * @throws {AuditEventError} If they are not a record of fields, or reading them throws.
+ */
+export function namesOf(fields: unknown): string[] {
   let found: string;
   try {
-    found = typeof fields === "object" && fields !== null ? notRecord(fields) : shown(fields);
+    found = typeof fields === "object" && fields !== null ? nonRecordKind(fields) : shown(fields);
     if (found === "") return Object.keys(fields as object);
   } catch (cause) {
     // A proxy: a revoked one, or one whose traps throw.
@@ -133,15 +129,6 @@ function namesOf(fields: unknown): string[] {
     `Cannot log event: its fields must be an object with named members, got ${found}${hint}`,
     { field: "fields", value: fields },
   );
-}
-
-/** Returns what the object is if it is no record of fields, or "". */
-function notRecord(fields: object): string {
-  const prototype = Object.getPrototypeOf(fields);
-  if (prototype === Object.prototype || prototype === null) return "";
-  if (Array.isArray(fields)) return "an array";
-  if (ArrayBuffer.isView(fields)) return "a typed array";
-  return NO_RECORDS.find(([type]) => fields instanceof type)?.[1] ?? "";
 }
 
 function stringifyKnown(known: UncheckedFields, redaction: Redaction | undefined): string {

@@ -9,7 +9,7 @@ import { type AuditRecordInput, type EventFields, shown } from "../event.ts";
 import { checkOptions, type OptionChecks } from "../option_checks.ts";
 import { checkRedact, LOG_OPTION_CHECKS, MAX_LINE_BYTES, type Redact } from "../options.ts";
 import { getSessionId } from "../session.ts";
-import { encodeRecord, type RecordContext } from "./encode_record.ts";
+import { encodeRecord, namesOf, type RecordContext } from "./encode_record.ts";
 import { safeMessage } from "./encode_value.ts";
 import { Redaction } from "./redaction.ts";
 
@@ -101,9 +101,10 @@ function redacted(
   event: unknown,
   fields: EventFields,
 ): Record<string, unknown> {
+  namesOf(fields);
   let record: unknown;
   try {
-    record = redact({ event, ...fields });
+    record = redact(Object.assign({ event }, fields, { event }));
   } catch (cause) {
     throw new AuditEventError(`Cannot log event: redact throws: ${safeMessage(cause)}`, {
       field: "redact",

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import stringWidth from "string-width";
-import { barTable } from "../../src/cli/bar_table.ts";
+import { bar, barTable } from "../../src/cli/bar_table.ts";
 
 const row = (label: string, value: number) => ({ label, value, cells: [`${value}`] });
 const header = ["what", "USD"];
@@ -24,4 +24,9 @@ Deno.test("barTable() gives the largest the room that there is, and every cost a
 
 Deno.test("barTable() of no rows is empty", () => {
   assertEquals(barTable([], { header, columns: 80 }), []);
+});
+
+Deno.test("bar() of an amount past the largest number is none", () => {
+  for (const value of [1e308, Infinity]) assertEquals(bar(value, Infinity, 40), "");
+  assertEquals(bar(1e308, 1e308, 2), "██");
 });

@@ -30,3 +30,9 @@ for (const text of ["", "soon", "3", "h", "-3h", "3 h", "3y", "2026-13-01", "14:
     assertThrows(() => parseWhen(text), RangeError, "not a time; use 3h");
   });
 }
+
+Deno.test("parseWhen() refuses a time before all calendars", () => {
+  for (const text of ["99999999999w", "20000000w", `${"9".repeat(400)}d`]) {
+    assertThrows(() => parseWhen(text), RangeError, "not a time");
+  }
+});

@@ -40,7 +40,10 @@ export function read(object: object, name: string): { value: unknown } | null {
 }
 
 /** What has members of its own kind, which are no fields. */
-const NO_RECORDS = [Error, Map, Set, Date, Promise, ArrayBuffer];
+const NO_RECORDS = [
+  ...[Error, Map, Set, WeakMap, Date, Promise, RegExp, ArrayBuffer],
+  ...[URL, URLSearchParams, Headers, FormData, String, Number],
+];
 
 /** The names of the fields; null if not even those can be told. */
 export function namesOf(fields: unknown): string[] | null {
