@@ -104,11 +104,16 @@ class MarkedLog {
     this.#truncate(() => 0);
   }
 
+  /**
+   * The other program syncs what it did. If it did not, a power loss could put the old end back around lines that
+   * were written since, and a mark of the old end would hide them: see active_marks.ts.
+   */
   #truncate(to: (byteLength: number) => number): void {
     const process = this.disk.process();
     if (process.status(files.active) === null) return;
     const handle = process.open(files.active, "append");
     handle.truncateSync(to(handle.status().byteLength));
+    handle.syncDataSync();
     handle.close();
   }
 

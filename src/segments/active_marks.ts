@@ -7,6 +7,10 @@
  * mark, and counts only where the file still holds both. Sealing removes the marks first: where a clock stands
  * still, two files may begin and go on alike.
  *
+ * Limit: when another program truncates the file without a sync, more is written, and the power goes, the file
+ * system may put the old end back around a part of the new lines. A mark of the old end then hides that part from
+ * queries with a `since`.
+ *
  * @module
  */
 import { sha256 } from "../digest.ts";
