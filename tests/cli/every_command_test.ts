@@ -4,6 +4,7 @@ import { testNeeding } from "../requirements.ts";
 import { runCommand } from "../run_command.ts";
 import { programArgs, runProgram } from "../run_program.ts";
 import { tempDir } from "../temp_dir.ts";
+import { UNSAFE } from "./unsafe_text.ts";
 
 const PROGRAM = fromFileUrl(new URL("../programs/run_commands.ts", import.meta.url));
 
@@ -147,10 +148,7 @@ Deno.test("No command prints a control character that a log, its name or an argu
   ];
   for (const { command, stdout, stderr } of await runEach(commands, path, flags)) {
     const shown = (stdout + stderr).replaceAll("\n", "");
-    // deno-lint-ignore no-control-regex
-    const found = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\ufffd/.exec(
-      shown,
-    );
+    const found = UNSAFE.exec(shown);
     assertEquals(found, null, `${command}: ${JSON.stringify(stdout + stderr)}`);
   }
 });

@@ -9,6 +9,7 @@ import { statusLines } from "../../src/cli/status.ts";
 import { verifyLines } from "../../src/cli/verify.ts";
 import type { AuditEvent } from "../../src/event.ts";
 import type { VerifyReport } from "../../src/verify/report.ts";
+import { UNSAFE } from "./unsafe_text.ts";
 
 const WIDTHS = [50, 80, 120];
 
@@ -25,9 +26,6 @@ const TEXTS = [
   "👩‍👩‍👧".repeat(50),
   "z".repeat(1_000_000),
 ];
-
-// deno-lint-ignore no-control-regex
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Cs}/u;
 
 /** Checks that no line is wider than the columns, and that none of them holds an unsafe character. */
 function assertFits(lines: readonly string[], columns: number): void {
