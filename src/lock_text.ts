@@ -6,10 +6,19 @@
  */
 import type { FileHandle } from "./file_system.ts";
 
+const decoder = new TextDecoder();
+
 /** The whole text. */
 export function readLockText(lockFile: FileHandle): string {
-  const bytes = new Uint8Array(lockFile.status().byteLength);
-  return new TextDecoder().decode(bytes.subarray(0, lockFile.readSync(bytes, 0)));
+  return readLockEnd(lockFile, Infinity);
+}
+
+/** The last `maxBytes` of the text, which may begin within a line. */
+export function readLockEnd(lockFile: FileHandle, maxBytes: number): string {
+  const { byteLength } = lockFile.status();
+  const bytes = new Uint8Array(Math.min(maxBytes, byteLength));
+  const read = lockFile.readSync(bytes, byteLength - bytes.byteLength);
+  return decoder.decode(bytes.subarray(0, read));
 }
 
 /** Replaces the text. Call it under the append lock only. */

@@ -7,17 +7,20 @@
  * mark, and counts only where the file still holds both. Sealing removes the marks first: where a clock stands
  * still, two files may begin and go on alike.
  *
- * Limit: when another program truncates the file without a sync, more is written, and the power goes, the file
- * system may put the old end back around a part of the new lines. A mark of the old end then hides that part from
- * queries with a `since`.
+ * No line of ours is appended before a mark of a longer file: such marks are removed, durably, first. Another program
+ * has truncated the file then, and if it did not sync that, a power loss may put the old end back around our lines.
+ * The mark would stand again and hide them. (Limit: it may hide lines that another program appended and did not sync.)
  *
  * @module
  */
 import { sha256 } from "../digest.ts";
 import { printOf } from "../file_print.ts";
 import type { FileHandle, FileSystem } from "../file_system.ts";
-import { parseLockLine, readLockText, writeLockText } from "../lock_text.ts";
+import { parseLockLine, readLockEnd, readLockText, writeLockText } from "../lock_text.ts";
 import { openForRead } from "../regular_file.ts";
+
+/** More than the longest mark line takes. Marks stand behind all other lines, the last of the file at the end. */
+const LAST_LINES_BYTES = 256;
 
 /** A place in the active file, where a line begins. */
 export interface ActiveMark {
@@ -68,6 +71,18 @@ export function clearMarks(lockFile: FileHandle): void {
   writeLockText(lockFile, others.map((line) => `${line}\n`).join(""));
 }
 
+/**
+ * Removes all marks, and syncs the lock file, if one of them lies past the length of the file: another program has
+ * truncated it. Call it under the append lock only, before an append.
+ */
+export function clearMarksPast(lockFile: FileHandle, byteLength: number): void {
+  const lastLine = readLockEnd(lockFile, LAST_LINES_BYTES).trimEnd().split("\n").at(-1)!;
+  const lastMarked = markIn(lastLine)?.marked_bytes ?? 0;
+  if (lastMarked <= byteLength) return;
+  clearMarks(lockFile);
+  lockFile.syncDataSync();
+}
+
 /** Where to begin to read the active file for events of the instant or later; 0 where nobody knows. */
 export function startFor(
   sinceMs: number,
@@ -102,15 +117,15 @@ function lockTextAt(fileSystem: FileSystem, path: string): string {
 /** The marks of the file, by their place. */
 function marksIn(lockText: string, active: FileHandle): MarkLine[] {
   const { byteLength } = active.status();
-  return lockText.split("\n").flatMap(markIn)
+  return lockText.split("\n").flatMap((line) => markIn(line) ?? [])
     .filter((mark) => mark.marked_bytes <= byteLength)
     .sort((a, b) => a.marked_bytes - b.marked_bytes);
 }
 
-function markIn(lockLine: string): MarkLine | [] {
+function markIn(lockLine: string): MarkLine | undefined {
   const { marked_bytes, bound_ms, sha256 } = parseLockLine(lockLine);
   const isMark = isCount(marked_bytes) && isCount(bound_ms) && typeof sha256 === "string";
-  return isMark ? { marked_bytes, bound_ms, sha256 } : [];
+  return isMark ? { marked_bytes, bound_ms, sha256 } : undefined;
 }
 
 function isCount(value: unknown): value is number {

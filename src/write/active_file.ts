@@ -135,6 +135,11 @@ export class ActiveFile {
     });
   }
 
+  /** Whether this writer made the last append to the file, which is ready and has the length. */
+  endsInOurs(byteLength: number): boolean {
+    return byteLength === this.#open!.byteLengthLeft;
+  }
+
   /** Whether the file, which is ready, has grown by so much that a mark is due. */
   isMarkDue(byteLength: number): boolean {
     return byteLength >= this.#open!.nextMarkAt;

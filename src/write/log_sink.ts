@@ -16,7 +16,7 @@ import type { Logger } from "../logger.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Platform } from "../platform.ts";
 import { ensureDirectory } from "../regular_file.ts";
-import { clearMarks } from "../segments/active_marks.ts";
+import { clearMarks, clearMarksPast } from "../segments/active_marks.ts";
 import { ChainHistory } from "../segments/chain_history.ts";
 import type { RecoveryReport } from "../segments/recover.ts";
 import { LogFiles, type Stamp } from "../segments/segment_name.ts";
@@ -230,6 +230,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     // A drain may have written it while it waited for the lock.
     if (this.#rest(batch).byteLength === 0) return true;
     let { byteLength } = this.#file.readySync();
+    if (!this.#file.endsInOurs(byteLength)) {
+      this.#marking(() => clearMarksPast(lockFile, byteLength));
+    }
     if (this.#mustSeal(byteLength)) {
       if (mayWait && this.#file.isBehind(byteLength)) return false;
       if (this.#sealOrGoOn(lockFile)) byteLength = this.#file.readySync().byteLength;
@@ -244,23 +247,21 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /** Marks how new the file is up to here, or begins to find that out. Runs under the lock. */
   #mark(lockFile: FileHandle, byteLength: number): void {
-    try {
-      if (this.#file.markSync(lockFile, byteLength)) return;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      return this.#warnOfMark(error);
-    }
+    const isBehind = this.#marking(() => !this.#file.markSync(lockFile, byteLength));
+    if (!isBehind) return;
     this.#catchingUp ??= this.#file.catchUp()
       .catch((error) => this.#warnOfMark(error))
       .finally(() => this.#catchingUp = undefined);
   }
 
-  #clearMarks(lockFile: FileHandle): void {
+  /** Runs work on the marks; when it fails, warns and returns undefined. */
+  #marking<T>(work: () => T): T | undefined {
     try {
-      clearMarks(lockFile);
+      return work();
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) throw error;
       this.#warnOfMark(error);
+      return undefined;
     }
   }
 
@@ -317,7 +318,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /** Makes the file, which is ready, a segment, unless it is at its path no more. Runs under the lock. */
   #seal(lockFile: FileHandle): Stamp | undefined {
-    this.#clearMarks(lockFile);
+    this.#marking(() => clearMarks(lockFile));
     if (!this.#file.hasFailed) {
       try {
         this.#commit.syncSync("file");
