@@ -24,7 +24,7 @@ import {
 } from "./workloads.ts";
 
 /** How many errors are injected at scale 1, at least. */
-const INJECTIONS = 2_600;
+const INJECTIONS = 1_000;
 
 const ERRORS = Object.entries(systemErrors);
 

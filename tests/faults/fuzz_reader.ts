@@ -77,7 +77,7 @@ export function fuzzLines(open: ReaderOpener = openReader): Fuzz<[Bytes, Questio
     name: "reading lines",
     inputs: fc.tuple(lines({ minLength: LINES, maxLength: LINES }), questions),
     casesPerInput: LINES,
-    cases: 40_000,
+    cases: 30_000,
     check: ([active, questions]) => {
       const directory = { active, segments: [], manifest: null, lock: null, strangers: [] };
       return checkReading({ directory, questions }, open);
