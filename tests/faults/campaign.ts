@@ -10,6 +10,7 @@ import { FAULT_KINDS, Findings, type Harness } from "./harness.ts";
 import { powerLoss } from "./power_loss.ts";
 import { realKills } from "./real_kills.ts";
 import { simulatedKills } from "./simulated_kills.ts";
+import { WORKLOADS } from "./workloads.ts";
 
 /** How much is tried at least at scale 1, or the campaign counts for nothing. */
 const TRIED_MIN: Readonly<Record<string, number>> = {
@@ -20,6 +21,15 @@ const TRIED_MIN: Readonly<Record<string, number>> = {
   "real kills during recovery": 100,
   "fuzz cases": 40_000,
 };
+
+/** The kinds of cases that a whole campaign reaches, or it counts for nothing. */
+const REACHED: readonly string[] = [
+  ...["power loss", "errors", "simulated kills"].flatMap((harness) =>
+    WORKLOADS.map(({ name }) => `${harness}: ${name}`)
+  ),
+  "simulated kills: in recovery",
+  "simulated kills: beside a survivor",
+];
 
 /** What to try. */
 export interface Campaign {
@@ -51,17 +61,20 @@ async function runInTurn(
       onProgress: (done, of) => onProgress(name, done / of),
     });
     for (const [what, cases] of findings.tried) all.count(what, cases);
+    for (const kind of findings.reached) all.reached.add(kind);
     all.faults.push(...findings.faults);
     all.skipped.push(...findings.skipped);
   }
 }
 
-/** Of what too little was tried, though it was not skipped. */
-export function shortfalls({ tried, skipped }: Findings, scale: number): string[] {
+/** Returns what was tried too little, though it was not skipped; a share of a campaign may miss some kinds. */
+export function shortfalls({ tried, reached, skipped }: Findings, scale: number): string[] {
   if (skipped.length > 0) return [];
-  return Object.entries(TRIED_MIN)
+  const tooFew = Object.entries(TRIED_MIN)
     .filter(([what, min]) => (tried.get(what) ?? 0) < min * scale)
     .map(([what, min]) => `${what}: ${tried.get(what) ?? 0} of ${min * scale}`);
+  const missed = scale < 1 ? [] : REACHED.filter((kind) => !reached.has(kind));
+  return [...tooFew, ...missed];
 }
 
 /** The table of what was tried and found. */

@@ -41,7 +41,13 @@ Deno.test("shortfalls() names what was tried too little, unless something was sk
   findings.count("real kills", 400);
   findings.count("real kills during recovery", 100);
   findings.count("fuzz cases", 39_999);
-  assertEquals(shortfalls(findings, 1), ["fuzz cases: 39999 of 40000"]);
+  assertEquals(shortfalls(findings, 1)[0], "fuzz cases: 39999 of 40000");
+  findings.count("fuzz cases");
+  assertEquals(shortfalls(findings, 0.5), []);
+  const missed = shortfalls(findings, 1);
+  assertEquals(missed.at(-1), "simulated kills: beside a survivor");
+  for (const kind of missed.slice(1)) findings.reached.add(kind);
+  assertEquals(shortfalls(findings, 1), [missed[0]!]);
   findings.skipped.push("real kills: strace is missing");
   assertEquals(shortfalls(findings, 1), []);
 });

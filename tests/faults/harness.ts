@@ -49,6 +49,9 @@ export function drawing(seed: string, scale: number): () => boolean {
   return () => random.below(1_000_000) < scale * 1_000_000;
 }
 
+/** How much of a round of cases is tried at scale 1, so that two rounds with other sizes take no longer. */
+export const SHARE_OF_ROUND = 0.5;
+
 /** A harness: `tried` names what it counts. */
 export interface Harness {
   /** What it does, in two or three words. */
@@ -61,6 +64,8 @@ export interface Harness {
 export class Findings {
   /** How many of what were tried: "power-loss states" -> 20,000. */
   readonly tried = new Map<string, number>();
+  /** The kinds of cases that were tried: "errors: two writers". */
+  readonly reached = new Set<string>();
   /** The faults; each text says what was found and how to try the case again. */
   readonly faults: { readonly kind: FaultKind; readonly text: string }[] = [];
   /** What was not tried, and what has to be done for that: "strace is missing: apt-get install strace". */

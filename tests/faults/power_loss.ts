@@ -36,6 +36,7 @@ async function run(assignment: Assignment, plant: Plant | undefined): Promise<Fi
       await workload.run(scene);
       findings.count("rotations", scene.rotations);
       for (const moment of moments) await states.check(scene, { moment, random, place });
+      findings.reached.add(`power loss: ${workload.name}`);
     }
   }
   return findings;

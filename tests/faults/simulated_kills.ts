@@ -10,6 +10,7 @@ import {
   drawing,
   Findings,
   type Harness,
+  SHARE_OF_ROUND,
   Violation,
   withinTime,
 } from "./harness.ts";
@@ -43,19 +44,20 @@ async function run(
   const findings = new Findings();
   const wanted = KILLS * scale;
   const killed = () => findings.tried.get("simulated kills") ?? 0;
-  const isDrawn = drawing(`${seed} kills`, scale);
-  const isOver = () => killed() >= wanted || isEnough(findings.faults);
-  const attempt = async (place: string, check: () => Promise<void>) => {
-    if (isOver() || !isDrawn()) return;
+  const isDrawn = drawing(`${seed} kills`, scale * SHARE_OF_ROUND);
+  const attempt = async (where: string, place: string, check: () => Promise<void>) => {
+    if (isEnough(findings.faults) || !isDrawn()) return;
     findings.count("simulated kills");
+    findings.reached.add(`simulated kills: ${where}`);
     onProgress(Math.min(killed(), wanted), wanted);
     try {
       await withinTime(check());
     } catch (error) {
-      findings.add(`simulated kills, seed ${seed}, ${place}`, error);
+      findings.add(`simulated kills, seed ${seed}, ${where}, ${place}`, error);
     }
   };
-  for (let round = 0; !isOver(); round++) {
+  // Whole rounds: to stop within one would leave out its last cases every time.
+  for (let round = 0; killed() < wanted && !isEnough(findings.faults); round++) {
     const random = new SeededRandom(`${seed} kills ${round}`);
     const sizes = round === 0 ? USUAL_SIZES : { ...randomSizes(random), chain: round % 2 === 1 };
     await killEachCall({ sizes, plant, round, attempt, findings });
@@ -65,7 +67,8 @@ async function run(
   return findings;
 }
 
-type Attempt = (place: string, check: () => Promise<void>) => Promise<void>;
+/** Tries a case: `where` names its kind, `place` the case itself. */
+type Attempt = (where: string, place: string, check: () => Promise<void>) => Promise<void>;
 
 /** What is done to logs of some sizes. */
 interface Round {
@@ -90,10 +93,9 @@ async function killEachCall(
     await workload.run(dryRun);
     for (const [writer, { process }] of dryRun.writers.entries()) {
       for (const { index, name, path } of process.calls) {
-        const place =
-          `round ${round}, ${workload.name}, writer ${writer}, call ${index}, ${name} ${path}`;
+        const place = `round ${round}, writer ${writer}, call ${index}, ${name} ${path}`;
         for (const when of WHEN) {
-          await attempt(`${place}, ${when}`, () => kill(writer, index, when));
+          await attempt(workload.name, `${place}, ${when}`, () => kill(writer, index, when));
         }
       }
     }
@@ -121,7 +123,7 @@ async function killRecovery({ sizes, plant, round, attempt }: Round): Promise<vo
     // The last one comes to its end.
     for (let at = 0; at <= dryRun.writers[0]!.process.calls.length; at++) {
       const place = `round ${round}, dead at call ${index}, recovery killed at call ${at}`;
-      await attempt(place, async () => await (await recover(at)).check());
+      await attempt("in recovery", place, async () => await (await recover(at)).check());
     }
   }
 }
@@ -143,7 +145,8 @@ async function killBesideSurvivor({ sizes, plant, round, attempt }: Round): Prom
   const dryRun = await play();
   await dryRun.log.close();
   for (let index = round % 2; index <= dryRun.process.calls.length; index += 2) {
-    await attempt(`round ${round}, a survivor beside one killed at call ${index}`, async () => {
+    const place = `round ${round}, killed at call ${index}`;
+    await attempt("beside a survivor", place, async () => {
       const { survivors, survivor, log } = await play(index);
       expectAllAcknowledged(survivor.ledger);
       await survivor.ledger.settle(log, "close");
