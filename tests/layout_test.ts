@@ -154,6 +154,14 @@ Deno.test("Only requirements.ts skips a test, so that every skip is listed", () 
   assertEquals(skipping, ["tests/requirements.ts"]);
 });
 
+Deno.test("Every test file registers a test", () => {
+  const files = sourceFiles(join(ROOT, "tests")).filter((file) => file.endsWith("_test.ts"));
+  assert(files.length > 100, `only ${files.length} files found`);
+  const registering = /^\s*(?:await )?(?:Deno\.test|\w*[Tt]est\w*)\(/m;
+  const empty = files.filter((file) => !registering.test(Deno.readTextFileSync(file)));
+  assertEquals(empty, []);
+});
+
 Deno.test("A test that runs a tool other than the usual small ones needs it by its name", () => {
   const small = new Set(["sh", "cat", "cp", "gzip", "mkfifo"]);
   for (const file of sourceFiles(join(ROOT, "tests")).filter((file) => file.endsWith(".ts"))) {

@@ -1,0 +1,49 @@
+/**
+ * Each harness finds a fault that is planted between the log and its disk, and calls it by its name.
+ *
+ * @module
+ */
+import { assert } from "@std/assert";
+import { freshSeed } from "../seeded_random.ts";
+import { errorsOf } from "./errors.ts";
+import type { FaultKind, Findings, Harness } from "./harness.ts";
+import {
+  dropsOneSync,
+  hidesAppendErrors,
+  removesTooEarly,
+  skipsDirectorySyncs,
+  writesBehind,
+} from "./planted_faults.ts";
+import { powerLossOf } from "./power_loss.ts";
+import { simulatedKillsOf } from "./simulated_kills.ts";
+import { PATH, type Plant } from "./workloads.ts";
+
+/** A whole campaign, which ends at the first sighting of the fault. */
+const SCALE = 1;
+
+const dropOneSync: Plant = (disk) => dropsOneSync(disk, PATH);
+const writeBehind: Plant = (disk) => writesBehind(disk, PATH);
+const hideAppendErrors: Plant = (disk) => hidesAppendErrors(disk, PATH);
+
+const CANARIES: readonly [fault: string, harness: Harness, kind: FaultKind][] = [
+  ["one sync is left out", powerLossOf(dropOneSync), "lost"],
+  ["directories are not synced", powerLossOf(skipsDirectorySyncs), "lost"],
+  ["events are acknowledged before they are written", simulatedKillsOf(writeBehind), "lost"],
+  ["segments are removed before their archives exist", simulatedKillsOf(removesTooEarly), "lost"],
+  ["the log does not see errors of appends", errorsOf(hideAppendErrors), "lost"],
+];
+
+for (const [fault, harness, kind] of CANARIES) {
+  Deno.test(`The harness of ${harness.name} finds the fault that ${fault}`, async () => {
+    const seed = freshSeed();
+    const isFound = (faults: Findings["faults"]) => faults.some((fault) => fault.kind === kind);
+    const { faults } = await harness.run({
+      seed,
+      scale: SCALE,
+      onProgress() {},
+      isEnough: isFound,
+    });
+    const kinds = faults.map((fault) => fault.kind);
+    assert(isFound(faults), `seed ${seed}: nothing ${kind} is found, but ${kinds}`);
+  });
+}

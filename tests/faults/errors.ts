@@ -15,14 +15,7 @@ import {
   withinTime,
 } from "./harness.ts";
 import { systemErrors } from "./simulated_disk.ts";
-import {
-  type Plant,
-  randomSizes,
-  type Scene,
-  USUAL_SIZES,
-  type Workload,
-  WORKLOADS,
-} from "./workloads.ts";
+import { type Plant, type Scene, sizesOf, type Workload, WORKLOADS } from "./workloads.ts";
 
 /** How many errors are injected at scale 1, at least. */
 const INJECTIONS = 2_600;
@@ -48,7 +41,7 @@ async function run(
   // Whole rounds: to stop within one would leave out its last workloads every time.
   for (let round = 0; injected() < wanted; round++) {
     const random = new SeededRandom(`${seed} errors ${round}`);
-    const sizes = round === 0 ? USUAL_SIZES : { ...randomSizes(random), chain: round % 2 === 1 };
+    const sizes = sizesOf(round, random);
     for (const workload of WORKLOADS) {
       const stage = () => workload.stage(sizes, plant);
       for await (const injection of injectionsOf(workload, stage, round)) {

@@ -9,7 +9,7 @@ import { SeededRandom } from "../seeded_random.ts";
 import { type Assignment, drawing, Findings, type Harness, withinTime } from "./harness.ts";
 import { Ledger } from "./oracle.ts";
 import type { PendingOperation, SimulatedDisk } from "./simulated_disk.ts";
-import { PATH, type Plant, randomSizes, type Scene, USUAL_SIZES, WORKLOADS } from "./workloads.ts";
+import { PATH, type Plant, type Scene, sizesOf, WORKLOADS } from "./workloads.ts";
 
 /** How many states are checked at scale 1; no two are the same. */
 const STATES = 20_500;
@@ -28,7 +28,7 @@ async function run(assignment: Assignment, plant: Plant | undefined): Promise<Fi
   // The usual sizes come first, so they are cut at every call whatever the seed is.
   for (let round = 0; !states.areEnough; round++) {
     const random = new SeededRandom(`${assignment.seed} power loss ${round}`);
-    const sizes = round === 0 ? USUAL_SIZES : randomSizes(random);
+    const sizes = sizesOf(round, random);
     for (const workload of WORKLOADS) {
       const place = `power loss, seed ${assignment.seed}, round ${round}, ${workload.name}`;
       const scene = await workload.stage(sizes, plant);

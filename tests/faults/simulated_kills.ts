@@ -15,15 +15,7 @@ import {
   withinTime,
 } from "./harness.ts";
 import type { Ledger } from "./oracle.ts";
-import {
-  type Plant,
-  randomSizes,
-  rotate,
-  Scene,
-  type Sizes,
-  USUAL_SIZES,
-  WORKLOADS,
-} from "./workloads.ts";
+import { type Plant, rotate, Scene, type Sizes, sizesOf, WORKLOADS } from "./workloads.ts";
 
 const WHEN = ["before", "after"] as const;
 /** How many kills there are at scale 1, at least. */
@@ -59,7 +51,7 @@ async function run(
   // Whole rounds: to stop within one would leave out its last cases every time.
   for (let round = 0; killed() < wanted && !isEnough(findings.faults); round++) {
     const random = new SeededRandom(`${seed} kills ${round}`);
-    const sizes = round === 0 ? USUAL_SIZES : { ...randomSizes(random), chain: round % 2 === 1 };
+    const sizes = sizesOf(round, random);
     await killEachCall({ sizes, plant, round, attempt, findings });
     await killRecovery({ sizes, plant, round, attempt });
     await killBesideSurvivor({ sizes, plant, round, attempt });

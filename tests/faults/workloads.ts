@@ -27,15 +27,23 @@ export interface Sizes {
 }
 
 /** Segments of four or five lines, and a sync after the third. */
-export const USUAL_SIZES: Sizes = {
+const USUAL_SIZES: Sizes = {
   rotationSizeBytes: 300,
   everyNLines: 3,
   padding: 0,
   chain: false,
 };
 
+/** The same of a chained log, whose lines are three times as long. */
+const USUAL_CHAINED_SIZES: Sizes = { ...USUAL_SIZES, rotationSizeBytes: 900, chain: true };
+
+/** The sizes of a round: the usual ones first, whatever the seed is, and then chained. */
+export function sizesOf(round: number, random: SeededRandom): Sizes {
+  return [USUAL_SIZES, USUAL_CHAINED_SIZES][round] ?? randomSizes(random);
+}
+
 /** Other sizes: segments of one line up to a dozen, a sync after each line up to the tenth. */
-export function randomSizes(random: SeededRandom): Sizes {
+function randomSizes(random: SeededRandom): Sizes {
   return {
     rotationSizeBytes: 60 + random.below(900),
     everyNLines: 1 + random.below(10),
