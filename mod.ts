@@ -49,10 +49,11 @@ export {
   type Redact,
   type RetentionPolicy,
   ROTATION_SIZE_BYTES,
-} from "./src/options.ts";
+} from "./src/options/log_options.ts";
 export type { Damage } from "./src/read/damage.ts";
 export type { AuditFollow, FollowOptions } from "./src/read/follow.ts";
-export type { AuditQuery, QueryOptions } from "./src/read/query.ts";
+export type { AuditQuery } from "./src/read/query.ts";
+export type { QueryOptions } from "./src/read/query_options.ts";
 export type { RecoveryReport } from "./src/segments/recover.ts";
 export { getSessionId, SESSION_LOCK } from "./src/session.ts";
 export type { TimeLike } from "./src/time.ts";

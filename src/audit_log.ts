@@ -11,11 +11,16 @@ import { readLockText, writeLockText } from "./lock_text.ts";
 import type { Logger } from "./logger.ts";
 import type { AccuracyMetrics } from "./metrics/accuracy.ts";
 import type { GateMetrics } from "./metrics/gate.ts";
-import { type AuditLogOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
-import { denoPlatform, type Platform } from "./platform.ts";
+import {
+  type AuditLogOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from "./options/log_options.ts";
+import { denoPlatform, type Platform } from "./platform/platform.ts";
 import type { AuditFollow, FollowOptions } from "./read/follow.ts";
-import type { AuditQuery, QueryOptions } from "./read/query.ts";
-import { checkNoDirectory } from "./regular_file.ts";
+import type { AuditQuery } from "./read/query.ts";
+import type { QueryOptions } from "./read/query_options.ts";
+import { checkNoDirectory } from "./platform/regular_file.ts";
 import { isMarkLine } from "./segments/active_marks.ts";
 import type { RecoveryReport } from "./segments/recover.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";

@@ -8,18 +8,24 @@ import { AuditClosedError, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent } from "./event.ts";
 import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
 import { GATE_OPTION_CHECKS, type GateMetrics, gateMetrics } from "./metrics/gate.ts";
-import { checkOption, checkOptions, integer, texts, time } from "./option_checks.ts";
-import { type AuditReaderOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
-import { denoPlatform, type Platform } from "./platform.ts";
+import { checkOption, checkOptions, integer, texts, time } from "./options/option_checks.ts";
+import {
+  type AuditReaderOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from "./options/log_options.ts";
+import { denoPlatform, type Platform } from "./platform/platform.ts";
 import { countedEvents } from "./read/count_events.ts";
 import { type AuditFollow, followLog, type FollowOptions } from "./read/follow.ts";
-import { type AuditQuery, type LineSource, queryLog, type QueryOptions } from "./read/query.ts";
-import { checkNoDirectory } from "./regular_file.ts";
+import { type AuditQuery, type LineSource, queryLog } from "./read/query.ts";
+import type { QueryOptions } from "./read/query_options.ts";
+import { checkNoDirectory } from "./platform/regular_file.ts";
 import { SpendIndex } from "./read/spend_index.ts";
 import { ManifestReader } from "./segments/manifest_reader.ts";
 import { LogFiles } from "./segments/segment_name.ts";
-import { spendWindow } from "./spend.ts";
-import { type Clock, type TimeLike, toEpochMs } from "./time.ts";
+import { spendWindow } from "./cost/spend.ts";
+import { type TimeLike, toEpochMs } from "./time.ts";
+import type { Clock } from "./platform/clock.ts";
 import { headOf } from "./verify/head.ts";
 import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
 import { verifyLog } from "./verify/verify_log.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { FileHandle } from "./file_system.ts";
+import type { FileHandle } from "./platform/file_system.ts";
 
 const decoder = new TextDecoder();
 

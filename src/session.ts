@@ -13,7 +13,7 @@
 // alive; both are the same channel underneath, heard in this process only and free of permissions.
 import { BroadcastChannel } from "node:worker_threads";
 import { parseLockLine } from "./lock_text.ts";
-import type { Clock } from "./time.ts";
+import type { Clock } from "./platform/clock.ts";
 
 /** Name of the Web Lock that guards session data between the Workers of a process. */
 export const SESSION_LOCK = "vivarium.scout.session";

@@ -1,9 +1,8 @@
 /**
- * Instants as callers write them and as lines carry them, and the clock that waits.
+ * Instants as callers write them and as lines carry them. Pure.
  *
  * @module
  */
-import { setImmediate } from "node:timers";
 
 /** A point in time: a string is ISO 8601 with an offset or `Z`, a number is epoch milliseconds. */
 export type TimeLike = Date | Temporal.Instant | string | number;
@@ -103,39 +102,3 @@ function digitAt(text: string, index: number): number {
   const digit = text.charCodeAt(index) - ZERO;
   return digit >= 0 && digit <= 9 ? digit : NaN;
 }
-
-/** A running timer of a {@linkcode Clock}. */
-export interface Timer {
-  /** Stops the timer; does nothing when it has fired. */
-  cancel(): void;
-}
-
-/** Waiting, behind an interface so that tests decide when time passes. */
-export interface Clock {
-  /** Milliseconds on a clock that never steps. */
-  monotonicMs(): number;
-  /** Resolves when the event loop has turned, so that everything else has had its chance. */
-  turn(): Promise<void>;
-  /** Resolves after the delay; keeps the process alive meanwhile. */
-  wait(delayMs: number): Promise<void>;
-  /** Blocks the thread for the delay. */
-  waitSync(delayMs: number): void;
-  /** Calls back after the delay; does not keep the process alive. */
-  startTimer(delayMs: number, callback: () => void): Timer;
-}
-
-/** The system's clock. */
-export const systemClock: Clock = {
-  monotonicMs: () => performance.now(),
-  // A timer of 0 ms would take one.
-  turn: () => new Promise((resolve) => void setImmediate(resolve)),
-  wait: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
-  waitSync(delayMs) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
-  },
-  startTimer(delayMs, callback) {
-    const id = setTimeout(callback, delayMs);
-    Deno.unrefTimer(id);
-    return { cancel: () => clearTimeout(id) };
-  },
-};

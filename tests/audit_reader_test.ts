@@ -8,7 +8,7 @@ import {
 import { fromFileUrl, join } from "@std/path";
 import { AuditClosedError, AuditLog, AuditReader } from "@vivarium/scout";
 import { openReaderOn } from "../src/audit_reader.ts";
-import { denoFileSystem } from "../src/deno_file_system.ts";
+import { denoFileSystem } from "../src/platform/deno_file_system.ts";
 import { ioError, SimulatedDisk } from "./faults/simulated_disk.ts";
 import { gathering } from "./loggers.ts";
 import { SimulatedClock } from "./platform.ts";

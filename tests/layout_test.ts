@@ -24,7 +24,12 @@ Deno.test("The top level holds what belongs there and nothing else", () => {
   assertEquals(visible.sort(), allowed);
 });
 
-// What a file may import, by the layer that it is in; leaves are the files directly in src/.
+/** What many layers use, and what imports none of them: the files in src/ itself and in these folders. */
+const LEAF_FOLDERS = ["cost", "line", "options", "platform"];
+/** Files in src/ itself: more of them hide the entry points. */
+const ROOT_FILES_MAX = 12;
+
+// What a file may import, by the layer that it is in.
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "cli": [
     "cli",
@@ -50,22 +55,42 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "leaf": ["leaf"],
 };
 
+/** Returns the files of the module that the file imports, types included. */
+function importsOf(file: string): string[] {
+  return [...Deno.readTextFileSync(file).matchAll(/(?:from |import\()"(\.[^"]+)"/g)]
+    .map(([, specifier = ""]) => join(dirname(file), specifier));
+}
+
 Deno.test("Imports point one way, and write and read never meet", () => {
   const files = sourceFiles(join(ROOT, "src"));
   assert(files.length > 20, `only ${files.length} files found`);
   for (const file of files) {
-    for (
-      const [, specifier = ""] of Deno.readTextFileSync(file).matchAll(
-        /(?:from |import\()"(\.[^"]+)"/g,
-      )
-    ) {
-      const target = join(dirname(file), specifier);
+    for (const target of importsOf(file)) {
       assert(
         LAYERS[layerOf(file)]!.includes(layerOf(target)),
         `${relative(ROOT, file)} imports ${relative(ROOT, target)}`,
       );
     }
   }
+});
+
+Deno.test("No file imports itself by way of others", () => {
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]) => {
+    const circle = path.indexOf(file);
+    const names = [...path, file].slice(circle).map((each) => relative(ROOT, each));
+    assert(circle < 0, names.join(" imports "));
+    if (done.has(file)) return;
+    for (const target of importsOf(file)) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of sourceFiles(join(ROOT, "src"))) visit(file, []);
+  assert(done.size > 100, `only ${done.size} files found`);
+});
+
+Deno.test("The folder src itself shows the entry points and little else", () => {
+  const files = [...Deno.readDirSync(join(ROOT, "src"))].filter(({ isFile }) => isFile);
+  assert(files.length > 0 && files.length <= ROOT_FILES_MAX, `${files.length} files`);
 });
 
 /** The modules that are loaded with one, but for those that are asked for later. */
@@ -114,14 +139,14 @@ Deno.test("Only deno_file_system.ts names Deno's file calls", () => {
     // Examples in documentation are the reader's code.
     .filter((file) => fileCall.test(Deno.readTextFileSync(file).replaceAll(/^\s*\*.*$/gm, "")))
     .map((file) => relative(ROOT, file).replaceAll("\\", "/"));
-  assertEquals(naming, ["src/deno_file_system.ts"]);
+  assertEquals(naming, ["src/platform/deno_file_system.ts"]);
 });
 
 function layerOf(file: string): string {
   const [first = "", second] = relative(join(ROOT, "src"), file).replaceAll("\\", "/").split("/");
   // Of the top level: its name and version.
   if (first === "..") return "package";
-  if (second !== undefined) return first;
+  if (second !== undefined) return LEAF_FOLDERS.includes(first) ? "leaf" : first;
   return ["audit_log.ts", "audit_reader.ts"].includes(first) ? "log" : "leaf";
 }
 

@@ -4,15 +4,15 @@
  *
  * @module
  */
-import { denoFileSystem } from "../src/deno_file_system.ts";
+import { denoFileSystem } from "../src/platform/deno_file_system.ts";
 import type {
   FileAccess,
   FileHandle,
   FileStatus,
   FileSystem,
   Watcher,
-} from "../src/file_system.ts";
-import { type Clock, systemClock, type Timer } from "../src/time.ts";
+} from "../src/platform/file_system.ts";
+import { type Clock, systemClock, type Timer } from "../src/platform/clock.ts";
 
 /** The real disk, watched. */
 export class WatchedFileSystem implements FileSystem {

@@ -29,7 +29,7 @@ import {
 import { renderReport, serveReport } from "@vivarium/scout/report";
 import { toFileUrl } from "@std/path";
 import { pathFlag } from "../src/errors.ts";
-import { systemClock } from "../src/time.ts";
+import { systemClock } from "../src/platform/clock.ts";
 import { gathering, silent } from "./loggers.ts";
 import { runProgram } from "./run_program.ts";
 import { linesOf, tempDir } from "./temp_dir.ts";

@@ -1,33 +1,19 @@
 /**
- * The base of the commands: how they run, the log that most of them read, and their messages.
+ * The base of the commands: how they run, and the log that most of them read.
  *
  * @module
  */
 import { AuditReader } from "../audit_reader.ts";
-import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { shownText } from "../shown.ts";
 import { CommandError } from "./command_error.ts";
 import { checkKind, checkThere } from "./log_kind.ts";
 import { type LocatedLog, locateLog } from "./log_path.ts";
 import type { LogOptions } from "./options.ts";
+import { stderrLogger } from "./messages.ts";
 import { chooseColor, type Output } from "./terminal.ts";
 
 /** A command with its options, ready to run; resolves with the exit code. */
 export type Run = (output: Output) => Promise<number>;
-
-/** Writes a message to standard error, which data never goes to. */
-export function tell(message: string, details: readonly string[] = []): void {
-  const lines = [`scout: ${shownText(message)}`, ...details.map((line) => `  ${shownText(line)}`)];
-  console.error(lines.join("\n"));
-}
-
-function tellAll(...data: readonly unknown[]): void {
-  tell(data.map(messageOf).join(" "));
-}
-
-/** The library's own warnings and errors go to standard error. */
-export const stderrLogger: Logger = { debug() {}, info() {}, warn: tellAll, error: tellAll };
 
 /**
  * Works on a log that has to be there.

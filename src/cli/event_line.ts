@@ -4,7 +4,7 @@
  * @module
  */
 import stringWidth from "string-width";
-import { SHA256 } from "../digest.ts";
+import { SHA256 } from "../line/digest.ts";
 import type { AuditEvent } from "../event.ts";
 import { shownNumber, shownTime, shownUsd } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";

@@ -11,7 +11,8 @@ import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { FleetQuery, FleetQueryOptions } from "../fleet/fleet_events.ts";
 import type { FleetStatusOptions } from "../fleet/fleet_status.ts";
-import { type Run, tell } from "./command.ts";
+import type { Run } from "./command.ts";
+import { tell } from "./messages.ts";
 import { type ServerOptions, serverOptions, withConnection } from "./fleet_connection.ts";
 import { fleetStatusLines } from "./fleet_status.ts";
 import {

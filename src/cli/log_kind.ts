@@ -5,11 +5,11 @@
  */
 import { isUtf8 } from "node:buffer";
 import { basename } from "@std/path";
-import { denoFileSystem } from "../deno_file_system.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
-import type { FileHandle } from "../file_system.ts";
-import { parseLine } from "../parse_line.ts";
-import { openForRead } from "../regular_file.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { parseLine } from "../line/parse_line.ts";
+import { openForRead } from "../platform/regular_file.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { CommandError } from "./command_error.ts";

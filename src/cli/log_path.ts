@@ -4,9 +4,9 @@
  * @module
  */
 import { basename, dirname, join } from "@std/path";
-import { denoFileSystem } from "../deno_file_system.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
-import { DEFAULT_AUDIT_PATH, resolveOptions } from "../options.ts";
+import { DEFAULT_AUDIT_PATH, resolveOptions } from "../options/log_options.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles, stampEpochMs } from "../segments/segment_name.ts";
 import { shownText } from "../shown.ts";

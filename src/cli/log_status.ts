@@ -4,20 +4,20 @@
  * @module
  */
 import type { AuditReader } from "../audit_reader.ts";
-import { denoFileSystem } from "../deno_file_system.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
 import type { AuditEvent } from "../event.ts";
-import { PreciseSum } from "../precise_sum.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
 import { type Damage, DamageReport } from "../read/damage.ts";
 import { LineTest } from "../read/line_test.ts";
 import { lineOf, linesOf } from "../read/manifest_lines.ts";
 import { eventsOf } from "../read/read_file.ts";
 import { takeSnapshot } from "../read/snapshot.ts";
-import { MAX_LINE_BYTES } from "../options.ts";
+import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import type { Logger } from "../logger.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { costOf } from "../spend.ts";
+import { costOf } from "../cost/spend.ts";
 
 /** Files of one kind, and the events in them. */
 export interface FilesStatus {

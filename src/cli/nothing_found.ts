@@ -4,17 +4,17 @@
  * @module
  */
 import { AuditReader } from "../audit_reader.ts";
-import { denoFileSystem } from "../deno_file_system.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { type AuditEvent, EVENT_TYPES } from "../event.ts";
 import { linesOf } from "../read/manifest_lines.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { shownTime } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
-import { tell } from "./command.ts";
+import { tell } from "./messages.ts";
 import { cut } from "./fit.ts";
 import { statusLogger } from "./log_status.ts";
-import { nearestName } from "../nearest_name.ts";
+import { nearestName } from "../options/nearest_name.ts";
 
 /** A question that no event answers. */
 export interface Question {

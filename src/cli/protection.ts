@@ -9,7 +9,7 @@
  * @module
  */
 import { basename } from "@std/path";
-import { denoFileSystem } from "../deno_file_system.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { linesOf } from "../read/manifest_lines.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
 import { chainTail } from "../segments/chain_tail.ts";

@@ -9,11 +9,12 @@ import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import { basename } from "@std/path";
 import { AuditLog } from "../audit_log.ts";
-import { denoFileSystem } from "../deno_file_system.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { shownText } from "../shown.ts";
-import { opened, type Run, stderrLogger, withLog } from "./command.ts";
+import { opened, type Run, withLog } from "./command.ts";
+import { stderrLogger } from "./messages.ts";
 import { type LogOptions, logOptions } from "./options.ts";
 import type { Output } from "./terminal.ts";
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { denoFileSystem } from "../deno_file_system.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
-import type { FileHandle } from "../file_system.ts";
-import { openForRead } from "../regular_file.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { openForRead } from "../platform/regular_file.ts";
 import { shownText } from "../shown.ts";
 import { CommandError } from "./command_error.ts";
 

@@ -5,13 +5,13 @@
  */
 import { CsvError, parse as csvParser } from "csv-parse/stream";
 import { isUtf8 } from "node:buffer";
-import { readChunks } from "../chunks.ts";
-import { denoFileSystem } from "../deno_file_system.ts";
+import { readChunks } from "../platform/chunks.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
-import type { FileHandle, FileStatus } from "../file_system.ts";
-import { LineSplitter, type RawLine } from "../line_splitter.ts";
-import { MAX_LINE_BYTES } from "../options.ts";
-import { parseLine } from "../parse_line.ts";
+import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
+import { MAX_LINE_BYTES } from "../options/log_options.ts";
+import { parseLine } from "../line/parse_line.ts";
 import { gunzipped, GzipDamageError } from "../read/gunzip.ts";
 import { CommandError } from "./command_error.ts";
 

@@ -9,10 +9,11 @@ import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import type { AuditEvent } from "../event.ts";
-import { PreciseSum } from "../precise_sum.ts";
-import type { QueryOptions } from "../read/query.ts";
-import { costOf } from "../spend.ts";
-import { type Run, tell, withLog } from "./command.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
+import type { QueryOptions } from "../read/query_options.ts";
+import { costOf } from "../cost/spend.ts";
+import { type Run, withLog } from "./command.ts";
+import { tell } from "./messages.ts";
 import {
   choiceOf,
   type FieldOptions,

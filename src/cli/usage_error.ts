@@ -11,7 +11,7 @@ import {
   text,
 } from "@optique/core/message";
 import { getDocPage, type Parser } from "@optique/core/parser";
-import { nearestName } from "../nearest_name.ts";
+import { nearestName } from "../options/nearest_name.ts";
 
 /** A parser whose commands and options are known names. */
 type Commands = Parser<"sync", unknown, unknown>;

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { SHA256, sha256 } from "../digest.ts";
+import { SHA256, sha256 } from "../line/digest.ts";
 import { decoded, type Encoding } from "./block_encoding.ts";
 import { type BlockFigures, figuresIn } from "./block_figures.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { MAX_LINE_BYTES } from "../options.ts";
+import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import { eventsIn, type ParseOptions } from "../read/parse_block.ts";
 
 const LINE_BREAK = 0x0a;

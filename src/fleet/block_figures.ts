@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { PreciseSum } from "../precise_sum.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
 import { LineTest } from "../read/line_test.ts";
-import { LOST } from "../parse_line.ts";
+import { LOST } from "../line/parse_line.ts";
 import type { LinePlace } from "../read/parse_block.ts";
-import { costOf, finite } from "../spend.ts";
+import { costOf, finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { blockEvents } from "./block_events.ts";
 

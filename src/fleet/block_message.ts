@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sha256 } from "../digest.ts";
+import { sha256 } from "../line/digest.ts";
 import { type Block, BLOCK_HEADERS } from "./block.ts";
 import { encoded, type Encoding } from "./block_encoding.ts";
 import { figuresOf, headersOfFigures } from "./block_figures.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { PreciseSum } from "../precise_sum.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
 
 const SECOND_MS = 1_000;
 const SECONDS_PER_MINUTE = 60;

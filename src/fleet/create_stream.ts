@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { anything, checkOptions, integer, number, type OptionChecks } from "../option_checks.ts";
+import {
+  anything,
+  checkOptions,
+  integer,
+  number,
+  type OptionChecks,
+} from "../options/option_checks.ts";
 import type { FleetConnection } from "./connection.ts";
 import { askApi, checkName, DEFAULT_STREAM, errorOf, FleetServerError } from "./fleet_stream.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { joined } from "../chunks.ts";
+import { joined } from "../platform/chunks.ts";
 import type { Block } from "./block.ts";
 import type { PositionedBytes } from "./log_position.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../time.ts";
+import type { Clock } from "../platform/clock.ts";
 
 /** Resolves after the delay, and at once when the signal is aborted; keeps the process alive. */
 export function delay(delayMs: number, clock: Clock, signal: AbortSignal): Promise<void> {

@@ -14,9 +14,9 @@ import { type EventFilter, eventFilter, FILTER_OPTION_CHECKS } from "../read/fil
 import { Flattened } from "../read/flattened.ts";
 import { LineTest } from "../read/line_test.ts";
 import type { LinePlace } from "../read/parse_block.ts";
-import { checkOptions, flag, integer, type OptionChecks, time } from "../option_checks.ts";
-import type { QueryOptions } from "../read/query.ts";
-import { type Clock, systemClock } from "../time.ts";
+import { checkOptions, flag, integer, type OptionChecks, time } from "../options/option_checks.ts";
+import type { QueryOptions } from "../read/query_options.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import { contentOf } from "./block.ts";
 import { blockEvents } from "./block_events.ts";
 import type { FleetConnection } from "./connection.ts";

@@ -7,9 +7,9 @@
  *
  * @module
  */
-import { callback, checkOptions, number, type OptionChecks } from "../option_checks.ts";
+import { callback, checkOptions, number, type OptionChecks } from "../options/option_checks.ts";
 import { LineTest } from "../read/line_test.ts";
-import { costOf, spendWindow } from "../spend.ts";
+import { costOf, spendWindow } from "../cost/spend.ts";
 import { contentOf } from "./block.ts";
 import { blockEvents } from "./block_events.ts";
 import type { BlockFigures } from "./block_figures.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { abortSignal, checkOptions, type OptionChecks, time } from "../option_checks.ts";
+import { abortSignal, checkOptions, type OptionChecks, time } from "../options/option_checks.ts";
 import type { TimeLike } from "../time.ts";
 import type { FleetFollowConnection } from "./connection.ts";
 import { type FleetGap, LogsProgress } from "./log_progress.ts";

@@ -10,14 +10,14 @@
  *
  * @module
  */
-import { readChunks, startOfLine } from "../chunks.ts";
-import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
+import { readChunks, startOfLine } from "../platform/chunks.ts";
+import type { FileHandle, FileStatus, FileSystem } from "../platform/file_system.ts";
 import { gunzipped } from "../read/gunzip.ts";
-import { isSameFile, openForRead } from "../regular_file.ts";
+import { isSameFile, openForRead } from "../platform/regular_file.ts";
 import { listSegments } from "../segments/list_segments.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { LogFiles, Stamp } from "../segments/segment_name.ts";
-import type { Clock } from "../time.ts";
+import type { Clock } from "../platform/clock.ts";
 
 /** Where a log lies. */
 export interface LogSite {

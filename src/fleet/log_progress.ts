@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { joined } from "../chunks.ts";
-import { MAX_LINE_BYTES } from "../options.ts";
+import { joined } from "../platform/chunks.ts";
+import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import type { BlockFacts } from "./block.ts";
 
 const LINE_BREAK = 0x0a;

@@ -23,7 +23,7 @@
 export type { AuditEvent } from "../event.ts";
 export type { Logger } from "../logger.ts";
 export type { Damage } from "../read/damage.ts";
-export type { QueryOptions } from "../read/query.ts";
+export type { QueryOptions } from "../read/query_options.ts";
 export type { TimeLike } from "../time.ts";
 export type {
   FleetConnection,

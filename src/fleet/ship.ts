@@ -18,7 +18,7 @@
  */
 import { delay } from "./delay.ts";
 import { messageOf } from "../errors.ts";
-import { denoPlatform, type Platform } from "../platform.ts";
+import { denoPlatform, type Platform } from "../platform/platform.ts";
 import { DirectoryChanges } from "../read/directory_changes.ts";
 import { LogFiles } from "../segments/segment_name.ts";
 import { isContentOf } from "./block.ts";

@@ -13,8 +13,8 @@ import {
   number,
   oneOf,
   type OptionChecks,
-} from "../option_checks.ts";
-import { LOG_OPTION_CHECKS, resolveOptions } from "../options.ts";
+} from "../options/option_checks.ts";
+import { LOG_OPTION_CHECKS, resolveOptions } from "../options/log_options.ts";
 import { BLOCK_BYTES_MAX } from "./block.ts";
 import type { Encoding } from "./block_encoding.ts";
 import type { FleetConnection } from "./connection.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Logger } from "../logger.ts";
-import type { Clock } from "../time.ts";
+import type { Clock } from "../platform/clock.ts";
 import { delay } from "./delay.ts";
 
 const BACKOFF_MIN_MS = 200;

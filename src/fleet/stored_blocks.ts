@@ -6,8 +6,9 @@
  *
  * @module
  */
-import { anything, type OptionChecks } from "../option_checks.ts";
-import { type Clock, systemClock, type TimeLike, toEpochMs } from "../time.ts";
+import { anything, type OptionChecks } from "../options/option_checks.ts";
+import { type TimeLike, toEpochMs } from "../time.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import { type FleetConnection, isFinal } from "./connection.ts";
 import { delay } from "./delay.ts";
 import {

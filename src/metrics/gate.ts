@@ -4,7 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { checkOptions, integer, type OptionChecks } from "../option_checks.ts";
+import { checkOptions, integer, type OptionChecks } from "../options/option_checks.ts";
 
 /** One decision of the gate. */
 export interface GateQuery {

@@ -4,9 +4,9 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { callback, checkOptions, hours } from "../option_checks.ts";
-import { PreciseSum } from "../precise_sum.ts";
-import { costOf, isInWindow, spendWindow } from "../spend.ts";
+import { callback, checkOptions, hours } from "../options/option_checks.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
+import { costOf, isInWindow, spendWindow } from "../cost/spend.ts";
 
 /**
  * Sums the cost in USD of the events of the last `hours` hours (default 1), both ends included:

@@ -5,9 +5,9 @@
  *
  * @module
  */
-import { joined, readFully, startOfLine } from "../chunks.ts";
+import { joined, readFully, startOfLine } from "../platform/chunks.ts";
 import { messageOf } from "../errors.ts";
-import type { FileHandle } from "../file_system.ts";
+import type { FileHandle } from "../platform/file_system.ts";
 
 const LINE_BREAK = 0x0a;
 

@@ -5,8 +5,8 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { PreciseSum } from "../precise_sum.ts";
-import { costOf, isInWindow, type SpendWindow } from "../spend.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
+import { costOf, isInWindow, type SpendWindow } from "../cost/spend.ts";
 
 /** How many costs are summed once and for all. */
 const BLOCK_COSTS = 256;

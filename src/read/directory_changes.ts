@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { FileSystem, Watcher } from "../file_system.ts";
-import type { Clock, Timer } from "../time.ts";
+import type { FileSystem, Watcher } from "../platform/file_system.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
 
 /** What {@linkcode DirectoryChanges} are made of. */
 export interface DirectoryChangesOptions {

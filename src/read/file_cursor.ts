@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { startOfLine } from "../chunks.ts";
+import { startOfLine } from "../platform/chunks.ts";
 import type { AuditEvent } from "../event.ts";
-import type { FileHandle, FileStatus } from "../file_system.ts";
-import { LineSplitter, type RawLine } from "../line_splitter.ts";
+import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import type { DamageReport } from "./damage.ts";
 import { eventOfLine } from "./parse_block.ts";
 

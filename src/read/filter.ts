@@ -4,11 +4,18 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { abortSignal, callback, type OptionChecks, text, texts, time } from "../option_checks.ts";
+import {
+  abortSignal,
+  callback,
+  type OptionChecks,
+  text,
+  texts,
+  time,
+} from "../options/option_checks.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { eventEpochMs, toEpochMs } from "../time.ts";
 import type { LineNeeds } from "./line_test.ts";
-import type { QueryOptions } from "./query.ts";
+import type { QueryOptions } from "./query_options.ts";
 
 /** The options of a query that select events. */
 export type EventFilterOptions = Pick<

@@ -4,9 +4,10 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { checkOptions, integer, type OptionChecks } from "../option_checks.ts";
+import { checkOptions, integer, type OptionChecks } from "../options/option_checks.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import type { Clock, TimeLike } from "../time.ts";
+import type { TimeLike } from "../time.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Damage } from "./damage.ts";
 import { DirectoryChanges } from "./directory_changes.ts";
 import { type EventFilter, eventFilter, FILTER_OPTION_CHECKS } from "./filter.ts";

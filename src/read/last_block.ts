@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { openInto } from "../regular_file.ts";
+import { openInto } from "../platform/regular_file.ts";
 import type { AuditEvent } from "../event.ts";
 import { type Block, tailBlocksOf, UnreadableRestError } from "./blocks.ts";
 import type { DamageReport } from "./damage.ts";

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { finderOf, LineBeginnings } from "../line_text.ts";
+import { finderOf, LineBeginnings } from "../line/line_text.ts";
 
 /** What an event must have to match, as far as a look at its line can tell. */
 export interface LineNeeds {

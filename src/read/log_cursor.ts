@@ -13,9 +13,9 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
+import type { FileHandle, FileStatus, FileSystem } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
-import { isSameFile, openForRead } from "../regular_file.ts";
+import { isSameFile, openForRead } from "../platform/regular_file.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles, type Stamp } from "../segments/segment_name.ts";
 import { type Damage, DamageReport } from "./damage.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { readChunks } from "../chunks.ts";
-import type { FileSystem } from "../file_system.ts";
-import { isSameFile, openInto } from "../regular_file.ts";
+import { readChunks } from "../platform/chunks.ts";
+import type { FileSystem } from "../platform/file_system.ts";
+import { isSameFile, openInto } from "../platform/regular_file.ts";
 import { type ListedSegment, listSegments } from "../segments/list_segments.ts";
 import type { LogFiles, Stamp } from "../segments/segment_name.ts";
 import type { FileCursor } from "./file_cursor.ts";

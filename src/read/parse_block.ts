@@ -5,8 +5,8 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { AuditEvent } from "../event.ts";
-import type { RawLine } from "../line_splitter.ts";
-import { LOST, parseLine } from "../parse_line.ts";
+import type { RawLine } from "../line/line_splitter.ts";
+import { LOST, parseLine } from "../line/parse_line.ts";
 import type { Block } from "./blocks.ts";
 import { LineTest } from "./line_test.ts";
 

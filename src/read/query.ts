@@ -4,40 +4,20 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import type { FileSystem } from "../file_system.ts";
+import type { FileSystem } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import { checkOptions, integer, oneOf, type OptionChecks, time } from "../option_checks.ts";
-import type { TimeLike } from "../time.ts";
+import { checkOptions, integer, oneOf, type OptionChecks, time } from "../options/option_checks.ts";
 import { type Damage, DamageReport } from "./damage.ts";
 import { type EventFilter, eventFilter, FILTER_OPTION_CHECKS, mayLineHold } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
 import { Flattened } from "./flattened.ts";
 import { lastBlockEvents } from "./last_block.ts";
+import type { QueryOptions } from "./query_options.ts";
 import { lineOf, type LinesByArchive, linesOf } from "./manifest_lines.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
 import { startIn, takeSnapshot } from "./snapshot.ts";
-
-/** What to read. */
-export interface QueryOptions {
-  /** Events from this instant on. */
-  since?: TimeLike;
-  /** Events before this instant. */
-  until?: TimeLike;
-  /** Events of this type, or of one of these. */
-  eventType?: string | readonly string[];
-  /** Events of this session. */
-  sessionId?: string;
-  /** Events for which this is true. */
-  where?: (event: AuditEvent) => boolean;
-  /** The order of appending, or the newest first; default "asc". */
-  order?: "asc" | "desc";
-  /** How many events at most. */
-  limit?: number;
-  /** Ends the iteration with its reason when aborted. */
-  signal?: AbortSignal;
-}
 
 /** The events of a query; each iteration is a snapshot of its own, and closes its files at its end. */
 export interface AuditQuery extends AsyncIterable<AuditEvent> {

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { openInto } from "../regular_file.ts";
-import { readChunks } from "../chunks.ts";
+import { openInto } from "../platform/regular_file.ts";
+import { readChunks } from "../platform/chunks.ts";
 import type { AuditEvent } from "../event.ts";
-import type { FileHandle, FileSystem } from "../file_system.ts";
+import type { FileHandle, FileSystem } from "../platform/file_system.ts";
 import {
   type Block,
   blocksOf,

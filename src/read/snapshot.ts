@@ -9,8 +9,8 @@
  *
  * @module
  */
-import type { FileHandle, FileSystem } from "../file_system.ts";
-import { isSameFile, openInto } from "../regular_file.ts";
+import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import { isSameFile, openInto } from "../platform/regular_file.ts";
 import { startFor } from "../segments/active_marks.ts";
 import { type ListedSegment, listSegments } from "../segments/list_segments.ts";
 import type { LogFiles } from "../segments/segment_name.ts";

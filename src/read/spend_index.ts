@@ -9,16 +9,16 @@
  *
  * @module
  */
-import { readChunks } from "../chunks.ts";
-import { type FilePrint, hasPrint, printOf } from "../file_print.ts";
-import type { FileHandle, FileStatus } from "../file_system.ts";
-import { PreciseSum } from "../precise_sum.ts";
-import { isSameFile, openInto } from "../regular_file.ts";
+import { readChunks } from "../platform/chunks.ts";
+import { type FilePrint, hasPrint, printOf } from "../platform/file_print.ts";
+import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
+import { isSameFile, openInto } from "../platform/regular_file.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import type { SpendWindow } from "../spend.ts";
-import type { Clock } from "../time.ts";
+import type { SpendWindow } from "../cost/spend.ts";
+import type { Clock } from "../platform/clock.ts";
 import { blocksOf, UnreadableRestError } from "./blocks.ts";
 import { CostColumn, type CostSummary, isInside, isOutside } from "./cost_column.ts";
 import { DamageReport } from "./damage.ts";

@@ -7,8 +7,8 @@
 import type { AuditEvent, EventType } from "../event.ts";
 import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
 import { GateCount, type GateMetrics } from "../metrics/gate.ts";
-import { PreciseSum } from "../precise_sum.ts";
-import { finite } from "../spend.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
+import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { NameTally } from "./name_tally.ts";
 import type { ResolvedReportOptions } from "./options.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { AuditFollow } from "../read/follow.ts";
-import type { Clock } from "../time.ts";
+import type { Clock } from "../platform/clock.ts";
 import { ReportAggregate } from "./aggregate.ts";
 import type { Markup } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";

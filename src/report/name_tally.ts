@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sha256 } from "../digest.ts";
+import { sha256 } from "../line/digest.ts";
 
 /** Names that have figures of their own; more than these are more than a table shows well. */
 const NAMES_MAX = 256;

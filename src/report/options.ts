@@ -12,7 +12,7 @@ import {
   type OptionChecks,
   text,
   time,
-} from "../option_checks.ts";
+} from "../options/option_checks.ts";
 import { type TimeLike, toEpochMs } from "../time.ts";
 
 /** What a report is about, and how it shows it. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { PreciseSum } from "../precise_sum.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
 
 const MINUTE_MS = 60_000;
 /** A day of them is kept. */

@@ -5,8 +5,8 @@
  */
 import type { AuditReader } from "../audit_reader.ts";
 import { withFlags } from "../errors.ts";
-import { nonEmptyText, type OptionChecks } from "../option_checks.ts";
-import { type Clock, systemClock } from "../time.ts";
+import { nonEmptyText, type OptionChecks } from "../options/option_checks.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import { hostOf, isLoopback, refusalOf, type Site } from "./access.ts";
 import { LiveReport } from "./live_report.ts";
 import { LIVE_SCRIPT } from "./live_script.ts";

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { PreciseSum } from "../precise_sum.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
 import { keptName } from "./name_tally.ts";
 
 /** Sessions that there is room for. */

@@ -5,7 +5,7 @@
  */
 import type { AuditEvent } from "../event.ts";
 import { shownUsd } from "../shown.ts";
-import { finite } from "../spend.ts";
+import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import type { ModelFigures, TypeFigures } from "./aggregate.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";

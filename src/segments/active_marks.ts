@@ -13,11 +13,11 @@
  *
  * @module
  */
-import { sha256 } from "../digest.ts";
-import { printOf } from "../file_print.ts";
-import type { FileHandle, FileSystem } from "../file_system.ts";
+import { sha256 } from "../line/digest.ts";
+import { printOf } from "../platform/file_print.ts";
+import type { FileHandle, FileSystem } from "../platform/file_system.ts";
 import { parseLockLine, readLockEnd, readLockText, writeLockText } from "../lock_text.ts";
-import { openForRead } from "../regular_file.ts";
+import { openForRead } from "../platform/regular_file.ts";
 
 /** More than the longest mark line takes. Marks stand behind all other lines, the last of the file at the end. */
 const LAST_LINES_BYTES = 256;

@@ -13,8 +13,8 @@
  * @module
  */
 import { basename } from "@std/path";
-import type { FileHandle, FileSystem } from "../file_system.ts";
-import { isSameFile, openInto, removeFile } from "../regular_file.ts";
+import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import { isSameFile, openInto, removeFile } from "../platform/regular_file.ts";
 import {
   type ArchiveContent,
   type ContentReading,

@@ -4,9 +4,9 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { readChunks } from "../chunks.ts";
-import type { FileHandle } from "../file_system.ts";
-import type { Clock } from "../time.ts";
+import { readChunks } from "../platform/chunks.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import type { Clock } from "../platform/clock.ts";
 import { decompressed } from "./gzip.ts";
 import type { GzipFacts } from "./manifest_line.ts";
 import { SegmentScan, type SegmentSummary } from "./segment_summary.ts";

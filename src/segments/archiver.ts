@@ -9,7 +9,7 @@
  */
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { Timer } from "../time.ts";
+import type { Timer } from "../platform/clock.ts";
 import {
   ArchiveConflictError,
   type ArchiveOutcome,

@@ -7,9 +7,9 @@
  * @module
  */
 import { basename } from "@std/path";
-import { type ChainLink, later } from "../chain.ts";
-import type { FileSystem } from "../file_system.ts";
-import { openInto } from "../regular_file.ts";
+import { type ChainLink, later } from "../line/chain.ts";
+import type { FileSystem } from "../platform/file_system.ts";
+import { openInto } from "../platform/regular_file.ts";
 import { type ContentReading, summaryOf } from "./archive_content.ts";
 import { chainTail } from "./chain_tail.ts";
 import { type ListedSegment, listSegments } from "./list_segments.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type ChainLink, LINK_BYTES_MAX, linkOf } from "../chain.ts";
-import type { FileHandle } from "../file_system.ts";
+import { type ChainLink, LINK_BYTES_MAX, linkOf } from "../line/chain.ts";
+import type { FileHandle } from "../platform/file_system.ts";
 
 const LINE_BREAK = 0x0a;
 const WINDOW_BYTES = 16 * 1024;

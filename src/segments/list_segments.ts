@@ -4,7 +4,7 @@
  * @module
  */
 import { basename } from "@std/path";
-import type { FileSystem } from "../file_system.ts";
+import type { FileSystem } from "../platform/file_system.ts";
 import type { LogFiles, SegmentName, Stamp } from "./segment_name.ts";
 
 /** The forms in which one segment is there; more than one, while it is being archived. */

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import type { FileHandle, FileSystem } from "../file_system.ts";
+import type { FileHandle, FileSystem } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
-import { openForAppend } from "../regular_file.ts";
+import { openForAppend } from "../platform/regular_file.ts";
 import type { ArchiveFacts, PruneFacts } from "./manifest_line.ts";
 import type { ManifestLines } from "./manifest_lines.ts";
 import { ManifestReader } from "./manifest_reader.ts";

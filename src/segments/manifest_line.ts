@@ -7,7 +7,7 @@
  * @module
  */
 import { z } from "zod";
-import { SHA256 } from "../digest.ts";
+import { SHA256 } from "../line/digest.ts";
 import type { SegmentSummary } from "./segment_summary.ts";
 
 /** The compressed form of an archive. */

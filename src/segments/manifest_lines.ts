@@ -8,8 +8,8 @@
  *
  * @module
  */
-import { type ChainLink, later } from "../chain.ts";
-import { sha256 } from "../digest.ts";
+import { type ChainLink, later } from "../line/chain.ts";
+import { sha256 } from "../line/digest.ts";
 import {
   type ArchiveFacts,
   type ArchiveLine,

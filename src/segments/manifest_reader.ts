@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { FileHandle, FileSystem } from "../file_system.ts";
-import { openForRead } from "../regular_file.ts";
+import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import { openForRead } from "../platform/regular_file.ts";
 import { ManifestLines, type OnManifestLine } from "./manifest_lines.ts";
 
 /** Reads one manifest. */

@@ -7,10 +7,10 @@
  *
  * @module
  */
-import { firstOf, hasPrint, lastOf, printOf } from "../file_print.ts";
-import type { FileHandle } from "../file_system.ts";
-import { LineBeginnings } from "../line_text.ts";
-import { parseLine } from "../parse_line.ts";
+import { firstOf, hasPrint, lastOf, printOf } from "../platform/file_print.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { LineBeginnings } from "../line/line_text.ts";
+import { parseLine } from "../line/parse_line.ts";
 import { eventEpochMs } from "../time.ts";
 import type { ActiveMark } from "./active_marks.ts";
 import { STAMP_MAX_MS } from "./rotation_policy.ts";

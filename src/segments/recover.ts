@@ -10,7 +10,7 @@
 import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { openForAppend, removeFile } from "../regular_file.ts";
+import { openForAppend, removeFile } from "../platform/regular_file.ts";
 import { type ArchiveSite, summarizeArchive } from "./archive.ts";
 import type { ArchiveContent } from "./archive_content.ts";
 import type { Archiver } from "./archiver.ts";

@@ -12,10 +12,10 @@
  */
 import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
-import type { FileSystem } from "../file_system.ts";
+import type { FileSystem } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
-import type { RetentionPolicy } from "../options.ts";
-import { isSameFile, openInto } from "../regular_file.ts";
+import type { RetentionPolicy } from "../options/log_options.ts";
+import { isSameFile, openInto } from "../platform/regular_file.ts";
 import { fileDigest, type InTurns } from "./archive_content.ts";
 import { listSegments } from "./list_segments.ts";
 import type { Manifest } from "./manifest.ts";

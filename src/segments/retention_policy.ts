@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { RetentionPolicy } from "../options.ts";
+import type { RetentionPolicy } from "../options/log_options.ts";
 import type { PruneReason } from "./manifest_line.ts";
 import { type Stamp, stampEpochMs } from "./segment_name.ts";
 

@@ -9,8 +9,8 @@
  * @module
  */
 import { messageOf } from "../errors.ts";
-import type { FileStatus, FileSystem } from "../file_system.ts";
-import { isSameFile } from "../regular_file.ts";
+import type { FileStatus, FileSystem } from "../platform/file_system.ts";
+import { isSameFile } from "../platform/regular_file.ts";
 import { newestStamp } from "./list_segments.ts";
 import { nextStamp, type StampFacts } from "./rotation_policy.ts";
 import type { LogFiles, Stamp } from "./segment_name.ts";

@@ -4,11 +4,11 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { type ChainLink, isChained, linkOf } from "../chain.ts";
-import { PreciseSum } from "../precise_sum.ts";
+import { type ChainLink, isChained, linkOf } from "../line/chain.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
-import { LineSplitter, type RawLine } from "../line_splitter.ts";
-import { parseLine } from "../parse_line.ts";
+import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
+import { parseLine } from "../line/parse_line.ts";
 import { eventEpochMs } from "../time.ts";
 
 /** Events of one type, those with a readable time. */

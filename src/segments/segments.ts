@@ -4,10 +4,10 @@
  *
  * @module
  */
-import type { FileSystem } from "../file_system.ts";
+import type { FileSystem } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
-import type { RetentionPolicy } from "../options.ts";
-import type { Clock } from "../time.ts";
+import type { RetentionPolicy } from "../options/log_options.ts";
+import type { Clock } from "../platform/clock.ts";
 import { Archiver } from "./archiver.ts";
 import { Manifest, type UnderLock } from "./manifest.ts";
 import { recoverSegments, type RecoveryReport } from "./recover.ts";

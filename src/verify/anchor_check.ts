@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { ChainLink } from "../chain.ts";
-import { SHA256 } from "../digest.ts";
+import type { ChainLink } from "../line/chain.ts";
+import { SHA256 } from "../line/digest.ts";
 import type { ManifestCheck } from "./manifest_check.ts";
 import type { ChainHead, Faults } from "./report.ts";
 

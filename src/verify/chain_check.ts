@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { bareLine, CHAIN_START, type ChainLink, linkOf, NextHash } from "../chain.ts";
-import { LineSplitter, type RawLine } from "../line_splitter.ts";
-import { parseLine } from "../parse_line.ts";
+import { bareLine, CHAIN_START, type ChainLink, linkOf, NextHash } from "../line/chain.ts";
+import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
+import { parseLine } from "../line/parse_line.ts";
 import { isTorn } from "./torn_line.ts";
 import type { Faults } from "./report.ts";
 

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { ChainLink } from "../chain.ts";
-import { openInto } from "../regular_file.ts";
+import type { ChainLink } from "../line/chain.ts";
+import { openInto } from "../platform/regular_file.ts";
 import { ChainHistory } from "../segments/chain_history.ts";
 import { chainTail } from "../segments/chain_tail.ts";
 import { LogFiles } from "../segments/segment_name.ts";
-import type { Clock } from "../time.ts";
+import type { Clock } from "../platform/clock.ts";
 import { readManifest } from "./manifest_check.ts";
 import type { ChainHead } from "./report.ts";
 import type { VerifySource } from "./verify_log.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { FileSystem } from "../file_system.ts";
+import type { FileSystem } from "../platform/file_system.ts";
 import type { ArchiveLine, PruneLine } from "../segments/manifest_line.ts";
 import type { ManifestFault } from "../segments/manifest_lines.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { CHAIN_START, hashMember, linkOf } from "../chain.ts";
+import { CHAIN_START, hashMember, linkOf } from "../line/chain.ts";
 
 const BEGINNING = '{"ts":"';
 /** How many bytes of the end of a line may differ from one that has its hash, and it had one. */

@@ -13,13 +13,13 @@ import {
   callback,
   checkOptions,
   type OptionChecks,
-} from "../option_checks.ts";
-import { openInto } from "../regular_file.ts";
+} from "../options/option_checks.ts";
+import { openInto } from "../platform/regular_file.ts";
 import { basename, join } from "@std/path";
 import { createHash } from "node:crypto";
-import { readChunks } from "../chunks.ts";
+import { readChunks } from "../platform/chunks.ts";
 import { messageOf } from "../errors.ts";
-import type { FileSystem } from "../file_system.ts";
+import type { FileSystem } from "../platform/file_system.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
 import { decompressed } from "../segments/gzip.ts";
 import { LogFiles } from "../segments/segment_name.ts";

@@ -13,9 +13,9 @@
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle, FileStatus, FileSystem } from "../file_system.ts";
+import type { FileHandle, FileStatus, FileSystem } from "../platform/file_system.ts";
 import { readLockText } from "../lock_text.ts";
-import { isSameFile, openForAppend, openForRead } from "../regular_file.ts";
+import { isSameFile, openForAppend, openForRead } from "../platform/regular_file.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
 import { NewestEvent } from "../segments/newest_event.ts";
 import { partLength } from "../segments/rotation_policy.ts";

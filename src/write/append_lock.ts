@@ -11,10 +11,10 @@
  * @module
  */
 import { AuditWriteError } from "../errors.ts";
-import type { FileHandle, FileSystem } from "../file_system.ts";
-import { isSameFile, openForAppend, type RegularFile } from "../regular_file.ts";
+import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import { isSameFile, openForAppend, type RegularFile } from "../platform/regular_file.ts";
 import type { LogFiles } from "../segments/segment_name.ts";
-import type { Clock } from "../time.ts";
+import type { Clock } from "../platform/clock.ts";
 
 /** Options of {@linkcode AppendLock}. */
 export interface AppendLockOptions {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { CHAIN_NAMES } from "../chain.ts";
+import { CHAIN_NAMES } from "../line/chain.ts";
 import { AuditEventError } from "../errors.ts";
 import {
   checkKnownFields,

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { checkOptions, type OptionChecks } from "../option_checks.ts";
-import { type AuditLogOptions, LOG_OPTION_CHECKS, resolveOptions } from "../options.ts";
-import { denoPlatform } from "../platform.ts";
+import { checkOptions, type OptionChecks } from "../options/option_checks.ts";
+import { type AuditLogOptions, LOG_OPTION_CHECKS, resolveOptions } from "../options/log_options.ts";
+import { denoPlatform } from "../platform/platform.ts";
 import { LogSink } from "./log_sink.ts";
 
 /** Options of {@linkcode FsyncSink.open}. */

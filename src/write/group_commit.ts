@@ -12,7 +12,7 @@
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { Clock, Timer } from "../time.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
 import type { ActiveFile } from "./active_file.ts";
 import { FsyncCadence } from "./fsync_cadence.ts";

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { checkOptions, type OptionChecks } from "../option_checks.ts";
-import { LOG_OPTION_CHECKS, MAX_PENDING_BYTES } from "../options.ts";
+import { checkOptions, type OptionChecks } from "../options/option_checks.ts";
+import { LOG_OPTION_CHECKS, MAX_PENDING_BYTES } from "../options/log_options.ts";
 import { ByteBuffer } from "./byte_buffer.ts";
 
 const LINE_BREAK = 0x0a;

@@ -15,9 +15,9 @@ import {
   LINK_BYTES_MAX,
   NextHash,
   seqMember,
-} from "../chain.ts";
-import type { FileHandle } from "../file_system.ts";
-import { countLines } from "../line_splitter.ts";
+} from "../line/chain.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { countLines } from "../line/line_splitter.ts";
 import { chainTail } from "../segments/chain_tail.ts";
 
 const LINE_BREAK = 0x0a;

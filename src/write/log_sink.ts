@@ -10,18 +10,18 @@
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle } from "../file_system.ts";
-import { countLines } from "../line_splitter.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { countLines } from "../line/line_splitter.ts";
 import type { Logger } from "../logger.ts";
-import type { ResolvedOptions } from "../options.ts";
-import type { Platform } from "../platform.ts";
-import { ensureDirectory } from "../regular_file.ts";
+import type { ResolvedOptions } from "../options/log_options.ts";
+import type { Platform } from "../platform/platform.ts";
+import { ensureDirectory } from "../platform/regular_file.ts";
 import { clearMarks, clearMarksPast } from "../segments/active_marks.ts";
 import { ChainHistory } from "../segments/chain_history.ts";
 import type { RecoveryReport } from "../segments/recover.ts";
 import { LogFiles, type Stamp } from "../segments/segment_name.ts";
 import { Segments } from "../segments/segments.ts";
-import type { Clock } from "../time.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
 import { ActiveFile } from "./active_file.ts";
 import { AppendLock } from "./append_lock.ts";

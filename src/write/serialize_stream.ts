@@ -3,11 +3,16 @@
  *
  * @module
  */
-import { LINK_BYTES_MAX } from "../chain.ts";
+import { LINK_BYTES_MAX } from "../line/chain.ts";
 import { AuditEventError } from "../errors.ts";
 import { type AuditRecordInput, type EventFields, shown } from "../event.ts";
-import { checkOptions, type OptionChecks } from "../option_checks.ts";
-import { checkRedact, LOG_OPTION_CHECKS, MAX_LINE_BYTES, type Redact } from "../options.ts";
+import { checkOptions, type OptionChecks } from "../options/option_checks.ts";
+import {
+  checkRedact,
+  LOG_OPTION_CHECKS,
+  MAX_LINE_BYTES,
+  type Redact,
+} from "../options/log_options.ts";
 import { getSessionId } from "../session.ts";
 import { encodeRecord, namesOf, type RecordContext } from "./encode_record.ts";
 import { safeMessage } from "./encode_value.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Logger } from "../logger.ts";
-import type { Clock } from "../time.ts";
+import type { Clock } from "../platform/clock.ts";
 
 /** Collects the errors of one log. */
 export class UnheardErrors {

@@ -7,9 +7,9 @@
  *
  * @module
  */
-import type { FileAccess, FileHandle } from "../../src/file_system.ts";
-import type { Platform } from "../../src/platform.ts";
-import { systemClock } from "../../src/time.ts";
+import type { FileAccess, FileHandle } from "../../src/platform/file_system.ts";
+import type { Platform } from "../../src/platform/platform.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { WatchedFileSystem } from "../platform.ts";
 
 const LINE_BREAK = 0x0a;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { nothingFound, type Question } from "../../src/cli/nothing_found.ts";
-import { nearestName } from "../../src/nearest_name.ts";
+import { nearestName } from "../../src/options/nearest_name.ts";
 import { EVENT_TYPES } from "../../src/event.ts";
 
 const NOW = Temporal.ZonedDateTime.from("2026-02-13T20:00:00+00:00[UTC]");

@@ -4,7 +4,7 @@
  * @module
  */
 import type { AuditEvent, EventFields } from "../../src/event.ts";
-import type { FileHandle, FileSystem } from "../../src/file_system.ts";
+import type { FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 import type { AuditQuery } from "../../src/read/query.ts";
 import { FILES } from "./fuzz_directory.ts";
 import { openReader, type ReaderOpener } from "./fuzz_reader.ts";

@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import type { AuditReader } from "../../src/audit_reader.ts";
 import type { AuditEvent } from "../../src/event.ts";
-import type { QueryOptions } from "../../src/read/query.ts";
+import type { QueryOptions } from "../../src/read/query_options.ts";
 import { Reference } from "../read/reference.ts";
 import { checkSame, checkSome } from "./fuzz_oracle.ts";
 import { Violation } from "./harness.ts";

@@ -10,7 +10,7 @@ import { gunzipSync } from "node:zlib";
 import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
 import { messageOf } from "../../src/errors.ts";
 import type { AuditEvent, EventFields } from "../../src/event.ts";
-import type { FileSystem } from "../../src/file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
 import { FILES } from "./fuzz_directory.ts";
 import { NOW_MS } from "./fuzz_questions.ts";
 import { anyFuzz, checkUnpolluted, type Fuzz, harnessOf, limitCalls } from "./fuzz_run.ts";

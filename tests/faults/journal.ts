@@ -16,7 +16,7 @@
  *
  * @module
  */
-import type { FileStatus } from "../../src/file_system.ts";
+import type { FileStatus } from "../../src/platform/file_system.ts";
 
 /** An append that no sync has covered. */
 export type PendingAppend = Append & Identified;

@@ -5,7 +5,7 @@
  * @module
  */
 import { basename, dirname } from "@std/path";
-import type { FileAccess, FileStatus } from "../../src/file_system.ts";
+import type { FileAccess, FileStatus } from "../../src/platform/file_system.ts";
 import { type Inode, inodeOf, Journal, type Kind, newInode, type Place, ROOT } from "./journal.ts";
 
 /** The error of a full disk, as Deno raises it. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { FileAccess, FileHandle, FileSystem } from "../../src/file_system.ts";
+import type { FileAccess, FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 
 /** The object with other methods in the places of some of its own. */
 export function overriding<T extends object>(object: T, methods: Partial<T>): T {

@@ -5,7 +5,12 @@
  * @module
  */
 import { dirname, join } from "@std/path";
-import type { FileAccess, FileHandle, FileStatus, FileSystem } from "../../src/file_system.ts";
+import type {
+  FileAccess,
+  FileHandle,
+  FileStatus,
+  FileSystem,
+} from "../../src/platform/file_system.ts";
 import type { PendingAppend, PendingOperation } from "./journal.ts";
 import { emptyKernel, type Kernel, noSpace, type OpenFile } from "./kernel.ts";
 

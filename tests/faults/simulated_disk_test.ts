@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileHandle, FileSystem } from "../../src/file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 import { tempDir } from "../temp_dir.ts";
 import {
   ioError,

@@ -5,7 +5,7 @@
  */
 import type { AuditLog } from "@vivarium/scout";
 import { openLogOn } from "../../src/audit_log.ts";
-import type { FileSystem } from "../../src/file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
 import { SimulatedClock } from "../platform.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 import { checkRecovered, Ledger, type Reopening } from "./oracle.ts";

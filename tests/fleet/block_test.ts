@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { joined } from "../../src/chunks.ts";
-import { sha256 } from "../../src/digest.ts";
+import { joined } from "../../src/platform/chunks.ts";
+import { sha256 } from "../../src/line/digest.ts";
 import { type Block, BLOCK_HEADERS, contentOf, factsOf } from "../../src/fleet/block.ts";
 import { figuresIn, figuresOf, headersOfFigures } from "../../src/fleet/block_figures.ts";
 import { type BlockMessage, messagesOf, type Sending } from "../../src/fleet/block_message.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../../src/time.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 
 /** A clock whose timers are over at the next turn of the event loop. */
 export const hastyClock: Clock = {

@@ -20,7 +20,7 @@ import { renderReport } from "@vivarium/scout/report";
 import { messagesOf } from "../../src/fleet/block_message.ts";
 import { fleetEventsBy } from "../../src/fleet/fleet_events.ts";
 import { LogProgress } from "../../src/fleet/log_progress.ts";
-import { MAX_LINE_BYTES } from "../../src/options.ts";
+import { MAX_LINE_BYTES } from "../../src/options/log_options.ts";
 import { subjectOf } from "../../src/fleet/fleet_stream.ts";
 import { silent } from "../loggers.ts";
 import { passingClock } from "./clocks.ts";

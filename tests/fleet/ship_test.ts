@@ -8,9 +8,9 @@ import {
   FleetServerError,
   ship,
 } from "@vivarium/scout/fleet";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { shipOn } from "../../src/fleet/ship.ts";
-import { type Clock, systemClock } from "../../src/time.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 import { NatsServer, natsTest } from "./nats_server.ts";

@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { gunzipSync } from "node:zlib";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { contentOf } from "../../src/fleet/block.ts";
 import type { FleetConnection } from "../../src/fleet/connection.ts";
 import { blockFrom, subjectOf } from "../../src/fleet/fleet_stream.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import type { FleetFollowConnection, FleetMessage } from "../../src/fleet/connection.ts";
 import { FleetServerError, FleetTimeoutError } from "../../src/fleet/fleet_stream.ts";
 import { storedFacts } from "../../src/fleet/stored_facts.ts";
-import { systemClock } from "../../src/time.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { hastyClock, passingClock } from "./clocks.ts";
 

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { denoFileSystem } from "../../src/deno_file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { followLog } from "../../src/read/follow.ts";
-import { type Clock, systemClock } from "../../src/time.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 
 const [path = "", mode = "", watched = ""] = Deno.args;
 

@@ -11,9 +11,9 @@
 import { type AuditLog, AuditWriteError, type Logger } from "@vivarium/scout";
 import { openLogOn } from "../../src/audit_log.ts";
 import { writesBehind } from "../faults/planted_faults.ts";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileSystem } from "../../src/file_system.ts";
-import { denoPlatform } from "../../src/platform.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
+import { denoPlatform } from "../../src/platform/platform.ts";
 
 /** A thing to do: `events` are logged one after the other, or in one turn and not waited for. */
 export type Step =

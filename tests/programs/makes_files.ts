@@ -6,8 +6,8 @@
  */
 import { basename } from "@std/path";
 import { openLogOn } from "../../src/audit_log.ts";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileSystem } from "../../src/file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
 import { SimulatedClock } from "../platform.ts";
 
 const [path = ""] = Deno.args;

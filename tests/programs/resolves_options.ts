@@ -5,7 +5,7 @@
  * @module
  */
 import { messageOf } from "../../src/errors.ts";
-import { resolveOptions } from "../../src/options.ts";
+import { resolveOptions } from "../../src/options/log_options.ts";
 
 for (const path of Deno.args) {
   try {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { readChunks } from "../../src/chunks.ts";
+import { readChunks } from "../../src/platform/chunks.ts";
 import {
   type Block,
   blocksOf,

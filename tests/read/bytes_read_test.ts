@@ -9,7 +9,12 @@ import { basename } from "@std/path";
 import { gzipSync } from "node:zlib";
 import { openLogOn } from "../../src/audit_log.ts";
 import { openReaderOn } from "../../src/audit_reader.ts";
-import type { FileAccess, FileHandle, FileStatus, FileSystem } from "../../src/file_system.ts";
+import type {
+  FileAccess,
+  FileHandle,
+  FileStatus,
+  FileSystem,
+} from "../../src/platform/file_system.ts";
 import { gzipFacts } from "../bytes.ts";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { LogFiles, stampOf } from "../../src/segments/segment_name.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { constants, gunzipSync, gzipSync } from "node:zlib";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileSystem } from "../../src/file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
 import { queryLog } from "../../src/read/query.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { SeededRandom } from "../seeded_random.ts";

@@ -2,11 +2,11 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { basename, fromFileUrl, join } from "@std/path";
 import { TextLineStream } from "@std/streams";
 import { AuditLog, type Damage } from "@vivarium/scout";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileSystem } from "../../src/file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
 import { followLog, type FollowOptions } from "../../src/read/follow.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
-import { systemClock } from "../../src/time.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { testNeeding } from "../requirements.ts";
 import { programArgs } from "../run_program.ts";
 import { type Extent, sampledTest } from "../extent.ts";
@@ -28,7 +28,7 @@ const APPENDS_UNTIL_TOLD = fromFileUrl(
   new URL("../programs/appends_until_told.ts", import.meta.url),
 );
 const FOLLOWS = fromFileUrl(new URL("../programs/follows.ts", import.meta.url));
-const SRC = fromFileUrl(new URL("../../src/", import.meta.url));
+const SRC = fromFileUrl(new URL("../../src", import.meta.url));
 
 /** What the log is, and the options to begin with its history or with what comes. */
 const BEGINNINGS: readonly (readonly [string, FollowOptions])[] = [

@@ -6,11 +6,11 @@
  */
 import { basename, join } from "@std/path";
 import { gzipSync } from "node:zlib";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileHandle, FileSystem } from "../../src/file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 import { followLog, type FollowOptions, type FollowSource } from "../../src/read/follow.ts";
 import { LogFiles, type Stamp, stampOf } from "../../src/segments/segment_name.ts";
-import type { Timer } from "../../src/time.ts";
+import type { Timer } from "../../src/platform/clock.ts";
 import { SimulatedDisk } from "../faults/simulated_disk.ts";
 import { SimulatedClock } from "../platform.ts";
 import { tempDir } from "../temp_dir.ts";

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileSystem } from "../../src/file_system.ts";
-import { queryLog, type QueryOptions } from "../../src/read/query.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
+import { queryLog } from "../../src/read/query.ts";
+import type { QueryOptions } from "../../src/read/query_options.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { testNeeding } from "../requirements.ts";
 import { gzipped, type TempDir, tempDir } from "../temp_dir.ts";

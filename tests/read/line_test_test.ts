@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { eventFilter, type EventFilterOptions } from "../../src/read/filter.ts";
 import { LineTest } from "../../src/read/line_test.ts";
-import { parseLine } from "../../src/parse_line.ts";
+import { parseLine } from "../../src/line/parse_line.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
 const encoder = new TextEncoder();

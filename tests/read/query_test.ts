@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileSystem } from "../../src/file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
 import { type Logger, logger } from "../../src/logger.ts";
-import { type AuditQuery, queryLog, type QueryOptions } from "../../src/read/query.ts";
+import { type AuditQuery, queryLog } from "../../src/read/query.ts";
+import type { QueryOptions } from "../../src/read/query_options.ts";
 import { tempDir } from "../temp_dir.ts";
 
 const EVENTS = [

@@ -7,7 +7,7 @@
 import { basename } from "@std/path";
 import { gzipSync } from "node:zlib";
 import type { AuditEvent } from "../../src/event.ts";
-import type { QueryOptions } from "../../src/read/query.ts";
+import type { QueryOptions } from "../../src/read/query_options.ts";
 import type { ArchiveFacts } from "../../src/segments/manifest_line.ts";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { LogFiles, type Stamp, stampOf } from "../../src/segments/segment_name.ts";

@@ -9,8 +9,8 @@ import { basename } from "@std/path";
 import type { AuditEvent } from "../../src/event.ts";
 import type { AccuracyMetrics } from "../../src/metrics/accuracy.ts";
 import type { GateMetrics, GateQuery } from "../../src/metrics/gate.ts";
-import { LOST, parseLine } from "../../src/parse_line.ts";
-import type { QueryOptions } from "../../src/read/query.ts";
+import { LOST, parseLine } from "../../src/line/parse_line.ts";
+import type { QueryOptions } from "../../src/read/query_options.ts";
 import { joined } from "../bytes.ts";
 
 /** Bytes of the files of one directory by their paths. */

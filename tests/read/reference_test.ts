@@ -11,7 +11,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type AuditReader, openReaderOn } from "../../src/audit_reader.ts";
 import type { AuditEvent } from "../../src/event.ts";
 import { messageOf } from "../../src/errors.ts";
-import type { FileSystem } from "../../src/file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
 import { stampOf } from "../../src/segments/segment_name.ts";
 import { type Extent, sampledTest } from "../extent.ts";
 import { hidesOlderArchives } from "../faults/planted_faults.ts";

@@ -3,7 +3,7 @@ import type { AuditEvent } from "@vivarium/scout";
 import { LiveReport } from "../../src/report/live_report.ts";
 import { resolveReportOptions } from "../../src/report/options.ts";
 import { updateStream, versionText } from "../../src/report/update_stream.ts";
-import { type Clock, systemClock } from "../../src/time.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 
 /** There is no server here that keeps the process alive. */
 const clock: Clock = {

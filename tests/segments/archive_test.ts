@@ -7,11 +7,11 @@ import {
   type ArchiveSite,
   summarizeArchive,
 } from "../../src/segments/archive.ts";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
-import type { FileAccess, FileHandle, FileSystem } from "../../src/file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileAccess, FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 import { Manifest } from "../../src/segments/manifest.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
-import { systemClock } from "../../src/time.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { type Call, Killed, type SimulatedDisk, systemErrors } from "../faults/simulated_disk.ts";
 import { WatchedFileSystem } from "../platform.ts";
 import { SeededRandom } from "../seeded_random.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { listSegments } from "../../src/segments/list_segments.ts";
 import { LogFiles, type SegmentName } from "../../src/segments/segment_name.ts";
 import { tempDir } from "../temp_dir.ts";

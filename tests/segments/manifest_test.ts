@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { Manifest, type UnderLock } from "../../src/segments/manifest.ts";
 import type { ArchiveFacts } from "../../src/segments/manifest_line.ts";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { FileHandle } from "../../src/file_system.ts";
+import type { FileHandle } from "../../src/platform/file_system.ts";
 import { NewestEvent } from "../../src/segments/newest_event.ts";
 import { STAMP_MAX_MS } from "../../src/segments/rotation_policy.ts";
 import { eventEpochMs } from "../../src/time.ts";

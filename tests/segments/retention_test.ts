@@ -3,7 +3,7 @@ import { basename } from "@std/path";
 import { gzipSync } from "node:zlib";
 import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
 import { openReaderOn } from "../../src/audit_reader.ts";
-import type { AuditLogOptions, RetentionPolicy } from "../../src/options.ts";
+import type { AuditLogOptions, RetentionPolicy } from "../../src/options/log_options.ts";
 import { ManifestReader } from "../../src/segments/manifest_reader.ts";
 import type { SimulatedDisk, SimulatedProcess } from "../faults/simulated_disk.ts";
 import { sampledTest } from "../extent.ts";

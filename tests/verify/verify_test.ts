@@ -1,7 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { ChainHead } from "@vivarium/scout";
-import { bareLine, CHAIN_START, hashMember, linkOf, NextHash, seqMember } from "../../src/chain.ts";
+import {
+  bareLine,
+  CHAIN_START,
+  hashMember,
+  linkOf,
+  NextHash,
+  seqMember,
+} from "../../src/line/chain.ts";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { gzipFacts, joined } from "../bytes.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { AuditWriteError } from "../../src/errors.ts";
-import type { FileSystem } from "../../src/file_system.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { ActiveFile } from "../../src/write/active_file.ts";
 import { testNeeding } from "../requirements.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { AuditWriteError } from "../../src/errors.ts";
-import { type AuditLogOptions, resolveOptions } from "../../src/options.ts";
+import { type AuditLogOptions, resolveOptions } from "../../src/options/log_options.ts";
 import { isMarkLine } from "../../src/segments/active_marks.ts";
 import { LogSink } from "../../src/write/log_sink.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";

@@ -4,14 +4,14 @@
  * @module
  */
 import { basename } from "@std/path";
-import { denoFileSystem } from "../../src/deno_file_system.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type {
   FileAccess,
   FileHandle,
   FileStatus,
   FileSystem,
   Watcher,
-} from "../../src/file_system.ts";
+} from "../../src/platform/file_system.ts";
 
 /** A sync that was begun and ends when the test says so. */
 export interface BegunSync {

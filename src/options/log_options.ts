@@ -4,8 +4,8 @@
  * @module
  */
 import { basename, dirname, fromFileUrl, join, resolve } from "@std/path";
-import { shown } from "./event.ts";
-import { type Logger, logger } from "./logger.ts";
+import { shown } from "../event.ts";
+import { type Logger, logger } from "../logger.ts";
 import {
   anything,
   callback,

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { parseLine } from "../src/parse_line.ts";
+import { parseLine } from "../../src/line/parse_line.ts";
 
 const parse = (text: string) => parseLine(new TextEncoder().encode(text));
 

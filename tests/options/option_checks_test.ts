@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { nearestName } from "../src/nearest_name.ts";
-import { checkOptions, flag, integer, text, texts, time } from "../src/option_checks.ts";
+import { nearestName } from "../../src/options/nearest_name.ts";
+import { checkOptions, flag, integer, text, texts, time } from "../../src/options/option_checks.ts";
 
 const KNOWN = {
   path: text,

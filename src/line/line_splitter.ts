@@ -4,7 +4,7 @@
  * @module
  */
 
-import { joined } from "./chunks.ts";
+import { joined } from "../platform/chunks.ts";
 
 const LINE_BREAK = 0x0a;
 

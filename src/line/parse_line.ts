@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditEvent } from "./event.ts";
+import type { AuditEvent } from "../event.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 

@@ -1,10 +1,10 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
-import type { Logger } from "../src/logger.ts";
-import { type AuditLogOptions, resolveOptions } from "../src/options.ts";
-import { denoDir, runProgram } from "./run_program.ts";
+import type { Logger } from "../../src/logger.ts";
+import { type AuditLogOptions, resolveOptions } from "../../src/options/log_options.ts";
+import { denoDir, runProgram } from "../run_program.ts";
 
-const RESOLVES_OPTIONS = fromFileUrl(new URL("./programs/resolves_options.ts", import.meta.url));
+const RESOLVES_OPTIONS = fromFileUrl(new URL("../programs/resolves_options.ts", import.meta.url));
 const HOME = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
 
 /** The paths that a program with the variable of the home directory set so resolves, or its errors. */

@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { denoFileSystem } from "../src/deno_file_system.ts";
-import type { FileHandle, FileSystem } from "../src/file_system.ts";
-import { openForAppend, openForRead } from "../src/regular_file.ts";
-import { tempDir } from "./temp_dir.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileHandle, FileSystem } from "../../src/platform/file_system.ts";
+import { openForAppend, openForRead } from "../../src/platform/regular_file.ts";
+import { tempDir } from "../temp_dir.ts";
 
 /** A disk that says of no open file what it is, and counts those that stay open. */
 class SilentFileSystem {

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { nonRecordKind, shown } from "./event.ts";
+import { nonRecordKind, shown } from "../event.ts";
 import { nearestName } from "./nearest_name.ts";
-import { type TimeLike, toEpochMs } from "./time.ts";
+import { type TimeLike, toEpochMs } from "../time.ts";
 
 /** What a value must be; `undefined` stands for an option that is not given, and is not checked. */
 export interface OptionCheck {

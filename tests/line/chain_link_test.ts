@@ -6,7 +6,7 @@ import {
   LINK_BYTES_MAX,
   linkOf,
   NextHash,
-} from "../src/chain.ts";
+} from "../../src/line/chain.ts";
 
 const HASH = "0123456789abcdef".repeat(4);
 const encoder = new TextEncoder();

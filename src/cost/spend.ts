@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { AuditEvent } from "./event.ts";
-import { checkOption, hours as hoursCheck } from "./option_checks.ts";
-import { eventEpochMs } from "./time.ts";
+import type { AuditEvent } from "../event.ts";
+import { checkOption, hours as hoursCheck } from "../options/option_checks.ts";
+import { eventEpochMs } from "../time.ts";
 
 const HOUR_MS = 3_600_000;
 

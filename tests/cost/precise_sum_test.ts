@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { PreciseSum } from "../src/precise_sum.ts";
-import { SeededRandom } from "./seeded_random.ts";
+import { PreciseSum } from "../../src/cost/precise_sum.ts";
+import { SeededRandom } from "../seeded_random.ts";
 
 function sumOf(terms: readonly number[]): PreciseSum {
   const sum = new PreciseSum();

@@ -5,7 +5,7 @@
  */
 import { denoFileSystem } from "./deno_file_system.ts";
 import type { FileSystem } from "./file_system.ts";
-import { type Clock, systemClock } from "./time.ts";
+import { type Clock, systemClock } from "./clock.ts";
 
 /** A disk and a clock, passed in so that tests can bring their own. */
 export interface Platform {

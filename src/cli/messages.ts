@@ -1,0 +1,21 @@
+/**
+ * The messages of the commands, on standard error.
+ *
+ * @module
+ */
+import { messageOf } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import { shownText } from "../shown.ts";
+
+/** Writes a message to standard error, which data never goes to. */
+export function tell(message: string, details: readonly string[] = []): void {
+  const lines = [`scout: ${shownText(message)}`, ...details.map((line) => `  ${shownText(line)}`)];
+  console.error(lines.join("\n"));
+}
+
+function tellAll(...data: readonly unknown[]): void {
+  tell(data.map(messageOf).join(" "));
+}
+
+/** The library's own warnings and errors go to standard error. */
+export const stderrLogger: Logger = { debug() {}, info() {}, warn: tellAll, error: tellAll };
