@@ -1,10 +1,10 @@
 /**
- * An append-only JSONL event log for agent simulations, which loses nothing after SIGKILL and power
- * loss and answers what happened and what it cost.
+ * An append-only event log for LLM-agent simulations. Each event is one line of JSON, and the log survives a
+ * kill of the process and a power loss.
  *
- * {@linkcode AuditLog} writes and reads a log, {@linkcode AuditReader} reads one that others write.
- * {@linkcode SerializeStream}, {@linkcode LineBufferStream} and {@linkcode FsyncSink} are the stages
- * of the write path, for use on their own; the metrics are plain functions over any events.
+ * {@linkcode AuditLog} writes and reads a log. {@linkcode AuditReader} reads a log that other processes write.
+ * {@linkcode SerializeStream}, {@linkcode LineBufferStream} and {@linkcode FsyncSink} are the stages of the write
+ * path, for use on their own. The metrics are plain functions over any events.
  *
  * @example
  * ```ts
@@ -16,6 +16,133 @@
  * await log.log("nav", { cost: 0.002, model: "small", input_t: 812, output_t: 40 });
  * const [event] = await log.lastEvents(1);
  * assertEquals(event?.model, "small");
+ * ```
+ *
+ * ## Promises
+ *
+ * Three words are used with exactly these meanings:
+ *
+ * | level    | where the line is                  | what it survives      |
+ * | -------- | ---------------------------------- | --------------------- |
+ * | accepted | in the memory of this process      | nothing               |
+ * | written  | in the kernel, as a whole line     | a kill of the process |
+ * | durable  | on the disk: fsync has returned    | a power loss          |
+ *
+ * - `log()` resolves when its line is written. The line that makes ten lines not yet durable
+ *   ({@linkcode FSYNC_EVERY_N_LINES}), and the lines after it in the same batch, resolve when they are durable.
+ *   A timer syncs a quiet log after {@linkcode FSYNC_INTERVAL_SEC}; it does not keep the process alive. So a power
+ *   loss takes at most the last nine acknowledged lines of a writer, and none older than a second.
+ * - `flush()` and `close()` resolve when everything accepted before the call is durable. Many callers share one
+ *   sync. `flushSync()` does the same before it returns. `pipeTo(log.createWritable())` resolves when every record
+ *   of the stream is durable.
+ * - At `Deno.exit()`, an uncaught error or the end of the program, every accepted event becomes durable, awaited
+ *   or not. A signal can only take events that were accepted in the event-loop turn in which it arrives.
+ * - If a call rejects, its event is not in the log. One exception names itself: with `phase` "sync" of
+ *   {@linkcode AuditWriteError} the line was written but never promised durable, so it may be there. If the
+ *   rejection is not handled, the program continues, the logger reports it, and the next `flush()` or `close()` rejects.
+ * - If the disk is full, calls reject, half-written lines are cut off, and logging resumes when there is space.
+ * - After a failed sync, no line that waited for it is ever called durable. The log continues in a new file, whose
+ *   lines do become durable, but `flush()` and `close()` reject until the log is opened again.
+ * - Processes and Workers can append to one log: no line is mixed with another, and each writer's lines stay in
+ *   the order of its calls. The writer that fills the active file seals it as a segment under the lock, and
+ *   archives it without delaying appends. `rotate()` resolves when everything accepted before is in an archive.
+ * - If a process dies during rotation or archiving, another process or the next `open()` finishes it, and every
+ *   event is there exactly once. `await log.recovery` says what `open()` repaired. If compressing fails, the segment
+ *   stays readable, appends continue, and the log tries again.
+ *
+ * Limits: local file systems only (no NFS), a disk whose fsync is honest, one machine. `JSON.parse` of Deno 2.9.6
+ * confuses a member named `"` with one named `\` at the same place; the file itself is right.
+ *
+ * ## Events and fields
+ *
+ * {@linkcode KnownFields} lists the fields with a fixed type; a wrong type is rejected with an
+ * {@linkcode AuditEventError} that names the field and its value. Any other field can hold anything: what JSON
+ * cannot hold (a BigInt, a cycle, a function, NaN) is stored in a readable form. `undefined` and `null` are left
+ * out. In a chained log, `seq` and `hash` belong to the log. An event type is any non-empty string;
+ * {@linkcode EVENT_TYPES} lists the types that the metrics know.
+ *
+ * ## Reading
+ *
+ * A query is a snapshot: every event written before it began, exactly once and in the order of appending, even if
+ * the log is rotated meanwhile. `follow()` yields new events as they come, across rotation and from every process,
+ * and with `since` or `last` the events before them, without a gap; the loop ends when the log or reader is closed.
+ *
+ * The work grows with the answer, not with the history: the manifest shows which archives can match, `lastEvents()`
+ * and `order: "desc"` begin at the end, and `hourlySpend()` reads only events added since its last call. Clocks
+ * that step back change no answer. Damaged parts are skipped, reported once by `logger.warn` and in `damage` with
+ * file and offset, and stop nothing.
+ *
+ * @example Read a log that another process writes, with `--allow-read` alone
+ * ```ts
+ * import { AuditReader } from "@vivarium/scout";
+ *
+ * await using reader = await AuditReader.open(`${Deno.makeTempDirSync()}/audit.jsonl`);
+ * const newestFirst = reader.query({ since: "2026-02-13T00:00:00Z", order: "desc", limit: 5 });
+ * for await (const event of newestFirst) console.log(event);
+ * console.log(await reader.hourlySpend(24), await reader.lastEvents(20, { eventType: "nav" }));
+ * ```
+ *
+ * ## Retention
+ *
+ * Everything is kept, unless the option `retention` sets a limit. When a limit is exceeded, the oldest archives are
+ * deleted first, after each archiving and at `open()`. Each removal is recorded in the manifest first, so `verify()`
+ * knows about it, and metrics that reach further back warn once where their data begins (`prunedUntil()`). The
+ * newest archive stays, and so does every file that the manifest does not show to be the log's own.
+ *
+ * @example Keep at most 100 archives, 10 GB and 90 days
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ *
+ * await using log = await AuditLog.open({
+ *   path: `${Deno.makeTempDirSync()}/audit.jsonl`,
+ *   retention: { maxArchives: 100, maxBytes: 10e9, maxAgeSec: 90 * 86_400 },
+ * });
+ * ```
+ *
+ * ## Redaction
+ *
+ * The option `redact` replaces secrets before an event becomes a line, so they never reach the disk: members by
+ * name at any depth, or by a path in which `*` is any one key or index. It can also be a function that returns the
+ * record to write; if it throws, the event is rejected.
+ *
+ * @example Keep keys and prompts out of the log
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using log = await AuditLog.open({
+ *   path: `${Deno.makeTempDirSync()}/audit.jsonl`,
+ *   redact: ["api_key", "config.headers.*", "messages.*.content"],
+ * });
+ * await log.log("brief", {
+ *   config: { headers: { authorization: "Bearer 123" } },
+ *   messages: [{ role: "user", content: "my name is ..." }],
+ * });
+ * const [event] = await log.lastEvents(1);
+ * assertEquals(event?.config, { headers: { authorization: "[redacted]" } });
+ * assertEquals(event?.messages, [{ role: "user", content: "[redacted]" }]);
+ * ```
+ *
+ * ## Tamper detection
+ *
+ * With `chain: true` each line also carries its number `seq` and a `hash` over the line before it, across archives,
+ * processes and crashes. `verify()` names file, line and reason of every change, and lists in `notShown` what it
+ * cannot detect. Archives and the manifest are always chained.
+ *
+ * A chain has no secret: any program that can write the files can also rewrite all of them, or delete the newest events. An
+ * anchor detects both. `head()` returns one; keep it where the writers of the log cannot change it.
+ *
+ * @example Detect changes with an anchor
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+ * await using log = await AuditLog.open({ path, chain: true });
+ * await log.log("nav", { cost: 0.0021 });
+ * const anchor = await log.head();
+ * const { ok, faults } = await log.verify({ anchor });
+ * assertEquals([ok, faults], [true, []]);
  * ```
  *
  * @module
