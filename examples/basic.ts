@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
 /**
- * The main things in twenty lines: open a log, log events, ask what they cost.
+ * The essentials in twenty lines: open a log, log events, query the newest, and sum their costs.
  *
  * @module
  */

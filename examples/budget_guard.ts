@@ -1,8 +1,9 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
 /**
- * A guard that aborts a simulation when the hour's budget is spent, whichever agent or process spent it.
+ * A guard that aborts a simulation when its agents have spent the budget of one hour. Costs of all agents
+ * and processes that write the log count.
  *
- *     budget_guard.ts [USD per hour]
+ *     examples/budget_guard.ts [USD per hour]
  *
  * @module
  */
@@ -10,10 +11,10 @@ import { AuditLog } from "@vivarium/scout";
 
 const AGENTS = ["scout", "mapper", "critic"];
 
-/** Aborts with a reason once more than the budget was spent in an hour. */
+/** Returns a signal that aborts, with a reason, once the last hour cost more than the budget. */
 function budgetGuard(log: AuditLog, budgetUsd: number): AbortSignal {
   const controller = new AbortController();
-  // Follows every writer of the log; asking again after each event reads only what is new.
+  // Follows the events of all writers. Each call of `hourlySpend()` reads only the lines added since the last call.
   (async () => {
     for await (const _event of log.follow()) {
       const spent = await log.hourlySpend(1);
@@ -25,7 +26,7 @@ function budgetGuard(log: AuditLog, budgetUsd: number): AbortSignal {
   return controller.signal;
 }
 
-/** An agent that thinks for a moment and pays for it, until it is told to stop. */
+/** Logs a paid call every five milliseconds until the signal aborts. */
 async function work(agent: string, log: AuditLog, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await log.log("nav", { agent, model: "small", cost: 0.002 });

@@ -1,24 +1,24 @@
 /**
- * Command lines of the examples: options that are numbers, and errors told in one line.
+ * Helpers for the command lines of the examples: number options, and errors in one line.
  *
  * @module
  */
 
 /**
- * Reads an option that is a number.
+ * Returns an option's text as a number.
  *
- * @throws {TypeError} naming the option, unless the text is a finite number of at least `min`.
+ * @throws {TypeError} If the text is not a finite number of at least `min`; the message names the option.
  */
 export function numberOption(name: string, text: string, min: number = -Infinity): number {
   const number = Number(text);
   if (text.trim() !== "" && Number.isFinite(number) && number >= min) return number;
   const wanted = min === -Infinity ? "a number" : `a number >= ${min}`;
-  throw new TypeError(`Option --${name} must be ${wanted}: ${text}`);
+  throw new TypeError(`Cannot read --${name}: expected ${wanted}, got ${JSON.stringify(text)}`);
 }
 
 /**
- * Parses the arguments, runs the command and gives its exit code: 2 for arguments that do not parse,
- * 1 for a file that is missing or malformed.
+ * Parses the arguments, runs the command and returns its exit code: 2 for invalid arguments, 1 if a file is
+ * missing or malformed.
  */
 export async function runCommand<Options>(
   parse: (args: string[]) => Options,
@@ -35,7 +35,7 @@ export async function runCommand<Options>(
     await run(options);
     return 0;
   } catch (error) {
-    // What is wrong with the user's file is told in a line; anything else is ours and shows its stack.
+    // The user can correct a missing or malformed file, so the message is enough. Other errors show their stack.
     if (!(error instanceof SyntaxError || error instanceof Deno.errors.NotFound)) throw error;
     console.error(error.message);
     return 1;

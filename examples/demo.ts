@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write=.demo
 /**
- * What `deno task demo` runs.
+ * The program that `deno task demo` runs: a simulation, or a replay of a trace.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import { simulate } from "./simulation.ts";
 const USAGE = `Usage: deno task demo [--seed N] [--budget USD]
        deno task demo --trace FILE
 
-Plays an hour of agents at work, or replays a CSV of TIMESTAMP,ContextTokens,GeneratedTokens, and
-prints what happened and what it cost. The logs are left in .demo/.`;
+Simulates an hour of agents at work, or replays a CSV file with the columns TIMESTAMP,
+ContextTokens and GeneratedTokens. Prints the events and their cost. The logs stay in .demo/.`;
 
 interface DemoArgs {
   trace: string | undefined;

@@ -1,10 +1,10 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1:4222
 /**
- * A fleet of four machines, each with a log of its own that it ships, and a guard that stops all of them
- * when the fleet has spent its budget, whichever machine spent it.
+ * A fleet of four machines, each of which ships its own log, and a guard that stops all of them when they
+ * have spent the fleet's budget together.
  *
  *     nats-server -js &
- *     fleet.ts [USD per hour] [server]
+ *     examples/fleet.ts [USD per hour] [server]
  *
  * @module
  */
@@ -20,19 +20,19 @@ import {
 } from "@vivarium/scout/fleet";
 
 const MACHINES = ["machine-1", "machine-2", "machine-3", "machine-4"];
-/** A server that was silent for so long may have missed what was spent since. */
+/** Longest silence of the server. After that, too many costs may be missing from the sum. */
 const SILENT_MS_MAX = 10_000;
 
 const [budget = "0.5", servers = "127.0.0.1:4222"] = Deno.args;
 const budgetUsd = Number(budget);
-if (!(budgetUsd > 0)) throw new RangeError(`The budget must be a number > 0: ${budget}`);
-// Runs of the last hour would count if they had the same name.
+if (!(budgetUsd > 0)) throw new RangeError(`Cannot read budget: expected USD > 0, got "${budget}"`);
+// With a fixed name, the budget would include the costs of earlier runs in the last hour.
 const fleet = `demo-${Date.now()}`;
 
-// On machines of their own each would have such a guard, and all of them see the same.
+// Here one guard serves all machines. On separate machines, each runs its own guard, and all read the same sum.
 const guard = new AbortController();
 
-/** Stops all machines when the budget is spent, or nobody knows whether it is. */
+/** Stops all machines if the budget is spent, or if the amount spent is unknown. */
 function check(spend: FleetSpend): void {
   if (guard.signal.aborted) return;
   try {
@@ -48,7 +48,7 @@ function stop(reason: string): void {
   guard.abort(new Error(reason));
 }
 
-/** A machine works, and pays for it, until it is told to stop; what it logs is shipped meanwhile. */
+/** Logs paid calls until the guard stops the machine, and ships them meanwhile. */
 async function runMachine(
   log: string,
   { connection, signal }: { connection: FleetConnection; signal: AbortSignal },
@@ -64,7 +64,7 @@ async function runMachine(
   await audit.log("budget", { reason: signal.reason.message });
   await audit.flush();
   await shipped;
-  // What it has logged since is shipped too.
+  // The first shipment ended with the signal. This one ships the lines that were logged after that.
   await ship({ ...shipping, once: true });
 }
 

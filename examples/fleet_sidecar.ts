@@ -1,10 +1,10 @@
 #!/usr/bin/env -S deno run --allow-read=.demo/machine-1 --allow-net=127.0.0.1:4222
 /**
- * Ships the log of a machine, beside whatever writes it, with two scoped permissions: it may read the
- * directory of the log, and reach one server. Ctrl-C, or SIGTERM as a container gets it, ends it when what
- * was written last is shipped too.
+ * Ships a machine's log while other programs write it. Two scoped permissions are enough: read the log's
+ * directory, and connect to one server. Ctrl-C, or the SIGTERM that a container receives, stops the shipper
+ * once it has shipped the remaining lines. It exits with 1 if lines are still missing in the stream.
  *
- *     fleet_sidecar.ts [log] [path] [server]
+ *     examples/fleet_sidecar.ts [log] [path] [server]
  *
  * @module
  */
@@ -13,14 +13,14 @@ import { ship } from "@vivarium/scout/fleet";
 
 const [log = "machine-1", path = ".demo/machine-1/audit.jsonl", servers = "127.0.0.1:4222"] =
   Deno.args;
-/** How long what was written last may take. */
+/** Longest time for shipping the remaining lines after a signal to stop. */
 const FAREWELL_MS = 10_000;
 
 const stop = new AbortController();
 const signals = Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const;
 for (const signal of signals) Deno.addSignalListener(signal, () => stop.abort());
 
-// A server that is away is waited for: the log is the buffer.
+// While the server is unreachable, the client keeps trying to reconnect. The log serves as the buffer.
 const connection = await connect({ servers, maxReconnectAttempts: -1 });
 const shipping = { connection, fleet: "mine", log, path };
 console.log("shipping", path);

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
 /**
- * An HTTP server whose requests are in a log, and that tells at `/spend` what they cost.
+ * An HTTP server that logs each request and its cost. `/spend` returns the cost of the last hour.
  *
- *     http_server.ts [port]
+ *     examples/http_server.ts [port]
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { AuditLog } from "@vivarium/scout";
 const [port = "8000"] = Deno.args;
 const log = await AuditLog.open({ path: ".demo/http_server/audit.jsonl" });
 
-/** What a model would have answered, and what it would have cost. */
+/** Stands in for the call of a model: returns an answer and its cost in USD. */
 function answer(question: string): { text: string; cost: number } {
   return { text: question.toUpperCase(), cost: question.length / 1e6 };
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
 /**
- * Agents at work, and a page on which one sees what they cost, as they spend it.
+ * Agents at work, and a web page that shows their spend live.
  *
- *     live_report.ts [port]
+ *     examples/live_report.ts [port]
  *
  * @module
  */
@@ -15,7 +15,7 @@ const path = ".demo/live_report/audit.jsonl";
 const stop = new AbortController();
 Deno.addSignalListener("SIGINT", () => stop.abort());
 
-/** An agent that thinks for a moment and pays for it, until it is told to stop. */
+/** Logs a paid call about four times a second until Ctrl-C. */
 async function work(agent: string, log: AuditLog): Promise<void> {
   while (!stop.signal.aborted) {
     const model = Math.random() < 0.2 ? "large" : "small";

@@ -1,10 +1,10 @@
 /**
- * What models cost in the examples, in USD per million tokens. Invented round figures.
+ * Prices of the models in the examples, in USD per million tokens. The figures are invented.
  *
  * @module
  */
 
-/** Price of a model. */
+/** The price of a model. */
 export interface Price {
   /** USD per million input tokens. */
   inputUsdPerMTok: number;
@@ -12,16 +12,16 @@ export interface Price {
   outputUsdPerMTok: number;
 }
 
-/** The models of the examples. */
+/** The models of the examples and their prices. */
 export const PRICES = {
   small: { inputUsdPerMTok: 0.25, outputUsdPerMTok: 1.25 },
   large: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
 } as const satisfies Record<string, Price>;
 
-/** Name of a model of the examples. */
+/** The name of a model in the examples. */
 export type Model = keyof typeof PRICES;
 
-/** Cost of a request in USD. */
+/** Returns the cost of a request in USD. */
 export function costUsd(price: Price, inputTokens: number, outputTokens: number): number {
   return (inputTokens * price.inputUsdPerMTok + outputTokens * price.outputUsdPerMTok) / 1e6;
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env -S deno run --allow-read
 /**
- * A report of a log that the Python class `vivarium.scout.audit.AuditLog` wrote, read where it lies.
+ * Prints a report on a log that the Python class `vivarium.scout.audit.AuditLog` wrote.
  *
  *     examples/python_report.ts DIR
  *
- * Its archives have no manifest, and its numbers may be `NaN`; nothing is converted and nothing written.
+ * Such a log has archives without a manifest, and its costs may be `NaN`. It is read in place: nothing is
+ * converted or written.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { AuditReader } from "@vivarium/scout";
 import { runCommand } from "./command_line.ts";
 import { bar, printTable, usd } from "./table.ts";
 
-/** What some of the events cost. */
+/** The number and total cost, in USD, of a group of events. */
 interface Sum {
   events: number;
   cost: number;
@@ -26,22 +27,22 @@ async function report(dir: string): Promise<void> {
   let withoutNumber = 0;
   const query = reader.query();
   for await (const { event = "?", ts = "", cost } of query) {
-    // Python's NaN and Infinity are read as null: there was a cost, and nobody knows how much.
+    // Python's NaN and Infinity are read as null: the event had a cost, but the amount is unknown.
     if (cost === null) withoutNumber++;
     for (const sum of [total, sumOf(byType, event), sumOf(byHour, `${ts.slice(0, 13)}:00Z`)]) {
       sum.events++;
       sum.cost += cost ?? 0;
     }
   }
-  if (total.events === 0) throw new Deno.errors.NotFound(`There are no events in ${dir}`);
+  if (total.events === 0) throw new Deno.errors.NotFound(`Cannot report: no events in ${dir}`);
   const accuracy = await reader.accuracyMetrics(0);
   const gate = await reader.gateMetrics();
 
   printTable("The log", [
     ["events", `${total.events}`],
     ["spend", usd(total.cost)],
-    ["costs that are no number", `${withoutNumber}`],
-    ["damaged places", `${query.damage.length}`],
+    ["costs that are not numbers", `${withoutNumber}`],
+    ["damaged regions", `${query.damage.length}`],
     ["accuracy", `${accuracy.accuracyPct} % of ${accuracy.totalNav} navs`],
     ["gate", `${gate.passRatePct} % of ${gate.total} passed`],
   ]);
@@ -56,12 +57,12 @@ function sumOf(sums: Map<string, Sum>, key: string): Sum {
 }
 
 function rows(sums: readonly [string, Sum][]): string[][] {
-  const dearest = Math.max(...sums.map(([, { cost }]) => cost));
+  const highest = Math.max(...sums.map(([, { cost }]) => cost));
   return sums.map(([key, { events, cost }]) => [
     key,
     `${events} events`,
     usd(cost),
-    bar(cost, dearest),
+    bar(cost, highest),
   ]);
 }
 

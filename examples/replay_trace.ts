@@ -1,11 +1,11 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write=.demo
 /**
- * Replays a trace of LLM requests: one `nav` per row, at the row's own time, with its cost.
+ * Replays a trace of LLM requests: logs one `nav` event for each row, with the row's time and its cost.
  *
  *     examples/replay_trace.ts FILE [--input-price USD] [--output-price USD]
  *
- * The file is CSV with the columns TIMESTAMP (UTC), ContextTokens, GeneratedTokens; prices are USD
- * per million tokens.
+ * The file is CSV with the columns TIMESTAMP (UTC), ContextTokens and GeneratedTokens. Prices are in USD per
+ * million tokens.
  *
  * @module
  */
@@ -21,13 +21,13 @@ const HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens";
 const AWAIT_EVERY = 1_000;
 const USAGE = "Usage: replay_trace.ts FILE [--input-price USD] [--output-price USD]";
 
-/** What to replay. */
+/** Options of {@linkcode replayTrace}. */
 export interface ReplayOptions {
-  /** The CSV file. */
+  /** Path of the CSV file. */
   tracePath: string;
-  /** Directory of the log; what is in it goes. */
+  /** Directory of the log. Its contents are deleted first. */
   dir: string;
-  /** Price of the model. */
+  /** Price of the model that served the requests. */
   price: Price;
 }
 
@@ -38,9 +38,9 @@ interface TraceRow {
 }
 
 /**
- * Logs every request of the trace and prints what it cost.
+ * Logs every request of the trace, then prints the total cost and the cost of each hour.
  *
- * @throws {SyntaxError} naming the line and what is wrong with it; the rows before it are logged.
+ * @throws {SyntaxError} If a line is malformed; the message names it. The rows before it are logged.
  */
 export async function replayTrace({ tracePath, dir, price }: ReplayOptions): Promise<void> {
   await emptyDir(dir);
@@ -57,7 +57,7 @@ export async function replayTrace({ tracePath, dir, price }: ReplayOptions): Pro
       output_t: outputTokens,
       cost: costUsd(price, inputTokens, outputTokens),
     });
-    // Nothing is lost without the await; now and then it keeps the trace from running ahead.
+    // Events are not lost without the await. It keeps the reader of the file from running far ahead of the log.
     if (++requests % AWAIT_EVERY === 0) await logged;
   }
   await log.flush();
@@ -85,7 +85,9 @@ async function* readTrace(path: string): AsyncGenerator<TraceRow> {
 
 function checkHeader(line: string): void {
   if (line.replace(/^\uFEFF/, "") === HEADER) return;
-  throw new SyntaxError(`Cannot read trace as line 1 is not "${HEADER}": ${JSON.stringify(line)}`);
+  throw new SyntaxError(
+    `Cannot read trace: line 1 must be "${HEADER}", got ${JSON.stringify(line)}`,
+  );
 }
 
 function parseRow(line: string, lineNumber: number): TraceRow {
@@ -98,22 +100,24 @@ function parseRow(line: string, lineNumber: number): TraceRow {
     !Number.isSafeInteger(outputTokens)
   ) {
     throw new SyntaxError(
-      `Cannot read trace as line ${lineNumber} is no "time,tokens,tokens": ${JSON.stringify(line)}`,
+      `Cannot read trace: line ${lineNumber} is not "time,tokens,tokens", got ${
+        JSON.stringify(line)
+      }`,
     );
   }
   return { epochMs, inputTokens, outputTokens };
 }
 
-/** NaN for a day that no calendar has: `Date.parse` makes 2 March of 30 February. */
+/** Returns epoch milliseconds, or NaN for a day that does not exist: `Date.parse` turns 30 February into 2 March. */
 function epochMsOf(day: string, time: string): number {
   const epochMs = Date.parse(`${day}T${time}Z`);
   if (Number.isNaN(epochMs)) return NaN;
   return new Date(epochMs).toISOString().startsWith(day) ? epochMs : NaN;
 }
 
-/** A progress bar on standard error while that is a terminal. */
+/** A progress bar on standard error, drawn only on a terminal. */
 class ProgressBar {
-  /** Counts the bytes that pass. */
+  /** A stream that passes chunks through and counts their bytes. */
   readonly counter: TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>;
   readonly #isShown = Deno.stderr.isTerminal();
 
@@ -150,10 +154,10 @@ async function printReport(log: AuditLog): Promise<void> {
     const hour = hours.get(name) ?? { requests: 0, cost: 0 };
     hours.set(name, { requests: hour.requests + 1, cost: hour.cost + (cost ?? 0) });
   }
-  // The log's clock stands at the latest request, in whatever order they came, so all of the trace lies behind it.
+  // The log's clock now shows the time of the latest request, so this window includes every row, in any order.
   const spend = await log.hourlySpend(Infinity);
   const { accuracyPct, totalNav } = await log.accuracyMetrics(0);
-  const dearest = Math.max(...[...hours.values()].map(({ cost }) => cost));
+  const highest = Math.max(...[...hours.values()].map(({ cost }) => cost));
 
   printTable("The trace", [
     ["requests", `${requests}`],
@@ -168,7 +172,7 @@ async function printReport(log: AuditLog): Promise<void> {
       name,
       `${requests} requests`,
       usd(cost),
-      bar(cost, dearest),
+      bar(cost, highest),
     ]),
   );
   console.log(`\nThe log: ${log.path}`);

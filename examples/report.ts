@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
 /**
- * Plays an hour of agents at work, and makes a report of it: one HTML file, to be looked at and mailed.
+ * Simulates an hour of agents at work and writes a report on it: one self-contained HTML file.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write=.demo --allow-run
 /**
- * Runs code that nobody trusts in a process with two scoped permissions, and reads from its log what it did
- * and what it cost.
+ * Runs untrusted code in a process with two scoped permissions, then reads from its log which actions were
+ * denied and how much the run cost.
  *
  * @module
  */
@@ -24,4 +24,4 @@ for await (
   console.log(event, "-", reason);
 }
 console.log("USD in the last hour:", await reader.hourlySpend());
-if (!success) console.log("the agent failed");
+if (!success) console.log("The agent failed");

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write=.demo --allow-run
 /**
- * One log that several Workers and several processes write at the same time: nobody leads, and each simply
- * opens it.
+ * One log that several Workers and several processes write at the same time. They need no coordinator: each
+ * of them opens the log.
  *
  * @module
  */
@@ -21,7 +21,7 @@ async function runInWorker(order: AgentOrder): Promise<void> {
   worker.terminate();
 }
 
-/** Runs an agent in a process of its own, which may touch the directory of the log and nothing else. */
+/** Runs an agent as a separate process, which may access the log's directory and nothing else. */
 async function runAsProcess({ dir, agent, sessionId }: AgentOrder): Promise<void> {
   const flags = ["--no-prompt", `--allow-read=${dir}`, `--allow-write=${dir}`];
   const { success } = await new Deno.Command(Deno.execPath(), {
@@ -35,7 +35,7 @@ async function runAsProcess({ dir, agent, sessionId }: AgentOrder): Promise<void
 const dir = ".demo/shared_log";
 Deno.mkdirSync(".demo", { recursive: true });
 await using log = await AuditLog.open(`${dir}/audit.jsonl`);
-// All of them log under one session, so that what belongs together is found together.
+// All agents log under one session ID, so one query finds the events of the whole run.
 const sessionId = crypto.randomUUID();
 await Promise.all([
   runInWorker({ dir, agent: "worker 1", sessionId }),

@@ -1,29 +1,29 @@
 #!/usr/bin/env -S deno run --allow-read=.demo/shared_log --allow-write=.demo/shared_log
 /**
- * An agent that shares its log with others. It is a Worker that is sent its order, or a program whose
- * arguments are the order; it writes the log in the same way in both.
+ * An agent that shares its log with other agents. It runs as a Worker, which receives its order as a
+ * message, or as a program, which receives it as arguments. It writes the log in the same way in both cases.
  *
- *     shared_log_agent.ts DIR AGENT SESSION_ID
+ *     examples/shared_log_agent.ts DIR AGENT SESSION_ID
  *
  * @module
  */
 /// <reference lib="deno.worker" />
 import { AuditLog } from "@vivarium/scout";
 
-/** What an agent is told. */
+/** The order that an agent carries out. */
 export interface AgentOrder {
   /** Directory of the log. */
   dir: string;
-  /** Name of the agent. */
+  /** Name of the agent, logged with each event. */
   agent: string;
-  /** Session that its events belong to. */
+  /** ID of the session that the agent's events belong to. */
   sessionId: string;
 }
 
 const STEPS = 250;
 
 async function work({ dir, agent, sessionId }: AgentOrder): Promise<void> {
-  // Small segments, so that the writers also rotate under each other's hands.
+  // Segments are small, so the log also rotates while the other agents write.
   await using log = await AuditLog.open({
     path: `${dir}/audit.jsonl`,
     sessionId,

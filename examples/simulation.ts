@@ -1,8 +1,8 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
 /**
- * An hour of agents at work, in a moment: several agents navigate, write briefs and pass a gate at
- * the same time, and a guard stops them all when the hour's budget is spent. The same seed plays the
- * same simulation.
+ * Simulates an hour of agents at work within a moment. Several agents navigate, write briefs and pass a gate
+ * at the same time, until a guard finds the hour's budget spent and stops them all. The same seed always
+ * plays the same simulation.
  *
  *     examples/simulation.ts [--seed N] [--budget USD]
  *
@@ -19,17 +19,17 @@ const AGENTS = ["scout", "mapper", "writer", "critic"];
 const STEPS_PER_AGENT = 120;
 const START_MS = Date.UTC(2026, 1, 13, 14);
 
-/** What to play. */
+/** Options of {@linkcode simulate}. */
 export interface SimulationOptions {
-  /** Directory of the log; what is in it goes. */
+  /** Directory of the log. Its contents are deleted first. */
   dir: string;
-  /** Seed of everything that is left to chance. */
+  /** Seed of all random numbers. */
   seed: number;
-  /** USD that the agents may spend in an hour. */
+  /** Amount that the agents may spend in an hour, in USD. */
   budgetUsdPerHour: number;
 }
 
-/** Plays the simulation and prints what happened and what it cost. */
+/** Plays the simulation, then prints its events and their cost. */
 export async function simulate(options: SimulationOptions): Promise<void> {
   await emptyDir(options.dir);
   let nowMs = START_MS;
@@ -53,7 +53,10 @@ export async function simulate(options: SimulationOptions): Promise<void> {
   await printReport(log, { minutes: (nowMs - START_MS) / 60_000, stopReason });
 }
 
-/** Every agent asks the log before it calls a model; the first to find the budget spent stops all. */
+/**
+ * Asks the log for the spend of the last hour, once for each agent. If an agent finds the budget spent, logs
+ * and returns the reason to stop.
+ */
 async function askBudget(log: AuditLog, budgetUsdPerHour: number): Promise<string | undefined> {
   const spentUsd = await Promise.all(AGENTS.map(() => log.hourlySpend()));
   const finder = spentUsd.findIndex((spent) => spent >= budgetUsdPerHour);
@@ -70,7 +73,7 @@ interface World {
   clock: { pass: (ms: number) => void };
 }
 
-/** One step of one agent. All chance is taken before the first wait, so that a seed decides it all. */
+/** Plays one step of one agent. Draws every random number before it first waits, so the seed decides them all. */
 async function act(agent: string, { log, random, clock }: World): Promise<void> {
   const chance = random();
   const model: Model = random() < 0.2 ? "large" : "small";
@@ -90,7 +93,7 @@ async function act(agent: string, { log, random, clock }: World): Promise<void> 
     const file = `src/module_${Math.floor(random() * 40)}.ts`;
     const logged = [log.log("nav", { ...call, files: [file] })];
     if (random() < 0.12) {
-      logged.push(log.log("validation_fail", { agent, reason: `${file} is not there` }));
+      logged.push(log.log("validation_fail", { agent, reason: `${file} does not exist` }));
     }
     await Promise.all(logged);
   } else if (chance < 0.75) {
@@ -129,7 +132,7 @@ async function printReport(
     "What it cost, by agent",
     sorted(costs.agent).map(([name, cost]) => [name, usd(cost)]),
   );
-  printTable("In short", [
+  printTable("Summary", [
     ["spend", usd(total)],
     ["accuracy", `${accuracy.accuracyPct} % of ${accuracy.totalNav} navs`],
     ["gate", `${gate.passRatePct} % of ${gate.total} passed`],
@@ -153,7 +156,7 @@ function sorted(sums: ReadonlyMap<string, number>): [string, number][] {
   return [...sums].sort((a, b) => b[1] - a[1]);
 }
 
-/** Random numbers from 0 to 1 that a seed determines: Tommy Ettinger's mulberry32, public domain. */
+/** Returns a random number generator for [0, 1) with a seed: Tommy Ettinger's mulberry32, public domain. */
 function mulberry32(seed: number): () => number {
   let state = seed | 0;
   return () => {

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
 /**
- * Logs as streams: the expensive events of one log, without what nobody else should see, into another.
+ * Logs as streams: copies the expensive events of one log to another, without their prompts.
  *
  * @module
  */
@@ -10,7 +10,7 @@ const dir = `.demo/streams/${Date.now()}`;
 await using source = await AuditLog.open(`${dir}/all.jsonl`);
 await using target = await AuditLog.open(`${dir}/expensive.jsonl`);
 
-// Whatever is a stream of records can be logged; the pipe ends when all of it is durable.
+// Any stream of records can be piped into a log. The promise resolves when every record is durable.
 const records: AuditRecordInput[] = Array.from({ length: 1_000 }, (_, n) => ({
   event: "nav",
   cost: n % 100 === 0 ? 0.5 : 0.001,

@@ -1,10 +1,10 @@
 /**
- * Plain text for a terminal: sections of aligned columns, and bars.
+ * Tables and bars in plain text, for a terminal.
  *
  * @module
  */
 
-/** Prints a titled table; the first column is aligned left, the others right. */
+/** Prints a table with a title. The first column is aligned left, all others right. */
 export function printTable(title: string, rows: readonly (readonly string[])[]): void {
   console.log(`\n${title}`);
   const widths = (rows[0] ?? []).map((_, column) =>
@@ -18,12 +18,12 @@ export function printTable(title: string, rows: readonly (readonly string[])[]):
   }
 }
 
-/** USD with as many decimals as small costs need. */
+/** Formats USD with six decimals, because single calls cost fractions of a cent. */
 export function usd(amount: number): string {
   return `${amount.toFixed(6)} USD`;
 }
 
-/** A bar whose length is the share of the largest value, at most 30 characters. */
+/** Returns a bar as long as the value's share of the largest value, padded to 30 characters. */
 export function bar(value: number, largest: number): string {
   return largest <= 0 ? "" : "#".repeat(Math.round(30 * value / largest)).padEnd(30);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read=.demo/sandbox --allow-write=.demo/sandbox
 /**
- * An agent whose code nobody has read. It may touch the directory of its log and nothing else, and what
- * it tries beyond that is in the log too. `sandbox.ts` runs it.
+ * An agent whose code you have not reviewed. It has permission for its log's directory only. It tries other
+ * actions and logs whether they were denied. `sandbox.ts` runs it.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { AuditLog } from "@vivarium/scout";
 const [dir = ".demo/sandbox"] = Deno.args;
 await using log = await AuditLog.open(`${dir}/audit.jsonl`);
 
-/** Tries what it has no business with. */
+/** Tries an action without permission, and logs whether it was denied or went through. */
 async function attempt(what: string, act: () => Promise<unknown>): Promise<void> {
   try {
     await act();

@@ -1,12 +1,12 @@
 /**
- * What the programs for people are told on their command lines.
+ * Command-line arguments of the programs that developers run: faults, soak and the benchmark.
  *
  * @module
  */
 
 import { freshSeed } from "./seeded_random.ts";
 
-/** Reads the arguments of the program; one that is wrong is named on standard error, and ends it. */
+/** Parses the arguments. If one is invalid, prints the error to standard error and exits with code 2. */
 export function argumentsOrExit<T>(read: (args: string[]) => T): T {
   try {
     return read(Deno.args);
@@ -17,19 +17,19 @@ export function argumentsOrExit<T>(read: (args: string[]) => T): T {
   }
 }
 
-/** The seed that was asked for, or one that was not there before. */
+/** Returns the seed of the command line, else a random one. */
 export function seedOf(seed: string | undefined): number {
   if (seed !== undefined) return numberOf("seed", seed);
   return freshSeed();
 }
 
 /**
- * The number that an option gives.
+ * Returns the value of a number option.
  *
- * @throws {RangeError} when it is no integer >= 0, naming the option.
+ * @throws {RangeError} If the value is not an integer >= 0; the message names the option.
  */
 export function numberOf(option: string, value: string): number {
   const number = Number(value);
   if (Number.isSafeInteger(number) && number >= 0 && value !== "") return number;
-  throw new RangeError(`--${option} must be an integer >= 0: ${value}`);
+  throw new RangeError(`Cannot read --${option}: expected an integer >= 0, got "${value}"`);
 }

@@ -21,7 +21,7 @@ Deno.test("AuditLog.log() resolves when the line is in the file", async () => {
   ]);
 });
 
-Deno.test("AuditLog.log() keeps the event as it was at the call", async () => {
+Deno.test("AuditLog.log() logs the event as it was at the call", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   const config = { depth: 1, list: [1] };
@@ -37,7 +37,7 @@ Deno.test("AuditLog.log() keeps the event as it was at the call", async () => {
   assertEquals(event?.files, ["a.ts"]);
 });
 
-Deno.test("AuditLog.log() rejects a bad event alone, between good neighbours", async () => {
+Deno.test("AuditLog.log() rejects an invalid event without affecting the calls around it", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   const before = log.log("nav", { n: 1 });
@@ -47,7 +47,7 @@ Deno.test("AuditLog.log() rejects a bad event alone, between good neighbours", a
   assertEquals((await log.query().toArray()).map((event) => event.n), [1, 2]);
 });
 
-Deno.test("AuditLog.log() refuses a line over maxLineBytes and takes a 15 MB one", async () => {
+Deno.test("AuditLog.log() rejects a line over maxLineBytes and accepts one of 15 MB", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   const first = log.log("nav", { n: 1 });
@@ -64,7 +64,7 @@ Deno.test("AuditLog.log() refuses a line over maxLineBytes and takes a 15 MB one
 });
 
 await sampledTest(
-  "AuditLog.log() in a loop without a pause keeps memory bounded",
+  "AuditLog.log() keeps memory bounded when called in a loop without a pause",
   0.1,
   async (extent) => {
     using dir = tempDir();
@@ -76,7 +76,7 @@ await sampledTest(
     });
     const rounds = extent.of(1_000_000);
     for (let n = 0; n < rounds; n++) log.log("nav", { n });
-    // Nothing but the calls themselves has run: what is missing in the file is what memory holds.
+    // Only the calls themselves have run so far, so the lines missing in the file are those in memory.
     const missing = rounds - linesOf(log.path).length;
     assert(missing < 1_000, `${missing} lines are held in memory`);
     await log.close();
@@ -86,7 +86,7 @@ await sampledTest(
   },
 );
 
-Deno.test("AuditLog.log() acknowledges nine lines when written and the tenth when durable", async () => {
+Deno.test("AuditLog.log() acknowledges nine lines once written, and the tenth once durable", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -120,7 +120,7 @@ Deno.test("AuditLog.log() writes while a sync runs", async () => {
   await log.close();
 });
 
-Deno.test("AuditLog syncs a quiet log when fsyncIntervalSec is over, once", async () => {
+Deno.test("AuditLog syncs a quiet log once, after fsyncIntervalSec", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const clock = new SimulatedClock();
@@ -136,29 +136,32 @@ Deno.test("AuditLog syncs a quiet log when fsyncIntervalSec is over, once", asyn
   assertEquals(fileSystem.syncCount, 1);
 });
 
-Deno.test("AuditLog.flush() among 100 callers resolves after a sync that began after their lines", async () => {
+Deno.test("AuditLog.flush() with 100 callers resolves after a sync that covers the caller's lines", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
   const syncedBytes: number[] = [];
   fileSystem.onSynced = (byteLength) => syncedBytes.push(byteLength);
   const callers = Array.from({ length: 100 }, async (_, n) => {
-    // Callers come in over many turns, so that some arrive while a sync runs.
+    // The calls are spread over several turns, so that some arrive during a sync.
     for (let turn = 0; turn < n % 10; turn++) await log.log("nav", { n, turn });
     await log.log("nav", { n });
     const writtenBytes = Deno.statSync(log.path).size;
     await log.flush();
     assert(
       syncedBytes.some((byteLength) => byteLength >= writtenBytes),
-      "flush() resolved though no sync had covered its line",
+      "flush() resolved before a sync covered the line",
     );
   });
   await Promise.all(callers);
-  assert(syncedBytes.length < 100, `${syncedBytes.length} syncs for 100 callers are not grouped`);
+  assert(
+    syncedBytes.length < 100,
+    `${syncedBytes.length} syncs for 100 callers: they are not grouped`,
+  );
   await log.close();
 });
 
-Deno.test("AuditLog rejects lines of a full disk, cuts them off, and goes on when there is space", async () => {
+Deno.test("AuditLog rejects lines on a full disk, truncates them, and resumes when there is space", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -175,7 +178,7 @@ Deno.test("AuditLog rejects lines of a full disk, cuts them off, and goes on whe
 });
 
 for (const bytesLeft of [0, 20]) {
-  Deno.test(`AuditLog.open() opens a log on a disk with ${bytesLeft} bytes left, and says what it could not do`, async () => {
+  Deno.test(`AuditLog.open() opens a log on a disk with ${bytesLeft} bytes left, and logs a warning`, async () => {
     using dir = tempDir();
     const fileSystem = new WatchedFileSystem();
     const warnings: unknown[] = [];
@@ -195,9 +198,11 @@ for (const bytesLeft of [0, 20]) {
   });
 }
 
-// A disk on which no time passes is quick enough, after four syncs, to be waited for on the spot.
-for (const [place, linesBefore] of [["on another thread", 0], ["on the spot", 12]] as const) {
-  Deno.test(`AuditLog calls no line durable whose sync failed ${place}, and goes on in a fresh file`, async () => {
+// On a disk without latency, the log starts to sync on the calling thread after four syncs.
+for (
+  const [place, linesBefore] of [["on another thread", 0], ["on the calling thread", 12]] as const
+) {
+  Deno.test(`AuditLog reports no line durable after a sync failed ${place}, and starts a new file`, async () => {
     using dir = tempDir();
     const fileSystem = new WatchedFileSystem();
     const log = await openOn(fileSystem, new SimulatedClock(), {
@@ -213,11 +218,11 @@ for (const [place, linesBefore] of [["on another thread", 0], ["on the spot", 12
     const refused = await assertRejects(() => log.log("nav", { n: 3 }), AuditWriteError);
     assertEquals([refused.phase, refused.cause], ["sync", cause]);
     assertEquals(fileSystem.blockingSyncCount, linesBefore === 0 ? 0 : 1);
-    // The kernel reports success from here on, as it does after EIO: it must not be believed.
+    // From here on the kernel reports success, as it does after EIO. The log must not believe it.
     fileSystem.syncError = undefined;
     await Promise.all([4, 5, 6].map((n) => log.log("nav", { n })));
     assertEquals(fileSystem.unsyncedAppends, 0);
-    // Of the lines before it cannot be said.
+    // For the lines before the failed sync, durability stays unknown, so these calls reject.
     assertEquals(await assertRejects(() => log.flush(), AuditWriteError), refused);
     assertEquals(assertThrows(() => log.flushSync(), AuditWriteError), refused);
     const events = await log.query({ eventType: "nav" }).toArray();
@@ -227,7 +232,7 @@ for (const [place, linesBefore] of [["on another thread", 0], ["on the spot", 12
   });
 }
 
-Deno.test("AuditLog lets the event loop turn beside one who awaits every event", async () => {
+Deno.test("AuditLog lets the event loop turn while a caller awaits every event", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   await using log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -236,11 +241,11 @@ Deno.test("AuditLog lets the event loop turn beside one who awaits every event",
   const timer = setTimeout(() => hasTurned = true);
   for (let n = 0; n < 5_000 && !hasTurned; n++) await log.log("nav");
   clearTimeout(timer);
-  assert(fileSystem.blockingSyncCount > 0, "no sync blocked, so nothing was tried");
-  assert(hasTurned, "5,000 events were logged before a timer of no time could fire");
+  assert(fileSystem.blockingSyncCount > 0, "no sync blocked, so the test proves nothing");
+  assert(hasTurned, "a timer of 0 ms did not fire during 5,000 events");
 });
 
-Deno.test("AuditLog.flush() rejects with the error of a call that nobody awaited, once", async () => {
+Deno.test("AuditLog.flush() rejects once with the error of an unawaited call", async () => {
   using dir = tempDir();
   const messages: unknown[][] = [];
   await using log = await AuditLog.open({
@@ -256,21 +261,21 @@ Deno.test("AuditLog.flush() rejects with the error of a call that nobody awaited
   assertEquals(linesOf(log.path).length, 1);
 });
 
-Deno.test("AuditLog.close() rejects with the error of a call that nobody awaited", async () => {
+Deno.test("AuditLog.close() rejects with the error of an unawaited call", async () => {
   using dir = tempDir();
   const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
   log.log("nav", { cost: NaN });
   await assertRejects(() => log.close(), AuditEventError, "cost");
 });
 
-Deno.test("AuditLog.flush() leaves an awaited rejection to its caller", async () => {
+Deno.test("AuditLog.flush() does not repeat a rejection that its caller awaited", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   await assertRejects(() => log.log(""), AuditEventError, "event");
   await log.flush();
 });
 
-Deno.test("AuditLog.flushSync() makes everything accepted durable before it returns", async () => {
+Deno.test("AuditLog.flushSync() makes every accepted event durable before it returns", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -283,7 +288,7 @@ Deno.test("AuditLog.flushSync() makes everything accepted durable before it retu
   assertEquals(linesOf(log.path).map((line) => JSON.parse(line).n), [1, 2, 3]);
 });
 
-Deno.test("AuditLog.flushSync() syncs once, however many lines it drains", async () => {
+Deno.test("AuditLog.flushSync() syncs once for all lines that it drains", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -295,7 +300,7 @@ Deno.test("AuditLog.flushSync() syncs once, however many lines it drains", async
   assertEquals(linesOf(log.path).length, 25);
 });
 
-Deno.test("AuditLog.close() is idempotent and refuses what comes after", async () => {
+Deno.test("AuditLog.close() is idempotent, and later calls are rejected", async () => {
   using dir = tempDir();
   const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
   log.log("nav");
@@ -308,7 +313,7 @@ Deno.test("AuditLog.close() is idempotent and refuses what comes after", async (
   assertEquals(linesOf(log.path).length, 1);
 });
 
-Deno.test("AuditLog.query() sees events that were not awaited", async () => {
+Deno.test("AuditLog.query() yields events whose calls were not awaited", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   log.log("nav", { cost: 0.25 });
@@ -317,7 +322,7 @@ Deno.test("AuditLog.query() sees events that were not awaited", async () => {
   assertEquals((await log.query().toArray()).length, 2);
 });
 
-Deno.test("AuditLog.query() waits for events that another process's lock holds up", async () => {
+Deno.test("AuditLog.query() waits for events delayed by another process's lock", async () => {
   using dir = tempDir();
   const clock = new SimulatedClock();
   const log = await openOn(new WatchedFileSystem(), clock, { path: dir.path("a.jsonl") });
@@ -331,7 +336,7 @@ Deno.test("AuditLog.query() waits for events that another process's lock holds u
   await log.close();
 });
 
-Deno.test("AuditLog.createWritable() takes a piped stream, durable when the pipe ends, and the log stays open", async () => {
+Deno.test("AuditLog.createWritable() accepts a piped stream, makes it durable, and leaves the log open", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -344,7 +349,7 @@ Deno.test("AuditLog.createWritable() takes a piped stream, durable when the pipe
   assertEquals(numbers, Array.from({ length: 5_001 }, (_, n) => n));
 });
 
-Deno.test("AuditLog.writable errors alone over a bad record", async () => {
+Deno.test("AuditLog.createWritable() fails on an invalid record without affecting the log", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   await assertRejects(
@@ -359,7 +364,7 @@ Deno.test("AuditLog.writable errors alone over a bad record", async () => {
   assertEquals((await log.query().toArray()).map((event) => event.event), ["nav", "brief"]);
 });
 
-Deno.test("AuditLog.open() twice on one path, spelled differently, works as one log", async () => {
+Deno.test("AuditLog.open() opens one log for two spellings of a path", async () => {
   using dir = tempDir();
   Deno.mkdirSync(dir.path("x"));
   await using a = await AuditLog.open({ path: dir.path("log.jsonl") });
@@ -379,7 +384,7 @@ Deno.test("AuditLog.open() twice on one path, spelled differently, works as one 
   }
 });
 
-Deno.test("AuditLog.open() closes off a torn tail, wherever the last three lines are cut", async () => {
+Deno.test("AuditLog.open() closes a torn tail, at every cut within the last three lines", async () => {
   using dir = tempDir();
   const intact = ['{"event":"a"}', '{"event":"b","text":"é😀"}', '{"event":"c"}', '{"event":"d"}'];
   const bytes = new TextEncoder().encode(intact.map((line) => `${line}\n`).join(""));
@@ -400,12 +405,12 @@ Deno.test("AuditLog.open() closes off a torn tail, wherever the last three lines
     );
     assert(
       Deno.readTextFileSync(path).startsWith(kept.replace(/\uFFFD+$/, "")),
-      "evidence is kept",
+      "the torn tail was not kept",
     );
   }
 });
 
-Deno.test("AuditLog.open() goes on behind a tail of 4,096 NULs", async () => {
+Deno.test("AuditLog.open() appends after a tail of 4,096 NUL bytes", async () => {
   using dir = tempDir();
   const path = dir.path("nul.jsonl");
   Deno.writeTextFileSync(path, `{"event":"a"}\n${"\0".repeat(4096)}`);
@@ -418,7 +423,7 @@ Deno.test("AuditLog.open() goes on behind a tail of 4,096 NULs", async () => {
   ]);
 });
 
-Deno.test("AuditLog reads a file as the Python original writes it and appends to it", async () => {
+Deno.test("AuditLog reads a file of the Python original and appends to it", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(

@@ -20,7 +20,7 @@ const READS = fromFileUrl(new URL("./programs/reads.ts", import.meta.url));
 const event = (n: number, more = "") =>
   `{"ts":"2026-02-13T14:30:2${n}.000Z","event":"nav","n":${n},"cost":0.25${more}}\n`;
 
-Deno.test("AuditReader makes nothing, and finds nothing where there is nothing", async () => {
+Deno.test("AuditReader creates no files, and finds no events if the log does not exist", async () => {
   using dir = tempDir();
   for (const path of [dir.path("a.jsonl"), dir.path("not/there/a.jsonl")]) {
     await using reader = await AuditReader.open({ path });
@@ -34,7 +34,7 @@ Deno.test("AuditReader makes nothing, and finds nothing where there is nothing",
   assertEquals([...Deno.readDirSync(dir.path(""))], []);
 });
 
-Deno.test("AuditReader needs --allow-read of the directory alone, and names it when it is missing", async () => {
+Deno.test("AuditReader needs only --allow-read of the directory, and names this flag if it is missing", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   {
@@ -62,7 +62,7 @@ Deno.test("AuditReader needs --allow-read of the directory alone, and names it w
   assertStringIncludes(refused.stderr, `Cannot open audit log: run again with ${read}`);
 });
 
-Deno.test("AuditReader.follow() gives what is there since a time and what comes, across rotation", async () => {
+Deno.test("AuditReader.follow() yields events since a time, then new ones, across rotations", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   await using log = await AuditLog.open({ path, rotationSizeBytes: 300 });
@@ -78,7 +78,7 @@ Deno.test("AuditReader.follow() gives what is there since a time and what comes,
 });
 
 for (const what of ["AuditReader", "AuditLog"] as const) {
-  Deno.test(`${what}.close() ends all following normally`, async () => {
+  Deno.test(`${what}.close() ends every follow() normally`, async () => {
     using dir = tempDir();
     const options = { path: dir.path("a.jsonl") };
     const log = what === "AuditLog"
@@ -97,7 +97,7 @@ for (const what of ["AuditReader", "AuditLog"] as const) {
   });
 }
 
-Deno.test("AuditReader refuses to be used when it is closed", async () => {
+Deno.test("AuditReader rejects calls after close()", async () => {
   using dir = tempDir();
   const reader = await AuditReader.open({ path: dir.path("a.jsonl") });
   await reader.close();
@@ -109,7 +109,7 @@ Deno.test("AuditReader refuses to be used when it is closed", async () => {
   await assertRejects(() => reader.gateMetrics(), AuditClosedError);
 });
 
-Deno.test("AuditReader reads what the Python original wrote, with and without a manifest", async () => {
+Deno.test("AuditReader reads logs of the Python original, with and without a manifest", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const python = (n: number, cost: string) =>
@@ -132,7 +132,7 @@ Deno.test("AuditReader reads what the Python original wrote, with and without a 
   }
 });
 
-Deno.test("AuditReader.hourlySpend() counts what came since it was asked last, sealed and archived or not", async () => {
+Deno.test("AuditReader.hourlySpend() includes events added since the last call, in archives too", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   let nowMs = Date.UTC(2026, 1, 13, 14);
@@ -154,16 +154,16 @@ Deno.test("AuditReader.hourlySpend() counts what came since it was asked last, s
   assertEquals(await reader.hourlySpend(24), 15);
 });
 
-Deno.test("AuditReader.hourlySpend() takes no new active file for the old one, whatever its inode", async () => {
+Deno.test("AuditReader.hourlySpend() recognizes a new active file, even with the inode of an old one", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
-  // No time passes for the readers, so they look at the directory only if they see that they have to.
+  // Time stands still for the readers, so they list the directory only if the active file shows a change.
   const platform = { fileSystem: denoFileSystem, clock: new SimulatedClock() };
   await using log = await AuditLog.open({ path });
   await using reader = await openReaderOn(platform, { path });
   const inodes = new Set<number | null>();
   for (let n = 1; n <= 20; n++) {
-    // The inode of the first file is free when the third one is made.
+    // The first file's inode may be reused for the third file.
     for (let segment = 0; segment < 2; segment++) {
       await log.log("nav", { cost: 0.25 });
       await log.rotate();
@@ -172,10 +172,10 @@ Deno.test("AuditReader.hourlySpend() takes no new active file for the old one, w
     inodes.add(denoFileSystem.status(path)!.inode);
     assertEquals(await reader.hourlySpend(), 0.75 * n);
   }
-  assert(inodes.size < 20, "no inode was used again, so nothing was tried");
+  assert(inodes.size < 20, "no inode was reused, so the test proves nothing");
 });
 
-Deno.test("AuditReader.hourlySpend() sees within a second what others do to its archives", async () => {
+Deno.test("AuditReader.hourlySpend() notices a deleted archive within a second", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const clock = new SimulatedClock();
@@ -193,7 +193,7 @@ Deno.test("AuditReader.hourlySpend() sees within a second what others do to its 
   assertEquals(await reader.hourlySpend(), 0.25);
 });
 
-Deno.test("AuditReader.hourlySpend() answers calls at once that come at once", async () => {
+Deno.test("AuditReader.hourlySpend() answers concurrent calls", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, event(1) + event(2));
@@ -203,7 +203,7 @@ Deno.test("AuditReader.hourlySpend() answers calls at once that come at once", a
   assertEquals(spends, Array(20).fill(0.5));
 });
 
-Deno.test("AuditReader tells of each damaged region once, however often the spend is asked for", async () => {
+Deno.test("AuditReader.hourlySpend() reports a damaged region once, even over several calls", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, `${event(1)}{"cost":torn\n${event(2)}`);
@@ -214,7 +214,7 @@ Deno.test("AuditReader tells of each damaged region once, however often the spen
   assertEquals(warnings.length, 1);
 });
 
-Deno.test("AuditReader does without a manifest that is no plain file", async () => {
+Deno.test("AuditReader ignores a manifest that is not a regular file", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.mkdirSync(dir.path("a.manifest.jsonl"));
@@ -236,7 +236,7 @@ async function recover(path: string): Promise<void> {
 }
 
 for (const n of [-1, 1.5, NaN, Infinity]) {
-  Deno.test(`AuditReader.lastEvents() names n when it is ${n}`, async () => {
+  Deno.test(`AuditReader.lastEvents() rejects n = ${n} and names it`, async () => {
     await using reader = await AuditReader.open({ path: "/none/a.jsonl" });
     await assertRejects(
       () => reader.lastEvents(n),
@@ -246,7 +246,7 @@ for (const n of [-1, 1.5, NaN, Infinity]) {
   });
 }
 
-Deno.test("AuditReader.hourlySpend() sums what it can read of a file that it cannot read to its end", async () => {
+Deno.test("AuditReader.hourlySpend() sums the readable part of a file after a read error", async () => {
   const { logger, warnings } = gathering();
   const disk = new SimulatedDisk();
   disk.writeFile("/log/a.jsonl", event(1).repeat(4_000));

@@ -1,6 +1,6 @@
 /**
- * The suite on a machine that has nothing but Deno and the usual small tools, with an odd time zone, a strict
- * umask and its tests in another order: nothing fails, and what is skipped is what `may_skip.ts` lists.
+ * Runs the quick suite on a machine with nothing but Deno and a few common tools, in an unusual time zone, with
+ * a strict umask and shuffled tests. No test may fail, and exactly the tests listed in `may_skip.ts` are skipped.
  *
  * @module
  */
@@ -16,23 +16,23 @@ import { tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const SMALL_TOOLS = ["sh", "cat", "cp", "env", "gzip", "zcat", "tr", "mkfifo", "rm", "uname"];
-/** This file, and simulations that no tool and no environment has a part in. */
+/** Tests left out: this file, and simulations that depend on neither tools nor environment. */
 const IGNORED = [
   relative(ROOT, fromFileUrl(import.meta.url)),
   "tests/faults/campaign_test.ts",
   "tests/faults/canaries_test.ts",
 ];
-/** Every machine that this test runs on has them: a system of its kind, and packages in Deno's cache. */
+/** Requirements that hold wherever this test runs: it needs POSIX itself, and Deno's cache holds DuckDB. */
 const PRESENT: readonly RequirementName[] = ["POSIX", "duckdb"];
 
 interface SuiteResult {
   readonly code: number;
   readonly output: string;
-  /** Names of the skipped tests, without what they need. */
+  /** Names of the skipped tests, without the suffix that names their requirements. */
   readonly skipped: readonly string[];
 }
 
-/** Runs the quick suite. */
+/** Runs the quick suite in the bare environment, its tests shuffled by the seed. */
 async function runQuickSuite(seed: number): Promise<SuiteResult> {
   using dir = tempDir();
   Deno.mkdirSync(dir.path("bin"));
@@ -74,7 +74,7 @@ function lastLines(text: string): string {
 }
 
 await longTest(
-  "The quick suite passes on a machine without tools, and skips what may_skip.ts lists",
+  "The quick suite passes on a machine without tools, and skips exactly the tests in may_skip.ts",
   async () => {
     const seed = freshSeed();
     const { code, output, skipped } = await runQuickSuite(seed);

@@ -1,18 +1,18 @@
 /**
- * Bytes in one piece, and what a manifest says of them.
+ * Joins bytes, and computes the facts that a manifest line states about an archive's bytes.
  *
  * @module
  */
 import { createHash } from "node:crypto";
 import type { GzipFacts } from "../src/segments/manifest_line.ts";
 
-/** The facts of a compressed form. */
+/** Returns the size and digest of an archive, as they stand in its manifest line. */
 export function gzipFacts(bytes: Uint8Array): GzipFacts {
   const gzip_sha256 = createHash("sha256").update(bytes).digest("hex");
   return { gzip_bytes: bytes.byteLength, gzip_sha256 };
 }
 
-/** The parts, one after the other. */
+/** Concatenates the parts. */
 export function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
   let offset = 0;

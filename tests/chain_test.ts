@@ -25,7 +25,7 @@ function open(dir: TempDir, options: AuditLogOptions = {}): Promise<AuditLog> {
   return AuditLog.open({ path: dir.path("audit.jsonl"), chain: true, logger: silent, ...options });
 }
 
-/** Logs so many events with a log that is opened for them. */
+/** Opens a log, logs `count` events and closes the log. */
 async function write(dir: TempDir, count: number, options: AuditLogOptions = {}): Promise<void> {
   await using log = await open(dir, options);
   for (let n = 0; n < count; n++) await log.log("nav", { n });
@@ -36,7 +36,7 @@ async function verified(dir: TempDir): Promise<VerifyReport> {
   return await reader.verify();
 }
 
-/** The numbers of all events in the chain, in the order of the log. */
+/** Returns the `seq` of every chained event, in the order of the log. */
 async function seqs(dir: TempDir): Promise<unknown[]> {
   await using reader = await AuditReader.open({ path: dir.path("audit.jsonl"), logger: silent });
   return (await reader.query().toArray()).map(({ seq }) => seq).filter((seq) => seq !== undefined);
@@ -46,7 +46,7 @@ function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, n) => n);
 }
 
-Deno.test("AuditLog with a chain numbers its lines, and hashes each with the one before", async () => {
+Deno.test("AuditLog with a chain numbers its lines and hashes each with the previous hash", async () => {
   using dir = tempDir();
   await write(dir, 3);
   let before = "0".repeat(64);
@@ -58,7 +58,7 @@ Deno.test("AuditLog with a chain numbers its lines, and hashes each with the one
   }
 });
 
-Deno.test("AuditLog goes on with the chain across openings, rotations, drains and streams", async () => {
+Deno.test("AuditLog continues the chain after reopening, rotations, drains and streams", async () => {
   using dir = tempDir();
   const options = { rotationSizeBytes: 1_500 };
   await write(dir, 25, options);
@@ -71,7 +71,7 @@ Deno.test("AuditLog goes on with the chain across openings, rotations, drains an
     );
     await log.rotate();
   }
-  // Nothing is in the active file, so the archive has to tell.
+  // The active file is empty, so the chain has to continue from the newest archive.
   await write(dir, 5, options);
   assertEquals(await seqs(dir), upTo(90));
   const { faults, archives, lines } = await verified(dir);
@@ -79,7 +79,7 @@ Deno.test("AuditLog goes on with the chain across openings, rotations, drains an
   assert(archives > 10, `only ${archives} archives`);
 });
 
-Deno.test("AuditLogs take turns in one chain", async () => {
+Deno.test("AuditLogs share one chain", async () => {
   using dir = tempDir();
   {
     await using one = await open(dir, { rotationSizeBytes: 2_000 });
@@ -92,7 +92,7 @@ Deno.test("AuditLogs take turns in one chain", async () => {
   assertEquals((await verified(dir)).faults, []);
 });
 
-Deno.test("AuditLog goes on with the chain behind a torn line, which the next event vouches for", async () => {
+Deno.test("AuditLog continues the chain after a torn line, which the next hash covers", async () => {
   using dir = tempDir();
   await write(dir, 3);
   Deno.writeTextFileSync(dir.path("audit.jsonl"), '{"ts":"2026-02-13T', { append: true });
@@ -104,14 +104,14 @@ Deno.test("AuditLog goes on with the chain behind a torn line, which the next ev
   assertEquals((await verified(dir)).faults.map(({ line }) => line), [5]);
 });
 
-Deno.test("AuditLog begins a chain in a log that has none, goes on without, and with it again", async () => {
+Deno.test("AuditLog starts a chain in an unchained log, pauses it and resumes it", async () => {
   using dir = tempDir();
   const small = { rotationSizeBytes: 1_000 };
   await write(dir, 20, { ...small, chain: false });
   await write(dir, 20, small);
   assertEquals((await verified(dir)).faults, []);
   await write(dir, 20, { ...small, chain: false });
-  // Its last lines are nobody's, until somebody vouches for them.
+  // No hash covers the last, unchained lines until a chained line follows.
   const { faults } = await verified(dir);
   assertEquals(faults.map(({ reason }) => reason), [
     "it is in no chain, as the lines before it are",
@@ -125,7 +125,7 @@ Deno.test("AuditLog begins a chain in a log that has none, goes on without, and 
   assertEquals(query.damage, []);
 });
 
-Deno.test("AuditLog begins a chain in a large file that has none, whoever else appends", async () => {
+Deno.test("AuditLog starts a chain in a large unchained file while another writer appends", async () => {
   using dir = tempDir();
   const line = `${JSON.stringify({ ts: "2026-02-13T00:00:00.000Z", text: "x".repeat(900) })}\n`;
   Deno.writeTextFileSync(dir.path("audit.jsonl"), line.repeat(4_000));
@@ -141,7 +141,7 @@ Deno.test("AuditLog begins a chain in a large file that has none, whoever else a
   assertEquals((await verified(dir)).faults.map(({ line }) => line), [4_002]);
 });
 
-Deno.test("AuditLog goes on with the chain when the manifest is lost, and when a write failed", async () => {
+Deno.test("AuditLog continues the chain after the manifest is lost and after a failed write", async () => {
   using dir = tempDir();
   await write(dir, 20, { rotationSizeBytes: 1_000 });
   {
@@ -165,19 +165,23 @@ Deno.test("AuditLog goes on with the chain when the manifest is lost, and when a
   assertEquals((await verified(dir)).faults, []);
 });
 
-await testNeeding("POSIX", "AuditLog shows the gap when somebody moves its file away", async () => {
-  using dir = tempDir();
-  await using log = await open(dir);
-  for (let n = 0; n < 5; n++) await log.log("nav");
-  Deno.renameSync(dir.path("audit.jsonl"), dir.path("moved"));
-  await log.log("nav");
-  const { faults } = await verified(dir);
-  assertEquals(faults.map(({ reason }) => reason), [
-    "5 lines are missing before it: its seq is 5, and it is the first",
-  ]);
-});
+await testNeeding(
+  "POSIX",
+  "AuditReader.verify() reports the gap in a chain whose active file was moved away",
+  async () => {
+    using dir = tempDir();
+    await using log = await open(dir);
+    for (let n = 0; n < 5; n++) await log.log("nav");
+    Deno.renameSync(dir.path("audit.jsonl"), dir.path("moved"));
+    await log.log("nav");
+    const { faults } = await verified(dir);
+    assertEquals(faults.map(({ reason }) => reason), [
+      "5 lines are missing before it: its seq is 5, and it is the first",
+    ]);
+  },
+);
 
-Deno.test("AuditLog with a chain refuses fields of its names, and lines that get too long", async () => {
+Deno.test("AuditLog with a chain rejects the fields seq and hash, and lines that its hash makes too long", async () => {
   using dir = tempDir();
   await using log = await open(dir, { maxLineBytes: 1_000 });
   for (const field of ["seq", "hash"]) {
@@ -195,7 +199,7 @@ Deno.test("AuditLog with a chain refuses fields of its names, and lines that get
 });
 
 await sampledTest(
-  "AuditLogs of eight Workers in four processes, of which two are killed, keep one chain",
+  "AuditLogs of eight Workers in four processes keep one chain when two processes are killed",
   1 / 4,
   async (extent) => {
     using dir = tempDir();

@@ -1,5 +1,5 @@
 /**
- * A log on the disk, decoded by other means than the library's own: what a test believes.
+ * Decodes a log on disk without the library's reader, as an independent reference for tests.
  *
  * @module
  */
@@ -7,17 +7,17 @@ import { join } from "@std/path";
 import type { ArchiveLine } from "../src/segments/manifest_line.ts";
 import { ManifestLines } from "../src/segments/manifest_lines.ts";
 
-/** The files of a log. */
+/** The files of a log, and their lines. */
 export interface DecodedLog {
   /** Names of the archives, oldest first. */
   archives: string[];
-  /** Names of the sealed segments that have no archive yet. */
+  /** Names of the sealed segments without an archive. */
   sealed: string[];
-  /** Names of segments that have an archive too, and of half-written archives. */
+  /** Names of sealed segments that also have an archive, and of unfinished archives. */
   leftovers: string[];
-  /** The lines of the segments, oldest first, and of the active file, without line breaks. */
+  /** Lines of all segments, oldest first, then those of the active file, without line breaks. */
   lines: string[];
-  /** How many of them are in archives. */
+  /** Number of `lines` that are in archives. */
   archivedLines: number;
 }
 
@@ -28,7 +28,7 @@ export async function decodeLog(directory: string): Promise<DecodedLog> {
   const archives = names.filter((name) => name.endsWith(".gz"));
   const isArchived = new Set(archives);
   const sealed = names.filter((name) => name.endsWith(".jsonl") && !isArchived.has(`${name}.gz`));
-  // The stamps order them, whichever form they have.
+  // Names sort by their stamps, in sealed and archived form alike.
   const segments = [...archives, ...sealed].sort();
   const kept = new Set(segments);
   let archivedLines = 0;
@@ -47,15 +47,15 @@ export async function decodeLog(directory: string): Promise<DecodedLog> {
   };
 }
 
-/** What lines hold. */
+/** The events in a list of lines, and the lines that are not events. */
 export interface Tally {
-  /** The numbers `n` of the events of each writer `by`, as they lie. */
+  /** The numbers `n` of each writer's events, by the writer's name, in the order of the lines. */
   numbers: Map<string, number[]>;
-  /** The lines that are no such event. */
+  /** Lines that are not events of this form. */
   torn: string[];
 }
 
-/** Tallies lines of events `{ by, n }`. */
+/** Tallies lines that hold events `{ by, n }`. */
 export function tally(lines: readonly string[]): Tally {
   const numbers = new Map<string, number[]>();
   const torn: string[] = [];
@@ -67,19 +67,19 @@ export function tally(lines: readonly string[]): Tally {
   return { numbers, torn };
 }
 
-/** The list of a writer, which is made for its first event. */
+/** Returns the writer's list, which is created at its first event. */
 function numbersOf(numbers: Map<string, number[]>, by: string): number[] {
   const list = numbers.get(by) ?? [];
   numbers.set(by, list);
   return list;
 }
 
-/** The archives that `gzip -t` finds fault with. */
+/** Returns the archives that `gzip -t` rejects. */
 export async function brokenArchives(
   directory: string,
   names: readonly string[],
 ): Promise<string[]> {
-  // Windows has no gzip; there the decoding has to do.
+  // Windows has no gzip. There, decoding has to detect the damage.
   if (names.length === 0 || Deno.build.os === "windows") return [];
   const args = ["-t", "--", ...names];
   const { success } = await new Deno.Command("gzip", { args, cwd: directory, stderr: "null" })
@@ -93,12 +93,12 @@ export async function brokenArchives(
   ];
 }
 
-/** The lines of a manifest, one for each archive it tells of. */
+/** A manifest's newest line for each archive. */
 export interface ManifestOnDisk {
   lines: ArchiveLine[];
-  /** How many lines there are, those that a later line for the same archive replaced included. */
+  /** Number of all lines, including those replaced by a later line for the same archive. */
   count: number;
-  /** What is wrong with it. */
+  /** The faults found while reading it. */
   faults: string[];
 }
 
@@ -128,7 +128,7 @@ async function contentOf(path: string): Promise<string> {
   }
 }
 
-/** What a gzip file holds, up to where it is damaged; `gzip -t` tells of that. */
+/** Decodes a gzip file up to its first damaged place. `gzip -t` reports the damage itself. */
 async function gunzippedPart(path: string): Promise<string> {
   const stream = new Blob([Deno.readFileSync(path)]).stream()
     .pipeThrough(new DecompressionStream("gzip")).pipeThrough(new TextDecoderStream());
@@ -143,7 +143,7 @@ async function gunzippedPart(path: string): Promise<string> {
 
 function linesIn(text: string): string[] {
   const lines = text.split("\n");
-  // Behind the last line break there is nothing, or a line that was torn.
+  // The text after the last line break is empty, or a torn line.
   if (lines.at(-1) === "") lines.pop();
   return lines;
 }
@@ -153,7 +153,7 @@ function parsed(line: string): { by: string; n: number } | undefined {
     const value = JSON.parse(line);
     return typeof value?.by === "string" && typeof value.n === "number" ? value : undefined;
   } catch {
-    // Torn, which the tally counts.
+    // The caller counts it as torn.
     return undefined;
   }
 }

@@ -27,7 +27,7 @@ Deno.test("EVENT_TYPES is frozen and holds each type once", () => {
   ]);
 });
 
-Deno.test("KNOWN_FIELD_NAMES is frozen and in the order of a line", () => {
+Deno.test("KNOWN_FIELD_NAMES is frozen and has the order of the keys in a line", () => {
   assert(Object.isFrozen(KNOWN_FIELD_NAMES));
   assertEquals(KNOWN_FIELD_NAMES, [
     "cost",
@@ -45,14 +45,14 @@ Deno.test("KNOWN_FIELD_NAMES is frozen and in the order of a line", () => {
 
 const GOOD = { event: "nav", session_id: "s" };
 
-Deno.test("checkKnownFields() takes the bounds of each field", () => {
+Deno.test("checkKnownFields() accepts the limits of each field", () => {
   checkKnownFields(GOOD);
   for (const cost of [0, -0, 0.1, Number.MAX_VALUE]) checkKnownFields({ ...GOOD, cost });
   for (const confidence of [0, 99.5, 100]) checkKnownFields({ ...GOOD, confidence });
   for (const input_t of [0, Number.MAX_SAFE_INTEGER]) checkKnownFields({ ...GOOD, input_t });
   checkKnownFields({
     ...GOOD,
-    event: "an event type of my own",
+    event: "a custom event type",
     model: "",
     output_t: 1,
     files: [],
@@ -104,14 +104,14 @@ for (const [name, value, field, bad, shownAs] of BAD) {
   });
 }
 
-Deno.test("checkKnownFields() refuses an array and a function as config", () => {
+Deno.test("checkKnownFields() rejects an array and a function as config", () => {
   const list = assertThrows(() => checkKnownFields({ ...GOOD, config: [] }), AuditEventError);
   assertEquals(list.message, "Cannot log event: config must be an object, got an array");
   const call = assertThrows(() => checkKnownFields({ ...GOOD, config() {} }), AuditEventError);
   assertEquals(call.message, "Cannot log event: config must be an object, got a function");
 });
 
-Deno.test("shown() cuts long text and runs no code of the value", () => {
+Deno.test("shown() cuts long text and does not run code of the value", () => {
   assertEquals(shown("x".repeat(101)), `"${"x".repeat(100)}..."`);
   assertEquals(shown("a\nb"), '"a\\nb"');
   const trap = {

@@ -11,10 +11,10 @@ const TRACE = [
   "2023-11-16 18:59:59.9999999,3180,8",
   "2023-11-16 19:00:00.0781490,110,27",
 ].join("\r\n");
-// 3 USD per million input tokens and 15 per million output tokens, summed by hand.
+// At 3 USD per million input tokens and 15 USD per million output tokens.
 const TRACE_SPEND = ((4808 + 3180 + 110) * 3 + (10 + 8 + 27) * 15) / 1e6;
 
-Deno.test("basic.ts runs with the flags that it names", async () => {
+Deno.test("basic.ts runs with the permissions of its shebang", async () => {
   using dir = tempDir();
   const result = await runExample("basic.ts", dir.path(""));
   assertEquals(result.code, 0, result.stderr);
@@ -26,7 +26,7 @@ Deno.test("basic.ts runs with the flags that it names", async () => {
   assertEquals(linesOf(dir.path(".demo/elsewhere/audit.jsonl")).length, 3);
 });
 
-Deno.test("simulation.ts plays the same with the same seed and stops when the budget is spent", async () => {
+Deno.test("simulation.ts repeats a run with the same seed, and stops when the budget is spent", async () => {
   using dir = tempDir();
   const play = async (...args: string[]) => {
     const result = await runExample("simulation.ts", dir.path(""), args);
@@ -45,7 +45,7 @@ Deno.test("simulation.ts plays the same with the same seed and stops when the bu
   assertStringIncludes(wealthy.report, "stopped: all steps taken, budget left");
 });
 
-Deno.test("replay_trace.ts logs every request at its own time and sums what it cost", async () => {
+Deno.test("replay_trace.ts logs every request at its own time and sums their cost", async () => {
   using dir = tempDir();
   Deno.writeTextFileSync(dir.path("trace.csv"), TRACE);
   const result = await runExample("replay_trace.ts", dir.path(""), ["trace.csv"]);
@@ -60,23 +60,23 @@ Deno.test("replay_trace.ts logs every request at its own time and sums what it c
   );
 });
 
-Deno.test("demo.ts names a malformed row of a trace and keeps the rows before it", async () => {
+Deno.test("demo.ts names the malformed row of a trace, and keeps the rows before it", async () => {
   using dir = tempDir();
   Deno.writeTextFileSync(dir.path("trace.csv"), TRACE.replace(",3180,", ",many,"));
   const result = await runExample("demo.ts", dir.path(""), ["--trace", "trace.csv"]);
   assertEquals(result.code, 1);
-  assertStringIncludes(result.stderr, "Cannot read trace as line 3 is no");
+  assertStringIncludes(result.stderr, "Cannot read trace: line 3 is not");
   assertStringIncludes(result.stderr, "many");
   assertEquals(linesOf(dir.path(".demo/trace/audit.jsonl")).length, 1);
 });
 
-Deno.test("demo.ts plays the simulation, and says what is wrong with its arguments", async () => {
+Deno.test("demo.ts plays the simulation, and explains invalid arguments", async () => {
   using dir = tempDir();
   const played = await runExample("demo.ts", dir.path(""));
   assertEquals(played.code, 0, played.stderr);
   assertStringIncludes(played.stdout, "What it cost, by model");
   const usage = await runExample("demo.ts", dir.path(""), ["--seed", "x"]);
-  assertEquals([usage.code, usage.stderr], [2, "Option --seed must be a number: x\n"]);
+  assertEquals([usage.code, usage.stderr], [2, 'Cannot read --seed: expected a number, got "x"\n']);
   const missing = await runExample("demo.ts", dir.path(""), ["--trace", "none.csv"]);
   assertEquals(missing.code, 1);
   assertStringIncludes(missing.stderr, "none.csv");
@@ -92,7 +92,7 @@ Deno.test("replay_trace.ts sums a trace whose rows are out of order", async () =
   assertMatch(result.stdout, /T18:00Z .*\n.*T19:00Z /);
 });
 
-Deno.test("replay_trace.ts names the line of a day or a number that cannot be", async () => {
+Deno.test("replay_trace.ts names the line with an impossible day or number", async () => {
   using dir = tempDir();
   const replacements = [["2023-11-16 18:59:59", "2023-02-30 18:59:59"], [
     ",3180,",
@@ -102,13 +102,13 @@ Deno.test("replay_trace.ts names the line of a day or a number that cannot be", 
     Deno.writeTextFileSync(dir.path("trace.csv"), TRACE.replace(good, bad));
     const result = await runExample("replay_trace.ts", dir.path(""), ["trace.csv"]);
     assertEquals(result.code, 1);
-    assertMatch(result.stderr, /^Cannot read trace as line 3 .*\n$/);
+    assertMatch(result.stderr, /^Cannot read trace: line 3 .*\n$/);
     assertStringIncludes(result.stderr, bad);
     assertEquals(linesOf(dir.path(".demo/trace/audit.jsonl")).length, 1);
   }
 });
 
-Deno.test("the examples refuse a bad argument in one line", async () => {
+Deno.test("The examples reject an invalid argument in one line", async () => {
   using dir = tempDir();
   const refused = async (name: string, ...args: string[]) => {
     const result = await runExample(name, dir.path(""), args);
@@ -117,11 +117,11 @@ Deno.test("the examples refuse a bad argument in one line", async () => {
   };
   assertEquals(
     await refused("simulation.ts", "--budget", "x"),
-    "Option --budget must be a number >= 0: x\n",
+    'Cannot read --budget: expected a number >= 0, got "x"\n',
   );
   assertEquals(
     await refused("replay_trace.ts", "trace.csv", "--input-price=-1"),
-    "Option --input-price must be a number >= 0: -1\n",
+    'Cannot read --input-price: expected a number >= 0, got "-1"\n',
   );
   assertMatch(await refused("replay_trace.ts"), /^Usage: .*\n$/);
   assertMatch(await refused("python_report.ts"), /^Usage: .*\n$/);
@@ -149,7 +149,7 @@ Deno.test("streams.ts pipes the events of one log into another", async () => {
   assert(!copied.join().includes("question"), copied[0]);
 });
 
-Deno.test("sandbox.ts lets untrusted code log, and do nothing else", async () => {
+Deno.test("sandbox.ts lets untrusted code write its log, and denies everything else", async () => {
   using dir = tempDir();
   const result = await runExample("sandbox.ts", dir.path(""));
   assertEquals([result.code, result.stderr], [0, ""]);
@@ -166,7 +166,7 @@ Deno.test("sandbox.ts lets untrusted code log, and do nothing else", async () =>
   assertEquals(linesOf(dir.path(".demo/sandbox/audit.jsonl")).length, 12);
 });
 
-Deno.test("shared_log.ts has Workers and processes write one log, and loses nothing", async () => {
+Deno.test("shared_log.ts lets Workers and processes write one log, without losing events", async () => {
   using dir = tempDir();
   for (const spent of [0.25, 0.5]) {
     const result = await runExample("shared_log.ts", dir.path(""));
@@ -187,13 +187,13 @@ Deno.test("shared_log.ts has Workers and processes write one log, and loses noth
   assertEquals([last?.agent, last?.step], ["alone", 250]);
 });
 
-/** A line as Python's json.dumps writes it: with spaces, escapes and NaN. */
+/** Returns a line as Python's json.dumps writes it: with spaces, escapes and NaN. */
 function pythonLine(minute: number, event: string, more: string): string {
   const ts = `2026-11-23T22:${String(minute).padStart(2, "0")}:00.000Z`;
   return `{"ts": "${ts}", "event": "${event}", "session_id": "s", ${more}}\n`;
 }
 
-Deno.test("python_report.ts reads what the Python class wrote, and writes nothing", async () => {
+Deno.test("python_report.ts reads a log of the Python class, and writes nothing", async () => {
   using dir = tempDir();
   const archives = [
     pythonLine(57, "nav", '"cost": 0.25, "reason": "line\\nbreak \\u2028 \\ud83d\\ude00"') +
@@ -216,8 +216,8 @@ Deno.test("python_report.ts reads what the Python class wrote, and writes nothin
     "The log",
     "events  4",
     "spend  0.875000 USD",
-    "costs that are no number  1",
-    "damaged places  0",
+    "costs that are not numbers  1",
+    "damaged regions  0",
     "accuracy  50 % of 2 navs",
     "gate  100 % of 1 passed",
     "",
@@ -233,12 +233,12 @@ Deno.test("python_report.ts reads what the Python class wrote, and writes nothin
   ]);
   assertEquals([...Deno.readDirSync(dir.path(""))].map(({ name }) => name).sort(), before);
   const nothing = await runExample("python_report.ts", dir.path(""), ["none"]);
-  assertEquals([nothing.code, nothing.stderr], [1, "There are no events in none\n"]);
+  assertEquals([nothing.code, nothing.stderr], [1, "Cannot report: no events in none\n"]);
 });
 
 await testNeeding(
   "POSIX",
-  "http_server.ts audits requests, and closes its log when it is told to stop",
+  "http_server.ts logs requests, and closes its log on SIGINT",
   async () => {
     using dir = tempDir();
     const { program, flags } = exampleOf("http_server.ts");
@@ -264,7 +264,7 @@ await testNeeding(
   },
 );
 
-Deno.test("report.ts makes a report of the simulation that it plays", async () => {
+Deno.test("report.ts writes a report on the simulation that it plays", async () => {
   using dir = tempDir();
   const result = await runExample("report.ts", dir.path(""));
   assertEquals([result.code, result.stderr], [0, ""]);
@@ -278,7 +278,7 @@ Deno.test("report.ts makes a report of the simulation that it plays", async () =
 
 await testNeeding(
   "POSIX",
-  "live_report.ts serves what its agents spend, and ends when it is told to",
+  "live_report.ts serves its agents' spend, and ends on SIGINT",
   async () => {
     using dir = tempDir();
     const { program, flags } = exampleOf("live_report.ts");
@@ -301,7 +301,7 @@ await testNeeding(
   },
 );
 
-/** The path of the log in the one directory that an example has made. */
+/** Returns the path of the log in the only subdirectory that an example has created. */
 function onlyLogIn(dir: string, name = "audit.jsonl"): string {
   const [made, ...others] = Deno.readDirSync(dir);
   assertEquals(others, []);

@@ -7,19 +7,27 @@ import { linesOf, tempDir } from "./temp_dir.ts";
 const ENDS = fromFileUrl(new URL("./programs/ends.ts", import.meta.url));
 
 const MANNERS = [
-  { manner: "awaited_then_killed", signal: "SIGKILL" },
-  { manner: "turn_over_then_killed", signal: "SIGKILL" },
-  { manner: "throws", code: 1 },
-  { manner: "throws_in_a_callback", code: 1 },
-  { manner: "rejects", code: 1 },
-  { manner: "exits", code: 3 },
-  { manner: "exits_in_a_microtask", code: 3 },
-  { manner: "exits_through_node", code: 3 },
-  { manner: "ends", code: 0 },
+  {
+    manner: "awaited_then_killed",
+    what: "awaited the call and is killed",
+    signal: "SIGKILL",
+  },
+  {
+    manner: "turn_over_then_killed",
+    what: "is killed in the event-loop turn after the call",
+    signal: "SIGKILL",
+  },
+  { manner: "throws", what: "throws", code: 1 },
+  { manner: "throws_in_a_callback", what: "throws in a callback", code: 1 },
+  { manner: "rejects", what: "has an unhandled rejection", code: 1 },
+  { manner: "exits", what: "exits", code: 3 },
+  { manner: "exits_in_a_microtask", what: "exits in a microtask", code: 3 },
+  { manner: "exits_through_node", what: "exits through node:process", code: 3 },
+  { manner: "ends", what: "ends normally", code: 0 },
 ] as const;
 
-for (const { manner, ...expected } of MANNERS) {
-  const name = `AuditLog keeps the event of a process that ${manner.replaceAll("_", " ")}`;
+for (const { manner, what, ...expected } of MANNERS) {
+  const name = `AuditLog keeps the event of a process that ${what}`;
   const test = async () => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -32,7 +40,7 @@ for (const { manner, ...expected } of MANNERS) {
   else Deno.test(name, test);
 }
 
-Deno.test("AuditLog survives a rejection that nobody awaited and tells it on standard error", async () => {
+Deno.test("AuditLog prints an unawaited rejection to standard error, and the process continues", async () => {
   using dir = tempDir();
   const args = [dir.path("audit.jsonl"), "logs_badly"];
   const result = await runProgram(ENDS, { dir: dir.path(""), args });
@@ -58,7 +66,7 @@ for (const [manner, name] of SYNCED_ONCE) {
     const calls = Deno.readTextFileSync(trace).split("\n");
     const ofTheLog = calls.filter((call) => /fdatasync\(\d+<.*audit\.jsonl>/.test(call));
     assertEquals(ofTheLog.length, 1, calls.join("\n"));
-    // The file is new, so its name has to be made durable too.
+    // The file is new, so its directory entry has to be synced too.
     assert(calls.some((call) => /fsync\(\d+<[^>]*scout_[^>]*>\)/.test(call)), calls.join("\n"));
   });
 }

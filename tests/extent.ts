@@ -1,8 +1,8 @@
 /**
- * Tests with many cases. `deno task test` tries a share of them, drawn with a fresh seed;
- * `deno task test:long` tries all of them.
+ * Tests with many cases. `deno task test` runs a share of the cases, chosen by a new seed; `deno task test:long`
+ * runs all of them.
  *
- * A failure names the seed: `SCOUT_SEED=7 deno task test FILE` tries the same cases again.
+ * The error of a failed test contains the seed: `SCOUT_SEED=7 deno task test FILE` repeats the same cases.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { messageOf } from "../src/errors.ts";
 import { type RequirementName, testNeeding } from "./requirements.ts";
 import { freshSeed, SeededRandom } from "./seeded_random.ts";
 
-/** `true` in the long suite, which runs no other tests than those registered here. */
+/** `true` in the long suite, which runs only the tests registered here. */
 const IS_LONG = Deno.env.get("SCOUT_TESTS") === "long";
-/** The end of the names of tests in the long suite, by which its task selects them. */
+/** Suffix of test names in the long suite. `deno task test:long` selects tests by it. */
 const WHOLE = " (whole)";
 
-/** How much of a test is tried. */
+/** The share of a test's cases to run. */
 export class Extent {
-  /** The seed of everything random in the test. */
+  /** The seed of all random choices in the test. */
   readonly seed: number;
   /** The share of the cases, from 0 to 1. */
   readonly share: number;
@@ -30,23 +30,23 @@ export class Extent {
     this.#random = new SeededRandom(`${seed} extent`);
   }
 
-  /** Decides whether the next case is tried. */
+  /** Decides at random whether to run the next case. */
   isDrawn(): boolean {
     return this.#random.below(1_000_000) < this.share * 1_000_000;
   }
 
-  /** Returns how many of `count` cases are tried, at least one. */
+  /** Returns how many of `count` cases to run, at least one. */
   of(count: number): number {
     return Math.ceil(count * this.share);
   }
 
-  /** Returns the seeds of as many cases as are tried of `count`. */
+  /** Returns a seed for each case to run of `count` cases. */
   seeds(count: number): number[] {
     return Array.from({ length: this.of(count) }, () => this.#random.below(2 ** 31));
   }
 }
 
-/** Registers a test of which the quick suite tries the share, and the long suite everything. */
+/** Registers a test with many cases. The quick suite runs a share of them, and the long suite all. */
 export function sampledTest(
   name: string,
   share: number,
@@ -63,7 +63,7 @@ export function sampledTest(
   }, IS_LONG ? WHOLE : "");
 }
 
-/** Registers a test that the long suite alone runs. */
+/** Registers a test that only the long suite runs. */
 export async function longTest(
   name: string,
   test: (t: Deno.TestContext) => Promise<void>,

@@ -1,7 +1,7 @@
 /**
- * Tries to make the log break its promises: `deno task faults`, or `deno task faults --full` for ten
- * times as much. The seed that it prints tries the same cases again with `--seed`. With `--fleet` it is the
- * copies of logs in real servers of NATS that are tried.
+ * Runs the fault campaign: `deno task faults`, or `deno task faults --full` for ten times as many cases. The
+ * program prints its seed; `--seed` repeats the same cases. With `--fleet` it tests how logs are shipped to
+ * real NATS servers.
  *
  * @module
  */
@@ -37,7 +37,7 @@ function readArguments(args: string[]): FaultArgs {
   return { seed: seedOf(values.seed), scale, isFleet: values.fleet };
 }
 
-/** A bar for what runs, on a terminal; the real kills have one of their own beside it. */
+/** Returns a function that draws a bar for each running harness, if standard output is a terminal. */
 function progressBar(): (harness: string, share: number) => void {
   if (!Deno.stdout.isTerminal()) return () => {};
   const shares = new Map<string, number>();
@@ -57,7 +57,7 @@ function barOf(share: number): string {
   return `[${"#".repeat(filled)}${".".repeat(BAR_LENGTH - filled)}] ${Math.floor(share * 100)} %`;
 }
 
-/** Tries the log itself; tells whether it has kept its promises. */
+/** Runs the campaign on the log itself. Resolves with `true` if every promise was kept. */
 async function tryLog({ seed, scale }: FaultArgs): Promise<boolean> {
   console.log(`seed ${seed}`);
   const findings = await runCampaign({ seed, scale, onProgress: progressBar() });
@@ -66,14 +66,14 @@ async function tryLog({ seed, scale }: FaultArgs): Promise<boolean> {
     console.error(`\n${kind}: ${text}`);
   }
   const short = shortfalls(findings, scale);
-  for (const text of short) console.error(`\ntried too little: ${text}`);
+  for (const text of short) console.error(`\ntoo few cases: ${text}`);
   return findings.faults.length + short.length === 0;
 }
 
-/** Tries the copies of logs in a fleet; tells whether they are what they should be. */
+/** Runs the fleet's scenes. Resolves with `true` if each stream holds its logs exactly. */
 async function tryFleet({ scale }: FaultArgs): Promise<boolean> {
   if (await findTool("nats-server") === null) {
-    console.error("A fleet needs: apt-get install nats-server");
+    console.error("Cannot test a fleet: nats-server is missing; run apt-get install nats-server");
     return false;
   }
   const outcomes: Outcome[] = [];

@@ -1,14 +1,14 @@
 /**
- * Loggers of tests.
+ * Loggers for tests.
  *
  * @module
  */
 import type { Logger } from "../src/logger.ts";
 
-/** Tells nobody. */
+/** A logger that discards all messages. */
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** A logger that gathers its warnings and errors. */
+/** Returns a logger and the lists in which it collects its warnings and errors. */
 export function gathering(): { logger: Logger; warnings: string[]; errors: string[] } {
   const [warnings, errors]: [string[], string[]] = [[], []];
   const warn = (...data: unknown[]) => void warnings.push(data.join(" "));

@@ -18,7 +18,7 @@ const WORKERS = fromFileUrl(new URL("./programs/workers.ts", import.meta.url));
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
-Deno.test("AuditLog proceeds when the holder of the lock is killed in the middle of a batch", async () => {
+Deno.test("AuditLog continues after the lock's holder was killed while it wrote a batch", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent, lockTimeoutSec: 0.05 });
@@ -32,7 +32,7 @@ Deno.test("AuditLog proceeds when the holder of the lock is killed in the middle
   const turning = setInterval(() => turns++, 1);
   await assertRejects(() => log.log("refused"), AuditWriteError, "has held the lock for 0.05 s");
   clearInterval(turning);
-  assert(turns > 0, "the event loop stood still while the lock was taken");
+  assert(turns > 0, "the event loop was blocked while another process held the lock");
 
   holder.kill("SIGKILL");
   await holder.status;
@@ -47,7 +47,7 @@ Deno.test("AuditLog proceeds when the holder of the lock is killed in the middle
   assertEquals(query.damage.length, 1);
 });
 
-Deno.test("AuditLogs of four processes append to one file, each in its own order, no line mixed", async () => {
+Deno.test("AuditLogs of four processes append whole lines to one file, each process in its own order", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const writers = ["a", "b", "c", "d"];
@@ -77,17 +77,17 @@ await sampledTest(
     const { archives, sealed, leftovers, lines, archivedLines } = await decodeLog(dir.path(""));
     const { numbers, torn } = tally(lines);
 
-    await t.step("each event is there once, in its writer's order, and no line is mixed", () => {
+    await t.step("each event is in the log once, in its writer's order, as a whole line", () => {
       assertEquals(torn, []);
       assertEquals([...numbers.keys()].sort(), ["a1", "a2", "b1", "b2", "c1", "c2", "d1", "d2"]);
       for (const [by, found] of numbers) assertEquals(found, upTo(count), by);
     });
-    await t.step("every segment is a whole archive", async () => {
+    await t.step("every segment is a complete archive", async () => {
       assert(archives.length >= extent.of(100), `only ${archives.length} archives`);
       assertEquals([...sealed, ...leftovers], []);
       assertEquals(await brokenArchives(dir.path(""), archives), []);
     });
-    await t.step("the manifest is whole and has one line for each archive", () => {
+    await t.step("the manifest is complete and has one line for each archive", () => {
       const manifest = readManifest(dir.path(""));
       assertEquals(manifest.faults, []);
       assertEquals(manifest.count, archives.length);
@@ -95,13 +95,13 @@ await sampledTest(
       assertEquals(manifest.lines.map(({ archive }) => archive).sort(), archives);
       assertEquals(manifest.lines.reduce((sum, line) => sum + line.lines, 0), archivedLines);
     });
-    await t.step("query finds the same", async () => {
+    await t.step("query() yields the same events", async () => {
       assertEquals(await queriedNumbers(dir), numbers);
     });
   },
 );
 
-Deno.test("AuditLogs of the main isolate and a Worker go on while another Worker rotates", async () => {
+Deno.test("AuditLogs of the main isolate and a Worker keep appending while another Worker rotates", async () => {
   using dir = tempDir();
   const count = 1_000;
   const printed = await runWorkers(dir, ["", `${count}`, "1000000", "holds"]);
@@ -118,7 +118,7 @@ Deno.test("AuditLogs of the main isolate and a Worker go on while another Worker
 
 await testNeeding(
   "POSIX",
-  "AuditLogs go on as one when their file is moved away and their lock file deleted",
+  "AuditLogs keep sharing one log when its file is moved away and its lock file deleted",
   async () => {
     using dir = tempDir();
     await using a = new Appender(dir, "a");
@@ -127,7 +127,7 @@ await testNeeding(
     moveAway(dir, "audit.jsonl.1");
     await Promise.all([a.goOn(200), b.goOn(200)]);
     Deno.removeSync(dir.path("audit.jsonl.lock"));
-    // A newcomer makes a new lock file, which counts for those that have the deleted one open.
+    // A new process creates a new lock file. Processes that hold the deleted one open have to switch to it.
     await using c = new Appender(dir, "c");
     const appenders = [a, b, c];
     await Promise.all(appenders.map((appender) => appender.goOn(1_000)));
@@ -147,25 +147,25 @@ await testNeeding(
   },
 );
 
-/** Renames the active file, as logrotate does, at a moment at which there is one. */
+/** Renames the active file, as logrotate does. Retries until the active file exists. */
 function moveAway(dir: TempDir, name: string): void {
   for (;;) {
     try {
       return Deno.renameSync(dir.path("audit.jsonl"), dir.path(name));
     } catch (error) {
-      // The log has just sealed it itself.
+      // The log itself has just sealed the file.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
 }
 
-/** A process that appends until it is told to end. */
+/** A process that appends until its standard input is closed. */
 class Appender implements AsyncDisposable {
   readonly by: string;
-  /** How many events it has told of. */
+  /** Number of events that the process has acknowledged. */
   acknowledged = 0;
   readonly #process: Deno.ChildProcess;
-  readonly #told: ReadableStreamDefaultReader<string>;
+  readonly #acknowledgements: ReadableStreamDefaultReader<string>;
 
   constructor(dir: TempDir, by: string) {
     this.by = by;
@@ -175,23 +175,23 @@ class Appender implements AsyncDisposable {
     });
     const command = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" });
     this.#process = command.spawn();
-    this.#told = this.#process.stdout.pipeThrough(new TextDecoderStream())
+    this.#acknowledgements = this.#process.stdout.pipeThrough(new TextDecoderStream())
       .pipeThrough(new TextLineStream()).getReader();
   }
 
-  /** Resolves when so many further events are acknowledged. */
+  /** Resolves when `events` more events are acknowledged. */
   async goOn(events: number): Promise<void> {
     for (let left = events; left > 0; left--) {
-      const { done, value } = await this.#told.read();
+      const { done, value } = await this.#acknowledgements.read();
       if (done) throw new Error(`The process ended after ${this.acknowledged} events`);
       assertEquals(Number(value), this.acknowledged++);
     }
   }
 
-  /** Resolves when it has ended and told everything. */
+  /** Stops the process. Resolves when it has acknowledged all of its events and exited with 0. */
   async end(): Promise<void> {
     await this.#process.stdin.close();
-    while (!(await this.#told.read()).done) this.acknowledged++;
+    while (!(await this.#acknowledgements.read()).done) this.acknowledged++;
     assertEquals((await this.#process.status).code, 0);
   }
 
@@ -200,12 +200,12 @@ class Appender implements AsyncDisposable {
   }
 }
 
-/** Runs the program of two Workers on the log; gives what it prints. */
+/** Runs the program of two Workers on the log. Returns the program's output. */
 async function runWorkers(dir: TempDir, args: readonly string[]): Promise<string> {
   const result = await runProgram(WORKERS, {
     dir: dir.path(""),
     args: [dir.path("audit.jsonl"), ...args],
-    // A Worker reads its own program and the library.
+    // A Worker needs permission to read its own code and the library.
     flags: [`--allow-read=${dir.path("")},${ROOT}`, `--allow-write=${dir.path("")}`],
   });
   assertEquals(result.code, 0, result.stderr);

@@ -1,7 +1,7 @@
 /**
- * Marks in the active file let a reader begin late. None of it may show, whoever else writes to the
- * file, cuts it off or takes it away, whatever the clocks do, and when the power goes: a reader that
- * sees the marks answers as one does that has none.
+ * Marks in the lock file let a reader skip old parts of the active file. They must not change any answer, whether
+ * other programs write, truncate or move the file, clocks jump, or the power fails. So each test compares a reader
+ * that sees the marks with a reader that does not.
  *
  * @module
  */
@@ -21,14 +21,14 @@ const START_MS = Date.UTC(2026, 1, 13, 14, 30, 22);
 const MINUTE_MS = 60_000;
 const files = new LogFiles("/log/a.jsonl");
 
-/** A log that two processes write, and others besides. */
+/** A log that two processes write, and that other programs write, truncate and move. */
 class MarkedLog {
   readonly random: SeededRandom;
   readonly story: string[] = [];
   disk = new SimulatedDisk();
   nowMs = START_MS;
   #logs: AuditLog[] = [];
-  /** Whether another program has truncated the file, and no log has appended since. */
+  /** Whether another program has truncated the file and no log has appended since. */
   #isCutUnseen = false;
 
   constructor(seed: number) {
@@ -66,7 +66,7 @@ class MarkedLog {
     }));
   }
 
-  /** Lines that say when they are in ways of their own. */
+  /** Appends lines as other programs write them, with times in various forms and places. */
   write(): void {
     const process = this.disk.process();
     if (process.status(files.active) === null) return;
@@ -74,7 +74,7 @@ class MarkedLog {
     for (let lines = this.random.below(8); lines > 0; lines--) {
       handle.appendSync(new TextEncoder().encode(`${this.#foreignLine()}\n`));
     }
-    // Not synced, a power loss might hide these lines: the limit that active_marks.ts states.
+    // If unsynced, these lines could be lost in a power cut: a limit that active_marks.ts states.
     if (this.#isCutUnseen) handle.syncDataSync();
     handle.close();
   }
@@ -99,17 +99,17 @@ class MarkedLog {
     return lines[this.random.below(lines.length)]!;
   }
 
-  /** The file loses its end, which others have not synced or do not want. */
+  /** Cuts the file off at a random length, as another program might. */
   cut(): void {
     this.#truncate((byteLength) => this.random.below(byteLength + 1));
   }
 
-  /** As logrotate does with `copytruncate`. */
+  /** Empties the file, as logrotate does with `copytruncate`. */
   empty(): void {
     this.#truncate(() => 0);
   }
 
-  /** Without a sync, so a power loss may put the old end back around the lines that were written since. */
+  /** Truncates without a sync, so a power cut may restore the old end around the lines written since. */
   #truncate(to: (byteLength: number) => number): void {
     const process = this.disk.process();
     if (process.status(files.active) === null) return;
@@ -119,7 +119,7 @@ class MarkedLog {
     handle.close();
   }
 
-  /** As logrotate does without. */
+  /** Moves the file away, as logrotate does without `copytruncate`. */
   move(): void {
     const process = this.disk.process();
     if (process.status(files.active) !== null) process.rename(files.active, "/log/moved");
@@ -148,7 +148,7 @@ async function answersOn(disk: SimulatedDisk, nowMs: number, minutes: number) {
   return answers;
 }
 
-await sampledTest("AuditReader answers as if there were no marks", 1 / 5, async (extent) => {
+await sampledTest("AuditReader answers the same with and without marks", 1 / 5, async (extent) => {
   let marked = 0;
   for (const seed of extent.seeds(LOGS)) {
     const log = new MarkedLog(seed);
@@ -169,10 +169,10 @@ await sampledTest("AuditReader answers as if there were no marks", 1 / 5, async 
     await log.close();
   }
   const states = extent.of(LOGS) * STEPS;
-  assert(marked > states / 4, `marks in ${marked} of ${states} states only`);
+  assert(marked > states / 4, `only ${marked} of ${states} states had marks`);
 });
 
-Deno.test("AuditLog.log() is not refused because a mark cannot be written", async () => {
+Deno.test("AuditLog.log() resolves although a mark cannot be written", async () => {
   const { logger, warnings } = gathering();
   const process = new SimulatedDisk().process();
   const path = "/log/a.jsonl";
@@ -190,10 +190,10 @@ Deno.test("AuditLog.log() is not refused because a mark cannot be written", asyn
   assertStringIncludes(warnings[0]!, "Cannot mark the age of audit log: Input/output error");
 });
 
-/** As a prompt that every agent gets: the end of every line, and longer than the bytes that are compared. */
+/** Text at the end of every line, like a prompt that all agents share, longer than the bytes in a mark's digest. */
 const PROMPT = "You are a careful agent. ".repeat(40);
 
-Deno.test("AuditReader passes over no event behind a mark of the file before, when all lines end alike", async () => {
+Deno.test("AuditReader skips no event by a mark of an older file, even if all lines end alike", async () => {
   const disk = new SimulatedDisk();
   let nowMs = START_MS;
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
@@ -213,7 +213,7 @@ Deno.test("AuditReader passes over no event behind a mark of the file before, wh
   }
 });
 
-Deno.test("AuditReader.hourlySpend() tells a new active file from the one before, when all lines end alike", async () => {
+Deno.test("AuditReader.hourlySpend() recognizes a new active file, even if all lines end alike", async () => {
   const disk = new SimulatedDisk();
   let nowMs = START_MS;
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };

@@ -7,7 +7,7 @@ import { linesOf, tempDir } from "./temp_dir.ts";
 const PROGRAM = fromFileUrl(new URL("./programs/eight_agents.ts", import.meta.url));
 const CONFIG = fromFileUrl(new URL("../deno.json", import.meta.url));
 
-Deno.test("A new user's program type-checks, needs two scoped permissions, and ends with code 0", async () => {
+Deno.test("A new user's program type-checks, needs two scoped permissions, and exits with code 0", async () => {
   using dir = tempDir();
   const path = dir.path("logs/audit.jsonl");
   const checked = await runCommand(Deno.execPath(), {
@@ -20,7 +20,7 @@ Deno.test("A new user's program type-checks, needs two scoped permissions, and e
   assertEquals([code, stderr], [0, ""]);
   const navs = linesOf(path).filter((line) => JSON.parse(line).event === "nav");
   assert(navs.length >= 30, `only ${navs.length} steps`);
-  // The loop may end before the last events come, but not before any does, and shows none twice.
+  // The loop may end before it has shown the last events, but it shows at least one and none twice.
   const shown = stdout.trim().split("\n");
   assert(shown.length > 0 && shown.length <= navs.length, stdout);
 });

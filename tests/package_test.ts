@@ -46,10 +46,10 @@ function copy(file: string, to: string): void {
   Deno.copyFileSync(join(ROOT, file), to);
 }
 
-/** Makes a project that depends on the package as it would be published, and whose one program uses it. */
+/** Creates a project that depends on the package as published, and programs that use it. */
 function makeProject(dir: TempDir, files: readonly string[]): void {
   for (const file of files) copy(file, dir.path(`package/${file}`));
-  // Which members stand in for packages of others is no matter of a published package.
+  // A published package has no workspace members.
   const { workspace = [], ...published } = JSON.parse(
     Deno.readTextFileSync(dir.path("package/deno.json")),
   );
@@ -71,7 +71,7 @@ function makeProject(dir: TempDir, files: readonly string[]): void {
   Deno.writeTextFileSync(dir.path("report.ts"), REPORT_PROGRAM);
 }
 
-await longTest("The package holds what its users need and nothing else", async () => {
+await longTest("The package contains only the files that its users need", async () => {
   const files = await publishedFiles();
   const others = files.filter((file) => !file.startsWith("src/"));
   assertEquals(others, ["CHANGELOG.md", "LICENSE", "README.md", "deno.json", "mod.ts"]);
@@ -79,7 +79,7 @@ await longTest("The package holds what its users need and nothing else", async (
 });
 
 await longTest(
-  "The package works in another project, with a path, without one, and from the terminal",
+  "The package works in another project: with a path, at the default path, as a command, as a report",
   async (t) => {
     using dir = tempDir();
     makeProject(dir, await publishedFiles());
@@ -106,7 +106,7 @@ await longTest(
       assertEquals(stdout, `${join(home, ".scout", "audit.jsonl")} 0.5\n`);
     });
 
-    await t.step("as a command, which may read the directory of the log", async () => {
+    await t.step("as a command with --allow-read of the log's directory", async () => {
       const args = ["spend", "--path", "log/audit.jsonl", "--json"];
       const cli = ["run", "--no-prompt", "--allow-read=log", "jsr:@vivarium/scout/cli", ...args];
       const { code, stdout, stderr } = await deno(cli, { cwd, env });
@@ -114,7 +114,7 @@ await longTest(
       assertEquals(JSON.parse(stdout).usd, 0.5);
     });
 
-    await t.step("as a report, by its own export and by the command", async () => {
+    await t.step("as a report, rendered by the export and by the command", async () => {
       const args = ["run", "--check", "--no-prompt", "--allow-read=log", "report.ts"];
       const rendered = await deno(args, { cwd, env });
       assertEquals(rendered.code, 0, rendered.stderr);

@@ -19,12 +19,12 @@ Deno.test("The whole API works with --allow-read=DIR --allow-write=DIR alone", a
     accuracy: 100,
     gate: 0,
   });
-  // Two events are in an archive, and the third came after it.
+  // Two events are in an archive. The third was logged after the rotation.
   assertEquals(linesOf(path).length, 1);
   assertEquals(linesOf(dir.path("deeper/audit.manifest.jsonl")).length, 1);
 });
 
-Deno.test("AuditLog.open() names the flags that are missing", async (t) => {
+Deno.test("AuditLog.open() names the missing flags", async (t) => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const directory = dir.path(".").replace(/[/\\]\.?$/, "");
@@ -51,7 +51,7 @@ Deno.test("AuditLog.open() at the default path names the environment variable th
   assertStringIncludes(result.stderr, `run again with --allow-env=${variable}`);
 });
 
-Deno.test("Importing the module needs no permission", async () => {
+Deno.test("Importing the module does not need any permission", async () => {
   using dir = tempDir();
   const program = dir.path("main.ts");
   const module = new URL("../mod.ts", import.meta.url);

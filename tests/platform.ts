@@ -1,6 +1,6 @@
 /**
- * A disk and a clock that tests hold in their hands: the real files, with syncs that can be held,
- * counted and failed, and a disk that can be full.
+ * A file system and a clock under a test's control: real files, with syncs that the test can hold, count and
+ * fail, and with a disk that can become full.
  *
  * @module
  */
@@ -14,23 +14,23 @@ import type {
 } from "../src/platform/file_system.ts";
 import { type Clock, systemClock, type Timer } from "../src/platform/clock.ts";
 
-/** The real disk, watched. */
+/** The real file system, observed. */
 export class WatchedFileSystem implements FileSystem {
-  /** Syncs of files that were begun. */
+  /** Number of file syncs that have begun. */
   syncCount = 0;
-  /** Those of them that blocked the thread. */
+  /** Number of those syncs that blocked the thread. */
   blockingSyncCount = 0;
-  /** Appends that no sync has covered. */
+  /** Number of appends since the last sync began. */
   unsyncedAppends = 0;
-  /** Bytes that still fit on the disk. */
+  /** Number of bytes that still fit on the disk. */
   bytesLeft = Infinity;
-  /** What every sync fails with. */
+  /** The error that every sync throws, if set. */
   syncError: Error | undefined;
-  /** Told the length that the file had when a sync began, once it has succeeded. */
+  /** Called after a successful sync with the file's length at the start of that sync. */
   onSynced: (byteLength: number) => void = () => {};
   #held: { begin: () => void; finished: Promise<void> } | undefined;
 
-  /** Makes the next sync wait for `finish()`. */
+  /** Makes the next asynchronous sync wait for `finish()`. */
   holdNextSync(): { started: Promise<void>; finish: () => void } {
     const started = Promise.withResolvers<void>();
     const finished = Promise.withResolvers<void>();
@@ -126,17 +126,17 @@ export class WatchedFileSystem implements FileSystem {
   }
 }
 
-/** A clock whose time passes when somebody waits, and whose timers fire when told. */
+/** A clock whose time advances only in `wait()`, and whose timers fire only in `fireTimers()`. */
 export class SimulatedClock implements Clock {
   #nowMs = 0;
   #timers: { delayMs: number; callback: () => void }[] = [];
 
-  /** Delays of the timers that run. */
+  /** Delays of the running timers. */
   get timerDelaysMs(): number[] {
     return this.#timers.map(({ delayMs }) => delayMs);
   }
 
-  /** Lets every running timer fire. */
+  /** Fires every running timer. */
   fireTimers(): void {
     for (const { callback } of this.#timers.splice(0)) callback();
   }
@@ -149,7 +149,7 @@ export class SimulatedClock implements Clock {
     return systemClock.turn();
   }
 
-  /** Passes simulated time; yields a real turn, so that the runtime's own events come through. */
+  /** Advances the simulated time. Yields one real turn, so that the runtime's own events can run. */
   async wait(delayMs: number): Promise<void> {
     this.#nowMs += delayMs;
     await this.turn();

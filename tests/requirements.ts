@@ -1,9 +1,8 @@
 /**
- * The one place that decides whether a test runs or is skipped.
+ * Decides whether a test runs or is skipped. No other file may skip a test; `layout_test.ts` checks that.
  *
- * A test that needs more than Deno names its requirements; where one is not met the test is skipped, and
- * its name says what to install. `may_skip.ts` lists every test that may be skipped. `layout_test.ts`
- * checks that no other file skips anything.
+ * A test that needs more than Deno names its requirements. If one is not met, the test is skipped, and its name
+ * says what to install. `may_skip.ts` lists every test that may be skipped.
  *
  * @module
  */
@@ -12,11 +11,11 @@ import { MAY_SKIP } from "./may_skip.ts";
 import { type CommandResult, findTool, runCommand } from "./run_command.ts";
 import { mayAttach } from "./strace.ts";
 
-/** Something that a test may need beyond Deno. */
+/** A requirement of a test beyond Deno. */
 export interface Requirement {
-  /** Resolves to `true` if this machine has it. */
+  /** Resolves with `true` if this machine meets the requirement. */
   readonly isMet: () => boolean | Promise<boolean>;
-  /** The command that installs it, or the kind of machine that has it. */
+  /** The command that installs the requirement, or the kind of machine that has it. */
   readonly remedy: string;
 }
 
@@ -47,14 +46,14 @@ export const REQUIREMENTS = {
   },
 } as const satisfies Readonly<Record<string, Requirement>>;
 
-/** Set by `.ci/run`, which installs everything. */
+/** Whether every test must run. `.ci/run` sets this, because it installs everything. */
 const MUST_RUN_ALL = Deno.env.get("SCOUT_SKIP") === "never";
 
 /** The name of a requirement. */
 export type RequirementName = keyof typeof REQUIREMENTS;
 
 /**
- * Registers a test that needs more than Deno. The suffix follows its name wherever it is shown.
+ * Registers a test that needs more than Deno. The suffix is appended to its name in all output.
  *
  * @throws {Error} If `may_skip.ts` does not list the test under each of its requirements.
  */
@@ -102,14 +101,14 @@ async function hasTool(name: string): Promise<boolean> {
   return await findTool(name) !== null;
 }
 
-/** Checks whether a user may mount a file system that only one program sees. */
+/** Checks whether this user may mount a file system that is visible to one program only. */
 async function mayMount(): Promise<boolean> {
   if (!await hasTool("unshare") || !await hasTool("mount")) return false;
   const args = ["-rm", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", Deno.cwd()];
   return (await runCommand("unshare", { args })).code === 0;
 }
 
-/** Asks DuckDB, from the packages that the benchmark has downloaded. */
+/** Runs a query in DuckDB, with the packages that the benchmark downloaded. */
 export function askDuckDb(question: string, cwd: string): Promise<CommandResult> {
   const peers = fromFileUrl(new URL("./bench/peers", import.meta.url));
   const config = ["--config", join(peers, "deno.json")];

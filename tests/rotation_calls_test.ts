@@ -8,7 +8,7 @@ import { tempDir } from "./temp_dir.ts";
 const SEALS_ONCE = fromFileUrl(new URL("./programs/seals_once.ts", import.meta.url));
 const CALLS = "fdatasync,fsync,rename,renameat,renameat2,link,linkat,unlink,unlinkat";
 
-// Each of these has to be over before the next begins; what else happens in between is free.
+// Each step must end before the next one begins. Other calls may happen in between.
 const ORDER = [
   "sync active",
   "rename active sealed",
@@ -24,7 +24,7 @@ const ORDER = [
 
 await testNeeding(
   "strace",
-  "AuditLog.rotate() brings each step to the disk before the next one relies on it",
+  "AuditLog.rotate() syncs each step before the next step relies on it",
   async () => {
     using dir = tempDir();
     const trace = dir.path("trace");
@@ -54,7 +54,7 @@ await testNeeding(
   },
 );
 
-/** What a call does to which files: "rename active sealed". */
+/** Describes the call and the roles of its files, as in "rename active sealed". */
 function stepOf({ name, paths }: SystemCall): string {
   const verb = name.replace(/^f(data)?sync$/, "sync").replace(/at2?$/, "");
   return [verb, ...paths.map(roleOf)].join(" ");

@@ -10,28 +10,28 @@ import { runProgram } from "./run_program.ts";
 import { gunzipped, linesOf, type TempDir, tempDir } from "./temp_dir.ts";
 import { silent } from "./loggers.ts";
 
-/** Names in the directory, in order, without the lock file. */
+/** Returns the sorted names in the directory, without the lock file. */
 function namesIn(dir: TempDir): string[] {
   return [...Deno.readDirSync(dir.path(""))].map(({ name }) => name)
     .filter((name) => !name.endsWith(".lock")).sort();
 }
 
-/** The text of each archive in the order of the names. */
+/** Returns the text of each archive, in the order of the archives' names. */
 async function archivesIn(dir: TempDir): Promise<string[]> {
   const names = namesIn(dir).filter((name) => name.endsWith(".gz"));
   return await Promise.all(names.map((name) => gunzipped(Deno.readFileSync(dir.path(name)))));
 }
 
-/** The numbers of the events in the lines. */
+/** Returns the number `n` of each event in the lines. */
 function numbersIn(text: string): number[] {
   return text.split("\n").slice(0, -1).map((line) => JSON.parse(line).n);
 }
 
 for (const [past, archived] of [[-1, 3], [0, 2], [1, 2]] as const) {
-  Deno.test(`AuditLog ends a segment of ${archived} lines when two make limit ${past < 0 ? "-" : "+"} ${Math.abs(past)} bytes`, async () => {
+  Deno.test(`AuditLog seals ${archived} lines if two lines exceed the size limit by ${past} bytes`, async () => {
     using dir = tempDir();
     const options = { path: dir.path("a.jsonl"), sessionId: "s", now: () => 0 };
-    // Bytes count, not characters.
+    // The limit counts bytes, not characters.
     const fields = (n: number) => ({ n, text: "é😀" });
     await using probe = await AuditLog.open({ ...options, path: dir.path("probe/a.jsonl") });
     await probe.log("nav", fields(0));
@@ -45,7 +45,7 @@ for (const [past, archived] of [[-1, 3], [0, 2], [1, 2]] as const) {
   });
 }
 
-Deno.test("AuditLog splits one batch into as many segments as it fills, each ending with a line", async () => {
+Deno.test("AuditLog splits a batch into as many segments as it fills, each of whole lines", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const log = await AuditLog.open({ path, rotationSizeBytes: 1_000, sessionId: "s" });
@@ -64,11 +64,11 @@ Deno.test("AuditLog splits one batch into as many segments as it fills, each end
   assertEquals(numbers, Array.from({ length: count }, (_, n) => n));
 });
 
-Deno.test("AuditLog.rotate() resolves when what was accepted before is archived", async () => {
+Deno.test("AuditLog.rotate() resolves when all lines accepted before the call are archived", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   await log.rotate();
-  assertEquals(namesIn(dir), ["a.jsonl"], "an empty file is no segment");
+  assertEquals(namesIn(dir), ["a.jsonl"], "an empty file is not sealed");
   const calls = [0, 1, 2].map((n) => log.log("nav", { n }));
   await log.rotate();
   await Promise.all(calls);
@@ -78,7 +78,7 @@ Deno.test("AuditLog.rotate() resolves when what was accepted before is archived"
   assertEquals((await log.query().toArray()).map(({ n }) => n), [0, 1, 2, 3]);
 });
 
-Deno.test("AuditLog names 200 segments of one second, and of clocks that step back, in their order", async () => {
+Deno.test("AuditLog names segments in order, even 200 in one second and after the clock steps back", async () => {
   using dir = tempDir();
   let nowMs = Date.UTC(2026, 1, 13, 14, 30, 22);
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), now: () => nowMs });
@@ -97,7 +97,7 @@ Deno.test("AuditLog names 200 segments of one second, and of clocks that step ba
   assertEquals(linesOf(dir.path("audit.manifest.jsonl")).length, count);
 });
 
-Deno.test("AuditLog names no segment before the newest event in it, whoever logged that", async () => {
+Deno.test("AuditLog stamps a segment no earlier than its newest event, even one of another program", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, '{"ts": "2031-05-06T07:08:09.500000+00:00", "event": "nav"}\n');
@@ -109,7 +109,7 @@ Deno.test("AuditLog names no segment before the newest event in it, whoever logg
   ]);
 });
 
-Deno.test("AuditLog names the segment of an old file after the day on which it is sealed", async () => {
+Deno.test("AuditLog stamps a segment with the time of sealing, not of its first line", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   {
@@ -123,8 +123,8 @@ Deno.test("AuditLog names the segment of an old file after the day on which it i
   assertEquals((await archivesIn(dir)).map(numbersIn), [[0, 1]]);
 });
 
-for (const how of ["for its size", "on demand"]) {
-  Deno.test(`AuditLog reads what others wrote before it takes the lock to seal ${how}`, async () => {
+for (const how of ["by size", "on demand"]) {
+  Deno.test(`AuditLog reads other writers' lines before it takes the lock to seal ${how}`, async () => {
     using dir = tempDir();
     const path = dir.path("a.jsonl");
     const line = '{"ts": "2031-05-06T07:08:09Z", "event": "nav"}\n';
@@ -161,7 +161,7 @@ for (const how of ["for its size", "on demand"]) {
 }
 
 for (const name of ["my sim.v2.jsonl", "100 % é 日本.log", "plain", ".hidden"]) {
-  Deno.test(`AuditLog rotates a log called ${name}`, async () => {
+  Deno.test(`AuditLog rotates a log named ${name}`, async () => {
     using dir = tempDir();
     await using log = await AuditLog.open({ path: dir.path(name), rotationSizeBytes: 300 });
     for (let n = 0; n < 50; n++) await log.log("nav", { n });
@@ -173,7 +173,7 @@ for (const name of ["my sim.v2.jsonl", "100 % é 日本.log", "plain", ".hidden"
   });
 }
 
-Deno.test("AuditLog rotates where a relative path led at open, wherever the program goes", async () => {
+Deno.test("AuditLog resolves a relative path at open, so a later Deno.chdir() does not move the log", async () => {
   using dir = tempDir();
   Deno.mkdirSync(dir.path("elsewhere"));
   const program = fromFileUrl(new URL("./programs/changes_directory.ts", import.meta.url));
@@ -185,7 +185,7 @@ Deno.test("AuditLog rotates where a relative path led at open, wherever the prog
   assertEquals(numbersIn(Deno.readTextFileSync(dir.path("a.jsonl"))), [1]);
 });
 
-Deno.test("AuditLogs on one path in one isolate rotate as one", async () => {
+Deno.test("AuditLogs on the same path in one isolate rotate as one log", async () => {
   using dir = tempDir();
   const options: AuditLogOptions = { rotationSizeBytes: 2_000 };
   Deno.mkdirSync(dir.path("x"));
@@ -211,7 +211,7 @@ Deno.test("AuditLogs on one path in one isolate rotate as one", async () => {
 for (const umask of ["000", "077"]) {
   await testNeeding(
     "POSIX",
-    `AuditLog makes its files 0600 and its directories 0700 under umask ${umask}`,
+    `AuditLog creates files with mode 0600 and directories with 0700 under umask ${umask}`,
     async () => {
       using dir = tempDir();
       const program = fromFileUrl(new URL("./programs/makes_files.ts", import.meta.url));
@@ -234,7 +234,7 @@ for (const umask of ["000", "077"]) {
 
 await testNeeding(
   "namespaces",
-  "AuditLog goes on through 20 times of a disk that runs full, and loses and glues nothing",
+  "AuditLog resumes each time after the disk was full 20 times, without lost or glued lines",
   async () => {
     using dir = tempDir();
     const program = fromFileUrl(new URL("./programs/fills_disk.ts", import.meta.url));
@@ -243,7 +243,7 @@ await testNeeding(
     const result = await runProgram(program, {
       dir: mount,
       args: [join(mount, "a.jsonl"), "20"],
-      // A file system of 64 KiB that only this program sees, and that goes with it.
+      // Mounts a file system of 64 KiB that only this program sees. It vanishes when the program exits.
       within: [
         "unshare",
         "-rm",
@@ -255,13 +255,13 @@ await testNeeding(
     });
     assertEquals(result.code, 0, result.stderr);
     const { accepted, found, refused, damage } = JSON.parse(result.stdout);
-    assertEquals(found, accepted, "accepted events are lost, or refused ones are there");
+    assertEquals(found, accepted, "accepted events are missing, or rejected ones are present");
     assert(accepted.length >= 1_000 && refused >= 100, `${accepted.length}, ${refused} refused`);
     assertEquals(damage, 0);
   },
 );
 
-Deno.test("AuditLog.recovery tells what was put in order, and the logger hears of it", async () => {
+Deno.test("AuditLog.recovery resolves with the repairs of open(), and the logger reports them", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const lines = (n: number) => `{"ts":"2026-01-01T00:00:00.000Z","event":"nav","n":${n}}\n`;
@@ -274,8 +274,8 @@ Deno.test("AuditLog.recovery tells what was put in order, and the logger hears o
     new Blob([lines(0)]).stream().pipeThrough(new CompressionStream("gzip")),
   );
   Deno.writeFileSync(dir.path("a_20251231_235959.jsonl.gz"), await archive.bytes());
-  const told: unknown[][] = [];
-  const logger = { ...silent, info: (...data: unknown[]) => told.push(data) };
+  const infos: unknown[][] = [];
+  const logger = { ...silent, info: (...data: unknown[]) => infos.push(data) };
   const log = await AuditLog.open({ path, logger });
   const report = await log.recovery;
   assertEquals(report, {
@@ -285,7 +285,7 @@ Deno.test("AuditLog.recovery tells what was put in order, and the logger hears o
     addedToManifest: ["a_20251231_235959.jsonl.gz"],
     pruned: [],
   });
-  assertEquals(told, [[`Recovered audit log: ${path}`, report]]);
+  assertEquals(infos, [[`Recovered audit log: ${path}`, report]]);
   assertEquals((await log.query().toArray()).map(({ n }) => n), [0, 1, 2]);
   await log.close();
   assertEquals(namesIn(dir), [
@@ -304,10 +304,10 @@ Deno.test("AuditLog.recovery tells what was put in order, and the logger hears o
   };
   assertEquals(await again.recovery, nothing);
   await again.close();
-  assertEquals(told.length, 1, "there is nothing to tell of a recovery that did nothing");
+  assertEquals(infos.length, 1, "a recovery without repairs is not logged");
 });
 
-Deno.test("AuditLog goes on when a segment cannot be sealed or archived, and says so", async () => {
+Deno.test("AuditLog continues appending if a segment cannot be sealed, and logs the error", async () => {
   using dir = tempDir();
   const errors: unknown[] = [];
   const logger = { ...silent, error: (message: unknown) => errors.push(message) };
@@ -336,7 +336,7 @@ Deno.test("AuditLog goes on when a segment cannot be sealed or archived, and say
   assertEquals(numbersIn(Deno.readTextFileSync(log.path)), [20]);
 });
 
-Deno.test("AuditLog goes on when a file cannot be read that it has to seal, and says so", async () => {
+Deno.test("AuditLog continues appending if the file to seal cannot be read, and logs the error", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, '{"event": "nav"}\n'.repeat(150_000));
@@ -361,7 +361,7 @@ Deno.test("AuditLog goes on when a file cannot be read that it has to seal, and 
   assertEquals(errors, [error.message]);
 });
 
-Deno.test("AuditLog.rotate() leaves a file alone that is moved away just before the rename", async () => {
+Deno.test("AuditLog.rotate() does not touch a file that is moved away just before the rename", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const platform = {

@@ -1,10 +1,10 @@
 /**
- * Runs a command to its end, and reads what it prints as text.
+ * Runs commands and collects their output as text.
  *
  * @module
  */
 
-/** How a command ended. */
+/** The exit status and output of a command. */
 export interface CommandResult {
   code: number;
   signal: Deno.Signal | null;
@@ -12,7 +12,7 @@ export interface CommandResult {
   stderr: string;
 }
 
-/** Runs a command. */
+/** Runs a command until it exits. */
 export async function runCommand(
   command: string,
   options: Pick<Deno.CommandOptions, "args" | "cwd" | "env" | "clearEnv">,
@@ -22,7 +22,7 @@ export async function runCommand(
   return { code, signal, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** Returns the path of a program, or `null` if the shell does not find it or there is no shell. */
+/** Returns the path of a program, or `null` if the shell does not find it or is missing. */
 export async function findTool(tool: string): Promise<string | null> {
   if (Deno.build.os === "windows") return null;
   const { code, stdout } = await runCommand("sh", { args: ["-c", `command -v ${tool}`] });

@@ -1,5 +1,5 @@
 /**
- * Runs an example in a process of its own, with the permissions that it asks for and no more.
+ * Runs an example in a separate process, with exactly the permissions of its shebang.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { fromFileUrl } from "@std/path";
 import type { CommandResult } from "./run_command.ts";
 import { runProgram } from "./run_program.ts";
 
-/** Runs an example in the directory with exactly the flags of its first line. */
+/** Runs an example in the directory, with exactly the permission flags of its shebang. */
 export async function runExample(
   name: string,
   dir: string,
@@ -18,11 +18,11 @@ export async function runExample(
   return await runProgram(program, { dir, args, flags, cwd: dir });
 }
 
-/** An example, and the flags of its first line. */
+/** Returns the path of an example and the permission flags of its shebang. */
 export function exampleOf(name: string): { program: string; flags: string[] } {
   const program = fromFileUrl(new URL(`../examples/${name}`, import.meta.url));
   const [firstLine = ""] = Deno.readTextFileSync(program).split("\n");
   const flags = firstLine.match(/--allow-\S+/g) ?? [];
-  assert(flags.length > 0, `${name} names no flags`);
+  assert(flags.length > 0, `the shebang of ${name} has no permission flags`);
   return { program, flags };
 }

@@ -1,5 +1,5 @@
 /**
- * Runs a program of the tests in a process of its own, with the two scoped permissions of a user.
+ * Runs a test program in a separate process, by default with the two scoped permissions of a user.
  *
  * @module
  */
@@ -8,30 +8,30 @@ import { type CommandResult, runCommand } from "./run_command.ts";
 
 const CONFIG = fromFileUrl(new URL("../deno.json", import.meta.url));
 
-/** How to run a program. */
+/** Options of {@linkcode runProgram}. */
 export interface ProgramOptions {
-  /** Directory that the program may read and write; nothing else is allowed. */
+  /** Directory that the program may read and write. Other permissions need `flags`. */
   dir: string;
   args: readonly string[];
-  /** Further or other permission flags. */
+  /** Permission flags, instead of those for `dir`. */
   flags?: readonly string[];
-  /** Working directory; the test runner's own by default. */
+  /** Working directory of the program. By default, that of the test runner. */
   cwd?: string;
-  /** The whole environment of the program; the test runner's own by default. */
+  /** The program's whole environment. By default, that of the test runner. */
   env?: Readonly<Record<string, string>>;
-  /** Arguments of strace, which then runs the program. */
+  /** Arguments of strace. If present, strace runs the program. */
   strace?: readonly string[];
-  /** A command that runs the one behind it, which is the program's. */
+  /** A command and its arguments, after which the program's command line is appended. */
   within?: readonly string[];
 }
 
-/** The command line of a program, after the name of the Deno executable. */
+/** Returns the command line of a program, without the Deno executable. */
 export function programArgs(program: string, options: ProgramOptions): string[] {
   const { dir, args, flags = [`--allow-read=${dir}`, `--allow-write=${dir}`] } = options;
   return ["run", "--no-prompt", "--config", CONFIG, ...flags, program, ...args];
 }
 
-/** Runs a program to its end. */
+/** Runs a program until it exits. */
 export async function runProgram(program: string, options: ProgramOptions): Promise<CommandResult> {
   const args = programArgs(program, options);
   const strace = options.strace === undefined ? [] : ["strace", ...options.strace];
@@ -49,7 +49,7 @@ export async function runProgram(program: string, options: ProgramOptions): Prom
   });
 }
 
-/** The directory of Deno's cache, which lies in the home directory unless DENO_DIR says otherwise. */
+/** Returns the directory of Deno's cache: DENO_DIR, else a directory in the home directory. */
 export async function denoDir(): Promise<string> {
   const { stdout } = await runCommand(Deno.execPath(), { args: ["info", "--json"] });
   return JSON.parse(stdout).denoDir;

@@ -1,24 +1,24 @@
 /**
- * Random numbers that a seed brings back.
+ * Reproducible random numbers.
  *
  * @module
  */
 
-/** Returns a seed that no run had before. */
+/** Returns a random seed. */
 export function freshSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]!;
 }
 
-/** Gives the numbers of one seed, one after the other (mulberry32). */
+/** A random number generator with a seed (mulberry32). */
 export class SeededRandom {
   #state: number;
 
-  /** Texts make good seeds too: "7 writer 2". */
+  /** Creates a generator from a number, or from a text such as "7 writer 2". */
   constructor(seed: number | string) {
     this.#state = typeof seed === "number" ? seed | 0 : hashOf(seed);
   }
 
-  /** An integer from 0 up to, not including, the limit. */
+  /** Returns an integer from 0 to `limit` - 1. */
   below(limit: number): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -26,7 +26,7 @@ export class SeededRandom {
     return Math.floor(((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 * limit);
   }
 
-  /** One of the choices, each as likely as its weight says. */
+  /** Returns one of the keys, with a probability in proportion to its weight. */
   pick<T extends string>(weights: Readonly<Record<T, number>>): T {
     const choices = Object.entries(weights) as [T, number][];
     let left = this.below(choices.reduce((sum, [, weight]) => sum + weight, 0));
@@ -34,11 +34,11 @@ export class SeededRandom {
       if (left < weight) return choice;
       left -= weight;
     }
-    throw new RangeError("There is nothing to pick from");
+    throw new RangeError("Cannot pick: no choice has a weight");
   }
 }
 
-// FNV-1a.
+/** Returns the FNV-1a hash of the text. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) {

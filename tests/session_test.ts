@@ -7,7 +7,7 @@ import { linesOf, tempDir } from "./temp_dir.ts";
 const SESSIONS = fromFileUrl(new URL("./programs/sessions.ts", import.meta.url));
 const FOREIGN_ID = "00000000-0000-4000-8000-000000000000";
 
-Deno.test("getSessionId() is one UUID v4 per process", () => {
+Deno.test("getSessionId() returns one UUID v4 per process", () => {
   assertMatch(
     getSessionId(),
     /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
@@ -15,7 +15,7 @@ Deno.test("getSessionId() is one UUID v4 per process", () => {
   assertEquals(getSessionId(), getSessionId());
 });
 
-Deno.test("AuditLog.open() gives the Workers of a process one session id, and the process ends", async () => {
+Deno.test("AuditLog.open() uses one session ID for all Workers of a process, and lets the process exit", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const { pid: _, ids } = await sessionsOf(dir.path(""), path, "main_first");
@@ -25,14 +25,14 @@ Deno.test("AuditLog.open() gives the Workers of a process one session id, and th
   assertEquals(logged, [ids[0], ids[0]]);
 });
 
-Deno.test("AuditLog.open() keeps the session id while Workers open and close over and over", async () => {
+Deno.test("AuditLog.open() keeps the session ID while Workers open and close repeatedly", async () => {
   using dir = tempDir();
   const { ids } = await sessionsOf(dir.path(""), dir.path("audit.jsonl"), "reopening");
   assertEquals(new Set(ids).size, 1);
   assertEquals(ids.length, 3);
 });
 
-Deno.test("AuditLog.open() gives two processes two session ids", async () => {
+Deno.test("AuditLog.open() uses a different session ID in each process", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const first = await sessionsOf(dir.path(""), path, "main_first");
@@ -41,10 +41,10 @@ Deno.test("AuditLog.open() gives two processes two session ids", async () => {
   assertEquals(linesOf(`${path}.lock`).length, 2);
 });
 
-Deno.test("AuditLog.open() takes no session id from a dead process of the same pid", async () => {
+Deno.test("AuditLog.open() does not reuse the session ID of a dead process with the same pid", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
-  // Whatever pid comes next, the lock file has a record of it.
+  // The lock file has a record for every pid that the process may get.
   const records = Array.from({ length: 40_000 }, (_, n) => ({
     pid: n,
     session_id: FOREIGN_ID,
@@ -58,7 +58,7 @@ Deno.test("AuditLog.open() takes no session id from a dead process of the same p
   assertNotEquals(ids[0], FOREIGN_ID);
 });
 
-Deno.test("AuditLog.open() bounds the records in the lock file and ignores what is none", async () => {
+Deno.test("AuditLog.open() bounds the records in the lock file and ignores invalid ones", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const records = Array.from({ length: 500 }, (_, n) => ({ pid: -n - 1, session_id: FOREIGN_ID }));
@@ -73,7 +73,7 @@ Deno.test("AuditLog.open() bounds the records in the lock file and ignores what 
   assertEquals(JSON.parse(lines.at(-1)!), { pid: Deno.pid, session_id: getSessionId() });
 });
 
-Deno.test("AuditLog.open() takes the session id that it is given", async () => {
+Deno.test("AuditLog.open() uses the session ID of its options", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), sessionId: "mine" });
   await log.log("nav");

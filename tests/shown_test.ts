@@ -46,7 +46,7 @@ Deno.test("shownNumber(), counted() and shownBytes() group digits above 9,999", 
   ]);
 });
 
-/** Everything that a terminal obeys or that changes the order of text on it. */
+/** Returns every character that controls a terminal or changes the order of text on it. */
 function unsafeCharacters(): string[] {
   const ranges = [[0x00, 0x1f], [0x7f, 0x9f], [0x200e, 0x200f], [0x2028, 0x202e], [0x2066, 0x2069]];
   const codes = ranges.flatMap(([from = 0, to = 0]) =>
@@ -66,7 +66,7 @@ Deno.test("shownText() escapes every control character, bidirectional control an
   assertEquals(shownText("\u001b[31m\n\t\u009b\u202e"), "\\u001b[31m\\n\\t\\u009b\\u202e");
 });
 
-Deno.test("shownText() keeps every other text, and its own result", () => {
+Deno.test("shownText() returns any other text unchanged, its own result too", () => {
   for (const text of ["", "nav", "é 模型 🐟 👩‍👩‍👧", "שלום", "a\\b"]) {
     assertEquals(shownText(text), text);
   }

@@ -11,7 +11,7 @@ const ROUNDS = 10;
 const QUERIES_A_ROUND = 50;
 
 await sampledTest(
-  "AuditReader.query() is a snapshot while a writer rotates as fast as it can, here and in a process with --allow-read alone",
+  "AuditReader.query() is a snapshot while a writer rotates continuously, also with --allow-read alone",
   1 / ROUNDS,
   async (extent) => {
     using dir = tempDir();
@@ -27,7 +27,7 @@ await sampledTest(
       .pipeThrough(new TextLineStream()).getReader();
     let rotations = 0;
     for (let round = 0; round < extent.of(ROUNDS); round++) {
-      // A new log each time: a history that grows for ever would make each query slower.
+      // Each round starts a new log. A growing history would make each query slower.
       const path = dir.path(`${round}/a.jsonl`);
       const writer = new Rotator(await AuditLog.open({ path, rotationSizeBytes: 300 }));
       await orders.write(new TextEncoder().encode(`${path}\n`));
@@ -50,7 +50,7 @@ await sampledTest(
   },
 );
 
-/** Appends, and so rotates, without a pause. */
+/** A writer that appends, and therefore rotates, without a pause. */
 class Rotator {
   acknowledged = 0;
   readonly #log: AuditLog;
@@ -86,8 +86,8 @@ async function queryOften(path: string, writer: Rotator): Promise<void> {
     const numbers = (await query.toArray()).map(({ n }) => n as number);
     const gap = numbers.findIndex((n, at) => n !== at);
     assertEquals(gap, -1, `event ${numbers[gap]} at place ${gap}`);
-    assert(numbers.length >= acknowledgedBefore, "acknowledged events are not seen");
-    assert(numbers.length >= last, "the count went down");
+    assert(numbers.length >= acknowledgedBefore, "acknowledged events are missing");
+    assert(numbers.length >= last, "fewer events than before");
     assertEquals(query.damage, []);
     last = numbers.length;
   }

@@ -1,7 +1,7 @@
 /**
- * Kills and stops writers of one log for as long as you like, and then counts what became of their
- * events: `deno task soak --seconds 120`, or `--kills 50`. The seed that it prints brings the same
- * kills and the same writers back with `--seed`; `--writers` says how many there are at once, and `--chain` has them chain their lines.
+ * Kills and stops writers of one log at random, then checks what became of their events:
+ * `deno task soak --seconds 120`, or `--kills 50`. The program prints its seed; `--seed` repeats the same kills and
+ * the same writers. `--writers` sets how many run at once, and `--chain` makes them chain their lines.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { argumentsOrExit, numberOf, seedOf } from "./arguments.ts";
 
 const ROTATION_SIZE_BYTES = 20_000;
 
-/** How to soak. */
+/** Options from the command line. */
 interface Arguments {
   seconds: number;
   kills: number;
@@ -43,7 +43,7 @@ function readArguments(args: string[]): Arguments {
   };
 }
 
-/** Plays a soak in the directory. */
+/** Runs the soak in the directory, then examines the log. */
 async function play(directory: string, args: Arguments): Promise<[Played, Examination]> {
   const path = join(directory, "audit.jsonl");
   const deadline = new AbortController();
@@ -79,10 +79,10 @@ function table(seed: number, played: Played, examination: Examination): string {
     ["writers started", played.accounts.length],
     ["cycles (kills)", played.kills],
     ["stops", played.stops],
-    ["half lines left on purpose", played.tears],
+    ["torn lines left on purpose", played.tears],
     ["rotations", rotations],
     ["acknowledged events", played.acknowledged],
-    ["refused events", played.accounts.reduce((sum, { refused }) => sum + refused.size, 0)],
+    ["rejected events", played.accounts.reduce((sum, { refused }) => sum + refused.size, 0)],
     ["found events", found],
     ["torn lines (allowed)", torn],
     ["manifest", manifest],
@@ -104,7 +104,7 @@ if (import.meta.main) {
     console.error(`\n${fault}:\n  ${list.slice(0, SHOWN_MAX).join("\n  ")}`);
   }
   if (faulty.length > 0) {
-    console.error(`\nThe log is kept in ${directory}`);
+    console.error(`\nThe log was kept in ${directory}`);
     Deno.exit(1);
   }
   Deno.removeSync(directory, { recursive: true });

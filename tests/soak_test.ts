@@ -8,8 +8,8 @@ const KILLS = 16;
 
 for (const chain of [false, true]) {
   await sampledTest(
-    `AuditLogs that are killed and stopped at random lose, double and reorder nothing${
-      chain ? " and keep their chain" : ""
+    `AuditLogs killed and stopped at random do not lose, duplicate or reorder events${
+      chain ? ", with a chain" : ""
     }`,
     1 / 4,
     async (extent) => {

@@ -1,25 +1,25 @@
 /**
- * Attaches strace to a program, and reads the system calls that it saw.
+ * Attaches strace to a process, and parses the system calls in its trace.
  *
  * @module
  */
 
-/** A system call, with the paths it names, those of its file descriptors included. */
+/** A system call, and the paths of its arguments and file descriptors. */
 export interface SystemCall {
   name: string;
   paths: string[];
-  /** What it returned. */
+  /** The text after "=": the return value, followed by the error if there is one. */
   result: string;
-  /** Line of the trace at which it began. */
+  /** Line of the trace at which the call began. */
   began: number;
-  /** Line of the trace at which it was over; Infinity if it never was. */
+  /** Line of the trace at which the call ended; Infinity if it did not end. */
   ended: number;
 }
 
-/** The system calls of a trace made with `-f -qq -y`, in the order in which they began. */
+/** Parses a trace made with `-f -qq -y`. Returns the calls in the order in which they began. */
 export function systemCalls(trace: string): SystemCall[] {
   const calls: SystemCall[] = [];
-  // A call that another thread's call interrupts is on two lines.
+  // A call that is interrupted by another thread's call takes two lines.
   const unfinished = new Map<string, SystemCall>();
   for (const [line, text] of trace.split("\n").entries()) {
     const [, thread = "", rest = ""] = /^(\d+)\s+(.*)$/.exec(text) ?? [];
@@ -46,14 +46,14 @@ function begun(text: string, line: number): SystemCall | undefined {
   };
 }
 
-/** A strace of a running process. */
+/** An strace of a running process. */
 export interface Tracer {
   readonly isAttached: boolean;
-  /** Resolves when it has ended, as it does after the process. */
+  /** Resolves when strace has ended, which happens after the process ends. */
   readonly ended: Promise<unknown>;
 }
 
-/** Lets strace at a running process; resolves once it is attached, or has failed to. */
+/** Attaches strace to a running process. Resolves when strace is attached, or when it failed to attach. */
 export async function attach(pid: number, args: readonly string[]): Promise<Tracer> {
   const strace = new Deno.Command("strace", {
     args: ["-f", ...args, "-p", `${pid}`],
@@ -72,7 +72,7 @@ export async function attach(pid: number, args: readonly string[]): Promise<Trac
   return { isAttached: await said.promise, ended: Promise.all([saying, strace.status]) };
 }
 
-/** Whether strace may look at a process that it has not started itself. */
+/** Checks whether strace may attach to a process that it has not started. */
 export async function mayAttach(): Promise<boolean> {
   const options = { stdin: "piped", stdout: "null" } as const;
   const waiting = new Deno.Command("cat", options).spawn();

@@ -1,6 +1,6 @@
 /**
- * The rules of the public surface, on every function that takes options: an unknown name is rejected and the
- * nearest known one named; a value of the wrong type is rejected, named and shown.
+ * The rules of the public API, tested on every function that takes options. An unknown option is rejected, and
+ * the error suggests the nearest known name. A value of the wrong type is rejected, with the option and value.
  *
  * @module
  */
@@ -38,15 +38,15 @@ using dir = tempDir();
 const path = dir.path("audit.jsonl");
 const reader = await AuditReader.open({ path, logger: silent });
 const events = () => ReadableStream.from<{ event: string }>([]);
-/** Any use of it fails, so that nothing is asked before the options are checked. */
+/** A connection that throws on any use: options must be checked before the first request. */
 const connection = new Proxy({}, {
   get(_, name) {
-    throw new Error(`The connection is used: ${String(name)}`);
+    throw new Error(`The connection was used: ${String(name)}`);
   },
 }) as FleetConnection & FleetFollowConnection;
 const fleet = { connection, fleet: "f" };
 
-/** A function, its required options, and a wrong value for each option, by the kind of value that it takes. */
+/** A function with options, called with its required ones, and a value of the wrong type for each option. */
 interface Taker {
   readonly call: (options: Record<string, unknown>) => unknown;
   readonly wrong: Readonly<Record<string, unknown>>;
@@ -163,13 +163,13 @@ const TAKERS: Readonly<Record<string, Taker>> = {
   },
 };
 
-/** What the call throws or rejects with. */
+/** Returns the error that the call throws or rejects with. */
 async function errorOf(call: () => unknown): Promise<Error> {
   return await assertRejects(() => Promise.try(call) as Promise<unknown>, Error);
 }
 
 for (const [name, { call, wrong }] of Object.entries(TAKERS)) {
-  Deno.test(`${name}() rejects an unknown option, whatever its value, and names the nearest known one`, async () => {
+  Deno.test(`${name}() rejects an unknown option, even if undefined, and suggests one`, async () => {
     for (const option of Object.keys(wrong)) {
       for (const value of [1, undefined]) {
         const mistyped = `${option}x`;
@@ -180,7 +180,7 @@ for (const [name, { call, wrong }] of Object.entries(TAKERS)) {
     }
   });
 
-  Deno.test(`${name}() rejects an option of the wrong type, and names it and its value`, async () => {
+  Deno.test(`${name}() rejects an option of the wrong type, and names the option and its value`, async () => {
     for (const [option, value] of Object.entries(wrong)) {
       const error = await errorOf(() => call({ [option]: value }));
       assertStringIncludes(error.message, option);
@@ -190,7 +190,7 @@ for (const [name, { call, wrong }] of Object.entries(TAKERS)) {
   });
 }
 
-Deno.test("Options that two wrote by mistake name what was meant", async () => {
+Deno.test("AuditLog.open() suggests the intended option for likely mistakes", async () => {
   for (
     const [options, meant] of [
       [{ rotateSize: 1000 }, "rotationSizeBytes"],
@@ -204,7 +204,7 @@ Deno.test("Options that two wrote by mistake name what was meant", async () => {
   }
 });
 
-Deno.test("AuditLog.open() and AuditReader.open() take a path, a file: URL, and a file: URL as text", async () => {
+Deno.test("AuditLog.open() and AuditReader.open() accept a path, a file: URL, and a file: URL as text", async () => {
   using dir = tempDir();
   for (
     const [index, spell] of [String, toFileUrl, (path: string) => toFileUrl(path).href].entries()
@@ -223,7 +223,7 @@ Deno.test("AuditLog.open() and AuditReader.open() take a path, a file: URL, and 
   assertEquals(odd.path, dir.path("a:b.jsonl"));
 });
 
-Deno.test("AuditLog.open() and AuditReader.open() say that a path is a directory, with flags for it alone", async () => {
+Deno.test("AuditLog.open() and AuditReader.open() reject a directory as the path", async () => {
   using dir = tempDir();
   const logs = dir.path("logs");
   Deno.mkdirSync(logs);
@@ -255,7 +255,7 @@ class Move implements Step {
   }
 }
 
-Deno.test("AuditLog.log() takes interfaces and class instances by their own enumerable properties", async () => {
+Deno.test("AuditLog.log() logs the own enumerable properties of interfaces and class instances", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({
     path: dir.path("a.jsonl"),
@@ -283,7 +283,7 @@ Deno.test("AuditLog.log() takes interfaces and class instances by their own enum
   );
 });
 
-Deno.test("AuditLog.log() rejects fields that are no record, naming what they are", async () => {
+Deno.test("AuditLog.log() rejects fields that are not a plain record, and names their kind", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
   for (
@@ -314,7 +314,7 @@ Deno.test("AuditLog.log() rejects fields that are no record, naming what they ar
   assertEquals(linesOf(log.path), []);
 });
 
-Deno.test("AuditLog warns once of a confidence between 0 and 1, as the scale is 0 to 100", async () => {
+Deno.test("AuditLog warns once about a confidence between 0 and 1, because the scale is 0 to 100", async () => {
   using dir = tempDir();
   const { logger, warnings } = gathering();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl"), logger });
@@ -326,7 +326,7 @@ Deno.test("AuditLog warns once of a confidence between 0 and 1, as the scale is 
   assertEquals((await log.lastEvents(2)).map(({ confidence }) => confidence), [0.9, 0.5]);
 });
 
-Deno.test("AuditLog does not print a rejection after close() that the caller handles, and prints any other", async () => {
+Deno.test("AuditLog prints a rejection after close() only if the caller does not handle it", async () => {
   using dir = tempDir();
   const { logger, errors } = gathering();
   const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger });
@@ -351,7 +351,7 @@ Deno.test("AuditLog.createWritable() creates a new stream at each call", async (
   assertEquals((await log.lastEvents()).map(({ n }) => n), [1, 2]);
 });
 
-Deno.test("AuditLog.createWritable() rejects the write of a bad record, and any write after close()", async () => {
+Deno.test("AuditLog.createWritable() rejects the write of an invalid record, and any write after close()", async () => {
   using dir = tempDir();
   const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
   const bad = log.createWritable().getWriter();
@@ -374,7 +374,7 @@ Deno.test("AuditLog.open() rejects a path that is undefined, as an unset variabl
   }
 });
 
-Deno.test("AuditLog.open() says what it was doing when the system refuses, and keeps the class of the error", async () => {
+Deno.test("AuditLog.open() adds the action and the path to a system error, and keeps its class", async () => {
   using dir = tempDir();
   Deno.writeTextFileSync(dir.path("plain"), "");
   const below = dir.path("plain/a.jsonl");
@@ -387,7 +387,7 @@ Deno.test("AuditLog.open() says what it was doing when the system refuses, and k
   }
 });
 
-Deno.test("pathFlag() quotes what a shell would split, and goes above a comma", () => {
+Deno.test("pathFlag() quotes for the shell, and uses the parent of a path that contains a comma", () => {
   assertEquals(pathFlag("read", "/logs/a-b_c.1"), "--allow-read=/logs/a-b_c.1");
   assertEquals(pathFlag("write", "/my logs"), "'--allow-write=/my logs'");
   assertEquals(pathFlag("read", "/it's"), "'--allow-read=/it'\\''s'");
@@ -395,7 +395,7 @@ Deno.test("pathFlag() quotes what a shell would split, and goes above a comma", 
   assertEquals(pathFlag("read", "/a,b"), "--allow-read=/");
 });
 
-Deno.test("AuditLog.createWritable() rejects close() when a record was refused while it closed", async () => {
+Deno.test("AuditLog.createWritable() rejects close() if a record is rejected during close()", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const log = await AuditLog.open({ path, lockTimeoutSec: 0.05, logger: silent });
@@ -411,7 +411,7 @@ Deno.test("AuditLog.createWritable() rejects close() when a record was refused w
   assertEquals(linesOf(path), []);
 });
 
-Deno.test("AuditLog.log() checks its fields before a redact function sees them, and keeps its event", async () => {
+Deno.test("AuditLog.log() checks fields before it calls redact, and keeps the event type of the call", async () => {
   using dir = tempDir();
   const redact = (record: Record<string, unknown>) => record;
   await using log = await AuditLog.open({ path: dir.path("a.jsonl"), redact, logger: silent });
@@ -426,7 +426,7 @@ Deno.test("AuditLog.log() checks its fields before a redact function sees them, 
   assertEquals((await log.lastEvents()).map(({ event }) => event), ["nav"]);
 });
 
-Deno.test("AuditLog.open() rejects options that are no record, and URLs of other machines or with bad escapes", async () => {
+Deno.test("AuditLog.open() rejects options that are not a record, and invalid file: URLs", async () => {
   for (const options of [Promise.resolve({ path: "a" }), new Map(), new Date(0), new Error("x")]) {
     await assertRejects(
       () => AuditReader.open(options as object),
@@ -439,7 +439,7 @@ Deno.test("AuditLog.open() rejects options that are no record, and URLs of other
   }
 });
 
-Deno.test("AuditLog.open() keeps limits of retention that an object inherits", async () => {
+Deno.test("AuditLog.open() accepts inherited properties of its retention", async () => {
   using dir = tempDir();
   class Policy {
     get maxArchives() {

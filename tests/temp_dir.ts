@@ -1,16 +1,16 @@
 /**
- * A directory that goes when its test ends.
+ * Temporary directories, and helpers that read and compress the files in them.
  *
  * @module
  */
 import { join } from "@std/path";
 
-/** A fresh directory, removed with everything in it on disposal. */
+/** A new directory. Disposal removes it with its contents. */
 export interface TempDir extends Disposable {
   path(name: string): string;
 }
 
-/** Makes a directory for one test, in `parent` rather than among the system's if there is one. */
+/** Creates a directory for one test, by default in the system's directory for temporary files. */
 export function tempDir(parent?: string): TempDir {
   const options = { prefix: "scout_", ...parent === undefined ? {} : { dir: parent } };
   const dir = Deno.realPathSync(Deno.makeTempDirSync(options));
@@ -20,19 +20,19 @@ export function tempDir(parent?: string): TempDir {
   };
 }
 
-/** The lines of a file that ends in a line break. */
+/** Returns the lines of a file whose last line is complete. */
 export function linesOf(path: string): string[] {
   return Deno.readTextFileSync(path).split("\n").slice(0, -1);
 }
 
-/** The text that a gzip file holds. */
+/** Returns the text that a gzip file contains. */
 export async function gunzipped(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return await new Response(
     new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")),
   ).text();
 }
 
-/** The gzip form of a text. */
+/** Compresses a text with gzip. */
 export async function gzipped(text: string): Promise<Uint8Array<ArrayBuffer>> {
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());

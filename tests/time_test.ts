@@ -20,12 +20,12 @@ for (const [what, time] of SAME) {
   });
 }
 
-Deno.test("toEpochMs() reads the year 10000 as +010000", () => {
+Deno.test("toEpochMs() reads the year 10000 only as +010000", () => {
   assertEquals(toEpochMs("+010000-01-01T00:00:00Z", "since"), Date.UTC(10000, 0, 1));
   assertThrows(() => toEpochMs("10000-01-01T00:00:00Z", "since"), RangeError, "since");
 });
 
-Deno.test("toEpochMs() takes the ends of time", () => {
+Deno.test("toEpochMs() accepts the earliest and latest time", () => {
   for (const time of [0, -0, 8.64e15, -8.64e15]) {
     assertEquals(Math.abs(toEpochMs(time, "since")), Math.abs(time));
   }
@@ -44,7 +44,7 @@ const REFUSED: [what: string, time: TimeLike, shown: string][] = [
   ["null", null as unknown as TimeLike, "null"],
 ];
 for (const [what, time, shown] of REFUSED) {
-  Deno.test(`toEpochMs() refuses ${what} and names it`, () => {
+  Deno.test(`toEpochMs() rejects ${what} and names it`, () => {
     const error = assertThrows(() => toEpochMs(time, "until"), RangeError);
     assertStringIncludes(
       error.message,
@@ -54,7 +54,7 @@ for (const [what, time, shown] of REFUSED) {
   });
 }
 
-Deno.test("eventEpochMs() reads what writers of logs write", () => {
+Deno.test("eventEpochMs() reads the time formats of other log writers", () => {
   for (
     const ts of [
       "2026-02-13T14:30:22.123Z",
@@ -68,13 +68,13 @@ Deno.test("eventEpochMs() reads what writers of logs write", () => {
   assertEquals(eventEpochMs("+010000-01-01T00:00:00.000Z"), Date.UTC(10000, 0, 1));
 });
 
-Deno.test("eventEpochMs() gives NaN for what is no time", () => {
+Deno.test("eventEpochMs() returns NaN for a value that is not a time", () => {
   for (const ts of [undefined, null, 42, {}, "", "yesterday", "2026-02-13T25:00:00Z"]) {
     assert(Number.isNaN(eventEpochMs(ts)), String(ts));
   }
 });
 
-Deno.test("eventEpochMs() reads each time as Date.parse() does, whatever the one before it was", () => {
+Deno.test("eventEpochMs() reads each time as Date.parse() does, independent of the time before it", () => {
   const random = new SeededRandom(20261125);
   const digits = (count: number) => String(random.below(10 ** count)).padStart(count, "0");
   const oneOf = (texts: readonly string[]) => texts[random.below(texts.length)]!;

@@ -1,10 +1,10 @@
 /**
- * Who may see a report that is served.
+ * Access control for a report that is served.
  *
- * - Whoever asks has to ask for this server by its name: a page of somebody else, whose name was made to
- *   lead here (DNS rebinding), does not.
- * - A server that other machines can reach is for those who know its token. It comes with the first
- *   request, in the address; a cookie keeps it after that, so that it stays in no history.
+ * - The `Host` header of a request must name this server. This keeps out foreign pages whose host name was
+ *   made to resolve to this server (DNS rebinding).
+ * - If other machines can reach the server, a request must have its token. The first request has the token in
+ *   the URL; later ones have it in a cookie, so that the token is not left in the browser history.
  *
  * @module
  */
@@ -12,38 +12,44 @@ import { createHash, timingSafeEqual } from "node:crypto";
 
 const LOOPBACK = ["localhost", "127.0.0.1", "::1"];
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
-/** The hostnames that stand for every address of the machine. */
+/** The hostnames that mean every address of the machine. */
 const ALL_ADDRESSES = new Set(["0.0.0.0", "::"]);
 const IP_ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-f:]*:[\da-f:.]*)$/;
 const HOST = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/;
 const HTTP_PORT = 80;
 
-/** Whether only this machine reaches a server of that hostname. */
+/** Checks whether only this machine can reach a server that listens on the hostname. */
 export function isLoopback(hostname: string): boolean {
   return LOOPBACK_HOST.test(hostname);
 }
 
-/** A hostname as it stands before a port. */
+/** Returns the hostname as it is written before a port, IPv6 addresses in brackets. */
 export function hostOf(hostname: string): string {
   return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
-/** What is known of a server. */
+/** The address of a server, and its token. */
 export interface Site {
   readonly hostname: string;
   readonly port: number;
-  /** What has to be known to see anything; null for nothing. */
+  /** The token that every request must have; null if a token is not needed. */
   readonly token: string | null;
 }
 
-/** Gives the answer to a request that is not allowed, or that shows the token; null if all is well. */
+/**
+ * Returns the response to a request that is not allowed, or null if it is allowed. A request with the token in
+ * its URL gets a redirect that moves the token to a cookie.
+ */
 export function refusalOf(request: Request, site: Site): Response | null {
   if (request.method !== "GET") {
-    return new Response("Only GET is answered here.", { status: 405, headers: { allow: "GET" } });
+    return new Response("Only GET requests are supported.", {
+      status: 405,
+      headers: { allow: "GET" },
+    });
   }
   const host = request.headers.get("host") ?? "";
   if (!isOwnHost(host, site)) {
-    return new Response("This server has another name.", { status: 421 });
+    return new Response("The Host header does not name this server.", { status: 421 });
   }
   const { token, port } = site;
   if (token === null) return null;
@@ -54,7 +60,7 @@ export function refusalOf(request: Request, site: Site): Response | null {
     return new Response(null, { status: 303, headers: { location: "/", "set-cookie": cookie } });
   }
   if (isSame(tokenOf(request, cookieName), token)) return null;
-  return new Response("Open the address that the server was started with: it holds a token.", {
+  return new Response("The token is missing. Open the full URL of the server, which contains it.", {
     status: 401,
     headers: { "www-authenticate": "Bearer" },
   });
@@ -65,7 +71,7 @@ function isOwnHost(host: string, { hostname, port }: Site): boolean {
   const name = bracketed ?? plain;
   if (name === undefined || Number(hostPort ?? HTTP_PORT) !== port) return false;
   if (name === hostname.toLowerCase()) return true;
-  // An address cannot be made to lead elsewhere.
+  // DNS rebinding needs a host name; an IP address is safe.
   if (ALL_ADDRESSES.has(hostname)) return IP_ADDRESS.test(name) || name === "localhost";
   return isLoopback(hostname) && LOOPBACK.includes(name);
 }
@@ -79,12 +85,12 @@ function tokenOf({ headers }: Request, cookieName: string): string {
   try {
     return decodeURIComponent(found);
   } catch {
-    // No cookie of this server's.
+    // The cookie was not set by this server.
     return "";
   }
 }
 
-/** Compares in a time that tells nothing of where two texts differ. */
+/** Compares two texts in constant time, so that the time does not reveal where they differ. */
 function isSame(a: string, b: string): boolean {
   const digestOf = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digestOf(a), digestOf(b));

@@ -1,6 +1,6 @@
 /**
- * Everything that a report shows, added up in one pass over the events, in memory that does not grow
- * with their number. Pure.
+ * Adds up all figures of a report in one pass over the events, in memory that does not grow with the number
+ * of events. Pure.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import { RecentSpend } from "./recent_spend.ts";
 import { type SessionFigures, SessionTally } from "./session_tally.ts";
 import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
 
-const DEAREST_SESSIONS = 10;
+const TOP_SESSIONS = 10;
 const LAST_EVENTS = 50;
 
-/** What a model did; `name` is null for events that name none, or for all further models. */
+/** The figures of a model. The name is null for events without a model, or for all models past the limit. */
 export interface ModelFigures {
   readonly name: string | null;
   readonly usd: number;
@@ -28,55 +28,56 @@ export interface ModelFigures {
   readonly outputTokens: number;
 }
 
-/** Events of a type; `name` is null for events that name none, or for all further types. */
+/** The figures of an event type. The name is null for events without a type, or for all types past the limit. */
 export interface TypeFigures {
   readonly name: string | null;
   readonly usd: number;
   readonly events: number;
 }
 
-/** Figures by name, and those of the names that came when there were too many. */
+/** The figures of each name, and the figures of all names past the limit. */
 export interface Named<T> {
-  /** The models that cost most, and the types that there are most events of, first. */
+  /** Sorted in descending order: models by cost, types by number of events. */
   readonly named: readonly T[];
+  /** The figures of all names past the limit; null if the limit was not reached. */
   readonly others: T | null;
 }
 
-/** What happened in a bucket of time. */
+/** The figures of a time bucket. */
 export interface BucketFigures {
-  /** From when to when, in epoch milliseconds; the end is not part of it. */
+  /** The start (inclusive) and the end (exclusive) in epoch milliseconds. */
   readonly startMs: number;
   readonly endMs: number;
   readonly usd: number;
-  /** USD by model, in the order of {@linkcode ReportData.models}, the others last. */
+  /** The spend by model in USD, in the order of {@linkcode ReportData.models}; the others come last. */
   readonly usdByModel: readonly number[];
   readonly accuracy: AccuracyMetrics;
 }
 
-/** What a report shows. */
+/** The figures that a report shows. */
 export interface ReportData {
   readonly events: number;
-  /** Events without a readable time, which are in no bucket, and whose cost is in no sum. */
+  /** The number of events without a readable time. Buckets and sums of costs do not include them. */
   readonly untimed: number;
-  /** Times of the first and the last event, and where the range ends; null if no event has a time. */
+  /** The times of the first and the last event, and the end of the range; null if unknown. */
   readonly firstMs: number | null;
   readonly lastMs: number | null;
   readonly endMs: number | null;
   readonly usd: number;
-  /** USD in the last hour and the last 24 hours of the range. */
+  /** The spend in USD in the last hour and in the last 24 hours of the range. */
   readonly lastHourUsd: number;
   readonly lastDayUsd: number;
   readonly accuracy: AccuracyMetrics;
   readonly gate: GateMetrics;
-  /** How wide a bucket is, in milliseconds, but where clocks are changed. */
+  /** The width of a bucket in milliseconds, except where clocks change. */
   readonly bucketMs: number;
   readonly buckets: readonly BucketFigures[];
   readonly models: Named<ModelFigures>;
   readonly types: Named<TypeFigures>;
   readonly sessions: readonly SessionFigures[];
-  /** How many sessions there are; null for more than can be told apart. */
+  /** The number of sessions; null if there are too many to count. */
   readonly sessionCount: number | null;
-  /** The last ones that were appended, the newest first. */
+  /** The events that were appended last, the newest first. */
   readonly lastEvents: readonly AuditEvent[];
 }
 
@@ -84,12 +85,12 @@ class Model {
   events = 0;
   inputTokens = 0;
   outputTokens = 0;
-  /** Where its last cost was added, as those of a bucket follow one another. */
+  /** The sum that the last cost was added to. It is cached because events of one bucket mostly come in a row. */
   last: { readonly content: Content; readonly sum: PreciseSum } | undefined;
   constructor(readonly name: string | null) {}
 }
 
-/** The types that the metrics count. */
+/** The event types that the metrics count. */
 const COUNTED: ReadonlySet<string> = new Set<EventType>([
   "nav",
   "validation_fail",
@@ -99,7 +100,7 @@ const COUNTED: ReadonlySet<string> = new Set<EventType>([
 
 class Type {
   readonly sum = new PreciseSum();
-  /** Whether the metrics may count events of it; among those of many names some may be. */
+  /** Whether the metrics may count events of this type. The types past the limit may include such types. */
   readonly mayCount: boolean;
   events = 0;
 
@@ -131,7 +132,7 @@ class Content implements BucketContent {
   }
 }
 
-/** The sums of a report, which grow with each event. */
+/** The figures of a report, to which events are added one by one. */
 export class ReportAggregate {
   readonly #range: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">;
   readonly #buckets: TimeBuckets<Content>;
@@ -148,7 +149,7 @@ export class ReportAggregate {
   #firstMs = Infinity;
   #lastMs = -Infinity;
 
-  /** Has added nothing yet. */
+  /** Creates an aggregate without events. */
   constructor(
     options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone">,
   ) {
@@ -161,7 +162,7 @@ export class ReportAggregate {
   add(event: AuditEvent): void {
     const { isTimed, sinceMs, untilMs } = this.#range;
     const epochMs = eventEpochMs(event.ts);
-    // One without a readable time compares false with any bound, so it is left out.
+    // An unreadable time is NaN, which compares false with any bound, so the event is left out.
     if (isTimed && !(epochMs >= sinceMs && epochMs < untilMs)) return;
     this.#events++;
     this.#lastEvents[this.#events % LAST_EVENTS] = event;
@@ -189,7 +190,7 @@ export class ReportAggregate {
     }
   }
 
-  /** What it has come to. */
+  /** Returns the figures of the events added so far. */
   data(): ReportData {
     const buckets = this.#buckets.list();
     const { models, inOrder, others, usd } = this.#modelFigures(buckets);
@@ -208,7 +209,7 @@ export class ReportAggregate {
       buckets: buckets.map((bucket) => bucketFigures(bucket, inOrder)),
       models: { named: models, others },
       types: this.#typeFigures(),
-      sessions: this.#sessions.dearest(DEAREST_SESSIONS),
+      sessions: this.#sessions.dearest(TOP_SESSIONS),
       sessionCount: this.#sessions.count,
       lastEvents: this.#newestFirst(),
     };
@@ -304,14 +305,14 @@ function bucketFigures(
   };
 }
 
-/** Whether there is anything to say of a model; events without one mostly have nothing of it. */
+/** Checks whether a model is shown. Events without a model are only shown if they have costs or tokens. */
 function isOfInterest({ name, usd, inputTokens, outputTokens }: ModelFigures): boolean {
   return name !== null || usd !== 0 || inputTokens !== 0 || outputTokens !== 0;
 }
 
 type Costing = Pick<TypeFigures, "usd" | "name">;
 
-/** The dearest first, and of those that cost the same, the one without a name, and then by name. */
+/** Compares by cost in descending order; if costs are equal, by name, with the missing name first. */
 function byCost(a: Costing, b: Costing): number {
   const nameOf = ({ name }: Costing) => name === null ? "" : `:${name}`;
   return b.usd - a.usd || (nameOf(a) < nameOf(b) ? -1 : 1);

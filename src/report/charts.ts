@@ -1,10 +1,10 @@
 /**
- * The charts, drawn by Apache ECharts to SVG. It runs without a page, so the report needs no script for
- * them, and asks for no permission.
+ * Draws the charts as SVG with Apache ECharts. It runs outside of a browser, so the report needs no scripts
+ * for its charts, and it needs no permissions.
  *
  * @module
  */
-// The package's main entry asks for an environment variable.
+// The main entry of the package reads an environment variable, which would need a permission.
 // @ts-types="echarts"
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
@@ -15,34 +15,35 @@ import { shownBrief, shownCompact, shownShort, shownUsdCompact } from "./shown_i
 import { timeTicks } from "./time_ticks.ts";
 import { wilsonInterval } from "./wilson_interval.ts";
 
-/** How large a chart is drawn; it is shown as wide as there is room. */
+/** The size at which a chart is drawn. The page scales it to the available width. */
 export interface ChartSize {
   readonly width: number;
   readonly height: number;
-  /** Where it is shown, and what tells its identifiers from those of others on the page. */
+  /** The kind of page that shows the drawing. It also makes the identifiers in the drawing unique. */
   readonly name: "wide" | "narrow";
 }
 
 const WIDE: ChartSize = { name: "wide", width: 760, height: 300 };
 const NARROW: ChartSize = { name: "narrow", width: 320, height: 260 };
-/** What the charts are, for who cannot see them. */
+/** The descriptions of the charts for screen readers. */
 const LABELS = {
-  spend: "Bars of the spend by model, and a line of what it has come to",
-  accuracy: "A line of the accuracy, with its intervals of confidence over bars of n",
-  types: "Bars of the number of events by type",
-  tokens: "Bars of the tokens by model, input and output",
+  spend: "Bar chart of the spend by model, with a line of the cumulative spend",
+  accuracy:
+    "Line chart of the accuracy with 95 % confidence intervals, over bars of the number of navigations",
+  types: "Bar chart of the number of events by type",
+  tokens: "Bar chart of the input and output tokens by model",
 } as const;
 const BAR_HEIGHT = 26;
 const FONT_SIZE = 12;
-/** Characters of a name beside a bar. */
+/** The maximum number of characters in the label of a bar. */
 const LABEL_LENGTHS = { wide: 26, narrow: 14 } as const;
-/** How wide a character of them is at most, nearly always: nobody has a font to measure them by. */
+/** The estimated maximum width of a character in pixels, because no font is available for measuring. */
 const CHARACTER_WIDTH = 7;
-/** Labels that a time axis has room for. */
+/** The maximum number of labels on a time axis. */
 const TICKS_MAX = { wide: 10, narrow: 5 } as const;
 const MARGIN = { left: 8, right: 8, top: 14, bottom: 8 } as const;
 const HOUR_MS = 3_600_000;
-/** Where nothing was spent, an axis has to end all the same. */
+/** The smallest maximum of a cost axis, for charts in which nothing was spent. */
 const SMALLEST_USD = 1e-6;
 
 const QUIET = { silent: true, emphasis: { disabled: true } } as const;
@@ -53,7 +54,7 @@ const AXIS = {
   splitLine: { lineStyle: { color: "var(--grid)" } },
 } as const;
 
-/** The spend over time, stacked by model, with the budget and what it has come to. */
+/** Draws the spend over time, stacked by model, with the budget and the cumulative spend. */
 export function spendChart(
   { buckets, models, bucketMs }: ReportData,
   { timeZone, budgetPerHour }: { timeZone: string; budgetPerHour: number | null },
@@ -70,7 +71,7 @@ export function spendChart(
         ...AXIS,
         type: "value",
         axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
-        // The line of the budget is to be seen, however little was spent.
+        // The axis includes the budget, so that its line is visible even if little was spent.
         max: ({ max }: { max: number }) => roundedUp(Math.max(max, budget ?? 0, SMALLEST_USD)),
       },
       {
@@ -89,7 +90,7 @@ export function spendChart(
         barMaxWidth: 40,
         barCategoryGap: "15%",
         itemStyle: { color: `var(--${color})` },
-        // Nothing is not drawn.
+        // Zeros are not drawn.
         data: values.map((usd) => usd === 0 ? null : usd),
       })),
       {
@@ -121,7 +122,7 @@ function budgetLine(usd: number) {
   };
 }
 
-/** The accuracy over time, with its interval of confidence and the number of navigations. */
+/** Draws the accuracy over time, with its confidence intervals and the number of navigations. */
 export function accuracyChart(
   { buckets }: ReportData,
   { timeZone }: { timeZone: string },
@@ -147,7 +148,7 @@ export function accuracyChart(
         ...AXIS,
         type: "value",
         minInterval: 1,
-        // The bars stay in the lower half, below most of what they are the number of.
+        // The bars stay in the lower half of the chart, so that they rarely overlap the accuracy.
         max: ({ max }: { max: number }) => roundedUp(2 * max),
         axisLabel: { ...AXIS.axisLabel, formatter: shownCompact },
         splitLine: { show: false },
@@ -195,18 +196,18 @@ export function accuracyChart(
   }));
 }
 
-/** How many events of each type there are. */
+/** Draws the number of events of each type. */
 export function typesChart({ types }: ReportData): Markup {
   return barsChart("types", bars(types, ({ events }) => [events]), ["s0"]);
 }
 
-/** How many tokens went into each model, and how many came out of it. */
+/** Draws the number of input and output tokens of each model. */
 export function tokensChart({ models }: ReportData): Markup {
   const tokens = bars(models, ({ inputTokens, outputTokens }) => [inputTokens, outputTokens]);
   return barsChart("tokens", tokens, ["s0", "s1"]);
 }
 
-/** Bars that lie below one another; each has a part in each of the colours. */
+/** Draws horizontal bars, one below another. Each bar has a part in each color. */
 function barsChart(
   name: "types" | "tokens",
   bars: readonly Bar[],
@@ -266,19 +267,19 @@ function timeAxis(
   };
 }
 
-/** The least round number that is not below. */
+/** Returns the smallest round number that is at least as large as the value. */
 function roundedUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   return power * [1, 2, 4, 5, 8, 10].find((step) => step * power >= value)!;
 }
 
-/** Draws a chart for wide pages and for narrow ones, of which the style of the page shows one. */
+/** Draws a chart twice, for wide and for narrow pages. The style sheet shows the one that fits. */
 function inBothSizes(
   name: keyof typeof LABELS,
   option: (size: ChartSize) => EChartsOption,
   sized: (size: ChartSize) => ChartSize = (size) => size,
 ): Markup {
-  const label = `${LABELS[name]}; its figures are in the table below.`;
+  const label = `${LABELS[name]}. The table below lists the figures.`;
   const drawings = [WIDE, NARROW].map(sized).map((size) => {
     const svg = plainSvg(drawn(option(size), size), `${name}-${size.name}`);
     return `<div class="${size.name}" role="img" aria-label="${label}">${svg}</div>`;
@@ -288,13 +289,13 @@ function inBothSizes(
 
 function drawn(option: EChartsOption, { width, height }: ChartSize): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
-  // Nothing moves; the timer of a loop that was begun would outlast the chart.
+  // The chart is not animated. If the animation loop started, its timer would outlive the chart.
   chart.getZr().animation.start = () => {};
   try {
     chart.setOption({ animation: false, ...option });
     return chart.renderToSVGString();
   } finally {
-    // It is kept in a list of all charts until then.
+    // ECharts keeps a chart in a global list until it is disposed of.
     chart.dispose();
   }
 }

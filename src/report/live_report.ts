@@ -1,6 +1,6 @@
 /**
- * A report that grows with its log: the parts of its page as they are now, and which of them are other
- * than they were.
+ * A report that is updated while its log grows. It has the current sections of the page, and knows which of
+ * them changed since an older version.
  *
  * @module
  */
@@ -12,27 +12,27 @@ import type { ResolvedReportOptions } from "./options.ts";
 import { type Sections, sectionsOf } from "./page.ts";
 import type { SectionId } from "./sections.ts";
 
-/** Drawing takes at most this part of the time. */
+/** The maximum share of time that is spent on drawing. */
 const DRAWING_SHARE = 0.25;
-/** The least and the longest time between two drawings, in milliseconds. */
+/** The minimum and the maximum time between two drawings, in milliseconds. */
 const PACE_MIN_MS = 100;
 const PACE_MAX_MS = 500;
-/** Events after which others have their turn, while a history is read. */
+/** The number of events after which other tasks get a turn of the event loop while history is read. */
 const EVENTS_PER_TURN = 2_000;
 
-/** The parts that are other than they were in an older version. */
+/** The sections that changed since an older version. */
 export interface Update {
   readonly version: number;
   readonly sections: Partial<Sections>;
 }
 
-/** A part, and the version since which it is as it is. */
+/** The text of a section, and the version in which it last changed. */
 interface Part {
   readonly text: string;
   readonly since: number;
 }
 
-/** The report on a log that is followed. */
+/** The report on a log that is being followed. */
 export class LiveReport {
   readonly #options: ResolvedReportOptions;
   readonly #clock: Clock;
@@ -45,12 +45,12 @@ export class LiveReport {
   #isStale = true;
   #drawing: Promise<void> | undefined;
   #drawableAtMs = -Infinity;
-  /** Aborted when what was drawn is not what there is any more. */
+  /** Aborted when an event arrives that the last drawing does not include. */
   #change = new AbortController();
 
   /**
-   * Shows nothing yet; `events` are all that are in the log, and then those that come, until `ending`
-   * is aborted, after which nobody is kept waiting.
+   * Creates a report without events. {@linkcode follow} reads `events`: all events in the log, then new ones.
+   * When `ending` is aborted, the other methods no longer wait.
    */
   constructor(
     events: AuditFollow,
@@ -64,7 +64,7 @@ export class LiveReport {
     this.#aggregate = new ReportAggregate(options);
   }
 
-  /** Follows the log, until that ends with an error. */
+  /** Reads the events. Resolves when they end, and rejects if reading them fails. */
   async follow(): Promise<void> {
     let events = 0;
     for await (const event of this.#events) {
@@ -74,15 +74,16 @@ export class LiveReport {
     }
   }
 
-  /** All parts, as they are now. */
+  /** Resolves with all sections in their current version. */
   async current(): Promise<{ version: number; sections: Sections }> {
     await this.#draw();
     return { version: this.#version, sections: this.#sections! };
   }
 
   /**
-   * The parts that are other than in a version, as soon as there are any; all for a version that never
-   * was. Null when there are none for so long, or the signal is aborted.
+   * Resolves with the sections that changed since a version, as soon as there are any; for an unknown version,
+   * with all sections. Resolves with null after `patienceMs` milliseconds without a change, or when the signal
+   * is aborted.
    */
   async next(
     version: number,
@@ -108,14 +109,14 @@ export class LiveReport {
     return { version: this.#version, sections: Object.fromEntries(changed) };
   }
 
-  /** Resolves when the parts are not older than the call; those who ask meanwhile share one drawing. */
+  /** Resolves when the sections include every event before the call. Concurrent callers share one drawing. */
   async #draw(): Promise<void> {
     if (this.#isStale) await (this.#drawing ??= this.#drawInTime());
   }
 
   async #drawInTime(): Promise<void> {
     await this.#pause(this.#drawableAtMs - this.#clock.monotonicMs());
-    // Who asks from now on has asked too late for this one.
+    // A caller that arrives from now on may need events that this drawing does not include.
     this.#drawing = undefined;
     const startMs = this.#clock.monotonicMs();
     this.#compare(sectionsOf({
@@ -130,7 +131,7 @@ export class LiveReport {
     this.#drawableAtMs = endMs + Math.min(Math.max(paceMs, PACE_MIN_MS), PACE_MAX_MS);
   }
 
-  /** Resolves after a while, or when one of the signals is aborted, or the end has come. */
+  /** Resolves after the delay, or earlier if a signal or `ending` is aborted. */
   #pause(delayMs: number, ...signals: readonly AbortSignal[]): Promise<void> {
     const ends = [this.#ending, ...signals];
     const { promise, resolve } = Promise.withResolvers<void>();

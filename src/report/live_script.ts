@@ -1,11 +1,11 @@
 /**
- * What runs in the browser of a page that is kept live: it puts new parts in the place of old ones, and
- * leaves everything around them, what is selected, scrolled or focused, as it is.
+ * The browser script of a live page. It replaces the sections that changed, and keeps the selection, the scroll
+ * positions and the focus.
  *
  * @module
  */
 
-/** The script of the page; what it is told comes from its own server, which has escaped it. */
+/** The script of the page. It trusts the markup that it receives, because its own server has escaped it. */
 export const LIVE_SCRIPT = `
 "use strict";
 {
@@ -41,8 +41,8 @@ export const LIVE_SCRIPT = `
       showWaiting();
     });
     source.addEventListener("error", () => {
-      say(false, "connection lost, trying again");
-      // What was refused, a browser does not try again by itself.
+      say(false, "connection lost, reconnecting");
+      // A browser does not retry a request that the server has refused.
       if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
     });
   }

@@ -1,16 +1,17 @@
 /**
- * Markup that is safe by the way it is made: whatever is put into it is text, unless it was made here.
+ * Builds markup that is safe by construction: every value inserted into a template is escaped, unless it is
+ * {@linkcode Markup} itself.
  *
  * @module
  */
 
-/** Markup. */
+/** A piece of HTML or SVG that is safe to insert into a page. */
 export class Markup {
-  /** Takes the text as markup, which is for what made it safe itself; {@linkcode markup} is for all else. */
+  /** Creates markup from a text that the caller has made safe. Use {@linkcode markup} for all other texts. */
   constructor(readonly text: string) {}
 }
 
-/** What can be put into markup: text and numbers, which are escaped, and markup. */
+/** A value that can be inserted into markup: text or a number, which is escaped, or markup. */
 export type MarkupValue = string | number | Markup | readonly Markup[];
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -21,14 +22,14 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Makes markup of a template, for text and for quoted attributes. */
+/** Creates markup from a template. Its values may be in the text or in quoted attributes. */
 export function markup(strings: TemplateStringsArray, ...values: readonly MarkupValue[]): Markup {
   let text = strings[0]!;
   for (const [index, value] of values.entries()) text += escaped(value) + strings[index + 1]!;
   return new Markup(text);
 }
 
-/** Nothing. */
+/** Empty markup. */
 export const NOTHING: Markup = new Markup("");
 
 function escaped(value: MarkupValue): string {

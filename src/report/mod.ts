@@ -1,8 +1,8 @@
 /**
- * A report on a log to look at: where the money went, when accuracy dropped, what is broken.
+ * Reports on a log as HTML: where the money went, when accuracy dropped, and what is damaged.
  *
- * {@linkcode renderReport} gives it as one HTML document that can be kept and mailed, and
- * {@linkcode serveReport} as a page that is live while the simulation runs.
+ * {@linkcode renderReport} returns a report as a self-contained document that can be stored or mailed.
+ * {@linkcode serveReport} serves it as a page that is updated while the simulation runs.
  *
  * @example
  * ```ts

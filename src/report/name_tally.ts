@@ -1,55 +1,55 @@
 /**
- * Figures by name, of a bounded number of names. Pure.
+ * Collects figures by name, for a bounded number of names. Pure.
  *
  * @module
  */
 import { sha256 } from "../line/digest.ts";
 
-/** Names that have figures of their own; more than these are more than a table shows well. */
+/** The maximum number of names with separate figures. A table with more rows would be hard to read. */
 const NAMES_MAX = 256;
-/** Characters of a name that are kept. */
+/** The maximum length of a name that is kept, in code units. */
 const NAME_LENGTH_MAX = 200;
 
 const encoder = new TextEncoder();
 
-/** A name as it is kept: a long one by its beginning and a digest, so that two of them stay two. */
+/** Returns a short name unchanged, and a long one as its beginning and a digest, so that names stay unique. */
 export function keptName(name: string): string {
   if (name.length <= NAME_LENGTH_MAX) return name;
   const digest = sha256(encoder.encode(name)).slice(0, 16);
   return `${name.slice(0, NAME_LENGTH_MAX - digest.length - 2)}… ${digest}`;
 }
 
-/** The figures of each name, and of the events that name nothing. */
+/** The figures of each name, and the figures of events without a name. */
 export class NameTally<T> {
-  readonly #make: (name: string | null) => T;
+  readonly #create: (name: string | null) => T;
   readonly #named = new Map<unknown, T>();
   #others: T | null = null;
 
-  /** Has none yet; `make` gives the figures of a new name, null for none. */
-  constructor(make: (name: string | null) => T) {
-    this.#make = make;
+  /** Creates a tally without names. `create` returns the initial figures of a name; null stands for no name. */
+  constructor(create: (name: string | null) => T) {
+    this.#create = create;
   }
 
-  /** The figures of what an event names; what is no text counts as none. */
+  /** Returns the figures of a name. A value that is not a string counts as no name. */
   of(name: unknown): T {
-    // As it stands for nearly all.
+    // The fast path: most names are short, so they are kept unchanged.
     const known = this.#named.get(name);
     if (known !== undefined) return known;
     const kept = typeof name === "string" ? keptName(name) : null;
     let figures = this.#named.get(kept);
     if (figures !== undefined) return figures;
-    if (this.#named.size >= NAMES_MAX) return this.#others ??= this.#make(null);
-    figures = this.#make(kept);
+    if (this.#named.size >= NAMES_MAX) return this.#others ??= this.#create(null);
+    figures = this.#create(kept);
     this.#named.set(kept, figures);
     return figures;
   }
 
-  /** The figures of every name. */
+  /** The figures of every name up to the limit. */
   get named(): Iterable<T> {
     return this.#named.values();
   }
 
-  /** The figures of all names that came when there were too many; null if there were not. */
+  /** The figures of all names past the limit together; null if the limit was not reached. */
   get others(): T | null {
     return this.#others;
   }

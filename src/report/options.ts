@@ -15,19 +15,47 @@ import {
 } from "../options/option_checks.ts";
 import { type TimeLike, toEpochMs } from "../time.ts";
 
-/** What a report is about, and how it shows it. */
+/** The range and the look of a report. */
 export interface ReportOptions {
-  /** Events from this instant on; default: from the first. */
+  /**
+   * The start of the range (inclusive). Without it, the report starts with the first event. If `since` or
+   * `until` is set, events without a readable time are left out.
+   *
+   * @default {undefined}
+   */
   since?: TimeLike;
-  /** Events before this instant; default: up to the last. */
+  /**
+   * The end of the range (exclusive). Without it, the report ends with the last event.
+   *
+   * @default {undefined}
+   */
   until?: TimeLike;
-  /** Time zone of the buckets and of all times that are shown, as IANA names it; default "UTC". */
+  /**
+   * The time zone of all times on the page and of the hours and days in its charts: an IANA name such as
+   * `Europe/Berlin`, or a UTC offset such as `+05:30`.
+   *
+   * @default {"UTC"}
+   */
   timeZone?: string;
-  /** Heading of the page; default "Audit log". */
+  /**
+   * The heading of the page.
+   *
+   * @default {"Audit log"}
+   */
   title?: string;
-  /** USD that may be spent in an hour: the line in the chart of the spend; default none. */
+  /**
+   * The budget in USD per hour, greater than 0. The spend chart shows it as a line; without it, the chart has
+   * no such line.
+   *
+   * @default {undefined}
+   */
   budgetPerHour?: number;
-  /** Ends the work with its reason when aborted. */
+  /**
+   * A signal that cancels the report. Without it, {@linkcode renderReport} reads to the end of the events, and
+   * {@linkcode serveReport} serves until its server is closed.
+   *
+   * @default {undefined}
+   */
   signal?: AbortSignal;
 }
 
@@ -40,9 +68,9 @@ const REPORT_OPTION_CHECKS: OptionChecks<ReportOptions> = {
   signal: abortSignal,
 };
 
-/** {@linkcode ReportOptions} with nothing left open. */
+/** {@linkcode ReportOptions} with all defaults filled in. */
 export interface ResolvedReportOptions {
-  /** Whether only events with a time between the two that follow are meant. */
+  /** Whether only events with a time in the range are counted. */
   readonly isTimed: boolean;
   readonly sinceMs: number;
   readonly untilMs: number;
@@ -52,12 +80,12 @@ export interface ResolvedReportOptions {
 }
 
 /**
- * Fills in the defaults and checks every name and value.
+ * Checks the name and the value of every option, and fills in the defaults.
  *
  * @param options The options as the caller passed them.
- * @param further Checks of the options that the caller has besides.
- * @throws {TypeError} If an option is unknown or of the wrong type; names it.
- * @throws {RangeError} If a time, a time zone or a budget is invalid; names the option.
+ * @param further The checks of additional options of the caller.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+ * @throws {RangeError} If a time, a time zone or a budget is invalid; the message names the option.
  */
 export function resolveReportOptions(
   options: ReportOptions,
@@ -80,7 +108,7 @@ function checkedTimeZone(timeZone: string): string {
     return Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(timeZone).timeZoneId;
   } catch (cause) {
     throw new RangeError(
-      `Cannot report: timeZone must be one such as Europe/Berlin or UTC, got ${shown(timeZone)}`,
+      `Cannot report: timeZone must be a time zone such as Europe/Berlin, got ${shown(timeZone)}`,
       { cause },
     );
   }

@@ -1,7 +1,6 @@
 /**
- * The page: one document that needs nothing beside itself, and that nothing in a log can make do
- * anything. Each text from the log is escaped, and the policy in its head would let no script run even
- * if one were not.
+ * Builds the page, one self-contained document. Text from the log cannot run in it: all of it is escaped, and
+ * the content security policy blocks scripts even if an escape were missing.
  *
  * @module
  */
@@ -11,23 +10,23 @@ import type { ReportContent } from "./report_content.ts";
 import { type SectionId, SECTIONS } from "./sections.ts";
 import { STYLE } from "./style.ts";
 
-/** The parts of the page as they are now. */
+/** The sections of the page, by their identifiers. */
 export type Sections = Readonly<Record<SectionId, Markup>>;
 
-/** What makes a page one that is kept live. */
+/** The additional parts of a live page. */
 export interface LiveParts {
   readonly script: string;
-  /** Which state of the report the page shows. */
+  /** The version of the report that the page shows. */
   readonly version: string;
 }
 
-/** Makes all parts. */
+/** Renders all sections of the page. */
 export function sectionsOf(content: ReportContent): Sections {
-  const made = Object.entries(SECTIONS).map(([id, section]) => [id, section(content)]);
-  return Object.fromEntries(made) as Sections;
+  const sections = Object.entries(SECTIONS).map(([id, section]) => [id, section(content)]);
+  return Object.fromEntries(sections) as Sections;
 }
 
-/** The content security policy of a page with this script, or with none. */
+/** Returns the content security policy of a page. It permits the script, if there is one, and no other. */
 export function policyOf(script?: string): string {
   const scripts = script === undefined
     ? []
@@ -35,7 +34,7 @@ export function policyOf(script?: string): string {
   return [
     "default-src 'none'",
     `style-src '${digestOf(STYLE)}'`,
-    // The icon that browsers ask for otherwise.
+    // The page has an empty icon; without one, browsers would request /favicon.ico.
     "img-src data:",
     "base-uri 'none'",
     "form-action 'none'",
@@ -47,7 +46,7 @@ function digestOf(text: string): string {
   return `sha256-${createHash("sha256").update(text).digest("base64")}`;
 }
 
-/** Makes the document. */
+/** Renders the document. */
 export function page(title: string, sections: Sections, live?: LiveParts): string {
   const version = live === undefined ? NOTHING : markup` data-version="${live.version}"`;
   const status = live === undefined
@@ -81,16 +80,16 @@ ${charted("spend", "Spend over time", sections)}
 ${charted("accuracy", "Accuracy over time", sections)}
 ${charted("types", "Events by type", sections)}
 ${charted("tokens", "Tokens by model", sections)}
-${listed("sessions", "The ten dearest sessions", sections)}
-${listed("events", "The last 50 events", sections)}
-${listed("damage", "What could not be read", sections)}
+${listed("sessions", "Top 10 sessions by cost", sections)}
+${listed("events", "Last 50 events", sections)}
+${listed("damage", "Unreadable regions", sections)}
 </main>
 ${script}</body>
 </html>
 `.text;
 }
 
-/** A chart, and its table for who wants the figures or cannot see it. */
+/** Renders a chart, and a table of its figures that also serves screen readers. */
 function charted(
   name: "spend" | "accuracy" | "types" | "tokens",
   title: string,

@@ -1,13 +1,13 @@
 /**
- * SVG as ECharts writes it, without what a page that runs no script has no use for: that is most of it.
+ * Removes everything from the SVG of ECharts that a page without scripts does not need, which is most of it.
  *
- * What stays are elements with attributes of the presentation; there is no style in it, which a content
- * security policy would not let pass, and its colours are those of the page.
+ * Elements and presentation attributes are kept. Styles are removed, because the content security policy would
+ * block them. The colors are variables that the page defines.
  *
  * @module
  */
 
-/** What an element keeps. */
+/** The attributes that elements keep. */
 const KEPT = new Set([
   "viewBox",
   "d",
@@ -31,14 +31,14 @@ const KEPT = new Set([
 const STYLE_ELEMENT = /<style\b.*?<\/style>/gs;
 const OPENING_TAG = /<([a-zA-Z]+)((?:\s+[\w:-]+="[^"]*")*)\s*(\/?)>/g;
 const ATTRIBUTE = /([\w:-]+)="([^"]*)"/g;
-/** What clips and gradients are called by. */
+/** The identifiers of clip paths and gradients, which contain the number of the drawing. */
 const IDENTIFIER = /\bzr\d+-(\w+)/;
 const INVISIBLE_BACKGROUND = /<rect [^>]*fill="none"[^>]*><\/rect>/g;
-/** A shape and the one before it that looks the same. */
+/** Two or more consecutive paths that look the same. */
 const PATH = /<path d="([^"]*)"([^>]*)><\/path>(?:\s*<path d="([^"]*)"\2><\/path>)+/g;
 const SHAPE = /<path d="([^"]*)"/g;
 
-/** Makes it plain; `name` takes the place of what tells one drawing from another in its identifiers. */
+/** Returns the reduced SVG. In identifiers, `name` replaces the number of the drawing. */
 export function plainSvg(svg: string, name: string): string {
   return svg
     .replaceAll(STYLE_ELEMENT, "")
@@ -49,7 +49,7 @@ export function plainSvg(svg: string, name: string): string {
     )
     .replaceAll(INVISIBLE_BACKGROUND, "")
     .replaceAll(/>\n+</g, "><")
-    // Bars of one series follow one another, and are one path as well.
+    // The bars of a series are consecutive paths, which can be merged into one.
     .replaceAll(PATH, (paths: string, _first: string, attributes: string) => {
       const shapes = [...paths.matchAll(SHAPE)].map(([, shape]) => shape);
       return `<path d="${shapes.join("")}"${attributes}></path>`;
@@ -59,7 +59,7 @@ export function plainSvg(svg: string, name: string): string {
 
 function keptAttributes(element: string, attributes: string, drawing: string): string {
   return [...attributes.matchAll(ATTRIBUTE)]
-    // As large as there is room for.
+    // The root keeps only its viewBox, so that the page can scale it.
     .filter(([, name = ""]) => KEPT.has(name) && !(element === "svg" && name !== "viewBox"))
     .map(([attribute]) => ` ${attribute.replace(IDENTIFIER, `${drawing}-$1`)}`)
     .join("");

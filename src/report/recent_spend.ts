@@ -1,15 +1,15 @@
 /**
- * What the last hours of a range cost, without knowing before where it ends. Pure.
+ * Sums up the costs of the last hours of a range whose end need not be known in advance. Pure.
  *
  * @module
  */
 import { PreciseSum } from "../cost/precise_sum.ts";
 
 const MINUTE_MS = 60_000;
-/** A day of them is kept. */
+/** The number of minutes that are kept: a day. */
 const MINUTES_MAX = 24 * 60;
 
-/** What one minute cost. */
+/** The costs of one minute. */
 interface Minute {
   readonly number: number;
   readonly startMs: number;
@@ -17,32 +17,33 @@ interface Minute {
 }
 
 /**
- * Costs by minute, of the last day. The minutes are counted from the end of the range where that is
- * known, so that the hours end with it exactly; else they are the clock's, and the range ends with the
- * minute of its newest event.
+ * The costs of the last day of a range, by minute.
+ *
+ * If the end of the range is known, minutes are counted back from it, so that the last hours end exactly there.
+ * Otherwise minutes are those of the clock, and the range ends with the minute of its newest event.
  */
 export class RecentSpend {
   readonly #anchorMs: number;
-  /** Each in the place that it shares with those of other days. */
+  /** A ring buffer: minutes at the same time on different days share a place. */
   readonly #minutes: (Minute | undefined)[] = Array(MINUTES_MAX).fill(undefined);
   #newest = -Infinity;
   #last: Minute = { number: NaN, startMs: NaN, sum: new PreciseSum() };
 
-  /** Has none yet; `untilMs` is the end of the range in epoch milliseconds, Infinity if it is not known. */
+  /** Creates an instance without costs; `untilMs` is the end of the range, or `Infinity` if it is unknown. */
   constructor(untilMs: number) {
     this.#anchorMs = Number.isFinite(untilMs) ? untilMs : 0;
     if (Number.isFinite(untilMs)) this.#newest = -1;
   }
 
-  /** The end of the range, in epoch milliseconds; null if nobody knows. */
+  /** The end of the range in epoch milliseconds; null if it is unknown. */
   get endMs(): number | null {
     return this.#newest === -Infinity ? null : this.#anchorMs + (this.#newest + 1) * MINUTE_MS;
   }
 
-  /** An event was at that time, whether it cost anything or not. */
+  /** Adds an event and its cost, which may be 0. */
   add(epochMs: number, usd: number): void {
     const last = this.#last;
-    // Events of one minute follow one another.
+    // The fast path: consecutive events are mostly in the same minute.
     if (epochMs >= last.startMs && epochMs < last.startMs + MINUTE_MS) last.sum.add(usd);
     else this.#addElsewhere(epochMs, usd);
   }
@@ -61,7 +62,7 @@ export class RecentSpend {
     this.#last = minute;
   }
 
-  /** What the last hours of the range cost in USD, at most 24 of them. */
+  /** Returns the spend in USD in the last hours of the range, at most 24 hours. */
   usdOf(hours: number): number {
     const total = new PreciseSum();
     for (const minute of this.#minutes) {

@@ -1,5 +1,5 @@
 /**
- * A report as one HTML document.
+ * Renders a report as one HTML document.
  *
  * @module
  */
@@ -12,15 +12,20 @@ import { type ReportOptions, resolveReportOptions } from "./options.ts";
 import { page, sectionsOf } from "./page.ts";
 
 /**
- * Reads the events once and gives the report on them: an HTML document that needs no server, no network
- * and no script, to be kept or mailed.
+ * Reads the events once, and returns a report on them as a self-contained HTML document, which needs no server,
+ * no network and no scripts.
  *
- * The source is a log, a reader, or any events, such as those of a query; what a query could not read is
- * told of too. Needs what reading the source needs, and no permission of its own. Takes memory that does
- * not grow with the history, but for the list of what is damaged.
+ * If the source is a log, a reader or a query, the report also lists its unreadable regions. Memory grows with
+ * the number of these regions, but not with the number of events. Needs the permissions for reading the
+ * source, and no others.
  *
- * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
- * @throws the reason of an aborted `signal`, and whatever reading the source throws.
+ * @param source A log, a reader, or events, such as the result of a query.
+ * @param options The range and the look of the report.
+ * @returns The HTML document.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+ * @throws {RangeError} If an option is out of its range; the message names it.
+ * @throws {DOMException} If `signal` is aborted without a reason; otherwise the reason itself is thrown.
+ * @throws {Error} If reading the source fails; the error of the source is passed through.
  *
  * @example
  * ```ts
@@ -61,7 +66,7 @@ function rangeOf({ since, until, signal }: ReportOptions) {
   };
 }
 
-/** What a query could not read; other events do not tell. */
+/** Returns the unreadable regions of a query; events of other sources have no such list. */
 function damageOf(
   events: AsyncIterable<AuditEvent> & { readonly damage?: readonly Damage[] },
 ): readonly Damage[] {

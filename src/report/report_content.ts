@@ -1,5 +1,5 @@
 /**
- * What a page is made of.
+ * The content of a page.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { Damage } from "../read/damage.ts";
 import type { ReportData } from "./aggregate.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 
-/** What a page is made of. */
+/** The figures, the damage and the options from which a page is rendered. */
 export interface ReportContent {
   readonly data: ReportData;
   readonly damage: readonly Damage[];

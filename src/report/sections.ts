@@ -1,6 +1,7 @@
 /**
- * The parts of the page that change with the log, each by the identifier of the element that holds it.
- * None of them can have the focus, so that they can be put in the place of older ones under a reader.
+ * Renders the sections of the page that change with the log. Each is the content of one element.
+ *
+ * Nothing in a section can have the focus, so a live page can replace sections while a person uses it.
  *
  * @module
  */
@@ -29,10 +30,10 @@ import {
 } from "./tables.ts";
 
 const HOUR_MS = 3_600_000;
-/** A part of the page. */
+/** A function that renders a section of the page. */
 export type Section = (content: ReportContent) => Markup;
 
-/** The parts, by the identifiers of their elements. */
+/** The sections, by the identifiers of their elements. */
 export const SECTIONS = {
   "range": rangeLine,
   "figures": figures,
@@ -50,15 +51,15 @@ export const SECTIONS = {
   "damage": damageTable,
 } as const satisfies Record<string, Section>;
 
-/** The identifier of a part. */
+/** The identifier of a section. */
 export type SectionId = keyof typeof SECTIONS;
 
 function rangeLine({ data, options }: ReportContent): Markup {
   const { timeZone, sinceMs, untilMs } = options;
-  const zone = markup`<span class="zone">Times are ${timeZone}.</span>`;
+  const zone = markup`<span class="zone">Time zone: ${timeZone}.</span>`;
   const from = sinceMs === -Infinity ? data.firstMs : sinceMs;
   const to = untilMs === Infinity ? data.lastMs : untilMs;
-  if (from === null || to === null) return markup`No event with a time. ${zone}`;
+  if (from === null || to === null) return markup`No event has a time. ${zone}`;
   return markup`${timeElement(from, timeZone)} to ${timeElement(to, timeZone)}. ${zone}`;
 }
 
@@ -84,7 +85,7 @@ function figures(content: ReportContent): Markup {
       "damage-count",
       "Damage",
       shownCount(damage.length),
-      damage.length === 0 ? "everything could be read" : "places that could not be read",
+      damage.length === 0 ? "all data is readable" : "unreadable regions",
       damage.length === 0 ? "" : "bad",
     ),
   ]}`;
@@ -102,20 +103,22 @@ function figure(
 `;
 }
 
-/** Where the range ends, with which the last hours end too. */
+/** Returns the end of the range, which is also the end of the last hours. */
 function endOfRange({ data: { endMs }, options: { timeZone } }: ReportContent): Cell {
-  return endMs === null ? "no event with a time" : markup`up to ${timeElement(endMs, timeZone)}`;
+  return endMs === null ? "no event has a time" : markup`up to ${timeElement(endMs, timeZone)}`;
 }
 
 function sessionCount({ sessionCount }: ReportData): string {
-  return sessionCount === null ? "in very many sessions" : `in ${counted(sessionCount, "session")}`;
+  return sessionCount === null
+    ? "in too many sessions to count"
+    : `in ${counted(sessionCount, "session")}`;
 }
 
 function notes({ data: { untimed } }: ReportContent): Markup {
   if (untimed === 0) return NOTHING;
   return markup`<p>${
     shownCount(untimed)
-  } of the events have no readable time: they are counted, but are in no chart over time, and their cost is in no sum.</p>`;
+  } of the events have no readable time. They are counted, but the charts over time and the sums of costs do not include them.</p>`;
 }
 
 function spend({ data, options }: ReportContent): Markup {
@@ -127,10 +130,10 @@ function spend({ data, options }: ReportContent): Markup {
     : key("budget line", `budget: ${budgetShown(budgetPerHour, data.bucketMs)}`);
   const legend = markup`<ul class="legend">${[
     ...series.map(seriesKey),
-    key("total line", "in total so far, on the right axis"),
+    key("total line", "cumulative (right axis)"),
     budget,
   ]}</ul>`;
-  return markup`<p>USD by model, each bar a ${shownWidth(data.bucketMs)}.</p>${legend}${
+  return markup`<p>USD by model, one bar per ${shownWidth(data.bucketMs)}.</p>${legend}${
     spendChart(data, options)
   }`;
 }
@@ -147,18 +150,18 @@ function budgetShown(budgetPerHour: number, bucketMs: number): string {
   const perHour = `${shownUsdCompact(budgetPerHour)} an hour`;
   if (bucketMs === HOUR_MS) return perHour;
   const perBucket = shownUsdCompact(budgetPerHour * bucketMs / HOUR_MS);
-  return `${perHour}, which is ${perBucket} in a bar`;
+  return `${perHour}, or ${perBucket} per bar`;
 }
 
 function accuracy({ data, options }: ReportContent): Markup {
-  if (!data.buckets.some(hasAccuracy)) return none("No navigations, so there is no accuracy.");
+  if (!data.buckets.some(hasAccuracy)) return none("No navigations, so the accuracy is unknown.");
   const width = shownWidth(data.bucketMs);
   const legend = markup`<ul class="legend">${[
     key("s0 line", "accuracy"),
-    key("interval", "95 % interval of confidence: the longer, the less is known"),
-    key("count", "n, the number of navigations, on the right axis"),
+    key("interval", "95 % confidence interval"),
+    key("count", "n, the number of navigations (right axis)"),
   ]}</ul>`;
-  return markup`<p>Navigations less failed validations, in percent of the navigations, by ${width}.</p>${legend}${
+  return markup`<p>Navigations minus failed validations, in percent of the navigations, per ${width}.</p>${legend}${
     accuracyChart(data, options)
   }`;
 }

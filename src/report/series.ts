@@ -1,25 +1,25 @@
 /**
- * What of many models or types is shown on its own, and what together. Pure.
+ * Decides which models and types are shown separately, and which are combined as "others". Pure.
  *
  * @module
  */
 import type { BucketFigures, ModelFigures, Named, TypeFigures } from "./aggregate.ts";
 
-/** Colours that are told apart. */
+/** The maximum number of separate series, because the page has this many distinct colors. */
 const SERIES_MAX = 8;
-/** Bars that are read at a glance. */
+/** The maximum number of separate bars that are readable at a glance. */
 const BARS_MAX = 12;
 
-/** What a model cost in each bucket. */
+/** The spend of a model in each bucket. */
 export interface SpendSeries {
   readonly label: string;
-  /** The name of its colour in the style of the page. */
+  /** The name of its color in the style sheet of the page. */
   readonly color: string;
   readonly usd: number;
   readonly values: readonly number[];
 }
 
-/** The dearest models that cost anything, and all others as one. */
+/** Returns a series for each of the most expensive models, and one for all others. Free models are left out. */
 export function spendSeries(
   { named, others }: Named<ModelFigures>,
   buckets: readonly BucketFigures[],
@@ -45,7 +45,7 @@ export function spendSeries(
   }];
 }
 
-/** Those that are shown on their own; one that would be the only other is one of them, if it has a name. */
+/** Splits items into separate ones and the rest. A single item with a name never becomes the rest. */
 function split<T>(
   all: readonly T[],
   max: number,
@@ -56,13 +56,13 @@ function split<T>(
   return { alone, rest: all.filter((each) => !alone.includes(each)) };
 }
 
-/** A bar: what it is called, and how long its parts are. */
+/** A bar with its label and the lengths of its parts. */
 export interface Bar {
   readonly label: string;
   readonly values: readonly number[];
 }
 
-/** The first bars of many, and all others as one. */
+/** Returns a bar for each of the first names, and one for all others. */
 export function bars<T extends ModelFigures | TypeFigures>(
   { named, others }: Named<T>,
   valuesOf: (figures: T) => readonly number[],
@@ -80,13 +80,13 @@ export function bars<T extends ModelFigures | TypeFigures>(
   return [...shown, { label: othersLabel(rest.length, others !== null), values }];
 }
 
-/** What is shown for a name. */
+/** Returns the label of a name. */
 export function labelOf(name: string | null): string {
   return name ?? "(none)";
 }
 
-/** What is shown for the names that came when there were too many. */
-export const FURTHER_LABEL = "all further ones";
+/** The label of all names past the limit together. */
+export const FURTHER_LABEL = "all others";
 
 function othersLabel(count: number, areMore: boolean): string {
   return areMore ? "others" : `${count} others`;

@@ -1,5 +1,5 @@
 /**
- * A report as a page that is live while the simulation runs.
+ * Serves a report as a page that is updated while the simulation runs.
  *
  * @module
  */
@@ -15,31 +15,45 @@ import { page, policyOf } from "./page.ts";
 import { updateStream, versionText } from "./update_stream.ts";
 
 const DEFAULT_HOSTNAME = "127.0.0.1";
-/** Browsers that are kept live at once; each of them has a page of its own. */
+/** The maximum number of open update streams; each open page has one. */
 const CONNECTIONS_MAX = 100;
-/** How long a browser may take to let go, when the server ends. */
+/** The time in milliseconds that browsers have to disconnect when the server ends. */
 const GOODBYE_MS = 1_000;
 
-/** What a report is about, and where it is served. */
+/** The range and the look of a report, and the address of its server. */
 export interface ServeReportOptions extends ReportOptions {
-  /** The address to listen on; default "127.0.0.1", which this machine alone reaches. */
+  /**
+   * The hostname or IP address to listen on. Only this machine can reach the default.
+   *
+   * @default {"127.0.0.1"}
+   */
   hostname?: string;
-  /** The port; default 0, for any that is free. */
+  /**
+   * The port to listen on, from 0 to 65,535. With 0, the system chooses a free port.
+   *
+   * @default {0}
+   */
   port?: number;
   /**
-   * What has to be known to see the report, without which there is none on a hostname that other
-   * machines reach. It is part of {@linkcode ReportServer.url}.
+   * The token that a browser needs to see the report; {@linkcode ReportServer.url} contains it. It is required
+   * if other machines can reach `hostname`. Without it, requests do not need a token.
+   *
+   * @default {undefined}
    */
   token?: string;
 }
 
 /** A report that is being served. */
 export interface ReportServer extends AsyncDisposable {
-  /** The address to open, with the token if there is one. */
+  /** The URL of the page, with the token if there is one. */
   readonly url: string;
   /** Resolves when the server has ended. Rejects if it ended because the log could not be followed. */
   readonly finished: Promise<void>;
-  /** Ends the server and resolves, or rejects, as `finished` does. */
+  /**
+   * Ends the server.
+   *
+   * @returns A promise that settles like {@linkcode ReportServer.finished}.
+   */
   close(): Promise<void>;
 }
 
@@ -53,7 +67,7 @@ const SITE_OPTION_CHECKS: OptionChecks<Omit<ServeReportOptions, keyof ReportOpti
   token: nonEmptyText,
 };
 
-/** What goes with every answer. */
+/** The headers of every response. */
 const HEADERS = {
   "content-security-policy": `${policyOf(LIVE_SCRIPT)}; frame-ancestors 'none'`,
   "cache-control": "no-store",
@@ -64,17 +78,22 @@ const HEADERS = {
 } as const;
 
 /**
- * Serves the report of {@linkcode renderReport}, and keeps it live: what anybody writes to the log, this
- * process or another, is on the page within a second, across rotation, as long as the page is open.
+ * Serves the report of `renderReport()` as a page that updates itself. While the page is open, it shows each
+ * event within a second after any process has written it, across rotations.
  *
- * It answers GET alone, to those who ask for it by its own name, and serves nothing but the page and its
- * updates. Needs `--allow-net=HOSTNAME:PORT`, and what the reader needs. It ends at `close()`, with
- * `signal`, and when the reader is closed.
+ * The server accepts only GET requests whose `Host` header names it, and serves only the page and its updates.
+ * It ends when `close()` is called, when `signal` is aborted, or when the reader is closed. Needs
+ * `--allow-net=HOSTNAME:PORT` and the permissions of the reader.
  *
- * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it, and for a
- *   hostname that other machines reach without a token.
- * @throws {Deno.errors.NotCapable} naming the flag that is missing.
- * @throws {Deno.errors.AddrInUse} when another server has the port.
+ * @param reader The reader of the log; the server does not close it.
+ * @param options The range and the look of the report, and the address of the server.
+ * @returns The running server; close it, or declare it with `await using`.
+ * @throws {TypeError} If an option is unknown or of the wrong type, or a required token is missing; the message
+ *   names the option.
+ * @throws {RangeError} If an option is out of its range; the message names it.
+ * @throws {DOMException} If `signal` is already aborted without a reason; otherwise the reason itself is thrown.
+ * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
+ * @throws {Deno.errors.AddrInUse} If another server uses the port.
  *
  * @example
  * ```ts
@@ -94,7 +113,7 @@ export function serveReport(reader: AuditReader, options: ServeReportOptions = {
 }
 
 /**
- * As {@linkcode serveReport}, by any clock.
+ * Serves a report like {@linkcode serveReport}, with the clock that is passed.
  *
  * @internal
  */
@@ -126,9 +145,9 @@ export function serveReportBy(
       const body = page(resolved.title, sections, shown);
       return new Response(body, { headers: { "content-type": "text/html; charset=utf-8" } });
     }
-    if (pathname !== "/events") return new Response("There is nothing here.", { status: 404 });
+    if (pathname !== "/events") return new Response("Not found.", { status: 404 });
     if (connections === CONNECTIONS_MAX) {
-      return new Response("Too many pages are open.", { status: 503 });
+      return new Response("Too many open pages.", { status: 503 });
     }
     connections++;
     const from = request.headers.get("last-event-id") ?? searchParams.get("from") ?? "";
@@ -176,7 +195,7 @@ export function serveReportBy(
 function checkedSite({ hostname = DEFAULT_HOSTNAME, port = 0, token }: ServeReportOptions): Site {
   if (token === undefined && !isLoopback(hostname)) {
     throw new TypeError(
-      `Cannot serve report: a hostname that other machines reach needs a token, got ${hostname}`,
+      `Cannot serve report: a hostname that other machines can reach needs a token, got ${hostname}`,
     );
   }
   return { hostname, port, token: token ?? null };

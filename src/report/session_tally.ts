@@ -1,35 +1,35 @@
 /**
- * The dearest sessions of any number of them, in bounded memory.
+ * Finds the top-k sessions by cost in bounded memory. Pure.
  *
- * As in the Space-Saving algorithm (A. Metwally, D. Agrawal, A. El Abbadi, "Efficient Computation of
- * Frequent and Top-k Elements in Data Streams", 2005) the cheapest go when there are too many, and it is
- * known how much a session can have cost at most that is not here: one that comes anew may have been
- * here before, and its figure says how much may be missing in it. With fewer sessions than there is
- * room for, all are exact. Pure.
+ * Works like the Space-Saving algorithm (A. Metwally, D. Agrawal, A. El Abbadi, "Efficient Computation of
+ * Frequent and Top-k Elements in Data Streams", 2005). If there are too many sessions, the cheapest ones are
+ * dropped, and the maximum cost of a dropped session is kept. A session that appears later may have been dropped
+ * before, so its figures state how much of its cost may be missing. Until sessions are dropped, all figures are
+ * exact.
  *
  * @module
  */
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { keptName } from "./name_tally.ts";
 
-/** Sessions that there is room for. */
+/** The default maximum number of sessions that are kept. */
 const SESSIONS_MAX = 20_000;
 
-/** What a session came to. */
+/** The figures of a session. */
 export interface SessionFigures {
   readonly id: string;
   readonly usd: number;
-  /** How much more it may have cost, in USD, than is known here; 0 nearly always. */
+  /** The maximum cost in USD that may be missing from `usd`; nearly always 0. */
   readonly missingUsdMax: number;
-  /** Whether it may have had events before that are not counted here. */
+  /** Whether earlier events of the session may be missing from the figures. */
   readonly isPartial: boolean;
   readonly events: number;
-  /** Times of its first and last event, in epoch milliseconds; null if none has a time. */
+  /** The times of the first and the last event in epoch milliseconds; null if the events have no times. */
   readonly firstMs: number | null;
   readonly lastMs: number | null;
 }
 
-/** One that there is room for. */
+/** A session that is kept. */
 interface Session {
   readonly id: string;
   readonly sum: PreciseSum;
@@ -40,7 +40,7 @@ interface Session {
   lastMs: number;
 }
 
-/** What sessions cost. */
+/** A tally of the costs of sessions. */
 export class SessionTally {
   readonly #sessionsMax: number;
   readonly #sessions = new Map<string, Session>();
@@ -48,17 +48,17 @@ export class SessionTally {
   #awayUsdMax = 0;
   #areAllHere = true;
 
-  /** Has none yet. */
+  /** Creates a tally without sessions. */
   constructor(sessionsMax: number = SESSIONS_MAX) {
     this.#sessionsMax = sessionsMax;
   }
 
-  /** How many there are; null if some had to go. */
+  /** The number of sessions; null if some were dropped. */
   get count(): number | null {
     return this.#areAllHere ? this.#sessions.size : null;
   }
 
-  /** Adds an event of a session, with its cost in USD and its time, NaN for none. */
+  /** Adds an event of a session: its cost in USD, and its time in epoch milliseconds, or NaN without one. */
   add(id: string, usd: number, epochMs: number): void {
     const session = this.#session(id);
     session.events++;
@@ -67,7 +67,7 @@ export class SessionTally {
     if (epochMs > session.lastMs) session.lastMs = epochMs;
   }
 
-  /** The dearest ones, so many of them, that cost anything. */
+  /** Returns the `count` most expensive sessions, or fewer. Sessions without a cost are left out. */
   dearest(count: number): SessionFigures[] {
     return this.#byCost()
       .filter(({ usd }) => usd > 0)

@@ -1,5 +1,5 @@
 /**
- * Figures, times and names as the report shows them. Pure.
+ * Formats the figures, times and names of a report. Pure.
  *
  * @module
  */
@@ -9,33 +9,33 @@ import { type Markup, markup } from "./markup.ts";
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
-/** Characters of a text that are shown; how many more there are is told. */
+/** The maximum number of characters of a text that are shown, followed by the number of omitted ones. */
 const TEXT_LENGTH_MAX = 500;
 
 const integers = new Intl.NumberFormat("en", { useGrouping: "min2", maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
-/** A number of things. */
+/** Returns a count with grouped digits. */
 export function shownCount(count: number): string {
   return integers.format(count);
 }
 
-/** A number, in full where it is not long. */
+/** Returns a number, in full below a million and in compact form from there on. */
 export function shownBrief(value: number): string {
   return value < 1e6 ? shownCount(value) : compact.format(value);
 }
 
-/** A number where there is little room for it. */
+/** Returns a number in compact form, such as `1.5K`. */
 export function shownCompact(value: number): string {
   return compact.format(value);
 }
 
-/** An amount where there is little room for it. */
+/** Returns an amount of USD in compact form, such as `$1.5K`. */
 export function shownUsdCompact(usd: number): string {
   return `$${compact.format(usd)}`;
 }
 
-/** How wide a bucket is. */
+/** Returns the width of a bucket in words, such as `hour` or `5 minutes`. */
 export function shownWidth(widthMs: number): string {
   if (widthMs < HOUR_MS) return plural(widthMs / 60_000, "minute");
   if (widthMs < DAY_MS) return plural(widthMs / HOUR_MS, "hour");
@@ -47,7 +47,7 @@ function plural(count: number, unit: string): string {
   return count === 1 ? unit : `${count} ${unit}s`;
 }
 
-/** An instant in the time zone, to the minute or to the millisecond, that programs can read too. */
+/** Returns a `<time>` element that shows an instant in the time zone and is machine-readable. */
 export function timeElement(
   epochMs: number,
   timeZone: string,
@@ -58,7 +58,7 @@ export function timeElement(
   return markup`<time datetime="${instant.toString()}">${text}</time>`;
 }
 
-/** A text from the log, whatever it is, apart from the direction of what is around it. */
+/** Returns a text from the log, cut if it is long, in an element that isolates its writing direction. */
 export function textElement(text: string, lengthMax: number = TEXT_LENGTH_MAX): Markup {
   const more = text.length - lengthMax;
   if (more <= 0) return markup`<bdi>${text}</bdi>`;
@@ -66,12 +66,12 @@ export function textElement(text: string, lengthMax: number = TEXT_LENGTH_MAX): 
   return markup`<bdi>${clipped(text, lengthMax)}</bdi><span class="more">${rest}</span>`;
 }
 
-/** A name from the log where there is room for so many characters of it. */
+/** Returns a name from the log, cut to a number of characters. */
 export function shownShort(name: string, lengthMax: number): string {
   return name.length <= lengthMax ? name : `${clipped(name, lengthMax - 1)}…`;
 }
 
-/** The beginning of a text, without half a character at its end. */
+/** Returns the beginning of a text, without half of a surrogate pair at its end. */
 function clipped(text: string, length: number): string {
   return text.slice(0, length).replace(/[\uD800-\uDBFF]$/, "");
 }

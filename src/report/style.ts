@@ -1,9 +1,8 @@
 /**
- * How the page looks: by day and by night, on a phone, on a wall and on paper.
+ * The style of the page: in light and dark mode, on phones, on large screens and in print.
  *
- * The colours of the series differ in lightness as well as in hue, and each of them stands out from its
- * background by 3 : 1 at least, text by 4.5 : 1 (Web Content Accessibility Guidelines 2.2, 1.4.3 and
- * 1.4.11).
+ * The colors of the series differ in lightness as well as in hue. Each has a contrast of at least 3:1 to its
+ * background, and text has at least 4.5:1 (Web Content Accessibility Guidelines 2.2, 1.4.3 and 1.4.11).
  *
  * @module
  */

@@ -1,30 +1,30 @@
 /**
- * Tables. Pure.
+ * Renders tables. Pure.
  *
  * @module
  */
 import { type Markup, markup } from "./markup.ts";
 
-/** What is in a table. */
+/** The content of a cell. */
 export type Cell = string | Markup;
 
-/** A column: what is at its head, and whether it holds text, which begins on the left. */
+/** A column: its header, and whether it holds text (aligned left) or numbers (aligned right). */
 export interface Column {
   readonly head: Cell;
   readonly style: "text" | "number";
 }
 
-/** A column of texts. */
+/** Returns a column of texts. */
 export function text(head: Cell): Column {
   return { head, style: "text" };
 }
 
-/** A column of figures. */
+/** Returns a column of numbers. */
 export function number(head: Cell): Column {
   return { head, style: "number" };
 }
 
-/** A table whose first cell of a row names it. */
+/** Renders a table. The first cell of each row is the header of the row. */
 export function table(columns: readonly Column[], rows: readonly (readonly Cell[])[]): Markup {
   if (rows.length === 0) return none("Nothing to show.");
   const heads = columns.map(({ head, style }) =>
@@ -43,7 +43,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
   return markup`<table><thead><tr>${heads}</tr></thead><tbody>${body}</tbody></table>`;
 }
 
-/** In the place of something that is not there. */
+/** Renders a sentence in place of content that is missing. */
 export function none(why: string): Markup {
   return markup`<p class="none">${why}</p>`;
 }

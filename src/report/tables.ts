@@ -1,5 +1,5 @@
 /**
- * The tables of the page: one behind each chart, and those that need none.
+ * Renders the tables of the page, some of which belong to a chart.
  *
  * @module
  */
@@ -15,12 +15,12 @@ import { shownCount, textElement, timeElement } from "./shown_in_report.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 import { wilsonInterval } from "./wilson_interval.ts";
 
-/** Regions that are listed; of more than these there is mostly one cause. */
+/** The maximum number of regions that are listed; more regions mostly have the same cause. */
 const DAMAGE_MAX = 5_000;
-/** Characters of the further fields of an event that are shown. */
+/** The maximum number of characters that are shown of the other fields of an event. */
 const FIELDS_LENGTH_MAX = 1_000;
 
-/** The spend by time and model. */
+/** Renders the spend by time and model. */
 export function spendTable({ data, options: { timeZone } }: ReportContent): Markup {
   const series = spendSeries(data.models, data.buckets);
   return table(
@@ -33,7 +33,7 @@ export function spendTable({ data, options: { timeZone } }: ReportContent): Mark
   );
 }
 
-/** The accuracy by time, where there is any. */
+/** Renders the accuracy by time, for the buckets that have navigations. */
 export function accuracyTable({ data, options: { timeZone } }: ReportContent): Markup {
   return table(
     [text("from"), ...["accuracy", "95 % interval", "n", "failed"].map(number)],
@@ -52,7 +52,7 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
   );
 }
 
-/** The types of events. */
+/** Renders the number of events and the spend of each event type. */
 export function typesTable({ data: { types } }: ReportContent): Markup {
   return table(
     [text("type"), number("events"), number("USD")],
@@ -60,7 +60,7 @@ export function typesTable({ data: { types } }: ReportContent): Markup {
   );
 }
 
-/** The models and their tokens. */
+/** Renders the tokens, the events and the spend of each model. */
 export function tokensTable({ data: { models } }: ReportContent): Markup {
   return table(
     [text("model"), ...["input", "output", "events", "USD"].map(number)],
@@ -85,11 +85,11 @@ function amount(usd: number): Cell {
   return usd === 0 ? "–" : shownUsd(usd);
 }
 
-/** The dearest sessions. */
+/** Renders the top sessions by cost. */
 export function sessionsTable(
   { data: { sessions }, options: { timeZone } }: ReportContent,
 ): Markup {
-  if (sessions.length === 0) return none("No session that cost anything.");
+  if (sessions.length === 0) return none("No session has a cost.");
   return table(
     [text("session"), ...["USD", "events", "first event", "last event"].map(number)],
     sessions.map(({ id, usd, isPartial, events, firstMs, lastMs }) => [
@@ -102,10 +102,10 @@ export function sessionsTable(
   );
 }
 
-/** What of an event has a column of its own. */
+/** The fields of an event that have a separate column. */
 const COLUMNS = new Set(["ts", "event", "session_id", "model", "cost", "input_t", "output_t"]);
 
-/** The last events. */
+/** Renders the last events. */
 export function eventsTable(
   { data: { lastEvents }, options: { timeZone } }: ReportContent,
 ): Markup {
@@ -114,7 +114,7 @@ export function eventsTable(
     [
       ...["time", "type", "model"].map(text),
       ...["USD", "tokens"].map(number),
-      ...["session", "further fields"].map(text),
+      ...["session", "other fields"].map(text),
     ],
     lastEvents.map((event) => [
       eventTime(event, timeZone),
@@ -147,7 +147,7 @@ function furtherFields(event: AuditEvent): Cell {
   return textElement(shown, FIELDS_LENGTH_MAX);
 }
 
-/** A value as it stands in the log, a text without its quotes. */
+/** Returns a value as JSON, but a string without quotes. */
 function valueText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }
@@ -156,17 +156,17 @@ function valueElement(value: unknown): Cell {
   return value === undefined ? "–" : textElement(valueText(value));
 }
 
-/** What could not be read. */
+/** Renders the unreadable regions. */
 export function damageTable({ damage }: ReportContent): Markup {
-  if (damage.length === 0) return none("Everything could be read.");
+  if (damage.length === 0) return none("All data is readable.");
   const rest = damage.length - DAMAGE_MAX;
   const more = rest <= 0 ? NOTHING : markup`<p>… and ${shownCount(rest)} more.</p>`;
   const rows = damage.slice(0, DAMAGE_MAX).map(({ path, byteOffset, byteLength, reason }) => [
     textElement(path),
     shownCount(byteOffset),
-    byteLength === 0 ? "all from there on" : shownCount(byteLength),
+    byteLength === 0 ? "the rest of the file" : shownCount(byteLength),
     textElement(reason),
   ]);
-  const columns = [text("file"), number("at byte"), number("bytes"), text("what is wrong")];
+  const columns = [text("file"), number("at byte"), number("bytes"), text("reason")];
   return markup`${table(columns, rows)}${more}`;
 }

@@ -1,12 +1,12 @@
 /**
- * Buckets of time, as wide as the range of what is in them asks for: a minute for two hours, a day for
- * three months, a week for two years. Pure.
+ * Groups events into time buckets whose width depends on the range of the events: a minute for two hours, a day
+ * for three months, a week for two years. Pure.
  *
- * - From the hour on they begin with an hour, a day or a week of the time zone's own clocks, so a day on
- *   which those are changed has 23 or 25 hours, and an hour that comes twice is two buckets.
- * - They adjoin, however the clocks are changed: what is in a bucket comes before all of the next one.
- * - Each width is made of whole buckets of the one before, so that what is in narrow ones can be put
- *   together to wide ones when the range has grown, and nothing has to be read again.
+ * - Buckets of an hour or more start with an hour, a day or a week of the clock in the time zone. So a day on
+ *   which clocks change has 23 or 25 hours, and an hour that occurs twice has two buckets.
+ * - Buckets adjoin, however clocks change: each instant in a bucket precedes every instant in the next one.
+ * - A bucket consists of whole buckets of the next smaller width. So when the range grows, narrow buckets are
+ *   merged into wide ones, and no event is read again.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
-/** Beyond the last one a width is twice the one before. */
+/** The widths of buckets. After the last one, each width is twice the previous one. */
 const WIDTHS_MS = [
   MINUTE_MS,
   5 * MINUTE_MS,
@@ -27,55 +27,55 @@ const WIDTHS_MS = [
   DAY_MS,
   WEEK_MS,
 ];
-/** More than these are more than a chart shows well. */
+/** The approximate maximum number of buckets. A chart with more bars would be hard to read. */
 const BUCKETS_MAX = 120;
 
-/** Every time zone that has a name is a multiple of it away from UTC, since 1972. */
+/** Since 1972, the UTC offset of every named time zone is a multiple of this. */
 const SLOT_MS = 15 * MINUTE_MS;
 const SLOTS_SINCE_MS = Date.UTC(1972, 1, 1);
-/** How many offsets and instants are remembered before all are forgotten. */
+/** The maximum number of entries in a cache, which is cleared when it is full. */
 const REMEMBERED_MAX = 10_000;
-/** 1970 began on a Thursday, and weeks begin on a Monday. */
+/** The first Monday of 1970, which began on a Thursday. Weeks begin on Mondays. */
 const FIRST_MONDAY_MS = 4 * DAY_MS;
-/** Beyond these no calendar can be asked. */
+/** The limits of the times that calendar functions can handle; times beyond them are moved to the limits. */
 const EARLIEST_MS = Date.parse("0001-01-01T00:00:00Z");
 const LATEST_MS = Date.parse("9999-01-01T00:00:00Z");
 
-/** A bucket: from when to when it is, and what is in it, if there is anything. */
+/** A bucket: its start (inclusive), its end (exclusive), and its content, or undefined if it is empty. */
 export interface Bucket<T> {
   readonly startMs: number;
   readonly endMs: number;
   readonly content: T | undefined;
 }
 
-/** What can be in a bucket. */
+/** The content of a bucket. */
 export interface BucketContent {
-  /** Takes what is in another one, which is part of the same bucket now. */
+  /** Adds the content of another bucket, which is merged into this one. */
   addAll(other: this): void;
 }
 
-/** Buckets by time; none at first. */
+/** The buckets of a range of time. */
 export class TimeBuckets<T extends BucketContent> {
   readonly #calendar: Calendar;
-  readonly #make: () => T;
+  readonly #create: () => T;
   #widthIndex = 0;
   #contents = new Map<number, T>();
   #firstMs = Infinity;
   #lastMs = -Infinity;
   #current: { startMs: number; endMs: number; content: T } | undefined;
 
-  /** Has none yet; `make` gives the content of a new one. */
-  constructor(timeZone: string, make: () => T) {
+  /** Creates an instance without buckets; `create` returns the content of a new bucket. */
+  constructor(timeZone: string, create: () => T) {
     this.#calendar = new Calendar(timeZone);
-    this.#make = make;
+    this.#create = create;
   }
 
-  /** How wide a bucket is, but for those in which clocks are changed. */
+  /** The width of a bucket in milliseconds, except for buckets in which clocks change. */
   get widthMs(): number {
     return WIDTHS_MS[this.#widthIndex] ?? WEEK_MS * 2 ** (this.#widthIndex - WIDTHS_MS.length + 1);
   }
 
-  /** The content of the bucket that an instant is in, in epoch milliseconds. */
+  /** Returns the content of the bucket that contains an instant, and creates the bucket if necessary. */
   at(epochMs: number): T {
     const current = this.#current;
     if (current !== undefined && epochMs >= current.startMs && epochMs < current.endMs) {
@@ -85,12 +85,12 @@ export class TimeBuckets<T extends BucketContent> {
     this.#cover(ms);
     const startMs = this.#startOf(ms);
     let content = this.#contents.get(startMs);
-    if (content === undefined) this.#contents.set(startMs, content = this.#make());
+    if (content === undefined) this.#contents.set(startMs, content = this.#create());
     this.#current = { startMs, endMs: this.#calendar.endOf(startMs, this.widthMs), content };
     return content;
   }
 
-  /** All buckets from the first to the last that has a content, the empty ones among them. */
+  /** Returns all buckets from the first to the last one that has content, including empty ones. */
   list(): Bucket<T>[] {
     const buckets: Bucket<T>[] = [];
     const starts = [...this.#contents.keys()].sort((a, b) => a - b);
@@ -103,7 +103,7 @@ export class TimeBuckets<T extends BucketContent> {
     return buckets;
   }
 
-  /** Makes the buckets as wide as they have to be for an instant to be among them. */
+  /** Extends the range to an instant, and widens the buckets if there would be too many of them. */
   #cover(ms: number): void {
     if (ms >= this.#firstMs && ms <= this.#lastMs) return;
     this.#firstMs = Math.min(this.#firstMs, ms);
@@ -126,7 +126,7 @@ export class TimeBuckets<T extends BucketContent> {
   }
 }
 
-/** The clocks of a time zone, with what was asked of them before. */
+/** The clock of a time zone, with a cache of its offsets and instants. */
 class Calendar {
   readonly #timeZone: string;
   readonly #isNamed: boolean;
@@ -138,26 +138,27 @@ class Calendar {
     this.#isNamed = !/^[+-]/.test(timeZone);
   }
 
-  /** Where the bucket begins that an instant is in. */
+  /** Returns the start of the bucket that contains an instant. */
   startOf(ms: number, widthMs: number): number {
     if (widthMs <= SLOT_MS) return ms - modulo(ms, widthMs);
     if (widthMs === HOUR_MS) return this.#hourOf(ms);
     return this.#beginning(this.#indexOf(ms, widthMs), widthMs);
   }
 
-  /** Where the bucket ends that begins there. */
+  /** Returns the end of the bucket that starts at an instant. */
   endOf(startMs: number, widthMs: number): number {
     if (widthMs <= SLOT_MS) return startMs + widthMs;
     if (widthMs > HOUR_MS) return this.#beginning(this.#indexOf(startMs, widthMs) + 1, widthMs);
-    // Where clocks are changed by half an hour, an hour has half or half as much again.
+    // If clocks change by half an hour, the hour has 30 or 90 minutes.
     let ms = startMs + SLOT_MS;
     while (this.#hourOf(ms) === startMs) ms += SLOT_MS;
     return this.#hourOf(ms);
   }
 
   /**
-   * Where the hour of the clocks begins. One that is cut off, as they are put forward in it, begins then;
-   * the rest of one in which they are put back belongs to it, unless that makes it come twice.
+   * Returns the start of the hour on the clock that contains an instant. If clocks are set forward within an
+   * hour, the rest of the hour starts at the change. If they are set back within an hour, the repeated part
+   * belongs to that hour; if the whole hour is repeated, the repetition is a separate hour.
    */
   #hourOf(ms: number): number {
     const offsetMs = this.#offsetAt(ms);
@@ -171,8 +172,9 @@ class Calendar {
   }
 
   /**
-   * The number of the bucket of more than an hour that an instant is in. Each begins when the clocks show
-   * its beginning for the first time, and ends when the next one begins, whatever they show in between.
+   * Returns the number of the bucket that contains an instant, for widths of more than an hour. A bucket starts
+   * when the clock first shows its beginning, and ends when the next one starts, even if the clock is set back
+   * in between.
    */
   #indexOf(ms: number, widthMs: number): number {
     const wallMs = ms + this.#offsetAt(ms);
@@ -182,20 +184,20 @@ class Calendar {
     return index;
   }
 
-  /** When the clocks show the beginning of a bucket, or have gone past it if they never do. */
+  /** Returns the instant at which the clock shows the beginning of a bucket, or skips it. */
   #beginning(index: number, widthMs: number): number {
     const wallMs = originOf(widthMs) + index * widthMs;
     return remembered(this.#instants, wallMs, () => {
       const wall = Temporal.Instant.fromEpochMilliseconds(wallMs).toZonedDateTimeISO("UTC");
       const time = wall.toPlainDateTime().toZonedDateTime(this.#timeZone);
       if (time.toPlainDateTime().equals(wall.toPlainDateTime())) return time.epochMilliseconds;
-      // The change itself may be where it has come to.
+      // `time` may be the instant of the change itself, which "previous" would exclude.
       const after = time.add({ milliseconds: 1 });
       return after.getTimeZoneTransition("previous")!.epochMilliseconds;
     });
   }
 
-  /** How far the clocks are ahead of UTC, asked once for a quarter of an hour. */
+  /** Returns the UTC offset of the clock in milliseconds, cached per quarter of an hour. */
   #offsetAt(ms: number): number {
     const offsetOf = (ms: number) =>
       Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(this.#timeZone)
@@ -206,7 +208,7 @@ class Calendar {
   }
 }
 
-/** Weeks begin on a Monday, all else with the day. */
+/** Returns the clock time at which bucket 0 starts: for weeks a Monday, else the start of 1970. */
 function originOf(widthMs: number): number {
   return widthMs >= WEEK_MS ? FIRST_MONDAY_MS : 0;
 }
@@ -220,7 +222,7 @@ function remembered(known: Map<number, number>, key: number, find: () => number)
   return value;
 }
 
-/** The rest that is never negative. */
+/** Returns the remainder of a division, which is never negative. */
 function modulo(dividend: number, divisor: number): number {
   return (dividend % divisor + divisor) % divisor;
 }

@@ -1,5 +1,5 @@
 /**
- * Where a time axis has its labels, and what they say. Pure.
+ * Places and formats the labels of a time axis. Pure.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const MONTHS = [
   "Dec",
 ] as const;
 
-/** Steps between labels, the small ones first; the days that are a multiple of 7 are Mondays. */
+/** The steps between labels, the smallest first. Steps of 7 or 14 days fall on Mondays. */
 const STEPS = [
   ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((every) => ({
     unit: "minute" as const,
@@ -36,18 +36,18 @@ const STEPS = [
 ];
 type Step = typeof STEPS[number];
 
-/** 1970 began on a Thursday, and weeks begin on a Monday. */
+/** The first Monday of 1970, in days since its first day, a Thursday. Weeks begin on Mondays. */
 const FIRST_MONDAY = 4;
 
-/** A label of an axis, and the bucket that it is at. */
+/** A label of an axis, and the index of the bucket that it belongs to. */
 export interface Tick {
   readonly index: number;
   readonly label: string;
 }
 
 /**
- * At most `ticksMax` labels for buckets that begin at these times: at round times of the time zone's
- * clocks, on two lines where the day or the year is to be said too.
+ * Returns at most `ticksMax` labels for buckets with these start times. Labels are at round times in the time
+ * zone. The first label of each day or year has a second line with the day or the year.
  */
 export function timeTicks(
   startsMs: readonly number[],
@@ -68,7 +68,7 @@ export function timeTicks(
   return [];
 }
 
-/** The buckets in which another step begins than in the one before. */
+/** Returns the indexes of the buckets in which a new step begins. */
 function indexesOf(times: readonly Temporal.PlainDateTime[], { unit, every }: Step): number[] {
   const steps = times.map((time) => countOf(time, unit) / every);
   return steps.flatMap((step, index) => {

@@ -1,38 +1,38 @@
 /**
- * The updates of a live page as server-sent events (WHATWG HTML, section 9.2).
+ * Sends the updates of a live page as server-sent events (WHATWG HTML, section 9.2).
  *
- * An update is made when the one before it has left, of all that has changed since. So a browser that
- * is slow, or sleeps, costs one update at most, and has everything at once when it is back.
+ * An update is created only when the previous one has been sent, and contains all changes since then. So for a
+ * slow or sleeping browser at most one update is held, and the browser is up to date after the next one.
  *
  * @module
  */
 import type { LiveReport, Update } from "./live_report.ts";
 
-/** How long it is quiet before something is sent, so that a connection that is dead is noticed. */
+/** The time in milliseconds without an update after which a comment is sent, to detect dead connections. */
 const HEARTBEAT_MS = 15_000;
-/** A comment. */
+/** The comment, which browsers ignore. */
 const HEARTBEAT = ": still here\n\n";
-/** How long a browser waits before it connects again. */
+/** The time in milliseconds that a browser waits before it reconnects. */
 const RETRY_MS = 1_000;
 
 const encoder = new TextEncoder();
 
-/** What a stream of updates is made of. */
+/** The options of a stream of updates. */
 export interface UpdateStreamOptions {
-  /** What the page of the other side shows: a version of {@linkcode versionText}, or anything else. */
+  /** The version that the browser shows, in the form of {@linkcode versionText}; other texts mean none. */
   readonly from: string;
-  /** What tells the versions of this server from those of the one before it. */
+  /** The identifier that distinguishes versions of this server from versions of an earlier server. */
   readonly serverId: string;
-  /** Ends the stream. */
+  /** The signal that ends the stream. */
   readonly signal: AbortSignal;
 }
 
-/** A version as it is known outside. */
+/** Returns the text of a version, as the browser receives it. */
 export function versionText(version: number | "", serverId: string): string {
   return `${serverId}-${version}`;
 }
 
-/** Makes the stream of one connection; `onEnd` is called when it is over, whoever ends it. */
+/** Creates the stream of one connection; `onEnd` is called when the server or the browser has ended it. */
 export function updateStream(
   live: LiveReport,
   { from, serverId, signal }: UpdateStreamOptions,
@@ -57,7 +57,7 @@ export function updateStream(
   }, { highWaterMark: 0 });
 }
 
-/** The version that a text stands for; 0 for one of another server, or none. */
+/** Returns the version in a text, or 0 if the text is not a version of this server. */
 function versionOf(text: string, serverId: string): number {
   const prefix = versionText("", serverId);
   const version = text.startsWith(prefix) ? Number(text.slice(prefix.length)) : 0;
@@ -66,7 +66,7 @@ function versionOf(text: string, serverId: string): number {
 
 function messageOf({ version, sections }: Update, serverId: string): string {
   const markups = Object.entries(sections).map(([id, { text }]) => [id, text]);
-  // JSON holds no line breaks, which would end the message.
+  // JSON contains no line breaks, which would end the message.
   const data = JSON.stringify(Object.fromEntries(markups));
   return `id: ${versionText(version, serverId)}\nevent: sections\ndata: ${data}\n\n`;
 }

@@ -1,16 +1,17 @@
 /**
- * How sure one can be of a share of a few.
+ * The confidence interval of a proportion.
  *
  * @module
  */
 
-/** The quantile of the normal distribution for 95 %. */
+/** The quantile of the normal distribution for a confidence of 95 %. */
 const Z = 1.959964;
 
 /**
- * The interval of 95 % confidence of a share, both ends from 0 to 1: E. B. Wilson, "Probable Inference,
- * the Law of Succession, and Statistical Inference", 1927. Unlike others it says something of a share
- * of three, and of none or all. Pure.
+ * Returns the 95 % confidence interval of a proportion, with both ends from 0 to 1. Unlike simpler intervals, it
+ * is meaningful for few trials, and if no or all trials succeed. Pure.
+ *
+ * See E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
  */
 export function wilsonInterval(successes: number, trials: number): { low: number; high: number } {
   const share = successes / trials;

@@ -1,5 +1,5 @@
 /**
- * Appending: against loggers that promise less, and against a loop that promises the same.
+ * Workloads that append: compared with loggers that promise less, and with a loop that promises the same.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { ContenderName, Race, Side, Stage } from "./stage.ts";
 import { traceLength } from "./trace.ts";
 import { atLeast, atMost, mebibytes, shownRate, type Workload } from "./workload.ts";
 
-const RAW_LOOP = "raw loop, sync every 10";
+const RAW_LOOP = "raw loop, sync every 10 lines";
 const PRODUCERS = 64;
 
 function scout(workload: string, events: number, more: Record<string, number> = {}): Side {
@@ -29,7 +29,7 @@ function raceRow(
   return { id, name, unit: "x", target, samples: ratios, note };
 }
 
-/** A race of rounds that differ in nothing but who runs them. */
+/** Returns a workload that races two sides in alternating rounds. */
 function race(
   { id, name, target }: { id: string; name: string; target: Target | null },
   sides: (stage: Stage) => { ours: Side; theirs: Side },
@@ -55,7 +55,7 @@ function unawaitedAgainst(contender: ContenderName, peer: string, target: Target
   });
 }
 
-/** On a real load, which has to be at hand. */
+/** Returns a race on a real load, the trace at the path. */
 function trace(path: string): Workload {
   const name = "un-awaited calls, LLM trace / pino";
   return race({ id: "A1", name, target: null }, (stage) => {
@@ -87,7 +87,7 @@ const rotation: Workload = {
   },
 };
 
-/** In a process that has done nothing before, as memory that is there already cannot grow. */
+/** Measures memory in a new process, because memory that is already allocated would hide the growth. */
 async function memoryRow(stage: Stage, name: string, segmentMebibytes: number): Promise<Row> {
   stage.progress(name);
   const events = stage.scaled(6_300_000);
@@ -147,7 +147,7 @@ const processes: Workload = {
   },
 };
 
-/** What an option costs for each event, beside a log of the same events without it. */
+/** Returns a workload that measures how much time an option adds to each event. */
 function price(option: string, workload: string, without = "unawaited"): Workload {
   const name = `${option} / without, un-awaited calls`;
   return {
@@ -163,13 +163,13 @@ function price(option: string, workload: string, without = "unawaited"): Workloa
       const row = { id: "A8", target: null, note: rates } as const;
       return [
         { ...row, name, unit: "x", samples: ratios },
-        { ...row, name: `price of ${option} for an event`, unit: "us", samples: prices },
+        { ...row, name: `time of ${option} per event`, unit: "us", samples: prices },
       ];
     },
   };
 }
 
-/** Events per second of so many processes together, by the clock of the one that took longest. */
+/** Resolves with the events per second of `count` processes together, by the slowest process's clock. */
 async function appendTogether(stage: Stage, count: number, events: number): Promise<number> {
   const path = stage.newLog();
   const outcomes = await Promise.all(
@@ -178,7 +178,7 @@ async function appendTogether(stage: Stage, count: number, events: number): Prom
         workload: "shared",
         path,
         events: events / count,
-        // Of the same length as the others, and no part of one.
+        // A separate ID of the same length for each process, so that its witness recognizes its lines.
         sessionId: SESSION_ID.slice(0, -1) + instance,
       }, instance)),
   );
@@ -190,23 +190,23 @@ async function appendTogether(stage: Stage, count: number, events: number): Prom
   return events / Math.max(...outcomes.map(({ elapsedMs = NaN }) => elapsedMs)) * 1000;
 }
 
-/** All of them, with a real load if there is one. */
+/** Returns all append workloads. Those on a real load need the path of a trace. */
 export function appendWorkloads(tracePath: string | undefined): Workload[] {
   return [
-    unawaitedAgainst("peers/pino", "pino, sync: true, which syncs nothing", atLeast(1.25)),
+    unawaitedAgainst("peers/pino", "pino, sync: true, without fsync", atLeast(1.25)),
     ...tracePath === undefined ? [] : [trace(tracePath)],
     unawaitedAgainst("peers/pino_roll", "pino-roll", null),
     unawaitedAgainst("peers/winston", "winston", null),
     unawaitedAgainst("peers/logtape", "LogTape, rotating", null),
     race(
-      { id: "A2", name: `${PRODUCERS} producers that await / ${RAW_LOOP}`, target: atLeast(3) },
+      { id: "A2", name: `${PRODUCERS} awaiting producers / ${RAW_LOOP}`, target: atLeast(3) },
       (stage) => ({
         ours: scout("producers", stage.scaled(64_000), { count: PRODUCERS }),
         theirs: rawLoop(stage.scaled(10_000), 10),
       }),
     ),
     race(
-      { id: "A3", name: `one producer that awaits / ${RAW_LOOP}`, target: atLeast(0.8) },
+      { id: "A3", name: `one awaiting producer / ${RAW_LOOP}`, target: atLeast(0.8) },
       (stage) => ({
         ours: scout("producers", stage.scaled(16_000), { count: 1 }),
         theirs: rawLoop(stage.scaled(10_000), 10),
@@ -215,7 +215,7 @@ export function appendWorkloads(tracePath: string | undefined): Workload[] {
     race(
       {
         id: "A4",
-        name: `${PRODUCERS} producers, a sync for every line / raw loop, the same`,
+        name: `${PRODUCERS} producers, sync for every line / raw loop, sync for every line`,
         target: atLeast(20),
       },
       (stage) => ({

@@ -1,5 +1,5 @@
 /**
- * The ratios as a bar chart in SVG, each bar against its target. Pure.
+ * Draws the ratios as a bar chart in SVG, each bar in relation to its target. Pure.
  *
  * @module
  */
@@ -15,8 +15,8 @@ const TOP = 64;
 const COLOURS = { met: "#2a7f62", missed: "#b5532a", "-": "#6b7280" } as const;
 
 /**
- * Draws the rows that are ratios. A bar that is as long as the mark reaches its target; of a ratio that
- * is to be small, the bar is longer the smaller it is. One without a target is drawn against 1.
+ * Draws the rows that are ratios. A bar that reaches the mark meets its target. If a ratio should be small, a
+ * smaller ratio makes a longer bar. A row without a target is drawn against 1.
  */
 export function chart(rows: readonly Row[], date: string): string {
   const ratios = rows.filter(({ unit, samples }) =>
@@ -27,10 +27,10 @@ export function chart(rows: readonly Row[], date: string): string {
   const mark = LEFT + scale;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="13">
 <rect width="100%" height="100%" fill="#ffffff"/>
-<text x="${LEFT}" y="26" font-size="16" fill="#111827">@vivarium/scout, ratios of things that took turns</text>
+<text x="${LEFT}" y="26" font-size="16" fill="#111827">@vivarium/scout, ratios from alternating rounds</text>
 <text x="${LEFT}" y="46" fill="#6b7280">${
     date.slice(0, 10)
-  }; a bar that passes the line reaches its target, or 1 where it has none</text>
+  }; a bar that passes the line meets its target (1 if it has none)</text>
 ${ratios.map((row, index) => bar(row, TOP + index * ROW_HEIGHT, scale)).join("\n")}
 <line x1="${mark}" x2="${mark}" y1="${TOP}" y2="${
     height - 16
@@ -53,14 +53,14 @@ function bar(row: Row, y: number, scale: number): string {
   }</text>`;
 }
 
-/** How many times what was wanted there is. */
+/** Returns how far the row meets its target: 1 if exactly, more if better. */
 function achievementOf({ samples, target }: Row): number {
   const value = median(samples);
   if (target === null) return value;
   return target.sense === "at least" ? value / target.value : target.value / value;
 }
 
-/** One bar that is very long would leave the others none. */
+/** Limits the length of a bar, because a very long bar would make the others invisible. */
 function bounded(achievement: number): number {
   return Math.min(achievement, 5);
 }

@@ -1,32 +1,32 @@
 /**
- * Processes that are measured: each runs one library, warm, and does a round whenever it is asked,
- * so that rounds of different libraries can take turns and none shares another's heap.
+ * Processes under measurement. Each runs one library, warmed up, and executes one round per request. So rounds of
+ * different libraries can alternate, and no library shares a heap with another.
  *
- * It is spoken to in JSON lines, one request at a time. This file imports nothing, as the peers run
- * it with dependencies of their own.
+ * Requests and answers are JSON lines, one request at a time. This file has no imports, because the peers run it
+ * with their own dependencies.
  *
  * @module
  */
 
-/** One round of a workload. */
+/** A round of a workload. */
 export interface Round {
-  /** Which of the contender's workloads. */
+  /** Name of the contender's workload. */
   readonly workload: string;
-  /** The log that is written or read, which lies in a directory of its own. */
+  /** Path of the log to write or read, in a separate directory. */
   readonly path: string;
-  /** Events to write. */
+  /** Number of events to write. */
   readonly events: number;
-  /** Further figures that the workload wants. */
+  /** Other parameters of the workload. */
   readonly [name: string]: string | number;
 }
 
-/** What a round came to; times in milliseconds, memory in bytes. */
+/** The figures of a round; times in milliseconds, memory in bytes. */
 export type Outcome = Readonly<Record<string, number>>;
 
 /** The workloads of a contender by name. */
 export type Workloads = Readonly<Record<string, (round: Round) => Outcome | Promise<Outcome>>>;
 
-/** Does rounds as they are asked for, until standard input ends. */
+/** Executes requested rounds until standard input ends. */
 export async function takeTurns(workloads: Workloads): Promise<void> {
   let request = "";
   for await (const chunk of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
@@ -40,20 +40,20 @@ export async function takeTurns(workloads: Workloads): Promise<void> {
   }
 }
 
-/** Milliseconds that the work takes. */
+/** Resolves with the milliseconds that the work takes. */
 export async function timed(work: () => unknown): Promise<number> {
   const startMs = performance.now();
   await work();
   return performance.now() - startMs;
 }
 
-/** A process that waits for its turns. */
+/** A contender's process. */
 export class Contender implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #requests: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #answers: ReadableStreamDefaultReader<string>;
 
-  /** Starts the program, with the arguments of `deno run` that it needs. */
+  /** Starts the program with the arguments for `deno run`. */
   constructor(program: URL, args: readonly string[]) {
     this.#process = new Deno.Command(Deno.execPath(), {
       args: ["run", ...args, program.href],
@@ -65,19 +65,23 @@ export class Contender implements AsyncDisposable {
     this.#answers = this.#process.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Has it do a round. */
+  /** Executes a round and resolves with its outcome. */
   async run(round: Round): Promise<Outcome> {
     await this.#requests.write(new TextEncoder().encode(`${JSON.stringify(round)}\n`));
     let answer = "";
     while (!answer.endsWith("\n")) {
       const { value, done } = await this.#answers.read();
-      if (done) throw new Error(`A contender has ended in a round: ${JSON.stringify(round)}`);
+      if (done) {
+        throw new Error(
+          `Cannot finish round: the contender has exited, in ${JSON.stringify(round)}`,
+        );
+      }
       answer += value;
     }
     return JSON.parse(answer);
   }
 
-  /** Ends it. */
+  /** Ends the process. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#requests.close();
     await this.#process.status;

@@ -1,21 +1,21 @@
 /**
- * The event that is written: seven fields, 166 bytes with its line break, whoever writes it.
+ * The event of the benchmarks: seven fields, 166 bytes with its line break, the same for every contender.
  *
  * @module
  */
 
-/** Session of every event. */
+/** Session ID of every event. */
 export const SESSION_ID = "ba23efc1-b556-4f22-a920-468f46424c3f";
 
-/** Bytes of a line. */
+/** Length of a line in bytes. */
 export const LINE_BYTES = 166;
 
-/** What an event says beside its time, its type and its session. */
+/** The fields of an event, except its time, type and session ID. */
 export type Fields = Readonly<
   Record<"cost" | "input_t" | "output_t", number> & Record<"model", string>
 >;
 
-/** The fields of the n-th event, always of the same length. */
+/** Returns the fields of the n-th event. All have the same length. */
 export function fieldsOf(n: number): Fields {
   return {
     cost: 0.002,
@@ -25,7 +25,7 @@ export function fieldsOf(n: number): Fields {
   };
 }
 
-/** Lets the event loop turn once, in far less than a timer takes. */
+/** Lets the event loop turn once, in much less time than a timer takes. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -1,5 +1,5 @@
 /**
- * A fleet: shipping into real servers, one message per event instead, reading, and following the spend.
+ * The contender for fleets: ships to real servers in blocks or as single messages, reads, and follows the spend.
  *
  * @module
  */
@@ -17,10 +17,10 @@ import { median } from "./row.ts";
 
 const FLEET = "bench";
 const LOG = "log";
-/** Messages of one event each that are under way at a time. */
+/** Number of single-event messages in flight at a time. */
 const UNDER_WAY = 1_000;
 
-/** What is shipped to. */
+/** The servers that logs are shipped to. */
 interface Site {
   readonly server: NatsServer | NatsCluster;
   readonly connection: NatsConnection;
@@ -29,11 +29,11 @@ interface Site {
 let site: Site | undefined;
 
 function siteOf(): Site {
-  if (site === undefined) throw new Error("Cannot go on as no server was started");
+  if (site === undefined) throw new Error("Cannot run round: no server was started");
   return site;
 }
 
-/** Makes the stream anew, as soon as a cluster has a leader for it. */
+/** Recreates the stream. On a cluster, waits until the stream has a leader. */
 async function emptyStream({ connection, server }: Site): Promise<void> {
   const replicas = server instanceof NatsCluster ? server.servers.length : 1;
   await remakeStream({ connection, replicas });
@@ -73,7 +73,7 @@ const workloads: Workloads = {
     });
     return { elapsedMs, blocks, storedBytes: await storedBytes(siteOf()) };
   },
-  /** What somebody would do who has no blocks: a message for each line, many under way. */
+  /** Ships without blocks: one message for each line, with many messages in flight. */
   async shipLines({ path, events }) {
     const site = siteOf();
     await emptyStream(site);
@@ -100,7 +100,7 @@ const workloads: Workloads = {
     return { elapsedMs, events };
   },
 
-  /** From when an event is durable in its log, and from when it is sent, until the spend shows it. */
+  /** Measures the time until the spend includes an event, once from its durability and once from its sending. */
   async spend({ path, count }) {
     const { connection } = siteOf();
     await emptyStream(siteOf());
@@ -133,16 +133,16 @@ const workloads: Workloads = {
       await log.flush();
       const durableMs = performance.now();
       while (spend.usd() === known) await changed.promise;
-      const toldMs = performance.now();
-      behindLog.push(toldMs - durableMs);
-      behindShipper.push(toldMs - sentMs);
+      const shownMs = performance.now();
+      behindLog.push(shownMs - durableMs);
+      behindShipper.push(shownMs - sentMs);
     }
     controller.abort();
     await shipping;
     return { behindLogMs: median(behindLog), behindShipperMs: median(behindShipper) };
   },
 
-  /** Copies of one log in directories of their own, in blocks of few lines, all at once. */
+  /** Ships many copies of one log at the same time, each from a separate directory, in small blocks. */
   async many({ path, count, blockBytes }) {
     const site = siteOf();
     await emptyStream(site);

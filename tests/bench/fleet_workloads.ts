@@ -1,6 +1,6 @@
 /**
- * A fleet on real servers: shipping, against one message for each event and against a cluster; reading,
- * against the log itself; how far behind the spend is; and many logs at once.
+ * Workloads of a fleet on real servers: shipping, compared with one message per event and with a cluster; reading,
+ * compared with the log itself; the lag of the spend; and many logs at once.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Stage } from "./stage.ts";
 import { atLeast, atMost, mebibytes, shownRate, type Workload } from "./workload.ts";
 
 const EVENTS = 1_000_000;
-/** Of what takes fifty times as long. */
+/** Number of single-event messages. Each takes some fifty times as long as an event in a block. */
 const LINE_EVENTS = 20_000;
 const LOGS = 1_000;
 const LINES_PER_BLOCK = 20;
@@ -19,7 +19,7 @@ const EVENTS_PER_LOG = 1_000;
 const SPENDS = 200;
 const MILLION = 1e6;
 
-/** A log that is shipped, and servers to ship it to, in a process of their own. */
+/** A log to ship, and the servers to ship it to, which run in a separate process. */
 class Shipped implements AsyncDisposable {
   readonly path: string;
   readonly events: number;
@@ -49,7 +49,7 @@ class Shipped implements AsyncDisposable {
     return this.#stage.run("fleet", { ...round, ...more });
   }
 
-  /** Events a second. */
+  /** Resolves with the events per second. */
   async rateOf(workload: string, events = this.events): Promise<number> {
     return events / (await this.run(workload, { events })).elapsedMs! * 1000;
   }
@@ -84,7 +84,7 @@ const shipping: Workload = {
       },
       {
         id: "F2",
-        name: "shipping / one message per event, 1,000 under way",
+        name: "shipping / one message per event, 1,000 in flight",
         unit: "x",
         target: atLeast(20),
         samples: blocks.map((rate, round) => rate / single[round]!),
@@ -101,7 +101,7 @@ const cluster: Workload = {
   async run(stage) {
     await using one = await Shipped.of(stage, stage.scaled(EVENTS));
     const single: number[] = [];
-    // One after the other, as servers that wait take from those that work.
+    // One setup after the other, because idle servers still take time from busy ones.
     for (let round = 0; round <= stage.rounds; round++) single.push(await one.rateOf("ship"));
     await one.run("stop");
     await one.run("start", { servers: 3 });
@@ -111,7 +111,7 @@ const cluster: Workload = {
     const samples = three.slice(1).map((rate, round) => rate / warm[round]!);
     return [{
       id: "F3",
-      name: "shipping into a cluster, each block in three / into one server",
+      name: "shipping into a cluster of three / into one server",
       unit: "x",
       target: atLeast(0.3),
       samples,
@@ -130,7 +130,7 @@ const reading: Workload = {
     const { path, events } = shipped;
     const timeOf = async (outcome: Promise<Outcome>) => {
       const { elapsedMs = NaN, events: read } = await outcome;
-      if (read !== events) throw new Error(`The round is void: ${read} of ${events} events`);
+      if (read !== events) throw new Error(`Cannot use round: read ${read} of ${events} events`);
       return elapsedMs;
     };
     const [fleet = [], local = []] = await stage.inTurn([
@@ -151,7 +151,7 @@ const reading: Workload = {
 
 const spend: Workload = {
   id: "F5",
-  name: "the spend of a fleet",
+  name: "lag of a fleet's spend",
   area: "fleet",
   async run(stage) {
     await using shipped = await Shipped.of(stage, 0);
@@ -166,17 +166,17 @@ const spend: Workload = {
     return [
       {
         ...row,
-        name: "fleetSpend() shows an event after it was sent",
+        name: "fleetSpend() lag after an event was sent",
         target: atMost(10),
         samples: warm.map(({ behindShipperMs = NaN }) => behindShipperMs),
-        note: "the median of each round",
+        note: "median of each round",
       },
       {
         ...row,
-        name: "fleetSpend() shows an event after it is durable in its log",
+        name: "fleetSpend() lag after an event is durable in its log",
         target: null,
         samples: warm.map(({ behindLogMs = NaN }) => behindLogMs),
-        note: "the shipper sees it, and syncs it once more",
+        note: "includes the shipper's read and its sync",
       },
     ];
   },
@@ -223,5 +223,5 @@ const many: Workload = {
   },
 };
 
-/** All of them. */
+/** All fleet workloads. */
 export const fleetWorkloads: readonly Workload[] = [shipping, cluster, reading, spend, many];

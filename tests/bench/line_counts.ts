@@ -1,15 +1,15 @@
 /**
- * What really reached the files, counted without the code that is measured.
+ * Counts the lines that reached the files, without using the measured code.
  *
  * @module
  */
 import { join } from "@std/path";
 
 const LINE_BREAK = 0x0a;
-/** Files of a log's directory that hold no events. */
+/** Matches files in a log's directory that do not contain events. */
 const OTHERS = /\.(lock|txt)$|\.manifest\.jsonl$/;
 
-/** Lines in all logs of a directory, compressed or not. */
+/** Resolves with the number of lines in all logs of a directory, compressed ones included. */
 export async function lineCounts(directory: string): Promise<number> {
   let lines = 0;
   for (const { name } of Deno.readDirSync(directory)) {

@@ -1,11 +1,12 @@
 /**
- * Measures this library against others and against what a user would write instead.
+ * Measures this library against other libraries, and against code that a user would write instead.
  *
  *     deno task bench [append|read|fleet|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
  *
- * Every figure that matters is a ratio of two things that took turns, the median of five rounds. Who
- * writes is watched by a witness of the promise, and a round that left other lines than it was given
- * is void. `bench.json` and `bench.svg` are left in the directory. Nothing here passes or fails.
+ * Each important figure is the ratio of two sides that run in alternating rounds: the median of five rounds. A
+ * witness checks that the writer keeps its promise of durability. If the number of written lines is wrong, the
+ * measurement stops with an error. The results are written to `bench.json` and `bench.svg` in the directory.
+ * Missed targets are only reported; they do not fail the run.
  *
  * @module
  */
@@ -57,7 +58,7 @@ function parseBenchArgs(args: string[]): BenchArgs {
   ];
   const unknown = positionals.find((name) => !all.some((workload) => isNamed(workload, name)));
   if (unknown !== undefined) {
-    throw new RangeError(`No workload has this name: ${unknown}\n${USAGE}`);
+    throw new RangeError(`Cannot read workload: unknown name "${unknown}"\n${USAGE}`);
   }
   const workloads = positionals.length === 0
     ? all
@@ -69,7 +70,7 @@ function isNamed({ id, area }: Workload, name: string): boolean {
   return name === area || name.toUpperCase() === id;
 }
 
-/** Where and when it was measured. */
+/** Time, machine and conditions of a measurement. */
 interface Circumstances {
   readonly date: string;
   readonly deno: string;
@@ -99,7 +100,7 @@ async function measure({ workloads, isQuick }: BenchArgs): Promise<Row[]> {
   const progress = new Progress(workloads.length);
   const rows: Row[] = [];
   await using stage = new Stage({
-    // Beside the code rather than in a temporary directory, which may lie in memory.
+    // Next to the code, because a system's directory for temporary files may be in memory.
     parent: Deno.cwd(),
     rounds: isQuick ? QUICK_ROUNDS : ROUNDS,
     scale: isQuick ? QUICK_SCALE : 1,
@@ -117,9 +118,13 @@ if (import.meta.main) {
   let args = argumentsOrExit(parseBenchArgs);
   const about = circumstances(args.isQuick ? QUICK_ROUNDS : ROUNDS);
   console.log(Object.entries(about).map(([name, value]) => `${name}: ${value}`).join("\n"), "\n");
-  if (args.tracePath === undefined) console.log("No --trace FILE: the real load is left out.\n");
+  if (args.tracePath === undefined) {
+    console.log("No --trace FILE: skipping the workloads on a real load.\n");
+  }
   if (await findTool("nats-server") === null) {
-    console.log("No nats-server: the fleet is left out (apt-get install nats-server).\n");
+    console.log(
+      "No nats-server: skipping the fleet's workloads; run apt-get install nats-server.\n",
+    );
     args = { ...args, workloads: args.workloads.filter(({ area }) => area !== "fleet") };
   }
   const rows = await measure(args);

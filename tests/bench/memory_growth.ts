@@ -1,21 +1,21 @@
 /**
- * How much memory something takes.
+ * Measures how much memory some work takes.
  *
  * @module
  */
 
-/** Resident memory of this process over what it was at first. */
+/** The growth of this process's resident memory since the object was created. */
 export class MemoryGrowth {
   readonly #baselineBytes = residentBytes();
   #peakBytes = this.#baselineBytes;
   readonly #timer = setInterval(() => this.look(), 20);
 
-  /** Looks what it is now, beside the times at which a timer does. */
+  /** Samples the memory now. A timer takes further samples. */
   look(): void {
     this.#peakBytes = Math.max(this.#peakBytes, residentBytes());
   }
 
-  /** Ends the watch, and gives the most that there was, in bytes. */
+  /** Stops sampling. Returns the largest growth in bytes. */
   stop(): number {
     this.look();
     clearInterval(this.#timer);

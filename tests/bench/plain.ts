@@ -1,6 +1,6 @@
 /**
- * What a user would write instead: a loop that keeps the same promise by hand, and a query that is
- * put together from the platform's streams.
+ * Code that a user would write instead: a loop that makes the same promise by hand, and a query composed from the
+ * platform's streams.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { TextLineStream } from "@std/streams";
 import { takeTurns, timed, type Workloads } from "./contender.ts";
 import { fieldsOf, SESSION_ID } from "./event.ts";
 
-/** Appends with one write for each event, and a sync after every `everyNLines`. */
+/** Appends each event with one write, and syncs after every `everyNLines`. Resolves with the milliseconds. */
 function append(path: string, events: number, everyNLines: number): Promise<number> {
   const encoder = new TextEncoder();
   return timed(() => {
@@ -32,7 +32,7 @@ async function* eventsOf(path: string): AsyncGenerator<Record<string, unknown>> 
   for await (const line of lines) yield JSON.parse(line);
 }
 
-/** The files of the log, the oldest first. */
+/** Returns the files of the log, oldest first. */
 function filesOf(path: string): string[] {
   const directory = path.slice(0, path.lastIndexOf("/"));
   const archives = Array.from(Deno.readDirSync(directory), ({ name }) => `${directory}/${name}`)

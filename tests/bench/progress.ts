@@ -1,23 +1,22 @@
 /**
- * What is being measured right now: a line that changes on a terminal, and one for each workload
- * elsewhere.
+ * Progress of the benchmark: one changing line if standard error is a terminal, else one line for each workload.
  *
  * @module
  */
 
-/** Shows it on standard error. */
+/** Shows the progress on standard error. */
 export class Progress {
   readonly #total: number;
   readonly #isTerminal = Deno.stderr.isTerminal();
   #done = 0;
   #name = "";
 
-  /** Of so many workloads. */
+  /** Creates a display for `total` workloads. */
   constructor(total: number) {
     this.#total = total;
   }
 
-  /** Another workload begins. */
+  /** Shows the name of the next workload. */
   next(name: string): void {
     this.#done++;
     this.#name = name;
@@ -25,12 +24,12 @@ export class Progress {
     else console.error(this.#line(""));
   }
 
-  /** What of the workload is done. */
+  /** Shows the progress within the workload, on a terminal only. */
   show(text: string): void {
     if (this.#isTerminal) write(`\r\x1b[K${this.#line(text)}`);
   }
 
-  /** Everything is done. */
+  /** Clears the line at the end. */
   end(): void {
     if (this.#isTerminal) write("\r\x1b[K");
   }

@@ -1,6 +1,5 @@
 /**
- * Reading: against a query of the platform's streams, against a database, and against itself with
- * more history.
+ * Workloads that read: compared with a query on the platform's streams, with a database, and with a longer history.
  *
  * @module
  */
@@ -9,14 +8,14 @@ import { median, type Row, type Target } from "./row.ts";
 import type { ContenderName, History, Stage } from "./stage.ts";
 import { atLeast, atMost, mebibytes, type Workload } from "./workload.ts";
 
-/** Which question is asked of whom. */
+/** A query, and the contender that runs it. */
 interface Question {
   readonly contender: ContenderName;
   readonly workload: string;
   readonly [name: string]: string | number;
 }
 
-/** Milliseconds of an answer, which has to be right where it is known. */
+/** Resolves with the milliseconds of a query. Throws if the number of events is known and wrong. */
 async function ask(
   stage: Stage,
   { path }: History,
@@ -26,7 +25,7 @@ async function ask(
   const outcome = await stage.run(contender, { ...question, path, events: 0 });
   const { elapsedMs = NaN, events } = outcome;
   if (expectedEvents !== undefined && events !== expectedEvents) {
-    throw new Error(`${contender} found ${events} of ${expectedEvents} events`);
+    throw new Error(`Cannot use round: ${contender} found ${events} of ${expectedEvents} events`);
   }
   return elapsedMs;
 }
@@ -35,7 +34,7 @@ function ratios(times: readonly number[], base: readonly number[]): number[] {
   return times.map((time, round) => time / base[round]!);
 }
 
-/** Decoded bytes of a log of the events that are written here. */
+/** Average length of a line in the logs written here, in bytes. */
 const AVERAGE_LINE_BYTES = 167.25;
 
 function throughput(events: number, times: readonly number[]): string {
@@ -43,7 +42,7 @@ function throughput(events: number, times: readonly number[]): string {
   return `${Math.round(rate)} MB/s`;
 }
 
-/** How many times as fast the same events were read, by the times of both in milliseconds. */
+/** Returns a row with the ratio of their times to ours; times in milliseconds. */
 function comparedRow(
   row: { readonly id: string; readonly name: string; readonly target: Target },
   { events, ours, theirs }: {
@@ -70,14 +69,14 @@ const everything: Workload = {
       all("plain"),
       all("peers/duckdb"),
     ]);
-    const name = "every event of 10 archives and more";
+    const name = "every event of 10 archives and the active file";
     return [
       comparedRow(
-        { id: "Q1", name: `${name} / a query of streams`, target: atLeast(1.5) },
+        { id: "Q1", name: `${name} / a query on streams`, target: atLeast(1.5) },
         { events, ours, theirs: naive },
       ),
       comparedRow(
-        { id: "Q1", name: `${name} / DuckDB, rows into JS`, target: atLeast(2) },
+        { id: "Q1", name: `${name} / DuckDB, rows as JS objects`, target: atLeast(2) },
         { events, ours, theirs: duckdb },
       ),
     ];
@@ -94,7 +93,7 @@ const byType: Workload = {
     const typed = (contender: ContenderName) => () =>
       ask(stage, history, { contender, workload: "queryType", eventType: "nav" }, found);
     const [ours = [], duckdb = []] = await stage.inTurn([typed("scout"), typed("peers/duckdb")]);
-    const name = "one event in four, by its type / DuckDB, rows into JS";
+    const name = "one event in four, by its type / DuckDB, rows as JS objects";
     const { events } = history;
     return [
       comparedRow({ id: "Q2", name, target: atLeast(1) }, { events, ours, theirs: duckdb }),
@@ -104,7 +103,7 @@ const byType: Workload = {
 
 const cold: Workload = {
   id: "Q3",
-  name: "first question to a reader, 1, 10 and 100 archives",
+  name: "first query of a reader, 1, 10 and 100 archives",
   area: "read",
   async run(stage) {
     const histories = [
@@ -129,12 +128,18 @@ const cold: Workload = {
       rows.push(
         {
           ...row,
-          name: `${name} of 100 archives / of 1`,
+          name: `${name} with 100 archives / with 1`,
           unit: "x",
           target: atMost(1.3),
           samples: growth,
         },
-        { ...row, name: `${name} of 100 archives`, unit: "ms", target: atMost(10), samples: many },
+        {
+          ...row,
+          name: `${name} with 100 archives`,
+          unit: "ms",
+          target: atMost(10),
+          samples: many,
+        },
       );
     }
     return rows;
@@ -168,7 +173,7 @@ const month: Workload = {
   area: "read",
   async run(stage) {
     const history = await stage.history(stage.scaled(100));
-    // All archives but the two at the edge of the time lie wholly within it.
+    // All archives lie entirely within this time, except the two at its edges.
     const hours = 7.2 * (stage.scaled(100) - 1);
     const [spend = [], all = []] = await stage.inTurn([
       () => ask(stage, history, { contender: "scout", workload: "spend", hours }),
@@ -219,7 +224,9 @@ const opening: Workload = {
     const [samples = []] = await stage.inTurn([async () => {
       Deno.writeTextFileSync(path, TORN_LINE, { append: true });
       const outcome = await stage.run("scout", { workload: "open", path, events: 0 });
-      if (outcome.closedTornTail !== 1) throw new Error("open() did not close off the torn line");
+      if (outcome.closedTornTail !== 1) {
+        throw new Error("Cannot use round: open() did not close the torn tail");
+      }
       return outcome.elapsedMs!;
     }]);
     const note = `${Array.from(Deno.readDirSync(dirname(path))).length} files`;
@@ -228,7 +235,7 @@ const opening: Workload = {
   },
 };
 
-/** All of them. */
+/** All read workloads. */
 export const readWorkloads: readonly Workload[] = [
   everything,
   byType,

@@ -1,5 +1,5 @@
 /**
- * The report, and a plain query of the same events.
+ * The contender for reports: renders a report, and runs a plain query on the same events.
  *
  * @module
  */
@@ -20,7 +20,7 @@ const TYPES = [
   "gate_escalate",
 ] as const;
 const MODELS = ["small-model", "medium-model", "large-model"] as const;
-/** Between two events: a million of them are 35 days. */
+/** Time between two events. A million events span 35 days. */
 const STEP_MS = 3_000;
 const EVENTS_PER_SESSION = 100;
 const START_MS = Date.UTC(2026, 1, 13);
@@ -41,7 +41,7 @@ async function write(path: string, events: number, fields: (n: number) => Fields
   }
 }
 
-/** How many events a page says that there are. */
+/** Returns the number of events that a page shows. */
 function eventsOn(page: string): number {
   const [, shown = ""] = /<b id="event-count">([\d,]+)</.exec(page) ?? [];
   return Number(shown.replaceAll(",", ""));

@@ -1,5 +1,5 @@
 /**
- * The report: against a plain query of the same events, its memory, its length.
+ * Workloads of the report: its time compared with a plain query of the same events, its memory, its size.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { atMost, mebibytes, shownRate, type Workload } from "./workload.ts";
 
 const EVENTS = 1_000_000;
 
-/** The report of a log, and what it is compared with. */
+/** A log to report on, measured with the report and with a plain query. */
 class Reported implements Disposable {
   readonly #stage: Stage;
   readonly events: number;
@@ -32,13 +32,13 @@ class Reported implements Disposable {
     await this.#stage.checkLines(path, events);
   }
 
-  /** Times of both in milliseconds, in turn. */
+  /** Resolves with the times of both in milliseconds, measured in alternating rounds. */
   async inTurn(): Promise<{ report: number[]; query: number[] }> {
     const timeOf = async (workload: string, instance: number) => {
       const round = { workload, path: this.path, events: 0 };
       return this.#checked(await this.#stage.run("report", round, instance)).elapsedMs!;
     };
-    // Each in a process of its own, so that neither finds what the other has warmed.
+    // The two run in separate processes, so that neither profits from the other's warm caches.
     const works = ["report", "queryAll"].map((workload, instance) => () =>
       timeOf(workload, instance)
     );
@@ -46,7 +46,7 @@ class Reported implements Disposable {
     return { report, query };
   }
 
-  /** The first report of a process, whose memory is watched. */
+  /** Renders one report in a new process and measures its memory. */
   async once(): Promise<Outcome> {
     const round = { workload: "reportMemory", path: this.path, events: 0 };
     return this.#checked(await this.#stage.runOnce("report", round));
@@ -58,7 +58,7 @@ class Reported implements Disposable {
 
   #checked(outcome: Outcome): Outcome {
     if (outcome.events === this.events) return outcome;
-    throw new Error(`The round is void: ${outcome.events} of ${this.events} events`);
+    throw new Error(`Cannot use round: found ${outcome.events} of ${this.events} events`);
   }
 }
 
@@ -97,7 +97,7 @@ const million: Workload = {
         unit: "MiB",
         target: atMost(64),
         samples: [mebibytes(grownBytes)],
-        note: "over the process before it",
+        note: "growth during the report",
       },
       {
         ...row,
@@ -111,7 +111,7 @@ const million: Workload = {
   },
 };
 
-/** Of the trace as it is, in which drawing is most of it, and of so much of it that reading is. */
+/** Reports on the trace once, where drawing takes most of the time, and on many repetitions, where reading does. */
 function traced(trace: string): Workload {
   return {
     id: "L1",
@@ -122,7 +122,7 @@ function traced(trace: string): Workload {
       for (
         const [name, events] of [
           ["report on the LLM trace", traceLength(trace)],
-          ["report on the LLM trace, 113 times over", stage.scaled(EVENTS)],
+          ["report on the LLM trace, repeated 113 times", stage.scaled(EVENTS)],
         ] as const
       ) {
         using reported = new Reported(stage, events, trace);
@@ -134,7 +134,7 @@ function traced(trace: string): Workload {
   };
 }
 
-/** All of them; the real load is left out without a trace. */
+/** Returns all report workloads. Those on a real load need a trace. */
 export function reportWorkloads(trace: string | undefined): Workload[] {
   return trace === undefined ? [million] : [million, traced(trace)];
 }

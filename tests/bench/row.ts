@@ -1,38 +1,38 @@
 /**
- * What is measured and what it should come to. Pure.
+ * A measured figure and its target. Pure.
  *
  * @module
  */
 
-/** A figure that is to be reached. */
+/** A limit that a figure should reach, or not exceed. */
 export interface Target {
   readonly sense: "at least" | "at most";
   readonly value: number;
 }
 
-/** A row of the table: a figure of each round. */
+/** A row of the table, with one sample for each round. */
 export interface Row {
-  /** As the list of targets numbers it. */
+  /** Number of the workload's target. */
   readonly id: string;
   readonly name: string;
-  /** "x" is a ratio of two things that took turns, "M/s" a million in a second. */
+  /** "x" is the ratio of two sides that ran in alternating rounds, "M/s" means millions per second. */
   readonly unit: "x" | "ms" | "us" | "MiB" | "MB" | "M/s";
-  /** Null where it is only to be known. */
+  /** The target, or `null` if the figure is only reported. */
   readonly target: Target | null;
   readonly samples: readonly number[];
-  /** What else is worth knowing, in absolute figures. */
+  /** Absolute figures that explain the samples. */
   readonly note: string;
 }
 
-/** How a row came out. */
+/** The result of a row. */
 export type Verdict = "met" | "missed" | "-";
 
-/** The middle one of the samples. */
+/** Returns the median of the samples. */
 export function median(samples: readonly number[]): number {
   return samples.toSorted((a, b) => a - b)[Math.floor(samples.length / 2)] ?? NaN;
 }
 
-/** Whether the median reaches the target. */
+/** Checks whether the median meets the target. */
 export function verdictOf({ samples, target }: Row): Verdict {
   if (target === null) return "-";
   const value = median(samples);
@@ -40,13 +40,13 @@ export function verdictOf({ samples, target }: Row): Verdict {
   return isMet ? "met" : "missed";
 }
 
-/** A target for reading: `>= 1.25`. */
+/** Formats a target, as in `>= 1.25`. */
 export function shownTarget(target: Target | null): string {
   if (target === null) return "";
   return `${target.sense === "at least" ? ">=" : "<="} ${target.value}`;
 }
 
-/** A figure of three digits, or what is before its point. */
+/** Formats a figure with about three significant digits. */
 export function shownFigure(value: number): string {
   if (!Number.isFinite(value)) return "none";
   const digits = Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0;

@@ -1,5 +1,5 @@
 /**
- * This library, doing what is measured. Whoever writes is watched by a witness of the promise.
+ * The contender of this library. A witness checks that each writer keeps its promise of durability.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { queryMemory, rotating, rotatingMemory, stalls } from "./scout_rotation.
 import { traceFields } from "./trace.ts";
 import { Witness } from "./witness.ts";
 
-/** Un-awaited calls between two turns of the event loop. */
+/** Number of un-awaited calls between two turns of the event loop. */
 const BURST = 1_000;
 
 interface Appending {
@@ -19,7 +19,7 @@ interface Appending {
   readonly log: AuditLog;
 }
 
-/** Times the opening of a log that is not rotated, what is done with it, and the closing. */
+/** Times opening a log without rotation, the work on it, and closing it. */
 async function appending(
   options: AuditLogOptions & { path: string },
   work: (appending: Appending) => Promise<void>,
@@ -29,7 +29,7 @@ async function appending(
   return outcome;
 }
 
-/** As {@linkcode appending}, for a caller who has the witness look at the file later. */
+/** Does what {@linkcode appending} does, but lets the caller verify the promise later. */
 async function watched(
   options: AuditLogOptions & { path: string },
   work: (appending: Appending) => Promise<void>,
@@ -77,13 +77,13 @@ async function producers(
   }));
 }
 
-/** An event that carries a request with a secret. */
+/** Returns fields with a request that contains a secret. */
 function requestOf(n: number): Fields {
   const request = { url: "https://example.com/v1", headers: { authorization: `Bearer ${n}` } };
   return { ...fieldsOf(n), ...{ request } };
 }
 
-/** Looks at the file of the last round that was shared. */
+/** Verifies the promise in the last round on a shared log. */
 let verifyShared = () => {};
 
 const workloads: Workloads = {
@@ -91,7 +91,7 @@ const workloads: Workloads = {
     appending({ path }, (appending) => unawaited(appending, events, fieldsOf)),
   chained: ({ path, events }) =>
     appending({ path, chain: true }, (appending) => unawaited(appending, events, fieldsOf)),
-  /** Names that the events do not have, as a field that is left out would only be faster. */
+  /** The redacted names are not in the events, because removing a field would make the line faster to write. */
   redacted: ({ path, events }) =>
     appending(
       { path, redact: ["api_key", "password", "authorization"] },
@@ -99,7 +99,7 @@ const workloads: Workloads = {
     ),
   requests: ({ path, events }) =>
     appending({ path }, (appending) => unawaited(appending, events, requestOf)),
-  /** What has to be looked through: a field that is an object, and a member of it that is hidden. */
+  /** Redaction has to search an object, and redacts a member of it. */
   redactedRequests: ({ path, events }) =>
     appending(
       { path, redact: ["api_key", "request.headers.*"] },
@@ -116,7 +116,7 @@ const workloads: Workloads = {
       { path, fsyncEveryNLines: 1 },
       (appending) => producers(appending, { count: Number(count), events }),
     ),
-  /** Of one log that others append to as well, so that only its own lines are looked for. */
+  /** Other processes append to the same log, so the witness looks at this process's lines only. */
   async shared({ path, events, sessionId }) {
     const { outcome, verify } = await watched(
       { path, sessionId: String(sessionId) },
@@ -125,7 +125,7 @@ const workloads: Workloads = {
     verifyShared = verify;
     return outcome;
   },
-  /** What the witness says of it, once nobody is at work who could be held up by that. */
+  /** Verifies the promise of `shared` later, when that cannot delay other processes at work. */
   sharedPromise() {
     verifyShared();
     return {};
@@ -152,7 +152,7 @@ const workloads: Workloads = {
     return { elapsedMs, events };
   },
   queryMemory,
-  /** The first question to a reader, and the same one again. */
+  /** Measures the first query of a new reader. */
   async spend({ path, hours }) {
     await using reader = await AuditReader.open({ path });
     let usd = 0;
@@ -169,7 +169,7 @@ const workloads: Workloads = {
     });
     return { elapsedMs, events };
   },
-  /** The same question after one more event, again and again; gives the median. */
+  /** Measures the same query after each further event, and returns the median. */
   async spendAgain({ path, count }) {
     await using log = await AuditLog.open({ path });
     await log.hourlySpend(1);

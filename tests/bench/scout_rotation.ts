@@ -1,5 +1,5 @@
 /**
- * This library with rotation: how fast, in how much memory, and how smoothly.
+ * The contender of this library with rotation: speed, memory, and delays of the event loop.
  *
  * @module
  */
@@ -11,17 +11,17 @@ import { MemoryGrowth } from "./memory_growth.ts";
 import { Witness } from "./witness.ts";
 
 const BURST = 1_000;
-/** One event in four is of this type. */
+/** Types of the events, in turn: every fourth event has the same type. */
 const TYPES = ["nav", "brief", "budget", "skip"] as const;
 const HOUR_MS = 3_600_000;
 
-/** Writes with rotation until all is archived. */
+/** Writes with rotation until every segment is archived. */
 export async function rotating({ path, events }: Round): Promise<Outcome> {
   const elapsedMs = await timed(() => writeHistory({ path, events, spanMs: 0 }));
   return { elapsedMs };
 }
 
-/** As {@linkcode rotating}, over a time that has passed, and watches the memory. */
+/** Does what {@linkcode rotating} does, with events spread over a past time span, and measures memory. */
 export async function rotatingMemory(
   { path, events, spanHours, rotationSizeBytes }: Round,
 ): Promise<Outcome> {
@@ -38,7 +38,7 @@ export async function rotatingMemory(
   return { elapsedMs, grownBytes: memory.stop() };
 }
 
-/** Queries everything, and watches the memory. */
+/** Queries all events and measures memory. */
 export async function queryMemory({ path }: Round): Promise<Outcome> {
   await using reader = await AuditReader.open({ path });
   const memory = new MemoryGrowth();
@@ -50,8 +50,8 @@ export async function queryMemory({ path }: Round): Promise<Outcome> {
 }
 
 /**
- * Delays of a timer of a millisecond while archives are made and lines keep coming; the percentile
- * and the longest one, in milliseconds.
+ * Measures how late a timer of 1 ms fires while archives are written and lines keep coming. Returns the 99.9th
+ * percentile and the maximum in milliseconds.
  */
 export async function stalls({ path, seconds, eventsPerMs }: Round): Promise<Outcome> {
   const witness = new Witness();
@@ -80,7 +80,7 @@ export async function stalls({ path, seconds, eventsPerMs }: Round): Promise<Out
 interface History {
   readonly path: string;
   readonly events: number;
-  /** The time that it spans, up to now; 0 for a history that is made as it happens. */
+  /** Time span of the events, up to now, in milliseconds; 0 stamps each event with the current time. */
   readonly spanMs: number;
   readonly rotationSizeBytes?: number;
   readonly onBurst?: () => void;
@@ -98,7 +98,7 @@ async function writeHistory(
     logged = log.log(TYPES[n % TYPES.length]!, fieldsOf(n));
     if (n % BURST < BURST - 1) continue;
     await turn();
-    // Whoever writes more than the disk takes has to wait for it, or it gathers in memory.
+    // If the writer is faster than the disk, it has to wait here, or the events would pile up in memory.
     await logged;
     onBurst?.();
   }

@@ -1,5 +1,5 @@
 /**
- * Where workloads run: the contenders, the directory, the number of rounds.
+ * The stage on which workloads run: the contenders, the directory and the number of rounds.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { dirname, fromFileUrl, join } from "@std/path";
 import { Contender, type Outcome, type Round } from "./contender.ts";
 import { lineCounts } from "./line_counts.ts";
 
-/** Who can be measured: programs of this directory, and peers with dependencies of their own. */
+/** Name of a contender: a program in this directory, or a peer with its own dependencies. */
 export type ContenderName =
   | "scout"
   | "report"
@@ -28,14 +28,14 @@ export interface Side {
   readonly [name: string]: string | number;
 }
 
-/** Every log that is written is one of these. */
+/** File name of every log. */
 const LOG_NAME = "audit.jsonl";
 const PEERS_CONFIG = fromFileUrl(new URL("./peers/deno.json", import.meta.url));
 
-/** A stage for one run; disposing of it ends the contenders and removes what they wrote. */
+/** The stage of one run. Disposing of it ends the contenders and removes their files. */
 export class Stage implements AsyncDisposable {
   readonly rounds: number;
-  /** By how much less is done. */
+  /** Divisor of all event counts: more than 1 in a quick run. */
   readonly #scale: number;
   readonly #directory: string;
   readonly #onProgress: (text: string) => void;
@@ -43,7 +43,7 @@ export class Stage implements AsyncDisposable {
   readonly #histories = new Map<number, Promise<History>>();
   #logs = 0;
 
-  /** Sets the stage in a directory of its own, in `parent`. */
+  /** Creates the stage with a new directory in `parent`. */
   constructor(
     { parent, rounds, scale, onProgress }: {
       parent: string;
@@ -58,17 +58,17 @@ export class Stage implements AsyncDisposable {
     this.#onProgress = onProgress;
   }
 
-  /** So many, or fewer in a quick run. */
+  /** Returns the count, reduced in a quick run. */
   scaled(count: number): number {
     return Math.max(1, Math.round(count / this.#scale));
   }
 
-  /** Tells what is being done. */
+  /** Reports the current work. */
   progress(text: string): void {
     this.#onProgress(text);
   }
 
-  /** The path of a log that is not there yet, in a new directory. */
+  /** Creates a directory and returns the path of a log in it that does not exist yet. */
   newLog(): string {
     const directory = join(this.#directory, String(++this.#logs));
     Deno.mkdirSync(directory);
@@ -80,7 +80,7 @@ export class Stage implements AsyncDisposable {
     Deno.removeSync(dirname(path), { recursive: true });
   }
 
-  /** Has a contender do a round; `instance` tells those of one program apart. */
+  /** Runs a round in a contender's process. `instance` selects one of several processes of the same program. */
   run(name: ContenderName, round: Round, instance = 0): Promise<Outcome> {
     const key = `${name} ${instance}`;
     const contender = this.#contenders.get(key) ?? start(name);
@@ -88,18 +88,18 @@ export class Stage implements AsyncDisposable {
     return contender.run(round);
   }
 
-  /** Has a contender do a round that has done nothing before, and does nothing after it. */
+  /** Runs a round in a new process that ends after it. */
   async runOnce(name: ContenderName, round: Round): Promise<Outcome> {
     await using contender = start(name);
     return await contender.run(round);
   }
 
-  /** Writes one log, and sees that what was written reached its files. */
+  /** Writes one log, then checks that every line reached its files. */
   write({ contender, ...round }: Side): Promise<Outcome> {
     return this.#writeBy((path) => this.run(contender, { ...round, path }), round.events);
   }
 
-  /** As {@linkcode write}, in a process of its own. */
+  /** Does what {@linkcode write} does, in a new process. */
   writeOnce({ contender, ...round }: Side): Promise<Outcome> {
     return this.#writeBy((path) => this.runOnce(contender, { ...round, path }), round.events);
   }
@@ -113,16 +113,16 @@ export class Stage implements AsyncDisposable {
   }
 
   /**
-   * Sees that so many lines reached the files of a log.
+   * Checks that `events` lines reached the files of a log.
    *
-   * @throws {Error} when there are more or less; then what was measured is void.
+   * @throws {Error} If the number differs, because the measurement is invalid then.
    */
   async checkLines(path: string, events: number): Promise<void> {
     const lines = await lineCounts(dirname(path));
-    if (lines !== events) throw new Error(`The round is void: ${lines} of ${events} lines`);
+    if (lines !== events) throw new Error(`Cannot use round: found ${lines} of ${events} lines`);
   }
 
-  /** Does all works in turn, once to warm up and then in rounds; gives the figures of each. */
+  /** Runs all works in alternating rounds, after one round of warming up. Resolves with the figures of each. */
   async inTurn(works: readonly (() => Promise<number>)[]): Promise<number[][]> {
     const figures: number[][] = works.map(() => []);
     for (let round = 0; round <= this.rounds; round++) {
@@ -135,7 +135,7 @@ export class Stage implements AsyncDisposable {
     return figures;
   }
 
-  /** Has two sides write in turn. */
+  /** Lets two sides write in alternating rounds. */
   async race(ours: Side, theirs: Side): Promise<Race> {
     let syncs: number | undefined;
     const rateOf = async (side: Side) => {
@@ -147,13 +147,13 @@ export class Stage implements AsyncDisposable {
     return { ...race, syncs };
   }
 
-  /** As {@linkcode race}, of what gives events per second. */
+  /** Does what {@linkcode race} does, with functions that return events per second. */
   async raceOf(our: () => Promise<number>, their: () => Promise<number>): Promise<Race> {
     const [theirs = [], ours = []] = await this.inTurn([their, our]);
     return { ours, theirs, ratios: ours.map((rate, round) => rate / theirs[round]!) };
   }
 
-  /** A log of so many archives and half a segment, made once; it spans 7.2 hours for each archive. */
+  /** Resolves with a log of `archives` archives and half a segment, created once. Each archive spans 7.2 hours. */
   history(archives: number): Promise<History> {
     let history = this.#histories.get(archives);
     if (history === undefined) {
@@ -178,7 +178,7 @@ export class Stage implements AsyncDisposable {
     return { path, events };
   }
 
-  /** Ends all. */
+  /** Ends all contenders and removes the directory. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const contender of this.#contenders.values()) await contender[Symbol.asyncDispose]();
     Deno.removeSync(this.#directory, { recursive: true });
@@ -191,16 +191,16 @@ function start(name: ContenderName): Contender {
   return new Contender(program, ["--quiet", "--allow-all", ...config]);
 }
 
-/** What a race came to: events per second, and how many times the one is the other. */
+/** The results of a race: events per second of both sides, and the ratios of ours to theirs. */
 export interface Race {
   readonly ratios: readonly number[];
   readonly ours: readonly number[];
   readonly theirs: readonly number[];
-  /** Syncs that the witness of ours counted in the last round. */
+  /** Number of syncs that our witness counted in the last round. */
   readonly syncs?: number | undefined;
 }
 
-/** A log that was written to be read. */
+/** A log that was written for queries. */
 export interface History {
   readonly path: string;
   readonly events: number;

@@ -1,5 +1,5 @@
 /**
- * The rows as a table on a terminal. Pure.
+ * Formats the rows as a table for a terminal. Pure.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { median, type Row, shownFigure, shownTarget, verdictOf } from "./row.ts"
 
 const HEADER = ["", "what", "target", "median", "min", "max", "", ""];
 
-/** The table, without a line break at its end. */
+/** Returns the table, without a line break at its end. */
 export function table(rows: readonly Row[]): string {
   const lines = [HEADER, ...rows.map(cells)];
   const widths = HEADER.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
@@ -18,7 +18,7 @@ export function table(rows: readonly Row[]): string {
   ).join("\n");
 }
 
-/** Columns that are set against their right edge. */
+/** Indexes of the columns that are aligned right. */
 const FIGURES = new Set([3, 4, 5]);
 
 function cells(row: Row): string[] {

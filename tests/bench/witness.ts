@@ -1,9 +1,8 @@
 /**
- * Sees that the promise is kept while it is timed: of the acknowledged lines of a writer, at most 9 are
- * not durable, or none with a sync for every line.
+ * Checks that a writer keeps its promise while it is timed: at most 9 of its acknowledged lines are not durable, or
+ * none if it syncs every line.
  *
- * What it notes during the work is two numbers now and then; it looks at the file when the clock has
- * stopped.
+ * During the work the witness only notes two numbers now and then. It reads the file after the clock has stopped.
  *
  * @module
  */
@@ -14,15 +13,15 @@ import { WatchedFileSystem } from "../platform.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** What was durable when so many lines had been acknowledged. */
+/** The number of acknowledged lines at some moment, and the durable length of the file at that moment. */
 interface Testimony {
   readonly acknowledgedLines: number;
   readonly durableBytes: number;
 }
 
-/** A disk that counts the syncs of one active file. */
+/** A file system that counts the syncs of one active file and notices archiving. */
 class CountedFileSystem extends WatchedFileSystem {
-  /** Whether an archive is being made. */
+  /** Whether an archive is being written. */
   isArchiving = false;
 
   override open(path: string, access: FileAccess): FileHandle {
@@ -38,61 +37,61 @@ class CountedFileSystem extends WatchedFileSystem {
 
 const UNFINISHED = ".gz.tmp";
 
-/** Watches one writer of one log. */
+/** The witness of one writer on one log. */
 export class Witness {
   readonly #fileSystem = new CountedFileSystem();
   readonly #testimonies: Testimony[] = [];
   #durableBytes = 0;
 
-  /** Sees nothing yet. */
+  /** Creates a witness that has seen nothing yet. */
   constructor() {
     this.#fileSystem.onSynced = (byteLength) => {
       this.#durableBytes = Math.max(this.#durableBytes, byteLength);
     };
   }
 
-  /** What the log has to be opened on. */
+  /** The platform to open the log on. */
   get platform(): Platform {
     return { fileSystem: this.#fileSystem, clock: systemClock };
   }
 
-  /** Syncs that were begun. */
+  /** Number of syncs that have begun. */
   get syncs(): number {
     return this.#fileSystem.syncCount;
   }
 
-  /** Whether an archive is being made. */
+  /** Whether an archive is being written. */
   get isArchiving(): boolean {
     return this.#fileSystem.isArchiving;
   }
 
-  /** So many lines, counted from the first, have been acknowledged now. */
+  /** Notes that the first `lines` lines have been acknowledged. */
   acknowledged(lines: number): void {
     this.#testimonies.push({ acknowledgedLines: lines, durableBytes: this.#durableBytes });
   }
 
   /**
-   * Compares what was noted with the file, which was not rotated. Lines that do not hold `mark` are
-   * another writer's.
+   * Compares the notes with the file, which must not have been rotated. Lines without `mark` belong to another
+   * writer.
    *
-   * @throws {Error} when more was acknowledged than was promised to be durable.
+   * @throws {Error} If more lines were acknowledged than the promise allows.
    */
   verify(path: string, { everyNLines = 10, mark }: { everyNLines?: number; mark: string }): void {
-    if (this.#testimonies.length === 0) throw new Error("Nothing was acknowledged");
+    if (this.#testimonies.length === 0) throw new Error("Cannot verify: no line was acknowledged");
     const ends = lineEnds(Deno.readFileSync(path), mark);
     for (const { acknowledgedLines, durableBytes } of this.#testimonies) {
       const promised = acknowledgedLines - everyNLines + 1;
       if (promised <= 0 || ends[promised - 1]! <= durableBytes) continue;
       throw new Error(
-        `${acknowledgedLines} lines were acknowledged when ${durableBytes} bytes were durable`,
+        `Promise broken: ${acknowledgedLines} lines were acknowledged, only ${durableBytes} bytes durable`,
       );
     }
   }
 }
 
-/** Where each line ends that holds the mark. */
+/** Returns the end of each line that contains the mark. */
 function lineEnds(bytes: Uint8Array, mark: string): number[] {
-  // One character for each byte, so that places in the text are places in the bytes.
+  // latin1 maps each byte to one character, so offsets in the text are offsets in the bytes.
   const text = new TextDecoder("latin1").decode(bytes);
   const ends: number[] = [];
   for (let start = 0; start < bytes.byteLength;) {

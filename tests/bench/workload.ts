@@ -1,36 +1,36 @@
 /**
- * What can be measured.
+ * The interface of a workload, and helpers for targets and figures.
  *
  * @module
  */
 import type { Row, Target } from "./row.ts";
 import type { Stage } from "./stage.ts";
 
-/** Something to measure, which gives one row or several. */
+/** A workload, which measures one row or several. */
 export interface Workload {
-  /** As the list of targets numbers it. */
+  /** Number of the workload's target. */
   readonly id: string;
   readonly area: "append" | "read" | "fleet";
   readonly name: string;
   run(stage: Stage): Promise<Row[]>;
 }
 
-/** To be reached or passed. */
+/** Returns a target that the figure should reach or exceed. */
 export function atLeast(value: number): Target {
   return { sense: "at least", value };
 }
 
-/** Not to be passed. */
+/** Returns a target that the figure should not exceed. */
 export function atMost(value: number): Target {
   return { sense: "at most", value };
 }
 
-/** So many thousand a second, or million. */
+/** Formats a rate per second. */
 export function shownRate(perSecond: number, unit = "events"): string {
   return `${Math.round(perSecond).toLocaleString("en")} ${unit}/s`;
 }
 
-/** Bytes in binary megabytes. */
+/** Converts bytes to mebibytes. */
 export function mebibytes(bytes: number): number {
   return bytes / (1024 * 1024);
 }

@@ -5,7 +5,7 @@ import { bar, barTable } from "../../src/cli/bar_table.ts";
 const row = (label: string, value: number) => ({ label, value, cells: [`${value}`] });
 const header = ["what", "USD"];
 
-Deno.test("barTable() aligns what is wide, combined or longer than there is room", () => {
+Deno.test("barTable() aligns labels with wide or combining characters, and cuts long ones", () => {
   const rows = [row("模型", 1), row("🐟 fish", 10), row("é".normalize("NFD"), 100)];
   const lines = barTable([...rows, row("x".repeat(60), 50)], { header, columns: 80 });
   const barAt = lines.slice(1).map((line) => stringWidth(line.slice(0, line.search(/[█-▏]/))));
@@ -13,7 +13,7 @@ Deno.test("barTable() aligns what is wide, combined or longer than there is room
   assertEquals(lines[4]!.slice(0, 40), `${"x".repeat(39)}…`);
 });
 
-Deno.test("barTable() gives the largest the room that there is, and every cost a bar", () => {
+Deno.test("barTable() fills the available width with the largest bar, and draws a bar for every cost", () => {
   const rows = [row("a", 8), row("b", 4), row("c", 0.0001), row("d", 0)];
   const barsAt = (columns: number) =>
     barTable(rows, { header, columns }).slice(1).map((line) => line.slice(14));
@@ -22,11 +22,11 @@ Deno.test("barTable() gives the largest the room that there is, and every cost a
   assertEquals(barsAt(300)[0], "█".repeat(40));
 });
 
-Deno.test("barTable() of no rows is empty", () => {
+Deno.test("barTable() returns no lines without rows", () => {
   assertEquals(barTable([], { header, columns: 80 }), []);
 });
 
-Deno.test("bar() of an amount past the largest number is none", () => {
+Deno.test("bar() is empty if the largest amount is Infinity", () => {
   for (const value of [1e308, Infinity]) assertEquals(bar(value, Infinity, 40), "");
   assertEquals(bar(1e308, 1e308, 2), "██");
 });

@@ -16,15 +16,15 @@ const FOR_USERS: [error: unknown, exitCode: 1 | 2, message: string][] = [
   [
     new Deno.errors.PermissionDenied("Permission denied (os error 13): open '/x'"),
     2,
-    "Cannot go on: Permission denied (os error 13): open '/x'",
+    "Cannot continue: Permission denied (os error 13): open '/x'",
   ],
-  [new Deno.errors.IsADirectory("Is a directory"), 1, "Cannot go on: Is a directory"],
-  [new Deno.errors.NotADirectory("Not a directory"), 1, "Cannot go on: Not a directory"],
-  [new Deno.errors.FilesystemLoop("Too many links"), 1, "Cannot go on: Too many links"],
+  [new Deno.errors.IsADirectory("Is a directory"), 1, "Cannot continue: Is a directory"],
+  [new Deno.errors.NotADirectory("Not a directory"), 1, "Cannot continue: Not a directory"],
+  [new Deno.errors.FilesystemLoop("Too many links"), 1, "Cannot continue: Too many links"],
   [
     systemError("No space left on device (os error 28)", "ENOSPC"),
     1,
-    "Cannot go on: No space left on device (os error 28)",
+    "Cannot continue: No space left on device (os error 28)",
   ],
   [
     new TypeError("Cannot open audit log: the path is a symlink, got /x"),
@@ -39,9 +39,9 @@ const FOR_USERS: [error: unknown, exitCode: 1 | 2, message: string][] = [
   [new SuppressedError(new Error("later"), new CommandError("Cannot do it", 1)), 1, "Cannot do it"],
 ];
 for (const [error, exitCode, message] of FOR_USERS) {
-  Deno.test(`asCommandError() shows users: ${message}`, () => {
-    const told = asCommandError(error);
-    assertEquals([told?.exitCode, told?.message], [exitCode, message]);
+  Deno.test(`asCommandError() returns the message: ${message}`, () => {
+    const expected = asCommandError(error);
+    assertEquals([expected?.exitCode, expected?.message], [exitCode, message]);
   });
 }
 
@@ -52,7 +52,7 @@ const FOR_DEVELOPERS: Error[] = [
   new RangeError("Maximum call stack size exceeded"),
 ];
 for (const error of FOR_DEVELOPERS) {
-  Deno.test(`asCommandError() leaves its stack to: ${error.message}`, () => {
+  Deno.test(`asCommandError() returns null for a bug: ${error.message}`, () => {
     assertEquals(asCommandError(error), null);
   });
 }

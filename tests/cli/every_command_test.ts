@@ -8,7 +8,7 @@ import { UNSAFE } from "./unsafe_text.ts";
 
 const PROGRAM = fromFileUrl(new URL("../programs/run_commands.ts", import.meta.url));
 
-/** The arguments of every command that needs a log, behind the log itself. */
+/** Every command that needs a log, with the arguments that follow the log. */
 const COMMANDS: readonly (readonly string[])[] = [
   ["status", "--tz", "UTC"],
   ["tail", "--tz", "UTC"],
@@ -22,7 +22,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["rotate"],
   ["ship", "--once", "--server", "127.0.0.1:9", "--fleet", "f", "--log", "a"],
 ];
-/** Those that only read, so that they have an answer without a server or a permission to write. */
+/** The commands that succeed without a server and without write permission. */
 const READING = COMMANDS.filter(([name]) => name !== "rotate" && name !== "ship");
 
 interface Ended {
@@ -32,7 +32,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs each of the commands on the log, all of them with the same permissions. */
+/** Runs each command on the log, with the same permissions. */
 async function runEach(
   commands: readonly (readonly string[])[],
   log: string,
@@ -54,18 +54,18 @@ async function runEach(
   }));
 }
 
-/** Files that are given as a log, and the reason that every command gives against them. */
-const NO_LOGS: [name: string, content: string | Uint8Array | null, reason: RegExp][] = [
+/** Files that are not logs, and the message with which every command rejects them. */
+const NOT_LOGS: [name: string, content: string | Uint8Array | null, reason: RegExp][] = [
   ["none.jsonl", null, /^scout: Cannot find audit log: there is neither .* got \S+none\.jsonl\n$/],
   [
     "a.png",
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10),
     /^scout: Cannot read audit log: it is a PNG image, not .*\n$/,
   ],
-  ["a.csv", "ts,event\n2026-02-13,nav\n", /^scout: Cannot read audit log: it is a table, .*\n$/],
+  ["a.csv", "ts,event\n2026-02-13,nav\n", /^scout: Cannot read audit log: it is a table .*\n$/],
 ];
-for (const [name, content, reason] of NO_LOGS) {
-  Deno.test(`Every command rejects ${name} in one line, with exit code 1`, async () => {
+for (const [name, content, reason] of NOT_LOGS) {
+  Deno.test(`Every command rejects ${name} with a one-line message and exit code 1`, async () => {
     using dir = tempDir();
     const path = dir.path(name);
     if (typeof content === "string") Deno.writeTextFileSync(path, content);
@@ -80,7 +80,7 @@ for (const [name, content, reason] of NO_LOGS) {
   });
 }
 
-Deno.test("Every command names the flag of a missing permission in one line, with exit code 2", async () => {
+Deno.test("Every command names the flag of a missing permission in one line, and exits with 2", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   Deno.writeTextFileSync(path, '{"event":"nav"}\n');
@@ -90,7 +90,7 @@ Deno.test("Every command names the flag of a missing permission in one line, wit
   }
 });
 
-Deno.test("Every command rejects a log that is named twice, with exit code 2", async () => {
+Deno.test("Every command rejects a log that is named twice, and exits with 2", async () => {
   const twice = COMMANDS.map((args) => [...args, "--path", "b.jsonl"]);
   for (const { command, code, stdout, stderr } of await runEach(twice, "a.jsonl", [])) {
     assertEquals([code, stdout], [2, ""], command);
@@ -101,7 +101,7 @@ Deno.test("Every command rejects a log that is named twice, with exit code 2", a
   }
 });
 
-Deno.test("Every reading command has an answer for an empty log, and measures nothing in it", async () => {
+Deno.test("Every reading command succeeds on an empty log, and shows no measured values", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   Deno.writeTextFileSync(path, "");
@@ -116,7 +116,7 @@ Deno.test("Every reading command has an answer for an empty log, and measures no
 
 const UNSAFE_TEXT = "\u001b[31m\u0007\u009b1m\u202e\u2066\u200f\u0085\u007f";
 
-Deno.test("No command prints a control character that a log, its name or an argument holds", async () => {
+Deno.test("No command prints control characters from a log, its name or an argument", async () => {
   using dir = tempDir();
   const path = dir.path(`${UNSAFE_TEXT}.jsonl`);
   const event = {
@@ -155,7 +155,7 @@ Deno.test("No command prints a control character that a log, its name or an argu
 
 await testNeeding(
   "POSIX",
-  "Every reading command ends quietly when its reader is gone",
+  "Every reading command exits with 0 if standard output is closed",
   async () => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -166,13 +166,13 @@ await testNeeding(
       args: [JSON.stringify(commands)],
       flags: [`--allow-read=${dir.path("")}`],
     });
-    // The reader closes its end before the first command begins.
+    // The reading process closes its end of the pipe before the first command begins.
     const script =
       '{ until [ -e "$0" ]; do :; done; "$@"; echo "ended $?" >&2; } | { exec <&-; : > "$0"; }';
     const { stderr } = await runCommand("sh", {
       args: ["-c", script, dir.path("closed"), Deno.execPath(), ...args],
     });
-    const told = stderr.split("\n").filter((line) => !line.startsWith("scout: no "));
-    assertEquals(told, [...READING.map(() => "[exit 0]"), "ended 0", ""]);
+    const lines = stderr.split("\n").filter((line) => !line.startsWith("scout: no "));
+    assertEquals(lines, [...READING.map(() => "[exit 0]"), "ended 0", ""]);
   },
 );

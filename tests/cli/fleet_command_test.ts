@@ -13,7 +13,7 @@ import { MAIN } from "./run_cli.ts";
 
 const START = Date.UTC(2026, 1, 13, 14);
 
-/** A server, and logs that were shipped to it; the command line may reach it and nothing else. */
+/** A server, and logs that were shipped to it. Commands may connect to the server, and nothing else. */
 class Scene implements AsyncDisposable {
   readonly server: NatsServer;
   readonly dir: TempDir = tempDir();
@@ -30,7 +30,7 @@ class Scene implements AsyncDisposable {
     return scene;
   }
 
-  /** Logs events of a log, a minute apart, and ships them. */
+  /** Appends events to a log, a minute apart, and ships them. */
   async ship(log: string, ...events: readonly (readonly [string, object])[]): Promise<void> {
     const path = this.dir.path(`${log}/audit.jsonl`);
     let n = 0;
@@ -67,8 +67,8 @@ class Scene implements AsyncDisposable {
   }
 }
 
-/** What a command tells, which is to end well and complain of nothing. */
-function told({ code, stdout, stderr }: CommandResult): string {
+/** Returns the output of a command, which must succeed without messages. */
+function outputOf({ code, stdout, stderr }: CommandResult): string {
   assertEquals([code, stderr], [0, ""]);
   return stdout;
 }
@@ -79,7 +79,7 @@ function twoMachines(scene: Scene): Promise<void> {
 }
 
 await natsTest(
-  "scout fleet query and tail give the events of all logs, or those that match",
+  "scout fleet query and tail show the events of all logs, or the ones that match",
   async () => {
     await using scene = await Scene.start();
     await twoMachines(scene);
@@ -88,11 +88,11 @@ await natsTest(
         `${scout_log}${n}`
       );
     assertEquals(
-      told(await scene.run("query", ["--limit", "1"])),
+      outputOf(await scene.run("query", ["--limit", "1"])),
       "2026-02-13 14:00:00.000  nav  $0.25  n=1  scout_log=a\n",
     );
     const numbers = async (command: string, ...args: string[]) =>
-      numbersOf(told(await scene.run(command, ["--json", ...args])));
+      numbersOf(outputOf(await scene.run(command, ["--json", ...args])));
     assertEquals(await numbers("query"), ["a1", "a2", "b3", "b4"]);
     assertEquals(await numbers("query", "--desc", "--limit", "2"), ["b4", "b3"]);
     assertEquals(await numbers("query", "--log", "a", "--desc"), ["a2", "a1"]);
@@ -103,7 +103,7 @@ await natsTest(
   },
 );
 
-await natsTest("scout fleet tail -f goes on with what is shipped", async () => {
+await natsTest("scout fleet tail -f shows events that are shipped later", async () => {
   await using scene = await Scene.start();
   await twoMachines(scene);
   const options = scene.options("tail", ["-f", "-n", "1", "--json"], []);
@@ -124,35 +124,37 @@ await natsTest("scout fleet tail -f goes on with what is shipped", async () => {
 });
 
 await natsTest(
-  "scout fleet spend sums up by log and by all else, and report shows it",
+  "scout fleet spend sums up by log and by other keys, and report shows the sum",
   async () => {
     await using scene = await Scene.start();
     await twoMachines(scene);
     const since = ["--since", "2026-02-13"];
-    const spend = JSON.parse(told(await scene.run("spend", ["--by", "log", "--json", ...since])));
+    const spend = JSON.parse(
+      outputOf(await scene.run("spend", ["--by", "log", "--json", ...since])),
+    );
     assertEquals([spend.usd, spend.rows], [1.75, [
       { key: "a", usd: 1.25, events: 2 },
       { key: "b", usd: 0.5, events: 1 },
     ]]);
-    const byEvent = told(await scene.run("spend", ["--by", "event", ...since]));
+    const byEvent = outputOf(await scene.run("spend", ["--by", "event", ...since]));
     assertMatch(byEvent, /^\$1\.75 for 3 events since .*\nevent .*\nbrief +\$1\.00 +1 /);
     const out = scene.dir.path("report.html");
     const written = await scene.run("report", ["--out", out, "--title", "Fleet"], [
       `--allow-read=${out}`,
       `--allow-write=${out}`,
     ]);
-    assertMatch(told(written), /^Wrote 4 events as .* to .*report\.html\n$/);
+    assertMatch(outputOf(written), /^Wrote 4 events as .* to .*report\.html\n$/);
     assertStringIncludes(Deno.readTextFileSync(out), "$1.75");
   },
 );
 
 await natsTest(
-  "scout fleet status tells of each log how far it is, and what is missing",
+  "scout fleet status shows the position, the lag and the gaps of each log",
   async () => {
     await using scene = await Scene.start();
     await twoMachines(scene);
     const length = Deno.readTextFileSync(scene.dir.path("a/audit.jsonl")).length;
-    const { logs } = JSON.parse(told(await scene.run("status", ["--json"])));
+    const { logs } = JSON.parse(outputOf(await scene.run("status", ["--json"])));
     const { storedTs, lagSec, ...first } = logs[0];
     assertEquals(first, {
       log: "a",
@@ -164,7 +166,7 @@ await natsTest(
     });
     assertEquals(Math.round(lagSec * 1000), Date.parse(storedTs) - Date.parse(first.lastTs));
     assertEquals(logs.length, 2);
-    const shown = told(await scene.run("status", ["--log", "a"]));
+    const shown = outputOf(await scene.run("status", ["--log", "a"]));
     assertMatch(
       shown,
       /^log {2}shipped .*\na {4}\d+ bytes {2}- .* {2}2026-02-13 14:01:00 {2}.* {2}-\n$/,
@@ -173,7 +175,7 @@ await natsTest(
 );
 
 await natsTest(
-  "scout fleet tells what is missing, and in a line what somebody has to see to",
+  "scout fleet reports gaps, and reports each error in one line",
   async () => {
     await using scene = await Scene.start();
     const empty = await scene.run("status");
@@ -211,7 +213,7 @@ await natsTest(
 const CONFIG = fromFileUrl(new URL("../../examples/nats/fleet.conf", import.meta.url));
 
 await natsTest(
-  "scout ship and scout fleet log in as users of fleet.conf, each for its own part",
+  "scout ship and scout fleet log in as users of fleet.conf, each with its own permissions",
   async () => {
     await using server = await NatsServer.start(["-c", CONFIG]);
     const operator = await server.connect("operator");
@@ -235,16 +237,16 @@ await natsTest(
       });
     };
     const shipping = ["ship", "--path", path, "--once", "--log", "machine-1"];
-    assertMatch(told(await run("machine-1", ...shipping)), /^Shipped \d+ bytes in 1 block,/);
+    assertMatch(outputOf(await run("machine-1", ...shipping)), /^Shipped \d+ bytes in 1 block,/);
     for (const command of ["status", "query", "tail", "spend"]) {
-      const answer = JSON.parse(told(await run("reader", "fleet", command, "--json")));
+      const answer = JSON.parse(outputOf(await run("reader", "fleet", command, "--json")));
       const { n, logs, events } = answer;
       assertEquals(n ?? logs?.length ?? events, command === "spend" ? 0 : 1);
     }
     const refused = await run("reader", ...shipping);
     assertEquals([refused.code, refused.stdout], [1, ""]);
     assertStringIncludes(refused.stderr, "Permissions Violation");
-    const wrong = await run("nobody", "fleet", "status");
+    const wrong = await run("stranger", "fleet", "status");
     assertEquals([wrong.code, wrong.stdout], [1, ""]);
     assertMatch(
       wrong.stderr,
@@ -254,7 +256,7 @@ await natsTest(
 );
 
 await natsTest(
-  "scout fleet reaches a server over TLS that a certificate of --ca vouches for",
+  "scout fleet connects over TLS to a server whose certificate is signed by --ca",
   async () => {
     using dir = tempDir();
     const [key, cert] = [dir.path("key.pem"), dir.path("cert.pem")];
@@ -284,7 +286,7 @@ await natsTest(
   "openssl",
 );
 
-await natsTest("scout fleet reaches a server over a WebSocket", async () => {
+await natsTest("scout fleet connects to a server over a WebSocket", async () => {
   using dir = tempDir();
   const port = freePort();
   const config = dir.path("nats.conf");
@@ -306,7 +308,7 @@ await natsTest("scout fleet reaches a server over a WebSocket", async () => {
   assertEquals([code, stderr], [1, "scout: nothing was shipped, got fleet f\n"]);
 });
 
-Deno.test("scout fleet refuses a login that is half or double, and tells of files that are not there", async () => {
+Deno.test("scout fleet rejects incomplete or conflicting logins, and missing files", async () => {
   using dir = tempDir();
   const run = (...args: string[]) =>
     runProgram(MAIN, {
@@ -317,12 +319,12 @@ Deno.test("scout fleet refuses a login that is half or double, and tells of file
   const none = dir.path("none");
   for (
     const [args, code, message] of [
-      [["--user", "a"], 2, "--user and --password-file need each other"],
-      [["--password-file", none], 2, "--user and --password-file need each other"],
+      [["--user", "a"], 2, "--user and --password-file must be used together"],
+      [["--password-file", none], 2, "--user and --password-file must be used together"],
       [
         ["--user", "a", "--password-file", none, "--creds", none],
         2,
-        "--user and --creds exclude each other",
+        "--user and --creds cannot be used together",
       ],
       [["--creds", none], 1, `Cannot read credentials: no such file, got ${none}`],
       [["--ca", none], 1, `Cannot read certificates: no such file, got ${none}`],

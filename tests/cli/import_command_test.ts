@@ -6,7 +6,7 @@ import { gunzipped, gzipped, linesOf, tempDir } from "../temp_dir.ts";
 import { shownNumber } from "../../src/shown.ts";
 import { MAIN } from "./run_cli.ts";
 
-/** A directory of files to import and one of a log, and the command over them. */
+/** Creates files to import and a directory for the log, and returns functions that run the command on them. */
 function importing(files: Readonly<Record<string, string | Uint8Array<ArrayBuffer>>>) {
   const sources = tempDir();
   const target = tempDir();
@@ -22,7 +22,7 @@ function importing(files: Readonly<Record<string, string | Uint8Array<ArrayBuffe
     path,
     flags,
     source: (name: string) => sources.path(name),
-    /** Runs it on files by their names, with the permissions that it needs and no more. */
+    /** Runs the command on the named files, with exactly the permissions that it needs. */
     run(names: readonly string[], args: readonly string[] = [], allowed = flags) {
       const paths = names.map((name) => sources.path(name));
       return runProgram(MAIN, {
@@ -55,7 +55,7 @@ const TRACE_ARGS = [
   ...["--map", "output_t=GeneratedTokens", "--map", "model=engine"],
 ];
 
-Deno.test("scout import takes rows of CSV at their own times, by a mapping of columns", async () => {
+Deno.test("scout import maps the columns of CSV rows to fields, and keeps the times of the rows", async () => {
   using target = importing({ "trace.csv": TRACE });
   const result = await target.run(["trace.csv"], TRACE_ARGS);
   assertWorked(result);
@@ -66,7 +66,7 @@ Deno.test("scout import takes rows of CSV at their own times, by a mapping of co
   ]);
 });
 
-Deno.test("scout import --json takes lines of JSON, of compressed files too, in the order named", async () => {
+Deno.test("scout import --json reads JSON lines, also from compressed files, in the order of the arguments", async () => {
   const first = { ts: "2026-02-13T14:00:00.123456+01:00", event: "nav", session_id: "s1", cost: 1 };
   const second = { when: 1771000000.5, kind: "brief", session_id: "s2", "tags": ["a"] };
   using target = importing({
@@ -77,7 +77,7 @@ Deno.test("scout import --json takes lines of JSON, of compressed files too, in 
     ...["--json", "--map", "ts=when", "--map", "event=kind"],
     ...["--map", "ts2=ts", "--map", "event2=event"],
   ]);
-  // Each mapping holds for all of the files.
+  // Each mapping applies to all of the files.
   assertEquals(result.code, 1);
   assertMatch(
     result.stderr,
@@ -101,7 +101,7 @@ Deno.test("scout import --json takes lines of JSON, of compressed files too, in 
   ]);
 });
 
-Deno.test("scout import names file, line, field and value of what is no event, and appends nothing", async () => {
+Deno.test("scout import names the file, line, field and value of each invalid record, and appends nothing", async () => {
   using target = importing({
     "good.jsonl": '{"ts":"2026-02-13T14:00:00Z","event":"nav"}\n',
     "bad.jsonl": [
@@ -119,7 +119,7 @@ Deno.test("scout import names file, line, field and value of what is no event, a
   assertEquals([code, stdout, target.isLogThere()], [1, "", false]);
   const bad = target.source("bad.jsonl");
   assertEquals(stderr.split("\n"), [
-    "scout: Cannot import: not every record is an event, so that nothing is imported",
+    "scout: Cannot import: some records are invalid, so nothing was imported",
     `  ${bad}:2: Cannot log event: cost must be a finite number >= 0 (USD), got "much"`,
     `  ${bad}:3: Cannot log event: ts must be a time such as 2026-02-13T14:30:22Z, or seconds since 1970, got "2026-02-30T14:00:00Z"`,
     `  ${bad}:4: not an object`,
@@ -130,14 +130,14 @@ Deno.test("scout import names file, line, field and value of what is no event, a
   ]);
 });
 
-Deno.test("scout import tells of ten bad records, and counts the others", async () => {
+Deno.test("scout import reports the first ten invalid records, and counts the others", async () => {
   using target = importing({ "bad.csv": `ts,event\n${"no time,nav\n".repeat(12)}` });
   const { code, stderr } = await target.run(["bad.csv"]);
   const lines = stderr.trimEnd().split("\n");
   assertEquals([code, lines.length, lines.at(-1)], [1, 12, "  and 2 more"]);
 });
 
-Deno.test("scout import goes on with the chain of a log that has one", async () => {
+Deno.test("scout import continues the chain of a chained log", async () => {
   using target = importing({
     "more.csv": "ts,event\n2026-02-13,nav\n2026-02-14,brief\n",
     "own.csv": "ts,event,seq\n2026-02-13,nav,7\n",
@@ -158,18 +158,18 @@ Deno.test("scout import goes on with the chain of a log that has one", async () 
   assertEquals((await reader.verify()).faults, []);
 });
 
-Deno.test("scout import --dry-run checks, and needs no permission to write", async () => {
+Deno.test("scout import --dry-run checks the files without write permission", async () => {
   using target = importing({ "trace.csv": TRACE });
   const readOnly = target.flags.slice(0, 1);
   const result = await target.run(["trace.csv"], [...TRACE_ARGS, "--dry-run"], readOnly);
   assertWorked(result);
-  assertEquals(result.stdout, "Checked 2 events: each can be imported\n");
+  assertEquals(result.stdout, "Checked 2 events: no errors\n");
   const asJson = await target.run(["trace.csv"], [...TRACE_ARGS, "--dry-run", "--json"], readOnly);
   assertEquals([JSON.parse(asJson.stdout).checked, JSON.parse(asJson.stdout).imported], [2, 0]);
   assertEquals(target.isLogThere(), false);
 });
 
-Deno.test("scout import tells in a line which permission is missing", async () => {
+Deno.test("scout import names a missing permission in one line", async () => {
   using target = importing({ "trace.csv": TRACE });
   const [read = "", write = ""] = target.flags;
   const file = target.source("trace.csv");
@@ -186,7 +186,7 @@ Deno.test("scout import tells in a line which permission is missing", async () =
   );
 });
 
-Deno.test("scout import refuses what cannot be right before it reads a record", async () => {
+Deno.test("scout import rejects invalid options and columns before it reads a record", async () => {
   using target = importing({
     "trace.csv": TRACE,
     "notes.txt": "hello",
@@ -202,35 +202,35 @@ Deno.test("scout import refuses what cannot be right before it reads a record", 
   const map = ["--map", "ts=TIMESTAMP"];
   const cases: [string, Promise<string>][] = [
     [
-      `2 scout: Cannot import ${trace}: it has no column ts: add --map ts=COLUMN ${columns}\n`,
+      `2 scout: Cannot import ${trace}: it has no column ts; add --map ts=COLUMN ${columns}\n`,
       refused(["trace.csv"], ["--event", "nav"]),
     ],
     [
-      `2 scout: Cannot import ${trace}: it has no column event: add --event TYPE or --map event=COLUMN ${columns}\n`,
+      `2 scout: Cannot import ${trace}: it has no column event; add --event TYPE or --map event=COLUMN ${columns}\n`,
       refused(["trace.csv"], map),
     ],
     [
-      `2 scout: Cannot import ${trace}: it has no column "Model" ${columns}\n`,
+      `2 scout: Cannot import ${trace}: it has no column named "Model" ${columns}\n`,
       refused(["trace.csv"], [...map, "--map", "model=Model"]),
     ],
     [
-      `2 scout: Cannot import ${trace}: engine would come from two columns: add --map OTHER=engine ${columns}\n`,
+      `2 scout: Cannot import ${trace}: two columns would become the field engine; add --map OTHER=engine ${columns}\n`,
       refused(["trace.csv"], [...map, "--map", "engine=ContextTokens"]),
     ],
     [
       `2 scout: Cannot import ${
         target.source("two.csv")
-      }: it has two columns "event" (columns: ts, event, event)\n`,
+      }: it has two columns named "event" (columns: ts, event, event)\n`,
       refused(["two.csv"]),
     ],
     [
-      "2 scout: Cannot map columns: two of them are mapped to model\n",
+      "2 scout: Cannot map columns: two columns are mapped to the same field, got model\n",
       refused(["trace.csv"], ["--map", "model=a", "--map", "model=b"]),
     ],
     [
       `2 scout: Cannot import ${
         target.source("notes.txt")
-      }: its name has no known format; add --format jsonl or csv\n`,
+      }: its format is not known from its name; add --format jsonl or csv\n`,
       refused(["notes.txt"]),
     ],
     [
@@ -238,7 +238,7 @@ Deno.test("scout import refuses what cannot be right before it reads a record", 
       refused(["none.csv"]),
     ],
     [
-      `1 scout: Cannot import: it is not a file, got ${target.source("")}\n`,
+      `1 scout: Cannot import: it is not a regular file, got ${target.source("")}\n`,
       refused([""], ["--format", "csv"]),
     ],
   ];
@@ -250,7 +250,7 @@ Deno.test("scout import refuses what cannot be right before it reads a record", 
   );
 });
 
-Deno.test("scout import takes no part of the log itself", async () => {
+Deno.test("scout import rejects a file of the target log", async () => {
   using target = importing({ "a.jsonl": '{"ts":"2026-02-13T14:00:00Z","event":"nav"}\n' });
   assertWorked(await target.run(["a.jsonl"]));
   const args = (file: string) => ["import", "--path", target.path, file];
@@ -269,7 +269,7 @@ Deno.test("scout import takes no part of the log itself", async () => {
   assertEquals((await gunzipped(Deno.readFileSync(archive))).split("\n").length, 2);
 });
 
-Deno.test("scout import that is interrupted tells from where on to go on", async () => {
+Deno.test("scout import names the first record that was not imported when it is interrupted", async () => {
   const COUNT = 200_000;
   const lines = Array.from({ length: COUNT }, (_, n) => `2026-02-13T14:00:00Z,nav,${n}`);
   using target = importing({ "many.csv": `ts,event,n\n${lines.join("\n")}\n` });
@@ -284,7 +284,7 @@ Deno.test("scout import that is interrupted tells from where on to go on", async
     stderr: "piped",
   }).spawn();
   const output = process.output();
-  // Until something of the log is there.
+  // Wait until the log has its first lines.
   for await (const { paths } of watcher) {
     if (paths.includes(target.path) && Deno.statSync(target.path).size > 0) break;
   }
@@ -301,9 +301,9 @@ Deno.test("scout import that is interrupted tells from where on to go on", async
   // The header is line 1.
   assertEquals(
     decoder.decode(stderr),
-    `scout: interrupted; nothing from ${target.source("many.csv")}:${
+    `scout: interrupted; records from ${target.source("many.csv")}:${
       imported + 2
-    } on is imported\n`,
+    } on were not imported\n`,
   );
   assertEquals(target.events().map(({ n }) => n), Array.from({ length: imported }, (_, n) => n));
 });

@@ -21,16 +21,16 @@ const OTHERS: [name: string, content: string | Uint8Array, reason: string][] = [
   [
     "a.csv",
     "ts,event\n2026-02-13,nav\n",
-    "it is a table, which scout import reads, not an audit log",
+    "it is a table (scout import reads it), not an audit log",
   ],
   ["a.bin", Uint8Array.of(0, 255, 10, 254), "it is binary data, not an audit log"],
-  ["a.txt", "hello\n", "no line of it is a JSON object"],
-  ["a.json", "[\n  1\n]\n", "no line of it is a JSON object"],
-  ["numbers.jsonl", "1\n2\n", "no line of it is a JSON object"],
-  ["long.txt", `${"x".repeat(99)}\n`.repeat(10_000), "no line of it is a JSON object"],
+  ["a.txt", "hello\n", "none of its lines is a JSON object"],
+  ["a.json", "[\n  1\n]\n", "none of its lines is a JSON object"],
+  ["numbers.jsonl", "1\n2\n", "none of its lines is a JSON object"],
+  ["long.txt", `${"x".repeat(99)}\n`.repeat(10_000), "none of its lines is a JSON object"],
 ];
 for (const [name, content, reason] of OTHERS) {
-  Deno.test(`checkKind() says of ${name}: ${reason}`, () => {
+  Deno.test(`checkKind() rejects ${name}: ${reason}`, () => {
     using dir = tempDir();
     const bytes = typeof content === "string" ? encoder.encode(content) : content;
     Deno.writeFileSync(dir.path(name), bytes);
@@ -49,19 +49,19 @@ const LOGS: [what: string, content: string][] = [
   ["much damage before an event", `${"x".repeat(200_000)}\n${LINE}`],
   ["much damage after an event", `${LINE}${"x".repeat(200_000)}`],
   [
-    "a line that is longer than what is looked at",
+    "a line that is longer than the part that is read",
     `{"event":"nav","x":"${"y".repeat(200_000)}"}\n`,
   ],
 ];
 for (const [what, content] of LOGS) {
-  Deno.test(`checkKind() takes ${what} for a log`, () => {
+  Deno.test(`checkKind() accepts ${what}`, () => {
     using dir = tempDir();
     Deno.writeTextFileSync(dir.path("audit.jsonl"), content);
     check(dir.path("audit.jsonl"));
   });
 }
 
-Deno.test("checkKind() takes a file with a lock, a manifest or an archive beside it for a log", () => {
+Deno.test("checkKind() accepts a file next to a lock, a manifest or an archive", () => {
   for (
     const beside of ["audit.jsonl.lock", "audit.manifest.jsonl", "audit_20260213_143022.jsonl.gz"]
   ) {
@@ -72,8 +72,8 @@ Deno.test("checkKind() takes a file with a lock, a manifest or an archive beside
   }
 });
 
-Deno.test("checkKind() says that a directory is not a file, and takes no file at all for a log to come", () => {
+Deno.test("checkKind() rejects a directory, and accepts a path that does not exist", () => {
   using dir = tempDir();
-  assertThrows(() => check(dir.path("")), CommandError, "it is not a file but a directory");
+  assertThrows(() => check(dir.path("")), CommandError, "it is not a regular file but a directory");
   check(dir.path("none.jsonl"));
 });

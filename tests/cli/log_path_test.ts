@@ -9,7 +9,7 @@ import { MAIN } from "./run_cli.ts";
 
 const LINE = '{"ts":"2026-02-13T14:00:00.000Z","event":"nav"}\n';
 
-/** A directory with files of these names. */
+/** Creates a directory that contains files with these names. */
 function dirWith(...names: readonly string[]): TempDir {
   const dir = tempDir();
   for (const name of names) Deno.writeTextFileSync(dir.path(name), LINE);
@@ -28,7 +28,7 @@ const HOLDING_ONE: [files: string[], log: string][] = [
   [["other.jsonl", "a.csv", "b.json.gz"], "other.jsonl"],
 ];
 for (const [files, log] of HOLDING_ONE) {
-  Deno.test(`locateLog() takes ${log} in a directory with ${files.join(", ")}`, () => {
+  Deno.test(`locateLog() finds ${log} in a directory with ${files.join(", ")}`, () => {
     using dir = dirWith(...files);
     const directory = dir.path("");
     for (const name of [directory, directory.replace(/\/$/, ""), `${directory}//`]) {
@@ -40,8 +40,8 @@ for (const [files, log] of HOLDING_ONE) {
 }
 
 const HOLDING_SEVERAL: [files: string[], message: string][] = [
-  [["a.jsonl", "b.jsonl"], "holds several, got a.jsonl, b.jsonl"],
-  [["a.jsonl", "b_20260213_143022.jsonl.gz"], "holds several, got a.jsonl, b.jsonl"],
+  [["a.jsonl", "b.jsonl"], "holds several logs, got a.jsonl, b.jsonl"],
+  [["a.jsonl", "b_20260213_143022.jsonl.gz"], "holds several logs, got a.jsonl, b.jsonl"],
   [["a.jsonl", "\u001b[31mb\u202e.jsonl"], "got \\u001b[31mb\\u202e.jsonl, a.jsonl"],
 ];
 for (const [files, message] of HOLDING_SEVERAL) {
@@ -56,7 +56,7 @@ for (const [files, message] of HOLDING_SEVERAL) {
   });
 }
 
-Deno.test("locateLog() keeps a path at which nothing is", () => {
+Deno.test("locateLog() returns a path that does not exist unchanged", () => {
   using dir = dirWith("other.jsonl");
   assertEquals(
     locateLog({ file: dir.path("new.jsonl"), path: undefined }).path,
@@ -67,7 +67,7 @@ Deno.test("locateLog() keeps a path at which nothing is", () => {
 
 await testNeeding(
   "POSIX",
-  "locateLog() follows a symbolic link to a directory, and to nothing else",
+  "locateLog() follows symbolic links to directories only",
   () => {
     using dir = dirWith("other.jsonl");
     using links = tempDir();
@@ -90,7 +90,7 @@ Deno.test("locateLog() rejects a log that is named twice", () => {
   assertEquals(error.exitCode, 2);
 });
 
-Deno.test("scout reads SCOUT_PATH where it may, below the command line and above the default path", async () => {
+Deno.test("scout prefers the command line to SCOUT_PATH, and a readable SCOUT_PATH to the default path", async () => {
   using dir = dirWith("home.jsonl", "variable.jsonl", "argument.jsonl");
   const home = dir.path("home");
   Deno.mkdirSync(`${home}/.scout`, { recursive: true });

@@ -13,7 +13,7 @@ const COMMANDS = [
   ...["report", "serve", "ship"],
 ];
 
-Deno.test("scout --help lists the commands, and each has help with an example, without a permission", async () => {
+Deno.test("scout --help lists the commands, and each command shows help with an example, without permissions", async () => {
   const { code, stdout, stderr } = await scout("--help");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   for (const command of [...COMMANDS, "completions"]) {
@@ -28,7 +28,7 @@ Deno.test("scout --help lists the commands, and each has help with an example, w
   }
 });
 
-Deno.test("scout alone, scout -h and scout --help show the same commands on standard output", async () => {
+Deno.test("scout, scout -h and scout --help show the same commands on standard output", async () => {
   const shown = await Promise.all([scout(), scout("-h"), scout("--help")]);
   for (const { code, stdout, stderr } of shown) {
     assertEquals([code, stderr, stdout], [0, "", shown[0]!.stdout]);
@@ -63,7 +63,7 @@ const USAGE_ERRORS: [args: string[], message: string][] = [
     ["fleet", "tail", "--folow"],
     "Cannot run scout fleet tail: `--folow` is not an option; did you mean `--follow`?",
   ],
-  [["query", "a", "b"], 'Cannot run scout query: there is an argument too many, got "b"'],
+  [["query", "a", "b"], 'Cannot run scout query: there are too many arguments, got "b"'],
   [
     ["spend", "--by", "modl"],
     'Cannot read --by: "modl" is not hour, day, model, event or session; did you mean model?',
@@ -73,7 +73,7 @@ const USAGE_ERRORS: [args: string[], message: string][] = [
   [["\u001b[31m\u202e"], "Cannot run scout: `\\u001b[31m\\u202e` is not a command"],
 ];
 
-Deno.test("scout reports each usage error in one line that names the action, and what was meant", async () => {
+Deno.test("scout reports each usage error in one line that names the action and suggests a correction", async () => {
   for (const [args, message] of USAGE_ERRORS) {
     const { code, stdout, stderr } = await scout(...args);
     assertEquals([code, stdout], [2, ""], args.join(" "));

@@ -18,7 +18,7 @@ const EVENTS = [
   at(36, "gate_compress", { confidence: 90 }),
 ];
 
-Deno.test("scout metrics shows accuracy and gate since a time", async () => {
+Deno.test("scout metrics shows accuracy and gate decisions since a time", async () => {
   using log = logWith(...EVENTS);
   const { code, stdout, stderr } = await log.run("metrics", "--since", "2026-02-13T14:30");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
@@ -31,7 +31,7 @@ Deno.test("scout metrics shows accuracy and gate since a time", async () => {
   ]);
 });
 
-Deno.test("scout metrics --json gives one object", async () => {
+Deno.test("scout metrics --json prints one object", async () => {
   using log = logWith(...EVENTS);
   const { stdout } = await log.run("metrics", "--json", "--since", "2026-02-13", "--last", "1");
   assertEquals(JSON.parse(stdout), {
@@ -49,7 +49,7 @@ Deno.test("scout metrics --json gives one object", async () => {
   });
 });
 
-Deno.test("scout metrics shows a dash where there is nothing to measure", async () => {
+Deno.test("scout metrics shows a dash if there is nothing to measure", async () => {
   using log = logWith(...EVENTS);
   const { code, stdout } = await log.run("metrics");
   assertEquals(code, 0);

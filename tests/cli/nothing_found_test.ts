@@ -15,11 +15,11 @@ const FACTS = {
 const CASES: [question: Question, message: string][] = [
   [
     { event: ["nav"], since: at("2026-02-13T17:00:00Z") },
-    "no nav events since 17:00; the newest event is of 2026-02-13 14:27 (try --since 2026-02-13)",
+    "no nav events since 17:00; the newest event is from 2026-02-13 14:27 (try --since 2026-02-13)",
   ],
   [
     { since: at("2026-02-12T17:00:00Z"), session: "s\u001b" },
-    "no events of session s\\u001b since 2026-02-12 17:00; the newest event is of 2026-02-13 14:27",
+    "no events of session s\\u001b since 2026-02-12 17:00; the newest event is from 2026-02-13 14:27",
   ],
   [{ event: ["navv"] }, "no navv events; did you mean `nav`?"],
   [{ event: ["agent_stpe"] }, "no agent_stpe events; did you mean `agent_step`?"],
@@ -30,24 +30,24 @@ const CASES: [question: Question, message: string][] = [
   ],
   [
     { event: ["nav", "navv"], hasTests: true },
-    "no nav or navv events with these fields; the newest event is of 2026-02-13 14:27",
+    "no nav or navv events with these fields; the newest event is from 2026-02-13 14:27",
   ],
   [
     { until: at("2026-02-11T00:00:00Z") },
-    "no events until 2026-02-11 00:00; the oldest event is of 2026-02-12 09:00 (try --until 2026-02-13)",
+    "no events until 2026-02-11 00:00; the oldest event is from 2026-02-12 09:00 (try --until 2026-02-13)",
   ],
   [
     { kind: "events with a cost", since: at("2026-02-13T10:00:00Z") },
-    "no events with a cost since 10:00; the newest event is of 2026-02-13 14:27",
+    "no events with a cost since 10:00; the newest event is from 2026-02-13 14:27",
   ],
 ];
 for (const [question, message] of CASES) {
-  Deno.test(`nothingFound() says: ${message}`, () => {
+  Deno.test(`nothingFound() returns: ${message}`, () => {
     assertEquals(nothingFound(question, FACTS), message);
   });
 }
 
-Deno.test("nothingFound() of a log without events, or without times", () => {
+Deno.test("nothingFound() reports a log without events, and events without times", () => {
   const nothing = { ...FACTS, oldest: undefined, newest: undefined, types: new Set<string>() };
   assertEquals(nothingFound({ event: ["nav"] }, nothing), "the log has no events");
   const untimed = { ...FACTS, oldest: { event: "nav" }, newest: { event: "nav", ts: "\u001b" } };
@@ -57,11 +57,11 @@ Deno.test("nothingFound() of a log without events, or without times", () => {
   );
 });
 
-Deno.test("nothingFound() shows times in the time zone of the question", () => {
+Deno.test("nothingFound() shows times in the time zone of the query", () => {
   const now = NOW.withTimeZone("Asia/Kolkata");
   assertEquals(
     nothingFound({ since: at("2026-02-13T20:00:00Z") }, { ...FACTS, now }),
-    "no events since 01:30; the newest event is of 2026-02-13 19:57 (try --since 2026-02-13)",
+    "no events since 01:30; the newest event is from 2026-02-13 19:57 (try --since 2026-02-13)",
   );
 });
 

@@ -4,7 +4,7 @@ import { runProgram } from "../run_program.ts";
 import { tempDir } from "../temp_dir.ts";
 import { MAIN, runCli } from "./run_cli.ts";
 
-/** A log of three archives of a long time ago, and the command line over it. */
+/** Creates a log with three old archives, and returns functions that run commands on it. */
 async function archivedLog() {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -30,7 +30,7 @@ async function archivedLog() {
   };
 }
 
-Deno.test("scout prune --dry-run shows what would be removed, without a permission to write", async () => {
+Deno.test("scout prune --dry-run shows what would be removed, without write permission", async () => {
   using log = await archivedLog();
   const before = log.archives();
   const { code, stdout, stderr } = await log.read("--dry-run", "--max-archives", "1");
@@ -64,7 +64,7 @@ Deno.test("scout prune --json lists each archive with the reason", async () => {
   assertEquals(log.archives().length, 1);
 });
 
-Deno.test("scout spend and scout status say where the data begins after scout prune", async () => {
+Deno.test("scout spend and scout status report the events that scout prune has removed", async () => {
   using log = await archivedLog();
   await log.run("--max-archives", "1");
   const spend = await log.ask("spend", "--since", "2026-02-01");
@@ -72,23 +72,23 @@ Deno.test("scout spend and scout status say where the data begins after scout pr
   const until = "until 2026-02-13 00:00 (UTC)";
   assertEquals(
     spend.stderr,
-    `scout: counted without the events that retention has removed, logged ${until}\n`,
+    `scout: not counted: events logged ${until}, which retention has removed\n`,
   );
   const later = await log.ask("spend", "--since", "2026-02-14");
   assertMatch(later.stderr, /^scout: no events with a cost since [^\n]+\n$/);
   const status = await log.ask("status");
   assertStringIncludes(
     status.stdout,
-    `\n          without the events that retention has removed, until 2026-02-13 00:00\n`,
+    `\n          retention has removed the events until 2026-02-13 00:00\n`,
   );
   const metrics = await log.ask("metrics", "--since", "2026-02-01");
-  assertStringIncludes(metrics.stderr, "Counted without what retention has removed");
+  assertStringIncludes(metrics.stderr, "The figures leave out events up to");
 });
 
 Deno.test("scout prune rejects a missing and an invalid limit", async () => {
   using log = await archivedLog();
   const refused: [args: string[], message: string][] = [
-    [[], "Cannot prune: no limit is given"],
+    [[], "Cannot prune: a limit is missing"],
     [["--max-bytes", "much"], "not a size; use"],
     [["--max-bytes", "5XB"], "not a size; use"],
     [["--max-age", "old"], "not a duration; use"],
@@ -109,7 +109,7 @@ Deno.test("scout prune names the missing permission in one line", async () => {
   assertEquals(log.archives().length, 3);
 });
 
-Deno.test("scout prune says that the newest archive stays in spite of a limit", async () => {
+Deno.test("scout prune reports that it keeps the newest archive although it exceeds a limit", async () => {
   using log = await archivedLog();
   const newest = log.archives().at(-1);
   const limits: [limit: string[], why: string | null][] = [
@@ -121,7 +121,7 @@ Deno.test("scout prune says that the newest archive stays in spite of a limit", 
   for (const [limit, why] of limits) {
     const { stdout, stderr } = await log.read("--dry-run", ...limit);
     const kept = stdout.split("\n").filter((line) => line.includes(" kept: "));
-    const expected = `${newest}  kept: the newest archive stays, though ${why}`;
+    const expected = `${newest}  kept: the newest archive is never removed (${why})`;
     assertEquals([stderr, kept], ["", why === null ? [] : [expected]], limit.join(" "));
     const asJson = JSON.parse((await log.read("--dry-run", "--json", ...limit)).stdout);
     assertEquals(asJson.kept?.archive, why === null ? undefined : newest);

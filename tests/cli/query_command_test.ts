@@ -17,7 +17,7 @@ const EVENTS = [
   { event: "untimed" },
 ];
 
-Deno.test("scout query shows a line for each event in aligned columns, and no control character", async () => {
+Deno.test("scout query shows events in aligned columns, without control characters", async () => {
   using log = logWith(...EVENTS);
   const { code, stdout, stderr } = await log.run("query");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
@@ -30,7 +30,7 @@ Deno.test("scout query shows a line for each event in aligned columns, and no co
   ]);
 });
 
-Deno.test("scout query --json prints the events as they are", async () => {
+Deno.test("scout query --json prints the events unchanged", async () => {
   using log = logWith(...EVENTS);
   const { stdout } = await log.run("query", "--json");
   assertEquals(stdout.trimEnd().split("\n").map((line) => JSON.parse(line)), EVENTS);
@@ -47,7 +47,7 @@ const SELECTIONS: [args: string[], found: number[]][] = [
   [["--desc", "--limit", "2"], [3, 2]],
 ];
 for (const [args, found] of SELECTIONS) {
-  Deno.test(`scout query ${args.join(" ")} selects`, async () => {
+  Deno.test(`scout query selects events with ${args.join(" ")}`, async () => {
     using log = logWith(...EVENTS);
     const { code, stdout, stderr } = await log.run("query", "--json", ...args);
     assertEquals([code, stderr !== ""], [0, found.length === 0]);
@@ -55,13 +55,13 @@ for (const [args, found] of SELECTIONS) {
   });
 }
 
-Deno.test("scout query shows times in the time zone that is asked for", async () => {
+Deno.test("scout query shows times in the time zone of --tz", async () => {
   using log = logWith(...EVENTS);
   const { stdout } = await log.run("query", "--limit", "1", "--tz", "Asia/Kolkata");
   assertStringIncludes(stdout, "2026-02-13 19:30:00.000  nav");
 });
 
-Deno.test("scout query writes in colour when it is told to", async () => {
+Deno.test("scout query writes in color with --color always, but not with --json", async () => {
   using log = logWith(...EVENTS);
   const colored = await log.run("query", "--limit", "1", "--color", "always");
   assertStringIncludes(colored.stdout, "\u001b[33m$0.002\u001b[39m");
@@ -69,14 +69,14 @@ Deno.test("scout query writes in colour when it is told to", async () => {
   assert(!json.stdout.includes("\u001b"), json.stdout);
 });
 
-Deno.test("scout query tells of damage on standard error", async () => {
+Deno.test("scout query reports damage on standard error", async () => {
   using log = logWith(EVENTS[0]!, '{"torn\n', EVENTS[1]!);
   const { code, stdout, stderr } = await log.run("query", "--json");
   assertEquals([code, stdout.split("\n").length], [0, 3]);
   assertStringIncludes(stderr, "scout: Skipped damage in audit log: not JSON, at byte");
 });
 
-Deno.test("scout query ends quietly when nobody reads on", async () => {
+Deno.test("scout query exits with 0 when standard output is closed", async () => {
   using log = logWith(`${JSON.stringify(EVENTS[0])}\n`.repeat(20_000));
   const args = ["query", "--path", log.path, "--json"];
   const child = new Deno.Command(Deno.execPath(), {
@@ -99,7 +99,7 @@ const REFUSED: [args: string[], message: string][] = [
   [["--nope"], "`--nope`"],
 ];
 for (const [args, message] of REFUSED) {
-  Deno.test(`scout query rejects ${args.join(" ")}, naming it`, async () => {
+  Deno.test(`scout query rejects ${args.join(" ")} and names it`, async () => {
     using log = logWith();
     const { code, stdout, stderr } = await runCli(["query", ...args], log.dir.path(""));
     assertEquals([code, stdout], [2, ""]);
@@ -107,7 +107,7 @@ for (const [args, message] of REFUSED) {
   });
 }
 
-Deno.test("scout query tells in a line what it cannot read", async () => {
+Deno.test("scout query reports an unreadable log in one line", async () => {
   using log = logWith();
   const dir = log.dir.path("");
   for (
@@ -130,7 +130,7 @@ Deno.test("scout query tells in a line what it cannot read", async () => {
   }
 });
 
-Deno.test("scout query shows failures in red and escalations in yellow, if there is colour", async () => {
+Deno.test("scout query shows failures in red and escalations in yellow, if color is on", async () => {
   using log = logWith(
     { event: "validation_fail" },
     { event: "llm_call", status: "error" },
@@ -151,10 +151,10 @@ Deno.test("scout query shows failures in red and escalations in yellow, if there
   assert(!plain.stdout.includes("\u001b"));
 });
 
-Deno.test("scout query, tail, spend and metrics say what there is where nothing matches", async () => {
+Deno.test("scout query, tail, spend and metrics report what the log holds if nothing matches", async () => {
   using log = logWith(...EVENTS.slice(0, 3));
   const since = ["--since", "2026-02-14"];
-  const instead = "the newest event is of 2026-02-13 16:00";
+  const instead = "the newest event is from 2026-02-13 16:00";
   const answers: [args: string[], stdout: RegExp, message: string][] = [
     [
       ["query", "--event", "nav", ...since],
@@ -183,7 +183,7 @@ Deno.test("scout query, tail, spend and metrics say what there is where nothing 
   assertEquals((await log.run("query", "--limit", "0")).stderr, "");
 });
 
-Deno.test("scout query reports damage once where nothing matches", async () => {
+Deno.test("scout query reports damage once if nothing matches", async () => {
   using log = logWith(EVENTS[0]!, '{"torn\n', EVENTS[1]!);
   const { code, stderr } = await log.run("query", "--where", "depth=4");
   assertEquals(code, 0);

@@ -11,7 +11,7 @@ function fieldsOf(
   return new RecordMapping({ ...NOTHING, ...options }).ofCells({ ts: "0", ...cells }).fields;
 }
 
-Deno.test("A cell is read as what it looks like, unless that would change it", () => {
+Deno.test("RecordMapping reads a cell as a number or boolean, unless its text would change", () => {
   const cells = {
     count: "12",
     share: "-0.50",
@@ -37,7 +37,7 @@ Deno.test("A cell is read as what it looks like, unless that would change it", (
   assertEquals(fieldsOf({ version: "1.10" }, { text: ["version"] }), { version: "1.10" });
 });
 
-Deno.test("A cell of a known field is read as the field takes it", () => {
+Deno.test("RecordMapping reads the cell of a known field as the type of the field", () => {
   const cells = {
     model: "4",
     session_id: "12",
@@ -54,12 +54,12 @@ Deno.test("A cell of a known field is read as the field takes it", () => {
     files: ["a", "b"],
     config: { seed: 1 },
     cost: 0.5,
-    // To be refused with its value.
+    // The validation of the field rejects this value later.
     input_t: "many",
   });
 });
 
-Deno.test("A mapping moves fields, also to where another one was", () => {
+Deno.test("RecordMapping renames fields, also to the name of another column", () => {
   const map = [{ field: "a", column: "b" }, { field: "b", column: "a" }, {
     field: "c",
     column: "a",
@@ -70,14 +70,14 @@ Deno.test("A mapping moves fields, also to where another one was", () => {
   assertEquals(Object.entries(fields), [["__proto__", "x"]]);
 });
 
-Deno.test("An object whose member is mapped over another one is refused", () => {
+Deno.test("RecordMapping rejects an object with two members for one field", () => {
   const mapping = new RecordMapping({ ...NOTHING, map: [{ field: "model", column: "engine" }] });
   const object = { ts: 0, engine: "a", model: "b" };
   const error = assertThrows(() => mapping.ofObject(object), AuditEventError);
-  assertEquals(error.message, 'Cannot log event: model must come from one place, got "b"');
+  assertEquals(error.message, 'Cannot log event: model must have a single source, got "b"');
 });
 
-Deno.test("A time is ISO 8601, seconds or milliseconds, and in the zone if it names none", () => {
+Deno.test("RecordMapping reads ISO 8601 times, seconds and milliseconds, and uses its time zone for local times", () => {
   const epochMs = (ts: unknown, timeZone = "UTC") =>
     new RecordMapping({ ...NOTHING, timeZone }).ofObject({ ts }).epochMs;
   const expected = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
@@ -101,7 +101,7 @@ Deno.test("A time is ISO 8601, seconds or milliseconds, and in the zone if it na
   }
 });
 
-Deno.test("Integers that are none any more are found at any depth", () => {
+Deno.test("RecordMapping rejects integers that were rounded, at any depth", () => {
   const mapping = new RecordMapping(NOTHING);
   const deep = JSON.parse(
     `{"ts":0,"a":${"[".repeat(5_000)}12345678901234567890${"]".repeat(5_000)}}`,

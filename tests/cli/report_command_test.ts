@@ -13,7 +13,7 @@ const EVENTS = [
   { ts: "2026-02-14T15:00:00.000Z", event: "brief", cost: 2, model: "large", session_id: "s" },
 ];
 
-/** Runs `scout report` with what it needs for its log, and what it is given for its file. */
+/** Runs `scout report` with read permission for the log, and write permission for the file, if any. */
 function report(
   log: ReturnType<typeof logWith>,
   file: string | null,
@@ -22,7 +22,7 @@ function report(
   return reportIn({}, log, file, ...args);
 }
 
-/** As `report()`, with other variables in the environment and further permissions. */
+/** Runs `scout report` like `report()`, with additional environment variables and permissions. */
 function reportIn(
   { env = {}, flags = [] }: { env?: Record<string, string>; flags?: readonly string[] },
   log: ReturnType<typeof logWith>,
@@ -40,7 +40,7 @@ function reportIn(
   });
 }
 
-Deno.test("scout report writes the page to a file, and writes it again", async () => {
+Deno.test("scout report writes the page to a file, and overwrites it the next time", async () => {
   using log = logWith(...EVENTS);
   const file = log.dir.path("a report.html");
   const first = await report(log, file, "--out", "a report.html", "--tz", "Europe/Berlin");
@@ -49,7 +49,7 @@ Deno.test("scout report writes the page to a file, and writes it again", async (
   const page = Deno.readTextFileSync(file);
   assertStringIncludes(page, '<b id="usd">$2.75</b>');
   assertStringIncludes(page, "2026-02-13 15:00");
-  assertStringIncludes(page, "Times are Europe/Berlin.");
+  assertStringIncludes(page, "Time zone: Europe/Berlin.");
   assertEquals(Deno.statSync(file).mode! & 0o777, 0o600);
   const look = ["--title", "A <short> run", "--budget", "1.5", "--until", "2026-02-14"];
   const second = await report(log, file, "--out", file, "--json", "--tz", "UTC", ...look);
@@ -63,10 +63,10 @@ Deno.test("scout report writes the page to a file, and writes it again", async (
   assertStringIncludes(shorter, "<title>A &lt;short&gt; run</title>");
   assertStringIncludes(shorter, '<b id="usd">$0.75</b>');
   assertStringIncludes(shorter, "budget: $1.5 an hour");
-  assert(shorter.endsWith("</html>\n"), "nothing is left of the first one");
+  assert(shorter.endsWith("</html>\n"), "a part of the first page is left");
 });
 
-Deno.test("scout report goes to report.html unless it is told where, and to standard output as -", async () => {
+Deno.test("scout report writes to report.html by default, and to standard output with --out -", async () => {
   using log = logWith(...EVENTS);
   const file = log.dir.path("report.html");
   const written = await report(log, file);
@@ -76,7 +76,7 @@ Deno.test("scout report goes to report.html unless it is told where, and to stan
   assertEquals(printed.stdout, Deno.readTextFileSync(file));
 });
 
-Deno.test("scout report shows what is damaged, in archives too, and says nothing of it elsewhere", async () => {
+Deno.test("scout report shows damage, also in archives, on the page only", async () => {
   using log = logWith(...EVENTS, "no event\n");
   const archive = log.dir.path("audit_20260213_000000.jsonl.gz");
   Deno.writeFileSync(archive, gzipSync(`${JSON.stringify(EVENTS[0])}\n{"torn\n`));
@@ -87,19 +87,19 @@ Deno.test("scout report shows what is damaged, in archives too, and says nothing
   assertStringIncludes(stdout, archive);
 });
 
-Deno.test("scout report writes over no file that is not a report", async () => {
+Deno.test("scout report does not overwrite a file that is not a report", async () => {
   using log = logWith(...EVENTS);
   const before = Deno.readTextFileSync(log.path);
   const { code, stdout, stderr } = await report(log, log.path, "--out", log.path);
   assertEquals([code, stdout], [2, ""]);
   assertEquals(
     stderr,
-    `scout: Cannot write report: a file that is not a report is there, got ${log.path}\n`,
+    `scout: Cannot write report: the existing file is not a report, got ${log.path}\n`,
   );
   assertEquals(Deno.readTextFileSync(log.path), before);
 });
 
-Deno.test("scout report names the flags that are missing for its file", async () => {
+Deno.test("scout report names the missing flags for its file", async () => {
   using log = logWith(...EVENTS);
   const { code, stderr } = await report(log, "elsewhere.html");
   const file = log.dir.path("report.html");
@@ -110,7 +110,7 @@ Deno.test("scout report names the flags that are missing for its file", async ()
   );
 });
 
-Deno.test("scout report refuses what makes no sense, naming it", async () => {
+Deno.test("scout report rejects invalid options and names them", async () => {
   using log = logWith(...EVENTS);
   const refused: [args: string[], named: string][] = [
     [["--budget", "none"], '"none"'],
@@ -130,7 +130,7 @@ Deno.test("scout report refuses what makes no sense, naming it", async () => {
   assertStringIncludes(stderr, "Cannot find audit log");
 });
 
-/** A directory for PATH that holds an opener, which notes what it is to open in a file beside it. */
+/** Creates a directory for PATH with an opener, which writes its argument to a file in that directory. */
 function fakeOpener(): { dir: TempDir; opened: () => string } {
   const dir = tempDir();
   const opener = OPEN_FLAG.replace("--allow-run=", "");
@@ -141,7 +141,7 @@ function fakeOpener(): { dir: TempDir; opened: () => string } {
 
 await testNeeding(
   "POSIX",
-  "scout report --open names the flag that it needs, once the file is written",
+  "scout report --open writes the file, then names the missing flag",
   async () => {
     using log = logWith(...EVENTS);
     using opener = fakeOpener().dir;
@@ -163,7 +163,7 @@ await testNeeding(
 
 await testNeeding(
   "POSIX",
-  "scout report --open opens the file, or says that there is no opener",
+  "scout report --open opens the file, or reports that the opener is missing",
   async () => {
     using log = logWith(...EVENTS);
     const { dir, opened } = fakeOpener();
@@ -175,8 +175,8 @@ await testNeeding(
     assertEquals([shown.code, shown.stderr, opened()], [0, "", `${file}\n`]);
     const { code, stderr } = await open(log.dir.path(""));
     assertEquals(code, 1);
-    // Deno itself says before it that it does not find the opener.
-    assertMatch(stderr, /^scout: Cannot open .*report\.html in a browser: there is no \S+$/m);
+    // Before this line, Deno itself reports that it cannot find the opener.
+    assertMatch(stderr, /^scout: Cannot open .*report\.html in a browser: cannot find \S+$/m);
     assert(Deno.statSync(file).size > 0);
   },
 );

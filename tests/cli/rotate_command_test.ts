@@ -17,7 +17,7 @@ function archivesIn(log: ReturnType<typeof logWith>): string[] {
     .filter((name) => name.endsWith(".gz"));
 }
 
-Deno.test("scout rotate archives what is in the active file", async () => {
+Deno.test("scout rotate archives the content of the active file", async () => {
   using log = logWith(EVENT);
   const { code, stdout, stderr } = await rotate(log);
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
@@ -28,7 +28,7 @@ Deno.test("scout rotate archives what is in the active file", async () => {
   assertEquals(linesOf(log.dir.path("audit.manifest.jsonl")).length, 1);
 });
 
-Deno.test("scout rotate --json names the archives, and none where nothing is to archive", async () => {
+Deno.test("scout rotate --json names the new archives, if any", async () => {
   using log = logWith(EVENT);
   const first = await rotate(log, "--json");
   assertEquals(JSON.parse(first.stdout), { archived: archivesIn(log) });
@@ -38,7 +38,7 @@ Deno.test("scout rotate --json names the archives, and none where nothing is to 
   assertEquals(archivesIn(log).length, 1);
 });
 
-Deno.test("scout rotate makes no log that is not there", async () => {
+Deno.test("scout rotate does not create a missing log", async () => {
   using log = logWith();
   Deno.removeSync(log.path);
   const { code, stdout, stderr } = await rotate(log);
@@ -50,7 +50,7 @@ Deno.test("scout rotate makes no log that is not there", async () => {
   assertEquals([...Deno.readDirSync(log.dir.path(""))], []);
 });
 
-Deno.test("scout rotate tells in a line which permissions it needs", async () => {
+Deno.test("scout rotate names missing permissions in one line", async () => {
   using log = logWith(EVENT);
   const dir = log.dir.path("");
   const { code, stdout, stderr } = await runCli(["rotate", "--path", log.path], dir);

@@ -1,5 +1,5 @@
 /**
- * The command line in a process of its own, with the permissions that it asks for and no more.
+ * Runs the command line in a separate process, with exactly the permissions that it needs.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import type { CommandResult } from "../run_command.ts";
 import { runProgram } from "../run_program.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** The program. */
+/** The path of the program. */
 export const MAIN: string = fromFileUrl(new URL("../../src/cli/main.ts", import.meta.url));
 
-/** A directory with a log in it, and the command line over it. */
+/** Creates a log with these lines in a temporary directory, and returns functions that run commands on it. */
 export function logWith(...lines: readonly (string | Record<string, unknown>)[]) {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -20,7 +20,7 @@ export function logWith(...lines: readonly (string | Record<string, unknown>)[])
   return {
     dir,
     path,
-    /** Runs a command on the log, in UTC unless it names a time zone. */
+    /** Runs a command on the log, in UTC unless the arguments name a time zone. */
     run(command: string, ...args: readonly string[]): Promise<CommandResult> {
       const zone = args.includes("--tz") ? [] : ["--tz", "UTC"];
       return runCli([command, "--path", path, ...zone, ...args], dir.path(""));
@@ -29,7 +29,7 @@ export function logWith(...lines: readonly (string | Record<string, unknown>)[])
   };
 }
 
-/** Runs the command line, which may read one directory. */
+/** Runs the command line with permission to read one directory. */
 export function runCli(args: readonly string[], dir: string): Promise<CommandResult> {
   return runProgram(MAIN, { dir, args, flags: [`--allow-read=${dir}`] });
 }

@@ -5,7 +5,7 @@ import { testNeeding } from "../requirements.ts";
 import { programArgs } from "../run_program.ts";
 import { logWith, MAIN } from "./run_cli.ts";
 
-/** `scout serve` in a process of its own, with exactly the flags that are given. */
+/** Starts `scout serve` in a separate process with exactly these flags. */
 function serving(flags: readonly string[], ...args: readonly string[]) {
   const process = new Deno.Command(Deno.execPath(), {
     args: programArgs(MAIN, { dir: "", args: ["serve", ...args], flags }),
@@ -16,7 +16,7 @@ function serving(flags: readonly string[], ...args: readonly string[]) {
   const stderr = new Response(process.stderr).text();
   return {
     process,
-    /** What it says when it has begun. */
+    /** Resolves with the first output of the server. */
     async said(): Promise<string> {
       return (await stdout.read()).value ?? "";
     },
@@ -30,7 +30,7 @@ function serving(flags: readonly string[], ...args: readonly string[]) {
 
 await testNeeding(
   "POSIX",
-  "scout serve shows the log while it is written, with the flags that it prints, until Ctrl-C",
+  "scout serve shows new events until Ctrl-C, and needs only the flags that it prints",
   async () => {
     using log = logWith();
     Deno.removeSync(log.path);
@@ -53,7 +53,7 @@ await testNeeding(
   },
 );
 
-Deno.test("scout serve on all addresses prints one that holds a token", async () => {
+Deno.test("scout serve prints a URL with a token if it listens on all addresses", async () => {
   using log = logWith();
   const dir = log.dir.path("");
   const flags = [`--allow-read=${dir}`, "--allow-net=0.0.0.0:0"];
@@ -62,7 +62,7 @@ Deno.test("scout serve on all addresses prints one that holds a token", async ()
   const said = await served.said();
   assertMatch(
     said,
-    /^Serving http:\/\/0\.0\.0\.0:\d+\/\?token=[\da-f-]{36} until Ctrl-C, with no more than --allow-read=\S+ --allow-net=0\.0\.0\.0:0\n$/,
+    /^Serving http:\/\/0\.0\.0\.0:\d+\/\?token=[\da-f-]{36} until Ctrl-C; sufficient permissions: --allow-read=\S+ --allow-net=0\.0\.0\.0:0\n$/,
   );
   const [, port] = /:(\d+)\//.exec(said) ?? [];
   const { status, body } = await fetch(`http://127.0.0.1:${port}/`);
@@ -72,7 +72,7 @@ Deno.test("scout serve on all addresses prints one that holds a token", async ()
   await served.ended();
 });
 
-Deno.test("scout serve names the flag that is missing, and a port that is taken", async () => {
+Deno.test("scout serve names a missing flag, and a port that is in use", async () => {
   using log = logWith();
   const read = `--allow-read=${log.dir.path("")}`;
   const forbidden = serving([read], "--path", log.path, "--port", "8789");

@@ -7,7 +7,7 @@ import { logWith, MAIN } from "./run_cli.ts";
 
 const EVENTS = [1, 2, 3].map((n) => ({ ts: "2026-02-13T14:00:00.000Z", event: "nav", n }));
 
-/** The arguments of `scout ship`, and exactly the flags that it needs. */
+/** Returns the arguments of `scout ship`, and exactly the flags that it needs. */
 function shipping(log: ReturnType<typeof logWith>, server: NatsServer, ...args: string[]) {
   const dir = log.dir.path("").replace(/\/$/, "");
   const address = `127.0.0.1:${server.port}`;
@@ -28,7 +28,7 @@ function shipOnce(
 }
 
 await natsTest(
-  "scout ship --once ships the log, makes the stream if it is told to, and says how far it is",
+  "scout ship --once ships the log, creates the stream with --create-stream, and reports its position",
   async () => {
     await using server = await NatsServer.start();
     using log = logWith(...EVENTS);
@@ -59,7 +59,7 @@ await natsTest(
   },
 );
 
-await natsTest("scout ship goes on with what is written, until Ctrl-C", async () => {
+await natsTest("scout ship ships new events until Ctrl-C", async () => {
   await using server = await NatsServer.start();
   using log = logWith(...EVENTS);
   const connection = await server.connect();
@@ -85,7 +85,7 @@ await natsTest("scout ship goes on with what is written, until Ctrl-C", async ()
   await connection.close();
 });
 
-await natsTest("scout ship tells in a line what somebody has to see to", async () => {
+await natsTest("scout ship reports each error in one line", async () => {
   await using server = await NatsServer.start();
   using log = logWith(...EVENTS);
   assertEquals((await shipOnce(log, server, "--create-stream")).code, 0);
@@ -94,7 +94,7 @@ await natsTest("scout ship tells in a line what somebody has to see to", async (
   assertEquals([mismatch.code, mismatch.stdout], [1, ""]);
   assertMatch(
     mismatch.stderr,
-    /^scout: Cannot ship log: it is another one than is in the stream .*\n$/,
+    /^scout: Cannot ship log: the stream holds a different log .*\n$/,
   );
   const name = await shipOnce(log, server, "--fleet", "a.b");
   assertEquals(name.code, 2);

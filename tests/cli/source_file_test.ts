@@ -4,7 +4,7 @@ import { gzipped, tempDir } from "../temp_dir.ts";
 
 type Content = string | Uint8Array<ArrayBuffer>;
 
-/** What a file of the name gives: the values or the problem of each line, and the bytes read. */
+/** Reads a file with this name and content: the values or the problem of each record, and the columns. */
 async function recordsIn(name: string, content: Content, options: Partial<SourceOptions> = {}) {
   using dir = tempDir();
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
@@ -27,7 +27,7 @@ async function recordsIn(name: string, content: Content, options: Partial<Source
   return { records, columns, isReadOnce: read === bytes.byteLength };
 }
 
-Deno.test("Rows of CSV have the line that they begin in, whatever their cells hold", async () => {
+Deno.test("SourceFile numbers CSV rows by their first lines, also if cells contain line breaks", async () => {
   for (const lineBreak of ["\n", "\r\n"]) {
     const text = ["\uFEFFa,b", '1,"x', 'y"', "", '"2 ""two""",', "", "3,4"].join(lineBreak);
     const { records, columns, isReadOnce } = await recordsIn("rows.csv", text);
@@ -41,7 +41,7 @@ Deno.test("Rows of CSV have the line that they begin in, whatever their cells ho
   }
 });
 
-Deno.test("Cells stand between commas, tabs or what is asked for", async () => {
+Deno.test("SourceFile splits cells at commas, tabs or the delimiter option", async () => {
   const expected = [[2, { a: "1", b: "x,y" }]];
   assertEquals((await recordsIn("rows.csv", 'a,b\n1,"x,y"')).records, expected);
   assertEquals((await recordsIn("rows.tsv", "a\tb\n1\tx,y")).records, expected);
@@ -49,25 +49,25 @@ Deno.test("Cells stand between commas, tabs or what is asked for", async () => {
   assertEquals((await recordsIn("rows.txt", 'a,b\n1,"x,y"', { format: "csv" })).records, expected);
 });
 
-Deno.test("A row of another length is a problem of its own, and an open quote the last one", async () => {
+Deno.test("SourceFile reports each row with a wrong number of cells, and ends at an unclosed quote", async () => {
   const { records } = await recordsIn("rows.csv", 'a,b\n1\n1,2\n1,2,3\n3,"4\n5,6\n');
   assertEquals(records.slice(0, -1), [
-    [2, "1 cells for 2 columns"],
+    [2, "the row must have 2 cells, got 1"],
     [3, { a: "1", b: "2" }],
-    [4, "3 cells for 2 columns"],
+    [4, "the row must have 2 cells, got 3"],
   ]);
   const [line, problem] = records.at(-1)!;
   assertEquals([line, /^Quote Not Closed/.test(`${problem}`)], [5, true]);
 });
 
-Deno.test("What is not UTF-8 has a line in either format", async () => {
+Deno.test("SourceFile reports the line of invalid UTF-8 in both formats", async () => {
   const bytes = new TextEncoder().encode('a,b\n1,2\n1,"?"\n');
   bytes[bytes.indexOf(0x3f)] = 0xe4;
   assertEquals((await recordsIn("rows.csv", bytes)).records.at(-1), [3, "not UTF-8"]);
   assertEquals((await recordsIn("rows.jsonl", bytes)).records.at(-1), [3, "not UTF-8"]);
 });
 
-Deno.test("A damaged archive gives its good part, and then what is wrong", async () => {
+Deno.test("SourceFile returns the readable part of a damaged archive, then the reason", async () => {
   const text = Array.from(
     { length: 20_000 },
     (_, n) => `${JSON.stringify({ n, r: n * 7919 % 20_011 })}\n`,

@@ -53,7 +53,7 @@ for (const [by, rows] of BY) {
   });
 }
 
-Deno.test("scout spend tells apart the hour that comes twice", async () => {
+Deno.test("scout spend distinguishes the two occurrences of a repeated hour", async () => {
   using log = logWith(
     cost("2026-10-25T00:30:00.000Z", 1),
     cost("2026-10-25T01:30:00.000Z", 2),
@@ -72,7 +72,7 @@ Deno.test("scout spend tells apart the hour that comes twice", async () => {
   ]);
 });
 
-Deno.test("scout spend adds up archives and the active file, as a plain sum of the lines does", async () => {
+Deno.test("scout spend over archives and the active file equals the sum of all lines", async () => {
   const line = (n: number) =>
     `${JSON.stringify(cost(new Date(Date.UTC(2026, 1, 13) + n * 61_000).toISOString(), n / 7))}\n`;
   const archived = Array.from({ length: 1_000 }, (_, n) => line(n));
@@ -92,7 +92,7 @@ Deno.test("scout spend adds up archives and the active file, as a plain sum of t
   );
 });
 
-Deno.test("scout spend of a replayed trace is an independent sum of its tokens", async () => {
+Deno.test("scout spend of a replayed trace equals an independent sum over its tokens", async () => {
   using dir = tempDir();
   const random = new SeededRandom(7);
   const requests = Array.from({ length: 3_000 }, () => ({
@@ -131,26 +131,26 @@ Deno.test("scout spend of a replayed trace is an independent sum of its tokens",
   );
 });
 
-Deno.test("scout spend of the last day has no row when nothing was spent", async () => {
+Deno.test("scout spend --json has no rows if nothing was spent in the last day", async () => {
   using log = logWith(...EVENTS);
   const { code, stdout } = await log.run("spend", "--json");
   assertEquals([code, JSON.parse(stdout).usd, JSON.parse(stdout).rows], [0, 0, []]);
 });
 
-Deno.test("scout spend rejects an unknown key, and names it", async () => {
+Deno.test("scout spend rejects an unknown key and names it", async () => {
   using log = logWith();
   const { code, stdout, stderr } = await log.run("spend", "--by", "week");
   assertEquals([code, stdout], [2, ""]);
   assertStringIncludes(stderr, 'Cannot read --by: "week" is not hour, day');
 });
 
-Deno.test("scout spend counts on standard error the events whose cost it cannot sum up", async () => {
+Deno.test("scout spend reports the number of events with unreadable costs on standard error", async () => {
   const line = (cost: string) => `{"ts":"2026-02-13T14:00:00.000Z","event":"nav","cost":${cost}}\n`;
   using log = logWith(line("1"), line('"2"'), line("NaN"), line("1e999"), line("0"));
   const { code, stdout, stderr } = await log.run("spend", ...SINCE);
   assertEquals([code, stderr], [
     0,
-    "scout: left out 3 events whose cost or time is not readable\n",
+    "scout: left out 3 events with an unreadable cost or time\n",
   ]);
   assertEquals(stdout.split("\n")[0], "$1.00 for 2 events since 2026-02-13 00:00 (UTC)");
 });

@@ -8,7 +8,7 @@ import { logWith, MAIN, runCli } from "./run_cli.ts";
 const EVENT = { ts: "2026-02-13T14:00:00.000Z", event: "nav", session_id: "s1", cost: 0.5 };
 const LINE = `${JSON.stringify(EVENT)}\n`;
 
-Deno.test("scout status shows one screen", async () => {
+Deno.test("scout status shows the state of a log", async () => {
   using log = logWith(EVENT, '{"torn\n', EVENT);
   const { code, stdout, stderr } = await log.run("status");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
@@ -27,7 +27,7 @@ Deno.test("scout status shows one screen", async () => {
   ]);
 });
 
-Deno.test("scout status --json counts archives by the manifest, and the costs of each hour", async () => {
+Deno.test("scout status --json counts archives from the manifest, and sums up the costs of each hour", async () => {
   using log = logWith();
   const nowMs = Date.now();
   const ago = (minutes: number, cost: number) => ({
@@ -58,7 +58,7 @@ Deno.test("scout status --json counts archives by the manifest, and the costs of
   assertEquals(status.damage, { archivedLines: 1, regions: [] });
 });
 
-Deno.test("scout status draws the hours, the most expensive one highest", async () => {
+Deno.test("scout status draws a sparkline in which the most expensive hour is highest", async () => {
   using log = logWith();
   const nowMs = Date.now();
   const lines = [1, 2, 4, 8].map((cost, index) => {
@@ -70,7 +70,7 @@ Deno.test("scout status draws the hours, the most expensive one highest", async 
   assertStringIncludes(stdout, `          ${"·".repeat(20)}█▅▃▂  24 hours\n`);
 });
 
-Deno.test("scout status names the permission that is missing, and a log that is not there", async () => {
+Deno.test("scout status names a missing permission, and reports a missing log", async () => {
   using log = logWith();
   const denied = await runProgram(MAIN, {
     dir: "",

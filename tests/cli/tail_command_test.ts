@@ -22,7 +22,7 @@ Deno.test("scout tail shows the last twenty events, oldest first", async () => {
   ]);
 });
 
-Deno.test("scout tail -n --event --where --json prints the last that match", async () => {
+Deno.test("scout tail -n --event --where --json prints the last matching events", async () => {
   using log = logWith(...EVENTS);
   const { stdout } = await log.run("tail", "--json", "-n", "2", "--event", "brief");
   assertEquals(stdout, `${JSON.stringify(EVENTS[21])}\n${JSON.stringify(EVENTS[23])}\n`);
@@ -44,7 +44,7 @@ Deno.test("scout tail reports a log that does not exist, and rejects an invalid 
   assertStringIncludes(refused.stderr, '"many"');
 });
 
-/** `scout tail -f` at work, which may read the directory of the log and nothing else. */
+/** Starts `scout tail -f` with permission to read the directory of the log, and nothing else. */
 function following(path: string, dir: string, ...args: readonly string[]) {
   const process = new Deno.Command(Deno.execPath(), {
     args: programArgs(MAIN, {
@@ -59,7 +59,7 @@ function following(path: string, dir: string, ...args: readonly string[]) {
     .pipeThrough(new TextLineStream()).getReader();
   return {
     process,
-    /** Gives `n` of the next so many events. */
+    /** Resolves with the field `n` of each of the next events. */
     async next(count: number): Promise<unknown[]> {
       const found: unknown[] = [];
       for (let left = count; left > 0; left--) {
@@ -68,7 +68,7 @@ function following(path: string, dir: string, ...args: readonly string[]) {
       }
       return found;
     },
-    /** Reads no more; gives how it ended and what it said. */
+    /** Stops reading, and resolves with the exit status and standard error of the process. */
     async ended() {
       await lines.cancel();
       const [{ code, signal }, stderr] = await Promise.all([
@@ -80,7 +80,7 @@ function following(path: string, dir: string, ...args: readonly string[]) {
   };
 }
 
-Deno.test("scout tail -f goes on from the last events without a gap, across a rotation", async () => {
+Deno.test("scout tail -f shows the last events, then all new ones, across rotations", async () => {
   using log = logWith(...EVENTS);
   const tail = following(log.path, log.dir.path(""), "-n", "2");
   assertEquals(await tail.next(2), [23, 24]);
@@ -93,11 +93,11 @@ Deno.test("scout tail -f goes on from the last events without a gap, across a ro
   await writer.log("nav", { n: 27 });
   assertEquals(await tail.next(2), [26, 27]);
   tail.process.kill("SIGINT");
-  // What a shell shows as 130.
+  // A shell shows this as exit code 130.
   assertEquals(await tail.ended(), { code: 130, signal: "SIGINT", stderr: "" });
 });
 
-Deno.test("scout tail -f waits for a log that is not there, and ends quietly when nobody reads on", async () => {
+Deno.test("scout tail -f waits for a missing log, and exits with 0 when standard output is closed", async () => {
   using log = logWith();
   Deno.removeSync(log.path);
   const tail = following(log.path, log.dir.path(""));
@@ -106,7 +106,7 @@ Deno.test("scout tail -f waits for a log that is not there, and ends quietly whe
   assertEquals(await tail.next(1), [1]);
   let isOver = false;
   const ended = tail.ended().finally(() => isOver = true);
-  // It learns of that from the first line that it cannot write.
+  // The process notices the closed output when it writes the next line.
   for (let n = 2; !isOver; n++) {
     await writer.log("nav", { n });
     await writer.flush();

@@ -4,7 +4,7 @@ import { AuditLog } from "@vivarium/scout";
 import { gzipped, tempDir } from "../temp_dir.ts";
 import { runCli } from "./run_cli.ts";
 
-/** A chained log of six events, three of them in an archive, and the command line over it. */
+/** Creates a chained log of six events, three of them in an archive, and returns functions to use it. */
 async function chainedLog() {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -26,7 +26,7 @@ async function chainedLog() {
   };
 }
 
-Deno.test("scout verify says that nothing was found, and what it cannot show", async () => {
+Deno.test("scout verify reports a log without faults, and what verification cannot show", async () => {
   using log = await chainedLog();
   const { code, stdout, stderr } = await log.run("verify");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
@@ -40,7 +40,7 @@ Deno.test("scout verify says that nothing was found, and what it cannot show", a
   ]);
 });
 
-Deno.test("scout verify names file, line and reason of what was changed, with exit code 1", async () => {
+Deno.test("scout verify names the file, line and reason of a change, and exits with 1", async () => {
   using log = await chainedLog();
   log.edit('"cost":5', '"cost":0');
   const { code, stdout, stderr } = await log.run("verify");
@@ -60,7 +60,7 @@ Deno.test("scout verify --json prints the report", async () => {
   assertEquals([faults.length, faults[0].path, faults[0].line], [1, log.path, 2]);
 });
 
-Deno.test("scout verify holds a log against what scout head printed", async () => {
+Deno.test("scout verify compares a log with an anchor from scout head", async () => {
   using log = await chainedLog();
   const head = await log.run("head");
   assertEquals([head.code, head.stderr, JSON.parse(head.stdout).seq], [0, "", 5]);
@@ -77,7 +77,7 @@ Deno.test("scout verify rejects an invalid anchor, and a log that does not exist
   using log = await chainedLog();
   const { code, stdout, stderr } = await log.run("verify", "--anchor", "{}");
   assertEquals([code, stdout], [2, ""]);
-  assertStringIncludes(stderr, "Cannot read anchor: it is not what scout head prints");
+  assertStringIncludes(stderr, "Cannot read anchor: it is not the output of scout head");
   for (const command of ["verify", "head"]) {
     const args = [command, "--path", `${log.path}.not`];
     const missing = await runCli(args, dirname(log.path));
@@ -86,7 +86,7 @@ Deno.test("scout verify rejects an invalid anchor, and a log that does not exist
   }
 });
 
-/** A log with events in an archive and in the active file, with the options. */
+/** Creates a log with these options, and returns a function that verifies it. */
 async function logOf(options: { chain: boolean; rotates?: boolean; isEmpty?: boolean }) {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -121,27 +121,27 @@ const OUTCOMES: [
   [
     "a log without a chain",
     { chain: false },
-    /^NOT PROTECTED: a change of audit\.jsonl is not detected, .* the option chain: true$/,
+    /^NOT PROTECTED: changes to audit\.jsonl are not detected, .* the option chain: true$/,
     "not protected",
     1,
   ],
   [
-    "a log without a chain, of which a part is archived",
+    "a log without a chain that is partly archived",
     { chain: false, rotates: true },
-    /^NOT PROTECTED: a change of audit\.jsonl is not detected, .* the option chain: true$/,
+    /^NOT PROTECTED: changes to audit\.jsonl are not detected, .* the option chain: true$/,
     "not protected",
     1,
   ],
   [
     "an empty log",
     { chain: true, isEmpty: true },
-    /^NOT PROTECTED: the log has no lines, so that nothing is verified$/,
+    /^NOT PROTECTED: the log has no lines, so nothing was verified$/,
     "not protected",
     1,
   ],
 ];
 for (const [what, options, first, outcome, strictCode] of OUTCOMES) {
-  Deno.test(`scout verify of ${what}: ${outcome}, and with --strict exit code ${strictCode}`, async () => {
+  Deno.test(`scout verify of ${what} reports ${outcome}, and with --strict exits with ${strictCode}`, async () => {
     using log = await logOf(options);
     const { code, stdout, stderr } = await log.run();
     assertEquals({ code, stderr }, { code: 0, stderr: "" });
@@ -151,20 +151,20 @@ for (const [what, options, first, outcome, strictCode] of OUTCOMES) {
   });
 }
 
-Deno.test("scout verify names the files from before the chain that nothing protects", async () => {
+Deno.test("scout verify names unprotected files from before the chain", async () => {
   using log = await logOf({ chain: true });
-  // As the Python original leaves an archive, without a manifest.
+  // The Python original leaves such an archive, without a manifest.
   const archive = log.path.replace(".jsonl", "_20200101_000000.jsonl.gz");
   Deno.writeFileSync(archive, await gzipped('{"event":"nav"}\n'));
   const { code, stdout } = await log.run("--strict");
   assertEquals(code, 1);
   assertStringIncludes(
     stdout,
-    "NOT PROTECTED: a change of audit_20200101_000000.jsonl.gz is not detected, because the chain begins later\n",
+    "NOT PROTECTED: changes to audit_20200101_000000.jsonl.gz are not detected, because the chain begins later\n",
   );
 });
 
-Deno.test("scout verify counts lines from before the chain in the same file as protected", async () => {
+Deno.test("scout verify counts unchained lines as protected if the chain begins in the same file", async () => {
   using log = await logOf({ chain: false });
   {
     await using writer = await AuditLog.open({ path: log.path, chain: true });
@@ -177,7 +177,7 @@ Deno.test("scout verify counts lines from before the chain in the same file as p
   assertEquals([changed.code, changed.stdout.split("\n")[0]], [1, "FAULTS: 1"]);
 });
 
-Deno.test("scout verify --anchor takes a file, and says what is wrong with it", async () => {
+Deno.test("scout verify --anchor reads an anchor from a file, and reports why it is invalid", async () => {
   using log = await chainedLog();
   const head = await log.run("head");
   const anchor = `${dirname(log.path)}/head.json`;
@@ -185,19 +185,19 @@ Deno.test("scout verify --anchor takes a file, and says what is wrong with it", 
   const good = await log.run("verify", "--anchor", anchor, "--strict");
   assertEquals([good.code, good.stderr], [0, ""]);
   assertStringIncludes(good.stdout, "OK: chain of 6 lines verified\n");
-  const refused: [given: string, code: number, message: string][] = [
+  const refused: [anchor: string, code: number, message: string][] = [
     [`${anchor}.not`, 1, `Cannot read anchor: no such file, got ${anchor}.not`],
-    [dirname(log.path), 2, "Cannot read anchor: the path is not that of a file, got "],
-    [log.path, 2, "Cannot read anchor: it is not what scout head prints, got "],
+    [dirname(log.path), 2, "Cannot read anchor: it is not a regular file, got "],
+    [log.path, 2, "Cannot read anchor: it is not the output of scout head, got "],
     [
       "/elsewhere/head.json",
       2,
       "Cannot read anchor: run again with --allow-read=/elsewhere/head.json",
     ],
   ];
-  for (const [given, code, message] of refused) {
-    const result = await log.run("verify", "--anchor", given);
-    assertEquals([result.code, result.stdout], [code, ""], given);
+  for (const [value, code, message] of refused) {
+    const result = await log.run("verify", "--anchor", value);
+    assertEquals([result.code, result.stdout], [code, ""], value);
     assertStringIncludes(result.stderr, `scout: ${message}`);
   }
   Deno.writeTextFileSync(log.path, "");

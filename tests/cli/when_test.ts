@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseWhen } from "../../src/cli/when.ts";
 
-// The day on which clocks are set back in Berlin, an hour after they were.
+// In Berlin, clocks were set back on this day, 90 minutes before this time.
 const NOW = Temporal.ZonedDateTime.from("2026-10-25T03:30:00+01:00[Europe/Berlin]");
 
 const TIMES: [text: string, instant: string][] = [
@@ -31,7 +31,7 @@ for (const text of ["", "soon", "3", "h", "-3h", "3 h", "3y", "2026-13-01", "14:
   });
 }
 
-Deno.test("parseWhen() refuses a time before all calendars", () => {
+Deno.test("parseWhen() rejects a time that is too long ago for calendar functions", () => {
   for (const text of ["99999999999w", "20000000w", `${"9".repeat(400)}d`]) {
     assertThrows(() => parseWhen(text), RangeError, "not a time");
   }

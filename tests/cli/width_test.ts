@@ -13,7 +13,7 @@ import { UNSAFE } from "./unsafe_text.ts";
 
 const WIDTHS = [50, 80, 120];
 
-/** Texts that have broken tables: too long, wide, commands to a terminal, or in another direction. */
+/** Texts that can break tables: long or wide ones, terminal commands, and bidirectional controls. */
 const TEXTS = [
   "nav",
   "x".repeat(300),
@@ -71,12 +71,12 @@ const REPORT: VerifyReport = {
     reason: text.slice(0, 500),
   })),
   notShown: [
-    "a sentence that goes on for longer than any of the terminals that it is shown on is wide",
+    "a sentence that is longer than the narrow terminals, so that it has to be wrapped to fit",
   ],
 };
 
 for (const columns of WIDTHS) {
-  Deno.test(`Event lines fit ${columns} columns, whatever their events hold`, () => {
+  Deno.test(`EventLines fits ${columns} columns for events with any content`, () => {
     const lines = new EventLines({
       timeZone: "America/Argentina/Buenos_Aires",
       columns,
@@ -88,7 +88,7 @@ for (const columns of WIDTHS) {
     assertFits([following.header(), ...EVENTS.map((event) => following.line(event))], columns);
   });
 
-  Deno.test(`The table of scout spend fits ${columns} columns, whatever its labels hold`, () => {
+  Deno.test(`The table of scout spend fits ${columns} columns with any labels`, () => {
     for (const by of ["model", "session", "event"] satisfies By[]) {
       const amounts = [1e-7, 0, 0.5, 12_345.678, 1e300];
       const rows = TEXTS.flatMap((key) => amounts.map((usd) => ({ key, usd, events: 123_456 })));
@@ -139,7 +139,7 @@ for (const columns of WIDTHS) {
   });
 }
 
-Deno.test("Event lines on a pipe keep every field whole", () => {
+Deno.test("EventLines does not cut fields if the width is Infinity", () => {
   const text = "z".repeat(100_000);
   const lines = new EventLines({ timeZone: "UTC", columns: Infinity, hasHeader: false });
   assert(
@@ -152,7 +152,7 @@ Deno.test("Event lines on a pipe keep every field whole", () => {
   assert(lines.line({ event: "nav", n: 1 }).length < 80);
 });
 
-Deno.test("Event lines show tokens and cost by name, in columns", () => {
+Deno.test("EventLines shows costs and tokens in named columns", () => {
   const lines = new EventLines({ timeZone: "Asia/Kolkata", columns: 120, hasHeader: true });
   const events = [
     {
@@ -175,7 +175,7 @@ Deno.test("Event lines show tokens and cost by name, in columns", () => {
   ]);
 });
 
-Deno.test("Event lines show the fields that explain a failure before all others", () => {
+Deno.test("EventLines shows fields that explain a failure before all others", () => {
   const lines = new EventLines({ timeZone: "UTC", columns: 80, hasHeader: false });
   assertEquals(
     lines.line({
@@ -189,7 +189,7 @@ Deno.test("Event lines show the fields that explain a failure before all others"
   );
 });
 
-Deno.test("Event lines without room show the reason of an event without a cost behind its type", () => {
+Deno.test("EventLines shows the reason of an event directly after its type if the line is too wide", () => {
   const lines = new EventLines({ timeZone: "UTC", columns: 50, hasHeader: true }, USUAL_WIDTHS);
   assertEquals(
     lines.line({
@@ -201,8 +201,8 @@ Deno.test("Event lines without room show the reason of an event without a cost b
   );
 });
 
-Deno.test("fleetStatusLines() is a table, or a block for each log where that does not fit", () => {
-  // A name has 64 characters at the most.
+Deno.test("fleetStatusLines() yields a table, or a block per log if the table does not fit", () => {
+  // The name of a log has at most 64 characters.
   const logs = TEXTS.map((text) => ({
     log: text.slice(0, 64),
     blocks: 12_345,

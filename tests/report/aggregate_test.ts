@@ -16,7 +16,7 @@ function dataOf(events: readonly AuditEvent[], options: ReportOptions = {}): Rep
   return aggregate.data();
 }
 
-/** Events of some days in any order, of which some lack what others have, and some have no time. */
+/** Returns unordered events of some days. Some events lack fields, and some have no readable time. */
 function randomEvents(seed: number, days: number): AuditEvent[] {
   const random = new SeededRandom(seed);
   const types = { nav: 5, validation_fail: 1, brief: 2, gate_compress: 2, gate_escalate: 1 };
@@ -50,7 +50,7 @@ function isTimed(event: AuditEvent): boolean {
   return !Number.isNaN(msOf(event));
 }
 
-/** What the events cost that have a time, exactly. */
+/** Returns the exact sum of the costs of events with a time. */
 function usdOf(events: readonly AuditEvent[]): number {
   return Math.sumPrecise(events.filter(isTimed).map(({ cost }) => cost ?? 0)) + 0;
 }
@@ -66,7 +66,7 @@ function byCost(
   return b.usd - a.usd || ((a.name ?? "") < (b.name ?? "") ? -1 : 1);
 }
 
-/** Checks all figures against what the events come to that are in the range. */
+/** Checks all figures against independent sums over the events in the range. */
 async function checkData(data: ReportData, events: readonly AuditEvent[]): Promise<void> {
   const timed = events.filter(isTimed);
   const times = timed.map(msOf);
@@ -101,7 +101,7 @@ function checkNames({ models, types }: ReportData, events: readonly AuditEvent[]
 function checkSessions(data: ReportData, events: readonly AuditEvent[]): void {
   const bySession = Map.groupBy(events, ({ session_id }) => session_id);
   bySession.delete(undefined);
-  const dearest = [...bySession].map(([id, some]) => {
+  const top = [...bySession].map(([id, some]) => {
     const times = some.filter(isTimed).map(msOf);
     const [firstMs, lastMs] = [Math.min(...times), Math.max(...times)];
     return {
@@ -114,7 +114,7 @@ function checkSessions(data: ReportData, events: readonly AuditEvent[]): void {
       lastMs,
     };
   }).sort((a, b) => b.usd - a.usd).slice(0, 10);
-  assertEquals(data.sessions, dearest);
+  assertEquals(data.sessions, top);
   assertEquals(data.sessionCount, bySession.size);
 }
 
@@ -132,25 +132,25 @@ async function checkBuckets(data: ReportData, timed: readonly AuditEvent[]): Pro
   assertEquals(found, timed.length);
 }
 
-Deno.test("ReportAggregate comes to what independent sums and the metrics come to", async () => {
+Deno.test("ReportAggregate equals independent sums and the metrics", async () => {
   for (const [seed, days] of [[1, 0.1], [2, 2], [3, 40], [4, 2_000]] as const) {
     const events = randomEvents(seed, days);
     const data = dataOf(events, { timeZone: "Europe/Berlin" });
     await checkData(data, events);
     const endMs = (Math.floor(data.lastMs! / MINUTE_MS) + 1) * MINUTE_MS;
     assertEquals(data.endMs, endMs);
-    // The end is part of the metric's hours, but not of the report's.
+    // The hours of the metric include the end, but the hours of the report do not.
     const spend = (hours: number) =>
       hourlySpend(ReadableStream.from(events), { hours, now: () => endMs - 0.5 });
     assertEquals([data.lastHourUsd, data.lastDayUsd], [await spend(1), await spend(24)]);
   }
 });
 
-Deno.test("ReportAggregate of a range has the events from its first instant to before its last", async () => {
+Deno.test("ReportAggregate includes the start of its range and excludes the end", async () => {
   for (const [seed, days] of [[5, 0.2], [6, 3], [7, 60]] as const) {
     const events = randomEvents(seed, days);
     const times = events.filter(isTimed).map(msOf).sort((a, b) => a - b);
-    // Both are times of events.
+    // Both limits are times of events.
     const [since, until] = [times[200]!, times[1_300]!];
     const within = events.filter((event) => msOf(event) >= since && msOf(event) < until);
     assert(within.length >= 1_000 && within.length < 1_101, `${within.length} events`);
@@ -163,7 +163,7 @@ Deno.test("ReportAggregate of a range has the events from its first instant to b
   }
 });
 
-Deno.test("ReportAggregate with one end of a range leaves out what is past it, and what has no time", () => {
+Deno.test("ReportAggregate with one limit leaves out events beyond it, and events without a time", () => {
   const events = [-1, 0, 1].map((ms) => ({
     ts: new Date(START + ms).toISOString(),
     cost: 2 ** ms,
@@ -179,7 +179,7 @@ Deno.test("ReportAggregate with one end of a range leaves out what is past it, a
   assertEquals(figuresOf({ since: START, until: START }), { events: 0, untimed: 0, usd: 0 });
 });
 
-Deno.test("ReportAggregate comes to the same in any order of the events, but for the last of them", () => {
+Deno.test("ReportAggregate is the same in any order of the events, except for the last events", () => {
   const events = randomEvents(8, 30);
   const withoutLast = ({ lastEvents: _, ...data }: ReportData) => data;
   const expected = withoutLast(dataOf(events));
@@ -190,7 +190,7 @@ Deno.test("ReportAggregate comes to the same in any order of the events, but for
   }
 });
 
-Deno.test("ReportAggregate gives at any time what one gives that begins anew", () => {
+Deno.test("ReportAggregate equals a new one over the same events at any time", () => {
   const events = randomEvents(9, 300);
   const aggregate = new ReportAggregate(resolveReportOptions({}));
   assertEquals(aggregate.data(), dataOf([]));
@@ -200,7 +200,7 @@ Deno.test("ReportAggregate gives at any time what one gives that begins anew", (
   }
 });
 
-Deno.test("ReportAggregate of nothing is nothing", () => {
+Deno.test("ReportAggregate without events has empty figures", () => {
   assertEquals(dataOf([]), {
     events: 0,
     untimed: 0,
@@ -231,7 +231,7 @@ Deno.test("ReportAggregate of nothing is nothing", () => {
   assertEquals(dataOf([], { until: START }).endMs, START);
 });
 
-Deno.test("ReportAggregate counts events without a time, and sums no cost of theirs", () => {
+Deno.test("ReportAggregate counts events without a time, but not their costs", () => {
   const data = dataOf([
     { ts: TS, event: "nav", session_id: "s", model: "m", cost: 1, input_t: 10 },
     { event: "nav", session_id: "s", model: "m", cost: 100, input_t: 20 },
@@ -247,7 +247,7 @@ Deno.test("ReportAggregate counts events without a time, and sums no cost of the
   assertEquals(data.buckets.map(({ accuracy }) => accuracy.totalNav), [1]);
 });
 
-Deno.test("ReportAggregate puts together the models and the types that come when there are 256", () => {
+Deno.test("ReportAggregate combines models and types after the first 256", () => {
   const events = Array.from({ length: 600 }, (_, n) => ({
     ts: new Date(START + n * MINUTE_MS).toISOString(),
     event: `type ${n % 300}`,
@@ -273,7 +273,7 @@ Deno.test("ReportAggregate puts together the models and the types that come when
   }
 });
 
-Deno.test("ReportAggregate has events without a model among the models only if they come to something", () => {
+Deno.test("ReportAggregate lists events without a model only if they have costs or tokens", () => {
   const namesOf = (more: AuditEvent) =>
     dataOf([{ ts: TS, model: "m" }, { ts: TS, event: "nav", ...more }])
       .models.named.map(({ name }) => name);
@@ -291,7 +291,7 @@ Deno.test("ReportAggregate keeps the last 50 events, the newest first", () => {
   }
 });
 
-Deno.test("ReportAggregate lists the ten dearest sessions, and counts all", () => {
+Deno.test("ReportAggregate lists the top 10 sessions by cost, and counts all sessions", () => {
   const events = Array.from({ length: 25 }, (_, n) => ({ ts: TS, session_id: `s${n}`, cost: n }));
   const { sessions, sessionCount } = dataOf(events);
   assertEquals(sessions.map(({ id }) => id), Array.from({ length: 10 }, (_, n) => `s${24 - n}`));
@@ -316,7 +316,7 @@ const FIELDS = [
   ...["confidence", "reason", "files", "config"],
 ];
 
-Deno.test("ReportAggregate is not disturbed by values of wrong types", () => {
+Deno.test("ReportAggregate ignores values of wrong types", () => {
   const good = { ts: TS, event: "gate_compress", session_id: "s", cost: 1, model: "m", input_t: 1 };
   const odd = FIELDS.flatMap((field) => ODD.map((value) => ({ ...good, [field]: value })));
   const everywhere = ODD.map((value) => Object.fromEntries(FIELDS.map((field) => [field, value])));
@@ -335,12 +335,12 @@ Deno.test("ReportAggregate is not disturbed by values of wrong types", () => {
   assert([...sums, ...tokens].every(Number.isFinite), `${sums}, ${tokens}`);
 });
 
-Deno.test("ReportAggregate past the largest number is Infinity, which no budget allows", () => {
+Deno.test("ReportAggregate returns Infinity if a sum overflows", () => {
   const { usd, models, buckets } = dataOf([1e308, 1e308, 1].map((cost) => ({ ts: TS, cost })));
   assertEquals([usd, models.named[0]?.usd, buckets[0]?.usd], [Infinity, Infinity, Infinity]);
 });
 
-Deno.test("ReportAggregate takes times of all years", () => {
+Deno.test("ReportAggregate accepts times in all years", () => {
   const years = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "-271821-04-20T00:00:00Z"];
   for (const timeZone of ["UTC", "Europe/Berlin", "Asia/Kolkata"]) {
     const data = dataOf([...years, TS].map((ts) => ({ ts, cost: 1 })), { timeZone });
@@ -349,7 +349,7 @@ Deno.test("ReportAggregate takes times of all years", () => {
   }
 });
 
-Deno.test("ReportAggregate loses no cost in a time zone that is some minutes off", () => {
+Deno.test("ReportAggregate loses no costs in a time zone with an offset of odd minutes", () => {
   const start = Date.parse("2026-01-01T00:43:00Z");
   const events = Array.from({ length: 100 }, (_, n) => ({
     ts: new Date(start + n * 30 * MINUTE_MS).toISOString(),
@@ -358,7 +358,7 @@ Deno.test("ReportAggregate loses no cost in a time zone that is some minutes off
   assertEquals(dataOf(events, { timeZone: "+05:17" }).usd, 100);
 });
 
-Deno.test("ReportAggregate has a model without a name and one of an empty name in one order", () => {
+Deno.test("ReportAggregate sorts a missing and an empty model name consistently", () => {
   const namesOf = (models: (string | undefined)[]) =>
     dataOf(models.map((model) => ({ ts: TS, cost: 1, ...model === undefined ? {} : { model } })))
       .models.named.map(({ name }) => name);

@@ -1,5 +1,5 @@
 /**
- * A real browser without a window, and what it noticed of the pages that it was shown.
+ * Opens pages in a real headless browser, and records what they request and report.
  *
  * @module
  */
@@ -12,12 +12,12 @@ import { findTool } from "../run_command.ts";
 
 type BrowserTest = (browser: Browser) => Promise<void>;
 
-/** Registers a test that needs the browser. */
+/** Registers a test that needs a browser. */
 export function browserTest(name: string, test: BrowserTest): Promise<void> {
   return testNeeding("chromium", name, () => withBrowser(test));
 }
 
-/** Registers a test of the long suite that needs the browser. */
+/** Registers a test of the long suite that needs a browser. */
 export function longBrowserTest(name: string, test: BrowserTest): Promise<void> {
   return longTest(name, () => withBrowser(test), ["chromium"]);
 }
@@ -31,16 +31,16 @@ async function withBrowser(test: BrowserTest): Promise<void> {
   }
 }
 
-/** A page, and what was noticed of it. */
+/** A page, with its requests and messages. */
 export interface WatchedPage extends AsyncDisposable {
   readonly page: Page;
-  /** Where it asked for something, but for the page itself. */
+  /** The URLs that the page requested, without the page itself. */
   readonly requests: string[];
-  /** What it said to the console, violations of its policy and errors among it; dialogs too. */
+  /** The messages of the page on the console, including errors and policy violations, and its dialogs. */
   readonly messages: string[];
 }
 
-/** Opens an address. */
+/** Opens a URL in a new browser context. */
 export async function openPage(
   browser: Browser,
   url: string,
@@ -63,7 +63,7 @@ export async function openPage(
   return { page, requests, messages, [Symbol.asyncDispose]: () => context.close() };
 }
 
-/** Has axe look for what keeps people from reading the page, and fails with what it finds. */
+/** Checks the accessibility of the page with axe. */
 export async function assertAccessible(page: Page): Promise<void> {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate<{
@@ -75,12 +75,12 @@ export async function assertAccessible(page: Page): Promise<void> {
   assertEquals(found, []);
 }
 
-/** The text of an element. */
+/** Resolves with the text of an element. */
 export async function textOf(page: Page, selector: string): Promise<string> {
   return await page.locator(selector).innerText();
 }
 
-/** The cells of a table's body, row by row. */
+/** Resolves with the cells in the body of a table, row by row. */
 export async function cellsOf(page: Page, selector: string): Promise<string[][]> {
   return await page.locator(`${selector} tbody tr`).evaluateAll((rows) =>
     rows.map((row) => [...row.children].map((cell) => cell.textContent ?? ""))

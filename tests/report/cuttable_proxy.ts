@@ -1,5 +1,5 @@
 /**
- * A proxy in front of a server, whose connections a test cuts.
+ * A proxy in front of a server, whose connections a test can cut.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 const decoder = new TextDecoder("latin1");
 const encoder = new TextEncoder();
 
-/** Passes on what comes, and has the server take requests for its own. */
+/** A proxy that forwards connections, and replaces its own address in requests with the server's. */
 export class CuttableProxy implements AsyncDisposable {
-  /** Where to ask instead of the server. */
+  /** The URL to use instead of the server's. */
   readonly url: string;
   readonly #target: URL;
   readonly #port: number;
@@ -18,7 +18,7 @@ export class CuttableProxy implements AsyncDisposable {
   readonly #connections = new Set<Deno.Conn>();
   readonly #passing = new Set<Promise<unknown>>();
 
-  /** Begins to listen. */
+  /** Starts listening. */
   constructor(target: URL) {
     this.#target = target;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -27,15 +27,15 @@ export class CuttableProxy implements AsyncDisposable {
     this.#accepting = this.#accept(this.#listener);
   }
 
-  /** Ends every connection, and takes no new one. */
+  /** Closes every connection, and accepts no new ones. */
   cut(): void {
     this.#listener.close();
-    // One that has ended by itself is closed already.
+    // Disposing of a connection that has ended has no effect.
     for (const connection of this.#connections) connection[Symbol.dispose]();
     this.#connections.clear();
   }
 
-  /** Takes connections again. */
+  /** Accepts connections again. */
   mend(): void {
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: this.#port });
     this.#accepting = this.#accept(this.#listener);
@@ -67,7 +67,7 @@ export class CuttableProxy implements AsyncDisposable {
   }
 
   #pass(from: ReadableStream<Uint8Array<ArrayBuffer>>, to: Deno.Conn): void {
-    // That a connection was cut is what it is here for.
+    // Errors are expected, because tests cut connections.
     const passed = from.pipeTo(to.writable).catch(() => {});
     this.#passing.add(passed);
   }

@@ -8,7 +8,7 @@ import { CuttableProxy } from "./cuttable_proxy.ts";
 import { OtherWriter } from "./other_writer.ts";
 
 await browserTest(
-  "What another process writes is on the live page, also after rotate() and after the connection was cut",
+  "The live page shows events of another process, also after a rotation and a lost connection",
   async (browser) => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -40,14 +40,14 @@ await browserTest(
     await newest.filter({ hasText: "mended" }).waitFor();
     assertEquals(await page.locator("#event-count").innerText(), "5");
     assertEquals(await page.locator("#usd").innerText(), "$1.25");
-    // Of a connection that cannot be made, the browser itself tells.
+    // The browser itself reports connections that fail.
     assertEquals(messages.filter((message) => !message.includes("net::ERR_")), []);
     const asked = new Set(requests.map((request) => new URL(request).pathname));
     assertEquals([...asked], ["/events"]);
   },
 );
 
-await browserTest("A page stays live when its server was started again", async (browser) => {
+await browserTest("The live page reconnects to a restarted server", async (browser) => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using writer = new OtherWriter(path);
@@ -68,7 +68,7 @@ await browserTest("A page stays live when its server was started again", async (
 });
 
 await browserTest(
-  "Figures move under a reader who keeps place, focus, selection and open tables",
+  "An update of the live page keeps the scroll position, focus, selection and open tables",
   async (browser) => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -103,14 +103,14 @@ await browserTest(
       );
     const [before, topBefore] = [await place(), await top()];
     assertEquals([before["focus"], before["scrolled"], before["isOpen"]], ["events", 120, true]);
-    // The open table above gets more rows.
+    // This event adds rows to the open table above.
     nowMs += 600_000;
     await log.log("last", { cost: 0.25 });
     await page.locator("#events tbody tr").first().filter({ hasText: "last" }).waitFor({
       state: "attached",
     });
     assertEquals(await place(), before);
-    // A browser scrolls by whole pixels.
+    // Browsers scroll by whole pixels, so a smaller shift is possible.
     const moved = await top() - topBefore;
     assert(Math.abs(moved) < 1, `moved by ${moved} px`);
     await assertAccessible(page);
@@ -119,7 +119,7 @@ await browserTest(
 );
 
 await browserTest(
-  "What is selected stays as it is, and is as new as the rest when it is let go",
+  "The live page updates selected text only after it is deselected",
   async (browser) => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -139,7 +139,7 @@ await browserTest(
   },
 );
 
-await browserTest("A hostile event does nothing but appear on the live page", async (browser) => {
+await browserTest("The live page shows a hostile event as text", async (browser) => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent });

@@ -17,14 +17,14 @@ for (const [character, escaped] of ESCAPED) {
   });
 }
 
-Deno.test("markup keeps what is text from becoming an element, an attribute or an entity", () => {
+Deno.test("markup does not let text become an element, an attribute or an entity", () => {
   assertEquals(
     markup`<p title="${`" onclick='x()'`}">${"<script>x()</script>&lt;"}</p>`.text,
     '<p title="&quot; onclick=&#39;x()&#39;">&lt;script&gt;x()&lt;/script&gt;&amp;lt;</p>',
   );
 });
 
-Deno.test("markup takes in markup as it is, alone and in a list, and escapes nothing twice", () => {
+Deno.test("markup inserts markup unchanged, alone and in a list, and does not escape twice", () => {
   const item = (text: string) => markup`<li>${text}</li>`;
   assertEquals(item("a & b").text, "<li>a &amp; b</li>");
   assertEquals(markup`<ul>${item("a & b")}</ul>`.text, "<ul><li>a &amp; b</li></ul>");
@@ -36,14 +36,14 @@ Deno.test("markup takes in markup as it is, alone and in a list, and escapes not
   assertEquals(markup`${new Markup("<b>")}`.text, "<b>");
 });
 
-Deno.test("markup shows numbers, nothing for nothing, and its own text untouched", () => {
+Deno.test("markup inserts numbers and empty values, and keeps the text of its template", () => {
   assertEquals(markup`${0}, ${-1.5}, ${1e21}`.text, "0, -1.5, 1e+21");
   assertEquals(markup`<a>${NOTHING}${""}${[]}</a>`.text, "<a></a>");
   assertEquals(markup`<i class="x">&nbsp;'</i>`.text, `<i class="x">&nbsp;'</i>`);
   assertEquals(markup``.text, "");
 });
 
-Deno.test("markup puts values in as they are, whatever a replacement would make of them", () => {
+Deno.test("markup inserts values that look like replacement patterns literally", () => {
   assertEquals(markup`<p>${"$& $1 $$"}</p>`.text, "<p>$&amp; $1 $$</p>");
   assertEquals(markup`<p>${"ä 漢 \u{1f600} \u202e"}</p>`.text, "<p>ä 漢 \u{1f600} \u202e</p>");
 });

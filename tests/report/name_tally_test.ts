@@ -18,7 +18,7 @@ function countsOf(tally: NameTally<Figures>): [string | null, number][] {
 
 const NAMES = Array.from({ length: 300 }, (_, n) => `name ${n}`);
 
-Deno.test("NameTally has the figures of each name, in the order in which they came", () => {
+Deno.test("NameTally keeps the figures of each name, in the order of first occurrence", () => {
   const tally = tallyOf(["b", "a", "b", "", "__proto__", "constructor", "b"]);
   assertEquals(countsOf(tally), [["b", 3], ["a", 1], ["", 1], ["__proto__", 1], [
     "constructor",
@@ -27,32 +27,32 @@ Deno.test("NameTally has the figures of each name, in the order in which they ca
   assertEquals(tally.others, null);
 });
 
-Deno.test("NameTally counts what is no text as no name", () => {
+Deno.test("NameTally counts a value that is not a string as no name", () => {
   const tally = tallyOf([undefined, null, 5, NaN, true, {}, ["a"], "a", "null", undefined]);
   assertEquals(countsOf(tally), [[null, 8], ["a", 1], ["null", 1]]);
 });
 
-Deno.test("NameTally puts together the names that come when there are 256", () => {
+Deno.test("NameTally combines all names after the first 256", () => {
   assertEquals(tallyOf(NAMES.slice(0, 256)).others, null);
   const tally = tallyOf([...NAMES, ...NAMES]);
   assertEquals(countsOf(tally), NAMES.slice(0, 256).map((name) => [name, 2]));
   assertEquals(tally.others, { name: null, count: 88 });
 });
 
-Deno.test("NameTally has a place for no name only if that came in time", () => {
+Deno.test("NameTally counts events without a name separately only if the limit was not reached before", () => {
   const late = tallyOf([...NAMES.slice(0, 256), undefined]);
   assertEquals([[...late.named].length, late.others?.count], [256, 1]);
   const early = tallyOf([undefined, ...NAMES.slice(0, 256), undefined]);
   assertEquals([countsOf(early)[0], early.others?.count], [[null, 2], 1]);
 });
 
-Deno.test("NameTally keeps two long names two, and each of them one", () => {
+Deno.test("NameTally distinguishes two long names with the same beginning", () => {
   const beginning = "x".repeat(10_000);
   const tally = tallyOf([`${beginning}1`, `${beginning}2`, `${beginning}1`]);
   assertEquals(countsOf(tally).map(([, count]) => count), [2, 1]);
 });
 
-Deno.test("keptName() leaves a name that is not long, and keeps the beginning of one that is", () => {
+Deno.test("keptName() returns a short name unchanged, and the beginning of a long one", () => {
   for (const name of ["", "a", "x".repeat(200)]) assertEquals(keptName(name), name);
   const long = `${"x".repeat(199)}yz`;
   const kept = keptName(long);

@@ -3,7 +3,7 @@ import { type ReportOptions, resolveReportOptions } from "../../src/report/optio
 
 const MS = Date.UTC(2026, 1, 13, 14, 30);
 
-Deno.test("resolveReportOptions() fills in what is left open", () => {
+Deno.test("resolveReportOptions() fills in the defaults", () => {
   assertEquals(resolveReportOptions({}), {
     isTimed: false,
     sinceMs: -Infinity,
@@ -14,7 +14,7 @@ Deno.test("resolveReportOptions() fills in what is left open", () => {
   });
 });
 
-Deno.test("resolveReportOptions() takes times of every kind", () => {
+Deno.test("resolveReportOptions() accepts every type of time", () => {
   const same = [
     new Date(MS),
     Temporal.Instant.fromEpochMilliseconds(MS),
@@ -30,7 +30,7 @@ Deno.test("resolveReportOptions() takes times of every kind", () => {
   assertEquals(resolveReportOptions({ since: 0 }).isTimed, true);
 });
 
-Deno.test("resolveReportOptions() takes a time zone, a title and a budget", () => {
+Deno.test("resolveReportOptions() accepts a time zone, a title and a budget", () => {
   const { signal } = new AbortController();
   const options = { timeZone: "europe/berlin", title: "<A>", budgetPerHour: 0.5, signal };
   const { timeZone, title, budgetPerHour } = resolveReportOptions(options);
@@ -65,14 +65,14 @@ const REFUSED: [
 ];
 for (const [name, value, error, says] of REFUSED) {
   const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
-  Deno.test(`resolveReportOptions() refuses ${shown} as ${name}, naming both`, () => {
+  Deno.test(`resolveReportOptions() rejects ${shown} as ${name} and names both`, () => {
     const { message } = assertThrows(() => resolveReportOptions({ [name]: value }), error);
     assertStringIncludes(message, name);
     assertStringIncludes(message, says);
   });
 }
 
-Deno.test("resolveReportOptions() does not show a value that is long in full", () => {
+Deno.test("resolveReportOptions() cuts a long value in its message", () => {
   const timeZone = "x".repeat(10_000);
   const { message } = assertThrows(() => resolveReportOptions({ timeZone }), RangeError);
   assertEquals(message.length < 300, true);

@@ -1,5 +1,5 @@
 /**
- * Another process that writes to a log.
+ * Starts another process that writes to a log.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { programArgs } from "../run_program.ts";
 const OBEYS = fromFileUrl(new URL("../programs/obeys.ts", import.meta.url));
 const encoder = new TextEncoder();
 
-/** A process that does one thing after the other. */
+/** A process that logs or rotates on request, one request at a time. */
 export class OtherWriter implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #answers: ReadableStreamDefaultReader<string>;
 
-  /** Starts it. */
+  /** Starts the process. */
   constructor(path: string) {
     const args = programArgs(OBEYS, { dir: dirname(path), args: [path] });
     const options = { args, stdin: "piped", stdout: "piped" } as const;
@@ -27,7 +27,7 @@ export class OtherWriter implements AsyncDisposable {
       .pipeThrough(new TextLineStream()).getReader();
   }
 
-  /** Resolves when it has logged an event of the type, or rotated for "rotate". */
+  /** Resolves when the process has logged an event of the type, or has rotated the log if it is "rotate". */
   async do(what: string): Promise<void> {
     await this.#input.write(encoder.encode(`${what}\n`));
     assertEquals((await this.#answers.read()).value, "done");

@@ -24,7 +24,7 @@ import {
 const START = Date.UTC(2026, 9, 24, 20);
 const HOUR_MS = 3_600_000;
 
-/** The events of a day and a half, in which clocks are set back. */
+/** Returns the events of a day and a half, in which clocks are set back. */
 function randomEvents(): AuditEvent[] {
   const random = new SeededRandom(7);
   const types = ["nav", "nav", "brief", "validation_fail", "gate_compress", "gate_escalate"];
@@ -40,8 +40,8 @@ function randomEvents(): AuditEvent[] {
   }));
 }
 
-/** A log with an archive, an active file, and something damaged at the end of it. */
-function makeLog(dir: TempDir, events: readonly AuditEvent[]): string {
+/** Creates a log with an archive, and with an active file whose last lines are damaged. */
+function createLog(dir: TempDir, events: readonly AuditEvent[]): string {
   const lines = events.map((event) => `${JSON.stringify(event)}\n`);
   const archived = lines.splice(0, 1_000);
   Deno.writeFileSync(dir.path("audit_20261030_000000.jsonl.gz"), gzipSync(archived.join("")));
@@ -57,18 +57,18 @@ async function writeReport(dir: TempDir, path: string, options: ReportOptions): 
   return toFileUrl(file).href;
 }
 
-/** A number as the page shows it, whatever is around it. */
+/** Returns the first number in a text of the page. */
 function numberIn(text: string): number {
   const [shown = ""] = text.match(/-?[\d,]*\.?\d+/) ?? [];
   return Number(shown.replaceAll(",", ""));
 }
 
-/** Rounds an amount of USD as the page shows it. */
+/** Rounds an amount of USD like the page. */
 function rounded(usd: number): number {
   return Number(usd < 1 ? usd.toPrecision(6) : usd.toFixed(2));
 }
 
-/** The sum of a field by another one, exactly. */
+/** Returns the exact sums of one field, grouped by another field. */
 function sumsBy(
   events: readonly AuditEvent[],
   name: "model" | "event" | "session_id",
@@ -81,10 +81,10 @@ function sumsBy(
 }
 
 await browserTest(
-  "The figures on the page are those of query() and the metrics",
+  "The figures on the page equal query() and the metrics",
   async (browser) => {
     using dir = tempDir();
-    const path = makeLog(dir, randomEvents());
+    const path = createLog(dir, randomEvents());
     const range = { since: START + 2 * HOUR_MS, until: START + 33 * HOUR_MS + 1_234_567 };
     const url = await writeReport(dir, path, { ...range, timeZone: "Europe/Berlin" });
     await using shown = await openPage(browser, url);
@@ -123,10 +123,10 @@ await browserTest(
         some.length,
       ])),
     );
-    const dearest = [...sumsBy(events, "session_id", "cost")].sort((a, b) => b[1] - a[1]);
+    const top = [...sumsBy(events, "session_id", "cost")].sort((a, b) => b[1] - a[1]);
     assertEquals(
       (await cellsOf(page, "#sessions")).map(([id, cost]) => [id!, numberIn(cost!)]),
-      dearest.slice(0, 10).map(([id, cost]) => [id, rounded(cost)]),
+      top.slice(0, 10).map(([id, cost]) => [id, rounded(cost)]),
     );
     assertEquals(
       (await cellsOf(page, "#events")).map(([, type, model]) => [type, model]),
@@ -140,11 +140,11 @@ await browserTest(
 );
 
 await browserTest(
-  "The table of the spend has a row for each hour of the zone, and the one that comes twice is two",
+  "The spend table has a row per hour of the time zone, and two rows for a repeated hour",
   async (browser) => {
     using dir = tempDir();
     const events = randomEvents();
-    const url = await writeReport(dir, makeLog(dir, events), { timeZone: "Europe/Berlin" });
+    const url = await writeReport(dir, createLog(dir, events), { timeZone: "Europe/Berlin" });
     await using shown = await openPage(browser, url);
     const { page } = shown;
     await page.locator("summary").first().click();
@@ -182,7 +182,7 @@ const HOSTILE = [
   "constructor",
 ];
 
-await browserTest("A hostile log does nothing but appear", async (browser) => {
+await browserTest("The page shows a hostile log as text", async (browser) => {
   using dir = tempDir();
   const random = new SeededRandom(3);
   const place = dir.path(`<img src=x onerror=alert(1)>"'&`);
@@ -216,7 +216,7 @@ await browserTest("A hostile log does nothing but appear", async (browser) => {
     ),
   );
   for (const text of HOSTILE) {
-    // What UTF-8 cannot hold, no file can.
+    // UTF-8 files cannot hold lone surrogates.
     const appearing = text.toWellFormed();
     assert(types!.some(([type]) => type === appearing), text);
     assert(models!.some(([model]) => model === appearing), text);
@@ -228,9 +228,9 @@ await browserTest("A hostile log does nothing but appear", async (browser) => {
 });
 
 const LOOKS = [
-  { name: "a phone by day", width: 360, colorScheme: "light", register: browserTest },
-  { name: "a desk by night", width: 1280, colorScheme: "dark", register: longBrowserTest },
-  { name: "a wall by day", width: 2560, colorScheme: "light", register: longBrowserTest },
+  { name: "a light phone", width: 360, colorScheme: "light", register: browserTest },
+  { name: "a dark desktop", width: 1280, colorScheme: "dark", register: longBrowserTest },
+  { name: "a light wall screen", width: 2560, colorScheme: "light", register: longBrowserTest },
 ] as const;
 const LOGS: [name: string, events: AuditEvent[]][] = [
   ["nothing", []],
@@ -239,26 +239,29 @@ const LOGS: [name: string, events: AuditEvent[]][] = [
 ];
 
 for (const { name, width, colorScheme, register } of LOOKS) {
-  await register(`The page is quiet, accessible and no wider than ${name}`, async (browser) => {
-    for (const [what, events] of LOGS) {
-      using dir = tempDir();
-      const path = dir.path("audit.jsonl");
-      Deno.writeTextFileSync(path, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
-      const url = await writeReport(dir, path, { budgetPerHour: 5 });
-      const viewport = { width, height: 900 };
-      await using shown = await openPage(browser, url, { viewport, colorScheme });
-      const { page, requests, messages } = shown;
-      for (const summary of await page.locator("summary").all()) {
-        await summary.focus();
-        await page.keyboard.press("Enter");
+  await register(
+    `The page is accessible, fits the width of ${name}, and makes no requests`,
+    async (browser) => {
+      for (const [what, events] of LOGS) {
+        using dir = tempDir();
+        const path = dir.path("audit.jsonl");
+        Deno.writeTextFileSync(path, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+        const url = await writeReport(dir, path, { budgetPerHour: 5 });
+        const viewport = { width, height: 900 };
+        await using shown = await openPage(browser, url, { viewport, colorScheme });
+        const { page, requests, messages } = shown;
+        for (const summary of await page.locator("summary").all()) {
+          await summary.focus();
+          await page.keyboard.press("Enter");
+        }
+        await assertAccessible(page);
+        assertEquals([requests, messages], [[], []], what);
+        const shownWidth = await page.evaluate<number>("document.documentElement.scrollWidth");
+        assertEquals(shownWidth, width, what);
+        const charts = page.locator(".chart svg:visible");
+        const expected = { "nothing": 0, "one event": 3, "a day and more": 4 }[what];
+        assertEquals(await charts.count(), expected, what);
       }
-      await assertAccessible(page);
-      assertEquals([requests, messages], [[], []], what);
-      const shownWidth = await page.evaluate<number>("document.documentElement.scrollWidth");
-      assertEquals(shownWidth, width, what);
-      const charts = page.locator(".chart svg:visible");
-      const expected = { "nothing": 0, "one event": 3, "a day and more": 4 }[what];
-      assertEquals(await charts.count(), expected, what);
-    }
-  });
+    },
+  );
 }

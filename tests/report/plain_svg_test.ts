@@ -7,7 +7,7 @@ import { resolveReportOptions } from "../../src/report/options.ts";
 import { plainSvg } from "../../src/report/plain_svg.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
-Deno.test("plainSvg() makes one path of those that look the same and follow one another", () => {
+Deno.test("plainSvg() merges consecutive paths that look the same", () => {
   const path = (d: string, fill: string) => `<path d="${d}" fill="${fill}"></path>`;
   const paths = [path("M0 0", "a"), path("M1 1", "a"), path("M2 2", "b"), path("M3 3", "a")];
   assertEquals(
@@ -16,11 +16,11 @@ Deno.test("plainSvg() makes one path of those that look the same and follow one 
   );
 });
 
-Deno.test("plainSvg() changes no word, also one that looks like an identifier", () => {
+Deno.test("plainSvg() does not change text that looks like an identifier", () => {
   assertEquals(plainSvg("<svg><text>zr1-c5</text></svg>", "n"), "<svg><text>zr1-c5</text></svg>");
 });
 
-Deno.test("plainSvg() keeps what presents and drops everything else, whatever its value", () => {
+Deno.test("plainSvg() keeps presentation attributes and removes all others", () => {
   assertEquals(
     plainSvg(
       `<svg width="9" height="9" xmlns="x" viewBox="0 0 9 9" onload="f()"><g class="a>b" style="x">` +
@@ -47,11 +47,11 @@ const ODD_NAMES = [
 interface Node {
   readonly name: string;
   readonly attributes: ReadonlyMap<string, string>;
-  /** What it holds, text as it is meant. */
+  /** The child elements, and text with its entities decoded. */
   readonly children: (Node | string)[];
 }
 
-/** Reads XML, and fails for what is not well-formed. */
+/** Parses XML, and fails if it is not well-formed. */
 function parsed(xml: string): Node {
   const root: Node = { name: "", attributes: new Map(), children: [] };
   const open = [root];
@@ -99,7 +99,7 @@ function textsOf(node: Node): string[] {
   return node.children.flatMap((child) => typeof child === "string" ? [child] : textsOf(child));
 }
 
-/** The words that are drawn, in their order. */
+/** Returns the texts of a drawing, in order. */
 function wordsOf(svg: string): string[] {
   return nodesOf(parsed(svg)).filter(({ name }) => name === "text").flatMap(textsOf);
 }
@@ -108,7 +108,7 @@ const ELEMENTS = /^(?:svg|g|path|text|tspan|rect|circle|line|polyline|defs|clipP
 const ATTRIBUTES =
   /^(?:viewBox|d|x|y|width|height|transform|fill|id|clip-path|text-anchor|dominant-baseline|stroke(?:-width|-dasharray|-linecap|-linejoin)?)$/;
 
-/** Checks that there is nothing in it that could act, look by itself, or clash with another drawing. */
+/** Checks that a drawing has no scripts or styles, and no identifiers that another drawing could have. */
 function checkPlain(svg: string, name: string): void {
   const nodes = nodesOf(parsed(svg));
   assertEquals(nodes[0]?.name, "svg");
@@ -144,7 +144,7 @@ function randomData(seed: number, names: readonly string[]): ReportData {
   return aggregate.data();
 }
 
-/** Each drawing of all charts, by the name that its identifiers begin with. */
+/** Returns every drawing of every chart, by the prefix of its identifiers. */
 function drawingsOf(data: ReportData): [name: string, svg: string][] {
   const options = { timeZone: "Europe/Berlin", budgetPerHour: 5 };
   const charts = {
@@ -161,7 +161,7 @@ function drawingsOf(data: ReportData): [name: string, svg: string][] {
 }
 
 Deno.test(
-  "plainSvg() leaves of the report's charts what draws, and identifiers by their name",
+  "plainSvg() keeps only drawing elements of the report's charts, with unique identifiers",
   () => {
     let clips = 0;
     for (let seed = 1; seed <= 5; seed++) {
@@ -176,7 +176,7 @@ Deno.test(
   },
 );
 
-Deno.test("plainSvg() keeps markup in names the text that it is", () => {
+Deno.test("plainSvg() keeps markup in names as text", () => {
   const drawings = drawingsOf(randomData(6, ODD_NAMES));
   for (const [name, svg] of drawings) checkPlain(svg, name);
   const shownOf = (name: string) => wordsOf(drawings.find(([drawing]) => drawing === name)![1]);
@@ -186,10 +186,10 @@ Deno.test("plainSvg() keeps markup in names the text that it is", () => {
   }
 });
 
-/** As ECharts draws it. */
+/** Returns the SVG of ECharts, unchanged. */
 function drawn(option: EChartsOption): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width: 400, height: 300 });
-  // The timer of a loop that was begun would outlast the chart.
+  // If the animation loop started, its timer would outlive the chart.
   chart.getZr().animation.start = () => {};
   try {
     chart.setOption(option);
@@ -211,7 +211,7 @@ const OPTION: EChartsOption = {
 };
 
 Deno.test(
-  "plainSvg() takes the style, the classes and the data of ECharts away, and no word",
+  "plainSvg() removes the styles, classes and data of ECharts, but no text",
   () => {
     const raw = drawn(OPTION);
     for (const part of ["<style", " style=", "ecmeta", " class=", "zr"]) {
@@ -226,7 +226,7 @@ Deno.test(
   },
 );
 
-/** The colours and the shapes that are drawn with them, in their order. */
+/** Returns the shapes by their colors and transformations, in order. */
 function shapesOf(svg: string): Map<string, string> {
   const shapes = new Map<string, string>();
   for (const { name, attributes } of nodesOf(parsed(svg))) {
@@ -236,7 +236,7 @@ function shapesOf(svg: string): Map<string, string> {
   return shapes;
 }
 
-Deno.test("plainSvg() draws every path that ECharts draws, in its colour and its place", () => {
+Deno.test("plainSvg() keeps every path of ECharts, with its color and its place", () => {
   const raw = drawn(OPTION).replace(/<style.*?<\/style>/gs, "");
   assert(shapesOf(raw).size >= 5);
   assertEquals(shapesOf(plainSvg(raw, "mine")), shapesOf(raw));
@@ -245,7 +245,7 @@ Deno.test("plainSvg() draws every path that ECharts draws, in its colour and its
   assert(pathsOf(plainSvg(raw, "mine")) < pathsOf(raw) / 2);
 });
 
-Deno.test("plainSvg() is the same for drawings that only the count of them tells apart", () => {
+Deno.test("plainSvg() is the same for repeated drawings of one chart", () => {
   assertEquals(plainSvg(drawn(OPTION), "mine"), plainSvg(drawn(OPTION), "mine"));
   assert(plainSvg(drawn(OPTION), "mine") !== plainSvg(drawn(OPTION), "other"));
 });

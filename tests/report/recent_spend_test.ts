@@ -11,7 +11,7 @@ interface Cost {
   readonly usd: number;
 }
 
-/** The sum of the costs of the hours before the end, which is not one of their times. */
+/** Returns the sum of the costs in the hours before the end (exclusive). */
 function spendOf(costs: readonly Cost[], hours: number, endMs: number): number {
   const recent = costs.filter(({ epochMs }) =>
     epochMs >= endMs - hours * HOUR_MS && epochMs < endMs
@@ -48,7 +48,7 @@ function checkSpend(costs: readonly Cost[], untilMs: number): void {
   }
 }
 
-Deno.test("RecentSpend without a known end is the sum of the hours before the newest minute's end", () => {
+Deno.test("RecentSpend without a known end sums up the hours before the end of the newest minute", () => {
   for (let seed = 1; seed <= 6; seed++) {
     const costs = randomCosts(new SeededRandom(seed), seed);
     for (const order of [costs, costs.toSorted(byTime), costs.toSorted(byTime).toReversed()]) {
@@ -57,7 +57,7 @@ Deno.test("RecentSpend without a known end is the sum of the hours before the ne
   }
 });
 
-Deno.test("RecentSpend with a known end is the sum of the hours before it, to the millisecond", () => {
+Deno.test("RecentSpend with a known end sums up the hours before it, to the millisecond", () => {
   for (let seed = 1; seed <= 6; seed++) {
     const random = new SeededRandom(seed);
     const all = randomCosts(random, seed);
@@ -69,7 +69,7 @@ Deno.test("RecentSpend with a known end is the sum of the hours before it, to th
   }
 });
 
-Deno.test("RecentSpend begins exactly so many hours before a known end", () => {
+Deno.test("RecentSpend starts exactly the number of hours before a known end", () => {
   const recent = new RecentSpend(START);
   recent.add(START - HOUR_MS - 1, 1);
   recent.add(START - HOUR_MS, 2);
@@ -79,7 +79,7 @@ Deno.test("RecentSpend begins exactly so many hours before a known end", () => {
   assertEquals([recent.usdOf(1), recent.usdOf(2), recent.usdOf(24)], [6, 7, 15]);
 });
 
-Deno.test("RecentSpend moves on with an event that cost nothing", () => {
+Deno.test("RecentSpend moves its end with an event without a cost", () => {
   const recent = new RecentSpend(Infinity);
   recent.add(START, 1);
   recent.add(START + 23 * HOUR_MS, 0);
@@ -88,14 +88,14 @@ Deno.test("RecentSpend moves on with an event that cost nothing", () => {
   assertEquals([recent.usdOf(1), recent.usdOf(24)], [0, 0]);
 });
 
-Deno.test("RecentSpend of nothing is 0, and ends where that is known", () => {
+Deno.test("RecentSpend without events is 0, and has only a known end", () => {
   const open = new RecentSpend(Infinity);
   assertEquals([open.endMs, open.usdOf(24)], [null, 0]);
   const closed = new RecentSpend(START);
   assertEquals([closed.endMs, closed.usdOf(24)], [START, 0]);
 });
 
-Deno.test("RecentSpend keeps the last day at any time of a long history", () => {
+Deno.test("RecentSpend has the last day at every point of a long history", () => {
   const costs = Array.from({ length: 10_000 }, (_, n) => ({
     epochMs: START + n * 30.5 * MINUTE_MS,
     usd: n / 7,
@@ -104,13 +104,13 @@ Deno.test("RecentSpend keeps the last day at any time of a long history", () => 
   for (const [n, { epochMs, usd }] of costs.entries()) {
     recent.add(epochMs, usd);
     if (n % 10 !== 9) continue;
-    // More than a day of them.
+    // These costs span more than a day.
     const last = costs.slice(Math.max(0, n - 50), n + 1);
     assertEquals(recent.usdOf(24), spendOf(last, 24, recent.endMs!));
   }
 });
 
-Deno.test("RecentSpend takes times before 1970", () => {
+Deno.test("RecentSpend accepts times before 1970", () => {
   const costs = Array.from({ length: 300 }, (_, n) => ({ epochMs: -n * 333_333, usd: 1 + n / 3 }));
   const recent = new RecentSpend(Infinity);
   for (const { epochMs, usd } of costs) recent.add(epochMs, usd);

@@ -16,7 +16,7 @@ function events(count: number): AuditEvent[] {
 }
 
 Deno.test(
-  "renderReport() makes the same page of a log, a reader, a query and plain events",
+  "renderReport() returns the same page for a log, a reader, a query and plain events",
   async () => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -38,7 +38,7 @@ Deno.test(
 );
 
 Deno.test(
-  "renderReport() tells what a query could not read, whoever makes its iterator",
+  "renderReport() shows the unreadable regions of a reader and of a query",
   async () => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -52,7 +52,7 @@ Deno.test(
   },
 );
 
-Deno.test("renderReport() is one document that asks for nothing and runs nothing", async () => {
+Deno.test("renderReport() returns one document that requests nothing and runs nothing", async () => {
   const page = await renderReport(ReadableStream.from(events(90)));
   assert(page.startsWith("<!DOCTYPE html>\n"));
   assert(!/<(script|link (?!rel="icon" href="data:,")|img|iframe|object|embed)\b/.test(page));
@@ -61,11 +61,11 @@ Deno.test("renderReport() is one document that asks for nothing and runs nothing
 });
 
 Deno.test(
-  "renderReport() refuses an option that is none, before it reads anything",
+  "renderReport() rejects an invalid option before it reads the source",
   async () => {
     const untouched: AsyncIterable<AuditEvent> = {
       [Symbol.asyncIterator]() {
-        throw new Error("it was read");
+        throw new Error("the source was read");
       },
     };
     const refused: [ReportOptions, typeof RangeError | typeof TypeError, string][] = [
@@ -83,7 +83,7 @@ Deno.test(
 );
 
 Deno.test(
-  "renderReport() ends with the reason of its signal, and lets go of its source",
+  "renderReport() rejects with the reason of its signal, and closes its source",
   async () => {
     const reason = new Error("enough");
     const signal = AbortSignal.abort(reason);

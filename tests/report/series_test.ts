@@ -22,7 +22,7 @@ function exactSum(terms: readonly number[]): number {
   return Math.sumPrecise(terms) + 0;
 }
 
-/** Models that cost so much, in two buckets: a quarter of it in the first. */
+/** Returns models with these costs, in two buckets: a quarter of each cost is in the first one. */
 function spendOf(costs: readonly number[], others?: number) {
   const all = others === undefined ? costs : [...costs, others];
   const models: Named<ModelFigures> = {
@@ -38,12 +38,12 @@ function seriesOf(costs: readonly number[], others?: number) {
   return spendSeries(models, buckets);
 }
 
-/** Costs from the dearest on: 128, 64, 32. */
+/** Returns costs in descending order: 128, 64, 32. */
 function halving(count: number): number[] {
   return Array.from({ length: count }, (_, index) => 2 ** (7 - index));
 }
 
-Deno.test("spendSeries() gives each of eight models its values and a colour of its own", () => {
+Deno.test("spendSeries() returns the values and a distinct color for each of eight models", () => {
   assertEquals(
     seriesOf(halving(8)),
     halving(8).map((usd, index) => ({
@@ -55,7 +55,7 @@ Deno.test("spendSeries() gives each of eight models its values and a colour of i
   );
 });
 
-Deno.test("spendSeries() puts together all but the eight dearest, and says how many", () => {
+Deno.test("spendSeries() combines all models but the top eight, and states their number", () => {
   const series = seriesOf(halving(12));
   assertEquals(series.length, 9);
   assertEquals(series[7]?.label, "m7");
@@ -68,7 +68,7 @@ Deno.test("spendSeries() puts together all but the eight dearest, and says how m
   });
 });
 
-Deno.test("spendSeries() leaves out models that cost nothing, and keeps the others in their place", () => {
+Deno.test("spendSeries() leaves out models without a cost, and keeps the values of the others", () => {
   const series = seriesOf([4, 0, 8, 0, 12]);
   assertEquals(series.map(({ label, color }) => [label, color]), [
     ["m0", "s0"],
@@ -79,7 +79,7 @@ Deno.test("spendSeries() leaves out models that cost nothing, and keeps the othe
   assertEquals(seriesOf([0, 0], 0), []);
 });
 
-Deno.test("spendSeries() shows what there is no name for among the others, without a number", () => {
+Deno.test("spendSeries() includes models past the limit in the others, without a number", () => {
   const last = seriesOf(halving(10), 1).at(-1);
   const usd = exactSum([...halving(10).slice(8), 1]);
   assertEquals(last, { label: "others", color: "others", usd, values: [usd / 4, usd * 3 / 4] });
@@ -87,13 +87,13 @@ Deno.test("spendSeries() shows what there is no name for among the others, witho
   assertEquals(seriesOf(halving(3), 0).map(({ label }) => label), ["m0", "m1", "m2"]);
 });
 
-Deno.test("spendSeries() calls a model without a name by that", () => {
+Deno.test("spendSeries() labels a missing name and an empty name differently", () => {
   const models = { named: [modelOf("", 2), modelOf(null, 1)], others: null };
   const series = spendSeries(models, [bucketOf([2, 1])]);
   assertEquals(series.map(({ label }) => label), ["", "(none)"]);
 });
 
-Deno.test("spendSeries() are together what the buckets and the models cost, however many there are", () => {
+Deno.test("spendSeries() has the same total as the buckets and the models, for any number of models", () => {
   for (let count = 0; count <= 20; count++) {
     for (const others of [undefined, 0, 5]) {
       const { models, buckets } = spendOf(halving(count), others);
@@ -121,32 +121,32 @@ function eventBars(count: number, others?: number): [label: string, ...values: n
     .map(({ label, values }) => [label, ...values]);
 }
 
-Deno.test("bars() shows up to thirteen names on their own", () => {
+Deno.test("bars() shows up to thirteen names separately", () => {
   for (const count of [0, 1, 12, 13]) {
     const expected = Array.from({ length: count }, (_, index) => [`t${index}`, 100 - index]);
     assertEquals<unknown>(eventBars(count), expected);
   }
 });
 
-Deno.test("bars() puts together all but the first twelve of more names, and says how many", () => {
+Deno.test("bars() combines all names after the first twelve, and states their number", () => {
   assertEquals(eventBars(14).slice(11), [["t11", 89], ["2 others", 88 + 87]]);
   assertEquals(eventBars(20).length, 13);
   assertEquals(eventBars(14, 1_000).slice(11), [["t11", 89], ["others", 88 + 87 + 1_000]]);
   assertEquals(eventBars(12, 5).slice(11), [["t11", 89], ["others", 5]]);
 });
 
-Deno.test("bars() adds up each part of a bar for itself", () => {
+Deno.test("bars() sums up each part of a bar separately", () => {
   const models = { named: Array.from({ length: 15 }, (_, n) => modelOf(`m${n}`, 0)), others: null };
   const tokens = bars(models, ({ inputTokens, outputTokens }) => [inputTokens, outputTokens]);
   assertEquals(tokens.at(0), { label: "m0", values: [10, 1] });
   assertEquals(tokens.at(-1), { label: "3 others", values: [30, 3] });
 });
 
-Deno.test("labelOf() shows a name as it is, and says so if there is none", () => {
+Deno.test("labelOf() returns a name unchanged, and (none) for a missing name", () => {
   assertEquals(["a", "", "(none)", null].map(labelOf), ["a", "", "(none)", "(none)"]);
 });
 
-Deno.test("spendSeries() has colours that the style of the page has, however many there are", () => {
+Deno.test("spendSeries() only uses colors that the style sheet defines", () => {
   for (let count = 0; count <= 20; count++) {
     for (const { color } of seriesOf(halving(count))) {
       assertStringIncludes(STYLE, `--${color}:`);
@@ -155,7 +155,7 @@ Deno.test("spendSeries() has colours that the style of the page has, however man
   }
 });
 
-Deno.test("spendSeries() does not call the models past the 256th nameless where few others cost", () => {
+Deno.test("spendSeries() labels the models past the limit as others, even if few models have a cost", () => {
   assertEquals(seriesOf([4, 0, 0], 2).map(({ label, color }) => [label, color]), [
     ["m0", "s0"],
     ["others", "others"],

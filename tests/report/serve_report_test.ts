@@ -4,7 +4,7 @@ import { type ReportServer, serveReport, type ServeReportOptions } from "@vivari
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** A log, and a server of its report. */
+/** A log, and the server of its report. */
 class Served implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   readonly log: AuditLog;
@@ -32,7 +32,7 @@ class Served implements AsyncDisposable {
     return Number(new URL(this.server.url).port);
   }
 
-  /** The answer to a request as it is given, whatever a browser would make of it. */
+  /** Sends the lines of a request unchanged, and resolves with the whole response. */
   async answerTo(...lines: readonly string[]): Promise<string> {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
     const request = [...lines, "Connection: close", "", ""].join("\r\n");
@@ -41,7 +41,7 @@ class Served implements AsyncDisposable {
     return await new Response(connection.readable).text();
   }
 
-  /** The first line of the answer to one who asks for a host. */
+  /** Resolves with the status of the response to a request with this Host header. */
   async statusFor(host: string, path = "/"): Promise<number> {
     const answer = await this.answerTo(`GET ${path} HTTP/1.1`, `Host: ${host}`);
     return Number(answer.split(" ")[1]);
@@ -56,7 +56,7 @@ class Served implements AsyncDisposable {
   }
 }
 
-/** The updates of a page, as they are sent. */
+/** The update stream of a page. */
 class Updates implements AsyncDisposable {
   readonly #reader: ReadableStreamDefaultReader<string>;
   #text = "";
@@ -72,11 +72,11 @@ class Updates implements AsyncDisposable {
     return new Updates(response);
   }
 
-  /** The next block of lines. */
+  /** Resolves with the next block of lines. */
   async next(): Promise<string> {
     while (!this.#text.includes("\n\n")) {
       const { value, done } = await this.#reader.read();
-      assert(!done, "the stream has ended");
+      assert(!done, "the stream ended early");
       this.#text += value;
     }
     const [block = "", ...rest] = this.#text.split("\n\n");
@@ -84,7 +84,7 @@ class Updates implements AsyncDisposable {
     return block;
   }
 
-  /** The next update: its version, and its parts. */
+  /** Resolves with the version and the sections of the next update. */
   async update(): Promise<{ id: string; sections: Record<string, string> }> {
     const [, id = "", data = ""] =
       /^id: (\S+)\nevent: sections\ndata: (.*)$/.exec(await this.next()) ?? [];
@@ -105,7 +105,7 @@ function eventCount(page: string): string {
 }
 
 Deno.test(
-  "serveReport() answers with the page as it is now, and a policy that lets its own script run alone",
+  "serveReport() serves the current page, with a policy that permits only its own script",
   async () => {
     await using served = await Served.start({ title: "Now", budgetPerHour: 2 });
     assertEquals(eventCount(await served.page()), "0");
@@ -124,7 +124,7 @@ Deno.test(
 );
 
 Deno.test(
-  "serveReport() answers GET alone, and nothing but the page and its updates",
+  "serveReport() accepts only GET requests, and serves only the page and its updates",
   async () => {
     await using served = await Served.start();
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"]) {
@@ -147,7 +147,7 @@ Deno.test(
   },
 );
 
-Deno.test("serveReport() is there for those who ask for it by its own name", async () => {
+Deno.test("serveReport() rejects requests whose Host header does not name the server", async () => {
   await using served = await Served.start();
   const { port } = served;
   for (
@@ -173,7 +173,7 @@ Deno.test("serveReport() is there for those who ask for it by its own name", asy
 });
 
 Deno.test(
-  "serveReport() needs a token where other machines reach it, and shows nothing without",
+  "serveReport() requires a token if other machines can reach it",
   async () => {
     using dir = tempDir();
     await using reader = await AuditReader.open({ path: dir.path("audit.jsonl") });
@@ -220,9 +220,9 @@ Deno.test(
 );
 
 Deno.test(
-  "serveReport() sends what has changed since the version that the page shows, and all to one that it does not know",
+  "serveReport() sends the sections that changed since the page's version, and all for an unknown version",
   async () => {
-    // In the next minute the range would be another one, and all that is drawn over it.
+    // All events are in one minute; otherwise the range would change, and with it all charts.
     let second = 0;
     await using served = await Served.start({}, () => Date.UTC(2026, 1, 13, 14, 0, ++second));
     await served.log.log("nav", { cost: 0.25, model: "small" });
@@ -244,13 +244,13 @@ Deno.test(
       "types-chart",
       "types-table",
     ]);
-    // It is the version of the page as it is then.
+    // The update has the version of the current page.
     assertEquals(versionOf(await served.page()), last.id);
   },
 );
 
 Deno.test(
-  "serveReport() has places for a hundred pages at once, and gives them back",
+  "serveReport() accepts 100 open pages, and new ones after some are closed",
   async () => {
     await using served = await Served.start();
     const url = new URL("events", served.server.url);
@@ -269,7 +269,7 @@ Deno.test(
 );
 
 Deno.test(
-  "serveReport() ends with close(), a signal, and what ends the following",
+  "serveReport() ends on close(), on its signal, and when the reader is closed",
   async () => {
     await using closed = await Served.start();
     await using updates = await Updates.from(closed, "");
@@ -296,7 +296,7 @@ Deno.test(
 );
 
 Deno.test(
-  "serveReport() refuses what it cannot do, naming it, and leaves nothing behind",
+  "serveReport() rejects invalid options and a used port, and leaks no resources",
   async () => {
     using dir = tempDir();
     await using reader = await AuditReader.open({ path: dir.path("audit.jsonl") });

@@ -14,7 +14,7 @@ function tallyOf(events: readonly SessionEvent[], sessionsMax?: number): Session
   return tally;
 }
 
-/** Costs that add up without rounding, of sessions that are dear and cheap, and come again. */
+/** Returns costs that add up without rounding, of expensive and cheap sessions that recur. */
 function randomEvents(seed: number, sessions: number): SessionEvent[] {
   const random = new SeededRandom(seed);
   return Array.from({ length: 2_000 }, () => {
@@ -40,7 +40,7 @@ function figuresOf(events: readonly SessionEvent[]): SessionFigures[] {
     .sort((a, b) => b.usd - a.usd || (a.id < b.id ? -1 : 1));
 }
 
-Deno.test("SessionTally is exact as long as there is room for all sessions", () => {
+Deno.test("SessionTally is exact as long as no session is dropped", () => {
   for (let seed = 1; seed <= 10; seed++) {
     const events = randomEvents(seed, 50);
     const expected = figuresOf(events);
@@ -52,14 +52,14 @@ Deno.test("SessionTally is exact as long as there is room for all sessions", () 
   }
 });
 
-Deno.test("SessionTally sums costs exactly, whatever their order", () => {
+Deno.test("SessionTally sums up costs exactly in any order", () => {
   const events = [1e16, 1, 1, 1, 0.1, 0.2].map((usd) => ({ id: "s", usd, epochMs: 0 }));
   const usd = Math.sumPrecise(events.map(({ usd }) => usd));
   assertEquals(tallyOf(events).dearest(1)[0]?.usd, usd);
   assertEquals(tallyOf(events.toReversed()).dearest(1)[0]?.usd, usd);
 });
 
-Deno.test("SessionTally says how much may be missing where there is no room, and never too little", () => {
+Deno.test("SessionTally never understates the missing cost after it has dropped sessions", () => {
   let missing = 0;
   for (let seed = 1; seed <= 40; seed++) {
     const events = randomEvents(seed, 100);
@@ -67,9 +67,9 @@ Deno.test("SessionTally says how much may be missing where there is no room, and
     for (const sessionsMax of [2, 3, 8, 40]) {
       const tally = tallyOf(events, sessionsMax);
       assertEquals(tally.count, null);
-      const dearest = tally.dearest(1_000);
-      assert(dearest.length > 0 && dearest.length <= sessionsMax);
-      for (const { id, usd, missingUsdMax } of dearest) {
+      const top = tally.dearest(1_000);
+      assert(top.length > 0 && top.length <= sessionsMax);
+      for (const { id, usd, missingUsdMax } of top) {
         const real = trueUsd.get(id)!;
         assert(usd <= real && real <= usd + missingUsdMax, `seed ${seed}: ${id} cost ${real}`);
         if (missingUsdMax === 0) assertEquals(usd, real);
@@ -77,22 +77,22 @@ Deno.test("SessionTally says how much may be missing where there is no room, and
       }
     }
   }
-  assert(missing > 100, `only ${missing} sessions may miss anything`);
+  assert(missing > 100, `only ${missing} sessions may lack costs`);
 });
 
-Deno.test("SessionTally keeps dear sessions exact among any number of cheap ones", () => {
+Deno.test("SessionTally keeps expensive sessions exact among many cheap ones", () => {
   const random = new SeededRandom(5);
   const events = Array.from({ length: 20_000 }, (_, n) => {
-    const isDear = n < 5 || random.below(20) === 0;
-    const id = isDear ? `dear-${n < 5 ? n : random.below(5)}` : `cheap-${n}`;
-    return { id, usd: isDear ? 1 + random.below(100) : 0.5, epochMs: n };
+    const isExpensive = n < 5 || random.below(20) === 0;
+    const id = isExpensive ? `top-${n < 5 ? n : random.below(5)}` : `cheap-${n}`;
+    return { id, usd: isExpensive ? 1 + random.below(100) : 0.5, epochMs: n };
   });
   const tally = tallyOf(events, 12);
   assertEquals(tally.dearest(5), figuresOf(events).slice(0, 5));
   assertEquals(tally.count, null);
 });
 
-Deno.test("SessionTally counts sessions up to the last one that there is room for", () => {
+Deno.test("SessionTally counts sessions until it drops some", () => {
   const events = Array.from({ length: 5 }, (_, n) => ({ id: `${n}`, usd: 1, epochMs: n }));
   assertEquals(tallyOf(events, 5).count, 5);
   assertEquals(tallyOf([...events, ...events], 5).count, 5);
@@ -100,7 +100,7 @@ Deno.test("SessionTally counts sessions up to the last one that there is room fo
   assertEquals(tallyOf([]).count, 0);
 });
 
-Deno.test("SessionTally lists only sessions that cost anything, those that cost the same by name", () => {
+Deno.test("SessionTally lists only sessions with a cost, and sorts equal costs by name", () => {
   const tally = tallyOf(["b", "a", "free", "c"].map((id) => ({
     id,
     usd: id === "free" ? 0 : 2,
@@ -111,7 +111,7 @@ Deno.test("SessionTally lists only sessions that cost anything, those that cost 
   assertEquals(tally.count, 4);
 });
 
-Deno.test("SessionTally has no times for a session whose events have none", () => {
+Deno.test("SessionTally has no times for a session whose events have no times", () => {
   const tally = tallyOf([
     { id: "untimed", usd: 1, epochMs: NaN },
     { id: "both", usd: 2, epochMs: NaN },
@@ -132,10 +132,10 @@ Deno.test("SessionTally has no times for a session whose events have none", () =
   ]);
 });
 
-Deno.test("SessionTally keeps two long ids two, each by its beginning", () => {
+Deno.test("SessionTally distinguishes two long IDs with the same beginning", () => {
   const beginning = "x".repeat(10_000);
   const ids = [`${beginning}1`, `${beginning}2`, `${beginning}1`];
-  const dearest = tallyOf(ids.map((id, n) => ({ id, usd: 1, epochMs: n }))).dearest(10);
-  assertEquals(dearest.map(({ usd, events }) => [usd, events]), [[2, 2], [1, 1]]);
-  for (const { id } of dearest) assertEquals([id.length, id.slice(0, 100)], [200, "x".repeat(100)]);
+  const top = tallyOf(ids.map((id, n) => ({ id, usd: 1, epochMs: n }))).dearest(10);
+  assertEquals(top.map(({ usd, events }) => [usd, events]), [[2, 2], [1, 1]]);
+  for (const { id } of top) assertEquals([id.length, id.slice(0, 100)], [200, "x".repeat(100)]);
 });

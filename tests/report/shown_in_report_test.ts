@@ -44,7 +44,7 @@ for (const [shown, name, cases] of NUMBERS) {
   });
 }
 
-Deno.test("timeElement() shows the clocks of the time zone, and says the instant to programs", () => {
+Deno.test("timeElement() shows the local time, and has the instant as an attribute", () => {
   const ms = Date.parse("2026-10-25T00:30:15.042Z");
   assertEquals(
     timeElement(ms, "Europe/Berlin").text,
@@ -56,7 +56,7 @@ Deno.test("timeElement() shows the clocks of the time zone, and says the instant
   );
 });
 
-Deno.test("timeElement() shows the first and the last instant there is", () => {
+Deno.test("timeElement() shows the first and the last possible instant", () => {
   for (const ms of [-8.64e15, 8.64e15]) {
     for (const timeZone of ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"]) {
       const [, instant = ""] = timeElement(ms, timeZone).text.match(/datetime="([^"]+)"/) ?? [];
@@ -65,12 +65,12 @@ Deno.test("timeElement() shows the first and the last instant there is", () => {
   }
 });
 
-Deno.test("textElement() keeps a text apart from what is around it, and escapes it", () => {
+Deno.test("textElement() isolates the writing direction of a text, and escapes it", () => {
   assertEquals(textElement("<b>&\u202e").text, "<bdi>&lt;b&gt;&amp;\u202e</bdi>");
   assertEquals(textElement("").text, "<bdi></bdi>");
 });
 
-Deno.test("textElement() says how much of a long text is left out", () => {
+Deno.test("textElement() states how much of a long text is left out", () => {
   assertEquals(textElement("x".repeat(500)).text, `<bdi>${"x".repeat(500)}</bdi>`);
   assertEquals(
     textElement("x".repeat(2_501)).text,
@@ -82,7 +82,7 @@ Deno.test("textElement() says how much of a long text is left out", () => {
   );
 });
 
-Deno.test("textElement() and shownShort() cut no character in half", () => {
+Deno.test("textElement() and shownShort() do not split surrogate pairs", () => {
   const faces = "\u{1f600}".repeat(10);
   for (let length = 2; length < 20; length++) {
     assertEquals([textElement(faces, length).text, shownShort(faces, length)].map(isWhole), [
@@ -96,7 +96,7 @@ function isWhole(text: string): boolean {
   return text.isWellFormed();
 }
 
-Deno.test("shownShort() is never longer than there is room for", () => {
+Deno.test("shownShort() never exceeds the maximum length", () => {
   assertEquals(shownShort("abcdef", 6), "abcdef");
   assertEquals(shownShort("abcdefg", 6), "abcde…");
   assertEquals(shownShort("ab\u{1f600}cdef", 4), "ab…");

@@ -28,7 +28,7 @@ function zoned(ms: number, timeZone: string): Temporal.ZonedDateTime {
   return Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone);
 }
 
-/** The beginning of the bucket of that width, by the calendar alone. */
+/** Returns the start of the bucket of this width, computed only with calendar functions. */
 function beginningOf(ms: number, { widthMs, timeZone }: { widthMs: number; timeZone: string }) {
   const time = zoned(ms, timeZone);
   if (widthMs >= WEEK_MS) {
@@ -53,7 +53,7 @@ function contentsOf(buckets: readonly Bucket<Times>[]): [startMs: number, times:
   );
 }
 
-/** Checks the buckets of the times, added in three orders, against grouping each of them alone. */
+/** Checks the buckets of times, added in three orders, against grouping each time independently. */
 function checkBuckets(timeZone: string, times: readonly number[], random: SeededRandom): void {
   const sorted = times.toSorted((a, b) => a - b);
   const shuffled = times.map((ms) => ({ ms, place: random.below(2 ** 32) }))
@@ -69,7 +69,7 @@ function checkBuckets(timeZone: string, times: readonly number[], random: Seeded
   }
 }
 
-/** Checks that the buckets adjoin and cover the times from the first to the last, and no more. */
+/** Checks that the buckets adjoin, and span exactly the range from the first to the last time. */
 function checkRange(list: readonly Bucket<Times>[], sorted: readonly number[]): void {
   const [first, last] = [list[0]!, list.at(-1)!];
   assert(first.startMs <= sorted[0]! && sorted[0]! < first.endMs);
@@ -83,7 +83,7 @@ function startsOf(list: readonly Bucket<Times>[]): number[] {
   return list.map(({ startMs }) => startMs);
 }
 
-/** From two minutes to thirty years, each order of magnitude as likely. */
+/** Returns a random range from 2 minutes to 30 years; each order of magnitude is equally likely. */
 function randomRangeMs(random: SeededRandom): number {
   return 2 * MINUTE_MS * (30 * YEAR_MS / (2 * MINUTE_MS)) ** (random.below(1_000) / 999);
 }
@@ -93,7 +93,7 @@ function randomTimes(random: SeededRandom, fromMs: number, rangeMs: number): num
 }
 
 for (const timeZone of ZONES) {
-  Deno.test(`TimeBuckets of random times in ${timeZone} are those of grouping each alone`, () => {
+  Deno.test(`TimeBuckets groups random times in ${timeZone} like the calendar`, () => {
     const random = new SeededRandom(`buckets in ${timeZone}`);
     for (let round = 0; round < 40; round++) {
       const rangeMs = randomRangeMs(random);
@@ -104,7 +104,7 @@ for (const timeZone of ZONES) {
 }
 
 for (const timeZone of ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]) {
-  Deno.test(`TimeBuckets around clock changes in ${timeZone} are those of grouping each alone`, () => {
+  Deno.test(`TimeBuckets groups times around clock changes in ${timeZone} like the calendar`, () => {
     const random = new SeededRandom(`changes in ${timeZone}`);
     for (let round = 0; round < 40; round++) {
       const anywhere = zoned(START + random.below(30 * YEAR_MS), timeZone);
@@ -117,7 +117,7 @@ for (const timeZone of ["Europe/Berlin", "America/New_York", "Australia/Lord_How
   });
 }
 
-Deno.test("TimeBuckets counts an hour that comes twice as two, and none that does not come", () => {
+Deno.test("TimeBuckets has two buckets for a repeated hour, and no bucket for a skipped hour", () => {
   const hoursOf = (from: string, to: string) =>
     bucketsOf("Europe/Berlin", [Date.parse(from), Date.parse(to)]).list().slice(0, 4)
       .map(({ startMs, endMs }) => {
@@ -138,7 +138,7 @@ Deno.test("TimeBuckets counts an hour that comes twice as two, and none that doe
   ]);
 });
 
-Deno.test("TimeBuckets has a day of 23 hours and one of 25 where clocks are changed", () => {
+Deno.test("TimeBuckets has days of 23 and 25 hours when clocks change", () => {
   const oddDays = (timeZone: string, from: string, to: string) =>
     bucketsOf(timeZone, [Date.parse(from), Date.parse(to)]).list()
       .map(({ startMs, endMs }) => [
@@ -152,7 +152,7 @@ Deno.test("TimeBuckets has a day of 23 hours and one of 25 where clocks are chan
   assertEquals(oddDays("Asia/Kolkata", "2026-01-20", "2026-05-01"), []);
 });
 
-Deno.test("TimeBuckets begins a day whose midnight does not come when it begins", () => {
+Deno.test("TimeBuckets starts a day without a midnight at its first instant", () => {
   const [first] = bucketsOf("America/Sao_Paulo", [
     Date.parse("2018-11-04T12:00:00-02:00"),
     Date.parse("2019-02-01T12:00:00-02:00"),
@@ -162,7 +162,7 @@ Deno.test("TimeBuckets begins a day whose midnight does not come when it begins"
 });
 
 for (const timeZone of ZONES) {
-  Deno.test(`TimeBuckets begins weeks on Mondays in ${timeZone}, also several of them`, () => {
+  Deno.test(`TimeBuckets starts buckets of one or more weeks on Mondays in ${timeZone}`, () => {
     for (const [years, weeks] of [[2, 1], [4, 2], [30, 16]] as const) {
       const buckets = bucketsOf(timeZone, [START + DAY_MS, START + years * YEAR_MS]);
       assertEquals(buckets.widthMs, weeks * WEEK_MS);
@@ -188,14 +188,14 @@ const WIDTHS: [rangeMs: number, widthMs: number][] = [
   [3 * YEAR_MS, 2 * WEEK_MS],
   [30 * YEAR_MS, 16 * WEEK_MS],
 ];
-Deno.test("TimeBuckets are as wide as their range asks for", () => {
+Deno.test("TimeBuckets chooses the width of buckets by the range", () => {
   for (const [rangeMs, widthMs] of WIDTHS) {
     assertEquals(bucketsOf("UTC", [START, START + rangeMs]).widthMs, widthMs);
     assertEquals(bucketsOf("UTC", [START + rangeMs, START]).widthMs, widthMs);
   }
 });
 
-Deno.test("TimeBuckets keeps the content of a bucket, and lists the empty ones between", () => {
+Deno.test("TimeBuckets keeps the content of each bucket, and lists empty buckets between", () => {
   const buckets = bucketsOf("UTC", [START, START + 3 * MINUTE_MS, START + 1]);
   assertEquals(buckets.list().map(({ content }) => content?.all), [
     [START, START + 1],
@@ -208,7 +208,7 @@ Deno.test("TimeBuckets keeps the content of a bucket, and lists the empty ones b
   assert(buckets.at(START) !== buckets.at(START + MINUTE_MS));
 });
 
-Deno.test("TimeBuckets takes events out of order, also between two lists", () => {
+Deno.test("TimeBuckets accepts events out of order, also between calls of list()", () => {
   const buckets = bucketsOf("Asia/Kolkata", []);
   const random = new SeededRandom(3);
   const times: number[] = [];
@@ -226,11 +226,11 @@ Deno.test("TimeBuckets takes events out of order, also between two lists", () =>
   }
 });
 
-Deno.test("TimeBuckets of nothing are none", () => {
+Deno.test("TimeBuckets lists no buckets without events", () => {
   assertEquals(bucketsOf("UTC", []).list(), []);
 });
 
-Deno.test("TimeBuckets takes the years 0001 and 9999, and the ends of time", () => {
+Deno.test("TimeBuckets accepts the years 0001 and 9999, and the first and last instant", () => {
   for (const timeZone of ZONES) {
     for (
       const [from, to] of [
@@ -250,7 +250,7 @@ Deno.test("TimeBuckets takes the years 0001 and 9999, and the ends of time", () 
   }
 });
 
-/** Zones whose clocks were changed by half an hour, by hours, by a day, or at odd minutes. */
+/** Time zones whose clocks changed by half an hour, by hours, by a day, or at odd minutes. */
 const ODD_ZONES = [
   "America/Caracas",
   "America/Goose_Bay",
@@ -272,7 +272,7 @@ function changesOf(timeZone: string): number[] {
   return changes;
 }
 
-/** Checks that the buckets of times around a change adjoin, and hold each of them in its place. */
+/** Checks that the buckets of times around a clock change adjoin, and contain each time in its bucket. */
 function checkAround(changeMs: number, timeZone: string): void {
   const times = Array.from({ length: 60 }, (_, n) => changeMs + (n - 30) * 7 * MINUTE_MS + 1);
   for (
@@ -293,13 +293,13 @@ function checkAround(changeMs: number, timeZone: string): void {
 }
 
 for (const timeZone of ODD_ZONES) {
-  Deno.test(`TimeBuckets adjoin and lose nothing however clocks are changed in ${timeZone}`, () => {
+  Deno.test(`TimeBuckets has adjoining buckets and loses no times at clock changes in ${timeZone}`, () => {
     const changes = changesOf(timeZone);
     assert(changes.length > 0);
     for (const changeMs of changes) checkAround(changeMs, timeZone);
   });
 }
 
-Deno.test("TimeBuckets adjoin and lose nothing where clocks are minutes away from all zones", () => {
+Deno.test("TimeBuckets has adjoining buckets and loses no times with offsets of odd minutes", () => {
   for (const timeZone of ["+05:17", "-03:41"]) checkAround(Date.UTC(2026, 0, 1), timeZone);
 });

@@ -7,14 +7,14 @@ const MINUTE_MS = 60_000;
 const YEAR_MS = 365.25 * 24 * 60 * MINUTE_MS;
 const ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"];
 
-/** Where buckets begin that go from one time to another. */
+/** Returns the start times of the buckets between two times. */
 function startsOf(timeZone: string, fromMs: number, toMs: number): number[] {
   const buckets = new TimeBuckets(timeZone, () => ({ addAll() {} }));
   for (const ms of [fromMs, toMs]) buckets.at(ms);
   return buckets.list().map(({ startMs }) => startMs);
 }
 
-/** The labels between two times of the time zone's clocks. */
+/** Returns the labels between two local times. */
 function labelsOf(from: string, to: string, { timeZone = "UTC", ticksMax = 10 } = {}): string[] {
   const [fromMs, toMs] = [from, to].map((text) =>
     Temporal.PlainDateTime.from(text).toZonedDateTime(timeZone).epochMilliseconds
@@ -23,7 +23,7 @@ function labelsOf(from: string, to: string, { timeZone = "UTC", ticksMax = 10 } 
   return timeTicks(starts, { timeZone, ticksMax }).map(({ label }) => label);
 }
 
-Deno.test("timeTicks() labels round times, the day below the first of it", () => {
+Deno.test("timeTicks() labels round times, and adds the date to the first label of a day", () => {
   assertEquals(labelsOf("2026-02-13T14:03", "2026-02-13T14:41"), [
     "14:05\n13 Feb",
     "14:10",
@@ -42,7 +42,7 @@ Deno.test("timeTicks() labels round times, the day below the first of it", () =>
   ]);
 });
 
-Deno.test("timeTicks() labels Mondays, the year below the first of it", () => {
+Deno.test("timeTicks() labels Mondays, and adds the year to the first label of a year", () => {
   assertEquals(labelsOf("2025-12-03T10:00", "2026-01-29T10:00"), [
     "8 Dec\n2025",
     "15 Dec",
@@ -75,7 +75,7 @@ Deno.test("timeTicks() labels the first weeks of quarters, and of years", () => 
   ]);
 });
 
-Deno.test("timeTicks() goes by the clocks of the time zone, also on the day they are changed", () => {
+Deno.test("timeTicks() uses the local time, also on days when clocks change", () => {
   const berlin = { timeZone: "Europe/Berlin", ticksMax: 5 };
   for (const day of ["2026-03-29", "2026-10-25"]) {
     const date = day === "2026-03-29" ? "29 Mar" : "25 Oct";
@@ -102,7 +102,7 @@ Deno.test("timeTicks() goes by the clocks of the time zone, also on the day they
   ]);
 });
 
-Deno.test("timeTicks() labels a bucket that is alone, and nothing where there is none", () => {
+Deno.test("timeTicks() labels a single bucket, and returns no labels without buckets", () => {
   const options = { timeZone: "Asia/Kolkata", ticksMax: 1 };
   assertEquals(timeTicks([], options), []);
   assertEquals(timeTicks([Date.UTC(2026, 1, 13, 14, 37)], options), [
@@ -110,7 +110,7 @@ Deno.test("timeTicks() labels a bucket that is alone, and nothing where there is
   ]);
 });
 
-/** What there is to say of a time, by another calendar than the code's. */
+/** Returns the parts of a local time, by another calendar implementation than the code uses. */
 function partsOf(ms: number, timeZone: string) {
   const format = new Intl.DateTimeFormat("en", {
     timeZone,
@@ -126,7 +126,7 @@ function partsOf(ms: number, timeZone: string) {
   return { clock: `${part.hour}:${part.minute}`, date, month: part.month!, year: part.year! };
 }
 
-Deno.test("timeTicks() says the truth of every bucket that it labels, and labels enough of them", () => {
+Deno.test("timeTicks() labels random buckets correctly, and labels enough of them", () => {
   const random = new SeededRandom(11);
   for (let round = 0; round < 200; round++) {
     const timeZone = ZONES[round % ZONES.length]!;
@@ -145,7 +145,7 @@ Deno.test("timeTicks() says the truth of every bucket that it labels, and labels
       const day = before?.date === date && before.year === year ? clock : `${clock}\n${date}`;
       const inYear = before?.year === year ? "" : `\n${year}`;
       const truths = [day, `${date}${inYear}`, `${month}${inYear}`, year];
-      assert(truths.includes(label), `${label} in ${timeZone} is none of ${truths}`);
+      assert(truths.includes(label), `${label} in ${timeZone} is not one of ${truths}`);
       before = parts;
       lastIndex = index;
     }

@@ -5,7 +5,7 @@ import { resolveReportOptions } from "../../src/report/options.ts";
 import { updateStream, versionText } from "../../src/report/update_stream.ts";
 import { type Clock, systemClock } from "../../src/platform/clock.ts";
 
-/** There is no server here that keeps the process alive. */
+/** A clock whose timers keep the process alive, because this test has no server that would. */
 const clock: Clock = {
   ...systemClock,
   startTimer(delayMs, callback) {
@@ -14,7 +14,7 @@ const clock: Clock = {
   },
 };
 
-/** A report on events that a test brings, one at a time. */
+/** A report on events that a test adds one at a time. */
 class Fed implements Disposable {
   readonly #ending = new AbortController();
   readonly #feed: WritableStreamDefaultWriter<AuditEvent>;
@@ -34,8 +34,8 @@ class Fed implements Disposable {
     return this.#ending.signal;
   }
 
-  /** Brings so many events, and resolves when the report shows all that there are. */
-  async bring(events: number, total: number): Promise<void> {
+  /** Adds events, and resolves when the report shows the total number of events. */
+  async add(events: number, total: number): Promise<void> {
     for (let n = 0; n < events; n++) await this.#feed.write({ event: "nav" });
     while (!(await this.live.current()).sections.figures.text.includes(`>${total}<`));
   }
@@ -53,7 +53,7 @@ class Fed implements Disposable {
 
 const decoder = new TextDecoder();
 
-/** A reader of the updates as text, which reads nothing before it is asked to. */
+/** Returns a reader of the updates as text, which reads only on request. */
 function readerOf(
   { live, ending }: Fed,
   from: string,
@@ -68,14 +68,14 @@ function readerOf(
 }
 
 Deno.test(
-  "updateStream() has one who is slow wait for a single update of all that has happened",
+  "updateStream() sends a slow browser a single update with all changes",
   async () => {
     using fed = new Fed();
-    await fed.bring(1, 1);
+    await fed.add(1, 1);
     const { version } = await fed.live.current();
     const slow = readerOf(fed, versionText(version, "server"));
     assertEquals(await slow.next(), "retry: 1000\n\n");
-    for (let n = 1; n <= 5; n++) await fed.bring(100, 1 + 100 * n);
+    for (let n = 1; n <= 5; n++) await fed.add(100, 1 + 100 * n);
     const update = await slow.next();
     assertStringIncludes(
       update,
@@ -83,17 +83,17 @@ Deno.test(
     );
     assertStringIncludes(update, '<b id=\\"event-count\\">501<');
     const last = slow.next();
-    await fed.bring(1, 502);
+    await fed.add(1, 502);
     assertStringIncludes(await last, '<b id=\\"event-count\\">502<');
     await fed.end();
   },
 );
 
 Deno.test(
-  "updateStream() sends everything to one that shows no version of this server",
+  "updateStream() sends all sections if the browser has no version of this server",
   async () => {
     using fed = new Fed();
-    await fed.bring(1, 1);
+    await fed.add(1, 1);
     for (
       const from of ["", "other-1", "server-", "server-x", "server--1", "server-1e9", "server-999"]
     ) {
@@ -111,7 +111,7 @@ Deno.test(
 );
 
 Deno.test(
-  "updateStream() says once that it is over, when either side has ended it",
+  "updateStream() calls onEnd once, when the server or the browser ends the stream",
   async () => {
     using fed = new Fed();
     let ended = 0;

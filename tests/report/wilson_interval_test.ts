@@ -13,7 +13,7 @@ const PUBLISHED: [successes: number, trials: number, low: number, high: number][
   [1, 29, 0.0061, 0.1718],
 ];
 for (const [successes, trials, low, high] of PUBLISHED) {
-  Deno.test(`wilsonInterval() of ${successes} in ${trials} is the published one`, () => {
+  Deno.test(`wilsonInterval() of ${successes} in ${trials} equals the published interval`, () => {
     const interval = wilsonInterval(successes, trials);
     assertNear(interval.low, low, 0.5e-4);
     assertNear(interval.high, high, 0.5e-4);
@@ -26,7 +26,7 @@ const PAIRS = [1, 2, 3, 7, 20, 100, 10_000, 1e6].flatMap((trials) =>
     .map((successes) => [successes, trials] as const)
 );
 
-Deno.test("wilsonInterval() ends where the share is 1.96 standard errors away", () => {
+Deno.test("wilsonInterval() ends where the observed share is 1.96 standard errors away", () => {
   for (const [successes, trials] of PAIRS) {
     const share = successes / trials;
     const isInside = (p: number) => (share - p) ** 2 <= 1.959964 ** 2 * p * (1 - p) / trials;
@@ -36,7 +36,7 @@ Deno.test("wilsonInterval() ends where the share is 1.96 standard errors away", 
   }
 });
 
-/** Where it changes between the two, by halving what is between them. */
+/** Finds the end of the interval between two numbers by bisection. */
 function endOf(inside: number, outside: number, isInside: (p: number) => boolean): number {
   for (let step = 0; step < 60; step++) {
     const middle = (inside + outside) / 2;
@@ -46,7 +46,7 @@ function endOf(inside: number, outside: number, isInside: (p: number) => boolean
   return inside;
 }
 
-Deno.test("wilsonInterval() lies between 0 and 1 around the share, and is its own mirror", () => {
+Deno.test("wilsonInterval() contains the share, lies between 0 and 1, and is symmetric", () => {
   for (const [successes, trials] of PAIRS) {
     const { low, high } = wilsonInterval(successes, trials);
     const share = successes / trials;
@@ -58,7 +58,7 @@ Deno.test("wilsonInterval() lies between 0 and 1 around the share, and is its ow
   }
 });
 
-Deno.test("wilsonInterval() is the narrower the more trials there are", () => {
+Deno.test("wilsonInterval() narrows with more trials", () => {
   const widths = [4, 40, 400, 4_000].map((trials) => {
     const { low, high } = wilsonInterval(0.75 * trials, trials);
     return high - low;

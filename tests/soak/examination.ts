@@ -1,5 +1,5 @@
 /**
- * What is left of a log after a soak, held against what its writers were told.
+ * Compares a log after a soak with what its writers reported.
  *
  * @module
  */
@@ -15,32 +15,32 @@ import {
 import type { Played } from "./supervisor.ts";
 import type { Account } from "./writer.ts";
 
-/** What was found. */
+/** The results of an examination. */
 export interface Examination {
   rotations: number;
   found: number;
-  /** Lines that a kill tore, which is their only right to be there. */
+  /** Lines torn by a kill. These are allowed. */
   torn: number;
   manifest: string;
-  /** What must not be; all is well when every list is empty. */
+  /** Faults by kind. The log has passed if every list is empty. */
   faults: Readonly<Record<Fault, readonly string[]>>;
 }
 
-/** A kind of thing that must not be. */
+/** A kind of fault. */
 export type Fault =
   | "acknowledged events lost"
-  | "refused events found"
-  | "events doubled"
+  | "rejected events found"
+  | "events duplicated"
   | "events out of order"
   | "query differs from the files"
   | "files left over"
   | "archives failing gzip -t"
   | "manifest faults"
-  | "faults that verify() finds"
+  | "faults found by verify()"
   | "work left for a second recovery"
   | "unexpected failures";
 
-/** Recovers the log as the next program would, and examines every file of it. */
+/** Recovers the log as the next program would, then examines all of its files. */
 export async function examine(
   { directory, path }: { directory: string; path: string },
   { accounts, kills, tears }: Played,
@@ -55,19 +55,21 @@ export async function examine(
     rotations: onDisk.archives.length,
     found: onDisk.lines.length - tallied.torn.length,
     torn: tallied.torn.length,
-    manifest: manifest.length === 0 ? `whole, ${onDisk.archives.length} lines` : "faulty",
+    manifest: manifest.length === 0 ? `complete, ${onDisk.archives.length} lines` : "faulty",
     faults: {
       ...eventFaults(accounts, tallied),
       "query differs from the files": await queryFaults(path, tallied),
       "files left over": [...onDisk.sealed, ...onDisk.leftovers],
       "archives failing gzip -t": await brokenArchives(directory, onDisk.archives),
       "manifest faults": manifest,
-      "faults that verify() finds": await verifyFaults(path),
+      "faults found by verify()": await verifyFaults(path),
       "work left for a second recovery": left,
       "unexpected failures": [
         ...accounts.flatMap(({ by, failures }) => failures.map((failure) => `${by}: ${failure}`)),
         ...warnings,
-        ...(tallied.torn.length < tears ? ["torn lines went, which are evidence"] : []),
+        ...(tallied.torn.length < tears
+          ? ["torn lines were removed; they must be kept as evidence"]
+          : []),
         ...(tallied.torn.length > tears + kills ? ["more torn lines than kills"] : []),
       ],
     },
@@ -80,7 +82,7 @@ async function verifyFaults(path: string): Promise<string[]> {
   return faults.map(({ path, line, reason }) => `${path}, line ${line}: ${reason}`);
 }
 
-/** Opens and closes the log; gives what recovery found to do. */
+/** Opens and closes the log. Returns the repairs of the recovery. */
 async function recover(path: string, failures: string[]): Promise<string[]> {
   const fail = (...parts: unknown[]) => failures.push(parts.map(String).join(" "));
   const logger: Logger = { debug() {}, info() {}, warn: fail, error: fail };
@@ -92,8 +94,8 @@ async function recover(path: string, failures: string[]): Promise<string[]> {
 
 type EventFault =
   | "acknowledged events lost"
-  | "refused events found"
-  | "events doubled"
+  | "rejected events found"
+  | "events duplicated"
   | "events out of order";
 
 function eventFaults(
@@ -102,8 +104,8 @@ function eventFaults(
 ): Record<EventFault, string[]> {
   const faults: Record<EventFault, string[]> = {
     "acknowledged events lost": [],
-    "refused events found": [],
-    "events doubled": [],
+    "rejected events found": [],
+    "events duplicated": [],
     "events out of order": [],
   };
   for (const { by, acknowledged, refused } of accounts) {
@@ -111,18 +113,18 @@ function eventFaults(
     const once = new Set(found);
     const named = (events: Iterable<number>) => Array.from(events, (n) => `${by} ${n}`);
     faults["acknowledged events lost"].push(...named(acknowledged.difference(once)));
-    faults["refused events found"].push(...named(refused.intersection(once)));
-    faults["events doubled"].push(...named(doubled(found)));
+    faults["rejected events found"].push(...named(refused.intersection(once)));
+    faults["events duplicated"].push(...named(duplicates(found)));
     faults["events out of order"].push(...named(found.filter((n, at) => n < (found[at - 1] ?? n))));
   }
   return faults;
 }
 
-function doubled(numbers: readonly number[]): Set<number> {
+function duplicates(numbers: readonly number[]): Set<number> {
   const seen = new Set<number>();
-  const doubled = new Set<number>();
-  for (const n of numbers) (seen.has(n) ? doubled : seen).add(n);
-  return doubled;
+  const repeated = new Set<number>();
+  for (const n of numbers) (seen.has(n) ? repeated : seen).add(n);
+  return repeated;
 }
 
 async function queryFaults(path: string, { numbers }: Tally): Promise<string[]> {
@@ -139,11 +141,13 @@ async function queryFaults(path: string, { numbers }: Tally): Promise<string[]> 
 function manifestFaults(directory: string, log: DecodedLog): string[] {
   const { lines, count, faults } = readManifest(directory);
   if (count !== lines.length) faults.push(`${count} lines for ${lines.length} archives`);
-  const toldLines = lines.reduce((sum, line) => sum + line.lines, 0);
-  if (toldLines !== log.archivedLines) faults.push(`${toldLines} of ${log.archivedLines} lines`);
-  const told = new Set(lines.map(({ archive }) => archive));
-  const there = new Set(log.archives);
-  for (const archive of there.difference(told)) faults.push(`no line for ${archive}`);
-  for (const archive of told.difference(there)) faults.push(`no archive ${archive}`);
+  const statedLines = lines.reduce((sum, line) => sum + line.lines, 0);
+  if (statedLines !== log.archivedLines) {
+    faults.push(`${statedLines} of ${log.archivedLines} lines`);
+  }
+  const stated = new Set(lines.map(({ archive }) => archive));
+  const present = new Set(log.archives);
+  for (const archive of present.difference(stated)) faults.push(`no line for ${archive}`);
+  for (const archive of stated.difference(present)) faults.push(`no archive ${archive}`);
   return faults;
 }

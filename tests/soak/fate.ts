@@ -1,36 +1,36 @@
 /**
- * What befalls each writer of a soak: told by the seed alone. Pure.
+ * Decides by seed alone when each writer of a soak is stopped and killed. Pure.
  *
- * Moments are counted from what the writer tells ("its 40th acknowledged event, and 3 ms"), so that a
- * slow machine plays much the same as a fast one.
+ * Moments are counted from the writer's reports ("3 ms after its 40th acknowledged event"), so a slow machine runs
+ * much the same soak as a fast one.
  *
  * @module
  */
 import type { SeededRandom } from "../seeded_random.ts";
 
-/** What a writer tells of: that it begins to open the log, to rotate it, and what is acknowledged. */
+/** A report of a writer: it begins to open the log, begins to rotate it, or an event is acknowledged. */
 export type Milestone = "opening" | "rotating" | "acknowledged";
 
 /** A moment in the life of a writer. */
 export interface Moment {
   milestone: Milestone;
-  /** How often it was told. */
+  /** Number of reports of the milestone until then. */
   count: number;
-  /** How long after that. */
+  /** Delay after the last of these reports. */
   delayMs: number;
 }
 
 /** The life of a writer. */
 export interface Fate {
-  /** When it is stopped for a while, whatever it holds. */
+  /** When the writer is stopped for a while, even if it holds the lock. */
   stop?: Moment & { stoppedMs: number };
-  /** When it is killed, if it was not stopped first or goes on after that. */
+  /** When the writer is killed, if it still runs. */
   kill: Moment;
-  /** Whether it leaves half a line, as if it had been killed within its write. */
+  /** Whether half a line is left behind after the kill, as if the kill had struck during a write. */
   tears: boolean;
 }
 
-/** The fate of the next writer. */
+/** Returns the fate of the next writer. */
 export function nextFate(random: SeededRandom): Fate {
   const kill = MOMENTS[random.pick({ opening: 3, rotating: 3, acknowledged: 4 })](random);
   const tears = random.below(4) === 0;
@@ -40,7 +40,7 @@ export function nextFate(random: SeededRandom): Fate {
 }
 
 const MOMENTS: Readonly<Record<Milestone, (random: SeededRandom) => Moment>> = {
-  // An open takes some milliseconds, and the recovery behind it a few more.
+  // Opening takes some milliseconds, and the recovery that follows takes a few more.
   opening: (random) => ({ milestone: "opening", count: 1, delayMs: random.below(40) }),
   // Sealing, archiving and the manifest line take some milliseconds too.
   rotating: (random) => ({

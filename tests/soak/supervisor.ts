@@ -1,5 +1,5 @@
 /**
- * Keeps writers running on one log, kills and stops them as the seed says, and starts new ones.
+ * Keeps several writers running on one log. Kills and stops them as the seed decides, and starts new ones.
  *
  * @module
  */
@@ -7,29 +7,29 @@ import { SeededRandom } from "../seeded_random.ts";
 import { type Fate, type Moment, nextFate } from "./fate.ts";
 import { type Account, SoakWriter } from "./writer.ts";
 
-/** What to play. */
+/** Options of a {@linkcode Supervisor}. */
 export interface SoakOptions {
-  /** Directory of the log, which has no log yet. */
+  /** Directory of the log. It must not contain a log yet. */
   directory: string;
   path: string;
   seed: number;
-  /** How many writers run at once. */
+  /** Number of writers that run at the same time. */
   writers: number;
-  /** Size of a segment; small, so that rotation never rests. */
+  /** Size of a segment. A small one makes the writers rotate all the time. */
   rotationSizeBytes: number;
-  /** Whether the lines are in a chain. */
+  /** Whether to chain the lines. */
   chain: boolean;
-  /** How many kills there are at most. */
+  /** Number of kills after which the soak ends. */
   killsMax: number;
-  /** Ends the soak. */
+  /** Ends the soak when aborted. */
   signal: AbortSignal;
 }
 
-/** What has been played so far. */
+/** Counts and accounts of a soak, so far. */
 export interface Played {
   kills: number;
   stops: number;
-  /** How many kills left half a line. */
+  /** Number of kills after which half a line was left behind. */
   tears: number;
   acknowledged: number;
   accounts: Account[];
@@ -37,14 +37,14 @@ export interface Played {
 
 const HALF_LINE = '{"ts":"2026-02-13T14:30:22.123Z","event":"na';
 
-/** The writers of one soak. */
+/** Starts, stops and kills the writers of one soak. */
 export class Supervisor {
   readonly played: Played = { kills: 0, stops: 0, tears: 0, acknowledged: 0, accounts: [] };
   readonly #options: SoakOptions;
   readonly #ending = new AbortController();
   readonly #whenEnding: Promise<void>;
 
-  /** Starts nothing yet. */
+  /** Creates a supervisor. Starts no writer yet. */
   constructor(options: SoakOptions) {
     this.#options = options;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -53,14 +53,14 @@ export class Supervisor {
       .addEventListener("abort", () => resolve(), { once: true });
   }
 
-  /** Plays until there were `killsMax` kills or the signal comes; then every writer has ended. */
+  /** Runs writers until `killsMax` kills or the abort of the signal. Resolves when all writers have ended. */
   async run(): Promise<Played> {
     const places = Array.from({ length: this.#options.writers }, (_, place) => this.#fill(place));
     await Promise.all(places);
     return this.played;
   }
 
-  /** Has one writer run after the other. */
+  /** Runs one writer after the other. */
   async #fill(place: number): Promise<void> {
     const seed = `${this.#options.seed} place ${place}`;
     const random = new SeededRandom(seed);
@@ -79,13 +79,13 @@ export class Supervisor {
     }
   }
 
-  /** Tells whether it was killed. */
+  /** Stops, kills or ends the writer as its fate decides. Resolves with whether it was killed. */
   async #live(writer: SoakWriter, { stop, kill }: Fate): Promise<boolean> {
     if (stop !== undefined && await this.#comes(writer, stop)) {
       this.played.stops++;
       writer.signal("SIGSTOP");
       await this.#pause(stop.stoppedMs);
-      // Whoever dies while it is stopped never gives the lock back by itself.
+      // A process that is killed while stopped cannot release the lock itself.
       if (kill.delayMs % 2 === 1) return this.#kill(writer);
       writer.signal("SIGCONT");
     }
@@ -94,7 +94,7 @@ export class Supervisor {
     return false;
   }
 
-  /** Leaves half a line in the active file: a kill within a write is too rare to wait for. */
+  /** Leaves half a line in the active file, because a kill during a write is too rare to wait for. */
   async #tear(): Promise<void> {
     const { path } = this.#options;
     try {
@@ -104,12 +104,12 @@ export class Supervisor {
       Deno.writeTextFileSync(path, HALF_LINE, { append: true, create: false });
       this.played.tears++;
     } catch (error) {
-      // Nobody has made it yet, or somebody has just sealed it.
+      // The file was not created yet, or a writer has just sealed it.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
 
-  /** Waits for the moment; false when the soak ends first. */
+  /** Waits for the moment. Returns `false` if the soak ends first. */
   async #comes(writer: SoakWriter, { milestone, count, delayMs }: Moment): Promise<boolean> {
     await Promise.race([writer.reached(milestone, count), this.#whenEnding]);
     if (!this.#isEnding) await this.#pause(delayMs);

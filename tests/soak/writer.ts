@@ -1,5 +1,5 @@
 /**
- * One writer process of a soak, as its supervisor sees it.
+ * A writer process of a soak, controlled by its supervisor.
  *
  * @module
  */
@@ -10,34 +10,34 @@ import type { Milestone } from "./fate.ts";
 
 const SOAK_WRITER = fromFileUrl(new URL("../programs/soak_writer.ts", import.meta.url));
 
-/** What a writer told of its events. */
+/** The reports of a writer about its events. */
 export interface Account {
   /** Name of the writer, the `by` of its events. */
   by: string;
   acknowledged: Set<number>;
-  /** Events that must not be in the log. */
+  /** Events whose calls rejected, so they must not be in the log. */
   refused: Set<number>;
-  /** What went wrong other than waiting for a lock in vain. */
+  /** Failures other than lock timeouts. */
   failures: string[];
 }
 
-/** How to start a writer. */
+/** Options of a {@linkcode SoakWriter}. */
 export interface WriterOptions {
   directory: string;
   path: string;
   by: string;
   seed: string;
   rotationSizeBytes: number;
-  /** Whether its lines are in a chain. */
+  /** Whether to chain the lines. */
   chain: boolean;
-  /** Called with each event that is acknowledged. */
+  /** Called at each acknowledged event. */
   onAcknowledged: () => void;
 }
 
-/** A running writer. */
+/** A running writer process. */
 export class SoakWriter {
   readonly account: Account;
-  /** Resolves when the process has ended and all that it told is taken in. */
+  /** Resolves when the process has ended and all of its reports have been read. */
   readonly ended: Promise<void>;
   readonly #process: Deno.ChildProcess;
   readonly #onAcknowledged: () => void;
@@ -45,7 +45,7 @@ export class SoakWriter {
   #awaited: { milestone: Milestone; count: number; resolve: () => void } | undefined;
   #wasKilled = false;
 
-  /** Starts it. */
+  /** Starts the process. */
   constructor(options: WriterOptions) {
     const { directory, path, by, seed, rotationSizeBytes, chain, onAcknowledged } = options;
     this.account = { by, acknowledged: new Set(), refused: new Set(), failures: [] };
@@ -59,7 +59,7 @@ export class SoakWriter {
     this.ended = this.#follow();
   }
 
-  /** Resolves when it has told of the milestone so often, or has ended. */
+  /** Resolves when the writer has reported the milestone `count` times, or has ended. */
   async reached(milestone: Milestone, count: number): Promise<void> {
     if (this.#counts[milestone] >= count) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -67,23 +67,23 @@ export class SoakWriter {
     await Promise.race([promise, this.ended]);
   }
 
-  /** Stops it or has it go on; does nothing once it has ended. */
+  /** Stops or continues the process. Does nothing if it has ended. */
   signal(signal: "SIGSTOP" | "SIGCONT"): void {
     this.#send(signal);
   }
 
-  /** Kills it; does nothing once it has ended. */
+  /** Kills the process. Does nothing if it has ended. */
   kill(): void {
     this.#wasKilled = true;
     this.#send("SIGKILL");
   }
 
-  /** Tells it to come to an end. */
+  /** Asks the writer to end, by closing its standard input. */
   async tellToEnd(): Promise<void> {
     try {
       await this.#process.stdin.close();
     } catch (error) {
-      // It has been told, or has ended, which #follow() judges.
+      // The input is closed already, or the process has ended; #follow() judges how.
       if (!(error instanceof Deno.errors.BrokenPipe || error instanceof TypeError)) throw error;
     }
   }
@@ -92,7 +92,7 @@ export class SoakWriter {
     try {
       this.#process.kill(signal);
     } catch (error) {
-      // "Child process has already terminated".
+      // The error means "Child process has already terminated".
       if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
     }
   }

@@ -1,5 +1,5 @@
 /**
- * DuckDB, which reads JSONL, also compressed, on all cores, and is told the columns.
+ * DuckDB, which reads JSONL on all cores, compressed or not. The query names the columns.
  *
  * @module
  */
@@ -12,7 +12,7 @@ const connection = await instance.connect();
 const COLUMNS = "{ts: 'VARCHAR', event: 'VARCHAR', session_id: 'VARCHAR', cost: 'DOUBLE', " +
   "model: 'VARCHAR', input_t: 'INTEGER', output_t: 'INTEGER'}";
 
-/** Rows as JavaScript objects, a chunk at a time. */
+/** Fetches the rows of a query as JavaScript objects, chunk by chunk. Resolves with their number. */
 async function rows(sql: string): Promise<number> {
   let events = 0;
   const result = await connection.stream(sql);
@@ -24,7 +24,7 @@ async function rows(sql: string): Promise<number> {
   return events;
 }
 
-/** The log's archives and its active file. */
+/** Returns the SQL source for the log's archives and active file. */
 function source(path: string): string {
   const stem = path.slice(0, -".jsonl".length);
   const files = `['${stem}_*.jsonl.gz', '${path}']`;

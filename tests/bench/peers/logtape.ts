@@ -1,5 +1,5 @@
 /**
- * LogTape with its rotating file sink, which compresses nothing and syncs nothing.
+ * LogTape with its rotating file sink, which neither compresses nor syncs.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * pino, which writes each line at once and syncs nothing.
+ * pino, which writes each line at once and never syncs.
  *
  * @module
  */

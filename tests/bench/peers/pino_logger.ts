@@ -1,13 +1,12 @@
 /**
- * A pino logger that writes the event and nothing else. Its type and its session are serialised once,
- * before the clock starts.
+ * A pino logger that writes only the event. Its type and session ID are serialized once, before the clock starts.
  *
  * @module
  */
 import { type DestinationStream, type Logger, pino } from "pino";
 import { SESSION_ID } from "../event.ts";
 
-/** Makes the logger. */
+/** Creates the logger. */
 export function loggerTo(destination: DestinationStream): Logger {
   return pino({
     base: { session_id: SESSION_ID },

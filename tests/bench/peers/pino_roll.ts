@@ -1,5 +1,5 @@
 /**
- * pino with pino-roll, which goes on in another file at 10 MiB, compresses none and syncs nothing.
+ * pino with pino-roll, which starts a new file at 10 MiB, without compression or syncs.
  *
  * @module
  */

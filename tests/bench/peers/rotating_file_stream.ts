@@ -1,5 +1,5 @@
 /**
- * rotating-file-stream with gzip, which syncs nothing.
+ * rotating-file-stream with gzip, which never syncs.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Asks DuckDB, as its command line would: a line of JSON for each row of the answer.
+ * Runs a query in DuckDB. Prints each row of the result as a line of JSON.
  *
  *     sql.ts QUESTION
  *

@@ -1,5 +1,5 @@
 /**
- * winston with its file transport, which syncs nothing.
+ * winston with its file transport, which never syncs.
  *
  * @module
  */
