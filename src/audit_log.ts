@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { dirname } from "@std/path";
 import { type AuditReader, createReader } from "./audit_reader.ts";
 import { AuditClosedError, messageOf, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType, KnownFields } from "./event.ts";
@@ -16,12 +15,14 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from "./options/log_options.ts";
+import type { Clock } from "./platform/clock.ts";
 import { denoPlatform, type Platform } from "./platform/platform.ts";
 import type { AuditFollow, FollowOptions } from "./read/follow.ts";
 import type { AuditQuery } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
 import { checkNoDirectory } from "./platform/regular_file.ts";
 import { isMarkLine } from "./segments/active_marks.ts";
+import { LogDirectory } from "./segments/log_directory.ts";
 import type { RecoveryReport } from "./segments/recover.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
 import type { TimeLike } from "./time.ts";
@@ -33,32 +34,30 @@ import { LineBufferStream } from "./write/line_buffer_stream.ts";
 import { type LineSerializer, lineSerializer } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";
 
-/** The private constructor, for {@linkcode openLogOn}. */
+/** Calls the private constructor, for {@linkcode openLogOn}. */
 let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
 
 /**
- * An append-only JSONL log of events.
+ * An append-only log of events in a JSONL file.
  *
- * - **Written**: `await log.log(...)` resolves when the whole line is in the kernel; SIGKILL cannot
- *   take it any more.
- * - **Durable**: the tenth line that is not yet durable, and those behind it in the same batch,
- *   resolve when they are; a timer syncs a quiet log within a second. So a power cut takes at most 9
- *   acknowledged lines of a writer, and none older than a second. `flush()` and `close()` resolve
- *   when everything accepted is durable.
- * - **Order**: the lines of a writer stay in the order of its calls; nothing is doubled, and no line
- *   is mixed with another process's.
- * - **Content**: an event is what it was when `log()` was called.
- * - **Failure is never silent**: an event whose call rejects is not in the log (but see
- *   {@linkcode AuditWriteError} for `phase` "sync"); a rejection that nobody handles goes to the
- *   logger and makes the next `flush()` or `close()` reject.
- * - **Rotation**: with the first line that makes the file `rotationSizeBytes` long it becomes a
- *   segment, whichever process gets there first, and then an archive; `close()` waits for that.
- * - **Recovery**: `open()` puts in order what those left behind that died; see
- *   {@linkcode AuditLog.recovery}.
- * - **A failed sync** is never retried and believed: the lines that waited for it reject, the log goes
- *   on in a fresh file, and `flush()` and `close()` reject from then on, as not all is durable.
- * - **Exit**: what was logged without `await` is drained at `Deno.exit`, at an uncaught error and at
- *   a normal end. A signal can take what was accepted in the very turn in which it struck.
+ * - **Written**: `log()` resolves when its whole line is in the kernel, where a kill of the process cannot take it.
+ * - **Durable**: the tenth line that is not yet durable, and the lines after it in the same batch, resolve when they
+ *   are durable. A timer syncs a quiet log within a second. So a power loss takes at most the last 9 acknowledged
+ *   lines of a writer, and none older than a second. `flush()` and `close()` resolve when everything accepted before
+ *   is durable.
+ * - **Order**: the lines of a writer stay in the order of its calls. No line is doubled, and none is mixed with a
+ *   line of another process.
+ * - **Content**: an event is what it was when `log()` was called, however the caller changes its objects later.
+ * - **Failure**: if a call rejects, its event is not in the log, except as {@linkcode AuditWriteError} says for
+ *   `phase` "sync". If the rejection is not handled, the logger reports it, and the next `flush()` or `close()`
+ *   rejects.
+ * - **Rotation**: the line that makes the file `rotationSizeBytes` long is its last one. The process that writes it
+ *   seals the file as a segment and archives it; `close()` waits for that.
+ * - **Recovery**: `open()` repairs what crashed writers left behind; see {@linkcode AuditLog.recovery}.
+ * - **Failed sync**: it is never retried. The lines that waited for it reject, and the log continues in a new file.
+ *   From then on `flush()` and `close()` reject, because not everything is durable.
+ * - **Exit**: at `Deno.exit()`, an uncaught error and the end of the program, accepted events become durable, awaited
+ *   or not. A signal can only take events accepted in the event-loop turn in which it arrives.
  *
  * @example
  * ```ts
@@ -78,11 +77,11 @@ export class AuditLog implements AsyncDisposable {
 
   /** Absolute path of the active file. */
   readonly path: string;
-  /** Session of the events that name none. */
+  /** The session ID of events that do not set `session_id`. */
   readonly sessionId: string;
   /**
-   * What was put in order behind those that died before; resolves when that is done, beside the
-   * appends, and never rejects: what could not be done was told to the logger.
+   * Resolves with what `open()` repaired after crashed writers. The repair runs concurrently with appends. Never
+   * rejects: the logger reports a step that failed.
    */
   readonly recovery: Promise<RecoveryReport>;
 
@@ -102,10 +101,10 @@ export class AuditLog implements AsyncDisposable {
    * Needs `--allow-read=DIR --allow-write=DIR` for the directory of the log. The default path also needs
    * `--allow-env=HOME` (`USERPROFILE` on Windows).
    *
-   * @param options The options, or the path of the active file alone: a path, a `file:` URL, or its text.
-   * @returns The open log; close it, or declare it with `await using`.
-   * @throws {TypeError} If an option is unknown or of the wrong type, or the path holds a symlink, a directory
-   *   or anything but a plain file.
+   * @param options The options, or only the path of the active file: a file path, a `file:` URL, or its text.
+   * @returns The open log. Close it, or declare it with `await using`.
+   * @throws {TypeError} If an option is unknown or of the wrong type, or the path is a symlink, a directory or
+   *   anything else than a regular file.
    * @throws {RangeError} If an option is out of its range.
    * @throws {Deno.errors.NotCapable} If a permission is missing; names the flags.
    */
@@ -120,11 +119,11 @@ export class AuditLog implements AsyncDisposable {
     this.recovery = parts.recovery;
     this.#options = options;
     this.#parts = parts;
-    this.#reader = createReader(
-      parts.platform,
-      options,
-      () => parts.acknowledgements.decided(),
-    );
+    this.#reader = createReader(options, {
+      log: parts.directory,
+      clock: parts.clock,
+      beforeRead: () => parts.acknowledgements.decided(),
+    });
     this.#serialize = lineSerializer({
       ...options,
       sessionId: this.sessionId,
@@ -139,12 +138,15 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Logs an event. Resolves when its line is written, and for the line that makes
-   * `fsyncEveryNLines` lines not yet durable, and those behind it in the batch, when it is durable.
+   * Logs an event. Await it to know that the event survives a kill of the process.
    *
-   * @typeParam T The type of the fields; an interface or a class will do.
-   * @param event The type of the event, not empty.
-   * @param fields The own enumerable properties of this object become the fields.
+   * Resolves when the line is written. Every tenth line (`fsyncEveryNLines`), and the lines after it in the same
+   * batch, resolve when they are durable. A call that is not awaited is written all the same.
+   *
+   * @typeParam T The type of the fields: any object type, an interface or a class too.
+   * @param event The type of the event: any non-empty string.
+   * @param fields The object whose own enumerable properties become the fields of the event; by default none.
+   * @returns A promise that resolves when the event is written.
    * @throws {AuditEventError} If a known field is of the wrong type, the fields are not a record (an array,
    *   an `Error`, a `Map`), or the line is too long.
    * @throws {AuditWriteError} If the line could not be written or made durable.
@@ -158,8 +160,8 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Creates a stream of `{ event, ...fields }` records into this log. Closing it flushes the log and leaves
-   * it open. A record that fails errors this stream and nothing else.
+   * Creates a stream that logs `{ event, ...fields }` records. When it is closed, it flushes the log, which stays
+   * open. If a record cannot be logged, this stream errors; the log and other streams go on.
    *
    * @returns A new stream at each call.
    */
@@ -167,7 +169,7 @@ export class AuditLog implements AsyncDisposable {
     let failure: { error: unknown } | undefined;
     return new WritableStream<AuditRecordInput>({
       write: (record, controller) => {
-        // A record that is refused rejects its own write; what the disk refuses later errors the stream.
+        // An invalid record rejects its own write. A line that cannot be written later errors the stream.
         const line = this.#lineOf(record?.event, record);
         this.#take(line).catch((error) => {
           failure ??= { error };
@@ -178,17 +180,18 @@ export class AuditLog implements AsyncDisposable {
       },
       close: async () => {
         await this.flush();
-        // A stream that is closing cannot be errored any more.
+        // A stream that is closing can no longer be errored.
         if (failure !== undefined) throw failure.error;
       },
     });
   }
 
   /**
-   * Resolves when everything accepted before the call is durable.
+   * Resolves when every event accepted before the call is durable.
    *
-   * @throws {AuditWriteError} with phase "sync" when that cannot be: for good, after a sync failed.
-   * @throws the first error of a `log()` call that nobody handled.
+   * @throws {AuditWriteError} With phase "sync" if that is impossible; forever after a failed sync.
+   * @throws {Error} The first error of a `log()` call whose rejection was not handled.
+   * @throws {AuditClosedError} If the log is closed.
    */
   async flush(): Promise<void> {
     this.#checkOpen();
@@ -198,9 +201,10 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Makes everything accepted durable before it returns, blocking the thread; for exit handlers.
+   * Makes every accepted event durable before it returns, and blocks the thread meanwhile. Meant for exit handlers.
    *
-   * @throws {AuditWriteError} when that cannot be.
+   * @throws {AuditWriteError} If that is impossible.
+   * @throws {AuditClosedError} If the log is closed.
    */
   flushSync(): void {
     this.#checkOpen();
@@ -208,10 +212,11 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Seals the active file now, with everything accepted before the call; resolves when the segment is
-   * archived. An active file without a line stays as it is.
+   * Seals the active file, with every event accepted before the call, and resolves when the segment is archived.
+   * An empty active file stays as it is.
    *
-   * @throws {AuditWriteError} with phase "rotate" or "lock" when that cannot be; nothing is lost then.
+   * @throws {AuditWriteError} With phase "rotate" or "lock" if that is impossible. No event is lost then.
+   * @throws {AuditClosedError} If the log is closed.
    */
   async rotate(): Promise<void> {
     this.#checkOpen();
@@ -220,25 +225,30 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Makes everything accepted durable and closes the log; later calls give the same promise.
+   * Makes every accepted event durable, waits for archiving, and closes the log.
    *
-   * @throws {AuditWriteError} with phase "sync" when it could not be made durable.
-   * @throws the first error of a `log()` call that nobody handled.
+   * @returns The same promise at each call.
+   * @throws {AuditWriteError} With phase "sync" if not everything could be made durable.
+   * @throws {Error} The first error of a `log()` call whose rejection was not handled.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
 
-  /** As {@linkcode close}, for `await using`. */
+  /** Closes the log at the end of an `await using` block; see {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   /**
-   * The events that match, in the order in which they were appended, from archives and the active
-   * file: what was written when the iteration begins, this log's own accepted events included.
+   * Returns the events that match, from archives and the active file, in the order of appending. Each iteration is
+   * a snapshot: it holds every event written before it began, and every event that this log accepted before.
    *
-   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+   * @param options Which events, in which order, and how many; by default all.
+   * @returns An async iterable; `toArray()` and `toReadableStream()` read it too.
+   * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+   * @throws {RangeError} If an option is out of its range; the message names it.
+   * @throws {AuditClosedError} If the log is closed.
    */
   query(options: QueryOptions = {}): AuditQuery {
     this.#checkOpen();
@@ -246,10 +256,14 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * The events as they come, from this log and every other process; see
+   * Returns new events as they are written, by this log and by every other process, until the log is closed. See
    * {@linkcode AuditReader.follow}.
    *
-   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+   * @param options Which events, and where to begin; by default every event from now on.
+   * @returns An async iterable. When the log is closed, events that the loop has not reached are left out.
+   * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+   * @throws {RangeError} If an option is out of its range; the message names it.
+   * @throws {AuditClosedError} If the log is closed.
    */
   follow(options: FollowOptions = {}): AuditFollow {
     this.#checkOpen();
@@ -257,9 +271,14 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * The last `n` events, oldest first.
+   * Returns the last `n` events, oldest first.
    *
-   * @throws {RangeError} when `n` is no integer >= 0.
+   * @param n How many events, an integer >= 0; 20 by default.
+   * @param options `eventType` counts only events of this type, or of one of these types.
+   * @returns At most `n` events.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If `n` is not an integer >= 0.
+   * @throws {AuditClosedError} If the log is closed.
    */
   async lastEvents(
     n = 20,
@@ -270,10 +289,14 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Cost in USD of the last `hours` hours, up to now; see {@linkcode hourlySpend}. A second call reads
-   * only what is new, by whichever process.
+   * Sums the `cost` of the events of the last `hours` hours, of every session and process, up to now. Another call
+   * reads only what was added since.
    *
-   * @throws {RangeError} when `hours` is no number.
+   * @param hours How many hours, fractions too; 1 by default. Zero or less is 0 USD.
+   * @returns The sum in USD.
+   * @throws {TypeError} If `hours` is not a number.
+   * @throws {RangeError} If `hours` is `NaN`.
+   * @throws {AuditClosedError} If the log is closed.
    */
   async hourlySpend(hours = 1): Promise<number> {
     this.#checkOpen();
@@ -281,9 +304,12 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Accuracy of the navigation since the time; see {@linkcode accuracyMetrics}.
+   * Computes the accuracy of navigation; see {@linkcode accuracyMetrics}.
    *
-   * @throws {RangeError} when `since` is no time.
+   * @param since Counts events from this time on.
+   * @returns The counts, and the accuracy in percent.
+   * @throws {RangeError} If `since` is not a time.
+   * @throws {AuditClosedError} If the log is closed.
    */
   async accuracyMetrics(since: TimeLike): Promise<AccuracyMetrics> {
     this.#checkOpen();
@@ -291,32 +317,49 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * What the gate let pass and escalated; see {@linkcode gateMetrics}.
+   * Counts what the gate passed and escalated; see {@linkcode gateMetrics}.
    *
-   * @throws {RangeError} when `since` is no time or `lastN` is no integer >= 0.
+   * @param options `since` counts events from this time on; by default all. `lastN` is how many decisions to list,
+   *   an integer >= 0; 10 by default.
+   * @returns The counts, rates in percent, and the last decisions.
+   * @throws {RangeError} If `since` is not a time, or `lastN` not an integer >= 0.
+   * @throws {AuditClosedError} If the log is closed.
    */
   async gateMetrics(options: { since?: TimeLike; lastN?: number } = {}): Promise<GateMetrics> {
     this.#checkOpen();
     return await this.#reader.gateMetrics(options);
   }
 
-  /** Until when retention has removed events; see {@linkcode AuditReader.prunedUntil}. */
+  /**
+   * Returns the time up to which retention has removed events; see {@linkcode AuditReader.prunedUntil}.
+   *
+   * @returns The time, or `null` if retention has removed nothing.
+   * @throws {AuditClosedError} If the log is closed.
+   */
   async prunedUntil(): Promise<Date | null> {
     this.#checkOpen();
     return await this.#reader.prunedUntil();
   }
 
-  /** What the log has come to, to be kept elsewhere as an anchor; see {@linkcode AuditReader.head}. */
+  /**
+   * Returns the chain head, to be stored elsewhere as an anchor for `verify()`; see {@linkcode AuditReader.head}.
+   *
+   * @returns The head, as JSON can hold it.
+   * @throws {AuditClosedError} If the log is closed.
+   */
   async head(): Promise<ChainHead> {
     this.#checkOpen();
     return await this.#reader.head();
   }
 
   /**
-   * Checks that nobody has changed the log; see {@linkcode AuditReader.verify}.
+   * Detects tampering; see {@linkcode AuditReader.verify}.
    *
-   * @throws {TypeError} when `anchor` is no head.
-   * @throws the reason of an aborted `signal`.
+   * @param options An anchor to compare with, a signal to abort by, a progress callback.
+   * @returns The faults that were found, and what the check cannot show.
+   * @throws {TypeError} If `anchor` is not a chain head.
+   * @throws {Error} The reason of `signal`, when it aborts.
+   * @throws {AuditClosedError} If the log is closed.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     this.#checkOpen();
@@ -340,7 +383,7 @@ export class AuditLog implements AsyncDisposable {
     return this.#serialize(event, fields as EventFields);
   }
 
-  /** Takes a line into the line buffer within the call, so that an exit hook finds it there. */
+  /** Puts a line into the line buffer within the call, so that an exit hook finds it there. */
   #take(line: string): Promise<void> {
     const outcome = this.#parts.acknowledgements.accept();
     this.#lineBuffer.push(line);
@@ -348,17 +391,17 @@ export class AuditLog implements AsyncDisposable {
     return outcome;
   }
 
-  /** A caller who handles the rejection hears of it there alone; any other is told by the logger. */
+  /** Rejects. The logger reports it only if the caller does not handle the rejection. */
   #refuseAsClosed(): Promise<void> {
     const refused = Promise.reject(new AuditClosedError(this.path));
-    const unheardErrors = new UnheardErrors(this.#options.logger, this.#parts.platform.clock);
+    const unheardErrors = new UnheardErrors(this.#options.logger, this.#parts.clock);
     unheardErrors.watch(refused);
     const unhook = hookExit({
       drainForExit() {},
       adoptRejection: (promise, reason) => unheardErrors.adopt(promise, reason),
     });
     // The runtime reports an unhandled rejection at the end of the turn.
-    this.#parts.platform.clock.turn().then(unhook);
+    this.#parts.clock.turn().then(unhook);
     return refused;
   }
 
@@ -375,7 +418,7 @@ export class AuditLog implements AsyncDisposable {
     try {
       this.#drain();
     } catch {
-      // Every line that failed rejects its own promise, and a failed sync those that waited for it.
+      // Each line that failed rejects its own promise. A failed sync rejects the promises that waited for it.
     }
   }
 
@@ -388,8 +431,7 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Writes what the pipeline still holds and syncs, all at once. `sync` is what makes it durable, and
-   * is called whatever the writing came to.
+   * Writes what the pipeline still holds, and syncs, before it returns. Calls `sync` even if writing failed.
    */
   #drain(sync = () => this.#parts.sink.syncSync()): void {
     const errors: unknown[] = [];
@@ -397,7 +439,7 @@ export class AuditLog implements AsyncDisposable {
       try {
         this.#parts.sink.writeSync(batch);
       } catch (error) {
-        // The batches behind it have to be tried too: nobody else will.
+        // Nothing else writes the later batches, so each of them is tried.
         errors.push(error);
       }
     }
@@ -422,28 +464,31 @@ export class AuditLog implements AsyncDisposable {
   }
 }
 
-/** Opens a log on any platform. */
+/** Opens a log on a platform, the real one or a test's. */
 export async function openLogOn(
   platform: Platform,
   options: AuditLogOptions | string | URL,
 ): Promise<AuditLog> {
+  const { fileSystem, clock } = platform;
   const resolved = resolveOptions(options);
+  const directory = new LogDirectory(fileSystem, resolved.path);
   try {
-    checkNoDirectory(platform.fileSystem, resolved.path);
-    return createLog(resolved, await openParts(platform, resolved));
+    checkNoDirectory(fileSystem, resolved.path);
+    return createLog(resolved, await openParts(directory, clock, resolved));
   } catch (error) {
-    const directory = dirname(resolved.path);
-    const flags = [pathFlag("read", directory), pathFlag("write", directory)];
+    const { directory: path } = directory.files;
+    const flags = [pathFlag("read", path), pathFlag("write", path)];
     throw withFlags(error, flags, { path: resolved.path });
   }
 }
 
-/** Accepted bytes at which a stream into the log waits for the kernel: a few hundred lines. */
+/** Accepted bytes at which a stream into the log waits until they are written: a few hundred lines. */
 const STREAM_PENDING_BYTES = 64 * 1024;
 
-/** What a log is wired from. */
+/** The parts that a log is wired from. */
 interface Parts {
-  readonly platform: Platform;
+  readonly directory: LogDirectory;
+  readonly clock: Clock;
   readonly acknowledgements: Acknowledgements;
   readonly unheardErrors: UnheardErrors;
   readonly sink: LogSink;
@@ -451,17 +496,29 @@ interface Parts {
   readonly recovery: Promise<RecoveryReport>;
 }
 
-async function openParts(platform: Platform, options: ResolvedOptions): Promise<Parts> {
-  const unheardErrors = new UnheardErrors(options.logger, platform.clock);
+async function openParts(
+  directory: LogDirectory,
+  clock: Clock,
+  options: ResolvedOptions,
+): Promise<Parts> {
+  const unheardErrors = new UnheardErrors(options.logger, clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
-  const sink = new LogSink(platform, options, acknowledgements);
+  const sink = new LogSink(directory, { ...options, clock, outcomes: acknowledgements });
   let membership: SessionMembership | undefined;
   try {
     membership = options.sessionId === undefined
-      ? await joinSession(sessionRecords(sink, options.logger), platform.clock)
+      ? await joinSession(sessionRecords(sink, options.logger), clock)
       : { sessionId: options.sessionId, [Symbol.dispose]() {} };
     const { report } = await sink.recover();
-    return { platform, acknowledgements, unheardErrors, sink, membership, recovery: report };
+    return {
+      directory,
+      clock,
+      acknowledgements,
+      unheardErrors,
+      sink,
+      membership,
+      recovery: report,
+    };
   } catch (error) {
     membership?.[Symbol.dispose]();
     await sink.abort(error);
@@ -480,7 +537,7 @@ function sessionRecords(sink: LogSink, logger: Logger): SessionRecords {
           writeLockText(lockFile, text + marks.map((line) => `${line}\n`).join(""));
         } catch (error) {
           if (error instanceof Deno.errors.NotCapable) throw error;
-          // A full disk is no reason to refuse a log; a torn record counts as none.
+          // A full disk does not keep a log from opening. Readers ignore a torn record.
           logger.warn(`Cannot share the session id with other Workers: ${messageOf(error)}`);
         }
       }),

@@ -17,12 +17,12 @@ import {
 import { denoPlatform, type Platform } from "./platform/platform.ts";
 import { countedEvents } from "./read/count_events.ts";
 import { type AuditFollow, followLog, type FollowOptions } from "./read/follow.ts";
-import { type AuditQuery, type LineSource, queryLog } from "./read/query.ts";
+import { type AuditQuery, queryLog, type QuerySource } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
 import { checkNoDirectory } from "./platform/regular_file.ts";
 import { SpendIndex } from "./read/spend_index.ts";
+import { LogDirectory } from "./segments/log_directory.ts";
 import { ManifestReader } from "./segments/manifest_reader.ts";
-import { LogFiles } from "./segments/segment_name.ts";
 import { spendWindow } from "./cost/spend.ts";
 import { type TimeLike, toEpochMs } from "./time.ts";
 import type { Clock } from "./platform/clock.ts";
@@ -30,24 +30,27 @@ import { headOf } from "./verify/head.ts";
 import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
 import { verifyLog } from "./verify/verify_log.ts";
 
-/** Creates the read side of a log; `beforeRead` is awaited before each read. */
-export let createReader: (
-  platform: Platform,
-  options: ResolvedOptions,
-  beforeRead?: () => Promise<void>,
-) => AuditReader;
+/** What a reader is wired from. */
+export interface ReaderParts {
+  readonly log: LogDirectory;
+  readonly clock: Clock;
+  /** Awaited before each read. */
+  readonly beforeRead?: () => Promise<void>;
+}
+
+/** Creates the read side of a log. */
+export let createReader: (options: ResolvedOptions, parts: ReaderParts) => AuditReader;
 
 /**
- * Reads a log that others write, or have written.
+ * Reads a log that other processes write, or wrote.
  *
- * - Needs `--allow-read` for the directory of the log, and nothing else; makes nothing and changes
- *   nothing. A log that is not there has no events, until it is.
- * - **Snapshot**: a query gives every event that was written before it began, once and in the order of
- *   appending, even while the log is rotated under it by any process.
- * - **Damage**: what cannot be read is skipped and told of, and stops nothing.
- * - **Cost**: archives that cannot hold what is asked for are not opened, and the old part of the active
- *   file is passed over; the newest events are read from the end of the file; `hourlySpend()` again
- *   reads only what is new.
+ * - **Permissions**: needs `--allow-read` for the directory of the log, and changes nothing. If the log does not
+ *   exist yet, queries yield nothing until it does.
+ * - **Snapshot**: a query yields every event written before it began, exactly once and in the order of appending,
+ *   even if a process rotates the log meanwhile.
+ * - **Damage**: damaged parts are skipped and reported, and stop nothing.
+ * - **Cost**: archives that cannot match are not opened, the old part of the active file is skipped, the newest
+ *   events are read from the end of the file, and `hourlySpend()` reads only what was added since its last call.
  *
  * @example
  * ```ts
@@ -65,13 +68,13 @@ export let createReader: (
  */
 export class AuditReader implements AsyncDisposable {
   static {
-    createReader = (...parts) => new AuditReader(...parts);
+    createReader = (options, parts) => new AuditReader(options, parts);
   }
 
   /** Absolute path of the active file. */
   readonly path: string;
 
-  readonly #source: LineSource & { readonly manifest: ManifestReader };
+  readonly #source: QuerySource & { readonly manifest: ManifestReader };
   readonly #spend: SpendIndex;
   readonly #now: () => number;
   readonly #clock: Clock;
@@ -79,14 +82,14 @@ export class AuditReader implements AsyncDisposable {
   #isPrunedTold = false;
 
   /**
-   * Opens a log for reading; it need not exist yet.
+   * Opens a log for reading. The log need not exist yet.
    *
    * Needs `--allow-read=DIR` for the directory of the log. The default path also needs `--allow-env=HOME`
    * (`USERPROFILE` on Windows).
    *
-   * @param options The options, or the path of the active file alone: a path, a `file:` URL, or its text.
-   * Options of a writer are accepted, so that one object can serve both.
-   * @returns The reader; close it, or declare it with `await using`.
+   * @param options The options, or only the path of the active file: a file path, a `file:` URL, or its text.
+   *   Options of a writer are accepted and ignored, so that one object can serve both.
+   * @returns The reader. Close it, or declare it with `await using`.
    * @throws {TypeError} If an option is unknown or of the wrong type, or the path is a directory.
    * @throws {RangeError} If an option is out of its range.
    * @throws {Deno.errors.NotCapable} If a permission is missing; names the flag.
@@ -96,33 +99,25 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /** @ignore */
-  private constructor(
-    platform: Platform,
-    options: ResolvedOptions,
-    beforeRead?: () => Promise<void>,
-  ) {
-    const { path, maxLineBytes, logger } = options;
-    const { fileSystem } = platform;
-    const manifest = new ManifestReader(fileSystem, new LogFiles(path).manifest);
+  private constructor(options: ResolvedOptions, { clock, ...parts }: ReaderParts) {
+    const { path, maxLineBytes, logger, now } = options;
+    const manifest = new ManifestReader(parts.log);
     this.path = path;
-    this.#source = {
-      fileSystem,
-      path,
-      maxLineBytes,
-      logger,
-      manifest,
-      ...beforeRead === undefined ? {} : { beforeRead },
-    };
-    this.#now = options.now;
-    this.#clock = platform.clock;
-    this.#spend = new SpendIndex({ ...this.#source, manifest, clock: this.#clock });
+    this.#source = { ...parts, maxLineBytes, logger, manifest };
+    this.#now = now;
+    this.#clock = clock;
+    this.#spend = new SpendIndex({ ...this.#source, clock });
   }
 
   /**
-   * The events that match, in the order in which they were appended, from archives and the active
-   * file: what was written when the iteration begins.
+   * Returns the events that match, from archives and the active file, in the order of appending. Each iteration is
+   * a snapshot: it holds every event written before it began.
    *
-   * @throws {RangeError} or {@linkcode TypeError} for an option out of its range, naming it.
+   * @param options Which events, in which order, and how many; by default all.
+   * @returns An async iterable; `toArray()` and `toReadableStream()` read it too.
+   * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+   * @throws {RangeError} If an option is out of its range; the message names it.
+   * @throws {AuditClosedError} If the reader is closed.
    */
   query(options: QueryOptions = {}): AuditQuery {
     this.#checkOpen();
@@ -130,13 +125,16 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * The events as they come, in the order of appending, across rotation and from every process, without
-   * an end: from `since` on, from the `last` ones that are there, or those that are written after the
-   * iteration has begun. The iteration ends normally at `break` and when the log or reader is closed. It
-   * throws the reason of an aborted signal.
+   * Returns new events as they are written, by every process and across rotation, in the order of appending. With
+   * `since` or `last` it begins with events that are already there, without a gap.
    *
-   * @throws {TypeError} If an option is unknown or of the wrong type; names it.
-   * @throws {RangeError} If an option is out of its range; names it.
+   * The iteration ends normally at `break` and when the reader is closed. If `signal` aborts, it throws the reason.
+   *
+   * @param options Which events, and where to begin; by default every event from now on.
+   * @returns An async iterable. When the reader is closed, events that the loop has not reached are left out.
+   * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+   * @throws {RangeError} If an option is out of its range; the message names it.
+   * @throws {AuditClosedError} If the reader is closed.
    *
    * @example
    * ```ts
@@ -161,9 +159,14 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * The last `n` events, oldest first.
+   * Returns the last `n` events, oldest first.
    *
-   * @throws {RangeError} when `n` is no integer >= 0.
+   * @param n How many events, an integer >= 0; 20 by default.
+   * @param options `eventType` counts only events of this type, or of one of these types.
+   * @returns At most `n` events.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If `n` is not an integer >= 0.
+   * @throws {AuditClosedError} If the reader is closed.
    */
   async lastEvents(
     n = 20,
@@ -178,10 +181,14 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Cost in USD of the last `hours` hours, up to now; see {@linkcode hourlySpend}. A second call reads
-   * only what is new, by whichever process.
+   * Sums the `cost` of the events of the last `hours` hours, of every session and process, up to now. Another call
+   * reads only what was added since.
    *
-   * @throws {RangeError} when `hours` is no number.
+   * @param hours How many hours, fractions too; 1 by default. Zero or less is 0 USD.
+   * @returns The sum in USD.
+   * @throws {TypeError} If `hours` is not a number.
+   * @throws {RangeError} If `hours` is `NaN`.
+   * @throws {AuditClosedError} If the reader is closed.
    */
   async hourlySpend(hours = 1): Promise<number> {
     this.#checkOpen();
@@ -193,9 +200,12 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Accuracy of the navigation since the time; see {@linkcode accuracyMetrics}.
+   * Computes the accuracy of navigation; see {@linkcode accuracyMetrics}.
    *
-   * @throws {RangeError} when `since` is no time.
+   * @param since Counts events from this time on.
+   * @returns The counts, and the accuracy in percent.
+   * @throws {RangeError} If `since` is not a time.
+   * @throws {AuditClosedError} If the reader is closed.
    */
   async accuracyMetrics(since: TimeLike): Promise<AccuracyMetrics> {
     this.#checkOpen();
@@ -206,9 +216,13 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * What the gate let pass and escalated; see {@linkcode gateMetrics}.
+   * Counts what the gate passed and escalated; see {@linkcode gateMetrics}.
    *
-   * @throws {RangeError} when `since` is no time or `lastN` is no integer >= 0.
+   * @param options `since` counts events from this time on; by default all. `lastN` is how many decisions to list,
+   *   an integer >= 0; 10 by default.
+   * @returns The counts, rates in percent, and the last decisions.
+   * @throws {RangeError} If `since` is not a time, or `lastN` not an integer >= 0.
+   * @throws {AuditClosedError} If the reader is closed.
    */
   async gateMetrics(options: { since?: TimeLike; lastN?: number } = {}): Promise<GateMetrics> {
     checkOptions(options, { since: time, ...GATE_OPTION_CHECKS }, "count the gate's decisions");
@@ -221,9 +235,11 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * The time of the newest event that {@linkcode AuditLogOptions.retention} has removed: of what was logged
-   * until then, something is missing. Null if nothing was removed. A metric that reaches further back says
-   * so once, to the logger.
+   * Returns the time of the newest event that {@linkcode AuditLogOptions.retention} has removed. Figures that count
+   * events from before this time are too low; the logger warns of that once.
+   *
+   * @returns The time, or `null` if retention has removed nothing.
+   * @throws {AuditClosedError} If the reader is closed.
    */
   prunedUntil(): Promise<Date | null> {
     this.#checkOpen();
@@ -234,8 +250,11 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * What the log has come to, as plain JSON: publish it elsewhere, where nobody who may write the log can
-   * change it, and hold a later {@linkcode AuditReader.verify} against it.
+   * Returns the chain head, to be stored as an anchor: keep it where the writers of the log cannot change it, and
+   * pass it to a later {@linkcode AuditReader.verify}.
+   *
+   * @returns The head, as JSON can hold it.
+   * @throws {AuditClosedError} If the reader is closed.
    */
   async head(): Promise<ChainHead> {
     this.#checkOpen();
@@ -243,17 +262,18 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Checks that nobody has changed the log: the digest and the figures of every archive, the chain of the
-   * manifest, the chain of the lines if they have one (see {@linkcode AuditLogOptions.chain}), and that
-   * nothing is missing in between. Reads all of it once, in memory that does not grow with it but for its
-   * manifest, and may do so while it is written.
+   * Detects tampering. Checks the digest and figures of every archive, the chain of the manifest, the chain of the
+   * lines if there is one (see {@linkcode AuditLogOptions.chain}), and that no segment is missing. Reads the whole
+   * log once, in memory that grows only with the manifest. Writers may continue meanwhile.
    *
-   * The report names file, line and reason of whatever is wrong, and says what it cannot show: without
-   * an `anchor`, which {@linkcode AuditReader.head} gave earlier, the newest events can be taken away
-   * unseen.
+   * The report names file, line and reason of each fault, and lists in `notShown` what the check cannot detect.
+   * Without an `anchor`, that includes removal of the newest events.
    *
-   * @throws {TypeError} when `anchor` is no head.
-   * @throws the reason of an aborted `signal`.
+   * @param options An anchor that {@linkcode AuditReader.head} returned, a signal to abort by, a progress callback.
+   * @returns The report.
+   * @throws {TypeError} If `anchor` is not a chain head.
+   * @throws {Error} The reason of `signal`, when it aborts.
+   * @throws {AuditClosedError} If the reader is closed.
    *
    * @example
    * ```ts
@@ -279,25 +299,29 @@ export class AuditReader implements AsyncDisposable {
     return await verifyLog(this.#source, options);
   }
 
-  /** Ends the use of the reader, and all following; a query that has begun goes on. */
+  /**
+   * Closes the reader and ends its `follow()` loops. A query that has begun continues to its end.
+   *
+   * @returns A promise that is resolved already.
+   */
   close(): Promise<void> {
     this.#closing.abort(new AuditClosedError(this.path));
     return Promise.resolve();
   }
 
-  /** As {@linkcode close}, for `await using`. */
+  /** Closes the reader at the end of an `await using` block; see {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** Tells once that a question reaches further back than the log does; who was asked has read the manifest. */
+  /** Warns once that a question reaches further back than the log. The metric before has read the manifest. */
   #tellOfPruned(sinceMs: number): void {
     const { prunedUntilMs } = this.#source.manifest.lastRead;
     if (this.#isPrunedTold || prunedUntilMs < sinceMs || prunedUntilMs === -Infinity) return;
     this.#isPrunedTold = true;
     const until = new Date(prunedUntilMs).toISOString();
     this.#source.logger.warn(
-      `Counted without what retention has removed, which was logged until ${until}: ${this.path}`,
+      `The figures leave out events up to ${until}, which retention has removed: ${this.path}`,
     );
   }
 
@@ -306,18 +330,19 @@ export class AuditReader implements AsyncDisposable {
   }
 }
 
-/** Opens a reader on any platform. */
+/** Opens a reader on a platform, the real one or a test's. */
 export async function openReaderOn(
   platform: Platform,
   options: AuditReaderOptions | string | URL,
 ): Promise<AuditReader> {
+  const { fileSystem, clock } = platform;
   const resolved = resolveOptions(options);
   try {
     // A missing permission is better reported here than by the first query.
-    await Promise.try(() => checkNoDirectory(platform.fileSystem, resolved.path));
+    await Promise.try(() => checkNoDirectory(fileSystem, resolved.path));
   } catch (error) {
     const flags = [pathFlag("read", dirname(resolved.path))];
     throw withFlags(error, flags, { path: resolved.path });
   }
-  return createReader(platform, resolved);
+  return createReader(resolved, { log: new LogDirectory(fileSystem, resolved.path), clock });
 }

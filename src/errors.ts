@@ -1,37 +1,49 @@
 /**
- * The errors that a caller may want to catch by class. Everything else is a built-in class:
- * `TypeError` and `RangeError` for bad arguments, `Deno.errors.*` for what the system refuses.
+ * The error classes that callers can catch. All other errors are of built-in classes: `TypeError` and
+ * `RangeError` for invalid arguments, and `Deno.errors.*` for errors of the operating system.
  *
  * @module
  */
 
-/** Where in an append something went wrong: see {@linkcode AuditWriteError}. */
+/**
+ * The step of an append that failed: taking the append lock, writing the lines, syncing them to the disk, or
+ * rotating the active file. See {@linkcode AuditWriteError}.
+ */
 export type WritePhase = "lock" | "write" | "sync" | "rotate";
 
-/** Thrown when a log is used after {@linkcode AuditLog.close}; the event was not accepted. */
+/** Thrown when a log or a reader is used after it was closed. The event was not accepted. */
 export class AuditClosedError extends Error {
   /** The name of the class. */
   override readonly name = "AuditClosedError";
   /** The path of the closed log. */
   readonly path: string;
 
-  /** Makes the error for the log at the path. */
+  /**
+   * Creates the error.
+   *
+   * @param path Absolute path of the active file.
+   */
   constructor(path: string) {
     super(`Cannot use audit log: it is closed: ${path}`);
     this.path = path;
   }
 }
 
-/** Thrown for an event that cannot be logged; names the field and its value. Nothing was written. */
+/** Thrown when an event is invalid. The message names the field and its value. Nothing was written. */
 export class AuditEventError extends TypeError {
   /** The name of the class. */
   override readonly name = "AuditEventError";
-  /** The field at fault, with the position in it if there is one: `cost`, `files.2`. */
+  /** The invalid field, with the position inside it if there is one: `cost`, `files.2`. */
   readonly field: string;
-  /** The value that was refused. */
+  /** The invalid value. */
   readonly value: unknown;
 
-  /** Makes the error from a message that already names the field and the value. */
+  /**
+   * Creates the error.
+   *
+   * @param message The complete message, which names the field and its value.
+   * @param facts The field, its value, and the error that caused this one, if any.
+   */
   constructor(message: string, facts: { field: string; value: unknown; cause?: unknown }) {
     super(message, "cause" in facts ? { cause: facts.cause } : undefined);
     this.field = facts.field;
@@ -40,10 +52,11 @@ export class AuditEventError extends TypeError {
 }
 
 /**
- * Thrown when accepted events could not be appended or made durable. `cause` is the system's error.
+ * Thrown when accepted events could not be appended or made durable. `cause` is the error of the operating
+ * system.
  *
- * With `phase` "lock", "write" or "rotate" the event is not in the log. With "sync" its line was
- * written but never promised durable, so it may be there.
+ * If `phase` is "lock", "write" or "rotate", the event is not in the log. If it is "sync", the line was written
+ * but not confirmed as durable, so the event may or may not be in the log.
  */
 export class AuditWriteError extends Error {
   /** The name of the class. */
@@ -53,7 +66,12 @@ export class AuditWriteError extends Error {
   /** The path of the active file. */
   readonly path: string;
 
-  /** Makes the error for a failed step on the file at the path. */
+  /**
+   * Creates the error.
+   *
+   * @param message The complete message.
+   * @param facts The step that failed, the path of the active file, and the error that caused this one, if any.
+   */
   constructor(message: string, facts: { phase: WritePhase; path: string; cause?: unknown }) {
     super(message, "cause" in facts ? { cause: facts.cause } : undefined);
     this.phase = facts.phase;
@@ -61,14 +79,15 @@ export class AuditWriteError extends Error {
   }
 }
 
-/** The text of anything that was thrown, for use inside another message. */
+/** Returns the message of a thrown error, or any other thrown value as text, for use in another message. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 /**
- * Returns the error with the action that failed. For a missing permission the message has the flags that grant
- * it; an error of the system keeps its class and names the path, if there is one.
+ * Returns the error to throw in place of `error`, with the action that failed. If a permission is missing, the
+ * message lists the flags that grant it. If `path` is set, an error of the operating system keeps its class and
+ * its message names the path. Any other error is returned as it is.
  */
 export function withFlags(
   error: unknown,
@@ -91,8 +110,8 @@ function isSystemError(error: unknown): error is Error {
 }
 
 /**
- * Returns the flag that grants a permission for a path, as a shell takes it. Deno splits the list of paths at
- * commas, so for a path with a comma it names the directory above.
+ * Returns the flag that grants a permission for a path, quoted for a shell where needed. Deno splits the value of
+ * the flag at commas, so for a path with a comma the flag names the directory above the first comma.
  */
 export function pathFlag(permission: "read" | "write", path: string): string {
   const flag = `--allow-${permission}=${path.replace(/[/\\][^/\\]*,.*$/, "") || "/"}`;

@@ -1,12 +1,12 @@
 /**
- * What an event is: its types as callers write and read them, and the schema of its known fields.
+ * The types of an event, as callers write and read it, and the schema of its known fields.
  *
  * @module
  */
 import { z } from "zod";
 import { AuditEventError } from "./errors.ts";
 
-/** The event types that the metrics and the Python original know. Simulations may invent others. */
+/** The event types that the metrics and the Python original know. Events of any other type can be logged too. */
 export type EventType =
   | "nav"
   | "brief"
@@ -28,7 +28,7 @@ export type EventType =
   | "gate_compress"
   | "gate_escalate";
 
-/** Every {@linkcode EventType}, frozen. */
+/** Every {@linkcode EventType}, in a frozen array. */
 export const EVENT_TYPES: readonly EventType[] = Object.freeze([
   "nav",
   "brief",
@@ -52,87 +52,88 @@ export const EVENT_TYPES: readonly EventType[] = Object.freeze([
 ]);
 
 /**
- * The known fields of an event to log. `undefined` and `null` are left out. A known field of the wrong type
- * is rejected, at compile time and at run time.
+ * The known fields of an event to log. Fields that are `undefined` or `null` are left out. A known field of the
+ * wrong type is rejected at compile time and at run time.
  */
 export interface KnownFields {
-  /** Session that the event belongs to; the log's own by default. */
+  /** ID of the session that the event belongs to, not empty. By default, the session of the log. */
   session_id?: string | null | undefined;
   /** Cost in USD, finite, >= 0. */
   cost?: number | null | undefined;
   /** Name of the model. */
   model?: string | null | undefined;
-  /** Input tokens, an integer >= 0. */
+  /** Number of input tokens, an integer >= 0. */
   input_t?: number | null | undefined;
-  /** Output tokens, an integer >= 0. */
+  /** Number of output tokens, an integer >= 0. */
   output_t?: number | null | undefined;
-  /** Paths of the files concerned. */
+  /** Paths of the files that the event is about. */
   files?: readonly string[] | null | undefined;
-  /** Why it happened. */
+  /** Reason for the event. */
   reason?: string | null | undefined;
   /** Confidence in percent, 0 to 100. */
   confidence?: number | null | undefined;
   /** Duration in milliseconds, >= 0. */
   duration_ms?: number | null | undefined;
-  /** Settings in force, an object. */
+  /** Settings that applied, as an object. */
   config?: Readonly<Record<string, unknown>> | null | undefined;
   /** Path of the raw brief. */
   raw_brief_path?: string | null | undefined;
 }
 
 /**
- * The fields of an event to log: the known ones and any others. Another field may hold anything; what JSON
- * cannot hold becomes a string. `ts` and `event` among the fields are ignored: they belong to the log.
+ * The fields of an event to log: the known fields and any others. Other fields may have any value; a value that
+ * JSON cannot hold is written in a readable form, such as a string. Fields named `ts` and `event` are ignored,
+ * because the log sets these itself.
  */
 export interface EventFields extends KnownFields {
   /** Any other field. */
   [name: string]: unknown;
 }
 
-/** An event and its fields in one object, as a stream of {@linkcode AuditLog.createWritable} takes it. */
+/** An event type and its fields in one object, as a stream from {@linkcode AuditLog.createWritable} accepts it. */
 export interface AuditRecordInput extends EventFields {
-  /** The event's type, not empty. */
+  /** Type of the event, not empty. */
   event: EventType | (string & Record<never, never>);
 }
 
 /**
- * An event as read from a log. Every field may be missing, and a number may be `null`: other
- * programs write these files too, and Python's `NaN` reads as `null`.
+ * An event as read from a log. Any field may be missing and a number may be `null`, because other programs also
+ * write these files. `NaN`, as Python writes it, is read as `null`.
  */
 export interface AuditEvent {
-  /** When it was logged, ISO 8601. */
+  /** Time at which the event was logged, ISO 8601. */
   readonly ts?: string;
-  /** The event's type. */
+  /** Type of the event. */
   readonly event?: string;
-  /** Session that the event belongs to. */
+  /** ID of the session that the event belongs to. */
   readonly session_id?: string;
   /** Cost in USD. */
   readonly cost?: number | null;
   /** Name of the model. */
   readonly model?: string;
-  /** Input tokens. */
+  /** Number of input tokens. */
   readonly input_t?: number | null;
-  /** Output tokens. */
+  /** Number of output tokens. */
   readonly output_t?: number | null;
-  /** Paths of the files concerned. */
+  /** Paths of the files that the event is about. */
   readonly files?: readonly string[];
-  /** Why it happened. */
+  /** Reason for the event. */
   readonly reason?: string;
-  /** Confidence in percent. */
+  /** Confidence in percent, 0 to 100. */
   readonly confidence?: number | null;
   /** Duration in milliseconds. */
   readonly duration_ms?: number | null;
-  /** Settings in force. */
+  /** Settings that applied. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Path of the raw brief. */
   readonly raw_brief_path?: string;
-  /** Any further field. */
+  /** Any other field. */
   readonly [name: string]: unknown;
 }
 
-// Each message says what the value must be; checkKnownFields() puts it into a sentence.
+// Each message states what the value must be; checkKnownFields() completes the sentence.
 const string = z.string({ error: "a string" });
-// Not z.string().min(1), which also asks a value that is no string for its length.
+// Not z.string().min(1), which also reads the length of a value that is not a string.
 const nonEmptyString = z.custom<string>(
   (value) => typeof value === "string" && value !== "",
   { error: "a non-empty string" },
@@ -142,7 +143,7 @@ const tokens = withOneMessage(
   (error) => z.int(error).nonnegative(error),
 );
 
-/** A finite number >= 0 in the unit. */
+/** Returns the schema of a finite number >= 0 in the unit. */
 function amount(unit: string): z.ZodNumber {
   return withOneMessage(
     `a finite number >= 0 (${unit})`,
@@ -150,12 +151,12 @@ function amount(unit: string): z.ZodNumber {
   );
 }
 
-/** A schema whose checks all say the same: what the value must be, whichever of them it fails. */
+/** Returns a schema whose checks all fail with the same message, which states what the value must be. */
 function withOneMessage<T>(message: string, schema: (error: { error: string }) => T): T {
   return schema({ error: message });
 }
 
-// In the order in which a line carries them, after ts, event and session_id.
+// In the order of their members in a line, which follow ts, event and session_id.
 const knownFields = {
   cost: amount("USD"),
   model: string,
@@ -168,7 +169,7 @@ const knownFields = {
     (error) => z.number(error).min(0, error).max(100, error),
   ),
   duration_ms: amount("milliseconds"),
-  // Only the outside is checked: what config holds inside follows the rules of further fields.
+  // Only the outer type is checked. The members of config are handled like any other field.
   config: z.custom<object>(
     (value) => typeof value === "object" && value !== null && !Array.isArray(value),
     { error: "an object" },
@@ -182,17 +183,17 @@ const schema = z.object({
   ...z.object(knownFields).partial().shape,
 });
 
-/** The values of the fields that the schema knows, not yet checked. */
+/** The values of the known fields before they are checked. */
 export interface UncheckedFields {
   event: unknown;
   session_id: unknown;
   [name: string]: unknown;
 }
 
-/** Names of the optional known fields, in the order in which a line carries them. */
+/** Names of the optional known fields, in the order of their members in a line. */
 export const KNOWN_FIELD_NAMES: readonly string[] = Object.freeze(Object.keys(knownFields));
 
-/** Names of the fields that hold text, whatever it looks like. */
+/** Names of the known fields that hold text, even text that looks like a number. */
 export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
   "event",
   "session_id",
@@ -200,9 +201,9 @@ export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
 ]);
 
 /**
- * Checks the fields that the schema knows.
+ * Checks the known fields of an event.
  *
- * @throws {AuditEventError} naming the first bad field and its value.
+ * @throws {AuditEventError} If a field is invalid; names the first invalid field and its value.
  */
 export function checkKnownFields(fields: UncheckedFields): void {
   const result = schema.safeParse(fields);
@@ -215,7 +216,7 @@ export function checkKnownFields(fields: UncheckedFields): void {
   throw fieldError(issue.path.join("."), value, `be ${issue.message}`);
 }
 
-/** The error of a field whose value is not what it must be. */
+/** Returns the error for a field with an invalid value; `demand` completes the sentence "<field> must ...". */
 export function fieldError(field: string, value: unknown, demand: string): AuditEventError {
   return new AuditEventError(`Cannot log event: ${field} must ${demand}, got ${shown(value)}`, {
     field,
@@ -223,7 +224,7 @@ export function fieldError(field: string, value: unknown, demand: string): Audit
   });
 }
 
-/** A value as a short text for an error message; runs no code of the value's own. */
+/** Returns a value as a short text for an error message, without calling any code of the value. */
 export function shown(value: unknown): string {
   if (typeof value === "string") {
     return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}...` : value);
@@ -234,17 +235,17 @@ export function shown(value: unknown): string {
   return String(value);
 }
 
-/** As `Array.isArray()`, which throws for a revoked proxy. */
+/** Checks whether the value is an array, as `Array.isArray()` does, but does not throw for a revoked proxy. */
 function isArray(value: object): boolean {
   try {
     return Array.isArray(value);
   } catch {
-    // Nobody can tell what it was, and it is none any more.
+    // The target of a revoked proxy is unknown.
     return false;
   }
 }
 
-/** Kinds of objects that hold something else than named members. */
+/** Classes whose objects hold something other than named members. */
 const NON_RECORDS: readonly [type: abstract new (...args: never[]) => object, kind: string][] = [
   [Error, "an Error"],
   [Map, "a Map"],
@@ -263,8 +264,8 @@ const NON_RECORDS: readonly [type: abstract new (...args: never[]) => object, ki
 ];
 
 /**
- * Returns the kind of an object that is no record of named members, such as "a Map", or "". A caller who passes
- * one as fields or options has mistaken the argument, or forgotten an `await`.
+ * Returns the kind of an object that is not a record of named members, such as "a Map", or "" for a record. A
+ * caller that passes such an object as fields or options has mixed up arguments or forgotten an `await`.
  */
 export function nonRecordKind(value: object): string {
   const prototype = Object.getPrototypeOf(value);

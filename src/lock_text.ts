@@ -1,6 +1,6 @@
 /**
- * What the writers of a log tell each other and its readers in the lock file: lines of JSON, each a
- * hint that saves work. None of them has to be there, and one that is torn counts as none.
+ * The text of the lock file: hints that the writers of a log leave for each other and for readers, as lines of
+ * JSON. Each hint only saves work. Any line may be missing, and a torn line is ignored.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import type { FileHandle } from "./platform/file_system.ts";
 
 const decoder = new TextDecoder();
 
-/** The whole text. */
+/** Returns the whole text. */
 export function readLockText(lockFile: FileHandle): string {
   return readLockEnd(lockFile, Infinity);
 }
 
-/** The last `maxBytes` of the text, which may begin within a line. */
+/** Returns the last `maxBytes` bytes of the text, which may start within a line. */
 export function readLockEnd(lockFile: FileHandle, maxBytes: number): string {
   const { byteLength } = lockFile.status();
   const bytes = new Uint8Array(Math.min(maxBytes, byteLength));
@@ -21,20 +21,26 @@ export function readLockEnd(lockFile: FileHandle, maxBytes: number): string {
   return decoder.decode(bytes.subarray(0, read));
 }
 
-/** Replaces the text. Call it under the append lock only. */
+/**
+ * Replaces the text. The caller must hold the append lock.
+ *
+ * @throws {Error} If only a part of the text was written.
+ */
 export function writeLockText(lockFile: FileHandle, text: string): void {
   lockFile.truncateSync(0);
   const bytes = new TextEncoder().encode(text);
   const written = lockFile.appendSync(bytes);
-  if (written < bytes.byteLength) throw new Error(`${written} bytes written (disk full?)`);
+  if (written < bytes.byteLength) {
+    throw new Error(`only ${written} of ${bytes.byteLength} bytes were written (disk full?)`);
+  }
 }
 
-/** The members of a line; none for one that is no object of JSON. */
+/** Returns the members of a line, or an empty object if the line is not a JSON object. */
 export function parseLockLine(line: string): Record<string, unknown> {
   try {
     return Object(JSON.parse(line));
   } catch {
-    // An empty line, a torn one or somebody else's text.
+    // An empty line, a torn line, or text of another program.
     return {};
   }
 }

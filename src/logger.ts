@@ -1,24 +1,40 @@
 /**
- * Where the library's own messages go. The events themselves never pass through here.
+ * The logger for the library's own messages. Audit events never go through it.
  *
  * @module
  */
 
-/** The four methods of `console` that the library calls; `console` itself is one. */
+/** The four methods of `console` that the library calls. `console` itself can be used as a logger. */
 export interface Logger {
-  /** Details for the development of the library itself. */
+  /**
+   * Logs details for debugging the library.
+   *
+   * @param data The message, and values that belong to it.
+   */
   debug(...data: unknown[]): void;
-  /** What the library did on its own account. */
+  /**
+   * Logs an action that the library took without being called, such as a recovery after a crash.
+   *
+   * @param data The message, and values that belong to it.
+   */
   info(...data: unknown[]): void;
-  /** What is damaged but could be worked around. */
+  /**
+   * Logs damage and other problems that the library could work around.
+   *
+   * @param data The message, and values that belong to it.
+   */
   warn(...data: unknown[]): void;
-  /** What failed and reached no caller. */
+  /**
+   * Logs a failure that no caller receives as an error.
+   *
+   * @param data The message, and values that belong to it.
+   */
   error(...data: unknown[]): void;
 }
 
 /**
- * The default logger: warnings and errors on standard error, nothing else, so that the standard
- * output of a program stays its own. Bring another with the `logger` option.
+ * The default logger. It writes warnings and errors to standard error and drops all other messages. Standard
+ * output belongs to the program. Replace this logger with the `logger` option.
  */
 export const logger: Logger = Object.freeze({
   debug(): void {},

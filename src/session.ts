@@ -1,27 +1,27 @@
 /**
- * The session id: one UUID v4 per process, for all its Workers that open the same log.
+ * The session ID: one UUID v4 per process, shared by all its Workers that open the same log.
  *
- * Workers share no memory, so they agree through two things. The lock file of the log carries a
- * line per process, `{ pid, session_id }`; whoever finds its own pid there may be of the same process. It may also be a pid used again, or process 1 of another container, so the finder
- * asks on a channel that only isolates of its own process hear, and takes the id on when one of them
- * says that it is theirs. Nobody answers for a dead process; nobody answers in time while busy, and
- * then the finder keeps an id of its own, which is always safe.
+ * Workers share no memory, so they agree in two steps. The lock file of the log has one line per process,
+ * `{ pid, session_id }`. A Worker that finds its own pid in a line may belong to the same process. But the pid
+ * may also have been reused, or belong to process 1 of another container. So the Worker asks on a channel that
+ * reaches only the isolates of the same process, and adopts the ID if one of them confirms it. A dead process
+ * never answers, and a busy one may answer too late. Then the Worker keeps a different ID, which is always safe.
  *
  * @module
  */
-// The channel of node:worker_threads, unlike the global one, can be kept from keeping the process
-// alive; both are the same channel underneath, heard in this process only and free of permissions.
+// Unlike the global BroadcastChannel, the one of node:worker_threads has unref(), so that it does not keep the
+// process alive. Both use the same channel: it only reaches this process and needs no permission.
 import { BroadcastChannel } from "node:worker_threads";
 import { parseLockLine } from "./lock_text.ts";
 import type { Clock } from "./platform/clock.ts";
 
-/** Name of the Web Lock that guards session data between the Workers of a process. */
+/** Name of the Web Lock that guards the session data shared by the Workers of a process. */
 export const SESSION_LOCK = "vivarium.scout.session";
 
-/** How long a Worker waits for another one to confirm a session id. */
+/** Time that a Worker waits for another Worker to confirm a session ID. */
 const CONFIRM_TIMEOUT_MS = 500;
 
-/** The part of the Web Locks API that is used here; Deno has it, its types do not. */
+/** The part of the Web Locks API that is used here. Deno implements it, but its types do not declare it. */
 interface WebLocks {
   request<T>(name: string, section: () => Promise<T>): Promise<T>;
 }
@@ -31,10 +31,12 @@ const webLocks = (navigator as unknown as { locks: WebLocks }).locks;
 let sessionId: string | undefined;
 
 /**
- * Gives the session id of this process, a UUID v4 made at the first call.
+ * Returns the session ID of this process. The first call creates it.
  *
- * A Worker that opens a log before it calls this shares the id of the process; one that calls this
- * first has an id of its own, which then stays.
+ * A Worker that opens a log before it calls this function shares the ID of the process. A Worker that calls this
+ * function first gets a separate ID, which does not change later.
+ *
+ * @returns A UUID v4.
  *
  * @example
  * ```ts
@@ -48,22 +50,22 @@ export function getSessionId(): string {
   return sessionId ??= crypto.randomUUID();
 }
 
-/** Where the records of the processes are kept, as JSONL text. */
+/** The storage of the records of all processes, as JSONL text. */
 export interface SessionRecords {
-  /** Gives the text; whatever in it is no record counts as none. */
+  /** Reads the text. Lines that are not valid records are ignored. */
   read(): Promise<string>;
   /** Replaces the text. */
   write(text: string): Promise<void>;
 }
 
-/** A part in the agreement on a session, which answers other Workers until it is disposed of. */
+/** A membership in the session of this process, which answers other Workers until it is disposed. */
 export interface SessionMembership extends Disposable {
   readonly sessionId: string;
 }
 
 /**
- * Agrees with the other Workers of the process on a session id through the records, and answers
- * those that come later.
+ * Agrees on a session ID with the other Workers of the process through the records, and answers Workers that ask
+ * later.
  */
 export async function joinSession(
   records: SessionRecords,
@@ -84,7 +86,7 @@ async function agree(records: SessionRecords, clock: Clock): Promise<string> {
   const found = parseRecords(await records.read());
   const ours = found.get(Deno.pid);
   if (sessionId === undefined && ours !== undefined && await isOfThisProcess(ours, clock)) {
-    // A first getSessionId() may have come while we waited; it stands.
+    // The first call of getSessionId() may have come during the wait; the ID that it created stays.
     sessionId ??= ours;
   }
   const joined = getSessionId();
@@ -94,10 +96,10 @@ async function agree(records: SessionRecords, clock: Clock): Promise<string> {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** How many processes are remembered: the latest, for the lock file must not grow. */
+/** Number of processes whose records are kept, the latest ones, so that the lock file does not grow. */
 const RECORDS_MAX = 64;
 
-/** Session id by pid, the latest process last. */
+/** Returns the session IDs by pid, with the latest process last. */
 function parseRecords(text: string): Map<number, string> {
   const records = new Map<number, string>();
   for (const line of text.split("\n")) {
@@ -118,17 +120,17 @@ function formatRecords(records: ReadonlyMap<number, string>, joined: string): st
 
 type Message = { ask: string } | { confirm: string };
 
-/** The channel of this isolate while it has a log open; it asks and answers on the same one. */
+/** The channel of this isolate while it has a log open; the isolate asks and answers on it. */
 let channel: BroadcastChannel | undefined;
 let hasClosedChannel = false;
 let members = 0;
 let onConfirmed: (id: string) => void = () => {};
 
-/** Takes part in the channel; gives the function that ends that. */
+/** Joins the channel and returns the function that leaves it. */
 async function enterChannel(clock: Clock): Promise<() => void> {
   members++;
   if (channel === undefined) {
-    // Deno 2.9 ends the receiving of a closed channel a turn later, and of a new one with it.
+    // Deno 2.9 stops receiving one turn after a channel was closed, also on a channel that was opened meanwhile.
     if (hasClosedChannel) await clock.wait(0);
     channel = new BroadcastChannel(SESSION_LOCK);
     channel.onmessage = (event) => receive((event as MessageEvent<Message>).data);
@@ -149,7 +151,7 @@ function closeChannel(): void {
 }
 
 function receive(message: Message): void {
-  // A message may still arrive that was on its way when the channel was closed.
+  // A message that was under way when the channel was closed may still arrive.
   if (channel === undefined) return;
   if ("confirm" in message) onConfirmed(message.confirm);
   else if (message.ask === sessionId) send({ confirm: message.ask });
@@ -159,14 +161,14 @@ function send(message: Message): void {
   channel?.postMessage(message);
 }
 
-/** Asks the other isolates of the process whether the session id is theirs. */
+/** Resolves with `true` if another isolate of this process confirms that it uses the session ID. */
 async function isOfThisProcess(id: string, clock: Clock): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = clock.startTimer(CONFIRM_TIMEOUT_MS, () => resolve(false));
   onConfirmed = (confirmed) => {
     if (confirmed === id) resolve(true);
   };
-  // The timer does not keep the isolate alive, so the channel has to while it waits.
+  // The timer does not keep the isolate alive, so the channel must do so during the wait.
   channel?.ref();
   send({ ask: id });
   try {

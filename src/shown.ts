@@ -1,5 +1,5 @@
 /**
- * Text, amounts and times in the form in which people read them. Pure.
+ * Text, amounts and times, formatted for people to read. Pure.
  *
  * @module
  */
@@ -11,17 +11,17 @@ const cents = new Intl.NumberFormat("en", {
   maximumFractionDigits: 2,
 });
 const BYTE_UNITS = ["kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
-/** Amounts outside this range would be long rows of zeros. */
+/** The range of amounts that are shown without an exponent; outside it they would be long rows of zeros. */
 const [PLAIN_USD_MIN, PLAIN_USD_MAX] = [1e-12, 1e15];
 const SIGNIFICANT_DIGITS = 6;
 
-/** Controls (C0, DEL, C1), line separators, bidirectional controls and lone surrogates. */
+/** Control characters (C0, DEL, C1), line separators, bidirectional controls and lone surrogates. */
 const UNSAFE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**
- * Returns a text from a log or a file so that a terminal obeys nothing in it: each control character,
- * bidirectional control and lone surrogate becomes an escape as in JSON. The result for a JSON text
- * without line breaks is another spelling of the same JSON.
+ * Returns a text from a log or a file on one line, safe to print on a terminal. Each control character,
+ * bidirectional control and lone surrogate is escaped as in JSON. A JSON text without line breaks still has the
+ * same JSON value.
  *
  * @param text Any text
  * @returns The text on one line
@@ -41,7 +41,7 @@ export function shownNumber(value: number): string {
   return numbers.format(value);
 }
 
-/** Returns an amount of USD: with two decimals from 1 USD up, and six significant digits below. */
+/** Returns an amount of USD with two decimals from 1 USD up, and with six significant digits below. */
 export function shownUsd(usd: number): string {
   return `${usd < 0 ? "-" : ""}$${shownAmount(Math.abs(usd))}`;
 }
@@ -57,7 +57,7 @@ function shownAmount(amount: number): string {
   return text.padEnd("0.00".length, "0");
 }
 
-/** Returns the instant in the time zone, at the precision. */
+/** Returns the local time of the instant in the time zone, at the precision. */
 export function shownTime(
   instant: Temporal.Instant,
   timeZone: string,
@@ -67,7 +67,7 @@ export function shownTime(
   return local.toString(precision).replace("T", " ");
 }
 
-/** Returns the instant to the minute, and the time zone. */
+/** Returns the local time of the instant to the minute, followed by the time zone. */
 export function shownSince(since: Temporal.Instant, timeZone: string): string {
   return `${shownTime(since, timeZone, { smallestUnit: "minute" })} (${timeZone})`;
 }
@@ -77,7 +77,7 @@ export function counted(count: number, what: string): string {
   return `${numbers.format(count)} ${what}${count === 1 ? "" : "s"}`;
 }
 
-/** Returns an amount of data in the largest unit of which there is one. */
+/** Returns an amount of data in the largest unit in which it is at least 1. */
 export function shownBytes(bytes: number): string {
   if (bytes < 1000) return counted(bytes, "byte");
   const power = Math.min(BYTE_UNITS.length, Math.floor(Math.log10(bytes) / 3));

@@ -1,19 +1,19 @@
 /**
- * Instants as callers write them and as lines carry them. Pure.
+ * Points in time, as callers pass them and as log lines contain them. Pure.
  *
  * @module
  */
 
-/** A point in time: a string is ISO 8601 with an offset or `Z`, a number is epoch milliseconds. */
+/** A point in time. A string is ISO 8601 with an offset or `Z`; a number is in epoch milliseconds. */
 export type TimeLike = Date | Temporal.Instant | string | number;
 
 /**
  * Returns the instant in epoch milliseconds.
  *
- * @param time The instant as the caller wrote it.
- * @param name The name of the argument, for the error.
- * @throws {RangeError} If the date is invalid, the string has no offset, or the value is not a time; says which
- *   forms are read.
+ * @param time The instant, as the caller passed it.
+ * @param name The name of the argument, for the error message.
+ * @throws {RangeError} If the date is invalid, the string has no offset, or the value is not a time; lists the
+ *   accepted forms.
  */
 export function toEpochMs(time: TimeLike, name: string): number {
   const ms = epochMsOf(time);
@@ -33,7 +33,7 @@ function epochMsOf(time: unknown): number {
   try {
     return Temporal.Instant.from(time).epochMilliseconds;
   } catch {
-    // The caller reports it.
+    // The caller reports the invalid time.
     return NaN;
   }
 }
@@ -46,8 +46,8 @@ function shownTime(time: unknown): string {
 const ENDS_WITH_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/i;
 
 /**
- * Gives the instant that a line's `ts` names, or NaN. A time without an offset counts as UTC, which
- * is what writers of such lines (Python's `utcnow().isoformat()`) mean by it.
+ * Returns the `ts` of a line in epoch milliseconds, or NaN if it is not a time. A time without an offset is read
+ * as UTC, because the writers of such lines (Python's `utcnow().isoformat()`) mean UTC.
  */
 export function eventEpochMs(ts: unknown): number {
   if (typeof ts !== "string") return NaN;
@@ -55,7 +55,7 @@ export function eventEpochMs(ts: unknown): number {
   return Date.parse(ENDS_WITH_OFFSET.test(ts) ? ts : `${ts}Z`);
 }
 
-/** A time as this library writes it, and the part of it that names the day. */
+/** Length of a time as this library writes it, and of its date. */
 const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
 const DAY_LENGTH = "2026-02-13T".length;
 const COLON = ":".charCodeAt(0);
@@ -63,17 +63,17 @@ const POINT = ".".charCodeAt(0);
 const ZERO = "0".charCodeAt(0);
 const DAY_MS = 86_400_000;
 
-/** The day of the last time, as events of one day follow one another. */
+/** The day of the time that was parsed last. Successive events are usually from the same day. */
 let lastDay = { text: "1970-01-01T", epochMs: 0 };
 
-/** As `Date.parse()`, in a fraction of its time. */
+/** Returns the same as `Date.parse()`, in a fraction of the time. */
 function tsEpochMs(ts: string): number {
   if (ts.startsWith(lastDay.text)) {
     const ms = timeOfDayMs(ts);
     if (!Number.isNaN(ms)) return lastDay.epochMs + ms;
   }
   const epochMs = Date.parse(ts);
-  // One that overflows, as 30 February does, is of another day than it says.
+  // A date that overflows, such as 30 February, denotes another day than its text.
   if (!Number.isNaN(epochMs) && new Date(epochMs).toISOString() === ts) {
     const text = ts.slice(0, DAY_LENGTH);
     lastDay = { text, epochMs: Math.floor(epochMs / DAY_MS) * DAY_MS };
@@ -81,7 +81,7 @@ function tsEpochMs(ts: string): number {
   return epochMs;
 }
 
-/** Milliseconds since midnight of a time as this library writes it; NaN for any other. */
+/** Returns the milliseconds since midnight of a time as this library writes it, or NaN for any other form. */
 function timeOfDayMs(ts: string): number {
   const hours = twoDigitsAt(ts, 11);
   const minutes = twoDigitsAt(ts, 14);
@@ -97,7 +97,7 @@ function twoDigitsAt(text: string, index: number): number {
   return 10 * digitAt(text, index) + digitAt(text, index + 1);
 }
 
-/** The digit, or NaN where there is none. */
+/** Returns the digit at the index, or NaN if the character there is not a digit. */
 function digitAt(text: string, index: number): number {
   const digit = text.charCodeAt(index) - ZERO;
   return digit >= 0 && digit <= 9 ? digit : NaN;

@@ -114,7 +114,7 @@ Deno.test("AuditLog starts a chain in an unchained log, pauses it and resumes it
   // No hash covers the last, unchained lines until a chained line follows.
   const { faults } = await verified(dir);
   assertEquals(faults.map(({ reason }) => reason), [
-    "it is in no chain, as the lines before it are",
+    "it is not in the chain, unlike the lines before it",
   ]);
   await write(dir, 20, small);
   assertEquals((await verified(dir)).faults, []);

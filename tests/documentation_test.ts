@@ -18,6 +18,8 @@ interface Tag {
   readonly kind: string;
   readonly name?: string;
   readonly doc?: string;
+  /** The text of `@default`. */
+  readonly value?: string;
 }
 interface JsDoc {
   readonly doc?: string;
@@ -132,8 +134,8 @@ function isVoid(type: object): boolean {
 }
 
 function lacksOfProperty(place: string, { jsDoc, optional }: Member, isOption: boolean): string[] {
-  const hasDefault = (jsDoc?.tags ?? []).some(({ kind, doc = "" }) =>
-    kind === "default" && doc.trim() !== ""
+  const hasDefault = (jsDoc?.tags ?? []).some(({ kind, value = "" }) =>
+    kind === "default" && value.trim() !== ""
   );
   return [
     ...lacksText(place, jsDoc),
@@ -159,6 +161,11 @@ export function f(a: string, { b }: { b: number }): string { return a + b; }
 export interface FOptions {
   /** A limit. */
   limit?: number;
+  /**
+   * A size.
+   * @default {1}
+   */
+  size?: number;
   none?: string;
 }
 /** Class. */

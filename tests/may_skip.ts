@@ -9,11 +9,11 @@ import type { RequirementName } from "./requirements.ts";
 /** Names of tests, by requirement. */
 export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
   "POSIX": [
-    "ActiveFile refuses a FIFO at its path, at open and later",
-    "ActiveFile refuses a dangling symlink at its path, at open and later",
-    "ActiveFile refuses a directory at its path, at open and later",
-    "ActiveFile refuses a hard link at its path, at open and later",
-    "ActiveFile refuses a symlink at its path, at open and later",
+    "ActiveFile rejects a FIFO at its path, at open and later",
+    "ActiveFile rejects a dangling symlink at its path, at open and later",
+    "ActiveFile rejects a directory at its path, at open and later",
+    "ActiveFile rejects a hard link at its path, at open and later",
+    "ActiveFile rejects a symlink at its path, at open and later",
     "AuditLog keeps the event of a process that awaited the call and is killed",
     "AuditLog keeps the event of a process that is killed in the event-loop turn after the call",
     "AuditLog writes files that gzip reads, archives by the glob of the Python report",
@@ -25,9 +25,9 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "AuditLogs killed and stopped at random do not lose, duplicate or reorder events",
     "AuditLogs killed and stopped at random do not lose, duplicate or reorder events, with a chain",
     "Every reading command exits with 0 if standard output is closed",
-    "Manifest.add() makes a file for its owner alone",
+    "Manifest.add() creates a file with mode 0600",
     "follow fails when the path of the log becomes a symlink",
-    "follow gives each event once on a real disk, whatever happens before any of its calls",
+    "follow yields each event once on a real disk if a writer acts before any of its calls",
     "locateLog() follows symbolic links to directories only",
     "http_server.ts logs requests, and closes its log on SIGINT",
     "live_report.ts serves its agents' spend, and ends on SIGINT",

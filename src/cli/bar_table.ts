@@ -1,5 +1,5 @@
 /**
- * A table for a terminal whose rows have bars.
+ * Formats a table with a bar in each row, for a terminal.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import stringWidth from "string-width";
 import { cut } from "./fit.ts";
 import { styled } from "./terminal.ts";
 
-/** A row; the length of its bar is the value's share of the largest one. */
+/** A row of the table. The length of its bar is proportional to its value. */
 export interface BarRow {
   readonly label: string;
   readonly value: number;
@@ -17,16 +17,16 @@ export interface BarRow {
 
 const GAP = "  ";
 const BAR_WIDTH_MAX = 40;
-/** From a full block down to an eighth of one. */
+/** The last character of a bar, by the number of eighths that it fills. */
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const LABEL_WIDTH_MAX = 40;
 const LABEL_WIDTH_MIN = 8;
-/** Labels are cut until a bar has this width. */
+/** If bars are narrower than this, long labels are cut. */
 const BAR_WIDTH_WANTED = 10;
 
 /**
- * Returns the lines of a table, none wider than the columns: labels from the left, cells from the right,
- * and bars in the columns that remain. Labels are cut if there are too few columns.
+ * Returns the lines of a table that fits the columns. Labels are aligned left and cells right; bars take
+ * the remaining columns. If there are too few columns, labels are cut.
  */
 export function barTable(
   rows: readonly BarRow[],
@@ -58,9 +58,9 @@ export function barTable(
   ];
 }
 
-/** Returns a bar whose length is the value's share of the largest one, which fills the width. */
+/** Returns a bar for a value; the bar of the largest value fills the width. */
 export function bar(value: number, largest: number, width: number): string {
-  // A sum past the largest number has no share.
+  // If the largest value has overflowed to Infinity, no bar can be proportional to it.
   if (!(value > 0) || !Number.isFinite(largest)) return "";
   const eighths = Math.max(1, Math.round(8 * width * (value / largest)));
   return width === 0 ? "" : "█".repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8]!;

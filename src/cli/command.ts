@@ -1,5 +1,5 @@
 /**
- * The base of the commands: how they run, and the log that most of them read.
+ * The shared base of the commands: their type, and functions that open the log of a command.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import type { LogOptions } from "./options.ts";
 import { stderrLogger } from "./messages.ts";
 import { chooseColor, type Output } from "./terminal.ts";
 
-/** A command with its options, ready to run; resolves with the exit code. */
+/** A function that runs a command with parsed options, and resolves with the exit code. */
 export type Run = (output: Output) => Promise<number>;
 
 /**
- * Works on a log that has to be there.
+ * Opens a log that must exist, and runs `work` on it.
  *
- * @throws {CommandError} If it is not there.
+ * @throws {CommandError} If the log does not exist.
  */
 export function withLog<T>(
   options: LogOptions,
@@ -31,7 +31,7 @@ export function withLog<T>(
   }, logger);
 }
 
-/** Works on a log that need not be there yet. */
+/** Opens a log that may not exist yet, and runs `work` on it. */
 export async function withReader<T>(
   options: LogOptions,
   work: (reader: AuditReader, log: LocatedLog) => Promise<T>,
@@ -45,9 +45,9 @@ export async function withReader<T>(
 }
 
 /**
- * Opens what a command works on.
+ * Calls `open`, and reports a `TypeError` as a usage error.
  *
- * @throws {CommandError} If the path cannot be that of a log.
+ * @throws {CommandError} If the path is not valid for a log.
  */
 export async function opened<T>(open: () => T | Promise<T>): Promise<T> {
   try {

@@ -1,20 +1,20 @@
 /**
- * The errors that a user can put right, which end a command with one line and no stack.
+ * Errors that the user can fix. They end a command with a message instead of a stack trace.
  *
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
 
-/** 1 if something asked for is not there, and 2 for a usage or permission error. */
+/** 1 for a failure, such as a missing log; 2 for a usage or permission error. */
 export type ErrorCode = 1 | 2;
 
-/** Thrown for an error that a user can put right. */
+/** An error that the user can fix. */
 export class CommandError extends Error {
   /** The name of the class. */
   override readonly name = "CommandError";
   /** The exit code. */
   readonly exitCode: ErrorCode;
-  /** Lines that follow the message. */
+  /** Lines that are printed after the message. */
   readonly details: readonly string[];
 
   /** Creates the error. */
@@ -25,10 +25,10 @@ export class CommandError extends Error {
   }
 }
 
-/** Returns the error in a form for the user, or null if the program itself is at fault. */
+/** Returns the error in a form for the user, or null if it is a bug in the program. */
 export function asCommandError(error: unknown): CommandError | null {
   if (error instanceof CommandError) return error;
-  // The log could not be closed either, for the same reason.
+  // Closing the log failed as well; the first error is the cause.
   if (error instanceof SuppressedError) return asCommandError(error.suppressed);
   if (error instanceof AuditWriteError) return new CommandError(error.message, 1);
   if (!(error instanceof Error)) return null;
@@ -39,11 +39,11 @@ export function asCommandError(error: unknown): CommandError | null {
   return ACTION.test(error.message) ? new CommandError(error.message, 1) : null;
 }
 
-/** The beginning of the library's own errors; those of the engine have no colon. */
+/** The start of the library's own messages. Messages of the JavaScript engine have no such colon. */
 const ACTION = /^Cannot [a-z][^:\n]*: /;
 const SYSTEM_ERRORS: readonly unknown[] = Object.values(Deno.errors);
 
-/** Checks whether the operating system refused something: a class of Deno, or an error with a code. */
+/** Checks whether the operating system reported the error: by its class, or by a code such as ENOSPC. */
 function isSystemError(error: Error): boolean {
   if (SYSTEM_ERRORS.includes(error.constructor)) return true;
   return "code" in error && typeof error.code === "string" && /^E[A-Z0-9]+$/.test(error.code);
@@ -51,5 +51,5 @@ function isSystemError(error: Error): boolean {
 
 function asSentence(error: Error): string {
   const message = messageOf(error);
-  return ACTION.test(message) ? message : `Cannot go on: ${message}`;
+  return ACTION.test(message) ? message : `Cannot continue: ${message}`;
 }

@@ -1,5 +1,5 @@
 /**
- * Events as lines for people, in aligned columns: time, type, cost, model, tokens, other fields.
+ * Formats events as lines for people, in aligned columns: time, type, cost, model, tokens, other fields.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import { eventEpochMs } from "../time.ts";
 import { cut } from "./fit.ts";
 import { joinPieces, type Piece, type Style } from "./terminal.ts";
 
-/** How event lines are shown. */
+/** The options of {@linkcode EventLines}. */
 export interface EventLineOptions {
   readonly timeZone: string;
-  /** The width of a terminal; Infinity to keep every field whole. */
+  /** The width of the terminal in columns; with `Infinity` no field is cut. */
   readonly columns: number;
-  /** `true` if the head of the columns is shown, so that they have at least its width. */
+  /** Whether a header is shown. If so, each column is at least as wide as its name. */
   readonly hasHeader: boolean;
 }
 
@@ -26,28 +26,28 @@ type Column = typeof COLUMN_NAMES[number];
 type Widths = Readonly<Record<Column, number>>;
 
 const NO_WIDTHS: Widths = { type: 0, cost: 0, model: 0, tokens: 0 };
-/** The widths of columns for events that are still to come. */
+/** The initial column widths if events are shown as they arrive, before later ones can be measured. */
 export const USUAL_WIDTHS: Widths = {
   type: "validation_fail".length,
   cost: "$0.000413".length,
   model: "small".length,
   tokens: "200 in, 56 out".length,
 };
-/** A longer cell is not padded for, because one of them would widen every line. */
+/** The maximum aligned width of a column; otherwise one long cell would widen every line. */
 const ALIGNED_COLUMNS_MAX = 32;
-/** On a terminal no field takes more than its share of a line, so that the fields behind it are seen. */
+/** The maximum share of a terminal line that one field takes, so that the fields after it stay visible. */
 const FIELD_SHARE = 0.4;
 const COLUMN_SHARE = 0.2;
-/** Every type of this library fits. */
+/** The minimum width to which a field is cut; every event type of this library fits. */
 const FIELD_COLUMNS_MIN = "tldr_auto_generated".length;
 
-/** The fields that have a column of their own, or none. */
+/** The fields that are not listed after the columns: they have a column, or are not shown. */
 const PLACED = new Set(["ts", "event", "session_id", "cost", "model", "input_t", "output_t"]);
 
-/** The fields that explain a failure. */
+/** The fields that explain a failure. They are listed before all others. */
 const EXPLAINING: readonly string[] = ["error", "reason"];
 
-/** The part of a time that is shown, by the width of the terminal. */
+/** The part of a time that is shown, by the minimum width of the terminal. */
 const TIME_FORMS = [
   { fromColumns: 100, start: 0, end: "2026-02-13 14:30:22.123".length },
   { fromColumns: 70, start: 0, end: "2026-02-13 14:30:22".length },
@@ -55,29 +55,29 @@ const TIME_FORMS = [
   { fromColumns: 0, start: "2026-".length, end: "2026-02-13 14:30".length },
 ] as const;
 
-/** Failures are shown in red. */
+/** The event types that are shown in red. */
 const FAILURE_TYPE = /(?:^|_)(?:fail|failed|failure|error)(?:$|_)/;
 const WARNING_TYPES: ReadonlySet<unknown> = new Set(["gate_escalate"]);
 
-/** Lines of events whose columns widen when a wider cell comes. */
+/** A formatter of event lines. Its columns widen when a wider cell arrives. */
 export class EventLines {
   readonly #options: EventLineOptions;
   readonly #time: typeof TIME_FORMS[number];
   readonly #widths: Record<Column, number>;
 
-  /** Creates lines with columns of at least the widths. */
+  /** Creates a formatter whose columns have at least these widths. */
   constructor(options: EventLineOptions, widths: Widths = NO_WIDTHS) {
     this.#options = options;
     this.#time = TIME_FORMS.find(({ fromColumns }) => options.columns >= fromColumns)!;
     this.#widths = { ...widths };
   }
 
-  /** Widens the columns for events that are shown later. */
+  /** Widens the columns for events that will be shown later. */
   measure(events: Iterable<AuditEvent>): void {
     for (const event of events) this.#widen(this.#cellsOf(event));
   }
 
-  /** Returns the head of the columns, which states the time zone. */
+  /** Returns the header, which names the columns and the time zone. */
   header(): string {
     const { timeZone, columns } = this.#options;
     const time = `time (${timeZone})`.padEnd(this.#timeWidth);
@@ -93,7 +93,7 @@ export class EventLines {
     this.#widen(cells);
     const aligned = this.#pieces(event, cells, COLUMN_NAMES);
     const isTooWide = aligned.reduce((sum, { text }) => sum + stringWidth(text), 0) > columns;
-    // If the line is too wide, the fields of an event without a cost begin right behind its type.
+    // If the line is too wide and all columns after the type are empty, the fields follow the type directly.
     const isBare = COLUMN_NAMES.every((name) => name === "type" || cells[name] === "");
     return joinPieces(
       isTooWide && isBare ? this.#pieces(event, cells, ["type"]) : aligned,
@@ -161,7 +161,7 @@ export class EventLines {
     return time.slice(start, end);
   }
 
-  /** Returns a value as it stands in the log, a string without its quotes, cut to its share of the line. */
+  /** Returns a value as JSON, but a string without quotes, cut to its share of the line. */
   #text(value: unknown, share = FIELD_SHARE): string {
     const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
     return cut(text, Math.max(FIELD_COLUMNS_MIN, Math.floor(this.#options.columns * share)));
@@ -177,19 +177,19 @@ function styleOf(column: Column, event: AuditEvent): Style {
   return WARNING_TYPES.has(event.event) ? "yellow" : "bold";
 }
 
-/** Checks whether the event says that something failed. */
+/** Checks whether the event reports a failure. */
 function isFailure({ event, status, error }: AuditEvent): boolean {
   const hasError = error !== undefined && error !== null && error !== false;
   return hasError || status === "error" || (typeof event === "string" && FAILURE_TYPE.test(event));
 }
 
-/** Yields the fields without a column; those that explain a failure come first. */
+/** Yields the fields that have no column, beginning with the fields that explain a failure. */
 function* otherFields(event: AuditEvent): Generator<[name: string, value: unknown]> {
   const { seq, hash } = event;
   for (const name of EXPLAINING) {
     if (Object.hasOwn(event, name)) yield [name, event[name]];
   }
-  // The number in the chain says something to people; the hash behind it says nothing.
+  // People can use the sequence number of a chained line, but not its hash.
   const isChained = typeof seq === "number" && typeof hash === "string" && SHA256.test(hash);
   for (const [name, value] of Object.entries(event)) {
     if (PLACED.has(name) || EXPLAINING.includes(name)) continue;
@@ -197,7 +197,7 @@ function* otherFields(event: AuditEvent): Generator<[name: string, value: unknow
   }
 }
 
-/** Pads a cell at its end; costs of single events have their decimal points below one another then. */
+/** Pads a cell at its end. This also aligns the decimal points of costs below 10 USD. */
 function pad(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - stringWidth(text)));
 }

@@ -1,5 +1,5 @@
 /**
- * Text from a log or a file that has to fit into a number of columns. Pure.
+ * Cuts or wraps text from a log or a file to a number of columns. Pure.
  *
  * @module
  */
@@ -7,19 +7,19 @@ import stringWidth from "string-width";
 import { shownText } from "../shown.ts";
 
 const ELLIPSIS = "…";
-/** Code units that a column may take: a character with all its marks can have any number of them. */
+/** The maximum number of code units per column, because a character can have any number of marks. */
 const UNITS_PER_COLUMN = 8;
 
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
-/** Returns as much of the text as fits, from its beginning, and an ellipsis if something is left out. */
+/** Returns the beginning of the text that fits the columns, with an ellipsis if the text was cut. */
 export function cut(text: string, columns: number): string {
   const [head, isWhole] = bounded(text, columns);
   if (isWhole && stringWidth(head) <= columns) return head;
   return columns < 1 ? "" : `${fitting(charactersOf(head), columns - 1)}${ELLIPSIS}`;
 }
 
-/** Returns as much of the text as fits, from its beginning and its end, around an ellipsis. */
+/** Returns the text; if it does not fit the columns, its beginning and its end around an ellipsis. */
 export function cutMiddle(text: string, columns: number): string {
   const [head, isWhole] = bounded(text, columns);
   if (isWhole && stringWidth(head) <= columns) return head;
@@ -30,7 +30,7 @@ export function cutMiddle(text: string, columns: number): string {
   return `${before}${ELLIPSIS}${after}`;
 }
 
-/** Returns the text in lines of no more columns, broken between words where that is possible. */
+/** Returns the text as lines that fit the columns, broken between words where possible. */
 export function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = "";
@@ -52,7 +52,7 @@ export function wrapped(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
-/** Returns what of a text can matter for so many columns, and whether that is all of it. */
+/** Returns the escaped beginning of a text, enough for the columns, and whether it is the whole text. */
 function bounded(text: string, columns: number): [shown: string, isWhole: boolean] {
   if (text.length <= UNITS_PER_COLUMN * columns) return [shownText(text), true];
   const head = text.slice(0, UNITS_PER_COLUMN * columns).replace(/[\uD800-\uDBFF]$/, "");
@@ -63,7 +63,7 @@ function charactersOf(text: string): string[] {
   return Array.from(graphemes.segment(text), ({ segment }) => segment);
 }
 
-/** Joins the first characters that fit; with `isReversed` they come in the reverse order. */
+/** Joins the first characters that fit the columns; if `isReversed`, in reverse order. */
 function fitting(characters: readonly string[], columns: number, isReversed = false): string {
   const taken: string[] = [];
   let width = 0;

@@ -30,13 +30,13 @@ import { chooseColor, columns, type Output } from "./terminal.ts";
 import { unexpectedInput } from "./usage_error.ts";
 import type { When } from "./when.ts";
 
-/** The logs to read, and the output. */
+/** The options that all commands on a fleet share. */
 type FleetOptions = ServerOptions & ShownOptions & { readonly log: string | undefined };
 
 const fleetOptions: Parser<"sync", FleetOptions, unknown> = merge(
   object({
     log: optional(option("--log", string({ metavar: "NAME" }), {
-      description: message`Only this log`,
+      description: message`Read only this log`,
     })),
   }),
   serverOptions,
@@ -68,7 +68,7 @@ const query = command(
   {
     brief: message`Shows the events that match, each with its log`,
     description:
-      message`Shows the events in the order in which they were shipped. With --desc, all events that match, or the last --limit of them, are held in memory first.`,
+      message`Shows the events in the order in which they were shipped. With --desc, all matching events, or the last --limit of them, are first held in memory.`,
     footer: message`Example: scout fleet query ${text(EXAMPLE)} --since 3h --json | jq .scout_log`,
   },
 );
@@ -82,7 +82,7 @@ const tail = command(
   {
     brief: message`Shows the last events, and with -f new ones`,
     description:
-      message`Shows the last events that match, in the order in which they were shipped. With -f it goes on with new events.`,
+      message`Shows the last events that match, in the order in which they were shipped. With -f, also shows new events as they are shipped.`,
     footer: message`Example: scout fleet tail ${text(EXAMPLE)} --follow`,
   },
 );
@@ -96,7 +96,7 @@ const spend = command(
   {
     brief: message`Sums up costs by hour, day, model, event, session or log`,
     description:
-      message`Sums up the costs in USD of the events that match, of the last 24 hours or since --since.`,
+      message`Sums up the costs in USD of the events that match, in the last 24 hours or since --since.`,
     footer: message`Example: scout fleet spend ${text(EXAMPLE)} --by log --since 2w`,
   },
 );
@@ -110,12 +110,12 @@ const report = command(
   {
     brief: message`Writes a self-contained HTML report`,
     description:
-      message`Shows all events, or those between --since and --until, and what is missing. Needs --allow-read and --allow-write for the file.`,
+      message`Shows all events, or the events between --since and --until, and the gaps in the logs. Needs --allow-read and --allow-write for the file.`,
     footer: message`Example: scout fleet report ${text(EXAMPLE)} --since yesterday --budget 5`,
   },
 );
 
-/** The command. */
+/** The `scout fleet` command. */
 export const fleetCommand: Parser<"sync", Run, unknown> = command(
   "fleet",
   or(status, query, tail, spend, report, { errors: { unexpectedInput } }),
@@ -123,7 +123,7 @@ export const fleetCommand: Parser<"sync", Run, unknown> = command(
     brief: message`Reads the logs of a fleet: status, query, tail, spend, report`,
     footer: message`Show the help of a command: scout fleet COMMAND -h`,
     description:
-      message`Reads what machines have shipped into a stream of NATS JetStream. Needs --allow-net for the server, and --allow-read for the files of its options.`,
+      message`Reads the logs that machines have shipped to a NATS JetStream stream. Needs --allow-net for the server, and --allow-read for the files of its options.`,
   },
 );
 
@@ -142,7 +142,7 @@ async function runStatus(
   }
   if (json) output.json({ fleet, stream, logs });
   else {
-    // A pipe gets the table whatever its width.
+    // If standard output is not a terminal, the table is shown at any width.
     const width = output.isTerminal ? columns() : Infinity;
     for (const line of fleetStatusLines(logs, timeZone, width)) output.line(line);
   }
@@ -162,11 +162,11 @@ async function runQuery(options: FleetOptions & QuestionOptions, output: Output)
 }
 
 async function* first<T>(events: AsyncIterable<T>, limit = Infinity): AsyncGenerator<T> {
-  let given = 0;
+  let count = 0;
   if (limit === 0) return;
   for await (const event of events) {
     yield event;
-    if (++given === limit) return;
+    if (++count === limit) return;
   }
 }
 
@@ -202,7 +202,7 @@ function runReport(options: FleetOptions & ReportFileOptions, output: Output): P
   );
 }
 
-/** Reads from a fleet, and reports what could not be read. */
+/** Reads the events of a fleet, and reports unreadable lines and gaps on standard error. */
 async function withFleet<T>(
   options: FleetOptions,
   asked: Omit<FleetQueryOptions, keyof FleetPlace>,
@@ -219,10 +219,10 @@ async function withFleet<T>(
   });
 }
 
-/** The logs to read, and their connection. */
+/** The connection to a fleet, and the logs to read. */
 type FleetPlace = Pick<FleetStatusOptions, "connection" | "fleet" | "stream" | "log">;
 
-/** Connects to a fleet with the options of its command. */
+/** Connects to a fleet, and runs `work` on it. */
 function withPlace<T>(
   options: FleetOptions,
   work: (place: FleetPlace) => Promise<T>,

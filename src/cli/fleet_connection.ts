@@ -1,5 +1,5 @@
 /**
- * The server of a fleet as commands reach it.
+ * Connects commands to the server of a fleet.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { messageOf, withFlags } from "../errors.ts";
 import { CommandError } from "./command_error.ts";
 import { readSmallFile, readSmallFileBytes } from "./small_file.ts";
 
-/** The server of a fleet, and the login. A type, because the parsers take no interface for an object. */
+/** The fleet, its server, and the login. A type alias, because the parsers do not accept an interface. */
 export type ServerOptions = {
   readonly server: string;
   readonly fleet: string;
@@ -27,7 +27,7 @@ export type ServerOptions = {
 };
 
 /** The parser of {@linkcode ServerOptions}. */
-export const serverOptions: Parser<"sync", ServerOptions, unknown> = object("The fleet", {
+export const serverOptions: Parser<"sync", ServerOptions, unknown> = object("Fleet", {
   server: option("--server", string({ metavar: "ADDRESS" }), {
     description:
       message`NATS server: 127.0.0.1:4222, tls://nats.example.com:4222, wss://nats.example.com, or several separated by commas`,
@@ -42,27 +42,30 @@ export const serverOptions: Parser<"sync", ServerOptions, unknown> = object("The
     "AUDIT",
   ),
   user: optional(option("--user", string({ metavar: "NAME" }), {
-    description: message`User of the server, with --password-file`,
+    description: message`User name for the server; needs --password-file`,
   })),
   passwordFile: optional(option("--password-file", string({ metavar: "FILE" }), {
-    description: message`File with the password of the user`,
+    description: message`File with the password of --user`,
   })),
   creds: optional(option("--creds", string({ metavar: "FILE" }), {
-    description: message`File with credentials, as nsc creates it`,
+    description: message`Credentials file, as created by nsc`,
   })),
   ca: optional(option("--ca", string({ metavar: "FILE" }), {
     description: message`File with CA certificates (PEM)`,
   })),
   inbox: optional(option("--inbox", string({ metavar: "PREFIX" }), {
-    description:
-      message`Prefix of the subjects of replies; default _INBOX, or _INBOX_NAME with --user`,
+    description: message`Prefix of reply subjects; default _INBOX, or _INBOX_NAME with --user`,
   })),
 });
 
 const WEB_SOCKET = /^wss?:\/\//;
 const TLS = /^tls:\/\//;
 
-/** Connects while the work runs. */
+/**
+ * Connects to the server, runs `work`, and disconnects.
+ *
+ * @throws {CommandError} If connecting fails, or `work` fails with an error that the user can fix.
+ */
 export async function withConnection<T>(
   options: ServerOptions,
   work: (connection: NatsConnection) => Promise<T>,
@@ -86,11 +89,11 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
     servers: addresses.map((address) => address.replace(TLS, "")),
     name: "scout",
     maxReconnectAttempts: -1,
-    // Recording a stack for each request takes a tenth of the time.
+    // Recording a stack trace for each request costs a tenth of the run time.
     noAsyncTraces: true,
   };
   try {
-    // A WebSocket needs no further package.
+    // A WebSocket connection does not need the transport package.
     const connect = addresses.every((address) => WEB_SOCKET.test(address))
       ? (await import("@nats-io/nats-core")).wsconnect
       : (await import("@nats-io/transport-node")).connect;
@@ -110,10 +113,10 @@ async function authentication(
   { user, passwordFile, creds, inbox }: Omit<ServerOptions, "server">,
 ): Promise<ConnectionOptions> {
   if ((user === undefined) !== (passwordFile === undefined)) {
-    throw new CommandError("Cannot connect: --user and --password-file need each other", 2);
+    throw new CommandError("Cannot connect: --user and --password-file must be used together", 2);
   }
   if (user !== undefined && creds !== undefined) {
-    throw new CommandError("Cannot connect: --user and --creds exclude each other", 2);
+    throw new CommandError("Cannot connect: --user and --creds cannot be used together", 2);
   }
   const inboxPrefix = inbox ?? (user === undefined ? undefined : `_INBOX_${user}`);
   const prefix = inboxPrefix === undefined ? {} : { inboxPrefix };
@@ -136,13 +139,13 @@ function tlsOf(
   return { tls: ca === undefined ? {} : { ca: readSmallFile(ca, "certificates") } };
 }
 
-/** Names of errors that a user can put right. */
+/** The names of errors that the user can fix. */
 const FOR_USER = [
   "FleetMismatchError",
   "FleetConflictError",
   "FleetServerError",
   "FleetTimeoutError",
-  // Of the connection: a request that is not allowed, and one on a closed connection.
+  // Errors of the connection: a forbidden request, and a request on a closed connection.
   "RequestError",
   "ClosedConnectionError",
 ];

@@ -1,5 +1,5 @@
 /**
- * How the logs of a fleet stand, as lines for people.
+ * Formats the status of the logs of a fleet as lines for people.
  *
  * @module
  */
@@ -12,12 +12,12 @@ import { styled } from "./terminal.ts";
 const GAP = "  ";
 const SECONDS = [[86_400, "d"], [3_600, "h"], [60, "min"]] as const;
 
-const HEADER = ["log", "shipped", "behind", "late", "last event", "last stored", "missing"];
+const HEADER = ["log", "shipped", "lag", "lag time", "last event", "last stored", "missing"];
 const LABEL_WIDTH = "last stored  ".length;
-/** The width at which a name is cut where a sentence holds it. */
+/** The width to which the name of a log is cut within a sentence. */
 const LOG_WIDTH_MAX = 40;
 
-/** Yields a table with a line for each log, or a block for each if the table is wider than the columns. */
+/** Yields a table with a line per log, or a block per log if the table does not fit the columns. */
 export function* fleetStatusLines(
   logs: readonly FleetLogStatus[],
   timeZone: string,

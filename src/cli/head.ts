@@ -1,5 +1,5 @@
 /**
- * `scout head`: prints the head of the chain, to be kept elsewhere.
+ * `scout head`: prints the chain head, which can be stored elsewhere as an anchor.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { type Run, withLog } from "./command.ts";
 import { type LogOptions, logOptions } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
-/** The command. */
+/** The `scout head` command. */
 export const headCommand: Parser<"sync", Run, unknown> = command(
   "head",
   map(logOptions, (options): Run => (output) => runHead(options, output)),

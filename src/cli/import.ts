@@ -1,7 +1,7 @@
 /**
  * `scout import`: appends the records of other files to a log, at their own times.
  *
- * All of them are checked before the first is appended, because what is in a log stays there.
+ * All records are checked before the first one is appended, because a log is append-only.
  *
  * @module
  */
@@ -14,8 +14,7 @@ import { string } from "@optique/core/valueparser";
 import { AuditReader } from "../audit_reader.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { isSameFile } from "../platform/regular_file.ts";
-import { listSegments } from "../segments/list_segments.ts";
-import { LogFiles } from "../segments/segment_name.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import type { Run } from "./command.ts";
 import { stderrLogger, tell } from "./messages.ts";
 import { checkKind } from "./log_kind.ts";
@@ -37,7 +36,7 @@ interface ImportCommandOptions extends Omit<LogOptions, "file">, SourceOptions, 
 const fieldSource = valueOf("FIELD=COLUMN", parseFieldSource, { field: "", column: "" });
 const delimiter = valueOf("CHARACTER", parseDelimiter, ",");
 
-/** The command. */
+/** The `scout import` command. */
 export const importCommand: Parser<"sync", Run, unknown> = command(
   "import",
   map(
@@ -53,13 +52,14 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
       }),
       object("Fields", {
         map: multiple(option("--map", fieldSource, {
-          description: message`Take a field from a column of another name; repeat for more fields`,
+          description:
+            message`Read a field from a column with another name; repeat for more fields`,
         })),
         event: optional(option("--event", string({ metavar: "TYPE" }), {
-          description: message`Type of records without one`,
+          description: message`Event type of records that have none`,
         })),
         session: optional(option("--session", string({ metavar: "ID" }), {
-          description: message`Session of records without one; default: a new session`,
+          description: message`Session ID of records that have none; default: a new session`,
         })),
         text: multiple(option("--text", string({ metavar: "COLUMN" }), {
           description: message`Keep the cells of a column as text, even if they look like numbers`,
@@ -67,14 +67,14 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
       }),
       object("Format", {
         format: optional(option("--format", choiceOf("FORMAT", ["jsonl", "csv"]), {
-          description: message`Format of the files; default: by their names`,
+          description: message`Format of the files; default: from their names`,
         })),
         delimiter: optional(option("--delimiter", delimiter, {
-          description: message`Separator of CSV cells; default: a comma, in .tsv a tab`,
+          description: message`Separator of CSV cells; default: a comma, or a tab in .tsv files`,
         })),
         timeZone: withDefault(
           option("--tz", timeZone, {
-            description: message`Time zone of times without one; default UTC`,
+            description: message`Time zone of times that have none; default UTC`,
           }),
           "UTC",
         ),
@@ -86,7 +86,7 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Imports JSONL and CSV files`,
     description:
-      message`Appends each line of JSON, or row of CSV under a header, as an event. The column ts is its time (ISO 8601, or seconds or milliseconds since 1970), event its type, and any other column the field of that name. All files are checked first; if any record is invalid, nothing is imported. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
+      message`Appends each line of JSON, or row of CSV under a header, as an event. The column ts is the time (ISO 8601, or seconds or milliseconds since 1970), the column event is the type, and every other column becomes a field of the same name. All files are checked first; if any record is invalid, nothing is imported. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
     footer:
       message`Example: scout import trace.csv --event nav --map ts=TIMESTAMP --map input_t=ContextTokens`,
   },
@@ -123,18 +123,18 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
     const perFile = files.map(({ name }, n) => ({ name, events: counts[n] }));
     output.json({ path, checked, imported, files: perFile });
   } else if (options.dryRun) {
-    output.line(`Checked ${counted(checked, "event")}: each can be imported`);
+    output.line(`Checked ${counted(checked, "event")}: no errors`);
   } else {
     const count = `${shownNumber(imported)} of ${counted(checked, "event")}`;
     output.line(`Imported ${count} into ${shownText(path)}`);
   }
   await output.flush();
   if (stoppedBefore !== null) {
-    tell(`interrupted; nothing from ${stoppedBefore} on is imported`);
+    tell(`interrupted; records from ${stoppedBefore} on were not imported`);
     return 130;
   }
   if (options.dryRun || imported === checked) return 0;
-  tell("Cannot import all events: the files have changed since they were checked");
+  tell("Cannot import all events: the files were changed after they were checked");
   return 1;
 }
 
@@ -143,11 +143,15 @@ async function isChained(path: string): Promise<boolean> {
   return (await reader.head()).seq !== null;
 }
 
-/** Rejects a file of the log itself, whose events would be in it twice. */
+/**
+ * Checks that no source file is part of the target log, because its events would be duplicated.
+ *
+ * @throws {CommandError} If a source file is part of the log.
+ */
 function refuseOwnFiles(path: string, files: readonly SourceFile[]): void {
-  const own = new LogFiles(path);
-  const segments = listSegments(denoFileSystem, own)
-    .flatMap(({ stamp }) => [own.archive(stamp), own.sealed(stamp)]);
+  const log = new LogDirectory(denoFileSystem, path);
+  const segments = log.segments()
+    .flatMap(({ stamp }) => [log.files.archive(stamp), log.files.sealed(stamp)]);
   for (const ownPath of [path, ...segments]) {
     const status = denoFileSystem.status(ownPath);
     if (status === null) continue;

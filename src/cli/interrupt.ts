@@ -1,30 +1,30 @@
 /**
- * Turns Ctrl-C into an abort signal, so that a command can end properly.
+ * Turns Ctrl-C into an abort signal, so that a command can finish its work before it ends.
  *
  * @module
  */
 
-/** Windows has no SIGTERM that a program could listen to. */
+/** The signals that interrupt a command. On Windows a program cannot listen to SIGTERM. */
 const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
   : ["SIGINT", "SIGTERM"];
 
-/** Aborts its signal at Ctrl-C, which does not end the process until this is disposed of. */
+/** A listener for Ctrl-C. Until it is disposed of, Ctrl-C aborts its signal instead of ending the process. */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = () => this.#controller.abort();
 
-  /** Starts listening. */
+  /** Starts to listen for Ctrl-C. */
   constructor() {
     for (const signal of SIGNALS) Deno.addSignalListener(signal, this.#listener);
   }
 
-  /** Aborted by the first Ctrl-C. */
+  /** The signal that the first Ctrl-C aborts. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Stops listening. */
+  /** Stops listening for Ctrl-C. */
   [Symbol.dispose](): void {
     for (const signal of SIGNALS) Deno.removeSignalListener(signal, this.#listener);
   }

@@ -1,5 +1,5 @@
 /**
- * Recognises a file that is not an audit log.
+ * Recognizes files that are not audit logs.
  *
  * @module
  */
@@ -10,17 +10,16 @@ import { pathFlag, withFlags } from "../errors.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import { parseLine } from "../line/parse_line.ts";
 import { openForRead } from "../platform/regular_file.ts";
-import { listSegments } from "../segments/list_segments.ts";
-import { LogFiles } from "../segments/segment_name.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { CommandError } from "./command_error.ts";
 import { type LocatedLog, shownSource } from "./log_path.ts";
 
-/** What is looked at from the beginning and from the end of a file. */
+/** The number of bytes that are read at the beginning and at the end of a file. */
 const PART_BYTES = 64 * 1024;
 const LINE_BREAK = 0x0a;
 const BRACE = 0x7b;
 
-/** The first bytes of the kinds of files that are named as logs by mistake. */
+/** The first bytes of the kinds of files that users name as logs by mistake. */
 const SIGNATURES: readonly (readonly [start: readonly number[], kind: string])[] = [
   [[0x1f, 0x8b], "a gzip file"],
   [[0x89, 0x50, 0x4e, 0x47], "a PNG image"],
@@ -31,16 +30,16 @@ const SIGNATURES: readonly (readonly [start: readonly number[], kind: string])[]
 ];
 
 /**
- * Checks that nothing but a log is at the path, or nothing at all.
+ * Checks that the path is that of a log, or does not exist.
  *
- * @throws {CommandError} If something else is there; the message says what it is not.
+ * @throws {CommandError} If something else is at the path; the message says what it is.
  */
 export function checkKind(log: LocatedLog): void {
   const kind = denoFileSystem.status(log.path)?.kind;
   if (kind === undefined) return;
   if (kind !== "file") {
     const found = kind === "other" ? "a FIFO, a socket or a device" : `a ${kind}`;
-    throw refusal(log, `it is not a file but ${found}`);
+    throw refusal(log, `it is not a regular file but ${found}`);
   }
   if (isKnownByFiles(log.path)) return;
   const reason = reasonAgainst(log.path);
@@ -48,14 +47,14 @@ export function checkKind(log: LocatedLog): void {
 }
 
 /**
- * Checks that the log is there.
+ * Checks that the log exists.
  *
  * @throws {CommandError} If it has neither an active file nor an archive.
  */
 export function checkThere(log: LocatedLog): void {
   checkKind(log);
   if (denoFileSystem.status(log.path) !== null) return;
-  if (listSegments(denoFileSystem, new LogFiles(log.path)).length > 0) return;
+  if (new LogDirectory(denoFileSystem, log.path).segments().length > 0) return;
   throw new CommandError(
     `Cannot find audit log: there is neither an active file nor an archive, got ${
       shownSource(log)
@@ -68,14 +67,19 @@ function refusal(log: LocatedLog, reason: string): CommandError {
   return new CommandError(`Cannot read audit log: ${reason}, got ${shownSource(log)}`, 1);
 }
 
-/** Checks whether files of a log lie beside it, so that however damaged it is, it is one. */
+/**
+ * Checks whether a lock, a manifest or a segment lies next to the file. Then it is a log, even if all of its
+ * lines are damaged.
+ */
 function isKnownByFiles(path: string): boolean {
-  const files = new LogFiles(path);
-  return [files.lock, files.manifest].some((beside) => denoFileSystem.status(beside) !== null) ||
-    listSegments(denoFileSystem, files).length > 0;
+  const log = new LogDirectory(denoFileSystem, path);
+  return [log.files.lock, log.files.manifest].some((file) =>
+    denoFileSystem.status(file) !== null
+  ) ||
+    log.segments().length > 0;
 }
 
-/** Returns what speaks against the file, or null if one of its lines may be an event. */
+/** Returns the reason why the file is not a log, or null if one of its lines may be an event. */
 function reasonAgainst(path: string): string | null {
   let handle: FileHandle | null;
   try {
@@ -91,7 +95,7 @@ function reasonAgainst(path: string): string | null {
     const end = partOf(handle, Math.max(0, byteLength - PART_BYTES));
     if (byteLength === 0 || [start, end].some(mayHoldEvent)) return null;
     const kind = kindOf(start, basename(path));
-    return kind === null ? "no line of it is a JSON object" : `it is ${kind}, not an audit log`;
+    return kind === null ? "none of its lines is a JSON object" : `it is ${kind}, not an audit log`;
   } finally {
     handle.close();
   }
@@ -102,7 +106,7 @@ function partOf(handle: FileHandle, position: number): Uint8Array {
   return bytes.subarray(0, handle.readSync(bytes, position));
 }
 
-/** Checks whether a line in the bytes is an event, or may be the beginning of one. */
+/** Checks whether a line in the bytes is an event, or may be the beginning of an event. */
 function mayHoldEvent(bytes: Uint8Array): boolean {
   for (let start = 0; start < bytes.byteLength;) {
     const lineBreak = bytes.indexOf(LINE_BREAK, start);
@@ -119,6 +123,6 @@ function mayHoldEvent(bytes: Uint8Array): boolean {
 function kindOf(start: Uint8Array, name: string): string | null {
   const known = SIGNATURES.find(([bytes]) => bytes.every((byte, n) => start[n] === byte));
   if (known !== undefined) return known[1];
-  if (/\.[ct]sv$/i.test(name)) return "a table, which scout import reads";
+  if (/\.[ct]sv$/i.test(name)) return "a table (scout import reads it)";
   return isUtf8(start.subarray(0, start.lastIndexOf(LINE_BREAK) + 1)) ? null : "binary data";
 }

@@ -1,5 +1,5 @@
 /**
- * Finds the log that a command is about.
+ * Finds the log that a command works on.
  *
  * @module
  */
@@ -7,42 +7,42 @@ import { basename, dirname, join } from "@std/path";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
 import { DEFAULT_AUDIT_PATH, resolveOptions } from "../options/log_options.ts";
-import { listSegments } from "../segments/list_segments.ts";
-import { LogFiles, stampEpochMs } from "../segments/segment_name.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
+import { stampEpochMs } from "../segments/segment_name.ts";
 import { shownText } from "../shown.ts";
 import { CommandError } from "./command_error.ts";
 
-/** The ways to name a log, as they come from the command line. */
+/** The names of a log on the command line. */
 export interface NamedLog {
-  /** The argument. */
+  /** The value of the argument LOG. */
   readonly file: string | undefined;
   /** The value of `--path`. */
   readonly path: string | undefined;
 }
 
-/** Where the path of a log comes from. */
+/** The source of the path of a log: the command line, an environment variable, or the default. */
 export type PathSource = "command line" | "SCOUT_PATH" | "default";
 
-/** A log that was found by its name. */
+/** The path of a log, and its source. */
 export interface LocatedLog {
   /** The absolute path of the active file. */
   readonly path: string;
   readonly source: PathSource;
 }
 
-/** The variable that names the log where the command line names none. */
+/** The environment variable that names the log if the command line does not. */
 export const PATH_VARIABLE = "SCOUT_PATH";
-/** The permission that {@linkcode PATH_VARIABLE} needs. */
+/** The flag that permits reading {@linkcode PATH_VARIABLE}. */
 export const PATH_FLAG: string = `--allow-env=${PATH_VARIABLE}`;
 
 const DEFAULT_NAME = basename(DEFAULT_AUDIT_PATH);
 const STAMP_LENGTH = "_20260213_143022".length;
 
 /**
- * Finds the log: by the argument or `--path`, else by SCOUT_PATH where it may be read, else at the
- * default path. A directory stands for the log in it, or for the one that may come to be there.
+ * Finds the log: the argument or `--path`, else the value of SCOUT_PATH if the program may read it, else the
+ * default path. A directory stands for the log in it, or for `audit.jsonl` in it if it holds no log yet.
  *
- * @throws {CommandError} If the path cannot be that of a log, or a directory holds several.
+ * @throws {CommandError} If the log is named twice, a path is invalid, or a directory holds several logs.
  * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
  */
 export function locateLog({ file, path }: NamedLog): LocatedLog {
@@ -61,7 +61,7 @@ export function locateLog({ file, path }: NamedLog): LocatedLog {
   return { path: defaultPath(), source: "default" };
 }
 
-/** Returns the path with its source, if it does not come from the command line. */
+/** Returns the path for a message, followed by its source unless that is the command line. */
 export function shownSource({ path, source }: LocatedLog): string {
   if (source === "command line") return shownText(path);
   if (source === PATH_VARIABLE) return `${shownText(path)} (from ${PATH_VARIABLE})`;
@@ -69,7 +69,7 @@ export function shownSource({ path, source }: LocatedLog): string {
     `${PATH_VARIABLE}, which needs ${PATH_FLAG})`;
 }
 
-/** Returns the value of the variable, or undefined if it may not be read; never prompts. */
+/** Returns the value of SCOUT_PATH, or undefined if it is empty or the program may not read it. Never prompts. */
 function pathVariable(): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: PATH_VARIABLE });
   return state === "granted" ? Deno.env.get(PATH_VARIABLE) || undefined : undefined;
@@ -94,7 +94,11 @@ function defaultPath(): string {
   }
 }
 
-/** Returns the path of the active file that a name stands for. */
+/**
+ * Returns the path of the active file that a name stands for.
+ *
+ * @throws {CommandError} If the name is a directory that holds several logs.
+ */
 function logAt(name: string): string {
   const path = absolutePath(name);
   if (!isDirectory(path)) return path;
@@ -103,7 +107,7 @@ function logAt(name: string): string {
   if (others.length === 0) return join(path, only);
   const names = [only, ...others].map(shownText).join(", ");
   throw new CommandError(
-    `Cannot choose the log: ${shownText(path)} holds several, got ${names}`,
+    `Cannot choose the log: ${shownText(path)} holds several logs, got ${names}; name one of them`,
     2,
   );
 }
@@ -120,14 +124,14 @@ function absolutePath(name: string): string {
 function isDirectory(path: string): boolean {
   try {
     const kind = denoFileSystem.status(path)?.kind;
-    // Listing follows a symbolic link; status() does not.
+    // Listing a directory follows a symbolic link; status() does not.
     if (kind === "symlink") denoFileSystem.list(path);
     return kind === "directory" || kind === "symlink";
   } catch (error) {
-    // A symbolic link to a file, or to nothing; opening the log says what is wrong with it.
+    // A symbolic link to a file, or a dangling one. Opening the log reports what is wrong with it.
     if (error instanceof Deno.errors.NotADirectory) return false;
     if (error instanceof Deno.errors.NotFound) return false;
-    // A name without an extension is most likely a directory.
+    // A name without an extension is most likely that of a directory.
     const directory = basename(path).includes(".") ? dirname(path) : path;
     throw withFlags(error, [pathFlag("read", directory)]);
   }
@@ -135,10 +139,10 @@ function isDirectory(path: string): boolean {
 
 function holdsLog(path: string): boolean {
   return denoFileSystem.status(path)?.kind === "file" ||
-    listSegments(denoFileSystem, new LogFiles(path)).length > 0;
+    new LogDirectory(denoFileSystem, path).segments().length > 0;
 }
 
-/** Returns the names of the logs in a directory: JSON Lines files, and what left archives or a lock. */
+/** Returns the names of the logs in a directory: JSON Lines files, and files with archives or a lock. */
 function logsIn(directory: string): string[] {
   const names = new Set(denoFileSystem.list(directory));
   const logs = new Set<string>();

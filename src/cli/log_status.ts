@@ -15,11 +15,11 @@ import { takeSnapshot } from "../read/snapshot.ts";
 import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import type { Logger } from "../logger.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
-import { LogFiles } from "../segments/segment_name.ts";
 import { costOf } from "../cost/spend.ts";
 
-/** Files of one kind, and the events in them. */
+/** The number and size of the files of one kind, and the number of their events. */
 export interface FilesStatus {
   files: number;
   bytes: number;
@@ -33,26 +33,26 @@ export interface LogStatus {
   readonly active: FilesStatus;
   /** The archives in the manifest. */
   readonly archives: FilesStatus;
-  /** Archives that are not in the manifest; their events are not counted. */
+  /** The number of archives that are not in the manifest. Their events are not counted. */
   readonly untoldArchives: number;
-  /** Time of the newest event that retention has removed, ISO 8601; null if none was. */
+  /** The time (ISO 8601) of the newest event that retention has removed; null before the first removal. */
   readonly prunedUntil: string | null;
-  /** USD. */
+  /** The spend in USD. */
   readonly spend: { readonly lastHour: number; readonly lastDay: number };
-  /** Events with a cost, of which `spend` is the sum. */
+  /** The number of events with a cost; `spend` is the sum of their costs. */
   readonly costs: { readonly lastHour: number; readonly lastDay: number };
-  /** USD in each of the last 24 hours, the oldest first. */
+  /** The spend in USD in each of the last 24 hours, the oldest first. */
   readonly hourly: readonly number[];
   readonly lastEvent: AuditEvent | null;
   readonly damage: {
-    /** Invalid lines in archives, by the manifest. */
+    /** The number of invalid lines in archives, as counted in the manifest. */
     readonly archivedLines: number;
-    /** Unreadable regions of the other files. */
+    /** The unreadable regions of the other files. */
     readonly regions: readonly Damage[];
   };
 }
 
-/** Keeps the warnings of damage silent, because the output shows the damage. */
+/** A logger that drops warnings about damage, because the output shows the damage. */
 export const statusLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 const HOUR_MS = 3_600_000;
@@ -85,14 +85,14 @@ export async function logStatus(reader: AuditReader, nowMs: number): Promise<Log
 async function filesOf(
   path: string,
 ): Promise<Pick<LogStatus, "active" | "archives" | "untoldArchives" | "damage">> {
-  const files = new LogFiles(path);
+  const log = new LogDirectory(denoFileSystem, path);
   const active: FilesStatus = { files: 0, bytes: 0, events: 0 };
   const archives: FilesStatus = { files: 0, bytes: 0, events: 0 };
   let untoldArchives = 0;
   let archivedLines = 0;
   const damage = new DamageReport(statusLogger);
-  using snapshot = takeSnapshot(denoFileSystem, files);
-  const lines = linesOf(new ManifestReader(denoFileSystem, files.manifest), statusLogger);
+  using snapshot = takeSnapshot(log);
+  const lines = linesOf(new ManifestReader(log), statusLogger);
   for (const file of snapshot.files) {
     const line = lineOf(file, lines);
     if (line !== undefined) {
@@ -102,7 +102,7 @@ async function filesOf(
     else {
       let events = 0;
       const options = {
-        fileSystem: denoFileSystem,
+        log,
         maxLineBytes: MAX_LINE_BYTES,
         damage,
         lineTest: new LineTest({}),
@@ -127,7 +127,7 @@ function eventsIn({ events, untimed, lines, malformed }: ArchiveLine): number {
   return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
 }
 
-/** Resolves with what each hour cost, the oldest first, and how many events had a cost. */
+/** Resolves with the spend of each of the last 24 hours, the oldest first, and its number of costs. */
 async function hourlyCosts(
   reader: AuditReader,
   nowMs: number,

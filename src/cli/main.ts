@@ -1,17 +1,17 @@
 /**
- * The command line: `scout COMMAND [LOG]`. The log is the argument, or `--path`, or the value of
- * `SCOUT_PATH` where `--allow-env=SCOUT_PATH` lets it be read, or `~/.scout/audit.jsonl`. A directory
- * stands for the log in it.
+ * The command line: `scout COMMAND [LOG]`. The log is the argument or `--path`, else the value of
+ * `SCOUT_PATH` (which needs `--allow-env=SCOUT_PATH`), else `~/.scout/audit.jsonl`. A directory stands for
+ * the log in it.
  *
- * Reading needs `--allow-read=DIR` for the directory of the log; the default path also needs
- * `--allow-env=HOME`. `rotate`, `import` and `prune` need `--allow-write=DIR` as well, `report` both for
- * its file, `serve` `--allow-net=127.0.0.1:8788`, and `ship` and `fleet` `--allow-net` for their server;
- * `fleet` needs nothing else.
+ * All commands on a log need `--allow-read=DIR` for its directory; the default path also needs
+ * `--allow-env=HOME`. In addition, `rotate`, `import` and `prune` need `--allow-write=DIR`, `report` needs
+ * `--allow-read` and `--allow-write` for its file, `serve` needs `--allow-net=127.0.0.1:8788`, and `ship` needs
+ * `--allow-net` for its server. `fleet` needs only `--allow-net` for its server.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query DIR/audit.jsonl --since 3h
  *
- * Data goes to standard output and messages to standard error. Exit codes: 0; 1 if what was asked for is
- * not there, or `verify` finds faults; 2 for a usage or permission error; 130 if interrupted.
+ * Data goes to standard output and messages to standard error. Exit codes: 0 for success; 1 for a failure,
+ * such as a missing log or faults that `verify` finds; 2 for a usage or permission error; 130 if interrupted.
  *
  * @module
  */
@@ -40,7 +40,7 @@ import { columns, Output } from "./terminal.ts";
 import { parserMessage, unexpectedInput } from "./usage_error.ts";
 import { verifyCommand } from "./verify.ts";
 
-/** Thrown by the parser's callbacks after their output. */
+/** Thrown by the callbacks of the parser after their output, to end the program. */
 class Exit extends Error {
   constructor(readonly code: number) {
     super();
@@ -69,7 +69,7 @@ function parse(args: readonly string[]): Run {
   const exit = (code: number) => {
     throw new Exit(code);
   };
-  // A group of commands alone shows them.
+  // `scout` and `scout fleet` without a command show their help.
   const asked = isGroup(args) ? [...args, "--help"] : args;
   return runParser(commands, "scout", asked, {
     brief: message`Audit logs of agent simulations.`,
@@ -96,18 +96,25 @@ function isGroup(args: readonly string[]): boolean {
   return args.length === 0 || args.length === 1 && args[0] === "fleet";
 }
 
-/** Runs the command and resolves with the exit code. */
+/**
+ * Runs a command line, and resolves with the exit code.
+ *
+ * Writes expected errors to standard error. Rejects only if the program has a bug.
+ *
+ * @param args The arguments, without the name of the program.
+ * @returns The exit code: 0, 1, 2 or 130.
+ */
 export async function main(args: readonly string[]): Promise<number> {
   try {
     return await parse(args)(new Output());
   } catch (error) {
     if (error instanceof Exit) return error.code;
-    // The reader has closed standard output, as `| head` does.
+    // The process that reads standard output has closed it, as `| head` does.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
-    const told = asCommandError(error);
-    if (told === null) throw error;
-    tell(told.message, told.details);
-    return told.exitCode;
+    const expected = asCommandError(error);
+    if (expected === null) throw error;
+    tell(expected.message, expected.details);
+    return expected.exitCode;
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The messages of the commands, on standard error.
+ * Writes the messages of the commands to standard error.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { shownText } from "../shown.ts";
 
-/** Writes a message to standard error, which data never goes to. */
+/** Writes a message to standard error, followed by indented lines of details. */
 export function tell(message: string, details: readonly string[] = []): void {
   const lines = [`scout: ${shownText(message)}`, ...details.map((line) => `  ${shownText(line)}`)];
   console.error(lines.join("\n"));
@@ -17,5 +17,5 @@ function tellAll(...data: readonly unknown[]): void {
   tell(data.map(messageOf).join(" "));
 }
 
-/** The library's own warnings and errors go to standard error. */
+/** A logger that writes the warnings and errors of the library to standard error. */
 export const stderrLogger: Logger = { debug() {}, info() {}, warn: tellAll, error: tellAll };

@@ -1,5 +1,5 @@
 /**
- * `scout metrics`: shows the accuracy of navigation, and the decisions of the gate.
+ * `scout metrics`: shows the accuracy of navigation and the decisions of the gate.
  *
  * @module
  */
@@ -23,7 +23,7 @@ interface MetricsCommandOptions extends ReadingOptions {
   readonly lastN: number;
 }
 
-/** The command. */
+/** The `scout metrics` command. */
 export const metricsCommand: Parser<"sync", Run, unknown> = command(
   "metrics",
   map(
@@ -42,7 +42,7 @@ export const metricsCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runMetrics(options, output),
   ),
   {
-    brief: message`Shows accuracy of navigation, and decisions of the gate`,
+    brief: message`Shows the accuracy of navigation and the decisions of the gate`,
     description: message`Counts the events of the last 24 hours, or since --since.`,
     footer: message`Example: scout metrics logs --since yesterday`,
   },
@@ -71,7 +71,7 @@ const LABEL_WIDTH = "accuracy  ".length;
 const FIGURE_WIDTH = "100.00 %".length;
 const GAP = "  ";
 
-/** Returns the lines of the metrics, none wider than the columns; a dash stands where nothing was measured. */
+/** Returns the lines of the metrics, which fit the columns. A dash means that nothing was measured. */
 export function metricsLines(
   { accuracyPct, totalNav, validationFailCount }: AccuracyMetrics,
   { passRatePct, total, passCount, escalateCount, avgConfidence, lastQueries }: GateMetrics,
@@ -95,7 +95,7 @@ export function metricsLines(
   ];
 }
 
-/** Returns a figure and the counts behind it, which are wrapped. */
+/** Returns the lines for a figure and its counts; the counts are wrapped to the columns. */
 function row(
   label: string,
   figure: string,

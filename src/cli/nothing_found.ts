@@ -1,5 +1,5 @@
 /**
- * Says on standard error what a log holds, where nothing matches a question.
+ * Reports on standard error what a log holds, if a query finds nothing.
  *
  * @module
  */
@@ -7,8 +7,8 @@ import { AuditReader } from "../audit_reader.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { type AuditEvent, EVENT_TYPES } from "../event.ts";
 import { linesOf } from "../read/manifest_lines.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
-import { LogFiles } from "../segments/segment_name.ts";
 import { shownTime } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
 import { tell } from "./messages.ts";
@@ -16,39 +16,39 @@ import { cut } from "./fit.ts";
 import { statusLogger } from "./log_status.ts";
 import { nearestName } from "../options/nearest_name.ts";
 
-/** A question that no event answers. */
+/** A query that found nothing. */
 export interface Question {
-  /** The kind of event, if it is not simply one of the types: "events with a cost". */
+  /** The words for the events that were searched, such as "events with a cost"; by default "events". */
   readonly kind?: string;
   readonly event?: readonly string[];
   readonly session?: string | undefined;
-  /** `true` if further fields were asked for. */
+  /** Whether the query tested other fields as well. */
   readonly hasTests?: boolean;
   readonly since?: Temporal.Instant | undefined;
   readonly until?: Temporal.Instant | undefined;
 }
 
-/** The facts that the answer is made of. */
+/** The facts about the log that the message needs. */
 export interface LogFacts {
   readonly oldest: AuditEvent | undefined;
   readonly newest: AuditEvent | undefined;
-  /** Types of events in the log: those of the archives, and of the newest events. */
+  /** The event types in the archives, and of the newest events. */
   readonly types: ReadonlySet<string>;
   readonly now: Temporal.ZonedDateTime;
 }
 
-/** The newest events whose types are looked at. */
+/** The number of newest events whose types are collected. */
 const EVENTS_MAX = 10_000;
 const TYPES_SHOWN = 8;
 const VALUE_COLUMNS = 40;
 
-/** Writes to standard error what there is instead. */
+/** Writes to standard error that the query found nothing, and what the log holds instead. */
 export async function tellNothingFound(
   { path }: AuditReader,
   question: Question,
   now: Temporal.ZonedDateTime,
 ): Promise<void> {
-  // The question itself has reported the damage.
+  // The query has reported the damage already.
   await using reader = await AuditReader.open({ path, logger: statusLogger });
   const [oldest] = await reader.query({ limit: 1 }).toArray();
   const [newest] = await reader.lastEvents(1);
@@ -57,7 +57,7 @@ export async function tellNothingFound(
   tell(nothingFound(question, { oldest, newest, types, now }));
 }
 
-/** Returns the message. Pure. */
+/** Returns the message for a query that found nothing. Pure. */
 export function nothingFound(question: Question, facts: LogFacts): string {
   const { newest, now } = facts;
   if (newest === undefined) return "the log has no events";
@@ -82,14 +82,14 @@ function insteadOf(question: Question, { oldest, newest, types, now }: LogFacts)
   }
   const oldestAt = instantOf(oldest);
   if (until !== undefined && oldestAt !== undefined && isBefore(until, oldestAt, true)) {
-    return `the oldest event is of ${shownIn(oldestAt, now)}${
+    return `the oldest event is from ${shownIn(oldestAt, now)}${
       tryOption("until", oldestAt, now, 1)
     }`;
   }
   const newestAt = instantOf(newest);
   if (newestAt === undefined) return "the newest event has no time";
   const isOlder = since !== undefined && isBefore(newestAt, since);
-  return `the newest event is of ${shownIn(newestAt, now)}${
+  return `the newest event is from ${shownIn(newestAt, now)}${
     isOlder ? tryOption("since", newestAt, now, 0) : ""
   }`;
 }
@@ -114,7 +114,7 @@ function kindOf({ kind, event = [], session, hasTests = false }: Question): stri
   ].join(" ");
 }
 
-/** Returns the time of day of an instant of today, and the date too of any other. */
+/** Returns the time of day of an instant, preceded by the date unless that is today. */
 function shownAt(instant: Temporal.Instant, now: Temporal.ZonedDateTime): string {
   const shown = shownIn(instant, now);
   const today = shownIn(now.toInstant(), now).slice(0, "2026-02-13 ".length);
@@ -135,13 +135,13 @@ function instantOf(event: AuditEvent | undefined): Temporal.Instant | undefined 
   return Number.isNaN(epochMs) ? undefined : Temporal.Instant.fromEpochMilliseconds(epochMs);
 }
 
-/** Reads the types that the manifest names, and those of the newest events. */
+/** Resolves with the event types that the manifest names, and the types of the newest events. */
 async function typesIn(reader: AuditReader): Promise<Set<string>> {
   const types = new Set<string>();
   for await (const { event } of reader.query({ order: "desc", limit: EVENTS_MAX })) {
     if (typeof event === "string") types.add(event);
   }
-  const manifest = new ManifestReader(denoFileSystem, new LogFiles(reader.path).manifest);
+  const manifest = new ManifestReader(new LogDirectory(denoFileSystem, reader.path));
   for (const { events } of linesOf(manifest, statusLogger).values()) {
     for (const type of Object.keys(events ?? {})) types.add(type);
   }

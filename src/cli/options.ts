@@ -1,5 +1,5 @@
 /**
- * The options that commands share, and how their values are read.
+ * The options that commands share, and the parsers of their values.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import type { Question } from "./nothing_found.ts";
 import type { ColorMode } from "./terminal.ts";
 import { parseWhen, type When } from "./when.ts";
 
-/** Options of every command. A type, because the parsers take no interface for an object. */
+/** Options of every command. A type alias, because the parsers do not accept an interface. */
 export type OutputOptions = {
   readonly json: boolean;
   readonly color: ColorMode;
@@ -36,23 +36,23 @@ export type LogOptions = OutputOptions & {
 /** Options of every command on a log that shows times. */
 export type ReadingOptions = LogOptions & ShownOptions;
 
-/** Selects events by their fields. */
+/** Options that select events by their fields. */
 export type FieldOptions = {
   readonly event: readonly string[];
   readonly session: string | undefined;
   readonly where: readonly FieldTest[];
 };
 
-/** Selects events by their times. */
+/** Options that select events by their times. */
 export type TimeOptions = {
   readonly since: When | undefined;
   readonly until: When | undefined;
 };
 
-/** Checks whether an event has the value in a field. */
+/** A function that checks whether a field of an event has the expected value. */
 export type FieldTest = (event: AuditEvent) => boolean;
 
-/** Creates the parser of a value from a function that throws for an invalid text. */
+/** Creates the parser of a value; `read` converts the text, and throws if it is invalid. */
 export function valueOf<T>(
   metavar: Uppercase<string>,
   read: (input: string) => T,
@@ -73,7 +73,7 @@ export function valueOf<T>(
   };
 }
 
-/** Creates the parser of one of several words. */
+/** Creates a parser that accepts one of several words. */
 export function choiceOf<const T extends string>(
   metavar: Uppercase<string>,
   words: readonly T[],
@@ -92,7 +92,7 @@ export function choiceOf<const T extends string>(
   });
 }
 
-/** Creates the parser of an integer in a range. */
+/** Creates a parser that accepts an integer in a range. */
 export function countOf(
   metavar: Uppercase<string>,
   { min, max }: { readonly min: number; readonly max?: number },
@@ -113,7 +113,7 @@ export function countOf(
 }
 
 const when = valueOf("TIME", parseWhen, () => Temporal.Now.instant());
-/** The parser of a time zone's name. */
+/** The parser of the name of a time zone. */
 export const timeZone: ValueParser<"sync", string> = valueOf("ZONE", checkTimeZone, "UTC");
 const fieldTest = valueOf("FIELD=VALUE", parseFieldTest, () => true);
 
@@ -125,7 +125,7 @@ function checkTimeZone(name: string): string {
   }
 }
 
-/** Compares a value as it stands in the line, a string without its quotes. */
+/** Parses `FIELD=VALUE`. The test compares the JSON of a value, and of a string its text without quotes. */
 function parseFieldTest(input: string): FieldTest {
   const at = input.indexOf("=");
   if (at <= 0) throw new RangeError("not a test; use FIELD=VALUE such as model=small");
@@ -140,10 +140,10 @@ function parseFieldTest(input: string): FieldTest {
 const log = {
   file: optional(argument(string({ metavar: "LOG" }), {
     description:
-      message`The log: its active file, or the directory that holds it. Default: the value of SCOUT_PATH where ${PATH_FLAG} lets it be read, else ~/.scout/audit.jsonl, which needs --allow-env=HOME`,
+      message`The log: its active file, or the directory that holds it. Default: the value of SCOUT_PATH (needs ${PATH_FLAG}), else ~/.scout/audit.jsonl (needs --allow-env=HOME)`,
   })),
   path: optional(option("--path", string({ metavar: "FILE" }), {
-    description: message`The log, as an option in place of the argument`,
+    description: message`The log, instead of the argument LOG`,
   })),
 };
 const output = {
@@ -153,7 +153,7 @@ const output = {
   color: withDefault(
     option("--color", choiceOf("WHEN", ["auto", "always", "never"]), {
       description:
-        message`When to write in colour: auto (the default, respects NO_COLOR), always or never`,
+        message`When to use color: auto (the default, respects NO_COLOR), always or never`,
     }),
     "auto" as const,
   ),
@@ -163,7 +163,7 @@ const shown = {
   timeZone: withDefault(
     option("--tz", timeZone, {
       description:
-        message`Time zone for output, and for times without one: UTC, Europe/Berlin; default: the local zone`,
+        message`Time zone of the output, and of times that have none: UTC, Europe/Berlin; default: the local zone`,
     }),
     () => Temporal.Now.timeZoneId(),
   ),
@@ -179,7 +179,7 @@ export const logOptions: Parser<"sync", LogOptions, unknown> = object(LOG_LABEL,
   ...output,
 });
 
-/** The parser of {@linkcode LogOptions} of a command whose arguments are other files. */
+/** The parser of {@linkcode LogOptions} without LOG, for a command whose arguments are other files. */
 export const targetOptions: Parser<"sync", Omit<LogOptions, "file">, unknown> = object(LOG_LABEL, {
   path: optional(option("--path", string({ metavar: "FILE" }), {
     description:
@@ -195,7 +195,7 @@ export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object(LO
 });
 
 /** The parser of {@linkcode FieldOptions}. */
-export const fieldOptions: Parser<"sync", FieldOptions, unknown> = object("Which events", {
+export const fieldOptions: Parser<"sync", FieldOptions, unknown> = object("Event filters", {
   event: multiple(option("--event", string({ metavar: "TYPE" }), {
     description: message`Events of this type; repeat for more types`,
   })),
@@ -207,7 +207,7 @@ export const fieldOptions: Parser<"sync", FieldOptions, unknown> = object("Which
   })),
 });
 
-/** The parser of a time from which on events count. */
+/** The parser of `--since`. */
 export const sinceOption: Parser<"sync", When | undefined, unknown> = optional(
   option("--since", when, {
     description: message`Events from this time on: 3h, yesterday, 2026-02-13T14:30`,
@@ -215,12 +215,12 @@ export const sinceOption: Parser<"sync", When | undefined, unknown> = optional(
 );
 
 /** The parser of {@linkcode TimeOptions}. */
-export const timeOptions: Parser<"sync", TimeOptions, unknown> = object("When", {
+export const timeOptions: Parser<"sync", TimeOptions, unknown> = object("Time range", {
   since: sinceOption,
   until: optional(option("--until", when, { description: message`Events before this time` })),
 });
 
-/** Returns the part of a query that selects by fields. */
+/** Returns the part of a query that selects events by their fields. */
 export function fieldsToQuery(
   { event, session, where }: FieldOptions,
 ): Pick<QueryOptions, "eventType" | "sessionId" | "where"> {
@@ -231,7 +231,7 @@ export function fieldsToQuery(
   };
 }
 
-/** Returns the query of the options, whose times depend on the present one. */
+/** Returns the query of the options; relative times are resolved against `now`. */
 export function optionsToQuery(
   { since, until, ...fields }: FieldOptions & TimeOptions,
   now: Temporal.ZonedDateTime,
@@ -243,7 +243,7 @@ export function optionsToQuery(
   };
 }
 
-/** Returns the same question in words. */
+/** Returns the query of the options for the message that it found nothing. */
 export function questionOf(
   { event, session, where, since, until }: FieldOptions & Partial<TimeOptions>,
   now: Temporal.ZonedDateTime,

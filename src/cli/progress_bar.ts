@@ -1,5 +1,5 @@
 /**
- * A progress bar on standard error, while that is a terminal.
+ * A progress bar on standard error, which is shown only if that is a terminal.
  *
  * @module
  */
@@ -13,7 +13,7 @@ const CLEAR_LINE = "\r\x1b[K";
 
 const encoder = new TextEncoder();
 
-/** Shows how much of the work is done, until it is disposed of. */
+/** A progress bar that is shown until it is disposed of. */
 export class ProgressBar implements Disposable {
   readonly #label: string;
   readonly #total: number;
@@ -27,7 +27,7 @@ export class ProgressBar implements Disposable {
     this.#total = total;
   }
 
-  /** Adds an amount to what is done. */
+  /** Adds an amount of completed work. */
   advance(amount: number): void {
     this.#done += amount;
     const now = performance.now();
@@ -38,7 +38,7 @@ export class ProgressBar implements Disposable {
     const percent = Math.round(100 * done / this.#total);
     const filled = bar(done, this.#total, WIDTH).padEnd(WIDTH);
     const end = ` ${filled} ${percent} %`;
-    // A line that wraps could not be drawn over.
+    // The line must not wrap, because only the last line can be redrawn.
     write(`${CLEAR_LINE}${cutMiddle(this.#label, Deno.consoleSize().columns - end.length)}${end}`);
   }
 

@@ -1,10 +1,14 @@
 /**
- * Decides which lines of a log a chain or a digest protects.
+ * Finds out which lines of a log are protected by a chain or a digest.
  *
- * A line is protected if it is in the chain of lines, if it came before the first line of the chain in
- * the same file, whose hash covers it, or if it is in an archive whose digest the manifest holds. A log
- * without any chained line does not count as protected, even if all of its lines are archived: the lines
- * that are logged next are in no archive.
+ * A line is protected if one of these holds:
+ *
+ * - It is in the chain of lines.
+ * - It precedes the first chained line in the same file, because the hash of that line covers it.
+ * - It is in an archive whose digest is in the manifest.
+ *
+ * A log without a chained line does not count as protected, even if all of its lines are archived, because
+ * its next lines will not be in an archive at first.
  *
  * @module
  */
@@ -13,30 +17,30 @@ import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { linesOf } from "../read/manifest_lines.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
 import { chainTail } from "../segments/chain_tail.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
-import { LogFiles } from "../segments/segment_name.ts";
 import type { ChainHead, VerifyReport } from "../verify/report.ts";
 import { statusLogger } from "./log_status.ts";
 
 /** The protection of a log. */
 export interface Protection {
-  /** Lines that the chain has numbered, those of removed archives included; 0 without a chain. */
+  /** The number of lines in the chain, including lines of removed archives; 0 without a chain. */
   readonly chainedLines: number;
-  /** Names of the files with lines that nothing protects. */
+  /** The names of the files that have unprotected lines. */
   readonly unprotected: readonly string[];
 }
 
-/** The result of a check. */
+/** The result of `scout verify`. */
 export type Outcome = "ok" | "not protected" | "faults";
 
-/** Returns the protection of the log that has come to the head. */
+/** Returns the protection of the log at a path, whose chain head is known. */
 export function protectionOf(path: string, { seq }: ChainHead): Protection {
-  const files = new LogFiles(path);
-  const told = linesOf(new ManifestReader(denoFileSystem, files.manifest), statusLogger);
-  using snapshot = takeSnapshot(denoFileSystem, files);
+  const log = new LogDirectory(denoFileSystem, path);
+  const recorded = linesOf(new ManifestReader(log), statusLogger);
+  using snapshot = takeSnapshot(log);
   const unprotected = snapshot.files.filter((file) => {
-    if (file.byteLength === 0 || told.has(basename(file.path))) return false;
-    if (!file.isArchive && told.has(`${basename(file.path)}.gz`)) return false;
+    if (file.byteLength === 0 || recorded.has(basename(file.path))) return false;
+    if (!file.isArchive && recorded.has(`${basename(file.path)}.gz`)) return false;
     return seq === null || !mayBeInChain(file);
   });
   return {
@@ -45,7 +49,7 @@ export function protectionOf(path: string, { seq }: ChainHead): Protection {
   };
 }
 
-/** Returns the result of a check of a log with the protection. */
+/** Returns the result for the report on a log, and the protection of the log. */
 export function outcomeOf(
   { ok, lines }: VerifyReport,
   { chainedLines, unprotected }: Protection,
@@ -54,7 +58,10 @@ export function outcomeOf(
   return lines > 0 && chainedLines > 0 && unprotected.length === 0 ? "ok" : "not protected";
 }
 
-/** Checks whether a line of the file is in the chain; one behind the chain's beginning is a fault. */
+/**
+ * Checks whether a line of the file is in the chain. The other lines need no check: an unchained line after
+ * the start of the chain is a fault in the report.
+ */
 function mayBeInChain({ handle, byteLength }: SnapshotFile): boolean {
   return handle !== null && chainTail(handle, byteLength) !== null;
 }

@@ -12,10 +12,10 @@ import { AuditLog } from "../audit_log.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import type { RetentionPolicy } from "../options/log_options.ts";
 import type { PruneReason } from "../segments/manifest_line.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { ownArchives } from "../segments/retention.ts";
 import { dueArchives } from "../segments/retention_policy.ts";
-import { LogFiles } from "../segments/segment_name.ts";
 import { opened, type Run, withLog } from "./command.ts";
 import { stderrLogger } from "./messages.ts";
 import { CommandError } from "./command_error.ts";
@@ -31,7 +31,7 @@ interface PruneCommandOptions extends LogOptions {
   readonly dryRun: boolean;
 }
 
-/** The command. */
+/** The `scout prune` command. */
 export const pruneCommand: Parser<"sync", Run, unknown> = command(
   "prune",
   map(
@@ -41,13 +41,13 @@ export const pruneCommand: Parser<"sync", Run, unknown> = command(
           description: message`Keep at most N archives`,
         })),
         maxBytes: optional(option("--max-bytes", valueOf("SIZE", parseSize, 0), {
-          description: message`Keep archives of at most SIZE together: 500MB, 2GiB`,
+          description: message`Keep archives of at most SIZE in total: 500MB, 2GiB`,
         })),
         maxAgeMs: optional(option("--max-age", valueOf("DURATION", parseDuration, 0), {
           description: message`Keep archives with events of the last DURATION: 12h, 30d, 4w`,
         })),
         dryRun: option("--dry-run", {
-          description: message`Show what would be removed, and remove nothing`,
+          description: message`Show what would be removed, but remove nothing`,
         }),
       }),
       logOptions,
@@ -57,7 +57,7 @@ export const pruneCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Removes the oldest archives until the limits hold`,
     description:
-      message`The newest archive always stays, and so do files that this library did not create. Each removal is recorded in the manifest first, so that verify knows of it. Needs --allow-write for the directory of the log, except with --dry-run.`,
+      message`Never removes the newest archive, or a file that this library did not create. Each removal is recorded in the manifest first, so that verify does not report it as a fault. Needs --allow-write for the directory of the log, except with --dry-run.`,
     footer: message`Example: scout prune logs --max-age 30d --max-bytes 2GB --dry-run`,
   },
 );
@@ -83,7 +83,7 @@ function parseSize(text: string): number {
 
 type PrunableArchive = { readonly name: string; readonly gzip_bytes: number };
 
-/** An archive to remove. */
+/** An archive that exceeds a limit. */
 interface Pruned {
   readonly archive: string;
   readonly bytes: number;
@@ -104,9 +104,9 @@ async function runPrune(options: PruneCommandOptions, output: Output): Promise<n
     }
     if (kept !== null) {
       output.line(
-        `${shownText(kept.archive)}  kept: the newest archive stays, though ${
+        `${shownText(kept.archive)}  kept: the newest archive is never removed (${
           REASONS[kept.reason]
-        }`,
+        })`,
       );
     }
     const what = pruned.length === 0 ? "Nothing" : counted(pruned.length, "archive");
@@ -130,24 +130,23 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
   };
   if (Object.keys(retention).length > 0) return retention;
   throw new CommandError(
-    "Cannot prune: no limit is given; use --max-archives, --max-bytes or --max-age",
+    "Cannot prune: a limit is missing; use --max-archives, --max-bytes or --max-age",
     2,
   );
 }
 
-/** Finds the archives to remove, and the newest one if it stays in spite of a limit. */
+/** Returns the archives to remove, and the newest archive if it is kept although it exceeds a limit. */
 function dueIn(
   path: string,
   retention: RetentionPolicy,
 ): { readonly due: Pruned[]; readonly kept: Pruned | null } {
-  const files = new LogFiles(path);
-  const lines = new ManifestReader(denoFileSystem, files.manifest).read();
-  const own = ownArchives({ fileSystem: denoFileSystem, files, lines });
+  const log = new LogDirectory(denoFileSystem, path);
+  const own = ownArchives(log, new ManifestReader(log).read());
   const nowMs = Date.now();
   const due = dueArchives(own, retention, nowMs).map(prunedOf);
   const newest = own.at(-1);
   if (newest === undefined) return { due, kept: null };
-  // Behind an empty archive, which would be one more, the newest one is judged like all others.
+  // The policy never selects the last archive. With an empty archive added, it judges the newest one too.
   const { maxArchives = Infinity, ...limits } = retention;
   const judged = [...own, { ...newest, gzip_bytes: 0 }];
   const over = dueArchives(judged, { ...limits, maxArchives: maxArchives + 1 }, nowMs);
@@ -160,7 +159,7 @@ function prunedOf(
   return { archive: archive.name, bytes: archive.gzip_bytes, reason };
 }
 
-/** Opens the log with the retention, which removes the archives, and resolves with the removed ones. */
+/** Opens the log with the retention policy, which removes archives, and resolves with the removed ones. */
 async function prune(
   path: string,
   retention: RetentionPolicy,

@@ -1,5 +1,5 @@
 /**
- * `scout query`: the events that match.
+ * `scout query`: shows the events that match.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import {
 } from "./options.ts";
 import { columns, type Output } from "./terminal.ts";
 
-/** The events to show. */
+/** Options that select the events to show, and their order. */
 export type QuestionOptions = FieldOptions & TimeOptions & {
   readonly limit: number | undefined;
   readonly desc: boolean;
@@ -46,7 +46,7 @@ export const questionOptions: Parser<"sync", QuestionOptions, unknown> = merge(
   timeOptions,
 );
 
-/** The command. */
+/** The `scout query` command. */
 export const queryCommand: Parser<"sync", Run, unknown> = command(
   "query",
   map(
@@ -77,12 +77,12 @@ async function runQuery(options: QueryCommandOptions, output: Output): Promise<n
   return 0;
 }
 
-/** Events that are measured before the first is shown, so that most columns have their width at once. */
+/** The number of events that are measured before the first one is shown, so that columns rarely widen later. */
 const MEASURED_MAX = 200;
-/** Their length as JSON, so that large events do not fill the memory. */
+/** The maximum length of the measured events as JSON, so that large events do not fill the memory. */
 const MEASURED_LENGTH_MAX = 1024 * 1024;
 
-/** Writes the events, line by line, and resolves with their number. */
+/** Writes a line for each event, and resolves with the number of events. */
 export async function tellEvents(
   events: AsyncIterable<AuditEvent> | Iterable<AuditEvent>,
   { json, timeZone }: ShownOptions,

@@ -21,8 +21,8 @@ import type { QueryOptions } from "../read/query_options.ts";
 import type { ReportOptions } from "../report/options.ts";
 import { takeSnapshot } from "../read/snapshot.ts";
 import { openForAppend } from "../platform/regular_file.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
-import { LogFiles } from "../segments/segment_name.ts";
 import { counted, shownBytes, shownText } from "../shown.ts";
 import { opened, type Run, withLog } from "./command.ts";
 import { CommandError } from "./command_error.ts";
@@ -40,16 +40,16 @@ import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./re
 import type { Output } from "./terminal.ts";
 
 const STANDARD_OUTPUT = "-";
-/** The beginning of every report, and of hardly any file that must not be lost. */
+/** The beginning of every report. A file that begins differently is not overwritten. */
 const REPORT_START = "<!DOCTYPE html>";
-/** The estimated length of a line where no manifest counts them. */
+/** The estimated length of a line in bytes, for files whose lines the manifest does not count. */
 const LINE_BYTES = 200;
 const EVENTS_PER_ADVANCE = 1_000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The content of a report, and its file. */
+/** Options of a report and of its file. */
 export type ReportFileOptions = TimeOptions & ReportLookOptions & { readonly out: string };
 
 interface ReportCommandOptions extends ReadingOptions, ReportFileOptions {}
@@ -59,7 +59,8 @@ export const reportFileOptions: Parser<"sync", ReportFileOptions, unknown> = mer
   object({
     out: withDefault(
       option("--out", string({ metavar: "FILE" }), {
-        description: message`Write to FILE, or to standard output as -; default report.html`,
+        description:
+          message`Write to FILE, or to standard output if FILE is -; default report.html`,
       }),
       "report.html",
     ),
@@ -68,7 +69,7 @@ export const reportFileOptions: Parser<"sync", ReportFileOptions, unknown> = mer
   timeOptions,
 );
 
-/** The command. */
+/** The `scout report` command. */
 export const reportCommand: Parser<"sync", Run, unknown> = command(
   "report",
   map(
@@ -78,7 +79,7 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Writes a self-contained HTML report`,
     description:
-      message`Shows spend, accuracy and damage, of all events or those between --since and --until. The page needs no network and no script. Needs --allow-read and --allow-write for the file.`,
+      message`Shows spend, accuracy and damage of all events, or of the events between --since and --until. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
     footer: message`Example: scout report logs --since yesterday --budget 5 --tz Europe/Berlin`,
   },
 );
@@ -91,10 +92,10 @@ function runReport(options: ReportCommandOptions, output: Output): Promise<numbe
   });
 }
 
-/** The events of a report, and the damage. */
+/** The events of a report, and the damage found while reading them. */
 type ReportSource = AsyncIterable<AuditEvent> & Pick<AuditQuery, "damage">;
 
-/** Renders the events; `expectedEvents` estimates their number, if that is known. */
+/** A function that renders the events; `expectedEvents` is an estimate of their number. */
 type Render = (source: ReportSource, expectedEvents?: number) => Promise<Rendered>;
 
 interface Rendered {
@@ -102,7 +103,7 @@ interface Rendered {
   readonly page: string;
 }
 
-/** Writes the report that `read` has rendered. */
+/** Writes the report that `read` renders, and resolves with the exit code. */
 export async function writeReport(
   options: ReportFileOptions & ShownOptions,
   output: Output,
@@ -111,9 +112,12 @@ export async function writeReport(
   const { out, json, open } = options;
   const isPrinted = out === STANDARD_OUTPUT;
   if (isPrinted && open) {
-    throw new CommandError("Cannot open the report: it goes to standard output", 2);
+    throw new CommandError(
+      "Cannot open report: it is written to standard output; use --out FILE",
+      2,
+    );
   }
-  // A file that cannot be written is reported before the whole log is read.
+  // Opened first, so that an unwritable file is reported before the whole log is read.
   using file = isPrinted ? null : await opened(() => new ReportFile(out));
   const { renderReport } = await import("../report/render_report.ts");
   const reportOptions = optionsToReport(options);
@@ -137,7 +141,7 @@ export async function writeReport(
   return 0;
 }
 
-/** The times between which a report is. */
+/** The time range of a report. */
 type ReportRange = Pick<QueryOptions, "since" | "until">;
 
 function rangeOf({ since, until }: ReportOptions): ReportRange {
@@ -147,7 +151,7 @@ function rangeOf({ since, until }: ReportOptions): ReportRange {
   };
 }
 
-/** The events of a query, with a progress bar and the damage of the query. */
+/** The events and the damage of a query. Iterating over the events advances a progress bar. */
 class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   readonly damage: AuditQuery["damage"];
   readonly #query: ReportSource;
@@ -160,7 +164,7 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
     if (expectedEvents !== undefined) this.#bar = new ProgressBar("Reading", expectedEvents);
   }
 
-  /** The number of events so far. */
+  /** The number of events read so far. */
   get events(): number {
     return this.#events;
   }
@@ -177,12 +181,12 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   }
 }
 
-/** Estimates the number of events: by the manifest, and for other files by their length. */
+/** Estimates the number of events from the manifest, and from the length of files that are not in it. */
 function expectedEvents(path: string, range: ReportRange): number {
-  const files = new LogFiles(path);
+  const log = new LogDirectory(denoFileSystem, path);
   const filter = eventFilter(range);
-  using snapshot = takeSnapshot(denoFileSystem, files);
-  const lines = linesOf(new ManifestReader(denoFileSystem, files.manifest), statusLogger);
+  using snapshot = takeSnapshot(log);
+  const lines = linesOf(new ManifestReader(log), statusLogger);
   let events = 0;
   for (const file of snapshot.files) {
     const line = lineOf(file, lines);
@@ -194,7 +198,7 @@ function expectedEvents(path: string, range: ReportRange): number {
 
 /** The file of a report. */
 class ReportFile implements Disposable {
-  /** Its absolute path. */
+  /** The absolute path of the file. */
   readonly path: string;
   readonly #handle: FileHandle;
 
@@ -220,7 +224,7 @@ class ReportFile implements Disposable {
     }
   }
 
-  /** Replaces the content by the page, and returns its length in bytes. */
+  /** Replaces the content of the file with the page, and returns the length of the page in bytes. */
   write(page: string): number {
     const bytes = encoder.encode(page);
     this.#handle.truncateSync(0);
@@ -239,7 +243,7 @@ class ReportFile implements Disposable {
     const length = this.#handle.readSync(start, 0);
     if (length === 0 || decoder.decode(start.subarray(0, length)) === REPORT_START) return;
     throw new TypeError(
-      `Cannot write report: a file that is not a report is there, got ${this.path}`,
+      `Cannot write report: the existing file is not a report, got ${this.path}`,
     );
   }
 }

@@ -12,7 +12,7 @@ import { string } from "@optique/core/valueparser";
 import type { ReportOptions } from "../report/options.ts";
 import { type ShownOptions, type TimeOptions, valueOf } from "./options.ts";
 
-/** The look of a report, and whether it is shown at once. */
+/** Options of the look of a report, and whether the browser opens it. */
 export type ReportLookOptions = {
   readonly title: string | undefined;
   readonly budget: number | undefined;
@@ -28,7 +28,7 @@ function parseUsd(input: string): number {
 }
 
 /** The parser of {@linkcode ReportLookOptions}. */
-export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = object("The report", {
+export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = object("Report", {
   title: optional(option("--title", string({ metavar: "TEXT" }), {
     description: message`Heading of the page`,
   })),
@@ -36,11 +36,12 @@ export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = obj
     description: message`Draw a line in the chart at this spend per hour, in USD`,
   })),
   open: option("--open", {
-    description: message`Show the report in the browser; needs --allow-run for the system's opener`,
+    description:
+      message`Open the report in the browser; needs --allow-run for the system's opener, such as xdg-open`,
   }),
 });
 
-/** Returns the options of the report. */
+/** Returns the report options for the options of the command line. */
 export function optionsToReport(
   options: ShownOptions & TimeOptions & ReportLookOptions,
 ): ReportOptions {

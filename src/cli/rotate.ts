@@ -10,28 +10,27 @@ import { command } from "@optique/core/primitives";
 import { basename } from "@std/path";
 import { AuditLog } from "../audit_log.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
-import { listSegments } from "../segments/list_segments.ts";
-import { LogFiles } from "../segments/segment_name.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { shownText } from "../shown.ts";
 import { opened, type Run, withLog } from "./command.ts";
 import { stderrLogger } from "./messages.ts";
 import { type LogOptions, logOptions } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
-/** The command. */
+/** The `scout rotate` command. */
 export const rotateCommand: Parser<"sync", Run, unknown> = command(
   "rotate",
   map(logOptions, (options): Run => (output) => runRotate(options, output)),
   {
     brief: message`Seals the active file, and waits for its archive`,
     description:
-      message`Processes that write to the log go on in a new file. Needs --allow-write for the directory of the log.`,
+      message`Processes that write to the log continue in a new active file. Needs --allow-write for the directory of the log.`,
     footer: message`Example: scout rotate sim/audit.jsonl`,
   },
 );
 
 async function runRotate(options: LogOptions, output: Output): Promise<number> {
-  // Opening a log to write would create one at a mistyped path.
+  // Checked first, because opening a log for writing would create one at a mistyped path.
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   const before = archivesOf(path);
   {
@@ -46,9 +45,9 @@ async function runRotate(options: LogOptions, output: Output): Promise<number> {
   return 0;
 }
 
-/** Returns the names of the archives. */
+/** Returns the names of the archives of the log. */
 function archivesOf(path: string): Set<string> {
-  const files = new LogFiles(path);
-  const segments = listSegments(denoFileSystem, files).filter(({ forms }) => forms.has("archive"));
-  return new Set(segments.map(({ stamp }) => basename(files.archive(stamp))));
+  const log = new LogDirectory(denoFileSystem, path);
+  const segments = log.segments().filter(({ forms }) => forms.has("archive"));
+  return new Set(segments.map(({ stamp }) => basename(log.files.archive(stamp))));
 }

@@ -1,5 +1,5 @@
 /**
- * `scout serve`: serves a report that is live while the simulation runs.
+ * `scout serve`: serves a report that is updated while the simulation runs.
  *
  * @module
  */
@@ -30,7 +30,7 @@ import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./re
 import type { Output } from "./terminal.ts";
 
 const DEFAULT_PORT = 8788;
-/** The permissions that finding the log needed. */
+/** The flags that finding the log needed, by the source of its path. */
 const ENV_FLAGS: Readonly<Record<PathSource, readonly string[]>> = {
   "command line": [],
   "SCOUT_PATH": [PATH_FLAG],
@@ -42,7 +42,7 @@ interface ServeCommandOptions extends ReadingOptions, TimeOptions, ReportLookOpt
   readonly port: number;
 }
 
-/** The command. */
+/** The `scout serve` command. */
 export const serveCommand: Parser<"sync", Run, unknown> = command(
   "serve",
   map(
@@ -57,7 +57,7 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
         hostname: withDefault(
           option("--hostname", string({ metavar: "HOST" }), {
             description:
-              message`Listen on HOST; default 127.0.0.1, which only this machine reaches. The printed address of any other host holds a token`,
+              message`Listen on HOST; default 127.0.0.1, which only this machine can reach. For other hosts, the printed URL contains a token`,
           }),
           "127.0.0.1",
         ),
@@ -69,9 +69,9 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runServe(options, output),
   ),
   {
-    brief: message`Serves the report, live while the simulation runs`,
+    brief: message`Serves the report, updated while the simulation runs`,
     description:
-      message`Serves the page of ${"scout report"}, which shows new events within a second. Waits for a log that does not exist yet. Ctrl-C ends it.`,
+      message`Serves the page of ${"scout report"}, and shows new events within a second. If the log does not exist yet, waits for it. Ctrl-C ends the server.`,
     footer: message`Example: scout serve logs --open --since today`,
   },
 );
@@ -100,7 +100,7 @@ async function runServe(options: ServeCommandOptions, output: Output): Promise<n
     if (json) output.json({ url: server.url, flags });
     else {
       const shown = shownText(flags.join(" "));
-      output.line(`Serving ${server.url} until Ctrl-C, with no more than ${shown}`);
+      output.line(`Serving ${server.url} until Ctrl-C; sufficient permissions: ${shown}`);
     }
     await output.flush();
     if (open) await openInBrowser(server.url).catch(tellIfKnown);
@@ -120,7 +120,7 @@ function listening<T>({ hostname, port }: Deno.ListenOptions, serve: () => T): T
   }
 }
 
-/** Reports that the browser cannot be opened; the page is served all the same. */
+/** Reports that the browser cannot be opened, and rethrows any other error. The server keeps running. */
 function tellIfKnown(error: unknown): void {
   if (!(error instanceof CommandError)) throw error;
   tell(error.message);

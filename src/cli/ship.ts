@@ -27,7 +27,7 @@ interface ShipCommandOptions extends LogOptions, ServerOptions {
   readonly createStream: boolean;
 }
 
-/** The command. */
+/** The `scout ship` command. */
 export const shipCommand: Parser<"sync", Run, unknown> = command(
   "ship",
   map(
@@ -45,12 +45,12 @@ export const shipCommand: Parser<"sync", Run, unknown> = command(
         interval: withDefault(
           option("--interval", countOf("SECONDS", { min: 0 }), {
             description:
-              message`Look at the log every SECONDS; default 0, which ships new events at once`,
+              message`Check the log every SECONDS; default 0, which ships new events immediately`,
           }),
           0,
         ),
         once: option("--once", {
-          description: message`End when everything is shipped; default: go on until Ctrl-C`,
+          description: message`Exit when everything is shipped; default: continue until Ctrl-C`,
         }),
         createStream: option("--create-stream", {
           description: message`Create the stream if it does not exist`,
@@ -64,7 +64,7 @@ export const shipCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Copies the log into the stream of a fleet, exactly once`,
     description:
-      message`Ships the log, and then new events of every process. Needs --allow-net for the server, and writes no file. Exits with 1 if a part of the log was removed before it was shipped, or if the stream holds another log of this name.`,
+      message`Ships the log, and then new events of every process. Needs --allow-net for the server; does not write files. Exits with 1 if a part of the log was removed before it was shipped, or if the stream holds a different log with the same name.`,
     footer:
       message`Example: scout ship logs --server 127.0.0.1:4222 --fleet mine --log machine-1 --once`,
   },
@@ -93,14 +93,16 @@ async function runShip(options: ShipCommandOptions, output: Output): Promise<num
   else {
     const amount = `${shownBytes(bytes)} in ${counted(blocks, "block")}`;
     const place = `up to byte ${shownNumber(position)} of ${shownNumber(end)}`;
-    const gone = missing === 0 ? "" : `; ${shownBytes(missing)} had been removed before`;
+    const gone = missing === 0
+      ? ""
+      : `; ${shownBytes(missing)} were removed before they were shipped`;
     output.line(`Shipped ${amount}, ${place}${gone}`);
   }
   await output.flush();
   return missing === 0 ? 0 : 1;
 }
 
-/** A progress bar, which begins anew when there is more to do. */
+/** A progress bar that restarts when the log has grown. */
 class Progress implements Disposable {
   #bar: ProgressBar | undefined;
   #end = 0;

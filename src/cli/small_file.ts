@@ -13,12 +13,12 @@ import { CommandError } from "./command_error.ts";
 const BYTES_MAX = 1024 * 1024;
 
 /**
- * Returns the bytes of the file.
+ * Returns the bytes of a file of at most 1 MiB.
  *
  * @param path The path of the file
  * @param what The name of its content, for messages
- * @throws {CommandError} If the file does not exist, is not a file, or is too long.
- * @throws {Deno.errors.NotCapable} If it may not be read; the message names the flag.
+ * @throws {CommandError} If the file does not exist, is not a regular file, or is too long.
+ * @throws {Deno.errors.NotCapable} If reading is not permitted; the message names the flag.
  */
 export function readSmallFileBytes(path: string, what: string): Uint8Array<ArrayBuffer> {
   let handle: FileHandle | null;
@@ -27,7 +27,7 @@ export function readSmallFileBytes(path: string, what: string): Uint8Array<Array
   } catch (error) {
     if (error instanceof TypeError) {
       throw new CommandError(
-        `Cannot read ${what}: the path is not that of a file, got ${shownText(path)}`,
+        `Cannot read ${what}: it is not a regular file, got ${shownText(path)}`,
         2,
       );
     }
@@ -55,7 +55,7 @@ export function readSmallFileBytes(path: string, what: string): Uint8Array<Array
   }
 }
 
-/** Returns the text of the file; throws as {@linkcode readSmallFileBytes}. */
+/** Returns the text of the file; throws like {@linkcode readSmallFileBytes}. */
 export function readSmallFile(path: string, what: string): string {
   return new TextDecoder().decode(readSmallFileBytes(path, what));
 }

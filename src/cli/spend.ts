@@ -34,15 +34,15 @@ import { columns, type Output } from "./terminal.ts";
 import { DAY_AGO } from "./when.ts";
 
 const BY = ["hour", "day", "model", "event", "session"] as const;
-/** The keys to sum up by. */
+/** The key that costs are summed up by. */
 export type By = typeof BY[number] | "log";
 
-/** The events to sum up, and the key. */
+/** Options that select the events to sum up, and the key. */
 export type SpendOptions = FieldOptions & TimeOptions & { readonly by: By };
 
 interface SpendCommandOptions extends ReadingOptions, SpendOptions {}
 
-/** Creates the parser of {@linkcode SpendOptions}, with further keys. */
+/** Creates the parser of {@linkcode SpendOptions}, which accepts additional keys. */
 export function spendOptions(more: readonly By[] = []): Parser<"sync", SpendOptions, unknown> {
   const choices = [...BY, ...more];
   const all = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
@@ -60,7 +60,7 @@ export function spendOptions(more: readonly By[] = []): Parser<"sync", SpendOpti
   );
 }
 
-/** The command. */
+/** The `scout spend` command. */
 export const spendCommand: Parser<"sync", Run, unknown> = command(
   "spend",
   map(
@@ -70,16 +70,16 @@ export const spendCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Sums up costs by hour, day, model, event or session`,
     description:
-      message`Sums up the costs in USD of the events that match, of the last 24 hours or since --since.`,
+      message`Sums up the costs in USD of the events that match, in the last 24 hours or since --since.`,
     footer: message`Example: scout spend logs --by day --since 2w --tz Europe/Berlin`,
   },
 );
 
-/** The spend of one key. */
+/** The costs of the events that have the same key. */
 interface Spent {
   readonly sum: PreciseSum;
   events: number;
-  /** The time of its earliest event, in epoch milliseconds. */
+  /** The time of the earliest event, in epoch milliseconds. */
   earliestMs: number;
 }
 
@@ -95,7 +95,7 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
     const prunedUntil = await reader.prunedUntil();
     if (prunedUntil !== null && prunedUntil.getTime() >= asked.since.epochMilliseconds) {
       const until = shownSince(prunedUntil.toTemporalInstant(), timeZone);
-      tell(`counted without the events that retention has removed, logged until ${until}`);
+      tell(`not counted: events logged until ${until}, which retention has removed`);
     }
     const { since } = asked;
     const count = await tellSpend(reader.query(asked.query), { ...options, since }, output);
@@ -106,7 +106,7 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
   return 0;
 }
 
-/** Returns the query for the costs, and its beginning. */
+/** Returns the query for the costs, and the start of its time range. */
 export function spendQuery(
   options: SpendOptions & ShownOptions,
   now: Temporal.ZonedDateTime,
@@ -152,11 +152,11 @@ export async function tellSpend(
     for (const line of spendTable(by, rows, columns())) output.line(line);
   }
   await output.flush();
-  if (leftOut > 0) tell(`left out ${counted(leftOut, "event")} whose cost or time is not readable`);
+  if (leftOut > 0) tell(`left out ${counted(leftOut, "event")} with an unreadable cost or time`);
   return count;
 }
 
-/** Returns the lines of the table, none wider than the columns. */
+/** Returns the lines of the table, which fit the columns. */
 export function spendTable(by: By, rows: readonly Row[], columns: number): string[] {
   const labels = labelsOf(by, rows);
   const amounts = alignedUsd(rows.map(({ usd }) => usd));
@@ -170,7 +170,7 @@ export function spendTable(by: By, rows: readonly Row[], columns: number): strin
   );
 }
 
-/** Returns the amounts with blanks at their ends, so that right-aligned their decimal points meet. */
+/** Returns the amounts, padded at the end so that decimal points align in a right-aligned column. */
 function alignedUsd(amounts: readonly number[]): string[] {
   const shown = amounts.map(shownUsd);
   const decimalsOf = (text: string) => text.includes(".") ? text.length - text.indexOf(".") : 0;
@@ -178,7 +178,7 @@ function alignedUsd(amounts: readonly number[]): string[] {
   return shown.map((text) => text + " ".repeat(decimals - decimalsOf(text)));
 }
 
-/** Returns the keys; hours without their offset, which is that of the zone, unless an hour comes twice. */
+/** Returns the labels of the rows. Hours are shown without their UTC offset, unless an hour occurs twice. */
 function labelsOf(by: By, rows: readonly Row[]): string[] {
   const keys = rows.map(({ key }) => key);
   if (by !== "hour") return keys;
@@ -186,12 +186,12 @@ function labelsOf(by: By, rows: readonly Row[]): string[] {
   return new Set(hours).size === hours.length ? hours : keys;
 }
 
-/** Every time zone of these days is a multiple of it away from UTC. */
+/** The UTC offset of every present-day time zone is a multiple of this. */
 const SLOT_MS = 15 * 60_000;
 
 /** Returns the function that finds the key of an event. */
 function keysBy(by: By, timeZone: string): (event: AuditEvent, epochMs: number) => string {
-  // Other programs write logs too, so that any field may hold anything.
+  // Other programs write logs too, so a field can have any type.
   if (by === "model") return ({ model }) => String(model ?? "-");
   if (by === "event") return ({ event }) => String(event ?? "-");
   if (by === "session") return ({ session_id }) => String(session_id ?? "-");
@@ -208,7 +208,7 @@ function keysBy(by: By, timeZone: string): (event: AuditEvent, epochMs: number) 
 function timeKey(by: "hour" | "day", epochMs: number, timeZone: string): string {
   const time = Temporal.Instant.fromEpochMilliseconds(epochMs).toZonedDateTimeISO(timeZone);
   const date = time.toPlainDate().toString();
-  // The offset distinguishes the hour that comes twice when clocks are set back.
+  // When clocks are set back, an hour occurs twice; the offset distinguishes the two.
   return by === "day" ? date : `${date} ${String(time.hour).padStart(2, "0")}:00${time.offset}`;
 }
 
@@ -219,7 +219,7 @@ export interface Row {
   readonly events: number;
 }
 
-/** Sorts times by their order, which need not be that of the log, and everything else by cost. */
+/** Sorts hours and days by time, which can differ from the order of the log, and other keys by cost. */
 function inOrder(by: By, spent: ReadonlyMap<string, Spent>): Row[] {
   const isTime = by === "hour" || by === "day";
   return [...spent]

@@ -16,14 +16,14 @@ import { type ReadingOptions, readingOptions } from "./options.ts";
 import { counted, shownBytes, shownNumber, shownTime, shownUsd } from "../shown.ts";
 import { columns, type Output, styled } from "./terminal.ts";
 
-/** The command. */
+/** The `scout status` command. */
 export const statusCommand: Parser<"sync", Run, unknown> = command(
   "status",
   map(readingOptions, (options): Run => (output) => runStatus(options, output)),
   {
     brief: message`Shows files, events, spend, the last event and damage`,
     description:
-      message`Reads the active file and the archives of the last 24 hours. For older archives it shows the figures of the manifest.`,
+      message`Reads the active file and the archives of the last 24 hours. For older archives, shows the figures in the manifest.`,
     footer: message`Example: scout status logs --json | jq .spend.lastHour`,
   },
 );
@@ -38,7 +38,7 @@ async function runStatus(options: ReadingOptions, output: Output): Promise<numbe
 
 const LABEL_WIDTH = "archives  ".length;
 
-/** Returns the lines of the status, none wider than the columns. */
+/** Returns the lines of the status, which fit the columns. */
 export function statusLines(status: LogStatus, timeZone: string, columns: number): string[] {
   const width = columns - LABEL_WIDTH;
   return [...sections(status, timeZone, width)].flatMap(([name, texts]) =>
@@ -74,7 +74,7 @@ function filesText({ files, bytes, events }: FilesStatus): string {
 
 function prunedText(prunedUntil: string, timeZone: string): string {
   const until = shownTime(Temporal.Instant.from(prunedUntil), timeZone, { smallestUnit: "minute" });
-  return `without the events that retention has removed, until ${until}`;
+  return `retention has removed the events until ${until}`;
 }
 
 function spendTexts({ spend, costs }: LogStatus): string[] {
@@ -102,7 +102,7 @@ function damageTexts({ archivedLines, regions }: LogStatus["damage"], width: num
 
 const LEVELS = "▁▂▃▄▅▆▇█";
 
-/** Returns a character for each figure; a dot stands for nothing spent. */
+/** Returns a character for each figure; a dot means that nothing was spent. */
 function sparkline(figures: readonly number[]): string {
   const largest = Math.max(...figures);
   return figures.map((figure) => {

@@ -25,7 +25,7 @@ import {
 import { tellEvents } from "./query.ts";
 import { columns, type Output } from "./terminal.ts";
 
-/** The last events to show, and whether to go on with new ones. */
+/** Options that select the last events, and whether to follow the log. */
 export type TailOptions = FieldOptions & {
   readonly lines: number;
   readonly follow: boolean;
@@ -43,13 +43,13 @@ export const tailOptions: Parser<"sync", TailOptions, unknown> = merge(
       20,
     ),
     follow: option("-f", "--follow", {
-      description: message`Go on with new events, across rotation, until Ctrl-C`,
+      description: message`Show new events as they are written, across rotations, until Ctrl-C`,
     }),
   }),
   fieldOptions,
 );
 
-/** The command. */
+/** The `scout tail` command. */
 export const tailCommand: Parser<"sync", Run, unknown> = command(
   "tail",
   map(
@@ -59,7 +59,7 @@ export const tailCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Shows the last events, and with -f new ones`,
     description:
-      message`Shows the last events that match, oldest first. With -f it goes on with new events from every process, and waits for a log that does not exist yet.`,
+      message`Shows the last events that match, oldest first. With -f, also shows new events of every process as they are written. If the log does not exist yet, waits for it.`,
     footer: message`Example: scout tail logs --follow --lines 5 --event validation_fail`,
   },
 );
@@ -83,7 +83,7 @@ async function follow(options: TailCommandOptions, output: Output): Promise<numb
   return 0;
 }
 
-/** Writes each event as soon as it comes. */
+/** Writes each event as soon as it arrives. */
 export async function tellAtOnce(
   events: AsyncIterable<AuditEvent>,
   { json, timeZone }: ShownOptions,

@@ -1,5 +1,5 @@
 /**
- * Standard output as the commands use it: whole lines, many at a time, with or without colour.
+ * Writes to standard output: whole lines, many at a time, with or without color.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import stringWidth from "string-width";
 import { shownText } from "../shown.ts";
 import { cut } from "./fit.ts";
 
-/** When to write in colour. */
+/** When to use color. */
 export type ColorMode = "auto" | "always" | "never";
 
 /** A style of text on a terminal. */
@@ -21,36 +21,40 @@ export interface Piece {
 }
 
 const FLUSH_BYTES = 64 * 1024;
-/** The width of a table that does not go to a terminal. */
+/** The width of tables if standard output is not a terminal. */
 const COLUMNS = 80;
-/** A terminal that says it has none, as some do while they start, gets a usable width. */
+/** The minimum width, because some terminals report 0 columns while they start. */
 const COLUMNS_MIN = 20;
 
 const encoder = new TextEncoder();
 
-/** Gathers lines for standard output; throws `Deno.errors.BrokenPipe` once the reader has closed it. */
+/** A buffer of lines for standard output. */
 export class Output {
-  /** `true` if a person reads along: long fields are cut then. */
+  /** Whether standard output is a terminal. If so, long fields are cut. */
   readonly isTerminal: boolean = Deno.stdout.isTerminal();
   #text = "";
 
-  /** `true` if so much has been gathered that it should be written. */
+  /** Whether the buffer is so large that the caller should flush it. */
   get isFull(): boolean {
     return this.#text.length >= FLUSH_BYTES;
   }
 
-  /** Adds a line, whose text from logs has been made safe. */
+  /** Adds a line. The caller has escaped control characters in it. */
   line(text = ""): void {
     this.#text += `${text}\n`;
   }
 
-  /** Adds a line of JSON; a terminal gets the spelling without unsafe characters. */
+  /** Adds a line of JSON. On a terminal, unsafe characters are escaped. */
   json(value: unknown): void {
     const text = JSON.stringify(value);
     this.line(this.isTerminal ? shownText(text) : text);
   }
 
-  /** Writes what has been gathered. */
+  /**
+   * Writes the lines in the buffer.
+   *
+   * @throws {Deno.errors.BrokenPipe} If the process that reads standard output has closed it.
+   */
   async flush(): Promise<void> {
     let bytes = encoder.encode(this.#text);
     this.#text = "";
@@ -60,21 +64,21 @@ export class Output {
 
 let isColored = false;
 
-/** Turns colours on or off; `auto` has them on a terminal, unless NO_COLOR is set. */
+/** Turns color on or off. With `auto` it is on if standard output is a terminal and NO_COLOR is not set. */
 export function chooseColor(mode: ColorMode): void {
   isColored = mode === "auto" ? Deno.stdout.isTerminal() && !Deno.noColor : mode === "always";
 }
 
-/** Returns the text in a style, if there is colour. */
+/** Returns the text in a style, or unchanged if color is off. */
 export function styled(style: Style, text: string): string {
   return isColored ? styleText(style, text, { validateStream: false }) : text;
 }
 
 /**
- * Joins the pieces of a line, cut to the columns; blanks at its end are left out.
+ * Joins the pieces of a line, cuts it to the columns, and removes blanks at its end.
  *
- * @param pieces The pieces, whose text has been made safe
- * @param columns The width of the line, or Infinity to keep all of it
+ * @param pieces The pieces, whose text has been escaped
+ * @param columns The maximum width of the line; with `Infinity` it is not cut
  */
 export function joinPieces(pieces: readonly Piece[], columns: number): string {
   const last = pieces.findLastIndex(({ text }) => text.trim() !== "");
@@ -82,7 +86,7 @@ export function joinPieces(pieces: readonly Piece[], columns: number): string {
   let left = total <= columns ? Infinity : columns;
   let line = "";
   for (const { text, style } of pieces.slice(0, last + 1)) {
-    // The blank makes cut() put an ellipsis in the last column.
+    // Because of the added blank, cut() puts an ellipsis in the last column.
     const isLast = stringWidth(text) >= left;
     const shown = isLast ? cut(`${text} `, left) : text;
     line += style === undefined ? shown : styled(style, shown);
@@ -92,7 +96,7 @@ export function joinPieces(pieces: readonly Piece[], columns: number): string {
   return line.trimEnd();
 }
 
-/** Returns the number of columns of standard output. */
+/** Returns the width of standard output in columns. */
 export function columns(): number {
   if (!Deno.stdout.isTerminal()) return COLUMNS;
   return Math.max(COLUMNS_MIN, Deno.consoleSize().columns);

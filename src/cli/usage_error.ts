@@ -1,5 +1,5 @@
 /**
- * The messages of the option parser, in the form of all other messages.
+ * Rewrites the messages of the option parser in the form of all other messages.
  *
  * @module
  */
@@ -13,26 +13,26 @@ import {
 import { getDocPage, type Parser } from "@optique/core/parser";
 import { nearestName } from "../options/nearest_name.ts";
 
-/** A parser whose commands and options are known names. */
+/** The parser of all commands, which can list their names and options. */
 type Commands = Parser<"sync", unknown, unknown>;
 
-/** Names of the options that the runner adds to every command. */
+/** The names of the options that the runner adds to every command. */
 const RUNNER_OPTIONS = ["--help", "--version"];
-/** Names of the commands that the runner adds. */
+/** The names of the commands that the runner adds. */
 const RUNNER_COMMANDS = ["help", "completions"];
 
 const UNEXPECTED = "unexpected input: ";
 /** The beginning of the runner's own message, for `scout help NAME`. */
 const UNEXPECTED_BY_RUNNER = "Unexpected option or subcommand: ";
 
-/** Returns the parser's message for an argument that it does not take, for {@linkcode parserMessage}. */
+/** Returns the message for an unexpected argument, which {@linkcode parserMessage} rewrites. */
 export function unexpectedInput(token: string): Message {
   return message`${text(UNEXPECTED)}${token}`;
 }
 
 /**
- * Returns a message of the parser as one sentence that names the action first, and for a mistyped name
- * the one that was most likely meant.
+ * Returns a message of the parser as one sentence that names the action first. For a mistyped name, it
+ * suggests the most similar known name.
  *
  * @param error The message
  * @param args All arguments
@@ -52,13 +52,13 @@ export function parserMessage(error: Message, args: readonly string[], commands:
   return `${action}: ${asClause(formatMessage(error))}`;
 }
 
-/** Returns the longest name of the option that a term names. */
+/** Returns the longest name of the option in a term, or undefined for other terms. */
 function optionOf(term: MessageTerm): string | undefined {
   if (term.type === "optionName") return term.optionName;
   return term.type === "optionNames" ? term.optionNames.at(-1) : undefined;
 }
 
-/** Returns the argument that the message rejects, if it is about one. */
+/** Returns the argument that the message rejects, or undefined for other messages. */
 function unexpectedToken([first, second]: Message): string | undefined {
   if (first?.type !== "text") return undefined;
   if (first.text === UNEXPECTED && second?.type === "value") return second.value;
@@ -73,7 +73,7 @@ function reasonAgainst(token: string, path: readonly string[], commands: Command
   const names = isOption
     ? [...known.options, ...RUNNER_OPTIONS]
     : [...known.commands, ...path.length === 0 ? RUNNER_COMMANDS : []];
-  if (names.length === 0) return `there is an argument too many, got "${token}"`;
+  if (names.length === 0) return `there are too many arguments, got "${token}"`;
   const near = nearestName(token.split("=")[0]!, names);
   const suggestion = near === undefined ? "" : `; did you mean \`${near}\`?`;
   return `\`${token}\` is not ${isOption ? "an option" : "a command"}${suggestion}`;
@@ -84,7 +84,7 @@ function asClause(sentence: string): string {
   return start.toLowerCase() + rest.join("");
 }
 
-/** Returns the commands that the arguments begin with: `fleet`, `status`. */
+/** Returns the names of commands at the beginning of the arguments, such as `fleet`, `status`. */
 function commandPath(args: readonly string[], commands: Commands): string[] {
   const path: string[] = [];
   for (const arg of args) {

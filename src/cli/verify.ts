@@ -23,10 +23,10 @@ import { ProgressBar } from "./progress_bar.ts";
 import { counted, shownBytes, shownNumber } from "../shown.ts";
 import { columns, type Output, styled } from "./terminal.ts";
 
-/** Faults that are shown; the JSON lists all of them. */
+/** The maximum number of faults that are shown; the JSON lists all of them. */
 const FAULTS_SHOWN = 20;
 
-/** Names of files that the first line may hold. */
+/** The maximum number of file names in the first line. */
 const FILES_SHOWN = 3;
 const OUTCOME_STYLES = { ok: "green", "not protected": "yellow", faults: "red" } as const;
 
@@ -35,7 +35,7 @@ interface VerifyCommandOptions extends LogOptions {
   readonly strict: boolean;
 }
 
-/** The command. */
+/** The `scout verify` command. */
 export const verifyCommand: Parser<"sync", Run, unknown> = command(
   "verify",
   map(
@@ -43,10 +43,10 @@ export const verifyCommand: Parser<"sync", Run, unknown> = command(
       object({
         anchor: optional(option("--anchor", string({ metavar: "FILE|JSON" }), {
           description:
-            message`Check also that everything is still there that was in the log at an earlier time: the output of ${"scout head"}, as a file or as text`,
+            message`Also check that no event was removed since an earlier ${"scout head"}; the anchor is its output, as a file or as text`,
         })),
         strict: option("--strict", {
-          description: message`Exit with 1 if the log is not protected, too`,
+          description: message`Also exit with 1 if the log is not protected`,
         }),
       }),
       logOptions,
@@ -56,7 +56,7 @@ export const verifyCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Detects tampering; exits 1 if it finds any`,
     description:
-      message`Checks the digest and the figures of every archive, the chain of the manifest, and the chain of the lines. The first line of the output is one of three.${lineBreak()}OK: every line is in the chain, or came before its first line and is covered by the hash of that line or by the digest of its archive.${lineBreak()}NOT PROTECTED: no fault was found, but some lines are in no chain, so a change of them is not detected; write the log with the option chain: true.${lineBreak()}FAULTS: the number of faults, which follow with file and line.`,
+      message`Checks the digest and the figures of every archive, the chain of the manifest, and the chain of the lines. The first line of the output is one of three.${lineBreak()}OK: every line is in the chain; earlier lines are covered by the hash of the first chained line, or by the digest of their archive.${lineBreak()}NOT PROTECTED: no fault was found, but some lines are not in a chain, so changes to them are not detected; write the log with the option chain: true.${lineBreak()}FAULTS: the number of faults; each follows with file and line.`,
     footer: message`Example: scout verify logs --anchor head.json --strict`,
   },
 );
@@ -65,7 +65,7 @@ async function runVerify(options: VerifyCommandOptions, output: Output): Promise
   const { json, strict } = options;
   const anchor = options.anchor === undefined ? {} : { anchor: anchorOf(options.anchor) };
   const { path, report, protection } = await withLog(options, async (reader) => {
-    // Taken first, so that it does not claim lines that come after the check.
+    // Determined before the check, so that it does not include lines that are written later.
     const protection = protectionOf(reader.path, await reader.head());
     using progress = new Progress();
     const report = await reader.verify({ onProgress: progress.show, ...anchor });
@@ -84,21 +84,25 @@ async function runVerify(options: VerifyCommandOptions, output: Output): Promise
   return outcome === "faults" || strict && outcome === "not protected" ? 1 : 0;
 }
 
-/** Returns the width at which sentences are broken; a pipe gets each of them on one line. */
+/** Returns the width to which sentences are wrapped; if the output is not a terminal, they are not. */
 function width(output: Output): number {
   return output.isTerminal ? columns() : Infinity;
 }
 
-/** Reads an anchor from a file, or from its text. */
-function anchorOf(given: string): ChainHead {
-  const isText = given.trimStart().startsWith("{");
-  const text = isText ? given : readSmallFile(given, "anchor");
+/**
+ * Reads an anchor, which is the JSON itself or the name of a file that contains it.
+ *
+ * @throws {CommandError} If the anchor is unreadable or invalid.
+ */
+function anchorOf(value: string): ChainHead {
+  const isText = value.trimStart().startsWith("{");
+  const text = isText ? value : readSmallFile(value, "anchor");
   try {
     return checkedAnchor(JSON.parse(text));
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
     throw new CommandError(
-      `Cannot read anchor: it is not what scout head prints, got ${shownValue(given)}`,
+      `Cannot read anchor: it is not the output of scout head, got ${shownValue(value)}`,
       2,
     );
   }
@@ -106,7 +110,7 @@ function anchorOf(given: string): ChainHead {
 
 const LABEL_WIDTH = "not shown  ".length;
 
-/** Returns the lines of the report, none wider than the columns. */
+/** Returns the lines of the report, which fit the columns. */
 export function verifyLines(
   report: VerifyReport,
   protection: Protection,
@@ -139,17 +143,17 @@ function headline(
   { chainedLines, unprotected }: Protection,
 ): string {
   if (faults.length > 0) return `FAULTS: ${shownNumber(faults.length)}`;
-  if (lines === 0) return "NOT PROTECTED: the log has no lines, so that nothing is verified";
+  if (lines === 0) return "NOT PROTECTED: the log has no lines, so nothing was verified";
   if (chainedLines === 0) {
     const what = unprotected.length === 0
-      ? "no chain of lines; only digests protect the archives"
-      : `a change of ${listed(unprotected)} is not detected, because no chain protects the lines`;
+      ? "the lines have no chain; only digests protect the archives"
+      : `changes to ${listed(unprotected)} are not detected, because the lines have no chain`;
     return `NOT PROTECTED: ${what}; write the log with the option chain: true`;
   }
   if (unprotected.length > 0) {
-    return `NOT PROTECTED: a change of ${
+    return `NOT PROTECTED: changes to ${
       listed(unprotected)
-    } is not detected, because the chain begins later`;
+    } are not detected, because the chain begins later`;
   }
   return `OK: chain of ${counted(Math.min(chainedLines, lines), "line")} verified`;
 }
@@ -174,7 +178,7 @@ function shownFault({ path, line, byteOffset, reason }: VerifyFault, directory: 
   return `${place.join(", ")}: ${reason}`;
 }
 
-/** A progress bar, once it is known how much there is. */
+/** A progress bar that appears when the total is known. */
 class Progress implements Disposable {
   #bar: ProgressBar | undefined;
   #bytes = 0;

@@ -1,10 +1,10 @@
 /**
- * Times as people type them: `3h`, `yesterday`, `2026-02-13`. Pure.
+ * Parses times as people type them: `3h`, `yesterday`, `2026-02-13`. Pure.
  *
  * @module
  */
 
-/** A time that depends on the present time and its time zone. */
+/** A function that returns an instant, which can depend on the current time and its time zone. */
 export type When = (now: Temporal.ZonedDateTime) => Temporal.Instant;
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -14,14 +14,14 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
   w: 604_800_000,
 };
-/** Three thousand years, which every calendar function can go back. */
+/** About 3,000 years, which calendar functions can subtract from the current time. */
 const AGO_MS_MAX = 1e14;
 const NOT_A_TIME = "not a time; use 3h, yesterday or 2026-02-13T14:30";
 const DURATION = /^(\d+(?:\.\d+)?)([smhdw])$/;
 
 /**
  * Reads a time: `90s`, `15m`, `3h`, `2d` or `1w` ago; `now`, or the beginning of `today` or
- * `yesterday`; or ISO 8601, in the present time zone if it has no offset.
+ * `yesterday`; or ISO 8601, in the time zone of the current time if it has no UTC offset.
  *
  * @throws {RangeError} If the text is anything else.
  */
@@ -60,8 +60,8 @@ function durationMs(text: string): number | null {
 }
 
 /**
- * Reads an ISO 8601 time, and returns a function that finds its instant in a time zone. A time with an
- * offset has the same instant in each.
+ * Reads an ISO 8601 time, and returns a function that finds its instant in a time zone. If the time has a UTC
+ * offset, the time zone makes no difference.
  *
  * @throws {RangeError} If the text is anything else.
  */
@@ -70,11 +70,11 @@ export function parseIsoTime(text: string): (timeZone: string) => Temporal.Insta
     const instant = Temporal.Instant.from(text);
     return () => instant;
   } catch {
-    // It may be one without an offset.
+    // The time may have no UTC offset.
   }
   const local = Temporal.PlainDateTime.from(text);
   return (timeZone) => local.toZonedDateTime(timeZone).toInstant();
 }
 
-/** The default of `--since` for commands that measure. */
+/** The default of `--since` for `spend` and `metrics`. */
 export const DAY_AGO: When = parseWhen("24h");

@@ -1,16 +1,18 @@
 /**
- * Sums of many small costs, exact to the last bit whatever their order.
+ * Sums of many small costs, exact to the last bit in any order.
  *
  * @module
  */
 
-/** The part of `Math` that Deno's types do not know yet. */
+/** The part of `Math` that Deno's types do not declare yet. */
 const { sumPrecise } = Math as unknown as { sumPrecise(terms: Iterable<number>): number };
 
 /**
- * A sum as if it were computed exactly and rounded once, as `Math.sumPrecise` does for a list, in three
- * numbers, each the rounded rest of what the ones before it leave. Together they hold some 150 bits, of
- * which 53 are shown: the error of an addition is itself a number, and is what the next one takes.
+ * A running sum that is rounded only once, when it is read, as `Math.sumPrecise` does for a list.
+ *
+ * The sum is held in three numbers. The rounding error of an addition is itself a floating-point number, so each
+ * number collects the rounding errors of the number before it. Together they hold some 150 bits, and `value`
+ * rounds them to 53.
  * (T. J. Dekker, D. E. Knuth; J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997.)
  */
 export class PreciseSum {
@@ -18,16 +20,16 @@ export class PreciseSum {
   #rest = 0;
   #restOfRest = 0;
 
-  /** The sum so far; Infinity for ever once it is past the largest number, which no budget allows. */
+  /** The sum so far. Once it exceeds the largest number, it stays Infinity, so that it exceeds every budget. */
   get value(): number {
     if (!Number.isFinite(this.#sum)) return this.#sum;
-    // The sum of nothing is -0 for Math.sumPrecise.
+    // Math.sumPrecise returns -0 for an empty sum; adding 0 turns it into 0.
     return sumPrecise([this.#sum, this.#rest, this.#restOfRest]) + 0;
   }
 
   /** Adds a term. */
   add(term: number): void {
-    // The other infinity would make it NaN.
+    // Adding the opposite infinity would result in NaN.
     if (!Number.isFinite(this.#sum)) return;
     const sum = this.#sum + term;
     const error = errorOf(this.#sum, term, sum);
@@ -37,17 +39,17 @@ export class PreciseSum {
     this.#rest = rest;
   }
 
-  /** Adds what another sum comes to, exactly. */
+  /** Adds another sum, exactly. */
   addSum(other: PreciseSum): void {
     this.add(other.#sum);
-    // Where that is Infinity, nothing is left that could be said of the rest.
+    // If the other sum is infinite, its rounding errors have no meaning.
     if (!Number.isFinite(other.#sum)) return;
     this.add(other.#rest);
     this.add(other.#restOfRest);
   }
 }
 
-/** What is lost when two numbers are added; exact. */
+/** Returns the exact rounding error of an addition. */
 function errorOf(a: number, b: number, sum: number): number {
   const bOfSum = sum - a;
   return (a - (sum - bOfSum)) + (b - bOfSum);

@@ -1,5 +1,5 @@
 /**
- * What an event cost, and the hours that are summed. Pure.
+ * The cost of an event, and the window of time whose costs are summed. Pure.
  *
  * @module
  */
@@ -9,16 +9,17 @@ import { eventEpochMs } from "../time.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** What is summed: both ends belong to it, epoch milliseconds. */
+/** The window of time whose costs are summed, both ends included, in epoch milliseconds. */
 export interface SpendWindow {
   readonly sinceMs: number;
   readonly untilMs: number;
 }
 
 /**
- * The last `hours` hours (default 1), up to now; null for zero or fewer.
+ * Returns the window of the last `hours` hours (default 1) up to now, or null if `hours` is zero or negative.
  *
- * @throws {RangeError} when `hours` is no number.
+ * @throws {TypeError} If `hours` is not a number.
+ * @throws {RangeError} If `hours` is NaN.
  */
 export function spendWindow(
   { hours = 1, now = Date.now }: { hours?: number; now?: () => number },
@@ -29,12 +30,12 @@ export function spendWindow(
   return { sinceMs: untilMs - hours * HOUR_MS, untilMs };
 }
 
-/** Whether the instant lies in the window. */
+/** Checks whether the instant is in the window. */
 export function isInWindow({ sinceMs, untilMs }: SpendWindow, epochMs: number): boolean {
   return epochMs >= sinceMs && epochMs <= untilMs;
 }
 
-/** What an event cost and when; null when either is missing. */
+/** Returns the cost and the time of an event, or null if either is missing. */
 export function costOf(event: AuditEvent): { epochMs: number; usd: number } | null {
   const usd = finite(event.cost);
   if (usd === null) return null;
@@ -42,7 +43,7 @@ export function costOf(event: AuditEvent): { epochMs: number; usd: number } | nu
   return Number.isNaN(epochMs) ? null : { epochMs, usd };
 }
 
-/** The number that a line holds; null where it holds none, or one that no sum could hold. */
+/** Returns the value if it is a finite number, or else null. */
 export function finite(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }

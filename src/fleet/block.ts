@@ -1,8 +1,8 @@
 /**
- * A block: bytes of one log as they are in its files, and what its headers say of them.
+ * A block: a range of bytes of one log, with headers that describe it.
  *
- * Its position counts the bytes of a log from its first one on, whatever files they are in, as an offset
- * does in Kafka. It never depends on the names of files or on how they are compressed.
+ * A position counts the bytes of a log from its first byte, across all of its files, like an offset in Kafka. It
+ * does not depend on the names of files or on their compression.
  *
  * @module
  */
@@ -10,34 +10,34 @@ import { SHA256, sha256 } from "../line/digest.ts";
 import { decoded, type Encoding } from "./block_encoding.ts";
 import { type BlockFigures, figuresIn } from "./block_figures.ts";
 
-/** A part of a log. */
+/** A range of bytes of a log. */
 export interface Block {
-  /** The position of its first byte. */
+  /** Position of the first byte. */
   readonly from: number;
-  /** Behind its last byte. */
+  /** Position after the last byte. */
   readonly to: number;
   readonly bytes: Uint8Array;
-  /** Whether its first line began in the block before. */
+  /** Whether the first line began in the previous block. */
   readonly isContinued: boolean;
-  /** Whether its last line goes on in the next block, as it is longer than a block may be. */
+  /** Whether the last line continues in the next block, because it is longer than a block may be. */
   readonly isCut: boolean;
 }
 
-/** What the headers of a block say. */
+/** The contents of the headers of a block. */
 export interface BlockFacts {
   readonly from: number;
   readonly to: number;
   readonly isContinued: boolean;
   readonly isCut: boolean;
-  /** Where the log ended when the block was sent; `to` where they do not say. */
+  /** End position of the log when the block was sent; `to` if the header is missing. */
   readonly logEnd: number;
-  /** How it is stored. */
+  /** Encoding in which the bytes are stored. */
   readonly encoding: Encoding;
-  /** SHA-256 of its bytes, hexadecimal. */
+  /** SHA-256 of the bytes, hexadecimal. */
   readonly sha256: string;
-  /** Who has sent it: another name each time that a shipper starts. */
+  /** ID of the shipper that sent the block. Each start of a shipper creates a new ID. */
   readonly shipper: string;
-  /** What its lines come to; null where the headers do not say, or it ends within a line. */
+  /** Figures of its lines; null if the headers lack them, or the block ends within a line. */
   readonly figures: BlockFigures | null;
 }
 
@@ -53,10 +53,10 @@ export const BLOCK_HEADERS = {
   shipper: "Scout-Shipper",
 } as const;
 
-/** How many bytes of a log a block may hold, whatever it is compressed to: a reader has all of it in memory. */
+/** Maximum number of uncompressed bytes in a block, because a reader holds a whole block in memory. */
 export const BLOCK_BYTES_MAX: number = 64 * 1024 * 1024;
 
-/** Reads the headers of a block; null for those of anything else. */
+/** Returns the contents of the headers of a block, or null if they are not valid headers of a block. */
 export function factsOf(get: (name: string) => string): BlockFacts | null {
   const [from, to] = [positionOf(get(BLOCK_HEADERS.from)), positionOf(get(BLOCK_HEADERS.to))];
   const digest = get(BLOCK_HEADERS.sha256);
@@ -76,7 +76,7 @@ export function factsOf(get: (name: string) => string): BlockFacts | null {
   };
 }
 
-/** The bytes that the headers tell of; null where what is stored is something else. */
+/** Decodes the stored bytes of a block. Resolves with null if they do not match the headers. */
 export async function contentOf(
   stored: Uint8Array,
   facts: BlockFacts,
@@ -86,12 +86,12 @@ export async function contentOf(
   return bytes !== null && isContentOf(bytes, facts) ? bytes : null;
 }
 
-/** Whether the bytes are those that the headers tell of. */
+/** Checks whether the bytes have the length and the digest that the headers state. */
 export function isContentOf(bytes: Uint8Array, { from, to, sha256: digest }: BlockFacts): boolean {
   return bytes.byteLength === to - from && sha256(bytes) === digest;
 }
 
-/** NaN for what is no position. */
+/** Returns the position in a header, or NaN if the text is not a valid position. */
 function positionOf(text: string): number {
   const position = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
   return Number.isSafeInteger(position) ? position : NaN;

@@ -1,25 +1,25 @@
 /**
- * How the bytes of a block are stored: as they are, or compressed.
+ * Encodes and decodes the stored bytes of a block, which may be compressed.
  *
  * @module
  */
 import { promisify } from "node:util";
 import { gunzip, gunzipSync, gzip, gzipSync } from "node:zlib";
 
-/** As they are, or compressed. */
+/** The encoding of stored bytes: uncompressed or gzip. */
 export type Encoding = "identity" | "gzip";
 
-/** The fastest: what is repeated in each line is found by any level. */
+/** The fastest level, because even it finds the text that is repeated in each line. */
 const GZIP_LEVEL = 1;
-/** Less is compressed, or inflated, sooner than another thread is asked to. */
+/** Maximum size for synchronous compression and decompression; below it, another thread would take longer. */
 const ON_THE_SPOT_BYTES = 16 * 1024;
-/** The shortest piece that zlib gives; it gives few, as pieces have to be joined. */
+/** Minimum chunk size for the output of zlib. Chunks are large, because they have to be joined. */
 const CHUNK_BYTES_MIN = 64;
 
 const compressed = promisify(gzip);
 const inflated = promisify(gunzip);
 
-/** The bytes as they are to be stored; what does not become shorter stays as it is. */
+/** Returns the bytes to store. Bytes that compression does not make shorter stay uncompressed. */
 export async function encoded(
   bytes: Uint8Array,
   encoding: Encoding,
@@ -33,7 +33,7 @@ export async function encoded(
     : { encoding: "identity", data: bytes };
 }
 
-/** The bytes that were stored, at most so many; null for what is damaged, or longer. */
+/** Returns the decoded bytes, or null if the data is damaged or decodes to more than `byteLength` bytes. */
 export async function decoded(
   data: Uint8Array,
   { encoding, byteLength }: { encoding: Encoding; byteLength: number },
@@ -45,7 +45,7 @@ export async function decoded(
       ? gunzipSync(data, options)
       : await inflated(data, options);
   } catch {
-    // It is not what the headers tell of, and reported as missing.
+    // The data does not match the headers; the caller reports it as missing.
     return null;
   }
 }

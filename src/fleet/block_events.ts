@@ -1,5 +1,5 @@
 /**
- * The events in the lines of a block. Pure.
+ * Parses the events in the lines of a block. Pure.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import { eventsIn, type ParseOptions } from "../read/parse_block.ts";
 
 const LINE_BREAK = 0x0a;
-/** More events than needed at a time are a burden. */
+/** Size of the pieces that are parsed at a time, so that few events are in memory before they are needed. */
 const PIECE_BYTES = 128 * 1024;
 
-/** Gives the events of whole lines in batches; places are counted from `from` on. */
+/** Yields the events of whole lines in batches. Damage is reported at positions that start at `from`. */
 export function* blockEvents(
   lines: Uint8Array,
   parsing: Pick<ParseOptions, "lineTest" | "onDamage">,

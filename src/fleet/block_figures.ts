@@ -1,5 +1,5 @@
 /**
- * What the events of a block come to, for whoever wants to know that without the block. Pure.
+ * Figures about the events of a block, stored in its headers, so that a reader does not need the block itself. Pure.
  *
  * @module
  */
@@ -11,16 +11,17 @@ import { costOf, finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { blockEvents } from "./block_events.ts";
 
-/** Figures of the whole lines of a block. */
+/** Figures about the whole lines of a block. */
 export interface BlockFigures {
-  /** Lines that are not blank, those that are no event included. */
+  /** Number of lines that are not blank, including damaged lines. */
   readonly lines: number;
-  /** Times of its earliest and of its latest event, epoch milliseconds; NaN when none has a time. */
+  /** Time of the earliest event, epoch milliseconds; NaN if no event has a time. */
   readonly firstMs: number;
+  /** Time of the latest event, epoch milliseconds; NaN if no event has a time. */
   readonly lastMs: number;
-  /** What its events cost that have a time, USD; null when none of them has a cost. */
+  /** Cost of the events that have a time, USD; null if none of them has a cost. */
   readonly usd: number | null;
-  /** How many events there are of each type, "" for those without one. */
+  /** Number of events by type; "" for events without a type. */
   readonly events: ReadonlyMap<string, number>;
 }
 
@@ -35,15 +36,15 @@ const FIGURE_HEADERS = {
 /** The names of the headers, in their order. */
 export const FIGURE_HEADER_NAMES: readonly string[] = Object.values(FIGURE_HEADERS);
 
-/** Simulations invent event types, and a message has to have room for its headers. */
+/** Maximum length of the counts by type. A log may have many types, and headers have limited room in a message. */
 const EVENTS_LENGTH_MAX = 1_024;
 const EVERY_LINE = new LineTest({});
 
-/** Adds up a block of whole lines. */
+/** Returns the figures of a block of whole lines. */
 export function figuresOf(bytes: Uint8Array): BlockFigures {
   let lines = 0;
   const onDamage = (_line: LinePlace, reason: string) => {
-    // What is lost before an event is in the line of the event.
+    // Lost bytes before an event are in the same line as the event, which is counted below.
     if (reason !== LOST) lines++;
   };
   const events = new Map<string, number>();
@@ -71,7 +72,7 @@ export function figuresOf(bytes: Uint8Array): BlockFigures {
   };
 }
 
-/** The values of the headers by their names; none of what no header can hold. */
+/** Returns the headers, or no headers if a value is too long or not finite. */
 export function headersOfFigures(
   { lines, firstMs, lastMs, usd, events }: BlockFigures,
 ): [name: string, value: string][] {
@@ -86,7 +87,7 @@ export function headersOfFigures(
   ];
 }
 
-/** Reads the headers; null where they say nothing, or nothing that could be. */
+/** Returns the figures in the headers, or null if they are missing or invalid. */
 export function figuresIn(get: (name: string) => string): BlockFigures | null {
   const lines = numberIn(get(FIGURE_HEADERS.lines));
   const cost = get(FIGURE_HEADERS.usd);
@@ -109,7 +110,7 @@ function countsIn(text: string): Map<string, number> | null {
     const entries = Object.entries(counts).filter(([, count]) => Number.isSafeInteger(count));
     return new Map(entries);
   } catch {
-    // It is none of ours; the block itself tells what is in it.
+    // The header is invalid; the reader then fetches the block itself.
     return null;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * From a block to the message that carries it.
+ * Turns blocks into messages.
  *
  * @module
  */
@@ -9,25 +9,25 @@ import { encoded, type Encoding } from "./block_encoding.ts";
 import { figuresOf, headersOfFigures } from "./block_figures.ts";
 import { halves } from "./cut_blocks.ts";
 
-/** A block as it is sent. */
+/** A block with the headers and the data of its message. */
 export interface BlockMessage {
   readonly block: Block;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly data: Uint8Array;
 }
 
-/** How blocks are sent. */
+/** The settings with which blocks are sent. */
 export interface Sending {
-  /** Name of the shipper. */
+  /** ID of the shipper. */
   readonly shipper: string;
-  /** Where the log ends, as far as is known. */
+  /** End position of the log, as last seen. */
   readonly logEnd: number;
   readonly encoding: Encoding;
-  /** How many bytes a message may hold. */
+  /** Maximum size of the data of a message, in bytes. */
   readonly dataBytesMax: number;
 }
 
-/** Makes the messages of blocks; one that is too long for a message is made two of. */
+/** Yields the messages of blocks. A block that is too long for one message is split. */
 export async function* messagesOf(
   blocks: AsyncIterable<Block>,
   sending: Sending,

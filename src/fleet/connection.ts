@@ -1,55 +1,71 @@
 /**
- * The connection to NATS that a fleet uses: its user's own, by the few members that are called.
+ * The types of the NATS connection that the caller passes in, with only the members that are used.
  *
- * The types are structural, so that whatever `wsconnect()` of `@nats-io/nats-core` or `connect()` of
- * `@nats-io/transport-node` gives is one, and this package is bound to no version of theirs.
+ * The types are structural. A connection from `wsconnect()` of `@nats-io/nats-core` or from `connect()` of
+ * `@nats-io/transport-node` fits them, and this package does not depend on a version of these packages.
  *
  * @module
  */
 
-/** The headers of a message, of `@nats-io/nats-core`. */
+/** The headers of a message, as `@nats-io/nats-core` implements them. */
 export interface FleetHeaders {
-  /** Status of an answer of the server; 404 where there is no such message. */
+  /** Status code of a server response, such as 404 if a message does not exist; 0 without a status. */
   readonly code: number;
-  /** The value of a header; "" if there is none. */
+  /**
+   * Returns the value of a header.
+   *
+   * @param name Name of the header.
+   * @returns The value, or "" if the header is missing.
+   */
   get(name: string): string;
 }
 
-/** A message. */
+/** A message of NATS. */
 export interface FleetMessage {
-  /** Where it was sent to. */
+  /** Subject that the message was sent to. */
   readonly subject: string;
-  /** Where an answer would go to; of one that is stored, it tells which one it is. */
+  /** Subject for a reply. For a message from a consumer, it contains the sequence of the message in the stream. */
   readonly reply?: string;
-  /** What it holds. */
+  /** Payload of the message. */
   readonly data: Uint8Array;
-  /** What it says of itself, if anything. */
+  /** Headers of the message, if it has any. */
   readonly headers?: FleetHeaders;
 }
 
-/** How a request is made. */
+/** The options of a request with one response. */
 export interface FleetRequestOptions {
-  /** Milliseconds to wait for the answer. */
+  /** Time to wait for the response, in milliseconds. */
   timeout: number;
-  /** Made by the library of the connection. */
+  /**
+   * Headers of the request, created with `headers()` of `@nats-io/nats-core`.
+   *
+   * @default {undefined}
+   */
   headers?: FleetHeaders;
 }
 
-/** How several answers are waited for. */
+/** The options of a request with several responses. */
 export interface FleetRequestManyOptions {
-  /** Until the time is over. */
+  /** Strategy of the request: it collects responses until `maxWait` is over. */
   strategy: "timer";
-  /** Milliseconds. */
+  /** Time to wait for responses, in milliseconds. */
   maxWait: number;
-  /** By a subscription of its own, as the answers have the subjects of what is stored. */
+  /** Whether the request uses a separate subscription: the responses have the subjects of the stored messages. */
   noMux: true;
 }
 
-/** A connection. */
+/** A connection to a NATS server. */
 export interface FleetConnection {
-  /** What the server said of itself when it was connected to. */
+  /** Information that the server sent at the connect; `max_payload` is its maximum message size in bytes. */
   readonly info?: { readonly max_payload: number } | undefined;
-  /** Asks and waits for one answer. */
+  /**
+   * Sends a request and waits for one response.
+   *
+   * @param subject Subject of the request.
+   * @param payload Payload of the request; empty by default.
+   * @param options Timeout and headers of the request.
+   * @returns The response. Rejects if the server does not respond in time.
+   */
   request(
     subject: string,
     payload?: Uint8Array | string,
@@ -57,9 +73,16 @@ export interface FleetConnection {
   ): Promise<FleetMessage>;
 }
 
-/** A connection that can also be told of what is stored. */
+/** A connection to a NATS server that can also receive several responses to one request. */
 export interface FleetFollowConnection extends FleetConnection {
-  /** Asks and gives the answers as they come. */
+  /**
+   * Sends a request and returns the responses as they arrive.
+   *
+   * @param subject Subject of the request.
+   * @param payload Payload of the request; empty by default.
+   * @param options Strategy and timeout of the request.
+   * @returns The responses, until the time is over.
+   */
   requestMany(
     subject: string,
     payload?: Uint8Array | string,
@@ -67,10 +90,10 @@ export interface FleetFollowConnection extends FleetConnection {
   ): Promise<AsyncIterable<FleetMessage>>;
 }
 
-/** What a connection says, in its own words, when trying again is of no use. */
+/** Names of the errors of a connection for which a retry is useless. */
 const FINAL = ["ClosedConnectionError", "DrainingConnectionError", "PermissionViolationError"];
 
-/** Whether there is no use in asking again, as the connection is closed, or not allowed to ask. */
+/** Checks whether a retry is useless, because the connection is closed or lacks the permission. */
 export function isFinal(error: unknown): boolean {
   return error instanceof Error && (FINAL.includes(error.name) || isFinal(error.cause));
 }

@@ -1,6 +1,6 @@
 /**
- * What was spent in each second, so that memory and the time of an answer depend on how long is looked back
- * and not on how many events there are. Pure.
+ * Sums of costs by second. Memory and query time depend on the length of the window, not on the number of events.
+ * Pure.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import { PreciseSum } from "../cost/precise_sum.ts";
 const SECOND_MS = 1_000;
 const SECONDS_PER_MINUTE = 60;
 
-/** The sum of a minute, and of each of its seconds that has one. */
+/** The sum of a minute, and the sums of its seconds with costs. */
 interface Minute {
   readonly sum: PreciseSum;
   readonly seconds: Map<number, PreciseSum>;
 }
 
-/** Costs in USD by the second. */
+/** Costs in USD by second. */
 export class CostSlots {
   readonly #minutes = new Map<number, Minute>();
 
-  /** Adds what was spent at an instant, epoch milliseconds. */
+  /** Adds a cost at an instant in epoch milliseconds. */
   add(epochMs: number, usd: number): void {
     const second = secondOf(epochMs);
     const minute = Math.floor(second / SECONDS_PER_MINUTE);
@@ -33,7 +33,7 @@ export class CostSlots {
     slot.sum.add(usd);
   }
 
-  /** What was spent from the second of one instant to that of another, both included. */
+  /** Returns the sum from the second of one instant to the second of another, both included. */
   sumOf(sinceMs: number, untilMs: number): number {
     const [first, last] = [secondOf(sinceMs), secondOf(untilMs)];
     const total = new PreciseSum();
@@ -51,7 +51,7 @@ export class CostSlots {
     return total.value;
   }
 
-  /** Forgets the minutes that have ended before an instant. */
+  /** Drops the minutes that ended before an instant. */
   forgetBefore(epochMs: number): void {
     const minute = Math.floor(secondOf(epochMs) / SECONDS_PER_MINUTE);
     for (const known of this.#minutes.keys()) {

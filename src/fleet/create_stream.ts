@@ -1,5 +1,5 @@
 /**
- * Making the stream of a fleet.
+ * Creates the stream of a fleet.
  *
  * @module
  */
@@ -13,20 +13,36 @@ import {
 import type { FleetConnection } from "./connection.ts";
 import { askApi, checkName, DEFAULT_STREAM, errorOf, FleetServerError } from "./fleet_stream.ts";
 
-/** JetStream's code for a stream that is there already. */
+/** JetStream's error code for a stream that already exists with other settings. */
 const STREAM_NAME_IN_USE = 10_058;
 
-/** Settings of a stream; what is not here may be whatever its owner wants. */
+/** Options of {@linkcode createFleetStream}. */
 export interface FleetStreamOptions {
-  /** The connection, which has to be allowed to make streams. */
+  /** Connection to the server. Its user needs the permission to create streams. */
   connection: FleetConnection;
-  /** Name of the stream; default "AUDIT". */
+  /**
+   * Name of the stream: 1 to 64 letters, digits, "-" and "_".
+   *
+   * @default {"AUDIT"}
+   */
   stream?: string;
-  /** How many servers of a cluster hold it: 1, 3 or 5; default 1. */
+  /**
+   * Number of servers in a cluster that store the stream: 1, 3 or 5.
+   *
+   * @default {1}
+   */
   replicas?: number;
-  /** Bytes that it may take; default no limit but the server's. */
+  /**
+   * Maximum size of the stream in bytes, an integer >= 1. If it is not set, only the limits of the server apply.
+   *
+   * @default {undefined}
+   */
   maxBytes?: number;
-  /** Seconds that a block is kept; default 30 days. */
+  /**
+   * Time in seconds after which the server deletes a block, a number > 0. The default is 30 days.
+   *
+   * @default {2_592_000}
+   */
   maxAgeSec?: number;
 }
 
@@ -43,13 +59,19 @@ const TIMEOUT_MS = 5_000;
 const DUPLICATE_WINDOW_SEC = 120;
 
 /**
- * Makes the stream of a fleet, or finds that it is there with the same settings: in files, never dropping
- * old blocks for new ones, and without a way to take single ones out.
+ * Creates the stream of a fleet. If the stream already exists with the same settings, does nothing.
  *
- * Needs `--allow-net` for the connection, and a user of the server who may make streams.
+ * The stream is stored in files. A full stream rejects new blocks and keeps the old ones. Clients cannot delete
+ * blocks from the stream.
  *
- * @throws {RangeError} for a name that is none.
- * @throws {FleetServerError} for a stream that is there with other settings, naming them.
+ * Needs `--allow-net` for the connection, and a user of the server with the permission to create streams.
+ *
+ * @param options The connection and the settings of the stream.
+ * @returns A promise that resolves when the stream exists.
+ * @throws {TypeError} If an option is unknown or of the wrong type.
+ * @throws {RangeError} If an option is out of its range or the name is invalid.
+ * @throws {FleetServerError} If the server rejects the request, or the stream exists with other settings; names
+ *   these settings.
  *
  * @example
  * ```ts ignore
@@ -83,19 +105,19 @@ export async function createFleetStream(options: FleetStreamOptions): Promise<vo
   const asking = { question: wanted, timeoutMs: TIMEOUT_MS };
   const created = await askApi(connection, `STREAM.CREATE.${stream}`, asking);
   if (created.error !== undefined && created.error.err_code !== STREAM_NAME_IN_USE) {
-    throw new FleetServerError(`make stream ${stream}`, errorOf(created.error));
+    throw new FleetServerError(`create stream ${stream}`, errorOf(created.error));
   }
   const { error, ...info } = await askApi(connection, `STREAM.INFO.${stream}`, {
     timeoutMs: TIMEOUT_MS,
   });
-  if (error !== undefined) throw new FleetServerError(`make stream ${stream}`, errorOf(error));
+  if (error !== undefined) throw new FleetServerError(`create stream ${stream}`, errorOf(error));
   const config = info["config"] as Readonly<Record<string, unknown>> | undefined;
   const differing = Object.entries(wanted)
     .filter(([name, value]) => JSON.stringify(config?.[name]) !== JSON.stringify(value))
     .map(([name, value]) => `${name} is ${JSON.stringify(config?.[name])}, not ${value}`);
   if (differing.length === 0) return;
-  const description = `it is there with other settings: ${differing.join(", ")}`;
-  throw new FleetServerError(`make stream ${stream}`, {
+  const description = `it already exists with other settings: ${differing.join(", ")}`;
+  throw new FleetServerError(`create stream ${stream}`, {
     code: STREAM_NAME_IN_USE,
     description,
   });

@@ -1,5 +1,5 @@
 /**
- * From bytes to blocks of whole lines. Pure.
+ * Cuts bytes into blocks of whole lines. Pure.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import type { PositionedBytes } from "./log_position.ts";
 const LINE_BREAK = 0x0a;
 
 /**
- * Cuts bytes into blocks of whole lines, each of at most so many bytes and of one file. A line that is
- * longer is cut into several blocks; `begins` says whether the first one goes on with a line. What was read
- * before an error is given before it is thrown.
+ * Yields blocks of whole lines, each from one file and at most `blockBytesNow()` bytes long. A longer line is cut
+ * into several blocks. `begins` is the position of the first block, and whether it continues a line. If reading
+ * fails, the whole lines read so far are yielded before the error is thrown.
  */
 export async function* cutBlocks(
   parts: AsyncIterable<PositionedBytes>,
@@ -25,7 +25,7 @@ export async function* cutBlocks(
   let { isContinued } = begins;
   try {
     for await (const { from: position, bytes, isEnd } of parts) {
-      // Behind what is gone another block begins.
+      // A new block begins after a gap.
       if (length === 0 && position !== from) [from, isContinued] = [position, false];
       pending.push(bytes);
       length += bytes.byteLength;
@@ -50,7 +50,7 @@ export async function* cutBlocks(
   }
 }
 
-/** A block as two, between two lines if it has several. */
+/** Returns the block as two blocks, split between two lines if it has several. */
 export function halves({ from, to, bytes, isContinued, isCut }: Block): [Block, Block] {
   const middle = Math.ceil(bytes.byteLength / 2);
   const behind = bytes.indexOf(LINE_BREAK, middle) + 1;

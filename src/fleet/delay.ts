@@ -1,16 +1,16 @@
 /**
- * Waiting that ends with a signal.
+ * A delay that a signal can end.
  *
  * @module
  */
 import type { Clock } from "../platform/clock.ts";
 
-/** Resolves after the delay, and at once when the signal is aborted; keeps the process alive. */
+/** Resolves after the delay, or as soon as the signal is aborted. Keeps the process alive until then. */
 export function delay(delayMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const wake = () => resolve();
   if (signal.aborted) return Promise.resolve();
-  // The clock's timers keep no process alive.
+  // The timers of the clock do not keep the process alive.
   const keepAlive = setInterval(() => {}, 2 ** 31 - 1);
   const timer = clock.startTimer(delayMs, wake);
   signal.addEventListener("abort", wake);

@@ -1,10 +1,9 @@
 /**
- * The events of a fleet: what its logs have shipped, each once, and a word on what is missing.
+ * The events of a fleet: every event that its logs have shipped, exactly once, and the gaps.
  *
- * Of each log it is known up to which position its bytes were seen. A block that ends there or before is a
- * double and is dropped, one that begins before is cut, which is sound as blocks are bytes, and where one
- * begins behind, there is a gap. So it does not matter what a server, or a shipper that was killed, has
- * stored twice.
+ * For each log, the reader remembers the position up to which it has seen the bytes. A block that ends there or
+ * earlier is a duplicate and is dropped. A block that begins earlier is cut at that position. If a block begins
+ * later, there is a gap. So blocks that a server or a killed shipper stored twice do no harm.
  *
  * @module
  */
@@ -32,27 +31,44 @@ import {
   storedRange,
 } from "./stored_blocks.ts";
 
-/** How much further it is looked back each time for the last events. */
+/** Factor by which the search for the last events extends backward each time. */
 const LOOK_BACK_FACTOR = 8;
-/** So many more are kept before those are dropped that are not the last. */
+/** Number of extra events to collect before all but the last ones are dropped. */
 const LAST_MARGIN = 1_000;
-/** Why something is not there. */
+/** The reason that is reported for a gap. */
 const MISSING = "not in the stream";
 
-/** Which events of a fleet. */
+/** Options of {@linkcode fleetEvents}. */
 export interface FleetQueryOptions
   extends Pick<QueryOptions, "since" | "until" | "eventType" | "sessionId" | "where" | "signal"> {
-  /** The connection to the server; it is not closed. */
+  /** Connection to the server. The query does not close it. */
   connection: FleetConnection;
-  /** Name of the fleet. */
+  /** Name of the fleet: 1 to 64 letters, digits, "-" and "_". */
   fleet: string;
-  /** Of this log alone. */
+  /**
+   * Name of the only log to read: 1 to 64 letters, digits, "-" and "_". If it is not set, all logs are read.
+   *
+   * @default {undefined}
+   */
   log?: string;
-  /** Name of the stream; default "AUDIT". */
+  /**
+   * Name of the stream: 1 to 64 letters, digits, "-" and "_".
+   *
+   * @default {"AUDIT"}
+   */
   stream?: string;
-  /** Whether to go on with what is shipped from now on, without an end; default false. */
+  /**
+   * Whether to continue with the events that are shipped later. If `true`, the query does not end by itself.
+   *
+   * @default {false}
+   */
   follow?: boolean;
-  /** Begin with so many events of those that are there, the last that match; default with all. */
+  /**
+   * Number of matching events to start with, the last ones in the stream; an integer >= 0 or Infinity. If it is
+   * not set, the query starts with the first event.
+   *
+   * @default {undefined}
+   */
   last?: number;
 }
 
@@ -64,33 +80,38 @@ const OPTION_CHECKS: OptionChecks<FleetQueryOptions> = {
   last: integer(0, true),
 };
 
-/** An event, and the log that it is from. */
+/** An event and the name of its log. */
 export interface FleetEvent extends AuditEvent {
   /** Name of the log. */
   readonly scout_log: string;
 }
 
-/** The events of a query, each iteration from the beginning. */
+/** The matching events of a fleet. Each iteration starts from the beginning. */
 export interface FleetQuery extends AsyncIterable<FleetEvent> {
-  /** What is missing of what has been read so far, by the iteration that began last. */
+  /** The gaps that the latest iteration has found so far. */
   readonly gaps: readonly FleetGap[];
   /**
-   * What could not be read, as a local query tells it: lines that are no events, and the gaps. `path` is
-   * the name of the log, and places are positions.
+   * The data that the latest iteration could not read so far: lines that are not events, and the gaps. `path` is
+   * the name of the log, and `byteOffset` is a position in the log.
    */
   readonly damage: readonly Damage[];
 }
 
 /**
- * Makes the events that match, of all logs of a fleet, in the order in which they were shipped: those of
- * one log in the order of appending. Without `follow` it ends with what was there when it began.
+ * Queries the events of all logs of a fleet.
  *
- * The metrics and the report take it as they take a local log. Needs `--allow-net` for the connection.
+ * The events come in the order in which they were shipped; the events of one log keep their order. Without
+ * `follow`, the iteration ends with the last event that was in the stream when it began. The metrics and the report
+ * accept the query in place of a local log.
  *
- * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
- * @throws {FleetServerError} when it is iterated, for a stream that is not there.
- * @throws {FleetTimeoutError} when it is iterated, for a server that does not answer for a minute.
- * @throws the reason of an aborted `signal`.
+ * Needs `--allow-net` for the connection.
+ *
+ * @param options The fleet, the filters and the range.
+ * @returns The matching events, as an async iterable. An iteration throws a {@linkcode FleetServerError} if the
+ *   stream does not exist, a {@linkcode FleetTimeoutError} if the server does not respond for a minute, and the
+ *   reason of an aborted `signal`.
+ * @throws {TypeError} If an option is unknown or of the wrong type; names it.
+ * @throws {RangeError} If an option is out of its range or a name is invalid; names it.
  *
  * @example
  * ```ts ignore
@@ -108,7 +129,7 @@ export function fleetEvents(options: FleetQueryOptions): FleetQuery {
 }
 
 /**
- * As {@linkcode fleetEvents}, by any clock.
+ * Queries events like {@linkcode fleetEvents}, with another clock.
  *
  * @internal
  */
@@ -132,7 +153,7 @@ export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQu
   };
 }
 
-/** A query, and what is found out beside its events. */
+/** A query and its results besides the events. */
 interface Asked {
   readonly reading: Reading;
   readonly filter: EventFilter;
@@ -140,7 +161,7 @@ interface Asked {
   readonly damage: Damage[];
 }
 
-/** How far the logs were seen; who begins in the middle misses nothing of what comes before. */
+/** Returns the progress of the logs. If reading starts within the stream, earlier bytes are not reported as gaps. */
 function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange): LogsProgress {
   return new LogsProgress((gap) => {
     const { log, from, to } = gap;
@@ -149,7 +170,7 @@ function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange):
   }, { isFromStart: first === 1 && reading.sinceMs === -Infinity });
 }
 
-/** What is read, and how far the logs were seen before. */
+/** The range to read, and the progress of the logs before it. */
 interface Part {
   readonly range: StoredRange;
   readonly logs: LogsProgress;
@@ -160,12 +181,12 @@ async function everything(asked: Asked): Promise<Part> {
   return { range, logs: progressFrom(asked, range) };
 }
 
-/** The last events of what is stored, and with `follow` those that come. */
+/** Yields the last stored events, and with `follow` the events after them. */
 async function* last(asked: Asked, count: number): AsyncGenerator<Batch, void> {
   const { reading, gaps, damage } = asked;
   const range = await storedRange(reading);
   const finding = { ...asked, reading: { ...reading, follow: false } };
-  // How far back they begin is found out by looking further and further back.
+  // The start of the last events is unknown, so the search extends further back until there are enough events.
   for (let blocks = count === Infinity ? Infinity : 1;; blocks *= LOOK_BACK_FACTOR) {
     const part = { ...range, first: Math.max(range.first, range.last - blocks + 1) };
     gaps.length = damage.length = 0;
@@ -183,10 +204,10 @@ async function* last(asked: Asked, count: number): AsyncGenerator<Batch, void> {
   }
 }
 
-/** Events that are at hand. */
+/** Events that are already in memory. */
 type Batch = IteratorObject<FleetEvent, void>;
 
-/** The events that match, those of one piece of a block at a time. */
+/** Yields the matching events, one piece of a block at a time. */
 async function* batches(
   { reading, filter, damage }: Asked,
   begin: () => Part | Promise<Part>,
@@ -203,7 +224,7 @@ async function* batches(
       reading.signal.throwIfAborted();
     }
   }
-  // While one is being read, the next one is inflated, and the one behind it is on its way.
+  // While one block is parsed, the next block is decompressed and the one after that is requested.
   const stored = oneAhead(storedBlocks({ ...reading, signal }, range), stop);
   for await (const { log, facts, bytes } of oneAhead(decoded(stored), stop)) {
     const lines = logs.of(log, facts).take(facts, bytes);

@@ -1,9 +1,9 @@
 /**
- * What a fleet spends, known at any moment to who has to stop it.
+ * The spend of a fleet, kept up to date so that a guard can stop the fleet in time.
  *
- * The cost of a block is in its headers, with the times between which its events were, and costs are kept
- * by the second. So a block whose events are of one second is not looked at; one of a shipper that was
- * behind, which is of many, is fetched, and so is one that a reader of events would cut or join.
+ * The headers of a block state its cost and the times of its first and last event. Costs are kept by second. So a
+ * block whose events are within one second is counted by its headers. A block is fetched if its events span more
+ * time, such as after a lag of its shipper, or if its lines overlap with other blocks.
  *
  * @module
  */
@@ -25,59 +25,95 @@ import {
 } from "./stored_blocks.ts";
 import { type FactsReading, type StoredFacts, storedFacts } from "./stored_facts.ts";
 
-/** Whose spend to follow. */
+/** Options of {@linkcode fleetSpend}. */
 export interface FleetSpendOptions {
-  /** The connection to the server; it is not closed. */
+  /** Connection to the server. It is not closed by {@linkcode FleetSpend.close}. */
   connection: FleetFollowConnection;
-  /** Name of the fleet. */
+  /** Name of the fleet: 1 to 64 letters, digits, "-" and "_". */
   fleet: string;
-  /** Of this log alone. */
+  /**
+   * Name of the only log to follow: 1 to 64 letters, digits, "-" and "_". If it is not set, all logs are followed.
+   *
+   * @default {undefined}
+   */
   log?: string;
-  /** Name of the stream; default "AUDIT". */
+  /**
+   * Name of the stream: 1 to 64 letters, digits, "-" and "_".
+   *
+   * @default {"AUDIT"}
+   */
   stream?: string;
-  /** Hours that will be asked for at most; default 24. */
+  /**
+   * Maximum number of hours that {@linkcode FleetSpend.usd} can sum, a number > 0. Older costs are dropped.
+   *
+   * @default {24}
+   */
   maxHours?: number;
-  /** The time, epoch milliseconds; default `Date.now`. */
+  /**
+   * Clock that returns epoch milliseconds.
+   *
+   * @default {Date.now}
+   */
   now?: () => number;
-  /** Told whenever more was spent, or following has failed, as it does with what this throws. */
+  /**
+   * Function that is called each time the spend has grown, and once if following has failed. If it throws,
+   * following fails.
+   *
+   * @default {undefined}
+   */
   onChange?: (spend: FleetSpend) => void;
 }
 
-/** What a fleet spends, followed until it is closed. */
+/** The spend of a fleet, followed until it is closed. */
 export interface FleetSpend extends AsyncDisposable {
   /**
-   * What the events of the last `hours` hours (default 1) cost, USD, as far as they are in the stream.
+   * Returns the cost of the events of the last hours, as far as they are in the stream.
    *
-   * It is never less than that: an event counts up to two seconds longer than it should, and one of a
-   * machine whose clock is ahead, by a quarter of an hour at most, counts at once.
+   * The result is never too low, but it can be slightly too high: an event counts for up to two seconds longer than
+   * the hours. An event from a machine whose clock is up to 15 minutes ahead counts at once.
    *
-   * @throws {RangeError} when `hours` is no number, or more than `maxHours`.
-   * @throws {Error} when following has failed, as what is known grows old then, or was closed.
+   * @param hours Length of the window in hours, at most `maxHours`; by default 1.
+   * @returns The sum in USD.
+   * @throws {TypeError} If `hours` is not a number.
+   * @throws {RangeError} If `hours` is NaN or more than `maxHours`.
+   * @throws {Error} If following was closed or has failed, because the sum would be out of date.
    */
   usd(hours?: number): number;
-  /** What is missing of what was looked at. */
+  /** The gaps in the blocks that were counted. */
   readonly gaps: readonly FleetGap[];
-  /** Milliseconds since the server was last heard of, as a rule a second at most; it is waited for. */
+  /**
+   * Milliseconds since the server last responded, usually at most 1,000. Following waits for a server that does not
+   * respond; your guard decides the limit.
+   */
   readonly silentMs: number;
-  /** Ends it. */
+  /**
+   * Stops following.
+   *
+   * @returns A promise that resolves when following has stopped.
+   */
   close(): Promise<void>;
 }
 
 const HOURS_MAX = 24;
 const HOUR_MS = 3_600_000;
-/** Costs are kept by the second, so what was spent within one needs no closer look. */
+/** Costs are kept by second, so a block within this span is counted by its headers. */
 const CLOSE_MS = 1_000;
 const FORGET_EVERY_MS = 60_000;
 
 /**
- * Follows what a fleet spends, by the headers of what its machines ship; resolves when all that was there is
- * counted. A server that is away later is waited for: who must not overspend looks at `silentMs` too.
+ * Follows the spend of a fleet, mostly by the headers of the blocks that its machines ship.
+ *
+ * If the server stops responding later, following waits for it. A guard that must not let the fleet overspend also
+ * has to check `silentMs`.
  *
  * Needs `--allow-net` for the connection.
  *
- * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
- * @throws {FleetServerError} for a stream that is not there.
- * @throws {FleetTimeoutError} for a server that does not answer for a minute.
+ * @param options The fleet, and the function to call after each change.
+ * @returns The spend. The promise resolves when every block that was in the stream is counted.
+ * @throws {TypeError} If an option is unknown or of the wrong type; names it.
+ * @throws {RangeError} If an option is out of its range or a name is invalid; names it.
+ * @throws {FleetServerError} If the stream does not exist.
+ * @throws {FleetTimeoutError} If the server does not respond for a minute at the start.
  *
  * @example
  * ```ts ignore
@@ -132,7 +168,7 @@ class Following implements FleetSpend {
     this.#maxHours = maxHours;
     this.#onChange = options.onChange;
     const asked = { ...options, since: this.#sinceMs, signal: this.#ending.signal };
-    // It is waited for a server as long as it takes.
+    // Once it has started, following waits for the server without a limit.
     const reading = readingOf(asked, { follow: true, patienceMs: Infinity });
     this.#reading = { ...reading, connection };
     this.#logs = new LogsProgress((gap) => this.gaps.push(gap), { isFromStart: false });
@@ -148,13 +184,13 @@ class Following implements FleetSpend {
   }
 
   usd(hours = 1): number {
-    if (this.#ending.signal.aborted) throw new Error("Cannot tell spend: it was closed");
+    if (this.#ending.signal.aborted) throw new Error("Cannot read spend: it was closed");
     if (this.#failure !== undefined) {
-      throw new Error("Cannot tell spend: following it has failed", { cause: this.#failure });
+      throw new Error("Cannot read spend: following it has failed", { cause: this.#failure });
     }
     if (hours > this.#maxHours) {
       throw new RangeError(
-        `Cannot tell spend: hours must be at most maxHours (${this.#maxHours}), got ${hours}`,
+        `Cannot read spend: hours must be at most maxHours (${this.#maxHours}), got ${hours}`,
       );
     }
     const window = spendWindow({ hours, now: this.#now });
@@ -188,7 +224,7 @@ class Following implements FleetSpend {
     }
   }
 
-  /** Counts a block; tells whether it has cost anything. */
+  /** Counts a block and resolves with whether the sums may have changed. */
   async #count(stored: StoredFacts): Promise<boolean> {
     const { log, facts } = stored;
     const progress = this.#logs.of(log, facts);
@@ -212,12 +248,12 @@ class Following implements FleetSpend {
     return true;
   }
 
-  /** Whether it does not matter when exactly its events were. */
+  /** Checks whether the exact times of the events of a block do not matter. */
   #isPlain({ firstMs, lastMs, usd }: BlockFigures): boolean {
     return usd === null || lastMs - firstMs < CLOSE_MS || lastMs < this.#sinceMs;
   }
 
-  /** A time that nobody will ask for is not kept. */
+  /** Adds a cost, unless its time is outside the window that `usd()` can sum. */
   #add(epochMs: number, usd: number): void {
     const untilMs = this.#now() + this.#maxHours * HOUR_MS;
     if (epochMs >= this.#sinceMs && epochMs <= untilMs) this.#slots.add(epochMs, usd);
@@ -227,7 +263,7 @@ class Following implements FleetSpend {
     return this.#now() - this.#maxHours * HOUR_MS;
   }
 
-  /** The bytes of a block; null for one that is gone, or not what its headers say. */
+  /** Fetches the bytes of a block. Resolves with null if it was deleted or does not match its headers. */
   async #bytesOf({ seq, facts }: StoredFacts): Promise<Uint8Array | null> {
     const { place, subject } = this.#reading;
     const block = await answered(this.#reading, () => storedBlockFrom(place, { seq, subject }));

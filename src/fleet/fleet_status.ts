@@ -1,5 +1,5 @@
 /**
- * How the logs of a fleet stand.
+ * The status of the logs of a fleet.
  *
  * @module
  */
@@ -10,19 +10,36 @@ import { type FleetGap, LogsProgress } from "./log_progress.ts";
 import { PLACE_OPTION_CHECKS, readingOf } from "./stored_blocks.ts";
 import { type StoredFacts, storedFacts } from "./stored_facts.ts";
 
-/** Whose state to look at. */
+/** Options of {@linkcode fleetStatus}. */
 export interface FleetStatusOptions {
-  /** The connection to the server; it is not closed. */
+  /** Connection to the server. It is not closed. */
   connection: FleetFollowConnection;
-  /** Name of the fleet. */
+  /** Name of the fleet: 1 to 64 letters, digits, "-" and "_". */
   fleet: string;
-  /** Of this log alone. */
+  /**
+   * Name of the only log to read: 1 to 64 letters, digits, "-" and "_". If it is not set, all logs are read.
+   *
+   * @default {undefined}
+   */
   log?: string;
-  /** Name of the stream; default "AUDIT". */
+  /**
+   * Name of the stream: 1 to 64 letters, digits, "-" and "_".
+   *
+   * @default {"AUDIT"}
+   */
   stream?: string;
-  /** Look at what was shipped from about this time on; default all of it. */
+  /**
+   * Time from which blocks are read. Blocks that the server stored more than 15 minutes before it are skipped. If it
+   * is not set, all blocks are read.
+   *
+   * @default {undefined}
+   */
   since?: TimeLike;
-  /** Ends it with the reason of the abort. */
+  /**
+   * Signal that ends the reading; the promise then rejects with the reason of the abort.
+   *
+   * @default {undefined}
+   */
   signal?: AbortSignal;
 }
 
@@ -32,34 +49,37 @@ const OPTION_CHECKS: OptionChecks<FleetStatusOptions> = {
   signal: abortSignal,
 };
 
-/** How a log stands. */
+/** The status of one log of a fleet. */
 export interface FleetLogStatus {
   /** Name of the log. */
   readonly log: string;
-  /** Blocks that were looked at. */
+  /** Number of blocks that were read, without duplicates. */
   readonly blocks: number;
-  /** The position behind the last byte that is in the stream. */
+  /** Position after the last byte that is in the stream. */
   readonly position: number;
-  /** Bytes that the log had behind it, when its shipper sent the last block. */
+  /** Bytes of the log after `position` that were not shipped yet when the shipper sent the last block. */
   readonly lagBytes: number;
-  /** Seconds from the latest event of the last block until it was stored; null when none has a time. */
+  /** Seconds from the latest event of the last block until the block was stored; null if no event has a time. */
   readonly lagSec: number | null;
-  /** When the latest event was, ISO 8601; null when none has a time. */
+  /** Time of the latest event, ISO 8601; null if no event has a time. */
   readonly lastTs: string | null;
-  /** When the last block was stored, by the clock of the server, ISO 8601. */
+  /** Time at which the last block was stored, by the clock of the server, ISO 8601. */
   readonly storedTs: string;
-  /** What is missing, by positions. */
+  /** The ranges of bytes that are missing, as positions. */
   readonly gaps: readonly Pick<FleetGap, "from" | "to">[];
 }
 
 /**
- * Finds out how the logs of a fleet stand, by name, from the headers of their blocks.
+ * Reads the status of the logs of a fleet from the headers of their blocks.
  *
  * Needs `--allow-net` for the connection.
  *
- * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
- * @throws {FleetServerError} for a stream that is not there.
- * @throws {FleetTimeoutError} for a server that does not answer for a minute.
+ * @param options The fleet, and the range of blocks to read.
+ * @returns The status of each log, sorted by name.
+ * @throws {TypeError} If an option is unknown or of the wrong type; names it.
+ * @throws {RangeError} If an option is out of its range or a name is invalid; names it.
+ * @throws {FleetServerError} If the stream does not exist.
+ * @throws {FleetTimeoutError} If the server does not respond for a minute.
  *
  * @example
  * ```ts ignore
@@ -73,7 +93,7 @@ export interface FleetLogStatus {
  * ```
  */
 export async function fleetStatus(options: FleetStatusOptions): Promise<FleetLogStatus[]> {
-  checkOptions(options, OPTION_CHECKS, "read the state of a fleet");
+  checkOptions(options, OPTION_CHECKS, "read the status of a fleet");
   const { connection, since } = options;
   const reading = readingOf(options, { follow: false });
   const logs = new Map<string, LogTally>();
@@ -94,7 +114,7 @@ export async function fleetStatus(options: FleetStatusOptions): Promise<FleetLog
   return [...logs].sort(([a], [b]) => a < b ? -1 : 1).map(([log, tally]) => tally.status(log));
 }
 
-/** What is known of a log. */
+/** The figures of a log so far. */
 class LogTally {
   readonly gaps: { from: number; to: number }[] = [];
   #blocks = 0;

@@ -1,8 +1,8 @@
 /**
  * The JetStream stream of a fleet: https://docs.nats.io/reference/reference-protocols/nats_api_reference
  *
- * A block is one message on the subject `audit.FLEET.LOG`. It is spoken to by requests alone, so a machine
- * needs no permission but to publish to its own subject and to ask for the last message of it.
+ * A block is one message on the subject `audit.FLEET.LOG`. The stream is only accessed by requests. So a machine
+ * that ships a log only needs the permissions to publish to its subject and to request the last message there.
  *
  * @module
  */
@@ -12,16 +12,16 @@ import type { FleetConnection, FleetMessage } from "./connection.ts";
 import { type BlockFacts, factsOf } from "./block.ts";
 import type { BlockMessage } from "./block_message.ts";
 
-/** The stream that is used unless another one is named. */
+/** Default name of the stream. */
 export const DEFAULT_STREAM = "AUDIT";
-/** Beside a block, a message holds its headers. */
+/** Room in a message for its headers. */
 const HEADERS_BYTES = 4 * 1024;
-/** What a server takes unless it says otherwise. */
+/** Maximum message size of a server that does not report one, in bytes. */
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 const NOT_FOUND = 404;
 const UNAVAILABLE = 503;
-/** Codes of errors of JetStream. */
+/** Error codes of JetStream. */
 const WRONG_LAST_SEQUENCE = 10_071;
 const NO_MESSAGE_FOUND = 10_037;
 const FULL = new Set([10_047, 10_077, 10_023]);
@@ -30,85 +30,97 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 const decoder = new TextDecoder();
 
-/** Where the blocks of a log, or of all logs of a fleet, are. */
+/** The stream of a fleet, and the connection to it. */
 export interface FleetPlace {
   readonly connection: FleetConnection;
   readonly stream: string;
-  /** Milliseconds to wait for an answer. */
+  /** Time to wait for a response, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** A block that is in the stream. */
+/** A block that is stored in the stream. */
 export interface StoredBlock {
   readonly seq: number;
   readonly log: string;
   readonly facts: BlockFacts;
-  /** Its bytes as they are stored. */
+  /** The bytes in the encoding in which they are stored. */
   readonly data: Uint8Array;
 }
 
-/** What became of a block that was sent. */
+/** The outcome of sending a block. */
 export type Published =
   | { readonly outcome: "stored"; readonly seq: number }
-  /** It is there already, or another one is where it was to be. */
+  /** The block is a duplicate, or another block is already in its place. */
   | { readonly outcome: "refused" }
-  /** There is no room for it, or nobody to store it, for now. */
+  /** The stream has no room for the block, or no server is available to store it, for now. */
   | { readonly outcome: "not now"; readonly why: string };
 
-/** Thrown for what a server refuses. */
+/** Thrown when the server rejects a request. */
 export class FleetServerError extends Error {
   /** The name of the class. */
   override readonly name = "FleetServerError";
-  /** The code of JetStream's error, such as 10059 for a stream that is not there. */
+  /** Error code of JetStream, such as 10059 for a stream that does not exist. */
   readonly code: number;
 
-  /** Makes the error. */
-  constructor(what: string, { code, description }: { code: number; description: string }) {
-    super(`Cannot ${what}: the server says: ${description} (${code})`);
-    this.code = code;
+  /**
+   * Creates the error.
+   *
+   * @param action The action that failed, for the message: "read stream AUDIT".
+   * @param error The error code and the description from the server.
+   */
+  constructor(action: string, error: { code: number; description: string }) {
+    super(`Cannot ${action}: ${error.description} (server error ${error.code})`);
+    this.code = error.code;
   }
 }
 
-/** Thrown when a server has not answered for a minute. */
+/** Thrown when the server has not responded for a minute. */
 export class FleetTimeoutError extends Error {
   /** The name of the class. */
   override readonly name = "FleetTimeoutError";
 
-  /** Makes the error. */
-  constructor(stream: string, { cause }: { cause: unknown }) {
-    const reason = messageOf(cause);
-    super(`Cannot read stream ${stream}: the server does not answer: ${reason}`, { cause });
+  /**
+   * Creates the error.
+   *
+   * @param stream Name of the stream.
+   * @param options `cause` is the error of the last request.
+   */
+  constructor(stream: string, options: { cause: unknown }) {
+    const reason = messageOf(options.cause);
+    super(`Cannot read stream ${stream}: the server does not respond: ${reason}`, options);
   }
 }
 
 /**
  * Checks a name that is a part of a subject.
  *
- * @throws {RangeError} naming it.
+ * @throws {RangeError} If the name is invalid; names it.
  */
 export function checkName(name: string, what: string): void {
   if (typeof name === "string" && NAME.test(name)) return;
   throw new RangeError(
-    `Cannot use ${what}: it must be 1 to 64 letters, digits, "-" or "_", got ${
+    `Cannot use name of ${what}: it must be 1 to 64 letters, digits, "-" or "_", got ${
       JSON.stringify(name)
     }`,
   );
 }
 
-/** The subject of a log, or with `*` of all logs of a fleet. */
+/** Returns the subject of a log, or of all logs of a fleet if `log` is `*`. */
 export function subjectOf(fleet: string, log: string): string {
   return `audit.${fleet}.${log}`;
 }
 
-/** How many bytes a message may hold beside its headers, for the server to take it. */
+/** Returns the maximum size of the data of a message that the server accepts, in bytes. */
 export function dataBytesMax({ info }: FleetConnection): number {
   return (info?.max_payload ?? DEFAULT_MAX_PAYLOAD) - HEADERS_BYTES;
 }
 
 /**
- * Sends a block, if the last message of its subject is the one of that sequence, 0 for none.
+ * Sends a block. The server stores it only if `expectedSeq` is the sequence of the last message of the subject, or 0
+ * if the subject has no messages. If the server does not respond, rejects with the error of the connection; the
+ * block may then be stored or not.
  *
- * @throws what the connection throws when there is no answer: nobody knows then what became of it.
+ * @throws {FleetServerError} If the server rejects the block for good, such as for a missing permission.
  */
 export async function publish(
   { connection, timeoutMs }: FleetPlace,
@@ -117,13 +129,13 @@ export async function publish(
 ): Promise<Published> {
   const fields = headers();
   for (const [name, value] of facts) fields.set(name, value);
-  // Each of the two keeps out doubles that the other lets pass, while a cluster changes its leader.
+  // While a cluster elects a new leader, each of these headers rejects duplicates that the other one misses.
   fields.set("Nats-Msg-Id", `${subject}:${block.from}`);
   fields.set("Nats-Expected-Last-Subject-Sequence", `${expectedSeq}`);
   const answer = await connection.request(subject, data, { timeout: timeoutMs, headers: fields });
   const { seq, duplicate, error } = JSON.parse(decoder.decode(answer.data));
   if (error === undefined) {
-    // That of another body, perhaps: a duplicate says nothing of what is stored.
+    // The stored block may have other bytes: the server detects a duplicate by its ID, not by its content.
     return duplicate === true ? { outcome: "refused" } : { outcome: "stored", seq };
   }
   if (error.err_code === WRONG_LAST_SEQUENCE) return { outcome: "refused" };
@@ -133,14 +145,17 @@ export async function publish(
   throw new FleetServerError(`ship to ${subject}`, errorOf(error));
 }
 
-/** The last block of a subject; null if there is none. */
+/** Reads the last block of a subject. Resolves with null if the subject has no blocks. */
 export async function lastBlock(place: FleetPlace, subject: string): Promise<StoredBlock | null> {
-  // By a subject of its own, to which a permission can be bound.
+  // The request has a separate API subject per log, so that a permission can allow exactly this log.
   const answer = await stored(place, { subject, api: `${place.stream}.${subject}`, question: "" });
   return answer === null ? null : storedBlock(answer);
 }
 
-/** The first block of the fleet from a sequence on; null if there is none yet. */
+/**
+ * Reads the first message of the subject from a sequence on. Resolves with null if it does not exist yet, and with
+ * the sequence alone if the message is not a block.
+ */
 export async function blockFrom(
   place: FleetPlace,
   from: { seq: number; subject: string },
@@ -150,9 +165,9 @@ export async function blockFrom(
 }
 
 /**
- * The sequence of the last message of the stream; 0 if there is none.
+ * Reads the sequence of the last message of the stream, or 0 if the stream is empty.
  *
- * @throws {FleetServerError} for a stream that is not there.
+ * @throws {FleetServerError} If the stream does not exist.
  */
 export async function lastSeq({ connection, stream, timeoutMs }: FleetPlace): Promise<number> {
   const { state, error } = await askApi(connection, `STREAM.INFO.${stream}`, { timeoutMs });
@@ -162,10 +177,10 @@ export async function lastSeq({ connection, stream, timeoutMs }: FleetPlace): Pr
 }
 
 /**
- * The sequence of the last message of a subject, by the leader of the stream, who has all of it; 0 if there
- * is none.
+ * Reads the sequence of the last message of a subject, or 0 if the subject has no messages. The leader of the stream
+ * responds to this request, and it has every message.
  *
- * @throws {FleetServerError} for a stream that is not there.
+ * @throws {FleetServerError} If the stream does not exist.
  */
 export async function lastSeqOf(
   { connection, stream, timeoutMs }: FleetPlace,
@@ -181,7 +196,7 @@ export async function lastSeqOf(
   return typeof seq === "number" ? seq : 0;
 }
 
-/** Asks JetStream for something; an error that it tells of is in the answer. */
+/** Sends a request to the JetStream API. Resolves with the response, which may contain an error. */
 export async function askApi(
   connection: FleetConnection,
   subject: string,
@@ -193,7 +208,7 @@ export async function askApi(
   return JSON.parse(decoder.decode(answer.data));
 }
 
-/** The first message from a sequence on, and when it was stored; null if there is none. */
+/** Reads the sequence and the time of the first message from a sequence on, or null if it does not exist. */
 export async function storedAt(
   place: FleetPlace,
   from: { seq: number; subject: string },
@@ -211,7 +226,11 @@ function storedFrom(
   return stored(place, { subject, api: place.stream, question });
 }
 
-/** The message that is asked for; null if there is none. */
+/**
+ * Reads a stored message. Resolves with null if it does not exist.
+ *
+ * @throws {Error} If the response has no headers or an error status.
+ */
 async function stored(
   { connection, timeoutMs: timeout }: FleetPlace,
   { subject, api, question }: { subject: string; api: string; question: string },
@@ -219,11 +238,11 @@ async function stored(
   const answer = await connection.request(`$JS.API.DIRECT.GET.${api}`, question, { timeout });
   const { headers } = answer;
   if (headers === undefined) {
-    throw new Error(`Cannot read ${subject}: the answer of the server has no headers`);
+    throw new Error(`Cannot read ${subject}: the response of the server has no headers`);
   }
   if (headers.code === NOT_FOUND) return null;
   if (headers.code >= 400) {
-    throw new Error(`Cannot read ${subject}: the server answers with status ${headers.code}`);
+    throw new Error(`Cannot read ${subject}: the server responded with status ${headers.code}`);
   }
   return answer;
 }
@@ -239,21 +258,21 @@ function storedBlock(answer: FleetMessage): StoredBlock | null {
   return { seq: seqOf(answer), log: logIn(headers.get("Nats-Subject")), facts, data: answer.data };
 }
 
-/** The log that a subject is of. */
+/** Returns the name of the log in a subject. */
 export function logIn(subject: string): string {
   return subject.slice(subject.lastIndexOf(".") + 1);
 }
 
-/** An error as JetStream tells of it. */
+/** An error in a response of JetStream. */
 export interface ApiError {
   readonly err_code?: number;
   readonly code?: number;
   readonly description?: string;
 }
 
-/** What an error says. */
+/** Returns the code and the description of an error. */
 export function errorOf(
   { err_code, code, description }: ApiError,
 ): { code: number; description: string } {
-  return { code: err_code ?? code ?? 0, description: description ?? "nothing" };
+  return { code: err_code ?? code ?? 0, description: description ?? "no description" };
 }

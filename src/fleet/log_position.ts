@@ -1,96 +1,91 @@
 /**
- * A log as one row of bytes, each with its position, whatever files they are in.
+ * Reads a log as one sequence of bytes with positions, across all of its files.
  *
- * - What is shipped is durable first: the active file is synced up to where it is read to, by its open
- *   file, never by its name, which may stand for another one by then.
- * - The files are listed under the append lock, as a batch that failed is cut back under it, and a file
- *   that is sealed is renamed under it: so each byte is there once, and none goes again.
- * - How long a segment was, its line in the manifest tells also when it is gone. So the positions of all
- *   others stay as they are, and what is missing is a gap of a known size.
+ * - Bytes are durable before they are shipped. The active file is synced before it is read, through its open handle:
+ *   its path may already name a new file.
+ * - The files are listed under the append lock, because writers remove a failed batch and rename a sealed file under
+ *   this lock. So each byte is listed exactly once, and no listed byte is removed by a failed append.
+ * - The manifest keeps the length of a segment after the segment was deleted. So the positions of all other bytes stay
+ *   the same, and the missing bytes are a gap of known size.
  *
  * @module
  */
 import { readChunks, startOfLine } from "../platform/chunks.ts";
-import type { FileHandle, FileStatus, FileSystem } from "../platform/file_system.ts";
+import type { FileHandle, FileStatus } from "../platform/file_system.ts";
 import { gunzipped } from "../read/gunzip.ts";
-import { isSameFile, openForRead } from "../platform/regular_file.ts";
-import { listSegments } from "../segments/list_segments.ts";
+import { isSameFile } from "../platform/regular_file.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
-import type { LogFiles, Stamp } from "../segments/segment_name.ts";
+import type { Stamp } from "../segments/segment_name.ts";
 import type { Clock } from "../platform/clock.ts";
 
-/** Where a log lies. */
-export interface LogSite {
-  readonly fileSystem: FileSystem;
-  readonly clock: Clock;
-  readonly files: LogFiles;
-}
-
-/** A file of a log, or what is known of one that is gone. */
+/** A file of a log. It may have been deleted. */
 interface Part {
   /** Null for the active file. */
   readonly stamp: Stamp | null;
-  /** The position of its first byte. */
+  /** Position of the first byte. */
   readonly from: number;
   readonly byteLength: number;
+  /** Whether the file exists. */
   readonly isThere: boolean;
 }
 
-/** Bytes that follow one another in one file. */
+/** Consecutive bytes of one file, and the position of the first byte. */
 export interface PositionedBytes {
   readonly from: number;
   readonly bytes: Uint8Array;
-  /** Whether they are the last of their file, so that a line ends with them. */
+  /** Whether these are the last bytes of their file, so that they end a line. */
   readonly isEnd: boolean;
 }
 
-/** Thrown where bytes that were listed cannot be read. */
+/** Thrown when a listed file cannot be read completely. */
 export class UnreadablePartError extends Error {
   /** The name of the class. */
   override readonly name = "UnreadablePartError";
-  /** The position behind what cannot be read. */
+  /** Position after the bytes that cannot be read. */
   readonly end: number;
 
-  /** Makes the error. */
+  /** Creates the error. */
   constructor(path: string, facts: { end: number; cause: unknown }) {
-    super(`Cannot ship a part of the log: it cannot be read: ${path}`, { cause: facts.cause });
+    super(`Cannot read a part of the log; it is skipped: ${path}`, { cause: facts.cause });
     this.end = facts.end;
   }
 }
 
-/** How long the append lock may be held by others, in milliseconds. */
+/** Time to wait while other processes hold the append lock. */
 const LOCK_PATIENCE_MS = 10_000;
 const LOCK_DELAY_MAX_MS = 16;
-/** How much is read at a time: blocks are longer than what others read. */
+/** Size of the chunks to read, larger than the default because blocks are large. */
 const CHUNK_BYTES = 1024 * 1024;
 
-/** A log; it remembers how long its segments are, which does not change. */
+/** A log whose bytes have positions. It caches the lengths of segments, which do not change. */
 export class PositionedLog {
-  readonly #site: LogSite;
+  readonly #log: LogDirectory;
+  readonly #clock: Clock;
   readonly #manifest: ManifestReader;
   readonly #lengths = new Map<Stamp, number>();
-  /** The active file when it was looked at last. */
+  /** Status of the active file at the last snapshot. */
   #lookedAt: FileStatus | null = null;
 
-  /** Opens nothing. */
-  constructor(site: LogSite) {
-    this.#site = site;
-    this.#manifest = new ManifestReader(site.fileSystem, site.files.manifest);
+  /** Creates the view of a log, without opening a file. */
+  constructor(log: LogDirectory, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#manifest = new ManifestReader(log);
   }
 
   /**
-   * Whether nothing seems to have been written since the last snapshot, which is asked without a lock: who
-   * appends makes the active file longer, and who rotates puts another one in its place.
+   * Checks whether the log seems unchanged since the last snapshot. The check needs no lock: an append makes the active
+   * file longer, and a rotation replaces it.
    */
   isUnchanged(): boolean {
-    const { fileSystem, files } = this.#site;
-    const now = fileSystem.status(files.active);
+    const now = this.#log.fileSystem.status(this.#log.files.active);
     const then = this.#lookedAt;
     if (now === null || then === null) return now === then;
     return now.inode !== null && isSameFile(now, then) && now.byteLength === then.byteLength;
   }
 
-  /** The log as it is now, up to the last line that is whole, all of which is durable. */
+  /** Takes a snapshot of the log up to its last whole line, and makes all of it durable. */
   async snapshot(signal: AbortSignal): Promise<LogSnapshot> {
     const { active, activeStatus, sealed } = await this.#underLock(signal, () => this.#list());
     this.#lookedAt = activeStatus;
@@ -105,35 +100,35 @@ export class PositionedLog {
         const byteLength = await startOfLine(active, activeBytes);
         parts.push({ stamp: null, from, byteLength, isThere: true });
       }
-      return new LogSnapshot(this.#site, { parts, active, from });
+      return new LogSnapshot(this.#log, { parts, active, from });
     } catch (error) {
       active?.close();
       throw error;
     }
   }
 
-  /** What there is, for who holds the lock: a moment later a batch may be there that is cut back. */
+  /** Lists the files. The caller must hold the lock; without it, the list may include a batch that fails later. */
   #list(): {
     active: FileHandle | null;
     activeStatus: FileStatus | null;
     sealed: ReadonlyMap<Stamp, number>;
   } {
-    const { fileSystem, files } = this.#site;
+    const { fileSystem, files } = this.#log;
     const sealed = new Map<Stamp, number>();
-    for (const { stamp, forms } of listSegments(fileSystem, files)) {
+    for (const { stamp, forms } of this.#log.segments()) {
       const status = forms.has("sealed") ? fileSystem.status(files.sealed(stamp)) : null;
       const isArchived = forms.has("archive");
-      // An empty file at the path of a segment is nothing, or what stands before its archive.
+      // An empty file at the path of a sealed segment has no content. The segment may have an archive nevertheless.
       if (status?.kind === "file" && status.byteLength > 0 && !isArchived) {
         sealed.set(stamp, status.byteLength);
       } else if (isArchived) sealed.set(stamp, NaN);
     }
-    const active = openForRead(fileSystem, files.active);
+    const active = this.#log.openActive();
     return { active, activeStatus: active?.status() ?? null, sealed };
   }
 
   async #parts(onDisk: ReadonlyMap<Stamp, number>, signal: AbortSignal): Promise<Part[]> {
-    const { files } = this.#site;
+    const { files } = this.#log;
     const { byArchive, prunedBytes } = this.#manifest.read();
     const told = new Map<Stamp, number>();
     for (const [name, { raw_bytes }] of byArchive) {
@@ -155,10 +150,10 @@ export class PositionedLog {
     return parts;
   }
 
-  /** How much an archive holds that no line tells of; of a damaged one, how much can be read. */
+  /** Counts the uncompressed bytes of an archive that the manifest does not list, or the readable part if damaged. */
   async #readableLength(stamp: Stamp, signal: AbortSignal): Promise<number> {
-    const { fileSystem, files } = this.#site;
-    const archive = openForRead(fileSystem, files.archive(stamp));
+    using stack = new DisposableStack();
+    const archive = this.#log.openArchive(stamp, stack);
     if (archive === null) return 0;
     let byteLength = 0;
     try {
@@ -170,58 +165,62 @@ export class PositionedLog {
       }
     } catch {
       signal.throwIfAborted();
-      // What is wrong with it is told when it is read; its rest is lost to everybody.
-    } finally {
-      archive.close();
+      // The damage is reported when the archive is shipped. The rest of a damaged archive cannot be read.
     }
     return byteLength;
   }
 
-  /** Runs the section under the append lock, which a log that nobody has written has not. */
+  /**
+   * Runs the section under the append lock. A log without a lock file has no writer, so it needs no lock.
+   *
+   * @throws {Error} If other processes hold the lock for too long.
+   */
   async #underLock<T>(signal: AbortSignal, section: () => T): Promise<T> {
-    const { fileSystem, clock, files } = this.#site;
+    const clock = this.#clock;
+    const { lock: path } = this.#log.files;
     const deadlineMs = clock.monotonicMs() + LOCK_PATIENCE_MS;
     for (let delayMs = 1;; delayMs = Math.min(2 * delayMs, LOCK_DELAY_MAX_MS)) {
       signal.throwIfAborted();
-      const lock = openForRead(fileSystem, files.lock);
+      const lock = this.#log.openLock();
       if (lock === null) return section();
       try {
-        if (lock.tryLock()) {
-          const atPath = fileSystem.status(files.lock);
-          // A lock counts only while its file is the one at the path.
-          if (atPath !== null && isSameFile(atPath, lock.status())) return section();
-        }
+        // The lock is valid only if its file is still at the path.
+        if (lock.tryLock() && this.#log.isAt(path, lock)) return section();
       } finally {
         lock.close();
       }
       if (clock.monotonicMs() > deadlineMs) {
-        throw new Error(`Cannot ship: another process holds the append lock: ${files.lock}`);
+        throw new Error(
+          `Cannot ship log: another process has held the append lock for ${
+            LOCK_PATIENCE_MS / 1000
+          } s: ${path}`,
+        );
       }
       await clock.wait(delayMs);
     }
   }
 }
 
-/** A log as it was at one moment; disposing of it closes the active file. */
+/** A snapshot of a log. Its disposal closes the active file. */
 export class LogSnapshot implements Disposable {
-  /** The position of the oldest byte that is there. */
+  /** Position of the oldest byte that still exists. */
   readonly oldest: number;
-  /** The position behind the last whole line. */
+  /** Position after the last whole line. */
   readonly end: number;
-  readonly #site: LogSite;
+  readonly #log: LogDirectory;
   readonly #parts: readonly Part[];
   readonly #active: FileHandle | null;
 
-  /** Takes the handle over. */
+  /** Creates a snapshot, which takes over the handle of the active file. */
   constructor(
-    site: LogSite,
+    log: LogDirectory,
     { parts, active, from }: {
       parts: readonly Part[];
       active: FileHandle | null;
       from: number;
     },
   ) {
-    this.#site = site;
+    this.#log = log;
     this.#parts = parts;
     this.#active = active;
     this.oldest = parts.find(({ isThere }) => isThere)?.from ?? from;
@@ -229,9 +228,9 @@ export class LogSnapshot implements Disposable {
   }
 
   /**
-   * The bytes from a position on, file by file; those of files that are gone are left out.
+   * Yields the bytes from a position on, file by file. Deleted files are skipped.
    *
-   * @throws {UnreadablePartError} for a file that cannot be read; what comes before it was given.
+   * @throws {UnreadablePartError} If a file cannot be read; all earlier bytes were yielded before.
    */
   async *bytes(from: number): AsyncGenerator<PositionedBytes> {
     for (const part of this.#parts) {
@@ -241,7 +240,7 @@ export class LogSnapshot implements Disposable {
     }
   }
 
-  /** The bytes from one position to another, if all of them are there. */
+  /** Reads the bytes between two positions. Resolves with null if some of them do not exist any more. */
   async range(from: number, to: number): Promise<Uint8Array | null> {
     const bytes = new Uint8Array(to - from);
     let position = from;
@@ -271,12 +270,12 @@ export class LogSnapshot implements Disposable {
       throw new UnreadablePartError(this.#pathOf(part), { end: endOf(part), cause });
     }
     if (position === byteLength) return;
-    const cause = new Error(`it holds ${position} bytes and not ${byteLength}`);
+    const cause = new Error(`the file has ${position} bytes, not ${byteLength}`);
     throw new UnreadablePartError(this.#pathOf(part), { end: endOf(part), cause });
   }
 
   #pathOf({ stamp }: Part): string {
-    const { files } = this.#site;
+    const { files } = this.#log;
     return stamp === null ? files.active : files.archive(stamp);
   }
 
@@ -284,13 +283,8 @@ export class LogSnapshot implements Disposable {
     { stamp, byteLength }: Part,
     offset: number,
   ): AsyncGenerator<{ position: number; bytes: Uint8Array }> {
-    const { fileSystem, files } = this.#site;
     using stack = new DisposableStack();
-    const opened = (path: string) => {
-      const handle = openForRead(fileSystem, path);
-      return handle === null ? null : stack.adopt(handle, (handle) => handle.close());
-    };
-    const plain = stamp === null ? this.#active : opened(files.sealed(stamp));
+    const plain = stamp === null ? this.#active : this.#log.openSealed(stamp, stack);
     let position = offset;
     if (plain !== null && (stamp === null || plain.status().byteLength === byteLength)) {
       for await (
@@ -301,8 +295,8 @@ export class LogSnapshot implements Disposable {
       }
       return;
     }
-    const archive = opened(files.archive(stamp!));
-    if (archive === null) throw new Error("it is gone");
+    const archive = this.#log.openArchive(stamp!, stack);
+    if (archive === null) throw new Error("the archive does not exist");
     position = 0;
     for await (
       const bytes of gunzipped(() => readChunks(archive, archive.status().byteLength))

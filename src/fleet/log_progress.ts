@@ -1,5 +1,5 @@
 /**
- * How far the logs of a fleet were seen, and what of them is missing. Pure.
+ * The positions up to which a reader has seen the logs of a fleet, and their gaps. Pure.
  *
  * @module
  */
@@ -9,35 +9,38 @@ import type { BlockFacts } from "./block.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** Bytes of a log that are not in the stream, or not as they were, by their positions. */
+/** A range of bytes of a log that is missing in the stream or damaged. */
 export interface FleetGap {
   /** Name of the log. */
   readonly log: string;
-  /** The position of the first byte that is missing. */
+  /** Position of the first missing byte. */
   readonly from: number;
-  /** The position of the first one that is there again. */
+  /** Position after the last missing byte. */
   readonly to: number;
 }
 
-/** Whole lines of a log, and the position of the first. */
+/** Whole lines of a log, and the position of the first line. */
 export interface PositionedLines {
   readonly from: number;
   readonly bytes: Uint8Array;
 }
 
-/** The logs of a fleet, each with how far it was seen. */
+/** The progress of a reader in each log of a fleet. */
 export class LogsProgress {
   readonly #logs = new Map<string, LogProgress>();
   readonly #onGap: (gap: FleetGap) => void;
   readonly #isFromStart: boolean;
 
-  /** Told of what is missing; who begins in the middle misses nothing of what comes before. */
+  /**
+   * Creates the progress. `onGap` is called for each gap. If reading does not start at the beginning of the stream,
+   * the bytes before the first block of a log are not a gap.
+   */
   constructor(onGap: (gap: FleetGap) => void, { isFromStart }: { isFromStart: boolean }) {
     this.#onGap = onGap;
     this.#isFromStart = isFromStart;
   }
 
-  /** That of a log, of which this is the first block if it is not known yet. */
+  /** Returns the progress of a log. `first` is its first block if the log is new. */
   of(log: string, first: BlockFacts): LogProgress {
     let progress = this.#logs.get(log);
     if (progress === undefined) {
@@ -49,38 +52,38 @@ export class LogsProgress {
   }
 }
 
-/** How far a log was seen. */
+/** The progress of a reader in one log. */
 export class LogProgress {
   readonly #onGap: (from: number, to: number) => void;
   #position: number;
-  /** The beginning of a line that goes on in the next block. */
+  /** The start of a line that continues in the next block. */
   #begun: Uint8Array[] = [];
 
-  /** Seen up to a position; told of what is missing. */
+  /** Starts at a position. `onGap` is called for each gap. */
   constructor(position: number, onGap: (from: number, to: number) => void) {
     this.#position = position;
     this.#onGap = onGap;
   }
 
-  /** Whether a block is a double, which adds nothing. */
+  /** Checks whether a block is a duplicate, which adds no bytes. */
   hasSeen({ to }: BlockFacts): boolean {
     return to <= this.#position;
   }
 
-  /** Whether all lines of a block that follows are new and whole, so that its figures say what it adds. */
+  /** Checks whether all lines of the next block are new and whole, so that its figures are exactly what it adds. */
   isAddedWholly({ from, figures }: BlockFacts): boolean {
     return from >= this.#position && this.#begun.length === 0 && figures !== null;
   }
 
-  /** Takes a block by what its headers say, which is all that it adds. */
+  /** Adds a block by its headers alone. */
   pass({ from, to }: BlockFacts): void {
     if (from > this.#position) this.#onGap(this.#position, from);
     this.#position = to;
   }
 
   /**
-   * Takes a block, with null for bytes that are not what its headers say; gives the whole lines that it
-   * adds and the position of the first of them, null for none.
+   * Adds a block and returns the new whole lines, or null if it adds no whole line. `bytes` is null if the bytes do
+   * not match the headers.
    */
   take(facts: BlockFacts, bytes: Uint8Array | null): PositionedLines | null {
     const { from, to, isContinued, isCut } = facts;
@@ -94,14 +97,14 @@ export class LogProgress {
     if (bytes === null) return null;
     let start = Math.max(0, position - from);
     if (isContinued && start === 0 && this.#begun.length === 0) {
-      // The rest of a line whose beginning is missing, or before all that is looked at, is no line.
+      // The start of the first line is missing or before the range, so the rest of that line is skipped.
       start = bytes.indexOf(LINE_BREAK) + 1;
       if (start === 0) return null;
     }
     this.#begun.push(bytes.subarray(start));
     const byteLength = this.#begun.reduce((sum, { byteLength }) => sum + byteLength, 0);
     if (isCut) {
-      // Of what is longer than any line may be, not all has to be kept: it is damage.
+      // A line longer than the maximum is damage, so its earlier parts are not needed.
       if (byteLength > MAX_LINE_BYTES) this.#begun = [bytes];
       return null;
     }

@@ -1,9 +1,13 @@
 /**
- * A fleet: the logs of many machines in one stream of NATS JetStream, each byte once, to be read as one.
+ * A fleet: the logs of many machines, shipped into one stream of NATS JetStream and read as one log.
  *
- * {@linkcode createFleetStream} makes the stream, {@linkcode ship} copies a log into it,
- * {@linkcode fleetEvents} reads the fleet, {@linkcode fleetSpend} follows what it spends, and
- * {@linkcode fleetStatus} tells how its logs stand. The connection is the user's own.
+ * - {@linkcode createFleetStream} creates the stream.
+ * - {@linkcode ship} copies a log into the stream, each byte exactly once.
+ * - {@linkcode fleetEvents} queries the events of all logs.
+ * - {@linkcode fleetSpend} follows the costs of all logs.
+ * - {@linkcode fleetStatus} reports the position, the lag and the gaps of each log.
+ *
+ * All of them use a connection that the caller opens and closes.
  *
  * @example
  * ```ts ignore

@@ -1,12 +1,12 @@
 /**
- * Making the next thing ready while one is being worked on.
+ * Requests the next item of a generator while the current item is in use.
  *
  * @module
  */
 
 /**
- * Gives what the source gives, which is asked for the next one before one is given. Who reads no further
- * has `stop` called, for a source that may wait for its next one without an end.
+ * Yields the items of the source, and requests the next item before it yields the current one. When the reader
+ * stops, `stop` is called, because the source may otherwise wait forever for its next item.
  */
 export async function* oneAhead<T>(
   source: AsyncGenerator<T, void>,
@@ -14,7 +14,7 @@ export async function* oneAhead<T>(
 ): AsyncGenerator<T, void> {
   const ask = () => {
     const asked = source.next();
-    // Who does not read on does not look at it.
+    // If the reader stops, the result is not awaited, so its rejection must be handled here.
     asked.catch(() => {});
     return asked;
   };

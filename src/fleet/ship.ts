@@ -1,18 +1,18 @@
 /**
- * Shipping a log: copying it into the stream of its fleet, each byte once. The log stays the truth, and an
- * acknowledgement of the server is none of its disk.
+ * Ships a log: copies it into the stream of its fleet, each byte exactly once. The log on disk stays the original,
+ * because an acknowledgement of the server does not mean that the server has synced the block to its disk.
  *
- * 1. *One block is under way at a time*, with two guards: the server takes it only behind the block that
- *    is last as far as this shipper knows, and not twice under the same name, which is its position. With
- *    one guard alone, a cluster that changes its leader stores doubles.
- * 2. *What was acknowledged is not looked at again.* Whatever else comes back, a refusal, a duplicate, no
- *    answer, says nothing of what is stored: the last block is asked for, and what follows it comes next.
- *    A duplicate may be of a block with another end; one without an answer may still arrive.
- * 3. *The last block has to be the log's own*, byte for byte: else this is another directory, or a copy of
- *    an older one, and nothing is sent.
- * 4. *A last block that is older than one that was acknowledged* may be the answer of a server that is
- *    behind; only what is answered again and again is believed. Then the stream was made anew or put back,
- *    and what it lacks is sent again.
+ * 1. *The shipper sends one block at a time, with two guards.* The server stores a block only if the last stored block
+ *    is the one that the shipper expects, and only once per message ID, which contains the position of the block. A
+ *    cluster that elects a new leader can store duplicates if there is only one guard.
+ * 2. *An acknowledged block is final.* Any other outcome (a rejection, a duplicate, no response) does not show what is
+ *    stored. So the shipper requests the last block and continues after it. A duplicate may have another end, and a
+ *    block without a response may still arrive.
+ * 3. *The last block must match the log byte for byte.* Otherwise the log is another directory or an older copy, and
+ *    the shipper sends nothing.
+ * 4. *The last block can be older than an acknowledged block.* It may come from a server that lags behind, so the
+ *    shipper accepts it only after several equal responses. Then the stream was created again or restored from a
+ *    backup, and the shipper sends the missing blocks again.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { delay } from "./delay.ts";
 import { messageOf } from "../errors.ts";
 import { denoPlatform, type Platform } from "../platform/platform.ts";
 import { DirectoryChanges } from "../read/directory_changes.ts";
-import { LogFiles } from "../segments/segment_name.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { isContentOf } from "./block.ts";
 import { type BlockMessage, messagesOf } from "./block_message.ts";
 import { isFinal } from "./connection.ts";
@@ -48,25 +48,30 @@ import {
 import { ShipPace } from "./ship_pace.ts";
 import { type LogSnapshot, PositionedLog, UnreadablePartError } from "./log_position.ts";
 
-/** A log that seems not to have changed is looked at again by then: a new file may look like an old one. */
+/** Interval in which a log that seems unchanged is read anyway, because a new file may look like the old one. */
 const LOOK_EVERY_MS = 1_000;
-/** How often, and how long apart, a server has to say that it lacks what was acknowledged. */
+/** Number of responses that must lack an acknowledged block before the shipper accepts that the block is lost. */
 const DOUBTS = 5;
+/** Delay between these responses. */
 const DOUBT_MS = 300;
-/** Blocks of another shipper after which there are two. */
+/** Number of unexpected blocks from another shipper that count as a conflict. */
 const FOREIGN_BLOCKS_MAX = 2;
 
 /**
- * Ships a log: what is in it, and then what is written to it, by whichever process, until `signal` is
- * aborted; or until all is shipped that was there, with `once`. A server that is away or full is waited
- * for.
+ * Ships a log: copies its lines into the stream of a fleet, and then the lines that any process appends to it.
+ *
+ * Shipping continues until `signal` is aborted. With `once`, it ends when the existing lines are shipped. If the server
+ * is unreachable or the stream is full, shipping waits and retries.
  *
  * Needs `--allow-read=DIR` for the directory of the log, and `--allow-net` for the connection.
  *
- * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
- * @throws {FleetMismatchError} when the stream holds another log of that name.
- * @throws {FleetConflictError} when another shipper sends the same log.
- * @throws {FleetServerError} for what the server refuses, such as a permission.
+ * @param options The log, its name in the fleet, and the connection.
+ * @returns The final report. The promise resolves when shipping has ended.
+ * @throws {TypeError} If an option is unknown or of the wrong type; names it.
+ * @throws {RangeError} If an option is out of its range or a name is invalid; names it.
+ * @throws {FleetMismatchError} If the stream holds a different log under this name.
+ * @throws {FleetConflictError} If another shipper sends the same log.
+ * @throws {FleetServerError} If the server rejects a block for good, such as for a missing permission.
  *
  * @example
  * ```ts ignore
@@ -84,7 +89,7 @@ export function ship(options: ShipOptions): Promise<ShipReport> {
 }
 
 /**
- * As {@linkcode ship}, on any platform.
+ * Ships a log like {@linkcode ship}, on another platform.
  *
  * @internal
  */
@@ -93,12 +98,12 @@ export async function shipOn(platform: Platform, options: ShipOptions): Promise<
   return await shipping.run();
 }
 
-/** Where a shipper goes on. */
+/** The place from which a shipper continues. */
 interface Next {
   readonly position: number;
-  /** Whether that is within a line. */
+  /** Whether the position is within a line. */
   readonly isContinued: boolean;
-  /** The sequence of the last block; 0 for none. */
+  /** Sequence of the last block in the stream; 0 if the stream has no blocks of this log. */
   readonly seq: number;
 }
 
@@ -107,11 +112,12 @@ class Shipping {
   readonly #options: ResolvedShipOptions;
   readonly #place: FleetPlace;
   readonly #subject: string;
+  readonly #directory: LogDirectory;
   readonly #log: PositionedLog;
   readonly #shipper = crypto.randomUUID();
   readonly #pace: ShipPace;
   readonly #gaps: ShipGap[] = [];
-  /** Where it goes on; unknown until the server was asked. */
+  /** Place to continue from; undefined until the server has reported its last block. */
   #next: Next | undefined;
   #foreignBlocks = 0;
   #blocks = 0;
@@ -124,17 +130,17 @@ class Shipping {
     this.#options = options;
     this.#place = { connection, stream, timeoutMs };
     this.#subject = subjectOf(fleet, log);
-    this.#log = new PositionedLog({ ...platform, files: new LogFiles(path) });
-    const { clock } = platform;
+    const { fileSystem, clock } = platform;
+    this.#directory = new LogDirectory(fileSystem, path);
+    this.#log = new PositionedLog(this.#directory, clock);
     const { blockBytesMax } = options;
     this.#pace = new ShipPace({ blockBytesMax, clock, logger, signal, subject: this.#subject });
   }
 
   async run(): Promise<ShipReport> {
     const { clock } = this.#platform;
-    const { path, once, intervalMs, signal } = this.#options;
-    const { directory } = new LogFiles(path);
-    const changes = new DirectoryChanges({ ...this.#platform, directory });
+    const { once, intervalMs, signal } = this.#options;
+    const changes = new DirectoryChanges(this.#directory, clock);
     const wake = () => changes.wake();
     signal.addEventListener("abort", wake);
     try {
@@ -150,7 +156,7 @@ class Shipping {
         if (restMs > 0) await delay(restMs, clock, signal);
       }
     } catch (error) {
-      // What ends with the signal is no failure.
+      // An error that the abort of the signal caused is not a failure.
       if (!signal.aborted) throw error;
     } finally {
       signal.removeEventListener("abort", wake);
@@ -169,13 +175,13 @@ class Shipping {
     };
   }
 
-  /** Ships the log as it is now; tells whether all of it is in the stream. */
+  /** Ships the current content of the log. Resolves with whether all of it is in the stream. */
   async #shipWhatIsThere(): Promise<boolean> {
     using snapshot = await this.#log.snapshot(this.#options.signal);
     this.#end = snapshot.end;
     this.#next ??= await this.#resume(snapshot);
     try {
-      // The next one is made ready while one is under way.
+      // The next message is prepared while one is being sent.
       for await (const message of oneAhead(this.#messages(snapshot, this.#next))) {
         if (!await this.#ship(message)) return false;
         this.#options.signal.throwIfAborted();
@@ -199,7 +205,7 @@ class Shipping {
     });
   }
 
-  /** Ships one block; tells whether it is stored, and asks the server where to go on if not. */
+  /** Ships one block. Resolves with `true` if it is stored, or else with `false` after the place was updated. */
   async #ship(message: BlockMessage): Promise<boolean> {
     const { block } = message;
     this.#passOver(block.from);
@@ -221,14 +227,14 @@ class Shipping {
     return false;
   }
 
-  /** What is between here and there is not in the log any more. */
+  /** Skips the missing bytes up to a position, and reports them as a gap. */
   #passOver(position: number): void {
     const next = this.#next!;
     if (position <= next.position) return;
     const gap = { from: next.position, to: position };
     this.#gaps.push(gap);
     this.#options.logger.warn(
-      `Bytes ${gap.from} to ${gap.to} of the log are gone and cannot be shipped: ${this.#options.path}`,
+      `Bytes ${gap.from} to ${gap.to} of the log are missing; shipping skips them: ${this.#options.path}`,
     );
     this.#next = { ...next, position, isContinued: false };
   }
@@ -244,13 +250,18 @@ class Shipping {
     }
   }
 
-  /** Asks the server where to go on. */
+  /**
+   * Requests the last block of the log and returns the place after it.
+   *
+   * @throws {FleetConflictError} If another shipper sends the same log.
+   * @throws {FleetMismatchError} If the block is not from this log.
+   */
   async #resume(
     snapshot: LogSnapshot,
     knownSeq = 0,
   ): Promise<Next> {
     const last = await this.#lastBlock(knownSeq);
-    // Also where it was stored before and is not any more: it is sent again.
+    // The stream may have lost blocks that it stored before; they are sent again.
     if (last === null) return { position: 0, isContinued: false, seq: 0 };
     const { seq, facts } = last;
     if (knownSeq > 0 && seq > knownSeq && facts.shipper !== this.#shipper) {
@@ -258,7 +269,7 @@ class Shipping {
       if (this.#foreignBlocks >= FOREIGN_BLOCKS_MAX) throw new FleetConflictError(this.#subject);
     }
     if (!await this.#isOwn(last, snapshot)) {
-      // What another shipper has sent since may be newer than what was looked at.
+      // Another shipper may have sent a block that is newer than the snapshot.
       using again = await this.#log.snapshot(this.#options.signal);
       if (!await this.#isOwn(last, again)) {
         const { from: position } = facts;
@@ -268,7 +279,7 @@ class Shipping {
     return { position: facts.to, isContinued: facts.isCut, seq };
   }
 
-  /** Whether the log holds the block, or held it before its oldest byte that is there. */
+  /** Checks whether the log contains the block, or may have contained it in bytes that were deleted. */
   async #isOwn({ facts }: StoredBlock, snapshot: LogSnapshot): Promise<boolean> {
     if (facts.to > snapshot.end) return false;
     if (facts.from < snapshot.oldest) return true;
@@ -276,7 +287,7 @@ class Shipping {
     return bytes === null || isContentOf(bytes, facts);
   }
 
-  /** The last block that is stored, however long it takes to find out. */
+  /** Requests the last stored block, with retries until the server responds. */
   async #lastBlock(knownSeq: number): Promise<StoredBlock | null> {
     for (let doubts = 0;;) {
       this.#options.signal.throwIfAborted();
@@ -293,10 +304,10 @@ class Shipping {
     }
   }
 
-  /** A stream that is not there answers as a server that is not. */
+  /** Returns the reason of an error. A missing stream causes the same error as a missing server, so it adds a hint. */
   #reasonOf(error: unknown): string {
     const reason = messageOf(error);
     const { stream } = this.#place;
-    return reason.includes("no responders") ? `${reason}; is there a stream ${stream}?` : reason;
+    return reason.includes("no responders") ? `${reason}; does stream ${stream} exist?` : reason;
   }
 }

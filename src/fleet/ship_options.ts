@@ -1,5 +1,5 @@
 /**
- * What shipping is told, what it tells, and what ends it.
+ * The options, the report and the errors of shipping.
  *
  * @module
  */
@@ -23,40 +23,80 @@ import { checkName, dataBytesMax, DEFAULT_STREAM } from "./fleet_stream.ts";
 const BLOCK_BYTES = 4 * 1024 * 1024;
 const TIMEOUT_SEC = 5;
 
-/** What to ship, and where to. */
+/** Options of {@linkcode ship}. */
 export interface ShipOptions {
-  /** The connection to the server; it is not closed. */
+  /** Connection to the server. It is not closed. */
   connection: FleetConnection;
-  /** Name of the fleet: letters, digits, "-" and "_". */
+  /** Name of the fleet: 1 to 64 letters, digits, "-" and "_". */
   fleet: string;
-  /** Name of the log, which no other one in the fleet has. */
+  /** Name of the log, unique in the fleet: 1 to 64 letters, digits, "-" and "_". */
   log: string;
-  /** The active file of the log; default `DEFAULT_AUDIT_PATH`. */
+  /**
+   * Path of the active file of the log, or its `file:` URL.
+   *
+   * @default {"~/.scout/audit.jsonl"}
+   */
   path?: string | URL;
-  /** Name of the stream; default "AUDIT". */
+  /**
+   * Name of the stream: 1 to 64 letters, digits, "-" and "_".
+   *
+   * @default {"AUDIT"}
+   */
   stream?: string;
-  /** Whether to end when everything is shipped, rather than to go on as it is written; default false. */
+  /**
+   * Whether to end when all lines are shipped that were in the log at the start. If `false`, shipping continues with
+   * new lines until `signal` is aborted.
+   *
+   * @default {false}
+   */
   once?: boolean;
-  /** How blocks are stored; default "gzip", which is less to send and to store, and "identity" as they are. */
+  /**
+   * Encoding of the blocks: "gzip" compresses them, "identity" does not.
+   *
+   * @default {"gzip"}
+   */
   encoding?: "gzip" | "identity";
-  /** Bytes of the log in a block at most; default 4 MiB, and as they are what the server takes. */
+  /**
+   * Maximum number of bytes of the log in a block, a number > 0. It is limited to 64 MiB with "gzip", and to the
+   * maximum message size of the server with "identity". The default is 4 MiB.
+   *
+   * @default {4_194_304}
+   */
   blockBytes?: number;
   /**
-   * Seconds from one look at the log to the next, so that what is written meanwhile goes as one block;
-   * default 0, at once.
+   * Minimum time in seconds between two looks at the log, a number >= 0. Lines that are written in between are
+   * shipped in one block. With 0, new lines are shipped at once.
+   *
+   * @default {0}
    */
   intervalSec?: number;
-  /** Seconds to wait for an answer of the server; default 5. */
+  /**
+   * Time in seconds to wait for a response of the server, a number > 0. After that time the request is retried.
+   *
+   * @default {5}
+   */
   timeoutSec?: number;
-  /** Told how far it is, after each block. */
+  /**
+   * Function that is called with the progress after each block.
+   *
+   * @default {undefined}
+   */
   onProgress?: (report: ShipReport) => void;
-  /** Where messages go; default the library's. */
+  /**
+   * Logger for warnings. By default, they go to standard error.
+   *
+   * @default {logger}
+   */
   logger?: Logger;
-  /** Ends it, which is no error. */
+  /**
+   * Signal that ends shipping. The promise of {@linkcode ship} then resolves with the report.
+   *
+   * @default {undefined}
+   */
   signal?: AbortSignal;
 }
 
-/** {@linkcode ShipOptions} as they are meant. */
+/** {@linkcode ShipOptions} with their defaults filled in. */
 export interface ResolvedShipOptions {
   readonly connection: FleetConnection;
   readonly fleet: string;
@@ -90,7 +130,7 @@ const OPTION_CHECKS: OptionChecks<ShipOptions> = {
 };
 
 /**
- * Checks the options, and fills them in.
+ * Returns the options with their defaults filled in, and checks every name and value.
  *
  * @throws {TypeError} If an option is unknown or of the wrong type; names it.
  * @throws {RangeError} If an option is out of its range; names it.
@@ -116,41 +156,48 @@ export function resolveShipOptions(options: ShipOptions): ResolvedShipOptions {
   };
 }
 
-/** What could not be shipped, as it was gone or damaged, by its positions. */
+/** A range of bytes of the log that could not be shipped, because it was deleted or damaged. */
 export interface ShipGap {
-  /** The position of the first byte that is missing. */
+  /** Position of the first missing byte. */
   readonly from: number;
-  /** The position of the first one that is there again. */
+  /** Position after the last missing byte. */
   readonly to: number;
 }
 
-/** How far a log is shipped. */
+/** The progress of shipping a log. */
 export interface ShipReport {
-  /** The position behind the last byte that is in the stream. */
+  /** Position after the last byte that is in the stream. */
   readonly position: number;
-  /** The position behind the last whole line of the log, when it was looked at last. */
+  /** Position after the last whole line of the log, as last seen. */
   readonly end: number;
-  /** Blocks that this shipper has sent. */
+  /** Number of blocks that this call has sent. */
   readonly blocks: number;
-  /** Bytes that it has sent. */
+  /** Number of bytes of the log that this call has sent. */
   readonly bytes: number;
-  /** What it could not send. */
+  /** The ranges of the log that this call could not send. */
   readonly gaps: readonly ShipGap[];
 }
 
-/** Thrown when the log is not the one that is in the stream; nothing was sent. */
+/** Thrown when the stream holds another log under the same name. */
 export class FleetMismatchError extends Error {
   /** The name of the class. */
   override readonly name = "FleetMismatchError";
-  /** Where the block begins that the log does not have. */
+  /** Position of the block in the stream that differs from the log. */
   readonly position: number;
 
-  /** Makes the error. */
+  /**
+   * Creates the error.
+   *
+   * @param path Path of the log that was to be shipped.
+   * @param facts The subject of the log in the stream, and the position of the block that differs.
+   */
   constructor(path: string, facts: { subject: string; position: number }) {
+    const { subject, position } = facts;
     super(
-      `Cannot ship log: it is another one than is in the stream as ${facts.subject}: at byte ${facts.position} they differ: ${path}`,
+      `Cannot ship log: the stream holds a different log as ${subject}: ` +
+        `its block at byte ${position} is not in ${path}; use another log name`,
     );
-    this.position = facts.position;
+    this.position = position;
   }
 }
 
@@ -159,8 +206,14 @@ export class FleetConflictError extends Error {
   /** The name of the class. */
   override readonly name = "FleetConflictError";
 
-  /** Makes the error. */
+  /**
+   * Creates the error.
+   *
+   * @param subject Subject of the log in the stream.
+   */
   constructor(subject: string) {
-    super(`Cannot go on shipping: another shipper sends the same log: ${subject}`);
+    super(
+      `Cannot continue shipping: another shipper sends the same log: ${subject}; stop one of them`,
+    );
   }
 }

@@ -1,5 +1,5 @@
 /**
- * How much is sent at a time, and how long is waited when it cannot be.
+ * The size of the blocks of a shipper, and its back-off when it cannot send.
  *
  * @module
  */
@@ -9,18 +9,18 @@ import { delay } from "./delay.ts";
 
 const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
-/** A server that is away may be back at any moment; one that is full, when somebody has seen to it. */
+/** Maximum back-off for an unreachable server: it may return at any moment, but a full stream needs an operator. */
 const AWAY_BACKOFF_MAX_MS = 2_000;
-/** Blocks become smaller, down to this, where none is answered in time, and longer again by as much. */
+/** Minimum block size on a slow connection, and the step by which blocks grow again. */
 const SLOW_BLOCK_BYTES = 32 * 1024;
 
-/** What a {@linkcode ShipPace} is made of. */
+/** Options of {@linkcode ShipPace}. */
 export interface ShipPaceOptions {
   readonly blockBytesMax: number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** What is shipped, for who is told that it waits. */
+  /** Subject of the log, for the warning. */
   readonly subject: string;
 }
 
@@ -30,44 +30,44 @@ export class ShipPace {
   #blockBytes: number;
   #backoffMs = BACKOFF_MIN_MS;
 
-  /** As fast as it goes, until it does not. */
+  /** Starts with the largest blocks. */
   constructor(options: ShipPaceOptions) {
     this.#options = options;
     this.#blockBytes = options.blockBytesMax;
   }
 
-  /** How many bytes of the log the next block may have. */
+  /** Maximum number of bytes of the log in the next block. */
   get blockBytes(): number {
     return this.#blockBytes;
   }
 
-  /** A block was stored. */
+  /** Resets the back-off and enlarges the blocks after a block was stored. */
   goOn(): void {
     this.#backoffMs = BACKOFF_MIN_MS;
     this.#blockBytes = Math.min(this.#blockBytes + SLOW_BLOCK_BYTES, this.#options.blockBytesMax);
   }
 
-  /** What a slow line does not carry in time would be sent again and again. */
+  /** Halves the blocks. A slow connection would otherwise time out again with each retry of a large block. */
   slowDown(): void {
     const slowest = Math.min(SLOW_BLOCK_BYTES, this.#options.blockBytesMax);
     this.#blockBytes = Math.max(Math.floor(this.#blockBytes / 2), slowest);
   }
 
-  /** Waits until there may be room. */
+  /** Waits before the next attempt if the stream is full. */
   waitForRoom(why: string): Promise<void> {
     return this.#backOff(why, BACKOFF_MAX_MS);
   }
 
-  /** Waits until there may be an answer. */
+  /** Waits before the next attempt if the server does not respond. */
   waitForServer(why: string): Promise<void> {
     return this.#backOff(why, AWAY_BACKOFF_MAX_MS);
   }
 
-  /** Waits longer each time, and says once why. */
+  /** Waits longer each time, and logs the reason once. */
   async #backOff(why: string, maxMs: number): Promise<void> {
     const { clock, logger, signal, subject } = this.#options;
     if (this.#backoffMs === BACKOFF_MIN_MS) {
-      logger.warn(`Shipping waits for the server, as ${why}: ${subject}`);
+      logger.warn(`Shipping is interrupted and will be retried: ${why}: ${subject}`);
     }
     await delay(Math.min(this.#backoffMs, maxMs), clock, signal);
     this.#backoffMs = Math.min(2 * this.#backoffMs, BACKOFF_MAX_MS);

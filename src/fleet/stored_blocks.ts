@@ -1,8 +1,8 @@
 /**
- * The blocks of a stream, one after another.
+ * Reads the blocks of a stream one after another.
  *
- * They are asked for one by one, by the sequence of the last one that came: nothing is kept by the server
- * that could go wrong when it is killed, and any member of a cluster may answer.
+ * Each block is requested by the sequence after the previous block. So the server keeps no state for a reader that a
+ * kill could destroy, and any member of a cluster can respond.
  *
  * @module
  */
@@ -25,21 +25,21 @@ import {
   subjectOf,
 } from "./fleet_stream.ts";
 
-/** What is read of a stream, and how. */
+/** The settings for reading a stream. */
 export interface Reading {
   readonly place: FleetPlace;
   readonly subject: string;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Blocks with events from this time on, epoch milliseconds; earlier ones may be among them. */
+  /** Time in epoch milliseconds from which blocks are read; earlier blocks may be read too. */
   readonly sinceMs: number;
-  /** Whether to go on with what is stored from now on. */
+  /** Whether to continue with blocks that are stored later. */
   readonly follow: boolean;
-  /** Milliseconds that a server may be away, once it was there. */
+  /** Milliseconds that the server may be unreachable, after it has responded once. */
   readonly patienceMs: number;
 }
 
-/** Whose blocks to read. */
+/** The options that select the blocks to read. */
 export interface ReadingOptions {
   readonly connection: FleetConnection;
   readonly fleet: string;
@@ -49,7 +49,7 @@ export interface ReadingOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The checks of the options that say what to read; {@linkcode readingOf} checks the names. */
+/** The checks of the options that select the blocks. {@linkcode readingOf} checks the names themselves. */
 export const PLACE_OPTION_CHECKS: OptionChecks<Omit<ReadingOptions, "since" | "signal">> = {
   connection: anything,
   fleet: anything,
@@ -57,22 +57,22 @@ export const PLACE_OPTION_CHECKS: OptionChecks<Omit<ReadingOptions, "since" | "s
   stream: anything,
 };
 
-/** Milliseconds that a reader waits for an answer. */
+/** Milliseconds that a reader waits for a response. */
 const TIMEOUT_MS = 5_000;
-/** How far the clock of a machine may be ahead of the server's. */
+/** Milliseconds by which the clock of a machine may be ahead of the clock of the server. */
 export const CLOCK_MARGIN_MS: number = 15 * 60_000;
-/** How long a server may be away, unless it is waited for longer. */
+/** Default of the time that the server may be unreachable, in milliseconds. */
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 200;
 const POLL_MS = 50;
 const POLLS_PER_CHECK = 20;
-/** JetStream's code for a stream that is not there. */
+/** JetStream's error code for a stream that does not exist. */
 const STREAM_NOT_FOUND = 10_059;
 
 /**
- * What is read, by the options of who asks for it.
+ * Returns the settings for reading from the options of the caller.
  *
- * @throws {RangeError} or {@linkcode TypeError} for an option that is none, naming it.
+ * @throws {RangeError} If a name or a time is invalid; names the option.
  */
 export function readingOf(
   { connection, fleet, log, stream = DEFAULT_STREAM, since, signal }: ReadingOptions,
@@ -94,23 +94,23 @@ export function readingOf(
   };
 }
 
-/** A part of a stream, by the sequences of its first and its last message. */
+/** A range of a stream, as the sequences of its first and last message. */
 export interface StoredRange {
   readonly first: number;
   readonly last: number;
 }
 
-/** What was stored by now of what may be meant. */
+/** Returns the range of the blocks that are stored by now and may match. */
 export async function storedRange(reading: Reading): Promise<StoredRange> {
   const last = await foundLastSeq(reading, () => lastSeqOf(reading.place, reading.subject));
   return { first: await startSeq(reading, last), last };
 }
 
 /**
- * The blocks of a range as they are stored, and with `follow` those behind it.
+ * Yields the stored blocks of a range, and with `follow` the blocks after it.
  *
- * Any member of a cluster answers, also one that does not have the last ones yet: so what is said to be not
- * there is not believed before the end that the leader told of.
+ * Any member of a cluster may respond, even one that does not have the last blocks yet. So, up to the end that the
+ * leader reported, a response that a block does not exist is checked with the leader.
  */
 export async function* storedBlocks(
   reading: Reading,
@@ -133,7 +133,8 @@ export async function* storedBlocks(
       if ("facts" in found) yield found;
     } else if (follow) {
       await delay(POLL_MS, clock, signal);
-      // A stream that was made anew begins anew; what was seen of it is dropped by its position.
+      // If the stream was deleted and created again, reading starts over. The blocks that were already seen are
+      // dropped later, by their positions.
       const isToCheck = polls % POLLS_PER_CHECK === 0;
       if (isToCheck && await answered(reading, () => lastSeq(place)) < seq - 1) seq = 1;
     } else return;
@@ -141,9 +142,10 @@ export async function* storedBlocks(
 }
 
 /**
- * The first block of a subject from a sequence on, where there was one; null if it was expired.
+ * Reads the first block of a subject from a sequence on, which is known to have existed. Resolves with null if the
+ * server has deleted it since.
  *
- * @throws {Error} from a member of a cluster that does not have it yet; another answer may.
+ * @throws {Error} If the member of the cluster that responds does not have it yet; a retry may find it.
  */
 export async function storedBlockFrom(
   place: FleetPlace,
@@ -151,13 +153,14 @@ export async function storedBlockFrom(
 ): ReturnType<typeof blockFrom> {
   const found = await blockFrom(place, from);
   if (found !== null || await lastSeqOf(place, from.subject) < from.seq) return found;
-  throw new Error(`message ${from.seq} of ${from.subject} is not there yet`);
+  throw new Error(`message ${from.seq} of ${from.subject} is not available yet`);
 }
 
 /**
- * What `ask` gives when reading begins.
+ * Sends the first request of a reading, with retries, and resolves with its result.
  *
- * @throws {FleetServerError} for a stream that is not there; one that is gone later may come back.
+ * @throws {FleetServerError} If the stream does not exist. Later requests wait for a stream that was deleted, because
+ *   it may be created again.
  */
 export function foundLastSeq(
   reading: Reading,
@@ -168,7 +171,7 @@ export function foundLastSeq(
   return answered({ ...reading, patienceMs: PATIENCE_MS }, ask, isEnd);
 }
 
-/** The sequence of the first block that may hold an event from that time on, by halving. */
+/** Finds the sequence of the first block that may contain an event since `sinceMs`, by binary search. */
 async function startSeq(reading: Reading, end: number): Promise<number> {
   const { place, subject, sinceMs } = reading;
   if (sinceMs === -Infinity) return 1;
@@ -182,7 +185,12 @@ async function startSeq(reading: Reading, end: number): Promise<number> {
   return low;
 }
 
-/** Asks until there is an answer, or nobody can expect one any more. */
+/**
+ * Retries the request until it succeeds, and resolves with its result.
+ *
+ * @throws {FleetTimeoutError} If the request still fails after `patienceMs`.
+ * @throws {Error} If the request fails in a way that makes a retry useless.
+ */
 export async function answered<T>(
   { clock, signal, place: { stream }, patienceMs }: Reading,
   ask: () => Promise<T>,

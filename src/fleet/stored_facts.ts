@@ -1,10 +1,10 @@
 /**
- * What the headers of a stream's blocks say, one after another and at once when one is stored, without the
- * blocks.
+ * Reads the headers of the blocks of a stream without the blocks, as soon as each block is stored.
  *
- * They come by a consumer of the server that nobody relies on: it is asked again and again for a short
- * while, and as soon as anything is not as it should be, another one is made behind what was seen last.
- * That is told by the numbers which it gives its messages, and by what it says itself to have sent.
+ * The headers come from a consumer of the server. The reader does not trust it to be complete: it pulls messages for
+ * a short time, again and again, and checks that none is missing. For this it compares the numbers of the messages
+ * within the consumer, and the count of messages that the consumer reports as sent. If anything is wrong, the reader
+ * creates a new consumer that starts after the last block that it has seen.
  * https://docs.nats.io/reference/reference-protocols/nats_api_reference#consumers
  *
  * @module
@@ -22,33 +22,34 @@ import {
 } from "./fleet_stream.ts";
 import { answered, CLOCK_MARGIN_MS, foundLastSeq, type Reading } from "./stored_blocks.ts";
 
-/** What is read, by a connection that can be told of it. */
+/** The settings for reading, with a connection that can receive several responses. */
 export interface FactsReading extends Reading {
   readonly connection: FleetFollowConnection;
 }
 
-/** What is known of a block that is stored. */
+/** The headers of a stored block, and its place in the stream. */
 export interface StoredFacts {
   readonly seq: number;
   readonly log: string;
   readonly facts: BlockFacts;
-  /** When the server stored it, epoch milliseconds. */
+  /** Time at which the server stored the block, epoch milliseconds. */
   readonly storedMs: number;
 }
 
-/** How many messages are asked for at a time, and for how long. */
+/** Maximum number of messages in one pull. */
 const PULL_MESSAGES = 10_000;
+/** Duration of a pull. */
 const PULL_MS = 1_000;
-/** A consumer that does not end a pull by then is not there any more. */
+/** Time after which a consumer that has not ended a pull is considered lost. */
 const PULL_PATIENCE_MS = 2 * PULL_MS;
-/** The server forgets a consumer that nobody asks. */
+/** Time without pulls after which the server deletes a consumer. */
 const FORGET_MS = 10_000;
 const RETRY_MS = 200;
 const NANOSECONDS = 1e6;
 
 /**
- * Gives the facts of the blocks from the first that may be meant on, and null whenever there are no more
- * of them for now, which is at least once a second as long as the server answers.
+ * Yields the facts of the blocks, starting with the first block that may match. Yields null whenever there are no
+ * more blocks for now, at least once a second while the server responds.
  */
 export async function* storedFacts(
   reading: FactsReading,
@@ -59,7 +60,7 @@ export async function* storedFacts(
   while (true) {
     try {
       const consumer = await answered(reading, async () => {
-        // A stream that was made anew begins anew.
+        // If the stream was deleted and created again, reading starts over.
         if (seq > 0 && await lastSeq(reading.place) < seq) seq = 0;
         return await createdConsumer(
           reading,
@@ -83,7 +84,7 @@ export async function* storedFacts(
   }
 }
 
-/** A consumer, and how many messages there were for it when it was made. */
+/** A consumer, and the number of messages that waited for it when it was created. */
 interface Consumer {
   readonly name: string;
   readonly pending: number;
@@ -114,7 +115,7 @@ async function createdConsumer(
   return { name, pending: Number(pending) };
 }
 
-/** Gives what a consumer gives, as long as nothing of it is missing. */
+/** Yields the messages of a consumer, and ends as soon as a message is missing. */
 async function* consumed(
   reading: FactsReading,
   { name, pending }: Consumer,
@@ -133,7 +134,7 @@ async function* consumed(
     for await (const message of untilAborted(pulled, signal)) {
       const code = message.headers?.code ?? 0;
       if (code > 0) {
-        // The time is over, or there is no such consumer any more.
+        // The pull has ended, or the consumer does not exist any more.
         hasEnded = code === TIME_OVER;
         break;
       }
@@ -149,7 +150,7 @@ async function* consumed(
     signal.throwIfAborted();
     if (!hasEnded) return;
     if (messages > 0) continue;
-    // What it has sent on a connection that broke is not sent again.
+    // If the connection broke, messages that the consumer sent meanwhile are lost: it does not send them again.
     if (await answered(reading, () => deliveredBy(reading, name)) !== given) return;
     yield null;
   }
@@ -157,7 +158,7 @@ async function* consumed(
 
 const TIME_OVER = 408;
 
-/** Gives what comes, and does not wait for what may come once the signal is aborted. */
+/** Yields the items of the source, and ends as soon as the signal is aborted, even while it waits for an item. */
 async function* untilAborted<T>(
   source: AsyncIterable<T>,
   signal: AbortSignal,
@@ -174,19 +175,19 @@ async function* untilAborted<T>(
     }
   } finally {
     signal.removeEventListener("abort", abort);
-    // It ends with what it waits for, which nobody waits for any more.
+    // The iterator may still wait for its next item, so its end is not awaited.
     iterator.return?.()?.catch(() => {});
   }
 }
 
-/** How many messages a consumer says to have sent; NaN if it is not there. */
+/** Reads the number of messages that a consumer has sent by its account, or NaN if the consumer does not exist. */
 async function deliveredBy({ place }: Reading, name: string): Promise<number> {
   const { connection, stream, timeoutMs } = place;
   const { delivered } = await askApi(connection, `CONSUMER.INFO.${stream}.${name}`, { timeoutMs });
   return Number((delivered as { consumer_seq?: unknown } | undefined)?.consumer_seq);
 }
 
-/** Which message of the stream, and of the consumer, it is. */
+/** The place of a message in the stream and in the messages of the consumer. */
 interface Place {
   readonly seq: number;
   readonly consumerSeq: number;
@@ -195,8 +196,9 @@ interface Place {
 }
 
 /**
- * `$JS.ACK.STREAM.CONSUMER.DELIVERIES.SEQ.CONSUMER_SEQ.NANOSECONDS.PENDING`, with a domain and an account
- * before the stream since NATS 2.10, and more behind it.
+ * Returns the place that the reply subject of a message contains, or null if it has another form. The form is
+ * `$JS.ACK.STREAM.CONSUMER.DELIVERIES.SEQ.CONSUMER_SEQ.NANOSECONDS.PENDING`. Since NATS 2.10 it also has a domain
+ * and an account before the stream, and more tokens at the end.
  */
 function placeOf({ reply = "" }: FleetMessage): Place | null {
   const tokens = reply.split(".");

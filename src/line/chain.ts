@@ -1,33 +1,33 @@
 /**
- * The chain through the lines of a log: each carries its number and a hash over the one before it, so
- * none can be changed, taken out, put in or moved without the next one showing it. Pure.
+ * The hash chain through the lines of a log. Each line has a number and a hash that covers the line before it, so
+ * that a changed, removed, inserted or moved line breaks the chain. Pure.
  *
  *     {"ts":"...","event":"nav",...,"seq":12,"hash":"5f2c..."}
  *
- *     hash = SHA-256(hash of the chained line before, or 64 zeros for the first
- *                    + what stands between the two in the file, if something does
+ *     hash = SHA-256(hash of the previous chained line, or 64 zeros for the first line
+ *                    + the bytes between the two lines in the file, if there are any
  *                    + the line without its hash: {"ts":"...","event":"nav",...,"seq":12})
  *
- * Between two chained lines there is nothing, but for what writers without a chain append and what a
- * crash tears; that belongs to the line behind it, with its line breaks. A file begins with nothing in
- * between: what stands at the end of the one before it is not part of the chain.
+ * The bytes between two chained lines come from writers without a chain and from lines torn by a crash. They are
+ * hashed with the chained line after them, including their line breaks. The first chained line of a file covers
+ * only bytes of its file: unchained bytes at the end of the previous file are not part of the chain.
  *
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
 
-/** A line's place in the chain. */
+/** The link of a line in the chain: its number and its hash. */
 export interface ChainLink {
   /** Number of the line, from 0. */
   readonly seq: number;
-  /** Its hash, hexadecimal. */
+  /** Hash of the line, hexadecimal. */
   readonly hash: string;
 }
 
-/** Names of the members that place a line in the chain. */
+/** Names of the members that hold the link of a line. */
 export const CHAIN_NAMES: readonly string[] = Object.freeze(["seq", "hash"]);
 
-/** What the first line follows. */
+/** The link before the first line. */
 export const CHAIN_START: ChainLink = Object.freeze({ seq: -1, hash: "0".repeat(64) });
 
 const BRACE = 0x7d;
@@ -35,18 +35,18 @@ const ZERO = 0x30;
 const LOWER_A = 0x61;
 const HASH_LENGTH = CHAIN_START.hash.length;
 
-/** The member that numbers a line, behind all others. */
+/** Returns the JSON member with the number of a line; it follows all other members except the hash. */
 export function seqMember(seq: number | ""): string {
   return `,"seq":${seq}`;
 }
 
-/** The member behind the number. */
+/** Returns the JSON member with the hash of a line; it follows the number. */
 export function hashMember(hash: string): string {
   return `,"hash":"${hash}"`;
 }
 
 const HASH_MEMBER_LENGTH = hashMember(CHAIN_START.hash).length;
-/** How much longer a line gets in the chain, in bytes. */
+/** Maximum number of bytes that the link adds to a line. */
 export const LINK_BYTES_MAX: number = seqMember(Number.MAX_SAFE_INTEGER).length +
   HASH_MEMBER_LENGTH;
 
@@ -56,7 +56,7 @@ const SEQ_NAME = encoder.encode(seqMember(""));
 const HASH_NAME = encoder.encode(hashMember("").slice(0, -1));
 const END = encoder.encode('"}');
 
-/** The place of a line, which is given without its line break; null for one that is not in the chain. */
+/** Returns the link of a line without its line break, or null if the line is not chained. */
 export function linkOf(line: Uint8Array): ChainLink | null {
   const seq = seqOf(line);
   if (seq === null) return null;
@@ -64,7 +64,7 @@ export function linkOf(line: Uint8Array): ChainLink | null {
   return { seq, hash };
 }
 
-/** As {@linkcode linkOf}, but only whether there is one, which takes a fraction of the time. */
+/** Checks whether a line without its line break is chained, in a fraction of the time of {@linkcode linkOf}. */
 export function isChained(line: Uint8Array): boolean {
   return seqOf(line) !== null;
 }
@@ -84,7 +84,7 @@ function seqOf(line: Uint8Array): number | null {
   return isNumber && Number.isSafeInteger(seq) && endsAt(line, digitsAt, SEQ_NAME) ? seq : null;
 }
 
-/** Whether the text ends at the place. */
+/** Checks whether the line contains the text right before the offset `end`. */
 function endsAt(line: Uint8Array, end: number, text: Uint8Array): boolean {
   const start = end - text.length;
   if (start < 0) return false;
@@ -104,7 +104,7 @@ function isHexDigit(byte: number): boolean {
 
 let bare = new Uint8Array(1024);
 
-/** A line that is in the chain without its hash, to be used before the next one is made. */
+/** Returns a chained line without its hash member. The next call overwrites the result. */
 export function bareLine(line: Uint8Array): Uint8Array {
   const byteLength = line.byteLength - HASH_MEMBER_LENGTH;
   if (bare.byteLength < byteLength) bare = new Uint8Array(2 * byteLength);
@@ -113,35 +113,35 @@ export function bareLine(line: Uint8Array): Uint8Array {
   return bare.subarray(0, byteLength);
 }
 
-/** The one that comes later in the chain. */
+/** Returns the link that comes later in the chain. */
 export function later(a: ChainLink | null, b: ChainLink | null): ChainLink | null {
   if (a === null || b === null) return a ?? b;
   return b.seq > a.seq ? b : a;
 }
 
-/** The hash of the line that follows a link, once what stands between the two is taken in. */
+/** Computes the hash of the line that follows a link, including the bytes between the two lines. */
 export class NextHash {
   readonly #before: string;
-  /** Holds the hash before and what stands between; undefined while nothing does. */
+  /** Hash of the previous hash and the bytes between the lines; undefined until such bytes are added. */
   #between: Hash | undefined;
 
-  /** Takes in the hash of the line before. */
+  /** Starts from the link of the previous line. */
   constructor({ hash }: ChainLink) {
     this.#before = hash;
   }
 
-  /** Whether something stands between the two. */
+  /** Whether there are bytes between the two lines. */
   get hasBetween(): boolean {
     return this.#between !== undefined;
   }
 
-  /** Takes in what stands between the two, piece by piece. */
+  /** Adds a piece of the bytes between the two lines. */
   addBetween(bytes: Uint8Array): void {
     this.#between ??= this.#begun();
     this.#between.update(bytes);
   }
 
-  /** The hash of the line, which is given without one. */
+  /** Returns the hash of the line, which is passed without its hash member. */
   of(bare: Uint8Array): string {
     const hash = this.#between?.copy() ?? this.#begun();
     return hash.update(bare).digest("hex");

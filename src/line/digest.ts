@@ -1,14 +1,14 @@
 /**
- * SHA-256, in hexadecimal as all files of a log carry it. Pure.
+ * SHA-256 digests in hexadecimal, the form that all files of a log use. Pure.
  *
  * @module
  */
 import { createHash } from "node:crypto";
 
-/** What a digest looks like. */
+/** The form of a digest. */
 export const SHA256: RegExp = /^[0-9a-f]{64}$/;
 
-/** The digest of the bytes. */
+/** Returns the digest of the bytes. */
 export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

@@ -1,5 +1,5 @@
 /**
- * From bytes, cut anywhere, to lines with the place of each; in memory that one line bounds.
+ * Splits chunks of bytes into lines with their offsets. Needs memory for one line at a time.
  *
  * @module
  */
@@ -8,38 +8,38 @@ import { joined } from "../platform/chunks.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** A line as it lies in its file. */
+/** A line and its place in the file. */
 export interface RawLine {
-  /** Where it begins. */
+  /** Offset of its first byte. */
   readonly byteOffset: number;
-  /** Its length, line break included. */
+  /** Length, including the line break. */
   readonly byteLength: number;
-  /** Its bytes without the line break; null when there are more than `maxLineBytes`. */
+  /** Bytes without the line break; null if the line is longer than `maxLineBytes`. */
   readonly bytes: Uint8Array | null;
-  /** Whether it ends in a line break; only the last line of a file may not. */
+  /** Whether it ends with a line break; only the last line of a file may lack it. */
   readonly hasLineBreak: boolean;
 }
 
-/** How many lines end in the bytes. */
+/** Returns the number of line breaks in the bytes. */
 export function countLines(bytes: Uint8Array): number {
   let count = 0;
   for (let at = bytes.indexOf(LINE_BREAK); at >= 0; at = bytes.indexOf(LINE_BREAK, at + 1)) count++;
   return count;
 }
 
-/** Gathers the parts of one line at a time, and forgets them once they are too long. */
+/** Collects the parts of one line at a time, and drops them if the line gets too long. */
 export class LineSplitter {
   readonly #maxLineBytes: number;
   #byteOffset = 0;
   #byteLength = 0;
   #parts: Uint8Array[] = [];
 
-  /** Lines of more than `maxLineBytes`, their line break included, come without their bytes. */
+  /** Creates the splitter. Lines longer than `maxLineBytes`, including the line break, are yielded without bytes. */
   constructor(maxLineBytes: number) {
     this.#maxLineBytes = maxLineBytes;
   }
 
-  /** Gives the lines that end in the chunk, which must not change afterwards. */
+  /** Yields the lines that end in the chunk. The caller must not modify the chunk afterwards. */
   *split(chunk: Uint8Array): Generator<RawLine> {
     let start = 0;
     for (
@@ -54,7 +54,7 @@ export class LineSplitter {
     this.#add(chunk.subarray(start));
   }
 
-  /** Gives what is left at the end without a line break. */
+  /** Yields the last line if it has no line break. */
   *end(): Generator<RawLine> {
     if (this.#byteLength > 0) yield this.#finish(false);
   }
@@ -76,7 +76,7 @@ export class LineSplitter {
   }
 
   #isTooLong(): boolean {
-    // The line break counts, as it does when a line is written.
+    // The limit includes the line break, also when a line is written.
     return this.#byteLength + 1 > this.#maxLineBytes;
   }
 }

@@ -1,35 +1,36 @@
 /**
- * What the text of a line tells before it is parsed. Pure.
+ * Checks on the text of lines before they are parsed. Pure.
  *
  * @module
  */
 
 const PREFIX = '{"ts":"';
 const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
-// Days and hours that overflow into the next month or day are left out: their order is not that of time.
+// Excludes days above 28 and hour 24: they can overflow into the next month or day, so text order would differ from
+// time order.
 const TS = /^\d{4}-\d\d-(?:[01]\d|2[0-8])T(?:[01]\d|2[0-3]):\d\d:\d\d\.\d{3}Z"$/;
 
-/** Tells of the lines of one text, which are asked for in their order, how they begin. */
+/** Checks how the lines of a text begin. The caller must ask for the lines in ascending order. */
 export class LineBeginnings {
   readonly #text: string;
   readonly #escape: Finder;
   readonly #furtherTs: Finder;
 
-  /** The text may have any number of characters for a byte that is no ASCII. */
+  /** Creates the checks of a text. Non-ASCII bytes may be decoded to any number of characters. */
   constructor(text: string) {
     this.#text = text;
     this.#escape = finderOf(text, "\\");
     this.#furtherTs = finderOf(text, '"ts"');
   }
 
-  /** Whether the line has a backslash, so that what it holds may be written in another way. */
+  /** Checks whether the line contains a backslash. If it does, names and values may be written with escapes. */
   hasEscape(start: number, end: number): boolean {
     return this.#escape(start, end);
   }
 
   /**
-   * The time with which the line begins, as text that sorts as time does; null for a line that begins
-   * in another way than this library's. It is that of the event where {@linkcode hasOtherTs} is false.
+   * Returns the time at the start of the line, as text whose order is the order of time. Returns null if the line
+   * does not begin as this library writes it. The time is that of the event unless {@linkcode hasOtherTs} is true.
    */
   ts(start: number): string | null {
     if (!this.#text.startsWith(PREFIX, start)) return null;
@@ -38,16 +39,16 @@ export class LineBeginnings {
     return TS.test(ts) ? ts.slice(0, -1) : null;
   }
 
-  /** Whether a line that begins with a time may have a second `ts`, which would be the one that counts. */
+  /** Checks whether a line that begins with a time may contain a second `ts`, which would override the first. */
   hasOtherTs(start: number, end: number): boolean {
     return this.#escape(start, end) || this.#furtherTs(start + PREFIX.length, end);
   }
 }
 
-/** Tells whether the text has a string in a range; ranges ascend, so the text is searched once. */
+/** A function that checks whether a range of the text contains a string. Ranges ascend; the text is searched once. */
 export type Finder = (start: number, end: number) => boolean;
 
-/** Makes the finder of a string. */
+/** Returns the finder of a string in the text. */
 export function finderOf(text: string, string: string): Finder {
   let next = -1;
   return (start, end) => {

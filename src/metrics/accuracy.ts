@@ -1,22 +1,28 @@
 /**
- * How often navigation went right.
+ * The accuracy of navigation.
  *
  * @module
  */
 import type { AuditEvent } from "../event.ts";
 
-/** Accuracy of the navigation. */
+/** The accuracy of navigation, and the counts behind it. */
 export interface AccuracyMetrics {
-  /** Events of type `nav`. */
+  /** Number of events of type `nav`. */
   totalNav: number;
-  /** Events of type `validation_fail`. */
+  /** Number of events of type `validation_fail`. */
   validationFailCount: number;
-  /** Percent, two decimals: 100 * (nav - validation_fail) / nav, from 0 to 100; 100 without a nav. */
+  /**
+   * Accuracy in percent, 0 to 100, rounded to two decimals: 100 * (nav - validation_fail) / nav. Without any `nav`
+   * event it is 100.
+   */
   accuracyPct: number;
 }
 
 /**
- * Counts navigations and failed validations.
+ * Counts navigations and failed validations, and computes the accuracy from them.
+ *
+ * @param events The events to count, in any order. Events of other types are ignored.
+ * @returns The counts and the accuracy.
  *
  * @example
  * ```ts
@@ -44,7 +50,7 @@ export async function accuracyMetrics(
   return accuracyOf(totalNav, validationFailCount);
 }
 
-/** The metrics of so many navigations and failed validations. */
+/** Returns the metrics for the counts of navigations and failed validations. */
 export function accuracyOf(totalNav: number, validationFailCount: number): AccuracyMetrics {
   const ratio = totalNav === 0 ? 1 : (totalNav - validationFailCount) / totalNav;
   const accuracyPct = Math.round(Math.max(0, ratio) * 10_000) / 100;

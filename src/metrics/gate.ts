@@ -1,5 +1,5 @@
 /**
- * What the compression gate let pass and what it escalated.
+ * The decisions of the compression gate: passes and escalations.
  *
  * @module
  */
@@ -8,25 +8,25 @@ import { checkOptions, integer, type OptionChecks } from "../options/option_chec
 
 /** One decision of the gate. */
 export interface GateQuery {
-  /** What was decided. */
+  /** The decision. */
   outcome: "pass" | "escalate";
-  /** Why it was escalated: "low_confidence" or "stale_cache"; null for a pass. */
+  /** Reason for an escalation: "low_confidence" or "stale_cache"; null for a pass. */
   reason: string | null;
 }
 
-/** Figures of the gate. */
+/** The metrics of the gate. */
 export interface GateMetrics {
-  /** Decisions to pass. */
+  /** Number of passes. */
   passCount: number;
-  /** Decisions to escalate. */
+  /** Number of escalations. */
   escalateCount: number;
-  /** Decisions in all. */
+  /** Number of all decisions. */
   total: number;
-  /** Share of the passes in percent, one decimal; 0 without a decision. */
+  /** Share of passes in percent, 0 to 100, rounded to one decimal; 0 without decisions. */
   passRatePct: number;
-  /** Mean confidence of the passes, 0 to 1, two decimals; 0 without a pass. */
+  /** Mean confidence of the passes as a fraction, 0 to 1, rounded to two decimals; 0 without passes. */
   avgConfidence: number;
-  /** Share of the escalations in percent, one decimal; 0 without a decision. */
+  /** Share of escalations in percent, 0 to 100, rounded to one decimal; 0 without decisions. */
   escalateRatePct: number;
   /** The last decisions, oldest first. */
   lastQueries: GateQuery[];
@@ -38,11 +38,17 @@ export const GATE_OPTION_CHECKS: OptionChecks<{ lastN?: number }> = { lastN: int
 const FAILED = new Set<unknown>(["parse_fail", "api_error"]);
 
 /**
- * Counts the decisions of the gate. A pass is a `gate_compress` with a confidence whose reason is
- * none of parse_fail, api_error and stale_cascade; an escalation is a `gate_escalate`, or a
- * `gate_compress` whose reason is stale_cascade. `lastN` is how many decisions to list, default 10.
+ * Counts the decisions of the compression gate.
  *
- * @throws {RangeError} when `lastN` is no integer >= 0.
+ * - A pass is a `gate_compress` event with a confidence, whose reason is not `parse_fail`, `api_error` or
+ *   `stale_cascade`.
+ * - An escalation is a `gate_escalate` event, or a `gate_compress` event whose reason is `stale_cascade`.
+ *
+ * @param events The events to count, oldest first. Other events are ignored.
+ * @param options `lastN` is the number of decisions to list in `lastQueries`, an integer >= 0, by default 10.
+ * @returns The counts, the rates and the last decisions.
+ * @throws {TypeError} If an option is unknown or `lastN` is not a number.
+ * @throws {RangeError} If `lastN` is not an integer >= 0.
  *
  * @example
  * ```ts
@@ -75,12 +81,12 @@ export class GateCount {
   #escalateCount = 0;
   #confidenceSum = 0;
 
-  /** Starts with none, and keeps the last so many. */
+  /** Starts without decisions. `lastN` is the number of decisions to list. */
   constructor(lastN: number) {
     this.#lastN = lastN;
   }
 
-  /** Counts the event, if it is a decision. */
+  /** Counts the event if it is a decision. */
   add(event: AuditEvent): void {
     const query = decisionOf(event);
     if (query === undefined) return;
@@ -94,7 +100,7 @@ export class GateCount {
     if (this.#lastQueries.length > this.#lastN) this.#lastQueries.shift();
   }
 
-  /** The figures so far. */
+  /** Returns the metrics of the events so far. */
   metrics(): GateMetrics {
     const [passCount, escalateCount] = [this.#passCount, this.#escalateCount];
     const total = passCount + escalateCount;
@@ -114,12 +120,12 @@ function decisionOf({ event, reason, confidence }: AuditEvent): GateQuery | unde
   if (event === "gate_escalate") return { outcome: "escalate", reason: "low_confidence" };
   if (event !== "gate_compress") return undefined;
   if (reason === "stale_cascade") return { outcome: "escalate", reason: "stale_cache" };
-  // JSON's 1e999 reads as Infinity, which would be the mean of all passes.
+  // JSON.parse() reads 1e999 as Infinity, which would make the mean of all passes infinite.
   if (!Number.isFinite(confidence) || FAILED.has(reason)) return undefined;
   return { outcome: "pass", reason: null };
 }
 
-/** Share in percent, rounded to one decimal. */
+/** Returns the share in percent, rounded to one decimal. */
 function percent(part: number, total: number): number {
   return total === 0 ? 0 : Math.round(1000 * part / total) / 10;
 }

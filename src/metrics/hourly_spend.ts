@@ -1,5 +1,5 @@
 /**
- * What the last hours cost.
+ * The spend of the last hours.
  *
  * @module
  */
@@ -9,11 +9,17 @@ import { PreciseSum } from "../cost/precise_sum.ts";
 import { costOf, isInWindow, spendWindow } from "../cost/spend.ts";
 
 /**
- * Sums the cost in USD of the events of the last `hours` hours (default 1), both ends included:
- * exactly from `now() - hours` to `now()`, not rounded to the clock hour, nothing from the future.
- * Zero or fewer hours cost nothing. A cost that is no finite number is passed over.
+ * Sums the costs of the events of the last hours.
  *
- * @throws {RangeError} when `hours` is no number.
+ * The window reaches exactly from `now() - hours` to `now()`, both ends included. It is not rounded to full hours,
+ * and later events do not count. Costs that are not finite numbers are ignored.
+ *
+ * @param events The events to sum, in any order.
+ * @param options `hours` is the length of the window in hours, by default 1; zero or fewer hours have no costs.
+ *   `now` returns the end of the window in epoch milliseconds, by default `Date.now`.
+ * @returns The sum in USD.
+ * @throws {TypeError} If an option is unknown or of the wrong type.
+ * @throws {RangeError} If `hours` is NaN.
  *
  * @example
  * ```ts

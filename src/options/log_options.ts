@@ -1,5 +1,5 @@
 /**
- * The constants and options of a log: their defaults, their checks, and the place of the file.
+ * The options of a log with their defaults and checks, and the resolution of its path.
  *
  * @module
  */
@@ -18,40 +18,84 @@ import {
   type OptionChecks,
 } from "./option_checks.ts";
 
-/** Where a log lies unless told otherwise; "~" is the home directory, expanded at open. */
+/** Default path of a log. `~` is the home directory; it is expanded when the log is opened. */
 export const DEFAULT_AUDIT_PATH = "~/.scout/audit.jsonl";
-/** Bytes at which the active file becomes a segment: 10 MiB. */
+/** Default size in bytes at which the active file is rotated: 10 MiB. */
 export const ROTATION_SIZE_BYTES: number = 10 * 1024 * 1024;
-/** Lines after which a sync is due. */
+/** Default number of written lines after which a sync to the disk is due. */
 export const FSYNC_EVERY_N_LINES = 10;
-/** Seconds after which a written line is synced at the latest. */
+/** Default maximum time in seconds from the write of a line to its sync. */
 export const FSYNC_INTERVAL_SEC = 1;
 
-/** Bytes that a line may have by default: 16 MiB. */
+/** Default maximum length of a line in bytes: 16 MiB. */
 export const MAX_LINE_BYTES: number = 16 * 1024 * 1024;
-/** Bytes of accepted lines that may wait for the kernel by default: 8 MiB. */
+/** Default maximum of accepted bytes that wait in memory to be written: 8 MiB. */
 export const MAX_PENDING_BYTES: number = 8 * 1024 * 1024;
-/** Seconds that an append waits for another process by default. */
+/** Default time in seconds that an append waits while another process holds the append lock. */
 export const LOCK_TIMEOUT_SEC = 2;
 
 /**
- * How much of a log is kept; what is more goes, the oldest archives first. The newest archive stays in
- * any case, and so does what is not archived yet.
+ * Limits on the archives of a log. After each rotation, once the segment is archived, the oldest archives are
+ * deleted until every limit holds. The newest archive, the active file, and segments that are not archived yet are
+ * never deleted.
+ *
+ * @example At most 30 archives, none older than 90 days
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ *
+ * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+ * await using log = await AuditLog.open({
+ *   path,
+ *   retention: { maxArchives: 30, maxAgeSec: 90 * 86_400 },
+ * });
+ * ```
  */
 export interface RetentionPolicy {
-  /** How many archives there may be, at least 1. */
+  /**
+   * Maximum number of archives, an integer >= 1. If it is not set, the number is not limited.
+   *
+   * @default {undefined}
+   */
   maxArchives?: number;
-  /** How many bytes all archives may have together, compressed. */
+  /**
+   * Maximum total size of the compressed archives in bytes, an integer >= 0. If it is not set, the size is not
+   * limited.
+   *
+   * @default {undefined}
+   */
   maxBytes?: number;
-  /** How old an archive may be, in seconds: its events are older still. */
+  /**
+   * Maximum age of an archive in seconds, a number >= 0. The age counts from the rotation that created the
+   * archive; its events are older. If it is not set, the age is not limited.
+   *
+   * @default {undefined}
+   */
   maxAgeSec?: number;
 }
 
 /**
- * What is not to be written: names of members at any depth, and paths from the record on with dots and
- * `*` for any one key or index (`config.headers.*`, `messages.*.content`), each of which is written as
- * "[redacted]"; or a function that gives the record to be written. It gets a copy of `{ event, ...fields }`,
- * in which nested values are the caller's own.
+ * The values to hide before an event is written to the log, as a list or as a function.
+ *
+ * - A list has names and paths; each value that matches is written as `"[redacted]"`. A name, such as `"apiKey"`,
+ *   matches members of that name at any depth. A path, such as `"config.headers.authorization"`, matches one place
+ *   in the record; `*` stands for any one key or index, as in `"messages.*.content"`. A list never hides the `ts`,
+ *   `event` and `session_id` of the record itself.
+ * - A function receives the record and returns the record to write. The argument is a shallow copy of
+ *   `{ event, ...fields }`: nested values belong to the caller of `log()`, so the function must not change them.
+ *   If the function throws, `log()` rejects and the event is not written.
+ *
+ * @example Hide every `apiKey`, and the content of all messages
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+ * await using log = await AuditLog.open({ path, redact: ["apiKey", "messages.*.content"] });
+ * await log.log("llm_call", { apiKey: "sk-1", messages: [{ role: "user", content: "Hello" }] });
+ * const [event] = await log.lastEvents(1);
+ * assertEquals(event?.apiKey, "[redacted]");
+ * assertEquals(event?.messages, [{ role: "user", content: "[redacted]" }]);
+ * ```
  */
 export type Redact =
   | readonly string[]
@@ -59,44 +103,96 @@ export type Redact =
 
 /** Options of {@linkcode AuditLog.open}. */
 export interface AuditLogOptions {
-  /** The active file; default {@linkcode DEFAULT_AUDIT_PATH}. */
+  /**
+   * Path of the active file, or its `file:` URL. A relative path is resolved when the log is opened. `~` at the
+   * start is the home directory.
+   *
+   * @default {"~/.scout/audit.jsonl"}
+   */
   path?: string | URL;
-  /** Session of the events that name none; default {@linkcode getSessionId}`()`. */
+  /**
+   * Session ID of events that have no `session_id` field, not empty. By default, the session ID of the process,
+   * see {@linkcode getSessionId}.
+   *
+   * @default {getSessionId()}
+   */
   sessionId?: string;
   /**
-   * Bytes at which the active file becomes a segment: the line that reaches it is the last one.
-   * Default {@linkcode ROTATION_SIZE_BYTES}; `Number.MAX_SAFE_INTEGER` for none.
+   * Size in bytes at which the active file is rotated, an integer >= 1. The line that reaches this size is the
+   * last line of the file. The file is then compressed into an archive, and the next line starts a new active
+   * file. `Number.MAX_SAFE_INTEGER` turns rotation by size off.
+   *
+   * @default {10_485_760}
    */
   rotationSizeBytes?: number;
-  /** Lines after which a sync is due; default 10. With 1, every line is durable when acknowledged. */
+  /**
+   * Number of written lines after which a sync to the disk is due, an integer >= 1. With N, a power loss takes at
+   * most N - 1 acknowledged lines. With 1, `log()` resolves only when its line is durable.
+   *
+   * @default {10}
+   */
   fsyncEveryNLines?: number;
-  /** Seconds after which a written line is synced at the latest; default 1. */
+  /**
+   * Maximum time in seconds from the write of a line to its sync, a number from 0 to 2,147,483.
+   *
+   * @default {1}
+   */
   fsyncIntervalSec?: number;
-  /** Seconds that an append waits for another process before it is refused; default 2. */
+  /**
+   * Time in seconds that an append waits while another process holds the append lock, a number from 0 to
+   * 2,147,483. After that time the append rejects with an {@linkcode AuditWriteError} of phase "lock".
+   *
+   * @default {2}
+   */
   lockTimeoutSec?: number;
-  /** Bytes of accepted lines that may wait in memory; past it `log()` writes at once; default 8 MiB. */
+  /**
+   * Maximum of accepted bytes that wait in memory to be written, an integer >= 0. If an event exceeds it, `log()`
+   * writes all waiting lines synchronously. The default is 8 MiB.
+   *
+   * @default {8_388_608}
+   */
   maxPendingBytes?: number;
-  /** Bytes that a line may have, for writing and for reading; default 16 MiB. */
+  /**
+   * Maximum length of a line in bytes, including its line break, an integer >= 1. A longer event is rejected. A
+   * reader skips a longer line and reports it as damage. The default is 16 MiB.
+   *
+   * @default {16_777_216}
+   */
   maxLineBytes?: number;
-  /** Clock of the events and of the names of segments, epoch milliseconds; default `Date.now`. */
+  /**
+   * Clock that returns epoch milliseconds. It sets the `ts` of events, the names of segments, the age of archives,
+   * and the end of the hours that `hourlySpend()` sums.
+   *
+   * @default {Date.now}
+   */
   now?: () => number;
-  /** Where the library's own messages go; default {@linkcode logger}. */
+  /**
+   * Logger for the library's own messages. By default, warnings and errors go to standard error, see
+   * {@linkcode logger}.
+   *
+   * @default {logger}
+   */
   logger?: Logger;
   /**
-   * How much is kept: after each archiving the oldest archives go, as long as there are too many of them,
-   * of too many bytes, or too old; default: everything. See {@linkcode RetentionPolicy}.
+   * Limits on the archives. The oldest archives are deleted until every limit holds, see
+   * {@linkcode RetentionPolicy}. If it is not set, no archive is deleted.
+   *
+   * @default {undefined}
    */
   retention?: RetentionPolicy;
   /**
-   * What is replaced before an event becomes a line, so that it never reaches the disk: see
-   * {@linkcode Redact}; default nothing. `ts`, `event` and `session_id` of the record itself are the log's,
-   * and stay. A function that throws refuses its event.
+   * The values to hide before an event is written, so that they never reach the disk, see {@linkcode Redact}. If
+   * it is not set, every value is written.
+   *
+   * @default {undefined}
    */
   redact?: Redact;
   /**
-   * Whether each line also carries `seq`, its number, and `hash`, SHA-256 over the hash of the line before
-   * and the line itself; default false. What is changed, taken out, put in or moved is found by
-   * `verify()`. An event cannot have fields of these names then.
+   * Whether lines are chained, so that tampering can be detected. If `true`, each line has a number, `seq`, and a
+   * SHA-256 over the hash of the line before it and its own content, `hash`. {@linkcode AuditReader.verify} then
+   * finds changed, removed, inserted and moved lines. Events cannot have fields named `seq` or `hash`.
+   *
+   * @default {false}
    */
   chain?: boolean;
 }
@@ -106,9 +202,9 @@ export type AuditReaderOptions = Pick<AuditLogOptions, "path" | "maxLineBytes" |
 
 const ACTION = "open audit log";
 
-/** Seconds of a timer, which holds its delay in 32 bits of milliseconds. */
+/** Seconds for a timer, whose delay is a signed 32-bit number of milliseconds. */
 const timerSeconds: OptionCheck = {
-  must: "seconds from 0 to 2147483",
+  must: "a number from 0 to 2147483 (seconds)",
   isOfType: (value) => typeof value === "number",
   isInRange: (value: number) => value >= 0 && value * 1000 < 2 ** 31,
 };
@@ -119,18 +215,18 @@ const loggerCheck: OptionCheck = {
     logMethods.every((method) => typeof (value as Logger | null)?.[method] === "function"),
 };
 const redactCheck: OptionCheck = {
-  must: "a function or a list of names and paths",
+  must: "a function or an array of names and paths",
   isOfType: (value) => typeof value === "function" || Array.isArray(value),
 };
 const redactedPlace: OptionCheck = {
-  must: "a name, or a path without an empty part",
+  must: "a name or a path without empty parts",
   isOfType: (value) => typeof value === "string" && !value.split(".").includes(""),
 };
 
 /**
  * Checks every name and path of `redact`.
  *
- * @throws {TypeError} If one is invalid; names its place and value.
+ * @throws {TypeError} If a name or path is invalid; names its index and value.
  */
 export function checkRedact(redact: Redact | undefined, action: string): void {
   if (!Array.isArray(redact)) return;
@@ -139,9 +235,9 @@ export function checkRedact(redact: Redact | undefined, action: string): void {
   }
 }
 
-/** The checks of the options of a log, some of which other functions share. */
+/** The checks of the options of a log. Other functions share some of them. */
 export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
-  // resolvePath() checks it.
+  // resolvePath() checks the path.
   path: anything,
   sessionId: nonEmptyText,
   rotationSizeBytes: integer(1),
@@ -152,23 +248,23 @@ export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
   maxLineBytes: integer(1),
   now: callback,
   logger: loggerCheck,
-  // Nested options, which are checked on their own.
+  // resolveOptions() checks the nested options.
   retention: anything,
   redact: redactCheck,
   chain: flag,
 };
 const RETENTION_CHECKS: OptionChecks<RetentionPolicy> = {
-  // The newest archive stays, so "none at all" can be no limit.
+  // The newest archive is never deleted, so a limit of 0 cannot hold.
   maxArchives: integer(1),
   maxBytes: integer(0),
   maxAgeSec: {
-    must: "seconds >= 0",
+    must: "a number >= 0 (seconds)",
     isOfType: (value) => typeof value === "number",
     isInRange: (value: number) => value >= 0,
   },
 };
 
-/** {@linkcode AuditLogOptions} with nothing left open but the session. */
+/** {@linkcode AuditLogOptions} with all defaults filled in, except that of the session ID. */
 export interface ResolvedOptions {
   path: string;
   sessionId: string | undefined;
@@ -186,20 +282,23 @@ export interface ResolvedOptions {
 }
 
 /**
- * Fills in the defaults and checks every name and value.
+ * Returns the options with their defaults filled in, and checks every name and value.
  *
- * @param given The options, or the path alone.
- * @throws {TypeError} If a name is unknown or a value is of the wrong type; names the option.
+ * @param pathOrOptions The options, or only the path.
+ * @throws {TypeError} If an option is unknown or of the wrong type; names the option.
  * @throws {RangeError} If a number is out of its range; names the option.
  */
-export function resolveOptions(given: AuditLogOptions | string | URL): ResolvedOptions {
-  const options: AuditLogOptions = typeof given === "string" || given instanceof URL
-    ? { path: given }
-    : given;
+export function resolveOptions(pathOrOptions: AuditLogOptions | string | URL): ResolvedOptions {
+  const options: AuditLogOptions = typeof pathOrOptions === "string" || pathOrOptions instanceof URL
+    ? { path: pathOrOptions }
+    : pathOrOptions;
   checkOptions(options, LOG_OPTION_CHECKS, ACTION);
-  // An unset variable must not make a log of the home directory's.
+  // If a program passes an unset variable as the path, it must not get the log in the home directory.
   if (Object.hasOwn(options, "path") && options.path === undefined) {
-    throw new TypeError(`Cannot ${ACTION}: path must be given or left out, got undefined`);
+    throw new TypeError(
+      `Cannot ${ACTION}: path must be a file path or a file: URL, got undefined; ` +
+        "leave the option out to use the default path",
+    );
   }
   if (options.retention !== undefined) {
     checkOptions(options.retention, RETENTION_CHECKS, ACTION, "retention.");
@@ -222,7 +321,7 @@ export function resolveOptions(given: AuditLogOptions | string | URL): ResolvedO
   };
 }
 
-/** Returns a copy of the limits, also of those that an object inherits. */
+/** Returns a copy of the limits, including inherited ones. */
 function retentionOf(retention: RetentionPolicy = {}): RetentionPolicy {
   const { maxArchives, maxBytes, maxAgeSec } = retention;
   return {
@@ -232,10 +331,15 @@ function retentionOf(retention: RetentionPolicy = {}): RetentionPolicy {
   };
 }
 
-/** A URL's scheme in front of "//"; `C:\x` and `a:b.jsonl` have none. */
+/** The scheme of a URL and its "//". `C:\x` and `a:b.jsonl` do not match: they are paths. */
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
-/** Returns the absolute path: "~" expanded, "." and ".." resolved, so that `chdir` changes nothing. */
+/**
+ * Returns the absolute path, with "~", "." and ".." resolved, so that a later `chdir` has no effect.
+ *
+ * @throws {TypeError} If the path does not name a file.
+ * @throws {Deno.errors.NotCapable} If the path starts with "~" and the permission to read the variable is missing.
+ */
 function resolvePath(path: unknown): string {
   const text = filePathOf(path);
   if (!isNonEmptyString(text) || text.includes("\0")) {
@@ -255,7 +359,7 @@ function resolvePath(path: unknown): string {
   return absolute;
 }
 
-/** Returns the path that a string or URL names; undefined if it names none. */
+/** Returns the path that a string or URL names, or undefined if it does not name one. */
 function filePathOf(path: unknown): unknown {
   if (path instanceof URL) return path.protocol === "file:" ? localPath(path) : undefined;
   if (typeof path !== "string") return undefined;
@@ -263,13 +367,13 @@ function filePathOf(path: unknown): unknown {
   return SCHEME.test(path) ? undefined : path;
 }
 
-/** Returns the path of a `file:` URL; undefined if it names another machine, or has a bad escape. */
+/** Returns the path of a `file:` URL, or undefined if the URL names another machine or has an invalid escape. */
 function localPath(url: URL): string | undefined {
   if (url.host !== "" && Deno.build.os !== "windows") return undefined;
   try {
     return fromFileUrl(url);
   } catch {
-    // The caller reports the URL.
+    // The caller reports the invalid URL.
     return undefined;
   }
 }
@@ -283,7 +387,8 @@ function homeDirectory(): string {
   const home = homeVariable(variable);
   if (!isNonEmptyString(home)) {
     throw new TypeError(
-      `Cannot open audit log: ${variable} is not set and path is below "~"; set the path option`,
+      `Cannot open audit log: path starts with "~", but ${variable} is not set; ` +
+        `set ${variable} or the path option`,
     );
   }
   return home;

@@ -1,20 +1,20 @@
 /**
- * Finds the name that a mistyped one was meant to be. Pure.
+ * Finds the known name that is most similar to a mistyped name. Pure.
  *
  * @module
  */
 
-/** A name that is less alike than that was not meant. */
+/** Minimum likeness, 0 to 1, of a name that is suggested. */
 const LIKENESS_MIN = 0.5;
-/** A longer text is not a mistyped name, and comparing it would take long. */
+/** Maximum length of a mistyped name. Longer texts are not compared, because that would take long. */
 const LENGTH_MAX = 64;
 
 /**
- * Returns the known name that is most like the name, or undefined if none is alike.
+ * Returns the known name that is most similar to the name, or undefined if no name is similar enough.
  *
- * Names are alike that share at least half of their pairs of adjacent letters (Dice's coefficient of bigrams,
- * in any letter case), or that differ by one edit in three letters at most: a letter more, less, other, or
- * two swapped (optimal string alignment).
+ * Two names are similar if they share at least half of their pairs of adjacent letters (Dice's coefficient of
+ * bigrams, ignoring case). They are also similar if they differ by at most one edit per three letters: an added,
+ * missing or different letter, or two swapped letters (optimal string alignment).
  */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   if (name.length > LENGTH_MAX) return undefined;
@@ -28,7 +28,7 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   return nearest?.name;
 }
 
-/** The name without the dashes of a command-line option, in lower case. */
+/** Returns the name in lower case, without the dashes of a command-line option. */
 function letters(name: string): string {
   return name.replace(/^-+/, "").toLowerCase();
 }

@@ -1,5 +1,5 @@
 /**
- * Checks the options of a function: no unknown name, and no value that the function cannot use. Pure.
+ * Checks the options of a function: unknown names and invalid values are rejected. Pure.
  *
  * @module
  */
@@ -7,23 +7,23 @@ import { nonRecordKind, shown } from "../event.ts";
 import { nearestName } from "./nearest_name.ts";
 import { type TimeLike, toEpochMs } from "../time.ts";
 
-/** What a value must be; `undefined` stands for an option that is not given, and is not checked. */
+/** The check of one option. `undefined` means that the option was left out, and is not checked. */
 export interface OptionCheck {
-  /** What the value must be, for the message: "an integer >= 1". */
+  /** Description of a valid value, for the message: "an integer >= 1". */
   readonly must: string;
-  /** Whether the value is of the right type; if not, the error is a `TypeError`. */
+  /** Checks whether the value is of the right type; if it is not, the error is a `TypeError`. */
   readonly isOfType: (value: unknown) => boolean;
-  /** Whether a value of the right type is in its range; if not, the error is a `RangeError`. */
+  /** Checks whether a value of the right type is in its range; if it is not, the error is a `RangeError`. */
   readonly isInRange?: (value: never) => boolean;
 }
 
-/** A check for each option of a type: a list that the compiler keeps complete. */
+/** The checks of all options of a type. The compiler reports a missing one. */
 export type OptionChecks<T> = Readonly<Record<keyof T & string, OptionCheck>>;
 
 const isNumber = (value: unknown) => typeof value === "number";
 
-/** An object that the function takes as data or calls itself, such as a connection. */
-export const anything: OptionCheck = { must: "given", isOfType: () => true };
+/** Any value, for an option that is checked elsewhere or that the function only calls, such as a connection. */
+export const anything: OptionCheck = { must: "any value", isOfType: () => true };
 /** A string. */
 export const text: OptionCheck = {
   must: "a string",
@@ -34,7 +34,7 @@ export const nonEmptyText: OptionCheck = {
   must: "a non-empty string",
   isOfType: (value) => typeof value === "string" && value !== "",
 };
-/** A string or several. */
+/** A string or an array of strings. */
 export const texts: OptionCheck = {
   must: "a string or an array of strings",
   isOfType: (value) =>
@@ -51,19 +51,19 @@ export const callback: OptionCheck = {
   must: "a function",
   isOfType: (value) => typeof value === "function",
 };
-/** A signal to abort by. */
+/** An abort signal. */
 export const abortSignal: OptionCheck = {
   must: "an AbortSignal",
   isOfType: (value) => value instanceof AbortSignal,
 };
-/** Hours, of which any number will do but NaN. */
+/** A number of hours: any number except NaN. */
 export const hours: OptionCheck = {
   must: "a number",
   isOfType: isNumber,
   isInRange: (value: number) => !Number.isNaN(value),
 };
 
-/** An integer from `min` on; `Infinity` too if `orInfinity` is set. */
+/** Returns the check of an integer >= `min`, or of `Infinity` too if `orInfinity` is set. */
 export function integer(min: number, orInfinity = false): OptionCheck {
   return {
     must: `an integer >= ${min}${orInfinity ? " or Infinity" : ""}`,
@@ -73,7 +73,7 @@ export function integer(min: number, orInfinity = false): OptionCheck {
   };
 }
 
-/** A finite number above `min`, or from it on if `orEqual` is set, in the unit. */
+/** Returns the check of a finite number > `min`, or >= `min` if `orEqual` is set, in the unit. */
 export function number(
   min: number,
   { unit, orEqual }: { unit: string; orEqual: boolean },
@@ -85,7 +85,7 @@ export function number(
   };
 }
 
-/** One of the strings. */
+/** Returns the check of a string that is one of the choices. */
 export function oneOf(...choices: readonly string[]): OptionCheck {
   return {
     must: choices.map((choice) => `"${choice}"`).join(" or "),
@@ -94,18 +94,18 @@ export function oneOf(...choices: readonly string[]): OptionCheck {
   };
 }
 
-/** A {@linkcode TimeLike}, which {@linkcode checkOptions} reads. */
+/** A {@linkcode TimeLike}. {@linkcode checkOptions} checks it with {@linkcode toEpochMs}. */
 export const time: OptionCheck = { must: "a time", isOfType: () => true };
 
 /**
- * Checks every own enumerable key of the options, and its value.
+ * Checks the name of every own enumerable key of the options, and the value of every known option.
  *
- * @param options The options as the caller passed them.
- * @param checks A check for each option.
- * @param action What the function does, for the message: "query audit log".
- * @param prefix What stands before a name in the message: "retention." for nested options.
- * @throws {TypeError} If the options are not an object, a name is unknown (whatever its value), or a value is
- *   of the wrong type; names the option, and for an unknown name the nearest known one.
+ * @param options The options, as the caller passed them.
+ * @param checks The check of each option.
+ * @param action The action of the function, for the message: "query audit log".
+ * @param prefix The text before each name in the message: "retention." for nested options.
+ * @throws {TypeError} If the options are not an object, a name is unknown, even with an undefined value, or a
+ *   value is of the wrong type. The message names the option, and for an unknown name the nearest known one.
  * @throws {RangeError} If a value is out of its range; names the option and the value.
  */
 export function checkOptions(
@@ -133,7 +133,7 @@ export function checkOptions(
 }
 
 /**
- * Checks one value; `subject` begins the message.
+ * Checks one value. The message starts with `subject`.
  *
  * @throws {TypeError} If the value is of the wrong type.
  * @throws {RangeError} If the value is out of its range.

@@ -1,5 +1,5 @@
 /**
- * The bytes of a file, in chunks.
+ * Reads the bytes of a file in chunks.
  *
  * @module
  */
@@ -7,18 +7,18 @@ import type { FileHandle } from "./file_system.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** How much of a file is in memory at a time, for a reader in a hurry. */
+/** Default size of a chunk: the part of a file that is in memory at a time. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** Which part of a file to read, and how. */
+/** The start of a read and the size of its chunks. */
 export interface ReadRange {
-  /** Where to begin; default 0. */
+  /** Offset of the first byte; default 0. */
   readonly from?: number;
-  /** Between two chunks the event loop turns, so this bounds how long a reader holds it up. */
+  /** Size of a chunk. The event loop turns between two chunks, so this bounds how long a reader blocks it. */
   readonly chunkBytes?: number;
 }
 
-/** Reads up to `byteLength`, or to the end of the file, each chunk into a buffer of its own. */
+/** Yields the bytes up to offset `byteLength` or the end of the file, each chunk in a new buffer. */
 export async function* readChunks(
   handle: FileHandle,
   byteLength: number,
@@ -33,7 +33,10 @@ export async function* readChunks(
   }
 }
 
-/** Reads all of a range; what a file has lost meanwhile reads as NULs, which are no events. */
+/**
+ * Reads a whole range. If the file was truncated meanwhile, the missing bytes are NULs, which readers do not
+ * parse as events.
+ */
 export async function readFully(
   handle: FileHandle,
   start: number,
@@ -48,7 +51,7 @@ export async function readFully(
   return bytes;
 }
 
-/** Where the line begins that the byte before `end` belongs to, or that begins there. */
+/** Returns the offset of the start of the last line that starts at or before `end`. */
 export async function startOfLine(handle: FileHandle, end: number): Promise<number> {
   for (let stop = end; stop > 0;) {
     const start = Math.max(0, stop - CHUNK_BYTES);
@@ -59,7 +62,7 @@ export async function startOfLine(handle: FileHandle, end: number): Promise<numb
   return 0;
 }
 
-/** The parts in one piece of `byteLength` bytes; a single one as it is. */
+/** Returns the concatenated parts, `byteLength` bytes in all; a single part is returned without a copy. */
 export function joined(parts: readonly Uint8Array[], byteLength: number): Uint8Array {
   if (parts.length === 1) return parts[0]!;
   const bytes = new Uint8Array(byteLength);

@@ -1,5 +1,5 @@
 /**
- * Waiting and timers, behind an interface so that tests decide when time passes.
+ * Waiting and timers, behind an interface so that tests control the time.
  *
  * @module
  */
@@ -7,28 +7,28 @@ import { setImmediate } from "node:timers";
 
 /** A running timer of a {@linkcode Clock}. */
 export interface Timer {
-  /** Stops the timer; does nothing when it has fired. */
+  /** Stops the timer; does nothing if it has already fired. */
   cancel(): void;
 }
 
-/** Waits and starts timers. */
+/** A clock that waits and starts timers. */
 export interface Clock {
-  /** Milliseconds on a clock that never steps. */
+  /** Returns the milliseconds of a monotonic clock. */
   monotonicMs(): number;
-  /** Resolves when the event loop has turned, so that everything else has had its chance. */
+  /** Resolves after one turn of the event loop, so that other tasks can run. */
   turn(): Promise<void>;
-  /** Resolves after the delay; keeps the process alive meanwhile. */
+  /** Resolves after the delay; keeps the process alive until then. */
   wait(delayMs: number): Promise<void>;
   /** Blocks the thread for the delay. */
   waitSync(delayMs: number): void;
-  /** Calls back after the delay; does not keep the process alive. */
+  /** Calls `callback` after the delay; does not keep the process alive. */
   startTimer(delayMs: number, callback: () => void): Timer;
 }
 
-/** The system's clock. */
+/** The clock of the system. */
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
-  // A timer of 0 ms would take one.
+  // setTimeout() with 0 ms would take at least 1 ms.
   turn: () => new Promise((resolve) => void setImmediate(resolve)),
   wait: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
   waitSync(delayMs) {

@@ -1,5 +1,5 @@
 /**
- * {@linkcode FileSystem} on the real disk; the only file that names Deno's file calls.
+ * {@linkcode FileSystem} on the real disk. No other file uses Deno's file calls.
  *
  * @module
  */
@@ -50,14 +50,14 @@ export const denoFileSystem: FileSystem = {
     try {
       return new DenoWatcher(Deno.watchFs(path, { recursive: false }), onChange);
     } catch {
-      // Whatever keeps it from being watched (it is not there, the system has no watchers left), who
-      // asked has to look by itself, and is told by that what is wrong.
+      // The directory may be missing, or the system may have no watchers left. The caller then polls, and the
+      // poll reports a missing directory.
       return null;
     }
   },
 };
 
-// NTFS journals directory entries itself, and Windows opens no directory as a file.
+// NTFS journals directory entries itself, and Windows cannot open a directory as a file.
 const CAN_SYNC_DIRECTORIES = Deno.build.os !== "windows";
 
 const OPEN_OPTIONS: Readonly<Record<FileAccess, Deno.OpenOptions>> = {
@@ -133,11 +133,11 @@ class DenoWatcher implements Watcher {
   async #tell(onChange: () => void): Promise<void> {
     try {
       for await (const { kind } of this.#watcher) {
-        // Some systems tell of reading too; who looks when told would be told of that, and so on.
+        // Some systems also report reads. A reader that reads after each event would then trigger itself forever.
         if (kind !== "access" && !this.#isClosed) onChange();
       }
     } catch {
-      // A watcher may miss things in any case, and one that has failed misses all.
+      // A failed watcher reports no further changes. Callers expect this, because any watcher can miss changes.
     }
   }
 }

@@ -1,30 +1,30 @@
 /**
- * Knows a file again by a few of its bytes.
+ * Recognizes a file by a few of its bytes.
  *
- * A path and an inode do not: a new active file often gets the inode of the one before it. The beginning of a
- * file holds the time of its first event, and the bytes before a place those of the line that ends there. The
- * end of a line alone does not do, as it may be the same in every line: a prompt, say.
+ * A path and an inode are not enough, because a new active file often gets the inode of the previous one. The
+ * first bytes of a file contain the time of its first event. The bytes before an offset are the end of the line
+ * there. They alone are not enough either, because every line may end in the same way, such as in the same prompt.
  *
  * @module
  */
 import type { FileHandle } from "./file_system.ts";
 
-/** Enough for the time and the ids of a line. */
+/** Number of bytes in each part of a print: enough for the time and the IDs of a line. */
 const PRINT_BYTES = 256;
 
-/** The first bytes of a file, and the last ones before a place in it. */
+/** The first bytes of a file, and the last bytes before an offset in it. */
 export interface FilePrint {
   readonly first: Uint8Array;
   readonly last: Uint8Array;
 }
 
-/** Reads the print of a file up to a place. */
+/** Reads the print of a file up to the offset `byteLength`. */
 export function printOf(handle: FileHandle, byteLength: number): FilePrint {
   const length = Math.min(PRINT_BYTES, byteLength);
   return { first: readAt(handle, 0, length), last: readAt(handle, byteLength - length, length) };
 }
 
-/** Checks whether the file still has the print at the place; an empty one proves nothing. */
+/** Checks whether the file still has the print at the offset; an empty print never matches. */
 export function hasPrint(
   handle: FileHandle,
   byteLength: number,
@@ -35,12 +35,12 @@ export function hasPrint(
     isEqual(readAt(handle, byteLength - last.byteLength, last.byteLength), last);
 }
 
-/** Returns a copy of the first bytes of a text that begins a file. */
+/** Returns a copy of the first bytes of the start of a file. */
 export function firstOf(bytes: Uint8Array): Uint8Array {
   return bytes.slice(0, PRINT_BYTES);
 }
 
-/** Returns a copy of the last bytes of a text. */
+/** Returns a copy of the last bytes before an offset. */
 export function lastOf(bytes: Uint8Array): Uint8Array {
   return bytes.slice(-PRINT_BYTES);
 }

@@ -1,82 +1,82 @@
 /**
- * The operating system as this library needs it, in one narrow interface, so that a simulated disk
- * can stand in for the real one. Errors are those of Deno (`Deno.errors.NotFound` and so on).
+ * The file operations that this library needs, in one narrow interface, so that tests can use a simulated disk.
+ * Errors are of Deno's classes (`Deno.errors.NotFound` and so on).
  *
  * @module
  */
 
-/** What stands at a path or behind a handle. */
+/** The status of the file at a path or of an open file. */
 export interface FileStatus {
-  /** What it is; "other" for a FIFO, a socket or a device. */
+  /** Kind of the file; "other" for a FIFO, a socket or a device. */
   readonly kind: "file" | "directory" | "symlink" | "other";
   /** Length in bytes. */
   readonly byteLength: number;
-  /** Device that holds it. */
+  /** ID of the device that holds the file. */
   readonly device: number;
-  /** Its number on the device; null where the system does not tell. */
+  /** Inode number on the device; null if the system does not report it. */
   readonly inode: number | null;
-  /** How many names it has; null where the system does not tell. */
+  /** Number of hard links; null if the system does not report it. */
   readonly links: number | null;
 }
 
-/** What a file is opened for. "create" refuses an existing one; all but "read" write at the end. */
+/** The mode in which a file is opened. "create" fails if the file exists; all modes but "read" write at the end. */
 export type FileAccess = "read" | "append" | "create";
 
 /** An open file. */
 export interface FileHandle {
-  /** The file behind the handle, wherever its name has gone. */
+  /** Returns the status of the open file, even if it was renamed or removed. */
   status(): FileStatus;
-  /** Reads up to `buffer.byteLength` bytes from the position; 0 at the end. */
+  /** Reads up to `buffer.byteLength` bytes from the position. Resolves with the number read, 0 at the end. */
   read(buffer: Uint8Array, position: number): Promise<number>;
-  /** As {@linkcode read}, at once. */
+  /** Reads like {@linkcode read}, synchronously. */
   readSync(buffer: Uint8Array, position: number): number;
-  /** Writes at the end of the file; gives the number of bytes written, which may be smaller. */
+  /** Writes at the end of the file. Returns the number of bytes written, which may be smaller than asked for. */
   appendSync(bytes: Uint8Array): number;
-  /** Cuts the file to the length. */
+  /** Truncates the file to the length. */
   truncateSync(byteLength: number): void;
-  /** Brings content and length to the disk. */
+  /** Syncs the content and the length to the disk. */
   syncData(): Promise<void>;
-  /** As {@linkcode syncData}, at once. */
+  /** Syncs like {@linkcode syncData}, synchronously. */
   syncDataSync(): void;
-  /** Takes the exclusive lock of the file if nobody has it. */
+  /** Takes the exclusive lock of the file and returns `true`, or returns `false` if the lock is held elsewhere. */
   tryLock(): boolean;
-  /** Gives the lock back. */
+  /** Releases the lock. */
   unlock(): void;
-  /** Closes the handle, which also gives the lock back. */
+  /** Closes the handle, which also releases the lock. */
   close(): void;
 }
 
 /** A running {@linkcode FileSystem.watch}. */
 export interface Watcher {
-  /** Ends it; does nothing when it has ended. */
+  /** Stops watching; does nothing if it has already stopped. */
   close(): void;
 }
 
-/** The calls on paths. */
+/** The operations on paths. */
 export interface FileSystem {
-  /** What stands at the path, a symlink itself and not its target; null if nothing does. */
+  /** Returns the status of the file at the path, without following a symlink; null if the path does not exist. */
   status(path: string): FileStatus | null;
-  /** Opens a file; a new one is readable and writable by its owner alone. */
+  /** Opens a file. A new file is readable and writable only by its owner. */
   open(path: string, access: FileAccess): FileHandle;
-  /** Names of what is in the directory, in no order. */
+  /** Returns the names of the entries of the directory, in any order. */
   list(path: string): string[];
-  /** Gives a file another name; what had that name is gone. */
+  /** Renames a file; a file that already has the new name is replaced. */
   rename(from: string, to: string): void;
-  /** Gives a file a second name; refuses one that is taken. */
+  /** Creates a hard link; fails if the new path exists. */
   link(path: string, newPath: string): void;
-  /** Takes a name away, and the file with its last one; a symlink itself and not its target. */
+  /** Removes a name, and the file with its last name. Does not follow a symlink. */
   remove(path: string): void;
-  /** As {@linkcode remove}, without blocking: who takes the last name away frees the content. */
+  /** Removes like {@linkcode remove}, without blocking: removing the last name frees the content, which takes time. */
   removeAsync(path: string): Promise<void>;
-  /** Makes one directory, for its owner alone. */
+  /** Creates one directory that only its owner can access. */
   makeDirectory(path: string): void;
-  /** Brings the entries of the directory to the disk. */
+  /** Syncs the entries of the directory to the disk. */
   syncDirectorySync(path: string): void;
-  /** As {@linkcode syncDirectorySync}, without blocking. */
+  /** Syncs like {@linkcode syncDirectorySync}, without blocking. */
   syncDirectory(path: string): Promise<void>;
   /**
-   * Calls back after changes of what is in the directory, as far as the system tells of them; reading
-   * is none. Null where it cannot be watched. May keep the process alive.
+   * Calls `onChange` after changes in the directory, as far as the system reports them; reads do not count.
+   * Returns null if the directory cannot be watched. The watcher may keep the process alive.
    */
   watch(path: string, onChange: () => void): Watcher | null;
 }

@@ -1,5 +1,5 @@
 /**
- * What the library stands on: a disk and a clock.
+ * The platform that the library runs on: a file system and a clock.
  *
  * @module
  */
@@ -7,11 +7,11 @@ import { denoFileSystem } from "./deno_file_system.ts";
 import type { FileSystem } from "./file_system.ts";
 import { type Clock, systemClock } from "./clock.ts";
 
-/** A disk and a clock, passed in so that tests can bring their own. */
+/** A file system and a clock, which tests can replace. */
 export interface Platform {
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
 }
 
-/** The real disk and the real clock. */
+/** The file system and the clock of Deno. */
 export const denoPlatform: Platform = { fileSystem: denoFileSystem, clock: systemClock };

@@ -1,31 +1,33 @@
 /**
- * Opening a path only when a plain file of ours is there.
+ * Opens a path only if it is a regular file with one name.
  *
- * A log that follows a symlink, or appends to a file with a second name, writes where somebody else
- * decided (CVE-2016-1247); a FIFO blocks the open for ever. So: look first, refuse what is no plain
- * file, create with O_EXCL, which follows no link, and see after the open that it is the same file.
+ * A log that follows a symlink, or appends to a file with a second hard link, could be made to write to a file of
+ * an attacker's choice (CVE-2016-1247). Opening a FIFO blocks forever. So the path is checked first and rejected if
+ * it is not a regular file. A new file is created with O_EXCL, which does not follow a symlink. After the open,
+ * the file is compared with the one that was checked.
  *
  * @module
  */
 import { basename, dirname, join } from "@std/path";
 import type { FileHandle, FileStatus, FileSystem } from "./file_system.ts";
 
-/** An open plain file. */
+/** An open regular file. */
 export interface RegularFile {
   readonly handle: FileHandle;
-  /** What it was when it was opened, to know it again by. */
+  /** The status of the file when it was opened, by which it can be recognized later. */
   readonly identity: FileStatus;
-  /** Whether this call made the file. */
+  /** Whether this call created the file. */
   readonly created: boolean;
 }
 
-// Each attempt is lost only to somebody who replaces the file between two of our calls.
+// An attempt fails only if another process replaces the file between the check and the open.
 const ATTEMPTS = 16;
 
 /**
- * Opens the file for appending, and makes it when there is none.
+ * Opens the file for appending, and creates it if it does not exist.
  *
- * @throws {TypeError} when the path holds anything but a plain file with one name.
+ * @throws {TypeError} If the path is not a regular file with one name.
+ * @throws {Error} If other processes keep replacing the file.
  */
 export function openForAppend(fileSystem: FileSystem, path: string): RegularFile {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -37,13 +39,14 @@ export function openForAppend(fileSystem: FileSystem, path: string): RegularFile
       return { handle, identity: statusOrClose(handle), created: status === null };
     }
   }
-  throw new Error(`Cannot open file: it is being replaced all the time: ${path}`);
+  throw new Error(`Cannot open file: another process keeps replacing it: ${path}`);
 }
 
 /**
- * Opens the file for reading; null when there is none.
+ * Opens the file for reading, or returns null if it does not exist.
  *
- * @throws {TypeError} when the path holds anything but a plain file with one name.
+ * @throws {TypeError} If the path is not a regular file with one name.
+ * @throws {Error} If other processes keep replacing the file.
  */
 export function openForRead(fileSystem: FileSystem, path: string): FileHandle | null {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -52,28 +55,14 @@ export function openForRead(fileSystem: FileSystem, path: string): FileHandle | 
     const handle = openExisting(fileSystem, path, "read", status);
     if (handle !== null) return handle;
   }
-  throw new Error(`Cannot open file: it is being replaced all the time: ${path}`);
+  throw new Error(`Cannot open file: another process keeps replacing it: ${path}`);
 }
 
 /**
- * As {@linkcode openForRead}, of a file that is closed with the stack.
+ * Checks that the path of a log is not a directory. The check comes first, because otherwise the user would get an
+ * error about a permission for the parent of that directory.
  *
- * @throws {TypeError} when the path holds anything but a plain file with one name.
- */
-export function openInto(
-  stack: DisposableStack,
-  fileSystem: FileSystem,
-  path: string,
-): FileHandle | null {
-  const handle = openForRead(fileSystem, path);
-  if (handle !== null) stack.defer(() => handle.close());
-  return handle;
-}
-
-/**
- * Rejects a directory at the path of a log, before a missing permission for what lies beside it is reported.
- *
- * @throws {TypeError} If the path is a directory; names a file in it.
+ * @throws {TypeError} If the path is a directory; suggests a file in it.
  */
 export function checkNoDirectory(fileSystem: FileSystem, path: string): void {
   if (fileSystem.status(path)?.kind !== "directory") return;
@@ -83,9 +72,9 @@ export function checkNoDirectory(fileSystem: FileSystem, path: string): void {
 }
 
 /**
- * Takes a plain file's name away, whatever its other names, and tells whether it was there.
+ * Removes a regular file, which may have other names, and returns whether the path existed.
  *
- * @throws {TypeError} when the path holds anything but a plain file.
+ * @throws {TypeError} If the path is not a regular file.
  */
 export function removeFile(fileSystem: FileSystem, path: string): boolean {
   const status = fileSystem.status(path);
@@ -100,12 +89,12 @@ export function removeFile(fileSystem: FileSystem, path: string): boolean {
   return true;
 }
 
-/** Whether both are the same file; on systems without inodes, whether nothing speaks against it. */
+/** Checks whether both are the same file. Without inode numbers, the files count as the same. */
 export function isSameFile(a: FileStatus, b: FileStatus): boolean {
   return a.inode === b.inode && (a.inode === null || a.device === b.device);
 }
 
-/** The file behind a handle, which is closed when that cannot be told. */
+/** Returns the status of an open file, and closes the file if that fails. */
 function statusOrClose(handle: FileHandle): FileStatus {
   using stack = new DisposableStack();
   stack.defer(() => handle.close());
@@ -134,7 +123,7 @@ function refuseOddities(path: string, status: FileStatus): void {
     : status.kind === "directory"
     ? "a directory"
     : status.kind === "other"
-    ? "no plain file (a FIFO, socket or device)"
+    ? "a FIFO, socket or device, not a regular file"
     : status.links !== null && status.links > 1
     ? `a file with ${status.links} hard links`
     : null;
@@ -153,9 +142,9 @@ function orNull<T>(open: () => T, expected: new (message: string) => Error): T |
 }
 
 /**
- * Makes the directory and those above it that are missing, and brings their names to the disk.
+ * Creates the directory and its missing parents, and syncs the parent of each new directory.
  *
- * A sandbox lets us see its own directory only; what lies above it is then not ours to sync.
+ * Deno's permissions may allow access to this directory only. Its parents are then neither checked nor synced.
  */
 export function ensureDirectory(fileSystem: FileSystem, path: string): void {
   const missing: string[] = [];

@@ -1,7 +1,7 @@
 /**
- * From the bytes of a file to blocks of whole lines, forwards and backwards, in bounded memory.
+ * Splits the bytes of a file into blocks of whole lines, forwards or backwards, in bounded memory.
  *
- * Lines come many at a time, so that what has to be done for each of them is done in one go.
+ * A block holds many lines, because work on a whole block is faster than work on each line.
  *
  * @module
  */
@@ -11,25 +11,25 @@ import type { FileHandle } from "../platform/file_system.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** Whole lines in one piece; only the last line of a file may be without its line break. */
+/** Adjacent whole lines. Only the last line of a file may lack its line break. */
 export interface Block {
-  /** Where it begins in the file. */
+  /** Where the block begins in the file. */
   readonly byteOffset: number;
   readonly byteLength: number;
-  /** The lines; null for one line of more than `maxLineBytes`. */
+  /** The lines, or null if the block is one line of more than `maxLineBytes`. */
   readonly bytes: Uint8Array | null;
-  /** Whether it is the beginning of a line whose rest cannot be read, unless that is all of it. */
+  /** Whether the block is one line that lacks its line break because the rest of the file cannot be read. */
   readonly isCut?: true;
 }
 
-/** Thrown where nothing more of a file can be read; `cause` says why. */
+/** Thrown if the rest of a file cannot be read; `cause` is the reason. */
 export class UnreadableRestError extends Error {
   /** The name of the class. */
   override readonly name = "UnreadableRestError";
-  /** Where what is lost begins: behind the last whole line. */
+  /** Where the unreadable part begins: after the last whole line, or 0 if the file was read from its tail. */
   readonly byteOffset: number;
 
-  /** Makes the error of what was thrown. */
+  /** Creates the error from its cause. */
   constructor(byteOffset: number, cause: unknown) {
     super(messageOf(cause), { cause });
     this.byteOffset = byteOffset;
@@ -37,10 +37,10 @@ export class UnreadableRestError extends Error {
 }
 
 /**
- * Gives the blocks of the chunks, which must not change afterwards, in their order. The first chunk
- * lies at `from` in the file, where a line begins.
+ * Yields the blocks of the chunks, in order. The blocks share the memory of the chunks, so the chunks must not
+ * change afterwards. The first chunk begins at byte `from` of the file, which must be the beginning of a line.
  *
- * @throws {UnreadableRestError} when the chunks end in an error.
+ * @throws {UnreadableRestError} If the chunks end in an error.
  */
 export async function* blocksOf(
   chunks: AsyncIterable<Uint8Array>,
@@ -72,15 +72,15 @@ export async function* blocksOf(
   if (line.byteLength > 0) yield line.block();
 }
 
-/** What is read backwards at a time: little at first, as the answer may lie in the last lines. */
+/** Bytes of one read from the tail. The first read is small, because the last lines are often enough. */
 const TAIL_BYTES_MIN = 32 * 1024;
 const TAIL_BYTES_MAX = 256 * 1024;
 
 /**
- * Gives the blocks of the first `byteLength` bytes of a file, the last one first, back to `from`, where
- * a line begins.
+ * Yields the blocks between byte `from` and byte `byteLength` of a file, the last block first. A line must begin
+ * at `from`.
  *
- * @throws {UnreadableRestError} when a read fails.
+ * @throws {UnreadableRestError} If a read fails.
  */
 export async function* tailBlocksOf(
   handle: FileHandle,
@@ -92,7 +92,7 @@ export async function* tailBlocksOf(
   for (let end = byteLength; end > from;) {
     const start = Math.max(from, end - size);
     const bytes = await orUnreadable(readFully(handle, start, end));
-    // The block ends with a line break; the first one before it is where whole lines begin.
+    // The last byte may be the line break of the last line. Whole lines begin after the first other line break.
     const lineBreak = bytes.subarray(0, -1).indexOf(LINE_BREAK);
     if (lineBreak >= 0 || start === from) {
       const lines = bytes.subarray(start === from ? 0 : lineBreak + 1);
@@ -110,14 +110,14 @@ export async function* tailBlocksOf(
   }
 }
 
-/** How much of a decoded file is kept at a time to be given backwards. */
+/** Decoded bytes that are kept in memory while a file is read backwards. */
 const WINDOW_BYTES = 32 * 1024 * 1024;
 
 /**
- * Gives the blocks of a file backwards that can be read forwards only, as an archive can. A file of
- * more than a window is read once for each.
+ * Yields the blocks of a file that can only be read forwards (an archive), the last block first. The file is read
+ * once for each window of `windowBytes` that it fills.
  *
- * @throws {UnreadableRestError} at the end, when the file could not be read to its end.
+ * @throws {UnreadableRestError} If the file cannot be read to its end; thrown after the last block.
  */
 export async function* reversedBlocksOf(
   read: () => AsyncIterable<Uint8Array>,
@@ -136,11 +136,11 @@ export async function* reversedBlocksOf(
     yield* blocks.toReversed();
     end = blocks[0]?.byteOffset ?? 0;
   }
-  // Everything that could be read has been given by now.
+  // All readable blocks have been yielded by now.
   if (failure !== undefined) throw failure;
 }
 
-/** Keeps the last blocks that begin before `end`, as many as a window holds. */
+/** Fills the window with the last blocks that begin before `end`, up to `windowBytes`. */
 async function fillWindow(
   window: Block[],
   { end, windowBytes, from }: { end: number; windowBytes: number; from: AsyncIterable<Block> },
@@ -168,7 +168,7 @@ function blockAt(byteOffset: number, bytes: Uint8Array): Block {
   return { byteOffset, byteLength: bytes.byteLength, bytes };
 }
 
-/** A line that comes in pieces, which are forgotten once they are too many bytes. */
+/** A line that is read in parts. The parts are dropped once the line is longer than `maxLineBytes`. */
 class UnfinishedLine {
   readonly #byteOffset: number;
   readonly #maxLineBytes: number;
@@ -190,7 +190,7 @@ class UnfinishedLine {
 
   add(part: Uint8Array): void {
     this.#byteLength += part.byteLength;
-    // The line break counts, also where it is still to come.
+    // The line break counts even if it has not been read yet.
     const missing = part.at(-1) === LINE_BREAK ? 0 : 1;
     if (this.#byteLength + missing > this.#maxLineBytes) this.#parts = [];
     else if (part.byteLength > 0) this.#parts.push(part);

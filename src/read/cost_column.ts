@@ -1,6 +1,6 @@
 /**
- * Costs and their times, in the order in which they were read. What a window holds wholly is not
- * summed one by one, so a question takes no longer the more events an hour has.
+ * Costs and their times, in the order in which they were read. Each block of costs keeps its sum, so only the blocks
+ * that are partly in a time window are summed cost by cost.
  *
  * @module
  */
@@ -8,31 +8,31 @@ import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { costOf, isInWindow, type SpendWindow } from "../cost/spend.ts";
 
-/** How many costs are summed once and for all. */
+/** Number of costs in one block. */
 const BLOCK_COSTS = 256;
 
-/** From when to when costs were, epoch milliseconds. */
+/** The earliest and the latest time of some costs, in epoch milliseconds. */
 export interface CostSpan {
   readonly minMs: number;
   readonly maxMs: number;
 }
 
-/** When the costs of a file were, and their sum in USD; null where that has to be found out. */
+/** The time span of the costs of a file, and their sum in USD. The sum is null if it is not known yet. */
 export interface CostSummary extends CostSpan {
   readonly usd: number | null;
 }
 
-/** Whether none of the costs can be in the window. */
+/** Checks whether all costs of the span are outside the window. */
 export function isOutside({ minMs, maxMs }: CostSpan, window: SpendWindow): boolean {
   return !(maxMs >= window.sinceMs && minMs <= window.untilMs);
 }
 
-/** Whether all of the costs are in the window. */
+/** Checks whether all costs of the span are in the window. */
 export function isInside({ minMs, maxMs }: CostSpan, window: SpendWindow): boolean {
   return minMs >= window.sinceMs && maxMs <= window.untilMs;
 }
 
-/** Costs that follow one another, and the sum of all. */
+/** Consecutive costs and their sum. */
 class CostBlock {
   readonly #epochMs: number[] = [];
   readonly #usd: number[] = [];
@@ -61,11 +61,11 @@ class CostBlock {
   }
 }
 
-/** The costs of a file, or of a part of it. */
+/** The costs of a file or of a part of it. */
 export class CostColumn {
   #blocks: CostBlock[] = [];
 
-  /** Adds those of the events that cost something and have a time. */
+  /** Adds the costs of the events that have both a cost and a time. */
   add(events: readonly AuditEvent[]): void {
     for (const event of events) {
       const cost = costOf(event);
@@ -76,17 +76,17 @@ export class CostColumn {
     }
   }
 
-  /** Forgets all. */
+  /** Removes all costs. */
   clear(): void {
     this.#blocks = [];
   }
 
-  /** Adds those of the window to the sum. */
+  /** Adds the costs in the window to the sum. */
   addTo(sum: PreciseSum, window: SpendWindow): void {
     for (const block of this.#blocks) block.addTo(sum, window);
   }
 
-  /** When they were, and what they come to. */
+  /** Returns the time span and the sum of all costs. */
   summary(): CostSummary {
     const sum = new PreciseSum();
     this.addTo(sum, { sinceMs: -Infinity, untilMs: Infinity });

@@ -1,36 +1,36 @@
 /**
- * What of a log could not be read.
+ * The regions of a log that could not be read.
  *
  * @module
  */
 import type { Logger } from "../logger.ts";
 
-/** A region of a file that could not be read. */
+/** A region of a file of the log that could not be read. */
 export interface Damage {
-  /** The file. */
+  /** The path of the file. */
   readonly path: string;
-  /** Where the region begins; in an archive, counted in what it holds. */
+  /** The first byte of the region, counted from 0. In an archive, it counts decompressed bytes. */
   readonly byteOffset: number;
-  /** How long it is; 0 when everything from there on is lost. */
+  /** The length of the region in bytes. 0 means that the rest of the file could not be read. */
   readonly byteLength: number;
-  /** What is wrong with it. */
+  /** Why the region could not be read, in words such as `"not JSON"` or `"torn tail"`. */
   readonly reason: string;
 }
 
-/** Tells of each damaged region once, however often it is met. */
+/** Reports each damaged region once, even if it is read several times. */
 export class DamageReport {
-  /** The regions met so far. */
+  /** The regions found so far. */
   readonly regions: Damage[];
   readonly #logger: Logger;
   readonly #seen = new Set<string>();
 
-  /** Has met none yet, and adds them to those that others have met. */
+  /** Creates a report that appends new regions to `regions`. */
   constructor(logger: Logger, regions: Damage[] = []) {
     this.#logger = logger;
     this.regions = regions;
   }
 
-  /** A region was met. */
+  /** Adds a region and logs a warning, unless the region was added before. */
   add(path: string, region: { byteOffset: number; byteLength: number }, reason: string): void {
     const { byteOffset, byteLength } = region;
     const key = `${byteOffset} ${path}`;

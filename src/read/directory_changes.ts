@@ -1,83 +1,80 @@
 /**
- * Waiting for something to change in a directory: a watcher where there can be one, and a look every
- * now and then in any case, as a watcher may miss things.
+ * Waits for changes in the directory of a log, with a watcher if the system has one. It always polls too, because a
+ * watcher may miss changes.
  *
  * @module
  */
-import type { FileSystem, Watcher } from "../platform/file_system.ts";
+import type { Watcher } from "../platform/file_system.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 
-/** What {@linkcode DirectoryChanges} are made of. */
-export interface DirectoryChangesOptions {
-  readonly fileSystem: FileSystem;
-  readonly clock: Clock;
-  readonly directory: string;
-}
-
-/** How long a change that no watcher tells of can stay unseen. */
+/** Poll interval: the longest delay until a change is seen that the watcher does not report. */
 const POLL_MS = 250;
-/** The longest interval that there is: it is not for what it does that it runs. */
+/** Interval of the timer that keeps the process alive. Its callback does nothing, so it fires as rarely as possible. */
 const KEEP_ALIVE_MS = 2 ** 31 - 1;
 
-/** The changes of one directory, for one that waits for them again and again. */
+/** The changes in the directory of one log, for a reader that waits for them repeatedly. */
 export class DirectoryChanges {
-  readonly #options: DirectoryChangesOptions;
+  readonly #log: LogDirectory;
+  readonly #clock: Clock;
   #watcher: Watcher | null = null;
   #canBeWatched = true;
   #hasChanged = false;
   #endWait: (() => void) | undefined;
   #restTimer: Timer | undefined;
 
-  /** Watches nothing yet. */
-  constructor(options: DirectoryChangesOptions) {
-    this.#options = options;
+  /** Stores the directory; does not watch it yet. */
+  constructor(log: LogDirectory, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
   }
 
-  /** Resolves when it is time to look; the process stays alive meanwhile. */
+  /** Resolves when the reader has to look at the files again. Keeps the process alive until then. */
   async wait(): Promise<void> {
-    // What has changed before the watcher was there is to be seen at once too.
+    // A new watcher misses earlier changes, so the reader looks once more.
     if (this.#watch()) return;
     if (!this.#hasChanged) await this.#changeOrPoll();
     this.#hasChanged = false;
   }
 
-  /** Ends the wait. */
+  /** Resolves the pending {@linkcode wait}. If none is pending, the next one resolves at once. */
   wake(): void {
     this.#hasChanged = true;
     this.#endWait?.();
   }
 
-  /** Tries again to watch, where it could not be done before. */
+  /** Lets the next {@linkcode wait} try again to start a watcher if the last attempt failed. */
   retryWatching(): void {
     this.#canBeWatched = true;
   }
 
   /**
-   * Nobody waits until {@linkcode attend}. A watcher keeps the process alive, so it does not outlast
-   * a long rest; it is kept for a short one, as a new one costs more than all else.
+   * Closes the watcher after one poll interval, unless {@linkcode attend} is called before. A watcher keeps the
+   * process alive, so it must not stay open while the reader is idle. It stays open for a short idle time, because
+   * a new one is expensive.
    */
   rest(): void {
     if (this.#watcher === null) return;
-    this.#restTimer ??= this.#options.clock.startTimer(POLL_MS, () => this.#unwatch());
+    this.#restTimer ??= this.#clock.startTimer(POLL_MS, () => this.#unwatch());
   }
 
-  /** Somebody is about to wait. */
+  /** Keeps the watcher open, because the reader is about to wait again. */
   attend(): void {
     this.#restTimer?.cancel();
     this.#restTimer = undefined;
   }
 
-  /** Ends it all. */
+  /** Ends the wait and closes the watcher. */
   close(): void {
     this.wake();
     this.#unwatch();
   }
 
-  /** Watches the directory if it can; tells whether it did not before. */
+  /** Starts a watcher, unless one is running or the last attempt failed. Returns whether it started one. */
   #watch(): boolean {
     if (this.#watcher !== null || !this.#canBeWatched) return false;
-    const { fileSystem, directory } = this.#options;
-    this.#watcher = fileSystem.watch(directory, () => this.wake());
+    const { fileSystem, files } = this.#log;
+    this.#watcher = fileSystem.watch(files.directory, () => this.wake());
     return this.#canBeWatched = this.#watcher !== null;
   }
 
@@ -89,9 +86,9 @@ export class DirectoryChanges {
 
   #changeOrPoll(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // The clock's timers and some watchers keep no process alive.
+    // The timers of the clock and some watchers do not keep the process alive.
     const keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
-    const timer = this.#options.clock.startTimer(POLL_MS, () => this.#endWait?.());
+    const timer = this.#clock.startTimer(POLL_MS, () => this.#endWait?.());
     this.#endWait = () => {
       clearInterval(keepAlive);
       timer.cancel();

@@ -1,8 +1,8 @@
 /**
- * Reading a file that grows, line by line: what has no line break yet is no line yet.
+ * Reads a growing file line by line. A line counts only once its line break has been written.
  *
- * A writer whose write came up short cuts its part off again, so a part of a line that was read once
- * is read again when there is more of it; only a line that is too long to be kept is not.
+ * After a short write, the writer truncates the file and writes again. So an unfinished line is read again from its
+ * beginning when the file grows, unless the line is longer than `maxLineBytes`.
  *
  * @module
  */
@@ -13,33 +13,33 @@ import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import type { DamageReport } from "./damage.ts";
 import { eventOfLine } from "./parse_block.ts";
 
-/** What a {@linkcode FileCursor} is made of. */
+/** Options of {@linkcode FileCursor}. */
 export interface FileCursorOptions {
-  /** The path by which the file was opened. */
+  /** The path at which the file was opened. */
   readonly path: string;
   readonly maxLineBytes: number;
   readonly damage: DamageReport;
-  /** Where to begin: at the end, that is with the line that is not finished yet. */
+  /** Where to begin. "end" skips all finished lines and begins with the unfinished one. */
   readonly from: "start" | "end";
 }
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** A place in an open file. */
+/** A position in an open file. */
 export class FileCursor {
   readonly handle: FileHandle;
   readonly #options: FileCursorOptions;
-  /** Up to where the file was read. */
+  /** The end of the bytes that were read. */
   #position = 0;
-  /** Where the line begins that is not finished; unknown to one that began at the end. */
+  /** The beginning of the unfinished line. Undefined if the cursor began at the end and has not searched for it yet. */
   #lineStart: number | undefined = 0;
-  /** Where the last reading began. */
+  /** Where the last call of {@linkcode read} began. */
   #readingStart = 0;
   #splitter: LineSplitter;
-  /** Where the splitter began. */
+  /** The byte offset in the file of the first byte that the splitter got. */
   #splitterStart = 0;
 
-  /** Takes the handle over. */
+  /** Creates a cursor that owns the handle. */
   constructor(handle: FileHandle, options: FileCursorOptions) {
     this.handle = handle;
     this.#options = options;
@@ -49,17 +49,17 @@ export class FileCursor {
     this.#lineStart = undefined;
   }
 
-  /** Where the line begins that is not finished; all before it has been read or passed over. */
+  /** Returns the beginning of the unfinished line. Everything before it was read or skipped. */
   async lineStart(): Promise<number> {
     return this.#lineStart ??= await startOfLine(this.handle, this.#position);
   }
 
-  /** The file as it is now. */
+  /** Returns the current status of the file. */
   status(): FileStatus {
     return this.handle.status();
   }
 
-  /** Gives the events of the lines that were finished since the last call, up to the length. */
+  /** Yields the events of the lines that were finished since the last call, up to byte `byteLength`. */
   async *read(byteLength: number): AsyncGenerator<AuditEvent[]> {
     if (byteLength === this.#position) return;
     await this.#prepare(byteLength);
@@ -74,12 +74,12 @@ export class FileCursor {
     }
   }
 
-  /** The events of what is left when the file is over: one, if all but its line break is there. */
+  /** Returns the event of the last line of an ended file if only its line break is missing. Reports a torn tail. */
   rest(): AuditEvent[] {
     return this.#eventsOf(this.#splitter.end());
   }
 
-  /** Whether the file, all of it, holds what the chunks hold. */
+  /** Checks whether the content of the whole file equals the chunks. */
   async isCopyOf(chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
     let position = 0;
     for await (const chunk of chunks) {
@@ -96,7 +96,7 @@ export class FileCursor {
     this.handle.close();
   }
 
-  /** Goes to where the reading up to the length has to begin. */
+  /** Moves to where a reading up to byte `byteLength` has to begin. */
   async #prepare(byteLength: number): Promise<void> {
     if (byteLength < (this.#lineStart ?? this.#position)) return this.#goToCut(byteLength);
     if (this.#lineStart === undefined) return this.#goTo(await this.lineStart());
@@ -105,12 +105,13 @@ export class FileCursor {
   }
 
   /**
-   * The file has lost lines that were given. What a writer takes back lies behind the beginning of
-   * the last reading; who truncates a file to begin it anew leaves little.
+   * Reports that lines which were yielded have been cut off, and moves to where reading continues. A writer that
+   * takes a write back truncates the file to a length within the last reading. If the file is shorter, another
+   * program has truncated it to reuse it, so it is read from the beginning.
    */
   #goToCut(byteLength: number): void {
     const { damage, path } = this.#options;
-    damage.add(path, { byteOffset: byteLength, byteLength: 0 }, "the file was cut off");
+    damage.add(path, { byteOffset: byteLength, byteLength: 0 }, "the file was truncated");
     this.#goTo(byteLength >= this.#readingStart ? byteLength : 0);
   }
 

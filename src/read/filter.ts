@@ -1,5 +1,5 @@
 /**
- * Which events a query asks for. Pure.
+ * Selects the events that match the options of a query. Pure.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export type EventFilterOptions = Pick<
   "since" | "until" | "eventType" | "sessionId" | "where"
 >;
 
-/** The checks of the options that queries and followers share. */
+/** Checks of the options that both `query()` and `follow()` have. */
 export const FILTER_OPTION_CHECKS: OptionChecks<
   Omit<EventFilterOptions, "until"> & Pick<QueryOptions, "signal">
 > = {
@@ -34,11 +34,11 @@ export const FILTER_OPTION_CHECKS: OptionChecks<
   signal: abortSignal,
 };
 
-/** A selection of events: the test, and what is known of it before an event is parsed. */
+/** A test for events, and the facts about it that help to skip lines and files without parsing them. */
 export interface EventFilter extends LineNeeds {
-  /** Whether the event is selected. */
+  /** Checks whether the event is selected. */
   matches(event: AuditEvent): boolean;
-  /** The types that are selected; undefined for all. */
+  /** The selected types; undefined selects all. */
   readonly types: ReadonlySet<string> | undefined;
   readonly sinceMs: number;
   readonly untilMs: number;
@@ -46,7 +46,7 @@ export interface EventFilter extends LineNeeds {
   readonly isTimed: boolean;
 }
 
-/** Returns the filter of options that are checked. */
+/** Returns the filter for options that were checked before. */
 export function eventFilter(options: EventFilterOptions): EventFilter {
   const { eventType, sessionId, where } = options;
   const sinceMs = options.since === undefined ? -Infinity : toEpochMs(options.since, "since");
@@ -66,7 +66,7 @@ export function eventFilter(options: EventFilterOptions): EventFilter {
       if (types !== undefined && !(types as ReadonlySet<unknown>).has(event.event)) return false;
       if (sessionId !== undefined && event.session_id !== sessionId) return false;
       if (isTimed) {
-        // An event without a readable time compares false with any bound, so it is left out.
+        // The time of an event without a readable `ts` is NaN, so the event is not selected.
         const ms = eventEpochMs(event.ts);
         if (!(ms >= sinceMs && ms < untilMs)) return false;
       }
@@ -75,7 +75,7 @@ export function eventFilter(options: EventFilterOptions): EventFilter {
   };
 }
 
-/** Whether an archive with this line in the manifest may hold an event that the filter selects. */
+/** Checks whether an archive with this manifest line may contain an event that the filter selects. */
 export function mayLineHold(line: ArchiveLine, filter: EventFilter): boolean {
   const { types, isTimed, sinceMs, untilMs } = filter;
   if (isTimed) {
@@ -83,7 +83,7 @@ export function mayLineHold(line: ArchiveLine, filter: EventFilter): boolean {
     if (!(Date.parse(line.max_ts) >= sinceMs && Date.parse(line.min_ts) < untilMs)) return false;
   }
   const { events } = line;
-  // The types of events without a time are not in the line.
+  // The manifest line lacks the types of events without a time.
   if (types === undefined || events === null || (!isTimed && line.untimed > 0)) return true;
   return [...types].some((type) => Object.hasOwn(events, type));
 }

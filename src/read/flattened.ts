@@ -1,26 +1,26 @@
 /**
- * One item at a time out of batches that come asynchronously.
+ * Iterates over the items of batches that arrive asynchronously.
  *
- * An async generator that yields each item would be less to read, and takes four times as long for it:
- * where an item is at hand, here, it is given without a turn of the generator below.
+ * An async generator that yields each item would be simpler, but takes four times as long. This iterator returns the
+ * next item of the current batch without a step of the underlying generator.
  *
  * @module
  */
 
-/** Gives the items of the iterators that a generator yields. Steps may be asked for before others end. */
+/** The items of the iterators that a generator yields. `next()` may be called while an earlier call is pending. */
 export class Flattened<T> implements AsyncIterableIterator<T, void> {
   readonly #batches: AsyncGenerator<Iterator<T, void>, void>;
   #batch: Iterator<T, void> | undefined;
-  /** How many steps wait for the batches; while there are some, none is taken at once. */
+  /** Number of pending steps. While it is not 0, a new step waits for its turn, to keep the order. */
   #waiting = 0;
   #lastStep: Promise<unknown> = Promise.resolve();
 
-  /** Asks for nothing yet. */
+  /** Stores the generator; does not start it yet. */
   constructor(batches: AsyncGenerator<Iterator<T, void>, void>) {
     this.#batches = batches;
   }
 
-  /** Gives the next item; an error of a batch ends them all. */
+  /** Resolves with the next item. If a batch throws, the iteration ends, and the call rejects with that error. */
   next(): Promise<IteratorResult<T, void>> {
     if (this.#waiting > 0 || this.#batch === undefined) return this.#inTurn(() => this.#advance());
     try {
@@ -32,12 +32,12 @@ export class Flattened<T> implements AsyncIterableIterator<T, void> {
     return this.#inTurn(() => this.#advance());
   }
 
-  /** Ends it, and the generator below. */
+  /** Ends the iteration and the underlying generator. */
   return(): Promise<IteratorResult<T, void>> {
     return this.#inTurn(() => this.#end());
   }
 
-  /** Itself. */
+  /** Returns this iterator. */
   [Symbol.asyncIterator](): this {
     return this;
   }
@@ -47,7 +47,7 @@ export class Flattened<T> implements AsyncIterableIterator<T, void> {
   ): Promise<IteratorResult<T, void>> {
     this.#waiting++;
     const result = this.#lastStep.then(step).finally(() => this.#waiting--);
-    // Whoever asked for the step is told; the next one has its turn all the same.
+    // The caller of the step gets the error; the next step runs nevertheless.
     this.#lastStep = result.catch(() => {});
     return result;
   }

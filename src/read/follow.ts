@@ -1,50 +1,76 @@
 /**
- * Following a log: its events as they come, in the order of appending, without an end.
+ * Follows a log: yields its events as they are written, in the order of appending, without end.
  *
  * @module
  */
 import type { AuditEvent } from "../event.ts";
 import { checkOptions, integer, type OptionChecks } from "../options/option_checks.ts";
-import { LogFiles } from "../segments/segment_name.ts";
 import type { TimeLike } from "../time.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Damage } from "./damage.ts";
 import { DirectoryChanges } from "./directory_changes.ts";
 import { type EventFilter, eventFilter, FILTER_OPTION_CHECKS } from "./filter.ts";
-import { LogCursor, type LogCursorSource } from "./log_cursor.ts";
+import type { LineSource } from "./line_source.ts";
+import { LogCursor } from "./log_cursor.ts";
 
-/** What to follow. */
+/** Options of `follow()`. An event is yielded if it matches every option that is set. */
 export interface FollowOptions {
   /**
-   * Begin with the events from this instant on that are in the log already; by default only events
-   * come that are written after the iteration has begun.
+   * Begins with the events at or after this instant that are already in the log. Events without a readable time
+   * never match. Without `since` and `last`, the iteration yields only events that are written after it began.
+   * Cannot be combined with `last`.
+   *
+   * @default {undefined}
    */
   since?: TimeLike;
   /**
-   * Begin with the last events that match and are in the log already, so many of them, `Infinity` for
-   * all; not together with `since`.
+   * Begins with the last matching events that are already in the log, at most this many. An integer >= 0, or
+   * `Infinity` for all of them. Cannot be combined with `since`.
+   *
+   * @default {0}
    */
   last?: number;
-  /** Events of this type, or of one of these. */
+  /**
+   * Selects the events of this type, or of one of these types. Without it, events of every type match.
+   *
+   * @default {undefined}
+   */
   eventType?: string | readonly string[];
-  /** Events of this session. */
+  /**
+   * Selects the events with this `session_id`. Without it, events of every session match.
+   *
+   * @default {undefined}
+   */
   sessionId?: string;
-  /** Events for which this is true. */
+  /**
+   * Selects the events for which this function returns `true`. If it throws, the iteration throws the same error.
+   * Without it, every event matches.
+   *
+   * @default {undefined}
+   */
   where?: (event: AuditEvent) => boolean;
-  /** When aborted, the iteration throws its reason. */
+  /**
+   * Ends the iteration when it aborts: the iteration closes its files and throws the reason of the signal. Without
+   * it, the iteration ends at `break` and when the log or reader is closed.
+   *
+   * @default {undefined}
+   */
   signal?: AbortSignal;
 }
 
-/** The events of a log as they come; each iteration begins when its first event is asked for. */
+/** The events of a log as they are written. An iteration begins when its first event is requested. */
 export interface AuditFollow extends AsyncIterable<AuditEvent> {
-  /** What could not be read so far; what is elsewhere in the files was. */
+  /**
+   * The unreadable regions that all iterations have found so far. Archives without an event that the options select
+   * may be skipped unchecked.
+   */
   readonly damage: readonly Damage[];
 }
 
-/** Where to follow. */
-export interface FollowSource extends LogCursorSource {
+/** A log to follow, and its clock. */
+export interface FollowSource extends LineSource {
   readonly clock: Clock;
-  /** Aborted when the reader is closed, which ends the iteration normally. */
+  /** A signal that aborts when the reader is closed. It ends the iteration without an error. */
   readonly closing?: AbortSignal | undefined;
 }
 
@@ -54,10 +80,12 @@ const OPTION_CHECKS: OptionChecks<FollowOptions> = {
 };
 
 /**
- * Returns the events of a log as they come, until the reader is closed. A log that is not there is waited for.
+ * Returns the events of a log as they are written, until the reader is closed. If the log does not exist, the
+ * iteration waits until it does.
  *
- * @throws {TypeError} If an option is unknown or of the wrong type; names it.
- * @throws {RangeError} If an option is out of its range; names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type, or if both `since` and `last` are set; the
+ *   message names it.
+ * @throws {RangeError} If an option is out of its range; the message names it.
  */
 export function followLog(
   source: FollowSource,
@@ -66,16 +94,13 @@ export function followLog(
   checkOptions(options, OPTION_CHECKS, "follow audit log");
   const { since, last = 0, signal } = options;
   if (since !== undefined && options.last !== undefined) {
-    throw new TypeError("Cannot follow audit log: since and last must not be given together");
+    throw new TypeError("Cannot follow audit log: since and last are both set; omit one of them");
   }
   const filter = eventFilter(options);
   const beginning = since === undefined && last !== Infinity ? { last } : "history";
   const damage: Damage[] = [];
   return {
-    [Symbol.asyncIterator]: () => {
-      const { closing } = source;
-      return new Following({ ...source, damage }, { filter, signal, closing, beginning });
-    },
+    [Symbol.asyncIterator]: () => new Following(source, { filter, signal, damage, beginning }),
     damage,
   };
 }
@@ -83,14 +108,16 @@ export function followLog(
 interface FollowingOptions {
   readonly filter: EventFilter;
   readonly signal: AbortSignal | undefined;
-  readonly closing: AbortSignal | undefined;
-  /** All that is in the log and matches, or the last of it. */
+  /** The list to which the damage is added. */
+  readonly damage: Damage[];
+  /** Where to begin: with all matching events of the log, or with the last ones. */
   readonly beginning: "history" | { readonly last: number };
 }
 
-/** One iteration. Unlike a generator it ends while a next() waits. */
+/** One iteration. Unlike a generator, it can be ended while a call of next() is pending. */
 class Following implements AsyncIterator<AuditEvent, void> {
   readonly #options: FollowingOptions;
+  readonly #closing: AbortSignal | undefined;
   readonly #changes: DirectoryChanges;
   readonly #cursor: LogCursor;
   readonly #events: AsyncGenerator<AuditEvent, void> = this.#run();
@@ -98,18 +125,17 @@ class Following implements AsyncIterator<AuditEvent, void> {
   #isReturned = false;
 
   constructor(source: FollowSource, options: FollowingOptions) {
-    const { directory } = new LogFiles(source.path);
     this.#options = options;
-    this.#changes = new DirectoryChanges({ ...source, directory });
-    this.#cursor = new LogCursor(source, options.filter, this.#ending.signal);
+    this.#closing = source.closing;
+    this.#changes = new DirectoryChanges(source.log, source.clock);
+    this.#cursor = new LogCursor(source, { ...options, signal: this.#ending.signal });
   }
 
   async next(): Promise<IteratorResult<AuditEvent, void>> {
     this.#changes.attend();
     const result = await this.#events.next();
-    const { closing } = this.#options;
-    if (this.#isReturned || closing?.aborted) return { done: true, value: undefined };
-    // What was at hand when it was aborted does not come any more.
+    if (this.#isReturned || this.#closing?.aborted) return { done: true, value: undefined };
+    // An event that was found before the abort is not returned after it.
     this.#options.signal?.throwIfAborted();
     if (!result.done) this.#changes.rest();
     return result;
@@ -121,7 +147,7 @@ class Following implements AsyncIterator<AuditEvent, void> {
     return { done: true, value: undefined };
   }
 
-  /** Resolves when everything is closed, which a next() that runs sees to. */
+  /** Resolves when everything is closed. A pending next() ends first and closes it. */
   async #end(): Promise<void> {
     this.#ending.abort();
     this.#changes.close();
@@ -129,18 +155,18 @@ class Following implements AsyncIterator<AuditEvent, void> {
   }
 
   async *#run(): AsyncGenerator<AuditEvent, void> {
-    const { signal, closing, filter } = this.#options;
-    if (closing?.aborted) return;
+    const { signal, filter } = this.#options;
+    if (this.#closing?.aborted) return;
     signal?.throwIfAborted();
     const end = () => void this.#end();
-    const signals = [signal, closing];
+    const signals = [signal, this.#closing];
     for (const each of signals) each?.addEventListener("abort", end);
     try {
       for await (const events of this.#batches()) {
         for (const event of events) if (filter.matches(event)) yield event;
       }
     } catch (error) {
-      // What ends with the iteration is no failure of it.
+      // Errors of a reading that was aborted because the iteration ended are not failures.
       if (!this.#ending.signal.aborted) throw error;
     } finally {
       for (const each of signals) each?.removeEventListener("abort", end);

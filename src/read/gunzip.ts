@@ -1,9 +1,9 @@
 /**
- * The content of an archive in whatever state it is: all that can be decoded, then what is wrong.
+ * Decodes an archive that may be damaged: yields everything that can be decoded, then throws the damage.
  *
- * The platform's stream is the fast way, and enough for what this library writes. It stops at a
- * second member and loses what it decoded last before any damage, so where it fails the file is
- * decoded once more with node:zlib, and what was given already is passed over.
+ * The stream of the platform is fast, and decodes every archive that this library writes. But it stops at a second
+ * gzip member, and before damage it loses the last bytes that it decoded. If it fails, the file is decoded again
+ * with node:zlib, and the bytes that were already yielded are skipped.
  *
  * @module
  */
@@ -13,26 +13,26 @@ import { decompressed } from "../segments/gzip.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Inflating gives up to a thousand times its input at once, so it is fed little by little. */
+/** Input of one step. It is small, because the output can be a thousand times as long. */
 const PIECE_BYTES = 4 * 1024;
 
-/** The shortest gzip file that there can be: a header, an empty block and a trailer. */
+/** Length of the shortest possible gzip file: a header, an empty block and a trailer. */
 const MEMBER_BYTES_MIN = 10 + 2 + 8;
 
-/** Thrown behind the good part of a gzip file; the message says what is wrong: "it is truncated". */
+/** Thrown after the readable part of a damaged gzip file. The message is the reason, such as "it is truncated". */
 export class GzipDamageError extends TypeError {
   /** The name of the class. */
   override readonly name = "GzipDamageError";
 }
 
 /**
- * Gives what a gzip file of any number of members holds, in memory that does not grow with it. What
- * could be decoded is given before the damage is told, even if its checksum does not match.
+ * Yields the content of a gzip file with any number of members. Memory does not grow with the file. All bytes that
+ * can be decoded are yielded before an error is thrown, even if their checksum does not match.
  *
- * `read` gives the file from its beginning, up to three times if it is damaged; its own errors are
- * passed on as they are. Each of its iterations has ended when this one has.
+ * Each call of `read` has to return the file from its beginning; it is called up to three times if the file is
+ * damaged. Errors that `read` throws are thrown unchanged. Every iteration of `read` ends before this one does.
  *
- * @throws {GzipDamageError} behind what could be decoded, if that is not all.
+ * @throws {GzipDamageError} If the file is damaged; thrown after the readable part.
  */
 export async function* gunzipped(read: () => AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
   let given = 0;
@@ -54,21 +54,21 @@ export async function* gunzipped(read: () => AsyncIterable<Bytes>): AsyncGenerat
       source.throwIfFailed();
       return;
     } catch (error) {
-      // Whoever reads has gone, and a decoder that is ended early may complain.
+      // The caller has ended the iteration early. The decoder may then throw, which is not damage.
       if (isGiving) return;
-      // A file that cannot be read to its end looks truncated.
+      // If a read failed, the decoder reports a truncated file. Throw the read error instead.
       source.throwIfFailed();
       const bytewiseFrom = error instanceof FailedPiece ? error.byteOffset : Infinity;
       if (bytewiseFrom === Infinity && decode !== decompressed) throw error;
       decode = (bytes) => inflated(bytes, bytewiseFrom);
     } finally {
-      // A stream that is cancelled does not wait for the read that it has begun.
+      // A cancelled stream does not wait for its pending read, so wait for it here.
       await source.bytes.return(undefined);
     }
   }
 }
 
-/** One reading of the file, which ends where an error ends it, so that all before it is decoded. */
+/** One reading of the file. A read error ends it silently, so that all bytes before the error are decoded. */
 class Source {
   readonly bytes: AsyncGenerator<Bytes, void>;
   #failure: { readonly error: unknown } | null = null;
@@ -90,14 +90,14 @@ class Source {
   }
 }
 
-/** Thrown for a piece whose good part is lost, as node:zlib gives nothing of one with an error. */
+/** Thrown if a piece cannot be decoded. Its readable part is lost, because node:zlib drops the output of the piece. */
 class FailedPiece extends Error {
   constructor(readonly byteOffset: number) {
     super();
   }
 }
 
-/** Decodes with node:zlib; from an offset on byte by byte, which is slow and loses nothing. */
+/** Decodes with node:zlib. From byte `bytewiseFrom` on it decodes byte by byte, which is slow but loses nothing. */
 async function* inflated(
   bytes: AsyncIterable<Bytes>,
   bytewiseFrom: number,
@@ -105,7 +105,7 @@ async function* inflated(
   const gunzip = createGunzip();
   const output: Bytes[] = [];
   gunzip.on("data", (chunk: Bytes) => output.push(chunk));
-  // It is asked for its error after each step, but one that nobody listens for ends the process.
+  // `errored` is checked after each step. The listener is needed because an unhandled error event ends the process.
   gunzip.on("error", () => {});
   try {
     let byteOffset = 0;
@@ -117,10 +117,10 @@ async function* inflated(
         throw damageOf(gunzip.errored, byteOffset);
       }
       byteOffset += piece.byteLength;
-      // It takes NULs behind a member for the end of the file, whatever follows them.
+      // node:zlib ignores everything after a member that is followed by a NUL byte.
       if (gunzip.bytesWritten < byteOffset) throw new GzipDamageError("bytes follow its end");
     }
-    if (byteOffset === 0) throw new GzipDamageError("it is empty, no gzip file");
+    if (byteOffset === 0) throw new GzipDamageError("it is empty, not a gzip file");
     if (!(await isAtEnd(gunzip))) throw new GzipDamageError("it is truncated");
   } finally {
     gunzip.destroy();
@@ -143,13 +143,13 @@ async function* pieces(
   }
 }
 
-/** Ends the input; whether that is where a member ends, as all of it was decoded before. */
+/** Ends the input, which was decoded completely before. Resolves with whether the input ends where a member ends. */
 async function isAtEnd(gunzip: Gunzip): Promise<boolean> {
   await new Promise<void>((resolve) => gunzip.once("close", resolve).end());
   return gunzip.errored === null;
 }
 
-/** What an error of zlib at the byte says about the file. */
+/** Returns the damage for an error that zlib reported at a byte of the file. */
 function damageOf(cause: Error, byteOffset: number): GzipDamageError {
   const reason = messageOf(cause);
   if (/incorrect (data|length) check/.test(reason)) {
@@ -157,7 +157,9 @@ function damageOf(cause: Error, byteOffset: number): GzipDamageError {
   }
   if (/incorrect header check|unknown compression method|unknown header flags/.test(reason)) {
     const isFirst = byteOffset < MEMBER_BYTES_MIN;
-    return new GzipDamageError(isFirst ? "it is no gzip file" : "bytes follow its end", { cause });
+    return new GzipDamageError(isFirst ? "it is not a gzip file" : "bytes follow its end", {
+      cause,
+    });
   }
   return new GzipDamageError(`it cannot be decoded (${reason})`, { cause });
 }

@@ -1,35 +1,33 @@
 /**
- * The last events of a log, where the last block of its active file holds as many as are asked for: no
- * directory is listed for them then, so they take no longer the longer the history is.
+ * Reads the last events of a log from the last block of the active file. If the block has enough events, the
+ * directory is not listed, so the time does not depend on the length of the history.
  *
  * @module
  */
-import { openInto } from "../platform/regular_file.ts";
 import type { AuditEvent } from "../event.ts";
 import { type Block, tailBlocksOf, UnreadableRestError } from "./blocks.ts";
 import type { DamageReport } from "./damage.ts";
 import { eventsIn } from "./parse_block.ts";
 import type { ReadOptions } from "./read_file.ts";
 
-/** Which events, of which active file. */
+/** Options of {@linkcode lastBlockEvents}. */
 export interface LastBlockOptions extends ReadOptions {
-  readonly path: string;
   readonly limit: number;
   readonly matches: (event: AuditEvent) => boolean;
 }
 
-/** Gives the last events that match, the newest first; null where the block has less than the limit. */
+/** Resolves with the last `limit` events that match, newest first, or with null if the block has fewer. */
 export async function lastBlockEvents(options: LastBlockOptions): Promise<AuditEvent[] | null> {
-  const { fileSystem, path, limit, maxLineBytes, matches } = options;
+  const { log, limit, maxLineBytes, matches } = options;
   using stack = new DisposableStack();
-  const active = openInto(stack, fileSystem, path);
+  const active = log.openActive(stack);
   if (active === null) return null;
   const { byteLength } = active.status();
   let block: Block | undefined;
   try {
     ({ value: block } = await tailBlocksOf(active, byteLength, maxLineBytes).next());
   } catch (error) {
-    // Whoever reads the file as one of all tells of it.
+    // The caller then reads all files, and that reading reports the damage.
     if (error instanceof UnreadableRestError) return null;
     throw error;
   }
@@ -37,7 +35,7 @@ export async function lastBlockEvents(options: LastBlockOptions): Promise<AuditE
   const damaged: Parameters<DamageReport["add"]>[] = [];
   const events = eventsIn(block, {
     ...options,
-    onDamage: (line, reason) => damaged.push([path, line, reason]),
+    onDamage: (line, reason) => damaged.push([log.files.active, line, reason]),
   });
   const found = events.filter(matches);
   if (found.length < limit) return null;

@@ -1,25 +1,25 @@
 /**
- * Which lines are worth parsing: a look at the text that never passes over a line that matches. Pure.
+ * Text pre-filter for lines: may yield false positives, never false negatives. Pure.
  *
- * A value that a line must hold stands in it as JSON writes it, unless the line uses escapes; so a line
- * with a backslash is always parsed. A time decides only where the line begins with it as this library
- * writes it, and the line has no second `ts`, which would be the one that counts.
+ * A string value appears in a line exactly as JSON writes it, unless the line uses escapes. So a line with a
+ * backslash always passes. The time of a line is used only if the line begins with a `ts` as this library writes
+ * it and has no second `ts`, because the last one would count.
  *
  * @module
  */
 import { finderOf, LineBeginnings } from "../line/line_text.ts";
 
-/** What an event must have to match, as far as a look at its line can tell. */
+/** The conditions for a matching event that can be checked in the text of its line. */
 export interface LineNeeds {
-  /** Of each list, the line holds at least one of the values, which are strings of JSON. */
+  /** Lists of string values. The line contains at least one value of each list. */
   readonly strings?: readonly (readonly string[])[];
-  /** The event is of this instant or later, epoch milliseconds. */
+  /** The event is at or after this instant, in epoch milliseconds. */
   readonly sinceMs?: number;
-  /** The event is before this instant, epoch milliseconds. */
+  /** The event is before this instant, in epoch milliseconds. */
   readonly untilMs?: number;
 }
 
-/** Tests the lines of one text after the other. */
+/** A pre-filter for the lines of any number of texts. */
 export class LineTest {
   readonly #strings: readonly (readonly string[])[];
   readonly #sinceTs: string;
@@ -27,9 +27,9 @@ export class LineTest {
   readonly #isTimed: boolean;
   readonly #isOpen: boolean;
 
-  /** Every line passes that may hold an event with these needs. */
+  /** Creates a test that passes every line whose event may meet the conditions. */
   constructor({ strings = [], sinceMs = -Infinity, untilMs = Infinity }: LineNeeds) {
-    // A value that JSON writes with an escape can be written without it or with another one.
+    // A value with a character that JSON escapes has several spellings, so its list cannot be used.
     this.#strings = strings
       .map((list) => list.map((value) => JSON.stringify(value)))
       .filter((list) => !list.some((value) => value.includes("\\")));
@@ -39,7 +39,7 @@ export class LineTest {
     this.#isOpen = !this.#isTimed && this.#strings.length === 0;
   }
 
-  /** Gives the test for the lines of a text, which are asked for in their order. */
+  /** Returns the test for the lines of a text. It must be called in the order of the lines. */
   of(text: string): (start: number, end: number) => boolean {
     if (this.#isOpen) return () => true;
     const beginnings = new LineBeginnings(text);
@@ -58,7 +58,7 @@ export class LineTest {
 const YEAR_0_MS = Date.parse("0000-01-01T00:00:00.000Z");
 const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
 
-/** The first time of four digits of years that is not before the instant, as text that sorts with them. */
+/** Returns the first time at or after the instant, as text that sorts correctly among times with four-digit years. */
 function firstTsOf(epochMs: number): string {
   if (epochMs <= YEAR_0_MS) return "";
   if (epochMs > YEAR_10000_MS - 1) return ":";

@@ -1,97 +1,92 @@
 /**
- * A place in a log that moves on with it, whatever rotates, archives and removes its files.
+ * A position in a log that stays valid while other processes rotate, archive and remove its files.
  *
- * The place is an open file, once the active one, and the newest segment older than it:
- * - While the file is at the path, what is appended to it comes next.
- * - When it is not, it may still grow: who moves a log away asks no writer. It is over once there is
- *   something behind it: a segment, or another active file with lines in it. Writers append under
- *   one lock and look before they do, so what was written there was written after the last line here.
- *   A file that was sealed, which happens under the lock, is over with the next active file.
- * - The segments that are newer then come next; the oldest may be the very file that was read, in
- *   another form. Then comes the file at the path.
+ * The position is an open file, which was the active file when it was opened, and the newest segment older than it:
+ * - While the file is at the path of the active file, the next lines are those appended to it.
+ * - After the file was moved, a writer that has it open may still append to it. The file has ended once newer
+ *   lines exist: in a segment, or in another active file. Writers append under one lock and check the path first,
+ *   so lines in a newer file were written after the last line of this file. Sealing happens under the lock, so a
+ *   sealed file has ended as soon as another active file exists, even an empty one.
+ * - After the file has ended, the newer segments come next, then the active file. The oldest of these segments may be
+ *   the file that was just read, sealed or archived.
  *
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import type { FileHandle, FileStatus, FileSystem } from "../platform/file_system.ts";
-import type { Logger } from "../logger.ts";
-import { isSameFile, openForRead } from "../platform/regular_file.ts";
+import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import { isSameFile } from "../platform/regular_file.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
-import { LogFiles, type Stamp } from "../segments/segment_name.ts";
+import type { Stamp } from "../segments/segment_name.ts";
 import { type Damage, DamageReport } from "./damage.ts";
 import { FileCursor } from "./file_cursor.ts";
 import { type EventFilter, mayLineHold } from "./filter.ts";
+import type { LineSource } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesOf } from "./manifest_lines.ts";
-import { newerSegments, type SegmentSite, whatIsOf } from "./newer_segments.ts";
+import { compareSegment, newerSegments } from "./newer_segments.ts";
 import { eventsOf } from "./read_file.ts";
 import { openSegment, type SnapshotFile } from "./snapshot.ts";
 
-/** Where a log lies, and how to read it. */
-export interface LogCursorSource {
-  readonly fileSystem: FileSystem;
-  readonly path: string;
-  readonly maxLineBytes: number;
-  readonly logger: Logger;
-  /** A reader of the manifest that remembers what it has read; one for each cursor by default. */
-  readonly manifest?: ManifestReader;
-  /** Where what could not be read is added, beside the logger. */
-  readonly damage?: Damage[];
+/** Options of {@linkcode LogCursor}. */
+export interface LogCursorOptions {
+  /** The filter of the caller. Archives without an event that it selects may be skipped. */
+  readonly filter: EventFilter;
+  /** Ends a reading when it aborts; the reading throws its reason. */
+  readonly signal: AbortSignal;
+  /** The list to which the damage is added; the logger reports it too. */
+  readonly damage: Damage[];
 }
 
-// Each attempt is lost only to an active file that goes between two calls.
+// An attempt fails only if the active file is replaced between two calls.
 const ATTEMPTS = 16;
 
-/** A place in a log, at first before its oldest event. */
+/** A position in a log, at first before the oldest event. */
 export class LogCursor {
-  readonly #source: LogCursorSource;
-  readonly #filter: EventFilter;
-  readonly #signal: AbortSignal;
-  readonly #site: SegmentSite;
+  readonly #source: LineSource;
+  readonly #log: LogDirectory;
+  readonly #options: LogCursorOptions;
   readonly #manifest: ManifestReader;
-  /** The newest segment that everything is read of, or that is passed over. */
+  /** The newest segment that was read completely or skipped. */
   #segment: Stamp = "";
-  /** The file behind it; null when none was there. */
+  /** The file after that segment, or null if it did not exist yet. */
   #cursor: FileCursor | null = null;
-  /** The segment that the file has become. */
+  /** The segment that the file was sealed as, if it was. */
   #sealedAs: Stamp | undefined;
 
-  /**
-   * Opens nothing yet. Archives that hold nothing the filter selects may be passed over; the signal
-   * ends a reading with its reason.
-   */
-  constructor(source: LogCursorSource, filter: EventFilter, signal: AbortSignal) {
-    const files = new LogFiles(source.path);
+  /** Places the cursor before the oldest event; opens nothing yet. */
+  constructor(source: LineSource, options: LogCursorOptions) {
     this.#source = source;
-    this.#filter = filter;
-    this.#signal = signal;
-    this.#site = { fileSystem: source.fileSystem, files };
-    this.#manifest = source.manifest ?? new ManifestReader(source.fileSystem, files.manifest);
+    this.#log = source.log;
+    this.#options = options;
+    this.#manifest = source.manifest ?? new ManifestReader(source.log);
   }
 
   /**
-   * Passes over everything that is in the log, at once, and gives the last events of it that match,
+   * Moves to the end of the log in one step. Resolves with the last `lastEvents` events before the end that match,
    * oldest first.
    */
   async goToEnd(lastEvents: number): Promise<AuditEvent[]> {
     const { active, older } = this.#openCurrent();
     this.#segment = older.at(-1) ?? this.#segment;
-    // The end is looked for last: if the file has been sealed since, that is where it ends for good,
-    // and what is passed over is a beginning of the log, without a gap.
+    // The end of the file is determined last. If the file was sealed meanwhile, its length is final, so the
+    // skipped events are all events up to some point, without a gap.
     if (active !== null) this.#setCursor(active, "end");
     const found: AuditEvent[] = [];
     if (lastEvents === 0) return found;
     for await (const events of this.#backwards(older)) {
       for (const event of events) {
-        if (this.#filter.matches(event) && found.push(event) === lastEvents) return found.reverse();
+        if (this.#options.filter.matches(event) && found.push(event) === lastEvents) {
+          return found.reverse();
+        }
       }
     }
     return found.reverse();
   }
 
-  /** Gives what is there now; tells whether it went on to other files, where there may be more. */
+  /** Yields the events that are there now. Returns whether the cursor moved to a newer file or segment. */
   async *read(): AsyncGenerator<AuditEvent[], boolean> {
-    const atPath = this.#source.fileSystem.status(this.#source.path);
+    const atPath = this.#log.fileSystem.status(this.#log.files.active);
     const cursor = this.#cursor;
     if (cursor === null) return yield* this.#goOn();
     const status = cursor.status();
@@ -101,7 +96,7 @@ export class LogCursor {
       return false;
     }
     const isOver = await this.#isOver(cursor, atPath);
-    // Only now, as it may have grown until it was over.
+    // Determine the length only now, because the file may have grown until it ended.
     yield* cursor.read(cursor.status().byteLength);
     if (!isOver) return false;
     yield cursor.rest();
@@ -115,23 +110,23 @@ export class LogCursor {
     this.#cursor = null;
   }
 
-  /** Whether nothing more will be appended to the file, which is not at the path. */
+  /** Checks whether the file has ended, so that every later line goes to a newer file. It is not at the path. */
   async #isOver(cursor: FileCursor, atPath: FileStatus | null): Promise<boolean> {
-    const newer = newerSegments(this.#site, this.#segment);
+    const newer = newerSegments(this.#log, this.#segment);
     const [oldest] = newer;
     if (oldest === undefined) return atPath !== null && atPath.byteLength > 0;
     if (oldest !== this.#sealedAs) {
-      const what = await whatIsOf(cursor, this.#site, oldest);
-      if (what !== "same") return what === "other";
+      const relation = await compareSegment(cursor, this.#log, oldest);
+      if (relation !== "same") return relation === "other";
       this.#sealedAs = oldest;
     }
-    // A sealing that fails is taken back, but not once there is another active file.
+    // A writer undoes a failed sealing, but never after another active file exists.
     const isOver = newer.length > 1 || atPath !== null;
     if (isOver) this.#segment = oldest;
     return isOver;
   }
 
-  /** Gives the segments that come next, and moves to the active file behind them. */
+  /** Yields the events of the newer segments, and moves to the active file after them. */
   async *#goOn(): AsyncGenerator<AuditEvent[], boolean> {
     const { active, older, isCurrent } = this.#openNext();
     if (active !== null && isCurrent) this.#setCursor(active, "start");
@@ -144,17 +139,14 @@ export class LogCursor {
   }
 
   /**
-   * Opens the active file and lists the segments before it. If it is at its path after that, it is
-   * the current one, and none in between is missing.
+   * Opens the active file, then lists the segments before it. If the file is still at its path after the listing, it
+   * is current, and no segment between them is missing.
    */
   #openNext(): { active: FileHandle | null; older: Stamp[]; isCurrent: boolean } {
-    const { fileSystem, path } = this.#source;
-    const active = openForRead(fileSystem, path);
+    const active = this.#log.openActive();
     try {
-      const older = newerSegments(this.#site, this.#segment);
-      const atPath = active === null ? null : fileSystem.status(path);
-      const isCurrent = active === null ||
-        (atPath !== null && isSameFile(atPath, active.status()));
+      const older = newerSegments(this.#log, this.#segment);
+      const isCurrent = active === null || this.#log.isAt(this.#log.files.active, active);
       return { active, older, isCurrent };
     } catch (error) {
       active?.close();
@@ -162,30 +154,33 @@ export class LogCursor {
     }
   }
 
-  /** As {@linkcode LogCursor.#openNext}, where the active file is the current one. */
+  /** Repeats {@linkcode LogCursor.#openNext} until the active file is the current one. */
   #openCurrent(): { active: FileHandle | null; older: Stamp[] } {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const { active, older, isCurrent } = this.#openNext();
       if (isCurrent) return { active, older };
       active?.close();
     }
-    const { path } = this.#source;
-    throw new Error(`Cannot follow audit log: it is being replaced all the time: ${path}`);
+    const { active } = this.#log.files;
+    throw new Error(
+      `Cannot follow audit log: it was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${active}`,
+    );
   }
 
-  /** Gives what was passed over, the newest first: the file, and the segments before it. */
+  /** Yields the events that were skipped, newest first: of the file, then of the segments before it. */
   async *#backwards(segments: readonly Stamp[]): AsyncGenerator<Iterable<AuditEvent>> {
     if (this.#cursor !== null) {
       const byteLength = await this.#cursor.lineStart();
       const { handle } = this.#cursor;
-      const { path } = this.#source;
+      const { active: path } = this.#log.files;
       yield* this.#eventsIn({ path, isArchive: false, byteLength, handle }, "desc");
     }
     for (const stamp of segments.toReversed()) yield* this.#eventsOf(stamp, "desc");
   }
 
   #setCursor(handle: FileHandle, from: "start" | "end"): void {
-    const { path, maxLineBytes } = this.#source;
+    const { active: path } = this.#log.files;
+    const { maxLineBytes } = this.#source;
     this.close();
     this.#sealedAs = undefined;
     const damage = this.#damageOfFile();
@@ -196,15 +191,11 @@ export class LogCursor {
     stamp: Stamp,
     order: "asc" | "desc" = "asc",
   ): AsyncGenerator<AuditEvent[]> {
-    const { fileSystem, files } = this.#site;
     using stack = new DisposableStack();
-    const opened = openSegment(stack, fileSystem, files, {
-      stamp,
-      forms: new Set(["sealed"]),
-    });
-    const path = files.archive(stamp);
+    const opened = openSegment(stack, this.#log, { stamp, forms: new Set(["sealed"]) });
+    const path = this.#log.files.archive(stamp);
     const gone: SnapshotFile = { path, isArchive: true, byteLength: 0, handle: null };
-    // Of one that was taken away since it was listed, the reading tells.
+    // If a segment was removed since it was listed, reading its archive reports that.
     for (const file of opened.length > 0 ? opened : [gone]) yield* this.#eventsIn(file, order);
   }
 
@@ -212,22 +203,23 @@ export class LogCursor {
     file: SnapshotFile,
     order: "asc" | "desc",
   ): AsyncGenerator<AuditEvent[]> {
-    const { fileSystem, maxLineBytes, logger } = this.#source;
+    const { log, maxLineBytes, logger } = this.#source;
+    const { filter, signal } = this.#options;
     const line = file.isArchive ? lineOf(file, linesOf(this.#manifest, logger)) : undefined;
-    if (line !== undefined && !mayLineHold(line, this.#filter)) return;
+    if (line !== undefined && !mayLineHold(line, filter)) return;
     yield* eventsOf(file, {
-      fileSystem,
+      log,
       maxLineBytes,
       damage: this.#damageOfFile(),
-      // Every line is looked at, as damage is told of whatever is asked for.
+      // Every line is parsed, because damage is reported regardless of the filter.
       lineTest: new LineTest({}),
       order,
-      signal: this.#signal,
+      signal,
     });
   }
 
-  /** Files of one path follow one another, so each has a report of its own. */
+  /** Returns a new report. Each file needs one, because successive active files have the same path. */
   #damageOfFile(): DamageReport {
-    return new DamageReport(this.#source.logger, this.#source.damage);
+    return new DamageReport(this.#source.logger, this.#options.damage);
   }
 }

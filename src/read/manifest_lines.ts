@@ -1,5 +1,5 @@
 /**
- * What the manifest says of the files of a snapshot.
+ * The manifest lines of the files of a snapshot.
  *
  * @module
  */
@@ -9,23 +9,23 @@ import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import type { SnapshotFile } from "./snapshot.ts";
 
-/** The lines by the name of the archive. */
+/** Manifest lines by archive name. */
 export type LinesByArchive = ReadonlyMap<string, ArchiveLine>;
 
-/** Reads the lines; a manifest that is no plain file says nothing, and the logger is told. */
+/** Reads the manifest. If it is not a regular file, logs a warning and returns no lines. */
 export function linesOf(manifest: ManifestReader, logger: Logger): LinesByArchive {
   try {
     return manifest.read().byArchive;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    logger.warn(`Cannot use the manifest of the audit log: ${error.message}`);
+    logger.warn(`Reading every archive, because the manifest cannot be used: ${error.message}`);
     return new Map();
   }
 }
 
 /**
- * The line of a file, if it is an archive, the line is of what has the name now, and it tells all: lines
- * that were too long for who wrote it may be events here.
+ * Returns the manifest line of an archive if the archive has the length that the line states. Returns undefined if
+ * the writer of the line skipped oversized lines, because a reader with a higher limit may read them as events.
  */
 export function lineOf(file: SnapshotFile, lines: LinesByArchive): ArchiveLine | undefined {
   const line = file.isArchive ? lines.get(basename(file.path)) : undefined;

@@ -1,16 +1,14 @@
 /**
- * A query: the events of a log that match, as an async iterator over a snapshot of its files.
+ * Queries a log: iterates over the matching events in a snapshot of its files.
  *
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import type { FileSystem } from "../platform/file_system.ts";
-import type { Logger } from "../logger.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
-import { LogFiles } from "../segments/segment_name.ts";
 import { checkOptions, integer, oneOf, type OptionChecks, time } from "../options/option_checks.ts";
 import { type Damage, DamageReport } from "./damage.ts";
 import { type EventFilter, eventFilter, FILTER_OPTION_CHECKS, mayLineHold } from "./filter.ts";
+import type { LineSource } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
 import { Flattened } from "./flattened.ts";
 import { lastBlockEvents } from "./last_block.ts";
@@ -19,25 +17,37 @@ import { lineOf, type LinesByArchive, linesOf } from "./manifest_lines.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
 import { startIn, takeSnapshot } from "./snapshot.ts";
 
-/** The events of a query; each iteration is a snapshot of its own, and closes its files at its end. */
+/**
+ * The events of a query. Each iteration takes a new snapshot of the log, and closes its files when it ends, also by
+ * `break` or an exception. A log that does not exist has no events.
+ *
+ * Reading needs `--allow-read` for the directory of the log. Damaged lines and archives are skipped and reported in
+ * `damage` and to the logger; they do not end the iteration.
+ */
 export interface AuditQuery extends AsyncIterable<AuditEvent> {
-  /** All events at once. */
+  /**
+   * Reads all matching events into memory. Rejects with the reason of `signal` if it aborts, and if the log cannot
+   * be opened.
+   *
+   * @returns The events, in the order of the query.
+   */
   toArray(): Promise<AuditEvent[]>;
-  /** The events as a stream; cancelling it closes the files. */
+  /**
+   * Returns a stream of the matching events. The stream reads on demand. Cancelling it closes the files.
+   *
+   * @returns The events, in the order of the query. The stream errors in the cases in which `toArray()` rejects.
+   */
   toReadableStream(): ReadableStream<AuditEvent>;
-  /** What could not be read so far; what is elsewhere in the files was. */
+  /**
+   * The unreadable regions that all iterations have found so far, each listed once. Lines and archives that the
+   * options exclude may be skipped unchecked, so only a query without options finds every region.
+   */
   readonly damage: readonly Damage[];
 }
 
-/** Where a query reads. */
-export interface LineSource {
-  readonly fileSystem: FileSystem;
-  readonly path: string;
-  readonly maxLineBytes: number;
-  readonly logger: Logger;
-  /** A reader of the manifest that remembers what it has read; one for each query by default. */
-  readonly manifest?: ManifestReader;
-  /** What has to happen before the snapshot is taken. */
+/** A log to query, and a hook. */
+export interface QuerySource extends LineSource {
+  /** Called and awaited before each snapshot. */
   readonly beforeRead?: () => Promise<void>;
 }
 
@@ -49,26 +59,25 @@ const OPTION_CHECKS: OptionChecks<QueryOptions> = {
 };
 
 /**
- * Returns the query of a log: its archives, its sealed segments and its active file. A log that does not exist
- * has no events.
+ * Returns a query over the archives, the sealed segments and the active file of a log.
  *
- * @throws {TypeError} If an option is unknown or of the wrong type; names it.
- * @throws {RangeError} If an option is out of its range; names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+ * @throws {RangeError} If an option is out of its range; the message names it.
  */
-export function queryLog(source: LineSource, options: QueryOptions = {}): AuditQuery {
+export function queryLog(source: QuerySource, options: QueryOptions = {}): AuditQuery {
   checkOptions(options, OPTION_CHECKS, "query audit log");
   const { order = "asc", limit = Infinity, signal } = options;
   const filter = eventFilter(options);
-  const { fileSystem, maxLineBytes } = source;
+  const { log, maxLineBytes } = source;
   const damage = new DamageReport(source.logger);
   const lineTest = new LineTest(filter);
   const reading: Reading = {
     source,
     filter,
     limit,
-    // What `where` is asked, it is asked once for each event, and when it is due.
+    // With `where`, the last block is not tried first, because `where` must be called only once for each event.
     isLastBlockFirst: order === "desc" && limit < Infinity && options.where === undefined,
-    options: { fileSystem, maxLineBytes, damage, lineTest, order, signal },
+    options: { log, maxLineBytes, damage, lineTest, order, signal },
   };
 
   async function* selections(): AsyncGenerator<Iterator<AuditEvent, void>, void> {
@@ -99,33 +108,32 @@ export function queryLog(source: LineSource, options: QueryOptions = {}): AuditQ
   };
 }
 
-/** What one iteration of a query is made of. */
+/** The parts of one iteration of a query. */
 interface Reading {
-  readonly source: LineSource;
+  readonly source: QuerySource;
   readonly filter: EventFilter;
   readonly limit: number;
-  /** Whether to see first if the last lines of all are enough. */
+  /** Whether to try first if the last block of the active file has enough events. */
   readonly isLastBlockFirst: boolean;
   readonly options: ReadOptions;
 }
 
-/** The events whose lines pass the filter's test, in batches. */
+/** Yields the events whose lines pass the pre-filter, in batches. */
 async function* candidates(reading: Reading): AsyncGenerator<AuditEvent[]> {
   const { source, filter, limit, options } = reading;
   await source.beforeRead?.();
-  const { path } = source;
   const last = reading.isLastBlockFirst
-    ? await lastBlockEvents({ ...options, path, limit, matches: filter.matches })
+    ? await lastBlockEvents({ ...options, limit, matches: filter.matches })
     : null;
   if (last === null) yield* snapshotEvents(reading);
   else yield last;
 }
 
 async function* snapshotEvents({ source, filter, options }: Reading): AsyncGenerator<AuditEvent[]> {
-  const logFiles = new LogFiles(source.path);
-  using snapshot = takeSnapshot(source.fileSystem, logFiles);
-  const manifest = source.manifest ?? new ManifestReader(source.fileSystem, logFiles.manifest);
-  // Who asks for the last events mostly finds them before the first archive.
+  const { log } = source;
+  using snapshot = takeSnapshot(log);
+  const manifest = source.manifest ?? new ManifestReader(log);
+  // Read on demand, because a query for the last events usually ends before it needs an archive.
   let lines: LinesByArchive | undefined;
   const files = options.order === "asc" ? snapshot.files : snapshot.files.toReversed();
   for (const file of files) {
@@ -134,7 +142,7 @@ async function* snapshotEvents({ source, filter, options }: Reading): AsyncGener
       const line = lineOf(file, lines);
       if (line !== undefined && !mayLineHold(line, filter)) continue;
     }
-    const from = startIn(file, filter.sinceMs, { fileSystem: source.fileSystem, logFiles });
+    const from = startIn(file, filter.sinceMs, log);
     yield* eventsOf(file, { ...options, from });
   }
 }

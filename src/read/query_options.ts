@@ -6,22 +6,58 @@
 import type { AuditEvent } from "../event.ts";
 import type { TimeLike } from "../time.ts";
 
-/** What to read. */
+/** Options of `query()`. An event is returned if it matches every option that selects events. */
 export interface QueryOptions {
-  /** Events from this instant on. */
+  /**
+   * Selects the events at or after this instant. Events without a readable time do not match. Without it, there is
+   * no lower bound.
+   *
+   * @default {undefined}
+   */
   since?: TimeLike;
-  /** Events before this instant. */
+  /**
+   * Selects the events before this instant. Events without a readable time do not match. Without it, there is no
+   * upper bound.
+   *
+   * @default {undefined}
+   */
   until?: TimeLike;
-  /** Events of this type, or of one of these. */
+  /**
+   * Selects the events of this type, or of one of these types. Without it, events of every type match.
+   *
+   * @default {undefined}
+   */
   eventType?: string | readonly string[];
-  /** Events of this session. */
+  /**
+   * Selects the events with this `session_id`. Without it, events of every session match.
+   *
+   * @default {undefined}
+   */
   sessionId?: string;
-  /** Events for which this is true. */
+  /**
+   * Selects the events for which this function returns `true`. It is called at most once for each event of an
+   * iteration. If it throws, the iteration throws the same error. Without it, every event matches.
+   *
+   * @default {undefined}
+   */
   where?: (event: AuditEvent) => boolean;
-  /** The order of appending, or the newest first; default "asc". */
+  /**
+   * The order of the events: `"asc"` is the order of appending, `"desc"` is the reverse, newest first.
+   *
+   * @default {"asc"}
+   */
   order?: "asc" | "desc";
-  /** How many events at most. */
+  /**
+   * The maximum number of events, an integer >= 0 or `Infinity`.
+   *
+   * @default {Infinity}
+   */
   limit?: number;
-  /** Ends the iteration with its reason when aborted. */
+  /**
+   * Ends the iteration when it aborts: the iteration closes its files and throws the reason of the signal. Without
+   * it, the iteration ends after the last event or at `break`.
+   *
+   * @default {undefined}
+   */
   signal?: AbortSignal;
 }

@@ -1,13 +1,13 @@
 /**
- * The events of one file of a log, in batches, forwards or backwards. What is wrong with the file is
- * damage, and ends its own part alone.
+ * Reads the events of one file of a log, in batches, forwards or backwards. Read errors and invalid lines are
+ * reported as damage; reading continues with the next file.
  *
  * @module
  */
-import { openInto } from "../platform/regular_file.ts";
 import { readChunks } from "../platform/chunks.ts";
 import type { AuditEvent } from "../event.ts";
-import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 import {
   type Block,
   blocksOf,
@@ -21,19 +21,24 @@ import type { LineTest } from "./line_test.ts";
 import { eventsIn, type LinePlace } from "./parse_block.ts";
 import type { SnapshotFile } from "./snapshot.ts";
 
-/** How to read. */
+/** Options of {@linkcode eventsOf}. */
 export interface ReadOptions {
-  readonly fileSystem: FileSystem;
+  /** The log to which the file belongs. */
+  readonly log: LogDirectory;
   readonly maxLineBytes: number;
   readonly damage: DamageReport;
   readonly lineTest: LineTest;
   readonly order: "asc" | "desc";
-  /** Where to begin in a file that is not compressed: with a line; default 0. */
+  /** Byte offset of the line to begin with, in a file that is not compressed; 0 by default. */
   readonly from?: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Gives the events of the file whose lines pass the test. */
+/**
+ * Yields the events of the file whose lines pass the test.
+ *
+ * @throws {Deno.errors.NotCapable} If the read permission for the file is missing.
+ */
 export async function* eventsOf(
   file: SnapshotFile,
   options: ReadOptions,
@@ -44,7 +49,7 @@ export async function* eventsOf(
   let cutEvent: Block | undefined;
   try {
     for await (const block of blocksIn(file, options, stack)) {
-      // Here too, as many lines may go by before one is an event that is asked for.
+      // The caller checks the signal only between matching events, and many blocks may have none.
       signal?.throwIfAborted();
       const events = eventsIn(block, { ...options, onDamage });
       if (block.isCut && events.length > 0) cutEvent = block;
@@ -60,10 +65,10 @@ export async function* eventsOf(
 
 async function* blocksIn(
   file: SnapshotFile,
-  { fileSystem, maxLineBytes, order, from = 0 }: ReadOptions,
+  { log, maxLineBytes, order, from = 0 }: ReadOptions,
   stack: DisposableStack,
 ): AsyncGenerator<Block> {
-  const handle = file.handle ?? openInTurn(fileSystem, file.path, stack);
+  const handle = file.handle ?? openOrThrow(log, file.path, stack);
   const byteLength = file.handle === null ? handle.status().byteLength : file.byteLength;
   if (file.isArchive) {
     const read = () => gunzipped(() => readChunks(handle, byteLength));
@@ -75,13 +80,13 @@ async function* blocksIn(
   }
 }
 
-function openInTurn(fileSystem: FileSystem, path: string, stack: DisposableStack): FileHandle {
+function openOrThrow(log: LogDirectory, path: string, stack: DisposableStack): FileHandle {
   let handle: FileHandle | null;
   try {
-    handle = openInto(stack, fileSystem, path);
+    handle = log.open(path, stack);
   } catch (cause) {
     throw new UnreadableRestError(0, cause);
   }
   if (handle !== null) return handle;
-  throw new UnreadableRestError(0, new Error("it was removed while it was to be read"));
+  throw new UnreadableRestError(0, new Error("it was removed before it could be read"));
 }

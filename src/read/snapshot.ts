@@ -1,58 +1,62 @@
 /**
- * The files of a log as they are at one moment: archives, sealed segments, the active file.
+ * A snapshot of a log: its archives, sealed segments and active file at one moment.
  *
- * Writers go on meanwhile. A segment is sealed by renaming the active file, and removed only after
- * its archive is there, so:
- * - The active file is opened first. What it held then is in it or, if it was sealed since, in the
- *   segment with its inode; that and all younger ones are left out, so nothing is there twice.
- * - The segments are listed then; what was sealed before is among them, in one form or the other.
+ * Writers are not blocked meanwhile. A writer seals a segment by renaming the active file, and removes the segment
+ * only after its archive exists. Therefore:
+ * - The active file is opened first. If it is sealed after that, a segment has the same inode. That segment and all
+ *   newer ones are left out, so no event appears twice.
+ * - The segments are listed next. Every segment that was sealed before is in the list, sealed or archived.
  *
  * @module
  */
 import type { FileHandle, FileSystem } from "../platform/file_system.ts";
-import { isSameFile, openInto } from "../platform/regular_file.ts";
+import { isSameFile } from "../platform/regular_file.ts";
 import { startFor } from "../segments/active_marks.ts";
-import { type ListedSegment, listSegments } from "../segments/list_segments.ts";
-import type { LogFiles } from "../segments/segment_name.ts";
+import type { ListedSegment, LogDirectory } from "../segments/log_directory.ts";
+import type { Stamp } from "../segments/segment_name.ts";
 
 /** A file of a snapshot. */
 export interface SnapshotFile {
   readonly path: string;
   readonly isArchive: boolean;
-  /** Its length when the snapshot was taken; of an archive, that of its gzip form, when asked for. */
+  /** The length in bytes when the snapshot was taken. For an archive, the compressed length at the first access. */
   readonly byteLength: number;
-  /** The open file; null for one that is still to be opened, as nobody moves an archive. */
+  /** The open file, or null if it is opened later. Archives are opened later, because they are never renamed. */
   readonly handle: FileHandle | null;
 }
 
-/** The files of a log in the order of their content, oldest first; disposing of it closes them. */
+/** The files of a log, oldest content first. Disposing of the snapshot closes them. */
 export interface Snapshot extends Disposable {
   readonly files: readonly SnapshotFile[];
 }
 
-// Each attempt is lost only to a segment that is sealed, archived and removed during it.
+// An attempt fails only if the active file is sealed, archived and removed during it.
 const ATTEMPTS = 16;
 
 /**
- * Takes a snapshot. A log that is not there has no files.
+ * Takes a snapshot of a log. It has no files if the log does not exist.
  *
- * @throws {TypeError} when the active file is anything but a plain file.
+ * @throws {TypeError} If the active file is not a regular file.
+ * @throws {Error} If the active file is replaced during every attempt.
  */
-export function takeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot {
+export function takeSnapshot(log: LogDirectory): Snapshot {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const snapshot = tryToTakeSnapshot(fileSystem, files);
+    const snapshot = tryToTakeSnapshot(log);
     if (snapshot !== null) return snapshot;
   }
-  throw new Error(`Cannot read audit log: it is being replaced all the time: ${files.active}`);
+  throw new Error(
+    `Cannot read audit log: it was replaced during each of ${ATTEMPTS} attempts to open it; try again: ` +
+      log.files.active,
+  );
 }
 
-function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | null {
+function tryToTakeSnapshot(log: LogDirectory): Snapshot | null {
   using stack = new DisposableStack();
-  const active = openInto(stack, fileSystem, files.active);
+  const active = log.openActive(stack);
   const found: SnapshotFile[] = [];
   let isActiveFound = active === null;
-  for (const segment of listSegments(fileSystem, files)) {
-    const opened = openSegment(stack, fileSystem, files, segment);
+  for (const segment of log.segments()) {
+    const opened = openSegment(stack, log, segment);
     if (active !== null && opened.some(({ handle }) => isActive(handle, active))) {
       isActiveFound = true;
       break;
@@ -60,24 +64,23 @@ function tryToTakeSnapshot(fileSystem: FileSystem, files: LogFiles): Snapshot | 
     found.push(...opened);
   }
   if (active !== null) {
-    const atPath = fileSystem.status(files.active);
-    isActiveFound ||= atPath !== null && isSameFile(atPath, active.status());
-    found.push(opened(files.active, active));
+    isActiveFound ||= log.isAt(log.files.active, active);
+    found.push(opened(log.files.active, active));
   }
   if (!isActiveFound) return null;
   const kept = stack.move();
   return { files: found, [Symbol.dispose]: () => kept.dispose() };
 }
 
-/** Where to begin to read a file of a snapshot for events of the instant or later. */
+/** Returns the byte offset from which to read a file of a snapshot to find the events at or after the instant. */
 export function startIn(
   { path, handle }: SnapshotFile,
   sinceMs: number,
-  { fileSystem, logFiles }: { readonly fileSystem: FileSystem; readonly logFiles: LogFiles },
+  log: LogDirectory,
 ): number {
-  const isActive = path === logFiles.active && handle !== null;
+  const isActive = path === log.files.active && handle !== null;
   if (!isActive || sinceMs === -Infinity) return 0;
-  return startFor(sinceMs, { fileSystem, lockPath: logFiles.lock, active: handle });
+  return startFor(sinceMs, { log, active: handle });
 }
 
 function opened(path: string, handle: FileHandle): SnapshotFile {
@@ -85,26 +88,25 @@ function opened(path: string, handle: FileHandle): SnapshotFile {
 }
 
 /**
- * Opens a segment as it is now: the sealed one, or its archive. An archive, which nobody moves, is to be
- * opened in its turn. What is empty at the sealed path, or no plain file, comes before the archive and
- * hides it not; a segment that is gone and has no archive, or held nothing, gives none.
+ * Opens a segment in its current form: the sealed file, or else its archive. If the sealed file is empty or not a
+ * regular file, both are returned. Returns no file if neither exists. An archive is opened only when it is read.
  */
 export function openSegment(
   stack: DisposableStack,
-  fileSystem: FileSystem,
-  files: LogFiles,
+  log: LogDirectory,
   { stamp, forms }: ListedSegment,
 ): SnapshotFile[] {
-  const sealed = forms.has("sealed") ? openSealed(stack, fileSystem, files.sealed(stamp)) : null;
+  const { fileSystem, files } = log;
+  const sealed = forms.has("sealed") ? openSealed(stack, log, stamp) : null;
   if (sealed !== null && sealed.byteLength > 0) return [sealed];
   const path = files.archive(stamp);
-  // One that was listed is there; one that takes the place of a segment has to be looked for.
+  // A listed archive exists. If the segment was archived after the listing, only the file system knows.
   const isArchived = forms.has("archive") || fileSystem.status(path) !== null;
   const archive = isArchived ? [new ArchiveFile(fileSystem, path)] : [];
   return sealed === null ? archive : [sealed, ...archive];
 }
 
-/** An archive of a snapshot, which is looked at when somebody asks: with a long history, few are. */
+/** An archive of a snapshot. Its length is read on demand, because most archives of a long history are never read. */
 class ArchiveFile implements SnapshotFile {
   readonly isArchive = true;
   readonly handle = null;
@@ -124,14 +126,15 @@ class ArchiveFile implements SnapshotFile {
 
 function openSealed(
   stack: DisposableStack,
-  fileSystem: FileSystem,
-  path: string,
+  log: LogDirectory,
+  stamp: Stamp,
 ): SnapshotFile | null {
+  const path = log.files.sealed(stamp);
   try {
-    const handle = openInto(stack, fileSystem, path);
+    const handle = log.openSealed(stamp, stack);
     return handle === null ? null : opened(path, handle);
   } catch (error) {
-    // A symlink or a FIFO with the name of a segment; whoever reads it is told.
+    // A symlink or a FIFO has the name of a segment. Reading this file later reports it.
     if (!(error instanceof TypeError)) throw error;
     return { path, isArchive: false, byteLength: 0, handle: null };
   }

@@ -1,11 +1,11 @@
 /**
- * The costs of a log by time, kept between one question and the next, so that a budget gate reads only
- * what is new.
+ * Sums the costs of a log in a time window. The costs are cached between calls, so a budget check reads only lines
+ * that were added since the last one.
  *
- * - The active file and the segments behind it are known by their inode, and read on from where the last
- *   reading ended, whatever name they have by now.
- * - An archive that lies wholly inside or outside of what is asked for is answered by its line in the
- *   manifest. One at an edge, or without a line, is decoded, and what it cost is remembered.
+ * - The active file and the sealed segments are recognized by their inode, even after a rename. Reading continues
+ *   where the last call ended.
+ * - An archive that is completely inside or outside the window is answered from its manifest line. An archive at an
+ *   edge of the window, or without a manifest line, is decoded, and its costs are cached.
  *
  * @module
  */
@@ -13,10 +13,9 @@ import { readChunks } from "../platform/chunks.ts";
 import { type FilePrint, hasPrint, printOf } from "../platform/file_print.ts";
 import type { FileHandle, FileStatus } from "../platform/file_system.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
-import { isSameFile, openInto } from "../platform/regular_file.ts";
+import { isSameFile } from "../platform/regular_file.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
-import { LogFiles } from "../segments/segment_name.ts";
 import type { SpendWindow } from "../cost/spend.ts";
 import type { Clock } from "../platform/clock.ts";
 import { blocksOf, UnreadableRestError } from "./blocks.ts";
@@ -25,20 +24,20 @@ import { DamageReport } from "./damage.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesOf } from "./manifest_lines.ts";
 import { eventsIn, type LinePlace, type ParseOptions } from "./parse_block.ts";
-import type { LineSource } from "./query.ts";
+import type { QuerySource } from "./query.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
 import { type SnapshotFile, startIn, takeSnapshot } from "./snapshot.ts";
 
-/** The costs of a file that is not compressed, as far as it was read. */
+/** The costs of a file that is not compressed, up to the last byte that was read. */
 class LiveCosts {
-  /** Costs from this instant on; a question that reaches further back has the file read again. */
+  /** The earliest time of the costs. If a window begins earlier, the file is read again. */
   #sinceMs = Infinity;
   #lineTest = new LineTest({});
   #column = new CostColumn();
-  /** What follows the last line break, which may not be all of its line yet. */
+  /** The cost of the text after the last line break, which may be an unfinished line. */
   readonly #tail = new CostColumn();
   #byteLength = 0;
-  /** The print of what was read. */
+  /** The fingerprint of the bytes that were read. */
   #print: FilePrint = { first: new Uint8Array(), last: new Uint8Array() };
 
   addTo(sum: PreciseSum, window: SpendWindow): void {
@@ -46,7 +45,10 @@ class LiveCosts {
     this.#tail.addTo(sum, window);
   }
 
-  /** Reads on, or from the beginning when this is not the file that was read, whatever its inode says. */
+  /**
+   * Reads the bytes after the last reading. Reads the file from `start()` if the content shows that it is another
+   * file with the same inode, or if earlier costs are needed.
+   */
   async readOn(
     { handle, byteLength }: OpenFile,
     { sinceMs, maxLineBytes, onDamage, start, isContinued }: LiveOptions,
@@ -70,16 +72,19 @@ class LiveCosts {
     this.#print = printOf(handle, this.#byteLength);
   }
 
-  /** Whether the file is the one that was read, and something of it was read: inodes are used again. */
+  /**
+   * Checks by its fingerprint whether the file begins with the bytes that were read before. The inode is not enough,
+   * because file systems reuse inodes.
+   */
   isContinuedBy(handle: FileHandle): boolean {
     return hasPrint(handle, this.#byteLength, this.#print);
   }
 }
 
-/** What one event or a few hundred take. */
+/** The size up to which new bytes are read synchronously: enough for a few hundred events. */
 const ON_THE_SPOT_BYTES = 64 * 1024;
 
-/** What is new is mostly little, and read before a thread that is asked for it has begun. */
+/** Yields the new bytes. A few are read synchronously, which is faster than an asynchronous read on a thread. */
 async function* newChunks(
   handle: FileHandle,
   from: number,
@@ -97,22 +102,22 @@ interface OpenFile {
 }
 
 interface LiveOptions extends Omit<ParseOptions, "lineTest"> {
-  /** Costs before this instant are not needed. */
+  /** The beginning of the window. Earlier costs are not needed. */
   readonly sinceMs: number;
-  /** Whether the file is known to be the one that was read. */
+  /** Whether the caller has already checked that the file is the one that was read before. */
   readonly isContinued: boolean;
-  /** Where to begin, for that, in a file that was not read yet. */
+  /** Returns the byte offset at which to begin in a file that was not read before. */
   readonly start: () => number;
 }
 
 const LINE_BREAK = 0x0a;
-/** Archives of which every cost is kept, for those at the edges of what is asked for. */
+/** Number of archives whose single costs are cached, for archives at the edges of the window. */
 const COLUMNS_MAX = 4;
 
-/** For how long what was found in the directory is believed while the active file is the same. */
+/** How long a listing of the directory is reused while the active file is the same. */
 const BELIEVED_MS = 1_000;
 
-/** An archive, and what its line in the manifest says of its costs. */
+/** An archive, and the summary of its costs from its manifest line, if it has one. */
 interface KnownArchive {
   readonly file: SnapshotFile;
   readonly summary: CostSummary | undefined;
@@ -121,20 +126,20 @@ interface KnownArchive {
 /** A file that is not compressed. */
 interface LiveFile extends SnapshotFile {
   readonly handle: FileHandle;
-  /** Tells it from others, whatever name it has by now. */
+  /** Identifies the file even after a rename. */
   readonly key: string;
 }
 
-/** The files of a log; disposing of it closes those that are open. */
+/** The files of a log. Disposing of it closes the open ones. */
 interface LogState extends Disposable {
   readonly archives: readonly KnownArchive[];
-  /** The active file, and the segments that are still to be archived. */
+  /** The segments that are not archived yet, and the active file. */
   readonly live: readonly LiveFile[];
-  /** Whether the live file is known to be the one that was read before. */
+  /** Whether the only live file was already checked to be the one that was read before. */
   readonly isContinued: boolean;
 }
 
-/** A state in which all but the active file was archived, and when it was found. */
+/** A state of the log in which every segment was archived, and the time at which it was found. */
 interface SettledState {
   readonly foundMs: number;
   readonly archives: readonly KnownArchive[];
@@ -149,42 +154,40 @@ function archiveKeyOf({ byteLength, path }: SnapshotFile): string {
   return `${byteLength} ${path}`;
 }
 
-/** What a {@linkcode SpendIndex} is made of. */
-export interface SpendIndexOptions extends LineSource {
+/** Options of {@linkcode SpendIndex}. */
+export interface SpendIndexOptions extends QuerySource {
   readonly manifest: ManifestReader;
   readonly clock: Clock;
 }
 
-/** The costs of one log. */
+/** The cached costs of one log. */
 export class SpendIndex {
   readonly #source: SpendIndexOptions;
-  readonly #files: LogFiles;
   readonly #damage: DamageReport;
   readonly #lineTest = new LineTest({ strings: [["cost"]] });
   #live = new Map<string, LiveCosts>();
   readonly #summaries = new Map<string, CostSummary>();
-  /** The least recently used one first. */
+  /** The costs of single archives, least recently used first. */
   readonly #columns = new Map<string, CostColumn>();
   #settled: SettledState | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
-  /** Reads nothing yet. */
+  /** Stores the source; does not read it yet. */
   constructor(source: SpendIndexOptions) {
     this.#source = source;
-    this.#files = new LogFiles(source.path);
     this.#damage = new DamageReport(source.logger);
   }
 
-  /** Cost in USD of the events in the window. Calls follow one another, as they share what they read. */
+  /** Resolves with the cost in USD of the events in the window. Calls run one by one, because they share the cache. */
   spendIn(window: SpendWindow): Promise<number> {
     const spend = this.#running.then(() => this.#spendIn(window));
-    // Whoever asked is told; the next question has to be answered all the same.
+    // The caller of this call gets the error; the next call runs nevertheless.
     this.#running = spend.catch(() => {});
     return spend;
   }
 
   async #spendIn(window: SpendWindow): Promise<number> {
-    const { fileSystem } = this.#source;
+    const { log } = this.#source;
     await this.#source.beforeRead?.();
     using state = this.#stateAsFound() ?? this.#look();
     const sum = new PreciseSum();
@@ -196,7 +199,7 @@ export class SpendIndex {
     for (const file of state.live) {
       const costs = this.#live.get(file.key) ?? new LiveCosts();
       live.set(file.key, costs);
-      const start = () => startIn(file, window.sinceMs, { fileSystem, logFiles: this.#files });
+      const start = () => startIn(file, window.sinceMs, log);
       const { isContinued } = state;
       await this.#readOn(costs, file, { sinceMs: window.sinceMs, start, isContinued });
       costs.addTo(sum, window);
@@ -206,18 +209,18 @@ export class SpendIndex {
   }
 
   /**
-   * The state that was found a moment ago, if it is that still: no segment is younger than an active
-   * file that is at its path, so what archives there are only outsiders change.
+   * Returns the last state if it was found a moment ago and the active file is the same. While the active file is at
+   * its path, no new segment can appear, so the archives change only if another program removes or adds them.
    */
   #stateAsFound(): LogState | undefined {
     const settled = this.#settled;
-    const { clock, fileSystem } = this.#source;
+    const { clock, log } = this.#source;
     if (settled === undefined || clock.monotonicMs() - settled.foundMs > BELIEVED_MS) return;
     using stack = new DisposableStack();
-    const path = this.#files.active;
-    const handle = openInto(stack, fileSystem, path);
+    const path = log.files.active;
+    const handle = log.openActive(stack);
     const status = handle?.status();
-    // Without inodes, nobody knows whether it is the same file.
+    // On a file system without inodes, this may be another file.
     if (handle === null || status === undefined || status.inode === null) return;
     if (!isSameFile(status, settled.active)) return;
     const key = keyOf(status, path);
@@ -232,12 +235,12 @@ export class SpendIndex {
     };
   }
 
-  /** Finds the state by looking at the directory. */
+  /** Determines the state from the directory. */
   #look(): LogState {
-    const { clock, fileSystem, logger, manifest } = this.#source;
+    const { clock, log, logger, manifest } = this.#source;
     const foundMs = clock.monotonicMs();
     using stack = new DisposableStack();
-    const snapshot = stack.use(takeSnapshot(fileSystem, this.#files));
+    const snapshot = stack.use(takeSnapshot(log));
     const lines = linesOf(manifest, logger);
     const archives: KnownArchive[] = [];
     const live: LiveFile[] = [];
@@ -251,7 +254,7 @@ export class SpendIndex {
       archives.push({ file, summary: line === undefined ? undefined : summaryOf(line) });
     }
     const [active, ...segments] = live.toReversed();
-    const isSettled = active?.path === this.#files.active && segments.length === 0;
+    const isSettled = active?.path === log.files.active && segments.length === 0;
     this.#settled = isSettled ? { foundMs, archives, active: active.handle.status() } : undefined;
     const kept = stack.move();
     return { archives, live, isContinued: false, [Symbol.dispose]: () => kept.dispose() };
@@ -272,7 +275,7 @@ export class SpendIndex {
     }
   }
 
-  /** Adds what is known of an archive without a look into it; tells whether that is enough. */
+  /** Adds the cost of an archive from its summary. Returns false if the archive has to be decoded instead. */
   #addKnown({ file, summary }: KnownArchive, sum: PreciseSum, window: SpendWindow): boolean {
     const known = summary ?? this.#summaries.get(archiveKeyOf(file));
     if (known === undefined) return false;
@@ -296,10 +299,10 @@ export class SpendIndex {
   }
 
   async #decode(file: SnapshotFile): Promise<CostColumn> {
-    const { fileSystem, maxLineBytes } = this.#source;
+    const { log, maxLineBytes } = this.#source;
     const column = new CostColumn();
     const options: ReadOptions = {
-      fileSystem,
+      log,
       maxLineBytes,
       damage: this.#damage,
       lineTest: this.#lineTest,

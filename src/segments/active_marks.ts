@@ -1,59 +1,61 @@
 /**
- * Marks in the active file: up to here no event is newer than this instant. Whoever asks for the last
- * hour begins to read behind the last mark that is older.
+ * Marks in the active file. A mark states that no event before its offset is newer than its instant. A reader that
+ * needs only the last hour starts at the last mark that is older than that hour.
  *
- * Writers keep the marks in the lock file. A mark may outlive its file: after a rotation, a power loss, or when
- * another program truncates the file. So it carries a digest of the file's first bytes and of those before the
- * mark, and counts only where the file still holds both. Sealing removes the marks first: where a clock stands
- * still, two files may begin and go on alike.
+ * Writers keep the marks in the lock file. A mark may outlive its file: after a rotation, after a power loss, or if
+ * another program truncates the file. Therefore a mark carries a digest of the first bytes of the file and of the
+ * bytes before the mark. It is valid only while the file still holds both. Sealing removes all marks first, because
+ * two files may hold the same bytes if the clock stands still.
  *
- * No line of ours is appended before a mark of a longer file: such marks are removed, durably, first. Another program
- * has truncated the file then, and if it did not sync that, a power loss may put the old end back around our lines.
- * The mark would stand again and hide them. (Limit: it may hide lines that another program appended and did not sync.)
+ * Before a writer appends, it removes all marks if one lies past the end of the file, and syncs the lock file. Such a
+ * mark means that another program has truncated the file. If that program did not sync, a power loss may restore the
+ * old end of the file after the new lines. The mark would then be valid again and hide the new lines. (Limit: a mark
+ * may hide lines that another program appended without a sync.)
  *
  * @module
  */
 import { sha256 } from "../line/digest.ts";
 import { printOf } from "../platform/file_print.ts";
-import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import type { FileHandle } from "../platform/file_system.ts";
 import { parseLockLine, readLockEnd, readLockText, writeLockText } from "../lock_text.ts";
-import { openForRead } from "../platform/regular_file.ts";
+import type { LogDirectory } from "./log_directory.ts";
 
-/** More than the longest mark line takes. Marks stand behind all other lines, the last of the file at the end. */
+/** A length in bytes that exceeds every mark line. Marks follow all other lines; the last mark is the last line. */
 const LAST_LINES_BYTES = 256;
 
-/** A place in the active file, where a line begins. */
+/** A mark at the start of a line of the active file. */
 export interface ActiveMark {
+  /** The offset of the mark: the number of bytes before it. */
   readonly byteLength: number;
-  /** No event before the place is after this instant, epoch milliseconds. */
+  /** The instant of the mark, epoch milliseconds. No event before the mark is newer. */
   readonly boundMs: number;
 }
 
-/** A mark as it stands in the lock file. */
+/** A mark in its form in the lock file. */
 interface MarkLine {
   readonly marked_bytes: number;
   readonly bound_ms: number;
-  /** SHA-256 of the file's first bytes and the last ones before the mark, hexadecimal. */
+  /** SHA-256 of the first bytes of the file and the last bytes before the mark, hexadecimal. */
   readonly sha256: string;
 }
 
-/** Whether the line of the lock file is a mark. */
+/** Checks whether a line of the lock file is a mark. */
 export function isMarkLine(line: string): boolean {
   return "marked_bytes" in parseLockLine(line);
 }
 
-/** The last mark in the file that its writers made. */
+/** Returns the last mark of the active file, or undefined if it is missing or not valid. */
 export function lastMark(lockText: string, active: FileHandle): ActiveMark | undefined {
   const mark = marksIn(lockText, active).at(-1);
-  return mark !== undefined && stands(mark, active) ? markOf(mark) : undefined;
+  return mark !== undefined && isValid(mark, active) ? markOf(mark) : undefined;
 }
 
-/** Adds a mark; forgets those of another file. Call it under the append lock only. */
+/** Adds a mark, and removes marks of another file. The caller must hold the append lock. */
 export function addMark(lockFile: FileHandle, active: FileHandle, mark: ActiveMark): void {
   const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
   const others = lines.filter((line) => !isMarkLine(line));
   const marks = marksIn(lines.join("\n"), active);
-  const kept = marks.length > 0 && stands(marks.at(-1)!, active) ? marks : [];
+  const kept = marks.length > 0 && isValid(marks.at(-1)!, active) ? marks : [];
   const added: MarkLine = {
     marked_bytes: mark.byteLength,
     bound_ms: mark.boundMs,
@@ -63,7 +65,7 @@ export function addMark(lockFile: FileHandle, active: FileHandle, mark: ActiveMa
   writeLockText(lockFile, text.map((line) => `${line}\n`).join(""));
 }
 
-/** Removes all marks, as their file is about to be sealed. Call it under the append lock only. */
+/** Removes all marks. Sealing calls it before the rename. The caller must hold the append lock. */
 export function clearMarks(lockFile: FileHandle): void {
   const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
   const others = lines.filter((line) => !isMarkLine(line));
@@ -72,8 +74,8 @@ export function clearMarks(lockFile: FileHandle): void {
 }
 
 /**
- * Removes all marks, and syncs the lock file, if one of them lies past the length of the file: another program has
- * truncated it. Call it under the append lock only, before an append.
+ * Removes all marks and syncs the lock file if a mark lies past the length of the active file, because another program
+ * has truncated that file. Call it before each append. The caller must hold the append lock.
  */
 export function clearMarksPast(lockFile: FileHandle, byteLength: number): void {
   const lastLine = readLockEnd(lockFile, LAST_LINES_BYTES).trimEnd().split("\n").at(-1)!;
@@ -83,38 +85,32 @@ export function clearMarksPast(lockFile: FileHandle, byteLength: number): void {
   lockFile.syncDataSync();
 }
 
-/** Where to begin to read the active file for events of the instant or later; 0 where nobody knows. */
+/**
+ * Returns the byte offset from which a reader must read the active file to find all events at or after the instant.
+ * Returns 0 if no valid mark is older.
+ */
 export function startFor(
   sinceMs: number,
-  { fileSystem, lockPath, active }: {
-    readonly fileSystem: FileSystem;
-    readonly lockPath: string;
-    readonly active: FileHandle;
-  },
+  { log, active }: { readonly log: LogDirectory; readonly active: FileHandle },
 ): number {
-  const mark = marksIn(lockTextAt(fileSystem, lockPath), active)
-    .findLast(({ bound_ms }) => bound_ms < sinceMs);
-  return mark !== undefined && stands(mark, active) ? mark.marked_bytes : 0;
+  const mark = marksIn(lockTextOf(log), active).findLast(({ bound_ms }) => bound_ms < sinceMs);
+  return mark !== undefined && isValid(mark, active) ? mark.marked_bytes : 0;
 }
 
-function lockTextAt(fileSystem: FileSystem, path: string): string {
+function lockTextOf(log: LogDirectory): string {
+  using stack = new DisposableStack();
   let lockFile: FileHandle | null;
   try {
-    lockFile = openForRead(fileSystem, path);
+    lockFile = log.openLock(stack);
   } catch (error) {
-    // Of another user, or something that is no file: a writer tells of it; there are no marks then.
+    // The lock file belongs to another user or is not a regular file. A writer reports that; a reader uses no marks.
     if (error instanceof TypeError || error instanceof Deno.errors.PermissionDenied) return "";
     throw error;
   }
-  if (lockFile === null) return "";
-  try {
-    return readLockText(lockFile);
-  } finally {
-    lockFile.close();
-  }
+  return lockFile === null ? "" : readLockText(lockFile);
 }
 
-/** The marks of the file, by their place. */
+/** Returns the marks within the length of the active file, in ascending order of their offsets. */
 function marksIn(lockText: string, active: FileHandle): MarkLine[] {
   const { byteLength } = active.status();
   return lockText.split("\n").flatMap((line) => markIn(line) ?? [])
@@ -136,8 +132,8 @@ function markOf({ marked_bytes, bound_ms }: MarkLine): ActiveMark {
   return { byteLength: marked_bytes, boundMs: bound_ms };
 }
 
-/** Whether the file still holds what was marked. */
-function stands({ marked_bytes, sha256 }: MarkLine, active: FileHandle): boolean {
+/** Checks whether the file still holds the bytes whose digest the mark carries. */
+function isValid({ marked_bytes, sha256 }: MarkLine, active: FileHandle): boolean {
   return digestBefore(active, marked_bytes) === sha256;
 }
 

@@ -1,20 +1,20 @@
 /**
- * From a sealed segment to its archive, such that a kill or a power cut at any moment leaves the one
- * or the other whole:
+ * Creates the archive of a sealed segment. If the process is killed or the power fails at any step, the segment or the
+ * archive is complete:
  *
  *     own the segment -> sync the directory -> write SEGMENT.gz.tmp -> sync it -> read it back and
  *     compare -> publish it under its name -> sync the directory -> manifest line -> remove the segment
  *     -> sync the directory
  *
- * The owner of a segment is who holds the lock on it. It goes with the process, so whoever gets the
- * lock also knows that an unfinished archive is a dead owner's. What is there already is not done
- * again, so an archiving that was cut short anywhere is finished by the next one.
+ * The owner of a segment is the process that holds the lock on it. The OS releases the lock when its owner dies,
+ * so the next holder knows that an unfinished archive was abandoned. An owner skips each step whose result
+ * exists, and thus completes an interrupted archiving.
  *
  * @module
  */
 import { basename } from "@std/path";
-import type { FileHandle, FileSystem } from "../platform/file_system.ts";
-import { isSameFile, openInto, removeFile } from "../platform/regular_file.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { isSameFile, removeFile } from "../platform/regular_file.ts";
 import {
   type ArchiveContent,
   type ContentReading,
@@ -25,105 +25,111 @@ import {
   summaryOf,
 } from "./archive_content.ts";
 import { compressed } from "./gzip.ts";
+import type { LogDirectory } from "./log_directory.ts";
 import type { Manifest, UnderLock } from "./manifest.ts";
-import type { LogFiles, Stamp } from "./segment_name.ts";
+import type { Stamp } from "./segment_name.ts";
 import { SegmentScan, type SegmentSummary } from "./segment_summary.ts";
 
-/** Where archiving happens. */
-export interface ArchiveSite extends ContentReading {
-  readonly fileSystem: FileSystem;
-  readonly files: LogFiles;
+/** A log, and the objects that are needed to archive its segments. */
+export interface Archiving extends ContentReading {
+  readonly log: LogDirectory;
   readonly manifest: Manifest;
   readonly underLock: UnderLock;
 }
 
 /**
- * What became of a segment: "busy" is in the hands of another living owner, "gone" was archived by
- * one, and "empty" held nothing and was removed.
+ * The outcome for a segment: "busy" if another process owns it, "gone" if another owner has archived it, and "empty"
+ * if it was empty and was removed.
  */
 export type ArchiveOutcome = "archived" | "busy" | "gone" | "empty";
 
-/** Thrown for a segment whose archive is there and holds something else; both are kept. */
+/** The error for a segment whose archive exists and has different content; both files are kept. */
 export class ArchiveConflictError extends Error {
   /** The name of the class. */
   override readonly name = "ArchiveConflictError";
 }
 
 /**
- * Archives a sealed segment, unless somebody else does.
+ * Archives a sealed segment, unless another process owns it.
  *
- * @throws {ArchiveConflictError} when there is an archive that holds something else.
- * @throws {TypeError} when one of its paths holds anything but a plain file.
- * @throws the system's error; then the segment is kept, and no unfinished archive.
+ * @throws {ArchiveConflictError} If the archive exists and its content differs from the segment.
+ * @throws {TypeError} If the path of the segment or of the unfinished archive is not a regular file.
+ * @throws {Error} If a file operation fails, or if another program has changed the length of the segment. No line is
+ * lost.
  */
-export async function archiveSegment(site: ArchiveSite, stamp: Stamp): Promise<ArchiveOutcome> {
-  const { fileSystem, files } = site;
+export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promise<ArchiveOutcome> {
+  const { log } = archiving;
+  const { fileSystem, files } = log;
   const path = files.sealed(stamp);
   using stack = new DisposableStack();
-  // A handle that is read from keeps its lock until the reading ends, so the lock has its own.
-  const owned = openInto(stack, fileSystem, path);
+  // A handle keeps its lock until pending reads from it end, so the lock has a separate handle.
+  const owned = log.openSealed(stamp, stack);
   if (owned === null) return "gone";
   if (!owned.tryLock()) return "busy";
-  const segment = openInto(stack, fileSystem, path);
-  // Its last owner may have archived and removed it since we opened it.
+  const segment = log.openSealed(stamp, stack);
+  // The previous owner may have archived and removed the segment after it was opened here.
   if (segment === null || !isSameFile(segment.status(), owned.status())) return "gone";
   removeFile(fileSystem, files.unfinished(stamp));
   const { byteLength } = segment.status();
-  if (byteLength === 0) return await removeEmpty(site, path, segment);
+  if (byteLength === 0) return await removeEmpty(archiving, path, segment);
 
   const isPublished = fileSystem.status(files.archive(stamp)) !== null;
-  // Who sealed the segment may have died before its name was on the disk. Were the archive's name there
-  // first, a power cut could bring the lines back as the active file, beside their archive.
-  if (!isPublished) await fileSystem.syncDirectory(files.directory);
+  // The process that sealed the segment may have died before it synced the new name. If the name of the archive were
+  // durable first, a power loss could restore the lines as the active file although they are in the archive.
+  if (!isPublished) await log.sync();
   const content = isPublished
     ? await checkArchive(
-      site,
+      archiving,
       stamp,
-      await summarize(segmentChunks(segment, byteLength, site), site),
+      await summarize(segmentChunks(segment, byteLength, archiving), archiving),
     )
-    : await makeArchive(site, stamp, { segment, byteLength });
-  // Who published the archive may have died before its name was on the disk.
-  await fileSystem.syncDirectory(files.directory);
-  await site.manifest.add({ archive: basename(files.archive(stamp)), ...content, rebuilt: false });
+    : await makeArchive(archiving, stamp, { segment, byteLength });
+  // The process that published the archive may have died before it synced the directory.
+  await log.sync();
+  const archive = basename(files.archive(stamp));
+  await archiving.manifest.add({ archive, ...content, rebuilt: false });
   checkLength(segment, { byteLength, path });
-  if (isAt(fileSystem, path, segment)) await removeSegment(site, stamp, stack);
+  if (log.isAt(path, segment)) await removeSegment(log, stamp, stack);
   return "archived";
 }
 
 /**
- * Decodes an archive and tells what it holds.
+ * Decodes an archive and resolves with its summary.
  *
- * @throws {TypeError} when the path holds anything but a plain file with one name, or it is damaged.
+ * @throws {TypeError} If the path is not a regular file with one name, or the file is damaged.
+ * @throws {Deno.errors.NotFound} If the archive does not exist.
  */
 export async function summarizeArchive(
-  site: ArchiveSite,
+  archiving: Archiving,
   stamp: Stamp,
 ): Promise<ArchiveContent<SegmentSummary>> {
   using stack = new DisposableStack();
-  return await summaryOf(openArchive(site, site.files.archive(stamp), stack), site);
+  return await summaryOf(existingArchive(archiving.log, stamp, stack), archiving);
 }
 
-/** Makes the archive under its name, and tells what is in it. */
+/** Writes the archive, checks it, publishes it under its name, and resolves with the figures of its content. */
 async function makeArchive(
-  site: ArchiveSite,
+  archiving: Archiving,
   stamp: Stamp,
   { segment, byteLength }: { segment: FileHandle; byteLength: number },
 ): Promise<ArchiveContent<SegmentSummary>> {
-  const { fileSystem, files } = site;
+  const { fileSystem, files } = archiving.log;
   const path = files.unfinished(stamp);
   const unfinished = fileSystem.open(path, "create");
   try {
-    const scan = new SegmentScan(site.maxLineBytes);
-    const chunks = scanned(segmentChunks(segment, byteLength, site), scan);
+    const scan = new SegmentScan(archiving.maxLineBytes);
+    const chunks = scanned(segmentChunks(segment, byteLength, archiving), scan);
     await compressed(chunks).pipeTo(appending(unfinished));
     const summary = scan.finish();
     await unfinished.syncData();
-    const readBack = await digestOf(unfinished, site);
+    const readBack = await digestOf(unfinished, archiving);
     if (summary.raw_bytes !== byteLength || !isSameContent(summary, readBack)) {
-      throw new Error(`Cannot archive segment: what was written reads back differently: ${path}`);
+      throw new Error(
+        `Cannot archive segment: the archive differs from the segment when it is read back, got ${path}`,
+      );
     }
     checkLength(segment, { byteLength, path: files.sealed(stamp) });
-    // Unlike a rename, a link replaces nothing that somebody has put there meanwhile.
+    // Unlike a rename, a link does not replace a file that another program has created there in the meantime.
     fileSystem.link(path, files.archive(stamp));
     return { ...readBack, ...summary };
   } finally {
@@ -132,40 +138,43 @@ async function makeArchive(
   }
 }
 
-/** Sees that an archive that was there holds the segment, all of it, on the disk; tells what is in it. */
+/**
+ * Checks that an existing archive holds the whole segment, syncs it, and resolves with the figures of its content.
+ *
+ * @throws {ArchiveConflictError} If the archive is damaged, is not a regular file or differs from the segment.
+ */
 async function checkArchive(
-  site: ArchiveSite,
+  archiving: Archiving,
   stamp: Stamp,
   segment: SegmentSummary,
 ): Promise<ArchiveContent<SegmentSummary>> {
-  const path = site.files.archive(stamp);
-  let reason = "it holds something else";
+  let reason = "the content differs";
   try {
     using stack = new DisposableStack();
-    const archive = openArchive(site, path, stack);
-    const content = await digestOf(archive, site);
+    const archive = existingArchive(archiving.log, stamp, stack);
+    const content = await digestOf(archive, archiving);
     if (isSameContent(segment, content)) {
       await archive.syncData();
       return { ...content, ...segment };
     }
   } catch (error) {
-    // Damaged, or no plain file; other errors are those of the disk, which may pass.
+    // The archive is damaged or is not a regular file. Other errors come from the disk, and a retry may succeed.
     if (!(error instanceof TypeError)) throw error;
     reason = error.message;
   }
   throw new ArchiveConflictError(
-    `Cannot remove segment: its archive is no copy of it: ${reason}: ${path}`,
+    `Cannot remove segment: its archive is not a copy of it (${reason}), got ${
+      archiving.log.files.archive(stamp)
+    }; compare the two files and move one of them away`,
   );
 }
 
-function openArchive(
-  { fileSystem }: ArchiveSite,
-  path: string,
-  stack: DisposableStack,
-): FileHandle {
-  const handle = openInto(stack, fileSystem, path);
-  if (handle === null) throw new Deno.errors.NotFound(`Cannot find archive: ${path}`);
-  return handle;
+function existingArchive(log: LogDirectory, stamp: Stamp, stack: DisposableStack): FileHandle {
+  const handle = log.openArchive(stamp, stack);
+  if (handle !== null) return handle;
+  throw new Deno.errors.NotFound(
+    `Cannot read archive: the file does not exist, got ${log.files.archive(stamp)}`,
+  );
 }
 
 async function* scanned(
@@ -179,38 +188,39 @@ async function* scanned(
 }
 
 /**
- * Removes a segment whose archive is there. Whoever has a file open when its last name goes frees its
- * content in closing it, which holds up the event loop for as long as many events take. So it gets
- * another name first, that of a half-written archive, which anybody may remove; and is closed before.
+ * Removes a segment whose archive exists. If the segment were still open when its last name is removed, the kernel
+ * would free its content on close, which blocks the event loop. Therefore the segment is renamed first, then closed,
+ * then removed. Its new name is that of an unfinished archive, which any process may remove.
  */
 async function removeSegment(
-  { fileSystem, files }: ArchiveSite,
+  log: LogDirectory,
   stamp: Stamp,
   handles: DisposableStack,
 ): Promise<void> {
+  const { fileSystem, files } = log;
   fileSystem.rename(files.sealed(stamp), files.unfinished(stamp));
   handles.dispose();
   try {
     await fileSystem.removeAsync(files.unfinished(stamp));
   } catch (error) {
-    // Another process that puts the log in order took it for what its name says.
+    // The recovery of another process has removed it as an unfinished archive.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  await fileSystem.syncDirectory(files.directory);
+  await log.sync();
 }
 
-/** An empty segment is what a sealer leaves that was killed before its rename. */
+/** Removes an empty segment. A process that is killed while it seals, before the rename, leaves one. */
 async function removeEmpty(
-  { fileSystem, files, underLock }: ArchiveSite,
+  { log, underLock }: Archiving,
   path: string,
   segment: FileHandle,
 ): Promise<ArchiveOutcome> {
-  // A sealer at work holds the append lock from the making of the empty file to the rename.
+  // A process that seals holds the append lock from the creation of the empty file to the rename.
   const isRemoved = await underLock(() => {
-    return isAt(fileSystem, path, segment) && removeFile(fileSystem, path);
+    return log.isAt(path, segment) && removeFile(log.fileSystem, path);
   });
   if (!isRemoved) return "gone";
-  await fileSystem.syncDirectory(files.directory);
+  await log.sync();
   return "empty";
 }
 
@@ -219,19 +229,22 @@ function appending(handle: FileHandle): WritableStream<Uint8Array> {
     write(chunk) {
       const written = handle.appendSync(chunk);
       if (written < chunk.byteLength) {
-        throw new Error("Only a part of the archive was written (disk full?)");
+        // Without byte counts, the message is the same for every segment, and the archiver logs it once.
+        throw new Error("Cannot write archive: only a part was written; the disk may be full");
       }
     },
   });
 }
 
-/** Nobody appends to a segment; but for somebody who does, no line may go that is in no archive. */
+/**
+ * Checks that the length of the segment has not changed. Writers of this library never append to a segment, but another
+ * program may. Its lines must not be removed, because the archive does not hold them.
+ *
+ * @throws {Error} If the length of the segment has changed.
+ */
 function checkLength(segment: FileHandle, was: { byteLength: number; path: string }): void {
   if (segment.status().byteLength === was.byteLength) return;
-  throw new Error(`Cannot archive segment: it has grown since it was sealed: ${was.path}`);
-}
-
-function isAt(fileSystem: FileSystem, path: string, handle: FileHandle): boolean {
-  const status = fileSystem.status(path);
-  return status !== null && isSameFile(status, handle.status());
+  throw new Error(
+    `Cannot archive segment: another program has changed its length since it was sealed, got ${was.path}`,
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * What segments and archives hold, read in small pieces, so that the event loop turns in between.
+ * Reads the content of segments and archives in small chunks, with a turn of the event loop between two chunks.
  *
  * @module
  */
@@ -13,30 +13,31 @@ import { SegmentScan, type SegmentSummary } from "./segment_summary.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** How to read little by little. */
+/** Options of a read in small chunks. */
 export interface InTurns {
   readonly clock: Clock;
-  /** Ends it with the reason of the abort. */
+  /** Aborts the read, which then fails with the reason of the abort. */
   readonly signal: AbortSignal;
 }
 
-/** How to read what is made of lines. */
+/** Options of a read of lines. */
 export interface ContentReading extends InTurns {
+  /** Maximum length of a line in bytes; a longer line counts as malformed. */
   readonly maxLineBytes: number;
 }
 
-/** Length and SHA-256 of a content. */
+/** The length and the SHA-256 of a content. */
 export type ContentDigest = Pick<SegmentSummary, "raw_bytes" | "sha256">;
 
-/** What an archive holds, and the file that holds it. */
+/** The summary of the content of an archive, and the figures of its gzip file. */
 export type ArchiveContent<Summary> = Summary & GzipFacts;
 
-// What is compressed or inflated between two turns of the event loop: a millisecond's work. With half
-// as much, archiving takes a third longer, and with twice as much it shows in the delays of the loop.
+// The bytes that are compressed or decompressed between two turns of the event loop: about 1 ms of work. With half
+// as many, archiving takes a third longer. With twice as many, the delays of the event loop become noticeable.
 const RAW_CHUNK_BYTES = 32 * 1024;
 const GZIP_CHUNK_BYTES = 8 * 1024;
 
-/** The first bytes of a segment. */
+/** Yields the first `byteLength` bytes of a segment in chunks. */
 export function segmentChunks(
   segment: FileHandle,
   byteLength: number,
@@ -46,9 +47,9 @@ export function segmentChunks(
 }
 
 /**
- * Decodes an archive and tells what it holds, in full.
+ * Decodes an archive, and resolves with the full summary of its content.
  *
- * @throws {TypeError} when it is damaged.
+ * @throws {TypeError} If the archive is damaged.
  */
 export function summaryOf(
   archive: FileHandle,
@@ -58,9 +59,9 @@ export function summaryOf(
 }
 
 /**
- * As {@linkcode summaryOf}, but only how much it holds and its digest.
+ * Decodes an archive, and resolves with the length and the digest of its content.
  *
- * @throws {TypeError} when it is damaged.
+ * @throws {TypeError} If the archive is damaged.
  */
 export function digestOf(
   archive: FileHandle,
@@ -69,12 +70,12 @@ export function digestOf(
   return contentOf(archive, reading, digest);
 }
 
-/** The length and the digest of a file as it is, whatever is in it. */
+/** Resolves with the length and the digest of the bytes of a file; does not decode them. */
 export function fileDigest(file: FileHandle, reading: InTurns): Promise<ContentDigest> {
   return digest(segmentChunks(file, file.status().byteLength, reading));
 }
 
-/** Tells what the chunks of a segment hold. */
+/** Resolves with the summary of a segment that is read in chunks. */
 export async function summarize(
   chunks: AsyncIterable<Bytes>,
   { maxLineBytes }: ContentReading,
@@ -84,12 +85,12 @@ export async function summarize(
   return scan.finish();
 }
 
-/** Whether both are the same content. */
+/** Checks whether two contents have the same length and digest. */
 export function isSameContent(a: ContentDigest, b: ContentDigest): boolean {
   return a.raw_bytes === b.raw_bytes && a.sha256 === b.sha256;
 }
 
-/** Gives what a function finds out from the decoded chunks, and the digest of what was decoded. */
+/** Resolves with the result of a function that reads the decoded chunks, and with the figures of the gzip file. */
 async function contentOf<Summary>(
   archive: FileHandle,
   reading: ContentReading,
@@ -121,8 +122,8 @@ async function digest(chunks: AsyncIterable<Uint8Array>): Promise<ContentDigest>
 }
 
 /**
- * Lets the event loop turn between two chunks: reads that end at once would keep timers waiting, for
- * twenty milliseconds and more. Ends there with the reason of an abort, and so does whoever reads them.
+ * Yields the chunks, with a turn of the event loop before each. Without these turns, reads that complete at once would
+ * delay timers by 20 ms and more. If the signal is aborted, throws the reason of the abort before the next chunk.
  */
 async function* inTurns<T>(
   chunks: AsyncIterable<T>,

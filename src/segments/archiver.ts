@@ -1,9 +1,9 @@
 /**
- * The archiving of one log, behind the appends: one segment at a time, the oldest first.
+ * Archives the segments of one log in the background: one at a time, the oldest first.
  *
- * Any process that has the log open may archive any of its segments, so that nothing is left behind
- * by one that died. A segment that fails, or that another process has in hand, is looked at again
- * later, at ever longer intervals; it can be read meanwhile, and appends go on.
+ * Any process that has the log open may archive any of its segments, so the segments of a crashed process are
+ * archived too. If archiving fails or another process owns the segment, the archiver retries with an increasing
+ * back-off. Until then readers read the segment itself. Appends continue.
  *
  * @module
  */
@@ -14,19 +14,18 @@ import {
   ArchiveConflictError,
   type ArchiveOutcome,
   archiveSegment,
-  type ArchiveSite,
+  type Archiving,
 } from "./archive.ts";
-import { listSegments } from "./list_segments.ts";
 import type { Stamp } from "./segment_name.ts";
 
-/** What an archiver is made of. */
-export interface ArchiverOptions extends Omit<ArchiveSite, "signal"> {
+/** Options of {@linkcode Archiver}. */
+export interface ArchiverOptions extends Omit<Archiving, "signal"> {
   readonly logger: Logger;
-  /** Waited for behind each look at the segments, some of which may be archives now. */
+  /** Called and awaited after archiving, because new archives may exceed a limit of the retention policy. */
   readonly onArchived: () => Promise<void>;
 }
 
-/** A segment that is one no more. */
+/** A segment that a sweep has found archived, or has removed. */
 export interface SweptSegment {
   readonly stamp: Stamp;
   readonly outcome: Exclude<ArchiveOutcome, "busy">;
@@ -35,52 +34,53 @@ export interface SweptSegment {
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 const BUSY_WAIT_MAX_MS = 100;
-/** Segments sealed and not archived at which appends wait for the archiver to get one done. */
+/** Maximum number of sealed segments that wait for the archiver. Above it, appends wait until one is archived. */
 const BACKLOG_MAX = 8;
-/** A disk that fails so many segments would fail all, each after the work of compressing it. */
+/** Number of failures after which a sweep ends. The disk would probably fail the other segments too. */
 const FAILURES_MAX = 3;
 
-/** Archives the sealed segments of one log. */
+/** The background archiving of one log's segments. */
 export class Archiver {
-  readonly #site: ArchiveSite;
+  readonly #archiving: Archiving;
   readonly #logger: Logger;
   readonly #onArchived: () => Promise<void>;
   readonly #stopping = new AbortController();
-  /** Settles when all that was asked for so far is done; one job follows the other. */
+  /** Settles when all queued jobs are done. Each job starts after the previous one. */
   #jobs: Promise<unknown> = Promise.resolve();
   #jobsLeft = 0;
   #isSweepQueued = false;
-  /** Segments sealed here that no sweep has come by yet. */
+  /** Number of segments that were sealed by this process and not reached by a sweep yet. */
   #backlog = 0;
   #progress = Promise.withResolvers<void>();
   #retryTimer: Timer | undefined;
   #retryMs = RETRY_MIN_MS;
-  /** What failed of which segment when it was tried last, so that each failure is told once. */
+  /** The message of the last failure of each segment, "" for the listing; each failure is logged once. */
   readonly #failures = new Map<Stamp | "", string>();
-  /** Segments whose archive is no copy of them, which does not change by trying again. */
+  /** Segments whose archive is not a copy of them; a retry cannot succeed. */
   readonly #conflicts = new Set<Stamp>();
 
-  /** Starts with nothing to do. */
+  /** Creates the archiver; does not start any work. */
   constructor(options: ArchiverOptions) {
-    this.#site = { ...options, signal: this.#stopping.signal };
+    this.#archiving = { ...options, signal: this.#stopping.signal };
     this.#logger = options.logger;
     this.#onArchived = options.onArchived;
   }
 
-  /** Whether it is at work, or soon will be. */
+  /** Whether a job is running or queued. */
   get isBusy(): boolean {
     return this.#jobsLeft > 0;
   }
 
-  /** A segment was sealed; it and all others are archived soon. */
+  /** Queues a sweep, because a segment was sealed. Must be called once for each sealed segment. */
   sealed(): void {
     this.#backlog++;
     this.#wake();
   }
 
   /**
-   * Resolves when the archiver is not far behind, so that segments do not become ever more, or when it
-   * has given up for a while, as a failing compression stops no appends; undefined when that is so now.
+   * Resolves when the backlog of segments is small enough, or when archiving fails, because a failure must not stop
+   * appends. Appends wait for it, so that the number of segments stays bounded. Returns undefined if there is no
+   * need to wait.
    */
   room(): Promise<void> | undefined {
     return this.#backlog > BACKLOG_MAX ? this.#progress.promise.then(() => this.room()) : undefined;
@@ -92,7 +92,10 @@ export class Archiver {
     this.#enqueue(this.#onArchived);
   }
 
-  /** Tries each sealed segment once, and gives those that are done with; what follows is the caller's. */
+  /**
+   * Tries to archive each sealed segment once, and resolves with the segments that were archived, removed or found
+   * archived. Does not call `onArchived`; the caller is responsible for that step.
+   */
   sweep(): Promise<SweptSegment[]> {
     this.#isSweepQueued = true;
     return this.#enqueue(async () => {
@@ -100,7 +103,7 @@ export class Archiver {
       this.#stopRetryTimer();
       const done: SweptSegment[] = [];
       const isNothingLeft = await this.#sweepInto(done);
-      // What was sealed meanwhile waits for the next sweep, unless this one shows that it is no use.
+      // Segments that were sealed in the meantime wait for the next sweep. If this sweep failed, appends must not wait.
       if (!isNothingLeft || !this.#isSweepQueued) this.#gotOn(this.#backlog);
       if (isNothingLeft) this.#retryMs = RETRY_MIN_MS;
       else this.#retryLater();
@@ -111,31 +114,31 @@ export class Archiver {
   /**
    * Resolves when the segment is archived, by this process or another.
    *
-   * @throws what keeps it from being archived.
+   * @throws {Error} If the segment cannot be archived or the archiver is stopped.
    */
   async archived(stamp: Stamp): Promise<void> {
     for (let waitMs = 1;; waitMs = Math.min(2 * waitMs, BUSY_WAIT_MAX_MS)) {
       this.#stopping.signal.throwIfAborted();
       const outcome = await this.#enqueue(() => this.#archiveOne(stamp));
       if (outcome !== "busy") return;
-      await this.#site.clock.wait(waitMs);
+      await this.#archiving.clock.wait(waitMs);
     }
   }
 
   async #archiveOne(stamp: Stamp): Promise<ArchiveOutcome> {
-    const outcome = await archiveSegment(this.#site, stamp);
+    const outcome = await archiveSegment(this.#archiving, stamp);
     if (outcome === "archived") await this.#onArchived();
     return outcome;
   }
 
-  /** Resolves when all that was asked for is done; nothing is done after that. */
+  /** Resolves when all queued jobs are done, and stops the archiver. */
   async finish(): Promise<void> {
     for (let awaited; awaited !== this.#jobs;) await (awaited = this.#jobs);
     this.#stopRetryTimer();
     this.#stopping.abort();
   }
 
-  /** Gives up what is being done; the next owner of the segment begins it again. */
+  /** Aborts the running job, and resolves when it has ended. The next owner of the segment starts it again. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.finish();
@@ -144,12 +147,12 @@ export class Archiver {
   #enqueue<T>(job: () => Promise<T>): Promise<T> {
     this.#jobsLeft++;
     const result = this.#jobs.then(job).finally(() => this.#jobsLeft--);
-    // Who asked for the job is told of its failure; the next job has to come all the same.
+    // The caller gets the failure of the job through the result. The next job must run even after a failure.
     this.#jobs = result.catch(() => {});
     return result;
   }
 
-  /** Tells whether nothing is left for later. */
+  /** Tries to archive each segment, adds the archived ones to `done`, and returns whether no retry is needed. */
   async #sweepInto(done: SweptSegment[]): Promise<boolean> {
     const stamps = this.#sealedStamps();
     if (stamps === null) return false;
@@ -166,11 +169,10 @@ export class Archiver {
     return isNothingLeft;
   }
 
-  /** Oldest first; null when the directory cannot be listed. */
+  /** Returns the stamps of the segments to archive, oldest first; null if the directory cannot be listed. */
   #sealedStamps(): Stamp[] | null {
-    const { fileSystem, files } = this.#site;
     try {
-      const segments = listSegments(fileSystem, files);
+      const segments = this.#archiving.log.segments();
       this.#failures.delete("");
       return segments
         .filter(({ stamp, forms }) => forms.has("sealed") && !this.#conflicts.has(stamp))
@@ -183,7 +185,7 @@ export class Archiver {
 
   async #tryToArchive(stamp: Stamp): Promise<ArchiveOutcome | "conflict" | "refused" | "failed"> {
     try {
-      const outcome = await archiveSegment(this.#site, stamp);
+      const outcome = await archiveSegment(this.#archiving, stamp);
       this.#failures.delete(stamp);
       return outcome;
     } catch (error) {
@@ -192,7 +194,7 @@ export class Archiver {
         this.#conflicts.add(stamp);
         return "conflict";
       }
-      // Something odd at a path of this segment says nothing of the others.
+      // A path that is not a regular file or is not readable affects this segment only.
       const isOdd = error instanceof TypeError || error instanceof Deno.errors.PermissionDenied;
       return isOdd ? "refused" : "failed";
     }
@@ -206,16 +208,16 @@ export class Archiver {
 
   #report(stamp: Stamp | "", error: unknown): void {
     const message = messageOf(error);
-    // A full disk says the same of every segment.
-    const isTold = new Set(this.#failures.values()).has(message);
+    // A full disk causes the same message for every segment.
+    const isLogged = new Set(this.#failures.values()).has(message);
     this.#failures.set(stamp, message);
-    if (isTold || this.#stopping.signal.aborted) return;
-    this.#logger.error(`A segment is kept as it is not archived: ${message}`);
+    if (isLogged || this.#stopping.signal.aborted) return;
+    this.#logger.error(`Archiving failed; segments that are not archived are kept: ${message}`);
   }
 
   #retryLater(): void {
     if (this.#stopping.signal.aborted) return;
-    this.#retryTimer = this.#site.clock.startTimer(this.#retryMs, () => this.#wake());
+    this.#retryTimer = this.#archiving.clock.startTimer(this.#retryMs, () => this.#wake());
     this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
   }
 

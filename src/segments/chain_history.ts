@@ -1,84 +1,80 @@
 /**
- * Where the chain of a log has come to before its active file.
+ * Finds the last link of a log's chain before the active file.
  *
- * The sealed segments tell it by their last lines, and the archives by the manifest. An archive that the
- * manifest does not tell of, as it was lost, has to be decoded, which nobody does under a lock.
+ * The link comes from the last chained line of a sealed segment, or from the manifest line of an archive. If the
+ * manifest has no line of an archive, the archive must be decoded. That takes too long to be done under a lock.
  *
  * @module
  */
 import { basename } from "@std/path";
 import { type ChainLink, later } from "../line/chain.ts";
-import type { FileSystem } from "../platform/file_system.ts";
-import { openInto } from "../platform/regular_file.ts";
 import { type ContentReading, summaryOf } from "./archive_content.ts";
 import { chainTail } from "./chain_tail.ts";
-import { type ListedSegment, listSegments } from "./list_segments.ts";
+import type { ListedSegment, LogDirectory } from "./log_directory.ts";
 import { ManifestReader } from "./manifest_reader.ts";
-import type { LogFiles } from "./segment_name.ts";
+import type { Stamp } from "./segment_name.ts";
 import { lastLinkOf } from "./segment_summary.ts";
 
-/** Where and how to look. */
-export interface ChainHistoryOptions extends ContentReading {
-  readonly fileSystem: FileSystem;
-  readonly files: LogFiles;
-}
-
-/** The part of a chain that lies behind the active file. */
+/** The part of a log's chain that comes before the active file. */
 export class ChainHistory {
-  readonly #options: ChainHistoryOptions;
+  readonly #log: LogDirectory;
+  readonly #reading: ContentReading;
   readonly #manifest: ManifestReader;
-  /** The last place in those archives that the manifest did not tell of. */
-  #untold: ChainLink | null = null;
+  /** The last link in the archives that have no manifest line. */
+  #unlisted: ChainLink | null = null;
 
-  /** Looks at nothing yet. */
-  constructor(options: ChainHistoryOptions) {
-    this.#options = options;
-    this.#manifest = new ManifestReader(options.fileSystem, options.files.manifest);
+  /** Creates the history; reads nothing yet. */
+  constructor(log: LogDirectory, reading: ContentReading) {
+    this.#log = log;
+    this.#reading = reading;
+    this.#manifest = new ManifestReader(log);
   }
 
-  /** Looks into the archives that the manifest does not tell of, the newest first, up to one in the chain. */
+  /**
+   * Decodes the archives that have no manifest line, newest first, until one holds a chained line. Call it before
+   * {@linkcode last}, without a lock.
+   */
   async prepare(): Promise<void> {
     const { byArchive } = this.#manifest.read();
     for (const { stamp, forms } of this.#segments()) {
-      const path = this.#options.files.archive(stamp);
-      if (forms.has("sealed") || !forms.has("archive") || byArchive.has(basename(path))) continue;
-      const link = await this.#linkInArchive(path);
-      this.#untold = later(this.#untold, link);
+      const name = basename(this.#log.files.archive(stamp));
+      if (forms.has("sealed") || !forms.has("archive") || byArchive.has(name)) continue;
+      const link = await this.#linkInArchive(stamp);
+      this.#unlisted = later(this.#unlisted, link);
       if (link !== null) return;
     }
   }
 
-  /** The last place of all; null if nothing is in a chain. */
+  /** Returns the last link of all segments and archives; null if no line is chained. */
   last(): ChainLink | null {
-    const told = later(this.#untold, this.#manifest.read().lastLink);
+    const archived = later(this.#unlisted, this.#manifest.read().lastLink);
     for (const { stamp, forms } of this.#segments()) {
       if (!forms.has("sealed")) continue;
-      const link = this.#linkInSealed(this.#options.files.sealed(stamp));
-      if (link !== null) return later(told, link);
+      const link = this.#linkInSealed(stamp);
+      if (link !== null) return later(archived, link);
     }
-    return told;
+    return archived;
   }
 
-  /** The newest first. */
+  /** Lists the segments, newest first. */
   #segments(): ListedSegment[] {
-    const { fileSystem, files } = this.#options;
-    return listSegments(fileSystem, files).reverse();
+    return this.#log.segments().reverse();
   }
 
-  #linkInSealed(path: string): ChainLink | null {
+  #linkInSealed(stamp: Stamp): ChainLink | null {
     using stack = new DisposableStack();
-    const handle = openInto(stack, this.#options.fileSystem, path);
+    const handle = this.#log.openSealed(stamp, stack);
     return handle === null ? null : chainTail(handle, handle.status().byteLength)?.link ?? null;
   }
 
-  async #linkInArchive(path: string): Promise<ChainLink | null> {
+  async #linkInArchive(stamp: Stamp): Promise<ChainLink | null> {
     using stack = new DisposableStack();
     try {
-      const archive = openInto(stack, this.#options.fileSystem, path);
+      const archive = this.#log.openArchive(stamp, stack);
       if (archive === null) return null;
-      return lastLinkOf(await summaryOf(archive, this.#options));
+      return lastLinkOf(await summaryOf(archive, this.#reading));
     } catch (error) {
-      // Damaged, or no plain file: readers tell of it, and a check of the log finds the gap.
+      // The archive is damaged or is not a regular file. Readers report it, and `verify()` finds the gap in the chain.
       if (error instanceof TypeError) return null;
       throw error;
     }

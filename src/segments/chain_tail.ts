@@ -1,5 +1,5 @@
 /**
- * The last line of a file that is in the chain, looked for from its end.
+ * Finds the last chained line of a file, from its end.
  *
  * @module
  */
@@ -8,17 +8,20 @@ import type { FileHandle } from "../platform/file_system.ts";
 
 const LINE_BREAK = 0x0a;
 const WINDOW_BYTES = 16 * 1024;
-/** What of a line its place is read from, and its line break. */
+/** Maximum length in bytes of the end of a line that holds its link, including the line break. */
 const END_BYTES = LINK_BYTES_MAX + 2;
 
-/** A line that is in the chain. */
+/** The last chained line of a file. */
 export interface ChainTail {
   readonly link: ChainLink;
-  /** Where in the file it ends, behind its line break. */
+  /** The offset in the file after the line and its line break. */
   readonly byteOffset: number;
 }
 
-/** Looks through the bytes of a file from `from`, where a line begins, to `end`; null if there is none. */
+/**
+ * Returns the last chained line between two offsets of a file; null if no line is chained. A line must begin at
+ * `from`.
+ */
 export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail | null {
   for (let stop = end; stop > from;) {
     const start = Math.max(from, stop - WINDOW_BYTES);
@@ -27,7 +30,7 @@ export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail 
     const found = lastIn(bytes.subarray(0, read), { isAtEnd: stop === end });
     if (found !== null) return { link: found.link, byteOffset: start + found.end };
     if (start === from) break;
-    // The end of a line may lie on both sides.
+    // The end of a line may extend over both windows, so they overlap.
     stop = start + END_BYTES;
   }
   return null;
@@ -37,7 +40,7 @@ function lastIn(
   bytes: Uint8Array,
   { isAtEnd }: { isAtEnd: boolean },
 ): { link: ChainLink; end: number } | null {
-  // The last line of a file may be without its line break.
+  // The last line of a file may lack its line break.
   let lineEnd = isAtEnd ? bytes.byteLength : bytes.lastIndexOf(LINE_BREAK);
   while (lineEnd > 0) {
     const lineBreak = bytes.lastIndexOf(LINE_BREAK, lineEnd - 1);

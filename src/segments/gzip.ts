@@ -1,20 +1,20 @@
 /**
- * The gzip form of a segment, made and read by the platform's streams.
+ * Compresses and decompresses segments with the gzip streams of the platform.
  *
  * @module
  */
 
-/** Inflating gives up to a thousand times its input at once, so it is fed little by little. */
+/** Length in bytes of a slice to decompress. One slice may expand to a thousand times its length at once. */
 const INFLATE_BYTES = 4 * 1024;
 
-/** Gives the gzip form of the chunks. */
+/** Returns a stream of the chunks in gzip form. */
 export function compressed(
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   return ReadableStream.from(chunks).pipeThrough(new CompressionStream("gzip"));
 }
 
-/** Gives what the chunks of a gzip file hold; errors where the file is damaged. */
+/** Returns a stream of the content of a gzip file. The stream fails where the file is damaged. */
 export function decompressed(
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {

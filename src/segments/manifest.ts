@@ -1,25 +1,24 @@
 /**
- * The manifest of a log: one line per archive, which tells what it holds without decoding it.
+ * The manifest of a log: one line per archive with the figures of its content, so that readers need not decode it.
  *
- * The manifest is derived: what is missing or damaged in it is made again from the archives, behind what
- * is there. Only a line that a crash has cut short is cut off; one that was changed stays, as evidence.
+ * The manifest is derived from the archives. Recovery appends a new line for each archive whose line is missing or
+ * damaged. Only a torn tail, which a crash leaves, is removed; a damaged or modified line stays as evidence.
  *
  * @module
  */
-import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import type { FileHandle } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
-import { openForAppend } from "../platform/regular_file.ts";
+import type { LogDirectory } from "./log_directory.ts";
 import type { ArchiveFacts, PruneFacts } from "./manifest_line.ts";
 import type { ManifestLines } from "./manifest_lines.ts";
 import { ManifestReader } from "./manifest_reader.ts";
 
-/** Runs a section under the append lock of the log. */
+/** A function that runs a synchronous section under the append lock of the log, and resolves with its result. */
 export type UnderLock = <T>(section: () => T) => Promise<T>;
 
-/** What a manifest is made of. */
+/** Options of {@linkcode Manifest}. */
 export interface ManifestOptions {
-  readonly fileSystem: FileSystem;
-  readonly path: string;
+  readonly log: LogDirectory;
   readonly logger: Logger;
   readonly underLock: UnderLock;
 }
@@ -29,37 +28,40 @@ export class Manifest {
   readonly #options: ManifestOptions;
   readonly #reader: ManifestReader;
 
-  /** Does not touch the file. */
+  /** Creates the manifest; does not access the file. */
   constructor(options: ManifestOptions) {
     this.#options = options;
-    this.#reader = new ManifestReader(options.fileSystem, options.path);
+    this.#reader = new ManifestReader(options.log);
   }
 
-  /** As {@linkcode ManifestReader.read}. */
+  /** Reads the lines like {@linkcode ManifestReader.read}. */
   read(): ManifestLines {
     return this.#reader.read();
   }
 
-  /** Adds the line of an archive and brings it to the disk; does nothing if the manifest has it. */
+  /** Appends the line of an archive unless the manifest has it, and syncs the manifest. */
   async add(facts: ArchiveFacts): Promise<void> {
     await this.append(({ byArchive }) => {
       const last = byArchive.get(facts.archive);
-      const isThere = last?.sha256 === facts.sha256 && last.gzip_sha256 === facts.gzip_sha256;
-      return isThere ? null : facts;
+      const isListed = last?.sha256 === facts.sha256 && last.gzip_sha256 === facts.gzip_sha256;
+      return isListed ? null : facts;
     });
   }
 
   /**
-   * Adds the line that the function asks for when it sees the lines there are, if it asks for one, and
-   * brings it to the disk.
+   * Appends the line that a function chooses, and syncs the manifest. The function receives the current lines; it
+   * returns null to append no line.
+   *
+   * @throws {TypeError} If the path of the manifest is not a regular file with one name.
+   * @throws {Error} If the line cannot be written or synced.
    */
   async append(
     choose: (lines: ManifestLines) => ArchiveFacts | PruneFacts | null,
   ): Promise<void> {
-    const { fileSystem, path, underLock } = this.#options;
+    const { log, underLock } = this.#options;
     using stack = new DisposableStack();
     const handle = await underLock(() => {
-      const { handle } = openForAppend(fileSystem, path);
+      const { handle } = log.openForAppend(log.files.manifest);
       stack.defer(() => handle.close());
       const lines = this.#reader.readFrom(handle);
       const facts = choose(lines);
@@ -69,22 +71,24 @@ export class Manifest {
     await handle.syncData();
   }
 
-  /** Runs under the append lock. */
+  /** Appends a line. The caller must hold the append lock. */
   #append(handle: FileHandle, lines: ManifestLines, facts: ArchiveFacts | PruneFacts): void {
     this.#cutOffTornTail(handle, lines);
     const bytes = lines.next(facts);
     const written = handle.appendSync(bytes);
     if (written === bytes.byteLength) return;
-    // Half a line is damage that the next one would cut off; there is no need to leave it there.
+    // The next append would remove the torn line with a warning; removing it here needs no warning.
     handle.truncateSync(lines.byteLength);
-    throw new Error("Only a part of the manifest line was written (disk full?)");
+    throw new Error("Cannot write manifest line: only a part was written; the disk may be full");
   }
 
   #cutOffTornTail(handle: FileHandle, { byteLength, count }: ManifestLines): void {
     const tornBytes = handle.status().byteLength - byteLength;
     if (tornBytes === 0) return;
-    const { logger, path } = this.#options;
-    logger.warn(`Cut ${tornBytes} torn bytes off behind line ${count} of manifest: ${path}`);
+    const { logger, log: { files: { manifest } } } = this.#options;
+    logger.warn(
+      `Removed a torn tail of ${tornBytes} bytes after line ${count} of the manifest: ${manifest}`,
+    );
     handle.truncateSync(byteLength);
   }
 }

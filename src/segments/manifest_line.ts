@@ -1,8 +1,8 @@
 /**
- * The lines of a manifest: one for each archive, and one for each that retention has removed. Pure.
+ * The lines of a manifest: one for each archive, and one for each archive that was pruned. Pure.
  *
- * Each line carries the SHA-256 of the line before it, without its line break, so none can be
- * changed, taken out or put in without the one behind it showing it.
+ * Each line carries the SHA-256 of the line before it, without its line break. If a line is modified, removed or
+ * inserted, the digest in the next line does not match.
  *
  * @module
  */
@@ -10,61 +10,64 @@ import { z } from "zod";
 import { SHA256 } from "../line/digest.ts";
 import type { SegmentSummary } from "./segment_summary.ts";
 
-/** The compressed form of an archive. */
+/** The figures of the gzip file of an archive. */
 export interface GzipFacts {
   gzip_bytes: number;
-  /** SHA-256 of the file, hexadecimal. */
+  /** SHA-256 of the gzip file, hexadecimal. */
   gzip_sha256: string;
 }
 
-/** What a line says of its archive. */
+/** The figures of an archive in its manifest line. */
 export interface ArchiveFacts extends SegmentSummary, GzipFacts {
-  /** Name of the archive. */
+  /** File name of the archive. */
   archive: string;
-  /** Whether the archive was there before the line, which then vouches for less. */
+  /**
+   * Whether the line was derived from an existing archive. Such a line does not prove that this library created the
+   * archive.
+   */
   rebuilt: boolean;
 }
 
-/** Why an archive was removed: there were too many, or too large ones, or it was too old. */
+/** The limit that caused the removal of an archive: the number of archives, their total size, or their age. */
 export type PruneReason = "archives" | "bytes" | "age";
 
-/** What a line says of an archive that was removed. */
+/** The record of a pruned archive in its manifest line. */
 export interface PruneFacts {
-  /** Name of the archive. */
+  /** File name of the archive. */
   pruned: string;
-  /** SHA-256 of its file, hexadecimal. */
+  /** SHA-256 of the gzip file, hexadecimal. */
   gzip_sha256: string;
   reason: PruneReason;
-  /** When that was decided. */
+  /** Time of the decision to prune, ISO 8601 in UTC. */
   pruned_ts: string;
 }
 
-/** Where a line stands. */
+/** The position of a line in the manifest and its chain. */
 export interface LinePlace {
   /** Version of the format. */
   v: 1;
   /** Number of the line, from 0. */
   seq: number;
-  /** SHA-256 of the line before this one, hexadecimal; null for the first. */
+  /** SHA-256 of the line before this one, hexadecimal; null for the first line. */
   prev_sha256: string | null;
 }
 
-/** A line of an archive. */
+/** The line of an archive. */
 export interface ArchiveLine extends ArchiveFacts, LinePlace {}
 
-/** A line of an archive that was removed. */
+/** The line of an archive that was pruned. */
 export interface PruneLine extends PruneFacts, LinePlace {}
 
 /** A line of the manifest. */
 export type ManifestLine = ArchiveLine | PruneLine;
 
 const count = z.int().nonnegative();
-// Not z.iso.datetime(), which knows no year beyond 9999; a line may hold any.
+// z.iso.datetime() rejects years after 9999, but a line may hold any year.
 const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)));
 const digest = z.string().regex(SHA256);
 const version = z.literal(1);
 
-// The members are in the order in which a line carries them.
+// The members have the order in which a line carries them, because parseManifestLine() compares the text.
 const archiveSchema = z.object({
   v: version,
   seq: count,
@@ -79,7 +82,7 @@ const archiveSchema = z.object({
   last_ts: time.nullable(),
   min_ts: time.nullable(),
   max_ts: time.nullable(),
-  // Not z.record(), which drops a type called "__proto__".
+  // z.record() drops an event type called "__proto__".
   events: z.custom<SegmentSummary["events"]>((value) => value === null || areFigures(value)),
   last_seq: count.nullable(),
   last_hash: digest.nullable(),
@@ -99,10 +102,10 @@ const pruneSchema = z.object({
   prev_sha256: digest.nullable(),
 });
 
-/** No byte that deflate makes stands for more: RFC 1951, whose longest match has 258 bytes in 2 bits. */
+/** Maximum number of raw bytes per gzip byte. The longest match of deflate (RFC 1951) is 258 bytes in 2 bits. */
 const INFLATION_MAX = 1_032;
 
-/** Whether an archive can hold what its line says; readers count as far as that. */
+/** Checks whether the figures of a line are consistent, because readers count up to these numbers. */
 function isPossible({ lines, malformed, untimed, raw_bytes, gzip_bytes, events }: Counts): boolean {
   const timed = Object.values(events ?? {}).reduce((sum, { count }) => sum + count, 0);
   return timed + malformed + untimed <= lines && lines <= raw_bytes &&
@@ -121,7 +124,7 @@ function areFigures(value: unknown): boolean {
     Object.values(value).every((each) => figures.safeParse(each).success);
 }
 
-/** The text of a line, its line break not included. */
+/** Returns the text of a line without its line break. */
 export function manifestText(
   facts: ArchiveFacts | PruneFacts,
   { seq, prev_sha256 }: Omit<LinePlace, "v">,
@@ -155,7 +158,7 @@ export function manifestText(
   return JSON.stringify({ v: 1, seq, ...members, prev_sha256 });
 }
 
-/** Reads a line, which is given without its line break; null for one that this library never writes. */
+/** Parses a line without its line break. Returns null if this library never writes such a line. */
 export function parseManifestLine(bytes: Uint8Array): ManifestLine | null {
   let text: string;
   let value: unknown;
@@ -163,10 +166,10 @@ export function parseManifestLine(bytes: Uint8Array): ManifestLine | null {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     value = JSON.parse(text);
   } catch {
-    // A torn or damaged line; that it is none is all that counts.
+    // The line is torn or damaged. The exact error does not matter.
     return null;
   }
   const line = archiveSchema.safeParse(value).data ?? pruneSchema.safeParse(value).data;
-  // A member that is not known, or twice there, or written otherwise, is somebody else's.
+  // This library never writes a line with an unknown or duplicate member, or with another notation of a value.
   return line !== undefined && JSON.stringify(line) === text ? line : null;
 }

@@ -1,10 +1,9 @@
 /**
- * The lines of a manifest from its beginning on, and what is wrong with them. Pure.
+ * The lines of a manifest from its start, and their faults. Pure.
  *
- * A line counts when it is whole, has the number behind that of the line before it, and carries the
- * digest of that line, whatever became of it; and when the line behind it, if there is one, does so too.
- * So a line that is damaged or changed is distrusted, with those next to it, and no other; and what shows
- * it stays for whoever looks.
+ * A line is trusted if it is valid, its number follows that of the line before it, and it carries the digest of the
+ * line before it. The line after it, if there is one, must carry its digest. Therefore a damaged or modified line
+ * makes only itself and its two neighbors untrusted. Untrusted lines stay in the manifest as evidence.
  *
  * @module
  */
@@ -21,28 +20,28 @@ import {
 } from "./manifest_line.ts";
 import { lastLinkOf } from "./segment_summary.ts";
 
-/** What is wrong with a line. */
+/** A fault of a line. */
 export interface ManifestFault {
   /** Number of the line, from 1. */
   readonly line: number;
-  /** Where it begins. */
+  /** The offset of the line in bytes. */
   readonly byteOffset: number;
   readonly reason: string;
 }
 
-/** A line that is told of as it is taken in; null for one that does not count. */
+/** A function that is called with each line that is read; `line` is null if the line has a fault. */
 export type OnManifestLine = (
   line: ManifestLine | null,
   place: { readonly byteOffset: number; readonly sha256: string },
 ) => void;
 
 const LINE_BREAK = 0x0a;
-/** Of a manifest that is not one, not every line need be told. */
+/** Maximum number of faults that are kept, because the file may be something other than a manifest. */
 const FAULTS_MAX = 1_000;
-/** Whoever writes a larger number in a line wants to use all numbers up. */
+/** Maximum line number that is continued. A larger number in a modified line could use up all safe integers. */
 const SEQ_MAX = 2 ** 50;
 
-/** The whole lines of a manifest; they grow as bytes are taken in. */
+/** The complete lines of a manifest. Each call of {@linkcode take} adds lines. */
 export class ManifestLines {
   readonly #byArchive = new Map<string, ArchiveLine>();
   readonly #pruned = new Map<string, PruneLine>();
@@ -52,69 +51,69 @@ export class ManifestLines {
   #byteLength = 0;
   #lastByteLength = 0;
   #headSha256: string | null = null;
-  /** The archive of the last line, if that counts. */
+  /** The last line, if it is the line of an archive and has no fault. */
   #lastArchive: ArchiveLine | undefined;
   #lastLink: ChainLink | null = null;
   #prunedUntilMs = -Infinity;
   #prunedBytes = 0;
 
-  /** The line of each archive by its name: the last one, if there are several; none of those removed. */
+  /** The last trusted line of each archive, by archive name. Pruned archives are not included. */
   get byArchive(): ReadonlyMap<string, ArchiveLine> {
     return this.#byArchive;
   }
 
-  /** The archives that were removed, by their names. */
+  /** The line of each pruned archive, by archive name. */
   get pruned(): ReadonlyMap<string, PruneLine> {
     return this.#pruned;
   }
 
-  /** The last place in the chain of the log that any line tells of. */
+  /** The last link of the log's chain in the lines of archives, even of pruned ones; null if no line has one. */
   get lastLink(): ChainLink | null {
     return this.#lastLink;
   }
 
-  /** Time of the newest event in the archives that were removed, epoch milliseconds; -Infinity for none. */
+  /** Time of the newest event in the pruned archives, epoch milliseconds; -Infinity if they have none. */
   get prunedUntilMs(): number {
     return this.#prunedUntilMs;
   }
 
-  /** How many raw bytes the archives held that were removed. */
+  /** Total number of raw bytes in the pruned archives. */
   get prunedBytes(): number {
     return this.#prunedBytes;
   }
 
-  /** What is wrong with which lines, at most a thousand of them. */
+  /** The first faults, at most 1,000. */
   get faults(): readonly ManifestFault[] {
     return this.#faults;
   }
 
-  /** How many lines there are. */
+  /** The number of lines. */
   get count(): number {
     return this.#count;
   }
 
-  /** How many bytes they take. */
+  /** The length of all lines in bytes. */
   get byteLength(): number {
     return this.#byteLength;
   }
 
-  /** Where the last line begins; 0 if there is none. */
+  /** The offset of the last line in bytes; 0 in an empty manifest. */
   get lastByteOffset(): number {
     return this.#byteLength - this.#lastByteLength;
   }
 
-  /** SHA-256 of the last line, hexadecimal; null if there is none. */
+  /** SHA-256 of the last line, hexadecimal; null in an empty manifest. */
   get headSha256(): string | null {
     return this.#headSha256;
   }
 
-  /** Whether the bytes, line break included, are the last line. */
+  /** Checks whether the bytes, including the line break, are the last line. */
   endsWith(bytes: Uint8Array): boolean {
     return bytes.byteLength === this.#lastByteLength &&
       (this.#count === 0 || sha256(bytes.subarray(0, -1)) === this.#headSha256);
   }
 
-  /** Takes the whole lines that follow out of the bytes. */
+  /** Adds the complete lines in the bytes, which must follow the lines so far. Ignores a torn tail. */
   take(bytes: Uint8Array, onLine?: OnManifestLine): void {
     for (let start = 0;;) {
       const end = bytes.indexOf(LINE_BREAK, start);
@@ -124,7 +123,7 @@ export class ManifestLines {
     }
   }
 
-  /** The bytes of the line that comes next. */
+  /** Returns the bytes of the next line, including its line break; does not add the line. */
   next(facts: ArchiveFacts | PruneFacts): Uint8Array<ArrayBuffer> {
     const text = manifestText(facts, { seq: this.#nextSeq, prev_sha256: this.#headSha256 });
     return new TextEncoder().encode(`${text}\n`);
@@ -150,17 +149,17 @@ export class ManifestLines {
   }
 
   #reasonAgainst(line: ManifestLine | null): string | undefined {
-    if (line === null) return "it is no line that this library writes: it was damaged or changed";
+    if (line === null) return "not a valid manifest line: it was damaged or modified";
     if (line.seq !== this.#nextSeq) {
-      return `its seq is ${line.seq} at the place of ${this.#nextSeq}: lines were put in, taken out or moved`;
+      return `its seq is ${line.seq}, expected ${this.#nextSeq}: lines were inserted, removed or moved`;
     }
     if (line.prev_sha256 !== this.#headSha256) {
-      return "it does not follow the line before it, one of the two was changed";
+      return "digest mismatch: this line or the line before it was modified";
     }
     return undefined;
   }
 
-  /** Nobody vouches for a line that the one behind it does not follow. */
+  /** Marks the last line as untrusted, because the line after it does not carry its digest. */
   #disown(): void {
     const last = this.#lastArchive;
     if (last !== undefined && this.#byArchive.get(last.archive) === last) {

@@ -1,46 +1,41 @@
 /**
- * Reading a manifest, again and again: what was read before is not read again, but for its last line.
+ * Reads a manifest repeatedly. Each read starts at the last known line, so earlier lines are read once.
  *
  * @module
  */
-import type { FileHandle, FileSystem } from "../platform/file_system.ts";
-import { openForRead } from "../platform/regular_file.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import type { LogDirectory } from "./log_directory.ts";
 import { ManifestLines, type OnManifestLine } from "./manifest_lines.ts";
 
-/** Reads one manifest. */
+/** Reads the manifest of one log. */
 export class ManifestReader {
-  readonly #fileSystem: FileSystem;
-  readonly #path: string;
+  readonly #log: LogDirectory;
   #lines = new ManifestLines();
 
-  /** Does not touch the file. */
-  constructor(fileSystem: FileSystem, path: string) {
-    this.#fileSystem = fileSystem;
-    this.#path = path;
+  /** Creates the reader; does not access the file. */
+  constructor(log: LogDirectory) {
+    this.#log = log;
   }
 
-  /** The lines as they were when they were read last. */
+  /** The lines of the last read. */
   get lastRead(): ManifestLines {
     return this.#lines;
   }
 
   /**
-   * Reads the whole lines; a manifest that is not there has none. Of those that were not read before,
-   * `onLine` is told.
+   * Reads the complete lines; none if the manifest does not exist.
    *
-   * @throws {TypeError} when the path holds anything but a plain file with one name.
+   * @param onLine Called with each line that was not read before. If the file was replaced, that is every line.
+   * @throws {TypeError} If the path is not a regular file with one name.
    */
   read(onLine?: OnManifestLine): ManifestLines {
-    const handle = openForRead(this.#fileSystem, this.#path);
+    using stack = new DisposableStack();
+    const handle = this.#log.open(this.#log.files.manifest, stack);
     if (handle === null) return this.#lines = new ManifestLines();
-    try {
-      return this.readFrom(handle, onLine);
-    } finally {
-      handle.close();
-    }
+    return this.readFrom(handle, onLine);
   }
 
-  /** As {@linkcode read}, from a handle of the file. */
+  /** Reads the lines like {@linkcode read}, from an open file. */
   readFrom(handle: FileHandle, onLine?: OnManifestLine): ManifestLines {
     const { byteLength } = handle.status();
     const { lastByteOffset } = this.#lines;
@@ -49,7 +44,7 @@ export class ManifestReader {
     if (this.#lines.endsWith(bytes.subarray(0, lastByteLength))) {
       this.#lines.take(bytes.subarray(lastByteLength), onLine);
     } else {
-      // Another file, or one that somebody has written anew.
+      // The file was replaced or rewritten.
       this.#lines = new ManifestLines();
       this.#lines.take(readWhole(handle, 0, byteLength), onLine);
     }

@@ -1,9 +1,9 @@
 /**
- * The newest event of a segment: no name of a segment may be older than what it holds, and who asks
- * for later events need not read it.
+ * Finds the time of the newest event of a segment. The stamp of a segment must not be older than its newest event.
+ * Readers that need only later events skip the segment.
  *
- * A writer hands in what it appends, so that nothing is read again while the file is its own; what
- * others wrote in between is read when it is needed.
+ * A writer passes the lines that it appends, so they need not be read. Lines of other writers are read from the file
+ * when the time is needed.
  *
  * @module
  */
@@ -19,45 +19,45 @@ const LINE_BREAK = 0x0a;
 const CHUNK_BYTES = 256 * 1024;
 
 const encoder = new TextEncoder();
-// One character for each byte, so that places in the text are places in the bytes.
+// Latin-1 decodes each byte to one character, so offsets in the text are offsets in the bytes.
 const latin1 = new TextDecoder("latin1");
-/** How this library begins a line; each 0 stands for any digit. */
+/** The start of a line that this library writes; each 0 stands for any byte. */
 const TEMPLATE = encoder.encode('{"ts":"0000-00-00T00:00:00.000Z"');
 const ANY = 0x30;
 const TS_AT = '{"ts":"'.length;
 const TS_END = TEMPLATE.length - 1;
-// A stamp has seconds, so the milliseconds need no look.
+// A stamp has a resolution of one second, so the milliseconds are not compared.
 const SECONDS_LENGTH = "0000-00-00T00:00:00".length;
 
-/** Follows the newest event of one file. */
+/** Tracks the newest event of one file. */
 export class NewestEvent {
   readonly #chunkBytes: number;
   readonly #seconds = new Uint8Array(SECONDS_LENGTH);
   #epochMs = -Infinity;
   #ts = "";
-  /** Whether there may be events in the known part that are newer still. */
+  /** Whether the known part may hold an event that is newer than `#epochMs`. */
   #isUnsure = false;
-  /** How far the file is known; what lies behind it begins with a line. */
+  /** The length of the known part in bytes. It ends with a line unless `#isWithinLine` is set. */
   #byteLength = 0;
-  /** Whether it begins within a line, one of more than a chunk. */
+  /** Whether the known part ends within a line that is longer than a chunk. */
   #isWithinLine = false;
-  /** The print of the known part, by which {@linkcode forgetUnlessIn} knows the file again. */
+  /** The print of the known part, by which {@linkcode forgetUnlessIn} recognizes the file. */
   #first: Uint8Array = new Uint8Array();
   #last: Uint8Array = new Uint8Array();
 
-  /** Nothing is known of the file yet; of what others wrote, `chunkBytes` are read at a time. */
+  /** Creates the tracker of a file; no part is known yet. Reads `chunkBytes` bytes at a time. */
   constructor(chunkBytes = CHUNK_BYTES) {
     this.#chunkBytes = chunkBytes;
   }
 
-  /** How far the file is known. */
+  /** The length of the known part in bytes. */
   get byteLength(): number {
     return this.#byteLength;
   }
 
   /**
-   * An instant after which no event of the known part is, epoch milliseconds: the end of the second of
-   * the newest one. Undefined where that is not known.
+   * The end of the second of the newest event, epoch milliseconds. No event in the known part is later. Undefined if
+   * the known part may hold a later event.
    */
   get boundMs(): number | undefined {
     if (this.#isUnsure || this.#isWithinLine) return undefined;
@@ -65,8 +65,8 @@ export class NewestEvent {
   }
 
   /**
-   * Forgets everything if the file does not have the print of the known part. Another program has truncated it
-   * then, and the file may have grown past the known part since.
+   * Resets the tracker if the file does not have the print of the known part. In that case another program has
+   * truncated the file, which may have grown past the known part since.
    */
   forgetUnlessIn(handle: FileHandle): void {
     if (this.#byteLength === 0) return;
@@ -79,7 +79,7 @@ export class NewestEvent {
     this.#isWithinLine = false;
   }
 
-  /** Takes over what another writer knows of more of the file. */
+  /** Extends the known part up to a mark of another writer, unless the known part is longer. */
   resume(handle: FileHandle, { byteLength, boundMs }: ActiveMark): void {
     if (byteLength <= this.#byteLength) return;
     this.#byteLength = byteLength;
@@ -91,8 +91,8 @@ export class NewestEvent {
   }
 
   /**
-   * Takes in whole lines that this library made, appended at the offset; leaves them for later when
-   * others wrote before.
+   * Adds complete lines that this writer has appended at the offset. If the known part does not end there, does
+   * nothing; the next read includes them.
    */
   appended(byteOffset: number, lines: Uint8Array): void {
     if (byteOffset !== this.#byteLength) return;
@@ -105,7 +105,7 @@ export class NewestEvent {
     }
   }
 
-  /** Reads on to the length, or to where another call has come meanwhile. */
+  /** Extends the known part to the length. Other calls may extend it at the same time; no line is counted twice. */
   async catchUp(handle: FileHandle, byteLength: number): Promise<void> {
     for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {
       position = this.#byteLength;
@@ -115,7 +115,10 @@ export class NewestEvent {
     }
   }
 
-  /** The newest event, epoch milliseconds, its second at least; -Infinity if none has a time. */
+  /**
+   * Extends the known part to the length, and returns the time of the newest event, epoch milliseconds. Only its
+   * second is exact. Returns -Infinity if no event has a time.
+   */
   readUpTo(handle: FileHandle, byteLength: number): number {
     for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {
       position = this.#byteLength;
@@ -126,7 +129,7 @@ export class NewestEvent {
     return this.#epochMs;
   }
 
-  /** Takes in the whole lines of what lies behind the known part. */
+  /** Adds the complete lines of a chunk that follows the known part. */
   #takeChunk(chunk: Uint8Array): void {
     const start = this.#isWithinLine ? chunk.indexOf(LINE_BREAK) + 1 : 0;
     const end = chunk.lastIndexOf(LINE_BREAK) + 1;
@@ -136,7 +139,7 @@ export class NewestEvent {
       this.#keepPrint(chunk.subarray(0, end));
       this.#byteLength += end;
     } else if (chunk.byteLength === this.#chunkBytes) {
-      // Of a line as long as that, what this library would begin it with has to do.
+      // The line is longer than a chunk. Only its start is checked, for the time that this library writes there.
       if (!this.#isWithinLine && isOurs(chunk, 0)) this.#takeOurs(chunk, 0, chunk.byteLength);
       this.#isUnsure = true;
       this.#isWithinLine = true;
@@ -145,13 +148,13 @@ export class NewestEvent {
     }
   }
 
-  /** Keeps the print of the known part with the bytes that follow it. */
+  /** Updates the print for the bytes that are about to be added to the known part. */
   #keepPrint(bytes: Uint8Array): void {
     if (this.#byteLength === 0) this.#first = firstOf(bytes);
     this.#last = lastOf(bytes);
   }
 
-  /** Takes in whole lines of anybody. */
+  /** Adds complete lines that any program may have written. */
   #takeLines(lines: Uint8Array): void {
     const beginnings = new LineBeginnings(latin1.decode(lines));
     for (let start = 0; start < lines.byteLength;) {
@@ -190,7 +193,7 @@ export class NewestEvent {
   }
 }
 
-/** Whether the line begins as this library writes it. */
+/** Checks whether the line begins as this library writes it. */
 function isOurs(lines: Uint8Array, start: number): boolean {
   for (let index = 0; index < TEMPLATE.length; index++) {
     const byte = TEMPLATE[index]!;

@@ -1,55 +1,57 @@
 /**
- * What an open() puts in order behind those that died, beside the appends and without a hurry:
- * half-written archives go, orphaned segments are archived, archives get their manifest lines.
+ * The recovery that `open()` runs after crashed writers, concurrently with appends. It removes unfinished archives,
+ * archives orphaned segments, and adds missing manifest lines.
  *
- * Each step leaves things as a death at its place would have left them, so recovery may be killed
- * anywhere; the next one goes on, and one that finds nothing to do changes nothing.
+ * Recovery may be killed at any step, because each step leaves a state that a crashed writer could have left. The next
+ * recovery continues. If there is nothing to repair, recovery changes no file.
  *
  * @module
  */
 import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { openForAppend, removeFile } from "../platform/regular_file.ts";
-import { type ArchiveSite, summarizeArchive } from "./archive.ts";
+import { removeFile } from "../platform/regular_file.ts";
+import { type Archiving, summarizeArchive } from "./archive.ts";
 import type { ArchiveContent } from "./archive_content.ts";
 import type { Archiver } from "./archiver.ts";
-import { listSegments } from "./list_segments.ts";
 import type { Stamp } from "./segment_name.ts";
 import type { SegmentSummary } from "./segment_summary.ts";
 
-/** What an open() put in order, by the names of the files. */
+/** The repairs that `open()` made after crashed writers, and the archives that it pruned. Files are listed by name. */
 export interface RecoveryReport {
-  /** Whether the active file ended within a line, which was closed off. */
+  /**
+   * Whether the last line of the active file was torn. `open()` then ended it with a line break, so that later lines
+   * stay intact. Readers skip the torn line.
+   */
   readonly closedTornTail: boolean;
-  /** Archives made or finished of segments that were left behind. */
+  /** Names of the archives that were created or completed from orphaned segments. */
   readonly archived: readonly string[];
-  /** Half-written archives and empty segments that were removed. */
+  /** Names of the unfinished archives and empty segments that were removed. */
   readonly removed: readonly string[];
-  /** Archives that were in no manifest line and are now. */
+  /** Names of the archives for which a missing line was added to the manifest. */
   readonly addedToManifest: readonly string[];
-  /** Archives that were removed as the log is to keep them no longer. */
+  /** Names of the archives that were deleted because a limit of the `retention` option was exceeded. */
   readonly pruned: readonly string[];
 }
 
-/** What recovery needs. */
+/** Options of {@linkcode recoverSegments}. */
 export interface RecoveryOptions {
-  /** Its signal ends the work on the manifest, which the next open() goes on with. */
-  readonly site: ArchiveSite;
+  /** The signal ends the work on the manifest. The next `open()` continues it. */
+  readonly archiving: Archiving;
   readonly archiver: Archiver;
   readonly logger: Logger;
 }
 
-/** Puts the segments of a log in order; what cannot be, is told to the logger and left. */
+/** Repairs the segments of a log. If a step fails, the failure is logged and the next step runs. */
 export async function recoverSegments(
   options: RecoveryOptions,
 ): Promise<Omit<RecoveryReport, "closedTornTail" | "pruned">> {
-  const { site: { files }, archiver } = options;
+  const { archiving: { log: { files } }, archiver } = options;
   const removed: string[] = [];
   const addedToManifest: string[] = [];
-  await orTold(options, () => removeStrays(options, removed));
+  await orLogged(options, () => removeStrays(options, removed));
   const swept = await archiver.sweep();
-  await orTold(options, () => completeManifest(options, addedToManifest));
+  await orLogged(options, () => completeManifest(options, addedToManifest));
   const archived = swept.filter(({ outcome }) => outcome === "archived");
   const empty = swept.filter(({ outcome }) => outcome === "empty");
   return {
@@ -59,71 +61,80 @@ export async function recoverSegments(
   };
 }
 
-async function orTold(
+async function orLogged(
   { logger }: RecoveryOptions,
   step: () => Promise<void> | void,
 ): Promise<void> {
   try {
     await step();
   } catch (error) {
-    logger.error(`Recovery leaves a step to the next open: ${messageOf(error)}`);
+    logger.error(`A recovery step failed; the next open() repeats it: ${messageOf(error)}`);
   }
 }
 
 /**
- * Removes half-written archives whose segment is gone; those of a segment go with its archiving. A
- * segment outlives its half-written archive, so without it nobody can be writing one.
+ * Removes unfinished archives whose segment does not exist. A segment exists as long as a process writes its archive,
+ * so these archives are abandoned. If the segment exists, its archiving removes the unfinished archive.
  */
 async function removeStrays(options: RecoveryOptions, removed: string[]): Promise<void> {
-  const { fileSystem, files } = options.site;
-  const unfinished = listSegments(fileSystem, files).filter(({ forms }) => forms.has("unfinished"));
+  const { log } = options.archiving;
+  const { fileSystem, files } = log;
+  const unfinished = log.segments().filter(({ forms }) => forms.has("unfinished"));
   for (const { stamp } of unfinished) {
-    await orTold(options, () => {
+    await orLogged(options, () => {
       const isStray = fileSystem.status(files.sealed(stamp)) === null;
       if (isStray && removeFile(fileSystem, files.unfinished(stamp))) {
         removed.push(basename(files.unfinished(stamp)));
       }
     });
   }
-  if (removed.length > 0) await fileSystem.syncDirectory(files.directory);
+  if (removed.length > 0) await log.sync();
 }
 
-/** Adds the lines that are missing: those of foreign archives, and those of a lost manifest. */
+/** Adds missing manifest lines, such as those of foreign archives or of a lost manifest. */
 async function completeManifest(options: RecoveryOptions, added: string[]): Promise<void> {
-  const { site, logger } = options;
-  if (archivesWithoutLine(site).length === 0) return;
+  const { archiving, logger } = options;
+  const { log, manifest, signal } = archiving;
+  if (archivesWithoutLine(archiving).length === 0) return;
   using stack = new DisposableStack();
-  const { handle } = openForAppend(site.fileSystem, site.files.manifest);
+  const { handle } = log.openForAppend(log.files.manifest);
   stack.defer(() => handle.close());
-  // One process is enough; the lock goes with it, if it does.
+  // Another process is already adding the lines. The OS releases its lock if that process dies.
   if (!handle.tryLock()) return;
-  for (const stamp of archivesWithoutLine(site)) {
-    const path = site.files.archive(stamp);
+  for (const stamp of archivesWithoutLine(archiving)) {
+    const path = log.files.archive(stamp);
     let content: ArchiveContent<SegmentSummary>;
     try {
-      content = await summarizeArchive(site, stamp);
+      content = await summarizeArchive(archiving, stamp);
     } catch (error) {
-      if (site.signal.aborted) return;
-      // Without a line it is decoded, as far as it goes, by whoever reads it.
-      logger.warn(`An archive is left out of the manifest: ${messageOf(error)}: ${path}`);
+      if (signal.aborted) return;
+      // Readers decode the intact part of an archive that has no line.
+      const reason = messageOf(error);
+      logger.warn(
+        `Cannot add archive to the manifest: ${reason}, got ${path}; readers decode it instead`,
+      );
       continue;
     }
-    await site.manifest.add({ archive: basename(path), ...content, rebuilt: true });
+    await manifest.add({ archive: basename(path), ...content, rebuilt: true });
     added.push(basename(path));
   }
 }
 
-/** Oldest first. A segment that is there too is its archiver's, which adds the line itself. */
-function archivesWithoutLine({ fileSystem, files, manifest }: ArchiveSite): Stamp[] {
+/**
+ * Returns the stamps of the archives without a line, oldest first. If the segment of an archive still exists, the
+ * archive is not included, because the archiver of the segment adds the line.
+ */
+function archivesWithoutLine({ log, manifest }: Archiving): Stamp[] {
+  const { fileSystem, files } = log;
   const { byArchive, pruned } = manifest.read();
   const hasLine = (stamp: Stamp) => {
     const path = files.archive(stamp);
-    // What is to go and still there gets no new line.
+    // The removal of the archive is recorded, so it needs no line.
     if (pruned.has(basename(path))) return true;
     const line = byArchive.get(basename(path));
     return line !== undefined && line.gzip_bytes === fileSystem.status(path)?.byteLength;
   };
-  return listSegments(fileSystem, files)
+  return log.segments()
     .filter(({ forms }) => forms.has("archive") && !forms.has("sealed"))
     .map(({ stamp }) => stamp)
     .filter((stamp) => !hasLine(stamp));

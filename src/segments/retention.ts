@@ -1,33 +1,30 @@
 /**
- * Removes the archives that a log is to keep no longer, such that none goes that is not told of first:
+ * Prunes the archives of a log: if a limit is exceeded, the oldest archives are removed. Each removal is recorded in
+ * the manifest first:
  *
- *     see that the file is the one of its manifest line -> manifest line that it goes -> remove it ->
+ *     check that the file matches its manifest line -> add a manifest line for the removal -> remove the file ->
  *     sync the directory
  *
- * Only a file whose name and whose line in the manifest, digest included, prove that this library made
- * it is ever removed; an archive that was there before its line is somebody else's. A removal that was
- * cut short is finished by the next one.
+ * An archive is removed only if its name and its manifest line, including the digest, prove that this library created
+ * it. Therefore an archive whose line was rebuilt is never removed. If a removal is interrupted, the next run
+ * completes it.
  *
  * @module
  */
 import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
-import type { FileSystem } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
 import type { RetentionPolicy } from "../options/log_options.ts";
-import { isSameFile, openInto } from "../platform/regular_file.ts";
 import { fileDigest, type InTurns } from "./archive_content.ts";
-import { listSegments } from "./list_segments.ts";
+import type { LogDirectory } from "./log_directory.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ArchiveLine } from "./manifest_line.ts";
 import type { ManifestLines } from "./manifest_lines.ts";
 import { type DueArchive, dueArchives, type OwnArchive } from "./retention_policy.ts";
-import type { LogFiles } from "./segment_name.ts";
 
-/** What {@linkcode Retention} is made of. */
+/** Options of {@linkcode Retention}. */
 export interface RetentionOptions extends InTurns {
-  readonly fileSystem: FileSystem;
-  readonly files: LogFiles;
+  readonly log: LogDirectory;
   readonly manifest: Manifest;
   readonly logger: Logger;
   readonly policy: RetentionPolicy;
@@ -35,25 +32,28 @@ export interface RetentionOptions extends InTurns {
   readonly now: () => number;
 }
 
-/** An archive whose name and line say that it is ours. */
-interface ToldArchive extends OwnArchive {
+/** An archive that this library created, according to its name and manifest line. */
+interface ListedArchive extends OwnArchive {
   readonly name: string;
   readonly line: ArchiveLine;
 }
 
-/** Keeps the archives of one log within its policy. */
+/** The pruning of one log's archives. */
 export class Retention {
   readonly #options: RetentionOptions;
-  /** Files that are none of ours, whatever the manifest says; each is told of once. */
+  /** Names of archives that differ from their manifest lines. They are kept, and each is logged once. */
   readonly #foreign = new Set<string>();
   #running: Promise<string[]> = Promise.resolve([]);
 
-  /** Touches nothing yet. */
+  /** Creates the retention; does not access the disk. */
   constructor(options: RetentionOptions) {
     this.#options = options;
   }
 
-  /** Removes what is to go; gives the names. What cannot be removed is told to the logger. */
+  /**
+   * Prunes the archives that exceed a limit, and resolves with their names. If that fails, the failure is logged.
+   * Never rejects.
+   */
   apply(): Promise<string[]> {
     return this.#running = this.#running.then(() => this.#apply());
   }
@@ -68,47 +68,53 @@ export class Retention {
         await this.#prune(next, removed);
       }
     } catch (error) {
-      if (!signal.aborted) logger.error(`Archives are kept for longer: ${messageOf(error)}`);
+      if (!signal.aborted) {
+        logger.error(
+          `Pruning failed; the archives are kept until it succeeds: ${messageOf(error)}`,
+        );
+      }
     }
     return removed;
   }
 
-  #next(): DueArchive<ToldArchive> | undefined {
-    const { policy, now, fileSystem, files, manifest } = this.#options;
-    const own = ownArchives({ fileSystem, files, lines: manifest.read() })
+  #next(): DueArchive<ListedArchive> | undefined {
+    const { policy, now, log, manifest } = this.#options;
+    const own = ownArchives(log, manifest.read())
       .filter(({ name }) => !this.#foreign.has(name));
     return dueArchives(own, policy, now())[0];
   }
 
   async #prune(
-    { archive, reason }: DueArchive<ToldArchive>,
+    { archive, reason }: DueArchive<ListedArchive>,
     removed: string[],
   ): Promise<void> {
     const { manifest, now, logger } = this.#options;
     const { name, line } = archive;
     if (!(await this.#isOurs(name, line.gzip_sha256))) {
       this.#foreign.add(name);
-      logger.warn(`An archive is kept as it is not the one that the manifest tells of: ${name}`);
+      logger.warn(
+        `Cannot prune archive: the file differs from its manifest line, got ${name}; it is kept`,
+      );
       return;
     }
     await manifest.append(({ byArchive }) => {
-      // Another process may have been quicker.
+      // Another process may have pruned the archive first.
       if (byArchive.get(name)?.gzip_sha256 !== line.gzip_sha256) return null;
       const { gzip_sha256 } = line;
       return { pruned: name, gzip_sha256, reason, pruned_ts: new Date(now()).toISOString() };
     });
-    // Nothing goes that is not told of, whoever changed the manifest meanwhile.
-    const told = manifest.read().pruned.get(name);
-    if (told?.gzip_sha256 === line.gzip_sha256) await this.#remove(name, removed);
+    // The removal must be in the manifest, which another process may have changed in the meantime.
+    const recorded = manifest.read().pruned.get(name);
+    if (recorded?.gzip_sha256 === line.gzip_sha256) await this.#remove(name, removed);
   }
 
-  /** Removes what was told of and is still there. */
+  /** Removes archives whose removal is recorded in the manifest but was interrupted. */
   async #finishRemovals(removed: string[]): Promise<void> {
-    const { fileSystem, files, manifest } = this.#options;
+    const { log, manifest } = this.#options;
     const { pruned } = manifest.read();
     if (pruned.size === 0) return;
-    for (const { stamp, forms } of listSegments(fileSystem, files)) {
-      const name = basename(files.archive(stamp));
+    for (const { stamp, forms } of log.segments()) {
+      const name = basename(log.files.archive(stamp));
       const line = pruned.get(name);
       if (line === undefined || !forms.has("archive") || forms.has("sealed")) continue;
       if (await this.#isOurs(name, line.gzip_sha256)) await this.#remove(name, removed);
@@ -116,48 +122,42 @@ export class Retention {
   }
 
   async #isOurs(name: string, gzip_sha256: string): Promise<boolean> {
-    const { fileSystem } = this.#options;
+    const { log } = this.#options;
     const path = this.#pathOf(name);
     using stack = new DisposableStack();
-    const archive = openInto(stack, fileSystem, path);
+    const archive = log.open(path, stack);
     if (archive === null) return false;
     const { sha256 } = await fileDigest(archive, this.#options);
-    const atPath = fileSystem.status(path);
-    return sha256 === gzip_sha256 && atPath !== null &&
-      isSameFile(atPath, archive.status());
+    return sha256 === gzip_sha256 && log.isAt(path, archive);
   }
 
   async #remove(name: string, removed: string[]): Promise<void> {
-    const { fileSystem, files } = this.#options;
+    const { log } = this.#options;
     try {
-      await fileSystem.removeAsync(this.#pathOf(name));
+      await log.fileSystem.removeAsync(this.#pathOf(name));
       removed.push(name);
     } catch (error) {
-      // Another process was quicker.
+      // Another process has removed it first.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    await fileSystem.syncDirectory(files.directory);
+    await log.sync();
   }
 
   #pathOf(name: string): string {
-    const { stamp } = this.#options.files.parse(name)!;
-    return this.#options.files.archive(stamp);
+    const { files } = this.#options.log;
+    return files.archive(files.parse(name)!.stamp);
   }
 }
 
-/** The archives whose names and lines say that they are ours, oldest first. */
-export function ownArchives({ fileSystem, files, lines }: {
-  readonly fileSystem: FileSystem;
-  readonly files: LogFiles;
-  readonly lines: ManifestLines;
-}): ToldArchive[] {
-  return listSegments(fileSystem, files).flatMap(({ stamp, forms }) => {
-    const path = files.archive(stamp);
+/** Returns the archives that this library created, according to their names and manifest lines, oldest first. */
+export function ownArchives(log: LogDirectory, lines: ManifestLines): ListedArchive[] {
+  return log.segments().flatMap(({ stamp, forms }) => {
+    const path = log.files.archive(stamp);
     const name = basename(path);
     const line = lines.byArchive.get(name);
     if (line === undefined || line.rebuilt || forms.has("sealed")) return [];
-    const status = forms.has("archive") ? fileSystem.status(path) : null;
-    const isTold = status?.kind === "file" && status.byteLength === line.gzip_bytes;
-    return isTold ? [{ stamp, name, line, gzip_bytes: line.gzip_bytes }] : [];
+    const status = forms.has("archive") ? log.fileSystem.status(path) : null;
+    const isListed = status?.kind === "file" && status.byteLength === line.gzip_bytes;
+    return isListed ? [{ stamp, name, line, gzip_bytes: line.gzip_bytes }] : [];
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Which archives of a log are to go. Pure.
+ * Determines which archives of a log exceed a limit of its retention policy. Pure.
  *
  * @module
  */
@@ -7,19 +7,22 @@ import type { RetentionPolicy } from "../options/log_options.ts";
 import type { PruneReason } from "./manifest_line.ts";
 import { type Stamp, stampEpochMs } from "./segment_name.ts";
 
-/** An archive that may go. */
+/** An archive that this library created and may therefore prune. */
 export interface OwnArchive {
   readonly stamp: Stamp;
   readonly gzip_bytes: number;
 }
 
-/** An archive that is to go. */
+/** An archive to prune, and the limit that it exceeds. */
 export interface DueArchive<Archive extends OwnArchive> {
   readonly archive: Archive;
   readonly reason: PruneReason;
 }
 
-/** Tells which of the archives, which are in the order of their stamps, are to go and why. */
+/**
+ * Returns the archives to prune, oldest first, each with the reason. The archives must be in ascending order of their
+ * stamps. The newest archive is never pruned.
+ */
 export function dueArchives<Archive extends OwnArchive>(
   archives: readonly Archive[],
   { maxArchives = Infinity, maxBytes = Infinity, maxAgeSec = Infinity }: RetentionPolicy,
@@ -35,7 +38,7 @@ export function dueArchives<Archive extends OwnArchive>(
       : stampEpochMs(archive.stamp) < nowMs - maxAgeSec * 1000
       ? "age"
       : null;
-    // What is younger than one that stays stays too, whatever its own stamp says.
+    // If an archive is kept, all newer archives are kept too, regardless of their own stamps.
     if (reason === null) break;
     due.push({ archive, reason });
     bytes -= archive.gzip_bytes;

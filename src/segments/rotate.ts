@@ -1,34 +1,40 @@
 /**
- * Sealing: the active file gets the name of a segment, and no other file loses its own.
+ * Seals the active file: renames it to the name of a segment, without replacing a file of another program.
  *
- * - The name is reserved by an empty file that only one can make, and the rename replaces that file
- *   alone. A sealer that is killed in between leaves an empty segment, which recovery takes away.
- * - The directory is brought to the disk before the next active file can be made. Otherwise a power
- *   cut could keep the new file's name and lose the rename, and with it the whole segment.
+ * - The name is reserved by an empty file, which only one process can create. The rename replaces only that file. If
+ *   the process is killed before the rename, the empty segment remains and recovery removes it.
+ * - The directory is synced before the next active file can be created. Otherwise a power loss could keep the name of
+ *   the new file and lose the rename, and thus the whole segment.
  *
  * @module
  */
 import { messageOf } from "../errors.ts";
-import type { FileStatus, FileSystem } from "../platform/file_system.ts";
+import type { FileStatus } from "../platform/file_system.ts";
 import { isSameFile } from "../platform/regular_file.ts";
-import { newestStamp } from "./list_segments.ts";
+import type { LogDirectory } from "./log_directory.ts";
 import { nextStamp, type StampFacts } from "./rotation_policy.ts";
-import type { LogFiles, Stamp } from "./segment_name.ts";
+import type { Stamp } from "./segment_name.ts";
 
-/** When the segment ends: see {@linkcode nextStamp}. */
+/** The times that determine the stamp of the segment, see {@linkcode nextStamp}. */
 export type SealTimes = Omit<StampFacts, "newestStamp">;
 
 /**
- * Seals the active file, whose content is synced. Call it under the append lock only. When it
- * throws, the active file has its name still, or the error says that it could not be given back.
+ * Seals the active file. The caller must hold the append lock and must have synced the content of the file.
+ *
+ * @returns The stamp of the segment.
+ * @throws {AggregateError} If a file operation fails and undoing the previous steps fails too. The active file may
+ * then have the name of the segment.
+ * @throws {RangeError} If the newest stamp is the last one possible.
+ * @throws {Error} If a file operation fails. The active file then keeps its name.
  */
-export function sealActive(fileSystem: FileSystem, files: LogFiles, times: SealTimes): Stamp {
-  const { stamp, reserved } = reserveStamp(fileSystem, files, times);
+export function sealActive(log: LogDirectory, times: SealTimes): Stamp {
+  const { fileSystem, files } = log;
+  const { stamp, reserved } = reserveStamp(log, times);
   const sealed = files.sealed(stamp);
   try {
     fileSystem.rename(files.active, sealed);
   } catch (error) {
-    // A rename that failed for the caller may have happened on the disk.
+    // A rename that reports an error may still have taken effect on the disk.
     const isReserved = () => {
       const status = fileSystem.status(sealed);
       return status !== null && isSameFile(status, reserved) && status.byteLength === 0;
@@ -36,7 +42,7 @@ export function sealActive(fileSystem: FileSystem, files: LogFiles, times: SealT
     throw undone(error, () => isReserved() && fileSystem.remove(sealed));
   }
   try {
-    fileSystem.syncDirectorySync(files.directory);
+    log.syncSync();
   } catch (error) {
     throw undone(error, () => fileSystem.rename(sealed, files.active));
   }
@@ -44,22 +50,21 @@ export function sealActive(fileSystem: FileSystem, files: LogFiles, times: SealT
 }
 
 function reserveStamp(
-  fileSystem: FileSystem,
-  files: LogFiles,
+  log: LogDirectory,
   times: SealTimes,
 ): { stamp: Stamp; reserved: FileStatus } {
-  let newest = newestStamp(fileSystem, files);
+  let newest = log.newestStamp();
   for (;;) {
     const stamp = nextStamp({ ...times, newestStamp: newest });
     try {
-      const handle = fileSystem.open(files.sealed(stamp), "create");
+      const handle = log.fileSystem.open(log.files.sealed(stamp), "create");
       try {
         return { stamp, reserved: handle.status() };
       } finally {
         handle.close();
       }
     } catch (error) {
-      // A log of its own may have the name, or another program has just taken it.
+      // The name belongs to another log, or another program has just created the file.
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
     newest = stamp;
@@ -73,7 +78,7 @@ function undone(error: unknown, undo: () => unknown): unknown {
   } catch (undoError) {
     return new AggregateError(
       [error, undoError],
-      `${messageOf(error)}, then ${messageOf(undoError)}`,
+      `${messageOf(error)}; undoing the previous steps failed too: ${messageOf(undoError)}`,
     );
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Where a segment ends and what it is called. Pure.
+ * Determines the end of a segment and its stamp. Pure.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { type Stamp, stampEpochMs, stampOf } from "./segment_name.ts";
 const LINE_BREAK = 0x0a;
 
 /**
- * How many bytes of a batch of whole lines belong in the segment that holds `byteLength` bytes: up to
- * the first line with which it reaches the limit, or all of them. A segment that is over the limit
- * already could not be ended, so it takes everything.
+ * Returns the number of bytes of a batch that belong in a segment of `byteLength` bytes. The segment ends with the
+ * first line that reaches the limit. The batch must consist of complete lines. If the segment has already reached the
+ * limit, sealing it has failed, so the whole batch belongs in it.
  */
 export function partLength(batch: Uint8Array, byteLength: number, limitBytes: number): number {
   if (byteLength >= limitBytes) return batch.byteLength;
@@ -18,27 +18,28 @@ export function partLength(batch: Uint8Array, byteLength: number, limitBytes: nu
   return lineBreak < 0 ? batch.byteLength : lineBreak + 1;
 }
 
-/** What the stamp of a segment depends on. */
+/** The values that determine the stamp of a segment. */
 export interface StampFacts {
-  /** The clock, epoch milliseconds. */
+  /** The time of the log's clock, epoch milliseconds. */
   readonly nowMs: number;
   /** The newest stamp in the directory, if there is one. */
   readonly newestStamp: Stamp | undefined;
-  /** The newest event in the segment, epoch milliseconds; -Infinity if none has a time. */
+  /** The time of the newest event in the segment, epoch milliseconds; -Infinity if no event has a time. */
   readonly newestEventMs: number;
 }
 
 /**
- * The latest instant that moves the stamps, epoch milliseconds: a clock or an event of the year 9999
- * would use up all stamps there are.
+ * The latest time that is used for a stamp, epoch milliseconds. Times in the year 9999 are ignored, because they would
+ * use up the stamps, whose years have four digits.
  */
 export const STAMP_MAX_MS: number = Date.UTC(9999, 0, 1) - 1;
 
 /**
- * The stamp of the next segment: never before the clock, its events or the segments there are, so
- * that the order of names is the order of content, whatever the clock does.
+ * Returns the stamp of the next segment. It is later than the newest stamp in the directory, and not earlier than the
+ * clock and the newest event of the segment. Thus the order of stamps is the order of content, even if the clock is
+ * set back.
  *
- * @throws {RangeError} when there is no later stamp.
+ * @throws {RangeError} If the newest stamp is the last one possible.
  */
 export function nextStamp({ nowMs, newestStamp, newestEventMs }: StampFacts): Stamp {
   const afterNewestMs = newestStamp === undefined ? 0 : stampEpochMs(newestStamp) + 1000;
@@ -48,7 +49,10 @@ export function nextStamp({ nowMs, newestStamp, newestEventMs }: StampFacts): St
   );
   const stamp = stampMs < Date.UTC(10_000, 0, 1) ? stampOf(stampMs) : "";
   if (stamp === "") {
-    throw new RangeError(`Cannot name a segment: no stamp comes after ${newestStamp}`);
+    throw new RangeError(
+      `Cannot name segment: its stamp must be later than the newest one, got ${newestStamp}; ` +
+        "move the file with that stamp to another directory",
+    );
   }
   return stamp;
 }

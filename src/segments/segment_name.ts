@@ -1,26 +1,27 @@
 /**
- * The names of a log's files: the format in which writers and readers meet. Pure.
+ * The names of a log's files, a format that writers and readers share. Pure.
  *
- * What was once `audit.jsonl` is sealed as `audit_20260213_143022.jsonl` and archived as
- * `audit_20260213_143022.jsonl.gz`. The stamp is a UTC time in seconds; the order of the stamps is
- * the order of the content, whatever the clock or the file system says.
+ * The active file `audit.jsonl` is sealed as `audit_20260213_143022.jsonl` and archived as
+ * `audit_20260213_143022.jsonl.gz`. The stamp is a UTC time in seconds. The order of the stamps is the order of the
+ * content; times of the file system are not used.
  *
  * @module
  */
 import { basename, dirname, join } from "@std/path";
 
-/** A UTC time as it stands in a name: `20260213_143022`. */
+/** The UTC time in the name of a segment: `20260213_143022`. */
 export type Stamp = string;
 
-/** What a name in the directory of a log says. */
+/** The parts of a file name that belongs to a segment. */
 export interface SegmentName {
   readonly stamp: Stamp;
-  /** A sealed segment, its archive, or an archive that is being written. */
+  /** The form of the file: a sealed segment, an archive, or an archive that is being written. */
   readonly form: "sealed" | "archive" | "unfinished";
 }
 
 const STAMP = /^\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])_(?:[01]\d|2[0-3])[0-5]\d[0-5]\d$/;
-// Gregorian dates come again after as many years, and Date.UTC() takes the first hundred for others.
+// The Gregorian calendar repeats after 400 years. Date.UTC() maps the years 0 to 99 to 1900 to 1999, so stamps are
+// computed 400 years later.
 const ERA_YEARS = 400;
 const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;
@@ -29,22 +30,22 @@ const UNFINISHED_SUFFIX = ".gz.tmp";
 
 /** The paths of the files of one log. */
 export class LogFiles {
-  /** The directory that holds them. */
+  /** The directory that holds the files. */
   readonly directory: string;
-  /** The active file, which takes the lines. */
+  /** The active file, to which lines are appended. */
   readonly active: string;
-  /** The manifest, which tells what the archives hold. */
+  /** The manifest, which lists the archives and the figures of their content. */
   readonly manifest: string;
-  /** The lock file, whose lock every append takes. */
+  /** The lock file. Every append holds its lock. */
   readonly lock: string;
   readonly #stem: string;
   readonly #extension: string;
 
-  /** The files of the log whose active file is at the absolute path. */
+  /** Creates the paths of a log from the absolute path of its active file. */
   constructor(path: string) {
     const name = basename(path);
     const dot = name.lastIndexOf(".");
-    // A leading dot hides a file; it begins no extension.
+    // A leading dot marks a hidden file; it does not start an extension.
     const stemLength = dot > 0 ? dot : name.length;
     this.#stem = name.slice(0, stemLength);
     this.#extension = name.slice(stemLength);
@@ -54,22 +55,22 @@ export class LogFiles {
     this.manifest = join(this.directory, `${this.#stem}.manifest${this.#extension}`);
   }
 
-  /** Path of the sealed segment. */
+  /** Returns the path of the sealed segment. */
   sealed(stamp: Stamp): string {
     return join(this.directory, `${this.#stem}_${stamp}${this.#extension}`);
   }
 
-  /** Path of the archive of the segment. */
+  /** Returns the path of the archive of the segment. */
   archive(stamp: Stamp): string {
     return `${this.sealed(stamp)}${ARCHIVE_SUFFIX}`;
   }
 
-  /** Path of the archive of the segment while it is being written. */
+  /** Returns the path of the unfinished archive: the archive of the segment while it is being written. */
   unfinished(stamp: Stamp): string {
     return `${this.sealed(stamp)}${UNFINISHED_SUFFIX}`;
   }
 
-  /** Reads a name in the directory; null if it is not one of a segment of this log. */
+  /** Parses a file name in the directory. Returns null if it does not belong to a segment of this log. */
   parse(name: string): SegmentName | null {
     const prefix = `${this.#stem}_`;
     if (!name.startsWith(prefix)) return null;
@@ -88,7 +89,7 @@ const FORM_BY_SUFFIX: ReadonlyMap<string, SegmentName["form"]> = new Map([
   [UNFINISHED_SUFFIX, "unfinished"],
 ]);
 
-/** The stamp of an instant, given in epoch milliseconds; its second, that is. */
+/** Returns the stamp of a time in epoch milliseconds, rounded down to a second. */
 export function stampOf(epochMs: number): Stamp {
   const [, ...digits] = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)/.exec(
     new Date(epochMs).toISOString(),
@@ -96,13 +97,13 @@ export function stampOf(epochMs: number): Stamp {
   return `${digits.slice(0, 3).join("")}_${digits.slice(3).join("")}`;
 }
 
-/** The instant of a stamp in epoch milliseconds, or NaN if there is no such time. */
+/** Returns the time of a stamp in epoch milliseconds, or NaN if the text is not a valid stamp. */
 export function stampEpochMs(stamp: string): number {
   if (!STAMP.test(stamp)) return NaN;
   const number = (start: number, length: number) => Number(stamp.slice(start, start + length));
   const year = ERA_YEARS + number(0, 4);
   const month = number(4, 2);
   const eraMs = Date.UTC(year, month - 1, number(6, 2), number(9, 2), number(11, 2), number(13, 2));
-  // 30 February would be 2 March.
+  // Date.UTC() turns 30 February into 2 March.
   return eraMs < Date.UTC(year, month) ? eraMs - ERA_MS : NaN;
 }

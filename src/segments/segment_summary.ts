@@ -1,5 +1,5 @@
 /**
- * What a segment holds, found out in one pass over its bytes: the figures of its manifest line.
+ * Computes the summary of a segment in one pass over its bytes. The summary is stored in the manifest line.
  *
  * @module
  */
@@ -11,50 +11,50 @@ import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import { parseLine } from "../line/parse_line.ts";
 import { eventEpochMs } from "../time.ts";
 
-/** Events of one type, those with a readable time. */
+/** The figures of the events of one type. Events without a readable time are not included. */
 export interface TypeFigures {
   count: number;
   /** Sum of the finite costs, USD. */
   cost: number;
 }
 
-/** What a segment holds. Times are ISO 8601 in UTC, null when no event has one. */
+/** The summary of a segment. Times are ISO 8601 in UTC, null if no event has a readable time. */
 export interface SegmentSummary {
-  /** Lines, a last one without its line break included. */
+  /** Number of lines, including a last line without a line break. */
   lines: number;
-  /** Lines that are no event; blank ones do not count. */
+  /** Number of lines that are not events; blank lines are not included. */
   malformed: number;
-  /** Those of them that were longer than their reader allowed, and may be events for another one. */
+  /** Number of malformed lines that exceed `maxLineBytes`. With a larger limit they may be events. */
   oversized: number;
-  /** Events without a readable time, which no query for a time finds. */
+  /** Number of events without a readable time. Queries by time never find them. */
   untimed: number;
   raw_bytes: number;
   first_ts: string | null;
   last_ts: string | null;
   min_ts: string | null;
   max_ts: string | null;
-  /** By event type, "" for events without one; null when there are too many types to list. */
+  /** Figures by event type, "" for events without a type; null if there are too many types or a sum is not finite. */
   events: Record<string, TypeFigures> | null;
-  /** Place of the last line that is in the chain of the log; null if none is. */
+  /** Number of the last chained line in the chain of the log; null if no line is chained. */
   last_seq: number | null;
-  /** Its hash, hexadecimal. */
+  /** Hash of that line, hexadecimal; null if no line is chained. */
   last_hash: string | null;
   /** SHA-256 of the raw bytes, hexadecimal. */
   sha256: string;
 }
 
-/** The last place in the chain that a segment holds; null if it holds none. */
+/** Returns the link of the last chained line of a segment; null if no line is chained. */
 export function lastLinkOf(
   { last_seq, last_hash }: Pick<SegmentSummary, "last_seq" | "last_hash">,
 ): ChainLink | null {
   return last_seq === null || last_hash === null ? null : { seq: last_seq, hash: last_hash };
 }
 
-// Simulations invent event types; a manifest line has to stay of a readable length.
+// A simulation may use any number of event types, but the length of a manifest line must stay bounded.
 const TYPES_MAX = 1_000;
 const TYPE_NAMES_LENGTH_MAX = 64 * 1024;
 
-/** Gathers the summary of one segment. */
+/** Computes the summary of one segment. */
 export class SegmentScan {
   readonly #splitter: LineSplitter;
   readonly #hash = createHash("sha256");
@@ -71,19 +71,19 @@ export class SegmentScan {
   #maxMs = -Infinity;
   #lastChained: Uint8Array | undefined;
 
-  /** A line of more than `maxLineBytes` counts as malformed. */
+  /** Creates the scan. A line of more than `maxLineBytes` bytes counts as malformed. */
   constructor(maxLineBytes: number) {
     this.#splitter = new LineSplitter(maxLineBytes);
   }
 
-  /** Takes in the next bytes, which must not change afterwards. */
+  /** Adds the next bytes. The caller must not change them afterwards. */
   add(chunk: Uint8Array): void {
     this.#rawBytes += chunk.byteLength;
     this.#hash.update(chunk);
     for (const line of this.#splitter.split(chunk)) this.#addLine(line);
   }
 
-  /** The summary, once all bytes are in. */
+  /** Returns the summary. Call it once, after all bytes were added. */
   finish(): SegmentSummary {
     for (const line of this.#splitter.end()) this.#addLine(line);
     const link = this.#lastChained === undefined ? null : linkOf(this.#lastChained);
@@ -144,7 +144,7 @@ export class SegmentScan {
     const figures = [...this.#types].map(([type, { count, cost }]) =>
       [type, { count, cost: cost.value }] as const
     );
-    // A sum past the largest number is none in JSON: whoever wants it has to add up the events.
+    // JSON cannot hold an infinite sum. Readers add up the events instead.
     if (figures.some(([, { cost }]) => !Number.isFinite(cost))) return null;
     return Object.fromEntries(figures);
   }

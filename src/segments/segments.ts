@@ -1,50 +1,48 @@
 /**
- * What lies behind the active file: the segments of a log, their archives and the manifest, kept in
- * order beside the appends.
+ * Maintains the segments of a log, their archives and the manifest, concurrently with appends.
  *
  * @module
  */
-import type { FileSystem } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
 import type { RetentionPolicy } from "../options/log_options.ts";
 import type { Clock } from "../platform/clock.ts";
 import { Archiver } from "./archiver.ts";
+import type { LogDirectory } from "./log_directory.ts";
 import { Manifest, type UnderLock } from "./manifest.ts";
 import { recoverSegments, type RecoveryReport } from "./recover.ts";
 import { Retention } from "./retention.ts";
-import type { LogFiles, Stamp } from "./segment_name.ts";
+import type { Stamp } from "./segment_name.ts";
 
-/** What {@linkcode Segments} are made of. */
+/** Options of {@linkcode Segments}. */
 export interface SegmentsOptions {
-  readonly fileSystem: FileSystem;
-  readonly files: LogFiles;
+  readonly log: LogDirectory;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxLineBytes: number;
   readonly underLock: UnderLock;
-  /** What is to be kept; everything by default. */
+  /** The limits on the archives; empty to keep all archives. */
   readonly retention: RetentionPolicy;
   /** The clock of the log, epoch milliseconds. */
   readonly now: () => number;
 }
 
-/** How long a close() lets the work on an incomplete manifest go on. */
+/** Time in milliseconds for which `close()` waits for the recovery of the manifest. */
 const MANIFEST_GRACE_MS = 1_000;
 
-/** The segments of one log, as one of its writers sees to them. */
+/** The part of a writer that recovers, archives and prunes the segments of its log. */
 export class Segments {
   readonly #options: SegmentsOptions;
   readonly #manifest: Manifest;
   readonly #archiver: Archiver;
   readonly #retention: Retention | undefined;
-  /** Ends the work on the manifest. */
+  /** Aborts recovery's work on the manifest, and pruning. */
   readonly #ending = new AbortController();
   #recovery: Promise<RecoveryReport> | undefined;
 
-  /** Touches nothing yet. */
+  /** Creates the object; does not access the disk. */
   constructor(options: SegmentsOptions) {
-    const { fileSystem, files, logger, underLock, retention: policy } = options;
-    const manifest = new Manifest({ fileSystem, path: files.manifest, logger, underLock });
+    const { log, logger, underLock, retention: policy } = options;
+    const manifest = new Manifest({ log, logger, underLock });
     const { signal } = this.#ending;
     const retention = Object.values(policy).some((limit) => limit !== undefined)
       ? new Retention({ ...options, manifest, policy, signal })
@@ -59,22 +57,26 @@ export class Segments {
     });
   }
 
-  /** Puts in order what the dead left behind, and tells of it and of what was done before. */
+  /**
+   * Repairs what crashed writers left behind, prunes the archives, and resolves with the report.
+   *
+   * @param closedTornTail Whether the caller has closed off a torn tail; the report includes it.
+   */
   recover(closedTornTail: boolean): Promise<RecoveryReport> {
     return this.#recovery = this.#recover(closedTornTail);
   }
 
-  /** A segment was sealed. */
+  /** Starts archiving. Must be called once for each sealed segment. */
   sealed(): void {
     this.#archiver.sealed();
   }
 
-  /** Whether archiving keeps the disk busy. */
+  /** Whether an archiving job is running or queued. */
   get isBusy(): boolean {
     return this.#archiver.isBusy;
   }
 
-  /** Resolves when archiving is not far behind, or has failed; undefined when that is so now. */
+  /** Resolves when the archiving backlog is small enough or archiving fails; undefined if no wait is needed. */
   room(): Promise<void> | undefined {
     return this.#archiver.room();
   }
@@ -82,13 +84,13 @@ export class Segments {
   /**
    * Resolves when the segment is archived, by this process or another.
    *
-   * @throws what keeps it from being archived.
+   * @throws {Error} If the segment cannot be archived or the archiver is stopped.
    */
   archived(stamp: Stamp): Promise<void> {
     return this.#archiver.archived(stamp);
   }
 
-  /** Resolves when all archiving is done, and the work on the manifest, or as much as time allows. */
+  /** Resolves when all queued archiving is done. After a grace period, aborts recovery's work on the manifest. */
   async finish(): Promise<void> {
     const timer = this.#options.clock.startTimer(MANIFEST_GRACE_MS, () => this.#ending.abort());
     await this.#recovery;
@@ -96,7 +98,7 @@ export class Segments {
     await this.#archiver.finish();
   }
 
-  /** Gives up what is being done, for the next open() to go on with. */
+  /** Aborts all work, and resolves when it has ended. The next `open()` continues it. */
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#archiver.stop();
@@ -104,15 +106,15 @@ export class Segments {
   }
 
   async #recover(closedTornTail: boolean): Promise<RecoveryReport> {
-    const { files, logger } = this.#options;
-    const site = { ...this.#options, manifest: this.#manifest, signal: this.#ending.signal };
-    const recovered = await recoverSegments({ site, archiver: this.#archiver, logger });
+    const { log, logger } = this.#options;
+    const archiving = { ...this.#options, manifest: this.#manifest, signal: this.#ending.signal };
+    const recovered = await recoverSegments({ archiving, archiver: this.#archiver, logger });
     const pruned = await this.#retention?.apply() ?? [];
     const report = { closedTornTail, ...recovered, pruned };
     const { archived, removed, addedToManifest } = recovered;
     const done = [archived, removed, addedToManifest, pruned];
     if (closedTornTail || done.some((names) => names.length > 0)) {
-      logger.info(`Recovered audit log: ${files.active}`, report);
+      logger.info(`Recovered audit log: ${log.files.active}`, report);
     }
     return report;
   }

@@ -1,41 +1,46 @@
 /**
- * Whether a log still holds what it held when an anchor was made.
+ * Checks whether a log still holds everything that it held when an anchor was taken.
  *
  * @module
  */
 import type { ChainLink } from "../line/chain.ts";
 import { SHA256 } from "../line/digest.ts";
+import type { LogFiles } from "../segments/segment_name.ts";
+import { counted } from "../shown.ts";
 import type { ManifestCheck } from "./manifest_check.ts";
 import type { ChainHead, Faults } from "./report.ts";
 
-/** Looks for an anchor in the manifest and in the chain. */
+/** The search for an anchor in the manifest and in the chain. */
 export class AnchorCheck {
   readonly #anchor: ChainHead | undefined;
   #isMet = false;
   #firstSeq: number | undefined;
 
-  /** Without an anchor there is nothing to look for. */
+  /**
+   * Starts the search. Without an anchor, no fault is found.
+   *
+   * @throws {TypeError} If the anchor is not a chain head.
+   */
   constructor(anchor: ChainHead | undefined) {
     this.#anchor = anchor === undefined ? undefined : checkedAnchor(anchor);
   }
 
-  /** A line of the chain was read. */
+  /** Compares the next line of the chain with the anchor. */
   met(link: ChainLink, where: { path: string; line: number; faults: Faults }): void {
     this.#firstSeq ??= link.seq;
     if (link.seq !== this.#anchor?.seq) return;
     this.#isMet = true;
     if (link.hash === this.#anchor.hash) return;
     const { path, line, faults } = where;
-    faults.add({ path, line, reason: "its hash is not that of the anchor: it was written anew" });
+    faults.add({ path, line, reason: "its hash differs from the anchor's: the log was rewritten" });
   }
 
-  /** All was read. */
+  /** Ends the search after the whole log was read. `last` is the last line of the chain. */
   end(
-    { faults, manifest, manifestPath, logPath, last }: {
+    { faults, manifest, files, last }: {
       readonly faults: Faults;
       readonly manifest: ManifestCheck;
-      readonly manifestPath: string;
-      readonly logPath: string;
+      readonly files: LogFiles;
       readonly last: ChainLink | undefined;
     },
   ): void {
@@ -43,26 +48,26 @@ export class AnchorCheck {
     const { manifestSha256, archives, seq } = this.#anchor;
     if (manifestSha256 !== null && manifest.archivesBySha256.get(manifestSha256) !== archives) {
       faults.add({
-        path: manifestPath,
-        reason: `the line of the anchor, which saw ${archives} archives, is not in it: ` +
-          "lines were removed, or it was written anew",
+        path: files.manifest,
+        reason: `the anchor's line, after ${counted(archives, "archive")}, is not in it: ` +
+          "lines were removed, or the manifest was rewritten",
       });
     }
     if (seq === null || this.#isMet) return;
-    // What was pruned is behind the beginning of what is there.
+    // If the anchor is older than the first line, its line may have been pruned.
     if (manifest.pruned.size > 0 && this.#firstSeq !== undefined && seq < this.#firstSeq) return;
     const lastSeq = last === undefined || last.seq < 0 ? "none" : `${last.seq}`;
     faults.add({
-      path: logPath,
-      reason: `events were removed: the anchor saw seq ${seq}, and the last one is ${lastSeq}`,
+      path: files.active,
+      reason: `events were removed: the anchor has seq ${seq}, but the last seq is ${lastSeq}`,
     });
   }
 }
 
 /**
- * Gives the anchor, if it is one.
+ * Returns the anchor if it is valid.
  *
- * @throws {TypeError} for what is no head.
+ * @throws {TypeError} If it is not a chain head.
  */
 export function checkedAnchor(anchor: ChainHead): ChainHead {
   const { archives, manifestSha256, seq, hash } = Object(anchor) as ChainHead;
@@ -72,7 +77,7 @@ export function checkedAnchor(anchor: ChainHead): ChainHead {
     (seq === null ? hash === null : Number.isSafeInteger(seq) && seq >= 0 && isDigest(hash));
   if (isHead) return anchor;
   throw new TypeError(
-    `Cannot verify audit log: anchor must be a chain head, as head() returns it, got ${
+    `Cannot verify audit log: anchor must be a chain head that head() returned, got ${
       JSON.stringify(anchor)
     }`,
   );

@@ -1,5 +1,5 @@
 /**
- * An archive held against the lines of the manifest that tell of it. Pure.
+ * Compares an archive with its lines in the manifest. Pure.
  *
  * @module
  */
@@ -7,14 +7,14 @@ import type { GzipFacts } from "../segments/manifest_line.ts";
 import type { SegmentSummary } from "../segments/segment_summary.ts";
 import type { NumberedLine } from "./manifest_check.ts";
 
-/** What was found in an archive. */
+/** The digests and figures of an archive, computed from its file. */
 export interface ArchiveContent extends GzipFacts {
   readonly summary: SegmentSummary;
 }
 
 /**
- * What of an archive is not as the manifest tells; undefined if all is. Of several lines, each has to tell
- * of the same content, whatever became of the file, and the last one of the file as it is.
+ * Returns the first difference between an archive and its lines in the manifest, or undefined if they match. Every
+ * line must have the digest of the content, and the last line also the digest of the compressed file.
  */
 export function reasonAgainst(
   { summary, gzip_bytes, gzip_sha256 }: ArchiveContent,
@@ -24,26 +24,26 @@ export function reasonAgainst(
   if (other !== undefined) return isNotOf(other);
   const { line, number } = lines.at(-1)!;
   if (line.gzip_bytes !== gzip_bytes || line.gzip_sha256 !== gzip_sha256) {
-    return `its file is another one than line ${number} of the manifest tells of, with the same content`;
+    return `its content matches line ${number} of the manifest, but its compressed bytes differ`;
   }
   const doubled = lines.find(({ line }, index) =>
     index > 0 && lines[index - 1]!.line.gzip_sha256 === line.gzip_sha256
   );
-  if (doubled !== undefined) return `line ${doubled.number} of the manifest tells of it once more`;
+  if (doubled !== undefined) return `line ${doubled.number} of the manifest is a duplicate`;
   if (line.oversized !== summary.oversized) {
-    return `line ${number} of the manifest counts ${line.oversized} lines as too long, and this check ` +
-      `${summary.oversized}: it was changed, or made with another maxLineBytes`;
+    return `line ${number} of the manifest counts ${line.oversized} lines as too long, but this check counts ` +
+      `${summary.oversized}: the manifest was modified, or written with another maxLineBytes`;
   }
   if (figuresOf(line) === figuresOf(summary)) return undefined;
-  return `line ${number} of the manifest has other figures`;
+  return `its figures differ from line ${number} of the manifest`;
 }
 
-/** Says that a file is not what a line tells of. */
+/** Returns the reason of a fault: the content of a file differs from a line of the manifest. */
 export function isNotOf({ number }: NumberedLine): string {
-  return `it holds something else than line ${number} of the manifest tells of`;
+  return `its content differs from line ${number} of the manifest`;
 }
 
-/** The figures of a line as text, in one order. */
+/** Returns the figures of a line as text, in a fixed order. */
 function figuresOf(summary: SegmentSummary): string {
   const { lines, malformed, untimed, raw_bytes, first_ts, last_ts, min_ts, max_ts } = summary;
   const { events, last_seq, last_hash } = summary;

@@ -1,8 +1,8 @@
 /**
- * Follows the chain through the lines of a log, and names where it breaks.
+ * Follows the chain through the lines of a log, and reports each place where it breaks.
  *
- * After a break it goes on from what the line itself says, so that each break is told once and those
- * behind it too.
+ * After a break it continues from the number and the hash in the line. So each break is reported once, and later breaks
+ * are found too.
  *
  * @module
  */
@@ -14,33 +14,33 @@ import type { Faults } from "./report.ts";
 
 const LINE_BREAK = Uint8Array.of(0x0a);
 
-/** A line that is not in the chain, and no line behind it vouches for. */
+/** A line that is not in the chain, and that the hash of no later line covers. */
 interface LooseLine {
   readonly line: number;
   readonly byteOffset: number;
-  /** What is wrong with that; undefined for what a crash tears. */
+  /** The reason of the fault; undefined for a torn line, which is not a fault. */
   readonly reason: string | undefined;
 }
 
-/** What became of a file. */
+/** The result of the check of one file. */
 export interface CheckedFile {
   readonly lines: number;
   readonly bytes: number;
-  /** Lines that are in the chain. */
+  /** Number of lines that are in the chain. */
   readonly chained: number;
-  /** Whether it ends in what a crash has torn. */
+  /** Whether a torn line follows its last chained line. */
   readonly isTorn: boolean;
 }
 
-/** The place of the last line of a log in its chain, as it is checked line by line. */
+/** The check of the chain of a log, file by file. */
 export class ChainCheck {
   readonly #faults: Faults;
   readonly #maxLineBytes: number;
   readonly #onLink: (link: ChainLink, path: string, line: number) => void;
-  /** The line to follow; undefined where a part is missing and nobody knows. */
+  /** The last line of the chain; undefined after a missing part whose last line is unknown. */
   #last: ChainLink | undefined = CHAIN_START;
 
-  /** Begins before the first line; `onLink` is told of each line that is in the chain. */
+  /** Starts before the first line. `onLink` is called with each line that is in the chain. */
   constructor(
     { faults, maxLineBytes, onLink }: {
       faults: Faults;
@@ -53,17 +53,17 @@ export class ChainCheck {
     this.#onLink = onLink;
   }
 
-  /** The last line that is in the chain; undefined where nobody knows. */
+  /** The last line of the chain; undefined after a missing part whose last line is unknown. */
   get last(): ChainLink | undefined {
     return this.#last;
   }
 
-  /** Goes on behind a part that cannot be read, of which only its last place is known. */
+  /** Continues after a part that cannot be read. `link` is the last line of that part; undefined if it is unknown. */
   resume(link: ChainLink | undefined): void {
     this.#last = link;
   }
 
-  /** Begins a file, which takes its bytes and is ended. */
+  /** Starts the check of the next file. The caller adds the bytes of the file and ends the check. */
   file(path: string): FileCheck {
     return new FileCheck(path, {
       faults: this.#faults,
@@ -90,16 +90,16 @@ export class FileCheck {
   readonly #options: FileCheckOptions;
   readonly #splitter: LineSplitter;
   #next: NextHash | undefined;
-  /** The first line since the last one that is in the chain. */
+  /** The first line after the last chained line. */
   #firstBetween: { line: number; byteOffset: number } | undefined;
-  /** Whether something stands there that is not known, as it is too long. */
+  /** Whether a line after the last chained line is too long, so that its bytes are unknown. */
   #isBlind = false;
   #loose: LooseLine[] = [];
   #lines = 0;
   #bytes = 0;
   #chained = 0;
 
-  /** Begins the file. */
+  /** Starts the check before the first byte of the file. */
   constructor(path: string, options: FileCheckOptions) {
     this.#path = path;
     this.#options = options;
@@ -107,15 +107,15 @@ export class FileCheck {
     this.#follow();
   }
 
-  /** Takes in the next bytes, which must not change afterwards. */
+  /** Checks the next bytes, which the caller must not change afterwards. */
   add(chunk: Uint8Array): void {
     this.#bytes += chunk.byteLength;
     for (const line of this.#splitter.split(chunk)) this.#addLine(line);
   }
 
   /**
-   * Ends the file. With `isVouchedFor` the manifest has a digest of all of it; without, what stands
-   * behind its last line that is in the chain is nobody's.
+   * Ends the check and returns its result. With `isVouchedFor` the manifest has a digest of the whole file. Without it,
+   * nothing protects the lines after the last chained line, so they are reported.
    */
   end({ isVouchedFor }: { isVouchedFor: boolean }): CheckedFile {
     for (const line of this.#splitter.end()) this.#addLine(line);
@@ -145,7 +145,7 @@ export class FileCheck {
       this.#isBlind = true;
       if (!this.#hasBegun) return;
       const limit = `maxLineBytes (${this.#options.maxLineBytes})`;
-      this.#fault(`it is longer than ${limit}, and was not looked at`, line, byteOffset);
+      this.#fault(`it is longer than ${limit}, so it was not checked`, line, byteOffset);
       return;
     }
     const link = linkOf(bytes);
@@ -153,7 +153,7 @@ export class FileCheck {
     this.#firstBetween ??= { line, byteOffset };
     this.#next?.addBetween(bytes);
     if (hasLineBreak) this.#next?.addBetween(LINE_BREAK);
-    // What came before the chain began, the first line in it vouches for.
+    // The hash of the first chained line covers the lines before the chain.
     if (this.#hasBegun) this.#addLoose(bytes, { line, byteOffset });
   }
 
@@ -168,16 +168,16 @@ export class FileCheck {
     { line, byteOffset }: { line: number; byteOffset: number },
   ): void {
     this.#chained++;
-    // NULs are where a power cut took lines that stood before this one.
+    // After a power loss, NULs may stand in place of lost lines before this one.
     const start = bytes.findIndex((byte) => byte !== 0);
     if (start > 0) this.#next?.addBetween(bytes.subarray(0, start));
     const bare = bareLine(bytes.subarray(start));
     const last = this.#options.last();
     if (last !== undefined && link.seq <= last.seq) {
       const isStart = link.seq === 0 && new NextHash(CHAIN_START).of(bare) === link.hash;
-      const what = isStart ? "the chain begins anew" : "it is there twice, or in the wrong place";
-      this.#fault(`${what}: its seq is ${link.seq} after ${last.seq}`, line, byteOffset);
-      // Of a line that does not belong here, nothing follows for those behind it.
+      const reason = isStart ? "the chain restarts" : "it is a duplicate, or in the wrong place";
+      this.#fault(`${reason}: its seq is ${link.seq} after ${last.seq}`, line, byteOffset);
+      // The later lines do not continue a line that does not belong here.
       if (!isStart) return;
     } else if (last !== undefined && link.seq > last.seq + 1) {
       const missing = link.seq - last.seq - 1;
@@ -193,13 +193,13 @@ export class FileCheck {
       const between = this.#firstBetween;
       if (between !== undefined && new NextHash(last).of(bare) === link.hash) {
         this.#fault(
-          "it was put in: the hash of the line that follows does not know it",
+          "it was inserted: the hash of the next chained line does not cover it",
           between.line,
           between.byteOffset,
         );
       } else {
-        const which = last.seq < 0 ? "it" : "it, or what is before it,";
-        this.#fault(`${which} was changed: its hash is another one`, line, byteOffset);
+        const modified = last.seq < 0 ? "this line" : "this line or an earlier one";
+        this.#fault(`hash mismatch: ${modified} was modified`, line, byteOffset);
       }
     }
     this.#options.onLink(link, line);
@@ -209,13 +209,13 @@ export class FileCheck {
   #addLoose(bytes: Uint8Array, place: { line: number; byteOffset: number }): void {
     const parsed = parseLine(bytes);
     const reason = parsed === null
-      ? "it is empty, and in no chain"
+      ? "it is empty and not in the chain"
       : "event" in parsed
-      ? "it is in no chain, as the lines before it are"
+      ? "it is not in the chain, unlike the lines before it"
       : isTorn(bytes)
       ? undefined
-      : `it is no event (${parsed.reason}), and no line that a crash cut short`;
-    // The first of either kind is enough to tell of all.
+      : `it is neither an event (${parsed.reason}) nor a torn line of a crashed writer`;
+    // Only the first line of each kind is reported.
     if (this.#loose.some((loose) => loose.reason === reason)) return;
     this.#loose.push({ ...place, reason });
   }

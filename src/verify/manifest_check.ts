@@ -1,13 +1,12 @@
 /**
- * All that a manifest tells, also of archives that a later line tells of again or that are gone.
+ * Reads all lines of a manifest, including those of archives that have a later line or no longer exist.
  *
  * @module
  */
-import type { FileSystem } from "../platform/file_system.ts";
 import type { ArchiveLine, PruneLine } from "../segments/manifest_line.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ManifestFault } from "../segments/manifest_lines.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
-import type { LogFiles } from "../segments/segment_name.ts";
 
 /** A line and its number in the manifest, from 1. */
 export interface NumberedLine {
@@ -15,34 +14,35 @@ export interface NumberedLine {
   readonly number: number;
 }
 
-/** What a manifest tells. */
+/** The content of a manifest. */
 export interface ManifestCheck {
-  /** The lines of each archive by its name, in their order; no archive is without one. */
+  /** The lines of each archive in their order, at least one, by the name of the archive. */
   readonly lines: ReadonlyMap<string, readonly NumberedLine[]>;
+  /** The line that records the removal of an archive, by the name of the archive. */
   readonly pruned: ReadonlyMap<string, PruneLine>;
   readonly faults: readonly ManifestFault[];
-  /** How many lines there are. */
+  /** Number of lines. */
   readonly count: number;
-  /** SHA-256 of the last line, hexadecimal; null if there is none. */
+  /** SHA-256 of the last line, hexadecimal; null if the manifest is empty. */
   readonly headSha256: string | null;
-  /** How many archives were told of up to the line with the digest. */
+  /** Number of archives in the lines up to the one with the digest, by that digest. */
   readonly archivesBySha256: ReadonlyMap<string, number>;
-  /** Bytes behind the last whole line. */
+  /** Number of bytes after the last whole line. */
   readonly tornBytes: number;
 }
 
-/** Reads the manifest of a log. One that is not there tells nothing. */
-export function readManifest(fileSystem: FileSystem, files: LogFiles): ManifestCheck {
-  const path = files.manifest;
+/** Reads the manifest of a log; it has no lines if it does not exist. */
+export function readManifest(log: LogDirectory): ManifestCheck {
+  const { fileSystem, files } = log;
   const misnamed: ManifestFault[] = [];
   const lines = new Map<string, NumberedLine[]>();
   const archivesBySha256 = new Map<string, number>();
   let number = 0;
-  const read = new ManifestReader(fileSystem, path).read((line, { sha256, byteOffset }) => {
+  const read = new ManifestReader(log).read((line, { sha256, byteOffset }) => {
     number++;
     const name = line === null ? null : "archive" in line ? line.archive : line.pruned;
     if (name !== null && files.parse(name)?.form !== "archive") {
-      const reason = `it tells of what is no archive of this log: ${JSON.stringify(name)}`;
+      const reason = `it names a file that is not an archive of this log: ${JSON.stringify(name)}`;
       misnamed.push({ line: number, byteOffset, reason });
     } else if (line !== null && "archive" in line) {
       lines.getOrInsert(line.archive, []).push({ line, number });
@@ -51,7 +51,7 @@ export function readManifest(fileSystem: FileSystem, files: LogFiles): ManifestC
   });
   const { pruned, count, byteLength, headSha256 } = read;
   const faults = [...read.faults, ...misnamed];
-  const fileLength = fileSystem.status(path)?.byteLength ?? 0;
+  const fileLength = fileSystem.status(files.manifest)?.byteLength ?? 0;
   const tornBytes = Math.max(0, fileLength - byteLength);
   return { lines, pruned, faults, count, headSha256, archivesBySha256, tornBytes };
 }

@@ -1,24 +1,24 @@
 /**
- * The changes that a check of a log cannot show, as text. Pure.
+ * The changes that a check of a log cannot detect, as text. Pure.
  *
  * @module
  */
 import { counted } from "../shown.ts";
 
-/** The facts from which the sentences follow. */
+/** The facts about a check that determine the sentences. */
 export interface Unshown {
   readonly hasAnchor: boolean;
-  /** Lines that are neither in the chain nor in an archive that the manifest lists. */
+  /** Number of lines that are neither in the chain nor in an archive that the manifest lists. */
   readonly unprotectedLines: number;
-  /** Archives that existed before their lines in the manifest. */
+  /** Number of archives that existed before their lines in the manifest. */
   readonly rebuiltArchives: number;
   readonly prunedArchives: number;
-  /** Names of files whose last line a crash has torn. */
+  /** Names of the files that end in a torn line. */
   readonly tornFiles: readonly string[];
   readonly tornManifestBytes: number;
 }
 
-/** Returns the sentences. */
+/** Returns a sentence for each kind of change that the check cannot detect. */
 export function notShown(unshown: Unshown): string[] {
   const { unprotectedLines, rebuiltArchives, prunedArchives, tornFiles, tornManifestBytes } =
     unshown;
@@ -26,26 +26,26 @@ export function notShown(unshown: Unshown): string[] {
     [
       !unshown.hasAnchor,
       "removal of the newest events or of whole archives, and a rewrite of the whole log: " +
-      "that takes an anchor, which head() returned earlier and which is stored elsewhere",
+      "verify with an anchor that head() returned earlier and that is stored elsewhere",
     ],
-    [unshown.hasAnchor, "removal of events that were appended after the anchor"],
+    [unshown.hasAnchor, "removal of events that were appended after the anchor was taken"],
     [true, "events that another process with permission to write the log has appended"],
     [
       unprotectedLines > 0,
-      `changes of ${counted(unprotectedLines, "line")} that neither a digest nor a chain protects`,
+      `changes to ${counted(unprotectedLines, "line")} that neither a digest nor a chain protects`,
     ],
     [
       rebuiltArchives > 0,
-      `changes of ${counted(rebuiltArchives, "archive")} before the manifest recorded them`,
+      `changes to ${counted(rebuiltArchives, "archive")} before the manifest recorded them`,
     ],
     [
       prunedArchives > 0,
-      `the events that ${counted(prunedArchives, "archive")} held that retention has removed`,
+      `changes to the events of ${counted(prunedArchives, "archive")} that retention has removed`,
     ],
-    [tornFiles.length > 0, `the last line of ${tornFiles.join(", ")}, which a crash has torn`],
+    [tornFiles.length > 0, `changes to the torn line at the end of ${tornFiles.join(", ")}`],
     [
       tornManifestBytes > 0,
-      `the last ${counted(tornManifestBytes, "byte")} of the manifest, which a crash has torn`,
+      `changes to the torn line at the end of the manifest (${counted(tornManifestBytes, "byte")})`,
     ],
   ];
   return sentences.filter(([isTrue]) => isTrue).map(([, sentence]) => sentence);

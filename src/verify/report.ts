@@ -1,81 +1,100 @@
 /**
- * What a check of a log found.
+ * The options and the report of a check of a log.
  *
  * @module
  */
 
-/** Something that is not as this library left it. */
+/** A place in the files of a log that was modified, removed or inserted, or that cannot be checked. */
 export interface VerifyFault {
-  /** The file. */
+  /** Absolute path of the file. */
   readonly path: string;
-  /** Number of the line in it, from 1. */
+  /** Number of the line in the file, from 1. Not set if the fault concerns the whole file. */
   readonly line?: number;
-  /** Where the line begins; in an archive, counted in what it holds. */
+  /** Offset of the line in bytes, from 0. In an archive, it is the offset in the decompressed content. */
   readonly byteOffset?: number;
-  /** What is wrong. */
+  /** The reason, as a sentence for people: "hash mismatch: this line or an earlier one was modified". */
   readonly reason: string;
 }
 
-/** What {@linkcode AuditReader.verify} found. */
+/** The result of {@linkcode AuditReader.verify}. */
 export interface VerifyReport {
-  /** Whether nothing is wrong, of what can be shown. */
+  /** `true` if no fault was found. The changes in `notShown` cannot be ruled out. */
   readonly ok: boolean;
-  /** Archives that were read. */
+  /** Number of archives that were read. */
   readonly archives: number;
-  /** Lines that were read, in all files. */
+  /** Number of lines that were read, in all files. */
   readonly lines: number;
-  /** Bytes that were read, those of archives decoded. */
+  /** Number of bytes that were read; those of archives count as decompressed. */
   readonly bytes: number;
-  /** What is wrong: of the manifest first, then in the order of the log; at most 1,000 and a last one that counts the others. */
+  /**
+   * The faults: those of the manifest first, then in the order of the log. If there are more than 1,000, the last entry
+   * contains the number of the other faults.
+   */
   readonly faults: readonly VerifyFault[];
-  /** What the check could not show, a sentence each. */
+  /** The kinds of changes that the check could not detect, one sentence each. */
   readonly notShown: readonly string[];
 }
 
-/** What to publish elsewhere, so that a later check can be held against it. Plain JSON. */
+/** The chain head of a log, to be stored as an anchor. It can be stored as JSON. */
 export interface ChainHead {
-  /** How many archives the manifest has told of, those that were removed since included. */
+  /** Number of archives in the manifest, including archives that were removed later. */
   readonly archives: number;
-  /** SHA-256 of the last line of the manifest, hexadecimal; null without one. */
+  /** SHA-256 of the last line of the manifest, hexadecimal; `null` if the manifest has no lines. */
   readonly manifestSha256: string | null;
-  /** Number of the last line that is in the chain; null if none is. */
+  /** Number of the last chained line, from 0; `null` if no line is chained. */
   readonly seq: number | null;
-  /** Its hash, hexadecimal. */
+  /** Hash of the last chained line, hexadecimal; `null` if no line is chained. */
   readonly hash: string | null;
 }
 
-/** How far a check is. */
+/** The progress of a check. */
 export interface VerifyProgress {
-  /** Bytes on the disk that were read. */
+  /** Number of bytes read from the disk so far. */
   readonly bytes: number;
-  /** Bytes on the disk that are to be read in all. */
+  /** Number of bytes on the disk to read in total. */
   readonly totalBytes: number;
 }
 
-/** How to check. */
+/** Options of {@linkcode AuditReader.verify}. */
 export interface VerifyOptions {
-  /** A head that {@linkcode AuditReader.head} gave earlier: what it saw has to be there still. */
+  /**
+   * A head that {@linkcode AuditReader.head} returned earlier. Everything that the log held then must still be there,
+   * unless it was pruned. If it is not set, the check cannot detect that the newest events were removed or that the
+   * whole log was rewritten.
+   *
+   * @default {undefined}
+   */
   anchor?: ChainHead;
-  /** Ends the check with its reason. */
+  /**
+   * Signal to abort the check, which then rejects with the reason of the signal. If it is not set, the check runs to
+   * its end.
+   *
+   * @default {undefined}
+   */
   signal?: AbortSignal;
-  /** Is told how far the check is, some hundred times in all. */
+  /**
+   * Called with the progress, at most about 400 times and at the end. If it is not set, no progress is reported.
+   *
+   * @default {undefined}
+   */
   onProgress?: (progress: VerifyProgress) => void;
 }
 
+/** Maximum number of listed faults. */
 const FAULTS_MAX = 1_000;
 
-/** Gathers faults; of very many, only their number. */
+/** The faults that a check found. The first 1,000 are kept; the others are only counted. */
 export class Faults {
   readonly #faults: VerifyFault[] = [];
   #more = 0;
 
-  /** One was found. */
+  /** Adds a fault. */
   add(fault: VerifyFault): void {
     if (this.#faults.length < FAULTS_MAX) this.#faults.push(fault);
     else this.#more++;
   }
 
-  /** All of them, the number of those that are not listed last. */
+  /** Returns the kept faults. If there were more, the last entry has the path and contains their number. */
   list(path: string): VerifyFault[] {
     if (this.#more === 0) return this.#faults;
     return [...this.#faults, { path, reason: `${this.#more} more faults are not listed` }];

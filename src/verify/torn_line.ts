@@ -1,30 +1,30 @@
 /**
- * Whether a line that is no event looks like what a crash leaves of one of ours: its beginning, or the
- * NULs of a disk that lost it. Pure.
+ * Recognizes torn lines: the first part of a line of this library, or NULs in place of a line that a power loss took.
+ * Pure.
  *
- * A line that has its hash was whole once, so what is wrong with it is no crash's doing.
+ * A line with a hash was complete once, so a crash cannot explain what is wrong with it.
  *
  * @module
  */
 import { CHAIN_START, hashMember, linkOf } from "../line/chain.ts";
 
 const BEGINNING = '{"ts":"';
-/** How many bytes of the end of a line may differ from one that has its hash, and it had one. */
+/** Maximum number of changed bytes at the end of a line that still counts as a line with a hash. */
 const CHANGED_MAX = 4;
 
 const latin1 = new TextDecoder("latin1");
 
-/** Tells it of a line that is given without its line break. */
+/** Checks whether a line, without its line break, is a torn line. */
 export function isTorn(line: Uint8Array): boolean {
   const start = line.findIndex((byte) => byte !== 0);
   if (start < 0) return true;
   const head = latin1.decode(line.subarray(start, start + BEGINNING.length));
   if (!BEGINNING.startsWith(head)) return false;
-  // Another byte in the place of the line break makes the line one longer.
+  // A line whose line break was changed to another byte has that byte after its hash.
   return linkOf(line.subarray(0, -1)) === null && !hadHash(line);
 }
 
-/** Whether the end is that of a line with its hash, but for a few bytes. */
+/** Checks whether the line ends as a line with a hash does, except for a few changed bytes. */
 function hadHash(line: Uint8Array): boolean {
   const member = `${hashMember(CHAIN_START.hash)}}`;
   const last = latin1.decode(line.subarray(-member.length));

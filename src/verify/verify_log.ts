@@ -1,9 +1,9 @@
 /**
- * Checks a log against its manifest and its chain: every archive's digest and figures, the chain of the
- * manifest and that of the lines, and that nothing is missing between the segments.
+ * Checks a log against its manifest and its chain: the digest and the figures of every archive, the chain of the
+ * manifest, the chain of the lines, and that no segment is missing.
  *
- * The manifest is read before the snapshot of the files, which has to hold what it tells of, and again
- * behind it, when it has to tell of all archives of the snapshot; so writers may go on meanwhile.
+ * The manifest is read before and after the snapshot of the files. The snapshot must hold every archive in the first
+ * reading, and the second reading must list every archive in the snapshot. Therefore writers may continue meanwhile.
  *
  * @module
  */
@@ -14,15 +14,13 @@ import {
   checkOptions,
   type OptionChecks,
 } from "../options/option_checks.ts";
-import { openInto } from "../platform/regular_file.ts";
 import { basename, join } from "@std/path";
 import { createHash } from "node:crypto";
 import { readChunks } from "../platform/chunks.ts";
 import { messageOf } from "../errors.ts";
-import type { FileSystem } from "../platform/file_system.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
 import { decompressed } from "../segments/gzip.ts";
-import { LogFiles } from "../segments/segment_name.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 import { lastLinkOf, SegmentScan } from "../segments/segment_summary.ts";
 import { AnchorCheck } from "./anchor_check.ts";
 import { type ArchiveContent, isNotOf, reasonAgainst } from "./archive_check.ts";
@@ -31,33 +29,33 @@ import { type ManifestCheck, type NumberedLine, readManifest } from "./manifest_
 import { notShown } from "./not_shown.ts";
 import { Faults, type VerifyOptions, type VerifyReport } from "./report.ts";
 
-/** Where a log is, to be checked. */
+/** The log to check. */
 export interface VerifySource {
-  readonly fileSystem: FileSystem;
-  readonly path: string;
+  readonly log: LogDirectory;
   readonly maxLineBytes: number;
-  /** Waited for before the check begins. */
+  /** Awaited before the check begins. */
   readonly beforeRead?: () => Promise<void>;
 }
 
-/** Calls of `onProgress` for a log, however large it is. */
+/** Maximum number of progress reports before the last one, for a log of any size. */
 const PROGRESS_STEPS = 400;
-/** What is checked between two turns of the event loop: some milliseconds' work. */
+/** Compressed bytes between two turns of the event loop; checking them takes a few milliseconds. */
 const GZIP_CHUNK_BYTES = 16 * 1024;
+/** Plain bytes between two turns of the event loop; checking them takes a few milliseconds. */
 const PLAIN_CHUNK_BYTES = 128 * 1024;
 
 const OPTION_CHECKS: OptionChecks<VerifyOptions> = {
-  // checkedAnchor() looks into it.
+  // checkedAnchor() checks the anchor.
   anchor: anything,
   signal: abortSignal,
   onProgress: callback,
 };
 
 /**
- * Checks a log, in memory that does not grow with it but for its manifest. A log that is not there has
- * no faults.
+ * Checks a log, in memory that grows only with the manifest. A log that does not exist has no faults.
  *
- * @throws the reason of an aborted signal.
+ * @throws {TypeError} If an option is invalid.
+ * @throws {Error} The reason of the signal, if it is aborted.
  */
 export async function verifyLog(
   source: VerifySource,
@@ -65,16 +63,15 @@ export async function verifyLog(
 ): Promise<VerifyReport> {
   checkOptions(options, OPTION_CHECKS, "verify audit log");
   await source.beforeRead?.();
-  const files = new LogFiles(source.path);
-  const before = readManifest(source.fileSystem, files);
-  using snapshot = takeSnapshot(source.fileSystem, files);
-  const manifest = readManifest(source.fileSystem, files);
-  const check = new LogCheck(source, { ...options, files, manifest, snapshot: snapshot.files });
+  const { log } = source;
+  const before = readManifest(log);
+  using snapshot = takeSnapshot(log);
+  const manifest = readManifest(log);
+  const check = new LogCheck(source, { ...options, manifest, snapshot: snapshot.files });
   return await check.run(new Set(before.lines.keys()));
 }
 
 interface LogCheckOptions extends VerifyOptions {
-  readonly files: LogFiles;
   readonly manifest: ManifestCheck;
   readonly snapshot: readonly SnapshotFile[];
 }
@@ -88,12 +85,12 @@ class LogCheck {
   readonly #anchor: AnchorCheck;
   readonly #totalBytes: number;
   #readBytes = 0;
-  #toldBytes = 0;
+  #reportedBytes = 0;
   #archives = 0;
   #lines = 0;
   #bytes = 0;
   #rebuilt = 0;
-  /** Lines that are in no archive and in no chain. */
+  /** Number of lines that are neither in an archive nor in the chain. */
   #unprotected = 0;
   #torn: string[] = [];
 
@@ -109,9 +106,10 @@ class LogCheck {
     this.#totalBytes = options.snapshot.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
-  /** Runs it; the archives that `required` names have to be there, if nobody has pruned them. */
+  /** Runs the check. The archives in `required` must exist unless they were pruned. */
   async run(required: ReadonlySet<string>): Promise<VerifyReport> {
-    const { files, manifest, snapshot, anchor, signal } = this.#options;
+    const { files } = this.#source.log;
+    const { manifest, snapshot, anchor, signal } = this.#options;
     for (const fault of manifest.faults) this.#faults.add({ path: files.manifest, ...fault });
     for (const place of this.#places(required)) {
       signal?.throwIfAborted();
@@ -122,8 +120,7 @@ class LogCheck {
     this.#anchor.end({
       faults: this.#faults,
       manifest,
-      manifestPath: files.manifest,
-      logPath: files.active,
+      files,
       last: this.#chain.last,
     });
     const faults = this.#faults.list(files.active);
@@ -145,16 +142,17 @@ class LogCheck {
     };
   }
 
-  /** The files and the archives that should be there, in the order of their content. */
+  /** Returns the files, and the archives that must exist, in the order of the log. */
   #places(required: ReadonlySet<string>): { name: string; file: SnapshotFile | undefined }[] {
-    const { files, manifest, snapshot } = this.#options;
+    const { files } = this.#source.log;
+    const { manifest, snapshot } = this.#options;
     const places = new Map<string, SnapshotFile | undefined>();
     for (const name of manifest.lines.keys()) {
-      // One that was archived since the snapshot is in it in another form.
+      // An archive that was written after the snapshot is in the snapshot as a sealed segment.
       if (required.has(name)) places.set(name, undefined);
     }
     const segments = snapshot.filter(({ path }) => path !== files.active);
-    // An empty file, or no file at all, at the path of a segment hides no archive.
+    // An empty file, or anything but a regular file, at the path of a sealed segment does not replace its archive.
     for (const file of segments) {
       const name = file.isArchive ? basename(file.path) : `${basename(file.path)}.gz`;
       if (file.byteLength > 0 || !places.has(name)) places.set(name, file);
@@ -167,19 +165,19 @@ class LogCheck {
     ];
   }
 
-  /** An archive that is not there. */
+  /** Continues after an archive that does not exist, and reports it unless it was pruned. */
   #passOver(name: string): void {
-    const { files, manifest } = this.#options;
+    const { manifest } = this.#options;
     const lines = manifest.lines.get(name) ?? [];
     this.#resumeBehind(lines);
     if (manifest.pruned.has(name)) return;
     this.#faults.add({
-      path: join(files.directory, name),
-      reason: `it is missing: line ${lines.at(-1)!.number} of the manifest tells of it`,
+      path: join(this.#source.log.files.directory, name),
+      reason: `it is missing: line ${lines.at(-1)!.number} of the manifest lists it`,
     });
   }
 
-  /** Goes on with the chain behind a part that cannot be read. */
+  /** Continues the chain after an archive that cannot be read, of which `lines` are the lines in the manifest. */
   #resumeBehind(lines: readonly NumberedLine[]): void {
     const last = lines.at(-1)?.line;
     if (last === undefined) this.#chain.resume(undefined);
@@ -187,7 +185,8 @@ class LogCheck {
   }
 
   async #checkArchive(file: SnapshotFile): Promise<void> {
-    const { files, manifest } = this.#options;
+    const { log } = this.#source;
+    const { manifest } = this.#options;
     const lines = manifest.lines.get(basename(file.path)) ?? [];
     const fault = (reason: string) => this.#faults.add({ path: file.path, reason });
     let content: ArchiveContent | null;
@@ -200,16 +199,16 @@ class LogCheck {
       return this.#resumeBehind(lines);
     }
     if (content === null) {
-      // A writer may have pruned it since the snapshot.
-      const { pruned } = readManifest(this.#source.fileSystem, files);
+      // A writer may have pruned the archive since the snapshot.
+      const { pruned } = readManifest(log);
       if (!pruned.has(basename(file.path))) fault("it was removed while the log was checked");
       return this.#resumeBehind(lines);
     }
     this.#archives++;
     if (lines.length === 0) {
-      // What the Python original wrote has no manifest, until a writer of this library makes one.
+      // A log of the Python class has no manifest until a writer of this library opens it.
       const isForeign = manifest.count === 0 && content.summary.last_seq === null;
-      if (!isForeign) fault(`no line of the manifest tells of it: ${basename(files.manifest)}`);
+      if (!isForeign) fault(`the manifest does not list it: ${basename(log.files.manifest)}`);
       else this.#unprotected += content.summary.lines;
       return;
     }
@@ -218,11 +217,11 @@ class LogCheck {
     if (reason !== undefined) fault(reason);
   }
 
-  /** Reads an archive through; null for one that is gone. */
+  /** Reads a whole archive and returns its digests and figures, or null if the archive no longer exists. */
   async #readArchive(file: SnapshotFile, isVouchedFor: boolean): Promise<ArchiveContent | null> {
-    const { fileSystem, maxLineBytes } = this.#source;
+    const { log, maxLineBytes } = this.#source;
     using stack = new DisposableStack();
-    const handle = openInto(stack, fileSystem, file.path);
+    const handle = log.open(file.path, stack);
     if (handle === null) return null;
     const scan = new SegmentScan(maxLineBytes);
     const check = this.#chain.file(file.path);
@@ -240,11 +239,11 @@ class LogCheck {
     return { summary: scan.finish(), gzip_bytes: byteLength, gzip_sha256: gzip.digest("hex") };
   }
 
-  /** A segment that is not archived yet, or the active file. */
+  /** Checks a segment that is not archived yet, or the active file. */
   async #checkPlain(file: SnapshotFile): Promise<void> {
     const { handle, path, byteLength } = file;
     if (handle === null) {
-      this.#faults.add({ path, reason: "it is no plain file" });
+      this.#faults.add({ path, reason: "it is not a regular file" });
       return;
     }
     const check = this.#chain.file(path);
@@ -253,15 +252,15 @@ class LogCheck {
     for await (const chunk of this.#counted(chunks, (chunk) => hash.update(chunk))) {
       check.add(chunk);
     }
-    // One that is to be removed, as its archive is there, has to be the same.
-    const told = this.#options.manifest.lines.get(`${basename(path)}.gz`)?.at(-1);
-    const { lines, bytes, chained, isTorn } = check.end({ isVouchedFor: told !== undefined });
+    // If the manifest already lists the archive of a segment, both must have the same content.
+    const listed = this.#options.manifest.lines.get(`${basename(path)}.gz`)?.at(-1);
+    const { lines, bytes, chained, isTorn } = check.end({ isVouchedFor: listed !== undefined });
     this.#lines += lines;
     this.#bytes += bytes;
-    if (told !== undefined && told.line.sha256 !== hash.digest("hex")) {
-      this.#faults.add({ path, reason: isNotOf(told) });
+    if (listed !== undefined && listed.line.sha256 !== hash.digest("hex")) {
+      this.#faults.add({ path, reason: isNotOf(listed) });
     }
-    if (told === undefined && chained === 0) this.#unprotected += lines;
+    if (listed === undefined && chained === 0) this.#unprotected += lines;
     if (isTorn) this.#torn.push(basename(path));
   }
 
@@ -274,8 +273,8 @@ class LogCheck {
       signal?.throwIfAborted();
       onChunk?.(chunk);
       this.#readBytes += chunk.byteLength;
-      if (this.#readBytes - this.#toldBytes > this.#totalBytes / PROGRESS_STEPS) {
-        this.#toldBytes = this.#readBytes;
+      if (this.#readBytes - this.#reportedBytes > this.#totalBytes / PROGRESS_STEPS) {
+        this.#reportedBytes = this.#readBytes;
         onProgress?.({ bytes: this.#readBytes, totalBytes: this.#totalBytes });
       }
       yield chunk;

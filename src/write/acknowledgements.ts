@@ -1,43 +1,43 @@
 /**
  * One promise for each accepted line, settled in the order of the lines.
  *
- * A line is first accepted, then written or refused; a written one may have to wait for a sync. The
- * sink counts lines and knows nothing of promises; this file knows promises and no files.
+ * A line is first accepted, then written or refused. The promise of a written line may have to wait for a sync. The
+ * sink counts lines and has no promises; this module has promises and no files.
  *
  * @module
  */
 
 type Waiter = PromiseWithResolvers<void>;
 
-/** What becomes of the lines of a sink, told in their order. */
+/** Receives the outcomes of the lines of a sink, in the order of the lines. */
 export interface LineOutcomes {
-  /** The next `lines` lines were written. */
+  /** Called when the next `lines` lines were written. */
   written(lines: number): void;
-  /** The next `lines` lines are not in the file. */
+  /** Called when the next `lines` lines were refused, so that they are not in the file. */
   refused(lines: number, error: Error): void;
-  /** The first `lines` of all written lines may be acknowledged. */
+  /** Called when the first `lines` of all written lines may be acknowledged. */
   acknowledged(lines: number): void;
-  /** No line that still waits for a sync will ever be called durable. */
+  /** Called when a sync failed: no line that still waits for a sync will ever be reported as durable. */
   syncFailed(error: Error): void;
 }
 
-/** Promises for lines. */
+/** The promises of the lines of one log. */
 export class Acknowledgements implements LineOutcomes {
   readonly #onReject: (promise: Promise<void>) => void;
   #accepted: Waiter[] = [];
   #written: Waiter[] = [];
-  /** Written lines whose promise is settled, counted from the first. */
+  /** Number of written lines whose promise is settled; they are the first ones. */
   #settledCount = 0;
   #acceptedCount = 0;
   #decidedCount = 0;
   #watchers: { decidedCount: number; resolve: () => void }[] = [];
 
-  /** `onReject` sees each promise that is rejected, before anybody else can. */
+  /** Starts without lines. `onReject` is called with each promise immediately before it is rejected. */
   constructor(onReject: (promise: Promise<void>) => void) {
     this.#onReject = onReject;
   }
 
-  /** A line was accepted; the promise tells what becomes of it. */
+  /** Accepts a line, and returns the promise that settles with its outcome. */
   accept(): Promise<void> {
     const waiter = Promise.withResolvers<void>();
     this.#accepted.push(waiter);

@@ -1,95 +1,103 @@
 /**
- * The file that takes the lines. Appending and sealing happen under the append lock, syncs outside it.
+ * The active file of a log. Appends and seals happen under the append lock, syncs outside it.
  *
- * Invariants kept here:
- * - A batch is in the file whole or not at all, as far as the system lets us: a failed or short
- *   write is cut back to the length before it, under the same lock.
- * - No line is glued to a torn one: what a killed writer left without a line break is closed off.
- * - In a chained log, a line follows the one that is last in the file when it is written.
- * - Durable means content *and* name: whoever made a file, its directory is synced before a line of
- *   ours in it is called durable, and a file that was moved away is synced before it is let go.
- * - A file whose sync failed takes no line more.
+ * Invariants:
+ * - A batch is in the file completely or not at all, as far as the kernel allows: after a failed or short write the
+ *   file is truncated to its length before the write, under the same lock.
+ * - No line is joined to a torn tail: if a killed writer left a line without a line break, the break is added first.
+ * - In a chained log, a line follows the line that is last in the file when it is written.
+ * - Durable means content *and* name. The directory of a file is synced before a line of this writer in it is
+ *   reported as durable, even if another process created the file. A file that was moved away is synced before it is
+ *   closed.
+ * - No line is appended to a file whose sync failed.
  *
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle, FileStatus, FileSystem } from "../platform/file_system.ts";
+import type { FileHandle, FileStatus } from "../platform/file_system.ts";
 import { readLockText } from "../lock_text.ts";
-import { isSameFile, openForAppend, openForRead } from "../platform/regular_file.ts";
+import { isSameFile } from "../platform/regular_file.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 import { NewestEvent } from "../segments/newest_event.ts";
 import { partLength } from "../segments/rotation_policy.ts";
 import { sealActive } from "../segments/rotate.ts";
-import type { LogFiles, Stamp } from "../segments/segment_name.ts";
+import type { Stamp } from "../segments/segment_name.ts";
 import type { LineChain } from "./line_chain.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** What an {@linkcode ActiveFile} is made of. */
+/** Options of {@linkcode ActiveFile}. */
 export interface ActiveFileOptions {
-  readonly fileSystem: FileSystem;
-  readonly files: LogFiles;
-  /** How much the file grows from one mark to the next. */
+  readonly log: LogDirectory;
+  /** Growth of the file in bytes from one mark to the next. */
   readonly markEveryBytes: number;
-  /** Whether all that is appended was made by this library. */
+  /** Whether every appended line was encoded by this library. */
   readonly isOwnText: boolean;
-  /** The chain that the lines are put into, if there is one. */
+  /** The chain of the lines; undefined in a log without a chain. */
   readonly chain?: LineChain | undefined;
 }
 
 /**
- * How many times as far a writer waits for the next mark where another one makes them: so one of many
- * goes on with it, and the rest read nothing of what they all write.
+ * Back-off factor while another writer is placing marks. So one of many writers keeps placing them, and the rest need
+ * not read the lines of all.
  */
 const PATIENCE = 3;
 
-/** What others wrote and sealing may still have to read: some milliseconds' work under the lock. */
+/** Maximum of unread bytes of other writers that are read under the lock; this takes a few milliseconds. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
-/** A file that is or was the active one. */
+/** An open file that is or was the active file. */
 interface OpenFile {
   readonly handle: FileHandle;
-  /** What it was when it was opened, to know it again by. */
+  /** Its status when it was opened, by which it is recognized later. */
   readonly identity: FileStatus;
   readonly newestEvent: NewestEvent;
-  /** Length after our last append; while it stands, the file ends in a line break of ours. */
+  /** Length after this writer's last append. As long as it does not change, the file ends in a line break. */
   byteLengthLeft: number;
-  /** From which length on a mark is due. */
+  /** Length of the file from which a mark is due. */
   nextMarkAt: number;
-  /** Where the last mark of this writer is. */
+  /** Position of the last mark of this writer. */
   ownMarkAt: number;
 }
 
 /** The active file of a log. */
 export class ActiveFile {
   readonly path: string;
+  readonly #log: LogDirectory;
   readonly #options: ActiveFileOptions;
-  /** Undefined from a sealing to the next append. */
+  /** Undefined from a seal to the next append. */
   #open: OpenFile | undefined;
   #hasFailed = false;
-  /** Files that were moved away from the path while they held lines of ours not yet synced. */
+  /** Files that another process moved away from the path before this writer's lines in them were synced. */
   #replaced: FileHandle[] = [];
-  /** How many files this object has opened, and how many of their names are on the disk for sure. */
+  /** Number of files that this object has opened. */
   #namesOpened = 0;
+  /** Number of those files whose names are known to be durable. */
   #namesSynced = 0;
 
-  /** Opens the file, and makes it when there is none. */
+  /**
+   * Opens the file, and creates it if it does not exist.
+   *
+   * @throws {TypeError} If the path is not a regular file with one name.
+   */
   constructor(options: ActiveFileOptions) {
     this.#options = options;
-    this.path = options.files.active;
+    this.#log = options.log;
+    this.path = options.log.files.active;
     this.#openAtPath();
   }
 
-  /** Whether a sync of the file failed, so that it has to be sealed before the next append. */
+  /** Whether a sync of the file failed. If so, the file must be sealed before the next append. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
 
   /**
-   * Gets the file at the path ready for an append: it is open and ends in a line break, or is empty.
-   * Call it under the append lock only.
+   * Makes the file at the path ready for an append: afterwards it is open, and it is empty or ends in a line break.
+   * Call it only under the append lock.
    *
-   * @throws {AuditWriteError} with phase "write".
+   * @throws {AuditWriteError} If the file cannot be opened or written; the phase is "write".
    */
   readySync(): { byteLength: number; closedTornTail: boolean } {
     return this.#writing(() => {
@@ -100,11 +108,11 @@ export class ActiveFile {
   }
 
   /**
-   * Appends whole lines with one write to the file, which is ready and has the length: all of them, or up
-   * to the first with which the file reaches the limit. Gives how many of the bytes that was. Call it
-   * under the append lock only.
+   * Appends whole lines with one write, and returns the number of bytes that it took from `lines`. It takes all lines,
+   * or those up to the first line with which the file reaches the limit. The file must be ready and `byteLength` long.
+   * Call it only under the append lock.
    *
-   * @throws {AuditWriteError} with phase "write"; then nothing of the lines is in the file.
+   * @throws {AuditWriteError} If the write fails; the phase is "write", and the file holds no part of the lines.
    */
   appendSync(lines: Uint8Array, byteLength: number, limitBytes = Infinity): number {
     return this.#writing(() => {
@@ -123,10 +131,10 @@ export class ActiveFile {
   }
 
   /**
-   * Takes in where the chain has come to in the file, at most `maxBytes` of what is in no chain; tells
-   * whether that is all. Call it under the append lock only.
+   * Reads the chain up to the end of the file, with at most `maxBytes` of unchained lines, and returns whether it
+   * reached the end. Call it only under the append lock.
    *
-   * @throws {AuditWriteError} with phase "write".
+   * @throws {AuditWriteError} If the file cannot be read; the phase is "write".
    */
   followChain(maxBytes: number): boolean {
     return this.#writing(() => {
@@ -135,20 +143,20 @@ export class ActiveFile {
     });
   }
 
-  /** Whether this writer made the last append to the file, which is ready and has the length. */
+  /** Checks whether this writer made the last append. The file must be ready and `byteLength` long. */
   endsInOurs(byteLength: number): boolean {
     return byteLength === this.#open!.byteLengthLeft;
   }
 
-  /** Whether the file, which is ready, has grown by so much that a mark is due. */
+  /** Checks whether the file has grown so much that a mark is due. The file must be ready. */
   isMarkDue(byteLength: number): boolean {
     return byteLength >= this.#open!.nextMarkAt;
   }
 
   /**
-   * Marks for readers how new the events are up to the length of the file, which is ready, unless
-   * another writer does so. False, and no mark, when {@linkcode catchUp} should come first, for which
-   * nothing has to wait. Call it under the append lock only.
+   * Places a mark that shows readers how new the events before it are, unless another writer places the marks. The
+   * file must be ready. Returns false, without a mark, if {@linkcode catchUp} must run first; no append has to wait
+   * for it. Call it only under the append lock.
    */
   markSync(lockFile: FileHandle, byteLength: number): boolean {
     const file = this.#open!;
@@ -166,7 +174,7 @@ export class ActiveFile {
     }
     file.nextMarkAt = byteLength + patienceBytes;
     if (this.isBehind(byteLength)) {
-      // Who made the last mark reads on to the next, unless it has gone.
+      // The writer of the last mark also reads up to the next one, unless it has ended.
       const isOthersTurn = !isOurTurn && grownBytes < PATIENCE * patienceBytes;
       return isOthersTurn;
     }
@@ -179,43 +187,39 @@ export class ActiveFile {
     return true;
   }
 
-  /** Whether so much of the file, which is ready, is unknown that {@linkcode catchUp} should come first. */
+  /** Checks whether so much of the file is unread that {@linkcode catchUp} must run first. The file must be ready. */
   isBehind(byteLength: number): boolean {
     return byteLength - this.#open!.newestEvent.byteLength > UNREAD_BYTES_MAX;
   }
 
-  /** Reads what others wrote, outside the lock, so that sealing and marking have not to. */
+  /** Reads the lines of other writers outside the lock, so that a seal or a mark need not read them under it. */
   async catchUp(): Promise<void> {
     const file = this.#open;
     if (file === undefined) return;
-    // A handle of its own: this one is written to and synced meanwhile.
-    const handle = openForRead(this.#options.fileSystem, this.path);
+    // A second handle, because appends and syncs use the first one meanwhile.
+    using stack = new DisposableStack();
+    const handle = this.#log.openActive(stack);
     if (handle === null) return;
-    try {
-      const status = handle.status();
-      if (!isSameFile(status, file.identity)) return;
-      file.newestEvent.forgetUnlessIn(handle);
-      await file.newestEvent.catchUp(handle, status.byteLength);
-    } finally {
-      handle.close();
-    }
+    const status = handle.status();
+    if (!isSameFile(status, file.identity)) return;
+    file.newestEvent.forgetUnlessIn(handle);
+    await file.newestEvent.catchUp(handle, status.byteLength);
   }
 
   /**
-   * Seals the file, which is ready and synced, or has failed; gives undefined for one that somebody
-   * has moved away meanwhile. Call it under the append lock only. When it throws, the file stays the
-   * active one.
+   * Seals the file and returns the stamp of the segment, or undefined if another process has moved the file away. The
+   * file must be ready and synced, or its sync must have failed. If this throws, the file stays the active file. Call
+   * it only under the append lock.
    */
   sealSync(nowMs: number): Stamp | undefined {
-    const { fileSystem, files } = this.#options;
     const { handle, newestEvent } = this.#open!;
     newestEvent.forgetUnlessIn(handle);
     const newestEventMs = newestEvent.readUpTo(handle, handle.status().byteLength);
     let stamp: Stamp;
     try {
-      stamp = sealActive(fileSystem, files, { nowMs, newestEventMs });
+      stamp = sealActive(this.#log, { nowMs, newestEventMs });
     } catch (error) {
-      // Not everybody who moves a log away, logrotate for one, does so under our lock.
+      // A program such as logrotate can move the file away without taking the append lock.
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
@@ -225,27 +229,25 @@ export class ActiveFile {
     return stamp;
   }
 
-  /** Brings everything appended so far to the disk. */
+  /** Resolves when everything appended before the call is durable. Rejects if a sync fails. */
   async sync(): Promise<void> {
-    const { fileSystem, files } = this.#options;
     const replaced = this.#replaced;
     const namesOpened = this.#namesOpened;
     await Promise.all(this.#unsyncedHandles().map((handle) => handle.syncData()));
-    if (namesOpened > this.#namesSynced) await fileSystem.syncDirectory(files.directory);
+    if (namesOpened > this.#namesSynced) await this.#log.sync();
     this.#settleSynced(replaced, namesOpened);
   }
 
-  /** As {@linkcode sync}, at once. */
+  /** Syncs as {@linkcode sync} does, blocking the thread. */
   syncSync(): void {
-    const { fileSystem, files } = this.#options;
     const replaced = this.#replaced;
     const namesOpened = this.#namesOpened;
     for (const handle of this.#unsyncedHandles()) handle.syncDataSync();
-    if (namesOpened > this.#namesSynced) fileSystem.syncDirectorySync(files.directory);
+    if (namesOpened > this.#namesSynced) this.#log.syncSync();
     this.#settleSynced(replaced, namesOpened);
   }
 
-  /** Gives up on bringing to the disk what was appended so far, after a failed sync. */
+  /** Abandons the lines appended so far, after a failed sync: they are never synced again. */
   abandon(): void {
     for (const handle of this.#replaced) handle.close();
     this.#replaced = [];
@@ -263,9 +265,9 @@ export class ActiveFile {
   #openUnlessReplaced(): { file: OpenFile; byteLength: number } {
     const open = this.#open;
     if (open !== undefined) {
-      const atPath = this.#options.fileSystem.status(this.path);
+      const atPath = this.#log.fileSystem.status(this.path);
       if (atPath !== null && isSameFile(atPath, open.identity)) {
-        // What is known to be the same file, by its inode, need not be asked twice.
+        // Without inodes the file at the path may be another one, so the open file is asked for its length.
         const { byteLength } = atPath.inode === null ? open.handle.status() : atPath;
         return { file: open, byteLength };
       }
@@ -283,7 +285,7 @@ export class ActiveFile {
   }
 
   #openAtPath(): OpenFile {
-    const { handle, identity } = openForAppend(this.#options.fileSystem, this.path);
+    const { handle, identity } = this.#log.openForAppend(this.path);
     this.#namesOpened++;
     return this.#open = {
       handle,
@@ -295,7 +297,7 @@ export class ActiveFile {
     };
   }
 
-  /** Ends an unfinished last line, which stays as evidence; tells whether there was one. */
+  /** Closes off a torn tail with a line break, and returns whether there was one. The torn line stays as evidence. */
   #closeTornTail(file: OpenFile, byteLength: number): boolean {
     if (byteLength === 0 || byteLength === file.byteLengthLeft) return false;
     const last = new Uint8Array(1);
@@ -325,7 +327,7 @@ export class ActiveFile {
 
   #settleSynced(replaced: readonly FileHandle[], namesOpened: number): void {
     this.#namesSynced = Math.max(this.#namesSynced, namesOpened);
-    // A sync that ran beside this one may have let some of them go already.
+    // A concurrent sync may have closed some of them already.
     const settled = this.#replaced.filter((handle) => replaced.includes(handle));
     this.#replaced = this.#replaced.filter((handle) => !replaced.includes(handle));
     for (const handle of settled) handle.close();
@@ -341,7 +343,7 @@ function writeWhole(handle: FileHandle, bytes: Uint8Array, start: number): void 
     throw cause;
   }
   if (written === bytes.byteLength) return;
-  // The system tells the reason of a short write only to the next write, which we do not make.
+  // The kernel reports the reason of a short write only to a second write, which is not tried.
   const error = new Error(`${written} of ${bytes.byteLength} bytes written (disk full?)`);
   cutBack(handle, start, error);
   throw error;
@@ -353,7 +355,7 @@ function cutBack(handle: FileHandle, byteLength: number, writeError: unknown): v
   } catch (truncateError) {
     throw new AggregateError(
       [writeError, truncateError],
-      `${messageOf(writeError)}, and what was written could not be cut off: ${
+      `${messageOf(writeError)}, and the partial write could not be cut off: ${
         messageOf(truncateError)
       }`,
     );

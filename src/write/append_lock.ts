@@ -1,31 +1,31 @@
 /**
- * The lock under which every append runs, across processes, Workers and logs of one isolate.
+ * The append lock: only its owner may append to the log. It works across processes, Workers and the logs of one
+ * isolate.
  *
- * It is a flock on a file of its own, never on the data file, which is replaced by rotation. The
- * lock file is never deleted by us; when somebody else deletes it, two writers could hold locks on
- * two files of one name, so a lock counts only while its file is still the one at the path.
+ * It is a flock on the lock file, not on the active file, because rotation replaces the active file. This library
+ * never deletes the lock file. If another program deletes it, two writers could own locks on two files of one name.
+ * Therefore a lock counts only while its file is still the one at the path.
  *
- * Whoever holds the lock runs to its release without waiting for anything, so no other log of the
- * same isolate ever finds it taken by us.
+ * The owner releases the lock without waiting for anything in between. Therefore two logs of one isolate never find
+ * the lock taken by each other.
  *
  * @module
  */
 import { AuditWriteError } from "../errors.ts";
-import type { FileHandle, FileSystem } from "../platform/file_system.ts";
-import { isSameFile, openForAppend, type RegularFile } from "../platform/regular_file.ts";
-import type { LogFiles } from "../segments/segment_name.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { isSameFile, type RegularFile } from "../platform/regular_file.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 import type { Clock } from "../platform/clock.ts";
 
 /** Options of {@linkcode AppendLock}. */
 export interface AppendLockOptions {
-  fileSystem: FileSystem;
-  clock: Clock;
   /** The log that the lock guards. */
-  files: LogFiles;
-  lockTimeoutSec: number;
+  readonly log: LogDirectory;
+  readonly clock: Clock;
+  readonly lockTimeoutSec: number;
 }
 
-/** The exclusive right to append to one log. */
+/** The append lock of one log. */
 export class AppendLock implements Disposable {
   readonly #options: AppendLockOptions;
   readonly #path: string;
@@ -34,14 +34,14 @@ export class AppendLock implements Disposable {
   /** Opens the lock file, without taking the lock. */
   constructor(options: AppendLockOptions) {
     this.#options = options;
-    this.#path = options.files.lock;
+    this.#path = options.log.files.lock;
     this.#lockFile = this.#open();
   }
 
   /**
-   * Runs the section under the lock; `section` gets the handle of the lock file.
+   * Runs the section under the lock, with the handle of the lock file.
    *
-   * @throws {AuditWriteError} with phase "lock" when others hold it for `lockTimeoutSec`.
+   * @throws {AuditWriteError} If another writer holds the lock for `lockTimeoutSec`; the phase is "lock".
    */
   async run<T>(section: (lockFile: FileHandle) => T): Promise<T> {
     for (const delayMs of this.#attempts()) {
@@ -51,7 +51,7 @@ export class AppendLock implements Disposable {
     throw this.#timeout();
   }
 
-  /** As {@linkcode run}, blocking the thread while others hold the lock. */
+  /** Runs the section as {@linkcode run} does, blocking the thread while another writer holds the lock. */
   runSync<T>(section: (lockFile: FileHandle) => T): T {
     for (const delayMs of this.#attempts()) {
       if (this.#tryTake()) return this.#runAndRelease(section);
@@ -66,10 +66,10 @@ export class AppendLock implements Disposable {
   }
 
   #open(): RegularFile {
-    return openForAppend(this.#options.fileSystem, this.#path);
+    return this.#options.log.openForAppend(this.#path);
   }
 
-  /** Delays between attempts, growing from 1 to 16 ms, until the time is up; at least two attempts. */
+  /** Yields the delays between the attempts: from 1 to 16 ms, until the time is up, for at least two attempts. */
   *#attempts(): Generator<number> {
     const { clock, lockTimeoutSec } = this.#options;
     const deadlineMs = clock.monotonicMs() + lockTimeoutSec * 1000;
@@ -84,7 +84,7 @@ export class AppendLock implements Disposable {
   #tryTake(): boolean {
     const { handle, identity } = this.#lockFile;
     if (!handle.tryLock()) return false;
-    const status = this.#options.fileSystem.status(this.#path);
+    const status = this.#options.log.fileSystem.status(this.#path);
     if (status !== null && isSameFile(status, identity)) return true;
     this.#lockFile = this.#open();
     handle.close();
@@ -101,10 +101,10 @@ export class AppendLock implements Disposable {
   }
 
   #timeout(): AuditWriteError {
-    const { files, lockTimeoutSec } = this.#options;
+    const { log, lockTimeoutSec } = this.#options;
     return new AuditWriteError(
       `Cannot append: another process has held the lock for ${lockTimeoutSec} s: ${this.#path}`,
-      { phase: "lock", path: files.active },
+      { phase: "lock", path: log.files.active },
     );
   }
 }

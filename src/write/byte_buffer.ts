@@ -1,9 +1,8 @@
 /**
- * Bytes that gather in one piece: text is encoded where it will leave from, and nothing is copied
- * then.
+ * A buffer that collects bytes and encodes text in place, so that taking them out copies nothing.
  *
- * Allocating memory for a line takes longer than writing it, so what leaves is a view of a slab that is
- * used from its beginning to its end, once, and then left to whoever still has a view of it.
+ * Allocating memory for a line takes longer than writing the line. Therefore the bytes lie in a large slab, and taking
+ * them out returns a view of it. No part of a slab is used twice; the last view of a slab keeps it alive.
  *
  * @module
  */
@@ -12,26 +11,26 @@ const SLAB_BYTES = 256 * 1024;
 
 const encoder = new TextEncoder();
 
-/** A buffer that grows. */
+/** A growing buffer of bytes. */
 export class ByteBuffer {
   #slab = new Uint8Array();
-  /** Where in the slab the bytes are that have not left. */
+  /** Start and end, in the slab, of the bytes that were not taken out yet. */
   #start = 0;
   #end = 0;
 
-  /** Bytes in it. */
+  /** Number of bytes in the buffer. */
   get byteLength(): number {
     return this.#end - this.#start;
   }
 
-  /** Puts bytes behind those that are there. */
+  /** Adds bytes at the end. */
   add(bytes: Uint8Array): void {
     if (bytes.byteLength > this.#slab.byteLength - this.#end) this.#replaceSlab(bytes.byteLength);
     this.#slab.set(bytes, this.#end);
     this.#end += bytes.byteLength;
   }
 
-  /** Puts text behind them, as UTF-8. */
+  /** Adds text at the end, as UTF-8. */
   addText(text: string): void {
     for (let rest = text;;) {
       const { read, written } = encoder.encodeInto(rest, this.#slab.subarray(this.#end));
@@ -42,14 +41,14 @@ export class ByteBuffer {
     }
   }
 
-  /** Gives what is in it, as a view of a larger buffer, and is empty. */
+  /** Returns the bytes as a view of a larger buffer, and empties this buffer. */
   take(): Uint8Array<ArrayBuffer> {
     const taken = this.#slab.subarray(this.#start, this.#end);
     this.#start = this.#end;
     return taken;
   }
 
-  /** Goes on in a new slab with room for so many more bytes at least. */
+  /** Moves the bytes to a new slab with room for at least `moreBytes` more. */
   #replaceSlab(moreBytes: number): void {
     const bytes = this.#slab.subarray(this.#start, this.#end);
     const slab = new Uint8Array(Math.max(SLAB_BYTES, 2 * bytes.byteLength + moreBytes));

@@ -1,7 +1,6 @@
 /**
- * From a record to the JSON text of its line: key order, known fields checked, and a place for
- * every value that JSON cannot hold. Pure; runs inside the call of `log()`, so that the text is the
- * record as it was at the call.
+ * Encodes a record as the JSON text of its line. It orders the keys, checks the known fields, and replaces values that
+ * JSON cannot hold. Pure. It runs inside the call of `log()`, so the text is the record as it was at the call.
  *
  * @module
  */
@@ -19,21 +18,21 @@ import {
 import { encodeValue, holdable, safeMessage } from "./encode_value.ts";
 import { REDACTED, type Redaction } from "./redaction.ts";
 
-/** What the log adds to a record. */
+/** The values that the log adds to a record, and how it encodes the record. */
 export interface RecordContext {
   /** Time of the event, epoch milliseconds. */
   nowMs: number;
-  /** Session of the events that name none. */
+  /** Session ID of events that have no `session_id` field. */
   sessionId: string;
-  /** Whether the line will carry its place in the chain, whose names are then the log's own. */
+  /** Whether the log is chained. Then the fields named `seq` and `hash` belong to the log. */
   isChained?: boolean;
-  /** What is not to be written. */
+  /** The values to hide. */
   redaction?: Redaction | undefined;
-  /** Called with a confidence between 0 and 1, which is likely meant as a fraction. */
+  /** Called with a confidence between 0 and 1, because the caller probably meant a fraction of 1, not percent. */
   onFraction?: ((confidence: number) => void) | undefined;
 }
 
-/** Places of the fields in a line; those that are in no list come last, in the order of the caller. */
+/** Positions of the known fields in a line. The other fields follow in the caller's order. */
 const RANKS: ReadonlyMap<string, number> = new Map(
   ["ts", "event", "session_id", ...KNOWN_FIELD_NAMES].map((name, rank) => [name, rank]),
 );
@@ -41,13 +40,13 @@ const SESSION_ID = 2;
 const FURTHER = RANKS.size;
 
 /**
- * Gives the JSON text of one line, without the line break: ts, event, session_id, the known fields,
- * then the rest in the caller's order.
+ * Returns the JSON text of one line, without its line break. The order is ts, event, session_id, the known fields,
+ * then the other fields in the caller's order.
  *
- * The text is put together from pieces rather than from one object, because an object would move
- * keys such as "0" to the front and give "__proto__" a meaning.
+ * The text is joined from parts instead of encoded from one object, because an object would move keys such as "0" to
+ * the front, and would treat "__proto__" specially.
  *
- * @throws {AuditEventError} when a known field is of the wrong type.
+ * @throws {AuditEventError} If a known field is of the wrong type, or cannot be read.
  */
 export function encodeRecord(event: unknown, fields: EventFields, context: RecordContext): string {
   const known: UncheckedFields = {
@@ -65,14 +64,14 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
       const value = readKnownField(fields, name);
       if (value === undefined || value === null) continue;
       if (rank > SESSION_ID && redaction?.hides([name])) {
-        // It keeps its place among the others.
+        // Reserves its position in the line.
         known[name] = undefined;
         hidden.push(name);
       } else known[name] = value;
     } else {
       const text = encodeFurtherField(fields, name, redaction);
       if (text !== undefined && context.isChained && CHAIN_NAMES.includes(name)) {
-        throw fieldError(name, fields[name], "be left to the chain of the log");
+        throw fieldError(name, fields[name], "not be set in a chained log");
       }
       if (text !== undefined) further += `,${JSON.stringify(name)}:${text}`;
     }
@@ -82,7 +81,7 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
   if (typeof confidence === "number" && confidence > 0 && confidence < 1) {
     context.onFraction?.(confidence);
   }
-  // What is hidden need not be of the right type: nobody is to see it, in an error neither.
+  // The type of a hidden value is not checked, so that no error message can show the value.
   for (const name of hidden) known[name] = REDACTED;
   const text = stringifyKnown(known, redaction);
   return further === "" ? text : `${text.slice(0, -1)}${further}}`;
@@ -92,7 +91,7 @@ function rankOf(name: string): number {
   return RANKS.get(name) ?? FURTHER;
 }
 
-/** Sorts the names by their places, unless they are in order, as most callers have them. */
+/** Sorts the names by their positions. Most callers pass them in order, so this is checked first. */
 function inOrder(names: string[]): string[] {
   let last = 0;
   for (const name of names) {
@@ -106,7 +105,7 @@ function inOrder(names: string[]): string[] {
 /**
  * Returns the names of the fields.
  *
- * @throws {AuditEventError} If they are not a record of fields, or reading them throws.
+ * @throws {AuditEventError} If they are not an object with named members, or reading them throws.
  */
 export function namesOf(fields: unknown): string[] {
   let found: string;
@@ -114,7 +113,7 @@ export function namesOf(fields: unknown): string[] {
     found = typeof fields === "object" && fields !== null ? nonRecordKind(fields) : shown(fields);
     if (found === "") return Object.keys(fields as object);
   } catch (cause) {
-    // A proxy: a revoked one, or one whose traps throw.
+    // The fields are a revoked proxy, or a proxy whose traps throw.
     throw new AuditEventError(
       `Cannot log event: reading its fields throws: ${safeMessage(cause)}`,
       {
@@ -146,14 +145,14 @@ function stringifyKnown(known: UncheckedFields, redaction: Redaction | undefined
   }
 }
 
-/** The text of the last time, as many events have the same millisecond. */
+/** The last time and its text, because many events have the same millisecond. */
 let lastTime = { nowMs: NaN, text: "" };
 
 function isoTime(nowMs: number): string {
   if (nowMs === lastTime.nowMs) return lastTime.text;
   const date = new Date(nowMs);
   if (Number.isNaN(date.getTime())) {
-    throw new AuditEventError(`Cannot log event: the clock must give a valid time, got ${nowMs}`, {
+    throw new AuditEventError(`Cannot log event: now() must return a valid time, got ${nowMs}`, {
       field: "ts",
       value: nowMs,
     });
@@ -165,7 +164,7 @@ function isoTime(nowMs: number): string {
 function readKnownField(fields: EventFields, name: string): unknown {
   try {
     const value = fields[name];
-    // A copy, so that what was checked is what is written.
+    // Returns a copy, so that the array cannot change between the check and the write.
     return Array.isArray(value) ? [...value] : value;
   } catch (cause) {
     throw new AuditEventError(`Cannot log event: reading ${name} throws: ${safeMessage(cause)}`, {

@@ -1,6 +1,5 @@
 /**
- * From any value to its JSON text: a place for what JSON cannot hold, and none for what is to be hidden.
- * Pure.
+ * Encodes any value as JSON text. It replaces values that JSON cannot hold, and values to hide. Pure.
  *
  * @module
  */
@@ -8,8 +7,8 @@ import { messageOf } from "../errors.ts";
 import { REDACTED, type Redaction } from "./redaction.ts";
 
 /**
- * JSON text of the value of a field, or undefined where its `toJSON` says that there is nothing to store.
- * What the redaction hides inside of it is replaced.
+ * Returns the JSON text of a field's value, or undefined if its `toJSON()` returns undefined. Replaces the parts of
+ * the value that the redaction hides.
  */
 export function encodeValue(
   value: unknown,
@@ -23,32 +22,32 @@ export function encodeValue(
   }
 }
 
-/** What a replacer starts from. */
+/** Options of {@linkcode holdable}. */
 export interface ReplacerOptions {
-  /** Where in the record the value is that is given to JSON.stringify: none for the record itself. */
+  /** Keys from the record to the value that `JSON.stringify` encodes; empty for the record itself. */
   readonly path: readonly string[];
   readonly redaction: Redaction | undefined;
 }
 
 /**
- * A replacer for JSON.stringify that turns what JSON cannot hold into strings, and replaces what the
- * redaction hides, as JSON would have it: behind every `toJSON()`. The fields of a record itself are
- * left to the caller.
+ * Returns a replacer for `JSON.stringify`. It turns values that JSON cannot hold into strings, and replaces values
+ * that the redaction hides. Like every replacer, it sees the results of `toJSON()`. It does not hide the fields of the
+ * record itself; the caller does that.
  */
 export function holdable(
   { path, redaction }: ReplacerOptions,
 ): (this: unknown, key: string, value: unknown) => unknown {
-  /** The objects around a value, the outermost first, and where each is. */
+  /** The objects around a value, the outermost first, and the key of each. */
   const ancestors: object[] = [];
   const keys: string[] = [];
   return function (key, value) {
-    // `this` holds the value: whatever lies beyond it on the stack is no ancestor any more.
+    // `this` holds the value, so objects after it on the stack are not ancestors of the value.
     while (ancestors.length > 0 && ancestors.at(-1) !== this) {
       ancestors.pop();
       keys.pop();
     }
     if (redaction !== undefined && value !== undefined && ancestors.length > 0) {
-      // The first key is that of what was given to JSON.stringify, which has none.
+      // The first key is "", because the value that JSON.stringify encodes has no key.
       const place = [...path, ...keys.slice(1), key];
       if (place.length > 1 && redaction.hides(place)) return REDACTED;
     }
@@ -65,7 +64,7 @@ export function holdable(
       default:
         return value;
     }
-    // A Date arrives here as what its toJSON gave: null for an invalid one, so look at the original.
+    // The value of an invalid Date is null here, because its toJSON() returns null.
     const original = (this as Record<string, unknown>)[key];
     if (original instanceof Date && value === null) return String(original);
     if (value === null) return value;
@@ -77,12 +76,12 @@ export function holdable(
   };
 }
 
-/** The message of something thrown by a caller's own code, whose message may throw in its turn. */
+/** Returns the message of an error that the caller's code threw. Does not throw, even if reading the message throws. */
 export function safeMessage(thrown: unknown): string {
   try {
     return messageOf(thrown);
   } catch {
-    // There is nothing to tell about a thrown value that cannot be read; the field says that it threw.
+    // The field still says that reading it throws.
     return "unreadable";
   }
 }

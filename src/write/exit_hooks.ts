@@ -1,24 +1,24 @@
 /**
- * What must still happen when the program ends or breaks: every open log drains to the disk.
+ * Drains every open log to the disk when the program ends or fails.
  *
- * `unload` comes at a normal end and at `Deno.exit`, `error` at an uncaught throw,
- * `unhandledrejection` at a rejection that nobody handles; nothing comes at a signal. The listeners
- * are there only while a log is open, and none of them keeps the process alive.
+ * `unload` is fired at a normal end and at `Deno.exit()`, `error` at an uncaught error, and `unhandledrejection` at an
+ * unhandled rejection. A signal fires no event. The listeners exist only while a log is open, and do not keep the
+ * process alive.
  *
  * @module
  */
 
-/** An open log as the hooks see it. */
+/** The part of an open log that the hooks use. */
 export interface Hooked {
-  /** Makes everything accepted durable, now; throws nothing, for there is nobody left to catch. */
+  /** Makes every accepted event durable, blocking the thread. Never throws, because no caller is left to catch. */
   drainForExit(): void;
-  /** Takes on a rejected promise if it is one of the log's own; then the program does not crash. */
+  /** Takes over a rejected promise and returns true if the promise is the log's. Then the program does not crash. */
   adoptRejection(promise: Promise<unknown>, reason: unknown): boolean;
 }
 
 const open = new Set<Hooked>();
 
-/** Hooks the log in, until the returned function is called. */
+/** Drains the log at exit, until the returned function is called. */
 export function hookExit(log: Hooked): () => void {
   if (open.size === 0) {
     globalThis.addEventListener("unload", drainAll);

@@ -1,18 +1,18 @@
 /**
- * When a sync is due, and which lines may be acknowledged meanwhile. Pure.
+ * Decides when a sync is due, and which lines may be acknowledged before it. Pure.
  *
- * The invariant, for a cadence of N lines: of the lines acknowledged, at most N - 1 are not durable.
+ * Invariant, for a cadence of N lines: at most N - 1 acknowledged lines are not durable.
  *
  * @module
  */
 
-/** Counts the lines of one writer, in the order in which they were written. */
+/** The counts of the written and synced lines of one writer, in the order of writing. */
 export class FsyncCadence {
   readonly #everyNLines: number;
   #written = 0;
-  /** Lines that are durable or given up, counted from the first. */
+  /** Number of lines that are durable or abandoned; they are the first ones. */
   #settled = 0;
-  /** Lines that were acknowledged and are given up: never durable, and never forgotten. */
+  /** Number of lines that were acknowledged and later abandoned. They count against the invariant forever. */
   #doubtful = 0;
 
   /** Starts with no line written. */
@@ -20,42 +20,42 @@ export class FsyncCadence {
     this.#everyNLines = everyNLines;
   }
 
-  /** Lines written so far. */
+  /** Number of lines written so far. */
   get written(): number {
     return this.#written;
   }
 
-  /** Written lines that are not durable yet, and can be. */
+  /** Number of written lines that are not durable yet, but still can be. */
   get unsynced(): number {
     return this.#written - this.#settled;
   }
 
-  /** Whether there are any. */
+  /** Whether any line is {@linkcode unsynced}. */
   get hasUnsynced(): boolean {
     return this.unsynced > 0;
   }
 
-  /** Whether lines wait for a sync before they may be acknowledged. */
+  /** Whether a line must wait for a sync before it may be acknowledged. */
   get isDue(): boolean {
     return this.#written > this.acknowledged;
   }
 
-  /** How many lines, counted from the first, may be acknowledged or have been given up. */
+  /** Number of lines that may be acknowledged or were abandoned; they are the first ones. */
   get acknowledged(): number {
     return Math.min(this.#written, this.#settled + this.#everyNLines - 1 - this.#doubtful);
   }
 
-  /** More lines were written. */
+  /** Counts lines that were written. */
   wrote(lines: number): void {
     this.#written += lines;
   }
 
-  /** A sync succeeded that began when `written` was as given. */
+  /** Counts the first `written` lines as durable: a sync that began after they were written has succeeded. */
   synced(written: number): void {
     this.#settled = Math.max(this.#settled, written);
   }
 
-  /** No line written so far that is not durable will ever be. */
+  /** Abandons the written lines that are not durable: they never will be. */
   gaveUp(): void {
     this.#doubtful += this.acknowledged - this.#settled;
     this.#settled = this.#written;

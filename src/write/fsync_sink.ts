@@ -1,14 +1,15 @@
 /**
- * The last stage of the write path for use on its own: batches of whole lines -> a log file.
+ * The last stage of the write path, for use without the others: batches of whole lines -> a log file.
  *
  * @module
  */
 import { checkOptions, type OptionChecks } from "../options/option_checks.ts";
 import { type AuditLogOptions, LOG_OPTION_CHECKS, resolveOptions } from "../options/log_options.ts";
 import { denoPlatform } from "../platform/platform.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { LogSink } from "./log_sink.ts";
 
-/** Options of {@linkcode FsyncSink.open}. */
+/** Options of {@linkcode FsyncSink.open}. See {@linkcode AuditLogOptions} for units, ranges and defaults. */
 export type FsyncSinkOptions = Pick<
   AuditLogOptions,
   | "path"
@@ -45,14 +46,14 @@ const OPTION_CHECKS: OptionChecks<FsyncSinkOptions> = {
 /**
  * Appends batches of whole lines to a log file.
  *
- * - A write resolves when its batch is in the kernel, and when it is durable if the batch makes
- *   `fsyncEveryNLines` lines not yet durable; `close()` resolves when everything is durable.
- * - A batch that fails errors the stream, like with any `WritableStream`; nothing of it is in the file.
- * - With the first line that makes the file `rotationSizeBytes` long it becomes a segment, which is
- *   archived after the writes; `close()` waits for that.
- * - Other processes may append to the file meanwhile; no line is mixed with one of theirs.
+ * - A write resolves when its batch is in the kernel. If the batch brings the number of lines that are not yet durable
+ *   to `fsyncEveryNLines`, the write resolves when the batch is durable. `close()` resolves when everything is durable.
+ * - If a batch fails, the stream is errored, as any `WritableStream` is, and the file holds no part of the batch.
+ * - The line that makes the file `rotationSizeBytes` long is its last one. The file is then sealed as a segment and
+ *   archived without delaying writes; `close()` waits for that.
+ * - Other processes can append to the same log. No line is mixed with a line of another process.
  *
- * @example Records of another source, durable when the pipe ends
+ * @example Write the records of another source; they are durable when the pipe ends
  * ```ts
  * import { FsyncSink, LineBufferStream, SerializeStream } from "@vivarium/scout";
  * import { assertEquals } from "@std/assert";
@@ -67,18 +68,22 @@ const OPTION_CHECKS: OptionChecks<FsyncSinkOptions> = {
  */
 export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   /**
-   * Opens the file for appending, and creates it and its directory if there is none. Needs
-   * `--allow-read=DIR --allow-write=DIR`.
+   * Opens the file for appending. If the file or its directory does not exist, creates it. Needs
+   * `--allow-read=DIR --allow-write=DIR`, where DIR is the directory of the file.
    *
-   * @param options The options, or the path alone.
-   * @returns The sink, after a torn last line of a crashed writer was closed off.
-   * @throws {TypeError} If an option is unknown or of the wrong type, or the path holds anything but a plain file.
+   * @param options The options, or only the path.
+   * @returns The sink. If a crashed writer left a torn tail, it is closed off.
+   * @throws {TypeError} If an option is unknown or of the wrong type, or the path is not a regular file with one name.
    * @throws {RangeError} If an option is out of its range.
+   * @throws {Deno.errors.NotCapable} If a permission is missing.
    */
   static async open(options: FsyncSinkOptions | string | URL = {}): Promise<FsyncSink> {
     const isPath = typeof options === "string" || options instanceof URL;
     if (!isPath) checkOptions(options, OPTION_CHECKS, "open sink");
-    const sink = new LogSink(denoPlatform, resolveOptions(options));
+    const { fileSystem, clock } = denoPlatform;
+    const resolved = resolveOptions(options);
+    const log = new LogDirectory(fileSystem, resolved.path);
+    const sink = new LogSink(log, { ...resolved, clock });
     await sink.recover();
     return new FsyncSink(sink);
   }

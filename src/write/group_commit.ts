@@ -1,12 +1,12 @@
 /**
- * Which syncs run, whom they serve, and which lines may be acknowledged.
+ * Group commit: decides when syncs run, which waiters each sync serves, and which lines may be acknowledged.
  *
- * Group commit: at most one sync runs; everybody who needs a later one shares the next. A waiter is
- * served only by a sync that began after its lines were written.
+ * At most one sync runs, and all callers that need a later sync share the next one. A sync serves a waiter only if it
+ * began after the waiter's lines were written.
  *
- * A failed sync is final: the kernel may have dropped the pages and would report the next sync as a
- * success. So no line that waited for it is ever called durable, its file takes no line more, and
- * never again can it be said that everything is durable. Lines in the next file can be, each.
+ * A failed sync is final: the kernel may have dropped the pages, and would report the next sync as a success. Therefore
+ * no line that waited for it is ever reported as durable, and no line is appended to its file. Lines in the next file
+ * can become durable, but a flush rejects from then on, because not everything is durable.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import type { ActiveFile } from "./active_file.ts";
 import { FsyncCadence } from "./fsync_cadence.ts";
 import { SyncPace } from "./sync_pace.ts";
 
-/** What a {@linkcode GroupCommit} is made of. */
+/** Options of {@linkcode GroupCommit}. */
 export interface GroupCommitOptions {
   readonly file: ActiveFile;
   readonly clock: Clock;
@@ -28,23 +28,24 @@ export interface GroupCommitOptions {
   readonly outcomes: LineOutcomes | undefined;
 }
 
-/** A sync that runs, and the lines that are durable once it succeeds: a drain beside it may add some. */
+/** The sync that is running. */
 interface RunningSync {
+  /** Number of lines that are durable if it succeeds. A concurrent drain may raise it. */
   covered: number;
-  /** Set when a sync beside this one failed, which has the last word. */
+  /** The failure of a concurrent sync; if it is set, this sync fails too. */
   failure: AuditWriteError | undefined;
   done: Promise<void>;
 }
 
-/** What {@linkcode GroupCommit.settleBatch} came to. */
+/** The result of {@linkcode GroupCommit.settleBatch}. */
 export interface Settlement {
-  /** The sync that was due. */
+  /** The promise of the sync that was due; undefined if none was due. */
   readonly synced: Promise<void> | undefined;
-  /** Whether it was made on the spot. */
+  /** Whether the sync blocked the thread. */
   readonly hasBlocked: boolean;
 }
 
-/** Brings the lines of one writer to the disk. */
+/** The syncs of one writer. */
 export class GroupCommit {
   readonly #file: ActiveFile;
   readonly #clock: Clock;
@@ -69,21 +70,24 @@ export class GroupCommit {
     this.#outcomes = options.outcomes;
   }
 
-  /** More lines were written; one of the two settlings or {@linkcode syncSync} has to follow. */
+  /**
+   * Counts lines that were written. The caller must then call {@linkcode settle}, {@linkcode settleBatch} or
+   * {@linkcode syncSync}.
+   */
   wrote(lines: number): void {
     this.#cadence.wrote(lines);
     this.#outcomes?.written(lines);
   }
 
   /**
-   * Acknowledges what may be, and starts the sync or the timer that the rest needs; gives the promise
-   * of that sync if one is due.
+   * Acknowledges the lines that may be acknowledged, and starts the sync or the timer that the other lines need.
+   * Returns the promise of the sync if one is due.
    */
   settle(): Promise<void> | undefined {
     this.#outcomes?.acknowledged(this.#cadence.acknowledged);
     if (this.#cadence.isDue) {
       const synced = this.sync();
-      // Every waiter of a failed sync is told by #fail(); this promise is one way among others.
+      // #fail() reports a failed sync to every waiter, so this promise may be ignored.
       synced.catch(() => {});
       return synced;
     }
@@ -92,8 +96,8 @@ export class GroupCommit {
   }
 
   /**
-   * As {@linkcode settle}, for a caller that lets the event loop turn after it has been blocked: a sync
-   * that promises to be quick, with nobody else of us at the disk, is made on the spot.
+   * Settles as {@linkcode settle} does, but may block the thread for a sync: if the sync is likely to be quick, and the
+   * log does not use the disk otherwise. After a blocking sync the caller must let the event loop turn.
    */
   settleBatch({ isDiskBusy }: { isDiskBusy: boolean }): Settlement {
     const isQuick = !isDiskBusy && this.#pace.placeFor(this.#cadence.unsynced) === "spot";
@@ -105,7 +109,7 @@ export class GroupCommit {
   /**
    * Resolves when everything written before the call is durable.
    *
-   * @throws {AuditWriteError} with phase "sync" when that can no longer be.
+   * @throws {AuditWriteError} If the sync fails; the phase is "sync".
    */
   sync(): Promise<void> {
     if (!this.#cadence.hasUnsynced) return Promise.resolve();
@@ -116,8 +120,10 @@ export class GroupCommit {
   }
 
   /**
-   * As {@linkcode sync}, at once. With "file" it also brings to the disk what others wrote into the
-   * file.
+   * Syncs as {@linkcode sync} does, blocking the thread. With "file" it syncs even if only other writers have written
+   * to the file.
+   *
+   * @throws {AuditWriteError} If the sync fails; the phase is "sync".
    */
   syncSync(scope: "ours" | "file" = "ours"): void {
     if (scope === "ours" && !this.#cadence.hasUnsynced) return;
@@ -126,25 +132,25 @@ export class GroupCommit {
     } catch (cause) {
       throw this.#fail(cause);
     }
-    // The kernel tells an error of the disk to one of two syncs that run beside each other, so the
-    // lines are sure only when the other one has succeeded too.
+    // If two syncs run concurrently, the kernel reports a disk error to only one of them. Therefore the lines are
+    // durable only if the running sync succeeds too.
     if (this.#running !== undefined) this.#running.covered = this.#cadence.written;
     else this.#synced(this.#cadence.written);
   }
 
-  /** As {@linkcode sync}, for everything written ever: rejects once any sync has failed. */
+  /** Resolves when every line ever written is durable. Rejects if any sync has ever failed. */
   async flush(): Promise<void> {
     await this.sync();
     this.#throwFailure();
   }
 
-  /** As {@linkcode flush}, at once. */
+  /** Flushes as {@linkcode flush} does, blocking the thread. */
   flushSync(): void {
     this.syncSync();
     this.#throwFailure();
   }
 
-  /** Ends the timer, and acknowledges nothing more. */
+  /** Cancels the timer. No line is acknowledged afterwards. */
   stop(): void {
     this.#isStopped = true;
     this.#stopTimer();
@@ -152,7 +158,7 @@ export class GroupCommit {
 
   #syncOnTheSpot(): Promise<void> {
     const startMs = this.#clock.monotonicMs();
-    // Those that wait for it are told by #fail() too.
+    // #fail() reports a failed sync to every waiter, so this promise may be ignored.
     const synced = Promise.try(() => this.syncSync());
     synced.catch(() => {});
     this.#pace.took(this.#clock.monotonicMs() - startMs, "spot");
@@ -184,7 +190,7 @@ export class GroupCommit {
 
   async #startAfter(running: RunningSync): Promise<void> {
     const lastFailure = this.#lastFailure;
-    // If it fails, that is the failure that is looked for next.
+    // If the running sync fails, #lastFailure changes, and the next line throws it.
     await running.done.catch(() => {});
     if (this.#lastFailure !== lastFailure) throw this.#lastFailure;
     await this.sync();
@@ -226,7 +232,7 @@ export class GroupCommit {
   #startTimer(): void {
     this.#timer ??= this.#clock.startTimer(this.#intervalMs, () => {
       this.#timer = undefined;
-      // A failure is told by #fail().
+      // #fail() reports a failure.
       this.sync().catch(() => {});
     });
   }

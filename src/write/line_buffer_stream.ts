@@ -1,8 +1,8 @@
 /**
- * Second stage of the write path: lines -> batches of whole lines.
+ * The second stage of the write path: lines -> batches of whole lines.
  *
- * Lines gather while the next stage is busy and leave together when it asks for more, so batches
- * grow with the load by themselves. A line is never cut.
+ * Lines are buffered while the next stage is busy, and leave together when it asks for more, so batches grow with the
+ * load. A line is never cut.
  *
  * @module
  */
@@ -14,7 +14,12 @@ const LINE_BREAK = 0x0a;
 
 /** Options of {@linkcode LineBufferStream}. */
 export interface LineBufferStreamOptions {
-  /** Bytes at which `writable` asks its writer to wait; default 8 MiB. */
+  /**
+   * Number of buffered bytes from which a write to `writable` waits for the reader, an integer >= 0. The default is
+   * 8 MiB.
+   *
+   * @default {8_388_608}
+   */
   maxPendingBytes?: number;
 }
 
@@ -23,12 +28,11 @@ const OPTION_CHECKS: OptionChecks<LineBufferStreamOptions> = {
 };
 
 /**
- * Turns bytes that hold lines, cut anywhere, into batches that hold whole lines only. What remains
- * without a line break at the end gets one.
+ * Turns chunks of lines, cut anywhere, into batches of whole lines. If the last line has no line break, one is added.
  *
- * A batch carries everything that came while the reader was busy. It is a view of a larger buffer, in
- * which other batches are too: copy it before you transfer it to another thread. Cancelling `readable`
- * drops what is buffered and errors `writable`; aborting `writable` drops it and errors `readable`.
+ * A batch holds everything that arrived while the reader was busy. It is a view of a buffer that other batches share:
+ * copy it before you transfer it to another thread. Cancelling `readable` drops the buffered lines and errors
+ * `writable`. Aborting `writable` drops them and errors `readable`.
  *
  * @example Lines to batches
  * ```ts
@@ -46,7 +50,7 @@ export class LineBufferStream
   implements TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
   /** Batches of whole lines. */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** Bytes that hold lines. */
+  /** Chunks of lines, which may be cut anywhere. */
   readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
 
   readonly #maxPendingBytes: number;
@@ -55,13 +59,19 @@ export class LineBufferStream
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   readonly #lines = new ByteBuffer();
   #unfinishedLine: Uint8Array[] = [];
-  /** The batch that the reader has and did not ask beyond: it may or may not be done with it. */
+  /** The last batch that the reader received. The reader may not have finished it until it asks for more. */
   #handedOut: Uint8Array<ArrayBuffer> | undefined;
   #isWanted = false;
   #isScheduled = false;
   #isEnded = false;
 
-  /** Makes the stage. */
+  /**
+   * Creates the transform stream.
+   *
+   * @param options The options.
+   * @throws {TypeError} If an option is unknown or of the wrong type.
+   * @throws {RangeError} If an option is out of its range.
+   */
   constructor(options: LineBufferStreamOptions = {}) {
     checkOptions(options, OPTION_CHECKS, "buffer lines");
     this.#maxPendingBytes = options.maxPendingBytes ?? MAX_PENDING_BYTES;
@@ -75,7 +85,7 @@ export class LineBufferStream
     this.writable = new WritableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
         this.#writableController = controller;
-        // abort() waits for a write in progress, which may wait for room: dropping all makes room.
+        // abort() waits for a pending write, and that may wait for room. Dropping the lines makes room.
         controller.signal.addEventListener("abort", () => this.#take());
       },
       write: (chunk) => this.#write(chunk),
@@ -84,20 +94,31 @@ export class LineBufferStream
     });
   }
 
-  /** Bytes buffered or handed out and not done with. */
+  /**
+   * Number of bytes that are buffered, or in the batch that the reader received last. That batch counts until the
+   * reader asks for more.
+   *
+   * @returns The number of bytes.
+   */
   get byteLength(): number {
     return this.#lines.byteLength + (this.#handedOut?.byteLength ?? 0);
   }
 
-  /** Puts one whole line into the buffer at once; for callers that cannot wait for `writable`. */
+  /**
+   * Adds a whole line to the buffer synchronously, for callers that cannot wait for `writable`.
+   *
+   * @param line The line, with its line break.
+   */
   push(line: string): void {
     this.#lines.addText(line);
     this.#schedule();
   }
 
   /**
-   * Everything that may not have reached the file, in order: the batch that the reader has in hand,
-   * which it may just have finished, and a batch of all buffered lines, which it will not get.
+   * Returns every batch that may not have reached the file, and empties the buffer.
+   *
+   * @returns The batch that the reader received last, which it may have finished, and a batch of all buffered lines,
+   *   which the reader will not receive.
    */
   takeUnwritten(): Uint8Array<ArrayBuffer>[] {
     return [this.#handedOut, this.#take()].filter((batch) => batch !== undefined);
@@ -144,7 +165,7 @@ export class LineBufferStream
     this.#schedule();
   }
 
-  /** Lets the lines of one turn gather before a batch leaves. */
+  /** Emits a batch after the lines of one event-loop turn have been collected. */
   #schedule(): void {
     if (this.#isScheduled || !this.#isWanted) return;
     this.#isScheduled = true;

@@ -1,9 +1,9 @@
 /**
- * Puts lines into the chain of a log as they are appended, whoever appended the line before.
+ * Adds lines to the chain of a log when they are appended. Any writer may have appended the line before.
  *
- * The invariant: a line is given its number and its hash under the append lock, from the last line that
- * is in the file then. What another writer appended since is read before, and so is what a failed write
- * of this one has left; of a file that has become shorter, everything.
+ * Invariant: a line gets its number and its hash under the append lock, from the line that is last in the file at that
+ * time. Before that, everything appended since this writer's last append is read: lines of other writers, and the rest
+ * of a failed write. If the file has become shorter, all of it is read.
  *
  * @module
  */
@@ -25,31 +25,33 @@ const CHUNK_BYTES = 64 * 1024;
 
 const encoder = new TextEncoder();
 
-/** Lines as they are to be appended. */
+/** Lines with their numbers and hashes, ready to be appended. */
 export interface LinkedLines {
   readonly bytes: Uint8Array;
-  /** How many of the bytes that were given are in them. */
+  /** Number of bytes that were taken from the caller's lines. */
   readonly takenBytes: number;
-  /** The last of them. */
+  /** Number and hash of the last line. */
   readonly link: ChainLink;
 }
 
-/** The end of a chain, as one writer follows it. */
+/** The end of a log's chain, as one writer knows it. */
 export class LineChain {
   readonly #lastBefore: () => ChainLink | null;
   #last = CHAIN_START;
   #next = new NextHash(CHAIN_START);
-  /** The file that is followed, and how far; undefined where that has to be found out anew. */
+  /** The file, and the length up to which it was read; undefined before the first read. */
   #followed: { readonly handle: FileHandle; byteLength: number } | undefined;
 
-  /** `lastBefore` tells the last place in the chain before the active file. */
+  /** Starts at an unknown place. `lastBefore` returns the last link before the active file. */
   constructor(lastBefore: () => ChainLink | null) {
     this.#lastBefore = lastBefore;
   }
 
   /**
-   * Takes in what the file holds up to the length, at most `maxBytes` of what is in no chain; tells
-   * whether that is all. Call it under the append lock only.
+   * Reads the file up to the length, with at most `maxBytes` of unchained lines, and returns whether it reached the
+   * length. Call it only under the append lock.
+   *
+   * @throws {Error} If the file is truncated while it is read.
    */
   follow(handle: FileHandle, byteLength: number, maxBytes = Infinity): boolean {
     const isKnown = this.#followed?.handle === handle && this.#followed.byteLength <= byteLength;
@@ -60,7 +62,7 @@ export class LineChain {
       this.#setLast(tail.link);
       followed.byteLength = tail.byteOffset;
     } else if (!isKnown) {
-      // What this writer appended to a file that somebody has moved away counts too: the gap shows.
+      // Lines that this writer appended to a file that was moved away count too, so that verify() finds the gap.
       this.#setLast(later(this.#last, this.#lastBefore()) ?? CHAIN_START);
     }
     this.#followed = followed;
@@ -68,7 +70,7 @@ export class LineChain {
     while (followed.byteLength < end) {
       const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - followed.byteLength));
       const read = handle.readSync(chunk, followed.byteLength);
-      if (read === 0) throw new Error("The audit log has become shorter while it was read");
+      if (read === 0) throw new Error("The audit log was truncated while it was read");
       this.#next.addBetween(chunk.subarray(0, read));
       followed.byteLength += read;
     }
@@ -76,9 +78,9 @@ export class LineChain {
   }
 
   /**
-   * Gives whole lines their places, up to the first with which the file, which is followed to its
-   * length, reaches the limit; a file that is over it takes them all. Nothing has changed until
-   * {@linkcode appended}.
+   * Returns whole lines with their numbers and hashes. It takes all lines if the file is over the limit; otherwise the
+   * lines up to the first one with which the file reaches it. The file must have been read to its length. This object
+   * does not change until {@linkcode appended}.
    */
   link(lines: Uint8Array, { byteLength, limitBytes }: {
     readonly byteLength: number;
@@ -93,7 +95,7 @@ export class LineChain {
     while (takenBytes < lines.byteLength && end < room) {
       const lineEnd = lines.indexOf(LINE_BREAK, takenBytes);
       const start = end;
-      // Without the brace, which comes behind the new members.
+      // Leaves out the closing brace, which follows the new members.
       bytes.set(lines.subarray(takenBytes, lineEnd - 1), start);
       end += lineEnd - 1 - takenBytes;
       const seq = link.seq + 1;
@@ -108,7 +110,7 @@ export class LineChain {
     return { bytes: bytes.subarray(0, end), takenBytes, link };
   }
 
-  /** The lines are in the file, which has the length now. */
+  /** Continues the chain after the lines, which were appended; the file is now `byteLength` long. */
   appended({ link }: LinkedLines, byteLength: number): void {
     this.#setLast(link);
     this.#followed!.byteLength = byteLength;

@@ -1,11 +1,11 @@
 /**
- * Last stage of the write path: batches -> the active file, synced in cadence, sealed when it is full.
+ * The last stage of the write path: batches -> the active file, which is synced in cadence and sealed when it is full.
  *
- * Each batch is one write under the append lock; one that reaches the size of a segment is split
- * there, and the lock given back between its parts. Syncs run beside the writes: a batch never waits
- * for a sync that serves earlier ones, so what is accepted reaches the kernel in the same turn. Where
- * the disk is quicker than another thread would be, a sync is made on the spot, one in each turn.
- * Archiving runs beside them too, and no failure of it is one of the appends.
+ * Each batch is one write under the append lock. A batch that reaches the size of a segment is split there, and the
+ * lock is released between its parts. Syncs run concurrently with writes: a batch never waits for a sync of earlier
+ * batches, so accepted lines reach the kernel in the same event-loop turn. If the disk is faster than a hand-over to
+ * another thread, a sync blocks the thread instead, at most once per turn. Archiving runs concurrently too, and its
+ * failures never fail an append.
  *
  * @module
  */
@@ -14,12 +14,12 @@ import type { FileHandle } from "../platform/file_system.ts";
 import { countLines } from "../line/line_splitter.ts";
 import type { Logger } from "../logger.ts";
 import type { ResolvedOptions } from "../options/log_options.ts";
-import type { Platform } from "../platform/platform.ts";
 import { ensureDirectory } from "../platform/regular_file.ts";
 import { clearMarks, clearMarksPast } from "../segments/active_marks.ts";
 import { ChainHistory } from "../segments/chain_history.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 import type { RecoveryReport } from "../segments/recover.ts";
-import { LogFiles, type Stamp } from "../segments/segment_name.ts";
+import type { Stamp } from "../segments/segment_name.ts";
 import { Segments } from "../segments/segments.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
@@ -28,20 +28,31 @@ import { AppendLock } from "./append_lock.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { LineChain } from "./line_chain.ts";
 
-/** How long a segment that could not be sealed for its size takes lines before it is tried again. */
+/** Delay before a failed seal is retried. Lines are appended to the full file meanwhile. */
 const SEAL_RETRY_MS = 1_000;
 
-/** What is read under the lock of a file that is to be continued as a chain: a millisecond's work. */
+/** Maximum of unchained bytes that are read under the lock at once; this takes about a millisecond. */
 const FOLLOW_BYTES = 1024 * 1024;
 
-/** From one mark in the file to the next; a reader of the last hour reads as much in vain. */
+/** Distance between two marks. A query of the last hour reads at most this much that it does not need. */
 const MARK_EVERY_BYTES = 256 * 1024;
-/** Marks in a small segment, in which that would be none. */
+/** Number of marks in a segment that is too small for that distance. */
 const MARKS_MIN = 4;
 
+/** Options of {@linkcode LogSink}. */
+export interface LogSinkOptions extends ResolvedOptions {
+  readonly clock: Clock;
+  /**
+   * Receives the outcome of each line; then the stream continues after a failed batch. If it is not set, a failed
+   * batch errors the stream.
+   */
+  readonly outcomes?: LineOutcomes;
+}
+
 /**
- * The end of the write path of a log. A write resolves when its batch is in the kernel, and when it is durable
- * if the batch makes `fsyncEveryNLines` lines not yet durable; `close()` resolves when everything is durable.
+ * The last stage of the write path of a log. A write resolves when its batch is in the kernel. If the batch brings the
+ * number of lines that are not yet durable to `fsyncEveryNLines`, the write resolves when the batch is durable.
+ * `close()` resolves when everything is durable.
  */
 export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #lock: AppendLock;
@@ -55,46 +66,43 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #now: () => number;
   readonly #rotationSizeBytes: number;
   readonly #outcomes: LineOutcomes | undefined;
-  /** How much of a batch was written or refused, so that a stream and a drain never both do it. */
+  /** Number of bytes of a batch that were written or refused, so that the stream and a drain never both write them. */
   readonly #decided = new WeakMap<Uint8Array, number>();
-  /** Reading what others wrote, so that a later mark can be made; beside the appends. */
+  /** The running read of other writers' lines, which a later mark needs. It runs concurrently with appends. */
   #catchingUp: Promise<void> | undefined;
   #sealFailure: { message: string; retryMs: number } | undefined;
 
   /**
-   * Opens the file for appending, and creates it and its directory if there is none. With `outcomes`, the
-   * outcome of each line is reported there, and a failed batch leaves the stream working.
+   * Opens the active file of the log for appending. If it or its directory does not exist, creates it.
    *
-   * @throws {TypeError} If the path holds a symlink, a directory or anything but a plain file.
+   * @throws {TypeError} If the path is not a regular file with one name.
    */
-  constructor(platform: Platform, options: ResolvedOptions, outcomes?: LineOutcomes) {
+  constructor(log: LogDirectory, options: LogSinkOptions) {
     super({
       write: (batch) => this.#write(batch),
       close: () => this.#close(),
       abort: () => this.#abort(),
     });
-    const { fileSystem, clock } = platform;
-    const { path, lockTimeoutSec, maxLineBytes, logger, rotationSizeBytes } = options;
+    const { clock, outcomes, lockTimeoutSec, maxLineBytes, logger, rotationSizeBytes } = options;
     const { signal } = this.#closing;
-    const files = new LogFiles(path);
-    ensureDirectory(fileSystem, files.directory);
-    this.#lock = new AppendLock({ fileSystem, clock, files, lockTimeoutSec });
+    ensureDirectory(log.fileSystem, log.files.directory);
+    this.#lock = new AppendLock({ log, clock, lockTimeoutSec });
     try {
       const markEveryBytes = Math.min(MARK_EVERY_BYTES, Math.ceil(rotationSizeBytes / MARKS_MIN));
       const isOwnText = outcomes !== undefined;
       const history = options.chain
-        ? new ChainHistory({ fileSystem, files, clock, maxLineBytes, signal })
+        ? new ChainHistory(log, { clock, maxLineBytes, signal })
         : undefined;
       const chain = history === undefined ? undefined : new LineChain(() => history.last());
       this.#chainHistory = history;
-      this.#file = new ActiveFile({ fileSystem, files, markEveryBytes, isOwnText, chain });
+      this.#file = new ActiveFile({ log, markEveryBytes, isOwnText, chain });
     } catch (error) {
       this.#lock[Symbol.dispose]();
       throw error;
     }
-    this.#commit = new GroupCommit({ ...options, file: this.#file, clock, outcomes });
+    this.#commit = new GroupCommit({ ...options, file: this.#file, outcomes });
     const underLock = <T>(section: () => T) => this.#lock.run(section);
-    this.#segments = new Segments({ ...options, fileSystem, files, clock, underLock });
+    this.#segments = new Segments({ ...options, log, underLock });
     this.#clock = clock;
     this.#logger = logger;
     this.#now = options.now;
@@ -103,20 +111,21 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Closes off a torn tail and takes up the chain, which resolves the outer promise, and begins to put
-   * the segments in order, whose end resolves the inner one.
+   * Repairs what crashed writers left behind. The outer promise resolves when a torn tail is closed off and the chain
+   * is read. The inner promise, `report`, resolves when the segments are repaired.
    */
   async recover(): Promise<{ report: Promise<RecoveryReport> }> {
     await this.#chainHistory?.prepare();
-    const closedTornTail = await this.#lookAfterEnd();
+    const closedTornTail = await this.#repairEnd();
     return { report: this.#segments.recover(closedTornTail) };
   }
 
   /**
-   * Writes a batch at once, blocking the thread while others hold the lock; does nothing if the
-   * batch has been written or refused already. {@linkcode syncSync} has to follow: it acknowledges
-   * the lines, so that no sync is begun beside it.
-   * @throws {AuditWriteError} after the outcome was told.
+   * Writes a batch, blocking the thread while another writer holds the lock. Does nothing if the batch was written or
+   * refused already. The caller must then call {@linkcode syncSync}, which acknowledges the lines; so no concurrent
+   * sync is started.
+   *
+   * @throws {AuditWriteError} If the write fails. The outcome is reported first.
    */
   writeSync(batch: Uint8Array<ArrayBuffer>): void {
     try {
@@ -129,8 +138,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Brings to the disk, at once, what was written before the call and can still be brought there.
-   * @throws {AuditWriteError} with phase "sync" when it fails.
+   * Syncs the written lines that can still become durable, blocking the thread.
+   *
+   * @throws {AuditWriteError} If the sync fails; the phase is "sync".
    */
   syncSync(): void {
     this.#commit.syncSync();
@@ -138,23 +148,22 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /**
    * Resolves when everything written before the call is durable.
-   * @throws {AuditWriteError} with phase "sync" when that can no longer be: for good, after a sync
-   * failed.
+   *
+   * @throws {AuditWriteError} If this sync or any earlier one failed; the phase is "sync".
    */
   flush(): Promise<void> {
     return this.#commit.flush();
   }
 
-  /**
-   * As {@linkcode flush}, at once.
-   */
+  /** Flushes as {@linkcode flush} does, blocking the thread. */
   flushSync(): void {
     this.#commit.flushSync();
   }
 
   /**
-   * Seals the file now, and resolves when the segment is archived. An empty file stays.
-   * @throws {AuditWriteError} with phase "rotate", or "lock".
+   * Seals the file, and resolves when the segment is archived. Does nothing if the file is empty.
+   *
+   * @throws {AuditWriteError} If the file cannot be sealed or archived; the phase is "rotate", "write" or "lock".
    */
   async rotate(): Promise<void> {
     let stamp: Stamp | undefined;
@@ -176,9 +185,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /**
-   * Runs a section under the append lock, with the handle of the lock file.
-   */
+  /** Runs a section under the append lock, with the handle of the lock file. */
   underLock<T>(section: (lockFile: FileHandle) => T): Promise<T> {
     return this.#lock.run(section);
   }
@@ -192,10 +199,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         if (!isAppended) await this.#catchUp().catch((error) => this.#goOnUnsealed(error));
       } catch (error) {
         const refused = this.#refuse(batch, error);
-        // What of it was written before, or in spite of the error, has a promise that waits.
+        // Parts that were written before the error still have pending promises.
         this.#commit.settle();
         if (this.#outcomes !== undefined) return;
-        // The stream is errored now and will call neither close nor abort.
+        // An errored stream calls neither close() nor abort().
         await this.#abort();
         throw refused;
       }
@@ -203,31 +210,31 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         isDiskBusy: this.#segments.isBusy,
       });
       if (this.#outcomes === undefined) await synced;
-      // Whoever has blocked the thread lets everything else have its turn before it does so again.
+      // After a blocking sync the event loop must turn before the next one.
       if (hasBlocked) await this.#clock.turn();
       const room = this.#segments.room();
       if (room !== undefined) await room;
-      // A batch that fills many segments seals as many, so the event loop turns in between.
+      // A batch that fills many segments seals each of them, so the event loop turns in between.
       if (this.#rest(batch).byteLength > 0) await this.#clock.turn();
     }
-    // A stream may give a chunk again. A log never does, and may still drain this one.
+    // A caller may write the same chunk to the stream again. A log never does that, and may still drain this batch.
     if (this.#outcomes === undefined) this.#decided.delete(batch);
   }
 
-  /** What of a batch is neither written nor refused. */
+  /** Returns the part of a batch that is neither written nor refused. */
   #rest(batch: Uint8Array): Uint8Array {
     return batch.subarray(this.#decided.get(batch) ?? 0);
   }
 
   /**
-   * Appends as much of a batch as the segment takes; false when the file has to catch up first, for
-   * which `mayWait` says that there is time. Runs under the lock.
+   * Appends as much of a batch as fits in the segment. Returns false if other writers' lines must be read first, which
+   * only happens if `mayWait` is true. Runs under the lock.
    */
   #appendPart(
     batch: Uint8Array,
     { lockFile, mayWait }: { lockFile: FileHandle; mayWait: boolean },
   ): boolean {
-    // A drain may have written it while it waited for the lock.
+    // A drain may have written the batch while this call waited for the lock.
     if (this.#rest(batch).byteLength === 0) return true;
     let { byteLength } = this.#file.readySync();
     if (!this.#file.endsInOurs(byteLength)) {
@@ -245,7 +252,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return true;
   }
 
-  /** Marks how new the file is up to here, or begins to find that out. Runs under the lock. */
+  /** Places a mark at the end of the file, or starts the read that the mark needs. Runs under the lock. */
   #mark(lockFile: FileHandle, byteLength: number): void {
     const isBehind = this.#marking(() => !this.#file.markSync(lockFile, byteLength));
     if (!isBehind) return;
@@ -254,7 +261,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       .finally(() => this.#catchingUp = undefined);
   }
 
-  /** Runs work on the marks; when it fails, warns and returns undefined. */
+  /** Runs work on the marks. If it fails, warns and returns undefined. */
   #marking<T>(work: () => T): T | undefined {
     try {
       return work();
@@ -265,9 +272,11 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /** A mark saves readers work, and is no reason to refuse a line. */
+  /** Warns that a mark failed. Readers then read more of the file, so no line is refused for that. */
   #warnOfMark(error: unknown): void {
-    this.#logger.warn(`Cannot mark the age of audit log: ${messageOf(error)}: ${this.#file.path}`);
+    this.#logger.warn(
+      `Cannot mark audit log, so queries read more of it: ${messageOf(error)}: ${this.#file.path}`,
+    );
   }
 
   #refuse(batch: Uint8Array, error: unknown): Error {
@@ -289,7 +298,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       this.#clock.monotonicMs() >= this.#sealFailure.retryMs;
   }
 
-  /** Seals the file; tells whether it could. */
+  /** Seals the file and returns true. If that fails, postpones it and returns false. */
   #sealOrGoOn(lockFile: FileHandle): boolean {
     try {
       this.#seal(lockFile);
@@ -300,7 +309,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /** Leaves a file that could not be sealed the active one for a while; throws if it cannot be that. */
+  /** Keeps the active file after a failed seal, until the next try. Throws the error if the file takes no lines. */
   #goOnUnsealed(error: unknown): void {
     if (this.#file.hasFailed) throw error;
     const message = messageOf(error);
@@ -312,18 +321,21 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     try {
       await this.#file.catchUp();
     } catch (cause) {
-      throw this.#rotateError("Cannot read what others wrote to audit log", cause);
+      throw this.#rotateError("Cannot read the lines of other writers from audit log", cause);
     }
   }
 
-  /** Makes the file, which is ready, a segment, unless it is at its path no more. Runs under the lock. */
+  /**
+   * Seals the file, which must be ready, and returns the stamp of the segment. Returns undefined if another process
+   * has moved the file away. Runs under the lock.
+   */
   #seal(lockFile: FileHandle): Stamp | undefined {
     this.#marking(() => clearMarks(lockFile));
     if (!this.#file.hasFailed) {
       try {
         this.#commit.syncSync("file");
       } catch {
-        // Who has to know is told by now. The file is sealed as it is, so that the log can go on.
+        // GroupCommit has reported the failure. The file is sealed anyway, so that the log can continue in a new file.
       }
     }
     let stamp: Stamp | undefined;
@@ -338,28 +350,30 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return stamp;
   }
 
-  #rotateError(what: string, cause: unknown): AuditWriteError {
+  #rotateError(failure: string, cause: unknown): AuditWriteError {
     const { path } = this.#file;
-    return new AuditWriteError(`${what}: ${messageOf(cause)}: ${path}`, {
+    return new AuditWriteError(`${failure}: ${messageOf(cause)}: ${path}`, {
       phase: "rotate",
       path,
       cause,
     });
   }
 
-  /** Tells whether there was a torn tail, which is closed off. */
-  async #lookAfterEnd(): Promise<boolean> {
+  /** Closes off a torn tail and reads the chain. Returns whether there was a torn tail. */
+  async #repairEnd(): Promise<boolean> {
     let closedTornTail = false;
     try {
       closedTornTail = await this.#lock.run(() => this.#file.readySync().closedTornTail);
-      // A file that was written without a chain is read in pieces, as others wait for the lock.
+      // A file without a chain is read in pieces, because other writers may wait for the lock.
       while (!(await this.#lock.run(() => this.#file.followChain(FOLLOW_BYTES)))) {
         await this.#clock.turn();
       }
     } catch (error) {
       if (!(error instanceof AuditWriteError)) throw error;
-      // On a full disk, or while another holds the lock; the first append has to do it then.
-      this.#logger.warn(`Cannot look after the end of the file yet: ${error.message}`);
+      // The disk is full, or another writer holds the lock.
+      this.#logger.warn(
+        `Cannot repair the end of the log yet, so the first append will do it: ${error.message}`,
+      );
     }
     return closedTornTail;
   }

@@ -1,5 +1,5 @@
 /**
- * First stage of the write path: record -> one complete UTF-8 line ending in "\n".
+ * The first stage of the write path: record -> one complete UTF-8 line that ends in "\n".
  *
  * @module
  */
@@ -20,13 +20,32 @@ import { Redaction } from "./redaction.ts";
 
 /** Options of {@linkcode SerializeStream}. */
 export interface SerializeStreamOptions {
-  /** Session of the records that name none; default {@linkcode getSessionId}`()`. */
+  /**
+   * Session ID of records that have no `session_id` field, not empty. By default, the session ID of the process, see
+   * {@linkcode getSessionId}.
+   *
+   * @default {getSessionId()}
+   */
   sessionId?: string;
-  /** Bytes that a line may have, its line break included; default 16 MiB. */
+  /**
+   * Maximum length of a line in bytes, including its line break, an integer >= 1. A longer record is rejected. The
+   * default is 16 MiB.
+   *
+   * @default {16_777_216}
+   */
   maxLineBytes?: number;
-  /** Clock for `ts`, epoch milliseconds; default `Date.now`. */
+  /**
+   * Clock that returns epoch milliseconds. It sets the `ts` of records.
+   *
+   * @default {Date.now}
+   */
   now?: () => number;
-  /** What is not to be written; see {@linkcode AuditLogOptions.redact}. */
+  /**
+   * The values to hide before a record becomes a line, see {@linkcode Redact}. If it is not set, every value is
+   * written.
+   *
+   * @default {undefined}
+   */
   redact?: Redact | undefined;
 }
 
@@ -39,8 +58,8 @@ const OPTION_CHECKS: OptionChecks<SerializeStreamOptions> = {
 };
 
 /**
- * Makes lines of records, `{ event, ...fields }` each. A record that cannot be logged errors the
- * stream with an {@linkcode AuditEventError}.
+ * Encodes records of the form `{ event, ...fields }` as lines. An invalid record errors the stream with an
+ * {@linkcode AuditEventError}.
  *
  * @example Records to lines
  * ```ts
@@ -56,7 +75,13 @@ const OPTION_CHECKS: OptionChecks<SerializeStreamOptions> = {
  * ```
  */
 export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Array<ArrayBuffer>> {
-  /** Makes the stage. */
+  /**
+   * Creates the transform stream.
+   *
+   * @param options The options.
+   * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
+   * @throws {RangeError} If an option is out of its range.
+   */
   constructor(options: SerializeStreamOptions = {}) {
     checkOptions(options, OPTION_CHECKS, "serialize events");
     checkRedact(options.redact, "serialize events");
@@ -70,12 +95,12 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
   }
 }
 
-/** Makes a line of an event, at once: the line is the event as it is now. */
+/** A function that encodes an event as a line, as the event is at the time of the call. */
 export type LineSerializer = (event: unknown, fields: EventFields) => string;
 
 /**
- * The work of {@linkcode SerializeStream} on one record, for callers that cannot wait for a stream. The
- * line, its line break included, is still to be encoded.
+ * Returns a function that does the work of {@linkcode SerializeStream} on one record, for callers that cannot wait for
+ * a stream. The line includes its line break, and is a string, not UTF-8 bytes.
  */
 export function lineSerializer(
   options: SerializeStreamOptions & Pick<RecordContext, "onFraction"> & { chain?: boolean } = {},
@@ -84,9 +109,9 @@ export function lineSerializer(
   const isChained = options.chain ?? false;
   const { redact, onFraction } = options;
   const redaction = Array.isArray(redact) ? new Redaction(redact) : undefined;
-  // One object for all events: making one for each takes as long as checking a field.
+  // All events share one object, because creating one for each event takes as long as checking a field.
   const context = { nowMs: NaN, sessionId, isChained, redaction, onFraction };
-  // A line in the chain gets longer before it is written.
+  // The chain adds two members to the line before it is written.
   const moreBytes = isChained ? LINK_BYTES_MAX : 0;
   return (event, fields) => {
     const record = typeof redact === "function" ? redacted(redact, event, fields) : undefined;
@@ -100,7 +125,11 @@ export function lineSerializer(
   };
 }
 
-/** Has the user's function take out what is not to be written; without it nothing is written at all. */
+/**
+ * Returns the record that the user's `redact` function returns.
+ *
+ * @throws {AuditEventError} If the function throws or does not return an object. Then nothing is written.
+ */
 function redacted(
   redact: Exclude<Redact, readonly string[]>,
   event: unknown,
@@ -121,12 +150,12 @@ function redacted(
     return record as Record<string, unknown>;
   }
   throw new AuditEventError(
-    `Cannot log event: redact must give a record, got ${shown(record)}`,
+    `Cannot log event: redact must return a record, got ${shown(record)}`,
     { field: "redact", value: record },
   );
 }
 
-/** No character of a string takes more than three bytes. */
+/** Maximum number of UTF-8 bytes for one UTF-16 code unit of a string. */
 const UTF8_BYTES_MAX = 3;
 
 function checkLength(

@@ -1,40 +1,40 @@
 /**
- * Whether the next sync is made on the spot, blocking the thread, or handed to another one. Pure.
+ * Decides whether the next sync blocks this thread ("spot") or runs on another thread. Pure.
  *
- * To hand a sync over and to hear of its end takes a few hundred microseconds; many disks need no more
- * than that for the sync itself. On those, whoever waits for it is served sooner on the spot, and the
- * thread is blocked for no longer than the handing over would have kept it busy.
+ * Handing a sync over to another thread and back takes a few hundred microseconds. Many disks need no longer for the
+ * sync itself. On such a disk a blocking sync serves its waiters sooner, and it blocks this thread no longer than the
+ * hand-over would keep it busy.
  *
  * @module
  */
 
-/** So many syncs one after the other have to be quick, */
+/** Number of consecutive quick syncs before a sync blocks the thread. */
 const QUICK_RUN = 4;
-/** and so many once one of them was not: who shares the disk may want it again soon. */
+/** The same number after a slow sync. It is higher, because another user of the disk may soon slow it down again. */
 const QUICK_RUN_AFTER_SLOW = 16;
-/** What is quick on the spot, milliseconds. */
+/** Time limit of a quick blocking sync, milliseconds. */
 const SPOT_MAX_MS = 1;
-/** What is quick with the handing over. */
+/** Time limit of a quick sync on another thread, with the hand-over, milliseconds. */
 const THREAD_MAX_MS = 2;
-/** With more lines than these, the thread has better things to do: it makes the next batch meanwhile. */
+/** Maximum number of lines for a blocking sync. With more lines, this thread prepares the next batch meanwhile. */
 const LINES_MAX = 256;
 
-/** Where a sync was made. */
+/** The thread of a sync: this thread ("spot"), or another one. */
 export type SyncPlace = "spot" | "thread";
 
-/** Remembers how long the syncs of one log took lately. */
+/** The durations of the last syncs of one log. */
 export class SyncPace {
   #quickSyncs = 0;
   #quickRun = QUICK_RUN;
 
-  /** A sync took so long, in milliseconds. */
+  /** Records the duration of a sync, in milliseconds. */
   took(elapsedMs: number, place: SyncPlace): void {
     const isQuick = elapsedMs < (place === "spot" ? SPOT_MAX_MS : THREAD_MAX_MS);
     this.#quickSyncs = isQuick ? this.#quickSyncs + 1 : 0;
     if (!isQuick) this.#quickRun = QUICK_RUN_AFTER_SLOW;
   }
 
-  /** Where a sync of so many lines is made best. */
+  /** Returns the better place for a sync of this number of lines. */
   placeFor(lines: number): SyncPlace {
     return lines <= LINES_MAX && this.#quickSyncs >= this.#quickRun ? "spot" : "thread";
   }

@@ -1,16 +1,15 @@
 /**
- * Errors that reached no caller: rejections of a log's own promises that nobody handles.
+ * Unhandled rejections of a log's own promises.
  *
- * The runtime knows which promises nobody handles and says so once the turn is over; it would end
- * the program over one. A log takes its own ones on instead: each goes to the logger, and the next
- * flush or close rejects.
+ * The runtime reports an unhandled rejection at the end of an event-loop turn, and then ends the program. If the
+ * promise is a log's own, the log takes the rejection over: it logs the error, and the next flush or close rejects.
  *
  * @module
  */
 import type { Logger } from "../logger.ts";
 import type { Clock } from "../platform/clock.ts";
 
-/** Collects the errors of one log. */
+/** The unhandled errors of one log. */
 export class UnheardErrors {
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -31,20 +30,20 @@ export class UnheardErrors {
     this.#isFresh = true;
   }
 
-  /** Takes on a rejection that nobody handles; false if the promise is not one of ours. */
+  /** Takes over an unhandled rejection and returns true. Returns false if the promise is not the log's. */
   adopt(promise: Promise<unknown>, error: unknown): boolean {
     if (!this.#watched.has(promise)) return false;
     this.#first ??= { error };
-    // All lines of a failed batch share one error, which is worth one message.
+    // All lines of a failed batch share one error, so it is logged once.
     if (error !== this.#lastLogged) this.#logger.error("An event was not logged:", error);
     this.#lastLogged = error;
     return true;
   }
 
-  /** Throws the first error that reached nobody since the last call. */
+  /** Throws the first unhandled error since the last call, if there is one. */
   async throwFirst(): Promise<void> {
     if (this.#isFresh) {
-      // The runtime speaks at the end of the turn in which the rejection happened.
+      // The runtime reports a rejection only at the end of the turn in which it happened.
       await this.#clock.wait(0);
       this.#isFresh = false;
     }

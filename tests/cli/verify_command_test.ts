@@ -47,7 +47,7 @@ Deno.test("scout verify names the file, line and reason of a change, and exits w
   assertEquals({ code, stderr }, { code: 1, stderr: "" });
   assertEquals(stdout.split("\n").slice(0, 2), [
     "FAULTS: 1",
-    "fault      audit.jsonl, line 2, byte 156: it, or what is before it, was changed: its hash is another one",
+    "fault      audit.jsonl, line 2, byte 156: hash mismatch: this line or an earlier one was modified",
   ]);
 });
 
@@ -70,7 +70,7 @@ Deno.test("scout verify compares a log with an anchor from scout head", async ()
   assertEquals((await log.run("verify")).code, 0);
   const { code, stdout } = await log.run("verify", "--anchor", head.stdout);
   assertEquals(code, 1);
-  assertStringIncludes(stdout, "events were removed: the anchor saw seq 5, and the last one is 4");
+  assertStringIncludes(stdout, "events were removed: the anchor has seq 5, but the last seq is 4");
 });
 
 Deno.test("scout verify rejects an invalid anchor, and a log that does not exist", async () => {

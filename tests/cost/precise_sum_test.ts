@@ -8,7 +8,7 @@ function sumOf(terms: readonly number[]): PreciseSum {
   return sum;
 }
 
-Deno.test("PreciseSum is what an exact sum rounds to, in any order, and added up of sums", () => {
+Deno.test("PreciseSum equals the rounded exact sum in any order, also when sums are added", () => {
   for (let seed = 1; seed <= 50; seed++) {
     const random = new SeededRandom(seed);
     const terms = Array.from({ length: 1_000 }, () => random.below(1e9) / 7 ** random.below(40));
@@ -24,12 +24,12 @@ Deno.test("PreciseSum is what an exact sum rounds to, in any order, and added up
   }
 });
 
-Deno.test("PreciseSum keeps what is small beside what is large and goes again", () => {
+Deno.test("PreciseSum keeps small terms while large terms cancel each other", () => {
   assertEquals(sumOf([1e300, 1, 1e-20, -1e300, -1]).value, 1e-20);
   assertEquals(sumOf([0.1, 0.2, -0.3]).value, Math.sumPrecise([0.1, 0.2, -0.3]));
 });
 
-Deno.test("PreciseSum of nothing is 0, and past the largest number Infinity", () => {
+Deno.test("PreciseSum is 0 without terms, and Infinity beyond the largest number", () => {
   assertEquals(sumOf([]).value, 0);
   const overflown = sumOf([Number.MAX_VALUE, Number.MAX_VALUE]);
   assertEquals(overflown.value, Infinity);

@@ -1,5 +1,5 @@
 /**
- * All fault harnesses together, and the table of what they tried and found.
+ * Runs all fault harnesses, and formats the table of their cases and faults.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { realKills } from "./real_kills.ts";
 import { simulatedKills } from "./simulated_kills.ts";
 import { WORKLOADS } from "./workloads.ts";
 
-/** How much is tried at least at scale 1, or the campaign counts for nothing. */
+/** Minimum numbers of cases at scale 1. A campaign with fewer cases fails. */
 const TRIED_MIN: Readonly<Record<string, number>> = {
   "power-loss states": 20_000,
   "error injections": 500,
@@ -22,7 +22,7 @@ const TRIED_MIN: Readonly<Record<string, number>> = {
   "fuzz cases": 40_000,
 };
 
-/** The kinds of cases that a whole campaign reaches, or it counts for nothing. */
+/** Kinds of cases that a whole campaign must reach, or it fails. */
 const REACHED: readonly string[] = [
   ...["power loss", "errors", "simulated kills"].flatMap((harness) =>
     WORKLOADS.map(({ name }) => `${harness}: ${name}`)
@@ -31,15 +31,15 @@ const REACHED: readonly string[] = [
   "simulated kills: beside a survivor",
 ];
 
-/** What to try. */
+/** Options of a campaign. */
 export interface Campaign {
   readonly seed: number;
   readonly scale: number;
-  /** Told now and then which harness has come how far: a share from 0 to 1. */
+  /** Called now and then with a harness and its completed share, from 0 to 1. */
   readonly onProgress: (harness: string, share: number) => void;
 }
 
-/** Runs all harnesses: the real kills, which wait for other processes, beside those in memory. */
+/** Runs all harnesses. The real kills, which wait for other processes, run while the in-memory harnesses do. */
 export async function runCampaign(campaign: Campaign): Promise<Findings> {
   const all = new Findings();
   await Promise.all([
@@ -67,7 +67,7 @@ async function runInTurn(
   }
 }
 
-/** Returns what was tried too little, though it was not skipped; a share of a campaign may miss some kinds. */
+/** Returns the cases that are too few or missing, unless something was skipped. A partial campaign may miss kinds. */
 export function shortfalls({ tried, reached, skipped }: Findings, scale: number): string[] {
   if (skipped.length > 0) return [];
   const tooFew = Object.entries(TRIED_MIN)
@@ -77,7 +77,7 @@ export function shortfalls({ tried, reached, skipped }: Findings, scale: number)
   return [...tooFew, ...missed];
 }
 
-/** The table of what was tried and found. */
+/** Returns the table of cases and faults. */
 export function tableOf({ tried, faults, skipped }: Findings, seed: number): string {
   const rows: [string, string][] = [
     ["seed", String(seed)],

@@ -4,7 +4,7 @@ import { runCampaign, shortfalls, tableOf } from "./campaign.ts";
 import { Findings, Violation } from "./harness.ts";
 
 await sampledTest(
-  "AuditLog keeps its promises whatever fails, stops it, or lies in its directory",
+  "AuditLog keeps its promises under power loss, errors, kills and damaged files",
   1 / 25,
   async ({ seed, share }) => {
     const findings = await runCampaign({ seed, scale: share, onProgress() {} });
@@ -14,7 +14,7 @@ await sampledTest(
   },
 );
 
-Deno.test("tableOf() counts faults by their kind and says what was skipped", () => {
+Deno.test("tableOf() counts faults by kind and lists what was skipped", () => {
   const findings = new Findings();
   findings.count("power-loss states", 20_500);
   findings.add("here", new Violation("lost", "an event"));
@@ -33,7 +33,7 @@ Deno.test("tableOf() counts faults by their kind and says what was skipped", () 
   ]);
 });
 
-Deno.test("shortfalls() names what was tried too little, unless something was skipped", () => {
+Deno.test("shortfalls() names cases that are too few, unless something was skipped", () => {
   const findings = new Findings();
   findings.count("power-loss states", 20_000);
   findings.count("error injections", 500);

@@ -1,5 +1,5 @@
 /**
- * Each harness finds a fault that is planted between the log and its disk, and calls it by its name.
+ * Each harness detects a fault that is planted between the log and its disk, and reports it with its kind.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { powerLossOf } from "./power_loss.ts";
 import { simulatedKillsOf } from "./simulated_kills.ts";
 import { PATH, type Plant } from "./workloads.ts";
 
-/** A whole campaign, which ends at the first sighting of the fault. */
+/** The scale of a whole campaign. It ends as soon as it has found the fault. */
 const SCALE = 1;
 
 const dropOneSync: Plant = (disk) => dropsOneSync(disk, PATH);
@@ -34,7 +34,7 @@ const CANARIES: readonly [fault: string, harness: Harness, kind: FaultKind][] = 
 ];
 
 for (const [fault, harness, kind] of CANARIES) {
-  Deno.test(`The harness of ${harness.name} finds the fault that ${fault}`, async () => {
+  Deno.test(`The ${harness.name} harness finds the fault that ${fault}`, async () => {
     const seed = freshSeed();
     const isFound = (faults: Findings["faults"]) => faults.some((fault) => fault.kind === kind);
     const { faults } = await harness.run({
@@ -44,6 +44,6 @@ for (const [fault, harness, kind] of CANARIES) {
       isEnough: isFound,
     });
     const kinds = faults.map((fault) => fault.kind);
-    assert(isFound(faults), `seed ${seed}: nothing ${kind} is found, but ${kinds}`);
+    assert(isFound(faults), `seed ${seed}: found no fault of kind "${kind}", but: ${kinds}`);
   });
 }

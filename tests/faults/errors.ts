@@ -1,6 +1,6 @@
 /**
- * Each call of a log fails, with every error that the system has for it, once and from there for ever.
- * The log may refuse events, but has to say which, and to end.
+ * Fails each call of a log, once or permanently, with the errors that the system may raise. The log may reject
+ * events, but it must reject the right ones, and it must not hang.
  *
  * @module
  */
@@ -17,15 +17,15 @@ import {
 import { systemErrors } from "./simulated_disk.ts";
 import { type Plant, type Scene, sizesOf, type Workload, WORKLOADS } from "./workloads.ts";
 
-/** How many errors are injected at scale 1, at least. */
+/** Minimum number of errors injected at scale 1. */
 const INJECTIONS = 2_600;
 
 const ERRORS = Object.entries(systemErrors);
 
-/** Errors at every call of the standard workloads. */
+/** Injects errors at every call of the standard workloads. */
 export const errors: Harness = errorsOf();
 
-/** The same of logs with a planted fault. */
+/** Returns the same harness for logs with a planted fault. */
 export function errorsOf(plant?: Plant): Harness {
   return { name: "errors", run: (assignment) => run(assignment, plant) };
 }
@@ -38,7 +38,7 @@ async function run(
   const wanted = INJECTIONS * scale;
   const isDrawn = drawing(`${seed} errors`, scale * SHARE_OF_ROUND);
   const injected = () => findings.tried.get("error injections") ?? 0;
-  // Whole rounds: to stop within one would leave out its last workloads every time.
+  // Only whole rounds: a run that stopped within a round would always leave out the last workloads.
   for (let round = 0; injected() < wanted; round++) {
     const random = new SeededRandom(`${seed} errors ${round}`);
     const sizes = sizesOf(round, random);
@@ -58,7 +58,7 @@ async function run(
   return findings;
 }
 
-/** One error at one call, and perhaps at all of its kind that follow. */
+/** An error at one call, and optionally at all later calls of the same kind. */
 interface Injection {
   readonly writer: number;
   readonly index: number;
@@ -66,7 +66,7 @@ interface Injection {
   readonly isForEver: boolean;
 }
 
-/** Every call, once and for ever; which error it is changes from call to call and from round to round. */
+/** Yields an injection for every call, once and permanently. The error differs between calls and rounds. */
 async function* injectionsOf(
   workload: Workload,
   stage: () => Promise<Scene>,
@@ -105,14 +105,14 @@ async function tryOut(
     await withinTime(workload.run(scene));
     findings.count("rotations", scene.rotations);
     for (const { process } of scene.writers) {
-      if (process.openHandles > 0) throw new Violation("other", "handles are left open");
+      if (process.openHandles > 0) throw new Violation("other", "handles were left open");
     }
     await withinTime(scene.check());
     const disk = scene.disk.afterPowerLoss(() => false);
     await withinTime(scene.check({ disk, powerLost: true }));
   } catch (thrown) {
     const { name, path } = process.calls[index] ?? { name: "none", path: "" };
-    const when = isForEver ? "for ever from" : "at";
+    const when = isForEver ? "permanently from" : "at";
     findings.add(
       `${place}, ${errno} ${when} call ${index} of writer ${writer}, ${name} ${path}`,
       thrown,

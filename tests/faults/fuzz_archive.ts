@@ -1,5 +1,5 @@
 /**
- * Arbitrary archives: gzip files as they are made, and as they become.
+ * Arbitrary archives: intact gzip files, and damaged ones.
  *
  * @module
  */
@@ -8,14 +8,14 @@ import { constants, gunzipSync, gzipSync } from "node:zlib";
 import { type Bytes, lines } from "./fuzz_lines.ts";
 import { joined } from "../bytes.ts";
 
-/** What became of an archive; places are in 10,000ths of its bytes. */
+/** Damage to an archive. A `place` is in 10,000ths of the archive's length. */
 export type ArchiveDamage =
   | { readonly kind: "none" | "plain" | "empty" }
   | { readonly kind: "cut" | "members"; readonly place: number }
   | { readonly kind: "flip"; readonly place: number; readonly bit: number }
   | { readonly kind: "trailing" | "replaced"; readonly bytes: Bytes };
 
-/** An archive of lines. */
+/** The lines of an archive, and its damage. */
 export interface Archive {
   readonly raw: Bytes;
   readonly damage: ArchiveDamage;
@@ -41,10 +41,10 @@ const damage: fc.Arbitrary<ArchiveDamage> = fc.oneof(
   },
 );
 
-/** Any archive. */
+/** Generates archives. */
 export const archive: fc.Arbitrary<Archive> = fc.record({ raw: lines({ maxLength: 6 }), damage });
 
-/** The bytes of the file. */
+/** Returns the bytes of the archive file. */
 export function archiveBytes({ raw, damage }: Archive): Bytes {
   const whole = gzip(raw);
   switch (damage.kind) {
@@ -71,8 +71,8 @@ export function archiveBytes({ raw, damage }: Archive): Bytes {
 }
 
 /**
- * What a reader has to get out of the file, whether that is all that there may be, and whether it is
- * damaged; undefined where nobody can tell.
+ * Returns the lines that a reader must find in the file. `isAll` means that it must not find others. `isDamaged`
+ * means that it must report damage; it is undefined if that cannot be known.
  */
 export function archiveLines(
   archive: Archive,
@@ -83,12 +83,12 @@ export function archiveLines(
     case "members":
       return { bytes: raw, isAll: true, isDamaged: false };
     case "plain":
-      // An archive that begins with the magic number is none of ours, and may hold anything.
+      // An uncompressed file may begin with the magic number by chance, and then decode to anything.
       return { bytes: new Uint8Array(), isAll: false, isDamaged: undefined };
     case "empty":
       return { bytes: new Uint8Array(), isAll: true, isDamaged: true };
     case "trailing":
-      // Zeros are what tapes fill up with, and a magic number may begin another member.
+      // Zeros are legal padding, as on tapes. A magic number may start another gzip member.
       return {
         bytes: wholeLines(raw),
         isAll: false,
@@ -100,7 +100,7 @@ export function archiveLines(
       return { ...beginningOf(archiveBytes(archive)), isDamaged: true };
     case "flip": {
       const whole = gzip(raw);
-      // A flag, a time or the name of a system may change without harm.
+      // A flipped bit in the header, such as a flag or a time, may do no harm.
       return { ...beginningOf(whole.slice(0, indexIn(whole, damage.place))), isDamaged: undefined };
     }
   }
@@ -108,7 +108,7 @@ export function archiveLines(
 
 const MAGIC = 0x1f;
 
-/** The whole lines that the beginning of a gzip file tells for sure. */
+/** Returns the whole lines that the beginning of a gzip file certainly contains. */
 function beginningOf(bytes: Bytes): { bytes: Uint8Array; isAll: boolean } {
   return { bytes: wholeLines(decodable(bytes)), isAll: false };
 }
@@ -117,7 +117,7 @@ function decodable(bytes: Bytes): Uint8Array {
   try {
     return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
   } catch {
-    // Not even the header is whole.
+    // Not even the header is complete.
     return new Uint8Array();
   }
 }

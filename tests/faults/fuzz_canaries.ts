@@ -1,5 +1,5 @@
 /**
- * Readers and writers with one fault each, for the fuzzers to find.
+ * Readers and writers with one planted fault each, which the fuzzers have to find.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { FaultKind } from "./harness.ts";
 import { overriding } from "./planted_faults.ts";
 import type { SimulatedProcess } from "./simulated_disk.ts";
 
-/** A reader whose queries are changed on their way. */
+/** Returns an opener of readers whose queries are replaced by `change`. */
 export function withQueries(change: (query: AuditQuery, process: SimulatedProcess) => AuditQuery) {
   const open: ReaderOpener = async (process) => {
     const reader = await openReader(process);
@@ -25,7 +25,7 @@ export function withQueries(change: (query: AuditQuery, process: SimulatedProces
   return open;
 }
 
-/** The query with other events. */
+/** Returns the query with its events replaced by `change`. */
 export function withEvents(
   query: AuditQuery,
   change: (events: AuditEvent[]) => AuditEvent[],
@@ -45,7 +45,7 @@ async function* endless(): AsyncGenerator<AuditEvent> {
   for (;;) yield { event: "nav" };
 }
 
-/** Readers with one fault each, by what they do; the text is in what is found. */
+/** Readers with one fault each: the fault, the opener, a part of the finding's text, and the possible kinds. */
 export const READERS: [fault: string, open: ReaderOpener, text: string, kinds: FaultKind[]][] = [
   [
     "drops an intact line",
@@ -54,13 +54,13 @@ export const READERS: [fault: string, open: ReaderOpener, text: string, kinds: F
     ["lost"],
   ],
   [
-    "gives a line twice",
+    "returns a line twice",
     withQueries((query) => withEvents(query, (events) => [...events, ...events.slice(-1)])),
-    "too many",
+    "surplus events",
     ["doubled"],
   ],
   [
-    "gives lines out of order",
+    "returns lines out of order",
     withQueries((query) => withEvents(query, (events) => events.reverse())),
     "instead of",
     ["reordered"],
@@ -76,13 +76,13 @@ export const READERS: [fault: string, open: ReaderOpener, text: string, kinds: F
     ["other"],
   ],
   [
-    "gives events without an end",
+    "never stops returning events",
     withQueries((query) => ({ ...query, [Symbol.asyncIterator]: endless })),
-    "no end of events",
+    "does not end",
     ["hung"],
   ],
   [
-    "calls the disk without an end",
+    "never stops calling the disk",
     withQueries((query, process) =>
       withEvents(query, () => {
         for (;;) process.status(FILES.active);
@@ -91,7 +91,7 @@ export const READERS: [fault: string, open: ReaderOpener, text: string, kinds: F
     "calls",
     ["hung"],
   ],
-  ["keeps damage to itself", withQueries((query) => ({ ...query, damage: [] })), "no word on", [
+  ["does not report damage", withQueries((query) => ({ ...query, damage: [] })), "did not report", [
     "other",
   ]],
   [
@@ -113,7 +113,7 @@ export const READERS: [fault: string, open: ReaderOpener, text: string, kinds: F
     ["other"],
   ],
   [
-    "adds costs up twice",
+    "counts costs twice",
     async (process) => {
       const reader = await openReader(process);
       return overriding(reader, {
@@ -124,14 +124,14 @@ export const READERS: [fault: string, open: ReaderOpener, text: string, kinds: F
     ["other"],
   ],
 ];
-/** The process with a directory that does not show names with the ending. */
+/** Returns the process with a directory listing that hides names with the ending. */
 export function withoutNames(process: SimulatedProcess, ending: string): SimulatedProcess {
   return overriding(process, {
     list: (path) => process.list(path).filter((name) => !name.endsWith(ending)),
   });
 }
 
-/** A writer whose calls are changed on their way. */
+/** Returns an opener of writers whose `log()` is replaced by `change`. */
 function withCalls(change: (log: Writer, event: string, fields?: EventFields) => Promise<void>) {
   const open: WriterOpener = async (fileSystem, rotationSizeBytes) => {
     const log = await openWriter(fileSystem, rotationSizeBytes);
@@ -142,7 +142,7 @@ function withCalls(change: (log: Writer, event: string, fields?: EventFields) =>
   return open;
 }
 
-/** A disk that writes other bytes than it is given. */
+/** Returns a file system that writes the rewritten text of each append to the active file. */
 function rewriting(fileSystem: FileSystem, rewrite: (text: string) => string): FileSystem {
   const open = (...[path, access]: Parameters<FileSystem["open"]>): FileHandle => {
     const handle = fileSystem.open(path, access);
@@ -162,15 +162,15 @@ function withText(rewrite: (text: string) => string): WriterOpener {
     openWriter(rewriting(fileSystem, rewrite), rotationSizeBytes);
 }
 
-/** Writers with one fault each, as {@linkcode READERS}. */
+/** Writers with one fault each, in the form of {@linkcode READERS}. */
 export const WRITERS: [fault: string, open: WriterOpener, text: string][] = [
-  ["lets line breaks through", withText((text) => text.replaceAll("\\n", "\n ")), "no JSON"],
+  ["does not escape line breaks", withText((text) => text.replaceAll("\\n", "\n ")), "not JSON"],
   ["loses a field", withText((text) => text.replaceAll(',"reason":""', "")), "reason is undefined"],
   ["loses a line", withText((text) => text.slice(text.indexOf("\n") + 1)), ""],
   ["writes a line twice", withText((text) => text + text), ""],
-  ["writes no last line break", withText((text) => text.slice(0, -1)), ""],
+  ["omits the last line break", withText((text) => text.slice(0, -1)), ""],
   [
-    "throws at once",
+    "throws instead of rejecting",
     withCalls((log, event, fields) => {
       if (event === "") throw new TypeError("no event");
       return log.log(event, fields);
@@ -178,13 +178,13 @@ export const WRITERS: [fault: string, open: WriterOpener, text: string][] = [
     "throws instead of rejecting",
   ],
   [
-    "refuses what is right",
+    "rejects valid events",
     withCalls((log, event, fields) => log.log(event, event === "nav" ? { cost: -1 } : fields)),
-    "it is refused for cost",
+    "rejected because of cost",
   ],
   [
-    "accepts what is wrong",
+    "accepts invalid events",
     withCalls((log, event, fields) => log.log(event === "" ? "nav" : event, fields)),
-    "in spite of event",
+    "despite invalid event",
   ],
 ];

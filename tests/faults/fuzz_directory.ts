@@ -1,6 +1,6 @@
 /**
- * Arbitrary directories of a log: active file, segments in all forms, a manifest that tells the truth
- * or is forged, names that are much like those of segments, and what is no file at all.
+ * Arbitrary directories of a log: the active file, segments in all forms, a true or forged manifest, names that
+ * resemble those of segments, and paths that are not regular files.
  *
  * @module
  */
@@ -13,27 +13,27 @@ import { type FuzzedManifest, manifest, manifestBytes, tellsTruth } from "./fuzz
 import { type Claim, linesFound } from "./fuzz_oracle.ts";
 import { SimulatedDisk } from "./simulated_disk.ts";
 
-/** What stands at a path: nothing, something that is no plain file, or a file of the bytes. */
+/** The entry at a path: none, one that is not a regular file, or a file with these bytes. */
 export type Entry = "directory" | "symlink" | "other" | Bytes | null;
 
-/** One segment in the forms in which it is there. */
+/** A segment in the forms in which it exists. */
 export interface FuzzedSegment {
   readonly stamp: Stamp;
   readonly sealed: Entry;
   readonly archive: Archive | Exclude<Entry, Bytes>;
   readonly unfinished: Entry;
-  /** Whether the sealed form has a lock file, which makes it the active file of another log. */
+  /** Whether the sealed form has a lock file, which makes it another log's active file. */
   readonly isLocked: boolean;
 }
 
-/** A directory of a log. */
+/** The contents of a log's directory. */
 export interface FuzzedDirectory {
   readonly active: Entry;
-  /** Oldest first. */
+  /** The segments, oldest first. */
   readonly segments: readonly FuzzedSegment[];
   readonly manifest: FuzzedManifest | Exclude<Entry, Bytes>;
   readonly lock: Entry;
-  /** Names in the directory that belong to nothing of the log. */
+  /** Names in the directory that do not belong to the log. */
   readonly strangers: readonly string[];
 }
 
@@ -75,7 +75,7 @@ const segment = fc.record({
   isLocked: fc.nat(19).map((number) => number === 19),
 });
 
-/** Any directory of a log. */
+/** Generates directories of a log. */
 export const directory: fc.Arbitrary<FuzzedDirectory> = fc.record({
   active: entry(lines({ maxLength: 8 })),
   segments: fc.array(segment, { maxLength: STAMPS.length }).map((segments) =>
@@ -97,12 +97,12 @@ export const directory: fc.Arbitrary<FuzzedDirectory> = fc.record({
   ),
 });
 
-/** Whether opening the path is refused. */
+/** Checks whether the entry is not a regular file, so that the log must refuse to open it. */
 export function isOdd(entry: unknown): entry is "directory" | "symlink" | "other" {
   return typeof entry === "string";
 }
 
-/** Puts the directory on a disk of its own. */
+/** Creates a disk that contains the directory. */
 export function diskOf(fuzzed: FuzzedDirectory): SimulatedDisk {
   const disk = new SimulatedDisk();
   const put = (path: string, entry: Entry) => {
@@ -137,16 +137,16 @@ function entryOfManifest({ manifest, segments }: FuzzedDirectory): Entry {
   return manifestBytes(manifest, archives);
 }
 
-/** Whether nothing in the directory may mislead a reader who believes the manifest. */
+/** Checks whether a reader that believes the manifest cannot be misled. */
 export function isManifestTrue({ manifest, segments }: FuzzedDirectory): boolean {
   if (manifest === null || isOdd(manifest)) return true;
-  // An archive that is damaged has lost what the manifest still tells of.
+  // A damaged archive has lost lines that its manifest line still counts.
   const isWhole = (segment: FuzzedSegment) =>
     !isArchive(segment.archive) || segment.archive.damage.kind === "none";
   return tellsTruth(manifest) && segments.every(isWhole);
 }
 
-/** What each file has to give, oldest first, and which ones have to be told of as damaged. */
+/** Returns the events that each file must yield, oldest file first, and the files reported as damaged. */
 export function claimsOf(
   fuzzed: FuzzedDirectory,
 ): { claims: Claim[]; damaged: ReadonlySet<string>; mayBeDamaged: ReadonlySet<string> } {
@@ -159,7 +159,7 @@ export function claimsOf(
     if (found.damaged.length > 0) damaged.add(path);
   };
   for (const { stamp, archive, isLocked, ...forms } of fuzzed.segments) {
-    // An empty one is what a sealer leaves that was killed before its rename.
+    // A process that is killed before the rename leaves an empty sealed file behind.
     const isNone = isLocked || (forms.sealed instanceof Uint8Array && forms.sealed.length === 0);
     const sealed = isNone ? null : forms.sealed;
     const path = FILES.archive(stamp);
@@ -179,7 +179,7 @@ export function claimsOf(
   return { claims, damaged, mayBeDamaged };
 }
 
-/** The directory as text. */
+/** Describes the directory as text, for a finding. */
 export function describeDirectory(fuzzed: FuzzedDirectory): string {
   return Deno.inspect(fuzzed, { depth: 8, iterableLimit: 40, strAbbreviateSize: 400 }) +
     Object.entries(diskOf(fuzzed).snapshot()).map(([path, content]) =>
@@ -187,10 +187,10 @@ export function describeDirectory(fuzzed: FuzzedDirectory): string {
     ).join("");
 }
 
-/** Text or bytes of every file, as a disk gives them. */
+/** The text or bytes of each file, as returned by a disk's `snapshot()`. */
 export type Contents = ReturnType<SimulatedDisk["snapshot"]>;
 
-/** Whether both have the same files with the same content. */
+/** Checks whether both contain the same files with the same contents. */
 export function isSameContents(a: Contents, b: Contents): boolean {
   const paths = Object.keys(a);
   return paths.length === Object.keys(b).length &&
@@ -202,7 +202,7 @@ function isSameContent(a: string | Uint8Array, b: string | Uint8Array | undefine
   return a.byteLength === b.byteLength && a.every((byte, index) => byte === b[index]);
 }
 
-/** Bytes as text, one character for each. */
+/** Returns the bytes as quoted text, with one character for each byte. */
 export function latin1(bytes: Uint8Array): string {
   return JSON.stringify(new TextDecoder("latin1").decode(bytes));
 }

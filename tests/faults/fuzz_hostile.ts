@@ -1,16 +1,16 @@
 /**
- * Values that are made to do harm to whoever looks at them.
+ * Values designed to harm code that inspects them.
  *
  * @module
  */
 
-/** A text that would be a line of its own, were it not for its escapes. */
+/** A text that would become a separate line if it were not escaped. */
 export const FORGED = '}\n{"ts":"2026-02-13T14:30:22.123Z","event":"forged"}\n';
 
-/** Makes a value anew each time; the values themselves are not for others to look at. */
+/** Creates a new value at each call, because the values must not be inspected before they are logged. */
 export type Maker<T = unknown> = () => T;
 
-/** Throws a text that is a line. */
+/** Throws an error whose message is a forged line. */
 export function throwing(): never {
   throw new Error(FORGED);
 }
@@ -47,7 +47,7 @@ function unreadableError(): unknown {
   return Object.defineProperty(new Error("x"), "message", { get: throwing });
 }
 
-/** Makers of what is no data at all, each of which makes a new one. */
+/** Makers of values that are not plain data. Each call creates a new value. */
 export const HOSTILE: readonly Maker[] = [
   cycle,
   selfAsJson,

@@ -1,6 +1,5 @@
 /**
- * Arbitrary lines of a log: events in every spelling, what is none, and either with damage done to
- * its bytes.
+ * Arbitrary lines of a log: events in every spelling, lines that are not events, and both with damaged bytes.
  *
  * @module
  */
@@ -8,15 +7,15 @@ import fc from "fast-check";
 import { jsonValue } from "./fuzz_values.ts";
 import { joined } from "../bytes.ts";
 
-/** Bytes that nobody shares. */
+/** Bytes with a buffer that is not shared. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a line of a fuzzed log may have, its line break included. */
+/** Longest line of a fuzzed log in bytes, including its line break. */
 export const MAX_LINE_BYTES = 400;
 
 const encoder = new TextEncoder();
 
-// All of these are JSON texts, or what Python takes for one.
+// Each of these is JSON, or a name that Python's JSON module accepts.
 const TYPES = [
   ...['"nav"', '"nav"', '"nav"', '"brief"', '"validation_fail"', '"gate_compress"'],
   ...['"gate_escalate"', '"na\\u0076"', '"navv"', '""', '"__proto__"', '"pr\u00fcfung \u{1f680}"'],
@@ -76,7 +75,7 @@ const NO_EVENTS = [
 ];
 const BLANKS = ["", " ", "\t \r", "\u00a0", "\ufeff", "\u3000"];
 
-/** Ways to spell the same event. */
+/** Functions that spell the same event differently. */
 const SPELLINGS: readonly ((json: string) => string)[] = [
   (json) => json,
   (json) => json,
@@ -105,7 +104,7 @@ const eventText = fc.tuple(
 
 const jsonText = jsonValue.map((value) => `{"event":"nav","value":${JSON.stringify(value)}}`);
 
-/** About as long as a line may be. */
+// A line of about the maximum length.
 const longText = fc.tuple(eventText, fc.integer({ min: -2, max: 3 })).map(([text, surplus]) => {
   const start = `${text.slice(0, text.lastIndexOf("}"))},"pad":"`;
   const left = MAX_LINE_BYTES + surplus - encoder.encode(start).byteLength - 3;
@@ -126,7 +125,7 @@ const lineText = fc.oneof(
   { weight: 2, arbitrary: fc.constant("{}") },
 );
 
-/** Does damage at an index of the bytes; `byte` is whatever it needs. */
+/** Damages the bytes at an index. `byte` is a random number for its use. */
 type Damage = (bytes: Bytes, index: number, byte: number) => Bytes;
 
 const BAD_UTF8 = [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xc0, 0x80]];
@@ -154,7 +153,7 @@ function inserted(bytes: Bytes, index: number, more: ArrayLike<number>): Bytes {
   return result;
 }
 
-/** Damage to any bytes; none to none at all. */
+/** Generates functions that damage bytes. An empty array stays empty. */
 export const damage: fc.Arbitrary<(bytes: Bytes) => Bytes> = fc.tuple(
   fc.constantFrom(...DAMAGES),
   fc.nat(9_999),
@@ -176,13 +175,13 @@ const LINE_BREAKS = ["\n", "\n", "\n", "\n", "\n", "\n", "\r\n", "\n\n"].map((te
   encoder.encode(text)
 );
 
-/** Some lines, as many as that; the last one has its line break or not. */
+/** Generates the requested number of lines. The last line may lack its line break. */
 export function lines(count: { minLength?: number; maxLength: number }): fc.Arbitrary<Bytes> {
   const broken = fc.tuple(line, fc.constantFrom(...LINE_BREAKS));
   return fc.tuple(fc.array(broken, count), fc.integer({ min: 0, max: 2 })).map(
     ([parts, ending]) => {
       const bytes = joined(...parts.flat());
-      // One time in three the last line break, or half of it, is missing.
+      // In one case of three, the last line break or a part of it is missing.
       return ending === 0 ? bytes.slice(0, -1) : bytes;
     },
   );

@@ -1,5 +1,5 @@
 /**
- * Arbitrary manifests: true ones, and those that somebody has changed, by chance or on purpose.
+ * Arbitrary manifests: true ones, and ones that were changed by chance or on purpose.
  *
  * @module
  */
@@ -11,25 +11,26 @@ import { type Archive, archiveBytes } from "./fuzz_archive.ts";
 import { type Bytes, damage, MAX_LINE_BYTES } from "./fuzz_lines.ts";
 import { gzipFacts, joined } from "../bytes.ts";
 
-/** A manifest of the archives of a log. */
+/** A manifest for the archives of a log. */
 export interface FuzzedManifest {
-  /** Members that its lines are given, one list for each line, whatever they were. */
+  /** For each line, the members that replace its own. */
   readonly forged: readonly (readonly (readonly [name: string, value: unknown])[])[];
-  /** Lines, by their numbers, that are left out, come twice, or are not of a log's own archive. */
+  /** Numbers of the lines that are left out. */
   readonly leftOut: readonly number[];
+  /** Numbers of the lines that appear twice. */
   readonly twice: readonly number[];
   readonly damages: readonly ((bytes: Bytes) => Bytes)[];
 }
 
-/** An archive and its name. */
+/** An archive and its file name. */
 export interface NamedArchive {
   readonly name: string;
   readonly archive: Archive;
 }
 
 /**
- * Counts that a forger may write. More than the archive has room for is a lie that shows; none is so
- * large that counting up to it would never end, as nothing could interrupt that.
+ * Counts in forged lines. A count larger than the archive can hold is detectably false. None is so large that
+ * counting up to it would take forever, because nothing could interrupt that loop.
  */
 const COUNTS = [0, 1, 2, 7, 60_000];
 const VALUES: readonly unknown[] = [
@@ -68,7 +69,7 @@ const someNumbers = fc.oneof(
   { weight: 1, arbitrary: fc.array(fc.nat(3), { maxLength: 2 }) },
 );
 
-/** Any manifest, half of them true. */
+/** Generates manifests, half of them true. */
 export const manifest: fc.Arbitrary<FuzzedManifest> = fc.record({
   forged: fc.oneof(
     { weight: 2, arbitrary: fc.constant([]) },
@@ -82,12 +83,12 @@ export const manifest: fc.Arbitrary<FuzzedManifest> = fc.record({
   ),
 });
 
-/** Whether all that the manifest says is true, which need not be all that there is to say. */
+/** Checks whether every statement of the manifest is true. Statements may be missing. */
 export function tellsTruth({ forged, damages }: FuzzedManifest): boolean {
   return damages.length === 0 && forged.every((members) => members.length === 0);
 }
 
-/** The bytes of the manifest of the archives. */
+/** Returns the bytes of the manifest for the archives. */
 export function manifestBytes(
   { forged, leftOut, twice, damages }: FuzzedManifest,
   archives: readonly NamedArchive[],
@@ -105,7 +106,7 @@ export function manifestBytes(
   return damages.reduce((bytes, each) => each(bytes), joined(...parts));
 }
 
-/** What is true of an archive as it was made, and of the length that it has now. */
+/** Returns the true facts of the archive: its lines as they were made, and its current length. */
 function factsOf({ name, archive }: NamedArchive): ArchiveFacts {
   const scan = new SegmentScan(MAX_LINE_BYTES);
   scan.add(archive.raw);

@@ -1,5 +1,5 @@
 /**
- * What lines hold, found out without the library, and whether events are what they have to be.
+ * Parses lines without the library, and checks that a reader's events match them.
  *
  * @module
  */
@@ -7,27 +7,27 @@ import { isDeepStrictEqual } from "node:util";
 import type { AuditEvent } from "../../src/event.ts";
 import { Violation } from "./harness.ts";
 
-/** What the lines of a file come to. */
+/** The events and the damage in the lines of a file. */
 export interface LinesFound {
   readonly events: AuditEvent[];
-  /** Lines that are no event and not blank, those that are too long, and NULs before an event. */
+  /** Lines that are neither events nor blank, lines that are too long, and NULs before an event. */
   readonly damaged: { readonly byteOffset: number; readonly byteLength: number }[];
 }
 
-/** What one file has to give. */
+/** The events that a reader must find in one file. */
 export interface Claim {
   readonly path: string;
   readonly events: readonly AuditEvent[];
-  /** Whether it gives nothing but these; if not, nobody knows what comes behind them. */
+  /** Whether the file may yield only these events. If not, any others may follow them. */
   readonly isAll: boolean;
 }
 
 const LINE_BREAK = 0x0a;
 const decoder = new TextDecoder("utf-8", { fatal: true });
-// A string, which stays as it is, or one of the names that Python writes.
+// Matches a string, which stays unchanged, or a number name that Python writes.
 const STRING_OR_NAME = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
 
-/** Takes the lines one by one. */
+/** Parses the lines one by one. */
 export function linesFound(bytes: Uint8Array, maxLineBytes: number): LinesFound {
   const found: LinesFound = { events: [], damaged: [] };
   for (let start = 0; start < bytes.byteLength;) {
@@ -47,7 +47,7 @@ export function linesFound(bytes: Uint8Array, maxLineBytes: number): LinesFound 
   return found;
 }
 
-/** How many NULs a line begins with, where the disk has lost lines. */
+/** Returns the number of NULs at the start of a line. They stand where the disk lost earlier lines. */
 function nulsBefore(line: Uint8Array): number {
   const first = line.findIndex((byte) => byte !== 0);
   return first < 0 ? line.byteLength : first;
@@ -55,13 +55,13 @@ function nulsBefore(line: Uint8Array): number {
 
 const BLANK = Symbol("blank");
 
-/** The value of a line, BLANK for a blank one, or undefined if it is no JSON. */
+/** Returns the value of a line, BLANK if it is blank, or undefined if it is not JSON. */
 function valueOf(line: Uint8Array): unknown {
   let text: string;
   try {
     text = decoder.decode(line);
   } catch {
-    // No UTF-8, and no JSON then.
+    // Not UTF-8, therefore not JSON.
     return undefined;
   }
   if (/^\s*$/.test(text)) return BLANK;
@@ -74,7 +74,7 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // That it is none is the answer.
+    // The text is not JSON.
     return undefined;
   }
 }
@@ -86,8 +86,8 @@ function isEvent(value: unknown): value is AuditEvent {
 /**
  * Checks that the events are those of the files, one file after the other, each event once.
  *
- * Where a file may give more than what is claimed, the events behind may be anything, until those of
- * the next files come in one piece.
+ * If a file may yield more than its claim, other events may follow the claimed ones, up to the contiguous events
+ * of the next files.
  */
 export function checkClaims(events: readonly AuditEvent[], claims: readonly Claim[]): void {
   const runs = runsOf(claims);
@@ -106,12 +106,12 @@ export function checkClaims(events: readonly AuditEvent[], claims: readonly Clai
   if (surplus > 0) {
     throw new Violation(
       "doubled",
-      `${surplus} events too many: ${shownEvents(events.slice(from))}`,
+      `${surplus} surplus events: ${shownEvents(events.slice(from))}`,
     );
   }
 }
 
-/** The events that have to come in one piece; between the pieces there may be others. */
+/** Returns the runs of events that must be contiguous. Other events may stand between two runs. */
 function runsOf(claims: readonly Claim[]): AuditEvent[][] {
   const runs: AuditEvent[][] = [[]];
   for (const { events, isAll } of claims) {
@@ -121,7 +121,7 @@ function runsOf(claims: readonly Claim[]): AuditEvent[][] {
   return runs;
 }
 
-/** Where the run stands first; where there is the most of it, if it is nowhere. */
+/** Returns the first index at which the whole run stands, or `from` if it stands nowhere. */
 function indexOfRun(
   events: readonly AuditEvent[],
   run: readonly AuditEvent[],
@@ -145,7 +145,7 @@ function checkRun(
   const isLost = found.length < run.length || !isThere;
   throw new Violation(
     isLost ? "lost" : found.length > run.length ? "doubled" : "reordered",
-    `there is ${shownEvents(found)} instead of ${shownEvents(run)}, from event ${index} on`,
+    `found ${shownEvents(found)} instead of ${shownEvents(run)}, from event ${index} on`,
   );
 }
 
@@ -154,7 +154,7 @@ function shownEvents(events: readonly unknown[]): string {
   return `${events.length} events [\n${text.slice(0, 1_500)}\n]`;
 }
 
-/** Checks that two lists hold the same. */
+/** Checks that two lists are equal. */
 export function checkSame(actual: readonly unknown[], expected: readonly unknown[], what: string) {
   const isSame = actual.length === expected.length &&
     actual.every((each, index) => isDeepStrictEqual(each, expected[index]));
@@ -166,11 +166,11 @@ export function checkSame(actual: readonly unknown[], expected: readonly unknown
     : "other";
   throw new Violation(
     kind,
-    `${what} gives ${shownEvents(actual)} instead of ${shownEvents(expected)}`,
+    `${what} returned ${shownEvents(actual)} instead of ${shownEvents(expected)}`,
   );
 }
 
-/** Checks that the list holds some of the other's items in their order, and nothing else. */
+/** Checks that the list contains only items of the other list, in the same order. */
 export function checkSome(actual: readonly unknown[], all: readonly unknown[], what: string) {
   let from = 0;
   for (const each of actual) {
@@ -178,7 +178,7 @@ export function checkSome(actual: readonly unknown[], all: readonly unknown[], w
     if (at < 0) {
       throw new Violation(
         "other",
-        `${what} gives ${shownEvents(actual)} out of ${shownEvents(all)}`,
+        `${what} returned ${shownEvents(actual)} out of ${shownEvents(all)}`,
       );
     }
     from = at + 1;

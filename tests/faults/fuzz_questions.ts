@@ -1,5 +1,5 @@
 /**
- * Arbitrary questions to a reader, and whether what it answers goes with the events that there are.
+ * Arbitrary queries to a reader, and checks of the results against the log's events.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { Reference } from "../read/reference.ts";
 import { checkSame, checkSome } from "./fuzz_oracle.ts";
 import { Violation } from "./harness.ts";
 
-/** What is asked. */
+/** Parameters of the queries. */
 export interface Questions {
   readonly options: Pick<QueryOptions, "since" | "until" | "eventType" | "limit">;
   readonly order: "asc" | "desc";
@@ -20,7 +20,7 @@ export interface Questions {
   readonly since: number;
 }
 
-/** The methods of a reader that answer. */
+/** The methods of a reader that are checked. */
 export type Answers = Pick<
   AuditReader,
   "query" | "lastEvents" | "hourlySpend" | "accuracyMetrics" | "gateMetrics"
@@ -37,7 +37,7 @@ const TYPES = ["nav", "brief", "validation_fail", "gate_compress", "absent", "",
 
 const time = fc.constantFrom(...TIMES);
 
-/** Any questions. */
+/** Generates query parameters. */
 export const questions: fc.Arbitrary<Questions> = fc.record({
   options: fc.record({
     since: time,
@@ -51,17 +51,17 @@ export const questions: fc.Arbitrary<Questions> = fc.record({
   since: time,
 });
 
-/** How far the answers can be foretold from the events. */
+/** The facts that are known about the results in advance. */
 export interface Known {
   /** Every event, in the order of appending. */
   readonly events: readonly AuditEvent[];
-  /** Whether nothing misleads the reader. */
+  /** Whether nothing can mislead the reader, so that the exact results are known. */
   readonly isCertain: boolean;
-  /** How many events the files have room for. */
+  /** Upper limit for the number of events that fit into the files. */
   readonly eventsMax: number;
 }
 
-/** Asks everything, and checks the answers. */
+/** Runs every query and checks its result. */
 export async function checkAnswers(
   reader: Answers,
   { options, order, n, hours, since }: Questions,
@@ -83,8 +83,8 @@ export async function checkAnswers(
   }
   const counted = Math.max(accuracy.totalNav, accuracy.validationFailCount, gate.total);
   if (counted > known.eventsMax) {
-    const most = `there is room for ${known.eventsMax}`;
-    throw new Violation("hung", `${counted} events are counted one by one where ${most}`);
+    const limit = `the files have room for only ${known.eventsMax}`;
+    throw new Violation("hung", `${counted} events were counted one by one, but ${limit}`);
   }
 }
 
@@ -97,5 +97,5 @@ function checkSpend(usd: number, expected: { usd: number; magnitude: number } | 
   if (Number.isNaN(usd)) throw new Violation("other", "hourlySpend() is NaN");
   if (expected === null || usd === expected.usd) return;
   if (Math.abs(usd - expected.usd) <= 1e-12 * expected.magnitude) return;
-  throw new Violation("other", `hourlySpend() is ${usd}, not ${expected.usd}`);
+  throw new Violation("other", `hourlySpend() is ${usd}, expected ${expected.usd}`);
 }

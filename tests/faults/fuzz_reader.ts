@@ -1,6 +1,6 @@
 /**
- * Fuzzing of the reader: whatever lies in the directory of a log, it answers, loses no intact line,
- * tells of the damage, changes nothing and lets everything go.
+ * Fuzzes the reader: with any files in the log's directory, it must answer, lose no intact line, report damage,
+ * change nothing and close every file.
  *
  * @module
  */
@@ -31,19 +31,19 @@ import type { SimulatedDisk, SimulatedProcess } from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 
-/** What is fuzzed: a reader, or for a test of this harness one with a fault. */
+/** Opens the reader under test: the real one, or one with a planted fault. */
 export type ReaderOpener = (process: SimulatedProcess) => Promise<Answers & AsyncDisposable>;
 
-/** Lines that are tried together, in one file. */
+/** Number of lines that are read together, in one file. */
 const LINES = 10;
-/** More events than the files of a fuzzed log have room for. */
+/** More events than fit into the files of a fuzzed log. */
 const EVENTS_MAX = 100_000;
-/** Deflate makes a byte of a thousand at the most. */
+/** Largest compression ratio of Deflate. */
 const INFLATION_MAX = 1_032;
 const BYTES_OF_COUNTED_EVENT_MIN = '{"event":"nav"}\n'.length;
 const CHANGING = ["append", "truncate", "rename", "link", "remove", "makeDirectory", "tryLock"];
 
-/** Opens the reader of a fuzzed log. */
+/** Opens a reader on a fuzzed log. */
 export const openReader: ReaderOpener = (process) =>
   openReaderOn({ fileSystem: process, clock: new SimulatedClock() }, {
     path: FILES.active,
@@ -52,13 +52,13 @@ export const openReader: ReaderOpener = (process) =>
     logger: silent,
   });
 
-/** A log and what it is asked. */
+/** A log and the queries to run on it. */
 export interface FuzzedReading {
   readonly directory: FuzzedDirectory;
   readonly questions: Questions;
 }
 
-/** Directories of all kinds. */
+/** Returns a fuzz of directories of all kinds. */
 export function fuzzDirectories(open: ReaderOpener = openReader): Fuzz<FuzzedReading> {
   return {
     name: "reading a directory",
@@ -71,7 +71,7 @@ export function fuzzDirectories(open: ReaderOpener = openReader): Fuzz<FuzzedRea
   };
 }
 
-/** Lines of one active file, which takes least time and shows most of what lines can hold. */
+/** Returns a fuzz of one active file, which is the fastest fuzz and covers most contents of lines. */
 export function fuzzLines(open: ReaderOpener = openReader): Fuzz<[Bytes, Questions]> {
   return {
     name: "reading lines",
@@ -103,13 +103,13 @@ async function checkReading(
     }
   }
   if (process.openHandles > 0) {
-    throw new Violation("other", `${process.openHandles} files are left open`);
+    throw new Violation("other", `${process.openHandles} files were left open`);
   }
   checkUntouched(disk, before, process);
   checkUnpolluted();
 }
 
-/** What is at the path is no log, and each method says so. */
+/** Checks that every method rejects, because the path is not a regular file. */
 async function checkRefusals(reader: Answers): Promise<void> {
   const asked = [
     () => reader.query().toArray(),
@@ -125,7 +125,10 @@ async function checkRefusals(reader: Answers): Promise<void> {
 async function checkRefusal(ask: () => Promise<unknown>): Promise<void> {
   const outcome = await ask().catch((error) => error);
   if (outcome instanceof TypeError && outcome.message.includes(FILES.active)) return;
-  throw new Violation("other", `${ask} gives ${Deno.inspect(outcome)} of no plain file`);
+  throw new Violation(
+    "other",
+    `${ask} returned ${Deno.inspect(outcome)} for a path that is not a regular file`,
+  );
 }
 
 async function checkWhole(
@@ -139,12 +142,14 @@ async function checkWhole(
   const backwards = reader.query({ order: "desc" });
   checkSame((await collected(backwards)).reverse(), events, "the reverse of the reverse order");
   for (const { damage } of [forwards, backwards]) {
-    const told = new Set(damage.map(({ path }) => path));
-    const untold = damaged.difference(told);
-    if (untold.size > 0) throw new Violation("other", `no word on damage in ${[...untold]}`);
-    const surplus = told.difference(damaged).difference(mayBeDamaged);
+    const reported = new Set(damage.map(({ path }) => path));
+    const unreported = damaged.difference(reported);
+    if (unreported.size > 0) {
+      throw new Violation("other", `did not report damage in ${[...unreported]}`);
+    }
+    const surplus = reported.difference(damaged).difference(mayBeDamaged);
     if (surplus.size > 0) {
-      throw new Violation("other", `damage where there is none: ${[...surplus]}`);
+      throw new Violation("other", `reported damage in intact files: ${[...surplus]}`);
     }
   }
   const isCertain = isManifestTrue(directory);
@@ -154,12 +159,12 @@ async function checkWhole(
 async function collected(query: AuditQuery): Promise<AuditEvent[]> {
   const events: AuditEvent[] = [];
   for await (const event of query) {
-    if (events.push(event) > EVENTS_MAX) throw new Violation("hung", "there is no end of events");
+    if (events.push(event) > EVENTS_MAX) throw new Violation("hung", "the query does not end");
   }
   return events;
 }
 
-/** How many events of a type there may be in the files, however well they are compressed. */
+/** Returns an upper limit for the number of events in the files, at the best possible compression. */
 function roomIn(disk: SimulatedDisk, paths: readonly string[]): number {
   const bytes = paths.map((path) =>
     disk.readFile(path).byteLength * (path.endsWith(".gz") ? INFLATION_MAX : 1)
@@ -173,13 +178,15 @@ function checkUntouched(
   { calls }: SimulatedProcess,
 ): void {
   const changes = calls.filter(({ name }) => CHANGING.includes(name));
-  if (changes.length > 0) throw new Violation("other", `it calls ${Deno.inspect(changes)}`);
+  if (changes.length > 0) {
+    throw new Violation("other", `the reader made forbidden calls: ${Deno.inspect(changes)}`);
+  }
   if (!isSameContents(disk.snapshot(), before)) {
-    throw new Violation("other", "the reader has changed the disk");
+    throw new Violation("other", "the reader changed the disk");
   }
 }
 
-/** Reads and recovers what nobody would think of. */
+/** Fuzzes reading and recovery. */
 export const fuzzReader: Harness = harnessOf("reader fuzzing", [
   anyFuzz(fuzzLines()),
   anyFuzz(fuzzDirectories()),

@@ -1,6 +1,6 @@
 /**
- * Fuzzing of recovery: whatever lies in the directory of a log, it opens, loses no intact line, takes
- * the next event, and leaves nothing to do for the next one to open it.
+ * Fuzzes recovery: with any files in the log's directory, open() must lose no intact line, the next event must be
+ * accepted, and the next open() must find nothing to repair.
  *
  * @module
  */
@@ -25,13 +25,13 @@ import type { SimulatedDisk, SimulatedProcess } from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 
-/** A log, and the size from which on it is rotated. */
+/** A directory, and the size at which the log is rotated. */
 export interface FuzzedRecovery {
   readonly directory: FuzzedDirectory;
   readonly rotationSizeBytes: number;
 }
 
-/** What is fuzzed: a log, or for a test of this harness one with a fault. */
+/** Opens the log under test: the real one, or one with a planted fault. */
 export type LogOpener = (process: SimulatedProcess, rotationSizeBytes: number) => Promise<AuditLog>;
 
 /** Opens a fuzzed log for writing. */
@@ -45,7 +45,7 @@ export const openLog: LogOpener = (process, rotationSizeBytes) =>
     logger: silent,
   });
 
-/** Recovery of directories of all kinds. */
+/** Returns a fuzz of the recovery of directories of all kinds. */
 export function fuzzRecovery(open: LogOpener = openLog): Fuzz<FuzzedRecovery> {
   return {
     name: "recovering a directory",
@@ -76,7 +76,7 @@ async function checkRecovery(
     await checkNothingLeft(disk, () => open(limitCalls(disk.process()), rotationSizeBytes));
   }
   if (process.openHandles > 0) {
-    throw new Violation("other", `${process.openHandles} files are left open`);
+    throw new Violation("other", `${process.openHandles} files were left open`);
   }
   checkUnpolluted();
 }
@@ -88,7 +88,7 @@ async function checkRefused(open: () => Promise<AuditLog>): Promise<void> {
     if (error instanceof TypeError && error.message.includes(FILES.active)) return;
     throw error;
   }
-  throw new Violation("other", "what is no plain file is opened");
+  throw new Violation("other", "open() accepted a path that is not a regular file");
 }
 
 async function checkRecovered(log: AuditLog, directory: FuzzedDirectory): Promise<void> {
@@ -99,15 +99,15 @@ async function checkRecovered(log: AuditLog, directory: FuzzedDirectory): Promis
   await log.recovery;
   const after = await log.query().toArray();
   checkClaims(after, [...claims, { path: FILES.active, events: [next], isAll: true }]);
-  checkSame(await log.lastEvents(1), [next], "lastEvents(1) behind an append");
+  checkSame(await log.lastEvents(1), [next], "lastEvents(1) after an append");
 }
 
-/** Another opening finds everything in order. */
+/** Checks that opening the log again changes nothing. */
 async function checkNothingLeft(disk: SimulatedDisk, open: () => Promise<AuditLog>): Promise<void> {
   const before = disk.snapshot();
   const log = await open();
   const report = await log.recovery;
   await log.close();
   if (isSameContents(disk.snapshot(), before)) return;
-  throw new Violation("other", `a second opening changes the disk: ${Deno.inspect(report)}`);
+  throw new Violation("other", `a second opening changed the disk: ${Deno.inspect(report)}`);
 }

@@ -1,7 +1,7 @@
 /**
- * Runs a property on generated inputs, and makes findings of what breaks it.
+ * Runs a property on generated inputs, and records the inputs that break it as findings.
  *
- * A finding names a seed and a path. `replay(fuzz, { seed, path })` tries that one input again.
+ * A finding names a seed and a path. `replay(fuzz, { seed, path })` repeats that input.
  *
  * @module
  */
@@ -9,34 +9,34 @@ import fc from "fast-check";
 import { type Assignment, Findings, type Harness, Violation, withinTime } from "./harness.ts";
 import type { SimulatedProcess } from "./simulated_disk.ts";
 
-/** A property and the inputs that it is to hold for. */
+/** A property, and the generator of its inputs. */
 export interface Fuzz<T> {
-  /** What is tried, in two or three words. */
+  /** The action under test, in two or three words. */
   readonly name: string;
   readonly inputs: fc.Arbitrary<T>;
-  /** How many cases one input holds, each of which all properties are checked on. */
+  /** Number of cases in one input. The property is checked on each. */
   readonly casesPerInput: number;
-  /** Cases at scale 1. */
+  /** Number of cases at scale 1. */
   readonly cases: number;
-  /** Throws what is wrong. */
+  /** Checks the property; throws a description of the violation. */
   readonly check: (input: T) => Promise<void>;
-  /** The input for who has to find out. */
+  /** Describes the input for the developer who investigates a finding. */
   readonly describe: (input: T) => string;
 }
 
-/** Where one input is found again. */
+/** The seed and path of one input. */
 export interface Place {
   readonly seed: number;
   readonly path: string;
 }
 
-/** Inputs that share a seed; the first that breaks the property ends them, and the next seed begins. */
+/** Number of inputs for each seed. The first failing input ends its seed. */
 const INPUTS_PER_SEED = 250;
-/** Calls to the disk that no case needs. */
+/** Limit for the disk calls of a case, far above the need of any case. */
 const CALLS_MAX = 20_000;
 const TEXT_MAX = 4_000;
 
-/** Makes a harness of fuzzes, which are tried one after the other. */
+/** Returns a harness that runs the fuzzes one after the other. */
 export function harnessOf(name: string, fuzzes: readonly AnyFuzz[]): Harness {
   return {
     name,
@@ -56,15 +56,15 @@ export function harnessOf(name: string, fuzzes: readonly AnyFuzz[]): Harness {
   };
 }
 
-/** A {@linkcode Fuzz} of inputs that nobody outside has to know. */
+/** A {@linkcode Fuzz} without its type of input. */
 export interface AnyFuzz {
-  /** How many cases there are at the scale. */
+  /** Returns the number of cases at the scale. */
   casesAt(scale: number): number;
-  /** Tries them. */
+  /** Runs the cases and records the findings. */
   run(assignment: Assignment, findings: Findings): Promise<void>;
 }
 
-/** Makes the fuzz ready for {@linkcode harnessOf}. */
+/** Prepares the fuzz for {@linkcode harnessOf}. */
 export function anyFuzz<T>(fuzz: Fuzz<T>): AnyFuzz {
   const inputsAt = (scale: number) => Math.ceil(fuzz.cases * scale / fuzz.casesPerInput);
   return {
@@ -82,21 +82,21 @@ async function runAll<T>(
   for (let tried = 0; tried < inputs; tried += INPUTS_PER_SEED) {
     if (isEnough(findings.faults)) return;
     const numRuns = Math.min(INPUTS_PER_SEED, inputs - tried);
-    // Each seed gives inputs from small to large.
+    // Each seed generates inputs from small to large.
     const count = await tryInputs(fuzz, { seed: (seed + tried) | 0, numRuns }, findings);
     findings.count("fuzz cases", count * fuzz.casesPerInput);
     onProgress((tried + numRuns) * fuzz.casesPerInput, inputs * fuzz.casesPerInput);
   }
 }
 
-/** Tries the one input that a finding names, and gives what is found. */
+/** Repeats the input of a finding. Resolves with the findings. */
 export async function replay<T>(fuzz: Fuzz<T>, place: Place): Promise<Findings> {
   const findings = new Findings();
   await tryInputs(fuzz, { ...place, numRuns: 1, endOnFailure: true }, findings);
   return findings;
 }
 
-/** Tries inputs of one seed up to the first that breaks the property, and gives how many those were. */
+/** Runs the inputs of one seed up to the first that breaks the property. Resolves with the number of inputs run. */
 async function tryInputs<T>(
   fuzz: Fuzz<T>,
   parameters: fc.Parameters<[T]>,
@@ -104,7 +104,7 @@ async function tryInputs<T>(
 ): Promise<number> {
   let hasHung = false;
   const property = fc.asyncProperty(fuzz.inputs, async (input) => {
-    // A smaller input would only hang as long.
+    // After a hang, shrinking is pointless: smaller inputs would hang just as long.
     if (hasHung) return;
     try {
       await withinTime(fuzz.check(input));
@@ -127,10 +127,10 @@ async function tryInputs<T>(
   return numRuns;
 }
 
-/** Ends a process that goes on calling without an end. */
+/** Stops a process that makes too many calls. */
 export function limitCalls(process: SimulatedProcess): SimulatedProcess {
   process.onCall = ({ index }) => {
-    if (index > CALLS_MAX) throw new Violation("hung", `there are more than ${CALLS_MAX} calls`);
+    if (index > CALLS_MAX) throw new Violation("hung", `more than ${CALLS_MAX} calls`);
   };
   return process;
 }
@@ -138,10 +138,10 @@ export function limitCalls(process: SimulatedProcess): SimulatedProcess {
 const PROTOTYPES = [Object.prototype, Array.prototype, Function.prototype, String.prototype];
 const NAMES = PROTOTYPES.map((prototype) => Reflect.ownKeys(prototype).length);
 
-/** Checks that nothing was put where every object would have it. */
+/** Checks that no property was added to the prototypes that all objects share. */
 export function checkUnpolluted(): void {
   const isPolluted = PROTOTYPES.some((each, index) =>
     Reflect.ownKeys(each).length !== NAMES[index]
   );
-  if (isPolluted) throw new Violation("other", "a prototype of all objects has been changed");
+  if (isPolluted) throw new Violation("other", "a shared prototype was changed");
 }

@@ -1,6 +1,5 @@
 /**
- * The fuzzers see what they are there to see: each is given a reader, a recovery or a writer with one
- * fault, and finds it.
+ * Tests of the fuzzers: each finds a reader, a recovery or a writer with one planted fault.
  *
  * @module
  */
@@ -21,7 +20,7 @@ import { fuzzEvents } from "./fuzz_writer.ts";
 import { type FaultKind, Findings, Violation } from "./harness.ts";
 import { overriding } from "./planted_faults.ts";
 
-/** What is found in the first inputs of the fuzz. */
+/** Resolves with the findings in the first inputs of the fuzz. */
 async function findingsOf<T>(fuzz: Fuzz<T>, inputs = 60): Promise<Findings> {
   const findings = new Findings();
   const few = { ...fuzz, cases: inputs * fuzz.casesPerInput };
@@ -31,9 +30,9 @@ async function findingsOf<T>(fuzz: Fuzz<T>, inputs = 60): Promise<Findings> {
 
 async function assertFinds<T>(fuzz: Fuzz<T>, text: string, kinds?: FaultKind[]): Promise<void> {
   const { faults: [fault] } = await findingsOf(fuzz);
-  assert(fault !== undefined, "nothing is found");
+  assert(fault !== undefined, "found no fault");
   assert(fault.text.includes(text), fault.text);
-  assert(kinds === undefined || kinds.includes(fault.kind), `it is taken for ${fault.kind}`);
+  assert(kinds === undefined || kinds.includes(fault.kind), `unexpected kind ${fault.kind}`);
 }
 
 for (const [fault, open, text, kinds] of READERS) {
@@ -42,19 +41,19 @@ for (const [fault, open, text, kinds] of READERS) {
   });
 }
 
-Deno.test("fuzzLines() finds nothing wrong with the reader", async () => {
+Deno.test("fuzzLines() finds no fault in the reader", async () => {
   const { faults, tried } = await findingsOf(fuzzLines());
   assertEquals(faults, []);
   assertEquals(tried.get("fuzz cases"), 600);
 });
 
-Deno.test("fuzzDirectories() finds a reader that passes over archives, and nothing without it", async () => {
+Deno.test("fuzzDirectories() finds a reader that skips archives, and no fault in the real reader", async () => {
   const open: ReaderOpener = (process) => openReader(withoutNames(process, ".gz"));
   await assertFinds(onlyArchives(fuzzDirectories(open)), "");
   assertEquals((await findingsOf(onlyArchives(fuzzDirectories()))).faults, []);
 });
 
-/** Of the directories those whose segments are archives. */
+/** Restricts the fuzz to directories whose segments are all archived. */
 function onlyArchives(fuzz: Fuzz<FuzzedReading>): Fuzz<FuzzedReading> {
   const inputs = fuzz.inputs.map(({ directory, questions }) => {
     const segments = directory.segments.map((segment) => ({ ...segment, sealed: null }));
@@ -73,13 +72,13 @@ Deno.test("fuzzRecovery() finds a recovery that loses an event", async () => {
   await assertFinds(fuzzRecovery(open), "instead of", ["lost"]);
 });
 
-Deno.test("fuzzRecovery() finds a recovery that has always something to do", async () => {
+Deno.test("fuzzRecovery() finds a recovery that always makes repairs", async () => {
   const open: typeof openLog = async (process, rotationSizeBytes) => {
     const { length } = process.list(FILES.directory);
     process.open(`${FILES.directory}/new${length}`, "create").close();
     return await openLog(process, rotationSizeBytes);
   };
-  await assertFinds(fuzzRecovery(open), "a second opening changes the disk");
+  await assertFinds(fuzzRecovery(open), "a second opening changed the disk");
 });
 
 for (const [fault, open, text] of WRITERS) {
@@ -88,7 +87,7 @@ for (const [fault, open, text] of WRITERS) {
   });
 }
 
-Deno.test("replay() tries the input of a finding again", async () => {
+Deno.test("replay() repeats the input of a finding", async () => {
   const fuzz = fuzzLines(withQueries((query) => withEvents(query, (events) => events.slice(1))));
   const { faults: [fault] } = await findingsOf(fuzz);
   const [, seed, path] = /seed (-?\d+), path "([\d:]+)"/.exec(fault!.text)!;
@@ -97,7 +96,7 @@ Deno.test("replay() tries the input of a finding again", async () => {
   assertEquals((await replay(fuzzLines(), { seed: Number(seed), path: path! })).faults, []);
 });
 
-Deno.test("linesFound() tells events, damage and blank lines apart", () => {
+Deno.test("linesFound() distinguishes events, damage and blank lines", () => {
   const text = '{"a":NaN}\n42\n \n{"b":"NaN"}\n{"c":1}x\n{"long":"123456789"}\n{"d"';
   assertEquals(linesFound(new TextEncoder().encode(text), 20), {
     events: [{ a: null }, { b: "NaN" }],
@@ -110,7 +109,7 @@ Deno.test("linesFound() tells events, damage and blank lines apart", () => {
   });
 });
 
-Deno.test("checkClaims() allows anything behind a damaged file, and nothing elsewhere", () => {
+Deno.test("checkClaims() allows surplus events after a damaged file, and nowhere else", () => {
   const claims = [
     { path: "a", events: [{ n: 1 }, { n: 2 }], isAll: false },
     { path: "b", events: [{ n: 3 }, { n: 4 }], isAll: true },
@@ -123,7 +122,7 @@ Deno.test("checkClaims() allows anything behind a damaged file, and nothing else
   }
 });
 
-Deno.test("checkUnpolluted() sees what every object has", () => {
+Deno.test("checkUnpolluted() detects a property added to all objects", () => {
   checkUnpolluted();
   const prototype: { polluted?: number } = Object.prototype;
   prototype.polluted = 1;

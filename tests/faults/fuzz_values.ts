@@ -1,12 +1,12 @@
 /**
- * Arbitrary events to log: of types, names and values that no caller should hand over, and some will.
+ * Arbitrary events to log, with types, names and values that a caller should not pass but might.
  *
  * @module
  */
 import fc from "fast-check";
 import { FORGED, HOSTILE, type Maker, throwing } from "./fuzz_hostile.ts";
 
-/** What a call of `log()` is given. */
+/** The arguments of a call of `log()`. */
 export interface FuzzedEvent {
   readonly type: unknown;
   readonly fields: unknown;
@@ -44,9 +44,9 @@ const NUMBERS = [
 ];
 
 /**
- * Whether JSON.parse() reads the name wherever it stands. V8 15.0 takes it for one that ends in a
- * backslash and that it has seen in this place of another object, if both are the same up to an
- * escape: `{"\\":1}` and then `{"\"":1}`, whose name it reads as a backslash.
+ * Checks whether JSON.parse() reads the name correctly in every position. V8 15.0 has a bug with names that end in
+ * a backslash: after `{"\\":1}` it reads the name in `{"\"":1}`, which is equal up to an escape and in the same
+ * position, as a backslash.
  */
 export function isReadable(name: string): boolean {
   return !name.endsWith("\\");
@@ -72,7 +72,7 @@ const anything = fc.anything({
   withTypedArray: true,
 });
 
-/** Any value that JSON can hold. */
+/** Generates values that JSON can represent. */
 export const jsonValue: fc.Arbitrary<unknown> = fc.anything({
   key: name,
   maxDepth: 3,
@@ -85,7 +85,7 @@ export const jsonValue: fc.Arbitrary<unknown> = fc.anything({
   ],
 });
 
-/** Values that may be shared. */
+/** Generates makers that return the same value at each call. */
 function made<T>(values: fc.Arbitrary<T>): fc.Arbitrary<Maker> {
   return values.map((value) => () => value);
 }
@@ -110,7 +110,7 @@ const ODD_NAMES = [
   ...["", "0", "-1", "length", "a\nb", FORGED, "\ud800", '"', "toString", "Cost", "session_id "],
 ];
 
-/** Right values for some of the known fields, so that most events get as far as the file. */
+/** Valid values for some of the known fields, so that most events reach the file. */
 const goodMembers: fc.Arbitrary<[string, unknown][]> = fc.constantFrom<[string, unknown][]>(
   [],
   [],
@@ -125,7 +125,7 @@ const member = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(fc.constantFrom(...KNOWN_NAMES), value) },
 );
 
-/** Each an own property, whatever its name. */
+/** Creates an object with the members as own properties, even if one is named `__proto__`. */
 function objectOf(members: readonly (readonly [string, unknown])[], prototype: object | null) {
   const object = Object.create(prototype);
   for (const [name, value] of members) define(object, name, { value, writable: true });
@@ -170,6 +170,6 @@ const type = fc.oneof(
   { weight: 1, arbitrary: hostile },
 );
 
-/** Any event. */
+/** Generates events. */
 export const fuzzedEvent: fc.Arbitrary<Maker<FuzzedEvent>> = fc.tuple(type, fields)
   .map(([makeType, makeFields]) => () => ({ type: makeType(), fields: makeFields() }));

@@ -1,5 +1,5 @@
 /**
- * What has to become of an event that is logged, told from what is promised of each field.
+ * Decides from the rules for each field whether an event must be accepted or rejected.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { AuditEventError, messageOf } from "../../src/errors.ts";
 import { Violation } from "./harness.ts";
 import type { FuzzedEvent } from "./fuzz_values.ts";
 
-/** Whether a value is taken; "either" where a caller cannot complain of the one or the other. */
+/** Whether a value is valid; "either" if both outcomes are acceptable. */
 type Verdict = "taken" | "refused" | "either";
 
 const isNumber = (value: unknown): value is number => typeof value === "number";
@@ -29,23 +29,23 @@ const TESTS: Readonly<Record<string, (value: unknown) => boolean>> = {
 };
 const BELONGING_TO_LOG = ["ts", "event"];
 
-/** The value of a field, or that it cannot be read. */
+/** Reads the value of a field. Returns `null` if reading it throws. */
 export function read(object: object, name: string): { value: unknown } | null {
   try {
     return { value: (object as Record<string, unknown>)[name] };
   } catch {
-    // A getter that throws; what it throws is not what counts.
+    // The getter threw. Its error does not matter here.
     return null;
   }
 }
 
-/** What has members of its own kind, which are no fields. */
+/** Classes whose instances must be rejected as fields. */
 const NO_RECORDS = [
   ...[Error, Map, Set, WeakMap, Date, Promise, RegExp, ArrayBuffer],
   ...[URL, URLSearchParams, Headers, FormData, String, Number],
 ];
 
-/** The names of the fields; null if not even those can be told. */
+/** Returns the names of the fields, or `null` if they cannot be determined. */
 export function namesOf(fields: unknown): string[] | null {
   if (fields === undefined) return [];
   try {
@@ -55,12 +55,12 @@ export function namesOf(fields: unknown): string[] | null {
     }
     return Object.keys(fields).filter((name) => !BELONGING_TO_LOG.includes(name));
   } catch {
-    // A proxy that is no use.
+    // The value is a hostile proxy.
     return null;
   }
 }
 
-/** The fields that have to be refused, and those that may be. */
+/** Returns the fields that the call must reject, and the fields that it may reject. */
 export function refusable({ type, fields }: FuzzedEvent): { must: string[]; may: string[] } {
   const names = namesOf(fields);
   const verdicts = (names ?? []).map((name) => [name, verdictOf(fields as object, name)] as const);
@@ -102,7 +102,7 @@ function verdictOfConfig(value: unknown): Verdict {
   return Array.isArray(value) ? "refused" : "taken";
 }
 
-/** Whether JSON can hold all of the value, so that it has to come back as it is. */
+/** Checks whether JSON can represent the whole value, so that it must be stored unchanged. */
 export function isHoldable(value: unknown, depth = 0): boolean {
   if (value === null || typeof value === "boolean" || isText(value)) return true;
   if (isNumber(value)) return Number.isFinite(value);
@@ -111,30 +111,33 @@ export function isHoldable(value: unknown, depth = 0): boolean {
     const prototype = Object.getPrototypeOf(value);
     if (![Object.prototype, Array.prototype, null].includes(prototype)) return false;
     if (typeof (value as Record<string, unknown>).toJSON === "function") return false;
-    // An array may be given another iterator, which JSON does not ask and others do.
+    // An array may have its own iterator, which JSON.stringify() ignores and other code uses.
     if (Object.getOwnPropertySymbols(value).length > 0) return false;
     const members = Object.values(Object.getOwnPropertyDescriptors(value));
     const isData = members.every((member) => "value" in member);
     return isData && Object.values(value).every((each) => isHoldable(each, depth + 1)) &&
       (!Array.isArray(value) || Object.keys(value).length === value.length);
   } catch {
-    // Whoever looks at it may be thrown at.
+    // Reading the value threw.
     return false;
   }
 }
 
-/** Whether the value is one for which there is a string in the file. */
+/** Checks whether the value must be stored as a string. */
 function isStoredAsText(value: unknown): boolean {
   return ["bigint", "symbol", "function"].includes(typeof value) ||
     (isNumber(value) && !Number.isFinite(value));
 }
 
-/** Checks what a call was refused with. */
+/** Checks the error with which a call was rejected. */
 export function checkRefusal(event: FuzzedEvent, error: unknown, maxLineBytes: number): void {
   const { must, may } = refusable(event);
   if (error instanceof Violation) throw error;
   if (!(error instanceof AuditEventError)) {
-    throw new Violation("other", `it is refused with no AuditEventError: ${messageOf(error)}`);
+    throw new Violation(
+      "other",
+      `rejected with another class than AuditEventError: ${messageOf(error)}`,
+    );
   }
   const field = error.field.split(".")[0]!;
   if (!error.message.includes(field)) {
@@ -142,14 +145,14 @@ export function checkRefusal(event: FuzzedEvent, error: unknown, maxLineBytes: n
   }
   const isTooLong = field === "maxLineBytes" && (error.value as number) > maxLineBytes;
   if (isTooLong || must.includes(field) || may.includes(field)) return;
-  throw new Violation("lost", `it is refused for ${field}: ${error.message}`);
+  throw new Violation("lost", `rejected because of ${field}: ${error.message}`);
 }
 
-/** Checks that the record of an accepted event holds what the event held. */
+/** Checks that the record of an accepted event contains the event's fields. */
 export function checkRecord(event: FuzzedEvent, record: Record<string, unknown>): void {
   const { type, fields } = event;
   const { must } = refusable(event);
-  if (must.length > 0) throw new Violation("other", `it is accepted in spite of ${must}`);
+  if (must.length > 0) throw new Violation("other", `accepted despite invalid ${must}`);
   if (record.event !== type) throw new Violation("other", `its event is ${record.event}`);
   for (const name of namesOf(fields) ?? []) checkField(fields as object, name, record);
 }
@@ -160,15 +163,18 @@ function checkField(fields: object, name: string, record: Record<string, unknown
   const stored = isThere ? record[name] : undefined;
   if (found === null) {
     if (typeof stored !== "string") {
-      throw new Violation("lost", `${name} throws, and is not told of`);
+      throw new Violation("lost", `${name} threw, and the record does not say so`);
     }
   } else if (found.value === undefined || found.value === null) {
-    if (isThere && name !== "session_id") throw new Violation("other", `${name} is there`);
+    if (isThere && name !== "session_id") throw new Violation("other", `${name} is present`);
   } else if (isHoldable(found.value)) {
     const expected = JSON.parse(JSON.stringify(found.value));
     if (isThere && isDeepStrictEqual(stored, expected)) return;
-    throw new Violation("lost", `${name} is ${JSON.stringify(stored)} and not what it was`);
+    throw new Violation(
+      "lost",
+      `${name} is ${JSON.stringify(stored)}, which differs from the event`,
+    );
   } else if (isStoredAsText(found.value) && typeof stored !== "string") {
-    throw new Violation("lost", `${name} is ${JSON.stringify(stored)} and no text`);
+    throw new Violation("lost", `${name} is ${JSON.stringify(stored)}, not a string`);
   }
 }

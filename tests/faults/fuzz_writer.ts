@@ -1,6 +1,6 @@
 /**
- * Fuzzing of the writer: whatever is logged, the call resolves or names the field at fault, the file
- * has one line for each event that was accepted, and its neighbours are what they were.
+ * Fuzzes the writer: with any event, the call must resolve or name the invalid field, the file must have one line
+ * for each accepted event, and the events logged around it must be intact.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { SimulatedDisk } from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 
-/** Events of one log, each with good ones before and behind it. */
+/** The events of one log. A valid event is logged before and after each. */
 export interface FuzzedWriting {
   readonly makers: readonly Maker<FuzzedEvent>[];
   readonly rotationSizeBytes: number;
@@ -31,14 +31,14 @@ export interface FuzzedWriting {
 /** The methods of a log that are fuzzed. */
 export type Writer = Pick<AuditLog, "log" | "query" | "recovery" | "close">;
 
-/** What is fuzzed: a log, or for a test of this harness one with a fault. */
+/** Opens the log under test: the real one, or one with a planted fault. */
 export type WriterOpener = (fileSystem: FileSystem, rotationSizeBytes: number) => Promise<Writer>;
 
-/** Events that are tried together, in one log. */
+/** Number of events that are logged together, in one log. */
 const EVENTS = 20;
 const MAX_LINE_BYTES = 50_000;
 
-/** Opens the log of a fuzzed writer. */
+/** Opens a log for fuzzed events. */
 export const openWriter: WriterOpener = (fileSystem, rotationSizeBytes) =>
   openLogOn({ fileSystem, clock: new SimulatedClock() }, {
     path: FILES.active,
@@ -49,7 +49,7 @@ export const openWriter: WriterOpener = (fileSystem, rotationSizeBytes) =>
     logger: silent,
   });
 
-/** Events of all kinds. */
+/** Returns a fuzz of events of all kinds. */
 export function fuzzEvents(open: WriterOpener = openWriter): Fuzz<FuzzedWriting> {
   return {
     name: "logging events",
@@ -60,7 +60,7 @@ export function fuzzEvents(open: WriterOpener = openWriter): Fuzz<FuzzedWriting>
     casesPerInput: EVENTS,
     cases: 14_000,
     check: (input) => checkWriting(input, open),
-    // Most events of a counterexample are the same, the least there is.
+    // After shrinking, most events of a counterexample are the same minimal event.
     describe: ({ makers, rotationSizeBytes }) =>
       [...new Set(makers.map((make) => describeEvent(make()))), `rotation at ${rotationSizeBytes}`]
         .join("\n"),
@@ -87,12 +87,12 @@ async function checkWriting(
   checkRecords(records, events, outcomes);
   const isRead = found.length === records.length &&
     found.every((event, index) => isDeepStrictEqual(event, records[index]));
-  if (!isRead) throw new Violation("other", "query() does not give what is in the files");
-  if (process.openHandles > 0) throw new Violation("other", "files are left open");
+  if (!isRead) throw new Violation("other", "query() differs from the files");
+  if (process.openHandles > 0) throw new Violation("other", "files were left open");
   checkUnpolluted();
 }
 
-/** Logs each event between two good ones, all of them in one turn. */
+/** Logs each event between two valid ones, all of them in one event-loop turn. */
 async function logged(
   log: Writer,
   events: readonly FuzzedEvent[],
@@ -114,7 +114,7 @@ function logNow(log: Writer, type: string, fields: EventFields): Promise<void> {
   }
 }
 
-/** The lines of all files, oldest first. */
+/** Returns the lines of all files, oldest first. */
 function linesOf(disk: SimulatedDisk): string[] {
   const { directory } = FILES;
   const names = disk.process().list(directory);
@@ -127,7 +127,7 @@ function linesOf(disk: SimulatedDisk): string[] {
   });
   const text = texts.join("");
   if (text === "") return [];
-  if (!text.endsWith("\n")) throw new Violation("torn", "the last line has no end");
+  if (!text.endsWith("\n")) throw new Violation("torn", "the last line has no line break");
   return text.slice(0, -1).split("\n");
 }
 
@@ -136,14 +136,14 @@ function recordOf(line: string): Record<string, unknown> {
   try {
     record = JSON.parse(line);
   } catch {
-    throw new Violation("torn", `a line is no JSON: ${JSON.stringify(line.slice(0, 500))}`);
+    throw new Violation("torn", `a line is not JSON: ${JSON.stringify(line.slice(0, 500))}`);
   }
   const isObject = typeof record === "object" && record !== null && !Array.isArray(record);
-  if (!isObject) throw new Violation("torn", `a line is no object: ${line.slice(0, 500)}`);
+  if (!isObject) throw new Violation("torn", `a line is not an object: ${line.slice(0, 500)}`);
   return record as Record<string, unknown>;
 }
 
-/** Holds each record against the event that it has to be of. */
+/** Compares each record with the event that it must contain. */
 function checkRecords(
   records: readonly Record<string, unknown>[],
   events: readonly FuzzedEvent[],
@@ -159,7 +159,7 @@ function checkRecords(
       throw withEvent(error, event);
     }
   }
-  if (left.length > 0) throw new Violation("doubled", `${left.length} lines too many`);
+  if (left.length > 0) throw new Violation("doubled", `${left.length} surplus lines`);
 }
 
 function neighbour(number: number): FuzzedEvent {
@@ -167,7 +167,7 @@ function neighbour(number: number): FuzzedEvent {
 }
 
 function checkAccepted(event: FuzzedEvent, record: Record<string, unknown> | undefined): void {
-  if (record === undefined) throw new Violation("lost", "there are fewer lines than events");
+  if (record === undefined) throw new Violation("lost", "fewer lines than accepted events");
   if (record.ts !== new Date(NOW_MS).toISOString()) {
     throw new Violation("other", `its ts is ${JSON.stringify(record.ts)}`);
   }
@@ -175,7 +175,7 @@ function checkAccepted(event: FuzzedEvent, record: Record<string, unknown> | und
   checkRecord(event, record);
 }
 
-/** The same error, with the event to which it came. */
+/** Returns the error with a description of the event that caused it. */
 function withEvent(error: unknown, event: FuzzedEvent): unknown {
   if (!(error instanceof Violation)) return error;
   return new Violation(error.kind, `${error.message}, of ${describeEvent(event)}`);
@@ -185,10 +185,10 @@ function describeEvent({ type, fields }: FuzzedEvent): string {
   try {
     return Deno.inspect({ type, fields }, { depth: 4, iterableLimit: 20, strAbbreviateSize: 200 });
   } catch {
-    // It is made to be looked at by nobody; the seed and the path make it again.
-    return "an event that cannot be shown";
+    // The event throws when inspected. The seed and path of the finding create it again.
+    return "an event that cannot be inspected";
   }
 }
 
-/** Logs what nobody would think of. */
+/** Fuzzes logging. */
 export const fuzzWriter: Harness = harnessOf("writer fuzzing", [anyFuzz(fuzzEvents())]);

@@ -1,47 +1,46 @@
 /**
- * What the fault harnesses have in common: how they are told what to try, and how they tell what they
- * found.
+ * The interface of the fault harnesses: their assignments, and their findings.
  *
  * @module
  */
 import { messageOf } from "../../src/errors.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
-/** What may become of an event that should not, or of the one who asks for it. */
+/** The kinds of faults. "lost" to "torn" concern events, "hung" a call that does not end. */
 export const FAULT_KINDS = ["lost", "doubled", "reordered", "torn", "hung", "other"] as const;
 
-/** One of {@linkcode FAULT_KINDS}; "other" is whatever else a promise was broken by. */
+/** One of {@linkcode FAULT_KINDS}; "other" means any other broken promise. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** A broken promise. */
 export class Violation extends Error {
   /** The name of the class. */
   override readonly name = "Violation";
-  /** What was broken. */
+  /** The kind of fault. */
   readonly kind: FaultKind;
 
-  /** Makes the violation; the message says what was found where. */
+  /** Creates a violation. The message describes the finding and its place. */
   constructor(kind: FaultKind, message: string) {
     super(message);
     this.kind = kind;
   }
 }
 
-/** What a harness is to do. */
+/** The work of a harness. */
 export interface Assignment {
-  /** Whatever is random comes from it, so that the same seed tries the same cases. */
+  /** Seed of all random choices. The same seed repeats the same cases. */
   readonly seed: number;
-  /** 1 for all cases of the gate, 10 for ten times as many, 0.1 for a tenth of them, drawn at random. */
+  /** 1 runs all cases, 10 runs ten times as many, and 0.1 a tenth of them, chosen at random. */
   readonly scale: number;
-  /** Told now and then how many of the cases are done. */
+  /** Called now and then with the number of completed cases. */
   readonly onProgress: (done: number, of: number) => void;
-  /** Ends the run early when it returns `true`; by default no fault does. */
+  /** Ends the run early if it returns `true`. By default, the run is never ended early. */
   readonly isEnough?: (faults: Findings["faults"]) => boolean;
 }
 
 /**
- * Returns a function that decides for each case whether it is tried: at a scale below 1 that share of all
- * cases, whichever workload they belong to, so that a small run touches all of them.
+ * Returns a function that decides whether to run the next case. At a scale below 1 it chooses that share of all
+ * cases at random, so that even a small run includes every workload.
  */
 export function drawing(seed: string, scale: number): () => boolean {
   if (scale >= 1) return () => true;
@@ -49,57 +48,57 @@ export function drawing(seed: string, scale: number): () => boolean {
   return () => random.below(1_000_000) < scale * 1_000_000;
 }
 
-/** How much of a round of cases is tried at scale 1, so that two rounds with other sizes take no longer. */
+/** Share of the cases of a round that run at scale 1, so that two rounds with different sizes take no longer. */
 export const SHARE_OF_ROUND = 0.5;
 
-/** A harness: `tried` names what it counts. */
+/** A fault harness. */
 export interface Harness {
-  /** What it does, in two or three words. */
+  /** The action of the harness, in two or three words. */
   readonly name: string;
-  /** Tries all its cases; finding faults is no error. */
+  /** Runs its cases. Faults are returned as findings, not thrown. */
   run(assignment: Assignment): Promise<Findings>;
 }
 
-/** What a harness found. */
+/** The results of a harness. */
 export class Findings {
-  /** How many of what were tried: "power-loss states" -> 20,000. */
+  /** Number of completed cases by their name, as in "power-loss states" -> 20,000. */
   readonly tried = new Map<string, number>();
-  /** The kinds of cases that were tried: "errors: two writers". */
+  /** Kinds of cases that were run, as in "errors: two writers". */
   readonly reached = new Set<string>();
-  /** The faults; each text says what was found and how to try the case again. */
+  /** Faults. Each text describes the fault and how to repeat the case. */
   readonly faults: { readonly kind: FaultKind; readonly text: string }[] = [];
-  /** What was not tried, and what has to be done for that: "strace is missing: apt-get install strace". */
+  /** Skipped parts, and how to enable them: "strace is missing: apt-get install strace". */
   readonly skipped: string[] = [];
 
-  /** Counts cases that were tried. */
+  /** Counts cases that were run. */
   count(what: string, cases = 1): void {
     this.tried.set(what, (this.tried.get(what) ?? 0) + cases);
   }
 
-  /** Takes down what a check threw, of the case that `place` describes. */
+  /** Records an error that was thrown in the case that `place` describes. */
   add(place: string, error: unknown): void {
     const kind = error instanceof Violation ? error.kind : "other";
     this.faults.push({ kind, text: `${place}: ${messageOf(error)}` });
   }
 }
 
-/** How long a case may take that is over in milliseconds, if it ends at all. */
+/** Time after which a case counts as hung. A case normally ends within milliseconds. */
 const HANGS_AFTER_MS = 30_000;
-/** How long cases in memory may keep the event loop from what else is in it. */
+/** Longest time in which in-memory cases may block the event loop for other cases. */
 const TURN_MS = 10;
 
 let lastTurnMs = performance.now();
 
 /**
- * Gives what the case comes to. Cases of which none waits for the system would keep those waiting that
- * do, and their timers would take them for hung; so the event loop turns now and then.
+ * Resolves with the result of the case. In-memory cases never wait for the system, so they would starve the cases
+ * that do, whose timers would then report a hang. Therefore the event loop turns now and then.
  *
- * @throws {Violation} when it does not end.
+ * @throws {Violation} If the case does not end in time.
  */
 export async function withinTime<T>(running: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => reject(new Violation("hung", `not over after ${HANGS_AFTER_MS / 1000} s`)),
+    () => reject(new Violation("hung", `the case did not end within ${HANGS_AFTER_MS / 1000} s`)),
     HANGS_AFTER_MS,
   );
   try {

@@ -1,35 +1,34 @@
 /**
- * What was done to a simulated disk, and what of it outlives a power loss.
+ * Records the operations on a simulated disk, and which of them survive a power loss.
  *
  * The crash model:
- * - Power loss keeps what was synced and *any subset* of the operations that were not. A sync of a
- *   file covers its appends and truncations, never its name; a sync of a directory covers the
- *   names in it, never what the files hold.
- * - An append is a write at an offset: it may be torn, and where one is lost and a later append or
- *   truncation of the file survives, NULs fill the hole.
- * - A name keeps a prefix of its history: an operation goes with any earlier one on the same name,
- *   so a rename or removal never survives the loss of the entry that it took. A rename is atomic,
- *   and the sync of either of its directories covers it.
- * - A failed sync of a file writes its bytes off: a later sync succeeds and does not cover them, as
- *   Linux marks pages clean after an error. Every other handle that has the file open is told of it by
- *   its next sync, as Linux has done since 4.13.
+ * - A power loss keeps all synced operations and *any subset* of the others. A sync of a file covers its appends and
+ *   truncations, but not its name. A sync of a directory covers the names in it, but not the files' contents.
+ * - An append is a write at an offset, and may be torn. If an append is lost and a later append or truncation of the
+ *   file survives, NULs fill the gap.
+ * - A name keeps a prefix of its history: if an operation is lost, later operations on the same name are lost too.
+ *   So a rename or removal never survives if the entry that it moved or removed is lost. A rename is atomic, and the
+ *   sync of either of its directories covers it.
+ * - A failed sync of a file writes off the file's unsynced bytes: a later sync succeeds without covering them,
+ *   because Linux marks pages clean after an error. The next sync of every other handle of the file reports the
+ *   error, as on Linux since 4.13.
  *
  * @module
  */
 import type { FileStatus } from "../../src/platform/file_system.ts";
 
-/** An append that no sync has covered. */
+/** An append that no sync has covered yet. */
 export type PendingAppend = Append & Identified;
 
-/** Anything that no sync has covered. */
+/** An operation that no sync has covered yet. */
 export type PendingOperation = (Append | Truncation | EntryChange) & Identified;
 
-/** What an operation has of its own on one disk and on its copies. */
+/** The ID of an operation, unique on one disk and its copies. */
 export interface Identified {
   readonly id: number;
 }
 
-/** Bytes written at the end of a file, which was at the offset then. */
+/** Bytes written at the end of a file. `offset` is the file's length before the append. */
 export interface Append {
   readonly kind: "append";
   readonly path: string;
@@ -38,7 +37,7 @@ export interface Append {
   readonly bytes: Uint8Array;
 }
 
-/** A new length of a file. */
+/** A change of a file's length. */
 export interface Truncation {
   readonly kind: "truncate";
   readonly path: string;
@@ -46,16 +45,16 @@ export interface Truncation {
   readonly byteLength: number;
 }
 
-/** A change of directory entries, all at once. */
+/** An atomic change of directory entries. */
 export interface EntryChange {
   readonly kind: "create" | "rename" | "link" | "remove" | "makeDirectory";
   readonly path: string;
   readonly to?: string;
-  /** The names and what they mean from now on; null for nothing. */
+  /** The changed names with their new inodes; `null` if the name is removed. */
   readonly entries: readonly { readonly place: Place; readonly inode: number | null }[];
 }
 
-/** A name in a directory, whether or not something stands there. */
+/** A name in a directory. It may be unused. */
 export interface Place {
   /** The inode of the directory. */
   readonly directory: number;
@@ -66,7 +65,7 @@ export type Kind = FileStatus["kind"];
 
 export interface Inode {
   readonly kind: Kind;
-  /** Never written into, only replaced, so that copies can share it. */
+  /** Replaced rather than modified, so that copies can share it. */
   bytes: Uint8Array;
   readonly entries: Map<string, number>;
 }
@@ -76,20 +75,20 @@ export type Image = Map<number, Inode>;
 interface LoggedOperation {
   readonly operation: PendingOperation;
   readonly isDurable: boolean;
-  /** A sync of it has failed, so no later one covers it. */
+  /** Whether a sync of the operation has failed, so that no later sync covers it. */
   readonly isWrittenOff: boolean;
 }
 
 interface JournalState {
-  /** What the disk held before the first operation of the log. */
+  /** The disk before the first operation in the log. */
   readonly base: Image;
-  /** What the processes see. */
+  /** The disk as the processes see it. */
   readonly cache: Image;
   log: readonly LoggedOperation[];
   operationsMade: number;
 }
 
-/** What was done to the disk, and how much of it is durable. */
+/** The operations on a disk, and which of them are durable. */
 export class Journal {
   readonly #state: JournalState;
 
@@ -106,7 +105,7 @@ export class Journal {
     return new Journal({ ...this.#state, base: copyOf(base), cache: copyOf(cache) });
   }
 
-  /** The journal after a power loss; `survive` says what is left of an operation, if anything. */
+  /** Returns the journal after a power loss. `survive` returns what is left of an operation, or `null`. */
   afterPowerLoss(survive: (operation: PendingOperation) => PendingOperation | null): Journal {
     const image = copyOf(this.#state.base);
     const lostNames = new Set<string>();
@@ -130,7 +129,7 @@ export class Journal {
     return this.#state.log.filter(({ isDurable }) => !isDurable).map(({ operation }) => operation);
   }
 
-  /** Adds an inode; until an operation gives it a name, nobody will find it. */
+  /** Adds an inode. It is unreachable until an operation links it to a name. */
   addInode(kind: Kind): number {
     const { base, cache } = this.#state;
     const number = Math.max(...cache.keys()) + 1;
@@ -145,21 +144,21 @@ export class Journal {
     this.#state.log = [...this.#state.log, logged];
   }
 
-  /** Begins the sync of a file or directory and gives its end; what comes between is left out. */
+  /** Begins the sync of a file or directory. Returns a function that ends it; operations in between are not covered. */
   beginSync(inode: number): () => void {
     const { operationsMade } = this.#state;
     return () =>
       this.#settle((operation) => operation.id < operationsMade && isIn(operation, inode));
   }
 
-  /** Makes all durable that the effect does. */
+  /** Runs the effect and makes its operations durable. */
   durably(effect: () => void): void {
     const { operationsMade } = this.#state;
     effect();
     this.#settle(({ id }) => id >= operationsMade);
   }
 
-  /** Keeps later syncs from covering what the file holds now. */
+  /** Excludes the file's unsynced contents from later syncs, because a sync of them has failed. */
   writeOff(inode: number): void {
     this.#state.log = this.#state.log.map((logged) =>
       !logged.isDurable && isContentOf(logged.operation, inode)
@@ -168,7 +167,7 @@ export class Journal {
     );
   }
 
-  /** Makes operations durable, and with them the earlier ones on the same names. */
+  /** Makes the covered operations durable, with all earlier operations on the same names. */
   #settle(isCovered: (operation: PendingOperation) => boolean): void {
     const names = new Set<string>();
     this.#state.log = this.#state.log.toReversed().map((logged) => {
@@ -201,7 +200,7 @@ function copyOf(image: Image): Image {
   );
 }
 
-/** What is left once nobody has a nameless file open; a directory may have lost its name too. */
+/** Returns the inodes that are reachable by a name. After a power loss no handle keeps other inodes alive. */
 function reachableIn(image: Image, from: number = ROOT, reached: Image = new Map()): Image {
   if (reached.has(from)) return reached;
   const inode = inodeOf(image, from);
@@ -240,14 +239,14 @@ function isContentOf(operation: PendingOperation, inode: number): boolean {
   return "inode" in operation && operation.inode === inode;
 }
 
-/** Whether a sync of the file or directory covers the operation. */
+/** Checks whether a sync of the file or directory covers the operation. */
 function isIn(operation: PendingOperation, inode: number): boolean {
   return "entries" in operation
     ? operation.entries.some(({ place }) => place.directory === inode)
     : operation.inode === inode;
 }
 
-/** The names that an operation touches, each unique on the disk. */
+/** Returns the names that an operation changes, each unique on the disk. */
 function namesOf(operation: PendingOperation): string[] {
   if (!("entries" in operation)) return [];
   return operation.entries.map(({ place: { directory, name } }) => `${directory}/${name}`);

@@ -1,6 +1,6 @@
 /**
- * The kernel of a simulated machine: paths, inodes, handles and flocks, as the system answers for
- * them. It knows no processes and no faults.
+ * The kernel of a simulated machine: paths, inodes, handles and flocks, with the system's results and errors. It has
+ * no notion of processes or injected faults.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import { basename, dirname } from "@std/path";
 import type { FileAccess, FileStatus } from "../../src/platform/file_system.ts";
 import { type Inode, inodeOf, Journal, type Kind, newInode, type Place, ROOT } from "./journal.ts";
 
-/** The error of a full disk, as Deno raises it. */
+/** Returns the error of a full disk, as Deno raises it. */
 export function noSpace(): Error {
   return new Error("No space left on device (os error 28)");
 }
 
-/** The error of a broken disk, as Deno raises it. */
+/** Returns the error of a broken disk, as Deno raises it. */
 export function ioError(): Error {
   return new Error("Input/output error (os error 5)");
 }
 
-/** Errors of the system as Deno raises them; it repeats a call that ends with EINTR by itself. */
+/** Errors of the system, as Deno raises them. EINTR is missing, because Deno itself repeats such calls. */
 export const systemErrors = {
   EACCES: () => new Deno.errors.PermissionDenied("Permission denied (os error 13)"),
   EAGAIN: () => new Deno.errors.WouldBlock("Resource temporarily unavailable (os error 11)"),
@@ -33,17 +33,17 @@ export interface OpenFile {
   readonly inode: number;
   readonly path: string;
   readonly access: FileAccess;
-  /** The process that has it open. */
+  /** The process that opened the file. */
   readonly owner: unknown;
 }
 
-/** What the processes share: the calls as the system answers them, handles and flocks. */
+/** The state that all processes share: the disk, the open handles and the flocks. */
 export class Kernel {
   readonly journal: Journal;
   readonly openFiles = new Set<OpenFile>();
   readonly #locks = new Map<number, OpenFile>();
-  /** Errors of syncs that a handle has not been told of yet, as Linux keeps them (`errseq_t`). */
-  readonly #untold = new Map<OpenFile, Error>();
+  /** Sync errors that a handle has yet to report, as Linux keeps them (`errseq_t`). */
+  readonly #unreported = new Map<OpenFile, Error>();
   readonly #syncErrors = new WeakSet<Error>();
   #capacity: number;
 
@@ -52,7 +52,7 @@ export class Kernel {
     this.#capacity = capacity;
   }
 
-  /** Another kernel on the disk of this one. */
+  /** Returns a kernel that starts with the journal on a disk of the same capacity. */
   restartedWith(journal: Journal): Kernel {
     return new Kernel(journal, this.#capacity);
   }
@@ -70,7 +70,7 @@ export class Kernel {
     return inodeOf(this.journal.cache, number);
   }
 
-  /** What stands at the path; undefined if nothing does. */
+  /** Returns the inode at the path, or `undefined` if the path does not exist. */
   find(path: string, what: string): number | undefined {
     let number = ROOT;
     for (const name of path.split("/").filter((name) => name !== "")) {
@@ -83,14 +83,14 @@ export class Kernel {
     return number;
   }
 
-  /** As {@linkcode find}, but something must be there. */
+  /** Returns the inode at the path, like {@linkcode find}, but throws if the path does not exist. */
   get(path: string, what: string): number {
     const number = this.find(path, what);
     if (number === undefined) throw notFound(what);
     return number;
   }
 
-  /** As {@linkcode get}, through symlinks; those that tests plant lead nowhere. */
+  /** Returns the inode at the path, like {@linkcode get}. Throws for symlinks, because those of tests are dangling. */
   follow(path: string, what: string): number {
     const number = this.get(path, what);
     const { kind } = this.inode(number);
@@ -122,7 +122,7 @@ export class Kernel {
 
   close(file: OpenFile): void {
     this.unlock(file);
-    this.#untold.delete(file);
+    this.#unreported.delete(file);
     this.openFiles.delete(file);
   }
 
@@ -201,33 +201,33 @@ export class Kernel {
   }
 
   /**
-   * Begins the sync of what is behind the handle and gives its end.
+   * Begins the sync of the handle's file. Returns a function that ends it.
    *
-   * @throws the error of another handle's sync that failed while this one was open; once. Its end
-   * throws that of one that failed meanwhile.
+   * @throws {Error} If another handle's sync of the file failed while this handle was open. Each handle reports the
+   * error once. The returned function throws the error of a sync that failed in the meantime.
    */
   beginSync(file: OpenFile): () => void {
-    this.#tellSyncError(file);
+    this.#reportSyncError(file);
     const end = this.journal.beginSync(file.inode);
     return () => {
-      this.#tellSyncError(file);
+      this.#reportSyncError(file);
       end();
     };
   }
 
-  #tellSyncError(file: OpenFile): void {
-    const error = this.#untold.get(file);
-    this.#untold.delete(file);
+  #reportSyncError(file: OpenFile): void {
+    const error = this.#unreported.get(file);
+    this.#unreported.delete(file);
     if (error !== undefined) throw error;
   }
 
-  /** A sync failed: what it was to cover is written off, and every other handle of the file is told. */
+  /** Writes off the bytes of the failed sync, and lets every other handle of the file report the error. */
   syncFailed(file: OpenFile, error: Error): void {
     if (this.#syncErrors.has(error)) return;
     this.#syncErrors.add(error);
     this.journal.writeOff(file.inode);
     for (const other of this.openFiles) {
-      if (other !== file && other.inode === file.inode) this.#untold.set(other, error);
+      if (other !== file && other.inode === file.inode) this.#unreported.set(other, error);
     }
   }
 

@@ -1,32 +1,31 @@
 /**
- * What a writer was told of its events, and what must be in the log therefore, after whatever happened.
+ * Compares a log after a fault with the promises that its writers received.
  *
  * @module
  */
 import { type AuditLog, AuditWriteError } from "@vivarium/scout";
-import { Manifest } from "../../src/segments/manifest.ts";
-import { LogFiles } from "../../src/segments/segment_name.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
+import { ManifestReader } from "../../src/segments/manifest_reader.ts";
 import { verifyLog } from "../../src/verify/verify_log.ts";
 import { Violation } from "./harness.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
-import { silent } from "../loggers.ts";
 
-/** What one writer was told of its events, which are numbers from 0. */
+/** The outcomes that one writer received for its events, which are numbered from 0. */
 export class Ledger {
-  /** Session id of its events. */
+  /** Session ID of the writer's events. */
   readonly writer: string;
-  /** Lines after which a sync is due, so that at most one less may be lost with the power. */
+  /** Number of lines after which a sync is due. A power loss may lose one line less. */
   readonly everyNLines: number;
   /** Events that may be in the log. */
   readonly logged = new Set<number>();
   /** Events whose call resolved. */
   readonly acknowledged = new Set<number>();
-  /** Events that a flush() or a close() made durable. */
+  /** Events that a flush() or close() has made durable. */
   readonly durable = new Set<number>();
-  /** Events whose call rejected with a phase that says: not in the log. */
+  /** Events whose call rejected with a phase that excludes them from the log. */
   readonly refused = new Set<number>();
 
-  /** Begins with no events, or with those of another ledger. */
+  /** Creates an empty ledger, or a copy of another one. */
   constructor(of: Pick<Ledger, "writer" | "everyNLines"> | Ledger) {
     this.writer = of.writer;
     this.everyNLines = of.everyNLines;
@@ -36,7 +35,7 @@ export class Ledger {
     }
   }
 
-  /** Logs the next event. */
+  /** Logs the next event and records the outcome. */
   async log(log: AuditLog, fields: { reason?: string } = {}): Promise<void> {
     const n = this.logged.size;
     this.logged.add(n);
@@ -49,22 +48,22 @@ export class Ledger {
     }
   }
 
-  /** Waits for a flush() or a close(), and takes down what it makes durable. */
+  /** Waits for a flush() or close(), and records which events it makes durable. */
   async settle(log: AuditLog, how: "flush" | "close"): Promise<void> {
     const before = [...this.acknowledged];
     try {
       await log[how]();
     } catch {
-      // Of events that it could not make durable nothing is known.
+      // The durability of these events is unknown.
       return;
     }
     for (const n of before) this.durable.add(n);
   }
 
   /**
-   * Checks which of its events were found.
+   * Checks which of the writer's events were found.
    *
-   * @throws {Violation}
+   * @throws {Violation} If the found events break a promise.
    */
   check(found: readonly number[], { powerLost }: Allowance): void {
     const isThere = new Set(found);
@@ -79,9 +78,9 @@ export class Ledger {
 
   #fail(kind: Violation["kind"], found: readonly number[]): never {
     const { logged, acknowledged, durable, refused } = this;
-    const told = `${logged.size} logged, acknowledged ${listOf(acknowledged)}, durable ` +
+    const outcomes = `${logged.size} logged, acknowledged ${listOf(acknowledged)}, durable ` +
       `${listOf(durable)}, refused ${listOf(refused)}`;
-    throw new Violation(kind, `writer ${this.writer}: ${told}, but found ${listOf(found)}`);
+    throw new Violation(kind, `writer ${this.writer}: ${outcomes}, but found ${listOf(found)}`);
   }
 }
 
@@ -89,13 +88,13 @@ function listOf(events: Iterable<number>): string {
   return `[${[...events].join(" ")}]`;
 }
 
-/** What the oracle allows. */
+/** The losses that the oracle allows. */
 export interface Allowance {
-  /** Whether the power went, which may take acknowledged events that were not durable. */
+  /** Whether the power was lost, which may lose acknowledged events that were not durable. */
   readonly powerLost: boolean;
 }
 
-/** How the oracle opens the log again. */
+/** The way in which the oracle opens the log again. */
 export interface Reopening {
   readonly path: string;
   /** Opens the log in a new process on the disk. */
@@ -103,10 +102,10 @@ export interface Reopening {
 }
 
 /**
- * Recovers the log in a new process, and checks that each event is there as often as it was promised,
- * in order, that recovery left nothing undone, and that another one changes nothing.
+ * Recovers the log in a new process. Checks that each event is in the log as often as promised and in order, that
+ * recovery left nothing to do, and that another recovery changes nothing.
  *
- * @throws {Violation}
+ * @throws {Violation} If a promise is broken.
  */
 export async function checkRecovered(
   disk: SimulatedDisk,
@@ -125,11 +124,14 @@ export async function checkRecovered(
   await log.log("nav", { n: next.n, session_id: next.writer });
   expectSame(await eventsOf(log), [...found, next], "recovery or the next event moved events");
   await log.close();
-  expectSame(process.openHandles, 0, "handles are left open");
-  // What goes with the power is missing in the chain, and is found to be.
+  expectSame(process.openHandles, 0, "handles were left open");
+  // After a power loss the chain has gaps, which verify() rightly reports.
   if (!powerLost) {
-    const { faults } = await verifyLog({ fileSystem: disk.process(), path, maxLineBytes: 10_000 });
-    expectSame(faults, [], "verify() finds faults where nobody has changed anything");
+    const { faults } = await verifyLog({
+      log: new LogDirectory(disk.process(), path),
+      maxLineBytes: 10_000,
+    });
+    expectSame(faults, [], "verify() found faults in an unmodified log");
   }
   checkTidy(disk, path);
   await checkSettled(disk, open);
@@ -140,21 +142,20 @@ async function eventsOf(log: AuditLog): Promise<{ writer: string; n: number }[]>
   return events.map(({ session_id, n }) => ({ writer: String(session_id), n: Number(n) }));
 }
 
-/** No half archive, no segment left, and a manifest line for each archive. */
+/** Checks that no segment or unfinished archive is left, and that each archive has a manifest line. */
 function checkTidy(disk: SimulatedDisk, path: string): void {
-  const files = new LogFiles(path);
   const process = disk.process();
+  const log = new LogDirectory(process, path);
+  const { files } = log;
   const forms = process.list(files.directory).map((name) => files.parse(name))
     .filter((parsed) => parsed !== null);
   expectSame(forms.filter(({ form }) => form !== "archive"), [], "recovery left work undone");
-  const options = { fileSystem: process, path: files.manifest, logger: silent };
-  const manifest = new Manifest({ ...options, underLock: (section) => Promise.try(section) });
-  const { byArchive } = manifest.read();
-  const told = forms.map(({ stamp }) => byArchive.has(files.archive(stamp).split("/").at(-1)!));
-  expectSame(told.filter((isTold) => !isTold), [], "archives that the manifest does not tell of");
+  const { byArchive } = new ManifestReader(log).read();
+  const isListed = forms.map(({ stamp }) => byArchive.has(files.archive(stamp).split("/").at(-1)!));
+  expectSame(isListed.filter((is) => !is), [], "archives without a manifest line");
 }
 
-/** Another recovery has nothing to do. */
+/** Checks that another recovery has nothing to do. */
 async function checkSettled(disk: SimulatedDisk, open: Reopening["open"]): Promise<void> {
   const before = disk.snapshot();
   const process = disk.process();
@@ -169,6 +170,6 @@ async function checkSettled(disk: SimulatedDisk, open: Reopening["open"]): Promi
 function expectSame(actual: unknown, expected: unknown, what: string): void {
   const [text, expectedText] = [actual, expected].map((value) => JSON.stringify(value));
   if (text !== expectedText) {
-    throw new Violation("other", `${what}: ${text}, not ${expectedText}`);
+    throw new Violation("other", `${what}: ${text}, expected ${expectedText}`);
   }
 }

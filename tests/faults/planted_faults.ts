@@ -1,12 +1,12 @@
 /**
- * Faults to be planted between a log and its disk: what a harness does not find here, it would not find
- * in the log either.
+ * Faults that can be planted between a log and its disk. A harness that misses a planted fault would also miss the
+ * same fault in the log.
  *
  * @module
  */
 import type { FileAccess, FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 
-/** The object with other methods in the places of some of its own. */
+/** Returns a proxy of the object in which some methods are replaced. */
 export function overriding<T extends object>(object: T, methods: Partial<T>): T {
   return new Proxy(object, {
     get(target, name) {
@@ -16,7 +16,7 @@ export function overriding<T extends object>(object: T, methods: Partial<T>): T 
   });
 }
 
-/** The disk with other handles of the file at the path. */
+/** Returns the file system with `change` applied to each handle of the file at the path. */
 function withHandles(
   fileSystem: FileSystem,
   path: string,
@@ -30,7 +30,7 @@ function withHandles(
   });
 }
 
-/** One sync of the file is left out, and said to be done. */
+/** Plants: one sync of the file is skipped but reported as done. */
 export function dropsOneSync(fileSystem: FileSystem, path: string): FileSystem {
   let isDropped = false;
   const drop = () => !isDropped && (isDropped = true);
@@ -41,7 +41,7 @@ export function dropsOneSync(fileSystem: FileSystem, path: string): FileSystem {
     }));
 }
 
-/** Directories are never synced. */
+/** Plants: directories are never synced. */
 export function skipsDirectorySyncs(fileSystem: FileSystem): FileSystem {
   return overriding(fileSystem, {
     syncDirectory: () => Promise.resolve(),
@@ -49,7 +49,7 @@ export function skipsDirectorySyncs(fileSystem: FileSystem): FileSystem {
   });
 }
 
-/** What is appended to the file gets to the kernel at the next append, so it is told of too early. */
+/** Plants: each append reaches the kernel only with the next one, so events are acknowledged too early. */
 export function writesBehind(fileSystem: FileSystem, path: string): FileSystem {
   let held = new Uint8Array();
   return withHandles(fileSystem, path, (handle) =>
@@ -63,7 +63,7 @@ export function writesBehind(fileSystem: FileSystem, path: string): FileSystem {
     }));
 }
 
-/** Errors of appends to the file are kept from the log. */
+/** Plants: the log does not see the errors of appends to the file. */
 export function hidesAppendErrors(fileSystem: FileSystem, path: string): FileSystem {
   return withHandles(fileSystem, path, (handle) =>
     overriding(handle, {
@@ -71,14 +71,14 @@ export function hidesAppendErrors(fileSystem: FileSystem, path: string): FileSys
         try {
           return handle.appendSync(bytes);
         } catch {
-          // This is the fault.
+          // Swallowing the error is the planted fault.
           return bytes.byteLength;
         }
       },
     }));
 }
 
-/** The segment is taken away before its archive has a name. */
+/** Plants: a segment is removed before its archive has its name. */
 export function removesTooEarly(fileSystem: FileSystem): FileSystem {
   return overriding(fileSystem, {
     link(path: string, archive: string) {
@@ -88,7 +88,7 @@ export function removesTooEarly(fileSystem: FileSystem): FileSystem {
   });
 }
 
-/** The directory does not show archives whose names are older than the stamp, whatever is in them. */
+/** Plants: directory listings hide archives by their names, if these are older than the stamp. */
 export function hidesOlderArchives(fileSystem: FileSystem, stamp: string): FileSystem {
   const isOlder = (name: string) =>
     name.endsWith(".gz") && (/\d{8}_\d{6}/.exec(name)?.[0] ?? "") < stamp;

@@ -1,6 +1,6 @@
 /**
- * The power goes at any moment of the standard workloads, and the disk keeps any of what no sync has
- * covered: file contents and directory entries, whole or torn. Each state is recovered twice and checked.
+ * Loses the power at any moment of the standard workloads. The disk keeps any subset of the operations that no sync
+ * has covered: file contents and directory entries, whole or torn. Each state is recovered twice and checked.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { Ledger } from "./oracle.ts";
 import type { PendingOperation, SimulatedDisk } from "./simulated_disk.ts";
 import { PATH, type Plant, type Scene, sizesOf, WORKLOADS } from "./workloads.ts";
 
-/** How many states are checked at scale 1; no two are the same. */
+/** Number of states that are checked at scale 1. All are different. */
 const STATES = 20_500;
 
-/** Power losses at every call of the standard workloads. */
+/** Loses the power at every call of the standard workloads. */
 export const powerLoss: Harness = powerLossOf();
 
-/** The same of logs with a planted fault. */
+/** Returns the same harness for logs with a planted fault. */
 export function powerLossOf(plant?: Plant): Harness {
   return { name: "power loss", run: (assignment) => run(assignment, plant) };
 }
@@ -25,7 +25,7 @@ export function powerLossOf(plant?: Plant): Harness {
 async function run(assignment: Assignment, plant: Plant | undefined): Promise<Findings> {
   const findings = new Findings();
   const states = new States(assignment, findings);
-  // The usual sizes come first, so they are cut at every call whatever the seed is.
+  // The usual sizes come first, so the power is lost at each of their calls with any seed.
   for (let round = 0; !states.areEnough; round++) {
     const random = new SeededRandom(`${assignment.seed} power loss ${round}`);
     const sizes = sizesOf(round, random);
@@ -42,22 +42,22 @@ async function run(assignment: Assignment, plant: Plant | undefined): Promise<Fi
   return findings;
 }
 
-/** The disk and the ledgers as they are before a call takes effect. */
+/** The disk and the ledgers just before a call takes effect. */
 interface Moment {
   readonly disk: SimulatedDisk;
   readonly ledgers: readonly Ledger[];
   readonly call: string;
 }
 
-/** Takes down each moment at which something has changed. */
+/** Records each moment at which the disk or a ledger has changed. */
 function recordMoments({ disk, ledgers, writers }: Scene): Moment[] {
   const moments: Moment[] = [];
   let last = "";
   for (const { process } of writers) {
     process.onCall = ({ index, name, path }) => {
       const ids = disk.pending.map(({ id }) => id);
-      const told = ledgers.map((ledger) => [ledger.acknowledged.size, ledger.durable.size]);
-      const state = JSON.stringify([ids, told]);
+      const counts = ledgers.map((ledger) => [ledger.acknowledged.size, ledger.durable.size]);
+      const state = JSON.stringify([ids, counts]);
       if (state === last) return;
       last = state;
       const copies = ledgers.map((ledger) => new Ledger(ledger));
@@ -67,7 +67,7 @@ function recordMoments({ disk, ledgers, writers }: Scene): Moment[] {
   return moments;
 }
 
-/** The states that were checked. */
+/** The states that have been checked. */
 class States {
   readonly #findings: Findings;
   readonly #wanted: number;
@@ -91,7 +91,7 @@ class States {
     return this.#seen.size >= this.#wanted || this.#isEnough();
   }
 
-  /** Checks what a power loss may leave at the moment, unless it was checked before. */
+  /** Checks the states that a power loss may leave at the moment, except states that were checked before. */
   async check(
     scene: Scene,
     { moment, random, place }: { moment: Moment; random: SeededRandom; place: string },
@@ -113,8 +113,8 @@ class States {
   }
 
   #isNew(disk: SimulatedDisk, ledgers: readonly Ledger[]): boolean {
-    const told = ledgers.map(({ acknowledged, durable }) => [...acknowledged, "/", ...durable]);
-    const hash = createHash("sha256").update(JSON.stringify(told));
+    const promised = ledgers.map(({ acknowledged, durable }) => [...acknowledged, "/", ...durable]);
+    const hash = createHash("sha256").update(JSON.stringify(promised));
     for (const [path, content] of Object.entries(disk.snapshot())) {
       hash.update(`\0${path}\0`).update(content);
     }
@@ -127,16 +127,16 @@ class States {
   }
 }
 
-/** What one power loss keeps. */
+/** The operations that survive a power loss. */
 interface Loss {
   readonly what: string;
-  /** Ids of the pending operations that are kept. */
+  /** IDs of the pending operations that survive. */
   readonly keep: ReadonlySet<number>;
-  /** An append that is torn. */
+  /** The append that is torn, and the length that survives. */
   readonly tear: { readonly id: number; readonly byteLength: number } | undefined;
 }
 
-/** Which of `count` operations are kept: the subsets that broke other logs. */
+/** Functions that choose which of `count` operations survive: subsets that have broken other logs. */
 const CHOICES: readonly ((at: number, count: number) => boolean)[] = [
   () => false,
   () => true,
@@ -147,12 +147,12 @@ const CHOICES: readonly ((at: number, count: number) => boolean)[] = [
   (at, count) => at < count - 1,
   (at) => at > 0,
 ];
-/** Up to so many operations, all subsets are tried. */
+/** Largest number of operations of which all subsets are checked. */
 const ALL_SUBSETS_MAX = 4;
-/** How many subsets of more operations are drawn at random. */
+/** Number of random subsets that are checked of more operations. */
 const RANDOM_SUBSETS = 6;
 
-/** The losses that are tried of these operations. What is in the lock file is hints, kept or lost whole. */
+/** Yields the losses to check. Lines in the lock file are only hints, so they are kept or lost together. */
 function* lossesOf(pending: readonly PendingOperation[], random: SeededRandom): Generator<Loss> {
   const hints = pending.filter(({ path }) => path === `${PATH}.lock`);
   const operations = pending.filter((operation) => !hints.includes(operation));
@@ -187,7 +187,7 @@ function* subsetsOf<T>(operations: readonly T[], random: SeededRandom): Generato
   }
 }
 
-/** Lengths at which an append is torn. */
+/** Returns the lengths at which an append is torn. */
 function tearsOf(byteLength: number): Iterable<number> {
   const tears = [0, 1, byteLength >> 1, byteLength - 1, 512, 4_096];
   return new Set(tears.filter((tear) => tear < byteLength));

@@ -1,6 +1,6 @@
 /**
- * Kills writers of a log on the real disk at each of their calls, one after the other, and holds
- * what is left against what they were told: at work, and while they recover what another left.
+ * Kills writers of a log on the real disk at each of their calls, while they log and while they recover what another
+ * writer left behind. Compares the log with what the writers had reported.
  *
  * @module
  */
@@ -15,10 +15,10 @@ import { type DryRun, dryRun, type KillPoint, runUntil, type Until } from "./rea
 
 const KILLS = 420;
 const KILLS_IN_RECOVERY = 110;
-/** Starting a writer is all work, so more of them at a time than cores are no faster. */
+/** Number of writers at a time. Starting one keeps a core busy, so more would not be faster. */
 const AT_A_TIME = 2;
 
-/** Kills writers with strace, which has to be there. */
+/** Kills writers with strace. Skipped if strace is missing. */
 export const realKills: Harness = {
   name: "real kills",
   async run(
@@ -49,19 +49,19 @@ export const realKills: Harness = {
   },
 };
 
-/** Which writer it is, and where. */
+/** A writer, and the log that it finds. */
 interface Case {
-  /** Says how to have the same again. */
+  /** Describes how to repeat the case. */
   readonly place: string;
   readonly plan: Plan;
-  /** What is there before the writer begins. */
+  /** The leftovers of another writer in the directory, if there are any. */
   readonly leftovers: Leftovers | undefined;
-  /** Makes the directory that the writer finds. */
+  /** Creates the writer's directory. */
   prepare(directory: string): Promise<void>;
 }
 
 class Kills {
-  /** Kills so far. */
+  /** Number of kills so far. */
   count = 0;
   countInRecovery = 0;
   readonly #root: string;
@@ -85,8 +85,8 @@ class Kills {
   }
 
   /**
-   * Kills a writer that logs, flushes and rotates at each of its calls; false if that was in vain,
-   * so that there is no use in going on.
+   * Kills a writer that logs, flushes and rotates at each of its calls. Resolves with `false` if no kill succeeded,
+   * so that further cases are pointless.
    */
   atWork(nth: number, progress: () => void): Promise<boolean> {
     return this.#killAll({
@@ -97,7 +97,7 @@ class Kills {
     }, progress);
   }
 
-  /** As {@linkcode atWork}, a writer that recovers what another has left behind. */
+  /** Does what {@linkcode atWork} does, to a writer that recovers the log of a killed writer. */
   async inRecovery(nth: number, progress: () => void): Promise<boolean> {
     const place = `seed ${this.#seed}, recovery ${nth}`;
     const left = this.#directory();
@@ -128,7 +128,10 @@ class Kills {
       }
     }));
     if (this.count > before) return true;
-    this.#findings.add(aCase.place, new Error("No call of the writer could be killed"));
+    this.#findings.add(
+      aCase.place,
+      new Error("Cannot kill writer: it was not killed at any of its calls"),
+    );
     return false;
   }
 
@@ -148,7 +151,7 @@ class Kills {
       await aCase.prepare(directory);
       const { wasKilled, told } = await runUntil(directory, aCase.plan, point);
       if (wasKilled) this.#count(aCase);
-      else this.#findings.count("calls that did not come again");
+      else this.#findings.count("kill points not reached");
       await check(directory, aCase, told);
       Deno.removeSync(directory, { recursive: true });
     });
@@ -162,7 +165,7 @@ class Kills {
     this.#findings.count("real kills during recovery");
   }
 
-  /** Takes down what is thrown, instead of giving anything. */
+  /** Runs the body. Records an error as a finding and resolves with `undefined`. */
   async #try<T>(place: string, body: () => Promise<T>): Promise<T | undefined> {
     try {
       return await body();
@@ -172,7 +175,7 @@ class Kills {
     }
   }
 
-  /** A path at which there is nothing yet. */
+  /** Returns a path that does not exist yet. */
   #directory(): string {
     return join(this.#root, `${this.#directories++}`);
   }
@@ -185,7 +188,7 @@ async function check(directory: string, { leftovers }: Case, told: string): Prom
   await checkRecovered(directory, promised, leftovers);
 }
 
-/** Copies names of one file as such, and everything as it is. */
+/** Copies a directory. Two names of one file stay names of one file in the copy. */
 async function copyDirectory(from: string, to: string): Promise<void> {
   const { success } = await new Deno.Command("cp", { args: ["-a", from, to] }).output();
   if (!success) throw new Error(`Cannot copy directory: ${from}`);
@@ -201,7 +204,7 @@ function workPlan(nth: number, random: SeededRandom): Plan {
     { do: "rotate" },
   ]);
   return {
-    // A segment of a single turn's events, or of most that there are.
+    // A segment holds the events of one turn, or most of all events.
     rotationSizeBytes: 600 + random.below(900),
     fsyncEveryNLines: 1 + random.below(5),
     onOneThread: nth % 2 === 0,

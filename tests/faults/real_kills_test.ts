@@ -10,7 +10,7 @@ import { leaveBehind } from "./real_leftovers.ts";
 import { checkRecovered, Promised } from "./real_oracle.ts";
 import { callsIn, dryRun, killPoints, runUntil } from "./real_victim.ts";
 
-/** A log of events 0 to 2 in an archive and 3 to 6 in the active file, each acknowledged. */
+/** Creates a log with events 0 to 2 in an archive and 3 to 6 in the active file, all acknowledged. */
 async function logIn(dir: TempDir): Promise<Promised> {
   const promised = new Promised();
   await using log = await AuditLog.open({
@@ -26,7 +26,7 @@ async function logIn(dir: TempDir): Promise<Promised> {
   return promised;
 }
 
-/** Changes the lines of the active file, which hold events 3 to 6. */
+/** Rewrites the lines of the active file, which hold events 3 to 6. */
 function rewrite(dir: TempDir, change: (lines: string[]) => string[]): void {
   const path = dir.path("audit.jsonl");
   const lines = Deno.readTextFileSync(path).split("\n").slice(0, -1);
@@ -38,73 +38,73 @@ const ARCHIVE = "audit_20260213_143022.jsonl.gz";
 const CANARIES: {
   what: string;
   kind: FaultKind;
-  /** A part of what the oracle says. */
+  /** A part of the oracle's message. */
   says: string;
   harm: (dir: TempDir, promised: Promised) => void;
 }[] = [
   {
     what: "a lost last event",
     kind: "lost",
-    says: "not what was promised: 6",
+    says: "missing acknowledged events: 6",
     harm: (dir) => rewrite(dir, (lines) => lines.slice(0, -1)),
   },
   {
     what: "a lost archive",
     kind: "lost",
-    says: "not what was promised: 0,1,2",
+    says: "missing acknowledged events: 0,1,2",
     harm: (dir) => Deno.removeSync(dir.path(ARCHIVE)),
   },
   {
     what: "an event missing before a later one",
     kind: "lost",
-    says: "later events, but not: 4",
+    says: "missing before later events: 4",
     harm(dir, promised) {
       promised.kept.delete(4);
       rewrite(dir, (lines) => lines.toSpliced(1, 1));
     },
   },
   {
-    what: "a doubled event",
+    what: "a duplicated event",
     kind: "doubled",
-    says: "twice what is: 0,1,2,3,4,4,5,6",
+    says: "duplicates in: 0,1,2,3,4,4,5,6",
     harm: (dir) => rewrite(dir, (lines) => lines.toSpliced(1, 0, lines[1] ?? "")),
   },
   {
-    what: "events in another order",
+    what: "reordered events",
     kind: "reordered",
     says: "out of order: 0,1,2,3,5,4,6",
     harm: (dir) => rewrite(dir, ([a = "", b = "", c = "", ...rest]) => [a, c, b, ...rest]),
   },
   {
-    what: "a torn line that is closed off",
+    what: "a torn line, closed by a line break",
     kind: "torn",
     says: "1 damaged regions after recovery",
     harm: (dir) => rewrite(dir, (lines) => [...lines, '{"ts":"2026']),
   },
   {
-    what: "a torn line that recovery has to close off",
+    what: "a torn line that recovery has to close",
     kind: "torn",
     says: "1 damaged regions after recovery",
     harm: (dir) => Deno.writeTextFileSync(dir.path("audit.jsonl"), "{", { append: true }),
   },
   {
-    what: "an event with a part of its text",
+    what: "an event whose text is cut",
     kind: "torn",
-    says: "an event that is not whole",
+    says: "incomplete event",
     harm: (dir) => rewrite(dir, (lines) => lines.map((line) => line.replace("éé", "é"))),
   },
   {
-    what: "a refused event",
+    what: "a rejected event",
     kind: "other",
-    says: "what was refused: 5",
+    says: "rejected events: 5",
     harm: (_dir, promised) => {
       promised.refused.add(5);
     },
   },
   {
-    what: "an event that nobody logged",
+    what: "an event that was not logged",
     kind: "other",
-    says: "what nobody logged: 6",
+    says: "events that were not logged: 6",
     harm(_dir, promised) {
       promised.logged.delete(6);
       promised.kept.delete(6);
@@ -134,13 +134,13 @@ const CANARIES: {
   },
 ];
 
-Deno.test("checkRecovered() finds no fault with a log as it was promised", async () => {
+Deno.test("checkRecovered() finds no fault in a log that keeps its promises", async () => {
   using dir = tempDir();
   await checkRecovered(dir.path(""), await logIn(dir));
 });
 
 for (const { what, kind, says, harm } of CANARIES) {
-  Deno.test(`checkRecovered() sees ${what}`, async () => {
+  Deno.test(`checkRecovered() detects ${what}`, async () => {
     using dir = tempDir();
     const promised = await logIn(dir);
     harm(dir, promised);
@@ -153,7 +153,7 @@ for (const { what, kind, says, harm } of CANARIES) {
   });
 }
 
-Deno.test("checkRecovered() sees that a torn line is not left as evidence", async () => {
+Deno.test("checkRecovered() detects that a torn line was not kept as evidence", async () => {
   using dir = tempDir();
   const promised = await logIn(dir);
   const check = () => checkRecovered(dir.path(""), promised, { tornLines: ["{"] });
@@ -161,7 +161,7 @@ Deno.test("checkRecovered() sees that a torn line is not left as evidence", asyn
   assertEquals(violation.kind, "torn");
 });
 
-Deno.test("checkRecovered() finds no fault with what leaveBehind() leaves", async () => {
+Deno.test("checkRecovered() finds no fault in the logs of leaveBehind()", async () => {
   const what = new Set<string>();
   for (const nth of [0, 1]) {
     using dir = tempDir();
@@ -174,7 +174,7 @@ Deno.test("checkRecovered() finds no fault with what leaveBehind() leaves", asyn
   assertEquals(what.size, 8, [...what].join(", "));
 });
 
-Deno.test("Promised.take() believes whole lines, and a flush", () => {
+Deno.test("Promised.take() reads whole lines only, and applies a flush to all lines before it", () => {
   const promised = new Promised();
   promised.take("ready\nlogged 0\nlogged 1\nrefused 1\nlogged 2\ndurable 2\nlogged 3\nacknow");
   promised.take("logged 4\nacknowledged 4\nacknowledged 40");
@@ -183,7 +183,7 @@ Deno.test("Promised.take() believes whole lines, and a flush", () => {
   assertEquals([...promised.refused], [1]);
 });
 
-Deno.test("killPoints() gives each call that one thread makes on the files of the log", () => {
+Deno.test("killPoints() returns each call of one thread on the files of the log", () => {
   const trace = [
     '7 openat(AT_FDCWD</w>, "/d/x", O_RDONLY|O_DIRECTORY) = 3</d/x>',
     '7 write(4</d/x/audit.jsonl>, "...", 5) = 5',
@@ -213,7 +213,7 @@ const PLAN: Plan = {
 
 await testNeeding(
   "ptrace",
-  "runUntil() and checkRecovered() find a writer that tells of events before it writes them",
+  "runUntil() and checkRecovered() detect a writer that acknowledges events before it writes them",
   async () => {
     using dir = tempDir();
     const plan: Plan = { ...PLAN, writesBehind: true };
@@ -234,7 +234,7 @@ await testNeeding(
 
 await testNeeding(
   "ptrace",
-  "runUntil() kills a writer at a call, which is not carried out",
+  "runUntil() kills a writer at a call, before the call takes effect",
   async () => {
     using dir = tempDir();
     const plan: Plan = { ...PLAN, steps: [...PLAN.steps, { do: "rotate" }] };

@@ -1,5 +1,5 @@
 /**
- * A log on the real disk, as somebody leaves it who is killed at one place or another.
+ * Creates logs on the real disk as a killed process leaves them, for each place at which it may be killed.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { fieldsOf } from "../programs/killed_writer.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 import { ACTIVE } from "./real_oracle.ts";
 
-/** What is left of a segment whose archive has no line in the manifest yet. */
+/** Functions that leave a segment whose archive has no line in the manifest yet. */
 const UNLISTED = {
-  /** Killed before it began to archive. */
+  /** As after a kill before archiving began. */
   "segment alone": ({ directory, archive }) => {
     leaveSegment(directory, archive);
     Deno.removeSync(join(directory, archive));
   },
-  /** Killed while it wrote the archive. */
+  /** As after a kill while the archive was written. */
   "half an archive": ({ directory, archive, random }) => {
     leaveSegment(directory, archive);
     const bytes = Deno.readFileSync(join(directory, archive));
@@ -25,16 +25,16 @@ const UNLISTED = {
     Deno.writeFileSync(join(directory, `${archive}.tmp`), half, { mode: 0o600 });
     Deno.removeSync(join(directory, archive));
   },
-  /** Killed between the link and the unlink. */
+  /** As after a kill between link() and unlink(). */
   "archive with two names": ({ directory, archive }) => {
     leaveSegment(directory, archive);
     Deno.linkSync(join(directory, archive), join(directory, `${archive}.tmp`));
   },
-  /** Killed before the manifest line. */
+  /** As after a kill before the manifest line was written. */
   "segment and archive": ({ directory, archive }) => leaveSegment(directory, archive),
-  /** Of another manifest, which is gone. */
+  /** As if the archive's manifest had been lost. */
   "archive alone": () => {},
-  /** As above, and a half-written archive whose segment is gone. */
+  /** The same, with an unfinished archive whose segment is gone. */
   "archive and half an archive": ({ directory, archive }) => {
     Deno.writeTextFileSync(join(directory, `${archive}.tmp`), "half", { mode: 0o600 });
   },
@@ -42,26 +42,26 @@ const UNLISTED = {
 
 interface Segment {
   readonly directory: string;
-  /** Name of its archive. */
+  /** Name of the segment's archive. */
   readonly archive: string;
   readonly random: SeededRandom;
 }
 
 const SEGMENTS = 4;
 
-/** A log that has to be recovered. */
+/** The contents of a log that needs recovery. */
 export interface Leftovers {
-  /** How many events it has; they have the numbers from 0. */
+  /** Number of events. They are numbered from 0. */
   readonly events: number;
-  /** The lines in it that are torn. */
+  /** Torn lines in the log. */
   readonly tornLines: readonly string[];
-  /** What is to be recovered. */
+  /** List of the leftovers to recover. */
   readonly what: string;
 }
 
 /**
- * Makes the log in an empty directory. Two logs, with an even and an odd `nth`, have all that may
- * be left behind.
+ * Creates the log in an empty directory. A log with an even `nth` and one with an odd `nth` together contain every
+ * kind of leftover.
  */
 export async function leaveBehind(
   directory: string,
@@ -71,7 +71,7 @@ export async function leaveBehind(
   const archives = Array.from(Deno.readDirSync(directory), ({ name }) => name)
     .filter((name) => name.endsWith(".gz")).sort();
   cutManifest(directory, 1, random);
-  // Killed between the manifest line and the removal of the segment.
+  // This segment is left as after a kill between writing its manifest line and removing it.
   const [listed = "", ...unlisted] = archives;
   leaveSegment(directory, listed);
   const kinds = Object.keys(UNLISTED) as (keyof typeof UNLISTED)[];
@@ -88,7 +88,7 @@ export async function leaveBehind(
   };
 }
 
-/** Logs and archives in this process; gives the number of events. */
+/** Fills a log with events and archives. Resolves with the number of events. */
 async function fill(directory: string, random: SeededRandom): Promise<number> {
   let n = 0;
   await using log = await AuditLog.open({
@@ -105,13 +105,13 @@ async function fill(directory: string, random: SeededRandom): Promise<number> {
   return n;
 }
 
-/** Puts the segment back whose archive is there. */
+/** Restores the segment of an existing archive. */
 function leaveSegment(directory: string, archive: string): void {
   const bytes = gunzipSync(Deno.readFileSync(join(directory, archive)));
   Deno.writeFileSync(join(directory, archive.slice(0, -".gz".length)), bytes, { mode: 0o600 });
 }
 
-/** Leaves some lines of the manifest, and maybe a part of the next one. */
+/** Keeps the first lines of the manifest, and possibly a part of the next line. */
 function cutManifest(directory: string, lines: number, random: SeededRandom): void {
   const path = join(directory, "audit.manifest.jsonl");
   const all = Deno.readTextFileSync(path).split("\n");
@@ -120,7 +120,7 @@ function cutManifest(directory: string, lines: number, random: SeededRandom): vo
   Deno.writeTextFileSync(path, [...all.slice(0, lines), part].join("\n"));
 }
 
-/** Leaves a part of a line at the end of the active file, and gives it. */
+/** Appends a part of a line to the active file, and returns that part. */
 function tear(directory: string, random: SeededRandom): string {
   const line = '{"ts":"2026-02-13T14:30:00.000Z","event":"nav","n":99,"text":"torn"}';
   const part = line.slice(0, 1 + random.below(line.length - 1));

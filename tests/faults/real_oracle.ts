@@ -1,5 +1,5 @@
 /**
- * What is left of a log on the real disk, held against what its writer was told.
+ * Compares a log on the real disk with what its writer had reported.
  *
  * @module
  */
@@ -15,24 +15,24 @@ import { Violation } from "./harness.ts";
 /** Name of the active file. */
 export const ACTIVE = "audit.jsonl";
 
-/** What a writer was told of its events. */
+/** The outcomes that a writer reported for its events. */
 export class Promised {
   /** Events that may be in the log. */
   readonly logged = new Set<number>();
-  /** Events whose call resolved, or that a flush() or a close() made durable. */
+  /** Events whose call resolved, or that a flush() or close() has made durable. */
   readonly kept = new Set<number>();
-  /** Events whose call said that they are not in the log. */
+  /** Events whose call rejected because they are not in the log. */
   readonly refused = new Set<number>();
-  /** What went wrong in the writer. */
+  /** Failures that the writer reported. */
   readonly failures: string[] = [];
 
-  /** Takes in what a `killed_writer.ts` told. */
-  take(told: string): void {
-    // What is behind the last line break was not told to its end.
-    for (const line of told.split("\n").slice(0, -1)) this.#takeLine(line);
+  /** Reads the output of `killed_writer.ts`. */
+  take(output: string): void {
+    // The text after the last line break is an incomplete report.
+    for (const line of output.split("\n").slice(0, -1)) this.#takeLine(line);
   }
 
-  /** An event is known to be in the log. */
+  /** Marks an event as acknowledged. */
   keep(n: number): void {
     this.logged.add(n);
     this.kept.add(n);
@@ -53,18 +53,17 @@ export class Promised {
   }
 }
 
-/** What a test did to a log by hand, which the oracle has to allow. */
+/** Damage that a test did to the log on purpose, which the oracle has to allow. */
 export interface Damages {
   /** Lines that were left torn. */
   readonly tornLines?: readonly string[];
 }
 
 /**
- * Recovers the log in the directory in this process, and checks that each event is there as often
- * as it was promised, whole and in order, that nothing is left undone, and that another recovery
- * changes nothing.
+ * Recovers the log in the directory in this process. Checks that each event is in the log as often as promised, whole
+ * and in order, that nothing is left to repair, and that another recovery changes nothing.
  *
- * @throws {Violation} telling what was broken.
+ * @throws {Violation} If a promise is broken; the message says which.
  */
 export async function checkRecovered(
   directory: string,
@@ -72,12 +71,12 @@ export async function checkRecovered(
   { tornLines = [] }: Damages = {},
 ): Promise<void> {
   const [failure] = promised.failures;
-  if (failure !== undefined) throw new Violation("other", `the writer was told: ${failure}`);
+  if (failure !== undefined) throw new Violation("other", `the writer reported: ${failure}`);
   const path = join(directory, ACTIVE);
   await checkReader(path, promised);
   await reopen(path, async (log) => {
     const query = log.query();
-    checkEvents("query() finds", await query.toArray(), promised);
+    checkEvents("query()", await query.toArray(), promised);
     const damaged = query.damage.map(({ reason, byteOffset }) => `${reason} at ${byteOffset}`);
     if (damaged.length === tornLines.length) return;
     throw new Violation("torn", `${damaged.length} damaged regions after recovery: ${damaged}`);
@@ -93,14 +92,14 @@ export async function checkRecovered(
   if (changed.length > 0) throw new Violation("other", `a second recovery changed ${changed}`);
 }
 
-/** A reader must find everything before anybody has recovered the log. */
+/** Checks that a reader finds everything even before the log is recovered. */
 async function checkReader(path: string, promised: Promised): Promise<void> {
   const logger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
   await using reader = await AuditReader.open({ path, logger });
-  checkEvents("a reader finds before recovery", await reader.query().toArray(), promised);
+  checkEvents("a reader before recovery", await reader.query().toArray(), promised);
 }
 
-/** Opens the log, waits for the recovery, looks at it, closes it; gives what recovery did. */
+/** Opens the log, waits for recovery, inspects the log and closes it. Resolves with the repairs of the recovery. */
 async function reopen(path: string, look: (log: AuditLog) => Promise<void>): Promise<string[]> {
   const errors: string[] = [];
   const error = (...parts: unknown[]) => errors.push(parts.map(String).join(" "));
@@ -118,7 +117,7 @@ async function reopen(path: string, look: (log: AuditLog) => Promise<void>): Pro
   return done;
 }
 
-/** Reads the files by other means than the library's. */
+/** Checks the files without the library's reader. */
 async function checkFiles(
   directory: string,
   promised: Promised,
@@ -126,10 +125,10 @@ async function checkFiles(
 ): Promise<void> {
   const { archives, sealed, leftovers, lines } = await decodeLog(directory);
   const untorn = lines.filter((line) => !tornLines.includes(line));
-  checkEvents("the files hold", untorn.map(parsed), promised);
+  checkEvents("the files", untorn.map(parsed), promised);
   const torn = lines.length - untorn.length;
   if (torn !== tornLines.length) {
-    throw new Violation("torn", `${torn} of ${tornLines.length} torn lines are left as evidence`);
+    throw new Violation("torn", `${torn} of ${tornLines.length} torn lines were kept as evidence`);
   }
   const known = [ACTIVE, `${ACTIVE}.lock`, "audit.manifest.jsonl", ...archives];
   const names = Array.from(Deno.readDirSync(directory), ({ name }) => name);
@@ -146,11 +145,11 @@ function parsed(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {
-    throw new Violation("torn", `the files hold a line that is no JSON: ${line.slice(0, 200)}`);
+    throw new Violation("torn", `the files contain a line that is not JSON: ${line.slice(0, 200)}`);
   }
 }
 
-/** Each archive is whole, and what its line in the manifest says. */
+/** Checks that each archive is complete and matches its manifest line. */
 function checkArchives(directory: string, archives: readonly string[]): void {
   if (archives.length === 0) return;
   const { lines, count, faults } = readManifest(directory);
@@ -161,7 +160,7 @@ function checkArchives(directory: string, archives: readonly string[]): void {
   }
   for (const archive of archives) {
     if (hashes.get(archive) !== hashOfArchive(join(directory, archive))) {
-      throw new Violation("other", `the manifest has another hash, or none, for ${archive}`);
+      throw new Violation("other", `the manifest has no hash or a different one for ${archive}`);
     }
   }
 }
@@ -174,26 +173,28 @@ function hashOfArchive(path: string): string {
   }
 }
 
-/** Checks events in the order in which they lie. */
+/** Checks events, in the order of the log, against the promises. */
 export function checkEvents(where: string, events: readonly unknown[], promised: Promised): void {
   const numbers = events.map((event) => numberOf(where, event));
-  const broken = (what: string, numbers: Iterable<number>) => `${where} ${what}: ${[...numbers]}`;
+  const broken = (what: string, numbers: Iterable<number>) => `${where}: ${what}: ${[...numbers]}`;
   const found = new Set(numbers);
-  if (found.size < numbers.length) throw new Violation("doubled", broken("twice what is", numbers));
+  if (found.size < numbers.length) throw new Violation("doubled", broken("duplicates in", numbers));
   if (numbers.some((n, at) => n < (numbers[at - 1] ?? n))) {
     throw new Violation("reordered", broken("out of order", numbers));
   }
   const lost = promised.kept.difference(found);
-  if (lost.size > 0) throw new Violation("lost", broken("not what was promised", lost));
+  if (lost.size > 0) throw new Violation("lost", broken("missing acknowledged events", lost));
   const holes = holesIn(numbers, promised);
-  if (holes.length > 0) throw new Violation("lost", broken("later events, but not", holes));
+  if (holes.length > 0) throw new Violation("lost", broken("missing before later events", holes));
   const refused = promised.refused.intersection(found);
-  if (refused.size > 0) throw new Violation("other", broken("what was refused", refused));
+  if (refused.size > 0) throw new Violation("other", broken("rejected events", refused));
   const foreign = found.difference(promised.logged);
-  if (foreign.size > 0) throw new Violation("other", broken("what nobody logged", foreign));
+  if (foreign.size > 0) {
+    throw new Violation("other", broken("events that were not logged", foreign));
+  }
 }
 
-/** A writer's lines reach the file in order, so none is missing before one that is there. */
+/** Returns the events missing before later ones. The list must be empty, because lines reach the file in order. */
 function holesIn(numbers: readonly number[], { logged, refused }: Promised): number[] {
   const found = new Set(numbers);
   const last = numbers.at(-1) ?? -1;
@@ -206,10 +207,10 @@ function numberOf(where: string, event: unknown): number {
     return n;
   }
   const shown = JSON.stringify(event).slice(0, 200);
-  throw new Violation("torn", `${where} an event that is not whole: ${shown}`);
+  throw new Violation("torn", `${where}: incomplete event: ${shown}`);
 }
 
-/** The content of each file, as its hash. */
+/** Returns the length and hash of each file. */
 function snapshotOf(directory: string): Map<string, string> {
   return new Map(Array.from(Deno.readDirSync(directory), ({ name }) => {
     const bytes = Deno.readFileSync(join(directory, name));

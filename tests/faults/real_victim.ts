@@ -1,14 +1,14 @@
 /**
- * A `killed_writer.ts` in a process of its own, killed by strace at the n-th call of a kind on the
- * files of its log.
+ * Runs `killed_writer.ts` in a separate process, and kills it with strace at the n-th call of a kind on the files of
+ * its log.
  *
- * strace is let at the writer when its modules are loaded, as loading them is most of what it does
- * and takes twice as long under strace. (The filter in the kernel, `--seccomp-bpf`, would help too, but
- * with it strace 6.1 injects no signal.)
+ * strace is attached only after the writer has loaded its modules, because loading takes most of the time, and twice
+ * as long under strace. (The filter in the kernel, `--seccomp-bpf`, would help too, but with it strace 6.1 injects no
+ * signal.)
  *
- * strace counts the calls of each thread by itself and kills at the first thread to come to the
- * n-th. So the n that occur are those up to the most calls of one thread, each is another moment, and
- * when one thread makes all calls each call is one. A call that is killed is not carried out.
+ * strace counts the calls of each thread separately, and kills the process when the first thread reaches the n-th
+ * call. So the useful values of n go up to the largest count of one thread, and each is a different moment. If one
+ * thread makes all calls, each call is one kill point. The call at which the process is killed is not executed.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { ACTIVE } from "./real_oracle.ts";
 
 const PROGRAM = fromFileUrl(new URL("../programs/killed_writer.ts", import.meta.url));
 
-/** The calls to be killed at; not every machine has each of them, which "?" allows. */
+/** The calls at which to kill. The prefix "?" is added, because not every machine has all of them. */
 const CALLS = [
   "write",
   "pwrite64",
@@ -41,21 +41,21 @@ const CALLS = [
   "ftruncate",
 ];
 
-/** How long a writer may take that needs a second. */
+/** Time after which a writer counts as hung. It normally takes a second. */
 const HUNG_MS = 60_000;
-/** Without threads of its own V8 starts, and is looked at by strace, in a sixth less time. */
+/** Without V8's threads, starting the process and attaching strace take a sixth less time. */
 const V8_FLAGS = "--v8-flags=--single-threaded";
 
-/** A call to be killed at. */
+/** A call at which to kill. */
 export interface KillPoint {
   readonly call: string;
-  /** Which of these calls on the log's files, from 1. */
+  /** Number of the call among those of its kind on the log's files, from 1. */
   readonly nth: number;
-  /** Name of the file that it was about when nobody was killed; "." is the directory. */
+  /** Name of the file that the call concerned in the dry run; "." is the directory. */
   readonly file: string;
 }
 
-/** What a writer does with its log's files when nobody kills it. */
+/** The calls of a writer on its log's files, recorded without a kill. */
 export interface DryRun {
   readonly points: readonly KillPoint[];
   /** Names of the files; "." is the directory. */
@@ -63,35 +63,35 @@ export interface DryRun {
   readonly told: string;
 }
 
-/** What became of a writer. */
+/** The result of a run. */
 export interface Outcome {
   readonly wasKilled: boolean;
-  /** What it told; see `killed_writer.ts`. */
+  /** The writer's output; see `killed_writer.ts`. */
   readonly told: string;
 }
 
-/** Lets a writer work in the directory to its end, and takes down its calls in the file `trace`. */
+/** Runs a writer in the directory until it ends, and records its calls in the file `trace`. */
 export async function dryRun(directory: string, trace: string, plan: Plan): Promise<DryRun> {
   const traced = CALLS.map((call) => `?${call}`).join(",");
   const strace = ["-y", "-o", trace, `-etrace=${traced}`];
   const { wasKilled, told } = await run(directory, plan, { strace });
-  if (wasKilled) throw new Violation("other", "a writer died that nobody killed");
+  if (wasKilled) throw new Violation("other", "a writer was killed unexpectedly");
   const calls = callsIn(Deno.readTextFileSync(trace), directory);
   return { points: killPoints(calls), files: [...new Set(calls.map(({ file }) => file))], told };
 }
 
-/** When to kill a writer. */
+/** The call at which to kill a writer. */
 export interface Until extends Pick<KillPoint, "call" | "nth"> {
-  /** The files of the log, from its dry run. */
+  /** Names of the log's files, from the dry run. */
   readonly files: readonly string[];
-  /** Milliseconds after which it counts as hung. */
+  /** Time in milliseconds after which the writer counts as hung. */
   readonly hungMs?: number;
 }
 
 /**
- * Lets a writer work in the directory until it is killed, or to its end if it does not come there.
+ * Runs a writer in the directory until it is killed, or until it ends if it does not reach the call.
  *
- * @throws {Violation} for one that hangs or fails.
+ * @throws {Violation} If the writer hangs or fails.
  */
 export function runUntil(directory: string, plan: Plan, until: Until): Promise<Outcome> {
   const { call, nth, files, hungMs } = until;
@@ -100,14 +100,14 @@ export function runUntil(directory: string, plan: Plan, until: Until): Promise<O
   return run(directory, plan, { strace: ["-o", "/dev/null", ...paths, ...inject], hungMs });
 }
 
-/** A call on a file of the log. */
+/** A call on one of the log's files. */
 interface Call {
   readonly thread: string;
   readonly call: string;
   readonly file: string;
 }
 
-/** The calls of a trace on the directory and what is in it, in the order in which they began. */
+/** Returns the calls of a trace on the directory and its files, in the order in which they began. */
 export function callsIn(trace: string, directory: string): Call[] {
   return trace.split("\n").flatMap((line) => {
     const [, thread = "", call] = /^(\d+)\s+(\w+)\(/.exec(line) ?? [];
@@ -119,7 +119,7 @@ export function callsIn(trace: string, directory: string): Call[] {
   });
 }
 
-/** Each call up to the most that one thread makes of the kind. */
+/** Returns the kill points: for each kind of call, as many as the busiest thread made. */
 export function killPoints(calls: readonly Call[]): KillPoint[] {
   const byKind = Map.groupBy(calls, ({ call }) => call);
   return [...byKind].flatMap(([call, calls]) => {
@@ -147,19 +147,19 @@ async function run(
     isHung = true;
     victim.kill("SIGKILL");
   }, hungMs);
-  const [told, status, stderr] = await Promise.all([
+  const [output, status, stderr] = await Promise.all([
     direct(victim, strace),
     victim.status,
     victim.stderr.text(),
   ]);
   clearTimeout(timer);
-  if (isHung) throw new Violation("hung", `a writer did not end; it told: ${told.slice(-200)}`);
+  if (isHung) throw new Violation("hung", `a writer did not end; output: ${output.slice(-200)}`);
   const wasKilled = status.signal === "SIGKILL";
-  if (wasKilled || status.success) return { wasKilled, told };
+  if (wasKilled || status.success) return { wasKilled, told: output };
   throw new Violation("other", `a writer ended with code ${status.code}: ${stderr}`);
 }
 
-/** Lets strace at the writer when it is ready, and lets it begin; gives what it told to its end. */
+/** Attaches strace once the writer is ready, then lets it begin. Resolves with the writer's whole output. */
 async function direct(victim: Deno.ChildProcess, strace: readonly string[]): Promise<string> {
   const ready = Promise.withResolvers<void>();
   let told = "";
@@ -174,7 +174,7 @@ async function direct(victim: Deno.ChildProcess, strace: readonly string[]): Pro
   await ready.promise;
   const begin = victim.stdin.getWriter();
   if (told === "") {
-    // It died before it was ready, of which its status tells.
+    // The process ended before it was ready. The caller checks its exit status.
     await Promise.all([begin.close(), telling]);
     return told;
   }
@@ -182,5 +182,5 @@ async function direct(victim: Deno.ChildProcess, strace: readonly string[]): Pro
   await begin.write(new Uint8Array(1));
   await Promise.all([begin.close(), telling, tracer.ended]);
   if (tracer.isAttached) return told;
-  throw new Error("strace did not attach to a writer");
+  throw new Error("Cannot kill writer: strace did not attach");
 }

@@ -1,6 +1,6 @@
 /**
- * A disk in memory that can be killed on, filled up and cut from its power, call by call. A killed
- * process loses its handles and flocks; what its calls did stays, as in the page cache.
+ * A disk in memory, whose processes can be killed, whose space can run out and whose power can fail, at any call. A
+ * killed process loses its handles and flocks. The effects of its calls stay, as in the kernel's page cache.
  *
  * @module
  */
@@ -17,18 +17,18 @@ import { emptyKernel, type Kernel, noSpace, type OpenFile } from "./kernel.ts";
 export type { PendingAppend, PendingOperation } from "./journal.ts";
 export { ioError, noSpace, systemErrors } from "./kernel.ts";
 
-/** One call of a process that touches the disk; both variants of a call have one name. */
+/** A call of a process on the disk. The synchronous and asynchronous variants have the same name. */
 export interface Call {
-  /** Its number among the calls of the process, from 0. */
+  /** Number of the call among those of its process, from 0. */
   readonly index: number;
   readonly name: CallName;
-  /** For a call on a handle, the path by which the file was opened. */
+  /** The path; for a call on a handle, the path by which the file was opened. */
   readonly path: string;
-  /** The new name, for "rename" and "link". */
+  /** The new name, if the call is "rename" or "link". */
   readonly to?: string;
 }
 
-/** What a {@linkcode Call} does. */
+/** The kind of a {@linkcode Call}. */
 export type CallName =
   | Exclude<keyof FileSystem, "syncDirectorySync" | "watch">
   | "read"
@@ -38,53 +38,53 @@ export type CallName =
   | "tryLock"
   | "unlock";
 
-/** What every call of a killed process ends with. */
+/** The error of every call of a killed process. */
 export class Killed extends Error {
   override readonly name = "Killed";
 
-  /** Makes the error of one call. */
+  /** Creates the error. */
   constructor() {
     super("The process is dead");
   }
 }
 
-/** The disk as one process sees it. */
+/** A process, with its view of the disk. */
 export class SimulatedProcess implements FileSystem {
-  /** Every call so far, those that failed included. */
+  /** All calls so far, including failed ones. */
   readonly calls: Call[] = [];
-  /** Runs before each call takes effect; what it throws is the result of the call. */
+  /** Called before each call takes effect. If it throws, the call fails with its error. */
   onCall: ((call: Call) => void) | undefined;
   readonly #kernel: Kernel;
   readonly #faults: { match: (call: Call) => boolean; error: () => Error; times: number }[] = [];
   #killPoint: { index: number; when: "before" | "after" } | undefined;
   #isKilled = false;
 
-  /** Starts a process; only a {@linkcode SimulatedDisk} can. */
+  /** Starts a process. Only a {@linkcode SimulatedDisk} may do that. */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
   }
 
-  /** Whether it is dead. */
+  /** Whether the process has been killed. */
   get isKilled(): boolean {
     return this.#isKilled;
   }
 
-  /** How many handles it has open. */
+  /** Number of open handles. */
   get openHandles(): number {
     return this.#openFiles().length;
   }
 
-  /** Lets the next call that matches fail, or the next few, or, with `Infinity`, all. */
+  /** Lets the next `times` matching calls fail; with `Infinity`, all of them. */
   failOn(match: (call: Call) => boolean, error: () => Error, times = 1): void {
     this.#faults.push({ match, error, times });
   }
 
-  /** Lets the process die at a call, an asynchronous one "after" its effect at the end. */
+  /** Kills the process at a call. "after" an asynchronous call means after its effect at its end. */
   killAt(index: number, when: "before" | "after"): void {
     this.#killPoint = { index, when };
   }
 
-  /** Ends the process as SIGKILL does: its handles are closed, and every later call fails. */
+  /** Kills the process, as SIGKILL does: its handles are closed, and every later call fails. */
   kill(): void {
     this.#isKilled = true;
     for (const file of this.#openFiles()) this.#kernel.close(file);
@@ -137,12 +137,12 @@ export class SimulatedProcess implements FileSystem {
     return this.runLater({ name: "syncDirectory", path }, () => this.#beginDirectorySync(path));
   }
 
-  /** A simulated directory cannot be watched. */
+  /** Returns `null`, because a simulated directory cannot be watched. */
   watch(): null {
     return null;
   }
 
-  /** Runs a call: recorded, shown to the hook, and failed or killed where a test says so. */
+  /** Runs a call: records it, calls the hook, and lets it fail or kill the process as the test demands. */
   run<T>(site: Omit<Call, "index">, effect: () => T): T {
     const call = this.#enter(site);
     try {
@@ -153,7 +153,7 @@ export class SimulatedProcess implements FileSystem {
     }
   }
 
-  /** As {@linkcode run}; other code runs between the beginning and the end, which is the effect. */
+  /** Does what {@linkcode run} does, but other code can run before the effect. */
   async runLater<T>(site: Omit<Call, "index">, begin: () => () => T): Promise<T> {
     const call = this.#enter(site);
     try {
@@ -264,7 +264,7 @@ class SimulatedHandle implements FileHandle {
     this.#run("unlock", () => this.#kernel.unlock(this.#file));
   }
 
-  /** Does nothing in a dead process, so that `using` does not hide the {@linkcode Killed}. */
+  /** Closes the handle. Does nothing in a killed process, so that `using` does not hide the {@linkcode Killed}. */
   close(): void {
     if (this.#process.isKilled) return;
     this.#assertOpen();
@@ -290,17 +290,17 @@ class SimulatedHandle implements FileHandle {
     return this.#kernel.openFiles.has(this.#file);
   }
 
-  /** A closed handle, or that of a dead process, has not begun the sync that failed. */
+  /** Reports a failed sync, unless the handle was closed or the process killed before the sync began. */
   #syncFailed(error: unknown): void {
     if (this.#isOpen) this.#kernel.syncFailed(this.#file, error as Error);
   }
 }
 
-/** A disk, empty but for its root; paths are absolute, POSIX, and without `.` and `..`. */
+/** A disk that is empty except for its root. Paths are absolute POSIX paths without `.` and `..`. */
 export class SimulatedDisk {
   readonly #kernel: Kernel;
 
-  /** Makes a disk; the parameter is for copies. */
+  /** Creates a disk. The parameter is for copies. */
   constructor(kernel: Kernel = emptyKernel()) {
     this.#kernel = kernel;
   }
@@ -310,12 +310,12 @@ export class SimulatedDisk {
     return new SimulatedProcess(this.#kernel);
   }
 
-  /** What no sync has covered, oldest first. */
+  /** The operations that no sync has covered, oldest first. */
   get pending(): PendingOperation[] {
     return this.#kernel.journal.pending;
   }
 
-  /** How many more bytes fit; truncating a file, or removing it for good, gives some back. */
+  /** Number of bytes that still fit. Truncating a file frees space, and so does removing its last name and handle. */
   get bytesLeft(): number {
     return this.#kernel.bytesLeft;
   }
@@ -324,14 +324,14 @@ export class SimulatedDisk {
     this.#kernel.bytesLeft = bytesLeft;
   }
 
-  /** The disk as the processes leave it when all are killed now. */
+  /** Returns a copy of the disk, as if all processes were killed now. */
   afterKill(): SimulatedDisk {
     return new SimulatedDisk(this.#kernel.restartedWith(this.#kernel.journal.copy()));
   }
 
   /**
-   * The disk after a power loss now, with the pending operations of the choice; of an append of the
-   * choice, `tear` says how many bytes survive.
+   * Returns the disk as after a power loss now. Pending operations survive if `choice` returns `true`. Of an append
+   * that survives, `tear` returns the number of bytes that survive.
    */
   afterPowerLoss(
     choice: (operation: PendingOperation) => boolean,
@@ -345,19 +345,19 @@ export class SimulatedDisk {
     return new SimulatedDisk(this.#kernel.restartedWith(journal));
   }
 
-  /** Text of every file by its path; the bytes where they are no UTF-8. */
+  /** Returns the text of every file by its path, or the bytes if they are not UTF-8. */
   snapshot(): Record<string, string | Uint8Array> {
     return Object.fromEntries(
       this.#filesUnder("/").map((path) => [path, textOf(this.readFile(path))]),
     );
   }
 
-  /** Content of a file, past all processes. */
+  /** Returns the content of a file, without a call of a process. */
   readFile(path: string): Uint8Array {
     return this.#kernel.inode(this.#kernel.get(path, path)).bytes;
   }
 
-  /** Writes a file, and the directories above it, past all processes; durable at once. */
+  /** Writes a file and its parent directories, without a call of a process. All of it is durable at once. */
   writeFile(path: string, content: string | Uint8Array): void {
     this.#durably(path, () => {
       const inode = this.#kernel.find(path, path) ?? this.#kernel.make(path, "file", path);
@@ -368,7 +368,7 @@ export class SimulatedDisk {
     });
   }
 
-  /** Puts something else at a path, with the directories above it; durable at once. */
+  /** Creates a directory, a symlink or another kind of file, with its parent directories. It is durable at once. */
   plant(path: string, kind: "directory" | "symlink" | "other"): void {
     this.#durably(path, () => this.#kernel.make(path, kind, path));
   }
@@ -400,7 +400,7 @@ function textOf(bytes: Uint8Array): string | Uint8Array {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    // Torn in the middle of a character, or never text.
+    // The text was torn within a character, or the content is not text.
     return bytes;
   }
 }

@@ -11,12 +11,12 @@ import {
   type SimulatedProcess,
 } from "./simulated_disk.ts";
 
-// Part one: what the simulated and the real disk must both do.
+// Part one: properties that the simulated disk and the real disk share.
 
 interface DiskUnderTest extends Disposable {
   fileSystem: FileSystem;
   path(name: string): string;
-  /** Puts a symlink there that leads nowhere. */
+  /** Creates a dangling symlink. */
   plantSymlink(name: string): void;
 }
 
@@ -41,17 +41,17 @@ function realDisk(): DiskUnderTest {
   };
 }
 
-/** Tests a behaviour on both disks. */
-function testBoth(behaviour: string, check: (disk: DiskUnderTest) => void | Promise<void>): void {
+/** Registers a test of a property for both disks. */
+function testBoth(property: string, check: (disk: DiskUnderTest) => void | Promise<void>): void {
   for (const setUp of [simulatedDisk, realDisk]) {
-    Deno.test(`${behaviour} (${setUp.name})`, async () => {
+    Deno.test(`${property} (${setUp.name})`, async () => {
       using disk = setUp();
       await check(disk);
     });
   }
 }
 
-/** A directory "dir" with a file "x" in it, a file "file", a symlink "symlink". */
+/** Creates a directory "dir" with a file "x" in it, a file "file" and a symlink "symlink". */
 function furnish({ fileSystem, path, plantSymlink }: DiskUnderTest): void {
   fileSystem.makeDirectory(path("dir"));
   write(fileSystem, path("dir/x"), "x");
@@ -84,7 +84,7 @@ function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-testBoth("FileSystem.status() tells what stands at a path", (disk) => {
+testBoth("FileSystem.status() returns the kind and length of what is at a path", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   const kindAt = (name: string) => fileSystem.status(path(name))?.kind;
@@ -99,7 +99,7 @@ testBoth("FileSystem.status() tells what stands at a path", (disk) => {
   assertNotEquals(inode, fileSystem.status(path("dir/x"))?.inode);
 });
 
-testBoth("FileSystem.list() names what is in a directory", (disk) => {
+testBoth("FileSystem.list() returns the names in a directory", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   assertEquals(fileSystem.list(path("")).sort(), ["dir", "file", "symlink"]);
@@ -108,7 +108,7 @@ testBoth("FileSystem.list() names what is in a directory", (disk) => {
   assertThrows(() => fileSystem.list(path("file")), Deno.errors.NotADirectory);
 });
 
-testBoth('FileSystem.open("create") takes nothing but a free name', (disk) => {
+testBoth('FileSystem.open("create") accepts only an unused name', (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   for (const taken of ["file", "dir", "symlink"]) {
@@ -121,7 +121,7 @@ testBoth('FileSystem.open("create") takes nothing but a free name', (disk) => {
 });
 
 for (const access of ["read", "append"] as const) {
-  testBoth(`FileSystem.open("${access}") needs a file`, (disk) => {
+  testBoth(`FileSystem.open("${access}") requires an existing file`, (disk) => {
     furnish(disk);
     const { fileSystem, path } = disk;
     for (const name of ["none", "none/x", "symlink"]) {
@@ -131,7 +131,7 @@ for (const access of ["read", "append"] as const) {
   });
 }
 
-testBoth("FileSystem.open() opens a directory only for reading its status", (disk) => {
+testBoth("FileSystem.open() opens a directory for reading its status only", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   assertThrows(() => fileSystem.open(path("dir"), "append"), Deno.errors.IsADirectory);
@@ -160,14 +160,14 @@ testBoth("FileHandle reads at positions and writes at the end", async (disk) => 
   assertEquals(read(fileSystem, path("file")), "az\0");
 });
 
-testBoth("FileHandle for reading does not write", (disk) => {
+testBoth("FileHandle opened for reading does not write", (disk) => {
   furnish(disk);
   using file = opened(disk.fileSystem, disk.path("file"), "read");
   assertThrows(() => file.handle.appendSync(bytes("x")), Error, "Bad file descriptor");
   assertThrows(() => file.handle.truncateSync(0), TypeError, "Invalid argument");
 });
 
-testBoth("FileHandle that is closed refuses every call", async (disk) => {
+testBoth("FileHandle rejects every call after close()", async (disk) => {
   furnish(disk);
   const handle = disk.fileSystem.open(disk.path("file"), "append");
   handle.close();
@@ -201,7 +201,7 @@ testBoth("FileSystem syncs files and directories", async (disk) => {
   assertThrows(() => fileSystem.syncDirectorySync(path("symlink")), Deno.errors.NotFound);
 });
 
-testBoth("FileSystem.rename() replaces what had the name", (disk) => {
+testBoth("FileSystem.rename() replaces an existing file", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   fileSystem.rename(path("file"), path("dir/x"));
@@ -211,7 +211,7 @@ testBoth("FileSystem.rename() replaces what had the name", (disk) => {
   assertEquals(fileSystem.status(path("dir/x"))?.kind, "symlink");
 });
 
-testBoth("FileSystem.rename() refuses what cannot be", (disk) => {
+testBoth("FileSystem.rename() rejects impossible renames", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   for (const [from, to] of [["none", "new"], ["none", "none"], ["file", "none/x"]] as const) {
@@ -221,7 +221,7 @@ testBoth("FileSystem.rename() refuses what cannot be", (disk) => {
   assertThrows(() => fileSystem.rename(path("file"), path("dir")), Deno.errors.IsADirectory);
 });
 
-testBoth("FileSystem.rename() leaves two names of one file alone", (disk) => {
+testBoth("FileSystem.rename() does nothing between two names of one file", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   fileSystem.link(path("file"), path("second"));
@@ -229,7 +229,7 @@ testBoth("FileSystem.rename() leaves two names of one file alone", (disk) => {
   assertEquals(fileSystem.status(path("file")), fileSystem.status(path("second")));
 });
 
-testBoth("FileSystem.link() gives a second name to a file", (disk) => {
+testBoth("FileSystem.link() adds a second name to a file", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   fileSystem.link(path("file"), path("dir/second"));
@@ -239,7 +239,7 @@ testBoth("FileSystem.link() gives a second name to a file", (disk) => {
   assertEquals(fileSystem.status(path("third"))?.kind, "symlink");
 });
 
-testBoth("FileSystem.link() refuses a taken name and a directory", (disk) => {
+testBoth("FileSystem.link() rejects an existing name and a directory", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   for (const [from, to] of [["file", "dir/x"], ["file", "file"], ["dir", "symlink"]] as const) {
@@ -251,7 +251,7 @@ testBoth("FileSystem.link() refuses a taken name and a directory", (disk) => {
   assertThrows(() => fileSystem.link(path("dir"), path("new")), Deno.errors.PermissionDenied);
 });
 
-testBoth("FileSystem.remove() takes one name away", (disk) => {
+testBoth("FileSystem.remove() removes one name", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   fileSystem.link(path("file"), path("second"));
@@ -264,7 +264,7 @@ testBoth("FileSystem.remove() takes one name away", (disk) => {
   assertThrows(() => fileSystem.remove(path("dir")), Error);
 });
 
-testBoth("FileSystem.makeDirectory() needs a free name and a parent", (disk) => {
+testBoth("FileSystem.makeDirectory() requires an unused name and an existing parent", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   for (const taken of ["dir", "file", "symlink"]) {
@@ -310,7 +310,7 @@ testBoth("FileHandle.tryLock() excludes the other handles of a file", (disk) => 
 
 // Part two: power loss.
 
-/** A disk with a durable file "/log/a" of the text "abc", and a process on it. */
+/** Creates a disk with a durable file "/log/a" that contains "abc", and a process on the disk. */
 function simulation(): { disk: SimulatedDisk; process: SimulatedProcess } {
   const disk = new SimulatedDisk();
   disk.writeFile("/log/a", "abc");
@@ -320,7 +320,7 @@ function simulation(): { disk: SimulatedDisk; process: SimulatedProcess } {
 const nothing = () => false;
 const everything = () => true;
 
-/** Chooses the pending operations but those of the kinds. */
+/** Returns a choice of all pending operations except those of the kinds. */
 function without(...kinds: PendingOperation["kind"][]): (operation: PendingOperation) => boolean {
   return ({ kind }) => !kinds.includes(kind);
 }
@@ -334,7 +334,7 @@ Deno.test("SimulatedDisk.writeFile() is durable at once", () => {
   assertEquals(disk.readFile("/log/a"), Uint8Array.of(0xff));
 });
 
-Deno.test("SimulatedDisk.plant() puts oddities that open() does not follow", () => {
+Deno.test("SimulatedDisk.plant() creates files of other kinds, which open() rejects", () => {
   const { disk, process } = simulation();
   disk.plant("/log/fifo", "other");
   assertEquals(process.status("/log/fifo")?.kind, "other");
@@ -355,7 +355,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() loses, keeps or tears an append", () =
   assertEquals(disk.snapshot(), { "/log/a": "abcdefg" });
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() leaves NULs before an append that survives alone", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() fills the gap before a surviving append with NULs", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   for (const text of ["de", "fg", "h"]) handle.appendSync(bytes(text));
@@ -370,7 +370,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() leaves NULs before an append that surv
   assertEquals(tornToNothing.snapshot(), { "/log/a": "abc" });
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() may bring a truncated tail back", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() may restore a truncated tail", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.truncateSync(1);
@@ -380,7 +380,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() may bring a truncated tail back", () =
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "a" });
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() writes into a tail whose truncation was lost", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() appends into a restored tail", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.truncateSync(1);
@@ -389,7 +389,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() writes into a tail whose truncation wa
   assertEquals(disk.afterPowerLoss(without("append")).snapshot(), { "/log/a": "a" });
 });
 
-Deno.test("FileHandle.syncData() covers what was written before the call", async () => {
+Deno.test("FileHandle.syncData() covers the appends before the call", async () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.appendSync(bytes("d"));
@@ -403,7 +403,7 @@ Deno.test("FileHandle.syncData() covers what was written before the call", async
   assertEquals(disk.pending, []);
 });
 
-Deno.test("FileHandle.syncData() does not make the name durable, nor the directory the content", () => {
+Deno.test("FileHandle.syncData() covers the content but not the name, and syncDirectory() vice versa", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/b", "create");
   handle.appendSync(bytes("b"));
@@ -416,7 +416,7 @@ Deno.test("FileHandle.syncData() does not make the name durable, nor the directo
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "abc", "/log/b": "b" });
 });
 
-Deno.test("FileHandle.syncData() that failed has written the bytes off", async () => {
+Deno.test("FileHandle.syncData() writes the bytes off when it fails", async () => {
   for (const sync of [(handle: FileHandle) => handle.syncData(), syncDataSync]) {
     const { disk, process } = simulation();
     process.failOn(({ name }) => name === "syncData", ioError);
@@ -430,7 +430,7 @@ Deno.test("FileHandle.syncData() that failed has written the bytes off", async (
   }
 });
 
-Deno.test("FileHandle.syncData() that failed is told to every handle that was open, once", async () => {
+Deno.test("FileHandle.syncData() reports a failed sync once on every other open handle", async () => {
   for (const sync of [(handle: FileHandle) => handle.syncData(), syncDataSync]) {
     const { disk, process } = simulation();
     const other = disk.process().open("/log/a", "append");
@@ -449,7 +449,7 @@ Deno.test("FileHandle.syncData() that failed is told to every handle that was op
   }
 });
 
-Deno.test("FileHandle.syncData() fails when another handle's sync of the file fails meanwhile", async () => {
+Deno.test("FileHandle.syncData() fails if another handle's sync of the file fails meanwhile", async () => {
   const { disk, process } = simulation();
   const other = disk.process().open("/log/a", "append");
   other.appendSync(bytes("d"));
@@ -459,7 +459,7 @@ Deno.test("FileHandle.syncData() fails when another handle's sync of the file fa
   await assertRejects(() => running, Error, "Input/output error");
 });
 
-Deno.test("FileHandle.syncData() of a closed handle writes nothing off", () => {
+Deno.test("FileHandle.syncData() on a closed handle does not write bytes off", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.appendSync(bytes("d"));
@@ -493,7 +493,7 @@ for (
     { name: "remove", change: (process: FileSystem) => process.remove("/log/a"), after: {} },
   ]
 ) {
-  Deno.test(`FileSystem.syncDirectory() makes a ${name} durable, which may be lost before`, async () => {
+  Deno.test(`FileSystem.syncDirectory() makes a ${name} durable, which a power loss may undo before`, async () => {
     const { disk, process } = simulation();
     change(process);
     assertEquals(disk.snapshot(), after);
@@ -507,7 +507,7 @@ for (
   });
 }
 
-Deno.test("FileSystem.syncDirectory() of the parent makes a new directory durable, not its files", () => {
+Deno.test("FileSystem.syncDirectory() of the parent covers a new directory, but not the names in it", () => {
   const { disk, process } = simulation();
   process.makeDirectory("/log/old");
   process.link("/log/a", "/log/old/b");
@@ -519,7 +519,7 @@ Deno.test("FileSystem.syncDirectory() of the parent makes a new directory durabl
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "abc", "/log/old/b": "abc" });
 });
 
-Deno.test("FileSystem.syncDirectory() covers a rename between directories, from either side", () => {
+Deno.test("FileSystem.syncDirectory() on either directory covers a rename between them", () => {
   for (const synced of ["/log", "/old"]) {
     const { disk, process } = simulation();
     disk.plant("/old", "directory");
@@ -599,7 +599,7 @@ Deno.test("SimulatedProcess.calls records every call that touches the disk", asy
   assertEquals<unknown>(process.calls, expected);
 });
 
-Deno.test("SimulatedProcess.onCall runs before the effect and may fail the call", async () => {
+Deno.test("SimulatedProcess.onCall runs before the effect and may make the call fail", async () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   process.onCall = ({ index, name }) => {
@@ -614,7 +614,7 @@ Deno.test("SimulatedProcess.onCall runs before the effect and may fail the call"
   assertEquals(disk.snapshot(), { "/log/a": "abcd" });
 });
 
-Deno.test("SimulatedProcess.failOn() fails as many matching calls as it is told", () => {
+Deno.test("SimulatedProcess.failOn() lets the requested number of matching calls fail", () => {
   const { process } = simulation();
   process.failOn(({ name }) => name === "append", noSpace, 2);
   process.failOn(({ path }) => path === "/log", ioError, Infinity);
@@ -658,7 +658,7 @@ for (
   });
 }
 
-Deno.test("SimulatedProcess.killAt() ends the process after a call that fails, too", () => {
+Deno.test("SimulatedProcess.killAt() also ends the process after a failing call", () => {
   const { disk } = simulation();
   const fails = [
     (process: SimulatedProcess) => process.remove("/log/none"),
@@ -681,7 +681,7 @@ Deno.test("SimulatedProcess.onCall may end the process", () => {
   assertEquals(disk.snapshot(), { "/log/a": "abc" });
 });
 
-Deno.test("SimulatedProcess.kill() gives its locks back and leaves other processes alone", async () => {
+Deno.test("SimulatedProcess.kill() releases its locks and does not affect other processes", async () => {
   const { disk, process } = simulation();
   const other = disk.process();
   const survivor = other.open("/log/a", "append");
@@ -699,7 +699,7 @@ Deno.test("SimulatedProcess.kill() gives its locks back and leaves other process
   assertEquals(disk.snapshot(), { "/log/a": "abcde" });
 });
 
-Deno.test("SimulatedDisk.afterKill() is a copy without handles", () => {
+Deno.test("SimulatedDisk.afterKill() returns a copy without handles", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.tryLock();
@@ -716,7 +716,7 @@ Deno.test("SimulatedDisk.afterKill() is a copy without handles", () => {
   assertEquals([copy.snapshot(), disk.snapshot()], [{ "/log/a": "abcdf" }, {}]);
 });
 
-Deno.test("SimulatedDisk.bytesLeft limits appends, which are then short and then fail", () => {
+Deno.test("SimulatedDisk.bytesLeft limits appends: one that does not fit is short, the next one fails", () => {
   const { disk, process } = simulation();
   assertEquals(disk.bytesLeft, Infinity);
   disk.bytesLeft = 3;
@@ -728,7 +728,7 @@ Deno.test("SimulatedDisk.bytesLeft limits appends, which are then short and then
   assertEquals(disk.afterPowerLoss(nothing).bytesLeft, 3);
 });
 
-Deno.test("SimulatedDisk.bytesLeft grows when a file is cut, or gone with its names and handles", () => {
+Deno.test("SimulatedDisk.bytesLeft grows when a file is truncated, or has neither names nor handles left", () => {
   const { disk, process } = simulation();
   disk.bytesLeft = 0;
   const handle = process.open("/log/a", "append");

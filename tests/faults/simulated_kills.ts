@@ -1,6 +1,6 @@
 /**
- * The process dies at each of its calls, before it takes effect and after; recovery itself dies at each
- * of its own; and another process that has the log open takes over from the dead.
+ * Kills the process at each of its calls, before or after it takes effect. Kills recovery at each of its calls, too.
+ * Kills a process while another process has the log open, which has to continue.
  *
  * @module
  */
@@ -18,13 +18,13 @@ import type { Ledger } from "./oracle.ts";
 import { type Plant, rotate, Scene, type Sizes, sizesOf, WORKLOADS } from "./workloads.ts";
 
 const WHEN = ["before", "after"] as const;
-/** How many kills there are at scale 1, at least. */
+/** Minimum number of kills at scale 1. */
 const KILLS = 4_500;
 
-/** Kills at every call of the standard workloads, of recovery, and beside a survivor. */
+/** Kills at every call of the standard workloads, during recovery, and beside a survivor. */
 export const simulatedKills: Harness = simulatedKillsOf();
 
-/** The same of logs with a planted fault. */
+/** Returns the same harness for logs with a planted fault. */
 export function simulatedKillsOf(plant?: Plant): Harness {
   return { name: "simulated kills", run: (assignment) => run(assignment, plant) };
 }
@@ -48,7 +48,7 @@ async function run(
       findings.add(`simulated kills, seed ${seed}, ${where}, ${place}`, error);
     }
   };
-  // Whole rounds: to stop within one would leave out its last cases every time.
+  // Only whole rounds: a run that stopped within a round would always leave out the last cases.
   for (let round = 0; killed() < wanted && !isEnough(findings.faults); round++) {
     const random = new SeededRandom(`${seed} kills ${round}`);
     const sizes = sizesOf(round, random);
@@ -59,10 +59,10 @@ async function run(
   return findings;
 }
 
-/** Tries a case: `where` names its kind, `place` the case itself. */
+/** Runs a case. `where` is the kind of the case, and `place` describes the case itself. */
 type Attempt = (where: string, place: string, check: () => Promise<void>) => Promise<void>;
 
-/** What is done to logs of some sizes. */
+/** The parameters of a round of cases. */
 interface Round {
   readonly sizes: Sizes;
   readonly plant: Plant | undefined;
@@ -94,7 +94,7 @@ async function killEachCall(
   }
 }
 
-/** Every so many calls of the dead one there is something else to recover. */
+/** Distance between the calls at which the process is killed. Each leaves something different to recover. */
 const RECOVERY_STEP = 9;
 
 async function killRecovery({ sizes, plant, round, attempt }: Round): Promise<void> {
@@ -112,7 +112,7 @@ async function killRecovery({ sizes, plant, round, attempt }: Round): Promise<vo
       return scene;
     };
     const dryRun = await recover();
-    // The last one comes to its end.
+    // The last run is not killed and ends normally.
     for (let at = 0; at <= dryRun.writers[0]!.process.calls.length; at++) {
       const place = `round ${round}, dead at call ${index}, recovery killed at call ${at}`;
       await attempt("in recovery", place, async () => await (await recover(at)).check());
@@ -148,5 +148,5 @@ async function killBesideSurvivor({ sizes, plant, round, attempt }: Round): Prom
 }
 
 function expectAllAcknowledged({ logged, acknowledged }: Ledger): void {
-  if (acknowledged.size < logged.size) throw new Violation("other", "the survivor does not go on");
+  if (acknowledged.size < logged.size) throw new Violation("other", "the survivor stopped working");
 }

@@ -1,5 +1,5 @@
 /**
- * Logs at work on a simulated disk, which may end their processes, fail their calls and lose its power.
+ * Workloads of logs on a simulated disk, on which processes can be killed, calls can fail and the power can be lost.
  *
  * @module
  */
@@ -12,21 +12,21 @@ import { checkRecovered, Ledger, type Reopening } from "./oracle.ts";
 import { SimulatedDisk, type SimulatedProcess } from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
 
-/** Where the log of a workload lies. */
+/** Path of a workload's log. */
 export const PATH = "/log/a.jsonl";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 14, 30, 22);
 
-/** How big everything is, and whether the lines are in a chain, which makes them longer. */
+/** Sizes of a workload, and whether its lines are chained, which makes them longer. */
 export interface Sizes {
   readonly rotationSizeBytes: number;
   readonly everyNLines: number;
-  /** How many characters a line is longer by than it has to be. */
+  /** Number of additional characters in each line. */
   readonly padding: number;
   readonly chain: boolean;
 }
 
-/** Segments of four or five lines, and a sync after the third. */
+/** Sizes for segments of four or five lines, and a sync after every third line. */
 const USUAL_SIZES: Sizes = {
   rotationSizeBytes: 300,
   everyNLines: 3,
@@ -34,15 +34,15 @@ const USUAL_SIZES: Sizes = {
   chain: false,
 };
 
-/** The same of a chained log, whose lines are three times as long. */
+/** The same for a chained log, whose lines are three times as long. */
 const USUAL_CHAINED_SIZES: Sizes = { ...USUAL_SIZES, rotationSizeBytes: 900, chain: true };
 
-/** The sizes of a round: the usual ones first, whatever the seed is, and then chained. */
+/** Returns the sizes of a round: first the usual ones, then the usual ones with a chain, then random ones. */
 export function sizesOf(round: number, random: SeededRandom): Sizes {
   return [USUAL_SIZES, USUAL_CHAINED_SIZES][round] ?? randomSizes(random);
 }
 
-/** Other sizes: segments of one line up to a dozen, a sync after each line up to the tenth. */
+/** Returns random sizes: segments of one to a dozen lines, and a sync after every first to tenth line. */
 function randomSizes(random: SeededRandom): Sizes {
   return {
     rotationSizeBytes: 60 + random.below(900),
@@ -52,18 +52,18 @@ function randomSizes(random: SeededRandom): Sizes {
   };
 }
 
-/** What stands between a log and its disk; a canary plants its fault here. */
+/** Returns the file system between a log and its process. A canary plants its fault here. */
 export type Plant = (process: SimulatedProcess) => FileSystem;
 
-/** Who writes one log, on which disk. */
+/** The writers of one log, and their disk. */
 export class Scene {
   readonly disk: SimulatedDisk;
   readonly writers: readonly Writer[];
   readonly sizes: Sizes;
-  /** What all were told that ever wrote the log, the dead included. */
+  /** The ledgers of all writers so far, including the dead ones. */
   readonly ledgers: readonly Ledger[];
 
-  /** Sets up the writers with these names, on a disk that may hold the events of dead ones. */
+  /** Creates writers with these names. The disk may already contain events of dead writers. */
   constructor(
     disk: SimulatedDisk,
     names: readonly string[],
@@ -80,16 +80,16 @@ export class Scene {
     this.ledgers = [...dead, ...ledgers];
   }
 
-  /** How often the writers have made the active file a segment. */
+  /** Number of times that the writers have sealed the active file. */
   get rotations(): number {
     const calls = this.writers.flatMap(({ process }) => process.calls);
     return calls.filter(({ name, path }) => name === "rename" && path === PATH).length;
   }
 
   /**
-   * Recovers the log on the disk, or on what is left of it, and checks what must be there.
+   * Recovers the log on the disk, or on a copy of it, and checks its events.
    *
-   * @throws {Violation}
+   * @throws {Violation} If a promise is broken.
    */
   check(
     { disk = this.disk.afterKill(), ledgers = this.ledgers, powerLost = false }: {
@@ -102,14 +102,14 @@ export class Scene {
   }
 }
 
-/** One process that writes the log. */
+/** A process that writes the log. */
 export class Writer {
   readonly process: SimulatedProcess;
   readonly ledger: Ledger;
   readonly #fileSystem: FileSystem;
   readonly #sizes: Sizes;
 
-  /** Makes the writer, which has nothing open yet. */
+  /** Creates the writer. It has not opened the log yet. */
   constructor(
     process: SimulatedProcess,
     ledger: Ledger,
@@ -121,29 +121,29 @@ export class Writer {
     this.#sizes = sizes;
   }
 
-  /** Opens the log; undefined where that fails. */
+  /** Opens the log. Resolves with `undefined` if that fails. */
   async open(): Promise<AuditLog | undefined> {
     try {
       return await openIn(this.#fileSystem, this.#sizes);
     } catch {
-      // What a fault does to open() is no concern of the workload: the oracle judges what is left.
+      // A fault may make open() fail. The oracle checks the log later.
       return undefined;
     }
   }
 
-  /** Logs some events, each awaited. */
+  /** Logs events, and awaits each. */
   async logOneByOne(log: AuditLog, count: number): Promise<void> {
     for (let n = 0; n < count; n++) await this.ledger.log(log, this.#fields());
   }
 
-  /** Logs some events at once. */
+  /** Logs events in one turn, and awaits them together. */
   async logTogether(log: AuditLog, count: number): Promise<void> {
     await Promise.all(Array.from({ length: count }, () => this.ledger.log(log, this.#fields())));
   }
 
   #fields(): { reason?: string } {
     const { padding } = this.#sizes;
-    // Of two bytes each, so that a line may be torn within one.
+    // Each character has two bytes, so that a line can be torn within one.
     return padding === 0 ? {} : { reason: "é".repeat(padding) };
   }
 }
@@ -164,12 +164,12 @@ function reopening(sizes: Sizes): Reopening {
   return { path: PATH, open: (process) => openIn(process, sizes) };
 }
 
-/** Something that writers do. */
+/** A workload: the work of one or more writers. */
 export interface Workload {
   readonly name: string;
-  /** Sets the scene up, before anything is counted. */
+  /** Creates the scene. Its calls are not part of the workload. */
   stage(sizes: Sizes, plant?: Plant): Promise<Scene>;
-  /** Runs to the end whatever fails. */
+  /** Runs the workload to its end, even if calls fail. */
   run(scene: Scene): Promise<void>;
 }
 
@@ -181,7 +181,7 @@ function emptyScene(writers: readonly string[]): Workload["stage"] {
   };
 }
 
-/** What one writer does with the log, between opening and closing it. */
+/** Returns a workload in which one writer opens the log, does the work and closes the log. */
 function ofOne(
   name: string,
   work: (writer: Writer, log: AuditLog) => Promise<void>,
@@ -210,7 +210,7 @@ const flush = ofOne("flush", async (writer, log) => {
   await writer.ledger.settle(log, "flush");
 });
 
-/** Appends one by one and all at once, flushes, rotates when it is told and when a segment is full. */
+/** Appends one by one and together, flushes, and rotates on demand and when a segment is full. */
 export const rotate = ofOne("rotate", async (writer, log) => {
   await writer.logOneByOne(log, 4);
   await writer.ledger.settle(log, "flush");
@@ -226,7 +226,7 @@ const archive = ofOne("archive", async (writer, log) => {
   }
 });
 
-/** Opens what a process left behind that was killed while it rotated, and goes on. */
+/** Returns a workload that opens the log of a process that was killed while it rotated, and continues it. */
 function recoverFrom(killedAt: number): Workload {
   const stage: Workload["stage"] = async (sizes, plant) => {
     const scene = await rotate.stage(sizes);
@@ -255,7 +255,7 @@ const twoWriters: Workload = {
   },
 };
 
-/** The standard workloads. Recovery begins at some of the places where it finds work. */
+/** The standard workloads. The recoveries start from kills at calls that leave work behind. */
 export const WORKLOADS: readonly Workload[] = [
   append,
   flush,

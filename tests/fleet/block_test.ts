@@ -26,13 +26,13 @@ function getterOf(headers: BlockMessage["headers"]): (name: string) => string {
   return (name) => values.get(name) ?? "";
 }
 
-/** Text that does not become shorter. */
+/** Returns a random text that compression does not make shorter. */
 function noise(length: number): string {
   const random = new SeededRandom(length);
   return Array.from({ length }, () => String.fromCharCode(48 + random.below(75))).join("");
 }
 
-Deno.test("messagesOf() compresses, keeps what becomes no shorter, and halves what is too long", async () => {
+Deno.test("messagesOf() compresses blocks, leaves incompressible blocks as they are, and splits long blocks", async () => {
   const line = `{"event":"nav","reason":"${"x".repeat(300)}"}\n`;
   const [small, ...none] = await messages(blockOf(line.repeat(50)));
   assertEquals([new Map(small!.headers).get("Scout-Encoding"), none], ["gzip", []]);
@@ -67,13 +67,13 @@ Deno.test("messagesOf() compresses, keeps what becomes no shorter, and halves wh
       }
       assertEquals(joined(parts, block.bytes.byteLength), block.bytes);
     }
-    // Between two lines, where there are lines.
+    // A block of several lines is split between two lines.
     const halves = await messages(blockOf(lines.join("")), { encoding });
     assertEquals(halves.some(({ block }) => block.isCut), false);
   }
 });
 
-Deno.test("figuresOf() counts lines, types, times and costs as a query does, and headers hold them", () => {
+Deno.test("figuresOf() counts lines, types, times and costs like a query, and headers preserve them", () => {
   const text = [
     '{"ts":"2026-02-13T14:00:00.250Z","event":"nav","cost":0.1}',
     '{"ts":"2026-02-13T13:59:00.000Z","event":"nav","cost":0.2,"nested":{"cost":5}}',
@@ -101,7 +101,7 @@ Deno.test("figuresOf() counts lines, types, times and costs as a query does, and
   assertEquals(figuresIn(getterOf(headersOfFigures(untimed))), untimed);
 });
 
-Deno.test("Figures that no header can hold are left out, and others are none", async () => {
+Deno.test("headersOfFigures() leaves out figures that do not fit, and figuresIn() rejects invalid headers", async () => {
   const types = Array.from({ length: 200 }, (_, n) => `{"event":"type ${n}"}\n`).join("");
   const ts = "2026-02-13T14:00:00.000Z";
   const huge = `{"ts":"${ts}","cost":1.7e308}\n`.repeat(2);
@@ -124,7 +124,7 @@ Deno.test("Figures that no header can hold are left out, and others are none", a
   }
 });
 
-Deno.test("factsOf() and contentOf() take nothing that is not what the headers tell of", async () => {
+Deno.test("factsOf() rejects invalid headers, and contentOf() rejects data that does not match them", async () => {
   const text = '{"event":"nav"}\n'.repeat(1_000);
   const [{ headers, data }] = await messages(blockOf(text)) as [BlockMessage];
   const get = getterOf(headers);

@@ -1,6 +1,6 @@
 /**
- * What can go wrong between a log and its copy, tried on real servers again and again: after each of it the
- * stream holds the log byte by byte and once, or tells exactly what it lacks.
+ * Faults between a log and its copy, injected many times on real servers. After each fault the stream must hold
+ * every byte of the log exactly once, or its reader must report exactly the missing bytes.
  *
  * @module
  */
@@ -15,43 +15,43 @@ import { NatsCluster, NatsServer } from "./nats_server.ts";
 import { remakeStream, Scene, Shipper, shippingProcess, writingWhile } from "./scene.ts";
 import { type Shipped, shippedOf, textOfLog } from "./shipped.ts";
 
-/** Something that goes wrong, and how often it does. */
+/** A fault, and the number of times that it is injected. */
 export interface FaultScene {
   readonly what: string;
   readonly times: number;
-  /** Has it happen so often, and gives the log and its copy then. */
+  /** Injects the fault `times` times and resolves with the log and its copy. */
   run(times: number): Promise<Copied>;
 }
 
-/** A log, its copy, and what a reader of the copy is told. */
+/** A log, its copy, and the results of a reader of the copy. */
 export interface Copied extends Shipped {
-  /** All that was ever in the log. */
+  /** All text that was ever in the log. */
   readonly logged: string;
-  /** What was gone before it could be shipped. */
+  /** The ranges that were deleted before they could be shipped. */
   readonly expectedGaps: readonly Omit<FleetGap, "log">[];
-  /** What a reader of the copy is told to be missing. */
+  /** The gaps that a reader of the copy reports. */
   readonly gaps: readonly Omit<FleetGap, "log">[];
-  /** How many events a reader of the copy gets. */
+  /** Number of events that a reader of the copy gets. */
   readonly events: number;
 }
 
-/** What a scene came to. */
+/** The outcome of a scene. */
 export interface Outcome {
   readonly what: string;
   readonly times: number;
   readonly blocks: number;
   readonly events: number;
-  /** Bytes of the log that its copy lacks, though they were not gone. */
+  /** Bytes of the log that its copy lacks, although they were not deleted. */
   readonly lost: number;
   /** Bytes that are in the copy twice. */
   readonly doubled: number;
-  /** Bytes that were gone, and of which the copy tells. */
+  /** Bytes that the copy reports as gaps. */
   readonly told: number;
-  /** Whether all else is as it should be: the bytes, the events, the gaps. */
+  /** Whether the bytes, the events and the gaps are exactly as expected. */
   readonly isExact: boolean;
 }
 
-/** Plays a scene, and looks at what it has left. */
+/** Runs a scene and checks its copy. */
 export async function outcomeOf({ what, times, run }: FaultScene): Promise<Outcome> {
   const { logged, text, blocks, seams, events, gaps, expectedGaps } = await run(times);
   let [lost, doubled] = [0, 0];
@@ -83,9 +83,9 @@ function withoutGaps(text: string, gaps: Copied["expectedGaps"]): string {
   );
 }
 
-const COLUMNS = ["what", "times", "blocks", "events", "lost", "doubled", "told", ""] as const;
+const COLUMNS = ["what", "times", "blocks", "events", "lost", "doubled", "gaps", ""] as const;
 
-/** The table of what was tried and found. */
+/** Returns the table of the outcomes. */
 export function tableOf(outcomes: readonly Outcome[]): string {
   const number = (value: number) => value.toLocaleString("en");
   const rows = outcomes.map(({ what, isExact, ...figures }) => {
@@ -103,7 +103,7 @@ export function tableOf(outcomes: readonly Outcome[]): string {
   ).join("\n");
 }
 
-/** Ships what is left, and reads the copy back. */
+/** Ships the rest of the log and reads the copy. */
 async function copied(
   { connection, options, path }: Scene<NatsServer | NatsCluster>,
   { logged, expectedGaps = [] }: { logged?: string; expectedGaps?: Copied["expectedGaps"] } = {},
@@ -118,7 +118,7 @@ async function copied(
 }
 
 const killedShipper: FaultScene = {
-  what: "shipper killed beside a writer that rotates",
+  what: "shipper killed while a writer rotates",
   times: 50,
   async run(times) {
     await using scene = await Scene.of(NatsServer.start());
@@ -157,7 +157,7 @@ const killedServer: FaultScene = {
 
 function killedLeader(shippers: number): FaultScene {
   return {
-    what: `leader of three killed, ${shippers === 1 ? "one shipper" : "two shippers"}`,
+    what: `leader of three servers killed, ${shippers === 1 ? "one shipper" : "two shippers"}`,
     times: 10,
     async run(times) {
       await using scene = await Scene.of(NatsCluster.start(), { replicas: 3 });
@@ -190,7 +190,7 @@ const twoShippers: FaultScene = {
 };
 
 const deletedStream: FaultScene = {
-  what: "stream deleted and made anew",
+  what: "stream deleted and created again",
   times: 5,
   async run(times) {
     await using scene = await Scene.of(NatsServer.start());
@@ -208,7 +208,7 @@ const deletedStream: FaultScene = {
 };
 
 const olderStream: FaultScene = {
-  what: "stream put back to an older copy",
+  what: "stream restored from an older copy",
   times: 5,
   async run(times) {
     await using scene = await Scene.of(NatsServer.start());
@@ -232,11 +232,11 @@ const olderStream: FaultScene = {
   },
 };
 
-/** Bytes that a stream may take at first, and how much more each time that it is full. */
+/** Initial size limit of the stream in bytes, and the amount by which it grows each time that it is full. */
 const ROOM_BYTES = 20_000;
 
 const fullStream: FaultScene = {
-  what: "stream full, and then grown",
+  what: "stream full, then enlarged",
   times: 5,
   async run(times) {
     await using scene = await Scene.of(NatsServer.start(), { maxBytes: ROOM_BYTES });
@@ -263,7 +263,7 @@ const fullStream: FaultScene = {
 };
 
 const clonedDirectory: FaultScene = {
-  what: "a cloned directory under the same name",
+  what: "a cloned directory with the same log name",
   times: 5,
   async run(times) {
     await using scene = await Scene.of(NatsServer.start());
@@ -282,14 +282,14 @@ const clonedDirectory: FaultScene = {
       await ship({ ...options, once: true });
       await write(clone, "clone");
       const refused = await ship({ ...options, path: clone, once: true }).catch((error) => error);
-      if (!(refused instanceof FleetMismatchError)) throw new Error("A clone was shipped");
+      if (!(refused instanceof FleetMismatchError)) throw new Error("a clone was shipped");
     }
     return await copied(scene);
   },
 };
 
 const prunedArchives: FaultScene = {
-  what: "retention before it was shipped",
+  what: "archives deleted before they were shipped",
   times: 5,
   async run(times) {
     await using scene = await Scene.of(NatsServer.start());
@@ -307,7 +307,7 @@ const prunedArchives: FaultScene = {
     for (let time = 0; time < times; time++) {
       const from = texts.join("").length;
       for (let segment = 0; segment < 5; segment++) await fill();
-      // Of five the last two are left.
+      // Retention keeps the last two of the five segments.
       expectedGaps.push({ from, to: texts.slice(0, -2).join("").length });
       await ship({ ...options, once: true });
     }
@@ -315,7 +315,7 @@ const prunedArchives: FaultScene = {
   },
 };
 
-/** All of them. */
+/** All scenes. */
 export const FAULT_SCENES: readonly FaultScene[] = [
   killedShipper,
   killedServer,

@@ -4,10 +4,10 @@ import { FAULT_SCENES, type Outcome, outcomeOf, tableOf } from "./campaign.ts";
 
 const outcomes: Outcome[] = [];
 
-// Real servers take minutes; the quick suite simulates one in protocol_test.ts.
+// Real servers take minutes. The quick suite uses the simulated server of protocol_test.ts.
 for (const scene of FAULT_SCENES) {
   await longTest(
-    `A fleet holds its logs once and tells what it lacks: ${scene.what}`,
+    `A fleet stores its logs exactly once and reports every gap: ${scene.what}`,
     async () => {
       const outcome = await outcomeOf(scene);
       outcomes.push(outcome);
@@ -20,7 +20,7 @@ for (const scene of FAULT_SCENES) {
   );
 }
 
-Deno.test("What is lost, doubled or told wrongly in a fleet is found", async () => {
+Deno.test("outcomeOf() detects lost, duplicated and wrongly reported bytes", async () => {
   const scene = (copied: Partial<Parameters<typeof copiedOf>[0]>) => ({
     what: "planted",
     times: 1,
@@ -43,7 +43,7 @@ Deno.test("What is lost, doubled or told wrongly in a fleet is found", async () 
   assertEquals(await figures({ gaps: expectedGaps }), [0, 0, 2, false]);
 });
 
-/** A copy of three lines without a fault, but for what is said otherwise. */
+/** Returns a correct copy of three lines, with some members replaced. */
 function copiedOf(more: Partial<Awaited<ReturnType<typeof FAULT_SCENES[0]["run"]>>>) {
   const logged = "a\nb\nc\n";
   const copied = { logged, text: logged, blocks: 1, seams: [], events: 3 };

@@ -1,11 +1,11 @@
 /**
- * Clocks by which nobody has to wait.
+ * Clocks on which delays do not take time.
  *
  * @module
  */
 import { type Clock, systemClock } from "../../src/platform/clock.ts";
 
-/** A clock whose timers are over at the next turn of the event loop. */
+/** A clock whose timers fire at the next turn of the event loop. */
 export const hastyClock: Clock = {
   ...systemClock,
   wait: () => systemClock.turn(),
@@ -16,7 +16,10 @@ export const hastyClock: Clock = {
   },
 };
 
-/** As {@linkcode hastyClock}, and its time passes as soon as somebody waits for it; `onWait` is told how much has. */
+/**
+ * Returns a clock like {@linkcode hastyClock} whose time advances by the delay of each timer. `onWait` is called with
+ * the new time.
+ */
 export function passingClock(onWait: (nowMs: number) => void = () => {}): Clock {
   let nowMs = 0;
   return {

@@ -9,14 +9,14 @@ import { tempDir } from "../temp_dir.ts";
 import { NatsServer, natsTest } from "./nats_server.ts";
 import { shippedOf, textOfLog } from "./shipped.ts";
 
-/** An example with exactly the flags of its first line, but for the port of the server. */
+/** Returns an example and the flags of its first line, with the port of the server replaced. */
 function exampleFor(name: string, server: NatsServer): { program: string; flags: string[] } {
   const { program, flags } = exampleOf(name);
   return { program, flags: flags.map((flag) => flag.replace(":4222", `:${server.port}`)) };
 }
 
 await natsTest(
-  "fleet.ts stops four machines when they have spent the budget together",
+  "fleet.ts stops four machines when they have spent their shared budget",
   async () => {
     await using server = await NatsServer.start();
     using dir = tempDir();
@@ -33,14 +33,14 @@ await natsTest(
       spent.map(([, machine]) => machine),
       ["machine-1", "machine-2", "machine-3", "machine-4"],
     );
-    // None has spent it alone, and all together have.
+    // No machine has spent the budget alone, but all of them together have.
     const usd = spent.map(([, , usd]) => Number(usd));
     assert(usd.every((spent) => spent < 0.2) && usd.reduce((sum, usd) => sum + usd) > 0.2, stdout);
   },
 );
 
 await natsTest(
-  "fleet_sidecar.ts ships beside the writer, and what was written last before it ends",
+  "fleet_sidecar.ts ships the log of a running writer, and its last lines before it exits",
   async () => {
     await using server = await NatsServer.start();
     const connection = await server.connect();

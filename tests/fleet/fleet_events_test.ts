@@ -30,7 +30,7 @@ import { Scene } from "./scene.ts";
 const START = Date.UTC(2026, 1, 13, 14);
 const encoder = new TextEncoder();
 
-/** A server with the stream of a fleet, and a connection to it. */
+/** Starts a server with the stream of a fleet, and connects to it. */
 async function fleet() {
   const scene = await Scene.of(NatsServer.start());
   const { server, connection } = scene;
@@ -38,7 +38,7 @@ async function fleet() {
   return {
     server,
     connection,
-    /** Writes a log of a machine, and ships it. */
+    /** Writes the log of a machine and ships it. */
     async shipLog(log: string, events: number): Promise<string> {
       const path = join(dir, log, "audit.jsonl");
       let n = 0;
@@ -53,7 +53,7 @@ async function fleet() {
       await ship({ connection, fleet: "f", log, path, once: true, blockBytes: 1_000 });
       return path;
     },
-    /** Stores a block as it is given, with the digest of a text. */
+    /** Stores a block with the text as its data, but with the length and the digest of the text `as`. */
     async store(log: string, { from, text, isContinued = false, isCut = false, as = text }: {
       from: number;
       text: string;
@@ -79,7 +79,7 @@ function numbersOf(events: readonly FleetEvent[]): unknown[] {
 }
 
 await natsTest(
-  "fleetEvents() gives the events of all logs, of one, and those that match, with their log",
+  "fleetEvents() yields the events of all logs, of one log, and matching events, with their log",
   async () => {
     await using of = await fleet();
     const paths = [await of.shipLog("a", 40), await of.shipLog("b", 30)];
@@ -108,25 +108,28 @@ await natsTest(
   },
 );
 
-await natsTest("fleetEvents() follows what is shipped, until its signal or break", async () => {
-  await using of = await fleet();
-  const controller = new AbortController();
-  const options = { connection: of.connection, fleet: "f", follow: true };
-  const seen: unknown[] = [];
-  const following = (async () => {
-    for await (const { n } of fleetEvents({ ...options, signal: controller.signal })) {
-      if (seen.push(n) === 30) controller.abort(new Error("enough"));
-    }
-  })();
-  await of.shipLog("a", 20);
-  await of.shipLog("b", 20);
-  await assertRejects(() => following, Error, "enough");
-  assertEquals(seen.length, 30);
-  for await (const { n } of fleetEvents(options)) if (n === 5) break;
-});
+await natsTest(
+  "fleetEvents() follows shipped events until its signal is aborted or the loop breaks",
+  async () => {
+    await using of = await fleet();
+    const controller = new AbortController();
+    const options = { connection: of.connection, fleet: "f", follow: true };
+    const seen: unknown[] = [];
+    const following = (async () => {
+      for await (const { n } of fleetEvents({ ...options, signal: controller.signal })) {
+        if (seen.push(n) === 30) controller.abort(new Error("enough"));
+      }
+    })();
+    await of.shipLog("a", 20);
+    await of.shipLog("b", 20);
+    await assertRejects(() => following, Error, "enough");
+    assertEquals(seen.length, 30);
+    for await (const { n } of fleetEvents(options)) if (n === 5) break;
+  },
+);
 
 await natsTest(
-  "fleetEvents() drops doubles, cuts overlaps, and tells of each gap exactly",
+  "fleetEvents() drops duplicates, cuts overlaps, and reports each gap exactly",
   async () => {
     await using of = await fleet();
     const lines = ["a", "bb", "ccc", "dddd", "eeeee", "ffffff"].map((event) =>
@@ -155,7 +158,7 @@ await natsTest(
     }));
     assertEquals(query.damage, missing);
     const status = await fleetStatus({ connection: of.connection, fleet: "f" });
-    // What a block holds, its headers do not show.
+    // fleetStatus() reads only the headers, so it does not see that the data of a block does not match.
     assertEquals(status.map(({ log, gaps }) => [log, gaps]), [
       ["x", [{ from: at[3]!, to: at[4]! }]],
       ["y", [{ from: 0, to: at[1]! }]],
@@ -164,7 +167,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetEvents() tells of lines that are no events, by log and position, in each iteration once",
+  "fleetEvents() reports damaged lines by log and position, once per iteration",
   async () => {
     await using of = await fleet();
     await of.store("x", { from: 0, text: '{"event":"a"}\n{torn\n' });
@@ -182,7 +185,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetEvents() takes the rest of a line whose beginning it does not see for nothing",
+  "fleetEvents() skips the rest of a line whose start it has not read",
   async () => {
     await using of = await fleet();
     const long = `{"event":"long","reason":"${"y".repeat(50)}"}\n`;
@@ -198,10 +201,10 @@ await natsTest(
       const events = (await Array.fromAsync(query)).map(({ event }) => event);
       return [events, query.gaps, query.damage];
     };
-    // The last block has one event, and is not looked behind for it.
+    // The last block contains one event, so no earlier block is read.
     assertEquals(await told(1), [["b"], [], []]);
     assertEquals(await told(3), [["a", "long", "b"], [], []]);
-    // Of what is missing, the gap tells; the rest of the line is none.
+    // The missing bytes are a gap; the rest of the line is not an event.
     await of.store("y", { from: 10, text: middle, isContinued: true, isCut: true });
     await of.store("y", { from: 30, text: `${rest}{"event":"c"}\n`, isContinued: true });
     const query = fleetEvents({ ...options, log: "y" });
@@ -210,7 +213,7 @@ await natsTest(
   },
 );
 
-Deno.test("A line that is longer than any may be is damage, and not all of it is kept", () => {
+Deno.test("LogProgress keeps only a part of a line that is longer than the maximum", () => {
   const progress = new LogProgress(0, () => {});
   const bytes = new Uint8Array(4 * 1024 * 1024).fill(0x78);
   const facts = {
@@ -235,7 +238,7 @@ Deno.test("A line that is longer than any may be is damage, and not all of it is
 });
 
 await natsTest(
-  "fleetEvents() begins with the last events that match, and goes on from there",
+  "fleetEvents() starts with the last matching events and continues from there",
   async () => {
     await using of = await fleet();
     await of.shipLog("a", 40);
@@ -263,7 +266,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetEvents() goes on when the server was killed, and when the stream was made anew",
+  "fleetEvents() continues after the server was killed and after the stream was created again",
   async () => {
     await using of = await fleet();
     const path = await of.shipLog("a", 30);
@@ -280,7 +283,7 @@ await natsTest(
         await createFleetStream({ connection: of.connection });
         break;
       } catch (error) {
-        // It may not be connected again yet.
+        // The connection may not be restored yet.
         if (!(error instanceof Error)) throw error;
       }
     }
@@ -294,8 +297,8 @@ await natsTest(
   },
 );
 
-Deno.test("fleetEvents() and ship() refuse names and options that are none, naming them", async () => {
-  const connection = { request: () => Promise.reject(new Error("it was asked")) };
+Deno.test("fleetEvents() and ship() reject invalid names and options, and name them", async () => {
+  const connection = { request: () => Promise.reject(new Error("a request was sent")) };
   for (const name of ["", "a.b", "*", "a b", ">", "x".repeat(65)]) {
     assertThrows(() => fleetEvents({ connection, fleet: name }), RangeError, "fleet");
     assertThrows(() => fleetEvents({ connection, fleet: "f", log: name }), RangeError, "log");
@@ -310,7 +313,7 @@ Deno.test("fleetEvents() and ship() refuse names and options that are none, nami
   await assertRejects(() => ship({ ...shipped, encoding }), RangeError, 'encoding must be "gzip"');
 });
 
-Deno.test("fleetEvents() waits a minute for a server, and says then that it does not answer", async () => {
+Deno.test("fleetEvents() waits a minute for the server, then throws a FleetTimeoutError", async () => {
   let [nowMs, asked] = [0, 0];
   const clock = passingClock((passedMs) => nowMs = passedMs);
   const request = () => {
@@ -321,7 +324,7 @@ Deno.test("fleetEvents() waits a minute for a server, and says then that it does
   await assertRejects(
     () => Array.fromAsync(query),
     FleetTimeoutError,
-    "Cannot read stream AUDIT: the server does not answer: timeout",
+    "Cannot read stream AUDIT: the server does not respond: timeout",
   );
   assertEquals([asked > 100, nowMs > 60_000, nowMs < 61_000], [true, true, true]);
 });

@@ -17,7 +17,7 @@ import { Scene } from "./scene.ts";
 const HOUR_MS = 3_600_000;
 const START = Date.UTC(2026, 1, 13, 14);
 
-/** A fleet whose machines and whose guard have one clock. */
+/** Creates a fleet whose machines and guard share one clock. */
 async function fleet() {
   const stack = new AsyncDisposableStack();
   const { server, connection, path } = stack.use(await Scene.of(NatsServer.start()));
@@ -33,11 +33,11 @@ async function fleet() {
     at(ms: number): void {
       nowMs = ms;
     },
-    /** Logs one event for each cost, a time apart. */
+    /** Logs one event for each cost, and advances the clock by `stepMs` after each. */
     async spend(log: string, costs: readonly number[], stepMs = 0): Promise<void> {
       await using writer = await AuditLog.open({ path: pathOf(log), now, logger: silent });
       for (const cost of costs) {
-        // Headers carry whatever types there are.
+        // The headers of a block must hold any event type.
         await writer.log("Größe: 東京 😀", { cost });
         nowMs += stepMs;
       }
@@ -60,7 +60,7 @@ async function fleet() {
   };
 }
 
-/** The spend of a fleet, which can be waited for. */
+/** The spend of a fleet, with a way to wait for an amount. */
 class Followed {
   #told = Promise.withResolvers<void>();
   spend!: FleetSpend;
@@ -75,13 +75,13 @@ class Followed {
     return followed;
   }
 
-  /** Resolves when so much is known to be spent. */
+  /** Resolves when the spend is `usd`. */
   async reaches(usd: number, hours?: number): Promise<void> {
     while (this.spend.usd(hours) !== usd) await this.#told.promise;
   }
 }
 
-await natsTest("fleetSpend() counts what was shipped, and follows what is", async () => {
+await natsTest("fleetSpend() counts shipped costs and follows new ones", async () => {
   await using of = await fleet();
   await of.spend("a", [0.25, 0.5]);
   await of.spend("b", [1]);
@@ -98,22 +98,25 @@ await natsTest("fleetSpend() counts what was shipped, and follows what is", asyn
   assertEquals([all.spend.usd(0), all.spend.silentMs < 60_000], [0, true]);
 });
 
-await natsTest("fleetSpend() knows the hours apart, also those within one block", async () => {
-  await using of = await fleet();
-  // One event every half hour, the last of them now.
-  await of.spend("a", [1, 2, 4, 8, 16, 32], HOUR_MS / 2);
-  of.at(START + 2.5 * HOUR_MS);
-  await of.ship("a");
-  const { spend } = await of.follow({ maxHours: 3 });
-  assertEquals([0.4, 1, 1.4, 2.5, 3].map((hours) => spend.usd(hours)), [32, 56, 56, 63, 63]);
-  of.at(START + 3.2 * HOUR_MS);
-  assertEquals([spend.usd(0.5), spend.usd(1), spend.usd(3)], [0, 32, 62]);
-  assertThrows(() => spend.usd(4), RangeError, "at most maxHours (3), got 4");
-  assertThrows(() => spend.usd(NaN), RangeError, "hours must be a number, got NaN");
-});
+await natsTest(
+  "fleetSpend() sums each number of hours exactly, also within one block",
+  async () => {
+    await using of = await fleet();
+    // One event every half hour; the last event is now.
+    await of.spend("a", [1, 2, 4, 8, 16, 32], HOUR_MS / 2);
+    of.at(START + 2.5 * HOUR_MS);
+    await of.ship("a");
+    const { spend } = await of.follow({ maxHours: 3 });
+    assertEquals([0.4, 1, 1.4, 2.5, 3].map((hours) => spend.usd(hours)), [32, 56, 56, 63, 63]);
+    of.at(START + 3.2 * HOUR_MS);
+    assertEquals([spend.usd(0.5), spend.usd(1), spend.usd(3)], [0, 32, 62]);
+    assertThrows(() => spend.usd(4), RangeError, "at most maxHours (3), got 4");
+    assertThrows(() => spend.usd(NaN), RangeError, "hours must be a number, got NaN");
+  },
+);
 
 await natsTest(
-  "fleetSpend() counts what comes too early at once, and what is too old not",
+  "fleetSpend() counts events of a clock that is ahead at once, and ignores old events",
   async () => {
     await using of = await fleet();
     await of.spend("old", [100]);
@@ -131,7 +134,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetSpend() counts each cost once, also of a line that is cut and of a stream that is read again",
+  "fleetSpend() counts each cost once, also for a cut line and a stream that was created again",
   async () => {
     await using of = await fleet();
     const followed = await of.follow();
@@ -159,7 +162,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetSpend() goes on when the server was killed, and says for how long it was silent",
+  "fleetSpend() keeps the spend while the server is down, and continues after its restart",
   async () => {
     await using of = await fleet();
     const followed = await of.follow();
@@ -177,21 +180,24 @@ await natsTest(
   },
 );
 
-await natsTest("fleetSpend() knows costs apart that cancel each other out", async () => {
-  await using of = await fleet();
-  // This library refuses to log the first of them, and others may have.
-  const lines = [-5, 0, 5].map((cost, hour) =>
-    `${JSON.stringify({ ts: new Date(START + hour * HOUR_MS).toISOString(), cost })}\n`
-  );
-  Deno.mkdirSync(dirname(of.pathOf("a")));
-  Deno.writeTextFileSync(of.pathOf("a"), lines.join(""));
-  of.at(START + 2.5 * HOUR_MS);
-  await of.ship("a");
-  const { spend } = await of.follow();
-  assertEquals([spend.usd(1), spend.usd(2), spend.usd(3)], [5, 5, 0]);
-});
+await natsTest(
+  "fleetSpend() sums each number of hours exactly if costs cancel each other out",
+  async () => {
+    await using of = await fleet();
+    // This library rejects a negative cost, but other programs may write one.
+    const lines = [-5, 0, 5].map((cost, hour) =>
+      `${JSON.stringify({ ts: new Date(START + hour * HOUR_MS).toISOString(), cost })}\n`
+    );
+    Deno.mkdirSync(dirname(of.pathOf("a")));
+    Deno.writeTextFileSync(of.pathOf("a"), lines.join(""));
+    of.at(START + 2.5 * HOUR_MS);
+    await of.ship("a");
+    const { spend } = await of.follow();
+    assertEquals([spend.usd(1), spend.usd(2), spend.usd(3)], [5, 5, 0]);
+  },
+);
 
-await natsTest("fleetSpend() tells of each gap exactly", async () => {
+await natsTest("fleetSpend() reports each gap exactly", async () => {
   await using of = await fleet();
   const path = of.pathOf("a");
   await of.spend("a", [1]);
@@ -212,7 +218,7 @@ await natsTest("fleetSpend() tells of each gap exactly", async () => {
   assertEquals([archives.length, followed.spend.gaps], [1, [{ log: "a", from, to }]]);
 });
 
-await natsTest("fleetSpend() tells nothing once it has failed or was closed", async () => {
+await natsTest("fleetSpend() throws once it has failed or was closed", async () => {
   await using of = await fleet();
   await of.spend("a", [1]);
   await of.ship("a");

@@ -1,5 +1,5 @@
 /**
- * Real servers of NATS, which a test starts, kills and starts again.
+ * Real NATS servers that a test can start, kill and restart.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { type TempDir, tempDir } from "../temp_dir.ts";
 
 const PROGRAM = "nats-server";
 const RETRY_MS = 20;
-/** Again whenever it has to, and without a stack for each request, which is a tenth of all work. */
+/** Options that reconnect forever, and that skip the stack trace of each request, which is a tenth of all work. */
 const CONNECTING = { maxReconnectAttempts: -1, reconnectTimeWait: RETRY_MS, noAsyncTraces: true };
 
-/** Registers a test that needs the server, and perhaps more. */
+/** Registers a test that needs the NATS server, and possibly other tools. */
 export function natsTest(
   name: string,
   test: () => Promise<void>,
@@ -22,12 +22,12 @@ export function natsTest(
   return testNeeding([PROGRAM, ...furtherNeeds], name, test);
 }
 
-/** Below those that a system gives away by itself, which another test may be given at any moment. */
+/** Range of ports below the ephemeral ports, which the system could assign to another test at any moment. */
 const [PORT_MIN, PORT_MAX] = [10_000, 32_000];
-/** A server that does not answer by then does not do so at all. */
+/** Time in which a started server must respond. */
 const PATIENCE_MS = 60_000;
 
-/** A port that nobody listens on. */
+/** Returns a free port. */
 export function freePort(): number {
   while (true) {
     const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
@@ -40,7 +40,7 @@ export function freePort(): number {
   }
 }
 
-/** A server with JetStream, in a folder of its own. */
+/** A server with JetStream, in a separate temporary directory. */
 export class NatsServer implements AsyncDisposable {
   readonly port: number = freePort();
   readonly #dir: TempDir;
@@ -54,7 +54,7 @@ export class NatsServer implements AsyncDisposable {
     this.#process = this.#spawn();
   }
 
-  /** Starts one, with further arguments, in a folder of `parent`; resolves when it answers. */
+  /** Starts a server with additional arguments, in a new directory in `parent`. Resolves when the server responds. */
   static async start(args: readonly string[] = [], parent?: string): Promise<NatsServer> {
     const server = new NatsServer(args, parent);
     try {
@@ -70,39 +70,39 @@ export class NatsServer implements AsyncDisposable {
     return `nats://127.0.0.1:${this.port}`;
   }
 
-  /** Connects, as a user if one is named, and connects again whenever it has to. */
+  /** Connects, as a user if `user` is set. The connection reconnects by itself. */
   connect(user?: string): Promise<NatsConnection> {
     const options = { ...CONNECTING, servers: this.url };
     if (user === undefined) return connect(options);
-    // Each user hears the answers to its own questions alone.
+    // fleet.conf permits each user only an inbox with this prefix.
     return connect({ ...options, user, pass: user, inboxPrefix: `_INBOX_${user}` });
   }
 
-  /** SIGKILLs it, if it is running. */
+  /** Kills the server with SIGKILL if it is running. */
   async kill(): Promise<void> {
     if (this.#isRunning) this.#process.kill("SIGKILL");
     await this.#process.status;
   }
 
-  /** Starts it again, with what it has stored. */
+  /** Starts the server again with its stored data. */
   async restart(): Promise<void> {
     this.#process = this.#spawn();
     await this.#answers();
   }
 
-  /** Bytes of memory that it takes. */
+  /** Returns the resident memory of the server in bytes. */
   memoryBytes(): number {
     const status = Deno.readTextFileSync(`/proc/${this.#process.pid}/status`);
     const [, kibibytes = ""] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
     return Number(kibibytes) * 1024;
   }
 
-  /** Keeps a copy of what it has stored, while it is not running. */
+  /** Saves a copy of the stored data. The server must not be running. */
   saveStore(): void {
     cpSync(this.#dir.path("store"), this.#dir.path("saved"), { recursive: true });
   }
 
-  /** Puts the copy in the place of what it has stored, while it is not running. */
+  /** Replaces the stored data with the saved copy. The server must not be running. */
   restoreStore(): void {
     Deno.removeSync(this.#dir.path("store"), { recursive: true });
     Deno.renameSync(this.#dir.path("saved"), this.#dir.path("store"));
@@ -115,7 +115,7 @@ export class NatsServer implements AsyncDisposable {
 
   #spawn(): Deno.ChildProcess {
     const address = ["-a", "127.0.0.1", "-p", `${this.port}`, "-l", this.#dir.path("log")];
-    // A configuration says itself where to store, seen from where the server runs.
+    // A configuration file sets the store itself, relative to the working directory of the server.
     const storage = this.#args.includes("-c") ? [] : ["-js", "-sd", this.#dir.path("store")];
     const args = [...address, ...storage, ...this.#args];
     const cwd = this.#dir.path("");
@@ -133,19 +133,19 @@ export class NatsServer implements AsyncDisposable {
     await answers(this.port, () => {
       if (this.#isRunning && !deadline.aborted) return;
       throw new Error(
-        `${PROGRAM} does not answer: ${Deno.readTextFileSync(this.#dir.path("log"))}`,
+        `${PROGRAM} does not respond: ${Deno.readTextFileSync(this.#dir.path("log"))}`,
       );
     });
   }
 }
 
-/** Resolves when a server answers at the port; `check` may throw before each time that it is asked. */
+/** Resolves when a server responds at the port. `check` is called before each attempt and may throw. */
 export async function answers(port: number, check: () => void = () => {}): Promise<void> {
   while (true) {
     check();
     try {
       using connection = await Deno.connect({ hostname: "127.0.0.1", port });
-      // It begins with INFO.
+      // The first message of a server starts with INFO.
       if (await connection.read(new Uint8Array(5)) === 5) return;
     } catch (error) {
       const isToCome = error instanceof Deno.errors.ConnectionRefused ||
@@ -160,7 +160,7 @@ function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 }
 
-/** Servers that hold a stream together. */
+/** A cluster of servers that replicate a stream. */
 export class NatsCluster implements AsyncDisposable {
   readonly servers: readonly NatsServer[];
 
@@ -168,7 +168,7 @@ export class NatsCluster implements AsyncDisposable {
     this.servers = servers;
   }
 
-  /** Starts three, each in a folder of `parent`; resolves when they have a leader. */
+  /** Starts three servers, each in a new directory in `parent`. Resolves when they have a leader. */
   static async start(parent?: string): Promise<NatsCluster> {
     const routes = [1, 2, 3].map(() => `nats://127.0.0.1:${freePort()}`);
     const servers = await Promise.all(routes.map((route, index) =>
@@ -182,13 +182,13 @@ export class NatsCluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** Connects to any of them. */
+  /** Connects to any of the servers. */
   connect(): Promise<NatsConnection> {
     const servers = this.servers.map(({ url }) => url);
     return connect({ ...CONNECTING, servers });
   }
 
-  /** Kills the one that leads the stream, and starts it again. */
+  /** Kills the server that leads the stream, and starts it again. */
   async killLeader(connection: NatsConnection, stream: string): Promise<void> {
     const leader = await this.#leaderOf(connection, stream);
     await leader.kill();
@@ -199,7 +199,7 @@ export class NatsCluster implements AsyncDisposable {
     for (const server of this.servers) await server[Symbol.asyncDispose]();
   }
 
-  /** Resolves as soon as somebody answers for all of them. */
+  /** Resolves as soon as the cluster has a leader, which responds to API requests. */
   async #hasLeader(): Promise<void> {
     const connection = await this.connect();
     try {
@@ -224,7 +224,7 @@ export class NatsCluster implements AsyncDisposable {
         const leader = JSON.parse(new TextDecoder().decode(data)).cluster?.leader;
         if (leader) return this.servers[Number(leader)]!;
       } catch (error) {
-        // While a leader is elected, nobody answers.
+        // No server responds during the election of a leader.
         if (!(error instanceof Error)) throw error;
       }
       await pause();

@@ -9,7 +9,7 @@ import { NatsServer, natsTest } from "./nats_server.ts";
 const CONFIG = fromFileUrl(new URL("../../examples/nats/fleet.conf", import.meta.url));
 
 await natsTest(
-  "The permissions of fleet.conf are enough to ship one log and to read, and for nothing else",
+  "The users of fleet.conf may ship one log or read the fleet, and nothing else",
   async () => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");

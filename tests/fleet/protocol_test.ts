@@ -16,22 +16,22 @@ import { textOfLog } from "./shipped.ts";
 import { SimulatedStream } from "./simulated_stream.ts";
 
 const FAULTS = { lost: 8, answerLost: 12, late: 12, stale: 10 };
-/** A reader that is told too little is so now and then. */
+/** Number of times that the stream is read, because stale responses occur only now and then. */
 const READINGS = 3;
-/** Many times as many as a log of these takes. */
+/** Maximum number of requests, many times more than a log of this size takes. */
 const REQUESTS_MAX = 5_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** What a fault that is planted makes of a connection, or of the disk. */
+/** A planted bug: a wrapper of the connection, or another file system. */
 interface Plant {
   readonly connection?: (connection: FleetConnection) => FleetConnection;
   readonly fileSystem?: FileSystem;
 }
 
 /**
- * Ships a log that grows and is rotated between any two requests, by one or two shippers that start again
- * and again; gives what is wrong with the stream in the end, null if nothing is.
+ * Ships a log that grows and is rotated between any two requests, with one or two shippers that start several times.
+ * Resolves with a description of the fault in the stream at the end, or null if the stream is correct.
  */
 async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null> {
   const random = new SeededRandom(seed);
@@ -47,7 +47,7 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
   };
   let growing = 60;
   let requests = 0;
-  // Who goes round in circles ships no more, and is found by what is missing then.
+  // A shipper in an endless loop is aborted; the missing bytes then reveal it.
   const patience = new AbortController();
   const stream = new SimulatedStream(random, FAULTS, async () => {
     if (++requests === REQUESTS_MAX) patience.abort();
@@ -100,11 +100,11 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
   return null;
 }
 
-Deno.test("ship() and fleetEvents() are exactly once whatever a cluster loses, delays and answers late", async () => {
+Deno.test("ship() and fleetEvents() deliver exactly once despite lost, late and stale responses", async () => {
   for (let seed = 1; seed <= 12; seed++) assertEquals(await wrongWith(seed), null, `seed ${seed}`);
 });
 
-/** A connection whose requests lack a header. */
+/** Returns a connection whose requests lack the header. */
 function without(header: string) {
   return (connection: FleetConnection): FleetConnection => ({
     request: (subject, payload, options) => {
@@ -114,7 +114,7 @@ function without(header: string) {
   });
 }
 
-/** A connection that calls a duplicate stored. */
+/** Returns a connection that reports a duplicate as stored. */
 function trusting(connection: FleetConnection): FleetConnection {
   return {
     async request(subject, payload, options): Promise<FleetMessage> {
@@ -126,7 +126,7 @@ function trusting(connection: FleetConnection): FleetConnection {
   };
 }
 
-/** The handle with some of its members replaced. */
+/** Returns the handle with some of its members replaced. */
 function withMembers(handle: FileHandle, members: Partial<FileHandle>): FileHandle {
   return new Proxy(handle, {
     get: (target, name) => {
@@ -137,7 +137,7 @@ function withMembers(handle: FileHandle, members: Partial<FileHandle>): FileHand
   });
 }
 
-/** A disk on which each read is of what the path names then. */
+/** A file system on which each read opens the path again, as a shipper that reads by name would. */
 const byName: FileSystem = {
   ...denoFileSystem,
   open(path, access) {
@@ -155,19 +155,19 @@ const byName: FileSystem = {
 };
 
 const PLANTS: [what: string, plant: Plant][] = [
-  ["no fence", { connection: without("Nats-Expected-Last-Subject-Sequence") }],
-  ["no message id", { connection: without("Nats-Msg-Id") }],
-  ["a duplicate that is believed", { connection: trusting }],
+  ["no expected last sequence", { connection: without("Nats-Expected-Last-Subject-Sequence") }],
+  ["no message ID", { connection: without("Nats-Msg-Id") }],
+  ["a duplicate that counts as stored", { connection: trusting }],
   ["a file that is read by its name", { fileSystem: byName }],
 ];
 for (const [what, plant] of PLANTS) {
-  Deno.test(`The simulation finds what is planted: ${what}`, async () => {
+  Deno.test(`The simulation detects a planted bug: ${what}`, async () => {
     for (let seed = 1; seed <= 100; seed++) if (await wrongWith(seed, plant) !== null) return;
-    assert(false, "nothing was found");
+    assert(false, "the bug was not detected");
   });
 }
 
-Deno.test("ship() asks under the append lock how long the active file is, as a batch may be cut back", async () => {
+Deno.test("ship() reads the length of the active file under the append lock", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   {

@@ -19,12 +19,12 @@ import { type TempDir, tempDir } from "../temp_dir.ts";
 import { freePort, NatsServer, natsTest } from "./nats_server.ts";
 import { shippedOf, textOfLog } from "./shipped.ts";
 
-/** The text of a configuration of the examples. */
+/** Returns the text of a configuration of the examples. */
 function example(name: string): string {
   return Deno.readTextFileSync(new URL(`../../examples/nats/${name}`, import.meta.url));
 }
 
-/** A log of one event. */
+/** Creates a log of one event and returns its path. */
 async function logIn(dir: TempDir): Promise<string> {
   const path = dir.path("log/audit.jsonl");
   await using log = await AuditLog.open({ path });
@@ -32,7 +32,7 @@ async function logIn(dir: TempDir): Promise<string> {
   return path;
 }
 
-/** Ships all of a log as machine-1 of the fleet. */
+/** Ships a whole log as machine-1 of the fleet. */
 function shipOnce(path: string, server: NatsServer, args: readonly string[], reads: string[] = []) {
   const address = `127.0.0.1:${server.port}`;
   return runProgram(MAIN, {
@@ -46,7 +46,7 @@ function shipOnce(path: string, server: NatsServer, args: readonly string[], rea
 }
 
 await natsTest(
-  "A shipper reaches the fleet by a server beside it that leaf.conf describes",
+  "A shipper reaches the fleet through a leaf server that uses leaf.conf",
   async () => {
     using dir = tempDir();
     const port = freePort();
@@ -72,7 +72,7 @@ await natsTest(
 );
 
 await natsTest(
-  "A shipper logs in with the credentials of a file, which are good for its log alone",
+  "A shipper logs in with a credentials file that permits only its log",
   async () => {
     using dir = tempDir();
     const operator = createOperator();
@@ -106,7 +106,7 @@ await natsTest(
         "",
       ].join("\n"),
     );
-    /** Makes the file of a user, who may do what is said or all there is. */
+    /** Creates the credentials file of a user with the permissions, by default with all permissions. */
     const credentials = async (name: string, permissions = {}): Promise<string> => {
       const user = createUser();
       const jwt = await encodeUser(name, user, account, permissions);
@@ -130,11 +130,11 @@ await natsTest(
   },
 );
 
-await natsTest("The configurations of the examples are sound", async () => {
+await natsTest("nats-server accepts the configurations of the examples", async () => {
   for (const name of ["fleet.conf", "leaf.conf", "tls.conf"]) {
     using dir = tempDir();
     const config = dir.path(name);
-    // The certificates are another's, and the server looks for them.
+    // The server would read the certificates, which do not exist here.
     const text = example(name).replaceAll(/tls \{[^}]*\}/g, "");
     Deno.writeTextFileSync(config, text.replace("/var/lib/nats", dir.path("store")));
     const { code, stderr } = await runCommand("nats-server", { args: ["-t", "-c", config] });

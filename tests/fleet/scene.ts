@@ -1,5 +1,5 @@
 /**
- * A log that is shipped to a real server, or to a cluster, and who ships it.
+ * A log that is shipped to a real server or cluster, and its shippers.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { NatsCluster, NatsServer } from "./nats_server.ts";
 const SHIPS = fromFileUrl(new URL("../programs/ships.ts", import.meta.url));
 const RETRY_MS = 100;
 
-/** A server or a cluster with the stream of a fleet, and the place of a log that is shipped to it. */
+/** A server or cluster with the stream of a fleet, and the path of a log to ship. */
 export class Scene<Server extends NatsServer | NatsCluster> implements AsyncDisposable {
   readonly server: Server;
   readonly connection: NatsConnection;
@@ -49,7 +49,7 @@ export class Scene<Server extends NatsServer | NatsCluster> implements AsyncDisp
     return new Scene(stack, { server, connection });
   }
 
-  /** What to ship. */
+  /** The options to ship the log. */
   get options() {
     const { connection, path } = this;
     const place = { connection, path, fleet: "f", log: "a" };
@@ -61,13 +61,13 @@ export class Scene<Server extends NatsServer | NatsCluster> implements AsyncDisp
   }
 }
 
-/** Deletes the stream, and makes it anew, however long it takes a cluster to do so. */
+/** Deletes the stream and creates it again, with retries until the cluster has done so. */
 export async function remakeStream(options: FleetStreamOptions): Promise<void> {
   await options.connection.request("$JS.API.STREAM.DELETE.AUDIT", "", { timeout: 10_000 });
   await createdInTime(options);
 }
 
-/** Makes the stream as soon as the cluster has elected who makes it. */
+/** Creates the stream as soon as the cluster has elected a leader. */
 async function createdInTime(options: FleetStreamOptions): Promise<void> {
   while (true) {
     try {
@@ -79,7 +79,7 @@ async function createdInTime(options: FleetStreamOptions): Promise<void> {
   }
 }
 
-/** A log that goes on being written and rotated, as long as somebody works. */
+/** Writes and rotates a log until `work` has resolved. */
 export async function writingWhile(path: string, work: () => Promise<void>): Promise<void> {
   await using log = await AuditLog.open({ path, rotationSizeBytes: 20_000, logger: silent });
   let isOver = false;
@@ -97,7 +97,7 @@ export async function writingWhile(path: string, work: () => Promise<void>): Pro
   }
 }
 
-/** A shipper that goes on until it is told to stop; one that another one has ended starts again. */
+/** A shipper that runs until it is stopped. After a conflict with another shipper it starts again. */
 export class Shipper {
   readonly #options: Scene<NatsServer>["options"];
   readonly #controller = new AbortController();
@@ -108,16 +108,16 @@ export class Shipper {
   constructor(options: Scene<NatsServer>["options"]) {
     this.#options = options;
     this.#shipping = this.#run();
-    // It is told to who waits for a block, or for the end.
+    // stored() and stop() report the error.
     this.#shipping.catch((error) => this.#told.reject(error));
   }
 
-  /** How often another one has ended it. */
+  /** Number of conflicts with another shipper. */
   get conflicts(): number {
     return this.#conflicts;
   }
 
-  /** Resolves when so many more blocks were stored. */
+  /** Resolves when that many more blocks were stored. */
   async stored(blocks = 1): Promise<void> {
     for (let left = blocks; left > 0; left--) {
       this.#told = Promise.withResolvers();
@@ -143,7 +143,7 @@ export class Shipper {
   }
 }
 
-/** A shipper in a process of its own, with no more permissions than it needs. */
+/** Starts a shipper in a separate process that has only the permissions it needs. */
 export function shippingProcess(server: NatsServer, path: string): Deno.ChildProcess {
   const { url, port } = server;
   const args = programArgs(SHIPS, {

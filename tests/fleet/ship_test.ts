@@ -17,7 +17,7 @@ import { NatsServer, natsTest } from "./nats_server.ts";
 import { Scene, Shipper, writingWhile } from "./scene.ts";
 import { shippedOf, textOfLog } from "./shipped.ts";
 
-/** Ships what is left, and checks that the stream holds the log byte by byte. */
+/** Ships the rest of the log, and checks that the stream holds the log byte for byte. */
 async function assertWhole({ connection, options, path }: Scene<NatsServer>): Promise<void> {
   const { gaps } = await ship({ ...options, once: true });
   const { text, seams } = await shippedOf(connection, "a");
@@ -25,7 +25,7 @@ async function assertWhole({ connection, options, path }: Scene<NatsServer>): Pr
 }
 
 await natsTest(
-  "ship() copies archives, sealed segments and the active file, and goes on where it was",
+  "ship() copies archives, sealed segments and the active file, and resumes at its last position",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
     const { path } = scene;
@@ -44,7 +44,7 @@ await natsTest(
   },
 );
 
-await natsTest("ship() goes on within a line where it ended within one", async () => {
+await natsTest("ship() resumes within a line", async () => {
   await using scene = await Scene.of(NatsServer.start());
   const { path, options } = scene;
   await using log = await AuditLog.open({ path, logger: silent });
@@ -60,7 +60,7 @@ await natsTest("ship() goes on within a line where it ended within one", async (
 });
 
 await natsTest(
-  "ship() follows a log that is written, rotated and archived, until its signal",
+  "ship() follows a log that is written, rotated and archived, until its signal is aborted",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
     const shipper = new Shipper(scene.options);
@@ -70,7 +70,7 @@ await natsTest(
   },
 );
 
-await natsTest("ship() with an interval sends what is written meanwhile as one block", async () => {
+await natsTest("ship() with an interval sends all lines of the interval as one block", async () => {
   await using scene = await Scene.of(NatsServer.start());
   const { path, options } = scene;
   await using log = await AuditLog.open({ path, logger: silent });
@@ -95,7 +95,7 @@ await natsTest("ship() with an interval sends what is written meanwhile as one b
     signal: controller.signal,
   });
   for (let block = 0; block < 3; block++) {
-    // It has seen that there is more, and waits for the hour to pass.
+    // The shipper has seen the new line, and waits until the hour is over.
     await write(1);
     const goOn = await waiting.promise;
     waiting = Promise.withResolvers();
@@ -111,7 +111,7 @@ await natsTest("ship() with an interval sends what is written meanwhile as one b
 });
 
 await natsTest(
-  "ship() ends where a second one ships the same log, and nothing is doubled",
+  "ship() rejects when a second shipper sends the same log, and stores nothing twice",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
     const controller = new AbortController();
@@ -127,7 +127,7 @@ await natsTest(
 );
 
 await natsTest(
-  "ship() sends nothing of a log that is another one than the stream holds",
+  "ship() sends nothing if the stream holds a different log",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
     const { options } = scene;
@@ -148,13 +148,13 @@ await natsTest(
 );
 
 await natsTest(
-  "ship() tells exactly what was gone before it was shipped, by retention or by hand",
+  "ship() reports exactly the bytes that were deleted before they were shipped",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
     const { path } = scene;
     const once = { ...scene.options, once: true };
     await using log = await AuditLog.open({ path, retention: { maxArchives: 2 }, logger: silent });
-    /** Logs ten events into the active file, and gives what it holds then. */
+    /** Logs ten events and returns the text of the active file. */
     const fill = async (segment: number) => {
       for (let n = 0; n < 10; n++) await log.log("nav", { segment, n });
       await log.flush();
@@ -183,7 +183,7 @@ await natsTest(
 );
 
 await natsTest(
-  "createFleetStream() can be called again, and names the settings of a stream that differs",
+  "createFleetStream() accepts an existing stream, and names the settings that differ",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
     const { connection } = scene;

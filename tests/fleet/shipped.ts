@@ -1,5 +1,5 @@
 /**
- * What is in a log and what of it is in a stream, to be compared byte by byte.
+ * The bytes of a log and its copy in a stream, for a comparison byte by byte.
  *
  * @module
  */
@@ -9,34 +9,33 @@ import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { contentOf } from "../../src/fleet/block.ts";
 import type { FleetConnection } from "../../src/fleet/connection.ts";
 import { blockFrom, subjectOf } from "../../src/fleet/fleet_stream.ts";
-import { listSegments } from "../../src/segments/list_segments.ts";
-import { LogFiles } from "../../src/segments/segment_name.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 
 const decoder = new TextDecoder();
 
-/** Everything that is in the files of a log at rest, in the order of its content. */
+/** Returns the text of all files of a log in order. The log must not be written meanwhile. */
 export function textOfLog(path: string): string {
-  const files = new LogFiles(path);
-  const parts: Uint8Array[] = listSegments(denoFileSystem, files).map(({ stamp, forms }) =>
+  const log = new LogDirectory(denoFileSystem, path);
+  const parts: Uint8Array[] = log.segments().map(({ stamp, forms }) =>
     forms.has("archive")
-      ? gunzipSync(Deno.readFileSync(files.archive(stamp)))
-      : Deno.readFileSync(files.sealed(stamp))
+      ? gunzipSync(Deno.readFileSync(log.files.archive(stamp)))
+      : Deno.readFileSync(log.files.sealed(stamp))
   );
-  // After a rotation there is none until the next event.
+  // After a rotation, the active file does not exist until the next event.
   if (denoFileSystem.status(path) !== null) parts.push(Deno.readFileSync(path));
   return parts.map((bytes) => decoder.decode(bytes)).join("");
 }
 
-/** What a stream holds of a log. */
+/** The copy of a log in a stream. */
 export interface Shipped {
-  /** Its bytes, those of the gaps left out. */
+  /** The text of all blocks, without the gaps. */
   readonly text: string;
   readonly blocks: number;
-  /** Where blocks do not follow one another: from the end of one to the beginning of the next. */
+  /** The places where a block does not start at the end of the previous block, as that end and that start. */
   readonly seams: [to: number, from: number][];
 }
 
-/** Reads a log back, and checks the digest of each block. */
+/** Reads the copy of a log, and checks the digest of each block. */
 export async function shippedOf(
   connection: FleetConnection,
   log: string,
@@ -50,10 +49,10 @@ export async function shippedOf(
   while (true) {
     const found = await blockFrom(place, { seq, subject: subjectOf(fleet, log) });
     if (found === null) return { text: texts.join(""), blocks, seams };
-    if (!("facts" in found)) throw new Error(`message ${found.seq} is no block`);
+    if (!("facts" in found)) throw new Error(`message ${found.seq} is not a block`);
     const { facts, data } = found;
     const bytes = await contentOf(data, facts);
-    assert(bytes !== null, `message ${found.seq} is not what it says`);
+    assert(bytes !== null, `the data of message ${found.seq} does not match its headers`);
     if (facts.from !== position) seams.push([position, facts.from]);
     else assertEquals(facts.isContinued, isWithin);
     isWithin = facts.isCut;

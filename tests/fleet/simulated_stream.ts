@@ -1,10 +1,10 @@
 /**
- * A stream that does all that a cluster may do to a shipper: it loses requests and answers, stores what
- * came too late to be waited for, and answers with what was last a while ago.
+ * A simulated stream with the faults of a cluster: it loses requests and responses, stores messages after their
+ * request has timed out, and returns an earlier message as the last one.
  *
- * As in a cluster that changes its leader, a message that comes late has passed the fence already; what
- * keeps it out is its name. And as in any stream, a name is forgotten after a while; what keeps one out
- * then that goes on where the stream was long ago, is the fence.
+ * As in a cluster that elects a new leader, a late message has already passed the check of the expected sequence;
+ * only its message ID rejects a duplicate. As in any stream, a message ID is forgotten after a while. Then only the
+ * expected sequence rejects a shipper that resumes at an old position.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import { FIGURE_HEADER_NAMES } from "../../src/fleet/block_figures.ts";
 import type { FleetConnection, FleetHeaders, FleetMessage } from "../../src/fleet/connection.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 
-/** What is stored. */
+/** A stored message. */
 interface Stored {
-  /** The name that the server knows it by; null for none. */
+  /** Message ID, by which the server detects duplicates; null if the message has none. */
   readonly id: string | null;
   readonly subject: string;
   readonly data: Uint8Array;
@@ -24,7 +24,7 @@ interface Stored {
 
 interface Incoming extends Stored {
   readonly expectedSeq: number | null;
-  /** How many were stored when it was sent. */
+  /** Number of stored messages when the message was sent. */
   readonly sentAt: number;
 }
 
@@ -32,7 +32,7 @@ const encoder = new TextEncoder();
 const NAMES = [...Object.values(BLOCK_HEADERS), ...FIGURE_HEADER_NAMES];
 const FENCE = "Nats-Expected-Last-Subject-Sequence";
 
-/** How often in a hundred requests something goes wrong. */
+/** Probability of each fault, in percent of the requests. */
 export interface Faults {
   readonly lost: number;
   readonly answerLost: number;
@@ -40,9 +40,9 @@ export interface Faults {
   readonly stale: number;
 }
 
-/** Names of the last blocks that are remembered. */
+/** Number of last messages whose IDs the server remembers. */
 const NAMES_REMEMBERED = 2;
-/** How far behind an answer may be. */
+/** Maximum number of messages that a stale response lacks. */
 const STALE_MAX = 6;
 
 /** A stream in memory. */
@@ -53,7 +53,7 @@ export class SimulatedStream implements FleetConnection {
   readonly #faults: Faults;
   readonly #onRequest: () => Promise<void>;
 
-  /** Empty; `onRequest` is called before each request is looked at. */
+  /** Creates an empty stream. `onRequest` is called before each request is handled. */
   constructor(random: SeededRandom, faults: Faults, onRequest: () => Promise<void>) {
     this.#random = random;
     this.#faults = faults;
@@ -68,7 +68,7 @@ export class SimulatedStream implements FleetConnection {
     await this.#onRequest();
     if (this.#random.below(3) === 0) this.land();
     if (this.#isNow("lost")) throw new Error("the request was lost");
-    // The leader answers, who has all of them.
+    // The leader responds, and it has all messages.
     if (subject === "$JS.API.STREAM.INFO.AUDIT") {
       return ack({ state: { last_seq: this.stored.length } });
     }
@@ -84,12 +84,12 @@ export class SimulatedStream implements FleetConnection {
       return this.#answer(this.stored.length - this.#staleness());
     }
     const { seq } = JSON.parse(payload as string);
-    // Who is behind does not have the last ones yet.
+    // A member of the cluster that lags behind does not have the last messages yet.
     const isHere = seq <= this.stored.length - this.#staleness();
     return this.#answer(isHere ? seq : this.stored.length + 1);
   }
 
-  /** Stores one of those that are late, unless it is there already. */
+  /** Stores the first late message, unless it is a duplicate. */
   land(): void {
     const incoming = this.#late.shift();
     if (incoming === undefined) return;
@@ -115,10 +115,10 @@ export class SimulatedStream implements FleetConnection {
     }
     if (this.#isNow("late")) {
       this.#late.push(incoming);
-      throw new Error("no answer in time");
+      throw new Error("no response in time");
     }
     const seq = this.#store(incoming);
-    if (this.#isNow("answerLost")) throw new Error("the answer was lost");
+    if (this.#isNow("answerLost")) throw new Error("the response was lost");
     return ack({ seq });
   }
 
@@ -126,7 +126,7 @@ export class SimulatedStream implements FleetConnection {
     return this.stored.push(incoming);
   }
 
-  /** The sequence of the message of that name, if it is among those that were stored since. */
+  /** Returns the sequence of the message with the ID, or undefined if none of the messages after `since` has it. */
   #seqOf(id: string | null, since: number): number | undefined {
     if (id === null) return undefined;
     const index = this.stored.findIndex((stored, index) => index >= since && stored.id === id);
@@ -143,7 +143,7 @@ export class SimulatedStream implements FleetConnection {
     return messageOf(0, fields, found.data);
   }
 
-  /** How many of the last ones the member of the cluster that answers does not have. */
+  /** Returns the number of last messages that the responding member of the cluster lacks. */
   #staleness(): number {
     return this.#isNow("stale") ? this.#random.below(STALE_MAX) : 0;
   }
@@ -153,7 +153,7 @@ export class SimulatedStream implements FleetConnection {
   }
 }
 
-/** An answer in JSON. */
+/** Returns a response in JSON. */
 function ack(answer: Readonly<Record<string, unknown>>): FleetMessage {
   return { subject: "", data: encoder.encode(JSON.stringify(answer)) };
 }

@@ -8,10 +8,10 @@ import { hastyClock, passingClock } from "./clocks.ts";
 
 const encoder = new TextEncoder();
 const MESSAGES = 59;
-/** Many times as often as there is nothing more for now. */
+/** Maximum number of nulls from the generator, many times more than a correct run yields. */
 const QUIET_MAX = 1_000;
 
-/** What may go wrong with a message, in a hundred of them. */
+/** Probability of each fault, in percent of the messages. */
 interface Faults {
   readonly lost: number;
   readonly silent: number;
@@ -19,11 +19,11 @@ interface Faults {
   readonly failed: number;
 }
 
-/** A stream whose consumers lose messages, fall silent, vanish, and fail. */
+/** A stream whose consumers lose messages, stop sending, disappear, and fail. */
 class SimulatedConsumers implements FleetFollowConnection {
-  /** How many are stored by now. */
+  /** Number of messages that are stored by now. */
   stored = 0;
-  /** How many requests from now on are not answered. */
+  /** Number of the next requests that get no response. */
   unanswered = 0;
   readonly #random: SeededRandom;
   readonly #faults: Faults;
@@ -77,18 +77,18 @@ class SimulatedConsumers implements FleetFollowConnection {
       consumer.delivered++;
       if (!this.#isNow("lost")) yield this.#message(seq, consumer.delivered);
     }
-    // More is stored while it is asked for.
+    // More messages are stored during a pull.
     if (this.stored < MESSAGES) this.stored += this.#random.below(4);
     yield { subject: "", data: new Uint8Array(), headers: headersOf(408) };
   }
 
-  /** As the servers number what they send: before 2.10, and since. */
+  /** Returns a message with the reply subject of servers before 2.10, or since 2.10. */
   #message(seq: number, delivered: number): FleetMessage {
     const numbers = `1.${seq}.${delivered}.${seq * 1_000_000}.${this.stored - seq}`;
     const reply = seq % 2 === 0
       ? `$JS.ACK.AUDIT.name.${numbers}`
       : `$JS.ACK._.account.AUDIT.name.${numbers}.token`;
-    // Every tenth is no block.
+    // Every tenth message is not a block.
     const facts = seq % 10 === 0 ? {} : { "Scout-From": `${seq}`, "Scout-To": `${seq + 1}` };
     const fields = { ...facts, "Scout-Sha256": "0".repeat(64) };
     const headers = headersOf(0, fields);
@@ -121,7 +121,7 @@ function readingOf(connection: FleetFollowConnection, signal = new AbortControll
   };
 }
 
-Deno.test("storedFacts() gives each block once and in order, whatever becomes of consumers", async () => {
+Deno.test("storedFacts() yields each block once and in order, even if consumers fail", async () => {
   const expected = Array.from({ length: MESSAGES }, (_, index) => index + 1)
     .filter((seq) => seq % 10 !== 0)
     .map((seq) => [seq, `log-${seq % 3}`, seq]);
@@ -133,7 +133,7 @@ Deno.test("storedFacts() gives each block once and in order, whatever becomes of
     let quiet = 0;
     for await (const stored of storedFacts(readingOf(stream, controller.signal))) {
       if (stored === null) {
-        // What is not given by then never is.
+        // The missing blocks will never come.
         if (++quiet === QUIET_MAX) break;
         if (stream.stored >= MESSAGES && seen.length >= expected.length) break;
       } else seen.push([stored.seq, stored.log, stored.storedMs]);
@@ -143,7 +143,7 @@ Deno.test("storedFacts() gives each block once and in order, whatever becomes of
   }
 });
 
-Deno.test("storedFacts() ends with its signal while it waits, and with what a server refuses", async () => {
+Deno.test("storedFacts() rejects when its signal is aborted, and when the stream does not exist", async () => {
   const stream = new SimulatedConsumers(new SeededRandom(1), {
     ...{ lost: 0, silent: 0, gone: 0, failed: 0 },
   });
@@ -164,12 +164,12 @@ Deno.test("storedFacts() ends with its signal while it waits, and with what a se
   const refusing: FleetFollowConnection = {
     request: () =>
       Promise.resolve(answer({ error: { err_code: 10_059, description: "stream not found" } })),
-    requestMany: () => Promise.reject(new Error("it was asked")),
+    requestMany: () => Promise.reject(new Error("a request was sent")),
   };
   await assertRejects(() => storedFacts(readingOf(refusing)).next(), FleetServerError, "not found");
 });
 
-Deno.test("storedFacts() waits for a server however long it is away, if it is to follow", async () => {
+Deno.test("storedFacts() waits for the server without a limit if it follows, and else for a minute", async () => {
   const none = { lost: 0, silent: 0, gone: 0, failed: 0 };
   for (const follow of [true, false]) {
     const stream = new SimulatedConsumers(new SeededRandom(1), none);
@@ -179,7 +179,7 @@ Deno.test("storedFacts() waits for a server however long it is away, if it is to
     const facts = storedFacts(reading);
     for (let n = 1; n <= 5; n++) assertEquals((await facts.next()).value?.seq, n);
     assertEquals((await facts.next()).value, null);
-    // It is asked five times a second: for three minutes nobody answers.
+    // With five retries per second, 900 failures last three minutes.
     stream.unanswered = 900;
     stream.stored = 6;
     const next = async () => {

@@ -3,7 +3,7 @@ import { parseLine } from "../../src/line/parse_line.ts";
 
 const parse = (text: string) => parseLine(new TextEncoder().encode(text));
 
-Deno.test("parseLine() reads a line of Python's json, NaN and Infinity as null", () => {
+Deno.test("parseLine() reads NaN and Infinity, as Python writes them, as null", () => {
   const line =
     '{"ts": "2026-11-23T22:43:58.786Z", "cost": NaN, "a": [Infinity, -Infinity], "reason": "NaN \\"Infinity\\" \\u00e9"}';
   assertEquals(parse(line), {
@@ -16,16 +16,16 @@ Deno.test("parseLine() reads a line of Python's json, NaN and Infinity as null",
   });
 });
 
-Deno.test("parseLine() takes an event without fields, a BOM and CRLF", () => {
+Deno.test("parseLine() accepts an event without fields, a BOM and CRLF", () => {
   assertEquals(parse("{}"), { event: {} });
   assertEquals(parse('\uFEFF{"event":"nav"}\r'), { event: { event: "nav" } });
 });
 
-Deno.test("parseLine() passes over blank lines", () => {
+Deno.test("parseLine() returns null for blank lines", () => {
   for (const blank of ["", "  ", "\r", "\t"]) assertEquals(parse(blank), null);
 });
 
-Deno.test("parseLine() names what is wrong with a damaged line", () => {
+Deno.test("parseLine() returns the reason why a line is damaged", () => {
   for (const value of ["42", "[]", "null", '"text"', "true", "NaN"]) {
     assertEquals(parse(value), { reason: "not an object" }, value);
   }
@@ -35,7 +35,7 @@ Deno.test("parseLine() names what is wrong with a damaged line", () => {
   assertEquals(parseLine(Uint8Array.of(0x7b, 0xc3, 0x7d)), { reason: "not UTF-8" });
 });
 
-Deno.test("parseLine() finds the event behind NULs, and takes no rest of a line for one", () => {
+Deno.test("parseLine() finds the event after NULs, and rejects the rest of a torn line", () => {
   const line =
     '{"event":"nav","config":{"a":{"event":"forged"}},"text":"{\\"event\\":\\"forged\\"}"}';
   assertEquals(parse(`\0\0\0${line}`), { event: JSON.parse(line), lostBytes: 3 });
@@ -53,7 +53,7 @@ Deno.test("parseLine() keeps __proto__ and constructor as data", () => {
   assertEquals((event as { polluted?: unknown }).polluted, undefined);
 });
 
-Deno.test("parseLine() reads NaN beside a string of 15 MiB", () => {
+Deno.test("parseLine() reads NaN in a line with a string of 15 MiB", () => {
   const text = "x".repeat(15 * 1024 * 1024);
   const parsed = parse(`{"cost": NaN, "text": "${text}"}`);
   assert(parsed !== null && "event" in parsed);
@@ -61,7 +61,7 @@ Deno.test("parseLine() reads NaN beside a string of 15 MiB", () => {
   assert(parsed.event.text === text);
 });
 
-Deno.test("parseLine() gives up on a torn line in one pass, however many quotes it holds", () => {
-  // In quadratic time this would take hours.
+Deno.test("parseLine() rejects a torn line with many quotes in linear time", () => {
+  // Quadratic time would be hours.
   assertEquals(parse(`{"cost": NaN, "text": "${'\\"'.repeat(2_000_000)}`), { reason: "not JSON" });
 });

@@ -14,7 +14,7 @@ const EVENTS: AuditEvent[] = [
   { event: "nav", confidence: 99 },
 ];
 
-Deno.test("gateMetrics() tells passes, escalations and what is neither", async () => {
+Deno.test("gateMetrics() counts passes and escalations, and ignores other events", async () => {
   assertEquals(await gateMetrics(ReadableStream.from(EVENTS)), {
     passCount: 2,
     escalateCount: 2,
@@ -36,7 +36,7 @@ Deno.test("gateMetrics() rounds percentages to one decimal", async () => {
   assertEquals([passRatePct, escalateRatePct], [33.3, 66.7]);
 });
 
-Deno.test("gateMetrics() lists the last decisions that it is asked for", async () => {
+Deno.test("gateMetrics() lists the last lastN decisions, 10 by default", async () => {
   const last = async (lastN?: number) =>
     (await gateMetrics(ReadableStream.from(EVENTS), lastN === undefined ? {} : { lastN }))
       .lastQueries.map(({ reason }) => reason);
@@ -47,7 +47,7 @@ Deno.test("gateMetrics() lists the last decisions that it is asked for", async (
   await assertRejects(() => last(-1), RangeError, "lastN must be an integer >= 0, got -1");
 });
 
-Deno.test("gateMetrics() of nothing is zero", async () => {
+Deno.test("gateMetrics() returns zeros without events", async () => {
   const { total, passRatePct, avgConfidence } = await gateMetrics(ReadableStream.from([]));
   assertEquals([total, passRatePct, avgConfidence], [0, 0, 0]);
 });

@@ -9,7 +9,7 @@ function spendOf(events: AuditEvent[], hours?: number): Promise<number> {
   return hourlySpend(ReadableStream.from(events), hours === undefined ? { now } : { now, hours });
 }
 
-Deno.test("hourlySpend() sums exactly the last hours, both ends included, nothing from the future", async () => {
+Deno.test("hourlySpend() sums exactly the last hours, both ends included, without later events", async () => {
   const events = [
     at(NOW - 3_600_001, 1),
     at(NOW - 3_600_000, 2),
@@ -23,23 +23,23 @@ Deno.test("hourlySpend() sums exactly the last hours, both ends included, nothin
   assertEquals(await spendOf(events, Infinity), 15);
 });
 
-Deno.test("hourlySpend() costs nothing for zero or fewer hours", async () => {
+Deno.test("hourlySpend() returns 0 for zero or fewer hours", async () => {
   assertEquals(await spendOf([at(NOW, 1)], 0), 0);
   assertEquals(await spendOf([at(NOW, 1)], -1), 0);
 });
 
-Deno.test("hourlySpend() refuses hours that are no number", async () => {
+Deno.test("hourlySpend() rejects NaN as hours", async () => {
   await assertRejects(() => spendOf([], NaN), RangeError, "hours must be a number, got NaN");
 });
 
-Deno.test("hourlySpend() compensates rounding and passes over what is no cost", async () => {
+Deno.test("hourlySpend() compensates rounding and ignores invalid costs", async () => {
   const events: AuditEvent[] = [at(NOW, 1e16), ...Array.from({ length: 1_000 }, () => at(NOW, 1))];
   assertEquals(await spendOf(events), 1e16 + 1_000);
   const odd = [{ ...at(NOW, 0), cost: null }, { cost: 5 }, { ts: "?", cost: 5 }, at(NOW, 0.1)];
   assertEquals(await spendOf([...odd, at(NOW, 0.2)]), 0.1 + 0.2);
 });
 
-Deno.test("hourlySpend() past the largest number is Infinity, which no budget allows", async () => {
+Deno.test("hourlySpend() returns Infinity beyond the largest number", async () => {
   assertEquals(await spendOf([at(NOW, 1e308), at(NOW, 1e308), at(NOW, 1)]), Infinity);
 });
 

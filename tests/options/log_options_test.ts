@@ -7,7 +7,7 @@ import { denoDir, runProgram } from "../run_program.ts";
 const RESOLVES_OPTIONS = fromFileUrl(new URL("../programs/resolves_options.ts", import.meta.url));
 const HOME = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
 
-/** The paths that a program with the variable of the home directory set so resolves, or its errors. */
+/** Returns the paths, or errors, that a program resolves when the variable of the home directory is set to `home`. */
 async function resolvedAtHome(home: string | undefined, ...paths: string[]): Promise<unknown[]> {
   const { [HOME]: _own, ...env } = Deno.env.toObject();
   if (home !== undefined) env[HOME] = home;
@@ -72,7 +72,7 @@ const BAD: [option: string, value: unknown][] = [
 ];
 const NOT_NUMBERS = ["path", "now", "sessionId", "retention", "redact"];
 for (const [option, value] of BAD) {
-  Deno.test(`resolveOptions() names ${option} and its value ${JSON.stringify(value)}`, () => {
+  Deno.test(`resolveOptions() rejects ${option} ${JSON.stringify(value)} and names both`, () => {
     const { message } = assertThrows(
       () => resolveOptions({ path: "a.jsonl", [option]: value } as AuditLogOptions),
       typeof value === "number" && !NOT_NUMBERS.includes(option) ? RangeError : TypeError,
@@ -86,22 +86,25 @@ const BAD_INSIDE: [options: Record<string, unknown>, message: string][] = [
   [{ retention: { maxArchives: 0 } }, "retention.maxArchives must be an integer >= 1, got 0"],
   [{ retention: { maxArchives: "5" } }, 'retention.maxArchives must be an integer >= 1, got "5"'],
   [{ retention: { maxBytes: 0.5 } }, "retention.maxBytes must be an integer >= 0, got 0.5"],
-  [{ retention: { maxAgeSec: -1 } }, "retention.maxAgeSec must be seconds >= 0, got -1"],
-  [{ retention: { maxAgeSec: NaN } }, "retention.maxAgeSec must be seconds >= 0, got NaN"],
+  [{ retention: { maxAgeSec: -1 } }, "retention.maxAgeSec must be a number >= 0 (seconds), got -1"],
+  [
+    { retention: { maxAgeSec: NaN } },
+    "retention.maxAgeSec must be a number >= 0 (seconds), got NaN",
+  ],
   [
     { retention: { ageMax: 1 } },
     'unknown option "retention.ageMax"; did you mean "retention.maxAgeSec"?',
   ],
-  [{ redact: ["a", 5] }, "redact[1] must be a name, or a path without an empty part, got 5"],
+  [{ redact: ["a", 5] }, "redact[1] must be a name or a path without empty parts, got 5"],
   [
     { redact: ["a", undefined] },
-    "redact[1] must be a name, or a path without an empty part, got undefined",
+    "redact[1] must be a name or a path without empty parts, got undefined",
   ],
-  [{ redact: [""] }, 'redact[0] must be a name, or a path without an empty part, got ""'],
-  [{ redact: ["a..b"] }, 'redact[0] must be a name, or a path without an empty part, got "a..b"'],
+  [{ redact: [""] }, 'redact[0] must be a name or a path without empty parts, got ""'],
+  [{ redact: ["a..b"] }, 'redact[0] must be a name or a path without empty parts, got "a..b"'],
 ];
 for (const [options, message] of BAD_INSIDE) {
-  Deno.test(`resolveOptions() says what is wrong with ${JSON.stringify(options)}`, () => {
+  Deno.test(`resolveOptions() rejects ${JSON.stringify(options)} and names the invalid part`, () => {
     const error = assertThrows(
       () => resolveOptions({ path: "a.jsonl", ...options } as AuditLogOptions),
       Error,
@@ -110,7 +113,7 @@ for (const [options, message] of BAD_INSIDE) {
   });
 }
 
-Deno.test("resolveOptions() names the methods that a logger must have", () => {
+Deno.test("resolveOptions() rejects a logger without all methods and names them", () => {
   const logger = { debug() {}, info() {}, warn() {} } as unknown as Logger;
   assertThrows(
     () => resolveOptions({ path: "a.jsonl", logger }),
@@ -119,7 +122,7 @@ Deno.test("resolveOptions() names the methods that a logger must have", () => {
   );
 });
 
-Deno.test("resolveOptions() takes the bounds of each number", () => {
+Deno.test("resolveOptions() accepts the minimum of each number", () => {
   const resolved = resolveOptions({
     path: "a.jsonl",
     fsyncEveryNLines: 1,
@@ -135,18 +138,18 @@ Deno.test("resolveOptions() takes the bounds of each number", () => {
   assertEquals(resolved.maxLineBytes, 1);
 });
 
-Deno.test("resolveOptions() makes a relative path absolute, so that chdir changes nothing", () => {
+Deno.test("resolveOptions() resolves a relative path against the current directory", () => {
   const { path } = resolveOptions({ path: "./x/../logs/a.jsonl" });
   assertEquals(path, join(Deno.cwd(), "logs", "a.jsonl"));
 });
 
-Deno.test("resolveOptions() takes a file URL with what it encodes", () => {
+Deno.test("resolveOptions() decodes the path of a file URL", () => {
   const url = new URL("./a%20b%25c%20%C3%BC.jsonl", import.meta.url);
   const path = join(dirname(fromFileUrl(import.meta.url)), "a b%c ü.jsonl");
   assertEquals(resolveOptions({ path: url }).path, path);
 });
 
-Deno.test("resolveOptions() expands ~ at the start alone, and without a path goes to the home directory", async () => {
+Deno.test("resolveOptions() expands ~ only at the start, and uses the home directory by default", async () => {
   const home = join(Deno.cwd(), "home");
   assertEquals(await resolvedAtHome(home, "-", "~/a.jsonl", "~a.jsonl", "x/~/a.jsonl"), [
     join(home, ".scout", "audit.jsonl"),
@@ -157,7 +160,7 @@ Deno.test("resolveOptions() expands ~ at the start alone, and without a path goe
 });
 
 for (const home of [undefined, ""]) {
-  Deno.test(`resolveOptions() names the variable when the home directory is ${home}`, async () => {
+  Deno.test(`resolveOptions() names the variable of the home directory if its value is ${JSON.stringify(home)}`, async () => {
     const [refused, path] = await resolvedAtHome(home, "-", "a.jsonl");
     const { error } = refused as { error: string };
     assertStringIncludes(error, `${HOME} is not set`);
@@ -167,7 +170,7 @@ for (const home of [undefined, ""]) {
 }
 
 for (const path of ["/", "logs/", "x/../"]) {
-  Deno.test(`resolveOptions() refuses ${path} as it names a directory`, () => {
+  Deno.test(`resolveOptions() rejects ${path} because it names a directory`, () => {
     assertThrows(
       () => resolveOptions({ path }),
       TypeError,

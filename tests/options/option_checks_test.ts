@@ -9,7 +9,7 @@ const KNOWN = {
   limit: integer(0, true),
 } as const;
 
-Deno.test("nearestName() finds the name that was meant", () => {
+Deno.test("nearestName() finds the known name that is most similar", () => {
   const names = Object.keys(KNOWN);
   for (
     const [name, nearest] of [
@@ -28,7 +28,7 @@ Deno.test("nearestName() finds the name that was meant", () => {
   ) assertEquals(nearestName(name, names), nearest, name);
 });
 
-Deno.test("checkOptions() rejects an unknown name whatever its value, and names the nearest", () => {
+Deno.test("checkOptions() rejects an unknown name with any value, and suggests the nearest one", () => {
   checkOptions({ path: "x", limit: undefined }, KNOWN, "test");
   checkOptions(Object.create({ inherited: 1 }), KNOWN, "test");
   for (const value of [1, undefined, null]) {
@@ -56,7 +56,7 @@ Deno.test("checkOptions() rejects an unknown name whatever its value, and names 
   }
 });
 
-Deno.test("checkOptions() names an option of the wrong type or out of its range, and its value", () => {
+Deno.test("checkOptions() rejects a wrong type or a value out of range, and names option and value", () => {
   const checks = { ...KNOWN, flag, since: time };
   for (
     const [options, type, message] of [
@@ -78,7 +78,7 @@ Deno.test("checkOptions() names an option of the wrong type or out of its range,
   checkOptions({ limit: Infinity, flag: false, since: 0, redact: ["a"] }, checks, "test");
 });
 
-Deno.test("nearestName() names no limit that would remove what was to be kept", () => {
+Deno.test("nearestName() does not suggest another retention limit, which could delete archives", () => {
   const names = ["maxArchives", "maxBytes", "maxAgeSec"];
   assertEquals(nearestName("maxFiles", names), undefined);
   assertEquals(nearestName("maxDays", names), undefined);

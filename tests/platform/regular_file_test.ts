@@ -4,7 +4,7 @@ import type { FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 import { openForAppend, openForRead } from "../../src/platform/regular_file.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** A disk that says of no open file what it is, and counts those that stay open. */
+/** A file system on which the status of an open file cannot be read. It counts the open handles. */
 class SilentFileSystem {
   openHandles = 0;
 
@@ -27,11 +27,11 @@ class SilentFileSystem {
   }
 }
 
-Deno.test("openForAppend() and openForRead() leave no file open that cannot be told apart", () => {
+Deno.test("openForAppend() and openForRead() close the file if its status cannot be read", () => {
   using dir = tempDir();
   const silent = new SilentFileSystem();
   const path = dir.path("a.jsonl");
-  for (const what of ["a new file", "one that is there"]) {
+  for (const what of ["a new file", "an existing file"]) {
     assertThrows(() => openForAppend(silent.fileSystem, path), Error, "EIO", what);
     assertEquals(silent.openHandles, 0, what);
   }

@@ -1,5 +1,5 @@
 /**
- * Logs events with ascending numbers, some awaited and some not, and tells how many.
+ * Logs `count` events with ascending numbers. Awaits every seventh call.
  *
  * @module
  */

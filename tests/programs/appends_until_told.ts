@@ -1,5 +1,5 @@
 /**
- * Logs numbered events until its standard input ends, and tells each that was acknowledged.
+ * Logs numbered events until its standard input ends, and prints the number of each acknowledged event.
  *
  * @module
  */
@@ -7,15 +7,15 @@ import { AuditLog } from "@vivarium/scout";
 
 const [path = "", by = "", rotationSizeBytes = ""] = Deno.args;
 const encoder = new TextEncoder();
-let isTold = false;
-Deno.stdin.readable.pipeTo(new WritableStream()).then(() => isTold = true);
+let isEnding = false;
+Deno.stdin.readable.pipeTo(new WritableStream()).then(() => isEnding = true);
 
 await using log = await AuditLog.open({
   path,
   rotationSizeBytes: Number(rotationSizeBytes),
   lockTimeoutSec: 60,
 });
-for (let n = 0; !isTold; n++) {
+for (let n = 0; !isEnding; n++) {
   await log.log("nav", { by, n });
   Deno.stdout.writeSync(encoder.encode(`${n}\n`));
 }

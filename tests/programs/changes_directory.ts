@@ -1,6 +1,5 @@
 /**
- * Opens a log by a relative path, changes the working directory to the one that the first argument names,
- * and goes on logging.
+ * Opens a log by a relative path, changes the working directory to the first argument, and continues to log.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What a new user writes after reading the README: eight agents with typed events, a loop that watches them, a
- * budget check, and a normal end. The log is at the path of the first argument.
+ * A program as a new user would write it after reading the README: eight agents with typed events, a loop that
+ * watches them, a budget check, and a normal exit. The first argument is the path of the log.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const names = ["ada", "bob", "cyd", "dee", "eve", "fay", "gus", "hal"];
 
 await using log = await AuditLog.open(Deno.args[0]!);
 
-// Prints each navigation as it comes, until the log is closed.
+// Prints each new navigation until the log is closed.
 const watching = (async () => {
   for await (const event of log.follow({ eventType: "nav" })) {
     const step = event as AuditEvent & Step;

@@ -1,5 +1,5 @@
 /**
- * Logs events and ends in the manner that the second argument names.
+ * Logs events, then ends as the second argument says.
  *
  * @module
  */
@@ -17,7 +17,7 @@ switch (manner) {
   case "turn_over_then_killed":
     log.log("nav");
     await Promise.resolve().then(() => {}).then(() => {});
-    // A signal can take only what was accepted in the very turn in which it strikes.
+    // A signal can lose only events accepted in the event-loop turn in which it arrives.
     setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), 0);
     break;
   case "throws":
@@ -54,7 +54,7 @@ switch (manner) {
     await log.log("nav");
     await log.log("nav");
     await log.log("nav");
-    // Stays up past fsyncIntervalSec, without a log() call.
+    // Keeps the process alive longer than fsyncIntervalSec, without another call of log().
     setTimeout(() => {}, 1_150);
     break;
   case "logs_badly":

@@ -1,6 +1,6 @@
 /**
- * Fills the small disk under a log until calls fail, frees it, and so on; tells what it was told and
- * what is there.
+ * Fills the small disk under a log until calls fail, then frees it, in each round. Prints the numbers of accepted
+ * and found events, and the counts of rejected calls and damaged regions.
  *
  * @module
  */
@@ -22,13 +22,15 @@ for (let round = 0; round < Number(rounds); round++) {
   fill();
   for (let refusedNow = 0; refusedNow < 5;) if (!await isLogged()) refusedNow++;
   Deno.removeSync(filler);
-  // The log goes on by itself: no call after this one is refused until the disk is full again.
-  for (let call = 0; call < 50; call++) if (!await isLogged()) throw new Error("it does not go on");
+  // The log resumes by itself: no further call may fail until the disk is full again.
+  for (let call = 0; call < 50; call++) {
+    if (!await isLogged()) throw new Error("The log did not resume");
+  }
   await log.rotate();
   const query = log.query();
   for await (const event of query) found.push(event.n as number);
   damage += query.damage.length;
-  // What was read makes room for the next round.
+  // These events have been read. Deleting their archives makes room for the next round.
   for (const { name } of Deno.readDirSync(directory)) {
     if (name.endsWith(".gz")) Deno.removeSync(join(directory, name));
   }
@@ -36,13 +38,13 @@ for (let round = 0; round < Number(rounds); round++) {
 await log.close();
 console.log(JSON.stringify({ accepted, found, refused, damage }));
 
-/** Takes all the space there is but for a few lines. */
+/** Fills the disk except for the space of a few lines. */
 function fill(): void {
   using file = Deno.openSync(filler, { write: true, create: true });
   try {
     while (file.writeSync(new Uint8Array(1_024)) === 1_024);
   } catch (error) {
-    // Full, as it should be.
+    // The disk is full, as intended.
     if (!(error instanceof Error && error.message.includes("os error 28"))) throw error;
   }
   file.truncateSync(Math.max(0, file.statSync().size - 2_048));

@@ -1,5 +1,5 @@
 /**
- * Takes the lock of a log, writes half a line under it and stays so until it is killed.
+ * Takes the lock of a log, writes half a line and keeps the lock until it is killed.
  *
  * @module
  */

@@ -1,10 +1,10 @@
 /**
- * Does to a log what its plan says, until it is killed.
+ * Runs the steps of its plan on a log until it is killed.
  *
- * It tells, each on a line of standard output and at once, so that a kill takes nothing of it:
- * "ready", whereupon it waits for a byte of standard input, "logged N" before the call,
- * "acknowledged N" or "refused N" when its promise says so, "durable N" when a flush() or the close()
- * has made the events up to N durable, and "failed MESSAGE".
+ * It reports each of the following on one line of standard output, unbuffered, so that a kill loses none of it:
+ * "ready" (it then waits for a byte on standard input), "logged N" before each call, "acknowledged N" or "refused N"
+ * when the call's promise settles, "durable N" when a flush() or close() has made the events up to N durable, and
+ * "failed MESSAGE".
  *
  * @module
  */
@@ -15,32 +15,32 @@ import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
 import { denoPlatform } from "../../src/platform/platform.ts";
 
-/** A thing to do: `events` are logged one after the other, or in one turn and not waited for. */
+/** A step of a plan. `events` are logged one after the other, or all in one turn without awaiting them. */
 export type Step =
   | { readonly do: "awaited" | "unawaited"; readonly events: readonly number[] }
   | { readonly do: "recovery" | "flush" | "rotate" };
 
-/** What a writer does; the numbers in `events` are the lengths of their texts. */
+/** The work of a writer. Each number in `events` is the length of that event's text. */
 export interface Plan {
   readonly rotationSizeBytes: number;
   readonly fsyncEveryNLines: number;
-  /** Whether the thread that does all else makes the syncs too, so that all calls have an order. */
+  /** Whether syncs run on the calling thread, so that all system calls have a fixed order. */
   readonly onOneThread: boolean;
-  /** Whether events are told of before they are written, which is a planted fault. */
+  /** Whether events are acknowledged before they are written: a planted fault. */
   readonly writesBehind: boolean;
   /** Number of the first event. */
   readonly firstEvent: number;
   readonly steps: readonly Step[];
 }
 
-/** What an event holds, by which a part of one is told from a whole one. */
+/** Returns the fields of event `n`. Their `length` shows whether a `text` was cut off. */
 export function fieldsOf(n: number, length: number): { n: number; length: number; text: string } {
   return { n, length, text: "é".repeat(length) };
 }
 
 const encoder = new TextEncoder();
 
-/** Writes a line that is shorter than what a pipe takes in one piece. */
+/** Writes a line that is short enough for a pipe to take it atomically. */
 function tell(text: string): void {
   Deno.stdout.writeSync(encoder.encode(`${text.replaceAll("\n", " ").slice(0, 1_000)}\n`));
 }
@@ -122,9 +122,9 @@ async function main(path: string, plan: Plan): Promise<void> {
     path,
     rotationSizeBytes,
     fsyncEveryNLines,
-    // A sync at some moment would give each run other calls.
+    // A sync by timer would make the system calls differ between runs.
     fsyncIntervalSec: 1_000,
-    // The same names of segments in each run.
+    // Segments have the same names in each run.
     now: () => Date.UTC(2026, 1, 13, 14, 30, 22),
     logger: told,
   });

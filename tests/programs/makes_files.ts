@@ -1,6 +1,5 @@
 /**
- * Logs, rotates and closes a log at the path, and prints the mode that each file and directory had when it
- * was made, as JSON.
+ * Logs, rotates and closes a log at the path. Prints, as JSON, the mode of each file and directory at its creation.
  *
  * @module
  */

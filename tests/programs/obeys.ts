@@ -1,6 +1,6 @@
 /**
- * Does what it reads, a line at a time: `rotate` rotates the log, and anything else is logged as an event
- * of that type that costs a quarter of a USD. Tells when it is done.
+ * Runs the commands on standard input, one a line: `rotate` rotates the log, any other line is logged as an event of
+ * that type at a cost of 0.25 USD. Prints "done" after each.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Opens the log at the path of the first argument, and prints the message of the error if that fails.
+ * Opens the log at the path of the first argument. Prints the log's path, or the error message if opening fails.
  *
  * @module
  */

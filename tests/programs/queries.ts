@@ -1,6 +1,6 @@
 /**
- * Queries the log at each path that comes on standard input, fifty times over, and tells what it saw:
- * the last count, or what was wrong with a result.
+ * Queries the log at each path on standard input fifty times. Prints the last number of events, or the fault of a
+ * result.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Reads a log in every way that a reader has, and tells what it saw.
+ * Reads a log with every method of a reader, and prints the results as JSON.
  *
  * @module
  */

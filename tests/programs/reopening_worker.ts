@@ -1,5 +1,5 @@
 /**
- * A Worker that opens and closes the log it is sent many times over, and tells its session ids.
+ * A Worker that receives the path of a log, opens and closes the log fifty times, and posts its session IDs.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Prints, for each path among the arguments, the path that the options of a log resolve to, or the message
- * of the error; "-" stands for options without a path. A line of JSON each.
+ * Resolves log options for each argument, a path, or "-" for options without a path. Prints the resolved path, or
+ * the error message, as one line of JSON each.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
- * Runs several commands of the command line, one after the other, in one process.
+ * Runs several `scout` commands one after the other in one process.
  *
- * The argument is a JSON list of their arguments. Between them, standard output and standard error get a
- * line with the exit code.
+ * The argument is a JSON list of argument lists. After each command, its exit code is printed to standard output
+ * and standard error.
  *
  * @module
  */

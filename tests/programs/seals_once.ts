@@ -1,5 +1,5 @@
 /**
- * Opens a log, logs a few events, has them sealed and archived, and closes.
+ * Opens a log, logs three events, rotates (which seals and archives them), and closes the log.
  *
  * @module
  */

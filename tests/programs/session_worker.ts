@@ -1,5 +1,5 @@
 /**
- * A Worker that opens the log it is sent, tells its session id and logs one event.
+ * A Worker that receives the path of a log, logs one event and posts its session ID.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Opens a log in the main isolate and in two Workers and prints the session ids.
+ * Opens a log in the main isolate and in Workers, and prints the session IDs.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { AuditLog } from "@vivarium/scout";
 
 const [path = "", order = ""] = Deno.args;
 
-/** Session ids of a Worker that runs the program. */
+/** Runs the program in a Worker. Returns the session IDs that the Worker posts. */
 async function inWorker(program: string): Promise<string[]> {
   const worker = new Worker(new URL(program, import.meta.url), { type: "module" });
   const { promise, resolve } = Promise.withResolvers<string[]>();

@@ -1,5 +1,5 @@
 /**
- * Ships a log until it is killed, or with "once" until all is shipped; tells each block.
+ * Ships a log until it is killed, or with "once" until all of it is shipped. Prints the position after each block.
  *
  * @module
  */

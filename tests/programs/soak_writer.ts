@@ -1,7 +1,7 @@
 /**
- * Logs numbered events in all the ways there are, as its seed says, until its standard input ends.
+ * Logs numbered events through random calls, chosen by the seed, until its standard input ends.
  *
- * It tells, each on a line of standard output and at once, so that a kill takes nothing of it:
+ * It reports each of the following on one line of standard output, unbuffered, so that a kill loses none of it:
  * "opening", "rotating", "acknowledged N", "refused N PHASE" and "failed MESSAGE".
  *
  * @module
@@ -12,17 +12,17 @@ import { SeededRandom } from "../seeded_random.ts";
 const [path = "", by = "", seed = "", rotationSizeBytes = "", chain = ""] = Deno.args;
 const random = new SeededRandom(seed);
 const encoder = new TextEncoder();
-let isTold = false;
-Deno.stdin.readable.pipeTo(new WritableStream()).then(() => isTold = true);
+let isEnding = false;
+Deno.stdin.readable.pipeTo(new WritableStream()).then(() => isEnding = true);
 
-/** Writes a line that is shorter than what a pipe takes in one piece. */
+/** Writes a line that is short enough for a pipe to take it atomically. */
 function tell(text: string): void {
   Deno.stdout.writeSync(encoder.encode(`${text.replaceAll("\n", " ").slice(0, 1_000)}\n`));
 }
 
 const HAS_TO_WAIT = "another process has held the lock";
 
-/** A stopped process may hold the lock, which everybody else has to bear. */
+/** Reports a failure, except a lock timeout: a stopped process may hold the lock, which is not a fault. */
 function tellFailure(error: unknown): void {
   const message = String(error);
   if (!message.includes(HAS_TO_WAIT)) tell(`failed ${message}`);
@@ -57,7 +57,7 @@ let n = 0;
 
 function logNext(): Promise<void> {
   const number = n++;
-  // Few events are large, so that a batch now and then has more than a page and can be torn.
+  // Few events are large, so that some batches exceed a page and a kill can tear them.
   const length = random.below(random.below(20) === 0 ? 4_000 : 100);
   return log.log("nav", { by, n: number, text: "é".repeat(length) }).then(
     () => tell(`acknowledged ${number}`),
@@ -77,7 +77,7 @@ const ACTIONS = {
   },
   async burst() {
     for (let left = random.below(100); left >= 0; left--) logNext();
-    // Each rejection is told where it is caught.
+    // Each rejection is reported where it is caught.
     if (random.below(2) === 0) await log.flush();
   },
   async flush() {
@@ -111,7 +111,7 @@ const WEIGHTS = {
   reopen: 3,
 };
 
-while (!isTold) {
+while (!isEnding) {
   try {
     await ACTIONS[random.pick(WEIGHTS)]();
   } catch (error) {

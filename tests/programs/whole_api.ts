@@ -1,5 +1,5 @@
 /**
- * Calls the whole API on a log; run with two scoped permissions and nothing else.
+ * Calls the whole API on a log. Run it with two scoped permissions only.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Logs from two Workers at once, with "chain" in a chain; with "holds" also from the main isolate, while
- * one Worker rotates.
+ * Logs from two Workers at the same time. With "chain" the lines are chained. With "holds" the main isolate logs as
+ * well, while one of the Workers rotates.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { WritingOrder } from "./writing_worker.ts";
 
 const [path = "", by = "", count = "", rotationSizeBytes = "", manner = ""] = Deno.args;
 
-/** Runs a Worker to its end. */
+/** Runs a Worker until it has finished. */
 async function runWorker(order: WritingOrder): Promise<void> {
   const worker = new Worker(new URL("./writing_worker.ts", import.meta.url), { type: "module" });
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -20,7 +20,7 @@ async function runWorker(order: WritingOrder): Promise<void> {
   worker.terminate();
 }
 
-/** Logs until the Workers are done, with one handle all the time. */
+/** Logs events until the Workers have finished. Returns the number of events. */
 async function holdOpen(log: AuditLog, workers: Promise<unknown>): Promise<number> {
   let isOver = false;
   workers.finally(() => isOver = true);

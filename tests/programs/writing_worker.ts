@@ -1,20 +1,20 @@
 /**
- * A Worker that logs numbered events into small segments, some awaited and some not.
+ * A Worker that logs numbered events into small segments. It awaits every seventh call.
  *
  * @module
  */
 import { AuditLog } from "@vivarium/scout";
 
-/** What the Worker is sent. */
+/** The message that starts the Worker. */
 export interface WritingOrder {
   path: string;
   /** Name of the writer. */
   by: string;
   count: number;
   rotationSizeBytes: number;
-  /** Whether its lines are in a chain. */
+  /** Whether to chain the lines. */
   chain?: boolean;
-  /** Also seals the segment with every n-th event. */
+  /** Number of events after which the Worker rotates. By default, it rotates by size only. */
   rotateEvery?: number;
 }
 

@@ -14,10 +14,10 @@ import { SeededRandom } from "../seeded_random.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A line with its place; null for one that was too long to keep. */
+/** A line and its byte offset. The line is null if it was too long to keep. */
 type PlacedLine = [byteOffset: number, line: string | null];
 
-/** The lines of a text as a plain split finds them. */
+/** Splits a text into lines without the code under test. */
 function linesOf(text: string, maxLineBytes: number): PlacedLine[] {
   const lines: PlacedLine[] = [];
   let byteOffset = 0;
@@ -30,7 +30,7 @@ function linesOf(text: string, maxLineBytes: number): PlacedLine[] {
   return lines;
 }
 
-/** The lines of the blocks, too long ones in a block among others too, in the order of the file. */
+/** Returns the lines of the blocks in order. A line that is too long is null, even within a block of many lines. */
 function linesIn(blocks: readonly Block[], maxLineBytes: number): PlacedLine[] {
   return blocks.flatMap(({ byteOffset, bytes }): PlacedLine[] =>
     bytes === null
@@ -64,7 +64,7 @@ function assertPlaces(blocks: readonly Block[], text: string): void {
 }
 
 await sampledTest(
-  "blocksOf(), tailBlocksOf() and reversedBlocksOf() give every line in its place",
+  "blocksOf(), tailBlocksOf() and reversedBlocksOf() yield every line with its byte offset",
   1 / 4,
   async (extent) => {
     for (const seed of extent.seeds(400)) {
@@ -95,12 +95,12 @@ await sampledTest(
   },
 );
 
-Deno.test("blocksOf() begins where it is told to", async () => {
+Deno.test("blocksOf() begins with the byte offset of its first chunk", async () => {
   const blocks = await Array.fromAsync(blocksOf(chunksOf("a\nbc\nd", 3), 100, 1_000));
   assertEquals(linesIn(blocks, 100), [[1_000, "a\n"], [1_002, "bc\n"], [1_005, "d"]]);
 });
 
-Deno.test("tailBlocksOf() reads little where the answer is at the end", async () => {
+Deno.test("tailBlocksOf() reads few bytes if only the last lines are needed", async () => {
   const disk = new SimulatedDisk();
   disk.writeFile("/a", "0123456789\n".repeat(100_000));
   const process = disk.process();
@@ -112,7 +112,7 @@ Deno.test("tailBlocksOf() reads little where the answer is at the end", async ()
   assertEquals(process.calls.filter(({ name }) => name === "read").length, 1);
 });
 
-Deno.test("blocksOf() and reversedBlocksOf() give what comes before an error, and where it is", async () => {
+Deno.test("blocksOf() and reversedBlocksOf() yield everything before an error and report its byte offset", async () => {
   const cause = new Error("EIO");
   async function* failing(): AsyncGenerator<Uint8Array> {
     yield* chunksOf("a\nbc\ndef", 2);

@@ -1,6 +1,6 @@
 /**
- * What reading costs, in bytes that come from the disk: it has to grow with the answer and not with
- * the history. Logs of 1, 10 and 100 archives, counted read by read.
+ * Counts the bytes that readers read from the disk. The number must grow with the answer and not with the history, so
+ * logs of 1, 10 and 100 archives are compared.
  *
  * @module
  */
@@ -25,17 +25,18 @@ import { silent } from "../loggers.ts";
 
 const LAST_EVENTS_BYTES_MAX = 1024 * 1024;
 const HOURLY_SPEND_BYTES_MAX = 1024 * 1024;
-/** What it may read when it is asked again and nothing is new. */
+/** Limit for a second call if nothing was written in between. */
 const HOURLY_SPEND_AGAIN_BYTES_MAX = 64 * 1024;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const NOW_MS = Date.UTC(2026, 6, 1);
-/** Some 200 kB and 3 MB. */
+/** About 200 kB. */
 const LINES_PER_ARCHIVE = 1_600;
+/** About 3 MB. */
 const LINES_IN_ACTIVE = 24_000;
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
-/** How long the events of an archive go on; the archives follow each other without a gap. */
+/** Time span of the events of an archive. The next archive begins at its end. */
 const ARCHIVE_MS = 2 * DAY_MS;
 const ACTIVE_MS = DAY_MS;
 const SIZES = [1, 10, 100] as const;
@@ -44,7 +45,7 @@ const files = new LogFiles("/log/audit.jsonl");
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A file system that counts what is opened and what is read, by path. */
+/** A read-only file system that records the opened files and counts the bytes read, by path. */
 class CountingFileSystem implements FileSystem {
   readonly opened = new Set<string>();
   readonly bytesRead = new Map<string, number>();
@@ -55,7 +56,7 @@ class CountingFileSystem implements FileSystem {
     this.#fileSystem = fileSystem;
   }
 
-  get bytesInAll(): number {
+  get totalBytes(): number {
     return this.bytesRead.values().reduce((sum, bytes) => sum + bytes, 0);
   }
 
@@ -78,7 +79,7 @@ class CountingFileSystem implements FileSystem {
   }
 
   open(path: string, access: FileAccess): FileHandle {
-    assertEquals(access, "read", "a reader writes nothing");
+    assertEquals(access, "read", "a reader opens a file for writing");
     this.opened.add(path);
     const handle = this.#fileSystem.open(path, access);
     const count = (read: number) => {
@@ -115,14 +116,14 @@ class CountingFileSystem implements FileSystem {
 }
 
 function refuse(): never {
-  throw new Error("A reader changes nothing");
+  throw new Error("A reader must not change files");
 }
 
 function isArchive(path: string): boolean {
   return path.endsWith(".gz");
 }
 
-/** Lines of some 125 bytes whose times ascend evenly over the span. */
+/** Returns lines of about 125 bytes with times spread evenly over the span. */
 function linesOver(fromMs: number, spanMs: number, count: number): Bytes {
   const lines = Array.from({ length: count }, (_, index) => {
     const ts = new Date(fromMs + Math.floor(spanMs * index / count)).toISOString();
@@ -133,21 +134,21 @@ function linesOver(fromMs: number, spanMs: number, count: number): Bytes {
   return new TextEncoder().encode(lines.join(""));
 }
 
-/** An archive to be, and whether the manifest is to tell of it. */
+/** An archive to create, and whether to list it in the manifest. */
 interface Archive {
   readonly stampMs: number;
   readonly raw: Bytes;
   readonly gzip: Bytes;
   readonly summary: SegmentSummary;
-  readonly isTold: boolean;
+  readonly isListed: boolean;
 }
 
-function archiveOver(fromMs: number, spanMs: number, isTold = true): Archive {
+function archiveOver(fromMs: number, spanMs: number, isListed = true): Archive {
   const raw = linesOver(fromMs, spanMs, LINES_PER_ARCHIVE);
   const scan = new SegmentScan(MAX_LINE_BYTES);
   scan.add(raw);
   const gzip = new Uint8Array(gzipSync(raw));
-  return { stampMs: fromMs + spanMs, raw, gzip, summary: scan.finish(), isTold };
+  return { stampMs: fromMs + spanMs, raw, gzip, summary: scan.finish(), isListed };
 }
 
 function once<T>(make: () => T): () => T {
@@ -156,10 +157,10 @@ function once<T>(make: () => T): () => T {
 }
 
 const active = once(() => linesOver(NOW_MS - ACTIVE_MS, ACTIVE_MS, LINES_IN_ACTIVE));
-/** How many lines the writer of the active file hands in at once. */
+/** Number of lines between two flushes while the active file is written. */
 const LINES_AT_ONCE = 500;
 
-/** A disk with the active file alone, as a log leaves it that is told its lines one by one. */
+/** Creates a disk that has only an active file, written line by line by a log. */
 async function writtenDisk(): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
   let nowMs = 0;
@@ -195,9 +196,9 @@ async function diskWith(archives: readonly Archive[]): Promise<SimulatedDisk> {
   const manifest = new ManifestLines();
   let text = "";
   for (const archive of archives) {
-    const { gzip, isTold, stampMs, summary } = archive;
+    const { gzip, isListed, stampMs, summary } = archive;
     disk.writeFile(files.archive(stampOf(stampMs)), gzip);
-    if (!isTold) continue;
+    if (!isListed) continue;
     const facts = { ...summary, ...gzipFacts(gzip), rebuilt: false };
     const line = manifest.next({ archive: nameOf(archive), ...facts });
     manifest.take(line);
@@ -215,7 +216,7 @@ async function readerOf(disk: SimulatedDisk) {
   return { counts, reader, [Symbol.asyncDispose]: () => reader.close() };
 }
 
-/** The sum of the costs from the instant to now, by reading every line. */
+/** Returns the sum of the costs from the instant to now, computed by parsing every line. */
 function spendSince(sinceMs: number, of: readonly Bytes[]): number {
   const costs = of.flatMap((bytes) => new TextDecoder().decode(bytes).split("\n").slice(0, -1))
     .map((line): { ts: string; cost: number } => JSON.parse(line))
@@ -224,7 +225,7 @@ function spendSince(sinceMs: number, of: readonly Bytes[]): number {
 }
 
 function assertClose(actual: number, expected: number): void {
-  assert(expected > 0, "there is nothing to sum");
+  assert(expected > 0, "no costs to sum");
   assert(Math.abs(actual - expected) <= 1e-12 * expected, `${actual} is not ${expected}`);
 }
 
@@ -232,31 +233,35 @@ for (const size of SIZES) {
   const some = once(() => allArchives().slice(-size));
   const disk = once(() => diskWith(some()));
 
-  Deno.test(`AuditReader.lastEvents() reads no archive of ${size}, and little else`, async () => {
+  Deno.test(`AuditReader.lastEvents() reads none of ${size} archives and few other bytes`, async () => {
     await using log = await readerOf(await disk());
     const events = await log.reader.lastEvents(20);
     assertEquals(events.length, 20);
     assertEquals(events.at(-1)?.n, LINES_IN_ACTIVE - 1);
     assertEquals(log.counts.archivesOpened, []);
-    assertEquals(log.counts.lists, 0, "the end of the active file holds them all");
-    const bytes = log.counts.bytesInAll;
+    assertEquals(
+      log.counts.lists,
+      0,
+      "the directory was listed although the active file has enough events",
+    );
+    const bytes = log.counts.totalBytes;
     assert(bytes <= LAST_EVENTS_BYTES_MAX, `${bytes} bytes read`);
   });
 
-  Deno.test(`AuditReader.hourlySpend() of the last hour reads no archive of ${size}`, async () => {
+  Deno.test(`AuditReader.hourlySpend() of the last hour reads none of ${size} archives`, async () => {
     await using log = await readerOf(await disk());
     const expected = spendSince(NOW_MS - HOUR_MS, [active()]);
     assertClose(await log.reader.hourlySpend(1), expected);
     assertEquals(log.counts.archivesOpened, []);
-    const first = log.counts.bytesInAll;
+    const first = log.counts.totalBytes;
     log.counts.forget();
     assertClose(await log.reader.hourlySpend(1), expected);
-    const again = log.counts.bytesInAll;
+    const again = log.counts.totalBytes;
     assert(first <= HOURLY_SPEND_BYTES_MAX, `${first} bytes read`);
     assert(again <= HOURLY_SPEND_AGAIN_BYTES_MAX, `${again} bytes read the second time`);
   });
 
-  Deno.test(`AuditReader.hourlySpend() of a month decodes two archives of ${size} at most`, async () => {
+  Deno.test(`AuditReader.hourlySpend() of a month decodes at most two of ${size} archives`, async () => {
     await using log = await readerOf(await disk());
     const contents = [...some().map(({ raw }) => raw), active()];
     assertClose(await log.reader.hourlySpend(24 * 30), spendSince(NOW_MS - 30 * DAY_MS, contents));
@@ -264,7 +269,7 @@ for (const size of SIZES) {
     assert(decoded.length <= 2, `decodes ${decoded}`);
   });
 
-  Deno.test(`AuditReader.query() opens the archives of ${size} whose times overlap the question's`, async () => {
+  Deno.test(`AuditReader.query() opens only the archives of ${size} whose times overlap the query`, async () => {
     await using log = await readerOf(await disk());
     const [oldest, youngest] = [some()[0]!, some().at(-1)!];
     for (const archive of [oldest, youngest]) {
@@ -278,28 +283,28 @@ for (const size of SIZES) {
 }
 
 for (const order of ["asc", "desc"] as const) {
-  Deno.test(`AuditReader.query() reads of the active file what is new enough, ${order}`, async () => {
+  Deno.test(`AuditReader.query() skips the old part of the active file, ${order}`, async () => {
     await using log = await readerOf(await diskWith([]));
     const events = await log.reader.query({ since: NOW_MS - HOUR_MS, order }).toArray();
     assertEquals(events.length, LINES_IN_ACTIVE / 24);
-    const bytes = log.counts.bytesInAll;
+    const bytes = log.counts.totalBytes;
     assert(bytes <= HOURLY_SPEND_BYTES_MAX, `${bytes} bytes read`);
   });
 }
 
-/** Archives whose stamps ascend while the times in them do not, as after a clock was set back. */
-function steppedArchives(isTold: boolean): Archive[] {
+/** Returns archives whose stamps ascend although their times do not, as after a clock was set back. */
+function steppedArchives(isListed: boolean): Archive[] {
   const atMs = NOW_MS - 40 * DAY_MS;
   return [
-    archiveOver(atMs, DAY_MS, isTold),
-    // Written a week later by the name, a month earlier by the events.
-    { ...archiveOver(atMs - 30 * DAY_MS, DAY_MS, isTold), stampMs: atMs + 7 * DAY_MS },
-    // Older than all by the name, of the last hours by the events.
-    { ...archiveOver(NOW_MS - 3 * HOUR_MS, HOUR_MS, isTold), stampMs: atMs - DAY_MS },
+    archiveOver(atMs, DAY_MS, isListed),
+    // The name is a week later, the events are a month earlier.
+    { ...archiveOver(atMs - 30 * DAY_MS, DAY_MS, isListed), stampMs: atMs + 7 * DAY_MS },
+    // The name is the oldest, the events are from the last hours.
+    { ...archiveOver(NOW_MS - 3 * HOUR_MS, HOUR_MS, isListed), stampMs: atMs - DAY_MS },
   ];
 }
 
-Deno.test("AuditReader reads archives by the times in them, whatever their names say", async () => {
+Deno.test("AuditReader selects archives by the times of their events, not by their names", async () => {
   const [first, stepped, recent] = steppedArchives(true) as [Archive, Archive, Archive];
   await using log = await readerOf(await diskWith([recent, first, stepped]));
   const atMs = NOW_MS - 70 * DAY_MS;
@@ -312,17 +317,17 @@ Deno.test("AuditReader reads archives by the times in them, whatever their names
   assertEquals(log.counts.archivesOpened.filter((name) => name !== nameOf(recent)), []);
 });
 
-Deno.test("AuditReader reads an archive that the manifest does not tell of, whatever is asked for", async () => {
-  const [untold] = steppedArchives(false) as [Archive];
-  const told = allArchives();
+Deno.test("AuditReader always reads an archive that is not listed in the manifest", async () => {
+  const [unlisted] = steppedArchives(false) as [Archive];
+  const listed = allArchives();
   await using log = await readerOf(
-    await diskWith([...told.slice(0, 3), untold, ...told.slice(-2)]),
+    await diskWith([...listed.slice(0, 3), unlisted, ...listed.slice(-2)]),
   );
   const since = NOW_MS - 40 * DAY_MS;
   const events = await log.reader.query({ since, until: since + DAY_MS }).toArray();
-  assertEquals(log.counts.archivesOpened, [nameOf(untold)]);
+  assertEquals(log.counts.archivesOpened, [nameOf(unlisted)]);
   assertEquals(events.length, LINES_PER_ARCHIVE);
   log.counts.forget();
   await log.reader.hourlySpend(1);
-  assertEquals(log.counts.archivesRead, [nameOf(untold)]);
+  assertEquals(log.counts.archivesRead, [nameOf(unlisted)]);
 });

@@ -3,13 +3,14 @@ import { constants, gunzipSync, gzipSync } from "node:zlib";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
 import { queryLog } from "../../src/read/query.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A region that a query has to report: where, how long, why; the reason only begins like this. */
+/** A region that a query has to report. The reported reason has to begin with this reason. */
 type Region = readonly [byteOffset: number, byteLength: number, reason: string];
 
 const MAX_LINE_BYTES = 1_000;
@@ -18,7 +19,7 @@ function lineOf(event: string): string {
   return `{"event":"${event}"}\n`;
 }
 
-/** Lines of events that are called by the letters. */
+/** Returns the lines of events whose types are the letters. */
 function linesOf(letters: string): string {
   return [...letters].map(lineOf).join("");
 }
@@ -34,19 +35,20 @@ function gzip(content: string | Uint8Array): Bytes {
   return new Uint8Array(gzipSync(content));
 }
 
-/** A log whose files hold the letters of their names; one of them is still to be made. */
+/** A log with one letter in each file. One of the files has to be created by the test. */
 interface DamagedLog {
   readonly files: LogFiles;
-  /** The file that is to be made. */
+  /** The path of the file that the test creates. */
   readonly path: string;
-  /** What the files before it hold, and those behind it. */
+  /** The letters in the files before it. */
   readonly before: string;
+  /** The letters in the files after it. */
   readonly after: string;
 }
 
 const PLACES = ["archive", "sealed segment", "active file"] as const;
 
-/** Archives a and c, sealed segments e and g, the active file i; the damaged one lies in their midst. */
+/** Creates archives a and c, sealed segments e and g, and active file i. The damaged file is one between them. */
 function makeLog(dir: TempDir, place: (typeof PLACES)[number]): DamagedLog {
   const files = new LogFiles(dir.path("log.jsonl"));
   Deno.writeFileSync(files.archive("20260101_000001"), gzip(lineOf("a")));
@@ -60,7 +62,7 @@ function makeLog(dir: TempDir, place: (typeof PLACES)[number]): DamagedLog {
     : { files, path: files.sealed("20260101_000006"), before: "ace", after: "gi" };
 }
 
-/** What a query of the damaged file gives in either order, and twice: letters and damage. */
+/** Queries the log in both orders, twice each. Resolves with the letters and the regions of the damaged file. */
 async function readTwice(
   { files, path, before, after }: DamagedLog,
   fileSystem: FileSystem = denoFileSystem,
@@ -78,7 +80,8 @@ async function readTwice(
     const warnings: string[] = [];
     const warn = (...data: unknown[]) => void warnings.push(data.join(" "));
     const logger = { debug() {}, info() {}, error() {}, warn };
-    const source = { fileSystem, path: files.active, maxLineBytes: MAX_LINE_BYTES, logger };
+    const log = new LogDirectory(fileSystem, files.active);
+    const source = { log, maxLineBytes: MAX_LINE_BYTES, logger };
     const query = queryLog(source, { order });
     const events = lettersOf(await query.toArray());
     assertEquals(lettersOf(await query.toArray()), events);
@@ -97,7 +100,7 @@ async function readTwice(
   }
 }
 
-/** The letter of each event; "-" for one without. */
+/** Returns the letter of each event, or "-" for an event without a type. */
 function lettersOf(events: readonly { readonly event?: unknown }[]): string[] {
   return events.map(({ event }) => typeof event === "string" ? event : "-");
 }
@@ -111,13 +114,13 @@ function assertRegions(actual: readonly Region[], expected: readonly Region[]): 
 
 const TOO_LONG = `longer than maxLineBytes (${MAX_LINE_BYTES})`;
 
-/** The line of an event with so much text that it has the length. */
+/** Returns the line of an event with a text of such a length that the line has `byteLength` bytes. */
 function longLine(event: string, byteLength: number): string {
   const line = (text: string) => `{"event":"${event}","text":"${text}"}\n`;
   return line("x".repeat(byteLength - line("").length));
 }
 
-// What a file may hold, the letters that are to be read of it and the damage that is to be told.
+// The content of a file, the letters that a query has to read, and the regions that it has to report.
 const CONTENTS: readonly [what: string, content: Bytes, letters: string, regions: Region[]][] = [
   ["nothing", bytesOf(), "", []],
   ["a BOM", bytesOf("\ufeff", linesOf("xy")), "xy", []],
@@ -141,25 +144,25 @@ const CONTENTS: readonly [what: string, content: Bytes, letters: string, regions
     [[14, 500, "lost: NUL bytes"]],
   ],
   [
-    "NULs past the longest line",
+    "a line of NULs that is too long",
     bytesOf(lineOf("x"), "\0".repeat(4_096), "\n", lineOf("y")),
     "xy",
     [[14, 4_097, TOO_LONG]],
   ],
   [
-    "NULs at its end",
+    "NULs at the end",
     bytesOf(linesOf("xy"), "\0".repeat(600)),
     "xy",
     [[28, 600, "torn tail"]],
   ],
   [
-    "NULs past the longest line at its end",
+    "a tail of NULs that is too long",
     bytesOf(linesOf("xy"), "\0".repeat(4_096)),
     "xy",
     [[28, 4_096, TOO_LONG]],
   ],
   [
-    "bytes that are no UTF-8",
+    "bytes that are not UTF-8",
     bytesOf(lineOf("é"), `{"event":"`, Uint8Array.of(0xff, 0xc3), '"}\n', lineOf("y")),
     "éy",
     [[15, 15, "not UTF-8"]],
@@ -171,13 +174,13 @@ const CONTENTS: readonly [what: string, content: Bytes, letters: string, regions
     [[0, 3, "not an object"], [17, 2, "not UTF-8"], [19, 2, "not JSON"], [35, 1, "torn tail"]],
   ],
   [
-    "a line as long as it may be",
+    "a line of the maximum length",
     bytesOf(longLine("x", MAX_LINE_BYTES), lineOf("y")),
     "xy",
     [],
   ],
   [
-    "a line that is a byte too long",
+    "a line that is one byte too long",
     bytesOf(lineOf("x"), longLine("y", MAX_LINE_BYTES + 1), lineOf("z")),
     "xz",
     [[14, 1_001, TOO_LONG]],
@@ -189,7 +192,7 @@ const CONTENTS: readonly [what: string, content: Bytes, letters: string, regions
     [[14, 1 << 20, TOO_LONG]],
   ],
   ["a torn tail", bytesOf(linesOf("xy"), '{"eve'), "xy", [[28, 5, "torn tail"]]],
-  ["a tail torn in a character", bytesOf(lineOf("x"), Uint8Array.of(0xc3)), "x", [[
+  ["a tail torn within a character", bytesOf(lineOf("x"), Uint8Array.of(0xc3)), "x", [[
     14,
     1,
     "torn tail",
@@ -200,7 +203,7 @@ const CONTENTS: readonly [what: string, content: Bytes, letters: string, regions
 for (const place of PLACES) {
   for (const [what, content, letters, regions] of CONTENTS) {
     Deno.test(
-      `queryLog() reads what is good in an ${place} with ${what}`.replace("an s", "a s"),
+      `queryLog() reads the valid lines of an ${place} with ${what}`.replace("an s", "a s"),
       async () => {
         using dir = tempDir();
         const log = makeLog(dir, place);
@@ -213,7 +216,7 @@ for (const place of PLACES) {
   }
 
   Deno.test(
-    `queryLog() reads on behind an ${place} that cannot be read`.replace("an s", "a s"),
+    `queryLog() continues after an ${place} that cannot be read`.replace("an s", "a s"),
     async () => {
       using dir = tempDir();
       const log = makeLog(dir, place);
@@ -241,7 +244,7 @@ for (const place of PLACES) {
 const WHOLE = gzip(linesOf("xyz"));
 const TRAILER_BYTES = 8;
 
-/** What stands at the path of an archive. */
+/** Contents of the path of an archive. */
 const ARCHIVES: readonly [
   what: string,
   make: (path: string) => void,
@@ -250,16 +253,16 @@ const ARCHIVES: readonly [
 ][] = [
   ["of three members", file(WHOLE, gzip(lineOf("u")), WHOLE), "xyzuxyz", []],
   ["whose members meet in a line", file(gzip('{"eve'), gzip('nt":"x"}\n')), "x", []],
-  ["of a member and an empty one", file(WHOLE, gzip("")), "xyz", []],
+  ["of a member and an empty member", file(WHOLE, gzip("")), "xyz", []],
   [
     "with a damaged line in its second member",
     file(WHOLE, gzip(`42\n${lineOf("u")}`)),
     "xyzu",
     [[42, 3, "not an object"]],
   ],
-  ["with bytes behind its end", file(WHOLE, "more"), "xyz", [[42, 0, "bytes follow its end"]]],
+  ["with bytes after its end", file(WHOLE, "more"), "xyz", [[42, 0, "bytes follow its end"]]],
   [
-    "with NULs behind its end",
+    "with NULs after its end",
     file(WHOLE, new Uint8Array(9_000)),
     "xyz",
     [[42, 0, "bytes follow its end"]],
@@ -288,8 +291,8 @@ const ARCHIVES: readonly [
     "u",
     [[0, 3, "not an object"], [17, 0, "bytes follow its end"]],
   ],
-  ["that is plain text", file(linesOf("xyz")), "", [[0, 0, "it is no gzip file"]]],
-  ["that is empty", file(), "", [[0, 0, "it is empty, no gzip file"]]],
+  ["that is plain text", file(linesOf("xyz")), "", [[0, 0, "it is not a gzip file"]]],
+  ["that is empty", file(), "", [[0, 0, "it is empty, not a gzip file"]]],
   ["that is a directory", (path) => Deno.mkdirSync(path), "", [[0, 0, ""]]],
 ];
 
@@ -304,7 +307,7 @@ function flipped(bytes: Bytes, bit: number): Bytes {
 }
 
 for (const [what, make, letters, regions] of ARCHIVES) {
-  Deno.test(`queryLog() reads what is good in an archive ${what}`, async () => {
+  Deno.test(`queryLog() reads the valid lines of an archive ${what}`, async () => {
     using dir = tempDir();
     const log = makeLog(dir, "archive");
     make(log.path);
@@ -314,7 +317,7 @@ for (const [what, make, letters, regions] of ARCHIVES) {
   });
 }
 
-Deno.test("queryLog() reads the whole lines of an archive wherever it is truncated", async () => {
+Deno.test("queryLog() reads the whole lines of an archive that is truncated at any byte", async () => {
   using dir = tempDir();
   const log = makeLog(dir, "archive");
   const letters = "abcdefghijklmnopqrstuvwxyz";
@@ -329,7 +332,7 @@ Deno.test("queryLog() reads the whole lines of an archive wherever it is truncat
   }
 });
 
-Deno.test("queryLog() reads on behind an archive whatever bit of it is flipped", async () => {
+Deno.test("queryLog() continues after an archive in which any bit is flipped", async () => {
   using dir = tempDir();
   const log = makeLog(dir, "archive");
   const letters = "abcdefghijklmnopqrstuvwxyz";

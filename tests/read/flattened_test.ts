@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Flattened } from "../../src/read/flattened.ts";
 
-/** Batches of letters, and what became of the generator. */
+/** Creates an iterator over batches of letters, and a list of the steps of its generators. */
 function setUp(...batches: string[]) {
   const seen: string[] = [];
   function* letters(batch: string): Generator<string, void> {
@@ -26,21 +26,21 @@ function setUp(...batches: string[]) {
   return { seen, flattened: new Flattened(generate()) };
 }
 
-Deno.test("Flattened gives every item, of empty batches none", async () => {
+Deno.test("Flattened yields every item and skips empty batches", async () => {
   const { seen, flattened } = setUp("ab", "", "c", "");
   assertEquals(await Array.fromAsync(flattened), ["a", "b", "c"]);
   assertEquals(seen.join(""), "(ab)()(c)()end");
   assertEquals(await flattened.next(), { value: undefined, done: true });
 });
 
-Deno.test("Flattened asks for nothing before it is asked, and takes no item before its turn", async () => {
+Deno.test("Flattened takes an item only when next() is called", async () => {
   const { seen, flattened } = setUp("ab");
   assertEquals(seen, []);
   await flattened.next();
   assertEquals(seen.join(""), "(a");
 });
 
-Deno.test("Flattened gives items in their order to who asks for many at once", async () => {
+Deno.test("Flattened yields items in order if next() is called several times at once", async () => {
   const { flattened } = setUp("ab", "c", "de");
   const first = flattened.next();
   const rest = Array.from({ length: 6 }, () => flattened.next());
@@ -49,14 +49,14 @@ Deno.test("Flattened gives items in their order to who asks for many at once", a
   assertEquals(results.map(({ done }) => done), [false, false, false, false, false, true, true]);
 });
 
-Deno.test("Flattened ends the generator when the loop over it is left", async () => {
+Deno.test("Flattened ends the generator at a break", async () => {
   const { seen, flattened } = setUp("abc", "d");
   for await (const letter of flattened) if (letter === "b") break;
   assertEquals(seen.join(""), "(abend");
   assertEquals(await flattened.next(), { value: undefined, done: true });
 });
 
-Deno.test("Flattened ends behind the steps that were asked for before", async () => {
+Deno.test("Flattened ends after the steps that were requested before return()", async () => {
   const { seen, flattened } = setUp("a", "b");
   const [first, second, end, after] = [
     flattened.next(),
@@ -70,14 +70,14 @@ Deno.test("Flattened ends behind the steps that were asked for before", async ()
   assertEquals(seen.join(""), "(a)(bend");
 });
 
-Deno.test("Flattened gives nothing any more to who has ended it, though items are at hand", async () => {
+Deno.test("Flattened yields no items after return(), even if some are ready", async () => {
   const { flattened } = setUp("abc");
   await flattened.next();
   const [, after] = await Promise.all([flattened.return(), flattened.next()]);
   assertEquals(after, { value: undefined, done: true });
 });
 
-Deno.test("Flattened ends with the error of a batch, and so does the generator", async () => {
+Deno.test("Flattened rejects with the error of a batch and ends the generator", async () => {
   for (const batches of [["a!", "b"], ["a", "!b"]]) {
     const { seen, flattened } = setUp(...batches);
     assertEquals((await flattened.next()).value, "a");
@@ -87,7 +87,7 @@ Deno.test("Flattened ends with the error of a batch, and so does the generator",
   }
 });
 
-Deno.test("Flattened ends with the error of the generator", async () => {
+Deno.test("Flattened rejects with the error of the generator", async () => {
   async function* generate(): AsyncGenerator<Iterator<string, void>, void> {
     yield "a"[Symbol.iterator]();
     await Promise.reject(new Error("no more"));

@@ -5,7 +5,8 @@ import { AuditLog, type Damage } from "@vivarium/scout";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
 import { followLog, type FollowOptions } from "../../src/read/follow.ts";
-import { LogFiles } from "../../src/segments/segment_name.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
+
 import { systemClock } from "../../src/platform/clock.ts";
 import { testNeeding } from "../requirements.ts";
 import { programArgs } from "../run_program.ts";
@@ -30,14 +31,14 @@ const APPENDS_UNTIL_TOLD = fromFileUrl(
 const FOLLOWS = fromFileUrl(new URL("../programs/follows.ts", import.meta.url));
 const SRC = fromFileUrl(new URL("../../src", import.meta.url));
 
-/** What the log is, and the options to begin with its history or with what comes. */
+/** Names of the beginnings of a follower, and their options. */
 const BEGINNINGS: readonly (readonly [string, FollowOptions])[] = [
   ["from now", {}],
   ["with its history", { since: 0 }],
 ];
 const FROM_LAST_TWO: typeof BEGINNINGS[number] = ["from the last two events", { last: 2 }];
 
-// Part one: a writer's step before each of the calls that following makes.
+// Part one: a step of a writer before each call that a follower makes.
 
 type Step = (writer: Writer) => void;
 
@@ -84,13 +85,13 @@ const STEPS: readonly (readonly [string, Step])[] = [
     writer.archive();
     writer.append();
   }],
-  ["die while sealing", (writer) => writer.sealInVain()],
+  ["die while sealing", (writer) => writer.dieWhileSealing()],
   ["die while sealing, then seal, append", (writer) => {
-    writer.sealInVain();
+    writer.dieWhileSealing();
     writer.seal();
     writer.append();
   }],
-  ["seal in vain, and take it back", (writer) => {
+  ["append, seal, undo it, append", (writer) => {
     writer.append();
     writer.seal();
     writer.unseal();
@@ -124,7 +125,7 @@ const ON_REAL_DISK: ReadonlySet<string> = new Set([
   "delete, append",
 ]);
 
-/** What happens to the log anyway; after each step there is a poll. */
+/** Steps that happen in every round. A poll follows each of them. */
 const COURSE: readonly Step[] = [
   (writer) => {
     writer.append();
@@ -150,7 +151,7 @@ const COURSE: readonly Step[] = [
   },
 ];
 
-/** A log of an archive, a sealed segment and an active file. */
+/** Writes a log of an archive, a sealed segment and an active file. */
 function writeHistory(place: Place): Writer {
   const writer = new Writer(place);
   for (const isArchived of [true, false]) {
@@ -164,8 +165,8 @@ function writeHistory(place: Place): Writer {
 }
 
 /**
- * Follows a log with a step before the n-th call; tells whether there were so many calls, of those
- * that depend on where it began.
+ * Follows a log while another process makes a step before call number `at`. Resolves with whether the follower made
+ * that many calls. With `since`, only the calls until the history was read count.
  */
 async function followWithStep(
   makePlace: () => Place,
@@ -185,10 +186,10 @@ async function followWithStep(
     takenBefore = writer.takenAway;
   };
   await using follower = new Follower(place, options, { called });
-  // With the end of the call it has begun.
+  // The follower has begun when its constructor returns.
   const begun = called.calls.length;
   const writtenThen = writer.written;
-  // What the step did is seen with the next poll at the latest.
+  // The poll after the step sees all of its effects.
   const seesEverything = async () => {
     for (let isBefore = true; isBefore;) {
       isBefore = called.calls.length <= at;
@@ -206,8 +207,8 @@ async function followWithStep(
   await seesEverything();
 
   const { seen } = follower;
-  // Of what is written in the call in which it begins it may pass over some, but then all before it;
-  // and it may come too late for a file that is taken away, and then has the last events before it.
+  // Events that are written while the follower begins may be skipped, but then all events before them are skipped too.
+  // If a file is moved away meanwhile, the follower may miss it, and then yields the last events before that file.
   const { since, last = 0 } = options;
   const begins = since === undefined ? writtenThen.length - last : 0;
   const mayBegin = since === undefined
@@ -216,19 +217,19 @@ async function followWithStep(
   const first = seen === "" ? begins : Math.min(writer.written.indexOf(seen.charAt(0)), begins);
   const expected = [...writer.written.slice(first)];
   const what = `${name} before call ${at}: ${seen} of ${writer.written}`;
-  assertEquals(seen, [...new Set(seen)].sort().join(""), `doubled or out of order: ${what}`);
+  assertEquals(seen, [...new Set(seen)].sort().join(""), `duplicate or out of order: ${what}`);
   assert(first >= mayBegin, `too early: ${what}`);
   const missing = expected.filter((letter) =>
     !seen.includes(letter) && !takenBefore.includes(letter)
   );
   assertEquals(missing, [], `lost: ${what}`);
-  assertEquals(follower.told, [], what);
+  assertEquals(follower.warnings, [], what);
   return at < (options.since === undefined ? called.calls.length : callsOfHistory);
 }
 
 for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
   await sampledTest(
-    `follow ${how} gives each event once, whatever happens before any of its calls`,
+    `follow ${how} yields each event once if a writer acts before any of its calls`,
     1 / 6,
     async (extent) => {
       for (const [name, step] of STEPS) {
@@ -243,7 +244,7 @@ for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
 }
 
 await sampledTest(
-  "follow gives each event once on a real disk, whatever happens before any of its calls",
+  "follow yields each event once on a real disk if a writer acts before any of its calls",
   1 / 6,
   async (extent) => {
     for (const [name, step] of STEPS.filter(([name]) => ON_REAL_DISK.has(name))) {
@@ -257,7 +258,7 @@ await sampledTest(
   ["POSIX"],
 );
 
-/** Follows with a step before each call that is drawn; returns the first number that no call has. */
+/** Follows once for each drawn call number. Resolves with the first number that no call has. */
 async function eachDrawnCall(
   extent: Extent,
   follow: (at: number) => Promise<boolean>,
@@ -267,9 +268,9 @@ async function eachDrawnCall(
   }
 }
 
-// Part two: what comes, and what is told.
+// Part two: the events and the warnings.
 
-Deno.test("follow begins at its first next(), not before and not later", async () => {
+Deno.test("follow begins with the first call of next(), not earlier and not later", async () => {
   using place = realPlace();
   const writer = writeHistory(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -281,13 +282,13 @@ Deno.test("follow begins at its first next(), not before and not later", async (
   writer.append();
   const next = iterator.next();
   writer.append();
-  // It may have looked before the last append or behind it.
+  // The first look may have been before or after the last append.
   clock.untilTimer().then(() => clock.fireTimers());
   assertEquals((await next).value?.event, writer.written.at(-1));
   await iterator.return?.();
 });
 
-Deno.test("follow with its history goes on from it without a gap, filtered", async () => {
+Deno.test("follow with since applies its filters to the history and to new events, without a gap", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   const line = (event: string, at: string, session_id = "s") =>
@@ -320,7 +321,7 @@ for (
   ] as [number, FollowOptions, string][]
 ) {
   const what = `the last ${last} events${Object.keys(options).map((name) => ` by ${name}`)}`;
-  Deno.test(`follow gives ${what} first, whatever file they are in`, async () => {
+  Deno.test(`follow begins with ${what}, in any file of the log`, async () => {
     using place = realPlace();
     const writer = writeHistory(place);
     await using follower = new Follower(place, { ...options, last });
@@ -329,11 +330,11 @@ for (
     writer.append();
     await follower.poll();
     assertEquals(follower.seen, options.eventType === undefined ? `${found}f` : found);
-    assertEquals(follower.told, []);
+    assertEquals(follower.warnings, []);
   });
 }
 
-Deno.test("follow gives a line that was not finished when it began, once it is", async () => {
+Deno.test("follow yields a line that was unfinished at the beginning once it is finished", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   writer.appendText(lineOf("a") + lineOf("b").slice(0, -5));
@@ -342,10 +343,10 @@ Deno.test("follow gives a line that was not finished when it began, once it is",
   assertEquals(follower.seen, "a");
   writer.appendText(lineOf("b").slice(-5));
   await follower.poll();
-  assertEquals([follower.seen, follower.told], ["ab", []]);
+  assertEquals([follower.seen, follower.warnings], ["ab", []]);
 });
 
-Deno.test("follow passes over archives that the manifest says hold nothing it is asked for", async () => {
+Deno.test("follow skips archives that have no matching events according to the manifest", async () => {
   using place = realPlace();
   const path = place.files.active;
   let now = Date.UTC(2026, 1, 13);
@@ -363,20 +364,20 @@ Deno.test("follow passes over archives that the manifest says hold nothing it is
 });
 
 for (const [how, options] of BEGINNINGS) {
-  Deno.test(`follow ${how} waits for a directory and for a log in it`, async () => {
+  Deno.test(`follow ${how} waits for the directory and then for the log`, async () => {
     using place = realPlace();
-    const files = new LogFiles(join(place.files.directory, "a", "audit.jsonl"));
-    const writer = new Writer({ ...place, files });
-    await using follower = new Follower({ ...place, files }, options);
+    const log = new LogDirectory(place.fileSystem, join(place.files.directory, "a", "audit.jsonl"));
+    const writer = new Writer(log);
+    await using follower = new Follower(log, options);
     await follower.poll();
-    Deno.mkdirSync(files.directory);
+    Deno.mkdirSync(log.files.directory);
     await follower.poll();
     writer.append();
     await follower.poll();
     assertEquals(follower.seen, "a");
   });
 
-  Deno.test(`follow ${how} waits for the active file of a log that has segments only`, async () => {
+  Deno.test(`follow ${how} waits for the active file of a log that has only segments`, async () => {
     using place = realPlace();
     const writer = writeHistory(place);
     writer.seal();
@@ -403,16 +404,16 @@ for (const [how, options] of BEGINNINGS) {
     assertEquals(follower.seen, before);
     writer.appendText(`\n${lineOf("c")}`);
     await follower.poll();
-    assertEquals([follower.seen, follower.told], [`${before}bc`, []]);
+    assertEquals([follower.seen, follower.warnings], [`${before}bc`, []]);
   });
 
-  Deno.test(`follow ${how} tells once of a torn tail that the next writer closed off`, async () => {
+  Deno.test(`follow ${how} reports a torn tail once after the next writer ended its line`, async () => {
     using place = realPlace();
     const writer = new Writer(place);
     writer.appendText(`${lineOf("a")}{"event":"to`);
     await using follower = new Follower(place, { ...options, eventType: ["a", "b", "c"] });
     await follower.poll();
-    assertEquals(follower.told, []);
+    assertEquals(follower.warnings, []);
     await using log = await AuditLog.open({ path: place.files.active, logger: silent });
     await log.log("b");
     await follower.poll();
@@ -422,11 +423,11 @@ for (const [how, options] of BEGINNINGS) {
     assertEquals(follower.seen, options.since === undefined ? "bc" : "abc");
     const at = lineOf("a").length;
     const what = `Skipped damage in audit log: not JSON, at byte ${at}: ${place.files.active}`;
-    assertEquals(follower.told, [what]);
+    assertEquals(follower.warnings, [what]);
   });
 }
 
-Deno.test("follow gives the last event of a file that is over, or tells that it is torn", async () => {
+Deno.test("follow yields the last event of a file without its line break, or reports the torn tail", async () => {
   using place = simulatedPlace();
   const writer = new Writer(place);
   await using follower = new Follower(place, { since: 0 });
@@ -438,14 +439,14 @@ Deno.test("follow gives the last event of a file that is over, or tells that it 
     await follower.poll();
     assertEquals(follower.seen, seen);
   }
-  assertEquals(follower.told.length, 1);
+  assertEquals(follower.warnings.length, 1);
   assert(
-    follower.told[0]!.includes(`torn tail, at byte ${2 * lineOf("a").length}`),
-    follower.told[0],
+    follower.warnings[0]!.includes(`torn tail, at byte ${2 * lineOf("a").length}`),
+    follower.warnings[0],
   );
 });
 
-Deno.test("follow tells once of each damaged line, in a file that grows and in a segment, and goes on", async () => {
+Deno.test("follow reports each damaged line once, in a growing file and in a segment, and continues", async () => {
   using place = realPlace();
   const { files } = place;
   const writer = new Writer(place);
@@ -471,16 +472,16 @@ Deno.test("follow tells once of each damaged line, in a file that grows and in a
   await follower.poll();
   await follower.poll();
   assertEquals(follower.seen, "abcde");
-  const tells = (reason: string, at: number, path: string) =>
+  const warning = (reason: string, at: number, path: string) =>
     `Skipped damage in audit log: ${reason}, at byte ${at}: ${path}`;
-  assertEquals(follower.told, [
-    tells("not an object", lineOf("a").length, files.active),
-    tells("longer than maxLineBytes (1000)", longAt, files.active),
-    tells("not JSON", lineOf("c").length, files.archive("20260213_000002")),
+  assertEquals(follower.warnings, [
+    warning("not an object", lineOf("a").length, files.active),
+    warning("longer than maxLineBytes (1000)", longAt, files.active),
+    warning("not JSON", lineOf("c").length, files.archive("20260213_000002")),
   ]);
 });
 
-Deno.test("follow does not read a long line again and again while it grows", async () => {
+Deno.test("follow does not reread an oversized line while it grows", async () => {
   using place = simulatedPlace();
   const writer = new Writer(place);
   await using follower = new Follower(place);
@@ -497,21 +498,21 @@ Deno.test("follow does not read a long line again and again while it grows", asy
   assert(reads <= 10 * 2 + 2, `${reads} reads`);
 });
 
-Deno.test("follow gives what comes after a write that was cut back, each event once", async () => {
+Deno.test("follow yields each event once after a writer truncated a failed write", async () => {
   using place = simulatedPlace();
   const writer = new Writer(place);
   writer.appendText(lineOf("a"));
   await using follower = new Follower(place, { since: 0 });
   await follower.idle();
   const { byteLength } = place.fileSystem.status(place.files.active)!;
-  // A part of a line, which nobody has seen.
+  // A part of a line, which was not yielded.
   writer.appendText(`{"event":"x`);
   await follower.poll();
   writer.truncate(byteLength);
   writer.appendText(lineOf("b"));
   await follower.poll();
-  assertEquals([follower.seen, follower.told], ["ab", []]);
-  // A whole line and a part of one: the line was given, and is in no file any more.
+  assertEquals([follower.seen, follower.warnings], ["ab", []]);
+  // A whole line and a part of one. The line was yielded, but is then truncated.
   writer.appendText(lineOf("y") + lineOf("x").slice(0, 20));
   await follower.poll();
   writer.truncate(byteLength + lineOf("b").length);
@@ -519,10 +520,10 @@ Deno.test("follow gives what comes after a write that was cut back, each event o
   writer.appendText(lineOf("c"));
   await follower.poll();
   assertEquals(follower.seen, "abyc");
-  assertEquals(follower.told.length, 1);
+  assertEquals(follower.warnings.length, 1);
 });
 
-Deno.test("follow begins anew with a file that was truncated", async () => {
+Deno.test("follow reads a file that was truncated to 0 from its beginning", async () => {
   using place = simulatedPlace();
   const writer = new Writer(place);
   await using follower = new Follower(place, { since: 0 });
@@ -534,10 +535,10 @@ Deno.test("follow begins anew with a file that was truncated", async () => {
   writer.appendText(lineOf("d"));
   await follower.poll();
   assertEquals(follower.seen, "abcd");
-  assertEquals(follower.told.length, 1);
+  assertEquals(follower.warnings.length, 1);
 });
 
-Deno.test("follow goes on with a file whose sealing was taken back", async () => {
+Deno.test("follow continues with a file whose sealing was undone", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
@@ -555,7 +556,7 @@ Deno.test("follow goes on with a file whose sealing was taken back", async () =>
   assertEquals(follower.seen, writer.written);
 });
 
-Deno.test("follow goes on with a file whose sealing is taken back before any of its calls", async () => {
+Deno.test("follow continues with a file whose sealing is undone before any of its calls", async () => {
   for (let at = 0, calls = 1; at < calls; at++) {
     using place = simulatedPlace();
     const writer = writeHistory(place);
@@ -574,18 +575,18 @@ Deno.test("follow goes on with a file whose sealing is taken back before any of 
     writer.seal();
     writer.append();
     await follower.poll();
-    assertEquals(follower.seen, writer.written, `taken back before call ${at}`);
+    assertEquals(follower.seen, writer.written, `undone before call ${at}`);
   }
 });
 
-Deno.test("follow waits for the last line of a file that was moved away, until there is one behind it", async () => {
+Deno.test("follow waits for the last line of a file that was moved away until a newer file has a line", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
   await follower.poll();
   const path = writer.moveAway();
   await follower.poll();
-  // As logrotate does with "create": a writer at work appends to the file that it has looked at.
+  // logrotate with "create" makes an empty file. A writer that checked the path before appends to the old file.
   writer.appendText("");
   await follower.poll();
   writer.append(path);
@@ -594,7 +595,7 @@ Deno.test("follow waits for the last line of a file that was moved away, until t
   assertEquals(follower.seen, writer.written);
 });
 
-Deno.test("follow gives the last line of a file that was moved away, written before any of its calls", async () => {
+Deno.test("follow yields the last line of a file that was moved away, written before any of its calls", async () => {
   for (let at = 0, calls = 1; at < calls; at++) {
     using place = simulatedPlace();
     const writer = writeHistory(place);
@@ -616,7 +617,7 @@ Deno.test("follow gives the last line of a file that was moved away, written bef
   }
 });
 
-Deno.test("follow takes no segment for its file that has the name which that had for a while", async () => {
+Deno.test("follow does not confuse its file with a later segment that has the name of an undone sealing", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
@@ -634,7 +635,7 @@ Deno.test("follow takes no segment for its file that has the name which that had
 });
 
 for (const segment of ["a", "abc"]) {
-  Deno.test(`follow takes no archive of "${segment}" for the file of "ab" that was moved away`, async () => {
+  Deno.test(`follow does not confuse its moved file "ab" with an archive of "${segment}"`, async () => {
     using place = simulatedPlace();
     const writer = new Writer(place);
     const appendAll = (letters: string) => writer.appendText([...letters].map(lineOf).join(""));
@@ -651,7 +652,7 @@ for (const segment of ["a", "abc"]) {
   });
 }
 
-Deno.test("follow tells of a segment that was removed before it could be read", async () => {
+Deno.test("follow reports a segment that was removed before it could be read", async () => {
   using place = simulatedPlace();
   const { fileSystem, files } = place;
   const writer = writeHistory(place);
@@ -664,8 +665,10 @@ Deno.test("follow tells of a segment that was removed before it could be read", 
   await using follower = new Follower(place, { since: 0 }, { called });
   await follower.poll();
   assertEquals(follower.seen, writer.written.slice(2));
-  const reason = "it was removed while it was to be read";
-  assertEquals(follower.told, [`Skipped damage in audit log: ${reason}, at byte 0: ${archive}`]);
+  const reason = "it was removed before it could be read";
+  assertEquals(follower.warnings, [
+    `Skipped damage in audit log: ${reason}, at byte 0: ${archive}`,
+  ]);
 });
 
 await testNeeding("POSIX", "follow fails when the path of the log becomes a symlink", async () => {
@@ -684,7 +687,7 @@ await testNeeding("POSIX", "follow fails when the path of the log becomes a syml
 
 // Part three: waiting.
 
-Deno.test("follow makes one call on the path and one on its file for each poll while nothing happens", async () => {
+Deno.test("follow makes two calls for each poll while nothing happens: one on the path, one on its file", async () => {
   using place = realPlace();
   const writer = writeHistory(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -706,7 +709,7 @@ Deno.test("follow makes one call on the path and one on its file for each poll w
   writer.appendText(`{"event":"tor`);
   await follower.poll();
   await expectIdle();
-  // The active file of a log that was opened and not yet written to.
+  // An empty active file, as a log has that was opened and not written to yet.
   writer.appendText("\n");
   writer.seal();
   writer.appendText("");
@@ -714,7 +717,7 @@ Deno.test("follow makes one call on the path and one on its file for each poll w
   await expectIdle();
 });
 
-Deno.test("follow decodes the archive of the file that it has read once, while nothing follows", async () => {
+Deno.test("follow decodes the archive of the file that it reads only once while nothing is written", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place);
@@ -729,7 +732,7 @@ Deno.test("follow decodes the archive of the file that it has read once, while n
   assertEquals(follower.seen, writer.written.at(-1));
 });
 
-Deno.test("follow looks when the watcher tells of a change, without a poll", async () => {
+Deno.test("follow looks without a poll when the watcher reports a change", async () => {
   using place = realPlace();
   const writer = writeHistory(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -775,7 +778,7 @@ Deno.test("follow looks again at once when something changes before it watches",
   assertEquals(follower.seen, "a");
 });
 
-Deno.test("follow watches a directory as soon as a file of the log is there", async () => {
+Deno.test("follow tries again to watch the directory after a file of the log appears", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -789,7 +792,7 @@ Deno.test("follow watches a directory as soon as a file of the log is there", as
   assertEquals([follower.seen, called.openWatchers], ["a", 1]);
 });
 
-Deno.test("follow gives up its watcher, and takes it up again, when nobody asks for a while", async () => {
+Deno.test("follow closes its watcher while next() is not called, and opens it again", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -816,34 +819,36 @@ Deno.test("follow gives up its watcher, and takes it up again, when nobody asks 
 
 for (const [mode, events] of [["loop", ["a", "b", "break"]], ["leave", ["a", "b"]]] as const) {
   for (const watched of ["watched", "unwatched"]) {
-    const keeps = mode === "loop" ? "keeps a program running until it ends" : "lets a program end";
-    Deno.test(`follow ${keeps}, ${watched}${mode === "leave" ? ", when nobody asks" : ""}`, async () => {
+    const what = mode === "loop"
+      ? "keeps a program running until the loop ends"
+      : "lets a program end while next() is not called";
+    Deno.test(`follow ${what}, ${watched}`, async () => {
       using place = realPlace();
       const { directory, active } = place.files;
       const writer = new Writer(place);
       const [first = "", ...rest] = events;
       writer.appendText(lineOf(first));
-      // The program imports a module of the library.
+      // The program imports a module of the library, so it must be able to read the sources.
       const flags = [`--allow-read=${directory},${SRC}`];
       const args = programArgs(FOLLOWS, { dir: directory, args: [active, mode, watched], flags });
       const command = new Deno.Command(Deno.execPath(), { args, stdout: "piped" });
       await using process = command.spawn();
-      const told = linesFrom(process.stdout);
-      assertEquals(await told.next("a"), "a");
+      const printed = linesFrom(process.stdout);
+      assertEquals(await printed.next("a"), "a");
       for (const event of rest) {
-        await told.next("waits");
+        await printed.next("waits");
         writer.appendText(lineOf(event));
-        assertEquals(await told.next(event), event);
+        assertEquals(await printed.next(event), event);
       }
-      await told.next("nothing");
+      await printed.next("nothing");
       assertEquals((await process.status).code, 0);
     });
   }
 }
 
-// Part four: the end.
+// Part four: the end of an iteration.
 
-/** A signal that counts who listens. */
+/** Creates an abort controller, and a function that counts the listeners of its signal. */
 function countedAbort(): { controller: AbortController; listeners: () => number } {
   const controller = new AbortController();
   const { signal } = controller;
@@ -861,7 +866,7 @@ function countedAbort(): { controller: AbortController; listeners: () => number 
   return { controller, listeners: () => listeners };
 }
 
-/** An iteration that reads two events, and what it holds. */
+/** Prepares a follower of a log with two events, and a function that counts what it keeps open. */
 function heldIteration(place: Place) {
   const writer = new Writer(place);
   writer.append();
@@ -893,11 +898,11 @@ for (const last of ["a", "b", "c"]) {
       const loop = async () => {
         for await (const { event } of events) {
           if (event === last) {
-            assert(held().some((count) => count > 0), "counts nothing");
+            assert(held().some((count) => count > 0), "nothing is counted");
             if (how === "a break") break;
             throw new RangeError("from the loop body");
           }
-          // The third event is one that is waited for.
+          // The follower waits for the third event.
           if (event === "b") {
             clock.untilTimer().then(() => {
               writer.append();
@@ -913,7 +918,7 @@ for (const last of ["a", "b", "c"]) {
   }
 }
 
-Deno.test("follow ends while a next() waits, by return()", async () => {
+Deno.test("follow ends by return() while a next() is pending", async () => {
   using place = realPlace();
   const { events, clock, held } = heldIteration(place);
   const iterator = events[Symbol.asyncIterator]();
@@ -939,7 +944,7 @@ Deno.test("follow ends by return() before it has begun", async () => {
   assertEquals(held(), NOTHING);
 });
 
-Deno.test("follow rejects with the reason of an abort, while it waits", async () => {
+Deno.test("follow rejects with the reason of the signal if it aborts while next() waits", async () => {
   using place = realPlace();
   const { events, clock, controller, held } = heldIteration(place);
   const seen: unknown[] = [];
@@ -955,7 +960,7 @@ Deno.test("follow rejects with the reason of an abort, while it waits", async ()
 });
 
 for (const taken of [1, 2]) {
-  Deno.test(`follow closes everything on an abort after event ${taken}, and the next next() rejects`, async () => {
+  Deno.test(`follow closes everything on an abort after event ${taken}, and the following next() rejects`, async () => {
     using place = realPlace();
     const { events, controller, held } = heldIteration(place);
     const iterator = events[Symbol.asyncIterator]();
@@ -969,7 +974,7 @@ for (const taken of [1, 2]) {
   });
 }
 
-Deno.test("follow rejects with the reason of an abort, while it reads what nobody asked for", async () => {
+Deno.test("follow rejects with the reason of the signal if it aborts while next() reads", async () => {
   using place = realPlace();
   const { events, controller, held } = heldIteration(place);
   const reason = new RangeError("enough");
@@ -979,7 +984,7 @@ Deno.test("follow rejects with the reason of an abort, while it reads what nobod
   assertEquals(held(), NOTHING);
 });
 
-Deno.test("follow throws at its first next() when it was aborted before, and opens nothing", async () => {
+Deno.test("follow rejects the first next() and opens nothing if the signal aborted before", async () => {
   using place = realPlace();
   const { events, controller, held } = heldIteration(place);
   const reason = new RangeError("enough");
@@ -989,7 +994,7 @@ Deno.test("follow throws at its first next() when it was aborted before, and ope
   assertEquals(held(), NOTHING);
 });
 
-Deno.test("follow({ last: Infinity }) begins with every event, those without a time too, and tells of damage", async () => {
+Deno.test("follow({ last: Infinity }) begins with every event, also without a time, and reports damage", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent });
@@ -1013,7 +1018,7 @@ Deno.test("follow({ last: Infinity }) begins with every event, those without a t
   assertEquals(others, []);
 });
 
-Deno.test("follow refuses options that are none at once", () => {
+Deno.test("follow rejects invalid options at the call", () => {
   using place = realPlace();
   const called = new CalledFileSystem(place.fileSystem);
   const source = sourceOf(place, { called, clock: new AwaitedClock() });
@@ -1028,40 +1033,40 @@ Deno.test("follow refuses options that are none at once", () => {
   assertThrows(
     () => followLog(source, { last: 1, since: 0 }),
     TypeError,
-    "since and last must not be given together",
+    "since and last are both set",
   );
   assertEquals(called.calls, []);
 });
 
-// Part five: all of it on the real disk, with the real clock and the real watcher.
+// Part five: the real disk, clock and watcher.
 
-Deno.test("FileSystem.watch() tells of appends, renames and removals until it is closed", async () => {
+Deno.test("FileSystem.watch() reports appends, renames and removals until it is closed", async () => {
   using dir = tempDir();
-  let told = Promise.withResolvers<void>();
-  const watcher = denoFileSystem.watch(dir.path(""), () => told.resolve());
+  let change = Promise.withResolvers<void>();
+  const watcher = denoFileSystem.watch(dir.path(""), () => change.resolve());
   assert(watcher !== null);
   for (
-    const change of [
+    const step of [
       () => Deno.writeTextFileSync(dir.path("a"), "a", { append: true }),
       () => Deno.writeTextFileSync(dir.path("a"), "b", { append: true }),
       () => Deno.renameSync(dir.path("a"), dir.path("b")),
       () => Deno.removeSync(dir.path("b")),
     ]
   ) {
-    told = Promise.withResolvers();
-    change();
-    await told.promise;
+    change = Promise.withResolvers();
+    step();
+    await change.promise;
   }
   watcher.close();
   watcher.close();
 });
 
-Deno.test("FileSystem.watch() gives null for a directory that is not there", () => {
+Deno.test("FileSystem.watch() returns null for a directory that does not exist", () => {
   using dir = tempDir();
   assertEquals(denoFileSystem.watch(dir.path("nowhere"), () => {}), null);
 });
 
-/** Follows the log until there are so many events of each writer. */
+/** Follows the log until each writer has written `count` events. Resolves with the events. */
 async function followUntil(
   path: string,
   { by, count, fileSystem = denoFileSystem }: {
@@ -1070,7 +1075,8 @@ async function followUntil(
     fileSystem?: FileSystem;
   },
 ): Promise<unknown[]> {
-  const source = { fileSystem, clock: systemClock, path, maxLineBytes: 10_000, logger: silent };
+  const log = new LogDirectory(fileSystem, path);
+  const source = { log, clock: systemClock, maxLineBytes: 10_000, logger: silent };
   const left = new Map(by.map((name) => [name, count]));
   const seen: unknown[] = [];
   for await (const event of followLog(source, { since: 0 })) {
@@ -1084,7 +1090,7 @@ async function followUntil(
 
 for (const watched of ["watched", "unwatched"]) {
   await sampledTest(
-    `follow gives all that two processes write while they rotate and archive, ${watched}`,
+    `follow yields all events of two processes that rotate and archive, ${watched}`,
     0.2,
     async (extent) => {
       using dir = tempDir();
@@ -1095,7 +1101,7 @@ for (const watched of ["watched", "unwatched"]) {
       });
       const command = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" });
       await using process = command.spawn();
-      const told = linesFrom(process.stdout);
+      const printed = linesFrom(process.stdout);
       const options = { path, rotationSizeBytes: 300, lockTimeoutSec: 60, logger: silent };
       await using log = await AuditLog.open(options);
       const count = extent.of(1_000);
@@ -1105,9 +1111,9 @@ for (const watched of ["watched", "unwatched"]) {
       const following = followUntil(path, { by: ["other", "own"], count, fileSystem });
 
       const other = (async () => {
-        for (let n = 0; n < count; n++) assertEquals(await told.next("a number"), `${n}`);
+        for (let n = 0; n < count; n++) assertEquals(await printed.next("a number"), `${n}`);
         await process.stdin.close();
-        while (await told.next("the end") !== undefined);
+        while (await printed.next("the end") !== undefined);
       })();
       for (let n = 0; n < count; n++) await log.log("nav", { by: "own", n });
       await other;
@@ -1115,14 +1121,14 @@ for (const watched of ["watched", "unwatched"]) {
       const seen = await following;
       await log.flush();
       const events = await log.query().toArray();
-      // The other process may have gone on after its last event that was waited for.
+      // The other process may have written more events after the follower ended.
       assertEquals(seen, events.map(({ by, n }) => [by, n]).slice(0, seen.length));
       assert(seen.length >= 2 * count);
     },
   );
 }
 
-/** What a promise rejects with; not compared by what it looks like. */
+/** Resolves with the error of a promise itself, so that its identity can be compared. */
 async function thrownBy(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise;
@@ -1132,7 +1138,7 @@ async function thrownBy(promise: Promise<unknown>): Promise<unknown> {
   return undefined;
 }
 
-/** The lines that a process prints; next() passes over those that are not the expected one. */
+/** Returns a reader of the lines that a process prints. `next()` skips "waits" lines unless they are expected. */
 function linesFrom(stdout: ReadableStream<Uint8Array<ArrayBuffer>>) {
   const lines = stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
     .getReader();

@@ -1,6 +1,6 @@
 /**
- * A log whose writer, watcher and clock a test holds in its hands, and one who follows it. Events are
- * called by letters, each by its own.
+ * A log whose writer, watcher and clock are controlled by a test, and a follower of the log. The type of each event is
+ * one letter, and no two events have the same letter.
  *
  * @module
  */
@@ -9,52 +9,50 @@ import { gzipSync } from "node:zlib";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 import { followLog, type FollowOptions, type FollowSource } from "../../src/read/follow.ts";
-import { LogFiles, type Stamp, stampOf } from "../../src/segments/segment_name.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
+import { type LogFiles, type Stamp, stampOf } from "../../src/segments/segment_name.ts";
 import type { Timer } from "../../src/platform/clock.ts";
 import { SimulatedDisk } from "../faults/simulated_disk.ts";
 import { SimulatedClock } from "../platform.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** A line of an event that is called by a letter. */
+/** Returns the line of an event whose type is the letter. */
 export function lineOf(letter: string): string {
   return `{"ts":"2026-02-13T14:30:22.123Z","event":"${letter}"}\n`;
 }
 
-/** Where a log lies. */
-export interface Place extends Disposable {
-  readonly name: string;
-  readonly fileSystem: FileSystem;
-  readonly files: LogFiles;
+/** The directory of a log that a test owns. Disposing of it removes the directory. */
+export class Place extends LogDirectory implements Disposable {
+  readonly #dispose: () => void;
+
+  constructor(fileSystem: FileSystem, path: string, dispose: () => void) {
+    super(fileSystem, path);
+    this.#dispose = dispose;
+  }
+
+  [Symbol.dispose](): void {
+    this.#dispose();
+  }
 }
 
-/** A simulated disk. */
+/** Creates a log directory on a simulated disk. */
 export function simulatedPlace(): Place {
   const disk = new SimulatedDisk();
   disk.plant("/log", "directory");
-  return {
-    name: "simulated disk",
-    fileSystem: disk.process(),
-    files: new LogFiles("/log/audit.jsonl"),
-    [Symbol.dispose]() {},
-  };
+  return new Place(disk.process(), "/log/audit.jsonl", () => {});
 }
 
-/** A directory of the real disk. */
+/** Creates a log directory on the real disk. */
 export function realPlace(): Place {
   const dir = tempDir();
-  return {
-    name: "real disk",
-    fileSystem: denoFileSystem,
-    files: new LogFiles(dir.path("audit.jsonl")),
-    [Symbol.dispose]: () => dir[Symbol.dispose](),
-  };
+  return new Place(denoFileSystem, dir.path("audit.jsonl"), () => dir[Symbol.dispose]());
 }
 
-/** Another process that does to the log whatever a process may do, each at once. */
+/** Another process that changes the log. Each step is complete when its call returns. */
 export class Writer {
   /** The letters of all events, in the order of appending. */
   written = "";
-  /** Those of events that went with their file, which one who comes too late does not see. */
+  /** The letters of the events whose file was moved away. A follower that begins later does not see them. */
   takenAway = "";
   readonly #fileSystem: FileSystem;
   readonly #files: LogFiles;
@@ -62,12 +60,12 @@ export class Writer {
   #seals = 0;
   #moves = 0;
 
-  constructor({ fileSystem, files }: Place) {
+  constructor({ fileSystem, files }: LogDirectory) {
     this.#fileSystem = fileSystem;
     this.#files = files;
   }
 
-  /** Appends an event of the next letter. */
+  /** Appends an event with the next letter. */
   append(path: string = this.#files.active): void {
     const letter = String.fromCharCode("a".charCodeAt(0) + this.written.length);
     this.appendText(lineOf(letter), path);
@@ -75,7 +73,7 @@ export class Writer {
     this.#inFile.set(path, `${this.#inFile.get(path) ?? ""}${letter}`);
   }
 
-  /** Appends any bytes. */
+  /** Appends any text. */
   appendText(text: string, path: string = this.#files.active): void {
     const isThere = this.#fileSystem.status(path) !== null;
     const handle = this.#fileSystem.open(path, isThere ? "append" : "create");
@@ -83,14 +81,14 @@ export class Writer {
     handle.close();
   }
 
-  /** Cuts the active file. */
+  /** Truncates the active file. */
   truncate(byteLength: number): void {
     const handle = this.#fileSystem.open(this.#files.active, "append");
     handle.truncateSync(byteLength);
     handle.close();
   }
 
-  /** Seals the active file, if it holds anything. */
+  /** Seals the active file if it is not empty. */
   seal(): void {
     if (!this.#isThere()) return;
     const path = this.#files.sealed(this.#nextStamp());
@@ -98,14 +96,14 @@ export class Writer {
     this.#rename(path);
   }
 
-  /** Takes the last sealing back, as a sealer does that cannot bring the directory to the disk. */
+  /** Undoes the last sealing, as a writer does if it cannot sync the directory. */
   unseal(): void {
     const path = this.#files.sealed(stamp(this.#seals--));
     this.#fileSystem.rename(path, this.#files.active);
     this.#inFile.set(this.#files.active, this.#inFile.get(path) ?? "");
   }
 
-  /** Archives the sealed segments, and removes them. */
+  /** Archives the sealed segments and, by default, removes them. */
   archive({ removes = true }: { removes?: boolean } = {}): void {
     for (let seal = 1; seal <= this.#seals; seal++) {
       const sealed = this.#files.sealed(stamp(seal));
@@ -116,12 +114,12 @@ export class Writer {
     }
   }
 
-  /** Leaves an empty segment, as a sealer that is killed. */
-  sealInVain(): void {
+  /** Leaves an empty segment, as a process does that is killed while sealing. */
+  dieWhileSealing(): void {
     this.#writeWhole(this.#files.sealed(this.#nextStamp()), new Uint8Array());
   }
 
-  /** Moves the active file to a name that is no segment's, as logrotate does; gives it. */
+  /** Moves the active file, as logrotate does, to a name that is not a segment name. Returns its path. */
   moveAway(): string {
     const path = join(this.#files.directory, `audit.jsonl.${++this.#moves}`);
     if (!this.#isThere()) return path;
@@ -170,19 +168,19 @@ function stamp(seal: number): Stamp {
   return stampOf(Date.UTC(2026, 1, 13) + 1000 * seal);
 }
 
-/** The disk as one process calls it: counted, and with the step of another before each call. */
+/** A file system that records the calls of one process and can run a step of another process before each call. */
 export class CalledFileSystem {
-  /** What was called: "open audit.jsonl", or "handle.read" for a call on a handle. */
+  /** The calls so far, such as "open audit.jsonl", or "handle.read" for a call on a handle. */
   readonly calls: string[] = [];
-  /** The call that is about to be made. */
+  /** The next call, for {@linkcode before}. */
   upcoming = "";
   /** Runs before each call. */
   before: () => void = () => {};
-  /** Whether there is a watcher to be had. */
+  /** Whether watching is possible. */
   canWatch = false;
   openHandles = 0;
   openWatchers = 0;
-  /** Tells all watchers of a change. */
+  /** Reports a change to the last watcher. */
   change: () => void = () => {};
   readonly fileSystem: FileSystem;
 
@@ -228,11 +226,11 @@ export class CalledFileSystem {
   }
 }
 
-/** A clock that tells when somebody has begun to wait. */
+/** A clock that reports when a timer has been started. */
 export class AwaitedClock extends SimulatedClock {
   #started: PromiseWithResolvers<void> = Promise.withResolvers();
 
-  /** Resolves when a timer runs. */
+  /** Resolves when at least one timer is running. */
   async untilTimer(): Promise<void> {
     while (this.timerDelaysMs.length === 0) await this.#started.promise;
   }
@@ -245,76 +243,75 @@ export class AwaitedClock extends SimulatedClock {
   }
 }
 
-/** What is followed: the log as it is called, by a clock. */
+/** Returns the source of a follower that uses the recorded file system and the clock. */
 export function sourceOf(
-  { files }: Place,
-  { called, clock, maxLineBytes = 1_000, told = [] }: {
+  { files }: LogDirectory,
+  { called, clock, maxLineBytes = 1_000, warnings = [] }: {
     called: CalledFileSystem;
     clock: AwaitedClock;
     maxLineBytes?: number;
-    told?: string[];
+    warnings?: string[];
   },
 ): FollowSource {
-  const warn = (...data: unknown[]) => void told.push(data.join(" "));
+  const warn = (...data: unknown[]) => void warnings.push(data.join(" "));
   return {
-    fileSystem: called.fileSystem,
+    log: new LogDirectory(called.fileSystem, files.active),
     clock,
-    path: files.active,
     maxLineBytes,
     logger: { debug() {}, info() {}, warn, error: warn },
   };
 }
 
-/** One who follows the log and takes down what comes. */
+/** A follower that records the events of the log. */
 export class Follower implements AsyncDisposable {
-  /** The letters of the events that came. */
+  /** The letters of the events so far. */
   seen = "";
-  /** What the logger was told. */
-  readonly told: string[] = [];
+  /** The warnings and errors that were logged. */
+  readonly warnings: string[] = [];
   readonly clock: AwaitedClock = new AwaitedClock();
   readonly called: CalledFileSystem;
   readonly #abort = new AbortController();
   readonly #following: Promise<unknown>;
 
-  /** Begins to follow within the call. */
+  /** Begins to follow before the constructor returns. */
   constructor(
-    place: Place,
+    log: LogDirectory,
     options: FollowOptions = {},
-    { maxLineBytes = 1_000, called = new CalledFileSystem(place.fileSystem) } = {},
+    { maxLineBytes = 1_000, called = new CalledFileSystem(log.fileSystem) } = {},
   ) {
     this.called = called;
-    const { clock, told } = this;
-    const source = sourceOf(place, { called, clock, maxLineBytes, told });
+    const { clock, warnings } = this;
+    const source = sourceOf(log, { called, clock, maxLineBytes, warnings });
     this.#following = this.#follow(followLog(source, { ...options, signal: this.#abort.signal }));
   }
 
-  /** Resolves when it waits for more. */
+  /** Resolves when the follower waits for more events. */
   async idle(): Promise<void> {
     const failed = this.#following.then((error) => {
       throw error;
     });
     do {
       await Promise.race([this.clock.untilTimer(), failed]);
-      // With a watcher there is a timer from each event to the next next(), over with this turn.
+      // With a watcher, a timer also runs between an event and the next call of next(). It ends within this turn.
       if (this.called.canWatch) await new Promise((resolve) => setTimeout(resolve, 0));
     } while (this.clock.timerDelaysMs.length === 0);
   }
 
-  /** Tells it of a change, and resolves when what it finds is taken down. */
+  /** Reports a change to the watcher. Resolves when the follower has recorded the new events. */
   async change(): Promise<void> {
     await this.idle();
     this.called.change();
     await this.idle();
   }
 
-  /** Lets a poll interval pass, and resolves when what it finds is taken down. */
+  /** Lets one poll interval pass. Resolves when the follower has recorded the new events. */
   async poll(): Promise<void> {
     await this.idle();
     this.clock.fireTimers();
     await this.idle();
   }
 
-  /** Ends it, which leaves nothing behind. */
+  /** Ends the follower and checks that it leaves no handle, watcher or timer open. */
   async [Symbol.asyncDispose](): Promise<void> {
     const reason = new Error("enough");
     this.#abort.abort(reason);
@@ -322,16 +319,18 @@ export class Follower implements AsyncDisposable {
     if (error !== reason) throw error;
     const { openHandles, openWatchers } = this.called;
     const left = [openHandles, openWatchers, this.clock.timerDelaysMs.length];
-    if (left.some((count) => count > 0)) throw new Error(`Left behind: ${left}`);
+    if (left.some((count) => count > 0)) {
+      throw new Error(`Handles, watchers and timers left open: ${left}`);
+    }
   }
 
-  /** Resolves with what it ends with. */
+  /** Resolves with the error that ends the iteration. */
   async #follow(events: AsyncIterable<{ event?: unknown }>): Promise<unknown> {
     try {
       for await (const { event } of events) this.seen += event;
     } catch (error) {
       return error;
     }
-    return new Error("It has come to an end");
+    return new Error("The iteration ended without an error");
   }
 }

@@ -6,7 +6,7 @@ import { joined } from "../bytes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Lines that gzip has to describe with a table of its own and with references far back. */
+/** Returns lines that gzip compresses with dynamic Huffman codes and distant back-references. */
 function linesOf(count: number, seed = 1): string {
   const random = new SeededRandom(seed);
   const line = () =>
@@ -24,16 +24,16 @@ function flipped(bytes: Bytes, bit: number): Bytes {
   return copy;
 }
 
-/** What zlib itself makes of the beginning of a gzip file. */
+/** Returns the text that zlib decodes from the beginning of a gzip file. */
 function inflatable(bytes: Bytes): string {
   return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
 }
 
-/** A file that counts how often it is read, and how many of its readers are still there. */
+/** A file that counts its readings and the readings that have not ended yet. */
 class SourceFile {
   reads = 0;
   readers = 0;
-  /** By the last of them. */
+  /** Bytes read by the last reading. */
   bytesRead = 0;
 
   constructor(readonly bytes: Bytes, readonly chunkBytes = 4096) {}
@@ -44,7 +44,7 @@ class SourceFile {
     this.bytesRead = 0;
     try {
       for (let start = 0; start < this.bytes.byteLength; start += this.chunkBytes) {
-        // As with a file, its bytes come in a later turn.
+        // The bytes of a real file arrive asynchronously too.
         await Promise.resolve();
         const chunk = this.bytes.slice(start, start + this.chunkBytes);
         this.bytesRead += chunk.byteLength;
@@ -56,7 +56,7 @@ class SourceFile {
   }.bind(this);
 }
 
-/** The text that was given, and what was thrown behind it. */
+/** Resolves with the decoded text and the error that was thrown after it. */
 async function outcomeOf(
   read: () => AsyncIterable<Bytes>,
 ): Promise<{ text: string; thrown: unknown }> {
@@ -70,7 +70,7 @@ async function outcomeOf(
   return { text: await new Blob(chunks).text(), thrown };
 }
 
-/** The text that was given, and what was told of damage; null if nothing was. */
+/** Resolves with the decoded text and the message of the damage, or null if the file is not damaged. */
 async function decoded(
   bytes: Bytes,
   chunkBytes = 4096,
@@ -89,9 +89,9 @@ const MORE = "the second\n";
 const NO_CHECKSUM = "its checksum does not match";
 const TRUNCATED = "it is truncated";
 const MORE_BYTES = "bytes follow its end";
-const NO_GZIP = "it is no gzip file";
+const NO_GZIP = "it is not a gzip file";
 
-/** A header with all the fields that there can be: extra, name, comment, checksum. */
+/** Replaces the header by one with every optional field: extra, name, comment, checksum. */
 function withLongHeader(bytes: Bytes): Bytes {
   const header = joined(
     Uint8Array.of(0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 3, 2, 0),
@@ -105,22 +105,22 @@ const FILES: readonly [what: string, bytes: Bytes, text: string, damage: string 
   ["one member", WHOLE, TEXT, null],
   ["a member without content", gzip(""), "", null],
   ["three members", joined(WHOLE, gzip(MORE), WHOLE), TEXT + MORE + TEXT, null],
-  ["a member and an empty one", joined(WHOLE, gzip("")), TEXT, null],
-  ["an empty member and another", joined(gzip(""), WHOLE), TEXT, null],
+  ["a member and an empty member", joined(WHOLE, gzip("")), TEXT, null],
+  ["an empty member and a member", joined(gzip(""), WHOLE), TEXT, null],
   ["a header with every field", withLongHeader(WHOLE), TEXT, null],
-  ["bytes behind the end", joined(WHOLE, new TextEncoder().encode(MORE)), TEXT, MORE_BYTES],
-  ["bytes behind two members", joined(WHOLE, gzip(MORE), WHOLE.slice(9)), TEXT + MORE, MORE_BYTES],
-  ["bytes behind an empty member", joined(gzip(""), WHOLE.slice(9)), "", MORE_BYTES],
+  ["bytes after the end", joined(WHOLE, new TextEncoder().encode(MORE)), TEXT, MORE_BYTES],
+  ["bytes after two members", joined(WHOLE, gzip(MORE), WHOLE.slice(9)), TEXT + MORE, MORE_BYTES],
+  ["bytes after an empty member", joined(gzip(""), WHOLE.slice(9)), "", MORE_BYTES],
   [
-    "another format behind the end",
+    "another format after the end",
     joined(WHOLE, Uint8Array.of(0x1f, 0x8b, 7, 0)),
     TEXT,
     MORE_BYTES,
   ],
-  ["a NUL behind the end", joined(WHOLE, new Uint8Array(1)), TEXT, MORE_BYTES],
-  ["NULs behind the end", joined(WHOLE, new Uint8Array(9_000)), TEXT, MORE_BYTES],
+  ["a NUL after the end", joined(WHOLE, new Uint8Array(1)), TEXT, MORE_BYTES],
+  ["NULs after the end", joined(WHOLE, new Uint8Array(9_000)), TEXT, MORE_BYTES],
   [
-    "NULs behind two members",
+    "NULs after two members",
     joined(WHOLE, gzip(MORE), new Uint8Array(9_000)),
     TEXT + MORE,
     MORE_BYTES,
@@ -140,9 +140,9 @@ const FILES: readonly [what: string, bytes: Bytes, text: string, damage: string 
     inflatable(WHOLE.slice(0, WHOLE.length / 2)),
     TRUNCATED,
   ],
-  ["half a header behind a member", joined(WHOLE, WHOLE.slice(0, 5)), TEXT, TRUNCATED],
+  ["half a header after a member", joined(WHOLE, WHOLE.slice(0, 5)), TEXT, TRUNCATED],
   [
-    "half a trailer behind two members",
+    "half a trailer after two members",
     joined(WHOLE, gzip(MORE).slice(0, -4)),
     TEXT + MORE,
     TRUNCATED,
@@ -150,12 +150,12 @@ const FILES: readonly [what: string, bytes: Bytes, text: string, damage: string 
   ["plain text", new TextEncoder().encode(TEXT), "", NO_GZIP],
   ["NULs", new Uint8Array(9_000), "", NO_GZIP],
   ["NULs before a member", joined(new Uint8Array(1), WHOLE), "", NO_GZIP],
-  ["flags that no header has", flipped(WHOLE, 3 * 8 + 7), "", NO_GZIP],
-  ["nothing", new Uint8Array(), "", "it is empty, no gzip file"],
+  ["invalid header flags", flipped(WHOLE, 3 * 8 + 7), "", NO_GZIP],
+  ["an empty file", new Uint8Array(), "", "it is empty, not a gzip file"],
 ];
 
 for (const [what, bytes, text, damage] of FILES) {
-  Deno.test(`gunzipped() of ${what} ${damage === null ? "gives all of it" : `says: ${damage}`}`, async () => {
+  Deno.test(`gunzipped() of ${what} ${damage === null ? "yields all of it" : `reports: ${damage}`}`, async () => {
     for (const chunkBytes of [1, 7, 4096, 256 * 1024]) {
       const actual = await decoded(bytes, chunkBytes);
       assertEquals(actual.damage, damage, `in chunks of ${chunkBytes}`);
@@ -167,13 +167,13 @@ for (const [what, bytes, text, damage] of FILES) {
   });
 }
 
-Deno.test("gunzipped() of a whole file of one member reads it once", async () => {
+Deno.test("gunzipped() reads an undamaged file of one member only once", async () => {
   const file = new SourceFile(WHOLE);
   await outcomeOf(file.read);
   assertEquals(file.reads, 1);
 });
 
-Deno.test("gunzipped() gives nothing twice of a file that comes in other chunks each time", async () => {
+Deno.test("gunzipped() yields no byte twice if each reading has chunks of another size", async () => {
   const bytes = joined(WHOLE, gzip(MORE), WHOLE, new TextEncoder().encode("more"));
   const sizes = [700, 5_000, 900, 256 * 1024];
   const { text, thrown } = await outcomeOf(() => new SourceFile(bytes, sizes.shift()).read());
@@ -182,7 +182,7 @@ Deno.test("gunzipped() gives nothing twice of a file that comes in other chunks 
   assertEquals(sizes.length, 1);
 });
 
-Deno.test("gunzipped() gives what was before the cut, wherever a file is truncated", async () => {
+Deno.test("gunzipped() yields everything before the cut of a file that is truncated at any byte", async () => {
   const text = linesOf(8);
   const members = joined(gzip(text), gzip(MORE));
   for (const bytes of [gzip(text), members]) {
@@ -195,7 +195,7 @@ Deno.test("gunzipped() gives what was before the cut, wherever a file is truncat
   }
 });
 
-Deno.test("gunzipped() gives what was before the cut of a long file", async () => {
+Deno.test("gunzipped() yields everything before the cut of a long file", async () => {
   const random = new SeededRandom(1);
   for (let round = 0; round < 60; round++) {
     const length = 1 + random.below(WHOLE.byteLength - 1);
@@ -206,7 +206,7 @@ Deno.test("gunzipped() gives what was before the cut of a long file", async () =
   }
 });
 
-Deno.test("gunzipped() gives what was before a flipped bit, and is never silent where anything is lost", async () => {
+Deno.test("gunzipped() yields everything before a flipped bit and reports every loss", async () => {
   const text = linesOf(8);
   const bytes = joined(gzip(text), gzip(MORE));
   for (let bit = 0; bit < bytes.byteLength * 8; bit++) {
@@ -217,7 +217,7 @@ Deno.test("gunzipped() gives what was before a flipped bit, and is never silent 
   }
 });
 
-Deno.test("gunzipped() gives what was before a flipped bit of a long file", async () => {
+Deno.test("gunzipped() yields everything before a flipped bit of a long file", async () => {
   const random = new SeededRandom(1);
   for (let round = 0; round < 60; round++) {
     const bit = 80 + random.below((WHOLE.byteLength - 10) * 8);
@@ -230,7 +230,7 @@ Deno.test("gunzipped() gives what was before a flipped bit of a long file", asyn
   }
 });
 
-Deno.test("gunzipped() passes an error of reading on, behind what was read before it", async () => {
+Deno.test("gunzipped() rethrows a read error after everything that was read before it", async () => {
   const members = joined(WHOLE, gzip(MORE), WHOLE);
   for (
     const [bytes, length, failing] of [
@@ -243,7 +243,7 @@ Deno.test("gunzipped() passes an error of reading on, behind what was read befor
       [members, members.length, 2],
     ] as const
   ) {
-    const failure = new Deno.errors.Interrupted("as when a disk fails");
+    const failure = new Deno.errors.Interrupted("the disk fails");
     const file = new SourceFile(bytes);
     const { text, thrown } = await outcomeOf(async function* () {
       if (file.reads < failing - 1) return yield* file.read();
@@ -258,7 +258,7 @@ Deno.test("gunzipped() passes an error of reading on, behind what was read befor
   }
 });
 
-Deno.test("gunzipped() passes on what is thrown instead of a file", async () => {
+Deno.test("gunzipped() rethrows an error of opening the file", async () => {
   const failure = new TypeError("no file");
   const { thrown } = await outcomeOf(() => {
     throw failure;
@@ -266,7 +266,7 @@ Deno.test("gunzipped() passes on what is thrown instead of a file", async () => 
   assert(thrown === failure, `${thrown}`);
 });
 
-Deno.test("gunzipped() ends the reading of its file when its loop ends early", async () => {
+Deno.test("gunzipped() ends the reading of its file at a break", async () => {
   for (const bytes of [WHOLE, joined(gzip(MORE), WHOLE), flipped(WHOLE, (WHOLE.length - 6) * 8)]) {
     for (let chunks = 1; chunks < 6; chunks++) {
       const file = new SourceFile(bytes, 1_000);
@@ -277,7 +277,7 @@ Deno.test("gunzipped() ends the reading of its file when its loop ends early", a
   }
 });
 
-Deno.test("gunzipped() ends no earlier than the read that it has begun", async () => {
+Deno.test("gunzipped() waits for its pending read before it ends", async () => {
   const order: string[] = [];
   async function* read(): AsyncGenerator<Bytes> {
     try {
@@ -298,13 +298,13 @@ Deno.test("gunzipped() ends no earlier than the read that it has begun", async (
 const BLANK_BYTES = 64 * 1024 * 1024;
 
 for (const what of ["one member", "two members"] as const) {
-  Deno.test(`gunzipped() inflates blank lines of ${what} no faster than they are taken`, async () => {
+  Deno.test(`gunzipped() does not inflate ${what} far ahead of the caller`, async () => {
     const bomb = bombOf(what);
     const file = new SourceFile(bomb, 1_000);
     let taken = 0;
     let aheadMax = 0;
     for await (const chunk of gunzipped(file.read)) {
-      // All that was read so far may be in memory inflated, but for what was taken.
+      // In the worst case, all bytes read so far are inflated, and all but the taken ones are in memory.
       aheadMax = Math.max(aheadMax, file.bytesRead * 1_032 - taken);
       taken += chunk.byteLength;
     }
@@ -312,7 +312,7 @@ for (const what of ["one member", "two members"] as const) {
     assert(aheadMax < BLANK_BYTES / 4, `${aheadMax} of ${taken} bytes were ahead`);
   });
 
-  Deno.test(`gunzipped() inflates a chunk of ${what} little by little`, async () => {
+  Deno.test(`gunzipped() inflates a large chunk of ${what} in small steps`, async () => {
     const bomb = bombOf(what);
     const file = new SourceFile(bomb, bomb.byteLength);
     const before = Deno.memoryUsage().external;
@@ -324,7 +324,7 @@ for (const what of ["one member", "two members"] as const) {
   });
 }
 
-/** Blank lines, which take a thousandth of their bytes. */
+/** Returns a gzip file of blank lines that is a thousandth of their size. */
 function bombOf(what: "one member" | "two members"): Bytes {
   const bomb = gzip("\n".repeat(BLANK_BYTES));
   assert(bomb.byteLength * 1_000 < BLANK_BYTES, `${bomb.byteLength}`);

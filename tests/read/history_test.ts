@@ -3,17 +3,18 @@ import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
 import { queryLog } from "../../src/read/query.ts";
 import type { QueryOptions } from "../../src/read/query_options.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { testNeeding } from "../requirements.ts";
 import { gzipped, type TempDir, tempDir } from "../temp_dir.ts";
 import { silent } from "../loggers.ts";
 
-/** Lines of events that are called by the letters. */
+/** Returns the lines of events whose types are the letters. */
 function linesOf(letters: string): string {
   return [...letters].map((event) => `{"event":"${event}"}\n`).join("");
 }
 
-/** Two archives, two sealed segments, one of them archived already, and an active file: a to j. */
+/** Writes events a to j into two archives, two sealed segments and an active file. One segment also has an archive. */
 async function makeHistory(dir: TempDir): Promise<LogFiles> {
   const files = new LogFiles(dir.path("log.jsonl"));
   Deno.writeFileSync(files.archive("20260101_000001"), await gzipped(linesOf("ab")));
@@ -26,8 +27,8 @@ async function makeHistory(dir: TempDir): Promise<LogFiles> {
 }
 
 function query(files: LogFiles, options: QueryOptions = {}, fileSystem = denoFileSystem) {
-  const source = { fileSystem, path: files.active, maxLineBytes: 1_000, logger: silent };
-  return queryLog(source, options);
+  const log = new LogDirectory(fileSystem, files.active);
+  return queryLog({ log, maxLineBytes: 1_000, logger: silent }, options);
 }
 
 async function lettersOf(events: ReturnType<typeof query>): Promise<string> {
@@ -50,7 +51,7 @@ Deno.test("query reads archives of a log that has no active file", async () => {
   assertEquals(await lettersOf(query(files)), "abcdefgh");
 });
 
-Deno.test("query gives the good part of a truncated archive and everything after it", async () => {
+Deno.test("query reads the valid part of a truncated archive and everything after it", async () => {
   using dir = tempDir();
   const files = await makeHistory(dir);
   const path = files.archive("20260101_000001");
@@ -81,12 +82,12 @@ for (
     assertEquals(await lettersOf(events), "abcdefghij");
     assertEquals(events.damage.map(({ path, byteOffset }) => [path, byteOffset]), [[path, 0]]);
   };
-  // On Windows only administrators may make symlinks.
+  // On Windows, only administrators may create symlinks.
   if (what === "a symlink") await testNeeding("POSIX", name, test);
   else Deno.test(name, test);
 }
 
-Deno.test("query closes its files when its loop ends early in an archive, a segment, the active file", async () => {
+Deno.test("query closes its files at a break in an archive, a segment or the active file", async () => {
   using dir = tempDir();
   const files = await makeHistory(dir);
   let openHandles = 0;
@@ -111,7 +112,7 @@ Deno.test("query closes its files when its loop ends early in an archive, a segm
   }
 });
 
-/** Runs the step of another process just before the n-th call that a query makes on the directory. */
+/** Returns a file system that runs a step of another process before call number `at`. */
 function interrupted(
   at: number,
   step: () => void,
@@ -129,7 +130,7 @@ function interrupted(
   return { fileSystem, calls: () => calls };
 }
 
-Deno.test("query is a snapshot wherever another process seals, archives and removes meanwhile", async () => {
+Deno.test("query is a snapshot if another process seals and archives before any of its calls", async () => {
   const archive = await gzipped(linesOf("ij"));
   const older = await gzipped(linesOf("gh"));
   const steps: [what: string, step: (files: LogFiles) => void][] = [
@@ -157,7 +158,7 @@ Deno.test("query is a snapshot wherever another process seals, archives and remo
       const { fileSystem, calls: count } = interrupted(at, () => step(files));
       const events = query(files, {}, fileSystem);
       const letters = await lettersOf(events);
-      // What is appended after the query began may be in the snapshot or not.
+      // An event that is appended after the query began may or may not be in the snapshot.
       assertEquals(letters.replace("k", ""), "abcdefghij", `${what} before call ${at}`);
       assertEquals(events.damage, []);
       calls = count();
@@ -172,7 +173,7 @@ Deno.test("query finds a segment that changes its form while the directory is li
   let listings = 0;
   const torn: FileSystem = {
     ...denoFileSystem,
-    // The first listing comes by the archive before it is there and by the segment when it is gone.
+    // The first listing misses both: the archive did not exist yet, and the segment was already removed.
     list(path) {
       const isFirst = listings++ === 0;
       return denoFileSystem.list(path).filter((name) => !isFirst || !name.includes("_000003"));

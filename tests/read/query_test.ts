@@ -4,6 +4,7 @@ import type { FileSystem } from "../../src/platform/file_system.ts";
 import { type Logger, logger } from "../../src/logger.ts";
 import { type AuditQuery, queryLog } from "../../src/read/query.ts";
 import type { QueryOptions } from "../../src/read/query_options.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { tempDir } from "../temp_dir.ts";
 
 const EVENTS = [
@@ -14,7 +15,7 @@ const EVENTS = [
 ];
 const CONTENT = EVENTS.map((event) => `${JSON.stringify(event)}\n`).join("");
 
-/** A query of a file with the content, and what it warned of. */
+/** Creates a log with the content, a function that queries it, and the list of its warnings. */
 function setUp(content: string | Uint8Array | null, maxLineBytes = 1_000) {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -27,7 +28,7 @@ function setUp(content: string | Uint8Array | null, maxLineBytes = 1_000) {
     warn: (text) => warnings.push(String(text)),
     error() {},
   };
-  const source = { fileSystem: denoFileSystem, path, maxLineBytes, logger };
+  const source = { log: new LogDirectory(denoFileSystem, path), maxLineBytes, logger };
   return {
     path,
     warnings,
@@ -61,7 +62,7 @@ for (const [options, expected] of SELECTIONS) {
   });
 }
 
-Deno.test("queryLog() refuses bad options at the call, naming option and value", () => {
+Deno.test("queryLog() rejects invalid options at the call and names option and value", () => {
   using log = setUp(CONTENT);
   const bad = (options: unknown) => () => log.query(options as QueryOptions);
   assertThrows(bad({ limit: -1 }), RangeError, "limit must be an integer >= 0 or Infinity, got -1");
@@ -85,13 +86,13 @@ Deno.test("queryLog() refuses bad options at the call, naming option and value",
   );
 });
 
-Deno.test("queryLog() gives nothing for a file that is not there, and makes none", async () => {
+Deno.test("queryLog() yields nothing for a missing file and does not create it", async () => {
   using log = setUp(null);
   assertEquals(await log.query().toArray(), []);
   assertThrows(() => Deno.lstatSync(log.path), Deno.errors.NotFound);
 });
 
-Deno.test("queryLog() gives the good lines and reports each damaged region once", async () => {
+Deno.test("queryLog() yields the valid lines and reports each damaged region once", async () => {
   const encoder = new TextEncoder();
   const parts = [
     '{"n":1}\n',
@@ -121,7 +122,7 @@ Deno.test("queryLog() gives the good lines and reports each damaged region once"
   assertEquals([query.damage.length, log.warnings.length], [6, 6]);
 });
 
-Deno.test("queryLog() takes a last line that lacks its line break alone", async () => {
+Deno.test("queryLog() reads a last line without its line break", async () => {
   using log = setUp('{"n":1}\n{"n":2}');
   const query = log.query();
   assertEquals(await query.toArray(), [{ n: 1 }, { n: 2 }]);
@@ -161,7 +162,7 @@ Deno.test("queryLog() closes its file when the loop body throws", async () => {
   );
 });
 
-Deno.test("queryLog() ends with the reason of an aborted signal", async () => {
+Deno.test("queryLog() throws the reason of its signal if it aborts", async () => {
   using log = setUp(CONTENT);
   const reason = new Error("enough");
   await assertRejects(
@@ -184,7 +185,7 @@ Deno.test("queryLog() ends with the reason of an aborted signal", async () => {
   assertEquals(seen, [1, 2]);
 });
 
-Deno.test("AuditQuery.toReadableStream() streams, and closes the file when it is cancelled", async () => {
+Deno.test("AuditQuery.toReadableStream() streams the events and closes the file when it is cancelled", async () => {
   using log = setUp(CONTENT);
   const all = await Array.fromAsync(log.query().toReadableStream());
   assertEquals(all.map(({ n }) => n), [1, 2, 3, 4]);
@@ -225,15 +226,15 @@ Deno.test("queryLog() in descending order stops reading when it is aborted", asy
       };
     },
   };
-  const source = { fileSystem, path: log.path, maxLineBytes: 1_000, logger };
+  const source = { log: new LogDirectory(fileSystem, log.path), maxLineBytes: 1_000, logger };
   const query = queryLog(source, { order: "desc", signal: controller.signal });
   await assertRejects(() => query.toArray(), Error, "enough");
-  // The end of the file, and nothing more.
+  // Only the end of the file was read.
   assertEquals([positions.length, open], [1, 0]);
   assert(positions[0]! > 1_500_000, `read at ${positions[0]}`);
 });
 
-Deno.test("queryLog() tells once of damage among the last events", async () => {
+Deno.test("queryLog() reports damage among the last events once", async () => {
   using log = setUp(`{"n":1}\n{"n":2\n{"n":3}\n{"n":4}\n`);
   const query = log.query({ order: "desc", limit: 2 });
   assertEquals((await query.toArray()).map(({ n }) => n), [4, 3]);
@@ -241,10 +242,10 @@ Deno.test("queryLog() tells once of damage among the last events", async () => {
   assertEquals(query.damage, [damage]);
   assertEquals(log.warnings.length, 1);
   assertEquals((await log.query({ order: "desc", limit: 9 }).toArray()).length, 3);
-  assertEquals(log.warnings.length, 2, "once by each query");
+  assertEquals(log.warnings.length, 2, "each query reports it once");
 });
 
-Deno.test("queryLog() asks where of each event once, in descending order too", async () => {
+Deno.test("queryLog() calls where once for each event, also in descending order", async () => {
   using log = setUp(CONTENT);
   const asked: unknown[] = [];
   const where: QueryOptions["where"] = ({ n }) => asked.push(n) > 0;
@@ -253,7 +254,7 @@ Deno.test("queryLog() asks where of each event once, in descending order too", a
   assertEquals(asked, [4, 3, 2, 1, 4]);
 });
 
-Deno.test("queryLog() loses only the torn line, wherever in the last three the file is cut", async () => {
+Deno.test("queryLog() loses only the torn line of a file that is cut in any of its last three lines", async () => {
   const lines = ['{"n":1}', '{"n":2,"s":"é}"}', '{"n":3,"o":{"a":[1]}}', '{"n":4}'];
   const content = new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
   const ends: number[] = [];

@@ -1,6 +1,6 @@
 /**
- * Logs as chance and other programs leave them: segments in any form, a manifest that tells all, part
- * or nonsense, damage, clocks that step, and lines that mislead whoever looks at them only briefly.
+ * Random logs as many programs might leave them: segments in any form, a complete, incomplete or damaged manifest,
+ * damaged files, clocks that step, and lines that mislead a text pre-filter.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const DAY_MS = 24 * HOUR_MS;
 const LINE_BREAK = 0x0a;
 const encoder = new TextEncoder();
 
-/** Event types, the frequent ones more than once. */
+/** Event types. Frequent ones appear more than once. */
 const EVENT_TYPES: readonly unknown[] = [
   ...["nav", "nav", "nav", "nav", "brief", "brief", "budget", "validation_fail", "validation_fail"],
   ...["gate_compress", "gate_compress", "gate_compress", "gate_escalate"],
@@ -36,7 +36,7 @@ const ODD_TIMES: readonly unknown[] = [
   ...["", "yesterday", "2026-02-30T25:00:00Z", "Z", "2026", "2026-01-20", "20260120T101112Z"],
   ...["Tue, 20 Jan 2026 14:00:00 GMT+0200", "2026-01-20 11:12:13", "+275761-01-01T00:00:00.000Z"],
   ...[42, null, true, ["2026-01-20T10:11:12Z"], "-000001-01-01T00:00:00Z"],
-  // Taken for a later day by some.
+  // Some parsers read these as the next day.
   ...["2026-01-20T24:00:00.000Z", "2026-02-30T10:11:12.000Z", "2026-02-29T10:11:12.000Z"],
 ];
 /** Content that looks like members of an event. */
@@ -50,8 +50,8 @@ const DECOYS: readonly unknown[] = [
   [{ event: "gate_escalate" }, "cost", 3],
 ];
 const COST_TEXTS = ["1e-3", "0.10", "1E2", "-0", "1e400", '"0.5"', "[1]", "0.1000000000000000055"];
-const NO_EVENTS = ["42", "[]", '"nav"', "null", "true", "-1.5e3", '[{"event":"nav"}]', " 7 "];
-const NO_JSON = [
+const NOT_EVENTS = ["42", "[]", '"nav"', "null", "true", "-1.5e3", '[{"event":"nav"}]', " 7 "];
+const NOT_JSON = [
   ...["{", "nul", "{'event':'nav'}", '{"event":"nav",}', '{"event":"nav"}}', "]", "{]"],
   ...['{"event":"nav"}{"event":"nav"}', '\u00a0{"event":"nav"}', '{"event":"nav","cost":.5}'],
   ...[
@@ -62,7 +62,7 @@ const NO_JSON = [
   ],
 ];
 const BLANKS = ["", " ", "\t \r", "\u00a0", "\u2028", "\ufeff"];
-const NO_UTF8 = [[0xff], [0x7b, 0xff, 0x7d], [0xc3], [0x22, 0xed, 0xa0, 0x80, 0x22], [0xfe, 0xff]];
+const NOT_UTF8 = [[0xff], [0x7b, 0xff, 0x7d], [0xc3], [0x22, 0xed, 0xa0, 0x80, 0x22], [0xfe, 0xff]];
 
 function oneOf<T>(random: SeededRandom, items: readonly T[]): T {
   return items[random.below(items.length)]!;
@@ -76,12 +76,12 @@ function gzip(bytes: Bytes): Bytes {
   return new Uint8Array(gzipSync(bytes));
 }
 
-/** What an event of {@linkcode RandomLines} is made of. */
+/** The members of an event, in order. */
 type Members = readonly (readonly [name: string, value: unknown])[];
 
-/** Lines as they come, by us, by Python, by anybody. */
+/** Random lines in the style of this library, of Python and of other programs. */
 class RandomLines {
-  /** Instants of the events so far, more or less. */
+  /** Times of the events so far. Some events have no time, and odd times are listed ten times. */
   readonly timesMs: number[] = [];
   readonly #random: SeededRandom;
   readonly #maxLineBytes: number;
@@ -98,18 +98,18 @@ class RandomLines {
     this.#hasWildCosts = chance(random, 25);
   }
 
-  /** Where the clock is. */
+  /** The current time of the clock that the lines are written with. */
   get clockMs(): number {
     return this.#clockMs;
   }
 
-  /** Sets the clock back by hours or days, or forth. */
+  /** Sets the clock back or forward by hours or days. */
   stepClock(): void {
     const stepMs = this.#random.below(chance(this.#random, 50) ? 5 * HOUR_MS : 5 * DAY_MS);
     this.#clockMs += chance(this.#random, 75) ? -stepMs : stepMs;
   }
 
-  /** Some lines, and what comes behind the last whole one. */
+  /** Returns `count` lines and, sometimes, a whole or torn event without a line break after them. */
   some(count: number): Bytes {
     const lines = Array.from({ length: count }, () => this.#line());
     return joined(...lines, this.#ending());
@@ -134,7 +134,7 @@ class RandomLines {
     const random = this.#random;
     if (chance(random, 2)) this.stepClock();
     if (chance(random, 1)) {
-      return joined(new Uint8Array(oneOf(random, NO_UTF8)), encoder.encode("\n"));
+      return joined(new Uint8Array(oneOf(random, NOT_UTF8)), encoder.encode("\n"));
     }
     const lineBreak = chance(random, 4) ? "\r\n" : "\n";
     const bom = chance(random, 1) ? "\ufeff" : "";
@@ -149,9 +149,9 @@ class RandomLines {
       case "event":
         return this.#event();
       case "none":
-        return oneOf(random, NO_EVENTS);
+        return oneOf(random, NOT_EVENTS);
       case "malformed":
-        return oneOf(random, NO_JSON);
+        return oneOf(random, NOT_JSON);
       case "torn": {
         const text = this.#event();
         return text.slice(0, random.below(text.length));
@@ -165,7 +165,7 @@ class RandomLines {
     }
   }
 
-  /** A line about as long as one may be, or a good deal longer. */
+  /** Returns a line of about the maximum length, or a much longer one. */
   #long(): string {
     const random = this.#random;
     const around = this.#maxLineBytes < 100_000 ? this.#maxLineBytes : 3_000;
@@ -270,7 +270,7 @@ class RandomLines {
   #oddTs(): unknown {
     const ts = oneOf(this.#random, ODD_TIMES);
     const ms = typeof ts === "string" ? Date.parse(ts) : NaN;
-    // Rare, so they are asked for all the more.
+    // These times are rare, so queries ask for them more often.
     if (!Number.isNaN(ms)) this.timesMs.push(...new Array<number>(10).fill(ms));
     return ts;
   }
@@ -302,7 +302,7 @@ class RandomLines {
   }
 }
 
-/** As Python's `json.dumps()` writes it. */
+/** Returns the JSON text that Python's `json.dumps()` writes. */
 function pythonJson(value: unknown): string {
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(", ")}]`;
@@ -317,18 +317,18 @@ function unicodeEscape(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-/** The JSON with white space wherever it may be. */
+/** Returns the JSON text with extra white space between its tokens. */
 function spaced(random: SeededRandom, value: unknown): string {
   const space = oneOf(random, [" ", "  ", "\t", "\r", " \t "]);
   const text = JSON.stringify(value, null, 1).replaceAll("\n", space).replaceAll(
     '":',
     `"${space}:`,
   );
-  // Where a string held a quote and a colon, it is another string now, or none; the line is a line.
+  // A string that contains a quote and a colon is changed or broken by this, but the text is still one line.
   return `${space}${text}${space}`;
 }
 
-/** The JSON with letters of its names and strings as escapes, which mean the same. */
+/** Replaces some letters of names and strings in a JSON text by escapes, which does not change its value. */
 function escaped(random: SeededRandom, json: string): string {
   return json.replaceAll(
     /"(?:[^"\\]|\\.)*"/g,
@@ -340,7 +340,7 @@ function escaped(random: SeededRandom, json: string): string {
   );
 }
 
-/** The JSON behind members that others of their names further on replace. */
+/** Adds members at the beginning of a JSON object. Later members with the same names override them. */
 function doubled(random: SeededRandom, json: string): string {
   const before = oneOf(random, [
     '"event":"nav"',
@@ -353,23 +353,23 @@ function doubled(random: SeededRandom, json: string): string {
   return json === "{}" ? `{${before}}` : `{${before},${json.slice(1)}`;
 }
 
-/** A log on a simulated disk, as a seed makes it, and what happens to it then. */
+/** A random log on a simulated disk, and random changes of it. */
 export class RandomHistory {
-  /** Holds the log, in `/log`. */
+  /** The disk with the log, in `/log`. */
   readonly disk: SimulatedDisk = new SimulatedDisk();
-  /** Path of the active file. */
+  /** The path of the active file. */
   readonly path: string;
-  /** What the log's reader is to be opened with. */
+  /** The `maxLineBytes` that readers of the log have to use. */
   readonly maxLineBytes: number;
-  /** The clock of the reader. */
+  /** The current time of the reader, in epoch milliseconds. */
   nowMs: number;
-  /** What was made and done, for who has to find out. */
-  /** How many segments somebody other than a log has removed. */
+  /** Number of segments that a program other than a log has removed. */
   removals = 0;
+  /** The files and the changes so far, for the message of a failed test. */
   readonly story: string[] = [];
   /**
-   * An archive that has other bytes than it had when the manifest told of it, and as many; a reader
-   * may believe the manifest, which tells of what the archive held: this.
+   * An archive whose bytes were changed, without changing their number, after its manifest line was written, and its
+   * original content. A reader may answer from the manifest line, which describes the original content.
    */
   rotten: { readonly path: string; readonly held: Bytes } | null = null;
 
@@ -377,11 +377,11 @@ export class RandomHistory {
   readonly #files = new LogFiles("/log/audit.jsonl");
   readonly #process: SimulatedProcess;
   readonly #lines: RandomLines;
-  /** What the manifest is going to tell. */
+  /** The facts of the archives for the manifest. */
   readonly #facts: ArchiveFacts[] = [];
   #stampMs: number;
 
-  /** Makes the history of a seed. */
+  /** Creates a random log. */
   constructor(random: SeededRandom) {
     this.#random = random;
     this.path = this.#files.active;
@@ -399,7 +399,7 @@ export class RandomHistory {
     this.nowMs = this.#someNow();
   }
 
-  /** Instants that matter: those of events, as they are or a little off, and some far away. */
+  /** Returns a random time in epoch milliseconds: of an event, close to one, or far from all. */
   someTime(): number {
     const random = this.#random;
     const { timesMs, clockMs } = this.#lines;
@@ -409,7 +409,7 @@ export class RandomHistory {
     return oneOf(random, timesMs) + oneOf(random, [0, 0, 0, -1, 1, -HOUR_MS, 10 * 60_000]);
   }
 
-  /** Bytes of all files as they are now, by their paths. */
+  /** Returns the current bytes of all files, by path. */
   files(): Files {
     return new Map(
       this.#process.list(this.#files.directory).map((name) => {
@@ -419,7 +419,7 @@ export class RandomHistory {
     );
   }
 
-  /** Lets something happen to the log or the clock. */
+  /** Makes a random change of the log or the clock. */
   change(): void {
     switch (
       this.#random.pick({
@@ -474,7 +474,7 @@ export class RandomHistory {
     else if (form !== "sealed") this.#addArchive(stamp, raw);
   }
 
-  /** Adds an archive of the bytes, and what the manifest tells of it; either may be amiss. */
+  /** Adds an archive of the bytes and its facts for the manifest. Either may be wrong. */
   #addArchive(stamp: Stamp, raw: Bytes): void {
     const random = this.#random;
     const path = this.#files.archive(stamp);
@@ -512,7 +512,7 @@ export class RandomHistory {
         return joined(gzip(raw.subarray(0, middle)), gzip(raw.subarray(middle)));
       }
       case "flip": {
-        // One is enough, as each doubles the answers that are right.
+        // One is enough, because each one doubles the number of accepted answers.
         if (this.rotten !== null) return good;
         this.rotten = { path, held: raw };
         const bytes = good.slice();
@@ -534,12 +534,12 @@ export class RandomHistory {
     const kind = random.pick({ none: 18, whole: 55, behind: 15, damaged: 12 });
     this.story.push(`manifest ${kind}:`);
     if (kind === "none") return;
-    const isTold = () => kind !== "behind" || chance(random, 60);
-    const bytes = linesOfManifest(this.#facts.filter(isTold));
-    this.#write(this.#files.manifest, kind === "damaged" ? this.#spoilt(bytes) : bytes);
+    const isListed = () => kind !== "behind" || chance(random, 60);
+    const bytes = linesOfManifest(this.#facts.filter(isListed));
+    this.#write(this.#files.manifest, kind === "damaged" ? this.#spoiled(bytes) : bytes);
   }
 
-  #spoilt(manifest: Bytes): Bytes {
+  #spoiled(manifest: Bytes): Bytes {
     const random = this.#random;
     const at = random.below(manifest.byteLength + 1);
     switch (random.pick({ cut: 40, garbage: 30, changed: 30 })) {
@@ -549,7 +549,7 @@ export class RandomHistory {
         return joined(manifest.subarray(0, at), encoder.encode("42\n"), manifest.subarray(at));
       case "changed": {
         const bytes = manifest.slice();
-        // No other line vouches for the last one, so nobody can see another number in it.
+        // A change of the last line cannot be detected, because no later line has its digest.
         const lastLine = manifest.subarray(0, -1).lastIndexOf(LINE_BREAK) + 1;
         if (at < lastLine) bytes[at]! ^= 1 << random.below(7);
         return bytes;
@@ -557,7 +557,7 @@ export class RandomHistory {
     }
   }
 
-  /** Files whose names are much like those of segments. */
+  /** Adds files whose names resemble the names of segments. */
   #addStrangers(): void {
     const lines = encoder.encode('{"event":"nav","cost":1000,"stranger":true}\n');
     const { directory } = this.#files;
@@ -590,7 +590,7 @@ export class RandomHistory {
     return isThere ? new Uint8Array(this.disk.readFile(this.path)) : new Uint8Array();
   }
 
-  /** Somebody appends; most close a torn line off first. */
+  /** Appends lines. Most writers end a torn line first. */
   #append(): void {
     const random = this.#random;
     const active = this.#active();
@@ -652,7 +652,7 @@ export class RandomHistory {
     );
   }
 
-  /** As after a failed write; then others may write what is as long, and longer. */
+  /** Truncates the active file, as after a failed write. Sometimes another writer appends after that. */
   #cutActive(): void {
     const random = this.#random;
     const active = this.#active();
@@ -673,7 +673,7 @@ export class RandomHistory {
     this.story.push(`removed ${basename(oldest)}`);
   }
 
-  /** Another file comes to the place of the active one. */
+  /** Replaces the active file by another file. */
   #swapActive(): void {
     if (this.#process.status(this.path) !== null) this.#process.remove(this.path);
     this.story.push("swapped:");
@@ -681,7 +681,7 @@ export class RandomHistory {
   }
 }
 
-/** A disk with the text as an archive, which the manifest tells of as a writer with the limit sees it. */
+/** Creates a disk with an archive of the text. Its manifest line is from a writer with the limit `maxLineBytes`. */
 export function archivedBy(
   { maxLineBytes }: { maxLineBytes: number },
   text: string,
@@ -709,7 +709,7 @@ function linesOfManifest(facts: readonly ArchiveFacts[]): Bytes {
   return joined(...parts);
 }
 
-/** A question to the log, any combination of what can be asked for. */
+/** Returns a random combination of query options. */
 export function randomQuery(random: SeededRandom, history: RandomHistory): QueryOptions {
   const options: QueryOptions = {};
   if (chance(random, 40)) options.since = anyForm(random, history.someTime());
@@ -724,7 +724,7 @@ export function randomQuery(random: SeededRandom, history: RandomHistory): Query
   return options;
 }
 
-/** One event type or several; some that no event has. */
+/** Returns one or more event types, some of which no event has. */
 export function randomTypes(random: SeededRandom): string | string[] {
   const names = [...EVENT_TYPES.filter((type) => typeof type === "string"), "absent", "nav"];
   if (chance(random, 60)) return oneOf(random, names);

@@ -1,7 +1,7 @@
 /**
- * What reading a log has to come to, done the plain way: all files in memory, everything decoded,
- * every line parsed, each question answered by going through all events. Of the library it takes the
- * parsing of one line and nothing else.
+ * A simple reader of a log, whose answers the tests compare with those of the library. It holds all files in memory,
+ * decodes everything, parses every line and searches all events for each query. It shares only the parsing of one
+ * line with the library.
  *
  * @module
  */
@@ -13,19 +13,19 @@ import { LOST, parseLine } from "../../src/line/parse_line.ts";
 import type { QueryOptions } from "../../src/read/query_options.ts";
 import { joined } from "../bytes.ts";
 
-/** Bytes of the files of one directory by their paths. */
+/** The bytes of the files of one directory, by path. */
 export type Files = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 
-/** What one file of a log holds. */
+/** The decoded content of one file of a log. */
 export interface Content {
   readonly path: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /**
-   * Of an archive that cannot be decoded to its end, how many bytes of whole lines a reader gets out
-   * of it at least; `bytes` is what it gets at most. Null for any other file.
+   * For an archive that cannot be decoded to its end: the length of the whole lines that every reader must decode.
+   * `bytes` is the most that a reader can decode. Null for any other file.
    */
   readonly goodBytesMin: number | null;
-  /** Whether it is a gzip file of several members, which a reader may take for damaged or not. */
+  /** Whether the file is a gzip file of several members. A reader may or may not report it as damaged. */
   readonly isWholeInParts?: boolean;
 }
 
@@ -34,7 +34,7 @@ export interface Region {
   readonly path: string;
   readonly byteOffset: number;
   readonly byteLength: number;
-  /** Null where the words are those of the decoder. */
+  /** The reason, or null if it is a message of the decoder. */
   readonly reason: string | null;
 }
 
@@ -42,13 +42,13 @@ export interface Region {
 export interface Spend {
   /** The sum, as if computed exactly and rounded once. */
   readonly usd: number;
-  /** The sum without the signs. */
+  /** The sum of the absolute costs. */
   readonly magnitude: number;
 }
 
 const HOUR_MS = 3_600_000;
 const LINE_BREAK = 0x0a;
-/** What the decoder is given at a time: it drops what it made of a slice in which it fails. */
+/** Input of one step of the decoder. If a step fails, its output is lost. */
 const GZIP_SLICE_BYTES = 4 * 1024;
 const GZIP_MAGIC = [0x1f, 0x8b, 0x08];
 
@@ -59,7 +59,7 @@ export async function contentsOf(files: Files, path: string): Promise<Content[]>
   return contents;
 }
 
-/** The segments by their stamps, each in the one form that counts, and the active file. */
+/** Returns the paths of the segments in the order of their stamps, one form of each, and of the active file. */
 function namesInOrder(files: Files, path: string): string[] {
   const stem = basename(path, ".jsonl");
   const byStamp = new Map<string, string>();
@@ -67,9 +67,9 @@ function namesInOrder(files: Files, path: string): string[] {
     const [, nameStem, stamp, suffix] = /^(.*)_(\d{8}_\d{6})\.jsonl(\.gz)?$/.exec(basename(file)) ??
       [];
     if (nameStem !== stem || stamp === undefined || !isTime(stamp)) continue;
-    // A file with a lock file of its own is another log.
+    // A file that has a lock file is another log.
     if (suffix === undefined && files.has(`${file}.lock`)) continue;
-    // The sealed form sorts first, and wins unless it is empty.
+    // The sealed form sorts first. It is used unless it is empty.
     const other = byStamp.get(stamp);
     if (other === undefined || files.get(other)!.byteLength === 0) byStamp.set(stamp, file);
   }
@@ -94,7 +94,7 @@ async function contentOf(files: Files, path: string): Promise<Content> {
   return { path, bytes: (await inflated(bytes, 1)).bytes, goodBytesMin };
 }
 
-/** What the members of a gzip file hold, if it is nothing but whole ones. */
+/** Resolves with the content of a gzip file if it consists only of undamaged members, else with null. */
 async function inflatedMembers(bytes: Uint8Array<ArrayBuffer>): Promise<
   Uint8Array<ArrayBuffer> | null
 > {
@@ -109,7 +109,7 @@ async function inflatedMembers(bytes: Uint8Array<ArrayBuffer>): Promise<
   return null;
 }
 
-/** What the bytes of a gzip file hold, up to the slice in which they turn out to be damaged. */
+/** Resolves with the decoded bytes of a gzip file, up to the first slice that cannot be decoded. */
 async function inflated(
   bytes: Uint8Array<ArrayBuffer>,
   sliceBytes: number,
@@ -140,33 +140,33 @@ function wholeLinesOf(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   return bytes.subarray(0, bytes.lastIndexOf(LINE_BREAK) + 1);
 }
 
-/** The answers to all questions about one log. */
+/** The correct answers to all queries of one log. */
 export class Reference {
   /** Every event, in the order of appending. */
   readonly events: readonly AuditEvent[];
-  /** Everything that cannot be read. */
+  /** Every region that cannot be read. */
   readonly damage: readonly Region[];
 
-  /** Reads the contents, of an undecodable archive as much as `bytes` has of it. */
+  /** Reads the contents. Of a damaged archive, it reads all of `bytes`. */
   constructor(contents: readonly Content[], maxLineBytes: number) {
     const read = contents.map((content) => readContent(content, maxLineBytes));
     this.events = read.flatMap(({ events }) => events);
     this.damage = read.flatMap(({ damage }) => damage);
   }
 
-  /** The events that the options ask for. */
+  /** Returns the events that match the options. */
   query(options: QueryOptions = {}): AuditEvent[] {
-    const matching = this.events.filter((event) => isAskedFor(event, options));
+    const matching = this.events.filter((event) => isMatch(event, options));
     const ordered = options.order === "desc" ? matching.reverse() : matching;
     return ordered.slice(0, options.limit ?? ordered.length);
   }
 
-  /** The last `n` events, oldest first. */
+  /** Returns the last `n` events, oldest first. */
   lastEvents(n: number, options: Pick<QueryOptions, "eventType"> = {}): AuditEvent[] {
     return this.query({ ...options, order: "desc", limit: n }).reverse();
   }
 
-  /** Cost of the last hours. */
+  /** Returns the cost of the last `hours` hours. */
   spend(hours: number, nowMs: number): Spend {
     if (hours <= 0) return { usd: 0, magnitude: 0 };
     const sinceMs = nowMs - hours * HOUR_MS;
@@ -174,11 +174,11 @@ export class Reference {
       .filter(({ ts }) => epochMsOf(ts) >= sinceMs && epochMsOf(ts) <= nowMs)
       .map(({ cost }) => cost)
       .filter((cost): cost is number => typeof cost === "number" && Number.isFinite(cost));
-    // The sum of nothing is -0.
+    // Math.sumPrecise() returns -0 for an empty list.
     return { usd: Math.sumPrecise(costs) + 0, magnitude: Math.sumPrecise(costs.map(Math.abs)) + 0 };
   }
 
-  /** Accuracy of the navigation since the time. */
+  /** Returns the accuracy of the navigation since the time. */
   accuracy(since: string | number): AccuracyMetrics {
     const events = this.query({ since });
     const totalNav = events.filter(({ event }) => event === "nav").length;
@@ -187,7 +187,7 @@ export class Reference {
     return { totalNav, validationFailCount, accuracyPct: rounded(Math.max(0, pct), 2) };
   }
 
-  /** Figures of the gate since the time, or of all. */
+  /** Returns the metrics of the gate since the time, or of all events. */
   gate({ since, lastN = 10 }: { since?: string | number; lastN?: number } = {}): GateMetrics {
     const events = this.query(since === undefined ? {} : { since });
     const decisions = events.map(decisionOf).filter((decision) => decision !== null);
@@ -207,7 +207,7 @@ export class Reference {
   }
 }
 
-/** Half is rounded up; 15 digits take away what the division left behind them. */
+/** Rounds half up. Rounding to 15 digits first removes the error of the division. */
 function rounded(value: number, digits: number): number {
   return Math.round(Number((value * 10 ** digits).toPrecision(15))) / 10 ** digits;
 }
@@ -220,7 +220,7 @@ function decisionOf({ event, reason, confidence }: AuditEvent): GateQuery | null
   return Number.isFinite(confidence) ? { outcome: "pass", reason: null } : null;
 }
 
-function isAskedFor(event: AuditEvent, options: QueryOptions): boolean {
+function isMatch(event: AuditEvent, options: QueryOptions): boolean {
   const { since, until, eventType, sessionId, where } = options;
   const ms = epochMsOf(event.ts);
   if (since !== undefined && !(ms >= epochMsOfOption(since))) return false;
@@ -234,7 +234,7 @@ function epochMsOfOption(time: NonNullable<QueryOptions["since"]>): number {
   return time instanceof Temporal.Instant ? time.epochMilliseconds : new Date(time).getTime();
 }
 
-/** The instant of a `ts`; one without an offset is in UTC, and what is no time is NaN. */
+/** Returns the time of a `ts`, or NaN if it is not a time. A time without an offset is in UTC. */
 function epochMsOf(ts: unknown): number {
   if (typeof ts !== "string") return NaN;
   const hasOffset = /Z$|[+-]\d\d:?\d\d$/i.test(ts);
@@ -275,11 +275,11 @@ function readContent(
 }
 
 /**
- * The contents with each undecodable archive cut to where a reader gave it up.
+ * Truncates each damaged archive to the byte at which a reader stopped decoding it.
  *
- * @throws {RangeError} for a place where none may give up.
+ * @throws {RangeError} If a reader must not stop at that byte.
  */
-export function cutWhereGivenUp(
+export function cutWhereReaderStopped(
   contents: readonly Content[],
   damage: readonly Omit<Region, "reason">[],
 ): Content[] {
@@ -290,15 +290,15 @@ export function cutWhereGivenUp(
     if (end === undefined && isWholeInParts) return { path, bytes, goodBytesMin: null };
     if (end === undefined || !isLineEnd(bytes, end.byteOffset) || end.byteOffset < goodBytesMin) {
       throw new RangeError(
-        `${path} holds ${bytes.byteLength} good bytes of lines, of which every reader gets ` +
-          `${goodBytesMin}, but was given up at ${end?.byteOffset}`,
+        `The reader has to decode between ${goodBytesMin} and ${bytes.byteLength} bytes of ${path}, ` +
+          `but stopped at byte ${end?.byteOffset}`,
       );
     }
     return { ...content, bytes: bytes.subarray(0, end.byteOffset) };
   });
 }
 
-/** Whether a reader may give up there: behind a line, or behind a whole event that lacks its line break. */
+/** Checks whether the byte follows a whole line, or a whole event without its line break. */
 function isLineEnd(bytes: Uint8Array, end: number): boolean {
   if (end === 0 || bytes[end - 1] === LINE_BREAK) return true;
   const last = bytes.subarray(bytes.lastIndexOf(LINE_BREAK, end - 1) + 1, end);

@@ -1,9 +1,9 @@
 /**
- * Reading is fast by not reading: archives are passed over, files read from their ends, sums taken
- * from the manifest. None of it may show. Random logs are asked random questions, and each answer is
- * held against that of the plain {@linkcode Reference}.
+ * Compares the answers of the library with those of the simple {@linkcode Reference}, for random queries of random
+ * logs. The library skips archives, reads files from their ends and takes sums from the manifest; none of this may
+ * change an answer.
  *
- * Each test draws its own histories; `extent.ts` says how to draw those of a failure again.
+ * Each test draws other histories. `extent.ts` describes how to repeat the histories of a failed test.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { SeededRandom } from "../seeded_random.ts";
 import { archivedBy, RandomHistory, randomQuery, randomTypes } from "./random_history.ts";
 import {
   contentsOf,
-  cutWhereGivenUp,
+  cutWhereReaderStopped,
   type Files,
   Reference,
   type Region,
@@ -30,16 +30,16 @@ import {
 } from "./reference.ts";
 import { silent } from "../loggers.ts";
 
-/** How many histories each test of the long suite draws. */
+/** Number of histories that each test of the long suite draws. */
 const HISTORIES = 100;
-/** The share of them that the quick suite draws. */
+/** The fraction of them that the quick suite draws. */
 const SHARE = 0.15;
-const QUESTIONS = 12;
+const QUERIES = 12;
 const CHANGES = 8;
 
 const HOURS = [0, -1, 0.001, 0.1, 0.5, 1, 1, 1.5, 3, 24, 24, 24 * 30, 24 * 30, 24 * 365, Infinity];
 
-/** A history, a reader of it, and what the reader is to answer. */
+/** A history, a reader of it, and the expected answers. */
 interface Case {
   readonly random: SeededRandom;
   readonly history: RandomHistory;
@@ -47,7 +47,7 @@ interface Case {
   /** The clock of the reader. */
   readonly clock: SimulatedClock;
   readonly reader: AuditReader;
-  /** All that may be right: more than one where the manifest knows what an archive has lost. */
+  /** The references, one of which must agree. There are two if an archive lost content that its manifest line has. */
   readonly references: References;
 }
 
@@ -66,7 +66,7 @@ async function openReader(
   });
 }
 
-/** Makes the history of each seed and checks a reader of it, which has to close every file. */
+/** Creates the history of each seed, checks a reader of it, and checks that the reader closes every file. */
 async function forEachSeed(
   extent: Extent,
   check: (given: Case) => Promise<void>,
@@ -97,14 +97,14 @@ async function within(place: () => string, check: () => Promise<void>): Promise<
 }
 
 /**
- * How much of an undecodable archive a reader gets out of it depends on how it feeds its decoder, so
- * that is taken from a full scan; all other answers have to go with it.
+ * Resolves with the references of a history. How much of a damaged archive can be read depends on the size of the
+ * decoder's input. So this length is taken from a full scan of the reader, and all other answers must agree with it.
  */
 async function referencesOf(history: RandomHistory): Promise<References> {
   const { maxLineBytes, path, rotten } = history;
   const decoded = await contentsOf(history.files(), path);
   const isDamaged = decoded.some(({ goodBytesMin }) => goodBytesMin !== null);
-  const contents = isDamaged ? cutWhereGivenUp(decoded, await damageFound(history)) : decoded;
+  const contents = isDamaged ? cutWhereReaderStopped(decoded, await damageFound(history)) : decoded;
   const reference = new Reference(contents, maxLineBytes);
   if (rotten === null || !contents.some(({ path }) => path === rotten.path)) return [reference];
   const believed = contents.map((content) =>
@@ -113,7 +113,7 @@ async function referencesOf(history: RandomHistory): Promise<References> {
   return [reference, new Reference(believed, maxLineBytes)];
 }
 
-/** What a reader that has not read anything before finds damaged. */
+/** Resolves with the damage that a new reader finds. */
 async function damageFound(history: RandomHistory): Promise<readonly Damage[]> {
   await using reader = await openReader(history, history.disk.process());
   const scan = reader.query();
@@ -121,7 +121,7 @@ async function damageFound(history: RandomHistory): Promise<readonly Damage[]> {
   return scan.damage;
 }
 
-/** Events as text: with what JSON has no word for, the order of the members included. */
+/** Returns events as text that shows the order of members, and numbers that JSON lacks, such as NaN and -0. */
 function textOf(value: unknown): string {
   return JSON.stringify(value, (_, each) => {
     return typeof each === "number" && (!Number.isFinite(each) || Object.is(each, -0))
@@ -151,9 +151,9 @@ function assertSpend(actual: number, references: readonly Spend[], what: string)
 }
 
 function isSpend(actual: number, { usd, magnitude }: Spend): boolean {
-  // Past the largest number on the way, the order of the costs decides.
+  // If the sum overflows on the way, the result depends on the order of the costs.
   if (magnitude === Infinity && Math.abs(actual) === Infinity) return true;
-  // Without negative costs, the magnitude is the sum.
+  // If no cost is negative, the magnitude equals the sum.
   return actual === usd || Math.abs(actual - usd) <= 1e-12 * Math.min(magnitude, Number.MAX_VALUE);
 }
 
@@ -172,19 +172,19 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader.query() gives what a plain reading gives, whatever is asked for",
+  "AuditReader.query() agrees with the reference for random options",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, history, process, reader, references }) => {
       const damage = new Set(keysOf(references[0].damage));
-      for (let round = 0; round < QUESTIONS; round++) {
+      for (let round = 0; round < QUERIES; round++) {
         const options = randomQuery(random, history);
         const what = `query(${Deno.inspect(options)})`;
         const query = reader.query(options);
         const expected = references.map((reference) => reference.query(options));
         assertOneOf(await query.toArray(), expected, what);
         const surplus = keysOf(query.damage).filter((region) => !damage.has(region));
-        assertEquals(surplus, [], `${what} finds damage where there is none`);
+        assertEquals(surplus, [], `${what} reports damage that does not exist`);
         assertEquals(process.openHandles, 0, `${what} leaves files open`);
       }
     });
@@ -192,7 +192,7 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader.lastEvents() gives what a plain reading gives",
+  "AuditReader.lastEvents() agrees with the reference",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, reader, references }) => {
@@ -208,13 +208,13 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader.hourlySpend() is the sum of the costs, wherever its clock stands",
+  "AuditReader.hourlySpend() agrees with the reference at any time",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, history, reader, references }) => {
       for (const hours of HOURS) {
         const since = history.someTime();
-        // Each end may coincide with an event, and counts.
+        // Either end of the window may be the time of an event, which then counts.
         history.nowMs = random.below(2) === 0
           ? history.nowMs
           : since + Math.min(hours, 1e5) * 3_600_000;
@@ -228,14 +228,14 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader.hourlySpend() goes with the log as it grows, is sealed, archived and cut",
+  "AuditReader.hourlySpend() stays correct while the log grows, is sealed, archived and truncated",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, history, clock, reader }) => {
       for (let round = 0; round < CHANGES; round++) {
         const { removals } = history;
         for (let left = random.below(4); left > 0; left--) history.change();
-        // What no log removes is missed within a second.
+        // The reader notices within a second that another program removed a segment.
         if (history.removals > removals) await clock.wait(1_001);
         const hours = HOURS[random.below(HOURS.length)]!;
         const expected = (await referencesOf(history))
@@ -248,7 +248,7 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader answers anew after every change of the log",
+  "AuditReader.query() and lastEvents() stay correct after every change of the log",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, history, reader }) => {
@@ -272,11 +272,11 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader.accuracyMetrics() and gateMetrics() count what a plain reading counts",
+  "AuditReader.accuracyMetrics() and gateMetrics() agree with the reference",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, history, reader, references }) => {
-      for (let round = 0; round < QUESTIONS / 2; round++) {
+      for (let round = 0; round < QUERIES / 2; round++) {
         const since = history.someTime();
         assertOneOf(
           await reader.accuracyMetrics(since),
@@ -298,7 +298,7 @@ await sampledTest(
   },
 );
 
-/** Files of a log with one archive, one sealed segment that has an archive too, and an active file. */
+/** Creates a log with an archive, a sealed segment that also has an archive, and an active file. */
 async function plainFiles(): Promise<Files> {
   const line = (event: AuditEvent) => `${JSON.stringify(event)}\n`;
   const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -318,7 +318,7 @@ async function plainFiles(): Promise<Files> {
   ]);
 }
 
-Deno.test("AuditReader finds a line that was too long for who wrote the manifest", async () => {
+Deno.test("AuditReader finds a line that was too long for the writer of the manifest", async () => {
   const ts = ["2026-02-13T10:00:00.000Z", "2026-02-13T15:00:00.000Z"] as const;
   const long = { ts: ts[1], event: "nav", cost: 2, pad: "x".repeat(500) };
   const lines = [{ ts: ts[0], event: "nav", cost: 1 }, long].map((event) => JSON.stringify(event));
@@ -332,7 +332,7 @@ Deno.test("AuditReader finds a line that was too long for who wrote the manifest
   assertEquals((await reader.accuracyMetrics(ts[0])).totalNav, 2);
 });
 
-Deno.test("Reference answers as one would by hand", async () => {
+Deno.test("Reference returns answers that were worked out by hand", async () => {
   const contents = await contentsOf(await plainFiles(), "/log/audit.jsonl");
   const reference = new Reference(contents, 1_000);
   const types = reference.events.map(({ event }) => event);
@@ -359,11 +359,11 @@ Deno.test("Reference answers as one would by hand", async () => {
 });
 
 await sampledTest(
-  "The comparison with the reference sees a reader that goes by the names of archives",
-  // One history in ten shows it, and the first that does is enough.
+  "The comparison with the reference detects a reader that selects archives by their names",
+  // About one history in ten detects it. The test stops at the first one.
   1,
   async (extent) => {
-    let isSeen = false;
+    let isDetected = false;
     await forEachSeed(extent, async ({ history, references }) => {
       const since = history.someTime();
       const process = history.disk.process();
@@ -371,13 +371,13 @@ await sampledTest(
       await using reader = await openReader(history, byNames);
       const events = textOf(await reader.query({ since }).toArray());
       const isRight = references.some((reference) => events === textOf(reference.query({ since })));
-      if (!isRight) isSeen = true;
-    }, () => isSeen);
-    assert(isSeen, "no history shows it");
+      if (!isRight) isDetected = true;
+    }, () => isDetected);
+    assert(isDetected, "no history detects it");
   },
 );
 
-Deno.test("The comparison with the reference sees an event too few, a cost too much", async () => {
+Deno.test("The comparison with the reference detects a missing event and a wrong sum", async () => {
   const contents = await contentsOf(await plainFiles(), "/log/audit.jsonl");
   const all = new Reference(contents, 1_000);
   const fewer = new Reference(contents.slice(1), 1_000);

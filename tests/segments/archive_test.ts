@@ -4,13 +4,13 @@ import { createHash } from "node:crypto";
 import {
   ArchiveConflictError,
   archiveSegment,
-  type ArchiveSite,
+  type Archiving,
   summarizeArchive,
 } from "../../src/segments/archive.ts";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileAccess, FileHandle, FileSystem } from "../../src/platform/file_system.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { Manifest } from "../../src/segments/manifest.ts";
-import { LogFiles } from "../../src/segments/segment_name.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { type Call, Killed, type SimulatedDisk, systemErrors } from "../faults/simulated_disk.ts";
 import { WatchedFileSystem } from "../platform.ts";
@@ -35,7 +35,7 @@ const [SEALED, ARCHIVE, TEMP] = [
 const CONTENT = linesFrom(1);
 const MANIFEST = files.manifest;
 
-/** What an archiving changes once the temporary file is written, in this order. */
+/** The changing calls of an archiving after the unfinished archive is written, in order. */
 const FROM_SYNC_ON = [
   `syncData ${TEMP}`,
   `link ${TEMP} ${ARCHIVE}`,
@@ -51,10 +51,10 @@ const FROM_SYNC_ON = [
 const NAMES_WHEN_DONE = ["audit.manifest.jsonl", "audit_20260213_143022.jsonl.gz"];
 
 function archive(process: LogProcess) {
-  return archiveSegment(process.site, STAMP);
+  return archiveSegment(process.archiving, STAMP);
 }
 
-/** Sees that the segment is archived, whole and alone, with one line in the manifest. */
+/** Checks that the whole segment is archived and removed, with one line in the manifest. */
 async function assertArchived(disk: SimulatedDisk, text = CONTENT): Promise<void> {
   assertEquals(namesOn(disk), NAMES_WHEN_DONE);
   assertEquals(await textOfArchive(disk, STAMP), text);
@@ -65,7 +65,7 @@ async function assertArchived(disk: SimulatedDisk, text = CONTENT): Promise<void
   assertEquals(line.gzip_bytes, disk.readFile(ARCHIVE).byteLength);
 }
 
-Deno.test("archiveSegment() removes the segment once its archive and line are on the disk", async () => {
+Deno.test("archiveSegment() removes the segment after its archive and manifest line are durable", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   assertEquals(await archive(process), "archived");
@@ -76,9 +76,9 @@ Deno.test("archiveSegment() removes the segment once its archive and line are on
   assertEquals([process.system.openHandles, process.told], [0, []]);
 });
 
-Deno.test("archiveSegment() has the segment's name on the disk before that of the archive", async () => {
+Deno.test("archiveSegment() syncs the name of the segment before it publishes the archive", async () => {
   const disk = diskWith({ [files.active]: CONTENT });
-  // A sealer that died before it could sync the directory.
+  // The process that sealed the segment died before it synced the directory.
   disk.process().rename(files.active, SEALED);
   const process = new LogProcess(disk);
   let pendingAtLink: string[] = [];
@@ -89,7 +89,7 @@ Deno.test("archiveSegment() has the segment's name on the disk before that of th
   assertEquals(pendingAtLink, ["create"]);
 });
 
-Deno.test("archiveSegment() reads the temporary file back before it publishes it", async () => {
+Deno.test("archiveSegment() syncs and reads back the unfinished archive before it publishes it", async () => {
   const process = new LogProcess(diskWith({ [SEALED]: CONTENT }));
   await archive(process);
   const calls = process.system.calls;
@@ -98,7 +98,7 @@ Deno.test("archiveSegment() reads the temporary file back before it publishes it
   assert(indexOf("syncData") < readBack && readBack < indexOf("link"));
 });
 
-Deno.test("archiveSegment() lets the event loop turn for each millisecond of its work", async () => {
+Deno.test("archiveSegment() lets the event loop turn at least once per chunk", async () => {
   const text = linesFrom(1, 20_000);
   const disk = diskWith({ [SEALED]: text });
   const process = new LogProcess(disk);
@@ -110,12 +110,12 @@ Deno.test("archiveSegment() lets the event loop turn for each millisecond of its
   await archive(process);
   isOver = true;
   await turning;
-  // Once for each 32 KiB that it compresses, and for each 8 KiB that it reads back.
+  // One turn for each 32 KiB that it compresses, and one for each 8 KiB that it reads back.
   const chunks = text.length / (32 * 1024) + disk.readFile(ARCHIVE).byteLength / (8 * 1024);
   assert(turns >= chunks, `${turns} turns for ${chunks} chunks`);
 });
 
-Deno.test("archiveSegment() writes what the segment holds, whatever that is", async () => {
+Deno.test("archiveSegment() archives any bytes unchanged", async () => {
   const random = new SeededRandom(1);
   const bytes = Uint8Array.from({ length: 200_000 }, () => random.below(256));
   for (const content of [bytes, "\n", "no line break", "é".repeat(100_000), CONTENT]) {
@@ -128,7 +128,7 @@ Deno.test("archiveSegment() writes what the segment holds, whatever that is", as
   }
 });
 
-Deno.test("archiveSegment() leaves a segment to its living owner, and takes it over from a dead one", async () => {
+Deno.test("archiveSegment() skips a segment of a living owner, and archives it after the owner dies", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [TEMP]: "half" });
   const before = disk.snapshot();
   const owner = disk.process();
@@ -142,7 +142,7 @@ Deno.test("archiveSegment() leaves a segment to its living owner, and takes it o
   await assertArchived(disk);
 });
 
-Deno.test("archiveSegment() finds a segment gone that was archived before or meanwhile", async () => {
+Deno.test('archiveSegment() resolves with "gone" if the segment was removed before or during the call', async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const [one, other] = [new LogProcess(disk), new LogProcess(disk)];
   other.system.onCall = ({ name }) => {
@@ -155,7 +155,7 @@ Deno.test("archiveSegment() finds a segment gone that was archived before or mea
   assertEquals([other.changes, other.system.openHandles, namesOn(disk)], [[], 0, []]);
 });
 
-Deno.test("archiveSegment() by two processes archives once", async () => {
+Deno.test("archiveSegment() archives once if two processes call it at the same time", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const processes = [new LogProcess(disk), new LogProcess(disk)];
   const outcomes = await Promise.all(processes.map(archive));
@@ -163,13 +163,13 @@ Deno.test("archiveSegment() by two processes archives once", async () => {
   await assertArchived(disk);
 });
 
-Deno.test("archiveSegment() begins again where a dead owner left a half-written archive", async () => {
+Deno.test("archiveSegment() replaces the unfinished archive of a dead owner", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [TEMP]: (await gzipped(CONTENT)).subarray(0, 20) });
   assertEquals(await archive(new LogProcess(disk)), "archived");
   await assertArchived(disk);
 });
 
-Deno.test("archiveSegment() finishes where the archive is there, and writes none", async () => {
+Deno.test("archiveSegment() uses an existing archive of the segment, and writes no other", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: await gzipped(CONTENT) });
   const process = new LogProcess(disk);
   assertEquals(await archive(process), "archived");
@@ -184,14 +184,14 @@ Deno.test("archiveSegment() finishes where the archive is there, and writes none
 for (
   const [what, bytes] of [
     ["holds other lines", await gzipped(linesFrom(2))],
-    ["holds one line less", await gzipped(CONTENT.slice(0, CONTENT.lastIndexOf("{")))],
-    ["holds more", await gzipped(`${CONTENT}\n`)],
-    ["is cut", (await gzipped(CONTENT)).subarray(0, -1)],
+    ["lacks the last line", await gzipped(CONTENT.slice(0, CONTENT.lastIndexOf("{")))],
+    ["has one more line", await gzipped(`${CONTENT}\n`)],
+    ["is truncated", (await gzipped(CONTENT)).subarray(0, -1)],
     ["is empty", new Uint8Array(0)],
     ["is plain text", new TextEncoder().encode(CONTENT)],
   ] as const
 ) {
-  Deno.test(`archiveSegment() keeps the segment and an archive that ${what}`, async () => {
+  Deno.test(`archiveSegment() keeps both files if the archive ${what}`, async () => {
     const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: bytes });
     const before = disk.snapshot();
     const process = new LogProcess(disk);
@@ -201,7 +201,7 @@ for (
   });
 }
 
-Deno.test("archiveSegment() replaces nothing that gets the archive's name meanwhile", async () => {
+Deno.test("archiveSegment() does not replace a file that is created at the archive path during the call", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   process.system.onCall = ({ name }) => {
@@ -216,38 +216,42 @@ Deno.test("archiveSegment() replaces nothing that gets the archive's name meanwh
   await assertArchived(disk);
 });
 
-Deno.test("archiveSegment() publishes nothing that reads back differently", async () => {
+Deno.test("archiveSegment() does not publish an archive that differs when it is read back", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   const other = await gzipped(linesFrom(2));
   process.system.onCall = ({ name, path }) => {
     if (name === "syncData" && path === TEMP) disk.writeFile(TEMP, other);
   };
-  await assertRejects(() => archive(process), Error, "reads back differently");
+  await assertRejects(() => archive(process), Error, "when it is read back");
   assertEquals(disk.snapshot(), { [SEALED]: CONTENT });
 });
 
-Deno.test("archiveSegment() begins again with a segment that grows before the archive has its name", async () => {
+Deno.test("archiveSegment() rejects if the segment grows before the archive is published, and a retry archives all of it", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   process.system.onCall = ({ name, path }) => {
     if (name === "syncData" && path === TEMP) disk.writeFile(SEALED, `${CONTENT}late\n`);
   };
-  await assertRejects(() => archive(process), Error, "has grown since it was sealed");
+  await assertRejects(() => archive(process), Error, "has changed its length since it was sealed");
   assertEquals(disk.snapshot(), { [SEALED]: `${CONTENT}late\n` });
   process.system.onCall = undefined;
   assertEquals(await archive(process), "archived");
   assertEquals(await textOfArchive(disk, STAMP), `${CONTENT}late\n`);
 });
 
-Deno.test("archiveSegment() keeps a segment that grows once the archive has its name", async () => {
+Deno.test("archiveSegment() keeps a segment that grows after the archive is published", async () => {
   for (const at of ["link", "remove"] as const) {
     const disk = diskWith({ [SEALED]: CONTENT });
     const process = new LogProcess(disk);
     process.system.onCall = ({ name, path }) => {
       if (name === at && path === TEMP) disk.writeFile(SEALED, `${CONTENT}late\n`);
     };
-    await assertRejects(() => archive(process), Error, "has grown since it was sealed");
+    await assertRejects(
+      () => archive(process),
+      Error,
+      "has changed its length since it was sealed",
+    );
     assertEquals(disk.snapshot()[SEALED], `${CONTENT}late\n`);
     process.system.onCall = undefined;
     await assertRejects(() => archive(process), ArchiveConflictError);
@@ -255,7 +259,7 @@ Deno.test("archiveSegment() keeps a segment that grows once the archive has its 
   }
 });
 
-Deno.test("archiveSegment() removes an empty segment, and makes no archive of it", async () => {
+Deno.test("archiveSegment() removes an empty segment without an archive", async () => {
   const disk = diskWith({ [SEALED]: "", [TEMP]: "half" });
   const process = new LogProcess(disk);
   assertEquals(await archive(process), "empty");
@@ -264,26 +268,26 @@ Deno.test("archiveSegment() removes an empty segment, and makes no archive of it
   assertEquals([disk.snapshot(), process.system.openHandles], [{}, 0]);
 });
 
-Deno.test("archiveSegment() leaves the name of an empty segment to a sealer that is still at work", async () => {
+Deno.test("archiveSegment() keeps the empty segment of a process that is still sealing", async () => {
   const disk = diskWith({ [SEALED]: "", [files.active]: CONTENT });
   const sealer = disk.process();
   const process = new LogProcess(disk);
-  const site: ArchiveSite = {
-    ...process.site,
+  const archiving: Archiving = {
+    ...process.archiving,
     underLock: async (section) => {
       await Promise.resolve();
-      // Until now the sealer had the append lock.
+      // The sealing process held the append lock until this point.
       sealer.rename(files.active, SEALED);
       return section();
     },
   };
-  assertEquals(await archiveSegment(site, STAMP), "gone");
+  assertEquals(await archiveSegment(archiving, STAMP), "gone");
   assertEquals(disk.snapshot(), { [SEALED]: CONTENT });
 });
 
 for (const [what, kind] of ODDITIES) {
   for (const [where, path] of [["sealed", SEALED], ["temp", TEMP], ["archive", ARCHIVE]] as const) {
-    Deno.test(`archiveSegment() refuses ${what} at the ${where} path`, async () => {
+    Deno.test(`archiveSegment() rejects ${what} at the ${where} path`, async () => {
       const disk = diskWith(path === SEALED ? {} : { [SEALED]: CONTENT });
       disk.plant(path, kind);
       const before = [disk.snapshot(), namesOn(disk)];
@@ -296,7 +300,7 @@ for (const [what, kind] of ODDITIES) {
   }
 }
 
-Deno.test("archiveSegment() refuses a segment or archive that has a second name", async () => {
+Deno.test("archiveSegment() rejects a segment or archive with a second hard link", async () => {
   for (const [path, expected] of [[SEALED, TypeError], [ARCHIVE, ArchiveConflictError]] as const) {
     const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: await gzipped(CONTENT) });
     disk.process().link(path, "/log/second");
@@ -306,7 +310,7 @@ Deno.test("archiveSegment() refuses a segment or archive that has a second name"
   }
 });
 
-Deno.test("archiveSegment() takes only the name of a half-written archive that has another, too", async () => {
+Deno.test("archiveSegment() removes only one name of an unfinished archive that is a hard link to another file", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, "/log/precious": "precious" });
   disk.process().link("/log/precious", TEMP);
   assertEquals(await archive(new LogProcess(disk)), "archived");
@@ -315,7 +319,7 @@ Deno.test("archiveSegment() takes only the name of a half-written archive that h
 });
 
 for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read"] as const) {
-  Deno.test(`archiveSegment() keeps the segment when any ${name} fails, and no temporary file`, async () => {
+  Deno.test(`archiveSegment() keeps the segment and leaves no unfinished archive if any ${name} fails`, async () => {
     for (const [code, error] of Object.entries(systemErrors)) {
       for (let nth = 0;; nth++) {
         const disk = diskWith({ [SEALED]: CONTENT });
@@ -328,7 +332,7 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
         assertEquals(disk.process().status(TEMP), null, at);
         assertEquals(process.system.openHandles, 0, at);
         assertEquals(outcome, error().message, at);
-        // The last sync of the directory comes when the segment has been removed.
+        // The last sync of the directory follows the removal of the segment.
         const isKept = disk.snapshot()[SEALED] === CONTENT;
         assert(isKept || (name === "syncDirectory" && nth === 2), at);
         assertEquals(await archive(process), isKept ? "archived" : "gone", at);
@@ -338,7 +342,7 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
   });
 }
 
-Deno.test("archiveSegment() is finished by the next attempt when a removal fails", async () => {
+Deno.test("archiveSegment() succeeds at the next attempt if a removal or a rename fails", async () => {
   for (const [name, path] of [["remove", TEMP], ["rename", SEALED]] as const) {
     const disk = diskWith({ [SEALED]: CONTENT });
     const process = new LogProcess(disk);
@@ -350,7 +354,7 @@ Deno.test("archiveSegment() is finished by the next attempt when a removal fails
   }
 });
 
-Deno.test("archiveSegment() leaves it to recovery to free a segment that has lost its name", async () => {
+Deno.test("archiveSegment() leaves a renamed segment that it cannot remove to recovery", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   let isRenamed = false;
@@ -363,7 +367,7 @@ Deno.test("archiveSegment() leaves it to recovery to free a segment that has los
   await assertArchived(disk);
 });
 
-Deno.test("archiveSegment() takes nothing away that has come to the place of the segment", async () => {
+Deno.test("archiveSegment() does not remove a file that has replaced the segment", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   process.system.onCall = ({ name, path }) => {
@@ -377,7 +381,7 @@ Deno.test("archiveSegment() takes nothing away that has come to the place of the
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`archiveSegment() killed ${when} any call is finished by the next owner`, async () => {
+  Deno.test(`archiveSegment() killed ${when} any of its calls is completed by the next owner`, async () => {
     const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
     await archive(dry);
     for (let index = 0; index < dry.system.calls.length; index++) {
@@ -388,7 +392,7 @@ for (const when of ["before", "after"] as const) {
       const second = new LogProcess(disk);
       const outcome = await archive(second);
       assert(outcome === "archived" || outcome === "gone", `call ${index}`);
-      // It may have been killed when the segment had lost its name, and was there still.
+      // The first owner may have been killed between the rename of the segment and its removal.
       if (outcome === "gone") await second.recover();
       await assertArchived(disk);
       assertEquals(second.system.openHandles, 0);
@@ -398,7 +402,7 @@ for (const when of ["before", "after"] as const) {
   });
 }
 
-Deno.test("archiveSegment() has the whole segment on the disk at every power cut", async () => {
+Deno.test("archiveSegment() loses no line if the power fails at any call", async () => {
   const random = new SeededRandom(1);
   const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
   await archive(dry);
@@ -423,7 +427,7 @@ Deno.test("archiveSegment() has the whole segment on the disk at every power cut
   }
 });
 
-Deno.test("archiveSegment() that is aborted anywhere keeps the segment or finishes", async () => {
+Deno.test("archiveSegment() aborted at any call keeps the segment or completes", async () => {
   const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
   await archive(dry);
   for (let index = 0; index < dry.system.calls.length; index++) {
@@ -441,7 +445,7 @@ Deno.test("archiveSegment() that is aborted anywhere keeps the segment or finish
   }
 });
 
-Deno.test("archiveSegment() that is aborted while it looks at an archive finds no fault with it", async () => {
+Deno.test("archiveSegment() aborted while it checks an archive does not report a conflict", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: await gzipped(CONTENT) });
   const before = disk.snapshot();
   const process = new LogProcess(disk);
@@ -452,41 +456,34 @@ Deno.test("archiveSegment() that is aborted while it looks at an archive finds n
   assertEquals([disk.snapshot(), process.system.openHandles], [before, 0]);
 });
 
-Deno.test("summarizeArchive() tells what an archive holds, and rejects what is none", async () => {
+Deno.test("summarizeArchive() resolves with the figures of an archive, and rejects a damaged or missing one", async () => {
   const disk = diskWith({ [ARCHIVE]: await gzipped(CONTENT) });
-  const { site } = new LogProcess(disk);
-  const { lines, raw_bytes } = await summarizeArchive(site, STAMP);
+  const { archiving } = new LogProcess(disk);
+  const { lines, raw_bytes } = await summarizeArchive(archiving, STAMP);
   assertEquals([lines, raw_bytes], [3, CONTENT.length]);
   disk.writeFile(ARCHIVE, CONTENT);
-  await assertRejects(() => summarizeArchive(site, STAMP), TypeError);
+  await assertRejects(() => summarizeArchive(archiving, STAMP), TypeError);
   disk.process().remove(ARCHIVE);
-  await assertRejects(() => summarizeArchive(site, STAMP), Deno.errors.NotFound);
+  await assertRejects(() => summarizeArchive(archiving, STAMP), Deno.errors.NotFound);
 });
 
-/** A site on the real disk. */
-function realSite(files: LogFiles, fileSystem: FileSystem, signal: AbortSignal): ArchiveSite {
-  const underLock: ArchiveSite["underLock"] = async (section) =>
+/** Returns the objects that archiving needs, on the real disk. */
+function realArchiving(log: LogDirectory, signal: AbortSignal): Archiving {
+  const underLock: Archiving["underLock"] = async (section) =>
     await Promise.resolve().then(section);
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
-  const manifest = new Manifest({ fileSystem, path: files.manifest, logger, underLock });
-  return {
-    fileSystem,
-    files,
-    manifest,
-    underLock,
-    maxLineBytes: 10_000,
-    clock: systemClock,
-    signal,
-  };
+  const manifest = new Manifest({ log, logger, underLock });
+  return { log, manifest, underLock, maxLineBytes: 10_000, clock: systemClock, signal };
 }
 
-Deno.test("archiveSegment() on the real disk makes files for their owner alone", async () => {
+Deno.test("archiveSegment() creates files with mode 0600 (real disk)", async () => {
   using dir = tempDir();
-  const files = new LogFiles(dir.path("audit.jsonl"));
+  const log = new LogDirectory(denoFileSystem, dir.path("audit.jsonl"));
+  const { files } = log;
   const text = linesFrom(1, 20_000);
   Deno.writeTextFileSync(files.sealed(STAMP), text);
-  const site = realSite(files, denoFileSystem, new AbortController().signal);
-  assertEquals(await archiveSegment(site, STAMP), "archived");
+  const archiving = realArchiving(log, new AbortController().signal);
+  assertEquals(await archiveSegment(archiving, STAMP), "archived");
   assertEquals(denoFileSystem.list(dir.path("")).sort(), NAMES_WHEN_DONE);
   assertEquals(await gunzipped(Deno.readFileSync(files.archive(STAMP))), text);
   for (const path of [files.archive(STAMP), files.manifest]) {
@@ -496,7 +493,7 @@ Deno.test("archiveSegment() on the real disk makes files for their owner alone",
   }
 });
 
-/** The real disk, which tells of each append. */
+/** The real disk, with a callback before each append. */
 class ToldFileSystem extends WatchedFileSystem {
   appends = 0;
   onAppend: () => void = () => {};
@@ -515,29 +512,28 @@ class ToldFileSystem extends WatchedFileSystem {
 }
 
 for (const nth of [1, 2, 5]) {
-  Deno.test(`archiveSegment() aborted at its write ${nth} leaves the segment alone (real disk)`, async () => {
+  Deno.test(`archiveSegment() aborted at its write ${nth} keeps only the segment (real disk)`, async () => {
     using dir = tempDir();
-    const files = new LogFiles(dir.path("audit.jsonl"));
+    const fileSystem = new ToldFileSystem();
+    const log = new LogDirectory(fileSystem, dir.path("audit.jsonl"));
+    const { files } = log;
     const text = linesFrom(1, 20_000);
     Deno.writeTextFileSync(files.sealed(STAMP), text);
     const ending = new AbortController();
-    const fileSystem = new ToldFileSystem();
     fileSystem.onAppend = () => {
       if (fileSystem.appends === nth) ending.abort();
     };
-    const archiving = archiveSegment(realSite(files, fileSystem, ending.signal), STAMP);
+    const archiving = archiveSegment(realArchiving(log, ending.signal), STAMP);
     await assertRejects(() => archiving, DOMException, "aborted");
     assertEquals(denoFileSystem.list(dir.path("")), ["audit_20260213_143022.jsonl"]);
     assertEquals(Deno.readTextFileSync(files.sealed(STAMP)), text);
-    assert(fileSystem.appends <= nth + 1, "it went on with the work");
+    assert(fileSystem.appends <= nth + 1, "it continued to write");
   });
 }
 
-Deno.test("archiveSegment() has let the segment go when it rejects (real disk)", async () => {
+Deno.test("archiveSegment() has released the lock of the segment when it rejects (real disk)", async () => {
   for (let n = 0; n < 10; n++) {
     using dir = tempDir();
-    const files = new LogFiles(dir.path("audit.jsonl"));
-    Deno.writeTextFileSync(files.sealed(STAMP), linesFrom(1, 20_000));
     const ending = new AbortController();
     const fileSystem: FileSystem = {
       ...denoFileSystem,
@@ -551,9 +547,12 @@ Deno.test("archiveSegment() has let the segment go when it rejects (real disk)",
         return handle;
       },
     };
-    const site = realSite(files, fileSystem, ending.signal);
-    await assertRejects(() => archiveSegment(site, STAMP), DOMException);
-    using other = Deno.openSync(files.sealed(STAMP));
+    const log = new LogDirectory(fileSystem, dir.path("audit.jsonl"));
+    const sealed = log.files.sealed(STAMP);
+    Deno.writeTextFileSync(sealed, linesFrom(1, 20_000));
+    const archiving = realArchiving(log, ending.signal);
+    await assertRejects(() => archiveSegment(archiving, STAMP), DOMException);
+    using other = Deno.openSync(sealed);
     assert(other.tryLockSync(true), "the lock is still held");
   }
 });

@@ -23,32 +23,32 @@ const [FIRST, SECOND, THIRD] = STAMPS;
 const LATE = "20260213_143024";
 const TEXTS = STAMPS.map((_, index) => linesFrom(10 * index)) as [string, string, string];
 
-/** A disk with three sealed segments, and what else is given. */
+/** Returns a disk with three sealed segments and further files. */
 function diskWithSegments(more: Record<string, string | Uint8Array> = {}): SimulatedDisk {
   const sealed = STAMPS.map((stamp, index) => [files.sealed(stamp), TEXTS[index]!]);
   return diskWith({ ...Object.fromEntries(sealed), ...more });
 }
 
-/** Lets the retry timer fire, and what it begins come to its end. */
+/** Fires the retry timer, and resolves when the retry is done. */
 async function retry(process: LogProcess): Promise<void> {
   process.clock.fireTimers();
   await settled(process);
 }
 
-/** Resolves when the archiver has done all that was asked for, and keeps its timer. */
+/** Resolves when all queued jobs of the archiver are done; its timer stays. */
 async function settled({ archiver }: LogProcess): Promise<void> {
   const none = "20000101_000000";
   await archiver.archived(none);
 }
 
-/** The segments that are archived on the disk and have only that form. */
+/** Returns the stamps of the segments whose only file is an archive. */
 function archivedOn(disk: SimulatedDisk): string[] {
   const names = namesOn(disk).join("\n");
   return STAMPS.filter((stamp) => [...names.matchAll(new RegExp(stamp, "g"))].length === 1)
     .filter((stamp) => names.includes(`${stamp}.jsonl.gz`));
 }
 
-/** Neither a timer nor a handle is left. */
+/** Stops the archiver, and checks that no timer and no open handle remains. */
 async function assertAtRest(process: LogProcess): Promise<void> {
   await process.archiver.finish();
   assertEquals([process.clock.timerDelaysMs, process.system.openHandles], [[], 0]);
@@ -69,7 +69,7 @@ Deno.test("Archiver.sweep() archives every sealed segment, the oldest first", as
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.sealed() has all archived soon, and asks once for many calls", async () => {
+Deno.test("Archiver.sealed() archives all segments, with one sweep for many calls", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   assertEquals(process.archiver.isBusy, false);
@@ -82,7 +82,7 @@ Deno.test("Archiver.sealed() has all archived soon, and asks once for many calls
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.sealed() during a sweep brings another one", async () => {
+Deno.test("Archiver.sealed() during a sweep queues another sweep", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   process.system.onCall = ({ name, path }) => {
@@ -96,7 +96,7 @@ Deno.test("Archiver.sealed() during a sweep brings another one", async () => {
   await assertAtRest(process);
 });
 
-Deno.test("Archiver looks again at a segment that another process has in hand", async () => {
+Deno.test("Archiver retries a segment that another process owns", async () => {
   const disk = diskWithSegments();
   const owner = disk.process();
   assert(owner.open(files.sealed(SECOND), "read").tryLock());
@@ -110,7 +110,7 @@ Deno.test("Archiver looks again at a segment that another process has in hand", 
   await assertAtRest(process);
 });
 
-Deno.test("Archiver retries at ever longer intervals, up to a minute, and from a second again", async () => {
+Deno.test("Archiver doubles its back-off from 1 s to 60 s, and resets it after a success", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   process.system.failOn(({ name }) => name === "link", ioError, 9 * STAMPS.length);
@@ -130,7 +130,7 @@ Deno.test("Archiver retries at ever longer intervals, up to a minute, and from a
   await assertAtRest(process);
 });
 
-Deno.test("Archiver meets a full disk with one temporary file at most, and goes on when there is space", async () => {
+Deno.test("Archiver leaves at most one unfinished archive on a full disk, and resumes when there is space", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   let tempsMax = 0;
@@ -150,7 +150,7 @@ Deno.test("Archiver meets a full disk with one temporary file at most, and goes 
   assertEquals([tempsMax, process.system.openHandles], [1, 0]);
   assertEquals(process.told.length, 2);
   assertStringIncludes(process.told[0]!, noSpace().message);
-  assertStringIncludes(process.told[1]!, "(disk full?)");
+  assertStringIncludes(process.told[1]!, "the disk may be full");
   disk.bytesLeft = 10_000;
   await retry(process);
   assertEquals(archivedOn(disk), [...STAMPS]);
@@ -158,7 +158,7 @@ Deno.test("Archiver meets a full disk with one temporary file at most, and goes 
   await assertAtRest(process);
 });
 
-Deno.test("Archiver tells a failure again that comes back after it was gone", async () => {
+Deno.test("Archiver logs a failure again if it recurs after a success", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   for (const toldInAll of [1, 2]) {
@@ -176,7 +176,7 @@ for (
     ["damaged", (await gzipped(TEXTS[1])).subarray(0, 30)],
   ] as const
 ) {
-  Deno.test(`Archiver keeps a segment with a ${what} archive, tells it once and archives the others`, async () => {
+  Deno.test(`Archiver keeps a segment with a ${what} archive, logs that once and archives the others`, async () => {
     const disk = diskWithSegments({ [files.archive(SECOND)]: bytes });
     const process = new LogProcess(disk);
     const swept = await process.archiver.sweep();
@@ -196,7 +196,7 @@ for (
 
 for (const [what, kind] of ODDITIES) {
   for (const form of ["sealed", "unfinished", "archive"] as const) {
-    Deno.test(`Archiver archives the others when ${what} is at the ${form} path of one`, async () => {
+    Deno.test(`Archiver archives the other segments if ${what} is at the ${form} path of one`, async () => {
       const disk = diskWithSegments();
       if (form === "sealed") disk.process().remove(files.sealed(FIRST));
       disk.plant(files[form](FIRST), kind);
@@ -212,7 +212,7 @@ for (const [what, kind] of ODDITIES) {
   }
 }
 
-Deno.test("Archiver archives the others when a segment has a second name", async () => {
+Deno.test("Archiver archives the other segments if one has a second hard link", async () => {
   const disk = diskWithSegments();
   disk.process().link(files.sealed(FIRST), "/log/second");
   const process = new LogProcess(disk);
@@ -224,7 +224,7 @@ Deno.test("Archiver archives the others when a segment has a second name", async
   assertEquals(archivedOn(disk), [...STAMPS]);
 });
 
-Deno.test("Archiver.archived() resolves when another owner is done, and rejects with its failure", async () => {
+Deno.test("Archiver.archived() waits for another owner, and rejects if archiving fails", async () => {
   const disk = diskWithSegments();
   const owner = disk.process();
   assert(owner.open(files.sealed(FIRST), "read").tryLock());
@@ -244,7 +244,7 @@ Deno.test("Archiver.archived() resolves when another owner is done, and rejects 
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.finish() leaves no timer, whatever failed", async () => {
+Deno.test("Archiver.finish() leaves no timer if every call fails", async () => {
   const process = new LogProcess(diskWithSegments());
   process.system.failOn(() => true, ioError, Infinity);
   process.archiver.sealed();
@@ -253,7 +253,7 @@ Deno.test("Archiver.finish() leaves no timer, whatever failed", async () => {
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.stop() gives up at once, tells nothing and leaves the segment to the next", async () => {
+Deno.test("Archiver.stop() aborts at once, logs nothing and leaves the segment to the next process", async () => {
   for (const index of [0, 5, 10, 15, 20, 25, 30]) {
     const disk = diskWithSegments();
     const process = new LogProcess(disk);
@@ -276,7 +276,7 @@ Deno.test("Archiver.stop() gives up at once, tells nothing and leaves the segmen
   }
 });
 
-Deno.test("Archiver that was stopped starts nothing again", async () => {
+Deno.test("Archiver.sweep() does nothing after stop()", async () => {
   const disk = diskWithSegments();
   const before = disk.snapshot();
   const process = new LogProcess(disk);
@@ -300,7 +300,7 @@ Deno.test("Archivers of two processes share the work", async () => {
   assertEquals([count, byArchive.size], [3, 3]);
 });
 
-Deno.test("Archiver.archived() ends when the archiver is stopped", async () => {
+Deno.test("Archiver.archived() rejects if the archiver is stopped", async () => {
   const disk = diskWithSegments();
   assert(disk.process().open(files.sealed(FIRST), "read").tryLock());
   const process = new LogProcess(disk);
@@ -309,7 +309,7 @@ Deno.test("Archiver.archived() ends when the archiver is stopped", async () => {
   await archived;
 });
 
-Deno.test("Archiver archives the others when one segment may not be read", async () => {
+Deno.test("Archiver archives the other segments if reading one is not permitted", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   const isFirst = ({ name, path }: Call) => name === "open" && path === files.sealed(FIRST);
@@ -319,7 +319,7 @@ Deno.test("Archiver archives the others when one segment may not be read", async
   assertEquals(archivedOn(disk), [SECOND, THIRD]);
 });
 
-Deno.test("Archiver tells each of two failures once", async () => {
+Deno.test("Archiver logs each of two failures once", async () => {
   const disk = diskWithSegments();
   for (const stamp of [FIRST, SECOND]) disk.plant(files.unfinished(stamp), "directory");
   const process = new LogProcess(disk);
@@ -329,7 +329,7 @@ Deno.test("Archiver tells each of two failures once", async () => {
 });
 
 for (const name of ["read", "open", "syncData"] as const) {
-  Deno.test(`Archiver tries again when ${name} of an archive that was there failed once`, async () => {
+  Deno.test(`Archiver retries if ${name} of an existing archive fails once`, async () => {
     const disk = diskWith({
       [files.sealed(FIRST)]: linesFrom(1),
       [files.archive(FIRST)]: await gzipped(linesFrom(1)),
@@ -339,12 +339,14 @@ for (const name of ["read", "open", "syncData"] as const) {
     process.system.failOn(isOfArchive, ioError);
     for (let n = 0; n < 2; n++) await process.archiver.sweep();
     await process.archiver.finish();
-    assertEquals(process.told, [`A segment is kept as it is not archived: ${ioError().message}`]);
+    assertEquals(process.told, [
+      `Archiving failed; segments that are not archived are kept: ${ioError().message}`,
+    ]);
     assertEquals(disk.process().status(files.sealed(FIRST)), null);
   });
 }
 
-Deno.test("Archiver.room() waits for one segment to be done when it is far behind", async () => {
+Deno.test("Archiver.room() waits for one segment if the backlog exceeds its limit", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   for (let count = 0; count < 8; count++) process.archiver.sealed();
@@ -360,7 +362,7 @@ Deno.test("Archiver.room() waits for one segment to be done when it is far behin
   assertEquals(process.archiver.room(), undefined);
 });
 
-Deno.test("Archiver.room() keeps nobody waiting when archiving fails", async () => {
+Deno.test("Archiver.room() resolves if archiving fails", async () => {
   const process = new LogProcess(diskWithSegments());
   process.system.failOn(({ name }) => name === "link", ioError, Infinity);
   for (let count = 0; count < 100; count++) process.archiver.sealed();

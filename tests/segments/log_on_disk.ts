@@ -3,8 +3,10 @@
  *
  * @module
  */
+import type { FileSystem } from "../../src/platform/file_system.ts";
 import { Archiver } from "../../src/segments/archiver.ts";
-import type { ArchiveSite } from "../../src/segments/archive.ts";
+import type { Archiving } from "../../src/segments/archive.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { Manifest } from "../../src/segments/manifest.ts";
 import { recoverSegments, type RecoveryReport } from "../../src/segments/recover.ts";
 import { LogFiles, type Stamp } from "../../src/segments/segment_name.ts";
@@ -15,6 +17,11 @@ import { gunzipped } from "../temp_dir.ts";
 /** The files of the log. */
 export const files: LogFiles = new LogFiles("/log/audit.jsonl");
 
+/** Returns the log on the file system of a process. */
+export function logOn(fileSystem: FileSystem): LogDirectory {
+  return new LogDirectory(fileSystem, files.active);
+}
+
 /** Stamps of three segments, oldest first. */
 export const STAMPS: readonly [Stamp, Stamp, Stamp] = [
   "20260213_143021",
@@ -22,14 +29,14 @@ export const STAMPS: readonly [Stamp, Stamp, Stamp] = [
   "20260213_143023",
 ];
 
-/** What may stand at a path that is no plain file. */
+/** Objects at a path that are not regular files. */
 export const ODDITIES = [
   ["a symlink", "symlink"],
   ["a directory", "directory"],
   ["a FIFO", "other"],
 ] as const;
 
-/** A disk that holds the files. */
+/** Returns a disk that holds the files. */
 export function diskWith(content: Record<string, string | Uint8Array>): SimulatedDisk {
   const disk = new SimulatedDisk();
   disk.plant(files.directory, "directory");
@@ -37,7 +44,7 @@ export function diskWith(content: Record<string, string | Uint8Array>): Simulate
   return disk;
 }
 
-/** Lines of events whose costs differ, so that no two texts are the same. */
+/** Returns lines of events. Their costs differ, so texts with different `first` values differ. */
 export function linesFrom(first: number, count = 3): string {
   return Array.from({ length: count }, (_, index) => {
     const ts = new Date(Date.UTC(2026, 1, 13, 14, 30) + index).toISOString();
@@ -45,12 +52,12 @@ export function linesFrom(first: number, count = 3): string {
   }).join("");
 }
 
-/** Names of what is in the directory. */
+/** Returns the sorted names in the directory. */
 export function namesOn(disk: SimulatedDisk): string[] {
   return disk.process().list(files.directory).sort();
 }
 
-/** The text that an archive on the disk holds. */
+/** Resolves with the decoded text of an archive on the disk. */
 export function textOfArchive(disk: SimulatedDisk, stamp: Stamp): Promise<string> {
   return gunzipped(new Uint8Array(disk.readFile(files.archive(stamp))));
 }
@@ -65,16 +72,16 @@ const CHANGES: ReadonlySet<Call["name"]> = new Set([
   "truncate",
 ]);
 
-/** One process that sees to the segments of the log. */
+/** One process that maintains the segments of the log. */
 export class LogProcess {
   readonly system: SimulatedProcess;
   readonly clock = new SimulatedClock();
-  /** What the logger was told. */
+  /** The logged warnings and errors. */
   readonly told: string[] = [];
   readonly manifest: Manifest;
   readonly archiver: Archiver;
-  readonly site: ArchiveSite;
-  /** Ends the work of the site. */
+  readonly archiving: Archiving;
+  /** Ends the archiving. */
   readonly ending = new AbortController();
   readonly #logger = {
     debug() {},
@@ -85,31 +92,27 @@ export class LogProcess {
 
   /** Starts a process on the disk. */
   constructor(disk: SimulatedDisk) {
-    const fileSystem = this.system = disk.process();
-    // A section is synchronous and the processes share a thread, so nothing comes in between.
+    const log = logOn(this.system = disk.process());
+    // A section is synchronous and the processes share a thread, so sections never overlap.
     const underLock = async <T>(section: () => T) => await Promise.resolve().then(section);
-    this.manifest = new Manifest({
-      fileSystem,
-      path: files.manifest,
-      logger: this.#logger,
-      underLock,
-    });
+    this.manifest = new Manifest({ log, logger: this.#logger, underLock });
     const { manifest, clock } = this;
-    const parts = { fileSystem, files, manifest, underLock, maxLineBytes: 10_000, clock };
+    const parts = { log, manifest, underLock, maxLineBytes: 10_000, clock };
     this.archiver = new Archiver({
       ...parts,
       logger: this.#logger,
       onArchived: () => Promise.resolve(),
     });
-    this.site = { ...parts, signal: this.ending.signal };
+    this.archiving = { ...parts, signal: this.ending.signal };
   }
 
-  /** Puts the segments in order, as an open() does. */
+  /** Runs the recovery of the segments, like `open()`. */
   recover(): Promise<Omit<RecoveryReport, "closedTornTail" | "pruned">> {
-    return recoverSegments({ site: this.site, archiver: this.archiver, logger: this.#logger });
+    const { archiving, archiver } = this;
+    return recoverSegments({ archiving, archiver, logger: this.#logger });
   }
 
-  /** The calls that change the disk or bring it up to date, by what they are and where. */
+  /** The calls that change or sync files, each as its name and paths. */
   get changes(): string[] {
     return this.system.calls.filter(({ name }) => CHANGES.has(name))
       .map(({ name, path, to }) => [name, path, to].filter((word) => word !== undefined).join(" "));

@@ -26,7 +26,7 @@ const FACTS: ArchiveFacts = {
   rebuilt: false,
 };
 
-/** The facts of the archive with the number. */
+/** Returns the facts of an archive by its number. */
 function facts(index: number): ArchiveFacts {
   return { ...FACTS, archive: `audit_20260213_14302${index}.jsonl.gz`, lines: 10 + index };
 }
@@ -37,7 +37,7 @@ function taken(bytes: Uint8Array): ManifestLines {
   return lines;
 }
 
-/** A manifest of so many lines, and where each begins and the last one ends. */
+/** Returns a manifest of `count` lines, the offset of each line, and the offset of the end. */
 function manifest(count: number): { bytes: Uint8Array; starts: number[] } {
   const lines = new ManifestLines();
   let text = "";
@@ -51,7 +51,7 @@ function manifest(count: number): { bytes: Uint8Array; starts: number[] } {
   return { bytes: encoder.encode(text), starts };
 }
 
-Deno.test("ManifestLines.next() numbers the lines and chains each to the one before", () => {
+Deno.test("ManifestLines.next() numbers the lines and chains each to the previous line", () => {
   const { bytes } = manifest(3);
   const texts = new TextDecoder().decode(bytes).split("\n");
   assertEquals(texts.pop(), "");
@@ -61,7 +61,7 @@ Deno.test("ManifestLines.next() numbers the lines and chains each to the one bef
   assertEquals(lines.map(({ prev_sha256 }) => prev_sha256), [null, ...digests.slice(0, -1)]);
 });
 
-Deno.test("ManifestLines.take() gives back what next() was told", () => {
+Deno.test("ManifestLines.take() parses the lines of next()", () => {
   const { bytes } = manifest(3);
   const lines = taken(bytes);
   assertEquals([lines.count, lines.byteLength], [3, bytes.byteLength]);
@@ -74,7 +74,7 @@ Deno.test("ManifestLines.take() gives back what next() was told", () => {
   }
 });
 
-Deno.test("ManifestLines.take() does not heed how whole lines are handed in", () => {
+Deno.test("ManifestLines.take() returns the same lines from one call or from two", () => {
   const { bytes, starts } = manifest(3);
   for (const start of starts) {
     const lines = taken(bytes.subarray(0, start));
@@ -83,7 +83,7 @@ Deno.test("ManifestLines.take() does not heed how whole lines are handed in", ()
   }
 });
 
-Deno.test("ManifestLines.next() continues the chain of the lines that were taken", () => {
+Deno.test("ManifestLines.next() continues the chain of the existing lines", () => {
   const { bytes, starts } = manifest(3);
   for (const count of [0, 1, 2]) {
     const lines = taken(bytes.subarray(0, starts[count]));
@@ -91,17 +91,17 @@ Deno.test("ManifestLines.next() continues the chain of the lines that were taken
   }
 });
 
-Deno.test("ManifestLines.take() keeps the whole lines of a manifest cut at any byte", () => {
+Deno.test("ManifestLines.take() reads the complete lines of a manifest truncated at any byte", () => {
   const { bytes, starts } = manifest(3);
   for (let length = 0; length <= bytes.byteLength; length++) {
     const lines = taken(bytes.subarray(0, length));
     const whole = starts.filter((start) => start <= length).length - 1;
-    assertEquals([lines.count, lines.byteLength], [whole, starts[whole]], `cut to ${length}`);
+    assertEquals([lines.count, lines.byteLength], [whole, starts[whole]], `truncated to ${length}`);
   }
 });
 
 await sampledTest(
-  "ManifestLines.take() distrusts a line with a flipped bit, with those next to it, and no other",
+  "ManifestLines.take() distrusts only a line with a flipped bit and its neighbors",
   1 / 4,
   (extent) => {
     const { bytes, starts } = manifest(4);
@@ -118,9 +118,9 @@ await sampledTest(
           const archive = lines.byArchive.get(facts(line).archive);
           return archive?.lines === facts(line).lines;
         });
-        // Two lines are one without the line break between them.
+        // A flipped line break joins two lines.
         const last = bytes[index] === 0x0a ? line + 1 : line;
-        // And it may bear the name of another archive, which is distrusted then.
+        // The changed line may name another archive. The line of that archive is not trusted then.
         const text = new TextDecoder().decode(flipped);
         const others = [0, 1, 2, 3].filter((each) => each < line - 1 || each > last + 1)
           .filter((each) => text.split(facts(each).archive).length === 2);
@@ -128,17 +128,17 @@ await sampledTest(
         if (line < 3) {
           assertEquals([line, last + 1].filter((each) => trusted.includes(each)), [], where);
         }
-        // A line may still read well, with another number in it say; then the next one disowns it.
+        // A changed line may still be valid, such as with another count. Then the digest in the next line differs.
         if (lines.faults.length > 0 || lines.byteLength < bytes.byteLength) continue;
         assertEquals(line, 3, where);
         unseen++;
       }
     }
-    assert(unseen > 0, "nothing vouches for the last line but itself");
+    assert(unseen > 0, "every flipped bit was detected, although no digest covers the last line");
   },
 );
 
-Deno.test("ManifestLines.take() takes no line that was taken out, put in, doubled or swapped", () => {
+Deno.test("ManifestLines.take() reports faults for removed, inserted, duplicate and swapped lines", () => {
   const { bytes, starts } = manifest(3);
   const [a, b, c] = [0, 1, 2].map((index) => bytes.slice(starts[index], starts[index + 1])) as [
     Uint8Array,
@@ -157,7 +157,7 @@ Deno.test("ManifestLines.take() takes no line that was taken out, put in, double
   assertEquals(faultyLines, [[1], [2], [2], [2, 3], [1, 2, 3], [2, 3]]);
 });
 
-Deno.test("ManifestLines.take() takes no line with a wrong or missing field", () => {
+Deno.test("ManifestLines.take() rejects a line with an invalid or missing field", () => {
   const text = new TextDecoder().decode(new ManifestLines().next(FACTS));
   assertEquals(taken(encoder.encode(text)).byArchive.size, 1);
   const wrong: [field: string, value: unknown][] = [
@@ -182,7 +182,7 @@ Deno.test("ManifestLines.take() takes no line with a wrong or missing field", ()
   for (const [field, value] of wrong) {
     const line = { ...JSON.parse(text), [field]: value };
     assertEquals(taken(encoder.encode(`${JSON.stringify(line)}\n`)).byArchive.size, 0, field);
-    // A missing field is wrong, too.
+    // A missing field is invalid too.
     delete line[field];
     assertEquals(taken(encoder.encode(`${JSON.stringify(line)}\n`)).byArchive.size, 0, field);
   }
@@ -197,12 +197,12 @@ Deno.test("ManifestLines.take() takes no line with a wrong or missing field", ()
 for (
   const [what, wrong] of [
     ["more events than lines", { events: { nav: { count: 3, cost: 0 } } }],
-    ["more events than any file has", { events: { nav: { count: 2 ** 53 - 1, cost: 0 } } }],
+    ["more events than a file can hold", { events: { nav: { count: 2 ** 53 - 1, cost: 0 } } }],
     ["more lines than bytes", { lines: 251 }],
-    ["more bytes than its gzip form can stand for", { raw_bytes: 120 * 1_032 + 1 }],
+    ["more bytes than its gzip file can expand to", { raw_bytes: 120 * 1_032 + 1 }],
   ] as const
 ) {
-  Deno.test(`ManifestLines.take() does not believe a line with ${what}`, () => {
+  Deno.test(`ManifestLines.take() rejects a line with ${what}`, () => {
     const line = new ManifestLines().next({ ...FACTS, ...wrong });
     assertEquals(taken(line).byArchive.size, 0);
   });

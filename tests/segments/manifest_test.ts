@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { Manifest, type UnderLock } from "../../src/segments/manifest.ts";
 import type { ArchiveFacts } from "../../src/segments/manifest_line.ts";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
@@ -11,11 +12,11 @@ import {
 } from "../faults/simulated_disk.ts";
 import { testNeeding } from "../requirements.ts";
 import { tempDir } from "../temp_dir.ts";
-import { diskWith, files } from "./log_on_disk.ts";
+import { diskWith, files, logOn } from "./log_on_disk.ts";
 
 const PATH = files.manifest;
 
-/** The facts of the archive with the number. */
+/** Returns the facts of an archive by its number. */
 function facts(index: number, sha256 = "0".repeat(64)): ArchiveFacts {
   return {
     archive: `audit_20260213_14302${index}.jsonl.gz`,
@@ -38,7 +39,7 @@ function facts(index: number, sha256 = "0".repeat(64)): ArchiveFacts {
   };
 }
 
-/** The text of a manifest of archives with the numbers. */
+/** Returns the text of a manifest of the archives with the numbers. */
 function textOf(...indexes: number[]): string {
   const lines = new ManifestLines();
   return indexes.map((index) => {
@@ -48,8 +49,8 @@ function textOf(...indexes: number[]): string {
   }).join("");
 }
 
-/** A manifest as one process has it. */
-function open(disk: SimulatedDisk, path = PATH) {
+/** Returns the manifest of a new process on the disk. */
+function open(disk: SimulatedDisk) {
   const fileSystem = disk.process();
   const warnings: string[] = [];
   const logger = {
@@ -69,10 +70,12 @@ function open(disk: SimulatedDisk, path = PATH) {
     }
   };
   fileSystem.onCall = ({ name }) => {
-    if (name === "append" || name === "truncate") assert(isLocked, `${name} without the lock`);
-    if (name === "syncData") assert(!isLocked, "a sync under the lock");
+    if (name === "append" || name === "truncate") {
+      assert(isLocked, `${name} was called without the lock`);
+    }
+    if (name === "syncData") assert(!isLocked, "syncData was called under the lock");
   };
-  const manifest = new Manifest({ fileSystem, path, logger, underLock });
+  const manifest = new Manifest({ log: logOn(fileSystem), logger, underLock });
   return { fileSystem, manifest, warnings };
 }
 
@@ -80,12 +83,12 @@ function manifestOn(disk: SimulatedDisk): string | Uint8Array | undefined {
   return disk.snapshot()[PATH];
 }
 
-/** Names of the calls behind those that look for the file. */
+/** Returns the names of the calls, without status and read. */
 function changesOf({ calls }: SimulatedProcess): string[] {
   return calls.map(({ name }) => name).filter((name) => name !== "status" && name !== "read");
 }
 
-Deno.test("Manifest.add() appends a line under the lock and syncs it outside", async () => {
+Deno.test("Manifest.add() appends a line under the lock and syncs it after the release", async () => {
   const disk = diskWith({});
   const { fileSystem, manifest, warnings } = open(disk);
   for (const index of [1, 2, 3]) await manifest.add(facts(index));
@@ -95,7 +98,7 @@ Deno.test("Manifest.add() appends a line under the lock and syncs it outside", a
   assertEquals([fileSystem.openHandles, warnings], [0, []]);
 });
 
-Deno.test("Manifest.add() does nothing when the manifest has the line, but to sync it", async () => {
+Deno.test("Manifest.add() only syncs the manifest if it has the line", async () => {
   const disk = diskWith({ [PATH]: textOf(1, 2) });
   const { fileSystem, manifest } = open(disk);
   for (const index of [1, 2, 1]) await manifest.add(facts(index));
@@ -104,7 +107,7 @@ Deno.test("Manifest.add() does nothing when the manifest has the line, but to sy
   assertEquals(changesOf(fileSystem).filter((name) => name === "syncData").length, 3);
 });
 
-Deno.test("Manifest.add() adds a second line for an archive that holds something else now", async () => {
+Deno.test("Manifest.add() adds a second line for an archive whose content has changed", async () => {
   const disk = diskWith({ [PATH]: textOf(1, 2) });
   const { manifest } = open(disk);
   await manifest.add(facts(1, "1".repeat(64)));
@@ -115,13 +118,13 @@ Deno.test("Manifest.add() adds a second line for an archive that holds something
   assertEquals(byArchive.get(facts(2).archive)?.gzip_sha256, "e".repeat(64));
 });
 
-Deno.test("Manifest.read() makes nothing, and has no lines where there is no manifest", () => {
+Deno.test("Manifest.read() creates no file, and returns no lines if the manifest does not exist", () => {
   const disk = diskWith({});
   assertEquals(open(disk).manifest.read().count, 0);
   assertEquals(disk.snapshot(), {});
 });
 
-Deno.test("Manifest.read() reads the last line again, and nothing before it", () => {
+Deno.test("Manifest.read() rereads only the last line", () => {
   const [whole, longer] = [textOf(1, 2), textOf(1, 2, 3)];
   const disk = diskWith({ [PATH]: whole });
   const { fileSystem, manifest } = open(disk);
@@ -143,18 +146,18 @@ Deno.test("Manifest.read() reads the last line again, and nothing before it", ()
   assertEquals(fileSystem.openHandles, 0);
 });
 
-Deno.test("Manifest.add() takes up a manifest that was written anew in its place and is longer", async () => {
+Deno.test("Manifest.add() continues a manifest that was rewritten with more lines", async () => {
   const disk = diskWith({ [PATH]: textOf(1, 2, 3) });
   const { manifest, warnings } = open(disk);
   assertEquals(manifest.read().count, 3);
-  const anew = textOf(4, 5, 6, 7, 8, 9);
-  disk.writeFile(PATH, anew);
+  const rewritten = textOf(4, 5, 6, 7, 8, 9);
+  disk.writeFile(PATH, rewritten);
   await manifest.add(facts(1));
   assertEquals(manifestOn(disk), textOf(4, 5, 6, 7, 8, 9, 1));
   assertEquals(warnings, []);
 });
 
-Deno.test("Manifest.add() cuts a torn tail off, with a warning, and continues the chain", async () => {
+Deno.test("Manifest.add() removes a torn tail with a warning, and continues the chain", async () => {
   const [whole, next] = [textOf(1, 2), textOf(1, 2, 3)];
   for (let length = whole.length + 1; length < next.length; length++) {
     const disk = diskWith({ [PATH]: next.slice(0, length) });
@@ -162,24 +165,26 @@ Deno.test("Manifest.add() cuts a torn tail off, with a warning, and continues th
     assertEquals(manifest.read().count, 2);
     await manifest.add(facts(3));
     assertEquals(manifestOn(disk), next);
-    const told = `Cut ${length - whole.length} torn bytes off behind line 2 of manifest: ${PATH}`;
-    assertEquals(warnings, [told]);
+    const tornBytes = length - whole.length;
+    assertEquals(warnings, [
+      `Removed a torn tail of ${tornBytes} bytes after line 2 of the manifest: ${PATH}`,
+    ]);
   }
 });
 
-Deno.test("Manifest.add() keeps a damaged line as evidence, and adds what is not told behind it", async () => {
+Deno.test("Manifest.add() keeps a damaged line as evidence, and appends new lines for the untrusted ones", async () => {
   const damaged = textOf(1, 2, 3, 4).replace('"raw_bytes":102', '"raw_bytes":1 2');
   const disk = diskWith({ [PATH]: damaged });
   const { manifest, warnings } = open(disk);
   for (const index of [1, 2, 3, 4]) await manifest.add(facts(index));
   const { count, byArchive, faults } = open(disk).manifest.read();
   assert(String(manifestOn(disk)).startsWith(damaged));
-  // The third line does not follow the second as it is now, so nobody vouches for it.
+  // The third line carries the digest of the original second line, so it is not trusted.
   assertEquals([count, byArchive.size, faults.map(({ line }) => line)], [6, 4, [2, 3]]);
   assertEquals(warnings, []);
 });
 
-Deno.test("Manifest.add() leaves damage where it is when there is nothing to add", async () => {
+Deno.test("Manifest.add() keeps a torn tail if the manifest already has the line", async () => {
   const damaged = `${textOf(1)}damage`;
   const disk = diskWith({ [PATH]: damaged });
   const { manifest, warnings } = open(disk);
@@ -187,7 +192,7 @@ Deno.test("Manifest.add() leaves damage where it is when there is nothing to add
   assertEquals([manifestOn(disk), warnings], [damaged, []]);
 });
 
-Deno.test("Manifests of two processes make one chain", async () => {
+Deno.test("Manifests of two processes build one chain", async () => {
   const disk = diskWith({});
   const [one, other] = [open(disk), open(disk)];
   await one.manifest.add(facts(1));
@@ -204,14 +209,14 @@ Deno.test("Manifests of two processes make one chain", async () => {
   }
 });
 
-Deno.test("Manifest.add() leaves the manifest as it was when the disk gets full", async () => {
+Deno.test("Manifest.add() leaves the manifest unchanged if the disk is full", async () => {
   const text = textOf(1, 2);
   const length = textOf(1, 2, 3).length - text.length;
   for (const bytesLeft of [0, 1, length - 1]) {
     const disk = diskWith({ [PATH]: text });
     disk.bytesLeft = bytesLeft;
     const { fileSystem, manifest, warnings } = open(disk);
-    const message = bytesLeft === 0 ? noSpace().message : "(disk full?)";
+    const message = bytesLeft === 0 ? noSpace().message : "the disk may be full";
     await assertRejects(() => manifest.add(facts(3)), Error, message);
     assertEquals([manifestOn(disk), fileSystem.openHandles], [text, 0]);
     disk.bytesLeft = length;
@@ -221,7 +226,7 @@ Deno.test("Manifest.add() leaves the manifest as it was when the disk gets full"
 });
 
 for (const name of ["status", "open", "read", "append", "syncData"] as const) {
-  Deno.test(`Manifest.add() rejects when ${name} fails, and can be repeated`, async () => {
+  Deno.test(`Manifest.add() rejects if ${name} fails, and a retry succeeds`, async () => {
     const disk = diskWith({ [PATH]: textOf(1) });
     const { fileSystem, manifest } = open(disk);
     fileSystem.failOn((call) => call.name === name, ioError);
@@ -232,7 +237,7 @@ for (const name of ["status", "open", "read", "append", "syncData"] as const) {
   });
 }
 
-Deno.test("Manifest.add() takes up a manifest that was replaced, cut or removed meanwhile", async () => {
+Deno.test("Manifest.add() continues a manifest that was replaced, truncated or removed since the last read", async () => {
   const text = textOf(1, 2);
   const changes: [changed: (disk: SimulatedDisk) => void, expected: string][] = [
     [(disk) => disk.process().remove(PATH), textOf(3)],
@@ -263,14 +268,14 @@ for (
   const [reason, plant] of [
     ["a symlink", (disk) => disk.plant(PATH, "symlink")],
     ["a directory", (disk) => disk.plant(PATH, "directory")],
-    ["no plain file", (disk) => disk.plant(PATH, "other")],
-    ["2 hard links", (disk) => {
+    ["not a regular file", (disk) => disk.plant(PATH, "other")],
+    ["a file with 2 hard links", (disk) => {
       disk.writeFile(PATH, "");
       disk.process().link(PATH, "/log/second");
     }],
   ] as [reason: string, plant: (disk: SimulatedDisk) => void][]
 ) {
-  Deno.test(`Manifest refuses a path that is ${reason}`, async () => {
+  Deno.test(`Manifest rejects a path that is ${reason}`, async () => {
     const disk = diskWith({});
     plant(disk);
     const before = disk.snapshot();
@@ -281,23 +286,23 @@ for (
   });
 }
 
-Deno.test("Manifest.add() touches nothing when it does not get the lock", async () => {
+Deno.test("Manifest.add() does not access the file if it cannot get the lock", async () => {
   const disk = diskWith({ [PATH]: textOf(1) });
   const fileSystem = disk.process();
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
   const underLock: UnderLock = () => Promise.reject(new Error("Lock refused"));
-  const manifest = new Manifest({ fileSystem, path: PATH, logger, underLock });
+  const manifest = new Manifest({ log: logOn(fileSystem), logger, underLock });
   await assertRejects(() => manifest.add(facts(2)), Error, "Lock refused");
   assertEquals([fileSystem.calls, manifestOn(disk)], [[], textOf(1)]);
 });
 
-await testNeeding("POSIX", "Manifest.add() makes a file for its owner alone", async () => {
+await testNeeding("POSIX", "Manifest.add() creates a file with mode 0600", async () => {
   using dir = tempDir();
-  const path = dir.path("audit.manifest.jsonl");
+  const log = new LogDirectory(denoFileSystem, dir.path("audit.jsonl"));
+  const path = log.files.manifest;
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
   const manifest = new Manifest({
-    fileSystem: denoFileSystem,
-    path,
+    log,
     logger,
     underLock: async (section) => await Promise.resolve().then(section),
   });

@@ -6,7 +6,7 @@ import { eventEpochMs } from "../../src/time.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { diskWith, files } from "./log_on_disk.ts";
 
-/** What is read at a time: a few lines of most texts here, and more than any one line. */
+/** Number of bytes per read: a few lines of most texts here, and more than the longest random line. */
 const CHUNK_BYTES = 600;
 const NOW = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
 const encoder = new TextEncoder();
@@ -15,7 +15,7 @@ function oneOf<T>(random: SeededRandom, choices: readonly T[]): T {
   return choices[random.below(choices.length)]!;
 }
 
-/** The newest event as a reader finds it: every line parsed, times that move no stamp left out. */
+/** Returns the time of the newest event by parsing every line, without times that stamps ignore. */
 function newestOf(text: string): number {
   const times = text.split("\n").map(timeOf)
     .filter((ms) => ms >= 0 && ms <= STAMP_MAX_MS);
@@ -35,7 +35,7 @@ function secondOf(epochMs: number): number {
   return Math.floor(epochMs / 1000);
 }
 
-/** A time as somebody writes it, near `NOW` mostly and in no order. */
+/** Returns a time in a random notation, often near `NOW`. */
 function randomTs(random: SeededRandom): string {
   const ms = oneOf(random, [
     NOW + random.below(100_000),
@@ -52,7 +52,7 @@ function randomTs(random: SeededRandom): string {
     iso.replace("Z", "456"),
     iso.replace("Z", "456Z"),
     iso.replace("Z", "+02:00"),
-    // As long as a time of ours, which ends in Z.
+    // As long as a time that this library writes, but without a Z at the end.
     iso.replace(/\.\d+Z/, "+0200"),
     iso.slice(0, 10),
     "2026-02-30T14:30:22.123Z",
@@ -77,7 +77,7 @@ function randomLine(random: SeededRandom): string {
   ]);
 }
 
-/** A line as others write it, long ones among them. */
+/** Returns a line as another program may write it, sometimes a long one. */
 function foreignLine(random: SeededRandom): string {
   const line = randomLine(random);
   return random.below(4) > 0 ? line : `${line.slice(0, -1)},"more":"${"é".repeat(200)}"}`;
@@ -87,7 +87,7 @@ function openWith(text: string): FileHandle {
   return diskWith({ [files.active]: text }).process().open(files.active, "read");
 }
 
-Deno.test("NewestEvent finds what parsing every line finds, whoever wrote it (seeds 1 to 300)", async () => {
+Deno.test("NewestEvent finds the same event as parsing every line does (seeds 1 to 300)", async () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = new SeededRandom(seed);
     const text = Array.from({ length: random.below(20) }, () => `${foreignLine(random)}\n`).join(
@@ -105,7 +105,7 @@ Deno.test("NewestEvent finds what parsing every line finds, whoever wrote it (se
   }
 });
 
-Deno.test("NewestEvent joins what was appended and what others wrote (seeds 1 to 300)", () => {
+Deno.test("NewestEvent combines appended lines with lines of other writers (seeds 1 to 300)", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = new SeededRandom(seed);
     const newest = new NewestEvent(CHUNK_BYTES);
@@ -125,7 +125,7 @@ Deno.test("NewestEvent joins what was appended and what others wrote (seeds 1 to
   }
 });
 
-Deno.test("NewestEvent bounds the times of all events, or says that it cannot (seeds 1 to 300)", () => {
+Deno.test("NewestEvent.boundMs is not before any event, or is undefined (seeds 1 to 300)", () => {
   let bounds = 0;
   for (let seed = 1; seed <= 300; seed++) {
     const random = new SeededRandom(seed);
@@ -153,7 +153,7 @@ Deno.test("NewestEvent bounds the times of all events, or says that it cannot (s
   assert(bounds > 100, `${bounds} bounds`);
 });
 
-Deno.test("NewestEvent knows no bound where a line is longer than a chunk, until another writer does", () => {
+Deno.test("NewestEvent.boundMs is undefined after a line longer than a chunk, until a mark of another writer follows", () => {
   const long = `{"ts":"2026-03-01T00:00:00.000Z","x":"${"x".repeat(3 * CHUNK_BYTES)}"}\n`;
   const newest = new NewestEvent(CHUNK_BYTES);
   const handle = openWith(`${long}\n`);
@@ -165,8 +165,8 @@ Deno.test("NewestEvent knows no bound where a line is longer than a chunk, until
   assertEquals([newest.boundMs, newest.byteLength], [Date.UTC(2026, 2, 1) + 999, long.length + 1]);
 });
 
-Deno.test("NewestEvent forgets a file that was truncated and has grown past what was known of it", () => {
-  // Longer than the bytes that are compared, so that all lines end alike.
+Deno.test("NewestEvent.forgetUnlessIn() resets after a truncated file has grown past the known part", () => {
+  // Longer than the compared bytes, so that all lines have the same end.
   const x = "x".repeat(300);
   const line = (ms: number) => `${JSON.stringify({ ts: new Date(ms).toISOString(), x })}\n`;
   const DAY_MS = 86_400_000;
@@ -192,7 +192,7 @@ Deno.test("NewestEvent forgets a file that was truncated and has grown past what
   }
 });
 
-Deno.test("NewestEvent reads nothing again that was appended in its sight", () => {
+Deno.test("NewestEvent does not read the lines that appended() has added", () => {
   const line = `${JSON.stringify({ ts: new Date(NOW).toISOString() })}\n`;
   const disk = diskWith({ [files.active]: line.repeat(3) });
   const process = disk.process();
@@ -204,7 +204,7 @@ Deno.test("NewestEvent reads nothing again that was appended in its sight", () =
   assertEquals(process.calls.map(({ name }) => name), ["open"]);
 });
 
-Deno.test("NewestEvent reads what others wrote once, and goes on from there", () => {
+Deno.test("NewestEvent reads lines of other writers once", () => {
   const [early, late] = [NOW, NOW + 5_000].map((ms) =>
     `${JSON.stringify({ ts: new Date(ms).toISOString() })}\n`
   ) as [string, string];
@@ -217,9 +217,9 @@ Deno.test("NewestEvent reads what others wrote once, and goes on from there", ()
   assertEquals(newest.readUpTo(openWith(""), late.length + 2 * early.length), NOW + 5_000);
 });
 
-Deno.test("NewestEvent finds a line that lies across two reads", () => {
+Deno.test("NewestEvent finds a line that spans two reads", () => {
   const short = `${JSON.stringify({ ts: new Date(NOW).toISOString(), n: "x".repeat(90) })}\n`;
-  // Longer than the room that is left in the first read.
+  // Longer than the rest of the first read.
   const newestLine = `{"event":"nav","ts":"2026-03-01T00:00:00Z","n":"${"x".repeat(140)}"}\n`;
   assert(short.length < newestLine.length && newestLine.length <= CHUNK_BYTES);
   const text = short.repeat(Math.floor((CHUNK_BYTES - 1) / short.length)) + newestLine + short;
@@ -227,7 +227,7 @@ Deno.test("NewestEvent finds a line that lies across two reads", () => {
   assertEquals(newest.readUpTo(openWith(text), text.length), Date.UTC(2026, 2, 1));
 });
 
-Deno.test("NewestEvent.catchUp() takes nothing twice that a sealing read meanwhile", async () => {
+Deno.test("NewestEvent.catchUp() continues after lines that readUpTo() has read in the meantime", async () => {
   const line = (second: number) =>
     `${JSON.stringify({ ts: new Date(NOW + 1_000 * second).toISOString() })}\n`;
   const text = [1, 2, 3].map(line).join("");
@@ -243,7 +243,7 @@ Deno.test("NewestEvent.catchUp() takes nothing twice that a sealing read meanwhi
 });
 
 for (const place of ["first", "in the middle", "last"]) {
-  Deno.test(`NewestEvent knows the time of a line of ours that is longer than a chunk and ${place}`, () => {
+  Deno.test(`NewestEvent finds the time of a line of this library that is longer than a chunk (${place})`, () => {
     const short = `${JSON.stringify({ ts: new Date(NOW).toISOString() })}\n`;
     const long = `{"ts":"2026-03-01T00:00:00.000Z","x":"${"x".repeat(3 * CHUNK_BYTES)}"}\n`;
     const text = (place === "first" ? "" : short) + long + (place === "last" ? "" : short);
@@ -253,7 +253,7 @@ for (const place of ["first", "in the middle", "last"]) {
   });
 }
 
-Deno.test("NewestEvent has none where no line has a time", () => {
+Deno.test("NewestEvent.readUpTo() returns -Infinity if no line has a time", () => {
   const newest = new NewestEvent(CHUNK_BYTES);
   newest.appended(0, encoder.encode('{"event":"nav"}\n\n42\n{"ts":"soon"}\n'));
   assertEquals(newest.readUpTo(openWith(""), 0), -Infinity);
@@ -266,7 +266,7 @@ for (
     ["2026-02-12T10:00:00.000Z", '"2026-02-13","event":"zzZ"'],
   ] as const
 ) {
-  Deno.test(`NewestEvent takes {"ts":${newer}} for what it is`, () => {
+  Deno.test(`NewestEvent parses the time in {"ts":${newer}}`, () => {
     const text = `{"ts":"${older}"}\n{"ts":${newer}}\n`;
     const handle = diskWith({ "/log/a": text }).process().open("/log/a", "read");
     const found = new NewestEvent().readUpTo(handle, text.length);

@@ -20,7 +20,7 @@ function nameOf(stamp: string, extension = ".jsonl.gz"): string {
   return `audit_${stamp}${extension}`;
 }
 
-/** A disk with three archives. */
+/** Returns a disk with three archives and no manifest. */
 async function diskWithArchives(): Promise<SimulatedDisk> {
   const disk = diskWith({});
   for (const [index, stamp] of STAMPS.entries()) {
@@ -29,7 +29,10 @@ async function diskWithArchives(): Promise<SimulatedDisk> {
   return disk;
 }
 
-/** All that a death may leave: a stray, an orphan with half an archive, one with a whole one. */
+/**
+ * Returns a disk with everything that crashed writers may leave: unfinished archives with and without a segment, an
+ * empty segment, orphaned segments with and without an archive, and an archive without a manifest line.
+ */
 async function diskWithRemains(): Promise<SimulatedDisk> {
   const stray = (await gzipped("stray\n")).subarray(0, 20);
   return diskWith({
@@ -45,7 +48,7 @@ async function diskWithRemains(): Promise<SimulatedDisk> {
   });
 }
 
-/** Sees that there are three archives, a manifest of them, and the active file. */
+/** Checks that there are three archives, their manifest, the active file, and no other files. */
 async function assertInOrder(disk: SimulatedDisk): Promise<void> {
   const names = [files.manifest, files.active, ...STAMPS.map((stamp) => files.archive(stamp))];
   assertEquals(namesOn(disk).map((name) => `${files.directory}/${name}`), names.sort());
@@ -58,7 +61,7 @@ async function assertInOrder(disk: SimulatedDisk): Promise<void> {
   assertEquals(count, 3);
 }
 
-/** Recovers in a new process, which must leave nothing open. */
+/** Runs the recovery in a new process, and checks that it leaves no open handle or timer. */
 async function recovered(disk: SimulatedDisk) {
   const process = new LogProcess(disk);
   const recovery = await process.recover();
@@ -67,7 +70,7 @@ async function recovered(disk: SimulatedDisk) {
   return { process, recovery };
 }
 
-/** Sees that another recovery finds nothing to do. */
+/** Checks that another recovery has nothing to repair. */
 async function assertChangesNothing(disk: SimulatedDisk): Promise<void> {
   const before = disk.snapshot();
   const { process, recovery } = await recovered(disk);
@@ -75,7 +78,7 @@ async function assertChangesNothing(disk: SimulatedDisk): Promise<void> {
   assertEquals(disk.snapshot(), before);
 }
 
-Deno.test("recoverSegments() puts in order all that the dead left, and tells what it did", async () => {
+Deno.test("recoverSegments() repairs everything that crashed writers leave, and reports the repairs", async () => {
   const disk = await diskWithRemains();
   const { process, recovery } = await recovered(disk);
   assertEquals(recovery, {
@@ -88,13 +91,13 @@ Deno.test("recoverSegments() puts in order all that the dead left, and tells wha
   await assertChangesNothing(disk);
 });
 
-Deno.test("recoverSegments() leaves a directory without segments as it is", async () => {
+Deno.test("recoverSegments() does not change a directory without segments", async () => {
   await assertChangesNothing(diskWith({ [files.active]: "active\n" }));
   await assertChangesNothing(diskWith({}));
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`recoverSegments() killed ${when} any call is finished by the next, and a third changes nothing`, async () => {
+  Deno.test(`recoverSegments() killed ${when} any of its calls is completed by the next run, and a third run changes nothing`, async () => {
     const dry = new LogProcess(await diskWithRemains());
     await dry.recover();
     assert(dry.system.calls.length > 50);
@@ -102,7 +105,7 @@ for (const when of ["before", "after"] as const) {
       const disk = await diskWithRemains();
       const killed = new LogProcess(disk);
       killed.system.killAt(index, when);
-      // What fails is told and left, so that it ends well even in a dead process.
+      // Failures are logged, so recovery resolves even if every call of the killed process fails.
       await killed.recover();
       assert(killed.system.isKilled);
       const { process } = await recovered(disk);
@@ -113,7 +116,7 @@ for (const when of ["before", "after"] as const) {
   });
 }
 
-Deno.test("recoverSegments() loses no segment to a power cut at any call", async () => {
+Deno.test("recoverSegments() loses no segment if the power fails at any call", async () => {
   const dry = new LogProcess(await diskWithRemains());
   await dry.recover();
   for (let index = 0; index < dry.system.calls.length; index += 3) {
@@ -129,7 +132,7 @@ Deno.test("recoverSegments() loses no segment to a power cut at any call", async
   }
 });
 
-Deno.test("recoverSegments() by two processes at once does the work once", async () => {
+Deno.test("recoverSegments() repairs each file once if two processes run it at the same time", async () => {
   const disk = await diskWithRemains();
   const processes = [new LogProcess(disk), new LogProcess(disk)];
   const recoveries = await Promise.all(processes.map((process) => process.recover()));
@@ -145,7 +148,7 @@ Deno.test("recoverSegments() by two processes at once does the work once", async
   await assertInOrder(disk);
 });
 
-Deno.test("recoverSegments() leaves alone what a living process is working on", async () => {
+Deno.test("recoverSegments() does not change the files of a segment that a living process owns", async () => {
   const disk = await diskWithRemains();
   const owner = disk.process();
   assert(owner.open(files.sealed(FIRST), "read").tryLock());
@@ -164,7 +167,7 @@ Deno.test("recoverSegments() leaves alone what a living process is working on", 
   await assertInOrder(disk);
 });
 
-Deno.test("recoverSegments() makes a manifest that is not there from the archives", async () => {
+Deno.test("recoverSegments() rebuilds a missing manifest from the archives", async () => {
   const disk = await diskWithArchives();
   const { recovery, process } = await recovered(disk);
   const names = STAMPS.map((stamp) => nameOf(stamp));
@@ -181,7 +184,7 @@ Deno.test("recoverSegments() makes a manifest that is not there from the archive
   await assertChangesNothing(disk);
 });
 
-Deno.test("recoverSegments() adds only the lines that a manifest lacks", async () => {
+Deno.test("recoverSegments() adds only the missing lines of a manifest", async () => {
   const disk = diskWith({ [files.sealed(FIRST)]: TEXTS[0] });
   await recovered(disk);
   const before = new TextDecoder().decode(disk.readFile(files.manifest));
@@ -194,7 +197,7 @@ Deno.test("recoverSegments() adds only the lines that a manifest lacks", async (
   assertEquals(lines.map(({ rebuilt }) => rebuilt), [false, true]);
 });
 
-Deno.test("recoverSegments() makes lines again that are damaged, and keeps the damage as evidence", async () => {
+Deno.test("recoverSegments() adds new lines for damaged ones, and keeps the damaged lines as evidence", async () => {
   const disk = await diskWithArchives();
   await recovered(disk);
   const whole = new TextDecoder().decode(disk.readFile(files.manifest));
@@ -211,7 +214,7 @@ Deno.test("recoverSegments() makes lines again that are damaged, and keeps the d
   }
 });
 
-Deno.test("recoverSegments() adds a line for an archive that was replaced by one of another length", async () => {
+Deno.test("recoverSegments() adds a line for an archive that was replaced by one of a different length", async () => {
   const disk = await diskWithArchives();
   await recovered(disk);
   disk.writeFile(files.archive(SECOND), await gzipped("something else\n"));
@@ -222,7 +225,7 @@ Deno.test("recoverSegments() adds a line for an archive that was replaced by one
   await assertChangesNothing(disk);
 });
 
-Deno.test("recoverSegments() leaves a damaged archive out of the manifest, with a warning", async () => {
+Deno.test("recoverSegments() does not add a damaged archive to the manifest, and logs a warning", async () => {
   const disk = await diskWithArchives();
   const damaged = (await gzipped(TEXTS[1])).subarray(0, 40);
   disk.writeFile(files.archive(SECOND), damaged);
@@ -235,7 +238,7 @@ Deno.test("recoverSegments() leaves a damaged archive out of the manifest, with 
 });
 
 for (const [what, kind] of ODDITIES) {
-  Deno.test(`recoverSegments() does the rest where ${what} has the name of an archive`, async () => {
+  Deno.test(`recoverSegments() repairs the other files if ${what} is at the path of an archive`, async () => {
     const disk = await diskWithRemains();
     disk.plant(files.archive("20260213_143000"), kind);
     const { process } = await recovered(disk);
@@ -244,7 +247,7 @@ for (const [what, kind] of ODDITIES) {
     assertEquals(process.manifest.read().count, 3);
   });
 
-  Deno.test(`recoverSegments() does the rest where ${what} is at the path of a stray`, async () => {
+  Deno.test(`recoverSegments() repairs the other files if ${what} is at the path of an unfinished archive`, async () => {
     const disk = await diskWithRemains();
     disk.plant(files.unfinished("20260213_143000"), kind);
     const { process } = await recovered(disk);
@@ -253,7 +256,7 @@ for (const [what, kind] of ODDITIES) {
     assertEquals(process.manifest.read().count, 3);
   });
 
-  Deno.test(`recoverSegments() keeps each segment where ${what} is at the path of the manifest`, async () => {
+  Deno.test(`recoverSegments() keeps each segment if ${what} is at the path of the manifest`, async () => {
     const disk = await diskWithRemains();
     disk.plant(files.manifest, kind);
     const { process, recovery } = await recovered(disk);
@@ -264,7 +267,7 @@ for (const [what, kind] of ODDITIES) {
   });
 }
 
-Deno.test("recoverSegments() tells what fails, whatever it is, and the next one goes on", async () => {
+Deno.test("recoverSegments() logs the failure of any call, and the next run completes the repairs", async () => {
   const errors = Object.entries(systemErrors);
   const dry = new LogProcess(await diskWithRemains());
   await dry.recover();
@@ -283,7 +286,7 @@ Deno.test("recoverSegments() tells what fails, whatever it is, and the next one 
   }
 });
 
-Deno.test("recoverSegments() gives up the manifest when its signal says so, and tells nothing", async () => {
+Deno.test("recoverSegments() stops adding manifest lines when its signal is aborted, and logs nothing", async () => {
   const disk = await diskWithArchives();
   const process = new LogProcess(disk);
   process.system.onCall = ({ name, path }) => {
@@ -296,7 +299,7 @@ Deno.test("recoverSegments() gives up the manifest when its signal says so, and 
   assertEquals(recovery.addedToManifest, [nameOf(SECOND), nameOf(THIRD)]);
 });
 
-Deno.test("recoverSegments() adds the line of an archive with times beyond four digits of years once", async () => {
+Deno.test("recoverSegments() adds the line of an archive only once if a year has more than four digits", async () => {
   for (const ts of ["+010000-01-01T00:00:00.000Z", "-000001-01-01T00:00:00.000Z"]) {
     const disk = diskWith({
       [files.sealed(FIRST)]: `{"ts":"${ts}","event":"nav"}\n`,
@@ -309,7 +312,7 @@ Deno.test("recoverSegments() adds the line of an archive with times beyond four 
   }
 });
 
-Deno.test("recoverSegments() removes a stray behind an odd one", async () => {
+Deno.test("recoverSegments() removes an unfinished archive after failing to remove another one", async () => {
   const disk = diskWith({ [files.unfinished(SECOND)]: "half" });
   disk.plant(files.unfinished(FIRST), "directory");
   const process = new LogProcess(disk);

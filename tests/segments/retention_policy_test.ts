@@ -3,7 +3,7 @@ import type { RetentionPolicy } from "@vivarium/scout";
 import { dueArchives } from "../../src/segments/retention_policy.ts";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 1);
-/** Five archives of 100 bytes, a minute apart, the newest of them a minute old. */
+/** Five archives of 100 bytes, one minute apart; the newest is one minute old. */
 const ARCHIVES = [55, 56, 57, 58, 59].map((minute) => ({
   stamp: `20260213_00${minute}00`,
   gzip_bytes: 100,
@@ -24,19 +24,19 @@ const CASES: [policy: RetentionPolicy, due: number, reason: string][] = [
   [{ maxArchives: 5, maxBytes: 300, maxAgeSec: 1e9 }, 2, "bytes"],
 ];
 for (const [policy, count, reason] of CASES) {
-  Deno.test(`dueArchives() lets ${count} of five go with ${JSON.stringify(policy)}`, () => {
+  Deno.test(`dueArchives() returns ${count} of five archives for ${JSON.stringify(policy)}`, () => {
     const due = dueArchives(ARCHIVES, policy, NOW_MS);
     assertEquals(due, ARCHIVES.slice(0, count).map((archive) => ({ archive, reason })));
   });
 }
 
-Deno.test("dueArchives() lets nothing go that is younger than what stays", () => {
-  // A clock that was far ahead for a while.
+Deno.test("dueArchives() keeps all archives after the first archive to keep", () => {
+  // The first archive was sealed while the clock was far ahead.
   const archives = [{ stamp: "20300101_000000", gzip_bytes: 1 }, ...ARCHIVES];
   assertEquals(dueArchives(archives, { maxAgeSec: 60 }, NOW_MS), []);
 });
 
-Deno.test("dueArchives() has nothing to do where there is nothing, or one archive", () => {
+Deno.test("dueArchives() returns an empty list for no archives or one", () => {
   assertEquals(dueArchives([], { maxArchives: 1 }, NOW_MS), []);
   assertEquals(dueArchives(ARCHIVES.slice(0, 1), { maxBytes: 0, maxAgeSec: 0 }, NOW_MS), []);
 });

@@ -10,7 +10,7 @@ import { sampledTest } from "../extent.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 import { SeededRandom } from "../seeded_random.ts";
-import { diskWith, files, linesFrom, namesOn } from "./log_on_disk.ts";
+import { diskWith, files, linesFrom, logOn, namesOn } from "./log_on_disk.ts";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 12);
 const KEEP_TWO: RetentionPolicy = { maxArchives: 2 };
@@ -24,7 +24,7 @@ function open(
   return openLogOn(platform, { path, now: () => NOW_MS, logger: silent, ...options });
 }
 
-/** A chained log of archives of two events each, and one more event. */
+/** Returns a disk with a chained log: archives of two events each, and one event in the active file. */
 async function diskWithLog(
   archives: number,
   content: Record<string, string | Uint8Array> = {},
@@ -40,7 +40,7 @@ async function diskWithLog(
   return disk;
 }
 
-/** Opens the log with the policy, and closes it when recovery is over. */
+/** Opens the log with the policy, closes it after recovery, and resolves with the pruned archives. */
 async function reopened(disk: SimulatedDisk, retention: RetentionPolicy): Promise<string[]> {
   const log = await open(disk.process(), { retention });
   const { pruned } = await log.recovery;
@@ -53,7 +53,7 @@ function archivesOn(disk: SimulatedDisk): string[] {
 }
 
 function manifestOf(disk: SimulatedDisk) {
-  return new ManifestReader(disk.process(), files.manifest).read();
+  return new ManifestReader(logOn(disk.process())).read();
 }
 
 async function read(disk: SimulatedDisk) {
@@ -70,7 +70,7 @@ async function read(disk: SimulatedDisk) {
   return { reader, warnings, faults, notShown, numbers };
 }
 
-Deno.test("AuditLog keeps as many archives as it is told, after each archiving", async () => {
+Deno.test("AuditLog keeps at most maxArchives archives after each rotation", async () => {
   const disk = diskWith({});
   const log = await open(disk.process(), { retention: KEEP_TWO, chain: true });
   for (let n = 0; n < 6; n++) {
@@ -89,7 +89,7 @@ Deno.test("AuditLog keeps as many archives as it is told, after each archiving",
   ]);
 });
 
-Deno.test("AuditLog.open() removes what is too much, oldest first, and tells of it", async () => {
+Deno.test("AuditLog.open() prunes the oldest archives, and reports them", async () => {
   const disk = await diskWithLog(5);
   const before = archivesOn(disk);
   assertEquals(await reopened(disk, KEEP_TWO), before.slice(0, 3));
@@ -97,10 +97,10 @@ Deno.test("AuditLog.open() removes what is too much, oldest first, and tells of 
   assertEquals(await reopened(disk, KEEP_TWO), []);
   const { faults, notShown, numbers } = await read(disk);
   assertEquals([faults, numbers], [[], [6, 7, 8, 9, 10]]);
-  assert(notShown.some((sentence) => sentence.includes("3 archives held that retention")));
+  assert(notShown.some((sentence) => sentence.includes("3 archives that retention")));
 });
 
-Deno.test("AuditLog.open() tells of every archive that goes, those of orphaned segments too", async () => {
+Deno.test("AuditLog.open() reports every pruned archive when it also archives orphaned segments", async () => {
   const disk = await diskWithLog(3);
   const before = archivesOn(disk);
   for (const stamp of ["20260214_000000", "20260215_000000"]) {
@@ -110,7 +110,7 @@ Deno.test("AuditLog.open() tells of every archive that goes, those of orphaned s
   assertEquals(archivesOn(disk).length, 2);
 });
 
-Deno.test("AuditReader says where its data begins once something was removed", async () => {
+Deno.test("AuditReader reports the end of the pruned time range", async () => {
   const disk = await diskWithLog(5);
   {
     const { reader, warnings } = await read(disk);
@@ -121,22 +121,22 @@ Deno.test("AuditReader says where its data begins once something was removed", a
   const { reader, warnings } = await read(disk);
   assertEquals(await reader.prunedUntil(), new Date(NOW_MS));
   assertEquals([await reader.hourlySpend(48), warnings.length], [5, 1]);
-  assert(warnings[0]!.includes(`until ${new Date(NOW_MS).toISOString()}`), warnings[0]);
+  assert(warnings[0]!.includes(`up to ${new Date(NOW_MS).toISOString()}`), warnings[0]);
   await reader.accuracyMetrics(0);
   await reader.gateMetrics();
   assertEquals(warnings.length, 1);
 });
 
-Deno.test("AuditLog removes no foreign, newer, unlisted, changed or sealed-only file", async () => {
+Deno.test("AuditLog does not prune foreign, unlisted, modified or unarchived files", async () => {
   const foreign = new Uint8Array(gzipSync(linesFrom(50)));
   const disk = await diskWithLog(4, {
-    // Made by another program, and listed in the manifest by recovery.
+    // Created by another program; recovery adds it to the manifest.
     [files.archive("20250101_000000")]: foreign,
     [`${files.directory}/other_20250101_000000.jsonl.gz`]: foreign,
     [`${files.directory}/audit_2025.jsonl.gz`]: foreign,
     [`${files.directory}/notes.txt`]: "notes",
   });
-  // The oldest of ours holds something else now, of the same length.
+  // The oldest archive of this library is modified and keeps its length.
   const [, oldest = "", ...ours] = archivesOn(disk).filter((name) =>
     /^audit_2025|^audit_2026/.test(name)
   )
@@ -145,7 +145,7 @@ Deno.test("AuditLog removes no foreign, newer, unlisted, changed or sealed-only 
   const changed = disk.readFile(path).slice();
   changed[4]! ^= 1;
   disk.writeFile(path, changed);
-  // Nobody has archived this one yet, and nobody can: its archive is a directory.
+  // This segment cannot be archived, because a directory has the name of its archive.
   const sealed = files.sealed("20250601_000000");
   disk.writeFile(sealed, linesFrom(70));
   disk.plant(files.archive("20250601_000000"), "directory");
@@ -155,7 +155,7 @@ Deno.test("AuditLog removes no foreign, newer, unlisted, changed or sealed-only 
 });
 
 await sampledTest(
-  "AuditLog that prunes and dies at any of its calls loses nothing that it was to keep",
+  "AuditLog loses no archive within its limits if it is killed at any call while it prunes",
   1 / 4,
   async (extent) => {
     const before = archivesOn(await diskWithLog(5));
@@ -172,7 +172,7 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditLog that prunes and loses power at any of its calls loses nothing that it was to keep",
+  "AuditLog loses no archive within its limits if the power fails at any call while it prunes",
   1 / 4,
   async (extent) => {
     const before = archivesOn(await diskWithLog(5));
@@ -192,7 +192,7 @@ await sampledTest(
   },
 );
 
-/** Opens the log on the disk, which prunes, and kills the process at the call if there is one. */
+/** Opens the log, which prunes it, and kills the process at the call `at`, if it gets that far. */
 async function pruneUntil(
   disk: SimulatedDisk,
   at: number,
@@ -204,7 +204,7 @@ async function pruneUntil(
   return process;
 }
 
-/** How many calls pruning takes that nobody kills. */
+/** Resolves with the number of calls of a process that prunes and is not killed. */
 async function callsOfPruning(): Promise<number> {
   const process = await pruneUntil(await diskWithLog(5), Infinity, "before");
   const { length } = process.calls;
@@ -212,7 +212,7 @@ async function callsOfPruning(): Promise<number> {
   return length;
 }
 
-/** Sees that nothing went that was not told of, and that the next opening comes to the same end. */
+/** Checks that each removal is in the manifest, and that the next `open()` completes the pruning. */
 async function assertPrunes(disk: SimulatedDisk, before: readonly string[], place: string) {
   const gone = before.filter((name) => !archivesOn(disk).includes(name));
   const { pruned } = manifestOf(disk);
@@ -221,7 +221,7 @@ async function assertPrunes(disk: SimulatedDisk, before: readonly string[], plac
   assertEquals(archivesOn(disk), before.slice(3), place);
   const { faults, numbers } = await read(disk);
   assertEquals([faults, numbers], [[], [6, 7, 8, 9, 10]], place);
-  // A line for each archive and one for each that went, and none for what was still to go.
+  // One line for each of the five archives, and one for each of the three pruned archives.
   assertEquals([manifestOf(disk).pruned.size, manifestOf(disk).count], [3, 8], place);
   const settled = disk.snapshot();
   assertEquals(await reopened(disk, KEEP_TWO), [], place);
@@ -229,12 +229,12 @@ async function assertPrunes(disk: SimulatedDisk, before: readonly string[], plac
 }
 
 for (const name of ["read", "append", "syncData", "remove", "syncDirectory"] as const) {
-  Deno.test(`AuditLog keeps archives for longer when ${name} fails while it prunes, and says so`, async () => {
+  Deno.test(`AuditLog logs that pruning failed if ${name} fails, and loses no archive within its limits`, async () => {
     const disk = await diskWithLog(4);
     const before = archivesOn(disk);
     const process = disk.process();
-    const told: string[] = [];
-    const logger = { ...silent, error: (...data: unknown[]) => void told.push(data.join(" ")) };
+    const logged: string[] = [];
+    const logger = { ...silent, error: (...data: unknown[]) => void logged.push(data.join(" ")) };
     process.failOn(
       (call) => call.name === name && /\.gz$|manifest|\/log$/.test(call.path ?? ""),
       () => new Error("EIO"),
@@ -244,13 +244,13 @@ for (const name of ["read", "append", "syncData", "remove", "syncDirectory"] as 
     await log.recovery;
     await log.log("nav");
     await log.close().catch(() => {});
-    assert(told.some((message) => message.startsWith("Archives are kept for longer")), `${told}`);
+    assert(logged.some((message) => message.startsWith("Pruning failed")), `${logged}`);
     await reopened(disk.afterKill(), KEEP_TWO);
     assert(archivesOn(disk).every((archive) => before.includes(archive)));
   });
 }
 
-Deno.test("AuditLogs of two processes prune one log", async () => {
+Deno.test("AuditLogs of two processes prune each archive of one log once", async () => {
   const disk = await diskWithLog(6);
   const [one, other] = await Promise.all([
     open(disk.process(), { retention: KEEP_TWO }),

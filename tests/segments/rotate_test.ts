@@ -8,23 +8,23 @@ import {
   systemErrors,
 } from "../faults/simulated_disk.ts";
 import { SeededRandom } from "../seeded_random.ts";
-import { diskWith, files, ODDITIES } from "./log_on_disk.ts";
+import { diskWith, files, logOn, ODDITIES } from "./log_on_disk.ts";
 
 const STAMP = "20260213_143022";
 const NEXT_STAMP = "20260213_143023";
 const TIMES: SealTimes = { nowMs: Date.UTC(2026, 1, 13, 14, 30, 22), newestEventMs: -Infinity };
 
 function seal(process: SimulatedProcess, times = TIMES): string {
-  return sealActive(process, files, times);
+  return sealActive(logOn(process), times);
 }
 
-/** Lets the n-th call of a name fail, counted from 0, and all of that name behind it. */
+/** Fails the n-th call of a name, counted from 0, and all later calls of that name. */
 function failFrom(process: SimulatedProcess, name: CallName, nth = 0): void {
   let seen = 0;
   process.failOn((call) => call.name === name && seen++ >= nth, ioError, Infinity);
 }
 
-Deno.test("sealActive() reserves the name, renames, and brings the directory to the disk", () => {
+Deno.test("sealActive() reserves the name, renames the file and syncs the directory", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   assertEquals(seal(process), STAMP);
@@ -40,12 +40,12 @@ Deno.test("sealActive() reserves the name, renames, and brings the directory to 
   assertEquals(process.openHandles, 0);
 });
 
-Deno.test("sealActive() keeps off every name in the directory, its own log's or not", () => {
+Deno.test("sealActive() uses a stamp that is later than all stamps in the directory", () => {
   const taken = {
     [files.sealed(STAMP)]: "sealed\n",
     [files.archive(NEXT_STAMP)]: "archive",
     [files.unfinished("20260213_143024")]: "temp",
-    [files.sealed("20260213_143025")]: "a log of its own\n",
+    [files.sealed("20260213_143025")]: "another log\n",
     [`${files.sealed("20260213_143025")}.lock`]: "",
   };
   const disk = diskWith({ ...taken, [files.active]: "a\n" });
@@ -56,7 +56,7 @@ Deno.test("sealActive() keeps off every name in the directory, its own log's or 
 });
 
 for (const [what, kind] of [["a file", "file"], ...ODDITIES] as const) {
-  Deno.test(`sealActive() takes the next name when ${what} gets the first one meanwhile`, () => {
+  Deno.test(`sealActive() uses the next stamp if ${what} is created with the first name in the meantime`, () => {
     const disk = diskWith({ [files.active]: "a\n" });
     const process = disk.process();
     process.onCall = ({ name, path }) => {
@@ -74,7 +74,7 @@ for (const [what, kind] of [["a file", "file"], ...ODDITIES] as const) {
 }
 
 for (const name of ["list", "open", "rename", "syncDirectory"] as const) {
-  Deno.test(`sealActive() leaves all as it was when ${name} fails`, () => {
+  Deno.test(`sealActive() changes no file if ${name} fails`, () => {
     for (const error of Object.values(systemErrors)) {
       const disk = diskWith({ [files.active]: "a\n" });
       const process = disk.process();
@@ -87,7 +87,7 @@ for (const name of ["list", "open", "rename", "syncDirectory"] as const) {
   });
 }
 
-Deno.test("sealActive() leaves an empty segment behind when it cannot take it back", () => {
+Deno.test("sealActive() leaves an empty segment if the rename fails and the removal fails too", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   failFrom(process, "rename");
@@ -100,7 +100,7 @@ Deno.test("sealActive() leaves an empty segment behind when it cannot take it ba
   assertEquals(disk.snapshot(), { [files.active]: "a\n", [files.sealed(STAMP)]: "" });
 });
 
-Deno.test("sealActive() keeps the content under its new name when it cannot take the rename back", () => {
+Deno.test("sealActive() keeps the content under its new name if the rename cannot be undone", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   failFrom(process, "syncDirectory");
@@ -110,7 +110,7 @@ Deno.test("sealActive() keeps the content under its new name when it cannot take
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`sealActive() loses nothing when it is killed ${when} any of its calls`, () => {
+  Deno.test(`sealActive() loses no line if it is killed ${when} any of its calls`, () => {
     for (let index = 0; index < 4; index++) {
       const disk = diskWith({ [files.active]: "a\n" });
       const process = disk.process();
@@ -126,7 +126,7 @@ for (const when of ["before", "after"] as const) {
   });
 }
 
-Deno.test("sealActive() has lost no segment to a power cut once the next file is made", () => {
+Deno.test("sealActive() loses no segment if the power fails after the next active file is created", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   seal(disk.process());
   const handle = disk.process().open(files.active, "create");
@@ -136,13 +136,13 @@ Deno.test("sealActive() has lost no segment to a power cut once the next file is
   }
 });
 
-Deno.test("sealActive() gives names in the order of the content, whatever the clock does (seed 1)", () => {
+Deno.test("sealActive() uses stamps in the order of the content if the clock jumps back and forth (seed 1)", () => {
   const random = new SeededRandom(1);
   const disk = diskWith({});
   const stamps: string[] = [];
   for (let index = 0; index < 200; index++) {
     disk.writeFile(files.active, `${index}\n`);
-    // 100 within one second, then a clock that jumps back and forth by up to an hour.
+    // 100 segments within one second, then a clock that jumps back and forth by up to an hour.
     const nowMs = TIMES.nowMs + (index < 100 ? 5 * index : random.below(7_200_000) - 3_600_000);
     const newestEventMs = index % 10 === 0 ? nowMs + random.below(10_000) : -Infinity;
     stamps.push(seal(disk.process(), { nowMs, newestEventMs }));

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { LogFiles, stampEpochMs, stampOf } from "../../src/segments/segment_name.ts";
 
-Deno.test("LogFiles names the segments of a log after its stem, whatever the name", () => {
+Deno.test("LogFiles derives the names of segments from the stem of the log", () => {
   const stamp = "20260213_143022";
   const names: [log: string, sealed: string][] = [
     ["audit.jsonl", "audit_20260213_143022.jsonl"],
@@ -22,7 +22,7 @@ Deno.test("LogFiles names the segments of a log after its stem, whatever the nam
   }
 });
 
-Deno.test("LogFiles.parse() knows the segments of its own log alone", () => {
+Deno.test("LogFiles.parse() returns null for all names except segments of its log", () => {
   const files = new LogFiles("/d/audit.jsonl");
   for (
     const name of [
@@ -42,7 +42,7 @@ Deno.test("LogFiles.parse() knows the segments of its own log alone", () => {
   ) assertEquals(files.parse(name), null, name);
 });
 
-Deno.test("LogFiles.manifest is the log's own, whatever its extension", () => {
+Deno.test("LogFiles.manifest is derived from the stem and the extension of the log", () => {
   const names = ["audit.jsonl", "audit.log", "audit", ".hidden"];
   assertEquals(
     names.map((name) => new LogFiles(join("/d", name)).manifest),
@@ -51,13 +51,13 @@ Deno.test("LogFiles.manifest is the log's own, whatever its extension", () => {
   );
 });
 
-Deno.test("stampOf() names the second of an instant, in UTC", () => {
+Deno.test("stampOf() returns the second of a time in UTC", () => {
   assertEquals(stampOf(Date.UTC(2026, 1, 13, 14, 30, 22, 999)), "20260213_143022");
   assertEquals(stampOf(0), "19700101_000000");
   assertEquals(stampOf(Date.UTC(9999, 11, 31, 23, 59, 59)), "99991231_235959");
 });
 
-Deno.test("stampEpochMs() reads a stamp as UTC, and a time that is none as NaN", () => {
+Deno.test("stampEpochMs() parses a stamp as UTC, and returns NaN for an invalid one", () => {
   assertEquals(stampEpochMs("20260213_143022"), Date.UTC(2026, 1, 13, 14, 30, 22));
   assertEquals(stampEpochMs("00010101_000000"), Date.parse("0001-01-01T00:00:00Z"));
   for (const none of ["20260229_000000", "20261301_000000", "20260213_143060", "", "2026"]) {
@@ -65,7 +65,7 @@ Deno.test("stampEpochMs() reads a stamp as UTC, and a time that is none as NaN",
   }
 });
 
-Deno.test("stampEpochMs() knows the days of every year", () => {
+Deno.test("stampEpochMs() accepts exactly the dates that exist, in the years 0 to 9999", () => {
   for (let year = 0; year < 10_000; year += 1) {
     for (const day of ["0228", "0229", "0230", "0430", "0431", "1231"]) {
       const [month, date] = [day.slice(0, 2), day.slice(2)];

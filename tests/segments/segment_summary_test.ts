@@ -6,7 +6,7 @@ import { SeededRandom } from "../seeded_random.ts";
 const MAX_LINE_BYTES = 120;
 const encoder = new TextEncoder();
 
-/** The summary of bytes that come in chunks of the lengths, the last one for all that is left. */
+/** Returns the summary of bytes that are added in chunks of the lengths; the rest is added as one chunk. */
 function summaryOf(content: string | Uint8Array, chunkLengths: readonly number[] = []) {
   const scan = new SegmentScan(MAX_LINE_BYTES);
   let rest = typeof content === "string" ? encoder.encode(content) : content;
@@ -18,7 +18,7 @@ function summaryOf(content: string | Uint8Array, chunkLengths: readonly number[]
   return scan.finish();
 }
 
-/** The same from the whole text at once, line by line, with sums that are not compensated. */
+/** Returns the summary of a text by parsing each line, with plain addition. */
 function plainSummaryOf(text: string): SegmentSummary {
   const lines = text.split("\n").slice(0, text.endsWith("\n") || text === "" ? -1 : undefined);
   const figures = new Map<string, { count: number; cost: number }>();
@@ -70,7 +70,7 @@ function objectOf(line: string): Record<string, unknown> | undefined {
   }
 }
 
-// Costs that have an exact sum, so that the order of adding does not matter.
+// The sums of these costs are exact, so the order of addition does not matter.
 const COSTS = ["0.25", "3", "-1.5", "0", '"2"', "null", "NaN", "-Infinity", "1e999"] as const;
 const TYPES = ['"nav"', '"é😀"', '""', "42", "null", '"__proto__"', '"constructor"'] as const;
 const TIMES = ['"2026-02-13T14:30:22.123Z"', '"1969-01-01T00:00:00+02:00"', '"soon"', "7"] as const;
@@ -89,12 +89,12 @@ function randomLine(random: SeededRandom): string {
     `"cost":${oneOf(random, COSTS)}`,
     `"note":"${"é".repeat(random.below(60))}"`,
   ].filter(() => random.below(2) > 0);
-  // Of a field that is there twice the last one counts, with every parser.
+  // If a field is duplicate, every parser uses the last one.
   const line = `{${fields.join(",")}}`;
   return oneOf(random, [line, line, line, line, "", " \t", "42", "[]", line.slice(1)]);
 }
 
-Deno.test("SegmentScan finds what parsing the whole text finds (seeds 1 to 300)", () => {
+Deno.test("SegmentScan returns the same summary as parsing the whole text does (seeds 1 to 300)", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = new SeededRandom(seed);
     const lines = Array.from({ length: random.below(12) }, () => randomLine(random));
@@ -103,7 +103,7 @@ Deno.test("SegmentScan finds what parsing the whole text finds (seeds 1 to 300)"
   }
 });
 
-Deno.test("SegmentScan does not heed how the bytes are cut into chunks", () => {
+Deno.test("SegmentScan returns the same summary for any division into chunks", () => {
   const random = new SeededRandom(1);
   const bytes = encoder.encode(Array.from({ length: 12 }, () => randomLine(random)).join("\n"));
   const whole = summaryOf(bytes);
@@ -112,19 +112,19 @@ Deno.test("SegmentScan does not heed how the bytes are cut into chunks", () => {
   assertEquals(summaryOf(bytes, Array.from(bytes, () => 1)), whole);
 });
 
-Deno.test("SegmentScan of nothing is all zeros, no time and no types", () => {
+Deno.test("SegmentScan returns zeros, no times and no types for an empty segment", () => {
   assertEquals(summaryOf(""), plainSummaryOf(""));
   assertEquals([summaryOf("").lines, summaryOf("\n").lines, summaryOf("\n\n{").lines], [0, 1, 3]);
 });
 
-Deno.test("SegmentScan hashes all bytes, those that are no text too", () => {
+Deno.test("SegmentScan hashes all bytes, even if they are not UTF-8", () => {
   const bytes = Uint8Array.from({ length: 1_000 }, (_, index) => index * 7 % 256);
   const { sha256, raw_bytes } = summaryOf(bytes, [1, 10, 100]);
   assertEquals(sha256, createHash("sha256").update(bytes).digest("hex"));
   assertEquals(raw_bytes, 1_000);
 });
 
-Deno.test("SegmentScan counts a line of more than maxLineBytes and one that is no UTF-8 as malformed", () => {
+Deno.test("SegmentScan counts a line as malformed if it exceeds maxLineBytes or is not UTF-8", () => {
   const fitting = `{"note":"${"x".repeat(MAX_LINE_BYTES - 12)}"}\n`;
   assertEquals(fitting.length, MAX_LINE_BYTES);
   assertEquals(summaryOf(fitting).malformed, 0);
@@ -137,7 +137,7 @@ function lineOf(event: string, cost: number): string {
   return `${JSON.stringify({ ts: "2026-02-13T14:30:22Z", event, cost })}\n`;
 }
 
-Deno.test("SegmentScan lists up to 1,000 types, and none when there are more", () => {
+Deno.test("SegmentScan lists up to 1,000 types, and none if there are more", () => {
   const text = Array.from({ length: 1_000 }, (_, index) => lineOf(`e${index}`, index)).join("");
   const { events } = summaryOf(text + text);
   assertEquals(Object.keys(events ?? {}).length, 1_000);
@@ -146,19 +146,19 @@ Deno.test("SegmentScan lists up to 1,000 types, and none when there are more", (
   assertEquals([tooMany.events, tooMany.lines, tooMany.malformed], [null, 2_001, 0]);
 });
 
-Deno.test("SegmentScan lists a type by its name, whatever that is", () => {
+Deno.test("SegmentScan lists types with any name, such as __proto__", () => {
   const types = ["__proto__", "constructor", "", "a b", "é😀", "\u0000"];
   const { events } = summaryOf(types.map((type) => lineOf(type, 1)).join(""));
   assertEquals(Object.entries(events ?? {}), types.map((type) => [type, { count: 1, cost: 1 }]));
 });
 
-Deno.test("SegmentScan lists no types when a sum is past the largest number", () => {
+Deno.test("SegmentScan lists no types if a sum is not finite", () => {
   const big = lineOf("nav", 1e308);
   assertEquals(summaryOf(big).events, { nav: { count: 1, cost: 1e308 } });
   assertEquals(summaryOf(big + big).events, null);
 });
 
-Deno.test("SegmentScan adds many small costs without the rounding errors adding up", () => {
+Deno.test("SegmentScan adds many small costs without accumulating rounding errors", () => {
   const { events } = summaryOf(lineOf("nav", 0.1).repeat(10_000));
   assertEquals(events, { nav: { count: 10_000, cost: 1_000 } });
   const mixed = summaryOf(lineOf("nav", 1e16) + lineOf("nav", 1) + lineOf("nav", -1e16)).events;

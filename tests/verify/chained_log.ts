@@ -1,10 +1,11 @@
 /**
- * A chained log of fifty events in two archives and the active file, on a simulated disk, to be changed.
+ * Writes chained logs, and checks changed copies of them on a simulated disk.
  *
  * @module
  */
 import { basename } from "@std/path";
 import { AuditLog, type AuditLogOptions, type ChainHead, type VerifyReport } from "@vivarium/scout";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { verifyLog } from "../../src/verify/verify_log.ts";
 import { SimulatedDisk } from "../faults/simulated_disk.ts";
@@ -15,16 +16,16 @@ const PATH = "/log/audit.jsonl";
 /** The paths of the log. */
 export const files: LogFiles = new LogFiles(PATH);
 
-/** The content of each file by its name. */
+/** The content of each file of a log, by its name. */
 export type LogContent = ReadonlyMap<string, Uint8Array>;
 
-/** What was written, and its head. */
+/** The files of a log, and its chain head. */
 export interface WrittenLog {
   readonly content: LogContent;
   readonly head: ChainHead;
 }
 
-/** Writes events with the log's real files, rotating after each of the counts but the last. */
+/** Writes each number of events to a log on the real disk, rotates it between them, and returns its files. */
 export async function writtenLog(
   counts: readonly number[],
   options: AuditLogOptions = { chain: true },
@@ -48,18 +49,18 @@ export async function writtenLog(
   };
 }
 
-/** Checks a log that holds the files. */
+/** Checks a log with these files. */
 export function verified(content: LogContent, anchor?: ChainHead): Promise<VerifyReport> {
   const disk = new SimulatedDisk();
   disk.plant(files.directory, "directory");
   for (const [name, bytes] of content) disk.writeFile(`${files.directory}/${name}`, bytes);
   return verifyLog(
-    { fileSystem: disk.process(), path: PATH, maxLineBytes: 10_000 },
+    { log: new LogDirectory(disk.process(), PATH), maxLineBytes: 10_000 },
     anchor === undefined ? {} : { anchor },
   );
 }
 
-/** The content with one file changed, or without it. */
+/** Returns the content with one file changed, or removed if `bytes` is null. */
 export function withFile(content: LogContent, name: string, bytes: Uint8Array | null): LogContent {
   const changed = new Map(content);
   if (bytes === null) changed.delete(name);
@@ -67,7 +68,7 @@ export function withFile(content: LogContent, name: string, bytes: Uint8Array | 
   return changed;
 }
 
-/** The lines of a file, their line breaks included. */
+/** Returns the lines of a file, including their line breaks. */
 export function splitLines(bytes: Uint8Array): Uint8Array[] {
   const lines: Uint8Array[] = [];
   for (let start = 0; start < bytes.byteLength;) {

@@ -3,9 +3,9 @@ import { AuditLog, AuditReader, type VerifyProgress } from "@vivarium/scout";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 
-// What is kept is read again in each round.
+// Without retention each round reads all archives again, so there are fewer rounds.
 for (const [retention, rounds] of [[{}, 12], [{ maxArchives: 2 }, 60]] as const) {
-  const keeps = "maxArchives" in retention ? "prunes" : "keeps all";
+  const keeps = "maxArchives" in retention ? "prunes archives" : "keeps all archives";
   Deno.test(`verify() finds no fault while a writer rotates as fast as it can and ${keeps}`, async () => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -28,19 +28,19 @@ for (const [retention, rounds] of [[{}, 12], [{ maxArchives: 2 }, 60]] as const)
   });
 }
 
-Deno.test("verify() tells how far it is, and ends with the reason of its signal", async () => {
+Deno.test("verify() reports its progress, and rejects with the reason of its signal", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, rotationSizeBytes: 20_000, logger: silent });
   for (let n = 0; n < 2_000; n++) log.log("nav", { text: crypto.randomUUID() });
   await log.flush();
-  const told: VerifyProgress[] = [];
-  await log.verify({ onProgress: (progress) => told.push(progress) });
-  assert(told.length > 10, `told ${told.length} times`);
-  const bytes = told.map(({ bytes }) => bytes);
+  const reports: VerifyProgress[] = [];
+  await log.verify({ onProgress: (progress) => reports.push(progress) });
+  assert(reports.length > 10, `${reports.length} progress reports`);
+  const bytes = reports.map(({ bytes }) => bytes);
   assertEquals(bytes, bytes.toSorted((a, b) => a - b));
-  assertEquals(new Set(told.map(({ totalBytes }) => totalBytes)).size, 1);
-  assertEquals(told.at(-1)!.bytes, told[0]!.totalBytes);
+  assertEquals(new Set(reports.map(({ totalBytes }) => totalBytes)).size, 1);
+  assertEquals(reports.at(-1)!.bytes, reports[0]!.totalBytes);
 
   const controller = new AbortController();
   const reason = new Error("enough");
@@ -51,7 +51,7 @@ Deno.test("verify() tells how far it is, and ends with the reason of its signal"
   );
 });
 
-Deno.test("A reader that asks again counts without what was pruned meanwhile", async () => {
+Deno.test("Repeated queries and metrics do not count events that were pruned in between", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, retention: { maxArchives: 2 }, logger: silent });
@@ -65,7 +65,7 @@ Deno.test("A reader that asks again counts without what was pruned meanwhile", a
     await log.log("nav", { n, cost: 1 });
     await log.rotate();
     const kept = Math.min(n + 1, 2);
-    // Of the directory it learns within a second, and at once of what it reads itself.
+    // A removal may stay unnoticed in the directory for a second, but a read of the removed archive notices it.
     assertEquals(await log.hourlySpend(), kept, `after ${n + 1} rotations`);
     assertEquals((await log.query().toArray()).length, kept);
     assertEquals((await log.accuracyMetrics(0)).totalNav, kept);

@@ -33,7 +33,7 @@ function bytesOf(name: string, content = LOG.content): Uint8Array {
   return content.get(name)!;
 }
 
-/** Sees that a change is found, and that the first fault names one of the files. */
+/** Asserts that the change is found, and that the first fault names one of the files. */
 async function assertFound(content: LogContent, names: readonly string[], what: string) {
   const { ok, faults } = await verified(content);
   const [first] = faults.map(({ path }) => path.replace("/log/", ""));
@@ -41,7 +41,7 @@ async function assertFound(content: LogContent, names: readonly string[], what: 
   assert(names.includes(first), `${what}: found in ${first}`);
 }
 
-/** The content with a manifest that is true of it, as somebody would make who may write all files. */
+/** Returns the content with a matching manifest, as an attacker who can write all files would forge it. */
 function withTrueManifest(content: LogContent): LogContent {
   const lines = new ManifestLines();
   const parts = [...content.keys()].filter((name) => name.endsWith(".gz")).sort().map((archive) => {
@@ -55,7 +55,7 @@ function withTrueManifest(content: LogContent): LogContent {
   return withFile(content, MANIFEST, joined(...parts));
 }
 
-/** The content with other lines in the file, which may be an archive. */
+/** Returns the content with other lines in a file, which may be an archive. */
 function withLines(content: LogContent, name: string, lines: readonly Uint8Array[]): LogContent {
   const bytes = joined(...lines);
   return withFile(content, name, name.endsWith(".gz") ? new Uint8Array(gzipSync(bytes)) : bytes);
@@ -66,7 +66,7 @@ function linesOf(name: string, content = LOG.content): Uint8Array[] {
   return splitLines(name.endsWith(".gz") ? gunzipSync(bytes) : bytes);
 }
 
-/** A line that follows another one in the chain: a hash takes no secret, so anybody can forge it. */
+/** Returns a line that continues the chain after `before`. The hash has no secret, so anyone can forge it. */
 function forgedLine(members: string, before: { seq: number; hash: string }): Uint8Array {
   const numbered = `{"ts":"2026-02-13T01:00:00.000Z",${members}${seqMember(before.seq + 1)}`;
   const hash = new NextHash(before).of(encoder.encode(`${numbered}}`));
@@ -92,7 +92,7 @@ for (const name of [ACTIVE, MANIFEST, FIRST, SECOND]) {
         const { ok, faults } = await verified(withFile(LOG.content, name, flipped));
         const what = `bit ${bit} of byte ${index}`;
         assert(!ok, `${what} is not found`);
-        // A line of the manifest whose archive has another name tells of one that is not there.
+        // If the flip changes the name of an archive in the manifest, that archive is reported as missing.
         const isNamed = faults.some(({ path }) => path === `/log/${name}`) ||
           name === MANIFEST && faults.every(({ path }) => path.endsWith(".gz"));
         assert(isNamed, `${what} is found in ${faults.map(({ path }) => path)}`);
@@ -101,42 +101,42 @@ for (const name of [ACTIVE, MANIFEST, FIRST, SECOND]) {
   });
 }
 
-/** What can be done to the lines of a file: the name, the lines, and the first line that shows it. */
+/** Yields the possible changes to the lines of a file: a description, and the changed lines. */
 function* lineChanges(
   lines: readonly Uint8Array[],
 ): Generator<[what: string, changed: Uint8Array[]]> {
   const foreign = encoder.encode('{"ts":"2026-02-13T00:00:05.000Z","event":"nav"}\n');
   for (const [index, line] of lines.entries()) {
     const before = lines.slice(0, index);
-    const behind = lines.slice(index + 1);
-    yield [`line ${index + 1} deleted`, [...before, ...behind]];
-    yield [`line ${index + 1} doubled`, [...before, line, line, ...behind]];
-    yield [`a line put in before ${index + 1}`, [...before, foreign, line, ...behind]];
-    yield [`a line put in behind ${index + 1}`, [...before, line, foreign, ...behind]];
-    yield [`an empty line behind ${index + 1}`, [...before, line, encoder.encode("\n"), ...behind]];
-    yield [`line ${index + 1} again at the end`, [...lines, line]];
-    const [next] = behind;
+    const after = lines.slice(index + 1);
+    yield [`line ${index + 1} removed`, [...before, ...after]];
+    yield [`line ${index + 1} duplicated`, [...before, line, line, ...after]];
+    yield [`a line inserted before ${index + 1}`, [...before, foreign, line, ...after]];
+    yield [`a line inserted after ${index + 1}`, [...before, line, foreign, ...after]];
+    yield [`an empty line after ${index + 1}`, [...before, line, encoder.encode("\n"), ...after]];
+    yield [`line ${index + 1} repeated at the end`, [...lines, line]];
+    const [next] = after;
     if (next !== undefined) {
       yield [`lines ${index + 1} and ${index + 2} swapped`, [
         ...before,
         next,
         line,
-        ...behind.slice(1),
+        ...after.slice(1),
       ]];
     }
     const edited = new TextDecoder().decode(line).replace('"nav"', '"bav"');
-    yield [`line ${index + 1} edited`, [...before, encoder.encode(edited), ...behind]];
+    yield [`line ${index + 1} edited`, [...before, encoder.encode(edited), ...after]];
   }
 }
 
 for (const name of [FIRST, SECOND, ACTIVE]) {
-  Deno.test(`verify() finds every line of ${name} that is deleted, put in, doubled, swapped or edited`, async () => {
+  Deno.test(`verify() finds every line of ${name} that is removed, inserted, duplicated, swapped or edited`, async () => {
     let changes = 0;
     for (const [what, changed] of lineChanges(linesOf(name))) {
       changes++;
       const content = withLines(LOG.content, name, changed);
-      // Without the newest event there is an older log, which only an anchor tells from the newer one.
-      const isOlder = name === ACTIVE && what === `line ${COUNTS[2]} deleted`;
+      // Without its newest event the log is a valid older log, so only an anchor detects the removal.
+      const isOlder = name === ACTIVE && what === `line ${COUNTS[2]} removed`;
       if (isOlder) assert(!(await verified(content, LOG.head)).ok, what);
       else await assertFound(content, [name], what);
     }
@@ -145,19 +145,19 @@ for (const name of [FIRST, SECOND, ACTIVE]) {
 }
 
 for (const name of [FIRST, SECOND]) {
-  Deno.test(`verify() finds it by the chain of the lines when the manifest is made true of ${name}`, async () => {
+  Deno.test(`verify() finds changed lines of ${name} by the chain if the manifest was forged to match`, async () => {
     for (const [what, changed] of lineChanges(linesOf(name))) {
       const content = withTrueManifest(withLines(LOG.content, name, changed));
-      const isAtEnd = what === `a line put in behind ${COUNTS[0]}` ||
-        what === `an empty line behind ${COUNTS[0]}`;
-      // What stands at the end of a file is not in the chain: that is what the manifest is for, and the anchor.
+      const isAtEnd = what === `a line inserted after ${COUNTS[0]}` ||
+        what === `an empty line after ${COUNTS[0]}`;
+      // A line at the end of a file is not in the chain, so only the manifest or an anchor detects it.
       if (isAtEnd) assert(!(await verified(content, LOG.head)).ok, what);
       else await assertFound(content, [name, SECOND, ACTIVE], what);
     }
   });
 }
 
-Deno.test("verify() finds segments that are removed, swapped, replaced, renamed or put in", async () => {
+Deno.test("verify() finds segments that are removed, swapped, replaced, renamed or inserted", async () => {
   const { content } = LOG;
   const [first, second, active] = [FIRST, SECOND, ACTIVE].map((name) => bytesOf(name)) as [
     Uint8Array,
@@ -172,20 +172,20 @@ Deno.test("verify() finds segments that are removed, swapped, replaced, renamed 
     ["the second removed", withFile(content, SECOND, null), SECOND],
     ["swapped", withFile(withFile(content, FIRST, second), SECOND, first), FIRST],
     ["replaced by another", withFile(content, FIRST, other), FIRST],
-    ["replaced by one of its time", withFile(content, SECOND, first), SECOND],
-    ["compressed anew", withLines(content, FIRST, linesOf(FIRST)), FIRST],
+    ["replaced by the first", withFile(content, SECOND, first), SECOND],
+    ["compressed again", withLines(content, FIRST, linesOf(FIRST)), FIRST],
     ["renamed to be the newest", withFile(withFile(content, FIRST, null), later, first), FIRST],
     [
       "renamed to be the oldest",
       withFile(withFile(content, SECOND, null), earlier, second),
       earlier,
     ],
-    ["put in", withFile(content, earlier, second), earlier],
-    ["put in as the newest", withFile(content, later, second), later],
+    ["inserted", withFile(content, earlier, second), earlier],
+    ["inserted as the newest", withFile(content, later, second), later],
     ["empty", withFile(content, FIRST, new Uint8Array()), FIRST],
-    ["the active one replaced", withFile(content, ACTIVE, joined(...linesOf(SECOND))), ACTIVE],
+    ["the active file replaced", withFile(content, ACTIVE, joined(...linesOf(SECOND))), ACTIVE],
     [
-      "unpacked",
+      "decompressed, with other lines",
       withFile(withFile(content, FIRST, null), FIRST.slice(0, -3), active),
       "audit_20260213_000018.jsonl",
     ],
@@ -193,7 +193,7 @@ Deno.test("verify() finds segments that are removed, swapped, replaced, renamed 
   for (const [what, changed, named] of changes) await assertFound(changed, [named], what);
 });
 
-Deno.test("verify() finds lines of the manifest that are removed, swapped, replaced, doubled or put in", async () => {
+Deno.test("verify() finds lines of the manifest that are removed, swapped, duplicated or inserted", async () => {
   const { content } = LOG;
   const [a, b] = splitLines(bytesOf(MANIFEST)) as [Uint8Array, Uint8Array];
   const all = [MANIFEST, FIRST, SECOND];
@@ -202,17 +202,17 @@ Deno.test("verify() finds lines of the manifest that are removed, swapped, repla
     ["the first removed", [b]],
     ["the last removed", [a]],
     ["swapped", [b, a]],
-    ["doubled", [a, b, b]],
-    ["the first doubled", [a, a, b]],
-    ["put in", [a, encoder.encode("{}\n"), b]],
-    ["put in at the end", [a, b, encoder.encode("{}\n")]],
+    ["duplicated", [a, b, b]],
+    ["the first duplicated", [a, a, b]],
+    ["inserted", [a, encoder.encode("{}\n"), b]],
+    ["inserted at the end", [a, b, encoder.encode("{}\n")]],
     ["an empty line", [a, b, encoder.encode("\n")]],
   ];
   for (const [what, lines] of changes) {
     await assertFound(withFile(content, MANIFEST, joined(...lines)), all, what);
   }
   await assertFound(withFile(content, MANIFEST, null), all, "no manifest");
-  // A line that is made as this library makes it, and tells of the same archive again or of none.
+  // A well-formed line that lists an archive again, or one that does not exist.
   for (const archive of [SECOND, "audit_20260214_000000.jsonl.gz"]) {
     const lines = new ManifestLines();
     lines.take(joined(a, b));
@@ -232,24 +232,24 @@ Deno.test("verify() names file, line and offset of the first fault", async () =>
     path: files.active,
     line: 5,
     byteOffset: joined(...lines.slice(0, 4)).byteLength,
-    reason: "it, or what is before it, was changed: its hash is another one",
+    reason: "hash mismatch: this line or an earlier one was modified",
   }]);
 });
 
-Deno.test("verify() tells of every fault, and goes on behind each", async () => {
+Deno.test("verify() continues after each fault, and reports every fault", async () => {
   const lines = linesOf(ACTIVE);
   const changed = lines.filter((_, index) => index !== 2 && index !== 9);
   changed[5] = encoder.encode(new TextDecoder().decode(changed[5]).replace('"nav"', '"bav"'));
   const { faults } = await verified(withLines(LOG.content, ACTIVE, changed));
   assertEquals(faults.map(({ line, reason }) => [line, reason]), [
     [3, "a line is missing before it: its seq is 37 after 35"],
-    [6, "it, or what is before it, was changed: its hash is another one"],
+    [6, "hash mismatch: this line or an earlier one was modified"],
     [9, "a line is missing before it: its seq is 44 after 42"],
   ]);
 });
 
-// What a chain of hashes cannot show: whoever may write the files can also compute them.
-Deno.test("verify() needs an anchor to miss the newest events, and says so", async () => {
+// A chain of hashes cannot detect these changes, because an attacker who can write the files can compute the hashes.
+Deno.test("verify() detects removal of the newest events only with an anchor, and says so", async () => {
   const lines = linesOf(ACTIVE);
   for (let k = 1; k <= lines.length; k++) {
     const content = withLines(LOG.content, ACTIVE, lines.slice(0, -k));
@@ -265,15 +265,15 @@ Deno.test("verify() needs an anchor to miss the newest events, and says so", asy
   assertEquals(faults.map(({ path }) => path), [files.manifest, files.active]);
 });
 
-Deno.test("verify() needs an anchor to tell a log that was written anew, and says so", async () => {
-  const anew = await writtenLog([17, 17, 16], { chain: true, sessionId: "t" });
-  assertEquals((await verified(anew.content)).ok, true);
-  const { ok, faults } = await verified(anew.content, LOG.head);
+Deno.test("verify() detects a rewrite of the whole log only with an anchor", async () => {
+  const rewritten = await writtenLog([17, 17, 16], { chain: true, sessionId: "t" });
+  assertEquals((await verified(rewritten.content)).ok, true);
+  const { ok, faults } = await verified(rewritten.content, LOG.head);
   assertEquals(ok, false);
   assertEquals(faults.map(({ path }) => path), [files.active, files.manifest]);
 });
 
-Deno.test("verify() cannot tell who appended an event, and says so", async () => {
+Deno.test("verify() does not detect an event that another process appended, and says so", async () => {
   const lines = linesOf(ACTIVE);
   const last = linkOf(lines.at(-1)!.subarray(0, -1))!;
   const forged = forgedLine('"event":"nav"', last);
@@ -285,7 +285,7 @@ Deno.test("verify() cannot tell who appended an event, and says so", async () =>
   assert(notShown.some((sentence) => sentence.includes("another process")));
 });
 
-Deno.test("verify() takes what a crash leaves at the end for what it is, and says so", async () => {
+Deno.test("verify() does not report a torn line at the end as a fault, and says so", async () => {
   const lines = linesOf(ACTIVE);
   const last = lines.at(-1)!;
   const tails = [
@@ -302,7 +302,7 @@ Deno.test("verify() takes what a crash leaves at the end for what it is, and say
       assert(notShown.some((sentence) => sentence.includes("torn")), `tail ${index}`);
     }
   }
-  // What this library never writes is no torn line of it.
+  // A text that this library never writes is not a torn line.
   await assertFound(
     withLines(LOG.content, ACTIVE, [...lines, encoder.encode("note to self")]),
     [ACTIVE],
@@ -310,7 +310,7 @@ Deno.test("verify() takes what a crash leaves at the end for what it is, and say
   );
 });
 
-Deno.test("verify() lets the next line in the chain vouch for what stands before it", async () => {
+Deno.test("verify() accepts unchained lines that the hash of the next chained line covers", async () => {
   const lines = linesOf(ACTIVE);
   const last = linkOf(lines.at(-1)!.subarray(0, -1))!;
   const between = encoder.encode('{"ts":"2026-02-\n{"event":"of Python"}\n');
@@ -327,7 +327,7 @@ Deno.test("verify() lets the next line in the chain vouch for what stands before
   assertEquals(fault?.line, lines.length + 1);
 });
 
-Deno.test("verify() of a log without a chain goes by the manifest, and says what is in none", async () => {
+Deno.test("verify() checks a log without a chain by its manifest, and counts the unprotected lines", async () => {
   const log = await writtenLog([5, 5, 5], {});
   const report = await verified(log.content, log.head);
   assertEquals(report.faults, []);
@@ -335,32 +335,32 @@ Deno.test("verify() of a log without a chain goes by the manifest, and says what
   assertEquals([log.head.seq, log.head.hash], [null, null]);
   const [archive = ""] = [...log.content.keys()].filter((name) => name.endsWith(".gz"));
   const changed = linesOf(archive, log.content).slice(1);
-  await assertFound(withLines(log.content, archive, changed), [archive], "a line less");
+  await assertFound(withLines(log.content, archive, changed), [archive], "a removed line");
 });
 
-Deno.test("verify() finds a changed copy in the place of a segment, which readers would take first", async () => {
+Deno.test("verify() finds a changed copy at the path of a sealed segment, which readers prefer to its archive", async () => {
   const log = await writtenLog([5, 5], {});
   const [archive = ""] = [...log.content.keys()].filter((name) => name.endsWith(".gz"));
   const sealed = archive.slice(0, -".gz".length);
   const lines = linesOf(archive, log.content);
   const copy = withFile(log.content, sealed, joined(...lines));
   assertEquals((await verified(copy)).faults, []);
-  await assertFound(withFile(copy, sealed, joined(...lines.slice(1))), [sealed], "a line less");
+  await assertFound(withFile(copy, sealed, joined(...lines.slice(1))), [sealed], "a removed line");
 });
 
-Deno.test("verify() of what the Python class wrote has nothing to go by, and says so", async () => {
+Deno.test("verify() reports every line of a log of the Python class as unprotected", async () => {
   const log = await writtenLog([5, 5], {});
   const { ok, notShown } = await verified(withFile(log.content, MANIFEST, null));
   assertEquals(ok, true);
   assert(notShown.some((sentence) => sentence.includes("10 lines")));
 });
 
-Deno.test("verify() of a log that is not there finds nothing", async () => {
+Deno.test("verify() finds no fault in a log that does not exist", async () => {
   const report = await verified(new Map());
   assertEquals(report, { ok: true, archives: 0, lines: 0, bytes: 0, faults: [], notShown: [] });
 });
 
-Deno.test("verify() refuses an anchor that is no head, naming it", async () => {
+Deno.test("verify() rejects an anchor that is not a chain head, and names its value", async () => {
   const anchors = [{ ...LOG.head, seq: -1 }, { ...LOG.head, hash: null }, { archives: "1" }];
   for (const anchor of anchors) {
     await assertRejects(
@@ -371,14 +371,14 @@ Deno.test("verify() refuses an anchor that is no head, naming it", async () => {
   }
 });
 
-Deno.test("verify() lists at most a thousand faults, and counts the others", async () => {
+Deno.test("verify() lists at most 1,000 faults, and counts the others", async () => {
   const line = linesOf(ACTIVE)[0]!;
   const lines = [...linesOf(ACTIVE), ...Array.from({ length: 1_500 }, () => line)];
   const { faults } = await verified(withLines(LOG.content, ACTIVE, lines));
   assertEquals([faults.length, faults.at(-1)?.reason], [1_001, "500 more faults are not listed"]);
 });
 
-Deno.test("The hash of a line is what its documentation says", () => {
+Deno.test("The hash of a line covers the hash of the line before it and its own content", () => {
   const [first, second] = linesOf(FIRST).map((line) => line.subarray(0, -1));
   const link = linkOf(first!)!;
   assertEquals(new NextHash(CHAIN_START).of(bareLine(first!)), link.hash);

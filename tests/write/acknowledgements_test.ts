@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Acknowledgements } from "../../src/write/acknowledgements.ts";
 
-/** Accepts lines and notes in which order their promises are settled, and how. */
+/** Accepts a line for each name, and returns a list of the names that grows as their promises settle. */
 function accept(acknowledgements: Acknowledgements, names: string): string[] {
   const settled: string[] = [];
   for (const name of names) {
@@ -13,12 +13,12 @@ function accept(acknowledgements: Acknowledgements, names: string): string[] {
   return settled;
 }
 
-/** Lets every reaction run. */
+/** Resolves after the event loop has turned. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-Deno.test("Acknowledgements resolves written lines in order, as they are acknowledged", async () => {
+Deno.test("Acknowledgements resolves written lines in order, when they are acknowledged", async () => {
   const acknowledgements = new Acknowledgements(() => {});
   const settled = accept(acknowledgements, "abcd");
   acknowledgements.written(3);
@@ -44,7 +44,7 @@ Deno.test("Acknowledgements refuses lines in the middle while earlier ones wait 
   acknowledgements.written(1);
   await turn();
   assertEquals(settled, ["a", "c: full", "d: full"]);
-  // Written lines are counted without the refused ones: a, b, e.
+  // Refused lines do not count as written ones, so the written lines are a, b and e.
   acknowledgements.acknowledged(2);
   await turn();
   assertEquals(settled.slice(3), ["b"]);
@@ -54,7 +54,7 @@ Deno.test("Acknowledgements refuses lines in the middle while earlier ones wait 
   assertEquals(watched.length, 2);
 });
 
-Deno.test("Acknowledgements shows a promise to onReject before it is rejected", async () => {
+Deno.test("Acknowledgements passes a promise to onReject before it rejects", async () => {
   const log: string[] = [];
   const acknowledgements = new Acknowledgements((promise) => {
     log.push("watched");
@@ -66,7 +66,7 @@ Deno.test("Acknowledgements shows a promise to onReject before it is rejected", 
   assertEquals(log, ["watched", "rejected"]);
 });
 
-Deno.test("Acknowledgements.syncFailed() rejects the written lines, not the acknowledged ones", async () => {
+Deno.test("Acknowledgements.syncFailed() rejects the written lines that are not acknowledged", async () => {
   const acknowledgements = new Acknowledgements(() => {});
   const settled = accept(acknowledgements, "abcd");
   acknowledgements.written(3);
@@ -79,7 +79,7 @@ Deno.test("Acknowledgements.syncFailed() rejects the written lines, not the ackn
   assertEquals(settled.at(-1), "d: later");
 });
 
-Deno.test("Acknowledgements.decided() waits for the lines accepted so far, written or refused", async () => {
+Deno.test("Acknowledgements.decided() waits until the lines accepted so far are written or refused", async () => {
   const acknowledgements = new Acknowledgements(() => {});
   const log: string[] = [];
   await acknowledgements.decided();
@@ -100,7 +100,7 @@ Deno.test("Acknowledgements.decided() waits for the lines accepted so far, writt
   await acknowledgements.decided();
 });
 
-Deno.test("Acknowledgements.decided() is passed by a batch that goes beyond it", async () => {
+Deno.test("Acknowledgements.decided() resolves if one batch decides its lines and later ones", async () => {
   const acknowledgements = new Acknowledgements(() => {});
   accept(acknowledgements, "a");
   const first = acknowledgements.decided();

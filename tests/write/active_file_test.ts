@@ -2,7 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { AuditWriteError } from "../../src/errors.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
-import { LogFiles } from "../../src/segments/segment_name.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { ActiveFile } from "../../src/write/active_file.ts";
 import { testNeeding } from "../requirements.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -10,14 +10,13 @@ import { bytes, ScriptedFileSystem } from "./scripted_file_system.ts";
 
 function openFile(fileSystem: FileSystem, path: string): ActiveFile {
   return new ActiveFile({
-    fileSystem,
-    files: new LogFiles(path),
+    log: new LogDirectory(fileSystem, path),
     markEveryBytes: 1024,
     isOwnText: true,
   });
 }
 
-/** The active file at the path, its disk, and an append as it happens under the lock. */
+/** Returns the active file at the path, its disk, and a function that appends as under the lock. */
 function setUp(path: string) {
   const fileSystem = new ScriptedFileSystem();
   const file = openFile(fileSystem, path);
@@ -37,7 +36,7 @@ for (const tail of ['{"torn', "\0".repeat(4096), "x"]) {
   });
 }
 
-Deno.test("ActiveFile.appendSync() closes off a tail torn by another writer meanwhile", () => {
+Deno.test("ActiveFile.appendSync() closes off a torn tail that another writer left in between", () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -50,7 +49,7 @@ Deno.test("ActiveFile.appendSync() closes off a tail torn by another writer mean
 });
 
 for (const kept of [0, 1, 4, 7]) {
-  Deno.test(`ActiveFile.appendSync() cuts back a short write of ${kept} of 8 bytes`, () => {
+  Deno.test(`ActiveFile.appendSync() truncates a short write of ${kept} of 8 bytes`, () => {
     using dir = tempDir();
     const path = dir.path("a.jsonl");
     using system = setUp(path);
@@ -70,7 +69,7 @@ for (const kept of [0, 1, 4, 7]) {
   });
 }
 
-Deno.test("ActiveFile.appendSync() leaves the file as it was when the write fails", () => {
+Deno.test("ActiveFile.appendSync() leaves the file unchanged if the write fails", () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -85,7 +84,7 @@ Deno.test("ActiveFile.appendSync() leaves the file as it was when the write fail
   assertEquals(Deno.readTextFileSync(path), "a\n");
 });
 
-Deno.test("ActiveFile.appendSync() tells both errors when cutting back fails, and recovers", () => {
+Deno.test("ActiveFile.appendSync() reports both errors if the truncation fails too, and recovers", () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -103,7 +102,7 @@ Deno.test("ActiveFile.appendSync() tells both errors when cutting back fails, an
   assertEquals(Deno.readTextFileSync(path), "a\nbbb\nc\n");
 });
 
-Deno.test("ActiveFile makes a new file when its file is renamed away, and syncs both", async () => {
+Deno.test("ActiveFile creates a new file after its file was renamed away, and syncs both", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -116,13 +115,13 @@ Deno.test("ActiveFile makes a new file when its file is renamed away, and syncs 
   await system.file.sync();
   assertEquals(system.fileSystem.synced.length, 2);
   assertEquals(system.fileSystem.directorySyncs, 1);
-  assertEquals(system.fileSystem.openHandles, 1, "the old file is let go once it is synced");
+  assertEquals(system.fileSystem.openHandles, 1, "the old file is closed after its sync");
   await system.file.sync();
   assertEquals(system.fileSystem.synced.length, 3);
   assertEquals(system.fileSystem.directorySyncs, 1);
 });
 
-Deno.test("ActiveFile.syncSync() syncs a file that was renamed away too", () => {
+Deno.test("ActiveFile.syncSync() also syncs a file that was removed from its path", () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -135,7 +134,7 @@ Deno.test("ActiveFile.syncSync() syncs a file that was renamed away too", () => 
   assertEquals(system.fileSystem.openHandles, 1);
 });
 
-Deno.test("ActiveFile keeps the file that was renamed away when its sync fails", async () => {
+Deno.test("ActiveFile keeps a file that was renamed away open until its sync succeeds", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -151,10 +150,10 @@ Deno.test("ActiveFile keeps the file that was renamed away when its sync fails",
   assertEquals(system.fileSystem.openHandles, 1);
 });
 
-Deno.test("ActiveFile.sync() syncs the directory once for each file that it opens, whoever made it", async () => {
+Deno.test("ActiveFile.sync() syncs the directory once for each file that it opens, even if another writer created it", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
-  // Whoever made the file may have been killed before its name was on the disk.
+  // The writer that created the file may have been killed before the name was durable.
   for (const maker of ["this object", "another writer"]) {
     using system = setUp(path);
     system.append(bytes("a\n"));
@@ -165,7 +164,7 @@ Deno.test("ActiveFile.sync() syncs the directory once for each file that it open
   }
 });
 
-Deno.test("ActiveFile.sync() syncs the directory again for a file made while it was synced", async () => {
+Deno.test("ActiveFile.sync() syncs the directory again for a file that is created during its sync", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -183,10 +182,10 @@ Deno.test("ActiveFile.sync() syncs the directory again for a file made while it 
   finish();
   await first;
   await system.file.sync();
-  assertEquals(system.fileSystem.directorySyncs, 2, "the new name was never brought to the disk");
+  assertEquals(system.fileSystem.directorySyncs, 2, "the new name was never synced");
 });
 
-/** Makes something at the path that is no log. */
+/** Functions that put something other than a regular file at a path. */
 const ODDITIES: [what: string, make: (path: string) => void][] = [
   ["a symlink", (path) => {
     Deno.writeTextFileSync(`${path}.target`, "theirs\n");
@@ -210,7 +209,7 @@ const REASONS: Readonly<Record<string, string>> = {
   "a directory": "a directory",
 };
 for (const [what, make] of ODDITIES) {
-  await testNeeding("POSIX", `ActiveFile refuses ${what} at its path, at open and later`, () => {
+  await testNeeding("POSIX", `ActiveFile rejects ${what} at its path, at open and later`, () => {
     using dir = tempDir();
     const odd = dir.path("odd.jsonl");
     make(odd);

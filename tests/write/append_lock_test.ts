@@ -2,26 +2,28 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AuditWriteError } from "../../src/errors.ts";
 import { AppendLock } from "../../src/write/append_lock.ts";
 import { SimulatedClock } from "../platform.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { tempDir } from "../temp_dir.ts";
 import { ScriptedFileSystem } from "./scripted_file_system.ts";
 
-/** A lock, its clock and its disk. */
+/** Returns a lock, its clock and its disk. */
 function setUp(path: string, lockTimeoutSec = 2) {
   const clock = new SimulatedClock();
   const fileSystem = new ScriptedFileSystem();
-  const lock = new AppendLock({ fileSystem, clock, files: new LogFiles(path), lockTimeoutSec });
+  const log = new LogDirectory(fileSystem, path);
+  const lock = new AppendLock({ log, clock, lockTimeoutSec });
   return { clock, fileSystem, lock, [Symbol.dispose]: () => lock[Symbol.dispose]() };
 }
 
-/** Holds the lock as another process would. */
+/** Takes the lock as another process would. */
 function holdLock(path: string): Deno.FsFile {
   const file = Deno.openSync(new LogFiles(path).lock, { read: true, write: true });
   assert(file.tryLockSync(true), "the lock is taken already");
   return file;
 }
 
-Deno.test("AppendLock.run() rejects when another holds the lock, without blocking the loop", async () => {
+Deno.test("AppendLock.run() rejects if another process holds the lock, without blocking the event loop", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -43,7 +45,7 @@ Deno.test("AppendLock.run() rejects when another holds the lock, without blockin
   assert(turns > 0, "the event loop was blocked");
 });
 
-Deno.test("AppendLock.runSync() throws when another holds the lock for lockTimeoutSec", () => {
+Deno.test("AppendLock.runSync() throws if another process holds the lock for lockTimeoutSec", () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path, 0.5);
@@ -53,7 +55,7 @@ Deno.test("AppendLock.runSync() throws when another holds the lock for lockTimeo
   assertEquals(system.clock.monotonicMs(), 500);
 });
 
-Deno.test("AppendLock.run() proceeds when the other lets go in time", async () => {
+Deno.test("AppendLock.run() runs the section if the other process releases the lock in time", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -64,14 +66,14 @@ Deno.test("AppendLock.run() proceeds when the other lets go in time", async () =
   assert(system.clock.monotonicMs() < 2000);
 });
 
-Deno.test("AppendLock of 0 s takes a free lock", async () => {
+Deno.test("AppendLock with a timeout of 0 s takes a free lock", async () => {
   using dir = tempDir();
   using system = setUp(dir.path("a.jsonl"), 0);
   assertEquals(await system.lock.run(() => 1), 1);
   assertEquals(system.lock.runSync(() => 2), 2);
 });
 
-Deno.test("AppendLock is held inside the section alone, also when the section throws", async () => {
+Deno.test("AppendLock is held only during the section, even if the section throws", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -109,7 +111,7 @@ for (const how of ["deleted", "renamed away", "replaced"]) {
   });
 }
 
-Deno.test("AppendLock recovers when the path held something odd for a while", async () => {
+Deno.test("AppendLock works again after a directory at its path was removed", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);

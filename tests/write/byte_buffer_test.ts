@@ -5,7 +5,7 @@ function textOf(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 }
 
-Deno.test("ByteBuffer encodes text behind bytes, and counts bytes", () => {
+Deno.test("ByteBuffer encodes text after bytes, and counts bytes", () => {
   const buffer = new ByteBuffer();
   buffer.addText("ü\n");
   buffer.add(Uint8Array.of(0x61, 0x0a));
@@ -16,7 +16,7 @@ Deno.test("ByteBuffer encodes text behind bytes, and counts bytes", () => {
   assertEquals(buffer.take(), new Uint8Array());
 });
 
-Deno.test("ByteBuffer cuts no character where a slab ends", () => {
+Deno.test("ByteBuffer does not cut a character at the end of a slab", () => {
   for (const character of ["a", "ü", "€", "🐟"]) {
     for (let before = 256 * 1024 - 8; before <= 256 * 1024; before++) {
       const buffer = new ByteBuffer();
@@ -27,7 +27,7 @@ Deno.test("ByteBuffer cuts no character where a slab ends", () => {
   }
 });
 
-Deno.test("ByteBuffer leaves alone what was taken", () => {
+Deno.test("ByteBuffer does not change bytes that were taken", () => {
   const buffer = new ByteBuffer();
   const taken: Uint8Array[] = [];
   const texts = Array.from({ length: 500 }, (_, n) => `${n}:${"x".repeat(n)}\n`);
@@ -40,7 +40,7 @@ Deno.test("ByteBuffer leaves alone what was taken", () => {
   assertEquals(taken.map(textOf).join(""), texts.join(""));
 });
 
-Deno.test("ByteBuffer takes more than any slab holds, at once and by and by", () => {
+Deno.test("ByteBuffer accepts more bytes than fit in a slab", () => {
   const buffer = new ByteBuffer();
   const text = "€".repeat(100_000);
   buffer.addText(text);

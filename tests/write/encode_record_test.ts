@@ -6,7 +6,7 @@ import { encodeRecord } from "../../src/write/encode_record.ts";
 const CONTEXT = { nowMs: 0, sessionId: "s1" };
 const HEAD = '{"ts":"1970-01-01T00:00:00.000Z","event":"nav","session_id":"s1"';
 
-/** Encodes the fields, checks that they make exactly one line, and gives what a reader reads. */
+/** Encodes the fields, checks that the text is exactly one line, and returns the record that a reader parses. */
 function roundTrip(fields: unknown): Record<string, unknown> {
   const text = encodeRecord("nav", fields as EventFields, CONTEXT);
   assert(!/[\n\r]/.test(text), "a line break inside the line");
@@ -15,7 +15,7 @@ function roundTrip(fields: unknown): Record<string, unknown> {
   return JSON.parse(text);
 }
 
-Deno.test("encodeRecord() orders ts, event, session_id, the known fields, then the rest", () => {
+Deno.test("encodeRecord() orders ts, event, session_id, the known fields, then the other fields", () => {
   const text = encodeRecord("nav", {
     z: 1,
     raw_brief_path: "p",
@@ -39,7 +39,7 @@ Deno.test("encodeRecord() orders ts, event, session_id, the known fields, then t
   );
 });
 
-Deno.test("encodeRecord() keeps a key named 0 behind ts", () => {
+Deno.test("encodeRecord() keeps a key named 0 after ts", () => {
   assertEquals(encodeRecord("nav", { b: 1, 0: 2 }, CONTEXT), `${HEAD},"0":2,"b":1}`);
 });
 
@@ -62,7 +62,7 @@ Deno.test("encodeRecord() ignores ts and event among the fields", () => {
   assertEquals(reads, 0);
 });
 
-Deno.test("encodeRecord() lets session_id in the fields win, but not null", () => {
+Deno.test("encodeRecord() prefers session_id in the fields, unless it is null", () => {
   const text = encodeRecord("nav", { session_id: "mine" }, CONTEXT);
   assertEquals(JSON.parse(text).session_id, "mine");
   assertEquals(encodeRecord("nav", { session_id: null }, CONTEXT), `${HEAD}}`);
@@ -73,7 +73,7 @@ Deno.test("encodeRecord() lets session_id in the fields win, but not null", () =
   );
 });
 
-Deno.test("encodeRecord() writes the time of the context, years beyond 9999 too", () => {
+Deno.test("encodeRecord() writes the time of the context, even after the year 9999", () => {
   const text = encodeRecord("nav", {}, { ...CONTEXT, nowMs: Date.UTC(10000, 0, 1) });
   assertStringIncludes(text, '{"ts":"+010000-01-01T00:00:00.000Z",');
   const error = assertThrows(
@@ -85,7 +85,7 @@ Deno.test("encodeRecord() writes the time of the context, years beyond 9999 too"
 });
 
 for (const fields of [null, [], "x", 5]) {
-  Deno.test(`encodeRecord() refuses ${JSON.stringify(fields)} as fields`, () => {
+  Deno.test(`encodeRecord() rejects ${JSON.stringify(fields)} as fields`, () => {
     const error = assertThrows(
       () => encodeRecord("nav", fields as unknown as EventFields, CONTEXT),
       AuditEventError,
@@ -112,7 +112,7 @@ const STORED_AS: [what: string, value: unknown, stored: unknown][] = [
   ["an Error with a toJSON", Object.assign(new Error("e"), { toJSON: () => 1 }), 1],
 ];
 for (const [what, value, stored] of STORED_AS) {
-  Deno.test(`encodeRecord() stores ${what} in a further field, at any depth`, () => {
+  Deno.test(`encodeRecord() stores ${what} in a field without a fixed type, at any depth`, () => {
     assertEquals(roundTrip({ x: value }).x, stored);
     assertEquals(roundTrip({ x: [{ y: value }] }).x, [{ y: stored }]);
     assertEquals(roundTrip({ config: { y: value } }).config, { y: stored });
@@ -133,20 +133,20 @@ Deno.test("encodeRecord() stores a cycle as [Circular]", () => {
   assertEquals(roundTrip({ x: list }).x, ["[Circular]"]);
 });
 
-Deno.test("encodeRecord() stores fields that hold themselves", () => {
+Deno.test("encodeRecord() stores fields that contain themselves", () => {
   const fields: Record<string, unknown> = { a: 1 };
   fields.all = fields;
   assertEquals(roundTrip(fields).all, { a: 1, all: "[Circular]" });
 });
 
-Deno.test("encodeRecord() stores a repeated reference each time, as it is no cycle", () => {
+Deno.test("encodeRecord() stores a repeated reference each time, because it is not a cycle", () => {
   const shared = { n: [1] };
   const value = { a: shared, b: { c: shared }, d: [shared, shared] };
   const copy = { n: [1] };
   assertEquals(roundTrip({ x: value }).x, { a: copy, b: { c: copy }, d: [copy, copy] });
 });
 
-Deno.test("encodeRecord() stores what a throwing getter of a further field said", () => {
+Deno.test("encodeRecord() stores the error message if the getter of a field without a fixed type throws", () => {
   const fields = {
     before: 1,
     get trap(): unknown {
@@ -159,7 +159,7 @@ Deno.test("encodeRecord() stores what a throwing getter of a further field said"
   assertEquals(roundTrip({ x: { y: fields } }).x, "[Throws: no entry]");
 });
 
-Deno.test("encodeRecord() refuses a known field whose getter throws", () => {
+Deno.test("encodeRecord() rejects a known field whose getter throws", () => {
   const cause = new Error("no entry");
   const fields = {
     get cost(): number {
@@ -175,7 +175,7 @@ Deno.test("encodeRecord() refuses a known field whose getter throws", () => {
   assertEquals(error.cause, cause);
 });
 
-Deno.test("encodeRecord() refuses files whose element throws, as an AuditEventError", () => {
+Deno.test("encodeRecord() rejects files with an AuditEventError if reading an element throws", () => {
   const files = ["a"];
   Object.defineProperty(files, 0, {
     enumerable: true,
@@ -187,7 +187,7 @@ Deno.test("encodeRecord() refuses files whose element throws, as an AuditEventEr
   assertStringIncludes(error.field, "files");
 });
 
-Deno.test("encodeRecord() keeps files an array of strings whatever their toJSON gives", () => {
+Deno.test("encodeRecord() stores files as an array of strings, even if their toJSON() returns a number", () => {
   const files = Object.assign(["a"], { toJSON: () => 42 });
   try {
     assertEquals(roundTrip({ files }).files, ["a"]);
@@ -196,7 +196,7 @@ Deno.test("encodeRecord() keeps files an array of strings whatever their toJSON 
   }
 });
 
-Deno.test("encodeRecord() refuses a config whose inside throws, naming it", () => {
+Deno.test("encodeRecord() rejects a config if reading it throws, and names the field", () => {
   const config = {
     get depth(): number {
       throw new Error("no entry");
@@ -210,14 +210,14 @@ Deno.test("encodeRecord() refuses a config whose inside throws, naming it", () =
   assertEquals(error.field, "config");
 });
 
-Deno.test("encodeRecord() leaves out what toJSON says is undefined", () => {
+Deno.test("encodeRecord() leaves out a value whose toJSON() returns undefined", () => {
   const nothing = { toJSON: () => undefined };
   const record = roundTrip({ a: 1, x: nothing, y: [nothing], z: { nothing }, config: nothing });
   assertEquals(Object.keys(record), ["ts", "event", "session_id", "a", "y", "z"]);
   assertEquals([record.y, record.z], [[null], {}]);
 });
 
-Deno.test("encodeRecord() stores what a throwing toJSON said", () => {
+Deno.test("encodeRecord() stores the error message of a toJSON() that throws", () => {
   const throwing = (thrown: unknown) => ({
     toJSON() {
       throw thrown;
@@ -234,7 +234,7 @@ Deno.test("encodeRecord() stores what a throwing toJSON said", () => {
   assertEquals(roundTrip({ x: throwing(Object.create(null)) }).x, "[Throws: unreadable]");
 });
 
-Deno.test("encodeRecord() takes 100,000 keys", () => {
+Deno.test("encodeRecord() stores 100,000 keys", () => {
   const fields = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i]));
   const record = roundTrip(fields);
   assertEquals(Object.keys(record).length, 100_003);
@@ -250,7 +250,7 @@ Deno.test("encodeRecord() does not throw for 100,000 levels of nesting", () => {
   assertEquals(typeof record.deep, "string");
 });
 
-Deno.test("encodeRecord() gives names of the prototype no meaning", () => {
+Deno.test("encodeRecord() stores keys named like members of a prototype as any other key", () => {
   const fields = JSON.parse(
     '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":2}},"toJSON":"t",' +
       '"hasOwnProperty":3,"x":{"__proto__":{"polluted":4}}}',
@@ -272,7 +272,7 @@ Deno.test("encodeRecord() stores a function named toJSON and does not call it", 
   );
 });
 
-Deno.test("encodeRecord() takes fields without a prototype, and inherits nothing", () => {
+Deno.test("encodeRecord() stores fields without a prototype, and does not store inherited fields", () => {
   const bare = Object.assign(Object.create(null), { a: 1 });
   assertEquals(encodeRecord("nav", bare, CONTEXT), `${HEAD},"a":1}`);
   const child = Object.assign(Object.create({ inherited: 1, cost: -1 }), { a: 1 });
@@ -299,7 +299,7 @@ for (
     ["fields that are a revoked proxy", "fields", "nav", REVOKED.proxy],
     ["fields whose names cannot be listed", "fields", "nav", trap("ownKeys")],
     [
-      "fields whose properties cannot be looked at",
+      "fields whose properties cannot be read",
       "fields",
       "nav",
       trap("getOwnPropertyDescriptor"),
@@ -310,7 +310,7 @@ for (
     ["a config that is a revoked proxy", "config", "nav", { config: REVOKED.proxy }],
   ] as const
 ) {
-  Deno.test(`encodeRecord() refuses ${what}, by name`, () => {
+  Deno.test(`encodeRecord() rejects ${what}, and names the field`, () => {
     const error = assertThrows(
       () => encodeRecord(event, fields as EventFields, CONTEXT),
       AuditEventError,
@@ -330,7 +330,7 @@ const TEXTS: [what: string, text: string][] = [
   ["lone surrogates", "\ud800a\udc00\udfff"],
 ];
 for (const [what, text] of TEXTS) {
-  Deno.test(`encodeRecord() keeps ${what} inside one line, wherever it stands`, () => {
+  Deno.test(`encodeRecord() keeps ${what} inside one line, in any key or value`, () => {
     const record = roundTrip({
       reason: text,
       files: [text],

@@ -1,14 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { FsyncCadence } from "../../src/write/fsync_cadence.ts";
 
-/** A cadence beside plain counters that say what it must answer. */
+/** A cadence that is compared with simple counters after each step. */
 class Checked {
   readonly #cadence: FsyncCadence;
   readonly #n: number;
   #written = 0;
-  /** Lines that are durable or given up. */
+  /** Number of lines that are durable or abandoned. */
   #settled = 0;
-  /** Lines that were acknowledged and then given up. */
+  /** Number of lines that were acknowledged and later abandoned. */
   #doubtful = 0;
   #begun: number[] = [];
   #acknowledged = 0;
@@ -39,7 +39,7 @@ class Checked {
   giveUp(): void {
     this.#doubtful += this.#acknowledged - this.#settled;
     this.#settled = this.#written;
-    // Nobody believes a sync that ran beside the one that failed.
+    // The result of a sync that ran concurrently with the failed one does not count.
     this.#begun = [];
     this.#cadence.gaveUp();
     this.#check();
@@ -48,15 +48,17 @@ class Checked {
   #check(): void {
     const { acknowledged } = this.#cadence;
     assertEquals(this.#cadence.written, this.#written);
-    assert(acknowledged >= this.#acknowledged, "an acknowledgement was taken back");
-    assert(acknowledged <= this.#written, "acknowledged before written");
-    assert(acknowledged >= this.#settled, "durable and not acknowledged");
-    const atMercy = acknowledged - this.#settled + this.#doubtful;
-    assert(atMercy <= this.#n - 1, "too many at the mercy of a power cut");
+    assert(acknowledged >= this.#acknowledged, "an acknowledgement was revoked");
+    assert(acknowledged <= this.#written, "a line was acknowledged before it was written");
+    assert(acknowledged >= this.#settled, "a durable line was not acknowledged");
+    const atRisk = acknowledged - this.#settled + this.#doubtful;
+    assert(atRisk <= this.#n - 1, "a power loss could take too many acknowledged lines");
     assertEquals(this.#cadence.hasUnsynced, this.#settled < this.#written);
     assertEquals(this.#cadence.isDue, this.#written - this.#settled >= this.#n - this.#doubtful);
-    // Whatever is not acknowledged waits for a sync that is due.
-    if (acknowledged < this.#written) assert(this.#cadence.isDue, "waits for a sync nobody starts");
+    // Each line that is not acknowledged waits for a sync, so one must be due.
+    if (acknowledged < this.#written) {
+      assert(this.#cadence.isDue, "a line waits, but no sync is due");
+    }
     this.#acknowledged = acknowledged;
   }
 }
@@ -71,7 +73,7 @@ const STEPS: ((cadence: Checked) => void)[] = [
 ];
 
 for (const n of [1, 2, 3, 10]) {
-  Deno.test(`FsyncCadence of ${n} keeps its promise in each of the 6 ** 6 short sequences`, () => {
+  Deno.test(`FsyncCadence of ${n} keeps its invariant in all 6 ** 6 short sequences`, () => {
     for (let code = 0; code < STEPS.length ** 6; code++) {
       const cadence = new Checked(n);
       for (let rest = code, step = 0; step < 6; step++, rest = Math.floor(rest / STEPS.length)) {
@@ -81,7 +83,7 @@ for (const n of [1, 2, 3, 10]) {
   });
 }
 
-Deno.test("FsyncCadence keeps its promise in long random sequences (seed 1)", () => {
+Deno.test("FsyncCadence keeps its invariant in long random sequences (seed 1)", () => {
   let state = 1;
   const random = (below: number) => {
     state = Math.imul(state, 1664525) + 1013904223 >>> 0;
@@ -99,7 +101,7 @@ Deno.test("FsyncCadence keeps its promise in long random sequences (seed 1)", ()
   }
 });
 
-Deno.test("FsyncCadence of 1 acknowledges durable lines alone", () => {
+Deno.test("FsyncCadence of 1 acknowledges only durable lines", () => {
   const cadence = new FsyncCadence(1);
   assertEquals([cadence.acknowledged, cadence.isDue], [0, false]);
   cadence.wrote(3);

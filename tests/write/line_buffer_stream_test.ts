@@ -22,7 +22,7 @@ Deno.test("LineBufferStream never cuts a line, wherever its input is cut", async
   }
 });
 
-Deno.test("LineBufferStream gives a final line without a line break one", async () => {
+Deno.test("LineBufferStream adds a line break to a last line without one", async () => {
   const input = bytes('{"a":1}\n{"b":2}');
   for (let cut = 0; cut <= input.length; cut++) {
     const batches = await Array.fromAsync(
@@ -33,12 +33,12 @@ Deno.test("LineBufferStream gives a final line without a line break one", async 
   }
 });
 
-Deno.test("LineBufferStream gives no batch of nothing", async () => {
+Deno.test("LineBufferStream emits no empty batch", async () => {
   const empty = ReadableStream.from([new Uint8Array(), new Uint8Array()]);
   assertEquals(await Array.fromAsync(empty.pipeThrough(new LineBufferStream())), []);
 });
 
-Deno.test("LineBufferStream gathers what comes while the reader is busy into one batch", async () => {
+Deno.test("LineBufferStream collects the lines that arrive while the reader is busy in one batch", async () => {
   const stream = new LineBufferStream();
   const writer = stream.writable.getWriter();
   const reader = stream.readable.getReader();
@@ -52,7 +52,7 @@ Deno.test("LineBufferStream gathers what comes while the reader is busy into one
   await closed;
 });
 
-Deno.test("LineBufferStream gathers the lines of one turn for a reader that waits", async () => {
+Deno.test("LineBufferStream collects the lines of one turn for a waiting reader", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   const read = reader.read();
@@ -61,7 +61,7 @@ Deno.test("LineBufferStream gathers the lines of one turn for a reader that wait
   assertEquals(text((await read).value), "a\nb\nc\n");
 });
 
-Deno.test("LineBufferStream serves two reads that wait at once", async () => {
+Deno.test("LineBufferStream serves two pending reads", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   const reads = [reader.read(), reader.read()];
@@ -71,7 +71,7 @@ Deno.test("LineBufferStream serves two reads that wait at once", async () => {
   assertEquals(text((await reads[1])?.value), "b\n");
 });
 
-Deno.test("LineBufferStream lets a write past maxPendingBytes wait for the reader", async () => {
+Deno.test("LineBufferStream delays a write beyond maxPendingBytes until the reader reads", async () => {
   const stream = new LineBufferStream({ maxPendingBytes: 4 });
   const writer = stream.writable.getWriter();
   const reader = stream.readable.getReader();
@@ -85,7 +85,7 @@ Deno.test("LineBufferStream lets a write past maxPendingBytes wait for the reade
   assertEquals(text((await reader.read()).value), "d\n");
 });
 
-Deno.test("LineBufferStream.byteLength counts what the reader has until it asks for more", async () => {
+Deno.test("LineBufferStream.byteLength counts the reader's batch until the reader asks for more", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   stream.push("a\n");
@@ -113,7 +113,7 @@ Deno.test("LineBufferStream errors writable when readable is cancelled", async (
   assertEquals(stream.takeUnwritten(), []);
 });
 
-Deno.test("LineBufferStream errors readable when writable is aborted, and drops the rest", async () => {
+Deno.test("LineBufferStream errors readable when writable is aborted, and drops the buffered lines", async () => {
   const stream = new LineBufferStream();
   const writer = stream.writable.getWriter();
   const reader = stream.readable.getReader();
@@ -135,7 +135,7 @@ Deno.test("LineBufferStream errors readable when writable is aborted while a wri
   await assertRejects(() => reader.read(), Error, "stop");
 });
 
-Deno.test("LineBufferStream.takeUnwritten() gives what is in hand, then what is buffered", async () => {
+Deno.test("LineBufferStream.takeUnwritten() returns the reader's batch, then the buffered lines", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   assertEquals(stream.takeUnwritten(), []);
@@ -145,14 +145,18 @@ Deno.test("LineBufferStream.takeUnwritten() gives what is in hand, then what is 
   stream.push("c\n");
   const unwritten = stream.takeUnwritten();
   assertEquals(unwritten.map(text), ["a\n", "b\nc\n"]);
-  assertEquals(unwritten[0] === value, true, "the same batch, so that a sink knows it again");
-  // The buffered lines are gone; the reader gets only what comes later.
+  assertEquals(
+    unwritten[0] === value,
+    true,
+    "not the same object, by which the sink recognizes the batch",
+  );
+  // The buffered lines were taken, so the reader receives only later ones.
   const read = reader.read();
   stream.push("d\n");
   assertEquals(text((await read).value), "d\n");
 });
 
-Deno.test("LineBufferStream.takeUnwritten() frees a write that waits", async () => {
+Deno.test("LineBufferStream.takeUnwritten() resolves a write that waits", async () => {
   const stream = new LineBufferStream({ maxPendingBytes: 1 });
   const writer = stream.writable.getWriter();
   const waiting = writer.write(bytes("a\n"));

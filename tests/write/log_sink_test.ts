@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { AuditWriteError } from "../../src/errors.ts";
 import { type AuditLogOptions, resolveOptions } from "../../src/options/log_options.ts";
 import { isMarkLine } from "../../src/segments/active_marks.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { LogSink } from "../../src/write/log_sink.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { SimulatedClock } from "../platform.ts";
@@ -9,7 +10,7 @@ import { gunzipped, linesOf, tempDir } from "../temp_dir.ts";
 import { bytes, isSettled, ScriptedFileSystem } from "./scripted_file_system.ts";
 import { silent } from "../loggers.ts";
 
-/** A sink, its writer, its clock and its disk. */
+/** Returns a sink, its writer, its clock, its disk and its error messages. */
 function setUp(path: string, options: AuditLogOptions = {}, clock = new SimulatedClock()) {
   const fileSystem = new ScriptedFileSystem();
   const messages: unknown[] = [];
@@ -19,10 +20,8 @@ function setUp(path: string, options: AuditLogOptions = {}, clock = new Simulate
     warn() {},
     error: (text: unknown) => messages.push(text),
   };
-  const sink = new LogSink(
-    { fileSystem, clock },
-    resolveOptions({ logger, ...options, path }),
-  );
+  const log = new LogDirectory(fileSystem, path);
+  const sink = new LogSink(log, { ...resolveOptions({ logger, ...options, path }), clock });
   return { fileSystem, clock, sink, writer: sink.getWriter(), messages };
 }
 
@@ -30,7 +29,7 @@ function lines(count: number): Uint8Array<ArrayBuffer> {
   return bytes("{}\n".repeat(count));
 }
 
-Deno.test("LogSink lets all who call sync() while one runs share one further sync", async () => {
+Deno.test("LogSink serves all flushes that are called during a sync with one further sync", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -42,7 +41,11 @@ Deno.test("LogSink lets all who call sync() while one runs share one further syn
   running.succeed();
   await first;
   const next = await fileSystem.nextSync();
-  assertEquals(await isSettled(Promise.race(waiters)), false, "served by a sync begun too early");
+  assertEquals(
+    await isSettled(Promise.race(waiters)),
+    false,
+    "served by a sync that began too early",
+  );
   assertEquals(fileSystem.synced.length, 2);
   next.succeed();
   await Promise.all(waiters);
@@ -50,7 +53,7 @@ Deno.test("LogSink lets all who call sync() while one runs share one further syn
   await writer.close();
 });
 
-Deno.test("LogSink.sync() joins the running sync when nothing was written since", async () => {
+Deno.test("LogSink.flush() shares the running sync if nothing was written since it began", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -66,7 +69,7 @@ Deno.test("LogSink.sync() joins the running sync when nothing was written since"
   assertEquals(fileSystem.synced.length, 1);
 });
 
-Deno.test("LogSink serves a waiter with a write between only after a third sync", async () => {
+Deno.test("LogSink serves a flush after a write during the second sync with a third sync", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -105,7 +108,7 @@ Deno.test("LogSink syncs a quiet log once, by its timer", async () => {
   assertEquals(fileSystem.synced.length, 1);
 });
 
-Deno.test("LogSink cancels its timer when a sync covered the lines", async () => {
+Deno.test("LogSink cancels its timer after a sync of all lines", async () => {
   using dir = tempDir();
   const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"));
   await writer.write(lines(1));
@@ -119,7 +122,7 @@ Deno.test("LogSink cancels its timer when a sync covered the lines", async () =>
   await writer.close();
 });
 
-Deno.test("LogSink starts its timer again for lines written while a sync ran", async () => {
+Deno.test("LogSink restarts its timer for lines that were written during a sync", async () => {
   using dir = tempDir();
   const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -136,7 +139,7 @@ Deno.test("LogSink starts its timer again for lines written while a sync ran", a
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("LogSink lets the batch that reaches the cadence wait until it is durable", async () => {
+Deno.test("LogSink resolves the batch that reaches the cadence when it is durable", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path, { fsyncEveryNLines: 3 });
@@ -146,7 +149,7 @@ Deno.test("LogSink lets the batch that reaches the cadence wait until it is dura
   assertEquals(fileSystem.synced.length, 0);
   const third = writer.write(lines(1));
   const sync = await fileSystem.nextSync();
-  assertEquals(linesOf(path).length, 3, "written, but not acknowledged");
+  assertEquals(linesOf(path).length, 3, "all lines must be written before the sync ends");
   assertEquals(await isSettled(third), false);
   sync.succeed();
   await third;
@@ -165,7 +168,7 @@ Deno.test("LogSink with a cadence of 1 makes each batch durable before it resolv
   await writer.close();
 });
 
-Deno.test("LogSink goes on in a fresh file after a failed sync, and calls not all durable ever", async () => {
+Deno.test("LogSink continues in a new file after a failed sync, and every later flush rejects", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, clock, sink, writer, messages } = setUp(path, { now: () => 0 });
@@ -178,12 +181,12 @@ Deno.test("LogSink goes on in a fresh file after a failed sync, and calls not al
   assertEquals(
     messages.length,
     1,
-    "nobody waits for the timer's sync, so the logger has to be told",
+    "no caller waits for the timer's sync, so the failure must be logged",
   );
   fileSystem.syncFile = real;
   const error = await assertRejects(() => sink.flush(), AuditWriteError, "EIO");
   assertEquals([error.phase, error.path, error.cause], ["sync", path, cause]);
-  assertEquals(fileSystem.synced, ["a.jsonl"], "the file is never synced again");
+  assertEquals(fileSystem.synced, ["a.jsonl"], "a file is not synced again after a failed sync");
   assertEquals(clock.timerDelaysMs, []);
 
   await writer.write(bytes("sure\n"));
@@ -197,26 +200,27 @@ Deno.test("LogSink goes on in a fresh file after a failed sync, and calls not al
   assertEquals([messages.length, fileSystem.openHandles], [1, 0]);
 });
 
-Deno.test("LogSink acknowledges lines written after a failed sync, and none of before", async () => {
+Deno.test("LogSink acknowledges only lines that were written after a failed sync", async () => {
   using dir = tempDir();
   const fileSystem = new ScriptedFileSystem();
-  const told: string[] = [];
-  const sink = new LogSink(
-    { fileSystem, clock: new SimulatedClock() },
-    resolveOptions({ path: dir.path("a.jsonl"), fsyncEveryNLines: 1, logger: silent }),
-    {
-      written: (count) => told.push(`written ${count}`),
+  const reports: string[] = [];
+  const log = new LogDirectory(fileSystem, dir.path("a.jsonl"));
+  const sink = new LogSink(log, {
+    ...resolveOptions({ path: log.files.active, fsyncEveryNLines: 1, logger: silent }),
+    clock: new SimulatedClock(),
+    outcomes: {
+      written: (count) => reports.push(`written ${count}`),
       refused: () => {},
-      acknowledged: (count) => told.push(`acknowledged ${count}`),
-      syncFailed: () => told.push("sync failed"),
+      acknowledged: (count) => reports.push(`acknowledged ${count}`),
+      syncFailed: () => reports.push("sync failed"),
     },
-  );
+  });
   const writer = sink.getWriter();
   const real = fileSystem.syncFile;
   fileSystem.holdSyncs();
   await writer.write(lines(1));
   const running = await fileSystem.nextSync();
-  // The drain fails while the sync of the same file still runs, which then is worth nothing.
+  // A drain fails during a sync of the same file, so the result of that sync does not count.
   sink.writeSync(lines(1));
   fileSystem.syncFileSync = () => {
     throw new Error("EIO");
@@ -225,10 +229,10 @@ Deno.test("LogSink acknowledges lines written after a failed sync, and none of b
   fileSystem.syncFileSync = (handle) => handle.syncDataSync();
   fileSystem.syncFile = real;
   await writer.write(lines(1));
-  assertEquals(told.at(-1), "acknowledged 2", "the sync that runs is not one of this line");
+  assertEquals(reports.at(-1), "acknowledged 2", "the new line does not wait for the old sync");
   running.succeed();
   await assertRejects(() => sink.flush(), AuditWriteError, "EIO");
-  assertEquals(told.filter((text) => !text.startsWith("written")), [
+  assertEquals(reports.filter((text) => !text.startsWith("written")), [
     "acknowledged 0",
     "sync failed",
     "acknowledged 2",
@@ -237,7 +241,7 @@ Deno.test("LogSink acknowledges lines written after a failed sync, and none of b
   await assertRejects(() => writer.close(), AuditWriteError);
 });
 
-Deno.test("LogSink rejects all who wait for a later sync when the running one fails", async () => {
+Deno.test("LogSink rejects every flush that waits for a later sync if the running sync fails", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -272,7 +276,7 @@ Deno.test("LogSink.close() makes everything durable and closes its files", async
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("LogSink closes its files when it is aborted", async () => {
+Deno.test("LogSink closes its files if it is aborted", async () => {
   using dir = tempDir();
   const { fileSystem, clock, writer } = setUp(dir.path("a.jsonl"));
   await writer.write(lines(1));
@@ -280,7 +284,7 @@ Deno.test("LogSink closes its files when it is aborted", async () => {
   assertEquals([fileSystem.openHandles, clock.timerDelaysMs.length], [0, 0]);
 });
 
-Deno.test("LogSink leaves no timer when it is aborted while a sync runs", async () => {
+Deno.test("LogSink leaves no timer if it is aborted during a sync", async () => {
   using dir = tempDir();
   const { fileSystem, clock, sink, writer, messages } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -294,7 +298,7 @@ Deno.test("LogSink leaves no timer when it is aborted while a sync runs", async 
   assertEquals([fileSystem.openHandles, clock.timerDelaysMs, messages], [0, [], []]);
 });
 
-Deno.test("LogSink closes its files when a failed write errors the stream", async () => {
+Deno.test("LogSink closes its files if a failed write errors the stream", async () => {
   using dir = tempDir();
   const { fileSystem, clock, writer } = setUp(dir.path("a.jsonl"));
   const closed = assertRejects(() => writer.closed, AuditWriteError);
@@ -308,20 +312,21 @@ Deno.test("LogSink closes its files when a failed write errors the stream", asyn
   assertEquals([fileSystem.openHandles, clock.timerDelaysMs], [0, []]);
 });
 
-Deno.test("LogSink closes the lock file when the log at its path is refused", () => {
+Deno.test("LogSink closes the lock file if the active file cannot be opened", () => {
   using dir = tempDir();
   Deno.mkdirSync(dir.path("a.jsonl"));
   const fileSystem = new ScriptedFileSystem();
-  const platform = { fileSystem, clock: new SimulatedClock() };
+  const log = new LogDirectory(fileSystem, dir.path("a.jsonl"));
+  const clock = new SimulatedClock();
   try {
-    new LogSink(platform, resolveOptions({ path: dir.path("a.jsonl") }));
+    new LogSink(log, { ...resolveOptions({ path: log.files.active }), clock });
   } catch (error) {
     assertInstanceOf(error, TypeError);
   }
   assertEquals(fileSystem.openHandles, 0);
 });
 
-Deno.test("LogSink does not write a batch again that writeSync() has written", async () => {
+Deno.test("LogSink writes a batch only once if writeSync() has written it", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { sink, writer } = setUp(path);
@@ -334,7 +339,7 @@ Deno.test("LogSink does not write a batch again that writeSync() has written", a
   assertEquals(linesOf(path), ["once", "after"]);
 });
 
-Deno.test("LogSink does not write a batch again that was drained while it waited", async () => {
+Deno.test("LogSink writes a batch only once if it was drained while it waited for the lock", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const waits = Promise.withResolvers<void>();
@@ -361,7 +366,7 @@ Deno.test("LogSink does not write a batch again that was drained while it waited
   assertEquals(linesOf(path), ["once", "after"]);
 });
 
-Deno.test("LogSink rejects with phase lock when another process keeps the lock", async () => {
+Deno.test("LogSink rejects with phase lock if another process holds the lock too long", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { clock, writer } = setUp(path);
@@ -374,21 +379,23 @@ Deno.test("LogSink rejects with phase lock when another process keeps the lock",
   await closed;
 });
 
-Deno.test("LogSink tells the outcome of each line and goes on after a failed batch", async () => {
+Deno.test("LogSink reports the outcome of each line, and continues after a failed batch", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const fileSystem = new ScriptedFileSystem();
-  const told: string[] = [];
-  const sink = new LogSink(
-    { fileSystem, clock: new SimulatedClock() },
-    resolveOptions({ path, fsyncEveryNLines: 3 }),
-    {
-      written: (count) => told.push(`written ${count}`),
-      refused: (count, error) => told.push(`refused ${count}: ${(error as AuditWriteError).phase}`),
-      acknowledged: (count) => told.push(`acknowledged ${count}`),
-      syncFailed: () => told.push("sync failed"),
+  const reports: string[] = [];
+  const log = new LogDirectory(fileSystem, path);
+  const sink = new LogSink(log, {
+    ...resolveOptions({ path: log.files.active, fsyncEveryNLines: 3 }),
+    clock: new SimulatedClock(),
+    outcomes: {
+      written: (count) => reports.push(`written ${count}`),
+      refused: (count, error) =>
+        reports.push(`refused ${count}: ${(error as AuditWriteError).phase}`),
+      acknowledged: (count) => reports.push(`acknowledged ${count}`),
+      syncFailed: () => reports.push("sync failed"),
     },
-  );
+  });
   const writer = sink.getWriter();
   const { append } = fileSystem;
   await writer.write(lines(2));
@@ -397,7 +404,7 @@ Deno.test("LogSink tells the outcome of each line and goes on after a failed bat
   fileSystem.append = append;
   fileSystem.holdSyncs();
   await writer.write(lines(2));
-  assertEquals(told, [
+  assertEquals(reports, [
     "written 2",
     "acknowledged 2",
     "refused 4: write",
@@ -407,50 +414,51 @@ Deno.test("LogSink tells the outcome of each line and goes on after a failed bat
   ]);
   (await fileSystem.nextSync()).succeed();
   await writer.close();
-  assertEquals(told.at(-1), "acknowledged 4");
+  assertEquals(reports.at(-1), "acknowledged 4");
   assertEquals(linesOf(path).length, 4);
 });
 
 for (const outcome of ["succeeds", "fails"] as const) {
-  Deno.test(`LogSink acknowledges lines drained beside a sync only once that ${outcome}`, async () => {
+  Deno.test(`LogSink settles lines that were drained during a sync only when that sync ${outcome}`, async () => {
     using dir = tempDir();
     const fileSystem = new ScriptedFileSystem();
-    const told: string[] = [];
-    const sink = new LogSink(
-      { fileSystem, clock: new SimulatedClock() },
-      resolveOptions({ path: dir.path("a.jsonl"), fsyncEveryNLines: 2, logger: silent }),
-      {
+    const reports: string[] = [];
+    const log = new LogDirectory(fileSystem, dir.path("a.jsonl"));
+    const sink = new LogSink(log, {
+      ...resolveOptions({ path: log.files.active, fsyncEveryNLines: 2, logger: silent }),
+      clock: new SimulatedClock(),
+      outcomes: {
         written: () => {},
         refused: () => {},
-        acknowledged: (count) => told.push(`acknowledged ${count}`),
-        syncFailed: () => told.push("sync failed"),
+        acknowledged: (count) => reports.push(`acknowledged ${count}`),
+        syncFailed: () => reports.push("sync failed"),
       },
-    );
+    });
     const writer = sink.getWriter();
     fileSystem.holdSyncs();
     await writer.write(lines(2));
     const running = await fileSystem.nextSync();
     sink.writeSync(lines(2));
-    // The kernel gives the error of the disk to the sync that runs, and to this one nothing.
+    // The kernel would report a disk error only to the running sync, and not to this one.
     sink.syncSync();
-    assertEquals(told, ["acknowledged 1"]);
+    assertEquals(reports, ["acknowledged 1"]);
     const flushed = sink.flush();
     if (outcome === "succeeds") {
       running.succeed();
       await flushed;
-      assertEquals(told, ["acknowledged 1", "acknowledged 4"]);
+      assertEquals(reports, ["acknowledged 1", "acknowledged 4"]);
       await writer.close();
     } else {
       running.fail(new Error("EIO"));
       await assertRejects(() => flushed, AuditWriteError, "EIO");
-      assertEquals(told, ["acknowledged 1", "sync failed"]);
+      assertEquals(reports, ["acknowledged 1", "sync failed"]);
       await assertRejects(() => writer.close(), AuditWriteError);
     }
     assertEquals(fileSystem.openHandles, 0);
   });
 }
 
-Deno.test("LogSink writes a chunk as often as it is given", async () => {
+Deno.test("LogSink writes a chunk again if it is written again", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { writer } = setUp(path);
@@ -461,11 +469,11 @@ Deno.test("LogSink writes a chunk as often as it is given", async () => {
   assertEquals(linesOf(path), ['{"again":1}', '{"again":1}']);
 });
 
-/** What others may have written before a writer reads it without the lock: more than 1 MiB. */
+/** A line of another writer. {@linkcode FOREIGN_LINES} of them exceed 1 MiB, so they are read outside the lock. */
 const FOREIGN = "x".repeat(1023) + "\n";
 const FOREIGN_LINES = 1_100;
 
-Deno.test("LogSink appends while it reads what others wrote for a mark, and closes when it has", async () => {
+Deno.test("LogSink appends while it reads other writers' lines for a mark, and close() waits for the read", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path);
@@ -478,15 +486,15 @@ Deno.test("LogSink appends while it reads what others wrote for a mark, and clos
   await writer.write(lines(1));
   await writer.write(lines(300 * 1024));
   const closed = writer.close();
-  assertEquals(await isSettled(closed), false, "closed before the reading ended");
-  assertEquals(fileSystem.openHandles, 2, "the lock file, and the one that is read");
+  assertEquals(await isSettled(closed), false, "closed before the read ended");
+  assertEquals(fileSystem.openHandles, 2, "expected the lock file and the file that is read");
   reading.resolve();
   await closed;
   assertEquals(fileSystem.openHandles, 0);
   assertEquals(Deno.statSync(path).size, FOREIGN_LINES * 1024 + 3 * (1 + 300 * 1024));
 });
 
-Deno.test("LogSink marks what others wrote once it has read it", async () => {
+Deno.test("LogSink places a mark after it has read other writers' lines", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path);
@@ -506,7 +514,7 @@ Deno.test("LogSink marks what others wrote once it has read it", async () => {
   await writer.close();
 });
 
-Deno.test("LogSink goes on without a mark when what others wrote cannot be read", async () => {
+Deno.test("LogSink continues without a mark if other writers' lines cannot be read", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const warnings: unknown[] = [];
@@ -516,11 +524,13 @@ Deno.test("LogSink goes on without a mark when what others wrote cannot be read"
   fileSystem.read = () => Promise.reject(new Error("Input/output error"));
   await writer.write(lines(1));
   await writer.close();
-  assertEquals(warnings, [`Cannot mark the age of audit log: Input/output error: ${path}`]);
+  assertEquals(warnings, [
+    `Cannot mark audit log, so queries read more of it: Input/output error: ${path}`,
+  ]);
   assertEquals(linesOf(path).length, FOREIGN_LINES + 1);
 });
 
-Deno.test("LogSink leaves the marks to who makes them, and goes on when that one is gone", async () => {
+Deno.test("LogSink leaves the marks to one writer, and takes over when that writer has closed", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const writers = [setUp(path).writer, setUp(path).writer] as const;
@@ -532,17 +542,17 @@ Deno.test("LogSink leaves the marks to who makes them, and goes on when that one
     marks[index] += marksOf(path).length - before;
   };
   for (let n = 0; n < 12; n++) for (const index of [0, 1] as const) await write(index);
-  // Of 2,400 KiB, after each third batch.
-  assertEquals(marks.toSorted(), [0, 6], "one makes them all");
+  // There are 2,400 KiB, and a mark after every third batch.
+  assertEquals(marks.toSorted(), [0, 6], "both writers placed marks");
   const [maker, other] = marks[0] > 0 ? [0, 1] as const : [1, 0] as const;
   await writers[maker].close();
   for (let n = 0; n < 16; n++) await write(other);
-  // The first of them after 768 KiB, and then one after each third batch again.
+  // The first mark is placed after 768 KiB, and then one after every third batch again.
   assert(marks[other] >= 2 && marks[other] <= 4, `${marks[other]} marks`);
   await writers[other].close();
 });
 
-/** The places that are marked in the lock file. */
+/** Returns the positions of the marks in the lock file. */
 function marksOf(path: string): number[] {
   const text = Deno.readTextFileSync(`${path}.lock`);
   return text.split("\n").filter(isMarkLine).map((line) => JSON.parse(line).marked_bytes);

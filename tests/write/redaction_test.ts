@@ -8,7 +8,7 @@ import { tempDir } from "../temp_dir.ts";
 
 const HEAD = { ts: "1970-01-01T00:00:00.000Z", event: "nav", session_id: "s1" };
 
-/** What is written of the fields. */
+/** Returns the record that is written for the fields. */
 function written(redact: Redact, fields: unknown): Record<string, unknown> {
   const serialize = lineSerializer({ sessionId: "s1", now: () => 0, redact });
   return JSON.parse(serialize("nav", fields as EventFields));
@@ -62,7 +62,7 @@ for (const [redact, fields, expected] of CASES) {
   });
 }
 
-Deno.test("redact leaves the log's own members alone", () => {
+Deno.test("redact does not hide the log's own members", () => {
   const fields = { session_id: "s1", config: { event: "secret", ts: 1 } };
   assertEquals(written(["ts", "event", "session_id"], fields), {
     ...HEAD,
@@ -70,7 +70,7 @@ Deno.test("redact leaves the log's own members alone", () => {
   });
 });
 
-Deno.test("redact hides what toJSON() gives, in whatever holds it", () => {
+Deno.test("redact hides members in the result of toJSON(), at any depth", () => {
   class Client {
     readonly #key = "secret";
     toJSON() {
@@ -90,7 +90,7 @@ Deno.test("redact hides what toJSON() gives, in whatever holds it", () => {
   });
 });
 
-Deno.test("redact hides a known field of the wrong type, also from the error", async () => {
+Deno.test("redact hides a known field of the wrong type, even in an error message", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, redact: ["model"], logger: silent });
@@ -102,7 +102,7 @@ Deno.test("redact hides a known field of the wrong type, also from the error", a
   assertEquals([error.field, error.message.includes("secret")], ["cost", false]);
 });
 
-/** The same by another way: on the parsed record, member by member. */
+/** Redacts a parsed record member by member: a second implementation to compare with. */
 function reference(value: unknown, redact: readonly string[], place: string[] = []): unknown {
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).map(([key, member]): [string, unknown] => {
@@ -117,7 +117,7 @@ function reference(value: unknown, redact: readonly string[], place: string[] = 
   return Array.isArray(value) ? entries.map(([, member]) => member) : Object.fromEntries(entries);
 }
 
-Deno.test("redact changes what is named and nothing else, whatever the record", () => {
+Deno.test("redact hides the named members of random records, and nothing else", () => {
   const name = fc.constantFrom("a", "b", "c", "0", "1", "__proto__", "toString");
   const segment = fc.oneof(name, fc.constant("*"));
   const names = fc.array(
@@ -145,7 +145,7 @@ Deno.test("redact changes what is named and nothing else, whatever the record", 
   );
 });
 
-Deno.test("redact by a function gives the record to be written, and refuses the event when it throws", async () => {
+Deno.test("redact as a function returns the record to write, and the event is rejected if it throws", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const options: AuditLogOptions = {
@@ -154,14 +154,16 @@ Deno.test("redact by a function gives the record to be written, and refuses the 
     redact({ prompt, ...record }) {
       if (prompt === undefined) return record;
       if (prompt === "none") return undefined as unknown as Record<string, unknown>;
-      if (typeof prompt !== "string") throw new Error("prompt is no text");
+      if (typeof prompt !== "string") throw new Error("prompt is not a text");
       return { ...record, promptLength: prompt.length };
     },
   };
   const log = await AuditLog.open(options);
   await log.log("nav", { prompt: "secret", cost: 1 });
   await log.log("brief");
-  for (const [prompt, message] of [[5, "redact throws: prompt is no text"], ["none", "a record"]]) {
+  for (
+    const [prompt, message] of [[5, "redact throws: prompt is not a text"], ["none", "a record"]]
+  ) {
     const error = await assertRejects(() => log.log("nav", { prompt }), AuditEventError);
     assert(error.message.includes(`${message}`), error.message);
     assertEquals(error.field, "redact");
@@ -174,7 +176,7 @@ Deno.test("redact by a function gives the record to be written, and refuses the 
   );
 });
 
-Deno.test("redact keeps a secret from every file of the log, by every way in", async () => {
+Deno.test("redact keeps a secret out of every file of the log, with log() and createWritable()", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   {

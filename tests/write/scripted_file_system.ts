@@ -1,5 +1,5 @@
 /**
- * The real disk with calls that a test takes over: reads, appends, syncs of files and of directories.
+ * The real disk, on which a test can replace reads, appends, truncations and syncs.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type {
   Watcher,
 } from "../../src/platform/file_system.ts";
 
-/** A sync that was begun and ends when the test says so. */
+/** A sync that has begun. The test ends it. */
 export interface BegunSync {
   /** Name of the file. */
   readonly name: string;
@@ -21,37 +21,37 @@ export interface BegunSync {
   fail(error: Error): void;
 }
 
-/** The real disk; each hook does the real thing until a test replaces it. */
+/** The real disk with hooks. Each hook calls the real disk until a test replaces it. */
 export class ScriptedFileSystem implements FileSystem {
-  /** Handles that are open now. */
+  /** Number of open handles. */
   openHandles = 0;
-  /** Names of the files whose syncs were begun, in order. */
+  /** Names of the files whose syncs have begun, in order. */
   readonly synced: string[] = [];
-  /** How many syncs of directories were begun. */
+  /** Number of syncs of directories that have begun. */
   directorySyncs = 0;
-  /** Stands in for the asynchronous read of a handle. */
+  /** Replaces the asynchronous read of a handle. */
   read: (handle: FileHandle, buffer: Uint8Array, position: number) => Promise<number> = (
     handle,
     buffer,
     position,
   ) => handle.read(buffer, position);
-  /** Stands in for the append of a handle. */
+  /** Replaces the append of a handle. */
   append: (handle: FileHandle, bytes: Uint8Array) => number = (handle, bytes) =>
     handle.appendSync(bytes);
-  /** Stands in for the truncation of a handle. */
+  /** Replaces the truncation of a handle. */
   truncate: (handle: FileHandle, byteLength: number) => void = (handle, byteLength) =>
     handle.truncateSync(byteLength);
-  /** Stands in for the asynchronous sync of a file. */
+  /** Replaces the asynchronous sync of a file. */
   syncFile: (handle: FileHandle, name: string) => Promise<void> = (handle) => handle.syncData();
-  /** Stands in for the synchronous sync of a file. */
+  /** Replaces the synchronous sync of a file. */
   syncFileSync: (handle: FileHandle) => void = (handle) => handle.syncDataSync();
-  /** Runs at the end of each asynchronous sync of a directory. */
+  /** Called at the end of each asynchronous sync of a directory. */
   afterDirectorySync: () => Promise<void> = () => Promise.resolve();
 
   #begun: BegunSync[] = [];
   #asked: PromiseWithResolvers<BegunSync> | undefined;
 
-  /** From now on each asynchronous sync of a file waits for the test. */
+  /** Makes each later asynchronous sync of a file wait until the test ends it. */
   holdSyncs(): void {
     this.syncFile = (_handle, name) => {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -63,7 +63,7 @@ export class ScriptedFileSystem implements FileSystem {
     };
   }
 
-  /** The next sync that was begun or will be, with {@linkcode holdSyncs}. */
+  /** Resolves with the next sync that has begun, or as soon as one begins. Needs {@linkcode holdSyncs} before it. */
   nextSync(): Promise<BegunSync> {
     const begun = this.#begun.shift();
     if (begun !== undefined) return Promise.resolve(begun);
@@ -141,7 +141,7 @@ export class ScriptedFileSystem implements FileSystem {
   }
 }
 
-/** Whether the promise is settled once everything that can run now has run. */
+/** Resolves with whether the promise is settled after one turn of the event loop. */
 export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   const settle = () => {
@@ -152,7 +152,7 @@ export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-/** The bytes of a text. */
+/** Returns the UTF-8 bytes of a text. */
 export function bytes(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }

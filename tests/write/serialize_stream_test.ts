@@ -7,7 +7,7 @@ import { lineSerializer, SerializeStream } from "../../src/write/serialize_strea
 const OPTIONS = { sessionId: "s1", now: () => 0 };
 const HEAD = '{"ts":"1970-01-01T00:00:00.000Z","event":"nav","session_id":"s1"';
 
-Deno.test("SerializeStream makes one chunk with one line of each record", async () => {
+Deno.test("SerializeStream encodes each record as one chunk with one line", async () => {
   const records = [{ event: "nav", text: "a\nb" }, { event: "nav", n: 1 }, { event: "nav" }];
   const chunks = await Array.fromAsync(
     ReadableStream.from(records).pipeThrough(new SerializeStream(OPTIONS)),
@@ -20,7 +20,7 @@ Deno.test("SerializeStream makes one chunk with one line of each record", async 
   ]);
 });
 
-Deno.test("SerializeStream gives the lines before a bad record and errors with it", async () => {
+Deno.test("SerializeStream emits the lines before an invalid record, and then errors", async () => {
   const records = [{ event: "nav" }, { event: "nav", cost: -1 }, { event: "nav" }];
   const reader = ReadableStream.from(records).pipeThrough(new SerializeStream(OPTIONS)).getReader();
   assertEquals(new TextDecoder().decode((await reader.read()).value), `${HEAD}}\n`);
@@ -28,7 +28,7 @@ Deno.test("SerializeStream gives the lines before a bad record and errors with i
   assertEquals(error.value, -1);
 });
 
-Deno.test("SerializeStream errors its writer with a record without event", async () => {
+Deno.test("SerializeStream rejects a write of a record without event", async () => {
   const stream = new SerializeStream(OPTIONS);
   const writer = stream.writable.getWriter();
   const reader = stream.readable.getReader();
@@ -42,7 +42,7 @@ Deno.test("SerializeStream errors its writer with a record without event", async
   await read;
 });
 
-Deno.test("lineSerializer() counts maxLineBytes in bytes, with the line break", () => {
+Deno.test("lineSerializer() counts maxLineBytes in bytes, including the line break", () => {
   const line = lineSerializer(OPTIONS)("nav", { text: "ü🐟" });
   const { byteLength } = new TextEncoder().encode(line);
   const same = lineSerializer({ ...OPTIONS, maxLineBytes: byteLength });
@@ -58,7 +58,7 @@ Deno.test("lineSerializer() counts maxLineBytes in bytes, with the line break", 
   assertEquals(shorter("nav", { text: "x" }).at(-1), "\n");
 });
 
-Deno.test("SerializeStream errors with a line over maxLineBytes", async () => {
+Deno.test("SerializeStream errors if a line exceeds maxLineBytes", async () => {
   const lines = ReadableStream.from([{ event: "nav", text: "x".repeat(100) }])
     .pipeThrough(new SerializeStream({ ...OPTIONS, maxLineBytes: 100 }));
   await assertRejects(
@@ -68,7 +68,7 @@ Deno.test("SerializeStream errors with a line over maxLineBytes", async () => {
   );
 });
 
-Deno.test("lineSerializer() asks the clock at each line and names the session of the process", () => {
+Deno.test("lineSerializer() reads the clock for each line, and writes the session ID of the process", () => {
   let nowMs = 0;
   const serialize = lineSerializer({ now: () => nowMs++ });
   const events = [1, 2].map(() => JSON.parse(serialize("nav", {})));

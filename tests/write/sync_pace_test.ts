@@ -7,21 +7,21 @@ function paceAfter(times: readonly number[]): SyncPace {
   return pace;
 }
 
-Deno.test("SyncPace goes to the spot after four quick syncs one after the other", () => {
+Deno.test("SyncPace chooses a blocking sync after four consecutive quick syncs", () => {
   assertEquals(paceAfter([0.5, 0.5, 0.5]).placeFor(10), "thread");
   assertEquals(paceAfter([0.5, 0.5, 0.5, 0.5]).placeFor(10), "spot");
 });
 
-Deno.test("SyncPace goes to the spot after 16 quick syncs once one was slow", () => {
+Deno.test("SyncPace chooses a blocking sync after 16 consecutive quick syncs if one was slow before", () => {
   assertEquals(paceAfter([5, ...Array(15).fill(0.5)]).placeFor(10), "thread");
   assertEquals(paceAfter([5, ...Array(16).fill(0.5)]).placeFor(10), "spot");
 });
 
-Deno.test("SyncPace never blocks for a disk that is slow", () => {
+Deno.test("SyncPace never chooses a blocking sync on a slow disk", () => {
   assertEquals(paceAfter(Array(1_000).fill(10)).placeFor(1), "thread");
 });
 
-Deno.test("SyncPace goes back to the thread after one sync that blocked for a millisecond", () => {
+Deno.test("SyncPace returns to the other thread after a sync that blocked for a millisecond", () => {
   const pace = paceAfter([0.5, 0.5, 0.5, 0.5]);
   pace.took(0.9, "spot");
   assertEquals(pace.placeFor(10), "spot");
@@ -29,7 +29,7 @@ Deno.test("SyncPace goes back to the thread after one sync that blocked for a mi
   assertEquals(pace.placeFor(10), "thread");
 });
 
-Deno.test("SyncPace allows for the handing over, and leaves many lines to the thread", () => {
+Deno.test("SyncPace allows time for the hand-over, and leaves many lines to the other thread", () => {
   const pace = paceAfter([1.9, 1.9, 1.9, 1.9]);
   assertEquals(pace.placeFor(256), "spot");
   assertEquals(pace.placeFor(257), "thread");
