@@ -1,5 +1,5 @@
 /**
- * The events of the files that are imported: checked first, then appended.
+ * Checks the events of imported files, and appends them.
  *
  * @module
  */
@@ -17,15 +17,15 @@ import type { SourceFile, SourceRecord } from "./source_file.ts";
 
 const PROBLEMS_SHOWN = 10;
 
-/** The place of a record, with its event or the reason why it is invalid. */
+/** A record's place (`FILE:LINE`), with its event or the reason why it is invalid. */
 type PlacedEvent =
   & { readonly place: string }
   & ({ readonly event: TimedEvent } | { readonly problem: string });
 
-/** The log that takes the events. */
+/** The log that the events are appended to. */
 export interface TargetLog {
   readonly path: string;
-  /** `true` if its lines are in a chain, which the imported lines continue. */
+  /** Whether the log has a chain of lines, which the imported lines continue. */
   readonly chain: boolean;
   readonly sessionId: string | undefined;
 }
@@ -34,14 +34,15 @@ export interface TargetLog {
 export interface Appended {
   /** The number of appended events. */
   readonly imported: number;
-  /** The record before which the user interrupted it. */
+  /** The place of the first record that was not imported after an interrupt; null without an interrupt. */
   readonly stoppedBefore: string | null;
 }
 
 /**
- * Checks every record of every file, and resolves with the number of events in each.
+ * Checks every record of every file, and resolves with the number of events in each file.
  *
- * @throws {CommandError} If a record is invalid; the details name the first ones.
+ * @throws {CommandError} If a record is invalid; the details list the first invalid records. Also if no record has
+ *   a member that is mapped.
  */
 export async function checkEvents(
   files: readonly SourceFile[],
@@ -66,14 +67,15 @@ export async function checkEvents(
     }
     counts.push(count);
   }
-  problems.throwIfAny("Cannot import: not every record is an event, so that nothing is imported");
+  mapping.checkMembers();
+  problems.throwIfAny("Cannot import: some records are invalid, so nothing was imported");
   return counts;
 }
 
 /**
- * Appends the events of the files.
+ * Appends the events of the files, until the user interrupts.
  *
- * @throws {CommandError} If a record could not be appended; the details name the first ones.
+ * @throws {CommandError} If a record could not be appended; the details list the first such records.
  */
 export async function appendEvents(
   files: readonly SourceFile[],
@@ -96,7 +98,7 @@ export async function appendEvents(
     for await (const batch of placedEvents(file, mapping, "Importing")) {
       if (interrupt.signal.aborted) return { imported, stoppedBefore: batch[0]!.place };
       const problems = new Problems();
-      // All of them in one turn, so that they share their writes and syncs.
+      // All calls are made in one turn of the event loop, so that they share writes and syncs.
       await Promise.all(batch.map((found) => {
         if ("problem" in found) return problems.add(found.place, found.problem);
         epochMs = found.event.epochMs;
@@ -107,7 +109,7 @@ export async function appendEvents(
       }));
       const last = batch.at(-1)!.place;
       problems.throwIfAny(
-        `Cannot go on after ${last}: ${imported} events are imported, and not these`,
+        `Cannot continue after ${last}: ${imported} events were imported, but not these records`,
       );
     }
   }
@@ -143,7 +145,7 @@ async function* placedEvents(
   }
 }
 
-/** The problems of records, of which the first are reported. */
+/** The problems of invalid records. Only the first ones are reported in full. */
 class Problems {
   readonly #shown: string[] = [];
   #count = 0;
@@ -153,7 +155,11 @@ class Problems {
     if (this.#count <= PROBLEMS_SHOWN) this.#shown.push(`${place}: ${problem}`);
   }
 
-  /** @throws {CommandError} If there are any. */
+  /**
+   * Throws an error that lists the problems, if there are any.
+   *
+   * @throws {CommandError} If a problem was added.
+   */
   throwIfAny(introduction: string): void {
     if (this.#count === 0) return;
     const further = this.#count - this.#shown.length;

@@ -10,28 +10,29 @@ import {
   shown,
   TEXT_FIELD_NAMES,
 } from "../event.ts";
+import { nearestName } from "../options/nearest_name.ts";
 import { CommandError } from "./command_error.ts";
 import type { Values } from "./source_file.ts";
 import { parseIsoTime } from "./when.ts";
 
-/** Takes a field from a column, or from a member of the object in a line. */
+/** The column, or the member of a JSON object, from which a field is read. */
 export type FieldSource = { readonly field: string; readonly column: string };
 
-/** The mapping of records to events. */
+/** The options of a {@linkcode RecordMapping}. */
 export type MappingOptions = {
   readonly map: readonly FieldSource[];
-  /** The type of records without one. */
+  /** The event type of records that have none. */
   readonly event: string | undefined;
-  /** Columns whose cells stay text, even if they look like numbers. */
+  /** The columns whose cells stay text, even if they look like numbers. */
   readonly text: readonly string[];
-  /** The time zone of times without one. */
+  /** The time zone of times that have none. */
   readonly timeZone: string;
 };
 
-/** An event and its time. */
+/** An event and its time. The event is not validated yet. */
 export interface TimedEvent {
   readonly epochMs: number;
-  /** Its type, which is unchecked, like the fields. */
+  /** The event type. */
   readonly event: string;
   readonly fields: EventFields;
 }
@@ -39,21 +40,31 @@ export interface TimedEvent {
 const TEXT_FIELDS: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES);
 const JSON_FIELDS: ReadonlySet<string> = new Set(KNOWN_FIELD_NAMES).difference(TEXT_FIELDS);
 
-/** Creates events from records. */
+/** Names of members that are kept for hints, and that a message lists. */
+const [MEMBERS_MAX, MEMBERS_SHOWN] = [1_000, 20];
+
+/** A mapping that converts records to events. */
 export class RecordMapping {
   readonly #options: MappingOptions;
   readonly #fieldsByColumn = new Map<string, string[]>();
+  /** The mapped columns that were found in JSON objects. */
+  readonly #found = new Set<string>();
+  /** Names of members of JSON objects, for hints. */
+  readonly #members = new Set<string>();
 
   /**
    * Creates the mapping.
    *
-   * @throws {CommandError} If a field is mapped to two columns.
+   * @throws {CommandError} If two columns are mapped to the same field.
    */
   constructor(options: MappingOptions) {
     const fields = options.map.map(({ field }) => field);
     const twice = firstTwice(fields);
     if (twice !== undefined) {
-      throw new CommandError(`Cannot map columns: two of them are mapped to ${twice}`, 2);
+      throw new CommandError(
+        `Cannot map columns: two columns are mapped to the same field, got ${twice}`,
+        2,
+      );
     }
     this.#options = options;
     for (const { field, column } of options.map) {
@@ -75,15 +86,15 @@ export class RecordMapping {
     );
     const mappedOver = firstTwice(fields);
     const reason = twice !== undefined
-      ? `it has two columns ${shown(twice)}`
+      ? `it has two columns named ${shown(twice)}`
       : missing !== undefined
-      ? `it has no column ${shown(missing)}`
+      ? `it has no column named ${shown(missing)}`
       : mappedOver !== undefined
-      ? `${mappedOver} would come from two columns: add --map OTHER=${mappedOver}`
+      ? `two columns would become the field ${mappedOver}; add --map OTHER=${mappedOver}`
       : !fields.includes("ts")
-      ? "it has no column ts: add --map ts=COLUMN"
+      ? "it has no column ts; add --map ts=COLUMN"
       : event === undefined && !fields.includes("event")
-      ? "it has no column event: add --event TYPE or --map event=COLUMN"
+      ? "it has no column event; add --event TYPE or --map event=COLUMN"
       : null;
     if (reason === null) return;
     throw new CommandError(
@@ -93,9 +104,9 @@ export class RecordMapping {
   }
 
   /**
-   * Returns the event of a row of cells, in which numbers, booleans and JSON are text.
+   * Returns the event of a CSV row. Numbers, booleans and JSON are parsed from the text of the cells.
    *
-   * @throws {AuditEventError} If it is invalid; the message names the field and its value.
+   * @throws {AuditEventError} If the event is invalid; the message names the field and its value.
    */
   ofCells(cells: Values): TimedEvent {
     const { text } = this.#options;
@@ -105,12 +116,44 @@ export class RecordMapping {
     });
   }
 
-  /** Returns the event of an object of JSON; throws as {@linkcode ofCells}. */
+  /**
+   * Returns the event of a JSON object; throws like {@linkcode ofCells}. A mapping can name a member of a nested
+   * object by its path, such as `message.usage.input_tokens`; the outermost member stays a field.
+   */
   ofObject(object: Values): TimedEvent {
-    return this.#eventOf(object, (field, _column, value) => {
-      checkNumbers(field, value);
-      return value;
+    for (const name of Object.keys(object)) {
+      if (this.#members.size < MEMBERS_MAX) this.#members.add(name);
+    }
+    const nested = [...this.#fieldsByColumn.keys()].flatMap((column) => {
+      const value = valueAt(object, column);
+      if (value === undefined) return [];
+      this.#found.add(column);
+      return Object.hasOwn(object, column) ? [] : [[column, value]];
     });
+    const values = nested.length === 0 ? object : { ...object, ...Object.fromEntries(nested) };
+    return this.#eventOf(values, (_field, _column, value) => value);
+  }
+
+  /**
+   * Checks that at least one of the JSON objects had each member that is mapped.
+   *
+   * @throws {CommandError} If a member was in none of them; the message names the most similar member.
+   */
+  checkMembers(): void {
+    if (this.#members.size === 0) return;
+    for (const [column, [field]] of this.#fieldsByColumn) {
+      if (this.#found.has(column)) continue;
+      const nearest = nearestName(column, this.#members);
+      const hint = nearest === undefined
+        ? `(members: ${[...this.#members].slice(0, MEMBERS_SHOWN).join(", ")})`
+        : `; did you mean ${shown(nearest)}?`;
+      throw new CommandError(
+        `Cannot import: no record has the member ${shown(column)} of --map ${field}=${column}${
+          nearest === undefined ? " " : ""
+        }${hint}`,
+        2,
+      );
+    }
   }
 
   #eventOf(
@@ -121,7 +164,7 @@ export class RecordMapping {
     const fields = new Map<string, unknown>();
     for (const [column, value] of Object.entries(values)) {
       for (const field of this.#fieldsOf(column)) {
-        if (fields.has(field)) throw fieldError(field, value, "come from one place");
+        if (fields.has(field)) throw fieldError(field, value, "have a single source");
         fields.set(field, valueOf(field, column, value));
       }
     }
@@ -129,45 +172,42 @@ export class RecordMapping {
     return { epochMs: epochMsOf(ts, timeZone), event: (event ?? type) as string, fields: rest };
   }
 
-  /** Returns the fields that a column is mapped to, or else its own name. */
+  /** Returns the fields that a column is mapped to; without a mapping, the field of the same name. */
   #fieldsOf(column: string): readonly string[] {
     return this.#fieldsByColumn.get(column) ?? [column];
   }
 }
 
-const JSON_SCALAR = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false)$/;
-
-/** Returns the value of a cell: in a known field its JSON, else a number, a boolean or text. */
+/**
+ * Returns the value of a cell. In a known field it is any JSON. In other fields it is a number or a boolean only if
+ * writing that value gives the text of the cell again: `1.10`, `007` and `12e45` may be a version, a code and an ID.
+ */
 function cellValue(field: string, cell: string): unknown {
-  if (!JSON_SCALAR.test(cell) && !JSON_FIELDS.has(field)) return cell;
+  if (cell === "true" || cell === "false") return cell === "true";
+  if (`${Number(cell)}` === cell && Number.isFinite(Number(cell))) return Number(cell);
+  if (!JSON_FIELDS.has(field)) return cell;
   try {
-    const value: unknown = JSON.parse(cell);
-    // A number that would be rounded is a name, and stays text.
-    return isExact(value) ? value : cell;
+    return JSON.parse(cell);
   } catch {
-    // The check of the field rejects the text.
+    // The validation of the field rejects the text later.
     return cell;
   }
 }
 
-/** Checks that a number has not been rounded, as far as its value shows that. */
-function isExact(value: unknown): boolean {
-  return typeof value !== "number" || !Number.isInteger(value) || Number.isSafeInteger(value);
-}
-
-/** Rejects numbers that were rounded when they were read. */
-function checkNumbers(field: string, value: unknown): void {
-  // No recursion: JSON nests deeper than calls do.
-  const values = [value];
-  while (values.length > 0) {
-    const next = values.pop();
-    if (!isExact(next)) throw fieldError(field, next, "hold integers below 2 ** 53, or text");
-    if (typeof next !== "object" || next === null) continue;
-    for (const item of Object.values(next)) values.push(item);
+/** Returns the member of the name, or the member of nested objects at the path; undefined if there is none. */
+function valueAt(object: Values, path: string): unknown {
+  if (Object.hasOwn(object, path)) return object[path];
+  let value: unknown = object;
+  for (const name of path.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) {
+      return undefined;
+    }
+    value = (value as Values)[name];
   }
+  return value;
 }
 
-/** Seconds since 1970 are below it until the year 5138, milliseconds above it since March 1973. */
+/** Numbers below this are seconds (until the year 5138), others milliseconds (since March 1973). */
 const EPOCH_SECONDS_MAX = 1e11;
 
 function epochMsOf(ts: unknown, timeZone: string): number {
@@ -190,7 +230,7 @@ function textEpochMs(text: string, timeZone: string): number {
   try {
     return parseIsoTime(text)(timeZone).epochMilliseconds;
   } catch {
-    // The caller rejects it with its field.
+    // The caller rejects the time, and names its field.
     return NaN;
   }
 }

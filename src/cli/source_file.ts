@@ -1,5 +1,5 @@
 /**
- * A file that is imported, and its records: lines of JSON, or rows of CSV under a header.
+ * Reads the records of an imported file: lines of JSON, or rows of CSV under a header.
  *
  * @module
  */
@@ -18,23 +18,23 @@ import { CommandError } from "./command_error.ts";
 /** The format of records. */
 export type SourceFormat = "jsonl" | "csv";
 
-/** The format of a file; undefined members follow from its name. */
+/** The format of a file. An undefined member is derived from the name of the file. */
 export type SourceOptions = {
   readonly format: SourceFormat | undefined;
   readonly delimiter: string | undefined;
 };
 
-/** The values of a record, by their names in the file. */
+/** The values of a record, by column name or by member of the JSON object. */
 export type Values = Readonly<Record<string, unknown>>;
 
-/** A record with its values, or with the reason why it has none. */
+/** A record with its values, or with the reason why it is unreadable. */
 export type SourceRecord =
   & { readonly line: number }
   & ({ readonly values: Values } | { readonly problem: string });
 
-/** Receives the progress of reading. */
+/** The callbacks that are called while a file is read. */
 export interface SourceListener {
-  /** Called with the number of bytes read since the last call. */
+  /** Called with the number of bytes that were read since the last call. */
   onRead(byteLength: number): void;
   /** Called with the columns of a CSV file, before its first record. */
   onColumns(columns: readonly string[]): void;
@@ -52,20 +52,20 @@ const KNOWN_EXTENSIONS: Readonly<Record<string, { format: SourceFormat; delimite
 const TOO_LONG = `longer than ${MAX_LINE_BYTES} bytes`;
 const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 
-/** Thrown if the rest of a file is unreadable. */
+/** Thrown if a file is unreadable from a line on. */
 class RestError extends Error {
   constructor(readonly line: number, problem: string) {
     super(problem);
   }
 }
 
-/** An open file of records, which can be read more than once. */
+/** An open file of records, which can be read several times. */
 export class SourceFile implements Disposable {
-  /** The name as the user gave it. */
+  /** The name of the file, as the user typed it. */
   readonly name: string;
-  /** The format of its records. */
+  /** The format of the records. */
   readonly format: SourceFormat;
-  /** The status at opening; bytes that are appended later are not read. */
+  /** The status of the file when it was opened. Bytes that are appended later are not read. */
   readonly status: FileStatus;
   readonly #handle: FileHandle;
   readonly #delimiter: string;
@@ -73,14 +73,14 @@ export class SourceFile implements Disposable {
   /**
    * Opens a file.
    *
-   * @throws {CommandError} If it does not exist, or its format is unknown.
+   * @throws {CommandError} If the file does not exist or is not a regular file, or its format is unknown.
    */
   constructor(name: string, { format, delimiter }: SourceOptions) {
     const known = KNOWN_EXTENSIONS[name.replace(/\.gz$/, "").split(".").at(-1)!];
     const itsFormat = format ?? known?.format;
     if (itsFormat === undefined) {
       throw new CommandError(
-        `Cannot import ${name}: its name has no known format; add --format jsonl or csv`,
+        `Cannot import ${name}: its format is not known from its name; add --format jsonl or csv`,
         2,
       );
     }
@@ -118,7 +118,7 @@ export class SourceFile implements Disposable {
       let position = 0;
       for await (const chunk of readChunks(handle, byteLength)) {
         position += chunk.byteLength;
-        // A damaged gzip file is read more than once.
+        // A damaged gzip file is read more than once; only the first time counts as progress.
         onRead(Math.max(0, position - furthest));
         furthest = Math.max(furthest, position);
         yield chunk;
@@ -142,8 +142,8 @@ function openSource(name: string): [FileHandle, FileStatus] {
   const status = handle.status();
   if (status.kind === "file") return [handle, status];
   handle.close();
-  // It is read twice, which a pipe cannot be.
-  throw new CommandError(`Cannot import: it is not a file, got ${name}`, 1);
+  // The file is read twice, which is not possible with a pipe.
+  throw new CommandError(`Cannot import: it is not a regular file, got ${name}`, 1);
 }
 
 async function* jsonRecords(
@@ -153,7 +153,7 @@ async function* jsonRecords(
   const recordOf = ({ bytes }: RawLine): SourceRecord | null => {
     const line = ++position.line;
     if (bytes === null) return { line, problem: TOO_LONG };
-    const parsed = parseLine(line === 1 ? withoutMark(bytes) : bytes);
+    const parsed = exactRecord(line === 1 ? withoutMark(bytes) : bytes);
     if (parsed === null) return null;
     return "event" in parsed ? { line, values: parsed.event } : { line, problem: parsed.reason };
   };
@@ -162,6 +162,40 @@ async function* jsonRecords(
   const splitter = new LineSplitter(MAX_LINE_BYTES);
   for await (const chunk of chunks) yield recordsOf(splitter.split(chunk));
   yield recordsOf(splitter.end());
+}
+
+/** Parses a line like {@linkcode parseLine}, but keeps the text of each number that a JavaScript number cannot hold. */
+function exactRecord(bytes: Uint8Array): ReturnType<typeof parseLine> {
+  const parsed = parseLine(bytes);
+  // Parsing with a reviver takes several times as long, and few records need it.
+  return parsed !== null && "event" in parsed && mayBeRounded(parsed.event)
+    ? parseLine(bytes, exactNumber)
+    : parsed;
+}
+
+/** Checks whether a value holds, at any depth, a number that may differ from its text. */
+function mayBeRounded(value: unknown): boolean {
+  // Without recursion, because JSON can be nested deeper than the call stack.
+  const values = [value];
+  while (values.length > 0) {
+    const next = values.pop();
+    if (typeof next === "number") {
+      if (next === 0 || !Number.isFinite(next)) return true;
+      if (Number.isInteger(next) && !Number.isSafeInteger(next)) return true;
+    } else if (typeof next === "object" && next !== null) {
+      for (const item of Object.values(next)) values.push(item);
+    }
+  }
+  return false;
+}
+
+/** Returns the text in place of a number that lost digits, overflowed or became zero: an ID or a seed, say. */
+function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
+  const source = context?.source;
+  if (typeof value !== "number" || source === undefined) return value;
+  const isRoundedInteger = /^-?\d+$/.test(source) && `${value}` !== source && value !== 0;
+  const isLost = value === 0 && /[1-9]/.test(source.replace(/e.*$/i, ""));
+  return isRoundedInteger || isLost || !Number.isFinite(value) ? source : value;
 }
 
 async function* csvRecords(
@@ -178,7 +212,10 @@ async function* csvRecords(
     if (row.length === 1 && row[0] === "") return;
     if (columns === null) onColumns(columns = row);
     else if (row.length !== columns.length) {
-      records.push({ line, problem: `${row.length} cells for ${columns.length} columns` });
+      records.push({
+        line,
+        problem: `the row must have ${columns.length} cells, got ${row.length}`,
+      });
     } else {
       records.push({ line, values: Object.fromEntries(columns.map((name, n) => [name, row[n]])) });
     }
@@ -188,24 +225,28 @@ async function* csvRecords(
     delimiter,
     max_record_size: MAX_LINE_BYTES,
     record_delimiter: ["\r\n", "\n"],
-    // Such a row is reported with its line, and the rows behind it may be valid.
+    // A row with a wrong number of cells is reported with its line; the rows after it may be valid.
     relax_column_count: true,
-    // Here and not from its stream, which drops the rows before an error.
+    // Rows are taken here, because the output stream of the parser drops the last rows before an error.
     on_record: (row: string[]) => void take(row),
   });
   const writer = parser.writable.getWriter();
-  // The failure is thrown below.
+  // If the parser fails, write() or close() below throws the error.
   writer.closed.catch(() => {});
   for await (const chunk of checkedText(chunks)) {
     await writer.write(chunk);
     yield records.splice(0);
   }
-  // It refuses to be closed when it has failed, without saying why.
+  // If the parser has failed, close() rejects without the reason; `closed` rejects with it.
   await writer.close().catch(() => writer.closed);
   yield records.splice(0);
 }
 
-/** The chunks as they are, so far as they are text. */
+/**
+ * Yields the chunks unchanged, as long as they are UTF-8 text.
+ *
+ * @throws {RestError} If a line is too long or is not UTF-8.
+ */
 async function* checkedText(chunks: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
   const splitter = new LineSplitter(MAX_LINE_BYTES);
   let line = 0;

@@ -101,6 +101,14 @@ Deno.test("scout import --json reads JSON lines, also from compressed files, in 
   ]);
 });
 
+Deno.test("scout import refuses a mapping to a member that no record has, and appends nothing", async () => {
+  using target = importing({ "calls.jsonl": '{"ts":"2026-02-13T14:00:00Z","cost_usd":1}\n' });
+  const options = ["--event", "call", "--map", "cost=costUsd"];
+  const { code, stdout, stderr } = await target.run(["calls.jsonl"], options);
+  assertEquals([code, stdout, target.isLogThere()], [2, "", false]);
+  assertStringIncludes(stderr, 'of --map cost=costUsd; did you mean "cost_usd"?');
+});
+
 Deno.test("scout import names the file, line, field and value of each invalid record, and appends nothing", async () => {
   using target = importing({
     "good.jsonl": '{"ts":"2026-02-13T14:00:00Z","event":"nav"}\n',
@@ -111,7 +119,7 @@ Deno.test("scout import names the file, line, field and value of each invalid re
       "[1]",
       "",
       '{"ts":"2026-02-13T14:00:00Z"}',
-      '{"ts":"2026-02-13T14:00:00Z","event":"nav","id":9007199254740993}',
+      '{"ts":"2026-02-13T14:00:00Z","event":"nav","cost":1e400}',
       '{"torn',
     ].join("\n"),
   });
@@ -124,7 +132,7 @@ Deno.test("scout import names the file, line, field and value of each invalid re
     `  ${bad}:3: Cannot log event: ts must be a time such as 2026-02-13T14:30:22Z, or seconds since 1970, got "2026-02-30T14:00:00Z"`,
     `  ${bad}:4: not an object`,
     `  ${bad}:6: Cannot log event: event must be a non-empty string, got ""`,
-    `  ${bad}:7: Cannot log event: id must hold integers below 2 ** 53, or text, got 9007199254740992`,
+    `  ${bad}:7: Cannot log event: cost must be a finite number >= 0 (USD), got "1e400"`,
     `  ${bad}:8: not JSON`,
     "",
   ]);
@@ -152,7 +160,7 @@ Deno.test("scout import continues the chain of a chained log", async () => {
   assertEquals([refused.code, target.events().length], [1, 3]);
   assertStringIncludes(
     refused.stderr,
-    "own.csv:2: Cannot log event: seq must be left to the chain",
+    "own.csv:2: Cannot log event: seq must not be set in a chained log",
   );
   await using reader = await AuditReader.open({ path: target.path });
   assertEquals((await reader.verify()).faults, []);

@@ -84,3 +84,26 @@ Deno.test("SourceFile returns the readable part of a damaged archive, then the r
   assertEquals([line, problem], [records.length, "it is truncated"]);
   assertEquals(records.slice(0, -1), good.records.slice(0, records.length - 1));
 });
+
+Deno.test("SourceFile keeps the text of a JSON number that a JavaScript number cannot hold", async () => {
+  const numbers = [
+    ["12345678901234567890", "12345678901234567890"],
+    ["9007199254740993", "9007199254740993"],
+    ["-18446744073709551615", "-18446744073709551615"],
+    ["1e400", "1e400"],
+    ["-1e400", "-1e400"],
+    ["3e-9999", "3e-9999"],
+    ["1.7976931348623157e308", Number.MAX_VALUE],
+    ["9007199254740992", 2 ** 53],
+    ["0.1", 0.1],
+    ["1.10", 1.1],
+    ["0e5", 0],
+    ["1e21", 1e21],
+  ] as const;
+  const text = numbers.map(([source]) => `{"a":[{"b":${source}}],"s":"${source}"}`).join("\n");
+  const { records } = await recordsIn("rows.jsonl", text);
+  const expected = numbers.map(([s, b], n) => [n + 1, { a: [{ b }], s }]);
+  assertEquals(records, expected);
+  const python = await recordsIn("rows.jsonl", '{"a":NaN,"b":12345678901234567890}');
+  assertEquals(python.records, [[1, { a: null, b: "12345678901234567890" }]]);
+});
