@@ -29,13 +29,8 @@ function epochMsOf(time: unknown): number {
   if (typeof time === "number") return time;
   if (time instanceof Date) return time.getTime();
   if (time instanceof Temporal.Instant) return time.epochMilliseconds;
-  if (typeof time !== "string") return NaN;
-  try {
-    return Temporal.Instant.from(time).epochMilliseconds;
-  } catch {
-    // The caller reports the invalid time.
-    return NaN;
-  }
+  const parsed = typeof time === "string" ? parseTime(time) : null;
+  return parsed?.offsetMs === undefined ? NaN : parsed.localMs - parsed.offsetMs;
 }
 
 function shownTime(time: unknown): string {
@@ -43,7 +38,62 @@ function shownTime(time: unknown): string {
   return time instanceof Date ? String(time) : Deno.inspect(time);
 }
 
-const ENDS_WITH_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/i;
+/** A time that was written as text. */
+export interface ParsedTime {
+  /** The date and time of day as written, in milliseconds since 1970-01-01T00:00 of the same zone. */
+  readonly localMs: number;
+  /** The offset from UTC in milliseconds; undefined if the text has none. */
+  readonly offsetMs: number | undefined;
+}
+
+/**
+ * A date, and perhaps a time of day and an offset, in the basic or the extended format of ISO 8601. The time of day
+ * may follow a space, and its fraction a comma.
+ */
+const TIME_TEXT = new RegExp(
+  String.raw`^([+-]\d{6}|\d{4})(-?)(\d\d)\2(\d\d)` +
+    String.raw`(?:(?: +|T)(\d\d)(?:(:?)(\d\d)(?:\6(\d\d)(?:[.,](\d+))?)?)?)?` +
+    String.raw` ?(?:(Z|UTC|GMT)|([+-])(\d\d)(?::?(\d\d)(?::?(\d\d))?)?)?(?:\[[^\]]*\])?$`,
+  "i",
+);
+
+/**
+ * Parses a time as RFC 3339, PostgreSQL, Python and Java write it: `2026-02-13T14:30:22.123Z`,
+ * `2026-02-13 14:30:22+01`, `2026-02-13 14:30:22,123`, `2026-02-13T14:30+01:00[Europe/Berlin]`. A leap second (`:60`)
+ * counts as the second before it. Every time in a log or an imported file is read by this function.
+ *
+ * @returns The time, or null if the text is not a time.
+ */
+export function parseTime(text: string): ParsedTime | null {
+  const parts = TIME_TEXT.exec(text);
+  if (parts === null) return null;
+  const [, year = "", , month, day, hour = "0", , minute = "0", second = "0", fraction = ""] =
+    parts;
+  const [utc, sign, offsetHour = "0", offsetMinute = "0", offsetSecond = "0"] = parts.slice(10);
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  // A day that does not exist moves the date to another month. ISO 8601 has no year -0.
+  if (date.getUTCMonth() !== Number(month) - 1 || year === "-000000") return null;
+  const timeMs = durationMs(hour, minute, second.replace("60", "59")) +
+    Number(fraction.slice(0, 3).padEnd(3, "0"));
+  const offsetMs = durationMs(offsetHour, offsetMinute, offsetSecond);
+  // 24:00 is the end of the day.
+  if (timeMs > DAY_MS || offsetMs >= DAY_MS) return null;
+  const hasOffset = utc !== undefined || sign !== undefined;
+  return {
+    localMs: date.getTime() + timeMs,
+    offsetMs: hasOffset ? (sign === "-" ? -offsetMs : offsetMs) : undefined,
+  };
+}
+
+/** Returns the milliseconds of a time of day or an offset; infinite if the minutes or seconds are not below 60. */
+function durationMs(hours: string, minutes: string, seconds: string): number {
+  if (Number(minutes) > 59 || Number(seconds) > 59) return Infinity;
+  return 1000 * (60 * (60 * Number(hours) + Number(minutes)) + Number(seconds));
+}
+
+/** The earliest and the latest instant are this far from 1970. */
+const EPOCH_MS_MAX = 8.64e15;
 
 /**
  * Returns the `ts` of a line in epoch milliseconds, or NaN if it is not a time. A time without an offset is read
@@ -51,8 +101,12 @@ const ENDS_WITH_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/i;
  */
 export function eventEpochMs(ts: unknown): number {
   if (typeof ts !== "string") return NaN;
-  if (ts.endsWith("Z")) return ts.length === TS_LENGTH ? tsEpochMs(ts) : Date.parse(ts);
-  return Date.parse(ENDS_WITH_OFFSET.test(ts) ? ts : `${ts}Z`);
+  const ownMs = ts.length === TS_LENGTH ? tsEpochMs(ts) : NaN;
+  if (!Number.isNaN(ownMs)) return ownMs;
+  const parsed = parseTime(ts);
+  if (parsed === null) return NaN;
+  const epochMs = parsed.localMs - (parsed.offsetMs ?? 0);
+  return Math.abs(epochMs) <= EPOCH_MS_MAX ? epochMs : NaN;
 }
 
 /** Length of a time as this library writes it, and of its date. */
@@ -66,19 +120,16 @@ const DAY_MS = 86_400_000;
 /** The day of the time that was parsed last. Successive events are usually from the same day. */
 let lastDay = { text: "1970-01-01T", epochMs: 0 };
 
-/** Returns the same as `Date.parse()`, in a fraction of the time. */
+/** Returns the instant of a time as this library writes it, in a fraction of the time that parsing takes, or NaN. */
 function tsEpochMs(ts: string): number {
-  if (ts.startsWith(lastDay.text)) {
-    const ms = timeOfDayMs(ts);
-    if (!Number.isNaN(ms)) return lastDay.epochMs + ms;
-  }
-  const epochMs = Date.parse(ts);
-  // A date that overflows, such as 30 February, denotes another day than its text.
-  if (!Number.isNaN(epochMs) && new Date(epochMs).toISOString() === ts) {
+  if (!ts.startsWith(lastDay.text)) {
+    const epochMs = Date.parse(ts);
+    // A date that overflows, such as 30 February, denotes another day than its text.
+    if (Number.isNaN(epochMs) || new Date(epochMs).toISOString() !== ts) return NaN;
     const text = ts.slice(0, DAY_LENGTH);
     lastDay = { text, epochMs: Math.floor(epochMs / DAY_MS) * DAY_MS };
   }
-  return epochMs;
+  return lastDay.epochMs + timeOfDayMs(ts);
 }
 
 /** Returns the milliseconds since midnight of a time as this library writes it, or NaN for any other form. */
@@ -87,7 +138,7 @@ function timeOfDayMs(ts: string): number {
   const minutes = twoDigitsAt(ts, 14);
   const seconds = twoDigitsAt(ts, 17);
   const isWritten = ts.charCodeAt(13) === COLON && ts.charCodeAt(16) === COLON &&
-    ts.charCodeAt(19) === POINT;
+    ts.charCodeAt(19) === POINT && ts.endsWith("Z");
   if (!isWritten || !(hours < 24 && minutes < 60 && seconds < 60)) return NaN;
   const milliseconds = 10 * twoDigitsAt(ts, 20) + digitAt(ts, 22);
   return 1000 * (60 * (60 * hours + minutes) + seconds) + milliseconds;

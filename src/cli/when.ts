@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { parseTime } from "../time.ts";
 
 /** A function that returns an instant, which can depend on the current time and its time zone. */
 export type When = (now: Temporal.ZonedDateTime) => Temporal.Instant;
@@ -34,12 +35,7 @@ export function parseWhen(text: string): When {
   if (text === "now") return (now) => now.toInstant();
   if (text === "today") return (now) => now.startOfDay().toInstant();
   if (text === "yesterday") return (now) => now.startOfDay().subtract({ days: 1 }).toInstant();
-  let instantIn: (timeZone: string) => Temporal.Instant;
-  try {
-    instantIn = parseIsoTime(text);
-  } catch (cause) {
-    throw new RangeError(NOT_A_TIME, { cause });
-  }
+  const instantIn = parseIsoTime(text);
   return (now) => instantIn(now.timeZoneId);
 }
 
@@ -60,19 +56,18 @@ function durationMs(text: string): number | null {
 }
 
 /**
- * Reads an ISO 8601 time, and returns a function that finds its instant in a time zone. If the time has a UTC
- * offset, the time zone makes no difference.
+ * Reads a time with {@linkcode parseTime}, and returns a function that finds its instant in a time zone. If the time
+ * has a UTC offset, the time zone makes no difference.
  *
- * @throws {RangeError} If the text is anything else.
+ * @throws {RangeError} If the text is not a time.
  */
 export function parseIsoTime(text: string): (timeZone: string) => Temporal.Instant {
-  try {
-    const instant = Temporal.Instant.from(text);
-    return () => instant;
-  } catch {
-    // The time may have no UTC offset.
-  }
-  const local = Temporal.PlainDateTime.from(text);
+  const parsed = parseTime(text);
+  if (parsed === null) throw new RangeError(NOT_A_TIME);
+  const { localMs, offsetMs } = parsed;
+  const instant = Temporal.Instant.fromEpochMilliseconds(localMs - (offsetMs ?? 0));
+  if (offsetMs !== undefined) return () => instant;
+  const local = instant.toZonedDateTimeISO("UTC").toPlainDateTime();
   return (timeZone) => local.toZonedDateTime(timeZone).toInstant();
 }
 

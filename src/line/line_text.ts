@@ -6,9 +6,8 @@
 
 const PREFIX = '{"ts":"';
 const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
-// Excludes days above 28 and hour 24: they can overflow into the next month or day, so text order would differ from
-// time order.
-const TS = /^\d{4}-\d\d-(?:[01]\d|2[0-8])T(?:[01]\d|2[0-3]):\d\d:\d\d\.\d{3}Z"$/;
+// Excludes days above 28, hour 24 and second 60: the order of their text could differ from the order of time.
+const TS = /^\d{4}-\d\d-(?:[01]\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z"$/;
 
 /** Checks how the lines of a text begin. The caller must ask for the lines in ascending order. */
 export class LineBeginnings {

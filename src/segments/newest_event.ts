@@ -161,7 +161,7 @@ export class NewestEvent {
       const end = lines.indexOf(LINE_BREAK, start);
       const ts = beginnings.ts(start);
       if (ts === null || beginnings.hasOtherTs(start, end)) this.#parse(lines.subarray(start, end));
-      else if (ts > this.#ts) this.#advance(Date.parse(ts));
+      else if (ts > this.#ts) this.#advance(eventEpochMs(ts));
       start = end + 1;
     }
   }
@@ -174,7 +174,7 @@ export class NewestEvent {
       if (difference < 0) return;
       if (difference > 0) {
         const ts = String.fromCharCode(...lines.subarray(at, start + TS_END));
-        return this.#advance(Date.parse(ts));
+        return this.#advance(eventEpochMs(ts));
       }
     }
   }

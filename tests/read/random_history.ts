@@ -14,7 +14,7 @@ import { LogFiles, type Stamp, stampOf } from "../../src/segments/segment_name.t
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { SimulatedDisk, type SimulatedProcess } from "../faults/simulated_disk.ts";
 import type { SeededRandom } from "../seeded_random.ts";
-import type { Files } from "./reference.ts";
+import { epochMsOf, type Files } from "./reference.ts";
 import { gzipFacts, joined } from "../bytes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -35,6 +35,12 @@ const SESSIONS: readonly unknown[] = ["s1", "s1", "s2", "s2", "s22", "sé\u0007"
 const ODD_TIMES: readonly unknown[] = [
   ...["", "yesterday", "2026-02-30T25:00:00Z", "Z", "2026", "2026-01-20", "20260120T101112Z"],
   ...["Tue, 20 Jan 2026 14:00:00 GMT+0200", "2026-01-20 11:12:13", "+275761-01-01T00:00:00.000Z"],
+  ...["2026-01-20 15:12:13+05", "2026-01-20T10:12:13,250Z", "2026-01-20T10:11:60Z"],
+  ...[
+    "2026-01-20 06:42:13.5-0330",
+    "2026-01-20T11:12+01:00[Europe/Berlin]",
+    "2026-02-30T10:00:00.000Z",
+  ],
   ...[42, null, true, ["2026-01-20T10:11:12Z"], "-000001-01-01T00:00:00Z"],
   // Some parsers read these as the next day.
   ...["2026-01-20T24:00:00.000Z", "2026-02-30T10:11:12.000Z", "2026-02-29T10:11:12.000Z"],
@@ -269,7 +275,7 @@ class RandomLines {
 
   #oddTs(): unknown {
     const ts = oneOf(this.#random, ODD_TIMES);
-    const ms = typeof ts === "string" ? Date.parse(ts) : NaN;
+    const ms = epochMsOf(ts);
     // These times are rare, so queries ask for them more often.
     if (!Number.isNaN(ms)) this.timesMs.push(...new Array<number>(10).fill(ms));
     return ts;

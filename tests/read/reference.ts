@@ -235,10 +235,18 @@ function epochMsOfOption(time: NonNullable<QueryOptions["since"]>): number {
 }
 
 /** Returns the time of a `ts`, or NaN if it is not a time. A time without an offset is in UTC. */
-function epochMsOf(ts: unknown): number {
+export function epochMsOf(ts: unknown): number {
   if (typeof ts !== "string") return NaN;
-  const hasOffset = /Z$|[+-]\d\d:?\d\d$/i.test(ts);
-  return new Date(hasOffset ? ts : `${ts}Z`).getTime();
+  // Temporal does not know the end of a day.
+  if (/T24:00:00\.000Z$/.test(ts)) return epochMsOf(ts.replace("T24", "T00")) + 86_400_000;
+  for (const text of [ts, `${ts}Z`, `${ts}T00:00Z`]) {
+    try {
+      return Temporal.Instant.from(text).epochMilliseconds;
+    } catch {
+      // The text may lack the offset, or the time of day.
+    }
+  }
+  return NaN;
 }
 
 function readContent(

@@ -262,7 +262,7 @@ Deno.test("NewestEvent.readUpTo() returns -Infinity if no line has a time", () =
 for (
   const [older, newer] of [
     ["2026-02-13T10:00:00.000Z", '"2026-02-13 14:30:22.123Z"'],
-    ["2026-02-13T10:00:00.000Z", '"13 Feb 2027 14:30:22.00Z"'],
+    ["2026-02-13T10:00:00.000Z", '"2027-02-13 19:30:22,00+05"'],
     ["2026-02-12T10:00:00.000Z", '"2026-02-13","event":"zzZ"'],
   ] as const
 ) {
@@ -271,6 +271,6 @@ for (
     const handle = diskWith({ "/log/a": text }).process().open("/log/a", "read");
     const found = new NewestEvent().readUpTo(handle, text.length);
     const { ts } = JSON.parse(`{"ts":${newer}}`);
-    assertEquals(found, Date.parse(ts.endsWith("Z") ? ts : `${ts}Z`));
+    assertEquals(found, eventEpochMs(ts));
   });
 }
