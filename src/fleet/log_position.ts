@@ -1,12 +1,12 @@
 /**
  * Reads a log as one sequence of bytes with positions, across all of its files.
  *
- * - Bytes are durable before they are shipped. The active file is synced before it is read, through its open handle:
- *   its path may already name a new file.
+ * - Bytes are durable before they are shipped. The active file is synced before it is read. Both use the same open
+ *   handle, because the path may already name a new file.
  * - The files are listed under the append lock, because writers remove a failed batch and rename a sealed file under
  *   this lock. So each byte is listed exactly once, and no listed byte is removed by a failed append.
- * - The manifest keeps the length of a segment after the segment was deleted. So the positions of all other bytes stay
- *   the same, and the missing bytes are a gap of known size.
+ * - The manifest still states the length of a segment after the segment was deleted. So the positions of all other
+ *   bytes stay the same, and the missing bytes are a gap of known size.
  *
  * @module
  */
@@ -19,22 +19,29 @@ import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { Stamp } from "../segments/segment_name.ts";
 import type { Clock } from "../platform/clock.ts";
 
-/** A file of a log. It may have been deleted. */
+/** A file of a log, which may have been deleted. */
 interface Part {
-  /** Null for the active file. */
+  /** Stamp in the name of a segment; null for the active file. */
   readonly stamp: Stamp | null;
-  /** Position of the first byte. */
+  /** Position of the first byte of the file in the log. */
   readonly from: number;
   readonly byteLength: number;
   /** Whether the file exists. */
   readonly isThere: boolean;
 }
 
+/** The forms in which a segment exists. */
+interface SegmentOnDisk {
+  /** Length of the sealed segment; undefined if it does not exist or is empty. */
+  readonly sealedBytes: number | undefined;
+  readonly isArchived: boolean;
+}
+
 /** Consecutive bytes of one file, and the position of the first byte. */
 export interface PositionedBytes {
   readonly from: number;
   readonly bytes: Uint8Array;
-  /** Whether these are the last bytes of their file, so that they end a line. */
+  /** Whether these are the last bytes of the file, which end a line. */
   readonly isEnd: boolean;
 }
 
@@ -47,15 +54,17 @@ export class UnreadablePartError extends Error {
 
   /** Creates the error. */
   constructor(path: string, facts: { end: number; cause: unknown }) {
-    super(`Cannot read a part of the log; it is skipped: ${path}`, { cause: facts.cause });
+    super(`Cannot read a file of the log; shipping skips its remaining bytes: ${path}`, {
+      cause: facts.cause,
+    });
     this.end = facts.end;
   }
 }
 
-/** Time to wait while other processes hold the append lock. */
+/** Maximum time in milliseconds to wait while other processes hold the append lock. After this time, shipping fails. */
 const LOCK_PATIENCE_MS = 10_000;
 const LOCK_DELAY_MAX_MS = 16;
-/** Size of the chunks to read, larger than the default because blocks are large. */
+/** Size of the chunks to read, in bytes. It is larger than the default because blocks are large. */
 const CHUNK_BYTES = 1024 * 1024;
 
 /** A log whose bytes have positions. It caches the lengths of segments, which do not change. */
@@ -67,7 +76,7 @@ export class PositionedLog {
   /** Status of the active file at the last snapshot. */
   #lookedAt: FileStatus | null = null;
 
-  /** Creates the view of a log, without opening a file. */
+  /** Creates the view of the positions in a log, without opening a file. */
   constructor(log: LogDirectory, clock: Clock) {
     this.#log = log;
     this.#clock = clock;
@@ -85,13 +94,13 @@ export class PositionedLog {
     return now.inode !== null && isSameFile(now, then) && now.byteLength === then.byteLength;
   }
 
-  /** Takes a snapshot of the log up to its last whole line, and makes all of it durable. */
+  /** Takes a snapshot of the log up to its last whole line, and makes all bytes of the snapshot durable. */
   async snapshot(signal: AbortSignal): Promise<LogSnapshot> {
-    const { active, activeStatus, sealed } = await this.#underLock(signal, () => this.#list());
+    const { active, activeStatus, segments } = await this.#underLock(signal, () => this.#list());
     this.#lookedAt = activeStatus;
     const activeBytes = activeStatus?.byteLength ?? 0;
     try {
-      const parts = await this.#parts(sealed, signal);
+      const parts = await this.#parts(segments, signal);
       const from = parts.at(-1) === undefined
         ? this.#manifest.lastRead.prunedBytes
         : endOf(parts.at(-1)!);
@@ -107,27 +116,30 @@ export class PositionedLog {
     }
   }
 
-  /** Lists the files. The caller must hold the lock; without it, the list may include a batch that fails later. */
+  /**
+   * Lists the files of the log and their lengths. The caller must hold the append lock. Without it, the active file
+   * could include a batch that its writer removes again.
+   */
   #list(): {
     active: FileHandle | null;
     activeStatus: FileStatus | null;
-    sealed: ReadonlyMap<Stamp, number>;
+    segments: ReadonlyMap<Stamp, SegmentOnDisk>;
   } {
     const { fileSystem, files } = this.#log;
-    const sealed = new Map<Stamp, number>();
+    const segments = new Map<Stamp, SegmentOnDisk>();
     for (const { stamp, forms } of this.#log.segments()) {
       const status = forms.has("sealed") ? fileSystem.status(files.sealed(stamp)) : null;
       const isArchived = forms.has("archive");
       // An empty file at the path of a sealed segment has no content. The segment may have an archive nevertheless.
-      if (status?.kind === "file" && status.byteLength > 0 && !isArchived) {
-        sealed.set(stamp, status.byteLength);
-      } else if (isArchived) sealed.set(stamp, NaN);
+      const hasContent = status?.kind === "file" && status.byteLength > 0;
+      const sealedBytes = hasContent ? status.byteLength : undefined;
+      if (hasContent || isArchived) segments.set(stamp, { sealedBytes, isArchived });
     }
     const active = this.#log.openActive();
-    return { active, activeStatus: active?.status() ?? null, sealed };
+    return { active, activeStatus: active?.status() ?? null, segments };
   }
 
-  async #parts(onDisk: ReadonlyMap<Stamp, number>, signal: AbortSignal): Promise<Part[]> {
+  async #parts(onDisk: ReadonlyMap<Stamp, SegmentOnDisk>, signal: AbortSignal): Promise<Part[]> {
     const { files } = this.#log;
     const { byArchive, prunedBytes } = this.#manifest.read();
     const told = new Map<Stamp, number>();
@@ -140,9 +152,10 @@ export class PositionedLog {
     for (const stamp of [...new Set([...told.keys(), ...onDisk.keys()])].sort()) {
       const known = this.#lengths.get(stamp) ?? told.get(stamp);
       const listed = onDisk.get(stamp);
-      const byteLength = listed !== undefined && !Number.isNaN(listed)
-        ? listed
-        : known ?? await this.#readableLength(stamp, signal);
+      const byteLength = listed?.isArchived === false
+        ? listed.sealedBytes!
+        // While a writer publishes an archive, the sealed segment still exists, and the archive cannot be opened yet.
+        : known ?? listed?.sealedBytes ?? await this.#readableLength(stamp, signal);
       this.#lengths.set(stamp, byteLength);
       parts.push({ stamp, from, byteLength, isThere: listed !== undefined });
       from += byteLength;
@@ -150,7 +163,7 @@ export class PositionedLog {
     return parts;
   }
 
-  /** Counts the uncompressed bytes of an archive that the manifest does not list, or the readable part if damaged. */
+  /** Counts the uncompressed bytes of an archive that the manifest does not list. Unreadable bytes do not count. */
   async #readableLength(stamp: Stamp, signal: AbortSignal): Promise<number> {
     using stack = new DisposableStack();
     const archive = this.#log.openArchive(stamp, stack);
@@ -165,15 +178,16 @@ export class PositionedLog {
       }
     } catch {
       signal.throwIfAborted();
-      // The damage is reported when the archive is shipped. The rest of a damaged archive cannot be read.
+      // The damage is reported when the archive is shipped. The bytes after it cannot be read.
     }
     return byteLength;
   }
 
   /**
-   * Runs the section under the append lock. A log without a lock file has no writer, so it needs no lock.
+   * Runs a function while this process holds the append lock. A log without a lock file has no writer, so the
+   * function runs without a lock.
    *
-   * @throws {Error} If other processes hold the lock for too long.
+   * @throws {Error} If other processes hold the lock for 10 seconds.
    */
   async #underLock<T>(signal: AbortSignal, section: () => T): Promise<T> {
     const clock = this.#clock;
@@ -184,7 +198,7 @@ export class PositionedLog {
       const lock = this.#log.openLock();
       if (lock === null) return section();
       try {
-        // The lock is valid only if its file is still at the path.
+        // The lock is valid only if the locked file is still at the path: another process may replace the file.
         if (lock.tryLock() && this.#log.isAt(path, lock)) return section();
       } finally {
         lock.close();
@@ -203,9 +217,9 @@ export class PositionedLog {
 
 /** A snapshot of a log. Its disposal closes the active file. */
 export class LogSnapshot implements Disposable {
-  /** Position of the oldest byte that still exists. */
+  /** Position of the oldest byte of the log that still exists. */
   readonly oldest: number;
-  /** Position after the last whole line. */
+  /** Position after the last whole line of the log. */
   readonly end: number;
   readonly #log: LogDirectory;
   readonly #parts: readonly Part[];
@@ -228,7 +242,7 @@ export class LogSnapshot implements Disposable {
   }
 
   /**
-   * Yields the bytes from a position on, file by file. Deleted files are skipped.
+   * Yields the bytes of the log from a position on, file by file. Deleted files are skipped.
    *
    * @throws {UnreadablePartError} If a file cannot be read; all earlier bytes were yielded before.
    */
@@ -240,7 +254,7 @@ export class LogSnapshot implements Disposable {
     }
   }
 
-  /** Reads the bytes between two positions. Resolves with null if some of them do not exist any more. */
+  /** Reads the bytes of the log between two positions. Resolves with null if any of these bytes was deleted. */
   async range(from: number, to: number): Promise<Uint8Array | null> {
     const bytes = new Uint8Array(to - from);
     let position = from;
