@@ -1,16 +1,16 @@
 /**
- * Marks in the active file. A mark states that no event before its offset is newer than its instant. A reader that
- * needs only the last hour starts at the last mark that is older than that hour.
+ * Marks of the active file. A mark has an offset and an instant: no event before the offset is newer than the instant.
+ * A reader that needs only the last hour starts at the last mark whose instant is before that hour.
  *
- * Writers keep the marks in the lock file. A mark may outlive its file: after a rotation, after a power loss, or if
- * another program truncates the file. Therefore a mark carries a digest of the first bytes of the file and of the
- * bytes before the mark. It is valid only while the file still holds both. Sealing removes all marks first, because
- * two files may hold the same bytes if the clock stands still.
+ * Writers store the marks in the lock file. A mark may outlive the active file for which it was made: after a rotation,
+ * after a power loss, or if another program truncates the file. Therefore a mark carries a digest of the first bytes of
+ * the file and of the bytes before the offset. The mark is valid only while the file still has these bytes. Sealing
+ * removes all marks, because the next active file may begin with the same bytes if the clock stands still.
  *
- * Before a writer appends, it removes all marks if one lies past the end of the file, and syncs the lock file. Such a
- * mark means that another program has truncated the file. If that program did not sync, a power loss may restore the
- * old end of the file after the new lines. The mark would then be valid again and hide the new lines. (Limit: a mark
- * may hide lines that another program appended without a sync.)
+ * If a mark lies past the end of the file, another program has truncated the file. Before its next append, a writer
+ * then removes all marks and syncs the lock file. Otherwise, if the truncation was not synced, a power loss could
+ * restore the old end of the file after the new lines. The mark would be valid again and hide the new lines from
+ * readers. (Limit: a mark may hide lines that another program appended without a sync.)
  *
  * @module
  */
@@ -20,18 +20,21 @@ import type { FileHandle } from "../platform/file_system.ts";
 import { parseLockLine, readLockEnd, readLockText, writeLockText } from "../lock_text.ts";
 import type { LogDirectory } from "./log_directory.ts";
 
-/** A length in bytes that exceeds every mark line. Marks follow all other lines; the last mark is the last line. */
+/**
+ * Number of bytes to read from the end of the lock file: more than the longest line of a mark. Marks follow all other
+ * lines, so the last mark is the last line.
+ */
 const LAST_LINES_BYTES = 256;
 
 /** A mark at the start of a line of the active file. */
 export interface ActiveMark {
-  /** The offset of the mark: the number of bytes before it. */
+  /** The offset of the mark in the active file, in bytes. */
   readonly byteLength: number;
-  /** The instant of the mark, epoch milliseconds. No event before the mark is newer. */
+  /** The instant of the mark, epoch milliseconds. No event before the offset is newer. */
   readonly boundMs: number;
 }
 
-/** A mark in its form in the lock file. */
+/** A mark as a line of the lock file, in JSON. */
 interface MarkLine {
   readonly marked_bytes: number;
   readonly bound_ms: number;
@@ -44,13 +47,16 @@ export function isMarkLine(line: string): boolean {
   return "marked_bytes" in parseLockLine(line);
 }
 
-/** Returns the last mark of the active file, or undefined if it is missing or not valid. */
+/** Returns the last mark of the active file; undefined if the lock file has no mark or the last mark is not valid. */
 export function lastMark(lockText: string, active: FileHandle): ActiveMark | undefined {
   const mark = marksIn(lockText, active).at(-1);
   return mark !== undefined && isValid(mark, active) ? markOf(mark) : undefined;
 }
 
-/** Adds a mark, and removes marks of another file. The caller must hold the append lock. */
+/**
+ * Adds a mark to the lock file, and removes marks that are not valid for the active file. The caller must hold the
+ * append lock.
+ */
 export function addMark(lockFile: FileHandle, active: FileHandle, mark: ActiveMark): void {
   const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
   const others = lines.filter((line) => !isMarkLine(line));
@@ -65,7 +71,10 @@ export function addMark(lockFile: FileHandle, active: FileHandle, mark: ActiveMa
   writeLockText(lockFile, text.map((line) => `${line}\n`).join(""));
 }
 
-/** Removes all marks. Sealing calls it before the rename. The caller must hold the append lock. */
+/**
+ * Removes all marks from the lock file. Sealing calls this function before it renames the active file. The caller must
+ * hold the append lock.
+ */
 export function clearMarks(lockFile: FileHandle): void {
   const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
   const others = lines.filter((line) => !isMarkLine(line));
@@ -74,20 +83,22 @@ export function clearMarks(lockFile: FileHandle): void {
 }
 
 /**
- * Removes all marks and syncs the lock file if a mark lies past the length of the active file, because another program
- * has truncated that file. Call it before each append. The caller must hold the append lock.
+ * Removes all marks and syncs the lock file if a mark lies past the end of the active file. Such a mark means that
+ * another program has truncated the file. Must be called before each append. The caller must hold the append lock.
  */
 export function clearMarksPast(lockFile: FileHandle, byteLength: number): void {
   const lastLine = readLockEnd(lockFile, LAST_LINES_BYTES).trimEnd().split("\n").at(-1)!;
-  const lastMarked = markIn(lastLine)?.marked_bytes ?? 0;
-  if (lastMarked <= byteLength) return;
+  const last = markIn(lastLine);
+  // If a crash tore the last line, an earlier mark may still lie past the end.
+  const marks = last === undefined ? readLockText(lockFile).split("\n").map(markIn) : [last];
+  if (marks.every((mark) => mark === undefined || mark.marked_bytes <= byteLength)) return;
   clearMarks(lockFile);
   lockFile.syncDataSync();
 }
 
 /**
  * Returns the byte offset from which a reader must read the active file to find all events at or after the instant.
- * Returns 0 if no valid mark is older.
+ * Returns 0 if no valid mark is older than the instant.
  */
 export function startFor(
   sinceMs: number,
@@ -103,14 +114,15 @@ function lockTextOf(log: LogDirectory): string {
   try {
     lockFile = log.openLock(stack);
   } catch (error) {
-    // The lock file belongs to another user or is not a regular file. A writer reports that; a reader uses no marks.
+    // The lock file belongs to another user or is not a regular file. A writer reports this problem; a reader reads
+    // without marks.
     if (error instanceof TypeError || error instanceof Deno.errors.PermissionDenied) return "";
     throw error;
   }
   return lockFile === null ? "" : readLockText(lockFile);
 }
 
-/** Returns the marks within the length of the active file, in ascending order of their offsets. */
+/** Returns the marks that do not lie past the end of the active file, in ascending order of their offsets. */
 function marksIn(lockText: string, active: FileHandle): MarkLine[] {
   const { byteLength } = active.status();
   return lockText.split("\n").flatMap((line) => markIn(line) ?? [])

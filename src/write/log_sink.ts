@@ -1,11 +1,12 @@
 /**
- * The last stage of the write path: batches -> the active file, which is synced in cadence and sealed when it is full.
+ * The last stage of the write path: batches -> the active file. Syncs the file when a sync is due, and seals the file
+ * when it is full.
  *
- * Each batch is one write under the append lock. A batch that reaches the size of a segment is split there, and the
- * lock is released between its parts. Syncs run concurrently with writes: a batch never waits for a sync of earlier
- * batches, so accepted lines reach the kernel in the same event-loop turn. If the disk is faster than a hand-over to
- * another thread, a sync blocks the thread instead, at most once per turn. Archiving runs concurrently too, and its
- * failures never fail an append.
+ * Each batch is one write under the append lock. If a batch fills the active file, it is split, and the lock is
+ * released between the parts. Syncs run concurrently with writes: a batch never waits for a sync of earlier batches, so
+ * accepted lines reach the kernel in the same event-loop turn. If the disk is faster than a hand-over to another
+ * thread, a sync blocks the thread instead, at most once per turn. Archiving runs concurrently too, and its failures
+ * never fail an append.
  *
  * @module
  */
@@ -28,23 +29,23 @@ import { AppendLock } from "./append_lock.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { LineChain } from "./line_chain.ts";
 
-/** Delay before a failed seal is retried. Lines are appended to the full file meanwhile. */
+/** Delay before a failed seal is retried, in milliseconds. Lines are appended to the full file meanwhile. */
 const SEAL_RETRY_MS = 1_000;
 
-/** Maximum of unchained bytes that are read under the lock at once; this takes about a millisecond. */
+/** Maximum number of unchained bytes that are read under the lock at once, which takes about a millisecond. */
 const FOLLOW_BYTES = 1024 * 1024;
 
-/** Distance between two marks. A query of the last hour reads at most this much that it does not need. */
+/** Number of bytes between two marks. A query of the last hour reads at most this many bytes of older events. */
 const MARK_EVERY_BYTES = 256 * 1024;
-/** Number of marks in a segment that is too small for that distance. */
+/** Minimum number of marks in a segment. In a small segment the marks are closer together. */
 const MARKS_MIN = 4;
 
 /** Options of {@linkcode LogSink}. */
 export interface LogSinkOptions extends ResolvedOptions {
   readonly clock: Clock;
   /**
-   * Receives the outcome of each line; then the stream continues after a failed batch. If it is not set, a failed
-   * batch errors the stream.
+   * Receives the outcome of each line. If it is set, the stream continues after a failed batch. If it is not set, a
+   * failed batch errors the stream.
    */
   readonly outcomes?: LineOutcomes;
 }
@@ -70,10 +71,12 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #decided = new WeakMap<Uint8Array, number>();
   /** The running read of other writers' lines, which a later mark needs. It runs concurrently with appends. */
   #catchingUp: Promise<void> | undefined;
+  /** Whether marks of a longer file could not be removed. */
+  #hasOldMarks = false;
   #sealFailure: { message: string; retryMs: number } | undefined;
 
   /**
-   * Opens the active file of the log for appending. If it or its directory does not exist, creates it.
+   * Opens the active file of the log for appending. If the file or its directory does not exist, creates it.
    *
    * @throws {TypeError} If the path is not a regular file with one name.
    */
@@ -122,10 +125,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /**
    * Writes a batch, blocking the thread while another writer holds the lock. Does nothing if the batch was written or
-   * refused already. The caller must then call {@linkcode syncSync}, which acknowledges the lines; so no concurrent
-   * sync is started.
+   * refused already. Starts no sync: the caller must then call {@linkcode syncSync}, which acknowledges the lines.
    *
-   * @throws {AuditWriteError} If the write fails. The outcome is reported first.
+   * @throws {AuditWriteError} If the write fails. Before that, the lines are reported as refused.
    */
   writeSync(batch: Uint8Array<ArrayBuffer>): void {
     try {
@@ -155,13 +157,13 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return this.#commit.flush();
   }
 
-  /** Flushes as {@linkcode flush} does, blocking the thread. */
+  /** Does what {@linkcode flush} does, but blocks the thread. */
   flushSync(): void {
     this.#commit.flushSync();
   }
 
   /**
-   * Seals the file, and resolves when the segment is archived. Does nothing if the file is empty.
+   * Seals the active file, and resolves when the segment is archived. If the active file is empty, does nothing.
    *
    * @throws {AuditWriteError} If the file cannot be sealed or archived; the phase is "rotate", "write" or "lock".
    */
@@ -199,7 +201,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         if (!isAppended) await this.#catchUp().catch((error) => this.#goOnUnsealed(error));
       } catch (error) {
         const refused = this.#refuse(batch, error);
-        // Parts that were written before the error still have pending promises.
+        // The lines of the batch that were written before the error still have pending promises.
         this.#commit.settle();
         if (this.#outcomes !== undefined) return;
         // An errored stream calls neither close() nor abort().
@@ -210,14 +212,15 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         isDiskBusy: this.#segments.isBusy,
       });
       if (this.#outcomes === undefined) await synced;
-      // After a blocking sync the event loop must turn before the next one.
+      // After a blocking sync the event loop must turn before the next sync.
       if (hasBlocked) await this.#clock.turn();
       const room = this.#segments.room();
       if (room !== undefined) await room;
       // A batch that fills many segments seals each of them, so the event loop turns in between.
       if (this.#rest(batch).byteLength > 0) await this.#clock.turn();
     }
-    // A caller may write the same chunk to the stream again. A log never does that, and may still drain this batch.
+    // Without `outcomes`, a caller may write the same chunk to the stream again. A log never does that, but may still
+    // drain this batch.
     if (this.#outcomes === undefined) this.#decided.delete(batch);
   }
 
@@ -237,8 +240,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     // A drain may have written the batch while this call waited for the lock.
     if (this.#rest(batch).byteLength === 0) return true;
     let { byteLength } = this.#file.readySync();
-    if (!this.#file.endsInOurs(byteLength)) {
-      this.#marking(() => clearMarksPast(lockFile, byteLength));
+    if (this.#hasOldMarks || !this.#file.endsInOurs(byteLength)) {
+      this.#clearMarksPast(lockFile, byteLength);
     }
     if (this.#mustSeal(byteLength)) {
       if (mayWait && this.#file.isBehind(byteLength)) return false;
@@ -252,7 +255,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return true;
   }
 
-  /** Places a mark at the end of the file, or starts the read that the mark needs. Runs under the lock. */
+  /** Places a mark at the end of the active file, or starts the read that the mark needs. Runs under the lock. */
   #mark(lockFile: FileHandle, byteLength: number): void {
     const isBehind = this.#marking(() => !this.#file.markSync(lockFile, byteLength));
     if (!isBehind) return;
@@ -261,7 +264,27 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       .finally(() => this.#catchingUp = undefined);
   }
 
-  /** Runs work on the marks. If it fails, warns and returns undefined. */
+  /**
+   * Removes the marks of a longer file. If that fails, warns, and removes all marks at the next append. Runs under
+   * the lock.
+   */
+  #clearMarksPast(lockFile: FileHandle, byteLength: number): void {
+    try {
+      clearMarksPast(lockFile, this.#hasOldMarks ? -1 : byteLength);
+      this.#hasOldMarks = false;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      if (!this.#hasOldMarks) {
+        this.#logger.warn(
+          "Cannot remove old marks, so queries may miss events after a power loss; the next append tries again: " +
+            `${messageOf(error)}: ${this.#file.path}`,
+        );
+      }
+      this.#hasOldMarks = true;
+    }
+  }
+
+  /** Runs a function that reads or writes marks. If the function throws, warns and returns undefined. */
   #marking<T>(work: () => T): T | undefined {
     try {
       return work();
@@ -272,10 +295,12 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /** Warns that a mark failed. Readers then read more of the file, so no line is refused for that. */
+  /** Warns that a mark could not be written. No line is refused for that, because readers can do without marks. */
   #warnOfMark(error: unknown): void {
     this.#logger.warn(
-      `Cannot mark audit log, so queries read more of it: ${messageOf(error)}: ${this.#file.path}`,
+      `Cannot write marks, so queries read more of the log: ${
+        messageOf(error)
+      }: ${this.#file.path}`,
     );
   }
 
@@ -298,7 +323,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       this.#clock.monotonicMs() >= this.#sealFailure.retryMs;
   }
 
-  /** Seals the file and returns true. If that fails, postpones it and returns false. */
+  /** Seals the active file and returns true. If sealing fails, postpones it and returns false. */
   #sealOrGoOn(lockFile: FileHandle): boolean {
     try {
       this.#seal(lockFile);
@@ -309,7 +334,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /** Keeps the active file after a failed seal, until the next try. Throws the error if the file takes no lines. */
+  /** Postpones a failed seal. Throws the error if the active file must not receive lines, because its sync failed. */
   #goOnUnsealed(error: unknown): void {
     if (this.#file.hasFailed) throw error;
     const message = messageOf(error);
@@ -326,8 +351,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Seals the file, which must be ready, and returns the stamp of the segment. Returns undefined if another process
-   * has moved the file away. Runs under the lock.
+   * Seals the active file, which must be ready, and returns the stamp of the segment. Returns undefined if another
+   * process has moved the file away. Runs under the lock.
    */
   #seal(lockFile: FileHandle): Stamp | undefined {
     this.#marking(() => clearMarks(lockFile));
@@ -359,7 +384,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     });
   }
 
-  /** Closes off a torn tail and reads the chain. Returns whether there was a torn tail. */
+  /** Adds a line break after a torn tail, and reads the chain. Returns whether there was a torn tail. */
   async #repairEnd(): Promise<boolean> {
     let closedTornTail = false;
     try {
@@ -372,7 +397,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       if (!(error instanceof AuditWriteError)) throw error;
       // The disk is full, or another writer holds the lock.
       this.#logger.warn(
-        `Cannot repair the end of the log yet, so the first append will do it: ${error.message}`,
+        `Cannot repair the end of the log now, so the first append will repair it: ${error.message}`,
       );
     }
     return closedTornTail;
