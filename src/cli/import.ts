@@ -1,7 +1,7 @@
 /**
- * `scout import`: appends the records of other files to a log, at their own times.
+ * `scout import`: appends the records of other files to a log, with the times of the records.
  *
- * All records are checked before the first one is appended, because a log is append-only.
+ * All records are checked before the first one is appended, because appended events cannot be removed.
  *
  * @module
  */
@@ -53,13 +53,13 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
       object("Fields", {
         map: multiple(option("--map", fieldSource, {
           description:
-            message`Read a field from a column with another name; repeat for more fields`,
+            message`Read a field from another column or member, such as usage.input_tokens; repeat for more fields`,
         })),
         event: optional(option("--event", string({ metavar: "TYPE" }), {
-          description: message`Event type of records that have none`,
+          description: message`Event type of records without a type`,
         })),
         session: optional(option("--session", string({ metavar: "ID" }), {
-          description: message`Session ID of records that have none; default: a new session`,
+          description: message`Session ID of records without a session ID; default: a new session`,
         })),
         text: multiple(option("--text", string({ metavar: "COLUMN" }), {
           description: message`Keep the cells of a column as text, even if they look like numbers`,
@@ -67,14 +67,14 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
       }),
       object("Format", {
         format: optional(option("--format", choiceOf("FORMAT", ["jsonl", "csv"]), {
-          description: message`Format of the files; default: from their names`,
+          description: message`Format of the files; default: from the name of each file`,
         })),
         delimiter: optional(option("--delimiter", delimiter, {
           description: message`Separator of CSV cells; default: a comma, or a tab in .tsv files`,
         })),
         timeZone: withDefault(
           option("--tz", timeZone, {
-            description: message`Time zone of times that have none; default UTC`,
+            description: message`Time zone of times without a UTC offset; default UTC`,
           }),
           "UTC",
         ),
@@ -130,7 +130,7 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
   }
   await output.flush();
   if (stoppedBefore !== null) {
-    tell(`interrupted; records from ${stoppedBefore} on were not imported`);
+    tell(`interrupted; the record at ${stoppedBefore} and all later records were not imported`);
     return 130;
   }
   if (options.dryRun || imported === checked) return 0;
@@ -144,7 +144,7 @@ async function isChained(path: string): Promise<boolean> {
 }
 
 /**
- * Checks that no source file is part of the target log, because its events would be duplicated.
+ * Checks that no source file is part of the target log, because importing such a file would duplicate its events.
  *
  * @throws {CommandError} If a source file is part of the log.
  */
@@ -157,7 +157,7 @@ function refuseOwnFiles(path: string, files: readonly SourceFile[]): void {
     if (status === null) continue;
     const file = files.find((file) => isSameFile(file.status, status));
     if (file !== undefined) {
-      throw new CommandError(`Cannot import ${file.name}: it is part of the log ${path}`, 2);
+      throw new CommandError(`Cannot import ${file.name}: the file is part of the log ${path}`, 2);
     }
   }
 }

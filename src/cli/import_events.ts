@@ -1,5 +1,5 @@
 /**
- * Checks the events of imported files, and appends them.
+ * Checks the events of imported files, and appends them to a log.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { SourceFile, SourceRecord } from "./source_file.ts";
 
 const PROBLEMS_SHOWN = 10;
 
-/** A record's place (`FILE:LINE`), with its event or the reason why it is invalid. */
+/** The position of a record (`FILE:LINE`), and the event of the record or the reason why the record is invalid. */
 type PlacedEvent =
   & { readonly place: string }
   & ({ readonly event: TimedEvent } | { readonly problem: string });
@@ -25,7 +25,7 @@ type PlacedEvent =
 /** The log that the events are appended to. */
 export interface TargetLog {
   readonly path: string;
-  /** Whether the log has a chain of lines, which the imported lines continue. */
+  /** Whether the log has a chain of lines. If so, the imported lines continue the chain. */
   readonly chain: boolean;
   readonly sessionId: string | undefined;
 }
@@ -34,15 +34,15 @@ export interface TargetLog {
 export interface Appended {
   /** The number of appended events. */
   readonly imported: number;
-  /** The place of the first record that was not imported after an interrupt; null without an interrupt. */
+  /** The position of the first record that was not imported because of an interrupt; null without an interrupt. */
   readonly stoppedBefore: string | null;
 }
 
 /**
  * Checks every record of every file, and resolves with the number of events in each file.
  *
- * @throws {CommandError} If a record is invalid; the details list the first invalid records. Also if no record has
- *   a member that is mapped.
+ * @throws {CommandError} If a record is invalid; the details list the first invalid records. Also if `--map` names
+ *   a member that no record has.
  */
 export async function checkEvents(
   files: readonly SourceFile[],
@@ -67,13 +67,14 @@ export async function checkEvents(
     }
     counts.push(count);
   }
-  mapping.checkMembers();
-  problems.throwIfAny("Cannot import: some records are invalid, so nothing was imported");
+  const missing = mapping.missingMember();
+  problems.throwIfAny("Cannot import: some records are invalid, so nothing was imported", missing);
+  if (missing !== null) throw new CommandError(`Cannot import: ${missing}`, 2);
   return counts;
 }
 
 /**
- * Appends the events of the files, until the user interrupts.
+ * Appends the events of the files to the log. Stops early if the user interrupts the command.
  *
  * @throws {CommandError} If a record could not be appended; the details list the first such records.
  */
@@ -98,7 +99,7 @@ export async function appendEvents(
     for await (const batch of placedEvents(file, mapping, "Importing")) {
       if (interrupt.signal.aborted) return { imported, stoppedBefore: batch[0]!.place };
       const problems = new Problems();
-      // All calls are made in one turn of the event loop, so that they share writes and syncs.
+      // All events of a batch are logged in one turn of the event loop, so that they share writes and syncs.
       await Promise.all(batch.map((found) => {
         if ("problem" in found) return problems.add(found.place, found.problem);
         epochMs = found.event.epochMs;
@@ -109,7 +110,7 @@ export async function appendEvents(
       }));
       const last = batch.at(-1)!.place;
       problems.throwIfAny(
-        `Cannot continue after ${last}: ${imported} events were imported, but not these records`,
+        `Cannot continue import after ${last}: ${imported} events were imported, but not these records`,
       );
     }
   }
@@ -145,7 +146,7 @@ async function* placedEvents(
   }
 }
 
-/** The problems of invalid records. Only the first ones are reported in full. */
+/** The problems of invalid records. The first problems are listed, and the others are counted. */
 class Problems {
   readonly #shown: string[] = [];
   #count = 0;
@@ -156,14 +157,18 @@ class Problems {
   }
 
   /**
-   * Throws an error that lists the problems, if there are any.
+   * Throws an error that lists the problems, if a problem was added.
    *
    * @throws {CommandError} If a problem was added.
    */
-  throwIfAny(introduction: string): void {
+  throwIfAny(introduction: string, hint: string | null = null): void {
     if (this.#count === 0) return;
     const further = this.#count - this.#shown.length;
-    const details = [...this.#shown, ...further > 0 ? [`and ${shownNumber(further)} more`] : []];
+    const details = [
+      ...hint === null ? [] : [hint],
+      ...this.#shown,
+      ...further > 0 ? [`and ${shownNumber(further)} more`] : [],
+    ];
     throw new CommandError(introduction, 1, details);
   }
 }

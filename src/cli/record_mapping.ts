@@ -12,6 +12,7 @@ import {
 } from "../event.ts";
 import { nearestName } from "../options/nearest_name.ts";
 import { CommandError } from "./command_error.ts";
+import { exactNumbers } from "./exact_numbers.ts";
 import type { Values } from "./source_file.ts";
 import { parseIsoTime } from "./when.ts";
 
@@ -21,15 +22,15 @@ export type FieldSource = { readonly field: string; readonly column: string };
 /** The options of a {@linkcode RecordMapping}. */
 export type MappingOptions = {
   readonly map: readonly FieldSource[];
-  /** The event type of records that have none. */
+  /** The event type of records without a type. */
   readonly event: string | undefined;
-  /** The columns whose cells stay text, even if they look like numbers. */
+  /** The CSV columns whose cells stay text, even if a cell looks like a number. */
   readonly text: readonly string[];
-  /** The time zone of times that have none. */
+  /** The time zone of times without a UTC offset. */
   readonly timeZone: string;
 };
 
-/** An event and its time. The event is not validated yet. */
+/** An event that is not validated yet, and the time of the event. */
 export interface TimedEvent {
   readonly epochMs: number;
   /** The event type. */
@@ -40,20 +41,20 @@ export interface TimedEvent {
 const TEXT_FIELDS: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES);
 const JSON_FIELDS: ReadonlySet<string> = new Set(KNOWN_FIELD_NAMES).difference(TEXT_FIELDS);
 
-/** Names of members that are kept for hints, and that a message lists. */
+/** Maximum number of member names that are stored for hints, and maximum number that a message lists. */
 const [MEMBERS_MAX, MEMBERS_SHOWN] = [1_000, 20];
 
 /** A mapping that converts records to events. */
 export class RecordMapping {
   readonly #options: MappingOptions;
   readonly #fieldsByColumn = new Map<string, string[]>();
-  /** The mapped columns that were found in JSON objects. */
+  /** The mapped columns that a JSON object or a CSV file had. */
   readonly #found = new Set<string>();
-  /** Names of members of JSON objects, for hints. */
+  /** The names of members of JSON objects, for hints in messages. */
   readonly #members = new Set<string>();
 
   /**
-   * Creates the mapping.
+   * Creates the mapping from the options of `scout import`.
    *
    * @throws {CommandError} If two columns are mapped to the same field.
    */
@@ -62,7 +63,7 @@ export class RecordMapping {
     const twice = firstTwice(fields);
     if (twice !== undefined) {
       throw new CommandError(
-        `Cannot map columns: two columns are mapped to the same field, got ${twice}`,
+        `Cannot map columns: two --map options name the same field, got ${twice}`,
         2,
       );
     }
@@ -86,17 +87,17 @@ export class RecordMapping {
     );
     const mappedOver = firstTwice(fields);
     const reason = twice !== undefined
-      ? `it has two columns named ${shown(twice)}`
+      ? `the file has two columns named ${shown(twice)}`
       : missing !== undefined
-      ? `it has no column named ${shown(missing)}`
+      ? `the file has no column named ${shown(missing)}`
       : mappedOver !== undefined
       ? `two columns would become the field ${mappedOver}; add --map OTHER=${mappedOver}`
       : !fields.includes("ts")
-      ? "it has no column ts; add --map ts=COLUMN"
+      ? "the file has no column ts; add --map ts=COLUMN"
       : event === undefined && !fields.includes("event")
-      ? "it has no column event; add --event TYPE or --map event=COLUMN"
+      ? "the file has no column event; add --event TYPE or --map event=COLUMN"
       : null;
-    if (reason === null) return;
+    if (reason === null) return columns.forEach((column) => this.#found.add(column));
     throw new CommandError(
       `Cannot import ${file}: ${reason} (columns: ${columns.join(", ")})`,
       2,
@@ -118,7 +119,7 @@ export class RecordMapping {
 
   /**
    * Returns the event of a JSON object; throws like {@linkcode ofCells}. A mapping can name a member of a nested
-   * object by its path, such as `message.usage.input_tokens`; the outermost member stays a field.
+   * object by its path, such as `message.usage.input_tokens`. The event then also has the outermost member as a field.
    */
   ofObject(object: Values): TimedEvent {
     for (const name of Object.keys(object)) {
@@ -135,25 +136,19 @@ export class RecordMapping {
   }
 
   /**
-   * Checks that at least one of the JSON objects had each member that is mapped.
-   *
-   * @throws {CommandError} If a member was in none of them; the message names the most similar member.
+   * Returns a message that names a mapped member that neither a JSON object nor a CSV file had, and suggests the most
+   * similar member. Returns null if every mapped member was found.
    */
-  checkMembers(): void {
-    if (this.#members.size === 0) return;
-    for (const [column, [field]] of this.#fieldsByColumn) {
-      if (this.#found.has(column)) continue;
-      const nearest = nearestName(column, this.#members);
-      const hint = nearest === undefined
-        ? `(members: ${[...this.#members].slice(0, MEMBERS_SHOWN).join(", ")})`
-        : `; did you mean ${shown(nearest)}?`;
-      throw new CommandError(
-        `Cannot import: no record has the member ${shown(column)} of --map ${field}=${column}${
-          nearest === undefined ? " " : ""
-        }${hint}`,
-        2,
-      );
-    }
+  missingMember(): string | null {
+    if (this.#members.size === 0) return null;
+    const missing = [...this.#fieldsByColumn].find(([column]) => !this.#found.has(column));
+    if (missing === undefined) return null;
+    const [column, [field]] = missing;
+    const nearest = nearestName(column, this.#members);
+    const hint = nearest === undefined
+      ? ` (members: ${[...this.#members].slice(0, MEMBERS_SHOWN).join(", ")})`
+      : `; did you mean ${shown(nearest)}?`;
+    return `no record has the member ${shown(column)} of --map ${field}=${column}${hint}`;
   }
 
   #eventOf(
@@ -164,12 +159,19 @@ export class RecordMapping {
     const fields = new Map<string, unknown>();
     for (const [column, value] of Object.entries(values)) {
       for (const field of this.#fieldsOf(column)) {
-        if (fields.has(field)) throw fieldError(field, value, "have a single source");
+        if (fields.has(field)) {
+          throw fieldError(field, value, "come from a single column or member");
+        }
         fields.set(field, valueOf(field, column, value));
       }
     }
-    const { ts, event, ...rest } = Object.fromEntries(fields);
-    return { epochMs: epochMsOf(ts, timeZone), event: (event ?? type) as string, fields: rest };
+    const { ts, event: own, ...rest } = Object.fromEntries(fields);
+    const epochMs = epochMsOf(ts, timeZone);
+    const event = own ?? type;
+    if (event === "") {
+      throw fieldError("event", event, "be set by the record, --event TYPE or --map event=NAME");
+    }
+    return { epochMs, event: event as string, fields: rest };
   }
 
   /** Returns the fields that a column is mapped to; without a mapping, the field of the same name. */
@@ -179,22 +181,22 @@ export class RecordMapping {
 }
 
 /**
- * Returns the value of a cell. In a known field it is any JSON. In other fields it is a number or a boolean only if
- * writing that value gives the text of the cell again: `1.10`, `007` and `12e45` may be a version, a code and an ID.
+ * Returns the value of a CSV cell. In a known field, the value is any JSON. In other fields, a cell becomes a number or
+ * a boolean only if the same text would be written: `1.10`, `007` and `12e45` may be a version, a code and an ID.
  */
 function cellValue(field: string, cell: string): unknown {
   if (cell === "true" || cell === "false") return cell === "true";
   if (`${Number(cell)}` === cell && Number.isFinite(Number(cell))) return Number(cell);
   if (!JSON_FIELDS.has(field)) return cell;
   try {
-    return JSON.parse(cell);
+    return JSON.parse(exactNumbers(cell));
   } catch {
-    // The validation of the field rejects the text later.
+    // The text is not JSON. The validation of the event rejects the text later.
     return cell;
   }
 }
 
-/** Returns the member of the name, or the member of nested objects at the path; undefined if there is none. */
+/** Returns the member with this name, or the nested member at this path; undefined if neither exists. */
 function valueAt(object: Values, path: string): unknown {
   if (Object.hasOwn(object, path)) return object[path];
   let value: unknown = object;
@@ -207,7 +209,7 @@ function valueAt(object: Values, path: string): unknown {
   return value;
 }
 
-/** Numbers below this are seconds (until the year 5138), others milliseconds (since March 1973). */
+/** Times below this number are in seconds (until the year 5138), others in milliseconds (from March 1973 on). */
 const EPOCH_SECONDS_MAX = 1e11;
 
 function epochMsOf(ts: unknown, timeZone: string): number {
@@ -230,7 +232,7 @@ function textEpochMs(text: string, timeZone: string): number {
   try {
     return parseIsoTime(text)(timeZone).epochMilliseconds;
   } catch {
-    // The caller rejects the time, and names its field.
+    // The caller rejects NaN with an error that names the field.
     return NaN;
   }
 }

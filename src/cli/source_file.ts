@@ -14,8 +14,9 @@ import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import { parseLine } from "../line/parse_line.ts";
 import { gunzipped, GzipDamageError } from "../read/gunzip.ts";
 import { CommandError } from "./command_error.ts";
+import { exactNumbers } from "./exact_numbers.ts";
 
-/** The format of records. */
+/** The format of the records in a file. */
 export type SourceFormat = "jsonl" | "csv";
 
 /** The format of a file. An undefined member is derived from the name of the file. */
@@ -24,17 +25,17 @@ export type SourceOptions = {
   readonly delimiter: string | undefined;
 };
 
-/** The values of a record, by column name or by member of the JSON object. */
+/** The values of a record, by the name of the CSV column or of the JSON member. */
 export type Values = Readonly<Record<string, unknown>>;
 
-/** A record with its values, or with the reason why it is unreadable. */
+/** A record: its line number, and its values or the reason why the record is unreadable. */
 export type SourceRecord =
   & { readonly line: number }
   & ({ readonly values: Values } | { readonly problem: string });
 
 /** The callbacks that are called while a file is read. */
 export interface SourceListener {
-  /** Called with the number of bytes that were read since the last call. */
+  /** Called after bytes were read, with the number of bytes since the last call. */
   onRead(byteLength: number): void;
   /** Called with the columns of a CSV file, before its first record. */
   onColumns(columns: readonly string[]): void;
@@ -52,7 +53,7 @@ const KNOWN_EXTENSIONS: Readonly<Record<string, { format: SourceFormat; delimite
 const TOO_LONG = `longer than ${MAX_LINE_BYTES} bytes`;
 const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 
-/** Thrown if a file is unreadable from a line on. */
+/** The error that ends reading if a file is unreadable from a line on. */
 class RestError extends Error {
   constructor(readonly line: number, problem: string) {
     super(problem);
@@ -71,7 +72,7 @@ export class SourceFile implements Disposable {
   readonly #delimiter: string;
 
   /**
-   * Opens a file.
+   * Opens a file whose records are to be imported.
    *
    * @throws {CommandError} If the file does not exist or is not a regular file, or its format is unknown.
    */
@@ -80,7 +81,7 @@ export class SourceFile implements Disposable {
     const itsFormat = format ?? known?.format;
     if (itsFormat === undefined) {
       throw new CommandError(
-        `Cannot import ${name}: its format is not known from its name; add --format jsonl or csv`,
+        `Cannot import ${name}: the name does not show the format; add --format jsonl or csv`,
         2,
       );
     }
@@ -91,7 +92,7 @@ export class SourceFile implements Disposable {
   }
 
   /**
-   * Yields the records in batches. If the rest of the file is unreadable, the last record holds the reason.
+   * Yields the records in batches. If the remainder of the file is unreadable, the last record has the reason.
    */
   async *records(listener: SourceListener): AsyncGenerator<readonly SourceRecord[]> {
     const position = { line: 0 };
@@ -118,7 +119,7 @@ export class SourceFile implements Disposable {
       let position = 0;
       for await (const chunk of readChunks(handle, byteLength)) {
         position += chunk.byteLength;
-        // A damaged gzip file is read more than once; only the first time counts as progress.
+        // A damaged gzip file is read more than once; only the first pass counts as progress.
         onRead(Math.max(0, position - furthest));
         furthest = Math.max(furthest, position);
         yield chunk;
@@ -135,15 +136,18 @@ function openSource(name: string): [FileHandle, FileStatus] {
     handle = denoFileSystem.open(name, "read");
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new CommandError(`Cannot import: no such file, got ${name}`, 1);
+      throw new CommandError(`Cannot import ${name}: the file does not exist`, 1);
     }
     throw withFlags(error, [pathFlag("read", name)], { action: `Cannot read ${name}` });
   }
   const status = handle.status();
   if (status.kind === "file") return [handle, status];
   handle.close();
-  // The file is read twice, which is not possible with a pipe.
-  throw new CommandError(`Cannot import: it is not a regular file, got ${name}`, 1);
+  // The file must be regular, because a pipe cannot be read twice.
+  throw new CommandError(
+    `Cannot import ${name}: only a regular file can be imported, because the file is read twice`,
+    1,
+  );
 }
 
 async function* jsonRecords(
@@ -153,7 +157,7 @@ async function* jsonRecords(
   const recordOf = ({ bytes }: RawLine): SourceRecord | null => {
     const line = ++position.line;
     if (bytes === null) return { line, problem: TOO_LONG };
-    const parsed = exactRecord(line === 1 ? withoutMark(bytes) : bytes);
+    const parsed = parseLine(line === 1 ? withoutMark(bytes) : bytes, exactNumbers);
     if (parsed === null) return null;
     return "event" in parsed ? { line, values: parsed.event } : { line, problem: parsed.reason };
   };
@@ -162,40 +166,6 @@ async function* jsonRecords(
   const splitter = new LineSplitter(MAX_LINE_BYTES);
   for await (const chunk of chunks) yield recordsOf(splitter.split(chunk));
   yield recordsOf(splitter.end());
-}
-
-/** Parses a line like {@linkcode parseLine}, but keeps the text of each number that a JavaScript number cannot hold. */
-function exactRecord(bytes: Uint8Array): ReturnType<typeof parseLine> {
-  const parsed = parseLine(bytes);
-  // Parsing with a reviver takes several times as long, and few records need it.
-  return parsed !== null && "event" in parsed && mayBeRounded(parsed.event)
-    ? parseLine(bytes, exactNumber)
-    : parsed;
-}
-
-/** Checks whether a value holds, at any depth, a number that may differ from its text. */
-function mayBeRounded(value: unknown): boolean {
-  // Without recursion, because JSON can be nested deeper than the call stack.
-  const values = [value];
-  while (values.length > 0) {
-    const next = values.pop();
-    if (typeof next === "number") {
-      if (next === 0 || !Number.isFinite(next)) return true;
-      if (Number.isInteger(next) && !Number.isSafeInteger(next)) return true;
-    } else if (typeof next === "object" && next !== null) {
-      for (const item of Object.values(next)) values.push(item);
-    }
-  }
-  return false;
-}
-
-/** Returns the text in place of a number that lost digits, overflowed or became zero: an ID or a seed, say. */
-function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
-  const source = context?.source;
-  if (typeof value !== "number" || source === undefined) return value;
-  const isRoundedInteger = /^-?\d+$/.test(source) && `${value}` !== source && value !== 0;
-  const isLost = value === 0 && /[1-9]/.test(source.replace(/e.*$/i, ""));
-  return isRoundedInteger || isLost || !Number.isFinite(value) ? source : value;
 }
 
 async function* csvRecords(
@@ -227,7 +197,7 @@ async function* csvRecords(
     record_delimiter: ["\r\n", "\n"],
     // A row with a wrong number of cells is reported with its line; the rows after it may be valid.
     relax_column_count: true,
-    // Rows are taken here, because the output stream of the parser drops the last rows before an error.
+    // Rows are collected here, because the output stream of the parser drops the last rows before an error.
     on_record: (row: string[]) => void take(row),
   });
   const writer = parser.writable.getWriter();
@@ -237,13 +207,13 @@ async function* csvRecords(
     await writer.write(chunk);
     yield records.splice(0);
   }
-  // If the parser has failed, close() rejects without the reason; `closed` rejects with it.
+  // If the parser has failed, close() rejects without the reason; `closed` rejects with the reason.
   await writer.close().catch(() => writer.closed);
   yield records.splice(0);
 }
 
 /**
- * Yields the chunks unchanged, as long as they are UTF-8 text.
+ * Yields the chunks of a file unchanged, and checks that each line is UTF-8 text.
  *
  * @throws {RestError} If a line is too long or is not UTF-8.
  */

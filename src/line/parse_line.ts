@@ -18,32 +18,32 @@ export interface ParsedEvent {
   readonly lostBytes?: number;
 }
 
-/** A reviver of `JSON.parse`, which also receives the text of a primitive value. */
-export type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
-
 /** The reason that is reported for NULs before an event. */
 export const LOST = "lost: NUL bytes";
 
 /**
- * Returns the event of a line, the reason why the line is not an event, or null for a blank line.
+ * Returns the event in a line, the reason why the line is not an event, or null for a blank line.
  *
  * After a power loss, NULs can replace the unsynced lines of one writer. The next event in the file, which may be
- * durable, then has no line break before it. If the text after the NULs is a JSON object, it is that event. It
- * cannot be the rest of a line that lost its start, because such a rest closes more braces than it opens.
+ * durable, then has no line break before it. If the text after the NULs is a JSON object, the object is that event.
+ * The text cannot be the end of a line that lost its start, because such an end closes more braces than it opens.
  *
- * @param reviver Passed on to `JSON.parse`.
+ * @param prepared Function that receives the text of the line, and returns the text to parse instead.
  */
 export function parseLine(
   bytes: Uint8Array,
-  reviver?: Reviver,
+  prepared: (text: string) => string = (text) => text,
 ): ParsedEvent | { reason: string } | null {
-  if (bytes[0] !== 0) return parse(bytes, reviver);
+  if (bytes[0] !== 0) return parse(bytes, prepared);
   const lostBytes = bytes.findIndex((byte) => byte !== 0);
-  const rest = lostBytes < 0 ? null : parse(bytes.subarray(lostBytes), reviver);
+  const rest = lostBytes < 0 ? null : parse(bytes.subarray(lostBytes), prepared);
   return rest !== null && "event" in rest ? { ...rest, lostBytes } : { reason: "not JSON" };
 }
 
-function parse(bytes: Uint8Array, reviver?: Reviver): ParsedEvent | { reason: string } | null {
+function parse(
+  bytes: Uint8Array,
+  prepared: (text: string) => string,
+): ParsedEvent | { reason: string } | null {
   let text: string;
   try {
     text = decoder.decode(bytes);
@@ -52,7 +52,7 @@ function parse(bytes: Uint8Array, reviver?: Reviver): ParsedEvent | { reason: st
     return { reason: "not UTF-8" };
   }
   if (text.trim() === "") return null;
-  const value = parseJson(text, reviver);
+  const value = parseJson(prepared(text));
   if (value === undefined) return { reason: "not JSON" };
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { reason: "not an object" };
@@ -60,35 +60,39 @@ function parse(bytes: Uint8Array, reviver?: Reviver): ParsedEvent | { reason: st
   return { event: value as AuditEvent };
 }
 
-function parseJson(text: string, reviver?: Reviver): unknown {
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text, reviver);
+    return JSON.parse(text);
   } catch {
-    // It may still be the JSON of Python, with NaN and Infinity.
+    // The text may still be the JSON of Python, with NaN and Infinity.
   }
   try {
-    return JSON.parse(nonFiniteAsNull(text), reviver);
+    return JSON.parse(mapOutsideStrings(text, (part) => part.replace(NON_FINITE, "null")));
   } catch {
     // The line is damaged; the caller reports it with its offset.
     return undefined;
   }
 }
 
-// Strings are skipped in one pass, without a regular expression: one that searches for the closing quote takes
-// quadratic time on a torn line, and overflows the stack on a string of many megabytes.
-function nonFiniteAsNull(text: string): string {
+/**
+ * Replaces each part of a JSON text that is outside of strings with the result of `map`.
+ *
+ * Strings are skipped in one pass, without a regular expression. A regular expression for the closing quote would take
+ * quadratic time on a torn line, and overflow the stack on a string of many megabytes.
+ */
+export function mapOutsideStrings(text: string, map: (part: string) => string): string {
   const parts: string[] = [];
   for (let start = 0; start < text.length;) {
     const quote = text.indexOf('"', start);
     const open = quote < 0 ? text.length : quote;
     const close = endOfString(text, open);
-    parts.push(text.slice(start, open).replace(NON_FINITE, "null"), text.slice(open, close));
+    parts.push(map(text.slice(start, open)), text.slice(open, close));
     start = close;
   }
   return parts.join("");
 }
 
-/** Returns the index after the string that opens at `open`, or the end of the text if the string is not closed. */
+/** Returns the index after the JSON string that opens at `open`; the end of the text if the string is not closed. */
 function endOfString(text: string, open: number): number {
   for (let index = open + 1; index < text.length; index++) {
     const code = text.charCodeAt(index);

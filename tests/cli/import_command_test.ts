@@ -6,7 +6,7 @@ import { gunzipped, gzipped, linesOf, tempDir } from "../temp_dir.ts";
 import { shownNumber } from "../../src/shown.ts";
 import { MAIN } from "./run_cli.ts";
 
-/** Creates files to import and a directory for the log, and returns functions that run the command on them. */
+/** Creates files to import and a directory for the log, and returns functions that import the files. */
 function importing(files: Readonly<Record<string, string | Uint8Array<ArrayBuffer>>>) {
   const sources = tempDir();
   const target = tempDir();
@@ -22,7 +22,7 @@ function importing(files: Readonly<Record<string, string | Uint8Array<ArrayBuffe
     path,
     flags,
     source: (name: string) => sources.path(name),
-    /** Runs the command on the named files, with exactly the permissions that it needs. */
+    /** Runs the command on the named files, with exactly the permissions that the command needs. */
     run(names: readonly string[], args: readonly string[] = [], allowed = flags) {
       const paths = names.map((name) => sources.path(name));
       return runProgram(MAIN, {
@@ -55,7 +55,7 @@ const TRACE_ARGS = [
   ...["--map", "output_t=GeneratedTokens", "--map", "model=engine"],
 ];
 
-Deno.test("scout import maps the columns of CSV rows to fields, and keeps the times of the rows", async () => {
+Deno.test("scout import maps the columns of CSV rows to fields, and stores the times of the rows", async () => {
   using target = importing({ "trace.csv": TRACE });
   const result = await target.run(["trace.csv"], TRACE_ARGS);
   assertWorked(result);
@@ -81,7 +81,7 @@ Deno.test("scout import --json reads JSON lines, also from compressed files, in 
   assertEquals(result.code, 1);
   assertMatch(
     result.stderr,
-    /a\.jsonl:1: Cannot log event: ts must be a time such as .*, got undefined\n/,
+    /a\.jsonl:1: Cannot log event: the field "ts" must be a time such as .*, got undefined\n/,
   );
   const [b, a] = [
     await target.run(["b.ndjson.gz"], ["--json", "--map", "ts=when", "--map", "event=kind"]),
@@ -101,7 +101,7 @@ Deno.test("scout import --json reads JSON lines, also from compressed files, in 
   ]);
 });
 
-Deno.test("scout import refuses a mapping to a member that no record has, and appends nothing", async () => {
+Deno.test("scout import rejects a mapping to a member that no record has, and appends nothing", async () => {
   using target = importing({ "calls.jsonl": '{"ts":"2026-02-13T14:00:00Z","cost_usd":1}\n' });
   const options = ["--event", "call", "--map", "cost=costUsd"];
   const { code, stdout, stderr } = await target.run(["calls.jsonl"], options);
@@ -128,11 +128,11 @@ Deno.test("scout import names the file, line, field and value of each invalid re
   const bad = target.source("bad.jsonl");
   assertEquals(stderr.split("\n"), [
     "scout: Cannot import: some records are invalid, so nothing was imported",
-    `  ${bad}:2: Cannot log event: cost must be a finite number >= 0 (USD), got "much"`,
-    `  ${bad}:3: Cannot log event: ts must be a time such as 2026-02-13T14:30:22Z, or seconds since 1970, got "2026-02-30T14:00:00Z"`,
+    `  ${bad}:2: Cannot log event: the field "cost" must be a finite number >= 0 (USD), got "much"`,
+    `  ${bad}:3: Cannot log event: the field "ts" must be a time such as 2026-02-13T14:30:22Z, or seconds since 1970, got "2026-02-30T14:00:00Z"`,
     `  ${bad}:4: not an object`,
-    `  ${bad}:6: Cannot log event: event must be a non-empty string, got ""`,
-    `  ${bad}:7: Cannot log event: cost must be a finite number >= 0 (USD), got "1e400"`,
+    `  ${bad}:6: Cannot log event: the field "event" must be set by the record, --event TYPE or --map event=NAME, got ""`,
+    `  ${bad}:7: Cannot log event: the field "cost" must be a finite number >= 0 (USD), got "1e400"`,
     `  ${bad}:8: not JSON`,
     "",
   ]);
@@ -160,7 +160,7 @@ Deno.test("scout import continues the chain of a chained log", async () => {
   assertEquals([refused.code, target.events().length], [1, 3]);
   assertStringIncludes(
     refused.stderr,
-    "own.csv:2: Cannot log event: seq must not be set in a chained log",
+    'own.csv:2: Cannot log event: the field "seq" must not be set in a chained log',
   );
   await using reader = await AuditReader.open({ path: target.path });
   assertEquals((await reader.verify()).faults, []);
@@ -177,7 +177,7 @@ Deno.test("scout import --dry-run checks the files without write permission", as
   assertEquals(target.isLogThere(), false);
 });
 
-Deno.test("scout import names a missing permission in one line", async () => {
+Deno.test("scout import reports a missing permission in one line", async () => {
   using target = importing({ "trace.csv": TRACE });
   const [read = "", write = ""] = target.flags;
   const file = target.source("trace.csv");
@@ -210,15 +210,15 @@ Deno.test("scout import rejects invalid options and columns before it reads a re
   const map = ["--map", "ts=TIMESTAMP"];
   const cases: [string, Promise<string>][] = [
     [
-      `2 scout: Cannot import ${trace}: it has no column ts; add --map ts=COLUMN ${columns}\n`,
+      `2 scout: Cannot import ${trace}: the file has no column ts; add --map ts=COLUMN ${columns}\n`,
       refused(["trace.csv"], ["--event", "nav"]),
     ],
     [
-      `2 scout: Cannot import ${trace}: it has no column event; add --event TYPE or --map event=COLUMN ${columns}\n`,
+      `2 scout: Cannot import ${trace}: the file has no column event; add --event TYPE or --map event=COLUMN ${columns}\n`,
       refused(["trace.csv"], map),
     ],
     [
-      `2 scout: Cannot import ${trace}: it has no column named "Model" ${columns}\n`,
+      `2 scout: Cannot import ${trace}: the file has no column named "Model" ${columns}\n`,
       refused(["trace.csv"], [...map, "--map", "model=Model"]),
     ],
     [
@@ -228,25 +228,27 @@ Deno.test("scout import rejects invalid options and columns before it reads a re
     [
       `2 scout: Cannot import ${
         target.source("two.csv")
-      }: it has two columns named "event" (columns: ts, event, event)\n`,
+      }: the file has two columns named "event" (columns: ts, event, event)\n`,
       refused(["two.csv"]),
     ],
     [
-      "2 scout: Cannot map columns: two columns are mapped to the same field, got model\n",
+      "2 scout: Cannot map columns: two --map options name the same field, got model\n",
       refused(["trace.csv"], ["--map", "model=a", "--map", "model=b"]),
     ],
     [
       `2 scout: Cannot import ${
         target.source("notes.txt")
-      }: its format is not known from its name; add --format jsonl or csv\n`,
+      }: the name does not show the format; add --format jsonl or csv\n`,
       refused(["notes.txt"]),
     ],
     [
-      `1 scout: Cannot import: no such file, got ${target.source("none.csv")}\n`,
+      `1 scout: Cannot import ${target.source("none.csv")}: the file does not exist\n`,
       refused(["none.csv"]),
     ],
     [
-      `1 scout: Cannot import: it is not a regular file, got ${target.source("")}\n`,
+      `1 scout: Cannot import ${
+        target.source("")
+      }: only a regular file can be imported, because the file is read twice\n`,
       refused([""], ["--format", "csv"]),
     ],
   ];
@@ -266,7 +268,7 @@ Deno.test("scout import rejects a file of the target log", async () => {
   assertEquals(code, 2);
   assertEquals(
     stderr,
-    `scout: Cannot import ${target.path}: it is part of the log ${target.path}\n`,
+    `scout: Cannot import ${target.path}: the file is part of the log ${target.path}\n`,
   );
   const rotated = await runProgram(MAIN, {
     dir: target.dir,
@@ -277,7 +279,7 @@ Deno.test("scout import rejects a file of the target log", async () => {
   assertEquals((await gunzipped(Deno.readFileSync(archive))).split("\n").length, 2);
 });
 
-Deno.test("scout import names the first record that was not imported when it is interrupted", async () => {
+Deno.test("scout import names the first record that was not imported if the import is interrupted", async () => {
   const COUNT = 200_000;
   const lines = Array.from({ length: COUNT }, (_, n) => `2026-02-13T14:00:00Z,nav,${n}`);
   using target = importing({ "many.csv": `ts,event,n\n${lines.join("\n")}\n` });
@@ -309,9 +311,9 @@ Deno.test("scout import names the first record that was not imported when it is 
   // The header is line 1.
   assertEquals(
     decoder.decode(stderr),
-    `scout: interrupted; records from ${target.source("many.csv")}:${
+    `scout: interrupted; the record at ${target.source("many.csv")}:${
       imported + 2
-    } on were not imported\n`,
+    } and all later records were not imported\n`,
   );
   assertEquals(target.events().map(({ n }) => n), Array.from({ length: imported }, (_, n) => n));
 });

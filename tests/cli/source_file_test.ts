@@ -4,7 +4,7 @@ import { gzipped, tempDir } from "../temp_dir.ts";
 
 type Content = string | Uint8Array<ArrayBuffer>;
 
-/** Reads a file with this name and content: the values or the problem of each record, and the columns. */
+/** Creates and reads a file. Resolves with the values or the problem of each record, and with the columns. */
 async function recordsIn(name: string, content: Content, options: Partial<SourceOptions> = {}) {
   using dir = tempDir();
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
@@ -49,7 +49,7 @@ Deno.test("SourceFile splits cells at commas, tabs or the delimiter option", asy
   assertEquals((await recordsIn("rows.txt", 'a,b\n1,"x,y"', { format: "csv" })).records, expected);
 });
 
-Deno.test("SourceFile reports each row with a wrong number of cells, and ends at an unclosed quote", async () => {
+Deno.test("SourceFile reports each row with a wrong number of cells, and stops at an unclosed quote", async () => {
   const { records } = await recordsIn("rows.csv", 'a,b\n1\n1,2\n1,2,3\n3,"4\n5,6\n');
   assertEquals(records.slice(0, -1), [
     [2, "the row must have 2 cells, got 1"],
@@ -67,7 +67,7 @@ Deno.test("SourceFile reports the line of invalid UTF-8 in both formats", async 
   assertEquals((await recordsIn("rows.jsonl", bytes)).records.at(-1), [3, "not UTF-8"]);
 });
 
-Deno.test("SourceFile returns the readable part of a damaged archive, then the reason", async () => {
+Deno.test("SourceFile returns the readable part of a damaged archive, then the reason of the damage", async () => {
   const text = Array.from(
     { length: 20_000 },
     (_, n) => `${JSON.stringify({ n, r: n * 7919 % 20_011 })}\n`,
@@ -81,11 +81,11 @@ Deno.test("SourceFile returns the readable part of a damaged archive, then the r
   );
   assertEquals(isReadOnce, true);
   const [line, problem] = records.at(-1)!;
-  assertEquals([line, problem], [records.length, "it is truncated"]);
+  assertEquals([line, problem], [records.length, "the gzip file is truncated"]);
   assertEquals(records.slice(0, -1), good.records.slice(0, records.length - 1));
 });
 
-Deno.test("SourceFile keeps the text of a JSON number that a JavaScript number cannot hold", async () => {
+Deno.test("SourceFile returns a JSON number as text if JavaScript cannot represent the number", async () => {
   const numbers = [
     ["12345678901234567890", "12345678901234567890"],
     ["9007199254740993", "9007199254740993"],
@@ -99,11 +99,28 @@ Deno.test("SourceFile keeps the text of a JSON number that a JavaScript number c
     ["1.10", 1.1],
     ["0e5", 0],
     ["1e21", 1e21],
+    ["10000000000000000000000", 1e22],
+    ["9007199254740993.0", "9007199254740993.0"],
+    ["9.007199254740993e15", "9.007199254740993e15"],
+    ["0.30000000000000004441", 0.30000000000000004],
+    ["-0", -0],
   ] as const;
   const text = numbers.map(([source]) => `{"a":[{"b":${source}}],"s":"${source}"}`).join("\n");
   const { records } = await recordsIn("rows.jsonl", text);
   const expected = numbers.map(([s, b], n) => [n + 1, { a: [{ b }], s }]);
   assertEquals(records, expected);
+  for (
+    const text of [
+      "{12345678901234567890:1}",
+      '{"a":012345678901234567890}',
+      '{"a":1234567890123456789x}',
+    ]
+  ) {
+    assertEquals((await recordsIn("rows.jsonl", text)).records, [[1, "not JSON"]], text);
+  }
+  const deep = `{"n":12345678901234567890,"deep":${"[".repeat(50_000)}0${"]".repeat(50_000)}}`;
+  const [[, values]] = (await recordsIn("rows.jsonl", deep)).records as [[number, { n: unknown }]];
+  assertEquals(values.n, "12345678901234567890");
   const python = await recordsIn("rows.jsonl", '{"a":NaN,"b":12345678901234567890}');
   assertEquals(python.records, [[1, { a: null, b: "12345678901234567890" }]]);
 });
