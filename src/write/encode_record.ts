@@ -1,6 +1,6 @@
 /**
- * Encodes a record as the JSON text of its line. It orders the keys, checks the known fields, and replaces values that
- * JSON cannot hold. Pure. It runs inside the call of `log()`, so the text is the record as it was at the call.
+ * Encodes a record as the JSON text of a line: orders the keys, checks the known fields, and replaces values that JSON
+ * cannot represent. Pure. `log()` encodes before it returns, so the text is the record as it was at the call.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import {
   shown,
   type UncheckedFields,
 } from "../event.ts";
-import { encodeValue, holdable, safeMessage } from "./encode_value.ts";
+import { encodeValue, safeMessage, stringify } from "./encode_value.ts";
 import { REDACTED, type Redaction } from "./redaction.ts";
 
 /** The values that the log adds to a record, and how it encodes the record. */
@@ -24,7 +24,7 @@ export interface RecordContext {
   nowMs: number;
   /** Session ID of events that have no `session_id` field. */
   sessionId: string;
-  /** Whether the log is chained. Then the fields named `seq` and `hash` belong to the log. */
+  /** Whether the log is chained. If so, events must not set the fields `seq` and `hash`, because the log sets them. */
   isChained?: boolean;
   /** The values to hide. */
   redaction?: Redaction | undefined;
@@ -64,7 +64,7 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
       const value = readKnownField(fields, name);
       if (value === undefined || value === null) continue;
       if (rank > SESSION_ID && redaction?.hides([name])) {
-        // Reserves its position in the line.
+        // Reserves the position of the field in the line.
         known[name] = undefined;
         hidden.push(name);
       } else known[name] = value;
@@ -91,7 +91,7 @@ function rankOf(name: string): number {
   return RANKS.get(name) ?? FURTHER;
 }
 
-/** Sorts the names by their positions. Most callers pass them in order, so this is checked first. */
+/** Sorts the names of fields by their positions in a line. Most callers pass them in that order already. */
 function inOrder(names: string[]): string[] {
   let last = 0;
   for (const name of names) {
@@ -105,7 +105,7 @@ function inOrder(names: string[]): string[] {
 /**
  * Returns the names of the fields.
  *
- * @throws {AuditEventError} If they are not an object with named members, or reading them throws.
+ * @throws {AuditEventError} If `fields` is not an object with named members, or reading it throws.
  */
 export function namesOf(fields: unknown): string[] {
   let found: string;
@@ -135,17 +135,20 @@ function stringifyKnown(known: UncheckedFields, redaction: Redaction | undefined
     (redaction === undefined || known.files === undefined);
   if (isPlain) return JSON.stringify(known);
   try {
-    return JSON.stringify(known, holdable({ path: [], redaction }));
+    return stringify(known, { path: [], redaction })!;
   } catch (cause) {
-    throw new AuditEventError(`Cannot log event: reading config throws: ${safeMessage(cause)}`, {
-      field: "config",
-      value: known.config,
-      cause,
-    });
+    throw new AuditEventError(
+      `Cannot log event: reading the field "config" throws: ${safeMessage(cause)}`,
+      {
+        field: "config",
+        value: known.config,
+        cause,
+      },
+    );
   }
 }
 
-/** The last time and its text, because many events have the same millisecond. */
+/** Cache of the last encoded time, because many events have the same millisecond. */
 let lastTime = { nowMs: NaN, text: "" };
 
 function isoTime(nowMs: number): string {
@@ -167,11 +170,14 @@ function readKnownField(fields: EventFields, name: string): unknown {
     // Returns a copy, so that the array cannot change between the check and the write.
     return Array.isArray(value) ? [...value] : value;
   } catch (cause) {
-    throw new AuditEventError(`Cannot log event: reading ${name} throws: ${safeMessage(cause)}`, {
-      field: name,
-      value: undefined,
-      cause,
-    });
+    throw new AuditEventError(
+      `Cannot log event: reading the field "${name}" throws: ${safeMessage(cause)}`,
+      {
+        field: name,
+        value: undefined,
+        cause,
+      },
+    );
   }
 }
 

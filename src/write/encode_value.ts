@@ -1,9 +1,10 @@
 /**
- * Encodes any value as JSON text. It replaces values that JSON cannot hold, and values to hide. Pure.
+ * Encodes any value as JSON text. Replaces values that JSON cannot represent, and values to hide. Pure.
  *
  * @module
  */
 import { messageOf } from "../errors.ts";
+import { plainValue } from "./plain_value.ts";
 import { REDACTED, type Redaction } from "./redaction.ts";
 
 /**
@@ -16,34 +17,57 @@ export function encodeValue(
 ): string | undefined {
   if (typeof value === "string" || typeof value === "boolean") return JSON.stringify(value);
   try {
-    return JSON.stringify(value, holdable({ path: [name], redaction }));
+    return stringify(value, { path: [name], redaction });
   } catch (thrown) {
     return JSON.stringify(`[Throws: ${safeMessage(thrown)}]`);
   }
 }
 
-/** Options of {@linkcode holdable}. */
-export interface ReplacerOptions {
-  /** Keys from the record to the value that `JSON.stringify` encodes; empty for the record itself. */
+/** Options of {@linkcode stringify}. */
+export interface StringifyOptions {
+  /** Keys from the record to the value; empty for the record itself. */
   readonly path: readonly string[];
   readonly redaction: Redaction | undefined;
 }
 
+/** Maximum depths of the values that are encoded. A smaller one is tried if a value is too deep for the call stack. */
+const DEPTHS = [Infinity, 1_000, 100] as const;
+
 /**
- * Returns a replacer for `JSON.stringify`. It turns values that JSON cannot hold into strings, and replaces values
- * that the redaction hides. Like every replacer, it sees the results of `toJSON()`. It does not hide the fields of the
- * record itself; the caller does that.
+ * Returns the JSON text of a value, with text or plain objects in place of values that JSON cannot represent, and
+ * without what the redaction hides. The caller must hide the fields of the record itself.
+ *
+ * @throws {Error} What reading the value throws.
  */
-export function holdable(
-  { path, redaction }: ReplacerOptions,
+export function stringify(value: unknown, options: StringifyOptions): string | undefined {
+  for (const depthMax of DEPTHS) {
+    try {
+      return JSON.stringify(value, replacer(options, depthMax));
+    } catch (error) {
+      if (!(error instanceof RangeError) || depthMax === DEPTHS.at(-1)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Returns the replacer for `JSON.stringify`. If a value has a `toJSON()` method, the replacer receives the result of
+ * that method.
+ */
+function replacer(
+  { path, redaction }: StringifyOptions,
+  depthMax: number,
 ): (this: unknown, key: string, value: unknown) => unknown {
-  /** The objects around a value, the outermost first, and the key of each. */
+  /** The objects that contain the current value, outermost first, as JSON.stringify reads them. */
   const ancestors: object[] = [];
+  /** The same objects as the caller passed them, and the key of each. */
+  const originals: object[] = [];
   const keys: string[] = [];
   return function (key, value) {
-    // `this` holds the value, so objects after it on the stack are not ancestors of the value.
+    // `this` is the object that contains the value. Objects after `this` on the stack are not ancestors of the value.
     while (ancestors.length > 0 && ancestors.at(-1) !== this) {
       ancestors.pop();
+      originals.pop();
       keys.pop();
     }
     if (redaction !== undefined && value !== undefined && ancestors.length > 0) {
@@ -64,15 +88,20 @@ export function holdable(
       default:
         return value;
     }
+    const before = (this as Record<string, unknown>)[key];
     // The value of an invalid Date is null here, because its toJSON() returns null.
-    const original = (this as Record<string, unknown>)[key];
-    if (original instanceof Date && value === null) return String(original);
+    if (before instanceof Date && value === null) return String(before);
     if (value === null) return value;
-    if (value instanceof Error) return String(value);
-    if (ancestors.includes(value)) return "[Circular]";
-    ancestors.push(value);
+    // The toJSON() of Node's Buffer lists its bytes as numbers.
+    const original = ArrayBuffer.isView(before) ? before : value;
+    if (originals.includes(original)) return "[Circular]";
+    if (ancestors.length >= depthMax) return "[Too deep]";
+    const plain = plainValue(original, originals);
+    if (typeof plain !== "object" || plain === null) return plain;
+    ancestors.push(plain);
+    originals.push(original);
     keys.push(key);
-    return value;
+    return plain;
   };
 }
 
@@ -81,7 +110,7 @@ export function safeMessage(thrown: unknown): string {
   try {
     return messageOf(thrown);
   } catch {
-    // The field still says that reading it throws.
+    // The text around the message still says that reading the field throws.
     return "unreadable";
   }
 }
