@@ -8,6 +8,7 @@ import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import { type Run, withLog } from "./command.ts";
+import { tell } from "./messages.ts";
 import { type LogOptions, logOptions } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
@@ -18,7 +19,7 @@ export const headCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Prints the chain head, an anchor for verify`,
     description:
-      message`Prints one line of JSON, with --json or without. Keep it where the processes that write the log cannot change it.`,
+      message`Prints one line of JSON, with --json or without. Store the line where the processes that write the log cannot change it.`,
     footer: message`Example: scout head sim/audit.jsonl > head.json`,
   },
 );
@@ -27,5 +28,8 @@ async function runHead(options: LogOptions, output: Output): Promise<number> {
   const head = await withLog(options, (reader) => reader.head());
   output.json(head);
   await output.flush();
+  if (head.seq === null) {
+    tell("the anchor covers archives only, because the log has no chain; log with chain: true");
+  }
   return 0;
 }

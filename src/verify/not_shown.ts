@@ -5,12 +5,13 @@
  */
 import { counted } from "../shown.ts";
 
-/** The facts about a check that determine the sentences. */
+/** The facts about a check that determine which sentences {@linkcode notShown} returns. */
 export interface Unshown {
-  readonly hasAnchor: boolean;
+  /** Whether there is an anchor, and whether it has the hash of a chained line. */
+  readonly anchor: "none" | "without a chain" | "with a chain";
   /** Number of lines that are neither in the chain nor in an archive that the manifest lists. */
   readonly unprotectedLines: number;
-  /** Number of archives that existed before their lines in the manifest. */
+  /** Number of archives whose lines a recovery added to the manifest later. */
   readonly rebuiltArchives: number;
   readonly prunedArchives: number;
   /** Names of the files that end in a torn line. */
@@ -20,15 +21,25 @@ export interface Unshown {
 
 /** Returns a sentence for each kind of change that the check cannot detect. */
 export function notShown(unshown: Unshown): string[] {
-  const { unprotectedLines, rebuiltArchives, prunedArchives, tornFiles, tornManifestBytes } =
-    unshown;
+  const {
+    anchor,
+    unprotectedLines,
+    rebuiltArchives,
+    prunedArchives,
+    tornFiles,
+    tornManifestBytes,
+  } = unshown;
   const sentences: [isTrue: boolean, sentence: string][] = [
     [
-      !unshown.hasAnchor,
+      anchor === "none",
       "removal of the newest events or of whole archives, and a rewrite of the whole log: " +
       "verify with an anchor that head() returned earlier and that is stored elsewhere",
     ],
-    [unshown.hasAnchor, "removal of events that were appended after the anchor was taken"],
+    [anchor !== "none", "removal of events that were appended after head() returned the anchor"],
+    [
+      anchor === "without a chain",
+      "removal of unchained lines that were in no archive when head() returned the anchor",
+    ],
     [true, "events that another process with permission to write the log has appended"],
     [
       unprotectedLines > 0,

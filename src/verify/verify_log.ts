@@ -2,8 +2,9 @@
  * Checks a log against its manifest and its chain: the digest and the figures of every archive, the chain of the
  * manifest, the chain of the lines, and that no segment is missing.
  *
- * The manifest is read before and after the snapshot of the files. The snapshot must hold every archive in the first
- * reading, and the second reading must list every archive in the snapshot. Therefore writers may continue meanwhile.
+ * The manifest is read before and after the snapshot of the files. The snapshot must contain every archive that the
+ * first reading lists. The second reading must list every archive in the snapshot. Therefore writers may continue
+ * meanwhile.
  *
  * @module
  */
@@ -37,11 +38,11 @@ export interface VerifySource {
   readonly beforeRead?: () => Promise<void>;
 }
 
-/** Maximum number of progress reports before the last one, for a log of any size. */
+/** Maximum number of progress reports for a log of any size, without the report at the end. */
 const PROGRESS_STEPS = 400;
-/** Compressed bytes between two turns of the event loop; checking them takes a few milliseconds. */
+/** Number of compressed bytes that are checked in one turn of the event loop, which takes a few milliseconds. */
 const GZIP_CHUNK_BYTES = 16 * 1024;
-/** Plain bytes between two turns of the event loop; checking them takes a few milliseconds. */
+/** Number of uncompressed bytes that are checked in one turn of the event loop, which takes a few milliseconds. */
 const PLAIN_CHUNK_BYTES = 128 * 1024;
 
 const OPTION_CHECKS: OptionChecks<VerifyOptions> = {
@@ -52,7 +53,7 @@ const OPTION_CHECKS: OptionChecks<VerifyOptions> = {
 };
 
 /**
- * Checks a log, in memory that grows only with the manifest. A log that does not exist has no faults.
+ * Checks a log for faults. The memory needed grows only with the manifest. A log that does not exist has no faults.
  *
  * @throws {TypeError} If an option is invalid.
  * @throws {Error} The reason of the signal, if it is aborted.
@@ -90,7 +91,7 @@ class LogCheck {
   #lines = 0;
   #bytes = 0;
   #rebuilt = 0;
-  /** Number of lines that are neither in an archive nor in the chain. */
+  /** Number of lines that are neither in the chain nor in an archive that the manifest lists. */
   #unprotected = 0;
   #torn: string[] = [];
 
@@ -106,7 +107,7 @@ class LogCheck {
     this.#totalBytes = options.snapshot.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
-  /** Runs the check. The archives in `required` must exist unless they were pruned. */
+  /** Runs the check. Each archive in `required` must exist, or must have been pruned. */
   async run(required: ReadonlySet<string>): Promise<VerifyReport> {
     const { files } = this.#source.log;
     const { manifest, snapshot, anchor, signal } = this.#options;
@@ -132,7 +133,11 @@ class LogCheck {
       bytes: this.#bytes,
       faults,
       notShown: snapshot.length === 0 && manifest.count === 0 ? [] : notShown({
-        hasAnchor: anchor !== undefined,
+        anchor: anchor === undefined
+          ? "none"
+          : anchor.seq === null
+          ? "without a chain"
+          : "with a chain",
         unprotectedLines: this.#unprotected,
         rebuiltArchives: this.#rebuilt,
         prunedArchives: manifest.pruned.size,
@@ -142,7 +147,7 @@ class LogCheck {
     };
   }
 
-  /** Returns the files, and the archives that must exist, in the order of the log. */
+  /** Returns the existing files and the required archives in the order of the log. */
   #places(required: ReadonlySet<string>): { name: string; file: SnapshotFile | undefined }[] {
     const { files } = this.#source.log;
     const { manifest, snapshot } = this.#options;
@@ -165,7 +170,7 @@ class LogCheck {
     ];
   }
 
-  /** Continues after an archive that does not exist, and reports it unless it was pruned. */
+  /** Continues the check after an archive that does not exist. If the archive was not pruned, reports a fault. */
   #passOver(name: string): void {
     const { manifest } = this.#options;
     const lines = manifest.lines.get(name) ?? [];
@@ -173,11 +178,11 @@ class LogCheck {
     if (manifest.pruned.has(name)) return;
     this.#faults.add({
       path: join(this.#source.log.files.directory, name),
-      reason: `it is missing: line ${lines.at(-1)!.number} of the manifest lists it`,
+      reason: `this archive is missing: line ${lines.at(-1)!.number} of the manifest lists it`,
     });
   }
 
-  /** Continues the chain after an archive that cannot be read, of which `lines` are the lines in the manifest. */
+  /** Continues the chain after a missing or unreadable archive. `lines` are its lines in the manifest. */
   #resumeBehind(lines: readonly NumberedLine[]): void {
     const last = lines.at(-1)?.line;
     if (last === undefined) this.#chain.resume(undefined);
@@ -195,21 +200,22 @@ class LogCheck {
     } catch (error) {
       this.#options.signal?.throwIfAborted();
       if (error instanceof Deno.errors.NotCapable) throw error;
-      fault(`it cannot be read to its end: ${messageOf(error)}`);
+      fault(`this archive cannot be read to its end: ${messageOf(error)}`);
       return this.#resumeBehind(lines);
     }
     if (content === null) {
       // A writer may have pruned the archive since the snapshot.
       const { pruned } = readManifest(log);
-      if (!pruned.has(basename(file.path))) fault("it was removed while the log was checked");
+      if (!pruned.has(basename(file.path))) fault("this archive was removed during the check");
       return this.#resumeBehind(lines);
     }
     this.#archives++;
     if (lines.length === 0) {
       // A log of the Python class has no manifest until a writer of this library opens it.
       const isForeign = manifest.count === 0 && content.summary.last_seq === null;
-      if (!isForeign) fault(`the manifest does not list it: ${basename(log.files.manifest)}`);
-      else this.#unprotected += content.summary.lines;
+      if (!isForeign) {
+        fault(`the manifest does not list this archive: ${basename(log.files.manifest)}`);
+      } else this.#unprotected += content.summary.lines;
       return;
     }
     if (lines.at(-1)!.line.rebuilt) this.#rebuilt++;
@@ -243,7 +249,7 @@ class LogCheck {
   async #checkPlain(file: SnapshotFile): Promise<void> {
     const { handle, path, byteLength } = file;
     if (handle === null) {
-      this.#faults.add({ path, reason: "it is not a regular file" });
+      this.#faults.add({ path, reason: "this path is not a regular file" });
       return;
     }
     const check = this.#chain.file(path);

@@ -22,7 +22,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["rotate"],
   ["ship", "--once", "--server", "127.0.0.1:9", "--fleet", "f", "--log", "a"],
 ];
-/** The commands that succeed without a server and without write permission. */
+/** The commands that only read, so that they need no server and no write permission. */
 const READING = COMMANDS.filter(([name]) => name !== "rotate" && name !== "ship");
 
 interface Ended {
@@ -56,13 +56,17 @@ async function runEach(
 
 /** Files that are not logs, and the message with which every command rejects them. */
 const NOT_LOGS: [name: string, content: string | Uint8Array | null, reason: RegExp][] = [
-  ["none.jsonl", null, /^scout: Cannot find audit log: there is neither .* got \S+none\.jsonl\n$/],
+  ["none.jsonl", null, /^scout: Cannot find audit log: there is neither .*: \S+none\.jsonl\n$/],
   [
     "a.png",
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10),
-    /^scout: Cannot read audit log: it is a PNG image, not .*\n$/,
+    /^scout: Cannot read audit log: the file is a PNG image, not .*\n$/,
   ],
-  ["a.csv", "ts,event\n2026-02-13,nav\n", /^scout: Cannot read audit log: it is a table .*\n$/],
+  [
+    "a.csv",
+    "ts,event\n2026-02-13,nav\n",
+    /^scout: Cannot read audit log: the file is a table .*\n$/,
+  ],
 ];
 for (const [name, content, reason] of NOT_LOGS) {
   Deno.test(`Every command rejects ${name} with a one-line message and exit code 1`, async () => {
@@ -80,7 +84,7 @@ for (const [name, content, reason] of NOT_LOGS) {
   });
 }
 
-Deno.test("Every command names the flag of a missing permission in one line, and exits with 2", async () => {
+Deno.test("Every command reports a missing permission in one line that names the flag, and exits with 2", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   Deno.writeTextFileSync(path, '{"event":"nav"}\n');
@@ -90,18 +94,18 @@ Deno.test("Every command names the flag of a missing permission in one line, and
   }
 });
 
-Deno.test("Every command rejects a log that is named twice, and exits with 2", async () => {
+Deno.test("Every command rejects an argument LOG together with --path, and exits with 2", async () => {
   const twice = COMMANDS.map((args) => [...args, "--path", "b.jsonl"]);
   for (const { command, code, stdout, stderr } of await runEach(twice, "a.jsonl", [])) {
     assertEquals([code, stdout], [2, ""], command);
     assertEquals(
       stderr,
-      "scout: Cannot choose the log: it is named twice, got a.jsonl and --path b.jsonl\n",
+      "scout: Cannot choose the log: use either the argument LOG or --path, got a.jsonl and --path b.jsonl\n",
     );
   }
 });
 
-Deno.test("Every reading command succeeds on an empty log, and shows no measured values", async () => {
+Deno.test("Every command that only reads succeeds on an empty log, and shows no computed figures", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   Deno.writeTextFileSync(path, "");
@@ -110,13 +114,18 @@ Deno.test("Every reading command succeeds on an empty log, and shows no measured
     assertEquals(code, 0, command);
     assert(!/NaN|undefined|100(\.\d+)? %/.test(stdout.replace(/<style>.*<\/style>/s, "")), stdout);
     const isQuestion = ["tail", "query", "spend", "metrics"].includes(command);
-    assertEquals(stderr, isQuestion ? "scout: the log has no events\n" : "", command);
+    const expected = isQuestion
+      ? "scout: the log has no events\n"
+      : command === "head"
+      ? "scout: the anchor covers archives only, because the log has no chain; log with chain: true\n"
+      : "";
+    assertEquals(stderr, expected, command);
   }
 });
 
 const UNSAFE_TEXT = "\u001b[31m\u0007\u009b1m\u202e\u2066\u200f\u0085\u007f";
 
-Deno.test("No command prints control characters from a log, its name or an argument", async () => {
+Deno.test("No command prints control characters from a log, the name of a log or an argument", async () => {
   using dir = tempDir();
   const path = dir.path(`${UNSAFE_TEXT}.jsonl`);
   const event = {

@@ -33,7 +33,7 @@ function bytesOf(name: string, content = LOG.content): Uint8Array {
   return content.get(name)!;
 }
 
-/** Asserts that the change is found, and that the first fault names one of the files. */
+/** Asserts that verify() finds the change, and that the first fault names one of the files. */
 async function assertFound(content: LogContent, names: readonly string[], what: string) {
   const { ok, faults } = await verified(content);
   const [first] = faults.map(({ path }) => path.replace("/log/", ""));
@@ -212,7 +212,7 @@ Deno.test("verify() finds lines of the manifest that are removed, swapped, dupli
     await assertFound(withFile(content, MANIFEST, joined(...lines)), all, what);
   }
   await assertFound(withFile(content, MANIFEST, null), all, "no manifest");
-  // A well-formed line that lists an archive again, or one that does not exist.
+  // A well-formed line that lists an archive a second time, or an archive that does not exist.
   for (const archive of [SECOND, "audit_20260214_000000.jsonl.gz"]) {
     const lines = new ManifestLines();
     lines.take(joined(a, b));
@@ -242,14 +242,14 @@ Deno.test("verify() continues after each fault, and reports every fault", async 
   changed[5] = encoder.encode(new TextDecoder().decode(changed[5]).replace('"nav"', '"bav"'));
   const { faults } = await verified(withLines(LOG.content, ACTIVE, changed));
   assertEquals(faults.map(({ line, reason }) => [line, reason]), [
-    [3, "a line is missing before it: its seq is 37 after 35"],
+    [3, "a line is missing before this line: its seq is 37 after 35"],
     [6, "hash mismatch: this line or an earlier one was modified"],
-    [9, "a line is missing before it: its seq is 44 after 42"],
+    [9, "a line is missing before this line: its seq is 44 after 42"],
   ]);
 });
 
 // A chain of hashes cannot detect these changes, because an attacker who can write the files can compute the hashes.
-Deno.test("verify() detects removal of the newest events only with an anchor, and says so", async () => {
+Deno.test("verify() detects removal of the newest events only with an anchor, and otherwise lists it in notShown", async () => {
   const lines = linesOf(ACTIVE);
   for (let k = 1; k <= lines.length; k++) {
     const content = withLines(LOG.content, ACTIVE, lines.slice(0, -k));
@@ -265,6 +265,18 @@ Deno.test("verify() detects removal of the newest events only with an anchor, an
   assertEquals(faults.map(({ path }) => path), [files.manifest, files.active]);
 });
 
+Deno.test("verify() says that an anchor without a chain does not protect lines outside of archives", async () => {
+  const log = await writtenLog([5], {});
+  assertEquals([log.head.seq, log.head.archives], [null, 0]);
+  const fewer = withLines(log.content, ACTIVE, linesOf(ACTIVE, log.content).slice(3));
+  const { ok, notShown } = await verified(fewer, log.head);
+  assert(ok);
+  assert(
+    notShown.some((sentence) => sentence.includes("removal of unchained lines")),
+    `${notShown}`,
+  );
+});
+
 Deno.test("verify() detects a rewrite of the whole log only with an anchor", async () => {
   const rewritten = await writtenLog([17, 17, 16], { chain: true, sessionId: "t" });
   assertEquals((await verified(rewritten.content)).ok, true);
@@ -273,7 +285,7 @@ Deno.test("verify() detects a rewrite of the whole log only with an anchor", asy
   assertEquals(faults.map(({ path }) => path), [files.active, files.manifest]);
 });
 
-Deno.test("verify() does not detect an event that another process appended, and says so", async () => {
+Deno.test("verify() does not detect an event that another process appended, and lists this in notShown", async () => {
   const lines = linesOf(ACTIVE);
   const last = linkOf(lines.at(-1)!.subarray(0, -1))!;
   const forged = forgedLine('"event":"nav"', last);
@@ -285,7 +297,7 @@ Deno.test("verify() does not detect an event that another process appended, and 
   assert(notShown.some((sentence) => sentence.includes("another process")));
 });
 
-Deno.test("verify() does not report a torn line at the end as a fault, and says so", async () => {
+Deno.test("verify() reports a torn line at the end of a file in notShown, not as a fault", async () => {
   const lines = linesOf(ACTIVE);
   const last = lines.at(-1)!;
   const tails = [
