@@ -58,7 +58,8 @@
  * {@linkcode KnownFields} lists the fields with a fixed type; a wrong type is rejected with an
  * {@linkcode AuditEventError} that names the field and its value. Any other field can hold anything: what JSON
  * cannot hold (a BigInt, a cycle, a function, NaN) is stored in a readable form. `undefined` and `null` are left
- * out. In a chained log, `seq` and `hash` belong to the log. An event type is any non-empty string;
+ * out. `ts` and `event` belong to the log, so fields of these names are ignored; the option `now` sets the clock of
+ * the events. In a chained log, `seq` and `hash` belong to the log too. An event type is any non-empty string;
  * {@linkcode EVENT_TYPES} lists the types that the metrics know.
  *
  * ## Reading
@@ -103,7 +104,8 @@
  *
  * The option `redact` replaces secrets before an event becomes a line, so they never reach the disk: members by
  * name at any depth, or by a path in which `*` is any one key or index. It can also be a function that returns the
- * record to write; if it throws, the event is rejected.
+ * record to write; if it throws, the event is rejected. Names are case-sensitive. Every program that writes the log
+ * needs the option, and a name such as `authorization` is safer than a path, because it is replaced at any depth.
  *
  * @example Keep keys and prompts out of the log
  * ```ts

@@ -11,7 +11,9 @@ import { AuditLog } from "@vivarium/scout";
 
 const AGENTS = ["scout", "mapper", "critic"];
 
-/** Returns a signal that aborts, with a reason, once the last hour cost more than the budget. */
+/**
+ * Returns a signal that aborts when the spend of the last hour exceeds the budget. The reason contains both amounts.
+ */
 function budgetGuard(log: AuditLog, budgetUsd: number): AbortSignal {
   const controller = new AbortController();
   // Follows the events of all writers. Each call of `hourlySpend()` reads only the lines added since the last call.

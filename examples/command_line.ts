@@ -1,11 +1,11 @@
 /**
- * Helpers for the command lines of the examples: number options, and errors in one line.
+ * Helpers for the command lines of the examples: parse options that are numbers, and print an error as one line.
  *
  * @module
  */
 
 /**
- * Returns an option's text as a number.
+ * Parses the text of a command-line option as a number.
  *
  * @throws {TypeError} If the text is not a finite number of at least `min`; the message names the option.
  */

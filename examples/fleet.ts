@@ -20,7 +20,7 @@ import {
 } from "@vivarium/scout/fleet";
 
 const MACHINES = ["machine-1", "machine-2", "machine-3", "machine-4"];
-/** Longest silence of the server. After that, too many costs may be missing from the sum. */
+/** Maximum time in milliseconds without an answer of the server. After that, the sum may lack too many costs. */
 const SILENT_MS_MAX = 10_000;
 
 const [budget = "0.5", servers = "127.0.0.1:4222"] = Deno.args;
@@ -29,7 +29,7 @@ if (!(budgetUsd > 0)) throw new RangeError(`Cannot read budget: expected USD > 0
 // With a fixed name, the budget would include the costs of earlier runs in the last hour.
 const fleet = `demo-${Date.now()}`;
 
-// Here one guard serves all machines. On separate machines, each runs its own guard, and all read the same sum.
+// Here one guard serves all machines. Separate machines each run their own guard, and all guards read the same sum.
 const guard = new AbortController();
 
 /** Stops all machines if the budget is spent, or if the amount spent is unknown. */
@@ -64,7 +64,7 @@ async function runMachine(
   await audit.log("budget", { reason: signal.reason.message });
   await audit.flush();
   await shipped;
-  // The first shipment ended with the signal. This one ships the lines that were logged after that.
+  // The first shipment ended when the signal aborted. This shipment ships the lines that were logged after that.
   await ship({ ...shipping, once: true });
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S deno run --allow-read=.demo/machine-1 --allow-net=127.0.0.1:4222
 /**
- * Ships a machine's log while other programs write it. Two scoped permissions are enough: read the log's
- * directory, and connect to one server. Ctrl-C, or the SIGTERM that a container receives, stops the shipper
- * once it has shipped the remaining lines. It exits with 1 if lines are still missing in the stream.
+ * Ships a machine's log while other programs write the log. Two scoped permissions are enough: read the log's
+ * directory, and connect to one server. After Ctrl-C, or the SIGTERM that a container receives, the shipper
+ * ships the remaining lines and ends. The exit code is 1 if lines are still missing in the stream.
  *
  *     examples/fleet_sidecar.ts [log] [path] [server]
  *
@@ -13,7 +13,7 @@ import { ship } from "@vivarium/scout/fleet";
 
 const [log = "machine-1", path = ".demo/machine-1/audit.jsonl", servers = "127.0.0.1:4222"] =
   Deno.args;
-/** Longest time for shipping the remaining lines after a signal to stop. */
+/** Maximum time in milliseconds for shipping the remaining lines after a signal to stop. */
 const FAREWELL_MS = 10_000;
 
 const stop = new AbortController();

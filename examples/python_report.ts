@@ -4,7 +4,7 @@
  *
  *     examples/python_report.ts DIR
  *
- * Such a log has archives without a manifest, and its costs may be `NaN`. It is read in place: nothing is
+ * Such a log has archives without a manifest, and its costs may be `NaN`. The log is read in place: nothing is
  * converted or written.
  *
  * @module

@@ -40,7 +40,7 @@ interface TraceRow {
 /**
  * Logs every request of the trace, then prints the total cost and the cost of each hour.
  *
- * @throws {SyntaxError} If a line is malformed; the message names it. The rows before it are logged.
+ * @throws {SyntaxError} If a line is malformed; the message names the line. The rows before that line are logged.
  */
 export async function replayTrace({ tracePath, dir, price }: ReplayOptions): Promise<void> {
   await emptyDir(dir);
@@ -57,7 +57,7 @@ export async function replayTrace({ tracePath, dir, price }: ReplayOptions): Pro
       output_t: outputTokens,
       cost: costUsd(price, inputTokens, outputTokens),
     });
-    // Events are not lost without the await. It keeps the reader of the file from running far ahead of the log.
+    // No event is lost without this await. It only prevents that the file is read much faster than the log is written.
     if (++requests % AWAIT_EVERY === 0) await logged;
   }
   await log.flush();
@@ -108,7 +108,9 @@ function parseRow(line: string, lineNumber: number): TraceRow {
   return { epochMs, inputTokens, outputTokens };
 }
 
-/** Returns epoch milliseconds, or NaN for a day that does not exist: `Date.parse` turns 30 February into 2 March. */
+/**
+ * Returns epoch milliseconds, or NaN if the day does not exist, because `Date.parse` turns 30 February into 2 March.
+ */
 function epochMsOf(day: string, time: string): number {
   const epochMs = Date.parse(`${day}T${time}Z`);
   if (Number.isNaN(epochMs)) return NaN;

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write=.demo --allow-run
 /**
- * One log that several Workers and several processes write at the same time. They need no coordinator: each
- * of them opens the log.
+ * One log that several Workers and several processes write at the same time. The writers need no coordinator:
+ * each writer opens the log.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read=.demo/shared_log --allow-write=.demo/shared_log
 /**
- * An agent that shares its log with other agents. It runs as a Worker, which receives its order as a
- * message, or as a program, which receives it as arguments. It writes the log in the same way in both cases.
+ * An agent that shares its log with other agents. The agent runs as a Worker, which receives its order as a
+ * message, or as a program, which receives its order as arguments. Both write the log in the same way.
  *
  *     examples/shared_log_agent.ts DIR AGENT SESSION_ID
  *

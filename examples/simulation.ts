@@ -1,8 +1,8 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
 /**
  * Simulates an hour of agents at work within a moment. Several agents navigate, write briefs and pass a gate
- * at the same time, until a guard finds the hour's budget spent and stops them all. The same seed always
- * plays the same simulation.
+ * at the same time. When the budget of the hour is spent, a guard stops all agents. The same seed always
+ * produces the same simulation.
  *
  *     examples/simulation.ts [--seed N] [--budget USD]
  *
@@ -29,7 +29,7 @@ export interface SimulationOptions {
   budgetUsdPerHour: number;
 }
 
-/** Plays the simulation, then prints its events and their cost. */
+/** Runs the simulation, then prints how many events it logged and what they cost. */
 export async function simulate(options: SimulationOptions): Promise<void> {
   await emptyDir(options.dir);
   let nowMs = START_MS;
@@ -54,8 +54,8 @@ export async function simulate(options: SimulationOptions): Promise<void> {
 }
 
 /**
- * Asks the log for the spend of the last hour, once for each agent. If an agent finds the budget spent, logs
- * and returns the reason to stop.
+ * Reads the spend of the last hour from the log, once for each agent. If the budget is spent, logs the reason
+ * to stop and returns it.
  */
 async function askBudget(log: AuditLog, budgetUsdPerHour: number): Promise<string | undefined> {
   const spentUsd = await Promise.all(AGENTS.map(() => log.hourlySpend()));
@@ -73,7 +73,7 @@ interface World {
   clock: { pass: (ms: number) => void };
 }
 
-/** Plays one step of one agent. Draws every random number before it first waits, so the seed decides them all. */
+/** Runs one step of one agent. Draws all random numbers before the first await, so that the seed determines them. */
 async function act(agent: string, { log, random, clock }: World): Promise<void> {
   const chance = random();
   const model: Model = random() < 0.2 ? "large" : "small";
@@ -145,7 +145,9 @@ async function printReport(
       typeof cost === "number" ? usd(cost) : "",
     ]),
   );
-  console.log(`\nThe log: ${log.path}\nRead it: jq -c 'select(.event == "nav")' ${log.path}`);
+  const scout = "deno run --allow-read src/cli/main.ts";
+  console.log(`\nThe log: ${log.path}`);
+  console.log(`Query it: ${scout} spend ${log.path} --since 2026-02-13 --by model`);
 }
 
 function add(sums: Map<string, number>, key: string, amount: number): void {

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Prints a table with a title. The first column is aligned left, all others right. */
+/** Prints a table with a title. The first column is aligned left, all other columns right. */
 export function printTable(title: string, rows: readonly (readonly string[])[]): void {
   console.log(`\n${title}`);
   const widths = (rows[0] ?? []).map((_, column) =>

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read=.demo/sandbox --allow-write=.demo/sandbox
 /**
- * An agent whose code you have not reviewed. It has permission for its log's directory only. It tries other
- * actions and logs whether they were denied. `sandbox.ts` runs it.
+ * An agent whose code you have not reviewed. The agent has permission for its log's directory only, tries other
+ * actions and logs whether they were denied. `sandbox.ts` runs this program.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { AuditLog } from "@vivarium/scout";
 const [dir = ".demo/sandbox"] = Deno.args;
 await using log = await AuditLog.open(`${dir}/audit.jsonl`);
 
-/** Tries an action without permission, and logs whether it was denied or went through. */
+/** Tries an action without permission, and logs whether the action was denied or succeeded. */
 async function attempt(what: string, act: () => Promise<unknown>): Promise<void> {
   try {
     await act();

@@ -1,5 +1,5 @@
 /**
- * The log: opens, wires the stages of the write path, and asks the read side.
+ * The audit log: opens the files of a log, connects the stages of the write path, and passes queries to a reader.
  *
  * @module
  */
@@ -40,24 +40,26 @@ let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
 /**
  * An append-only log of events in a JSONL file.
  *
- * - **Written**: `log()` resolves when its whole line is in the kernel, where a kill of the process cannot take it.
- * - **Durable**: the tenth line that is not yet durable, and the lines after it in the same batch, resolve when they
- *   are durable. A timer syncs a quiet log within a second. So a power loss takes at most the last 9 acknowledged
- *   lines of a writer, and none older than a second. `flush()` and `close()` resolve when everything accepted before
- *   is durable.
- * - **Order**: the lines of a writer stay in the order of its calls. No line is doubled, and none is mixed with a
+ * - **Written**: `log()` resolves when the whole line of the event is in the kernel. From then on, a kill of the
+ *   process cannot lose the line.
+ * - **Durable**: if ten lines are not yet durable, the tenth line and the lines after it in the same batch resolve when
+ *   they are durable. A timer syncs a quiet log within a second. So a power loss can lose at most the last 9
+ *   acknowledged lines of a writer, and no line older than a second. `flush()` and `close()` resolve when every event
+ *   accepted before the call is durable.
+ * - **Order**: the lines of a writer stay in the order of its calls. No line is duplicated, and no line is mixed with a
  *   line of another process.
- * - **Content**: an event is what it was when `log()` was called, however the caller changes its objects later.
+ * - **Content**: the log stores an event as it was when `log()` was called, even if the caller changes its objects
+ *   later.
  * - **Failure**: if a call rejects, its event is not in the log, except as {@linkcode AuditWriteError} says for
  *   `phase` "sync". If the rejection is not handled, the logger reports it, and the next `flush()` or `close()`
  *   rejects.
- * - **Rotation**: the line that makes the file `rotationSizeBytes` long is its last one. The process that writes it
- *   seals the file as a segment and archives it; `close()` waits for that.
+ * - **Rotation**: the line with which the file reaches `rotationSizeBytes` is the last line of the file. The process
+ *   that writes this line seals the file as a segment and archives the segment; `close()` waits for archiving.
  * - **Recovery**: `open()` repairs what crashed writers left behind; see {@linkcode AuditLog.recovery}.
- * - **Failed sync**: it is never retried. The lines that waited for it reject, and the log continues in a new file.
- *   From then on `flush()` and `close()` reject, because not everything is durable.
- * - **Exit**: at `Deno.exit()`, an uncaught error and the end of the program, accepted events become durable, awaited
- *   or not. A signal can only take events accepted in the event-loop turn in which it arrives.
+ * - **Failed sync**: a failed sync is never retried. The calls that waited for the sync reject, and the log continues
+ *   in a new file. From then on `flush()` and `close()` reject, because not everything is durable.
+ * - **Exit**: at `Deno.exit()`, an uncaught error and the end of the program, accepted events become durable, even if
+ *   their calls are not awaited. A signal can lose only events accepted in the event-loop turn in which it arrives.
  *
  * @example
  * ```ts
@@ -96,7 +98,7 @@ export class AuditLog implements AsyncDisposable {
   #isFractionTold = false;
 
   /**
-   * Opens a log, and creates its file and directory if there are none.
+   * Opens a log. If its file or directory does not exist, creates it.
    *
    * Needs `--allow-read=DIR --allow-write=DIR` for the directory of the log. The default path also needs
    * `--allow-env=HOME` (`USERPROFILE` on Windows).
@@ -106,7 +108,7 @@ export class AuditLog implements AsyncDisposable {
    * @throws {TypeError} If an option is unknown or of the wrong type, or the path is a symlink, a directory or
    *   anything else than a regular file.
    * @throws {RangeError} If an option is out of its range.
-   * @throws {Deno.errors.NotCapable} If a permission is missing; names the flags.
+   * @throws {Deno.errors.NotCapable} If a permission is missing; the message names the flags.
    */
   static open(options: AuditLogOptions | string | URL = {}): Promise<AuditLog> {
     return openLogOn(denoPlatform, options);
@@ -140,8 +142,8 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Logs an event. Await it to know that the event survives a kill of the process.
    *
-   * Resolves when the line is written. Every tenth line (`fsyncEveryNLines`), and the lines after it in the same
-   * batch, resolve when they are durable. A call that is not awaited is written all the same.
+   * Resolves when the line of the event is written. Every tenth call (`fsyncEveryNLines`), and the calls after it in
+   * the same batch, resolve when their lines are durable. If a call is not awaited, its event is written all the same.
    *
    * @typeParam T The type of the fields: any object type, an interface or a class too.
    * @param event The type of the event: any non-empty string.
@@ -160,8 +162,8 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Creates a stream that logs `{ event, ...fields }` records. When it is closed, it flushes the log, which stays
-   * open. If a record cannot be logged, this stream errors; the log and other streams go on.
+   * Creates a stream that logs `{ event, ...fields }` records. Closing the stream flushes the log and leaves the log
+   * open. If a record cannot be logged, the stream errors; the log and other streams continue.
    *
    * @returns A new stream at each call.
    */
@@ -169,7 +171,7 @@ export class AuditLog implements AsyncDisposable {
     let failure: { error: unknown } | undefined;
     return new WritableStream<AuditRecordInput>({
       write: (record, controller) => {
-        // An invalid record rejects its own write. A line that cannot be written later errors the stream.
+        // An invalid record rejects its write at once. A line that cannot be written later errors the stream.
         const line = this.#lineOf(record?.event, record);
         this.#take(line).catch((error) => {
           failure ??= { error };
@@ -189,7 +191,7 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Resolves when every event accepted before the call is durable.
    *
-   * @throws {AuditWriteError} With phase "sync" if that is impossible; forever after a failed sync.
+   * @throws {AuditWriteError} With phase "sync" if an event cannot be made durable. After that, every call throws.
    * @throws {Error} The first error of a `log()` call whose rejection was not handled.
    * @throws {AuditClosedError} If the log is closed.
    */
@@ -203,7 +205,7 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Makes every accepted event durable before it returns, and blocks the thread meanwhile. Meant for exit handlers.
    *
-   * @throws {AuditWriteError} If that is impossible.
+   * @throws {AuditWriteError} If an event cannot be written or made durable.
    * @throws {AuditClosedError} If the log is closed.
    */
   flushSync(): void {
@@ -212,10 +214,11 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Seals the active file, with every event accepted before the call, and resolves when the segment is archived.
-   * An empty active file stays as it is.
+   * Seals the active file, which contains every event accepted before the call, and resolves when the segment is
+   * archived. If the active file is empty, does nothing.
    *
-   * @throws {AuditWriteError} With phase "rotate" or "lock" if that is impossible. No event is lost then.
+   * @throws {AuditWriteError} If the file cannot be sealed or archived; the phase is "rotate", "write" or "lock". No
+   *   event is lost then.
    * @throws {AuditClosedError} If the log is closed.
    */
   async rotate(): Promise<void> {
@@ -242,7 +245,8 @@ export class AuditLog implements AsyncDisposable {
 
   /**
    * Returns the events that match, from archives and the active file, in the order of appending. Each iteration is
-   * a snapshot: it holds every event written before it began, and every event that this log accepted before.
+   * a snapshot: it contains every event that was written before the iteration began, and every event that this log
+   * accepted before.
    *
    * @param options Which events, in which order, and how many; by default all.
    * @returns An async iterable; `toArray()` and `toReadableStream()` read it too.
@@ -260,7 +264,7 @@ export class AuditLog implements AsyncDisposable {
    * {@linkcode AuditReader.follow}.
    *
    * @param options Which events, and where to begin; by default every event from now on.
-   * @returns An async iterable. When the log is closed, events that the loop has not reached are left out.
+   * @returns An async iterable. When the log is closed, the iteration ends, and events not yet yielded are left out.
    * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
    * @throws {RangeError} If an option is out of its range; the message names it.
    * @throws {AuditClosedError} If the log is closed.
@@ -273,7 +277,7 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Returns the last `n` events, oldest first.
    *
-   * @param n How many events, an integer >= 0; 20 by default.
+   * @param n Maximum number of events, an integer >= 0; 20 by default.
    * @param options `eventType` counts only events of this type, or of one of these types.
    * @returns At most `n` events.
    * @throws {TypeError} If an argument is of the wrong type.
@@ -289,10 +293,10 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Sums the `cost` of the events of the last `hours` hours, of every session and process, up to now. Another call
-   * reads only what was added since.
+   * Sums the `cost` of the events of the last `hours` hours, of every session and process, up to now. A later call
+   * reads only the lines that were added since the previous call.
    *
-   * @param hours How many hours, fractions too; 1 by default. Zero or less is 0 USD.
+   * @param hours Number of hours, which may be a fraction; 1 by default. For zero or less, the sum is 0.
    * @returns The sum in USD.
    * @throws {TypeError} If `hours` is not a number.
    * @throws {RangeError} If `hours` is `NaN`.
@@ -317,11 +321,12 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Counts what the gate passed and escalated; see {@linkcode gateMetrics}.
+   * Counts how often the gate passed and escalated; see {@linkcode gateMetrics}.
    *
-   * @param options `since` counts events from this time on; by default all. `lastN` is how many decisions to list,
-   *   an integer >= 0; 10 by default.
+   * @param options `since` counts events from this time on; by default all. `lastN` is the maximum number of decisions
+   *   to list, an integer >= 0; 10 by default.
    * @returns The counts, rates in percent, and the last decisions.
+   * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
    * @throws {RangeError} If `since` is not a time, or `lastN` not an integer >= 0.
    * @throws {AuditClosedError} If the log is closed.
    */
@@ -344,7 +349,7 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Returns the chain head, to be stored elsewhere as an anchor for `verify()`; see {@linkcode AuditReader.head}.
    *
-   * @returns The head, as JSON can hold it.
+   * @returns The chain head. It can be stored as JSON.
    * @throws {AuditClosedError} If the log is closed.
    */
   async head(): Promise<ChainHead> {
@@ -355,9 +360,9 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Detects tampering; see {@linkcode AuditReader.verify}.
    *
-   * @param options An anchor to compare with, a signal to abort by, a progress callback.
-   * @returns The faults that were found, and what the check cannot show.
-   * @throws {TypeError} If `anchor` is not a chain head.
+   * @param options An anchor to compare with, a signal that aborts the check, and a progress callback.
+   * @returns The faults that were found, and the changes that the check cannot detect.
+   * @throws {TypeError} If an option is unknown or of the wrong type, or `anchor` is not a chain head.
    * @throws {Error} The reason of `signal`, when it aborts.
    * @throws {AuditClosedError} If the log is closed.
    */
@@ -377,13 +382,13 @@ export class AuditLog implements AsyncDisposable {
     }
   }
 
-  /** Returns the line of the event as it is now. */
+  /** Encodes an event, as it is now, as a line of the log. */
   #lineOf(event: unknown, fields: object): string {
     this.#checkOpen();
     return this.#serialize(event, fields as EventFields);
   }
 
-  /** Puts a line into the line buffer within the call, so that an exit hook finds it there. */
+  /** Adds a line to the line buffer before it returns, so that an exit hook can write the line. */
   #take(line: string): Promise<void> {
     const outcome = this.#parts.acknowledgements.accept();
     this.#lineBuffer.push(line);
@@ -391,7 +396,7 @@ export class AuditLog implements AsyncDisposable {
     return outcome;
   }
 
-  /** Rejects. The logger reports it only if the caller does not handle the rejection. */
+  /** Rejects, because the log is closed. The logger reports the rejection only if the caller does not handle it. */
   #refuseAsClosed(): Promise<void> {
     const refused = Promise.reject(new AuditClosedError(this.path));
     const unheardErrors = new UnheardErrors(this.#options.logger, this.#parts.clock);
@@ -409,8 +414,9 @@ export class AuditLog implements AsyncDisposable {
     if (this.#isFractionTold) return;
     this.#isFractionTold = true;
     this.#options.logger.warn(
-      `Logged confidence ${confidence}, which means ${confidence} %: the scale is 0 to 100. ` +
-        "Multiply it by 100 if 1 means certain. This is reported once.",
+      `Logged the field "confidence" with the value ${confidence}, which means ${confidence} %, ` +
+        "because its scale is 0 to 100. If 1 means certain in your program, multiply the value by 100. " +
+        "This warning is logged once.",
     );
   }
 
@@ -431,7 +437,7 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /**
-   * Writes what the pipeline still holds, and syncs, before it returns. Calls `sync` even if writing failed.
+   * Writes the lines that are still in the pipeline, and then calls `sync`, even if writing failed. Blocks the thread.
    */
   #drain(sync = () => this.#parts.sink.syncSync()): void {
     const errors: unknown[] = [];
@@ -439,7 +445,7 @@ export class AuditLog implements AsyncDisposable {
       try {
         this.#parts.sink.writeSync(batch);
       } catch (error) {
-        // Nothing else writes the later batches, so each of them is tried.
+        // Nothing else writes the later batches, so these are tried even if this batch failed.
         errors.push(error);
       }
     }
@@ -464,7 +470,7 @@ export class AuditLog implements AsyncDisposable {
   }
 }
 
-/** Opens a log on a platform, the real one or a test's. */
+/** Opens a log on the real platform or on the platform of a test. */
 export async function openLogOn(
   platform: Platform,
   options: AuditLogOptions | string | URL,
@@ -482,10 +488,10 @@ export async function openLogOn(
   }
 }
 
-/** Accepted bytes at which a stream into the log waits until they are written: a few hundred lines. */
+/** Number of accepted bytes, some hundred lines, at which a stream into the log waits until the lines are written. */
 const STREAM_PENDING_BYTES = 64 * 1024;
 
-/** The parts that a log is wired from. */
+/** The parts of an open log. */
 interface Parts {
   readonly directory: LogDirectory;
   readonly clock: Clock;
@@ -526,7 +532,7 @@ async function openParts(
   }
 }
 
-/** The session records in the lock file of the log. */
+/** Returns functions that read and write the session records in the lock file of the log. */
 function sessionRecords(sink: LogSink, logger: Logger): SessionRecords {
   return {
     read: () => sink.underLock(readLockText),
@@ -537,8 +543,11 @@ function sessionRecords(sink: LogSink, logger: Logger): SessionRecords {
           writeLockText(lockFile, text + marks.map((line) => `${line}\n`).join(""));
         } catch (error) {
           if (error instanceof Deno.errors.NotCapable) throw error;
-          // A full disk does not keep a log from opening. Readers ignore a torn record.
-          logger.warn(`Cannot share the session id with other Workers: ${messageOf(error)}`);
+          // A log opens even if the disk is full. Readers of the records ignore a torn record.
+          logger.warn(
+            "Cannot share the session ID, so other Workers may log under another session ID: " +
+              messageOf(error),
+          );
         }
       }),
   };

@@ -1,5 +1,5 @@
 /**
- * The read side of a log, alone.
+ * A reader of a log that other processes write.
  *
  * @module
  */
@@ -30,27 +30,27 @@ import { headOf } from "./verify/head.ts";
 import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
 import { verifyLog } from "./verify/verify_log.ts";
 
-/** What a reader is wired from. */
+/** The parts that a reader needs. */
 export interface ReaderParts {
   readonly log: LogDirectory;
   readonly clock: Clock;
-  /** Awaited before each read. */
+  /** Awaited before each read of the log. */
   readonly beforeRead?: () => Promise<void>;
 }
 
-/** Creates the read side of a log. */
+/** Creates a reader of a log. */
 export let createReader: (options: ResolvedOptions, parts: ReaderParts) => AuditReader;
 
 /**
  * Reads a log that other processes write, or wrote.
  *
- * - **Permissions**: needs `--allow-read` for the directory of the log, and changes nothing. If the log does not
- *   exist yet, queries yield nothing until it does.
+ * - **Permissions**: a reader needs `--allow-read` for the directory of the log, and changes nothing. Until the log
+ *   exists, queries yield nothing.
  * - **Snapshot**: a query yields every event written before it began, exactly once and in the order of appending,
  *   even if a process rotates the log meanwhile.
- * - **Damage**: damaged parts are skipped and reported, and stop nothing.
- * - **Cost**: archives that cannot match are not opened, the old part of the active file is skipped, the newest
- *   events are read from the end of the file, and `hourlySpend()` reads only what was added since its last call.
+ * - **Damage**: a damaged region is skipped and reported, and the query continues after it.
+ * - **Cost**: archives that cannot match are not opened. The old part of the active file is skipped. The newest events
+ *   are read from the end of the file. `hourlySpend()` reads only the lines that were added since its last call.
  *
  * @example
  * ```ts
@@ -92,7 +92,7 @@ export class AuditReader implements AsyncDisposable {
    * @returns The reader. Close it, or declare it with `await using`.
    * @throws {TypeError} If an option is unknown or of the wrong type, or the path is a directory.
    * @throws {RangeError} If an option is out of its range.
-   * @throws {Deno.errors.NotCapable} If a permission is missing; names the flag.
+   * @throws {Deno.errors.NotCapable} If a permission is missing; the message names the flag.
    */
   static open(options: AuditReaderOptions | string | URL = {}): Promise<AuditReader> {
     return openReaderOn(denoPlatform, options);
@@ -111,7 +111,7 @@ export class AuditReader implements AsyncDisposable {
 
   /**
    * Returns the events that match, from archives and the active file, in the order of appending. Each iteration is
-   * a snapshot: it holds every event written before it began.
+   * a snapshot: it contains every event that was written before the iteration began.
    *
    * @param options Which events, in which order, and how many; by default all.
    * @returns An async iterable; `toArray()` and `toReadableStream()` read it too.
@@ -126,12 +126,14 @@ export class AuditReader implements AsyncDisposable {
 
   /**
    * Returns new events as they are written, by every process and across rotation, in the order of appending. With
-   * `since` or `last` it begins with events that are already there, without a gap.
+   * `since` or `last`, events that are already in the log come first, and no event between them and the new ones is
+   * left out.
    *
-   * The iteration ends normally at `break` and when the reader is closed. If `signal` aborts, it throws the reason.
+   * The iteration ends normally at `break` and when the reader is closed. If `signal` aborts, the iteration throws the
+   * reason of the signal.
    *
    * @param options Which events, and where to begin; by default every event from now on.
-   * @returns An async iterable. When the reader is closed, events that the loop has not reached are left out.
+   * @returns An async iterable. When the reader is closed, the iteration ends, and events not yet yielded are left out.
    * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
    * @throws {RangeError} If an option is out of its range; the message names it.
    * @throws {AuditClosedError} If the reader is closed.
@@ -161,7 +163,7 @@ export class AuditReader implements AsyncDisposable {
   /**
    * Returns the last `n` events, oldest first.
    *
-   * @param n How many events, an integer >= 0; 20 by default.
+   * @param n Maximum number of events, an integer >= 0; 20 by default.
    * @param options `eventType` counts only events of this type, or of one of these types.
    * @returns At most `n` events.
    * @throws {TypeError} If an argument is of the wrong type.
@@ -181,10 +183,10 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Sums the `cost` of the events of the last `hours` hours, of every session and process, up to now. Another call
-   * reads only what was added since.
+   * Sums the `cost` of the events of the last `hours` hours, of every session and process, up to now. A later call
+   * reads only the lines that were added since the previous call.
    *
-   * @param hours How many hours, fractions too; 1 by default. Zero or less is 0 USD.
+   * @param hours Number of hours, which may be a fraction; 1 by default. For zero or less, the sum is 0.
    * @returns The sum in USD.
    * @throws {TypeError} If `hours` is not a number.
    * @throws {RangeError} If `hours` is `NaN`.
@@ -216,11 +218,12 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Counts what the gate passed and escalated; see {@linkcode gateMetrics}.
+   * Counts how often the gate passed and escalated; see {@linkcode gateMetrics}.
    *
-   * @param options `since` counts events from this time on; by default all. `lastN` is how many decisions to list,
-   *   an integer >= 0; 10 by default.
+   * @param options `since` counts events from this time on; by default all. `lastN` is the maximum number of decisions
+   *   to list, an integer >= 0; 10 by default.
    * @returns The counts, rates in percent, and the last decisions.
+   * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
    * @throws {RangeError} If `since` is not a time, or `lastN` not an integer >= 0.
    * @throws {AuditClosedError} If the reader is closed.
    */
@@ -235,8 +238,8 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Returns the time of the newest event that {@linkcode AuditLogOptions.retention} has removed. Figures that count
-   * events from before this time are too low; the logger warns of that once.
+   * Returns the time of the newest event that {@linkcode AuditLogOptions.retention} has removed. Spend and metrics from
+   * before this time are too low; the logger warns once if a call asks for them.
    *
    * @returns The time, or `null` if retention has removed nothing.
    * @throws {AuditClosedError} If the reader is closed.
@@ -250,10 +253,10 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Returns the chain head, to be stored as an anchor: keep it where the writers of the log cannot change it, and
-   * pass it to a later {@linkcode AuditReader.verify}.
+   * Returns the chain head, to be stored as an anchor: store it where the writers of the log cannot change it, and pass
+   * it to a later call of {@linkcode AuditReader.verify}.
    *
-   * @returns The head, as JSON can hold it.
+   * @returns The chain head. It can be stored as JSON.
    * @throws {AuditClosedError} If the reader is closed.
    */
   async head(): Promise<ChainHead> {
@@ -263,15 +266,16 @@ export class AuditReader implements AsyncDisposable {
 
   /**
    * Detects tampering. Checks the digest and figures of every archive, the chain of the manifest, the chain of the
-   * lines if there is one (see {@linkcode AuditLogOptions.chain}), and that no segment is missing. Reads the whole
-   * log once, in memory that grows only with the manifest. Writers may continue meanwhile.
+   * lines if the log is chained (see {@linkcode AuditLogOptions.chain}), and that no segment is missing. Reads the
+   * whole log once; the memory needed grows only with the manifest. Writers may continue meanwhile.
    *
-   * The report names file, line and reason of each fault, and lists in `notShown` what the check cannot detect.
-   * Without an `anchor`, that includes removal of the newest events.
+   * The report names file, line and reason of each fault, and lists in `notShown` the changes that the check cannot
+   * detect. Without an `anchor`, it cannot detect that the newest events were removed.
    *
-   * @param options An anchor that {@linkcode AuditReader.head} returned, a signal to abort by, a progress callback.
+   * @param options An anchor that {@linkcode AuditReader.head} returned, a signal that aborts the check, and a progress
+   *   callback.
    * @returns The report.
-   * @throws {TypeError} If `anchor` is not a chain head.
+   * @throws {TypeError} If an option is unknown or of the wrong type, or `anchor` is not a chain head.
    * @throws {Error} The reason of `signal`, when it aborts.
    * @throws {AuditClosedError} If the reader is closed.
    *
@@ -302,7 +306,7 @@ export class AuditReader implements AsyncDisposable {
   /**
    * Closes the reader and ends its `follow()` loops. A query that has begun continues to its end.
    *
-   * @returns A promise that is resolved already.
+   * @returns A promise that is already resolved.
    */
   close(): Promise<void> {
     this.#closing.abort(new AuditClosedError(this.path));
@@ -314,7 +318,9 @@ export class AuditReader implements AsyncDisposable {
     return this.close();
   }
 
-  /** Warns once that a question reaches further back than the log. The metric before has read the manifest. */
+  /**
+   * Warns once if a figure counts events since a time before the oldest event in the log. The manifest is read before.
+   */
   #tellOfPruned(sinceMs: number): void {
     const { prunedUntilMs } = this.#source.manifest.lastRead;
     if (this.#isPrunedTold || prunedUntilMs < sinceMs || prunedUntilMs === -Infinity) return;
@@ -330,7 +336,7 @@ export class AuditReader implements AsyncDisposable {
   }
 }
 
-/** Opens a reader on a platform, the real one or a test's. */
+/** Opens a reader on the real platform or on the platform of a test. */
 export async function openReaderOn(
   platform: Platform,
   options: AuditReaderOptions | string | URL,

@@ -11,7 +11,7 @@
  */
 export type WritePhase = "lock" | "write" | "sync" | "rotate";
 
-/** Thrown when a log or a reader is used after it was closed. The event was not accepted. */
+/** Thrown when a closed log or reader is used. If the call was to log an event, the event was not accepted. */
 export class AuditClosedError extends Error {
   /** The name of the class. */
   override readonly name = "AuditClosedError";
@@ -24,16 +24,16 @@ export class AuditClosedError extends Error {
    * @param path Absolute path of the active file.
    */
   constructor(path: string) {
-    super(`Cannot use audit log: it is closed: ${path}`);
+    super(`Cannot use audit log: the log or its reader is closed: ${path}`);
     this.path = path;
   }
 }
 
-/** Thrown when an event is invalid. The message names the field and its value. Nothing was written. */
+/** Thrown when an event is invalid. The message names the field and its value. The event was not written. */
 export class AuditEventError extends TypeError {
   /** The name of the class. */
   override readonly name = "AuditEventError";
-  /** The invalid field, with the position inside it if there is one: `cost`, `files.2`. */
+  /** Name of the invalid field, followed by the index or key of an invalid member: `cost`, `files.2`. */
   readonly field: string;
   /** The invalid value. */
   readonly value: unknown;
@@ -42,7 +42,7 @@ export class AuditEventError extends TypeError {
    * Creates the error.
    *
    * @param message The complete message, which names the field and its value.
-   * @param facts The field, its value, and the error that caused this one, if any.
+   * @param facts The field, its value, and the error that caused this error, if there is one.
    */
   constructor(message: string, facts: { field: string; value: unknown; cause?: unknown }) {
     super(message, "cause" in facts ? { cause: facts.cause } : undefined);
@@ -55,7 +55,7 @@ export class AuditEventError extends TypeError {
  * Thrown when accepted events could not be appended or made durable. `cause` is the error of the operating
  * system.
  *
- * If `phase` is "lock", "write" or "rotate", the event is not in the log. If it is "sync", the line was written
+ * If `phase` is "lock", "write" or "rotate", the event is not in the log. If `phase` is "sync", the line was written
  * but not confirmed as durable, so the event may or may not be in the log.
  */
 export class AuditWriteError extends Error {
@@ -70,7 +70,8 @@ export class AuditWriteError extends Error {
    * Creates the error.
    *
    * @param message The complete message.
-   * @param facts The step that failed, the path of the active file, and the error that caused this one, if any.
+   * @param facts The step that failed, the path of the active file, and the error that caused this error, if there is
+   *   one.
    */
   constructor(message: string, facts: { phase: WritePhase; path: string; cause?: unknown }) {
     super(message, "cause" in facts ? { cause: facts.cause } : undefined);
@@ -85,9 +86,9 @@ export function messageOf(thrown: unknown): string {
 }
 
 /**
- * Returns the error to throw in place of `error`, with the action that failed. If a permission is missing, the
- * message lists the flags that grant it. If `path` is set, an error of the operating system keeps its class and
- * its message names the path. Any other error is returned as it is.
+ * Returns the error to throw in place of `error`, with the action that failed. If a permission is missing, the message
+ * lists the flags that grant the permission. If `path` is set, the message of an operating system error ends with the
+ * path, and the class of the error stays the same. Any other error is returned unchanged.
  */
 export function withFlags(
   error: unknown,
@@ -101,7 +102,7 @@ export function withFlags(
   }
   if (path === undefined || !isSystemError(error)) return error;
   const SystemError = error.constructor as new (message: string, options: ErrorOptions) => Error;
-  return new SystemError(`${action}: ${error.message}, at ${path}`, { cause: error });
+  return new SystemError(`${action}: ${error.message}: ${path}`, { cause: error });
 }
 
 function isSystemError(error: unknown): error is Error {

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { AuditEventError } from "./errors.ts";
 
-/** The event types that the metrics and the Python original know. Events of any other type can be logged too. */
+/** The event types that the metrics and the original Python class know. Any other type can be logged too. */
 export type EventType =
   | "nav"
   | "brief"
@@ -56,7 +56,7 @@ export const EVENT_TYPES: readonly EventType[] = Object.freeze([
  * wrong type is rejected at compile time and at run time.
  */
 export interface KnownFields {
-  /** ID of the session that the event belongs to, not empty. By default, the session of the log. */
+  /** ID of the session that the event belongs to, a non-empty string. By default, the session ID of the log. */
   session_id?: string | null | undefined;
   /** Cost in USD, finite, >= 0. */
   cost?: number | null | undefined;
@@ -74,7 +74,7 @@ export interface KnownFields {
   confidence?: number | null | undefined;
   /** Duration in milliseconds, >= 0. */
   duration_ms?: number | null | undefined;
-  /** Settings that applied, as an object. */
+  /** Settings that applied to the event, as an object. */
   config?: Readonly<Record<string, unknown>> | null | undefined;
   /** Path of the raw brief. */
   raw_brief_path?: string | null | undefined;
@@ -83,14 +83,14 @@ export interface KnownFields {
 /**
  * The fields of an event to log: the known fields and any others. Other fields may have any value; a value that
  * JSON cannot hold is written in a readable form, such as a string. Fields named `ts` and `event` are ignored,
- * because the log sets these itself.
+ * because the log sets these fields itself.
  */
 export interface EventFields extends KnownFields {
   /** Any other field. */
   [name: string]: unknown;
 }
 
-/** An event type and its fields in one object, as a stream from {@linkcode AuditLog.createWritable} accepts it. */
+/** An event type and fields in one object: a chunk for a stream from {@linkcode AuditLog.createWritable}. */
 export interface AuditRecordInput extends EventFields {
   /** Type of the event, not empty. */
   event: EventType | (string & Record<never, never>);
@@ -123,7 +123,7 @@ export interface AuditEvent {
   readonly confidence?: number | null;
   /** Duration in milliseconds. */
   readonly duration_ms?: number | null;
-  /** Settings that applied. */
+  /** Settings that applied to the event. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Path of the raw brief. */
   readonly raw_brief_path?: string;
@@ -131,7 +131,7 @@ export interface AuditEvent {
   readonly [name: string]: unknown;
 }
 
-// Each message states what the value must be; checkKnownFields() completes the sentence.
+// Each message of the schema states what a value must be; checkKnownFields() completes the sentence.
 const string = z.string({ error: "a string" });
 // Not z.string().min(1), which also reads the length of a value that is not a string.
 const nonEmptyString = z.custom<string>(
@@ -143,7 +143,7 @@ const tokens = withOneMessage(
   (error) => z.int(error).nonnegative(error),
 );
 
-/** Returns the schema of a finite number >= 0 in the unit. */
+/** Returns the schema of a finite number >= 0. The message names the unit. */
 function amount(unit: string): z.ZodNumber {
   return withOneMessage(
     `a finite number >= 0 (${unit})`,
@@ -156,7 +156,7 @@ function withOneMessage<T>(message: string, schema: (error: { error: string }) =
   return schema({ error: message });
 }
 
-// In the order of their members in a line, which follow ts, event and session_id.
+// In the order in which a line contains these fields, after ts, event and session_id.
 const knownFields = {
   cost: amount("USD"),
   model: string,
@@ -183,17 +183,17 @@ const schema = z.object({
   ...z.object(knownFields).partial().shape,
 });
 
-/** The values of the known fields before they are checked. */
+/** The fields of an event before they are checked. */
 export interface UncheckedFields {
   event: unknown;
   session_id: unknown;
   [name: string]: unknown;
 }
 
-/** Names of the optional known fields, in the order of their members in a line. */
+/** Names of the optional known fields, in the order in which a line contains them. */
 export const KNOWN_FIELD_NAMES: readonly string[] = Object.freeze(Object.keys(knownFields));
 
-/** Names of the known fields that hold text, even text that looks like a number. */
+/** Names of the known fields whose values are strings, even a string that looks like a number. */
 export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
   "event",
   "session_id",
@@ -203,7 +203,7 @@ export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
 /**
  * Checks the known fields of an event.
  *
- * @throws {AuditEventError} If a field is invalid; names the first invalid field and its value.
+ * @throws {AuditEventError} If a field is invalid. The message names the first invalid field and its value.
  */
 export function checkKnownFields(fields: UncheckedFields): void {
   const result = schema.safeParse(fields);
@@ -216,12 +216,15 @@ export function checkKnownFields(fields: UncheckedFields): void {
   throw fieldError(issue.path.join("."), value, `be ${issue.message}`);
 }
 
-/** Returns the error for a field with an invalid value; `demand` completes the sentence "<field> must ...". */
+/** Returns the error for an invalid field of an event. `demand` completes the sentence "the field cost must". */
 export function fieldError(field: string, value: unknown, demand: string): AuditEventError {
-  return new AuditEventError(`Cannot log event: ${field} must ${demand}, got ${shown(value)}`, {
-    field,
-    value,
-  });
+  return new AuditEventError(
+    `Cannot log event: the field "${field}" must ${demand}, got ${shown(value)}`,
+    {
+      field,
+      value,
+    },
+  );
 }
 
 /** Returns a value as a short text for an error message, without calling any code of the value. */
@@ -245,7 +248,7 @@ function isArray(value: object): boolean {
   }
 }
 
-/** Classes whose objects hold something other than named members. */
+/** Classes whose objects contain something other than named members. */
 const NON_RECORDS: readonly [type: abstract new (...args: never[]) => object, kind: string][] = [
   [Error, "an Error"],
   [Map, "a Map"],

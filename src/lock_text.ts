@@ -8,12 +8,12 @@ import type { FileHandle } from "./platform/file_system.ts";
 
 const decoder = new TextDecoder();
 
-/** Returns the whole text. */
+/** Reads the whole text of the lock file. */
 export function readLockText(lockFile: FileHandle): string {
   return readLockEnd(lockFile, Infinity);
 }
 
-/** Returns the last `maxBytes` bytes of the text, which may start within a line. */
+/** Reads the last `maxBytes` bytes of the lock file. The result may start within a line. */
 export function readLockEnd(lockFile: FileHandle, maxBytes: number): string {
   const { byteLength } = lockFile.status();
   const bytes = new Uint8Array(Math.min(maxBytes, byteLength));
@@ -22,7 +22,7 @@ export function readLockEnd(lockFile: FileHandle, maxBytes: number): string {
 }
 
 /**
- * Replaces the text. The caller must hold the append lock.
+ * Replaces the text of the lock file. The caller must hold the append lock.
  *
  * @throws {Error} If only a part of the text was written.
  */
@@ -31,16 +31,18 @@ export function writeLockText(lockFile: FileHandle, text: string): void {
   const bytes = new TextEncoder().encode(text);
   const written = lockFile.appendSync(bytes);
   if (written < bytes.byteLength) {
-    throw new Error(`only ${written} of ${bytes.byteLength} bytes were written (disk full?)`);
+    throw new Error(
+      `only ${written} of ${bytes.byteLength} bytes of the lock file were written (disk full?)`,
+    );
   }
 }
 
-/** Returns the members of a line, or an empty object if the line is not a JSON object. */
+/** Parses a line of the lock file. Returns an empty object if the line is not a JSON object. */
 export function parseLockLine(line: string): Record<string, unknown> {
   try {
     return Object(JSON.parse(line));
   } catch {
-    // An empty line, a torn line, or text of another program.
+    // The line is empty or torn, or another program wrote it.
     return {};
   }
 }

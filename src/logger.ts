@@ -9,25 +9,25 @@ export interface Logger {
   /**
    * Logs details for debugging the library.
    *
-   * @param data The message, and values that belong to it.
+   * @param data The message, and values that belong to the message.
    */
   debug(...data: unknown[]): void;
   /**
    * Logs an action that the library took without being called, such as a recovery after a crash.
    *
-   * @param data The message, and values that belong to it.
+   * @param data The message, and values that belong to the message.
    */
   info(...data: unknown[]): void;
   /**
    * Logs damage and other problems that the library could work around.
    *
-   * @param data The message, and values that belong to it.
+   * @param data The message, and values that belong to the message.
    */
   warn(...data: unknown[]): void;
   /**
    * Logs a failure that no caller receives as an error.
    *
-   * @param data The message, and values that belong to it.
+   * @param data The message, and values that belong to the message.
    */
   error(...data: unknown[]): void;
 }

@@ -1,16 +1,16 @@
 /**
- * The session ID: one UUID v4 per process, shared by all its Workers that open the same log.
+ * The session ID: one UUID v4 per process, shared by all Workers of the process that open the same log.
  *
  * Workers share no memory, so they agree in two steps. The lock file of the log has one line per process,
  * `{ pid, session_id }`. A Worker that finds its own pid in a line may belong to the same process. But the pid
  * may also have been reused, or belong to process 1 of another container. So the Worker asks on a channel that
- * reaches only the isolates of the same process, and adopts the ID if one of them confirms it. A dead process
- * never answers, and a busy one may answer too late. Then the Worker keeps a different ID, which is always safe.
+ * reaches only the isolates of the same process, and adopts the ID if another isolate confirms it. A dead process
+ * never answers, and a busy isolate may answer too late. The Worker then uses a new ID, which is always safe.
  *
  * @module
  */
-// Unlike the global BroadcastChannel, the one of node:worker_threads has unref(), so that it does not keep the
-// process alive. Both use the same channel: it only reaches this process and needs no permission.
+// The BroadcastChannel of node:worker_threads has unref(), so that a channel does not keep the process alive; the
+// global class lacks it. The channels of both classes reach only this process and need no permission.
 import { BroadcastChannel } from "node:worker_threads";
 import { parseLockLine } from "./lock_text.ts";
 import type { Clock } from "./platform/clock.ts";
@@ -18,7 +18,7 @@ import type { Clock } from "./platform/clock.ts";
 /** Name of the Web Lock that guards the session data shared by the Workers of a process. */
 export const SESSION_LOCK = "vivarium.scout.session";
 
-/** Time that a Worker waits for another Worker to confirm a session ID. */
+/** Maximum time in milliseconds that a Worker waits for another Worker to confirm a session ID. */
 const CONFIRM_TIMEOUT_MS = 500;
 
 /** The part of the Web Locks API that is used here. Deno implements it, but its types do not declare it. */
@@ -50,15 +50,15 @@ export function getSessionId(): string {
   return sessionId ??= crypto.randomUUID();
 }
 
-/** The storage of the records of all processes, as JSONL text. */
+/** The stored session IDs of all processes that use a log: JSONL text with a record for each process. */
 export interface SessionRecords {
-  /** Reads the text. Lines that are not valid records are ignored. */
+  /** Reads the text of the records. Lines that are not valid records are ignored. */
   read(): Promise<string>;
-  /** Replaces the text. */
+  /** Replaces the text of the records. */
   write(text: string): Promise<void>;
 }
 
-/** A membership in the session of this process, which answers other Workers until it is disposed. */
+/** The membership of a Worker in the session of its process. Until it is disposed, the Worker answers others. */
 export interface SessionMembership extends Disposable {
   readonly sessionId: string;
 }
@@ -86,7 +86,7 @@ async function agree(records: SessionRecords, clock: Clock): Promise<string> {
   const found = parseRecords(await records.read());
   const ours = found.get(Deno.pid);
   if (sessionId === undefined && ours !== undefined && await isOfThisProcess(ours, clock)) {
-    // The first call of getSessionId() may have come during the wait; the ID that it created stays.
+    // During the wait, a first call of getSessionId() may have created an ID. That ID does not change.
     sessionId ??= ours;
   }
   const joined = getSessionId();
@@ -96,10 +96,10 @@ async function agree(records: SessionRecords, clock: Clock): Promise<string> {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** Number of processes whose records are kept, the latest ones, so that the lock file does not grow. */
+/** Maximum number of records in the lock file, so that the file does not grow. The oldest records are dropped. */
 const RECORDS_MAX = 64;
 
-/** Returns the session IDs by pid, with the latest process last. */
+/** Parses the records and returns the session IDs by pid, with the latest process last. */
 function parseRecords(text: string): Map<number, string> {
   const records = new Map<number, string>();
   for (const line of text.split("\n")) {
@@ -126,7 +126,7 @@ let hasClosedChannel = false;
 let members = 0;
 let onConfirmed: (id: string) => void = () => {};
 
-/** Joins the channel and returns the function that leaves it. */
+/** Joins the channel. Returns the function that leaves the channel. */
 async function enterChannel(clock: Clock): Promise<() => void> {
   members++;
   if (channel === undefined) {
@@ -161,7 +161,7 @@ function send(message: Message): void {
   channel?.postMessage(message);
 }
 
-/** Resolves with `true` if another isolate of this process confirms that it uses the session ID. */
+/** Asks the other isolates of this process. Resolves with `true` if one of them confirms that it uses the ID. */
 async function isOfThisProcess(id: string, clock: Clock): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = clock.startTimer(CONFIRM_TIMEOUT_MS, () => resolve(false));

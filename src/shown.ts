@@ -11,20 +11,20 @@ const cents = new Intl.NumberFormat("en", {
   maximumFractionDigits: 2,
 });
 const BYTE_UNITS = ["kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
-/** The range of amounts that are shown without an exponent; outside it they would be long rows of zeros. */
+/** The range of amounts in USD to show without an exponent. Other amounts would be long rows of zeros. */
 const [PLAIN_USD_MIN, PLAIN_USD_MAX] = [1e-12, 1e15];
 const SIGNIFICANT_DIGITS = 6;
 
-/** Control characters (C0, DEL, C1), line separators, bidirectional controls and lone surrogates. */
+/** Matches control characters (C0, DEL, C1), line separators, bidirectional controls and lone surrogates. */
 const UNSAFE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**
- * Returns a text from a log or a file on one line, safe to print on a terminal. Each control character,
- * bidirectional control and lone surrogate is escaped as in JSON. A JSON text without line breaks still has the
- * same JSON value.
+ * Escapes a text from a log or a file, so that it has one line and is safe to print on a terminal. Each control
+ * character, bidirectional control and lone surrogate is escaped as in JSON. The result for a JSON text without line
+ * breaks is JSON with the same value.
  *
- * @param text Any text
- * @returns The text on one line
+ * @param text Any text.
+ * @returns The escaped text.
  */
 export function shownText(text: string): string {
   return text.replaceAll(UNSAFE, escapeOf);
@@ -36,12 +36,12 @@ function escapeOf(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-/** Returns a number with its digits grouped above 9,999. */
+/** Formats a number. Digits are grouped above 9,999. */
 export function shownNumber(value: number): string {
   return numbers.format(value);
 }
 
-/** Returns an amount of USD with two decimals from 1 USD up, and with six significant digits below. */
+/** Formats an amount of USD with two decimals from 1 USD up, and with six significant digits below 1 USD. */
 export function shownUsd(usd: number): string {
   return `${usd < 0 ? "-" : ""}$${shownAmount(Math.abs(usd))}`;
 }
@@ -57,7 +57,7 @@ function shownAmount(amount: number): string {
   return text.padEnd("0.00".length, "0");
 }
 
-/** Returns the local time of the instant in the time zone, at the precision. */
+/** Formats an instant as local time in a time zone, to the precision. */
 export function shownTime(
   instant: Temporal.Instant,
   timeZone: string,
@@ -67,17 +67,17 @@ export function shownTime(
   return local.toString(precision).replace("T", " ");
 }
 
-/** Returns the local time of the instant to the minute, followed by the time zone. */
+/** Formats an instant as local time to the minute, followed by the name of the time zone. */
 export function shownSince(since: Temporal.Instant, timeZone: string): string {
   return `${shownTime(since, timeZone, { smallestUnit: "minute" })} (${timeZone})`;
 }
 
-/** Returns a number and its noun, in the plural unless the number is 1. */
+/** Formats a number with a noun, which is in the plural if the number is not 1. */
 export function counted(count: number, what: string): string {
   return `${numbers.format(count)} ${what}${count === 1 ? "" : "s"}`;
 }
 
-/** Returns an amount of data in the largest unit in which it is at least 1. */
+/** Formats a number of bytes in the largest unit in which the result is at least 1. */
 export function shownBytes(bytes: number): string {
   if (bytes < 1000) return counted(bytes, "byte");
   const power = Math.min(BYTE_UNITS.length, Math.floor(Math.log10(bytes) / 3));

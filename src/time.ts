@@ -8,23 +8,23 @@
 export type TimeLike = Date | Temporal.Instant | string | number;
 
 /**
- * Returns the instant in epoch milliseconds.
+ * Converts a time that a caller passed to epoch milliseconds.
  *
- * @param time The instant, as the caller passed it.
+ * @param time The time, as the caller passed it.
  * @param name The name of the argument, for the error message.
- * @throws {RangeError} If the date is invalid, the string has no offset, or the value is not a time; lists the
- *   accepted forms.
+ * @throws {RangeError} If the date is invalid, the string has no offset, or the value is not a time. The message lists
+ *   the accepted forms.
  */
 export function toEpochMs(time: TimeLike, name: string): number {
   const ms = epochMsOf(time);
   if (!Number.isNaN(new Date(ms).getTime())) return ms;
   throw new RangeError(
-    `Cannot read ${name}: it must be a Date, a Temporal.Instant, epoch milliseconds, or an ISO 8601 string ` +
+    `Cannot read ${name}: the time must be a Date, a Temporal.Instant, epoch milliseconds, or an ISO 8601 string ` +
       `with an offset or Z such as 2026-02-13T14:30:00Z, got ${shownTime(time)}`,
   );
 }
 
-/** Returns the instant, or NaN. */
+/** Converts a time to epoch milliseconds, or returns NaN if the value is not a time. */
 function epochMsOf(time: unknown): number {
   if (typeof time === "number") return time;
   if (time instanceof Date) return time.getTime();
@@ -42,13 +42,13 @@ function shownTime(time: unknown): string {
 export interface ParsedTime {
   /** The date and time of day as written, in milliseconds since 1970-01-01T00:00 of the same zone. */
   readonly localMs: number;
-  /** The offset from UTC in milliseconds; undefined if the text has none. */
+  /** The offset from UTC in milliseconds; undefined if the text has no offset. */
   readonly offsetMs: number | undefined;
 }
 
 /**
- * A date, and perhaps a time of day and an offset, in the basic or the extended format of ISO 8601. The time of day
- * may follow a space, and its fraction a comma.
+ * Matches a date, which a time of day and an offset may follow, in the basic or the extended format of ISO 8601. The
+ * time of day may follow a space instead of "T", and the fraction may follow a comma instead of a point.
  */
 const TIME_TEXT = new RegExp(
   String.raw`^([+-]\d{6}|\d{4})(-?)(\d\d)\2(\d\d)` +
@@ -58,9 +58,9 @@ const TIME_TEXT = new RegExp(
 );
 
 /**
- * Parses a time as RFC 3339, PostgreSQL, Python and Java write it: `2026-02-13T14:30:22.123Z`,
+ * Parses a time in the formats of RFC 3339, PostgreSQL, Python and Java: `2026-02-13T14:30:22.123Z`,
  * `2026-02-13 14:30:22+01`, `2026-02-13 14:30:22,123`, `2026-02-13T14:30+01:00[Europe/Berlin]`. A leap second (`:60`)
- * counts as the second before it. Every time in a log or an imported file is read by this function.
+ * counts as the preceding second. Every time in a log or an imported file is read by this function.
  *
  * @returns The time, or null if the text is not a time.
  */
@@ -86,17 +86,17 @@ export function parseTime(text: string): ParsedTime | null {
   };
 }
 
-/** Returns the milliseconds of a time of day or an offset; infinite if the minutes or seconds are not below 60. */
+/** Converts a time of day or an offset to milliseconds; Infinity if the minutes or seconds are not below 60. */
 function durationMs(hours: string, minutes: string, seconds: string): number {
   if (Number(minutes) > 59 || Number(seconds) > 59) return Infinity;
   return 1000 * (60 * (60 * Number(hours) + Number(minutes)) + Number(seconds));
 }
 
-/** The earliest and the latest instant are this far from 1970. */
+/** Maximum distance of an instant from 1970-01-01T00:00Z in milliseconds, the limit of `Date`. */
 const EPOCH_MS_MAX = 8.64e15;
 
 /**
- * Returns the `ts` of a line in epoch milliseconds, or NaN if it is not a time. A time without an offset is read
+ * Converts the `ts` of an event to epoch milliseconds, or NaN if `ts` is not a time. A time without an offset is read
  * as UTC, because the writers of such lines (Python's `utcnow().isoformat()`) mean UTC.
  */
 export function eventEpochMs(ts: unknown): number {
@@ -109,7 +109,7 @@ export function eventEpochMs(ts: unknown): number {
   return Math.abs(epochMs) <= EPOCH_MS_MAX ? epochMs : NaN;
 }
 
-/** Length of a time as this library writes it, and of its date. */
+/** Number of characters of a time as this library writes times, and of the date in such a time. */
 const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
 const DAY_LENGTH = "2026-02-13T".length;
 const COLON = ":".charCodeAt(0);
@@ -117,14 +117,14 @@ const POINT = ".".charCodeAt(0);
 const ZERO = "0".charCodeAt(0);
 const DAY_MS = 86_400_000;
 
-/** The day of the time that was parsed last. Successive events are usually from the same day. */
+/** The day of the time that was parsed last, cached because successive events are usually from the same day. */
 let lastDay = { text: "1970-01-01T", epochMs: 0 };
 
-/** Returns the instant of a time as this library writes it, in a fraction of the time that parsing takes, or NaN. */
+/** Parses a time as this library writes times, much faster than {@linkcode parseTime}; NaN for other texts. */
 function tsEpochMs(ts: string): number {
   if (!ts.startsWith(lastDay.text)) {
     const epochMs = Date.parse(ts);
-    // A date that overflows, such as 30 February, denotes another day than its text.
+    // A date that overflows, such as 30 February, is parsed as another day than its text states.
     if (Number.isNaN(epochMs) || new Date(epochMs).toISOString() !== ts) return NaN;
     const text = ts.slice(0, DAY_LENGTH);
     lastDay = { text, epochMs: Math.floor(epochMs / DAY_MS) * DAY_MS };
@@ -132,7 +132,7 @@ function tsEpochMs(ts: string): number {
   return lastDay.epochMs + timeOfDayMs(ts);
 }
 
-/** Returns the milliseconds since midnight of a time as this library writes it, or NaN for any other form. */
+/** Returns the milliseconds since midnight of a time as this library writes times, or NaN for any other form. */
 function timeOfDayMs(ts: string): number {
   const hours = twoDigitsAt(ts, 11);
   const minutes = twoDigitsAt(ts, 14);

@@ -6,7 +6,7 @@
 
 import { freshSeed } from "./seeded_random.ts";
 
-/** Parses the arguments. If one is invalid, prints the error to standard error and exits with code 2. */
+/** Parses the arguments. If an argument is invalid, prints the error to standard error and exits with code 2. */
 export function argumentsOrExit<T>(read: (args: string[]) => T): T {
   try {
     return read(Deno.args);
@@ -17,7 +17,7 @@ export function argumentsOrExit<T>(read: (args: string[]) => T): T {
   }
 }
 
-/** Returns the seed of the command line, else a random one. */
+/** Returns the seed from the command line, or a random seed by default. */
 export function seedOf(seed: string | undefined): number {
   if (seed !== undefined) return numberOf("seed", seed);
   return freshSeed();

@@ -21,7 +21,7 @@ Deno.test("AuditLog.log() resolves when the line is in the file", async () => {
   ]);
 });
 
-Deno.test("AuditLog.log() logs the event as it was at the call", async () => {
+Deno.test("AuditLog.log() logs the event as the event was at the time of the call", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   const config = { depth: 1, list: [1] };
@@ -47,7 +47,7 @@ Deno.test("AuditLog.log() rejects an invalid event without affecting the calls a
   assertEquals((await log.query().toArray()).map((event) => event.n), [1, 2]);
 });
 
-Deno.test("AuditLog.log() rejects a line over maxLineBytes and accepts one of 15 MB", async () => {
+Deno.test("AuditLog.log() rejects a line over maxLineBytes and accepts a line of 15 MB", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   const first = log.log("nav", { n: 1 });
@@ -64,7 +64,7 @@ Deno.test("AuditLog.log() rejects a line over maxLineBytes and accepts one of 15
 });
 
 await sampledTest(
-  "AuditLog.log() keeps memory bounded when called in a loop without a pause",
+  "AuditLog.log() uses limited memory when it is called in a loop without a pause",
   0.1,
   async (extent) => {
     using dir = tempDir();
@@ -76,7 +76,7 @@ await sampledTest(
     });
     const rounds = extent.of(1_000_000);
     for (let n = 0; n < rounds; n++) log.log("nav", { n });
-    // Only the calls themselves have run so far, so the lines missing in the file are those in memory.
+    // No event-loop turn has passed since the calls, so the lines that are not in the file are in memory.
     const missing = rounds - linesOf(log.path).length;
     assert(missing < 1_000, `${missing} lines are held in memory`);
     await log.close();
@@ -86,7 +86,7 @@ await sampledTest(
   },
 );
 
-Deno.test("AuditLog.log() acknowledges nine lines once written, and the tenth once durable", async () => {
+Deno.test("AuditLog.log() resolves nine calls when their lines are written, and the tenth call when its line is durable", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -120,7 +120,7 @@ Deno.test("AuditLog.log() writes while a sync runs", async () => {
   await log.close();
 });
 
-Deno.test("AuditLog syncs a quiet log once, after fsyncIntervalSec", async () => {
+Deno.test("AuditLog syncs a log without new events once, after fsyncIntervalSec", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const clock = new SimulatedClock();
@@ -161,7 +161,7 @@ Deno.test("AuditLog.flush() with 100 callers resolves after a sync that covers t
   await log.close();
 });
 
-Deno.test("AuditLog rejects lines on a full disk, truncates them, and resumes when there is space", async () => {
+Deno.test("AuditLog rejects lines on a full disk, removes their partial bytes, and resumes when there is space", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -202,7 +202,7 @@ for (const bytesLeft of [0, 20]) {
 for (
   const [place, linesBefore] of [["on another thread", 0], ["on the calling thread", 12]] as const
 ) {
-  Deno.test(`AuditLog reports no line durable after a sync failed ${place}, and starts a new file`, async () => {
+  Deno.test(`AuditLog does not report lines as durable after a sync failed ${place}, and starts a new file`, async () => {
     using dir = tempDir();
     const fileSystem = new WatchedFileSystem();
     const log = await openOn(fileSystem, new SimulatedClock(), {
@@ -218,11 +218,11 @@ for (
     const refused = await assertRejects(() => log.log("nav", { n: 3 }), AuditWriteError);
     assertEquals([refused.phase, refused.cause], ["sync", cause]);
     assertEquals(fileSystem.blockingSyncCount, linesBefore === 0 ? 0 : 1);
-    // From here on the kernel reports success, as it does after EIO. The log must not believe it.
+    // From here on, syncs succeed again, as the kernel does after EIO. The log must not believe the kernel.
     fileSystem.syncError = undefined;
     await Promise.all([4, 5, 6].map((n) => log.log("nav", { n })));
     assertEquals(fileSystem.unsyncedAppends, 0);
-    // For the lines before the failed sync, durability stays unknown, so these calls reject.
+    // Whether the lines before the failed sync are durable stays unknown, so these calls reject.
     assertEquals(await assertRejects(() => log.flush(), AuditWriteError), refused);
     assertEquals(assertThrows(() => log.flushSync(), AuditWriteError), refused);
     const events = await log.query({ eventType: "nav" }).toArray();
@@ -268,7 +268,7 @@ Deno.test("AuditLog.close() rejects with the error of an unawaited call", async 
   await assertRejects(() => log.close(), AuditEventError, "cost");
 });
 
-Deno.test("AuditLog.flush() does not repeat a rejection that its caller awaited", async () => {
+Deno.test("AuditLog.flush() does not reject with the error of an awaited call", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   await assertRejects(() => log.log(""), AuditEventError, "event");
@@ -288,7 +288,7 @@ Deno.test("AuditLog.flushSync() makes every accepted event durable before it ret
   assertEquals(linesOf(log.path).map((line) => JSON.parse(line).n), [1, 2, 3]);
 });
 
-Deno.test("AuditLog.flushSync() syncs once for all lines that it drains", async () => {
+Deno.test("AuditLog.flushSync() syncs once for all lines that it writes", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -336,7 +336,7 @@ Deno.test("AuditLog.query() waits for events delayed by another process's lock",
   await log.close();
 });
 
-Deno.test("AuditLog.createWritable() accepts a piped stream, makes it durable, and leaves the log open", async () => {
+Deno.test("AuditLog.createWritable() accepts a piped stream, makes its events durable, and leaves the log open", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -384,7 +384,7 @@ Deno.test("AuditLog.open() opens one log for two spellings of a path", async () 
   }
 });
 
-Deno.test("AuditLog.open() closes a torn tail, at every cut within the last three lines", async () => {
+Deno.test("AuditLog.open() separates a torn tail from the next line, wherever the last three lines are cut", async () => {
   using dir = tempDir();
   const intact = ['{"event":"a"}', '{"event":"b","text":"é😀"}', '{"event":"c"}', '{"event":"d"}'];
   const bytes = new TextEncoder().encode(intact.map((line) => `${line}\n`).join(""));
@@ -405,7 +405,7 @@ Deno.test("AuditLog.open() closes a torn tail, at every cut within the last thre
     );
     assert(
       Deno.readTextFileSync(path).startsWith(kept.replace(/\uFFFD+$/, "")),
-      "the torn tail was not kept",
+      "the torn tail was removed",
     );
   }
 });
@@ -423,7 +423,7 @@ Deno.test("AuditLog.open() appends after a tail of 4,096 NUL bytes", async () =>
   ]);
 });
 
-Deno.test("AuditLog reads a file of the Python original and appends to it", async () => {
+Deno.test("AuditLog reads a file of the original Python class, and appends to the file", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(

@@ -20,7 +20,7 @@ const READS = fromFileUrl(new URL("./programs/reads.ts", import.meta.url));
 const event = (n: number, more = "") =>
   `{"ts":"2026-02-13T14:30:2${n}.000Z","event":"nav","n":${n},"cost":0.25${more}}\n`;
 
-Deno.test("AuditReader creates no files, and finds no events if the log does not exist", async () => {
+Deno.test("AuditReader does not create files, and finds no events if the log does not exist", async () => {
   using dir = tempDir();
   for (const path of [dir.path("a.jsonl"), dir.path("not/there/a.jsonl")]) {
     await using reader = await AuditReader.open({ path });
@@ -34,7 +34,7 @@ Deno.test("AuditReader creates no files, and finds no events if the log does not
   assertEquals([...Deno.readDirSync(dir.path(""))], []);
 });
 
-Deno.test("AuditReader needs only --allow-read of the directory, and names this flag if it is missing", async () => {
+Deno.test("AuditReader needs only --allow-read of the directory, and names this flag if the flag is missing", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   {
@@ -62,7 +62,7 @@ Deno.test("AuditReader needs only --allow-read of the directory, and names this 
   assertStringIncludes(refused.stderr, `Cannot open audit log: run again with ${read}`);
 });
 
-Deno.test("AuditReader.follow() yields events since a time, then new ones, across rotations", async () => {
+Deno.test("AuditReader.follow() yields events since a time, then new events, across rotations", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   await using log = await AuditLog.open({ path, rotationSizeBytes: 300 });
@@ -109,7 +109,7 @@ Deno.test("AuditReader rejects calls after close()", async () => {
   await assertRejects(() => reader.gateMetrics(), AuditClosedError);
 });
 
-Deno.test("AuditReader reads logs of the Python original, with and without a manifest", async () => {
+Deno.test("AuditReader reads logs of the original Python class, with and without a manifest", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const python = (n: number, cost: string) =>
@@ -132,7 +132,7 @@ Deno.test("AuditReader reads logs of the Python original, with and without a man
   }
 });
 
-Deno.test("AuditReader.hourlySpend() includes events added since the last call, in archives too", async () => {
+Deno.test("AuditReader.hourlySpend() includes events that were added since the last call, also in archives", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   let nowMs = Date.UTC(2026, 1, 13, 14);
@@ -154,10 +154,10 @@ Deno.test("AuditReader.hourlySpend() includes events added since the last call, 
   assertEquals(await reader.hourlySpend(24), 15);
 });
 
-Deno.test("AuditReader.hourlySpend() recognizes a new active file, even with the inode of an old one", async () => {
+Deno.test("AuditReader.hourlySpend() recognizes a new active file, even with the inode of an old active file", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
-  // Time stands still for the readers, so they list the directory only if the active file shows a change.
+  // The readers' clock does not advance, so they list the directory only if the active file has changed.
   const platform = { fileSystem: denoFileSystem, clock: new SimulatedClock() };
   await using log = await AuditLog.open({ path });
   await using reader = await openReaderOn(platform, { path });
@@ -193,7 +193,7 @@ Deno.test("AuditReader.hourlySpend() notices a deleted archive within a second",
   assertEquals(await reader.hourlySpend(), 0.25);
 });
 
-Deno.test("AuditReader.hourlySpend() answers concurrent calls", async () => {
+Deno.test("AuditReader.hourlySpend() returns the correct sums for concurrent calls", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, event(1) + event(2));
@@ -236,7 +236,7 @@ async function recover(path: string): Promise<void> {
 }
 
 for (const n of [-1, 1.5, NaN, Infinity]) {
-  Deno.test(`AuditReader.lastEvents() rejects n = ${n} and names it`, async () => {
+  Deno.test(`AuditReader.lastEvents() rejects n = ${n} and names n`, async () => {
     await using reader = await AuditReader.open({ path: "/none/a.jsonl" });
     await assertRejects(
       () => reader.lastEvents(n),

@@ -16,13 +16,13 @@ import { tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const SMALL_TOOLS = ["sh", "cat", "cp", "env", "gzip", "zcat", "tr", "mkfifo", "rm", "uname"];
-/** Tests left out: this file, and simulations that depend on neither tools nor environment. */
+/** Test files to leave out: this file, and simulations that depend on neither tools nor environment. */
 const IGNORED = [
   relative(ROOT, fromFileUrl(import.meta.url)),
   "tests/faults/campaign_test.ts",
   "tests/faults/canaries_test.ts",
 ];
-/** Requirements that hold wherever this test runs: it needs POSIX itself, and Deno's cache holds DuckDB. */
+/** Requirements that are met even here: this test runs only on POSIX, and Deno's cache contains DuckDB. */
 const PRESENT: readonly RequirementName[] = ["POSIX", "duckdb"];
 
 interface SuiteResult {
@@ -32,7 +32,7 @@ interface SuiteResult {
   readonly skipped: readonly string[];
 }
 
-/** Runs the quick suite in the bare environment, its tests shuffled by the seed. */
+/** Runs the quick suite in the bare environment. `seed` determines the order of the tests. */
 async function runQuickSuite(seed: number): Promise<SuiteResult> {
   using dir = tempDir();
   Deno.mkdirSync(dir.path("bin"));

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import type { GzipFacts } from "../src/segments/manifest_line.ts";
 
-/** Returns the size and digest of an archive, as they stand in its manifest line. */
+/** Returns the size and the digest of an archive, as a manifest line states them. */
 export function gzipFacts(bytes: Uint8Array): GzipFacts {
   const gzip_sha256 = createHash("sha256").update(bytes).digest("hex");
   return { gzip_bytes: bytes.byteLength, gzip_sha256 };

@@ -46,7 +46,7 @@ function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, n) => n);
 }
 
-Deno.test("AuditLog with a chain numbers its lines and hashes each with the previous hash", async () => {
+Deno.test("AuditLog with a chain numbers its lines and hashes each line with the previous hash", async () => {
   using dir = tempDir();
   await write(dir, 3);
   let before = "0".repeat(64);
@@ -58,7 +58,7 @@ Deno.test("AuditLog with a chain numbers its lines and hashes each with the prev
   }
 });
 
-Deno.test("AuditLog continues the chain after reopening, rotations, drains and streams", async () => {
+Deno.test("AuditLog continues the chain after a reopening, rotations, synchronous writes and streams", async () => {
   using dir = tempDir();
   const options = { rotationSizeBytes: 1_500 };
   await write(dir, 25, options);
@@ -79,7 +79,7 @@ Deno.test("AuditLog continues the chain after reopening, rotations, drains and s
   assert(archives > 10, `only ${archives} archives`);
 });
 
-Deno.test("AuditLogs share one chain", async () => {
+Deno.test("AuditLogs on the same path share one chain", async () => {
   using dir = tempDir();
   {
     await using one = await open(dir, { rotationSizeBytes: 2_000 });
@@ -104,7 +104,7 @@ Deno.test("AuditLog continues the chain after a torn line, which the next hash c
   assertEquals((await verified(dir)).faults.map(({ line }) => line), [5]);
 });
 
-Deno.test("AuditLog starts a chain in an unchained log, pauses it and resumes it", async () => {
+Deno.test("AuditLog starts, pauses and resumes a chain in a log that has unchained lines", async () => {
   using dir = tempDir();
   const small = { rotationSizeBytes: 1_000 };
   await write(dir, 20, { ...small, chain: false });
@@ -114,7 +114,7 @@ Deno.test("AuditLog starts a chain in an unchained log, pauses it and resumes it
   // No hash covers the last, unchained lines until a chained line follows.
   const { faults } = await verified(dir);
   assertEquals(faults.map(({ reason }) => reason), [
-    "it is not in the chain, unlike the lines before it",
+    "this line is not in the chain, unlike the lines before it",
   ]);
   await write(dir, 20, small);
   assertEquals((await verified(dir)).faults, []);
@@ -176,12 +176,12 @@ await testNeeding(
     await log.log("nav");
     const { faults } = await verified(dir);
     assertEquals(faults.map(({ reason }) => reason), [
-      "5 lines are missing before it: its seq is 5, and it is the first",
+      "5 lines are missing before this line, the first: its seq is 5",
     ]);
   },
 );
 
-Deno.test("AuditLog with a chain rejects the fields seq and hash, and lines that its hash makes too long", async () => {
+Deno.test("AuditLog with a chain rejects the fields seq and hash, and lines that the hash makes too long", async () => {
   using dir = tempDir();
   await using log = await open(dir, { maxLineBytes: 1_000 });
   for (const field of ["seq", "hash"]) {
@@ -199,7 +199,7 @@ Deno.test("AuditLog with a chain rejects the fields seq and hash, and lines that
 });
 
 await sampledTest(
-  "AuditLogs of eight Workers in four processes keep one chain when two processes are killed",
+  "AuditLogs of eight Workers in four processes continue one chain after two processes were killed",
   1 / 4,
   async (extent) => {
     using dir = tempDir();

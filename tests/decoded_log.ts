@@ -9,13 +9,13 @@ import { ManifestLines } from "../src/segments/manifest_lines.ts";
 
 /** The files of a log, and their lines. */
 export interface DecodedLog {
-  /** Names of the archives, oldest first. */
+  /** File names of the archives, oldest first. */
   archives: string[];
   /** Names of the sealed segments without an archive. */
   sealed: string[];
   /** Names of sealed segments that also have an archive, and of unfinished archives. */
   leftovers: string[];
-  /** Lines of all segments, oldest first, then those of the active file, without line breaks. */
+  /** Lines of all segments, oldest first, and then of the active file, without line breaks. */
   lines: string[];
   /** Number of `lines` that are in archives. */
   archivedLines: number;
@@ -28,7 +28,7 @@ export async function decodeLog(directory: string): Promise<DecodedLog> {
   const archives = names.filter((name) => name.endsWith(".gz"));
   const isArchived = new Set(archives);
   const sealed = names.filter((name) => name.endsWith(".jsonl") && !isArchived.has(`${name}.gz`));
-  // Names sort by their stamps, in sealed and archived form alike.
+  // The file names of sealed segments and of archives sort by their stamps.
   const segments = [...archives, ...sealed].sort();
   const kept = new Set(segments);
   let archivedLines = 0;
@@ -55,7 +55,7 @@ export interface Tally {
   torn: string[];
 }
 
-/** Tallies lines that hold events `{ by, n }`. */
+/** Collects the numbers of events `{ by, n }` by writer. */
 export function tally(lines: readonly string[]): Tally {
   const numbers = new Map<string, number[]>();
   const torn: string[] = [];
@@ -67,7 +67,7 @@ export function tally(lines: readonly string[]): Tally {
   return { numbers, torn };
 }
 
-/** Returns the writer's list, which is created at its first event. */
+/** Returns the list of a writer, which is created at the writer's first event. */
 function numbersOf(numbers: Map<string, number[]>, by: string): number[] {
   const list = numbers.get(by) ?? [];
   numbers.set(by, list);
@@ -79,7 +79,7 @@ export async function brokenArchives(
   directory: string,
   names: readonly string[],
 ): Promise<string[]> {
-  // Windows has no gzip. There, decoding has to detect the damage.
+  // Windows has no gzip, so decoding has to detect the damage there.
   if (names.length === 0 || Deno.build.os === "windows") return [];
   const args = ["-t", "--", ...names];
   const { success } = await new Deno.Command("gzip", { args, cwd: directory, stderr: "null" })
@@ -93,12 +93,12 @@ export async function brokenArchives(
   ];
 }
 
-/** A manifest's newest line for each archive. */
+/** The newest line of a manifest for each archive. */
 export interface ManifestOnDisk {
   lines: ArchiveLine[];
   /** Number of all lines, including those replaced by a later line for the same archive. */
   count: number;
-  /** The faults found while reading it. */
+  /** The faults that reading the manifest found. */
   faults: string[];
 }
 
@@ -128,7 +128,7 @@ async function contentOf(path: string): Promise<string> {
   }
 }
 
-/** Decodes a gzip file up to its first damaged place. `gzip -t` reports the damage itself. */
+/** Decodes a gzip file up to its first damaged byte. The damage itself is reported by `gzip -t`. */
 async function gunzippedPart(path: string): Promise<string> {
   const stream = new Blob([Deno.readFileSync(path)]).stream()
     .pipeThrough(new DecompressionStream("gzip")).pipeThrough(new TextDecoderStream());
@@ -153,7 +153,7 @@ function parsed(line: string): { by: string; n: number } | undefined {
     const value = JSON.parse(line);
     return typeof value?.by === "string" && typeof value.n === "number" ? value : undefined;
   } catch {
-    // The caller counts it as torn.
+    // The caller counts this line as torn.
     return undefined;
   }
 }

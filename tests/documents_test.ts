@@ -162,8 +162,6 @@ Deno.test("The documents' commands print what is shown below them", async (t) =>
   using dir = tempDir();
   makeClone(dir);
   assertEquals((await runPrinted("deno task demo", dir)).code, 0);
-  const record = '{"time":"2026-02-13T09:00:00Z","event":"llm_call","usd":0.02,"model":"large"}\n';
-  Deno.writeTextFileSync(dir.path("calls.jsonl"), record);
   const shown = DOCUMENTS.flatMap((name) => sessions(readDocument(name)))
     .filter(({ command }) => !command.startsWith("alias "));
   assert(shown.length >= 6, `only ${shown.length} commands`);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { AuditEventError } from "../src/errors.ts";
 import { checkKnownFields, EVENT_TYPES, KNOWN_FIELD_NAMES, shown } from "../src/event.ts";
 
-Deno.test("EVENT_TYPES is frozen and holds each type once", () => {
+Deno.test("EVENT_TYPES is frozen and contains each type once", () => {
   assert(Object.isFrozen(EVENT_TYPES));
   assertEquals(EVENT_TYPES, [
     "nav",
@@ -92,26 +92,32 @@ const BAD: [name: string, value: unknown, field: string, bad: unknown, shownAs: 
 ];
 
 for (const [name, value, field, bad, shownAs] of BAD) {
-  Deno.test(`checkKnownFields() names field ${field} and its value ${shownAs}`, () => {
+  Deno.test(`checkKnownFields() rejects the field ${field} and names its value ${shownAs}`, () => {
     const error = assertThrows(
       () => checkKnownFields({ ...GOOD, [name]: value }),
       AuditEventError,
     );
     assertEquals(error.field, field);
     assertEquals(error.value, bad);
-    assertStringIncludes(error.message, `Cannot log event: ${field} must be `);
+    assertStringIncludes(error.message, `Cannot log event: the field "${field}" must be `);
     assert(error.message.endsWith(`, got ${shownAs}`), error.message);
   });
 }
 
 Deno.test("checkKnownFields() rejects an array and a function as config", () => {
   const list = assertThrows(() => checkKnownFields({ ...GOOD, config: [] }), AuditEventError);
-  assertEquals(list.message, "Cannot log event: config must be an object, got an array");
+  assertEquals(
+    list.message,
+    'Cannot log event: the field "config" must be an object, got an array',
+  );
   const call = assertThrows(() => checkKnownFields({ ...GOOD, config() {} }), AuditEventError);
-  assertEquals(call.message, "Cannot log event: config must be an object, got a function");
+  assertEquals(
+    call.message,
+    'Cannot log event: the field "config" must be an object, got a function',
+  );
 });
 
-Deno.test("shown() cuts long text and does not run code of the value", () => {
+Deno.test("shown() shortens a long string, and does not run code of the value", () => {
   assertEquals(shown("x".repeat(101)), `"${"x".repeat(100)}..."`);
   assertEquals(shown("a\nb"), '"a\\nb"');
   const trap = {

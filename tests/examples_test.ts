@@ -45,7 +45,7 @@ Deno.test("simulation.ts repeats a run with the same seed, and stops when the bu
   assertStringIncludes(wealthy.report, "stopped: all steps taken, budget left");
 });
 
-Deno.test("replay_trace.ts logs every request at its own time and sums their cost", async () => {
+Deno.test("replay_trace.ts logs every request at the time of the request, and sums the costs", async () => {
   using dir = tempDir();
   Deno.writeTextFileSync(dir.path("trace.csv"), TRACE);
   const result = await runExample("replay_trace.ts", dir.path(""), ["trace.csv"]);
@@ -60,7 +60,7 @@ Deno.test("replay_trace.ts logs every request at its own time and sums their cos
   );
 });
 
-Deno.test("demo.ts names the malformed row of a trace, and keeps the rows before it", async () => {
+Deno.test("demo.ts names the malformed row of a trace, and logs the rows before this row", async () => {
   using dir = tempDir();
   Deno.writeTextFileSync(dir.path("trace.csv"), TRACE.replace(",3180,", ",many,"));
   const result = await runExample("demo.ts", dir.path(""), ["--trace", "trace.csv"]);
@@ -139,7 +139,7 @@ Deno.test("budget_guard.ts stops every agent when the budget is spent", async ()
   assert(spent > 0.02, `${spent} USD spent`);
 });
 
-Deno.test("streams.ts pipes the events of one log into another", async () => {
+Deno.test("streams.ts pipes the events of one log into another log", async () => {
   using dir = tempDir();
   const result = await runExample("streams.ts", dir.path(""));
   assertEquals([result.code, result.stderr], [0, ""]);

@@ -27,7 +27,7 @@ const MANNERS = [
 ] as const;
 
 for (const { manner, what, ...expected } of MANNERS) {
-  const name = `AuditLog keeps the event of a process that ${what}`;
+  const name = `AuditLog stores the event of a process that ${what}`;
   const test = async () => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -47,11 +47,11 @@ Deno.test("AuditLog prints an unawaited rejection to standard error, and the pro
   assertEquals(result.code, 0, result.stderr);
   assertEquals(result.stdout, "still here\n");
   assertStringIncludes(result.stderr, "An event was not logged:");
-  assertStringIncludes(result.stderr, "cost must be a finite number >= 0 (USD), got -1");
+  assertStringIncludes(result.stderr, '"cost" must be a finite number >= 0 (USD), got -1');
 });
 
 const SYNCED_ONCE = [
-  ["ends", "AuditLog syncs a program's lines once, before it ends"],
+  ["ends", "AuditLog syncs a program's lines once, before the program ends"],
   ["ends_quietly_later", "AuditLog syncs three lines of a quiet program once"],
 ] as const;
 
@@ -66,7 +66,7 @@ for (const [manner, name] of SYNCED_ONCE) {
     const calls = Deno.readTextFileSync(trace).split("\n");
     const ofTheLog = calls.filter((call) => /fdatasync\(\d+<.*audit\.jsonl>/.test(call));
     assertEquals(ofTheLog.length, 1, calls.join("\n"));
-    // The file is new, so its directory entry has to be synced too.
+    // The file is new, so its directory has to be synced too.
     assert(calls.some((call) => /fsync\(\d+<[^>]*scout_[^>]*>\)/.test(call)), calls.join("\n"));
   });
 }

@@ -12,14 +12,14 @@ import { freshSeed, SeededRandom } from "./seeded_random.ts";
 
 /** `true` in the long suite, which runs only the tests registered here. */
 const IS_LONG = Deno.env.get("SCOUT_TESTS") === "long";
-/** Suffix of test names in the long suite. `deno task test:long` selects tests by it. */
+/** Suffix of test names in the long suite. `deno task test:long` selects tests by this suffix. */
 const WHOLE = " (whole)";
 
-/** The share of a test's cases to run. */
+/** Decides which cases of a test to run. */
 export class Extent {
   /** The seed of all random choices in the test. */
   readonly seed: number;
-  /** The share of the cases, from 0 to 1. */
+  /** The share of the cases to run, from 0 to 1. */
   readonly share: number;
   readonly #random: SeededRandom;
 
@@ -46,7 +46,7 @@ export class Extent {
   }
 }
 
-/** Registers a test with many cases. The quick suite runs a share of them, and the long suite all. */
+/** Registers a test with many cases. The quick suite runs a share of the cases, and the long suite all cases. */
 export function sampledTest(
   name: string,
   share: number,

@@ -57,7 +57,7 @@ function barOf(share: number): string {
   return `[${"#".repeat(filled)}${".".repeat(BAR_LENGTH - filled)}] ${Math.floor(share * 100)} %`;
 }
 
-/** Runs the campaign on the log itself. Resolves with `true` if every promise was kept. */
+/** Runs the fault campaign on single logs. Resolves with `true` if the logs broke none of their promises. */
 async function tryLog({ seed, scale }: FaultArgs): Promise<boolean> {
   console.log(`seed ${seed}`);
   const findings = await runCampaign({ seed, scale, onProgress: progressBar() });
@@ -70,7 +70,7 @@ async function tryLog({ seed, scale }: FaultArgs): Promise<boolean> {
   return findings.faults.length + short.length === 0;
 }
 
-/** Runs the fleet's scenes. Resolves with `true` if each stream holds its logs exactly. */
+/** Runs the fault scenarios of the fleet. Resolves with `true` if each stream holds its log exactly. */
 async function tryFleet({ scale }: FaultArgs): Promise<boolean> {
   if (await findTool("nats-server") === null) {
     console.error("Cannot test a fleet: nats-server is missing; run apt-get install nats-server");

@@ -5,7 +5,7 @@ import { runCommand } from "./run_command.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
-Deno.test("The top level holds what belongs there and nothing else", () => {
+Deno.test("The top level contains exactly the expected files and folders", () => {
   const allowed = [
     "CHANGELOG.md",
     "LICENSE",
@@ -24,12 +24,12 @@ Deno.test("The top level holds what belongs there and nothing else", () => {
   assertEquals(visible.sort(), allowed);
 });
 
-/** What many layers use, and what imports none of them: the files in src/ itself and in these folders. */
+/** Folders whose files every layer may import. They form the lowest layer, together with most files in src/ itself. */
 const LEAF_FOLDERS = ["cost", "line", "options", "platform"];
-/** Files in src/ itself: more of them hide the entry points. */
+/** Maximum number of files in src/ itself. With more files, the entry points would be hard to find. */
 const ROOT_FILES_MAX = 12;
 
-// What a file may import, by the layer that it is in.
+// The layers that a file may import, by the layer of the file.
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "cli": [
     "cli",
@@ -55,13 +55,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "leaf": ["leaf"],
 };
 
-/** Returns the files of the module that the file imports, types included. */
+/** Returns the source files that a file imports, including imports of types. */
 function importsOf(file: string): string[] {
   return [...Deno.readTextFileSync(file).matchAll(/(?:from |import\()"(\.[^"]+)"/g)]
     .map(([, specifier = ""]) => join(dirname(file), specifier));
 }
 
-Deno.test("Imports point one way, and write and read never meet", () => {
+Deno.test("Imports between layers point one way, and write and read do not import each other", () => {
   const files = sourceFiles(join(ROOT, "src"));
   assert(files.length > 20, `only ${files.length} files found`);
   for (const file of files) {
@@ -74,7 +74,7 @@ Deno.test("Imports point one way, and write and read never meet", () => {
   }
 });
 
-Deno.test("No file imports itself by way of others", () => {
+Deno.test("No file imports itself through other files", () => {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]) => {
     const circle = path.indexOf(file);
@@ -88,12 +88,12 @@ Deno.test("No file imports itself by way of others", () => {
   assert(done.size > 100, `only ${done.size} files found`);
 });
 
-Deno.test("The folder src itself shows the entry points and little else", () => {
+Deno.test("The folder src itself contains the entry points and only a few other files", () => {
   const files = [...Deno.readDirSync(join(ROOT, "src"))].filter(({ isFile }) => isFile);
   assert(files.length > 0 && files.length <= ROOT_FILES_MAX, `${files.length} files`);
 });
 
-/** The modules that are loaded with one, but for those that are asked for later. */
+/** Returns the modules that a module loads, except for dynamic imports. */
 async function loadedWith(module: string): Promise<Set<string>> {
   const { code, stdout, stderr } = await runCommand(Deno.execPath(), {
     args: ["info", "--json", module],
@@ -117,7 +117,7 @@ interface Module {
   readonly specifier: string;
 }
 
-Deno.test("Neither the log nor the command line loads charts or a fleet, which their exports do", async () => {
+Deno.test("mod.ts and the command line do not load charts and the fleet, but the exports ./report and ./fleet do", async () => {
   for (const module of ["mod.ts", "src/cli/main.ts"]) {
     const loaded = [...await loadedWith(module)];
     assert(loaded.length > 30, `only ${loaded} found`);
@@ -131,12 +131,12 @@ Deno.test("Neither the log nor the command line loads charts or a fleet, which t
   }
 });
 
-Deno.test("Only deno_file_system.ts names Deno's file calls", () => {
+Deno.test("Only deno_file_system.ts uses Deno's file functions", () => {
   const fileCall =
     /Deno\.(open|lstat|stat|mkdir|rename|link|remove(?!Signal)|readDir|read(Text)?File|write(Text)?File|truncate|FsFile)/;
   const naming = sourceFiles(join(ROOT, "src"))
     .filter((file) => fileCall.test(Deno.readTextFileSync(file)))
-    // Examples in documentation are the reader's code.
+    // Examples in documentation may use Deno's file functions.
     .filter((file) => fileCall.test(Deno.readTextFileSync(file).replaceAll(/^\s*\*.*$/gm, "")))
     .map((file) => relative(ROOT, file).replaceAll("\\", "/"));
   assertEquals(naming, ["src/platform/deno_file_system.ts"]);
@@ -144,7 +144,7 @@ Deno.test("Only deno_file_system.ts names Deno's file calls", () => {
 
 function layerOf(file: string): string {
   const [first = "", second] = relative(join(ROOT, "src"), file).replaceAll("\\", "/").split("/");
-  // Of the top level: its name and version.
+  // The only such file is deno.json, from which the name and the version are read.
   if (first === "..") return "package";
   if (second !== undefined) return LEAF_FOLDERS.includes(first) ? "leaf" : first;
   return ["audit_log.ts", "audit_reader.ts"].includes(first) ? "log" : "leaf";
@@ -179,6 +179,16 @@ Deno.test("Only requirements.ts skips a test, so that every skip is listed", () 
   assertEquals(skipping, ["tests/requirements.ts"]);
 });
 
+Deno.test("Every example with a shebang is executable", () => {
+  const scripts = [...Deno.readDirSync(join(ROOT, "examples"))]
+    .map(({ name }) => join(ROOT, "examples", name))
+    .filter((file) => file.endsWith(".ts") && Deno.readTextFileSync(file).startsWith("#!"));
+  assert(scripts.length > 10, `only ${scripts}`);
+  // Windows has no executable mode.
+  const isExecutable = (file: string) => ((Deno.statSync(file).mode ?? 0o111) & 0o111) !== 0;
+  assertEquals(scripts.filter((file) => !isExecutable(file)), []);
+});
+
 Deno.test("Every test file registers a test", () => {
   const files = sourceFiles(join(ROOT, "tests")).filter((file) => file.endsWith("_test.ts"));
   assert(files.length > 100, `only ${files.length} files found`);
@@ -187,7 +197,7 @@ Deno.test("Every test file registers a test", () => {
   assertEquals(empty, []);
 });
 
-Deno.test("A test that runs a tool other than the usual small ones needs it by its name", () => {
+Deno.test("A test that runs an uncommon tool names this tool as a requirement", () => {
   const small = new Set(["sh", "cat", "cp", "gzip", "mkfifo"]);
   for (const file of sourceFiles(join(ROOT, "tests")).filter((file) => file.endsWith(".ts"))) {
     if (relative(ROOT, file).replaceAll("\\", "/").startsWith("tests/bench/")) continue;
@@ -199,7 +209,7 @@ Deno.test("A test that runs a tool other than the usual small ones needs it by i
   }
 });
 
-Deno.test("The documentation shows no internal member", async () => {
+Deno.test("The documentation does not show internal members", async () => {
   for (const module of ["mod.ts", "src/report/mod.ts", "src/fleet/mod.ts"]) {
     const args = ["doc", module];
     const env = { NO_COLOR: "1" };

@@ -18,7 +18,7 @@ const WORKERS = fromFileUrl(new URL("./programs/workers.ts", import.meta.url));
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
-Deno.test("AuditLog continues after the lock's holder was killed while it wrote a batch", async () => {
+Deno.test("AuditLog continues after another process was killed while it held the lock and wrote a batch", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent, lockTimeoutSec: 0.05 });
@@ -77,11 +77,14 @@ await sampledTest(
     const { archives, sealed, leftovers, lines, archivedLines } = await decodeLog(dir.path(""));
     const { numbers, torn } = tally(lines);
 
-    await t.step("each event is in the log once, in its writer's order, as a whole line", () => {
-      assertEquals(torn, []);
-      assertEquals([...numbers.keys()].sort(), ["a1", "a2", "b1", "b2", "c1", "c2", "d1", "d2"]);
-      for (const [by, found] of numbers) assertEquals(found, upTo(count), by);
-    });
+    await t.step(
+      "each event is in the log once, in the order of its writer, as a whole line",
+      () => {
+        assertEquals(torn, []);
+        assertEquals([...numbers.keys()].sort(), ["a1", "a2", "b1", "b2", "c1", "c2", "d1", "d2"]);
+        for (const [by, found] of numbers) assertEquals(found, upTo(count), by);
+      },
+    );
     await t.step("every segment is a complete archive", async () => {
       assert(archives.length >= extent.of(100), `only ${archives.length} archives`);
       assertEquals([...sealed, ...leftovers], []);
@@ -118,7 +121,7 @@ Deno.test("AuditLogs of the main isolate and a Worker keep appending while anoth
 
 await testNeeding(
   "POSIX",
-  "AuditLogs keep sharing one log when its file is moved away and its lock file deleted",
+  "AuditLogs still share one log after its active file was moved away and its lock file was deleted",
   async () => {
     using dir = tempDir();
     await using a = new Appender(dir, "a");
@@ -127,7 +130,7 @@ await testNeeding(
     moveAway(dir, "audit.jsonl.1");
     await Promise.all([a.goOn(200), b.goOn(200)]);
     Deno.removeSync(dir.path("audit.jsonl.lock"));
-    // A new process creates a new lock file. Processes that hold the deleted one open have to switch to it.
+    // A new process creates a new lock file. Processes with the deleted file open have to switch to the new file.
     await using c = new Appender(dir, "c");
     const appenders = [a, b, c];
     await Promise.all(appenders.map((appender) => appender.goOn(1_000)));
@@ -153,7 +156,7 @@ function moveAway(dir: TempDir, name: string): void {
     try {
       return Deno.renameSync(dir.path("audit.jsonl"), dir.path(name));
     } catch (error) {
-      // The log itself has just sealed the file.
+      // The file does not exist, because the log has just sealed it.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }

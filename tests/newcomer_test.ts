@@ -20,7 +20,7 @@ Deno.test("A new user's program type-checks, needs two scoped permissions, and e
   assertEquals([code, stderr], [0, ""]);
   const navs = linesOf(path).filter((line) => JSON.parse(line).event === "nav");
   assert(navs.length >= 30, `only ${navs.length} steps`);
-  // The loop may end before it has shown the last events, but it shows at least one and none twice.
+  // The program may end before it has shown the last events. It shows at least one event, and no event twice.
   const shown = stdout.trim().split("\n");
   assert(shown.length > 0 && shown.length <= navs.length, stdout);
 });

@@ -4,7 +4,7 @@ import { testNeeding } from "./requirements.ts";
 import { runCommand } from "./run_command.ts";
 import { type TempDir, tempDir } from "./temp_dir.ts";
 
-/** Each tool reads archives by the Python report's glob and prints each event's number, in order (gzip prints "{"). */
+/** For each tool, a command that reads all files and prints the number of each event in order (gzip prints "{"). */
 const READERS: readonly [tool: "gzip" | "jq" | "python3", command: string][] = [
   ["gzip", "gzip -t audit_*.jsonl.gz && zcat audit_*.jsonl.gz | cat - audit.jsonl | tr -dc '{\\n'"],
   ["jq", "zcat audit_*.jsonl.gz | cat - audit.jsonl | jq -c .n"],
@@ -25,7 +25,7 @@ const COUNT = 300;
 for (const [tool, command] of READERS) {
   await testNeeding(
     tool === "gzip" ? "POSIX" : tool,
-    `AuditLog writes files that ${tool} reads, archives by the glob of the Python report`,
+    `AuditLog writes files that ${tool} reads, and archives that the glob of the Python report finds`,
     async () => {
       using dir = tempDir();
       await makeLog(dir);

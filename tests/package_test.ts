@@ -32,7 +32,7 @@ function deno(
   return runCommand(Deno.execPath(), { args, cwd: options.cwd, env });
 }
 
-/** Returns the files that would be published, relative to the top level. */
+/** Returns the paths of the files that would be published, relative to the top level. */
 async function publishedFiles(): Promise<string[]> {
   const { code, stderr } = await deno(["publish", "--dry-run", "--allow-dirty"], { cwd: ROOT });
   assertEquals(code, 0, stderr);
@@ -46,7 +46,7 @@ function copy(file: string, to: string): void {
   Deno.copyFileSync(join(ROOT, file), to);
 }
 
-/** Creates a project that depends on the package as published, and programs that use it. */
+/** Creates a project that depends on the package as published, and programs that use the package. */
 function makeProject(dir: TempDir, files: readonly string[]): void {
   for (const file of files) copy(file, dir.path(`package/${file}`));
   // A published package has no workspace members.

@@ -40,7 +40,7 @@ Deno.test("AuditLog.open() names the missing flags", async (t) => {
   }
 });
 
-Deno.test("AuditLog.open() at the default path names the environment variable that it needs", async () => {
+Deno.test("AuditLog.open() without a path names the environment variable that it must be allowed to read", async () => {
   using dir = tempDir();
   const program = dir.path("main.ts");
   const module = new URL("../mod.ts", import.meta.url);

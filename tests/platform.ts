@@ -1,6 +1,6 @@
 /**
- * A file system and a clock under a test's control: real files, with syncs that the test can hold, count and
- * fail, and with a disk that can become full.
+ * A file system and a clock under a test's control. The files are real. The test can delay, count and fail syncs, and
+ * can fill the disk.
  *
  * @module
  */
@@ -14,11 +14,11 @@ import type {
 } from "../src/platform/file_system.ts";
 import { type Clock, systemClock, type Timer } from "../src/platform/clock.ts";
 
-/** The real file system, observed. */
+/** The real file system, with counters and injected faults. */
 export class WatchedFileSystem implements FileSystem {
   /** Number of file syncs that have begun. */
   syncCount = 0;
-  /** Number of those syncs that blocked the thread. */
+  /** Number of file syncs that blocked the thread. */
   blockingSyncCount = 0;
   /** Number of appends since the last sync began. */
   unsyncedAppends = 0;

@@ -1,8 +1,8 @@
 /**
  * Decides whether a test runs or is skipped. No other file may skip a test; `layout_test.ts` checks that.
  *
- * A test that needs more than Deno names its requirements. If one is not met, the test is skipped, and its name
- * says what to install. `may_skip.ts` lists every test that may be skipped.
+ * A test that needs more than Deno names its requirements. If a requirement is not met, the test is skipped, and the
+ * suffix of its name says what to install. `may_skip.ts` lists every test that may be skipped.
  *
  * @module
  */
@@ -53,7 +53,7 @@ const MUST_RUN_ALL = Deno.env.get("SCOUT_SKIP") === "never";
 export type RequirementName = keyof typeof REQUIREMENTS;
 
 /**
- * Registers a test that needs more than Deno. The suffix is appended to its name in all output.
+ * Registers a test that needs more than Deno. `suffix` is appended to the name of the test in all output.
  *
  * @throws {Error} If `may_skip.ts` does not list the test under each of its requirements.
  */

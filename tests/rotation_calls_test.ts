@@ -8,7 +8,7 @@ import { tempDir } from "./temp_dir.ts";
 const SEALS_ONCE = fromFileUrl(new URL("./programs/seals_once.ts", import.meta.url));
 const CALLS = "fdatasync,fsync,rename,renameat,renameat2,link,linkat,unlink,unlinkat";
 
-// Each step must end before the next one begins. Other calls may happen in between.
+// The system calls of a rotation. Each call must end before the next one begins. Other calls may come in between.
 const ORDER = [
   "sync active",
   "rename active sealed",
@@ -54,7 +54,7 @@ await testNeeding(
   },
 );
 
-/** Describes the call and the roles of its files, as in "rename active sealed". */
+/** Describes a system call by its name and the roles of its files: "rename active sealed". */
 function stepOf({ name, paths }: SystemCall): string {
   const verb = name.replace(/^f(data)?sync$/, "sync").replace(/at2?$/, "");
   return [verb, ...paths.map(roleOf)].join(" ");

@@ -16,7 +16,7 @@ function namesIn(dir: TempDir): string[] {
     .filter((name) => !name.endsWith(".lock")).sort();
 }
 
-/** Returns the text of each archive, in the order of the archives' names. */
+/** Returns the text of each archive, ordered by file name. */
 async function archivesIn(dir: TempDir): Promise<string[]> {
   const names = namesIn(dir).filter((name) => name.endsWith(".gz"));
   return await Promise.all(names.map((name) => gunzipped(Deno.readFileSync(dir.path(name)))));
@@ -45,7 +45,7 @@ for (const [past, archived] of [[-1, 3], [0, 2], [1, 2]] as const) {
   });
 }
 
-Deno.test("AuditLog splits a batch into as many segments as it fills, each of whole lines", async () => {
+Deno.test("AuditLog splits a batch into as many segments as the batch fills, each of whole lines", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const log = await AuditLog.open({ path, rotationSizeBytes: 1_000, sessionId: "s" });
@@ -97,7 +97,7 @@ Deno.test("AuditLog names segments in order, even 200 in one second and after th
   assertEquals(linesOf(dir.path("audit.manifest.jsonl")).length, count);
 });
 
-Deno.test("AuditLog stamps a segment no earlier than its newest event, even one of another program", async () => {
+Deno.test("AuditLog stamps a segment no earlier than its newest event, even if another program wrote this event", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, '{"ts": "2031-05-06T07:08:09.500000+00:00", "event": "nav"}\n');
@@ -234,7 +234,7 @@ for (const umask of ["000", "077"]) {
 
 await testNeeding(
   "namespaces",
-  "AuditLog resumes each time after the disk was full 20 times, without lost or glued lines",
+  "AuditLog resumes after each of 20 times that the disk is full, without lost or joined lines",
   async () => {
     using dir = tempDir();
     const program = fromFileUrl(new URL("./programs/fills_disk.ts", import.meta.url));

@@ -10,18 +10,18 @@ const CONFIG = fromFileUrl(new URL("../deno.json", import.meta.url));
 
 /** Options of {@linkcode runProgram}. */
 export interface ProgramOptions {
-  /** Directory that the program may read and write. Other permissions need `flags`. */
+  /** Directory that the program may read and write, if `flags` is not set. */
   dir: string;
   args: readonly string[];
-  /** Permission flags, instead of those for `dir`. */
+  /** Permission flags. By default, the flags that allow reading and writing `dir`. */
   flags?: readonly string[];
-  /** Working directory of the program. By default, that of the test runner. */
+  /** Working directory of the program. By default, the working directory of the test runner. */
   cwd?: string;
-  /** The program's whole environment. By default, that of the test runner. */
+  /** All environment variables of the program. By default, the environment of the test runner. */
   env?: Readonly<Record<string, string>>;
-  /** Arguments of strace. If present, strace runs the program. */
+  /** Arguments of strace. If they are set, strace runs the program. */
   strace?: readonly string[];
-  /** A command and its arguments, after which the program's command line is appended. */
+  /** A command with arguments that runs the program. The command line of the program is appended to the arguments. */
   within?: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export async function runProgram(program: string, options: ProgramOptions): Prom
   });
 }
 
-/** Returns the directory of Deno's cache: DENO_DIR, else a directory in the home directory. */
+/** Returns the directory of Deno's cache: DENO_DIR, or a directory in the home directory if DENO_DIR is not set. */
 export async function denoDir(): Promise<string> {
   const { stdout } = await runCommand(Deno.execPath(), { args: ["info", "--json"] });
   return JSON.parse(stdout).denoDir;

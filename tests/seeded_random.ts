@@ -26,7 +26,7 @@ export class SeededRandom {
     return Math.floor(((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 * limit);
   }
 
-  /** Returns one of the keys, with a probability in proportion to its weight. */
+  /** Returns a random key, with a probability in proportion to the weight of the key. */
   pick<T extends string>(weights: Readonly<Record<T, number>>): T {
     const choices = Object.entries(weights) as [T, number][];
     let left = this.below(choices.reduce((sum, [, weight]) => sum + weight, 0));

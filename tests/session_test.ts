@@ -25,7 +25,7 @@ Deno.test("AuditLog.open() uses one session ID for all Workers of a process, and
   assertEquals(logged, [ids[0], ids[0]]);
 });
 
-Deno.test("AuditLog.open() keeps the session ID while Workers open and close repeatedly", async () => {
+Deno.test("AuditLog.open() uses the same session ID while Workers open and close logs repeatedly", async () => {
   using dir = tempDir();
   const { ids } = await sessionsOf(dir.path(""), dir.path("audit.jsonl"), "reopening");
   assertEquals(new Set(ids).size, 1);
@@ -58,7 +58,7 @@ Deno.test("AuditLog.open() does not reuse the session ID of a dead process with 
   assertNotEquals(ids[0], FOREIGN_ID);
 });
 
-Deno.test("AuditLog.open() bounds the records in the lock file and ignores invalid ones", async () => {
+Deno.test("AuditLog.open() limits the number of session records in the lock file and ignores invalid records", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const records = Array.from({ length: 500 }, (_, n) => ({ pid: -n - 1, session_id: FOREIGN_ID }));

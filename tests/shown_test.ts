@@ -66,7 +66,7 @@ Deno.test("shownText() escapes every control character, bidirectional control an
   assertEquals(shownText("\u001b[31m\n\t\u009b\u202e"), "\\u001b[31m\\n\\t\\u009b\\u202e");
 });
 
-Deno.test("shownText() returns any other text unchanged, its own result too", () => {
+Deno.test("shownText() returns any other text unchanged, including its own result", () => {
   for (const text of ["", "nav", "é 模型 🐟 👩‍👩‍👧", "שלום", "a\\b"]) {
     assertEquals(shownText(text), text);
   }
@@ -74,7 +74,7 @@ Deno.test("shownText() returns any other text unchanged, its own result too", ()
   assertEquals(shownText(shown), shown);
 });
 
-Deno.test("shownText() of JSON keeps its value", () => {
+Deno.test("shownText() does not change the value of a JSON text", () => {
   const value = { [`k${unsafeCharacters().join("")}`]: unsafeCharacters() };
   const text = shownText(JSON.stringify(value));
   assertEquals([...text].filter((each) => unsafeCharacters().includes(each)), []);

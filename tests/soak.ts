@@ -1,7 +1,7 @@
 /**
- * Kills and stops writers of one log at random, then checks what became of their events:
+ * Kills and stops writers of one log at random, then checks the events that they logged:
  * `deno task soak --seconds 120`, or `--kills 50`. The program prints its seed; `--seed` repeats the same kills and
- * the same writers. `--writers` sets how many run at once, and `--chain` makes them chain their lines.
+ * the same writers. `--writers` sets the number of concurrent writers, and `--chain` lets them chain their lines.
  *
  * @module
  */

@@ -8,7 +8,7 @@
 export interface SystemCall {
   name: string;
   paths: string[];
-  /** The text after "=": the return value, followed by the error if there is one. */
+  /** The text after "=" in the trace: the return value of the call, followed by the error if there is one. */
   result: string;
   /** Line of the trace at which the call began. */
   began: number;
@@ -49,7 +49,7 @@ function begun(text: string, line: number): SystemCall | undefined {
 /** An strace of a running process. */
 export interface Tracer {
   readonly isAttached: boolean;
-  /** Resolves when strace has ended, which happens after the process ends. */
+  /** Resolves when strace has ended. Strace ends after the process ends. */
   readonly ended: Promise<unknown>;
 }
 

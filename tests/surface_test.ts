@@ -1,6 +1,7 @@
 /**
  * The rules of the public API, tested on every function that takes options. An unknown option is rejected, and
- * the error suggests the nearest known name. A value of the wrong type is rejected, with the option and value.
+ * the error suggests the nearest known name. A value of the wrong type is rejected, and the error names the option and
+ * the value.
  *
  * @module
  */
@@ -38,7 +39,7 @@ using dir = tempDir();
 const path = dir.path("audit.jsonl");
 const reader = await AuditReader.open({ path, logger: silent });
 const events = () => ReadableStream.from<{ event: string }>([]);
-/** A connection that throws on any use: options must be checked before the first request. */
+/** A connection that throws on any use, because options must be checked before the first request. */
 const connection = new Proxy({}, {
   get(_, name) {
     throw new Error(`The connection was used: ${String(name)}`);
@@ -46,7 +47,7 @@ const connection = new Proxy({}, {
 }) as FleetConnection & FleetFollowConnection;
 const fleet = { connection, fleet: "f" };
 
-/** A function with options, called with its required ones, and a value of the wrong type for each option. */
+/** A public function with options, its required options, and a value of the wrong type for each option. */
 interface Taker {
   readonly call: (options: Record<string, unknown>) => unknown;
   readonly wrong: Readonly<Record<string, unknown>>;
@@ -163,13 +164,13 @@ const TAKERS: Readonly<Record<string, Taker>> = {
   },
 };
 
-/** Returns the error that the call throws or rejects with. */
+/** Returns the error that a call throws or rejects with. */
 async function errorOf(call: () => unknown): Promise<Error> {
   return await assertRejects(() => Promise.try(call) as Promise<unknown>, Error);
 }
 
 for (const [name, { call, wrong }] of Object.entries(TAKERS)) {
-  Deno.test(`${name}() rejects an unknown option, even if undefined, and suggests one`, async () => {
+  Deno.test(`${name}() rejects an unknown option, even if it is undefined, and suggests a known option`, async () => {
     for (const option of Object.keys(wrong)) {
       for (const value of [1, undefined]) {
         const mistyped = `${option}x`;
@@ -231,13 +232,13 @@ Deno.test("AuditLog.open() and AuditReader.open() reject a directory as the path
     const { message } = await assertRejects(() => open(logs), TypeError);
     assertEquals(
       message,
-      `Cannot open audit log: the path is a directory, got ${logs}; use ${logs}/audit.jsonl`,
+      `Cannot open audit log: the path must not be a directory, got ${logs}; use ${logs}/audit.jsonl`,
     );
   }
   const program = new URL("./programs/opens.ts", import.meta.url).pathname;
   const flags = [`--allow-read=${logs}`, `--allow-write=${logs}`];
   const { stdout } = await runProgram(program, { dir: logs, args: [logs], flags });
-  assertStringIncludes(stdout, "the path is a directory");
+  assertStringIncludes(stdout, "the path must not be a directory");
 });
 
 interface Step {
@@ -274,12 +275,12 @@ Deno.test("AuditLog.log() logs the own enumerable properties of interfaces and c
     ',"cost":1}',
     "}",
   ]);
-  // @ts-expect-error: a known field of the wrong type is a compile-time error too.
+  // @ts-expect-error: A known field of the wrong type is also a compile-time error.
   const wrong = () => log.log("nav", { cost: "much" });
   await assertRejects(
     wrong,
     AuditEventError,
-    'cost must be a finite number >= 0 (USD), got "much"',
+    '"cost" must be a finite number >= 0 (USD), got "much"',
   );
 });
 
@@ -322,7 +323,7 @@ Deno.test("AuditLog warns once about a confidence between 0 and 1, because the s
   assertEquals(warnings, []);
   for (const confidence of [0.9, 0.5]) await log.log("nav", { confidence });
   assertEquals(warnings.length, 1);
-  assertStringIncludes(warnings[0]!, "confidence 0.9, which means 0.9 %: the scale is 0 to 100");
+  assertStringIncludes(warnings[0]!, '"confidence" with the value 0.9, which means 0.9 %');
   assertEquals((await log.lastEvents(2)).map(({ confidence }) => confidence), [0.9, 0.5]);
 });
 
@@ -338,7 +339,7 @@ Deno.test("AuditLog prints a rejection after close() only if the caller does not
   log.log("nav");
   await systemClock.turn();
   assertEquals(errors.length, 1);
-  assertStringIncludes(errors[0]!, "it is closed");
+  assertStringIncludes(errors[0]!, "the log or its reader is closed");
 });
 
 Deno.test("AuditLog.createWritable() creates a new stream at each call", async () => {
@@ -358,7 +359,7 @@ Deno.test("AuditLog.createWritable() rejects the write of an invalid record, and
   await assertRejects(
     () => bad.write({ event: "nav", cost: "x" } as unknown as { event: string }),
     AuditEventError,
-    'cost must be a finite number >= 0 (USD), got "x"',
+    '"cost" must be a finite number >= 0 (USD), got "x"',
   );
   const [before, after] = [log.createWritable().getWriter(), log.createWritable().getWriter()];
   await before.write({ event: "nav" });
@@ -369,25 +370,25 @@ Deno.test("AuditLog.createWritable() rejects the write of an invalid record, and
 
 Deno.test("AuditLog.open() rejects a path that is undefined, as an unset variable would be", async () => {
   for (const open of [AuditLog.open, AuditReader.open]) {
-    // @ts-expect-error: with exactOptionalPropertyTypes it is a compile-time error too.
+    // @ts-expect-error: With exactOptionalPropertyTypes, `path: undefined` is also a compile-time error.
     await assertRejects(() => open({ path: undefined }), TypeError, "got undefined");
   }
 });
 
-Deno.test("AuditLog.open() adds the action and the path to a system error, and keeps its class", async () => {
+Deno.test("AuditLog.open() adds the action and the path to a system error, and does not change the class of the error", async () => {
   using dir = tempDir();
   Deno.writeTextFileSync(dir.path("plain"), "");
   const below = dir.path("plain/a.jsonl");
   for (const open of [AuditLog.open, AuditReader.open]) {
     const { message } = await assertRejects(() => open(below), Deno.errors.NotADirectory);
     assert(
-      message.startsWith("Cannot open audit log: ") && message.endsWith(`, at ${below}`),
+      message.startsWith("Cannot open audit log: ") && message.endsWith(`: ${below}`),
       message,
     );
   }
 });
 
-Deno.test("pathFlag() quotes for the shell, and uses the parent of a path that contains a comma", () => {
+Deno.test("pathFlag() quotes a path for the shell, and uses the parent of a path that contains a comma", () => {
   assertEquals(pathFlag("read", "/logs/a-b_c.1"), "--allow-read=/logs/a-b_c.1");
   assertEquals(pathFlag("write", "/my logs"), "'--allow-write=/my logs'");
   assertEquals(pathFlag("read", "/it's"), "'--allow-read=/it'\\''s'");
@@ -411,7 +412,7 @@ Deno.test("AuditLog.createWritable() rejects close() if a record is rejected dur
   assertEquals(linesOf(path), []);
 });
 
-Deno.test("AuditLog.log() checks fields before it calls redact, and keeps the event type of the call", async () => {
+Deno.test("AuditLog.log() checks the fields before it calls redact, and ignores a field named event", async () => {
   using dir = tempDir();
   const redact = (record: Record<string, unknown>) => record;
   await using log = await AuditLog.open({ path: dir.path("a.jsonl"), redact, logger: silent });

@@ -47,11 +47,11 @@ const REFUSED: [what: string, time: TimeLike, shown: string][] = [
   ["null", null as unknown as TimeLike, "null"],
 ];
 for (const [what, time, shown] of REFUSED) {
-  Deno.test(`toEpochMs() rejects ${what} and names it`, () => {
+  Deno.test(`toEpochMs() rejects ${what} and names the value`, () => {
     const error = assertThrows(() => toEpochMs(time, "until"), RangeError);
     assertStringIncludes(
       error.message,
-      "Cannot read until: it must be a Date, a Temporal.Instant, epoch milliseconds, or an ISO",
+      "Cannot read until: the time must be a Date, a Temporal.Instant, epoch milliseconds, or an ISO",
     );
     assertStringIncludes(error.message, shown);
   });
@@ -131,7 +131,7 @@ Deno.test("parseTime() reads an instant in every format as Temporal does", () =>
   }));
 });
 
-Deno.test("parseTime() reads nothing that Temporal rejects in RFC 3339", () => {
+Deno.test("parseTime() rejects every time in RFC 3339 format that Temporal rejects", () => {
   const digit = fc.integer({ min: 0, max: 9 });
   const texts = fc.tuple(
     fc.array(digit, { minLength: 17, maxLength: 17 }),
@@ -151,7 +151,7 @@ Deno.test("parseTime() reads nothing that Temporal rejects in RFC 3339", () => {
       try {
         expected = Temporal.Instant.from(text).epochMilliseconds;
       } catch {
-        // Temporal has no 24:00, which ISO 8601 has.
+        // Temporal rejects 24:00, which ISO 8601 allows.
         expected = /T24:00:00\.0/.test(text) ? undefined : NaN;
       }
       if (expected !== undefined) assertEquals(eventEpochMs(text), expected, text);
@@ -160,7 +160,7 @@ Deno.test("parseTime() reads nothing that Temporal rejects in RFC 3339", () => {
   );
 });
 
-Deno.test("eventEpochMs() reads its own format as parseTime() does, independent of the time before it", () => {
+Deno.test("eventEpochMs() reads this library's format like parseTime(), independent of the previous call", () => {
   const random = new SeededRandom(20261125);
   const digits = (count: number) => String(random.below(10 ** count)).padStart(count, "0");
   const oneOf = (texts: readonly string[]) => texts[random.below(texts.length)]!;

@@ -7,7 +7,7 @@ import stringWidth from "string-width";
 import { cut } from "./fit.ts";
 import { styled } from "./terminal.ts";
 
-/** A row of the table. The length of its bar is proportional to its value. */
+/** A row of a table. The length of the bar is proportional to `value`. */
 export interface BarRow {
   readonly label: string;
   readonly value: number;
@@ -17,16 +17,16 @@ export interface BarRow {
 
 const GAP = "  ";
 const BAR_WIDTH_MAX = 40;
-/** The last character of a bar, by the number of eighths that it fills. */
+/** The last character of a bar, indexed by the number of eighths of a column that the character fills. */
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const LABEL_WIDTH_MAX = 40;
 const LABEL_WIDTH_MIN = 8;
-/** If bars are narrower than this, long labels are cut. */
+/** Minimum width of the widest bar in columns. If there is less space, long labels are cut. */
 const BAR_WIDTH_WANTED = 10;
 
 /**
- * Returns the lines of a table that fits the columns. Labels are aligned left and cells right; bars take
- * the remaining columns. If there are too few columns, labels are cut.
+ * Returns a table as lines of at most `columns`. Labels are aligned left and cells right; bars take the
+ * remaining columns. If there are too few columns for the bars, labels are cut.
  */
 export function barTable(
   rows: readonly BarRow[],
@@ -58,7 +58,7 @@ export function barTable(
   ];
 }
 
-/** Returns a bar for a value; the bar of the largest value fills the width. */
+/** Returns the text of a bar. Its length is proportional to `value`; the largest value fills `width` columns. */
 export function bar(value: number, largest: number, width: number): string {
   // If the largest value has overflowed to Infinity, no bar can be proportional to it.
   if (!(value > 0) || !Number.isFinite(largest)) return "";

@@ -16,7 +16,7 @@ import { chooseColor, type Output } from "./terminal.ts";
 export type Run = (output: Output) => Promise<number>;
 
 /**
- * Opens a log that must exist, and runs `work` on it.
+ * Opens a log that must exist, calls `work` with its reader, and resolves with the result of `work`.
  *
  * @throws {CommandError} If the log does not exist.
  */
@@ -31,7 +31,7 @@ export function withLog<T>(
   }, logger);
 }
 
-/** Opens a log that may not exist yet, and runs `work` on it. */
+/** Opens a log and calls `work` like {@linkcode withLog}, but the log need not exist yet. */
 export async function withReader<T>(
   options: LogOptions,
   work: (reader: AuditReader, log: LocatedLog) => Promise<T>,
@@ -45,9 +45,9 @@ export async function withReader<T>(
 }
 
 /**
- * Calls `open`, and reports a `TypeError` as a usage error.
+ * Calls a function that opens a log or a file, and resolves with the result of the function.
  *
- * @throws {CommandError} If the path is not valid for a log.
+ * @throws {CommandError} If the function throws a `TypeError`, which means that the path or the file is unsuitable.
  */
 export async function opened<T>(open: () => T | Promise<T>): Promise<T> {
   try {

@@ -1,23 +1,23 @@
 /**
- * Errors that the user can fix. They end a command with a message instead of a stack trace.
+ * Errors that the user can fix. Such an error ends a command with a message instead of a stack trace.
  *
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
 
-/** 1 for a failure, such as a missing log; 2 for a usage or permission error. */
+/** An exit code: 1 for a failure, such as a missing log; 2 for a usage or permission error. */
 export type ErrorCode = 1 | 2;
 
-/** An error that the user can fix. */
+/** An error that the user can fix, such as a missing file. */
 export class CommandError extends Error {
-  /** The name of the class. */
+  /** The name of the error class. */
   override readonly name = "CommandError";
-  /** The exit code. */
+  /** The exit code of the command. */
   readonly exitCode: ErrorCode;
   /** Lines that are printed after the message. */
   readonly details: readonly string[];
 
-  /** Creates the error. */
+  /** Creates the error from its message, its exit code and its details. */
   constructor(message: string, exitCode: ErrorCode, details: readonly string[] = []) {
     super(message);
     this.exitCode = exitCode;
@@ -25,10 +25,10 @@ export class CommandError extends Error {
   }
 }
 
-/** Returns the error in a form for the user, or null if it is a bug in the program. */
+/** Returns a thrown error as an error that the user can fix, or null if the error shows a bug in the program. */
 export function asCommandError(error: unknown): CommandError | null {
   if (error instanceof CommandError) return error;
-  // Closing the log failed as well; the first error is the cause.
+  // The command failed, and then closing the log failed as well. The error of the command is the cause.
   if (error instanceof SuppressedError) return asCommandError(error.suppressed);
   if (error instanceof AuditWriteError) return new CommandError(error.message, 1);
   if (!(error instanceof Error)) return null;
@@ -39,11 +39,11 @@ export function asCommandError(error: unknown): CommandError | null {
   return ACTION.test(error.message) ? new CommandError(error.message, 1) : null;
 }
 
-/** The start of the library's own messages. Messages of the JavaScript engine have no such colon. */
+/** The start of every message of this library. Messages of the JavaScript engine have no colon after the action. */
 const ACTION = /^Cannot [a-z][^:\n]*: /;
 const SYSTEM_ERRORS: readonly unknown[] = Object.values(Deno.errors);
 
-/** Checks whether the operating system reported the error: by its class, or by a code such as ENOSPC. */
+/** Checks whether the operating system reported an error, which has a class of Deno or a code such as ENOSPC. */
 function isSystemError(error: Error): boolean {
   if (SYSTEM_ERRORS.includes(error.constructor)) return true;
   return "code" in error && typeof error.code === "string" && /^E[A-Z0-9]+$/.test(error.code);

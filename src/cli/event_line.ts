@@ -26,28 +26,29 @@ type Column = typeof COLUMN_NAMES[number];
 type Widths = Readonly<Record<Column, number>>;
 
 const NO_WIDTHS: Widths = { type: 0, cost: 0, model: 0, tokens: 0 };
-/** The initial column widths if events are shown as they arrive, before later ones can be measured. */
+/** The initial column widths if events are shown as they arrive, because later events cannot be measured yet. */
 export const USUAL_WIDTHS: Widths = {
   type: "validation_fail".length,
   cost: "$0.000413".length,
   model: "small".length,
   tokens: "200 in, 56 out".length,
 };
-/** The maximum aligned width of a column; otherwise one long cell would widen every line. */
+/** Maximum width to which the cells of a column are padded, so that one long cell does not widen every line. */
 const ALIGNED_COLUMNS_MAX = 32;
-/** The maximum share of a terminal line that one field takes, so that the fields after it stay visible. */
+/** Maximum share of the terminal width for one field. Longer fields are cut, so that later fields stay visible. */
 const FIELD_SHARE = 0.4;
+/** Maximum share of the terminal width for an event type or a model. Longer names are cut. */
 const COLUMN_SHARE = 0.2;
-/** The minimum width to which a field is cut; every event type of this library fits. */
+/** Minimum width in columns to which a field is cut, so that every event type of this library is shown in full. */
 const FIELD_COLUMNS_MIN = "tldr_auto_generated".length;
 
-/** The fields that are not listed after the columns: they have a column, or are not shown. */
+/** The fields that are not listed after the columns, because they have a column or are never shown. */
 const PLACED = new Set(["ts", "event", "session_id", "cost", "model", "input_t", "output_t"]);
 
-/** The fields that explain a failure. They are listed before all others. */
+/** The event fields that explain a failure. They are listed before all other fields. */
 const EXPLAINING: readonly string[] = ["error", "reason"];
 
-/** The part of a time that is shown, by the minimum width of the terminal. */
+/** The part of a time that is shown, from `start` to `end`, on terminals with at least `fromColumns` columns. */
 const TIME_FORMS = [
   { fromColumns: 100, start: 0, end: "2026-02-13 14:30:22.123".length },
   { fromColumns: 70, start: 0, end: "2026-02-13 14:30:22".length },
@@ -55,7 +56,7 @@ const TIME_FORMS = [
   { fromColumns: 0, start: "2026-".length, end: "2026-02-13 14:30".length },
 ] as const;
 
-/** The event types that are shown in red. */
+/** Matches event types that report a failure. They are shown in red. */
 const FAILURE_TYPE = /(?:^|_)(?:fail|failed|failure|error)(?:$|_)/;
 const WARNING_TYPES: ReadonlySet<unknown> = new Set(["gate_escalate"]);
 
@@ -72,12 +73,12 @@ export class EventLines {
     this.#widths = { ...widths };
   }
 
-  /** Widens the columns for events that will be shown later. */
+  /** Widens the columns in advance for events that will be shown later. */
   measure(events: Iterable<AuditEvent>): void {
     for (const event of events) this.#widen(this.#cellsOf(event));
   }
 
-  /** Returns the header, which names the columns and the time zone. */
+  /** Returns the header line, which names the columns and the time zone. */
   header(): string {
     const { timeZone, columns } = this.#options;
     const time = `time (${timeZone})`.padEnd(this.#timeWidth);
@@ -86,7 +87,7 @@ export class EventLines {
     return joinPieces([{ text: [time, ...cells].join(GAP), style: "bold" }], columns);
   }
 
-  /** Returns the line of an event. */
+  /** Returns an event as a line of aligned columns. */
   line(event: AuditEvent): string {
     const { columns } = this.#options;
     const cells = this.#cellsOf(event);
@@ -161,14 +162,14 @@ export class EventLines {
     return time.slice(start, end);
   }
 
-  /** Returns a value as JSON, but a string without quotes, cut to its share of the line. */
+  /** Returns a value of an event as JSON, or a string without quotes, cut to a share of the terminal width. */
   #text(value: unknown, share = FIELD_SHARE): string {
     const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
     return cut(text, Math.max(FIELD_COLUMNS_MIN, Math.floor(this.#options.columns * share)));
   }
 }
 
-/** Returns the style of the column's cell. */
+/** Returns the style of the cell of an event in a column. */
 function styleOf(column: Column, event: AuditEvent): Style {
   if (column === "cost") return "yellow";
   if (column === "model") return "cyan";
@@ -177,19 +178,19 @@ function styleOf(column: Column, event: AuditEvent): Style {
   return WARNING_TYPES.has(event.event) ? "yellow" : "bold";
 }
 
-/** Checks whether the event reports a failure. */
+/** Checks whether an event reports a failure, by its type or its fields `status` and `error`. */
 function isFailure({ event, status, error }: AuditEvent): boolean {
   const hasError = error !== undefined && error !== null && error !== false;
   return hasError || status === "error" || (typeof event === "string" && FAILURE_TYPE.test(event));
 }
 
-/** Yields the fields that have no column, beginning with the fields that explain a failure. */
+/** Yields the fields of an event that have no column. The fields that explain a failure come first. */
 function* otherFields(event: AuditEvent): Generator<[name: string, value: unknown]> {
   const { seq, hash } = event;
   for (const name of EXPLAINING) {
     if (Object.hasOwn(event, name)) yield [name, event[name]];
   }
-  // People can use the sequence number of a chained line, but not its hash.
+  // Of a chained line, the sequence number is shown, but not the hash, which is of no use to people.
   const isChained = typeof seq === "number" && typeof hash === "string" && SHA256.test(hash);
   for (const [name, value] of Object.entries(event)) {
     if (PLACED.has(name) || EXPLAINING.includes(name)) continue;
@@ -197,7 +198,7 @@ function* otherFields(event: AuditEvent): Generator<[name: string, value: unknow
   }
 }
 
-/** Pads a cell at its end. This also aligns the decimal points of costs below 10 USD. */
+/** Pads a cell with blanks at its end. This also aligns the decimal points of costs below 10 USD. */
 function pad(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - stringWidth(text)));
 }

@@ -7,19 +7,22 @@ import stringWidth from "string-width";
 import { shownText } from "../shown.ts";
 
 const ELLIPSIS = "…";
-/** The maximum number of code units per column, because a character can have any number of marks. */
+/**
+ * Maximum number of code units that are processed per column, because a character can have any number of combining
+ * marks.
+ */
 const UNITS_PER_COLUMN = 8;
 
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
-/** Returns the beginning of the text that fits the columns, with an ellipsis if the text was cut. */
+/** Returns a text in at most `columns`. Cuts a wider text at its end, and puts an ellipsis there. */
 export function cut(text: string, columns: number): string {
   const [head, isWhole] = bounded(text, columns);
   if (isWhole && stringWidth(head) <= columns) return head;
   return columns < 1 ? "" : `${fitting(charactersOf(head), columns - 1)}${ELLIPSIS}`;
 }
 
-/** Returns the text; if it does not fit the columns, its beginning and its end around an ellipsis. */
+/** Returns a text in at most `columns`. Cuts a wider text in the middle, and puts an ellipsis there. */
 export function cutMiddle(text: string, columns: number): string {
   const [head, isWhole] = bounded(text, columns);
   if (isWhole && stringWidth(head) <= columns) return head;
@@ -30,7 +33,7 @@ export function cutMiddle(text: string, columns: number): string {
   return `${before}${ELLIPSIS}${after}`;
 }
 
-/** Returns the text as lines that fit the columns, broken between words where possible. */
+/** Breaks a text into lines of at most `columns`, between words where possible. */
 export function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = "";
@@ -52,7 +55,7 @@ export function wrapped(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
-/** Returns the escaped beginning of a text, enough for the columns, and whether it is the whole text. */
+/** Returns the escaped start of a text, long enough for the columns, and whether the start is the whole text. */
 function bounded(text: string, columns: number): [shown: string, isWhole: boolean] {
   if (text.length <= UNITS_PER_COLUMN * columns) return [shownText(text), true];
   const head = text.slice(0, UNITS_PER_COLUMN * columns).replace(/[\uD800-\uDBFF]$/, "");
@@ -63,7 +66,7 @@ function charactersOf(text: string): string[] {
   return Array.from(graphemes.segment(text), ({ segment }) => segment);
 }
 
-/** Joins the first characters that fit the columns; if `isReversed`, in reverse order. */
+/** Joins the first characters, up to a width of `columns`. If `isReversed`, joins them in reverse order. */
 function fitting(characters: readonly string[], columns: number, isReversed = false): string {
   const taken: string[] = [];
   let width = 0;

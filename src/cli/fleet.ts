@@ -1,5 +1,5 @@
 /**
- * `scout fleet`: runs the reading commands on the logs of a fleet.
+ * `scout fleet`: runs read-only commands on the logs of a fleet.
  *
  * @module
  */
@@ -30,7 +30,7 @@ import { chooseColor, columns, type Output } from "./terminal.ts";
 import { unexpectedInput } from "./usage_error.ts";
 import type { When } from "./when.ts";
 
-/** The options that all commands on a fleet share. */
+/** The options that all `scout fleet` commands share. */
 type FleetOptions = ServerOptions & ShownOptions & { readonly log: string | undefined };
 
 const fleetOptions: Parser<"sync", FleetOptions, unknown> = merge(
@@ -54,7 +54,7 @@ const status = command(
   {
     brief: message`Shows position, lag and gaps of each log`,
     description:
-      message`Reads the headers of all shipped blocks, or of those since --since. The lag of a log is what its shipper reported with its last block.`,
+      message`Reads the headers of all shipped blocks, or of the blocks shipped since --since. The lag of a log is the lag that its shipper reported with the last block.`,
     footer: message`Example: scout fleet status ${text(EXAMPLE)}`,
   },
 );
@@ -68,7 +68,7 @@ const query = command(
   {
     brief: message`Shows the events that match, each with its log`,
     description:
-      message`Shows the events in the order in which they were shipped. With --desc, all matching events, or the last --limit of them, are first held in memory.`,
+      message`Shows the events in the order in which they were shipped. With --desc, first loads all matching events, or the last --limit of them, into memory.`,
     footer: message`Example: scout fleet query ${text(EXAMPLE)} --since 3h --json | jq .scout_log`,
   },
 );
@@ -138,11 +138,11 @@ async function runStatus(
     return fleetStatus({ ...place, ...since === undefined ? {} : { since } });
   });
   if (logs.length === 0) {
-    tell(`nothing was shipped, got ${log === undefined ? `fleet ${fleet}` : `log ${log}`}`);
+    tell(`nothing was shipped ${log === undefined ? "" : `from log ${log} `}to fleet ${fleet}`);
   }
   if (json) output.json({ fleet, stream, logs });
   else {
-    // If standard output is not a terminal, the table is shown at any width.
+    // If standard output is not a terminal, the width of the table is not limited.
     const width = output.isTerminal ? columns() : Infinity;
     for (const line of fleetStatusLines(logs, timeZone, width)) output.line(line);
   }
@@ -202,7 +202,10 @@ function runReport(options: FleetOptions & ReportFileOptions, output: Output): P
   );
 }
 
-/** Reads the events of a fleet, and reports unreadable lines and gaps on standard error. */
+/**
+ * Calls `work` with the events of a fleet, and resolves with the result of `work`. Reports unreadable lines and gaps on
+ * standard error.
+ */
 async function withFleet<T>(
   options: FleetOptions,
   asked: Omit<FleetQueryOptions, keyof FleetPlace>,
@@ -213,7 +216,7 @@ async function withFleet<T>(
     const events = fleetEvents({ ...asked, ...place });
     const result = await work(events);
     for (const { path, byteOffset, byteLength, reason } of events.damage) {
-      tell(`bytes ${byteOffset} to ${byteOffset + byteLength} of log ${path}: ${reason}`);
+      tell(`skipped bytes ${byteOffset} to ${byteOffset + byteLength} of log ${path}: ${reason}`);
     }
     return result;
   });
@@ -222,7 +225,7 @@ async function withFleet<T>(
 /** The connection to a fleet, and the logs to read. */
 type FleetPlace = Pick<FleetStatusOptions, "connection" | "fleet" | "stream" | "log">;
 
-/** Connects to a fleet, and runs `work` on it. */
+/** Connects to a fleet, calls `work` with the connection, and resolves with the result of `work`. */
 function withPlace<T>(
   options: FleetOptions,
   work: (place: FleetPlace) => Promise<T>,

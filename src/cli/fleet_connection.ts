@@ -1,5 +1,5 @@
 /**
- * Connects commands to the server of a fleet.
+ * Connects a command to the NATS server of a fleet.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { messageOf, withFlags } from "../errors.ts";
 import { CommandError } from "./command_error.ts";
 import { readSmallFile, readSmallFileBytes } from "./small_file.ts";
 
-/** The fleet, its server, and the login. A type alias, because the parsers do not accept an interface. */
+/** The options for a fleet, its server and the login. A type alias, because the parsers do not accept an interface. */
 export type ServerOptions = {
   readonly server: string;
   readonly fleet: string;
@@ -62,7 +62,8 @@ const WEB_SOCKET = /^wss?:\/\//;
 const TLS = /^tls:\/\//;
 
 /**
- * Connects to the server, runs `work`, and disconnects.
+ * Connects to the server of a fleet, calls `work` with the connection, and disconnects. Resolves with the result of
+ * `work`.
  *
  * @throws {CommandError} If connecting fails, or `work` fails with an error that the user can fix.
  */
@@ -89,7 +90,7 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
     servers: addresses.map((address) => address.replace(TLS, "")),
     name: "scout",
     maxReconnectAttempts: -1,
-    // Recording a stack trace for each request costs a tenth of the run time.
+    // No stack trace is recorded for each request, because recording costs a tenth of the run time.
     noAsyncTraces: true,
   };
   try {
@@ -139,13 +140,13 @@ function tlsOf(
   return { tls: ca === undefined ? {} : { ca: readSmallFile(ca, "certificates") } };
 }
 
-/** The names of errors that the user can fix. */
+/** The names of the errors of a fleet that the user can fix. */
 const FOR_USER = [
   "FleetMismatchError",
   "FleetConflictError",
   "FleetServerError",
   "FleetTimeoutError",
-  // Errors of the connection: a forbidden request, and a request on a closed connection.
+  // Errors of the NATS client: the server forbids a request, or the connection is closed.
   "RequestError",
   "ClosedConnectionError",
 ];

@@ -14,7 +14,7 @@ const SECONDS = [[86_400, "d"], [3_600, "h"], [60, "min"]] as const;
 
 const HEADER = ["log", "shipped", "lag", "lag time", "last event", "last stored", "missing"];
 const LABEL_WIDTH = "last stored  ".length;
-/** The width to which the name of a log is cut within a sentence. */
+/** Maximum width in columns of the name of a log within a sentence. Longer names are cut. */
 const LOG_WIDTH_MAX = 40;
 
 /** Yields a table with a line per log, or a block per log if the table does not fit the columns. */

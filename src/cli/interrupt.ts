@@ -1,5 +1,5 @@
 /**
- * Turns Ctrl-C into an abort signal, so that a command can finish its work before it ends.
+ * Turns Ctrl-C into an abort signal, so that a command can finish its current work before the process ends.
  *
  * @module
  */
@@ -9,7 +9,7 @@ const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
   : ["SIGINT", "SIGTERM"];
 
-/** A listener for Ctrl-C. Until it is disposed of, Ctrl-C aborts its signal instead of ending the process. */
+/** A listener for Ctrl-C. Until the listener is disposed of, Ctrl-C does not end the process. */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = () => this.#controller.abort();
@@ -19,7 +19,7 @@ export class Interrupt implements Disposable {
     for (const signal of SIGNALS) Deno.addSignalListener(signal, this.#listener);
   }
 
-  /** The signal that the first Ctrl-C aborts. */
+  /** The abort signal that the first Ctrl-C aborts. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }

@@ -1,5 +1,5 @@
 /**
- * Recognizes files that are not audit logs.
+ * Recognizes files that are not audit logs, so that a command can name the kind of a wrong file.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { LogDirectory } from "../segments/log_directory.ts";
 import { CommandError } from "./command_error.ts";
 import { type LocatedLog, shownSource } from "./log_path.ts";
 
-/** The number of bytes that are read at the beginning and at the end of a file. */
+/** Maximum number of bytes that are read at the start of a file, and at its end, to search for an event. */
 const PART_BYTES = 64 * 1024;
 const LINE_BREAK = 0x0a;
 const BRACE = 0x7b;
@@ -30,16 +30,16 @@ const SIGNATURES: readonly (readonly [start: readonly number[], kind: string])[]
 ];
 
 /**
- * Checks that the path is that of a log, or does not exist.
+ * Checks that the file at the path of a log may be a log. A path that does not exist is accepted.
  *
- * @throws {CommandError} If something else is at the path; the message says what it is.
+ * @throws {CommandError} If the path is that of anything else; the message names the kind of the file.
  */
 export function checkKind(log: LocatedLog): void {
   const kind = denoFileSystem.status(log.path)?.kind;
   if (kind === undefined) return;
   if (kind !== "file") {
     const found = kind === "other" ? "a FIFO, a socket or a device" : `a ${kind}`;
-    throw refusal(log, `it is not a regular file but ${found}`);
+    throw refusal(log, `the path is ${found}, not a regular file`);
   }
   if (isKnownByFiles(log.path)) return;
   const reason = reasonAgainst(log.path);
@@ -49,27 +49,25 @@ export function checkKind(log: LocatedLog): void {
 /**
  * Checks that the log exists.
  *
- * @throws {CommandError} If it has neither an active file nor an archive.
+ * @throws {CommandError} If the log has neither an active file nor an archive.
  */
 export function checkThere(log: LocatedLog): void {
   checkKind(log);
   if (denoFileSystem.status(log.path) !== null) return;
   if (new LogDirectory(denoFileSystem, log.path).segments().length > 0) return;
   throw new CommandError(
-    `Cannot find audit log: there is neither an active file nor an archive, got ${
-      shownSource(log)
-    }`,
+    `Cannot find audit log: there is neither an active file nor an archive: ${shownSource(log)}`,
     1,
   );
 }
 
 function refusal(log: LocatedLog, reason: string): CommandError {
-  return new CommandError(`Cannot read audit log: ${reason}, got ${shownSource(log)}`, 1);
+  return new CommandError(`Cannot read audit log: ${reason}: ${shownSource(log)}`, 1);
 }
 
 /**
- * Checks whether a lock, a manifest or a segment lies next to the file. Then it is a log, even if all of its
- * lines are damaged.
+ * Checks whether a lock, a manifest or a segment lies next to a file. If so, the file is a log, even if all of
+ * its lines are damaged.
  */
 function isKnownByFiles(path: string): boolean {
   const log = new LogDirectory(denoFileSystem, path);
@@ -79,7 +77,7 @@ function isKnownByFiles(path: string): boolean {
     log.segments().length > 0;
 }
 
-/** Returns the reason why the file is not a log, or null if one of its lines may be an event. */
+/** Returns the reason why a file is not a log, or null if a line of the file may be an event. */
 function reasonAgainst(path: string): string | null {
   let handle: FileHandle | null;
   try {
@@ -95,7 +93,9 @@ function reasonAgainst(path: string): string | null {
     const end = partOf(handle, Math.max(0, byteLength - PART_BYTES));
     if (byteLength === 0 || [start, end].some(mayHoldEvent)) return null;
     const kind = kindOf(start, basename(path));
-    return kind === null ? "none of its lines is a JSON object" : `it is ${kind}, not an audit log`;
+    return kind === null
+      ? "no line of the file is a JSON object"
+      : `the file is ${kind}, not an audit log`;
   } finally {
     handle.close();
   }
@@ -106,7 +106,7 @@ function partOf(handle: FileHandle, position: number): Uint8Array {
   return bytes.subarray(0, handle.readSync(bytes, position));
 }
 
-/** Checks whether a line in the bytes is an event, or may be the beginning of an event. */
+/** Checks whether a line in these bytes of a file is an event, or may be the start of an event. */
 function mayHoldEvent(bytes: Uint8Array): boolean {
   for (let start = 0; start < bytes.byteLength;) {
     const lineBreak = bytes.indexOf(LINE_BREAK, start);
@@ -119,10 +119,10 @@ function mayHoldEvent(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Returns the kind of a file by its first bytes and its name, or null if it is unknown. */
+/** Returns the kind of a file by its first bytes and its name, or null if the kind is unknown. */
 function kindOf(start: Uint8Array, name: string): string | null {
   const known = SIGNATURES.find(([bytes]) => bytes.every((byte, n) => start[n] === byte));
   if (known !== undefined) return known[1];
-  if (/\.[ct]sv$/i.test(name)) return "a table (scout import reads it)";
+  if (/\.[ct]sv$/i.test(name)) return "a table (use scout import)";
   return isUtf8(start.subarray(0, start.lastIndexOf(LINE_BREAK) + 1)) ? null : "binary data";
 }

@@ -12,11 +12,11 @@ import { stampEpochMs } from "../segments/segment_name.ts";
 import { shownText } from "../shown.ts";
 import { CommandError } from "./command_error.ts";
 
-/** The names of a log on the command line. */
+/** The argument and the option that name a log on the command line. */
 export interface NamedLog {
   /** The value of the argument LOG. */
   readonly file: string | undefined;
-  /** The value of `--path`. */
+  /** The value of the option `--path`. */
   readonly path: string | undefined;
 }
 
@@ -39,18 +39,19 @@ const DEFAULT_NAME = basename(DEFAULT_AUDIT_PATH);
 const STAMP_LENGTH = "_20260213_143022".length;
 
 /**
- * Finds the log: the argument or `--path`, else the value of SCOUT_PATH if the program may read it, else the
- * default path. A directory stands for the log in it, or for `audit.jsonl` in it if it holds no log yet.
+ * Finds the log of a command: the argument or `--path`, else the value of SCOUT_PATH if the program may read the
+ * variable, else the default path. A directory stands for the log that it contains. If it contains no log yet, it
+ * stands for its `audit.jsonl`.
  *
- * @throws {CommandError} If the log is named twice, a path is invalid, or a directory holds several logs.
+ * @throws {CommandError} If the log is named twice, a path is invalid, or a directory contains several logs.
  * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
  */
 export function locateLog({ file, path }: NamedLog): LocatedLog {
   if (file !== undefined && path !== undefined) {
     throw new CommandError(
-      `Cannot choose the log: it is named twice, got ${shownText(file)} and --path ${
-        shownText(path)
-      }`,
+      `Cannot choose the log: use either the argument LOG or --path, got ${
+        shownText(file)
+      } and --path ${shownText(path)}`,
       2,
     );
   }
@@ -61,7 +62,7 @@ export function locateLog({ file, path }: NamedLog): LocatedLog {
   return { path: defaultPath(), source: "default" };
 }
 
-/** Returns the path for a message, followed by its source unless that is the command line. */
+/** Returns the path of a log for a message. If the path is not from the command line, its source follows. */
 export function shownSource({ path, source }: LocatedLog): string {
   if (source === "command line") return shownText(path);
   if (source === PATH_VARIABLE) return `${shownText(path)} (from ${PATH_VARIABLE})`;
@@ -69,7 +70,10 @@ export function shownSource({ path, source }: LocatedLog): string {
     `${PATH_VARIABLE}, which needs ${PATH_FLAG})`;
 }
 
-/** Returns the value of SCOUT_PATH, or undefined if it is empty or the program may not read it. Never prompts. */
+/**
+ * Returns the value of SCOUT_PATH, or undefined if the variable is empty or the program may not read it. Does not
+ * prompt for a permission.
+ */
 function pathVariable(): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: PATH_VARIABLE });
   return state === "granted" ? Deno.env.get(PATH_VARIABLE) || undefined : undefined;
@@ -82,7 +86,7 @@ function defaultPath(): string {
     const variable = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
     if (error instanceof TypeError) {
       throw new CommandError(
-        `Cannot find the default log ${DEFAULT_AUDIT_PATH}: ${variable} is not set`,
+        `Cannot find the default log ${DEFAULT_AUDIT_PATH}: ${variable} is not set; name the log as the argument`,
         2,
       );
     }
@@ -95,9 +99,9 @@ function defaultPath(): string {
 }
 
 /**
- * Returns the path of the active file that a name stands for.
+ * Returns the path of the active file of a log that is named by a file or a directory.
  *
- * @throws {CommandError} If the name is a directory that holds several logs.
+ * @throws {CommandError} If the name is that of a directory with several logs.
  */
 function logAt(name: string): string {
   const path = absolutePath(name);
@@ -107,7 +111,9 @@ function logAt(name: string): string {
   if (others.length === 0) return join(path, only);
   const names = [only, ...others].map(shownText).join(", ");
   throw new CommandError(
-    `Cannot choose the log: ${shownText(path)} holds several logs, got ${names}; name one of them`,
+    `Cannot choose the log: the directory ${
+      shownText(path)
+    } contains several logs; name one: ${names}`,
     2,
   );
 }
@@ -124,14 +130,14 @@ function absolutePath(name: string): string {
 function isDirectory(path: string): boolean {
   try {
     const kind = denoFileSystem.status(path)?.kind;
-    // Listing a directory follows a symbolic link; status() does not.
+    // list() follows a symbolic link, and throws if the link does not lead to a directory; status() does not follow.
     if (kind === "symlink") denoFileSystem.list(path);
     return kind === "directory" || kind === "symlink";
   } catch (error) {
-    // A symbolic link to a file, or a dangling one. Opening the log reports what is wrong with it.
+    // The symbolic link leads to a file or to nothing. Opening the log will report that.
     if (error instanceof Deno.errors.NotADirectory) return false;
     if (error instanceof Deno.errors.NotFound) return false;
-    // A name without an extension is most likely that of a directory.
+    // The flag must permit reading a directory. A path without an extension is most likely a directory.
     const directory = basename(path).includes(".") ? dirname(path) : path;
     throw withFlags(error, [pathFlag("read", directory)]);
   }

@@ -1,5 +1,5 @@
 /**
- * The state of a log: its files, their events, the spend of the last day, and the damage.
+ * Collects the state of a log: its files and events, the spend of the last day, and the damage.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { costOf } from "../cost/spend.ts";
 
-/** The number and size of the files of one kind, and the number of their events. */
+/** The number of files of one kind, their total size in bytes, and the number of their events. */
 export interface FilesStatus {
   files: number;
   bytes: number;
@@ -31,15 +31,15 @@ export interface LogStatus {
   readonly path: string;
   /** The active file, and segments that are not archived yet. */
   readonly active: FilesStatus;
-  /** The archives in the manifest. */
+  /** The archives that the manifest lists. */
   readonly archives: FilesStatus;
   /** The number of archives that are not in the manifest. Their events are not counted. */
   readonly untoldArchives: number;
   /** The time (ISO 8601) of the newest event that retention has removed; null before the first removal. */
   readonly prunedUntil: string | null;
-  /** The spend in USD. */
+  /** The spend in USD in the last hour and in the last 24 hours. */
   readonly spend: { readonly lastHour: number; readonly lastDay: number };
-  /** The number of events with a cost; `spend` is the sum of their costs. */
+  /** The number of events with a cost in the last hour and in the last 24 hours. */
   readonly costs: { readonly lastHour: number; readonly lastDay: number };
   /** The spend in USD in each of the last 24 hours, the oldest first. */
   readonly hourly: readonly number[];
@@ -47,12 +47,12 @@ export interface LogStatus {
   readonly damage: {
     /** The number of invalid lines in archives, as counted in the manifest. */
     readonly archivedLines: number;
-    /** The unreadable regions of the other files. */
+    /** The unreadable regions of the active file and of segments that are not archived yet. */
     readonly regions: readonly Damage[];
   };
 }
 
-/** A logger that drops warnings about damage, because the output shows the damage. */
+/** A logger that drops all messages. For commands that report the damage of a log in another way. */
 export const statusLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 const HOUR_MS = 3_600_000;
@@ -127,7 +127,7 @@ function eventsIn({ events, untimed, lines, malformed }: ArchiveLine): number {
   return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
 }
 
-/** Resolves with the spend of each of the last 24 hours, the oldest first, and its number of costs. */
+/** Resolves with the spend and the number of costs in each of the last 24 hours, the oldest hour first. */
 async function hourlyCosts(
   reader: AuditReader,
   nowMs: number,

@@ -40,7 +40,7 @@ import { columns, Output } from "./terminal.ts";
 import { parserMessage, unexpectedInput } from "./usage_error.ts";
 import { verifyCommand } from "./verify.ts";
 
-/** Thrown by the callbacks of the parser after their output, to end the program. */
+/** The error that callbacks of the parser throw to end the program, after they have shown a help text or a message. */
 class Exit extends Error {
   constructor(readonly code: number) {
     super();

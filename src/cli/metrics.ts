@@ -71,7 +71,7 @@ const LABEL_WIDTH = "accuracy  ".length;
 const FIGURE_WIDTH = "100.00 %".length;
 const GAP = "  ";
 
-/** Returns the lines of the metrics, which fit the columns. A dash means that nothing was measured. */
+/** Returns the metrics as lines of at most `columns`. A dash means that nothing was measured. */
 export function metricsLines(
   { accuracyPct, totalNav, validationFailCount }: AccuracyMetrics,
   { passRatePct, total, passCount, escalateCount, avgConfidence, lastQueries }: GateMetrics,
@@ -95,7 +95,7 @@ export function metricsLines(
   ];
 }
 
-/** Returns the lines for a figure and its counts; the counts are wrapped to the columns. */
+/** Returns the lines of one metric: its label, its figure, and its counts, which are wrapped to the columns. */
 function row(
   label: string,
   figure: string,

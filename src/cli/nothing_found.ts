@@ -1,5 +1,5 @@
 /**
- * Reports on standard error what a log holds, if a query finds nothing.
+ * Reports on standard error which events a log contains, if a query finds nothing.
  *
  * @module
  */
@@ -28,27 +28,27 @@ export interface Question {
   readonly until?: Temporal.Instant | undefined;
 }
 
-/** The facts about the log that the message needs. */
+/** The facts about a log for the message that a query found nothing. */
 export interface LogFacts {
   readonly oldest: AuditEvent | undefined;
   readonly newest: AuditEvent | undefined;
-  /** The event types in the archives, and of the newest events. */
+  /** The types of the events in the archives and of the newest events. */
   readonly types: ReadonlySet<string>;
   readonly now: Temporal.ZonedDateTime;
 }
 
-/** The number of newest events whose types are collected. */
+/** Maximum number of newest events whose types are collected. The manifest names the types of older events. */
 const EVENTS_MAX = 10_000;
 const TYPES_SHOWN = 8;
 const VALUE_COLUMNS = 40;
 
-/** Writes to standard error that the query found nothing, and what the log holds instead. */
+/** Writes to standard error that a query found nothing, and which events the log contains instead. */
 export async function tellNothingFound(
   { path }: AuditReader,
   question: Question,
   now: Temporal.ZonedDateTime,
 ): Promise<void> {
-  // The query has reported the damage already.
+  // The reader logs no warnings, because the query has already reported the damage.
   await using reader = await AuditReader.open({ path, logger: statusLogger });
   const [oldest] = await reader.query({ limit: 1 }).toArray();
   const [newest] = await reader.lastEvents(1);
@@ -114,7 +114,7 @@ function kindOf({ kind, event = [], session, hasTests = false }: Question): stri
   ].join(" ");
 }
 
-/** Returns the time of day of an instant, preceded by the date unless that is today. */
+/** Returns an instant as a time of day. If the instant is not today, the date precedes the time of day. */
 function shownAt(instant: Temporal.Instant, now: Temporal.ZonedDateTime): string {
   const shown = shownIn(instant, now);
   const today = shownIn(now.toInstant(), now).slice(0, "2026-02-13 ".length);

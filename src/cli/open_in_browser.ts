@@ -8,27 +8,27 @@ import { CommandError } from "./command_error.ts";
 /** The command that opens a file or a URL in the user's default program, by operating system. */
 const OPENERS: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
   darwin: ["open"],
-  // `start` takes its first argument as the title of the new window.
+  // The command `start` uses its first argument as the title of the new window.
   windows: ["cmd", "/c", "start", "scout"],
 };
 const DEFAULT_OPENER = ["xdg-open"];
 
 const [OPENER = "", ...OPENER_ARGS] = OPENERS[Deno.build.os] ?? DEFAULT_OPENER;
 
-/** The flag of the permission that {@linkcode openInBrowser} needs. */
+/** The flag that grants the permission that {@linkcode openInBrowser} needs. */
 export const OPEN_FLAG: string = `--allow-run=${OPENER}`;
 
 /**
  * Opens a file or a URL in the browser.
  *
- * @throws {CommandError} If it cannot be opened; the message states the reason.
+ * @throws {CommandError} If the file or the URL cannot be opened; the message states the reason.
  */
 export async function openInBrowser(target: string): Promise<void> {
   const failure = `Cannot open ${target} in a browser`;
   try {
     const args = [...OPENER_ARGS, target];
     const { success, code } = await new Deno.Command(OPENER, { args, stdin: "null" }).output();
-    if (!success) throw new CommandError(`${failure}: ${OPENER} failed, got exit code ${code}`, 1);
+    if (!success) throw new CommandError(`${failure}: ${OPENER} failed with exit code ${code}`, 1);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
       throw new CommandError(`${failure}: run again with ${OPEN_FLAG}`, 2);

@@ -52,7 +52,7 @@ export type TimeOptions = {
 /** A function that checks whether a field of an event has the expected value. */
 export type FieldTest = (event: AuditEvent) => boolean;
 
-/** Creates the parser of a value; `read` converts the text, and throws if it is invalid. */
+/** Creates the parser of an option value. `read` converts the text of the value, and throws if the text is invalid. */
 export function valueOf<T>(
   metavar: Uppercase<string>,
   read: (input: string) => T,
@@ -73,7 +73,7 @@ export function valueOf<T>(
   };
 }
 
-/** Creates a parser that accepts one of several words. */
+/** Creates the parser of an option value that must be one of several words. */
 export function choiceOf<const T extends string>(
   metavar: Uppercase<string>,
   words: readonly T[],
@@ -92,7 +92,7 @@ export function choiceOf<const T extends string>(
   });
 }
 
-/** Creates a parser that accepts an integer in a range. */
+/** Creates the parser of an option value that must be an integer from `min` to `max`. */
 export function countOf(
   metavar: Uppercase<string>,
   { min, max }: { readonly min: number; readonly max?: number },
@@ -125,7 +125,7 @@ function checkTimeZone(name: string): string {
   }
 }
 
-/** Parses `FIELD=VALUE`. The test compares the JSON of a value, and of a string its text without quotes. */
+/** Parses `FIELD=VALUE`. The test compares VALUE with the JSON of the field, or with a string without its quotes. */
 function parseFieldTest(input: string): FieldTest {
   const at = input.indexOf("=");
   if (at <= 0) throw new RangeError("not a test; use FIELD=VALUE such as model=small");
@@ -163,7 +163,7 @@ const shown = {
   timeZone: withDefault(
     option("--tz", timeZone, {
       description:
-        message`Time zone of the output, and of times that have none: UTC, Europe/Berlin; default: the local zone`,
+        message`Time zone of the output, and of times without a UTC offset: UTC, Europe/Berlin; default: the local zone`,
     }),
     () => Temporal.Now.timeZoneId(),
   ),
@@ -220,7 +220,7 @@ export const timeOptions: Parser<"sync", TimeOptions, unknown> = object("Time ra
   until: optional(option("--until", when, { description: message`Events before this time` })),
 });
 
-/** Returns the part of a query that selects events by their fields. */
+/** Returns the query options that select events by their fields, for the options of a command. */
 export function fieldsToQuery(
   { event, session, where }: FieldOptions,
 ): Pick<QueryOptions, "eventType" | "sessionId" | "where"> {
@@ -231,7 +231,7 @@ export function fieldsToQuery(
   };
 }
 
-/** Returns the query of the options; relative times are resolved against `now`. */
+/** Returns the query for the options of a command; relative times are resolved against `now`. */
 export function optionsToQuery(
   { since, until, ...fields }: FieldOptions & TimeOptions,
   now: Temporal.ZonedDateTime,
@@ -243,7 +243,7 @@ export function optionsToQuery(
   };
 }
 
-/** Returns the query of the options for the message that it found nothing. */
+/** Returns the facts about a query for the message that the query found nothing. */
 export function questionOf(
   { event, session, where, since, until }: FieldOptions & Partial<TimeOptions>,
   now: Temporal.ZonedDateTime,

@@ -1,5 +1,5 @@
 /**
- * A progress bar on standard error, which is shown only if that is a terminal.
+ * A progress bar on standard error. The bar is shown only if standard error is a terminal.
  *
  * @module
  */
@@ -21,19 +21,19 @@ export class ProgressBar implements Disposable {
   #done = 0;
   #drawnAt = -Infinity;
 
-  /** Creates a bar that is full at `total`. */
+  /** Creates a progress bar that is full when the completed work reaches `total`. */
   constructor(label: string, total: number) {
     this.#label = shownText(label);
     this.#total = total;
   }
 
-  /** Adds an amount of completed work. */
+  /** Adds an amount of completed work, and redraws the bar if the last drawing is not recent. */
   advance(amount: number): void {
     this.#done += amount;
     const now = performance.now();
     if (!this.#isShown || now < this.#drawnAt + DRAW_EVERY_MS) return;
     this.#drawnAt = now;
-    // The total may be an estimate.
+    // The total may be an estimate, so the completed work can exceed the total.
     const done = Math.min(this.#done, this.#total);
     const percent = Math.round(100 * done / this.#total);
     const filled = bar(done, this.#total, WIDTH).padEnd(WIDTH);
@@ -42,7 +42,7 @@ export class ProgressBar implements Disposable {
     write(`${CLEAR_LINE}${cutMiddle(this.#label, Deno.consoleSize().columns - end.length)}${end}`);
   }
 
-  /** Removes the bar. */
+  /** Removes the bar from the terminal. */
   [Symbol.dispose](): void {
     if (this.#isShown) write(CLEAR_LINE);
   }

@@ -4,11 +4,11 @@
  * A line is protected if one of these holds:
  *
  * - It is in the chain of lines.
- * - It precedes the first chained line in the same file, because the hash of that line covers it.
+ * - It precedes the first chained line in the same file, because the hash of the chained line covers earlier lines.
  * - It is in an archive whose digest is in the manifest.
  *
- * A log without a chained line does not count as protected, even if all of its lines are archived, because
- * its next lines will not be in an archive at first.
+ * A log without a chained line does not count as protected, even if all of its lines are archived, because new
+ * lines are not archived at first.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { ChainHead, VerifyReport } from "../verify/report.ts";
 import { statusLogger } from "./log_status.ts";
 
-/** The protection of a log. */
+/** The protection of a log against undetected changes. */
 export interface Protection {
   /** The number of lines in the chain, including lines of removed archives; 0 without a chain. */
   readonly chainedLines: number;
@@ -33,7 +33,7 @@ export interface Protection {
 /** The result of `scout verify`. */
 export type Outcome = "ok" | "not protected" | "faults";
 
-/** Returns the protection of the log at a path, whose chain head is known. */
+/** Returns the protection of the log at a path, for the chain head of the log. */
 export function protectionOf(path: string, { seq }: ChainHead): Protection {
   const log = new LogDirectory(denoFileSystem, path);
   const recorded = linesOf(new ManifestReader(log), statusLogger);
@@ -49,7 +49,7 @@ export function protectionOf(path: string, { seq }: ChainHead): Protection {
   };
 }
 
-/** Returns the result for the report on a log, and the protection of the log. */
+/** Returns the result of `scout verify`, from the report on a log and the protection of the log. */
 export function outcomeOf(
   { ok, lines }: VerifyReport,
   { chainedLines, unprotected }: Protection,
@@ -59,8 +59,8 @@ export function outcomeOf(
 }
 
 /**
- * Checks whether a line of the file is in the chain. The other lines need no check: an unchained line after
- * the start of the chain is a fault in the report.
+ * Checks whether at least one line of a file is in the chain. The other lines need no check: if an unchained line
+ * follows a chained one, the report lists a fault.
  */
 function mayBeInChain({ handle, byteLength }: SnapshotFile): boolean {
   return handle !== null && chainTail(handle, byteLength) !== null;

@@ -135,7 +135,7 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
   );
 }
 
-/** Returns the archives to remove, and the newest archive if it is kept although it exceeds a limit. */
+/** Returns the archives to remove. Also returns the newest archive if it exceeds a limit; it is never removed. */
 function dueIn(
   path: string,
   retention: RetentionPolicy,
@@ -146,7 +146,8 @@ function dueIn(
   const due = dueArchives(own, retention, nowMs).map(prunedOf);
   const newest = own.at(-1);
   if (newest === undefined) return { due, kept: null };
-  // The policy never selects the last archive. With an empty archive added, it judges the newest one too.
+  // The policy never selects the last archive. An empty archive is appended, so that the policy also judges the
+  // newest real archive.
   const { maxArchives = Infinity, ...limits } = retention;
   const judged = [...own, { ...newest, gzip_bytes: 0 }];
   const over = dueArchives(judged, { ...limits, maxArchives: maxArchives + 1 }, nowMs);
@@ -159,7 +160,7 @@ function prunedOf(
   return { archive: archive.name, bytes: archive.gzip_bytes, reason };
 }
 
-/** Opens the log with the retention policy, which removes archives, and resolves with the removed ones. */
+/** Opens the log with the retention policy, so that archives are removed. Resolves with the removed archives. */
 async function prune(
   path: string,
   retention: RetentionPolicy,

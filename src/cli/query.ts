@@ -26,7 +26,7 @@ import {
 } from "./options.ts";
 import { columns, type Output } from "./terminal.ts";
 
-/** Options that select the events to show, and their order. */
+/** Options that select the events to show and the order of the events. */
 export type QuestionOptions = FieldOptions & TimeOptions & {
   readonly limit: number | undefined;
   readonly desc: boolean;
@@ -56,7 +56,7 @@ export const queryCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Shows the events that match`,
     description:
-      message`Reads archives and the active file. If nothing matches, standard error says what the log holds, and the exit code is 0.`,
+      message`Reads archives and the active file. If nothing matches, standard error states which events the log contains, and the exit code is 0.`,
     footer:
       message`Example: scout query logs --since 3h --event nav --where model=small --json | jq .cost`,
   },
@@ -77,12 +77,12 @@ async function runQuery(options: QueryCommandOptions, output: Output): Promise<n
   return 0;
 }
 
-/** The number of events that are measured before the first one is shown, so that columns rarely widen later. */
+/** Maximum number of events that are measured before the first one is shown, so that columns rarely widen later. */
 const MEASURED_MAX = 200;
-/** The maximum length of the measured events as JSON, so that large events do not fill the memory. */
+/** Maximum length of the measured events as JSON, in code units, so that large events do not fill the memory. */
 const MEASURED_LENGTH_MAX = 1024 * 1024;
 
-/** Writes a line for each event, and resolves with the number of events. */
+/** Writes a line for each event to the output, and resolves with the number of events. */
 export async function tellEvents(
   events: AsyncIterable<AuditEvent> | Iterable<AuditEvent>,
   { json, timeZone }: ShownOptions,

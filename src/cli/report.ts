@@ -40,16 +40,16 @@ import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./re
 import type { Output } from "./terminal.ts";
 
 const STANDARD_OUTPUT = "-";
-/** The beginning of every report. A file that begins differently is not overwritten. */
+/** The start of every report. A file that starts differently is not a report, so it is not overwritten. */
 const REPORT_START = "<!DOCTYPE html>";
-/** The estimated length of a line in bytes, for files whose lines the manifest does not count. */
+/** Estimated length of a line in bytes, for files for which the manifest does not state the number of lines. */
 const LINE_BYTES = 200;
 const EVENTS_PER_ADVANCE = 1_000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Options of a report and of its file. */
+/** Options of a report and of the file that it is written to. */
 export type ReportFileOptions = TimeOptions & ReportLookOptions & { readonly out: string };
 
 interface ReportCommandOptions extends ReadingOptions, ReportFileOptions {}
@@ -92,10 +92,10 @@ function runReport(options: ReportCommandOptions, output: Output): Promise<numbe
   });
 }
 
-/** The events of a report, and the damage found while reading them. */
+/** The events of a report, and the damage that is found while the events are read. */
 type ReportSource = AsyncIterable<AuditEvent> & Pick<AuditQuery, "damage">;
 
-/** A function that renders the events; `expectedEvents` is an estimate of their number. */
+/** A function that renders a report on events. `expectedEvents` is an estimated total for the progress bar. */
 type Render = (source: ReportSource, expectedEvents?: number) => Promise<Rendered>;
 
 interface Rendered {
@@ -103,7 +103,10 @@ interface Rendered {
   readonly page: string;
 }
 
-/** Writes the report that `read` renders, and resolves with the exit code. */
+/**
+ * Writes a report to a file or to standard output, and resolves with the exit code. `read` must query the events of the
+ * time range and pass them to `render`.
+ */
 export async function writeReport(
   options: ReportFileOptions & ShownOptions,
   output: Output,
@@ -113,11 +116,11 @@ export async function writeReport(
   const isPrinted = out === STANDARD_OUTPUT;
   if (isPrinted && open) {
     throw new CommandError(
-      "Cannot open report: it is written to standard output; use --out FILE",
+      "Cannot open report: the report is written to standard output; use --out FILE",
       2,
     );
   }
-  // Opened first, so that an unwritable file is reported before the whole log is read.
+  // The file is opened first, so that an unwritable file is reported before the whole log is read.
   using file = isPrinted ? null : await opened(() => new ReportFile(out));
   const { renderReport } = await import("../report/render_report.ts");
   const reportOptions = optionsToReport(options);
@@ -181,7 +184,7 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   }
 }
 
-/** Estimates the number of events from the manifest, and from the length of files that are not in it. */
+/** Estimates the number of events in a range of a log, from the manifest and the length of files that it omits. */
 function expectedEvents(path: string, range: ReportRange): number {
   const log = new LogDirectory(denoFileSystem, path);
   const filter = eventFilter(range);
@@ -196,7 +199,7 @@ function expectedEvents(path: string, range: ReportRange): number {
   return events;
 }
 
-/** The file of a report. */
+/** The file that a report is written to. */
 class ReportFile implements Disposable {
   /** The absolute path of the file. */
   readonly path: string;
@@ -205,7 +208,7 @@ class ReportFile implements Disposable {
   /**
    * Opens the file, and creates it if it does not exist.
    *
-   * @throws {TypeError} If the file is not a report.
+   * @throws {TypeError} If the file exists and is not a report.
    * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
    */
   constructor(path: string) {
@@ -243,7 +246,7 @@ class ReportFile implements Disposable {
     const length = this.#handle.readSync(start, 0);
     if (length === 0 || decoder.decode(start.subarray(0, length)) === REPORT_START) return;
     throw new TypeError(
-      `Cannot write report: the existing file is not a report, got ${this.path}`,
+      `Cannot write report: the existing file is not a report; use another --out FILE: ${this.path}`,
     );
   }
 }

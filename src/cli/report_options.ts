@@ -12,7 +12,7 @@ import { string } from "@optique/core/valueparser";
 import type { ReportOptions } from "../report/options.ts";
 import { type ShownOptions, type TimeOptions, valueOf } from "./options.ts";
 
-/** Options of the look of a report, and whether the browser opens it. */
+/** Options of the look of a report, and the option to open the report in the browser. */
 export type ReportLookOptions = {
   readonly title: string | undefined;
   readonly budget: number | undefined;

@@ -1,5 +1,5 @@
 /**
- * `scout rotate`: seals the active file, and waits for its archive.
+ * `scout rotate`: seals the active file, and waits until the file is archived.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export const rotateCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function runRotate(options: LogOptions, output: Output): Promise<number> {
-  // Checked first, because opening a log for writing would create one at a mistyped path.
+  // The log must exist, because opening a log for writing would create a log at a mistyped path.
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   const before = archivesOf(path);
   {
@@ -45,7 +45,7 @@ async function runRotate(options: LogOptions, output: Output): Promise<number> {
   return 0;
 }
 
-/** Returns the names of the archives of the log. */
+/** Returns the file names of the archives of the log at a path. */
 function archivesOf(path: string): Set<string> {
   const log = new LogDirectory(denoFileSystem, path);
   const segments = log.segments().filter(({ forms }) => forms.has("archive"));

@@ -30,7 +30,7 @@ import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./re
 import type { Output } from "./terminal.ts";
 
 const DEFAULT_PORT = 8788;
-/** The flags that finding the log needed, by the source of its path. */
+/** The permission flags that a command needs to find its log, by the source of the path of the log. */
 const ENV_FLAGS: Readonly<Record<PathSource, readonly string[]>> = {
   "command line": [],
   "SCOUT_PATH": [PATH_FLAG],
@@ -114,13 +114,16 @@ function listening<T>({ hostname, port }: Deno.ListenOptions, serve: () => T): T
     return serve();
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
-      throw new CommandError(`Cannot serve report: the port is in use, got ${hostname}:${port}`, 1);
+      throw new CommandError(
+        `Cannot serve report: ${hostname}:${port} is in use; choose another --port`,
+        1,
+      );
     }
     throw error;
   }
 }
 
-/** Reports that the browser cannot be opened, and rethrows any other error. The server keeps running. */
+/** Reports that the browser cannot be opened, so that the server continues. Rethrows any other error. */
 function tellIfKnown(error: unknown): void {
   if (!(error instanceof CommandError)) throw error;
   tell(error.message);

@@ -1,5 +1,5 @@
 /**
- * `scout ship`: copies a log into the stream of its fleet.
+ * `scout ship`: copies a log into the stream of a fleet.
  *
  * @module
  */
@@ -102,7 +102,7 @@ async function runShip(options: ShipCommandOptions, output: Output): Promise<num
   return missing === 0 ? 0 : 1;
 }
 
-/** A progress bar that restarts when the log has grown. */
+/** A progress bar that starts again at 0 when the log has grown, because the total is then larger. */
 class Progress implements Disposable {
   #bar: ProgressBar | undefined;
   #end = 0;

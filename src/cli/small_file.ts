@@ -1,5 +1,5 @@
 /**
- * Reads a small file that an option names.
+ * Reads a small file that an option names, such as an anchor or a password.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const BYTES_MAX = 1024 * 1024;
  * Returns the bytes of a file of at most 1 MiB.
  *
  * @param path The path of the file
- * @param what The name of its content, for messages
+ * @param what The name of the content, for messages
  * @throws {CommandError} If the file does not exist, is not a regular file, or is too long.
  * @throws {Deno.errors.NotCapable} If reading is not permitted; the message names the flag.
  */
@@ -27,20 +27,20 @@ export function readSmallFileBytes(path: string, what: string): Uint8Array<Array
   } catch (error) {
     if (error instanceof TypeError) {
       throw new CommandError(
-        `Cannot read ${what}: it is not a regular file, got ${shownText(path)}`,
+        `Cannot read ${what}: the path is not a regular file: ${shownText(path)}`,
         2,
       );
     }
     throw withFlags(error, [pathFlag("read", path)], { action: `Cannot read ${what}` });
   }
   if (handle === null) {
-    throw new CommandError(`Cannot read ${what}: no such file, got ${shownText(path)}`, 1);
+    throw new CommandError(`Cannot read ${what}: the file does not exist: ${shownText(path)}`, 1);
   }
   try {
     const { byteLength } = handle.status();
     if (byteLength > BYTES_MAX) {
       throw new CommandError(
-        `Cannot read ${what}: the file is longer than ${BYTES_MAX} bytes, got ${shownText(path)}`,
+        `Cannot read ${what}: the file is longer than ${BYTES_MAX} bytes: ${shownText(path)}`,
         2,
       );
     }
@@ -55,7 +55,7 @@ export function readSmallFileBytes(path: string, what: string): Uint8Array<Array
   }
 }
 
-/** Returns the text of the file; throws like {@linkcode readSmallFileBytes}. */
+/** Returns the text of a file of at most 1 MiB; throws like {@linkcode readSmallFileBytes}. */
 export function readSmallFile(path: string, what: string): string {
   return new TextDecoder().decode(readSmallFileBytes(path, what));
 }

@@ -34,15 +34,15 @@ import { columns, type Output } from "./terminal.ts";
 import { DAY_AGO } from "./when.ts";
 
 const BY = ["hour", "day", "model", "event", "session"] as const;
-/** The key that costs are summed up by. */
+/** The key by which costs are summed up, such as the hour or the model. */
 export type By = typeof BY[number] | "log";
 
-/** Options that select the events to sum up, and the key. */
+/** Options that select the events whose costs are summed up, and the key of the sums. */
 export type SpendOptions = FieldOptions & TimeOptions & { readonly by: By };
 
 interface SpendCommandOptions extends ReadingOptions, SpendOptions {}
 
-/** Creates the parser of {@linkcode SpendOptions}, which accepts additional keys. */
+/** Creates the parser of {@linkcode SpendOptions}. `more` lists additional keys that `--by` accepts. */
 export function spendOptions(more: readonly By[] = []): Parser<"sync", SpendOptions, unknown> {
   const choices = [...BY, ...more];
   const all = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
@@ -75,7 +75,7 @@ export const spendCommand: Parser<"sync", Run, unknown> = command(
   },
 );
 
-/** The costs of the events that have the same key. */
+/** The sum of the costs of the events with the same key. */
 interface Spent {
   readonly sum: PreciseSum;
   events: number;
@@ -95,7 +95,7 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
     const prunedUntil = await reader.prunedUntil();
     if (prunedUntil !== null && prunedUntil.getTime() >= asked.since.epochMilliseconds) {
       const until = shownSince(prunedUntil.toTemporalInstant(), timeZone);
-      tell(`not counted: events logged until ${until}, which retention has removed`);
+      tell(`the costs do not include events until ${until}, because retention has removed them`);
     }
     const { since } = asked;
     const count = await tellSpend(reader.query(asked.query), { ...options, since }, output);
@@ -106,7 +106,7 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
   return 0;
 }
 
-/** Returns the query for the costs, and the start of its time range. */
+/** Returns the query for the events whose costs are summed up, and the start of the time range. */
 export function spendQuery(
   options: SpendOptions & ShownOptions,
   now: Temporal.ZonedDateTime,
@@ -115,7 +115,7 @@ export function spendQuery(
   return { since: selection.since(now), query: optionsToQuery(selection, now) };
 }
 
-/** Sums up the events, writes their costs, and resolves with the number of events with a cost. */
+/** Sums up the costs of events, writes the sums to the output, and resolves with the number of costs. */
 export async function tellSpend(
   events: AsyncIterable<AuditEvent>,
   { by, timeZone, json, since }: Pick<SpendOptions, "by"> & ShownOptions & {
@@ -152,11 +152,11 @@ export async function tellSpend(
     for (const line of spendTable(by, rows, columns())) output.line(line);
   }
   await output.flush();
-  if (leftOut > 0) tell(`left out ${counted(leftOut, "event")} with an unreadable cost or time`);
+  if (leftOut > 0) tell(`skipped ${counted(leftOut, "event")} with an unreadable cost or time`);
   return count;
 }
 
-/** Returns the lines of the table, which fit the columns. */
+/** Returns the table of `scout spend` as lines of at most `columns`. */
 export function spendTable(by: By, rows: readonly Row[], columns: number): string[] {
   const labels = labelsOf(by, rows);
   const amounts = alignedUsd(rows.map(({ usd }) => usd));
@@ -178,7 +178,7 @@ function alignedUsd(amounts: readonly number[]): string[] {
   return shown.map((text) => text + " ".repeat(decimals - decimalsOf(text)));
 }
 
-/** Returns the labels of the rows. Hours are shown without their UTC offset, unless an hour occurs twice. */
+/** Returns the labels of the rows. Hours are shown with their UTC offset only if an hour occurs twice. */
 function labelsOf(by: By, rows: readonly Row[]): string[] {
   const keys = rows.map(({ key }) => key);
   if (by !== "hour") return keys;
@@ -186,12 +186,12 @@ function labelsOf(by: By, rows: readonly Row[]): string[] {
   return new Set(hours).size === hours.length ? hours : keys;
 }
 
-/** The UTC offset of every present-day time zone is a multiple of this. */
+/** A quarter of an hour in milliseconds. The UTC offset of every present-day time zone is a multiple of it. */
 const SLOT_MS = 15 * 60_000;
 
-/** Returns the function that finds the key of an event. */
+/** Returns a function that returns the key by which the cost of an event is summed up. */
 function keysBy(by: By, timeZone: string): (event: AuditEvent, epochMs: number) => string {
-  // Other programs write logs too, so a field can have any type.
+  // A field can have any type, because other programs can also write to a log.
   if (by === "model") return ({ model }) => String(model ?? "-");
   if (by === "event") return ({ event }) => String(event ?? "-");
   if (by === "session") return ({ session_id }) => String(session_id ?? "-");
@@ -212,14 +212,14 @@ function timeKey(by: "hour" | "day", epochMs: number, timeZone: string): string 
   return by === "day" ? date : `${date} ${String(time.hour).padStart(2, "0")}:00${time.offset}`;
 }
 
-/** A row of the table. */
+/** A row of the table of `scout spend`. */
 export interface Row {
   readonly key: string;
   readonly usd: number;
   readonly events: number;
 }
 
-/** Sorts hours and days by time, which can differ from the order of the log, and other keys by cost. */
+/** Returns the sums as rows. Hours and days are sorted by time, because a log may be unordered; other keys by cost. */
 function inOrder(by: By, spent: ReadonlyMap<string, Spent>): Row[] {
   const isTime = by === "hour" || by === "day";
   return [...spent]

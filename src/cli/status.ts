@@ -38,7 +38,7 @@ async function runStatus(options: ReadingOptions, output: Output): Promise<numbe
 
 const LABEL_WIDTH = "archives  ".length;
 
-/** Returns the lines of the status, which fit the columns. */
+/** Returns the state of a log as lines of at most `columns`. */
 export function statusLines(status: LogStatus, timeZone: string, columns: number): string[] {
   const width = columns - LABEL_WIDTH;
   return [...sections(status, timeZone, width)].flatMap(([name, texts]) =>
@@ -102,7 +102,7 @@ function damageTexts({ archivedLines, regions }: LogStatus["damage"], width: num
 
 const LEVELS = "▁▂▃▄▅▆▇█";
 
-/** Returns a character for each figure; a dot means that nothing was spent. */
+/** Returns a character for the spend of each hour. A higher character means more; a dot means 0. */
 function sparkline(figures: readonly number[]): string {
   const largest = Math.max(...figures);
   return figures.map((figure) => {

@@ -25,7 +25,7 @@ import {
 import { tellEvents } from "./query.ts";
 import { columns, type Output } from "./terminal.ts";
 
-/** Options that select the last events, and whether to follow the log. */
+/** Options that select the last events, and the option to follow the log. */
 export type TailOptions = FieldOptions & {
   readonly lines: number;
   readonly follow: boolean;
@@ -83,7 +83,7 @@ async function follow(options: TailCommandOptions, output: Output): Promise<numb
   return 0;
 }
 
-/** Writes each event as soon as it arrives. */
+/** Writes each event to the output as soon as the event arrives. */
 export async function tellAtOnce(
   events: AsyncIterable<AuditEvent>,
   { json, timeZone }: ShownOptions,

@@ -8,22 +8,22 @@ import stringWidth from "string-width";
 import { shownText } from "../shown.ts";
 import { cut } from "./fit.ts";
 
-/** When to use color. */
+/** The values of `--color`: when to use color. */
 export type ColorMode = "auto" | "always" | "never";
 
 /** A style of text on a terminal. */
 export type Style = "bold" | "cyan" | "dim" | "green" | "red" | "yellow";
 
-/** A piece of a line, with its style. */
+/** A piece of a line, and the style of the piece. */
 export interface Piece {
   readonly text: string;
   readonly style?: Style;
 }
 
 const FLUSH_BYTES = 64 * 1024;
-/** The width of tables if standard output is not a terminal. */
+/** Width of tables in columns if standard output is not a terminal. */
 const COLUMNS = 80;
-/** The minimum width, because some terminals report 0 columns while they start. */
+/** Minimum width of a terminal in columns, because some terminals report 0 columns while they start. */
 const COLUMNS_MIN = 20;
 
 const encoder = new TextEncoder();
@@ -39,19 +39,19 @@ export class Output {
     return this.#text.length >= FLUSH_BYTES;
   }
 
-  /** Adds a line. The caller has escaped control characters in it. */
+  /** Adds a line to the buffer. The caller must have escaped the control characters in the line. */
   line(text = ""): void {
     this.#text += `${text}\n`;
   }
 
-  /** Adds a line of JSON. On a terminal, unsafe characters are escaped. */
+  /** Adds a value as a line of JSON to the buffer. On a terminal, unsafe characters are escaped. */
   json(value: unknown): void {
     const text = JSON.stringify(value);
     this.line(this.isTerminal ? shownText(text) : text);
   }
 
   /**
-   * Writes the lines in the buffer.
+   * Writes the lines in the buffer to standard output, and empties the buffer.
    *
    * @throws {Deno.errors.BrokenPipe} If the process that reads standard output has closed it.
    */
@@ -64,7 +64,7 @@ export class Output {
 
 let isColored = false;
 
-/** Turns color on or off. With `auto` it is on if standard output is a terminal and NO_COLOR is not set. */
+/** Turns color on or off. With `auto`, color is on if standard output is a terminal and NO_COLOR is not set. */
 export function chooseColor(mode: ColorMode): void {
   isColored = mode === "auto" ? Deno.stdout.isTerminal() && !Deno.noColor : mode === "always";
 }
@@ -75,10 +75,10 @@ export function styled(style: Style, text: string): string {
 }
 
 /**
- * Joins the pieces of a line, cuts it to the columns, and removes blanks at its end.
+ * Joins the pieces of a line, cuts the line to the columns, and removes blanks at its end.
  *
  * @param pieces The pieces, whose text has been escaped
- * @param columns The maximum width of the line; with `Infinity` it is not cut
+ * @param columns The maximum width of the line; with `Infinity` the line is not cut
  */
 export function joinPieces(pieces: readonly Piece[], columns: number): string {
   const last = pieces.findLastIndex(({ text }) => text.trim() !== "");

@@ -1,5 +1,5 @@
 /**
- * Rewrites the messages of the option parser in the form of all other messages.
+ * Rewrites the messages of the option parser in the form of all other messages of the command line.
  *
  * @module
  */
@@ -13,16 +13,16 @@ import {
 import { getDocPage, type Parser } from "@optique/core/parser";
 import { nearestName } from "../options/nearest_name.ts";
 
-/** The parser of all commands, which can list their names and options. */
+/** The parser of all commands. It can list the names and the options of the commands. */
 type Commands = Parser<"sync", unknown, unknown>;
 
-/** The names of the options that the runner adds to every command. */
+/** The names of the options that the parsing library adds to every command. */
 const RUNNER_OPTIONS = ["--help", "--version"];
-/** The names of the commands that the runner adds. */
+/** The names of the commands that the parsing library adds. */
 const RUNNER_COMMANDS = ["help", "completions"];
 
 const UNEXPECTED = "unexpected input: ";
-/** The beginning of the runner's own message, for `scout help NAME`. */
+/** The start of the message of the parsing library for an unknown NAME in `scout help NAME`. */
 const UNEXPECTED_BY_RUNNER = "Unexpected option or subcommand: ";
 
 /** Returns the message for an unexpected argument, which {@linkcode parserMessage} rewrites. */
@@ -31,11 +31,11 @@ export function unexpectedInput(token: string): Message {
 }
 
 /**
- * Returns a message of the parser as one sentence that names the action first. For a mistyped name, it
+ * Returns a message of the parser as one sentence that names the action first. For a mistyped name, the sentence
  * suggests the most similar known name.
  *
- * @param error The message
- * @param args All arguments
+ * @param error The message of the parser
+ * @param args All arguments of the command line
  * @param commands The parser of all commands
  */
 export function parserMessage(error: Message, args: readonly string[], commands: Commands): string {
@@ -52,13 +52,13 @@ export function parserMessage(error: Message, args: readonly string[], commands:
   return `${action}: ${asClause(formatMessage(error))}`;
 }
 
-/** Returns the longest name of the option in a term, or undefined for other terms. */
+/** Returns the longest name of the option that a term of a message names, or undefined for other terms. */
 function optionOf(term: MessageTerm): string | undefined {
   if (term.type === "optionName") return term.optionName;
   return term.type === "optionNames" ? term.optionNames.at(-1) : undefined;
 }
 
-/** Returns the argument that the message rejects, or undefined for other messages. */
+/** Returns the argument that a message of the parser rejects, or undefined for other messages. */
 function unexpectedToken([first, second]: Message): string | undefined {
   if (first?.type !== "text") return undefined;
   if (first.text === UNEXPECTED && second?.type === "value") return second.value;
@@ -84,7 +84,7 @@ function asClause(sentence: string): string {
   return start.toLowerCase() + rest.join("");
 }
 
-/** Returns the names of commands at the beginning of the arguments, such as `fleet`, `status`. */
+/** Returns the names of commands at the start of the arguments, such as `fleet` and `status`. */
 function commandPath(args: readonly string[], commands: Commands): string[] {
   const path: string[] = [];
   for (const arg of args) {

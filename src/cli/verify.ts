@@ -23,10 +23,10 @@ import { ProgressBar } from "./progress_bar.ts";
 import { counted, shownBytes, shownNumber } from "../shown.ts";
 import { columns, type Output, styled } from "./terminal.ts";
 
-/** The maximum number of faults that are shown; the JSON lists all of them. */
+/** Maximum number of faults that are shown; `--json` lists all faults. */
 const FAULTS_SHOWN = 20;
 
-/** The maximum number of file names in the first line. */
+/** Maximum number of file names in the first line of the output. Other files are only counted. */
 const FILES_SHOWN = 3;
 const OUTCOME_STYLES = { ok: "green", "not protected": "yellow", faults: "red" } as const;
 
@@ -43,7 +43,7 @@ export const verifyCommand: Parser<"sync", Run, unknown> = command(
       object({
         anchor: optional(option("--anchor", string({ metavar: "FILE|JSON" }), {
           description:
-            message`Also check that no event was removed since an earlier ${"scout head"}; the anchor is its output, as a file or as text`,
+            message`Also check that no event was removed since an earlier ${"scout head"}; the anchor is the output of that command, or a file with the output`,
         })),
         strict: option("--strict", {
           description: message`Also exit with 1 if the log is not protected`,
@@ -56,7 +56,7 @@ export const verifyCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Detects tampering; exits 1 if it finds any`,
     description:
-      message`Checks the digest and the figures of every archive, the chain of the manifest, and the chain of the lines. The first line of the output is one of three.${lineBreak()}OK: every line is in the chain; earlier lines are covered by the hash of the first chained line, or by the digest of their archive.${lineBreak()}NOT PROTECTED: no fault was found, but some lines are not in a chain, so changes to them are not detected; write the log with the option chain: true.${lineBreak()}FAULTS: the number of faults; each follows with file and line.`,
+      message`Checks the digest and the figures of every archive, the chain of the manifest, and the chain of the lines. The first line of the output is one of three.${lineBreak()}OK: every line is protected by the chain, by the hash of the first chained line, or by the digest of an archive.${lineBreak()}NOT PROTECTED: no fault was found, but some lines are not in a chain, so changes to them are not detected; write the log with the option chain: true.${lineBreak()}FAULTS: the number of faults; the next lines name the file and the line of each fault.`,
     footer: message`Example: scout verify logs --anchor head.json --strict`,
   },
 );
@@ -65,7 +65,7 @@ async function runVerify(options: VerifyCommandOptions, output: Output): Promise
   const { json, strict } = options;
   const anchor = options.anchor === undefined ? {} : { anchor: anchorOf(options.anchor) };
   const { path, report, protection } = await withLog(options, async (reader) => {
-    // Determined before the check, so that it does not include lines that are written later.
+    // The protection is determined before the check, so that lines that are written later do not count.
     const protection = protectionOf(reader.path, await reader.head());
     using progress = new Progress();
     const report = await reader.verify({ onProgress: progress.show, ...anchor });
@@ -84,13 +84,13 @@ async function runVerify(options: VerifyCommandOptions, output: Output): Promise
   return outcome === "faults" || strict && outcome === "not protected" ? 1 : 0;
 }
 
-/** Returns the width to which sentences are wrapped; if the output is not a terminal, they are not. */
+/** Returns the width in columns to which sentences are wrapped; Infinity if the output is not a terminal. */
 function width(output: Output): number {
   return output.isTerminal ? columns() : Infinity;
 }
 
 /**
- * Reads an anchor, which is the JSON itself or the name of a file that contains it.
+ * Reads an anchor from the value of `--anchor`, which is JSON or the name of a file with JSON.
  *
  * @throws {CommandError} If the anchor is unreadable or invalid.
  */
@@ -102,7 +102,9 @@ function anchorOf(value: string): ChainHead {
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
     throw new CommandError(
-      `Cannot read anchor: it is not the output of scout head, got ${shownValue(value)}`,
+      `Cannot read anchor: the anchor must be the output of scout head, or a file with that output, got ${
+        shownValue(value)
+      }`,
       2,
     );
   }
@@ -110,7 +112,7 @@ function anchorOf(value: string): ChainHead {
 
 const LABEL_WIDTH = "not shown  ".length;
 
-/** Returns the lines of the report, which fit the columns. */
+/** Returns the report of `scout verify` as lines of at most `columns`. */
 export function verifyLines(
   report: VerifyReport,
   protection: Protection,
@@ -153,7 +155,7 @@ function headline(
   if (unprotected.length > 0) {
     return `NOT PROTECTED: changes to ${
       listed(unprotected)
-    } are not detected, because the chain begins later`;
+    } are not detected, because the chain starts after them`;
   }
   return `OK: chain of ${counted(Math.min(chainedLines, lines), "line")} verified`;
 }
@@ -178,7 +180,7 @@ function shownFault({ path, line, byteOffset, reason }: VerifyFault, directory: 
   return `${place.join(", ")}: ${reason}`;
 }
 
-/** A progress bar that appears when the total is known. */
+/** A progress bar that appears when the total number of bytes is known. */
 class Progress implements Disposable {
   #bar: ProgressBar | undefined;
   #bytes = 0;

@@ -5,7 +5,7 @@
  */
 import { parseTime } from "../time.ts";
 
-/** A function that returns an instant, which can depend on the current time and its time zone. */
+/** A function that returns an instant. The instant can depend on the current time and on the time zone of `now`. */
 export type When = (now: Temporal.ZonedDateTime) => Temporal.Instant;
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -15,14 +15,14 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
   w: 604_800_000,
 };
-/** About 3,000 years, which calendar functions can subtract from the current time. */
+/** Maximum duration before now in milliseconds, about 3,000 years. Calendar functions fail for earlier times. */
 const AGO_MS_MAX = 1e14;
 const NOT_A_TIME = "not a time; use 3h, yesterday or 2026-02-13T14:30";
 const DURATION = /^(\d+(?:\.\d+)?)([smhdw])$/;
 
 /**
- * Reads a time: `90s`, `15m`, `3h`, `2d` or `1w` ago; `now`, or the beginning of `today` or
- * `yesterday`; or ISO 8601, in the time zone of the current time if it has no UTC offset.
+ * Parses a time: `90s`, `15m`, `3h`, `2d` or `1w` ago; `now`; the start of `today` or `yesterday`; or ISO 8601. If
+ * an ISO 8601 time has no UTC offset, the time zone of the current time applies.
  *
  * @throws {RangeError} If the text is anything else.
  */
@@ -40,7 +40,7 @@ export function parseWhen(text: string): When {
 }
 
 /**
- * Reads a duration in milliseconds: `90s`, `15m`, `3h`, `2d` or `1w`.
+ * Parses a duration, and returns milliseconds: `90s`, `15m`, `3h`, `2d` or `1w`.
  *
  * @throws {RangeError} If the text is anything else.
  */
@@ -56,7 +56,7 @@ function durationMs(text: string): number | null {
 }
 
 /**
- * Reads a time with {@linkcode parseTime}, and returns a function that finds its instant in a time zone. If the time
+ * Parses an ISO 8601 time, and returns a function that returns the instant of the time in a time zone. If the time
  * has a UTC offset, the time zone makes no difference.
  *
  * @throws {RangeError} If the text is not a time.
@@ -71,5 +71,5 @@ export function parseIsoTime(text: string): (timeZone: string) => Temporal.Insta
   return (timeZone) => local.toZonedDateTime(timeZone).toInstant();
 }
 
-/** The default of `--since` for `spend` and `metrics`. */
+/** The default of `--since` for `scout spend` and `scout metrics`: 24 hours ago. */
 export const DAY_AGO: When = parseWhen("24h");

@@ -8,11 +8,11 @@
 const { sumPrecise } = Math as unknown as { sumPrecise(terms: Iterable<number>): number };
 
 /**
- * A running sum that is rounded only once, when it is read, as `Math.sumPrecise` does for a list.
+ * A running sum that is rounded only once, when its value is read, as `Math.sumPrecise` does for a list.
  *
- * The sum is held in three numbers. The rounding error of an addition is itself a floating-point number, so each
- * number collects the rounding errors of the number before it. Together they hold some 150 bits, and `value`
- * rounds them to 53.
+ * The sum is stored in three numbers. The rounding error of an addition is itself a floating-point number, so each
+ * number collects the rounding errors of the number before it. The three numbers have some 150 bits together, and
+ * `value` rounds them to 53.
  * (T. J. Dekker, D. E. Knuth; J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997.)
  */
 export class PreciseSum {
@@ -20,14 +20,14 @@ export class PreciseSum {
   #rest = 0;
   #restOfRest = 0;
 
-  /** The sum so far. Once it exceeds the largest number, it stays Infinity, so that it exceeds every budget. */
+  /** The sum so far. Once the sum exceeds the largest number, it stays Infinity, so that it exceeds every budget. */
   get value(): number {
     if (!Number.isFinite(this.#sum)) return this.#sum;
     // Math.sumPrecise returns -0 for an empty sum; adding 0 turns it into 0.
     return sumPrecise([this.#sum, this.#rest, this.#restOfRest]) + 0;
   }
 
-  /** Adds a term. */
+  /** Adds a number to the sum. */
   add(term: number): void {
     // Adding the opposite infinity would result in NaN.
     if (!Number.isFinite(this.#sum)) return;
@@ -39,7 +39,7 @@ export class PreciseSum {
     this.#rest = rest;
   }
 
-  /** Adds another sum, exactly. */
+  /** Adds another sum without a rounding error. */
   addSum(other: PreciseSum): void {
     this.add(other.#sum);
     // If the other sum is infinite, its rounding errors have no meaning.
@@ -49,7 +49,7 @@ export class PreciseSum {
   }
 }
 
-/** Returns the exact rounding error of an addition. */
+/** Returns the exact rounding error of the addition of `a` and `b`, whose rounded result is `sum`. */
 function errorOf(a: number, b: number, sum: number): number {
   const bOfSum = sum - a;
   return (a - (sum - bOfSum)) + (b - bOfSum);

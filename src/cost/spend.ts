@@ -16,7 +16,7 @@ export interface SpendWindow {
 }
 
 /**
- * Returns the window of the last `hours` hours (default 1) up to now, or null if `hours` is zero or negative.
+ * Returns the window of time of the last `hours` hours (default 1) up to now, or null if `hours` is zero or negative.
  *
  * @throws {TypeError} If `hours` is not a number.
  * @throws {RangeError} If `hours` is NaN.
@@ -30,12 +30,12 @@ export function spendWindow(
   return { sinceMs: untilMs - hours * HOUR_MS, untilMs };
 }
 
-/** Checks whether the instant is in the window. */
+/** Checks whether an instant is in the window of time. */
 export function isInWindow({ sinceMs, untilMs }: SpendWindow, epochMs: number): boolean {
   return epochMs >= sinceMs && epochMs <= untilMs;
 }
 
-/** Returns the cost and the time of an event, or null if either is missing. */
+/** Returns the cost and the time of an event, or null if the cost or the time is missing or invalid. */
 export function costOf(event: AuditEvent): { epochMs: number; usd: number } | null {
   const usd = finite(event.cost);
   if (usd === null) return null;
@@ -43,7 +43,7 @@ export function costOf(event: AuditEvent): { epochMs: number; usd: number } | nu
   return Number.isNaN(epochMs) ? null : { epochMs, usd };
 }
 
-/** Returns the value if it is a finite number, or else null. */
+/** Returns the value if it is a finite number, or null otherwise. */
 export function finite(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }

@@ -1,8 +1,8 @@
 /**
  * A block: a range of bytes of one log, with headers that describe it.
  *
- * A position counts the bytes of a log from its first byte, across all of its files, like an offset in Kafka. It
- * does not depend on the names of files or on their compression.
+ * A position counts the bytes of a log from its first byte, across all of its files, like an offset in Kafka. A
+ * position does not depend on the names of files or on their compression.
  *
  * @module
  */
@@ -19,17 +19,17 @@ export interface Block {
   readonly bytes: Uint8Array;
   /** Whether the first line began in the previous block. */
   readonly isContinued: boolean;
-  /** Whether the last line continues in the next block, because it is longer than a block may be. */
+  /** Whether the last line continues in the next block, because the line is longer than a block may be. */
   readonly isCut: boolean;
 }
 
-/** The contents of the headers of a block. */
+/** The facts that the headers of a block state. */
 export interface BlockFacts {
   readonly from: number;
   readonly to: number;
   readonly isContinued: boolean;
   readonly isCut: boolean;
-  /** End position of the log when the block was sent; `to` if the header is missing. */
+  /** Position of the end of the log when the block was sent. It is `to` if the header is missing. */
   readonly logEnd: number;
   /** Encoding in which the bytes are stored. */
   readonly encoding: Encoding;
@@ -37,11 +37,11 @@ export interface BlockFacts {
   readonly sha256: string;
   /** ID of the shipper that sent the block. Each start of a shipper creates a new ID. */
   readonly shipper: string;
-  /** Figures of its lines; null if the headers lack them, or the block ends within a line. */
+  /** Figures about the lines of the block. Null if the headers lack figures or the block ends within a line. */
   readonly figures: BlockFigures | null;
 }
 
-/** The names of the headers. */
+/** The names of the headers of a block. */
 export const BLOCK_HEADERS = {
   from: "Scout-From",
   to: "Scout-To",
@@ -53,10 +53,10 @@ export const BLOCK_HEADERS = {
   shipper: "Scout-Shipper",
 } as const;
 
-/** Maximum number of uncompressed bytes in a block, because a reader holds a whole block in memory. */
+/** Maximum number of uncompressed bytes in a block. It is limited because a reader needs a whole block in memory. */
 export const BLOCK_BYTES_MAX: number = 64 * 1024 * 1024;
 
-/** Returns the contents of the headers of a block, or null if they are not valid headers of a block. */
+/** Returns the facts that the headers of a message state, or null if the headers are not those of a valid block. */
 export function factsOf(get: (name: string) => string): BlockFacts | null {
   const [from, to] = [positionOf(get(BLOCK_HEADERS.from)), positionOf(get(BLOCK_HEADERS.to))];
   const digest = get(BLOCK_HEADERS.sha256);
@@ -76,7 +76,7 @@ export function factsOf(get: (name: string) => string): BlockFacts | null {
   };
 }
 
-/** Decodes the stored bytes of a block. Resolves with null if they do not match the headers. */
+/** Decodes the stored bytes of a block. Resolves with null if the decoded bytes do not match the headers. */
 export async function contentOf(
   stored: Uint8Array,
   facts: BlockFacts,
@@ -86,12 +86,12 @@ export async function contentOf(
   return bytes !== null && isContentOf(bytes, facts) ? bytes : null;
 }
 
-/** Checks whether the bytes have the length and the digest that the headers state. */
+/** Checks whether bytes have the length and the digest that the headers of a block state. */
 export function isContentOf(bytes: Uint8Array, { from, to, sha256: digest }: BlockFacts): boolean {
   return bytes.byteLength === to - from && sha256(bytes) === digest;
 }
 
-/** Returns the position in a header, or NaN if the text is not a valid position. */
+/** Returns the position that the text of a header states, or NaN if the text is not a valid position. */
 function positionOf(text: string): number {
   const position = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
   return Number.isSafeInteger(position) ? position : NaN;

@@ -6,20 +6,20 @@
 import { promisify } from "node:util";
 import { gunzip, gunzipSync, gzip, gzipSync } from "node:zlib";
 
-/** The encoding of stored bytes: uncompressed or gzip. */
+/** The encoding of the stored bytes of a block: uncompressed or gzip. */
 export type Encoding = "identity" | "gzip";
 
-/** The fastest level, because even it finds the text that is repeated in each line. */
+/** Compression level of gzip, the fastest one: even this level finds the text that every line repeats. */
 const GZIP_LEVEL = 1;
-/** Maximum size for synchronous compression and decompression; below it, another thread would take longer. */
+/** Maximum number of bytes to compress or decompress synchronously. For so few bytes, a thread would take longer. */
 const ON_THE_SPOT_BYTES = 16 * 1024;
-/** Minimum chunk size for the output of zlib. Chunks are large, because they have to be joined. */
+/** Minimum size of zlib's output chunks, in bytes. Chunks grow with the data, so that few chunks have to be joined. */
 const CHUNK_BYTES_MIN = 64;
 
 const compressed = promisify(gzip);
 const inflated = promisify(gunzip);
 
-/** Returns the bytes to store. Bytes that compression does not make shorter stay uncompressed. */
+/** Encodes the bytes of a block. Bytes that compression does not make shorter stay uncompressed. */
 export async function encoded(
   bytes: Uint8Array,
   encoding: Encoding,
@@ -33,7 +33,7 @@ export async function encoded(
     : { encoding: "identity", data: bytes };
 }
 
-/** Returns the decoded bytes, or null if the data is damaged or decodes to more than `byteLength` bytes. */
+/** Decodes the data of a block. Resolves with null if it is damaged or decodes to more than `byteLength` bytes. */
 export async function decoded(
   data: Uint8Array,
   { encoding, byteLength }: { encoding: Encoding; byteLength: number },

@@ -8,10 +8,10 @@ import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import { eventsIn, type ParseOptions } from "../read/parse_block.ts";
 
 const LINE_BREAK = 0x0a;
-/** Size of the pieces that are parsed at a time, so that few events are in memory before they are needed. */
+/** Minimum number of bytes to parse at a time. It is small, so that only few events are in memory at once. */
 const PIECE_BYTES = 128 * 1024;
 
-/** Yields the events of whole lines in batches. Damage is reported at positions that start at `from`. */
+/** Yields the events of whole lines in batches. `from` is the position of the first line, for reports of damage. */
 export function* blockEvents(
   lines: Uint8Array,
   parsing: Pick<ParseOptions, "lineTest" | "onDamage">,

@@ -33,18 +33,18 @@ const FIGURE_HEADERS = {
   events: "Scout-Events",
 } as const;
 
-/** The names of the headers, in their order. */
+/** The names of the headers that state the figures, in the order of sending. */
 export const FIGURE_HEADER_NAMES: readonly string[] = Object.values(FIGURE_HEADERS);
 
-/** Maximum length of the counts by type. A log may have many types, and headers have limited room in a message. */
+/** Maximum length of the header with the counts by type. A block with longer counts is sent without figures. */
 const EVENTS_LENGTH_MAX = 1_024;
 const EVERY_LINE = new LineTest({});
 
-/** Returns the figures of a block of whole lines. */
+/** Computes the figures of a block that consists of whole lines. */
 export function figuresOf(bytes: Uint8Array): BlockFigures {
   let lines = 0;
   const onDamage = (_line: LinePlace, reason: string) => {
-    // Lost bytes before an event are in the same line as the event, which is counted below.
+    // Lost bytes before an event are a part of the event's line, and that line is counted below.
     if (reason !== LOST) lines++;
   };
   const events = new Map<string, number>();
@@ -72,7 +72,7 @@ export function figuresOf(bytes: Uint8Array): BlockFigures {
   };
 }
 
-/** Returns the headers, or no headers if a value is too long or not finite. */
+/** Returns the headers that state the figures, or no headers if a value is too long or not finite. */
 export function headersOfFigures(
   { lines, firstMs, lastMs, usd, events }: BlockFigures,
 ): [name: string, value: string][] {
@@ -87,7 +87,7 @@ export function headersOfFigures(
   ];
 }
 
-/** Returns the figures in the headers, or null if they are missing or invalid. */
+/** Returns the figures that the headers of a block state, or null if figures are missing or invalid. */
 export function figuresIn(get: (name: string) => string): BlockFigures | null {
   const lines = numberIn(get(FIGURE_HEADERS.lines));
   const cost = get(FIGURE_HEADERS.usd);

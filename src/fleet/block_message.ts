@@ -20,14 +20,14 @@ export interface BlockMessage {
 export interface Sending {
   /** ID of the shipper. */
   readonly shipper: string;
-  /** End position of the log, as last seen. */
+  /** Position of the end of the log when the shipper last read it. */
   readonly logEnd: number;
   readonly encoding: Encoding;
   /** Maximum size of the data of a message, in bytes. */
   readonly dataBytesMax: number;
 }
 
-/** Yields the messages of blocks. A block that is too long for one message is split. */
+/** Yields a message for each block. A block that is too long for one message is split into several blocks. */
 export async function* messagesOf(
   blocks: AsyncIterable<Block>,
   sending: Sending,

@@ -2,14 +2,14 @@
  * The types of the NATS connection that the caller passes in, with only the members that are used.
  *
  * The types are structural. A connection from `wsconnect()` of `@nats-io/nats-core` or from `connect()` of
- * `@nats-io/transport-node` fits them, and this package does not depend on a version of these packages.
+ * `@nats-io/transport-node` fits these types, and this package does not depend on a version of these packages.
  *
  * @module
  */
 
 /** The headers of a message, as `@nats-io/nats-core` implements them. */
 export interface FleetHeaders {
-  /** Status code of a server response, such as 404 if a message does not exist; 0 without a status. */
+  /** Status code from the server, such as 404 if the requested message does not exist; 0 without a status. */
   readonly code: number;
   /**
    * Returns the value of a header.
@@ -24,7 +24,7 @@ export interface FleetHeaders {
 export interface FleetMessage {
   /** Subject that the message was sent to. */
   readonly subject: string;
-  /** Subject for a reply. For a message from a consumer, it contains the sequence of the message in the stream. */
+  /** Subject for a reply. In a message from a consumer, this subject contains the sequence of the message. */
   readonly reply?: string;
   /** Payload of the message. */
   readonly data: Uint8Array;
@@ -46,17 +46,20 @@ export interface FleetRequestOptions {
 
 /** The options of a request with several responses. */
 export interface FleetRequestManyOptions {
-  /** Strategy of the request: it collects responses until `maxWait` is over. */
+  /** Strategy of the request: "timer" collects responses until `maxWait` is over. */
   strategy: "timer";
   /** Time to wait for responses, in milliseconds. */
   maxWait: number;
-  /** Whether the request uses a separate subscription: the responses have the subjects of the stored messages. */
+  /**
+   * Whether the request uses a separate subscription. It must, because the responses have the subjects of the
+   * stored messages, by which a shared subscription cannot assign them to the request.
+   */
   noMux: true;
 }
 
 /** A connection to a NATS server. */
 export interface FleetConnection {
-  /** Information that the server sent at the connect; `max_payload` is its maximum message size in bytes. */
+  /** Information that the server sent on connection; `max_payload` is its maximum message size in bytes. */
   readonly info?: { readonly max_payload: number } | undefined;
   /**
    * Sends a request and waits for one response.

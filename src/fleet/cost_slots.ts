@@ -9,7 +9,7 @@ import { PreciseSum } from "../cost/precise_sum.ts";
 const SECOND_MS = 1_000;
 const SECONDS_PER_MINUTE = 60;
 
-/** The sum of a minute, and the sums of its seconds with costs. */
+/** The sum of the costs in a minute, and the sum for each second of this minute that has costs. */
 interface Minute {
   readonly sum: PreciseSum;
   readonly seconds: Map<number, PreciseSum>;
@@ -33,7 +33,7 @@ export class CostSlots {
     slot.sum.add(usd);
   }
 
-  /** Returns the sum from the second of one instant to the second of another, both included. */
+  /** Returns the sum of the costs from the second of `sinceMs` to the second of `untilMs`, both included. */
   sumOf(sinceMs: number, untilMs: number): number {
     const [first, last] = [secondOf(sinceMs), secondOf(untilMs)];
     const total = new PreciseSum();
@@ -51,7 +51,7 @@ export class CostSlots {
     return total.value;
   }
 
-  /** Drops the minutes that ended before an instant. */
+  /** Drops the costs of the minutes that ended before an instant. */
   forgetBefore(epochMs: number): void {
     const minute = Math.floor(secondOf(epochMs) / SECONDS_PER_MINUTE);
     for (const known of this.#minutes.keys()) {

@@ -69,9 +69,9 @@ const DUPLICATE_WINDOW_SEC = 120;
  * @param options The connection and the settings of the stream.
  * @returns A promise that resolves when the stream exists.
  * @throws {TypeError} If an option is unknown or of the wrong type.
- * @throws {RangeError} If an option is out of its range or the name is invalid.
- * @throws {FleetServerError} If the server rejects the request, or the stream exists with other settings; names
- *   these settings.
+ * @throws {RangeError} If an option is out of its range or the name of the stream is invalid.
+ * @throws {FleetServerError} If the server rejects the request, or the stream exists with other settings. The
+ *   message then names these settings.
  *
  * @example
  * ```ts ignore
@@ -116,7 +116,7 @@ export async function createFleetStream(options: FleetStreamOptions): Promise<vo
     .filter(([name, value]) => JSON.stringify(config?.[name]) !== JSON.stringify(value))
     .map(([name, value]) => `${name} is ${JSON.stringify(config?.[name])}, not ${value}`);
   if (differing.length === 0) return;
-  const description = `it already exists with other settings: ${differing.join(", ")}`;
+  const description = `the stream already exists with other settings: ${differing.join(", ")}`;
   throw new FleetServerError(`create stream ${stream}`, {
     code: STREAM_NAME_IN_USE,
     description,

@@ -10,9 +10,9 @@ import type { PositionedBytes } from "./log_position.ts";
 const LINE_BREAK = 0x0a;
 
 /**
- * Yields blocks of whole lines, each from one file and at most `blockBytesNow()` bytes long. A longer line is cut
- * into several blocks. `begins` is the position of the first block, and whether it continues a line. If reading
- * fails, the whole lines read so far are yielded before the error is thrown.
+ * Yields blocks of whole lines, each from one file and at most `blockBytesNow()` bytes long. A line with more bytes
+ * is cut into several blocks. `begins` states the position of the first block, and whether this block
+ * continues a line. If reading fails, the whole lines read so far are yielded before the error is thrown.
  */
 export async function* cutBlocks(
   parts: AsyncIterable<PositionedBytes>,
@@ -50,7 +50,7 @@ export async function* cutBlocks(
   }
 }
 
-/** Returns the block as two blocks, split between two lines if it has several. */
+/** Splits a block in two. If the block has several lines, the split is between two of them. */
 export function halves({ from, to, bytes, isContinued, isCut }: Block): [Block, Block] {
   const middle = Math.ceil(bytes.byteLength / 2);
   const behind = bytes.indexOf(LINE_BREAK, middle) + 1;

@@ -1,9 +1,10 @@
 /**
  * The events of a fleet: every event that its logs have shipped, exactly once, and the gaps.
  *
- * For each log, the reader remembers the position up to which it has seen the bytes. A block that ends there or
- * earlier is a duplicate and is dropped. A block that begins earlier is cut at that position. If a block begins
- * later, there is a gap. So blocks that a server or a killed shipper stored twice do no harm.
+ * For each log, the reader remembers the position after the last byte that it has read. If a block ends at or before
+ * this position, the block is a duplicate and is dropped. If a block begins before this position and ends after it,
+ * the block is cut there. If a block begins after this position, the bytes in between are a gap. So blocks that a
+ * server or a killed shipper stored twice do no harm.
  *
  * @module
  */
@@ -31,9 +32,9 @@ import {
   storedRange,
 } from "./stored_blocks.ts";
 
-/** Factor by which the search for the last events extends backward each time. */
+/** Factor by which the number of searched blocks grows each time that they hold too few of the last events. */
 const LOOK_BACK_FACTOR = 8;
-/** Number of extra events to collect before all but the last ones are dropped. */
+/** Minimum number of surplus events to collect before they are dropped, so that the array is copied rarely. */
 const LAST_MARGIN = 1_000;
 /** The reason that is reported for a gap. */
 const MISSING = "not in the stream";
@@ -41,7 +42,7 @@ const MISSING = "not in the stream";
 /** Options of {@linkcode fleetEvents}. */
 export interface FleetQueryOptions
   extends Pick<QueryOptions, "since" | "until" | "eventType" | "sessionId" | "where" | "signal"> {
-  /** Connection to the server. The query does not close it. */
+  /** Connection to the server. The query does not close the connection. */
   connection: FleetConnection;
   /** Name of the fleet: 1 to 64 letters, digits, "-" and "_". */
   fleet: string;
@@ -64,8 +65,8 @@ export interface FleetQueryOptions
    */
   follow?: boolean;
   /**
-   * Number of matching events to start with, the last ones in the stream; an integer >= 0 or Infinity. If it is
-   * not set, the query starts with the first event.
+   * Number of the last matching events to start with, an integer >= 0 or Infinity. If it is not set, the query
+   * starts with the first event in the stream.
    *
    * @default {undefined}
    */
@@ -86,7 +87,7 @@ export interface FleetEvent extends AuditEvent {
   readonly scout_log: string;
 }
 
-/** The matching events of a fleet. Each iteration starts from the beginning. */
+/** The matching events of a fleet. Each iteration runs the query again. */
 export interface FleetQuery extends AsyncIterable<FleetEvent> {
   /** The gaps that the latest iteration has found so far. */
   readonly gaps: readonly FleetGap[];
@@ -110,8 +111,8 @@ export interface FleetQuery extends AsyncIterable<FleetEvent> {
  * @returns The matching events, as an async iterable. An iteration throws a {@linkcode FleetServerError} if the
  *   stream does not exist, a {@linkcode FleetTimeoutError} if the server does not respond for a minute, and the
  *   reason of an aborted `signal`.
- * @throws {TypeError} If an option is unknown or of the wrong type; names it.
- * @throws {RangeError} If an option is out of its range or a name is invalid; names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
+ * @throws {RangeError} If an option is out of its range or a name is invalid; the message names the option.
  *
  * @example
  * ```ts ignore
@@ -153,7 +154,7 @@ export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQu
   };
 }
 
-/** A query and its results besides the events. */
+/** A query, and the gaps and the damage that it has found. */
 interface Asked {
   readonly reading: Reading;
   readonly filter: EventFilter;
@@ -161,7 +162,7 @@ interface Asked {
   readonly damage: Damage[];
 }
 
-/** Returns the progress of the logs. If reading starts within the stream, earlier bytes are not reported as gaps. */
+/** Creates the progress of a reader. If reading starts within the stream, earlier bytes are not reported as gaps. */
 function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange): LogsProgress {
   return new LogsProgress((gap) => {
     const { log, from, to } = gap;
@@ -170,7 +171,7 @@ function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange):
   }, { isFromStart: first === 1 && reading.sinceMs === -Infinity });
 }
 
-/** The range to read, and the progress of the logs before it. */
+/** The range of the stream to read, and the progress of the reader in each log before this range. */
 interface Part {
   readonly range: StoredRange;
   readonly logs: LogsProgress;
@@ -181,12 +182,12 @@ async function everything(asked: Asked): Promise<Part> {
   return { range, logs: progressFrom(asked, range) };
 }
 
-/** Yields the last stored events, and with `follow` the events after them. */
+/** Yields the last `count` matching events, and, if the query follows, the events after them. */
 async function* last(asked: Asked, count: number): AsyncGenerator<Batch, void> {
   const { reading, gaps, damage } = asked;
   const range = await storedRange(reading);
   const finding = { ...asked, reading: { ...reading, follow: false } };
-  // The start of the last events is unknown, so the search extends further back until there are enough events.
+  // It is unknown how many blocks contain the last events, so the search extends backward until there are enough.
   for (let blocks = count === Infinity ? Infinity : 1;; blocks *= LOOK_BACK_FACTOR) {
     const part = { ...range, first: Math.max(range.first, range.last - blocks + 1) };
     gaps.length = damage.length = 0;
@@ -207,7 +208,7 @@ async function* last(asked: Asked, count: number): AsyncGenerator<Batch, void> {
 /** Events that are already in memory. */
 type Batch = IteratorObject<FleetEvent, void>;
 
-/** Yields the matching events, one piece of a block at a time. */
+/** Yields the matching events in batches, each from one piece of a block. */
 async function* batches(
   { reading, filter, damage }: Asked,
   begin: () => Part | Promise<Part>,
@@ -224,7 +225,7 @@ async function* batches(
       reading.signal.throwIfAborted();
     }
   }
-  // While one block is parsed, the next block is decompressed and the one after that is requested.
+  // While one block is parsed, the next block is decompressed and the block after that is requested.
   const stored = oneAhead(storedBlocks({ ...reading, signal }, range), stop);
   for await (const { log, facts, bytes } of oneAhead(decoded(stored), stop)) {
     const lines = logs.of(log, facts).take(facts, bytes);

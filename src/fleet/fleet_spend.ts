@@ -1,9 +1,9 @@
 /**
- * The spend of a fleet, kept up to date so that a guard can stop the fleet in time.
+ * The spend of a fleet, updated with each shipped block so that a guard can stop the fleet in time.
  *
- * The headers of a block state its cost and the times of its first and last event. Costs are kept by second. So a
- * block whose events are within one second is counted by its headers. A block is fetched if its events span more
- * time, such as after a lag of its shipper, or if its lines overlap with other blocks.
+ * The headers of a block state its cost and the times of its first and last event. Costs are summed by second. So a
+ * block whose events are within one second is counted by its headers alone. A block is fetched if its events span
+ * more time, such as after a lag of its shipper, or if its lines overlap with other blocks.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import { type FactsReading, type StoredFacts, storedFacts } from "./stored_facts
 
 /** Options of {@linkcode fleetSpend}. */
 export interface FleetSpendOptions {
-  /** Connection to the server. It is not closed by {@linkcode FleetSpend.close}. */
+  /** Connection to the server. {@linkcode FleetSpend.close} does not close the connection. */
   connection: FleetFollowConnection;
   /** Name of the fleet: 1 to 64 letters, digits, "-" and "_". */
   fleet: string;
@@ -56,8 +56,8 @@ export interface FleetSpendOptions {
    */
   now?: () => number;
   /**
-   * Function that is called each time the spend has grown, and once if following has failed. If it throws,
-   * following fails.
+   * Function that is called each time the spend has grown, and once if following has failed. If the function
+   * throws, following fails.
    *
    * @default {undefined}
    */
@@ -67,16 +67,16 @@ export interface FleetSpendOptions {
 /** The spend of a fleet, followed until it is closed. */
 export interface FleetSpend extends AsyncDisposable {
   /**
-   * Returns the cost of the events of the last hours, as far as they are in the stream.
+   * Returns the cost of the events of the last hours, as far as these events are in the stream.
    *
-   * The result is never too low, but it can be slightly too high: an event counts for up to two seconds longer than
-   * the hours. An event from a machine whose clock is up to 15 minutes ahead counts at once.
+   * The result is never too low, but it can be slightly too high: an event may count up to two seconds longer than
+   * `hours`. An event from a machine whose clock is up to 15 minutes ahead counts at once.
    *
    * @param hours Length of the window in hours, at most `maxHours`; by default 1.
    * @returns The sum in USD.
    * @throws {TypeError} If `hours` is not a number.
    * @throws {RangeError} If `hours` is NaN or more than `maxHours`.
-   * @throws {Error} If following was closed or has failed, because the sum would be out of date.
+   * @throws {Error} If the spend was closed or following has failed, because the sum would be out of date.
    */
   usd(hours?: number): number;
   /** The gaps in the blocks that were counted. */
@@ -96,7 +96,7 @@ export interface FleetSpend extends AsyncDisposable {
 
 const HOURS_MAX = 24;
 const HOUR_MS = 3_600_000;
-/** Costs are kept by second, so a block within this span is counted by its headers. */
+/** Time span in milliseconds. A block whose events are closer together is counted by its headers alone. */
 const CLOSE_MS = 1_000;
 const FORGET_EVERY_MS = 60_000;
 
@@ -110,8 +110,8 @@ const FORGET_EVERY_MS = 60_000;
  *
  * @param options The fleet, and the function to call after each change.
  * @returns The spend. The promise resolves when every block that was in the stream is counted.
- * @throws {TypeError} If an option is unknown or of the wrong type; names it.
- * @throws {RangeError} If an option is out of its range or a name is invalid; names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
+ * @throws {RangeError} If an option is out of its range or a name is invalid; the message names the option.
  * @throws {FleetServerError} If the stream does not exist.
  * @throws {FleetTimeoutError} If the server does not respond for a minute at the start.
  *
@@ -168,7 +168,7 @@ class Following implements FleetSpend {
     this.#maxHours = maxHours;
     this.#onChange = options.onChange;
     const asked = { ...options, since: this.#sinceMs, signal: this.#ending.signal };
-    // Once it has started, following waits for the server without a limit.
+    // After the first response, following waits for the server without a time limit.
     const reading = readingOf(asked, { follow: true, patienceMs: Infinity });
     this.#reading = { ...reading, connection };
     this.#logs = new LogsProgress((gap) => this.gaps.push(gap), { isFromStart: false });
@@ -184,9 +184,11 @@ class Following implements FleetSpend {
   }
 
   usd(hours = 1): number {
-    if (this.#ending.signal.aborted) throw new Error("Cannot read spend: it was closed");
+    if (this.#ending.signal.aborted) throw new Error("Cannot read spend: the FleetSpend is closed");
     if (this.#failure !== undefined) {
-      throw new Error("Cannot read spend: following it has failed", { cause: this.#failure });
+      throw new Error("Cannot read spend: following the fleet has failed", {
+        cause: this.#failure,
+      });
     }
     if (hours > this.#maxHours) {
       throw new RangeError(
@@ -224,7 +226,7 @@ class Following implements FleetSpend {
     }
   }
 
-  /** Counts a block and resolves with whether the sums may have changed. */
+  /** Counts the costs of a block. Resolves with `true` if the sums may have changed. */
   async #count(stored: StoredFacts): Promise<boolean> {
     const { log, facts } = stored;
     const progress = this.#logs.of(log, facts);
@@ -248,7 +250,7 @@ class Following implements FleetSpend {
     return true;
   }
 
-  /** Checks whether the exact times of the events of a block do not matter. */
+  /** Checks whether the headers of a block suffice to count its costs, without the time of each event. */
   #isPlain({ firstMs, lastMs, usd }: BlockFigures): boolean {
     return usd === null || lastMs - firstMs < CLOSE_MS || lastMs < this.#sinceMs;
   }
@@ -263,7 +265,7 @@ class Following implements FleetSpend {
     return this.#now() - this.#maxHours * HOUR_MS;
   }
 
-  /** Fetches the bytes of a block. Resolves with null if it was deleted or does not match its headers. */
+  /** Fetches the bytes of a block. Resolves with null if the block was deleted or does not match its headers. */
   async #bytesOf({ seq, facts }: StoredFacts): Promise<Uint8Array | null> {
     const { place, subject } = this.#reading;
     const block = await answered(this.#reading, () => storedBlockFrom(place, { seq, subject }));

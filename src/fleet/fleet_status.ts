@@ -12,7 +12,7 @@ import { type StoredFacts, storedFacts } from "./stored_facts.ts";
 
 /** Options of {@linkcode fleetStatus}. */
 export interface FleetStatusOptions {
-  /** Connection to the server. It is not closed. */
+  /** Connection to the server. {@linkcode fleetStatus} does not close the connection. */
   connection: FleetFollowConnection;
   /** Name of the fleet: 1 to 64 letters, digits, "-" and "_". */
   fleet: string;
@@ -29,8 +29,8 @@ export interface FleetStatusOptions {
    */
   stream?: string;
   /**
-   * Time from which blocks are read. Blocks that the server stored more than 15 minutes before it are skipped. If it
-   * is not set, all blocks are read.
+   * Time from which blocks are read. Blocks that the server stored more than 15 minutes before this time are
+   * skipped. If `since` is not set, all blocks are read.
    *
    * @default {undefined}
    */
@@ -59,13 +59,13 @@ export interface FleetLogStatus {
   readonly position: number;
   /** Bytes of the log after `position` that were not shipped yet when the shipper sent the last block. */
   readonly lagBytes: number;
-  /** Seconds from the latest event of the last block until the block was stored; null if no event has a time. */
+  /** Seconds from the latest event of the last block until that block was stored; null if none has a time. */
   readonly lagSec: number | null;
   /** Time of the latest event, ISO 8601; null if no event has a time. */
   readonly lastTs: string | null;
   /** Time at which the last block was stored, by the clock of the server, ISO 8601. */
   readonly storedTs: string;
-  /** The ranges of bytes that are missing, as positions. */
+  /** The ranges of bytes of the log that are missing in the stream, as positions. */
   readonly gaps: readonly Pick<FleetGap, "from" | "to">[];
 }
 
@@ -76,8 +76,8 @@ export interface FleetLogStatus {
  *
  * @param options The fleet, and the range of blocks to read.
  * @returns The status of each log, sorted by name.
- * @throws {TypeError} If an option is unknown or of the wrong type; names it.
- * @throws {RangeError} If an option is out of its range or a name is invalid; names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
+ * @throws {RangeError} If an option is out of its range or a name is invalid; the message names the option.
  * @throws {FleetServerError} If the stream does not exist.
  * @throws {FleetTimeoutError} If the server does not respond for a minute.
  *
@@ -114,7 +114,7 @@ export async function fleetStatus(options: FleetStatusOptions): Promise<FleetLog
   return [...logs].sort(([a], [b]) => a < b ? -1 : 1).map(([log, tally]) => tally.status(log));
 }
 
-/** The figures of a log so far. */
+/** Collects the status of one log while its blocks are read. */
 class LogTally {
   readonly gaps: { from: number; to: number }[] = [];
   #blocks = 0;

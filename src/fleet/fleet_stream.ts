@@ -1,8 +1,8 @@
 /**
  * The JetStream stream of a fleet: https://docs.nats.io/reference/reference-protocols/nats_api_reference
  *
- * A block is one message on the subject `audit.FLEET.LOG`. The stream is only accessed by requests. So a machine
- * that ships a log only needs the permissions to publish to its subject and to request the last message there.
+ * A block is one message on the subject `audit.FLEET.LOG`. All access to the stream is by requests. So a machine that
+ * ships a log needs only two permissions: to publish to the subject of the log, and to request its last message.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import type { BlockMessage } from "./block_message.ts";
 
 /** Default name of the stream. */
 export const DEFAULT_STREAM = "AUDIT";
-/** Room in a message for its headers. */
+/** Number of bytes of a message that are reserved for its headers. */
 const HEADERS_BYTES = 4 * 1024;
-/** Maximum message size of a server that does not report one, in bytes. */
+/** Assumed maximum message size in bytes, if the server does not report its maximum. */
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 const NOT_FOUND = 404;
@@ -43,16 +43,16 @@ export interface StoredBlock {
   readonly seq: number;
   readonly log: string;
   readonly facts: BlockFacts;
-  /** The bytes in the encoding in which they are stored. */
+  /** The bytes of the block as stored, compressed or not. */
   readonly data: Uint8Array;
 }
 
 /** The outcome of sending a block. */
 export type Published =
   | { readonly outcome: "stored"; readonly seq: number }
-  /** The block is a duplicate, or another block is already in its place. */
+  /** The block is a duplicate, or the last block in the stream is not the block that the shipper expected. */
   | { readonly outcome: "refused" }
-  /** The stream has no room for the block, or no server is available to store it, for now. */
+  /** For now, the stream has no room for the block, or no server can store it. */
   | { readonly outcome: "not now"; readonly why: string };
 
 /** Thrown when the server rejects a request. */
@@ -92,14 +92,14 @@ export class FleetTimeoutError extends Error {
 }
 
 /**
- * Checks a name that is a part of a subject.
+ * Checks the name of a fleet, a log or a stream. `what` is the kind of name, for the message.
  *
- * @throws {RangeError} If the name is invalid; names it.
+ * @throws {RangeError} If the name is invalid; the message contains it.
  */
 export function checkName(name: string, what: string): void {
   if (typeof name === "string" && NAME.test(name)) return;
   throw new RangeError(
-    `Cannot use name of ${what}: it must be 1 to 64 letters, digits, "-" or "_", got ${
+    `Cannot use name of ${what}: the name must be 1 to 64 letters, digits, "-" or "_", got ${
       JSON.stringify(name)
     }`,
   );
@@ -116,9 +116,9 @@ export function dataBytesMax({ info }: FleetConnection): number {
 }
 
 /**
- * Sends a block. The server stores it only if `expectedSeq` is the sequence of the last message of the subject, or 0
- * if the subject has no messages. If the server does not respond, rejects with the error of the connection; the
- * block may then be stored or not.
+ * Sends a block. The server stores the block only if `expectedSeq` is the sequence of the last message of the
+ * subject, or 0 if the subject has no messages. If the server does not respond, the promise rejects with the error
+ * of the connection; the block may then be stored or not.
  *
  * @throws {FleetServerError} If the server rejects the block for good, such as for a missing permission.
  */
@@ -129,7 +129,7 @@ export async function publish(
 ): Promise<Published> {
   const fields = headers();
   for (const [name, value] of facts) fields.set(name, value);
-  // While a cluster elects a new leader, each of these headers rejects duplicates that the other one misses.
+  // The server rejects duplicates by these two headers. During the election of a leader, one header can fail.
   fields.set("Nats-Msg-Id", `${subject}:${block.from}`);
   fields.set("Nats-Expected-Last-Subject-Sequence", `${expectedSeq}`);
   const answer = await connection.request(subject, data, { timeout: timeoutMs, headers: fields });
@@ -153,8 +153,8 @@ export async function lastBlock(place: FleetPlace, subject: string): Promise<Sto
 }
 
 /**
- * Reads the first message of the subject from a sequence on. Resolves with null if it does not exist yet, and with
- * the sequence alone if the message is not a block.
+ * Reads the first message of a subject from a sequence on. Resolves with null if this message does not exist
+ * yet, and with the sequence alone if the message is not a block.
  */
 export async function blockFrom(
   place: FleetPlace,
@@ -178,7 +178,7 @@ export async function lastSeq({ connection, stream, timeoutMs }: FleetPlace): Pr
 
 /**
  * Reads the sequence of the last message of a subject, or 0 if the subject has no messages. The leader of the stream
- * responds to this request, and it has every message.
+ * responds to this request, and the leader has every message.
  *
  * @throws {FleetServerError} If the stream does not exist.
  */
@@ -208,7 +208,7 @@ export async function askApi(
   return JSON.parse(decoder.decode(answer.data));
 }
 
-/** Reads the sequence and the time of the first message from a sequence on, or null if it does not exist. */
+/** Reads the sequence and the time of the first message of a subject from a sequence on; null without a message. */
 export async function storedAt(
   place: FleetPlace,
   from: { seq: number; subject: string },
@@ -227,7 +227,7 @@ function storedFrom(
 }
 
 /**
- * Reads a stored message. Resolves with null if it does not exist.
+ * Reads a stored message. Resolves with null if the message does not exist.
  *
  * @throws {Error} If the response has no headers or an error status.
  */
@@ -270,7 +270,7 @@ export interface ApiError {
   readonly description?: string;
 }
 
-/** Returns the code and the description of an error. */
+/** Returns the code and the description of an error from JetStream. */
 export function errorOf(
   { err_code, code, description }: ApiError,
 ): { code: number; description: string } {

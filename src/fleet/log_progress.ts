@@ -1,5 +1,5 @@
 /**
- * The positions up to which a reader has seen the logs of a fleet, and their gaps. Pure.
+ * The positions up to which a reader has read the logs of a fleet, and the gaps in these logs. Pure.
  *
  * @module
  */
@@ -32,15 +32,15 @@ export class LogsProgress {
   readonly #isFromStart: boolean;
 
   /**
-   * Creates the progress. `onGap` is called for each gap. If reading does not start at the beginning of the stream,
-   * the bytes before the first block of a log are not a gap.
+   * Creates the progress of a reader that has read nothing yet. `onGap` is called for each gap. If reading does not
+   * start with the first block of the stream, the bytes before the first block of a log are not a gap.
    */
   constructor(onGap: (gap: FleetGap) => void, { isFromStart }: { isFromStart: boolean }) {
     this.#onGap = onGap;
     this.#isFromStart = isFromStart;
   }
 
-  /** Returns the progress of a log. `first` is its first block if the log is new. */
+  /** Returns the progress in a log. For a log that is new to the reader, `first` must be its first block. */
   of(log: string, first: BlockFacts): LogProgress {
     let progress = this.#logs.get(log);
     if (progress === undefined) {
@@ -56,7 +56,7 @@ export class LogsProgress {
 export class LogProgress {
   readonly #onGap: (from: number, to: number) => void;
   #position: number;
-  /** The start of a line that continues in the next block. */
+  /** The bytes so far of a line that continues in the next block. */
   #begun: Uint8Array[] = [];
 
   /** Starts at a position. `onGap` is called for each gap. */
@@ -70,20 +70,20 @@ export class LogProgress {
     return to <= this.#position;
   }
 
-  /** Checks whether all lines of the next block are new and whole, so that its figures are exactly what it adds. */
+  /** Checks whether all lines of a block are new and whole, so that its figures are those of the new lines. */
   isAddedWholly({ from, figures }: BlockFacts): boolean {
     return from >= this.#position && this.#begun.length === 0 && figures !== null;
   }
 
-  /** Adds a block by its headers alone. */
+  /** Adds a block whose bytes are not needed, by its headers alone. */
   pass({ from, to }: BlockFacts): void {
     if (from > this.#position) this.#onGap(this.#position, from);
     this.#position = to;
   }
 
   /**
-   * Adds a block and returns the new whole lines, or null if it adds no whole line. `bytes` is null if the bytes do
-   * not match the headers.
+   * Adds a block and returns the new whole lines, or null if the block completes no line. `bytes` must be null if the
+   * bytes of the block do not match its headers; the block is then a gap.
    */
   take(facts: BlockFacts, bytes: Uint8Array | null): PositionedLines | null {
     const { from, to, isContinued, isCut } = facts;
@@ -97,7 +97,7 @@ export class LogProgress {
     if (bytes === null) return null;
     let start = Math.max(0, position - from);
     if (isContinued && start === 0 && this.#begun.length === 0) {
-      // The start of the first line is missing or before the range, so the rest of that line is skipped.
+      // The start of the first line is missing or before the range, so the remainder of that line is skipped.
       start = bytes.indexOf(LINE_BREAK) + 1;
       if (start === 0) return null;
     }

@@ -1,12 +1,12 @@
 /**
- * Requests the next item of a generator while the current item is in use.
+ * Requests the next item of a generator while the caller processes the current item.
  *
  * @module
  */
 
 /**
- * Yields the items of the source, and requests the next item before it yields the current one. When the reader
- * stops, `stop` is called, because the source may otherwise wait forever for its next item.
+ * Yields the items of the source, and requests the next item before it yields the current item. When the
+ * consumer ends the iteration, `stop` is called, because the source may otherwise wait forever for its next item.
  */
 export async function* oneAhead<T>(
   source: AsyncGenerator<T, void>,
@@ -14,7 +14,7 @@ export async function* oneAhead<T>(
 ): AsyncGenerator<T, void> {
   const ask = () => {
     const asked = source.next();
-    // If the reader stops, the result is not awaited, so its rejection must be handled here.
+    // If the consumer ends the iteration, no code awaits this result, so its rejection must be handled here.
     asked.catch(() => {});
     return asked;
   };

@@ -3,16 +3,16 @@
  * because an acknowledgement of the server does not mean that the server has synced the block to its disk.
  *
  * 1. *The shipper sends one block at a time, with two guards.* The server stores a block only if the last stored block
- *    is the one that the shipper expects, and only once per message ID, which contains the position of the block. A
- *    cluster that elects a new leader can store duplicates if there is only one guard.
+ *    is the one that the shipper expects. The server also stores only one block per message ID, and the ID contains the
+ *    position of the block. With only one guard, a cluster that elects a new leader can store duplicates.
  * 2. *An acknowledged block is final.* Any other outcome (a rejection, a duplicate, no response) does not show what is
- *    stored. So the shipper requests the last block and continues after it. A duplicate may have another end, and a
- *    block without a response may still arrive.
- * 3. *The last block must match the log byte for byte.* Otherwise the log is another directory or an older copy, and
- *    the shipper sends nothing.
- * 4. *The last block can be older than an acknowledged block.* It may come from a server that lags behind, so the
- *    shipper accepts it only after several equal responses. Then the stream was created again or restored from a
- *    backup, and the shipper sends the missing blocks again.
+ *    stored. So the shipper requests the last block and continues after it. A stored duplicate may end at another
+ *    position, and a block without a response may still be stored later.
+ * 3. *The last block must match the log byte for byte.* Otherwise the path names another log or an older copy of the
+ *    log, and the shipper sends nothing.
+ * 4. *The last block can be older than an acknowledged block.* Such a response may come from a server that lags behind,
+ *    so the shipper believes it only after several such responses. The stream was then created again or restored from
+ *    a backup, and the shipper sends the missing blocks again.
  *
  * @module
  */
@@ -48,17 +48,17 @@ import {
 import { ShipPace } from "./ship_pace.ts";
 import { type LogSnapshot, PositionedLog, UnreadablePartError } from "./log_position.ts";
 
-/** Interval in which a log that seems unchanged is read anyway, because a new file may look like the old one. */
+/** Milliseconds after which a log that seems unchanged is read anyway: a new file may look like the old one. */
 const LOOK_EVERY_MS = 1_000;
 /** Number of responses that must lack an acknowledged block before the shipper accepts that the block is lost. */
 const DOUBTS = 5;
-/** Delay between these responses. */
+/** Delay in milliseconds before the last block is requested again, if a response lacks an acknowledged block. */
 const DOUBT_MS = 300;
 /** Number of unexpected blocks from another shipper that count as a conflict. */
 const FOREIGN_BLOCKS_MAX = 2;
 
 /**
- * Ships a log: copies its lines into the stream of a fleet, and then the lines that any process appends to it.
+ * Ships a log: copies its lines into the stream of a fleet, and then the lines that any process appends to the log.
  *
  * Shipping continues until `signal` is aborted. With `once`, it ends when the existing lines are shipped. If the server
  * is unreachable or the stream is full, shipping waits and retries.
@@ -67,8 +67,8 @@ const FOREIGN_BLOCKS_MAX = 2;
  *
  * @param options The log, its name in the fleet, and the connection.
  * @returns The final report. The promise resolves when shipping has ended.
- * @throws {TypeError} If an option is unknown or of the wrong type; names it.
- * @throws {RangeError} If an option is out of its range or a name is invalid; names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
+ * @throws {RangeError} If an option is out of its range or a name is invalid; the message names the option.
  * @throws {FleetMismatchError} If the stream holds a different log under this name.
  * @throws {FleetConflictError} If another shipper sends the same log.
  * @throws {FleetServerError} If the server rejects a block for good, such as for a missing permission.
@@ -98,7 +98,7 @@ export async function shipOn(platform: Platform, options: ShipOptions): Promise<
   return await shipping.run();
 }
 
-/** The place from which a shipper continues. */
+/** The position from which a shipper continues, and the last block before it. */
 interface Next {
   readonly position: number;
   /** Whether the position is within a line. */
@@ -117,7 +117,7 @@ class Shipping {
   readonly #shipper = crypto.randomUUID();
   readonly #pace: ShipPace;
   readonly #gaps: ShipGap[] = [];
-  /** Place to continue from; undefined until the server has reported its last block. */
+  /** Position to continue from; undefined until the server has reported the last block of the log. */
   #next: Next | undefined;
   #foreignBlocks = 0;
   #blocks = 0;
@@ -175,13 +175,13 @@ class Shipping {
     };
   }
 
-  /** Ships the current content of the log. Resolves with whether all of it is in the stream. */
+  /** Ships the current content of the log. Resolves with `true` if all of this content is in the stream. */
   async #shipWhatIsThere(): Promise<boolean> {
     using snapshot = await this.#log.snapshot(this.#options.signal);
     this.#end = snapshot.end;
     this.#next ??= await this.#resume(snapshot);
     try {
-      // The next message is prepared while one is being sent.
+      // The next message is prepared while the current message is being sent.
       for await (const message of oneAhead(this.#messages(snapshot, this.#next))) {
         if (!await this.#ship(message)) return false;
         this.#options.signal.throwIfAborted();
@@ -205,7 +205,7 @@ class Shipping {
     });
   }
 
-  /** Ships one block. Resolves with `true` if it is stored, or else with `false` after the place was updated. */
+  /** Ships one block. Resolves with `true` if it is stored. After `false`, shipping continues from `#next`. */
   async #ship(message: BlockMessage): Promise<boolean> {
     const { block } = message;
     this.#passOver(block.from);
@@ -251,10 +251,10 @@ class Shipping {
   }
 
   /**
-   * Requests the last block of the log and returns the place after it.
+   * Requests the last stored block of the log, and resolves with the position after this block.
    *
    * @throws {FleetConflictError} If another shipper sends the same log.
-   * @throws {FleetMismatchError} If the block is not from this log.
+   * @throws {FleetMismatchError} If the stored block is not from this log.
    */
   async #resume(
     snapshot: LogSnapshot,
@@ -287,7 +287,7 @@ class Shipping {
     return bytes === null || isContentOf(bytes, facts);
   }
 
-  /** Requests the last stored block, with retries until the server responds. */
+  /** Requests the last stored block of the log, with retries until the server responds. */
   async #lastBlock(knownSeq: number): Promise<StoredBlock | null> {
     for (let doubts = 0;;) {
       this.#options.signal.throwIfAborted();
@@ -304,7 +304,7 @@ class Shipping {
     }
   }
 
-  /** Returns the reason of an error. A missing stream causes the same error as a missing server, so it adds a hint. */
+  /** Returns the reason of an error. It hints at a missing stream, which causes the same error as a missing server. */
   #reasonOf(error: unknown): string {
     const reason = messageOf(error);
     const { stream } = this.#place;

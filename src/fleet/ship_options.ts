@@ -25,7 +25,7 @@ const TIMEOUT_SEC = 5;
 
 /** Options of {@linkcode ship}. */
 export interface ShipOptions {
-  /** Connection to the server. It is not closed. */
+  /** Connection to the server. {@linkcode ship} does not close the connection. */
   connection: FleetConnection;
   /** Name of the fleet: 1 to 64 letters, digits, "-" and "_". */
   fleet: string;
@@ -57,15 +57,15 @@ export interface ShipOptions {
    */
   encoding?: "gzip" | "identity";
   /**
-   * Maximum number of bytes of the log in a block, a number > 0. It is limited to 64 MiB with "gzip", and to the
-   * maximum message size of the server with "identity". The default is 4 MiB.
+   * Maximum number of bytes of the log in a block, a number > 0. Larger numbers are reduced to 64 MiB with "gzip", and
+   * to the maximum message size of the server with "identity". The default is 4 MiB.
    *
    * @default {4_194_304}
    */
   blockBytes?: number;
   /**
-   * Minimum time in seconds between two looks at the log, a number >= 0. Lines that are written in between are
-   * shipped in one block. With 0, new lines are shipped at once.
+   * Minimum time in seconds between two reads of the log, a number >= 0. Lines that are written between two reads are
+   * shipped together. With 0, new lines are shipped at once.
    *
    * @default {0}
    */
@@ -132,8 +132,8 @@ const OPTION_CHECKS: OptionChecks<ShipOptions> = {
 /**
  * Returns the options with their defaults filled in, and checks every name and value.
  *
- * @throws {TypeError} If an option is unknown or of the wrong type; names it.
- * @throws {RangeError} If an option is out of its range; names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
+ * @throws {RangeError} If an option is out of its range; the message names the option.
  */
 export function resolveShipOptions(options: ShipOptions): ResolvedShipOptions {
   const { connection, fleet, log, stream = DEFAULT_STREAM, encoding = "gzip" } = options;
@@ -166,9 +166,9 @@ export interface ShipGap {
 
 /** The progress of shipping a log. */
 export interface ShipReport {
-  /** Position after the last byte that is in the stream. */
+  /** Position after the last byte of the log that is in the stream. */
   readonly position: number;
-  /** Position after the last whole line of the log, as last seen. */
+  /** Position after the last whole line of the log, when the shipper last read the log. */
   readonly end: number;
   /** Number of blocks that this call has sent. */
   readonly blocks: number;
@@ -194,8 +194,8 @@ export class FleetMismatchError extends Error {
   constructor(path: string, facts: { subject: string; position: number }) {
     const { subject, position } = facts;
     super(
-      `Cannot ship log: the stream holds a different log as ${subject}: ` +
-        `its block at byte ${position} is not in ${path}; use another log name`,
+      `Cannot ship log: the stream holds a different log as ${subject}, ` +
+        `whose block at byte ${position} is not in this log; use another log name: ${path}`,
     );
     this.position = position;
   }
@@ -213,7 +213,7 @@ export class FleetConflictError extends Error {
    */
   constructor(subject: string) {
     super(
-      `Cannot continue shipping: another shipper sends the same log: ${subject}; stop one of them`,
+      `Cannot continue shipping: another shipper sends the same log; stop one of the two: ${subject}`,
     );
   }
 }

@@ -9,9 +9,9 @@ import { delay } from "./delay.ts";
 
 const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
-/** Maximum back-off for an unreachable server: it may return at any moment, but a full stream needs an operator. */
+/** Maximum back-off in milliseconds while the server is unreachable. It is short: the server may respond again soon. */
 const AWAY_BACKOFF_MAX_MS = 2_000;
-/** Minimum block size on a slow connection, and the step by which blocks grow again. */
+/** Minimum block size on a slow connection, and the step by which blocks grow again, in bytes. */
 const SLOW_BLOCK_BYTES = 32 * 1024;
 
 /** Options of {@linkcode ShipPace}. */
@@ -24,7 +24,7 @@ export interface ShipPaceOptions {
   readonly subject: string;
 }
 
-/** The pace of one shipper. */
+/** The block size and the back-off of one shipper. */
 export class ShipPace {
   readonly #options: ShipPaceOptions;
   #blockBytes: number;
@@ -47,7 +47,7 @@ export class ShipPace {
     this.#blockBytes = Math.min(this.#blockBytes + SLOW_BLOCK_BYTES, this.#options.blockBytesMax);
   }
 
-  /** Halves the blocks. A slow connection would otherwise time out again with each retry of a large block. */
+  /** Halves the block size. Otherwise each retry of a large block would time out again on a slow connection. */
   slowDown(): void {
     const slowest = Math.min(SLOW_BLOCK_BYTES, this.#options.blockBytesMax);
     this.#blockBytes = Math.max(Math.floor(this.#blockBytes / 2), slowest);
@@ -63,7 +63,7 @@ export class ShipPace {
     return this.#backOff(why, AWAY_BACKOFF_MAX_MS);
   }
 
-  /** Waits longer each time, and logs the reason once. */
+  /** Waits before a retry, twice as long each time. Logs the reason before the first wait. */
   async #backOff(why: string, maxMs: number): Promise<void> {
     const { clock, logger, signal, subject } = this.#options;
     if (this.#backoffMs === BACKOFF_MIN_MS) {

@@ -1,8 +1,8 @@
 /**
  * Reads the blocks of a stream one after another.
  *
- * Each block is requested by the sequence after the previous block. So the server keeps no state for a reader that a
- * kill could destroy, and any member of a cluster can respond.
+ * The reader requests each block by the sequence that follows the previous block. So the server has no state for the
+ * reader that could be lost if the server is killed, and any member of a cluster can respond.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export interface Reading {
   readonly sinceMs: number;
   /** Whether to continue with blocks that are stored later. */
   readonly follow: boolean;
-  /** Milliseconds that the server may be unreachable, after it has responded once. */
+  /** Maximum number of milliseconds that the server may be unreachable after its first response. */
   readonly patienceMs: number;
 }
 
@@ -57,11 +57,11 @@ export const PLACE_OPTION_CHECKS: OptionChecks<Omit<ReadingOptions, "since" | "s
   stream: anything,
 };
 
-/** Milliseconds that a reader waits for a response. */
+/** Milliseconds that a reader waits for a response before it retries. */
 const TIMEOUT_MS = 5_000;
-/** Milliseconds by which the clock of a machine may be ahead of the clock of the server. */
+/** Maximum number of milliseconds by which the clock of a machine may be ahead of the clock of the server. */
 export const CLOCK_MARGIN_MS: number = 15 * 60_000;
-/** Default of the time that the server may be unreachable, in milliseconds. */
+/** Default maximum number of milliseconds that the server may be unreachable. */
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 200;
 const POLL_MS = 50;
@@ -72,7 +72,7 @@ const STREAM_NOT_FOUND = 10_059;
 /**
  * Returns the settings for reading from the options of the caller.
  *
- * @throws {RangeError} If a name or a time is invalid; names the option.
+ * @throws {RangeError} If a name or a time is invalid; the message names the option.
  */
 export function readingOf(
   { connection, fleet, log, stream = DEFAULT_STREAM, since, signal }: ReadingOptions,
@@ -100,17 +100,17 @@ export interface StoredRange {
   readonly last: number;
 }
 
-/** Returns the range of the blocks that are stored by now and may match. */
+/** Returns the range of the stored blocks that may contain matching events. */
 export async function storedRange(reading: Reading): Promise<StoredRange> {
   const last = await foundLastSeq(reading, () => lastSeqOf(reading.place, reading.subject));
   return { first: await startSeq(reading, last), last };
 }
 
 /**
- * Yields the stored blocks of a range, and with `follow` the blocks after it.
+ * Yields the stored blocks of a range, and, if the reading follows, the blocks after the range.
  *
- * Any member of a cluster may respond, even one that does not have the last blocks yet. So, up to the end that the
- * leader reported, a response that a block does not exist is checked with the leader.
+ * Any member of a cluster may respond, even a member that does not have the last blocks yet. So if the response is that
+ * a block of the range does not exist, the reader asks the leader.
  */
 export async function* storedBlocks(
   reading: Reading,
@@ -142,10 +142,10 @@ export async function* storedBlocks(
 }
 
 /**
- * Reads the first block of a subject from a sequence on, which is known to have existed. Resolves with null if the
- * server has deleted it since.
+ * Reads the first block of a subject from a sequence on. The caller knows that this block existed, so null means that
+ * the server has deleted the block since.
  *
- * @throws {Error} If the member of the cluster that responds does not have it yet; a retry may find it.
+ * @throws {Error} If the member of the cluster that responds does not have the block yet; a retry may succeed.
  */
 export async function storedBlockFrom(
   place: FleetPlace,
@@ -157,7 +157,8 @@ export async function storedBlockFrom(
 }
 
 /**
- * Sends the first request of a reading, with retries, and resolves with its result.
+ * Reads the last sequence of the stream, or the sequence that `ask` requests, with retries. This is the first request
+ * of a reader, so it detects a stream that does not exist.
  *
  * @throws {FleetServerError} If the stream does not exist. Later requests wait for a stream that was deleted, because
  *   it may be created again.

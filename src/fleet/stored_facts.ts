@@ -1,10 +1,10 @@
 /**
  * Reads the headers of the blocks of a stream without the blocks, as soon as each block is stored.
  *
- * The headers come from a consumer of the server. The reader does not trust it to be complete: it pulls messages for
- * a short time, again and again, and checks that none is missing. For this it compares the numbers of the messages
- * within the consumer, and the count of messages that the consumer reports as sent. If anything is wrong, the reader
- * creates a new consumer that starts after the last block that it has seen.
+ * The headers come from a consumer on the server. A consumer may lose messages, so the reader repeatedly pulls messages
+ * for a short time and checks that no message is missing. For this check, it compares the numbers that the consumer
+ * assigns to its messages, and the count of messages that the consumer reports as sent. If a message is missing, the
+ * reader creates a new consumer that starts after the last block that the reader has received.
  * https://docs.nats.io/reference/reference-protocols/nats_api_reference#consumers
  *
  * @module
@@ -27,7 +27,7 @@ export interface FactsReading extends Reading {
   readonly connection: FleetFollowConnection;
 }
 
-/** The headers of a stored block, and its place in the stream. */
+/** The headers of a stored block, and its sequence in the stream. */
 export interface StoredFacts {
   readonly seq: number;
   readonly log: string;
@@ -38,17 +38,17 @@ export interface StoredFacts {
 
 /** Maximum number of messages in one pull. */
 const PULL_MESSAGES = 10_000;
-/** Duration of a pull. */
+/** Duration of a pull, in milliseconds. */
 const PULL_MS = 1_000;
-/** Time after which a consumer that has not ended a pull is considered lost. */
+/** Milliseconds after which a consumer that has not ended a pull is considered lost. */
 const PULL_PATIENCE_MS = 2 * PULL_MS;
-/** Time without pulls after which the server deletes a consumer. */
+/** Milliseconds without a pull after which the server deletes a consumer. */
 const FORGET_MS = 10_000;
 const RETRY_MS = 200;
 const NANOSECONDS = 1e6;
 
 /**
- * Yields the facts of the blocks, starting with the first block that may match. Yields null whenever there are no
+ * Yields the headers of the blocks, starting with the first block that may match. Yields null whenever there are no
  * more blocks for now, at least once a second while the server responds.
  */
 export async function* storedFacts(
@@ -84,7 +84,7 @@ export async function* storedFacts(
   }
 }
 
-/** A consumer, and the number of messages that waited for it when it was created. */
+/** A consumer, and the number of messages that it had to send when it was created. */
 interface Consumer {
   readonly name: string;
   readonly pending: number;
@@ -150,7 +150,7 @@ async function* consumed(
     signal.throwIfAborted();
     if (!hasEnded) return;
     if (messages > 0) continue;
-    // If the connection broke, messages that the consumer sent meanwhile are lost: it does not send them again.
+    // Messages that the consumer sent while the connection was broken are lost: a consumer sends each only once.
     if (await answered(reading, () => deliveredBy(reading, name)) !== given) return;
     yield null;
   }
@@ -158,7 +158,7 @@ async function* consumed(
 
 const TIME_OVER = 408;
 
-/** Yields the items of the source, and ends as soon as the signal is aborted, even while it waits for an item. */
+/** Yields the items of the source. Ends as soon as the signal is aborted, even if the source has no next item yet. */
 async function* untilAborted<T>(
   source: AsyncIterable<T>,
   signal: AbortSignal,
@@ -180,14 +180,14 @@ async function* untilAborted<T>(
   }
 }
 
-/** Reads the number of messages that a consumer has sent by its account, or NaN if the consumer does not exist. */
+/** Reads the number of messages that a consumer reports as sent, or NaN if the consumer does not exist. */
 async function deliveredBy({ place }: Reading, name: string): Promise<number> {
   const { connection, stream, timeoutMs } = place;
   const { delivered } = await askApi(connection, `CONSUMER.INFO.${stream}.${name}`, { timeoutMs });
   return Number((delivered as { consumer_seq?: unknown } | undefined)?.consumer_seq);
 }
 
-/** The place of a message in the stream and in the messages of the consumer. */
+/** The sequence of a message in the stream and in its consumer, its time, and the number of messages after it. */
 interface Place {
   readonly seq: number;
   readonly consumerSeq: number;
@@ -196,9 +196,9 @@ interface Place {
 }
 
 /**
- * Returns the place that the reply subject of a message contains, or null if it has another form. The form is
- * `$JS.ACK.STREAM.CONSUMER.DELIVERIES.SEQ.CONSUMER_SEQ.NANOSECONDS.PENDING`. Since NATS 2.10 it also has a domain
- * and an account before the stream, and more tokens at the end.
+ * Parses the reply subject of a message from a consumer, or returns null if the subject has another form. The form is
+ * `$JS.ACK.STREAM.CONSUMER.DELIVERIES.SEQ.CONSUMER_SEQ.NANOSECONDS.PENDING`. Since NATS 2.10 it also has a
+ * domain and an account before the stream, and more tokens at the end.
  */
 function placeOf({ reply = "" }: FleetMessage): Place | null {
   const tokens = reply.split(".");

@@ -16,7 +16,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 
-/** The link of a line in the chain: its number and its hash. */
+/** The link of a line in the chain: the number and the hash of the line. */
 export interface ChainLink {
   /** Number of the line, from 0. */
   readonly seq: number;
@@ -24,10 +24,10 @@ export interface ChainLink {
   readonly hash: string;
 }
 
-/** Names of the members that hold the link of a line. */
+/** Names of the JSON members with the number and the hash of a line. */
 export const CHAIN_NAMES: readonly string[] = Object.freeze(["seq", "hash"]);
 
-/** The link before the first line. */
+/** The link that precedes the first line of a chain. */
 export const CHAIN_START: ChainLink = Object.freeze({ seq: -1, hash: "0".repeat(64) });
 
 const BRACE = 0x7d;
@@ -35,18 +35,18 @@ const ZERO = 0x30;
 const LOWER_A = 0x61;
 const HASH_LENGTH = CHAIN_START.hash.length;
 
-/** Returns the JSON member with the number of a line; it follows all other members except the hash. */
+/** Returns the JSON member with the number of a line, the last member before the hash. */
 export function seqMember(seq: number | ""): string {
   return `,"seq":${seq}`;
 }
 
-/** Returns the JSON member with the hash of a line; it follows the number. */
+/** Returns the JSON member with the hash of a line, the last member of the line. */
 export function hashMember(hash: string): string {
   return `,"hash":"${hash}"`;
 }
 
 const HASH_MEMBER_LENGTH = hashMember(CHAIN_START.hash).length;
-/** Maximum number of bytes that the link adds to a line. */
+/** Maximum number of bytes that the members with the number and the hash add to a line. */
 export const LINK_BYTES_MAX: number = seqMember(Number.MAX_SAFE_INTEGER).length +
   HASH_MEMBER_LENGTH;
 
@@ -56,7 +56,7 @@ const SEQ_NAME = encoder.encode(seqMember(""));
 const HASH_NAME = encoder.encode(hashMember("").slice(0, -1));
 const END = encoder.encode('"}');
 
-/** Returns the link of a line without its line break, or null if the line is not chained. */
+/** Returns the number and the hash in a line, or null if the line is not chained. `line` has no line break. */
 export function linkOf(line: Uint8Array): ChainLink | null {
   const seq = seqOf(line);
   if (seq === null) return null;
@@ -64,7 +64,7 @@ export function linkOf(line: Uint8Array): ChainLink | null {
   return { seq, hash };
 }
 
-/** Checks whether a line without its line break is chained, in a fraction of the time of {@linkcode linkOf}. */
+/** Checks whether a line is chained, much faster than {@linkcode linkOf}. `line` has no line break. */
 export function isChained(line: Uint8Array): boolean {
   return seqOf(line) !== null;
 }
@@ -84,7 +84,7 @@ function seqOf(line: Uint8Array): number | null {
   return isNumber && Number.isSafeInteger(seq) && endsAt(line, digitsAt, SEQ_NAME) ? seq : null;
 }
 
-/** Checks whether the line contains the text right before the offset `end`. */
+/** Checks whether the bytes of a line before the offset `end` end with `text`. */
 function endsAt(line: Uint8Array, end: number, text: Uint8Array): boolean {
   const start = end - text.length;
   if (start < 0) return false;
@@ -113,24 +113,24 @@ export function bareLine(line: Uint8Array): Uint8Array {
   return bare.subarray(0, byteLength);
 }
 
-/** Returns the link that comes later in the chain. */
+/** Returns the one of two links that comes later in the chain, or the only link if the other one is null. */
 export function later(a: ChainLink | null, b: ChainLink | null): ChainLink | null {
   if (a === null || b === null) return a ?? b;
   return b.seq > a.seq ? b : a;
 }
 
-/** Computes the hash of the line that follows a link, including the bytes between the two lines. */
+/** Computes the hash of the next chained line, which also covers the bytes between this line and the previous one. */
 export class NextHash {
   readonly #before: string;
-  /** Hash of the previous hash and the bytes between the lines; undefined until such bytes are added. */
+  /** Hash of the previous hash and the bytes between the two lines; undefined until such bytes are added. */
   #between: Hash | undefined;
 
-  /** Starts from the link of the previous line. */
+  /** Starts from the link of the previous chained line. */
   constructor({ hash }: ChainLink) {
     this.#before = hash;
   }
 
-  /** Whether there are bytes between the two lines. */
+  /** Whether bytes between the two lines were added. */
   get hasBetween(): boolean {
     return this.#between !== undefined;
   }
@@ -141,7 +141,7 @@ export class NextHash {
     this.#between.update(bytes);
   }
 
-  /** Returns the hash of the line, which is passed without its hash member. */
+  /** Returns the hash of the next chained line. `bare` is this line without its hash member. */
   of(bare: Uint8Array): string {
     const hash = this.#between?.copy() ?? this.#begun();
     return hash.update(bare).digest("hex");

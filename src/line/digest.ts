@@ -5,10 +5,10 @@
  */
 import { createHash } from "node:crypto";
 
-/** The form of a digest. */
+/** Matches a SHA-256 digest in lower-case hexadecimal. */
 export const SHA256: RegExp = /^[0-9a-f]{64}$/;
 
-/** Returns the digest of the bytes. */
+/** Returns the SHA-256 digest of bytes, in lower-case hexadecimal. */
 export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

@@ -8,15 +8,15 @@ import { joined } from "../platform/chunks.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** A line and its place in the file. */
+/** A line and its offset in the file. */
 export interface RawLine {
-  /** Offset of its first byte. */
+  /** Offset of the first byte of the line. */
   readonly byteOffset: number;
-  /** Length, including the line break. */
+  /** Length of the line in bytes, including the line break. */
   readonly byteLength: number;
-  /** Bytes without the line break; null if the line is longer than `maxLineBytes`. */
+  /** Bytes of the line without the line break; null if the line is longer than `maxLineBytes`. */
   readonly bytes: Uint8Array | null;
-  /** Whether it ends with a line break; only the last line of a file may lack it. */
+  /** Whether the line ends with a line break. Only the last line of a file may lack a line break. */
   readonly hasLineBreak: boolean;
 }
 
@@ -27,7 +27,7 @@ export function countLines(bytes: Uint8Array): number {
   return count;
 }
 
-/** Collects the parts of one line at a time, and drops them if the line gets too long. */
+/** Collects the parts of one line at a time, and drops these parts if the line gets too long. */
 export class LineSplitter {
   readonly #maxLineBytes: number;
   #byteOffset = 0;
@@ -54,7 +54,7 @@ export class LineSplitter {
     this.#add(chunk.subarray(start));
   }
 
-  /** Yields the last line if it has no line break. */
+  /** Yields the last line of the file if this line has no line break. */
   *end(): Generator<RawLine> {
     if (this.#byteLength > 0) yield this.#finish(false);
   }

@@ -6,16 +6,16 @@
 
 const PREFIX = '{"ts":"';
 const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
-// Excludes days above 28, hour 24 and second 60: the order of their text could differ from the order of time.
+// Excludes days above 28, hour 24 and second 60, because times with them may sort differently as text.
 const TS = /^\d{4}-\d\d-(?:[01]\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z"$/;
 
-/** Checks how the lines of a text begin. The caller must ask for the lines in ascending order. */
+/** Checks how the lines of a text begin. The caller must check the lines in ascending order. */
 export class LineBeginnings {
   readonly #text: string;
   readonly #escape: Finder;
   readonly #furtherTs: Finder;
 
-  /** Creates the checks of a text. Non-ASCII bytes may be decoded to any number of characters. */
+  /** Creates the checks of the lines of a text. The text may contain any characters in place of non-ASCII bytes. */
   constructor(text: string) {
     this.#text = text;
     this.#escape = finderOf(text, "\\");
@@ -28,8 +28,8 @@ export class LineBeginnings {
   }
 
   /**
-   * Returns the time at the start of the line, as text whose order is the order of time. Returns null if the line
-   * does not begin as this library writes it. The time is that of the event unless {@linkcode hasOtherTs} is true.
+   * Returns the time at the start of a line, as text that sorts by time. Returns null if the line does not begin as
+   * this library writes lines. If {@linkcode hasOtherTs} returns `true`, the event may have another time.
    */
   ts(start: number): string | null {
     if (!this.#text.startsWith(PREFIX, start)) return null;
@@ -44,10 +44,10 @@ export class LineBeginnings {
   }
 }
 
-/** A function that checks whether a range of the text contains a string. Ranges ascend; the text is searched once. */
+/** Checks whether a range of a text contains a string. Ranges must ascend, so that the text is searched only once. */
 export type Finder = (start: number, end: number) => boolean;
 
-/** Returns the finder of a string in the text. */
+/** Creates the function that finds a string in ranges of a text. */
 export function finderOf(text: string, string: string): Finder {
   let next = -1;
   return (start, end) => {

@@ -5,7 +5,7 @@
  */
 import type { AuditEvent } from "../event.ts";
 
-/** The accuracy of navigation, and the counts behind it. */
+/** The accuracy of navigation, and the counts from which it is computed. */
 export interface AccuracyMetrics {
   /** Number of events of type `nav`. */
   totalNav: number;
@@ -19,7 +19,7 @@ export interface AccuracyMetrics {
 }
 
 /**
- * Counts navigations and failed validations, and computes the accuracy from them.
+ * Counts navigations and failed validations, and computes the accuracy from these counts.
  *
  * @param events The events to count, in any order. Events of other types are ignored.
  * @returns The counts and the accuracy.

@@ -28,7 +28,7 @@ export interface GateMetrics {
   avgConfidence: number;
   /** Share of escalations in percent, 0 to 100, rounded to one decimal; 0 without decisions. */
   escalateRatePct: number;
-  /** The last decisions, oldest first. */
+  /** The last decisions, at most `lastN`, oldest first. */
   lastQueries: GateQuery[];
 }
 
@@ -40,12 +40,12 @@ const FAILED = new Set<unknown>(["parse_fail", "api_error"]);
 /**
  * Counts the decisions of the compression gate.
  *
- * - A pass is a `gate_compress` event with a confidence, whose reason is not `parse_fail`, `api_error` or
- *   `stale_cascade`.
+ * - A pass is a `gate_compress` event with a confidence, unless its reason is
+ *   `parse_fail`, `api_error` or `stale_cascade`.
  * - An escalation is a `gate_escalate` event, or a `gate_compress` event whose reason is `stale_cascade`.
  *
  * @param events The events to count, oldest first. Other events are ignored.
- * @param options `lastN` is the number of decisions to list in `lastQueries`, an integer >= 0, by default 10.
+ * @param options `lastN` is the maximum number of decisions in `lastQueries`, an integer >= 0, by default 10.
  * @returns The counts, the rates and the last decisions.
  * @throws {TypeError} If an option is unknown or `lastN` is not a number.
  * @throws {RangeError} If `lastN` is not an integer >= 0.
@@ -81,12 +81,12 @@ export class GateCount {
   #escalateCount = 0;
   #confidenceSum = 0;
 
-  /** Starts without decisions. `lastN` is the number of decisions to list. */
+  /** Starts without decisions. `lastN` is the maximum number of last decisions to list. */
   constructor(lastN: number) {
     this.#lastN = lastN;
   }
 
-  /** Counts the event if it is a decision. */
+  /** Counts an event if it is a decision of the gate. */
   add(event: AuditEvent): void {
     const query = decisionOf(event);
     if (query === undefined) return;
@@ -100,7 +100,7 @@ export class GateCount {
     if (this.#lastQueries.length > this.#lastN) this.#lastQueries.shift();
   }
 
-  /** Returns the metrics of the events so far. */
+  /** Returns the metrics of the events that were counted so far. */
   metrics(): GateMetrics {
     const [passCount, escalateCount] = [this.#passCount, this.#escalateCount];
     const total = passCount + escalateCount;
@@ -125,7 +125,7 @@ function decisionOf({ event, reason, confidence }: AuditEvent): GateQuery | unde
   return { outcome: "pass", reason: null };
 }
 
-/** Returns the share in percent, rounded to one decimal. */
+/** Returns the share of `part` in `total` in percent, rounded to one decimal; 0 if `total` is 0. */
 function percent(part: number, total: number): number {
   return total === 0 ? 0 : Math.round(1000 * part / total) / 10;
 }

@@ -11,8 +11,8 @@ import { costOf, isInWindow, spendWindow } from "../cost/spend.ts";
 /**
  * Sums the costs of the events of the last hours.
  *
- * The window reaches exactly from `now() - hours` to `now()`, both ends included. It is not rounded to full hours,
- * and later events do not count. Costs that are not finite numbers are ignored.
+ * The window of time reaches exactly from `now() - hours` to `now()`, both ends included. The window is not rounded to
+ * full hours. Events after `now()` do not count. Costs that are not finite numbers are ignored.
  *
  * @param events The events to sum, in any order.
  * @param options `hours` is the length of the window in hours, by default 1; zero or fewer hours have no costs.

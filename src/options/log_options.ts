@@ -18,7 +18,7 @@ import {
   type OptionChecks,
 } from "./option_checks.ts";
 
-/** Default path of a log. `~` is the home directory; it is expanded when the log is opened. */
+/** Default path of a log. `~` is replaced with the home directory when the log is opened. */
 export const DEFAULT_AUDIT_PATH = "~/.scout/audit.jsonl";
 /** Default size in bytes at which the active file is rotated: 10 MiB. */
 export const ROTATION_SIZE_BYTES: number = 10 * 1024 * 1024;
@@ -29,14 +29,14 @@ export const FSYNC_INTERVAL_SEC = 1;
 
 /** Default maximum length of a line in bytes: 16 MiB. */
 export const MAX_LINE_BYTES: number = 16 * 1024 * 1024;
-/** Default maximum of accepted bytes that wait in memory to be written: 8 MiB. */
+/** Default maximum number of accepted bytes that wait in memory to be written: 8 MiB. */
 export const MAX_PENDING_BYTES: number = 8 * 1024 * 1024;
-/** Default time in seconds that an append waits while another process holds the append lock. */
+/** Default maximum time in seconds that an append waits while another process holds the append lock. */
 export const LOCK_TIMEOUT_SEC = 2;
 
 /**
  * Limits on the archives of a log. After each rotation, once the segment is archived, the oldest archives are
- * deleted until every limit holds. The newest archive, the active file, and segments that are not archived yet are
+ * deleted until no limit is exceeded. The newest archive, the active file, and segments that are not archived yet are
  * never deleted.
  *
  * @example At most 30 archives, none older than 90 days
@@ -66,7 +66,7 @@ export interface RetentionPolicy {
   maxBytes?: number;
   /**
    * Maximum age of an archive in seconds, a number >= 0. The age counts from the rotation that created the
-   * archive; its events are older. If it is not set, the age is not limited.
+   * archive, so the events in the archive are older. If it is not set, the age is not limited.
    *
    * @default {undefined}
    */
@@ -77,9 +77,9 @@ export interface RetentionPolicy {
  * The values to hide before an event is written to the log, as a list or as a function.
  *
  * - A list has names and paths; each value that matches is written as `"[redacted]"`. A name, such as `"apiKey"`,
- *   matches members of that name at any depth. A path, such as `"config.headers.authorization"`, matches one place
- *   in the record; `*` stands for any one key or index, as in `"messages.*.content"`. A list never hides the `ts`,
- *   `event` and `session_id` of the record itself.
+ *   matches members of that name at any depth. A path, such as `"config.headers.authorization"`, matches one member
+ *   of the record; `*` in a path stands for any one key or index, as in `"messages.*.content"`. A list never hides
+ *   the `ts`, `event` and `session_id` of the record itself.
  * - A function receives the record and returns the record to write. The argument is a shallow copy of
  *   `{ event, ...fields }`: nested values belong to the caller of `log()`, so the function must not change them.
  *   If the function throws, `log()` rejects and the event is not written.
@@ -105,14 +105,14 @@ export type Redact =
 export interface AuditLogOptions {
   /**
    * Path of the active file, or its `file:` URL. A relative path is resolved when the log is opened. `~` at the
-   * start is the home directory.
+   * start of the path is the home directory.
    *
    * @default {"~/.scout/audit.jsonl"}
    */
   path?: string | URL;
   /**
-   * Session ID of events that have no `session_id` field, not empty. By default, the session ID of the process,
-   * see {@linkcode getSessionId}.
+   * Session ID for events without a `session_id` field, a non-empty string. By default, the session ID of the
+   * process, see {@linkcode getSessionId}.
    *
    * @default {getSessionId()}
    */
@@ -139,15 +139,15 @@ export interface AuditLogOptions {
    */
   fsyncIntervalSec?: number;
   /**
-   * Time in seconds that an append waits while another process holds the append lock, a number from 0 to
+   * Maximum time in seconds that an append waits while another process holds the append lock, a number from 0 to
    * 2,147,483. After that time the append rejects with an {@linkcode AuditWriteError} of phase "lock".
    *
    * @default {2}
    */
   lockTimeoutSec?: number;
   /**
-   * Maximum of accepted bytes that wait in memory to be written, an integer >= 0. If an event exceeds it, `log()`
-   * writes all waiting lines synchronously. The default is 8 MiB.
+   * Maximum number of accepted bytes that wait in memory to be written, an integer >= 0. If an event exceeds this
+   * number, `log()` writes all waiting lines synchronously. The default is 8 MiB.
    *
    * @default {8_388_608}
    */
@@ -174,23 +174,24 @@ export interface AuditLogOptions {
    */
   logger?: Logger;
   /**
-   * Limits on the archives. The oldest archives are deleted until every limit holds, see
-   * {@linkcode RetentionPolicy}. If it is not set, no archive is deleted.
+   * Limits on the archives. The oldest archives are deleted until no limit is exceeded, see
+   * {@linkcode RetentionPolicy}. If `retention` is not set, no archive is deleted.
    *
    * @default {undefined}
    */
   retention?: RetentionPolicy;
   /**
    * The values to hide before an event is written, so that they never reach the disk, see {@linkcode Redact}. If
-   * it is not set, every value is written.
+   * `redact` is not set, every value is written.
    *
    * @default {undefined}
    */
   redact?: Redact;
   /**
    * Whether lines are chained, so that tampering can be detected. If `true`, each line has a number, `seq`, and a
-   * SHA-256 over the hash of the line before it and its own content, `hash`. {@linkcode AuditReader.verify} then
-   * finds changed, removed, inserted and moved lines. Events cannot have fields named `seq` or `hash`.
+   * SHA-256, `hash`, which covers the content of the line and the hash of the line before it.
+   * {@linkcode AuditReader.verify} then finds changed, removed, inserted and moved lines. Events cannot have fields
+   * named `seq` or `hash`.
    *
    * @default {false}
    */
@@ -202,7 +203,7 @@ export type AuditReaderOptions = Pick<AuditLogOptions, "path" | "maxLineBytes" |
 
 const ACTION = "open audit log";
 
-/** Seconds for a timer, whose delay is a signed 32-bit number of milliseconds. */
+/** The check of a time in seconds for a timer, whose delay is a signed 32-bit number of milliseconds. */
 const timerSeconds: OptionCheck = {
   must: "a number from 0 to 2147483 (seconds)",
   isOfType: (value) => typeof value === "number",
@@ -226,7 +227,7 @@ const redactedPlace: OptionCheck = {
 /**
  * Checks every name and path of `redact`.
  *
- * @throws {TypeError} If a name or path is invalid; names its index and value.
+ * @throws {TypeError} If a name or path is invalid; the message names its index and value.
  */
 export function checkRedact(redact: Redact | undefined, action: string): void {
   if (!Array.isArray(redact)) return;
@@ -235,7 +236,7 @@ export function checkRedact(redact: Redact | undefined, action: string): void {
   }
 }
 
-/** The checks of the options of a log. Other functions share some of them. */
+/** The checks of the options of a log. Other functions use some of these checks. */
 export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
   // resolvePath() checks the path.
   path: anything,
@@ -254,7 +255,7 @@ export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
   chain: flag,
 };
 const RETENTION_CHECKS: OptionChecks<RetentionPolicy> = {
-  // The newest archive is never deleted, so a limit of 0 cannot hold.
+  // The newest archive is never deleted, so a limit of 0 would always be exceeded.
   maxArchives: integer(1),
   maxBytes: integer(0),
   maxAgeSec: {
@@ -264,7 +265,7 @@ const RETENTION_CHECKS: OptionChecks<RetentionPolicy> = {
   },
 };
 
-/** {@linkcode AuditLogOptions} with all defaults filled in, except that of the session ID. */
+/** {@linkcode AuditLogOptions} with all defaults filled in, except for the default session ID. */
 export interface ResolvedOptions {
   path: string;
   sessionId: string | undefined;
@@ -285,15 +286,15 @@ export interface ResolvedOptions {
  * Returns the options with their defaults filled in, and checks every name and value.
  *
  * @param pathOrOptions The options, or only the path.
- * @throws {TypeError} If an option is unknown or of the wrong type; names the option.
- * @throws {RangeError} If a number is out of its range; names the option.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
+ * @throws {RangeError} If a number is out of its range; the message names the option.
  */
 export function resolveOptions(pathOrOptions: AuditLogOptions | string | URL): ResolvedOptions {
   const options: AuditLogOptions = typeof pathOrOptions === "string" || pathOrOptions instanceof URL
     ? { path: pathOrOptions }
     : pathOrOptions;
   checkOptions(options, LOG_OPTION_CHECKS, ACTION);
-  // If a program passes an unset variable as the path, it must not get the log in the home directory.
+  // A program that passes an unset variable as the path must not get the default log in the home directory.
   if (Object.hasOwn(options, "path") && options.path === undefined) {
     throw new TypeError(
       `Cannot ${ACTION}: path must be a file path or a file: URL, got undefined; ` +
@@ -321,7 +322,7 @@ export function resolveOptions(pathOrOptions: AuditLogOptions | string | URL): R
   };
 }
 
-/** Returns a copy of the limits, including inherited ones. */
+/** Returns a copy of the limits, including limits that are inherited properties. */
 function retentionOf(retention: RetentionPolicy = {}): RetentionPolicy {
   const { maxArchives, maxBytes, maxAgeSec } = retention;
   return {
@@ -335,10 +336,10 @@ function retentionOf(retention: RetentionPolicy = {}): RetentionPolicy {
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 /**
- * Returns the absolute path, with "~", "." and ".." resolved, so that a later `chdir` has no effect.
+ * Returns the absolute path of a log, with "~", "." and ".." resolved, so that a later `chdir` has no effect.
  *
  * @throws {TypeError} If the path does not name a file.
- * @throws {Deno.errors.NotCapable} If the path starts with "~" and the permission to read the variable is missing.
+ * @throws {Deno.errors.NotCapable} If the path starts with "~" and the permission to read HOME is missing.
  */
 function resolvePath(path: unknown): string {
   const text = filePathOf(path);
@@ -359,7 +360,7 @@ function resolvePath(path: unknown): string {
   return absolute;
 }
 
-/** Returns the path that a string or URL names, or undefined if it does not name one. */
+/** Returns the path that a string or URL names, or undefined if the string or URL does not name a local file. */
 function filePathOf(path: unknown): unknown {
   if (path instanceof URL) return path.protocol === "file:" ? localPath(path) : undefined;
   if (typeof path !== "string") return undefined;
@@ -387,7 +388,7 @@ function homeDirectory(): string {
   const home = homeVariable(variable);
   if (!isNonEmptyString(home)) {
     throw new TypeError(
-      `Cannot open audit log: path starts with "~", but ${variable} is not set; ` +
+      `Cannot open audit log: the path starts with "~", but ${variable} is not set; ` +
         `set ${variable} or the path option`,
     );
   }

@@ -4,13 +4,13 @@
  * @module
  */
 
-/** Minimum likeness, 0 to 1, of a name that is suggested. */
+/** Minimum likeness, 0 to 1, of a known name that is suggested. */
 const LIKENESS_MIN = 0.5;
-/** Maximum length of a mistyped name. Longer texts are not compared, because that would take long. */
+/** Maximum number of characters of a mistyped name. For a longer name, the search would take too long. */
 const LENGTH_MAX = 64;
 
 /**
- * Returns the known name that is most similar to the name, or undefined if no name is similar enough.
+ * Returns the known name that is most similar to `name`, or undefined if no known name is similar enough.
  *
  * Two names are similar if they share at least half of their pairs of adjacent letters (Dice's coefficient of
  * bigrams, ignoring case). They are also similar if they differ by at most one edit per three letters: an added,

@@ -7,63 +7,63 @@ import { nonRecordKind, shown } from "../event.ts";
 import { nearestName } from "./nearest_name.ts";
 import { type TimeLike, toEpochMs } from "../time.ts";
 
-/** The check of one option. `undefined` means that the option was left out, and is not checked. */
+/** The check of one option. An option that is `undefined` counts as left out and is not checked. */
 export interface OptionCheck {
   /** Description of a valid value, for the message: "an integer >= 1". */
   readonly must: string;
-  /** Checks whether the value is of the right type; if it is not, the error is a `TypeError`. */
+  /** Checks whether a value is of the right type. If it is not, the error is a `TypeError`. */
   readonly isOfType: (value: unknown) => boolean;
-  /** Checks whether a value of the right type is in its range; if it is not, the error is a `RangeError`. */
+  /** Checks whether a value of the right type is in its range. If it is not, the error is a `RangeError`. */
   readonly isInRange?: (value: never) => boolean;
 }
 
-/** The checks of all options of a type. The compiler reports a missing one. */
+/** The checks of all options of an options type. The compiler reports a missing check. */
 export type OptionChecks<T> = Readonly<Record<keyof T & string, OptionCheck>>;
 
 const isNumber = (value: unknown) => typeof value === "number";
 
-/** Any value, for an option that is checked elsewhere or that the function only calls, such as a connection. */
+/** Accepts any value, for options that other code checks and for objects such as a connection. */
 export const anything: OptionCheck = { must: "any value", isOfType: () => true };
-/** A string. */
+/** Accepts a string. */
 export const text: OptionCheck = {
   must: "a string",
   isOfType: (value) => typeof value === "string",
 };
-/** A string that is not empty. */
+/** Accepts a non-empty string. */
 export const nonEmptyText: OptionCheck = {
   must: "a non-empty string",
   isOfType: (value) => typeof value === "string" && value !== "",
 };
-/** A string or an array of strings. */
+/** Accepts a string or an array of strings. */
 export const texts: OptionCheck = {
   must: "a string or an array of strings",
   isOfType: (value) =>
     typeof value === "string" ||
     (Array.isArray(value) && value.every((each) => typeof each === "string")),
 };
-/** `true` or `false`. */
+/** Accepts `true` and `false`. */
 export const flag: OptionCheck = {
   must: "true or false",
   isOfType: (value) => typeof value === "boolean",
 };
-/** A function. */
+/** Accepts a function. */
 export const callback: OptionCheck = {
   must: "a function",
   isOfType: (value) => typeof value === "function",
 };
-/** An abort signal. */
+/** Accepts an `AbortSignal`. */
 export const abortSignal: OptionCheck = {
   must: "an AbortSignal",
   isOfType: (value) => value instanceof AbortSignal,
 };
-/** A number of hours: any number except NaN. */
+/** Accepts a number of hours: any number except NaN. */
 export const hours: OptionCheck = {
   must: "a number",
   isOfType: isNumber,
   isInRange: (value: number) => !Number.isNaN(value),
 };
 
-/** Returns the check of an integer >= `min`, or of `Infinity` too if `orInfinity` is set. */
+/** Returns a check that accepts an integer >= `min`, and also `Infinity` if `orInfinity` is set. */
 export function integer(min: number, orInfinity = false): OptionCheck {
   return {
     must: `an integer >= ${min}${orInfinity ? " or Infinity" : ""}`,
@@ -73,7 +73,7 @@ export function integer(min: number, orInfinity = false): OptionCheck {
   };
 }
 
-/** Returns the check of a finite number > `min`, or >= `min` if `orEqual` is set, in the unit. */
+/** Returns a check that accepts a finite number > `min`, or >= `min` if `orEqual` is set. Messages name `unit`. */
 export function number(
   min: number,
   { unit, orEqual }: { unit: string; orEqual: boolean },
@@ -85,7 +85,7 @@ export function number(
   };
 }
 
-/** Returns the check of a string that is one of the choices. */
+/** Returns a check that accepts one of several strings. */
 export function oneOf(...choices: readonly string[]): OptionCheck {
   return {
     must: choices.map((choice) => `"${choice}"`).join(" or "),
@@ -94,7 +94,7 @@ export function oneOf(...choices: readonly string[]): OptionCheck {
   };
 }
 
-/** A {@linkcode TimeLike}. {@linkcode checkOptions} checks it with {@linkcode toEpochMs}. */
+/** Marks an option as a {@linkcode TimeLike}, which {@linkcode checkOptions} checks with {@linkcode toEpochMs}. */
 export const time: OptionCheck = { must: "a time", isOfType: () => true };
 
 /**
@@ -103,10 +103,11 @@ export const time: OptionCheck = { must: "a time", isOfType: () => true };
  * @param options The options, as the caller passed them.
  * @param checks The check of each option.
  * @param action The action of the function, for the message: "query audit log".
- * @param prefix The text before each name in the message: "retention." for nested options.
+ * @param prefix The text before each option name in the message: "retention." for nested options.
  * @throws {TypeError} If the options are not an object, a name is unknown, even with an undefined value, or a
- *   value is of the wrong type. The message names the option, and for an unknown name the nearest known one.
- * @throws {RangeError} If a value is out of its range; names the option and the value.
+ *   value is of the wrong type. The message names the option. For an unknown name, the message also suggests the
+ *   nearest known name.
+ * @throws {RangeError} If a value is out of its range; the message names the option and the value.
  */
 export function checkOptions(
   options: unknown,
@@ -133,7 +134,7 @@ export function checkOptions(
 }
 
 /**
- * Checks one value. The message starts with `subject`.
+ * Checks the value of one option. The message of an error starts with `subject`: "Cannot open audit log: path".
  *
  * @throws {TypeError} If the value is of the wrong type.
  * @throws {RangeError} If the value is out of its range.
@@ -154,7 +155,7 @@ function unknownOption(
   const names = Object.keys(checks);
   const nearest = nearestName(name, names);
   const hint = nearest === undefined
-    ? `known are ${names.join(", ")}`
+    ? `the known options are ${names.join(", ")}`
     : `did you mean "${prefix}${nearest}"?`;
   return new TypeError(`Cannot ${action}: unknown option "${prefix}${name}"; ${hint}`);
 }

@@ -7,18 +7,18 @@ import type { FileHandle } from "./file_system.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** Default size of a chunk: the part of a file that is in memory at a time. */
+/** Default size of a chunk in bytes. Only one chunk of a file is in memory at a time. */
 const CHUNK_BYTES = 256 * 1024;
 
 /** The start of a read and the size of its chunks. */
 export interface ReadRange {
-  /** Offset of the first byte; default 0. */
+  /** Offset of the first byte to read; default 0. */
   readonly from?: number;
-  /** Size of a chunk. The event loop turns between two chunks, so this bounds how long a reader blocks it. */
+  /** Size of a chunk in bytes. Other tasks run between two chunks, so small chunks block these tasks for less time. */
   readonly chunkBytes?: number;
 }
 
-/** Yields the bytes up to offset `byteLength` or the end of the file, each chunk in a new buffer. */
+/** Yields the bytes of a file up to the offset `byteLength` or the end of the file, each chunk in a new buffer. */
 export async function* readChunks(
   handle: FileHandle,
   byteLength: number,
@@ -34,8 +34,8 @@ export async function* readChunks(
 }
 
 /**
- * Reads a whole range. If the file was truncated meanwhile, the missing bytes are NULs, which readers do not
- * parse as events.
+ * Reads the bytes of a file from `start` to `end`. If the file was truncated meanwhile, the missing bytes are NULs,
+ * which readers do not parse as events.
  */
 export async function readFully(
   handle: FileHandle,
@@ -51,7 +51,7 @@ export async function readFully(
   return bytes;
 }
 
-/** Returns the offset of the start of the last line that starts at or before `end`. */
+/** Returns the offset of the last line of a file that starts at or before the offset `end`. */
 export async function startOfLine(handle: FileHandle, end: number): Promise<number> {
   for (let stop = end; stop > 0;) {
     const start = Math.max(0, stop - CHUNK_BYTES);
@@ -62,7 +62,7 @@ export async function startOfLine(handle: FileHandle, end: number): Promise<numb
   return 0;
 }
 
-/** Returns the concatenated parts, `byteLength` bytes in all; a single part is returned without a copy. */
+/** Concatenates parts with a total length of `byteLength`. A single part is returned without a copy. */
 export function joined(parts: readonly Uint8Array[], byteLength: number): Uint8Array {
   if (parts.length === 1) return parts[0]!;
   const bytes = new Uint8Array(byteLength);

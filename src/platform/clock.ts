@@ -7,7 +7,7 @@ import { setImmediate } from "node:timers";
 
 /** A running timer of a {@linkcode Clock}. */
 export interface Timer {
-  /** Stops the timer; does nothing if it has already fired. */
+  /** Stops the timer; does nothing if the timer has already fired. */
   cancel(): void;
 }
 

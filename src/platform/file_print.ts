@@ -1,15 +1,15 @@
 /**
  * Recognizes a file by a few of its bytes.
  *
- * A path and an inode are not enough, because a new active file often gets the inode of the previous one. The
- * first bytes of a file contain the time of its first event. The bytes before an offset are the end of the line
- * there. They alone are not enough either, because every line may end in the same way, such as in the same prompt.
+ * A path and an inode are not enough, because a new active file often gets the inode of the previous one. So a print
+ * of a file has two parts. The first bytes of the file contain the time of its first event. The last bytes before an
+ * offset are the end of a line. The last bytes alone are not enough: all lines may end with the same prompt.
  *
  * @module
  */
 import type { FileHandle } from "./file_system.ts";
 
-/** Number of bytes in each part of a print: enough for the time and the IDs of a line. */
+/** Maximum number of bytes in each part of a print, enough for the time and the IDs of a line. */
 const PRINT_BYTES = 256;
 
 /** The first bytes of a file, and the last bytes before an offset in it. */
@@ -18,13 +18,13 @@ export interface FilePrint {
   readonly last: Uint8Array;
 }
 
-/** Reads the print of a file up to the offset `byteLength`. */
+/** Reads the first bytes of a file and the last bytes before the offset `byteLength`. */
 export function printOf(handle: FileHandle, byteLength: number): FilePrint {
   const length = Math.min(PRINT_BYTES, byteLength);
   return { first: readAt(handle, 0, length), last: readAt(handle, byteLength - length, length) };
 }
 
-/** Checks whether the file still has the print at the offset; an empty print never matches. */
+/** Checks whether a file has the first bytes and, before the offset `byteLength`, the last bytes of a print. */
 export function hasPrint(
   handle: FileHandle,
   byteLength: number,
@@ -35,12 +35,12 @@ export function hasPrint(
     isEqual(readAt(handle, byteLength - last.byteLength, last.byteLength), last);
 }
 
-/** Returns a copy of the first bytes of the start of a file. */
+/** Copies the first part of a print from bytes at the start of a file. */
 export function firstOf(bytes: Uint8Array): Uint8Array {
   return bytes.slice(0, PRINT_BYTES);
 }
 
-/** Returns a copy of the last bytes before an offset. */
+/** Copies the last part of a print from bytes that end at the offset of the print. */
 export function lastOf(bytes: Uint8Array): Uint8Array {
   return bytes.slice(-PRINT_BYTES);
 }

@@ -19,18 +19,18 @@ export interface FileStatus {
   readonly links: number | null;
 }
 
-/** The mode in which a file is opened. "create" fails if the file exists; all modes but "read" write at the end. */
+/** The mode in which a file is opened. "create" fails if the file exists. "append" and "create" write at the end. */
 export type FileAccess = "read" | "append" | "create";
 
 /** An open file. */
 export interface FileHandle {
   /** Returns the status of the open file, even if it was renamed or removed. */
   status(): FileStatus;
-  /** Reads up to `buffer.byteLength` bytes from the position. Resolves with the number read, 0 at the end. */
+  /** Reads up to `buffer.byteLength` bytes at the position. Resolves with the number of bytes; 0 at the end. */
   read(buffer: Uint8Array, position: number): Promise<number>;
   /** Reads like {@linkcode read}, synchronously. */
   readSync(buffer: Uint8Array, position: number): number;
-  /** Writes at the end of the file. Returns the number of bytes written, which may be smaller than asked for. */
+  /** Writes at the end of the file. Returns the number of written bytes, possibly less than `bytes.byteLength`. */
   appendSync(bytes: Uint8Array): number;
   /** Truncates the file to the length. */
   truncateSync(byteLength: number): void;
@@ -38,9 +38,9 @@ export interface FileHandle {
   syncData(): Promise<void>;
   /** Syncs like {@linkcode syncData}, synchronously. */
   syncDataSync(): void;
-  /** Takes the exclusive lock of the file and returns `true`, or returns `false` if the lock is held elsewhere. */
+  /** Takes the exclusive lock of the file and returns `true`, or returns `false` if another handle holds the lock. */
   tryLock(): boolean;
-  /** Releases the lock. */
+  /** Releases the lock of the file. */
   unlock(): void;
   /** Closes the handle, which also releases the lock. */
   close(): void;
@@ -48,7 +48,7 @@ export interface FileHandle {
 
 /** A running {@linkcode FileSystem.watch}. */
 export interface Watcher {
-  /** Stops watching; does nothing if it has already stopped. */
+  /** Stops watching; does nothing if the watcher has already stopped. */
   close(): void;
 }
 
@@ -64,9 +64,9 @@ export interface FileSystem {
   rename(from: string, to: string): void;
   /** Creates a hard link; fails if the new path exists. */
   link(path: string, newPath: string): void;
-  /** Removes a name, and the file with its last name. Does not follow a symlink. */
+  /** Removes a name of a file. The file is deleted with its last name. Does not follow a symlink. */
   remove(path: string): void;
-  /** Removes like {@linkcode remove}, without blocking: removing the last name frees the content, which takes time. */
+  /** Removes like {@linkcode remove}, without blocking, because the deletion of a large file takes time. */
   removeAsync(path: string): Promise<void>;
   /** Creates one directory that only its owner can access. */
   makeDirectory(path: string): void;
@@ -75,7 +75,7 @@ export interface FileSystem {
   /** Syncs like {@linkcode syncDirectorySync}, without blocking. */
   syncDirectory(path: string): Promise<void>;
   /**
-   * Calls `onChange` after changes in the directory, as far as the system reports them; reads do not count.
+   * Calls `onChange` after changes in the directory, as far as the system reports them. Reads are not changes.
    * Returns null if the directory cannot be watched. The watcher may keep the process alive.
    */
   watch(path: string, onChange: () => void): Watcher | null;

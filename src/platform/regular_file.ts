@@ -1,10 +1,10 @@
 /**
- * Opens a path only if it is a regular file with one name.
+ * Opens a path only if it is a regular file with a single hard link.
  *
- * A log that follows a symlink, or appends to a file with a second hard link, could be made to write to a file of
- * an attacker's choice (CVE-2016-1247). Opening a FIFO blocks forever. So the path is checked first and rejected if
- * it is not a regular file. A new file is created with O_EXCL, which does not follow a symlink. After the open,
- * the file is compared with the one that was checked.
+ * If a writer followed symlinks or appended to files with a second hard link, an attacker could make the writer write
+ * to any file (CVE-2016-1247). Opening a FIFO blocks forever. So the path is checked first and rejected if it is not a
+ * regular file. A new file is created with O_EXCL, which does not follow a symlink. After the open, the opened file is
+ * compared with the checked file, because another process may have replaced the file in between.
  *
  * @module
  */
@@ -14,19 +14,19 @@ import type { FileHandle, FileStatus, FileSystem } from "./file_system.ts";
 /** An open regular file. */
 export interface RegularFile {
   readonly handle: FileHandle;
-  /** The status of the file when it was opened, by which it can be recognized later. */
+  /** The status of the file when it was opened, by which the file can be recognized later. */
   readonly identity: FileStatus;
   /** Whether this call created the file. */
   readonly created: boolean;
 }
 
-// An attempt fails only if another process replaces the file between the check and the open.
+// Maximum number of attempts to open a file. An attempt fails only if another process replaces the file meanwhile.
 const ATTEMPTS = 16;
 
 /**
- * Opens the file for appending, and creates it if it does not exist.
+ * Opens a file for appending, and creates the file if it does not exist.
  *
- * @throws {TypeError} If the path is not a regular file with one name.
+ * @throws {TypeError} If the path is not a regular file with a single hard link.
  * @throws {Error} If other processes keep replacing the file.
  */
 export function openForAppend(fileSystem: FileSystem, path: string): RegularFile {
@@ -39,13 +39,13 @@ export function openForAppend(fileSystem: FileSystem, path: string): RegularFile
       return { handle, identity: statusOrClose(handle), created: status === null };
     }
   }
-  throw new Error(`Cannot open file: another process keeps replacing it: ${path}`);
+  throw new Error(`Cannot open file: another process keeps replacing this file: ${path}`);
 }
 
 /**
- * Opens the file for reading, or returns null if it does not exist.
+ * Opens a file for reading, or returns null if the file does not exist.
  *
- * @throws {TypeError} If the path is not a regular file with one name.
+ * @throws {TypeError} If the path is not a regular file with a single hard link.
  * @throws {Error} If other processes keep replacing the file.
  */
 export function openForRead(fileSystem: FileSystem, path: string): FileHandle | null {
@@ -55,24 +55,26 @@ export function openForRead(fileSystem: FileSystem, path: string): FileHandle | 
     const handle = openExisting(fileSystem, path, "read", status);
     if (handle !== null) return handle;
   }
-  throw new Error(`Cannot open file: another process keeps replacing it: ${path}`);
+  throw new Error(`Cannot open file: another process keeps replacing this file: ${path}`);
 }
 
 /**
- * Checks that the path of a log is not a directory. The check comes first, because otherwise the user would get an
- * error about a permission for the parent of that directory.
+ * Checks that the path of a log is not a directory. Without this check, a user without permission for the parent of the
+ * directory would get an error about this permission.
  *
- * @throws {TypeError} If the path is a directory; suggests a file in it.
+ * @throws {TypeError} If the path is a directory. The message suggests a file in the directory.
  */
 export function checkNoDirectory(fileSystem: FileSystem, path: string): void {
   if (fileSystem.status(path)?.kind !== "directory") return;
   throw new TypeError(
-    `Cannot open audit log: the path is a directory, got ${path}; use ${join(path, "audit.jsonl")}`,
+    `Cannot open audit log: the path must not be a directory, got ${path}; use ${
+      join(path, "audit.jsonl")
+    }`,
   );
 }
 
 /**
- * Removes a regular file, which may have other names, and returns whether the path existed.
+ * Removes a regular file, which may have other hard links. Returns `false` if the path does not exist.
  *
  * @throws {TypeError} If the path is not a regular file.
  */
@@ -89,12 +91,12 @@ export function removeFile(fileSystem: FileSystem, path: string): boolean {
   return true;
 }
 
-/** Checks whether both are the same file. Without inode numbers, the files count as the same. */
+/** Checks whether two statuses are of the same file. Without inode numbers, any two files count as the same. */
 export function isSameFile(a: FileStatus, b: FileStatus): boolean {
   return a.inode === b.inode && (a.inode === null || a.device === b.device);
 }
 
-/** Returns the status of an open file, and closes the file if that fails. */
+/** Returns the status of an open file, and closes the file if its status cannot be read. */
 function statusOrClose(handle: FileHandle): FileStatus {
   using stack = new DisposableStack();
   stack.defer(() => handle.close());
@@ -128,7 +130,7 @@ function refuseOddities(path: string, status: FileStatus): void {
     ? `a file with ${status.links} hard links`
     : null;
   if (reason !== null) {
-    throw new TypeError(`Cannot open audit log: the path is ${reason}, got ${path}`);
+    throw new TypeError(`Cannot open audit log: the path is ${reason}: ${path}`);
   }
 }
 
@@ -142,9 +144,9 @@ function orNull<T>(open: () => T, expected: new (message: string) => Error): T |
 }
 
 /**
- * Creates the directory and its missing parents, and syncs the parent of each new directory.
+ * Creates a directory and its missing parents, and syncs the parent of each new directory.
  *
- * Deno's permissions may allow access to this directory only. Its parents are then neither checked nor synced.
+ * If Deno's permissions allow access to this directory only, its parents are neither checked nor synced.
  */
 export function ensureDirectory(fileSystem: FileSystem, path: string): void {
   const missing: string[] = [];

@@ -1,7 +1,7 @@
 /**
  * Splits the bytes of a file into blocks of whole lines, forwards or backwards, in bounded memory.
  *
- * A block holds many lines, because work on a whole block is faster than work on each line.
+ * A block contains many lines, because work on a whole block is faster than work on each line.
  *
  * @module
  */
@@ -11,22 +11,22 @@ import type { FileHandle } from "../platform/file_system.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** Adjacent whole lines. Only the last line of a file may lack its line break. */
+/** Adjacent whole lines of a file. Only the last line of the file may lack its line break. */
 export interface Block {
-  /** Where the block begins in the file. */
+  /** Byte offset of the block in the file. */
   readonly byteOffset: number;
   readonly byteLength: number;
-  /** The lines, or null if the block is one line of more than `maxLineBytes`. */
+  /** The bytes of the lines; null if the block is one line that is longer than `maxLineBytes` bytes. */
   readonly bytes: Uint8Array | null;
-  /** Whether the block is one line that lacks its line break because the rest of the file cannot be read. */
+  /** Whether the block is one line that lacks its line break because the remainder of the file cannot be read. */
   readonly isCut?: true;
 }
 
-/** Thrown if the rest of a file cannot be read; `cause` is the reason. */
+/** Thrown if the remainder of a file cannot be read; `cause` is the read error. */
 export class UnreadableRestError extends Error {
   /** The name of the class. */
   override readonly name = "UnreadableRestError";
-  /** Where the unreadable part begins: after the last whole line, or 0 if the file was read from its tail. */
+  /** Byte offset of the unreadable remainder: the end of the last whole line, or 0 if the file was read backwards. */
   readonly byteOffset: number;
 
   /** Creates the error from its cause. */
@@ -37,10 +37,11 @@ export class UnreadableRestError extends Error {
 }
 
 /**
- * Yields the blocks of the chunks, in order. The blocks share the memory of the chunks, so the chunks must not
- * change afterwards. The first chunk begins at byte `from` of the file, which must be the beginning of a line.
+ * Splits the chunks of a file into blocks, and yields the blocks in order. The blocks share the memory of the chunks,
+ * so the chunks must not change afterwards. The first chunk starts at byte `from` of the file; a line must start at
+ * that byte.
  *
- * @throws {UnreadableRestError} If the chunks end in an error.
+ * @throws {UnreadableRestError} If reading a chunk fails.
  */
 export async function* blocksOf(
   chunks: AsyncIterable<Uint8Array>,
@@ -72,13 +73,16 @@ export async function* blocksOf(
   if (line.byteLength > 0) yield line.block();
 }
 
-/** Bytes of one read from the tail. The first read is small, because the last lines are often enough. */
+/**
+ * Minimum and maximum number of bytes of one read while a file is read backwards. The first read is small, because the
+ * last lines are often enough. For a line that is longer than the maximum, a read may be longer too.
+ */
 const TAIL_BYTES_MIN = 32 * 1024;
 const TAIL_BYTES_MAX = 256 * 1024;
 
 /**
- * Yields the blocks between byte `from` and byte `byteLength` of a file, the last block first. A line must begin
- * at `from`.
+ * Yields the blocks between byte `from` and byte `byteLength` of a file, the last block first. A line must start at
+ * byte `from`.
  *
  * @throws {UnreadableRestError} If a read fails.
  */
@@ -110,14 +114,17 @@ export async function* tailBlocksOf(
   }
 }
 
-/** Decoded bytes that are kept in memory while a file is read backwards. */
+/**
+ * Maximum number of decoded bytes in memory while an archive is read backwards. A longer archive is decoded repeatedly.
+ */
 const WINDOW_BYTES = 32 * 1024 * 1024;
 
 /**
- * Yields the blocks of a file that can only be read forwards (an archive), the last block first. The file is read
- * once for each window of `windowBytes` that it fills.
+ * Yields the blocks of a file that can only be read forwards (an archive), the last block first. The whole file is read
+ * once for each `windowBytes` bytes of its decoded content.
  *
- * @throws {UnreadableRestError} If the file cannot be read to its end; thrown after the last block.
+ * @throws {UnreadableRestError} If the file cannot be read to its end. The error is thrown after all readable blocks
+ *   were yielded.
  */
 export async function* reversedBlocksOf(
   read: () => AsyncIterable<Uint8Array>,
@@ -140,7 +147,7 @@ export async function* reversedBlocksOf(
   if (failure !== undefined) throw failure;
 }
 
-/** Fills the window with the last blocks that begin before `end`, up to `windowBytes`. */
+/** Fills the window with the last blocks before byte `end` of the file, up to `windowBytes` bytes in total. */
 async function fillWindow(
   window: Block[],
   { end, windowBytes, from }: { end: number; windowBytes: number; from: AsyncIterable<Block> },

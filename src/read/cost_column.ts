@@ -1,6 +1,6 @@
 /**
- * Costs and their times, in the order in which they were read. Each block of costs keeps its sum, so only the blocks
- * that are partly in a time window are summed cost by cost.
+ * Costs and their times, in the order in which they were read. The costs are stored in blocks, each with its sum. Only
+ * the blocks that are partly in a time window are summed cost by cost.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { costOf, isInWindow, type SpendWindow } from "../cost/spend.ts";
 
-/** Number of costs in one block. */
+/** Maximum number of costs in one block. */
 const BLOCK_COSTS = 256;
 
 /** The earliest and the latest time of some costs, in epoch milliseconds. */
@@ -65,7 +65,7 @@ class CostBlock {
 export class CostColumn {
   #blocks: CostBlock[] = [];
 
-  /** Adds the costs of the events that have both a cost and a time. */
+  /** Adds the costs of those events that have both a cost and a time. */
   add(events: readonly AuditEvent[]): void {
     for (const event of events) {
       const cost = costOf(event);
@@ -81,7 +81,7 @@ export class CostColumn {
     this.#blocks = [];
   }
 
-  /** Adds the costs in the window to the sum. */
+  /** Adds the costs whose times are in the window to `sum`. */
   addTo(sum: PreciseSum, window: SpendWindow): void {
     for (const block of this.#blocks) block.addTo(sum, window);
   }

@@ -1,5 +1,5 @@
 /**
- * Counts events by type. An archive is not decoded if the manifest has its counts.
+ * Counts events by type. If the manifest has the counts of an archive, the archive is not decoded.
  *
  * @module
  */
@@ -22,8 +22,8 @@ export interface CountOptions {
 }
 
 /**
- * Yields one event for each event of the types since the instant, in no particular order. An event that was counted
- * from the manifest has no field but its type.
+ * Yields one event for each event in the log that has one of the types and is not before `since`, in no particular
+ * order. If an event was counted from the manifest, the yielded event has only the field `event`, its type.
  */
 export async function* countedEvents(
   source: QuerySource & { readonly manifest: ManifestReader },
@@ -59,7 +59,10 @@ export async function* countedEvents(
   }
 }
 
-/** Returns the counts of an archive if its line has them and all times are at or after the instant, else null. */
+/**
+ * Returns the counts of an archive by event type from its manifest line. Returns null if the line has no counts, or if
+ * a time in the archive is before the instant.
+ */
 function countsSince({ min_ts, events }: ArchiveLine, sinceMs: number): ArchiveLine["events"] {
   return min_ts !== null && Date.parse(min_ts) >= sinceMs ? events : null;
 }

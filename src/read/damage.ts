@@ -9,17 +9,17 @@ import type { Logger } from "../logger.ts";
 export interface Damage {
   /** The path of the file. */
   readonly path: string;
-  /** The first byte of the region, counted from 0. In an archive, it counts decompressed bytes. */
+  /** Offset of the first byte of the region. In an archive, the offset counts decompressed bytes. */
   readonly byteOffset: number;
-  /** The length of the region in bytes. 0 means that the rest of the file could not be read. */
+  /** The length of the region in bytes. 0 means that the remainder of the file could not be read. */
   readonly byteLength: number;
-  /** Why the region could not be read, in words such as `"not JSON"` or `"torn tail"`. */
+  /** The reason why the region could not be read, such as `"not JSON"` or `"torn tail"`. */
   readonly reason: string;
 }
 
-/** Reports each damaged region once, even if it is read several times. */
+/** Reports each damaged region once, even if the region is read several times. */
 export class DamageReport {
-  /** The regions found so far. */
+  /** The damaged regions that were found so far. */
   readonly regions: Damage[];
   readonly #logger: Logger;
   readonly #seen = new Set<string>();
@@ -30,7 +30,7 @@ export class DamageReport {
     this.regions = regions;
   }
 
-  /** Adds a region and logs a warning, unless the region was added before. */
+  /** Adds a region and logs a warning. If the region was added before, does nothing. */
   add(path: string, region: { byteOffset: number; byteLength: number }, reason: string): void {
     const { byteOffset, byteLength } = region;
     const key = `${byteOffset} ${path}`;

@@ -1,6 +1,6 @@
 /**
- * Waits for changes in the directory of a log, with a watcher if the system has one. It always polls too, because a
- * watcher may miss changes.
+ * Waits for changes in the directory of a log. Uses a file system watcher if the system has one. Always polls too,
+ * because a watcher may miss changes.
  *
  * @module
  */
@@ -8,12 +8,15 @@ import type { Watcher } from "../platform/file_system.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 
-/** Poll interval: the longest delay until a change is seen that the watcher does not report. */
+/** Poll interval in milliseconds: the maximum delay of a change that the watcher does not report. */
 const POLL_MS = 250;
-/** Interval of the timer that keeps the process alive. Its callback does nothing, so it fires as rarely as possible. */
+/**
+ * Interval in milliseconds of the timer that keeps the process alive during a wait. The callback of the timer does
+ * nothing, so the interval is as long as possible.
+ */
 const KEEP_ALIVE_MS = 2 ** 31 - 1;
 
-/** The changes in the directory of one log, for a reader that waits for them repeatedly. */
+/** The changes in the directory of one log, for a reader that waits for changes repeatedly. */
 export class DirectoryChanges {
   readonly #log: LogDirectory;
   readonly #clock: Clock;
@@ -29,15 +32,18 @@ export class DirectoryChanges {
     this.#clock = clock;
   }
 
-  /** Resolves when the reader has to look at the files again. Keeps the process alive until then. */
+  /**
+   * Resolves when the files of the log may have changed, so that the reader must check them again. Keeps the process
+   * alive until then.
+   */
   async wait(): Promise<void> {
-    // A new watcher misses earlier changes, so the reader looks once more.
+    // A new watcher does not report earlier changes, so the reader must check the files once more.
     if (this.#watch()) return;
     if (!this.#hasChanged) await this.#changeOrPoll();
     this.#hasChanged = false;
   }
 
-  /** Resolves the pending {@linkcode wait}. If none is pending, the next one resolves at once. */
+  /** Resolves the pending {@linkcode wait}. If no call is pending, the next call resolves at once. */
   wake(): void {
     this.#hasChanged = true;
     this.#endWait?.();
@@ -49,9 +55,9 @@ export class DirectoryChanges {
   }
 
   /**
-   * Closes the watcher after one poll interval, unless {@linkcode attend} is called before. A watcher keeps the
-   * process alive, so it must not stay open while the reader is idle. It stays open for a short idle time, because
-   * a new one is expensive.
+   * Closes the watcher after one poll interval. A call of {@linkcode attend} before then keeps the watcher open. A
+   * watcher keeps the process alive, so it must not stay open while the reader is idle. It is not closed at once,
+   * because starting a new watcher is expensive.
    */
   rest(): void {
     if (this.#watcher === null) return;
@@ -70,7 +76,9 @@ export class DirectoryChanges {
     this.#unwatch();
   }
 
-  /** Starts a watcher, unless one is running or the last attempt failed. Returns whether it started one. */
+  /**
+   * Starts a watcher if no watcher is running and the last attempt did not fail. Returns whether a watcher was started.
+   */
   #watch(): boolean {
     if (this.#watcher !== null || !this.#canBeWatched) return false;
     const { fileSystem, files } = this.#log;
@@ -86,7 +94,7 @@ export class DirectoryChanges {
 
   #changeOrPoll(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // The timers of the clock and some watchers do not keep the process alive.
+    // The timers of the clock and some watchers do not keep the process alive, so this timer does.
     const keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
     const timer = this.#clock.startTimer(POLL_MS, () => this.#endWait?.());
     this.#endWait = () => {

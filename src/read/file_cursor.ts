@@ -1,8 +1,8 @@
 /**
  * Reads a growing file line by line. A line counts only once its line break has been written.
  *
- * After a short write, the writer truncates the file and writes again. So an unfinished line is read again from its
- * beginning when the file grows, unless the line is longer than `maxLineBytes`.
+ * After a short write, the writer truncates the file and writes again. Therefore, when the file grows, an unfinished
+ * line is read again from its start. Only a line longer than `maxLineBytes` is not read again.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export interface FileCursorOptions {
   readonly path: string;
   readonly maxLineBytes: number;
   readonly damage: DamageReport;
-  /** Where to begin. "end" skips all finished lines and begins with the unfinished one. */
+  /** The position at which reading starts. "end" skips all finished lines and starts with the unfinished line. */
   readonly from: "start" | "end";
 }
 
@@ -29,14 +29,17 @@ const CHUNK_BYTES = 256 * 1024;
 export class FileCursor {
   readonly handle: FileHandle;
   readonly #options: FileCursorOptions;
-  /** The end of the bytes that were read. */
+  /** Byte offset of the end of the bytes that were read. */
   #position = 0;
-  /** The beginning of the unfinished line. Undefined if the cursor began at the end and has not searched for it yet. */
+  /**
+   * Byte offset of the unfinished line. Undefined if the cursor started at the end of the file and has not searched for
+   * the start of the unfinished line yet.
+   */
   #lineStart: number | undefined = 0;
-  /** Where the last call of {@linkcode read} began. */
+  /** Byte offset at which the last call of {@linkcode read} started. */
   #readingStart = 0;
   #splitter: LineSplitter;
-  /** The byte offset in the file of the first byte that the splitter got. */
+  /** Byte offset in the file of the first byte that was passed to the splitter. */
   #splitterStart = 0;
 
   /** Creates a cursor that owns the handle. */
@@ -49,7 +52,7 @@ export class FileCursor {
     this.#lineStart = undefined;
   }
 
-  /** Returns the beginning of the unfinished line. Everything before it was read or skipped. */
+  /** Resolves with the byte offset of the unfinished line. All lines before the offset were read or skipped. */
   async lineStart(): Promise<number> {
     return this.#lineStart ??= await startOfLine(this.handle, this.#position);
   }
@@ -74,7 +77,10 @@ export class FileCursor {
     }
   }
 
-  /** Returns the event of the last line of an ended file if only its line break is missing. Reports a torn tail. */
+  /**
+   * Returns the event of the last line of a file to which no writer appends any more, if only the line break is
+   * missing. Reports an incomplete last line as a torn tail.
+   */
   rest(): AuditEvent[] {
     return this.#eventsOf(this.#splitter.end());
   }
@@ -96,7 +102,7 @@ export class FileCursor {
     this.handle.close();
   }
 
-  /** Moves to where a reading up to byte `byteLength` has to begin. */
+  /** Moves the cursor to the byte at which a reading up to byte `byteLength` has to start. */
   async #prepare(byteLength: number): Promise<void> {
     if (byteLength < (this.#lineStart ?? this.#position)) return this.#goToCut(byteLength);
     if (this.#lineStart === undefined) return this.#goTo(await this.lineStart());
@@ -105,9 +111,9 @@ export class FileCursor {
   }
 
   /**
-   * Reports that lines which were yielded have been cut off, and moves to where reading continues. A writer that
-   * takes a write back truncates the file to a length within the last reading. If the file is shorter, another
-   * program has truncated it to reuse it, so it is read from the beginning.
+   * Reports that lines were truncated after their events were yielded, and moves the cursor to the byte at which
+   * reading continues. A writer that undoes a write truncates the file to a length within the last reading. If the file
+   * is shorter than that, another program has truncated the file to reuse it, so the file is read from its start.
    */
   #goToCut(byteLength: number): void {
     const { damage, path } = this.#options;

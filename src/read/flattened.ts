@@ -7,11 +7,16 @@
  * @module
  */
 
-/** The items of the iterators that a generator yields. `next()` may be called while an earlier call is pending. */
+/**
+ * An iterator over the items of all batches that a generator yields. `next()` may be called while an earlier call is
+ * pending.
+ */
 export class Flattened<T> implements AsyncIterableIterator<T, void> {
   readonly #batches: AsyncGenerator<Iterator<T, void>, void>;
   #batch: Iterator<T, void> | undefined;
-  /** Number of pending steps. While it is not 0, a new step waits for its turn, to keep the order. */
+  /**
+   * Number of pending steps. If it is not 0, a new step waits for the pending steps, so that the items stay in order.
+   */
   #waiting = 0;
   #lastStep: Promise<unknown> = Promise.resolve();
 

@@ -16,53 +16,53 @@ import { LogCursor } from "./log_cursor.ts";
 /** Options of `follow()`. An event is yielded if it matches every option that is set. */
 export interface FollowOptions {
   /**
-   * Begins with the events at or after this instant that are already in the log. Events without a readable time
-   * never match. Without `since` and `last`, the iteration yields only events that are written after it began.
-   * Cannot be combined with `last`.
+   * Starts with the events at or after this instant that are already in the log. Events without a readable time then
+   * never match. Without `since` and `last`, the iteration yields only events that are written after its start. Cannot
+   * be combined with `last`.
    *
    * @default {undefined}
    */
   since?: TimeLike;
   /**
-   * Begins with the last matching events that are already in the log, at most this many. An integer >= 0, or
-   * `Infinity` for all of them. Cannot be combined with `since`.
+   * Maximum number of events to start with: the last matching events that are already in the log. An integer >= 0, or
+   * `Infinity` for all matching events. Cannot be combined with `since`.
    *
    * @default {0}
    */
   last?: number;
   /**
-   * Selects the events of this type, or of one of these types. Without it, events of every type match.
+   * Selects the events of this type, or of one of these types. Without `eventType`, events of every type match.
    *
    * @default {undefined}
    */
   eventType?: string | readonly string[];
   /**
-   * Selects the events with this `session_id`. Without it, events of every session match.
+   * Selects the events with this `session_id`. Without `sessionId`, events of every session match.
    *
    * @default {undefined}
    */
   sessionId?: string;
   /**
-   * Selects the events for which this function returns `true`. If it throws, the iteration throws the same error.
-   * Without it, every event matches.
+   * Selects the events for which this function returns `true`. If the function throws, the iteration throws the same
+   * error. Without `where`, every event matches.
    *
    * @default {undefined}
    */
   where?: (event: AuditEvent) => boolean;
   /**
-   * Ends the iteration when it aborts: the iteration closes its files and throws the reason of the signal. Without
-   * it, the iteration ends at `break` and when the log or reader is closed.
+   * Ends the iteration when the signal aborts: the iteration closes its files and throws the reason of the signal.
+   * Without a signal, the iteration ends at `break` and when the log or reader is closed.
    *
    * @default {undefined}
    */
   signal?: AbortSignal;
 }
 
-/** The events of a log as they are written. An iteration begins when its first event is requested. */
+/** The events of a log as they are written. An iteration starts when its first event is requested. */
 export interface AuditFollow extends AsyncIterable<AuditEvent> {
   /**
-   * The unreadable regions that all iterations have found so far. Archives without an event that the options select
-   * may be skipped unchecked.
+   * The unreadable regions that all iterations have found so far. Archives without a matching event may be skipped, so
+   * their damage is not listed.
    */
   readonly damage: readonly Damage[];
 }
@@ -70,7 +70,7 @@ export interface AuditFollow extends AsyncIterable<AuditEvent> {
 /** A log to follow, and its clock. */
 export interface FollowSource extends LineSource {
   readonly clock: Clock;
-  /** A signal that aborts when the reader is closed. It ends the iteration without an error. */
+  /** A signal that aborts when the reader is closed. The iteration then ends without an error. */
   readonly closing?: AbortSignal | undefined;
 }
 
@@ -83,9 +83,9 @@ const OPTION_CHECKS: OptionChecks<FollowOptions> = {
  * Returns the events of a log as they are written, until the reader is closed. If the log does not exist, the
  * iteration waits until it does.
  *
- * @throws {TypeError} If an option is unknown or of the wrong type, or if both `since` and `last` are set; the
- *   message names it.
- * @throws {RangeError} If an option is out of its range; the message names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type, or if both `since` and `last` are set; the message
+ *   names the option.
+ * @throws {RangeError} If an option is out of its range; the message names the option.
  */
 export function followLog(
   source: FollowSource,
@@ -94,7 +94,9 @@ export function followLog(
   checkOptions(options, OPTION_CHECKS, "follow audit log");
   const { since, last = 0, signal } = options;
   if (since !== undefined && options.last !== undefined) {
-    throw new TypeError("Cannot follow audit log: since and last are both set; omit one of them");
+    throw new TypeError(
+      "Cannot follow audit log: the options since and last are both set; omit one of them",
+    );
   }
   const filter = eventFilter(options);
   const beginning = since === undefined && last !== Infinity ? { last } : "history";
@@ -108,13 +110,16 @@ export function followLog(
 interface FollowingOptions {
   readonly filter: EventFilter;
   readonly signal: AbortSignal | undefined;
-  /** The list to which the damage is added. */
+  /** The list to which damaged regions are added. */
   readonly damage: Damage[];
-  /** Where to begin: with all matching events of the log, or with the last ones. */
+  /** The events to start with: all matching events that are already in the log, or the last ones. */
   readonly beginning: "history" | { readonly last: number };
 }
 
-/** One iteration. Unlike a generator, it can be ended while a call of next() is pending. */
+/**
+ * One iteration over the events of a followed log. Unlike a generator, the iteration can be ended while a call of
+ * next() is pending.
+ */
 class Following implements AsyncIterator<AuditEvent, void> {
   readonly #options: FollowingOptions;
   readonly #closing: AbortSignal | undefined;
@@ -135,7 +140,7 @@ class Following implements AsyncIterator<AuditEvent, void> {
     this.#changes.attend();
     const result = await this.#events.next();
     if (this.#isReturned || this.#closing?.aborted) return { done: true, value: undefined };
-    // An event that was found before the abort is not returned after it.
+    // After the abort, no event is returned, even if the event was found before.
     this.#options.signal?.throwIfAborted();
     if (!result.done) this.#changes.rest();
     return result;
@@ -147,7 +152,10 @@ class Following implements AsyncIterator<AuditEvent, void> {
     return { done: true, value: undefined };
   }
 
-  /** Resolves when everything is closed. A pending next() ends first and closes it. */
+  /**
+   * Ends the iteration. Resolves when the watcher and all files are closed; a pending next() ends first and closes
+   * them.
+   */
   async #end(): Promise<void> {
     this.#ending.abort();
     this.#changes.close();
@@ -166,7 +174,7 @@ class Following implements AsyncIterator<AuditEvent, void> {
         for (const event of events) if (filter.matches(event)) yield event;
       }
     } catch (error) {
-      // Errors of a reading that was aborted because the iteration ended are not failures.
+      // The end of the iteration aborts the current reading, so the error of that reading is not a failure.
       if (!this.#ending.signal.aborted) throw error;
     } finally {
       for (const each of signals) each?.removeEventListener("abort", end);

@@ -1,9 +1,9 @@
 /**
- * Decodes an archive that may be damaged: yields everything that can be decoded, then throws the damage.
+ * Decodes an archive that may be damaged: yields everything that can be decoded, then throws an error for the damage.
  *
- * The stream of the platform is fast, and decodes every archive that this library writes. But it stops at a second
- * gzip member, and before damage it loses the last bytes that it decoded. If it fails, the file is decoded again
- * with node:zlib, and the bytes that were already yielded are skipped.
+ * The platform's gzip stream is fast, and decodes every archive that this library writes. But it stops at a second gzip
+ * member, and at damage it loses the last decoded bytes. If the stream fails, the file is decoded again with node:zlib,
+ * and the bytes that were already yielded are skipped.
  *
  * @module
  */
@@ -13,13 +13,18 @@ import { decompressed } from "../segments/gzip.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Input of one step. It is small, because the output can be a thousand times as long. */
+/**
+ * Maximum number of gzip bytes to decode in one step. It is small, because the output can be a thousand times as long.
+ */
 const PIECE_BYTES = 4 * 1024;
 
-/** Length of the shortest possible gzip file: a header, an empty block and a trailer. */
+/** Minimum length of a gzip file in bytes: a header, an empty block and a trailer. */
 const MEMBER_BYTES_MIN = 10 + 2 + 8;
 
-/** Thrown after the readable part of a damaged gzip file. The message is the reason, such as "it is truncated". */
+/**
+ * Thrown after the readable part of a damaged gzip file. The message is the reason, such as "the gzip file is
+ * truncated".
+ */
 export class GzipDamageError extends TypeError {
   /** The name of the class. */
   override readonly name = "GzipDamageError";
@@ -29,10 +34,11 @@ export class GzipDamageError extends TypeError {
  * Yields the content of a gzip file with any number of members. Memory does not grow with the file. All bytes that
  * can be decoded are yielded before an error is thrown, even if their checksum does not match.
  *
- * Each call of `read` has to return the file from its beginning; it is called up to three times if the file is
- * damaged. Errors that `read` throws are thrown unchanged. Every iteration of `read` ends before this one does.
+ * Each call of `read` must return the bytes of the file from the start. If the file is damaged, `read` is called up to
+ * three times. Errors of `read` are thrown unchanged. Every iteration that `read` returns ends before this iteration
+ * ends.
  *
- * @throws {GzipDamageError} If the file is damaged; thrown after the readable part.
+ * @throws {GzipDamageError} If the file is damaged. The error is thrown after the readable part was yielded.
  */
 export async function* gunzipped(read: () => AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
   let given = 0;
@@ -54,7 +60,7 @@ export async function* gunzipped(read: () => AsyncIterable<Bytes>): AsyncGenerat
       source.throwIfFailed();
       return;
     } catch (error) {
-      // The caller has ended the iteration early. The decoder may then throw, which is not damage.
+      // The caller has ended the iteration early. If the decoder then throws, the error does not mean damage.
       if (isGiving) return;
       // If a read failed, the decoder reports a truncated file. Throw the read error instead.
       source.throwIfFailed();
@@ -62,13 +68,13 @@ export async function* gunzipped(read: () => AsyncIterable<Bytes>): AsyncGenerat
       if (bytewiseFrom === Infinity && decode !== decompressed) throw error;
       decode = (bytes) => inflated(bytes, bytewiseFrom);
     } finally {
-      // A cancelled stream does not wait for its pending read, so wait for it here.
+      // A cancelled stream does not wait for its pending read, so wait for that read here.
       await source.bytes.return(undefined);
     }
   }
 }
 
-/** One reading of the file. A read error ends it silently, so that all bytes before the error are decoded. */
+/** One reading of the file. A read error ends the reading silently, so that all bytes before the error are decoded. */
 class Source {
   readonly bytes: AsyncGenerator<Bytes, void>;
   #failure: { readonly error: unknown } | null = null;
@@ -90,14 +96,20 @@ class Source {
   }
 }
 
-/** Thrown if a piece cannot be decoded. Its readable part is lost, because node:zlib drops the output of the piece. */
+/**
+ * Thrown if a piece of gzip data cannot be decoded. The readable part of the piece is lost, because node:zlib drops the
+ * output of the whole piece.
+ */
 class FailedPiece extends Error {
   constructor(readonly byteOffset: number) {
     super();
   }
 }
 
-/** Decodes with node:zlib. From byte `bytewiseFrom` on it decodes byte by byte, which is slow but loses nothing. */
+/**
+ * Decodes gzip data with node:zlib. From byte `bytewiseFrom` on, decodes byte by byte, which is slow but loses no
+ * output.
+ */
 async function* inflated(
   bytes: AsyncIterable<Bytes>,
   bytewiseFrom: number,
@@ -118,10 +130,12 @@ async function* inflated(
       }
       byteOffset += piece.byteLength;
       // node:zlib ignores everything after a member that is followed by a NUL byte.
-      if (gunzip.bytesWritten < byteOffset) throw new GzipDamageError("bytes follow its end");
+      if (gunzip.bytesWritten < byteOffset) {
+        throw new GzipDamageError("bytes follow the end of the gzip file");
+      }
     }
-    if (byteOffset === 0) throw new GzipDamageError("it is empty, not a gzip file");
-    if (!(await isAtEnd(gunzip))) throw new GzipDamageError("it is truncated");
+    if (byteOffset === 0) throw new GzipDamageError("the file is empty, not a gzip file");
+    if (!(await isAtEnd(gunzip))) throw new GzipDamageError("the gzip file is truncated");
   } finally {
     gunzip.destroy();
   }
@@ -143,23 +157,27 @@ async function* pieces(
   }
 }
 
-/** Ends the input, which was decoded completely before. Resolves with whether the input ends where a member ends. */
+/**
+ * Ends the input of the decoder, after all input was decoded. Resolves with true if the input ends at the end of a gzip
+ * member.
+ */
 async function isAtEnd(gunzip: Gunzip): Promise<boolean> {
   await new Promise<void>((resolve) => gunzip.once("close", resolve).end());
   return gunzip.errored === null;
 }
 
-/** Returns the damage for an error that zlib reported at a byte of the file. */
+/** Returns the error to throw for an error that zlib reported at byte `byteOffset` of the file. */
 function damageOf(cause: Error, byteOffset: number): GzipDamageError {
   const reason = messageOf(cause);
   if (/incorrect (data|length) check/.test(reason)) {
-    return new GzipDamageError("its checksum does not match", { cause });
+    return new GzipDamageError("the checksum of the gzip file does not match", { cause });
   }
   if (/incorrect header check|unknown compression method|unknown header flags/.test(reason)) {
     const isFirst = byteOffset < MEMBER_BYTES_MIN;
-    return new GzipDamageError(isFirst ? "it is not a gzip file" : "bytes follow its end", {
-      cause,
-    });
+    return new GzipDamageError(
+      isFirst ? "the file is not a gzip file" : "bytes follow the end of the gzip file",
+      { cause },
+    );
   }
-  return new GzipDamageError(`it cannot be decoded (${reason})`, { cause });
+  return new GzipDamageError(`the gzip file cannot be decoded (${reason})`, { cause });
 }

@@ -16,7 +16,9 @@ export interface LastBlockOptions extends ReadOptions {
   readonly matches: (event: AuditEvent) => boolean;
 }
 
-/** Resolves with the last `limit` events that match, newest first, or with null if the block has fewer. */
+/**
+ * Resolves with the last `limit` matching events of the log, newest first, or with null if the last block has fewer.
+ */
 export async function lastBlockEvents(options: LastBlockOptions): Promise<AuditEvent[] | null> {
   const { log, limit, maxLineBytes, matches } = options;
   using stack = new DisposableStack();

@@ -1,9 +1,9 @@
 /**
  * Text pre-filter for lines: may yield false positives, never false negatives. Pure.
  *
- * A string value appears in a line exactly as JSON writes it, unless the line uses escapes. So a line with a
- * backslash always passes. The time of a line is used only if the line begins with a `ts` as this library writes
- * it and has no second `ts`, because the last one would count.
+ * A string value appears in a line exactly as JSON writes it, unless the line uses escapes. So a line with a backslash
+ * always passes. The time of a line is used only if the line begins with a `ts` as this library writes it and has no
+ * second `ts`, because a parser uses the last `ts`.
  *
  * @module
  */
@@ -39,7 +39,10 @@ export class LineTest {
     this.#isOpen = !this.#isTimed && this.#strings.length === 0;
   }
 
-  /** Returns the test for the lines of a text. It must be called in the order of the lines. */
+  /**
+   * Returns a function that tests the line between two offsets of the text. The function must be called in the order of
+   * the lines.
+   */
   of(text: string): (start: number, end: number) => boolean {
     if (this.#isOpen) return () => true;
     const beginnings = new LineBeginnings(text);
@@ -58,7 +61,9 @@ export class LineTest {
 const YEAR_0_MS = Date.parse("0000-01-01T00:00:00.000Z");
 const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
 
-/** Returns the first time at or after the instant, as text that sorts correctly among times with four-digit years. */
+/**
+ * Returns the first time at or after the instant, as text that sorts correctly among times with years of four digits.
+ */
 function firstTsOf(epochMs: number): string {
   if (epochMs <= YEAR_0_MS) return "";
   if (epochMs > YEAR_10000_MS - 1) return ":";

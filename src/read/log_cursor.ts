@@ -1,12 +1,13 @@
 /**
  * A position in a log that stays valid while other processes rotate, archive and remove its files.
  *
- * The position is an open file, which was the active file when it was opened, and the newest segment older than it:
- * - While the file is at the path of the active file, the next lines are those appended to it.
- * - After the file was moved, a writer that has it open may still append to it. The file has ended once newer
- *   lines exist: in a segment, or in another active file. Writers append under one lock and check the path first,
- *   so lines in a newer file were written after the last line of this file. Sealing happens under the lock, so a
- *   sealed file has ended as soon as another active file exists, even an empty one.
+ * The position consists of an open file, which was the active file when it was opened, and of the newest segment that
+ * is older than this file:
+ * - While the file is at the path of the active file, the next lines are appended to this file.
+ * - After the file was moved, a writer that has the file open may still append to it. The file has ended once newer
+ *   lines exist in a segment or in another active file. Writers append under one lock and check the path first, so
+ *   lines in a newer file were written after the last line of this file. Sealing happens under the lock, so a sealed
+ *   file has ended as soon as another active file exists, even an empty one.
  * - After the file has ended, the newer segments come next, then the active file. The oldest of these segments may be
  *   the file that was just read, sealed or archived.
  *
@@ -30,15 +31,16 @@ import { openSegment, type SnapshotFile } from "./snapshot.ts";
 
 /** Options of {@linkcode LogCursor}. */
 export interface LogCursorOptions {
-  /** The filter of the caller. Archives without an event that it selects may be skipped. */
+  /** The filter of the caller. Archives without an event that the filter selects may be skipped. */
   readonly filter: EventFilter;
-  /** Ends a reading when it aborts; the reading throws its reason. */
+  /** Ends a reading when the signal aborts; the reading throws the reason of the signal. */
   readonly signal: AbortSignal;
-  /** The list to which the damage is added; the logger reports it too. */
+  /** The list to which damaged regions are added; they are also logged. */
   readonly damage: Damage[];
 }
 
-// An attempt fails only if the active file is replaced between two calls.
+// Maximum number of attempts to open the active file and list the segments before it. An attempt fails only if the
+// active file is replaced between the two steps.
 const ATTEMPTS = 16;
 
 /** A position in a log, at first before the oldest event. */
@@ -49,12 +51,12 @@ export class LogCursor {
   readonly #manifest: ManifestReader;
   /** The newest segment that was read completely or skipped. */
   #segment: Stamp = "";
-  /** The file after that segment, or null if it did not exist yet. */
+  /** The open file that follows the newest segment that was read or skipped; null if that file did not exist yet. */
   #cursor: FileCursor | null = null;
-  /** The segment that the file was sealed as, if it was. */
+  /** The stamp with which the open file was sealed; undefined if the file is not known to be sealed. */
   #sealedAs: Stamp | undefined;
 
-  /** Places the cursor before the oldest event; opens nothing yet. */
+  /** Creates a cursor before the oldest event of the log; does not open any file yet. */
   constructor(source: LineSource, options: LogCursorOptions) {
     this.#source = source;
     this.#log = source.log;
@@ -63,14 +65,14 @@ export class LogCursor {
   }
 
   /**
-   * Moves to the end of the log in one step. Resolves with the last `lastEvents` events before the end that match,
-   * oldest first.
+   * Moves the cursor to the end of the log in one step. Resolves with the last matching events before the end, at most
+   * `lastEvents` events, oldest first.
    */
   async goToEnd(lastEvents: number): Promise<AuditEvent[]> {
     const { active, older } = this.#openCurrent();
     this.#segment = older.at(-1) ?? this.#segment;
-    // The end of the file is determined last. If the file was sealed meanwhile, its length is final, so the
-    // skipped events are all events up to some point, without a gap.
+    // The end of the file is determined last. If the file was sealed meanwhile, its length is final. Therefore the
+    // cursor skips all events up to one position, without a gap.
     if (active !== null) this.#setCursor(active, "end");
     const found: AuditEvent[] = [];
     if (lastEvents === 0) return found;
@@ -84,7 +86,10 @@ export class LogCursor {
     return found.reverse();
   }
 
-  /** Yields the events that are there now. Returns whether the cursor moved to a newer file or segment. */
+  /**
+   * Yields the events between the cursor and the current end of the log, and moves the cursor. Returns whether the
+   * cursor moved to a newer file or segment; if it did, more events may follow.
+   */
   async *read(): AsyncGenerator<AuditEvent[], boolean> {
     const atPath = this.#log.fileSystem.status(this.#log.files.active);
     const cursor = this.#cursor;
@@ -104,13 +109,16 @@ export class LogCursor {
     return yield* this.#goOn();
   }
 
-  /** Closes the file. */
+  /** Closes the open file of the cursor. */
   close(): void {
     this.#cursor?.close();
     this.#cursor = null;
   }
 
-  /** Checks whether the file has ended, so that every later line goes to a newer file. It is not at the path. */
+  /**
+   * Checks whether a file that was moved away from the path of the active file has ended, so that writers append every
+   * later line to a newer file.
+   */
   async #isOver(cursor: FileCursor, atPath: FileStatus | null): Promise<boolean> {
     const newer = newerSegments(this.#log, this.#segment);
     const [oldest] = newer;
@@ -139,8 +147,8 @@ export class LogCursor {
   }
 
   /**
-   * Opens the active file, then lists the segments before it. If the file is still at its path after the listing, it
-   * is current, and no segment between them is missing.
+   * Opens the active file, then lists the segments before it. If the file is still at its path after the listing, the
+   * file is current, and no segment between the listed ones and the file is missing.
    */
   #openNext(): { active: FileHandle | null; older: Stamp[]; isCurrent: boolean } {
     const active = this.#log.openActive();
@@ -163,7 +171,7 @@ export class LogCursor {
     }
     const { active } = this.#log.files;
     throw new Error(
-      `Cannot follow audit log: it was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${active}`,
+      `Cannot follow audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${active}`,
     );
   }
 
@@ -195,7 +203,7 @@ export class LogCursor {
     const opened = openSegment(stack, this.#log, { stamp, forms: new Set(["sealed"]) });
     const path = this.#log.files.archive(stamp);
     const gone: SnapshotFile = { path, isArchive: true, byteLength: 0, handle: null };
-    // If a segment was removed since it was listed, reading its archive reports that.
+    // If the segment was removed after it was listed, the attempt to read its archive reports the missing file.
     for (const file of opened.length > 0 ? opened : [gone]) yield* this.#eventsIn(file, order);
   }
 
@@ -218,7 +226,10 @@ export class LogCursor {
     });
   }
 
-  /** Returns a new report. Each file needs one, because successive active files have the same path. */
+  /**
+   * Returns a new damage report. A report recognizes a region by path and offset, and successive active files have the
+   * same path, so each file needs a new report.
+   */
   #damageOfFile(): DamageReport {
     return new DamageReport(this.#source.logger, this.#options.damage);
   }

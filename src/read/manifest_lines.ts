@@ -18,14 +18,17 @@ export function linesOf(manifest: ManifestReader, logger: Logger): LinesByArchiv
     return manifest.read().byArchive;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    logger.warn(`Reading every archive, because the manifest cannot be used: ${error.message}`);
+    logger.warn(
+      `Reading archives without the manifest, because it cannot be used: ${error.message}`,
+    );
     return new Map();
   }
 }
 
 /**
- * Returns the manifest line of an archive if the archive has the length that the line states. Returns undefined if
- * the writer of the line skipped oversized lines, because a reader with a higher limit may read them as events.
+ * Returns the manifest line of an archive; undefined if the archive does not have the length that the line states. Also
+ * returns undefined if the writer of the line skipped oversized lines, because a reader with a higher limit may read
+ * those lines as events.
  */
 export function lineOf(file: SnapshotFile, lines: LinesByArchive): ArchiveLine | undefined {
   const line = file.isArchive ? lines.get(basename(file.path)) : undefined;

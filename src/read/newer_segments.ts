@@ -1,5 +1,5 @@
 /**
- * Lists the segments that are newer than a known one, and compares a segment with an open file.
+ * Lists the segments that are newer than a stamp, and compares a segment with an open file.
  *
  * @module
  */
@@ -10,25 +10,25 @@ import type { Stamp } from "../segments/segment_name.ts";
 import type { FileCursor } from "./file_cursor.ts";
 import { gunzipped } from "./gunzip.ts";
 
-/** Lists the stamps of the segments that are newer than the stamp and not empty, oldest first. */
+/** Lists the stamps of the non-empty segments that are newer than the stamp `after`, oldest first. */
 export function newerSegments(log: LogDirectory, after: Stamp): Stamp[] {
   return log.segments()
     .filter((segment) => segment.stamp > after && !isEmpty(log, segment))
     .map(({ stamp }) => stamp);
 }
 
-/** Checks whether a segment is empty. It is empty during sealing, or if the sealing process was killed. */
+/** Checks whether a segment is empty. A segment is empty during sealing, or if the sealing process was killed. */
 function isEmpty({ fileSystem, files }: LogDirectory, { stamp, forms }: ListedSegment): boolean {
   if (forms.has("archive")) return false;
   const status = fileSystem.status(files.sealed(stamp));
-  // If a segment was removed since it was listed, it has an archive, unless it was empty.
+  // If a segment was removed after it was listed, either its archive exists or the segment was empty.
   return status === null
     ? fileSystem.status(files.archive(stamp)) === null
     : status.byteLength === 0;
 }
 
 /**
- * Compares a segment with the file of the cursor. Resolves with "same" if the file was sealed or archived as this
+ * Compares a segment with the open file of a cursor. Resolves with "same" if the file was sealed or archived as this
  * segment, "other" if the segment was made from another file, and "gone" if the segment no longer exists.
  */
 export async function compareSegment(
@@ -46,7 +46,7 @@ export async function compareSegment(
     const isSame = await cursor.isCopyOf(gunzipped(() => readChunks(archive, byteLength)));
     return isSame ? "same" : "other";
   } catch (error) {
-    // The archive cannot be read. The cursor reads it next and reports the damage.
+    // The archive cannot be read. The cursor reads the archive next and reports the damage.
     if (!(error instanceof TypeError)) throw error;
     return "other";
   }

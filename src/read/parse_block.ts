@@ -15,29 +15,29 @@ export interface ParseOptions {
   readonly maxLineBytes: number;
   /** The pre-filter. Lines that do not pass are not parsed, and their damage is not reported. */
   readonly lineTest: LineTest;
-  /** Called for each damaged line with its place and the reason. */
+  /** Called for each damaged line with the position of the line and the reason. */
   readonly onDamage: (line: LinePlace, reason: string) => void;
 }
 
-/** The place of a line in its file. */
+/** The position of a line in its file. */
 export interface LinePlace {
   readonly byteOffset: number;
-  /** The length, line break included. */
+  /** The length of the line in bytes, including the line break. */
   readonly byteLength: number;
 }
 
 const LINE_BREAK = 0x0a;
 const EVERY_LINE = new LineTest({});
 
-// A byte order mark is kept, so that offsets in the text match offsets in the bytes. JSON.parse() rejects a line with
-// a mark, so eventOfLine() parses it.
+// The decoder keeps a byte order mark, so that offsets in the text match offsets in the bytes. JSON.parse() rejects a
+// line with a byte order mark, so eventOfLine() parses such a line.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** Returns the events of the block, in the order of its lines. */
 export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
-  // The reader of the file reports the damage that cuts this line off. If the line is a whole event, that damage
-  // begins after the line, so the line is always parsed.
+  // The reader of the file reports the damage that cuts this line off, so the damage is not reported here. The line is
+  // always parsed, because if it is a whole event, the reported damage starts after the line.
   if (block.isCut) options = { ...options, lineTest: EVERY_LINE, onDamage() {} };
   if (block.bytes === null) {
     options.onDamage(block, tooLong(options.maxLineBytes));
@@ -49,7 +49,7 @@ export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
     : eventsInText({ ...block, bytes: block.bytes, text }, options);
 }
 
-/** Returns the text, or null if any line is not UTF-8. The caller then decodes line by line. */
+/** Returns the text of a block, or null if any line is not UTF-8. The caller then decodes the block line by line. */
 function decoded(bytes: Uint8Array): string | null {
   // isUtf8() and a lenient decoder together take a third of the time of a decoder with `fatal`.
   return isUtf8(bytes) ? decoder.decode(bytes) : null;
@@ -69,7 +69,7 @@ function eventsInText(block: TextBlock, options: ParseOptions): AuditEvent[] {
   for (let start = 0; start < text.length;) {
     const lineBreak = text.indexOf("\n", start);
     const end = lineBreak < 0 ? text.length : lineBreak;
-    // A UTF-16 code unit takes at most three bytes, so most lines need no exact count.
+    // A UTF-16 code unit takes at most three bytes in UTF-8, so the bytes of most lines need not be counted exactly.
     const mayBeTooLong = 3 * (end - start) + 1 > maxLineBytes;
     if (mayBeTooLong || mayMatch(start, end)) {
       const line = text.slice(start, end);

@@ -26,26 +26,27 @@ import { startIn, takeSnapshot } from "./snapshot.ts";
  */
 export interface AuditQuery extends AsyncIterable<AuditEvent> {
   /**
-   * Reads all matching events into memory. Rejects with the reason of `signal` if it aborts, and if the log cannot
-   * be opened.
+   * Reads all matching events into memory. Rejects if the log cannot be opened, and, if `signal` aborts, with the
+   * reason of `signal`.
    *
    * @returns The events, in the order of the query.
    */
   toArray(): Promise<AuditEvent[]>;
   /**
-   * Returns a stream of the matching events. The stream reads on demand. Cancelling it closes the files.
+   * Returns a stream of the matching events. The stream reads on demand. Cancelling the stream closes the files.
    *
-   * @returns The events, in the order of the query. The stream errors in the cases in which `toArray()` rejects.
+   * @returns The stream of events, in the order of the query. The stream fails in the cases in which `toArray()`
+   *   rejects.
    */
   toReadableStream(): ReadableStream<AuditEvent>;
   /**
-   * The unreadable regions that all iterations have found so far, each listed once. Lines and archives that the
-   * options exclude may be skipped unchecked, so only a query without options finds every region.
+   * The unreadable regions that all iterations have found so far, each listed once. Lines and archives that the options
+   * exclude may be skipped, so only a query without options finds every region.
    */
   readonly damage: readonly Damage[];
 }
 
-/** A log to query, and a hook. */
+/** A log to query, and a function to call before reading. */
 export interface QuerySource extends LineSource {
   /** Called and awaited before each snapshot. */
   readonly beforeRead?: () => Promise<void>;
@@ -61,8 +62,8 @@ const OPTION_CHECKS: OptionChecks<QueryOptions> = {
 /**
  * Returns a query over the archives, the sealed segments and the active file of a log.
  *
- * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
- * @throws {RangeError} If an option is out of its range; the message names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
+ * @throws {RangeError} If an option is out of its range; the message names the option.
  */
 export function queryLog(source: QuerySource, options: QueryOptions = {}): AuditQuery {
   checkOptions(options, OPTION_CHECKS, "query audit log");
@@ -108,12 +109,12 @@ export function queryLog(source: QuerySource, options: QueryOptions = {}): Audit
   };
 }
 
-/** The parts of one iteration of a query. */
+/** The values that each iteration of a query needs. */
 interface Reading {
   readonly source: QuerySource;
   readonly filter: EventFilter;
   readonly limit: number;
-  /** Whether to try first if the last block of the active file has enough events. */
+  /** Whether an iteration first checks if the last block of the active file has enough matching events. */
   readonly isLastBlockFirst: boolean;
   readonly options: ReadOptions;
 }
@@ -133,7 +134,7 @@ async function* snapshotEvents({ source, filter, options }: Reading): AsyncGener
   const { log } = source;
   using snapshot = takeSnapshot(log);
   const manifest = source.manifest ?? new ManifestReader(log);
-  // Read on demand, because a query for the last events usually ends before it needs an archive.
+  // The manifest is read on demand, because a query for the last events usually ends before it needs an archive.
   let lines: LinesByArchive | undefined;
   const files = options.order === "asc" ? snapshot.files : snapshot.files.toReversed();
   for (const file of files) {

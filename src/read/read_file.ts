@@ -29,13 +29,13 @@ export interface ReadOptions {
   readonly damage: DamageReport;
   readonly lineTest: LineTest;
   readonly order: "asc" | "desc";
-  /** Byte offset of the line to begin with, in a file that is not compressed; 0 by default. */
+  /** Byte offset of the first line to read; 0 by default. An archive is always read from its start. */
   readonly from?: number;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * Yields the events of the file whose lines pass the test.
+ * Yields the events of a file in batches. Lines that do not pass the pre-filter `lineTest` are skipped.
  *
  * @throws {Deno.errors.NotCapable} If the read permission for the file is missing.
  */
@@ -49,7 +49,8 @@ export async function* eventsOf(
   let cutEvent: Block | undefined;
   try {
     for await (const block of blocksIn(file, options, stack)) {
-      // The caller checks the signal only between matching events, and many blocks may have none.
+      // Check the signal here too. The caller checks it only between matching events, and many blocks may have no such
+      // event.
       signal?.throwIfAborted();
       const events = eventsIn(block, { ...options, onDamage });
       if (block.isCut && events.length > 0) cutEvent = block;
@@ -88,5 +89,5 @@ function openOrThrow(log: LogDirectory, path: string, stack: DisposableStack): F
     throw new UnreadableRestError(0, cause);
   }
   if (handle !== null) return handle;
-  throw new UnreadableRestError(0, new Error("it was removed before it could be read"));
+  throw new UnreadableRestError(0, new Error("the file was removed before it could be read"));
 }

@@ -1,11 +1,12 @@
 /**
  * A snapshot of a log: its archives, sealed segments and active file at one moment.
  *
- * Writers are not blocked meanwhile. A writer seals a segment by renaming the active file, and removes the segment
- * only after its archive exists. Therefore:
+ * A snapshot does not block writers. A writer seals a segment by renaming the active file, and removes the segment only
+ * after its archive exists. Therefore:
  * - The active file is opened first. If it is sealed after that, a segment has the same inode. That segment and all
- *   newer ones are left out, so no event appears twice.
- * - The segments are listed next. Every segment that was sealed before is in the list, sealed or archived.
+ *   newer segments are left out, so no event appears twice.
+ * - The segments are listed next. Every segment that was sealed before is in the list, as a sealed segment or as an
+ *   archive.
  *
  * @module
  */
@@ -19,22 +20,26 @@ import type { Stamp } from "../segments/segment_name.ts";
 export interface SnapshotFile {
   readonly path: string;
   readonly isArchive: boolean;
-  /** The length in bytes when the snapshot was taken. For an archive, the compressed length at the first access. */
+  /**
+   * The length in bytes when the snapshot was taken. For an archive, the compressed length at the first access to this
+   * property.
+   */
   readonly byteLength: number;
   /** The open file, or null if it is opened later. Archives are opened later, because they are never renamed. */
   readonly handle: FileHandle | null;
 }
 
-/** The files of a log, oldest content first. Disposing of the snapshot closes them. */
+/** The files of a log, oldest content first. Disposing of the snapshot closes the open files. */
 export interface Snapshot extends Disposable {
   readonly files: readonly SnapshotFile[];
 }
 
-// An attempt fails only if the active file is sealed, archived and removed during it.
+// Maximum number of attempts to take a snapshot. An attempt fails only if the active file is sealed, archived and
+// removed during the attempt.
 const ATTEMPTS = 16;
 
 /**
- * Takes a snapshot of a log. It has no files if the log does not exist.
+ * Takes a snapshot of a log. If the log does not exist, the snapshot has no files.
  *
  * @throws {TypeError} If the active file is not a regular file.
  * @throws {Error} If the active file is replaced during every attempt.
@@ -45,7 +50,7 @@ export function takeSnapshot(log: LogDirectory): Snapshot {
     if (snapshot !== null) return snapshot;
   }
   throw new Error(
-    `Cannot read audit log: it was replaced during each of ${ATTEMPTS} attempts to open it; try again: ` +
+    `Cannot read audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ` +
       log.files.active,
   );
 }
@@ -72,7 +77,10 @@ function tryToTakeSnapshot(log: LogDirectory): Snapshot | null {
   return { files: found, [Symbol.dispose]: () => kept.dispose() };
 }
 
-/** Returns the byte offset from which to read a file of a snapshot to find the events at or after the instant. */
+/**
+ * Returns the byte offset from which a reader must read a file of a snapshot to find all events at or after the
+ * instant.
+ */
 export function startIn(
   { path, handle }: SnapshotFile,
   sinceMs: number,
@@ -89,7 +97,8 @@ function opened(path: string, handle: FileHandle): SnapshotFile {
 
 /**
  * Opens a segment in its current form: the sealed file, or else its archive. If the sealed file is empty or not a
- * regular file, both are returned. Returns no file if neither exists. An archive is opened only when it is read.
+ * regular file, returns both the sealed file and the archive. Returns no file if neither exists. An archive is opened
+ * only when it is read.
  */
 export function openSegment(
   stack: DisposableStack,
@@ -100,7 +109,7 @@ export function openSegment(
   const sealed = forms.has("sealed") ? openSealed(stack, log, stamp) : null;
   if (sealed !== null && sealed.byteLength > 0) return [sealed];
   const path = files.archive(stamp);
-  // A listed archive exists. If the segment was archived after the listing, only the file system knows.
+  // A listed archive exists. If the archive is not listed, the segment may have been archived after the listing.
   const isArchived = forms.has("archive") || fileSystem.status(path) !== null;
   const archive = isArchived ? [new ArchiveFile(fileSystem, path)] : [];
   return sealed === null ? archive : [sealed, ...archive];
@@ -134,7 +143,8 @@ function openSealed(
     const handle = log.openSealed(stamp, stack);
     return handle === null ? null : opened(path, handle);
   } catch (error) {
-    // A symlink or a FIFO has the name of a segment. Reading this file later reports it.
+    // The path of the segment is not a regular file but, for example, a symlink. A later attempt to read it reports the
+    // damage.
     if (!(error instanceof TypeError)) throw error;
     return { path, isArchive: false, byteLength: 0, handle: null };
   }

@@ -1,10 +1,10 @@
 /**
- * Sums the costs of a log in a time window. The costs are cached between calls, so a budget check reads only lines
- * that were added since the last one.
+ * Sums the costs of a log in a time window. The costs are cached between calls, so a budget check reads only lines that
+ * were added since the last check.
  *
  * - The active file and the sealed segments are recognized by their inode, even after a rename. Reading continues
  *   where the last call ended.
- * - An archive that is completely inside or outside the window is answered from its manifest line. An archive at an
+ * - If an archive is completely inside or outside the window, its sum is read from its manifest line. An archive at an
  *   edge of the window, or without a manifest line, is decoded, and its costs are cached.
  *
  * @module
@@ -30,11 +30,14 @@ import { type SnapshotFile, startIn, takeSnapshot } from "./snapshot.ts";
 
 /** The costs of a file that is not compressed, up to the last byte that was read. */
 class LiveCosts {
-  /** The earliest time of the costs. If a window begins earlier, the file is read again. */
+  /**
+   * The start of the time range whose costs were read, epoch milliseconds. If a window starts earlier, the file is read
+   * again.
+   */
   #sinceMs = Infinity;
   #lineTest = new LineTest({});
   #column = new CostColumn();
-  /** The cost of the text after the last line break, which may be an unfinished line. */
+  /** The cost of the last line of the file if that line has no line break, because the line may be unfinished. */
   readonly #tail = new CostColumn();
   #byteLength = 0;
   /** The fingerprint of the bytes that were read. */
@@ -46,8 +49,8 @@ class LiveCosts {
   }
 
   /**
-   * Reads the bytes after the last reading. Reads the file from `start()` if the content shows that it is another
-   * file with the same inode, or if earlier costs are needed.
+   * Reads the bytes that were added after the last reading. If the content shows that the inode now belongs to another
+   * file, or if earlier costs are needed, reads the file from byte `start()`.
    */
   async readOn(
     { handle, byteLength }: OpenFile,
@@ -81,10 +84,16 @@ class LiveCosts {
   }
 }
 
-/** The size up to which new bytes are read synchronously: enough for a few hundred events. */
+/**
+ * Maximum number of new bytes that are read synchronously: enough for a few hundred events. More bytes are read
+ * asynchronously.
+ */
 const ON_THE_SPOT_BYTES = 64 * 1024;
 
-/** Yields the new bytes. A few are read synchronously, which is faster than an asynchronous read on a thread. */
+/**
+ * Yields the bytes of a file from byte `from` on. A small number of bytes is read synchronously, which is faster than
+ * an asynchronous read on a thread.
+ */
 async function* newChunks(
   handle: FileHandle,
   from: number,
@@ -102,19 +111,22 @@ interface OpenFile {
 }
 
 interface LiveOptions extends Omit<ParseOptions, "lineTest"> {
-  /** The beginning of the window. Earlier costs are not needed. */
+  /** The start of the time window, epoch milliseconds. Earlier costs are not needed. */
   readonly sinceMs: number;
   /** Whether the caller has already checked that the file is the one that was read before. */
   readonly isContinued: boolean;
-  /** Returns the byte offset at which to begin in a file that was not read before. */
+  /** Returns the byte offset at which to start reading a file that was not read before. */
   readonly start: () => number;
 }
 
 const LINE_BREAK = 0x0a;
-/** Number of archives whose single costs are cached, for archives at the edges of the window. */
+/**
+ * Maximum number of archives whose single costs are cached. Archives at the edges of the window need single costs.
+ * Beyond this number, the costs of the least recently used archive are dropped.
+ */
 const COLUMNS_MAX = 4;
 
-/** How long a listing of the directory is reused while the active file is the same. */
+/** Maximum time in milliseconds for which a listing of the directory is reused while the active file is the same. */
 const BELIEVED_MS = 1_000;
 
 /** An archive, and the summary of its costs from its manifest line, if it has one. */
@@ -123,23 +135,23 @@ interface KnownArchive {
   readonly summary: CostSummary | undefined;
 }
 
-/** A file that is not compressed. */
+/** An open file that is not compressed: a sealed segment or the active file. */
 interface LiveFile extends SnapshotFile {
   readonly handle: FileHandle;
-  /** Identifies the file even after a rename. */
+  /** A key that identifies the file even after a rename: its device and inode. */
   readonly key: string;
 }
 
-/** The files of a log. Disposing of it closes the open ones. */
+/** The files of a log at one moment. Disposing of this object closes the open files. */
 interface LogState extends Disposable {
   readonly archives: readonly KnownArchive[];
   /** The segments that are not archived yet, and the active file. */
   readonly live: readonly LiveFile[];
-  /** Whether the only live file was already checked to be the one that was read before. */
+  /** Whether a check has shown that the only live file is the file that was read before. */
   readonly isContinued: boolean;
 }
 
-/** A state of the log in which every segment was archived, and the time at which it was found. */
+/** A state of the log in which every segment was archived, and the monotonic time in milliseconds of that state. */
 interface SettledState {
   readonly foundMs: number;
   readonly archives: readonly KnownArchive[];
@@ -172,13 +184,16 @@ export class SpendIndex {
   #settled: SettledState | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
-  /** Stores the source; does not read it yet. */
+  /** Stores the source; does not read the log yet. */
   constructor(source: SpendIndexOptions) {
     this.#source = source;
     this.#damage = new DamageReport(source.logger);
   }
 
-  /** Resolves with the cost in USD of the events in the window. Calls run one by one, because they share the cache. */
+  /**
+   * Resolves with the cost in USD of the events in the window. The calls run one after the other, because they share
+   * the cache.
+   */
   spendIn(window: SpendWindow): Promise<number> {
     const spend = this.#running.then(() => this.#spendIn(window));
     // The caller of this call gets the error; the next call runs nevertheless.
@@ -209,8 +224,9 @@ export class SpendIndex {
   }
 
   /**
-   * Returns the last state if it was found a moment ago and the active file is the same. While the active file is at
-   * its path, no new segment can appear, so the archives change only if another program removes or adds them.
+   * Returns the last state of the log if it is at most one second old and the active file is the same. While the active
+   * file is at its path, no new segment can appear, so the archives change only if another program removes or adds
+   * them.
    */
   #stateAsFound(): LogState | undefined {
     const settled = this.#settled;
@@ -220,7 +236,7 @@ export class SpendIndex {
     const path = log.files.active;
     const handle = log.openActive(stack);
     const status = handle?.status();
-    // On a file system without inodes, this may be another file.
+    // On a file system without inodes, another file may be at the path without a way to recognize it.
     if (handle === null || status === undefined || status.inode === null) return;
     if (!isSameFile(status, settled.active)) return;
     const key = keyOf(status, path);
@@ -235,7 +251,7 @@ export class SpendIndex {
     };
   }
 
-  /** Determines the state from the directory. */
+  /** Lists the directory and returns the current state of the log. */
   #look(): LogState {
     const { clock, log, logger, manifest } = this.#source;
     const foundMs = clock.monotonicMs();

@@ -1,10 +1,10 @@
 /**
  * Access control for a report that is served.
  *
- * - The `Host` header of a request must name this server. This keeps out foreign pages whose host name was
- *   made to resolve to this server (DNS rebinding).
- * - If other machines can reach the server, a request must have its token. The first request has the token in
- *   the URL; later ones have it in a cookie, so that the token is not left in the browser history.
+ * - The `Host` header of a request must name this server. So foreign pages cannot read the report, even if their
+ *   host name resolves to this server (DNS rebinding).
+ * - If other machines can reach the server, each request must contain the token of the server. The first request has
+ *   the token in the URL. Later requests have a cookie, so that the token is not left in the browser history.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 
 const LOOPBACK = ["localhost", "127.0.0.1", "::1"];
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
-/** The hostnames that mean every address of the machine. */
+/** The hostnames with which a server listens on every address of the machine. */
 const ALL_ADDRESSES = new Set(["0.0.0.0", "::"]);
 const IP_ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-f:]*:[\da-f:.]*)$/;
 const HOST = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/;
@@ -23,7 +23,7 @@ export function isLoopback(hostname: string): boolean {
   return LOOPBACK_HOST.test(hostname);
 }
 
-/** Returns the hostname as it is written before a port, IPv6 addresses in brackets. */
+/** Returns a hostname in the form for a URL, with brackets around an IPv6 address. */
 export function hostOf(hostname: string): string {
   return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
@@ -37,7 +37,7 @@ export interface Site {
 }
 
 /**
- * Returns the response to a request that is not allowed, or null if it is allowed. A request with the token in
+ * Returns the response that refuses a request, or null if the request is allowed. A request with the token in
  * its URL gets a redirect that moves the token to a cookie.
  */
 export function refusalOf(request: Request, site: Site): Response | null {
@@ -60,10 +60,13 @@ export function refusalOf(request: Request, site: Site): Response | null {
     return new Response(null, { status: 303, headers: { location: "/", "set-cookie": cookie } });
   }
   if (isSame(tokenOf(request, cookieName), token)) return null;
-  return new Response("The token is missing. Open the full URL of the server, which contains it.", {
-    status: 401,
-    headers: { "www-authenticate": "Bearer" },
-  });
+  return new Response(
+    "The token is missing or wrong. Open the full URL of the server, which contains the token.",
+    {
+      status: 401,
+      headers: { "www-authenticate": "Bearer" },
+    },
+  );
 }
 
 function isOwnHost(host: string, { hostname, port }: Site): boolean {
@@ -71,7 +74,7 @@ function isOwnHost(host: string, { hostname, port }: Site): boolean {
   const name = bracketed ?? plain;
   if (name === undefined || Number(hostPort ?? HTTP_PORT) !== port) return false;
   if (name === hostname.toLowerCase()) return true;
-  // DNS rebinding needs a host name; an IP address is safe.
+  // DNS rebinding works only with host names, so each IP address is allowed.
   if (ALL_ADDRESSES.has(hostname)) return IP_ADDRESS.test(name) || name === "localhost";
   return isLoopback(hostname) && LOOPBACK.includes(name);
 }
@@ -85,12 +88,12 @@ function tokenOf({ headers }: Request, cookieName: string): string {
   try {
     return decodeURIComponent(found);
   } catch {
-    // The cookie was not set by this server.
+    // The cookie is malformed, so this server has not set it.
     return "";
   }
 }
 
-/** Compares two texts in constant time, so that the time does not reveal where they differ. */
+/** Compares two texts in constant time, so that the duration does not reveal where the texts differ. */
 function isSame(a: string, b: string): boolean {
   const digestOf = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digestOf(a), digestOf(b));

@@ -37,7 +37,7 @@ export interface TypeFigures {
 
 /** The figures of each name, and the figures of all names past the limit. */
 export interface Named<T> {
-  /** Sorted in descending order: models by cost, types by number of events. */
+  /** The figures of each name in descending order: models by cost, types by number of events. */
   readonly named: readonly T[];
   /** The figures of all names past the limit; null if the limit was not reached. */
   readonly others: T | null;
@@ -45,11 +45,11 @@ export interface Named<T> {
 
 /** The figures of a time bucket. */
 export interface BucketFigures {
-  /** The start (inclusive) and the end (exclusive) in epoch milliseconds. */
+  /** The start (inclusive) and the end (exclusive) of the bucket in epoch milliseconds. */
   readonly startMs: number;
   readonly endMs: number;
   readonly usd: number;
-  /** The spend by model in USD, in the order of {@linkcode ReportData.models}; the others come last. */
+  /** The spend in USD of each model of {@linkcode ReportData.models}, in the same order; the others come last. */
   readonly usdByModel: readonly number[];
   readonly accuracy: AccuracyMetrics;
 }
@@ -59,7 +59,7 @@ export interface ReportData {
   readonly events: number;
   /** The number of events without a readable time. Buckets and sums of costs do not include them. */
   readonly untimed: number;
-  /** The times of the first and the last event, and the end of the range; null if unknown. */
+  /** The times of the first event, the last event and the end of the range in epoch milliseconds; null if unknown. */
   readonly firstMs: number | null;
   readonly lastMs: number | null;
   readonly endMs: number | null;
@@ -69,7 +69,7 @@ export interface ReportData {
   readonly lastDayUsd: number;
   readonly accuracy: AccuracyMetrics;
   readonly gate: GateMetrics;
-  /** The width of a bucket in milliseconds, except where clocks change. */
+  /** The width of a bucket in milliseconds. Only a bucket in which clocks change has another width. */
   readonly bucketMs: number;
   readonly buckets: readonly BucketFigures[];
   readonly models: Named<ModelFigures>;
@@ -85,12 +85,12 @@ class Model {
   events = 0;
   inputTokens = 0;
   outputTokens = 0;
-  /** The sum that the last cost was added to. It is cached because events of one bucket mostly come in a row. */
+  /** The sum that the last cost was added to, cached because consecutive events are mostly in the same bucket. */
   last: { readonly content: Content; readonly sum: PreciseSum } | undefined;
   constructor(readonly name: string | null) {}
 }
 
-/** The event types that the metrics count. */
+/** The event types that the metrics of navigation and of the gate count. */
 const COUNTED: ReadonlySet<string> = new Set<EventType>([
   "nav",
   "validation_fail",
@@ -100,7 +100,7 @@ const COUNTED: ReadonlySet<string> = new Set<EventType>([
 
 class Type {
   readonly sum = new PreciseSum();
-  /** Whether the metrics may count events of this type. The types past the limit may include such types. */
+  /** Whether the metrics may count events of this type. Also `true` for all types past the limit together. */
   readonly mayCount: boolean;
   events = 0;
 
@@ -132,7 +132,7 @@ class Content implements BucketContent {
   }
 }
 
-/** The figures of a report, to which events are added one by one. */
+/** Adds up the figures of a report, one event at a time. */
 export class ReportAggregate {
   readonly #range: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">;
   readonly #buckets: TimeBuckets<Content>;
@@ -149,7 +149,7 @@ export class ReportAggregate {
   #firstMs = Infinity;
   #lastMs = -Infinity;
 
-  /** Creates an aggregate without events. */
+  /** Creates the figures of a report without events. */
   constructor(
     options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone">,
   ) {
@@ -158,11 +158,11 @@ export class ReportAggregate {
     this.#recent = new RecentSpend(options.untilMs);
   }
 
-  /** Adds an event, if it is in the range. */
+  /** Adds an event to the figures, if the event is in the time range. */
   add(event: AuditEvent): void {
     const { isTimed, sinceMs, untilMs } = this.#range;
     const epochMs = eventEpochMs(event.ts);
-    // An unreadable time is NaN, which compares false with any bound, so the event is left out.
+    // An unreadable time is NaN. Every comparison with NaN is false, so the event is left out.
     if (isTimed && !(epochMs >= sinceMs && epochMs < untilMs)) return;
     this.#events++;
     this.#lastEvents[this.#events % LAST_EVENTS] = event;
@@ -305,14 +305,14 @@ function bucketFigures(
   };
 }
 
-/** Checks whether a model is shown. Events without a model are only shown if they have costs or tokens. */
+/** Checks whether the report shows a model. Events without a model are shown only if they have costs or tokens. */
 function isOfInterest({ name, usd, inputTokens, outputTokens }: ModelFigures): boolean {
   return name !== null || usd !== 0 || inputTokens !== 0 || outputTokens !== 0;
 }
 
 type Costing = Pick<TypeFigures, "usd" | "name">;
 
-/** Compares by cost in descending order; if costs are equal, by name, with the missing name first. */
+/** Compares figures by cost in descending order. If costs are equal, compares names; a missing name comes first. */
 function byCost(a: Costing, b: Costing): number {
   const nameOf = ({ name }: Costing) => name === null ? "" : `:${name}`;
   return b.usd - a.usd || (nameOf(a) < nameOf(b) ? -1 : 1);

@@ -1,10 +1,10 @@
 /**
- * Draws the charts as SVG with Apache ECharts. It runs outside of a browser, so the report needs no scripts
- * for its charts, and it needs no permissions.
+ * Draws the charts of a report as SVG with Apache ECharts. The charts are drawn outside of a browser, so the
+ * report needs no scripts. Drawing needs no permissions.
  *
  * @module
  */
-// The main entry of the package reads an environment variable, which would need a permission.
+// The main entry of the ECharts package reads an environment variable, which would need a permission.
 // @ts-types="echarts"
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
@@ -15,11 +15,11 @@ import { shownBrief, shownCompact, shownShort, shownUsdCompact } from "./shown_i
 import { timeTicks } from "./time_ticks.ts";
 import { wilsonInterval } from "./wilson_interval.ts";
 
-/** The size at which a chart is drawn. The page scales it to the available width. */
+/** The size in pixels at which a chart is drawn. The page scales the drawing to the available width. */
 export interface ChartSize {
   readonly width: number;
   readonly height: number;
-  /** The kind of page that shows the drawing. It also makes the identifiers in the drawing unique. */
+  /** The kind of page that shows the drawing. Identifiers in the drawing contain this name, so that they are unique. */
   readonly name: "wide" | "narrow";
 }
 
@@ -35,15 +35,15 @@ const LABELS = {
 } as const;
 const BAR_HEIGHT = 26;
 const FONT_SIZE = 12;
-/** The maximum number of characters in the label of a bar. */
+/** Maximum number of characters in the label of a bar. Longer labels are cut. */
 const LABEL_LENGTHS = { wide: 26, narrow: 14 } as const;
-/** The estimated maximum width of a character in pixels, because no font is available for measuring. */
+/** Estimated maximum width of a character in pixels, because no font is available for measuring. */
 const CHARACTER_WIDTH = 7;
-/** The maximum number of labels on a time axis. */
+/** Maximum number of labels on a time axis. */
 const TICKS_MAX = { wide: 10, narrow: 5 } as const;
 const MARGIN = { left: 8, right: 8, top: 14, bottom: 8 } as const;
 const HOUR_MS = 3_600_000;
-/** The smallest maximum of a cost axis, for charts in which nothing was spent. */
+/** Minimum upper end of a cost axis in USD, because an axis of a chart without costs cannot end at 0. */
 const SMALLEST_USD = 1e-6;
 
 const QUIET = { silent: true, emphasis: { disabled: true } } as const;
@@ -54,7 +54,7 @@ const AXIS = {
   splitLine: { lineStyle: { color: "var(--grid)" } },
 } as const;
 
-/** Draws the spend over time, stacked by model, with the budget and the cumulative spend. */
+/** Draws a chart of the spend over time, stacked by model, with the budget and the cumulative spend. */
 export function spendChart(
   { buckets, models, bucketMs }: ReportData,
   { timeZone, budgetPerHour }: { timeZone: string; budgetPerHour: number | null },
@@ -71,7 +71,7 @@ export function spendChart(
         ...AXIS,
         type: "value",
         axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
-        // The axis includes the budget, so that its line is visible even if little was spent.
+        // The axis includes the budget, so that the budget line is visible even if little was spent.
         max: ({ max }: { max: number }) => roundedUp(Math.max(max, budget ?? 0, SMALLEST_USD)),
       },
       {
@@ -90,7 +90,7 @@ export function spendChart(
         barMaxWidth: 40,
         barCategoryGap: "15%",
         itemStyle: { color: `var(--${color})` },
-        // Zeros are not drawn.
+        // ECharts draws nothing for null.
         data: values.map((usd) => usd === 0 ? null : usd),
       })),
       {
@@ -122,7 +122,7 @@ function budgetLine(usd: number) {
   };
 }
 
-/** Draws the accuracy over time, with its confidence intervals and the number of navigations. */
+/** Draws a chart of the accuracy over time, with confidence intervals and the number of navigations. */
 export function accuracyChart(
   { buckets }: ReportData,
   { timeZone }: { timeZone: string },
@@ -148,7 +148,7 @@ export function accuracyChart(
         ...AXIS,
         type: "value",
         minInterval: 1,
-        // The bars stay in the lower half of the chart, so that they rarely overlap the accuracy.
+        // The bars stay in the lower half of the chart, so that they rarely overlap the line of the accuracy.
         max: ({ max }: { max: number }) => roundedUp(2 * max),
         axisLabel: { ...AXIS.axisLabel, formatter: shownCompact },
         splitLine: { show: false },
@@ -196,18 +196,18 @@ export function accuracyChart(
   }));
 }
 
-/** Draws the number of events of each type. */
+/** Draws a chart of the number of events of each type. */
 export function typesChart({ types }: ReportData): Markup {
   return barsChart("types", bars(types, ({ events }) => [events]), ["s0"]);
 }
 
-/** Draws the number of input and output tokens of each model. */
+/** Draws a chart of the number of input and output tokens of each model. */
 export function tokensChart({ models }: ReportData): Markup {
   const tokens = bars(models, ({ inputTokens, outputTokens }) => [inputTokens, outputTokens]);
   return barsChart("tokens", tokens, ["s0", "s1"]);
 }
 
-/** Draws horizontal bars, one below another. Each bar has a part in each color. */
+/** Draws horizontal bars, one below another. Each bar consists of one part per color. */
 function barsChart(
   name: "types" | "tokens",
   bars: readonly Bar[],
@@ -267,13 +267,13 @@ function timeAxis(
   };
 }
 
-/** Returns the smallest round number that is at least as large as the value. */
+/** Returns the smallest round number, such as 200 or 500, that is at least as large as the value. */
 function roundedUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   return power * [1, 2, 4, 5, 8, 10].find((step) => step * power >= value)!;
 }
 
-/** Draws a chart twice, for wide and for narrow pages. The style sheet shows the one that fits. */
+/** Draws a chart twice, for wide and for narrow pages. The style sheet shows the drawing that fits the page. */
 function inBothSizes(
   name: keyof typeof LABELS,
   option: (size: ChartSize) => EChartsOption,
@@ -289,13 +289,13 @@ function inBothSizes(
 
 function drawn(option: EChartsOption, { width, height }: ChartSize): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
-  // The chart is not animated. If the animation loop started, its timer would outlive the chart.
+  // The animation loop must not start, because its timer would outlive the chart.
   chart.getZr().animation.start = () => {};
   try {
     chart.setOption({ animation: false, ...option });
     return chart.renderToSVGString();
   } finally {
-    // ECharts keeps a chart in a global list until it is disposed of.
+    // ECharts stores each chart in a global list until the chart is disposed of.
     chart.dispose();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A report that is updated while its log grows. It has the current sections of the page, and knows which of
- * them changed since an older version.
+ * A report that is updated while its log grows. The report stores the current sections of its page, and the version
+ * in which each section last changed.
  *
  * @module
  */
@@ -12,12 +12,12 @@ import type { ResolvedReportOptions } from "./options.ts";
 import { type Sections, sectionsOf } from "./page.ts";
 import type { SectionId } from "./sections.ts";
 
-/** The maximum share of time that is spent on drawing. */
+/** Maximum share of the time that drawing takes. A longer pause follows a slower drawing, within the limits below. */
 const DRAWING_SHARE = 0.25;
-/** The minimum and the maximum time between two drawings, in milliseconds. */
+/** Minimum and maximum pause between two drawings, in milliseconds. */
 const PACE_MIN_MS = 100;
 const PACE_MAX_MS = 500;
-/** The number of events after which other tasks get a turn of the event loop while history is read. */
+/** Maximum number of events that are added in one turn of the event loop, so that requests need not wait long. */
 const EVENTS_PER_TURN = 2_000;
 
 /** The sections that changed since an older version. */
@@ -26,7 +26,7 @@ export interface Update {
   readonly sections: Partial<Sections>;
 }
 
-/** The text of a section, and the version in which it last changed. */
+/** The markup of a section, and the version of the report in which the section last changed. */
 interface Part {
   readonly text: string;
   readonly since: number;
@@ -45,12 +45,12 @@ export class LiveReport {
   #isStale = true;
   #drawing: Promise<void> | undefined;
   #drawableAtMs = -Infinity;
-  /** Aborted when an event arrives that the last drawing does not include. */
+  /** A controller that is aborted when an event arrives after the last drawing. */
   #change = new AbortController();
 
   /**
-   * Creates a report without events. {@linkcode follow} reads `events`: all events in the log, then new ones.
-   * When `ending` is aborted, the other methods no longer wait.
+   * Creates a report without events. {@linkcode follow} reads `events`, which are all events in the log and then new
+   * events. After `ending` is aborted, {@linkcode current} and {@linkcode next} no longer wait.
    */
   constructor(
     events: AuditFollow,
@@ -64,7 +64,7 @@ export class LiveReport {
     this.#aggregate = new ReportAggregate(options);
   }
 
-  /** Reads the events. Resolves when they end, and rejects if reading them fails. */
+  /** Adds the events to the report. Resolves when the events end, and rejects if reading them fails. */
   async follow(): Promise<void> {
     let events = 0;
     for await (const event of this.#events) {
@@ -74,16 +74,16 @@ export class LiveReport {
     }
   }
 
-  /** Resolves with all sections in their current version. */
+  /** Resolves with all sections of the page, up to date, and the version of the report. */
   async current(): Promise<{ version: number; sections: Sections }> {
     await this.#draw();
     return { version: this.#version, sections: this.#sections! };
   }
 
   /**
-   * Resolves with the sections that changed since a version, as soon as there are any; for an unknown version,
-   * with all sections. Resolves with null after `patienceMs` milliseconds without a change, or when the signal
-   * is aborted.
+   * Resolves with the sections that changed since a version, as soon as a section has changed. For an unknown version,
+   * resolves with all sections at once. Resolves with null after `patienceMs` milliseconds without a change, or when
+   * the signal is aborted.
    */
   async next(
     version: number,
@@ -109,14 +109,14 @@ export class LiveReport {
     return { version: this.#version, sections: Object.fromEntries(changed) };
   }
 
-  /** Resolves when the sections include every event before the call. Concurrent callers share one drawing. */
+  /** Resolves when the sections include every event that was added before the call. Concurrent calls draw only once. */
   async #draw(): Promise<void> {
     if (this.#isStale) await (this.#drawing ??= this.#drawInTime());
   }
 
   async #drawInTime(): Promise<void> {
     await this.#pause(this.#drawableAtMs - this.#clock.monotonicMs());
-    // A caller that arrives from now on may need events that this drawing does not include.
+    // From here on, a new call must not share this drawing, because the drawing may lack events that the call needs.
     this.#drawing = undefined;
     const startMs = this.#clock.monotonicMs();
     this.#compare(sectionsOf({

@@ -1,11 +1,11 @@
 /**
- * The browser script of a live page. It replaces the sections that changed, and keeps the selection, the scroll
- * positions and the focus.
+ * The browser script of a live page. The script replaces the sections that changed, and preserves the selection, the
+ * scroll positions and the focus.
  *
  * @module
  */
 
-/** The script of the page. It trusts the markup that it receives, because its own server has escaped it. */
+/** The script of a live page. It inserts markup unchecked, because the server has escaped all text in the markup. */
 export const LIVE_SCRIPT = `
 "use strict";
 {

@@ -1,6 +1,6 @@
 /**
- * Builds markup that is safe by construction: every value inserted into a template is escaped, unless it is
- * {@linkcode Markup} itself.
+ * Builds markup that is safe by construction: every value inserted into a template is escaped, unless the value is
+ * a {@linkcode Markup}.
  *
  * @module
  */
@@ -11,7 +11,7 @@ export class Markup {
   constructor(readonly text: string) {}
 }
 
-/** A value that can be inserted into markup: text or a number, which is escaped, or markup. */
+/** A value that can be inserted into markup. Texts and numbers are escaped, markup is not. */
 export type MarkupValue = string | number | Markup | readonly Markup[];
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -22,7 +22,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Creates markup from a template. Its values may be in the text or in quoted attributes. */
+/** Creates markup from a template. Values may be inserted only into text and quoted attributes. */
 export function markup(strings: TemplateStringsArray, ...values: readonly MarkupValue[]): Markup {
   let text = strings[0]!;
   for (const [index, value] of values.entries()) text += escaped(value) + strings[index + 1]!;

@@ -1,8 +1,8 @@
 /**
- * Reports on a log as HTML: where the money went, when accuracy dropped, and what is damaged.
+ * Creates HTML reports on a log, which show the spend, the accuracy, the events and the unreadable regions of the log.
  *
  * {@linkcode renderReport} returns a report as a self-contained document that can be stored or mailed.
- * {@linkcode serveReport} serves it as a page that is updated while the simulation runs.
+ * {@linkcode serveReport} serves a report as a page that is updated while the simulation runs.
  *
  * @example
  * ```ts

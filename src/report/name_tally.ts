@@ -5,14 +5,14 @@
  */
 import { sha256 } from "../line/digest.ts";
 
-/** The maximum number of names with separate figures. A table with more rows would be hard to read. */
+/** Maximum number of names with separate figures. All further names share one row, so that tables stay readable. */
 const NAMES_MAX = 256;
-/** The maximum length of a name that is kept, in code units. */
+/** Maximum length of a stored name in code units. Longer names are cut. */
 const NAME_LENGTH_MAX = 200;
 
 const encoder = new TextEncoder();
 
-/** Returns a short name unchanged, and a long one as its beginning and a digest, so that names stay unique. */
+/** Returns a short name unchanged. Cuts a long name and appends a digest of the name, so that names stay unique. */
 export function keptName(name: string): string {
   if (name.length <= NAME_LENGTH_MAX) return name;
   const digest = sha256(encoder.encode(name)).slice(0, 16);
@@ -25,14 +25,14 @@ export class NameTally<T> {
   readonly #named = new Map<unknown, T>();
   #others: T | null = null;
 
-  /** Creates a tally without names. `create` returns the initial figures of a name; null stands for no name. */
+  /** Creates a tally without names. `create` returns the initial figures of a name, or of null for a missing name. */
   constructor(create: (name: string | null) => T) {
     this.#create = create;
   }
 
-  /** Returns the figures of a name. A value that is not a string counts as no name. */
+  /** Returns the figures of a name. A value that is not a string counts as a missing name. */
   of(name: unknown): T {
-    // The fast path: most names are short, so they are kept unchanged.
+    // The fast path: most names are short, so they are stored unchanged.
     const known = this.#named.get(name);
     if (known !== undefined) return known;
     const kept = typeof name === "string" ? keptName(name) : null;

@@ -1,5 +1,5 @@
 /**
- * The options of a report and their checks.
+ * The options of a report, and the checks of the options.
  *
  * @module
  */
@@ -15,17 +15,17 @@ import {
 } from "../options/option_checks.ts";
 import { type TimeLike, toEpochMs } from "../time.ts";
 
-/** The range and the look of a report. */
+/** The time range and the look of a report. */
 export interface ReportOptions {
   /**
-   * The start of the range (inclusive). Without it, the report starts with the first event. If `since` or
+   * The start of the range (inclusive). Without this option, the report starts with the first event. If `since` or
    * `until` is set, events without a readable time are left out.
    *
    * @default {undefined}
    */
   since?: TimeLike;
   /**
-   * The end of the range (exclusive). Without it, the report ends with the last event.
+   * The end of the range (exclusive). Without this option, the report ends with the last event.
    *
    * @default {undefined}
    */
@@ -44,15 +44,15 @@ export interface ReportOptions {
    */
   title?: string;
   /**
-   * The budget in USD per hour, greater than 0. The spend chart shows it as a line; without it, the chart has
-   * no such line.
+   * The budget in USD per hour, greater than 0. The spend chart shows the budget as a line. Without this option,
+   * the chart has no such line.
    *
    * @default {undefined}
    */
   budgetPerHour?: number;
   /**
-   * A signal that cancels the report. Without it, {@linkcode renderReport} reads to the end of the events, and
-   * {@linkcode serveReport} serves until its server is closed.
+   * A signal that cancels the report. Without this option, {@linkcode renderReport} reads to the end of the events,
+   * and {@linkcode serveReport} serves until the server is closed.
    *
    * @default {undefined}
    */
@@ -83,7 +83,7 @@ export interface ResolvedReportOptions {
  * Checks the name and the value of every option, and fills in the defaults.
  *
  * @param options The options as the caller passed them.
- * @param further The checks of additional options of the caller.
+ * @param further The checks of additional options that the caller accepts.
  * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
  * @throws {RangeError} If a time, a time zone or a budget is invalid; the message names the option.
  */

@@ -1,6 +1,6 @@
 /**
- * Builds the page, one self-contained document. Text from the log cannot run in it: all of it is escaped, and
- * the content security policy blocks scripts even if an escape were missing.
+ * Builds the page of a report, which is one self-contained document. Text from the log cannot run as a script: all
+ * text is escaped, and the content security policy would block a script even if text were not escaped.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import type { ReportContent } from "./report_content.ts";
 import { type SectionId, SECTIONS } from "./sections.ts";
 import { STYLE } from "./style.ts";
 
-/** The sections of the page, by their identifiers. */
+/** The markup of the sections of the page, by the identifiers of the sections. */
 export type Sections = Readonly<Record<SectionId, Markup>>;
 
-/** The additional parts of a live page. */
+/** The parts that a live page has in addition to the page of a stored report. */
 export interface LiveParts {
   readonly script: string;
   /** The version of the report that the page shows. */
@@ -26,7 +26,7 @@ export function sectionsOf(content: ReportContent): Sections {
   return Object.fromEntries(sections) as Sections;
 }
 
-/** Returns the content security policy of a page. It permits the script, if there is one, and no other. */
+/** Returns the content security policy of a page. The policy permits no scripts other than `script`. */
 export function policyOf(script?: string): string {
   const scripts = script === undefined
     ? []
@@ -34,7 +34,7 @@ export function policyOf(script?: string): string {
   return [
     "default-src 'none'",
     `style-src '${digestOf(STYLE)}'`,
-    // The page has an empty icon; without one, browsers would request /favicon.ico.
+    // The page has an empty icon, because browsers would otherwise request /favicon.ico.
     "img-src data:",
     "base-uri 'none'",
     "form-action 'none'",
@@ -46,7 +46,7 @@ function digestOf(text: string): string {
   return `sha256-${createHash("sha256").update(text).digest("base64")}`;
 }
 
-/** Renders the document. */
+/** Renders the HTML document of a page; `live` adds the script of a live page. */
 export function page(title: string, sections: Sections, live?: LiveParts): string {
   const version = live === undefined ? NOTHING : markup` data-version="${live.version}"`;
   const status = live === undefined
@@ -89,7 +89,7 @@ ${script}</body>
 `.text;
 }
 
-/** Renders a chart, and a table of its figures that also serves screen readers. */
+/** Renders a chart, and a table of the same figures, which also serves screen readers. */
 function charted(
   name: "spend" | "accuracy" | "types" | "tokens",
   title: string,

@@ -1,13 +1,13 @@
 /**
- * Removes everything from the SVG of ECharts that a page without scripts does not need, which is most of it.
+ * Reduces the SVG of ECharts to the small part that a page without scripts needs.
  *
- * Elements and presentation attributes are kept. Styles are removed, because the content security policy would
- * block them. The colors are variables that the page defines.
+ * Elements and presentation attributes stay. Styles are removed, because the content security policy would block
+ * styles. The colors are variables that the page defines.
  *
  * @module
  */
 
-/** The attributes that elements keep. */
+/** The attributes that are not removed from the elements of a drawing. */
 const KEPT = new Set([
   "viewBox",
   "d",
@@ -31,14 +31,14 @@ const KEPT = new Set([
 const STYLE_ELEMENT = /<style\b.*?<\/style>/gs;
 const OPENING_TAG = /<([a-zA-Z]+)((?:\s+[\w:-]+="[^"]*")*)\s*(\/?)>/g;
 const ATTRIBUTE = /([\w:-]+)="([^"]*)"/g;
-/** The identifiers of clip paths and gradients, which contain the number of the drawing. */
+/** Matches an identifier of a clip path or a gradient. The identifier contains the number of the drawing. */
 const IDENTIFIER = /\bzr\d+-(\w+)/;
 const INVISIBLE_BACKGROUND = /<rect [^>]*fill="none"[^>]*><\/rect>/g;
-/** Two or more consecutive paths that look the same. */
+/** Matches two or more consecutive paths that look the same. */
 const PATH = /<path d="([^"]*)"([^>]*)><\/path>(?:\s*<path d="([^"]*)"\2><\/path>)+/g;
 const SHAPE = /<path d="([^"]*)"/g;
 
-/** Returns the reduced SVG. In identifiers, `name` replaces the number of the drawing. */
+/** Returns an SVG of ECharts in reduced form. In identifiers, `name` replaces the number of the drawing. */
 export function plainSvg(svg: string, name: string): string {
   return svg
     .replaceAll(STYLE_ELEMENT, "")
@@ -49,7 +49,7 @@ export function plainSvg(svg: string, name: string): string {
     )
     .replaceAll(INVISIBLE_BACKGROUND, "")
     .replaceAll(/>\n+</g, "><")
-    // The bars of a series are consecutive paths, which can be merged into one.
+    // The bars of a series are consecutive paths, which are merged into one path.
     .replaceAll(PATH, (paths: string, _first: string, attributes: string) => {
       const shapes = [...paths.matchAll(SHAPE)].map(([, shape]) => shape);
       return `<path d="${shapes.join("")}"${attributes}></path>`;
@@ -59,7 +59,7 @@ export function plainSvg(svg: string, name: string): string {
 
 function keptAttributes(element: string, attributes: string, drawing: string): string {
   return [...attributes.matchAll(ATTRIBUTE)]
-    // The root keeps only its viewBox, so that the page can scale it.
+    // The root element has only a viewBox, so that the page can scale the drawing.
     .filter(([, name = ""]) => KEPT.has(name) && !(element === "svg" && name !== "viewBox"))
     .map(([attribute]) => ` ${attribute.replace(IDENTIFIER, `${drawing}-$1`)}`)
     .join("");

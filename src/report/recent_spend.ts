@@ -1,15 +1,15 @@
 /**
- * Sums up the costs of the last hours of a range whose end need not be known in advance. Pure.
+ * Sums up the costs of the last hours of a time range. The end of the range need not be known in advance. Pure.
  *
  * @module
  */
 import { PreciseSum } from "../cost/precise_sum.ts";
 
 const MINUTE_MS = 60_000;
-/** The number of minutes that are kept: a day. */
+/** Number of minutes whose costs are stored: one day. Costs of earlier minutes are dropped. */
 const MINUTES_MAX = 24 * 60;
 
-/** The costs of one minute. */
+/** The costs of the events in one minute. */
 interface Minute {
   readonly number: number;
   readonly startMs: number;
@@ -19,28 +19,28 @@ interface Minute {
 /**
  * The costs of the last day of a range, by minute.
  *
- * If the end of the range is known, minutes are counted back from it, so that the last hours end exactly there.
- * Otherwise minutes are those of the clock, and the range ends with the minute of its newest event.
+ * If the end of the range is known, minutes are counted back from the end, so that the last hour ends exactly at the
+ * end. Otherwise, minutes are minutes of the clock, and the range ends with the minute of the newest event.
  */
 export class RecentSpend {
   readonly #anchorMs: number;
-  /** A ring buffer: minutes at the same time on different days share a place. */
+  /** A ring buffer of minutes. A minute has the same index as the same minute of the day before, and replaces it. */
   readonly #minutes: (Minute | undefined)[] = Array(MINUTES_MAX).fill(undefined);
   #newest = -Infinity;
   #last: Minute = { number: NaN, startMs: NaN, sum: new PreciseSum() };
 
-  /** Creates an instance without costs; `untilMs` is the end of the range, or `Infinity` if it is unknown. */
+  /** Creates an instance without costs; `untilMs` is the end of the range, or `Infinity` if the end is unknown. */
   constructor(untilMs: number) {
     this.#anchorMs = Number.isFinite(untilMs) ? untilMs : 0;
     if (Number.isFinite(untilMs)) this.#newest = -1;
   }
 
-  /** The end of the range in epoch milliseconds; null if it is unknown. */
+  /** The end of the range in epoch milliseconds; null if the end is unknown. */
   get endMs(): number | null {
     return this.#newest === -Infinity ? null : this.#anchorMs + (this.#newest + 1) * MINUTE_MS;
   }
 
-  /** Adds an event and its cost, which may be 0. */
+  /** Adds the time of an event in epoch milliseconds, and its cost in USD, which may be 0. */
   add(epochMs: number, usd: number): void {
     const last = this.#last;
     // The fast path: consecutive events are mostly in the same minute.

@@ -12,15 +12,15 @@ import { type ReportOptions, resolveReportOptions } from "./options.ts";
 import { page, sectionsOf } from "./page.ts";
 
 /**
- * Reads the events once, and returns a report on them as a self-contained HTML document, which needs no server,
- * no network and no scripts.
+ * Reads the events of a source once, and resolves with a report on the events as a self-contained HTML document. The
+ * document needs no server, no network and no scripts.
  *
- * If the source is a log, a reader or a query, the report also lists its unreadable regions. Memory grows with
- * the number of these regions, but not with the number of events. Needs the permissions for reading the
+ * If the source is a log, a reader or a query, the report also lists the unreadable regions of the log. Memory grows
+ * with the number of these regions, but not with the number of events. Needs the permissions for reading the
  * source, and no others.
  *
  * @param source A log, a reader, or events, such as the result of a query.
- * @param options The range and the look of the report.
+ * @param options The time range and the look of the report.
  * @returns The HTML document.
  * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
  * @throws {RangeError} If an option is out of its range; the message names it.
@@ -66,7 +66,7 @@ function rangeOf({ since, until, signal }: ReportOptions) {
   };
 }
 
-/** Returns the unreadable regions of a query; events of other sources have no such list. */
+/** Returns the unreadable regions of a query, or an empty list for any other source of events. */
 function damageOf(
   events: AsyncIterable<AuditEvent> & { readonly damage?: readonly Damage[] },
 ): readonly Damage[] {

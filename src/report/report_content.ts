@@ -1,5 +1,5 @@
 /**
- * The content of a page.
+ * The content of a report page.
  *
  * @module
  */

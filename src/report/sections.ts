@@ -1,7 +1,7 @@
 /**
- * Renders the sections of the page that change with the log. Each is the content of one element.
+ * Renders the sections of the page that change with the log. Each section is the content of one element.
  *
- * Nothing in a section can have the focus, so a live page can replace sections while a person uses it.
+ * No element in a section can have the focus, so a live page can replace a section while a person uses the page.
  *
  * @module
  */
@@ -33,7 +33,7 @@ const HOUR_MS = 3_600_000;
 /** A function that renders a section of the page. */
 export type Section = (content: ReportContent) => Markup;
 
-/** The sections, by the identifiers of their elements. */
+/** The functions that render the sections of the page, by the identifiers of their elements. */
 export const SECTIONS = {
   "range": rangeLine,
   "figures": figures,
@@ -103,7 +103,7 @@ function figure(
 `;
 }
 
-/** Returns the end of the range, which is also the end of the last hours. */
+/** Returns the end of the time range as text. The last hour and the last 24 hours end at the same time. */
 function endOfRange({ data: { endMs }, options: { timeZone } }: ReportContent): Cell {
   return endMs === null ? "no event has a time" : markup`up to ${timeElement(endMs, timeZone)}`;
 }

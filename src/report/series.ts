@@ -5,21 +5,21 @@
  */
 import type { BucketFigures, ModelFigures, Named, TypeFigures } from "./aggregate.ts";
 
-/** The maximum number of separate series, because the page has this many distinct colors. */
+/** Maximum number of models with a separate series, because the page has as many colors. Other models are combined. */
 const SERIES_MAX = 8;
-/** The maximum number of separate bars that are readable at a glance. */
+/** Maximum number of names with a separate bar, so that a chart is readable at a glance. Other names are combined. */
 const BARS_MAX = 12;
 
-/** The spend of a model in each bucket. */
+/** The spend of a model, or of several combined models, in each time bucket. */
 export interface SpendSeries {
   readonly label: string;
-  /** The name of its color in the style sheet of the page. */
+  /** The name of the color of the series in the style sheet of the page. */
   readonly color: string;
   readonly usd: number;
   readonly values: readonly number[];
 }
 
-/** Returns a series for each of the most expensive models, and one for all others. Free models are left out. */
+/** Returns a series for each of the most expensive models, and one for all other models that have a cost. */
 export function spendSeries(
   { named, others }: Named<ModelFigures>,
   buckets: readonly BucketFigures[],
@@ -45,7 +45,7 @@ export function spendSeries(
   }];
 }
 
-/** Splits items into separate ones and the rest. A single item with a name never becomes the rest. */
+/** Splits items into `alone`, shown separately, and `rest`, which are combined. `rest` is never a single named item. */
 function split<T>(
   all: readonly T[],
   max: number,
@@ -62,7 +62,7 @@ export interface Bar {
   readonly values: readonly number[];
 }
 
-/** Returns a bar for each of the first names, and one for all others. */
+/** Returns a bar for each of the first names, and one bar for all other names. */
 export function bars<T extends ModelFigures | TypeFigures>(
   { named, others }: Named<T>,
   valuesOf: (figures: T) => readonly number[],
@@ -80,12 +80,12 @@ export function bars<T extends ModelFigures | TypeFigures>(
   return [...shown, { label: othersLabel(rest.length, others !== null), values }];
 }
 
-/** Returns the label of a name. */
+/** Returns the label of a model or an event type by its name; null means that the name is missing. */
 export function labelOf(name: string | null): string {
   return name ?? "(none)";
 }
 
-/** The label of all names past the limit together. */
+/** The label of the row for all names past the limit together. */
 export const FURTHER_LABEL = "all others";
 
 function othersLabel(count: number, areMore: boolean): string {

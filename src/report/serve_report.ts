@@ -15,12 +15,12 @@ import { page, policyOf } from "./page.ts";
 import { updateStream, versionText } from "./update_stream.ts";
 
 const DEFAULT_HOSTNAME = "127.0.0.1";
-/** The maximum number of open update streams; each open page has one. */
+/** Maximum number of open update streams. Each open page has one stream; further pages get no updates. */
 const CONNECTIONS_MAX = 100;
-/** The time in milliseconds that browsers have to disconnect when the server ends. */
+/** Maximum time in milliseconds that an ending server waits for browsers to disconnect. Then it closes connections. */
 const GOODBYE_MS = 1_000;
 
-/** The range and the look of a report, and the address of its server. */
+/** The time range and the look of a report, and the address of its server. */
 export interface ServeReportOptions extends ReportOptions {
   /**
    * The hostname or IP address to listen on. Only this machine can reach the default.
@@ -35,8 +35,8 @@ export interface ServeReportOptions extends ReportOptions {
    */
   port?: number;
   /**
-   * The token that a browser needs to see the report; {@linkcode ReportServer.url} contains it. It is required
-   * if other machines can reach `hostname`. Without it, requests do not need a token.
+   * The token that a browser needs to see the report; {@linkcode ReportServer.url} contains the token. This option is
+   * required if other machines can reach `hostname`. Without this option, requests do not need a token.
    *
    * @default {undefined}
    */
@@ -45,9 +45,9 @@ export interface ServeReportOptions extends ReportOptions {
 
 /** A report that is being served. */
 export interface ReportServer extends AsyncDisposable {
-  /** The URL of the page, with the token if there is one. */
+  /** The URL of the page. If a token is needed, the URL contains the token. */
   readonly url: string;
-  /** Resolves when the server has ended. Rejects if it ended because the log could not be followed. */
+  /** Resolves when the server has ended. Rejects if the server has ended because reading the log failed. */
   readonly finished: Promise<void>;
   /**
    * Ends the server.
@@ -67,7 +67,7 @@ const SITE_OPTION_CHECKS: OptionChecks<Omit<ServeReportOptions, keyof ReportOpti
   token: nonEmptyText,
 };
 
-/** The headers of every response. */
+/** The headers that every response of the server has. */
 const HEADERS = {
   "content-security-policy": `${policyOf(LIVE_SCRIPT)}; frame-ancestors 'none'`,
   "cache-control": "no-store",
@@ -78,15 +78,15 @@ const HEADERS = {
 } as const;
 
 /**
- * Serves the report of `renderReport()` as a page that updates itself. While the page is open, it shows each
- * event within a second after any process has written it, across rotations.
+ * Serves the report of `renderReport()` as a page that updates itself. While the page is open, each event appears
+ * within a second after any process has written the event, also after rotations.
  *
- * The server accepts only GET requests whose `Host` header names it, and serves only the page and its updates.
- * It ends when `close()` is called, when `signal` is aborted, or when the reader is closed. Needs
+ * The server accepts only GET requests whose `Host` header names the server, and serves only the page and its updates.
+ * The server ends when `close()` is called, when `signal` is aborted, or when the reader is closed. Needs
  * `--allow-net=HOSTNAME:PORT` and the permissions of the reader.
  *
  * @param reader The reader of the log; the server does not close it.
- * @param options The range and the look of the report, and the address of the server.
+ * @param options The time range and the look of the report, and the address of the server.
  * @returns The running server; close it, or declare it with `await using`.
  * @throws {TypeError} If an option is unknown or of the wrong type, or a required token is missing; the message
  *   names the option.
@@ -113,7 +113,7 @@ export function serveReport(reader: AuditReader, options: ServeReportOptions = {
 }
 
 /**
- * Serves a report like {@linkcode serveReport}, with the clock that is passed.
+ * Serves a report like {@linkcode serveReport}, but measures time with `clock`.
  *
  * @internal
  */
@@ -195,7 +195,7 @@ export function serveReportBy(
 function checkedSite({ hostname = DEFAULT_HOSTNAME, port = 0, token }: ServeReportOptions): Site {
   if (token === undefined && !isLoopback(hostname)) {
     throw new TypeError(
-      `Cannot serve report: a hostname that other machines can reach needs a token, got ${hostname}`,
+      `Cannot serve report: a hostname that other machines can reach needs a token, got ${hostname}; set the option token`,
     );
   }
   return { hostname, port, token: token ?? null };

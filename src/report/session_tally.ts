@@ -1,9 +1,9 @@
 /**
  * Finds the top-k sessions by cost in bounded memory. Pure.
  *
- * Works like the Space-Saving algorithm (A. Metwally, D. Agrawal, A. El Abbadi, "Efficient Computation of
- * Frequent and Top-k Elements in Data Streams", 2005). If there are too many sessions, the cheapest ones are
- * dropped, and the maximum cost of a dropped session is kept. A session that appears later may have been dropped
+ * The tally works like the Space-Saving algorithm (A. Metwally, D. Agrawal, A. El Abbadi, "Efficient Computation of
+ * Frequent and Top-k Elements in Data Streams", 2005). If there are too many sessions, the cheapest sessions are
+ * dropped, and the maximum cost of a dropped session is stored. A session that appears later may have been dropped
  * before, so its figures state how much of its cost may be missing. Until sessions are dropped, all figures are
  * exact.
  *
@@ -12,7 +12,7 @@
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { keptName } from "./name_tally.ts";
 
-/** The default maximum number of sessions that are kept. */
+/** Default maximum number of stored sessions. When there are more, the cheaper half of the sessions is dropped. */
 const SESSIONS_MAX = 20_000;
 
 /** The figures of a session. */
@@ -29,7 +29,7 @@ export interface SessionFigures {
   readonly lastMs: number | null;
 }
 
-/** A session that is kept. */
+/** A session whose figures are stored. */
 interface Session {
   readonly id: string;
   readonly sum: PreciseSum;
@@ -48,17 +48,17 @@ export class SessionTally {
   #awayUsdMax = 0;
   #areAllHere = true;
 
-  /** Creates a tally without sessions. */
+  /** Creates a tally without sessions, which stores at most `sessionsMax` sessions. */
   constructor(sessionsMax: number = SESSIONS_MAX) {
     this.#sessionsMax = sessionsMax;
   }
 
-  /** The number of sessions; null if some were dropped. */
+  /** The number of sessions; null if sessions were dropped. */
   get count(): number | null {
     return this.#areAllHere ? this.#sessions.size : null;
   }
 
-  /** Adds an event of a session: its cost in USD, and its time in epoch milliseconds, or NaN without one. */
+  /** Adds an event of a session: the cost in USD, and the time in epoch milliseconds, or NaN for an unknown time. */
   add(id: string, usd: number, epochMs: number): void {
     const session = this.#session(id);
     session.events++;

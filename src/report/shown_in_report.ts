@@ -9,7 +9,7 @@ import { type Markup, markup } from "./markup.ts";
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
-/** The maximum number of characters of a text that are shown, followed by the number of omitted ones. */
+/** Maximum number of characters that are shown of a text. A longer text ends with the number of omitted characters. */
 const TEXT_LENGTH_MAX = 500;
 
 const integers = new Intl.NumberFormat("en", { useGrouping: "min2", maximumFractionDigits: 0 });
@@ -20,7 +20,7 @@ export function shownCount(count: number): string {
   return integers.format(count);
 }
 
-/** Returns a number, in full below a million and in compact form from there on. */
+/** Returns a number in full if it is below a million, and otherwise in compact form, such as `1.5M`. */
 export function shownBrief(value: number): string {
   return value < 1e6 ? shownCount(value) : compact.format(value);
 }
@@ -47,7 +47,7 @@ function plural(count: number, unit: string): string {
   return count === 1 ? unit : `${count} ${unit}s`;
 }
 
-/** Returns a `<time>` element that shows an instant in the time zone and is machine-readable. */
+/** Returns a `<time>` element that shows an instant in the time zone, and has the instant as an attribute. */
 export function timeElement(
   epochMs: number,
   timeZone: string,
@@ -58,7 +58,7 @@ export function timeElement(
   return markup`<time datetime="${instant.toString()}">${text}</time>`;
 }
 
-/** Returns a text from the log, cut if it is long, in an element that isolates its writing direction. */
+/** Returns an element that shows a text from the log. It cuts a long text, and isolates the writing direction. */
 export function textElement(text: string, lengthMax: number = TEXT_LENGTH_MAX): Markup {
   const more = text.length - lengthMax;
   if (more <= 0) return markup`<bdi>${text}</bdi>`;
@@ -71,7 +71,7 @@ export function shownShort(name: string, lengthMax: number): string {
   return name.length <= lengthMax ? name : `${clipped(name, lengthMax - 1)}…`;
 }
 
-/** Returns the beginning of a text, without half of a surrogate pair at its end. */
+/** Returns the start of a text. If the cut would split a surrogate pair, the pair is omitted. */
 function clipped(text: string, length: number): string {
   return text.slice(0, length).replace(/[\uD800-\uDBFF]$/, "");
 }

@@ -1,13 +1,13 @@
 /**
  * The style of the page: in light and dark mode, on phones, on large screens and in print.
  *
- * The colors of the series differ in lightness as well as in hue. Each has a contrast of at least 3:1 to its
+ * The colors of the series differ in lightness as well as in hue. Each color has a contrast of at least 3:1 to its
  * background, and text has at least 4.5:1 (Web Content Accessibility Guidelines 2.2, 1.4.3 and 1.4.11).
  *
  * @module
  */
 
-/** The style sheet. */
+/** The style sheet of the page. */
 export const STYLE = `
 :root {
   color-scheme: light dark;

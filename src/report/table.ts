@@ -1,25 +1,25 @@
 /**
- * Renders tables. Pure.
+ * Renders HTML tables. Pure.
  *
  * @module
  */
 import { type Markup, markup } from "./markup.ts";
 
-/** The content of a cell. */
+/** The content of a table cell. */
 export type Cell = string | Markup;
 
-/** A column: its header, and whether it holds text (aligned left) or numbers (aligned right). */
+/** The header and the style of a column. Text is aligned left, numbers are aligned right. */
 export interface Column {
   readonly head: Cell;
   readonly style: "text" | "number";
 }
 
-/** Returns a column of texts. */
+/** Creates a column of texts with a header. */
 export function text(head: Cell): Column {
   return { head, style: "text" };
 }
 
-/** Returns a column of numbers. */
+/** Creates a column of numbers with a header. */
 export function number(head: Cell): Column {
   return { head, style: "number" };
 }
@@ -43,7 +43,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
   return markup`<table><thead><tr>${heads}</tr></thead><tbody>${body}</tbody></table>`;
 }
 
-/** Renders a sentence in place of content that is missing. */
+/** Renders a sentence that takes the place of missing content and states the reason. */
 export function none(why: string): Markup {
   return markup`<p class="none">${why}</p>`;
 }

@@ -1,5 +1,5 @@
 /**
- * Renders the tables of the page, some of which belong to a chart.
+ * Renders the tables of the report page. Some of the tables belong to a chart.
  *
  * @module
  */
@@ -15,12 +15,12 @@ import { shownCount, textElement, timeElement } from "./shown_in_report.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 import { wilsonInterval } from "./wilson_interval.ts";
 
-/** The maximum number of regions that are listed; more regions mostly have the same cause. */
+/** Maximum number of unreadable regions that are listed. Further regions are counted, but not listed. */
 const DAMAGE_MAX = 5_000;
-/** The maximum number of characters that are shown of the other fields of an event. */
+/** Maximum number of characters that are shown of the other fields of an event. Longer text is cut. */
 const FIELDS_LENGTH_MAX = 1_000;
 
-/** Renders the spend by time and model. */
+/** Renders a table of the spend by time and model. */
 export function spendTable({ data, options: { timeZone } }: ReportContent): Markup {
   const series = spendSeries(data.models, data.buckets);
   return table(
@@ -33,7 +33,7 @@ export function spendTable({ data, options: { timeZone } }: ReportContent): Mark
   );
 }
 
-/** Renders the accuracy by time, for the buckets that have navigations. */
+/** Renders a table of the accuracy by time, for the time buckets with navigations. */
 export function accuracyTable({ data, options: { timeZone } }: ReportContent): Markup {
   return table(
     [text("from"), ...["accuracy", "95 % interval", "n", "failed"].map(number)],
@@ -52,7 +52,7 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
   );
 }
 
-/** Renders the number of events and the spend of each event type. */
+/** Renders a table of the number of events and the spend of each event type. */
 export function typesTable({ data: { types } }: ReportContent): Markup {
   return table(
     [text("type"), number("events"), number("USD")],
@@ -60,7 +60,7 @@ export function typesTable({ data: { types } }: ReportContent): Markup {
   );
 }
 
-/** Renders the tokens, the events and the spend of each model. */
+/** Renders a table of the tokens, the number of events and the spend of each model. */
 export function tokensTable({ data: { models } }: ReportContent): Markup {
   return table(
     [text("model"), ...["input", "output", "events", "USD"].map(number)],
@@ -85,7 +85,7 @@ function amount(usd: number): Cell {
   return usd === 0 ? "–" : shownUsd(usd);
 }
 
-/** Renders the top sessions by cost. */
+/** Renders a table of the top sessions by cost. */
 export function sessionsTable(
   { data: { sessions }, options: { timeZone } }: ReportContent,
 ): Markup {
@@ -105,7 +105,7 @@ export function sessionsTable(
 /** The fields of an event that have a separate column. */
 const COLUMNS = new Set(["ts", "event", "session_id", "model", "cost", "input_t", "output_t"]);
 
-/** Renders the last events. */
+/** Renders a table of the last events. */
 export function eventsTable(
   { data: { lastEvents }, options: { timeZone } }: ReportContent,
 ): Markup {
@@ -147,7 +147,7 @@ function furtherFields(event: AuditEvent): Cell {
   return textElement(shown, FIELDS_LENGTH_MAX);
 }
 
-/** Returns a value as JSON, but a string without quotes. */
+/** Returns the value of a field as JSON, or a string without quotes. */
 function valueText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }
@@ -156,7 +156,7 @@ function valueElement(value: unknown): Cell {
   return value === undefined ? "–" : textElement(valueText(value));
 }
 
-/** Renders the unreadable regions. */
+/** Renders a table of the unreadable regions of the log. */
 export function damageTable({ damage }: ReportContent): Markup {
   if (damage.length === 0) return none("All data is readable.");
   const rest = damage.length - DAMAGE_MAX;

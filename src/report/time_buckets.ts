@@ -4,7 +4,7 @@
  *
  * - Buckets of an hour or more start with an hour, a day or a week of the clock in the time zone. So a day on
  *   which clocks change has 23 or 25 hours, and an hour that occurs twice has two buckets.
- * - Buckets adjoin, however clocks change: each instant in a bucket precedes every instant in the next one.
+ * - Buckets adjoin, however clocks change: each instant in a bucket precedes every instant in the next bucket.
  * - A bucket consists of whole buckets of the next smaller width. So when the range grows, narrow buckets are
  *   merged into wide ones, and no event is read again.
  *
@@ -15,7 +15,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
-/** The widths of buckets. After the last one, each width is twice the previous one. */
+/** The widths of buckets in milliseconds. After the last width, each further width is twice the previous one. */
 const WIDTHS_MS = [
   MINUTE_MS,
   5 * MINUTE_MS,
@@ -27,21 +27,21 @@ const WIDTHS_MS = [
   DAY_MS,
   WEEK_MS,
 ];
-/** The approximate maximum number of buckets. A chart with more bars would be hard to read. */
+/** Approximate maximum number of buckets. If there would be more, buckets are widened, so that charts stay readable. */
 const BUCKETS_MAX = 120;
 
-/** Since 1972, the UTC offset of every named time zone is a multiple of this. */
+/** A quarter of an hour in milliseconds. Since 1972, the UTC offset of every named time zone is a multiple of it. */
 const SLOT_MS = 15 * MINUTE_MS;
 const SLOTS_SINCE_MS = Date.UTC(1972, 1, 1);
-/** The maximum number of entries in a cache, which is cleared when it is full. */
+/** Maximum number of entries in a cache. A full cache is cleared. */
 const REMEMBERED_MAX = 10_000;
-/** The first Monday of 1970, which began on a Thursday. Weeks begin on Mondays. */
+/** The start of the first Monday after 1970-01-01, a Thursday. Buckets of weeks start on Mondays. */
 const FIRST_MONDAY_MS = 4 * DAY_MS;
 /** The limits of the times that calendar functions can handle; times beyond them are moved to the limits. */
 const EARLIEST_MS = Date.parse("0001-01-01T00:00:00Z");
 const LATEST_MS = Date.parse("9999-01-01T00:00:00Z");
 
-/** A bucket: its start (inclusive), its end (exclusive), and its content, or undefined if it is empty. */
+/** A bucket: its start (inclusive), its end (exclusive), and its content, which is undefined in an empty bucket. */
 export interface Bucket<T> {
   readonly startMs: number;
   readonly endMs: number;
@@ -50,11 +50,11 @@ export interface Bucket<T> {
 
 /** The content of a bucket. */
 export interface BucketContent {
-  /** Adds the content of another bucket, which is merged into this one. */
+  /** Adds the content of another bucket, when the other bucket is merged into this bucket. */
   addAll(other: this): void;
 }
 
-/** The buckets of a range of time. */
+/** The time buckets of a range of times, each with its content. */
 export class TimeBuckets<T extends BucketContent> {
   readonly #calendar: Calendar;
   readonly #create: () => T;
@@ -90,7 +90,7 @@ export class TimeBuckets<T extends BucketContent> {
     return content;
   }
 
-  /** Returns all buckets from the first to the last one that has content, including empty ones. */
+  /** Returns all buckets from the first to the last bucket with content, including empty buckets between them. */
   list(): Bucket<T>[] {
     const buckets: Bucket<T>[] = [];
     const starts = [...this.#contents.keys()].sort((a, b) => a - b);
@@ -103,7 +103,7 @@ export class TimeBuckets<T extends BucketContent> {
     return buckets;
   }
 
-  /** Extends the range to an instant, and widens the buckets if there would be too many of them. */
+  /** Extends the range to an instant. Widens the buckets if there would be too many buckets. */
   #cover(ms: number): void {
     if (ms >= this.#firstMs && ms <= this.#lastMs) return;
     this.#firstMs = Math.min(this.#firstMs, ms);
@@ -157,7 +157,7 @@ class Calendar {
 
   /**
    * Returns the start of the hour on the clock that contains an instant. If clocks are set forward within an
-   * hour, the rest of the hour starts at the change. If they are set back within an hour, the repeated part
+   * hour, the remainder of the hour starts at the change. If clocks are set back within an hour, the repeated part
    * belongs to that hour; if the whole hour is repeated, the repetition is a separate hour.
    */
   #hourOf(ms: number): number {
@@ -173,7 +173,7 @@ class Calendar {
 
   /**
    * Returns the number of the bucket that contains an instant, for widths of more than an hour. A bucket starts
-   * when the clock first shows its beginning, and ends when the next one starts, even if the clock is set back
+   * when the clock first shows its start time, and ends when the next bucket starts, even if the clock is set back
    * in between.
    */
   #indexOf(ms: number, widthMs: number): number {
@@ -184,14 +184,14 @@ class Calendar {
     return index;
   }
 
-  /** Returns the instant at which the clock shows the beginning of a bucket, or skips it. */
+  /** Returns the instant at which the clock first shows the start time of a bucket, or skips that time. */
   #beginning(index: number, widthMs: number): number {
     const wallMs = originOf(widthMs) + index * widthMs;
     return remembered(this.#instants, wallMs, () => {
       const wall = Temporal.Instant.fromEpochMilliseconds(wallMs).toZonedDateTimeISO("UTC");
       const time = wall.toPlainDateTime().toZonedDateTime(this.#timeZone);
       if (time.toPlainDateTime().equals(wall.toPlainDateTime())) return time.epochMilliseconds;
-      // `time` may be the instant of the change itself, which "previous" would exclude.
+      // `time` may be the instant of the clock change. "previous" excludes that instant, so 1 ms is added.
       const after = time.add({ milliseconds: 1 });
       return after.getTimeZoneTransition("previous")!.epochMilliseconds;
     });
@@ -222,7 +222,7 @@ function remembered(known: Map<number, number>, key: number, find: () => number)
   return value;
 }
 
-/** Returns the remainder of a division, which is never negative. */
+/** Returns the remainder of a division. Unlike the result of `%`, the remainder is never negative. */
 function modulo(dividend: number, divisor: number): number {
   return (dividend % divisor + divisor) % divisor;
 }

@@ -21,7 +21,7 @@ const MONTHS = [
   "Dec",
 ] as const;
 
-/** The steps between labels, the smallest first. Steps of 7 or 14 days fall on Mondays. */
+/** The steps between labels of a time axis, the smallest first. Steps of 7 or 14 days start on Mondays. */
 const STEPS = [
   ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((every) => ({
     unit: "minute" as const,
@@ -36,17 +36,17 @@ const STEPS = [
 ];
 type Step = typeof STEPS[number];
 
-/** The first Monday of 1970, in days since its first day, a Thursday. Weeks begin on Mondays. */
+/** The first Monday of 1970, in days since 1970-01-01, a Thursday. Weeks start on Mondays. */
 const FIRST_MONDAY = 4;
 
-/** A label of an axis, and the index of the bucket that it belongs to. */
+/** A label of a time axis, and the index of the bucket that the label belongs to. */
 export interface Tick {
   readonly index: number;
   readonly label: string;
 }
 
 /**
- * Returns at most `ticksMax` labels for buckets with these start times. Labels are at round times in the time
+ * Returns at most `ticksMax` labels for time buckets with these start times. Labels are at round times in the time
  * zone. The first label of each day or year has a second line with the day or the year.
  */
 export function timeTicks(
@@ -68,7 +68,7 @@ export function timeTicks(
   return [];
 }
 
-/** Returns the indexes of the buckets in which a new step begins. */
+/** Returns the indexes of the buckets in which a new step starts, such as an hour or a day. */
 function indexesOf(times: readonly Temporal.PlainDateTime[], { unit, every }: Step): number[] {
   const steps = times.map((time) => countOf(time, unit) / every);
   return steps.flatMap((step, index) => {

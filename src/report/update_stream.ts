@@ -1,25 +1,25 @@
 /**
  * Sends the updates of a live page as server-sent events (WHATWG HTML, section 9.2).
  *
- * An update is created only when the previous one has been sent, and contains all changes since then. So for a
- * slow or sleeping browser at most one update is held, and the browser is up to date after the next one.
+ * An update is created only when the previous update has been sent, and contains all changes since then. So a slow
+ * browser has at most one update waiting, and is up to date after the next update.
  *
  * @module
  */
 import type { LiveReport, Update } from "./live_report.ts";
 
-/** The time in milliseconds without an update after which a comment is sent, to detect dead connections. */
+/** Time in milliseconds without an update after which the server sends a comment, to detect dead connections. */
 const HEARTBEAT_MS = 15_000;
-/** The comment, which browsers ignore. */
+/** The comment that detects dead connections. Browsers ignore comments. */
 const HEARTBEAT = ": still here\n\n";
-/** The time in milliseconds that a browser waits before it reconnects. */
+/** Time in milliseconds that a browser waits before it reconnects. */
 const RETRY_MS = 1_000;
 
 const encoder = new TextEncoder();
 
-/** The options of a stream of updates. */
+/** The options of the update stream of a live page. */
 export interface UpdateStreamOptions {
-  /** The version that the browser shows, in the form of {@linkcode versionText}; other texts mean none. */
+  /** The version that the browser shows, in the form of {@linkcode versionText}. Any other text means no version. */
   readonly from: string;
   /** The identifier that distinguishes versions of this server from versions of an earlier server. */
   readonly serverId: string;
@@ -27,12 +27,12 @@ export interface UpdateStreamOptions {
   readonly signal: AbortSignal;
 }
 
-/** Returns the text of a version, as the browser receives it. */
+/** Returns a version of a report as text for the browser. */
 export function versionText(version: number | "", serverId: string): string {
   return `${serverId}-${version}`;
 }
 
-/** Creates the stream of one connection; `onEnd` is called when the server or the browser has ended it. */
+/** Creates the update stream of a connection. `onEnd` is called when the server or the browser has ended the stream. */
 export function updateStream(
   live: LiveReport,
   { from, serverId, signal }: UpdateStreamOptions,
@@ -57,7 +57,7 @@ export function updateStream(
   }, { highWaterMark: 0 });
 }
 
-/** Returns the version in a text, or 0 if the text is not a version of this server. */
+/** Returns the version of the report that a text names, or 0 if the text does not name a version of this server. */
 function versionOf(text: string, serverId: string): number {
   const prefix = versionText("", serverId);
   const version = text.startsWith(prefix) ? Number(text.slice(prefix.length)) : 0;
@@ -66,7 +66,7 @@ function versionOf(text: string, serverId: string): number {
 
 function messageOf({ version, sections }: Update, serverId: string): string {
   const markups = Object.entries(sections).map(([id, { text }]) => [id, text]);
-  // JSON contains no line breaks, which would end the message.
+  // JSON text contains no line breaks. A line break would end the message.
   const data = JSON.stringify(Object.fromEntries(markups));
   return `id: ${versionText(version, serverId)}\nevent: sections\ndata: ${data}\n\n`;
 }

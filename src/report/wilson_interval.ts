@@ -1,5 +1,5 @@
 /**
- * The confidence interval of a proportion.
+ * Computes the confidence interval of a proportion.
  *
  * @module
  */
@@ -8,8 +8,8 @@
 const Z = 1.959964;
 
 /**
- * Returns the 95 % confidence interval of a proportion, with both ends from 0 to 1. Unlike simpler intervals, it
- * is meaningful for few trials, and if no or all trials succeed. Pure.
+ * Returns the 95 % confidence interval of a proportion, with both ends from 0 to 1. Unlike simpler intervals, this
+ * interval is also meaningful for few trials, and for trials that all succeed or all fail. Pure.
  *
  * See E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
  */

@@ -1,13 +1,13 @@
 /**
- * Creates the archive of a sealed segment. If the process is killed or the power fails at any step, the segment or the
- * archive is complete:
+ * Creates the archive of a sealed segment. If the process is killed or the power fails at any step, the segment, the
+ * archive or both are complete. The steps:
  *
- *     own the segment -> sync the directory -> write SEGMENT.gz.tmp -> sync it -> read it back and
- *     compare -> publish it under its name -> sync the directory -> manifest line -> remove the segment
- *     -> sync the directory
+ *     lock the segment -> sync the directory -> write SEGMENT.gz.tmp -> sync it -> read it back and
+ *     compare -> publish it under its name -> sync the directory -> add the manifest line ->
+ *     remove the segment -> sync the directory
  *
- * The owner of a segment is the process that holds the lock on it. The OS releases the lock when its owner dies,
- * so the next holder knows that an unfinished archive was abandoned. An owner skips each step whose result
+ * The owner of a segment is the process that holds the lock on the segment. The OS releases the lock when the owner
+ * dies, so the next owner knows that an unfinished archive was abandoned. An owner skips each step whose result already
  * exists, and thus completes an interrupted archiving.
  *
  * @module
@@ -38,19 +38,19 @@ export interface Archiving extends ContentReading {
 }
 
 /**
- * The outcome for a segment: "busy" if another process owns it, "gone" if another owner has archived it, and "empty"
- * if it was empty and was removed.
+ * The outcome of archiving a segment: "archived"; "busy" if another process owns the segment; "gone" if another process
+ * has already archived the segment; "empty" if the segment was empty and was removed.
  */
 export type ArchiveOutcome = "archived" | "busy" | "gone" | "empty";
 
-/** The error for a segment whose archive exists and has different content; both files are kept. */
+/** Thrown if the archive of a segment already exists and is not a copy of the segment. Both files are kept. */
 export class ArchiveConflictError extends Error {
   /** The name of the class. */
   override readonly name = "ArchiveConflictError";
 }
 
 /**
- * Archives a sealed segment, unless another process owns it.
+ * Archives a sealed segment. If another process owns the segment, resolves with "busy" at once.
  *
  * @throws {ArchiveConflictError} If the archive exists and its content differs from the segment.
  * @throws {TypeError} If the path of the segment or of the unfinished archive is not a regular file.
@@ -62,20 +62,22 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   const { fileSystem, files } = log;
   const path = files.sealed(stamp);
   using stack = new DisposableStack();
-  // A handle keeps its lock until pending reads from it end, so the lock has a separate handle.
+  // A handle keeps its lock until all pending reads from the handle end. Therefore one handle locks the segment, and
+  // another one reads it.
   const owned = log.openSealed(stamp, stack);
   if (owned === null) return "gone";
   if (!owned.tryLock()) return "busy";
   const segment = log.openSealed(stamp, stack);
-  // The previous owner may have archived and removed the segment after it was opened here.
+  // The previous owner may have archived and removed the segment before this process locked it.
   if (segment === null || !isSameFile(segment.status(), owned.status())) return "gone";
   removeFile(fileSystem, files.unfinished(stamp));
   const { byteLength } = segment.status();
   if (byteLength === 0) return await removeEmpty(archiving, path, segment);
 
   const isPublished = fileSystem.status(files.archive(stamp)) !== null;
-  // The process that sealed the segment may have died before it synced the new name. If the name of the archive were
-  // durable first, a power loss could restore the lines as the active file although they are in the archive.
+  // The process that sealed the segment may have died before it synced the new name. If the name of the archive became
+  // durable first, a power loss could restore the old name of the segment: that of the active file. The log would then
+  // contain the lines twice.
   if (!isPublished) await log.sync();
   const content = isPublished
     ? await checkArchive(
@@ -94,9 +96,9 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
 }
 
 /**
- * Decodes an archive and resolves with its summary.
+ * Decodes an archive and resolves with the summary of its content.
  *
- * @throws {TypeError} If the path is not a regular file with one name, or the file is damaged.
+ * @throws {TypeError} If the path is not a regular file with a single hard link, or the archive is damaged.
  * @throws {Deno.errors.NotFound} If the archive does not exist.
  */
 export async function summarizeArchive(
@@ -107,7 +109,10 @@ export async function summarizeArchive(
   return await summaryOf(existingArchive(archiving.log, stamp, stack), archiving);
 }
 
-/** Writes the archive, checks it, publishes it under its name, and resolves with the figures of its content. */
+/**
+ * Creates the archive of a segment: writes the archive, checks it and publishes it under its final name. Resolves with
+ * the figures of its content.
+ */
 async function makeArchive(
   archiving: Archiving,
   stamp: Stamp,
@@ -125,11 +130,12 @@ async function makeArchive(
     const readBack = await digestOf(unfinished, archiving);
     if (summary.raw_bytes !== byteLength || !isSameContent(summary, readBack)) {
       throw new Error(
-        `Cannot archive segment: the archive differs from the segment when it is read back, got ${path}`,
+        `Cannot archive segment: the archive differs from the segment when the archive is read back: ${path}`,
       );
     }
     checkLength(segment, { byteLength, path: files.sealed(stamp) });
-    // Unlike a rename, a link does not replace a file that another program has created there in the meantime.
+    // Unlike a rename, a link does not replace a file that another program has created at the archive path in the
+    // meantime.
     fileSystem.link(path, files.archive(stamp));
     return { ...readBack, ...summary };
   } finally {
@@ -139,7 +145,8 @@ async function makeArchive(
 }
 
 /**
- * Checks that an existing archive holds the whole segment, syncs it, and resolves with the figures of its content.
+ * Checks that an existing archive is a copy of the whole segment. Syncs the archive, and resolves with the figures of
+ * its content.
  *
  * @throws {ArchiveConflictError} If the archive is damaged, is not a regular file or differs from the segment.
  */
@@ -163,9 +170,8 @@ async function checkArchive(
     reason = error.message;
   }
   throw new ArchiveConflictError(
-    `Cannot remove segment: its archive is not a copy of it (${reason}), got ${
-      archiving.log.files.archive(stamp)
-    }; compare the two files and move one of them away`,
+    `Cannot remove segment: the archive is not a copy of the segment (${reason}); ` +
+      `compare the two files and move one of them away: ${archiving.log.files.archive(stamp)}`,
   );
 }
 
@@ -173,7 +179,7 @@ function existingArchive(log: LogDirectory, stamp: Stamp, stack: DisposableStack
   const handle = log.openArchive(stamp, stack);
   if (handle !== null) return handle;
   throw new Deno.errors.NotFound(
-    `Cannot read archive: the file does not exist, got ${log.files.archive(stamp)}`,
+    `Cannot read archive: the file does not exist: ${log.files.archive(stamp)}`,
   );
 }
 
@@ -188,9 +194,10 @@ async function* scanned(
 }
 
 /**
- * Removes a segment whose archive exists. If the segment were still open when its last name is removed, the kernel
- * would free its content on close, which blocks the event loop. Therefore the segment is renamed first, then closed,
- * then removed. Its new name is that of an unfinished archive, which any process may remove.
+ * Removes a segment that was archived. If the segment were removed while it is open, the kernel would free its content
+ * when the handle is closed, and the close would block the event loop. Therefore the segment is renamed first, then
+ * closed, then removed. The new name is that of an unfinished archive: if this process dies before the removal, the
+ * next recovery removes the file.
  */
 async function removeSegment(
   log: LogDirectory,
@@ -203,19 +210,20 @@ async function removeSegment(
   try {
     await fileSystem.removeAsync(files.unfinished(stamp));
   } catch (error) {
-    // The recovery of another process has removed it as an unfinished archive.
+    // The recovery of another process has already removed the file, because it has the name of an unfinished archive.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   await log.sync();
 }
 
-/** Removes an empty segment. A process that is killed while it seals, before the rename, leaves one. */
+/** Removes an empty segment. A process leaves an empty segment if it is killed while it seals, before the rename. */
 async function removeEmpty(
   { log, underLock }: Archiving,
   path: string,
   segment: FileHandle,
 ): Promise<ArchiveOutcome> {
-  // A process that seals holds the append lock from the creation of the empty file to the rename.
+  // A process that seals holds the append lock from the creation of the empty file to the rename. Under this lock, an
+  // empty segment is therefore abandoned.
   const isRemoved = await underLock(() => {
     return log.isAt(path, segment) && removeFile(log.fileSystem, path);
   });
@@ -229,8 +237,10 @@ function appending(handle: FileHandle): WritableStream<Uint8Array> {
     write(chunk) {
       const written = handle.appendSync(chunk);
       if (written < chunk.byteLength) {
-        // Without byte counts, the message is the same for every segment, and the archiver logs it once.
-        throw new Error("Cannot write archive: only a part was written; the disk may be full");
+        // The message has no byte counts, so that it is the same for every segment and the archiver logs it only once.
+        throw new Error(
+          "Cannot write archive: only a part of the data was written; the disk may be full",
+        );
       }
     },
   });
@@ -238,13 +248,13 @@ function appending(handle: FileHandle): WritableStream<Uint8Array> {
 
 /**
  * Checks that the length of the segment has not changed. Writers of this library never append to a segment, but another
- * program may. Its lines must not be removed, because the archive does not hold them.
+ * program may. Lines that another program appended must not be removed, because the archive does not have them.
  *
  * @throws {Error} If the length of the segment has changed.
  */
 function checkLength(segment: FileHandle, was: { byteLength: number; path: string }): void {
   if (segment.status().byteLength === was.byteLength) return;
   throw new Error(
-    `Cannot archive segment: another program has changed its length since it was sealed, got ${was.path}`,
+    `Cannot archive segment: another program changed its length after it was sealed: ${was.path}`,
   );
 }

@@ -1,5 +1,6 @@
 /**
- * Reads the content of segments and archives in small chunks, with a turn of the event loop between two chunks.
+ * Reads the content of segments and archives in small chunks, with a turn of the event loop between two chunks, so that
+ * timers and appends are not delayed.
  *
  * @module
  */
@@ -16,24 +17,25 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** Options of a read in small chunks. */
 export interface InTurns {
   readonly clock: Clock;
-  /** Aborts the read, which then fails with the reason of the abort. */
+  /** Aborts the read. The read then rejects with the reason of the abort. */
   readonly signal: AbortSignal;
 }
 
-/** Options of a read of lines. */
+/** Options of a read of the lines of a segment. */
 export interface ContentReading extends InTurns {
   /** Maximum length of a line in bytes; a longer line counts as malformed. */
   readonly maxLineBytes: number;
 }
 
-/** The length and the SHA-256 of a content. */
+/** The length and the SHA-256 of the bytes that were read. */
 export type ContentDigest = Pick<SegmentSummary, "raw_bytes" | "sha256">;
 
 /** The summary of the content of an archive, and the figures of its gzip file. */
 export type ArchiveContent<Summary> = Summary & GzipFacts;
 
-// The bytes that are compressed or decompressed between two turns of the event loop: about 1 ms of work. With half
-// as many, archiving takes a third longer. With twice as many, the delays of the event loop become noticeable.
+// Maximum number of bytes to compress or to decompress between two turns of the event loop: about 1 ms of work. With
+// half as many bytes, archiving takes a third longer. With twice as many, the delays of the event loop become
+// noticeable.
 const RAW_CHUNK_BYTES = 32 * 1024;
 const GZIP_CHUNK_BYTES = 8 * 1024;
 
@@ -70,12 +72,12 @@ export function digestOf(
   return contentOf(archive, reading, digest);
 }
 
-/** Resolves with the length and the digest of the bytes of a file; does not decode them. */
+/** Resolves with the length and the digest of the bytes of a file; does not decode the bytes. */
 export function fileDigest(file: FileHandle, reading: InTurns): Promise<ContentDigest> {
   return digest(segmentChunks(file, file.status().byteLength, reading));
 }
 
-/** Resolves with the summary of a segment that is read in chunks. */
+/** Resolves with the summary of a segment whose bytes are the chunks. */
 export async function summarize(
   chunks: AsyncIterable<Bytes>,
   { maxLineBytes }: ContentReading,
@@ -90,7 +92,10 @@ export function isSameContent(a: ContentDigest, b: ContentDigest): boolean {
   return a.raw_bytes === b.raw_bytes && a.sha256 === b.sha256;
 }
 
-/** Resolves with the result of a function that reads the decoded chunks, and with the figures of the gzip file. */
+/**
+ * Decodes an archive and passes the decoded chunks to the function `read`. Resolves with the result of `read` and the
+ * figures of the gzip file.
+ */
 async function contentOf<Summary>(
   archive: FileHandle,
   reading: ContentReading,
@@ -122,8 +127,8 @@ async function digest(chunks: AsyncIterable<Uint8Array>): Promise<ContentDigest>
 }
 
 /**
- * Yields the chunks, with a turn of the event loop before each. Without these turns, reads that complete at once would
- * delay timers by 20 ms and more. If the signal is aborted, throws the reason of the abort before the next chunk.
+ * Yields the chunks, with a turn of the event loop before each chunk. Without these turns, reads that complete at once
+ * would delay timers by 20 ms and more. If the signal is aborted, throws the reason of the abort before the next chunk.
  */
 async function* inTurns<T>(
   chunks: AsyncIterable<T>,

@@ -25,7 +25,7 @@ export interface ArchiverOptions extends Omit<Archiving, "signal"> {
   readonly onArchived: () => Promise<void>;
 }
 
-/** A segment that a sweep has found archived, or has removed. */
+/** A segment that a sweep has archived, has removed, or has found archived by another process, and the outcome. */
 export interface SweptSegment {
   readonly stamp: Stamp;
   readonly outcome: Exclude<ArchiveOutcome, "busy">;
@@ -34,29 +34,37 @@ export interface SweptSegment {
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 const BUSY_WAIT_MAX_MS = 100;
-/** Maximum number of sealed segments that wait for the archiver. Above it, appends wait until one is archived. */
+/** Maximum number of sealed segments that wait for the archiver. Above it, appends wait until a segment is archived. */
 const BACKLOG_MAX = 8;
-/** Number of failures after which a sweep ends. The disk would probably fail the other segments too. */
+/**
+ * Maximum number of failures in one sweep. Then the sweep ends, because archiving the other segments would probably
+ * fail too.
+ */
 const FAILURES_MAX = 3;
 
-/** The background archiving of one log's segments. */
+/** The archiver of one log, which works in the background. */
 export class Archiver {
   readonly #archiving: Archiving;
   readonly #logger: Logger;
   readonly #onArchived: () => Promise<void>;
   readonly #stopping = new AbortController();
-  /** Settles when all queued jobs are done. Each job starts after the previous one. */
+  /** Settles when all queued jobs are done. Each job starts when the previous job has ended. */
   #jobs: Promise<unknown> = Promise.resolve();
   #jobsLeft = 0;
   #isSweepQueued = false;
-  /** Number of segments that were sealed by this process and not reached by a sweep yet. */
+  /** Number of segments that this process has sealed and that no sweep has reached yet. */
   #backlog = 0;
   #progress = Promise.withResolvers<void>();
   #retryTimer: Timer | undefined;
   #retryMs = RETRY_MIN_MS;
-  /** The message of the last failure of each segment, "" for the listing; each failure is logged once. */
+  /**
+   * The message of the last failure of each segment, and, by the key "", of listing the directory. The messages are
+   * stored so that each failure is logged only once.
+   */
   readonly #failures = new Map<Stamp | "", string>();
-  /** Segments whose archive is not a copy of them; a retry cannot succeed. */
+  /**
+   * Segments whose existing archive is not a copy of the segment. They are not retried, because a retry cannot succeed.
+   */
   readonly #conflicts = new Set<Stamp>();
 
   /** Creates the archiver; does not start any work. */
@@ -71,16 +79,16 @@ export class Archiver {
     return this.#jobsLeft > 0;
   }
 
-  /** Queues a sweep, because a segment was sealed. Must be called once for each sealed segment. */
+  /** Queues a sweep. Must be called once for each segment that this process seals. */
   sealed(): void {
     this.#backlog++;
     this.#wake();
   }
 
   /**
-   * Resolves when the backlog of segments is small enough, or when archiving fails, because a failure must not stop
-   * appends. Appends wait for it, so that the number of segments stays bounded. Returns undefined if there is no
-   * need to wait.
+   * Resolves when the backlog of sealed segments is small enough. Also resolves when archiving fails, because a failure
+   * must not stop appends. Appends wait for this promise, so that the number of sealed segments stays bounded. Returns
+   * undefined if an append need not wait.
    */
   room(): Promise<void> | undefined {
     return this.#backlog > BACKLOG_MAX ? this.#progress.promise.then(() => this.room()) : undefined;
@@ -94,7 +102,7 @@ export class Archiver {
 
   /**
    * Tries to archive each sealed segment once, and resolves with the segments that were archived, removed or found
-   * archived. Does not call `onArchived`; the caller is responsible for that step.
+   * archived. Does not call `onArchived`; the caller is responsible for pruning.
    */
   sweep(): Promise<SweptSegment[]> {
     this.#isSweepQueued = true;
@@ -131,14 +139,17 @@ export class Archiver {
     return outcome;
   }
 
-  /** Resolves when all queued jobs are done, and stops the archiver. */
+  /** Waits until all queued jobs are done, then stops the archiver and resolves. */
   async finish(): Promise<void> {
     for (let awaited; awaited !== this.#jobs;) await (awaited = this.#jobs);
     this.#stopRetryTimer();
     this.#stopping.abort();
   }
 
-  /** Aborts the running job, and resolves when it has ended. The next owner of the segment starts it again. */
+  /**
+   * Aborts the running job, and resolves when the job has ended. The next owner of the segment archives it from the
+   * start.
+   */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.finish();
@@ -152,7 +163,10 @@ export class Archiver {
     return result;
   }
 
-  /** Tries to archive each segment, adds the archived ones to `done`, and returns whether no retry is needed. */
+  /**
+   * Tries to archive each sealed segment. Adds the segments that were archived, removed or found archived to `done`.
+   * Resolves with true if no segment needs a retry.
+   */
   async #sweepInto(done: SweptSegment[]): Promise<boolean> {
     const stamps = this.#sealedStamps();
     if (stamps === null) return false;
@@ -194,7 +208,7 @@ export class Archiver {
         this.#conflicts.add(stamp);
         return "conflict";
       }
-      // A path that is not a regular file or is not readable affects this segment only.
+      // If the path is not a regular file or is not readable, only this segment is affected, so the sweep continues.
       const isOdd = error instanceof TypeError || error instanceof Deno.errors.PermissionDenied;
       return isOdd ? "refused" : "failed";
     }
@@ -208,7 +222,7 @@ export class Archiver {
 
   #report(stamp: Stamp | "", error: unknown): void {
     const message = messageOf(error);
-    // A full disk causes the same message for every segment.
+    // A full disk causes the same message for every segment, so the message is logged only once.
     const isLogged = new Set(this.#failures.values()).has(message);
     this.#failures.set(stamp, message);
     if (isLogged || this.#stopping.signal.aborted) return;

@@ -1,8 +1,8 @@
 /**
  * Finds the last link of a log's chain before the active file.
  *
- * The link comes from the last chained line of a sealed segment, or from the manifest line of an archive. If the
- * manifest has no line of an archive, the archive must be decoded. That takes too long to be done under a lock.
+ * The link comes from the last chained line of a sealed segment, or from the manifest line of an archive. If an archive
+ * has no manifest line, the archive must be decoded. Decoding takes too long to be done under a lock.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export class ChainHistory {
   /** The last link in the archives that have no manifest line. */
   #unlisted: ChainLink | null = null;
 
-  /** Creates the history; reads nothing yet. */
+  /** Creates the history; does not read any file yet. */
   constructor(log: LogDirectory, reading: ContentReading) {
     this.#log = log;
     this.#reading = reading;
@@ -31,8 +31,8 @@ export class ChainHistory {
   }
 
   /**
-   * Decodes the archives that have no manifest line, newest first, until one holds a chained line. Call it before
-   * {@linkcode last}, without a lock.
+   * Decodes the archives that have no manifest line, newest first, until an archive contains a chained line. Must be
+   * called before {@linkcode last}, without a lock.
    */
   async prepare(): Promise<void> {
     const { byArchive } = this.#manifest.read();
@@ -74,7 +74,8 @@ export class ChainHistory {
       if (archive === null) return null;
       return lastLinkOf(await summaryOf(archive, this.#reading));
     } catch (error) {
-      // The archive is damaged or is not a regular file. Readers report it, and `verify()` finds the gap in the chain.
+      // The archive is damaged or is not a regular file. Readers report the archive, and `verify()` finds the gap in
+      // the chain.
       if (error instanceof TypeError) return null;
       throw error;
     }

@@ -1,5 +1,5 @@
 /**
- * Finds the last chained line of a file, from its end.
+ * Finds the last chained line of a file. The search starts at the end of the file.
  *
  * @module
  */
@@ -8,19 +8,19 @@ import type { FileHandle } from "../platform/file_system.ts";
 
 const LINE_BREAK = 0x0a;
 const WINDOW_BYTES = 16 * 1024;
-/** Maximum length in bytes of the end of a line that holds its link, including the line break. */
+/** Maximum number of bytes at the end of a line that contain the link of the line, including the line break. */
 const END_BYTES = LINK_BYTES_MAX + 2;
 
 /** The last chained line of a file. */
 export interface ChainTail {
   readonly link: ChainLink;
-  /** The offset in the file after the line and its line break. */
+  /** The offset in the file, in bytes, after the line and its line break. */
   readonly byteOffset: number;
 }
 
 /**
- * Returns the last chained line between two offsets of a file; null if no line is chained. A line must begin at
- * `from`.
+ * Returns the last chained line between the offsets `from` and `end` of a file; null if no line there is chained. The
+ * offset `from` must be the start of a line.
  */
 export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail | null {
   for (let stop = end; stop > from;) {
@@ -30,7 +30,7 @@ export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail 
     const found = lastIn(bytes.subarray(0, read), { isAtEnd: stop === end });
     if (found !== null) return { link: found.link, byteOffset: start + found.end };
     if (start === from) break;
-    // The end of a line may extend over both windows, so they overlap.
+    // The end of a line may extend over two windows, so adjacent windows overlap.
     stop = start + END_BYTES;
   }
   return null;

@@ -4,17 +4,21 @@
  * @module
  */
 
-/** Length in bytes of a slice to decompress. One slice may expand to a thousand times its length at once. */
+/**
+ * Maximum number of gzip bytes to decompress at once. It is small, because the output may be a thousand times as long.
+ */
 const INFLATE_BYTES = 4 * 1024;
 
-/** Returns a stream of the chunks in gzip form. */
+/** Returns a stream that compresses the chunks with gzip. */
 export function compressed(
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   return ReadableStream.from(chunks).pipeThrough(new CompressionStream("gzip"));
 }
 
-/** Returns a stream of the content of a gzip file. The stream fails where the file is damaged. */
+/**
+ * Returns a stream of the decompressed content of a gzip file. If the file is damaged, the stream fails at the damage.
+ */
 export function decompressed(
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {

@@ -16,25 +16,25 @@ import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
 /** A segment in a listing of the directory. */
 export interface ListedSegment {
   readonly stamp: Stamp;
-  /** The forms of its files; more than one while the segment is being archived. */
+  /** The forms in which the segment exists as a file; more than one while the segment is being archived. */
   readonly forms: ReadonlySet<SegmentName["form"]>;
 }
 
 /** The directory of one log. It does not cache: each call reads from the file system. */
 export class LogDirectory {
   readonly fileSystem: FileSystem;
-  /** The paths of the files, whether they exist or not. */
+  /** The paths of the log's files, whether the files exist or not. */
   readonly files: LogFiles;
 
-  /** Creates the names of the files of a log from the absolute path of its active file; does not access the disk. */
+  /** Creates the directory of the log whose active file has the absolute path `path`; does not access the disk. */
   constructor(fileSystem: FileSystem, path: string) {
     this.fileSystem = fileSystem;
     this.files = new LogFiles(path);
   }
 
   /**
-   * Lists the segments, oldest first; none if the directory does not exist. A file with the name of a segment is
-   * another log, not a segment, if a lock file for it exists.
+   * Lists the segments, oldest first; returns an empty list if the directory does not exist. If a file with the name of
+   * a segment has a lock file, the file is another log and is not listed.
    */
   segments(): ListedSegment[] {
     // If a segment is archived during a listing, that listing may miss both the segment and the archive. The second
@@ -53,7 +53,7 @@ export class LogDirectory {
       .sort((a, b) => a.stamp < b.stamp ? -1 : 1);
   }
 
-  /** Returns the newest stamp in the names of the directory, even if the file with that name is another log. */
+  /** Returns the newest stamp in the file names of the directory, even if the file with that stamp is another log. */
   newestStamp(): Stamp | undefined {
     let newest: Stamp | undefined;
     for (const name of this.#names()) {
@@ -68,7 +68,7 @@ export class LogDirectory {
    *
    * @param stack Closes the file when it is disposed. Without it, the caller must close the file.
    * @returns The open file, or null if it does not exist.
-   * @throws {TypeError} If the path is not a regular file with one name.
+   * @throws {TypeError} If the path is not a regular file with a single hard link.
    */
   openActive(stack?: DisposableStack): FileHandle | null {
     return this.open(this.files.active, stack);
@@ -89,7 +89,7 @@ export class LogDirectory {
     return this.open(this.files.lock, stack);
   }
 
-  /** Opens the file of the log at the path for reading, like {@linkcode openActive}. */
+  /** Opens any file of the log by its path for reading, like {@linkcode openActive}. */
   open(path: string, stack?: DisposableStack): FileHandle | null {
     const handle = openForRead(this.fileSystem, path);
     if (handle !== null) stack?.defer(() => handle.close());
@@ -97,15 +97,15 @@ export class LogDirectory {
   }
 
   /**
-   * Opens the file of the log at the path for appending, and creates it if it does not exist.
+   * Opens any file of the log by its path for appending, and creates the file if it does not exist.
    *
-   * @throws {TypeError} If the path is not a regular file with one name.
+   * @throws {TypeError} If the path is not a regular file with a single hard link.
    */
   openForAppend(path: string): RegularFile {
     return openForAppend(this.fileSystem, path);
   }
 
-  /** Checks whether the open file is the one at the path. */
+  /** Checks whether the path still leads to the open file. */
   isAt(path: string, handle: FileHandle): boolean {
     const status = this.fileSystem.status(path);
     return status !== null && isSameFile(status, handle.status());
@@ -116,7 +116,7 @@ export class LogDirectory {
     return this.fileSystem.syncDirectory(this.files.directory);
   }
 
-  /** Syncs like {@linkcode sync}, synchronously. */
+  /** Syncs the entries of the directory like {@linkcode sync}, synchronously. */
   syncSync(): void {
     this.fileSystem.syncDirectorySync(this.files.directory);
   }

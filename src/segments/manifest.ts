@@ -1,5 +1,6 @@
 /**
- * The manifest of a log: one line per archive with the figures of its content, so that readers need not decode it.
+ * The manifest of a log: one line per archive with the figures of its content, so that readers need not decode the
+ * archive.
  *
  * The manifest is derived from the archives. Recovery appends a new line for each archive whose line is missing or
  * damaged. Only a torn tail, which a crash leaves, is removed; a damaged or modified line stays as evidence.
@@ -23,23 +24,23 @@ export interface ManifestOptions {
   readonly underLock: UnderLock;
 }
 
-/** The manifest of one log, read and extended. */
+/** The manifest of one log, for reading and appending. */
 export class Manifest {
   readonly #options: ManifestOptions;
   readonly #reader: ManifestReader;
 
-  /** Creates the manifest; does not access the file. */
+  /** Creates the object; does not access the manifest file. */
   constructor(options: ManifestOptions) {
     this.#options = options;
     this.#reader = new ManifestReader(options.log);
   }
 
-  /** Reads the lines like {@linkcode ManifestReader.read}. */
+  /** Reads the complete lines of the manifest, like {@linkcode ManifestReader.read}. */
   read(): ManifestLines {
     return this.#reader.read();
   }
 
-  /** Appends the line of an archive unless the manifest has it, and syncs the manifest. */
+  /** Appends the line of an archive if the manifest does not have that line. Syncs the manifest in any case. */
   async add(facts: ArchiveFacts): Promise<void> {
     await this.append(({ byArchive }) => {
       const last = byArchive.get(facts.archive);
@@ -49,10 +50,10 @@ export class Manifest {
   }
 
   /**
-   * Appends the line that a function chooses, and syncs the manifest. The function receives the current lines; it
-   * returns null to append no line.
+   * Appends the line that a function chooses, and syncs the manifest. The function receives the current lines, and
+   * returns the facts of the new line, or null to append no line.
    *
-   * @throws {TypeError} If the path of the manifest is not a regular file with one name.
+   * @throws {TypeError} If the path of the manifest is not a regular file with a single hard link.
    * @throws {Error} If the line cannot be written or synced.
    */
   async append(
@@ -71,15 +72,17 @@ export class Manifest {
     await handle.syncData();
   }
 
-  /** Appends a line. The caller must hold the append lock. */
+  /** Appends a line to the open manifest. The caller must hold the append lock. */
   #append(handle: FileHandle, lines: ManifestLines, facts: ArchiveFacts | PruneFacts): void {
     this.#cutOffTornTail(handle, lines);
     const bytes = lines.next(facts);
     const written = handle.appendSync(bytes);
     if (written === bytes.byteLength) return;
-    // The next append would remove the torn line with a warning; removing it here needs no warning.
+    // Remove the torn line here, without a warning. Otherwise the next append would remove it with a warning.
     handle.truncateSync(lines.byteLength);
-    throw new Error("Cannot write manifest line: only a part was written; the disk may be full");
+    throw new Error(
+      "Cannot write manifest line: only a part of the line was written; the disk may be full",
+    );
   }
 
   #cutOffTornTail(handle: FileHandle, { byteLength, count }: ManifestLines): void {

@@ -1,8 +1,8 @@
 /**
- * The lines of a manifest: one for each archive, and one for each archive that was pruned. Pure.
+ * The lines of a manifest: one for each archive that was created, and one for each archive that was pruned. Pure.
  *
- * Each line carries the SHA-256 of the line before it, without its line break. If a line is modified, removed or
- * inserted, the digest in the next line does not match.
+ * Each line carries the SHA-256 of the previous line, computed without the line break. If a line is modified, removed
+ * or inserted, the digest in the next line does not match.
  *
  * @module
  */
@@ -22,8 +22,8 @@ export interface ArchiveFacts extends SegmentSummary, GzipFacts {
   /** File name of the archive. */
   archive: string;
   /**
-   * Whether the line was derived from an existing archive. Such a line does not prove that this library created the
-   * archive.
+   * Whether recovery has derived the line from an existing archive. Such a line does not prove that this library
+   * created the archive.
    */
   rebuilt: boolean;
 }
@@ -31,7 +31,7 @@ export interface ArchiveFacts extends SegmentSummary, GzipFacts {
 /** The limit that caused the removal of an archive: the number of archives, their total size, or their age. */
 export type PruneReason = "archives" | "bytes" | "age";
 
-/** The record of a pruned archive in its manifest line. */
+/** The facts about a pruned archive in the manifest line that records its removal. */
 export interface PruneFacts {
   /** File name of the archive. */
   pruned: string;
@@ -42,13 +42,13 @@ export interface PruneFacts {
   pruned_ts: string;
 }
 
-/** The position of a line in the manifest and its chain. */
+/** The position of a line in the manifest, and the link to the previous line. */
 export interface LinePlace {
-  /** Version of the format. */
+  /** Version of the manifest format. */
   v: 1;
-  /** Number of the line, from 0. */
+  /** Number of the line in the manifest, from 0. */
   seq: number;
-  /** SHA-256 of the line before this one, hexadecimal; null for the first line. */
+  /** SHA-256 of the previous line, hexadecimal; null for the first line. */
   prev_sha256: string | null;
 }
 
@@ -67,7 +67,8 @@ const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)));
 const digest = z.string().regex(SHA256);
 const version = z.literal(1);
 
-// The members have the order in which a line carries them, because parseManifestLine() compares the text.
+// The members have the same order as in a line, because parseManifestLine() compares the text of a line with that of
+// the parsed value.
 const archiveSchema = z.object({
   v: version,
   seq: count,
@@ -82,7 +83,7 @@ const archiveSchema = z.object({
   last_ts: time.nullable(),
   min_ts: time.nullable(),
   max_ts: time.nullable(),
-  // z.record() drops an event type called "__proto__".
+  // A custom check, because z.record() drops an event type called "__proto__".
   events: z.custom<SegmentSummary["events"]>((value) => value === null || areFigures(value)),
   last_seq: count.nullable(),
   last_hash: digest.nullable(),
@@ -102,10 +103,15 @@ const pruneSchema = z.object({
   prev_sha256: digest.nullable(),
 });
 
-/** Maximum number of raw bytes per gzip byte. The longest match of deflate (RFC 1951) is 258 bytes in 2 bits. */
+/**
+ * Maximum number of raw bytes per gzip byte; a line that states more is invalid. The longest match of deflate (RFC
+ * 1951) is 258 bytes in 2 bits.
+ */
 const INFLATION_MAX = 1_032;
 
-/** Checks whether the figures of a line are consistent, because readers count up to these numbers. */
+/**
+ * Checks whether the figures of a line are consistent, because a reader may yield as many events as the line states.
+ */
 function isPossible({ lines, malformed, untimed, raw_bytes, gzip_bytes, events }: Counts): boolean {
   const timed = Object.values(events ?? {}).reduce((sum, { count }) => sum + count, 0);
   return timed + malformed + untimed <= lines && lines <= raw_bytes &&
@@ -124,7 +130,7 @@ function areFigures(value: unknown): boolean {
     Object.values(value).every((each) => figures.safeParse(each).success);
 }
 
-/** Returns the text of a line without its line break. */
+/** Returns the text of a manifest line, without the line break. */
 export function manifestText(
   facts: ArchiveFacts | PruneFacts,
   { seq, prev_sha256 }: Omit<LinePlace, "v">,
@@ -158,7 +164,9 @@ export function manifestText(
   return JSON.stringify({ v: 1, seq, ...members, prev_sha256 });
 }
 
-/** Parses a line without its line break. Returns null if this library never writes such a line. */
+/**
+ * Parses the bytes of a manifest line, without the line break. Returns null if this library never writes such a line.
+ */
 export function parseManifestLine(bytes: Uint8Array): ManifestLine | null {
   let text: string;
   let value: unknown;

@@ -1,8 +1,8 @@
 /**
  * The lines of a manifest from its start, and their faults. Pure.
  *
- * A line is trusted if it is valid, its number follows that of the line before it, and it carries the digest of the
- * line before it. The line after it, if there is one, must carry its digest. Therefore a damaged or modified line
+ * A line is trusted if it is valid, has the next number after the previous line, and carries the digest of the previous
+ * line. If there is a next line, that line must carry the digest of this line. Therefore a damaged or modified line
  * makes only itself and its two neighbors untrusted. Untrusted lines stay in the manifest as evidence.
  *
  * @module
@@ -20,7 +20,7 @@ import {
 } from "./manifest_line.ts";
 import { lastLinkOf } from "./segment_summary.ts";
 
-/** A fault of a line. */
+/** A fault of a line of the manifest. */
 export interface ManifestFault {
   /** Number of the line, from 1. */
   readonly line: number;
@@ -36,9 +36,15 @@ export type OnManifestLine = (
 ) => void;
 
 const LINE_BREAK = 0x0a;
-/** Maximum number of faults that are kept, because the file may be something other than a manifest. */
+/**
+ * Maximum number of faults to store. Later faults are dropped, because a file that is not a manifest may have very
+ * many.
+ */
 const FAULTS_MAX = 1_000;
-/** Maximum line number that is continued. A larger number in a modified line could use up all safe integers. */
+/**
+ * Maximum line number from which the numbering continues. A larger number is ignored, because in a modified line it
+ * could use up all safe integers.
+ */
 const SEQ_MAX = 2 ** 50;
 
 /** The complete lines of a manifest. Each call of {@linkcode take} adds lines. */
@@ -67,12 +73,12 @@ export class ManifestLines {
     return this.#pruned;
   }
 
-  /** The last link of the log's chain in the lines of archives, even of pruned ones; null if no line has one. */
+  /** The last link of the log's chain in the lines of archives, even of pruned ones; null if no line has a link. */
   get lastLink(): ChainLink | null {
     return this.#lastLink;
   }
 
-  /** Time of the newest event in the pruned archives, epoch milliseconds; -Infinity if they have none. */
+  /** Time of the newest event in the pruned archives, epoch milliseconds; -Infinity without such an event. */
   get prunedUntilMs(): number {
     return this.#prunedUntilMs;
   }
@@ -82,17 +88,17 @@ export class ManifestLines {
     return this.#prunedBytes;
   }
 
-  /** The first faults, at most 1,000. */
+  /** The faults of the manifest, at most the first 1,000. */
   get faults(): readonly ManifestFault[] {
     return this.#faults;
   }
 
-  /** The number of lines. */
+  /** Number of complete lines in the manifest. */
   get count(): number {
     return this.#count;
   }
 
-  /** The length of all lines in bytes. */
+  /** Total length of the complete lines in bytes. */
   get byteLength(): number {
     return this.#byteLength;
   }
@@ -107,13 +113,16 @@ export class ManifestLines {
     return this.#headSha256;
   }
 
-  /** Checks whether the bytes, including the line break, are the last line. */
+  /** Checks whether the bytes are the last line, including its line break. */
   endsWith(bytes: Uint8Array): boolean {
     return bytes.byteLength === this.#lastByteLength &&
       (this.#count === 0 || sha256(bytes.subarray(0, -1)) === this.#headSha256);
   }
 
-  /** Adds the complete lines in the bytes, which must follow the lines so far. Ignores a torn tail. */
+  /**
+   * Adds the complete lines in the bytes. In the manifest, the bytes must follow the lines that were added before.
+   * Ignores a torn tail.
+   */
   take(bytes: Uint8Array, onLine?: OnManifestLine): void {
     for (let start = 0;;) {
       const end = bytes.indexOf(LINE_BREAK, start);
@@ -123,7 +132,7 @@ export class ManifestLines {
     }
   }
 
-  /** Returns the bytes of the next line, including its line break; does not add the line. */
+  /** Returns the bytes of a new line to append, including the line break; does not add the line. */
   next(facts: ArchiveFacts | PruneFacts): Uint8Array<ArrayBuffer> {
     const text = manifestText(facts, { seq: this.#nextSeq, prev_sha256: this.#headSha256 });
     return new TextEncoder().encode(`${text}\n`);
@@ -149,9 +158,9 @@ export class ManifestLines {
   }
 
   #reasonAgainst(line: ManifestLine | null): string | undefined {
-    if (line === null) return "not a valid manifest line: it was damaged or modified";
+    if (line === null) return "not a valid manifest line: the line was damaged or modified";
     if (line.seq !== this.#nextSeq) {
-      return `its seq is ${line.seq}, expected ${this.#nextSeq}: lines were inserted, removed or moved`;
+      return `the field "seq" is ${line.seq}, expected ${this.#nextSeq}: lines were inserted, removed or moved`;
     }
     if (line.prev_sha256 !== this.#headSha256) {
       return "digest mismatch: this line or the line before it was modified";
@@ -159,7 +168,7 @@ export class ManifestLines {
     return undefined;
   }
 
-  /** Marks the last line as untrusted, because the line after it does not carry its digest. */
+  /** Marks the previous line as untrusted, because the current line does not carry its digest. */
   #disown(): void {
     const last = this.#lastArchive;
     if (last !== undefined && this.#byArchive.get(last.archive) === last) {

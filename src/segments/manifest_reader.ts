@@ -1,5 +1,5 @@
 /**
- * Reads a manifest repeatedly. Each read starts at the last known line, so earlier lines are read once.
+ * Reads a manifest repeatedly. Each read starts at the last known line, so earlier lines are read only once.
  *
  * @module
  */
@@ -12,21 +12,22 @@ export class ManifestReader {
   readonly #log: LogDirectory;
   #lines = new ManifestLines();
 
-  /** Creates the reader; does not access the file. */
+  /** Creates the reader; does not access the manifest file. */
   constructor(log: LogDirectory) {
     this.#log = log;
   }
 
-  /** The lines of the last read. */
+  /** The lines that the last read returned. */
   get lastRead(): ManifestLines {
     return this.#lines;
   }
 
   /**
-   * Reads the complete lines; none if the manifest does not exist.
+   * Reads the complete lines of the manifest; returns no lines if the manifest does not exist.
    *
-   * @param onLine Called with each line that was not read before. If the file was replaced, that is every line.
-   * @throws {TypeError} If the path is not a regular file with one name.
+   * @param onLine Called with each line that was not read before. If the manifest was replaced, it is called with every
+   *   line.
+   * @throws {TypeError} If the path of the manifest is not a regular file with a single hard link.
    */
   read(onLine?: OnManifestLine): ManifestLines {
     using stack = new DisposableStack();
@@ -35,7 +36,7 @@ export class ManifestReader {
     return this.readFrom(handle, onLine);
   }
 
-  /** Reads the lines like {@linkcode read}, from an open file. */
+  /** Reads the lines from an open manifest, like {@linkcode read}. */
   readFrom(handle: FileHandle, onLine?: OnManifestLine): ManifestLines {
     const { byteLength } = handle.status();
     const { lastByteOffset } = this.#lines;
@@ -44,7 +45,7 @@ export class ManifestReader {
     if (this.#lines.endsWith(bytes.subarray(0, lastByteLength))) {
       this.#lines.take(bytes.subarray(lastByteLength), onLine);
     } else {
-      // The file was replaced or rewritten.
+      // The manifest was replaced or rewritten, so read it from its start.
       this.#lines = new ManifestLines();
       this.#lines.take(readWhole(handle, 0, byteLength), onLine);
     }

@@ -1,9 +1,9 @@
 /**
- * Finds the time of the newest event of a segment. The stamp of a segment must not be older than its newest event.
- * Readers that need only later events skip the segment.
+ * Finds the time of the newest event of a segment. The stamp of a segment must not be older than its newest event,
+ * because readers that need only later events skip the segment.
  *
- * A writer passes the lines that it appends, so they need not be read. Lines of other writers are read from the file
- * when the time is needed.
+ * A writer passes the lines that it appends to {@linkcode NewestEvent.appended}, so that they need not be read. Lines
+ * of other writers are read from the file when the time is needed.
  *
  * @module
  */
@@ -29,35 +29,40 @@ const TS_END = TEMPLATE.length - 1;
 // A stamp has a resolution of one second, so the milliseconds are not compared.
 const SECONDS_LENGTH = "0000-00-00T00:00:00".length;
 
-/** Tracks the newest event of one file. */
+/**
+ * Tracks the newest event of one file. The examined part of the file is the part whose events are already included; it
+ * starts at byte 0.
+ */
 export class NewestEvent {
   readonly #chunkBytes: number;
   readonly #seconds = new Uint8Array(SECONDS_LENGTH);
   #epochMs = -Infinity;
   #ts = "";
-  /** Whether the known part may hold an event that is newer than `#epochMs`. */
+  /** Whether the examined part may contain an event that is newer than `#epochMs`. */
   #isUnsure = false;
-  /** The length of the known part in bytes. It ends with a line unless `#isWithinLine` is set. */
+  /** The length of the examined part in bytes. If `#isWithinLine` is not set, the part ends at the end of a line. */
   #byteLength = 0;
-  /** Whether the known part ends within a line that is longer than a chunk. */
+  /** Whether the examined part ends within a line that is longer than a chunk. */
   #isWithinLine = false;
-  /** The print of the known part, by which {@linkcode forgetUnlessIn} recognizes the file. */
+  /** The first and the last bytes of the examined part, by which {@linkcode forgetUnlessIn} recognizes the file. */
   #first: Uint8Array = new Uint8Array();
   #last: Uint8Array = new Uint8Array();
 
-  /** Creates the tracker of a file; no part is known yet. Reads `chunkBytes` bytes at a time. */
+  /**
+   * Creates the tracker of a file, of which no part is examined yet. The tracker reads `chunkBytes` bytes at a time.
+   */
   constructor(chunkBytes = CHUNK_BYTES) {
     this.#chunkBytes = chunkBytes;
   }
 
-  /** The length of the known part in bytes. */
+  /** The length of the examined part of the file in bytes. */
   get byteLength(): number {
     return this.#byteLength;
   }
 
   /**
-   * The end of the second of the newest event, epoch milliseconds. No event in the known part is later. Undefined if
-   * the known part may hold a later event.
+   * The end of the second of the newest event, epoch milliseconds. No event in the examined part of the file is later.
+   * Undefined if the examined part may contain a later event.
    */
   get boundMs(): number | undefined {
     if (this.#isUnsure || this.#isWithinLine) return undefined;
@@ -65,8 +70,8 @@ export class NewestEvent {
   }
 
   /**
-   * Resets the tracker if the file does not have the print of the known part. In that case another program has
-   * truncated the file, which may have grown past the known part since.
+   * Resets the tracker if the file does not contain the examined part any more, because another program has truncated
+   * the file. The check compares bytes, because the length is not enough: the file may have grown again.
    */
   forgetUnlessIn(handle: FileHandle): void {
     if (this.#byteLength === 0) return;
@@ -79,7 +84,10 @@ export class NewestEvent {
     this.#isWithinLine = false;
   }
 
-  /** Extends the known part up to a mark of another writer, unless the known part is longer. */
+  /**
+   * Extends the examined part of the file to a mark of another writer, so that the lines before the mark need not be
+   * read. If the examined part already reaches the mark, does nothing.
+   */
   resume(handle: FileHandle, { byteLength, boundMs }: ActiveMark): void {
     if (byteLength <= this.#byteLength) return;
     this.#byteLength = byteLength;
@@ -91,8 +99,8 @@ export class NewestEvent {
   }
 
   /**
-   * Adds complete lines that this writer has appended at the offset. If the known part does not end there, does
-   * nothing; the next read includes them.
+   * Adds complete lines that this writer has appended at the offset. If the examined part of the file does not end at
+   * the offset, does nothing; the next read includes the lines.
    */
   appended(byteOffset: number, lines: Uint8Array): void {
     if (byteOffset !== this.#byteLength) return;
@@ -105,7 +113,10 @@ export class NewestEvent {
     }
   }
 
-  /** Extends the known part to the length. Other calls may extend it at the same time; no line is counted twice. */
+  /**
+   * Extends the examined part of the file to `byteLength` bytes by reading on. Other calls may extend the part at the
+   * same time; no line is counted twice.
+   */
   async catchUp(handle: FileHandle, byteLength: number): Promise<void> {
     for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {
       position = this.#byteLength;
@@ -116,8 +127,8 @@ export class NewestEvent {
   }
 
   /**
-   * Extends the known part to the length, and returns the time of the newest event, epoch milliseconds. Only its
-   * second is exact. Returns -Infinity if no event has a time.
+   * Extends the examined part of the file to `byteLength` bytes by reading on. Returns the time of the newest event,
+   * epoch milliseconds, exact to the second; -Infinity if no event has a time.
    */
   readUpTo(handle: FileHandle, byteLength: number): number {
     for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {
@@ -129,7 +140,7 @@ export class NewestEvent {
     return this.#epochMs;
   }
 
-  /** Adds the complete lines of a chunk that follows the known part. */
+  /** Adds the complete lines of a chunk of the file. The chunk must follow the examined part. */
   #takeChunk(chunk: Uint8Array): void {
     const start = this.#isWithinLine ? chunk.indexOf(LINE_BREAK) + 1 : 0;
     const end = chunk.lastIndexOf(LINE_BREAK) + 1;
@@ -139,7 +150,7 @@ export class NewestEvent {
       this.#keepPrint(chunk.subarray(0, end));
       this.#byteLength += end;
     } else if (chunk.byteLength === this.#chunkBytes) {
-      // The line is longer than a chunk. Only its start is checked, for the time that this library writes there.
+      // The line is longer than a chunk. Only the time at its start is read, if this library wrote the line.
       if (!this.#isWithinLine && isOurs(chunk, 0)) this.#takeOurs(chunk, 0, chunk.byteLength);
       this.#isUnsure = true;
       this.#isWithinLine = true;
@@ -148,7 +159,7 @@ export class NewestEvent {
     }
   }
 
-  /** Updates the print for the bytes that are about to be added to the known part. */
+  /** Updates the fingerprint for the bytes that are about to be added to the examined part. */
   #keepPrint(bytes: Uint8Array): void {
     if (this.#byteLength === 0) this.#first = firstOf(bytes);
     this.#last = lastOf(bytes);
@@ -193,7 +204,7 @@ export class NewestEvent {
   }
 }
 
-/** Checks whether the line begins as this library writes it. */
+/** Checks whether the line begins like a line that this library writes. */
 function isOurs(lines: Uint8Array, start: number): boolean {
   for (let index = 0; index < TEMPLATE.length; index++) {
     const byte = TEMPLATE[index]!;

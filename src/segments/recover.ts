@@ -20,8 +20,8 @@ import type { SegmentSummary } from "./segment_summary.ts";
 /** The repairs that `open()` made after crashed writers, and the archives that it pruned. Files are listed by name. */
 export interface RecoveryReport {
   /**
-   * Whether the last line of the active file was torn. `open()` then ended it with a line break, so that later lines
-   * stay intact. Readers skip the torn line.
+   * Whether the last line of the active file was torn. `open()` then ended the torn line with a line break, so that
+   * later lines stay intact. Readers skip the torn line.
    */
   readonly closedTornTail: boolean;
   /** Names of the archives that were created or completed from orphaned segments. */
@@ -36,7 +36,7 @@ export interface RecoveryReport {
 
 /** Options of {@linkcode recoverSegments}. */
 export interface RecoveryOptions {
-  /** The signal ends the work on the manifest. The next `open()` continues it. */
+  /** The log and its objects. The signal aborts the work on the manifest; the next `open()` continues that work. */
   readonly archiving: Archiving;
   readonly archiver: Archiver;
   readonly logger: Logger;
@@ -68,13 +68,13 @@ async function orLogged(
   try {
     await step();
   } catch (error) {
-    logger.error(`A recovery step failed; the next open() repeats it: ${messageOf(error)}`);
+    logger.error(`A recovery step failed; the next open() retries the step: ${messageOf(error)}`);
   }
 }
 
 /**
  * Removes unfinished archives whose segment does not exist. A segment exists as long as a process writes its archive,
- * so these archives are abandoned. If the segment exists, its archiving removes the unfinished archive.
+ * so these archives are abandoned. If the segment exists, the archiver of the segment removes the unfinished archive.
  */
 async function removeStrays(options: RecoveryOptions, removed: string[]): Promise<void> {
   const { log } = options.archiving;
@@ -91,7 +91,7 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
   if (removed.length > 0) await log.sync();
 }
 
-/** Adds missing manifest lines, such as those of foreign archives or of a lost manifest. */
+/** Adds missing lines to the manifest, for example for archives of another program or after the manifest was lost. */
 async function completeManifest(options: RecoveryOptions, added: string[]): Promise<void> {
   const { archiving, logger } = options;
   const { log, manifest, signal } = archiving;
@@ -108,10 +108,10 @@ async function completeManifest(options: RecoveryOptions, added: string[]): Prom
       content = await summarizeArchive(archiving, stamp);
     } catch (error) {
       if (signal.aborted) return;
-      // Readers decode the intact part of an archive that has no line.
+      // Readers decode the intact part of an archive that has no manifest line.
       const reason = messageOf(error);
       logger.warn(
-        `Cannot add archive to the manifest: ${reason}, got ${path}; readers decode it instead`,
+        `Cannot add archive to the manifest: ${reason}; readers decode the archive instead: ${path}`,
       );
       continue;
     }
@@ -121,15 +121,15 @@ async function completeManifest(options: RecoveryOptions, added: string[]): Prom
 }
 
 /**
- * Returns the stamps of the archives without a line, oldest first. If the segment of an archive still exists, the
- * archive is not included, because the archiver of the segment adds the line.
+ * Returns the stamps of the archives without a manifest line, oldest first. If the segment of an archive still exists,
+ * the archive is not included, because the archiver of the segment adds the line.
  */
 function archivesWithoutLine({ log, manifest }: Archiving): Stamp[] {
   const { fileSystem, files } = log;
   const { byArchive, pruned } = manifest.read();
   const hasLine = (stamp: Stamp) => {
     const path = files.archive(stamp);
-    // The removal of the archive is recorded, so it needs no line.
+    // The manifest records the removal of the archive, so the archive needs no other line.
     if (pruned.has(basename(path))) return true;
     const line = byArchive.get(basename(path));
     return line !== undefined && line.gzip_bytes === fileSystem.status(path)?.byteLength;

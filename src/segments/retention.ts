@@ -6,8 +6,8 @@
  *     sync the directory
  *
  * An archive is removed only if its name and its manifest line, including the digest, prove that this library created
- * it. Therefore an archive whose line was rebuilt is never removed. If a removal is interrupted, the next run
- * completes it.
+ * it. Therefore an archive whose line was rebuilt by recovery is never removed. If a removal is interrupted, the next
+ * run completes the removal.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface RetentionOptions extends InTurns {
   readonly manifest: Manifest;
   readonly logger: Logger;
   readonly policy: RetentionPolicy;
-  /** The clock of the log, epoch milliseconds. */
+  /** Returns the time of the log's clock, epoch milliseconds. */
   readonly now: () => number;
 }
 
@@ -38,21 +38,23 @@ interface ListedArchive extends OwnArchive {
   readonly line: ArchiveLine;
 }
 
-/** The pruning of one log's archives. */
+/** The object that prunes the archives of one log. */
 export class Retention {
   readonly #options: RetentionOptions;
-  /** Names of archives that differ from their manifest lines. They are kept, and each is logged once. */
+  /**
+   * Names of archives that differ from their manifest lines. These archives are not pruned, and each is logged once.
+   */
   readonly #foreign = new Set<string>();
   #running: Promise<string[]> = Promise.resolve([]);
 
-  /** Creates the retention; does not access the disk. */
+  /** Creates the object; does not access the disk. */
   constructor(options: RetentionOptions) {
     this.#options = options;
   }
 
   /**
-   * Prunes the archives that exceed a limit, and resolves with their names. If that fails, the failure is logged.
-   * Never rejects.
+   * Prunes archives until no limit is exceeded, and resolves with the names of the pruned archives. Logs a failure;
+   * never rejects.
    */
   apply(): Promise<string[]> {
     return this.#running = this.#running.then(() => this.#apply());
@@ -70,7 +72,7 @@ export class Retention {
     } catch (error) {
       if (!signal.aborted) {
         logger.error(
-          `Pruning failed; the archives are kept until it succeeds: ${messageOf(error)}`,
+          `Pruning failed; the archives are kept until pruning succeeds: ${messageOf(error)}`,
         );
       }
     }
@@ -93,7 +95,7 @@ export class Retention {
     if (!(await this.#isOurs(name, line.gzip_sha256))) {
       this.#foreign.add(name);
       logger.warn(
-        `Cannot prune archive: the file differs from its manifest line, got ${name}; it is kept`,
+        `Cannot prune archive: it does not exist any more, or differs from its manifest line and is kept: ${name}`,
       );
       return;
     }
@@ -103,7 +105,8 @@ export class Retention {
       const { gzip_sha256 } = line;
       return { pruned: name, gzip_sha256, reason, pruned_ts: new Date(now()).toISOString() };
     });
-    // The removal must be in the manifest, which another process may have changed in the meantime.
+    // Remove the file only if the manifest records the removal. Another process may have changed the manifest
+    // meanwhile.
     const recorded = manifest.read().pruned.get(name);
     if (recorded?.gzip_sha256 === line.gzip_sha256) await this.#remove(name, removed);
   }
@@ -137,7 +140,7 @@ export class Retention {
       await log.fileSystem.removeAsync(this.#pathOf(name));
       removed.push(name);
     } catch (error) {
-      // Another process has removed it first.
+      // Another process has removed the archive first.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     await log.sync();

@@ -24,7 +24,7 @@ export type SealTimes = Omit<StampFacts, "newestStamp">;
  * @returns The stamp of the segment.
  * @throws {AggregateError} If a file operation fails and undoing the previous steps fails too. The active file may
  * then have the name of the segment.
- * @throws {RangeError} If the newest stamp is the last one possible.
+ * @throws {RangeError} If the newest stamp in the directory is the last possible stamp.
  * @throws {Error} If a file operation fails. The active file then keeps its name.
  */
 export function sealActive(log: LogDirectory, times: SealTimes): Stamp {

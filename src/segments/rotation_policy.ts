@@ -1,5 +1,5 @@
 /**
- * Determines the end of a segment and its stamp. Pure.
+ * Determines the last line of a segment and the stamp of a segment. Pure.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { type Stamp, stampEpochMs, stampOf } from "./segment_name.ts";
 const LINE_BREAK = 0x0a;
 
 /**
- * Returns the number of bytes of a batch that belong in a segment of `byteLength` bytes. The segment ends with the
+ * Returns the number of bytes of a batch to append to a segment that has `byteLength` bytes. The segment ends with the
  * first line that reaches the limit. The batch must consist of complete lines. If the segment has already reached the
- * limit, sealing it has failed, so the whole batch belongs in it.
+ * limit, an attempt to seal it has failed, so the whole batch is appended to it.
  */
 export function partLength(batch: Uint8Array, byteLength: number, limitBytes: number): number {
   if (byteLength >= limitBytes) return batch.byteLength;
@@ -29,17 +29,17 @@ export interface StampFacts {
 }
 
 /**
- * The latest time that is used for a stamp, epoch milliseconds. Times in the year 9999 are ignored, because they would
- * use up the stamps, whose years have four digits.
+ * Maximum time from which a stamp is derived, epoch milliseconds. Times in the year 9999 are ignored: a stamp has a
+ * year of four digits, so such a time would leave no later stamps for the next segments.
  */
 export const STAMP_MAX_MS: number = Date.UTC(9999, 0, 1) - 1;
 
 /**
- * Returns the stamp of the next segment. It is later than the newest stamp in the directory, and not earlier than the
- * clock and the newest event of the segment. Thus the order of stamps is the order of content, even if the clock is
- * set back.
+ * Returns the stamp of the next segment. The stamp is later than the newest stamp in the directory, and not earlier
+ * than the clock and the newest event of the segment. Thus the order of stamps is the order of content, even if the
+ * clock is set back.
  *
- * @throws {RangeError} If the newest stamp is the last one possible.
+ * @throws {RangeError} If the newest stamp in the directory is the last possible stamp.
  */
 export function nextStamp({ nowMs, newestStamp, newestEventMs }: StampFacts): Stamp {
   const afterNewestMs = newestStamp === undefined ? 0 : stampEpochMs(newestStamp) + 1000;
@@ -50,7 +50,7 @@ export function nextStamp({ nowMs, newestStamp, newestEventMs }: StampFacts): St
   const stamp = stampMs < Date.UTC(10_000, 0, 1) ? stampOf(stampMs) : "";
   if (stamp === "") {
     throw new RangeError(
-      `Cannot name segment: its stamp must be later than the newest one, got ${newestStamp}; ` +
+      `Cannot name segment: no stamp is later than the newest stamp, got ${newestStamp}; ` +
         "move the file with that stamp to another directory",
     );
   }

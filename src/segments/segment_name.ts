@@ -21,7 +21,7 @@ export interface SegmentName {
 
 const STAMP = /^\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])_(?:[01]\d|2[0-3])[0-5]\d[0-5]\d$/;
 // The Gregorian calendar repeats after 400 years. Date.UTC() maps the years 0 to 99 to 1900 to 1999, so stamps are
-// computed 400 years later.
+// computed with a year that is 400 years later; the difference is subtracted afterwards.
 const ERA_YEARS = 400;
 const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;
@@ -36,7 +36,7 @@ export class LogFiles {
   readonly active: string;
   /** The manifest, which lists the archives and the figures of their content. */
   readonly manifest: string;
-  /** The lock file. Every append holds its lock. */
+  /** The lock file. A writer locks this file during every append. */
   readonly lock: string;
   readonly #stem: string;
   readonly #extension: string;
@@ -55,22 +55,22 @@ export class LogFiles {
     this.manifest = join(this.directory, `${this.#stem}.manifest${this.#extension}`);
   }
 
-  /** Returns the path of the sealed segment. */
+  /** Returns the path of the sealed segment with the stamp. */
   sealed(stamp: Stamp): string {
     return join(this.directory, `${this.#stem}_${stamp}${this.#extension}`);
   }
 
-  /** Returns the path of the archive of the segment. */
+  /** Returns the path of the archive with the stamp. */
   archive(stamp: Stamp): string {
     return `${this.sealed(stamp)}${ARCHIVE_SUFFIX}`;
   }
 
-  /** Returns the path of the unfinished archive: the archive of the segment while it is being written. */
+  /** Returns the path of the unfinished archive with the stamp: an archive that is being written. */
   unfinished(stamp: Stamp): string {
     return `${this.sealed(stamp)}${UNFINISHED_SUFFIX}`;
   }
 
-  /** Parses a file name in the directory. Returns null if it does not belong to a segment of this log. */
+  /** Parses the name of a file in the directory. Returns null if the name does not belong to a segment of this log. */
   parse(name: string): SegmentName | null {
     const prefix = `${this.#stem}_`;
     if (!name.startsWith(prefix)) return null;
@@ -104,6 +104,6 @@ export function stampEpochMs(stamp: string): number {
   const year = ERA_YEARS + number(0, 4);
   const month = number(4, 2);
   const eraMs = Date.UTC(year, month - 1, number(6, 2), number(9, 2), number(11, 2), number(13, 2));
-  // Date.UTC() turns 30 February into 2 March.
+  // Date.UTC() turns 30 February into 2 March, so check that the month is the same.
   return eraMs < Date.UTC(year, month) ? eraMs - ERA_MS : NaN;
 }

@@ -1,5 +1,6 @@
 /**
- * Computes the summary of a segment in one pass over its bytes. The summary is stored in the manifest line.
+ * Computes the summary of a segment in one pass over its bytes. The summary is stored in the manifest line of the
+ * archive.
  *
  * @module
  */
@@ -26,7 +27,7 @@ export interface SegmentSummary {
   malformed: number;
   /** Number of malformed lines that exceed `maxLineBytes`. With a larger limit they may be events. */
   oversized: number;
-  /** Number of events without a readable time. Queries by time never find them. */
+  /** Number of events without a readable time. Queries by time never match these events. */
   untimed: number;
   raw_bytes: number;
   first_ts: string | null;
@@ -37,7 +38,7 @@ export interface SegmentSummary {
   events: Record<string, TypeFigures> | null;
   /** Number of the last chained line in the chain of the log; null if no line is chained. */
   last_seq: number | null;
-  /** Hash of that line, hexadecimal; null if no line is chained. */
+  /** Hash of the last chained line, hexadecimal; null if no line is chained. */
   last_hash: string | null;
   /** SHA-256 of the raw bytes, hexadecimal. */
   sha256: string;
@@ -50,7 +51,8 @@ export function lastLinkOf(
   return last_seq === null || last_hash === null ? null : { seq: last_seq, hash: last_hash };
 }
 
-// A simulation may use any number of event types, but the length of a manifest line must stay bounded.
+// Maximum number of event types in a summary, and maximum total length of their names in characters. If a segment has
+// more, the summary has no figures by type, so that the length of a manifest line stays bounded.
 const TYPES_MAX = 1_000;
 const TYPE_NAMES_LENGTH_MAX = 64 * 1024;
 
@@ -76,14 +78,14 @@ export class SegmentScan {
     this.#splitter = new LineSplitter(maxLineBytes);
   }
 
-  /** Adds the next bytes. The caller must not change them afterwards. */
+  /** Adds the next bytes of the segment. The caller must not change the bytes afterwards. */
   add(chunk: Uint8Array): void {
     this.#rawBytes += chunk.byteLength;
     this.#hash.update(chunk);
     for (const line of this.#splitter.split(chunk)) this.#addLine(line);
   }
 
-  /** Returns the summary. Call it once, after all bytes were added. */
+  /** Returns the summary of the segment. Must be called once, after all bytes were added. */
   finish(): SegmentSummary {
     for (const line of this.#splitter.end()) this.#addLine(line);
     const link = this.#lastChained === undefined ? null : linkOf(this.#lastChained);
@@ -144,7 +146,7 @@ export class SegmentScan {
     const figures = [...this.#types].map(([type, { count, cost }]) =>
       [type, { count, cost: cost.value }] as const
     );
-    // JSON cannot hold an infinite sum. Readers add up the events instead.
+    // JSON cannot express an infinite sum. Readers add up the costs of the events instead.
     if (figures.some(([, { cost }]) => !Number.isFinite(cost))) return null;
     return Object.fromEntries(figures);
   }

@@ -22,11 +22,14 @@ export interface SegmentsOptions {
   readonly underLock: UnderLock;
   /** The limits on the archives; empty to keep all archives. */
   readonly retention: RetentionPolicy;
-  /** The clock of the log, epoch milliseconds. */
+  /** Returns the time of the log's clock, epoch milliseconds. */
   readonly now: () => number;
 }
 
-/** Time in milliseconds for which `close()` waits for the recovery of the manifest. */
+/**
+ * Maximum time in milliseconds that `close()` waits for recovery to complete the manifest. Then recovery is aborted;
+ * the next `open()` continues the work.
+ */
 const MANIFEST_GRACE_MS = 1_000;
 
 /** The part of a writer that recovers, archives and prunes the segments of its log. */
@@ -60,13 +63,13 @@ export class Segments {
   /**
    * Repairs what crashed writers left behind, prunes the archives, and resolves with the report.
    *
-   * @param closedTornTail Whether the caller has closed off a torn tail; the report includes it.
+   * @param closedTornTail Whether the caller has ended a torn tail with a line break; copied to the report.
    */
   recover(closedTornTail: boolean): Promise<RecoveryReport> {
     return this.#recovery = this.#recover(closedTornTail);
   }
 
-  /** Starts archiving. Must be called once for each sealed segment. */
+  /** Starts archiving in the background. Must be called once for each segment that this process seals. */
   sealed(): void {
     this.#archiver.sealed();
   }
@@ -76,7 +79,10 @@ export class Segments {
     return this.#archiver.isBusy;
   }
 
-  /** Resolves when the archiving backlog is small enough or archiving fails; undefined if no wait is needed. */
+  /**
+   * Resolves when the backlog of sealed segments is small enough, or when archiving fails. Returns undefined if an
+   * append need not wait.
+   */
   room(): Promise<void> | undefined {
     return this.#archiver.room();
   }
@@ -98,7 +104,7 @@ export class Segments {
     await this.#archiver.finish();
   }
 
-  /** Aborts all work, and resolves when it has ended. The next `open()` continues it. */
+  /** Aborts recovery, archiving and pruning, and resolves when they have ended. The next `open()` continues them. */
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#archiver.stop();

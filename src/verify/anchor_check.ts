@@ -1,5 +1,5 @@
 /**
- * Checks whether a log still holds everything that it held when an anchor was taken.
+ * Checks whether a log still contains everything that it contained when `head()` returned an anchor.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { counted } from "../shown.ts";
 import type { ManifestCheck } from "./manifest_check.ts";
 import type { ChainHead, Faults } from "./report.ts";
 
-/** The search for an anchor in the manifest and in the chain. */
+/** The search for the lines of an anchor: one in the manifest, and one in the chain. */
 export class AnchorCheck {
   readonly #anchor: ChainHead | undefined;
   #isMet = false;
   #firstSeq: number | undefined;
 
   /**
-   * Starts the search. Without an anchor, no fault is found.
+   * Starts the search for an anchor. If `anchor` is undefined, the search reports no fault.
    *
    * @throws {TypeError} If the anchor is not a chain head.
    */
@@ -32,10 +32,12 @@ export class AnchorCheck {
     this.#isMet = true;
     if (link.hash === this.#anchor.hash) return;
     const { path, line, faults } = where;
-    faults.add({ path, line, reason: "its hash differs from the anchor's: the log was rewritten" });
+    const reason =
+      "the hash of this line differs from the hash in the anchor: the log was rewritten";
+    faults.add({ path, line, reason });
   }
 
-  /** Ends the search after the whole log was read. `last` is the last line of the chain. */
+  /** Reports a fault if the whole log was read and the anchor was not found. `last` is the last line of the chain. */
   end(
     { faults, manifest, files, last }: {
       readonly faults: Faults;
@@ -49,12 +51,13 @@ export class AnchorCheck {
     if (manifestSha256 !== null && manifest.archivesBySha256.get(manifestSha256) !== archives) {
       faults.add({
         path: files.manifest,
-        reason: `the anchor's line, after ${counted(archives, "archive")}, is not in it: ` +
+        reason:
+          `the manifest lacks the line of the anchor, after ${counted(archives, "archive")}: ` +
           "lines were removed, or the manifest was rewritten",
       });
     }
     if (seq === null || this.#isMet) return;
-    // If the anchor is older than the first line, its line may have been pruned.
+    // If the anchor is older than the first line of the log, the line of the anchor may have been pruned.
     if (manifest.pruned.size > 0 && this.#firstSeq !== undefined && seq < this.#firstSeq) return;
     const lastSeq = last === undefined || last.seq < 0 ? "none" : `${last.seq}`;
     faults.add({
@@ -65,9 +68,9 @@ export class AnchorCheck {
 }
 
 /**
- * Returns the anchor if it is valid.
+ * Checks an anchor that a caller passed, and returns it.
  *
- * @throws {TypeError} If it is not a chain head.
+ * @throws {TypeError} If the anchor is not a chain head.
  */
 export function checkedAnchor(anchor: ChainHead): ChainHead {
   const { archives, manifestSha256, seq, hash } = Object(anchor) as ChainHead;

@@ -24,7 +24,7 @@ export function reasonAgainst(
   if (other !== undefined) return isNotOf(other);
   const { line, number } = lines.at(-1)!;
   if (line.gzip_bytes !== gzip_bytes || line.gzip_sha256 !== gzip_sha256) {
-    return `its content matches line ${number} of the manifest, but its compressed bytes differ`;
+    return `the content of this archive matches line ${number} of the manifest, but the compressed bytes differ`;
   }
   const doubled = lines.find(({ line }, index) =>
     index > 0 && lines[index - 1]!.line.gzip_sha256 === line.gzip_sha256
@@ -35,15 +35,15 @@ export function reasonAgainst(
       `${summary.oversized}: the manifest was modified, or written with another maxLineBytes`;
   }
   if (figuresOf(line) === figuresOf(summary)) return undefined;
-  return `its figures differ from line ${number} of the manifest`;
+  return `the figures of this archive differ from line ${number} of the manifest`;
 }
 
-/** Returns the reason of a fault: the content of a file differs from a line of the manifest. */
+/** Returns the reason text for a file whose content differs from a line of the manifest. */
 export function isNotOf({ number }: NumberedLine): string {
-  return `its content differs from line ${number} of the manifest`;
+  return `the content of this file differs from line ${number} of the manifest`;
 }
 
-/** Returns the figures of a line as text, in a fixed order. */
+/** Returns the figures of an archive, or of its line in the manifest, as one text that can be compared. */
 function figuresOf(summary: SegmentSummary): string {
   const { lines, malformed, untimed, raw_bytes, first_ts, last_ts, min_ts, max_ts } = summary;
   const { events, last_seq, last_hash } = summary;

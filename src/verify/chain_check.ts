@@ -1,8 +1,8 @@
 /**
- * Follows the chain through the lines of a log, and reports each place where it breaks.
+ * Follows the chain through the lines of a log, and reports each line at which the chain breaks.
  *
- * After a break it continues from the number and the hash in the line. So each break is reported once, and later breaks
- * are found too.
+ * After a break, the check continues from the number and the hash in that line. So each break is reported once, and
+ * later breaks are found too.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { Faults } from "./report.ts";
 
 const LINE_BREAK = Uint8Array.of(0x0a);
 
-/** A line that is not in the chain, and that the hash of no later line covers. */
+/** A line that is not in the chain, and that is not covered by the hash of a later line. */
 interface LooseLine {
   readonly line: number;
   readonly byteOffset: number;
@@ -26,9 +26,9 @@ interface LooseLine {
 export interface CheckedFile {
   readonly lines: number;
   readonly bytes: number;
-  /** Number of lines that are in the chain. */
+  /** Number of lines of the file that are in the chain. */
   readonly chained: number;
-  /** Whether a torn line follows its last chained line. */
+  /** Whether a torn line follows the last chained line of the file. */
   readonly isTorn: boolean;
 }
 
@@ -37,10 +37,10 @@ export class ChainCheck {
   readonly #faults: Faults;
   readonly #maxLineBytes: number;
   readonly #onLink: (link: ChainLink, path: string, line: number) => void;
-  /** The last line of the chain; undefined after a missing part whose last line is unknown. */
+  /** The last chained line so far; undefined after a missing archive whose last line is unknown. */
   #last: ChainLink | undefined = CHAIN_START;
 
-  /** Starts before the first line. `onLink` is called with each line that is in the chain. */
+  /** Starts the check before the first line of the log. `onLink` is called with each line that is in the chain. */
   constructor(
     { faults, maxLineBytes, onLink }: {
       faults: Faults;
@@ -53,17 +53,19 @@ export class ChainCheck {
     this.#onLink = onLink;
   }
 
-  /** The last line of the chain; undefined after a missing part whose last line is unknown. */
+  /** The last chained line so far; undefined after a missing archive whose last line is unknown. */
   get last(): ChainLink | undefined {
     return this.#last;
   }
 
-  /** Continues after a part that cannot be read. `link` is the last line of that part; undefined if it is unknown. */
+  /**
+   * Continues after an unreadable archive. `link` is the last line of that archive; undefined if the line is unknown.
+   */
   resume(link: ChainLink | undefined): void {
     this.#last = link;
   }
 
-  /** Starts the check of the next file. The caller adds the bytes of the file and ends the check. */
+  /** Starts the check of the next file. The caller must add all bytes of the file and then end the check. */
   file(path: string): FileCheck {
     return new FileCheck(path, {
       faults: this.#faults,
@@ -84,13 +86,13 @@ interface FileCheckOptions {
   readonly onLink: (link: ChainLink, line: number) => void;
 }
 
-/** The check of one file. */
+/** The check of the chain in one file of a log. */
 export class FileCheck {
   readonly #path: string;
   readonly #options: FileCheckOptions;
   readonly #splitter: LineSplitter;
   #next: NextHash | undefined;
-  /** The first line after the last chained line. */
+  /** The first unchained line after the last chained line. */
   #firstBetween: { line: number; byteOffset: number } | undefined;
   /** Whether a line after the last chained line is too long, so that its bytes are unknown. */
   #isBlind = false;
@@ -107,15 +109,15 @@ export class FileCheck {
     this.#follow();
   }
 
-  /** Checks the next bytes, which the caller must not change afterwards. */
+  /** Checks the next bytes of the file. The caller must not change these bytes afterwards. */
   add(chunk: Uint8Array): void {
     this.#bytes += chunk.byteLength;
     for (const line of this.#splitter.split(chunk)) this.#addLine(line);
   }
 
   /**
-   * Ends the check and returns its result. With `isVouchedFor` the manifest has a digest of the whole file. Without it,
-   * nothing protects the lines after the last chained line, so they are reported.
+   * Ends the check of the file and returns its result. If the manifest has a digest of the whole file, `isVouchedFor`
+   * is true. Otherwise nothing protects the lines after the last chained line, so these lines are reported.
    */
   end({ isVouchedFor }: { isVouchedFor: boolean }): CheckedFile {
     for (const line of this.#splitter.end()) this.#addLine(line);
@@ -145,7 +147,7 @@ export class FileCheck {
       this.#isBlind = true;
       if (!this.#hasBegun) return;
       const limit = `maxLineBytes (${this.#options.maxLineBytes})`;
-      this.#fault(`it is longer than ${limit}, so it was not checked`, line, byteOffset);
+      this.#fault(`this line is longer than ${limit}, so it was not checked`, line, byteOffset);
       return;
     }
     const link = linkOf(bytes);
@@ -168,24 +170,26 @@ export class FileCheck {
     { line, byteOffset }: { line: number; byteOffset: number },
   ): void {
     this.#chained++;
-    // After a power loss, NULs may stand in place of lost lines before this one.
+    // After a power loss, NULs may stand before this line, in place of lost lines.
     const start = bytes.findIndex((byte) => byte !== 0);
     if (start > 0) this.#next?.addBetween(bytes.subarray(0, start));
     const bare = bareLine(bytes.subarray(start));
     const last = this.#options.last();
     if (last !== undefined && link.seq <= last.seq) {
       const isStart = link.seq === 0 && new NextHash(CHAIN_START).of(bare) === link.hash;
-      const reason = isStart ? "the chain restarts" : "it is a duplicate, or in the wrong place";
+      const reason = isStart
+        ? "the chain restarts at this line"
+        : "this line is a duplicate or in the wrong position";
       this.#fault(`${reason}: its seq is ${link.seq} after ${last.seq}`, line, byteOffset);
-      // The later lines do not continue a line that does not belong here.
+      // The next line is compared with the line before this one, because this line does not belong here.
       if (!isStart) return;
     } else if (last !== undefined && link.seq > last.seq + 1) {
       const missing = link.seq - last.seq - 1;
       const before = missing === 1 ? "a line is missing" : `${missing} lines are missing`;
       this.#fault(
         last.seq < 0
-          ? `${before} before it: its seq is ${link.seq}, and it is the first`
-          : `${before} before it: its seq is ${link.seq} after ${last.seq}`,
+          ? `${before} before this line, the first: its seq is ${link.seq}`
+          : `${before} before this line: its seq is ${link.seq} after ${last.seq}`,
         line,
         byteOffset,
       );
@@ -193,7 +197,7 @@ export class FileCheck {
       const between = this.#firstBetween;
       if (between !== undefined && new NextHash(last).of(bare) === link.hash) {
         this.#fault(
-          "it was inserted: the hash of the next chained line does not cover it",
+          "this line was inserted: the hash of the next chained line does not cover it",
           between.line,
           between.byteOffset,
         );
@@ -209,12 +213,12 @@ export class FileCheck {
   #addLoose(bytes: Uint8Array, place: { line: number; byteOffset: number }): void {
     const parsed = parseLine(bytes);
     const reason = parsed === null
-      ? "it is empty and not in the chain"
+      ? "this line is empty and not in the chain"
       : "event" in parsed
-      ? "it is not in the chain, unlike the lines before it"
+      ? "this line is not in the chain, unlike the lines before it"
       : isTorn(bytes)
       ? undefined
-      : `it is neither an event (${parsed.reason}) nor a torn line of a crashed writer`;
+      : `this line is neither an event (${parsed.reason}) nor a torn line of a crashed writer`;
     // Only the first line of each kind is reported.
     if (this.#loose.some((loose) => loose.reason === reason)) return;
     this.#loose.push({ ...place, reason });

@@ -8,7 +8,7 @@ import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ManifestFault } from "../segments/manifest_lines.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 
-/** A line and its number in the manifest, from 1. */
+/** A line of the manifest and its number, from 1. */
 export interface NumberedLine {
   readonly line: ArchiveLine;
   readonly number: number;
@@ -16,22 +16,22 @@ export interface NumberedLine {
 
 /** The content of a manifest. */
 export interface ManifestCheck {
-  /** The lines of each archive in their order, at least one, by the name of the archive. */
+  /** The lines of each archive in the order of the manifest, at least one each, by the name of the archive. */
   readonly lines: ReadonlyMap<string, readonly NumberedLine[]>;
   /** The line that records the removal of an archive, by the name of the archive. */
   readonly pruned: ReadonlyMap<string, PruneLine>;
   readonly faults: readonly ManifestFault[];
-  /** Number of lines. */
+  /** Number of lines in the manifest. */
   readonly count: number;
   /** SHA-256 of the last line, hexadecimal; null if the manifest is empty. */
   readonly headSha256: string | null;
-  /** Number of archives in the lines up to the one with the digest, by that digest. */
+  /** For each line of the manifest, by its SHA-256: the number of archives that the manifest lists up to this line. */
   readonly archivesBySha256: ReadonlyMap<string, number>;
-  /** Number of bytes after the last whole line. */
+  /** Number of bytes after the last whole line of the manifest. */
   readonly tornBytes: number;
 }
 
-/** Reads the manifest of a log; it has no lines if it does not exist. */
+/** Reads the manifest of a log. If the file does not exist, returns a manifest without lines. */
 export function readManifest(log: LogDirectory): ManifestCheck {
   const { fileSystem, files } = log;
   const misnamed: ManifestFault[] = [];
@@ -42,7 +42,9 @@ export function readManifest(log: LogDirectory): ManifestCheck {
     number++;
     const name = line === null ? null : "archive" in line ? line.archive : line.pruned;
     if (name !== null && files.parse(name)?.form !== "archive") {
-      const reason = `it names a file that is not an archive of this log: ${JSON.stringify(name)}`;
+      const reason = `this line names a file that is not an archive of this log: ${
+        JSON.stringify(name)
+      }`;
       misnamed.push({ line: number, byteOffset, reason });
     } else if (line !== null && "archive" in line) {
       lines.getOrInsert(line.archive, []).push({ line, number });

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A place in the files of a log that was modified, removed or inserted, or that cannot be checked. */
+/** A line or file of a log that was modified, removed or inserted, or that cannot be checked. */
 export interface VerifyFault {
   /** Absolute path of the file. */
   readonly path: string;
@@ -24,11 +24,11 @@ export interface VerifyReport {
   readonly archives: number;
   /** Number of lines that were read, in all files. */
   readonly lines: number;
-  /** Number of bytes that were read; those of archives count as decompressed. */
+  /** Number of bytes that were read. Of an archive, the decompressed bytes count. */
   readonly bytes: number;
   /**
-   * The faults: those of the manifest first, then in the order of the log. If there are more than 1,000, the last entry
-   * contains the number of the other faults.
+   * The faults of the manifest, then the other faults in the order of the log. At most 1,000 faults are listed; if
+   * there are more, an additional last entry contains the number of the faults that are not listed.
    */
   readonly faults: readonly VerifyFault[];
   /** The kinds of changes that the check could not detect, one sentence each. */
@@ -58,32 +58,33 @@ export interface VerifyProgress {
 /** Options of {@linkcode AuditReader.verify}. */
 export interface VerifyOptions {
   /**
-   * A head that {@linkcode AuditReader.head} returned earlier. Everything that the log held then must still be there,
-   * unless it was pruned. If it is not set, the check cannot detect that the newest events were removed or that the
-   * whole log was rewritten.
+   * A chain head that {@linkcode AuditReader.head} returned earlier. Everything that the log contained at that time
+   * must still be in the log, unless it was pruned. Without an anchor, the check cannot detect that the newest events
+   * were removed or that the whole log was rewritten.
    *
    * @default {undefined}
    */
   anchor?: ChainHead;
   /**
-   * Signal to abort the check, which then rejects with the reason of the signal. If it is not set, the check runs to
-   * its end.
+   * Signal that aborts the check: `verify()` then rejects with the reason of the signal. Without a signal, the check
+   * runs to its end.
    *
    * @default {undefined}
    */
   signal?: AbortSignal;
   /**
-   * Called with the progress, at most about 400 times and at the end. If it is not set, no progress is reported.
+   * Called with the progress of the check, about 400 times at most, and at the end. Without this function, no progress
+   * is reported.
    *
    * @default {undefined}
    */
   onProgress?: (progress: VerifyProgress) => void;
 }
 
-/** Maximum number of listed faults. */
+/** Maximum number of faults that a report lists. Further faults are only counted. */
 const FAULTS_MAX = 1_000;
 
-/** The faults that a check found. The first 1,000 are kept; the others are only counted. */
+/** The faults that a check found. The first 1,000 are stored; the others are only counted. */
 export class Faults {
   readonly #faults: VerifyFault[] = [];
   #more = 0;
@@ -94,7 +95,9 @@ export class Faults {
     else this.#more++;
   }
 
-  /** Returns the kept faults. If there were more, the last entry has the path and contains their number. */
+  /**
+   * Returns the stored faults. If more faults were found, adds an entry with `path` and the number of further faults.
+   */
   list(path: string): VerifyFault[] {
     if (this.#more === 0) return this.#faults;
     return [...this.#faults, { path, reason: `${this.#more} more faults are not listed` }];

@@ -1,15 +1,15 @@
 /**
- * Recognizes torn lines: the first part of a line of this library, or NULs in place of a line that a power loss took.
+ * Recognizes torn lines: the first part of a line of this library, or NULs in place of a line that a power loss erased.
  * Pure.
  *
- * A line with a hash was complete once, so a crash cannot explain what is wrong with it.
+ * A line with a hash was written completely, so it is not a torn line: a crash cannot explain the damage of that line.
  *
  * @module
  */
 import { CHAIN_START, hashMember, linkOf } from "../line/chain.ts";
 
 const BEGINNING = '{"ts":"';
-/** Maximum number of changed bytes at the end of a line that still counts as a line with a hash. */
+/** Maximum number of changed bytes at the end of a line. With more, the line no longer counts as a line with a hash. */
 const CHANGED_MAX = 4;
 
 const latin1 = new TextDecoder("latin1");

@@ -2,7 +2,7 @@
  * One promise for each accepted line, settled in the order of the lines.
  *
  * A line is first accepted, then written or refused. The promise of a written line may have to wait for a sync. The
- * sink counts lines and has no promises; this module has promises and no files.
+ * sink reports numbers of lines, and this module settles the promises of these lines.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface LineOutcomes {
   written(lines: number): void;
   /** Called when the next `lines` lines were refused, so that they are not in the file. */
   refused(lines: number, error: Error): void;
-  /** Called when the first `lines` of all written lines may be acknowledged. */
+  /** Called when the oldest `lines` of all lines ever written may be acknowledged. */
   acknowledged(lines: number): void;
   /** Called when a sync failed: no line that still waits for a sync will ever be reported as durable. */
   syncFailed(error: Error): void;
@@ -26,18 +26,18 @@ export class Acknowledgements implements LineOutcomes {
   readonly #onReject: (promise: Promise<void>) => void;
   #accepted: Waiter[] = [];
   #written: Waiter[] = [];
-  /** Number of written lines whose promise is settled; they are the first ones. */
+  /** Number of written lines whose promises are settled. These are the oldest written lines. */
   #settledCount = 0;
   #acceptedCount = 0;
   #decidedCount = 0;
   #watchers: { decidedCount: number; resolve: () => void }[] = [];
 
-  /** Starts without lines. `onReject` is called with each promise immediately before it is rejected. */
+  /** Creates an empty list of promises. `onReject` is called with each promise immediately before its rejection. */
   constructor(onReject: (promise: Promise<void>) => void) {
     this.#onReject = onReject;
   }
 
-  /** Accepts a line, and returns the promise that settles with its outcome. */
+  /** Accepts a line, and returns a promise that settles with the outcome of the line. */
   accept(): Promise<void> {
     const waiter = Promise.withResolvers<void>();
     this.#accepted.push(waiter);

@@ -1,14 +1,14 @@
 /**
- * The active file of a log. Appends and seals happen under the append lock, syncs outside it.
+ * The active file of a log. Appends and seals happen under the append lock, syncs outside the lock.
  *
  * Invariants:
  * - A batch is in the file completely or not at all, as far as the kernel allows: after a failed or short write the
  *   file is truncated to its length before the write, under the same lock.
  * - No line is joined to a torn tail: if a killed writer left a line without a line break, the break is added first.
- * - In a chained log, a line follows the line that is last in the file when it is written.
- * - Durable means content *and* name. The directory of a file is synced before a line of this writer in it is
- *   reported as durable, even if another process created the file. A file that was moved away is synced before it is
- *   closed.
+ * - In a chained log, each appended line continues the chain from the last line of the file, even if another writer
+ *   appended that line.
+ * - Durable means content *and* name. Before a line of this writer is reported as durable, the directory of its file
+ *   is synced, even if another process created the file. A file that was moved away is synced before it is closed.
  * - No line is appended to a file whose sync failed.
  *
  * @module
@@ -30,34 +30,39 @@ const LINE_BREAK = 0x0a;
 /** Options of {@linkcode ActiveFile}. */
 export interface ActiveFileOptions {
   readonly log: LogDirectory;
-  /** Growth of the file in bytes from one mark to the next. */
+  /** Minimum number of bytes between two marks in the file. */
   readonly markEveryBytes: number;
-  /** Whether every appended line was encoded by this library. */
+  /**
+   * Whether this library encoded every appended line, so that the times of the lines need not be read from the file.
+   */
   readonly isOwnText: boolean;
   /** The chain of the lines; undefined in a log without a chain. */
   readonly chain?: LineChain | undefined;
 }
 
 /**
- * Back-off factor while another writer is placing marks. So one of many writers keeps placing them, and the rest need
- * not read the lines of all.
+ * Back-off factor of the distance between marks while another writer places the marks. So only one of many writers
+ * places marks, and only that writer has to read the lines of all writers.
  */
 const PATIENCE = 3;
 
-/** Maximum of unread bytes of other writers that are read under the lock; this takes a few milliseconds. */
+/**
+ * Maximum number of bytes of other writers' lines that are read under the lock, which takes a few milliseconds. More
+ * bytes are read before, outside the lock.
+ */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
 /** An open file that is or was the active file. */
 interface OpenFile {
   readonly handle: FileHandle;
-  /** Its status when it was opened, by which it is recognized later. */
+  /** Status of the file when it was opened. Compared later to detect that another file is at the path. */
   readonly identity: FileStatus;
   readonly newestEvent: NewestEvent;
-  /** Length after this writer's last append. As long as it does not change, the file ends in a line break. */
+  /** Length in bytes after this writer's last append, or -1. A file that still has this length ends in a line break. */
   byteLengthLeft: number;
-  /** Length of the file from which a mark is due. */
+  /** Length of the file in bytes at which the next mark is due. */
   nextMarkAt: number;
-  /** Position of the last mark of this writer. */
+  /** Offset of this writer's last mark in bytes, or -1 if this writer has placed no mark. */
   ownMarkAt: number;
 }
 
@@ -66,18 +71,18 @@ export class ActiveFile {
   readonly path: string;
   readonly #log: LogDirectory;
   readonly #options: ActiveFileOptions;
-  /** Undefined from a seal to the next append. */
+  /** The open file; undefined between a seal and the next append. */
   #open: OpenFile | undefined;
   #hasFailed = false;
   /** Files that another process moved away from the path before this writer's lines in them were synced. */
   #replaced: FileHandle[] = [];
   /** Number of files that this object has opened. */
   #namesOpened = 0;
-  /** Number of those files whose names are known to be durable. */
+  /** Number of files that this object has opened, and whose names are known to be durable. */
   #namesSynced = 0;
 
   /**
-   * Opens the file, and creates it if it does not exist.
+   * Opens the active file for appending. Creates the file if it does not exist.
    *
    * @throws {TypeError} If the path is not a regular file with one name.
    */
@@ -94,8 +99,8 @@ export class ActiveFile {
   }
 
   /**
-   * Makes the file at the path ready for an append: afterwards it is open, and it is empty or ends in a line break.
-   * Call it only under the append lock.
+   * Makes the file at the path ready for an append: afterwards the file is open, and is empty or ends in a line break.
+   * Returns the length of the file in bytes. Call this method only under the append lock.
    *
    * @throws {AuditWriteError} If the file cannot be opened or written; the phase is "write".
    */
@@ -108,9 +113,9 @@ export class ActiveFile {
   }
 
   /**
-   * Appends whole lines with one write, and returns the number of bytes that it took from `lines`. It takes all lines,
-   * or those up to the first line with which the file reaches the limit. The file must be ready and `byteLength` long.
-   * Call it only under the append lock.
+   * Appends whole lines with one write, and returns how many bytes of `lines` were appended. Stops after the first line
+   * with which the file reaches `limitBytes`. The file must be ready, see {@linkcode readySync}, and `byteLength` bytes
+   * long. Call this method only under the append lock.
    *
    * @throws {AuditWriteError} If the write fails; the phase is "write", and the file holds no part of the lines.
    */
@@ -131,8 +136,8 @@ export class ActiveFile {
   }
 
   /**
-   * Reads the chain up to the end of the file, with at most `maxBytes` of unchained lines, and returns whether it
-   * reached the end. Call it only under the append lock.
+   * Reads the chain up to the end of the file, and returns whether the end was reached. Stops after `maxBytes` bytes of
+   * unchained lines. Call this method only under the append lock.
    *
    * @throws {AuditWriteError} If the file cannot be read; the phase is "write".
    */
@@ -143,7 +148,9 @@ export class ActiveFile {
     });
   }
 
-  /** Checks whether this writer made the last append. The file must be ready and `byteLength` long. */
+  /**
+   * Checks whether this writer made the last append to the file. The file must be ready and `byteLength` bytes long.
+   */
   endsInOurs(byteLength: number): boolean {
     return byteLength === this.#open!.byteLengthLeft;
   }
@@ -154,9 +161,9 @@ export class ActiveFile {
   }
 
   /**
-   * Places a mark that shows readers how new the events before it are, unless another writer places the marks. The
-   * file must be ready. Returns false, without a mark, if {@linkcode catchUp} must run first; no append has to wait
-   * for it. Call it only under the append lock.
+   * Places a mark, which shows readers how new the events before the mark are. Places none if another writer places the
+   * marks. Returns false, and places no mark, if {@linkcode catchUp} must run first; appends need not wait for that.
+   * The file must be ready. Call this method only under the append lock.
    */
   markSync(lockFile: FileHandle, byteLength: number): boolean {
     const file = this.#open!;
@@ -174,7 +181,7 @@ export class ActiveFile {
     }
     file.nextMarkAt = byteLength + patienceBytes;
     if (this.isBehind(byteLength)) {
-      // The writer of the last mark also reads up to the next one, unless it has ended.
+      // The writer of the last mark also reads the lines up to the next mark, unless that writer has ended.
       const isOthersTurn = !isOurTurn && grownBytes < PATIENCE * patienceBytes;
       return isOthersTurn;
     }
@@ -187,16 +194,19 @@ export class ActiveFile {
     return true;
   }
 
-  /** Checks whether so much of the file is unread that {@linkcode catchUp} must run first. The file must be ready. */
+  /**
+   * Checks whether so much of the file is unread that {@linkcode catchUp} must run before a seal or a mark. The file
+   * must be ready.
+   */
   isBehind(byteLength: number): boolean {
     return byteLength - this.#open!.newestEvent.byteLength > UNREAD_BYTES_MAX;
   }
 
-  /** Reads the lines of other writers outside the lock, so that a seal or a mark need not read them under it. */
+  /** Reads the lines of other writers outside the lock, so that a seal or a mark need not read them under the lock. */
   async catchUp(): Promise<void> {
     const file = this.#open;
     if (file === undefined) return;
-    // A second handle, because appends and syncs use the first one meanwhile.
+    // A second handle, because appends and syncs use the handle of the open file meanwhile.
     using stack = new DisposableStack();
     const handle = this.#log.openActive(stack);
     if (handle === null) return;
@@ -208,8 +218,8 @@ export class ActiveFile {
 
   /**
    * Seals the file and returns the stamp of the segment, or undefined if another process has moved the file away. The
-   * file must be ready and synced, or its sync must have failed. If this throws, the file stays the active file. Call
-   * it only under the append lock.
+   * file must be ready and synced, or its sync must have failed. If this method throws, the file stays the active file.
+   * Call this method only under the append lock.
    */
   sealSync(nowMs: number): Stamp | undefined {
     const { handle, newestEvent } = this.#open!;
@@ -247,14 +257,14 @@ export class ActiveFile {
     this.#settleSynced(replaced, namesOpened);
   }
 
-  /** Abandons the lines appended so far, after a failed sync: they are never synced again. */
+  /** Abandons the lines appended so far, after a failed sync: these lines are never synced again. */
   abandon(): void {
     for (const handle of this.#replaced) handle.close();
     this.#replaced = [];
     this.#hasFailed = this.#open !== undefined;
   }
 
-  /** Closes the file. */
+  /** Closes every open file, without a sync. */
   close(): void {
     for (const handle of this.#replaced) handle.close();
     this.#replaced = [];
@@ -267,7 +277,7 @@ export class ActiveFile {
     if (open !== undefined) {
       const atPath = this.#log.fileSystem.status(this.path);
       if (atPath !== null && isSameFile(atPath, open.identity)) {
-        // Without inodes the file at the path may be another one, so the open file is asked for its length.
+        // Without inodes the path may have another file, so the length is read from the open handle.
         const { byteLength } = atPath.inode === null ? open.handle.status() : atPath;
         return { file: open, byteLength };
       }
@@ -297,7 +307,9 @@ export class ActiveFile {
     };
   }
 
-  /** Closes off a torn tail with a line break, and returns whether there was one. The torn line stays as evidence. */
+  /**
+   * If the file ends in a torn tail, adds a line break and returns true. The torn line stays in the file as evidence.
+   */
   #closeTornTail(file: OpenFile, byteLength: number): boolean {
     if (byteLength === 0 || byteLength === file.byteLengthLeft) return false;
     const last = new Uint8Array(1);
@@ -327,7 +339,7 @@ export class ActiveFile {
 
   #settleSynced(replaced: readonly FileHandle[], namesOpened: number): void {
     this.#namesSynced = Math.max(this.#namesSynced, namesOpened);
-    // A concurrent sync may have closed some of them already.
+    // A concurrent sync may have closed some of these handles already.
     const settled = this.#replaced.filter((handle) => replaced.includes(handle));
     this.#replaced = this.#replaced.filter((handle) => !replaced.includes(handle));
     for (const handle of settled) handle.close();
@@ -344,7 +356,9 @@ function writeWhole(handle: FileHandle, bytes: Uint8Array, start: number): void 
   }
   if (written === bytes.byteLength) return;
   // The kernel reports the reason of a short write only to a second write, which is not tried.
-  const error = new Error(`${written} of ${bytes.byteLength} bytes written (disk full?)`);
+  const error = new Error(
+    `only ${written} of ${bytes.byteLength} bytes were written, the disk may be full`,
+  );
   cutBack(handle, start, error);
   throw error;
 }

@@ -2,12 +2,12 @@
  * The append lock: only its owner may append to the log. It works across processes, Workers and the logs of one
  * isolate.
  *
- * It is a flock on the lock file, not on the active file, because rotation replaces the active file. This library
- * never deletes the lock file. If another program deletes it, two writers could own locks on two files of one name.
- * Therefore a lock counts only while its file is still the one at the path.
+ * The lock is a flock on the lock file, not on the active file, because rotation replaces the active file. This library
+ * never deletes the lock file. If another program deletes the lock file, two writers could own locks on two files of
+ * one name. Therefore a lock counts only if the locked file is still the file at the path.
  *
- * The owner releases the lock without waiting for anything in between. Therefore two logs of one isolate never find
- * the lock taken by each other.
+ * The owner of the lock never awaits anything before it releases the lock. Therefore two logs of one isolate never
+ * have to wait for each other's lock.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export class AppendLock implements Disposable {
   }
 
   /**
-   * Runs the section under the lock, with the handle of the lock file.
+   * Takes the lock, runs `section` with the handle of the lock file, and releases the lock.
    *
    * @throws {AuditWriteError} If another writer holds the lock for `lockTimeoutSec`; the phase is "lock".
    */
@@ -51,7 +51,7 @@ export class AppendLock implements Disposable {
     throw this.#timeout();
   }
 
-  /** Runs the section as {@linkcode run} does, blocking the thread while another writer holds the lock. */
+  /** Does what {@linkcode run} does, but blocks the thread while another writer holds the lock. */
   runSync<T>(section: (lockFile: FileHandle) => T): T {
     for (const delayMs of this.#attempts()) {
       if (this.#tryTake()) return this.#runAndRelease(section);
@@ -69,7 +69,10 @@ export class AppendLock implements Disposable {
     return this.#options.log.openForAppend(this.#path);
   }
 
-  /** Yields the delays between the attempts: from 1 to 16 ms, until the time is up, for at least two attempts. */
+  /**
+   * Yields the delay after each attempt to take the lock, in milliseconds: 0, then 1 to 16. Ends after
+   * `lockTimeoutSec`, but allows at least two attempts.
+   */
   *#attempts(): Generator<number> {
     const { clock, lockTimeoutSec } = this.#options;
     const deadlineMs = clock.monotonicMs() + lockTimeoutSec * 1000;

@@ -1,12 +1,13 @@
 /**
- * A buffer that collects bytes and encodes text in place, so that taking them out copies nothing.
+ * A buffer that collects bytes and encodes text in place, so that its bytes are taken out without a copy.
  *
- * Allocating memory for a line takes longer than writing the line. Therefore the bytes lie in a large slab, and taking
- * them out returns a view of it. No part of a slab is used twice; the last view of a slab keeps it alive.
+ * Allocating memory for a line takes longer than writing the line. Therefore the bytes lie in a large slab, and
+ * `take()` returns a view of the slab. No part of a slab is used twice, so a view stays valid.
  *
  * @module
  */
 
+/** Minimum length of a slab in bytes. */
 const SLAB_BYTES = 256 * 1024;
 
 const encoder = new TextEncoder();
@@ -14,7 +15,7 @@ const encoder = new TextEncoder();
 /** A growing buffer of bytes. */
 export class ByteBuffer {
   #slab = new Uint8Array();
-  /** Start and end, in the slab, of the bytes that were not taken out yet. */
+  /** Offsets in the slab: the start and the end of the bytes that were not taken out yet. */
   #start = 0;
   #end = 0;
 
@@ -23,14 +24,14 @@ export class ByteBuffer {
     return this.#end - this.#start;
   }
 
-  /** Adds bytes at the end. */
+  /** Adds bytes at the end of the buffer. */
   add(bytes: Uint8Array): void {
     if (bytes.byteLength > this.#slab.byteLength - this.#end) this.#replaceSlab(bytes.byteLength);
     this.#slab.set(bytes, this.#end);
     this.#end += bytes.byteLength;
   }
 
-  /** Adds text at the end, as UTF-8. */
+  /** Adds text at the end of the buffer, as UTF-8. */
   addText(text: string): void {
     for (let rest = text;;) {
       const { read, written } = encoder.encodeInto(rest, this.#slab.subarray(this.#end));
@@ -41,7 +42,7 @@ export class ByteBuffer {
     }
   }
 
-  /** Returns the bytes as a view of a larger buffer, and empties this buffer. */
+  /** Returns all bytes as a view of the slab, and empties the buffer. */
   take(): Uint8Array<ArrayBuffer> {
     const taken = this.#slab.subarray(this.#start, this.#end);
     this.#start = this.#end;

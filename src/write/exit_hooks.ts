@@ -12,13 +12,15 @@
 export interface Hooked {
   /** Makes every accepted event durable, blocking the thread. Never throws, because no caller is left to catch. */
   drainForExit(): void;
-  /** Takes over a rejected promise and returns true if the promise is the log's. Then the program does not crash. */
+  /**
+   * If the promise belongs to the log, takes over its rejection and returns true, so that the program does not crash.
+   */
   adoptRejection(promise: Promise<unknown>, reason: unknown): boolean;
 }
 
 const open = new Set<Hooked>();
 
-/** Drains the log at exit, until the returned function is called. */
+/** Registers a log to be drained at exit. Returns a function that unregisters the log. */
 export function hookExit(log: Hooked): () => void {
   if (open.size === 0) {
     globalThis.addEventListener("unload", drainAll);

@@ -1,7 +1,7 @@
 /**
- * Decides when a sync is due, and which lines may be acknowledged before it. Pure.
+ * Decides when a sync is due, and which lines may be acknowledged before the sync. Pure.
  *
- * Invariant, for a cadence of N lines: at most N - 1 acknowledged lines are not durable.
+ * Invariant, if a sync is due every N lines: at most N - 1 acknowledged lines are not durable.
  *
  * @module
  */
@@ -10,12 +10,12 @@
 export class FsyncCadence {
   readonly #everyNLines: number;
   #written = 0;
-  /** Number of lines that are durable or abandoned; they are the first ones. */
+  /** Number of lines that are durable or abandoned. These are the oldest lines. */
   #settled = 0;
   /** Number of lines that were acknowledged and later abandoned. They count against the invariant forever. */
   #doubtful = 0;
 
-  /** Starts with no line written. */
+  /** Creates the counts of a writer that has written no line. A sync is due every `everyNLines` lines. */
   constructor(everyNLines: number) {
     this.#everyNLines = everyNLines;
   }
@@ -25,12 +25,12 @@ export class FsyncCadence {
     return this.#written;
   }
 
-  /** Number of written lines that are not durable yet, but still can be. */
+  /** Number of written lines that are not durable yet, but can still become durable. */
   get unsynced(): number {
     return this.#written - this.#settled;
   }
 
-  /** Whether any line is {@linkcode unsynced}. */
+  /** Whether a written line is not durable yet, but can still become durable. */
   get hasUnsynced(): boolean {
     return this.unsynced > 0;
   }
@@ -40,22 +40,22 @@ export class FsyncCadence {
     return this.#written > this.acknowledged;
   }
 
-  /** Number of lines that may be acknowledged or were abandoned; they are the first ones. */
+  /** Number of lines that may be acknowledged or were abandoned. These are the oldest lines. */
   get acknowledged(): number {
     return Math.min(this.#written, this.#settled + this.#everyNLines - 1 - this.#doubtful);
   }
 
-  /** Counts lines that were written. */
+  /** Adds `lines` to the number of written lines. */
   wrote(lines: number): void {
     this.#written += lines;
   }
 
-  /** Counts the first `written` lines as durable: a sync that began after they were written has succeeded. */
+  /** Counts the oldest `written` lines as durable: a sync that began after their write has succeeded. */
   synced(written: number): void {
     this.#settled = Math.max(this.#settled, written);
   }
 
-  /** Abandons the written lines that are not durable: they never will be. */
+  /** Abandons the written lines that are not durable, because their sync has failed. */
   gaveUp(): void {
     this.#doubtful += this.acknowledged - this.#settled;
     this.#settled = this.#written;

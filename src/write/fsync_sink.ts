@@ -1,5 +1,5 @@
 /**
- * The last stage of the write path, for use without the others: batches of whole lines -> a log file.
+ * The last stage of the write path, for use without the earlier stages: batches of whole lines -> a log file.
  *
  * @module
  */
@@ -49,8 +49,8 @@ const OPTION_CHECKS: OptionChecks<FsyncSinkOptions> = {
  * - A write resolves when its batch is in the kernel. If the batch brings the number of lines that are not yet durable
  *   to `fsyncEveryNLines`, the write resolves when the batch is durable. `close()` resolves when everything is durable.
  * - If a batch fails, the stream is errored, as any `WritableStream` is, and the file holds no part of the batch.
- * - The line that makes the file `rotationSizeBytes` long is its last one. The file is then sealed as a segment and
- *   archived without delaying writes; `close()` waits for that.
+ * - The line with which the file reaches `rotationSizeBytes` is the last line of the file. The file is then sealed as a
+ *   segment and archived without delaying writes; `close()` waits for archiving.
  * - Other processes can append to the same log. No line is mixed with a line of another process.
  *
  * @example Write the records of another source; they are durable when the pipe ends
@@ -71,8 +71,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * Opens the file for appending. If the file or its directory does not exist, creates it. Needs
    * `--allow-read=DIR --allow-write=DIR`, where DIR is the directory of the file.
    *
-   * @param options The options, or only the path.
-   * @returns The sink. If a crashed writer left a torn tail, it is closed off.
+   * @param options The options, or only the path of the file.
+   * @returns The sink. If a crashed writer left a torn tail, `open()` has added a line break after the torn tail.
    * @throws {TypeError} If an option is unknown or of the wrong type, or the path is not a regular file with one name.
    * @throws {RangeError} If an option is out of its range.
    * @throws {Deno.errors.NotCapable} If a permission is missing.

@@ -1,12 +1,12 @@
 /**
  * Group commit: decides when syncs run, which waiters each sync serves, and which lines may be acknowledged.
  *
- * At most one sync runs, and all callers that need a later sync share the next one. A sync serves a waiter only if it
- * began after the waiter's lines were written.
+ * At most one sync runs, and all callers that need a later sync share the next sync. A sync serves a waiter only if the
+ * sync began after the waiter's lines were written.
  *
  * A failed sync is final: the kernel may have dropped the pages, and would report the next sync as a success. Therefore
- * no line that waited for it is ever reported as durable, and no line is appended to its file. Lines in the next file
- * can become durable, but a flush rejects from then on, because not everything is durable.
+ * no line that waited for the failed sync is ever reported as durable, and no line is appended to that file. Lines in
+ * the next file can become durable, but every later flush rejects, because not everything is durable.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export interface GroupCommitOptions {
 
 /** The sync that is running. */
 interface RunningSync {
-  /** Number of lines that are durable if it succeeds. A concurrent drain may raise it. */
+  /** Number of lines that are durable if this sync succeeds. A concurrent drain may raise the number. */
   covered: number;
   /** The failure of a concurrent sync; if it is set, this sync fails too. */
   failure: AuditWriteError | undefined;
@@ -60,7 +60,7 @@ export class GroupCommit {
   #lastFailure: AuditWriteError | undefined;
   #isStopped = false;
 
-  /** Starts with no line written. */
+  /** Creates the group commit of a writer that has written no line. */
   constructor(options: GroupCommitOptions) {
     this.#file = options.file;
     this.#clock = options.clock;
@@ -71,8 +71,8 @@ export class GroupCommit {
   }
 
   /**
-   * Counts lines that were written. The caller must then call {@linkcode settle}, {@linkcode settleBatch} or
-   * {@linkcode syncSync}.
+   * Adds `lines` to the number of written lines. The caller must then call {@linkcode settle}, {@linkcode settleBatch}
+   * or {@linkcode syncSync}.
    */
   wrote(lines: number): void {
     this.#cadence.wrote(lines);
@@ -96,8 +96,8 @@ export class GroupCommit {
   }
 
   /**
-   * Settles as {@linkcode settle} does, but may block the thread for a sync: if the sync is likely to be quick, and the
-   * log does not use the disk otherwise. After a blocking sync the caller must let the event loop turn.
+   * Does what {@linkcode settle} does, but may block the thread for a sync that is due. It blocks only if the sync is
+   * likely to be quick and the disk is not busy. After a blocking sync the caller must let the event loop turn.
    */
   settleBatch({ isDiskBusy }: { isDiskBusy: boolean }): Settlement {
     const isQuick = !isDiskBusy && this.#pace.placeFor(this.#cadence.unsynced) === "spot";
@@ -120,8 +120,8 @@ export class GroupCommit {
   }
 
   /**
-   * Syncs as {@linkcode sync} does, blocking the thread. With "file" it syncs even if only other writers have written
-   * to the file.
+   * Does what {@linkcode sync} does, but blocks the thread. With the scope "file", syncs even if only other writers
+   * have written to the file.
    *
    * @throws {AuditWriteError} If the sync fails; the phase is "sync".
    */
@@ -132,8 +132,8 @@ export class GroupCommit {
     } catch (cause) {
       throw this.#fail(cause);
     }
-    // If two syncs run concurrently, the kernel reports a disk error to only one of them. Therefore the lines are
-    // durable only if the running sync succeeds too.
+    // If two syncs run concurrently, the kernel reports a disk error to only one of the two. Therefore the lines are
+    // durable only if the other sync, which is still running, succeeds too.
     if (this.#running !== undefined) this.#running.covered = this.#cadence.written;
     else this.#synced(this.#cadence.written);
   }
@@ -144,13 +144,13 @@ export class GroupCommit {
     this.#throwFailure();
   }
 
-  /** Flushes as {@linkcode flush} does, blocking the thread. */
+  /** Does what {@linkcode flush} does, but blocks the thread. */
   flushSync(): void {
     this.syncSync();
     this.#throwFailure();
   }
 
-  /** Cancels the timer. No line is acknowledged afterwards. */
+  /** Cancels the timer of the next sync. No line is acknowledged afterwards. */
   stop(): void {
     this.#isStopped = true;
     this.#stopTimer();
@@ -190,7 +190,7 @@ export class GroupCommit {
 
   async #startAfter(running: RunningSync): Promise<void> {
     const lastFailure = this.#lastFailure;
-    // If the running sync fails, #lastFailure changes, and the next line throws it.
+    // If the running sync fails, it sets #lastFailure to a new error, and the next statement throws that error.
     await running.done.catch(() => {});
     if (this.#lastFailure !== lastFailure) throw this.#lastFailure;
     await this.sync();

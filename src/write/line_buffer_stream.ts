@@ -1,8 +1,8 @@
 /**
  * The second stage of the write path: lines -> batches of whole lines.
  *
- * Lines are buffered while the next stage is busy, and leave together when it asks for more, so batches grow with the
- * load. A line is never cut.
+ * Lines are buffered while the next stage is busy, and leave in one batch when that stage asks for more. So batches
+ * grow with the load. A line is never cut.
  *
  * @module
  */
@@ -15,8 +15,8 @@ const LINE_BREAK = 0x0a;
 /** Options of {@linkcode LineBufferStream}. */
 export interface LineBufferStreamOptions {
   /**
-   * Number of buffered bytes from which a write to `writable` waits for the reader, an integer >= 0. The default is
-   * 8 MiB.
+   * Number of buffered bytes, an integer >= 0, at which a write to `writable` starts to wait until the reader takes the
+   * lines. The default is 8 MiB.
    *
    * @default {8_388_608}
    */
@@ -28,11 +28,12 @@ const OPTION_CHECKS: OptionChecks<LineBufferStreamOptions> = {
 };
 
 /**
- * Turns chunks of lines, cut anywhere, into batches of whole lines. If the last line has no line break, one is added.
+ * Turns chunks of lines, cut anywhere, into batches of whole lines. If the last line has no line break, the stream adds
+ * a line break.
  *
- * A batch holds everything that arrived while the reader was busy. It is a view of a buffer that other batches share:
- * copy it before you transfer it to another thread. Cancelling `readable` drops the buffered lines and errors
- * `writable`. Aborting `writable` drops them and errors `readable`.
+ * A batch contains all lines that arrived while the reader was busy. Batches are views of a shared buffer: copy a batch
+ * before you transfer it to another thread. Cancelling `readable` drops the buffered lines and errors `writable`.
+ * Aborting `writable` drops the buffered lines and errors `readable`.
  *
  * @example Lines to batches
  * ```ts
@@ -59,7 +60,7 @@ export class LineBufferStream
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   readonly #lines = new ByteBuffer();
   #unfinishedLine: Uint8Array[] = [];
-  /** The last batch that the reader received. The reader may not have finished it until it asks for more. */
+  /** The last batch that the reader received. Until the reader asks for more, it may not have finished this batch. */
   #handedOut: Uint8Array<ArrayBuffer> | undefined;
   #isWanted = false;
   #isScheduled = false;
@@ -85,7 +86,7 @@ export class LineBufferStream
     this.writable = new WritableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
         this.#writableController = controller;
-        // abort() waits for a pending write, and that may wait for room. Dropping the lines makes room.
+        // abort() waits for a pending write, which may wait for room in the buffer. Dropping the lines makes room.
         controller.signal.addEventListener("abort", () => this.#take());
       },
       write: (chunk) => this.#write(chunk),
@@ -117,8 +118,8 @@ export class LineBufferStream
   /**
    * Returns every batch that may not have reached the file, and empties the buffer.
    *
-   * @returns The batch that the reader received last, which it may have finished, and a batch of all buffered lines,
-   *   which the reader will not receive.
+   * @returns At most two batches: the batch that the reader received last, which the reader may have finished already,
+   *   and a batch of all buffered lines, which the reader will not receive.
    */
   takeUnwritten(): Uint8Array<ArrayBuffer>[] {
     return [this.#handedOut, this.#take()].filter((batch) => batch !== undefined);

@@ -1,9 +1,9 @@
 /**
- * Adds lines to the chain of a log when they are appended. Any writer may have appended the line before.
+ * Adds lines to the chain of a log when they are appended, even if another writer appended the previous line.
  *
- * Invariant: a line gets its number and its hash under the append lock, from the line that is last in the file at that
- * time. Before that, everything appended since this writer's last append is read: lines of other writers, and the rest
- * of a failed write. If the file has become shorter, all of it is read.
+ * Invariant: a line gets its number and its hash under the append lock, from the last line of the file at that time.
+ * Before that, everything appended since this writer's last append is read: lines of other writers, and the remainder
+ * of a failed write. If the file has become shorter, the whole file is read.
  *
  * @module
  */
@@ -28,28 +28,28 @@ const encoder = new TextEncoder();
 /** Lines with their numbers and hashes, ready to be appended. */
 export interface LinkedLines {
   readonly bytes: Uint8Array;
-  /** Number of bytes that were taken from the caller's lines. */
+  /** Length in bytes of these lines before they got numbers and hashes. */
   readonly takenBytes: number;
-  /** Number and hash of the last line. */
+  /** Number and hash of the last of these lines. */
   readonly link: ChainLink;
 }
 
-/** The end of a log's chain, as one writer knows it. */
+/** The end of a log's chain, as far as one writer has read the chain. */
 export class LineChain {
   readonly #lastBefore: () => ChainLink | null;
   #last = CHAIN_START;
   #next = new NextHash(CHAIN_START);
-  /** The file, and the length up to which it was read; undefined before the first read. */
+  /** The active file, and the offset up to which it was read; undefined before the first read. */
   #followed: { readonly handle: FileHandle; byteLength: number } | undefined;
 
-  /** Starts at an unknown place. `lastBefore` returns the last link before the active file. */
+  /** Creates a chain whose end is not known yet. `lastBefore` returns the last link before the active file, if any. */
   constructor(lastBefore: () => ChainLink | null) {
     this.#lastBefore = lastBefore;
   }
 
   /**
-   * Reads the file up to the length, with at most `maxBytes` of unchained lines, and returns whether it reached the
-   * length. Call it only under the append lock.
+   * Reads the chain of the active file up to the offset `byteLength`, and returns whether that offset was reached.
+   * Stops after `maxBytes` bytes of unchained lines. Call this method only under the append lock.
    *
    * @throws {Error} If the file is truncated while it is read.
    */
@@ -70,7 +70,7 @@ export class LineChain {
     while (followed.byteLength < end) {
       const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - followed.byteLength));
       const read = handle.readSync(chunk, followed.byteLength);
-      if (read === 0) throw new Error("The audit log was truncated while it was read");
+      if (read === 0) throw new Error("another program truncated the file while it was read");
       this.#next.addBetween(chunk.subarray(0, read));
       followed.byteLength += read;
     }
@@ -78,9 +78,9 @@ export class LineChain {
   }
 
   /**
-   * Returns whole lines with their numbers and hashes. It takes all lines if the file is over the limit; otherwise the
-   * lines up to the first one with which the file reaches it. The file must have been read to its length. This object
-   * does not change until {@linkcode appended}.
+   * Adds numbers and hashes to whole lines. If the file is shorter than `limitBytes`, stops after the first line with
+   * which the file reaches that limit. Otherwise it links all lines. The file must be `byteLength` bytes long and
+   * completely read, see {@linkcode follow}. This object does not change until {@linkcode appended}.
    */
   link(lines: Uint8Array, { byteLength, limitBytes }: {
     readonly byteLength: number;
@@ -110,7 +110,7 @@ export class LineChain {
     return { bytes: bytes.subarray(0, end), takenBytes, link };
   }
 
-  /** Continues the chain after the lines, which were appended; the file is now `byteLength` long. */
+  /** Records that the linked lines were appended, and that the file is now `byteLength` bytes long. */
   appended({ link }: LinkedLines, byteLength: number): void {
     this.#setLast(link);
     this.#followed!.byteLength = byteLength;

@@ -21,8 +21,8 @@ import { Redaction } from "./redaction.ts";
 /** Options of {@linkcode SerializeStream}. */
 export interface SerializeStreamOptions {
   /**
-   * Session ID of records that have no `session_id` field, not empty. By default, the session ID of the process, see
-   * {@linkcode getSessionId}.
+   * Session ID of records that have no `session_id` field. It must not be empty. By default, it is the session ID of
+   * the process, see {@linkcode getSessionId}.
    *
    * @default {getSessionId()}
    */
@@ -41,8 +41,8 @@ export interface SerializeStreamOptions {
    */
   now?: () => number;
   /**
-   * The values to hide before a record becomes a line, see {@linkcode Redact}. If it is not set, every value is
-   * written.
+   * The values to hide before a record becomes a line, see {@linkcode Redact}. If this option is not set, every value
+   * is written.
    *
    * @default {undefined}
    */
@@ -95,12 +95,12 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
   }
 }
 
-/** A function that encodes an event as a line, as the event is at the time of the call. */
+/** A function that encodes an event as a line. Later changes of the event do not change the line. */
 export type LineSerializer = (event: unknown, fields: EventFields) => string;
 
 /**
- * Returns a function that does the work of {@linkcode SerializeStream} on one record, for callers that cannot wait for
- * a stream. The line includes its line break, and is a string, not UTF-8 bytes.
+ * Returns a function that encodes one record as {@linkcode SerializeStream} does, for callers that cannot wait for a
+ * stream. The encoded line is a string, and ends in a line break.
  */
 export function lineSerializer(
   options: SerializeStreamOptions & Pick<RecordContext, "onFraction"> & { chain?: boolean } = {},
@@ -109,7 +109,7 @@ export function lineSerializer(
   const isChained = options.chain ?? false;
   const { redact, onFraction } = options;
   const redaction = Array.isArray(redact) ? new Redaction(redact) : undefined;
-  // All events share one object, because creating one for each event takes as long as checking a field.
+  // All events share one context object, because creating an object for each event takes as long as checking a field.
   const context = { nowMs: NaN, sessionId, isChained, redaction, onFraction };
   // The chain adds two members to the line before it is written.
   const moreBytes = isChained ? LINK_BYTES_MAX : 0;
@@ -126,9 +126,9 @@ export function lineSerializer(
 }
 
 /**
- * Returns the record that the user's `redact` function returns.
+ * Calls the user's `redact` function with an event, and returns the resulting record.
  *
- * @throws {AuditEventError} If the function throws or does not return an object. Then nothing is written.
+ * @throws {AuditEventError} If the function throws or does not return an object. Then the event is not written.
  */
 function redacted(
   redact: Exclude<Redact, readonly string[]>,
@@ -140,17 +140,20 @@ function redacted(
   try {
     record = redact(Object.assign({ event }, fields, { event }));
   } catch (cause) {
-    throw new AuditEventError(`Cannot log event: redact throws: ${safeMessage(cause)}`, {
-      field: "redact",
-      value: undefined,
-      cause,
-    });
+    throw new AuditEventError(
+      `Cannot log event: the redact function throws: ${safeMessage(cause)}`,
+      {
+        field: "redact",
+        value: undefined,
+        cause,
+      },
+    );
   }
   if (typeof record === "object" && record !== null && !Array.isArray(record)) {
     return record as Record<string, unknown>;
   }
   throw new AuditEventError(
-    `Cannot log event: redact must return a record, got ${shown(record)}`,
+    `Cannot log event: the redact function must return a record, got ${shown(record)}`,
     { field: "redact", value: record },
   );
 }

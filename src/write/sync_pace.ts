@@ -2,21 +2,27 @@
  * Decides whether the next sync blocks this thread ("spot") or runs on another thread. Pure.
  *
  * Handing a sync over to another thread and back takes a few hundred microseconds. Many disks need no longer for the
- * sync itself. On such a disk a blocking sync serves its waiters sooner, and it blocks this thread no longer than the
- * hand-over would keep it busy.
+ * sync itself. On such a disk a blocking sync serves its waiters sooner, and blocks this thread no longer than the
+ * hand-over would.
  *
  * @module
  */
 
-/** Number of consecutive quick syncs before a sync blocks the thread. */
+/** Minimum number of consecutive quick syncs before a sync may block the thread. */
 const QUICK_RUN = 4;
-/** The same number after a slow sync. It is higher, because another user of the disk may soon slow it down again. */
+/**
+ * Minimum number of consecutive quick syncs before a sync may block the thread, once a sync was slow. It is higher,
+ * because another user of the disk may soon slow the disk down again.
+ */
 const QUICK_RUN_AFTER_SLOW = 16;
-/** Time limit of a quick blocking sync, milliseconds. */
+/** Maximum duration of a blocking sync that counts as quick, in milliseconds. */
 const SPOT_MAX_MS = 1;
-/** Time limit of a quick sync on another thread, with the hand-over, milliseconds. */
+/** Maximum duration of a sync on another thread that counts as quick, including the hand-over, in milliseconds. */
 const THREAD_MAX_MS = 2;
-/** Maximum number of lines for a blocking sync. With more lines, this thread prepares the next batch meanwhile. */
+/**
+ * Maximum number of lines for a blocking sync. More lines are synced on another thread, because this thread can prepare
+ * the next batch meanwhile.
+ */
 const LINES_MAX = 256;
 
 /** The thread of a sync: this thread ("spot"), or another one. */
@@ -27,14 +33,14 @@ export class SyncPace {
   #quickSyncs = 0;
   #quickRun = QUICK_RUN;
 
-  /** Records the duration of a sync, in milliseconds. */
+  /** Records how long a sync took, in milliseconds, and on which thread it ran. */
   took(elapsedMs: number, place: SyncPlace): void {
     const isQuick = elapsedMs < (place === "spot" ? SPOT_MAX_MS : THREAD_MAX_MS);
     this.#quickSyncs = isQuick ? this.#quickSyncs + 1 : 0;
     if (!isQuick) this.#quickRun = QUICK_RUN_AFTER_SLOW;
   }
 
-  /** Returns the better place for a sync of this number of lines. */
+  /** Returns the thread that should run a sync of this number of lines. */
   placeFor(lines: number): SyncPlace {
     return lines <= LINES_MAX && this.#quickSyncs >= this.#quickRun ? "spot" : "thread";
   }

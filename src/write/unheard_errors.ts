@@ -18,29 +18,29 @@ export class UnheardErrors {
   #first: { error: unknown } | undefined;
   #lastLogged: unknown;
 
-  /** Starts with no error. */
+  /** Creates an empty record of errors. */
   constructor(logger: Logger, clock: Clock) {
     this.#logger = logger;
     this.#clock = clock;
   }
 
-  /** Watches a promise that is about to be rejected. */
+  /** Registers a promise of the log that is about to be rejected, so that {@linkcode adopt} recognizes the promise. */
   watch(promise: Promise<unknown>): void {
     this.#watched.add(promise);
     this.#isFresh = true;
   }
 
-  /** Takes over an unhandled rejection and returns true. Returns false if the promise is not the log's. */
+  /** Takes over an unhandled rejection and returns true. If the promise does not belong to the log, returns false. */
   adopt(promise: Promise<unknown>, error: unknown): boolean {
     if (!this.#watched.has(promise)) return false;
     this.#first ??= { error };
-    // All lines of a failed batch share one error, so it is logged once.
+    // All lines of a failed batch share one error, so the error is logged once.
     if (error !== this.#lastLogged) this.#logger.error("An event was not logged:", error);
     this.#lastLogged = error;
     return true;
   }
 
-  /** Throws the first unhandled error since the last call, if there is one. */
+  /** If there was an unhandled error since the last call, throws the first of them. */
   async throwFirst(): Promise<void> {
     if (this.#isFresh) {
       // The runtime reports a rejection only at the end of the turn in which it happened.

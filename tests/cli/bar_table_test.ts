@@ -5,7 +5,7 @@ import { bar, barTable } from "../../src/cli/bar_table.ts";
 const row = (label: string, value: number) => ({ label, value, cells: [`${value}`] });
 const header = ["what", "USD"];
 
-Deno.test("barTable() aligns labels with wide or combining characters, and cuts long ones", () => {
+Deno.test("barTable() aligns labels with wide or combining characters, and cuts long labels", () => {
   const rows = [row("模型", 1), row("🐟 fish", 10), row("é".normalize("NFD"), 100)];
   const lines = barTable([...rows, row("x".repeat(60), 50)], { header, columns: 80 });
   const barAt = lines.slice(1).map((line) => stringWidth(line.slice(0, line.search(/[█-▏]/))));
@@ -22,11 +22,11 @@ Deno.test("barTable() fills the available width with the largest bar, and draws 
   assertEquals(barsAt(300)[0], "█".repeat(40));
 });
 
-Deno.test("barTable() returns no lines without rows", () => {
+Deno.test("barTable() returns no lines for an empty table", () => {
   assertEquals(barTable([], { header, columns: 80 }), []);
 });
 
-Deno.test("bar() is empty if the largest amount is Infinity", () => {
+Deno.test("bar() returns an empty bar if the largest value is Infinity", () => {
   for (const value of [1e308, Infinity]) assertEquals(bar(value, Infinity, 40), "");
   assertEquals(bar(1e308, 1e308, 2), "██");
 });

@@ -15,14 +15,14 @@ const TEXTS = [
   `${"z".repeat(79)}\ud83d`,
 ];
 
-Deno.test("cut() and cutMiddle() never exceed the columns, and mark omitted text with an ellipsis", () => {
+Deno.test("cut() and cutMiddle() return text that fits the columns, and mark omitted text with an ellipsis", () => {
   for (const text of TEXTS) {
     for (const columns of [0, 1, 2, 9, 40, 80]) {
       for (const fit of [cut, cutMiddle]) {
         const found = fit(text, columns);
         assert(stringWidth(found) <= columns, `${fit.name} ${columns} ${found}`);
         assert(found.length <= 16 * columns + 16, `${fit.name} ${columns} ${found.length}`);
-        // deno-lint-ignore no-control-regex -- it looks for control characters
+        // deno-lint-ignore no-control-regex -- the expression matches control characters
         assert(!/[\u0000-\u001f\ud83d]$/.test(found));
       }
     }
@@ -35,7 +35,7 @@ Deno.test("cut() and cutMiddle() never exceed the columns, and mark omitted text
   assertEquals(cutMiddle("/tmp/a", 15), "/tmp/a");
 });
 
-Deno.test("wrapped() breaks lines between words, and breaks words that are too long", () => {
+Deno.test("wrapped() breaks lines between words, and breaks a word only if it is wider than a line", () => {
   assertEquals(wrapped("one two three four", 9), ["one two", "three", "four"]);
   assertEquals(wrapped("a /long/path/name b", 6), ["a", "/long/", "path/n", "ame b"]);
   assertEquals(wrapped("one two", Infinity), ["one two"]);

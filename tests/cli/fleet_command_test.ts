@@ -13,7 +13,7 @@ import { MAIN } from "./run_cli.ts";
 
 const START = Date.UTC(2026, 1, 13, 14);
 
-/** A server, and logs that were shipped to it. Commands may connect to the server, and nothing else. */
+/** A server, and logs that were shipped to the server. Commands have only the permission to connect to the server. */
 class Scene implements AsyncDisposable {
   readonly server: NatsServer;
   readonly dir: TempDir = tempDir();
@@ -30,7 +30,7 @@ class Scene implements AsyncDisposable {
     return scene;
   }
 
-  /** Appends events to a log, a minute apart, and ships them. */
+  /** Appends events to a log, with times a minute apart, and ships the log. */
   async ship(log: string, ...events: readonly (readonly [string, object])[]): Promise<void> {
     const path = this.dir.path(`${log}/audit.jsonl`);
     let n = 0;
@@ -67,7 +67,7 @@ class Scene implements AsyncDisposable {
   }
 }
 
-/** Returns the output of a command, which must succeed without messages. */
+/** Returns the standard output of a command. Checks that the command succeeds without messages. */
 function outputOf({ code, stdout, stderr }: CommandResult): string {
   assertEquals([code, stderr], [0, ""]);
   return stdout;
@@ -79,7 +79,7 @@ function twoMachines(scene: Scene): Promise<void> {
 }
 
 await natsTest(
-  "scout fleet query and tail show the events of all logs, or the ones that match",
+  "scout fleet query and tail show the events of all logs, or only the events that match",
   async () => {
     await using scene = await Scene.start();
     await twoMachines(scene);
@@ -124,7 +124,7 @@ await natsTest("scout fleet tail -f shows events that are shipped later", async 
 });
 
 await natsTest(
-  "scout fleet spend sums up by log and by other keys, and report shows the sum",
+  "scout fleet spend sums up costs by log and by other keys, and scout fleet report shows the sum",
   async () => {
     await using scene = await Scene.start();
     await twoMachines(scene);
@@ -182,7 +182,7 @@ await natsTest(
     assertEquals([empty.code, empty.stdout, empty.stderr], [
       1,
       "",
-      "scout: nothing was shipped, got fleet f\n",
+      "scout: nothing was shipped to fleet f\n",
     ]);
 
     const path = scene.dir.path("a/audit.jsonl");
@@ -192,7 +192,7 @@ await natsTest(
     await scene.ship("a", ["nav", { n: 2 }]);
     const { code, stdout, stderr } = await scene.run("query", ["--json"]);
     assertEquals([code, stdout.trimEnd().split("\n").length], [0, 2]);
-    assertMatch(stderr, new RegExp(`^scout: bytes ${from} to ${from + 6} of log a: .*\n$`));
+    assertMatch(stderr, new RegExp(`^scout: skipped bytes ${from} to ${from + 6} of log a: .*\n$`));
 
     const missing = await scene.run("query", ["--stream", "OTHER"]);
     assertEquals([missing.code, missing.stdout], [1, ""]);
@@ -201,7 +201,7 @@ await natsTest(
     assertEquals([name.code, name.stdout], [2, ""]);
     assertStringIncludes(
       name.stderr,
-      'log: it must be 1 to 64 letters, digits, "-" or "_", got "a.b"',
+      'log: the name must be 1 to 64 letters, digits, "-" or "_", got "a.b"',
     );
     const { args, dir, flags: [net = ""] } = scene.options("query", [], []);
     const forbidden = await runProgram(MAIN, { dir, args, flags: [] });
@@ -278,7 +278,7 @@ await natsTest(
         args: ["fleet", "status", "--server", `tls://${servers}`, "--fleet", "f", ...args],
         flags: [`--allow-net=localhost,127.0.0.1:${server.port}`, `--allow-read=${cert}`],
       });
-    assertEquals((await status("--ca", cert)).stderr, "scout: nothing was shipped, got fleet f\n");
+    assertEquals((await status("--ca", cert)).stderr, "scout: nothing was shipped to fleet f\n");
     const unknown = await status();
     assertEquals([unknown.code, unknown.stdout], [1, ""]);
     assertMatch(unknown.stderr, /^scout: Cannot connect to tls:.*certificate.*\n$/);
@@ -305,7 +305,7 @@ await natsTest("scout fleet connects to a server over a WebSocket", async () => 
     args: ["fleet", "status", "--server", `ws://127.0.0.1:${port}`, "--fleet", "f"],
     flags: [`--allow-net=127.0.0.1:${port}`],
   });
-  assertEquals([code, stderr], [1, "scout: nothing was shipped, got fleet f\n"]);
+  assertEquals([code, stderr], [1, "scout: nothing was shipped to fleet f\n"]);
 });
 
 Deno.test("scout fleet rejects incomplete or conflicting logins, and missing files", async () => {
@@ -326,12 +326,12 @@ Deno.test("scout fleet rejects incomplete or conflicting logins, and missing fil
         2,
         "--user and --creds cannot be used together",
       ],
-      [["--creds", none], 1, `Cannot read credentials: no such file, got ${none}`],
-      [["--ca", none], 1, `Cannot read certificates: no such file, got ${none}`],
+      [["--creds", none], 1, `Cannot read credentials: the file does not exist: ${none}`],
+      [["--ca", none], 1, `Cannot read certificates: the file does not exist: ${none}`],
       [
         ["--user", "a", "--password-file", none],
         1,
-        `Cannot read password: no such file, got ${none}`,
+        `Cannot read password: the file does not exist: ${none}`,
       ],
     ] as const
   ) {

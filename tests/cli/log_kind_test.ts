@@ -14,20 +14,20 @@ const OTHERS: [name: string, content: string | Uint8Array, reason: string][] = [
   [
     "a.png",
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0),
-    "it is a PNG image, not an audit log",
+    "the file is a PNG image, not an audit log",
   ],
-  ["a.jpg", Uint8Array.of(0xff, 0xd8, 0xff, 0xe0), "it is a JPEG image, not an audit log"],
-  ["audit.jsonl.gz", await gzipped(LINE), "it is a gzip file, not an audit log"],
+  ["a.jpg", Uint8Array.of(0xff, 0xd8, 0xff, 0xe0), "the file is a JPEG image, not an audit log"],
+  ["audit.jsonl.gz", await gzipped(LINE), "the file is a gzip file, not an audit log"],
   [
     "a.csv",
     "ts,event\n2026-02-13,nav\n",
-    "it is a table (scout import reads it), not an audit log",
+    "the file is a table (use scout import), not an audit log",
   ],
-  ["a.bin", Uint8Array.of(0, 255, 10, 254), "it is binary data, not an audit log"],
-  ["a.txt", "hello\n", "none of its lines is a JSON object"],
-  ["a.json", "[\n  1\n]\n", "none of its lines is a JSON object"],
-  ["numbers.jsonl", "1\n2\n", "none of its lines is a JSON object"],
-  ["long.txt", `${"x".repeat(99)}\n`.repeat(10_000), "none of its lines is a JSON object"],
+  ["a.bin", Uint8Array.of(0, 255, 10, 254), "the file is binary data, not an audit log"],
+  ["a.txt", "hello\n", "no line of the file is a JSON object"],
+  ["a.json", "[\n  1\n]\n", "no line of the file is a JSON object"],
+  ["numbers.jsonl", "1\n2\n", "no line of the file is a JSON object"],
+  ["long.txt", `${"x".repeat(99)}\n`.repeat(10_000), "no line of the file is a JSON object"],
 ];
 for (const [name, content, reason] of OTHERS) {
   Deno.test(`checkKind() rejects ${name}: ${reason}`, () => {
@@ -35,7 +35,7 @@ for (const [name, content, reason] of OTHERS) {
     const bytes = typeof content === "string" ? encoder.encode(content) : content;
     Deno.writeFileSync(dir.path(name), bytes);
     const error = assertThrows(() => check(dir.path(name)), CommandError);
-    assertEquals(error.message, `Cannot read audit log: ${reason}, got ${dir.path(name)}`);
+    assertEquals(error.message, `Cannot read audit log: ${reason}: ${dir.path(name)}`);
     assertEquals(error.exitCode, 1);
   });
 }
@@ -44,12 +44,12 @@ const LOGS: [what: string, content: string][] = [
   ["an empty file", ""],
   ["one event", LINE],
   ["an event without a line break", LINE.trimEnd()],
-  ["a torn line alone", LINE.slice(0, 20)],
+  ["a torn line and nothing else", LINE.slice(0, 20)],
   ["damage before an event", `\0\0\0\n{"torn\n${LINE}`],
   ["much damage before an event", `${"x".repeat(200_000)}\n${LINE}`],
   ["much damage after an event", `${LINE}${"x".repeat(200_000)}`],
   [
-    "a line that is longer than the part that is read",
+    "a line that is longer than the bytes that are read",
     `{"event":"nav","x":"${"y".repeat(200_000)}"}\n`,
   ],
 ];
@@ -61,7 +61,7 @@ for (const [what, content] of LOGS) {
   });
 }
 
-Deno.test("checkKind() accepts a file next to a lock, a manifest or an archive", () => {
+Deno.test("checkKind() accepts a damaged file next to a lock, a manifest or an archive", () => {
   for (
     const beside of ["audit.jsonl.lock", "audit.manifest.jsonl", "audit_20260213_143022.jsonl.gz"]
   ) {
@@ -74,6 +74,10 @@ Deno.test("checkKind() accepts a file next to a lock, a manifest or an archive",
 
 Deno.test("checkKind() rejects a directory, and accepts a path that does not exist", () => {
   using dir = tempDir();
-  assertThrows(() => check(dir.path("")), CommandError, "it is not a regular file but a directory");
+  assertThrows(
+    () => check(dir.path("")),
+    CommandError,
+    "the path is a directory, not a regular file",
+  );
   check(dir.path("none.jsonl"));
 });

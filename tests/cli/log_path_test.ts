@@ -40,9 +40,9 @@ for (const [files, log] of HOLDING_ONE) {
 }
 
 const HOLDING_SEVERAL: [files: string[], message: string][] = [
-  [["a.jsonl", "b.jsonl"], "holds several logs, got a.jsonl, b.jsonl"],
-  [["a.jsonl", "b_20260213_143022.jsonl.gz"], "holds several logs, got a.jsonl, b.jsonl"],
-  [["a.jsonl", "\u001b[31mb\u202e.jsonl"], "got \\u001b[31mb\\u202e.jsonl, a.jsonl"],
+  [["a.jsonl", "b.jsonl"], "contains several logs; name one: a.jsonl, b.jsonl"],
+  [["a.jsonl", "b_20260213_143022.jsonl.gz"], "contains several logs; name one: a.jsonl, b.jsonl"],
+  [["a.jsonl", "\u001b[31mb\u202e.jsonl"], "name one: \\u001b[31mb\\u202e.jsonl, a.jsonl"],
 ];
 for (const [files, message] of HOLDING_SEVERAL) {
   Deno.test(`locateLog() rejects a directory with ${shownText(files.join(", "))}`, () => {
@@ -67,7 +67,7 @@ Deno.test("locateLog() returns a path that does not exist unchanged", () => {
 
 await testNeeding(
   "POSIX",
-  "locateLog() follows symbolic links to directories only",
+  "locateLog() follows symbolic links only to directories",
   () => {
     using dir = dirWith("other.jsonl");
     using links = tempDir();
@@ -81,11 +81,11 @@ await testNeeding(
   },
 );
 
-Deno.test("locateLog() rejects a log that is named twice", () => {
+Deno.test("locateLog() rejects an argument LOG together with --path", () => {
   const error = assertThrows(
     () => locateLog({ file: "a.jsonl", path: "b.jsonl" }),
     CommandError,
-    "Cannot choose the log: it is named twice, got a.jsonl and --path b.jsonl",
+    "Cannot choose the log: use either the argument LOG or --path, got a.jsonl and --path b.jsonl",
   );
   assertEquals(error.exitCode, 2);
 });
@@ -121,11 +121,11 @@ Deno.test("scout prefers the command line to SCOUT_PATH, and a readable SCOUT_PA
   const missing = dir.path("missing.jsonl");
   assertEquals(
     await run([mayRead], missing),
-    `1 scout: Cannot find audit log: there is neither an active file nor an archive, got ${missing} (from SCOUT_PATH)\n`,
+    `1 scout: Cannot find audit log: there is neither an active file nor an archive: ${missing} (from SCOUT_PATH)\n`,
   );
   Deno.removeSync(`${home}/.scout/audit.jsonl`);
   const nowhere = await run([mayFind], variable);
-  assertStringIncludes(nowhere, `got ${home}/.scout/audit.jsonl (the default; `);
+  assertStringIncludes(nowhere, `: ${home}/.scout/audit.jsonl (the default; `);
   assertStringIncludes(nowhere, "SCOUT_PATH, which needs --allow-env=SCOUT_PATH)");
   assertEquals(
     await run([], variable),

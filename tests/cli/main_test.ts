@@ -13,7 +13,7 @@ const COMMANDS = [
   ...["report", "serve", "ship"],
 ];
 
-Deno.test("scout --help lists the commands, and each command shows help with an example, without permissions", async () => {
+Deno.test("scout --help lists the commands, and the help of each command shows an example and needs no permissions", async () => {
   const { code, stdout, stderr } = await scout("--help");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   for (const command of [...COMMANDS, "completions"]) {

@@ -4,7 +4,7 @@ import { runProgram } from "../run_program.ts";
 import { tempDir } from "../temp_dir.ts";
 import { MAIN, runCli } from "./run_cli.ts";
 
-/** Creates a log with three old archives, and returns functions that run commands on it. */
+/** Creates a log with three old archives, and returns functions that run commands on the log. */
 async function archivedLog() {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -42,7 +42,7 @@ Deno.test("scout prune --dry-run shows what would be removed, without write perm
   assertEquals(log.archives(), before);
 });
 
-Deno.test("scout prune removes the oldest archives and shows them", async () => {
+Deno.test("scout prune removes the oldest archives, and lists the removed archives", async () => {
   using log = await archivedLog();
   const [first, ...others] = log.archives();
   const { code, stdout, stderr } = await log.run("--max-archives", "2");
@@ -54,7 +54,7 @@ Deno.test("scout prune removes the oldest archives and shows them", async () => 
   assertEquals(again.stdout, "Nothing removed, 0 bytes\n");
 });
 
-Deno.test("scout prune --json lists each archive with the reason", async () => {
+Deno.test("scout prune --json lists each removed archive with the reason", async () => {
   using log = await archivedLog();
   const { stdout } = await log.run("--json", "--max-age", "30d", "--max-bytes", "1GB");
   const { dryRun, bytes, pruned } = JSON.parse(stdout);
@@ -72,7 +72,7 @@ Deno.test("scout spend and scout status report the events that scout prune has r
   const until = "until 2026-02-13 00:00 (UTC)";
   assertEquals(
     spend.stderr,
-    `scout: not counted: events logged ${until}, which retention has removed\n`,
+    `scout: the costs do not include events ${until}, because retention has removed them\n`,
   );
   const later = await log.ask("spend", "--since", "2026-02-14");
   assertMatch(later.stderr, /^scout: no events with a cost since [^\n]+\n$/);
@@ -101,7 +101,7 @@ Deno.test("scout prune rejects a missing and an invalid limit", async () => {
   }
 });
 
-Deno.test("scout prune names the missing permission in one line", async () => {
+Deno.test("scout prune reports a missing permission in one line", async () => {
   using log = await archivedLog();
   const { code, stderr } = await log.read("--max-archives", "1");
   assertEquals(code, 2);
@@ -109,7 +109,7 @@ Deno.test("scout prune names the missing permission in one line", async () => {
   assertEquals(log.archives().length, 3);
 });
 
-Deno.test("scout prune reports that it keeps the newest archive although it exceeds a limit", async () => {
+Deno.test("scout prune does not remove a newest archive that exceeds a limit, and reports the archive", async () => {
   using log = await archivedLog();
   const newest = log.archives().at(-1);
   const limits: [limit: string[], why: string | null][] = [

@@ -99,7 +99,7 @@ const REFUSED: [args: string[], message: string][] = [
   [["--nope"], "`--nope`"],
 ];
 for (const [args, message] of REFUSED) {
-  Deno.test(`scout query rejects ${args.join(" ")} and names it`, async () => {
+  Deno.test(`scout query rejects ${args.join(" ")} and names the value`, async () => {
     using log = logWith();
     const { code, stdout, stderr } = await runCli(["query", ...args], log.dir.path(""));
     assertEquals([code, stdout], [2, ""]);
@@ -115,7 +115,7 @@ Deno.test("scout query reports an unreadable log in one line", async () => {
       [
         log.dir.path("none.jsonl"),
         1,
-        "Cannot find audit log: there is neither an active file nor an archive, got ",
+        "Cannot find audit log: there is neither an active file nor an archive: ",
       ],
       [
         "/elsewhere/audit.jsonl",
@@ -151,7 +151,7 @@ Deno.test("scout query shows failures in red and escalations in yellow, if color
   assert(!plain.stdout.includes("\u001b"));
 });
 
-Deno.test("scout query, tail, spend and metrics report what the log holds if nothing matches", async () => {
+Deno.test("scout query, tail, spend and metrics report which events the log contains if nothing matches", async () => {
   using log = logWith(...EVENTS.slice(0, 3));
   const since = ["--since", "2026-02-14"];
   const instead = "the newest event is from 2026-02-13 16:00";
@@ -193,7 +193,7 @@ Deno.test("scout query reports damage once if nothing matches", async () => {
   );
 });
 
-Deno.test("scout query aligns the columns of many events, and of large ones", async () => {
+Deno.test("scout query aligns the columns of many events, and of large events", async () => {
   const large = { event: "nav", cost: 1, text: "x".repeat(2_000_000) };
   using log = logWith(...Array.from({ length: 250 }, () => EVENTS[0]!), large, {
     event: "nav",

@@ -22,7 +22,7 @@ function report(
   return reportIn({}, log, file, ...args);
 }
 
-/** Runs `scout report` like `report()`, with additional environment variables and permissions. */
+/** Runs `scout report` as `report()` does, with additional environment variables and permissions. */
 function reportIn(
   { env = {}, flags = [] }: { env?: Record<string, string>; flags?: readonly string[] },
   log: ReturnType<typeof logWith>,
@@ -40,7 +40,7 @@ function reportIn(
   });
 }
 
-Deno.test("scout report writes the page to a file, and overwrites it the next time", async () => {
+Deno.test("scout report writes the page to a file, and overwrites the file the next time", async () => {
   using log = logWith(...EVENTS);
   const file = log.dir.path("a report.html");
   const first = await report(log, file, "--out", "a report.html", "--tz", "Europe/Berlin");
@@ -76,7 +76,7 @@ Deno.test("scout report writes to report.html by default, and to standard output
   assertEquals(printed.stdout, Deno.readTextFileSync(file));
 });
 
-Deno.test("scout report shows damage, also in archives, on the page only", async () => {
+Deno.test("scout report shows damage, also in archives, on the page but not on standard error", async () => {
   using log = logWith(...EVENTS, "no event\n");
   const archive = log.dir.path("audit_20260213_000000.jsonl.gz");
   Deno.writeFileSync(archive, gzipSync(`${JSON.stringify(EVENTS[0])}\n{"torn\n`));
@@ -94,12 +94,12 @@ Deno.test("scout report does not overwrite a file that is not a report", async (
   assertEquals([code, stdout], [2, ""]);
   assertEquals(
     stderr,
-    `scout: Cannot write report: the existing file is not a report, got ${log.path}\n`,
+    `scout: Cannot write report: the existing file is not a report; use another --out FILE: ${log.path}\n`,
   );
   assertEquals(Deno.readTextFileSync(log.path), before);
 });
 
-Deno.test("scout report names the missing flags for its file", async () => {
+Deno.test("scout report names the flags that permit writing the file of the report", async () => {
   using log = logWith(...EVENTS);
   const { code, stderr } = await report(log, "elsewhere.html");
   const file = log.dir.path("report.html");
@@ -130,7 +130,7 @@ Deno.test("scout report rejects invalid options and names them", async () => {
   assertStringIncludes(stderr, "Cannot find audit log");
 });
 
-/** Creates a directory for PATH with an opener, which writes its argument to a file in that directory. */
+/** Creates a directory for PATH with a fake of the program that opens files. The fake writes its argument to a file. */
 function fakeOpener(): { dir: TempDir; opened: () => string } {
   const dir = tempDir();
   const opener = OPEN_FLAG.replace("--allow-run=", "");
@@ -141,7 +141,7 @@ function fakeOpener(): { dir: TempDir; opened: () => string } {
 
 await testNeeding(
   "POSIX",
-  "scout report --open writes the file, then names the missing flag",
+  "scout report --open writes the file, then names the flag of the missing permission",
   async () => {
     using log = logWith(...EVENTS);
     using opener = fakeOpener().dir;
@@ -163,7 +163,7 @@ await testNeeding(
 
 await testNeeding(
   "POSIX",
-  "scout report --open opens the file, or reports that the opener is missing",
+  "scout report --open opens the file, or reports that the program that opens files is missing",
   async () => {
     using log = logWith(...EVENTS);
     const { dir, opened } = fakeOpener();
@@ -175,7 +175,7 @@ await testNeeding(
     assertEquals([shown.code, shown.stderr, opened()], [0, "", `${file}\n`]);
     const { code, stderr } = await open(log.dir.path(""));
     assertEquals(code, 1);
-    // Before this line, Deno itself reports that it cannot find the opener.
+    // Before this line, Deno itself reports that the program that opens files is missing.
     assertMatch(stderr, /^scout: Cannot open .*report\.html in a browser: cannot find \S+$/m);
     assert(Deno.statSync(file).size > 0);
   },

@@ -45,12 +45,12 @@ Deno.test("scout rotate does not create a missing log", async () => {
   assertEquals([code, stdout], [1, ""]);
   assertMatch(
     stderr,
-    /^scout: Cannot find audit log: there is neither an active file nor an archive, got \S+\n$/,
+    /^scout: Cannot find audit log: there is neither an active file nor an archive: \S+\n$/,
   );
   assertEquals([...Deno.readDirSync(log.dir.path(""))], []);
 });
 
-Deno.test("scout rotate names missing permissions in one line", async () => {
+Deno.test("scout rotate reports missing permissions in one line", async () => {
   using log = logWith(EVENT);
   const dir = log.dir.path("");
   const { code, stdout, stderr } = await runCli(["rotate", "--path", log.path], dir);

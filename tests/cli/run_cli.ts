@@ -1,5 +1,5 @@
 /**
- * Runs the command line in a separate process, with exactly the permissions that it needs.
+ * Runs the command line in a separate process, with exactly the permissions that the command needs.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import type { CommandResult } from "../run_command.ts";
 import { runProgram } from "../run_program.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** The path of the program. */
+/** The path of the main module of the command line. */
 export const MAIN: string = fromFileUrl(new URL("../../src/cli/main.ts", import.meta.url));
 
-/** Creates a log with these lines in a temporary directory, and returns functions that run commands on it. */
+/** Creates a log with these lines in a temporary directory, and returns functions that run commands on the log. */
 export function logWith(...lines: readonly (string | Record<string, unknown>)[]) {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -29,7 +29,7 @@ export function logWith(...lines: readonly (string | Record<string, unknown>)[])
   };
 }
 
-/** Runs the command line with permission to read one directory. */
+/** Runs the command line with only the permission to read one directory. */
 export function runCli(args: readonly string[], dir: string): Promise<CommandResult> {
   return runProgram(MAIN, { dir, args, flags: [`--allow-read=${dir}`] });
 }

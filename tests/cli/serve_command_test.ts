@@ -5,7 +5,7 @@ import { testNeeding } from "../requirements.ts";
 import { programArgs } from "../run_program.ts";
 import { logWith, MAIN } from "./run_cli.ts";
 
-/** Starts `scout serve` in a separate process with exactly these flags. */
+/** Starts `scout serve` in a separate process with exactly these permission flags. */
 function serving(flags: readonly string[], ...args: readonly string[]) {
   const process = new Deno.Command(Deno.execPath(), {
     args: programArgs(MAIN, { dir: "", args: ["serve", ...args], flags }),
@@ -16,7 +16,7 @@ function serving(flags: readonly string[], ...args: readonly string[]) {
   const stderr = new Response(process.stderr).text();
   return {
     process,
-    /** Resolves with the first output of the server. */
+    /** Resolves with the first output of `scout serve`. */
     async said(): Promise<string> {
       return (await stdout.read()).value ?? "";
     },
@@ -53,7 +53,7 @@ await testNeeding(
   },
 );
 
-Deno.test("scout serve prints a URL with a token if it listens on all addresses", async () => {
+Deno.test("scout serve prints a URL with a token if the server listens on all addresses", async () => {
   using log = logWith();
   const dir = log.dir.path("");
   const flags = [`--allow-read=${dir}`, "--allow-net=0.0.0.0:0"];
@@ -72,7 +72,7 @@ Deno.test("scout serve prints a URL with a token if it listens on all addresses"
   await served.ended();
 });
 
-Deno.test("scout serve names a missing flag, and a port that is in use", async () => {
+Deno.test("scout serve reports a missing permission, and a port that is in use", async () => {
   using log = logWith();
   const read = `--allow-read=${log.dir.path("")}`;
   const forbidden = serving([read], "--path", log.path, "--port", "8789");
@@ -86,6 +86,6 @@ Deno.test("scout serve names a missing flag, and a port that is in use", async (
   assertEquals(end.code, 1);
   assertMatch(
     end.stderr,
-    /^scout: Cannot serve report: the port is in use, got 127\.0\.0\.1:\d+\n$/,
+    /^scout: Cannot serve report: 127\.0\.0\.1:\d+ is in use; choose another --port\n$/,
   );
 });

@@ -7,7 +7,7 @@ import { logWith, MAIN } from "./run_cli.ts";
 
 const EVENTS = [1, 2, 3].map((n) => ({ ts: "2026-02-13T14:00:00.000Z", event: "nav", n }));
 
-/** Returns the arguments of `scout ship`, and exactly the flags that it needs. */
+/** Returns the arguments of `scout ship`, and exactly the permission flags that the command needs. */
 function shipping(log: ReturnType<typeof logWith>, server: NatsServer, ...args: string[]) {
   const dir = log.dir.path("").replace(/\/$/, "");
   const address = `127.0.0.1:${server.port}`;
@@ -28,7 +28,7 @@ function shipOnce(
 }
 
 await natsTest(
-  "scout ship --once ships the log, creates the stream with --create-stream, and reports its position",
+  "scout ship --once ships the log, creates the stream with --create-stream, and reports the position",
   async () => {
     await using server = await NatsServer.start();
     using log = logWith(...EVENTS);

@@ -72,7 +72,7 @@ Deno.test("scout spend distinguishes the two occurrences of a repeated hour", as
   ]);
 });
 
-Deno.test("scout spend over archives and the active file equals the sum of all lines", async () => {
+Deno.test("scout spend sums up the costs of archives and of the active file", async () => {
   const line = (n: number) =>
     `${JSON.stringify(cost(new Date(Date.UTC(2026, 1, 13) + n * 61_000).toISOString(), n / 7))}\n`;
   const archived = Array.from({ length: 1_000 }, (_, n) => line(n));
@@ -92,7 +92,7 @@ Deno.test("scout spend over archives and the active file equals the sum of all l
   );
 });
 
-Deno.test("scout spend of a replayed trace equals an independent sum over its tokens", async () => {
+Deno.test("scout spend of a replayed trace equals an independent sum over the tokens of the trace", async () => {
   using dir = tempDir();
   const random = new SeededRandom(7);
   const requests = Array.from({ length: 3_000 }, () => ({
@@ -131,13 +131,13 @@ Deno.test("scout spend of a replayed trace equals an independent sum over its to
   );
 });
 
-Deno.test("scout spend --json has no rows if nothing was spent in the last day", async () => {
+Deno.test("scout spend --json prints no rows if nothing was spent in the last day", async () => {
   using log = logWith(...EVENTS);
   const { code, stdout } = await log.run("spend", "--json");
   assertEquals([code, JSON.parse(stdout).usd, JSON.parse(stdout).rows], [0, 0, []]);
 });
 
-Deno.test("scout spend rejects an unknown key and names it", async () => {
+Deno.test("scout spend rejects an unknown key and names the key", async () => {
   using log = logWith();
   const { code, stdout, stderr } = await log.run("spend", "--by", "week");
   assertEquals([code, stdout], [2, ""]);
@@ -150,7 +150,7 @@ Deno.test("scout spend reports the number of events with unreadable costs on sta
   const { code, stdout, stderr } = await log.run("spend", ...SINCE);
   assertEquals([code, stderr], [
     0,
-    "scout: left out 3 events with an unreadable cost or time\n",
+    "scout: skipped 3 events with an unreadable cost or time\n",
   ]);
   assertEquals(stdout.split("\n")[0], "$1.00 for 2 events since 2026-02-13 00:00 (UTC)");
 });

@@ -58,7 +58,7 @@ Deno.test("scout status --json counts archives from the manifest, and sums up th
   assertEquals(status.damage, { archivedLines: 1, regions: [] });
 });
 
-Deno.test("scout status draws a sparkline in which the most expensive hour is highest", async () => {
+Deno.test("scout status draws a sparkline in which the most expensive hour is the highest character", async () => {
   using log = logWith();
   const nowMs = Date.now();
   const lines = [1, 2, 4, 8].map((cost, index) => {

@@ -37,14 +37,14 @@ Deno.test("scout tail reports a log that does not exist, and rejects an invalid 
   assertEquals([missing.code, missing.stdout], [1, ""]);
   assertEquals(
     missing.stderr,
-    `scout: Cannot find audit log: there is neither an active file nor an archive, got ${path}\n`,
+    `scout: Cannot find audit log: there is neither an active file nor an archive: ${path}\n`,
   );
   const refused = await log.run("tail", "-n", "many");
   assertEquals([refused.code, refused.stdout], [2, ""]);
   assertStringIncludes(refused.stderr, '"many"');
 });
 
-/** Starts `scout tail -f` with permission to read the directory of the log, and nothing else. */
+/** Starts `scout tail -f` with permission to read only the directory of the log. */
 function following(path: string, dir: string, ...args: readonly string[]) {
   const process = new Deno.Command(Deno.execPath(), {
     args: programArgs(MAIN, {
@@ -80,7 +80,7 @@ function following(path: string, dir: string, ...args: readonly string[]) {
   };
 }
 
-Deno.test("scout tail -f shows the last events, then all new ones, across rotations", async () => {
+Deno.test("scout tail -f shows the last events, then all new events, also after rotations", async () => {
   using log = logWith(...EVENTS);
   const tail = following(log.path, log.dir.path(""), "-n", "2");
   assertEquals(await tail.next(2), [23, 24]);
@@ -93,7 +93,7 @@ Deno.test("scout tail -f shows the last events, then all new ones, across rotati
   await writer.log("nav", { n: 27 });
   assertEquals(await tail.next(2), [26, 27]);
   tail.process.kill("SIGINT");
-  // A shell shows this as exit code 130.
+  // A shell shows the signal as exit code 130.
   assertEquals(await tail.ended(), { code: 130, signal: "SIGINT", stderr: "" });
 });
 

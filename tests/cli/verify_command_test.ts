@@ -4,7 +4,7 @@ import { AuditLog } from "@vivarium/scout";
 import { gzipped, tempDir } from "../temp_dir.ts";
 import { runCli } from "./run_cli.ts";
 
-/** Creates a chained log of six events, three of them in an archive, and returns functions to use it. */
+/** Creates a chained log of six events, three of them in an archive. Returns functions that run commands on the log. */
 async function chainedLog() {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -77,7 +77,7 @@ Deno.test("scout verify rejects an invalid anchor, and a log that does not exist
   using log = await chainedLog();
   const { code, stdout, stderr } = await log.run("verify", "--anchor", "{}");
   assertEquals([code, stdout], [2, ""]);
-  assertStringIncludes(stderr, "Cannot read anchor: it is not the output of scout head");
+  assertStringIncludes(stderr, "Cannot read anchor: the anchor must be the output of scout head");
   for (const command of ["verify", "head"]) {
     const args = [command, "--path", `${log.path}.not`];
     const missing = await runCli(args, dirname(log.path));
@@ -86,7 +86,7 @@ Deno.test("scout verify rejects an invalid anchor, and a log that does not exist
   }
 });
 
-/** Creates a log with these options, and returns a function that verifies it. */
+/** Creates a log with these options, and returns a function that verifies the log. */
 async function logOf(options: { chain: boolean; rotates?: boolean; isEmpty?: boolean }) {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -151,20 +151,20 @@ for (const [what, options, first, outcome, strictCode] of OUTCOMES) {
   });
 }
 
-Deno.test("scout verify names unprotected files from before the chain", async () => {
+Deno.test("scout verify names unprotected files that precede the chain", async () => {
   using log = await logOf({ chain: true });
-  // The Python original leaves such an archive, without a manifest.
+  // The original library in Python creates archives like this, and no manifest.
   const archive = log.path.replace(".jsonl", "_20200101_000000.jsonl.gz");
   Deno.writeFileSync(archive, await gzipped('{"event":"nav"}\n'));
   const { code, stdout } = await log.run("--strict");
   assertEquals(code, 1);
   assertStringIncludes(
     stdout,
-    "NOT PROTECTED: changes to audit_20200101_000000.jsonl.gz are not detected, because the chain begins later\n",
+    "NOT PROTECTED: changes to audit_20200101_000000.jsonl.gz are not detected, because the chain starts after them\n",
   );
 });
 
-Deno.test("scout verify counts unchained lines as protected if the chain begins in the same file", async () => {
+Deno.test("scout verify counts unchained lines as protected if the chain starts in the same file", async () => {
   using log = await logOf({ chain: false });
   {
     await using writer = await AuditLog.open({ path: log.path, chain: true });
@@ -177,7 +177,7 @@ Deno.test("scout verify counts unchained lines as protected if the chain begins 
   assertEquals([changed.code, changed.stdout.split("\n")[0]], [1, "FAULTS: 1"]);
 });
 
-Deno.test("scout verify --anchor reads an anchor from a file, and reports why it is invalid", async () => {
+Deno.test("scout verify --anchor reads an anchor from a file, and reports why an anchor is invalid", async () => {
   using log = await chainedLog();
   const head = await log.run("head");
   const anchor = `${dirname(log.path)}/head.json`;
@@ -186,9 +186,13 @@ Deno.test("scout verify --anchor reads an anchor from a file, and reports why it
   assertEquals([good.code, good.stderr], [0, ""]);
   assertStringIncludes(good.stdout, "OK: chain of 6 lines verified\n");
   const refused: [anchor: string, code: number, message: string][] = [
-    [`${anchor}.not`, 1, `Cannot read anchor: no such file, got ${anchor}.not`],
-    [dirname(log.path), 2, "Cannot read anchor: it is not a regular file, got "],
-    [log.path, 2, "Cannot read anchor: it is not the output of scout head, got "],
+    [`${anchor}.not`, 1, `Cannot read anchor: the file does not exist: ${anchor}.not`],
+    [dirname(log.path), 2, "Cannot read anchor: the path is not a regular file: "],
+    [
+      log.path,
+      2,
+      "Cannot read anchor: the anchor must be the output of scout head, or a file with that output, got ",
+    ],
     [
       "/elsewhere/head.json",
       2,

@@ -13,7 +13,7 @@ import { UNSAFE } from "./unsafe_text.ts";
 
 const WIDTHS = [50, 80, 120];
 
-/** Texts that can break tables: long or wide ones, terminal commands, and bidirectional controls. */
+/** Texts that can break tables: long or wide texts, terminal commands, and bidirectional controls. */
 const TEXTS = [
   "nav",
   "x".repeat(300),
@@ -27,7 +27,7 @@ const TEXTS = [
   "z".repeat(1_000_000),
 ];
 
-/** Checks that no line is wider than the columns, and that none of them holds an unsafe character. */
+/** Checks that no line is wider than the columns, and that no line contains an unsafe character. */
 function assertFits(lines: readonly string[], columns: number): void {
   assert(lines.length > 0);
   for (const line of lines) {
@@ -147,7 +147,7 @@ Deno.test("EventLines does not cut fields if the width is Infinity", () => {
       `nav  reason=${text}  files=["a b"]`,
     ),
   );
-  // One long type does not widen the lines of all others.
+  // One event with a long type does not widen the lines of other events.
   lines.line({ event: text });
   assert(lines.line({ event: "nav", n: 1 }).length < 80);
 });
@@ -189,7 +189,7 @@ Deno.test("EventLines shows fields that explain a failure before all others", ()
   );
 });
 
-Deno.test("EventLines shows the reason of an event directly after its type if the line is too wide", () => {
+Deno.test("EventLines shows the reason of an event directly after the type if the line is too wide", () => {
   const lines = new EventLines({ timeZone: "UTC", columns: 50, hasHeader: true }, USUAL_WIDTHS);
   assertEquals(
     lines.line({
@@ -201,7 +201,7 @@ Deno.test("EventLines shows the reason of an event directly after its type if th
   );
 });
 
-Deno.test("fleetStatusLines() yields a table, or a block per log if the table does not fit", () => {
+Deno.test("fleetStatusLines() yields a table, or a block of lines per log if the table is too wide", () => {
   // The name of a log has at most 64 characters.
   const logs = TEXTS.map((text) => ({
     log: text.slice(0, 64),

@@ -24,12 +24,12 @@ Deno.test("PreciseSum equals the rounded exact sum in any order, also when sums 
   }
 });
 
-Deno.test("PreciseSum keeps small terms while large terms cancel each other", () => {
+Deno.test("PreciseSum does not lose small terms when large terms cancel each other out", () => {
   assertEquals(sumOf([1e300, 1, 1e-20, -1e300, -1]).value, 1e-20);
   assertEquals(sumOf([0.1, 0.2, -0.3]).value, Math.sumPrecise([0.1, 0.2, -0.3]));
 });
 
-Deno.test("PreciseSum is 0 without terms, and Infinity beyond the largest number", () => {
+Deno.test("PreciseSum is 0 without terms, and Infinity if the sum exceeds the largest number", () => {
   assertEquals(sumOf([]).value, 0);
   const overflown = sumOf([Number.MAX_VALUE, Number.MAX_VALUE]);
   assertEquals(overflown.value, Infinity);

@@ -39,7 +39,9 @@ export interface Campaign {
   readonly onProgress: (harness: string, share: number) => void;
 }
 
-/** Runs all harnesses. The real kills, which wait for other processes, run while the in-memory harnesses do. */
+/**
+ * Runs all harnesses. The real kills wait for other processes, so they run concurrently with the in-memory harnesses.
+ */
 export async function runCampaign(campaign: Campaign): Promise<Findings> {
   const all = new Findings();
   await Promise.all([

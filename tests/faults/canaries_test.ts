@@ -18,7 +18,7 @@ import { powerLossOf } from "./power_loss.ts";
 import { simulatedKillsOf } from "./simulated_kills.ts";
 import { PATH, type Plant } from "./workloads.ts";
 
-/** The scale of a whole campaign. It ends as soon as it has found the fault. */
+/** The scale of a whole campaign. A run ends as soon as the harness has found the fault. */
 const SCALE = 1;
 
 const dropOneSync: Plant = (disk) => dropsOneSync(disk, PATH);

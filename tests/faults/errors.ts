@@ -1,6 +1,6 @@
 /**
- * Fails each call of a log, once or permanently, with the errors that the system may raise. The log may reject
- * events, but it must reject the right ones, and it must not hang.
+ * Fails each call of a log, once or permanently, with the errors that the system may raise. The log may reject the
+ * events that it could not write, but no others, and it must not hang.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const ERRORS = Object.entries(systemErrors);
 /** Injects errors at every call of the standard workloads. */
 export const errors: Harness = errorsOf();
 
-/** Returns the same harness for logs with a planted fault. */
+/** Returns a harness that injects the same errors into logs with a planted fault. */
 export function errorsOf(plant?: Plant): Harness {
   return { name: "errors", run: (assignment) => run(assignment, plant) };
 }

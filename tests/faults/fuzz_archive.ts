@@ -8,7 +8,7 @@ import { constants, gunzipSync, gzipSync } from "node:zlib";
 import { type Bytes, lines } from "./fuzz_lines.ts";
 import { joined } from "../bytes.ts";
 
-/** Damage to an archive. A `place` is in 10,000ths of the archive's length. */
+/** Damage to an archive. `place` is the position of the damage, in 10,000ths of the archive's length. */
 export type ArchiveDamage =
   | { readonly kind: "none" | "plain" | "empty" }
   | { readonly kind: "cut" | "members"; readonly place: number }
@@ -71,8 +71,8 @@ export function archiveBytes({ raw, damage }: Archive): Bytes {
 }
 
 /**
- * Returns the lines that a reader must find in the file. `isAll` means that it must not find others. `isDamaged`
- * means that it must report damage; it is undefined if that cannot be known.
+ * Returns the lines that a reader must find in the file. If `isAll` is true, the reader must find no other lines. If
+ * `isDamaged` is true, the reader must report damage; `isDamaged` is undefined if this cannot be known.
  */
 export function archiveLines(
   archive: Archive,
@@ -108,7 +108,7 @@ export function archiveLines(
 
 const MAGIC = 0x1f;
 
-/** Returns the whole lines that the beginning of a gzip file certainly contains. */
+/** Returns the whole lines that a reader can certainly decode from the start of a gzip file. */
 function beginningOf(bytes: Bytes): { bytes: Uint8Array; isAll: boolean } {
   return { bytes: wholeLines(decodable(bytes)), isAll: false };
 }

@@ -124,7 +124,7 @@ export const READERS: [fault: string, open: ReaderOpener, text: string, kinds: F
     ["other"],
   ],
 ];
-/** Returns the process with a directory listing that hides names with the ending. */
+/** Returns a process whose directory listings leave out the names with the ending. */
 export function withoutNames(process: SimulatedProcess, ending: string): SimulatedProcess {
   return overriding(process, {
     list: (path) => process.list(path).filter((name) => !name.endsWith(ending)),

@@ -137,7 +137,7 @@ function entryOfManifest({ manifest, segments }: FuzzedDirectory): Entry {
   return manifestBytes(manifest, archives);
 }
 
-/** Checks whether a reader that believes the manifest cannot be misled. */
+/** Checks whether the manifest cannot mislead a reader that trusts it. */
 export function isManifestTrue({ manifest, segments }: FuzzedDirectory): boolean {
   if (manifest === null || isOdd(manifest)) return true;
   // A damaged archive has lost lines that its manifest line still counts.
@@ -190,7 +190,7 @@ export function describeDirectory(fuzzed: FuzzedDirectory): string {
 /** The text or bytes of each file, as returned by a disk's `snapshot()`. */
 export type Contents = ReturnType<SimulatedDisk["snapshot"]>;
 
-/** Checks whether both contain the same files with the same contents. */
+/** Checks whether two snapshots contain the same files with the same contents. */
 export function isSameContents(a: Contents, b: Contents): boolean {
   const paths = Object.keys(a);
   return paths.length === Object.keys(b).length &&

@@ -10,7 +10,7 @@ import { joined } from "../bytes.ts";
 /** Bytes with a buffer that is not shared. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Longest line of a fuzzed log in bytes, including its line break. */
+/** Maximum length of a line of a fuzzed log in bytes, including its line break. */
 export const MAX_LINE_BYTES = 400;
 
 const encoder = new TextEncoder();
@@ -125,7 +125,7 @@ const lineText = fc.oneof(
   { weight: 2, arbitrary: fc.constant("{}") },
 );
 
-/** Damages the bytes at an index. `byte` is a random number for its use. */
+/** Damages the bytes at an index. `byte` is a random number that the damage may use. */
 type Damage = (bytes: Bytes, index: number, byte: number) => Bytes;
 
 const BAD_UTF8 = [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xc0, 0x80]];

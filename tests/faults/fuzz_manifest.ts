@@ -1,5 +1,5 @@
 /**
- * Arbitrary manifests: true ones, and ones that were changed by chance or on purpose.
+ * Arbitrary manifests: true manifests, and manifests that were changed by chance or on purpose.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { gzipFacts, joined } from "../bytes.ts";
 
 /** A manifest for the archives of a log. */
 export interface FuzzedManifest {
-  /** For each line, the members that replace its own. */
+  /** For each line, the members that replace members of the true line. */
   readonly forged: readonly (readonly (readonly [name: string, value: unknown])[])[];
   /** Numbers of the lines that are left out. */
   readonly leftOut: readonly number[];
@@ -29,8 +29,8 @@ export interface NamedArchive {
 }
 
 /**
- * Counts in forged lines. A count larger than the archive can hold is detectably false. None is so large that
- * counting up to it would take forever, because nothing could interrupt that loop.
+ * Counts in forged lines. A count larger than the archive can contain is detectably false. No count is so large that a
+ * loop up to it would take forever, because nothing could interrupt that loop.
  */
 const COUNTS = [0, 1, 2, 7, 60_000];
 const VALUES: readonly unknown[] = [
@@ -106,7 +106,7 @@ export function manifestBytes(
   return damages.reduce((bytes, each) => each(bytes), joined(...parts));
 }
 
-/** Returns the true facts of the archive: its lines as they were made, and its current length. */
+/** Returns the facts that a true manifest line states about the archive. */
 function factsOf({ name, archive }: NamedArchive): ArchiveFacts {
   const scan = new SegmentScan(MAX_LINE_BYTES);
   scan.add(archive.raw);

@@ -86,8 +86,8 @@ function isEvent(value: unknown): value is AuditEvent {
 /**
  * Checks that the events are those of the files, one file after the other, each event once.
  *
- * If a file may yield more than its claim, other events may follow the claimed ones, up to the contiguous events
- * of the next files.
+ * If a file may yield more events than it must yield, other events may follow, up to the contiguous events of the next
+ * files.
  */
 export function checkClaims(events: readonly AuditEvent[], claims: readonly Claim[]): void {
   const runs = runsOf(claims);
@@ -121,7 +121,7 @@ function runsOf(claims: readonly Claim[]): AuditEvent[][] {
   return runs;
 }
 
-/** Returns the first index at which the whole run stands, or `from` if it stands nowhere. */
+/** Returns the first index at which the list contains the whole run, or `from` if the list does not contain the run. */
 function indexOfRun(
   events: readonly AuditEvent[],
   run: readonly AuditEvent[],

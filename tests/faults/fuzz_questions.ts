@@ -57,7 +57,7 @@ export interface Known {
   readonly events: readonly AuditEvent[];
   /** Whether nothing can mislead the reader, so that the exact results are known. */
   readonly isCertain: boolean;
-  /** Upper limit for the number of events that fit into the files. */
+  /** Maximum number of events that fit into the files. */
   readonly eventsMax: number;
 }
 

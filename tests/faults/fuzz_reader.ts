@@ -1,5 +1,5 @@
 /**
- * Fuzzes the reader: with any files in the log's directory, it must answer, lose no intact line, report damage,
+ * Fuzzes the reader: with any files in the log's directory, the reader must answer, lose no intact line, report damage,
  * change nothing and close every file.
  *
  * @module
@@ -38,7 +38,7 @@ export type ReaderOpener = (process: SimulatedProcess) => Promise<Answers & Asyn
 const LINES = 10;
 /** More events than fit into the files of a fuzzed log. */
 const EVENTS_MAX = 100_000;
-/** Largest compression ratio of Deflate. */
+/** Maximum compression ratio of Deflate. */
 const INFLATION_MAX = 1_032;
 const BYTES_OF_COUNTED_EVENT_MIN = '{"event":"nav"}\n'.length;
 const CHANGING = ["append", "truncate", "rename", "link", "remove", "makeDirectory", "tryLock"];
@@ -164,7 +164,7 @@ async function collected(query: AuditQuery): Promise<AuditEvent[]> {
   return events;
 }
 
-/** Returns an upper limit for the number of events in the files, at the best possible compression. */
+/** Returns the maximum number of events that the files can contain, at the best possible compression. */
 function roomIn(disk: SimulatedDisk, paths: readonly string[]): number {
   const bytes = paths.map((path) =>
     disk.readFile(path).byteLength * (path.endsWith(".gz") ? INFLATION_MAX : 1)
@@ -186,7 +186,7 @@ function checkUntouched(
   }
 }
 
-/** Fuzzes reading and recovery. */
+/** The harness that fuzzes reading and recovery. */
 export const fuzzReader: Harness = harnessOf("reader fuzzing", [
   anyFuzz(fuzzLines()),
   anyFuzz(fuzzDirectories()),

@@ -30,9 +30,9 @@ export interface Place {
   readonly path: string;
 }
 
-/** Number of inputs for each seed. The first failing input ends its seed. */
+/** Maximum number of inputs for each seed. After the first failing input, no more inputs of its seed are run. */
 const INPUTS_PER_SEED = 250;
-/** Limit for the disk calls of a case, far above the need of any case. */
+/** Maximum number of disk calls of a case, far above the need of any case. A case with more calls counts as hung. */
 const CALLS_MAX = 20_000;
 const TEXT_MAX = 4_000;
 

@@ -44,9 +44,9 @@ const NUMBERS = [
 ];
 
 /**
- * Checks whether JSON.parse() reads the name correctly in every position. V8 15.0 has a bug with names that end in
- * a backslash: after `{"\\":1}` it reads the name in `{"\"":1}`, which is equal up to an escape and in the same
- * position, as a backslash.
+ * Checks whether JSON.parse() reads the name of a member correctly in every position. V8 15.0 has a bug with names that
+ * end in a backslash: after `{"\\":1}`, JSON.parse() reads the name in `{"\"":1}` as a backslash, because both names
+ * are equal up to an escape and in the same position.
  */
 export function isReadable(name: string): boolean {
   return !name.endsWith("\\");
@@ -125,7 +125,7 @@ const member = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(fc.constantFrom(...KNOWN_NAMES), value) },
 );
 
-/** Creates an object with the members as own properties, even if one is named `__proto__`. */
+/** Creates an object with the members as own properties, even if a member is named `__proto__`. */
 function objectOf(members: readonly (readonly [string, unknown])[], prototype: object | null) {
   const object = Object.create(prototype);
   for (const [name, value] of members) define(object, name, { value, writable: true });

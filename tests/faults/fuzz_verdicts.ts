@@ -39,7 +39,7 @@ export function read(object: object, name: string): { value: unknown } | null {
   }
 }
 
-/** Classes whose instances must be rejected as fields. */
+/** Classes whose instances must be rejected as the fields of an event. */
 const NO_RECORDS = [
   ...[Error, Map, Set, WeakMap, Date, Promise, RegExp, ArrayBuffer],
   ...[URL, URLSearchParams, Headers, FormData, String, Number],

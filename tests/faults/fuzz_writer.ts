@@ -22,7 +22,7 @@ import { SimulatedDisk } from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 
-/** The events of one log. A valid event is logged before and after each. */
+/** The events of one log. A valid event is logged before and after each of these events. */
 export interface FuzzedWriting {
   readonly makers: readonly Maker<FuzzedEvent>[];
   readonly rotationSizeBytes: number;
@@ -92,7 +92,7 @@ async function checkWriting(
   checkUnpolluted();
 }
 
-/** Logs each event between two valid ones, all of them in one event-loop turn. */
+/** Logs each event between two valid events, all events in one event-loop turn. */
 async function logged(
   log: Writer,
   events: readonly FuzzedEvent[],
@@ -190,5 +190,5 @@ function describeEvent({ type, fields }: FuzzedEvent): string {
   }
 }
 
-/** Fuzzes logging. */
+/** The harness that fuzzes logging. */
 export const fuzzWriter: Harness = harnessOf("writer fuzzing", [anyFuzz(fuzzEvents())]);

@@ -1,5 +1,5 @@
 /**
- * The interface of the fault harnesses: their assignments, and their findings.
+ * The interface of the fault harnesses: what a harness has to run, and what it found.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export class Violation extends Error {
   /** The kind of fault. */
   readonly kind: FaultKind;
 
-  /** Creates a violation. The message describes the finding and its place. */
+  /** Creates a violation. The message describes what was found and where. */
   constructor(kind: FaultKind, message: string) {
     super(message);
     this.kind = kind;
@@ -39,8 +39,8 @@ export interface Assignment {
 }
 
 /**
- * Returns a function that decides whether to run the next case. At a scale below 1 it chooses that share of all
- * cases at random, so that even a small run includes every workload.
+ * Returns a function that decides whether to run the next case. At a scale below 1 this function chooses that share of
+ * all cases at random, so that even a small run includes every workload.
  */
 export function drawing(seed: string, scale: number): () => boolean {
   if (scale >= 1) return () => true;
@@ -70,28 +70,28 @@ export class Findings {
   /** Skipped parts, and how to enable them: "strace is missing: apt-get install strace". */
   readonly skipped: string[] = [];
 
-  /** Counts cases that were run. */
+  /** Adds to the number of cases that were run. */
   count(what: string, cases = 1): void {
     this.tried.set(what, (this.tried.get(what) ?? 0) + cases);
   }
 
-  /** Records an error that was thrown in the case that `place` describes. */
+  /** Records an error as a finding. `place` describes the case in which the error was thrown. */
   add(place: string, error: unknown): void {
     const kind = error instanceof Violation ? error.kind : "other";
     this.faults.push({ kind, text: `${place}: ${messageOf(error)}` });
   }
 }
 
-/** Time after which a case counts as hung. A case normally ends within milliseconds. */
+/** Time in milliseconds after which a case counts as hung. A case normally ends within milliseconds. */
 const HANGS_AFTER_MS = 30_000;
-/** Longest time in which in-memory cases may block the event loop for other cases. */
+/** Maximum time that in-memory cases block the event loop. After that, the event loop turns once for other cases. */
 const TURN_MS = 10;
 
 let lastTurnMs = performance.now();
 
 /**
- * Resolves with the result of the case. In-memory cases never wait for the system, so they would starve the cases
- * that do, whose timers would then report a hang. Therefore the event loop turns now and then.
+ * Resolves with the result of the case. In-memory cases never wait for the system. Without a break they would starve
+ * the cases that wait, and the timers of those cases would report a hang. Therefore the event loop turns now and then.
  *
  * @throws {Violation} If the case does not end in time.
  */

@@ -54,7 +54,7 @@ export interface EntryChange {
   readonly entries: readonly { readonly place: Place; readonly inode: number | null }[];
 }
 
-/** A name in a directory. It may be unused. */
+/** A name in a directory. The name may be unused. */
 export interface Place {
   /** The inode of the directory. */
   readonly directory: number;
@@ -65,7 +65,9 @@ export type Kind = FileStatus["kind"];
 
 export interface Inode {
   readonly kind: Kind;
-  /** Replaced rather than modified, so that copies can share it. */
+  /**
+   * The content. A change replaces the array and does not modify it, so that copies of the inode can share the array.
+   */
   bytes: Uint8Array;
   readonly entries: Map<string, number>;
 }
@@ -105,7 +107,7 @@ export class Journal {
     return new Journal({ ...this.#state, base: copyOf(base), cache: copyOf(cache) });
   }
 
-  /** Returns the journal after a power loss. `survive` returns what is left of an operation, or `null`. */
+  /** Returns the journal after a power loss. `survive` returns the surviving part of an operation, or `null`. */
   afterPowerLoss(survive: (operation: PendingOperation) => PendingOperation | null): Journal {
     const image = copyOf(this.#state.base);
     const lostNames = new Set<string>();
@@ -144,14 +146,16 @@ export class Journal {
     this.#state.log = [...this.#state.log, logged];
   }
 
-  /** Begins the sync of a file or directory. Returns a function that ends it; operations in between are not covered. */
+  /**
+   * Begins the sync of a file or directory. Returns a function that ends the sync. Later operations are not covered.
+   */
   beginSync(inode: number): () => void {
     const { operationsMade } = this.#state;
     return () =>
       this.#settle((operation) => operation.id < operationsMade && isIn(operation, inode));
   }
 
-  /** Runs the effect and makes its operations durable. */
+  /** Runs `effect` and makes the operations that it performs durable. */
   durably(effect: () => void): void {
     const { operationsMade } = this.#state;
     effect();
@@ -246,7 +250,7 @@ function isIn(operation: PendingOperation, inode: number): boolean {
     : operation.inode === inode;
 }
 
-/** Returns the names that an operation changes, each unique on the disk. */
+/** Returns the names that an operation changes, each with its directory, so that it is unique on the disk. */
 function namesOf(operation: PendingOperation): string[] {
   if (!("entries" in operation)) return [];
   return operation.entries.map(({ place: { directory, name } }) => `${directory}/${name}`);

@@ -1,6 +1,6 @@
 /**
- * The kernel of a simulated machine: paths, inodes, handles and flocks, with the system's results and errors. It has
- * no notion of processes or injected faults.
+ * The kernel of a simulated machine: paths, inodes, handles and flocks, with the system's results and errors. Processes
+ * and injected faults are simulated elsewhere.
  *
  * @module
  */
@@ -42,7 +42,7 @@ export class Kernel {
   readonly journal: Journal;
   readonly openFiles = new Set<OpenFile>();
   readonly #locks = new Map<number, OpenFile>();
-  /** Sync errors that a handle has yet to report, as Linux keeps them (`errseq_t`). */
+  /** Sync errors that a handle has yet to report, as on Linux (`errseq_t`). */
   readonly #unreported = new Map<OpenFile, Error>();
   readonly #syncErrors = new WeakSet<Error>();
   #capacity: number;
@@ -201,7 +201,7 @@ export class Kernel {
   }
 
   /**
-   * Begins the sync of the handle's file. Returns a function that ends it.
+   * Begins the sync of the handle's file. Returns a function that ends the sync.
    *
    * @throws {Error} If another handle's sync of the file failed while this handle was open. Each handle reports the
    * error once. The returned function throws the error of a sync that failed in the meantime.

@@ -14,7 +14,7 @@ import type { SimulatedDisk } from "./simulated_disk.ts";
 export class Ledger {
   /** Session ID of the writer's events. */
   readonly writer: string;
-  /** Number of lines after which a sync is due. A power loss may lose one line less. */
+  /** Number of lines after which a sync is due. A power loss may lose fewer acknowledged lines than this number. */
   readonly everyNLines: number;
   /** Events that may be in the log. */
   readonly logged = new Set<number>();
@@ -90,7 +90,7 @@ function listOf(events: Iterable<number>): string {
 
 /** The losses that the oracle allows. */
 export interface Allowance {
-  /** Whether the power was lost, which may lose acknowledged events that were not durable. */
+  /** Whether the power was lost. If so, acknowledged events that were not durable may be lost. */
   readonly powerLost: boolean;
 }
 

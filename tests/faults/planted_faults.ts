@@ -49,7 +49,7 @@ export function skipsDirectorySyncs(fileSystem: FileSystem): FileSystem {
   });
 }
 
-/** Plants: each append reaches the kernel only with the next one, so events are acknowledged too early. */
+/** Plants: each append reaches the kernel only with the next append, so events are acknowledged too early. */
 export function writesBehind(fileSystem: FileSystem, path: string): FileSystem {
   let held = new Uint8Array();
   return withHandles(fileSystem, path, (handle) =>

@@ -17,7 +17,7 @@ const STATES = 20_500;
 /** Loses the power at every call of the standard workloads. */
 export const powerLoss: Harness = powerLossOf();
 
-/** Returns the same harness for logs with a planted fault. */
+/** Returns a harness that loses the power in the same way for logs with a planted fault. */
 export function powerLossOf(plant?: Plant): Harness {
   return { name: "power loss", run: (assignment) => run(assignment, plant) };
 }
@@ -147,12 +147,12 @@ const CHOICES: readonly ((at: number, count: number) => boolean)[] = [
   (at, count) => at < count - 1,
   (at) => at > 0,
 ];
-/** Largest number of operations of which all subsets are checked. */
+/** Maximum number of operations of which all subsets are checked. Of more operations, some subsets are checked. */
 const ALL_SUBSETS_MAX = 4;
-/** Number of random subsets that are checked of more operations. */
+/** Number of random subsets that are checked if there are more operations. */
 const RANDOM_SUBSETS = 6;
 
-/** Yields the losses to check. Lines in the lock file are only hints, so they are kept or lost together. */
+/** Yields the losses to check. Lines in the lock file are only hints, so all of these lines survive or none. */
 function* lossesOf(pending: readonly PendingOperation[], random: SeededRandom): Generator<Loss> {
   const hints = pending.filter(({ path }) => path === `${PATH}.lock`);
   const operations = pending.filter((operation) => !hints.includes(operation));
@@ -187,7 +187,7 @@ function* subsetsOf<T>(operations: readonly T[], random: SeededRandom): Generato
   }
 }
 
-/** Returns the lengths at which an append is torn. */
+/** Returns the lengths to which an append is torn, one for each state to check. */
 function tearsOf(byteLength: number): Iterable<number> {
   const tears = [0, 1, byteLength >> 1, byteLength - 1, 512, 4_096];
   return new Set(tears.filter((tear) => tear < byteLength));

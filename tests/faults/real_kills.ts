@@ -1,6 +1,6 @@
 /**
- * Kills writers of a log on the real disk at each of their calls, while they log and while they recover what another
- * writer left behind. Compares the log with what the writers had reported.
+ * Kills writers of a log on the real disk at each of their system calls, while they log and while they recover the log
+ * of a killed writer. Compares the log with what the writers had reported.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { type DryRun, dryRun, type KillPoint, runUntil, type Until } from "./rea
 
 const KILLS = 420;
 const KILLS_IN_RECOVERY = 110;
-/** Number of writers at a time. Starting one keeps a core busy, so more would not be faster. */
+/** Number of writers that run at the same time. Starting a writer keeps a core busy, so more would not be faster. */
 const AT_A_TIME = 2;
 
 /** Kills writers with strace. Skipped if strace is missing. */
@@ -97,7 +97,7 @@ class Kills {
     }, progress);
   }
 
-  /** Does what {@linkcode atWork} does, to a writer that recovers the log of a killed writer. */
+  /** Kills, as {@linkcode atWork} does, a writer that recovers the log of a killed writer. */
   async inRecovery(nth: number, progress: () => void): Promise<boolean> {
     const place = `seed ${this.#seed}, recovery ${nth}`;
     const left = this.#directory();
@@ -204,7 +204,7 @@ function workPlan(nth: number, random: SeededRandom): Plan {
     { do: "rotate" },
   ]);
   return {
-    // A segment holds the events of one turn, or most of all events.
+    // A segment contains the events of one event-loop turn, or most of all events.
     rotationSizeBytes: 600 + random.below(900),
     fsyncEveryNLines: 1 + random.below(5),
     onOneThread: nth % 2 === 0,

@@ -26,7 +26,7 @@ async function logIn(dir: TempDir): Promise<Promised> {
   return promised;
 }
 
-/** Rewrites the lines of the active file, which hold events 3 to 6. */
+/** Rewrites the lines of the active file, which contains events 3 to 6. */
 function rewrite(dir: TempDir, change: (lines: string[]) => string[]): void {
   const path = dir.path("audit.jsonl");
   const lines = Deno.readTextFileSync(path).split("\n").slice(0, -1);
@@ -153,7 +153,7 @@ for (const { what, kind, says, harm } of CANARIES) {
   });
 }
 
-Deno.test("checkRecovered() detects that a torn line was not kept as evidence", async () => {
+Deno.test("checkRecovered() detects that recovery has removed a torn line, which must stay as evidence", async () => {
   using dir = tempDir();
   const promised = await logIn(dir);
   const check = () => checkRecovered(dir.path(""), promised, { tornLines: ["{"] });

@@ -1,5 +1,5 @@
 /**
- * Creates logs on the real disk as a killed process leaves them, for each place at which it may be killed.
+ * Creates logs on the real disk as a killed process leaves them, for each point at which the process may be killed.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const UNLISTED = {
   "segment and archive": ({ directory, archive }) => leaveSegment(directory, archive),
   /** As if the archive's manifest had been lost. */
   "archive alone": () => {},
-  /** The same, with an unfinished archive whose segment is gone. */
+  /** As if the archive's manifest had been lost, with an unfinished archive whose segment does not exist. */
   "archive and half an archive": ({ directory, archive }) => {
     Deno.writeTextFileSync(join(directory, `${archive}.tmp`), "half", { mode: 0o600 });
   },
@@ -60,7 +60,7 @@ export interface Leftovers {
 }
 
 /**
- * Creates the log in an empty directory. A log with an even `nth` and one with an odd `nth` together contain every
+ * Creates the log in an empty directory. A log with an even `nth` and a log with an odd `nth` together contain every
  * kind of leftover.
  */
 export async function leaveBehind(
@@ -71,7 +71,7 @@ export async function leaveBehind(
   const archives = Array.from(Deno.readDirSync(directory), ({ name }) => name)
     .filter((name) => name.endsWith(".gz")).sort();
   cutManifest(directory, 1, random);
-  // This segment is left as after a kill between writing its manifest line and removing it.
+  // This segment is left as after a kill between writing its manifest line and removing the segment.
   const [listed = "", ...unlisted] = archives;
   leaveSegment(directory, listed);
   const kinds = Object.keys(UNLISTED) as (keyof typeof UNLISTED)[];
@@ -111,7 +111,7 @@ function leaveSegment(directory: string, archive: string): void {
   Deno.writeFileSync(join(directory, archive.slice(0, -".gz".length)), bytes, { mode: 0o600 });
 }
 
-/** Keeps the first lines of the manifest, and possibly a part of the next line. */
+/** Truncates the manifest after its first lines, or within the line after these. */
 function cutManifest(directory: string, lines: number, random: SeededRandom): void {
   const path = join(directory, "audit.manifest.jsonl");
   const all = Deno.readTextFileSync(path).split("\n");

@@ -55,7 +55,7 @@ export class Promised {
 
 /** Damage that a test did to the log on purpose, which the oracle has to allow. */
 export interface Damages {
-  /** Lines that were left torn. */
+  /** Torn lines that the test left in the log. */
   readonly tornLines?: readonly string[];
 }
 
@@ -194,7 +194,7 @@ export function checkEvents(where: string, events: readonly unknown[], promised:
   }
 }
 
-/** Returns the events missing before later ones. The list must be empty, because lines reach the file in order. */
+/** Returns the missing events that precede found events. Lines reach the file in order, so the list must be empty. */
 function holesIn(numbers: readonly number[], { logged, refused }: Promised): number[] {
   const found = new Set(numbers);
   const last = numbers.at(-1) ?? -1;

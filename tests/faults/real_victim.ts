@@ -41,12 +41,12 @@ const CALLS = [
   "ftruncate",
 ];
 
-/** Time after which a writer counts as hung. It normally takes a second. */
+/** Time in milliseconds after which a writer counts as hung. A writer normally ends within a second. */
 const HUNG_MS = 60_000;
 /** Without V8's threads, starting the process and attaching strace take a sixth less time. */
 const V8_FLAGS = "--v8-flags=--single-threaded";
 
-/** A call at which to kill. */
+/** A call at which to kill a writer. */
 export interface KillPoint {
   readonly call: string;
   /** Number of the call among those of its kind on the log's files, from 1. */

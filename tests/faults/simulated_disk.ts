@@ -52,7 +52,7 @@ export class Killed extends Error {
 export class SimulatedProcess implements FileSystem {
   /** All calls so far, including failed ones. */
   readonly calls: Call[] = [];
-  /** Called before each call takes effect. If it throws, the call fails with its error. */
+  /** Called before each call takes effect. If this function throws, the call fails with the thrown error. */
   onCall: ((call: Call) => void) | undefined;
   readonly #kernel: Kernel;
   readonly #faults: { match: (call: Call) => boolean; error: () => Error; times: number }[] = [];
@@ -74,12 +74,14 @@ export class SimulatedProcess implements FileSystem {
     return this.#openFiles().length;
   }
 
-  /** Lets the next `times` matching calls fail; with `Infinity`, all of them. */
+  /** Lets the next `times` matching calls fail; with `Infinity`, all matching calls. */
   failOn(match: (call: Call) => boolean, error: () => Error, times = 1): void {
     this.#faults.push({ match, error, times });
   }
 
-  /** Kills the process at a call. "after" an asynchronous call means after its effect at its end. */
+  /**
+   * Kills the process before or after a call. An asynchronous call has its effect when it ends, just before the kill.
+   */
   killAt(index: number, when: "before" | "after"): void {
     this.#killPoint = { index, when };
   }
@@ -153,7 +155,7 @@ export class SimulatedProcess implements FileSystem {
     }
   }
 
-  /** Does what {@linkcode run} does, but other code can run before the effect. */
+  /** Does what {@linkcode run} does, but asynchronously: other code can run before the effect of the call. */
   async runLater<T>(site: Omit<Call, "index">, begin: () => () => T): Promise<T> {
     const call = this.#enter(site);
     try {
@@ -300,7 +302,7 @@ class SimulatedHandle implements FileHandle {
 export class SimulatedDisk {
   readonly #kernel: Kernel;
 
-  /** Creates a disk. The parameter is for copies. */
+  /** Creates a disk. Only copies of a disk pass the parameter. */
   constructor(kernel: Kernel = emptyKernel()) {
     this.#kernel = kernel;
   }
@@ -400,7 +402,7 @@ function textOf(bytes: Uint8Array): string | Uint8Array {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    // The text was torn within a character, or the content is not text.
+    // The content was torn within a character, or is not text.
     return bytes;
   }
 }

@@ -84,20 +84,23 @@ function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-testBoth("FileSystem.status() returns the kind and length of what is at a path", (disk) => {
-  furnish(disk);
-  const { fileSystem, path } = disk;
-  const kindAt = (name: string) => fileSystem.status(path(name))?.kind;
-  assertEquals(["dir", "file", "symlink"].map(kindAt), ["directory", "file", "symlink"]);
-  assertEquals(["none", "none/x"].map((name) => fileSystem.status(path(name))), [null, null]);
-  assertEquals(fileSystem.status("/")?.kind, "directory");
-  assertThrows(() => kindAt("file/x"), Deno.errors.NotADirectory);
-  const { byteLength, device, inode, links } = fileSystem.status(path("file"))!;
-  assertEquals({ byteLength, links }, { byteLength: 3, links: 1 });
-  using file = opened(fileSystem, path("file"));
-  assertEquals(file.handle.status(), { kind: "file", byteLength: 3, device, inode, links: 1 });
-  assertNotEquals(inode, fileSystem.status(path("dir/x"))?.inode);
-});
+testBoth(
+  "FileSystem.status() returns the kind and length of the file, directory or symlink at a path",
+  (disk) => {
+    furnish(disk);
+    const { fileSystem, path } = disk;
+    const kindAt = (name: string) => fileSystem.status(path(name))?.kind;
+    assertEquals(["dir", "file", "symlink"].map(kindAt), ["directory", "file", "symlink"]);
+    assertEquals(["none", "none/x"].map((name) => fileSystem.status(path(name))), [null, null]);
+    assertEquals(fileSystem.status("/")?.kind, "directory");
+    assertThrows(() => kindAt("file/x"), Deno.errors.NotADirectory);
+    const { byteLength, device, inode, links } = fileSystem.status(path("file"))!;
+    assertEquals({ byteLength, links }, { byteLength: 3, links: 1 });
+    using file = opened(fileSystem, path("file"));
+    assertEquals(file.handle.status(), { kind: "file", byteLength: 3, device, inode, links: 1 });
+    assertNotEquals(inode, fileSystem.status(path("dir/x"))?.inode);
+  },
+);
 
 testBoth("FileSystem.list() returns the names in a directory", (disk) => {
   furnish(disk);
@@ -160,7 +163,7 @@ testBoth("FileHandle reads at positions and writes at the end", async (disk) => 
   assertEquals(read(fileSystem, path("file")), "az\0");
 });
 
-testBoth("FileHandle opened for reading does not write", (disk) => {
+testBoth("FileHandle opened for reading rejects writes", (disk) => {
   furnish(disk);
   using file = opened(disk.fileSystem, disk.path("file"), "read");
   assertThrows(() => file.handle.appendSync(bytes("x")), Error, "Bad file descriptor");
@@ -380,7 +383,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() may restore a truncated tail", () => {
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "a" });
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() appends into a restored tail", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() writes a surviving append over a restored tail", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.truncateSync(1);
@@ -416,7 +419,7 @@ Deno.test("FileHandle.syncData() covers the content but not the name, and syncDi
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "abc", "/log/b": "b" });
 });
 
-Deno.test("FileHandle.syncData() writes the bytes off when it fails", async () => {
+Deno.test("FileHandle.syncData() excludes the bytes from later syncs if it fails", async () => {
   for (const sync of [(handle: FileHandle) => handle.syncData(), syncDataSync]) {
     const { disk, process } = simulation();
     process.failOn(({ name }) => name === "syncData", ioError);
@@ -459,7 +462,7 @@ Deno.test("FileHandle.syncData() fails if another handle's sync of the file fail
   await assertRejects(() => running, Error, "Input/output error");
 });
 
-Deno.test("FileHandle.syncData() on a closed handle does not write bytes off", () => {
+Deno.test("FileHandle.syncData() on a closed handle does not exclude bytes from later syncs", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.appendSync(bytes("d"));
@@ -493,7 +496,7 @@ for (
     { name: "remove", change: (process: FileSystem) => process.remove("/log/a"), after: {} },
   ]
 ) {
-  Deno.test(`FileSystem.syncDirectory() makes a ${name} durable, which a power loss may undo before`, async () => {
+  Deno.test(`FileSystem.syncDirectory() makes a ${name} durable; before, a power loss may undo it`, async () => {
     const { disk, process } = simulation();
     change(process);
     assertEquals(disk.snapshot(), after);
@@ -633,7 +636,7 @@ for (
     content: "abcd",
   }] as const
 ) {
-  Deno.test(`SimulatedProcess.killAt() ends the process ${when} the call`, async () => {
+  Deno.test(`SimulatedProcess.killAt() kills the process ${when} the call`, async () => {
     const { disk, process } = simulation();
     process.killAt(2, when);
     const handle = process.open("/log/a", "append");
@@ -648,7 +651,7 @@ for (
     assertEquals(disk.snapshot(), { "/log/a": content });
   });
 
-  Deno.test(`SimulatedProcess.killAt() ends the process ${when} an asynchronous sync`, async () => {
+  Deno.test(`SimulatedProcess.killAt() kills the process ${when} an asynchronous sync`, async () => {
     const { disk, process } = simulation();
     process.killAt(2, when);
     const handle = process.open("/log/a", "append");
@@ -658,7 +661,7 @@ for (
   });
 }
 
-Deno.test("SimulatedProcess.killAt() also ends the process after a failing call", () => {
+Deno.test("SimulatedProcess.killAt() also kills the process after a failing call", () => {
   const { disk } = simulation();
   const fails = [
     (process: SimulatedProcess) => process.remove("/log/none"),
@@ -674,7 +677,7 @@ Deno.test("SimulatedProcess.killAt() also ends the process after a failing call"
   }
 });
 
-Deno.test("SimulatedProcess.onCall may end the process", () => {
+Deno.test("SimulatedProcess.onCall may kill the process", () => {
   const { disk, process } = simulation();
   process.onCall = () => process.kill();
   assertThrows(() => process.remove("/log/a"), Killed);
@@ -716,7 +719,7 @@ Deno.test("SimulatedDisk.afterKill() returns a copy without handles", () => {
   assertEquals([copy.snapshot(), disk.snapshot()], [{ "/log/a": "abcdf" }, {}]);
 });
 
-Deno.test("SimulatedDisk.bytesLeft limits appends: one that does not fit is short, the next one fails", () => {
+Deno.test("SimulatedDisk.bytesLeft limits appends: an append that does not fit is short, and the next append fails", () => {
   const { disk, process } = simulation();
   assertEquals(disk.bytesLeft, Infinity);
   disk.bytesLeft = 3;

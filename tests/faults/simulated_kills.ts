@@ -1,6 +1,6 @@
 /**
- * Kills the process at each of its calls, before or after it takes effect. Kills recovery at each of its calls, too.
- * Kills a process while another process has the log open, which has to continue.
+ * Kills a process at each of its calls, before or after the call takes effect. Kills recovery at each of its calls,
+ * too. Also kills a process while another process has the log open; the other process has to continue.
  *
  * @module
  */
@@ -21,10 +21,10 @@ const WHEN = ["before", "after"] as const;
 /** Minimum number of kills at scale 1. */
 const KILLS = 4_500;
 
-/** Kills at every call of the standard workloads, during recovery, and beside a survivor. */
+/** Kills at every call of the standard workloads, during recovery, and while another process has the log open. */
 export const simulatedKills: Harness = simulatedKillsOf();
 
-/** Returns the same harness for logs with a planted fault. */
+/** Returns a harness that kills processes in the same way while they write logs with a planted fault. */
 export function simulatedKillsOf(plant?: Plant): Harness {
   return { name: "simulated kills", run: (assignment) => run(assignment, plant) };
 }

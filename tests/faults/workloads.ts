@@ -34,10 +34,10 @@ const USUAL_SIZES: Sizes = {
   chain: false,
 };
 
-/** The same for a chained log, whose lines are three times as long. */
+/** The usual sizes for a chained log, whose lines are three times as long. */
 const USUAL_CHAINED_SIZES: Sizes = { ...USUAL_SIZES, rotationSizeBytes: 900, chain: true };
 
-/** Returns the sizes of a round: first the usual ones, then the usual ones with a chain, then random ones. */
+/** Returns the sizes of a round: the usual sizes in round 0, those of a chained log in round 1, later random sizes. */
 export function sizesOf(round: number, random: SeededRandom): Sizes {
   return [USUAL_SIZES, USUAL_CHAINED_SIZES][round] ?? randomSizes(random);
 }
@@ -143,7 +143,7 @@ export class Writer {
 
   #fields(): { reason?: string } {
     const { padding } = this.#sizes;
-    // Each character has two bytes, so that a line can be torn within one.
+    // Each character has two bytes, so that a line can be torn within a character.
     return padding === 0 ? {} : { reason: "é".repeat(padding) };
   }
 }
@@ -167,7 +167,7 @@ function reopening(sizes: Sizes): Reopening {
 /** A workload: the work of one or more writers. */
 export interface Workload {
   readonly name: string;
-  /** Creates the scene. Its calls are not part of the workload. */
+  /** Creates the scenario: the disk and the writers. The calls for this are not part of the workload. */
   stage(sizes: Sizes, plant?: Plant): Promise<Scene>;
   /** Runs the workload to its end, even if calls fail. */
   run(scene: Scene): Promise<void>;
@@ -210,7 +210,7 @@ const flush = ofOne("flush", async (writer, log) => {
   await writer.ledger.settle(log, "flush");
 });
 
-/** Appends one by one and together, flushes, and rotates on demand and when a segment is full. */
+/** Appends events one by one and together, flushes, and rotates on demand and when a segment is full. */
 export const rotate = ofOne("rotate", async (writer, log) => {
   await writer.logOneByOne(log, 4);
   await writer.ledger.settle(log, "flush");

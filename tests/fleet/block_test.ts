@@ -26,7 +26,7 @@ function getterOf(headers: BlockMessage["headers"]): (name: string) => string {
   return (name) => values.get(name) ?? "";
 }
 
-/** Returns a random text that compression does not make shorter. */
+/** Returns a random text that gzip does not make shorter. */
 function noise(length: number): string {
   const random = new SeededRandom(length);
   return Array.from({ length }, () => String.fromCharCode(48 + random.below(75))).join("");
@@ -73,7 +73,7 @@ Deno.test("messagesOf() compresses blocks, leaves incompressible blocks as they 
   }
 });
 
-Deno.test("figuresOf() counts lines, types, times and costs like a query, and headers preserve them", () => {
+Deno.test("figuresOf() computes lines, types, times and costs like a query, and figuresIn() reads them from the headers", () => {
   const text = [
     '{"ts":"2026-02-13T14:00:00.250Z","event":"nav","cost":0.1}',
     '{"ts":"2026-02-13T13:59:00.000Z","event":"nav","cost":0.2,"nested":{"cost":5}}',
@@ -124,7 +124,7 @@ Deno.test("headersOfFigures() leaves out figures that do not fit, and figuresIn(
   }
 });
 
-Deno.test("factsOf() rejects invalid headers, and contentOf() rejects data that does not match them", async () => {
+Deno.test("factsOf() rejects invalid headers, and contentOf() rejects data that does not match the headers", async () => {
   const text = '{"event":"nav"}\n'.repeat(1_000);
   const [{ headers, data }] = await messages(blockOf(text)) as [BlockMessage];
   const get = getterOf(headers);

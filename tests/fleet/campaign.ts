@@ -1,6 +1,6 @@
 /**
  * Faults between a log and its copy, injected many times on real servers. After each fault the stream must hold
- * every byte of the log exactly once, or its reader must report exactly the missing bytes.
+ * every byte of the log exactly once, or a reader of the stream must report exactly the missing bytes.
  *
  * @module
  */
@@ -27,31 +27,31 @@ export interface FaultScene {
 export interface Copied extends Shipped {
   /** All text that was ever in the log. */
   readonly logged: string;
-  /** The ranges that were deleted before they could be shipped. */
+  /** The ranges of the log that were deleted before they could be shipped. */
   readonly expectedGaps: readonly Omit<FleetGap, "log">[];
   /** The gaps that a reader of the copy reports. */
   readonly gaps: readonly Omit<FleetGap, "log">[];
-  /** Number of events that a reader of the copy gets. */
+  /** Number of events that a reader of the copy yields. */
   readonly events: number;
 }
 
-/** The outcome of a scene. */
+/** The outcome of a fault scenario. */
 export interface Outcome {
   readonly what: string;
   readonly times: number;
   readonly blocks: number;
   readonly events: number;
-  /** Bytes of the log that its copy lacks, although they were not deleted. */
+  /** Number of bytes that the copy lacks, although they were not deleted from the log. */
   readonly lost: number;
-  /** Bytes that are in the copy twice. */
+  /** Number of bytes that are in the copy twice. */
   readonly doubled: number;
-  /** Bytes that the copy reports as gaps. */
+  /** Number of bytes that a reader of the copy reports as gaps. */
   readonly told: number;
   /** Whether the bytes, the events and the gaps are exactly as expected. */
   readonly isExact: boolean;
 }
 
-/** Runs a scene and checks its copy. */
+/** Runs a fault scenario and checks the copy of the log. */
 export async function outcomeOf({ what, times, run }: FaultScene): Promise<Outcome> {
   const { logged, text, blocks, seams, events, gaps, expectedGaps } = await run(times);
   let [lost, doubled] = [0, 0];
@@ -85,7 +85,7 @@ function withoutGaps(text: string, gaps: Copied["expectedGaps"]): string {
 
 const COLUMNS = ["what", "times", "blocks", "events", "lost", "doubled", "gaps", ""] as const;
 
-/** Returns the table of the outcomes. */
+/** Formats the outcomes of fault scenarios as a table. */
 export function tableOf(outcomes: readonly Outcome[]): string {
   const number = (value: number) => value.toLocaleString("en");
   const rows = outcomes.map(({ what, isExact, ...figures }) => {
@@ -103,7 +103,7 @@ export function tableOf(outcomes: readonly Outcome[]): string {
   ).join("\n");
 }
 
-/** Ships the rest of the log and reads the copy. */
+/** Ships the remainder of the log and reads the copy. */
 async function copied(
   { connection, options, path }: Scene<NatsServer | NatsCluster>,
   { logged, expectedGaps = [] }: { logged?: string; expectedGaps?: Copied["expectedGaps"] } = {},
@@ -232,7 +232,7 @@ const olderStream: FaultScene = {
   },
 };
 
-/** Initial size limit of the stream in bytes, and the amount by which it grows each time that it is full. */
+/** Initial size limit of the stream in bytes, and the step by which the limit is raised when the stream is full. */
 const ROOM_BYTES = 20_000;
 
 const fullStream: FaultScene = {
@@ -307,7 +307,7 @@ const prunedArchives: FaultScene = {
     for (let time = 0; time < times; time++) {
       const from = texts.join("").length;
       for (let segment = 0; segment < 5; segment++) await fill();
-      // Retention keeps the last two of the five segments.
+      // Retention deletes all but the last two of the five segments.
       expectedGaps.push({ from, to: texts.slice(0, -2).join("").length });
       await ship({ ...options, once: true });
     }
@@ -315,7 +315,7 @@ const prunedArchives: FaultScene = {
   },
 };
 
-/** All scenes. */
+/** All fault scenarios. */
 export const FAULT_SCENES: readonly FaultScene[] = [
   killedShipper,
   killedServer,

@@ -5,7 +5,7 @@
  */
 import { type Clock, systemClock } from "../../src/platform/clock.ts";
 
-/** A clock whose timers fire at the next turn of the event loop. */
+/** A clock whose timers fire at the next turn of the event loop, without their delay. */
 export const hastyClock: Clock = {
   ...systemClock,
   wait: () => systemClock.turn(),
@@ -18,7 +18,7 @@ export const hastyClock: Clock = {
 
 /**
  * Returns a clock like {@linkcode hastyClock} whose time advances by the delay of each timer. `onWait` is called with
- * the new time.
+ * the new time in milliseconds.
  */
 export function passingClock(onWait: (nowMs: number) => void = () => {}): Clock {
   let nowMs = 0;

@@ -9,7 +9,7 @@ import { tempDir } from "../temp_dir.ts";
 import { NatsServer, natsTest } from "./nats_server.ts";
 import { shippedOf, textOfLog } from "./shipped.ts";
 
-/** Returns an example and the flags of its first line, with the port of the server replaced. */
+/** Returns the path of an example and the flags of its shebang, with the port of the server replaced. */
 function exampleFor(name: string, server: NatsServer): { program: string; flags: string[] } {
   const { program, flags } = exampleOf(name);
   return { program, flags: flags.map((flag) => flag.replace(":4222", `:${server.port}`)) };
@@ -33,14 +33,14 @@ await natsTest(
       spent.map(([, machine]) => machine),
       ["machine-1", "machine-2", "machine-3", "machine-4"],
     );
-    // No machine has spent the budget alone, but all of them together have.
+    // No machine has spent the budget alone, but all machines together have.
     const usd = spent.map(([, , usd]) => Number(usd));
     assert(usd.every((spent) => spent < 0.2) && usd.reduce((sum, usd) => sum + usd) > 0.2, stdout);
   },
 );
 
 await natsTest(
-  "fleet_sidecar.ts ships the log of a running writer, and its last lines before it exits",
+  "fleet_sidecar.ts ships the log of a running writer, and the last lines before fleet_sidecar.ts exits",
   async () => {
     await using server = await NatsServer.start();
     const connection = await server.connect();

@@ -53,7 +53,7 @@ async function fleet() {
       await ship({ connection, fleet: "f", log, path, once: true, blockBytes: 1_000 });
       return path;
     },
-    /** Stores a block with the text as its data, but with the length and the digest of the text `as`. */
+    /** Stores a block whose data is `text`, but whose headers state the length and the digest of `as`. */
     async store(log: string, { from, text, isContinued = false, isCut = false, as = text }: {
       from: number;
       text: string;
@@ -79,7 +79,7 @@ function numbersOf(events: readonly FleetEvent[]): unknown[] {
 }
 
 await natsTest(
-  "fleetEvents() yields the events of all logs, of one log, and matching events, with their log",
+  "fleetEvents() yields the events of all logs, of one log, or matching events, each with the name of its log",
   async () => {
     await using of = await fleet();
     const paths = [await of.shipLog("a", 40), await of.shipLog("b", 30)];
@@ -158,7 +158,7 @@ await natsTest(
     }));
     assertEquals(query.damage, missing);
     const status = await fleetStatus({ connection: of.connection, fleet: "f" });
-    // fleetStatus() reads only the headers, so it does not see that the data of a block does not match.
+    // fleetStatus() reads only the headers, so it does not detect a block whose data does not match its headers.
     assertEquals(status.map(({ log, gaps }) => [log, gaps]), [
       ["x", [{ from: at[3]!, to: at[4]! }]],
       ["y", [{ from: 0, to: at[1]! }]],
@@ -185,7 +185,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetEvents() skips the rest of a line whose start it has not read",
+  "fleetEvents() skips the remainder of a line if the start of the line is missing",
   async () => {
     await using of = await fleet();
     const long = `{"event":"long","reason":"${"y".repeat(50)}"}\n`;
@@ -204,7 +204,7 @@ await natsTest(
     // The last block contains one event, so no earlier block is read.
     assertEquals(await told(1), [["b"], [], []]);
     assertEquals(await told(3), [["a", "long", "b"], [], []]);
-    // The missing bytes are a gap; the rest of the line is not an event.
+    // The missing bytes are a gap; the remainder of the line is not an event.
     await of.store("y", { from: 10, text: middle, isContinued: true, isCut: true });
     await of.store("y", { from: 30, text: `${rest}{"event":"c"}\n`, isContinued: true });
     const query = fleetEvents({ ...options, log: "y" });
@@ -213,7 +213,7 @@ await natsTest(
   },
 );
 
-Deno.test("LogProgress keeps only a part of a line that is longer than the maximum", () => {
+Deno.test("LogProgress stores only a part of a line that is longer than the maximum", () => {
   const progress = new LogProgress(0, () => {});
   const bytes = new Uint8Array(4 * 1024 * 1024).fill(0x78);
   const facts = {
@@ -238,7 +238,7 @@ Deno.test("LogProgress keeps only a part of a line that is longer than the maxim
 });
 
 await natsTest(
-  "fleetEvents() starts with the last matching events and continues from there",
+  "fleetEvents() starts with the last matching events and follows later events",
   async () => {
     await using of = await fleet();
     await of.shipLog("a", 40);
@@ -297,7 +297,7 @@ await natsTest(
   },
 );
 
-Deno.test("fleetEvents() and ship() reject invalid names and options, and name them", async () => {
+Deno.test("fleetEvents() and ship() reject invalid names and options, and the message names the option", async () => {
   const connection = { request: () => Promise.reject(new Error("a request was sent")) };
   for (const name of ["", "a.b", "*", "a b", ">", "x".repeat(65)]) {
     assertThrows(() => fleetEvents({ connection, fleet: name }), RangeError, "fleet");

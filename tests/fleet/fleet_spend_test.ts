@@ -33,7 +33,7 @@ async function fleet() {
     at(ms: number): void {
       nowMs = ms;
     },
-    /** Logs one event for each cost, and advances the clock by `stepMs` after each. */
+    /** Logs one event for each cost, and advances the clock by `stepMs` after each event. */
     async spend(log: string, costs: readonly number[], stepMs = 0): Promise<void> {
       await using writer = await AuditLog.open({ path: pathOf(log), now, logger: silent });
       for (const cost of costs) {
@@ -60,7 +60,7 @@ async function fleet() {
   };
 }
 
-/** The spend of a fleet, with a way to wait for an amount. */
+/** A followed spend of a fleet, with a method that waits until the spend reaches an amount. */
 class Followed {
   #told = Promise.withResolvers<void>();
   spend!: FleetSpend;
@@ -81,7 +81,7 @@ class Followed {
   }
 }
 
-await natsTest("fleetSpend() counts shipped costs and follows new ones", async () => {
+await natsTest("fleetSpend() counts shipped costs and follows new costs", async () => {
   await using of = await fleet();
   await of.spend("a", [0.25, 0.5]);
   await of.spend("b", [1]);
@@ -116,7 +116,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetSpend() counts events of a clock that is ahead at once, and ignores old events",
+  "fleetSpend() counts events from a clock that is ahead immediately, and ignores old events",
   async () => {
     await using of = await fleet();
     await of.spend("old", [100]);
@@ -134,7 +134,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetSpend() counts each cost once, also for a cut line and a stream that was created again",
+  "fleetSpend() counts each cost once, even if a line is cut or the stream is created again",
   async () => {
     await using of = await fleet();
     const followed = await of.follow();
@@ -162,7 +162,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetSpend() keeps the spend while the server is down, and continues after its restart",
+  "fleetSpend() still returns the spend while the server is down, and continues after the restart",
   async () => {
     await using of = await fleet();
     const followed = await of.follow();
@@ -184,7 +184,7 @@ await natsTest(
   "fleetSpend() sums each number of hours exactly if costs cancel each other out",
   async () => {
     await using of = await fleet();
-    // This library rejects a negative cost, but other programs may write one.
+    // This library rejects a negative cost, but other programs may write negative costs.
     const lines = [-5, 0, 5].map((cost, hour) =>
       `${JSON.stringify({ ts: new Date(START + hour * HOUR_MS).toISOString(), cost })}\n`
     );
@@ -218,21 +218,28 @@ await natsTest("fleetSpend() reports each gap exactly", async () => {
   assertEquals([archives.length, followed.spend.gaps], [1, [{ log: "a", from, to }]]);
 });
 
-await natsTest("fleetSpend() throws once it has failed or was closed", async () => {
-  await using of = await fleet();
-  await of.spend("a", [1]);
-  await of.ship("a");
-  const followed = await of.follow();
-  assertEquals(followed.spend.usd(), 1);
-  await followed.spend.close();
-  assertThrows(() => followed.spend.usd(), Error, "it was closed");
+await natsTest(
+  "FleetSpend.usd() throws after the spend was closed or following has failed",
+  async () => {
+    await using of = await fleet();
+    await of.spend("a", [1]);
+    await of.ship("a");
+    const followed = await of.follow();
+    assertEquals(followed.spend.usd(), 1);
+    await followed.spend.close();
+    assertThrows(() => followed.spend.usd(), Error, "the FleetSpend is closed");
 
-  const connection = await of.server.connect();
-  const failing = await of.follow({ connection });
-  assertEquals(failing.spend.usd(), 1);
-  await connection.close();
-  const failed = await assertRejects(() => failing.reaches(2), Error, "following it has failed");
-  assertEquals((failed.cause as Error).name, "ClosedConnectionError");
-  await of.connection.request("$JS.API.STREAM.DELETE.AUDIT");
-  await assertRejects(() => of.follow(), FleetServerError, "stream not found");
-});
+    const connection = await of.server.connect();
+    const failing = await of.follow({ connection });
+    assertEquals(failing.spend.usd(), 1);
+    await connection.close();
+    const failed = await assertRejects(
+      () => failing.reaches(2),
+      Error,
+      "following the fleet has failed",
+    );
+    assertEquals((failed.cause as Error).name, "ClosedConnectionError");
+    await of.connection.request("$JS.API.STREAM.DELETE.AUDIT");
+    await assertRejects(() => of.follow(), FleetServerError, "stream not found");
+  },
+);

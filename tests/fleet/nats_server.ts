@@ -10,7 +10,7 @@ import { type TempDir, tempDir } from "../temp_dir.ts";
 
 const PROGRAM = "nats-server";
 const RETRY_MS = 20;
-/** Options that reconnect forever, and that skip the stack trace of each request, which is a tenth of all work. */
+/** Connection options: reconnect forever, and record no stack trace per request, which takes a tenth of all time. */
 const CONNECTING = { maxReconnectAttempts: -1, reconnectTimeWait: RETRY_MS, noAsyncTraces: true };
 
 /** Registers a test that needs the NATS server, and possibly other tools. */
@@ -24,10 +24,10 @@ export function natsTest(
 
 /** Range of ports below the ephemeral ports, which the system could assign to another test at any moment. */
 const [PORT_MIN, PORT_MAX] = [10_000, 32_000];
-/** Time in which a started server must respond. */
+/** Maximum time in milliseconds until a started server must respond. */
 const PATIENCE_MS = 60_000;
 
-/** Returns a free port. */
+/** Returns a TCP port that is free at the moment. */
 export function freePort(): number {
   while (true) {
     const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
@@ -70,7 +70,7 @@ export class NatsServer implements AsyncDisposable {
     return `nats://127.0.0.1:${this.port}`;
   }
 
-  /** Connects, as a user if `user` is set. The connection reconnects by itself. */
+  /** Connects to the server, as a user if `user` is set. The connection reconnects by itself. */
   connect(user?: string): Promise<NatsConnection> {
     const options = { ...CONNECTING, servers: this.url };
     if (user === undefined) return connect(options);
@@ -139,7 +139,7 @@ export class NatsServer implements AsyncDisposable {
   }
 }
 
-/** Resolves when a server responds at the port. `check` is called before each attempt and may throw. */
+/** Resolves when a server responds at the port. `check` is called before each attempt; an error of it ends the wait. */
 export async function answers(port: number, check: () => void = () => {}): Promise<void> {
   while (true) {
     check();

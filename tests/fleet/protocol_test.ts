@@ -16,9 +16,9 @@ import { textOfLog } from "./shipped.ts";
 import { SimulatedStream } from "./simulated_stream.ts";
 
 const FAULTS = { lost: 8, answerLost: 12, late: 12, stale: 10 };
-/** Number of times that the stream is read, because stale responses occur only now and then. */
+/** Number of times that the stream is read. It is read more than once, because stale responses are rare. */
 const READINGS = 3;
-/** Maximum number of requests, many times more than a log of this size takes. */
+/** Maximum number of requests, many times more than a correct shipper sends. Beyond it, shipping is aborted. */
 const REQUESTS_MAX = 5_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -31,7 +31,7 @@ interface Plant {
 
 /**
  * Ships a log that grows and is rotated between any two requests, with one or two shippers that start several times.
- * Resolves with a description of the fault in the stream at the end, or null if the stream is correct.
+ * Resolves with a description of the fault in the final stream, or null if the stream is correct.
  */
 async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null> {
   const random = new SeededRandom(seed);
@@ -47,7 +47,7 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
   };
   let growing = 60;
   let requests = 0;
-  // A shipper in an endless loop is aborted; the missing bytes then reveal it.
+  // A shipper in an endless loop is aborted; the missing bytes in the stream then reveal the loop.
   const patience = new AbortController();
   const stream = new SimulatedStream(random, FAULTS, async () => {
     if (++requests === REQUESTS_MAX) patience.abort();
@@ -104,7 +104,7 @@ Deno.test("ship() and fleetEvents() deliver exactly once despite lost, late and 
   for (let seed = 1; seed <= 12; seed++) assertEquals(await wrongWith(seed), null, `seed ${seed}`);
 });
 
-/** Returns a connection whose requests lack the header. */
+/** Returns a connection that drops one header from each request. */
 function without(header: string) {
   return (connection: FleetConnection): FleetConnection => ({
     request: (subject, payload, options) => {
@@ -114,7 +114,7 @@ function without(header: string) {
   });
 }
 
-/** Returns a connection that reports a duplicate as stored. */
+/** Returns a connection whose responses report a duplicate as a stored block. */
 function trusting(connection: FleetConnection): FleetConnection {
   return {
     async request(subject, payload, options): Promise<FleetMessage> {
@@ -126,7 +126,7 @@ function trusting(connection: FleetConnection): FleetConnection {
   };
 }
 
-/** Returns the handle with some of its members replaced. */
+/** Returns a file handle with some of its methods replaced. */
 function withMembers(handle: FileHandle, members: Partial<FileHandle>): FileHandle {
   return new Proxy(handle, {
     get: (target, name) => {
@@ -137,7 +137,7 @@ function withMembers(handle: FileHandle, members: Partial<FileHandle>): FileHand
   });
 }
 
-/** A file system on which each read opens the path again, as a shipper that reads by name would. */
+/** A file system on which each read opens the path again, like a shipper that does not reuse its open handle. */
 const byName: FileSystem = {
   ...denoFileSystem,
   open(path, access) {

@@ -19,7 +19,7 @@ import { type TempDir, tempDir } from "../temp_dir.ts";
 import { freePort, NatsServer, natsTest } from "./nats_server.ts";
 import { shippedOf, textOfLog } from "./shipped.ts";
 
-/** Returns the text of a configuration of the examples. */
+/** Returns the text of a configuration file from the examples. */
 function example(name: string): string {
   return Deno.readTextFileSync(new URL(`../../examples/nats/${name}`, import.meta.url));
 }
@@ -72,7 +72,7 @@ await natsTest(
 );
 
 await natsTest(
-  "A shipper logs in with a credentials file that permits only its log",
+  "A shipper logs in with a credentials file that permits only one log",
   async () => {
     using dir = tempDir();
     const operator = createOperator();
@@ -106,7 +106,7 @@ await natsTest(
         "",
       ].join("\n"),
     );
-    /** Creates the credentials file of a user with the permissions, by default with all permissions. */
+    /** Creates the credentials file of a user with these permissions, by default with all permissions. */
     const credentials = async (name: string, permissions = {}): Promise<string> => {
       const user = createUser();
       const jwt = await encodeUser(name, user, account, permissions);

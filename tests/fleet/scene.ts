@@ -61,7 +61,7 @@ export class Scene<Server extends NatsServer | NatsCluster> implements AsyncDisp
   }
 }
 
-/** Deletes the stream and creates it again, with retries until the cluster has done so. */
+/** Deletes the stream and creates it again, with retries until the cluster has created the stream. */
 export async function remakeStream(options: FleetStreamOptions): Promise<void> {
   await options.connection.request("$JS.API.STREAM.DELETE.AUDIT", "", { timeout: 10_000 });
   await createdInTime(options);
@@ -117,7 +117,7 @@ export class Shipper {
     return this.#conflicts;
   }
 
-  /** Resolves when that many more blocks were stored. */
+  /** Resolves when `blocks` more blocks were stored. */
   async stored(blocks = 1): Promise<void> {
     for (let left = blocks; left > 0; left--) {
       this.#told = Promise.withResolvers();
@@ -143,7 +143,7 @@ export class Shipper {
   }
 }
 
-/** Starts a shipper in a separate process that has only the permissions it needs. */
+/** Starts a shipper in a separate process that has only the permissions that shipping needs. */
 export function shippingProcess(server: NatsServer, path: string): Deno.ChildProcess {
   const { url, port } = server;
   const args = programArgs(SHIPS, {

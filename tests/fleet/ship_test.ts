@@ -17,7 +17,7 @@ import { NatsServer, natsTest } from "./nats_server.ts";
 import { Scene, Shipper, writingWhile } from "./scene.ts";
 import { shippedOf, textOfLog } from "./shipped.ts";
 
-/** Ships the rest of the log, and checks that the stream holds the log byte for byte. */
+/** Ships the remainder of the log, and checks that the stream holds the log byte for byte. */
 async function assertWhole({ connection, options, path }: Scene<NatsServer>): Promise<void> {
   const { gaps } = await ship({ ...options, once: true });
   const { text, seams } = await shippedOf(connection, "a");
@@ -25,7 +25,7 @@ async function assertWhole({ connection, options, path }: Scene<NatsServer>): Pr
 }
 
 await natsTest(
-  "ship() copies archives, sealed segments and the active file, and resumes at its last position",
+  "ship() copies archives, sealed segments and the active file, and resumes after the last stored block",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
     const { path } = scene;
@@ -183,7 +183,7 @@ await natsTest(
 );
 
 await natsTest(
-  "createFleetStream() accepts an existing stream, and names the settings that differ",
+  "createFleetStream() accepts an existing stream, or names the settings in which the stream differs",
   async () => {
     await using scene = await Scene.of(NatsServer.start());
     const { connection } = scene;

@@ -13,7 +13,7 @@ import { LogDirectory } from "../../src/segments/log_directory.ts";
 
 const decoder = new TextDecoder();
 
-/** Returns the text of all files of a log in order. The log must not be written meanwhile. */
+/** Returns the text of all files of a log in order. No program may write to the log meanwhile. */
 export function textOfLog(path: string): string {
   const log = new LogDirectory(denoFileSystem, path);
   const parts: Uint8Array[] = log.segments().map(({ stamp, forms }) =>
@@ -31,7 +31,7 @@ export interface Shipped {
   /** The text of all blocks, without the gaps. */
   readonly text: string;
   readonly blocks: number;
-  /** The places where a block does not start at the end of the previous block, as that end and that start. */
+  /** For each block that does not start at the end of the previous block: the two positions, end and start. */
   readonly seams: [to: number, from: number][];
 }
 

@@ -1,6 +1,6 @@
 /**
- * A simulated stream with the faults of a cluster: it loses requests and responses, stores messages after their
- * request has timed out, and returns an earlier message as the last one.
+ * A simulated stream with the faults of a cluster: the stream loses requests and responses, stores messages after
+ * their request has timed out, and returns an earlier message as the last message.
  *
  * As in a cluster that elects a new leader, a late message has already passed the check of the expected sequence;
  * only its message ID rejects a duplicate. As in any stream, a message ID is forgotten after a while. Then only the
@@ -24,7 +24,7 @@ interface Stored {
 
 interface Incoming extends Stored {
   readonly expectedSeq: number | null;
-  /** Number of stored messages when the message was sent. */
+  /** Number of messages in the stream when this message was sent. */
   readonly sentAt: number;
 }
 
@@ -32,7 +32,7 @@ const encoder = new TextEncoder();
 const NAMES = [...Object.values(BLOCK_HEADERS), ...FIGURE_HEADER_NAMES];
 const FENCE = "Nats-Expected-Last-Subject-Sequence";
 
-/** Probability of each fault, in percent of the requests. */
+/** Probability of each fault, in percent of all requests. */
 export interface Faults {
   readonly lost: number;
   readonly answerLost: number;
@@ -40,9 +40,9 @@ export interface Faults {
   readonly stale: number;
 }
 
-/** Number of last messages whose IDs the server remembers. */
+/** Number of last messages whose IDs the simulated server remembers. */
 const NAMES_REMEMBERED = 2;
-/** Maximum number of messages that a stale response lacks. */
+/** Maximum number of last messages that a stale response does not know. */
 const STALE_MAX = 6;
 
 /** A stream in memory. */
@@ -153,7 +153,7 @@ export class SimulatedStream implements FleetConnection {
   }
 }
 
-/** Returns a response in JSON. */
+/** Returns a response whose data is a value in JSON. */
 function ack(answer: Readonly<Record<string, unknown>>): FleetMessage {
   return { subject: "", data: encoder.encode(JSON.stringify(answer)) };
 }

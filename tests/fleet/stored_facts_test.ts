@@ -8,10 +8,10 @@ import { hastyClock, passingClock } from "./clocks.ts";
 
 const encoder = new TextEncoder();
 const MESSAGES = 59;
-/** Maximum number of nulls from the generator, many times more than a correct run yields. */
+/** Maximum number of nulls that storedFacts() may yield, many times more than in a correct run. */
 const QUIET_MAX = 1_000;
 
-/** Probability of each fault, in percent of the messages. */
+/** Probability of each fault, in percent of all messages. */
 interface Faults {
   readonly lost: number;
   readonly silent: number;
@@ -19,11 +19,11 @@ interface Faults {
   readonly failed: number;
 }
 
-/** A stream whose consumers lose messages, stop sending, disappear, and fail. */
+/** A simulated stream whose consumers lose messages, stop sending, disappear, and fail. */
 class SimulatedConsumers implements FleetFollowConnection {
   /** Number of messages that are stored by now. */
   stored = 0;
-  /** Number of the next requests that get no response. */
+  /** Number of coming requests that get no response. */
   unanswered = 0;
   readonly #random: SeededRandom;
   readonly #faults: Faults;
@@ -82,7 +82,7 @@ class SimulatedConsumers implements FleetFollowConnection {
     yield { subject: "", data: new Uint8Array(), headers: headersOf(408) };
   }
 
-  /** Returns a message with the reply subject of servers before 2.10, or since 2.10. */
+  /** Returns a message whose reply subject has the form of NATS servers before 2.10, or since 2.10. */
   #message(seq: number, delivered: number): FleetMessage {
     const numbers = `1.${seq}.${delivered}.${seq * 1_000_000}.${this.stored - seq}`;
     const reply = seq % 2 === 0
@@ -133,7 +133,7 @@ Deno.test("storedFacts() yields each block once and in order, even if consumers 
     let quiet = 0;
     for await (const stored of storedFacts(readingOf(stream, controller.signal))) {
       if (stored === null) {
-        // The missing blocks will never come.
+        // The missing blocks will never arrive.
         if (++quiet === QUIET_MAX) break;
         if (stream.stored >= MESSAGES && seen.length >= expected.length) break;
       } else seen.push([stored.seq, stored.log, stored.storedMs]);
@@ -169,7 +169,7 @@ Deno.test("storedFacts() rejects when its signal is aborted, and when the stream
   await assertRejects(() => storedFacts(readingOf(refusing)).next(), FleetServerError, "not found");
 });
 
-Deno.test("storedFacts() waits for the server without a limit if it follows, and else for a minute", async () => {
+Deno.test("storedFacts() waits for the server without a limit if it follows, and otherwise for a minute", async () => {
   const none = { lost: 0, silent: 0, gone: 0, failed: 0 };
   for (const follow of [true, false]) {
     const stream = new SimulatedConsumers(new SeededRandom(1), none);

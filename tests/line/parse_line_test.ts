@@ -35,7 +35,7 @@ Deno.test("parseLine() returns the reason why a line is damaged", () => {
   assertEquals(parseLine(Uint8Array.of(0x7b, 0xc3, 0x7d)), { reason: "not UTF-8" });
 });
 
-Deno.test("parseLine() finds the event after NULs, and rejects the rest of a torn line", () => {
+Deno.test("parseLine() finds the event after NULs, and rejects the end of a torn line after NULs", () => {
   const line =
     '{"event":"nav","config":{"a":{"event":"forged"}},"text":"{\\"event\\":\\"forged\\"}"}';
   assertEquals(parse(`\0\0\0${line}`), { event: JSON.parse(line), lostBytes: 3 });
@@ -46,7 +46,7 @@ Deno.test("parseLine() finds the event after NULs, and rejects the rest of a tor
   assertEquals(parse(`${line}\0`), { reason: "not JSON" });
 });
 
-Deno.test("parseLine() keeps __proto__ and constructor as data", () => {
+Deno.test("parseLine() reads __proto__ and constructor as ordinary fields", () => {
   const parsed = parse('{"__proto__":{"polluted":1},"constructor":2}');
   const event = (parsed as { event: Record<string, unknown> }).event;
   assertEquals(Object.keys(event), ["__proto__", "constructor"]);
@@ -62,6 +62,6 @@ Deno.test("parseLine() reads NaN in a line with a string of 15 MiB", () => {
 });
 
 Deno.test("parseLine() rejects a torn line with many quotes in linear time", () => {
-  // Quadratic time would be hours.
+  // In quadratic time, this test would take hours.
   assertEquals(parse(`{"cost": NaN, "text": "${'\\"'.repeat(2_000_000)}`), { reason: "not JSON" });
 });

@@ -11,7 +11,7 @@ const CASES: [navs: number, fails: number, accuracyPct: number][] = [
 ];
 
 for (const [totalNav, validationFailCount, accuracyPct] of CASES) {
-  Deno.test(`accuracyMetrics() of ${totalNav} navs and ${validationFailCount} failures`, async () => {
+  Deno.test(`accuracyMetrics() computes the accuracy of ${totalNav} navigations and ${validationFailCount} failures`, async () => {
     const events = [
       ...Array.from({ length: totalNav }, () => ({ event: "nav" })),
       ...Array.from({ length: validationFailCount }, () => ({ event: "validation_fail" })),

@@ -32,14 +32,14 @@ Deno.test("hourlySpend() rejects NaN as hours", async () => {
   await assertRejects(() => spendOf([], NaN), RangeError, "hours must be a number, got NaN");
 });
 
-Deno.test("hourlySpend() compensates rounding and ignores invalid costs", async () => {
+Deno.test("hourlySpend() compensates rounding errors and ignores invalid costs", async () => {
   const events: AuditEvent[] = [at(NOW, 1e16), ...Array.from({ length: 1_000 }, () => at(NOW, 1))];
   assertEquals(await spendOf(events), 1e16 + 1_000);
   const odd = [{ ...at(NOW, 0), cost: null }, { cost: 5 }, { ts: "?", cost: 5 }, at(NOW, 0.1)];
   assertEquals(await spendOf([...odd, at(NOW, 0.2)]), 0.1 + 0.2);
 });
 
-Deno.test("hourlySpend() returns Infinity beyond the largest number", async () => {
+Deno.test("hourlySpend() returns Infinity if the sum exceeds the largest number", async () => {
   assertEquals(await spendOf([at(NOW, 1e308), at(NOW, 1e308), at(NOW, 1)]), Infinity);
 });
 

@@ -7,7 +7,7 @@ import { denoDir, runProgram } from "../run_program.ts";
 const RESOLVES_OPTIONS = fromFileUrl(new URL("../programs/resolves_options.ts", import.meta.url));
 const HOME = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
 
-/** Returns the paths, or errors, that a program resolves when the variable of the home directory is set to `home`. */
+/** Runs a program whose home directory variable is `home`. Returns the paths or errors that the program prints. */
 async function resolvedAtHome(home: string | undefined, ...paths: string[]): Promise<unknown[]> {
   const { [HOME]: _own, ...env } = Deno.env.toObject();
   if (home !== undefined) env[HOME] = home;
@@ -72,7 +72,7 @@ const BAD: [option: string, value: unknown][] = [
 ];
 const NOT_NUMBERS = ["path", "now", "sessionId", "retention", "redact"];
 for (const [option, value] of BAD) {
-  Deno.test(`resolveOptions() rejects ${option} ${JSON.stringify(value)} and names both`, () => {
+  Deno.test(`resolveOptions() rejects ${option} ${JSON.stringify(value)} and names the option and the value`, () => {
     const { message } = assertThrows(
       () => resolveOptions({ path: "a.jsonl", [option]: value } as AuditLogOptions),
       typeof value === "number" && !NOT_NUMBERS.includes(option) ? RangeError : TypeError,
@@ -113,7 +113,7 @@ for (const [options, message] of BAD_INSIDE) {
   });
 }
 
-Deno.test("resolveOptions() rejects a logger without all methods and names them", () => {
+Deno.test("resolveOptions() rejects a logger that lacks a method, and names all methods", () => {
   const logger = { debug() {}, info() {}, warn() {} } as unknown as Logger;
   assertThrows(
     () => resolveOptions({ path: "a.jsonl", logger }),
@@ -149,7 +149,7 @@ Deno.test("resolveOptions() decodes the path of a file URL", () => {
   assertEquals(resolveOptions({ path: url }).path, path);
 });
 
-Deno.test("resolveOptions() expands ~ only at the start, and uses the home directory by default", async () => {
+Deno.test("resolveOptions() expands ~ only at the start of a path, and uses the home directory by default", async () => {
   const home = join(Deno.cwd(), "home");
   assertEquals(await resolvedAtHome(home, "-", "~/a.jsonl", "~a.jsonl", "x/~/a.jsonl"), [
     join(home, ".scout", "audit.jsonl"),
@@ -160,7 +160,7 @@ Deno.test("resolveOptions() expands ~ only at the start, and uses the home direc
 });
 
 for (const home of [undefined, ""]) {
-  Deno.test(`resolveOptions() names the variable of the home directory if its value is ${JSON.stringify(home)}`, async () => {
+  Deno.test(`resolveOptions() names the variable of the home directory if the variable is ${JSON.stringify(home)}`, async () => {
     const [refused, path] = await resolvedAtHome(home, "-", "a.jsonl");
     const { error } = refused as { error: string };
     assertStringIncludes(error, `${HOME} is not set`);

@@ -28,7 +28,7 @@ Deno.test("nearestName() finds the known name that is most similar", () => {
   ) assertEquals(nearestName(name, names), nearest, name);
 });
 
-Deno.test("checkOptions() rejects an unknown name with any value, and suggests the nearest one", () => {
+Deno.test("checkOptions() rejects an unknown name with any value, and suggests the nearest known name", () => {
   checkOptions({ path: "x", limit: undefined }, KNOWN, "test");
   checkOptions(Object.create({ inherited: 1 }), KNOWN, "test");
   for (const value of [1, undefined, null]) {
@@ -44,7 +44,7 @@ Deno.test("checkOptions() rejects an unknown name with any value, and suggests t
   assertThrows(
     () => checkOptions({ q: 1 }, KNOWN, "test"),
     TypeError,
-    'unknown option "q"; known are path, rotationSizeBytes, redact, limit',
+    'unknown option "q"; the known options are path, rotationSizeBytes, redact, limit',
   );
   assertThrows(
     () => checkOptions({ maxArchive: 1 }, { maxArchives: integer(1) }, "test", "retention."),
@@ -56,7 +56,7 @@ Deno.test("checkOptions() rejects an unknown name with any value, and suggests t
   }
 });
 
-Deno.test("checkOptions() rejects a wrong type or a value out of range, and names option and value", () => {
+Deno.test("checkOptions() rejects a wrong type or a value out of range, and names the option and the value", () => {
   const checks = { ...KNOWN, flag, since: time };
   for (
     const [options, type, message] of [
@@ -69,7 +69,7 @@ Deno.test("checkOptions() rejects a wrong type or a value out of range, and name
       [
         { since: "yesterday" },
         RangeError,
-        "Cannot read since: it must be a Date, a Temporal.Instant",
+        "Cannot read since: the time must be a Date, a Temporal.Instant",
       ],
     ] as const
   ) {

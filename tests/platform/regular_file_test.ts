@@ -4,7 +4,7 @@ import type { FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 import { openForAppend, openForRead } from "../../src/platform/regular_file.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** A file system on which the status of an open file cannot be read. It counts the open handles. */
+/** A file system on which reading the status of an open file fails. Counts the open handles. */
 class SilentFileSystem {
   openHandles = 0;
 

@@ -1,8 +1,8 @@
 /**
- * Follows a log from its beginning. Prints the type of each event, and "waits" whenever it waits for the next.
+ * Follows a log from its first event. Prints the type of each event, and "waits" whenever it waits for the next event.
  *
- * In mode "loop" an event of type "break" ends the loop. In mode "leave" the program takes two events, then drops
- * the iterator without closing it. The third argument "unwatched" disables the file system watcher.
+ * In mode "loop" an event of type "break" ends the loop. In mode "leave" the program reads two events, then drops the
+ * iterator without closing the iterator. The third argument "unwatched" disables the file system watcher.
  *
  * @module
  */

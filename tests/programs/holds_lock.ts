@@ -1,5 +1,5 @@
 /**
- * Takes the lock of a log, writes half a line and keeps the lock until it is killed.
+ * Takes the lock of a log, writes half a line and holds the lock until the process is killed.
  *
  * @module
  */

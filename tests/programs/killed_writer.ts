@@ -1,7 +1,7 @@
 /**
- * Runs the steps of its plan on a log until it is killed.
+ * Runs the steps of a plan on a log until the process is killed.
  *
- * It reports each of the following on one line of standard output, unbuffered, so that a kill loses none of it:
+ * The program reports each of the following on one line of standard output, unbuffered, so that a kill loses no report:
  * "ready" (it then waits for a byte on standard input), "logged N" before each call, "acknowledged N" or "refused N"
  * when the call's promise settles, "durable N" when a flush() or close() has made the events up to N durable, and
  * "failed MESSAGE".
@@ -15,7 +15,9 @@ import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
 import { denoPlatform } from "../../src/platform/platform.ts";
 
-/** A step of a plan. `events` are logged one after the other, or all in one turn without awaiting them. */
+/**
+ * A step of a plan. `events` are awaited one after the other, or all logged in one event-loop turn without an await.
+ */
 export type Step =
   | { readonly do: "awaited" | "unawaited"; readonly events: readonly number[] }
   | { readonly do: "recovery" | "flush" | "rotate" };
@@ -33,14 +35,14 @@ export interface Plan {
   readonly steps: readonly Step[];
 }
 
-/** Returns the fields of event `n`. Their `length` shows whether a `text` was cut off. */
+/** Returns the fields of event `n`. The field `length` shows whether the field `text` was cut off. */
 export function fieldsOf(n: number, length: number): { n: number; length: number; text: string } {
   return { n, length, text: "é".repeat(length) };
 }
 
 const encoder = new TextEncoder();
 
-/** Writes a line that is short enough for a pipe to take it atomically. */
+/** Writes a line to standard output. The line is short enough that a pipe transfers it atomically. */
 function tell(text: string): void {
   Deno.stdout.writeSync(encoder.encode(`${text.replaceAll("\n", " ").slice(0, 1_000)}\n`));
 }

@@ -1,6 +1,6 @@
 /**
- * Queries the log at each path on standard input fifty times. Prints the last number of events, or the fault of a
- * result.
+ * Queries the log at each path on standard input fifty times. Prints the number of events in the last result, or an
+ * error in a result.
  *
  * @module
  */
@@ -20,7 +20,7 @@ async function queryOften(reader: AuditReader): Promise<string> {
     const query = reader.query();
     const numbers = (await query.toArray()).map(({ n }) => n);
     const gap = numbers.findIndex((n, at) => n !== at);
-    if (gap >= 0) return `event ${numbers[gap]} at place ${gap} of ${numbers.length}`;
+    if (gap >= 0) return `event ${numbers[gap]} at position ${gap} of ${numbers.length}`;
     if (numbers.length < last) return `${numbers.length} events after ${last}`;
     if (query.damage.length > 0) return JSON.stringify(query.damage[0]);
     last = numbers.length;

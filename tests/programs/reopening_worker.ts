@@ -1,5 +1,5 @@
 /**
- * A Worker that receives the path of a log, opens and closes the log fifty times, and posts its session IDs.
+ * A Worker that receives the path of a log, opens and closes the log fifty times, and posts the log's session IDs.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A Worker that receives the path of a log, logs one event and posts its session ID.
+ * A Worker that receives the path of a log, logs one event and posts the session ID of the event.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Ships a log until it is killed, or with "once" until all of it is shipped. Prints the position after each block.
+ * Ships a log until the process is killed, or with "once" until the whole log is shipped. After each block, prints the
+ * position in the log up to which it is shipped.
  *
  * @module
  */

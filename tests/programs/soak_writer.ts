@@ -1,7 +1,7 @@
 /**
  * Logs numbered events through random calls, chosen by the seed, until its standard input ends.
  *
- * It reports each of the following on one line of standard output, unbuffered, so that a kill loses none of it:
+ * The program reports each of the following on one line of standard output, unbuffered, so that a kill loses no report:
  * "opening", "rotating", "acknowledged N", "refused N PHASE" and "failed MESSAGE".
  *
  * @module
@@ -15,7 +15,7 @@ const encoder = new TextEncoder();
 let isEnding = false;
 Deno.stdin.readable.pipeTo(new WritableStream()).then(() => isEnding = true);
 
-/** Writes a line that is short enough for a pipe to take it atomically. */
+/** Writes a line to standard output. The line is short enough that a pipe transfers it atomically. */
 function tell(text: string): void {
   Deno.stdout.writeSync(encoder.encode(`${text.replaceAll("\n", " ").slice(0, 1_000)}\n`));
 }

@@ -14,7 +14,7 @@ import { SeededRandom } from "../seeded_random.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A line and its byte offset. The line is null if it was too long to keep. */
+/** A line and its byte offset. The line is null if it exceeds `maxLineBytes`. */
 type PlacedLine = [byteOffset: number, line: string | null];
 
 /** Splits a text into lines without the code under test. */
@@ -95,7 +95,7 @@ await sampledTest(
   },
 );
 
-Deno.test("blocksOf() begins with the byte offset of its first chunk", async () => {
+Deno.test("blocksOf() starts with the byte offset of the first chunk", async () => {
   const blocks = await Array.fromAsync(blocksOf(chunksOf("a\nbc\nd", 3), 100, 1_000));
   assertEquals(linesIn(blocks, 100), [[1_000, "a\n"], [1_002, "bc\n"], [1_005, "d"]]);
 });
@@ -112,7 +112,7 @@ Deno.test("tailBlocksOf() reads few bytes if only the last lines are needed", as
   assertEquals(process.calls.filter(({ name }) => name === "read").length, 1);
 });
 
-Deno.test("blocksOf() and reversedBlocksOf() yield everything before an error and report its byte offset", async () => {
+Deno.test("blocksOf() and reversedBlocksOf() yield everything before an error and report the byte offset of the error", async () => {
   const cause = new Error("EIO");
   async function* failing(): AsyncGenerator<Uint8Array> {
     yield* chunksOf("a\nbc\ndef", 2);

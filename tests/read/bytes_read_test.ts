@@ -25,18 +25,18 @@ import { silent } from "../loggers.ts";
 
 const LAST_EVENTS_BYTES_MAX = 1024 * 1024;
 const HOURLY_SPEND_BYTES_MAX = 1024 * 1024;
-/** Limit for a second call if nothing was written in between. */
+/** Maximum number of bytes that a second call may read if nothing was written in between. */
 const HOURLY_SPEND_AGAIN_BYTES_MAX = 64 * 1024;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const NOW_MS = Date.UTC(2026, 6, 1);
-/** About 200 kB. */
+/** Number of lines in each archive: about 200 kB. */
 const LINES_PER_ARCHIVE = 1_600;
-/** About 3 MB. */
+/** Number of lines in the active file: about 3 MB. */
 const LINES_IN_ACTIVE = 24_000;
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
-/** Time span of the events of an archive. The next archive begins at its end. */
+/** Time span of the events of an archive in milliseconds. The next archive starts at the end of this span. */
 const ARCHIVE_MS = 2 * DAY_MS;
 const ACTIVE_MS = DAY_MS;
 const SIZES = [1, 10, 100] as const;
@@ -269,7 +269,7 @@ for (const size of SIZES) {
     assert(decoded.length <= 2, `decodes ${decoded}`);
   });
 
-  Deno.test(`AuditReader.query() opens only the archives of ${size} whose times overlap the query`, async () => {
+  Deno.test(`AuditReader.query() opens only those of ${size} archives whose times overlap the query`, async () => {
     await using log = await readerOf(await disk());
     const [oldest, youngest] = [some()[0]!, some().at(-1)!];
     for (const archive of [oldest, youngest]) {
@@ -283,7 +283,7 @@ for (const size of SIZES) {
 }
 
 for (const order of ["asc", "desc"] as const) {
-  Deno.test(`AuditReader.query() skips the old part of the active file, ${order}`, async () => {
+  Deno.test(`AuditReader.query() with order "${order}" skips the part of the active file before since`, async () => {
     await using log = await readerOf(await diskWith([]));
     const events = await log.reader.query({ since: NOW_MS - HOUR_MS, order }).toArray();
     assertEquals(events.length, LINES_IN_ACTIVE / 24);
@@ -297,9 +297,9 @@ function steppedArchives(isListed: boolean): Archive[] {
   const atMs = NOW_MS - 40 * DAY_MS;
   return [
     archiveOver(atMs, DAY_MS, isListed),
-    // The name is a week later, the events are a month earlier.
+    // The name of this archive is a week later, but its events are a month earlier.
     { ...archiveOver(atMs - 30 * DAY_MS, DAY_MS, isListed), stampMs: atMs + 7 * DAY_MS },
-    // The name is the oldest, the events are from the last hours.
+    // The name of this archive is the oldest, but its events are from the last hours.
     { ...archiveOver(NOW_MS - 3 * HOUR_MS, HOUR_MS, isListed), stampMs: atMs - DAY_MS },
   ];
 }

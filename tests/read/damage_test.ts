@@ -10,7 +10,7 @@ import { type TempDir, tempDir } from "../temp_dir.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A region that a query has to report. The reported reason has to begin with this reason. */
+/** A region that a query must report. The reported reason must start with this reason. */
 type Region = readonly [byteOffset: number, byteLength: number, reason: string];
 
 const MAX_LINE_BYTES = 1_000;
@@ -35,20 +35,23 @@ function gzip(content: string | Uint8Array): Bytes {
   return new Uint8Array(gzipSync(content));
 }
 
-/** A log with one letter in each file. One of the files has to be created by the test. */
+/** A log whose files each contain one event, whose type is a letter. The test must create one more file. */
 interface DamagedLog {
   readonly files: LogFiles;
   /** The path of the file that the test creates. */
   readonly path: string;
-  /** The letters in the files before it. */
+  /** The letters in the files before that file. */
   readonly before: string;
-  /** The letters in the files after it. */
+  /** The letters in the files after that file. */
   readonly after: string;
 }
 
 const PLACES = ["archive", "sealed segment", "active file"] as const;
 
-/** Creates archives a and c, sealed segments e and g, and active file i. The damaged file is one between them. */
+/**
+ * Creates archives with the events a and c, sealed segments with e and g, and an active file with i. The path of the
+ * damaged file is between them, or is that of the active file.
+ */
 function makeLog(dir: TempDir, place: (typeof PLACES)[number]): DamagedLog {
   const files = new LogFiles(dir.path("log.jsonl"));
   Deno.writeFileSync(files.archive("20260101_000001"), gzip(lineOf("a")));
@@ -120,9 +123,9 @@ function longLine(event: string, byteLength: number): string {
   return line("x".repeat(byteLength - line("").length));
 }
 
-// The content of a file, the letters that a query has to read, and the regions that it has to report.
+// The content of a file, the letters that a query must read, and the regions that the query must report.
 const CONTENTS: readonly [what: string, content: Bytes, letters: string, regions: Region[]][] = [
-  ["nothing", bytesOf(), "", []],
+  ["no content", bytesOf(), "", []],
   ["a BOM", bytesOf("\ufeff", linesOf("xy")), "xy", []],
   ["a BOM before damage", bytesOf("\ufeff", lineOf("x"), "42\n"), "x", [[17, 3, "not an object"]]],
   ["CRLF line ends", bytesOf(linesOf("xy").replaceAll("\n", "\r\n")), "xy", []],
@@ -244,7 +247,7 @@ for (const place of PLACES) {
 const WHOLE = gzip(linesOf("xyz"));
 const TRAILER_BYTES = 8;
 
-/** Contents of the path of an archive. */
+/** Unusual or damaged archives, each created at the path of an archive of the log. */
 const ARCHIVES: readonly [
   what: string,
   make: (path: string) => void,
@@ -260,39 +263,43 @@ const ARCHIVES: readonly [
     "xyzu",
     [[42, 3, "not an object"]],
   ],
-  ["with bytes after its end", file(WHOLE, "more"), "xyz", [[42, 0, "bytes follow its end"]]],
+  ["with bytes after its end", file(WHOLE, "more"), "xyz", [[
+    42,
+    0,
+    "bytes follow the end of the gzip file",
+  ]]],
   [
     "with NULs after its end",
     file(WHOLE, new Uint8Array(9_000)),
     "xyz",
-    [[42, 0, "bytes follow its end"]],
+    [[42, 0, "bytes follow the end of the gzip file"]],
   ],
   [
     "whose checksum does not match",
     file(flipped(WHOLE, (WHOLE.length - TRAILER_BYTES) * 8)),
     "xyz",
-    [[42, 0, "its checksum does not match"]],
+    [[42, 0, "the checksum of the gzip file does not match"]],
   ],
   [
     "without its trailer",
     file(WHOLE.slice(0, -TRAILER_BYTES)),
     "xyz",
-    [[42, 0, "it is truncated"]],
+    [[42, 0, "the gzip file is truncated"]],
   ],
   [
     "whose second member is truncated",
     file(WHOLE, WHOLE.slice(0, -TRAILER_BYTES)),
     "xyzxyz",
-    [[84, 0, "it is truncated"]],
+    [[84, 0, "the gzip file is truncated"]],
   ],
   [
     "with damaged lines before its damage",
     file(gzip(`42\n${lineOf("u")}`), "more"),
     "u",
-    [[0, 3, "not an object"], [17, 0, "bytes follow its end"]],
+    [[0, 3, "not an object"], [17, 0, "bytes follow the end of the gzip file"]],
   ],
-  ["that is plain text", file(linesOf("xyz")), "", [[0, 0, "it is not a gzip file"]]],
-  ["that is empty", file(), "", [[0, 0, "it is empty, not a gzip file"]]],
+  ["that is plain text", file(linesOf("xyz")), "", [[0, 0, "the file is not a gzip file"]]],
+  ["that is empty", file(), "", [[0, 0, "the file is empty, not a gzip file"]]],
   ["that is a directory", (path) => Deno.mkdirSync(path), "", [[0, 0, ""]]],
 ];
 
@@ -317,7 +324,7 @@ for (const [what, make, letters, regions] of ARCHIVES) {
   });
 }
 
-Deno.test("queryLog() reads the whole lines of an archive that is truncated at any byte", async () => {
+Deno.test("queryLog() reads the complete lines of an archive that is truncated at any byte", async () => {
   using dir = tempDir();
   const log = makeLog(dir, "archive");
   const letters = "abcdefghijklmnopqrstuvwxyz";
@@ -328,7 +335,7 @@ Deno.test("queryLog() reads the whole lines of an archive that is truncated at a
     const lines = Math.floor(text.byteLength / lineOf("x").length);
     const actual = await readTwice(log);
     assertEquals(actual.letters, letters.slice(0, lines), `cut to ${length}`);
-    assertRegions(actual.regions, [[lines * lineOf("x").length, 0, "it is truncated"]]);
+    assertRegions(actual.regions, [[lines * lineOf("x").length, 0, "the gzip file is truncated"]]);
   }
 });
 

@@ -33,7 +33,7 @@ Deno.test("Flattened yields every item and skips empty batches", async () => {
   assertEquals(await flattened.next(), { value: undefined, done: true });
 });
 
-Deno.test("Flattened takes an item only when next() is called", async () => {
+Deno.test("Flattened requests an item only when next() is called", async () => {
   const { seen, flattened } = setUp("ab");
   assertEquals(seen, []);
   await flattened.next();

@@ -31,7 +31,7 @@ const APPENDS_UNTIL_TOLD = fromFileUrl(
 const FOLLOWS = fromFileUrl(new URL("../programs/follows.ts", import.meta.url));
 const SRC = fromFileUrl(new URL("../../src", import.meta.url));
 
-/** Names of the beginnings of a follower, and their options. */
+/** The positions at which a follower starts: the words for the test names, and the options. */
 const BEGINNINGS: readonly (readonly [string, FollowOptions])[] = [
   ["from now", {}],
   ["with its history", { since: 0 }],
@@ -125,7 +125,7 @@ const ON_REAL_DISK: ReadonlySet<string> = new Set([
   "delete, append",
 ]);
 
-/** Steps that happen in every round. A poll follows each of them. */
+/** Steps of the writer in every round. A poll of the follower comes after each step. */
 const COURSE: readonly Step[] = [
   (writer) => {
     writer.append();
@@ -186,10 +186,10 @@ async function followWithStep(
     takenBefore = writer.takenAway;
   };
   await using follower = new Follower(place, options, { called });
-  // The follower has begun when its constructor returns.
+  // The follower has started when its constructor returns.
   const begun = called.calls.length;
   const writtenThen = writer.written;
-  // The poll after the step sees all of its effects.
+  // The poll after the step detects all changes that the step made.
   const seesEverything = async () => {
     for (let isBefore = true; isBefore;) {
       isBefore = called.calls.length <= at;
@@ -207,8 +207,9 @@ async function followWithStep(
   await seesEverything();
 
   const { seen } = follower;
-  // Events that are written while the follower begins may be skipped, but then all events before them are skipped too.
-  // If a file is moved away meanwhile, the follower may miss it, and then yields the last events before that file.
+  // Events that are written while the follower starts may be skipped, but then all events before them are skipped too.
+  // If a file is moved away meanwhile, the follower may miss that file, and then yields the last events before that
+  // file.
   const { since, last = 0 } = options;
   const begins = since === undefined ? writtenThen.length - last : 0;
   const mayBegin = since === undefined
@@ -229,7 +230,7 @@ async function followWithStep(
 
 for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
   await sampledTest(
-    `follow ${how} yields each event once if a writer acts before any of its calls`,
+    `follow ${how} yields each event once if a writer acts before any call of the follower`,
     1 / 6,
     async (extent) => {
       for (const [name, step] of STEPS) {
@@ -244,7 +245,7 @@ for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
 }
 
 await sampledTest(
-  "follow yields each event once on a real disk if a writer acts before any of its calls",
+  "follow yields each event once on a real disk if a writer acts before any call of the follower",
   1 / 6,
   async (extent) => {
     for (const [name, step] of STEPS.filter(([name]) => ON_REAL_DISK.has(name))) {
@@ -258,7 +259,7 @@ await sampledTest(
   ["POSIX"],
 );
 
-/** Follows once for each drawn call number. Resolves with the first number that no call has. */
+/** Follows a log once for each call number that was drawn. Resolves with the first number at which no call is made. */
 async function eachDrawnCall(
   extent: Extent,
   follow: (at: number) => Promise<boolean>,
@@ -270,7 +271,7 @@ async function eachDrawnCall(
 
 // Part two: the events and the warnings.
 
-Deno.test("follow begins with the first call of next(), not earlier and not later", async () => {
+Deno.test("follow starts at the first call of next(), not earlier and not later", async () => {
   using place = realPlace();
   const writer = writeHistory(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -282,7 +283,7 @@ Deno.test("follow begins with the first call of next(), not earlier and not late
   writer.append();
   const next = iterator.next();
   writer.append();
-  // The first look may have been before or after the last append.
+  // The first scan of the log may have been before or after the last append.
   clock.untilTimer().then(() => clock.fireTimers());
   assertEquals((await next).value?.event, writer.written.at(-1));
   await iterator.return?.();
@@ -321,7 +322,7 @@ for (
   ] as [number, FollowOptions, string][]
 ) {
   const what = `the last ${last} events${Object.keys(options).map((name) => ` by ${name}`)}`;
-  Deno.test(`follow begins with ${what}, in any file of the log`, async () => {
+  Deno.test(`follow starts with ${what}, in any file of the log`, async () => {
     using place = realPlace();
     const writer = writeHistory(place);
     await using follower = new Follower(place, { ...options, last });
@@ -334,7 +335,7 @@ for (
   });
 }
 
-Deno.test("follow yields a line that was unfinished at the beginning once it is finished", async () => {
+Deno.test("follow yields a line that was unfinished at the start when the line is finished", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   writer.appendText(lineOf("a") + lineOf("b").slice(0, -5));
@@ -407,7 +408,7 @@ for (const [how, options] of BEGINNINGS) {
     assertEquals([follower.seen, follower.warnings], [`${before}bc`, []]);
   });
 
-  Deno.test(`follow ${how} reports a torn tail once after the next writer ended its line`, async () => {
+  Deno.test(`follow ${how} reports a torn tail once after the next writer has ended the torn line`, async () => {
     using place = realPlace();
     const writer = new Writer(place);
     writer.appendText(`${lineOf("a")}{"event":"to`);
@@ -481,7 +482,7 @@ Deno.test("follow reports each damaged line once, in a growing file and in a seg
   ]);
 });
 
-Deno.test("follow does not reread an oversized line while it grows", async () => {
+Deno.test("follow does not reread an oversized line while the line grows", async () => {
   using place = simulatedPlace();
   const writer = new Writer(place);
   await using follower = new Follower(place);
@@ -512,7 +513,7 @@ Deno.test("follow yields each event once after a writer truncated a failed write
   writer.appendText(lineOf("b"));
   await follower.poll();
   assertEquals([follower.seen, follower.warnings], ["ab", []]);
-  // A whole line and a part of one. The line was yielded, but is then truncated.
+  // A whole line and a part of another line. The event of the whole line was yielded, but the line is then truncated.
   writer.appendText(lineOf("y") + lineOf("x").slice(0, 20));
   await follower.poll();
   writer.truncate(byteLength + lineOf("b").length);
@@ -523,7 +524,7 @@ Deno.test("follow yields each event once after a writer truncated a failed write
   assertEquals(follower.warnings.length, 1);
 });
 
-Deno.test("follow reads a file that was truncated to 0 from its beginning", async () => {
+Deno.test("follow reads a file from its start after the file was truncated to 0 bytes", async () => {
   using place = simulatedPlace();
   const writer = new Writer(place);
   await using follower = new Follower(place, { since: 0 });
@@ -556,7 +557,7 @@ Deno.test("follow continues with a file whose sealing was undone", async () => {
   assertEquals(follower.seen, writer.written);
 });
 
-Deno.test("follow continues with a file whose sealing is undone before any of its calls", async () => {
+Deno.test("follow continues with a file whose sealing is undone before any call of the follower", async () => {
   for (let at = 0, calls = 1; at < calls; at++) {
     using place = simulatedPlace();
     const writer = writeHistory(place);
@@ -586,7 +587,8 @@ Deno.test("follow waits for the last line of a file that was moved away until a 
   await follower.poll();
   const path = writer.moveAway();
   await follower.poll();
-  // logrotate with "create" makes an empty file. A writer that checked the path before appends to the old file.
+  // logrotate with "create" makes an empty file. A writer that has checked the path before then still appends to the
+  // old file.
   writer.appendText("");
   await follower.poll();
   writer.append(path);
@@ -595,7 +597,7 @@ Deno.test("follow waits for the last line of a file that was moved away until a 
   assertEquals(follower.seen, writer.written);
 });
 
-Deno.test("follow yields the last line of a file that was moved away, written before any of its calls", async () => {
+Deno.test("follow yields the last line of a moved file if the line is written before any call of the follower", async () => {
   for (let at = 0, calls = 1; at < calls; at++) {
     using place = simulatedPlace();
     const writer = writeHistory(place);
@@ -665,7 +667,7 @@ Deno.test("follow reports a segment that was removed before it could be read", a
   await using follower = new Follower(place, { since: 0 }, { called });
   await follower.poll();
   assertEquals(follower.seen, writer.written.slice(2));
-  const reason = "it was removed before it could be read";
+  const reason = "the file was removed before it could be read";
   assertEquals(follower.warnings, [
     `Skipped damage in audit log: ${reason}, at byte 0: ${archive}`,
   ]);
@@ -687,7 +689,7 @@ await testNeeding("POSIX", "follow fails when the path of the log becomes a syml
 
 // Part three: waiting.
 
-Deno.test("follow makes two calls for each poll while nothing happens: one on the path, one on its file", async () => {
+Deno.test("follow makes two calls for each poll while nothing happens: one for the path, one for the open file", async () => {
   using place = realPlace();
   const writer = writeHistory(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -709,7 +711,7 @@ Deno.test("follow makes two calls for each poll while nothing happens: one on th
   writer.appendText(`{"event":"tor`);
   await follower.poll();
   await expectIdle();
-  // An empty active file, as a log has that was opened and not written to yet.
+  // The active file is empty, like that of a log that was opened but not written to.
   writer.appendText("\n");
   writer.seal();
   writer.appendText("");
@@ -717,7 +719,7 @@ Deno.test("follow makes two calls for each poll while nothing happens: one on th
   await expectIdle();
 });
 
-Deno.test("follow decodes the archive of the file that it reads only once while nothing is written", async () => {
+Deno.test("follow decodes the archive of its current file only once while nothing is written", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place);
@@ -732,7 +734,7 @@ Deno.test("follow decodes the archive of the file that it reads only once while 
   assertEquals(follower.seen, writer.written.at(-1));
 });
 
-Deno.test("follow looks without a poll when the watcher reports a change", async () => {
+Deno.test("follow checks the log without a poll when the watcher reports a change", async () => {
   using place = realPlace();
   const writer = writeHistory(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -747,7 +749,7 @@ Deno.test("follow looks without a poll when the watcher reports a change", async
   await iterator.return?.();
 });
 
-Deno.test("follow looks again at once when something changes while it reads", async () => {
+Deno.test("follow checks the log again at once if a file changes during a read", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -765,7 +767,7 @@ Deno.test("follow looks again at once when something changes while it reads", as
   assertEquals(follower.seen, "abc");
 });
 
-Deno.test("follow looks again at once when something changes before it watches", async () => {
+Deno.test("follow checks the log again at once if a file changes before the watcher starts", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -792,7 +794,7 @@ Deno.test("follow tries again to watch the directory after a file of the log app
   assertEquals([follower.seen, called.openWatchers], ["a", 1]);
 });
 
-Deno.test("follow closes its watcher while next() is not called, and opens it again", async () => {
+Deno.test("follow closes its watcher while next() is not called, and opens a new watcher at the next call", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -822,7 +824,7 @@ for (const [mode, events] of [["loop", ["a", "b", "break"]], ["leave", ["a", "b"
     const what = mode === "loop"
       ? "keeps a program running until the loop ends"
       : "lets a program end while next() is not called";
-    Deno.test(`follow ${what}, ${watched}`, async () => {
+    Deno.test(`follow ${what} (${watched} directory)`, async () => {
       using place = realPlace();
       const { directory, active } = place.files;
       const writer = new Writer(place);
@@ -866,7 +868,9 @@ function countedAbort(): { controller: AbortController; listeners: () => number 
   return { controller, listeners: () => listeners };
 }
 
-/** Prepares a follower of a log with two events, and a function that counts what it keeps open. */
+/**
+ * Prepares a follower of a log with two events, and a function that counts the resources that the follower keeps open.
+ */
 function heldIteration(place: Place) {
   const writer = new Writer(place);
   writer.append();
@@ -892,7 +896,7 @@ const NOTHING = [0, 0, 0, 0];
 
 for (const last of ["a", "b", "c"]) {
   for (const how of ["a break", "an exception"]) {
-    Deno.test(`follow leaves nothing open after ${how} at event "${last}"`, async () => {
+    Deno.test(`follow leaves no resource open after ${how} at event "${last}"`, async () => {
       using place = realPlace();
       const { events, writer, clock, held } = heldIteration(place);
       const loop = async () => {
@@ -918,7 +922,7 @@ for (const last of ["a", "b", "c"]) {
   }
 }
 
-Deno.test("follow ends by return() while a next() is pending", async () => {
+Deno.test("return() ends a follow iteration while a next() is pending", async () => {
   using place = realPlace();
   const { events, clock, held } = heldIteration(place);
   const iterator = events[Symbol.asyncIterator]();
@@ -935,7 +939,7 @@ Deno.test("follow ends by return() while a next() is pending", async () => {
   assertEquals(held(), NOTHING);
 });
 
-Deno.test("follow ends by return() before it has begun", async () => {
+Deno.test("return() ends a follow iteration that has not started", async () => {
   using place = realPlace();
   const { events, held } = heldIteration(place);
   const iterator = events[Symbol.asyncIterator]();
@@ -960,7 +964,7 @@ Deno.test("follow rejects with the reason of the signal if it aborts while next(
 });
 
 for (const taken of [1, 2]) {
-  Deno.test(`follow closes everything on an abort after event ${taken}, and the following next() rejects`, async () => {
+  Deno.test(`follow closes all resources on an abort after event ${taken}, and the following next() rejects`, async () => {
     using place = realPlace();
     const { events, controller, held } = heldIteration(place);
     const iterator = events[Symbol.asyncIterator]();
@@ -994,7 +998,7 @@ Deno.test("follow rejects the first next() and opens nothing if the signal abort
   assertEquals(held(), NOTHING);
 });
 
-Deno.test("follow({ last: Infinity }) begins with every event, also without a time, and reports damage", async () => {
+Deno.test("follow({ last: Infinity }) starts with every event, even without a time, and reports damage", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent });
@@ -1066,7 +1070,7 @@ Deno.test("FileSystem.watch() returns null for a directory that does not exist",
   assertEquals(denoFileSystem.watch(dir.path("nowhere"), () => {}), null);
 });
 
-/** Follows the log until each writer has written `count` events. Resolves with the events. */
+/** Follows the log until it has yielded `count` events of each writer. Resolves with all events that it has yielded. */
 async function followUntil(
   path: string,
   { by, count, fileSystem = denoFileSystem }: {
@@ -1090,7 +1094,7 @@ async function followUntil(
 
 for (const watched of ["watched", "unwatched"]) {
   await sampledTest(
-    `follow yields all events of two processes that rotate and archive, ${watched}`,
+    `follow yields all events of two processes that rotate and archive (${watched} directory)`,
     0.2,
     async (extent) => {
       using dir = tempDir();
@@ -1128,7 +1132,7 @@ for (const watched of ["watched", "unwatched"]) {
   );
 }
 
-/** Resolves with the error of a promise itself, so that its identity can be compared. */
+/** Resolves with the error of a rejected promise, so that the identity of the error can be compared. */
 async function thrownBy(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise;

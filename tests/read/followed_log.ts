@@ -52,7 +52,7 @@ export function realPlace(): Place {
 export class Writer {
   /** The letters of all events, in the order of appending. */
   written = "";
-  /** The letters of the events whose file was moved away. A follower that begins later does not see them. */
+  /** The letters of the events whose file was moved away. A follower that starts later does not find these events. */
   takenAway = "";
   readonly #fileSystem: FileSystem;
   readonly #files: LogFiles;
@@ -170,13 +170,13 @@ function stamp(seal: number): Stamp {
 
 /** A file system that records the calls of one process and can run a step of another process before each call. */
 export class CalledFileSystem {
-  /** The calls so far, such as "open audit.jsonl", or "handle.read" for a call on a handle. */
+  /** The recorded calls, such as "open audit.jsonl", or "handle.read" for a call on a handle. */
   readonly calls: string[] = [];
-  /** The next call, for {@linkcode before}. */
+  /** The call that is about to run, for {@linkcode before}. */
   upcoming = "";
-  /** Runs before each call. */
+  /** A function that runs before each call. */
   before: () => void = () => {};
-  /** Whether watching is possible. */
+  /** Whether the file system can watch directories. */
   canWatch = false;
   openHandles = 0;
   openWatchers = 0;
@@ -264,7 +264,7 @@ export function sourceOf(
 
 /** A follower that records the events of the log. */
 export class Follower implements AsyncDisposable {
-  /** The letters of the events so far. */
+  /** The letters of the events that were yielded so far. */
   seen = "";
   /** The warnings and errors that were logged. */
   readonly warnings: string[] = [];
@@ -273,7 +273,7 @@ export class Follower implements AsyncDisposable {
   readonly #abort = new AbortController();
   readonly #following: Promise<unknown>;
 
-  /** Begins to follow before the constructor returns. */
+  /** Starts to follow the log before the constructor returns. */
   constructor(
     log: LogDirectory,
     options: FollowOptions = {},
@@ -292,7 +292,8 @@ export class Follower implements AsyncDisposable {
     });
     do {
       await Promise.race([this.clock.untilTimer(), failed]);
-      // With a watcher, a timer also runs between an event and the next call of next(). It ends within this turn.
+      // With a watcher, a timer also runs between an event and the next call of next(). That timer ends within this
+      // turn of the event loop.
       if (this.called.canWatch) await new Promise((resolve) => setTimeout(resolve, 0));
     } while (this.clock.timerDelaysMs.length === 0);
   }

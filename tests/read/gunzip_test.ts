@@ -24,7 +24,7 @@ function flipped(bytes: Bytes, bit: number): Bytes {
   return copy;
 }
 
-/** Returns the text that zlib decodes from the beginning of a gzip file. */
+/** Returns the text that zlib decodes from the first bytes of a gzip file. */
 function inflatable(bytes: Bytes): string {
   return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
 }
@@ -33,7 +33,7 @@ function inflatable(bytes: Bytes): string {
 class SourceFile {
   reads = 0;
   readers = 0;
-  /** Bytes read by the last reading. */
+  /** Number of bytes that the last reading has read. */
   bytesRead = 0;
 
   constructor(readonly bytes: Bytes, readonly chunkBytes = 4096) {}
@@ -56,7 +56,7 @@ class SourceFile {
   }.bind(this);
 }
 
-/** Resolves with the decoded text and the error that was thrown after it. */
+/** Resolves with the decoded text and the error that was thrown after the text. */
 async function outcomeOf(
   read: () => AsyncIterable<Bytes>,
 ): Promise<{ text: string; thrown: unknown }> {
@@ -86,12 +86,12 @@ async function decoded(
 const TEXT = linesOf(2_000);
 const WHOLE = gzip(TEXT);
 const MORE = "the second\n";
-const NO_CHECKSUM = "its checksum does not match";
-const TRUNCATED = "it is truncated";
-const MORE_BYTES = "bytes follow its end";
-const NO_GZIP = "it is not a gzip file";
+const NO_CHECKSUM = "the checksum of the gzip file does not match";
+const TRUNCATED = "the gzip file is truncated";
+const MORE_BYTES = "bytes follow the end of the gzip file";
+const NO_GZIP = "the file is not a gzip file";
 
-/** Replaces the header by one with every optional field: extra, name, comment, checksum. */
+/** Replaces the gzip header by a header with every optional field: extra, name, comment, checksum. */
 function withLongHeader(bytes: Bytes): Bytes {
   const header = joined(
     Uint8Array.of(0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 3, 2, 0),
@@ -151,11 +151,11 @@ const FILES: readonly [what: string, bytes: Bytes, text: string, damage: string 
   ["NULs", new Uint8Array(9_000), "", NO_GZIP],
   ["NULs before a member", joined(new Uint8Array(1), WHOLE), "", NO_GZIP],
   ["invalid header flags", flipped(WHOLE, 3 * 8 + 7), "", NO_GZIP],
-  ["an empty file", new Uint8Array(), "", "it is empty, not a gzip file"],
+  ["an empty file", new Uint8Array(), "", "the file is empty, not a gzip file"],
 ];
 
 for (const [what, bytes, text, damage] of FILES) {
-  Deno.test(`gunzipped() of ${what} ${damage === null ? "yields all of it" : `reports: ${damage}`}`, async () => {
+  Deno.test(`gunzipped() of ${what} ${damage === null ? "yields the whole content" : `reports: ${damage}`}`, async () => {
     for (const chunkBytes of [1, 7, 4096, 256 * 1024]) {
       const actual = await decoded(bytes, chunkBytes);
       assertEquals(actual.damage, damage, `in chunks of ${chunkBytes}`);
@@ -173,7 +173,7 @@ Deno.test("gunzipped() reads an undamaged file of one member only once", async (
   assertEquals(file.reads, 1);
 });
 
-Deno.test("gunzipped() yields no byte twice if each reading has chunks of another size", async () => {
+Deno.test("gunzipped() yields no byte twice if each reading has chunks of a different size", async () => {
   const bytes = joined(WHOLE, gzip(MORE), WHOLE, new TextEncoder().encode("more"));
   const sizes = [700, 5_000, 900, 256 * 1024];
   const { text, thrown } = await outcomeOf(() => new SourceFile(bytes, sizes.shift()).read());
@@ -230,7 +230,7 @@ Deno.test("gunzipped() yields everything before a flipped bit of a long file", a
   }
 });
 
-Deno.test("gunzipped() rethrows a read error after everything that was read before it", async () => {
+Deno.test("gunzipped() rethrows a read error after it has yielded everything before the error", async () => {
   const members = joined(WHOLE, gzip(MORE), WHOLE);
   for (
     const [bytes, length, failing] of [
@@ -258,7 +258,7 @@ Deno.test("gunzipped() rethrows a read error after everything that was read befo
   }
 });
 
-Deno.test("gunzipped() rethrows an error of opening the file", async () => {
+Deno.test("gunzipped() rethrows the error if the file cannot be opened", async () => {
   const failure = new TypeError("no file");
   const { thrown } = await outcomeOf(() => {
     throw failure;
@@ -304,7 +304,8 @@ for (const what of ["one member", "two members"] as const) {
     let taken = 0;
     let aheadMax = 0;
     for await (const chunk of gunzipped(file.read)) {
-      // In the worst case, all bytes read so far are inflated, and all but the taken ones are in memory.
+      // In the worst case, all bytes read so far are inflated, and the bytes that the caller has not received are in
+      // memory.
       aheadMax = Math.max(aheadMax, file.bytesRead * 1_032 - taken);
       taken += chunk.byteLength;
     }
@@ -324,7 +325,7 @@ for (const what of ["one member", "two members"] as const) {
   });
 }
 
-/** Returns a gzip file of blank lines that is a thousandth of their size. */
+/** Returns a gzip file of blank lines. The file has a thousandth of the length of its content. */
 function bombOf(what: "one member" | "two members"): Bytes {
   const bomb = gzip("\n".repeat(BLANK_BYTES));
   assert(bomb.byteLength * 1_000 < BLANK_BYTES, `${bomb.byteLength}`);

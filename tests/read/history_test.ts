@@ -72,7 +72,7 @@ for (
     ["a symlink", (path: string) => Deno.symlinkSync("log.jsonl", path)],
   ] as const
 ) {
-  const name = `query reports ${what} with the name of a segment, and reads the rest`;
+  const name = `query reports ${what} with the name of a segment, and reads the other files`;
   const test = async () => {
     using dir = tempDir();
     const files = await makeHistory(dir);
@@ -130,7 +130,7 @@ function interrupted(
   return { fileSystem, calls: () => calls };
 }
 
-Deno.test("query is a snapshot if another process seals and archives before any of its calls", async () => {
+Deno.test("query yields a snapshot if another process seals and archives before any call of the query", async () => {
   const archive = await gzipped(linesOf("ij"));
   const older = await gzipped(linesOf("gh"));
   const steps: [what: string, step: (files: LogFiles) => void][] = [
@@ -158,7 +158,7 @@ Deno.test("query is a snapshot if another process seals and archives before any 
       const { fileSystem, calls: count } = interrupted(at, () => step(files));
       const events = query(files, {}, fileSystem);
       const letters = await lettersOf(events);
-      // An event that is appended after the query began may or may not be in the snapshot.
+      // An event that is appended after the query has started may or may not be in the snapshot.
       assertEquals(letters.replace("k", ""), "abcdefghij", `${what} before call ${at}`);
       assertEquals(events.damage, []);
       calls = count();
@@ -167,7 +167,7 @@ Deno.test("query is a snapshot if another process seals and archives before any 
   }
 });
 
-Deno.test("query finds a segment that changes its form while the directory is listed", async () => {
+Deno.test("query finds a segment that is archived while the directory is listed", async () => {
   using dir = tempDir();
   const files = await makeHistory(dir);
   let listings = 0;

@@ -15,7 +15,7 @@ const EVENTS = [
 ];
 const CONTENT = EVENTS.map((event) => `${JSON.stringify(event)}\n`).join("");
 
-/** Creates a log with the content, a function that queries it, and the list of its warnings. */
+/** Creates a log with the content, a function that queries the log, and the list of the logged warnings. */
 function setUp(content: string | Uint8Array | null, maxLineBytes = 1_000) {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -56,13 +56,13 @@ const SELECTIONS: [options: QueryOptions, expected: number[]][] = [
 ];
 
 for (const [options, expected] of SELECTIONS) {
-  Deno.test(`queryLog() selects by ${Deno.inspect(options)}`, async () => {
+  Deno.test(`queryLog() selects events by ${Deno.inspect(options)}`, async () => {
     using log = setUp(CONTENT);
     assertEquals((await log.query(options).toArray()).map(({ n }) => n), expected);
   });
 }
 
-Deno.test("queryLog() rejects invalid options at the call and names option and value", () => {
+Deno.test("queryLog() rejects invalid options at the call, and names the option and the value", () => {
   using log = setUp(CONTENT);
   const bad = (options: unknown) => () => log.query(options as QueryOptions);
   assertThrows(bad({ limit: -1 }), RangeError, "limit must be an integer >= 0 or Infinity, got -1");
@@ -86,7 +86,7 @@ Deno.test("queryLog() rejects invalid options at the call and names option and v
   );
 });
 
-Deno.test("queryLog() yields nothing for a missing file and does not create it", async () => {
+Deno.test("queryLog() yields nothing for a missing file and does not create the file", async () => {
   using log = setUp(null);
   assertEquals(await log.query().toArray(), []);
   assertThrows(() => Deno.lstatSync(log.path), Deno.errors.NotFound);
@@ -129,7 +129,7 @@ Deno.test("queryLog() reads a last line without its line break", async () => {
   assertEquals(query.damage, []);
 });
 
-Deno.test("queryLog() reads the file as it is when the iteration begins", async () => {
+Deno.test("queryLog() reads the content that the file has when the iteration starts", async () => {
   using log = setUp('{"n":1}\n');
   const seen: unknown[] = [];
   for await (const { n } of log.query()) {
@@ -273,7 +273,7 @@ Deno.test("queryLog() loses only the torn line of a file that is cut in any of i
   }
 });
 
-Deno.test("queryLog() reads a file of the Python original", async () => {
+Deno.test("queryLog() reads a log file that the Python original wrote", async () => {
   using log = setUp(
     '{"ts": "2026-02-13T14:00:00.123456", "event": "nav", "cost": NaN, "reason": "NaN, caf\\u00e9"}\n' +
       '{"ts": "2026-02-13T14:00:01.000000", "event": "nav", "cost": Infinity, "x": [-Infinity, 1]}\n',

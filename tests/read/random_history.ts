@@ -24,7 +24,7 @@ const DAY_MS = 24 * HOUR_MS;
 const LINE_BREAK = 0x0a;
 const encoder = new TextEncoder();
 
-/** Event types. Frequent ones appear more than once. */
+/** Event types to draw from. A type that appears more than once is drawn more often. */
 const EVENT_TYPES: readonly unknown[] = [
   ...["nav", "nav", "nav", "nav", "brief", "brief", "budget", "validation_fail", "validation_fail"],
   ...["gate_compress", "gate_compress", "gate_compress", "gate_escalate"],
@@ -42,10 +42,10 @@ const ODD_TIMES: readonly unknown[] = [
     "2026-02-30T10:00:00.000Z",
   ],
   ...[42, null, true, ["2026-01-20T10:11:12Z"], "-000001-01-01T00:00:00Z"],
-  // Some parsers read these as the next day.
+  // Some parsers read these times as times of the next day.
   ...["2026-01-20T24:00:00.000Z", "2026-02-30T10:11:12.000Z", "2026-02-29T10:11:12.000Z"],
 ];
-/** Content that looks like members of an event. */
+/** Texts that look like members of an event. */
 const DECOYS: readonly unknown[] = [
   '"event":"nav"',
   '{"event":"nav","cost":5,"ts":"2026-01-20T10:11:12.000Z"}\n',
@@ -87,7 +87,10 @@ type Members = readonly (readonly [name: string, value: unknown])[];
 
 /** Random lines in the style of this library, of Python and of other programs. */
 class RandomLines {
-  /** Times of the events so far. Some events have no time, and odd times are listed ten times. */
+  /**
+   * Times of the events so far. Some events have no time, and unusual times are listed ten times, so that queries use
+   * them more often.
+   */
   readonly timesMs: number[] = [];
   readonly #random: SeededRandom;
   readonly #maxLineBytes: number;
@@ -104,7 +107,7 @@ class RandomLines {
     this.#hasWildCosts = chance(random, 25);
   }
 
-  /** The current time of the clock that the lines are written with. */
+  /** The current time of the writer's clock, in epoch milliseconds. */
   get clockMs(): number {
     return this.#clockMs;
   }
@@ -330,7 +333,7 @@ function spaced(random: SeededRandom, value: unknown): string {
     '":',
     `"${space}:`,
   );
-  // A string that contains a quote and a colon is changed or broken by this, but the text is still one line.
+  // This change may alter or break a string that contains a quote and a colon, but the text is still one line.
   return `${space}${text}${space}`;
 }
 
@@ -369,13 +372,13 @@ export class RandomHistory {
   readonly maxLineBytes: number;
   /** The current time of the reader, in epoch milliseconds. */
   nowMs: number;
-  /** Number of segments that a program other than a log has removed. */
+  /** Number of segments that another program, not a log, has removed. */
   removals = 0;
   /** The files and the changes so far, for the message of a failed test. */
   readonly story: string[] = [];
   /**
-   * An archive whose bytes were changed, without changing their number, after its manifest line was written, and its
-   * original content. A reader may answer from the manifest line, which describes the original content.
+   * An archive whose bytes were changed after its manifest line was written, without a change of its length; `held` is
+   * the original content. A reader may answer from the manifest line, which describes the original content.
    */
   rotten: { readonly path: string; readonly held: Bytes } | null = null;
 
@@ -383,7 +386,7 @@ export class RandomHistory {
   readonly #files = new LogFiles("/log/audit.jsonl");
   readonly #process: SimulatedProcess;
   readonly #lines: RandomLines;
-  /** The facts of the archives for the manifest. */
+  /** The facts of the archives that the manifest will list. */
   readonly #facts: ArchiveFacts[] = [];
   #stampMs: number;
 
@@ -518,7 +521,7 @@ export class RandomHistory {
         return joined(gzip(raw.subarray(0, middle)), gzip(raw.subarray(middle)));
       }
       case "flip": {
-        // One is enough, because each one doubles the number of accepted answers.
+        // One changed archive is enough, because each changed archive doubles the number of accepted answers.
         if (this.rotten !== null) return good;
         this.rotten = { path, held: raw };
         const bytes = good.slice();
@@ -658,7 +661,7 @@ export class RandomHistory {
     );
   }
 
-  /** Truncates the active file, as after a failed write. Sometimes another writer appends after that. */
+  /** Truncates the active file, as a writer does after a failed write. Sometimes another writer then appends lines. */
   #cutActive(): void {
     const random = this.#random;
     const active = this.#active();

@@ -1,7 +1,7 @@
 /**
- * A simple reader of a log, whose answers the tests compare with those of the library. It holds all files in memory,
- * decodes everything, parses every line and searches all events for each query. It shares only the parsing of one
- * line with the library.
+ * A simple reader of a log, whose answers the tests compare with those of the library. The reference holds all files in
+ * memory, decodes everything, parses every line and searches all events for each query. The reference shares only the
+ * code that parses one line with the library.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export interface Region {
 
 /** A sum of costs. */
 export interface Spend {
-  /** The sum, as if computed exactly and rounded once. */
+  /** The sum in USD, as if computed exactly and rounded once. */
   readonly usd: number;
   /** The sum of the absolute costs. */
   readonly magnitude: number;
@@ -48,7 +48,7 @@ export interface Spend {
 
 const HOUR_MS = 3_600_000;
 const LINE_BREAK = 0x0a;
-/** Input of one step of the decoder. If a step fails, its output is lost. */
+/** Number of bytes that the decoder reads in one step. If a step fails, the output of the step is lost. */
 const GZIP_SLICE_BYTES = 4 * 1024;
 const GZIP_MAGIC = [0x1f, 0x8b, 0x08];
 
@@ -59,7 +59,10 @@ export async function contentsOf(files: Files, path: string): Promise<Content[]>
   return contents;
 }
 
-/** Returns the paths of the segments in the order of their stamps, one form of each, and of the active file. */
+/**
+ * Returns the paths of the segments in the order of their stamps, one path for each segment, and then that of the
+ * active file.
+ */
 function namesInOrder(files: Files, path: string): string[] {
   const stem = basename(path, ".jsonl");
   const byStamp = new Map<string, string>();
@@ -147,7 +150,7 @@ export class Reference {
   /** Every region that cannot be read. */
   readonly damage: readonly Region[];
 
-  /** Reads the contents. Of a damaged archive, it reads all of `bytes`. */
+  /** Reads the contents of the files. Of a damaged archive too, all of `bytes` is read. */
   constructor(contents: readonly Content[], maxLineBytes: number) {
     const read = contents.map((content) => readContent(content, maxLineBytes));
     this.events = read.flatMap(({ events }) => events);
@@ -237,7 +240,7 @@ function epochMsOfOption(time: NonNullable<QueryOptions["since"]>): number {
 /** Returns the time of a `ts`, or NaN if it is not a time. A time without an offset is in UTC. */
 export function epochMsOf(ts: unknown): number {
   if (typeof ts !== "string") return NaN;
-  // Temporal does not know the end of a day.
+  // Temporal does not accept 24:00, the end of a day.
   if (/T24:00:00\.000Z$/.test(ts)) return epochMsOf(ts.replace("T24", "T00")) + 86_400_000;
   for (const text of [ts, `${ts}Z`, `${ts}T00:00Z`]) {
     try {

@@ -3,7 +3,7 @@
  * logs. The library skips archives, reads files from their ends and takes sums from the manifest; none of this may
  * change an answer.
  *
- * Each test draws other histories. `extent.ts` describes how to repeat the histories of a failed test.
+ * Each test draws different random histories. `extent.ts` describes how to repeat the histories of a failed test.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import { silent } from "../loggers.ts";
 
 /** Number of histories that each test of the long suite draws. */
 const HISTORIES = 100;
-/** The fraction of them that the quick suite draws. */
+/** The fraction of these histories that the quick suite draws. */
 const SHARE = 0.15;
 const QUERIES = 12;
 const CHANGES = 8;
@@ -47,7 +47,10 @@ interface Case {
   /** The clock of the reader. */
   readonly clock: SimulatedClock;
   readonly reader: AuditReader;
-  /** The references, one of which must agree. There are two if an archive lost content that its manifest line has. */
+  /**
+   * The references. The reader must agree with one of them. There are two if the manifest line of an archive still
+   * describes content that the archive has lost.
+   */
   readonly references: References;
 }
 
@@ -66,7 +69,10 @@ async function openReader(
   });
 }
 
-/** Creates the history of each seed, checks a reader of it, and checks that the reader closes every file. */
+/**
+ * Creates the history of each seed, runs the check with a reader of the history, and checks that the reader closes
+ * every file.
+ */
 async function forEachSeed(
   extent: Extent,
   check: (given: Case) => Promise<void>,
@@ -98,7 +104,8 @@ async function within(place: () => string, check: () => Promise<void>): Promise<
 
 /**
  * Resolves with the references of a history. How much of a damaged archive can be read depends on the size of the
- * decoder's input. So this length is taken from a full scan of the reader, and all other answers must agree with it.
+ * decoder's input. Therefore the readable length is determined by one full scan of the reader, and all other answers
+ * must agree with that length.
  */
 async function referencesOf(history: RandomHistory): Promise<References> {
   const { maxLineBytes, path, rotten } = history;
@@ -151,7 +158,7 @@ function assertSpend(actual: number, references: readonly Spend[], what: string)
 }
 
 function isSpend(actual: number, { usd, magnitude }: Spend): boolean {
-  // If the sum overflows on the way, the result depends on the order of the costs.
+  // If a partial sum overflows, the result depends on the order of the costs.
   if (magnitude === Infinity && Math.abs(actual) === Infinity) return true;
   // If no cost is negative, the magnitude equals the sum.
   return actual === usd || Math.abs(actual - usd) <= 1e-12 * Math.min(magnitude, Number.MAX_VALUE);
@@ -214,7 +221,7 @@ await sampledTest(
     await forEachSeed(extent, async ({ random, history, reader, references }) => {
       for (const hours of HOURS) {
         const since = history.someTime();
-        // Either end of the window may be the time of an event, which then counts.
+        // An event may be exactly at the start or the end of the window; its cost then counts.
         history.nowMs = random.below(2) === 0
           ? history.nowMs
           : since + Math.min(hours, 1e5) * 3_600_000;
@@ -332,7 +339,7 @@ Deno.test("AuditReader finds a line that was too long for the writer of the mani
   assertEquals((await reader.accuracyMetrics(ts[0])).totalNav, 2);
 });
 
-Deno.test("Reference returns answers that were worked out by hand", async () => {
+Deno.test("Reference returns the answers that were computed by hand", async () => {
   const contents = await contentsOf(await plainFiles(), "/log/audit.jsonl");
   const reference = new Reference(contents, 1_000);
   const types = reference.events.map(({ event }) => event);
@@ -360,7 +367,7 @@ Deno.test("Reference returns answers that were worked out by hand", async () => 
 
 await sampledTest(
   "The comparison with the reference detects a reader that selects archives by their names",
-  // About one history in ten detects it. The test stops at the first one.
+  // About one history in ten detects such a reader. The test stops at the first one that does.
   1,
   async (extent) => {
     let isDetected = false;

@@ -16,7 +16,7 @@ function dataOf(events: readonly AuditEvent[], options: ReportOptions = {}): Rep
   return aggregate.data();
 }
 
-/** Returns unordered events of some days. Some events lack fields, and some have no readable time. */
+/** Returns unordered events of `days` days. Some events lack fields, and some have no readable time. */
 function randomEvents(seed: number, days: number): AuditEvent[] {
   const random = new SeededRandom(seed);
   const types = { nav: 5, validation_fail: 1, brief: 2, gate_compress: 2, gate_escalate: 1 };
@@ -132,14 +132,14 @@ async function checkBuckets(data: ReportData, timed: readonly AuditEvent[]): Pro
   assertEquals(found, timed.length);
 }
 
-Deno.test("ReportAggregate equals independent sums and the metrics", async () => {
+Deno.test("ReportAggregate returns the same figures as independent sums and the metrics", async () => {
   for (const [seed, days] of [[1, 0.1], [2, 2], [3, 40], [4, 2_000]] as const) {
     const events = randomEvents(seed, days);
     const data = dataOf(events, { timeZone: "Europe/Berlin" });
     await checkData(data, events);
     const endMs = (Math.floor(data.lastMs! / MINUTE_MS) + 1) * MINUTE_MS;
     assertEquals(data.endMs, endMs);
-    // The hours of the metric include the end, but the hours of the report do not.
+    // The hours of the spend metric include their end, but the hours of the report do not.
     const spend = (hours: number) =>
       hourlySpend(ReadableStream.from(events), { hours, now: () => endMs - 0.5 });
     assertEquals([data.lastHourUsd, data.lastDayUsd], [await spend(1), await spend(24)]);
@@ -150,7 +150,7 @@ Deno.test("ReportAggregate includes the start of its range and excludes the end"
   for (const [seed, days] of [[5, 0.2], [6, 3], [7, 60]] as const) {
     const events = randomEvents(seed, days);
     const times = events.filter(isTimed).map(msOf).sort((a, b) => a - b);
-    // Both limits are times of events.
+    // The start and the end of the range are times of events.
     const [since, until] = [times[200]!, times[1_300]!];
     const within = events.filter((event) => msOf(event) >= since && msOf(event) < until);
     assert(within.length >= 1_000 && within.length < 1_101, `${within.length} events`);
@@ -163,7 +163,7 @@ Deno.test("ReportAggregate includes the start of its range and excludes the end"
   }
 });
 
-Deno.test("ReportAggregate with one limit leaves out events beyond it, and events without a time", () => {
+Deno.test("ReportAggregate with only a start or an end leaves out events outside of the range or without a time", () => {
   const events = [-1, 0, 1].map((ms) => ({
     ts: new Date(START + ms).toISOString(),
     cost: 2 ** ms,
@@ -179,7 +179,7 @@ Deno.test("ReportAggregate with one limit leaves out events beyond it, and event
   assertEquals(figuresOf({ since: START, until: START }), { events: 0, untimed: 0, usd: 0 });
 });
 
-Deno.test("ReportAggregate is the same in any order of the events, except for the last events", () => {
+Deno.test("ReportAggregate returns the same figures for any order of the events, except for the last events", () => {
   const events = randomEvents(8, 30);
   const withoutLast = ({ lastEvents: _, ...data }: ReportData) => data;
   const expected = withoutLast(dataOf(events));
@@ -190,7 +190,7 @@ Deno.test("ReportAggregate is the same in any order of the events, except for th
   }
 });
 
-Deno.test("ReportAggregate equals a new one over the same events at any time", () => {
+Deno.test("ReportAggregate returns after each event the same figures as a new aggregate of the events so far", () => {
   const events = randomEvents(9, 300);
   const aggregate = new ReportAggregate(resolveReportOptions({}));
   assertEquals(aggregate.data(), dataOf([]));
@@ -200,7 +200,7 @@ Deno.test("ReportAggregate equals a new one over the same events at any time", (
   }
 });
 
-Deno.test("ReportAggregate without events has empty figures", () => {
+Deno.test("ReportAggregate without events returns empty figures", () => {
   assertEquals(dataOf([]), {
     events: 0,
     untimed: 0,
@@ -247,7 +247,7 @@ Deno.test("ReportAggregate counts events without a time, but not their costs", (
   assertEquals(data.buckets.map(({ accuracy }) => accuracy.totalNav), [1]);
 });
 
-Deno.test("ReportAggregate combines models and types after the first 256", () => {
+Deno.test("ReportAggregate combines the models and the types after the first 256", () => {
   const events = Array.from({ length: 600 }, (_, n) => ({
     ts: new Date(START + n * MINUTE_MS).toISOString(),
     event: `type ${n % 300}`,
@@ -283,7 +283,7 @@ Deno.test("ReportAggregate lists events without a model only if they have costs 
   }
 });
 
-Deno.test("ReportAggregate keeps the last 50 events, the newest first", () => {
+Deno.test("ReportAggregate returns the last 50 events, the newest first", () => {
   const events = Array.from({ length: 130 }, (_, n) => ({ ts: TS, event: "nav", n }));
   for (const count of [0, 1, 49, 50, 51, 100, 130]) {
     const appended = events.slice(0, count);
@@ -349,7 +349,7 @@ Deno.test("ReportAggregate accepts times in all years", () => {
   }
 });
 
-Deno.test("ReportAggregate loses no costs in a time zone with an offset of odd minutes", () => {
+Deno.test("ReportAggregate counts all costs in a time zone with an offset of odd minutes", () => {
   const start = Date.parse("2026-01-01T00:43:00Z");
   const events = Array.from({ length: 100 }, (_, n) => ({
     ts: new Date(start + n * 30 * MINUTE_MS).toISOString(),
@@ -358,7 +358,7 @@ Deno.test("ReportAggregate loses no costs in a time zone with an offset of odd m
   assertEquals(dataOf(events, { timeZone: "+05:17" }).usd, 100);
 });
 
-Deno.test("ReportAggregate sorts a missing and an empty model name consistently", () => {
+Deno.test("ReportAggregate sorts a missing and an empty model name in the same order for any input", () => {
   const namesOf = (models: (string | undefined)[]) =>
     dataOf(models.map((model) => ({ ts: TS, cost: 1, ...model === undefined ? {} : { model } })))
       .models.named.map(({ name }) => name);

@@ -1,5 +1,5 @@
 /**
- * Opens pages in a real headless browser, and records what they request and report.
+ * Opens pages in a real headless browser, and records the requests and the messages of each page.
  *
  * @module
  */
@@ -31,7 +31,7 @@ async function withBrowser(test: BrowserTest): Promise<void> {
   }
 }
 
-/** A page, with its requests and messages. */
+/** An open page, with the requests and the messages of the page. */
 export interface WatchedPage extends AsyncDisposable {
   readonly page: Page;
   /** The URLs that the page requested, without the page itself. */
@@ -63,7 +63,7 @@ export async function openPage(
   return { page, requests, messages, [Symbol.asyncDispose]: () => context.close() };
 }
 
-/** Checks the accessibility of the page with axe. */
+/** Checks that the tool axe finds no accessibility problem on the page. */
 export async function assertAccessible(page: Page): Promise<void> {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate<{

@@ -1,5 +1,5 @@
 /**
- * A proxy in front of a server, whose connections a test can cut.
+ * A proxy in front of a server. A test can cut the connections of the proxy.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 const decoder = new TextDecoder("latin1");
 const encoder = new TextEncoder();
 
-/** A proxy that forwards connections, and replaces its own address in requests with the server's. */
+/** A proxy that forwards connections. In requests, the address of the server replaces the address of the proxy. */
 export class CuttableProxy implements AsyncDisposable {
-  /** The URL to use instead of the server's. */
+  /** The URL of the proxy, to use instead of the URL of the server. */
   readonly url: string;
   readonly #target: URL;
   readonly #port: number;
@@ -18,7 +18,7 @@ export class CuttableProxy implements AsyncDisposable {
   readonly #connections = new Set<Deno.Conn>();
   readonly #passing = new Set<Promise<unknown>>();
 
-  /** Starts listening. */
+  /** Starts the proxy. */
   constructor(target: URL) {
     this.#target = target;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -27,7 +27,7 @@ export class CuttableProxy implements AsyncDisposable {
     this.#accepting = this.#accept(this.#listener);
   }
 
-  /** Closes every connection, and accepts no new ones. */
+  /** Closes every connection, and rejects new connections. */
   cut(): void {
     this.#listener.close();
     // Disposing of a connection that has ended has no effect.

@@ -110,7 +110,7 @@ await browserTest(
       state: "attached",
     });
     assertEquals(await place(), before);
-    // Browsers scroll by whole pixels, so a smaller shift is possible.
+    // Browsers scroll by whole pixels, so a shift of less than a pixel is possible.
     const moved = await top() - topBefore;
     assert(Math.abs(moved) < 1, `moved by ${moved} px`);
     await assertAccessible(page);
@@ -119,7 +119,7 @@ await browserTest(
 );
 
 await browserTest(
-  "The live page updates selected text only after it is deselected",
+  "The live page updates selected text only after the text is deselected",
   async (browser) => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -139,7 +139,7 @@ await browserTest(
   },
 );
 
-await browserTest("The live page shows a hostile event as text", async (browser) => {
+await browserTest("The live page shows hostile text of an event as text", async (browser) => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent });

@@ -24,7 +24,7 @@ Deno.test("markup does not let text become an element, an attribute or an entity
   );
 });
 
-Deno.test("markup inserts markup unchanged, alone and in a list, and does not escape twice", () => {
+Deno.test("markup inserts a Markup or a list of Markup unchanged, without escaping it again", () => {
   const item = (text: string) => markup`<li>${text}</li>`;
   assertEquals(item("a & b").text, "<li>a &amp; b</li>");
   assertEquals(markup`<ul>${item("a & b")}</ul>`.text, "<ul><li>a &amp; b</li></ul>");
@@ -36,7 +36,7 @@ Deno.test("markup inserts markup unchanged, alone and in a list, and does not es
   assertEquals(markup`${new Markup("<b>")}`.text, "<b>");
 });
 
-Deno.test("markup inserts numbers and empty values, and keeps the text of its template", () => {
+Deno.test("markup inserts numbers and empty values, and does not change the text of its template", () => {
   assertEquals(markup`${0}, ${-1.5}, ${1e21}`.text, "0, -1.5, 1e+21");
   assertEquals(markup`<a>${NOTHING}${""}${[]}</a>`.text, "<a></a>");
   assertEquals(markup`<i class="x">&nbsp;'</i>`.text, `<i class="x">&nbsp;'</i>`);

@@ -18,7 +18,7 @@ function countsOf(tally: NameTally<Figures>): [string | null, number][] {
 
 const NAMES = Array.from({ length: 300 }, (_, n) => `name ${n}`);
 
-Deno.test("NameTally keeps the figures of each name, in the order of first occurrence", () => {
+Deno.test("NameTally returns the figures of each name, in the order in which names first occurred", () => {
   const tally = tallyOf(["b", "a", "b", "", "__proto__", "constructor", "b"]);
   assertEquals(countsOf(tally), [["b", 3], ["a", 1], ["", 1], ["__proto__", 1], [
     "constructor",
@@ -27,7 +27,7 @@ Deno.test("NameTally keeps the figures of each name, in the order of first occur
   assertEquals(tally.others, null);
 });
 
-Deno.test("NameTally counts a value that is not a string as no name", () => {
+Deno.test("NameTally treats a value that is not a string as a missing name", () => {
   const tally = tallyOf([undefined, null, 5, NaN, true, {}, ["a"], "a", "null", undefined]);
   assertEquals(countsOf(tally), [[null, 8], ["a", 1], ["null", 1]]);
 });
@@ -39,20 +39,20 @@ Deno.test("NameTally combines all names after the first 256", () => {
   assertEquals(tally.others, { name: null, count: 88 });
 });
 
-Deno.test("NameTally counts events without a name separately only if the limit was not reached before", () => {
+Deno.test("NameTally counts events without a name separately only if 256 names did not occur before", () => {
   const late = tallyOf([...NAMES.slice(0, 256), undefined]);
   assertEquals([[...late.named].length, late.others?.count], [256, 1]);
   const early = tallyOf([undefined, ...NAMES.slice(0, 256), undefined]);
   assertEquals([countsOf(early)[0], early.others?.count], [[null, 2], 1]);
 });
 
-Deno.test("NameTally distinguishes two long names with the same beginning", () => {
+Deno.test("NameTally distinguishes two long names with the same start", () => {
   const beginning = "x".repeat(10_000);
   const tally = tallyOf([`${beginning}1`, `${beginning}2`, `${beginning}1`]);
   assertEquals(countsOf(tally).map(([, count]) => count), [2, 1]);
 });
 
-Deno.test("keptName() returns a short name unchanged, and the beginning of a long one", () => {
+Deno.test("keptName() returns a short name unchanged, and cuts a long name", () => {
   for (const name of ["", "a", "x".repeat(200)]) assertEquals(keptName(name), name);
   const long = `${"x".repeat(199)}yz`;
   const kept = keptName(long);

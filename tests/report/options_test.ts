@@ -65,7 +65,7 @@ const REFUSED: [
 ];
 for (const [name, value, error, says] of REFUSED) {
   const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
-  Deno.test(`resolveReportOptions() rejects ${shown} as ${name} and names both`, () => {
+  Deno.test(`resolveReportOptions() rejects ${shown} as ${name} and names the value and the option`, () => {
     const { message } = assertThrows(() => resolveReportOptions({ [name]: value }), error);
     assertStringIncludes(message, name);
     assertStringIncludes(message, says);

@@ -11,7 +11,7 @@ import { programArgs } from "../run_program.ts";
 const OBEYS = fromFileUrl(new URL("../programs/obeys.ts", import.meta.url));
 const encoder = new TextEncoder();
 
-/** A process that logs or rotates on request, one request at a time. */
+/** A process that logs an event or rotates the log on request, one request at a time. */
 export class OtherWriter implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
@@ -27,7 +27,7 @@ export class OtherWriter implements AsyncDisposable {
       .pipeThrough(new TextLineStream()).getReader();
   }
 
-  /** Resolves when the process has logged an event of the type, or has rotated the log if it is "rotate". */
+  /** Resolves when the process has logged an event of type `what`, or, for "rotate", has rotated the log. */
   async do(what: string): Promise<void> {
     await this.#input.write(encoder.encode(`${what}\n`));
     assertEquals((await this.#answers.read()).value, "done");

@@ -24,7 +24,7 @@ import {
 const START = Date.UTC(2026, 9, 24, 20);
 const HOUR_MS = 3_600_000;
 
-/** Returns the events of a day and a half, in which clocks are set back. */
+/** Returns events of a day and a half, in which clocks are set back. */
 function randomEvents(): AuditEvent[] {
   const random = new SeededRandom(7);
   const types = ["nav", "nav", "brief", "validation_fail", "gate_compress", "gate_escalate"];
@@ -63,7 +63,7 @@ function numberIn(text: string): number {
   return Number(shown.replaceAll(",", ""));
 }
 
-/** Rounds an amount of USD like the page. */
+/** Rounds an amount of USD as the page does. */
 function rounded(usd: number): number {
   return Number(usd < 1 ? usd.toPrecision(6) : usd.toFixed(2));
 }
@@ -81,7 +81,7 @@ function sumsBy(
 }
 
 await browserTest(
-  "The figures on the page equal query() and the metrics",
+  "The page shows the same figures as query() and the metrics",
   async (browser) => {
     using dir = tempDir();
     const path = createLog(dir, randomEvents());
@@ -182,7 +182,7 @@ const HOSTILE = [
   "constructor",
 ];
 
-await browserTest("The page shows a hostile log as text", async (browser) => {
+await browserTest("The page shows hostile text of a log as text", async (browser) => {
   using dir = tempDir();
   const random = new SeededRandom(3);
   const place = dir.path(`<img src=x onerror=alert(1)>"'&`);
@@ -216,7 +216,7 @@ await browserTest("The page shows a hostile log as text", async (browser) => {
     ),
   );
   for (const text of HOSTILE) {
-    // UTF-8 files cannot hold lone surrogates.
+    // UTF-8 files cannot contain lone surrogates.
     const appearing = text.toWellFormed();
     assert(types!.some(([type]) => type === appearing), text);
     assert(models!.some(([model]) => model === appearing), text);

@@ -20,7 +20,7 @@ Deno.test("plainSvg() does not change text that looks like an identifier", () =>
   assertEquals(plainSvg("<svg><text>zr1-c5</text></svg>", "n"), "<svg><text>zr1-c5</text></svg>");
 });
 
-Deno.test("plainSvg() keeps presentation attributes and removes all others", () => {
+Deno.test("plainSvg() removes all attributes other than presentation attributes", () => {
   assertEquals(
     plainSvg(
       `<svg width="9" height="9" xmlns="x" viewBox="0 0 9 9" onload="f()"><g class="a>b" style="x">` +
@@ -47,11 +47,11 @@ const ODD_NAMES = [
 interface Node {
   readonly name: string;
   readonly attributes: ReadonlyMap<string, string>;
-  /** The child elements, and text with its entities decoded. */
+  /** The child elements, and the texts with decoded entities. */
   readonly children: (Node | string)[];
 }
 
-/** Parses XML, and fails if it is not well-formed. */
+/** Parses XML. Throws if the XML is not well-formed. */
 function parsed(xml: string): Node {
   const root: Node = { name: "", attributes: new Map(), children: [] };
   const open = [root];
@@ -108,7 +108,7 @@ const ELEMENTS = /^(?:svg|g|path|text|tspan|rect|circle|line|polyline|defs|clipP
 const ATTRIBUTES =
   /^(?:viewBox|d|x|y|width|height|transform|fill|id|clip-path|text-anchor|dominant-baseline|stroke(?:-width|-dasharray|-linecap|-linejoin)?)$/;
 
-/** Checks that a drawing has no scripts or styles, and no identifiers that another drawing could have. */
+/** Checks that a drawing has no scripts and no styles, and that its identifiers are unique on the page. */
 function checkPlain(svg: string, name: string): void {
   const nodes = nodesOf(parsed(svg));
   assertEquals(nodes[0]?.name, "svg");
@@ -144,7 +144,7 @@ function randomData(seed: number, names: readonly string[]): ReportData {
   return aggregate.data();
 }
 
-/** Returns every drawing of every chart, by the prefix of its identifiers. */
+/** Returns every drawing of every chart, with the prefix of the identifiers in the drawing. */
 function drawingsOf(data: ReportData): [name: string, svg: string][] {
   const options = { timeZone: "Europe/Berlin", budgetPerHour: 5 };
   const charts = {
@@ -161,7 +161,7 @@ function drawingsOf(data: ReportData): [name: string, svg: string][] {
 }
 
 Deno.test(
-  "plainSvg() keeps only drawing elements of the report's charts, with unique identifiers",
+  "plainSvg() returns only drawing elements for the charts of a report, with unique identifiers",
   () => {
     let clips = 0;
     for (let seed = 1; seed <= 5; seed++) {
@@ -176,7 +176,7 @@ Deno.test(
   },
 );
 
-Deno.test("plainSvg() keeps markup in names as text", () => {
+Deno.test("plainSvg() shows markup in names as text", () => {
   const drawings = drawingsOf(randomData(6, ODD_NAMES));
   for (const [name, svg] of drawings) checkPlain(svg, name);
   const shownOf = (name: string) => wordsOf(drawings.find(([drawing]) => drawing === name)![1]);
@@ -186,10 +186,10 @@ Deno.test("plainSvg() keeps markup in names as text", () => {
   }
 });
 
-/** Returns the SVG of ECharts, unchanged. */
+/** Returns the SVG that ECharts draws, unchanged. */
 function drawn(option: EChartsOption): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width: 400, height: 300 });
-  // If the animation loop started, its timer would outlive the chart.
+  // The animation loop must not start, because its timer would outlive the chart.
   chart.getZr().animation.start = () => {};
   try {
     chart.setOption(option);
@@ -211,7 +211,7 @@ const OPTION: EChartsOption = {
 };
 
 Deno.test(
-  "plainSvg() removes the styles, classes and data of ECharts, but no text",
+  "plainSvg() removes the styles, the classes and the data attributes of ECharts, but no text",
   () => {
     const raw = drawn(OPTION);
     for (const part of ["<style", " style=", "ecmeta", " class=", "zr"]) {
@@ -226,7 +226,7 @@ Deno.test(
   },
 );
 
-/** Returns the shapes by their colors and transformations, in order. */
+/** Returns the shapes of a drawing in order, by color and transformation. */
 function shapesOf(svg: string): Map<string, string> {
   const shapes = new Map<string, string>();
   for (const { name, attributes } of nodesOf(parsed(svg))) {
@@ -236,7 +236,7 @@ function shapesOf(svg: string): Map<string, string> {
   return shapes;
 }
 
-Deno.test("plainSvg() keeps every path of ECharts, with its color and its place", () => {
+Deno.test("plainSvg() removes no path of ECharts, and changes no color and no position", () => {
   const raw = drawn(OPTION).replace(/<style.*?<\/style>/gs, "");
   assert(shapesOf(raw).size >= 5);
   assertEquals(shapesOf(plainSvg(raw, "mine")), shapesOf(raw));
@@ -245,7 +245,7 @@ Deno.test("plainSvg() keeps every path of ECharts, with its color and its place"
   assert(pathsOf(plainSvg(raw, "mine")) < pathsOf(raw) / 2);
 });
 
-Deno.test("plainSvg() is the same for repeated drawings of one chart", () => {
+Deno.test("plainSvg() returns the same SVG for repeated drawings of one chart", () => {
   assertEquals(plainSvg(drawn(OPTION), "mine"), plainSvg(drawn(OPTION), "mine"));
   assert(plainSvg(drawn(OPTION), "mine") !== plainSvg(drawn(OPTION), "other"));
 });

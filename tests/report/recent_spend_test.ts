@@ -11,7 +11,7 @@ interface Cost {
   readonly usd: number;
 }
 
-/** Returns the sum of the costs in the hours before the end (exclusive). */
+/** Returns the sum of the costs in the last `hours` hours before the end (exclusive). */
 function spendOf(costs: readonly Cost[], hours: number, endMs: number): number {
   const recent = costs.filter(({ epochMs }) =>
     epochMs >= endMs - hours * HOUR_MS && epochMs < endMs
@@ -57,7 +57,7 @@ Deno.test("RecentSpend without a known end sums up the hours before the end of t
   }
 });
 
-Deno.test("RecentSpend with a known end sums up the hours before it, to the millisecond", () => {
+Deno.test("RecentSpend with a known end sums up the hours before that end, exact to the millisecond", () => {
   for (let seed = 1; seed <= 6; seed++) {
     const random = new SeededRandom(seed);
     const all = randomCosts(random, seed);
@@ -69,7 +69,7 @@ Deno.test("RecentSpend with a known end sums up the hours before it, to the mill
   }
 });
 
-Deno.test("RecentSpend starts exactly the number of hours before a known end", () => {
+Deno.test("RecentSpend starts the last hours exactly that many hours before a known end", () => {
   const recent = new RecentSpend(START);
   recent.add(START - HOUR_MS - 1, 1);
   recent.add(START - HOUR_MS, 2);
@@ -79,7 +79,7 @@ Deno.test("RecentSpend starts exactly the number of hours before a known end", (
   assertEquals([recent.usdOf(1), recent.usdOf(2), recent.usdOf(24)], [6, 7, 15]);
 });
 
-Deno.test("RecentSpend moves its end with an event without a cost", () => {
+Deno.test("RecentSpend moves its end even if an event has no cost", () => {
   const recent = new RecentSpend(Infinity);
   recent.add(START, 1);
   recent.add(START + 23 * HOUR_MS, 0);
@@ -88,14 +88,14 @@ Deno.test("RecentSpend moves its end with an event without a cost", () => {
   assertEquals([recent.usdOf(1), recent.usdOf(24)], [0, 0]);
 });
 
-Deno.test("RecentSpend without events is 0, and has only a known end", () => {
+Deno.test("RecentSpend without events returns a spend of 0, and an end only if the end is known", () => {
   const open = new RecentSpend(Infinity);
   assertEquals([open.endMs, open.usdOf(24)], [null, 0]);
   const closed = new RecentSpend(START);
   assertEquals([closed.endMs, closed.usdOf(24)], [START, 0]);
 });
 
-Deno.test("RecentSpend has the last day at every point of a long history", () => {
+Deno.test("RecentSpend returns the spend of the last day after any event of a long log", () => {
   const costs = Array.from({ length: 10_000 }, (_, n) => ({
     epochMs: START + n * 30.5 * MINUTE_MS,
     usd: n / 7,

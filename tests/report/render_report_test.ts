@@ -16,7 +16,7 @@ function events(count: number): AuditEvent[] {
 }
 
 Deno.test(
-  "renderReport() returns the same page for a log, a reader, a query and plain events",
+  "renderReport() returns the same page for a log, a reader, a query and a stream of events",
   async () => {
     using dir = tempDir();
     const path = dir.path("audit.jsonl");
@@ -52,7 +52,7 @@ Deno.test(
   },
 );
 
-Deno.test("renderReport() returns one document that requests nothing and runs nothing", async () => {
+Deno.test("renderReport() returns one document without scripts, which requests no other files", async () => {
   const page = await renderReport(ReadableStream.from(events(90)));
   assert(page.startsWith("<!DOCTYPE html>\n"));
   assert(!/<(script|link (?!rel="icon" href="data:,")|img|iframe|object|embed)\b/.test(page));
@@ -83,7 +83,7 @@ Deno.test(
 );
 
 Deno.test(
-  "renderReport() rejects with the reason of its signal, and closes its source",
+  "renderReport() rejects with the reason of an aborted signal, and closes the source",
   async () => {
     const reason = new Error("enough");
     const signal = AbortSignal.abort(reason);

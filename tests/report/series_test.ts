@@ -22,7 +22,7 @@ function exactSum(terms: readonly number[]): number {
   return Math.sumPrecise(terms) + 0;
 }
 
-/** Returns models with these costs, in two buckets: a quarter of each cost is in the first one. */
+/** Returns models with these costs, and two buckets. The first bucket has a quarter of each cost. */
 function spendOf(costs: readonly number[], others?: number) {
   const all = others === undefined ? costs : [...costs, others];
   const models: Named<ModelFigures> = {
@@ -38,7 +38,7 @@ function seriesOf(costs: readonly number[], others?: number) {
   return spendSeries(models, buckets);
 }
 
-/** Returns costs in descending order: 128, 64, 32. */
+/** Returns costs of which each is half of the previous cost, such as 128, 64, 32. */
 function halving(count: number): number[] {
   return Array.from({ length: count }, (_, index) => 2 ** (7 - index));
 }
@@ -55,7 +55,7 @@ Deno.test("spendSeries() returns the values and a distinct color for each of eig
   );
 });
 
-Deno.test("spendSeries() combines all models but the top eight, and states their number", () => {
+Deno.test("spendSeries() combines all models after the top eight, and states the number of combined models", () => {
   const series = seriesOf(halving(12));
   assertEquals(series.length, 9);
   assertEquals(series[7]?.label, "m7");
@@ -68,7 +68,7 @@ Deno.test("spendSeries() combines all models but the top eight, and states their
   });
 });
 
-Deno.test("spendSeries() leaves out models without a cost, and keeps the values of the others", () => {
+Deno.test("spendSeries() leaves out models without a cost, and returns the values of all other models", () => {
   const series = seriesOf([4, 0, 8, 0, 12]);
   assertEquals(series.map(({ label, color }) => [label, color]), [
     ["m0", "s0"],
@@ -79,7 +79,7 @@ Deno.test("spendSeries() leaves out models without a cost, and keeps the values 
   assertEquals(seriesOf([0, 0], 0), []);
 });
 
-Deno.test("spendSeries() includes models past the limit in the others, without a number", () => {
+Deno.test("spendSeries() does not state a number if the combined models include models past the limit", () => {
   const last = seriesOf(halving(10), 1).at(-1);
   const usd = exactSum([...halving(10).slice(8), 1]);
   assertEquals(last, { label: "others", color: "others", usd, values: [usd / 4, usd * 3 / 4] });
@@ -93,7 +93,7 @@ Deno.test("spendSeries() labels a missing name and an empty name differently", (
   assertEquals(series.map(({ label }) => label), ["", "(none)"]);
 });
 
-Deno.test("spendSeries() has the same total as the buckets and the models, for any number of models", () => {
+Deno.test("spendSeries() returns values with the same total as the buckets, for any number of models", () => {
   for (let count = 0; count <= 20; count++) {
     for (const others of [undefined, 0, 5]) {
       const { models, buckets } = spendOf(halving(count), others);
@@ -128,7 +128,7 @@ Deno.test("bars() shows up to thirteen names separately", () => {
   }
 });
 
-Deno.test("bars() combines all names after the first twelve, and states their number", () => {
+Deno.test("bars() combines all names after the first twelve, and states the number of combined names", () => {
   assertEquals(eventBars(14).slice(11), [["t11", 89], ["2 others", 88 + 87]]);
   assertEquals(eventBars(20).length, 13);
   assertEquals(eventBars(14, 1_000).slice(11), [["t11", 89], ["others", 88 + 87 + 1_000]]);
@@ -155,7 +155,7 @@ Deno.test("spendSeries() only uses colors that the style sheet defines", () => {
   }
 });
 
-Deno.test("spendSeries() labels the models past the limit as others, even if few models have a cost", () => {
+Deno.test("spendSeries() labels the models past the limit as others, even if few other models have a cost", () => {
   assertEquals(seriesOf([4, 0, 0], 2).map(({ label, color }) => [label, color]), [
     ["m0", "s0"],
     ["others", "others"],

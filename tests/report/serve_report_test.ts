@@ -4,7 +4,7 @@ import { type ReportServer, serveReport, type ServeReportOptions } from "@vivari
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** A log, and the server of its report. */
+/** A log, and the server of the report on the log. */
 class Served implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   readonly log: AuditLog;
@@ -72,7 +72,7 @@ class Updates implements AsyncDisposable {
     return new Updates(response);
   }
 
-  /** Resolves with the next block of lines. */
+  /** Resolves with the next block of lines of the update stream. */
   async next(): Promise<string> {
     while (!this.#text.includes("\n\n")) {
       const { value, done } = await this.#reader.read();
@@ -173,7 +173,7 @@ Deno.test("serveReport() rejects requests whose Host header does not name the se
 });
 
 Deno.test(
-  "serveReport() requires a token if other machines can reach it",
+  "serveReport() requires a token if other machines can reach the server",
   async () => {
     using dir = tempDir();
     await using reader = await AuditReader.open({ path: dir.path("audit.jsonl") });
@@ -220,9 +220,9 @@ Deno.test(
 );
 
 Deno.test(
-  "serveReport() sends the sections that changed since the page's version, and all for an unknown version",
+  "serveReport() sends the sections that changed since the page's version, and all sections for an unknown version",
   async () => {
-    // All events are in one minute; otherwise the range would change, and with it all charts.
+    // All events are in one minute, because a longer time range would change all charts.
     let second = 0;
     await using served = await Served.start({}, () => Date.UTC(2026, 1, 13, 14, 0, ++second));
     await served.log.log("nav", { cost: 0.25, model: "small" });
@@ -244,13 +244,13 @@ Deno.test(
       "types-chart",
       "types-table",
     ]);
-    // The update has the version of the current page.
+    // The last update and the current page have the same version.
     assertEquals(versionOf(await served.page()), last.id);
   },
 );
 
 Deno.test(
-  "serveReport() accepts 100 open pages, and new ones after some are closed",
+  "serveReport() accepts 100 open pages, and new pages after some are closed",
   async () => {
     await using served = await Served.start();
     const url = new URL("events", served.server.url);
@@ -269,7 +269,7 @@ Deno.test(
 );
 
 Deno.test(
-  "serveReport() ends on close(), on its signal, and when the reader is closed",
+  "serveReport() ends when close() is called, its signal is aborted, or the reader is closed",
   async () => {
     await using closed = await Served.start();
     await using updates = await Updates.from(closed, "");
@@ -296,7 +296,7 @@ Deno.test(
 );
 
 Deno.test(
-  "serveReport() rejects invalid options and a used port, and leaks no resources",
+  "serveReport() rejects invalid options and a port in use, and leaks no resources",
   async () => {
     using dir = tempDir();
     await using reader = await AuditReader.open({ path: dir.path("audit.jsonl") });

@@ -14,7 +14,7 @@ function tallyOf(events: readonly SessionEvent[], sessionsMax?: number): Session
   return tally;
 }
 
-/** Returns costs that add up without rounding, of expensive and cheap sessions that recur. */
+/** Returns costs of recurring expensive and cheap sessions. The costs add up without rounding. */
 function randomEvents(seed: number, sessions: number): SessionEvent[] {
   const random = new SeededRandom(seed);
   return Array.from({ length: 2_000 }, () => {
@@ -40,7 +40,7 @@ function figuresOf(events: readonly SessionEvent[]): SessionFigures[] {
     .sort((a, b) => b.usd - a.usd || (a.id < b.id ? -1 : 1));
 }
 
-Deno.test("SessionTally is exact as long as no session is dropped", () => {
+Deno.test("SessionTally returns exact figures as long as no session is dropped", () => {
   for (let seed = 1; seed <= 10; seed++) {
     const events = randomEvents(seed, 50);
     const expected = figuresOf(events);
@@ -59,7 +59,7 @@ Deno.test("SessionTally sums up costs exactly in any order", () => {
   assertEquals(tallyOf(events.toReversed()).dearest(1)[0]?.usd, usd);
 });
 
-Deno.test("SessionTally never understates the missing cost after it has dropped sessions", () => {
+Deno.test("SessionTally never understates the missing cost after sessions were dropped", () => {
   let missing = 0;
   for (let seed = 1; seed <= 40; seed++) {
     const events = randomEvents(seed, 100);
@@ -80,7 +80,7 @@ Deno.test("SessionTally never understates the missing cost after it has dropped 
   assert(missing > 100, `only ${missing} sessions may lack costs`);
 });
 
-Deno.test("SessionTally keeps expensive sessions exact among many cheap ones", () => {
+Deno.test("SessionTally returns exact figures of expensive sessions among many cheap sessions", () => {
   const random = new SeededRandom(5);
   const events = Array.from({ length: 20_000 }, (_, n) => {
     const isExpensive = n < 5 || random.below(20) === 0;
@@ -92,7 +92,7 @@ Deno.test("SessionTally keeps expensive sessions exact among many cheap ones", (
   assertEquals(tally.count, null);
 });
 
-Deno.test("SessionTally counts sessions until it drops some", () => {
+Deno.test("SessionTally returns the number of sessions until a session is dropped", () => {
   const events = Array.from({ length: 5 }, (_, n) => ({ id: `${n}`, usd: 1, epochMs: n }));
   assertEquals(tallyOf(events, 5).count, 5);
   assertEquals(tallyOf([...events, ...events], 5).count, 5);
@@ -111,7 +111,7 @@ Deno.test("SessionTally lists only sessions with a cost, and sorts equal costs b
   assertEquals(tally.count, 4);
 });
 
-Deno.test("SessionTally has no times for a session whose events have no times", () => {
+Deno.test("SessionTally returns null times for a session whose events have no times", () => {
   const tally = tallyOf([
     { id: "untimed", usd: 1, epochMs: NaN },
     { id: "both", usd: 2, epochMs: NaN },
@@ -132,7 +132,7 @@ Deno.test("SessionTally has no times for a session whose events have no times", 
   ]);
 });
 
-Deno.test("SessionTally distinguishes two long IDs with the same beginning", () => {
+Deno.test("SessionTally distinguishes two long IDs with the same start", () => {
   const beginning = "x".repeat(10_000);
   const ids = [`${beginning}1`, `${beginning}2`, `${beginning}1`];
   const top = tallyOf(ids.map((id, n) => ({ id, usd: 1, epochMs: n }))).dearest(10);

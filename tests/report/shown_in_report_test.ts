@@ -65,12 +65,12 @@ Deno.test("timeElement() shows the first and the last possible instant", () => {
   }
 });
 
-Deno.test("textElement() isolates the writing direction of a text, and escapes it", () => {
+Deno.test("textElement() escapes a text, and isolates its writing direction", () => {
   assertEquals(textElement("<b>&\u202e").text, "<bdi>&lt;b&gt;&amp;\u202e</bdi>");
   assertEquals(textElement("").text, "<bdi></bdi>");
 });
 
-Deno.test("textElement() states how much of a long text is left out", () => {
+Deno.test("textElement() states how many characters of a long text are left out", () => {
   assertEquals(textElement("x".repeat(500)).text, `<bdi>${"x".repeat(500)}</bdi>`);
   assertEquals(
     textElement("x".repeat(2_501)).text,
@@ -96,7 +96,7 @@ function isWhole(text: string): boolean {
   return text.isWellFormed();
 }
 
-Deno.test("shownShort() never exceeds the maximum length", () => {
+Deno.test("shownShort() never returns more than the maximum length", () => {
   assertEquals(shownShort("abcdef", 6), "abcdef");
   assertEquals(shownShort("abcdefg", 6), "abcde…");
   assertEquals(shownShort("ab\u{1f600}cdef", 4), "ab…");

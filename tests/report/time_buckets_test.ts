@@ -28,7 +28,7 @@ function zoned(ms: number, timeZone: string): Temporal.ZonedDateTime {
   return Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone);
 }
 
-/** Returns the start of the bucket of this width, computed only with calendar functions. */
+/** Returns the start of the bucket that contains a time, computed only with calendar functions. */
 function beginningOf(ms: number, { widthMs, timeZone }: { widthMs: number; timeZone: string }) {
   const time = zoned(ms, timeZone);
   if (widthMs >= WEEK_MS) {
@@ -53,7 +53,7 @@ function contentsOf(buckets: readonly Bucket<Times>[]): [startMs: number, times:
   );
 }
 
-/** Checks the buckets of times, added in three orders, against grouping each time independently. */
+/** Checks that buckets of times equal an independent grouping, for three orders in which the times are added. */
 function checkBuckets(timeZone: string, times: readonly number[], random: SeededRandom): void {
   const sorted = times.toSorted((a, b) => a - b);
   const shuffled = times.map((ms) => ({ ms, place: random.below(2 ** 32) }))
@@ -93,7 +93,7 @@ function randomTimes(random: SeededRandom, fromMs: number, rangeMs: number): num
 }
 
 for (const timeZone of ZONES) {
-  Deno.test(`TimeBuckets groups random times in ${timeZone} like the calendar`, () => {
+  Deno.test(`TimeBuckets groups random times in ${timeZone} as the calendar does`, () => {
     const random = new SeededRandom(`buckets in ${timeZone}`);
     for (let round = 0; round < 40; round++) {
       const rangeMs = randomRangeMs(random);
@@ -104,7 +104,7 @@ for (const timeZone of ZONES) {
 }
 
 for (const timeZone of ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]) {
-  Deno.test(`TimeBuckets groups times around clock changes in ${timeZone} like the calendar`, () => {
+  Deno.test(`TimeBuckets groups times around clock changes in ${timeZone} as the calendar does`, () => {
     const random = new SeededRandom(`changes in ${timeZone}`);
     for (let round = 0; round < 40; round++) {
       const anywhere = zoned(START + random.below(30 * YEAR_MS), timeZone);
@@ -117,7 +117,7 @@ for (const timeZone of ["Europe/Berlin", "America/New_York", "Australia/Lord_How
   });
 }
 
-Deno.test("TimeBuckets has two buckets for a repeated hour, and no bucket for a skipped hour", () => {
+Deno.test("TimeBuckets lists two buckets for a repeated hour, and no bucket for a skipped hour", () => {
   const hoursOf = (from: string, to: string) =>
     bucketsOf("Europe/Berlin", [Date.parse(from), Date.parse(to)]).list().slice(0, 4)
       .map(({ startMs, endMs }) => {
@@ -138,7 +138,7 @@ Deno.test("TimeBuckets has two buckets for a repeated hour, and no bucket for a 
   ]);
 });
 
-Deno.test("TimeBuckets has days of 23 and 25 hours when clocks change", () => {
+Deno.test("TimeBuckets lists days of 23 and 25 hours when clocks change", () => {
   const oddDays = (timeZone: string, from: string, to: string) =>
     bucketsOf(timeZone, [Date.parse(from), Date.parse(to)]).list()
       .map(({ startMs, endMs }) => [
@@ -188,14 +188,14 @@ const WIDTHS: [rangeMs: number, widthMs: number][] = [
   [3 * YEAR_MS, 2 * WEEK_MS],
   [30 * YEAR_MS, 16 * WEEK_MS],
 ];
-Deno.test("TimeBuckets chooses the width of buckets by the range", () => {
+Deno.test("TimeBuckets chooses the width of buckets by the range of the times", () => {
   for (const [rangeMs, widthMs] of WIDTHS) {
     assertEquals(bucketsOf("UTC", [START, START + rangeMs]).widthMs, widthMs);
     assertEquals(bucketsOf("UTC", [START + rangeMs, START]).widthMs, widthMs);
   }
 });
 
-Deno.test("TimeBuckets keeps the content of each bucket, and lists empty buckets between", () => {
+Deno.test("TimeBuckets lists the content of each bucket, and the empty buckets between buckets", () => {
   const buckets = bucketsOf("UTC", [START, START + 3 * MINUTE_MS, START + 1]);
   assertEquals(buckets.list().map(({ content }) => content?.all), [
     [START, START + 1],
@@ -272,7 +272,7 @@ function changesOf(timeZone: string): number[] {
   return changes;
 }
 
-/** Checks that the buckets of times around a clock change adjoin, and contain each time in its bucket. */
+/** Checks that the buckets of times around a clock change adjoin, and that each time is in the right bucket. */
 function checkAround(changeMs: number, timeZone: string): void {
   const times = Array.from({ length: 60 }, (_, n) => changeMs + (n - 30) * 7 * MINUTE_MS + 1);
   for (
@@ -293,13 +293,13 @@ function checkAround(changeMs: number, timeZone: string): void {
 }
 
 for (const timeZone of ODD_ZONES) {
-  Deno.test(`TimeBuckets has adjoining buckets and loses no times at clock changes in ${timeZone}`, () => {
+  Deno.test(`TimeBuckets lists adjoining buckets with all times around clock changes in ${timeZone}`, () => {
     const changes = changesOf(timeZone);
     assert(changes.length > 0);
     for (const changeMs of changes) checkAround(changeMs, timeZone);
   });
 }
 
-Deno.test("TimeBuckets has adjoining buckets and loses no times with offsets of odd minutes", () => {
+Deno.test("TimeBuckets lists adjoining buckets with all times if the UTC offset has odd minutes", () => {
   for (const timeZone of ["+05:17", "-03:41"]) checkAround(Date.UTC(2026, 0, 1), timeZone);
 });

@@ -5,7 +5,7 @@ import { resolveReportOptions } from "../../src/report/options.ts";
 import { updateStream, versionText } from "../../src/report/update_stream.ts";
 import { type Clock, systemClock } from "../../src/platform/clock.ts";
 
-/** A clock whose timers keep the process alive, because this test has no server that would. */
+/** A clock whose timers keep the process alive, because this test has no server that keeps it alive. */
 const clock: Clock = {
   ...systemClock,
   startTimer(delayMs, callback) {
@@ -34,7 +34,7 @@ class Fed implements Disposable {
     return this.#ending.signal;
   }
 
-  /** Adds events, and resolves when the report shows the total number of events. */
+  /** Adds events to the report, and resolves when the report shows `total` events. */
   async add(events: number, total: number): Promise<void> {
     for (let n = 0; n < events; n++) await this.#feed.write({ event: "nav" });
     while (!(await this.live.current()).sections.figures.text.includes(`>${total}<`));
@@ -53,7 +53,7 @@ class Fed implements Disposable {
 
 const decoder = new TextDecoder();
 
-/** Returns a reader of the updates as text, which reads only on request. */
+/** Returns a reader of the update stream as text. The stream creates an update only when the reader requests one. */
 function readerOf(
   { live, ending }: Fed,
   from: string,

@@ -53,13 +53,13 @@ for (
     '{"marked_bytes":53,"bound_ms":0,"sha256":null}',
   ]
 ) {
-  Deno.test(`startFor() returns 0 if the lock file holds ${text}`, () => {
+  Deno.test(`startFor() returns 0 if the lock file contains '${text}'`, () => {
     assertEquals(startFor(9_999, marked(`${text}\n`, [])), 0);
   });
 }
 
 for (const kind of ["symlink", "directory", "other"] as const) {
-  Deno.test(`startFor() returns 0 if the lock file is of kind "${kind}"`, () => {
+  Deno.test(`startFor() returns 0 if the lock file is not a regular file (${kind})`, () => {
     const file = marked("", []);
     file.log.fileSystem.remove(files.lock);
     file.disk.plant(files.lock, kind);
@@ -67,7 +67,7 @@ for (const kind of ["symlink", "directory", "other"] as const) {
   });
 }
 
-Deno.test("addMark() keeps the other lines of the lock file, and removes invalid marks", () => {
+Deno.test("addMark() preserves the other lines of the lock file, and removes invalid marks", () => {
   const session = '{"pid":1,"session_id":"s"}';
   const file = marked(`${session}\n`, [[10, 1_000], [20, 2_000]]);
   assertEquals(lockLinesOn(file.disk).length, 3);

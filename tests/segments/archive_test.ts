@@ -35,7 +35,7 @@ const [SEALED, ARCHIVE, TEMP] = [
 const CONTENT = linesFrom(1);
 const MANIFEST = files.manifest;
 
-/** The changing calls of an archiving after the unfinished archive is written, in order. */
+/** The calls that change or sync files after the unfinished archive is written, in order. */
 const FROM_SYNC_ON = [
   `syncData ${TEMP}`,
   `link ${TEMP} ${ARCHIVE}`,
@@ -110,7 +110,7 @@ Deno.test("archiveSegment() lets the event loop turn at least once per chunk", a
   await archive(process);
   isOver = true;
   await turning;
-  // One turn for each 32 KiB that it compresses, and one for each 8 KiB that it reads back.
+  // One turn for each 32 KiB that the function compresses, and one for each 8 KiB that the function reads back.
   const chunks = text.length / (32 * 1024) + disk.readFile(ARCHIVE).byteLength / (8 * 1024);
   assert(turns >= chunks, `${turns} turns for ${chunks} chunks`);
 });
@@ -128,7 +128,7 @@ Deno.test("archiveSegment() archives any bytes unchanged", async () => {
   }
 });
 
-Deno.test("archiveSegment() skips a segment of a living owner, and archives it after the owner dies", async () => {
+Deno.test("archiveSegment() skips a segment of a living owner, and archives the segment after the owner dies", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [TEMP]: "half" });
   const before = disk.snapshot();
   const owner = disk.process();
@@ -155,7 +155,7 @@ Deno.test('archiveSegment() resolves with "gone" if the segment was removed befo
   assertEquals([other.changes, other.system.openHandles, namesOn(disk)], [[], 0, []]);
 });
 
-Deno.test("archiveSegment() archives once if two processes call it at the same time", async () => {
+Deno.test("archiveSegment() archives a segment once if two processes archive at the same time", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const processes = [new LogProcess(disk), new LogProcess(disk)];
   const outcomes = await Promise.all(processes.map(archive));
@@ -169,7 +169,7 @@ Deno.test("archiveSegment() replaces the unfinished archive of a dead owner", as
   await assertArchived(disk);
 });
 
-Deno.test("archiveSegment() uses an existing archive of the segment, and writes no other", async () => {
+Deno.test("archiveSegment() uses an existing archive of the segment, and writes no second archive", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: await gzipped(CONTENT) });
   const process = new LogProcess(disk);
   assertEquals(await archive(process), "archived");
@@ -191,7 +191,7 @@ for (
     ["is plain text", new TextEncoder().encode(CONTENT)],
   ] as const
 ) {
-  Deno.test(`archiveSegment() keeps both files if the archive ${what}`, async () => {
+  Deno.test(`archiveSegment() keeps the segment and the archive if the archive ${what}`, async () => {
     const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: bytes });
     const before = disk.snapshot();
     const process = new LogProcess(disk);
@@ -216,24 +216,24 @@ Deno.test("archiveSegment() does not replace a file that is created at the archi
   await assertArchived(disk);
 });
 
-Deno.test("archiveSegment() does not publish an archive that differs when it is read back", async () => {
+Deno.test("archiveSegment() does not publish an archive that differs from the segment when it is read back", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   const other = await gzipped(linesFrom(2));
   process.system.onCall = ({ name, path }) => {
     if (name === "syncData" && path === TEMP) disk.writeFile(TEMP, other);
   };
-  await assertRejects(() => archive(process), Error, "when it is read back");
+  await assertRejects(() => archive(process), Error, "when the archive is read back");
   assertEquals(disk.snapshot(), { [SEALED]: CONTENT });
 });
 
-Deno.test("archiveSegment() rejects if the segment grows before the archive is published, and a retry archives all of it", async () => {
+Deno.test("archiveSegment() rejects if the segment grows before the archive is published, and a retry archives the whole segment", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   process.system.onCall = ({ name, path }) => {
     if (name === "syncData" && path === TEMP) disk.writeFile(SEALED, `${CONTENT}late\n`);
   };
-  await assertRejects(() => archive(process), Error, "has changed its length since it was sealed");
+  await assertRejects(() => archive(process), Error, "changed its length after it was sealed");
   assertEquals(disk.snapshot(), { [SEALED]: `${CONTENT}late\n` });
   process.system.onCall = undefined;
   assertEquals(await archive(process), "archived");
@@ -250,7 +250,7 @@ Deno.test("archiveSegment() keeps a segment that grows after the archive is publ
     await assertRejects(
       () => archive(process),
       Error,
-      "has changed its length since it was sealed",
+      "changed its length after it was sealed",
     );
     assertEquals(disk.snapshot()[SEALED], `${CONTENT}late\n`);
     process.system.onCall = undefined;
@@ -286,8 +286,13 @@ Deno.test("archiveSegment() keeps the empty segment of a process that is still s
 });
 
 for (const [what, kind] of ODDITIES) {
-  for (const [where, path] of [["sealed", SEALED], ["temp", TEMP], ["archive", ARCHIVE]] as const) {
-    Deno.test(`archiveSegment() rejects ${what} at the ${where} path`, async () => {
+  for (
+    const [where, path] of [["segment", SEALED], ["unfinished archive", TEMP], [
+      "archive",
+      ARCHIVE,
+    ]] as const
+  ) {
+    Deno.test(`archiveSegment() rejects ${what} at the path of the ${where}`, async () => {
       const disk = diskWith(path === SEALED ? {} : { [SEALED]: CONTENT });
       disk.plant(path, kind);
       const before = [disk.snapshot(), namesOn(disk)];
@@ -310,7 +315,7 @@ Deno.test("archiveSegment() rejects a segment or archive with a second hard link
   }
 });
 
-Deno.test("archiveSegment() removes only one name of an unfinished archive that is a hard link to another file", async () => {
+Deno.test("archiveSegment() removes only the name of an unfinished archive that is a hard link to another file", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, "/log/precious": "precious" });
   disk.process().link("/log/precious", TEMP);
   assertEquals(await archive(new LogProcess(disk)), "archived");
@@ -319,7 +324,7 @@ Deno.test("archiveSegment() removes only one name of an unfinished archive that 
 });
 
 for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read"] as const) {
-  Deno.test(`archiveSegment() keeps the segment and leaves no unfinished archive if any ${name} fails`, async () => {
+  Deno.test(`archiveSegment() keeps the segment and leaves no unfinished archive if any ${name}() fails`, async () => {
     for (const [code, error] of Object.entries(systemErrors)) {
       for (let nth = 0;; nth++) {
         const disk = diskWith({ [SEALED]: CONTENT });
@@ -354,7 +359,7 @@ Deno.test("archiveSegment() succeeds at the next attempt if a removal or a renam
   }
 });
 
-Deno.test("archiveSegment() leaves a renamed segment that it cannot remove to recovery", async () => {
+Deno.test("archiveSegment() leaves the renamed segment to recovery if the removal fails", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   let isRenamed = false;
@@ -381,7 +386,7 @@ Deno.test("archiveSegment() does not remove a file that has replaced the segment
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`archiveSegment() killed ${when} any of its calls is completed by the next owner`, async () => {
+  Deno.test(`archiveSegment() killed ${when} any file system call is completed by the next owner`, async () => {
     const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
     await archive(dry);
     for (let index = 0; index < dry.system.calls.length; index++) {
@@ -402,7 +407,7 @@ for (const when of ["before", "after"] as const) {
   });
 }
 
-Deno.test("archiveSegment() loses no line if the power fails at any call", async () => {
+Deno.test("archiveSegment() loses no line if the power fails at any file system call", async () => {
   const random = new SeededRandom(1);
   const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
   await archive(dry);
@@ -427,7 +432,7 @@ Deno.test("archiveSegment() loses no line if the power fails at any call", async
   }
 });
 
-Deno.test("archiveSegment() aborted at any call keeps the segment or completes", async () => {
+Deno.test("archiveSegment() aborted at any file system call keeps the segment or completes the archive", async () => {
   const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
   await archive(dry);
   for (let index = 0; index < dry.system.calls.length; index++) {
@@ -456,7 +461,7 @@ Deno.test("archiveSegment() aborted while it checks an archive does not report a
   assertEquals([disk.snapshot(), process.system.openHandles], [before, 0]);
 });
 
-Deno.test("summarizeArchive() resolves with the figures of an archive, and rejects a damaged or missing one", async () => {
+Deno.test("summarizeArchive() resolves with the figures of an archive, and rejects if the archive is damaged or missing", async () => {
   const disk = diskWith({ [ARCHIVE]: await gzipped(CONTENT) });
   const { archiving } = new LogProcess(disk);
   const { lines, raw_bytes } = await summarizeArchive(archiving, STAMP);
@@ -467,7 +472,7 @@ Deno.test("summarizeArchive() resolves with the figures of an archive, and rejec
   await assertRejects(() => summarizeArchive(archiving, STAMP), Deno.errors.NotFound);
 });
 
-/** Returns the objects that archiving needs, on the real disk. */
+/** Returns the objects that archiveSegment() needs, for a log on the real disk. */
 function realArchiving(log: LogDirectory, signal: AbortSignal): Archiving {
   const underLock: Archiving["underLock"] = async (section) =>
     await Promise.resolve().then(section);
@@ -493,7 +498,7 @@ Deno.test("archiveSegment() creates files with mode 0600 (real disk)", async () 
   }
 });
 
-/** The real disk, with a callback before each append. */
+/** A file system on the real disk that calls a function before each append. */
 class ToldFileSystem extends WatchedFileSystem {
   appends = 0;
   onAppend: () => void = () => {};
@@ -512,7 +517,7 @@ class ToldFileSystem extends WatchedFileSystem {
 }
 
 for (const nth of [1, 2, 5]) {
-  Deno.test(`archiveSegment() aborted at its write ${nth} keeps only the segment (real disk)`, async () => {
+  Deno.test(`archiveSegment() aborted at write number ${nth} keeps only the segment (real disk)`, async () => {
     using dir = tempDir();
     const fileSystem = new ToldFileSystem();
     const log = new LogDirectory(fileSystem, dir.path("audit.jsonl"));
@@ -531,7 +536,7 @@ for (const nth of [1, 2, 5]) {
   });
 }
 
-Deno.test("archiveSegment() has released the lock of the segment when it rejects (real disk)", async () => {
+Deno.test("archiveSegment() releases the lock on the segment before it rejects (real disk)", async () => {
   for (let n = 0; n < 10; n++) {
     using dir = tempDir();
     const ending = new AbortController();

@@ -35,7 +35,7 @@ async function retry(process: LogProcess): Promise<void> {
   await settled(process);
 }
 
-/** Resolves when all queued jobs of the archiver are done; its timer stays. */
+/** Resolves when all queued jobs of the archiver are done; does not stop its retry timer. */
 async function settled({ archiver }: LogProcess): Promise<void> {
   const none = "20000101_000000";
   await archiver.archived(none);
@@ -48,7 +48,7 @@ function archivedOn(disk: SimulatedDisk): string[] {
     .filter((stamp) => names.includes(`${stamp}.jsonl.gz`));
 }
 
-/** Stops the archiver, and checks that no timer and no open handle remains. */
+/** Stops the archiver, and checks that no timer and no open file handle remain. */
 async function assertAtRest(process: LogProcess): Promise<void> {
   await process.archiver.finish();
   assertEquals([process.clock.timerDelaysMs, process.system.openHandles], [[], 0]);
@@ -176,7 +176,7 @@ for (
     ["damaged", (await gzipped(TEXTS[1])).subarray(0, 30)],
   ] as const
 ) {
-  Deno.test(`Archiver keeps a segment with a ${what} archive, logs that once and archives the others`, async () => {
+  Deno.test(`Archiver keeps a segment with a ${what} archive, logs the conflict once and archives the other segments`, async () => {
     const disk = diskWithSegments({ [files.archive(SECOND)]: bytes });
     const process = new LogProcess(disk);
     const swept = await process.archiver.sweep();
@@ -196,7 +196,7 @@ for (
 
 for (const [what, kind] of ODDITIES) {
   for (const form of ["sealed", "unfinished", "archive"] as const) {
-    Deno.test(`Archiver archives the other segments if ${what} is at the ${form} path of one`, async () => {
+    Deno.test(`Archiver archives the other segments if ${what} is at the path of the ${form} file of one segment`, async () => {
       const disk = diskWithSegments();
       if (form === "sealed") disk.process().remove(files.sealed(FIRST));
       disk.plant(files[form](FIRST), kind);
@@ -212,7 +212,7 @@ for (const [what, kind] of ODDITIES) {
   }
 }
 
-Deno.test("Archiver archives the other segments if one has a second hard link", async () => {
+Deno.test("Archiver archives the other segments if one segment has a second hard link", async () => {
   const disk = diskWithSegments();
   disk.process().link(files.sealed(FIRST), "/log/second");
   const process = new LogProcess(disk);
@@ -244,7 +244,7 @@ Deno.test("Archiver.archived() waits for another owner, and rejects if archiving
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.finish() leaves no timer if every call fails", async () => {
+Deno.test("Archiver.finish() leaves no timer if every file system call fails", async () => {
   const process = new LogProcess(diskWithSegments());
   process.system.failOn(() => true, ioError, Infinity);
   process.archiver.sealed();
@@ -286,7 +286,7 @@ Deno.test("Archiver.sweep() does nothing after stop()", async () => {
   assertEquals([process.clock.timerDelaysMs, process.system.openHandles], [[], 0]);
 });
 
-Deno.test("Archivers of two processes share the work", async () => {
+Deno.test("Archivers of two processes archive each segment once", async () => {
   const disk = diskWithSegments();
   const processes = [new LogProcess(disk), new LogProcess(disk)];
   await Promise.all(processes.map(({ archiver }) => archiver.sweep()));
@@ -309,7 +309,7 @@ Deno.test("Archiver.archived() rejects if the archiver is stopped", async () => 
   await archived;
 });
 
-Deno.test("Archiver archives the other segments if reading one is not permitted", async () => {
+Deno.test("Archiver archives the other segments if reading one segment is not permitted", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   const isFirst = ({ name, path }: Call) => name === "open" && path === files.sealed(FIRST);
@@ -346,7 +346,7 @@ for (const name of ["read", "open", "syncData"] as const) {
   });
 }
 
-Deno.test("Archiver.room() waits for one segment if the backlog exceeds its limit", async () => {
+Deno.test("Archiver.room() waits until a segment is archived if the backlog exceeds its limit", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   for (let count = 0; count < 8; count++) process.archiver.sealed();

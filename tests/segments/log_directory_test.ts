@@ -51,7 +51,7 @@ Deno.test("LogDirectory.newestStamp() returns the newest stamp, even that of ano
   assertEquals(log.newestStamp(), "20260213_143025");
 });
 
-Deno.test("LogDirectory opens files, closes them with the stack, and returns null for a missing file", () => {
+Deno.test("LogDirectory opens files, closes the files when the stack is disposed, and returns null for a missing file", () => {
   const stamp = "20260213_143022";
   const disk = diskWith({
     [files.active]: "active",
@@ -79,7 +79,7 @@ Deno.test("LogDirectory opens files, closes them with the stack, and returns nul
   active?.close();
 });
 
-Deno.test("LogDirectory.isAt() distinguishes the open file from a file that has replaced it", () => {
+Deno.test("LogDirectory.isAt() distinguishes the open file from a file that has replaced it at the path", () => {
   const log = logOn(diskWith({ [files.active]: "a\n" }).process());
   using stack = new DisposableStack();
   const active = log.openActive(stack)!;

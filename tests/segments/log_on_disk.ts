@@ -29,14 +29,14 @@ export const STAMPS: readonly [Stamp, Stamp, Stamp] = [
   "20260213_143023",
 ];
 
-/** Objects at a path that are not regular files. */
+/** Objects that are not regular files: the words for test names, and the kind on the simulated disk. */
 export const ODDITIES = [
   ["a symlink", "symlink"],
   ["a directory", "directory"],
   ["a FIFO", "other"],
 ] as const;
 
-/** Returns a disk that holds the files. */
+/** Returns a simulated disk with the files, by path. */
 export function diskWith(content: Record<string, string | Uint8Array>): SimulatedDisk {
   const disk = new SimulatedDisk();
   disk.plant(files.directory, "directory");
@@ -44,7 +44,9 @@ export function diskWith(content: Record<string, string | Uint8Array>): Simulate
   return disk;
 }
 
-/** Returns lines of events. Their costs differ, so texts with different `first` values differ. */
+/**
+ * Returns `count` lines of events. The costs start at `first`, so that texts with different values of `first` differ.
+ */
 export function linesFrom(first: number, count = 3): string {
   return Array.from({ length: count }, (_, index) => {
     const ts = new Date(Date.UTC(2026, 1, 13, 14, 30) + index).toISOString();
@@ -52,7 +54,7 @@ export function linesFrom(first: number, count = 3): string {
   }).join("");
 }
 
-/** Returns the sorted names in the directory. */
+/** Returns the sorted file names in the directory of the log. */
 export function namesOn(disk: SimulatedDisk): string[] {
   return disk.process().list(files.directory).sort();
 }
@@ -112,7 +114,7 @@ export class LogProcess {
     return recoverSegments({ archiving, archiver, logger: this.#logger });
   }
 
-  /** The calls that change or sync files, each as its name and paths. */
+  /** The recorded calls that change or sync files, each as the name of the function and its paths. */
   get changes(): string[] {
     return this.system.calls.filter(({ name }) => CHANGES.has(name))
       .map(({ name, path, to }) => [name, path, to].filter((word) => word !== undefined).join(" "));

@@ -26,7 +26,7 @@ const FACTS: ArchiveFacts = {
   rebuilt: false,
 };
 
-/** Returns the facts of an archive by its number. */
+/** Returns the facts of an archive for its manifest line. Different numbers result in different facts. */
 function facts(index: number): ArchiveFacts {
   return { ...FACTS, archive: `audit_20260213_14302${index}.jsonl.gz`, lines: 10 + index };
 }
@@ -61,7 +61,7 @@ Deno.test("ManifestLines.next() numbers the lines and chains each to the previou
   assertEquals(lines.map(({ prev_sha256 }) => prev_sha256), [null, ...digests.slice(0, -1)]);
 });
 
-Deno.test("ManifestLines.take() parses the lines of next()", () => {
+Deno.test("ManifestLines.take() parses the lines that next() returns", () => {
   const { bytes } = manifest(3);
   const lines = taken(bytes);
   assertEquals([lines.count, lines.byteLength], [3, bytes.byteLength]);
@@ -74,7 +74,7 @@ Deno.test("ManifestLines.take() parses the lines of next()", () => {
   }
 });
 
-Deno.test("ManifestLines.take() returns the same lines from one call or from two", () => {
+Deno.test("ManifestLines.take() adds the same lines in one call as in two calls", () => {
   const { bytes, starts } = manifest(3);
   for (const start of starts) {
     const lines = taken(bytes.subarray(0, start));
@@ -120,7 +120,7 @@ await sampledTest(
         });
         // A flipped line break joins two lines.
         const last = bytes[index] === 0x0a ? line + 1 : line;
-        // The changed line may name another archive. The line of that archive is not trusted then.
+        // The changed line may contain the name of another archive. The line of the other archive is then not trusted.
         const text = new TextDecoder().decode(flipped);
         const others = [0, 1, 2, 3].filter((each) => each < line - 1 || each > last + 1)
           .filter((each) => text.split(facts(each).archive).length === 2);
@@ -208,7 +208,7 @@ for (
   });
 }
 
-Deno.test("ManifestLines.byArchive holds the last line of each archive", () => {
+Deno.test("ManifestLines.byArchive contains the last line of each archive", () => {
   const lines = new ManifestLines();
   for (const gzip_bytes of [1, 2, 3]) lines.take(lines.next({ ...FACTS, gzip_bytes }));
   assertEquals([lines.count, lines.byArchive.size], [3, 1]);

@@ -16,7 +16,7 @@ import { diskWith, files, logOn } from "./log_on_disk.ts";
 
 const PATH = files.manifest;
 
-/** Returns the facts of an archive by its number. */
+/** Returns the facts of an archive for its manifest line. Different numbers result in different facts. */
 function facts(index: number, sha256 = "0".repeat(64)): ArchiveFacts {
   return {
     archive: `audit_20260213_14302${index}.jsonl.gz`,
@@ -39,7 +39,7 @@ function facts(index: number, sha256 = "0".repeat(64)): ArchiveFacts {
   };
 }
 
-/** Returns the text of a manifest of the archives with the numbers. */
+/** Returns the text of a manifest that has one line for each archive number. */
 function textOf(...indexes: number[]): string {
   const lines = new ManifestLines();
   return indexes.map((index) => {
@@ -83,12 +83,12 @@ function manifestOn(disk: SimulatedDisk): string | Uint8Array | undefined {
   return disk.snapshot()[PATH];
 }
 
-/** Returns the names of the calls, without status and read. */
+/** Returns the names of the recorded calls, except status and read. */
 function changesOf({ calls }: SimulatedProcess): string[] {
   return calls.map(({ name }) => name).filter((name) => name !== "status" && name !== "read");
 }
 
-Deno.test("Manifest.add() appends a line under the lock and syncs it after the release", async () => {
+Deno.test("Manifest.add() appends a line under the lock, and syncs the manifest after it has released the lock", async () => {
   const disk = diskWith({});
   const { fileSystem, manifest, warnings } = open(disk);
   for (const index of [1, 2, 3]) await manifest.add(facts(index));
@@ -98,7 +98,7 @@ Deno.test("Manifest.add() appends a line under the lock and syncs it after the r
   assertEquals([fileSystem.openHandles, warnings], [0, []]);
 });
 
-Deno.test("Manifest.add() only syncs the manifest if it has the line", async () => {
+Deno.test("Manifest.add() only syncs the manifest if the manifest already has the line", async () => {
   const disk = diskWith({ [PATH]: textOf(1, 2) });
   const { fileSystem, manifest } = open(disk);
   for (const index of [1, 2, 1]) await manifest.add(facts(index));
@@ -172,7 +172,7 @@ Deno.test("Manifest.add() removes a torn tail with a warning, and continues the 
   }
 });
 
-Deno.test("Manifest.add() keeps a damaged line as evidence, and appends new lines for the untrusted ones", async () => {
+Deno.test("Manifest.add() keeps a damaged line as evidence, and appends new lines for the untrusted lines", async () => {
   const damaged = textOf(1, 2, 3, 4).replace('"raw_bytes":102', '"raw_bytes":1 2');
   const disk = diskWith({ [PATH]: damaged });
   const { manifest, warnings } = open(disk);
@@ -226,7 +226,7 @@ Deno.test("Manifest.add() leaves the manifest unchanged if the disk is full", as
 });
 
 for (const name of ["status", "open", "read", "append", "syncData"] as const) {
-  Deno.test(`Manifest.add() rejects if ${name} fails, and a retry succeeds`, async () => {
+  Deno.test(`Manifest.add() rejects if ${name}() fails, and a retry succeeds`, async () => {
     const disk = diskWith({ [PATH]: textOf(1) });
     const { fileSystem, manifest } = open(disk);
     fileSystem.failOn((call) => call.name === name, ioError);

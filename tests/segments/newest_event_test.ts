@@ -15,7 +15,7 @@ function oneOf<T>(random: SeededRandom, choices: readonly T[]): T {
   return choices[random.below(choices.length)]!;
 }
 
-/** Returns the time of the newest event by parsing every line, without times that stamps ignore. */
+/** Returns the time of the newest event, found by parsing every line. Ignores times that are too late for a stamp. */
 function newestOf(text: string): number {
   const times = text.split("\n").map(timeOf)
     .filter((ms) => ms >= 0 && ms <= STAMP_MAX_MS);
@@ -26,7 +26,7 @@ function timeOf(line: string): number {
   try {
     return eventEpochMs(JSON.parse(line)?.ts);
   } catch {
-    // Not JSON, so it has no time.
+    // The line is not JSON, so it has no time.
     return NaN;
   }
 }
@@ -52,7 +52,7 @@ function randomTs(random: SeededRandom): string {
     iso.replace("Z", "456"),
     iso.replace("Z", "456Z"),
     iso.replace("Z", "+02:00"),
-    // As long as a time that this library writes, but without a Z at the end.
+    // This time has the same length as a time that this library writes, but no Z at the end.
     iso.replace(/\.\d+Z/, "+0200"),
     iso.slice(0, 10),
     "2026-02-30T14:30:22.123Z",
@@ -165,8 +165,8 @@ Deno.test("NewestEvent.boundMs is undefined after a line longer than a chunk, un
   assertEquals([newest.boundMs, newest.byteLength], [Date.UTC(2026, 2, 1) + 999, long.length + 1]);
 });
 
-Deno.test("NewestEvent.forgetUnlessIn() resets after a truncated file has grown past the known part", () => {
-  // Longer than the compared bytes, so that all lines have the same end.
+Deno.test("NewestEvent.forgetUnlessIn() resets the tracker if a truncated file has grown past the examined part", () => {
+  // The padding is longer than the compared bytes, so that these bytes are the same at the end of every line.
   const x = "x".repeat(300);
   const line = (ms: number) => `${JSON.stringify({ ts: new Date(ms).toISOString(), x })}\n`;
   const DAY_MS = 86_400_000;
@@ -204,7 +204,7 @@ Deno.test("NewestEvent does not read the lines that appended() has added", () =>
   assertEquals(process.calls.map(({ name }) => name), ["open"]);
 });
 
-Deno.test("NewestEvent reads lines of other writers once", () => {
+Deno.test("NewestEvent reads lines of other writers only once", () => {
   const [early, late] = [NOW, NOW + 5_000].map((ms) =>
     `${JSON.stringify({ ts: new Date(ms).toISOString() })}\n`
   ) as [string, string];
@@ -219,7 +219,7 @@ Deno.test("NewestEvent reads lines of other writers once", () => {
 
 Deno.test("NewestEvent finds a line that spans two reads", () => {
   const short = `${JSON.stringify({ ts: new Date(NOW).toISOString(), n: "x".repeat(90) })}\n`;
-  // Longer than the rest of the first read.
+  // The line is longer than the remainder of the first read.
   const newestLine = `{"event":"nav","ts":"2026-03-01T00:00:00Z","n":"${"x".repeat(140)}"}\n`;
   assert(short.length < newestLine.length && newestLine.length <= CHUNK_BYTES);
   const text = short.repeat(Math.floor((CHUNK_BYTES - 1) / short.length)) + newestLine + short;
@@ -243,7 +243,7 @@ Deno.test("NewestEvent.catchUp() continues after lines that readUpTo() has read 
 });
 
 for (const place of ["first", "in the middle", "last"]) {
-  Deno.test(`NewestEvent finds the time of a line of this library that is longer than a chunk (${place})`, () => {
+  Deno.test(`NewestEvent finds the time of a line of this library that is longer than a chunk (position: ${place})`, () => {
     const short = `${JSON.stringify({ ts: new Date(NOW).toISOString() })}\n`;
     const long = `{"ts":"2026-03-01T00:00:00.000Z","x":"${"x".repeat(3 * CHUNK_BYTES)}"}\n`;
     const text = (place === "first" ? "" : short) + long + (place === "last" ? "" : short);

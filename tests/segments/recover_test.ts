@@ -97,7 +97,7 @@ Deno.test("recoverSegments() does not change a directory without segments", asyn
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`recoverSegments() killed ${when} any of its calls is completed by the next run, and a third run changes nothing`, async () => {
+  Deno.test(`recoverSegments() killed ${when} any file system call is completed by the next run, and a third run changes nothing`, async () => {
     const dry = new LogProcess(await diskWithRemains());
     await dry.recover();
     assert(dry.system.calls.length > 50);
@@ -116,7 +116,7 @@ for (const when of ["before", "after"] as const) {
   });
 }
 
-Deno.test("recoverSegments() loses no segment if the power fails at any call", async () => {
+Deno.test("recoverSegments() loses no segment if the power fails at any file system call", async () => {
   const dry = new LogProcess(await diskWithRemains());
   await dry.recover();
   for (let index = 0; index < dry.system.calls.length; index += 3) {
@@ -132,7 +132,7 @@ Deno.test("recoverSegments() loses no segment if the power fails at any call", a
   }
 });
 
-Deno.test("recoverSegments() repairs each file once if two processes run it at the same time", async () => {
+Deno.test("recoverSegments() repairs each file once if two processes recover the log at the same time", async () => {
   const disk = await diskWithRemains();
   const processes = [new LogProcess(disk), new LogProcess(disk)];
   const recoveries = await Promise.all(processes.map((process) => process.recover()));
@@ -197,7 +197,7 @@ Deno.test("recoverSegments() adds only the missing lines of a manifest", async (
   assertEquals(lines.map(({ rebuilt }) => rebuilt), [false, true]);
 });
 
-Deno.test("recoverSegments() adds new lines for damaged ones, and keeps the damaged lines as evidence", async () => {
+Deno.test("recoverSegments() adds new lines for damaged manifest lines, and keeps the damaged lines as evidence", async () => {
   const disk = await diskWithArchives();
   await recovered(disk);
   const whole = new TextDecoder().decode(disk.readFile(files.manifest));
@@ -214,7 +214,7 @@ Deno.test("recoverSegments() adds new lines for damaged ones, and keeps the dama
   }
 });
 
-Deno.test("recoverSegments() adds a line for an archive that was replaced by one of a different length", async () => {
+Deno.test("recoverSegments() adds a line for an archive that was replaced by an archive of a different length", async () => {
   const disk = await diskWithArchives();
   await recovered(disk);
   disk.writeFile(files.archive(SECOND), await gzipped("something else\n"));
@@ -267,7 +267,7 @@ for (const [what, kind] of ODDITIES) {
   });
 }
 
-Deno.test("recoverSegments() logs the failure of any call, and the next run completes the repairs", async () => {
+Deno.test("recoverSegments() logs the failure of any file system call, and the next run completes the repairs", async () => {
   const errors = Object.entries(systemErrors);
   const dry = new LogProcess(await diskWithRemains());
   await dry.recover();

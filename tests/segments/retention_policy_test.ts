@@ -30,13 +30,13 @@ for (const [policy, count, reason] of CASES) {
   });
 }
 
-Deno.test("dueArchives() keeps all archives after the first archive to keep", () => {
+Deno.test("dueArchives() keeps all archives that are newer than the first archive to keep", () => {
   // The first archive was sealed while the clock was far ahead.
   const archives = [{ stamp: "20300101_000000", gzip_bytes: 1 }, ...ARCHIVES];
   assertEquals(dueArchives(archives, { maxAgeSec: 60 }, NOW_MS), []);
 });
 
-Deno.test("dueArchives() returns an empty list for no archives or one", () => {
+Deno.test("dueArchives() returns an empty list for zero archives and for one archive", () => {
   assertEquals(dueArchives([], { maxArchives: 1 }, NOW_MS), []);
   assertEquals(dueArchives(ARCHIVES.slice(0, 1), { maxBytes: 0, maxAgeSec: 0 }, NOW_MS), []);
 });

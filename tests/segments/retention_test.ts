@@ -40,7 +40,7 @@ async function diskWithLog(
   return disk;
 }
 
-/** Opens the log with the policy, closes it after recovery, and resolves with the pruned archives. */
+/** Opens the log with the retention policy, closes the log after recovery, and resolves with the pruned archives. */
 async function reopened(disk: SimulatedDisk, retention: RetentionPolicy): Promise<string[]> {
   const log = await open(disk.process(), { retention });
   const { pruned } = await log.recovery;
@@ -130,13 +130,13 @@ Deno.test("AuditReader reports the end of the pruned time range", async () => {
 Deno.test("AuditLog does not prune foreign, unlisted, modified or unarchived files", async () => {
   const foreign = new Uint8Array(gzipSync(linesFrom(50)));
   const disk = await diskWithLog(4, {
-    // Created by another program; recovery adds it to the manifest.
+    // This archive was created by another program; recovery adds a line for it to the manifest.
     [files.archive("20250101_000000")]: foreign,
     [`${files.directory}/other_20250101_000000.jsonl.gz`]: foreign,
     [`${files.directory}/audit_2025.jsonl.gz`]: foreign,
     [`${files.directory}/notes.txt`]: "notes",
   });
-  // The oldest archive of this library is modified and keeps its length.
+  // The oldest archive of this library is modified, but its length stays the same.
   const [, oldest = "", ...ours] = archivesOn(disk).filter((name) =>
     /^audit_2025|^audit_2026/.test(name)
   )
@@ -155,7 +155,7 @@ Deno.test("AuditLog does not prune foreign, unlisted, modified or unarchived fil
 });
 
 await sampledTest(
-  "AuditLog loses no archive within its limits if it is killed at any call while it prunes",
+  "AuditLog loses no archive within its limits if it is killed at any file system call while it prunes",
   1 / 4,
   async (extent) => {
     const before = archivesOn(await diskWithLog(5));
@@ -172,7 +172,7 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditLog loses no archive within its limits if the power fails at any call while it prunes",
+  "AuditLog loses no archive within its limits if the power fails at any file system call while it prunes",
   1 / 4,
   async (extent) => {
     const before = archivesOn(await diskWithLog(5));
@@ -192,7 +192,9 @@ await sampledTest(
   },
 );
 
-/** Opens the log, which prunes it, and kills the process at the call `at`, if it gets that far. */
+/**
+ * Opens the log, which prunes archives. Kills the process at call number `at`, if the process makes that many calls.
+ */
 async function pruneUntil(
   disk: SimulatedDisk,
   at: number,
@@ -221,7 +223,7 @@ async function assertPrunes(disk: SimulatedDisk, before: readonly string[], plac
   assertEquals(archivesOn(disk), before.slice(3), place);
   const { faults, numbers } = await read(disk);
   assertEquals([faults, numbers], [[], [6, 7, 8, 9, 10]], place);
-  // One line for each of the five archives, and one for each of the three pruned archives.
+  // The manifest has one line for each of the five archives, and one for each of the three pruned archives.
   assertEquals([manifestOf(disk).pruned.size, manifestOf(disk).count], [3, 8], place);
   const settled = disk.snapshot();
   assertEquals(await reopened(disk, KEEP_TWO), [], place);
@@ -229,7 +231,7 @@ async function assertPrunes(disk: SimulatedDisk, before: readonly string[], plac
 }
 
 for (const name of ["read", "append", "syncData", "remove", "syncDirectory"] as const) {
-  Deno.test(`AuditLog logs that pruning failed if ${name} fails, and loses no archive within its limits`, async () => {
+  Deno.test(`AuditLog logs that pruning failed if ${name}() fails, and loses no archive within its limits`, async () => {
     const disk = await diskWithLog(4);
     const before = archivesOn(disk);
     const process = disk.process();

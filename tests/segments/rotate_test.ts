@@ -18,7 +18,7 @@ function seal(process: SimulatedProcess, times = TIMES): string {
   return sealActive(logOn(process), times);
 }
 
-/** Fails the n-th call of a name, counted from 0, and all later calls of that name. */
+/** Lets call number `nth` of the function `name`, counted from 0, and all later calls of this function fail. */
 function failFrom(process: SimulatedProcess, name: CallName, nth = 0): void {
   let seen = 0;
   process.failOn((call) => call.name === name && seen++ >= nth, ioError, Infinity);
@@ -56,7 +56,7 @@ Deno.test("sealActive() uses a stamp that is later than all stamps in the direct
 });
 
 for (const [what, kind] of [["a file", "file"], ...ODDITIES] as const) {
-  Deno.test(`sealActive() uses the next stamp if ${what} is created with the first name in the meantime`, () => {
+  Deno.test(`sealActive() uses the next stamp if ${what} is created under the name of the first stamp in the meantime`, () => {
     const disk = diskWith({ [files.active]: "a\n" });
     const process = disk.process();
     process.onCall = ({ name, path }) => {
@@ -74,7 +74,7 @@ for (const [what, kind] of [["a file", "file"], ...ODDITIES] as const) {
 }
 
 for (const name of ["list", "open", "rename", "syncDirectory"] as const) {
-  Deno.test(`sealActive() changes no file if ${name} fails`, () => {
+  Deno.test(`sealActive() changes no file if ${name}() fails`, () => {
     for (const error of Object.values(systemErrors)) {
       const disk = diskWith({ [files.active]: "a\n" });
       const process = disk.process();
@@ -87,7 +87,7 @@ for (const name of ["list", "open", "rename", "syncDirectory"] as const) {
   });
 }
 
-Deno.test("sealActive() leaves an empty segment if the rename fails and the removal fails too", () => {
+Deno.test("sealActive() leaves an empty segment if the rename fails and removing the reserved name fails too", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   failFrom(process, "rename");
@@ -100,7 +100,7 @@ Deno.test("sealActive() leaves an empty segment if the rename fails and the remo
   assertEquals(disk.snapshot(), { [files.active]: "a\n", [files.sealed(STAMP)]: "" });
 });
 
-Deno.test("sealActive() keeps the content under its new name if the rename cannot be undone", () => {
+Deno.test("sealActive() keeps the content under the name of the segment if the rename cannot be undone", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   failFrom(process, "syncDirectory");
@@ -110,7 +110,7 @@ Deno.test("sealActive() keeps the content under its new name if the rename canno
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`sealActive() loses no line if it is killed ${when} any of its calls`, () => {
+  Deno.test(`sealActive() loses no line if it is killed ${when} any file system call`, () => {
     for (let index = 0; index < 4; index++) {
       const disk = diskWith({ [files.active]: "a\n" });
       const process = disk.process();
@@ -142,7 +142,7 @@ Deno.test("sealActive() uses stamps in the order of the content if the clock jum
   const stamps: string[] = [];
   for (let index = 0; index < 200; index++) {
     disk.writeFile(files.active, `${index}\n`);
-    // 100 segments within one second, then a clock that jumps back and forth by up to an hour.
+    // Seal 100 segments within one second, then segments with a clock that jumps back and forth by up to an hour.
     const nowMs = TIMES.nowMs + (index < 100 ? 5 * index : random.below(7_200_000) - 3_600_000);
     const newestEventMs = index % 10 === 0 ? nowMs + random.below(10_000) : -Infinity;
     stamps.push(seal(disk.process(), { nowMs, newestEventMs }));

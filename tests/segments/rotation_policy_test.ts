@@ -27,7 +27,7 @@ Deno.test("partLength() ends a segment with the line that reaches the limit, in 
   assertEquals(partLength(BATCH, 0, 1), A);
 });
 
-Deno.test("partLength() includes the current length of the segment", () => {
+Deno.test("partLength() counts the current length of the segment towards the limit", () => {
   const held = 1_000;
   for (let limit = held + 1; limit <= held + BATCH.byteLength + 2; limit++) {
     assertEquals(partLength(BATCH, held, limit), partLength(BATCH, 0, limit - held), `${limit}`);

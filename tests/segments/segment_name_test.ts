@@ -22,7 +22,7 @@ Deno.test("LogFiles derives the names of segments from the stem of the log", () 
   }
 });
 
-Deno.test("LogFiles.parse() returns null for all names except segments of its log", () => {
+Deno.test("LogFiles.parse() returns null for all names except those of segments of its log", () => {
   const files = new LogFiles("/d/audit.jsonl");
   for (
     const name of [

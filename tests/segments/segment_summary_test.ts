@@ -6,7 +6,7 @@ import { SeededRandom } from "../seeded_random.ts";
 const MAX_LINE_BYTES = 120;
 const encoder = new TextEncoder();
 
-/** Returns the summary of bytes that are added in chunks of the lengths; the rest is added as one chunk. */
+/** Returns the summary of bytes that are added in chunks of the lengths. The remaining bytes are added as one chunk. */
 function summaryOf(content: string | Uint8Array, chunkLengths: readonly number[] = []) {
   const scan = new SegmentScan(MAX_LINE_BYTES);
   let rest = typeof content === "string" ? encoder.encode(content) : content;
@@ -18,7 +18,7 @@ function summaryOf(content: string | Uint8Array, chunkLengths: readonly number[]
   return scan.finish();
 }
 
-/** Returns the summary of a text by parsing each line, with plain addition. */
+/** Returns the expected summary of a text, computed by parsing each line and adding up the costs with `+`. */
 function plainSummaryOf(text: string): SegmentSummary {
   const lines = text.split("\n").slice(0, text.endsWith("\n") || text === "" ? -1 : undefined);
   const figures = new Map<string, { count: number; cost: number }>();
@@ -65,7 +65,7 @@ function objectOf(line: string): Record<string, unknown> | undefined {
     const value = JSON.parse(line.replaceAll(/-?\b(NaN|Infinity)\b/g, "null"));
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
-    // Not JSON.
+    // This line is not JSON.
     return undefined;
   }
 }

@@ -40,7 +40,7 @@ export type Fault =
   | "work left for a second recovery"
   | "unexpected failures";
 
-/** Recovers the log as the next program would, then examines all of its files. */
+/** Recovers the log as the next program would, then examines all files of the log. */
 export async function examine(
   { directory, path }: { directory: string; path: string },
   { accounts, kills, tears }: Played,
@@ -82,7 +82,7 @@ async function verifyFaults(path: string): Promise<string[]> {
   return faults.map(({ path, line, reason }) => `${path}, line ${line}: ${reason}`);
 }
 
-/** Opens and closes the log. Returns the repairs of the recovery. */
+/** Opens and closes the log. Returns the repairs that its recovery made. */
 async function recover(path: string, failures: string[]): Promise<string[]> {
   const fail = (...parts: unknown[]) => failures.push(parts.map(String).join(" "));
   const logger: Logger = { debug() {}, info() {}, warn: fail, error: fail };
@@ -140,14 +140,22 @@ async function queryFaults(path: string, { numbers }: Tally): Promise<string[]> 
 
 function manifestFaults(directory: string, log: DecodedLog): string[] {
   const { lines, count, faults } = readManifest(directory);
-  if (count !== lines.length) faults.push(`${count} lines for ${lines.length} archives`);
+  if (count !== lines.length) {
+    faults.push(`the manifest has ${count} lines for ${lines.length} archives`);
+  }
   const statedLines = lines.reduce((sum, line) => sum + line.lines, 0);
   if (statedLines !== log.archivedLines) {
-    faults.push(`${statedLines} of ${log.archivedLines} lines`);
+    faults.push(
+      `the manifest counts ${statedLines} lines, but the archives contain ${log.archivedLines}`,
+    );
   }
   const stated = new Set(lines.map(({ archive }) => archive));
   const present = new Set(log.archives);
-  for (const archive of present.difference(stated)) faults.push(`no line for ${archive}`);
-  for (const archive of stated.difference(present)) faults.push(`no archive ${archive}`);
+  for (const archive of present.difference(stated)) {
+    faults.push(`the manifest has no line for ${archive}`);
+  }
+  for (const archive of stated.difference(present)) {
+    faults.push(`the manifest lists an archive that does not exist: ${archive}`);
+  }
   return faults;
 }

@@ -8,13 +8,13 @@
  */
 import type { SeededRandom } from "../seeded_random.ts";
 
-/** A report of a writer: it begins to open the log, begins to rotate it, or an event is acknowledged. */
+/** A report of a writer: it begins to open the log, it begins to rotate the log, or an event is acknowledged. */
 export type Milestone = "opening" | "rotating" | "acknowledged";
 
 /** A moment in the life of a writer. */
 export interface Moment {
   milestone: Milestone;
-  /** Number of reports of the milestone until then. */
+  /** Number of reports of the milestone up to this moment. */
   count: number;
   /** Delay after the last of these reports. */
   delayMs: number;
@@ -40,7 +40,7 @@ export function nextFate(random: SeededRandom): Fate {
 }
 
 const MOMENTS: Readonly<Record<Milestone, (random: SeededRandom) => Moment>> = {
-  // Opening takes some milliseconds, and the recovery that follows takes a few more.
+  // Opening a log takes some milliseconds, and the recovery after that takes a few more.
   opening: (random) => ({ milestone: "opening", count: 1, delayMs: random.below(40) }),
   // Sealing, archiving and the manifest line take some milliseconds too.
   rotating: (random) => ({

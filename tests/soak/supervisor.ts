@@ -15,7 +15,7 @@ export interface SoakOptions {
   seed: number;
   /** Number of writers that run at the same time. */
   writers: number;
-  /** Size of a segment. A small one makes the writers rotate all the time. */
+  /** Size of a segment in bytes. A small segment makes the writers rotate all the time. */
   rotationSizeBytes: number;
   /** Whether to chain the lines. */
   chain: boolean;

@@ -17,7 +17,7 @@ export interface Account {
   acknowledged: Set<number>;
   /** Events whose calls rejected, so they must not be in the log. */
   refused: Set<number>;
-  /** Failures other than lock timeouts. */
+  /** Messages of the writer's failures, except lock timeouts. */
   failures: string[];
 }
 
@@ -30,7 +30,7 @@ export interface WriterOptions {
   rotationSizeBytes: number;
   /** Whether to chain the lines. */
   chain: boolean;
-  /** Called at each acknowledged event. */
+  /** Called when the writer reports an acknowledged event. */
   onAcknowledged: () => void;
 }
 
@@ -83,7 +83,7 @@ export class SoakWriter {
     try {
       await this.#process.stdin.close();
     } catch (error) {
-      // The input is closed already, or the process has ended; #follow() judges how.
+      // The input is closed already, or the process has ended. #follow() reports a failure of the process.
       if (!(error instanceof Deno.errors.BrokenPipe || error instanceof TypeError)) throw error;
     }
   }

@@ -65,7 +65,7 @@ Deno.test("Repeated queries and metrics do not count events that were pruned in 
     await log.log("nav", { n, cost: 1 });
     await log.rotate();
     const kept = Math.min(n + 1, 2);
-    // A removal may stay unnoticed in the directory for a second, but a read of the removed archive notices it.
+    // For up to a second, a reader may use an old directory listing. Reading a removed archive reveals the removal.
     assertEquals(await log.hourlySpend(), kept, `after ${n + 1} rotations`);
     assertEquals((await log.query().toArray()).length, kept);
     assertEquals((await log.accuracyMetrics(0)).totalNav, kept);

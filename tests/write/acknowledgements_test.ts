@@ -18,7 +18,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-Deno.test("Acknowledgements resolves written lines in order, when they are acknowledged", async () => {
+Deno.test("Acknowledgements resolves the promises of written lines in order, when the lines are acknowledged", async () => {
   const acknowledgements = new Acknowledgements(() => {});
   const settled = accept(acknowledgements, "abcd");
   acknowledgements.written(3);
@@ -34,7 +34,7 @@ Deno.test("Acknowledgements resolves written lines in order, when they are ackno
   assertEquals(settled, ["a", "b", "c", "d"]);
 });
 
-Deno.test("Acknowledgements refuses lines in the middle while earlier ones wait for a sync", async () => {
+Deno.test("Acknowledgements rejects the promises of refused lines while earlier lines wait for a sync", async () => {
   const watched: Promise<void>[] = [];
   const acknowledgements = new Acknowledgements((promise) => watched.push(promise));
   const settled = accept(acknowledgements, "abcde");
@@ -44,7 +44,7 @@ Deno.test("Acknowledgements refuses lines in the middle while earlier ones wait 
   acknowledgements.written(1);
   await turn();
   assertEquals(settled, ["a", "c: full", "d: full"]);
-  // Refused lines do not count as written ones, so the written lines are a, b and e.
+  // Refused lines do not count as written lines, so the written lines are a, b and e.
   acknowledgements.acknowledged(2);
   await turn();
   assertEquals(settled.slice(3), ["b"]);
@@ -54,7 +54,7 @@ Deno.test("Acknowledgements refuses lines in the middle while earlier ones wait 
   assertEquals(watched.length, 2);
 });
 
-Deno.test("Acknowledgements passes a promise to onReject before it rejects", async () => {
+Deno.test("Acknowledgements passes a promise to onReject before the promise rejects", async () => {
   const log: string[] = [];
   const acknowledgements = new Acknowledgements((promise) => {
     log.push("watched");
@@ -100,7 +100,7 @@ Deno.test("Acknowledgements.decided() waits until the lines accepted so far are 
   await acknowledgements.decided();
 });
 
-Deno.test("Acknowledgements.decided() resolves if one batch decides its lines and later ones", async () => {
+Deno.test("Acknowledgements.decided() resolves if one batch decides the lines accepted before the call and later lines", async () => {
   const acknowledgements = new Acknowledgements(() => {});
   accept(acknowledgements, "a");
   const first = acknowledgements.decided();

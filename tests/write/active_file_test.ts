@@ -16,7 +16,7 @@ function openFile(fileSystem: FileSystem, path: string): ActiveFile {
   });
 }
 
-/** Returns the active file at the path, its disk, and a function that appends as under the lock. */
+/** Opens the active file at the path. Also returns its disk, and a function that makes the file ready and appends. */
 function setUp(path: string) {
   const fileSystem = new ScriptedFileSystem();
   const file = openFile(fileSystem, path);
@@ -36,7 +36,7 @@ for (const tail of ['{"torn', "\0".repeat(4096), "x"]) {
   });
 }
 
-Deno.test("ActiveFile.appendSync() closes off a torn tail that another writer left in between", () => {
+Deno.test("ActiveFile.appendSync() closes off a torn tail that another writer left between two appends", () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -49,7 +49,7 @@ Deno.test("ActiveFile.appendSync() closes off a torn tail that another writer le
 });
 
 for (const kept of [0, 1, 4, 7]) {
-  Deno.test(`ActiveFile.appendSync() truncates a short write of ${kept} of 8 bytes`, () => {
+  Deno.test(`ActiveFile.appendSync() truncates the file after a short write of ${kept} of 8 bytes`, () => {
     using dir = tempDir();
     const path = dir.path("a.jsonl");
     using system = setUp(path);
@@ -59,7 +59,7 @@ for (const kept of [0, 1, 4, 7]) {
     const error = assertThrows(
       () => system.append(bytes('{"b":2}\n')),
       AuditWriteError,
-      `${kept} of 8 bytes written`,
+      `only ${kept} of 8 bytes were written`,
     );
     assertEquals([error.phase, error.path], ["write", path]);
     assertEquals(Deno.readTextFileSync(path), '{"a":1}\n');
@@ -84,7 +84,7 @@ Deno.test("ActiveFile.appendSync() leaves the file unchanged if the write fails"
   assertEquals(Deno.readTextFileSync(path), "a\n");
 });
 
-Deno.test("ActiveFile.appendSync() reports both errors if the truncation fails too, and recovers", () => {
+Deno.test("ActiveFile.appendSync() reports both errors if the write and the truncation fail, and can append later", () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -102,7 +102,7 @@ Deno.test("ActiveFile.appendSync() reports both errors if the truncation fails t
   assertEquals(Deno.readTextFileSync(path), "a\nbbb\nc\n");
 });
 
-Deno.test("ActiveFile creates a new file after its file was renamed away, and syncs both", async () => {
+Deno.test("ActiveFile creates a new file after its file was renamed away, and syncs both files", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -150,7 +150,7 @@ Deno.test("ActiveFile keeps a file that was renamed away open until its sync suc
   assertEquals(system.fileSystem.openHandles, 1);
 });
 
-Deno.test("ActiveFile.sync() syncs the directory once for each file that it opens, even if another writer created it", async () => {
+Deno.test("ActiveFile.sync() syncs the directory once for each opened file, even if another writer created the file", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   // The writer that created the file may have been killed before the name was durable.
@@ -209,31 +209,35 @@ const REASONS: Readonly<Record<string, string>> = {
   "a directory": "a directory",
 };
 for (const [what, make] of ODDITIES) {
-  await testNeeding("POSIX", `ActiveFile rejects ${what} at its path, at open and later`, () => {
-    using dir = tempDir();
-    const odd = dir.path("odd.jsonl");
-    make(odd);
-    const error = assertThrows(
-      () => openFile(denoFileSystem, odd),
-      TypeError,
-      REASONS[what]!,
-    );
-    assert(error.message.endsWith(odd), error.message);
+  await testNeeding(
+    "POSIX",
+    `ActiveFile rejects ${what} at its path, at open and at a later append`,
+    () => {
+      using dir = tempDir();
+      const odd = dir.path("odd.jsonl");
+      make(odd);
+      const error = assertThrows(
+        () => openFile(denoFileSystem, odd),
+        TypeError,
+        REASONS[what]!,
+      );
+      assert(error.message.endsWith(odd), error.message);
 
-    const path = dir.path("a.jsonl");
-    using system = setUp(path);
-    Deno.removeSync(path);
-    make(path);
-    const later = assertThrows(
-      () => system.append(bytes("mine\n")),
-      AuditWriteError,
-      REASONS[what]!,
-    );
-    assertEquals(later.phase, "write");
-    for (const target of [`${odd}.target`, `${path}.target`]) {
-      if (denoFileSystem.status(target) === null) continue;
-      assertEquals(Deno.readTextFileSync(target), "theirs\n");
-    }
-    assertEquals(system.fileSystem.openHandles, 1);
-  });
+      const path = dir.path("a.jsonl");
+      using system = setUp(path);
+      Deno.removeSync(path);
+      make(path);
+      const later = assertThrows(
+        () => system.append(bytes("mine\n")),
+        AuditWriteError,
+        REASONS[what]!,
+      );
+      assertEquals(later.phase, "write");
+      for (const target of [`${odd}.target`, `${path}.target`]) {
+        if (denoFileSystem.status(target) === null) continue;
+        assertEquals(Deno.readTextFileSync(target), "theirs\n");
+      }
+      assertEquals(system.fileSystem.openHandles, 1);
+    },
+  );
 }

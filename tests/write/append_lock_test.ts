@@ -16,7 +16,7 @@ function setUp(path: string, lockTimeoutSec = 2) {
   return { clock, fileSystem, lock, [Symbol.dispose]: () => lock[Symbol.dispose]() };
 }
 
-/** Takes the lock as another process would. */
+/** Takes the lock through a second handle, as another process would. */
 function holdLock(path: string): Deno.FsFile {
   const file = Deno.openSync(new LogFiles(path).lock, { read: true, write: true });
   assert(file.tryLockSync(true), "the lock is taken already");
@@ -93,7 +93,7 @@ Deno.test("AppendLock is held only during the section, even if the section throw
 });
 
 for (const how of ["deleted", "renamed away", "replaced"]) {
-  Deno.test(`AppendLock uses the lock file at the path after the old one was ${how}`, async () => {
+  Deno.test(`AppendLock uses the lock file at the path after the old lock file was ${how}`, async () => {
     using dir = tempDir();
     const path = dir.path("a.jsonl");
     using system = setUp(path);
@@ -111,7 +111,7 @@ for (const how of ["deleted", "renamed away", "replaced"]) {
   });
 }
 
-Deno.test("AppendLock works again after a directory at its path was removed", async () => {
+Deno.test("AppendLock can be taken again after a directory at its path was removed", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);

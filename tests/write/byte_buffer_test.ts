@@ -5,7 +5,7 @@ function textOf(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 }
 
-Deno.test("ByteBuffer encodes text after bytes, and counts bytes", () => {
+Deno.test("ByteBuffer adds text after bytes, and counts the bytes of both", () => {
   const buffer = new ByteBuffer();
   buffer.addText("ü\n");
   buffer.add(Uint8Array.of(0x61, 0x0a));
@@ -27,7 +27,7 @@ Deno.test("ByteBuffer does not cut a character at the end of a slab", () => {
   }
 });
 
-Deno.test("ByteBuffer does not change bytes that were taken", () => {
+Deno.test("ByteBuffer does not change bytes that were taken out", () => {
   const buffer = new ByteBuffer();
   const taken: Uint8Array[] = [];
   const texts = Array.from({ length: 500 }, (_, n) => `${n}:${"x".repeat(n)}\n`);

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FsyncCadence } from "../../src/write/fsync_cadence.ts";
 
-/** A cadence that is compared with simple counters after each step. */
+/** An FsyncCadence that is compared with simple counters after each step. */
 class Checked {
   readonly #cadence: FsyncCadence;
   readonly #n: number;
@@ -39,7 +39,7 @@ class Checked {
   giveUp(): void {
     this.#doubtful += this.#acknowledged - this.#settled;
     this.#settled = this.#written;
-    // The result of a sync that ran concurrently with the failed one does not count.
+    // The result of a sync that ran concurrently with the failed sync does not count.
     this.#begun = [];
     this.#cadence.gaveUp();
     this.#check();
@@ -55,7 +55,7 @@ class Checked {
     assert(atRisk <= this.#n - 1, "a power loss could take too many acknowledged lines");
     assertEquals(this.#cadence.hasUnsynced, this.#settled < this.#written);
     assertEquals(this.#cadence.isDue, this.#written - this.#settled >= this.#n - this.#doubtful);
-    // Each line that is not acknowledged waits for a sync, so one must be due.
+    // Each line that is not acknowledged waits for a sync, so a sync must be due.
     if (acknowledged < this.#written) {
       assert(this.#cadence.isDue, "a line waits, but no sync is due");
     }
@@ -73,7 +73,7 @@ const STEPS: ((cadence: Checked) => void)[] = [
 ];
 
 for (const n of [1, 2, 3, 10]) {
-  Deno.test(`FsyncCadence of ${n} keeps its invariant in all 6 ** 6 short sequences`, () => {
+  Deno.test(`FsyncCadence with a sync every ${n} lines satisfies its invariant in all 6 ** 6 short sequences`, () => {
     for (let code = 0; code < STEPS.length ** 6; code++) {
       const cadence = new Checked(n);
       for (let rest = code, step = 0; step < 6; step++, rest = Math.floor(rest / STEPS.length)) {
@@ -83,7 +83,7 @@ for (const n of [1, 2, 3, 10]) {
   });
 }
 
-Deno.test("FsyncCadence keeps its invariant in long random sequences (seed 1)", () => {
+Deno.test("FsyncCadence satisfies its invariant in long random sequences (seed 1)", () => {
   let state = 1;
   const random = (below: number) => {
     state = Math.imul(state, 1664525) + 1013904223 >>> 0;
@@ -101,7 +101,7 @@ Deno.test("FsyncCadence keeps its invariant in long random sequences (seed 1)", 
   }
 });
 
-Deno.test("FsyncCadence of 1 acknowledges only durable lines", () => {
+Deno.test("FsyncCadence with a sync after every line acknowledges only durable lines", () => {
   const cadence = new FsyncCadence(1);
   assertEquals([cadence.acknowledged, cadence.isDue], [0, false]);
   cadence.wrote(3);
@@ -112,7 +112,7 @@ Deno.test("FsyncCadence of 1 acknowledges only durable lines", () => {
   assertEquals([cadence.acknowledged, cadence.isDue, cadence.hasUnsynced], [3, false, false]);
 });
 
-Deno.test("FsyncCadence ignores a sync that ends after a later one", () => {
+Deno.test("FsyncCadence ignores a sync that ends after a sync of more lines has ended", () => {
   const cadence = new FsyncCadence(10);
   cadence.wrote(20);
   cadence.synced(20);

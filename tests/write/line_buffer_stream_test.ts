@@ -22,7 +22,7 @@ Deno.test("LineBufferStream never cuts a line, wherever its input is cut", async
   }
 });
 
-Deno.test("LineBufferStream adds a line break to a last line without one", async () => {
+Deno.test("LineBufferStream adds a line break to the last line if it has none", async () => {
   const input = bytes('{"a":1}\n{"b":2}');
   for (let cut = 0; cut <= input.length; cut++) {
     const batches = await Array.fromAsync(
@@ -52,7 +52,7 @@ Deno.test("LineBufferStream collects the lines that arrive while the reader is b
   await closed;
 });
 
-Deno.test("LineBufferStream collects the lines of one turn for a waiting reader", async () => {
+Deno.test("LineBufferStream collects the lines of one event-loop turn in one batch for a waiting reader", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   const read = reader.read();
@@ -150,7 +150,7 @@ Deno.test("LineBufferStream.takeUnwritten() returns the reader's batch, then the
     true,
     "not the same object, by which the sink recognizes the batch",
   );
-  // The buffered lines were taken, so the reader receives only later ones.
+  // The buffered lines were taken out, so the reader receives only later lines.
   const read = reader.read();
   stream.push("d\n");
   assertEquals(text((await read).value), "d\n");

@@ -53,7 +53,7 @@ Deno.test("LogSink serves all flushes that are called during a sync with one fur
   await writer.close();
 });
 
-Deno.test("LogSink.flush() shares the running sync if nothing was written since it began", async () => {
+Deno.test("LogSink.flush() shares the running sync if nothing was written since that sync began", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -69,7 +69,7 @@ Deno.test("LogSink.flush() shares the running sync if nothing was written since 
   assertEquals(fileSystem.synced.length, 1);
 });
 
-Deno.test("LogSink serves a flush after a write during the second sync with a third sync", async () => {
+Deno.test("LogSink starts a third sync for a flush if a line was written during the second sync", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -139,7 +139,7 @@ Deno.test("LogSink restarts its timer for lines that were written during a sync"
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("LogSink resolves the batch that reaches the cadence when it is durable", async () => {
+Deno.test("LogSink resolves a batch when it is durable, if the batch makes an fsync due", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path, { fsyncEveryNLines: 3 });
@@ -157,7 +157,7 @@ Deno.test("LogSink resolves the batch that reaches the cadence when it is durabl
   assertEquals(fileSystem.synced.length, 1);
 });
 
-Deno.test("LogSink with a cadence of 1 makes each batch durable before it resolves", async () => {
+Deno.test("LogSink makes each batch durable before its write resolves, if fsyncEveryNLines is 1", async () => {
   using dir = tempDir();
   const { fileSystem, writer } = setUp(dir.path("a.jsonl"), { fsyncEveryNLines: 1 });
   for (let batch = 1; batch <= 3; batch++) {
@@ -200,7 +200,7 @@ Deno.test("LogSink continues in a new file after a failed sync, and every later 
   assertEquals([messages.length, fileSystem.openHandles], [1, 0]);
 });
 
-Deno.test("LogSink acknowledges only lines that were written after a failed sync", async () => {
+Deno.test("LogSink acknowledges lines that are written after a failed sync, and no earlier lines", async () => {
   using dir = tempDir();
   const fileSystem = new ScriptedFileSystem();
   const reports: string[] = [];
@@ -326,7 +326,7 @@ Deno.test("LogSink closes the lock file if the active file cannot be opened", ()
   assertEquals(fileSystem.openHandles, 0);
 });
 
-Deno.test("LogSink writes a batch only once if writeSync() has written it", async () => {
+Deno.test("LogSink does not write a batch again that writeSync() has written", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { sink, writer } = setUp(path);
@@ -339,7 +339,7 @@ Deno.test("LogSink writes a batch only once if writeSync() has written it", asyn
   assertEquals(linesOf(path), ["once", "after"]);
 });
 
-Deno.test("LogSink writes a batch only once if it was drained while it waited for the lock", async () => {
+Deno.test("LogSink does not write a batch again that was drained while the batch waited for the lock", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const waits = Promise.withResolvers<void>();
@@ -439,7 +439,7 @@ for (const outcome of ["succeeds", "fails"] as const) {
     await writer.write(lines(2));
     const running = await fileSystem.nextSync();
     sink.writeSync(lines(2));
-    // The kernel would report a disk error only to the running sync, and not to this one.
+    // The kernel would report a disk error only to the running sync, and not to the sync of the drain.
     sink.syncSync();
     assertEquals(reports, ["acknowledged 1"]);
     const flushed = sink.flush();
@@ -458,7 +458,7 @@ for (const outcome of ["succeeds", "fails"] as const) {
   });
 }
 
-Deno.test("LogSink writes a chunk again if it is written again", async () => {
+Deno.test("LogSink writes a chunk twice if the caller writes the same chunk twice", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { writer } = setUp(path);
@@ -469,7 +469,9 @@ Deno.test("LogSink writes a chunk again if it is written again", async () => {
   assertEquals(linesOf(path), ['{"again":1}', '{"again":1}']);
 });
 
-/** A line of another writer. {@linkcode FOREIGN_LINES} of them exceed 1 MiB, so they are read outside the lock. */
+/**
+ * A line of another writer. {@linkcode FOREIGN_LINES} such lines exceed 1 MiB, so that the sink reads them unlocked.
+ */
 const FOREIGN = "x".repeat(1023) + "\n";
 const FOREIGN_LINES = 1_100;
 
@@ -525,12 +527,12 @@ Deno.test("LogSink continues without a mark if other writers' lines cannot be re
   await writer.write(lines(1));
   await writer.close();
   assertEquals(warnings, [
-    `Cannot mark audit log, so queries read more of it: Input/output error: ${path}`,
+    `Cannot write marks, so queries read more of the log: Input/output error: ${path}`,
   ]);
   assertEquals(linesOf(path).length, FOREIGN_LINES + 1);
 });
 
-Deno.test("LogSink leaves the marks to one writer, and takes over when that writer has closed", async () => {
+Deno.test("LogSink places no marks while another writer places them, and places marks when that writer has closed", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const writers = [setUp(path).writer, setUp(path).writer] as const;
@@ -542,12 +544,12 @@ Deno.test("LogSink leaves the marks to one writer, and takes over when that writ
     marks[index] += marksOf(path).length - before;
   };
   for (let n = 0; n < 12; n++) for (const index of [0, 1] as const) await write(index);
-  // There are 2,400 KiB, and a mark after every third batch.
+  // The log has 2,400 KiB, and a mark after every third batch.
   assertEquals(marks.toSorted(), [0, 6], "both writers placed marks");
   const [maker, other] = marks[0] > 0 ? [0, 1] as const : [1, 0] as const;
   await writers[maker].close();
   for (let n = 0; n < 16; n++) await write(other);
-  // The first mark is placed after 768 KiB, and then one after every third batch again.
+  // The second writer places its first mark after 768 KiB, and then a mark after every third batch again.
   assert(marks[other] >= 2 && marks[other] <= 4, `${marks[other]} marks`);
   await writers[other].close();
 });

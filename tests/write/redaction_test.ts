@@ -8,7 +8,7 @@ import { tempDir } from "../temp_dir.ts";
 
 const HEAD = { ts: "1970-01-01T00:00:00.000Z", event: "nav", session_id: "s1" };
 
-/** Returns the record that is written for the fields. */
+/** Returns the record that is written to the log for an event with the fields. */
 function written(redact: Redact, fields: unknown): Record<string, unknown> {
   const serialize = lineSerializer({ sessionId: "s1", now: () => 0, redact });
   return JSON.parse(serialize("nav", fields as EventFields));
@@ -52,7 +52,7 @@ const CASES: [redact: string[], fields: Record<string, unknown>, expected: unkno
   }],
 ];
 for (const [redact, fields, expected] of CASES) {
-  Deno.test(`redact: ${JSON.stringify(redact)} of ${JSON.stringify(fields)}`, () => {
+  Deno.test(`redact: ${JSON.stringify(redact)} hides exactly the named members of ${JSON.stringify(fields)}`, () => {
     const before = JSON.stringify(fields);
     const text = JSON.stringify(written(redact, fields));
     const members = JSON.stringify(expected).slice(1);
@@ -145,7 +145,7 @@ Deno.test("redact hides the named members of random records, and nothing else", 
   );
 });
 
-Deno.test("redact as a function returns the record to write, and the event is rejected if it throws", async () => {
+Deno.test("redact may be a function that returns the record to write; if the function throws, the event is rejected", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const options: AuditLogOptions = {
@@ -162,7 +162,10 @@ Deno.test("redact as a function returns the record to write, and the event is re
   await log.log("nav", { prompt: "secret", cost: 1 });
   await log.log("brief");
   for (
-    const [prompt, message] of [[5, "redact throws: prompt is not a text"], ["none", "a record"]]
+    const [prompt, message] of [[5, "the redact function throws: prompt is not a text"], [
+      "none",
+      "a record",
+    ]]
   ) {
     const error = await assertRejects(() => log.log("nav", { prompt }), AuditEventError);
     assert(error.message.includes(`${message}`), error.message);

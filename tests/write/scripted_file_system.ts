@@ -63,7 +63,7 @@ export class ScriptedFileSystem implements FileSystem {
     };
   }
 
-  /** Resolves with the next sync that has begun, or as soon as one begins. Needs {@linkcode holdSyncs} before it. */
+  /** Resolves with the next sync, as soon as that sync has begun. Call {@linkcode holdSyncs} first. */
   nextSync(): Promise<BegunSync> {
     const begun = this.#begun.shift();
     if (begun !== undefined) return Promise.resolve(begun);
@@ -141,7 +141,7 @@ export class ScriptedFileSystem implements FileSystem {
   }
 }
 
-/** Resolves with whether the promise is settled after one turn of the event loop. */
+/** Resolves with `true` if the promise is settled after one turn of the event loop. */
 export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   const settle = () => {

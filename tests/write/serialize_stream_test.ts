@@ -36,7 +36,7 @@ Deno.test("SerializeStream rejects a write of a record without event", async () 
   await assertRejects(
     () => writer.write({ cost: 1 } as unknown as AuditRecordInput),
     AuditEventError,
-    "event must be a non-empty string, got undefined",
+    '"event" must be a non-empty string, got undefined',
   );
   await assertRejects(() => writer.closed, AuditEventError);
   await read;
