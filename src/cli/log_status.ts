@@ -18,6 +18,7 @@ import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { costOf } from "../cost/spend.ts";
+import { eventEpochMs } from "../time.ts";
 
 /** The number of files of one kind, their total size in bytes, and the number of their events. */
 export interface FilesStatus {
@@ -44,6 +45,13 @@ export interface LogStatus {
   /** The spend in USD in each of the last 24 hours, the oldest first. */
   readonly hourly: readonly number[];
   readonly lastEvent: AuditEvent | null;
+  /** The number of events that the spend does not include. Untimed events of unlisted archives are not counted. */
+  readonly leftOut: {
+    /** Events without a readable time, in the whole log. */
+    readonly untimed: number;
+    /** Events of the last 24 hours whose cost is not a number. */
+    readonly badCosts: number;
+  };
   readonly damage: {
     /** The number of invalid lines in archives, as counted in the manifest. */
     readonly archivedLines: number;
@@ -61,8 +69,8 @@ const HOURS = 24;
 /** Resolves with the state of the log. */
 export async function logStatus(reader: AuditReader, nowMs: number): Promise<LogStatus> {
   const { path } = reader;
-  const files = await filesOf(path);
-  const hourly = await hourlyCosts(reader, nowMs);
+  const { untimed, ...files } = await filesOf(path);
+  const { hourly, badCosts } = await hourlyCosts(reader, nowMs);
   const day = new PreciseSum();
   for (const { usd } of hourly) day.add(usd);
   const lastHour = hourly.at(-1)!;
@@ -79,17 +87,21 @@ export async function logStatus(reader: AuditReader, nowMs: number): Promise<Log
     },
     hourly: hourly.map(({ usd }) => usd),
     lastEvent,
+    leftOut: { untimed, badCosts },
   };
 }
 
 async function filesOf(
   path: string,
-): Promise<Pick<LogStatus, "active" | "archives" | "untoldArchives" | "damage">> {
+): Promise<
+  Pick<LogStatus, "active" | "archives" | "untoldArchives" | "damage"> & { untimed: number }
+> {
   const log = new LogDirectory(denoFileSystem, path);
   const active: FilesStatus = { files: 0, bytes: 0, events: 0 };
   const archives: FilesStatus = { files: 0, bytes: 0, events: 0 };
   let untoldArchives = 0;
   let archivedLines = 0;
+  let untimed = 0;
   const damage = new DamageReport(statusLogger);
   using snapshot = takeSnapshot(log);
   const lines = linesOf(new ManifestReader(log), statusLogger);
@@ -98,6 +110,7 @@ async function filesOf(
     if (line !== undefined) {
       add(archives, file.byteLength, eventsIn(line));
       archivedLines += line.malformed;
+      untimed += line.untimed;
     } else if (file.isArchive) untoldArchives++;
     else {
       let events = 0;
@@ -109,11 +122,15 @@ async function filesOf(
         order: "asc",
         signal: undefined,
       } as const;
-      for await (const found of eventsOf(file, options)) events += [...found].length;
+      for await (const found of eventsOf(file, options)) {
+        events += found.length;
+        untimed += found.filter(({ ts }) => Number.isNaN(eventEpochMs(ts))).length;
+      }
       add(active, file.byteLength, events);
     }
   }
-  return { active, archives, untoldArchives, damage: { archivedLines, regions: damage.regions } };
+  const { regions } = damage;
+  return { active, archives, untoldArchives, damage: { archivedLines, regions }, untimed };
 }
 
 function add(status: FilesStatus, bytes: number, events: number): void {
@@ -127,19 +144,24 @@ function eventsIn({ events, untimed, lines, malformed }: ArchiveLine): number {
   return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
 }
 
-/** Resolves with the spend and the number of costs in each of the last 24 hours, the oldest hour first. */
+/**
+ * Resolves with the spend and the number of costs in each of the last 24 hours, the oldest hour first, and with the
+ * number of events in that time whose cost is not a number.
+ */
 async function hourlyCosts(
   reader: AuditReader,
   nowMs: number,
-): Promise<{ usd: number; costs: number }[]> {
+): Promise<{ hourly: { usd: number; costs: number }[]; badCosts: number }> {
+  let badCosts = 0;
   const slots = Array.from({ length: HOURS }, () => ({ sum: new PreciseSum(), costs: 0 }));
   for await (const event of reader.query({ since: nowMs - HOURS * HOUR_MS })) {
     const cost = costOf(event);
+    if (cost === null && Object.hasOwn(event, "cost")) badCosts++;
     if (cost === null || cost.epochMs > nowMs) continue;
     const hoursAgo = Math.min(HOURS - 1, Math.floor((nowMs - cost.epochMs) / HOUR_MS));
     const slot = slots[HOURS - 1 - hoursAgo]!;
     slot.sum.add(cost.usd);
     slot.costs++;
   }
-  return slots.map(({ sum, costs }) => ({ usd: sum.value, costs }));
+  return { hourly: slots.map(({ sum, costs }) => ({ usd: sum.value, costs })), badCosts };
 }

@@ -12,6 +12,7 @@ import type { AccuracyMetrics } from "../metrics/accuracy.ts";
 import type { GateMetrics } from "../metrics/gate.ts";
 import { type Run, withLog } from "./command.ts";
 import { wrapped } from "./fit.ts";
+import { tellLeftOut, untimedEvents } from "./left_out.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { countOf, type ReadingOptions, readingOptions, sinceOption } from "./options.ts";
 import { counted, shownNumber, shownSince } from "../shown.ts";
@@ -61,6 +62,7 @@ async function runMetrics(options: MetricsCommandOptions, output: Output): Promi
       for (const line of metricsLines(accuracy, gate, columns())) output.line(line);
     }
     await output.flush();
+    tellLeftOut({ untimed: await untimedEvents(reader.path) });
     if (accuracy.totalNav + accuracy.validationFailCount + gate.total > 0) return;
     await tellNothingFound(reader, { kind: "events of navigation or the gate", since }, now);
   });

@@ -128,7 +128,7 @@ function checkTimeZone(name: string): string {
 /** Parses `FIELD=VALUE`. The test compares VALUE with the JSON of the field, or with a string without its quotes. */
 function parseFieldTest(input: string): FieldTest {
   const at = input.indexOf("=");
-  if (at <= 0) throw new RangeError("not a test; use FIELD=VALUE such as model=small");
+  if (at <= 0) throw new RangeError("not a condition; use FIELD=VALUE such as model=small");
   const [name, expected] = [input.slice(0, at), input.slice(at + 1)];
   return (event) => {
     if (!Object.hasOwn(event, name)) return false;

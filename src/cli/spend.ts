@@ -13,6 +13,7 @@ import { PreciseSum } from "../cost/precise_sum.ts";
 import type { QueryOptions } from "../read/query_options.ts";
 import { costOf } from "../cost/spend.ts";
 import { type Run, withLog } from "./command.ts";
+import { tellLeftOut, untimedEvents } from "./left_out.ts";
 import { tell } from "./messages.ts";
 import {
   choiceOf,
@@ -98,7 +99,9 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
       tell(`the costs do not include events until ${until}, because retention has removed them`);
     }
     const { since } = asked;
-    const count = await tellSpend(reader.query(asked.query), { ...options, since }, output);
+    const untimed = await untimedEvents(reader.path);
+    const shown = { ...options, since, untimed };
+    const count = await tellSpend(reader.query(asked.query), shown, output);
     if (count > 0) return;
     const question = { ...questionOf(options, now), kind: "events with a cost", since };
     await tellNothingFound(reader, question, now);
@@ -115,22 +118,26 @@ export function spendQuery(
   return { since: selection.since(now), query: optionsToQuery(selection, now) };
 }
 
-/** Sums up the costs of events, writes the sums to the output, and resolves with the number of costs. */
+/**
+ * Sums up the costs of events, writes the sums to the output, and resolves with the number of costs. Reports the
+ * `untimed` events of the log, which no range of time includes, together with costs that are not numbers.
+ */
 export async function tellSpend(
   events: AsyncIterable<AuditEvent>,
-  { by, timeZone, json, since }: Pick<SpendOptions, "by"> & ShownOptions & {
+  { by, timeZone, json, since, untimed = 0 }: Pick<SpendOptions, "by"> & ShownOptions & {
     readonly since: Temporal.Instant;
+    readonly untimed?: number;
   },
   output: Output,
 ): Promise<number> {
   const total = nothingSpent();
-  let leftOut = 0;
+  let badCosts = 0;
   const spent = new Map<string, Spent>();
   const keyOf = keysBy(by, timeZone);
   for await (const event of events) {
     const cost = costOf(event);
     if (cost === null) {
-      if (Object.hasOwn(event, "cost")) leftOut++;
+      if (Object.hasOwn(event, "cost")) badCosts++;
       continue;
     }
     const key = keyOf(event, cost.epochMs);
@@ -152,7 +159,7 @@ export async function tellSpend(
     for (const line of spendTable(by, rows, columns())) output.line(line);
   }
   await output.flush();
-  if (leftOut > 0) tell(`skipped ${counted(leftOut, "event")} with an unreadable cost or time`);
+  tellLeftOut({ untimed, badCosts });
   return count;
 }
 

@@ -11,6 +11,7 @@ import { basename } from "@std/path";
 import { type Run, withLog } from "./command.ts";
 import { EventLines } from "./event_line.ts";
 import { cutMiddle, wrapped } from "./fit.ts";
+import { tellLeftOut } from "./left_out.ts";
 import { type FilesStatus, type LogStatus, logStatus, statusLogger } from "./log_status.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
 import { counted, shownBytes, shownNumber, shownTime, shownUsd } from "../shown.ts";
@@ -33,6 +34,7 @@ async function runStatus(options: ReadingOptions, output: Output): Promise<numbe
   if (options.json) output.json(status);
   else for (const line of statusLines(status, options.timeZone, columns())) output.line(line);
   await output.flush();
+  tellLeftOut(status.leftOut);
   return 0;
 }
 

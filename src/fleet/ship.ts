@@ -89,7 +89,7 @@ export function ship(options: ShipOptions): Promise<ShipReport> {
 }
 
 /**
- * Ships a log like {@linkcode ship}, on another platform.
+ * Ships a log like {@linkcode ship}, with the given file system and clock, which tests replace.
  *
  * @internal
  */

@@ -93,9 +93,11 @@ export class Retention {
     const { manifest, now, logger } = this.#options;
     const { name, line } = archive;
     if (!(await this.#isOurs(name, line.gzip_sha256))) {
+      // Another process was faster.
+      if (this.#options.log.fileSystem.status(this.#pathOf(name)) === null) return;
       this.#foreign.add(name);
       logger.warn(
-        `Cannot prune archive: it does not exist any more, or differs from its manifest line and is kept: ${name}`,
+        `Cannot prune archive: the file differs from its manifest line; the archive is kept: ${name}`,
       );
       return;
     }

@@ -15,7 +15,7 @@ export interface Row {
   /** Number of the workload's target. */
   readonly id: string;
   readonly name: string;
-  /** "x" is the ratio of two sides that ran in alternating rounds, "M/s" means millions per second. */
+  /** The unit of the value. "x": the ratio of two sides that ran in alternating rounds. "M/s": millions per second. */
   readonly unit: "x" | "ms" | "us" | "MiB" | "MB" | "M/s";
   /** The target, or `null` if the figure is only reported. */
   readonly target: Target | null;

@@ -93,7 +93,10 @@ Deno.test("scout query exits with 0 when standard output is closed", async () =>
 
 const REFUSED: [args: string[], message: string][] = [
   [["--since", "soon"], 'Cannot read --since: "soon" is not a time; use 3h, yesterday or 2026-'],
-  [["--where", "x"], 'Cannot read --where: "x" is not a test; use FIELD=VALUE such as model=small'],
+  [
+    ["--where", "x"],
+    'Cannot read --where: "x" is not a condition; use FIELD=VALUE such as model=small',
+  ],
   [["--tz", "Mars/X"], 'Cannot read --tz: "Mars/X" is not a time zone; use a name such as'],
   [["--limit", "-1"], 'Cannot read --limit: "-1" is not an integer >= 0'],
   [["--nope"], "`--nope`"],

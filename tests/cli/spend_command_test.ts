@@ -1,5 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { gzipSync } from "node:zlib";
+import { AuditLog } from "../../src/audit_log.ts";
+import { silent } from "../loggers.ts";
 import { runExample } from "../run_example.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -22,7 +24,10 @@ const SINCE = ["--since", "2026-02-13"];
 Deno.test("scout spend shows the costs by hour, with bars", async () => {
   using log = logWith(...EVENTS);
   const { code, stdout, stderr } = await log.run("spend", ...SINCE);
-  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  assertEquals({ code, stderr }, {
+    code: 0,
+    stderr: "scout: not counted: 1 event without a readable time\n",
+  });
   assertEquals(stdout.split("\n"), [
     "$2.10 for 4 events since 2026-02-13 00:00 (UTC)",
     "hour                USD  events",
@@ -150,9 +155,36 @@ Deno.test("scout spend reports the number of events with unreadable costs on sta
   const { code, stdout, stderr } = await log.run("spend", ...SINCE);
   assertEquals([code, stderr], [
     0,
-    "scout: skipped 3 events with an unreadable cost or time\n",
+    "scout: not counted: 3 events whose cost is not a number\n",
   ]);
   assertEquals(stdout.split("\n")[0], "$1.00 for 2 events since 2026-02-13 00:00 (UTC)");
+});
+
+Deno.test("Every summary reports the number of events without a readable time on standard error", async () => {
+  const now = new Date().toISOString();
+  const line = (ts: string) => `{"ts":${ts},"event":"nav","cost":1}\n`;
+  const untimed = [line('"13 Feb 2026"'), line("17"), '{"event":"nav","cost":1}\n'].join("");
+  using log = logWith(line(`"${now}"`), untimed, line(`"${now.replace("T", " ")}"`));
+  const note = (events: number) => `scout: not counted: ${events} events without a readable time\n`;
+  const lines = async (command: string) => {
+    const { code, stdout, stderr } = await log.run(command);
+    assertEquals(code, 0, stderr);
+    return [stdout, stderr] as const;
+  };
+  for (const expected of [3, 6]) {
+    const [spend, spendNote] = await lines("spend");
+    assertEquals([spend.startsWith("$2.00 for 2 events"), spendNote], [true, note(expected)]);
+    const [metrics, metricsNote] = await lines("metrics");
+    assertEquals([metrics.includes("2 navigations"), metricsNote], [true, note(expected)]);
+    assertEquals((await lines("status"))[1], note(expected));
+    if (expected === 6) break;
+    // The manifest counts those of the archive.
+    {
+      await using writer = await AuditLog.open({ path: log.path, logger: silent });
+      await writer.rotate();
+    }
+    Deno.writeTextFileSync(log.path, untimed);
+  }
 });
 
 Deno.test("scout spend aligns amounts at their decimal points", async () => {

@@ -58,6 +58,17 @@ Deno.test("scout status --json counts archives from the manifest, and sums up th
   assertEquals(status.damage, { archivedLines: 1, regions: [] });
 });
 
+Deno.test("scout status reports events of the last day whose cost is not a number on standard error", async () => {
+  const ts = new Date().toISOString();
+  using log = logWith({ ts, event: "nav", cost: "1.5" }, { ts, event: "nav", cost: 1 }, {
+    ts: "2026-02-13T14:00:00.000Z",
+    event: "nav",
+    cost: "2",
+  });
+  const { code, stderr } = await log.run("status");
+  assertEquals([code, stderr], [0, "scout: not counted: 1 event whose cost is not a number\n"]);
+});
+
 Deno.test("scout status draws a sparkline in which the most expensive hour is the highest character", async () => {
   using log = logWith();
   const nowMs = Date.now();

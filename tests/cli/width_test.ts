@@ -53,6 +53,7 @@ const STATUS: LogStatus = {
   costs: { lastHour: 1, lastDay: 12_345 },
   hourly: Array.from({ length: 24 }, (_, n) => n),
   lastEvent: EVENTS[0]!,
+  leftOut: { untimed: 0, badCosts: 0 },
   damage: {
     archivedLines: 12_345,
     regions: [{ path: "/tmp/audit.jsonl", byteOffset: 1e12, byteLength: 1, reason: "not JSON" }],

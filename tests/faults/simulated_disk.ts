@@ -38,7 +38,7 @@ export type CallName =
   | "tryLock"
   | "unlock";
 
-/** The error of every call of a killed process. */
+/** The error that every call throws after its process was killed. */
 export class Killed extends Error {
   override readonly name = "Killed";
 

@@ -534,7 +534,7 @@ Deno.test("FileSystem.syncDirectory() on either directory covers a rename betwee
   }
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() keeps a prefix of the history of each name", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() keeps the first changes of each file name, and loses only later ones", () => {
   const { disk, process } = simulation();
   process.rename("/log/a", "/log/a.1");
   process.open("/log/a", "create").appendSync(bytes("new"));

@@ -37,7 +37,10 @@ const USUAL_SIZES: Sizes = {
 /** The usual sizes for a chained log, whose lines are three times as long. */
 const USUAL_CHAINED_SIZES: Sizes = { ...USUAL_SIZES, rotationSizeBytes: 900, chain: true };
 
-/** Returns the sizes of a round: the usual sizes in round 0, those of a chained log in round 1, later random sizes. */
+/**
+ * Returns the sizes of segments and batches in a round: usual sizes in round 0, sizes for a chained log in round 1,
+ * and random sizes in later rounds.
+ */
 export function sizesOf(round: number, random: SeededRandom): Sizes {
   return [USUAL_SIZES, USUAL_CHAINED_SIZES][round] ?? randomSizes(random);
 }

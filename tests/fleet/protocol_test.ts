@@ -18,6 +18,8 @@ import { SimulatedStream } from "./simulated_stream.ts";
 const FAULTS = { lost: 8, answerLost: 12, late: 12, stale: 10 };
 /** Number of times that the stream is read. It is read more than once, because stale responses are rare. */
 const READINGS = 3;
+/** Number of late requests that are stored at the end, more than there are. */
+const LATE_MAX = 10;
 /** Maximum number of requests, many times more than a correct shipper sends. Beyond it, shipping is aborted. */
 const REQUESTS_MAX = 5_000;
 const encoder = new TextEncoder();
@@ -80,8 +82,10 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
     }
     growing = 0;
     await log.flush();
+    // A late block of an earlier shipper would look to the last one like another shipper that is still at work.
+    for (let late = 0; late < LATE_MAX; late++) stream.land();
     await shipOnce();
-    for (let late = 0; late < 10; late++) stream.land();
+    for (let late = 0; late < LATE_MAX; late++) stream.land();
   } catch (error) {
     return String(error);
   } finally {

@@ -192,7 +192,7 @@ Deno.test("Manifest.add() keeps a torn tail if the manifest already has the line
   assertEquals([manifestOn(disk), warnings], [damaged, []]);
 });
 
-Deno.test("Manifests of two processes build one chain", async () => {
+Deno.test("Two processes that add lines to one manifest continue one hash chain", async () => {
   const disk = diskWith({});
   const [one, other] = [open(disk), open(disk)];
   await one.manifest.add(facts(1));
