@@ -7,7 +7,9 @@
  */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
+  accuracyMetrics,
   AuditClosedError,
+  type AuditEvent,
   AuditEventError,
   AuditLog,
   type AuditLogOptions,
@@ -46,6 +48,25 @@ const connection = new Proxy({}, {
   },
 }) as FleetConnection & FleetFollowConnection;
 const fleet = { connection, fleet: "f" };
+
+Deno.test("Functions over events reject a path, null and an object without events", async () => {
+  const functions = {
+    accuracyMetrics: (events: unknown) => accuracyMetrics(events as AsyncIterable<AuditEvent>),
+    gateMetrics: (events: unknown) => gateMetrics(events as AsyncIterable<AuditEvent>),
+    hourlySpend: (events: unknown) => hourlySpend(events as AsyncIterable<AuditEvent>),
+    renderReport: (events: unknown) => renderReport(events as AsyncIterable<AuditEvent>),
+  };
+  for (const [name, run] of Object.entries(functions)) {
+    for (const wrong of ["audit.jsonl", null, 5, {}]) {
+      const error = await assertRejects(async () => await run(wrong), TypeError, undefined, name);
+      assertStringIncludes(
+        error.message,
+        "must be an iterable of events, such as log.query(), got",
+      );
+    }
+    await run([]);
+  }
+});
 
 /** A public function with options, its required options, and a value of the wrong type for each option. */
 interface Taker {

@@ -9,7 +9,7 @@ import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { resolve } from "@std/path";
+import { dirname, join, resolve } from "@std/path";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { withFlags } from "../errors.ts";
 import type { AuditEvent } from "../event.ts";
@@ -204,18 +204,34 @@ class ReportFile implements Disposable {
   /** The absolute path of the file. */
   readonly path: string;
   readonly #handle: FileHandle;
+  /** Whether the file did not exist before, and no report is in the file yet. */
+  #isNew: boolean;
 
   /**
    * Opens the file, and creates it if it does not exist.
    *
+   * @throws {CommandError} If the path is a directory, or its directory does not exist.
    * @throws {TypeError} If the file exists and is not a report.
    * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
    */
   constructor(path: string) {
     this.path = resolve(path);
     try {
-      this.#handle = openForAppend(denoFileSystem, this.path).handle;
+      if (denoFileSystem.status(this.path)?.kind === "directory") {
+        const file = join(path, "report.html");
+        throw new CommandError(`Cannot write report: --out ${path} is a directory; use ${file}`, 2);
+      }
+      const { handle, created } = openForAppend(denoFileSystem, this.path);
+      this.#handle = handle;
+      this.#isNew = created;
     } catch (error) {
+      if (error instanceof Deno.errors.NotFound) {
+        const directory = dirname(this.path);
+        throw new CommandError(
+          `Cannot write report: the directory does not exist: ${directory}`,
+          1,
+        );
+      }
       const flags = [`--allow-read=${this.path}`, `--allow-write=${this.path}`];
       throw withFlags(error, flags, { action: "Cannot write report" });
     }
@@ -234,11 +250,14 @@ class ReportFile implements Disposable {
     for (let written = 0; written < bytes.byteLength;) {
       written += this.#handle.appendSync(bytes.subarray(written));
     }
+    this.#isNew = false;
     return bytes.byteLength;
   }
 
+  /** Closes the file. If no report was written, removes the file that was created for it. */
   [Symbol.dispose](): void {
     this.#handle.close();
+    if (this.#isNew) denoFileSystem.remove(this.path);
   }
 
   #checkOverwritable(): void {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import { checkOption, eventSource } from "../options/option_checks.ts";
 
 /** The accuracy of navigation, and the counts from which it is computed. */
 export interface AccuracyMetrics {
@@ -23,6 +24,7 @@ export interface AccuracyMetrics {
  *
  * @param events The events to count, in any order. Events of other types are ignored.
  * @returns The counts and the accuracy.
+ * @throws {TypeError} If `events` is not an iterable, or is a string.
  *
  * @example
  * ```ts
@@ -41,6 +43,7 @@ export interface AccuracyMetrics {
 export async function accuracyMetrics(
   events: AsyncIterable<AuditEvent>,
 ): Promise<AccuracyMetrics> {
+  checkOption(events, eventSource, "Cannot compute the accuracy: events");
   let totalNav = 0;
   let validationFailCount = 0;
   for await (const { event } of events) {

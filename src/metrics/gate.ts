@@ -4,7 +4,13 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { checkOptions, integer, type OptionChecks } from "../options/option_checks.ts";
+import {
+  checkOption,
+  checkOptions,
+  eventSource,
+  integer,
+  type OptionChecks,
+} from "../options/option_checks.ts";
 
 /** One decision of the gate. */
 export interface GateQuery {
@@ -47,7 +53,7 @@ const FAILED = new Set<unknown>(["parse_fail", "api_error"]);
  * @param events The events to count, oldest first. Other events are ignored.
  * @param options `lastN` is the maximum number of decisions in `lastQueries`, an integer >= 0, by default 10.
  * @returns The counts, the rates and the last decisions.
- * @throws {TypeError} If an option is unknown or `lastN` is not a number.
+ * @throws {TypeError} If `events` is not an iterable, an option is unknown or `lastN` is not a number.
  * @throws {RangeError} If `lastN` is not an integer >= 0.
  *
  * @example
@@ -66,6 +72,7 @@ export async function gateMetrics(
   events: AsyncIterable<AuditEvent>,
   options: { lastN?: number } = {},
 ): Promise<GateMetrics> {
+  checkOption(events, eventSource, "Cannot count the gate's decisions: events");
   checkOptions(options, GATE_OPTION_CHECKS, "count the gate's decisions");
   const { lastN = 10 } = options;
   const count = new GateCount(lastN);

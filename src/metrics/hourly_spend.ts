@@ -4,7 +4,13 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { callback, checkOptions, hours } from "../options/option_checks.ts";
+import {
+  callback,
+  checkOption,
+  checkOptions,
+  eventSource,
+  hours,
+} from "../options/option_checks.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { costOf, isInWindow, spendWindow } from "../cost/spend.ts";
 
@@ -18,7 +24,7 @@ import { costOf, isInWindow, spendWindow } from "../cost/spend.ts";
  * @param options `hours` is the length of the window in hours, by default 1; zero or fewer hours have no costs.
  *   `now` returns the end of the window in epoch milliseconds, by default `Date.now`.
  * @returns The sum in USD.
- * @throws {TypeError} If an option is unknown or of the wrong type.
+ * @throws {TypeError} If `events` is not an iterable, or an option is unknown or of the wrong type.
  * @throws {RangeError} If `hours` is NaN.
  *
  * @example
@@ -37,6 +43,7 @@ export async function hourlySpend(
   events: AsyncIterable<AuditEvent>,
   options: { hours?: number; now?: () => number } = {},
 ): Promise<number> {
+  checkOption(events, eventSource, "Cannot sum the spend: events");
   checkOptions(options, { hours, now: callback }, "sum the spend");
   const window = spendWindow(options);
   if (window === null) return 0;

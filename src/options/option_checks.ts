@@ -46,6 +46,13 @@ export const flag: OptionCheck = {
   must: "true or false",
   isOfType: (value) => typeof value === "boolean",
 };
+/** Accepts events to iterate over. A string can be iterated too, but its characters are not events. */
+export const eventSource: OptionCheck = {
+  must: "an iterable of events, such as log.query()",
+  isOfType: (value) =>
+    typeof value === "object" && value !== null &&
+    (Symbol.asyncIterator in value || Symbol.iterator in value),
+};
 /** Accepts a function. */
 export const callback: OptionCheck = {
   must: "a function",

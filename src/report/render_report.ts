@@ -7,6 +7,7 @@ import type { AuditLog } from "../audit_log.ts";
 import type { AuditReader } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
 import type { Damage } from "../read/damage.ts";
+import { checkOption, eventSource } from "../options/option_checks.ts";
 import { ReportAggregate } from "./aggregate.ts";
 import { type ReportOptions, resolveReportOptions } from "./options.ts";
 import { page, sectionsOf } from "./page.ts";
@@ -22,7 +23,7 @@ import { page, sectionsOf } from "./page.ts";
  * @param source A log, a reader, or events, such as the result of a query.
  * @param options The time range and the look of the report.
  * @returns The HTML document.
- * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+ * @throws {TypeError} If the source or an option is of the wrong type, or an option is unknown; the message names it.
  * @throws {RangeError} If an option is out of its range; the message names it.
  * @throws {DOMException} If `signal` is aborted without a reason; otherwise the reason itself is thrown.
  * @throws {Error} If reading the source fails; the error of the source is passed through.
@@ -45,6 +46,9 @@ export async function renderReport(
   source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
   options: ReportOptions = {},
 ): Promise<string> {
+  // A log and a reader are objects with a query() method instead of an iterator.
+  const isReader = typeof (source as { query?: unknown } | null)?.query === "function";
+  if (!isReader) checkOption(source, eventSource, "Cannot render report: source");
   const resolved = resolveReportOptions(options);
   const { signal } = options;
   signal?.throwIfAborted();

@@ -99,6 +99,26 @@ Deno.test("scout report does not overwrite a file that is not a report", async (
   assertEquals(Deno.readTextFileSync(log.path), before);
 });
 
+Deno.test("scout report rejects a directory and a missing directory as --out, and leaves no empty file", async () => {
+  using log = logWith(...EVENTS);
+  const dir = log.dir.path("");
+  const directory = await report(log, dir, "--out", ".");
+  assertEquals([directory.code, directory.stderr], [
+    2,
+    "scout: Cannot write report: --out . is a directory; use report.html\n",
+  ]);
+  const missing = await report(log, dir, "--out", "none/report.html");
+  assertEquals([missing.code, missing.stderr], [
+    1,
+    `scout: Cannot write report: the directory does not exist: ${log.dir.path("none")}\n`,
+  ]);
+  Deno.removeSync(log.path);
+  const noLog = await report(log, dir, "--out", "new.html");
+  assertEquals(noLog.code, 1);
+  assertStringIncludes(noLog.stderr, "Cannot find audit log");
+  assertEquals([...Deno.readDirSync(dir)], []);
+});
+
 Deno.test("scout report names the flags that permit writing the file of the report", async () => {
   using log = logWith(...EVENTS);
   const { code, stderr } = await report(log, "elsewhere.html");
