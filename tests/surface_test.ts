@@ -148,7 +148,7 @@ const TAKERS: Readonly<Record<string, Taker>> = {
   "renderReport": { call: (options) => renderReport(reader, options), wrong: REPORT_WRONG },
   "serveReport": {
     call: (options) => serveReport(reader, options),
-    wrong: { ...REPORT_WRONG, hostname: 5, port: "80", token: 5 },
+    wrong: { ...REPORT_WRONG, hostname: 5, port: "80", token: 5, allowHosts: "a" },
   },
   "ship": {
     call: (options) => ship({ ...fleet, log: "a", path, ...options }),

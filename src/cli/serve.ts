@@ -5,7 +5,7 @@
  */
 import { merge, object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { map, withDefault } from "@optique/core/modifiers";
+import { map, multiple, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
@@ -40,6 +40,7 @@ const ENV_FLAGS: Readonly<Record<PathSource, readonly string[]>> = {
 interface ServeCommandOptions extends ReadingOptions, TimeOptions, ReportLookOptions {
   readonly hostname: string;
   readonly port: number;
+  readonly allowHost: readonly string[];
 }
 
 /** The `scout serve` command. */
@@ -61,6 +62,10 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
           }),
           "127.0.0.1",
         ),
+        allowHost: multiple(option("--allow-host", string({ metavar: "NAME" }), {
+          description:
+            message`Also answer requests for this host name, such as that of a proxy; repeat for more`,
+        })),
       }),
       reportLookOptions,
       timeOptions,
@@ -89,6 +94,7 @@ async function runServe(options: ServeCommandOptions, output: Output): Promise<n
     const site = {
       hostname,
       port,
+      allowHosts: options.allowHost,
       ...isLoopback(hostname) ? {} : { token: crypto.randomUUID() },
     };
     using interrupt = new Interrupt();

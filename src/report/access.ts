@@ -1,8 +1,9 @@
 /**
  * Access control for a report that is served.
  *
- * - The `Host` header of a request must name this server. So foreign pages cannot read the report, even if their
- *   host name resolves to this server (DNS rebinding).
+ * - The `Host` header of a request must name this server, an allowed host, or, if only this machine can reach the
+ *   server, this machine at any port: a forwarded port has another number. So foreign pages cannot read the report,
+ *   even if their host name resolves to this server (DNS rebinding). A request with the right token needs no such name.
  * - If other machines can reach the server, each request must contain the token of the server. The first request has
  *   the token in the URL. Later requests have a cookie, so that the token is not left in the browser history.
  *
@@ -10,7 +11,6 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 
-const LOOPBACK = ["localhost", "127.0.0.1", "::1"];
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
 /** The hostnames with which a server listens on every address of the machine. */
 const ALL_ADDRESSES = new Set(["0.0.0.0", "::"]);
@@ -34,6 +34,8 @@ export interface Site {
   readonly port: number;
   /** The token that every request must have; null if a token is not needed. */
   readonly token: string | null;
+  /** Further host names that a request may name, with any port. */
+  readonly allowHosts: readonly string[];
 }
 
 /**
@@ -47,19 +49,26 @@ export function refusalOf(request: Request, site: Site): Response | null {
       headers: { allow: "GET" },
     });
   }
+  const { token, port } = site;
+  if (token !== null) {
+    const cookieName = `scout_report_${port}`;
+    const shown = new URL(request.url).searchParams.get("token");
+    if (shown !== null && isSame(shown, token)) {
+      const cookie = `${cookieName}=${
+        encodeURIComponent(token)
+      }; HttpOnly; SameSite=Strict; Path=/`;
+      return new Response(null, { status: 303, headers: { location: "/", "set-cookie": cookie } });
+    }
+    if (isSame(tokenOf(request, cookieName), token)) return null;
+  }
   const host = request.headers.get("host") ?? "";
   if (!isOwnHost(host, site)) {
-    return new Response("The Host header does not name this server.", { status: 421 });
+    return new Response(
+      "The Host header does not name this server. Allow the name with --allow-host or allowHosts.",
+      { status: 421 },
+    );
   }
-  const { token, port } = site;
   if (token === null) return null;
-  const cookieName = `scout_report_${port}`;
-  const shown = new URL(request.url).searchParams.get("token");
-  if (shown !== null && isSame(shown, token)) {
-    const cookie = `${cookieName}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/`;
-    return new Response(null, { status: 303, headers: { location: "/", "set-cookie": cookie } });
-  }
-  if (isSame(tokenOf(request, cookieName), token)) return null;
   return new Response(
     "The token is missing or wrong. Open the full URL of the server, which contains the token.",
     {
@@ -69,14 +78,16 @@ export function refusalOf(request: Request, site: Site): Response | null {
   );
 }
 
-function isOwnHost(host: string, { hostname, port }: Site): boolean {
+function isOwnHost(host: string, { hostname, port, allowHosts }: Site): boolean {
   const [, bracketed, plain, hostPort] = HOST.exec(host.toLowerCase()) ?? [];
   const name = bracketed ?? plain;
-  if (name === undefined || Number(hostPort ?? HTTP_PORT) !== port) return false;
+  if (name === undefined) return false;
+  if (allowHosts.some((allowed) => allowed.toLowerCase() === name)) return true;
+  if (isLoopback(hostname)) return isLoopback(name);
+  if (Number(hostPort ?? HTTP_PORT) !== port) return false;
   if (name === hostname.toLowerCase()) return true;
   // DNS rebinding works only with host names, so each IP address is allowed.
-  if (ALL_ADDRESSES.has(hostname)) return IP_ADDRESS.test(name) || name === "localhost";
-  return isLoopback(hostname) && LOOPBACK.includes(name);
+  return ALL_ADDRESSES.has(hostname) && (IP_ADDRESS.test(name) || name === "localhost");
 }
 
 function tokenOf({ headers }: Request, cookieName: string): string {

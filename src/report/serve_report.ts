@@ -41,6 +41,13 @@ export interface ServeReportOptions extends ReportOptions {
    * @default {undefined}
    */
   token?: string;
+  /**
+   * Further host names that a browser may use for the server, with any port: the name of a proxy or of a container. A
+   * request with the right token may use any name.
+   *
+   * @default {[]}
+   */
+  allowHosts?: readonly string[];
 }
 
 /** A report that is being served. */
@@ -65,6 +72,11 @@ const SITE_OPTION_CHECKS: OptionChecks<Omit<ServeReportOptions, keyof ReportOpti
     isInRange: (value: number) => Number.isInteger(value) && value >= 0 && value <= 65_535,
   },
   token: nonEmptyText,
+  allowHosts: {
+    must: "an array of host names",
+    isOfType: (value) =>
+      Array.isArray(value) && value.every((each) => typeof each === "string" && each !== ""),
+  },
 };
 
 /** The headers that every response of the server has. */
@@ -81,7 +93,7 @@ const HEADERS = {
  * Serves the report of `renderReport()` as a page that updates itself. While the page is open, each event appears
  * within a second after any process has written the event, also after rotations.
  *
- * The server accepts only GET requests whose `Host` header names the server, and serves only the page and its updates.
+ * The server accepts only GET requests whose `Host` header names the server (see `allowHosts`), and serves only the page and its updates.
  * The server ends when `close()` is called, when `signal` is aborted, or when the reader is closed. Needs
  * `--allow-net=HOSTNAME:PORT` and the permissions of the reader.
  *
@@ -124,7 +136,7 @@ export function serveReportBy(
 ): ReportServer {
   const { since, signal } = options;
   const resolved = resolveReportOptions(options, SITE_OPTION_CHECKS);
-  const { hostname, port, token } = checkedSite(options);
+  const { hostname, port, token, allowHosts } = checkedSite(options);
   signal?.throwIfAborted();
   const ending = new AbortController();
   const events = reader.follow({
@@ -136,7 +148,7 @@ export function serveReportBy(
   let connections = 0;
 
   async function answer(request: Request): Promise<Response> {
-    const refusal = refusalOf(request, { hostname, port: server.addr.port, token });
+    const refusal = refusalOf(request, { hostname, port: server.addr.port, token, allowHosts });
     if (refusal !== null) return refusal;
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/") {
@@ -180,25 +192,29 @@ export function serveReportBy(
   const finished = run();
   const end = () => ending.abort();
   signal?.addEventListener("abort", end, { once: true });
+  const removeListener = () => signal?.removeEventListener("abort", end);
+  finished.then(removeListener, removeListener);
   const close = () => {
     end();
     return finished;
   };
   return {
-    url: urlOf({ hostname, port: server.addr.port, token }),
+    url: urlOf({ hostname, port: server.addr.port, token, allowHosts }),
     finished,
     close,
     [Symbol.asyncDispose]: close,
   };
 }
 
-function checkedSite({ hostname = DEFAULT_HOSTNAME, port = 0, token }: ServeReportOptions): Site {
+function checkedSite(
+  { hostname = DEFAULT_HOSTNAME, port = 0, token, allowHosts = [] }: ServeReportOptions,
+): Site {
   if (token === undefined && !isLoopback(hostname)) {
     throw new TypeError(
       `Cannot serve report: a hostname that other machines can reach needs a token, got ${hostname}; set the option token`,
     );
   }
-  return { hostname, port, token: token ?? null };
+  return { hostname, port, token: token ?? null, allowHosts: [...allowHosts] };
 }
 
 function listen(

@@ -151,13 +151,16 @@ Deno.test("serveReport() rejects requests whose Host header does not name the se
   await using served = await Served.start();
   const { port } = served;
   for (
-    const host of [`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`, `[::1]:${port}`]
+    const host of [
+      ...[`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`, `[::1]:${port}`],
+      // A forwarded port has another number.
+      ...["127.0.0.1", "localhost:9999", `127.0.0.1:${port + 1}`, "[::1]:80"],
+    ]
   ) {
     assertEquals(await served.statusFor(host), 200, host);
   }
   const others = [
-    "127.0.0.1",
-    `127.0.0.1:${port + 1}`,
+    "attacker.example",
     `attacker.example:${port}`,
     `127.0.0.1.attacker.example:${port}`,
     `localhost.:${port}`,
@@ -216,8 +219,22 @@ Deno.test(
       await response.body?.cancel();
     }
     assertEquals(await served.statusFor(`attacker.example:${port}`), 421);
+    // The right token stands for the name.
+    const url = `/?token=${encodeURIComponent(token)}`;
+    assertEquals(await served.statusFor("proxy.example", url), 303);
+    assertEquals(await served.statusFor("proxy.example", "/?token=wrong"), 421);
   },
 );
+
+Deno.test("serveReport() answers requests for the names in allowHosts, with any port", async () => {
+  await using served = await Served.start({ allowHosts: ["Scout.example", "10.0.0.7"] });
+  for (const host of ["scout.example", "SCOUT.EXAMPLE:9999", "10.0.0.7:80", "localhost"]) {
+    assertEquals(await served.statusFor(host), 200, host);
+  }
+  for (const host of ["scout.example.attacker.example", "10.0.0.8", "example"]) {
+    assertEquals(await served.statusFor(host), 421, host);
+  }
+});
 
 Deno.test(
   "serveReport() sends the sections that changed since the page's version, and all sections for an unknown version",
