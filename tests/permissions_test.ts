@@ -24,6 +24,16 @@ Deno.test("The whole API works with --allow-read=DIR --allow-write=DIR alone", a
   assertEquals(linesOf(dir.path("deeper/audit.manifest.jsonl")).length, 1);
 });
 
+Deno.test("The whole API works in a directory two levels below an existing one, with permissions for it alone", async () => {
+  using dir = tempDir();
+  const path = dir.path("a/b/audit.jsonl");
+  const directory = dir.path("a/b");
+  const flags = [`--allow-read=${directory}`, `--allow-write=${directory}`];
+  const result = await runProgram(WHOLE_API, { dir: "", args: [path], flags });
+  assertEquals([result.code, result.stderr], [0, ""]);
+  assertEquals(linesOf(path).length, 1);
+});
+
 Deno.test("AuditLog.open() names the missing flags", async (t) => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");

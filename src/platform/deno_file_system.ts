@@ -33,8 +33,8 @@ export const denoFileSystem: FileSystem = {
   removeAsync(path) {
     return Deno.remove(path);
   },
-  makeDirectory(path) {
-    Deno.mkdirSync(path, { mode: 0o700 });
+  makeDirectory(path, withParents = false) {
+    Deno.mkdirSync(path, { mode: 0o700, recursive: withParents });
   },
   syncDirectorySync(path) {
     if (!CAN_SYNC_DIRECTORIES) return;

@@ -68,8 +68,8 @@ export interface FileSystem {
   remove(path: string): void;
   /** Removes like {@linkcode remove}, without blocking, because the deletion of a large file takes time. */
   removeAsync(path: string): Promise<void>;
-  /** Creates one directory that only its owner can access. */
-  makeDirectory(path: string): void;
+  /** Creates a directory that only its owner can access, on request with its missing parents. */
+  makeDirectory(path: string, withParents?: boolean): void;
   /** Syncs the entries of the directory to the disk. */
   syncDirectorySync(path: string): void;
   /** Syncs like {@linkcode syncDirectorySync}, without blocking. */

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { basename, dirname, join } from "@std/path";
+import { dirname, join } from "@std/path";
 import type { FileHandle, FileStatus, FileSystem } from "./file_system.ts";
 
 /** An open regular file. */
@@ -146,32 +146,28 @@ function orNull<T>(open: () => T, expected: new (message: string) => Error): T |
 /**
  * Creates a directory and its missing parents, and syncs the parent of each new directory.
  *
- * If Deno's permissions allow access to this directory only, its parents are neither checked nor synced.
+ * If Deno's permissions allow access to this directory only, its parents are created, but neither checked nor synced:
+ * a power loss may then remove them with the log. No permission is requested that the caller does not have.
  */
 export function ensureDirectory(fileSystem: FileSystem, path: string): void {
   const missing: string[] = [];
   for (let dir = path; fileSystem.status(dir) === null; dir = dirname(dir)) {
     missing.push(dir);
-    if (basename(dir) === "" || !mayRead(fileSystem, dirname(dir))) break;
+    if (dirname(dir) === dir || !mayRead(dirname(dir))) break;
   }
   for (const dir of missing.reverse()) {
+    const parent = dirname(dir);
     try {
-      fileSystem.makeDirectory(dir);
+      fileSystem.makeDirectory(dir, !mayRead(parent));
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       continue;
     }
-    const parent = dirname(dir);
-    if (mayRead(fileSystem, parent)) fileSystem.syncDirectorySync(parent);
+    if (mayRead(parent)) fileSystem.syncDirectorySync(parent);
   }
 }
 
-function mayRead(fileSystem: FileSystem, path: string): boolean {
-  try {
-    fileSystem.status(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return false;
-    throw error;
-  }
+/** Checks whether a path may be read. Unlike an attempt to read, the check never prompts for the permission. */
+function mayRead(path: string): boolean {
+  return Deno.permissions.querySync({ name: "read", path }).state === "granted";
 }
