@@ -50,7 +50,8 @@
  *   event is there exactly once. `await log.recovery` says what `open()` repaired. If compressing fails, the segment
  *   stays readable, appends continue, and the log tries again.
  *
- * Limits: local file systems only (no NFS), a disk whose fsync is honest, one machine. `JSON.parse` of Deno 2.9.6
+ * Limits: local file systems only (no NFS), a disk whose fsync is honest, one machine. If the log's directory was
+ * missing and the permissions are scoped to it, its parents are created but not synced. `JSON.parse` of Deno 2.9.6
  * confuses a member named `"` with one named `\` at the same place; the file itself is right.
  *
  * ## Events and fields

@@ -22,6 +22,7 @@ import { locateLog } from "./log_path.ts";
 import { CommandError } from "./command_error.ts";
 import { appendEvents, checkEvents } from "./import_events.ts";
 import { choiceOf, type LogOptions, targetOptions, timeZone, valueOf } from "./options.ts";
+import { parseIsoTime } from "./when.ts";
 import { type FieldSource, type MappingOptions, RecordMapping } from "./record_mapping.ts";
 import { SourceFile, type SourceOptions } from "./source_file.ts";
 import { counted, shownNumber, shownText } from "../shown.ts";
@@ -35,6 +36,7 @@ interface ImportCommandOptions extends Omit<LogOptions, "file">, SourceOptions, 
 
 const fieldSource = valueOf("FIELD=COLUMN", parseFieldSource, { field: "", column: "" });
 const delimiter = valueOf("CHARACTER", parseDelimiter, ",");
+const isoTime = valueOf("TIME", parseIsoTime, () => Temporal.Now.instant());
 
 /** The `scout import` command. */
 export const importCommand: Parser<"sync", Run, unknown> = command(
@@ -71,6 +73,13 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
         })),
         delimiter: optional(option("--delimiter", delimiter, {
           description: message`Separator of CSV cells; default: a comma, or a tab in .tsv files`,
+        })),
+        timeUnit: optional(option("--time-unit", choiceOf("UNIT", ["s", "ms", "us", "ns"]), {
+          description:
+            message`Unit of times that are numbers; default: seconds or milliseconds, by their size`,
+        })),
+        timeStart: optional(option("--time-start", isoTime, {
+          description: message`Count times that are numbers from this time; default 1970`,
         })),
         timeZone: withDefault(
           option("--tz", timeZone, {

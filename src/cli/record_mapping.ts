@@ -28,7 +28,16 @@ export type MappingOptions = {
   readonly text: readonly string[];
   /** The time zone of times without a UTC offset. */
   readonly timeZone: string;
+  /** The unit of times that are numbers; undefined for seconds or milliseconds, whichever is plausible. */
+  readonly timeUnit: TimeUnit | undefined;
+  /** The instant from which times that are numbers count; undefined for 1970. */
+  readonly timeStart: ((timeZone: string) => Temporal.Instant) | undefined;
 };
+
+/** A unit of times that are numbers. */
+export type TimeUnit = keyof typeof UNIT_MS;
+
+const UNIT_MS = { s: 1_000, ms: 1, us: 1e-3, ns: 1e-6 } as const;
 
 /** An event that is not validated yet, and the time of the event. */
 export interface TimedEvent {
@@ -155,7 +164,7 @@ export class RecordMapping {
     values: Values,
     valueOf: (field: string, column: string, value: unknown) => unknown,
   ): TimedEvent {
-    const { event: type = "", timeZone } = this.#options;
+    const { event: type = "" } = this.#options;
     const fields = new Map<string, unknown>();
     for (const [column, value] of Object.entries(values)) {
       for (const field of this.#fieldsOf(column)) {
@@ -166,7 +175,7 @@ export class RecordMapping {
       }
     }
     const { ts, event: own, ...rest } = Object.fromEntries(fields);
-    const epochMs = epochMsOf(ts, timeZone);
+    const epochMs = epochMsOf(ts, this.#options);
     const event = own ?? type;
     if (event === "") {
       throw fieldError("event", event, "be set by the record, --event TYPE or --map event=NAME");
@@ -209,23 +218,40 @@ function valueAt(object: Values, path: string): unknown {
   return value;
 }
 
-/** Times below this number are in seconds (until the year 5138), others in milliseconds (from March 1973 on). */
+/** Numbers below this are seconds (until the year 5138), others milliseconds (since March 1973). */
 const EPOCH_SECONDS_MAX = 1e11;
+/** A number whose time lies before this, or more than a day in the future, was likely written in another unit. */
+const PLAUSIBLE_MIN_MS = Date.UTC(2000);
+const DAY_MS = 86_400_000;
 
-function epochMsOf(ts: unknown, timeZone: string): number {
+function epochMsOf(ts: unknown, options: MappingOptions): number {
   const number = typeof ts === "string" && /^-?\d+(\.\d+)?$/.test(ts) ? Number(ts) : ts;
   const epochMs = typeof number === "number"
-    ? numberEpochMs(number)
+    ? numberEpochMs(number, options)
     : typeof ts === "string"
-    ? textEpochMs(ts, timeZone)
+    ? textEpochMs(ts, options.timeZone)
     : NaN;
-  if (!Number.isNaN(epochMs)) return epochMs;
-  throw fieldError("ts", ts, "be a time such as 2026-02-13T14:30:22Z, or seconds since 1970");
+  if (Number.isNaN(epochMs)) {
+    throw fieldError("ts", ts, "be a time such as 2026-02-13T14:30:22Z, or seconds since 1970");
+  }
+  const hasUnit = options.timeUnit !== undefined || options.timeStart !== undefined;
+  const isPlausible = epochMs >= PLAUSIBLE_MIN_MS && epochMs <= Date.now() + DAY_MS;
+  if (typeof number === "number" && !hasUnit && !isPlausible) {
+    const time = new Date(epochMs).toISOString();
+    throw fieldError(
+      "ts",
+      ts,
+      `be a time from 2000 until tomorrow, not ${time}; add --time-unit s, ms, us or ns, or --time-start`,
+    );
+  }
+  return epochMs;
 }
 
-function numberEpochMs(number: number): number {
-  const epochMs = Math.abs(number) < EPOCH_SECONDS_MAX ? number * 1000 : number;
-  return new Date(Math.floor(epochMs)).getTime();
+function numberEpochMs(number: number, { timeUnit, timeStart, timeZone }: MappingOptions): number {
+  const isSeconds = timeStart !== undefined || Math.abs(number) < EPOCH_SECONDS_MAX;
+  const unitMs = UNIT_MS[timeUnit ?? (isSeconds ? "s" : "ms")];
+  const startMs = timeStart?.(timeZone).epochMilliseconds ?? 0;
+  return new Date(Math.floor(startMs + number * unitMs)).getTime();
 }
 
 function textEpochMs(text: string, timeZone: string): number {

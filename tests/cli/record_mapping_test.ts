@@ -1,9 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { parseIsoTime } from "../../src/cli/when.ts";
 import { type MappingOptions, RecordMapping } from "../../src/cli/record_mapping.ts";
 import { AuditEventError } from "../../src/errors.ts";
 
-const NOTHING: MappingOptions = { map: [], event: "nav", text: [], timeZone: "UTC" };
+const NOTHING: MappingOptions = {
+  ...{ map: [], event: "nav", text: [], timeZone: "UTC" },
+  timeUnit: "s",
+  timeStart: undefined,
+};
 
 function fieldsOf(
   cells: Record<string, string>,
@@ -104,7 +109,7 @@ Deno.test("RecordMapping rejects an object with two members for one field", () =
 
 Deno.test("RecordMapping reads ISO 8601 times, seconds and milliseconds, and reads local times in its time zone", () => {
   const epochMs = (ts: unknown, timeZone = "UTC") =>
-    new RecordMapping({ ...NOTHING, timeZone }).ofObject({ ts }).epochMs;
+    new RecordMapping({ ...NOTHING, timeUnit: undefined, timeZone }).ofObject({ ts }).epochMs;
   const expected = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
   for (
     const ts of [
@@ -119,10 +124,42 @@ Deno.test("RecordMapping reads ISO 8601 times, seconds and milliseconds, and rea
   ) assertEquals(epochMs(ts), expected, `${ts}`);
   assertEquals(epochMs("2026-02-13T15:30:22.123", "Europe/Berlin"), expected);
   assertEquals(epochMs("2026-02-13"), Date.UTC(2026, 1, 13));
-  assertEquals(epochMs(-1), -1000);
-  for (const ts of ["", "soon", "2026-02-30T00:00:00Z", 1e17, NaN, null, undefined, true, {}]) {
+  for (const ts of [-1, "", "soon", "2026-02-30T00:00:00Z", 1e17, NaN, null, undefined, true, {}]) {
     const error = assertThrows(() => epochMs(ts), AuditEventError);
     assertEquals([error.field, error.value], ["ts", ts]);
+  }
+});
+
+Deno.test("RecordMapping reads times that are numbers in the unit, counted from the start", () => {
+  const epochMs = (ts: unknown, options: Partial<MappingOptions>) =>
+    new RecordMapping({ ...NOTHING, ...options }).ofObject({ ts }).epochMs;
+  const expected = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
+  assertEquals(epochMs(expected / 1000, { timeUnit: "s" }), expected);
+  assertEquals(epochMs(expected, { timeUnit: "ms" }), expected);
+  assertEquals(epochMs(`${expected}456`, { timeUnit: "us" }), expected);
+  assertEquals(epochMs(`${expected}456789`, { timeUnit: "ns" }), expected);
+  assertEquals(epochMs(-1, { timeUnit: "s" }), -1_000);
+  const timeStart = parseIsoTime("2026-02-13T15:30");
+  const berlin = { timeZone: "Europe/Berlin", timeStart };
+  assertEquals(epochMs(22.123, { ...berlin, timeUnit: undefined }), expected);
+  assertEquals(epochMs(22_123, { ...berlin, timeUnit: "ms" }), expected);
+  assertEquals(epochMs("2026-02-13T14:30:22.123Z", berlin), expected);
+});
+
+Deno.test("RecordMapping rejects a number that is no plausible time without a unit, and shows what the number would mean", () => {
+  const mapping = new RecordMapping({ ...NOTHING, timeUnit: undefined });
+  const cases: [unknown, string][] = [
+    [1770993022123456, "+058090-"],
+    ["20260213143022", "2612-"],
+    [44970.58, "1970-01-01T12:"],
+    [0, "1970-01-01T00:"],
+    [Date.now() + 3 * 86_400_000, new Date(Date.now() + 3 * 86_400_000).toISOString().slice(0, 8)],
+  ];
+  for (const [ts, shown] of cases) {
+    const error = assertThrows(() => mapping.ofObject({ ts }), AuditEventError);
+    const message = `a time from 2000 until tomorrow, not ${shown}`;
+    assert(error.message.includes(message), error.message);
+    assert(error.message.includes("add --time-unit s, ms, us or ns"), error.message);
   }
 });
 
