@@ -96,6 +96,7 @@ export class AuditLog implements AsyncDisposable {
   readonly #unhook: () => void;
   #closing: Promise<void> | undefined;
   #isFractionTold = false;
+  readonly #misnamed = new Set<string>();
 
   /**
    * Opens a log. If its file or directory does not exist, creates it.
@@ -130,6 +131,7 @@ export class AuditLog implements AsyncDisposable {
       ...options,
       sessionId: this.sessionId,
       onFraction: (confidence) => this.#warnOfFraction(confidence),
+      onMisnamed: (name, known) => this.#warnOfMisnamed(name, known),
     });
     this.#lineBuffer = new LineBufferStream({ maxPendingBytes: options.maxPendingBytes });
     this.#pipeline = this.#lineBuffer.readable.pipeTo(parts.sink);
@@ -417,6 +419,16 @@ export class AuditLog implements AsyncDisposable {
       `Logged the field "confidence" with the value ${confidence}, which means ${confidence} %, ` +
         "because its scale is 0 to 100. If 1 means certain in your program, multiply the value by 100. " +
         "This warning is logged once.",
+    );
+  }
+
+  /** Warns once for each name that metrics read another field, because a misspelt cost would disable a budget. */
+  #warnOfMisnamed(name: string, known: string): void {
+    if (this.#misnamed.has(name)) return;
+    this.#misnamed.add(name);
+    this.#options.logger.warn(
+      `Logged the field "${name}", which no metric reads. If it means "${known}", log it under that name. ` +
+        "This warning is logged once for each name.",
     );
   }
 

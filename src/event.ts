@@ -190,6 +190,20 @@ export interface UncheckedFields {
   [name: string]: unknown;
 }
 
+/**
+ * Names that callers likely meant to be a known field: slips, and the names of the OpenAI, Anthropic and Vercel SDKs.
+ * Such a field is stored, but metrics, budgets and reports do not read it.
+ */
+export const MISNAMED_FIELDS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    cost: ["costs", "costUsd", "cost_usd", "costUSD", "totalCost", "total_cost"],
+    input_t: ["inputT", "input_tokens", "inputTokens", "prompt_tokens", "promptTokens"],
+    output_t: ["outputT", "output_tokens", "outputTokens", "completion_tokens", "completionTokens"],
+    duration_ms: ["durationMs", "latency_ms", "latencyMs"],
+    session_id: ["sessionId"],
+  }).flatMap(([known, names]) => names.map((name) => [name, known])),
+);
+
 /** Names of the optional known fields, in the order in which a line contains them. */
 export const KNOWN_FIELD_NAMES: readonly string[] = Object.freeze(Object.keys(knownFields));
 

@@ -348,6 +348,22 @@ Deno.test("AuditLog warns once about a confidence between 0 and 1, because the s
   assertEquals((await log.lastEvents(2)).map(({ confidence }) => confidence), [0.9, 0.5]);
 });
 
+Deno.test("AuditLog.log() warns once for each name that was likely meant to be a known field", async () => {
+  const { logger, warnings } = gathering();
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger });
+  for (let n = 0; n < 3; n++) await log.log("nav", { costs: 0.1, input_tokens: 5, tokens: 1 });
+  await log.log("nav", { cost: 0.1, costUsd: 0.1, price: 7, session: 3 });
+  assertEquals(warnings.length, 2);
+  assertStringIncludes(
+    warnings[0]!,
+    'the field "costs", which no metric reads. If it means "cost"',
+  );
+  assertStringIncludes(warnings[1]!, 'the field "input_tokens", which no metric reads');
+  const [event] = await log.lastEvents(1, { eventType: "nav" });
+  assertEquals([event?.costUsd, (await log.query({ limit: 1 }).toArray())[0]?.costs], [0.1, 0.1]);
+});
+
 Deno.test("AuditLog prints a rejection after close() only if the caller does not handle it", async () => {
   using dir = tempDir();
   const { logger, errors } = gathering();

@@ -11,6 +11,7 @@ import {
   type EventFields,
   fieldError,
   KNOWN_FIELD_NAMES,
+  MISNAMED_FIELDS,
   nonRecordKind,
   shown,
   type UncheckedFields,
@@ -30,6 +31,8 @@ export interface RecordContext {
   redaction?: Redaction | undefined;
   /** Called with a confidence between 0 and 1, because the caller probably meant a fraction of 1, not percent. */
   onFraction?: ((confidence: number) => void) | undefined;
+  /** Called with the name of a field that was likely meant to be a known field, and the name of the known field. */
+  onMisnamed?: ((name: string, known: string) => void) | undefined;
 }
 
 /** Positions of the known fields in a line. The other fields follow in the caller's order. */
@@ -69,6 +72,8 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
         hidden.push(name);
       } else known[name] = value;
     } else {
+      const known = MISNAMED_FIELDS.get(name);
+      if (known !== undefined && !Object.hasOwn(fields, known)) context.onMisnamed?.(name, known);
       const text = encodeFurtherField(fields, name, redaction);
       if (text !== undefined && context.isChained && CHAIN_NAMES.includes(name)) {
         throw fieldError(name, fields[name], "not be set in a chained log");

@@ -103,14 +103,16 @@ export type LineSerializer = (event: unknown, fields: EventFields) => string;
  * stream. The encoded line is a string, and ends in a line break.
  */
 export function lineSerializer(
-  options: SerializeStreamOptions & Pick<RecordContext, "onFraction"> & { chain?: boolean } = {},
+  options: SerializeStreamOptions & Pick<RecordContext, "onFraction" | "onMisnamed"> & {
+    chain?: boolean;
+  } = {},
 ): LineSerializer {
   const { sessionId = getSessionId(), maxLineBytes = MAX_LINE_BYTES, now = Date.now } = options;
   const isChained = options.chain ?? false;
-  const { redact, onFraction } = options;
+  const { redact, onFraction, onMisnamed } = options;
   const redaction = Array.isArray(redact) ? new Redaction(redact) : undefined;
   // All events share one context object, because creating an object for each event takes as long as checking a field.
-  const context = { nowMs: NaN, sessionId, isChained, redaction, onFraction };
+  const context = { nowMs: NaN, sessionId, isChained, redaction, onFraction, onMisnamed };
   // The chain adds two members to the line before it is written.
   const moreBytes = isChained ? LINK_BYTES_MAX : 0;
   return (event, fields) => {
