@@ -11,6 +11,7 @@ import type { FileHandle } from "../platform/file_system.ts";
 import { parseLine } from "../line/parse_line.ts";
 import { openForRead } from "../platform/regular_file.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
+import { tell } from "./messages.ts";
 import { CommandError } from "./command_error.ts";
 import { type LocatedLog, shownSource } from "./log_path.ts";
 
@@ -53,12 +54,23 @@ export function checkKind(log: LocatedLog): void {
  */
 export function checkThere(log: LocatedLog): void {
   checkKind(log);
-  if (denoFileSystem.status(log.path) !== null) return;
-  if (new LogDirectory(denoFileSystem, log.path).segments().length > 0) return;
+  if (isThere(log)) return;
   throw new CommandError(
     `Cannot find audit log: there is neither an active file nor an archive: ${shownSource(log)}`,
     1,
   );
+}
+
+/** Reports on standard error that a command waits for a log that does not exist yet, if so. */
+export function tellIfAwaited(log: LocatedLog): void {
+  if (!isThere(log)) {
+    tell(`waiting for the audit log, which does not exist yet: ${shownSource(log)}`);
+  }
+}
+
+function isThere({ path }: LocatedLog): boolean {
+  return denoFileSystem.status(path) !== null ||
+    new LogDirectory(denoFileSystem, path).segments().length > 0;
 }
 
 function refusal(log: LocatedLog, reason: string): CommandError {

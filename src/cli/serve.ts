@@ -18,6 +18,7 @@ import { CommandError } from "./command_error.ts";
 import { Interrupt } from "./interrupt.ts";
 import { statusLogger } from "./log_status.ts";
 import { OPEN_FLAG, openInBrowser } from "./open_in_browser.ts";
+import { tellIfAwaited } from "./log_kind.ts";
 import { PATH_FLAG, type PathSource } from "./log_path.ts";
 import {
   countOf,
@@ -84,7 +85,9 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
 async function runServe(options: ServeCommandOptions, output: Output): Promise<number> {
   const { hostname, port, open, json } = options;
   const { serveReport } = await import("../report/serve_report.ts");
-  await withReader(options, async (reader, { source }) => {
+  await withReader(options, async (reader, log) => {
+    const { source } = log;
+    tellIfAwaited(log);
     const flags = [
       `--allow-read=${dirname(reader.path)}`,
       ...ENV_FLAGS[source],

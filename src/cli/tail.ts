@@ -11,6 +11,7 @@ import { command, option } from "@optique/core/primitives";
 import type { AuditEvent } from "../event.ts";
 import { type Run, withLog, withReader } from "./command.ts";
 import { EventLines, USUAL_WIDTHS } from "./event_line.ts";
+import { tellIfAwaited } from "./log_kind.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import {
   countOf,
@@ -76,7 +77,8 @@ async function last(options: TailCommandOptions, output: Output): Promise<number
 }
 
 async function follow(options: TailCommandOptions, output: Output): Promise<number> {
-  await withReader(options, async (reader) => {
+  await withReader(options, async (reader, log) => {
+    tellIfAwaited(log);
     const events = reader.follow({ ...fieldsToQuery(options), last: options.lines });
     await tellAtOnce(events, options, output);
   });
