@@ -96,7 +96,7 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
     const prunedUntil = await reader.prunedUntil();
     if (prunedUntil !== null && prunedUntil.getTime() >= asked.since.epochMilliseconds) {
       const until = shownSince(prunedUntil.toTemporalInstant(), timeZone);
-      tell(`the costs do not include events until ${until}, because retention has removed them`);
+      tell(`the costs leave out all events up to ${until}, because retention has removed them`);
     }
     const { since } = asked;
     const untimed = await untimedEvents(reader.path);

@@ -1,8 +1,9 @@
 /**
  * The JetStream stream of a fleet: https://docs.nats.io/reference/reference-protocols/nats_api_reference
  *
- * A block is one message on the subject `audit.FLEET.LOG`. All access to the stream is by requests. So a machine that
- * ships a log needs only two permissions: to publish to the subject of the log, and to request its last message.
+ * A block of log lines is one message on the subject `audit.FLEET.LOG`. All access to the stream is by requests. So a
+ * machine that ships a log needs only two permissions: to publish to the subject of the log, and to request its last
+ * message.
  *
  * @module
  */

@@ -34,7 +34,7 @@ export interface Site {
   readonly port: number;
   /** The token that every request must have; null if a token is not needed. */
   readonly token: string | null;
-  /** Further host names that a request may name, with any port. */
+  /** Host names that the `Host` header may have in addition to the own names of the server, with any port. */
   readonly allowHosts: readonly string[];
 }
 

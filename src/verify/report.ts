@@ -41,7 +41,7 @@ export interface ChainHead {
   readonly archives: number;
   /** SHA-256 of the last line of the manifest, hexadecimal; `null` if the manifest has no lines. */
   readonly manifestSha256: string | null;
-  /** Number of the last chained line, from 0; `null` if no line is chained. */
+  /** Sequence number of the last chained line, counted from 0; `null` if no line is chained. */
   readonly seq: number | null;
   /** Hash of the last chained line, hexadecimal; `null` if no line is chained. */
   readonly hash: string | null;
@@ -96,7 +96,8 @@ export class Faults {
   }
 
   /**
-   * Returns the stored faults. If more faults were found, adds an entry with `path` and the number of further faults.
+   * Returns the stored faults. If more faults were found than are stored, the last entry has the given `path` and
+   * says how many more were found.
    */
   list(path: string): VerifyFault[] {
     if (this.#more === 0) return this.#faults;

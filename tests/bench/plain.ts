@@ -1,6 +1,6 @@
 /**
- * Code that a user would write instead: a loop that makes the same promise by hand, and a query composed from the
- * platform's streams.
+ * Code that a user would write without this library: a loop that writes and syncs as often as the log does, and a
+ * query composed from the platform's streams.
  *
  * @module
  */

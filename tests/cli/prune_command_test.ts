@@ -72,7 +72,9 @@ Deno.test("scout spend and scout status report the events that scout prune has r
   const until = "until 2026-02-13 00:00 (UTC)";
   assertEquals(
     spend.stderr,
-    `scout: the costs do not include events ${until}, because retention has removed them\n`,
+    `scout: the costs leave out all events ${
+      until.replace("until", "up to")
+    }, because retention has removed them\n`,
   );
   const later = await log.ask("spend", "--since", "2026-02-14");
   assertMatch(later.stderr, /^scout: no events with a cost since [^\n]+\n$/);

@@ -87,7 +87,7 @@ for (
   else Deno.test(name, test);
 }
 
-Deno.test("query closes its files at a break in an archive, a segment or the active file", async () => {
+Deno.test("query closes its files if the loop of the caller breaks while it reads an archive, a segment or the active file", async () => {
   using dir = tempDir();
   const files = await makeHistory(dir);
   let openHandles = 0;

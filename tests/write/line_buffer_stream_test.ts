@@ -38,7 +38,7 @@ Deno.test("LineBufferStream emits no empty batch", async () => {
   assertEquals(await Array.fromAsync(empty.pipeThrough(new LineBufferStream())), []);
 });
 
-Deno.test("LineBufferStream collects the lines that arrive while the reader is busy in one batch", async () => {
+Deno.test("LineBufferStream collects in one batch the lines that arrive while the reader is busy", async () => {
   const stream = new LineBufferStream();
   const writer = stream.writable.getWriter();
   const reader = stream.readable.getReader();
@@ -135,7 +135,7 @@ Deno.test("LineBufferStream errors readable when writable is aborted while a wri
   await assertRejects(() => reader.read(), Error, "stop");
 });
 
-Deno.test("LineBufferStream.takeUnwritten() returns the reader's batch, then the buffered lines", async () => {
+Deno.test("LineBufferStream.takeUnwritten() returns the batch that the reader took, followed by the buffered lines", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   assertEquals(stream.takeUnwritten(), []);
