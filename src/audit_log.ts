@@ -95,8 +95,7 @@ export class AuditLog implements AsyncDisposable {
   readonly #pipeline: Promise<void>;
   readonly #unhook: () => void;
   #closing: Promise<void> | undefined;
-  #isFractionTold = false;
-  readonly #misnamed = new Set<string>();
+  readonly #warnedFields = new Set<string>();
 
   /**
    * Opens a log. If its file or directory does not exist, creates it.
@@ -413,9 +412,8 @@ export class AuditLog implements AsyncDisposable {
   }
 
   #warnOfFraction(confidence: number): void {
-    if (this.#isFractionTold) return;
-    this.#isFractionTold = true;
-    this.#options.logger.warn(
+    this.#warnOnce(
+      "confidence",
       `Logged the field "confidence" with the value ${confidence}, which means ${confidence} %, ` +
         "because its scale is 0 to 100. If 1 means certain in your program, multiply the value by 100. " +
         "This warning is logged once.",
@@ -424,12 +422,17 @@ export class AuditLog implements AsyncDisposable {
 
   /** Warns once for each name that metrics read another field, because a misspelt cost would disable a budget. */
   #warnOfMisnamed(name: string, known: string): void {
-    if (this.#misnamed.has(name)) return;
-    this.#misnamed.add(name);
-    this.#options.logger.warn(
+    this.#warnOnce(
+      name,
       `Logged the field "${name}", which no metric reads. If it means "${known}", log it under that name. ` +
         "This warning is logged once for each name.",
     );
+  }
+
+  #warnOnce(field: string, message: string): void {
+    if (this.#warnedFields.has(field)) return;
+    this.#warnedFields.add(field);
+    this.#options.logger.warn(message);
   }
 
   #drainForMemory(): void {

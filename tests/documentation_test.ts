@@ -7,6 +7,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { runCommand } from "./run_command.ts";
+import { tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const MODULES = ["mod.ts", "src/report/mod.ts", "src/fleet/mod.ts"];
@@ -150,12 +151,11 @@ Deno.test("Every public function documents its parameters and result, and every 
 });
 
 Deno.test("lacks() finds a missing text, parameter, result and default", async () => {
-  const dir = Deno.makeTempDirSync();
-  try {
-    const path = `${dir}/mod.ts`;
-    Deno.writeTextFileSync(
-      path,
-      `/** Does. */
+  using dir = tempDir();
+  const path = dir.path("mod.ts");
+  Deno.writeTextFileSync(
+    path,
+    `/** Does. */
 export function f(a: string, { b }: { b: number }): string { return a + b; }
 /** Options. */
 export interface FOptions {
@@ -186,18 +186,15 @@ export class C {
 }
 export const v = 1;
 `,
-    );
-    assertEquals(lacks(await symbolsOf([path])).sort(), [
-      "C.x: text",
-      "FOptions.limit: @default",
-      "FOptions.none: @default",
-      "FOptions.none: text",
-      "f: @param (destructured)",
-      "f: @param a",
-      "f: @returns",
-      "v: text",
-    ]);
-  } finally {
-    Deno.removeSync(dir, { recursive: true });
-  }
+  );
+  assertEquals(lacks(await symbolsOf([path])).sort(), [
+    "C.x: text",
+    "FOptions.limit: @default",
+    "FOptions.none: @default",
+    "FOptions.none: text",
+    "f: @param (destructured)",
+    "f: @param a",
+    "f: @returns",
+    "v: text",
+  ]);
 });

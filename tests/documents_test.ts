@@ -306,7 +306,7 @@ Deno.test("The tasks that the documents name exist", () => {
   const text = DOCUMENTS.map(readDocument).join("\n");
   const named = [...text.matchAll(/(?:deno|deno@[\d.]+) task (\w+)/g)].map(([, task]) => task!);
   assert(named.length >= 10, `only ${named}`);
-  for (const task of named) assert(task in tasks, `${task} is no task`);
+  for (const task of named) assert(task in tasks, `${task} is not a task`);
 });
 
 Deno.test("The README is read in ten minutes: at most 200 lines, 1,800 words and 120 columns", () => {

@@ -3,19 +3,11 @@
  *
  * @module
  */
-import { denoFileSystem } from "../platform/deno_file_system.ts";
-import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import { DamageReport } from "../read/damage.ts";
-import { LineTest } from "../read/line_test.ts";
-import { lineOf, linesOf } from "../read/manifest_lines.ts";
-import { eventsOf } from "../read/read_file.ts";
-import { takeSnapshot } from "../read/snapshot.ts";
-import { LogDirectory } from "../segments/log_directory.ts";
-import { ManifestReader } from "../segments/manifest_reader.ts";
 import { counted } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
-import { statusLogger } from "./log_status.ts";
-import { tell } from "./messages.ts";
+import { listedFiles } from "./listed_files.ts";
+import { statusLogger, tell } from "./messages.ts";
 
 /** Numbers of events that figures do not include. */
 export interface LeftOut {
@@ -27,24 +19,13 @@ export interface LeftOut {
 
 /** Resolves with the number of events of a log that have no readable time. The manifest counts those in archives. */
 export async function untimedEvents(path: string): Promise<number> {
-  const log = new LogDirectory(denoFileSystem, path);
-  using snapshot = takeSnapshot(log);
-  const lines = linesOf(new ManifestReader(log), statusLogger);
-  const options = {
-    log,
-    maxLineBytes: MAX_LINE_BYTES,
-    // The command itself reports the damage.
-    damage: new DamageReport(statusLogger),
-    lineTest: new LineTest({}),
-    order: "asc",
-    signal: undefined,
-  } as const;
+  // The command itself reports the damage.
+  const damage = new DamageReport(statusLogger);
   let count = 0;
-  for (const file of snapshot.files) {
-    const line = lineOf(file, lines);
+  for (const { line, events } of listedFiles(path)) {
     if (line !== undefined) count += line.untimed;
     else {
-      for await (const events of eventsOf(file, options)) count += events.filter(isUntimed).length;
+      for await (const found of events(damage)) count += found.filter(isUntimed).length;
     }
   }
   return count;

@@ -4,21 +4,14 @@
  * @module
  */
 import type { AuditReader } from "../audit_reader.ts";
-import { denoFileSystem } from "../platform/deno_file_system.ts";
 import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { type Damage, DamageReport } from "../read/damage.ts";
-import { LineTest } from "../read/line_test.ts";
-import { lineOf, linesOf } from "../read/manifest_lines.ts";
-import { eventsOf } from "../read/read_file.ts";
-import { takeSnapshot } from "../read/snapshot.ts";
-import { MAX_LINE_BYTES } from "../options/log_options.ts";
-import type { Logger } from "../logger.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
-import { LogDirectory } from "../segments/log_directory.ts";
-import { ManifestReader } from "../segments/manifest_reader.ts";
 import { costOf } from "../cost/spend.ts";
-import { eventEpochMs } from "../time.ts";
+import { isUntimed } from "./left_out.ts";
+import { listedFiles } from "./listed_files.ts";
+import { statusLogger } from "./messages.ts";
 
 /** The number of files of one kind, their total size in bytes, and the number of their events. */
 export interface FilesStatus {
@@ -60,9 +53,6 @@ export interface LogStatus {
   };
 }
 
-/** A logger that drops all messages. For commands that report the damage of a log in another way. */
-export const statusLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-
 const HOUR_MS = 3_600_000;
 const HOURS = 24;
 
@@ -96,37 +86,25 @@ async function filesOf(
 ): Promise<
   Pick<LogStatus, "active" | "archives" | "untoldArchives" | "damage"> & { untimed: number }
 > {
-  const log = new LogDirectory(denoFileSystem, path);
   const active: FilesStatus = { files: 0, bytes: 0, events: 0 };
   const archives: FilesStatus = { files: 0, bytes: 0, events: 0 };
   let untoldArchives = 0;
   let archivedLines = 0;
   let untimed = 0;
   const damage = new DamageReport(statusLogger);
-  using snapshot = takeSnapshot(log);
-  const lines = linesOf(new ManifestReader(log), statusLogger);
-  for (const file of snapshot.files) {
-    const line = lineOf(file, lines);
+  for (const { file, line, events } of listedFiles(path)) {
     if (line !== undefined) {
       add(archives, file.byteLength, eventsIn(line));
       archivedLines += line.malformed;
       untimed += line.untimed;
     } else if (file.isArchive) untoldArchives++;
     else {
-      let events = 0;
-      const options = {
-        log,
-        maxLineBytes: MAX_LINE_BYTES,
-        damage,
-        lineTest: new LineTest({}),
-        order: "asc",
-        signal: undefined,
-      } as const;
-      for await (const found of eventsOf(file, options)) {
-        events += found.length;
-        untimed += found.filter(({ ts }) => Number.isNaN(eventEpochMs(ts))).length;
+      let count = 0;
+      for await (const found of events(damage)) {
+        count += found.length;
+        untimed += found.filter(isUntimed).length;
       }
-      add(active, file.byteLength, events);
+      add(active, file.byteLength, count);
     }
   }
   const { regions } = damage;

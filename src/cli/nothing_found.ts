@@ -11,9 +11,8 @@ import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { shownTime } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
-import { tell } from "./messages.ts";
+import { statusLogger, tell } from "./messages.ts";
 import { cut } from "./fit.ts";
-import { statusLogger } from "./log_status.ts";
 import { nearestName } from "../options/nearest_name.ts";
 
 /** A query that found nothing. */

@@ -20,7 +20,7 @@ import { chainTail } from "../segments/chain_tail.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { ChainHead, VerifyReport } from "../verify/report.ts";
-import { statusLogger } from "./log_status.ts";
+import { statusLogger } from "./messages.ts";
 
 /** The protection of a log against undetected changes. */
 export interface Protection {

@@ -28,7 +28,7 @@ export type MappingOptions = {
   readonly text: readonly string[];
   /** The time zone of times without a UTC offset. */
   readonly timeZone: string;
-  /** The unit of times that are numbers; undefined for seconds or milliseconds, whichever is plausible. */
+  /** The unit of times that are numbers; if undefined, numbers below 1e11 are seconds, others milliseconds. */
   readonly timeUnit: TimeUnit | undefined;
   /** The instant from which times that are numbers count; undefined for 1970. */
   readonly timeStart: ((timeZone: string) => Temporal.Instant) | undefined;
@@ -195,7 +195,8 @@ export class RecordMapping {
  */
 function cellValue(field: string, cell: string): unknown {
   if (cell === "true" || cell === "false") return cell === "true";
-  if (`${Number(cell)}` === cell && Number.isFinite(Number(cell))) return Number(cell);
+  const number = Number(cell);
+  if (`${number}` === cell && Number.isFinite(number)) return number;
   if (!JSON_FIELDS.has(field)) return cell;
   try {
     return JSON.parse(exactNumbers(cell));

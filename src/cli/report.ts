@@ -15,18 +15,15 @@ import { withFlags } from "../errors.ts";
 import type { AuditEvent } from "../event.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import { eventFilter, mayLineHold } from "../read/filter.ts";
-import { lineOf, linesOf } from "../read/manifest_lines.ts";
 import type { AuditQuery } from "../read/query.ts";
 import type { QueryOptions } from "../read/query_options.ts";
 import type { ReportOptions } from "../report/options.ts";
-import { takeSnapshot } from "../read/snapshot.ts";
 import { openForAppend } from "../platform/regular_file.ts";
-import { LogDirectory } from "../segments/log_directory.ts";
-import { ManifestReader } from "../segments/manifest_reader.ts";
 import { counted, shownBytes, shownText } from "../shown.ts";
 import { opened, type Run, withLog } from "./command.ts";
 import { CommandError } from "./command_error.ts";
-import { statusLogger } from "./log_status.ts";
+import { listedFiles } from "./listed_files.ts";
+import { statusLogger } from "./messages.ts";
 import { openInBrowser } from "./open_in_browser.ts";
 import {
   type ReadingOptions,
@@ -186,13 +183,9 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
 
 /** Estimates the number of events in a range of a log, from the manifest and the length of files that it omits. */
 function expectedEvents(path: string, range: ReportRange): number {
-  const log = new LogDirectory(denoFileSystem, path);
   const filter = eventFilter(range);
-  using snapshot = takeSnapshot(log);
-  const lines = linesOf(new ManifestReader(log), statusLogger);
   let events = 0;
-  for (const file of snapshot.files) {
-    const line = lineOf(file, lines);
+  for (const { file, line } of listedFiles(path)) {
     if (line === undefined) events += file.byteLength / LINE_BYTES;
     else if (mayLineHold(line, filter)) events += line.lines;
   }

@@ -89,7 +89,7 @@ export function ship(options: ShipOptions): Promise<ShipReport> {
 }
 
 /**
- * Ships a log like {@linkcode ship}, with the given file system and clock, which tests replace.
+ * Ships a log like {@linkcode ship}, with the given file system and clock. Tests replace both.
  *
  * @internal
  */

@@ -157,13 +157,14 @@ export function ensureDirectory(fileSystem: FileSystem, path: string): void {
   }
   for (const dir of missing.reverse()) {
     const parent = dirname(dir);
+    const hasParentAccess = mayRead(parent);
     try {
-      fileSystem.makeDirectory(dir, !mayRead(parent));
+      fileSystem.makeDirectory(dir, !hasParentAccess);
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       continue;
     }
-    if (mayRead(parent)) fileSystem.syncDirectorySync(parent);
+    if (hasParentAccess) fileSystem.syncDirectorySync(parent);
   }
 }
 

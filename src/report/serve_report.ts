@@ -136,7 +136,7 @@ export function serveReportBy(
 ): ReportServer {
   const { since, signal } = options;
   const resolved = resolveReportOptions(options, SITE_OPTION_CHECKS);
-  const { hostname, port, token, allowHosts } = checkedSite(options);
+  const wanted = checkedSite(options);
   signal?.throwIfAborted();
   const ending = new AbortController();
   const events = reader.follow({
@@ -148,7 +148,7 @@ export function serveReportBy(
   let connections = 0;
 
   async function answer(request: Request): Promise<Response> {
-    const refusal = refusalOf(request, { hostname, port: server.addr.port, token, allowHosts });
+    const refusal = refusalOf(request, site);
     if (refusal !== null) return refusal;
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/") {
@@ -170,11 +170,13 @@ export function serveReportBy(
   }
 
   const hard = new AbortController();
+  const { hostname, port } = wanted;
   const server = listen({ hostname, port, signal: hard.signal }, async (request) => {
     const response = await answer(request);
     for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
     return response;
   });
+  const site = { ...wanted, port: server.addr.port };
 
   async function run(): Promise<void> {
     try {
@@ -199,7 +201,7 @@ export function serveReportBy(
     return finished;
   };
   return {
-    url: urlOf({ hostname, port: server.addr.port, token, allowHosts }),
+    url: urlOf(site),
     finished,
     close,
     [Symbol.asyncDispose]: close,

@@ -96,8 +96,8 @@ export class Faults {
   }
 
   /**
-   * Returns the stored faults. If more faults were found than are stored, the last entry has the given `path` and
-   * says how many more were found.
+   * Returns the stored faults. If some faults were not stored, the last entry states their number and has the given
+   * `path`.
    */
   list(path: string): VerifyFault[] {
     if (this.#more === 0) return this.#faults;

@@ -269,11 +269,11 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * the lock.
    */
   #clearMarksPast(lockFile: FileHandle, byteLength: number): void {
-    try {
+    const clear = () => {
       clearMarksPast(lockFile, this.#hasOldMarks ? -1 : byteLength);
       this.#hasOldMarks = false;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) throw error;
+    };
+    this.#marking(clear, (error) => {
       if (!this.#hasOldMarks) {
         this.#logger.warn(
           "Cannot remove old marks, so queries may miss events after a power loss; the next append tries again: " +
@@ -281,16 +281,22 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         );
       }
       this.#hasOldMarks = true;
-    }
+    });
   }
 
-  /** Runs a function that reads or writes marks. If the function throws, warns and returns undefined. */
-  #marking<T>(work: () => T): T | undefined {
+  /**
+   * Runs a function that reads or writes marks. If the function throws, calls `onError`, which warns by default, and
+   * returns undefined. A missing permission is thrown on.
+   */
+  #marking<T>(
+    work: () => T,
+    onError = (error: unknown) => this.#warnOfMark(error),
+  ): T | undefined {
     try {
       return work();
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) throw error;
-      this.#warnOfMark(error);
+      onError(error);
       return undefined;
     }
   }

@@ -146,7 +146,7 @@ Deno.test("RecordMapping reads times that are numbers in the unit, counted from 
   assertEquals(epochMs("2026-02-13T14:30:22.123Z", berlin), expected);
 });
 
-Deno.test("RecordMapping rejects a number that is no plausible time without a unit, and shows what the number would mean", () => {
+Deno.test("RecordMapping rejects a number without a unit that is not a plausible time, and shows what the number would mean", () => {
   const mapping = new RecordMapping({ ...NOTHING, timeUnit: undefined });
   const cases: [unknown, string][] = [
     [1770993022123456, "+058090-"],

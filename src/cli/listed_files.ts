@@ -1,0 +1,45 @@
+/**
+ * The files of a log with their manifest lines, for commands that answer from the manifest where they can.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import { MAX_LINE_BYTES } from "../options/log_options.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
+import type { DamageReport } from "../read/damage.ts";
+import { LineTest } from "../read/line_test.ts";
+import { lineOf, linesOf } from "../read/manifest_lines.ts";
+import { eventsOf } from "../read/read_file.ts";
+import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
+import type { ArchiveLine } from "../segments/manifest_line.ts";
+import { ManifestReader } from "../segments/manifest_reader.ts";
+import { statusLogger } from "./messages.ts";
+
+/** A file of a log. */
+export interface ListedFile {
+  readonly file: SnapshotFile;
+  /** The manifest line; undefined if the file is not an archive or the line does not describe the file. */
+  readonly line: ArchiveLine | undefined;
+  /** Reads the events of the file in batches, the oldest first. Call it before the next file is taken. */
+  readonly events: (damage: DamageReport) => AsyncGenerator<AuditEvent[]>;
+}
+
+/** Yields the files of the log at a path, as one snapshot, the oldest first. */
+export function* listedFiles(path: string): Generator<ListedFile> {
+  const log = new LogDirectory(denoFileSystem, path);
+  using snapshot = takeSnapshot(log);
+  const lines = linesOf(new ManifestReader(log), statusLogger);
+  for (const file of snapshot.files) {
+    const events = (damage: DamageReport) =>
+      eventsOf(file, {
+        log,
+        maxLineBytes: MAX_LINE_BYTES,
+        damage,
+        lineTest: new LineTest({}),
+        order: "asc",
+        signal: undefined,
+      });
+    yield { file, line: lineOf(file, lines), events };
+  }
+}
