@@ -102,9 +102,9 @@ export interface ManifestOnDisk {
   faults: string[];
 }
 
-/** Reads the manifest of the log in the directory. */
+/** Reads the manifest of the log in the directory. If the manifest does not exist, it has no lines. */
 export function readManifest(directory: string): ManifestOnDisk {
-  const bytes = Deno.readFileSync(join(directory, "audit.manifest.jsonl"));
+  const bytes = manifestBytes(directory);
   const manifest = new ManifestLines();
   manifest.take(bytes);
   return {
@@ -115,6 +115,16 @@ export function readManifest(directory: string): ManifestOnDisk {
       ...bytes.byteLength > manifest.byteLength ? ["its last line is torn"] : [],
     ],
   };
+}
+
+function manifestBytes(directory: string): Uint8Array {
+  try {
+    return Deno.readFileSync(join(directory, "audit.manifest.jsonl"));
+  } catch (error) {
+    // The first archive creates it.
+    if (error instanceof Deno.errors.NotFound) return new Uint8Array();
+    throw error;
+  }
 }
 
 async function contentOf(path: string): Promise<string> {

@@ -19,7 +19,7 @@ export interface SoakOptions {
   rotationSizeBytes: number;
   /** Whether to chain the lines. */
   chain: boolean;
-  /** Number of kills after which the soak ends. */
+  /** Number of kills after which the soak ends, or later, with the first kill after an archive was made. */
   killsMax: number;
   /** Ends the soak when aborted. */
   signal: AbortSignal;
@@ -53,7 +53,7 @@ export class Supervisor {
       .addEventListener("abort", () => resolve(), { once: true });
   }
 
-  /** Runs writers until `killsMax` kills or the abort of the signal. Resolves when all writers have ended. */
+  /** Runs writers until enough kills or the abort of the signal. Resolves when all writers have ended. */
   async run(): Promise<Played> {
     const places = Array.from({ length: this.#options.writers }, (_, place) => this.#fill(place));
     await Promise.all(places);
@@ -118,8 +118,16 @@ export class Supervisor {
 
   #kill(writer: SoakWriter): true {
     writer.kill();
-    if (++this.played.kills >= this.#options.killsMax) this.#ending.abort();
+    this.played.kills++;
+    // Early kills may all strike before the first rotation, and such a soak would show little.
+    if (this.played.kills >= this.#options.killsMax && this.#hasArchive()) this.#ending.abort();
     return true;
+  }
+
+  #hasArchive(): boolean {
+    return Array.from(Deno.readDirSync(this.#options.directory)).some(({ name }) =>
+      name.endsWith(".jsonl.gz")
+    );
   }
 
   get #isEnding(): boolean {
