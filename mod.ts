@@ -49,6 +49,9 @@
  * - If a process dies during rotation or archiving, another process or the next `open()` finishes it, and every
  *   event is there exactly once. `await log.recovery` says what `open()` repaired. If compressing fails, the segment
  *   stays readable, appends continue, and the log tries again.
+ * - Every file of a log has the owner, group and mode of its active file, so a command that root runs does not lock
+ *   out the program that writes the log. A program that may not assign files to that owner and group
+ *   appends, but does not rotate; the logger reports it once.
  *
  * Limits: local file systems only (no NFS), a disk whose fsync is honest, one machine. If the log's directory was
  * missing and the permissions are scoped to it, its parents are created but not synced. `JSON.parse` of Deno 2.9.6

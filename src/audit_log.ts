@@ -109,6 +109,8 @@ export class AuditLog implements AsyncDisposable {
    *   anything else than a regular file.
    * @throws {RangeError} If an option is out of its range.
    * @throws {Deno.errors.NotCapable} If a permission is missing; the message names the flags.
+   * @throws {Deno.errors.PermissionDenied} If the user may not access the files, or would have to create a file that
+   *   the owner of the log could not open.
    */
   static open(options: AuditLogOptions | string | URL = {}): Promise<AuditLog> {
     return openLogOn(denoPlatform, options);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { OwnershipError } from "./platform/ownership.ts";
 
 /**
  * The step of an append that failed: taking the append lock, writing the lines, syncing them to the disk, or
@@ -88,7 +89,8 @@ export function messageOf(thrown: unknown): string {
 /**
  * Returns the error to throw in place of `error`, with the action that failed. If a permission is missing, the message
  * lists the flags that grant the permission. If `path` is set, the message of an operating system error ends with the
- * path, and the class of the error stays the same. Any other error is returned unchanged.
+ * path, and the class of the error stays the same. An {@linkcode OwnershipError} becomes an error of the operating
+ * system. Any other error is returned unchanged.
  */
 export function withFlags(
   error: unknown,
@@ -97,6 +99,11 @@ export function withFlags(
 ): unknown {
   if (error instanceof Deno.errors.NotCapable) {
     return new Deno.errors.NotCapable(`${action}: run again with ${flags.join(" ")}`, {
+      cause: error,
+    });
+  }
+  if (error instanceof OwnershipError) {
+    return new Deno.errors.PermissionDenied(`${action}: ${error.message}: ${path}`, {
       cause: error,
     });
   }

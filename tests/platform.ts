@@ -50,6 +50,7 @@ export class WatchedFileSystem implements FileSystem {
       readSync: (buffer, position) => handle.readSync(buffer, position),
       appendSync: (bytes) => this.#append(handle, bytes),
       truncateSync: (byteLength) => handle.truncateSync(byteLength),
+      setOwnership: (ownership) => handle.setOwnership(ownership),
       syncData: () => this.#sync(handle),
       syncDataSync: () => {
         this.blockingSyncCount++;

@@ -19,11 +19,24 @@ export interface Requirement {
   readonly remedy: string;
 }
 
+/** The command that runs a program as root; empty if the tests run as root. */
+export const AS_ROOT: readonly string[] = Deno.build.os === "windows" || Deno.uid() === 0
+  ? []
+  : ["sudo", "-n", "-E"];
+
 /** Every requirement, by its name in `may_skip.ts`. */
 export const REQUIREMENTS = {
   "POSIX": {
     isMet: () => Deno.build.os !== "windows",
     remedy: "a system with signals, file modes and symbolic links",
+  },
+  "root": {
+    isMet: async () =>
+      Deno.build.os !== "windows" &&
+      (AS_ROOT.length === 0 ||
+        await hasTool("sudo") &&
+          (await runCommand(AS_ROOT[0]!, { args: ["-n", "true"] })).code === 0),
+    remedy: "root, or sudo without a password",
   },
   "strace": tool("strace"),
   "ptrace": {

@@ -64,6 +64,7 @@ function roleOf(path: string): string {
   const name = basename(path);
   if (name === "audit.jsonl") return "active";
   if (name === "audit.manifest.jsonl") return "manifest";
+  if (name.endsWith(".new.tmp")) return "temporary";
   const [, suffix] = /^audit_\d{8}_\d{6}\.jsonl(.*)$/.exec(name) ?? [];
   if (suffix === undefined) return Deno.statSync(path).isDirectory ? "directory" : name;
   return suffix === "" ? "sealed" : suffix === ".gz" ? "archive" : "unfinished";

@@ -3,8 +3,14 @@
  *
  * @module
  */
+import { dirname } from "@std/path";
+import { AuditLog } from "../audit_log.ts";
 import { AuditReader } from "../audit_reader.ts";
+import { pathFlag, withFlags } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import type { AuditLogOptions } from "../options/log_options.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import { CommandError } from "./command_error.ts";
 import { checkKind, checkThere } from "./log_kind.ts";
 import { type LocatedLog, locateLog } from "./log_path.ts";
@@ -42,6 +48,26 @@ export async function withReader<T>(
   await using reader = await opened(() => AuditReader.open({ logger, path: log.path }));
   checkKind(log);
   return await work(reader, log);
+}
+
+/**
+ * Opens a log that the command changes. Other programs write the log, so every new file must belong to its owner.
+ *
+ * @param options The options of the log; its path must be absolute.
+ * @throws {Deno.errors.PermissionDenied} If the process may not assign files to the owner of the log. Nothing is changed.
+ * @throws {CommandError} If the path is unsuitable.
+ */
+export function openToChange(options: AuditLogOptions & { path: string }): Promise<AuditLog> {
+  const { path } = options;
+  return opened(() => {
+    try {
+      new LogDirectory(denoFileSystem, path).checkOwner();
+    } catch (error) {
+      const directory = dirname(path);
+      throw withFlags(error, [pathFlag("read", directory), pathFlag("write", directory)], { path });
+    }
+    return AuditLog.open({ logger: stderrLogger, ...options });
+  });
 }
 
 /**

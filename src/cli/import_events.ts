@@ -3,12 +3,10 @@
  *
  * @module
  */
-import { AuditLog } from "../audit_log.ts";
 import { AuditEventError, messageOf } from "../errors.ts";
 import { shownNumber } from "../shown.ts";
 import { lineSerializer } from "../write/serialize_stream.ts";
-import { opened } from "./command.ts";
-import { stderrLogger } from "./messages.ts";
+import { openToChange } from "./command.ts";
 import { CommandError } from "./command_error.ts";
 import { Interrupt } from "./interrupt.ts";
 import { ProgressBar } from "./progress_bar.ts";
@@ -84,15 +82,12 @@ export async function appendEvents(
   { path, chain, sessionId }: TargetLog,
 ): Promise<Appended> {
   let epochMs = Date.now();
-  await using log = await opened(() =>
-    AuditLog.open({
-      path,
-      chain,
-      now: () => epochMs,
-      logger: stderrLogger,
-      ...sessionId === undefined ? {} : { sessionId },
-    })
-  );
+  await using log = await openToChange({
+    path,
+    chain,
+    now: () => epochMs,
+    ...sessionId === undefined ? {} : { sessionId },
+  });
   using interrupt = new Interrupt();
   let imported = 0;
   for (const file of files) {

@@ -8,7 +8,6 @@ import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { AuditLog } from "../audit_log.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import type { RetentionPolicy } from "../options/log_options.ts";
 import type { PruneReason } from "../segments/manifest_line.ts";
@@ -16,8 +15,7 @@ import { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { ownArchives } from "../segments/retention.ts";
 import { dueArchives } from "../segments/retention_policy.ts";
-import { opened, type Run, withLog } from "./command.ts";
-import { stderrLogger } from "./messages.ts";
+import { openToChange, type Run, withLog } from "./command.ts";
 import { CommandError } from "./command_error.ts";
 import { countOf, type LogOptions, logOptions, valueOf } from "./options.ts";
 import { counted, shownBytes, shownText } from "../shown.ts";
@@ -166,7 +164,7 @@ async function prune(
   retention: RetentionPolicy,
   due: readonly Pruned[],
 ): Promise<Pruned[]> {
-  await using log = await opened(() => AuditLog.open({ path, retention, logger: stderrLogger }));
+  await using log = await openToChange({ path, retention });
   const { pruned } = await log.recovery;
   return due.filter(({ archive }) => pruned.includes(archive));
 }

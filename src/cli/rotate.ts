@@ -8,12 +8,10 @@ import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import { basename } from "@std/path";
-import { AuditLog } from "../audit_log.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import { shownText } from "../shown.ts";
-import { opened, type Run, withLog } from "./command.ts";
-import { stderrLogger } from "./messages.ts";
+import { openToChange, type Run, withLog } from "./command.ts";
 import { type LogOptions, logOptions } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
@@ -34,7 +32,7 @@ async function runRotate(options: LogOptions, output: Output): Promise<number> {
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   const before = archivesOf(path);
   {
-    await using log = await opened(() => AuditLog.open({ path, logger: stderrLogger }));
+    await using log = await openToChange({ path });
     await log.rotate();
   }
   const archived = [...archivesOf(path).difference(before)].toSorted();

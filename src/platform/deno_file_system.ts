@@ -3,7 +3,16 @@
  *
  * @module
  */
-import type { FileAccess, FileHandle, FileStatus, FileSystem, Watcher } from "./file_system.ts";
+import process from "node:process";
+import { messageOf } from "../errors.ts";
+import type {
+  FileAccess,
+  FileHandle,
+  FileStatus,
+  FileSystem,
+  Ownership,
+  Watcher,
+} from "./file_system.ts";
 
 /** The real disk. */
 export const denoFileSystem: FileSystem = {
@@ -16,7 +25,7 @@ export const denoFileSystem: FileSystem = {
     }
   },
   open(path, access) {
-    return new DenoFileHandle(Deno.openSync(path, OPEN_OPTIONS[access]));
+    return new DenoFileHandle(Deno.openSync(path, OPEN_OPTIONS[access]), path);
   },
   list(path) {
     return Array.from(Deno.readDirSync(path), ({ name }) => name);
@@ -68,9 +77,11 @@ const OPEN_OPTIONS: Readonly<Record<FileAccess, Deno.OpenOptions>> = {
 
 class DenoFileHandle implements FileHandle {
   readonly #file: Deno.FsFile;
+  readonly #path: string;
 
-  constructor(file: Deno.FsFile) {
+  constructor(file: Deno.FsFile, path: string) {
     this.#file = file;
+    this.#path = path;
   }
 
   status(): FileStatus {
@@ -93,6 +104,28 @@ class DenoFileHandle implements FileHandle {
 
   truncateSync(byteLength: number): void {
     this.#file.truncateSync(byteLength);
+  }
+
+  setOwnership({ uid, gid, mode }: Ownership): void {
+    // Loaded only here, because loading it would take a noticeable part of the start of every program.
+    const fs = process.getBuiltinModule("node:fs");
+    const created = this.#file.statSync();
+    // Deno.FsFile cannot change an owner, and Deno.chown() follows the path, which another user may have replaced. An
+    // open file keeps its inode number, so the comparison proves that the descriptor is of the created file.
+    const descriptor = fs.openSync(this.#path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    try {
+      const { dev, ino } = fs.fstatSync(descriptor);
+      if (dev !== created.dev || ino !== created.ino) {
+        throw new Deno.errors.Busy(`Another file is at the path: ${this.#path}`);
+      }
+      fs.fchownSync(descriptor, uid, gid);
+      fs.fchmodSync(descriptor, mode);
+      fs.fsyncSync(descriptor);
+    } catch (error) {
+      throw isNotPermitted(error) ? new Deno.errors.PermissionDenied(messageOf(error)) : error;
+    } finally {
+      fs.closeSync(descriptor);
+    }
   }
 
   syncData(): Promise<void> {
@@ -142,6 +175,10 @@ class DenoWatcher implements Watcher {
   }
 }
 
+function isNotPermitted(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EPERM";
+}
+
 function statusOf(info: Deno.FileInfo): FileStatus {
   return {
     kind: info.isSymlink
@@ -155,5 +192,8 @@ function statusOf(info: Deno.FileInfo): FileStatus {
     device: info.dev,
     inode: info.ino,
     links: info.nlink,
+    ownership: info.uid === null || info.gid === null || info.mode === null
+      ? null
+      : { uid: info.uid, gid: info.gid, mode: info.mode & 0o777 },
   };
 }

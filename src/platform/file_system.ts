@@ -5,6 +5,16 @@
  * @module
  */
 
+/** The owner, the group and the permission bits of a file. */
+export interface Ownership {
+  /** User ID of the owner. */
+  readonly uid: number;
+  /** ID of the group. */
+  readonly gid: number;
+  /** Permission bits, such as 0o600. */
+  readonly mode: number;
+}
+
 /** The status of the file at a path or of an open file. */
 export interface FileStatus {
   /** Kind of the file; "other" for a FIFO, a socket or a device. */
@@ -17,6 +27,8 @@ export interface FileStatus {
   readonly inode: number | null;
   /** Number of hard links; null if the system does not report it. */
   readonly links: number | null;
+  /** Owner, group and mode; null if the system has none, as on Windows. */
+  readonly ownership: Ownership | null;
 }
 
 /** The mode in which a file is opened. "create" fails if the file exists. "append" and "create" write at the end. */
@@ -34,6 +46,13 @@ export interface FileHandle {
   appendSync(bytes: Uint8Array): number;
   /** Truncates the file to the length. */
   truncateSync(byteLength: number): void;
+  /**
+   * Sets owner, group and mode of a file that this handle created and that still has its path, and syncs them.
+   *
+   * @throws {Deno.errors.PermissionDenied} If the process may not assign files to this owner or group.
+   * @throws {Deno.errors.Busy} If another file is at the path.
+   */
+  setOwnership(ownership: Ownership): void;
   /** Syncs the content and the length to the disk. */
   syncData(): Promise<void>;
   /** Syncs like {@linkcode syncData}, synchronously. */

@@ -26,14 +26,21 @@ const ATTEMPTS = 16;
 /**
  * Opens a file for appending, and creates the file if it does not exist.
  *
+ * @param create Creates the file, if not with the usual owner and mode. The function may create it under the name
+ *   {@linkcode temporaryOf}, and link it to its path when it is complete.
  * @throws {TypeError} If the path is not a regular file with a single hard link.
  * @throws {Error} If other processes keep replacing the file.
  */
-export function openForAppend(fileSystem: FileSystem, path: string): RegularFile {
+export function openForAppend(
+  fileSystem: FileSystem,
+  path: string,
+  create: () => FileHandle = () => fileSystem.open(path, "create"),
+): RegularFile {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const status = fileSystem.status(path);
+    if (status?.links === 2 && removeTemporary(fileSystem, path)) continue;
     const handle = status === null
-      ? orNull(() => fileSystem.open(path, "create"), Deno.errors.AlreadyExists)
+      ? orNull(create, Deno.errors.AlreadyExists, Deno.errors.Busy)
       : openExisting(fileSystem, path, "append", status);
     if (handle !== null) {
       return { handle, identity: statusOrClose(handle), created: status === null };
@@ -50,7 +57,7 @@ export function openForAppend(fileSystem: FileSystem, path: string): RegularFile
  */
 export function openForRead(fileSystem: FileSystem, path: string): FileHandle | null {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const status = fileSystem.status(path);
+    const status = statusAsCreated(fileSystem, path);
     if (status === null) return null;
     const handle = openExisting(fileSystem, path, "read", status);
     if (handle !== null) return handle;
@@ -89,6 +96,40 @@ export function removeFile(fileSystem: FileSystem, path: string): boolean {
     return false;
   }
   return true;
+}
+
+/** Returns the temporary path of a file that is being created and does not have its owner yet. */
+export function temporaryOf(path: string): string {
+  return `${path}.new.tmp`;
+}
+
+/**
+ * Removes the temporary path of a file, which a process leaves behind if it is killed while it creates the file. Returns
+ * `false`, and removes nothing, if the temporary path does not exist or leads to a file of another program.
+ */
+export function removeTemporary(fileSystem: FileSystem, path: string): boolean {
+  const temporary = temporaryOf(path);
+  const status = fileSystem.status(temporary);
+  if (status?.kind !== "file") return false;
+  const isOurs = status.byteLength === 0 || hasBothNames(fileSystem, path, status);
+  return isOurs && removeFile(fileSystem, temporary);
+}
+
+/** Returns the status of the file at the path. While the file is being created, its temporary path does not count. */
+function statusAsCreated(fileSystem: FileSystem, path: string): FileStatus | null {
+  const status = fileSystem.status(path);
+  if (status?.kind !== "file" || status.links !== 2) return status;
+  if (hasBothNames(fileSystem, path, status)) return { ...status, links: 1 };
+  // The temporary path may have been removed in the meantime.
+  return fileSystem.status(path);
+}
+
+/** Checks whether a file has exactly two names: its path and the temporary path. */
+function hasBothNames(fileSystem: FileSystem, path: string, file: FileStatus): boolean {
+  return file.kind === "file" && file.links === 2 && file.inode !== null &&
+    mayRead(temporaryOf(path)) &&
+    [path, temporaryOf(path)].map((name) => fileSystem.status(name))
+      .every((named) => named !== null && isSameFile(named, file));
 }
 
 /** Checks whether two statuses are of the same file. Without inode numbers, any two files count as the same. */
@@ -134,11 +175,11 @@ function refuseOddities(path: string, status: FileStatus): void {
   }
 }
 
-function orNull<T>(open: () => T, expected: new (message: string) => Error): T | null {
+function orNull<T>(open: () => T, ...expected: (new (message: string) => Error)[]): T | null {
   try {
     return open();
   } catch (error) {
-    if (error instanceof expected) return null;
+    if (expected.some((each) => error instanceof each)) return null;
     throw error;
   }
 }

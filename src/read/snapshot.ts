@@ -139,6 +139,7 @@ function openSealed(
   stamp: Stamp,
 ): SnapshotFile | null {
   const path = log.files.sealed(stamp);
+  if (log.isReserved(stamp)) return null;
   try {
     const handle = log.openSealed(stamp, stack);
     return handle === null ? null : opened(path, handle);

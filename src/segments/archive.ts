@@ -61,6 +61,7 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   const { log } = archiving;
   const { fileSystem, files } = log;
   const path = files.sealed(stamp);
+  if (log.isReserved(stamp)) return await removeEmpty(archiving, stamp);
   using stack = new DisposableStack();
   // A handle keeps its lock until all pending reads from the handle end. Therefore one handle locks the segment, and
   // another one reads it.
@@ -72,7 +73,6 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   if (segment === null || !isSameFile(segment.status(), owned.status())) return "gone";
   removeFile(fileSystem, files.unfinished(stamp));
   const { byteLength } = segment.status();
-  if (byteLength === 0) return await removeEmpty(archiving, path, segment);
 
   const isPublished = fileSystem.status(files.archive(stamp)) !== null;
   // The process that sealed the segment may have died before it synced the new name. If the name of the archive became
@@ -110,8 +110,8 @@ export async function summarizeArchive(
 }
 
 /**
- * Creates the archive of a segment: writes the archive, checks it and publishes it under its final name. Resolves with
- * the figures of its content.
+ * Creates the archive of a segment: writes the archive, checks it and publishes it under its final name. The archive
+ * has the owner and the mode of the segment. Resolves with the figures of its content.
  */
 async function makeArchive(
   archiving: Archiving,
@@ -120,7 +120,7 @@ async function makeArchive(
 ): Promise<ArchiveContent<SegmentSummary>> {
   const { fileSystem, files } = archiving.log;
   const path = files.unfinished(stamp);
-  const unfinished = fileSystem.open(path, "create");
+  const unfinished = archiving.log.create(path, segment.status().ownership);
   try {
     const scan = new SegmentScan(archiving.maxLineBytes);
     const chunks = scanned(segmentChunks(segment, byteLength, archiving), scan);
@@ -217,15 +217,14 @@ async function removeSegment(
 }
 
 /** Removes an empty segment. A process leaves an empty segment if it is killed while it seals, before the rename. */
-async function removeEmpty(
-  { log, underLock }: Archiving,
-  path: string,
-  segment: FileHandle,
-): Promise<ArchiveOutcome> {
+async function removeEmpty({ log, underLock }: Archiving, stamp: Stamp): Promise<ArchiveOutcome> {
+  const { fileSystem, files } = log;
   // A process that seals holds the append lock from the creation of the empty file to the rename. Under this lock, an
   // empty segment is therefore abandoned.
   const isRemoved = await underLock(() => {
-    return log.isAt(path, segment) && removeFile(log.fileSystem, path);
+    if (!log.isReserved(stamp)) return false;
+    removeFile(fileSystem, files.unfinished(stamp));
+    return removeFile(fileSystem, files.sealed(stamp));
   });
   if (!isRemoved) return "gone";
   await log.sync();

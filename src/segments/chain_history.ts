@@ -62,6 +62,7 @@ export class ChainHistory {
   }
 
   #linkInSealed(stamp: Stamp): ChainLink | null {
+    if (this.#log.isReserved(stamp)) return null;
     using stack = new DisposableStack();
     const handle = this.#log.openSealed(stamp, stack);
     return handle === null ? null : chainTail(handle, handle.status().byteLength)?.link ?? null;

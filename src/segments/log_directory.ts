@@ -4,13 +4,16 @@
  * @module
  */
 import { basename } from "@std/path";
-import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import type { FileHandle, FileStatus, FileSystem, Ownership } from "../platform/file_system.ts";
 import {
   isSameFile,
   openForAppend,
   openForRead,
   type RegularFile,
+  removeTemporary,
+  temporaryOf,
 } from "../platform/regular_file.ts";
+import { FileCreator } from "./file_creator.ts";
 import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
 
 /** A segment in a listing of the directory. */
@@ -25,11 +28,13 @@ export class LogDirectory {
   readonly fileSystem: FileSystem;
   /** The paths of the log's files, whether the files exist or not. */
   readonly files: LogFiles;
+  readonly #creator: FileCreator;
 
   /** Creates the directory of the log whose active file has the absolute path `path`; does not access the disk. */
   constructor(fileSystem: FileSystem, path: string) {
     this.fileSystem = fileSystem;
     this.files = new LogFiles(path);
+    this.#creator = new FileCreator(fileSystem, this.files);
   }
 
   /**
@@ -51,6 +56,15 @@ export class LogDirectory {
     }
     return [...segments].map(([stamp, forms]) => ({ stamp, forms }))
       .sort((a, b) => a.stamp < b.stamp ? -1 : 1);
+  }
+
+  /**
+   * Checks whether a sealed segment is an empty file, with which a process that seals reserves the name. Such a file
+   * must not be opened, because it may still belong to another user.
+   */
+  isReserved(stamp: Stamp): boolean {
+    const status = this.fileSystem.status(this.files.sealed(stamp));
+    return status?.kind === "file" && status.byteLength === 0;
   }
 
   /** Returns the newest stamp in the file names of the directory, even if the file with that stamp is another log. */
@@ -97,12 +111,67 @@ export class LogDirectory {
   }
 
   /**
-   * Opens any file of the log by its path for appending, and creates the file if it does not exist.
+   * Opens any file of the log by its path for appending. If the file does not exist, creates it for the owner of the
+   * log, see {@linkcode FileCreator}.
    *
+   * @param continued The ownership of the file that a new file continues, if the caller knows it.
    * @throws {TypeError} If the path is not a regular file with a single hard link.
+   * @throws {OwnershipError} If the file does not exist, and the process may not assign files to the owner of the log.
    */
-  openForAppend(path: string): RegularFile {
-    return openForAppend(this.fileSystem, path);
+  openForAppend(path: string, continued?: Ownership | null): RegularFile {
+    return openForAppend(
+      this.fileSystem,
+      path,
+      () => this.#creator.create(path, continued ?? this.ownership()),
+    );
+  }
+
+  /**
+   * Creates a new file under a name that no process takes for a complete file, and assigns it to the owner.
+   *
+   * @throws {Deno.errors.AlreadyExists} If the path exists.
+   * @throws {OwnershipError} If the process may not assign files to the owner. The file is then removed.
+   */
+  create(path: string, ownership: Ownership | null): FileHandle {
+    const handle = this.fileSystem.open(path, "create");
+    try {
+      this.#creator.assign(handle, ownership);
+      return handle;
+    } catch (error) {
+      handle.close();
+      this.fileSystem.remove(path);
+      throw error;
+    }
+  }
+
+  /**
+   * Checks that this process can create files for the owner of the log, because otherwise it must not rotate the log.
+   *
+   * @throws {OwnershipError} If the process may not assign files to the owner of the log.
+   */
+  checkOwner(): void {
+    const ownership = this.ownership();
+    if (ownership !== null) this.#creator.check(this.files.active, ownership);
+  }
+
+  /** Checks whether the next file that this process creates has this ownership by itself. */
+  isOwn(ownership: Ownership | null): boolean {
+    return this.#creator.isOwn(ownership);
+  }
+
+  /** Returns the ownership of the active file, or else of the newest segment; null if there is none. */
+  ownership(): Ownership | null {
+    const active = this.fileSystem.status(this.files.active);
+    const newest = active === null ? this.segments().at(-1) : undefined;
+    const segment = newest === undefined ? null : this.#statusOf(newest);
+    return (active ?? segment)?.ownership ?? null;
+  }
+
+  /** Removes the files of processes that were killed while they created a file. Returns the paths. */
+  removeTemporaries(): string[] {
+    const { active, lock, manifest } = this.files;
+    return [active, lock, manifest].filter((path) => removeTemporary(this.fileSystem, path))
+      .map(temporaryOf);
   }
 
   /** Checks whether the path still leads to the open file. */
@@ -119,6 +188,11 @@ export class LogDirectory {
   /** Syncs the entries of the directory like {@linkcode sync}, synchronously. */
   syncSync(): void {
     this.fileSystem.syncDirectorySync(this.files.directory);
+  }
+
+  #statusOf({ stamp, forms }: ListedSegment): FileStatus | null {
+    const path = forms.has("sealed") ? this.files.sealed(stamp) : this.files.archive(stamp);
+    return this.fileSystem.status(path);
   }
 
   #names(): string[] {

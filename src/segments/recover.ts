@@ -88,6 +88,9 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
       }
     });
   }
+  await orLogged(options, () => {
+    removed.push(...log.removeTemporaries().map((path) => basename(path)));
+  });
   if (removed.length > 0) await log.sync();
 }
 

@@ -3,20 +3,25 @@
  *
  * - The name is reserved by an empty file, which only one process can create. The rename replaces only that file. If
  *   the process is killed before the rename, the empty segment remains and recovery removes it.
+ * - The empty file gets the owner of the active file. If the process may not do that, nothing is sealed, because the
+ *   process could not create a new active file that the owner of the log can open.
  * - The directory is synced before the next active file can be created. Otherwise a power loss could keep the name of
  *   the new file and lose the rename, and thus the whole segment.
  *
  * @module
  */
 import { messageOf } from "../errors.ts";
-import type { FileStatus } from "../platform/file_system.ts";
+import type { FileStatus, Ownership } from "../platform/file_system.ts";
 import { isSameFile } from "../platform/regular_file.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import { nextStamp, type StampFacts } from "./rotation_policy.ts";
 import type { Stamp } from "./segment_name.ts";
 
-/** The times that determine the stamp of the segment, see {@linkcode nextStamp}. */
-export type SealTimes = Omit<StampFacts, "newestStamp">;
+/** The facts about the active file that a seal needs. */
+export interface Sealing extends Omit<StampFacts, "newestStamp"> {
+  /** The ownership of the active file. The next active file needs the same one. */
+  readonly ownership: Ownership | null;
+}
 
 /**
  * Seals the active file. The caller must hold the append lock and must have synced the content of the file.
@@ -24,12 +29,13 @@ export type SealTimes = Omit<StampFacts, "newestStamp">;
  * @returns The stamp of the segment.
  * @throws {AggregateError} If a file operation fails and undoing the previous steps fails too. The active file may
  * then have the name of the segment.
+ * @throws {OwnershipError} If the process could not assign the next active file to the owner of this one.
  * @throws {RangeError} If the newest stamp in the directory is the last possible stamp.
  * @throws {Error} If a file operation fails. The active file then keeps its name.
  */
-export function sealActive(log: LogDirectory, times: SealTimes): Stamp {
+export function sealActive(log: LogDirectory, sealing: Sealing): Stamp {
   const { fileSystem, files } = log;
-  const { stamp, reserved } = reserveStamp(log, times);
+  const { stamp, reserved } = reserveStamp(log, sealing);
   const sealed = files.sealed(stamp);
   try {
     fileSystem.rename(files.active, sealed);
@@ -51,13 +57,13 @@ export function sealActive(log: LogDirectory, times: SealTimes): Stamp {
 
 function reserveStamp(
   log: LogDirectory,
-  times: SealTimes,
+  sealing: Sealing,
 ): { stamp: Stamp; reserved: FileStatus } {
   let newest = log.newestStamp();
   for (;;) {
-    const stamp = nextStamp({ ...times, newestStamp: newest });
+    const stamp = nextStamp({ ...sealing, newestStamp: newest });
     try {
-      const handle = log.fileSystem.open(log.files.sealed(stamp), "create");
+      const handle = log.create(log.files.sealed(stamp), sealing.ownership);
       try {
         return { stamp, reserved: handle.status() };
       } finally {

@@ -14,7 +14,7 @@
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import type { FileHandle, FileStatus, Ownership } from "../platform/file_system.ts";
 import { readLockText } from "../lock_text.ts";
 import { isSameFile } from "../platform/regular_file.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
@@ -73,6 +73,8 @@ export class ActiveFile {
   readonly #options: ActiveFileOptions;
   /** The open file; undefined between a seal and the next append. */
   #open: OpenFile | undefined;
+  /** The ownership of the file that the next file at the path continues; undefined before the first one. */
+  #continued: Ownership | null | undefined;
   #hasFailed = false;
   /** Files that another process moved away from the path before this writer's lines in them were synced. */
   #replaced: FileHandle[] = [];
@@ -224,18 +226,21 @@ export class ActiveFile {
   sealSync(nowMs: number): Stamp | undefined {
     const { handle, newestEvent } = this.#open!;
     newestEvent.forgetUnlessIn(handle);
-    const newestEventMs = newestEvent.readUpTo(handle, handle.status().byteLength);
+    const { byteLength, ownership } = handle.status();
+    const newestEventMs = newestEvent.readUpTo(handle, byteLength);
     let stamp: Stamp;
     try {
-      stamp = sealActive(this.#log, { nowMs, newestEventMs });
+      stamp = sealActive(this.#log, { nowMs, newestEventMs, ownership });
     } catch (error) {
       // A program such as logrotate can move the file away without taking the append lock.
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
+    this.#continued = ownership;
     handle.close();
     this.#open = undefined;
     this.#hasFailed = false;
+    if (!this.#log.isOwn(ownership)) this.#createNext();
     return stamp;
   }
 
@@ -287,7 +292,20 @@ export class ActiveFile {
     return { file, byteLength: file.identity.byteLength };
   }
 
+  /**
+   * Creates the next active file at once, for the owner of the sealed one. The next append may come from a process that
+   * may not assign the file to the same group, for example the owner itself.
+   */
+  #createNext(): void {
+    try {
+      this.#openAtPath();
+    } catch {
+      // The file is sealed. The next append tries again, and reports the error.
+    }
+  }
+
   #letGoReplaced(handle: FileHandle): void {
+    this.#continued = handle.status().ownership;
     if (this.#hasFailed) handle.close();
     else this.#replaced = [...this.#replaced, handle];
     this.#open = undefined;
@@ -295,7 +313,7 @@ export class ActiveFile {
   }
 
   #openAtPath(): OpenFile {
-    const { handle, identity } = this.#log.openForAppend(this.path);
+    const { handle, identity } = this.#log.openForAppend(this.path, this.#continued);
     this.#namesOpened++;
     return this.#open = {
       handle,

@@ -10,6 +10,7 @@ import type { FaultKind, Findings, Harness } from "./harness.ts";
 import {
   dropsOneSync,
   hidesAppendErrors,
+  keepsFiles,
   removesTooEarly,
   skipsDirectorySyncs,
   writesBehind,
@@ -30,6 +31,7 @@ const CANARIES: readonly [fault: string, harness: Harness, kind: FaultKind][] = 
   ["directories are not synced", powerLossOf(skipsDirectorySyncs), "lost"],
   ["events are acknowledged before they are written", simulatedKillsOf(writeBehind), "lost"],
   ["segments are removed before their archives exist", simulatedKillsOf(removesTooEarly), "lost"],
+  ["files of root lock out the owner of the log", simulatedKillsOf(keepsFiles), "other"],
   ["the log does not see errors of appends", errorsOf(hideAppendErrors), "lost"],
 ];
 

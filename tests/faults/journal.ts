@@ -3,7 +3,7 @@
  *
  * The crash model:
  * - A power loss keeps all synced operations and *any subset* of the others. A sync of a file covers its appends and
- *   truncations, but not its name. A sync of a directory covers the names in it, but not the files' contents.
+ *   truncations and its owner, but not its name. A sync of a directory covers the names in it, but not the files' contents.
  * - An append is a write at an offset, and may be torn. If an append is lost and a later append or truncation of the
  *   file survives, NULs fill the gap.
  * - A name keeps a prefix of its history: if an operation is lost, later operations on the same name are lost too.
@@ -15,13 +15,13 @@
  *
  * @module
  */
-import type { FileStatus } from "../../src/platform/file_system.ts";
+import type { FileStatus, Ownership } from "../../src/platform/file_system.ts";
 
 /** An append that no sync has covered yet. */
 export type PendingAppend = Append & Identified;
 
 /** An operation that no sync has covered yet. */
-export type PendingOperation = (Append | Truncation | EntryChange) & Identified;
+export type PendingOperation = (Append | Truncation | OwnerChange | EntryChange) & Identified;
 
 /** The ID of an operation, unique on one disk and its copies. */
 export interface Identified {
@@ -43,6 +43,14 @@ export interface Truncation {
   readonly path: string;
   readonly inode: number;
   readonly byteLength: number;
+}
+
+/** A change of a file's owner, group and mode. */
+export interface OwnerChange {
+  readonly kind: "setOwnership";
+  readonly path: string;
+  readonly inode: number;
+  readonly ownership: Ownership;
 }
 
 /** An atomic change of directory entries. */
@@ -69,6 +77,7 @@ export interface Inode {
    * The content. A change replaces the array and does not modify it, so that copies of the inode can share the array.
    */
   bytes: Uint8Array;
+  ownership: Ownership;
   readonly entries: Map<string, number>;
 }
 
@@ -132,14 +141,14 @@ export class Journal {
   }
 
   /** Adds an inode. It is unreachable until an operation links it to a name. */
-  addInode(kind: Kind): number {
+  addInode(kind: Kind, ownership: Ownership): number {
     const { base, cache } = this.#state;
     const number = Math.max(...cache.keys()) + 1;
-    for (const image of [base, cache]) image.set(number, newInode(kind));
+    for (const image of [base, cache]) image.set(number, newInode(kind, ownership));
     return number;
   }
 
-  perform(change: Append | Truncation | EntryChange): void {
+  perform(change: Append | Truncation | OwnerChange | EntryChange): void {
     const operation = { ...change, id: this.#state.operationsMade++ };
     perform(this.#state.cache, operation);
     const logged = { operation, isDurable: false, isWrittenOff: false };
@@ -186,8 +195,8 @@ export class Journal {
 
 export const ROOT = 0;
 
-export function newInode(kind: Kind): Inode {
-  return { kind, bytes: new Uint8Array(0), entries: new Map() };
+export function newInode(kind: Kind, ownership: Ownership): Inode {
+  return { kind, bytes: new Uint8Array(0), ownership, entries: new Map() };
 }
 
 export function inodeOf(image: Image, number: number): Inode {
@@ -198,8 +207,8 @@ export function inodeOf(image: Image, number: number): Inode {
 
 function copyOf(image: Image): Image {
   return new Map(
-    image.entries().map(([number, { kind, bytes, entries }]) => {
-      return [number, { kind, bytes, entries: new Map(entries) }];
+    image.entries().map(([number, inode]) => {
+      return [number, { ...inode, entries: new Map(inode.entries) }];
     }),
   );
 }
@@ -224,6 +233,8 @@ function perform(image: Image, operation: PendingOperation): void {
   } else if (operation.kind === "truncate") {
     const inode = inodeOf(image, operation.inode);
     inode.bytes = resized(inode.bytes, operation.byteLength);
+  } else if (operation.kind === "setOwnership") {
+    inodeOf(image, operation.inode).ownership = operation.ownership;
   } else {
     for (const { place, inode } of operation.entries) {
       const { entries } = inodeOf(image, place.directory);

@@ -5,7 +5,7 @@
  * @module
  */
 import { basename, dirname } from "@std/path";
-import type { FileAccess, FileStatus } from "../../src/platform/file_system.ts";
+import type { FileAccess, FileStatus, Ownership } from "../../src/platform/file_system.ts";
 import { type Inode, inodeOf, Journal, type Kind, newInode, type Place, ROOT } from "./journal.ts";
 
 /** Returns the error of a full disk, as Deno raises it. */
@@ -29,12 +29,20 @@ export const systemErrors = {
   EROFS: () => new Error("Read-only file system (os error 30)"),
 } as const satisfies Record<string, () => Error>;
 
+/** The user that a process runs as. */
+export type User = Omit<Ownership, "mode">;
+
+/** The user of every process that names no other one. */
+export const SERVICE: User = { uid: 1000, gid: 1000 };
+/** The user who may do everything. */
+export const ROOT_USER: User = { uid: 0, gid: 0 };
+
 export interface OpenFile {
   readonly inode: number;
   readonly path: string;
   readonly access: FileAccess;
   /** The process that opened the file. */
-  readonly owner: unknown;
+  readonly owner: { readonly user: User };
 }
 
 /** The state that all processes share: the disk, the open handles and the flocks. */
@@ -100,8 +108,8 @@ export class Kernel {
   }
 
   status(number: number): FileStatus {
-    const { kind, bytes: { byteLength } } = this.inode(number);
-    return { kind, byteLength, device: 1, inode: number, links: this.#linksOf(number) };
+    const { kind, bytes: { byteLength }, ownership } = this.inode(number);
+    return { kind, byteLength, device: 1, inode: number, links: this.#linksOf(number), ownership };
   }
 
   list(path: string): string[] {
@@ -111,9 +119,12 @@ export class Kernel {
     return [...entries.keys()];
   }
 
-  open(path: string, access: FileAccess, owner: unknown): OpenFile {
+  open(path: string, access: FileAccess, owner: OpenFile["owner"]): OpenFile {
     const what = `open '${path}'`;
-    const inode = access === "create" ? this.make(path, "file", what) : this.follow(path, what);
+    const { user } = owner;
+    const isNew = access === "create";
+    const inode = isNew ? this.make(path, "file", what, user) : this.follow(path, what);
+    if (!isNew) this.#assertMay(access === "append" ? 0o6 : 0o4, inode, { user, what });
     if (access === "append" && this.inode(inode).kind === "directory") throw isDirectory(what);
     const file = { inode, path, access, owner };
     this.openFiles.add(file);
@@ -126,15 +137,17 @@ export class Kernel {
     this.openFiles.delete(file);
   }
 
-  make(path: string, kind: Kind, what: string): number {
+  make(path: string, kind: Kind, what: string, user: User): number {
     const place = this.#freePlace(path, what);
-    const inode = this.journal.addInode(kind);
+    this.#assertMay(0o3, place.directory, { user, what });
+    const mode = kind === "directory" ? 0o700 : 0o600;
+    const inode = this.journal.addInode(kind, { ...user, mode });
     const call = kind === "directory" ? "makeDirectory" : "create";
     this.journal.perform({ kind: call, path, entries: [{ place, inode }] });
     return inode;
   }
 
-  rename(path: string, to: string): void {
+  rename(path: string, to: string, user: User): void {
     const what = `rename '${path}' -> '${to}'`;
     const inode = this.#getMovable(path, what);
     const replaced = this.find(to, what);
@@ -142,6 +155,7 @@ export class Kernel {
       { place: this.#placeOf(path, what), inode: null },
       { place: this.#placeOf(to, what), inode },
     ];
+    this.#assertMayChange([path, to], { user, what });
     if (inode === replaced) return;
     if (replaced !== undefined && this.inode(replaced).kind === "directory") {
       throw isDirectory(what);
@@ -149,20 +163,22 @@ export class Kernel {
     this.journal.perform({ kind: "rename", path, to, entries });
   }
 
-  link(path: string, to: string): void {
+  link(path: string, to: string, user: User): void {
     const what = `link '${path}' -> '${to}'`;
     const inode = this.get(path, what);
     const place = this.#freePlace(to, what);
     if (this.inode(inode).kind === "directory") {
       throw new Deno.errors.PermissionDenied(`Operation not permitted (os error 1): ${what}`);
     }
+    this.#assertMayChange([to], { user, what });
     this.journal.perform({ kind: "link", path, to, entries: [{ place, inode }] });
   }
 
-  remove(path: string): void {
+  remove(path: string, user: User): void {
     const what = `remove '${path}'`;
     this.#getMovable(path, what);
     const place = this.#placeOf(path, what);
+    this.#assertMayChange([path], { user, what });
     this.journal.perform({ kind: "remove", path, entries: [{ place, inode: null }] });
   }
 
@@ -188,6 +204,16 @@ export class Kernel {
   truncate({ inode, path, access }: Omit<OpenFile, "owner">, byteLength: number): void {
     if (access === "read" || byteLength < 0) throw invalidArgument();
     this.journal.perform({ kind: "truncate", path, inode, byteLength });
+  }
+
+  setOwnership({ inode, path, owner: { user } }: OpenFile, ownership: Ownership): void {
+    const isGift = ownership.uid !== user.uid || ownership.gid !== user.gid;
+    if (this.find(path, path) !== inode) throw new Deno.errors.Busy(`Another file: ${path}`);
+    if (isGift && user.uid !== ROOT_USER.uid) {
+      throw new Deno.errors.PermissionDenied("Operation not permitted (os error 1): fchown");
+    }
+    this.journal.perform({ kind: "setOwnership", path, inode, ownership });
+    this.journal.beginSync(inode)();
   }
 
   tryLock(file: OpenFile): boolean {
@@ -231,6 +257,18 @@ export class Kernel {
     }
   }
 
+  /** Throws unless the user may do this with the file or directory. `bits` are those of the mode for one class. */
+  #assertMay(bits: number, inode: number, { user, what }: { user: User; what: string }): void {
+    const { uid, gid, mode } = this.inode(inode).ownership;
+    const shift = uid === user.uid ? 6 : gid === user.gid ? 3 : 0;
+    if (user.uid === ROOT_USER.uid || (mode >> shift & bits) === bits) return;
+    throw new Deno.errors.PermissionDenied(`Permission denied (os error 13): ${what}`);
+  }
+
+  #assertMayChange(paths: readonly string[], by: { user: User; what: string }): void {
+    for (const path of paths) this.#assertMay(0o3, this.get(dirname(path), by.what), by);
+  }
+
   #getMovable(path: string, what: string): number {
     const number = this.get(path, what);
     if (this.inode(number).kind !== "directory") return number;
@@ -260,8 +298,11 @@ export class Kernel {
   }
 }
 
+/** Every user may create files in the root directory. */
+const ROOT_OWNERSHIP: Ownership = { ...ROOT_USER, mode: 0o777 };
+
 export function emptyKernel(): Kernel {
-  return new Kernel(Journal.of(new Map([[ROOT, newInode("directory")]])), Infinity);
+  return new Kernel(Journal.of(new Map([[ROOT, newInode("directory", ROOT_OWNERSHIP)]])), Infinity);
 }
 
 function notFound(what: string): Error {

@@ -8,7 +8,7 @@ import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { ManifestReader } from "../../src/segments/manifest_reader.ts";
 import { verifyLog } from "../../src/verify/verify_log.ts";
 import { Violation } from "./harness.ts";
-import type { SimulatedDisk } from "./simulated_disk.ts";
+import { SERVICE, type SimulatedDisk } from "./simulated_disk.ts";
 
 /** The outcomes that one writer received for its events, which are numbered from 0. */
 export class Ledger {
@@ -134,6 +134,7 @@ export async function checkRecovered(
     expectSame(faults, [], "verify() found faults in an unmodified log");
   }
   checkTidy(disk, path);
+  checkOwner(disk);
   await checkSettled(disk, open);
 }
 
@@ -153,6 +154,16 @@ function checkTidy(disk: SimulatedDisk, path: string): void {
   const { byArchive } = new ManifestReader(log).read();
   const isListed = forms.map(({ stamp }) => byArchive.has(files.archive(stamp).split("/").at(-1)!));
   expectSame(isListed.filter((is) => !is), [], "archives without a manifest line");
+}
+
+/** Checks that the owner of the directory owns each file, and that all files but the lock file have the same mode. */
+function checkOwner(disk: SimulatedDisk): void {
+  const paths = Object.keys(disk.snapshot());
+  const owners = new Set(paths.map((path) => disk.ownershipOf(path).uid));
+  expectSame([...owners], [SERVICE.uid], "owners of the files");
+  const modes = paths.filter((path) => !path.endsWith(".lock"))
+    .map((path) => disk.ownershipOf(path).mode);
+  expectSame(new Set(modes).size, 1, `modes of the files: ${modes}`);
 }
 
 /** Checks that another recovery has nothing to do. */

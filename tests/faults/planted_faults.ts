@@ -78,6 +78,14 @@ export function hidesAppendErrors(fileSystem: FileSystem, path: string): FileSys
     }));
 }
 
+/** Plants: files that a process creates for another user stay its own. */
+export function keepsFiles(fileSystem: FileSystem): FileSystem {
+  return overriding(fileSystem, {
+    open: (path: string, access: FileAccess) =>
+      overriding(fileSystem.open(path, access), { setOwnership() {} }),
+  });
+}
+
 /** Plants: a segment is removed before its archive has its name. */
 export function removesTooEarly(fileSystem: FileSystem): FileSystem {
   return overriding(fileSystem, {

@@ -10,12 +10,13 @@ import type {
   FileHandle,
   FileStatus,
   FileSystem,
+  Ownership,
 } from "../../src/platform/file_system.ts";
 import type { PendingAppend, PendingOperation } from "./journal.ts";
-import { emptyKernel, type Kernel, noSpace, type OpenFile } from "./kernel.ts";
+import { emptyKernel, type Kernel, noSpace, type OpenFile, SERVICE, type User } from "./kernel.ts";
 
 export type { PendingAppend, PendingOperation } from "./journal.ts";
-export { ioError, noSpace, systemErrors } from "./kernel.ts";
+export { ioError, noSpace, ROOT_USER, SERVICE, systemErrors, type User } from "./kernel.ts";
 
 /** A call of a process on the disk. The synchronous and asynchronous variants have the same name. */
 export interface Call {
@@ -34,6 +35,7 @@ export type CallName =
   | "read"
   | "append"
   | "truncate"
+  | "setOwnership"
   | "syncData"
   | "tryLock"
   | "unlock";
@@ -54,14 +56,16 @@ export class SimulatedProcess implements FileSystem {
   readonly calls: Call[] = [];
   /** Called before each call takes effect. If this function throws, the call fails with the thrown error. */
   onCall: ((call: Call) => void) | undefined;
+  readonly user: User;
   readonly #kernel: Kernel;
   readonly #faults: { match: (call: Call) => boolean; error: () => Error; times: number }[] = [];
   #killPoint: { index: number; when: "before" | "after" } | undefined;
   #isKilled = false;
 
   /** Starts a process. Only a {@linkcode SimulatedDisk} may do that. */
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, user: User) {
     this.#kernel = kernel;
+    this.user = user;
   }
 
   /** Whether the process has been killed. */
@@ -110,24 +114,30 @@ export class SimulatedProcess implements FileSystem {
   }
 
   rename(from: string, to: string): void {
-    this.run({ name: "rename", path: from, to }, () => this.#kernel.rename(from, to));
+    this.run({ name: "rename", path: from, to }, () => this.#kernel.rename(from, to, this.user));
   }
 
   link(path: string, newPath: string): void {
-    this.run({ name: "link", path, to: newPath }, () => this.#kernel.link(path, newPath));
+    this.run(
+      { name: "link", path, to: newPath },
+      () => this.#kernel.link(path, newPath, this.user),
+    );
   }
 
   remove(path: string): void {
-    this.run({ name: "remove", path }, () => this.#kernel.remove(path));
+    this.run({ name: "remove", path }, () => this.#kernel.remove(path, this.user));
   }
 
   removeAsync(path: string): Promise<void> {
-    return this.runLater({ name: "remove", path }, () => () => this.#kernel.remove(path));
+    return this.runLater(
+      { name: "remove", path },
+      () => () => this.#kernel.remove(path, this.user),
+    );
   }
 
   makeDirectory(path: string): void {
     this.run({ name: "makeDirectory", path }, () => {
-      this.#kernel.make(path, "directory", `mkdir '${path}'`);
+      this.#kernel.make(path, "directory", `mkdir '${path}'`, this.user);
     });
   }
 
@@ -240,6 +250,10 @@ class SimulatedHandle implements FileHandle {
     this.#run("truncate", () => this.#kernel.truncate(this.#file, byteLength));
   }
 
+  setOwnership(ownership: Ownership): void {
+    this.#run("setOwnership", () => this.#kernel.setOwnership(this.#file, ownership));
+  }
+
   async syncData(): Promise<void> {
     try {
       await this.#runLater("syncData", () => this.#kernel.beginSync(this.#file));
@@ -308,8 +322,8 @@ export class SimulatedDisk {
   }
 
   /** Starts a process on the disk. */
-  process(): SimulatedProcess {
-    return new SimulatedProcess(this.#kernel);
+  process(user: User = SERVICE): SimulatedProcess {
+    return new SimulatedProcess(this.#kernel, user);
   }
 
   /** The operations that no sync has covered, oldest first. */
@@ -359,10 +373,23 @@ export class SimulatedDisk {
     return this.#kernel.inode(this.#kernel.get(path, path)).bytes;
   }
 
+  /** Returns the ownership of a file, without a call of a process. */
+  ownershipOf(path: string): Ownership {
+    return this.#kernel.inode(this.#kernel.get(path, path)).ownership;
+  }
+
+  /** Changes the ownership of a file, as an administrator does. The change is durable at once. */
+  setOwnership(path: string, ownership: Ownership): void {
+    const inode = this.#kernel.get(path, path);
+    this.#kernel.journal.durably(() =>
+      this.#kernel.journal.perform({ kind: "setOwnership", path, inode, ownership })
+    );
+  }
+
   /** Writes a file and its parent directories, without a call of a process. All of it is durable at once. */
   writeFile(path: string, content: string | Uint8Array): void {
     this.#durably(path, () => {
-      const inode = this.#kernel.find(path, path) ?? this.#kernel.make(path, "file", path);
+      const inode = this.#kernel.find(path, path) ?? this.#kernel.make(path, "file", path, SERVICE);
       const file = { path, inode, access: "append" } as const;
       const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
       this.#kernel.truncate(file, 0);
@@ -372,7 +399,7 @@ export class SimulatedDisk {
 
   /** Creates a directory, a symlink or another kind of file, with its parent directories. It is durable at once. */
   plant(path: string, kind: "directory" | "symlink" | "other"): void {
-    this.#durably(path, () => this.#kernel.make(path, kind, path));
+    this.#durably(path, () => this.#kernel.make(path, kind, path, SERVICE));
   }
 
   #durably(path: string, effect: () => void): void {
@@ -385,7 +412,7 @@ export class SimulatedDisk {
   #makeDirectories(path: string): void {
     if (this.#kernel.find(path, path) !== undefined) return;
     this.#makeDirectories(dirname(path));
-    this.#kernel.make(path, "directory", path);
+    this.#kernel.make(path, "directory", path, SERVICE);
   }
 
   #filesUnder(directory: string): string[] {

@@ -94,11 +94,29 @@ testBoth(
     assertEquals(["none", "none/x"].map((name) => fileSystem.status(path(name))), [null, null]);
     assertEquals(fileSystem.status("/")?.kind, "directory");
     assertThrows(() => kindAt("file/x"), Deno.errors.NotADirectory);
-    const { byteLength, device, inode, links } = fileSystem.status(path("file"))!;
+    const status = fileSystem.status(path("file"))!;
+    const { byteLength, inode, links } = status;
     assertEquals({ byteLength, links }, { byteLength: 3, links: 1 });
     using file = opened(fileSystem, path("file"));
-    assertEquals(file.handle.status(), { kind: "file", byteLength: 3, device, inode, links: 1 });
+    assertEquals(file.handle.status(), status);
     assertNotEquals(inode, fileSystem.status(path("dir/x"))?.inode);
+  },
+);
+
+testBoth(
+  "FileHandle.setOwnership() changes the mode of a file that this process created",
+  (disk) => {
+    const { fileSystem, path } = disk;
+    using file = opened(fileSystem, path("file"), "create");
+    const ownership = file.handle.status().ownership;
+    // Windows has no ownership.
+    if (ownership === null) return;
+    assertEquals(ownership.mode, 0o600);
+    file.handle.setOwnership({ ...ownership, mode: 0o640 });
+    assertEquals(fileSystem.status(path("file"))?.ownership, { ...ownership, mode: 0o640 });
+    fileSystem.rename(path("file"), path("moved"));
+    fileSystem.open(path("file"), "create").close();
+    assertThrows(() => file.handle.setOwnership(ownership), Deno.errors.Busy);
   },
 );
 

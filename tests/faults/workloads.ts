@@ -9,7 +9,13 @@ import type { FileSystem } from "../../src/platform/file_system.ts";
 import { SimulatedClock } from "../platform.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 import { checkRecovered, Ledger, type Reopening } from "./oracle.ts";
-import { SimulatedDisk, type SimulatedProcess } from "./simulated_disk.ts";
+import {
+  ROOT_USER,
+  SERVICE,
+  SimulatedDisk,
+  type SimulatedProcess,
+  type User,
+} from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
 
 /** Path of a workload's log. */
@@ -70,16 +76,20 @@ export class Scene {
   constructor(
     disk: SimulatedDisk,
     names: readonly string[],
-    { sizes, plant = (process) => process, dead = [] }: {
+    { sizes, plant = (process) => process, dead = [], users = [] }: {
       sizes: Sizes;
       plant?: Plant | undefined;
       dead?: readonly Ledger[];
+      /** The user of each writer, by default the owner of the log. */
+      users?: readonly User[];
     },
   ) {
     this.disk = disk;
     this.sizes = sizes;
     const ledgers = names.map((writer) => new Ledger({ writer, ...sizes }));
-    this.writers = ledgers.map((ledger) => new Writer(disk.process(), ledger, { sizes, plant }));
+    this.writers = ledgers.map((ledger, n) =>
+      new Writer(disk.process(users[n]), ledger, { sizes, plant })
+    );
     this.ledgers = [...dead, ...ledgers];
   }
 
@@ -176,11 +186,11 @@ export interface Workload {
   run(scene: Scene): Promise<void>;
 }
 
-function emptyScene(writers: readonly string[]): Workload["stage"] {
+function emptyScene(writers: readonly string[], users: readonly User[] = []): Workload["stage"] {
   return (sizes, plant) => {
     const disk = new SimulatedDisk();
     disk.plant("/log", "directory");
-    return Promise.resolve(new Scene(disk, writers, { sizes, plant }));
+    return Promise.resolve(new Scene(disk, writers, { sizes, plant, users }));
   };
 }
 
@@ -222,12 +232,14 @@ export const rotate = ofOne("rotate", async (writer, log) => {
   await writer.logOneByOne(log, 1);
 });
 
-const archive = ofOne("archive", async (writer, log) => {
+const archive = ofOne("archive", rotateThrice);
+
+async function rotateThrice(writer: Writer, log: AuditLog): Promise<void> {
   for (let n = 0; n < 3; n++) {
     await writer.logTogether(log, 3);
     await log.rotate().catch(() => {});
   }
-});
+}
 
 /** Returns a workload that opens the log of a process that was killed while it rotated, and continues it. */
 function recoverFrom(killedAt: number): Workload {
@@ -244,6 +256,29 @@ function recoverFrom(killedAt: number): Workload {
   return ofOne(`recover from a kill at call ${killedAt}`, work, stage);
 }
 
+/** Root creates a log in the directory of another user. */
+const rootCreates = ofOne("root creates a log", rotateThrice, emptyScene(["a"], [ROOT_USER]));
+
+/** Root rotates the log of another user. An administrator has changed the mode of its files. */
+const rootRotates = ofOne("root rotates a log", rotateThrice, async (sizes, plant) => {
+  const scene = await append.stage(sizes);
+  await append.run(scene);
+  for (const path of filesOf(scene.disk)) {
+    scene.disk.setOwnership(path, { ...SERVICE, mode: 0o640 });
+  }
+  return new Scene(scene.disk.afterKill(), ["b"], {
+    sizes,
+    plant,
+    dead: scene.ledgers,
+    users: [ROOT_USER],
+  });
+});
+
+/** Returns the paths of the log's files, except the lock file. */
+function filesOf(disk: SimulatedDisk): string[] {
+  return Object.keys(disk.snapshot()).filter((path) => !path.endsWith(".lock"));
+}
+
 const twoWriters: Workload = {
   name: "two writers",
   stage: emptyScene(["a", "b"]),
@@ -258,9 +293,19 @@ const twoWriters: Workload = {
   },
 };
 
+/** The owner of the log and root write at the same time. */
+const rootBesideOwner: Workload = {
+  ...twoWriters,
+  name: "root beside the owner",
+  stage: emptyScene(["a", "b"], [SERVICE, ROOT_USER]),
+};
+
 /** The standard workloads. The recoveries start from kills at calls that leave work behind. */
 export const WORKLOADS: readonly Workload[] = [
   append,
+  rootRotates,
+  rootCreates,
+  rootBesideOwner,
   flush,
   rotate,
   archive,

@@ -92,6 +92,7 @@ class CountingFileSystem implements FileSystem {
       readSync: (buffer, position) => count(handle.readSync(buffer, position)),
       appendSync: refuse,
       truncateSync: refuse,
+      setOwnership: refuse,
       syncData: refuse,
       syncDataSync: refuse,
       tryLock: refuse,

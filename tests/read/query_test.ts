@@ -215,6 +215,7 @@ Deno.test("queryLog() in descending order stops reading when it is aborted", asy
         readSync: (buffer, position) => handle.readSync(buffer, position),
         appendSync: (bytes) => handle.appendSync(bytes),
         truncateSync: (byteLength) => handle.truncateSync(byteLength),
+        setOwnership: (ownership) => handle.setOwnership(ownership),
         syncData: () => handle.syncData(),
         syncDataSync: () => handle.syncDataSync(),
         tryLock: () => handle.tryLock(),

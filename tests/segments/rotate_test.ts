@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { sealActive, type SealTimes } from "../../src/segments/rotate.ts";
+import { sealActive, type Sealing } from "../../src/segments/rotate.ts";
 import {
   type CallName,
   ioError,
@@ -12,7 +12,11 @@ import { diskWith, files, logOn, ODDITIES } from "./log_on_disk.ts";
 
 const STAMP = "20260213_143022";
 const NEXT_STAMP = "20260213_143023";
-const TIMES: SealTimes = { nowMs: Date.UTC(2026, 1, 13, 14, 30, 22), newestEventMs: -Infinity };
+const TIMES: Sealing = {
+  nowMs: Date.UTC(2026, 1, 13, 14, 30, 22),
+  newestEventMs: -Infinity,
+  ownership: null,
+};
 
 function seal(process: SimulatedProcess, times = TIMES): string {
   return sealActive(logOn(process), times);
@@ -31,6 +35,7 @@ Deno.test("sealActive() reserves the name, renames the file and syncs the direct
   assertEquals(process.calls.map(({ name, path, to }) => ({ name, path, to })), [
     { name: "list", path: files.directory, to: undefined },
     { name: "open", path: files.sealed(STAMP), to: undefined },
+    { name: "status", path: files.sealed(STAMP), to: undefined },
     { name: "status", path: files.sealed(STAMP), to: undefined },
     { name: "rename", path: files.active, to: files.sealed(STAMP) },
     { name: "syncDirectory", path: files.directory, to: undefined },
@@ -145,7 +150,7 @@ Deno.test("sealActive() uses stamps in the order of the content if the clock jum
     // Seal 100 segments within one second, then segments with a clock that jumps back and forth by up to an hour.
     const nowMs = TIMES.nowMs + (index < 100 ? 5 * index : random.below(7_200_000) - 3_600_000);
     const newestEventMs = index % 10 === 0 ? nowMs + random.below(10_000) : -Infinity;
-    stamps.push(seal(disk.process(), { nowMs, newestEventMs }));
+    stamps.push(seal(disk.process(), { ...TIMES, nowMs, newestEventMs }));
   }
   assertEquals([...new Set(stamps)].sort(), stamps);
   const contents = stamps.map((stamp) => disk.snapshot()[files.sealed(stamp)]);

@@ -84,6 +84,7 @@ export class ScriptedFileSystem implements FileSystem {
       readSync: (buffer, position) => handle.readSync(buffer, position),
       appendSync: (bytes) => this.append(handle, bytes),
       truncateSync: (byteLength) => this.truncate(handle, byteLength),
+      setOwnership: (ownership) => handle.setOwnership(ownership),
       syncData: () => {
         this.synced.push(name);
         return this.syncFile(handle, name);

@@ -1,0 +1,149 @@
+/**
+ * Creates the files of a log so that the owner of the log can use them, even if another user creates them.
+ *
+ * A maintenance command often runs as root. Files that belong to root would lock out the service that writes the log.
+ * Therefore a new file gets the owner, the group and the mode of the file that it continues: the active file or the
+ * newest segment. The first file of a log gets the owner and the group of the directory, as far as the process may
+ * assign files to them.
+ *
+ * Invariant: the name of a file never leads to a new file of another owner, not even after a kill or a power loss. If
+ * the process creates files for another owner, it creates the file under a temporary name, sets the owner, syncs the
+ * file, and only then links it to its name.
+ *
+ * @module
+ */
+import type { FileHandle, FileSystem, Ownership } from "../platform/file_system.ts";
+import { isSameOwnership, OwnershipError } from "../platform/ownership.ts";
+import { removeTemporary, temporaryOf } from "../platform/regular_file.ts";
+import type { LogFiles } from "./segment_name.ts";
+
+/** Mode of the first file of a log: only its owner can read and write it. */
+const FIRST_MODE = 0o600;
+/** The bits of a mode with which the group can read and write a file. */
+const GROUP_WRITES = 0o060;
+
+/** Creates the files of one log. */
+export class FileCreator {
+  readonly #fileSystem: FileSystem;
+  readonly #files: LogFiles;
+  /** The ownership of a file that this process creates, unless it sets another one. Learnt from the first file. */
+  #own: Ownership | null | undefined;
+
+  /** Creates the object; does not access the disk. */
+  constructor(fileSystem: FileSystem, files: LogFiles) {
+    this.#fileSystem = fileSystem;
+    this.#files = files;
+  }
+
+  /**
+   * Creates a file of the log, and opens it for appending. If the process may not assign the file to the owner or the
+   * group of the log, the file becomes its own, unless that would lock out the owner.
+   *
+   * @param ofLog The ownership of the active file or the newest segment; null if the log has no file.
+   * @throws {Deno.errors.AlreadyExists} If the path exists.
+   * @throws {Deno.errors.Busy} If another process creates the file at the same time.
+   * @throws {OwnershipError} If the owner of the log could not open the new file.
+   */
+  create(path: string, ofLog: Ownership | null): FileHandle {
+    const wanted = ofLog === null ? this.#ofFirstFile() : this.#ofNextFile(path, ofLog);
+    if (wanted !== null && this.#own === undefined) this.check(path, null);
+    if (wanted === null || this.isOwn(wanted)) return this.#fileSystem.open(path, "create");
+    try {
+      return this.#createFor(wanted, path);
+    } catch (error) {
+      if (!(error instanceof OwnershipError)) throw error;
+      const { uid } = this.#own!;
+      if (ofLog === null || uid === wanted.uid) return this.#fileSystem.open(path, "create");
+      // The owner can open the file as a member of the group.
+      if ((wanted.mode & GROUP_WRITES) === GROUP_WRITES) {
+        return this.#createFor({ ...wanted, uid }, path);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Checks whether a file that this process creates has the ownership by itself. Returns false before the process has
+   * created a file, unless the system has no ownership.
+   */
+  isOwn(ownership: Ownership | null): boolean {
+    return ownership === null || this.#own !== undefined && isSameOwnership(this.#own, ownership);
+  }
+
+  /**
+   * Assigns a file that this process has just created to an owner, before the first byte is written.
+   *
+   * @throws {OwnershipError} If the process may not assign files to the owner.
+   */
+  assign(handle: FileHandle, ownership: Ownership | null): void {
+    this.#own = handle.status().ownership;
+    if (ownership === null || isSameOwnership(this.#own, ownership)) return;
+    try {
+      handle.setOwnership(ownership);
+    } catch (cause) {
+      if (!(cause instanceof Deno.errors.PermissionDenied)) throw cause;
+      throw new OwnershipError(ownership, { cause });
+    }
+  }
+
+  /**
+   * Checks that this process can create a file with the ownership at the path. Creates a temporary file for that, and so
+   * learns which ownership the files of this process have.
+   *
+   * @throws {OwnershipError} If the process may not assign files to the owner.
+   */
+  check(path: string, ownership: Ownership | null): void {
+    this.#createTemporary(path, ownership).close();
+    removeTemporary(this.#fileSystem, path);
+  }
+
+  #ofFirstFile(): Ownership | null {
+    const ofDirectory = this.#fileSystem.status(this.#files.directory)?.ownership ?? null;
+    return ofDirectory === null ? null : { ...ofDirectory, mode: FIRST_MODE };
+  }
+
+  #ofNextFile(path: string, ofLog: Ownership): Ownership {
+    return path === this.#files.lock ? { ...ofLog, mode: lockMode(ofLog.mode) } : ofLog;
+  }
+
+  /** Creates a file under its temporary name, assigns it to an owner, and links it to its path. */
+  #createFor(ownership: Ownership, path: string): FileHandle {
+    using stack = new DisposableStack();
+    const handle = this.#createTemporary(path, ownership);
+    stack.defer(() => handle.close());
+    try {
+      this.#fileSystem.link(temporaryOf(path), path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      throw new Deno.errors.Busy(`Another process creates the file: ${path}`, { cause: error });
+    } finally {
+      removeTemporary(this.#fileSystem, path);
+    }
+    // Otherwise a power loss could keep the temporary name alone, with the lines that are appended next.
+    this.#fileSystem.syncDirectorySync(this.#files.directory);
+    stack.move();
+    return handle;
+  }
+
+  /** Creates the temporary file for a path, and assigns it to its owner. */
+  #createTemporary(path: string, ownership: Ownership | null): FileHandle {
+    removeTemporary(this.#fileSystem, path);
+    const handle = this.#fileSystem.open(temporaryOf(path), "create");
+    try {
+      this.assign(handle, ownership);
+      return handle;
+    } catch (error) {
+      handle.close();
+      removeTemporary(this.#fileSystem, path);
+      throw error;
+    }
+  }
+}
+
+/**
+ * Returns the mode of the lock file of a log whose files have the mode. A process that can open the lock file can hold
+ * the lock, so only the users who can write the log can open it.
+ */
+function lockMode(mode: number): number {
+  return (mode & 0o222) | (mode & 0o222) << 1;
+}

@@ -1,0 +1,13 @@
+/**
+ * Runs a `scout` command as the user with the given IDs. The program must be started as root.
+ *
+ * @module
+ */
+import process from "node:process";
+import { main } from "../../src/cli/main.ts";
+
+const [uid = "", gid = "", ...args] = Deno.args;
+// Modules are loaded before this, because this user may not read the cache of the user who runs the tests.
+process.setgid!(Number(gid));
+process.setuid!(Number(uid));
+Deno.exit(await main(args));
