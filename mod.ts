@@ -53,7 +53,8 @@
  *   out the program that writes the log. A program that may not assign files to that owner and group
  *   appends, but does not rotate; the logger reports it once.
  *
- * Limits: local file systems only (no NFS), a disk whose fsync is honest, one machine. If the log's directory was
+ * Limits: local file systems only (no NFS), a disk whose fsync is honest, one machine. On a file system that cannot
+ * sync directories (CIFS, FUSE, Ceph), a power loss may remove new files; the logger warns once. If the log's directory was
  * missing and the permissions are scoped to it, its parents are created but not synced. `JSON.parse` of Deno 2.9.6
  * confuses a member named `"` with one named `\` at the same place; the file itself is right.
  *

@@ -494,7 +494,7 @@ export async function openLogOn(
 ): Promise<AuditLog> {
   const { fileSystem, clock } = platform;
   const resolved = resolveOptions(options);
-  const directory = new LogDirectory(fileSystem, resolved.path);
+  const directory = new LogDirectory(fileSystem, resolved.path, resolved.logger);
   try {
     checkNoDirectory(fileSystem, resolved.path);
     return createLog(resolved, await openParts(directory, clock, resolved));

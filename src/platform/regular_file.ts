@@ -10,6 +10,7 @@
  */
 import { dirname, join } from "@std/path";
 import type { FileHandle, FileStatus, FileSystem } from "./file_system.ts";
+import { isMissingFeature } from "./missing_feature.ts";
 
 /** An open regular file. */
 export interface RegularFile {
@@ -205,7 +206,16 @@ export function ensureDirectory(fileSystem: FileSystem, path: string): void {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       continue;
     }
-    if (hasParentAccess) fileSystem.syncDirectorySync(parent);
+    if (hasParentAccess) syncParent(fileSystem, parent);
+  }
+}
+
+function syncParent(fileSystem: FileSystem, parent: string): void {
+  try {
+    fileSystem.syncDirectorySync(parent);
+  } catch (error) {
+    // The log warns when it syncs its own directory.
+    if (!isMissingFeature(error)) throw error;
   }
 }
 

@@ -136,7 +136,7 @@ async function makeArchive(
     checkLength(segment, { byteLength, path: files.sealed(stamp) });
     // Unlike a rename, a link does not replace a file that another program has created at the archive path in the
     // meantime.
-    fileSystem.link(path, files.archive(stamp));
+    archiving.log.publish(path, files.archive(stamp));
     return { ...readBack, ...summary };
   } finally {
     unfinished.close();

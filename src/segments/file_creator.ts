@@ -22,17 +22,25 @@ const FIRST_MODE = 0o600;
 /** The bits of a mode with which the group can read and write a file. */
 const GROUP_WRITES = 0o060;
 
+/** The directory in which a {@linkcode FileCreator} creates files. */
+export interface CreationSite {
+  readonly fileSystem: FileSystem;
+  readonly files: LogFiles;
+  /** Links a complete file to its path, which must not exist. */
+  publish(temporary: string, path: string): void;
+  /** Syncs the names of the files. */
+  syncSync(): void;
+}
+
 /** Creates the files of one log. */
 export class FileCreator {
-  readonly #fileSystem: FileSystem;
-  readonly #files: LogFiles;
+  readonly #site: CreationSite;
   /** The ownership of a file that this process creates, unless it sets another one. Learnt from the first file. */
   #own: Ownership | null | undefined;
 
   /** Creates the object; does not access the disk. */
-  constructor(fileSystem: FileSystem, files: LogFiles) {
-    this.#fileSystem = fileSystem;
-    this.#files = files;
+  constructor(site: CreationSite) {
+    this.#site = site;
   }
 
   /**
@@ -47,13 +55,13 @@ export class FileCreator {
   create(path: string, ofLog: Ownership | null): FileHandle {
     const wanted = ofLog === null ? this.#ofFirstFile() : this.#ofNextFile(path, ofLog);
     if (wanted !== null && this.#own === undefined) this.check(path, null);
-    if (wanted === null || this.isOwn(wanted)) return this.#fileSystem.open(path, "create");
+    if (wanted === null || this.isOwn(wanted)) return this.#site.fileSystem.open(path, "create");
     try {
       return this.#createFor(wanted, path);
     } catch (error) {
       if (!(error instanceof OwnershipError)) throw error;
       const { uid } = this.#own!;
-      if (ofLog === null || uid === wanted.uid) return this.#fileSystem.open(path, "create");
+      if (ofLog === null || uid === wanted.uid) return this.#site.fileSystem.open(path, "create");
       // The owner can open the file as a member of the group.
       if ((wanted.mode & GROUP_WRITES) === GROUP_WRITES) {
         return this.#createFor({ ...wanted, uid }, path);
@@ -94,16 +102,16 @@ export class FileCreator {
    */
   check(path: string, ownership: Ownership | null): void {
     this.#createTemporary(path, ownership).close();
-    removeTemporary(this.#fileSystem, path);
+    removeTemporary(this.#site.fileSystem, path);
   }
 
   #ofFirstFile(): Ownership | null {
-    const ofDirectory = this.#fileSystem.status(this.#files.directory)?.ownership ?? null;
+    const ofDirectory = this.#site.fileSystem.status(this.#site.files.directory)?.ownership ?? null;
     return ofDirectory === null ? null : { ...ofDirectory, mode: FIRST_MODE };
   }
 
   #ofNextFile(path: string, ofLog: Ownership): Ownership {
-    return path === this.#files.lock ? { ...ofLog, mode: lockMode(ofLog.mode) } : ofLog;
+    return path === this.#site.files.lock ? { ...ofLog, mode: lockMode(ofLog.mode) } : ofLog;
   }
 
   /** Creates a file under its temporary name, assigns it to an owner, and links it to its path. */
@@ -112,29 +120,29 @@ export class FileCreator {
     const handle = this.#createTemporary(path, ownership);
     stack.defer(() => handle.close());
     try {
-      this.#fileSystem.link(temporaryOf(path), path);
+      this.#site.publish(temporaryOf(path), path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       throw new Deno.errors.Busy(`Another process creates the file: ${path}`, { cause: error });
     } finally {
-      removeTemporary(this.#fileSystem, path);
+      removeTemporary(this.#site.fileSystem, path);
     }
     // Otherwise a power loss could keep the temporary name alone, with the lines that are appended next.
-    this.#fileSystem.syncDirectorySync(this.#files.directory);
+    this.#site.syncSync();
     stack.move();
     return handle;
   }
 
   /** Creates the temporary file for a path, and assigns it to its owner. */
   #createTemporary(path: string, ownership: Ownership | null): FileHandle {
-    removeTemporary(this.#fileSystem, path);
-    const handle = this.#fileSystem.open(temporaryOf(path), "create");
+    removeTemporary(this.#site.fileSystem, path);
+    const handle = this.#site.fileSystem.open(temporaryOf(path), "create");
     try {
       this.assign(handle, ownership);
       return handle;
     } catch (error) {
       handle.close();
-      removeTemporary(this.#fileSystem, path);
+      removeTemporary(this.#site.fileSystem, path);
       throw error;
     }
   }

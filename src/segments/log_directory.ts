@@ -4,7 +4,10 @@
  * @module
  */
 import { basename } from "@std/path";
+import { messageOf } from "../errors.ts";
+import type { Logger } from "../logger.ts";
 import type { FileHandle, FileStatus, FileSystem, Ownership } from "../platform/file_system.ts";
+import { isMissingFeature } from "../platform/missing_feature.ts";
 import {
   isSameFile,
   openForAppend,
@@ -29,12 +32,18 @@ export class LogDirectory {
   /** The paths of the log's files, whether the files exist or not. */
   readonly files: LogFiles;
   readonly #creator: FileCreator;
+  readonly #logger: Pick<Logger, "warn"> | undefined;
+  readonly #warned = new Set<string>();
 
-  /** Creates the directory of the log whose active file has the absolute path `path`; does not access the disk. */
-  constructor(fileSystem: FileSystem, path: string) {
+  /**
+   * Creates the directory of the log whose active file has the absolute path `path`; does not access the disk. The
+   * logger receives one warning for each feature that the file system lacks.
+   */
+  constructor(fileSystem: FileSystem, path: string, logger?: Pick<Logger, "warn">) {
     this.fileSystem = fileSystem;
     this.files = new LogFiles(path);
-    this.#creator = new FileCreator(fileSystem, this.files);
+    this.#creator = new FileCreator(this);
+    this.#logger = logger;
   }
 
   /**
@@ -159,7 +168,7 @@ export class LogDirectory {
     return this.#creator.isOwn(ownership);
   }
 
-  /** Returns the ownership of the active file, or else of the newest segment; null if there is none. */
+  /** Returns the ownership of the active file, or else of the newest segment; null if the log has no file. */
   ownership(): Ownership | null {
     const active = this.fileSystem.status(this.files.active);
     const newest = active === null ? this.segments().at(-1) : undefined;
@@ -180,14 +189,58 @@ export class LogDirectory {
     return status !== null && isSameFile(status, handle.status());
   }
 
+  /**
+   * Links a complete file to its path. If the file system has no hard links, moves the file there instead.
+   *
+   * @throws {Deno.errors.AlreadyExists} If the path exists.
+   */
+  publish(temporary: string, path: string): void {
+    try {
+      this.fileSystem.link(temporary, path);
+    } catch (error) {
+      if (!isMissingFeature(error)) throw error;
+      this.#warnOnce(
+        "The file system has no hard links, so a new archive would replace a file that another program creates under " +
+          `the same name at the same moment: ${messageOf(error)}`,
+      );
+      if (this.fileSystem.status(path) !== null) {
+        throw new Deno.errors.AlreadyExists(`Cannot create file: the path exists: ${path}`);
+      }
+      this.fileSystem.rename(temporary, path);
+    }
+  }
+
   /** Syncs the entries of the directory: the names of its files. */
-  sync(): Promise<void> {
-    return this.fileSystem.syncDirectory(this.files.directory);
+  async sync(): Promise<void> {
+    try {
+      await this.fileSystem.syncDirectory(this.files.directory);
+    } catch (error) {
+      this.#goOnUnsynced(error);
+    }
   }
 
   /** Syncs the entries of the directory like {@linkcode sync}, synchronously. */
   syncSync(): void {
-    this.fileSystem.syncDirectorySync(this.files.directory);
+    try {
+      this.fileSystem.syncDirectorySync(this.files.directory);
+    } catch (error) {
+      this.#goOnUnsynced(error);
+    }
+  }
+
+  /** Throws the error of a directory sync, unless it means that the file system cannot sync directories. */
+  #goOnUnsynced(error: unknown): void {
+    if (!isMissingFeature(error)) throw error;
+    this.#warnOnce(
+      "The file system cannot sync directories, so a power loss may remove new files of the log: " +
+        `${messageOf(error)}: ${this.files.directory}`,
+    );
+  }
+
+  #warnOnce(warning: string): void {
+    if (this.#warned.has(warning)) return;
+    this.#warned.add(warning);
+    this.#logger?.warn(warning);
   }
 
   #statusOf({ stamp, forms }: ListedSegment): FileStatus | null {

@@ -11,8 +11,9 @@
  *
  * @module
  */
-import { AuditWriteError } from "../errors.ts";
+import { AuditWriteError, messageOf } from "../errors.ts";
 import type { FileHandle } from "../platform/file_system.ts";
+import { isMissingFeature } from "../platform/missing_feature.ts";
 import { isSameFile, type RegularFile } from "../platform/regular_file.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -41,7 +42,8 @@ export class AppendLock implements Disposable {
   /**
    * Takes the lock, runs `section` with the handle of the lock file, and releases the lock.
    *
-   * @throws {AuditWriteError} If another writer holds the lock for `lockTimeoutSec`; the phase is "lock".
+   * @throws {AuditWriteError} If another writer holds the lock for `lockTimeoutSec`, or if the system cannot lock the
+   *   file, which is then the cause; the phase is "lock".
    */
   async run<T>(section: (lockFile: FileHandle) => T): Promise<T> {
     for (const delayMs of this.#attempts()) {
@@ -86,12 +88,27 @@ export class AppendLock implements Disposable {
 
   #tryTake(): boolean {
     const { handle, identity } = this.#lockFile;
-    if (!handle.tryLock()) return false;
+    if (!this.#lock(handle)) return false;
     const status = this.#options.log.fileSystem.status(this.#path);
     if (status !== null && isSameFile(status, identity)) return true;
     this.#lockFile = this.#open();
     handle.close();
     return this.#tryTake();
+  }
+
+  #lock(handle: FileHandle): boolean {
+    try {
+      return handle.tryLock();
+    } catch (cause) {
+      if (cause instanceof Deno.errors.NotCapable) throw cause;
+      const remedy = isMissingFeature(cause)
+        ? "; use a file system that supports locks, such as a local disk"
+        : "";
+      throw new AuditWriteError(
+        `Cannot lock audit log: ${messageOf(cause)}${remedy}: ${this.#path}`,
+        { phase: "lock", path: this.#options.log.files.active, cause },
+      );
+    }
   }
 
   #runAndRelease<T>(section: (lockFile: FileHandle) => T): T {

@@ -82,7 +82,7 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     if (!isPath) checkOptions(options, OPTION_CHECKS, "open sink");
     const { fileSystem, clock } = denoPlatform;
     const resolved = resolveOptions(options);
-    const log = new LogDirectory(fileSystem, resolved.path);
+    const log = new LogDirectory(fileSystem, resolved.path, resolved.logger);
     const sink = new LogSink(log, { ...resolved, clock });
     await sink.recover();
     return new FsyncSink(sink);

@@ -400,7 +400,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         await this.#clock.turn();
       }
     } catch (error) {
-      if (!(error instanceof AuditWriteError)) throw error;
+      // If the lock has a cause other than another writer, the system cannot lock the file.
+      const isUnlockable = error instanceof AuditWriteError && error.phase === "lock" &&
+        error.cause !== undefined;
+      if (!(error instanceof AuditWriteError) || isUnlockable) throw error;
       // The disk is full, or another writer holds the lock.
       this.#logger.warn(
         `Cannot repair the end of the log now, so the first append will repair it: ${error.message}`,

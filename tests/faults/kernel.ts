@@ -22,6 +22,10 @@ export function ioError(): Error {
 export const systemErrors = {
   EACCES: () => new Deno.errors.PermissionDenied("Permission denied (os error 13)"),
   EAGAIN: () => new Deno.errors.WouldBlock("Resource temporarily unavailable (os error 11)"),
+  EINVAL: () => new TypeError("Invalid argument (os error 22)"),
+  ENOLCK: () => new Error("No locks available (os error 37)"),
+  ENOTSUP: () => new Error("Operation not supported (os error 95)"),
+  EPERM: () => new Deno.errors.PermissionDenied("Operation not permitted (os error 1)"),
   EDQUOT: () => new Error("Disk quota exceeded (os error 122)"),
   EIO: ioError,
   EMFILE: () => new Error("Too many open files (os error 24)"),
