@@ -93,7 +93,8 @@
  * Everything is kept, unless the option `retention` sets a limit. When a limit is exceeded, the oldest archives are
  * deleted first, after each archiving and at `open()`. Each removal is recorded in the manifest first, so `verify()`
  * knows about it, and metrics that reach further back warn once where their data begins (`prunedUntil()`). The
- * newest archive stays, and so does every file that the manifest does not show to be the log's own.
+ * newest archive is only deleted because of its age, and a file that the manifest does not show to be the log's own
+ * never. A limit on age also rotates the active file at that age (`rotationAgeSec`), so it holds on a quiet log too.
  *
  * @example Keep at most 100 archives, 10 GB and 90 days
  * ```ts

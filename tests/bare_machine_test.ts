@@ -22,8 +22,15 @@ const IGNORED = [
   "tests/faults/campaign_test.ts",
   "tests/faults/canaries_test.ts",
 ];
-/** Requirements that are met even here: this test runs only on POSIX, and Deno's cache contains DuckDB. */
-const PRESENT: readonly RequirementName[] = ["POSIX", "duckdb"];
+/**
+ * Requirements that are met even here: this test runs only on POSIX, Deno's cache contains DuckDB, and without sudo only
+ * root is root.
+ */
+const PRESENT: readonly RequirementName[] = [
+  "POSIX",
+  "duckdb",
+  ...Deno.build.os !== "windows" && Deno.uid() === 0 ? ["root"] as const : [],
+];
 
 interface SuiteResult {
   readonly code: number;

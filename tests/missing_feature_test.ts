@@ -9,7 +9,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { openLogOn } from "../src/audit_log.ts";
 import { AuditWriteError } from "../src/errors.ts";
-import { SimulatedDisk, systemErrors } from "./faults/simulated_disk.ts";
+import { missingFeatures, SimulatedDisk } from "./faults/simulated_disk.ts";
 import { gathering } from "./loggers.ts";
 import { SimulatedClock } from "./platform.ts";
 import { testNeeding } from "./requirements.ts";
@@ -32,7 +32,7 @@ for (const errno of ERRNOS) {
       const disk = new SimulatedDisk();
       disk.plant("/log", "directory");
       const process = disk.process();
-      process.failOn((call) => call.name === name, systemErrors[errno], Infinity);
+      process.failOn((call) => call.name === name, missingFeatures[errno], Infinity);
       const { logger, warnings, errors } = gathering();
       const platform = { fileSystem: process, clock: new SimulatedClock() };
       const log = await openLogOn(platform, { path: PATH, logger, rotationSizeBytes: 1_000 });
@@ -72,7 +72,7 @@ for (const errno of ERRNOS) {
     const disk = new SimulatedDisk();
     disk.plant("/log", "directory");
     const process = disk.process();
-    process.failOn(({ name }) => name === "tryLock", systemErrors[errno], Infinity);
+    process.failOn(({ name }) => name === "tryLock", missingFeatures[errno], Infinity);
     const { logger } = gathering();
     const platform = { fileSystem: process, clock: new SimulatedClock() };
     for (const sessionId of ["s", undefined]) {
@@ -82,7 +82,7 @@ for (const errno of ERRNOS) {
       assertEquals(
         error.message,
         `Cannot lock audit log: ${
-          systemErrors[errno]().message
+          missingFeatures[errno]().message
         }; use a file system that supports locks, ` +
           `such as a local disk: ${PATH}.lock`,
       );

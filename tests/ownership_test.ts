@@ -8,12 +8,14 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { TextLineStream } from "@std/streams";
 import { MAIN } from "./cli/run_cli.ts";
+import type { Change, Listed } from "./programs/administers.ts";
 import { AS_ROOT, testNeeding } from "./requirements.ts";
 import type { CommandResult } from "./run_command.ts";
 import { programArgs, runProgram } from "./run_program.ts";
 import { tempDir } from "./temp_dir.ts";
 
 const SERVICE = fromFileUrl(new URL("./programs/service.ts", import.meta.url));
+const ADMINISTERS = fromFileUrl(new URL("./programs/administers.ts", import.meta.url));
 const RUN_AS = fromFileUrl(new URL("./programs/run_as.ts", import.meta.url));
 
 /** Who owns a log. The names of the users do not matter, and neither does whether the system knows them. */
@@ -27,16 +29,23 @@ async function ownedLog({ directoryMode = 0o700 } = {}) {
   const parent = tempDir();
   const directory = parent.path("log");
   const path = `${directory}/audit.jsonl`;
-  await shell(
-    `chmod 755 ${parent.path("")} && mkdir ${directory} && ` +
-      `chown ${OWNER.uid}:${OWNER.gid} ${directory} && chmod ${octal(directoryMode)} ${directory}`,
-  );
   const flags = [`--allow-read=${parent.path("")}`, `--allow-write=${directory}`];
+  const administer = async (...changes: readonly Change[]): Promise<readonly Listed[]> => {
+    const result = await runProgram(ADMINISTERS, {
+      dir: directory,
+      args: [directory, JSON.stringify(changes)],
+      within: AS_ROOT,
+    });
+    assertEquals(result.code, 0, result.stderr);
+    return JSON.parse(result.stdout);
+  };
+  Deno.chmodSync(parent.path(""), 0o755);
+  await administer({ owner: OWNER, mode: directoryMode });
   return {
     path,
     /** Creates a file beside the log that every user may read. */
     writeSource(name: string, text: string): string {
-      Deno.writeTextFileSync(parent.path(name), text);
+      Deno.writeTextFileSync(parent.path(name), text, { mode: 0o644 });
       return parent.path(name);
     },
     /** Starts a service that writes the log as its owner. */
@@ -52,39 +61,21 @@ async function ownedLog({ directoryMode = 0o700 } = {}) {
         flags: [...flags, "--allow-sys"],
         within: AS_ROOT,
       }),
-    /** Runs a shell command as root in the directory of the log. */
-    shell: (command: string) => shell(`cd ${directory} && ${command}`),
-    /** Returns the name, and "uid:gid mode", of each file of the log. */
-    async files(): Promise<[name: string, owner: string][]> {
-      const text = await shell(`cd ${directory} && ls -ln`);
-      return text.trim().split("\n").slice(1).map((line) => {
-        const [mode = "", , uid, gid, , , , , name = ""] = line.split(/\s+/);
-        return [name, `${uid}:${gid} ${octalOf(mode)}`];
-      });
-    },
+    /** Changes the directory as root, and resolves with its files. */
+    administer,
     async [Symbol.asyncDispose]() {
-      await shell(`rm -r ${directory}`);
+      await administer({ remove: true });
       parent[Symbol.dispose]();
     },
   };
 }
 
-async function shell(command: string): Promise<string> {
-  const [program = "", ...args] = [...AS_ROOT, "sh", "-c", command];
-  const { code, stdout, stderr } = await new Deno.Command(program, { args }).output();
-  const decoder = new TextDecoder();
-  assertEquals(code, 0, decoder.decode(stderr));
-  return decoder.decode(stdout);
+function ownersOf(files: readonly Listed[]): [name: string, owner: string][] {
+  return files.map(({ name, owner }) => [name, owner]);
 }
 
 function octal(mode: number): string {
   return mode.toString(8);
-}
-
-/** Returns the octal form of a mode that `ls` shows as text, such as 600 for "-rw-------". */
-function octalOf(shown: string): string {
-  const bits = [...shown.slice(1, 10)].map((letter) => letter === "-" ? 0 : 1);
-  return Number.parseInt(bits.join(""), 2).toString(8);
 }
 
 /** A running service. */
@@ -145,13 +136,13 @@ const COMMANDS: readonly [name: string, args: (source: string) => string[], even
   ["prune", () => ["prune", "--max-archives", "9"], 0],
 ];
 
-/** What an administrator may have done to the files of a log: shell commands, and the owner and mode after them. */
-const CHANGES: readonly [what: string, command: string, owner: string, mode: number][] = [
-  ["mode 600", "true", OWNED, 0o600],
-  ["mode 660", "chmod 660 audit*", OWNED, 0o660],
+/** What an administrator may have done to the files of a log, and the owner and mode after that. */
+const CHANGES: readonly [what: string, change: Change, owner: string, mode: number][] = [
+  ["mode 600", {}, OWNED, 0o600],
+  ["mode 660", { mode: 0o660 }, OWNED, 0o660],
   [
     "mode 640 and another group",
-    `chgrp ${READERS} audit*; chmod 640 audit*`,
+    { owner: { gid: READERS }, mode: 0o640 },
     `${OWNER.uid}:${READERS}`,
     0o640,
   ],
@@ -170,13 +161,10 @@ for (const [command, args] of COMMANDS) {
           assertEquals(await service.run("rotate"), "done");
         }
         assertEquals(await service.run("log 1"), "done");
-        await log.shell(change);
+        await log.administer({ files: "*", ...change });
         // The active file is full, so the import rotates it.
         if (command === "import") {
-          await log.shell(
-            `printf '{"x":"' >> audit.jsonl; head -c 11000000 /dev/zero | tr '\\0' x >> audit.jsonl; ` +
-              `printf '"}\\n' >> audit.jsonl`,
-          );
+          await log.administer({ files: "audit.jsonl", appendBytes: 11_000_000 });
         }
         const source = log.writeSource("in.jsonl", RECORD);
         const { code, stderr } = await log.asRoot(...args(source), "--path", log.path);
@@ -184,9 +172,9 @@ for (const [command, args] of COMMANDS) {
         assertEquals(await service.run("log 2"), "done");
         assertEquals(await service.run("spend"), 9 * 0.25);
         assertEquals(await service.end(), []);
-        for (const [name, found] of await log.files()) {
-          if (!name.endsWith(".lock")) assertEquals(found, `${owner} ${octal(mode)}`, name);
-          else assertMatch(found, new RegExp(`^${OWNER.uid}:`));
+        for (const file of await log.administer()) {
+          if (file.name.endsWith(".lock")) assertMatch(file.owner, new RegExp(`^${OWNER.uid}:`));
+          else assertEquals(file.owner, `${owner} ${octal(mode)}`, file.name);
         }
       },
     );
@@ -201,7 +189,7 @@ await testNeeding(
     const source = log.writeSource("in.jsonl", RECORD);
     const { code, stderr } = await log.asRoot("import", source, "--path", log.path);
     assertEquals([code, stderr], [0, ""]);
-    assertEquals(await log.files(), [
+    assertEquals(ownersOf(await log.administer()), [
       ["audit.jsonl", `${OWNED} 600`],
       ["audit.jsonl.lock", `${OWNED} 600`],
     ]);
@@ -222,9 +210,7 @@ for (const [command, args] of COMMANDS) {
       assertEquals(await service.run("log 2"), "done");
       assertEquals(await service.run("rotate"), "done");
       assertEquals(await service.run("log 1"), "done");
-      await log.shell("chmod 660 audit*");
-      const contents = () => log.shell("ls -l; cat audit*");
-      const before = await contents();
+      const before = await log.administer({ files: "*", mode: 0o660 });
       const source = log.writeSource("in.jsonl", RECORD);
       const found = await log.as(OTHER_USER, OWNER.gid, ...args(source), "--path", log.path);
       assertEquals(found.code, 2);
@@ -234,7 +220,7 @@ for (const [command, args] of COMMANDS) {
           "does, and this process may not assign files to them; run it as that user, or as root: " +
           `${log.path}\n`,
       );
-      assertEquals(await contents(), before);
+      assertEquals(await log.administer(), before);
       assertEquals(await service.end(), []);
     },
   );
@@ -247,7 +233,7 @@ await testNeeding(
     await using log = await ownedLog();
     const service = log.start(500);
     assertEquals(await service.run("log 1"), "done");
-    await log.shell(`chgrp ${READERS} audit.jsonl; chmod 640 audit.jsonl`);
+    await log.administer({ files: "audit.jsonl", owner: { gid: READERS }, mode: 0o640 });
     for (let n = 0; n < 20; n++) assertEquals(await service.run("log 2"), "done");
     assertMatch(String(await service.run("rotate")), /^AuditWriteError: Cannot seal audit log: /);
     assertEquals(await service.run("spend"), 41 * 0.25);
@@ -257,7 +243,7 @@ await testNeeding(
       problems[0],
       /must belong to uid 54321, gid 54400, as the log does, and this process may not assign/,
     );
-    assertEquals(await log.files(), [
+    assertEquals(ownersOf(await log.administer()), [
       ["audit.jsonl", `${OWNER.uid}:${READERS} 640`],
       ["audit.jsonl.lock", `${OWNED} 600`],
     ]);
@@ -271,7 +257,8 @@ await testNeeding(
     await using log = await ownedLog({ directoryMode: 0o750 });
     const service = log.start();
     assertEquals(await service.run("log 1"), "done");
-    await log.shell(`chgrp ${READERS} . audit.jsonl; chmod 640 audit.jsonl`);
+    await log.administer({ owner: { gid: READERS } });
+    await log.administer({ files: "audit.jsonl", owner: { gid: READERS }, mode: 0o640 });
     assertEquals((await log.asRoot("rotate", "--path", log.path)).code, 0);
     assertEquals(await service.run("log 2"), "done");
     const { code, stdout, stderr } = await log.as(

@@ -55,7 +55,7 @@ export const pruneCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Removes the oldest archives until the limits hold`,
     description:
-      message`Never removes the newest archive, or a file that this library did not create. Each removal is recorded in the manifest first, so that verify does not report it as a fault. Needs --allow-write for the directory of the log, except with --dry-run.`,
+      message`Removes the newest archive only because of its age, and never a file that this library did not create. Each removal is recorded in the manifest first, so that verify does not report it as a fault. Needs --allow-write for the directory of the log, except with --dry-run.`,
     footer: message`Example: scout prune logs --max-age 30d --max-bytes 2GB --dry-run`,
   },
 );
@@ -102,7 +102,7 @@ async function runPrune(options: PruneCommandOptions, output: Output): Promise<n
     }
     if (kept !== null) {
       output.line(
-        `${shownText(kept.archive)}  kept: the newest archive is never removed (${
+        `${shownText(kept.archive)}  kept: the newest archive is removed only because of its age (${
           REASONS[kept.reason]
         })`,
       );
@@ -133,7 +133,7 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
   );
 }
 
-/** Returns the archives to remove. Also returns the newest archive if it exceeds a limit; it is never removed. */
+/** Returns the archives to remove. Also returns the newest archive if it exceeds a limit other than its age. */
 function dueIn(
   path: string,
   retention: RetentionPolicy,
@@ -143,8 +143,8 @@ function dueIn(
   const nowMs = Date.now();
   const due = dueArchives(own, retention, nowMs).map(prunedOf);
   const newest = own.at(-1);
-  if (newest === undefined) return { due, kept: null };
-  // The policy never selects the last archive. An empty archive is appended, so that the policy also judges the
+  if (newest === undefined || due.length === own.length) return { due, kept: null };
+  // The policy selects the last archive only by its age. An empty archive is appended, so that the policy also judges the
   // newest real archive.
   const { maxArchives = Infinity, ...limits } = retention;
   const judged = [...own, { ...newest, gzip_bytes: 0 }];
@@ -164,7 +164,7 @@ async function prune(
   retention: RetentionPolicy,
   due: readonly Pruned[],
 ): Promise<Pruned[]> {
-  await using log = await openToChange({ path, retention });
+  await using log = await openToChange({ path, retention, rotationAgeSec: Infinity });
   const { pruned } = await log.recovery;
   return due.filter(({ archive }) => pruned.includes(archive));
 }

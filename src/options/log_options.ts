@@ -36,8 +36,8 @@ export const LOCK_TIMEOUT_SEC = 2;
 
 /**
  * Limits on the archives of a log. After each rotation, once the segment is archived, the oldest archives are
- * deleted until no limit is exceeded. The newest archive, the active file, and segments that are not archived yet are
- * never deleted.
+ * deleted until no limit is exceeded. The newest archive is only deleted because of its age. The active file, and
+ * segments that are not archived yet, are never deleted.
  *
  * @example At most 30 archives, none older than 90 days
  * ```ts
@@ -66,7 +66,9 @@ export interface RetentionPolicy {
   maxBytes?: number;
   /**
    * Maximum age of an archive in seconds, a number >= 0. The age counts from the rotation that created the
-   * archive, so the events in the archive are older. If it is not set, the age is not limited.
+   * archive, so the events in the archive are older. The active file is rotated at this age too, unless
+   * `rotationAgeSec` says otherwise, so an event is deleted when it is at most twice this age, and up to an hour
+   * older. If the limit is not set, the age is not limited.
    *
    * @default {undefined}
    */
@@ -125,6 +127,14 @@ export interface AuditLogOptions {
    * @default {10_485_760}
    */
   rotationSizeBytes?: number;
+  /**
+   * Age in seconds at which the active file is rotated, a number > 0. The age counts from the first line of the file.
+   * `open()`, every append and a timer check the age, so a log that takes few events is rotated too. `Infinity` turns
+   * rotation by age off. The default is `maxAgeSec` of `retention`, or else `Infinity`.
+   *
+   * @default {Infinity}
+   */
+  rotationAgeSec?: number;
   /**
    * Number of written lines after which a sync to the disk is due, an integer >= 1. With N, a power loss takes at
    * most N - 1 acknowledged lines. With 1, `log()` resolves only when its line is durable.
@@ -242,6 +252,11 @@ export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
   path: anything,
   sessionId: nonEmptyText,
   rotationSizeBytes: integer(1),
+  rotationAgeSec: {
+    must: "a number > 0 (seconds)",
+    isOfType: (value) => typeof value === "number",
+    isInRange: (value: number) => value > 0,
+  },
   fsyncEveryNLines: integer(1),
   fsyncIntervalSec: timerSeconds,
   lockTimeoutSec: timerSeconds,
@@ -255,7 +270,7 @@ export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
   chain: flag,
 };
 const RETENTION_CHECKS: OptionChecks<RetentionPolicy> = {
-  // The newest archive is never deleted, so a limit of 0 would always be exceeded.
+  // The newest archive is not deleted because of this limit, so a limit of 0 would always be exceeded.
   maxArchives: integer(1),
   maxBytes: integer(0),
   maxAgeSec: {
@@ -270,6 +285,8 @@ export interface ResolvedOptions {
   path: string;
   sessionId: string | undefined;
   rotationSizeBytes: number;
+  /** Infinity if the file is not rotated because of its age. */
+  rotationAgeSec: number;
   fsyncEveryNLines: number;
   fsyncIntervalSec: number;
   lockTimeoutSec: number;
@@ -309,6 +326,7 @@ export function resolveOptions(pathOrOptions: AuditLogOptions | string | URL): R
     path: resolvePath(options.path ?? DEFAULT_AUDIT_PATH),
     sessionId: options.sessionId,
     rotationSizeBytes: options.rotationSizeBytes ?? ROTATION_SIZE_BYTES,
+    rotationAgeSec: rotationAgeOf(options),
     fsyncEveryNLines: options.fsyncEveryNLines ?? FSYNC_EVERY_N_LINES,
     fsyncIntervalSec: options.fsyncIntervalSec ?? FSYNC_INTERVAL_SEC,
     lockTimeoutSec: options.lockTimeoutSec ?? LOCK_TIMEOUT_SEC,
@@ -320,6 +338,13 @@ export function resolveOptions(pathOrOptions: AuditLogOptions | string | URL): R
     retention: retentionOf(options.retention),
     redact: Array.isArray(options.redact) ? [...options.redact] : options.redact,
   };
+}
+
+/** Minimum age in seconds at which a limit on the age of archives rotates a file, so that it does not for each event. */
+const RETENTION_AGE_MIN_SEC = 1;
+
+function rotationAgeOf({ rotationAgeSec, retention }: AuditLogOptions): number {
+  return rotationAgeSec ?? Math.max(RETENTION_AGE_MIN_SEC, retention?.maxAgeSec ?? Infinity);
 }
 
 /** Returns a copy of the limits, including limits that are inherited properties. */

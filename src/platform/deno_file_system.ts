@@ -192,6 +192,7 @@ function statusOf(info: Deno.FileInfo): FileStatus {
     device: info.dev,
     inode: info.ino,
     links: info.nlink,
+    createdMs: info.birthtime?.getTime() ?? null,
     ownership: info.uid === null || info.gid === null || info.mode === null
       ? null
       : { uid: info.uid, gid: info.gid, mode: info.mode & 0o777 },

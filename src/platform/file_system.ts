@@ -27,6 +27,8 @@ export interface FileStatus {
   readonly inode: number | null;
   /** Number of hard links; null if the system does not report it. */
   readonly links: number | null;
+  /** Time of the creation, epoch milliseconds; null if the system does not report it. */
+  readonly createdMs: number | null;
   /** Owner, group and mode; null if the system has none, as on Windows. */
   readonly ownership: Ownership | null;
 }

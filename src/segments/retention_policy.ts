@@ -21,7 +21,7 @@ export interface DueArchive<Archive extends OwnArchive> {
 
 /**
  * Returns the archives to prune, oldest first, each with the reason. The archives must be in ascending order of their
- * stamps. The newest archive is never pruned.
+ * stamps. The newest archive is only pruned because of its age.
  */
 export function dueArchives<Archive extends OwnArchive>(
   archives: readonly Archive[],
@@ -30,10 +30,11 @@ export function dueArchives<Archive extends OwnArchive>(
 ): DueArchive<Archive>[] {
   const due: DueArchive<Archive>[] = [];
   let bytes = archives.reduce((sum, { gzip_bytes }) => sum + gzip_bytes, 0);
-  for (const archive of archives.slice(0, -1)) {
-    const reason = archives.length - due.length > maxArchives
+  for (const [index, archive] of archives.entries()) {
+    const isNewest = index === archives.length - 1;
+    const reason = !isNewest && archives.length - due.length > maxArchives
       ? "archives"
-      : bytes > maxBytes
+      : !isNewest && bytes > maxBytes
       ? "bytes"
       : stampEpochMs(archive.stamp) < nowMs - maxAgeSec * 1000
       ? "age"

@@ -74,6 +74,11 @@ export class Segments {
     this.#archiver.sealed();
   }
 
+  /** Prunes the archives, and resolves when no limit of the retention policy is exceeded. */
+  async prune(): Promise<void> {
+    await this.#retention?.apply();
+  }
+
   /** Whether an archiving job is running or queued. */
   get isBusy(): boolean {
     return this.#archiver.isBusy;

@@ -17,6 +17,7 @@ import { AuditWriteError, messageOf } from "../errors.ts";
 import type { FileHandle, FileStatus, Ownership } from "../platform/file_system.ts";
 import { readLockText } from "../lock_text.ts";
 import { isSameFile } from "../platform/regular_file.ts";
+import { beganMs } from "../segments/active_age.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import { NewestEvent } from "../segments/newest_event.ts";
@@ -62,6 +63,8 @@ interface OpenFile {
   byteLengthLeft: number;
   /** Length of the file in bytes at which the next mark is due. */
   nextMarkAt: number;
+  /** Time at which the file took its first line, epoch milliseconds; undefined if it is not known yet. */
+  beganMs: number | undefined;
   /** Offset of this writer's last mark in bytes, or -1 if this writer has placed no mark. */
   ownMarkAt: number;
 }
@@ -155,6 +158,17 @@ export class ActiveFile {
    */
   endsInOurs(byteLength: number): boolean {
     return byteLength === this.#open!.byteLengthLeft;
+  }
+
+  /** Returns the time since the file took its first line, in milliseconds. The file must be ready and not be empty. */
+  ageMs(nowMs: number): number {
+    const file = this.#open!;
+    if (file.beganMs === undefined) {
+      const began = beganMs(file.handle, nowMs);
+      // Without any time, the age counts from the first look at the file.
+      file.beganMs = Number.isNaN(began) ? nowMs : began;
+    }
+    return nowMs - file.beganMs;
   }
 
   /** Checks whether the file has grown so much that a mark is due. The file must be ready. */
@@ -321,6 +335,7 @@ export class ActiveFile {
       newestEvent: new NewestEvent(),
       byteLengthLeft: -1,
       nextMarkAt: this.#options.markEveryBytes,
+      beganMs: undefined,
       ownMarkAt: -1,
     };
   }

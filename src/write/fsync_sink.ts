@@ -14,6 +14,7 @@ export type FsyncSinkOptions = Pick<
   AuditLogOptions,
   | "path"
   | "rotationSizeBytes"
+  | "rotationAgeSec"
   | "fsyncEveryNLines"
   | "fsyncIntervalSec"
   | "lockTimeoutSec"
@@ -25,6 +26,7 @@ export type FsyncSinkOptions = Pick<
 const {
   path,
   rotationSizeBytes,
+  rotationAgeSec,
   fsyncEveryNLines,
   fsyncIntervalSec,
   lockTimeoutSec,
@@ -35,6 +37,7 @@ const {
 const OPTION_CHECKS: OptionChecks<FsyncSinkOptions> = {
   path,
   rotationSizeBytes,
+  rotationAgeSec,
   fsyncEveryNLines,
   fsyncIntervalSec,
   lockTimeoutSec,

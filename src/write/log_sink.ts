@@ -25,6 +25,7 @@ import { Segments } from "../segments/segments.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
 import { ActiveFile } from "./active_file.ts";
+import { AgeWatch } from "./age_watch.ts";
 import { AppendLock } from "./append_lock.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { LineChain } from "./line_chain.ts";
@@ -66,6 +67,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #rotationSizeBytes: number;
+  readonly #rotationAgeMs: number;
   readonly #outcomes: LineOutcomes | undefined;
   /** Number of bytes of a batch that were written or refused, so that the stream and a drain never both write them. */
   readonly #decided = new WeakMap<Uint8Array, number>();
@@ -73,6 +75,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   #catchingUp: Promise<void> | undefined;
   /** Whether marks of a longer file could not be removed. */
   #hasOldMarks = false;
+  /** Seals files because of their age; undefined if no option asks for that. */
+  readonly #ageWatch: AgeWatch | undefined;
   #sealFailure: { message: string; retryMs: number } | undefined;
 
   /**
@@ -110,7 +114,17 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     this.#logger = logger;
     this.#now = options.now;
     this.#rotationSizeBytes = rotationSizeBytes;
+    this.#rotationAgeMs = options.rotationAgeSec * 1000;
     this.#outcomes = outcomes;
+    this.#ageWatch = this.#rotationAgeMs === Infinity ? undefined : new AgeWatch({
+      clock,
+      maxAgeMs: this.#rotationAgeMs,
+      look: async () => {
+        const leftMs = await this.#sealIfOld();
+        await this.#segments.prune();
+        return leftMs;
+      },
+    });
   }
 
   /**
@@ -120,7 +134,13 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   async recover(): Promise<{ report: Promise<RecoveryReport> }> {
     await this.#chainHistory?.prepare();
     const closedTornTail = await this.#repairEnd();
-    return { report: this.#segments.recover(closedTornTail) };
+    return { report: this.#recoverSegments(closedTornTail) };
+  }
+
+  async #recoverSegments(closedTornTail: boolean): Promise<RecoveryReport> {
+    const report = await this.#segments.recover(closedTornTail);
+    await this.#ageWatch?.start();
+    return report;
   }
 
   /**
@@ -324,9 +344,38 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   #mustSeal(byteLength: number): boolean {
     if (this.#file.hasFailed) return true;
-    if (byteLength < this.#rotationSizeBytes) return false;
+    const isDue = byteLength >= this.#rotationSizeBytes || this.#ageLeftMs(byteLength) <= 0;
+    if (!isDue) return false;
     return this.#sealFailure === undefined ||
       this.#clock.monotonicMs() >= this.#sealFailure.retryMs;
+  }
+
+  /** Returns the time until the active file must be sealed because of its age, in milliseconds. */
+  #ageLeftMs(byteLength: number): number {
+    if (this.#rotationAgeMs === Infinity || byteLength === 0) return Infinity;
+    return this.#rotationAgeMs - this.#file.ageMs(this.#now());
+  }
+
+  /** Seals the active file if it is too old. Resolves with the time until it is, in milliseconds. */
+  async #sealIfOld(): Promise<number> {
+    try {
+      for (;;) {
+        const leftMs = await this.#lock.run((lockFile) => {
+          const { byteLength } = this.#file.readySync();
+          const leftMs = this.#ageLeftMs(byteLength);
+          if (leftMs > 0) return leftMs;
+          if (this.#file.isBehind(byteLength)) return null;
+          return this.#sealOrGoOn(lockFile) ? Infinity : SEAL_RETRY_MS;
+        });
+        this.#commit.settle();
+        if (leftMs !== null) return leftMs;
+        await this.#catchUp();
+      }
+    } catch (error) {
+      // After a failed sync, the next append seals the file or reports the error.
+      if (!this.#file.hasFailed) this.#goOnUnsealed(error);
+      return SEAL_RETRY_MS;
+    }
   }
 
   /** Seals the active file and returns true. If sealing fails, postpones it and returns false. */
@@ -413,6 +462,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   async #close(): Promise<void> {
+    if (this.#ageWatch !== undefined) await this.#ageWatch.stop();
     try {
       await this.#commit.flush();
     } finally {
@@ -424,6 +474,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   async #abort(): Promise<void> {
+    if (this.#ageWatch !== undefined) await this.#ageWatch.stop();
     this.#closeFile();
     await this.#catchingUp;
     await this.#segments.stop();

@@ -59,9 +59,9 @@ Deno.test("scout prune --json lists each removed archive with the reason", async
   const { stdout } = await log.run("--json", "--max-age", "30d", "--max-bytes", "1GB");
   const { dryRun, bytes, pruned } = JSON.parse(stdout);
   assertEquals(dryRun, false);
-  assertEquals(pruned.map(({ reason }: { reason: string }) => reason), ["age", "age"]);
-  assertEquals(bytes, pruned[0].bytes + pruned[1].bytes);
-  assertEquals(log.archives().length, 1);
+  assertEquals(pruned.map(({ reason }: { reason: string }) => reason), ["age", "age", "age"]);
+  assertEquals(bytes, pruned[0].bytes + pruned[1].bytes + pruned[2].bytes);
+  assertEquals(log.archives().length, 0);
 });
 
 Deno.test("scout spend and scout status report the events that scout prune has removed", async () => {
@@ -111,19 +111,19 @@ Deno.test("scout prune reports a missing permission in one line", async () => {
   assertEquals(log.archives().length, 3);
 });
 
-Deno.test("scout prune does not remove a newest archive that exceeds a limit, and reports the archive", async () => {
+Deno.test("scout prune removes the newest archive only because of its age, and reports that it keeps the archive", async () => {
   using log = await archivedLog();
   const newest = log.archives().at(-1);
   const limits: [limit: string[], why: string | null][] = [
     [["--max-bytes", "1"], "too many bytes"],
-    [["--max-age", "1d"], "too old"],
     [["--max-archives", "1"], null],
     [["--max-bytes", "1MB"], null],
   ];
   for (const [limit, why] of limits) {
     const { stdout, stderr } = await log.read("--dry-run", ...limit);
     const kept = stdout.split("\n").filter((line) => line.includes(" kept: "));
-    const expected = `${newest}  kept: the newest archive is never removed (${why})`;
+    const expected =
+      `${newest}  kept: the newest archive is removed only because of its age (${why})`;
     assertEquals([stderr, kept], ["", why === null ? [] : [expected]], limit.join(" "));
     const asJson = JSON.parse((await log.read("--dry-run", "--json", ...limit)).stdout);
     assertEquals(asJson.kept?.archive, why === null ? undefined : newest);
@@ -132,4 +132,7 @@ Deno.test("scout prune does not remove a newest archive that exceeds a limit, an
       false,
     );
   }
+  const tooOld = await log.read("--dry-run", "--json", "--max-age", "1d");
+  const { pruned, kept } = JSON.parse(tooOld.stdout);
+  assertEquals([pruned.at(-1).archive, kept], [newest, null]);
 });

@@ -14,16 +14,16 @@ import {
   Violation,
   withinTime,
 } from "./harness.ts";
-import { systemErrors } from "./simulated_disk.ts";
+import { missingFeatures, systemErrors } from "./simulated_disk.ts";
 import { type Plant, type Scene, sizesOf, type Workload, WORKLOADS } from "./workloads.ts";
 
 /** Minimum number of errors injected at scale 1. */
 const INJECTIONS = 2_600;
 
-/** Errors with which a file system says that it lacks a feature. */
-const MISSING_FEATURE: ReadonlySet<string> = new Set(["EINVAL", "ENOLCK", "ENOTSUP", "EPERM"]);
-
-const ERRORS = Object.entries(systemErrors);
+const ERRORS: readonly [errno: string, error: () => Error][] = Object.entries({
+  ...systemErrors,
+  ...missingFeatures,
+});
 
 /** Injects errors at every call of the standard workloads. */
 export const errors: Harness = errorsOf();
@@ -66,6 +66,7 @@ interface Injection {
   readonly writer: number;
   readonly index: number;
   readonly errno: string;
+  readonly error: () => Error;
   readonly isForEver: boolean;
 }
 
@@ -80,15 +81,15 @@ async function* injectionsOf(
   for (const [writer, { process }] of dryRun.writers.entries()) {
     for (let index = 0; index < process.calls.length; index++) {
       for (const isForEver of [false, true]) {
-        const [errno] = ERRORS[(index + round + Number(isForEver)) % ERRORS.length]!;
-        yield { writer, index, errno, isForEver };
+        const [errno, error] = ERRORS[(index + round + Number(isForEver)) % ERRORS.length]!;
+        yield { writer, index, errno, error, isForEver };
       }
     }
   }
 }
 
 async function tryOut(
-  { writer, index, errno, isForEver }: Injection,
+  { writer, index, errno, error, isForEver }: Injection,
   { findings, place, workload, scene }: {
     findings: Findings;
     place: string;
@@ -102,7 +103,6 @@ async function tryOut(
     if (call.index === index) failing = call.name;
     return isForEver ? call.name === failing : call.index === index;
   };
-  const error = systemErrors[errno as keyof typeof systemErrors];
   process.failOn(match, error, isForEver ? Infinity : 1);
   try {
     await withinTime(workload.run(scene));
@@ -112,7 +112,7 @@ async function tryOut(
     }
     await withinTime(scene.check());
     // A directory that cannot be synced keeps no promise about a power loss. The log warns of that.
-    if (failing === "syncDirectory" && MISSING_FEATURE.has(errno)) return;
+    if (failing === "syncDirectory" && errno in missingFeatures) return;
     const disk = scene.disk.afterPowerLoss(() => false);
     await withinTime(scene.check({ disk, powerLost: true }));
   } catch (thrown) {

@@ -22,15 +22,19 @@ export function ioError(): Error {
 export const systemErrors = {
   EACCES: () => new Deno.errors.PermissionDenied("Permission denied (os error 13)"),
   EAGAIN: () => new Deno.errors.WouldBlock("Resource temporarily unavailable (os error 11)"),
-  EINVAL: () => new TypeError("Invalid argument (os error 22)"),
-  ENOLCK: () => new Error("No locks available (os error 37)"),
-  ENOTSUP: () => new Error("Operation not supported (os error 95)"),
-  EPERM: () => new Deno.errors.PermissionDenied("Operation not permitted (os error 1)"),
   EDQUOT: () => new Error("Disk quota exceeded (os error 122)"),
   EIO: ioError,
   EMFILE: () => new Error("Too many open files (os error 24)"),
   ENOSPC: noSpace,
   EROFS: () => new Error("Read-only file system (os error 30)"),
+} as const satisfies Record<string, () => Error>;
+
+/** Errors with which a system says that a file system lacks a feature, as Deno raises them. */
+export const missingFeatures = {
+  EINVAL: () => new TypeError("Invalid argument (os error 22)"),
+  ENOLCK: () => new Error("No locks available (os error 37)"),
+  ENOTSUP: () => new Error("Operation not supported (os error 95)"),
+  EPERM: () => new Deno.errors.PermissionDenied("Operation not permitted (os error 1)"),
 } as const satisfies Record<string, () => Error>;
 
 /** The user that a process runs as. */
@@ -113,7 +117,8 @@ export class Kernel {
 
   status(number: number): FileStatus {
     const { kind, bytes: { byteLength }, ownership } = this.inode(number);
-    return { kind, byteLength, device: 1, inode: number, links: this.#linksOf(number), ownership };
+    const links = this.#linksOf(number);
+    return { kind, byteLength, device: 1, inode: number, links, createdMs: null, ownership };
   }
 
   list(path: string): string[] {

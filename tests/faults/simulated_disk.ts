@@ -16,7 +16,15 @@ import type { PendingAppend, PendingOperation } from "./journal.ts";
 import { emptyKernel, type Kernel, noSpace, type OpenFile, SERVICE, type User } from "./kernel.ts";
 
 export type { PendingAppend, PendingOperation } from "./journal.ts";
-export { ioError, noSpace, ROOT_USER, SERVICE, systemErrors, type User } from "./kernel.ts";
+export {
+  ioError,
+  missingFeatures,
+  noSpace,
+  ROOT_USER,
+  SERVICE,
+  systemErrors,
+  type User,
+} from "./kernel.ts";
 
 /** A call of a process on the disk. The synchronous and asynchronous variants have the same name. */
 export interface Call {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditLog } from "@vivarium/scout";
+import type { AuditLog, AuditLogOptions } from "@vivarium/scout";
 import { openLogOn } from "../../src/audit_log.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
 import { SimulatedClock } from "../platform.ts";
@@ -119,6 +119,7 @@ export class Scene {
 export class Writer {
   readonly process: SimulatedProcess;
   readonly ledger: Ledger;
+  readonly clock = new SimulatedClock();
   readonly #fileSystem: FileSystem;
   readonly #sizes: Sizes;
 
@@ -135,9 +136,11 @@ export class Writer {
   }
 
   /** Opens the log. Resolves with `undefined` if that fails. */
-  async open(): Promise<AuditLog | undefined> {
+  async open(
+    options: Pick<AuditLogOptions, "rotationAgeSec" | "now"> = {},
+  ): Promise<AuditLog | undefined> {
     try {
-      return await openIn(this.#fileSystem, this.#sizes);
+      return await openIn(this.#fileSystem, this.#sizes, { clock: this.clock, ...options });
     } catch {
       // A fault may make open() fail. The oracle checks the log later.
       return undefined;
@@ -161,8 +164,14 @@ export class Writer {
   }
 }
 
-function openIn(fileSystem: FileSystem, sizes: Sizes): Promise<AuditLog> {
-  return openLogOn({ fileSystem, clock: new SimulatedClock() }, {
+function openIn(
+  fileSystem: FileSystem,
+  sizes: Sizes,
+  { clock = new SimulatedClock(), ...options }:
+    & { clock?: SimulatedClock }
+    & Pick<AuditLogOptions, "rotationAgeSec" | "now"> = {},
+): Promise<AuditLog> {
+  return openLogOn({ fileSystem, clock }, {
     path: PATH,
     sessionId: "s",
     rotationSizeBytes: sizes.rotationSizeBytes,
@@ -170,6 +179,7 @@ function openIn(fileSystem: FileSystem, sizes: Sizes): Promise<AuditLog> {
     chain: sizes.chain,
     now: () => NOW_MS,
     logger: silent,
+    ...options,
   });
 }
 
@@ -241,6 +251,25 @@ async function rotateThrice(writer: Writer, log: AuditLog): Promise<void> {
   }
 }
 
+/** Two writers, one after the other. The clock runs fast, so files are sealed by age: at open(), appends and timers. */
+const age: Workload = {
+  name: "age",
+  stage: emptyScene(["a", "b"]),
+  async run({ writers }) {
+    let nowMs = NOW_MS;
+    for (const writer of writers) {
+      const log = await writer.open({ rotationAgeSec: 60, now: () => nowMs += 15_000 });
+      if (log === undefined) continue;
+      await writer.logOneByOne(log, 4);
+      nowMs += 60_000;
+      writer.clock.fireTimers();
+      await writer.logTogether(log, 2);
+      await writer.ledger.settle(log, "close");
+      nowMs += 60_000;
+    }
+  },
+};
+
 /** Returns a workload that opens the log of a process that was killed while it rotated, and continues it. */
 function recoverFrom(killedAt: number): Workload {
   const stage: Workload["stage"] = async (sizes, plant) => {
@@ -306,6 +335,7 @@ export const WORKLOADS: readonly Workload[] = [
   rootRotates,
   rootCreates,
   rootBesideOwner,
+  age,
   flush,
   rotate,
   archive,

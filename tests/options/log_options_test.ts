@@ -28,6 +28,7 @@ Deno.test("resolveOptions() fills in the defaults", () => {
   assertEquals(typeof logger.error, "function");
   assertEquals(others, {
     rotationSizeBytes: 10 * 1024 * 1024,
+    rotationAgeSec: Infinity,
     fsyncEveryNLines: 10,
     fsyncIntervalSec: 1,
     lockTimeoutSec: 2,

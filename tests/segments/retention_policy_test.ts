@@ -20,7 +20,8 @@ const CASES: [policy: RetentionPolicy, due: number, reason: string][] = [
   [{ maxBytes: 0 }, 4, "bytes"],
   [{ maxAgeSec: 300 }, 0, ""],
   [{ maxAgeSec: 299 }, 1, "age"],
-  [{ maxAgeSec: 0 }, 4, "age"],
+  [{ maxAgeSec: 61 }, 4, "age"],
+  [{ maxAgeSec: 0 }, 5, "age"],
   [{ maxArchives: 5, maxBytes: 300, maxAgeSec: 1e9 }, 2, "bytes"],
 ];
 for (const [policy, count, reason] of CASES) {
@@ -36,7 +37,7 @@ Deno.test("dueArchives() keeps all archives that are newer than the first archiv
   assertEquals(dueArchives(archives, { maxAgeSec: 60 }, NOW_MS), []);
 });
 
-Deno.test("dueArchives() returns an empty list for zero archives and for one archive", () => {
+Deno.test("dueArchives() returns an empty list for zero archives, and for one archive that is not too old", () => {
   assertEquals(dueArchives([], { maxArchives: 1 }, NOW_MS), []);
-  assertEquals(dueArchives(ARCHIVES.slice(0, 1), { maxBytes: 0, maxAgeSec: 0 }, NOW_MS), []);
+  assertEquals(dueArchives(ARCHIVES.slice(0, 1), { maxBytes: 0, maxArchives: 1 }, NOW_MS), []);
 });

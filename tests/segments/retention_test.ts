@@ -266,3 +266,28 @@ Deno.test("AuditLogs of two processes prune each archive of one log once", async
   assertEquals((await read(disk)).faults, []);
   assertEquals(basename(files.manifest), "audit.manifest.jsonl");
 });
+
+Deno.test("AuditLog continues its chain after retention by age has removed every archive", async () => {
+  const disk = await diskWithLog(3);
+  const now = () => NOW_MS + 86_400_000;
+  const log = await open(disk.process(), { chain: true, now, retention: { maxAgeSec: 3_600 } });
+  const { pruned } = await log.recovery;
+  assertEquals(pruned.length, 3);
+  await log.log("nav", { n: 7 });
+  await log.close();
+  // The active file was too old as well, so open() has rotated it; its archive is new.
+  assertEquals(archivesOn(disk).length, 1);
+  const later = () => now() + 86_400_000;
+  const next = await open(disk.process(), {
+    chain: true,
+    now: later,
+    retention: { maxAgeSec: 60 },
+    rotationAgeSec: Infinity,
+  });
+  assertEquals((await next.recovery).pruned.length, 1);
+  assertEquals(archivesOn(disk), []);
+  await next.log("nav", { n: 8 });
+  await next.close();
+  const { faults, numbers } = await read(disk);
+  assertEquals([faults, numbers], [[], [7, 8]]);
+});
