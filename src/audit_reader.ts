@@ -16,6 +16,7 @@ import {
 } from "./options/log_options.ts";
 import { denoPlatform, type Platform } from "./platform/platform.ts";
 import { countedEvents } from "./read/count_events.ts";
+import type { LineTexts } from "./read/line_source.ts";
 import { type AuditFollow, followLog, type FollowOptions } from "./read/follow.ts";
 import { type AuditQuery, queryLog, type QuerySource } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
@@ -40,6 +41,9 @@ export interface ReaderParts {
 
 /** Creates a reader of a log. */
 export let createReader: (options: ResolvedOptions, parts: ReaderParts) => AuditReader;
+
+/** Makes a reader keep the lines of the events that it yields from now on, and returns where it keeps them. */
+export let keepLineTexts: (reader: AuditReader) => LineTexts;
 
 /**
  * Reads a log that other processes write, or wrote.
@@ -69,12 +73,17 @@ export let createReader: (options: ResolvedOptions, parts: ReaderParts) => Audit
 export class AuditReader implements AsyncDisposable {
   static {
     createReader = (options, parts) => new AuditReader(options, parts);
+    keepLineTexts = (reader) => {
+      const texts: LineTexts = new WeakMap();
+      reader.#source = { ...reader.#source, texts };
+      return texts;
+    };
   }
 
   /** Absolute path of the active file. */
   readonly path: string;
 
-  readonly #source: QuerySource & { readonly manifest: ManifestReader };
+  #source: QuerySource & { readonly manifest: ManifestReader };
   readonly #spend: SpendIndex;
   readonly #now: () => number;
   readonly #clock: Clock;

@@ -8,7 +8,9 @@ import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
+import { keepLineTexts } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
+import type { LineTexts } from "../read/line_source.ts";
 import { type Run, withLog } from "./command.ts";
 import { EventLines } from "./event_line.ts";
 import { tellNothingFound } from "./nothing_found.ts";
@@ -56,7 +58,7 @@ export const queryCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Shows the events that match`,
     description:
-      message`Reads archives and the active file. If nothing matches, standard error states which events the log contains, and the exit code is 0.`,
+      message`Reads archives and the active file. With --json, each line is printed as it is stored. If nothing matches, standard error states which events the log contains, and the exit code is 0.`,
     footer:
       message`Example: scout query logs --since 3h --event nav --where model=small --json | jq .cost`,
   },
@@ -66,12 +68,13 @@ async function runQuery(options: QueryCommandOptions, output: Output): Promise<n
   const { limit, desc } = options;
   const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
   await withLog(options, async (reader) => {
+    const texts = options.json ? keepLineTexts(reader) : undefined;
     const events = reader.query({
       ...optionsToQuery(options, now),
       ...limit === undefined ? {} : { limit },
       order: desc ? "desc" : "asc",
     });
-    const count = await tellEvents(events, options, output);
+    const count = await tellEvents(events, { ...options, texts }, output);
     if (count === 0 && limit !== 0) await tellNothingFound(reader, questionOf(options, now), now);
   });
   return 0;
@@ -82,10 +85,16 @@ const MEASURED_MAX = 200;
 /** Maximum length of the measured events as JSON, in code units, so that large events do not fill the memory. */
 const MEASURED_LENGTH_MAX = 1024 * 1024;
 
+/** Options of {@linkcode tellEvents}. */
+export interface TellOptions extends ShownOptions {
+  /** The stored lines of the events. With `json`, they are written as they are. */
+  readonly texts?: LineTexts | undefined;
+}
+
 /** Writes a line for each event to the output, and resolves with the number of events. */
 export async function tellEvents(
   events: AsyncIterable<AuditEvent> | Iterable<AuditEvent>,
-  { json, timeZone }: ShownOptions,
+  { json, timeZone, texts }: TellOptions,
   output: Output,
 ): Promise<number> {
   const lines = new EventLines({
@@ -105,7 +114,7 @@ export async function tellEvents(
   let count = 0;
   for await (const event of events) {
     count++;
-    if (json) output.json(event);
+    if (json) output.jsonText(texts?.get(event) ?? JSON.stringify(event));
     else if (!isHeld) output.line(lines.line(event));
     else {
       held.push(event);

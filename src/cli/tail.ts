@@ -8,6 +8,7 @@ import { message } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
+import { keepLineTexts } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
 import { type Run, withLog, withReader } from "./command.ts";
 import { EventLines, USUAL_WIDTHS } from "./event_line.ts";
@@ -21,9 +22,8 @@ import {
   questionOf,
   type ReadingOptions,
   readingOptions,
-  type ShownOptions,
 } from "./options.ts";
-import { tellEvents } from "./query.ts";
+import { tellEvents, type TellOptions } from "./query.ts";
 import { columns, type Output } from "./terminal.ts";
 
 /** Options that select the last events, and the option to follow the log. */
@@ -67,8 +67,10 @@ export const tailCommand: Parser<"sync", Run, unknown> = command(
 
 async function last(options: TailCommandOptions, output: Output): Promise<number> {
   await withLog(options, async (reader) => {
+    const texts = options.json ? keepLineTexts(reader) : undefined;
     const events = reader.query({ ...fieldsToQuery(options), order: "desc", limit: options.lines });
-    const count = await tellEvents((await events.toArray()).reverse(), options, output);
+    const found = (await events.toArray()).reverse();
+    const count = await tellEvents(found, { ...options, texts }, output);
     if (count > 0 || options.lines === 0) return;
     const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
     await tellNothingFound(reader, questionOf(options, now), now);
@@ -79,8 +81,9 @@ async function last(options: TailCommandOptions, output: Output): Promise<number
 async function follow(options: TailCommandOptions, output: Output): Promise<number> {
   await withReader(options, async (reader, log) => {
     tellIfAwaited(log);
+    const texts = options.json ? keepLineTexts(reader) : undefined;
     const events = reader.follow({ ...fieldsToQuery(options), last: options.lines });
-    await tellAtOnce(events, options, output);
+    await tellAtOnce(events, { ...options, texts }, output);
   });
   return 0;
 }
@@ -88,7 +91,7 @@ async function follow(options: TailCommandOptions, output: Output): Promise<numb
 /** Writes each event to the output as soon as the event arrives. */
 export async function tellAtOnce(
   events: AsyncIterable<AuditEvent>,
-  { json, timeZone }: ShownOptions,
+  { json, timeZone, texts }: TellOptions,
   output: Output,
 ): Promise<void> {
   const lines = new EventLines({
@@ -99,7 +102,7 @@ export async function tellAtOnce(
   if (output.isTerminal && !json) output.line(lines.header());
   await output.flush();
   for await (const event of events) {
-    if (json) output.json(event);
+    if (json) output.jsonText(texts?.get(event) ?? JSON.stringify(event));
     else output.line(lines.line(event));
     await output.flush();
   }

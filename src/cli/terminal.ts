@@ -46,7 +46,11 @@ export class Output {
 
   /** Adds a value as a line of JSON to the buffer. On a terminal, unsafe characters are escaped. */
   json(value: unknown): void {
-    const text = JSON.stringify(value);
+    this.jsonText(JSON.stringify(value));
+  }
+
+  /** Adds a line of JSON to the buffer as it is. On a terminal, unsafe characters are escaped. */
+  jsonText(text: string): void {
     this.line(this.isTerminal ? shownText(text) : text);
   }
 

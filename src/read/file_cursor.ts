@@ -11,6 +11,7 @@ import type { AuditEvent } from "../event.ts";
 import type { FileHandle, FileStatus } from "../platform/file_system.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import type { DamageReport } from "./damage.ts";
+import type { LineTexts } from "./line_source.ts";
 import { eventOfLine } from "./parse_block.ts";
 
 /** Options of {@linkcode FileCursor}. */
@@ -21,6 +22,8 @@ export interface FileCursorOptions {
   readonly damage: DamageReport;
   /** The position at which reading starts. "end" skips all finished lines and starts with the unfinished line. */
   readonly from: "start" | "end";
+  /** Receives the text of the line of each event. */
+  readonly texts?: LineTexts | undefined;
 }
 
 const CHUNK_BYTES = 256 * 1024;
@@ -137,9 +140,10 @@ export class FileCursor {
   }
 
   #eventOf(line: RawLine): AuditEvent | null {
-    const { damage, path, maxLineBytes } = this.#options;
+    const { damage, path, maxLineBytes, texts } = this.#options;
     return eventOfLine({ ...line, byteOffset: this.#splitterStart + line.byteOffset }, {
       maxLineBytes,
+      texts,
       onDamage: (place, reason) => damage.add(path, place, reason),
     });
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AuditEvent } from "../event.ts";
 import type { Logger } from "../logger.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
@@ -17,4 +18,9 @@ export interface LineSource {
    * The reader of the manifest, which caches the lines of the manifest. Without `manifest`, a new reader is created.
    */
   readonly manifest?: ManifestReader;
+  /** Receives the text of the line of each event. Without `texts`, the texts are dropped. */
+  readonly texts?: LineTexts | undefined;
 }
+
+/** The lines of events as they are stored. A parsed event may differ: it has no number of more than 53 bits. */
+export type LineTexts = WeakMap<AuditEvent, string>;

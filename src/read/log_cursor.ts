@@ -188,11 +188,11 @@ export class LogCursor {
 
   #setCursor(handle: FileHandle, from: "start" | "end"): void {
     const { active: path } = this.#log.files;
-    const { maxLineBytes } = this.#source;
+    const { maxLineBytes, texts } = this.#source;
     this.close();
     this.#sealedAs = undefined;
     const damage = this.#damageOfFile();
-    this.#cursor = new FileCursor(handle, { path, maxLineBytes, damage, from });
+    this.#cursor = new FileCursor(handle, { path, maxLineBytes, damage, from, texts });
   }
 
   async *#eventsOf(
@@ -211,7 +211,7 @@ export class LogCursor {
     file: SnapshotFile,
     order: "asc" | "desc",
   ): AsyncGenerator<AuditEvent[]> {
-    const { log, maxLineBytes, logger } = this.#source;
+    const { log, maxLineBytes, logger, texts } = this.#source;
     const { filter, signal } = this.#options;
     const line = file.isArchive ? lineOf(file, linesOf(this.#manifest, logger)) : undefined;
     if (line !== undefined && !mayLineHold(line, filter)) return;
@@ -223,6 +223,7 @@ export class LogCursor {
       lineTest: new LineTest({}),
       order,
       signal,
+      texts,
     });
   }
 

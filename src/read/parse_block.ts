@@ -8,6 +8,7 @@ import type { AuditEvent } from "../event.ts";
 import type { RawLine } from "../line/line_splitter.ts";
 import { LOST, parseLine } from "../line/parse_line.ts";
 import type { Block } from "./blocks.ts";
+import type { LineTexts } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
 
 /** Options of {@linkcode eventsIn}. */
@@ -17,6 +18,8 @@ export interface ParseOptions {
   readonly lineTest: LineTest;
   /** Called for each damaged line with the position of the line and the reason. */
   readonly onDamage: (line: LinePlace, reason: string) => void;
+  /** Receives the text of the line of each event. */
+  readonly texts?: LineTexts | undefined;
 }
 
 /** The position of a line in its file. */
@@ -74,8 +77,10 @@ function eventsInText(block: TextBlock, options: ParseOptions): AuditEvent[] {
     if (mayBeTooLong || mayMatch(start, end)) {
       const line = text.slice(start, end);
       const value = mayBeTooLong ? undefined : parsed(line);
-      if (isEvent(value)) events.push(value);
-      else {
+      if (isEvent(value)) {
+        events.push(value);
+        options.texts?.set(value, line);
+      } else {
         const byteOffset = byteOffsetOf(block, start);
         const bytes = encoder.encode(line);
         pushEvent(events, { byteOffset, bytes, hasLineBreak: lineBreak >= 0 }, options);
@@ -105,7 +110,7 @@ function eventsInBytes(
 /** Returns the event of one line, parsed leniently, or null if the line is blank or damaged. Reports damage. */
 export function eventOfLine(
   line: RawLine,
-  { maxLineBytes, onDamage }: Pick<ParseOptions, "maxLineBytes" | "onDamage">,
+  { maxLineBytes, onDamage, texts }: Pick<ParseOptions, "maxLineBytes" | "onDamage" | "texts">,
 ): AuditEvent | null {
   const { byteOffset, bytes, hasLineBreak } = line;
   if (bytes === null) {
@@ -118,6 +123,7 @@ export function eventOfLine(
   if ("event" in result) {
     const { event, lostBytes = 0 } = result;
     if (lostBytes > 0) onDamage({ byteOffset, byteLength: lostBytes }, LOST);
+    texts?.set(event, decoder.decode(bytes.subarray(lostBytes)).replace(/^\ufeff/, ""));
     return event;
   }
   onDamage(line, hasLineBreak ? result.reason : "torn tail");

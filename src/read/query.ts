@@ -69,7 +69,7 @@ export function queryLog(source: QuerySource, options: QueryOptions = {}): Audit
   checkOptions(options, OPTION_CHECKS, "query audit log");
   const { order = "asc", limit = Infinity, signal } = options;
   const filter = eventFilter(options);
-  const { log, maxLineBytes } = source;
+  const { log, maxLineBytes, texts } = source;
   const damage = new DamageReport(source.logger);
   const lineTest = new LineTest(filter);
   const reading: Reading = {
@@ -78,7 +78,7 @@ export function queryLog(source: QuerySource, options: QueryOptions = {}): Audit
     limit,
     // With `where`, the last block is not tried first, because `where` must be called only once for each event.
     isLastBlockFirst: order === "desc" && limit < Infinity && options.where === undefined,
-    options: { log, maxLineBytes, damage, lineTest, order, signal },
+    options: { log, maxLineBytes, damage, lineTest, order, signal, texts },
   };
 
   async function* selections(): AsyncGenerator<Iterator<AuditEvent, void>, void> {

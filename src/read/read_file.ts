@@ -17,6 +17,7 @@ import {
 } from "./blocks.ts";
 import type { DamageReport } from "./damage.ts";
 import { gunzipped } from "./gunzip.ts";
+import type { LineTexts } from "./line_source.ts";
 import type { LineTest } from "./line_test.ts";
 import { eventsIn, type LinePlace } from "./parse_block.ts";
 import type { SnapshotFile } from "./snapshot.ts";
@@ -32,6 +33,8 @@ export interface ReadOptions {
   /** Byte offset of the first line to read; 0 by default. An archive is always read from its start. */
   readonly from?: number;
   readonly signal: AbortSignal | undefined;
+  /** Receives the text of the line of each event. */
+  readonly texts?: LineTexts | undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { programArgs } from "../run_program.ts";
+import { gzipped } from "../temp_dir.ts";
 import { logWith, MAIN, runCli } from "./run_cli.ts";
 
 const EVENTS = [
@@ -34,6 +35,39 @@ Deno.test("scout query --json prints the events unchanged", async () => {
   using log = logWith(...EVENTS);
   const { stdout } = await log.run("query", "--json");
   assertEquals(stdout.trimEnd().split("\n").map((line) => JSON.parse(line)), EVENTS);
+});
+
+/** Lines whose values JSON.parse() and JSON.stringify() would change. */
+const EXACT_LINES = [
+  '{"event":"nav","seed":9007199254740993,"big":18446744073709551615,"cost":0.10}',
+  '{"ts": "2026-02-13T14:00:00.000Z", "event": "nav", "x": 1e400, "y": -0, "z": 1.0, "e": 1E2}',
+  '{"event":"nav","a":NaN,"b":-Infinity,"note":"NaN"}',
+  '{"event":"nav","a":1,"a":2,"10":"x","2":"y","__proto__":1}',
+  '{"event":"na\\u0076","text":"\\u00e9é\\/ \\ud83d"}',
+  '{"event":"nav","seq":1,"hash":"5f2c"}',
+  '  {"event":"nav","blank":[ 1 , 2 ]}\t',
+  '{"event":"nav","text":"\u2028\u202e\u009b31m"}',
+];
+
+Deno.test("scout query --json and tail --json print each line as it is stored", async () => {
+  const lines = EXACT_LINES.map((line) => `${line}\n`);
+  // The last line of the active file lacks its line break, and NULs and a byte order mark are not part of a line.
+  using log = logWith(...lines.slice(0, 4), "\ufeff" + lines[4], "\0\0" + lines[5], lines[6]!);
+  Deno.writeTextFileSync(log.path, EXACT_LINES[7]!, { append: true });
+  const all = lines.join("");
+  assertEquals((await log.run("query", "--json")).stdout, all);
+  const desc = await log.run("query", "--json", "--desc");
+  assertEquals(desc.stdout, lines.toReversed().join(""));
+  assertEquals((await log.run("tail", "--json")).stdout, all);
+  const last = await log.run("tail", "--json", "-n", "2");
+  assertEquals(last.stdout, lines.slice(-2).join(""));
+
+  const archived = log.dir.path("audit_20260213_143022.jsonl.gz");
+  Deno.writeFileSync(archived, await gzipped(Deno.readTextFileSync(log.path)));
+  Deno.writeTextFileSync(log.path, lines[0]!);
+  assertEquals((await log.run("query", "--json")).stdout, all + lines[0]);
+  const selected = await log.run("query", "--json", "--where", "note=NaN");
+  assertEquals(selected.stdout, lines[2]);
 });
 
 const SELECTIONS: [args: string[], found: number[]][] = [

@@ -59,14 +59,15 @@ function following(path: string, dir: string, ...args: readonly string[]) {
     .pipeThrough(new TextLineStream()).getReader();
   return {
     process,
+    /** Resolves with the next lines. */
+    async nextLines(count: number): Promise<string[]> {
+      const found: string[] = [];
+      for (let left = count; left > 0; left--) found.push((await lines.read()).value ?? "{}");
+      return found;
+    },
     /** Resolves with the field `n` of each of the next events. */
     async next(count: number): Promise<unknown[]> {
-      const found: unknown[] = [];
-      for (let left = count; left > 0; left--) {
-        const { value = "{}" } = await lines.read();
-        found.push(JSON.parse(value).n);
-      }
-      return found;
+      return (await this.nextLines(count)).map((line) => JSON.parse(line).n);
     },
     /** Stops reading, and resolves with the exit status and standard error of the process. */
     async ended() {
@@ -95,6 +96,21 @@ Deno.test("scout tail -f shows the last events, then all new events, also after 
   tail.process.kill("SIGINT");
   // A shell shows the signal as exit code 130.
   assertEquals(await tail.ended(), { code: 130, signal: "SIGINT", stderr: "" });
+});
+
+Deno.test("scout tail -f --json prints each line as it is stored", async () => {
+  const [first, second, third] = [
+    '{"event":"nav","seed":9007199254740993}',
+    '{"event": "nav", "x": NaN, "cost": 0.10}',
+    '{"event":"nav","x":1e400,"text":"\\u00e9"}',
+  ];
+  using log = logWith(`${first}\n`, `${second}\n`);
+  const tail = following(log.path, log.dir.path(""), "-n", "2");
+  assertEquals(await tail.nextLines(2), [first, second]);
+  Deno.writeTextFileSync(log.path, `${third}\n`, { append: true });
+  assertEquals(await tail.nextLines(1), [third]);
+  tail.process.kill("SIGINT");
+  await tail.ended();
 });
 
 Deno.test("scout tail -f waits for a missing log, and exits with 0 when standard output is closed", async () => {
