@@ -33,6 +33,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "live_report.ts serves its agents' spend, and ends on SIGINT",
     "The quick suite passes on a machine without tools, and skips exactly the tests in may_skip.ts (whole)",
     "query reports a symlink with the name of a segment, and reads the other files",
+    "scout import reads named pipes, each as often as it needs",
     "scout report --open writes the file, then names the flag of the missing permission",
     "scout report --open opens the file, or reports that the program that opens files is missing",
     "scout serve shows new events until Ctrl-C, and needs only the flags that it prints",

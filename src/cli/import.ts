@@ -20,7 +20,8 @@ import { stderrLogger, tell } from "./messages.ts";
 import { checkKind } from "./log_kind.ts";
 import { locateLog } from "./log_path.ts";
 import { CommandError } from "./command_error.ts";
-import { appendEvents, checkEvents } from "./import_events.ts";
+import { appendEvents, type Checked, type CheckedFile, checkEvents } from "./import_events.ts";
+import { ImportFile } from "./import_file.ts";
 import { choiceOf, type LogOptions, targetOptions, timeZone, valueOf } from "./options.ts";
 import { parseIsoTime } from "./when.ts";
 import { type FieldSource, type MappingOptions, RecordMapping } from "./record_mapping.ts";
@@ -31,6 +32,8 @@ import type { Output } from "./terminal.ts";
 interface ImportCommandOptions extends Omit<LogOptions, "file">, SourceOptions, MappingOptions {
   readonly files: readonly string[];
   readonly session: string | undefined;
+  readonly skipInvalid: boolean;
+  readonly again: boolean;
   readonly dryRun: boolean;
 }
 
@@ -46,10 +49,17 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
       object({
         files: multiple(
           argument(string({ metavar: "FILE" }), {
-            description: message`A file to import; a name that ends with .gz is decompressed`,
+            description:
+              message`A file to import, or - for standard input; a name that ends with .gz is decompressed`,
           }),
           { min: 1, errors: { tooFew: message`No FILE is named` } },
         ),
+        skipInvalid: option("--skip-invalid", {
+          description: message`Leave out invalid records, and report them`,
+        }),
+        again: option("--again", {
+          description: message`Import records that were imported before once more`,
+        }),
         dryRun: option("--dry-run", { description: message`Check the files, and append nothing` }),
       }),
       object("Fields", {
@@ -95,7 +105,7 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Imports JSONL and CSV files`,
     description:
-      message`Appends each line of JSON, or row of CSV under a header, as an event. The column ts is the time (ISO 8601, or seconds or milliseconds since 1970), the column event is the type, and every other column becomes a field of the same name. All files are checked first; if any record is invalid, nothing is imported. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
+      message`Appends each line of JSON, or row of CSV under a header, as an event. The column ts is the time (ISO 8601, or seconds or milliseconds since 1970), the column event is the type, and every other column becomes a field of the same name. All files are checked first; if any record is invalid, nothing is imported. The field import_id of each event shows that its record was imported: importing a file again adds only its new records. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
     footer:
       message`Example: scout import trace.csv --event nav --map ts=TIMESTAMP --map input_t=ContextTokens`,
   },
@@ -115,36 +125,78 @@ function parseDelimiter(input: string): string {
 }
 
 async function runImport(options: ImportCommandOptions, output: Output): Promise<number> {
-  using stack = new DisposableStack();
-  const files = options.files.map((name) => stack.use(new SourceFile(name, options)));
+  await using stack = new AsyncDisposableStack();
   const mapping = new RecordMapping(options);
   const log = locateLog({ file: undefined, path: options.path });
   const { path } = log;
   checkKind(log);
+  const spool = options.dryRun ? null : stack.use(new ImportFile(path));
+  const files: SourceFile[] = [];
+  for (const name of options.files) {
+    files.push(stack.use(await SourceFile.open(name, options, spool?.spool.bind(spool))));
+  }
   refuseOwnFiles(path, files);
   const target = { path, chain: await isChained(path), sessionId: options.session };
-  const counts = await checkEvents(files, mapping, target);
-  const checked = counts.reduce((sum, count) => sum + count, 0);
+  const { skipInvalid, again } = options;
+  const checked = await checkEvents(files, mapping, { ...target, skipInvalid, again });
+  const { wanted, ...counts } = countsOf(checked);
+  for (const message of mapping.clockChanges.messages(options.timeZone)) tell(message);
+  if (checked.invalid.count > 0) {
+    tell(`${counted(checked.invalid.count, "invalid record")} left out`, checked.invalid.list());
+  }
+  if (!again) refuseUnchanged(checked.files);
   const { imported, stoppedBefore } = options.dryRun
     ? { imported: 0, stoppedBefore: null }
-    : await appendEvents(files, mapping, target);
-  if (options.json) {
-    const perFile = files.map(({ name }, n) => ({ name, events: counts[n] }));
-    output.json({ path, checked, imported, files: perFile });
-  } else if (options.dryRun) {
-    output.line(`Checked ${counted(checked, "event")}: no errors`);
-  } else {
-    const count = `${shownNumber(imported)} of ${counted(checked, "event")}`;
-    output.line(`Imported ${count} into ${shownText(path)}`);
+    : await appendEvents(checked.files, mapping, target);
+  if (options.json) output.json({ path, ...counts, imported, files: checked.files.map(shownFile) });
+  else {
+    const before = counts.importedBefore === 0
+      ? ""
+      : `; ${shownNumber(counts.importedBefore)} were imported before`;
+    const result = options.dryRun
+      ? `Checked ${counted(counts.checked, "event")}: no errors`
+      : `Imported ${shownNumber(imported)} of ${counted(counts.checked, "event")} into ${
+        shownText(path)
+      }`;
+    output.line(`${result}${before}`);
   }
   await output.flush();
   if (stoppedBefore !== null) {
-    tell(`interrupted; the record at ${stoppedBefore} and all later records were not imported`);
+    tell(
+      `interrupted; the record at ${stoppedBefore} and all later records were not imported; ` +
+        "run the same command again to import them",
+    );
     return 130;
   }
-  if (options.dryRun || imported === checked) return 0;
+  if (options.dryRun || imported === wanted) return 0;
   tell("Cannot import all events: the files were changed after they were checked");
   return 1;
+}
+
+function countsOf({ files, invalid }: Checked) {
+  const sum = (count: (file: CheckedFile) => number) =>
+    files.reduce((sum, file) => sum + count(file), 0);
+  const [checked, added] = [sum(({ events }) => events), sum(({ newEvents }) => newEvents)];
+  const wanted = sum(({ isWanted }) => isWanted.reduce((sum, is) => sum + is, 0));
+  return { checked, importedBefore: checked - added, invalid: invalid.count, wanted };
+}
+
+function shownFile({ file: { name }, events, newEvents }: CheckedFile) {
+  return { name, events, importedBefore: events - newEvents };
+}
+
+/**
+ * Checks that at least one file has a new record.
+ *
+ * @throws {CommandError} If every record of every file was imported before.
+ */
+function refuseUnchanged(files: readonly CheckedFile[]): void {
+  if (!files.every(({ events, newEvents }) => events > 0 && newEvents === 0)) return;
+  const names = files.map(({ file: { name } }) => name).join(", ");
+  throw new CommandError(
+    `Cannot import ${names}: every record was imported before; add --again to import it again`,
+    1,
+  );
 }
 
 async function isChained(path: string): Promise<boolean> {
@@ -164,7 +216,7 @@ function refuseOwnFiles(path: string, files: readonly SourceFile[]): void {
   for (const ownPath of [path, ...segments]) {
     const status = denoFileSystem.status(ownPath);
     if (status === null) continue;
-    const file = files.find((file) => isSameFile(file.status, status));
+    const file = files.find((file) => file.status !== null && isSameFile(file.status, status));
     if (file !== undefined) {
       throw new CommandError(`Cannot import ${file.name}: the file is part of the log ${path}`, 2);
     }

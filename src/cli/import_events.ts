@@ -3,21 +3,27 @@
  *
  * @module
  */
+import { AuditReader } from "../audit_reader.ts";
 import { AuditEventError, messageOf } from "../errors.ts";
 import { shownNumber } from "../shown.ts";
 import { lineSerializer } from "../write/serialize_stream.ts";
 import { openToChange } from "./command.ts";
 import { CommandError } from "./command_error.ts";
+import { EarlierImports, RecordIds } from "./import_ids.ts";
 import { Interrupt } from "./interrupt.ts";
+import { stderrLogger } from "./messages.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import type { RecordMapping, TimedEvent } from "./record_mapping.ts";
 import type { SourceFile, SourceRecord } from "./source_file.ts";
 
 const PROBLEMS_SHOWN = 10;
 
-/** The position of a record (`FILE:LINE`), and the event of the record or the reason why the record is invalid. */
+/**
+ * The position of a record (`FILE:LINE`), its number in its file, from 1, and its event or the reason why the record is
+ * invalid.
+ */
 type PlacedEvent =
-  & { readonly place: string }
+  & { readonly place: string; readonly number: number }
   & ({ readonly event: TimedEvent } | { readonly problem: string });
 
 /** The log that the events are appended to. */
@@ -28,6 +34,18 @@ export interface TargetLog {
   readonly sessionId: string | undefined;
 }
 
+/** A file whose records were checked. */
+export interface CheckedFile {
+  readonly file: SourceFile;
+  readonly ids: RecordIds;
+  /** Number of valid records. */
+  readonly events: number;
+  /** Number of valid records that are not in the log. */
+  readonly newEvents: number;
+  /** Whether to import each record: 1 or 0, by its number. */
+  readonly isWanted: Uint8Array;
+}
+
 /** The result of an import. */
 export interface Appended {
   /** The number of appended events. */
@@ -36,48 +54,106 @@ export interface Appended {
   readonly stoppedBefore: string | null;
 }
 
+/** The result of checking all files. */
+export interface Checked {
+  readonly files: readonly CheckedFile[];
+  readonly invalid: Problems;
+}
+
 /**
- * Checks every record of every file, and resolves with the number of events in each file.
+ * Checks every record of every file, and finds out which records are in the log already.
  *
+ * @param skipInvalid Whether to leave out invalid records.
+ * @param again Whether to import records that are in the log already.
  * @throws {CommandError} If a record is invalid; the details list the first invalid records. Also if `--map` names
  *   a member that no record has.
  */
 export async function checkEvents(
   files: readonly SourceFile[],
   mapping: RecordMapping,
-  { chain }: Pick<TargetLog, "chain">,
-): Promise<number[]> {
+  { path, chain, skipInvalid, again }: TargetLog & { skipInvalid: boolean; again: boolean },
+): Promise<Checked> {
   let epochMs = 0;
   const serialize = lineSerializer({ now: () => epochMs, chain });
-  const check = (timed: TimedEvent) => {
-    epochMs = timed.epochMs;
-    serialize(timed.event, timed.fields);
+  const problemOf = (placed: PlacedEvent): string | null => {
+    if ("problem" in placed) return placed.problem;
+    try {
+      ({ epochMs } = placed.event);
+      serialize(placed.event.event, placed.event.fields);
+      return null;
+    } catch (error) {
+      if (error instanceof AuditEventError) return error.message;
+      throw error;
+    }
   };
-  const problems = new Problems();
-  const counts: number[] = [];
+  const range = { sinceMs: Infinity, untilMs: -Infinity };
+  const invalid = new Problems();
+  const found: { file: SourceFile; ids: RecordIds; valid: number[] }[] = [];
   for (const file of files) {
-    let count = 0;
-    for await (const batch of placedEvents(file, mapping, "Checking", check)) {
-      for (const found of batch) {
-        if ("event" in found) count++;
-        else problems.add(found.place, found.problem);
+    const ids = new RecordIds();
+    const valid: number[] = [];
+    for await (
+      const batch of placedEvents(file, mapping, { label: "Checking", ids, isFirst: true })
+    ) {
+      for (const placed of batch) {
+        const problem = problemOf(placed);
+        if (problem !== null) {
+          invalid.add(placed.place, problem);
+          continue;
+        }
+        valid.push(placed.number);
+        range.sinceMs = Math.min(range.sinceMs, epochMs);
+        range.untilMs = Math.max(range.untilMs, epochMs);
       }
     }
-    counts.push(count);
+    found.push({ file, ids, valid });
   }
   const missing = mapping.missingMember();
-  problems.throwIfAny("Cannot import: some records are invalid, so nothing was imported", missing);
+  if (!skipInvalid) {
+    invalid.throwIfAny(
+      "Cannot import: some records are invalid, so nothing was imported; --skip-invalid leaves them out",
+      missing,
+    );
+  }
   if (missing !== null) throw new CommandError(`Cannot import: ${missing}`, 2);
-  return counts;
+  const earlier = await earlierImports(path, found.map(({ ids }) => ids), range);
+  const checked = found.map(({ file, ids, valid }) => {
+    const isWanted = new Uint8Array(ids.count + 1);
+    let newEvents = 0;
+    for (const number of valid) {
+      const isNew = !earlier.has(ids, number);
+      if (isNew) newEvents++;
+      if (isNew || again) isWanted[number] = 1;
+    }
+    // The same file may be named twice.
+    earlier.addAll(ids);
+    return { file, ids, events: valid.length, newEvents, isWanted };
+  });
+  return { files: checked, invalid };
+}
+
+/** Reads from the log which records of the sources it has. Only events of the time range can be such records. */
+async function earlierImports(
+  path: string,
+  sources: readonly RecordIds[],
+  { sinceMs, untilMs }: { sinceMs: number; untilMs: number },
+): Promise<EarlierImports> {
+  const earlier = new EarlierImports(sources);
+  if (sinceMs > untilMs) return earlier;
+  await using reader = await AuditReader.open({ path, logger: stderrLogger });
+  for await (const event of reader.query({ since: sinceMs, until: untilMs + 1 })) {
+    earlier.add(event);
+  }
+  return earlier;
 }
 
 /**
- * Appends the events of the files to the log. Stops early if the user interrupts the command.
+ * Appends the wanted events of the files to the log. Stops early if the user interrupts the command.
  *
  * @throws {CommandError} If a record could not be appended; the details list the first such records.
  */
 export async function appendEvents(
-  files: readonly SourceFile[],
+  files: readonly CheckedFile[],
   mapping: RecordMapping,
   { path, chain, sessionId }: TargetLog,
 ): Promise<Appended> {
@@ -90,8 +166,10 @@ export async function appendEvents(
   });
   using interrupt = new Interrupt();
   let imported = 0;
-  for (const file of files) {
-    for await (const batch of placedEvents(file, mapping, "Importing")) {
+  for (const { file, ids, isWanted } of files) {
+    for await (const all of placedEvents(file, mapping, { label: "Importing", ids })) {
+      const batch = all.filter(({ number }) => isWanted[number] === 1);
+      if (batch.length === 0) continue;
       if (interrupt.signal.aborted) return { imported, stoppedBefore: batch[0]!.place };
       const problems = new Problems();
       // All events of a batch are logged in one turn of the event loop, so that they share writes and syncs.
@@ -112,28 +190,32 @@ export async function appendEvents(
   return { imported, stoppedBefore: null };
 }
 
+/** Yields the events of a file in batches. The first reading of the file determines the IDs of its records. */
 async function* placedEvents(
   file: SourceFile,
   mapping: RecordMapping,
-  label: string,
-  check: (event: TimedEvent) => void = () => {},
+  { label, ids, isFirst = false }: { label: string; ids: RecordIds; isFirst?: boolean },
 ): AsyncGenerator<readonly PlacedEvent[]> {
-  using progress = new ProgressBar(`${label} ${file.name}`, file.status.byteLength);
+  using progress = new ProgressBar(`${label} ${file.name}`, file.byteLength);
   const records = file.records({
     onRead: (byteLength) => progress.advance(byteLength),
     onColumns: (columns) => mapping.checkColumns(columns, file.name),
   });
+  let number = 0;
   const placed = (record: SourceRecord): PlacedEvent => {
     const place = `${file.name}:${record.line}`;
-    if ("problem" in record) return { place, problem: record.problem };
+    number++;
+    if (isFirst) ids.add(record.content);
+    else if (number > ids.count) return { place, number, problem: "not there when it was checked" };
+    if ("problem" in record) return { place, number, problem: record.problem };
     try {
       const { values } = record;
       const event = file.format === "csv" ? mapping.ofCells(values) : mapping.ofObject(values);
-      check(event);
-      return { place, event };
+      const fields = { ...event.fields, import_id: ids.idOf(number) };
+      return { place, number, event: { ...event, fields } };
     } catch (error) {
       if (!(error instanceof AuditEventError)) throw error;
-      return { place, problem: error.message };
+      return { place, number, problem: error.message };
     }
   };
   for await (const batch of records) {
@@ -142,10 +224,16 @@ async function* placedEvents(
 }
 
 /** The problems of invalid records. The first problems are listed, and the others are counted. */
-class Problems {
+export class Problems {
   readonly #shown: string[] = [];
   #count = 0;
 
+  /** Number of problems. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Adds the problem of the record at a position. */
   add(place: string, problem: string): void {
     this.#count++;
     if (this.#count <= PROBLEMS_SHOWN) this.#shown.push(`${place}: ${problem}`);
@@ -158,12 +246,13 @@ class Problems {
    */
   throwIfAny(introduction: string, hint: string | null = null): void {
     if (this.#count === 0) return;
-    const further = this.#count - this.#shown.length;
-    const details = [
-      ...hint === null ? [] : [hint],
-      ...this.#shown,
-      ...further > 0 ? [`and ${shownNumber(further)} more`] : [],
-    ];
+    const details = [...hint === null ? [] : [hint], ...this.list()];
     throw new CommandError(introduction, 1, details);
+  }
+
+  /** Returns the first problems, and the number of the others. */
+  list(): string[] {
+    const further = this.#count - this.#shown.length;
+    return [...this.#shown, ...further > 0 ? [`and ${shownNumber(further)} more`] : []];
   }
 }

@@ -31,7 +31,8 @@ export class ProgressBar implements Disposable {
   advance(amount: number): void {
     this.#done += amount;
     const now = performance.now();
-    if (!this.#isShown || now < this.#drawnAt + DRAW_EVERY_MS) return;
+    // The size of a pipe is unknown.
+    if (!this.#isShown || this.#total === 0 || now < this.#drawnAt + DRAW_EVERY_MS) return;
     this.#drawnAt = now;
     // The total may be an estimate, so the completed work can exceed the total.
     const done = Math.min(this.#done, this.#total);

@@ -13,6 +13,7 @@ import {
 import { nearestName } from "../options/nearest_name.ts";
 import { CommandError } from "./command_error.ts";
 import { exactNumbers } from "./exact_numbers.ts";
+import { ClockChanges } from "./clock_changes.ts";
 import type { Values } from "./source_file.ts";
 import { parseIsoTime } from "./when.ts";
 
@@ -61,6 +62,8 @@ export class RecordMapping {
   readonly #found = new Set<string>();
   /** The names of members of JSON objects, for hints in messages. */
   readonly #members = new Set<string>();
+  /** The local times so far that a change of clocks made unclear. */
+  readonly clockChanges: ClockChanges = new ClockChanges();
 
   /**
    * Creates the mapping from the options of `scout import`.
@@ -174,8 +177,10 @@ export class RecordMapping {
         fields.set(field, valueOf(field, column, value));
       }
     }
-    const { ts, event: own, ...rest } = Object.fromEntries(fields);
-    const epochMs = epochMsOf(ts, this.#options);
+    const { ts, event: own, import_id, ...others } = Object.fromEntries(fields);
+    // The import adds an ID to each event.
+    const rest = import_id === undefined ? others : { ...others, import_id_raw: import_id };
+    const epochMs = epochMsOf(ts, { ...this.#options, changes: this.clockChanges });
     const event = own ?? type;
     if (event === "") {
       throw fieldError("event", event, "be set by the record, --event TYPE or --map event=NAME");
@@ -225,12 +230,12 @@ const EPOCH_SECONDS_MAX = 1e11;
 const PLAUSIBLE_MIN_MS = Date.UTC(2000);
 const DAY_MS = 86_400_000;
 
-function epochMsOf(ts: unknown, options: MappingOptions): number {
+function epochMsOf(ts: unknown, options: MappingOptions & { changes: ClockChanges }): number {
   const number = typeof ts === "string" && /^-?\d+(\.\d+)?$/.test(ts) ? Number(ts) : ts;
   const epochMs = typeof number === "number"
     ? numberEpochMs(number, options)
     : typeof ts === "string"
-    ? textEpochMs(ts, options.timeZone)
+    ? textEpochMs(ts, options)
     : NaN;
   if (Number.isNaN(epochMs)) {
     throw fieldError("ts", ts, "be a time such as 2026-02-13T14:30:22Z, or seconds since 1970");
@@ -255,9 +260,14 @@ function numberEpochMs(number: number, { timeUnit, timeStart, timeZone }: Mappin
   return new Date(Math.floor(startMs + number * unitMs)).getTime();
 }
 
-function textEpochMs(text: string, timeZone: string): number {
+function textEpochMs(
+  text: string,
+  { timeZone, changes }: { timeZone: string; changes: ClockChanges },
+): number {
   try {
-    return parseIsoTime(text)(timeZone).epochMilliseconds;
+    const instant = parseIsoTime(text)(timeZone);
+    if (timeZone !== "UTC") changes.note(text, instant, timeZone);
+    return instant.epochMilliseconds;
   } catch {
     // The caller rejects NaN with an error that names the field.
     return NaN;

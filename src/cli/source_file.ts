@@ -5,16 +5,21 @@
  */
 import { CsvError, parse as csvParser } from "csv-parse/stream";
 import { isUtf8 } from "node:buffer";
-import { readChunks } from "../platform/chunks.ts";
-import { denoFileSystem } from "../platform/deno_file_system.ts";
-import { pathFlag, withFlags } from "../errors.ts";
-import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import type { FileStatus } from "../platform/file_system.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import { parseLine } from "../line/parse_line.ts";
 import { gunzipped, GzipDamageError } from "../read/gunzip.ts";
 import { CommandError } from "./command_error.ts";
 import { exactNumbers } from "./exact_numbers.ts";
+import { LineBreakChunks } from "./line_break_chunks.ts";
+import {
+  type Bytes,
+  openContent,
+  type SourceContent,
+  type Spool,
+  STANDARD_INPUT,
+} from "./source_content.ts";
 
 /** The format of the records in a file. */
 export type SourceFormat = "jsonl" | "csv";
@@ -28,9 +33,13 @@ export type SourceOptions = {
 /** The values of a record, by the name of the CSV column or of the JSON member. */
 export type Values = Readonly<Record<string, unknown>>;
 
-/** A record: its line number, and its values or the reason why the record is unreadable. */
+/** A record: its line number, its content, and its values or the reason why the record is unreadable. */
 export type SourceRecord =
-  & { readonly line: number }
+  & {
+    readonly line: number;
+    /** The bytes of the record, or a text that is the same for the same record. */
+    readonly content: string | Uint8Array;
+  }
   & ({ readonly values: Values } | { readonly problem: string });
 
 /** The callbacks that are called while a file is read. */
@@ -40,8 +49,6 @@ export interface SourceListener {
   /** Called with the columns of a CSV file, before its first record. */
   onColumns(columns: readonly string[]): void;
 }
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 const KNOWN_EXTENSIONS: Readonly<Record<string, { format: SourceFormat; delimiter?: string }>> = {
   csv: { format: "csv" },
@@ -60,35 +67,60 @@ class RestError extends Error {
   }
 }
 
-/** An open file of records, which can be read several times. */
+/** An open file of records, or the records that a pipe has delivered. */
 export class SourceFile implements Disposable {
   /** The name of the file, as the user typed it. */
   readonly name: string;
   /** The format of the records. */
   readonly format: SourceFormat;
-  /** The status of the file when it was opened. Bytes that are appended later are not read. */
-  readonly status: FileStatus;
-  readonly #handle: FileHandle;
+  readonly #content: SourceContent;
   readonly #delimiter: string;
 
+  private constructor(
+    content: SourceContent,
+    { name, format, delimiter }: { name: string; format: SourceFormat; delimiter: string },
+  ) {
+    this.#content = content;
+    this.name = name;
+    this.format = format;
+    this.#delimiter = delimiter;
+  }
+
   /**
-   * Opens a file whose records are to be imported.
+   * Opens a file whose records are to be imported; `-` is standard input. With `spool`, records can be read several
+   * times, those of a pipe too.
    *
-   * @throws {CommandError} If the file does not exist or is not a regular file, or its format is unknown.
+   * @throws {CommandError} If the file does not exist or is a directory, or its format is unknown.
    */
-  constructor(name: string, { format, delimiter }: SourceOptions) {
+  static async open(
+    name: string,
+    { format, delimiter }: SourceOptions,
+    spool?: Spool,
+  ): Promise<SourceFile> {
     const known = KNOWN_EXTENSIONS[name.replace(/\.gz$/, "").split(".").at(-1)!];
     const itsFormat = format ?? known?.format;
+    const shown = name === STANDARD_INPUT ? "standard input" : name;
     if (itsFormat === undefined) {
       throw new CommandError(
-        `Cannot import ${name}: the name does not show the format; add --format jsonl or csv`,
+        `Cannot import ${shown}: the name does not show the format; add --format jsonl or csv`,
         2,
       );
     }
-    this.name = name;
-    this.format = itsFormat;
-    this.#delimiter = delimiter ?? known?.delimiter ?? ",";
-    [this.#handle, this.status] = openSource(name);
+    return new SourceFile(await openContent(name, spool), {
+      name: shown,
+      format: itsFormat,
+      delimiter: delimiter ?? known?.delimiter ?? ",",
+    });
+  }
+
+  /** The status of the file when it was opened; null for a pipe. */
+  get status(): FileStatus | null {
+    return this.#content.status;
+  }
+
+  /** Number of bytes to read; 0 if it is unknown. */
+  get byteLength(): number {
+    return this.#content.byteLength;
   }
 
   /**
@@ -96,28 +128,31 @@ export class SourceFile implements Disposable {
    */
   async *records(listener: SourceListener): AsyncGenerator<readonly SourceRecord[]> {
     const position = { line: 0 };
+    const unreadable = (line: number, problem: string) => [{ line, problem, content: problem }];
     try {
+      const chunks = await LineBreakChunks.of(this.#chunks(listener));
       yield* this.format === "csv"
-        ? csvRecords(this.#chunks(listener), position, this.#delimiter, listener)
-        : jsonRecords(this.#chunks(listener), position);
+        ? csvRecords(chunks, position, this.#delimiter, listener)
+        : jsonRecords(chunks, position);
     } catch (error) {
-      if (error instanceof RestError) yield [{ line: error.line, problem: error.message }];
+      if (error instanceof RestError) yield unreadable(error.line, error.message);
       else if (error instanceof GzipDamageError || error instanceof CsvError) {
-        yield [{ line: position.line + 1, problem: error.message }];
+        yield unreadable(position.line + 1, error.message);
       } else throw error;
     }
   }
 
   /** Closes the file. */
   [Symbol.dispose](): void {
-    this.#handle.close();
+    this.#content[Symbol.dispose]();
   }
 
   #chunks({ onRead }: SourceListener): AsyncIterable<Bytes> {
+    const content = this.#content;
     let furthest = 0;
-    const read = async function* (handle: FileHandle, byteLength: number): AsyncGenerator<Bytes> {
+    const read = async function* (): AsyncGenerator<Bytes> {
       let position = 0;
-      for await (const chunk of readChunks(handle, byteLength)) {
+      for await (const chunk of content.read()) {
         position += chunk.byteLength;
         // A damaged gzip file is read more than once; only the first pass counts as progress.
         onRead(Math.max(0, position - furthest));
@@ -125,51 +160,33 @@ export class SourceFile implements Disposable {
         yield chunk;
       }
     };
-    const chunks = () => read(this.#handle, this.status.byteLength);
-    return this.name.endsWith(".gz") ? gunzipped(chunks) : chunks();
+    return content.isCompressed ? gunzipped(read) : read();
   }
-}
-
-function openSource(name: string): [FileHandle, FileStatus] {
-  let handle: FileHandle;
-  try {
-    handle = denoFileSystem.open(name, "read");
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new CommandError(`Cannot import ${name}: the file does not exist`, 1);
-    }
-    throw withFlags(error, [pathFlag("read", name)], { action: `Cannot read ${name}` });
-  }
-  const status = handle.status();
-  if (status.kind === "file") return [handle, status];
-  handle.close();
-  // The file must be regular, because a pipe cannot be read twice.
-  throw new CommandError(
-    `Cannot import ${name}: only a regular file can be imported, because the file is read twice`,
-    1,
-  );
 }
 
 async function* jsonRecords(
-  chunks: AsyncIterable<Bytes>,
+  source: LineBreakChunks,
   position: { line: number },
 ): AsyncGenerator<readonly SourceRecord[]> {
   const recordOf = ({ bytes }: RawLine): SourceRecord | null => {
     const line = ++position.line;
-    if (bytes === null) return { line, problem: TOO_LONG };
-    const parsed = parseLine(line === 1 ? withoutMark(bytes) : bytes, exactNumbers);
+    if (bytes === null) return { line, problem: TOO_LONG, content: TOO_LONG };
+    const content = line === 1 ? withoutMark(bytes) : bytes;
+    const parsed = parseLine(content, exactNumbers);
     if (parsed === null) return null;
-    return "event" in parsed ? { line, values: parsed.event } : { line, problem: parsed.reason };
+    return "event" in parsed
+      ? { line, content, values: parsed.event }
+      : { line, content, problem: parsed.reason };
   };
   const recordsOf = (lines: Iterable<RawLine>) =>
     Array.from(lines, recordOf).filter((record) => record !== null);
   const splitter = new LineSplitter(MAX_LINE_BYTES);
-  for await (const chunk of chunks) yield recordsOf(splitter.split(chunk));
+  for await (const chunk of source.chunks()) yield recordsOf(splitter.split(source.withLf(chunk)));
   yield recordsOf(splitter.end());
 }
 
 async function* csvRecords(
-  chunks: AsyncIterable<Bytes>,
+  source: LineBreakChunks,
   position: { line: number },
   delimiter: string,
   { onColumns }: SourceListener,
@@ -178,23 +195,26 @@ async function* csvRecords(
   let columns: readonly string[] | null = null;
   const take = (row: readonly string[]) => {
     const line = position.line + 1;
-    position.line += 1 + row.reduce((breaks, cell) => breaks + cell.split("\n").length - 1, 0);
+    position.line += 1 +
+      row.reduce((breaks, cell) => breaks + cell.split(source.lineBreak).length - 1, 0);
     if (row.length === 1 && row[0] === "") return;
     if (columns === null) onColumns(columns = row);
     else if (row.length !== columns.length) {
       records.push({
         line,
+        content: JSON.stringify(row),
         problem: `the row must have ${columns.length} cells, got ${row.length}`,
       });
     } else {
-      records.push({ line, values: Object.fromEntries(columns.map((name, n) => [name, row[n]])) });
+      const values = Object.fromEntries(columns.map((name, n) => [name, row[n]]));
+      records.push({ line, content: JSON.stringify(values), values });
     }
   };
   const parser = csvParser({
     bom: true,
     delimiter,
     max_record_size: MAX_LINE_BYTES,
-    record_delimiter: ["\r\n", "\n"],
+    record_delimiter: source.lineBreak === "\r" ? ["\r"] : ["\r\n", "\n"],
     // A row with a wrong number of cells is reported with its line; the rows after it may be valid.
     relax_column_count: true,
     // Rows are collected here, because the output stream of the parser drops the last rows before an error.
@@ -203,7 +223,7 @@ async function* csvRecords(
   const writer = parser.writable.getWriter();
   // If the parser fails, write() or close() below throws the error.
   writer.closed.catch(() => {});
-  for await (const chunk of checkedText(chunks)) {
+  for await (const chunk of checkedText(source)) {
     await writer.write(chunk);
     yield records.splice(0);
   }
@@ -217,7 +237,7 @@ async function* csvRecords(
  *
  * @throws {RestError} If a line is too long or is not UTF-8.
  */
-async function* checkedText(chunks: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
+async function* checkedText(source: LineBreakChunks): AsyncGenerator<Bytes> {
   const splitter = new LineSplitter(MAX_LINE_BYTES);
   let line = 0;
   const check = ({ bytes }: RawLine) => {
@@ -225,8 +245,8 @@ async function* checkedText(chunks: AsyncIterable<Bytes>): AsyncGenerator<Bytes>
     if (bytes === null) throw new RestError(line, TOO_LONG);
     if (!isUtf8(bytes)) throw new RestError(line, "not UTF-8");
   };
-  for await (const chunk of chunks) {
-    for (const rawLine of splitter.split(chunk)) check(rawLine);
+  for await (const chunk of source.chunks()) {
+    for (const rawLine of splitter.split(source.withLf(chunk))) check(rawLine);
     yield chunk;
   }
   for (const rawLine of splitter.end()) check(rawLine);

@@ -65,10 +65,23 @@ export function parseIsoTime(text: string): (timeZone: string) => Temporal.Insta
   const parsed = parseTime(text);
   if (parsed === null) throw new RangeError(NOT_A_TIME);
   const { localMs, offsetMs } = parsed;
-  const instant = Temporal.Instant.fromEpochMilliseconds(localMs - (offsetMs ?? 0));
-  if (offsetMs !== undefined) return () => instant;
-  const local = instant.toZonedDateTimeISO("UTC").toPlainDateTime();
-  return (timeZone) => local.toZonedDateTime(timeZone).toInstant();
+  if (offsetMs === undefined) {
+    const local = plainDateTimeOf(localMs);
+    return (timeZone) => local.toZonedDateTime(timeZone).toInstant();
+  }
+  const instant = Temporal.Instant.fromEpochMilliseconds(localMs - offsetMs);
+  return () => instant;
+}
+
+/** Parses an ISO 8601 time without a UTC offset. Returns null if the time has an offset, or the text is not a time. */
+export function localTimeOf(text: string): Temporal.PlainDateTime | null {
+  const parsed = parseTime(text);
+  return parsed === null || parsed.offsetMs !== undefined ? null : plainDateTimeOf(parsed.localMs);
+}
+
+function plainDateTimeOf(localMs: number): Temporal.PlainDateTime {
+  return Temporal.Instant.fromEpochMilliseconds(localMs).toZonedDateTimeISO("UTC")
+    .toPlainDateTime();
 }
 
 /** The default of `--since` for `scout spend` and `scout metrics`: 24 hours ago. */

@@ -66,6 +66,17 @@ export const denoFileSystem: FileSystem = {
   },
 };
 
+/** Returns the kind of the file at a path, and follows symlinks. */
+export function kindBehind(path: string): "file" | "directory" | "other" {
+  const { isFile, isDirectory } = Deno.statSync(path);
+  return isFile ? "file" : isDirectory ? "directory" : "other";
+}
+
+/** Opens a pipe for reading. Resolves when another process has opened the pipe for writing. */
+export async function openPipe(path: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+  return (await Deno.open(path)).readable;
+}
+
 // NTFS journals directory entries itself, and Windows cannot open a directory as a file.
 const CAN_SYNC_DIRECTORIES = Deno.build.os !== "windows";
 

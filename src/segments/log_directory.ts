@@ -13,6 +13,7 @@ import {
   openForAppend,
   openForRead,
   type RegularFile,
+  removeFile,
   removeTemporary,
   temporaryOf,
 } from "../platform/regular_file.ts";
@@ -176,11 +177,22 @@ export class LogDirectory {
     return (active ?? segment)?.ownership ?? null;
   }
 
-  /** Removes the files of processes that were killed while they created a file. Returns the paths. */
+  /** Removes the temporary files of killed processes: of created files, and of imports. Returns their paths. */
   removeTemporaries(): string[] {
-    const { active, lock, manifest } = this.files;
-    return [active, lock, manifest].filter((path) => removeTemporary(this.fileSystem, path))
+    const { active, lock, manifest, importing } = this.files;
+    const removed = [active, lock, manifest].filter((path) =>
+      removeTemporary(this.fileSystem, path)
+    )
       .map(temporaryOf);
+    if (this.fileSystem.status(importing) === null || !this.#isAbandoned(importing)) return removed;
+    removeFile(this.fileSystem, importing);
+    return [...removed, importing];
+  }
+
+  /** Checks whether no process holds the lock of a file. */
+  #isAbandoned(path: string): boolean {
+    using stack = new DisposableStack();
+    return this.open(path, stack)?.tryLock() ?? false;
   }
 
   /** Checks whether the path still leads to the open file. */

@@ -38,6 +38,8 @@ export class LogFiles {
   readonly manifest: string;
   /** The lock file. A writer locks this file during every append. */
   readonly lock: string;
+  /** The temporary file of `scout import`. */
+  readonly importing: string;
   readonly #stem: string;
   readonly #extension: string;
 
@@ -52,6 +54,7 @@ export class LogFiles {
     this.directory = dirname(path);
     this.active = path;
     this.lock = `${path}.lock`;
+    this.importing = `${path}.import.tmp`;
     this.manifest = join(this.directory, `${this.#stem}.manifest${this.#extension}`);
   }
 

@@ -9,7 +9,7 @@ async function recordsIn(name: string, content: Content, options: Partial<Source
   using dir = tempDir();
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   Deno.writeFileSync(dir.path(name), bytes);
-  using file = new SourceFile(dir.path(name), {
+  using file = await SourceFile.open(dir.path(name), {
     format: undefined,
     delimiter: undefined,
     ...options,

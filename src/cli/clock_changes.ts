@@ -1,0 +1,53 @@
+/**
+ * Counts local times that a change of clocks made unclear: times that occurred twice, and times that never occurred.
+ *
+ * @module
+ */
+import { counted } from "../shown.ts";
+import { localTimeOf } from "./when.ts";
+
+/** A counter of unclear local times. */
+export class ClockChanges {
+  #repeated = 0;
+  #skipped = 0;
+
+  /** Number of times that occurred twice. The first of the two instants was used. */
+  get repeated(): number {
+    return this.#repeated;
+  }
+
+  /** Number of times that never occurred. They were moved forward by the change of the clock. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
+  /** Notes a time, and the instant as which it was read in the time zone. */
+  note(text: string, instant: Temporal.Instant, timeZone: string): void {
+    const local = localTimeOf(text);
+    if (local === null) return;
+    if (!instant.toZonedDateTimeISO(timeZone).toPlainDateTime().equals(local)) this.#skipped++;
+    else if (
+      !local.toZonedDateTime(timeZone, { disambiguation: "later" }).toInstant().equals(instant)
+    ) {
+      this.#repeated++;
+    }
+  }
+
+  /** Returns a message for each kind of unclear times that were found. */
+  messages(timeZone: string): string[] {
+    return [
+      ...this.#repeated === 0 ? [] : [
+        `${
+          counted(this.#repeated, "time")
+        } without a UTC offset occurred twice in ${timeZone}, because clocks were set ` +
+        "back; the first of the two instants was used",
+      ],
+      ...this.#skipped === 0 ? [] : [
+        `${
+          counted(this.#skipped, "time")
+        } without a UTC offset never occurred in ${timeZone}, because clocks were set ` +
+        "forward; the time was moved forward by the same amount",
+      ],
+    ];
+  }
+}

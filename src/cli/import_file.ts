@@ -1,0 +1,81 @@
+/**
+ * The temporary file of an import, beside the log. Its lock keeps a second import out, and it holds what pipes
+ * delivered, because every record is checked before the first is appended. If the process is killed, the OS releases the
+ * lock, and the next `open()` of the log removes the file.
+ *
+ * @module
+ */
+import { dirname } from "@std/path";
+import { pathFlag, withFlags } from "../errors.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { ensureDirectory, removeFile } from "../platform/regular_file.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
+import { CommandError } from "./command_error.ts";
+
+/** A part of the file: what one pipe delivered. */
+export interface SpooledPart {
+  readonly handle: FileHandle;
+  readonly from: number;
+  readonly byteLength: number;
+}
+
+/** The open temporary file. Disposal removes it. */
+export class ImportFile implements Disposable {
+  readonly #path: string;
+  readonly #handle: FileHandle;
+
+  /**
+   * Creates the file beside the log at the path, and locks it.
+   *
+   * @throws {CommandError} If another import into the log is running.
+   */
+  constructor(path: string) {
+    const directory = dirname(path);
+    const log = new LogDirectory(denoFileSystem, path);
+    this.#path = log.files.importing;
+    try {
+      ensureDirectory(denoFileSystem, directory);
+      this.#handle = this.#locked(log);
+    } catch (error) {
+      throw withFlags(error, [pathFlag("read", directory), pathFlag("write", directory)], { path });
+    }
+  }
+
+  /** Appends what a pipe delivers, and resolves with the part of the file that holds it. */
+  async spool(chunks: AsyncIterable<Uint8Array>): Promise<SpooledPart> {
+    const from = this.#handle.status().byteLength;
+    for await (const chunk of chunks) {
+      if (this.#handle.appendSync(chunk) < chunk.byteLength) {
+        throw new CommandError(
+          `Cannot import: only a part of the input was stored; the disk may be full: ${this.#path}`,
+          1,
+        );
+      }
+    }
+    return { handle: this.#handle, from, byteLength: this.#handle.status().byteLength };
+  }
+
+  /** Removes the file, and releases its lock. */
+  [Symbol.dispose](): void {
+    // Windows cannot remove an open file. Another import that opens the file in between finds no file at its path.
+    if (Deno.build.os === "windows") this.#handle.close();
+    removeFile(denoFileSystem, this.#path);
+    if (Deno.build.os !== "windows") this.#handle.close();
+  }
+
+  #locked(log: LogDirectory): FileHandle {
+    for (;;) {
+      const { handle } = log.openForAppend(this.#path);
+      const isLocked = handle.tryLock();
+      // The import before this one may have removed the file after it was opened here.
+      if (isLocked && log.isAt(this.#path, handle)) return handle;
+      handle.close();
+      if (isLocked) continue;
+      throw new CommandError(
+        `Cannot import: another import into this log is running: ${log.files.active}`,
+        1,
+      );
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Identifies imported records, so that no record of a source is imported twice by mistake.
+ *
+ * The field `import_id` of an imported event is `FIRST-SUM-NUMBER`: a digest of the first record of the source, a digest
+ * of all records up to this one, and the number of this record, from 1. The name of the source does not matter. So a
+ * source that has grown behind the same content has the same IDs as before, followed by new ones, and an import that was
+ * interrupted continues with the first record whose ID is not in the log.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { AuditEvent } from "../event.ts";
+
+const ID = /^([0-9a-f]{16})-([0-9a-f]{16})-([1-9]\d{0,9})$/;
+const DIGEST_DIGITS = 16;
+
+/** The IDs of the records of one source, in their order. */
+export class RecordIds {
+  #first = "";
+  #last = "";
+  #sums: BigUint64Array = new BigUint64Array(1024);
+  #count = 0;
+
+  /** Number of records. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Digest of the first record; empty without a record. */
+  get first(): string {
+    return this.#first;
+  }
+
+  /** Adds the content of the next record. */
+  add(content: string | Uint8Array): void {
+    this.#last = createHash("sha256").update(this.#last).update(content).digest("hex")
+      .slice(0, DIGEST_DIGITS);
+    if (this.#count === 0) this.#first = this.#last;
+    if (this.#count === this.#sums.length) {
+      const longer = new BigUint64Array(2 * this.#sums.length);
+      longer.set(this.#sums);
+      this.#sums = longer;
+    }
+    this.#sums[this.#count++] = BigInt(`0x${this.#last}`);
+  }
+
+  /** Returns the digest of all records up to the one with the number, which counts from 1. */
+  sumAt(number: number): bigint {
+    return this.#sums[number - 1]!;
+  }
+
+  /** Returns the ID of the record with the number, which counts from 1. */
+  idOf(number: number): string {
+    const sum = this.sumAt(number).toString(16).padStart(DIGEST_DIGITS, "0");
+    return `${this.#first}-${sum}-${number}`;
+  }
+}
+
+/** The records of some sources that are in a log already. */
+export class EarlierImports {
+  /** The digests by the digest of the first record, and by number. Different sources may begin with the same record. */
+  readonly #sums = new Map<string, { byNumber: BigUint64Array; others: Set<string> }>();
+
+  /** Prepares the search for records of these sources. */
+  constructor(sources: Iterable<RecordIds>) {
+    for (const { first, count } of sources) {
+      const length = Math.max(count + 1, this.#sums.get(first)?.byNumber.length ?? 0);
+      this.#sums.set(first, { byNumber: new BigUint64Array(length), others: new Set() });
+    }
+  }
+
+  /** Notes the record from which an event of the log was imported, if it may be a record of one of the sources. */
+  add({ import_id }: AuditEvent): void {
+    const [, first = "", sum = "", number = ""] = ID.exec(String(import_id)) ?? [];
+    if (this.#sums.has(first)) this.#add(first, BigInt(`0x${sum}`), Number(number));
+  }
+
+  /** Notes all records of a source. */
+  addAll(source: RecordIds): void {
+    for (let number = 1; number <= source.count; number++) {
+      this.#add(source.first, source.sumAt(number), number);
+    }
+  }
+
+  /** Checks whether the record with the number, which counts from 1, is in the log. */
+  has(source: RecordIds, number: number): boolean {
+    const { byNumber, others } = this.#sums.get(source.first)!;
+    const sum = source.sumAt(number);
+    return byNumber[number] === sum || others.has(`${sum}-${number}`);
+  }
+
+  #add(first: string, sum: bigint, number: number): void {
+    const { byNumber, others } = this.#sums.get(first)!;
+    // A number past the end belongs to a longer source.
+    if (number >= byNumber.length || byNumber[number] === sum) return;
+    if (byNumber[number] === 0n) byNumber[number] = sum;
+    else others.add(`${sum}-${number}`);
+  }
+}

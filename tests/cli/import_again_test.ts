@@ -1,0 +1,352 @@
+/**
+ * Imports of sources that were imported before, as a whole or in part, and of sources that are not files.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { AuditLog, AuditReader } from "@vivarium/scout";
+import fc from "fast-check";
+import { EarlierImports, RecordIds } from "../../src/cli/import_ids.ts";
+import { sampledTest } from "../extent.ts";
+import { testNeeding } from "../requirements.ts";
+import { programArgs, runProgram } from "../run_program.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { gzipped, tempDir } from "../temp_dir.ts";
+import { MAIN } from "./run_cli.ts";
+
+const decoder = new TextDecoder();
+
+/** A directory for sources and one for a log, and functions that import. */
+function importing() {
+  const sources = tempDir();
+  const target = tempDir();
+  const dir = target.path("");
+  const path = target.path("audit.jsonl");
+  const flags = [`--allow-read=${dir},${sources.path("")}`, `--allow-write=${dir}`];
+  const argsOf = (args: readonly string[]) => ["import", "--path", path, ...args];
+  return {
+    dir,
+    path,
+    /** Writes a source, and returns its path. */
+    write(name: string, content: string | Uint8Array<ArrayBuffer>): string {
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      Deno.writeFileSync(sources.path(name), bytes);
+      return sources.path(name);
+    },
+    source: (name: string) => sources.path(name),
+    async run(...args: readonly string[]) {
+      const { code, stdout, stderr } = await runProgram(MAIN, { dir, flags, args: argsOf(args) });
+      return { code, stdout: stdout.replace(path, "LOG"), stderr };
+    },
+    /** Starts an import whose standard input is piped. */
+    start(...args: readonly string[]) {
+      const process = new Deno.Command(Deno.execPath(), {
+        args: programArgs(MAIN, { dir, flags, args: argsOf(args) }),
+        ...{ stdin: "piped", stdout: "piped", stderr: "piped" } as const,
+      }).spawn();
+      const stdin = process.stdin.getWriter();
+      return {
+        write: (bytes: Uint8Array) => stdin.write(bytes),
+        status: process.status,
+        /** Kills the process, and resolves when it has ended. */
+        async kill() {
+          try {
+            process.kill("SIGKILL");
+          } catch (error) {
+            // The process has ended.
+            if (!(error instanceof TypeError)) throw error;
+          }
+          await process.output();
+          // The pipe is broken.
+          await stdin.abort().catch(() => {});
+        },
+        /** Ends standard input, and resolves with the result. */
+        async end() {
+          await stdin.close();
+          const { code, stdout, stderr } = await process.output();
+          return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+        },
+      };
+    },
+    /** Resolves with the field `n` of each event in the log. */
+    async numbers(): Promise<unknown[]> {
+      await using reader = await AuditReader.open(path);
+      return (await reader.query().toArray()).map(({ n }) => n);
+    },
+    names: () => Array.from(Deno.readDirSync(dir), ({ name }) => name).sort(),
+    [Symbol.dispose]() {
+      sources[Symbol.dispose]();
+      target[Symbol.dispose]();
+    },
+  };
+}
+
+function lineOf(n: number): string {
+  return `{"ts":"2026-02-13T14:00:${String(n % 60).padStart(2, "0")}Z","event":"nav","n":${n}}\n`;
+}
+
+function linesFrom(from: number, to: number): string {
+  return Array.from({ length: to - from }, (_, n) => lineOf(from + n)).join("");
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, n) => n);
+}
+
+Deno.test("scout import refuses a source that was imported before, also under another name or after a rotation", async () => {
+  using target = importing();
+  const file = target.write("a.jsonl", linesFrom(0, 3));
+  assertEquals((await target.run(file)).stdout, "Imported 3 of 3 events into LOG\n");
+  const copy = target.write("copy.jsonl", linesFrom(0, 3));
+  await runProgram(MAIN, { dir: target.dir, args: ["rotate", "--path", target.path] });
+  for (const again of [file, copy]) {
+    const { code, stdout, stderr } = await target.run(again);
+    assertEquals([code, stdout], [1, ""]);
+    assertEquals(
+      stderr,
+      `scout: Cannot import ${again}: every record was imported before; add --again to import it again\n`,
+    );
+  }
+  const dryRun = await target.run("--dry-run", file);
+  assertEquals(dryRun.code, 1);
+  assertEquals(await target.numbers(), upTo(3));
+  const again = await target.run("--again", file);
+  assertEquals([again.code, again.stdout], [
+    0,
+    "Imported 3 of 3 events into LOG; 3 were imported before\n",
+  ]);
+  assertEquals(await target.numbers(), [...upTo(3), ...upTo(3)]);
+});
+
+Deno.test("scout import adds the new records of a source that has grown, and of each of several sources", async () => {
+  using target = importing();
+  const file = target.write("a.jsonl", linesFrom(0, 3));
+  await target.run(file);
+  target.write("a.jsonl", linesFrom(0, 5));
+  const other = target.write("b.jsonl", linesFrom(7, 9));
+  const { code, stdout } = await target.run("--json", file, other, other);
+  assertEquals([code, JSON.parse(stdout)], [0, {
+    path: "LOG",
+    checked: 9,
+    importedBefore: 5,
+    invalid: 0,
+    imported: 4,
+    files: [
+      { name: file, events: 5, importedBefore: 3 },
+      { name: other, events: 2, importedBefore: 0 },
+      { name: other, events: 2, importedBefore: 2 },
+    ],
+  }]);
+  assertEquals(await target.numbers(), [...upTo(5), 7, 8]);
+});
+
+Deno.test("scout import does not take a source for another one that begins with the same records", async () => {
+  using target = importing();
+  await target.run(target.write("a.jsonl", linesFrom(0, 4)));
+  const { stdout } = await target.run(target.write("b.jsonl", linesFrom(0, 2) + linesFrom(8, 11)));
+  assertEquals(stdout, "Imported 3 of 5 events into LOG; 2 were imported before\n");
+  assertEquals(await target.numbers(), [...upTo(4), 8, 9, 10]);
+});
+
+Deno.test("scout import keeps a field import_id of a record under another name", async () => {
+  using target = importing();
+  const line = '{"ts":"2026-02-13T14:00:00Z","event":"nav","import_id":"mine"}\n';
+  await target.run(target.write("a.jsonl", line));
+  await using reader = await AuditReader.open(target.path);
+  const [event] = await reader.query().toArray();
+  assertEquals(event?.import_id_raw, "mine");
+  assertMatch(`${event?.import_id}`, /^[0-9a-f]{16}-[0-9a-f]{16}-1$/);
+});
+
+Deno.test("scout import --skip-invalid leaves out invalid records and a torn last line, which is imported once it is whole", async () => {
+  using target = importing();
+  const bad = '{"ts":"2026-02-13T14:00:00Z","event":"nav","n":1,"cost":"much"}\n';
+  const file = target.write("a.jsonl", lineOf(0) + bad + lineOf(2) + lineOf(3).slice(0, 20));
+  assertEquals((await target.run(file)).code, 1);
+  const { code, stdout, stderr } = await target.run("--skip-invalid", file);
+  assertEquals([code, stdout], [0, "Imported 2 of 2 events into LOG\n"]);
+  assertEquals(stderr.split("\n"), [
+    "scout: 2 invalid records left out",
+    `  ${file}:2: Cannot log event: the field "cost" must be a finite number >= 0 (USD), got "much"`,
+    `  ${file}:4: not JSON`,
+    "",
+  ]);
+  target.write("a.jsonl", lineOf(0) + bad + lineOf(2) + lineOf(3));
+  const rest = await target.run("--skip-invalid", file);
+  assertEquals(rest.stdout, "Imported 1 of 3 events into LOG; 2 were imported before\n");
+  assertEquals(await target.numbers(), [0, 2, 3]);
+});
+
+Deno.test("scout import reads standard input, compressed too, and leaves no temporary file", async () => {
+  using target = importing();
+  const encoder = new TextEncoder();
+  const plain = target.start("--format", "jsonl", "-");
+  await plain.write(encoder.encode(linesFrom(0, 2)));
+  assertStringIncludes((await plain.end()).stdout, "Imported 2 of 2 events");
+  const zipped = target.start("--format", "csv", "-");
+  await zipped.write(await gzipped("ts,event,n\n2026-02-13,nav,2\n"));
+  assertStringIncludes((await zipped.end()).stdout, "Imported 1 of 1 event");
+  const bad = target.start("--format", "jsonl", "-");
+  await bad.write(encoder.encode("oops\n"));
+  assertStringIncludes((await bad.end()).stderr, "\n  standard input:1: not JSON\n");
+  const unnamed = await target.start("-").end();
+  assertEquals([unnamed.code, unnamed.stderr], [
+    2,
+    "scout: Cannot import standard input: the name does not show the format; add --format jsonl or csv\n",
+  ]);
+  const checked = target.start("--dry-run", "--format", "jsonl", "-");
+  await checked.write(encoder.encode(lineOf(5)));
+  assertEquals((await checked.end()).stdout, "Checked 1 event: no errors\n");
+  assertEquals(await target.numbers(), [0, 1, 2]);
+  assertEquals(target.names(), ["audit.jsonl", "audit.jsonl.lock"]);
+});
+
+await testNeeding(
+  "POSIX",
+  "scout import reads named pipes, each as often as it needs",
+  async () => {
+    using target = importing();
+    const pipes = ["one.jsonl", "two.jsonl"].map((name) => target.source(name));
+    for (const pipe of pipes) await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    const running = target.run(...pipes);
+    for (const [n, pipe] of pipes.entries()) {
+      await Deno.writeTextFile(pipe, linesFrom(3 * n, 3 * n + 3), { create: false });
+    }
+    assertEquals((await running).stdout, "Imported 6 of 6 events into LOG\n");
+    assertEquals(await target.numbers(), upTo(6));
+  },
+);
+
+Deno.test("scout import refuses a second import into the same log at the same time, and one after a kill works", async () => {
+  using target = importing();
+  const file = target.write("a.jsonl", linesFrom(0, 2));
+  const first = target.start("--format", "jsonl", "-");
+  using watcher = Deno.watchFs(target.dir);
+  await first.write(new TextEncoder().encode(lineOf(0)));
+  const temporary = `${target.path}.import.tmp`;
+  for await (const { paths } of watcher) {
+    if (paths.includes(temporary) && Deno.statSync(temporary).size > 0) break;
+  }
+  const second = await target.run(file);
+  assertEquals([second.code, second.stderr], [
+    1,
+    `scout: Cannot import: another import into this log is running: ${target.path}\n`,
+  ]);
+  {
+    // The recovery of a writer leaves the file of a running import alone.
+    await using log = await AuditLog.open(target.path);
+    assertEquals((await log.recovery).removed, []);
+  }
+  assert(target.names().includes("audit.jsonl.import.tmp"));
+  await first.kill();
+  {
+    await using log = await AuditLog.open(target.path);
+    assertEquals((await log.recovery).removed, ["audit.jsonl.import.tmp"]);
+  }
+  assertEquals((await target.run(file)).stdout, "Imported 2 of 2 events into LOG\n");
+});
+
+await sampledTest(
+  "scout import imports each record once, however often the import is killed",
+  1 / 4,
+  async (extent) => {
+    const random = new SeededRandom(extent.seed);
+    const COUNT = 20_000;
+    using target = importing();
+    const file = target.write("a.jsonl", linesFrom(0, COUNT));
+    const sizeOf = () => Deno.statSync(target.path).size;
+    for (let kills = extent.of(8); kills > 0; kills--) {
+      const watcher = Deno.watchFs(target.dir);
+      const before = target.names().includes("audit.jsonl") ? sizeOf() : 0;
+      const enough = before + random.below(400_000);
+      const running = target.start(file);
+      // The import may end before it is killed.
+      const ended = running.status.then(() => watcher.close());
+      for await (const { paths } of watcher) {
+        if (paths.includes(target.path) && sizeOf() > Math.max(before, enough)) break;
+      }
+      await running.kill();
+      await ended;
+    }
+    await target.run(file);
+    assertEquals(await target.numbers(), upTo(COUNT));
+  },
+);
+
+Deno.test("scout import reads files whose lines end in CR alone", async () => {
+  using target = importing();
+  const csv = target.write(
+    "old.csv",
+    'ts,event,n,text\r2026-02-13,nav,0,"a\rb"\r2026-02-14,nav,1,c\r',
+  );
+  assertEquals((await target.run(csv)).stdout, "Imported 2 of 2 events into LOG\n");
+  const jsonl = target.write("old.jsonl", linesFrom(2, 4).replaceAll("\n", "\r"));
+  assertEquals((await target.run(jsonl)).stdout, "Imported 2 of 2 events into LOG\n");
+  const bad = target.write("bad.csv", "ts,event\r2026-02-13,nav\rnever,nav\r");
+  assertStringIncludes((await target.run(bad)).stderr, "bad.csv:3: Cannot log event");
+  assertEquals(await target.numbers(), upTo(4));
+  await using reader = await AuditReader.open(target.path);
+  assertEquals((await reader.query().toArray())[0]?.text, "a\rb");
+});
+
+Deno.test("scout import counts local times that occurred twice or never", async () => {
+  using target = importing();
+  const times = [
+    ...["2025-10-26 02:30:00", "2025-10-26 02:59:59", "2025-10-26 03:00:00", "2025-10-26 01:59:59"],
+    ...["2026-03-29 02:00:00", "2026-03-29 02:59:59", "2026-03-29 03:00:00"],
+    ...["2025-10-26 02:30:00+01:00", "2026-03-29 02:30:00Z"],
+  ];
+  const file = target.write("a.csv", `ts,event\n${times.map((ts) => `${ts},nav\n`).join("")}`);
+  const { code, stderr } = await target.run("--tz", "Europe/Berlin", file);
+  assertEquals(code, 0);
+  assertEquals(stderr.split("\n"), [
+    "scout: 2 times without a UTC offset occurred twice in Europe/Berlin, because clocks were set back; the first of the " +
+    "two instants was used",
+    "scout: 2 times without a UTC offset never occurred in Europe/Berlin, because clocks were set forward; the time was " +
+    "moved forward by the same amount",
+    "",
+  ]);
+  await using reader = await AuditReader.open(target.path);
+  const found = (await reader.query().toArray()).map(({ ts }) => ts);
+  assertEquals([found[0], found[4]], ["2025-10-26T00:30:00.000Z", "2026-03-29T01:00:00.000Z"]);
+  const utc = await target.run("--again", file);
+  assertEquals([utc.code, utc.stderr], [0, ""]);
+});
+
+Deno.test("EarlierImports knows exactly the records that were imported, for all sources that begin alike", () => {
+  const source = fc.array(fc.constantFrom("a", "b"), { minLength: 1, maxLength: 8 });
+  fc.assert(fc.property(fc.array(source, { maxLength: 6 }), source, (imported, next) => {
+    const idsOf = (records: readonly string[]) => {
+      const ids = new RecordIds();
+      for (const record of records) ids.add(record);
+      return ids;
+    };
+    const ids = idsOf(next);
+    const earlier = new EarlierImports([ids]);
+    for (const records of imported) {
+      const own = idsOf(records);
+      for (let n = 1; n <= own.count; n++) earlier.add({ event: "nav", import_id: own.idOf(n) });
+    }
+    earlier.add({ event: "nav", import_id: "not an id" });
+    earlier.add({ event: "nav" });
+    for (let n = 1; n <= next.length; n++) {
+      const prefix = next.slice(0, n).join("");
+      const isKnown = imported.some((records) =>
+        records.slice(0, n).join("") === prefix && records.length >= n
+      );
+      assertEquals(earlier.has(ids, n), isKnown, `${imported} ${next} ${n}`);
+    }
+  }));
+});
+
+Deno.test("RecordIds keeps the digests of more records than its first memory holds", () => {
+  const ids = new RecordIds();
+  for (let n = 0; n < 5_000; n++) ids.add(`${n}`);
+  const earlier = new EarlierImports([ids]);
+  for (const n of [1, 1_024, 1_025, 5_000]) {
+    assertEquals(earlier.has(ids, n), false);
+    earlier.add({ event: "nav", import_id: ids.idOf(n) });
+    assertEquals(earlier.has(ids, n), true);
+  }
+  assertEquals(earlier.has(ids, 2), false);
+});
