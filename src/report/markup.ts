@@ -1,9 +1,11 @@
 /**
  * Builds markup that is safe by construction: every value inserted into a template is escaped, unless the value is
- * a {@linkcode Markup}.
+ * a {@linkcode Markup}. Control characters and bidirectional controls are shown as escapes, as on a terminal, so that
+ * a text cannot change how the text around it reads.
  *
  * @module
  */
+import { shownText } from "../shown.ts";
 
 /** A piece of HTML or SVG that is safe to insert into a page. */
 export class Markup {
@@ -35,5 +37,5 @@ export const NOTHING: Markup = new Markup("");
 function escaped(value: MarkupValue): string {
   if (value instanceof Markup) return value.text;
   if (typeof value === "object") return value.map(({ text }) => text).join("");
-  return String(value).replaceAll(/[&<>"']/g, (character) => ESCAPES[character]!);
+  return shownText(String(value)).replaceAll(/[&<>"']/g, (character) => ESCAPES[character]!);
 }

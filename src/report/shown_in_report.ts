@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { shownTime } from "../shown.ts";
+import { shownText, shownTime } from "../shown.ts";
 import { type Markup, markup } from "./markup.ts";
 
 const HOUR_MS = 3_600_000;
@@ -66,9 +66,10 @@ export function textElement(text: string, lengthMax: number = TEXT_LENGTH_MAX): 
   return markup`<bdi>${clipped(text, lengthMax)}</bdi><span class="more">${rest}</span>`;
 }
 
-/** Returns a name from the log, cut to a number of characters. */
+/** Returns a name from the log as safe text, cut to a number of characters. */
 export function shownShort(name: string, lengthMax: number): string {
-  return name.length <= lengthMax ? name : `${clipped(name, lengthMax - 1)}…`;
+  const text = shownText(name);
+  return text.length <= lengthMax ? text : `${clipped(text, lengthMax - 1)}…`;
 }
 
 /** Returns the start of a text. If the cut would split a surrogate pair, the pair is omitted. */

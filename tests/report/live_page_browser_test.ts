@@ -153,7 +153,10 @@ await browserTest("The live page shows hostile text of an event as text", async 
   await log.log(hostile, { model: hostile, session_id: hostile, cost: 1, [hostile]: hostile });
   const shownType = page.locator("#events tbody tr:first-child td").first();
   await shownType.filter({ hasText: "</script>" }).waitFor();
-  assertEquals(await shownType.textContent(), hostile);
+  assertEquals(
+    await shownType.textContent(),
+    hostile.replace("\u2028", "\\u2028").replace("\n", "\\n"),
+  );
   assertEquals(await page.locator("img, script:not(:last-child)").count(), 0);
   await log.log("last");
   await shownType.filter({ hasText: "last" }).waitFor();

@@ -45,5 +45,13 @@ Deno.test("markup inserts numbers and empty values, and does not change the text
 
 Deno.test("markup inserts values that look like replacement patterns literally", () => {
   assertEquals(markup`<p>${"$& $1 $$"}</p>`.text, "<p>$&amp; $1 $$</p>");
-  assertEquals(markup`<p>${"ä 漢 \u{1f600} \u202e"}</p>`.text, "<p>ä 漢 \u{1f600} \u202e</p>");
+});
+
+Deno.test("markup shows control characters, bidirectional controls and lone surrogates as escapes", () => {
+  assertEquals(markup`<p>${"ä 漢 \u{1f600}"}</p>`.text, "<p>ä 漢 \u{1f600}</p>");
+  const unsafe = "\u001b[8m\u009b31m\u202e\u2028\n\ud800";
+  assertEquals(
+    markup`<p>${unsafe}</p>`.text,
+    "<p>\\u001b[8m\\u009b31m\\u202e\\u2028\\n\\ud800</p>",
+  );
 });

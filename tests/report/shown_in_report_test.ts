@@ -66,7 +66,7 @@ Deno.test("timeElement() shows the first and the last possible instant", () => {
 });
 
 Deno.test("textElement() escapes a text, and isolates its writing direction", () => {
-  assertEquals(textElement("<b>&\u202e").text, "<bdi>&lt;b&gt;&amp;\u202e</bdi>");
+  assertEquals(textElement("<b>&\u202e").text, "<bdi>&lt;b&gt;&amp;\\u202e</bdi>");
   assertEquals(textElement("").text, "<bdi></bdi>");
 });
 
@@ -101,4 +101,5 @@ Deno.test("shownShort() never returns more than the maximum length", () => {
   assertEquals(shownShort("abcdefg", 6), "abcde…");
   assertEquals(shownShort("ab\u{1f600}cdef", 4), "ab…");
   assertEquals(shownShort("", 6), "");
+  assertEquals(shownShort("a\u001b]0", 20), "a\\u001b]0");
 });
