@@ -54,9 +54,11 @@
  *   appends, but does not rotate; the logger reports it once.
  *
  * Limits: local file systems only (no NFS), a disk whose fsync is honest, one machine. On a file system that cannot
- * sync directories (CIFS, FUSE, Ceph), a power loss may remove new files; the logger warns once. If the log's directory was
- * missing and the permissions are scoped to it, its parents are created but not synced. `JSON.parse` of Deno 2.9.6
- * confuses a member named `"` with one named `\` at the same place; the file itself is right.
+ * sync directories (CIFS, FUSE, Ceph), a power loss may remove new files; the logger warns once. If the log's directory
+ * was missing and the permissions are scoped to it, its parents are created but not synced. `JSON.parse` of Deno 2.9.6
+ * confuses a member named `"` with one named `\` at the same place; the file itself is right. While a log without the
+ * option `sessionId` is open, Deno does not notice that a top-level `await` never ends: the program waits, instead of
+ * ending with "Top-level await promise never resolved".
  *
  * ## Events and fields
  *

@@ -23,6 +23,7 @@ const MANNERS = [
   { manner: "exits", what: "exits", code: 3 },
   { manner: "exits_in_a_microtask", what: "exits in a microtask", code: 3 },
   { manner: "exits_through_node", what: "exits through node:process", code: 3 },
+  { manner: "awaits_forever", what: "awaits forever, with a session ID of its own", code: 1 },
   { manner: "ends", what: "ends normally", code: 0 },
 ] as const;
 

@@ -7,7 +7,9 @@ import process from "node:process";
 import { AuditLog } from "@vivarium/scout";
 
 const [path = "", manner = ""] = Deno.args;
-const log = await AuditLog.open({ path });
+// Deno notices a top-level await that never ends only in a program that does not share its session ID with Workers.
+const sessionId = manner === "awaits_forever" ? { sessionId: "s" } : {};
+const log = await AuditLog.open({ path, ...sessionId });
 
 switch (manner) {
   case "awaited_then_killed":
@@ -46,6 +48,10 @@ switch (manner) {
   case "exits_through_node":
     log.log("nav");
     process.exit(3);
+    break;
+  case "awaits_forever":
+    await log.log("nav");
+    await new Promise(() => {});
     break;
   case "ends":
     log.log("nav");
