@@ -42,6 +42,9 @@ export interface ReaderParts {
 /** Creates a reader of a log. */
 export let createReader: (options: ResolvedOptions, parts: ReaderParts) => AuditReader;
 
+/** Returns the reader of the manifest, which keeps the lines that were read. */
+export let manifestOf: (reader: AuditReader) => ManifestReader;
+
 /** Makes a reader keep the lines of the events that it yields from now on, and returns where it keeps them. */
 export let keepLineTexts: (reader: AuditReader) => LineTexts;
 
@@ -73,6 +76,7 @@ export let keepLineTexts: (reader: AuditReader) => LineTexts;
 export class AuditReader implements AsyncDisposable {
   static {
     createReader = (options, parts) => new AuditReader(options, parts);
+    manifestOf = (reader) => reader.#source.manifest;
     keepLineTexts = (reader) => {
       const texts: LineTexts = new WeakMap();
       reader.#source = { ...reader.#source, texts };
@@ -112,7 +116,7 @@ export class AuditReader implements AsyncDisposable {
     const { path, maxLineBytes, logger, now } = options;
     const manifest = new ManifestReader(parts.log);
     this.path = path;
-    this.#source = { ...parts, maxLineBytes, logger, manifest };
+    this.#source = { ...parts, maxLineBytes, logger, clock, manifest };
     this.#now = now;
     this.#clock = clock;
     this.#spend = new SpendIndex({ ...this.#source, clock });

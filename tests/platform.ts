@@ -69,6 +69,10 @@ export class WatchedFileSystem implements FileSystem {
     return denoFileSystem.list(path);
   }
 
+  listLater(path: string): Promise<string[]> {
+    return denoFileSystem.listLater(path);
+  }
+
   rename(from: string, to: string): void {
     denoFileSystem.rename(from, to);
   }

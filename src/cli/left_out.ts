@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AuditReader } from "../audit_reader.ts";
 import { DamageReport } from "../read/damage.ts";
 import { counted } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
@@ -18,11 +19,11 @@ export interface LeftOut {
 }
 
 /** Resolves with the number of events of a log that have no readable time. The manifest counts those in archives. */
-export async function untimedEvents(path: string): Promise<number> {
+export async function untimedEvents(reader: AuditReader): Promise<number> {
   // The command itself reports the damage.
   const damage = new DamageReport(statusLogger);
   let count = 0;
-  for (const { line, events } of listedFiles(path)) {
+  for (const { line, events } of listedFiles(reader)) {
     if (line !== undefined) count += line.untimed;
     else {
       for await (const found of events(damage)) count += found.filter(isUntimed).length;

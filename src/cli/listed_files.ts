@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type AuditReader, manifestOf } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
 import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
@@ -13,7 +14,6 @@ import { eventsOf } from "../read/read_file.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
-import { ManifestReader } from "../segments/manifest_reader.ts";
 import { statusLogger } from "./messages.ts";
 
 /** A file of a log. */
@@ -25,11 +25,11 @@ export interface ListedFile {
   readonly events: (damage: DamageReport) => AsyncGenerator<AuditEvent[]>;
 }
 
-/** Yields the files of the log at a path, as one snapshot, the oldest first. */
-export function* listedFiles(path: string): Generator<ListedFile> {
-  const log = new LogDirectory(denoFileSystem, path);
+/** Yields the files of the log of a reader, as one snapshot, the oldest first. */
+export function* listedFiles(reader: AuditReader): Generator<ListedFile> {
+  const log = new LogDirectory(denoFileSystem, reader.path);
   using snapshot = takeSnapshot(log);
-  const lines = linesOf(new ManifestReader(log), statusLogger);
+  const lines = linesOf(manifestOf(reader), statusLogger);
   for (const file of snapshot.files) {
     const events = (damage: DamageReport) =>
       eventsOf(file, {

@@ -59,7 +59,7 @@ const HOURS = 24;
 /** Resolves with the state of the log. */
 export async function logStatus(reader: AuditReader, nowMs: number): Promise<LogStatus> {
   const { path } = reader;
-  const { untimed, ...files } = await filesOf(path);
+  const { untimed, ...files } = await filesOf(reader);
   const { hourly, badCosts } = await hourlyCosts(reader, nowMs);
   const day = new PreciseSum();
   for (const { usd } of hourly) day.add(usd);
@@ -82,7 +82,7 @@ export async function logStatus(reader: AuditReader, nowMs: number): Promise<Log
 }
 
 async function filesOf(
-  path: string,
+  reader: AuditReader,
 ): Promise<
   Pick<LogStatus, "active" | "archives" | "untoldArchives" | "damage"> & { untimed: number }
 > {
@@ -92,7 +92,7 @@ async function filesOf(
   let archivedLines = 0;
   let untimed = 0;
   const damage = new DamageReport(statusLogger);
-  for (const { file, line, events } of listedFiles(path)) {
+  for (const { file, line, events } of listedFiles(reader)) {
     if (line !== undefined) {
       add(archives, file.byteLength, eventsIn(line));
       archivedLines += line.malformed;

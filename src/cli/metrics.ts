@@ -62,7 +62,7 @@ async function runMetrics(options: MetricsCommandOptions, output: Output): Promi
       for (const line of metricsLines(accuracy, gate, columns())) output.line(line);
     }
     await output.flush();
-    tellLeftOut({ untimed: await untimedEvents(reader.path) });
+    tellLeftOut({ untimed: await untimedEvents(reader) });
     if (accuracy.totalNav + accuracy.validationFailCount + gate.total > 0) return;
     await tellNothingFound(reader, { kind: "events of navigation or the gate", since }, now);
   });

@@ -8,7 +8,9 @@ import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
+import { systemClock } from "../platform/clock.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
+import { Turns } from "../platform/turns.ts";
 import type { RetentionPolicy } from "../options/log_options.ts";
 import type { PruneReason } from "../segments/manifest_line.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
@@ -92,7 +94,7 @@ async function runPrune(options: PruneCommandOptions, output: Output): Promise<n
   const { dryRun, json } = options;
   const retention = retentionOf(options);
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
-  const { due, kept } = dueIn(path, retention);
+  const { due, kept } = await dueIn(path, retention);
   const pruned = dryRun ? due : await prune(path, retention, due);
   const bytes = pruned.reduce((sum, { bytes }) => sum + bytes, 0);
   if (json) output.json({ dryRun, bytes, pruned, kept });
@@ -134,12 +136,12 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
 }
 
 /** Returns the archives to remove. Also returns the newest archive if it exceeds a limit other than its age. */
-function dueIn(
+async function dueIn(
   path: string,
   retention: RetentionPolicy,
-): { readonly due: Pruned[]; readonly kept: Pruned | null } {
+): Promise<{ readonly due: Pruned[]; readonly kept: Pruned | null }> {
   const log = new LogDirectory(denoFileSystem, path);
-  const own = ownArchives(log, new ManifestReader(log).read());
+  const own = await ownArchives(log, new ManifestReader(log).read(), new Turns(systemClock));
   const nowMs = Date.now();
   const due = dueArchives(own, retention, nowMs).map(prunedOf);
   const newest = own.at(-1);

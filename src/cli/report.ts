@@ -11,6 +11,7 @@ import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { dirname, join, resolve } from "@std/path";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
+import type { AuditReader } from "../audit_reader.ts";
 import { withFlags } from "../errors.ts";
 import type { AuditEvent } from "../event.ts";
 import type { FileHandle } from "../platform/file_system.ts";
@@ -84,7 +85,7 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
 function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
   return writeReport(options, output, (render, range) => {
     return withLog(options, (reader) => {
-      return render(reader.query(range), expectedEvents(reader.path, range));
+      return render(reader.query(range), expectedEvents(reader, range));
     }, statusLogger);
   });
 }
@@ -182,10 +183,10 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
 }
 
 /** Estimates the number of events in a range of a log, from the manifest and the length of files that it omits. */
-function expectedEvents(path: string, range: ReportRange): number {
+function expectedEvents(reader: AuditReader, range: ReportRange): number {
   const filter = eventFilter(range);
   let events = 0;
-  for (const { file, line } of listedFiles(path)) {
+  for (const { file, line } of listedFiles(reader)) {
     if (line === undefined) events += file.byteLength / LINE_BYTES;
     else if (mayLineHold(line, filter)) events += line.lines;
   }

@@ -99,7 +99,7 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
       tell(`the costs leave out all events up to ${until}, because retention has removed them`);
     }
     const { since } = asked;
-    const untimed = await untimedEvents(reader.path);
+    const untimed = await untimedEvents(reader);
     const shown = { ...options, since, untimed };
     const count = await tellSpend(reader.query(asked.query), shown, output);
     if (count > 0) return;

@@ -30,6 +30,11 @@ export const denoFileSystem: FileSystem = {
   list(path) {
     return Array.from(Deno.readDirSync(path), ({ name }) => name);
   },
+  async listLater(path) {
+    const names: string[] = [];
+    for await (const { name } of Deno.readDir(path)) names.push(name);
+    return names;
+  },
   rename(from, to) {
     Deno.renameSync(from, to);
   },
@@ -203,6 +208,8 @@ function statusOf(info: Deno.FileInfo): FileStatus {
     device: info.dev,
     inode: info.ino,
     links: info.nlink,
+    // Windows changes the time of a directory late.
+    modifiedMs: Deno.build.os === "windows" ? null : info.mtime?.getTime() ?? null,
     createdMs: info.birthtime?.getTime() ?? null,
     ownership: info.uid === null || info.gid === null || info.mode === null
       ? null

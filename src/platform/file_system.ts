@@ -29,6 +29,8 @@ export interface FileStatus {
   readonly links: number | null;
   /** Time of the creation, epoch milliseconds; null if the system does not report it. */
   readonly createdMs: number | null;
+  /** Time of the last change, for a directory of its entries, epoch milliseconds; null if it is not reliable. */
+  readonly modifiedMs: number | null;
   /** Owner, group and mode; null if the system has none, as on Windows. */
   readonly ownership: Ownership | null;
 }
@@ -81,6 +83,8 @@ export interface FileSystem {
   open(path: string, access: FileAccess): FileHandle;
   /** Returns the names of the entries of the directory, in any order. */
   list(path: string): string[];
+  /** Lists like {@linkcode list}, without blocking, because the listing of a large directory takes time. */
+  listLater(path: string): Promise<string[]>;
   /** Renames a file; a file that already has the new name is replaced. */
   rename(from: string, to: string): void;
   /** Creates a hard link; fails if the new path exists. */

@@ -4,16 +4,17 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import { Turns } from "../platform/turns.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import type { TimeLike } from "../time.ts";
 import { DamageReport } from "./damage.ts";
 import { eventFilter, mayLineHold } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
-import { lineOf, linesOf } from "./manifest_lines.ts";
+import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import type { QuerySource } from "./query.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
-import { startIn, takeSnapshot } from "./snapshot.ts";
+import { startIn, takeSnapshotInTurns } from "./snapshot.ts";
 
 /** Options of {@linkcode countedEvents}. */
 export interface CountOptions {
@@ -40,9 +41,11 @@ export async function* countedEvents(
     signal: undefined,
   };
   await source.beforeRead?.();
-  using snapshot = takeSnapshot(log);
-  const lines = linesOf(manifest, logger);
+  const turns = new Turns(source.clock);
+  using snapshot = await takeSnapshotInTurns(log, turns);
+  const lines = await linesInTurns(manifest, logger, turns);
   for (const file of snapshot.files) {
+    if (turns.isDue) await turns.take();
     const line = lineOf(file, lines);
     if (line !== undefined && !mayLineHold(line, filter)) continue;
     const counts = line === undefined ? null : countsSince(line, filter.sinceMs);

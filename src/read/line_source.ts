@@ -5,6 +5,7 @@
  */
 import type { AuditEvent } from "../event.ts";
 import type { Logger } from "../logger.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 
@@ -14,6 +15,8 @@ export interface LineSource {
   /** Maximum length of a line in bytes, line break included. A longer line is reported as damage. */
   readonly maxLineBytes: number;
   readonly logger: Logger;
+  /** Gives the turns of the event loop between the steps of long work. */
+  readonly clock: Clock;
   /**
    * The reader of the manifest, which caches the lines of the manifest. Without `manifest`, a new reader is created.
    */

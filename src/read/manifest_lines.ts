@@ -5,6 +5,7 @@
  */
 import { basename } from "@std/path";
 import type { Logger } from "../logger.ts";
+import type { Turns } from "../platform/turns.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import type { SnapshotFile } from "./snapshot.ts";
@@ -23,6 +24,21 @@ export function linesOf(manifest: ManifestReader, logger: Logger): LinesByArchiv
     );
     return new Map();
   }
+}
+
+/** Reads the manifest like {@linkcode linesOf}, in steps between which other tasks can run. */
+export async function linesInTurns(
+  manifest: ManifestReader,
+  logger: Logger,
+  turns: Turns,
+): Promise<LinesByArchive> {
+  try {
+    await manifest.catchUp(turns);
+  } catch (error) {
+    // The manifest is not a regular file; linesOf() warns.
+    if (!(error instanceof TypeError)) throw error;
+  }
+  return linesOf(manifest, logger);
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import { Turns } from "../platform/turns.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { checkOptions, integer, oneOf, type OptionChecks, time } from "../options/option_checks.ts";
 import { type Damage, DamageReport } from "./damage.ts";
@@ -13,9 +14,9 @@ import { LineTest } from "./line_test.ts";
 import { Flattened } from "./flattened.ts";
 import { lastBlockEvents } from "./last_block.ts";
 import type { QueryOptions } from "./query_options.ts";
-import { lineOf, type LinesByArchive, linesOf } from "./manifest_lines.ts";
+import { lineOf, type LinesByArchive, linesInTurns } from "./manifest_lines.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
-import { startIn, takeSnapshot } from "./snapshot.ts";
+import { startIn, takeSnapshotInTurns } from "./snapshot.ts";
 
 /**
  * The events of a query. Each iteration takes a new snapshot of the log, and closes its files when it ends, also by
@@ -132,14 +133,16 @@ async function* candidates(reading: Reading): AsyncGenerator<AuditEvent[]> {
 
 async function* snapshotEvents({ source, filter, options }: Reading): AsyncGenerator<AuditEvent[]> {
   const { log } = source;
-  using snapshot = takeSnapshot(log);
+  const turns = new Turns(source.clock);
+  using snapshot = await takeSnapshotInTurns(log, turns);
   const manifest = source.manifest ?? new ManifestReader(log);
   // The manifest is read on demand, because a query for the last events usually ends before it needs an archive.
   let lines: LinesByArchive | undefined;
   const files = options.order === "asc" ? snapshot.files : snapshot.files.toReversed();
   for (const file of files) {
+    if (turns.isDue) await turns.take();
     if (file.isArchive) {
-      lines ??= linesOf(manifest, source.logger);
+      lines ??= await linesInTurns(manifest, source.logger, turns);
       const line = lineOf(file, lines);
       if (line !== undefined && !mayLineHold(line, filter)) continue;
     }

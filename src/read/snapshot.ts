@@ -12,6 +12,7 @@
  */
 import type { FileHandle, FileSystem } from "../platform/file_system.ts";
 import { isSameFile } from "../platform/regular_file.ts";
+import type { Turns } from "../platform/turns.ts";
 import { startFor } from "../segments/active_marks.ts";
 import type { ListedSegment, LogDirectory } from "../segments/log_directory.ts";
 import type { Stamp } from "../segments/segment_name.ts";
@@ -49,32 +50,78 @@ export function takeSnapshot(log: LogDirectory): Snapshot {
     const snapshot = tryToTakeSnapshot(log);
     if (snapshot !== null) return snapshot;
   }
-  throw new Error(
+  throw replacedTooOften(log);
+}
+
+/** Takes a snapshot like {@linkcode takeSnapshot}, in steps between which other tasks can run. */
+export async function takeSnapshotInTurns(log: LogDirectory, turns: Turns): Promise<Snapshot> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    using stack = new DisposableStack();
+    const draft = stack.use(new SnapshotDraft(log));
+    for (const segment of await log.segmentsInTurns(turns)) {
+      if (turns.isDue) await turns.take();
+      if (!draft.take(segment)) break;
+    }
+    const snapshot = draft.finish();
+    if (snapshot !== null) return snapshot;
+  }
+  throw replacedTooOften(log);
+}
+
+function tryToTakeSnapshot(log: LogDirectory): Snapshot | null {
+  using draft = new SnapshotDraft(log);
+  for (const segment of log.segments()) if (!draft.take(segment)) break;
+  return draft.finish();
+}
+
+function replacedTooOften(log: LogDirectory): Error {
+  return new Error(
     `Cannot read audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ` +
       log.files.active,
   );
 }
 
-function tryToTakeSnapshot(log: LogDirectory): Snapshot | null {
-  using stack = new DisposableStack();
-  const active = log.openActive(stack);
-  const found: SnapshotFile[] = [];
-  let isActiveFound = active === null;
-  for (const segment of log.segments()) {
-    const opened = openSegment(stack, log, segment);
+/** A snapshot that is being taken. Its creation opens the active file, before the segments are listed. */
+class SnapshotDraft implements Disposable {
+  readonly #log: LogDirectory;
+  readonly #stack = new DisposableStack();
+  readonly #active: FileHandle | null;
+  readonly #found: SnapshotFile[] = [];
+  #isActiveFound: boolean;
+
+  constructor(log: LogDirectory) {
+    this.#log = log;
+    this.#active = log.openActive(this.#stack);
+    this.#isActiveFound = this.#active === null;
+  }
+
+  /** Adds the next segment. Returns false if the segment is the active file, which was sealed meanwhile. */
+  take(segment: ListedSegment): boolean {
+    const active = this.#active;
+    const opened = openSegment(this.#stack, this.#log, segment);
     if (active !== null && opened.some(({ handle }) => isActive(handle, active))) {
-      isActiveFound = true;
-      break;
+      this.#isActiveFound = true;
+      return false;
     }
-    found.push(...opened);
+    this.#found.push(...opened);
+    return true;
   }
-  if (active !== null) {
-    isActiveFound ||= log.isAt(log.files.active, active);
-    found.push(opened(log.files.active, active));
+
+  /** Returns the snapshot, which takes over the open files. Returns null if the active file was replaced meanwhile. */
+  finish(): Snapshot | null {
+    const active = this.#active;
+    if (active !== null) {
+      this.#isActiveFound ||= this.#log.isAt(this.#log.files.active, active);
+      this.#found.push(opened(this.#log.files.active, active));
+    }
+    if (!this.#isActiveFound) return null;
+    const kept = this.#stack.move();
+    return { files: this.#found, [Symbol.dispose]: () => kept.dispose() };
   }
-  if (!isActiveFound) return null;
-  const kept = stack.move();
-  return { files: found, [Symbol.dispose]: () => kept.dispose() };
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
+  }
 }
 
 /**

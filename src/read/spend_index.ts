@@ -14,6 +14,8 @@ import { type FilePrint, hasPrint, printOf } from "../platform/file_print.ts";
 import type { FileHandle, FileStatus } from "../platform/file_system.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { isSameFile } from "../platform/regular_file.ts";
+import { Turns } from "../platform/turns.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import type { SpendWindow } from "../cost/spend.ts";
@@ -22,11 +24,11 @@ import { blocksOf, UnreadableRestError } from "./blocks.ts";
 import { CostColumn, type CostSummary, isInside, isOutside } from "./cost_column.ts";
 import { DamageReport } from "./damage.ts";
 import { LineTest } from "./line_test.ts";
-import { lineOf, linesOf } from "./manifest_lines.ts";
+import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import { eventsIn, type LinePlace, type ParseOptions } from "./parse_block.ts";
 import type { QuerySource } from "./query.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
-import { type SnapshotFile, startIn, takeSnapshot } from "./snapshot.ts";
+import { type SnapshotFile, startIn, takeSnapshotInTurns } from "./snapshot.ts";
 
 /** The costs of a file that is not compressed, up to the last byte that was read. */
 class LiveCosts {
@@ -129,6 +131,27 @@ const COLUMNS_MAX = 4;
 /** Maximum time in milliseconds for which a listing of the directory is reused while the active file is the same. */
 const BELIEVED_MS = 1_000;
 
+/**
+ * Maximum time in milliseconds for which a listing is reused while neither the directory nor the manifest changes.
+ * A program that changes an archive in place changes neither.
+ */
+const UNCHANGED_MS = 60_000;
+/** Minimum age of the last change of a directory. A change after it could still get the same time. */
+const SETTLED_MS = 3_000;
+
+/** What shows that files were added or removed: the time of the directory, and the length of the manifest. */
+interface Listed {
+  readonly directoryMs: number;
+  readonly manifestBytes: number;
+}
+
+/** Returns what shows a later change of the directory; null if the time of the directory is not reliable. */
+function listedAs({ fileSystem, files }: LogDirectory): Listed | null {
+  const directoryMs = fileSystem.status(files.directory)?.modifiedMs ?? null;
+  if (directoryMs === null || Date.now() - directoryMs < SETTLED_MS) return null;
+  return { directoryMs, manifestBytes: fileSystem.status(files.manifest)?.byteLength ?? -1 };
+}
+
 /** An archive, and the summary of its costs from its manifest line, if it has one. */
 interface KnownArchive {
   readonly file: SnapshotFile;
@@ -154,6 +177,9 @@ interface LogState extends Disposable {
 /** A state of the log in which every segment was archived, and the monotonic time in milliseconds of that state. */
 interface SettledState {
   readonly foundMs: number;
+  /** The last time at which the directory was found unchanged, or was listed. */
+  checkedMs: number;
+  readonly listed: Listed | null;
   readonly archives: readonly KnownArchive[];
   readonly active: FileStatus;
 }
@@ -204,9 +230,11 @@ export class SpendIndex {
   async #spendIn(window: SpendWindow): Promise<number> {
     const { log } = this.#source;
     await this.#source.beforeRead?.();
-    using state = this.#stateAsFound() ?? this.#look();
+    using state = this.#stateAsFound() ?? await this.#look();
     const sum = new PreciseSum();
+    const turns = new Turns(this.#source.clock);
     for (const archive of state.archives) {
+      if (turns.isDue) await turns.take();
       if (this.#addKnown(archive, sum, window)) continue;
       (await this.#columnOf(archive.file)).addTo(sum, window);
     }
@@ -230,8 +258,8 @@ export class SpendIndex {
    */
   #stateAsFound(): LogState | undefined {
     const settled = this.#settled;
-    const { clock, log } = this.#source;
-    if (settled === undefined || clock.monotonicMs() - settled.foundMs > BELIEVED_MS) return;
+    const { log } = this.#source;
+    if (settled === undefined || !this.#isBelieved(settled)) return;
     using stack = new DisposableStack();
     const path = log.files.active;
     const handle = log.openActive(stack);
@@ -251,16 +279,32 @@ export class SpendIndex {
     };
   }
 
+  /** Checks whether a state is so new, or its directory so unchanged, that the directory need not be listed. */
+  #isBelieved(settled: SettledState): boolean {
+    const { clock, log } = this.#source;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - settled.checkedMs <= BELIEVED_MS) return true;
+    if (nowMs - settled.foundMs > UNCHANGED_MS || settled.listed === null) return false;
+    const listed = listedAs(log);
+    if (listed?.directoryMs !== settled.listed.directoryMs) return false;
+    if (listed.manifestBytes !== settled.listed.manifestBytes) return false;
+    settled.checkedMs = nowMs;
+    return true;
+  }
+
   /** Lists the directory and returns the current state of the log. */
-  #look(): LogState {
+  async #look(): Promise<LogState> {
     const { clock, log, logger, manifest } = this.#source;
     const foundMs = clock.monotonicMs();
+    const turns = new Turns(clock);
     using stack = new DisposableStack();
-    const snapshot = stack.use(takeSnapshot(log));
-    const lines = linesOf(manifest, logger);
+    const listed = listedAs(log);
+    const snapshot = stack.use(await takeSnapshotInTurns(log, turns));
+    const lines = await linesInTurns(manifest, logger, turns);
     const archives: KnownArchive[] = [];
     const live: LiveFile[] = [];
     for (const file of snapshot.files) {
+      if (turns.isDue) await turns.take();
       const { handle } = file;
       if (handle !== null) {
         live.push({ ...file, handle, key: keyOf(handle.status(), file.path) });
@@ -271,7 +315,9 @@ export class SpendIndex {
     }
     const [active, ...segments] = live.toReversed();
     const isSettled = active?.path === log.files.active && segments.length === 0;
-    this.#settled = isSettled ? { foundMs, archives, active: active.handle.status() } : undefined;
+    this.#settled = isSettled
+      ? { foundMs, checkedMs: foundMs, listed, archives, active: active.handle.status() }
+      : undefined;
     const kept = stack.move();
     return { archives, live, isContinued: false, [Symbol.dispose]: () => kept.dispose() };
   }

@@ -10,6 +10,7 @@
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Timer } from "../platform/clock.ts";
+import { Turns } from "../platform/turns.ts";
 import {
   ArchiveConflictError,
   type ArchiveOutcome,
@@ -168,7 +169,7 @@ export class Archiver {
    * Resolves with true if no segment needs a retry.
    */
   async #sweepInto(done: SweptSegment[]): Promise<boolean> {
-    const stamps = this.#sealedStamps();
+    const stamps = await this.#sealedStamps();
     if (stamps === null) return false;
     let isNothingLeft = true;
     let failures = 0;
@@ -184,9 +185,10 @@ export class Archiver {
   }
 
   /** Returns the stamps of the segments to archive, oldest first; null if the directory cannot be listed. */
-  #sealedStamps(): Stamp[] | null {
+  async #sealedStamps(): Promise<Stamp[] | null> {
+    const { log, clock } = this.#archiving;
     try {
-      const segments = this.#archiving.log.segments();
+      const segments = await log.segmentsInTurns(new Turns(clock));
       this.#failures.delete("");
       return segments
         .filter(({ stamp, forms }) => forms.has("sealed") && !this.#conflicts.has(stamp))

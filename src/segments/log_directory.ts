@@ -17,6 +17,7 @@ import {
   removeTemporary,
   temporaryOf,
 } from "../platform/regular_file.ts";
+import type { Turns } from "../platform/turns.ts";
 import { FileCreator } from "./file_creator.ts";
 import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
 
@@ -25,6 +26,44 @@ export interface ListedSegment {
   readonly stamp: Stamp;
   /** The forms in which the segment exists as a file; more than one while the segment is being archived. */
   readonly forms: ReadonlySet<SegmentName["form"]>;
+}
+
+/** Length of a directory in bytes, as the file system states it, from which on it is listed in steps. */
+const LARGE_DIRECTORY_BYTES = 64 * 1024;
+
+/** Finds the segments of a log among the names in its directory. */
+class SegmentListing {
+  readonly names: ReadonlySet<string>;
+  readonly #files: LogFiles;
+  readonly #segments = new Map<Stamp, Set<SegmentName["form"]>>();
+
+  constructor(files: LogFiles, names: ReadonlySet<string>) {
+    this.#files = files;
+    this.names = names;
+  }
+
+  /** Adds the segment of a name, if the name belongs to one. */
+  take(name: string): void {
+    const parsed = this.#files.parse(name);
+    if (parsed === null) return;
+    const { stamp, form } = parsed;
+    const isOtherLog = form === "sealed" &&
+      this.names.has(`${basename(this.#files.sealed(stamp))}.lock`);
+    if (isOtherLog) return;
+    const forms = this.#segments.get(stamp);
+    if (forms === undefined) this.#segments.set(stamp, new Set([form]));
+    else forms.add(form);
+  }
+
+  /** Returns the stamps of the segments, oldest first. */
+  stamps(): Stamp[] {
+    return [...this.#segments.keys()].sort();
+  }
+
+  /** Returns the segment with one of the stamps. */
+  segment(stamp: Stamp): ListedSegment {
+    return { stamp, forms: this.#segments.get(stamp)! };
+  }
 }
 
 /** The directory of one log. It does not cache: each call reads from the file system. */
@@ -54,18 +93,31 @@ export class LogDirectory {
   segments(): ListedSegment[] {
     // If a segment is archived during a listing, that listing may miss both the segment and the archive. The second
     // listing, which begins after the first has ended, finds the archive.
-    const names = new Set([...this.#names(), ...this.#names()]);
-    const segments = new Map<Stamp, Set<SegmentName["form"]>>();
-    for (const name of names) {
-      const parsed = this.files.parse(name);
-      if (parsed === null) continue;
-      const { stamp, form } = parsed;
-      const isOtherLog = form === "sealed" &&
-        names.has(`${basename(this.files.sealed(stamp))}.lock`);
-      if (!isOtherLog) segments.set(stamp, (segments.get(stamp) ?? new Set()).add(form));
+    const listing = new SegmentListing(this.files, new Set([...this.#names(), ...this.#names()]));
+    for (const name of listing.names) listing.take(name);
+    return listing.stamps().map((stamp) => listing.segment(stamp));
+  }
+
+  /** Lists the segments like {@linkcode segments}, for a large directory in steps between which other tasks can run. */
+  async segmentsInTurns(turns: Turns): Promise<ListedSegment[]> {
+    const { byteLength = 0 } = this.fileSystem.status(this.files.directory) ?? {};
+    if (byteLength < LARGE_DIRECTORY_BYTES) return this.segments();
+    const names = new Set<string>();
+    for (let listings = 0; listings < 2; listings++) {
+      for (const name of await this.#namesLater()) {
+        if (turns.isDue) await turns.take();
+        names.add(name);
+      }
     }
-    return [...segments].map(([stamp, forms]) => ({ stamp, forms }))
-      .sort((a, b) => a.stamp < b.stamp ? -1 : 1);
+    const listing = new SegmentListing(this.files, names);
+    for (const name of names) {
+      if (turns.isDue) await turns.take();
+      listing.take(name);
+    }
+    await turns.take();
+    const stamps = listing.stamps();
+    await turns.take();
+    return stamps.map((stamp) => listing.segment(stamp));
   }
 
   /**
@@ -258,6 +310,15 @@ export class LogDirectory {
   #statusOf({ stamp, forms }: ListedSegment): FileStatus | null {
     const path = forms.has("sealed") ? this.files.sealed(stamp) : this.files.archive(stamp);
     return this.fileSystem.status(path);
+  }
+
+  async #namesLater(): Promise<string[]> {
+    try {
+      return await this.fileSystem.listLater(this.files.directory);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
   }
 
   #names(): string[] {

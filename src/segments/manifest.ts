@@ -7,8 +7,10 @@
  *
  * @module
  */
+import { joined } from "../platform/chunks.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
+import type { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { ArchiveFacts, PruneFacts } from "./manifest_line.ts";
 import type { ManifestLines } from "./manifest_lines.ts";
@@ -35,29 +37,40 @@ export class Manifest {
     this.#reader = new ManifestReader(options.log);
   }
 
+  /** Reads the lines of the manifest that were not read before, like {@linkcode ManifestReader.catchUp}. */
+  catchUp(turns: Turns): Promise<void> {
+    return this.#reader.catchUp(turns);
+  }
+
   /** Reads the complete lines of the manifest, like {@linkcode ManifestReader.read}. */
   read(): ManifestLines {
     return this.#reader.read();
   }
 
   /** Appends the line of an archive if the manifest does not have that line. Syncs the manifest in any case. */
-  async add(facts: ArchiveFacts): Promise<void> {
-    await this.append(({ byArchive }) => {
-      const last = byArchive.get(facts.archive);
-      const isListed = last?.sha256 === facts.sha256 && last.gzip_sha256 === facts.gzip_sha256;
-      return isListed ? null : facts;
-    });
+  add(facts: ArchiveFacts): Promise<void> {
+    return this.addAll([facts]);
+  }
+
+  /** Appends the lines of archives, except those that the manifest has, with one write. Syncs like {@linkcode add}. */
+  async addAll(archives: readonly ArchiveFacts[]): Promise<void> {
+    await this.append(({ byArchive }) =>
+      archives.filter((facts) => {
+        const last = byArchive.get(facts.archive);
+        return last?.sha256 !== facts.sha256 || last.gzip_sha256 !== facts.gzip_sha256;
+      })
+    );
   }
 
   /**
-   * Appends the line that a function chooses, and syncs the manifest. The function receives the current lines, and
-   * returns the facts of the new line, or null to append no line.
+   * Appends the lines that a function chooses, and syncs the manifest. The function receives the current lines, and
+   * returns the facts of the new lines.
    *
    * @throws {TypeError} If the path of the manifest is not a regular file with a single hard link.
-   * @throws {Error} If the line cannot be written or synced.
+   * @throws {Error} If the lines cannot be written or synced.
    */
   async append(
-    choose: (lines: ManifestLines) => ArchiveFacts | PruneFacts | null,
+    choose: (lines: ManifestLines) => readonly (ArchiveFacts | PruneFacts)[],
   ): Promise<void> {
     const { log, underLock } = this.#options;
     using stack = new DisposableStack();
@@ -65,21 +78,36 @@ export class Manifest {
       const { handle } = log.openForAppend(log.files.manifest);
       stack.defer(() => handle.close());
       const lines = this.#reader.readFrom(handle);
-      const facts = choose(lines);
-      if (facts !== null) this.#append(handle, lines, facts);
+      const chosen = choose(lines);
+      if (chosen.length > 0) this.#append(handle, lines, chosen);
       return handle;
     });
     await handle.syncData();
   }
 
-  /** Appends a line to the open manifest. The caller must hold the append lock. */
-  #append(handle: FileHandle, lines: ManifestLines, facts: ArchiveFacts | PruneFacts): void {
+  /** Appends lines to the open manifest. The caller must hold the append lock. */
+  #append(
+    handle: FileHandle,
+    lines: ManifestLines,
+    chosen: readonly (ArchiveFacts | PruneFacts)[],
+  ): void {
     this.#cutOffTornTail(handle, lines);
-    const bytes = lines.next(facts);
-    const written = handle.appendSync(bytes);
-    if (written === bytes.byteLength) return;
+    const start = lines.byteLength;
+    const parts = chosen.map((facts) => {
+      const bytes = lines.next(facts);
+      lines.take(bytes);
+      return bytes;
+    });
+    const bytes = joined(parts, lines.byteLength - start);
+    try {
+      if (handle.appendSync(bytes) === bytes.byteLength) return;
+    } catch (error) {
+      this.#reader.forget();
+      throw error;
+    }
+    this.#reader.forget();
     // Remove the torn line here, without a warning. Otherwise the next append would remove it with a warning.
-    handle.truncateSync(lines.byteLength);
+    handle.truncateSync(start);
     throw new Error(
       "Cannot write manifest line: only a part of the line was written; the disk may be full",
     );

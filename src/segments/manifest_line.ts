@@ -8,6 +8,7 @@
  */
 import { z } from "zod";
 import { SHA256 } from "../line/digest.ts";
+import { eventEpochMs } from "../time.ts";
 import type { SegmentSummary } from "./segment_summary.ts";
 
 /** The figures of the gzip file of an archive. */
@@ -60,6 +61,8 @@ export interface PruneLine extends PruneFacts, LinePlace {}
 
 /** A line of the manifest. */
 export type ManifestLine = ArchiveLine | PruneLine;
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const count = z.int().nonnegative();
 // z.iso.datetime() rejects years after 9999, but a line may hold any year.
@@ -130,6 +133,51 @@ function areFigures(value: unknown): boolean {
     Object.values(value).every((each) => figures.safeParse(each).success);
 }
 
+const MEMBERS = Object.keys(archiveSchema.shape).join();
+
+/**
+ * Checks quickly whether a value is a line of an archive as this library writes it, because a log can have tens of
+ * thousands. Never returns true if `archiveSchema` rejects the value; if it returns false, the schema decides.
+ */
+function isUsualLine(value: unknown): value is ArchiveLine {
+  if (typeof value !== "object" || value === null) return false;
+  if (Object.keys(value).join() !== MEMBERS) return false;
+  const line = value as ArchiveLine;
+  return line.v === 1 && typeof line.archive === "string" && line.archive !== "" &&
+    isCount(line.seq) && isCount(line.lines) && isCount(line.malformed) &&
+    isCount(line.oversized) && isCount(line.untimed) && isCount(line.raw_bytes) &&
+    isCount(line.gzip_bytes) && isUsualTime(line.first_ts) && isUsualTime(line.last_ts) &&
+    isUsualTime(line.min_ts) && isUsualTime(line.max_ts) && haveUsualFigures(line.events) &&
+    (line.last_seq === null || isCount(line.last_seq)) && isDigestOrNull(line.last_hash) &&
+    SHA256.test(line.sha256) && SHA256.test(line.gzip_sha256) &&
+    typeof line.rebuilt === "boolean" && isDigestOrNull(line.prev_sha256) && isPossible(line);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && value as number >= 0;
+}
+
+function isDigestOrNull(value: unknown): boolean {
+  return value === null || typeof value === "string" && SHA256.test(value);
+}
+
+/** Number of characters of a time as this library writes times from the year 0 to 9999, and their form. */
+const USUAL_TIME_LENGTH = "2026-02-13T14:30:22.123Z".length;
+const USUAL_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+function isUsualTime(value: unknown): boolean {
+  return value === null || typeof value === "string" && value.length === USUAL_TIME_LENGTH &&
+      USUAL_TIME.test(value) && !Number.isNaN(eventEpochMs(value));
+}
+
+function haveUsualFigures(events: ArchiveLine["events"]): boolean {
+  if (typeof events !== "object" || events === null || Array.isArray(events)) return false;
+  return Object.values(events).every((each) =>
+    typeof each === "object" && each !== null && isCount(each.count) &&
+    Number.isFinite(each.cost) && Object.keys(each).join() === "count,cost"
+  );
+}
+
 /** Returns the text of a manifest line, without the line break. */
 export function manifestText(
   facts: ArchiveFacts | PruneFacts,
@@ -171,13 +219,15 @@ export function parseManifestLine(bytes: Uint8Array): ManifestLine | null {
   let text: string;
   let value: unknown;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = decoder.decode(bytes);
     value = JSON.parse(text);
   } catch {
     // The line is torn or damaged. The exact error does not matter.
     return null;
   }
-  const line = archiveSchema.safeParse(value).data ?? pruneSchema.safeParse(value).data;
+  const line = isUsualLine(value)
+    ? value
+    : archiveSchema.safeParse(value).data ?? pruneSchema.safeParse(value).data;
   // This library never writes a line with an unknown or duplicate member, or with another notation of a value.
   return line !== undefined && JSON.stringify(line) === text ? line : null;
 }

@@ -4,8 +4,12 @@
  * @module
  */
 import type { FileHandle } from "../platform/file_system.ts";
+import type { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import { ManifestLines, type OnManifestLine } from "./manifest_lines.ts";
+
+/** Number of bytes of one step: some hundred lines, which take a few milliseconds. */
+const STEP_BYTES = 128 * 1024;
 
 /** Reads the manifest of one log. */
 export class ManifestReader {
@@ -36,9 +40,35 @@ export class ManifestReader {
     return this.readFrom(handle, onLine);
   }
 
-  /** Reads the lines from an open manifest, like {@linkcode read}. */
-  readFrom(handle: FileHandle, onLine?: OnManifestLine): ManifestLines {
+  /**
+   * Reads the lines that were not read before, in steps between which other tasks can run. Afterwards,
+   * {@linkcode read} only reads the lines that were appended meanwhile.
+   */
+  async catchUp(turns: Turns): Promise<void> {
+    using stack = new DisposableStack();
+    const handle = this.#log.open(this.#log.files.manifest, stack);
+    if (handle === null) return;
     const { byteLength } = handle.status();
+    for (let before = -1; before < this.#lines.byteLength;) {
+      before = this.#lines.byteLength;
+      // The last line that was read is read again, to recognize the manifest.
+      const end = Math.min(byteLength, before + STEP_BYTES);
+      this.readFrom(handle, undefined, end);
+      if (turns.isDue) await turns.take();
+    }
+  }
+
+  /** Forgets all lines, so that the next read starts at the first line. */
+  forget(): void {
+    this.#lines = new ManifestLines();
+  }
+
+  /** Reads the lines from an open manifest, like {@linkcode read}, up to byte `end`. */
+  readFrom(
+    handle: FileHandle,
+    onLine?: OnManifestLine,
+    byteLength: number = handle.status().byteLength,
+  ): ManifestLines {
     const { lastByteOffset } = this.#lines;
     const bytes = readWhole(handle, lastByteOffset, byteLength);
     const lastByteLength = this.#lines.byteLength - lastByteOffset;

@@ -11,11 +11,11 @@ import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { removeFile } from "../platform/regular_file.ts";
+import { Turns } from "../platform/turns.ts";
 import { type Archiving, summarizeArchive } from "./archive.ts";
-import type { ArchiveContent } from "./archive_content.ts";
 import type { Archiver } from "./archiver.ts";
 import type { Stamp } from "./segment_name.ts";
-import type { SegmentSummary } from "./segment_summary.ts";
+import type { ArchiveFacts } from "./manifest_line.ts";
 
 /** The repairs that `open()` made after crashed writers, and the archives that it pruned. Files are listed by name. */
 export interface RecoveryReport {
@@ -79,7 +79,8 @@ async function orLogged(
 async function removeStrays(options: RecoveryOptions, removed: string[]): Promise<void> {
   const { log } = options.archiving;
   const { fileSystem, files } = log;
-  const unfinished = log.segments().filter(({ forms }) => forms.has("unfinished"));
+  const segments = await log.segmentsInTurns(new Turns(options.archiving.clock));
+  const unfinished = segments.filter(({ forms }) => forms.has("unfinished"));
   for (const { stamp } of unfinished) {
     await orLogged(options, () => {
       const isStray = fileSystem.status(files.sealed(stamp)) === null;
@@ -94,32 +95,52 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
   if (removed.length > 0) await log.sync();
 }
 
+/**
+ * Maximum number of archives whose lines are added to the manifest at once. They share one sync, because a sync for
+ * each of many archives would take minutes.
+ */
+const ADDED_AT_ONCE = 64;
+
 /** Adds missing lines to the manifest, for example for archives of another program or after the manifest was lost. */
 async function completeManifest(options: RecoveryOptions, added: string[]): Promise<void> {
-  const { archiving, logger } = options;
-  const { log, manifest, signal } = archiving;
-  if (archivesWithoutLine(archiving).length === 0) return;
+  const { log, manifest } = options.archiving;
+  if ((await archivesWithoutLine(options.archiving)).length === 0) return;
   using stack = new DisposableStack();
   const { handle } = log.openForAppend(log.files.manifest);
   stack.defer(() => handle.close());
   // Another process is already adding the lines. The OS releases its lock if that process dies.
   if (!handle.tryLock()) return;
-  for (const stamp of archivesWithoutLine(archiving)) {
-    const path = log.files.archive(stamp);
-    let content: ArchiveContent<SegmentSummary>;
-    try {
-      content = await summarizeArchive(archiving, stamp);
-    } catch (error) {
-      if (signal.aborted) return;
-      // Readers decode the intact part of an archive that has no manifest line.
-      const reason = messageOf(error);
-      logger.warn(
-        `Cannot add archive to the manifest: ${reason}; readers decode the archive instead: ${path}`,
-      );
-      continue;
-    }
-    await manifest.add({ archive: basename(path), ...content, rebuilt: true });
-    added.push(basename(path));
+  const found: ArchiveFacts[] = [];
+  const add = async () => {
+    const archives = found.splice(0);
+    if (archives.length > 0) await manifest.addAll(archives);
+    added.push(...archives.map(({ archive }) => archive));
+  };
+  for (const stamp of await archivesWithoutLine(options.archiving)) {
+    const facts = await factsOf(options, stamp);
+    if (facts === "aborted") break;
+    if (facts !== null && found.push(facts) === ADDED_AT_ONCE) await add();
+  }
+  await add();
+}
+
+/** Decodes an archive, and resolves with the facts for its line; null if the archive is damaged. */
+async function factsOf(
+  { archiving, logger }: RecoveryOptions,
+  stamp: Stamp,
+): Promise<ArchiveFacts | "aborted" | null> {
+  const path = archiving.log.files.archive(stamp);
+  try {
+    const content = await summarizeArchive(archiving, stamp);
+    return { archive: basename(path), ...content, rebuilt: true };
+  } catch (error) {
+    if (archiving.signal.aborted) return "aborted";
+    // Readers decode the intact part of an archive that has no manifest line.
+    const reason = messageOf(error);
+    logger.warn(
+      `Cannot add archive to the manifest: ${reason}; readers decode the archive instead: ${path}`,
+    );
+    return null;
   }
 }
 
@@ -127,18 +148,22 @@ async function completeManifest(options: RecoveryOptions, added: string[]): Prom
  * Returns the stamps of the archives without a manifest line, oldest first. If the segment of an archive still exists,
  * the archive is not included, because the archiver of the segment adds the line.
  */
-function archivesWithoutLine({ log, manifest }: Archiving): Stamp[] {
+async function archivesWithoutLine({ log, manifest, clock }: Archiving): Promise<Stamp[]> {
   const { fileSystem, files } = log;
+  const turns = new Turns(clock);
+  const segments = await log.segmentsInTurns(turns);
+  await manifest.catchUp(turns);
   const { byArchive, pruned } = manifest.read();
-  const hasLine = (stamp: Stamp) => {
+  const found: Stamp[] = [];
+  for (const { stamp, forms } of segments) {
+    if (turns.isDue) await turns.take();
+    if (!forms.has("archive") || forms.has("sealed")) continue;
     const path = files.archive(stamp);
+    const name = basename(path);
     // The manifest records the removal of the archive, so the archive needs no other line.
-    if (pruned.has(basename(path))) return true;
-    const line = byArchive.get(basename(path));
-    return line !== undefined && line.gzip_bytes === fileSystem.status(path)?.byteLength;
-  };
-  return log.segments()
-    .filter(({ forms }) => forms.has("archive") && !forms.has("sealed"))
-    .map(({ stamp }) => stamp)
-    .filter((stamp) => !hasLine(stamp));
+    if (pruned.has(name)) continue;
+    const line = byArchive.get(name);
+    if (line?.gzip_bytes !== fileSystem.status(path)?.byteLength) found.push(stamp);
+  }
+  return found;
 }

@@ -15,6 +15,7 @@ import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { RetentionPolicy } from "../options/log_options.ts";
+import { Turns } from "../platform/turns.ts";
 import { fileDigest, type InTurns } from "./archive_content.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { Manifest } from "./manifest.ts";
@@ -65,8 +66,11 @@ export class Retention {
     const removed: string[] = [];
     try {
       await this.#finishRemovals(removed);
-      for (let next = this.#next(); next !== undefined; next = this.#next()) {
-        if (signal.aborted) break;
+      for (
+        let next = await this.#next();
+        next !== undefined && !signal.aborted;
+        next = await this.#next()
+      ) {
         await this.#prune(next, removed);
       }
     } catch (error) {
@@ -79,9 +83,11 @@ export class Retention {
     return removed;
   }
 
-  #next(): DueArchive<ListedArchive> | undefined {
-    const { policy, now, log, manifest } = this.#options;
-    const own = ownArchives(log, manifest.read())
+  async #next(): Promise<DueArchive<ListedArchive> | undefined> {
+    const { policy, now, log, manifest, clock } = this.#options;
+    const turns = new Turns(clock);
+    await manifest.catchUp(turns);
+    const own = (await ownArchives(log, manifest.read(), turns))
       .filter(({ name }) => !this.#foreign.has(name));
     return dueArchives(own, policy, now())[0];
   }
@@ -103,9 +109,9 @@ export class Retention {
     }
     await manifest.append(({ byArchive }) => {
       // Another process may have pruned the archive first.
-      if (byArchive.get(name)?.gzip_sha256 !== line.gzip_sha256) return null;
+      if (byArchive.get(name)?.gzip_sha256 !== line.gzip_sha256) return [];
       const { gzip_sha256 } = line;
-      return { pruned: name, gzip_sha256, reason, pruned_ts: new Date(now()).toISOString() };
+      return [{ pruned: name, gzip_sha256, reason, pruned_ts: new Date(now()).toISOString() }];
     });
     // Remove the file only if the manifest records the removal. Another process may have changed the manifest
     // meanwhile.
@@ -118,7 +124,7 @@ export class Retention {
     const { log, manifest } = this.#options;
     const { pruned } = manifest.read();
     if (pruned.size === 0) return;
-    for (const { stamp, forms } of log.segments()) {
+    for (const { stamp, forms } of await log.segmentsInTurns(new Turns(this.#options.clock))) {
       const name = basename(log.files.archive(stamp));
       const line = pruned.get(name);
       if (line === undefined || !forms.has("archive") || forms.has("sealed")) continue;
@@ -154,15 +160,22 @@ export class Retention {
   }
 }
 
-/** Returns the archives that this library created, according to their names and manifest lines, oldest first. */
-export function ownArchives(log: LogDirectory, lines: ManifestLines): ListedArchive[] {
-  return log.segments().flatMap(({ stamp, forms }) => {
+/** Resolves with the archives that this library created, according to their names and manifest lines, oldest first. */
+export async function ownArchives(
+  log: LogDirectory,
+  lines: ManifestLines,
+  turns: Turns,
+): Promise<ListedArchive[]> {
+  const own: ListedArchive[] = [];
+  for (const { stamp, forms } of await log.segmentsInTurns(turns)) {
+    if (turns.isDue) await turns.take();
     const path = log.files.archive(stamp);
     const name = basename(path);
     const line = lines.byArchive.get(name);
-    if (line === undefined || line.rebuilt || forms.has("sealed")) return [];
+    if (line === undefined || line.rebuilt || forms.has("sealed")) continue;
     const status = forms.has("archive") ? log.fileSystem.status(path) : null;
     const isListed = status?.kind === "file" && status.byteLength === line.gzip_bytes;
-    return isListed ? [{ stamp, name, line, gzip_bytes: line.gzip_bytes }] : [];
-  });
+    if (isListed) own.push({ stamp, name, line, gzip_bytes: line.gzip_bytes });
+  }
+  return own;
 }

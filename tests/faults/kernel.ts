@@ -118,7 +118,16 @@ export class Kernel {
   status(number: number): FileStatus {
     const { kind, bytes: { byteLength }, ownership } = this.inode(number);
     const links = this.#linksOf(number);
-    return { kind, byteLength, device: 1, inode: number, links, createdMs: null, ownership };
+    return {
+      kind,
+      byteLength,
+      device: 1,
+      inode: number,
+      links,
+      createdMs: null,
+      modifiedMs: null,
+      ownership,
+    };
   }
 
   list(path: string): string[] {

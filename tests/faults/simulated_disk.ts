@@ -39,7 +39,7 @@ export interface Call {
 
 /** The kind of a {@linkcode Call}. */
 export type CallName =
-  | Exclude<keyof FileSystem, "syncDirectorySync" | "watch">
+  | Exclude<keyof FileSystem, "listLater" | "syncDirectorySync" | "watch">
   | "read"
   | "append"
   | "truncate"
@@ -119,6 +119,10 @@ export class SimulatedProcess implements FileSystem {
 
   list(path: string): string[] {
     return this.run({ name: "list", path }, () => this.#kernel.list(path));
+  }
+
+  listLater(path: string): Promise<string[]> {
+    return this.runLater({ name: "list", path }, () => () => this.#kernel.list(path));
   }
 
   rename(from: string, to: string): void {

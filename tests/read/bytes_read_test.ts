@@ -101,6 +101,10 @@ class CountingFileSystem implements FileSystem {
     };
   }
 
+  listLater(path: string): Promise<string[]> {
+    return this.#fileSystem.listLater(path);
+  }
+
   list(path: string): string[] {
     this.lists++;
     return this.#fileSystem.list(path);

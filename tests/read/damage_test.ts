@@ -1,3 +1,4 @@
+import { systemClock } from "../../src/platform/clock.ts";
 import { assert, assertEquals } from "@std/assert";
 import { constants, gunzipSync, gzipSync } from "node:zlib";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
@@ -84,7 +85,7 @@ async function readTwice(
     const warn = (...data: unknown[]) => void warnings.push(data.join(" "));
     const logger = { debug() {}, info() {}, error() {}, warn };
     const log = new LogDirectory(fileSystem, files.active);
-    const source = { log, maxLineBytes: MAX_LINE_BYTES, logger };
+    const source = { log, maxLineBytes: MAX_LINE_BYTES, logger, clock: systemClock };
     const query = queryLog(source, { order });
     const events = lettersOf(await query.toArray());
     assertEquals(lettersOf(await query.toArray()), events);

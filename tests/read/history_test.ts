@@ -1,3 +1,4 @@
+import { systemClock } from "../../src/platform/clock.ts";
 import { assert, assertEquals } from "@std/assert";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
@@ -28,7 +29,7 @@ async function makeHistory(dir: TempDir): Promise<LogFiles> {
 
 function query(files: LogFiles, options: QueryOptions = {}, fileSystem = denoFileSystem) {
   const log = new LogDirectory(fileSystem, files.active);
-  return queryLog({ log, maxLineBytes: 1_000, logger: silent }, options);
+  return queryLog({ log, maxLineBytes: 1_000, logger: silent, clock: systemClock }, options);
 }
 
 async function lettersOf(events: ReturnType<typeof query>): Promise<string> {

@@ -1,3 +1,4 @@
+import { systemClock } from "../../src/platform/clock.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
@@ -28,7 +29,12 @@ function setUp(content: string | Uint8Array | null, maxLineBytes = 1_000) {
     warn: (text) => warnings.push(String(text)),
     error() {},
   };
-  const source = { log: new LogDirectory(denoFileSystem, path), maxLineBytes, logger };
+  const source = {
+    log: new LogDirectory(denoFileSystem, path),
+    maxLineBytes,
+    logger,
+    clock: systemClock,
+  };
   return {
     path,
     warnings,
@@ -227,7 +233,12 @@ Deno.test("queryLog() in descending order stops reading when it is aborted", asy
       };
     },
   };
-  const source = { log: new LogDirectory(fileSystem, log.path), maxLineBytes: 1_000, logger };
+  const source = {
+    log: new LogDirectory(fileSystem, log.path),
+    maxLineBytes: 1_000,
+    logger,
+    clock: systemClock,
+  };
   const query = queryLog(source, { order: "desc", signal: controller.signal });
   await assertRejects(() => query.toArray(), Error, "enough");
   // Only the end of the file was read.

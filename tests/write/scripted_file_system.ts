@@ -106,6 +106,10 @@ export class ScriptedFileSystem implements FileSystem {
     return denoFileSystem.list(path);
   }
 
+  listLater(path: string): Promise<string[]> {
+    return denoFileSystem.listLater(path);
+  }
+
   rename(from: string, to: string): void {
     denoFileSystem.rename(from, to);
   }

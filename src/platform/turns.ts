@@ -1,0 +1,32 @@
+/**
+ * Divides long work into short steps, between which other tasks can run.
+ *
+ * @module
+ */
+import type { Clock } from "./clock.ts";
+
+/** Maximum time of one step in milliseconds. */
+const STEP_MS = 2;
+
+/** The turns of the event loop during one piece of work. */
+export class Turns {
+  readonly #clock: Clock;
+  #stepStartMs: number;
+
+  /** Starts the first step. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#stepStartMs = clock.monotonicMs();
+  }
+
+  /** Whether the current step is so long that the next turn is due. */
+  get isDue(): boolean {
+    return this.#clock.monotonicMs() - this.#stepStartMs > STEP_MS;
+  }
+
+  /** Resolves after one turn of the event loop, and starts the next step. */
+  async take(): Promise<void> {
+    await this.#clock.turn();
+    this.#stepStartMs = this.#clock.monotonicMs();
+  }
+}
