@@ -31,11 +31,15 @@ export interface ListedSegment {
 /** Length of a directory in bytes, as the file system states it, from which on it is listed in steps. */
 const LARGE_DIRECTORY_BYTES = 64 * 1024;
 
+/** Number of characters of the date in a stamp. */
+const DAY_LENGTH = "20260213".length;
+
 /** Finds the segments of a log among the names in its directory. */
 class SegmentListing {
   readonly names: ReadonlySet<string>;
   readonly #files: LogFiles;
   readonly #segments = new Map<Stamp, Set<SegmentName["form"]>>();
+  readonly #days = new Map<string, Stamp[]>();
 
   constructor(files: LogFiles, names: ReadonlySet<string>) {
     this.#files = files;
@@ -51,13 +55,20 @@ class SegmentListing {
       this.names.has(`${basename(this.#files.sealed(stamp))}.lock`);
     if (isOtherLog) return;
     const forms = this.#segments.get(stamp);
-    if (forms === undefined) this.#segments.set(stamp, new Set([form]));
-    else forms.add(form);
+    if (forms === undefined) {
+      this.#segments.set(stamp, new Set([form]));
+      this.#days.getOrInsert(stamp.slice(0, DAY_LENGTH), []).push(stamp);
+    } else forms.add(form);
   }
 
   /** Returns the stamps of the segments, oldest first. */
   stamps(): Stamp[] {
     return [...this.#segments.keys()].sort();
+  }
+
+  /** Returns the stamps of each day in any order, the days oldest first. */
+  stampsByDay(): Stamp[][] {
+    return [...this.#days.keys()].sort().map((day) => this.#days.get(day)!);
   }
 
   /** Returns the segment with one of the stamps. */
@@ -114,10 +125,13 @@ export class LogDirectory {
       if (turns.isDue) await turns.take();
       listing.take(name);
     }
-    await turns.take();
-    const stamps = listing.stamps();
-    await turns.take();
-    return stamps.map((stamp) => listing.segment(stamp));
+    const segments: ListedSegment[] = [];
+    // One sort of all stamps would take too long a step.
+    for (const day of listing.stampsByDay()) {
+      if (turns.isDue) await turns.take();
+      for (const stamp of day.sort()) segments.push(listing.segment(stamp));
+    }
+    return segments;
   }
 
   /**

@@ -214,8 +214,13 @@ export function manifestText(
 
 /**
  * Parses the bytes of a manifest line, without the line break. Returns null if this library never writes such a line.
+ *
+ * @param isUsual The quick check; tests leave it out.
  */
-export function parseManifestLine(bytes: Uint8Array): ManifestLine | null {
+export function parseManifestLine(
+  bytes: Uint8Array,
+  isUsual: (value: unknown) => value is ArchiveLine = isUsualLine,
+): ManifestLine | null {
   let text: string;
   let value: unknown;
   try {
@@ -225,7 +230,7 @@ export function parseManifestLine(bytes: Uint8Array): ManifestLine | null {
     // The line is torn or damaged. The exact error does not matter.
     return null;
   }
-  const line = isUsualLine(value)
+  const line = isUsual(value)
     ? value
     : archiveSchema.safeParse(value).data ?? pruneSchema.safeParse(value).data;
   // This library never writes a line with an unknown or duplicate member, or with another notation of a value.

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { dirname } from "@std/path";
+import { dirname, fromFileUrl } from "@std/path";
+import { type Outcome, timed } from "./contender.ts";
 import { median, type Row, type Target } from "./row.ts";
 import type { ContenderName, History, Stage } from "./stage.ts";
 import { atLeast, atMost, mebibytes, type Workload } from "./workload.ts";
@@ -235,6 +236,60 @@ const opening: Workload = {
   },
 };
 
+const MAIN = fromFileUrl(new URL("../../src/cli/main.ts", import.meta.url));
+
+const manyArchives: Workload = {
+  id: "O2",
+  name: "50,000 archives",
+  area: "read",
+  async run(stage) {
+    const archives = stage.scaled(50_000);
+    const path = stage.newLog();
+    stage.progress(`writing ${archives} archives`);
+    await stage.run("scout", { workload: "writeArchives", path, events: 0, archives });
+    const stalls: Outcome[] = [];
+    const statuses: number[] = [];
+    await stage.inTurn([async () => {
+      stalls.push(await stage.runOnce("scout", { workload: "archiveStalls", path, events: 0 }));
+      statuses.push(await timed(() => status(path)));
+      return 0;
+    }]);
+    const recovery = await stage.runOnce("scout", { workload: "recoverManifest", path, events: 0 });
+    stage.removeLog(path);
+    const row = { id: "O2", unit: "ms", note: `${archives} archives` } as const;
+    const stall = (name: string, key: string) => ({
+      ...row,
+      name: `longest stall by ${name}, 50,000 archives`,
+      target: atMost(20),
+      samples: stalls.slice(1).map((outcome) => outcome[key]!),
+    });
+    return [
+      stall("hourlySpend(1)", "spend"),
+      stall("lastEvents(20)", "last"),
+      stall("query() of the last hour", "query"),
+      stall("open() and recovery", "open"),
+      {
+        ...row,
+        name: "scout status, 50,000 archives",
+        target: atMost(2_000),
+        samples: statuses.slice(1),
+      },
+      {
+        ...row,
+        name: "recovery of the manifest, 50,000 archives",
+        target: atMost(20_000),
+        samples: [recovery.elapsedMs!],
+      },
+    ];
+  },
+};
+
+async function status(path: string): Promise<void> {
+  const args = ["run", "--no-check", "--allow-read", MAIN, "status", path];
+  const { code } = await new Deno.Command(Deno.execPath(), { args, stdout: "null" }).output();
+  if (code !== 0) throw new Error(`Cannot use round: scout status has exited with ${code}`);
+}
+
 /** All read workloads. */
 export const readWorkloads: readonly Workload[] = [
   everything,
@@ -244,4 +299,5 @@ export const readWorkloads: readonly Workload[] = [
   month,
   memory,
   opening,
+  manyArchives,
 ];

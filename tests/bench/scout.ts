@@ -7,6 +7,7 @@ import { AuditLog, type AuditLogOptions, AuditReader } from "@vivarium/scout";
 import { openLogOn } from "../../src/audit_log.ts";
 import { type Outcome, takeTurns, timed, type Workloads } from "./contender.ts";
 import { type Fields, fieldsOf, SESSION_ID, turn } from "./event.ts";
+import { archiveStalls, recoverManifest, writeArchives } from "./many_archives.ts";
 import { queryMemory, rotating, rotatingMemory, stalls } from "./scout_rotation.ts";
 import { traceFields } from "./trace.ts";
 import { Witness } from "./witness.ts";
@@ -134,6 +135,9 @@ const workloads: Workloads = {
   rotating,
   rotatingMemory,
   stalls,
+  writeArchives,
+  archiveStalls,
+  recoverManifest,
 
   async queryAll({ path }) {
     await using reader = await AuditReader.open({ path });

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
-import type { ArchiveFacts } from "../../src/segments/manifest_line.ts";
+import fc from "fast-check";
+import { type ArchiveFacts, parseManifestLine } from "../../src/segments/manifest_line.ts";
 import { sampledTest } from "../extent.ts";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 
@@ -222,4 +223,55 @@ Deno.test("ManifestLines.take() keeps the figures of a type called __proto__", (
   lines.take(lines.next({ ...facts(1), events }));
   const [line] = lines.byArchive.values();
   assertEquals(Object.entries(line!.events!), [["__proto__", { count: 1, cost: 1 }]]);
+});
+
+Deno.test("parseManifestLine() accepts the same lines with and without the quick check", () => {
+  const value = fc.oneof(
+    fc.constantFrom<unknown>(...[
+      null,
+      true,
+      "",
+      "x",
+      0,
+      -0,
+      -1,
+      0.5,
+      1e21,
+      2 ** 53,
+      [],
+      {},
+      "ab".repeat(32),
+    ]),
+    fc.constantFrom<unknown>(
+      "2026-02-13T14:30:22.123Z",
+      "2026-13-13T14:30:22.123Z",
+      "2026-02-13T14:30:22Z",
+    ),
+    fc.constantFrom<unknown>({ nav: { count: 1, cost: 1 } }, { nav: { count: -1, cost: 1 } }),
+    fc.constantFrom<unknown>({ nav: { cost: 1, count: 1 } }, { nav: { count: 1, cost: 1, x: 1 } }, {
+      nav: null,
+    }),
+    fc.constantFrom<unknown>({ nav: { count: 1, cost: "1" } }, { nav: [1, 1] }, [{
+      count: 1,
+      cost: 1,
+    }]),
+    fc.jsonValue(),
+  );
+  const whole = JSON.parse(new TextDecoder().decode(new ManifestLines().next(FACTS)));
+  const names = Object.keys(whole);
+  const change = fc.tuple(fc.constantFrom(...names, "extra"), fc.option(value, { nil: undefined }));
+  let accepted = 0;
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 3 }), fc.boolean(), (changes, isReordered) => {
+      const line = { ...whole, ...Object.fromEntries(changes) };
+      const members = Object.entries(line);
+      const text = JSON.stringify(Object.fromEntries(isReordered ? members.toReversed() : members));
+      const bytes = encoder.encode(text);
+      const slow = parseManifestLine(bytes, (_): _ is never => false);
+      if (slow !== null) accepted++;
+      assertEquals(parseManifestLine(bytes), slow, text);
+    }),
+    { numRuns: 2_000 },
+  );
+  assert(accepted > 100, `only ${accepted} lines were accepted`);
 });

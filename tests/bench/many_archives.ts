@@ -1,0 +1,90 @@
+/**
+ * A log of very many small archives, and how long questions about it hold up the event loop.
+ *
+ * @module
+ */
+import { dirname, join } from "@std/path";
+import { gzipSync } from "node:zlib";
+import { setImmediate } from "node:timers";
+import { AuditLog, AuditReader } from "@vivarium/scout";
+import { ManifestLines } from "../../src/segments/manifest_lines.ts";
+import { SegmentScan } from "../../src/segments/segment_summary.ts";
+import { stampOf } from "../../src/segments/segment_name.ts";
+import { sha256 } from "../../src/line/digest.ts";
+import { type Outcome, type Round, timed } from "./contender.ts";
+import { fieldsOf } from "./event.ts";
+
+/** Time from one archive to the next. */
+const ARCHIVE_MS = 600_000;
+
+/** Writes a log with `archives` archives of two events each, their manifest, and one event in the active file. */
+export async function writeArchives({ path, archives }: Round): Promise<Outcome> {
+  const directory = dirname(path);
+  const lines = new ManifestLines();
+  const manifest: Uint8Array<ArrayBuffer>[] = [];
+  const startMs = Date.now() - Number(archives) * ARCHIVE_MS;
+  const eventAt = (ms: number) =>
+    `${JSON.stringify({ ts: new Date(ms).toISOString(), event: "nav", ...fieldsOf(ms) })}\n`;
+  for (let n = 0; n < Number(archives); n++) {
+    const ms = startMs + n * ARCHIVE_MS;
+    const raw = new TextEncoder().encode(eventAt(ms) + eventAt(ms + 1));
+    const scan = new SegmentScan(raw.byteLength);
+    scan.add(raw);
+    const gzip = gzipSync(raw, { level: 1 });
+    const archive = `audit_${stampOf(ms + 1_000)}.jsonl.gz`;
+    Deno.writeFileSync(join(directory, archive), gzip);
+    const facts = { gzip_bytes: gzip.byteLength, gzip_sha256: sha256(gzip), rebuilt: false };
+    const line = lines.next({ archive, ...scan.finish(), ...facts });
+    lines.take(line);
+    manifest.push(line);
+  }
+  await Deno.writeFile(join(directory, "audit.manifest.jsonl"), new Blob(manifest).stream());
+  Deno.writeTextFileSync(path, eventAt(Date.now()));
+  return {};
+}
+
+/** Asks each question twice, and resolves with the longest time that one of them held up the event loop. */
+export async function archiveStalls({ path }: Round): Promise<Outcome> {
+  const longest: Record<string, number> = {};
+  const measure = async (name: string, ask: () => Promise<unknown>) => {
+    const { stallMs } = await stallOf(ask);
+    longest[name] = Math.max(longest[name] ?? 0, stallMs);
+  };
+  for (let round = 0; round < 2; round++) {
+    await using reader = await AuditReader.open(path);
+    for (let again = 0; again < 2; again++) await measure("spend", () => reader.hourlySpend(1));
+    await measure("last", () => reader.lastEvents(20));
+    await measure("query", () => reader.query({ since: Date.now() - 3_600_000 }).toArray());
+    await measure("open", async () => {
+      await using log = await AuditLog.open(path);
+      await log.recovery;
+    });
+  }
+  return longest;
+}
+
+/** Removes the manifest, and times the recovery that makes it again. */
+export async function recoverManifest({ path }: Round): Promise<Outcome> {
+  Deno.removeSync(join(dirname(path), "audit.manifest.jsonl"));
+  const elapsedMs = await timed(async () => {
+    await using log = await AuditLog.open(path);
+    await log.recovery;
+  });
+  return { elapsedMs };
+}
+
+/** Resolves with the longest time between two turns of the event loop during a piece of work. */
+async function stallOf(work: () => Promise<unknown>): Promise<{ stallMs: number }> {
+  let [stallMs, lastMs, isOver] = [0, performance.now(), false];
+  const tick = () => {
+    const nowMs = performance.now();
+    stallMs = Math.max(stallMs, nowMs - lastMs);
+    lastMs = nowMs;
+    if (!isOver) setImmediate(tick);
+  };
+  setImmediate(tick);
+  await work();
+  await new Promise<void>((resolve) => setImmediate(() => resolve()));
+  isOver = true;
+  return { stallMs };
+}
