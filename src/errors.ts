@@ -87,10 +87,10 @@ export function messageOf(thrown: unknown): string {
 }
 
 /**
- * Returns the error to throw in place of `error`, with the action that failed. If a permission is missing, the message
- * lists the flags that grant the permission. If `path` is set, the message of an operating system error ends with the
- * path, and the class of the error stays the same. An {@linkcode OwnershipError} becomes an error of the operating
- * system. Any other error is returned unchanged.
+ * Returns the error to throw in place of `error`. If a permission is missing, the message names the action that failed,
+ * and the flags that grant the permission. If `path` is set, the message of an operating system error starts with the
+ * action and ends with the path, and its class stays the same. An {@linkcode OwnershipError} becomes a
+ * `Deno.errors.PermissionDenied`. Any other error is returned unchanged.
  */
 export function withFlags(
   error: unknown,

@@ -23,7 +23,7 @@ const ERRNOS = ["EINVAL", "ENOTSUP", "EPERM", "ENOLCK"] as const;
 /** The features, with the system calls that need them and the warning of the log without them. */
 const FEATURES = [
   ["syncDirectory", "fsync", /^The file system cannot sync directories, so a power loss may /],
-  ["link", "link,linkat", /^The file system has no hard links, so a new archive would /],
+  ["link", "link,linkat", /^The file system has no hard links, so a new archive may /],
 ] as const;
 
 for (const errno of ERRNOS) {

@@ -48,7 +48,7 @@ export class ImportFile implements Disposable {
     for await (const chunk of chunks) {
       if (this.#handle.appendSync(chunk) < chunk.byteLength) {
         throw new CommandError(
-          `Cannot import: only a part of the input was stored; the disk may be full: ${this.#path}`,
+          `Cannot import: the input was not stored completely, the disk may be full, and nothing was imported: ${this.#path}`,
           1,
         );
       }

@@ -44,7 +44,7 @@ export class RecordIds {
     this.#sums[this.#count++] = BigInt(`0x${this.#last}`);
   }
 
-  /** Returns the digest of all records up to the one with the number, which counts from 1. */
+  /** Returns the digest of the first `number` records. */
   sumAt(number: number): bigint {
     return this.#sums[number - 1]!;
   }

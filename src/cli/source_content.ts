@@ -24,7 +24,7 @@ export interface SourceContent extends Disposable {
   readonly byteLength: number;
   /** Whether the bytes are compressed with gzip. */
   readonly isCompressed: boolean;
-  /** Yields the bytes. */
+  /** Yields the bytes as they are stored, compressed or not. */
   read(): AsyncIterable<Bytes>;
 }
 

@@ -48,6 +48,10 @@ export interface BucketFigures {
   /** The start (inclusive) and the end (exclusive) of the bucket in epoch milliseconds. */
   readonly startMs: number;
   readonly endMs: number;
+  readonly events: number;
+  /** The times of the first and the last event in epoch milliseconds; Infinity and -Infinity without events. */
+  readonly firstMs: number;
+  readonly lastMs: number;
   readonly usd: number;
   /** The spend in USD of each model of {@linkcode ReportData.models}, in the same order; the others come last. */
   readonly usdByModel: readonly number[];
@@ -111,10 +115,16 @@ class Type {
 
 class Content implements BucketContent {
   readonly sums = new Map<Model, PreciseSum>();
+  events = 0;
+  firstMs = Infinity;
+  lastMs = -Infinity;
   totalNav = 0;
   validationFailCount = 0;
 
   addAll(other: Content): void {
+    this.events += other.events;
+    this.firstMs = Math.min(this.firstMs, other.firstMs);
+    this.lastMs = Math.max(this.lastMs, other.lastMs);
     for (const [model, sum] of other.sums) this.sumOf(model).addSum(sum);
     this.totalNav += other.totalNav;
     this.validationFailCount += other.validationFailCount;
@@ -176,6 +186,9 @@ export class ReportAggregate {
     } else {
       usd = finite(event.cost) ?? 0;
       const content = this.#buckets.at(epochMs);
+      content.events++;
+      if (epochMs < content.firstMs) content.firstMs = epochMs;
+      if (epochMs > content.lastMs) content.lastMs = epochMs;
       if (type.mayCount) this.#count(event, content);
       if (epochMs < this.#firstMs) this.#firstMs = epochMs;
       if (epochMs > this.#lastMs) this.#lastMs = epochMs;
@@ -299,6 +312,9 @@ function bucketFigures(
   return {
     startMs,
     endMs,
+    events: content?.events ?? 0,
+    firstMs: content?.firstMs ?? Infinity,
+    lastMs: content?.lastMs ?? -Infinity,
     usd: total.value,
     usdByModel: models.map((model) => content?.sums.get(model)?.value ?? 0),
     accuracy: accuracyOf(content?.totalNav ?? 0, content?.validationFailCount ?? 0),

@@ -10,6 +10,7 @@ import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { accuracyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
+import { mainRange } from "./main_range.ts";
 import { type SpendSeries, spendSeries } from "./series.ts";
 import {
   shownCount,
@@ -114,11 +115,22 @@ function sessionCount({ sessionCount }: ReportData): string {
     : `in ${counted(sessionCount, "session")}`;
 }
 
-function notes({ data: { untimed } }: ReportContent): Markup {
-  if (untimed === 0) return NOTHING;
-  return markup`<p>${
-    shownCount(untimed)
-  } of the events have no readable time. They are counted, but the charts over time and the sums of costs do not include them.</p>`;
+function notes({ data: { untimed, buckets }, options: { timeZone } }: ReportContent): Markup {
+  const range = mainRange(buckets);
+  return markup`${[
+    untimed === 0
+      ? NOTHING
+      : markup`<p>${
+        shownCount(untimed)
+      } of the events have no readable time. They are counted, but the charts over time and the sums of costs do not include them.</p>`,
+    range === null
+      ? NOTHING
+      : markup`<p>${
+        counted(range.outside, "event")
+      } far from all others in time, so the charts over time show little. The others are between ${
+        timeElement(range.firstMs, timeZone)
+      } and ${timeElement(range.lastMs, timeZone)}; a report on that range shows more.</p>`,
+  ]}`;
 }
 
 function spend({ data, options }: ReportContent): Markup {

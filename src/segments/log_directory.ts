@@ -109,7 +109,7 @@ export class LogDirectory {
     return listing.stamps().map((stamp) => listing.segment(stamp));
   }
 
-  /** Lists the segments like {@linkcode segments}, for a large directory in steps between which other tasks can run. */
+  /** Lists the segments like {@linkcode segments}. A large directory is listed in steps, so that other tasks can run. */
   async segmentsInTurns(turns: Turns): Promise<ListedSegment[]> {
     const { byteLength = 0 } = this.fileSystem.status(this.files.directory) ?? {};
     if (byteLength < LARGE_DIRECTORY_BYTES) return this.segments();
@@ -278,8 +278,8 @@ export class LogDirectory {
     } catch (error) {
       if (!isMissingFeature(error)) throw error;
       this.#warnOnce(
-        "The file system has no hard links, so a new archive would replace a file that another program creates under " +
-          `the same name at the same moment: ${messageOf(error)}`,
+        "The file system has no hard links, so a new archive may overwrite a file of the same name that another program " +
+          `creates at the same moment: ${messageOf(error)}`,
       );
       if (this.fileSystem.status(path) !== null) {
         throw new Deno.errors.AlreadyExists(`Cannot create file: the path exists: ${path}`);

@@ -96,8 +96,8 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
 }
 
 /**
- * Maximum number of archives whose lines are added to the manifest at once. They share one sync, because a sync for
- * each of many archives would take minutes.
+ * Maximum number of archives that are entered in the manifest at once, with one sync for all of them. One sync for each
+ * of many archives would take minutes.
  */
 const ADDED_AT_ONCE = 64;
 
@@ -138,7 +138,7 @@ async function factsOf(
     // Readers decode the intact part of an archive that has no manifest line.
     const reason = messageOf(error);
     logger.warn(
-      `Cannot add archive to the manifest: ${reason}; readers decode the archive instead: ${path}`,
+      `Cannot add archive to the manifest: ${reason}; queries read the whole archive instead: ${path}`,
     );
     return null;
   }

@@ -13,7 +13,7 @@ export interface AgeWatchOptions {
   readonly clock: Clock;
   /** The limit on the age in milliseconds. */
   readonly maxAgeMs: number;
-  /** Looks at the files, and resolves with the time until the next file is due, in milliseconds. Must not reject. */
+  /** Seals and deletes what is too old, and resolves with the milliseconds until the next file is. Must not reject. */
   readonly look: () => Promise<number>;
 }
 

@@ -60,7 +60,7 @@ function importing() {
           // The pipe is broken.
           await stdin.abort().catch(() => {});
         },
-        /** Ends standard input, and resolves with the result. */
+        /** Ends standard input, and resolves with the exit code and the output. */
         async end() {
           await stdin.close();
           const { code, stdout, stderr } = await process.output();
@@ -93,7 +93,7 @@ function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, n) => n);
 }
 
-Deno.test("scout import refuses a source that was imported before, also under another name or after a rotation", async () => {
+Deno.test("scout import refuses a source that was imported before, also under another name or after the log was rotated", async () => {
   using target = importing();
   const file = target.write("a.jsonl", linesFrom(0, 3));
   assertEquals((await target.run(file)).stdout, "Imported 3 of 3 events into LOG\n");
@@ -339,7 +339,7 @@ Deno.test("EarlierImports knows exactly the records that were imported, for all 
   }));
 });
 
-Deno.test("RecordIds keeps the digests of more records than its first memory holds", () => {
+Deno.test("RecordIds keeps the digests of more records than its initial buffer holds", () => {
   const ids = new RecordIds();
   for (let n = 0; n < 5_000; n++) ids.add(`${n}`);
   const earlier = new EarlierImports([ids]);

@@ -51,7 +51,7 @@ const EXACT_LINES = [
 
 Deno.test("scout query --json and tail --json print each line as it is stored", async () => {
   const lines = EXACT_LINES.map((line) => `${line}\n`);
-  // The last line of the active file lacks its line break, and NULs and a byte order mark are not part of a line.
+  // The last line lacks its line break. One line has a byte order mark, and one has NULs before it; neither is printed.
   using log = logWith(...lines.slice(0, 4), "\ufeff" + lines[4], "\0\0" + lines[5], lines[6]!);
   Deno.writeTextFileSync(log.path, EXACT_LINES[7]!, { append: true });
   const all = lines.join("");

@@ -111,7 +111,7 @@ async function tryOut(
       if (process.openHandles > 0) throw new Violation("other", "handles were left open");
     }
     await withinTime(scene.check());
-    // A directory that cannot be synced keeps no promise about a power loss. The log warns of that.
+    // If the directory cannot be synced, a power loss may remove files of the log. The log has warned of that.
     if (failing === "syncDirectory" && errno in missingFeatures) return;
     const disk = scene.disk.afterPowerLoss(() => false);
     await withinTime(scene.check({ disk, powerLost: true }));

@@ -98,7 +98,7 @@ Deno.test("hourlySpend() lists an unchanged directory once a minute, and a chang
   const clock = new SimulatedClock();
   Deno.writeTextFileSync(path, lineAt(NOW_MS - 1_000));
   await using reader = await openReaderOn({ fileSystem, clock }, { path, now: () => NOW_MS });
-  /** Lets the last change of the directory look older than any change that could share its time. */
+  /** Sets the time of the last change back, so that every later change gets a different time. */
   const settle = () => Deno.utimeSync(dir.path(""), new Date(), new Date(Date.now() - 60_000));
   const spendAfter = async (seconds: number) => {
     await clock.wait(seconds * 1_000);

@@ -11,7 +11,16 @@ import { bars, labelOf, spendSeries } from "../../src/report/series.ts";
 const ACCURACY = { totalNav: 0, validationFailCount: 0, accuracyPct: 100 };
 
 function bucketOf(usdByModel: readonly number[]): BucketFigures {
-  return { startMs: 0, endMs: 1, usd: exactSum(usdByModel), usdByModel, accuracy: ACCURACY };
+  return {
+    startMs: 0,
+    endMs: 1,
+    events: 1,
+    firstMs: 0,
+    lastMs: 0,
+    usd: exactSum(usdByModel),
+    usdByModel,
+    accuracy: ACCURACY,
+  };
 }
 
 function modelOf(name: string | null, usd: number): ModelFigures {

@@ -53,7 +53,7 @@ Deno.test("LogDirectory creates files for its own user in a directory of a user 
   ]);
 });
 
-Deno.test("LogDirectory creates files with owner, group and mode of the active file; only writers open the lock", () => {
+Deno.test("LogDirectory creates files with owner, group and mode of the active file; readers may not open the lock file", () => {
   for (
     const [mode, lock] of [[0o600, 600], [0o640, 600], [0o644, 600], [0o660, 660], [0o666, 666]]
   ) {

@@ -1,0 +1,52 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { renderReport } from "@vivarium/scout/report";
+import type { BucketFigures } from "../../src/report/aggregate.ts";
+import { mainRange } from "../../src/report/main_range.ts";
+
+/** Returns buckets with these numbers of events. */
+function bucketsOf(counts: readonly number[]): BucketFigures[] {
+  return counts.map((events, n) =>
+    ({ firstMs: n, lastMs: n, events }) as Partial<BucketFigures> as BucketFigures
+  );
+}
+
+const EMPTY = Array.from({ length: 50 }, () => 0);
+
+for (
+  const [what, counts, expected] of [
+    ["one early event", [1, ...EMPTY, 90, 9], { firstMs: 51, lastMs: 52, outside: 1 }],
+    ["one late event", [90, 9, ...EMPTY, 1], { firstMs: 0, lastMs: 1, outside: 1 }],
+    ["one event in a thousand at each end", [1, ...EMPTY, 1_998, ...EMPTY, 1], {
+      firstMs: 51,
+      lastMs: 51,
+      outside: 2,
+    }],
+    ["two events of a hundred at one end", [2, ...EMPTY, 98], null],
+    ["few events", [1, ...EMPTY, 8], null],
+    ["a main range of a half", [1, 0, 50, 50, 50], null],
+    ["events in every bucket", [5, 5, 5, 5], null],
+    ["one bucket", [100], null],
+    ["no bucket", [], null],
+  ] as const
+) {
+  Deno.test(`mainRange() of ${what} is ${expected === null ? "not worth a hint" : "found"}`, () => {
+    assertEquals(mainRange(bucketsOf(counts)), expected);
+  });
+}
+
+Deno.test("renderReport() states the range of the other events if one event is of 1970", async () => {
+  const events = Array.from({ length: 60 }, (_, n) => ({
+    ts: new Date(Date.UTC(2026, 1, 13, 14, n)).toISOString(),
+    event: "nav",
+    cost: 0.01,
+  }));
+  const page = (all: readonly object[]) => renderReport(ReadableStream.from(all) as never);
+  const hint = "far from all others in time";
+  assert(!(await page(events)).includes(hint));
+  const stretched = await page([{ ts: "1970-01-01T00:00:00Z", event: "nav" }, ...events]);
+  assertStringIncludes(stretched, `<p>1 event ${hint}`);
+  const others =
+    /The others are between <time datetime="([^"]+)">.*? and <time datetime="([^"]+)">/;
+  const [, first, last] = others.exec(stretched) ?? [];
+  assertEquals([first, last], ["2026-02-13T14:00:00Z", "2026-02-13T14:59:00Z"]);
+});
