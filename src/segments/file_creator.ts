@@ -21,6 +21,9 @@ import type { LogFiles } from "./segment_name.ts";
 const FIRST_MODE = 0o600;
 /** The bits of a mode with which the group can read and write a file. */
 const GROUP_WRITES = 0o060;
+/** The bits of the mode of a directory in which users other than its owner can create files. */
+const OTHERS_WRITE = 0o022;
+const ROOT_UID = 0;
 
 /** The directory in which a {@linkcode FileCreator} creates files. */
 export interface CreationSite {
@@ -47,13 +50,14 @@ export class FileCreator {
    * Creates a file of the log, and opens it for appending. If the process may not assign the file to the owner or the
    * group of the log, the file becomes its own, unless that would lock out the owner.
    *
-   * @param ofLog The ownership of the active file or the newest segment; null if the log has no file.
+   * @param ofLog The ownership of the active file, the newest segment or the lock file; null if the log has no file.
    * @throws {Deno.errors.AlreadyExists} If the path exists.
    * @throws {Deno.errors.Busy} If another process creates the file at the same time.
    * @throws {OwnershipError} If the owner of the log could not open the new file.
    */
   create(path: string, ofLog: Ownership | null): FileHandle {
-    const wanted = ofLog === null ? this.#ofFirstFile() : this.#ofNextFile(path, ofLog);
+    const directory = this.#site.fileSystem.status(this.#site.files.directory)?.ownership ?? null;
+    const wanted = ofLog === null ? ofFirstFile(directory) : this.#ofNextFile(path, ofLog);
     if (wanted !== null && this.#own === undefined) this.check(path, null);
     if (wanted === null || this.isOwn(wanted)) return this.#site.fileSystem.open(path, "create");
     try {
@@ -61,9 +65,13 @@ export class FileCreator {
     } catch (error) {
       if (!(error instanceof OwnershipError)) throw error;
       const { uid } = this.#own!;
-      if (ofLog === null || uid === wanted.uid) return this.#site.fileSystem.open(path, "create");
+      // Root may create files where only the owner of the directory may, and would lock out the owner.
+      const isPrivate = uid === ROOT_UID && (directory!.mode & OTHERS_WRITE) === 0;
+      if (ofLog === null ? !isPrivate : uid === wanted.uid) {
+        return this.#site.fileSystem.open(path, "create");
+      }
       // The owner can open the file as a member of the group.
-      if ((wanted.mode & GROUP_WRITES) === GROUP_WRITES) {
+      if (ofLog !== null && (wanted.mode & GROUP_WRITES) === GROUP_WRITES) {
         return this.#createFor({ ...wanted, uid }, path);
       }
       throw error;
@@ -105,11 +113,6 @@ export class FileCreator {
     removeTemporary(this.#site.fileSystem, path);
   }
 
-  #ofFirstFile(): Ownership | null {
-    const ofDirectory = this.#site.fileSystem.status(this.#site.files.directory)?.ownership ?? null;
-    return ofDirectory === null ? null : { ...ofDirectory, mode: FIRST_MODE };
-  }
-
   #ofNextFile(path: string, ofLog: Ownership): Ownership {
     return path === this.#site.files.lock ? { ...ofLog, mode: lockMode(ofLog.mode) } : ofLog;
   }
@@ -146,6 +149,10 @@ export class FileCreator {
       throw error;
     }
   }
+}
+
+function ofFirstFile(directory: Ownership | null): Ownership | null {
+  return directory === null ? null : { ...directory, mode: FIRST_MODE };
 }
 
 /**

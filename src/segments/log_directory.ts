@@ -235,12 +235,13 @@ export class LogDirectory {
     return this.#creator.isOwn(ownership);
   }
 
-  /** Returns the ownership of the active file, or else of the newest segment; null if the log has no file. */
+  /** Returns the ownership of the active file, else of the newest segment or the lock file; null without any of them. */
   ownership(): Ownership | null {
     const active = this.fileSystem.status(this.files.active);
-    const newest = active === null ? this.segments().at(-1) : undefined;
+    if (active !== null) return active.ownership;
+    const newest = this.segments().at(-1);
     const segment = newest === undefined ? null : this.#statusOf(newest);
-    return (active ?? segment)?.ownership ?? null;
+    return (segment ?? this.fileSystem.status(this.files.lock))?.ownership ?? null;
   }
 
   /** Removes the temporary files of killed processes: of created files, and of imports. Returns their paths. */

@@ -1,7 +1,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { OwnershipError } from "../../src/platform/ownership.ts";
 import { openForRead, temporaryOf } from "../../src/platform/regular_file.ts";
-import { ROOT_USER, SERVICE, type SimulatedDisk, type User } from "../faults/simulated_disk.ts";
+import {
+  missingFeatures,
+  ROOT_USER,
+  SERVICE,
+  type SimulatedDisk,
+  type User,
+} from "../faults/simulated_disk.ts";
 import { diskWith, files, logOn, namesOn } from "./log_on_disk.ts";
 
 const OTHER: User = { uid: 1001, gid: 1001 };
@@ -51,6 +57,25 @@ Deno.test("LogDirectory creates files for its own user in a directory of a user 
     "audit.jsonl.lock 1000:1000 600",
     "audit.manifest.jsonl 1000:1000 600",
   ]);
+});
+
+Deno.test("LogDirectory creates no first file as root in a private directory of a user to whom root may not assign files", () => {
+  const disk = diskWith({});
+  const process = disk.process(ROOT_USER);
+  process.failOn(({ name }) => name === "setOwnership", missingFeatures.EPERM, Infinity);
+  assertThrows(() => logOn(process).openForAppend(files.lock), OwnershipError);
+  assertEquals(namesOn(disk), []);
+  disk.setOwnership(files.directory, { ...SERVICE, mode: 0o777 });
+  logOn(process).openForAppend(files.lock).handle.close();
+  assertEquals(disk.ownershipOf(files.lock), { ...ROOT_USER, mode: 0o600 });
+});
+
+Deno.test("LogDirectory creates the first active file for the owner of the lock file", () => {
+  const disk = diskWith({ [files.lock]: "" });
+  disk.setOwnership(files.directory, { ...ROOT_USER, mode: 0o777 });
+  disk.setOwnership(files.lock, { ...OTHER, mode: 0o600 });
+  logOn(disk.process(ROOT_USER)).openForAppend(files.active).handle.close();
+  assertEquals(disk.ownershipOf(files.active), { ...OTHER, mode: 0o600 });
 });
 
 Deno.test("LogDirectory creates files with owner, group and mode of the active file; readers may not open the lock file", () => {
