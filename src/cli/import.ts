@@ -152,9 +152,11 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
   else {
     const before = counts.importedBefore === 0
       ? ""
-      : `; ${shownNumber(counts.importedBefore)} were imported before`;
+      : `; ${shownNumber(counts.importedBefore)} ${
+        counts.importedBefore === 1 ? "was" : "were"
+      } imported before`;
     const result = options.dryRun
-      ? `Checked ${counted(counts.checked, "event")}: no errors`
+      ? `Checked ${counted(counts.checked, "event")}${counts.invalid === 0 ? ": no errors" : ""}`
       : `Imported ${shownNumber(imported)} of ${counted(counts.checked, "event")} into ${
         shownText(path)
       }`;
@@ -162,9 +164,9 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
   }
   await output.flush();
   if (stoppedBefore !== null) {
+    const advice = again ? "" : "; run the same command again to import them";
     tell(
-      `interrupted; the record at ${stoppedBefore} and all later records were not imported; ` +
-        "run the same command again to import them",
+      `interrupted; the record at ${stoppedBefore} and all later records were not imported${advice}`,
     );
     return 130;
   }

@@ -12,6 +12,9 @@ import { CommandError } from "./command_error.ts";
 import { EarlierImports, RecordIds } from "./import_ids.ts";
 import { Interrupt } from "./interrupt.ts";
 import { stderrLogger } from "./messages.ts";
+import { listedFiles } from "./listed_files.ts";
+import { DamageReport } from "../read/damage.ts";
+import { LineTest } from "../read/line_test.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import type { RecordMapping, TimedEvent } from "./record_mapping.ts";
 import type { SourceFile, SourceRecord } from "./source_file.ts";
@@ -24,7 +27,11 @@ const PROBLEMS_SHOWN = 10;
  */
 type PlacedEvent =
   & { readonly place: string; readonly number: number }
-  & ({ readonly event: TimedEvent } | { readonly problem: string });
+  & (
+    | { readonly event: TimedEvent }
+    /** `isRest` means that the records after this one cannot be read either. */
+    | { readonly problem: string; readonly isRest?: true }
+  );
 
 /** The log that the events are appended to. */
 export interface TargetLog {
@@ -71,10 +78,17 @@ export interface Checked {
 export async function checkEvents(
   files: readonly SourceFile[],
   mapping: RecordMapping,
-  { path, chain, skipInvalid, again }: TargetLog & { skipInvalid: boolean; again: boolean },
+  { path, chain, sessionId, skipInvalid, again }: TargetLog & {
+    skipInvalid: boolean;
+    again: boolean;
+  },
 ): Promise<Checked> {
   let epochMs = 0;
-  const serialize = lineSerializer({ now: () => epochMs, chain });
+  const serialize = lineSerializer({
+    now: () => epochMs,
+    chain,
+    ...sessionId === undefined ? {} : { sessionId },
+  });
   const problemOf = (placed: PlacedEvent): string | null => {
     if ("problem" in placed) return placed.problem;
     try {
@@ -86,7 +100,6 @@ export async function checkEvents(
       throw error;
     }
   };
-  const range = { sinceMs: Infinity, untilMs: -Infinity };
   const invalid = new Problems();
   const found: { file: SourceFile; ids: RecordIds; valid: number[] }[] = [];
   for (const file of files) {
@@ -97,13 +110,9 @@ export async function checkEvents(
     ) {
       for (const placed of batch) {
         const problem = problemOf(placed);
-        if (problem !== null) {
-          invalid.add(placed.place, problem);
-          continue;
-        }
-        valid.push(placed.number);
-        range.sinceMs = Math.min(range.sinceMs, epochMs);
-        range.untilMs = Math.max(range.untilMs, epochMs);
+        if (problem === null) valid.push(placed.number);
+        else if ("isRest" in placed) throw unreadableRest(placed.place, problem);
+        else invalid.add(placed.place, problem);
       }
     }
     found.push({ file, ids, valid });
@@ -116,8 +125,14 @@ export async function checkEvents(
     );
   }
   if (missing !== null) throw new CommandError(`Cannot import: ${missing}`, 2);
-  const earlier = await earlierImports(path, found.map(({ ids }) => ids), range);
-  const checked = found.map(({ file, ids, valid }) => {
+  const earlier = await earlierImports(path, found.map(({ ids }) => ids));
+  for (const { file, ids } of again ? [] : found) {
+    const conflict = earlier.conflictIn(ids);
+    if (conflict !== null) throw changedSource(file.name, conflict);
+  }
+  const checked = found.map(({ file, ids, valid }, n) => {
+    // The same file may be named twice.
+    for (const before of found.slice(0, n)) earlier.addAll(before.ids, ids);
     const isWanted = new Uint8Array(ids.count + 1);
     let newEvents = 0;
     for (const number of valid) {
@@ -125,27 +140,43 @@ export async function checkEvents(
       if (isNew) newEvents++;
       if (isNew || again) isWanted[number] = 1;
     }
-    // The same file may be named twice.
-    earlier.addAll(ids);
     return { file, ids, events: valid.length, newEvents, isWanted };
   });
   return { files: checked, invalid };
 }
 
-/** Reads from the log which records of the sources it has. Only events of the time range can be such records. */
+function unreadableRest(place: string, problem: string): CommandError {
+  return new CommandError(
+    `Cannot import: the file cannot be read from ${place} on, so nothing was imported: ${problem}`,
+    1,
+  );
+}
+
+function changedSource(name: string, number: number): CommandError {
+  return new CommandError(
+    `Cannot import ${name}: its beginning was imported before, but record ${number} is another one now; import a file ` +
+      "with the new records alone, or add --again to import all records",
+    1,
+  );
+}
+
+/** Reads from the log which records of the sources it has. */
 async function earlierImports(
   path: string,
   sources: readonly RecordIds[],
-  { sinceMs, untilMs }: { sinceMs: number; untilMs: number },
 ): Promise<EarlierImports> {
   const earlier = new EarlierImports(sources);
-  if (sinceMs > untilMs) return earlier;
   await using reader = await AuditReader.open({ path, logger: stderrLogger });
-  for await (const event of reader.query({ since: sinceMs, until: untilMs + 1 })) {
-    earlier.add(event);
+  for (const { events } of listedFiles(reader)) {
+    for await (const found of events(new DamageReport(stderrLogger), IMPORTED)) {
+      for (const event of found) earlier.add(event);
+    }
   }
   return earlier;
 }
+
+/** Selects the lines that may be imported events, so that the other lines need not be parsed. */
+const IMPORTED = new LineTest({ strings: [["import_id"]] });
 
 /**
  * Appends the wanted events of the files to the log. Stops early if the user interrupts the command.
@@ -207,7 +238,10 @@ async function* placedEvents(
     number++;
     if (isFirst) ids.add(record.content);
     else if (number > ids.count) return { place, number, problem: "not there when it was checked" };
-    if ("problem" in record) return { place, number, problem: record.problem };
+    if ("problem" in record) {
+      const { problem, isRest } = record;
+      return { place, number, problem, ...isRest ? { isRest } : {} };
+    }
     try {
       const { values } = record;
       const event = file.format === "csv" ? mapping.ofCells(values) : mapping.ofObject(values);

@@ -3,8 +3,9 @@
  *
  * The field `import_id` of an imported event is `FIRST-SUM-NUMBER`: a digest of the first record of the source, a digest
  * of all records up to this one, and the number of this record, from 1. The name of the source does not matter. So a
- * source that has grown behind the same content has the same IDs as before, followed by new ones, and an import that was
- * interrupted continues with the first record whose ID is not in the log.
+ * source that has grown at its end has the same IDs as before, followed by new ones, and an import that was interrupted
+ * continues with the first record whose ID is not in the log. If a record of the source was changed since its import, or
+ * if another source begins with the same records, the digests differ from that record on.
  *
  * @module
  */
@@ -75,8 +76,10 @@ export class EarlierImports {
     if (this.#sums.has(first)) this.#add(first, BigInt(`0x${sum}`), Number(number));
   }
 
-  /** Notes all records of a source. */
-  addAll(source: RecordIds): void {
+  /** Notes all records of a source, if one of the two sources is the beginning of the other or both are the same. */
+  addAll(source: RecordIds, next: RecordIds): void {
+    const common = Math.min(source.count, next.count);
+    if (source.first !== next.first || source.sumAt(common) !== next.sumAt(common)) return;
     for (let number = 1; number <= source.count; number++) {
       this.#add(source.first, source.sumAt(number), number);
     }
@@ -87,6 +90,18 @@ export class EarlierImports {
     const { byNumber, others } = this.#sums.get(source.first)!;
     const sum = source.sumAt(number);
     return byNumber[number] === sum || others.has(`${sum}-${number}`);
+  }
+
+  /**
+   * Returns the number of the first record in whose place the log has another record, of a source that begins with the
+   * same record; null if there is none.
+   */
+  conflictIn(source: RecordIds): number | null {
+    const { byNumber } = this.#sums.get(source.first) ?? { byNumber: [] };
+    for (let number = 1; number <= source.count; number++) {
+      if ((byNumber[number] ?? 0n) !== 0n && !this.has(source, number)) return number;
+    }
+    return null;
   }
 
   #add(first: string, sum: bigint, number: number): void {

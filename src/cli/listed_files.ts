@@ -21,8 +21,8 @@ export interface ListedFile {
   readonly file: SnapshotFile;
   /** The manifest line; undefined if the file is not an archive or the line does not describe the file. */
   readonly line: ArchiveLine | undefined;
-  /** Reads the events of the file in batches, the oldest first. Call it before the next file is taken. */
-  readonly events: (damage: DamageReport) => AsyncGenerator<AuditEvent[]>;
+  /** Reads the events of the file in batches, the oldest first; only lines that pass `lineTest`, if it is set. Call it before the next file is taken. */
+  readonly events: (damage: DamageReport, lineTest?: LineTest) => AsyncGenerator<AuditEvent[]>;
 }
 
 /** Yields the files of the log of a reader, as one snapshot, the oldest first. */
@@ -31,12 +31,12 @@ export function* listedFiles(reader: AuditReader): Generator<ListedFile> {
   using snapshot = takeSnapshot(log);
   const lines = linesOf(manifestOf(reader), statusLogger);
   for (const file of snapshot.files) {
-    const events = (damage: DamageReport) =>
+    const events = (damage: DamageReport, lineTest = new LineTest({})) =>
       eventsOf(file, {
         log,
         maxLineBytes: MAX_LINE_BYTES,
         damage,
-        lineTest: new LineTest({}),
+        lineTest,
         order: "asc",
         signal: undefined,
       });

@@ -40,7 +40,11 @@ export type SourceRecord =
     /** The bytes of the record, or a text that is the same for the same record. */
     readonly content: string | Uint8Array;
   }
-  & ({ readonly values: Values } | { readonly problem: string });
+  & (
+    | { readonly values: Values }
+    /** `isRest` means that the records after this one cannot be read either. */
+    | { readonly problem: string; readonly isRest?: true }
+  );
 
 /** The callbacks that are called while a file is read. */
 export interface SourceListener {
@@ -58,6 +62,7 @@ const KNOWN_EXTENSIONS: Readonly<Record<string, { format: SourceFormat; delimite
   ndjson: { format: "jsonl" },
 };
 const TOO_LONG = `longer than ${MAX_LINE_BYTES} bytes`;
+const CR = 0x0d;
 const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 
 /** The error that ends reading if a file is unreadable from a line on. */
@@ -128,7 +133,9 @@ export class SourceFile implements Disposable {
    */
   async *records(listener: SourceListener): AsyncGenerator<readonly SourceRecord[]> {
     const position = { line: 0 };
-    const unreadable = (line: number, problem: string) => [{ line, problem, content: problem }];
+    const unreadable = (line: number, problem: string) => [
+      { line, problem, content: problem, isRest: true as const },
+    ];
     try {
       const chunks = await LineBreakChunks.of(this.#chunks(listener));
       yield* this.format === "csv"
@@ -171,9 +178,11 @@ async function* jsonRecords(
   const recordOf = ({ bytes }: RawLine): SourceRecord | null => {
     const line = ++position.line;
     if (bytes === null) return { line, problem: TOO_LONG, content: TOO_LONG };
-    const content = line === 1 ? withoutMark(bytes) : bytes;
-    const parsed = parseLine(content, exactNumbers);
+    const text = line === 1 ? withoutMark(bytes) : bytes;
+    const parsed = parseLine(text, exactNumbers);
     if (parsed === null) return null;
+    // A line is the same record whether it ends in CR LF, in LF or at the end of the file.
+    const content = text.at(-1) === CR ? text.subarray(0, -1) : text;
     return "event" in parsed
       ? { line, content, values: parsed.event }
       : { line, content, problem: parsed.reason };

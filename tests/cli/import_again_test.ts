@@ -140,12 +140,81 @@ Deno.test("scout import adds the new records of a source that has grown, and of 
   assertEquals(await target.numbers(), [...upTo(5), 7, 8]);
 });
 
-Deno.test("scout import does not take a source for another one that begins with the same records", async () => {
+Deno.test("scout import refuses a source in which a record was changed, and one that begins like another source", async () => {
   using target = importing();
-  await target.run(target.write("a.jsonl", linesFrom(0, 4)));
-  const { stdout } = await target.run(target.write("b.jsonl", linesFrom(0, 2) + linesFrom(8, 11)));
-  assertEquals(stdout, "Imported 3 of 5 events into LOG; 2 were imported before\n");
-  assertEquals(await target.numbers(), [...upTo(4), 8, 9, 10]);
+  const file = target.write("a.jsonl", linesFrom(0, 4));
+  await target.run(file);
+  for (
+    const [content, number] of [
+      [lineOf(0) + lineOf(9) + linesFrom(2, 6), 2],
+      [linesFrom(0, 2) + linesFrom(8, 11), 3],
+      [linesFrom(0, 3) + lineOf(3).replace("}", ',"x":1}'), 4],
+    ] as const
+  ) {
+    target.write("a.jsonl", content);
+    const { code, stderr } = await target.run(file);
+    assertEquals([code, stderr], [
+      1,
+      `scout: Cannot import ${file}: its beginning was imported before, but record ${number} is another one now; import a ` +
+      "file with the new records alone, or add --again to import all records\n",
+    ]);
+  }
+  assertEquals(await target.numbers(), upTo(4));
+  target.write("a.jsonl", lineOf(0) + lineOf(9));
+  assertEquals((await target.run("--again", file)).code, 0);
+  assertEquals(await target.numbers(), [...upTo(4), 0, 9]);
+});
+
+Deno.test("scout import imports all records of two sources in one command that begin alike", async () => {
+  using target = importing();
+  const [a, b] = [
+    target.write("a.jsonl", lineOf(0) + lineOf(1)),
+    target.write("b.jsonl", lineOf(0) + lineOf(2)),
+  ];
+  assertEquals((await target.run(a, b)).stdout, "Imported 4 of 4 events into LOG\n");
+});
+
+Deno.test("scout import recognizes records with other options, line breaks and a compressed copy", async () => {
+  using target = importing();
+  const rows = ["00", "06", "12", "18"].map((hour) => `2026-01-01 ${hour}:00,nav,${hour}\n`);
+  const csv = target.write("a.csv", `ts,event,n\n${rows.join("")}`);
+  await target.run(csv);
+  for (const options of [["--tz", "Asia/Tokyo"], ["--event", "other"], ["--text", "n"]]) {
+    assertEquals((await target.run(...options, csv)).code, 1, options.join());
+  }
+  const jsonl = target.write("b.jsonl", linesFrom(0, 3).trimEnd().replaceAll("\n", "\r\n"));
+  assertEquals((await target.run(jsonl)).code, 0);
+  const grown = target.write("b.jsonl", linesFrom(0, 4).replaceAll("\n", "\r\n"));
+  assertEquals(
+    (await target.run(grown)).stdout,
+    "Imported 1 of 4 events into LOG; 3 were imported before\n",
+  );
+  assertEquals((await target.run(target.write("c.jsonl", linesFrom(0, 4)))).code, 1);
+  const zipped = target.write("d.jsonl.gz", await gzipped(linesFrom(0, 4)));
+  assertEquals((await target.run(zipped)).code, 1);
+});
+
+Deno.test("scout import --skip-invalid imports nothing of a file whose remainder cannot be read", async () => {
+  using target = importing();
+  const encoder = new TextEncoder();
+  const valid = `ts,event,n\n2026-01-01,a,0\n`;
+  const files = [
+    target.write("quote.csv", `${valid}2026-01-01,b,x"y\n2026-01-02,c,3\n`),
+    target.write(
+      "latin.csv",
+      Uint8Array.from([...encoder.encode(`${valid}2026-01-01,caf`), 0xe9, 0x0a]),
+    ),
+    target.write("torn.jsonl.gz", (await gzipped(linesFrom(0, 50))).slice(0, 60)),
+  ];
+  for (const file of files) {
+    const { code, stdout, stderr } = await target.run("--skip-invalid", file);
+    assertEquals([code, stdout], [1, ""], file);
+    assertMatch(
+      stderr,
+      /^scout: Cannot import: the file cannot be read from \S+:\d+ on, so nothing was imported: /,
+    );
+  }
+  assert(!target.names().includes("audit.jsonl"));
 });
 
 Deno.test("scout import keeps a field import_id of a record under another name", async () => {
