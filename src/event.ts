@@ -78,12 +78,19 @@ export interface KnownFields {
   config?: Readonly<Record<string, unknown>> | null | undefined;
   /** Path of the raw brief. */
   raw_brief_path?: string | null | undefined;
+  /** Number of input tokens that were read from a cache, an integer >= 0; a part of `input_t`. */
+  cache_read_t?: number | null | undefined;
+  /** Number of input tokens that were written to a cache, an integer >= 0; a part of `input_t`. */
+  cache_write_t?: number | null | undefined;
+  /** Number of tokens of reasoning, an integer >= 0; a part of `output_t`. */
+  reasoning_t?: number | null | undefined;
 }
 
 /**
  * The fields of an event to log: the known fields and any others. Other fields may have any value; a value that
  * JSON cannot hold is written in a readable form, such as a string. Fields named `ts` and `event` are ignored,
- * because the log sets these fields itself.
+ * because the log sets these fields itself. A field named `hold`, and event types that begin with `budget_`, are
+ * reserved.
  */
 export interface EventFields extends KnownFields {
   /** Any other field. */
@@ -127,6 +134,12 @@ export interface AuditEvent {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Path of the raw brief. */
   readonly raw_brief_path?: string;
+  /** Number of input tokens that were read from a cache; a part of `input_t`. */
+  readonly cache_read_t?: number | null;
+  /** Number of input tokens that were written to a cache; a part of `input_t`. */
+  readonly cache_write_t?: number | null;
+  /** Number of tokens of reasoning; a part of `output_t`. */
+  readonly reasoning_t?: number | null;
   /** Any other field. */
   readonly [name: string]: unknown;
 }
@@ -175,7 +188,23 @@ const knownFields = {
     { error: "an object" },
   ),
   raw_brief_path: string,
+  cache_read_t: tokens,
+  cache_write_t: tokens,
+  reasoning_t: tokens,
 };
+
+/** The start of the event types that are reserved for budgets. */
+const RESERVED_TYPE = "budget_";
+/** The field that is reserved for budgets. */
+export const RESERVED_FIELD = "hold";
+
+/** The suffix with which an import keeps a reserved name. */
+export const RAW_SUFFIX = "_raw";
+
+/** Checks whether an event type is reserved. */
+export function isReservedType(type: unknown): boolean {
+  return typeof type === "string" && type.startsWith(RESERVED_TYPE) && !type.endsWith(RAW_SUFFIX);
+}
 
 const schema = z.object({
   event: nonEmptyString,
@@ -220,6 +249,14 @@ export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
  * @throws {AuditEventError} If a field is invalid. The message names the first invalid field and its value.
  */
 export function checkKnownFields(fields: UncheckedFields): void {
+  const { event } = fields;
+  if (isReservedType(event)) {
+    throw fieldError(
+      "event",
+      event,
+      `not begin with ${RESERVED_TYPE}, which is reserved for budgets`,
+    );
+  }
   const result = schema.safeParse(fields);
   if (result.success) return;
   const issue = result.error.issues[0]!;

@@ -40,7 +40,23 @@ Deno.test("KNOWN_FIELD_NAMES is frozen and has the order of the keys in a line",
     "duration_ms",
     "config",
     "raw_brief_path",
+    "cache_read_t",
+    "cache_write_t",
+    "reasoning_t",
   ]);
+});
+
+Deno.test("checkKnownFields() rejects event types that are reserved for budgets, but not budget", () => {
+  for (const event of ["budget_hold", "budget_", "budget_x"]) {
+    const error = assertThrows(() => checkKnownFields({ ...GOOD, event }), AuditEventError);
+    assertEquals(
+      error.message,
+      `Cannot log event: the field "event" must not begin with budget_, which is reserved for budgets, got "${event}"`,
+    );
+  }
+  for (const event of ["budget", "budgets", "my_budget_x", "budget_x_raw"]) {
+    checkKnownFields({ ...GOOD, event });
+  }
 });
 
 const GOOD = { event: "nav", session_id: "s" };

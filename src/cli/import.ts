@@ -140,6 +140,9 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
   const { skipInvalid, again } = options;
   const checked = await checkEvents(files, mapping, { ...target, skipInvalid, again });
   const { wanted, ...counts } = countsOf(checked);
+  if (mapping.renamed > 0) {
+    tell(`${counted(mapping.renamed, "reserved name")} imported with the suffix _raw`);
+  }
   for (const message of mapping.clockChanges.messages(options.timeZone)) tell(message);
   if (checked.invalid.count > 0) {
     tell(`${counted(checked.invalid.count, "invalid record")} left out`, checked.invalid.list());

@@ -6,7 +6,10 @@
 import {
   type EventFields,
   fieldError,
+  isReservedType,
   KNOWN_FIELD_NAMES,
+  RAW_SUFFIX,
+  RESERVED_FIELD,
   shown,
   TEXT_FIELD_NAMES,
 } from "../event.ts";
@@ -62,6 +65,7 @@ export class RecordMapping {
   readonly #found = new Set<string>();
   /** The names of members of JSON objects, for hints in messages. */
   readonly #members = new Set<string>();
+  #renamed = 0;
   /** The local times so far that a change of clocks made unclear. */
   readonly clockChanges: ClockChanges = new ClockChanges();
 
@@ -163,6 +167,11 @@ export class RecordMapping {
     return `no record has the member ${shown(column)} of --map ${field}=${column}${hint}`;
   }
 
+  /** Number of fields and event types so far that got the suffix `_raw`, because their names are reserved. */
+  get renamed(): number {
+    return this.#renamed;
+  }
+
   #eventOf(
     values: Values,
     valueOf: (field: string, column: string, value: unknown) => unknown,
@@ -177,9 +186,17 @@ export class RecordMapping {
         fields.set(field, valueOf(field, column, value));
       }
     }
-    const { ts, event: own, import_id, ...others } = Object.fromEntries(fields);
-    // The import adds an ID to each event.
-    const rest = import_id === undefined ? others : { ...others, import_id_raw: import_id };
+    const { ts, event: named, ...rest } = Object.fromEntries(fields);
+    // The import adds an ID to each event, and budgets have a field and types of their own.
+    for (const name of ["import_id", RESERVED_FIELD]) {
+      if (!Object.hasOwn(rest, name)) continue;
+      rest[`${name}${RAW_SUFFIX}`] = rest[name];
+      delete rest[name];
+      this.#renamed++;
+    }
+    const isReserved = isReservedType(named);
+    if (isReserved) this.#renamed++;
+    const own = isReserved ? `${named}${RAW_SUFFIX}` : named;
     const epochMs = epochMsOf(ts, { ...this.#options, changes: this.clockChanges });
     const event = own ?? type;
     if (event === "") {

@@ -13,6 +13,7 @@ import {
   KNOWN_FIELD_NAMES,
   MISNAMED_FIELDS,
   nonRecordKind,
+  RESERVED_FIELD,
   shown,
   type UncheckedFields,
 } from "../event.ts";
@@ -75,6 +76,9 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
       const known = MISNAMED_FIELDS.get(name);
       if (known !== undefined && !Object.hasOwn(fields, known)) context.onMisnamed?.(name, known);
       const text = encodeFurtherField(fields, name, redaction);
+      if (text !== undefined && name === RESERVED_FIELD) {
+        throw fieldError(name, fields[name], "not be set, because it is reserved for budgets");
+      }
       if (text !== undefined && context.isChained && CHAIN_NAMES.includes(name)) {
         throw fieldError(name, fields[name], "not be set in a chained log");
       }

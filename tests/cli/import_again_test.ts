@@ -227,6 +227,20 @@ Deno.test("scout import keeps a field import_id of a record under another name",
   assertMatch(`${event?.import_id}`, /^[0-9a-f]{16}-[0-9a-f]{16}-1$/);
 });
 
+Deno.test("scout import puts reserved names under another name, and counts them", async () => {
+  using target = importing();
+  const lines = [
+    '{"ts":"2026-02-13T14:00:00Z","event":"budget_hold","hold":"h1","n":0}',
+    '{"ts":"2026-02-13T14:00:00Z","event":"budget","n":1}',
+  ];
+  const { code, stderr } = await target.run(target.write("a.jsonl", lines.join("\n")));
+  assertEquals([code, stderr], [0, "scout: 2 reserved names imported with the suffix _raw\n"]);
+  await using reader = await AuditReader.open(target.path);
+  const events = await reader.query().toArray();
+  const shown = events.map(({ event, hold, hold_raw }) => [event, hold, hold_raw]);
+  assertEquals(shown, [["budget_hold_raw", undefined, "h1"], ["budget", undefined, undefined]]);
+});
+
 Deno.test("scout import --skip-invalid leaves out invalid records and a torn last line, which is imported once it is whole", async () => {
   using target = importing();
   const bad = '{"ts":"2026-02-13T14:00:00Z","event":"nav","n":1,"cost":"much"}\n';

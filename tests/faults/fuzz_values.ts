@@ -103,7 +103,7 @@ const value = fc.oneof(
 
 const KNOWN_NAMES = [
   ...["cost", "model", "input_t", "output_t", "files", "reason", "confidence", "duration_ms"],
-  ...["config", "raw_brief_path", "session_id"],
+  ...["config", "raw_brief_path", "session_id", "cache_read_t", "cache_write_t", "reasoning_t"],
 ];
 const ODD_NAMES = [
   ...["ts", "event", "__proto__", "constructor", "prototype", "toJSON", "hasOwnProperty", "then"],

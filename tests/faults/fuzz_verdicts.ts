@@ -26,6 +26,9 @@ const TESTS: Readonly<Record<string, (value: unknown) => boolean>> = {
   confidence: (value) => isNumber(value) && value >= 0 && value <= 100,
   duration_ms: amount,
   raw_brief_path: isText,
+  cache_read_t: tokens,
+  cache_write_t: tokens,
+  reasoning_t: tokens,
 };
 const BELONGING_TO_LOG = ["ts", "event"];
 

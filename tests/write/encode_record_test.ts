@@ -20,6 +20,9 @@ function roundTrip(fields: unknown): Record<string, unknown> {
 Deno.test("encodeRecord() orders ts, event, session_id, the known fields, then the other fields", () => {
   const text = encodeRecord("nav", {
     z: 1,
+    reasoning_t: 5,
+    cache_write_t: 4,
+    cache_read_t: 3,
     raw_brief_path: "p",
     config: { b: 1, a: 2 },
     duration_ms: 1.5,
@@ -37,8 +40,17 @@ Deno.test("encodeRecord() orders ts, event, session_id, the known fields, then t
     text,
     '{"ts":"1970-01-01T00:00:00.000Z","event":"nav","session_id":"s2","cost":0.5,"model":"m",' +
       '"input_t":1,"output_t":2,"files":["f"],"reason":"r","confidence":50,"duration_ms":1.5,' +
-      '"config":{"b":1,"a":2},"raw_brief_path":"p","z":1,"a":2}',
+      '"config":{"b":1,"a":2},"raw_brief_path":"p","cache_read_t":3,"cache_write_t":4,"reasoning_t":5,"z":1,"a":2}',
   );
+});
+
+Deno.test("encodeRecord() rejects the field hold, which is reserved for budgets, unless it is left out", () => {
+  const error = assertThrows(() => encodeRecord("nav", { hold: "x" }, CONTEXT), AuditEventError);
+  assertEquals(
+    error.message,
+    'Cannot log event: the field "hold" must not be set, because it is reserved for budgets, got "x"',
+  );
+  assertEquals(encodeRecord("nav", { hold: undefined }, CONTEXT), `${HEAD}}`);
 });
 
 Deno.test("encodeRecord() writes a key named 0 after ts", () => {
