@@ -132,10 +132,13 @@ export class GroupCommit {
     } catch (cause) {
       throw this.#fail(cause);
     }
+    const running = this.#running;
     // If two syncs run concurrently, the kernel reports a disk error to only one of the two. Therefore the lines are
-    // durable only if the other sync, which is still running, succeeds too.
-    if (this.#running !== undefined) this.#running.covered = this.#cadence.written;
-    else this.#synced(this.#cadence.written);
+    // durable only if the other sync, which is still running, succeeds too. After a failure, the lines are in a new
+    // file, which the other sync does not cover.
+    if (running !== undefined && running.failure === undefined) {
+      running.covered = this.#cadence.written;
+    } else this.#synced(this.#cadence.written);
   }
 
   /** Resolves when every line ever written is durable. Rejects if any sync has ever failed. */

@@ -375,7 +375,7 @@ Deno.test("LogSink rejects with phase lock if another process holds the lock too
   assert(other.tryLockSync(true));
   const error = await assertRejects(() => writer.write(lines(1)), AuditWriteError);
   assertEquals([error.phase, clock.monotonicMs()], ["lock", 2000]);
-  assertEquals(Deno.readTextFileSync(path), "");
+  assertThrows(() => Deno.lstatSync(path), Deno.errors.NotFound);
   await closed;
 });
 
@@ -457,6 +457,41 @@ for (const outcome of ["succeeds", "fails"] as const) {
     assertEquals(fileSystem.openHandles, 0);
   });
 }
+
+Deno.test("LogSink settles lines that were drained after a failed sync, while an older sync still runs", async () => {
+  using dir = tempDir();
+  const fileSystem = new ScriptedFileSystem();
+  const reports: string[] = [];
+  const log = new LogDirectory(fileSystem, dir.path("a.jsonl"));
+  const sink = new LogSink(log, {
+    ...resolveOptions({ path: log.files.active, fsyncEveryNLines: 2, logger: silent }),
+    clock: new SimulatedClock(),
+    outcomes: {
+      written: () => {},
+      refused: () => {},
+      acknowledged: (count) => reports.push(`acknowledged ${count}`),
+      syncFailed: () => reports.push("sync failed"),
+    },
+  });
+  const writer = sink.getWriter();
+  const { syncFile, syncFileSync } = fileSystem;
+  fileSystem.holdSyncs();
+  await writer.write(lines(2));
+  const running = await fileSystem.nextSync();
+  fileSystem.syncFile = syncFile;
+  fileSystem.syncFileSync = () => {
+    throw new Error("EIO");
+  };
+  assertThrows(() => sink.flushSync(), AuditWriteError, "EIO");
+  fileSystem.syncFileSync = syncFileSync;
+  sink.writeSync(lines(2));
+  assertThrows(() => sink.flushSync(), AuditWriteError, "EIO");
+  assertEquals(reports, ["acknowledged 1", "sync failed", "acknowledged 4"]);
+  running.succeed();
+  await assertRejects(() => writer.close(), AuditWriteError, "EIO");
+  assertEquals(reports, ["acknowledged 1", "sync failed", "acknowledged 4"]);
+  assertEquals(fileSystem.openHandles, 0);
+});
 
 Deno.test("LogSink writes a chunk twice if the caller writes the same chunk twice", async () => {
   using dir = tempDir();
