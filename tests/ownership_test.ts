@@ -29,7 +29,8 @@ async function ownedLog({ directoryMode = 0o700 } = {}) {
   const parent = tempDir();
   const directory = parent.path("log");
   const path = `${directory}/audit.jsonl`;
-  const flags = [`--allow-read=${parent.path("")}`, `--allow-write=${directory}`];
+  const link = parent.path("link");
+  const flags = [`--allow-read=${parent.path("")}`, `--allow-write=${directory},${link}`];
   const administer = async (...changes: readonly Change[]): Promise<readonly Listed[]> => {
     const result = await runProgram(ADMINISTERS, {
       dir: directory,
@@ -43,6 +44,8 @@ async function ownedLog({ directoryMode = 0o700 } = {}) {
   await administer({ owner: OWNER, mode: directoryMode });
   return {
     path,
+    /** The path of a symlink that a test may create beside the directory. */
+    link,
     /** Creates a file beside the log that every user may read. */
     writeSource(name: string, text: string): string {
       Deno.writeTextFileSync(parent.path(name), text, { mode: 0o644 });
@@ -53,6 +56,14 @@ async function ownedLog({ directoryMode = 0o700 } = {}) {
     /** Runs a command as root. */
     asRoot: (...args: string[]): Promise<CommandResult> =>
       runProgram(MAIN, { dir: directory, args, flags, within: AS_ROOT }),
+    /** Runs a command as root of a user namespace that has no other user. */
+    asRootOfNamespace: (...args: string[]): Promise<CommandResult> =>
+      runProgram(MAIN, {
+        dir: directory,
+        args,
+        flags,
+        within: ["unshare", "-Ur"],
+      }),
     /** Runs a command as another user. */
     as: (uid: number, gid: number, ...args: string[]): Promise<CommandResult> =>
       runProgram(RUN_AS, {
@@ -197,6 +208,69 @@ await testNeeding(
     assertEquals(await service.run("log 1"), "done");
     assertEquals(await service.run("rotate"), "done");
     assertEquals(await service.end(), []);
+  },
+);
+
+await testNeeding(
+  ["root"],
+  "scout import by root through a symlinked directory creates a log for the owner of the directory",
+  async () => {
+    await using log = await ownedLog();
+    const source = log.writeSource("in.jsonl", RECORD);
+    Deno.symlinkSync("log", log.link);
+    const path = `${log.link}/audit.jsonl`;
+    const { code, stderr } = await log.asRoot("import", source, "--path", path);
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals(ownersOf(await log.administer()), [
+      ["audit.jsonl", `${OWNED} 600`],
+      ["audit.jsonl.lock", `${OWNED} 600`],
+    ]);
+  },
+);
+
+await testNeeding(
+  ["root"],
+  "scout rotate by root, many at the same time as the owner opens the log, keeps owner, group and mode of all files",
+  async () => {
+    await using log = await ownedLog();
+    const service = log.start();
+    assertEquals(await service.run("log 1"), "done");
+    await log.administer({
+      files: "audit.jsonl",
+      owner: { gid: READERS },
+      mode: 0o640,
+    });
+    const rotations = Array.from({ length: 4 }, () => log.asRoot("rotate", "--path", log.path));
+    const others = [log.start(), log.start()];
+    for (const each of [service, ...others]) assertEquals(await each.run("log 2"), "done");
+    for (const { code, stderr } of await Promise.all(rotations)) {
+      assertEquals([code, stderr], [0, ""]);
+    }
+    assertEquals(await service.run("spend"), 7 * 0.25);
+    for (const each of [service, ...others]) assertEquals(await each.end(), []);
+    for (const { name, owner } of await log.administer()) {
+      const expected = name.endsWith(".lock") ? `${OWNED} 600` : `${OWNER.uid}:${READERS} 640`;
+      assertEquals(owner, expected, name);
+    }
+  },
+);
+
+await testNeeding(
+  ["root", "namespaces"],
+  "scout rotate in a user namespace without the owner of the log changes nothing, and says why",
+  async () => {
+    await using log = await ownedLog({ directoryMode: 0o777 });
+    const service = log.start();
+    assertEquals(await service.run("log 1"), "done");
+    assertEquals(await service.end(), []);
+    const before = await log.administer({ files: "*", mode: 0o666 });
+    const { code, stderr } = await log.asRootOfNamespace("rotate", "--path", log.path);
+    assertEquals(code, 2);
+    assertMatch(
+      stderr,
+      /^scout: Cannot open audit log: new files must belong to uid \d+, gid \d+, as/,
+    );
+    assertEquals(await log.administer(), before);
   },
 );
 

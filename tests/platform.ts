@@ -42,6 +42,10 @@ export class WatchedFileSystem implements FileSystem {
     return denoFileSystem.status(path);
   }
 
+  directoryStatus(path: string): FileStatus | null {
+    return denoFileSystem.directoryStatus(path);
+  }
+
   open(path: string, access: FileAccess): FileHandle {
     const handle = denoFileSystem.open(path, access);
     return {

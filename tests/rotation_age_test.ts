@@ -108,6 +108,24 @@ Deno.test("AuditLog.log() rotates a file that is too old before it appends the e
   assertEquals(aging.state, { archives: 1, lines: 1 });
 });
 
+Deno.test("AuditLog counts the age from the new first line after another program truncated the file", async () => {
+  const aging = new AgingLog();
+  const log = await aging.open({ rotationAgeSec: DAY_SEC });
+  for (let n = 0; n < 2; n++) await log.log("nav", { n });
+  const other = aging.disk.process().open(PATH, "append");
+  other.truncateSync(0);
+  other.close();
+  aging.nowMs += DAY_SEC * 1000 - 1;
+  await log.log("nav", { n: 2 });
+  aging.nowMs += DAY_SEC * 1000 - 1;
+  await log.log("nav", { n: 3 });
+  assertEquals(aging.state, { archives: 0, lines: 2 });
+  aging.nowMs++;
+  await log.log("nav", { n: 4 });
+  assertEquals(aging.state.lines, 1);
+  await log.close();
+});
+
 Deno.test("AuditLog does not rotate an empty file, or by age without a limit on age", async () => {
   for (const options of [{ rotationAgeSec: 60 }, {}, { retention: { maxArchives: 1 } }]) {
     const aging = new AgingLog();
@@ -130,7 +148,7 @@ Deno.test("rotationAgeSec wins over the age of retention, and Infinity turns rot
 
 Deno.test("AuditLog looks at the age when the file is due, at least every hour and at most every second", async () => {
   const delays: number[][] = [];
-  for (const rotationAgeSec of [0.1, 60, DAY_SEC]) {
+  for (const rotationAgeSec of [1, 60, DAY_SEC]) {
     const aging = new AgingLog();
     const log = await aging.open({ rotationAgeSec });
     delays.push(aging.clock.timerDelaysMs);
@@ -182,6 +200,13 @@ for (
       1_000,
     ],
     ["no time", '{"event":"nav"}\n', null, NaN],
+    [
+      "the creation if the first event lies in the future",
+      '{"ts":"2026-02-14T00:00:00Z"}\n',
+      2_000,
+      2_000,
+    ],
+    ["no time if all times lie in the future", '{"ts":"2026-02-14T00:00:00Z"}\n', 10_000, NaN],
   ] as const
 ) {
   Deno.test(`The age of the active file counts from ${what}`, () => {

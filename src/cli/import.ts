@@ -13,7 +13,7 @@ import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { AuditReader } from "../audit_reader.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
-import { isSameFile } from "../platform/regular_file.ts";
+import { isSameFile } from "../platform/file_system.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import type { Run } from "./command.ts";
 import { stderrLogger, tell } from "./messages.ts";

@@ -11,9 +11,8 @@
  * @module
  */
 import { readChunks, startOfLine } from "../platform/chunks.ts";
-import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import { type FileHandle, type FileStatus, isSameFile } from "../platform/file_system.ts";
 import { gunzipped } from "../read/gunzip.ts";
-import { isSameFile } from "../platform/regular_file.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { Stamp } from "../segments/segment_name.ts";

@@ -128,7 +128,7 @@ export interface AuditLogOptions {
    */
   rotationSizeBytes?: number;
   /**
-   * Age in seconds at which the active file is rotated, a number > 0. The age counts from the first line of the file.
+   * Age in seconds at which the active file is rotated, a number >= 1. The age counts from the first line of the file.
    * `open()`, every append and a timer check the age, so a log that takes few events is rotated too. `Infinity` turns
    * rotation by age off. The default is `maxAgeSec` of `retention`, or else `Infinity`.
    *
@@ -253,9 +253,9 @@ export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
   sessionId: nonEmptyText,
   rotationSizeBytes: integer(1),
   rotationAgeSec: {
-    must: "a number > 0 (seconds)",
+    must: "a number >= 1 (seconds)",
     isOfType: (value) => typeof value === "number",
-    isInRange: (value: number) => value > 0,
+    isInRange: (value: number) => value >= 1,
   },
   fsyncEveryNLines: integer(1),
   fsyncIntervalSec: timerSeconds,

@@ -17,12 +17,10 @@ import type {
 /** The real disk. */
 export const denoFileSystem: FileSystem = {
   status(path) {
-    try {
-      return statusOf(Deno.lstatSync(path));
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return null;
-      throw error;
-    }
+    return orNull(() => statusOf(Deno.lstatSync(path)));
+  },
+  directoryStatus(path) {
+    return orNull(() => statusOf(Deno.statSync(path)));
   },
   open(path, access) {
     return new DenoFileHandle(Deno.openSync(path, OPEN_OPTIONS[access]), path);
@@ -128,8 +126,10 @@ class DenoFileHandle implements FileHandle {
     const created = this.#file.statSync();
     // Deno.FsFile cannot change an owner, and Deno.chown() follows the path, which another user may have replaced. An
     // open file keeps its inode number, so the comparison proves that the descriptor is of the created file.
-    const descriptor = fs.openSync(this.#path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+    let descriptor: number | undefined;
     try {
+      descriptor = fs.openSync(this.#path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
       const { dev, ino } = fs.fstatSync(descriptor);
       if (dev !== created.dev || ino !== created.ino) {
         throw new Deno.errors.Busy(`Another file is at the path: ${this.#path}`);
@@ -138,9 +138,10 @@ class DenoFileHandle implements FileHandle {
       fs.fchmodSync(descriptor, mode);
       fs.fsyncSync(descriptor);
     } catch (error) {
+      if (hasCode(error, "ENOENT")) throw new Deno.errors.Busy(messageOf(error));
       throw isNotPermitted(error) ? new Deno.errors.PermissionDenied(messageOf(error)) : error;
     } finally {
-      fs.closeSync(descriptor);
+      if (descriptor !== undefined) fs.closeSync(descriptor);
     }
   }
 
@@ -191,8 +192,22 @@ class DenoWatcher implements Watcher {
   }
 }
 
+function orNull<T>(find: () => T): T | null {
+  try {
+    return find();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
 function isNotPermitted(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EPERM";
+  // In a user namespace that does not have the user, the system answers EINVAL.
+  return hasCode(error, "EPERM") || hasCode(error, "EINVAL");
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
 
 function statusOf(info: Deno.FileInfo): FileStatus {

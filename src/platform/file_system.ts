@@ -35,6 +35,11 @@ export interface FileStatus {
   readonly ownership: Ownership | null;
 }
 
+/** Checks whether two statuses are of the same file. Without inode numbers, any two files count as the same. */
+export function isSameFile(a: FileStatus, b: FileStatus): boolean {
+  return a.inode === b.inode && (a.inode === null || a.device === b.device);
+}
+
 /** The mode in which a file is opened. "create" fails if the file exists. "append" and "create" write at the end. */
 export type FileAccess = "read" | "append" | "create";
 
@@ -79,6 +84,8 @@ export interface Watcher {
 export interface FileSystem {
   /** Returns the status of the file at the path, without following a symlink; null if the path does not exist. */
   status(path: string): FileStatus | null;
+  /** Returns the status of the directory at the path, and follows symlinks; null if the path does not exist. */
+  directoryStatus(path: string): FileStatus | null;
   /** Opens a file. A new file is readable and writable only by its owner. */
   open(path: string, access: FileAccess): FileHandle;
   /** Returns the names of the entries of the directory, in any order. */

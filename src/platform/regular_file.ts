@@ -9,8 +9,9 @@
  * @module
  */
 import { dirname, join } from "@std/path";
-import type { FileHandle, FileStatus, FileSystem } from "./file_system.ts";
+import { type FileHandle, type FileStatus, type FileSystem, isSameFile } from "./file_system.ts";
 import { isMissingFeature } from "./missing_feature.ts";
+import { removeTemporary, twinOf } from "./temporary_file.ts";
 
 /** An open regular file. */
 export interface RegularFile {
@@ -27,8 +28,8 @@ const ATTEMPTS = 16;
 /**
  * Opens a file for appending, and creates the file if it does not exist.
  *
- * @param create Creates the file, if not with the usual owner and mode. The function may create it under the name
- *   {@linkcode temporaryOf}, and link it to its path when it is complete.
+ * @param create Creates the file, if not with the usual owner and mode. The function may create it under a temporary
+ *   name, see {@linkcode temporaryFor}, and link it to its path when it is complete.
  * @throws {TypeError} If the path is not a regular file with a single hard link.
  * @throws {Error} If other processes keep replacing the file.
  */
@@ -38,8 +39,8 @@ export function openForAppend(
   create: () => FileHandle = () => fileSystem.open(path, "create"),
 ): RegularFile {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const status = fileSystem.status(path);
-    if (status?.links === 2 && removeTemporary(fileSystem, path)) continue;
+    finishCreation(fileSystem, path);
+    const status = statusAsCreated(fileSystem, path);
     const handle = status === null
       ? orNull(create, Deno.errors.AlreadyExists, Deno.errors.Busy)
       : openExisting(fileSystem, path, "append", status);
@@ -99,43 +100,29 @@ export function removeFile(fileSystem: FileSystem, path: string): boolean {
   return true;
 }
 
-/** Returns the temporary path of a file that is being created and does not have its owner yet. */
-export function temporaryOf(path: string): string {
-  return `${path}.new.tmp`;
-}
-
-/**
- * Removes the temporary path of a file, which a process leaves behind if it is killed while it creates the file. Returns
- * `false`, and removes nothing, if the temporary path does not exist or leads to a file of another program.
- */
-export function removeTemporary(fileSystem: FileSystem, path: string): boolean {
-  const temporary = temporaryOf(path);
-  const status = fileSystem.status(temporary);
-  if (status?.kind !== "file") return false;
-  const isOurs = status.byteLength === 0 || hasBothNames(fileSystem, path, status);
-  return isOurs && removeFile(fileSystem, temporary);
-}
-
-/** Returns the status of the file at the path. While the file is being created, its temporary path does not count. */
+/** Returns the status of the file at the path. While the file is being created, its temporary name does not count. */
 function statusAsCreated(fileSystem: FileSystem, path: string): FileStatus | null {
   const status = fileSystem.status(path);
-  if (status?.kind !== "file" || status.links !== 2) return status;
-  if (hasBothNames(fileSystem, path, status)) return { ...status, links: 1 };
-  // The temporary path may have been removed in the meantime.
+  if (status?.links !== 2 || !mayRead(dirname(path))) return status;
+  if (twinOf(fileSystem, path, status) !== undefined) return { ...status, links: 1 };
+  // The temporary name may have been removed in the meantime.
   return fileSystem.status(path);
 }
 
-/** Checks whether a file has exactly two names: its path and the temporary path. */
-function hasBothNames(fileSystem: FileSystem, path: string, file: FileStatus): boolean {
-  return file.kind === "file" && file.links === 2 && file.inode !== null &&
-    mayRead(temporaryOf(path)) &&
-    [path, temporaryOf(path)].map((name) => fileSystem.status(name))
-      .every((named) => named !== null && isSameFile(named, file));
-}
-
-/** Checks whether two statuses are of the same file. Without inode numbers, any two files count as the same. */
-export function isSameFile(a: FileStatus, b: FileStatus): boolean {
-  return a.inode === b.inode && (a.inode === null || a.device === b.device);
+/**
+ * Removes the temporary name of a file, which a process leaves behind if it is killed while it creates the file. The
+ * name stays if this process may not remove it.
+ */
+function finishCreation(fileSystem: FileSystem, path: string): void {
+  const status = fileSystem.status(path);
+  if (status?.links !== 2 || !mayRead(dirname(path))) return;
+  const temporary = twinOf(fileSystem, path, status);
+  if (temporary === undefined) return;
+  try {
+    removeTemporary(fileSystem, temporary);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+  }
 }
 
 /** Returns the status of an open file, and closes the file if its status cannot be read. */

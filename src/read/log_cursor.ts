@@ -14,8 +14,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import type { FileHandle, FileStatus } from "../platform/file_system.ts";
-import { isSameFile } from "../platform/regular_file.ts";
+import { type FileHandle, type FileStatus, isSameFile } from "../platform/file_system.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { Stamp } from "../segments/segment_name.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { readChunks } from "../platform/chunks.ts";
-import { isSameFile } from "../platform/regular_file.ts";
+import { isSameFile } from "../platform/file_system.ts";
 import type { ListedSegment, LogDirectory } from "../segments/log_directory.ts";
 import type { Stamp } from "../segments/segment_name.ts";
 import type { FileCursor } from "./file_cursor.ts";

@@ -10,8 +10,7 @@
  *
  * @module
  */
-import type { FileHandle, FileSystem } from "../platform/file_system.ts";
-import { isSameFile } from "../platform/regular_file.ts";
+import { type FileHandle, type FileSystem, isSameFile } from "../platform/file_system.ts";
 import type { Turns } from "../platform/turns.ts";
 import { startFor } from "../segments/active_marks.ts";
 import type { ListedSegment, LogDirectory } from "../segments/log_directory.ts";

@@ -11,9 +11,8 @@
  */
 import { readChunks } from "../platform/chunks.ts";
 import { type FilePrint, hasPrint, printOf } from "../platform/file_print.ts";
-import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import { type FileHandle, type FileStatus, isSameFile } from "../platform/file_system.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
-import { isSameFile } from "../platform/regular_file.ts";
 import { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
@@ -147,7 +146,7 @@ interface Listed {
 
 /** Returns what shows a later change of the directory; null if the time of the directory is not reliable. */
 function listedAs({ fileSystem, files }: LogDirectory): Listed | null {
-  const directoryMs = fileSystem.status(files.directory)?.modifiedMs ?? null;
+  const directoryMs = fileSystem.directoryStatus(files.directory)?.modifiedMs ?? null;
   if (directoryMs === null || Date.now() - directoryMs < SETTLED_MS) return null;
   return { directoryMs, manifestBytes: fileSystem.status(files.manifest)?.byteLength ?? -1 };
 }

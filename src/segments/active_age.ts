@@ -2,8 +2,8 @@
  * Determines when the active file took its first line, so that it can be sealed by its age.
  *
  * The time is that of the first event, because the clock of a log need not be that of the system. An imported event may
- * be much older than its file. Therefore the time is not earlier than the creation of the file, unless that lies in the
- * future of the log's clock.
+ * be much older than its file. Therefore the time is not earlier than the creation of the file. A time in the future of
+ * the log's clock does not count.
  *
  * @module
  */
@@ -19,13 +19,12 @@ const TIME_FIRST = /^\{"ts":"([^"\\]{1,40})"/;
 
 /**
  * Returns the time at which a file took its first line, epoch milliseconds. Returns NaN if neither the first event nor
- * the file system shows a time.
+ * the file system shows a time that has come.
  */
 export function beganMs(active: FileHandle, nowMs: number): number {
-  const { createdMs } = active.status();
-  const firstEventMs = firstTimeMs(active);
-  if (createdMs === null || createdMs > nowMs) return firstEventMs;
-  return Number.isNaN(firstEventMs) ? createdMs : Math.max(firstEventMs, createdMs);
+  const timesMs = [firstTimeMs(active), active.status().createdMs ?? NaN]
+    .filter((timeMs) => timeMs <= nowMs);
+  return timesMs.length === 0 ? NaN : Math.max(...timesMs);
 }
 
 function firstTimeMs(active: FileHandle): number {

@@ -13,8 +13,8 @@
  * @module
  */
 import { basename } from "@std/path";
-import type { FileHandle } from "../platform/file_system.ts";
-import { isSameFile, removeFile } from "../platform/regular_file.ts";
+import { type FileHandle, isSameFile } from "../platform/file_system.ts";
+import { removeFile } from "../platform/regular_file.ts";
 import {
   type ArchiveContent,
   type ContentReading,

@@ -14,7 +14,7 @@
  */
 import type { FileHandle, FileSystem, Ownership } from "../platform/file_system.ts";
 import { isSameOwnership, OwnershipError } from "../platform/ownership.ts";
-import { removeTemporary, temporaryOf } from "../platform/regular_file.ts";
+import { removeTemporary, temporaryFor } from "../platform/temporary_file.ts";
 import type { LogFiles } from "./segment_name.ts";
 
 /** Mode of the first file of a log: only its owner can read and write it. */
@@ -31,6 +31,10 @@ export interface CreationSite {
   readonly files: LogFiles;
   /** Links a complete file to its path, which must not exist. */
   publish(temporary: string, path: string): void;
+  /** Checks whether the path leads to the open file. */
+  isAt(path: string, handle: FileHandle): boolean;
+  /** Logs a warning, each text once. */
+  warnOnce(warning: string): void;
   /** Syncs the names of the files. */
   syncSync(): void;
 }
@@ -52,11 +56,12 @@ export class FileCreator {
    *
    * @param ofLog The ownership of the active file, the newest segment or the lock file; null if the log has no file.
    * @throws {Deno.errors.AlreadyExists} If the path exists.
-   * @throws {Deno.errors.Busy} If another process creates the file at the same time.
+   * @throws {Deno.errors.Busy} If another process removed the temporary file. The creation must be tried again.
    * @throws {OwnershipError} If the owner of the log could not open the new file.
    */
   create(path: string, ofLog: Ownership | null): FileHandle {
-    const directory = this.#site.fileSystem.status(this.#site.files.directory)?.ownership ?? null;
+    const directory = this.#site.fileSystem.directoryStatus(this.#site.files.directory)
+      ?.ownership ?? null;
     const wanted = ofLog === null ? ofFirstFile(directory) : this.#ofNextFile(path, ofLog);
     if (wanted !== null && this.#own === undefined) this.check(path, null);
     if (wanted === null || this.isOwn(wanted)) return this.#site.fileSystem.open(path, "create");
@@ -68,6 +73,7 @@ export class FileCreator {
       // Root may create files where only the owner of the directory may, and would lock out the owner.
       const isPrivate = uid === ROOT_UID && (directory!.mode & OTHERS_WRITE) === 0;
       if (ofLog === null ? !isPrivate : uid === wanted.uid) {
+        if (ofLog !== null) this.#warnOfGroup(path, wanted);
         return this.#site.fileSystem.open(path, "create");
       }
       // The owner can open the file as a member of the group.
@@ -109,46 +115,62 @@ export class FileCreator {
    * @throws {OwnershipError} If the process may not assign files to the owner.
    */
   check(path: string, ownership: Ownership | null): void {
-    this.#createTemporary(path, ownership).close();
-    removeTemporary(this.#site.fileSystem, path);
+    const { handle, temporary } = this.#createTemporary(path, ownership);
+    handle.close();
+    removeTemporary(this.#site.fileSystem, temporary);
+  }
+
+  #warnOfGroup(path: string, { gid }: Ownership): void {
+    this.#site.warnOnce(
+      `Other users may not be able to read new files of the log, because this process may not assign files to the group ` +
+        `of the log, gid ${gid}: ${path}`,
+    );
   }
 
   #ofNextFile(path: string, ofLog: Ownership): Ownership {
     return path === this.#site.files.lock ? { ...ofLog, mode: lockMode(ofLog.mode) } : ofLog;
   }
 
-  /** Creates a file under its temporary name, assigns it to an owner, and links it to its path. */
+  /** Creates a file under a temporary name, assigns it to an owner, and links it to its path. */
   #createFor(ownership: Ownership, path: string): FileHandle {
     using stack = new DisposableStack();
-    const handle = this.#createTemporary(path, ownership);
+    const { handle, temporary } = this.#createTemporary(path, ownership);
     stack.defer(() => handle.close());
     try {
-      this.#site.publish(temporaryOf(path), path);
+      this.#site.publish(temporary, path);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      throw new Deno.errors.Busy(`Another process creates the file: ${path}`, { cause: error });
+      throw error instanceof Deno.errors.NotFound ? lost(path, error) : error;
     } finally {
-      removeTemporary(this.#site.fileSystem, path);
+      removeTemporary(this.#site.fileSystem, temporary);
     }
+    if (!this.#site.isAt(path, handle)) throw lost(path);
     // Otherwise a power loss could keep the temporary name alone, with the lines that are appended next.
     this.#site.syncSync();
     stack.move();
     return handle;
   }
 
-  /** Creates the temporary file for a path, and assigns it to its owner. */
-  #createTemporary(path: string, ownership: Ownership | null): FileHandle {
-    removeTemporary(this.#site.fileSystem, path);
-    const handle = this.#site.fileSystem.open(temporaryOf(path), "create");
+  /** Creates a temporary file for a path, and assigns it to its owner. */
+  #createTemporary(
+    path: string,
+    ownership: Ownership | null,
+  ): { handle: FileHandle; temporary: string } {
+    const temporary = temporaryFor(path);
+    const handle = this.#site.fileSystem.open(temporary, "create");
     try {
       this.assign(handle, ownership);
-      return handle;
+      return { handle, temporary };
     } catch (error) {
       handle.close();
-      removeTemporary(this.#site.fileSystem, path);
-      throw error;
+      removeTemporary(this.#site.fileSystem, temporary);
+      throw error instanceof Deno.errors.NotFound ? lost(path, error) : error;
     }
   }
+}
+
+/** The error of a creation whose temporary file another process has removed. The creation must be tried again. */
+function lost(path: string, cause?: unknown): Error {
+  return new Deno.errors.Busy(`Another process removed the temporary file: ${path}`, { cause });
 }
 
 function ofFirstFile(directory: Ownership | null): Ownership | null {

@@ -6,17 +6,20 @@
 import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { FileHandle, FileStatus, FileSystem, Ownership } from "../platform/file_system.ts";
+import {
+  type FileHandle,
+  type FileSystem,
+  isSameFile,
+  type Ownership,
+} from "../platform/file_system.ts";
 import { isMissingFeature } from "../platform/missing_feature.ts";
 import {
-  isSameFile,
   openForAppend,
   openForRead,
   type RegularFile,
   removeFile,
-  removeTemporary,
-  temporaryOf,
 } from "../platform/regular_file.ts";
+import { removeTemporary, temporariesOf } from "../platform/temporary_file.ts";
 import type { Turns } from "../platform/turns.ts";
 import { FileCreator } from "./file_creator.ts";
 import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
@@ -88,7 +91,7 @@ export class LogDirectory {
 
   /**
    * Creates the directory of the log whose active file has the absolute path `path`; does not access the disk. The
-   * logger receives one warning for each feature that the file system lacks.
+   * logger receives each warning once.
    */
   constructor(fileSystem: FileSystem, path: string, logger?: Pick<Logger, "warn">) {
     this.fileSystem = fileSystem;
@@ -111,7 +114,7 @@ export class LogDirectory {
 
   /** Lists the segments like {@linkcode segments}. A large directory is listed in steps, so that other tasks can run. */
   async segmentsInTurns(turns: Turns): Promise<ListedSegment[]> {
-    const { byteLength = 0 } = this.fileSystem.status(this.files.directory) ?? {};
+    const { byteLength = 0 } = this.fileSystem.directoryStatus(this.files.directory) ?? {};
     if (byteLength < LARGE_DIRECTORY_BYTES) return this.segments();
     const names = new Set<string>();
     for (let listings = 0; listings < 2; listings++) {
@@ -235,22 +238,44 @@ export class LogDirectory {
     return this.#creator.isOwn(ownership);
   }
 
-  /** Returns the ownership of the active file, else of the newest segment or the lock file; null without any of them. */
+  /**
+   * Returns the ownership of the active file, else of the newest segment or the lock file; null without any of them. A
+   * segment counts only if it belongs to the owner of the lock file or of the directory: if other users can create files
+   * in the directory, the name of a segment proves nothing.
+   */
   ownership(): Ownership | null {
-    const active = this.fileSystem.status(this.files.active);
-    if (active !== null) return active.ownership;
-    const newest = this.segments().at(-1);
-    const segment = newest === undefined ? null : this.#statusOf(newest);
-    return (segment ?? this.fileSystem.status(this.files.lock))?.ownership ?? null;
+    const { active, lock, directory } = this.files;
+    const ofActive = this.fileSystem.status(active);
+    if (ofActive !== null) return ofActive.ownership;
+    const ofLock = this.#ownershipOfFile(lock);
+    const ofDirectory = this.fileSystem.directoryStatus(directory)?.ownership;
+    const ofSegment = this.#ownershipOfNewest();
+    const isTrusted = ofSegment !== null &&
+      (ofSegment.uid === ofLock?.uid || ofSegment.uid === ofDirectory?.uid);
+    return isTrusted ? ofSegment : ofLock;
   }
 
-  /** Removes the temporary files of killed processes: of created files, and of imports. Returns their paths. */
-  removeTemporaries(): string[] {
+  #ownershipOfNewest(): Ownership | null {
+    const newest = this.segments().at(-1);
+    if (newest === undefined) return null;
+    const { stamp, forms } = newest;
+    return this.#ownershipOfFile(
+      forms.has("sealed") ? this.files.sealed(stamp) : this.files.archive(stamp),
+    );
+  }
+
+  #ownershipOfFile(path: string): Ownership | null {
+    const status = this.fileSystem.status(path);
+    return status?.kind === "file" ? status.ownership : null;
+  }
+
+  /** Removes the temporary files of killed processes: of created files, and of imports. Resolves with their paths. */
+  async removeTemporaries(): Promise<string[]> {
     const { active, lock, manifest, importing } = this.files;
-    const removed = [active, lock, manifest].filter((path) =>
-      removeTemporary(this.fileSystem, path)
-    )
-      .map(temporaryOf);
+    const names = await this.#namesLater();
+    const removed = [active, lock, manifest].flatMap((path) =>
+      temporariesOf(path, names).filter((temporary) => removeTemporary(this.fileSystem, temporary))
+    );
     if (this.fileSystem.status(importing) === null || !this.#isAbandoned(importing)) return removed;
     removeFile(this.fileSystem, importing);
     return [...removed, importing];
@@ -278,7 +303,7 @@ export class LogDirectory {
       this.fileSystem.link(temporary, path);
     } catch (error) {
       if (!isMissingFeature(error)) throw error;
-      this.#warnOnce(
+      this.warnOnce(
         "The file system has no hard links, so a new archive may overwrite a file of the same name that another program " +
           `creates at the same moment: ${messageOf(error)}`,
       );
@@ -310,21 +335,17 @@ export class LogDirectory {
   /** Throws the error of a directory sync, unless it means that the file system cannot sync directories. */
   #goOnUnsynced(error: unknown): void {
     if (!isMissingFeature(error)) throw error;
-    this.#warnOnce(
+    this.warnOnce(
       "The file system cannot sync directories, so a power loss may remove new files of the log: " +
         `${messageOf(error)}: ${this.files.directory}`,
     );
   }
 
-  #warnOnce(warning: string): void {
+  /** Logs a warning, each text once. */
+  warnOnce(warning: string): void {
     if (this.#warned.has(warning)) return;
     this.#warned.add(warning);
     this.#logger?.warn(warning);
-  }
-
-  #statusOf({ stamp, forms }: ListedSegment): FileStatus | null {
-    const path = forms.has("sealed") ? this.files.sealed(stamp) : this.files.archive(stamp);
-    return this.fileSystem.status(path);
   }
 
   async #namesLater(): Promise<string[]> {

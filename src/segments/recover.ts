@@ -89,8 +89,8 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
       }
     });
   }
-  await orLogged(options, () => {
-    removed.push(...log.removeTemporaries().map((path) => basename(path)));
+  await orLogged(options, async () => {
+    removed.push(...(await log.removeTemporaries()).map((path) => basename(path)));
   });
   if (removed.length > 0) await log.sync();
 }

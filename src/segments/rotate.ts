@@ -11,8 +11,7 @@
  * @module
  */
 import { messageOf } from "../errors.ts";
-import type { FileStatus, Ownership } from "../platform/file_system.ts";
-import { isSameFile } from "../platform/regular_file.ts";
+import { type FileStatus, isSameFile, type Ownership } from "../platform/file_system.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import { nextStamp, type StampFacts } from "./rotation_policy.ts";
 import type { Stamp } from "./segment_name.ts";

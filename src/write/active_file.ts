@@ -14,9 +14,13 @@
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle, FileStatus, Ownership } from "../platform/file_system.ts";
+import {
+  type FileHandle,
+  type FileStatus,
+  isSameFile,
+  type Ownership,
+} from "../platform/file_system.ts";
 import { readLockText } from "../lock_text.ts";
-import { isSameFile } from "../platform/regular_file.ts";
 import { beganMs } from "../segments/active_age.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
@@ -65,6 +69,8 @@ interface OpenFile {
   nextMarkAt: number;
   /** Time at which the file took its first line, epoch milliseconds; undefined if it is not known yet. */
   beganMs: number | undefined;
+  /** Length of the file in bytes at the last look at its age. */
+  agedBytes: number;
   /** Offset of this writer's last mark in bytes, or -1 if this writer has placed no mark. */
   ownMarkAt: number;
 }
@@ -87,7 +93,8 @@ export class ActiveFile {
   #namesSynced = 0;
 
   /**
-   * Opens the active file for appending. Creates the file if it does not exist.
+   * Opens the active file for appending if it exists. Only {@linkcode openSync} creates it, under the append lock:
+   * while another process seals the file, the path leads to no file, and the other process creates the next one.
    *
    * @throws {TypeError} If the path is not a regular file with one name.
    */
@@ -95,12 +102,22 @@ export class ActiveFile {
     this.#options = options;
     this.#log = options.log;
     this.path = options.log.files.active;
-    this.#openAtPath();
+    if (this.#log.fileSystem.status(this.path) !== null) this.#openAtPath();
   }
 
   /** Whether a sync of the file failed. If so, the file must be sealed before the next append. */
   get hasFailed(): boolean {
     return this.#hasFailed;
+  }
+
+  /**
+   * Opens the active file for appending unless it is open, and creates the file if it does not exist. Call this method
+   * only under the append lock.
+   *
+   * @throws {TypeError} If the path is not a regular file with one name.
+   */
+  openSync(): void {
+    if (this.#open === undefined) this.#openAtPath();
   }
 
   /**
@@ -160,9 +177,13 @@ export class ActiveFile {
     return byteLength === this.#open!.byteLengthLeft;
   }
 
-  /** Returns the time since the file took its first line, in milliseconds. The file must be ready and not be empty. */
-  ageMs(nowMs: number): number {
+  /** Returns the time since the file took its first line, in milliseconds; 0 for an empty file. The file must be ready. */
+  ageMs(byteLength: number, nowMs: number): number {
     const file = this.#open!;
+    // A file that has become shorter was truncated by another program, and begins with another line.
+    if (byteLength < file.agedBytes) file.beganMs = undefined;
+    file.agedBytes = byteLength;
+    if (byteLength === 0) return 0;
     if (file.beganMs === undefined) {
       const began = beganMs(file.handle, nowMs);
       // Without any time, the age counts from the first look at the file.
@@ -336,6 +357,7 @@ export class ActiveFile {
       byteLengthLeft: -1,
       nextMarkAt: this.#options.markEveryBytes,
       beganMs: undefined,
+      agedBytes: 0,
       ownMarkAt: -1,
     };
   }

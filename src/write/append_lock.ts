@@ -12,9 +12,9 @@
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle } from "../platform/file_system.ts";
+import { type FileHandle, isSameFile } from "../platform/file_system.ts";
 import { isMissingFeature } from "../platform/missing_feature.ts";
-import { isSameFile, type RegularFile } from "../platform/regular_file.ts";
+import type { RegularFile } from "../platform/regular_file.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import type { Clock } from "../platform/clock.ts";
 

@@ -80,7 +80,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   #sealFailure: { message: string; retryMs: number } | undefined;
 
   /**
-   * Opens the active file of the log for appending. If the file or its directory does not exist, creates it.
+   * Opens the active file of the log for appending if it exists; {@linkcode recover} or the first write creates it. If
+   * its directory does not exist, creates the directory.
    *
    * @throws {TypeError} If the path is not a regular file with one name.
    */
@@ -352,8 +353,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /** Returns the time until the active file must be sealed because of its age, in milliseconds. */
   #ageLeftMs(byteLength: number): number {
-    if (this.#rotationAgeMs === Infinity || byteLength === 0) return Infinity;
-    return this.#rotationAgeMs - this.#file.ageMs(this.#now());
+    if (this.#rotationAgeMs === Infinity) return Infinity;
+    return this.#rotationAgeMs - this.#file.ageMs(byteLength, this.#now());
   }
 
   /** Seals the active file if it is too old. Resolves with the time until it is, in milliseconds. */
@@ -439,11 +440,14 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     });
   }
 
-  /** Adds a line break after a torn tail, and reads the chain. Returns whether there was a torn tail. */
+  /** Creates a missing file, adds a line break after a torn tail, reads the chain. Returns whether there was a torn tail. */
   async #repairEnd(): Promise<boolean> {
     let closedTornTail = false;
     try {
-      closedTornTail = await this.#lock.run(() => this.#file.readySync().closedTornTail);
+      closedTornTail = await this.#lock.run(() => {
+        this.#file.openSync();
+        return this.#file.readySync().closedTornTail;
+      });
       // A file without a chain is read in pieces, because other writers may wait for the lock.
       while (!(await this.#lock.run(() => this.#file.followChain(FOLLOW_BYTES)))) {
         await this.#clock.turn();

@@ -111,6 +111,10 @@ export class SimulatedProcess implements FileSystem {
     });
   }
 
+  directoryStatus(path: string): FileStatus | null {
+    return this.status(path);
+  }
+
   open(path: string, access: FileAccess): FileHandle {
     return this.run({ name: "open", path }, () => {
       return new SimulatedHandle(this, this.#kernel, this.#kernel.open(path, access, this));

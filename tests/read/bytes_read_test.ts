@@ -78,6 +78,10 @@ class CountingFileSystem implements FileSystem {
     return this.#fileSystem.status(path);
   }
 
+  directoryStatus(path: string): FileStatus | null {
+    return this.#fileSystem.directoryStatus(path);
+  }
+
   open(path: string, access: FileAccess): FileHandle {
     assertEquals(access, "read", "a reader opens a file for writing");
     this.opened.add(path);

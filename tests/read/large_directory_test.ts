@@ -41,10 +41,7 @@ Deno.test("LogDirectory.segmentsInTurns() lists a large directory like segments(
   // The listing of a directory in steps depends on the length that the file system states.
   const fileSystem: FileSystem = {
     ...denoFileSystem,
-    status: (at) => {
-      const status = denoFileSystem.status(at);
-      return status?.kind === "directory" ? { ...status, byteLength: 1_000_000 } : status;
-    },
+    directoryStatus: (at) => ({ ...denoFileSystem.directoryStatus(at)!, byteLength: 1_000_000 }),
   };
   const log = new LogDirectory(fileSystem, path);
   const days = [3, 1, 2, 400];

@@ -173,11 +173,11 @@ Deno.test("archiveSegment() uses an existing archive of the segment, and writes 
   const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: await gzipped(CONTENT) });
   const process = new LogProcess(disk);
   assertEquals(await archive(process), "archived");
-  assertEquals(process.changes, [
+  assertEquals(process.changes.map((change) => change.replace(/\.[0-9a-f]{8}\./, ".*.")), [
     `syncData ${ARCHIVE}`,
     `syncDirectory ${files.directory}`,
     // The first file that a process creates shows for whom it creates files.
-    `remove ${files.manifest}.new.tmp`,
+    `remove ${files.manifest}.*.new.tmp`,
     ...FROM_SYNC_ON.slice(-5),
   ]);
   await assertArchived(disk);

@@ -1,17 +1,26 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { basename } from "@std/path";
+import type { AuditLog } from "@vivarium/scout";
+import { openLogOn } from "../../src/audit_log.ts";
 import { OwnershipError } from "../../src/platform/ownership.ts";
-import { openForRead, temporaryOf } from "../../src/platform/regular_file.ts";
+import { openForRead } from "../../src/platform/regular_file.ts";
+import { temporaryFor } from "../../src/platform/temporary_file.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import {
   missingFeatures,
   ROOT_USER,
   SERVICE,
   type SimulatedDisk,
+  type SimulatedProcess,
+  systemErrors,
   type User,
 } from "../faults/simulated_disk.ts";
-import { diskWith, files, logOn, namesOn } from "./log_on_disk.ts";
+import { gathering, silent } from "../loggers.ts";
+import { SimulatedClock } from "../platform.ts";
+import { diskWith, files, logOn, namesOn, STAMPS } from "./log_on_disk.ts";
 
 const OTHER: User = { uid: 1001, gid: 1001 };
-const TEMPORARY = temporaryOf(files.active);
+const TEMPORARY = temporaryFor(files.active);
 
 /** Opens the files of the log as the user, so that missing ones are created. Returns owner and mode of each file. */
 function createdBy(disk: SimulatedDisk, user: User): string[] {
@@ -137,17 +146,108 @@ Deno.test("LogDirectory creates a file of its own user for a log whose group it 
   ]);
 });
 
-Deno.test("LogDirectory replaces the temporary file of a killed process, but no file of another program", () => {
+Deno.test("LogDirectory creates a file beside temporary files of other processes and programs, and removes none", () => {
   const disk = diskOf(SERVICE, 0o640);
-  disk.writeFile(temporaryOf(files.lock), "");
+  const others = [temporaryFor(files.lock), `${files.lock}.new.tmp`];
+  for (const path of others) disk.writeFile(path, "");
   logOn(disk.process(ROOT_USER)).openForAppend(files.lock).handle.close();
-  assertEquals(namesOn(disk), ["audit.jsonl", "audit.jsonl.lock"]);
-
-  disk.writeFile(temporaryOf(files.manifest), "of another program");
-  assertThrows(() => logOn(disk.process(ROOT_USER)).openForAppend(files.manifest), Error);
   assertEquals(
-    new TextDecoder().decode(disk.readFile(temporaryOf(files.manifest))),
-    "of another program",
+    namesOn(disk),
+    [files.active, files.lock, ...others].map((path) => basename(path)).sort(),
+  );
+});
+
+Deno.test("LogDirectory.removeTemporaries() removes empty and second names of the log's files, and no other file", async () => {
+  const disk = diskWith({ [files.active]: "a\n", [files.lock]: "" });
+  const [second, empty, full] = [files.active, files.lock, files.manifest].map(temporaryFor);
+  disk.process().link(files.active, second!);
+  disk.writeFile(empty!, "");
+  const kept = [
+    full!,
+    `${files.active}.new.tmp`,
+    `${files.active}.0123456g.new.tmp`,
+    `${files.directory}/other.jsonl.01234567.new.tmp`,
+  ];
+  for (const path of kept) disk.writeFile(path, path === full ? "of another program" : "");
+  assertEquals(await logOn(disk.process(ROOT_USER)).removeTemporaries(), [second, empty]);
+  assertEquals(
+    namesOn(disk),
+    [files.active, files.lock, ...kept].map((path) => basename(path)).sort(),
+  );
+});
+
+Deno.test("LogDirectory creates a file again if another process removes its temporary file at any call", () => {
+  let removals = 0;
+  for (let calls = 0;; calls++) {
+    const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
+    const process = disk.process(ROOT_USER);
+    const other = disk.process(ROOT_USER);
+    let isReached = false;
+    process.onCall = ({ index }) => {
+      if (index !== calls) return;
+      isReached = true;
+      for (const name of namesOn(disk).filter((name) => name.endsWith(".new.tmp"))) {
+        removals++;
+        other.remove(`${files.directory}/${name}`);
+      }
+    };
+    const { handle } = logOn(process).openForAppend(files.manifest);
+    handle.appendSync(new TextEncoder().encode("line\n"));
+    handle.close();
+    assertEquals(disk.ownershipOf(files.manifest), { uid: 1000, gid: 4, mode: 0o640 });
+    assertEquals(new TextDecoder().decode(disk.readFile(files.manifest)), "line\n");
+    assertEquals(namesOn(disk), ["audit.jsonl", "audit.manifest.jsonl"]);
+    if (!isReached) break;
+  }
+  assert(removals >= 3, `${removals}`);
+});
+
+Deno.test("LogDirectory appends to the file at the path even if another program replaces its temporary file", () => {
+  const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
+  const process = disk.process(ROOT_USER);
+  process.onCall = ({ name, path }) => {
+    if (name !== "link") return;
+    disk.process().remove(path);
+    disk.writeFile(path, "");
+  };
+  const { handle } = logOn(process).openForAppend(files.manifest);
+  handle.appendSync(new TextEncoder().encode("line\n"));
+  assertEquals(new TextDecoder().decode(disk.readFile(files.manifest)), "line\n");
+});
+
+Deno.test("LogDirectory trusts a segment only of the owner of the directory or of the lock file", () => {
+  const stranger = { ...OTHER, mode: 0o644 };
+  for (
+    const [what, directory, lock, segment, expected] of [
+      ["of a stranger", SERVICE, null, OTHER, { ...SERVICE, mode: 0o600 }],
+      ["of a stranger, with a lock file", ROOT_USER, SERVICE, OTHER, { ...SERVICE, mode: 0o600 }],
+      ["of the owner of the lock file", ROOT_USER, OTHER, OTHER, stranger],
+      ["of the owner of the directory", OTHER, null, OTHER, stranger],
+    ] as const
+  ) {
+    const disk = diskWith({ [files.sealed("20260213_143022")]: "sealed\n" });
+    disk.setOwnership(files.directory, { ...directory, mode: 0o777 });
+    disk.setOwnership(files.sealed("20260213_143022"), { ...segment, mode: 0o644 });
+    if (lock !== null) {
+      disk.writeFile(files.lock, "");
+      disk.setOwnership(files.lock, { ...lock, mode: 0o600 });
+    }
+    logOn(disk.process(ROOT_USER)).openForAppend(files.active).handle.close();
+    assertEquals(disk.ownershipOf(files.active), expected, what);
+  }
+});
+
+Deno.test("LogDirectory warns once if new files lose the group of the log", () => {
+  const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
+  const { logger, warnings } = gathering();
+  const log = new LogDirectory(disk.process(SERVICE), files.active, logger);
+  for (const path of [files.lock, files.manifest]) log.openForAppend(path).handle.close();
+  assertEquals(
+    warnings,
+    [files.lock, files.manifest].map((path) =>
+      "Other users may not be able to read new files of the log, because this process may not assign files to the group " +
+      `of the log, gid 4: ${path}`
+    ),
   );
 });
 
@@ -162,10 +262,70 @@ Deno.test("openForRead() opens a file that is being created under its second nam
   assertThrows(() => openForRead(process, files.active), TypeError, "a file with 2 hard links");
 });
 
+Deno.test("LogDirectory opens a file with two names for reading and appending while its creator removes one", () => {
+  for (const access of ["open", "openForAppend"] as const) {
+    for (let calls = 0, isReached = true; isReached; calls++) {
+      const disk = diskWith({ [files.active]: "a\n" });
+      const process = disk.process();
+      const creator = disk.process();
+      creator.link(files.active, TEMPORARY);
+      isReached = false;
+      process.onCall = ({ index }) => {
+        if (index !== calls) return;
+        isReached = true;
+        if (disk.snapshot()[TEMPORARY] !== undefined) creator.remove(TEMPORARY);
+      };
+      const opened = logOn(process)[access](files.active);
+      (opened !== null && "handle" in opened ? opened.handle : opened)?.close();
+      assert(opened !== null);
+    }
+  }
+});
+
 Deno.test("LogDirectory.openForAppend() completes the creation of a file with two names", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   process.link(files.active, TEMPORARY);
   logOn(process).openForAppend(files.active).handle.close();
   assertEquals(namesOn(disk), ["audit.jsonl"]);
+});
+
+Deno.test("LogDirectory opens a file with two names even if it may not remove one, also after the file was sealed", () => {
+  const disk = diskWith({ [files.active]: "a\n" });
+  disk.process().link(files.active, TEMPORARY);
+  const process = disk.process();
+  process.failOn(({ name }) => name === "remove", systemErrors.EACCES, 1);
+  logOn(process).openForAppend(files.active).handle.close();
+  assertEquals(namesOn(disk), [files.active, TEMPORARY].map((path) => basename(path)));
+  const [stamp] = STAMPS;
+  process.rename(files.active, files.sealed(stamp));
+  const sealed = logOn(process).openSealed(stamp);
+  assert(sealed !== null);
+  sealed.close();
+});
+
+Deno.test("AuditLog.open() by the owner, at any call of a seal by root, leaves the next file to root", async () => {
+  const path = files.active;
+  for (let call = 0, isReached = true; isReached; call++) {
+    const disk = diskWith({ [path]: "" });
+    disk.setOwnership(files.directory, { ...SERVICE, mode: 0o700 });
+    disk.setOwnership(path, { uid: 1000, gid: 4, mode: 0o640 });
+    const root = disk.process(ROOT_USER);
+    const openAs = (fileSystem: SimulatedProcess) =>
+      openLogOn({ fileSystem, clock: new SimulatedClock() }, { path, logger: silent });
+    const log = await openAs(root);
+    await log.recovery;
+    await log.log("nav");
+    const first = root.calls.length;
+    let opening: Promise<AuditLog> | undefined;
+    root.onCall = ({ index }) => {
+      if (index === first + call) opening = openAs(disk.process(SERVICE));
+    };
+    await log.rotate();
+    isReached = opening !== undefined;
+    const service = await opening;
+    await service?.log("nav");
+    assertEquals(disk.ownershipOf(path), { uid: 1000, gid: 4, mode: 0o640 }, `call ${call}`);
+    await Promise.all([log.close(), service?.close()]);
+  }
 });

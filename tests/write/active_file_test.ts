@@ -20,6 +20,7 @@ function openFile(fileSystem: FileSystem, path: string): ActiveFile {
 function setUp(path: string) {
   const fileSystem = new ScriptedFileSystem();
   const file = openFile(fileSystem, path);
+  file.openSync();
   const append = (batch: Uint8Array) => file.appendSync(batch, file.readySync().byteLength);
   return { fileSystem, file, append, [Symbol.dispose]: () => file.close() };
 }

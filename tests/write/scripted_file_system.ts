@@ -74,6 +74,10 @@ export class ScriptedFileSystem implements FileSystem {
     return denoFileSystem.status(path);
   }
 
+  directoryStatus(path: string): FileStatus | null {
+    return denoFileSystem.directoryStatus(path);
+  }
+
   open(path: string, access: FileAccess): FileHandle {
     const handle = denoFileSystem.open(path, access);
     const name = basename(path);

@@ -1,0 +1,66 @@
+/**
+ * The temporary names under which files are created before they have their owner.
+ *
+ * Each creation has a name of its own, so that processes that create the same file at the same time never touch each
+ * other's file. A temporary file is empty, or it is already linked to its path. So any process may remove the temporary
+ * name at any time: the content stays under the path, and a process that has lost its empty file tries again.
+ *
+ * @module
+ */
+import { basename, dirname, join } from "@std/path";
+import { type FileStatus, type FileSystem, isSameFile } from "./file_system.ts";
+
+const SUFFIX = ".new.tmp";
+/** Number of random hexadecimal digits in a temporary name. */
+const RANDOM_DIGITS = 8;
+const TEMPORARY_NAME = /\.[0-9a-f]{8}\.new\.tmp$/;
+
+/** Returns a new temporary path for the creation of a file: `audit.jsonl.3f9c01d2.new.tmp`. */
+export function temporaryFor(path: string): string {
+  return `${path}.${crypto.randomUUID().slice(0, RANDOM_DIGITS)}${SUFFIX}`;
+}
+
+/** Returns the temporary paths of a file among the names of its directory. */
+export function temporariesOf(path: string, names: Iterable<string>): string[] {
+  const name = basename(path);
+  return Array.from(names)
+    .filter((temporary) => temporary.replace(TEMPORARY_NAME, "") === name && temporary !== name)
+    .map((temporary) => join(dirname(path), temporary));
+}
+
+/**
+ * Returns the temporary path that leads to the same file as a path; undefined if there is none. The file may have been
+ * renamed since its creation, so any temporary name in the directory counts. A file with two names, of which one is
+ * temporary, has no name outside of the directory.
+ */
+export function twinOf(
+  fileSystem: FileSystem,
+  path: string,
+  file: FileStatus,
+): string | undefined {
+  if (file.kind !== "file" || file.links !== 2 || file.inode === null) return undefined;
+  const directory = dirname(path);
+  return fileSystem.list(directory)
+    .filter((name) => TEMPORARY_NAME.test(name))
+    .map((name) => join(directory, name))
+    .find((temporary) => {
+      const status = fileSystem.status(temporary);
+      return temporary !== path && status !== null && isSameFile(status, file);
+    });
+}
+
+/**
+ * Removes a temporary path if it leads to an empty file, or to a file that has another name. Returns `false`, and
+ * removes nothing, if the path does not exist or leads to a file of another program.
+ */
+export function removeTemporary(fileSystem: FileSystem, temporary: string): boolean {
+  const status = fileSystem.status(temporary);
+  if (status?.kind !== "file" || (status.byteLength > 0 && (status.links ?? 1) === 1)) return false;
+  try {
+    fileSystem.remove(temporary);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
