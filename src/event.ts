@@ -267,6 +267,13 @@ export function checkKnownFields(fields: UncheckedFields): void {
   throw fieldError(issue.path.join("."), value, `be ${issue.message}`);
 }
 
+/** Returns what a known field must be, such as "an object", if it does not take the value; null if it does. */
+export function unfitReason(field: string, value: unknown): string | null {
+  if (value === undefined || value === null || !Object.hasOwn(schema.shape, field)) return null;
+  const { error } = schema.shape[field as keyof typeof schema.shape].safeParse(value);
+  return error?.issues[0]?.message ?? null;
+}
+
 /** Returns the error for an invalid field of an event. `demand` completes the sentence "the field cost must". */
 export function fieldError(field: string, value: unknown, demand: string): AuditEventError {
   return new AuditEventError(

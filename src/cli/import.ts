@@ -105,7 +105,7 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Imports JSONL and CSV files`,
     description:
-      message`Appends each line of JSON, or row of CSV under a header, as an event. The column ts is the time (ISO 8601, or seconds or milliseconds since 1970), the column event is the type, and every other column becomes a field of the same name. All files are checked first; if any record is invalid, nothing is imported. The field import_id of each event shows that its record was imported: importing a file again adds only its new records. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
+      message`Appends each line of JSON, or row of CSV under a header, as an event. The column ts is the time (ISO 8601, or seconds or milliseconds since 1970), the column event is the type, and every other column becomes a field of the same name. All files are checked first; if any record is invalid, nothing is imported. A value that a known field does not take, such as a cost of n/a, is imported as cost_raw and reported. The field import_id of each event shows that its record was imported: importing a file again adds only its new records. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
     footer:
       message`Example: scout import trace.csv --event nav --map ts=TIMESTAMP --map input_t=ContextTokens`,
   },
@@ -140,9 +140,7 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
   const { skipInvalid, again } = options;
   const checked = await checkEvents(files, mapping, { ...target, skipInvalid, again });
   const { wanted, ...counts } = countsOf(checked);
-  if (mapping.renamed > 0) {
-    tell(`${counted(mapping.renamed, "reserved name")} imported with the suffix _raw`);
-  }
+  for (const message of mapping.rawMessages()) tell(message);
   for (const message of mapping.clockChanges.messages(options.timeZone)) tell(message);
   if (checked.invalid.count > 0) {
     tell(`${counted(checked.invalid.count, "invalid record")} left out`, checked.invalid.list());

@@ -12,7 +12,9 @@ import {
   RESERVED_FIELD,
   shown,
   TEXT_FIELD_NAMES,
+  unfitReason,
 } from "../event.ts";
+import { counted } from "../shown.ts";
 import { nearestName } from "../options/nearest_name.ts";
 import { CommandError } from "./command_error.ts";
 import { exactNumbers } from "./exact_numbers.ts";
@@ -54,6 +56,17 @@ export interface TimedEvent {
 const TEXT_FIELDS: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES);
 const JSON_FIELDS: ReadonlySet<string> = new Set(KNOWN_FIELD_NAMES).difference(TEXT_FIELDS);
 
+/** The known fields that an import can rename. */
+const KNOWN_FIELDS = ["session_id", ...KNOWN_FIELD_NAMES];
+
+/** The values of one known field that the field does not take. */
+interface UnfitValues {
+  /** What the field must be. */
+  readonly must: string;
+  readonly first: unknown;
+  readonly count: number;
+}
+
 /** Maximum number of member names that are stored for hints, and maximum number that a message lists. */
 const [MEMBERS_MAX, MEMBERS_SHOWN] = [1_000, 20];
 
@@ -66,6 +79,7 @@ export class RecordMapping {
   /** The names of members of JSON objects, for hints in messages. */
   readonly #members = new Set<string>();
   #renamed = 0;
+  readonly #unfit = new Map<string, UnfitValues>();
   /** The local times so far that a change of clocks made unclear. */
   readonly clockChanges: ClockChanges = new ClockChanges();
 
@@ -167,9 +181,18 @@ export class RecordMapping {
     return `no record has the member ${shown(column)} of --map ${field}=${column}${hint}`;
   }
 
-  /** Number of fields and event types so far that got the suffix `_raw`, because their names are reserved. */
-  get renamed(): number {
-    return this.#renamed;
+  /** Returns messages about the fields and event types so far that got the suffix `_raw`. */
+  rawMessages(): string[] {
+    const reserved = this.#renamed === 0
+      ? []
+      : [`${counted(this.#renamed, "reserved name")} imported with the suffix ${RAW_SUFFIX}`];
+    const unfit = [...this.#unfit].map(([field, { must, first, count }]) =>
+      `${
+        counted(count, "value")
+      } of ${field} imported as ${field}${RAW_SUFFIX}, because ${field} must be ${must}; ` +
+      `the first is ${shown(first)}`
+    );
+    return [...reserved, ...unfit];
   }
 
   #eventOf(
@@ -190,9 +213,11 @@ export class RecordMapping {
     // The import adds an ID to each event, and budgets have a field and types of their own.
     for (const name of ["import_id", RESERVED_FIELD]) {
       if (!Object.hasOwn(rest, name)) continue;
-      rest[`${name}${RAW_SUFFIX}`] = rest[name];
-      delete rest[name];
+      renameToRaw(rest, name);
       this.#renamed++;
+    }
+    for (const field of KNOWN_FIELDS) {
+      if (Object.hasOwn(rest, field)) this.#keepUnfit(rest, field);
     }
     const isReserved = isReservedType(named);
     if (isReserved) this.#renamed++;
@@ -203,6 +228,19 @@ export class RecordMapping {
       throw fieldError("event", event, "be set by the record, --event TYPE or --map event=NAME");
     }
     return { epochMs, event: event as string, fields: rest };
+  }
+
+  /**
+   * Renames a known field that does not take its value. A field that --map names keeps its name, and the event is
+   * refused: the user has asked for this field, and a log without its costs would be worse than no log.
+   */
+  #keepUnfit(fields: Record<string, unknown>, field: string): void {
+    const value = fields[field];
+    const must = unfitReason(field, value);
+    if (must === null || this.#options.map.some((mapped) => mapped.field === field)) return;
+    renameToRaw(fields, field);
+    const unfit = this.#unfit.get(field) ?? { must, first: value, count: 0 };
+    this.#unfit.set(field, { ...unfit, count: unfit.count + 1 });
   }
 
   /** Returns the fields that a column is mapped to; without a mapping, the field of the same name. */
@@ -289,6 +327,14 @@ function textEpochMs(
     // The caller rejects NaN with an error that names the field.
     return NaN;
   }
+}
+
+/** Renames a field to a name with the suffix `_raw` that no other field has. */
+function renameToRaw(fields: Record<string, unknown>, name: string): void {
+  let free = name;
+  while (Object.hasOwn(fields, free)) free += RAW_SUFFIX;
+  fields[free] = fields[name];
+  delete fields[name];
 }
 
 function firstTwice(names: readonly string[]): string | undefined {

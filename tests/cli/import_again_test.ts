@@ -241,16 +241,49 @@ Deno.test("scout import puts reserved names under another name, and counts them"
   assertEquals(shown, [["budget_hold_raw", undefined, "h1"], ["budget", undefined, undefined]]);
 });
 
+Deno.test("scout import puts a value that a known field does not take under another name, and counts such values", async () => {
+  using target = importing();
+  const base = '{"ts":"2026-02-13T14:00:00Z","event":"nav"';
+  const lines = [
+    `${base},"cost":"much","session_id":7}`,
+    `${base},"cost":-1,"cost_raw":"taken","model":"m"}`,
+    `${base},"cost":null,"files":"a.ts","input_t":1.5}`,
+    `${base},"cost":0.25}`,
+  ];
+  const file = target.write("a.jsonl", lines.join("\n"));
+  const { code, stderr } = await target.run(file);
+  assertEquals([code, stderr.split("\n")], [0, [
+    "scout: 1 value of session_id imported as session_id_raw, because session_id must be a non-empty string; the first is 7",
+    'scout: 2 values of cost imported as cost_raw, because cost must be a finite number >= 0 (USD); the first is "much"',
+    "scout: 1 value of input_t imported as input_t_raw, because input_t must be an integer >= 0 (tokens); the first is 1.5",
+    'scout: 1 value of files imported as files_raw, because files must be an array of strings; the first is "a.ts"',
+    "",
+  ]]);
+  await using reader = await AuditReader.open(target.path);
+  const events = (await reader.query().toArray())
+    .map(({ ts: _ts, event: _event, import_id: _id, ...fields }) => fields);
+  const session_id = events[1]!.session_id!;
+  assertEquals(events, [
+    { session_id, cost_raw: "much", session_id_raw: 7 },
+    { session_id, model: "m", cost_raw: "taken", cost_raw_raw: -1 },
+    { session_id, files_raw: "a.ts", input_t_raw: 1.5 },
+    { session_id, cost: 0.25 },
+  ]);
+  const mapped = await target.run("--again", "--map", "cost=cost", file);
+  assertEquals(mapped.code, 1);
+  assertStringIncludes(mapped.stderr, 'the field "cost" must be a finite number');
+});
+
 Deno.test("scout import --skip-invalid leaves out invalid records and a torn last line, which is imported once it is whole", async () => {
   using target = importing();
-  const bad = '{"ts":"2026-02-13T14:00:00Z","event":"nav","n":1,"cost":"much"}\n';
+  const bad = '{"ts":"never","event":"nav","n":1}\n';
   const file = target.write("a.jsonl", lineOf(0) + bad + lineOf(2) + lineOf(3).slice(0, 20));
   assertEquals((await target.run(file)).code, 1);
   const { code, stdout, stderr } = await target.run("--skip-invalid", file);
   assertEquals([code, stdout], [0, "Imported 2 of 2 events into LOG\n"]);
   assertEquals(stderr.split("\n"), [
     "scout: 2 invalid records left out",
-    `  ${file}:2: Cannot log event: the field "cost" must be a finite number >= 0 (USD), got "much"`,
+    `  ${file}:2: Cannot log event: the field "ts" must be a time such as 2026-02-13T14:30:22Z, or seconds since 1970, got "never"`,
     `  ${file}:4: not JSON`,
     "",
   ]);

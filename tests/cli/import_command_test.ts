@@ -142,7 +142,8 @@ Deno.test("scout import names the file, line, field and value of each invalid re
       '{"torn',
     ].join("\n"),
   });
-  const { code, stdout, stderr } = await target.run(["good.jsonl", "bad.jsonl"]);
+  const mapped = ["--map", "cost=cost"];
+  const { code, stdout, stderr } = await target.run(["good.jsonl", "bad.jsonl"], mapped);
   assertEquals([code, stdout, target.isLogThere()], [1, "", false]);
   const bad = target.source("bad.jsonl");
   assertEquals(stderr.split("\n"), [
