@@ -24,6 +24,8 @@ const GROUP_WRITES = 0o060;
 /** The bits of the mode of a directory in which users other than its owner can create files. */
 const OTHERS_WRITE = 0o022;
 const ROOT_UID = 0;
+/** Maximum number of attempts to create a file for a check, while other processes remove it. */
+const CHECKS_MAX = 16;
 
 /** The directory in which a {@linkcode FileCreator} creates files. */
 export interface CreationSite {
@@ -115,9 +117,16 @@ export class FileCreator {
    * @throws {OwnershipError} If the process may not assign files to the owner.
    */
   check(path: string, ownership: Ownership | null): void {
-    const { handle, temporary } = this.#createTemporary(path, ownership);
-    handle.close();
-    removeTemporary(this.#site.fileSystem, temporary);
+    for (let attempt = 1;; attempt++) {
+      try {
+        const { handle, temporary } = this.#createTemporary(path, ownership);
+        handle.close();
+        removeTemporary(this.#site.fileSystem, temporary);
+        return;
+      } catch (error) {
+        if (!(error instanceof Deno.errors.Busy) || attempt === CHECKS_MAX) throw error;
+      }
+    }
   }
 
   #warnOfGroup(path: string, { gid }: Ownership): void {

@@ -202,6 +202,23 @@ Deno.test("LogDirectory creates a file again if another process removes its temp
   assert(removals >= 3, `${removals}`);
 });
 
+Deno.test("LogDirectory.checkOwner() tries again if another process removes its temporary file at any call", () => {
+  for (let call = 0, isReached = true; isReached; call++) {
+    const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
+    const process = disk.process(ROOT_USER);
+    isReached = false;
+    process.onCall = ({ index }) => {
+      if (index !== call) return;
+      isReached = true;
+      for (const name of namesOn(disk).filter((name) => name.endsWith(".new.tmp"))) {
+        disk.process().remove(`${files.directory}/${name}`);
+      }
+    };
+    logOn(process).checkOwner();
+    assertEquals(namesOn(disk), ["audit.jsonl"]);
+  }
+});
+
 Deno.test("LogDirectory appends to the file at the path even if another program replaces its temporary file", () => {
   const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
   const process = disk.process(ROOT_USER);
