@@ -118,7 +118,7 @@ class MarkedLog {
   #truncate(to: (byteLength: number) => number): void {
     const process = this.disk.process();
     if (process.status(files.active) === null) return;
-    const handle = process.open(files.active, "append");
+    const handle = process.open(files.active, "update");
     handle.truncateSync(to(handle.status().byteLength));
     this.#isCutUnseen = true;
     handle.close();
@@ -221,7 +221,7 @@ async function assertFoundAfterCut(
   await log.flush();
   const other = disk.process();
   spoil(other, process);
-  const handle = other.open(files.active, "append");
+  const handle = other.open(files.active, "update");
   handle.truncateSync(byteLength);
   handle.close();
   nowMs += 24 * 60 * MINUTE_MS;

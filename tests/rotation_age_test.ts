@@ -112,7 +112,7 @@ Deno.test("AuditLog counts the age from the new first line after another program
   const aging = new AgingLog();
   const log = await aging.open({ rotationAgeSec: DAY_SEC });
   for (let n = 0; n < 2; n++) await log.log("nav", { n });
-  const other = aging.disk.process().open(PATH, "append");
+  const other = aging.disk.process().open(PATH, "update");
   other.truncateSync(0);
   other.close();
   aging.nowMs += DAY_SEC * 1000 - 1;

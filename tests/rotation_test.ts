@@ -222,7 +222,9 @@ for (const umask of ["000", "077"]) {
       });
       assertEquals(result.code, 0, result.stderr);
       const modes: Record<string, number> = JSON.parse(result.stdout);
-      const segment = ["", ".gz", ".gz.tmp"].map((end) => `a_19700101_000000.jsonl${end}`);
+      const segment = ["", ".gz", ".gz.tmp", ".gz.tmp.lock"].map((end) =>
+        `a_19700101_000000.jsonl${end}`
+      );
       const own = ["a.jsonl", "a.jsonl.lock", "a.jsonl.lock.*.new.tmp", "a.manifest.jsonl"];
       const files = [...own, ...segment].sort();
       const expected = [...files.map((name) => [name, 0o600]), ["deep", 0o700], ["down", 0o700]];

@@ -1,7 +1,7 @@
 /**
- * The temporary file of an import, beside the log. Its lock keeps a second import out, and it holds what pipes
- * delivered, because every record is checked before the first is appended. If the process is killed, the OS releases the
- * lock, and the next `open()` of the log removes the file.
+ * The temporary file of an import, beside the log. It is a claim, which keeps a second import out, and it holds what
+ * pipes delivered, because every record is checked before the first is appended. If the process is killed, the next
+ * `open()` of the log removes the file.
  *
  * @module
  */
@@ -9,7 +9,8 @@ import { dirname } from "@std/path";
 import { pathFlag, withFlags } from "../errors.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import type { FileHandle } from "../platform/file_system.ts";
-import { ensureDirectory, removeFile } from "../platform/regular_file.ts";
+import { ensureDirectory } from "../platform/regular_file.ts";
+import { type Claim, tryClaim } from "../segments/claim.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import { CommandError } from "./command_error.ts";
 
@@ -23,7 +24,7 @@ export interface SpooledPart {
 /** The open temporary file. Disposal removes it. */
 export class ImportFile implements Disposable {
   readonly #path: string;
-  readonly #handle: FileHandle;
+  readonly #claim: Claim;
 
   /**
    * Creates the file beside the log at the path, and locks it.
@@ -36,7 +37,7 @@ export class ImportFile implements Disposable {
     this.#path = log.files.importing;
     try {
       ensureDirectory(denoFileSystem, directory);
-      this.#handle = this.#locked(log);
+      this.#claim = claimOf(log);
     } catch (error) {
       throw withFlags(error, [pathFlag("read", directory), pathFlag("write", directory)], { path });
     }
@@ -44,38 +45,30 @@ export class ImportFile implements Disposable {
 
   /** Appends what a pipe delivers, and resolves with the part of the file that holds it. */
   async spool(chunks: AsyncIterable<Uint8Array>): Promise<SpooledPart> {
-    const from = this.#handle.status().byteLength;
+    const { handle } = this.#claim;
+    const from = handle.status().byteLength;
     for await (const chunk of chunks) {
-      if (this.#handle.appendSync(chunk) < chunk.byteLength) {
+      if (handle.appendSync(chunk) < chunk.byteLength) {
         throw new CommandError(
           `Cannot import: the input was not stored completely, the disk may be full, and nothing was imported: ${this.#path}`,
           1,
         );
       }
     }
-    return { handle: this.#handle, from, byteLength: this.#handle.status().byteLength };
+    return { handle, from, byteLength: handle.status().byteLength };
   }
 
-  /** Removes the file, and releases its lock. */
+  /** Removes the file, and lets another import begin. */
   [Symbol.dispose](): void {
-    // Windows cannot remove an open file. Another import that opens the file in between finds no file at its path.
-    if (Deno.build.os === "windows") this.#handle.close();
-    removeFile(denoFileSystem, this.#path);
-    if (Deno.build.os !== "windows") this.#handle.close();
+    this.#claim.release();
   }
+}
 
-  #locked(log: LogDirectory): FileHandle {
-    for (;;) {
-      const { handle } = log.openForAppend(this.#path);
-      const isLocked = handle.tryLock();
-      // The import before this one may have removed the file after it was opened here.
-      if (isLocked && log.isAt(this.#path, handle)) return handle;
-      handle.close();
-      if (isLocked) continue;
-      throw new CommandError(
-        `Cannot import: another import into this log is running: ${log.files.active}`,
-        1,
-      );
-    }
-  }
+function claimOf(log: LogDirectory): Claim {
+  const claim = tryClaim(log, log.files.importing);
+  if (claim !== null) return claim;
+  throw new CommandError(
+    `Cannot import: another import into this log is running: ${log.files.active}`,
+    1,
+  );
 }

@@ -215,7 +215,7 @@ class ReportFile implements Disposable {
         const file = join(path, "report.html");
         throw new CommandError(`Cannot write report: --out ${path} is a directory; use ${file}`, 2);
       }
-      const { handle, created } = openForAppend(denoFileSystem, this.path);
+      const { handle, created } = openForAppend(denoFileSystem, this.path, { access: "update" });
       this.#handle = handle;
       this.#isNew = created;
     } catch (error) {

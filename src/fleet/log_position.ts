@@ -10,8 +10,10 @@
  *
  * @module
  */
+import { pathFlag, withFlags } from "../errors.ts";
 import { readChunks, startOfLine } from "../platform/chunks.ts";
 import { type FileHandle, type FileStatus, isSameFile } from "../platform/file_system.ts";
+import { syncData } from "../platform/regular_file.ts";
 import { gunzipped } from "../read/gunzip.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
@@ -104,7 +106,7 @@ export class PositionedLog {
         ? this.#manifest.lastRead.prunedBytes
         : endOf(parts.at(-1)!);
       if (active !== null) {
-        await active.syncData();
+        await this.#sync(active);
         const byteLength = await startOfLine(active, activeBytes);
         parts.push({ stamp: null, from, byteLength, isThere: true });
       }
@@ -112,6 +114,22 @@ export class PositionedLog {
     } catch (error) {
       active?.close();
       throw error;
+    }
+  }
+
+  /**
+   * Syncs the active file.
+   *
+   * @throws {Deno.errors.NotCapable} If the system syncs a file only through a handle that can write, and the permission
+   *   to write is missing; the message names its flag.
+   */
+  async #sync(active: FileHandle): Promise<void> {
+    const { fileSystem, files } = this.#log;
+    try {
+      // If the file no longer has its path, a writer has sealed it, and has synced it before.
+      await syncData(fileSystem, files.active, active);
+    } catch (error) {
+      throw withFlags(error, [pathFlag("write", files.directory)], { action: "Cannot ship log" });
     }
   }
 

@@ -23,7 +23,7 @@ export const denoFileSystem: FileSystem = {
     return orNull(() => statusOf(Deno.statSync(path)));
   },
   open(path, access) {
-    return new DenoFileHandle(Deno.openSync(path, OPEN_OPTIONS[access]), path);
+    return new DenoFileHandle(Deno.openSync(path, OPEN_OPTIONS[access]), { path, access });
   },
   list(path) {
     return Array.from(Deno.readDirSync(path), ({ name }) => name);
@@ -86,16 +86,19 @@ const CAN_SYNC_DIRECTORIES = Deno.build.os !== "windows";
 const OPEN_OPTIONS: Readonly<Record<FileAccess, Deno.OpenOptions>> = {
   read: { read: true },
   append: { read: true, append: true },
+  update: { read: true, write: true },
   create: { read: true, append: true, createNew: true, mode: 0o600 },
 };
 
 class DenoFileHandle implements FileHandle {
   readonly #file: Deno.FsFile;
   readonly #path: string;
+  readonly #access: FileAccess;
 
-  constructor(file: Deno.FsFile, path: string) {
+  constructor(file: Deno.FsFile, { path, access }: { path: string; access: FileAccess }) {
     this.#file = file;
     this.#path = path;
+    this.#access = access;
   }
 
   status(): FileStatus {
@@ -113,6 +116,7 @@ class DenoFileHandle implements FileHandle {
   }
 
   appendSync(bytes: Uint8Array): number {
+    if (this.#access === "update") this.#file.seekSync(0, Deno.SeekMode.End);
     return this.#file.writeSync(bytes);
   }
 

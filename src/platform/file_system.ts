@@ -23,7 +23,7 @@ export interface FileStatus {
   readonly byteLength: number;
   /** ID of the device that holds the file. */
   readonly device: number;
-  /** Inode number on the device; null if the system does not report it. */
+  /** Inode number on the device; null if the system does not report it. A number above 2^53, as on NTFS, is rounded. */
   readonly inode: number | null;
   /** Number of hard links; null if the system does not report it. */
   readonly links: number | null;
@@ -40,8 +40,12 @@ export function isSameFile(a: FileStatus, b: FileStatus): boolean {
   return a.inode === b.inode && (a.inode === null || a.device === b.device);
 }
 
-/** The mode in which a file is opened. "create" fails if the file exists. "append" and "create" write at the end. */
-export type FileAccess = "read" | "append" | "create";
+/**
+ * The mode in which a file is opened. "create" fails if the file exists. All but "read" write at the end. The system
+ * writes what "append" and "create" add at the end, also if another program appends at the same time, but Windows does
+ * not let such a handle truncate the file. "update" can truncate.
+ */
+export type FileAccess = "read" | "append" | "update" | "create";
 
 /** An open file. */
 export interface FileHandle {
@@ -53,7 +57,11 @@ export interface FileHandle {
   readSync(buffer: Uint8Array, position: number): number;
   /** Writes at the end of the file. Returns the number of written bytes, possibly less than `bytes.byteLength`. */
   appendSync(bytes: Uint8Array): number;
-  /** Truncates the file to the length. */
+  /**
+   * Truncates the file to the length.
+   *
+   * @throws {Deno.errors.PermissionDenied} If the system needs a handle that was opened with "update".
+   */
   truncateSync(byteLength: number): void;
   /**
    * Sets owner, group and mode of a file that this handle created and that still has its path, and syncs them.
@@ -62,11 +70,18 @@ export interface FileHandle {
    * @throws {Deno.errors.Busy} If another file is at the path.
    */
   setOwnership(ownership: Ownership): void;
-  /** Syncs the content and the length to the disk. */
+  /**
+   * Syncs the content and the length to the disk.
+   *
+   * @throws {Deno.errors.PermissionDenied} If the system needs a handle that can write.
+   */
   syncData(): Promise<void>;
   /** Syncs like {@linkcode syncData}, synchronously. */
   syncDataSync(): void;
-  /** Takes the exclusive lock of the file and returns `true`, or returns `false` if another handle holds the lock. */
+  /**
+   * Takes the exclusive lock of the file and returns `true`, or returns `false` if another handle holds the lock. A
+   * handle must not take a lock that it holds. On Windows, no other handle can read or write the locked file.
+   */
   tryLock(): boolean;
   /** Releases the lock of the file. */
   unlock(): void;

@@ -10,7 +10,7 @@
  */
 import { dirname, join } from "@std/path";
 import { type FileHandle, type FileStatus, type FileSystem, isSameFile } from "./file_system.ts";
-import { isMissingFeature } from "./missing_feature.ts";
+import { isMissingFeature } from "./system_error.ts";
 import { removeTemporary, twinOf } from "./temporary_file.ts";
 
 /** An open regular file. */
@@ -22,31 +22,44 @@ export interface RegularFile {
   readonly created: boolean;
 }
 
+/** Options of {@linkcode openForAppend}. */
+export interface OpenOptions {
+  /**
+   * Creates the file, if not with the usual owner and mode. The function may create it under a temporary name, see
+   * {@linkcode temporaryFor}, and link it to its path when it is complete.
+   */
+  readonly create?: () => FileHandle;
+  /** The mode in which the file is opened; "append" by default. */
+  readonly access?: "append" | "update";
+}
+
 // Maximum number of attempts to open a file. An attempt fails only if another process replaces the file meanwhile.
 const ATTEMPTS = 16;
 
 /**
  * Opens a file for appending, and creates the file if it does not exist.
  *
- * @param create Creates the file, if not with the usual owner and mode. The function may create it under a temporary
- *   name, see {@linkcode temporaryFor}, and link it to its path when it is complete.
  * @throws {TypeError} If the path is not a regular file with a single hard link.
  * @throws {Error} If other processes keep replacing the file.
  */
 export function openForAppend(
   fileSystem: FileSystem,
   path: string,
-  create: () => FileHandle = () => fileSystem.open(path, "create"),
+  { create = () => fileSystem.open(path, "create"), access = "append" }: OpenOptions = {},
 ): RegularFile {
+  let created = false;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     finishCreation(fileSystem, path);
     const status = statusAsCreated(fileSystem, path);
     const handle = status === null
       ? orNull(create, Deno.errors.AlreadyExists, Deno.errors.Busy)
-      : openExisting(fileSystem, path, "append", status);
-    if (handle !== null) {
-      return { handle, identity: statusOrClose(handle), created: status === null };
+      : openExisting(fileSystem, path, access, status);
+    if (handle === null) continue;
+    created ||= status === null;
+    if (status !== null || access === "append") {
+      return { handle, identity: statusOrClose(handle), created };
     }
+    handle.close();
   }
   throw new Error(`Cannot open file: another process keeps replacing this file: ${path}`);
 }
@@ -125,6 +138,76 @@ function finishCreation(fileSystem: FileSystem, path: string): void {
   }
 }
 
+/**
+ * Returns the status of the file at a path if it is the open file, or else null.
+ *
+ * A rounded inode number, see {@linkcode FileStatus.inode}, does not tell two files apart. The open file can only have
+ * grown between two looks at it, and the other file hardly has a length in between.
+ */
+export function statusIfAt(
+  fileSystem: FileSystem,
+  path: string,
+  { handle, identity }: Pick<RegularFile, "handle" | "identity">,
+): FileStatus | null {
+  const isRounded = identity.inode !== null && !Number.isSafeInteger(identity.inode);
+  const minBytes = isRounded ? handle.status().byteLength : 0;
+  const status = fileSystem.status(path);
+  if (status === null || !isSameFile(status, identity)) return null;
+  const isOther = isRounded &&
+    (status.byteLength < minBytes || status.byteLength > handle.status().byteLength);
+  return isOther ? null : status;
+}
+
+/**
+ * Truncates an open file that has its path.
+ *
+ * @throws {Error} If the file cannot be truncated, or if it no longer has its path and its handle cannot truncate it.
+ */
+export function truncate(
+  fileSystem: FileSystem,
+  path: string,
+  { handle, byteLength }: { handle: FileHandle; byteLength: number },
+): void {
+  try {
+    handle.truncateSync(byteLength);
+  } catch (error) {
+    // On Windows, a handle that was opened for appending cannot truncate.
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    const status = statusIfAt(fileSystem, path, { handle, identity: handle.status() });
+    const writable = status === null ? null : openExisting(fileSystem, path, "update", status);
+    if (writable === null) throw error;
+    using stack = new DisposableStack();
+    stack.defer(() => writable.close());
+    writable.truncateSync(byteLength);
+  }
+}
+
+/**
+ * Syncs an open file, even if it was opened for reading only. Resolves with `false`, and syncs nothing, if that needs
+ * the path and the file no longer has its path.
+ *
+ * @throws {Deno.errors.NotCapable} If the system syncs a file only through a handle that can write, as Windows does, and
+ *   the permission to write is missing.
+ */
+export async function syncData(
+  fileSystem: FileSystem,
+  path: string,
+  handle: FileHandle,
+): Promise<boolean> {
+  try {
+    await handle.syncData();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    const status = statusIfAt(fileSystem, path, { handle, identity: handle.status() });
+    const writable = status === null ? null : openExisting(fileSystem, path, "append", status);
+    if (writable === null) return false;
+    using stack = new DisposableStack();
+    stack.defer(() => writable.close());
+    await writable.syncData();
+  }
+  return true;
+}
+
 /** Returns the status of an open file, and closes the file if its status cannot be read. */
 function statusOrClose(handle: FileHandle): FileStatus {
   using stack = new DisposableStack();
@@ -137,7 +220,7 @@ function statusOrClose(handle: FileHandle): FileStatus {
 function openExisting(
   fileSystem: FileSystem,
   path: string,
-  access: "read" | "append",
+  access: "read" | "append" | "update",
   status: FileStatus,
 ): FileHandle | null {
   refuseOddities(path, status);

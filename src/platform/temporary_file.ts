@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { basename, dirname, join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { type FileStatus, type FileSystem, isSameFile } from "./file_system.ts";
 
 const SUFFIX = ".new.tmp";
@@ -20,12 +20,9 @@ export function temporaryFor(path: string): string {
   return `${path}.${crypto.randomUUID().slice(0, RANDOM_DIGITS)}${SUFFIX}`;
 }
 
-/** Returns the temporary paths of a file among the names of its directory. */
-export function temporariesOf(path: string, names: Iterable<string>): string[] {
-  const name = basename(path);
-  return Array.from(names)
-    .filter((temporary) => temporary.replace(TEMPORARY_NAME, "") === name && temporary !== name)
-    .map((temporary) => join(dirname(path), temporary));
+/** Returns the name of the file whose temporary name this is; null if it is no temporary name. */
+export function nameOfTemporary(name: string): string | null {
+  return TEMPORARY_NAME.test(name) ? name.replace(TEMPORARY_NAME, "") : null;
 }
 
 /**
@@ -41,7 +38,7 @@ export function twinOf(
   if (file.kind !== "file" || file.links !== 2 || file.inode === null) return undefined;
   const directory = dirname(path);
   return fileSystem.list(directory)
-    .filter((name) => TEMPORARY_NAME.test(name))
+    .filter((name) => nameOfTemporary(name) !== null)
     .map((name) => join(directory, name))
     .find((temporary) => {
       const status = fileSystem.status(temporary);

@@ -17,6 +17,7 @@
 import { sha256 } from "../line/digest.ts";
 import { printOf } from "../platform/file_print.ts";
 import type { FileHandle } from "../platform/file_system.ts";
+import { isLockViolation } from "../platform/system_error.ts";
 import { parseLockLine, readLockEnd, readLockText, writeLockText } from "../lock_text.ts";
 import type { LogDirectory } from "./log_directory.ts";
 
@@ -119,7 +120,13 @@ function lockTextOf(log: LogDirectory): string {
     if (error instanceof TypeError || error instanceof Deno.errors.PermissionDenied) return "";
     throw error;
   }
-  return lockFile === null ? "" : readLockText(lockFile);
+  try {
+    return lockFile === null ? "" : readLockText(lockFile);
+  } catch (error) {
+    // On Windows, the lock of a writer that appends right now also keeps readers out.
+    if (isLockViolation(error)) return "";
+    throw error;
+  }
 }
 
 /** Returns the marks that do not lie past the end of the active file, in ascending order of their offsets. */

@@ -2,19 +2,19 @@
  * Creates the archive of a sealed segment. If the process is killed or the power fails at any step, the segment, the
  * archive or both are complete. The steps:
  *
- *     lock the segment -> sync the directory -> write SEGMENT.gz.tmp -> sync it -> read it back and
+ *     claim the segment -> sync the directory -> write SEGMENT.gz.tmp -> sync it -> read it back and
  *     compare -> publish it under its name -> sync the directory -> add the manifest line ->
  *     remove the segment -> sync the directory
  *
- * The owner of a segment is the process that holds the lock on the segment. The OS releases the lock when the owner
+ * The owner of a segment is the process that holds the claim on the segment. The OS releases the claim when the owner
  * dies, so the next owner knows that an unfinished archive was abandoned. An owner skips each step whose result already
  * exists, and thus completes an interrupted archiving.
  *
  * @module
  */
 import { basename } from "@std/path";
-import { type FileHandle, isSameFile } from "../platform/file_system.ts";
-import { removeFile } from "../platform/regular_file.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { removeFile, syncData } from "../platform/regular_file.ts";
 import {
   type ArchiveContent,
   type ContentReading,
@@ -24,6 +24,7 @@ import {
   summarize,
   summaryOf,
 } from "./archive_content.ts";
+import { tryClaim } from "./claim.ts";
 import { compressed } from "./gzip.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { Manifest, UnderLock } from "./manifest.ts";
@@ -62,15 +63,16 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   const { fileSystem, files } = log;
   const path = files.sealed(stamp);
   if (log.isReserved(stamp)) return await removeEmpty(archiving, stamp);
+  if (fileSystem.status(path) === null) return "gone";
+  using claim = tryClaim(log, files.claim(stamp));
+  if (claim === null) return "busy";
   using stack = new DisposableStack();
-  // A handle keeps its lock until all pending reads from the handle end. Therefore one handle locks the segment, and
-  // another one reads it.
-  const owned = log.openSealed(stamp, stack);
-  if (owned === null) return "gone";
-  if (!owned.tryLock()) return "busy";
   const segment = log.openSealed(stamp, stack);
-  // The previous owner may have archived and removed the segment before this process locked it.
-  if (segment === null || !isSameFile(segment.status(), owned.status())) return "gone";
+  // The previous owner may have archived and removed the segment before this process claimed it.
+  if (segment === null) {
+    claim.release();
+    return "gone";
+  }
   removeFile(fileSystem, files.unfinished(stamp));
   const { byteLength } = segment.status();
 
@@ -92,6 +94,7 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   await archiving.manifest.add({ archive, ...content, rebuilt: false });
   checkLength(segment, { byteLength, path });
   if (log.isAt(path, segment)) await removeSegment(log, stamp, stack);
+  claim.release();
   return "archived";
 }
 
@@ -161,7 +164,12 @@ async function checkArchive(
     const archive = existingArchive(archiving.log, stamp, stack);
     const content = await digestOf(archive, archiving);
     if (isSameContent(segment, content)) {
-      await archive.syncData();
+      const { fileSystem, files } = archiving.log;
+      if (!await syncData(fileSystem, files.archive(stamp), archive)) {
+        throw new Deno.errors.NotFound(
+          `Cannot sync archive: another program moved it: ${files.archive(stamp)}`,
+        );
+      }
       return { ...content, ...segment };
     }
   } catch (error) {

@@ -137,7 +137,8 @@ export class FileCreator {
   }
 
   #ofNextFile(path: string, ofLog: Ownership): Ownership {
-    return path === this.#site.files.lock ? { ...ofLog, mode: lockMode(ofLog.mode) } : ofLog;
+    const isLock = path !== this.#site.files.active && path.endsWith(".lock");
+    return isLock ? { ...ofLog, mode: lockMode(ofLog.mode) } : ofLog;
   }
 
   /** Creates a file under a temporary name, assigns it to an owner, and links it to its path. */
@@ -187,8 +188,8 @@ function ofFirstFile(directory: Ownership | null): Ownership | null {
 }
 
 /**
- * Returns the mode of the lock file of a log whose files have the mode. A process that can open the lock file can hold
- * the lock, so only the users who can write the log can open it.
+ * Returns the mode of the lock file and of the claims of a log whose files have the mode. A process that can open such a
+ * file can hold its lock, so only the users who can write the log can open it.
  */
 function lockMode(mode: number): number {
   return (mode & 0o222) | (mode & 0o222) << 1;

@@ -3,23 +3,18 @@
  *
  * @module
  */
-import { basename } from "@std/path";
+import { basename, join } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import {
-  type FileHandle,
-  type FileSystem,
-  isSameFile,
-  type Ownership,
-} from "../platform/file_system.ts";
-import { isMissingFeature } from "../platform/missing_feature.ts";
+import type { FileHandle, FileSystem, Ownership } from "../platform/file_system.ts";
+import { isMissingFeature } from "../platform/system_error.ts";
 import {
   openForAppend,
   openForRead,
   type RegularFile,
-  removeFile,
+  statusIfAt,
 } from "../platform/regular_file.ts";
-import { removeTemporary, temporariesOf } from "../platform/temporary_file.ts";
+import { nameOfTemporary, removeTemporary } from "../platform/temporary_file.ts";
 import type { Turns } from "../platform/turns.ts";
 import { FileCreator } from "./file_creator.ts";
 import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
@@ -198,11 +193,15 @@ export class LogDirectory {
    * @throws {OwnershipError} If the file does not exist, and the process may not assign files to the owner of the log.
    */
   openForAppend(path: string, continued?: Ownership | null): RegularFile {
-    return openForAppend(
-      this.fileSystem,
-      path,
-      () => this.#creator.create(path, continued ?? this.ownership()),
-    );
+    const create = () => this.#creator.create(path, continued ?? this.ownership());
+    return openForAppend(this.fileSystem, path, { create });
+  }
+
+  /** Opens the lock file like {@linkcode openForAppend}, so that its text can be replaced. */
+  openLockForUpdate(): RegularFile {
+    const { lock } = this.files;
+    const create = () => this.#creator.create(lock, this.ownership());
+    return openForAppend(this.fileSystem, lock, { create, access: "update" });
   }
 
   /**
@@ -269,28 +268,21 @@ export class LogDirectory {
     return status?.kind === "file" ? status.ownership : null;
   }
 
-  /** Removes the temporary files of killed processes: of created files, and of imports. Resolves with their paths. */
+  /** Removes the temporary names of created files that killed processes left behind. Resolves with their paths. */
   async removeTemporaries(): Promise<string[]> {
-    const { active, lock, manifest, importing } = this.files;
-    const names = await this.#namesLater();
-    const removed = [active, lock, manifest].flatMap((path) =>
-      temporariesOf(path, names).filter((temporary) => removeTemporary(this.fileSystem, temporary))
-    );
-    if (this.fileSystem.status(importing) === null || !this.#isAbandoned(importing)) return removed;
-    removeFile(this.fileSystem, importing);
-    return [...removed, importing];
-  }
-
-  /** Checks whether no process holds the lock of a file. */
-  #isAbandoned(path: string): boolean {
-    using stack = new DisposableStack();
-    return this.open(path, stack)?.tryLock() ?? false;
+    const removed: string[] = [];
+    for (const name of await this.#namesLater()) {
+      const created = nameOfTemporary(name);
+      if (created === null || !this.files.has(created)) continue;
+      const path = join(this.files.directory, name);
+      if (removeTemporary(this.fileSystem, path)) removed.push(path);
+    }
+    return removed;
   }
 
   /** Checks whether the path still leads to the open file. */
   isAt(path: string, handle: FileHandle): boolean {
-    const status = this.fileSystem.status(path);
-    return status !== null && isSameFile(status, handle.status());
+    return statusIfAt(this.fileSystem, path, { handle, identity: handle.status() }) !== null;
   }
 
   /**

@@ -10,6 +10,7 @@
 import { joined } from "../platform/chunks.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
+import { truncate } from "../platform/regular_file.ts";
 import type { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { ArchiveFacts, PruneFacts } from "./manifest_line.ts";
@@ -107,10 +108,15 @@ export class Manifest {
     }
     this.#reader.forget();
     // Remove the torn line here, without a warning. Otherwise the next append would remove it with a warning.
-    handle.truncateSync(start);
+    this.#truncate(handle, start);
     throw new Error(
       "Cannot write manifest line: only a part of the line was written; the disk may be full",
     );
+  }
+
+  #truncate(handle: FileHandle, byteLength: number): void {
+    const { fileSystem, files: { manifest } } = this.#options.log;
+    truncate(fileSystem, manifest, { handle, byteLength });
   }
 
   #cutOffTornTail(handle: FileHandle, { byteLength, count }: ManifestLines): void {
@@ -120,6 +126,6 @@ export class Manifest {
     logger.warn(
       `Removed a torn tail of ${tornBytes} bytes after line ${count} of the manifest: ${manifest}`,
     );
-    handle.truncateSync(byteLength);
+    this.#truncate(handle, byteLength);
   }
 }

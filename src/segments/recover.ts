@@ -14,6 +14,8 @@ import { removeFile } from "../platform/regular_file.ts";
 import { Turns } from "../platform/turns.ts";
 import { type Archiving, summarizeArchive } from "./archive.ts";
 import type { Archiver } from "./archiver.ts";
+import { tryClaim } from "./claim.ts";
+import type { ListedSegment } from "./log_directory.ts";
 import type { Stamp } from "./segment_name.ts";
 import type { ArchiveFacts } from "./manifest_line.ts";
 
@@ -26,7 +28,7 @@ export interface RecoveryReport {
   readonly closedTornTail: boolean;
   /** Names of the archives that were created or completed from orphaned segments. */
   readonly archived: readonly string[];
-  /** Names of the unfinished archives and empty segments that were removed. */
+  /** Names of the unfinished archives, empty segments and temporary files that were removed. */
   readonly removed: readonly string[];
   /** Names of the archives for which a missing line was added to the manifest. */
   readonly addedToManifest: readonly string[];
@@ -46,11 +48,21 @@ export interface RecoveryOptions {
 export async function recoverSegments(
   options: RecoveryOptions,
 ): Promise<Omit<RecoveryReport, "closedTornTail" | "pruned">> {
-  const { archiving: { log: { files } }, archiver } = options;
+  const { archiving: { log, clock }, archiver } = options;
+  const { files } = log;
   const removed: string[] = [];
   const addedToManifest: string[] = [];
-  await orLogged(options, () => removeStrays(options, removed));
+  const claims: string[] = [files.importing, files.completing];
+  await orLogged(options, async () => {
+    const segments = await log.segmentsInTurns(new Turns(clock));
+    for (const { stamp, forms } of segments) {
+      if (forms.has("claim")) claims.push(files.claim(stamp));
+    }
+    await removeStrays(options, segments, removed);
+  });
   const swept = await archiver.sweep();
+  // The sweep has used the claims on segments that still existed.
+  await removeClaims(options, claims, removed);
   await orLogged(options, () => completeManifest(options, addedToManifest));
   const archived = swept.filter(({ outcome }) => outcome === "archived");
   const empty = swept.filter(({ outcome }) => outcome === "empty");
@@ -75,11 +87,15 @@ async function orLogged(
 /**
  * Removes unfinished archives whose segment does not exist. A segment exists as long as a process writes its archive,
  * so these archives are abandoned. If the segment exists, the archiver of the segment removes the unfinished archive.
+ * Also removes temporary names.
  */
-async function removeStrays(options: RecoveryOptions, removed: string[]): Promise<void> {
+async function removeStrays(
+  options: RecoveryOptions,
+  segments: readonly ListedSegment[],
+  removed: string[],
+): Promise<void> {
   const { log } = options.archiving;
   const { fileSystem, files } = log;
-  const segments = await log.segmentsInTurns(new Turns(options.archiving.clock));
   const unfinished = segments.filter(({ forms }) => forms.has("unfinished"));
   for (const { stamp } of unfinished) {
     await orLogged(options, () => {
@@ -95,6 +111,24 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
   if (removed.length > 0) await log.sync();
 }
 
+/** Removes the claims that killed processes left behind. */
+async function removeClaims(
+  options: RecoveryOptions,
+  paths: readonly string[],
+  removed: string[],
+): Promise<void> {
+  const { log } = options.archiving;
+  for (const path of paths) {
+    await orLogged(options, () => {
+      if (log.fileSystem.status(path) === null) return;
+      using claim = tryClaim(log, path);
+      if (claim === null) return;
+      claim.release();
+      removed.push(basename(path));
+    });
+  }
+}
+
 /**
  * Maximum number of archives that are entered in the manifest at once, with one sync for all of them. One sync for each
  * of many archives would take minutes.
@@ -105,11 +139,9 @@ const ADDED_AT_ONCE = 64;
 async function completeManifest(options: RecoveryOptions, added: string[]): Promise<void> {
   const { log, manifest } = options.archiving;
   if ((await archivesWithoutLine(options.archiving)).length === 0) return;
-  using stack = new DisposableStack();
-  const { handle } = log.openForAppend(log.files.manifest);
-  stack.defer(() => handle.close());
-  // Another process is already adding the lines. The OS releases its lock if that process dies.
-  if (!handle.tryLock()) return;
+  using claim = tryClaim(log, log.files.completing);
+  // Another process is already adding the lines.
+  if (claim === null) return;
   const found: ArchiveFacts[] = [];
   const add = async () => {
     const archives = found.splice(0);
@@ -122,6 +154,7 @@ async function completeManifest(options: RecoveryOptions, added: string[]): Prom
     if (facts !== null && found.push(facts) === ADDED_AT_ONCE) await add();
   }
   await add();
+  claim.release();
 }
 
 /** Decodes an archive, and resolves with the facts for its line; null if the archive is damaged. */

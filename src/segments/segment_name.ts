@@ -15,8 +15,8 @@ export type Stamp = string;
 /** The parts of a file name that belongs to a segment. */
 export interface SegmentName {
   readonly stamp: Stamp;
-  /** The form of the file: a sealed segment, an archive, or an archive that is being written. */
-  readonly form: "sealed" | "archive" | "unfinished";
+  /** The form of the file: a sealed segment, an archive, an archive that is being written, or the claim on a segment. */
+  readonly form: "sealed" | "archive" | "unfinished" | "claim";
 }
 
 const STAMP = /^\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])_(?:[01]\d|2[0-3])[0-5]\d[0-5]\d$/;
@@ -27,6 +27,7 @@ const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;
 const ARCHIVE_SUFFIX = ".gz";
 const UNFINISHED_SUFFIX = ".gz.tmp";
+const CLAIM_SUFFIX = ".gz.tmp.lock";
 
 /** The paths of the files of one log. */
 export class LogFiles {
@@ -38,8 +39,10 @@ export class LogFiles {
   readonly manifest: string;
   /** The lock file. A writer locks this file during every append. */
   readonly lock: string;
-  /** The temporary file of `scout import`. */
+  /** The temporary file of `scout import`, which is also the claim of a running import. */
   readonly importing: string;
+  /** The claim of the process that adds missing lines to the manifest. */
+  readonly completing: string;
   readonly #stem: string;
   readonly #extension: string;
 
@@ -56,6 +59,7 @@ export class LogFiles {
     this.lock = `${path}.lock`;
     this.importing = `${path}.import.tmp`;
     this.manifest = join(this.directory, `${this.#stem}.manifest${this.#extension}`);
+    this.completing = `${this.manifest}.tmp.lock`;
   }
 
   /** Returns the path of the sealed segment with the stamp. */
@@ -71,6 +75,17 @@ export class LogFiles {
   /** Returns the path of the unfinished archive with the stamp: an archive that is being written. */
   unfinished(stamp: Stamp): string {
     return `${this.sealed(stamp)}${UNFINISHED_SUFFIX}`;
+  }
+
+  /** Returns the path of the claim on the segment with the stamp, see {@linkcode tryClaim}. */
+  claim(stamp: Stamp): string {
+    return `${this.sealed(stamp)}${CLAIM_SUFFIX}`;
+  }
+
+  /** Checks whether the name is that of a file of this log. */
+  has(name: string): boolean {
+    return [this.active, this.lock, this.manifest, this.importing, this.completing]
+      .some((path) => basename(path) === name) || this.parse(name) !== null;
   }
 
   /** Parses the name of a file in the directory. Returns null if the name does not belong to a segment of this log. */
@@ -90,6 +105,7 @@ const FORM_BY_SUFFIX: ReadonlyMap<string, SegmentName["form"]> = new Map([
   ["", "sealed"],
   [ARCHIVE_SUFFIX, "archive"],
   [UNFINISHED_SUFFIX, "unfinished"],
+  [CLAIM_SUFFIX, "claim"],
 ]);
 
 /** Returns the stamp of a time in epoch milliseconds, rounded down to a second. */

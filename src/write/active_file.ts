@@ -21,6 +21,7 @@ import {
   type Ownership,
 } from "../platform/file_system.ts";
 import { readLockText } from "../lock_text.ts";
+import { statusIfAt, truncate } from "../platform/regular_file.ts";
 import { beganMs } from "../segments/active_age.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
@@ -149,7 +150,7 @@ export class ActiveFile {
       const linked = chain?.link(lines, { byteLength, limitBytes });
       const takenBytes = linked?.takenBytes ?? partLength(lines, byteLength, limitBytes);
       const bytes = linked?.bytes ?? lines.subarray(0, takenBytes);
-      writeWhole(file.handle, bytes, byteLength);
+      this.#writeWhole(file.handle, bytes, byteLength);
       file.byteLengthLeft = byteLength + bytes.byteLength;
       if (linked !== undefined) chain!.appended(linked, file.byteLengthLeft);
       if (isOwnText) file.newestEvent.appended(byteLength, bytes);
@@ -315,8 +316,8 @@ export class ActiveFile {
   #openUnlessReplaced(): { file: OpenFile; byteLength: number } {
     const open = this.#open;
     if (open !== undefined) {
-      const atPath = this.#log.fileSystem.status(this.path);
-      if (atPath !== null && isSameFile(atPath, open.identity)) {
+      const atPath = statusIfAt(this.#log.fileSystem, this.path, open);
+      if (atPath !== null) {
         // Without inodes the path may have another file, so the length is read from the open handle.
         const { byteLength } = atPath.inode === null ? open.handle.status() : atPath;
         return { file: open, byteLength };
@@ -370,7 +371,7 @@ export class ActiveFile {
     const last = new Uint8Array(1);
     file.handle.readSync(last, byteLength - 1);
     if (last[0] === LINE_BREAK) return false;
-    writeWhole(file.handle, Uint8Array.of(LINE_BREAK), byteLength);
+    this.#writeWhole(file.handle, Uint8Array.of(LINE_BREAK), byteLength);
     return true;
   }
 
@@ -399,34 +400,34 @@ export class ActiveFile {
     this.#replaced = this.#replaced.filter((handle) => !replaced.includes(handle));
     for (const handle of settled) handle.close();
   }
-}
 
-function writeWhole(handle: FileHandle, bytes: Uint8Array, start: number): void {
-  let written = 0;
-  try {
-    written = handle.appendSync(bytes);
-  } catch (cause) {
-    cutBack(handle, start, cause);
-    throw cause;
-  }
-  if (written === bytes.byteLength) return;
-  // The kernel reports the reason of a short write only to a second write, which is not tried.
-  const error = new Error(
-    `only ${written} of ${bytes.byteLength} bytes were written, the disk may be full`,
-  );
-  cutBack(handle, start, error);
-  throw error;
-}
-
-function cutBack(handle: FileHandle, byteLength: number, writeError: unknown): void {
-  try {
-    handle.truncateSync(byteLength);
-  } catch (truncateError) {
-    throw new AggregateError(
-      [writeError, truncateError],
-      `${messageOf(writeError)}, and the partial write could not be cut off: ${
-        messageOf(truncateError)
-      }`,
+  #writeWhole(handle: FileHandle, bytes: Uint8Array, start: number): void {
+    let written = 0;
+    try {
+      written = handle.appendSync(bytes);
+    } catch (cause) {
+      this.#cutBack(handle, start, cause);
+      throw cause;
+    }
+    if (written === bytes.byteLength) return;
+    // The kernel reports the reason of a short write only to a second write, which is not tried.
+    const error = new Error(
+      `only ${written} of ${bytes.byteLength} bytes were written, the disk may be full`,
     );
+    this.#cutBack(handle, start, error);
+    throw error;
+  }
+
+  #cutBack(handle: FileHandle, byteLength: number, writeError: unknown): void {
+    try {
+      truncate(this.#log.fileSystem, this.path, { handle, byteLength });
+    } catch (truncateError) {
+      throw new AggregateError(
+        [writeError, truncateError],
+        `${messageOf(writeError)}, and the partial write could not be cut off: ${
+          messageOf(truncateError)
+        }`,
+      );
+    }
   }
 }

@@ -12,9 +12,9 @@
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import { type FileHandle, isSameFile } from "../platform/file_system.ts";
-import { isMissingFeature } from "../platform/missing_feature.ts";
-import type { RegularFile } from "../platform/regular_file.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import { isMissingFeature } from "../platform/system_error.ts";
+import { type RegularFile, statusIfAt } from "../platform/regular_file.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import type { Clock } from "../platform/clock.ts";
 
@@ -68,7 +68,7 @@ export class AppendLock implements Disposable {
   }
 
   #open(): RegularFile {
-    return this.#options.log.openForAppend(this.#path);
+    return this.#options.log.openLockForUpdate();
   }
 
   /**
@@ -87,11 +87,18 @@ export class AppendLock implements Disposable {
   }
 
   #tryTake(): boolean {
-    const { handle, identity } = this.#lockFile;
+    const { handle } = this.#lockFile;
     if (!this.#lock(handle)) return false;
-    const status = this.#options.log.fileSystem.status(this.#path);
-    if (status !== null && isSameFile(status, identity)) return true;
-    this.#lockFile = this.#open();
+    let isKept = false;
+    try {
+      const { fileSystem } = this.#options.log;
+      isKept = statusIfAt(fileSystem, this.#path, this.#lockFile) !== null;
+      if (isKept) return true;
+      this.#lockFile = this.#open();
+    } finally {
+      // Also after an error: no other writer could append while this one keeps the lock.
+      if (!isKept) handle.unlock();
+    }
     handle.close();
     return this.#tryTake();
   }

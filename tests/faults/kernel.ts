@@ -2,10 +2,14 @@
  * The kernel of a simulated machine: paths, inodes, handles and flocks, with the system's results and errors. Processes
  * and injected faults are simulated elsewhere.
  *
+ * Under the rules of Windows, a lock keeps all other handles from reading and writing, a handle that appends cannot
+ * truncate, a handle that reads cannot sync, the case of letters in names does not matter, and files have no owner.
+ *
  * @module
  */
 import { basename, dirname } from "@std/path";
 import type { FileAccess, FileStatus, Ownership } from "../../src/platform/file_system.ts";
+import { accessDenied, findName, lockViolation, type Rules } from "../rules.ts";
 import { type Inode, inodeOf, Journal, type Kind, newInode, type Place, ROOT } from "./journal.ts";
 
 /** Returns the error of a full disk, as Deno raises it. */
@@ -61,16 +65,21 @@ export class Kernel {
   /** Sync errors that a handle has yet to report, as on Linux (`errseq_t`). */
   readonly #unreported = new Map<OpenFile, Error>();
   readonly #syncErrors = new WeakSet<Error>();
+  readonly #isWindows: boolean;
   #capacity: number;
 
-  constructor(journal: Journal, capacity: number) {
+  constructor(journal: Journal, { capacity, rules }: { capacity: number; rules: Rules }) {
     this.journal = journal;
     this.#capacity = capacity;
+    this.#isWindows = rules === "Windows";
   }
 
   /** Returns a kernel that starts with the journal on a disk of the same capacity. */
   restartedWith(journal: Journal): Kernel {
-    return new Kernel(journal, this.#capacity);
+    return new Kernel(journal, {
+      capacity: this.#capacity,
+      rules: this.#isWindows ? "Windows" : "POSIX",
+    });
   }
 
   get bytesLeft(): number {
@@ -92,7 +101,7 @@ export class Kernel {
     for (const name of path.split("/").filter((name) => name !== "")) {
       const { kind, entries } = this.inode(number);
       if (kind !== "directory") throw notDirectory(what);
-      const next = entries.get(name);
+      const next = entries.get(this.#entryName(name, entries));
       if (next === undefined) return undefined;
       number = next;
     }
@@ -126,7 +135,7 @@ export class Kernel {
       links,
       createdMs: null,
       modifiedMs: null,
-      ownership,
+      ownership: this.#isWindows ? null : ownership,
     };
   }
 
@@ -142,8 +151,8 @@ export class Kernel {
     const { user } = owner;
     const isNew = access === "create";
     const inode = isNew ? this.make(path, "file", what, user) : this.follow(path, what);
-    if (!isNew) this.#assertMay(access === "append" ? 0o6 : 0o4, inode, { user, what });
-    if (access === "append" && this.inode(inode).kind === "directory") throw isDirectory(what);
+    if (!isNew) this.#assertMay(access === "read" ? 0o4 : 0o6, inode, { user, what });
+    if (access !== "read" && this.inode(inode).kind === "directory") throw isDirectory(what);
     const file = { inode, path, access, owner };
     this.openFiles.add(file);
     return file;
@@ -159,7 +168,9 @@ export class Kernel {
     const place = this.#freePlace(path, what);
     this.#assertMay(0o3, place.directory, { user, what });
     const mode = kind === "directory" ? 0o700 : 0o600;
-    const inode = this.journal.addInode(kind, { ...user, mode });
+    // Under the rules of Windows, the owner is never looked at.
+    const owner = this.#isWindows ? SERVICE : user;
+    const inode = this.journal.addInode(kind, { ...owner, mode });
     const call = kind === "directory" ? "makeDirectory" : "create";
     this.journal.perform({ kind: call, path, entries: [{ place, inode }] });
     return inode;
@@ -200,8 +211,9 @@ export class Kernel {
     this.journal.perform({ kind: "remove", path, entries: [{ place, inode: null }] });
   }
 
-  read({ inode }: OpenFile, buffer: Uint8Array, position: number): number {
-    const { kind, bytes } = this.inode(inode);
+  read(file: OpenFile, buffer: Uint8Array, position: number): number {
+    const { kind, bytes } = this.inode(file.inode);
+    this.#assertUnlocked(file);
     if (position < 0) throw invalidArgument();
     if (kind === "directory") throw isDirectory("read");
     const found = bytes.subarray(position, position + buffer.byteLength);
@@ -209,7 +221,9 @@ export class Kernel {
     return found.byteLength;
   }
 
-  append({ inode, path, access }: Omit<OpenFile, "owner">, bytes: Uint8Array): number {
+  append(file: Omit<OpenFile, "owner">, bytes: Uint8Array): number {
+    const { inode, path, access } = file;
+    this.#assertUnlocked(file);
     if (access === "read") throw new Error("Bad file descriptor (os error 9)");
     if (bytes.byteLength === 0) return 0;
     const fitting = bytes.slice(0, this.bytesLeft);
@@ -219,9 +233,21 @@ export class Kernel {
     return fitting.byteLength;
   }
 
-  truncate({ inode, path, access }: Omit<OpenFile, "owner">, byteLength: number): void {
+  truncate(file: Omit<OpenFile, "owner">, byteLength: number): void {
+    const { inode, path, access } = file;
+    if (this.#isWindows && access !== "update") throw accessDenied();
+    this.#assertUnlocked(file);
     if (access === "read" || byteLength < 0) throw invalidArgument();
     this.journal.perform({ kind: "truncate", path, inode, byteLength });
+  }
+
+  /** Changes the ownership of a file, as an administrator does. The change is durable at once. */
+  assign(path: string, ownership: Ownership): void {
+    if (this.#isWindows) return;
+    const inode = this.get(path, path);
+    this.journal.durably(() =>
+      this.journal.perform({ kind: "setOwnership", path, inode, ownership })
+    );
   }
 
   setOwnership({ inode, path, owner: { user } }: OpenFile, ownership: Ownership): void {
@@ -235,6 +261,8 @@ export class Kernel {
   }
 
   tryLock(file: OpenFile): boolean {
+    // A handle cannot lock the same range twice on Windows.
+    if (this.#isWindows && this.#locks.has(file.inode)) return false;
     const holder = this.#locks.get(file.inode) ?? file;
     this.#locks.set(file.inode, holder);
     return holder === file;
@@ -251,6 +279,7 @@ export class Kernel {
    * error once. The returned function throws the error of a sync that failed in the meantime.
    */
   beginSync(file: OpenFile): () => void {
+    if (this.#isWindows && file.access === "read") throw accessDenied();
     this.#reportSyncError(file);
     const end = this.journal.beginSync(file.inode);
     return () => {
@@ -275,9 +304,19 @@ export class Kernel {
     }
   }
 
+  #entryName(name: string, entries: ReadonlyMap<string, number>): string {
+    return this.#isWindows ? findName(name, entries.keys()) ?? name : name;
+  }
+
+  #assertUnlocked(file: Omit<OpenFile, "owner">): void {
+    const holder = this.#locks.get(file.inode);
+    if (this.#isWindows && holder !== undefined && holder !== file) throw lockViolation();
+  }
+
   /** Throws unless the user may do this with the file or directory. `bits` are those of the mode for one class. */
   #assertMay(bits: number, inode: number, { user, what }: { user: User; what: string }): void {
     const { uid, gid, mode } = this.inode(inode).ownership;
+    if (this.#isWindows) return;
     const shift = uid === user.uid ? 6 : gid === user.gid ? 3 : 0;
     if (user.uid === ROOT_USER.uid || (mode >> shift & bits) === bits) return;
     throw new Deno.errors.PermissionDenied(`Permission denied (os error 13): ${what}`);
@@ -294,7 +333,9 @@ export class Kernel {
   }
 
   #placeOf(path: string, what: string): Place {
-    return { directory: this.get(dirname(path), what), name: basename(path) };
+    const directory = this.get(dirname(path), what);
+    const name = this.#entryName(basename(path), this.inode(directory).entries);
+    return { directory, name };
   }
 
   #freePlace(path: string, what: string): Place {
@@ -319,8 +360,9 @@ export class Kernel {
 /** Every user may create files in the root directory. */
 const ROOT_OWNERSHIP: Ownership = { ...ROOT_USER, mode: 0o777 };
 
-export function emptyKernel(): Kernel {
-  return new Kernel(Journal.of(new Map([[ROOT, newInode("directory", ROOT_OWNERSHIP)]])), Infinity);
+export function emptyKernel(rules: Rules): Kernel {
+  const journal = Journal.of(new Map([[ROOT, newInode("directory", ROOT_OWNERSHIP)]]));
+  return new Kernel(journal, { capacity: Infinity, rules });
 }
 
 function notFound(what: string): Error {

@@ -14,6 +14,7 @@ import type {
 } from "../../src/platform/file_system.ts";
 import type { PendingAppend, PendingOperation } from "./journal.ts";
 import { emptyKernel, type Kernel, noSpace, type OpenFile, SERVICE, type User } from "./kernel.ts";
+import { RULES, type Rules } from "../rules.ts";
 
 export type { PendingAppend, PendingOperation } from "./journal.ts";
 export {
@@ -332,9 +333,9 @@ class SimulatedHandle implements FileHandle {
 export class SimulatedDisk {
   readonly #kernel: Kernel;
 
-  /** Creates a disk. Only copies of a disk pass the parameter. */
-  constructor(kernel: Kernel = emptyKernel()) {
-    this.#kernel = kernel;
+  /** Creates an empty disk under the rules. A copy of a disk starts with the kernel that holds the copy. */
+  constructor(start: Rules | Kernel = RULES) {
+    this.#kernel = typeof start === "string" ? emptyKernel(start) : start;
   }
 
   /** Starts a process on the disk. */
@@ -394,19 +395,16 @@ export class SimulatedDisk {
     return this.#kernel.inode(this.#kernel.get(path, path)).ownership;
   }
 
-  /** Changes the ownership of a file, as an administrator does. The change is durable at once. */
+  /** Changes the ownership of a file, as an administrator does. Files on a disk of Windows have none. */
   setOwnership(path: string, ownership: Ownership): void {
-    const inode = this.#kernel.get(path, path);
-    this.#kernel.journal.durably(() =>
-      this.#kernel.journal.perform({ kind: "setOwnership", path, inode, ownership })
-    );
+    this.#kernel.assign(path, ownership);
   }
 
   /** Writes a file and its parent directories, without a call of a process. All of it is durable at once. */
   writeFile(path: string, content: string | Uint8Array): void {
     this.#durably(path, () => {
       const inode = this.#kernel.find(path, path) ?? this.#kernel.make(path, "file", path, SERVICE);
-      const file = { path, inode, access: "append" } as const;
+      const file = { path, inode, access: "update" } as const;
       const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
       this.#kernel.truncate(file, 0);
       if (this.#kernel.append(file, bytes) < bytes.byteLength) throw noSpace();

@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
-import type { FileHandle, FileSystem } from "../../src/platform/file_system.ts";
+import type { FileAccess, FileHandle, FileSystem } from "../../src/platform/file_system.ts";
+import { RuledFileSystem } from "../ruled_file_system.ts";
+import { RULES, type Rules } from "../rules.ts";
+import { isLockViolation } from "../../src/platform/system_error.ts";
 import { tempDir } from "../temp_dir.ts";
 import {
   ioError,
@@ -14,16 +17,18 @@ import {
 // Part one: properties that the simulated disk and the real disk share.
 
 interface DiskUnderTest extends Disposable {
+  rules: Rules;
   fileSystem: FileSystem;
   path(name: string): string;
   /** Creates a dangling symlink. */
   plantSymlink(name: string): void;
 }
 
-function simulatedDisk(): DiskUnderTest {
-  const disk = new SimulatedDisk();
+function simulatedDisk(rules: Rules): DiskUnderTest {
+  const disk = new SimulatedDisk(rules);
   disk.plant("/log", "directory");
   return {
+    rules,
     fileSystem: disk.process(),
     path: (name) => `/log/${name}`,
     plantSymlink: (name) => disk.plant(`/log/${name}`, "symlink"),
@@ -31,23 +36,30 @@ function simulatedDisk(): DiskUnderTest {
   };
 }
 
-function realDisk(): DiskUnderTest {
+function realDisk(rules: Rules): DiskUnderTest {
   const { path, [Symbol.dispose]: dispose } = tempDir();
   return {
-    fileSystem: denoFileSystem,
+    rules,
+    fileSystem: rules === RULES ? denoFileSystem : new RuledFileSystem(denoFileSystem),
     path,
     plantSymlink: (name) => Deno.symlinkSync(path("nowhere"), path(name)),
     [Symbol.dispose]: dispose,
   };
 }
 
-/** Registers a test of a property for both disks. */
+/**
+ * Registers a test of a property for the simulated and the real disk, each under all rules that it can have. The real
+ * disk always has the rules of its system, and can have those of Windows on top.
+ */
 function testBoth(property: string, check: (disk: DiskUnderTest) => void | Promise<void>): void {
-  for (const setUp of [simulatedDisk, realDisk]) {
-    Deno.test(`${property} (${setUp.name})`, async () => {
-      using disk = setUp();
-      await check(disk);
-    });
+  for (const rules of ["POSIX", "Windows"] as const) {
+    for (const setUp of [simulatedDisk, realDisk]) {
+      if (setUp === realDisk && rules === "POSIX" && RULES === "Windows") continue;
+      Deno.test(`${property} (${setUp.name}, ${rules})`, async () => {
+        using disk = setUp(rules);
+        await check(disk);
+      });
+    }
   }
 }
 
@@ -74,7 +86,7 @@ function read(fileSystem: FileSystem, path: string): string {
 function opened(
   fileSystem: FileSystem,
   path: string,
-  access: "read" | "append" | "create" = "append",
+  access: FileAccess = "append",
 ): Disposable & { handle: FileHandle } {
   const handle = fileSystem.open(path, access);
   return { handle, [Symbol.dispose]: () => handle.close() };
@@ -141,7 +153,7 @@ testBoth('FileSystem.open("create") accepts only an unused name', (disk) => {
   assertEquals(read(fileSystem, path("new")), "new");
 });
 
-for (const access of ["read", "append"] as const) {
+for (const access of ["read", "append", "update"] as const) {
   testBoth(`FileSystem.open("${access}") requires an existing file`, (disk) => {
     furnish(disk);
     const { fileSystem, path } = disk;
@@ -175,17 +187,40 @@ testBoth("FileHandle reads at positions and writes at the end", async (disk) => 
   assertEquals(buffer, bytes("cdef"));
   assertEquals([one.handle.readSync(buffer, 6), await one.handle.read(buffer, 99)], [0, 0]);
   assertThrows(() => one.handle.readSync(buffer, -1), TypeError);
-  other.handle.truncateSync(1);
-  other.handle.appendSync(bytes("z"));
-  other.handle.truncateSync(3);
-  assertEquals(read(fileSystem, path("file")), "az\0");
+});
+
+testBoth('FileHandle opened with "update" truncates, and writes at the end', (disk) => {
+  furnish(disk);
+  const { fileSystem, path } = disk;
+  using file = opened(fileSystem, path("file"), "update");
+  using other = opened(fileSystem, path("file"));
+  file.handle.truncateSync(1);
+  other.handle.appendSync(bytes("xy"));
+  file.handle.appendSync(bytes("z"));
+  assertEquals(read(fileSystem, path("file")), "axyz");
+  file.handle.truncateSync(2);
+  file.handle.truncateSync(3);
+  assertEquals(read(fileSystem, path("file")), "ax\0");
+});
+
+testBoth('FileHandle opened with "append" truncates, but not on Windows', (disk) => {
+  furnish(disk);
+  const { fileSystem, path, rules } = disk;
+  using file = opened(fileSystem, path("file"));
+  using created = opened(fileSystem, path("new"), "create");
+  for (const { handle } of [file, created]) {
+    if (rules === "POSIX") handle.truncateSync(1);
+    else assertThrows(() => handle.truncateSync(1), Deno.errors.PermissionDenied);
+  }
+  assertEquals(read(fileSystem, path("file")), rules === "POSIX" ? "a" : "abc");
 });
 
 testBoth("FileHandle opened for reading rejects writes", (disk) => {
   furnish(disk);
   using file = opened(disk.fileSystem, disk.path("file"), "read");
-  assertThrows(() => file.handle.appendSync(bytes("x")), Error, "Bad file descriptor");
-  assertThrows(() => file.handle.truncateSync(0), TypeError, "Invalid argument");
+  assertThrows(() => file.handle.appendSync(bytes("x")), Error);
+  assertThrows(() => file.handle.truncateSync(0), Error);
+  assertEquals(read(disk.fileSystem, disk.path("file")), "abc");
 });
 
 testBoth("FileHandle rejects every call after close()", async (disk) => {
@@ -211,15 +246,44 @@ testBoth("FileHandle rejects every call after close()", async (disk) => {
 testBoth("FileSystem syncs files and directories", async (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
-  using file = opened(fileSystem, path("file"), "read");
-  await file.handle.syncData();
-  file.handle.syncDataSync();
-  for (const name of ["dir", "file"]) {
-    await fileSystem.syncDirectory(path(name));
-    fileSystem.syncDirectorySync(path(name));
+  for (const access of ["append", "update"] as const) {
+    using file = opened(fileSystem, path("file"), access);
+    await file.handle.syncData();
+    file.handle.syncDataSync();
   }
+  await fileSystem.syncDirectory(path("dir"));
+  fileSystem.syncDirectorySync(path("dir"));
   await assertRejects(() => fileSystem.syncDirectory(path("none")), Deno.errors.NotFound);
   assertThrows(() => fileSystem.syncDirectorySync(path("symlink")), Deno.errors.NotFound);
+});
+
+testBoth("FileHandle opened for reading syncs, but not on Windows", async (disk) => {
+  furnish(disk);
+  using file = opened(disk.fileSystem, disk.path("file"), "read");
+  if (disk.rules === "POSIX") {
+    await file.handle.syncData();
+    file.handle.syncDataSync();
+  } else {
+    await assertRejects(() => file.handle.syncData(), Deno.errors.PermissionDenied);
+    assertThrows(() => file.handle.syncDataSync(), Deno.errors.PermissionDenied);
+  }
+});
+
+testBoth("FileSystem ignores the case of letters in names on Windows only", (disk) => {
+  furnish(disk);
+  const { fileSystem, path, rules } = disk;
+  if (rules === "POSIX" && fileSystem.status(path("FILE")) === null) {
+    write(fileSystem, path("FILE"), "other");
+    assertEquals(read(fileSystem, path("file")), "abc");
+    return;
+  }
+  assertThrows(() => fileSystem.open(path("FILE"), "create"), Deno.errors.AlreadyExists);
+  assertEquals(read(fileSystem, path("FILE")), "abc");
+  assertEquals(fileSystem.status(path("File")), fileSystem.status(path("file")));
+  fileSystem.rename(path("FILE"), path("dir/X"));
+  assertEquals(fileSystem.list(path("dir")).map((name) => name.toLowerCase()), ["x"]);
+  fileSystem.remove(path("dir/X"));
+  assertEquals(fileSystem.list(path("dir")), []);
 });
 
 testBoth("FileSystem.rename() replaces an existing file", (disk) => {
@@ -317,7 +381,7 @@ testBoth("FileHandle.tryLock() excludes the other handles of a file", (disk) => 
   using other = opened(fileSystem, path("second"), "read");
   const handle = fileSystem.open(path("file"), "append");
   using elsewhere = opened(fileSystem, path("dir/x"));
-  assertEquals([handle.tryLock(), handle.tryLock(), other.handle.tryLock()], [true, true, false]);
+  assertEquals([handle.tryLock(), other.handle.tryLock()], [true, false]);
   assert(elsewhere.handle.tryLock());
   other.handle.unlock();
   assert(!other.handle.tryLock());
@@ -328,6 +392,34 @@ testBoth("FileHandle.tryLock() excludes the other handles of a file", (disk) => 
   handle.close();
   assert(other.handle.tryLock());
 });
+
+testBoth(
+  "FileHandle.tryLock() keeps other handles from reading and writing on Windows only",
+  async (disk) => {
+    furnish(disk);
+    const { fileSystem, path, rules } = disk;
+    using owner = opened(fileSystem, path("file"), "update");
+    using other = opened(fileSystem, path("file"), "update");
+    assert(owner.handle.tryLock());
+    const buffer = new Uint8Array(3);
+    const calls = [
+      () => other.handle.readSync(buffer, 0),
+      () => other.handle.read(buffer, 0),
+      () => other.handle.appendSync(bytes("d")),
+      () => other.handle.truncateSync(3),
+    ];
+    for (const call of calls) {
+      if (rules === "POSIX") await call();
+      else assert(isLockViolation(await assertRejects(async () => await call(), Error)));
+    }
+    owner.handle.appendSync(bytes("e"));
+    assertEquals(owner.handle.readSync(buffer, 0), 3);
+    assertEquals(other.handle.status().byteLength, 4);
+    owner.handle.unlock();
+    for (const call of calls) await call();
+    assert(other.handle.tryLock());
+  },
+);
 
 // Part two: power loss.
 
@@ -393,7 +485,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() fills the gap before a surviving appen
 
 Deno.test("SimulatedDisk.afterPowerLoss() may restore a truncated tail", () => {
   const { disk, process } = simulation();
-  const handle = process.open("/log/a", "append");
+  const handle = process.open("/log/a", "update");
   handle.truncateSync(1);
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "abc" });
   assertEquals(disk.afterPowerLoss(everything).snapshot(), { "/log/a": "a" });
@@ -403,7 +495,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() may restore a truncated tail", () => {
 
 Deno.test("SimulatedDisk.afterPowerLoss() writes a surviving append over a restored tail", () => {
   const { disk, process } = simulation();
-  const handle = process.open("/log/a", "append");
+  const handle = process.open("/log/a", "update");
   handle.truncateSync(1);
   handle.appendSync(bytes("X"));
   assertEquals(disk.afterPowerLoss(without("truncate")).snapshot(), { "/log/a": "aXc" });
@@ -486,7 +578,7 @@ Deno.test("FileHandle.syncData() on a closed handle does not exclude bytes from 
   handle.appendSync(bytes("d"));
   handle.close();
   assertThrows(() => handle.syncDataSync(), Deno.errors.BadResource);
-  process.open("/log/a", "read").syncDataSync();
+  process.open("/log/a", "append").syncDataSync();
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "abcd" });
 });
 
@@ -581,7 +673,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() drops a rename whose source was lost",
 
 Deno.test("SimulatedProcess.calls records every call that touches the disk", async () => {
   const { process } = simulation();
-  const handle = process.open("/log/a", "append");
+  const handle = process.open("/log/a", "update");
   handle.status();
   handle.tryLock();
   handle.appendSync(bytes("d"));
@@ -752,7 +844,7 @@ Deno.test("SimulatedDisk.bytesLeft limits appends: an append that does not fit i
 Deno.test("SimulatedDisk.bytesLeft grows when a file is truncated, or has neither names nor handles left", () => {
   const { disk, process } = simulation();
   disk.bytesLeft = 0;
-  const handle = process.open("/log/a", "append");
+  const handle = process.open("/log/a", "update");
   handle.truncateSync(1);
   assertEquals(disk.bytesLeft, 2);
   process.link("/log/a", "/log/b");

@@ -83,7 +83,7 @@ export class Writer {
 
   /** Truncates the active file. */
   truncate(byteLength: number): void {
-    const handle = this.#fileSystem.open(this.#files.active, "append");
+    const handle = this.#fileSystem.open(this.#files.active, "update");
     handle.truncateSync(byteLength);
     handle.close();
   }

@@ -8,7 +8,7 @@ const LINE = `{"ts":"2026-02-13T14:30:22.123Z","event":"nav","n":1}\n`;
 function marked(lockText: string, places: readonly [lines: number, boundMs: number][]) {
   const disk = diskWith({ [files.active]: LINE.repeat(30), [files.lock]: lockText });
   const process = disk.process();
-  const lockFile = process.open(files.lock, "append");
+  const lockFile = process.open(files.lock, "update");
   const active = process.open(files.active, "read");
   for (const [lines, boundMs] of places) {
     addMark(lockFile, active, { byteLength: lines * LINE.length, boundMs });

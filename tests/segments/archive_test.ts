@@ -15,8 +15,10 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { type Call, Killed, type SimulatedDisk, systemErrors } from "../faults/simulated_disk.ts";
 import { WatchedFileSystem } from "../platform.ts";
 import { SeededRandom } from "../seeded_random.ts";
+import { RULES } from "../rules.ts";
 import { gunzipped, gzipped, tempDir } from "../temp_dir.ts";
 import {
+  claim,
   diskWith,
   files,
   linesFrom,
@@ -72,7 +74,10 @@ Deno.test("archiveSegment() removes the segment after its archive and manifest l
   const written = process.changes.findLastIndex((change) => change === `append ${TEMP}`);
   assertEquals(process.changes.slice(written + 1), FROM_SYNC_ON);
   await assertArchived(disk);
-  await assertArchived(disk.afterPowerLoss(() => false));
+  // The removal of the claim is not synced.
+  const restarted = disk.afterPowerLoss(() => false);
+  await new LogProcess(restarted).recover();
+  await assertArchived(restarted);
   assertEquals([process.system.openHandles, process.told], [0, []]);
 });
 
@@ -130,9 +135,9 @@ Deno.test("archiveSegment() archives any bytes unchanged", async () => {
 
 Deno.test("archiveSegment() skips a segment of a living owner, and archives the segment after the owner dies", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [TEMP]: "half" });
-  const before = disk.snapshot();
   const owner = disk.process();
-  assert(owner.open(SEALED, "read").tryLock());
+  claim(owner, files.claim(STAMP));
+  const before = disk.snapshot();
   const process = new LogProcess(disk);
   assertEquals(await archive(process), "busy");
   assertEquals([process.changes, process.system.openHandles], [[], 0]);
@@ -173,11 +178,10 @@ Deno.test("archiveSegment() uses an existing archive of the segment, and writes 
   const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: await gzipped(CONTENT) });
   const process = new LogProcess(disk);
   assertEquals(await archive(process), "archived");
-  assertEquals(process.changes.map((change) => change.replace(/\.[0-9a-f]{8}\./, ".*.")), [
-    `syncData ${ARCHIVE}`,
+  assertEquals(process.changes, [
+    // On Windows, a handle that reads cannot sync.
+    ...Array<string>(RULES === "Windows" ? 2 : 1).fill(`syncData ${ARCHIVE}`),
     `syncDirectory ${files.directory}`,
-    // The first file that a process creates shows for whom it creates files.
-    `remove ${files.manifest}.*.new.tmp`,
     ...FROM_SYNC_ON.slice(-5),
   ]);
   await assertArchived(disk);
@@ -399,8 +403,9 @@ for (const when of ["before", "after"] as const) {
       const second = new LogProcess(disk);
       const outcome = await archive(second);
       assert(outcome === "archived" || outcome === "gone", `call ${index}`);
-      // The first owner may have been killed between the rename of the segment and its removal.
-      if (outcome === "gone") await second.recover();
+      // The first owner may have been killed between the rename of the segment and its removal, or may have left a claim
+      // or a temporary name.
+      await second.recover();
       await assertArchived(disk);
       assertEquals(second.system.openHandles, 0);
       const third = new LogProcess(disk);
@@ -494,9 +499,9 @@ Deno.test("archiveSegment() creates files with the mode of the segment (real dis
   assertEquals(denoFileSystem.list(dir.path("")).sort(), NAMES_WHEN_DONE);
   assertEquals(await gunzipped(Deno.readFileSync(files.archive(STAMP))), text);
   for (const path of [files.archive(STAMP), files.manifest]) {
-    // Windows has no file modes.
-    const { mode } = Deno.statSync(path);
-    if (mode !== null) assertEquals(mode & 0o777, 0o640, path);
+    // Files on Windows have no mode.
+    const { ownership } = denoFileSystem.status(path)!;
+    if (ownership !== null) assertEquals(ownership.mode, 0o640, path);
   }
 });
 

@@ -17,10 +17,15 @@ import {
 } from "../faults/simulated_disk.ts";
 import { gathering, silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
-import { diskWith, files, logOn, namesOn, STAMPS } from "./log_on_disk.ts";
+import { diskWith as diskUnder, files, logOn, namesOn, STAMPS } from "./log_on_disk.ts";
 
 const OTHER: User = { uid: 1001, gid: 1001 };
 const TEMPORARY = temporaryFor(files.active);
+
+/** A disk with owners, which Windows does not have. */
+function diskWith(content: Record<string, string>): SimulatedDisk {
+  return diskUnder(content, "POSIX");
+}
 
 /** Opens the files of the log as the user, so that missing ones are created. Returns owner and mode of each file. */
 function createdBy(disk: SimulatedDisk, user: User): string[] {

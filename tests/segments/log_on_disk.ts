@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { assert } from "@std/assert";
 import type { FileSystem } from "../../src/platform/file_system.ts";
 import { Archiver } from "../../src/segments/archiver.ts";
 import type { Archiving } from "../../src/segments/archive.ts";
@@ -12,6 +13,7 @@ import { recoverSegments, type RecoveryReport } from "../../src/segments/recover
 import { LogFiles, type Stamp } from "../../src/segments/segment_name.ts";
 import { type Call, SimulatedDisk, type SimulatedProcess } from "../faults/simulated_disk.ts";
 import { SimulatedClock } from "../platform.ts";
+import type { Rules } from "../rules.ts";
 import { gunzipped } from "../temp_dir.ts";
 
 /** The files of the log. */
@@ -37,8 +39,11 @@ export const ODDITIES = [
 ] as const;
 
 /** Returns a simulated disk with the files, by path. */
-export function diskWith(content: Record<string, string | Uint8Array>): SimulatedDisk {
-  const disk = new SimulatedDisk();
+export function diskWith(
+  content: Record<string, string | Uint8Array>,
+  rules?: Rules,
+): SimulatedDisk {
+  const disk = new SimulatedDisk(rules);
   disk.plant(files.directory, "directory");
   for (const [path, bytes] of Object.entries(content)) disk.writeFile(path, bytes);
   return disk;
@@ -62,6 +67,11 @@ export function namesOn(disk: SimulatedDisk): string[] {
 /** Resolves with the decoded text of an archive on the disk. */
 export function textOfArchive(disk: SimulatedDisk, stamp: Stamp): Promise<string> {
   return gunzipped(new Uint8Array(disk.readFile(files.archive(stamp))));
+}
+
+/** Takes a claim for a process, which holds it until it is killed. */
+export function claim(owner: SimulatedProcess, path: string): void {
+  assert(owner.open(path, "create").tryLock());
 }
 
 const CHANGES: ReadonlySet<Call["name"]> = new Set([
@@ -114,9 +124,13 @@ export class LogProcess {
     return recoverSegments({ archiving, archiver, logger: this.#logger });
   }
 
-  /** The recorded calls that change or sync files, each as the name of the function and its paths. */
+  /**
+   * The recorded calls that change or sync files, each as the name of the function and its paths. Without those of
+   * claims and temporary names, of which nothing is left.
+   */
   get changes(): string[] {
-    return this.system.calls.filter(({ name }) => CHANGES.has(name))
+    return this.system.calls
+      .filter(({ name, path }) => CHANGES.has(name) && !/\.(?:tmp\.lock|new\.tmp)$/.test(path))
       .map(({ name, path, to }) => [name, path, to].filter((word) => word !== undefined).join(" "));
   }
 }

@@ -10,6 +10,7 @@ import {
   type SimulatedDisk,
   type SimulatedProcess,
 } from "../faults/simulated_disk.ts";
+import { RULES } from "../rules.ts";
 import { testNeeding } from "../requirements.ts";
 import { tempDir } from "../temp_dir.ts";
 import { diskWith, files, logOn } from "./log_on_disk.ts";
@@ -94,7 +95,8 @@ Deno.test("Manifest.add() appends a line under the lock, and syncs the manifest 
   for (const index of [1, 2, 3]) await manifest.add(facts(index));
   assertEquals(manifestOn(disk), textOf(1, 2, 3));
   const once = ["open", "append", "syncData"];
-  const first = ["list", "list", "open", "remove", ...once];
+  // The first file that a process creates shows for whom it creates files, except on Windows.
+  const first = ["list", "list", ...RULES === "Windows" ? [] : ["open", "remove"], ...once];
   assertEquals(changesOf(fileSystem), [...first, ...once, ...once]);
   assertEquals([fileSystem.openHandles, warnings], [0, []]);
 });

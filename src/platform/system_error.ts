@@ -1,0 +1,37 @@
+/**
+ * Recognizes errors of the system by their numbers, where Deno has no class for them.
+ *
+ * @module
+ */
+
+/** The errors that mean a missing feature: on Linux EPERM, EINVAL, ENOLCK, ENOSYS, ENOTSUP and EOPNOTSUPP. */
+const MISSING_FEATURE: Partial<Record<typeof Deno.build.os, readonly number[]>> = {
+  linux: [1, 22, 37, 38, 95],
+  darwin: [1, 22, 77, 78, 45, 102],
+  // ERROR_INVALID_FUNCTION and ERROR_NOT_SUPPORTED.
+  windows: [1, 50],
+};
+
+/** ERROR_LOCK_VIOLATION of Windows. On other systems, no file operation raises the error of this number. */
+const LOCK_VIOLATION = 33;
+
+/**
+ * Checks whether an error of a file lock, a hard link or the sync of a directory means that the file system has no such
+ * feature: CIFS, FUSE and Ceph cannot sync directories, exFAT has no hard links, some network mounts have no locks. Such
+ * an error is not a failure of the disk: the call had no effect, and would never have one.
+ */
+export function isMissingFeature(error: unknown): boolean {
+  const numbers = MISSING_FEATURE[Deno.build.os] ?? MISSING_FEATURE.linux!;
+  return numbers.includes(numberOf(error));
+}
+
+/** Checks whether a file could not be read or written because another handle has locked it, as Windows does. */
+export function isLockViolation(error: unknown): boolean {
+  return numberOf(error) === LOCK_VIOLATION;
+}
+
+/** Returns the number that the system gave an error, or NaN. */
+function numberOf(error: unknown): number {
+  const [, number] = /\(os error (\d+)\)/.exec(error instanceof Error ? error.message : "") ?? [];
+  return Number(number ?? NaN);
+}

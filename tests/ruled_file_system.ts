@@ -1,0 +1,189 @@
+/**
+ * The rules of Windows over a file system of any machine. Locks bind the handles of this process only; the files of
+ * other processes are not looked at.
+ *
+ * @module
+ */
+import { basename, dirname, join } from "@std/path";
+import type {
+  FileAccess,
+  FileHandle,
+  FileStatus,
+  FileSystem,
+  Ownership,
+  Watcher,
+} from "../src/platform/file_system.ts";
+import { accessDenied, findName, lockViolation } from "./rules.ts";
+
+/** A file system under the rules of Windows. */
+export class RuledFileSystem implements FileSystem {
+  readonly #fileSystem: FileSystem;
+  /** The handle that holds the lock of a file, by device and inode. */
+  readonly #locks = new Map<string, FileHandle>();
+
+  /** Puts the rules over a file system. */
+  constructor(fileSystem: FileSystem) {
+    this.#fileSystem = fileSystem;
+  }
+
+  status(path: string): FileStatus | null {
+    const status = this.#fileSystem.status(this.#named(path));
+    return status === null ? null : ruled(status);
+  }
+
+  directoryStatus(path: string): FileStatus | null {
+    const status = this.#fileSystem.directoryStatus(this.#named(path));
+    return status === null ? null : ruled(status);
+  }
+
+  open(path: string, access: FileAccess): FileHandle {
+    const handle = this.#fileSystem.open(this.#named(path), access);
+    return new RuledHandle(handle, { access, locks: this.#locks });
+  }
+
+  list(path: string): string[] {
+    return this.#fileSystem.list(path);
+  }
+
+  listLater(path: string): Promise<string[]> {
+    return this.#fileSystem.listLater(path);
+  }
+
+  rename(from: string, to: string): void {
+    this.#fileSystem.rename(this.#named(from), this.#named(to));
+  }
+
+  link(path: string, newPath: string): void {
+    this.#fileSystem.link(this.#named(path), this.#named(newPath));
+  }
+
+  remove(path: string): void {
+    this.#fileSystem.remove(this.#named(path));
+  }
+
+  removeAsync(path: string): Promise<void> {
+    return this.#fileSystem.removeAsync(this.#named(path));
+  }
+
+  makeDirectory(path: string, withParents?: boolean): void {
+    this.#fileSystem.makeDirectory(this.#named(path), withParents);
+  }
+
+  syncDirectorySync(path: string): void {
+    this.#fileSystem.syncDirectorySync(path);
+  }
+
+  syncDirectory(path: string): Promise<void> {
+    return this.#fileSystem.syncDirectory(path);
+  }
+
+  watch(path: string, onChange: () => void): Watcher | null {
+    return this.#fileSystem.watch(path, onChange);
+  }
+
+  /** Returns the path spelled as the directory spells its name, which may differ in the case of letters. */
+  #named(path: string): string {
+    if (dirname(path) === path || this.#fileSystem.status(path) !== null) return path;
+    const directory = dirname(path);
+    if (this.#fileSystem.directoryStatus(directory)?.kind !== "directory") return path;
+    return join(
+      directory,
+      findName(basename(path), this.#fileSystem.list(directory)) ?? basename(path),
+    );
+  }
+}
+
+class RuledHandle implements FileHandle {
+  readonly #handle: FileHandle;
+  readonly #access: FileAccess;
+  readonly #locks: Map<string, FileHandle>;
+
+  constructor(
+    handle: FileHandle,
+    { access, locks }: { access: FileAccess; locks: Map<string, FileHandle> },
+  ) {
+    this.#handle = handle;
+    this.#access = access;
+    this.#locks = locks;
+  }
+
+  status(): FileStatus {
+    return ruled(this.#handle.status());
+  }
+
+  async read(buffer: Uint8Array, position: number): Promise<number> {
+    this.#assertUnlocked();
+    return await this.#handle.read(buffer, position);
+  }
+
+  readSync(buffer: Uint8Array, position: number): number {
+    this.#assertUnlocked();
+    return this.#handle.readSync(buffer, position);
+  }
+
+  appendSync(bytes: Uint8Array): number {
+    this.#assertUnlocked();
+    return this.#handle.appendSync(bytes);
+  }
+
+  truncateSync(byteLength: number): void {
+    const { file } = this;
+    if (this.#access !== "update") throw accessDenied();
+    this.#assertUnlocked(file);
+    this.#handle.truncateSync(byteLength);
+  }
+
+  setOwnership(_: Ownership): void {
+    throw accessDenied();
+  }
+
+  async syncData(): Promise<void> {
+    this.#assertMaySync();
+    await this.#handle.syncData();
+  }
+
+  syncDataSync(): void {
+    this.#assertMaySync();
+    this.#handle.syncDataSync();
+  }
+
+  tryLock(): boolean {
+    const { file } = this;
+    // A handle cannot lock a range twice either.
+    if (this.#locks.has(file) || !this.#handle.tryLock()) return false;
+    this.#locks.set(file, this);
+    return true;
+  }
+
+  unlock(): void {
+    const { file } = this;
+    if (this.#locks.get(file) === this) this.#locks.delete(file);
+    this.#handle.unlock();
+  }
+
+  close(): void {
+    const { file } = this;
+    if (this.#locks.get(file) === this) this.#locks.delete(file);
+    this.#handle.close();
+  }
+
+  /** Device and inode of the open file. */
+  get file(): string {
+    const { device, inode } = this.#handle.status();
+    return `${device} ${inode}`;
+  }
+
+  #assertUnlocked(file: string = this.file): void {
+    const holder = this.#locks.get(file);
+    if (holder !== undefined && holder !== this) throw lockViolation();
+  }
+
+  #assertMaySync(): void {
+    if (this.#access === "read") throw accessDenied();
+  }
+}
+
+/** Returns the status as Windows reports it: files have no owner, and directories change their time late. */
+function ruled(status: FileStatus): FileStatus {
+  return { ...status, ownership: null, modifiedMs: null };
+}

@@ -1,0 +1,43 @@
+/**
+ * The rules of an operating system for locks, handles and names, under which the tests run.
+ *
+ * By default they are the rules of POSIX, and on Windows its own. With `SCOUT_RULES=windows`, simulated and real disks
+ * enforce the rules of Windows on any machine, so that a test finds what would fail there.
+ *
+ * @module
+ */
+
+/** The rules of an operating system. */
+export type Rules = "POSIX" | "Windows";
+
+/** The rules under which the tests run. */
+export const RULES: Rules = Deno.env.get("SCOUT_RULES") === "windows" ? "Windows" : "POSIX";
+
+/** The error of a file that another handle has locked. */
+export function lockViolation(): Error {
+  return new Error(
+    "The process cannot access the file because another process has locked a portion of the file. (os error 33)",
+  );
+}
+
+/** The error of a handle that may not truncate or sync. */
+export function accessDenied(): Error {
+  return new Deno.errors.PermissionDenied("Access is denied. (os error 5)");
+}
+
+/** The error of a file that another program has opened without sharing it, as virus scanners do for a moment. */
+export function sharingViolation(): Error {
+  return new Error(
+    "The process cannot access the file because it is being used by another process. (os error 32)",
+  );
+}
+
+/** Finds a name among others, regardless of the case of its letters. The name itself comes first. */
+export function findName(name: string, names: Iterable<string>): string | undefined {
+  let found: string | undefined;
+  for (const each of names) {
+    if (each === name) return each;
+    if (each.toLowerCase() === name.toLowerCase()) found = each;
+  }
+  return found;
+}
