@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { RULES, sharingViolation } from "../rules.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import {
   type Assignment,
@@ -23,6 +24,7 @@ const INJECTIONS = 2_600;
 const ERRORS: readonly [errno: string, error: () => Error][] = Object.entries({
   ...systemErrors,
   ...missingFeatures,
+  ...RULES === "Windows" ? { ERROR_SHARING_VIOLATION: sharingViolation } : {},
 });
 
 /** Injects errors at every call of the standard workloads. */

@@ -1,0 +1,18 @@
+/**
+ * Plants a fault under the rules of Windows: each sealed segment is locked as soon as it is opened, as an archiver did
+ * that locked the segment itself. A test run preloads this file in place of `windows_rules.ts`.
+ *
+ * @module
+ */
+import "../windows_rules.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import type { FileAccess } from "../../src/platform/file_system.ts";
+
+const { open } = denoFileSystem;
+Object.assign(denoFileSystem, {
+  open(path: string, access: FileAccess) {
+    // The handle is never closed, so the lock stays for as long as the process.
+    if (/_\d{8}_\d{6}\.jsonl$/.test(path)) open(path, "read").tryLock();
+    return open(path, access);
+  },
+});
