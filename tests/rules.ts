@@ -11,7 +11,9 @@
 export type Rules = "POSIX" | "Windows";
 
 /** The rules under which the tests run. */
-export const RULES: Rules = Deno.env.get("SCOUT_RULES") === "windows" ? "Windows" : "POSIX";
+export const RULES: Rules = Deno.env.get("SCOUT_RULES") === "windows" || Deno.build.os === "windows"
+  ? "Windows"
+  : "POSIX";
 
 /** The error of a file that another handle has locked. */
 export function lockViolation(): Error {

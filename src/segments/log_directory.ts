@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { basename, join } from "@std/path";
+import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { FileHandle, FileSystem, Ownership } from "../platform/file_system.ts";
@@ -274,7 +274,7 @@ export class LogDirectory {
     for (const name of await this.#namesLater()) {
       const created = nameOfTemporary(name);
       if (created === null || !this.files.has(created)) continue;
-      const path = join(this.files.directory, name);
+      const path = this.files.at(name);
       if (removeTemporary(this.fileSystem, path)) removed.push(path);
     }
     return removed;

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname } from "@std/path";
 
 /** The UTC time in the name of a segment: `20260213_143022`. */
 export type Stamp = string;
@@ -43,6 +43,8 @@ export class LogFiles {
   readonly importing: string;
   /** The claim of the process that adds missing lines to the manifest. */
   readonly completing: string;
+  /** The path of the directory with a separator at its end, as the caller spelled it. */
+  readonly #parent: string;
   readonly #stem: string;
   readonly #extension: string;
 
@@ -55,16 +57,22 @@ export class LogFiles {
     this.#stem = name.slice(0, stemLength);
     this.#extension = name.slice(stemLength);
     this.directory = dirname(path);
+    this.#parent = path.slice(0, -name.length);
     this.active = path;
     this.lock = `${path}.lock`;
     this.importing = `${path}.import.tmp`;
-    this.manifest = join(this.directory, `${this.#stem}.manifest${this.#extension}`);
+    this.manifest = this.at(`${this.#stem}.manifest${this.#extension}`);
     this.completing = `${this.manifest}.tmp.lock`;
+  }
+
+  /** Returns the path of a file in the directory. */
+  at(name: string): string {
+    return `${this.#parent}${name}`;
   }
 
   /** Returns the path of the sealed segment with the stamp. */
   sealed(stamp: Stamp): string {
-    return join(this.directory, `${this.#stem}_${stamp}${this.#extension}`);
+    return this.at(`${this.#stem}_${stamp}${this.#extension}`);
   }
 
   /** Returns the path of the archive with the stamp. */

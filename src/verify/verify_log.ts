@@ -15,7 +15,7 @@ import {
   checkOptions,
   type OptionChecks,
 } from "../options/option_checks.ts";
-import { basename, join } from "@std/path";
+import { basename } from "@std/path";
 import { createHash } from "node:crypto";
 import { readChunks } from "../platform/chunks.ts";
 import { messageOf } from "../errors.ts";
@@ -177,7 +177,7 @@ class LogCheck {
     this.#resumeBehind(lines);
     if (manifest.pruned.has(name)) return;
     this.#faults.add({
-      path: join(this.#source.log.files.directory, name),
+      path: this.#source.log.files.at(name),
       reason: `this archive is missing: line ${lines.at(-1)!.number} of the manifest lists it`,
     });
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { dirname, join } from "@std/path";
+import { dirname } from "@std/path";
 import type {
   FileAccess,
   FileHandle,
@@ -106,6 +106,7 @@ export class SimulatedProcess implements FileSystem {
   }
 
   status(path: string): FileStatus | null {
+    path = onDisk(path);
     return this.run({ name: "status", path }, () => {
       const number = this.#kernel.find(path, `lstat '${path}'`);
       return number === undefined ? null : this.#kernel.status(number);
@@ -117,24 +118,29 @@ export class SimulatedProcess implements FileSystem {
   }
 
   open(path: string, access: FileAccess): FileHandle {
+    path = onDisk(path);
     return this.run({ name: "open", path }, () => {
       return new SimulatedHandle(this, this.#kernel, this.#kernel.open(path, access, this));
     });
   }
 
   list(path: string): string[] {
+    path = onDisk(path);
     return this.run({ name: "list", path }, () => this.#kernel.list(path));
   }
 
   listLater(path: string): Promise<string[]> {
+    path = onDisk(path);
     return this.runLater({ name: "list", path }, () => () => this.#kernel.list(path));
   }
 
   rename(from: string, to: string): void {
+    [from, to] = [onDisk(from), onDisk(to)];
     this.run({ name: "rename", path: from, to }, () => this.#kernel.rename(from, to, this.user));
   }
 
   link(path: string, newPath: string): void {
+    [path, newPath] = [onDisk(path), onDisk(newPath)];
     this.run(
       { name: "link", path, to: newPath },
       () => this.#kernel.link(path, newPath, this.user),
@@ -142,10 +148,12 @@ export class SimulatedProcess implements FileSystem {
   }
 
   remove(path: string): void {
+    path = onDisk(path);
     this.run({ name: "remove", path }, () => this.#kernel.remove(path, this.user));
   }
 
   removeAsync(path: string): Promise<void> {
+    path = onDisk(path);
     return this.runLater(
       { name: "remove", path },
       () => () => this.#kernel.remove(path, this.user),
@@ -153,16 +161,19 @@ export class SimulatedProcess implements FileSystem {
   }
 
   makeDirectory(path: string): void {
+    path = onDisk(path);
     this.run({ name: "makeDirectory", path }, () => {
       this.#kernel.make(path, "directory", `mkdir '${path}'`, this.user);
     });
   }
 
   syncDirectorySync(path: string): void {
+    path = onDisk(path);
     this.run({ name: "syncDirectory", path }, () => this.#beginDirectorySync(path)());
   }
 
   syncDirectory(path: string): Promise<void> {
+    path = onDisk(path);
     return this.runLater({ name: "syncDirectory", path }, () => this.#beginDirectorySync(path));
   }
 
@@ -329,7 +340,10 @@ class SimulatedHandle implements FileHandle {
   }
 }
 
-/** A disk that is empty except for its root. Paths are absolute POSIX paths without `.` and `..`. */
+/**
+ * A disk that is empty except for its root. Paths are absolute POSIX paths without `.` and `..`; on Windows, those that
+ * @std/path makes of them are accepted too.
+ */
 export class SimulatedDisk {
   readonly #kernel: Kernel;
 
@@ -387,21 +401,25 @@ export class SimulatedDisk {
 
   /** Returns the content of a file, without a call of a process. */
   readFile(path: string): Uint8Array {
+    path = onDisk(path);
     return this.#kernel.inode(this.#kernel.get(path, path)).bytes;
   }
 
   /** Returns the ownership of a file, without a call of a process. */
   ownershipOf(path: string): Ownership {
+    path = onDisk(path);
     return this.#kernel.inode(this.#kernel.get(path, path)).ownership;
   }
 
   /** Changes the ownership of a file, as an administrator does. Files on a disk of Windows have none. */
   setOwnership(path: string, ownership: Ownership): void {
+    path = onDisk(path);
     this.#kernel.assign(path, ownership);
   }
 
   /** Writes a file and its parent directories, without a call of a process. All of it is durable at once. */
   writeFile(path: string, content: string | Uint8Array): void {
+    path = onDisk(path);
     this.#durably(path, () => {
       const inode = this.#kernel.find(path, path) ?? this.#kernel.make(path, "file", path, SERVICE);
       const file = { path, inode, access: "update" } as const;
@@ -413,6 +431,7 @@ export class SimulatedDisk {
 
   /** Creates a directory, a symlink or another kind of file, with its parent directories. It is durable at once. */
   plant(path: string, kind: "directory" | "symlink" | "other"): void {
+    path = onDisk(path);
     this.#durably(path, () => this.#kernel.make(path, kind, path, SERVICE));
   }
 
@@ -430,7 +449,9 @@ export class SimulatedDisk {
   }
 
   #filesUnder(directory: string): string[] {
-    return this.#kernel.list(directory).sort().map((name) => join(directory, name)).flatMap(
+    return this.#kernel.list(directory).sort().map((name) =>
+      `${directory === "/" ? "" : directory}/${name}`
+    ).flatMap(
       (path) => {
         const { kind } = this.#kernel.inode(this.#kernel.get(path, path));
         return kind === "directory" ? this.#filesUnder(path) : kind === "file" ? [path] : [];
@@ -446,4 +467,11 @@ function textOf(bytes: Uint8Array): string | Uint8Array {
     // The content was torn within a character, or is not text.
     return bytes;
   }
+}
+
+/** Returns the path as a POSIX path: without the drive and the backslashes that it has on Windows. */
+function onDisk(path: string): string {
+  return Deno.build.os === "windows"
+    ? path.replace(/^[a-z]:/i, "").replaceAll("\\", "/") || "/"
+    : path;
 }
