@@ -6,7 +6,7 @@
  */
 import { AuditReader } from "@vivarium/scout";
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, resolve } from "@std/path";
 import { openLogOn } from "../src/audit_log.ts";
 import { AuditWriteError } from "../src/errors.ts";
 import { missingFeatures, SimulatedDisk } from "./faults/simulated_disk.ts";
@@ -84,7 +84,7 @@ for (const errno of ERRNOS) {
         `Cannot lock audit log: ${
           missingFeatures[errno]().message
         }; use a file system that supports locks, ` +
-          `such as a local disk: ${PATH}.lock`,
+          `such as a local disk: ${resolve(PATH)}.lock`,
       );
     }
     assertEquals(process.openHandles, 0);

@@ -13,7 +13,7 @@ import type {
   Ownership,
   Watcher,
 } from "../src/platform/file_system.ts";
-import { accessDenied, findName, lockViolation } from "./rules.ts";
+import { accessDenied, findName, lockViolation, notLocked } from "./rules.ts";
 
 /** A file system under the rules of Windows. */
 export class RuledFileSystem implements FileSystem {
@@ -97,6 +97,8 @@ class RuledHandle implements FileHandle {
   readonly #handle: FileHandle;
   readonly #access: FileAccess;
   readonly #locks: Map<string, FileHandle>;
+  /** Device and inode of the open file. */
+  readonly #file: string;
 
   constructor(
     handle: FileHandle,
@@ -105,6 +107,8 @@ class RuledHandle implements FileHandle {
     this.#handle = handle;
     this.#access = access;
     this.#locks = locks;
+    const { device, inode } = handle.status();
+    this.#file = `${device} ${inode}`;
   }
 
   status(): FileStatus {
@@ -127,9 +131,7 @@ class RuledHandle implements FileHandle {
   }
 
   truncateSync(byteLength: number): void {
-    const { file } = this;
     if (this.#access !== "update") throw accessDenied();
-    this.#assertUnlocked(file);
     this.#handle.truncateSync(byteLength);
   }
 
@@ -148,33 +150,28 @@ class RuledHandle implements FileHandle {
   }
 
   tryLock(): boolean {
-    const { file } = this;
     // A handle cannot lock a range twice either.
-    if (this.#locks.has(file) || !this.#handle.tryLock()) return false;
-    this.#locks.set(file, this);
+    if (this.#locks.has(this.#file) || !this.#handle.tryLock()) return false;
+    this.#locks.set(this.#file, this);
     return true;
   }
 
   unlock(): void {
-    const { file } = this;
-    if (this.#locks.get(file) === this) this.#locks.delete(file);
     this.#handle.unlock();
+    if (!this.#forgetLock()) throw notLocked();
   }
 
   close(): void {
-    const { file } = this;
-    if (this.#locks.get(file) === this) this.#locks.delete(file);
+    this.#forgetLock();
     this.#handle.close();
   }
 
-  /** Device and inode of the open file. */
-  get file(): string {
-    const { device, inode } = this.#handle.status();
-    return `${device} ${inode}`;
+  #forgetLock(): boolean {
+    return this.#locks.get(this.#file) === this && this.#locks.delete(this.#file);
   }
 
-  #assertUnlocked(file: string = this.file): void {
-    const holder = this.#locks.get(file);
+  #assertUnlocked(): void {
+    const holder = this.#locks.get(this.#file);
     if (holder !== undefined && holder !== this) throw lockViolation();
   }
 

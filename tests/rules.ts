@@ -22,6 +22,11 @@ export function lockViolation(): Error {
   );
 }
 
+/** The error of a handle that gives back a lock that it does not hold. */
+export function notLocked(): Error {
+  return new Error("The segment is already unlocked. (os error 158)");
+}
+
 /** The error of a handle that may not truncate or sync. */
 export function accessDenied(): Error {
   return new Deno.errors.PermissionDenied("Access is denied. (os error 5)");

@@ -13,6 +13,7 @@ import type {
   Ownership,
   Watcher,
 } from "./file_system.ts";
+import { isAccessDenied } from "./system_error.ts";
 
 /** The real disk. */
 export const denoFileSystem: FileSystem = {
@@ -49,14 +50,21 @@ export const denoFileSystem: FileSystem = {
     Deno.mkdirSync(path, { mode: 0o700, recursive: withParents });
   },
   syncDirectorySync(path) {
-    if (!CAN_SYNC_DIRECTORIES) return;
     using directory = Deno.openSync(path, { read: true });
-    directory.syncSync();
+    try {
+      directory.syncSync();
+    } catch (error) {
+      if (!isAccessDenied(error)) throw error;
+    }
   },
   async syncDirectory(path) {
-    if (!CAN_SYNC_DIRECTORIES) return;
     using directory = Deno.openSync(path, { read: true });
-    await directory.sync();
+    try {
+      await directory.sync();
+    } catch (error) {
+      // NTFS journals directory entries itself, and Windows syncs only files that are open for writing.
+      if (!isAccessDenied(error)) throw error;
+    }
   },
   watch(path, onChange) {
     try {
@@ -79,9 +87,6 @@ export function kindBehind(path: string): "file" | "directory" | "other" {
 export async function openPipe(path: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   return (await Deno.open(path)).readable;
 }
-
-// NTFS journals directory entries itself, and Windows cannot open a directory as a file.
-const CAN_SYNC_DIRECTORIES = Deno.build.os !== "windows";
 
 const OPEN_OPTIONS: Readonly<Record<FileAccess, Deno.OpenOptions>> = {
   read: { read: true },

@@ -10,7 +10,7 @@
  */
 import { dirname, join } from "@std/path";
 import { type FileHandle, type FileStatus, type FileSystem, isSameFile } from "./file_system.ts";
-import { isMissingFeature } from "./system_error.ts";
+import { isAccessDenied, isMissingFeature } from "./system_error.ts";
 import { removeTemporary, twinOf } from "./temporary_file.ts";
 
 /** An open regular file. */
@@ -172,7 +172,7 @@ export function truncate(
     handle.truncateSync(byteLength);
   } catch (error) {
     // On Windows, a handle that was opened for appending cannot truncate.
-    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    if (!isAccessDenied(error)) throw error;
     const status = statusIfAt(fileSystem, path, { handle, identity: handle.status() });
     const writable = status === null ? null : openExisting(fileSystem, path, "update", status);
     if (writable === null) throw error;
@@ -197,7 +197,7 @@ export async function syncData(
   try {
     await handle.syncData();
   } catch (error) {
-    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    if (!isAccessDenied(error)) throw error;
     const status = statusIfAt(fileSystem, path, { handle, identity: handle.status() });
     const writable = status === null ? null : openExisting(fileSystem, path, "append", status);
     if (writable === null) return false;

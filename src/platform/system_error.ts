@@ -12,6 +12,8 @@ const MISSING_FEATURE: Partial<Record<typeof Deno.build.os, readonly number[]>> 
   windows: [1, 50],
 };
 
+/** ERROR_ACCESS_DENIED of Windows. On other systems, this number is EIO, which is not a PermissionDenied. */
+const ACCESS_DENIED = 5;
 /** ERROR_LOCK_VIOLATION of Windows. On other systems, no file operation raises the error of this number. */
 const LOCK_VIOLATION = 33;
 
@@ -28,6 +30,11 @@ export function isMissingFeature(error: unknown): boolean {
 /** Checks whether a file could not be read or written because another handle has locked it, as Windows does. */
 export function isLockViolation(error: unknown): boolean {
   return numberOf(error) === LOCK_VIOLATION;
+}
+
+/** Checks whether Windows refused a call on an open file because the file is not open for it. */
+export function isAccessDenied(error: unknown): boolean {
+  return error instanceof Deno.errors.PermissionDenied && numberOf(error) === ACCESS_DENIED;
 }
 
 /** Returns the number that the system gave an error, or NaN. */

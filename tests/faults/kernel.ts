@@ -9,7 +9,7 @@
  */
 import { basename, dirname } from "@std/path";
 import type { FileAccess, FileStatus, Ownership } from "../../src/platform/file_system.ts";
-import { accessDenied, findName, lockViolation, type Rules } from "../rules.ts";
+import { accessDenied, findName, lockViolation, notLocked, type Rules } from "../rules.ts";
 import { type Inode, inodeOf, Journal, type Kind, newInode, type Place, ROOT } from "./journal.ts";
 
 /** Returns the error of a full disk, as Deno raises it. */
@@ -33,13 +33,25 @@ export const systemErrors = {
   EROFS: () => new Error("Read-only file system (os error 30)"),
 } as const satisfies Record<string, () => Error>;
 
-/** Errors with which a system says that a file system lacks a feature, as Deno raises them. */
-export const missingFeatures = {
-  EINVAL: () => new TypeError("Invalid argument (os error 22)"),
-  ENOLCK: () => new Error("No locks available (os error 37)"),
-  ENOTSUP: () => new Error("Operation not supported (os error 95)"),
-  EPERM: () => new Deno.errors.PermissionDenied("Operation not permitted (os error 1)"),
-} as const satisfies Record<string, () => Error>;
+const invalidFunction = () => new Error("Incorrect function. (os error 1)");
+const notSupported = () => new Error("The request is not supported. (os error 50)");
+
+/** Errors with which the system says that a file system lacks a feature, as Deno raises them. */
+export const missingFeatures: Readonly<
+  Record<"EINVAL" | "ENOLCK" | "ENOTSUP" | "EPERM", () => Error>
+> = Deno.build.os === "windows"
+  ? {
+    EINVAL: invalidFunction,
+    ENOLCK: notSupported,
+    ENOTSUP: notSupported,
+    EPERM: invalidFunction,
+  }
+  : {
+    EINVAL: () => new TypeError("Invalid argument (os error 22)"),
+    ENOLCK: () => new Error("No locks available (os error 37)"),
+    ENOTSUP: () => new Error("Operation not supported (os error 95)"),
+    EPERM: () => new Deno.errors.PermissionDenied("Operation not permitted (os error 1)"),
+  };
 
 /** The user that a process runs as. */
 export type User = Omit<Ownership, "mode">;
@@ -159,7 +171,7 @@ export class Kernel {
   }
 
   close(file: OpenFile): void {
-    this.unlock(file);
+    if (this.#locks.get(file.inode) === file) this.#locks.delete(file.inode);
     this.#unreported.delete(file);
     this.openFiles.delete(file);
   }
@@ -236,7 +248,6 @@ export class Kernel {
   truncate(file: Omit<OpenFile, "owner">, byteLength: number): void {
     const { inode, path, access } = file;
     if (this.#isWindows && access !== "update") throw accessDenied();
-    this.#assertUnlocked(file);
     if (access === "read" || byteLength < 0) throw invalidArgument();
     this.journal.perform({ kind: "truncate", path, inode, byteLength });
   }
@@ -270,6 +281,7 @@ export class Kernel {
 
   unlock(file: OpenFile): void {
     if (this.#locks.get(file.inode) === file) this.#locks.delete(file.inode);
+    else if (this.#isWindows) throw notLocked();
   }
 
   /**

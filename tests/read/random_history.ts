@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { basename } from "@std/path";
+import { basename, resolve } from "@std/path";
 import { gzipSync } from "node:zlib";
 import type { AuditEvent } from "../../src/event.ts";
 import type { QueryOptions } from "../../src/read/query_options.ts";
@@ -383,7 +383,7 @@ export class RandomHistory {
   rotten: { readonly path: string; readonly held: Bytes } | null = null;
 
   readonly #random: SeededRandom;
-  readonly #files = new LogFiles("/log/audit.jsonl");
+  readonly #files = new LogFiles(resolve("/log/audit.jsonl"));
   readonly #process: SimulatedProcess;
   readonly #lines: RandomLines;
   /** The facts of the archives that the manifest will list. */
@@ -422,7 +422,7 @@ export class RandomHistory {
   files(): Files {
     return new Map(
       this.#process.list(this.#files.directory).map((name) => {
-        const path = `${this.#files.directory}/${name}`;
+        const path = this.#files.at(name);
         return [path, new Uint8Array(this.disk.readFile(path))];
       }),
     );
@@ -695,7 +695,7 @@ export function archivedBy(
   { maxLineBytes }: { maxLineBytes: number },
   text: string,
 ): SimulatedDisk {
-  const files = new LogFiles("/log/audit.jsonl");
+  const files = new LogFiles(resolve("/log/audit.jsonl"));
   const path = files.archive("20260213_150001");
   const raw = encoder.encode(text);
   const bytes = gzip(raw);

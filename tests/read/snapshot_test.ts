@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { resolve } from "@std/path";
 import { gzipSync } from "node:zlib";
 import { openReaderOn } from "../../src/audit_reader.ts";
 import { SimulatedClock } from "../platform.ts";
@@ -17,7 +18,7 @@ for (const [what, kind] of [["an empty file", null], ...ODDITIES] as const) {
     await using reader = await openReaderOn(platform, { path: files.active, logger });
     const query = reader.query();
     assertEquals((await query.toArray()).map(({ n }) => n), [1]);
-    const damaged = kind === null ? [] : [files.sealed(STAMPS[0])];
+    const damaged = kind === null ? [] : [resolve(files.sealed(STAMPS[0]))];
     assertEquals(query.damage.map(({ path }) => path), damaged);
     for await (const { n } of reader.follow({ since: ts })) {
       assertEquals(n, 1);
