@@ -526,7 +526,7 @@ async function openParts(
 ): Promise<Parts> {
   const unheardErrors = new UnheardErrors(options.logger, clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
-  const sink = new LogSink(directory, { ...options, clock, outcomes: acknowledgements });
+  const sink = await LogSink.open(directory, { ...options, clock, outcomes: acknowledgements });
   let membership: SessionMembership | undefined;
   try {
     membership = options.sessionId === undefined

@@ -23,6 +23,7 @@ import type { QueryOptions } from "./read/query_options.ts";
 import { checkNoDirectory } from "./platform/regular_file.ts";
 import { SpendIndex } from "./read/spend_index.ts";
 import { LogDirectory } from "./segments/log_directory.ts";
+import { checkSpelling } from "./segments/spelling.ts";
 import { ManifestReader } from "./segments/manifest_reader.ts";
 import { spendWindow } from "./cost/spend.ts";
 import { type TimeLike, toEpochMs } from "./time.ts";
@@ -356,12 +357,14 @@ export async function openReaderOn(
 ): Promise<AuditReader> {
   const { fileSystem, clock } = platform;
   const resolved = resolveOptions(options);
+  const log = new LogDirectory(fileSystem, resolved.path);
   try {
     // A missing permission is better reported here than by the first query.
-    await Promise.try(() => checkNoDirectory(fileSystem, resolved.path));
+    checkNoDirectory(fileSystem, resolved.path);
+    await checkSpelling(log);
   } catch (error) {
     const flags = [pathFlag("read", dirname(resolved.path))];
     throw withFlags(error, flags, { path: resolved.path });
   }
-  return createReader(resolved, { log: new LogDirectory(fileSystem, resolved.path), clock });
+  return createReader(resolved, { log, clock });
 }

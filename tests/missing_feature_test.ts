@@ -68,6 +68,27 @@ for (const errno of ERRNOS) {
     );
   }
 
+  Deno.test(`AuditLog.flush() rejects without syncs of files (${errno}), and says what to use`, async () => {
+    const disk = new SimulatedDisk();
+    disk.plant("/log", "directory");
+    const process = disk.process();
+    process.failOn(({ name }) => name === "syncData", missingFeatures[errno], Infinity);
+    const { logger } = gathering();
+    const platform = { fileSystem: process, clock: new SimulatedClock() };
+    const log = await openLogOn(platform, { path: PATH, logger, sessionId: "s" });
+    await log.log("nav");
+    const error = await assertRejects(() => log.flush(), AuditWriteError);
+    assertEquals(error.phase, "sync");
+    assertEquals(
+      error.message,
+      `Cannot make audit log durable: ${
+        missingFeatures[errno]().message
+      }; use a file system that can sync files, such as a local disk: ${resolve(PATH)}`,
+    );
+    await assertRejects(() => log.close(), AuditWriteError);
+    assertEquals(process.openHandles, 0);
+  });
+
   Deno.test(`AuditLog.open() rejects without locks (${errno}), and names the lock file`, async () => {
     const disk = new SimulatedDisk();
     disk.plant("/log", "directory");

@@ -39,12 +39,19 @@ export function sharingViolation(): Error {
   );
 }
 
-/** Finds a name among others, regardless of the case of its letters. The name itself comes first. */
+/**
+ * Finds a name among others, regardless of the case of its letters and, as on macOS, of the form of accented letters.
+ * The name itself comes first.
+ */
 export function findName(name: string, names: Iterable<string>): string | undefined {
   let found: string | undefined;
   for (const each of names) {
     if (each === name) return each;
-    if (each.toLowerCase() === name.toLowerCase()) found = each;
+    if (folded(each) === folded(name)) found = each;
   }
   return found;
+}
+
+function folded(name: string): string {
+  return name.normalize("NFC").toLowerCase();
 }

@@ -10,7 +10,7 @@
  */
 import { dirname, join } from "@std/path";
 import { type FileHandle, type FileStatus, type FileSystem, isSameFile } from "./file_system.ts";
-import { isAccessDenied, isMissingFeature } from "./system_error.ts";
+import { isAccessDenied, isInvalidName, isMissingFeature } from "./system_error.ts";
 import { removeTemporary, twinOf } from "./temporary_file.ts";
 
 /** An open regular file. */
@@ -84,10 +84,11 @@ export function openForRead(fileSystem: FileSystem, path: string): FileHandle | 
  * Checks that the path of a log is not a directory. Without this check, a user without permission for the parent of the
  * directory would get an error about this permission.
  *
- * @throws {TypeError} If the path is a directory. The message suggests a file in the directory.
+ * @throws {TypeError} If the path is a directory; the message suggests a file in the directory. Also if the system
+ *   allows no file at the path.
  */
 export function checkNoDirectory(fileSystem: FileSystem, path: string): void {
-  if (fileSystem.status(path)?.kind !== "directory") return;
+  if (statusOfName(fileSystem, path)?.kind !== "directory") return;
   throw new TypeError(
     `Cannot open audit log: the path must not be a directory, got ${path}; use ${
       join(path, "audit.jsonl")
@@ -260,12 +261,19 @@ function orNull<T>(open: () => T, ...expected: (new (message: string) => Error)[
  *
  * If Deno's permissions allow access to this directory only, its parents are created, but neither checked nor synced:
  * a power loss may then remove them with the log. No permission is requested that the caller does not have.
+ *
+ * @throws {Deno.errors.NotADirectory} If a file that is not a directory is in the way; the message names it.
+ * @throws {Deno.errors.NotFound} If the root of the path, a drive or network share of Windows, does not exist.
+ * @throws {TypeError} If the system does not allow the path.
  */
 export function ensureDirectory(fileSystem: FileSystem, path: string): void {
   const missing: string[] = [];
-  for (let dir = path; fileSystem.status(dir) === null; dir = dirname(dir)) {
+  for (let dir = path; !isDirectory(fileSystem, dir); dir = dirname(dir)) {
+    if (dirname(dir) === dir) {
+      throw new Deno.errors.NotFound(`the drive or network share ${dir} does not exist`);
+    }
     missing.push(dir);
-    if (dirname(dir) === dir || !mayRead(dirname(dir))) break;
+    if (!mayRead(dirname(dir))) break;
   }
   for (const dir of missing.reverse()) {
     const parent = dirname(dir);
@@ -277,6 +285,28 @@ export function ensureDirectory(fileSystem: FileSystem, path: string): void {
       continue;
     }
     if (hasParentAccess) syncParent(fileSystem, parent);
+  }
+}
+
+/** Checks whether the path is a directory or leads to one, and throws if anything else is at the path. */
+function isDirectory(fileSystem: FileSystem, path: string): boolean {
+  const status = statusOfName(fileSystem, path);
+  if (status === null) return false;
+  if (status.kind === "directory") return true;
+  if (fileSystem.directoryStatus(path)?.kind === "directory") return true;
+  throw new Deno.errors.NotADirectory(`${path} is not a directory`);
+}
+
+/** Returns the status of the file at a path, of which it is not known yet whether the system allows it. */
+function statusOfName(fileSystem: FileSystem, path: string): FileStatus | null {
+  try {
+    return fileSystem.status(path);
+  } catch (error) {
+    if (!isInvalidName(error)) throw error;
+    throw new TypeError(
+      `Cannot open audit log: the path has the name of a device or an invalid character, got ${path}`,
+      { cause: error },
+    );
   }
 }
 

@@ -7,18 +7,24 @@
 /** The errors that mean a missing feature: on Linux EPERM, EINVAL, ENOLCK, ENOSYS, ENOTSUP and EOPNOTSUPP. */
 const MISSING_FEATURE: Partial<Record<typeof Deno.build.os, readonly number[]>> = {
   linux: [1, 22, 37, 38, 95],
-  darwin: [1, 22, 77, 78, 45, 102],
+  // Also ENOTTY, with which fcntl() answers F_FULLFSYNC.
+  darwin: [1, 22, 25, 77, 78, 45, 102],
   // ERROR_INVALID_FUNCTION and ERROR_NOT_SUPPORTED.
   windows: [1, 50],
 };
 
 /** ERROR_ACCESS_DENIED of Windows. On other systems, this number is EIO, which is not a PermissionDenied. */
 const ACCESS_DENIED = 5;
+/**
+ * ERROR_INVALID_FUNCTION, _INVALID_HANDLE, _INVALID_PARAMETER, _INVALID_NAME, _BAD_PATHNAME and _DIRECTORY of Windows. On
+ * other systems, the first one is EPERM, which is a PermissionDenied.
+ */
+const INVALID_NAME: readonly number[] = [1, 6, 87, 123, 161, 267];
 /** ERROR_LOCK_VIOLATION of Windows. On other systems, no file operation raises the error of this number. */
 const LOCK_VIOLATION = 33;
 
 /**
- * Checks whether an error of a file lock, a hard link or the sync of a directory means that the file system has no such
+ * Checks whether an error of a file lock, a hard link or a sync means that the file system has no such
  * feature: CIFS, FUSE and Ceph cannot sync directories, exFAT has no hard links, some network mounts have no locks. Such
  * an error is not a failure of the disk: the call had no effect, and would never have one.
  */
@@ -35,6 +41,14 @@ export function isLockViolation(error: unknown): boolean {
 /** Checks whether Windows refused a call on an open file because the file is not open for it. */
 export function isAccessDenied(error: unknown): boolean {
   return error instanceof Deno.errors.PermissionDenied && numberOf(error) === ACCESS_DENIED;
+}
+
+/**
+ * Checks whether the status of a path could not be read because Windows allows no file with this name: `nul`, `con` and
+ * others are devices, and some characters are invalid. On other systems, these numbers do not occur.
+ */
+export function isInvalidName(error: unknown): boolean {
+  return !(error instanceof Deno.errors.PermissionDenied) && INVALID_NAME.includes(numberOf(error));
 }
 
 /** Returns the number that the system gave an error, or NaN. */

@@ -86,8 +86,13 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     const { fileSystem, clock } = denoPlatform;
     const resolved = resolveOptions(options);
     const log = new LogDirectory(fileSystem, resolved.path, resolved.logger);
-    const sink = new LogSink(log, { ...resolved, clock });
-    await sink.recover();
+    const sink = await LogSink.open(log, { ...resolved, clock });
+    try {
+      await sink.recover();
+    } catch (error) {
+      await sink.abort(error);
+      throw error;
+    }
     return new FsyncSink(sink);
   }
 

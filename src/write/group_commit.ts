@@ -13,6 +13,7 @@
 import { AuditWriteError, messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
+import { isMissingFeature } from "../platform/system_error.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
 import type { ActiveFile } from "./active_file.ts";
 import { FsyncCadence } from "./fsync_cadence.ts";
@@ -213,8 +214,12 @@ export class GroupCommit {
 
   #fail(cause: unknown): AuditWriteError {
     const { path } = this.#file;
+    // On macOS, some network volumes and memory cards have no F_FULLFSYNC.
+    const remedy = isMissingFeature(cause)
+      ? "; use a file system that can sync files, such as a local disk"
+      : "";
     const failure = new AuditWriteError(
-      `Cannot make audit log durable: ${messageOf(cause)}: ${path}`,
+      `Cannot make audit log durable: ${messageOf(cause)}${remedy}: ${path}`,
       { phase: "sync", path, cause },
     );
     this.#logger.error(failure.message);

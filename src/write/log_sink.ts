@@ -22,6 +22,7 @@ import type { LogDirectory } from "../segments/log_directory.ts";
 import type { RecoveryReport } from "../segments/recover.ts";
 import type { Stamp } from "../segments/segment_name.ts";
 import { Segments } from "../segments/segments.ts";
+import { checkSpelling } from "../segments/spelling.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
 import { ActiveFile } from "./active_file.ts";
@@ -78,6 +79,25 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   /** Seals files because of their age; undefined if no option asks for that. */
   readonly #ageWatch: AgeWatch | undefined;
   #sealFailure: { message: string; retryMs: number } | undefined;
+
+  /**
+   * Opens the sink like the constructor, but only if the directory spells the log as the caller does.
+   *
+   * @throws {TypeError} If the path is not a regular file with one name, or the directory lists it under another
+   *   spelling.
+   */
+  static async open(log: LogDirectory, options: LogSinkOptions): Promise<LogSink> {
+    await checkSpelling(log);
+    const sink = new LogSink(log, options);
+    try {
+      // From here on the lock file exists. Another process may just have created it in another spelling.
+      await checkSpelling(log);
+    } catch (error) {
+      await sink.abort(error);
+      throw error;
+    }
+    return sink;
+  }
 
   /**
    * Opens the active file of the log for appending if it exists; {@linkcode recover} or the first write creates it. If

@@ -1,7 +1,13 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { AuditLog } from "@vivarium/scout";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { join, resolve } from "@std/path";
+import { openLogOn } from "../../src/audit_log.ts";
+import { openReaderOn } from "../../src/audit_reader.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 import { ensureDirectory, openForAppend, openForRead } from "../../src/platform/regular_file.ts";
+import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 
 /** A file system on which reading the status of an open file fails. Counts the open handles. */
@@ -63,4 +69,67 @@ Deno.test("ensureDirectory() does not touch a parent that it has no permission t
   }
   assertEquals(seen, [path]);
   assertEquals(Deno.statSync(path).isDirectory, true);
+});
+
+Deno.test("AuditLog.open() names a drive or network share that does not exist, and does not search for it forever", async () => {
+  const fileSystem: FileSystem = {
+    ...denoFileSystem,
+    status: () => null,
+    makeDirectory(path) {
+      throw new Error(`The root was made: ${path}`);
+    },
+  };
+  const path = resolve("/drive/logs/a.jsonl");
+  const error = await assertRejects(
+    () => openLogOn({ fileSystem, clock: systemClock }, { path, logger: silent }),
+    Deno.errors.NotFound,
+  );
+  assertEquals(
+    error.message,
+    `Cannot open audit log: the drive or network share ${resolve("/")} does not exist: ${path}`,
+  );
+});
+
+Deno.test("AuditLog.open() and AuditReader.open() refuse the name of a device of Windows", async () => {
+  const device = resolve("/logs/nul.jsonl");
+  const fileSystem: FileSystem = {
+    ...denoFileSystem,
+    status() {
+      throw new TypeError(`The parameter is incorrect. (os error 87): lstat '${device}'`);
+    },
+  };
+  for (const open of [openLogOn, openReaderOn]) {
+    const options = { path: device, logger: silent };
+    const error = await assertRejects(
+      () => open({ fileSystem, clock: systemClock }, options),
+      TypeError,
+    );
+    assertEquals(
+      error.message,
+      "Cannot open audit log: the path has the name of a device or an invalid character, " +
+        `got ${device}`,
+    );
+  }
+});
+
+Deno.test("AuditLog.open() names a file that is in the way of the directory of the log", async () => {
+  using dir = tempDir();
+  Deno.writeTextFileSync(dir.path("file"), "");
+  for (const path of [dir.path("file/a.jsonl"), dir.path("file/logs/a.jsonl")]) {
+    await assertRejects(
+      () => AuditLog.open({ path, logger: silent }),
+      Deno.errors.NotADirectory,
+      "Cannot open audit log: ",
+    );
+  }
+  const path = join(dir.path("file"), "logs");
+  const fileSystem: FileSystem = {
+    ...denoFileSystem,
+    status: (at) => at === path ? null : denoFileSystem.status(at),
+  };
+  assertThrows(
+    () => ensureDirectory(fileSystem, path),
+    Deno.errors.NotADirectory,
+    `${dir.path("file")} is not a directory`,
+  );
 });

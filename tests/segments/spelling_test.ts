@@ -1,0 +1,92 @@
+import { AuditLog, AuditReader, FsyncSink } from "@vivarium/scout";
+import { assertEquals, assertRejects } from "@std/assert";
+import { resolve } from "@std/path";
+import { openLogOn } from "../../src/audit_log.ts";
+import { openReaderOn } from "../../src/audit_reader.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import { SimulatedDisk } from "../faults/simulated_disk.ts";
+import { silent } from "../loggers.ts";
+import { SimulatedClock } from "../platform.ts";
+import { tempDir } from "../temp_dir.ts";
+import { diskWith } from "./log_on_disk.ts";
+
+/** The spelling of a file in the directory, another one, and the log that the directory has. */
+const SPELLINGS: readonly [listed: string, other: string, log: string, shown?: string[]][] = [
+  ["Audit.jsonl", "audit.jsonl", "Audit.jsonl"],
+  ["AUDIT.JSONL.lock", "audit.jsonl", "AUDIT.JSONL"],
+  ["Ger\u00e4te.jsonl", "Gera\u0308te.jsonl", "Ger\u00e4te.jsonl", [
+    "Ger\\u{e4}te.jsonl",
+    "Gera\\u{308}te.jsonl",
+  ]],
+  ["20\u00e4.jsonl.lock", "20a\u0308.jsonl", "20\u00e4.jsonl", [
+    "20\\u{e4}.jsonl",
+    "20a\\u{308}.jsonl",
+  ]],
+];
+
+for (const [listed, other, log, shown = [log, other]] of SPELLINGS) {
+  Deno.test(`A log is refused as ${other} if the directory lists ${listed}`, async () => {
+    const disk = diskWith({ [`/log/${listed}`]: "" }, "Windows");
+    const process = disk.process();
+    const platform = { fileSystem: process, clock: new SimulatedClock() };
+    const options = { path: `/log/${other}`, logger: silent, sessionId: "s" };
+    const message = `Cannot open audit log: the directory spells this log ${shown[0]}, got ` +
+      `${resolve(`/log/${shown[1]}`)}; use ${resolve(`/log/${log}`)}`;
+    for (const open of [openLogOn, openReaderOn]) {
+      const error = await assertRejects(() => open(platform, options), TypeError);
+      assertEquals(error.message, message);
+    }
+    assertEquals(process.openHandles, 0);
+    await using reader = await openReaderOn(platform, { ...options, path: `/log/${log}` });
+    assertEquals(await reader.query().toArray(), []);
+    assertEquals(Object.values(disk.snapshot()), Object.values(disk.snapshot()).map(() => ""));
+  });
+}
+
+Deno.test("A log is opened as the directory spells it, and beside a log in another case", async () => {
+  const disk = new SimulatedDisk("POSIX");
+  disk.writeFile("/log/Audit.jsonl", '{"event":"other"}\n');
+  const process = disk.process();
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  const options = { path: "/log/audit.jsonl", logger: silent, sessionId: "s" };
+  await using log = await openLogOn(platform, options);
+  await log.log("nav");
+  assertEquals((await log.query().toArray()).map(({ event }) => event), ["nav"]);
+  const listings = process.calls.filter(({ name }) => name === "list").length;
+  await using reader = await openReaderOn(platform, options);
+  assertEquals(reader.path, log.path);
+  assertEquals(process.calls.filter(({ name }) => name === "list").length, listings);
+});
+
+Deno.test("A log is refused if another process creates it at the same time under another spelling", async () => {
+  const disk = new SimulatedDisk("Windows");
+  disk.plant("/log", "directory");
+  const process = disk.process();
+  process.onCall = ({ name, path }) => {
+    if (name !== "open" || !path.startsWith("/log/audit.jsonl.lock")) return;
+    process.onCall = undefined;
+    disk.writeFile("/log/Audit.jsonl.lock", "");
+  };
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  const options = { path: "/log/audit.jsonl", logger: silent, sessionId: "s" };
+  await assertRejects(
+    () => openLogOn(platform, options),
+    TypeError,
+    `got ${resolve(options.path)}; use ${resolve("/log/Audit.jsonl")}`,
+  );
+  assertEquals(process.openHandles, 0);
+  assertEquals(disk.snapshot(), { "/log/Audit.jsonl.lock": "" });
+});
+
+Deno.test("A log on a real disk is refused under another spelling, if the disk ignores the case of letters", async () => {
+  using dir = tempDir();
+  const path = dir.path("Audit.jsonl");
+  await using log = await AuditLog.open({ path, logger: silent });
+  await log.log("nav");
+  const other = dir.path("AUDIT.jsonl");
+  if (denoFileSystem.status(other) === null) return;
+  for (const { open } of [AuditLog, AuditReader, FsyncSink]) {
+    const options = { path: other, logger: silent };
+    await assertRejects(() => open(options), TypeError, "spells this log Audit.jsonl");
+  }
+});
