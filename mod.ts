@@ -158,7 +158,9 @@
  * @module
  */
 export { AuditLog } from "./src/audit_log.ts";
+export type { AuditLogger } from "./src/audit_logger.ts";
 export { AuditReader } from "./src/audit_reader.ts";
+export type { AuditSpan } from "./src/audit_span.ts";
 export {
   AuditClosedError,
   AuditEventError,

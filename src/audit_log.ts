@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { type AuditLogger, createLogger } from "./audit_logger.ts";
 import { type AuditReader, createReader } from "./audit_reader.ts";
+import { type AuditSpan, beginSpan, type Recorder } from "./audit_span.ts";
 import { AuditClosedError, messageOf, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType, KnownFields } from "./event.ts";
 import { readLockText, writeLockText } from "./lock_text.ts";
@@ -31,6 +33,7 @@ import { Acknowledgements } from "./write/acknowledgements.ts";
 import { hookExit } from "./write/exit_hooks.ts";
 import { LogSink } from "./write/log_sink.ts";
 import { LineBufferStream } from "./write/line_buffer_stream.ts";
+import { type Fields, mergeFields } from "./write/merge_fields.ts";
 import { type LineSerializer, lineSerializer } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";
 
@@ -72,7 +75,7 @@ let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
  * assertEquals(await log.hourlySpend(), 0.002);
  * ```
  */
-export class AuditLog implements AsyncDisposable {
+export class AuditLog implements AuditLogger, AsyncDisposable {
   static {
     createLog = (...parts) => new AuditLog(...parts);
   }
@@ -96,6 +99,8 @@ export class AuditLog implements AsyncDisposable {
   readonly #unhook: () => void;
   #closing: Promise<void> | undefined;
   readonly #warnedFields = new Set<string>();
+  /** Logs the events of spans and of loggers with bound fields. */
+  readonly #recorder: Recorder;
 
   /**
    * Opens a log. If its file or directory does not exist, creates it.
@@ -136,6 +141,11 @@ export class AuditLog implements AsyncDisposable {
     });
     this.#lineBuffer = new LineBufferStream({ maxPendingBytes: options.maxPendingBytes });
     this.#pipeline = this.#lineBuffer.readable.pipeTo(parts.sink);
+    this.#recorder = {
+      clock: parts.clock,
+      accept: (event, fields, bound) => this.#accept(event, fields, bound),
+      watch: (promise) => this.#watch(promise),
+    };
     this.#unhook = hookExit({
       drainForExit: () => this.#drainForExit(),
       adoptRejection: (promise, reason) => parts.unheardErrors.adopt(promise, reason),
@@ -162,6 +172,42 @@ export class AuditLog implements AsyncDisposable {
     fields?: T & KnownFields,
   ): Promise<void> {
     return this.#accept(event, fields === undefined ? {} : fields);
+  }
+
+  /**
+   * Logs the beginning of a call, an event of the type `X_begin` with a new ID in the field `span`. After a crash, a
+   * beginning without an end shows what was running. See {@linkcode AuditSpan}.
+   *
+   * @typeParam T The type of the fields: any object type, an interface or a class too.
+   * @param event The type `X` of the event that ends the span: any non-empty string that does not end in `_begin`.
+   * @param fields The fields of the event that begins the span; by default none. A `session_id` also counts for its end.
+   * @returns A promise of the span, which resolves when the line of its beginning is written.
+   * @throws {AuditEventError} If the type or a field is invalid, or `fields` has `cost`, `span` or `parent`.
+   * @throws {AuditWriteError} If the line could not be written or made durable.
+   * @throws {AuditClosedError} If the log is closed.
+   */
+  begin<T extends object>(
+    event: EventType | (string & Record<never, never>),
+    fields?: T & KnownFields,
+  ): Promise<AuditSpan> {
+    return beginSpan(this.#recorder, {
+      event,
+      fields: fields === undefined ? {} : fields,
+      bound: {},
+    });
+  }
+
+  /**
+   * Returns a logger that adds fields to each of its events, and writes them into this log. See
+   * {@linkcode AuditLogger}.
+   *
+   * @typeParam T The type of the fields: any object type, an interface or a class too.
+   * @param fields The bound fields, `session_id` too; their names and values are copied now.
+   * @returns The logger. It needs no closing; it writes as long as the log is open.
+   * @throws {AuditEventError} If a known field is of the wrong type, or the fields are not a record.
+   */
+  child<T extends object>(fields: T & KnownFields): AuditLogger {
+    return createLogger(this.#recorder, fields);
   }
 
   /**
@@ -374,10 +420,11 @@ export class AuditLog implements AsyncDisposable {
     return await this.#reader.verify(options);
   }
 
-  #accept(event: unknown, fields: object): Promise<void> {
+  #accept(event: unknown, fields: object, bound?: Fields): Promise<void> {
     if (this.#closing !== undefined) return this.#refuseAsClosed();
     try {
-      return this.#take(this.#lineOf(event, fields));
+      const all = bound === undefined ? fields : mergeFields(bound, fields);
+      return this.#take(this.#lineOf(event, all));
     } catch (error) {
       const refused = Promise.reject(error);
       this.#parts.unheardErrors.watch(refused);
@@ -402,15 +449,21 @@ export class AuditLog implements AsyncDisposable {
   /** Rejects, because the log is closed. The logger reports the rejection only if the caller does not handle it. */
   #refuseAsClosed(): Promise<void> {
     const refused = Promise.reject(new AuditClosedError(this.path));
+    this.#watch(refused);
+    return refused;
+  }
+
+  /** Registers a promise that is about to be rejected, so that the logger reports it if the caller does not handle it. */
+  #watch(promise: Promise<unknown>): void {
+    if (this.#closing === undefined) return this.#parts.unheardErrors.watch(promise);
     const unheardErrors = new UnheardErrors(this.#options.logger, this.#parts.clock);
-    unheardErrors.watch(refused);
+    unheardErrors.watch(promise);
     const unhook = hookExit({
       drainForExit() {},
       adoptRejection: (promise, reason) => unheardErrors.adopt(promise, reason),
     });
     // The runtime reports an unhandled rejection at the end of the turn.
     this.#parts.clock.turn().then(unhook);
-    return refused;
   }
 
   #warnOfFraction(confidence: number): void {

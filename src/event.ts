@@ -201,6 +201,17 @@ export const RESERVED_FIELD = "hold";
 /** The suffix with which an import keeps a reserved name. */
 export const RAW_SUFFIX = "_raw";
 
+/**
+ * Checks that an event type is not reserved.
+ *
+ * @throws {AuditEventError} If it is.
+ */
+export function checkNotReserved(event: unknown): void {
+  if (!isReservedType(event)) return;
+  const demand = `not begin with ${RESERVED_TYPE}, which is reserved for budgets`;
+  throw fieldError("event", event, demand);
+}
+
 /** Checks whether an event type is reserved. */
 export function isReservedType(type: unknown): boolean {
   return typeof type === "string" && type.startsWith(RESERVED_TYPE) && !type.endsWith(RAW_SUFFIX);
@@ -249,14 +260,7 @@ export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
  * @throws {AuditEventError} If a field is invalid. The message names the first invalid field and its value.
  */
 export function checkKnownFields(fields: UncheckedFields): void {
-  const { event } = fields;
-  if (isReservedType(event)) {
-    throw fieldError(
-      "event",
-      event,
-      `not begin with ${RESERVED_TYPE}, which is reserved for budgets`,
-    );
-  }
+  checkNotReserved(fields.event);
   const result = schema.safeParse(fields);
   if (result.success) return;
   const issue = result.error.issues[0]!;

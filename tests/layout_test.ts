@@ -147,7 +147,7 @@ function layerOf(file: string): string {
   // The only such file is deno.json, from which the name and the version are read.
   if (first === "..") return "package";
   if (second !== undefined) return LEAF_FOLDERS.includes(first) ? "leaf" : first;
-  return ["audit_log.ts", "audit_reader.ts"].includes(first) ? "log" : "leaf";
+  return first.startsWith("audit_") ? "log" : "leaf";
 }
 
 function sourceFiles(dir: string): string[] {

@@ -223,6 +223,26 @@ export function appendWorkloads(tracePath: string | undefined): Workload[] {
         theirs: rawLoop(stage.scaled(2_000), 1),
       }),
     ),
+    race(
+      {
+        id: "P1",
+        name:
+          `time of begin() and end() / of the same two events by log(), ${PRODUCERS} awaiting producers`,
+        target: atMost(1.1),
+      },
+      (stage) => ({
+        // The ratio of two times is the inverse of that of two rates.
+        ours: scout("pairs", stage.scaled(64_000), { count: PRODUCERS }),
+        theirs: scout("spans", stage.scaled(64_000), { count: PRODUCERS }),
+      }),
+    ),
+    race(
+      { id: "P1", name: "child().log() / log(), un-awaited calls", target: atLeast(0.95) },
+      (stage) => ({
+        ours: scout("bound", stage.scaled(200_000)),
+        theirs: scout("agents", stage.scaled(200_000)),
+      }),
+    ),
     rotation,
     stalls,
     processes,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AuditLog, type AuditLogOptions, AuditReader } from "@vivarium/scout";
+import { AuditLog, type AuditLogger, type AuditLogOptions, AuditReader } from "@vivarium/scout";
 import { openLogOn } from "../../src/audit_log.ts";
 import { type Outcome, takeTurns, timed, type Workloads } from "./contender.ts";
 import { type Fields, fieldsOf, SESSION_ID, turn } from "./event.ts";
@@ -53,7 +53,7 @@ async function watched(
 }
 
 async function unawaited(
-  { witness, log }: Appending,
+  { witness, log }: { witness: Witness; log: AuditLogger },
   events: number,
   fields: (n: number) => Fields,
 ): Promise<void> {
@@ -78,6 +78,32 @@ async function producers(
   }));
 }
 
+/** Lets producers log calls, each as two awaited events, and acknowledges both. */
+async function pairs(
+  { witness }: Appending,
+  { count, events }: { count: number; events: number },
+  logPair: (fields: Fields) => Promise<void>,
+): Promise<void> {
+  let acknowledged = 0;
+  await Promise.all(Array.from({ length: count }, async () => {
+    for (let n = 0; n < events / count; n += 2) {
+      await logPair(fieldsOf(n));
+      witness.acknowledged(acknowledged += 2);
+    }
+  }));
+}
+
+/** Returns fields with the name of an agent. */
+function agentOf(n: number): Fields {
+  return {
+    cost: 0.002,
+    model: "medium-model",
+    input_t: 1000 + n % 9000,
+    output_t: 100 + n % 900,
+    ...{ agent: "critic" },
+  };
+}
+
 /** Returns fields with a request that contains a secret. */
 function requestOf(n: number): Fields {
   const request = { url: "https://example.com/v1", headers: { authorization: `Bearer ${n}` } };
@@ -92,6 +118,35 @@ const workloads: Workloads = {
     appending({ path }, (appending) => unawaited(appending, events, fieldsOf)),
   chained: ({ path, events }) =>
     appending({ path, chain: true }, (appending) => unawaited(appending, events, fieldsOf)),
+  agents: ({ path, events }) =>
+    appending({ path }, (appending) => unawaited(appending, events, agentOf)),
+  /** The same lines as those of `agents`. */
+  bound: ({ path, events }) =>
+    appending({ path }, ({ witness, log }) => {
+      return unawaited({ witness, log: log.child({ agent: "critic" }) }, events, fieldsOf);
+    }),
+  /** The same lines as those of `spans`, by hand. */
+  pairs: ({ path, events, count }) =>
+    appending(
+      { path },
+      (appending) =>
+        pairs(appending, { count: Number(count), events }, async (fields) => {
+          const span = crypto.randomUUID();
+          const beganMs = performance.now();
+          await appending.log.log("llm_call_begin", { model: fields.model, span });
+          const duration_ms = Math.round((performance.now() - beganMs) * 1000) / 1000;
+          await appending.log.log("llm_call", { ...fields, duration_ms, status: "ok", span });
+        }),
+    ),
+  spans: ({ path, events, count }) =>
+    appending(
+      { path },
+      (appending) =>
+        pairs(appending, { count: Number(count), events }, async (fields) => {
+          const span = await appending.log.begin("llm_call", { model: fields.model });
+          await span.end(fields);
+        }),
+    ),
   /** The redacted names are not in the events, because removing a field would make the line faster to write. */
   redacted: ({ path, events }) =>
     appending(

@@ -1,0 +1,117 @@
+/**
+ * Loggers with bound fields, which write into the log that they come from.
+ *
+ * @module
+ */
+import { type AuditSpan, beginSpan, type Recorder } from "./audit_span.ts";
+import {
+  type EventType,
+  fieldError,
+  type KnownFields,
+  RESERVED_FIELD,
+  unfitReason,
+} from "./event.ts";
+import { type Fields, mergeFields } from "./write/merge_fields.ts";
+
+/**
+ * Logs events. An {@linkcode AuditLog} is one, and {@linkcode AuditLogger.child} returns one with bound fields, which
+ * writes into the same log.
+ *
+ * @example
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using log = await AuditLog.open(`${Deno.makeTempDirSync()}/audit.jsonl`);
+ * const critic = log.child({ agent: "critic" });
+ * {
+ *   await using call = await critic.begin("tool_call", { tool: "search" });
+ *   await call.end({ cost: 0.002 });
+ * }
+ * const [begun, ended] = await log.query().toArray();
+ * assertEquals([begun?.event, ended?.event], ["tool_call_begin", "tool_call"]);
+ * assertEquals([begun?.agent, ended?.agent], ["critic", "critic"]);
+ * assertEquals([begun?.tool, ended?.status, ended?.cost], ["search", "ok", 0.002]);
+ * ```
+ */
+export interface AuditLogger {
+  /**
+   * Logs an event. The bound fields come under the fields of the call: a field of the call counts, and one that is
+   * `undefined` or `null` leaves out the bound field of its name. See {@linkcode AuditLog.log}.
+   *
+   * @param event The type of the event: any non-empty string.
+   * @param fields The object whose own enumerable properties become the fields of the event; by default none.
+   * @returns A promise that resolves when the event is written.
+   * @throws {AuditEventError} If a known field is of the wrong type, or the fields are not a record.
+   * @throws {AuditWriteError} If the line could not be written or made durable.
+   * @throws {AuditClosedError} If the log is closed.
+   */
+  log<T extends object>(
+    event: EventType | (string & Record<never, never>),
+    fields?: T & KnownFields,
+  ): Promise<void>;
+
+  /**
+   * Logs the beginning of a call, an event of the type `X_begin` with a new ID in the field `span`. After a crash, a
+   * beginning without an end shows what was running.
+   *
+   * @param event The type `X` of the event that ends the span: any non-empty string that does not end in `_begin`.
+   * @param fields The fields of the event that begins the span; by default none. A `session_id` also counts for its end.
+   * @returns A promise of the span, which resolves when the line of its beginning is written.
+   * @throws {AuditEventError} If the type or a field is invalid, or `fields` has `cost`, `span` or `parent`.
+   * @throws {AuditWriteError} If the line could not be written or made durable.
+   * @throws {AuditClosedError} If the log is closed.
+   */
+  begin<T extends object>(
+    event: EventType | (string & Record<never, never>),
+    fields?: T & KnownFields,
+  ): Promise<AuditSpan>;
+
+  /**
+   * Returns a logger that adds fields to each of its events. Its children add theirs over them.
+   *
+   * @param fields The bound fields, `session_id` too; their names and values are copied now.
+   * @returns The logger. It needs no closing; it writes as long as the log is open.
+   * @throws {AuditEventError} If a known field is of the wrong type, or the fields are not a record.
+   */
+  child<T extends object>(fields: T & KnownFields): AuditLogger;
+}
+
+/** Returns a logger that writes the fields with each event. */
+export function createLogger(recorder: Recorder, fields: object, under: Fields = {}): AuditLogger {
+  const bound = mergeFields(under, fields);
+  for (const [name, value] of Object.entries(bound)) checkBound(name, value);
+  return new BoundLogger(recorder, bound);
+}
+
+class BoundLogger implements AuditLogger {
+  readonly #recorder: Recorder;
+  readonly #bound: Fields;
+
+  constructor(recorder: Recorder, bound: Fields) {
+    this.#recorder = recorder;
+    this.#bound = bound;
+  }
+
+  log(event: string, fields: object = {}): Promise<void> {
+    return this.#recorder.accept(event, fields, this.#bound);
+  }
+
+  begin(event: string, fields: object = {}): Promise<AuditSpan> {
+    return beginSpan(this.#recorder, { event, fields, bound: this.#bound });
+  }
+
+  child(fields: object): AuditLogger {
+    return createLogger(this.#recorder, fields, this.#bound);
+  }
+}
+
+/** Checks a bound field at once, because otherwise every event of the logger would be refused. */
+function checkBound(name: string, value: unknown): void {
+  if (value === undefined || value === null) return;
+  if (name === RESERVED_FIELD) {
+    throw fieldError(name, value, "not be set, because it is reserved for budgets");
+  }
+  const reason = name === "event" ? null : unfitReason(name, value);
+  if (reason !== null) throw fieldError(name, value, `be ${reason}`);
+}

@@ -1,0 +1,215 @@
+/**
+ * Spans: pairs of events that log the beginning and the end of a call.
+ *
+ * Invariant: a span has at most one end in the log. `end()` can be called again only after a call whose event is surely
+ * not in the log.
+ *
+ * @module
+ */
+import { AuditWriteError } from "./errors.ts";
+import { checkNotReserved, type EventType, fieldError, type KnownFields } from "./event.ts";
+import type { Clock } from "./platform/clock.ts";
+import { type Fields, mergeFields } from "./write/merge_fields.ts";
+
+/** The suffix of the type of an event that begins a span. */
+export const BEGIN_SUFFIX = "_begin";
+
+/**
+ * A call that has begun, such as a tool call or a model call. Its beginning is in the log as an event of the type
+ * `X_begin`, and {@linkcode AuditSpan.end} logs its end as an event of the type `X` with the same `span`. A beginning
+ * without an end is a call whose outcome is not known, because its process was killed.
+ *
+ * Declared with `await using`, a span that was not ended is logged with the status "aborted" when its block is left.
+ * The reason is then unknown, because JavaScript does not tell a disposed object about a thrown error. Catch the error and
+ * pass it to `end({ status: "error", error })` to log it.
+ */
+export interface AuditSpan extends AsyncDisposable {
+  /** ID of the span: the field `span` of its two events. */
+  readonly id: string;
+
+  /**
+   * Logs the beginning of a span within this span. Its two events have this span's ID as `parent`, and the bound fields
+   * of this span.
+   *
+   * @param event The type of the event that ends the span; see {@linkcode AuditLogger.begin}.
+   * @param fields The fields of the event that begins the span; by default none.
+   * @returns A promise of the span, which resolves when the line of its beginning is written.
+   * @throws {AuditEventError} If the type or a field is invalid, or `fields` has `cost`, `span` or `parent`.
+   * @throws {AuditWriteError} If the line could not be written.
+   * @throws {AuditClosedError} If the log is closed.
+   */
+  begin<T extends object>(
+    event: EventType | (string & Record<never, never>),
+    fields?: T & KnownFields,
+  ): Promise<AuditSpan>;
+
+  /**
+   * Logs the end of the span: an event with the bound fields, `span`, `parent`, `duration_ms` (from a monotonic clock)
+   * and `status` "ok". The call can set `duration_ms` and `status` itself.
+   *
+   * @param fields Fields of the event, such as `cost`; by default none.
+   * @returns A promise that resolves when the line of the end is written.
+   * @throws {AuditEventError} If a field is invalid, or `fields` has `span` or `parent`. The span can then still be
+   *   ended.
+   * @throws {AuditWriteError} If the line could not be written or made durable.
+   * @throws {AuditClosedError} If the log is closed.
+   * @throws {Error} If the span has been ended.
+   */
+  end<T extends object>(fields?: T & KnownFields): Promise<void>;
+}
+
+/** What a span or a logger with bound fields needs of its log. */
+export interface Recorder {
+  /** The clock that measures durations. */
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** Logs an event as {@linkcode AuditLog.log} does, with the bound fields under its own. */
+  accept(event: unknown, fields: object, bound?: Fields): Promise<void>;
+  /** Registers a promise that is about to be rejected, so that the log reports it if the caller does not handle it. */
+  watch(promise: Promise<unknown>): void;
+}
+
+/** The beginning of a span, before it is logged. */
+export interface Beginning {
+  /** Type of the event that ends the span, as the caller passed it. */
+  readonly event: unknown;
+  readonly fields: object;
+  readonly bound: Fields;
+  /** ID of the span around this one. */
+  readonly parent?: string;
+}
+
+/** Logs the beginning of a span. Resolves with the span when the line is written. */
+export function beginSpan(recorder: Recorder, beginning: Beginning): Promise<AuditSpan> {
+  const beganMs = recorder.clock.monotonicMs();
+  const { event, fields, bound, parent } = beginning;
+  let written: Promise<void>;
+  let span: Span;
+  try {
+    const type = checkedType(event);
+    const begun = mergeFields(bound, fields);
+    checkFree(fields, begun, NOT_AT_BEGIN);
+    const { session_id } = begun;
+    span = new Span(recorder, {
+      event: type,
+      bound: session_id === bound.session_id ? bound : { ...bound, session_id },
+      parent,
+      beganMs,
+    });
+    // The cost of a call is known at its end, so a bound cost is logged there alone.
+    if ("cost" in begun) begun.cost = undefined;
+    written = recorder.accept(type + BEGIN_SUFFIX, span.withIds(begun));
+  } catch (error) {
+    written = Promise.reject(error);
+  }
+  const begun: Promise<AuditSpan> = written.then(() => span, (error) => {
+    recorder.watch(begun);
+    throw error;
+  });
+  return begun;
+}
+
+/** The names that the fields of a beginning must not set. */
+const NOT_AT_BEGIN = ["cost", "span", "parent"];
+/** The names that the fields of an end must not set. */
+const NOT_AT_END = ["span", "parent"];
+
+class Span implements AuditSpan {
+  readonly id: string = crypto.randomUUID();
+  readonly #recorder: Recorder;
+  readonly #event: string;
+  readonly #bound: Fields;
+  readonly #parent: string | undefined;
+  readonly #beganMs: number;
+  /** The event of the last {@linkcode end}; undefined if it is surely not in the log. */
+  #written: Promise<void> | undefined;
+
+  constructor(
+    recorder: Recorder,
+    { event, bound, parent, beganMs }: {
+      event: string;
+      bound: Fields;
+      parent: string | undefined;
+      beganMs: number;
+    },
+  ) {
+    this.#recorder = recorder;
+    this.#event = event;
+    this.#bound = bound;
+    this.#parent = parent;
+    this.#beganMs = beganMs;
+  }
+
+  begin(event: string, fields: object = {}): Promise<AuditSpan> {
+    const bound = this.#bound;
+    return beginSpan(this.#recorder, { event, fields, bound, parent: this.id });
+  }
+
+  end(fields: object = {}): Promise<void> {
+    const written = this.#end("ok", fields);
+    const ended: Promise<void> = written.catch((error) => {
+      const mayBeLogged = error instanceof AuditWriteError && error.phase === "sync";
+      if (this.#written === written && !mayBeLogged) this.#written = undefined;
+      this.#recorder.watch(ended);
+      throw error;
+    });
+    return ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The promise that end() returned stays for its caller to handle.
+    await this.#written?.catch(() => {});
+    if (this.#written === undefined) await this.end({ status: "aborted" });
+  }
+
+  #end(status: string, fields: object): Promise<void> {
+    if (this.#written !== undefined) {
+      return Promise.reject(new Error(`Cannot end span: it was ended before: ${this.id}`));
+    }
+    try {
+      const ended = mergeFields(this.#bound, fields);
+      checkFree(fields, ended, NOT_AT_END);
+      ended.duration_ms ??= this.#durationMs();
+      ended.status ??= status;
+      return this.#written = this.#recorder.accept(this.#event, this.withIds(ended));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Adds the IDs of this span and of the span around it to the fields of its beginning or end. */
+  withIds(fields: Record<string, unknown>): Fields {
+    fields.span = this.id;
+    if (this.#parent !== undefined || "parent" in fields) fields.parent = this.#parent;
+    return fields;
+  }
+
+  /** Milliseconds since the beginning, to the microsecond. */
+  #durationMs(): number {
+    return Math.round((this.#recorder.clock.monotonicMs() - this.#beganMs) * 1000) / 1000;
+  }
+}
+
+/** Returns the type of an event that can end a span. */
+function checkedType(event: unknown): string {
+  if (typeof event !== "string" || event === "") {
+    throw fieldError("event", event, "be a non-empty string");
+  }
+  checkNotReserved(event);
+  if (event.endsWith(BEGIN_SUFFIX)) {
+    throw fieldError("event", event, `not end with ${BEGIN_SUFFIX}, which begin() adds`);
+  }
+  return event;
+}
+
+/** Checks that the caller's fields do not set the names. `merged` has their values. */
+function checkFree(fields: object, merged: Fields, names: readonly string[]): void {
+  for (const name of names) {
+    if (!Object.hasOwn(fields, name)) continue;
+    const value = merged[name];
+    if (value === undefined || value === null) continue;
+    const demand = name === "cost"
+      ? "be set by end(), when it is known"
+      : "not be set, because the span sets it";
+    throw fieldError(name, value, demand);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Merges the fields of an event, such as the bound fields of a logger and those of a call. Pure.
+ *
+ * @module
+ */
+import { namesOf } from "./encode_record.ts";
+
+/** The fields of an event: an object whose own enumerable properties count. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * Returns the own enumerable properties of both objects in a new one. If a name occurs in both, the value of `over`
+ * counts.
+ *
+ * @throws {AuditEventError} If `over` is not an object with named members.
+ */
+export function mergeFields(under: Fields, over: object): Record<string, unknown> {
+  const names = namesOf(over);
+  try {
+    return { ...under, ...over };
+  } catch {
+    // Reading a property throws. The encoder, which reads it again, knows what to write in its place.
+    const merged: Record<string, unknown> = { ...under };
+    for (const name of names) {
+      const get = () => (over as Fields)[name];
+      Object.defineProperty(merged, name, { get, enumerable: true, configurable: true });
+    }
+    return merged;
+  }
+}
