@@ -412,7 +412,7 @@ Deno.test("AuditLog.open() separates a torn tail from the next line, wherever th
 
 Deno.test("AuditLog.open() appends after a tail of 4,096 NUL bytes", async () => {
   using dir = tempDir();
-  const path = dir.path("nul.jsonl");
+  const path = dir.path("tail.jsonl");
   Deno.writeTextFileSync(path, `{"event":"a"}\n${"\0".repeat(4096)}`);
   await using log = await AuditLog.open({ path, logger: silent });
   await log.log("b");

@@ -39,8 +39,11 @@ export function asCommandError(error: unknown): CommandError | null {
   return ACTION.test(error.message) ? new CommandError(error.message, 1) : null;
 }
 
-/** The start of every message of this library. Messages of the JavaScript engine have no colon after the action. */
-const ACTION = /^Cannot [a-z][^:\n]*: /;
+/**
+ * The start of every message of this library. Messages of the JavaScript engine have no colon after the action. The
+ * action may name a path of Windows, with a colon after the drive.
+ */
+const ACTION = /^Cannot [a-z](?:[^:\n]|:(?! ))*: /;
 const SYSTEM_ERRORS: readonly unknown[] = Object.values(Deno.errors);
 
 /** Checks whether the operating system reported an error, which has a class of Deno or a code such as ENOSPC. */

@@ -14,6 +14,11 @@ const FOR_USERS: [error: unknown, exitCode: 1 | 2, message: string][] = [
     "Cannot open audit log: run again with --x",
   ],
   [
+    new Deno.errors.NotCapable("Cannot read C:\\x.csv: run again with --x"),
+    2,
+    "Cannot read C:\\x.csv: run again with --x",
+  ],
+  [
     new Deno.errors.PermissionDenied("Permission denied (os error 13): open '/x'"),
     2,
     "Cannot continue: Permission denied (os error 13): open '/x'",

@@ -36,7 +36,11 @@ function importing() {
     source: (name: string) => sources.path(name),
     async run(...args: readonly string[]) {
       const { code, stdout, stderr } = await runProgram(MAIN, { dir, flags, args: argsOf(args) });
-      return { code, stdout: stdout.replace(path, "LOG"), stderr };
+      return {
+        code,
+        stdout: stdout.replace(JSON.stringify(path), `"LOG"`).replace(path, "LOG"),
+        stderr,
+      };
     },
     /** Starts an import whose standard input is piped. */
     start(...args: readonly string[]) {

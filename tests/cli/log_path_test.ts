@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import { CommandError } from "../../src/cli/command_error.ts";
 import { locateLog } from "../../src/cli/log_path.ts";
 import { shownText } from "../../src/shown.ts";
@@ -42,7 +43,10 @@ for (const [files, log] of HOLDING_ONE) {
 const HOLDING_SEVERAL: [files: string[], message: string][] = [
   [["a.jsonl", "b.jsonl"], "contains several logs; name one: a.jsonl, b.jsonl"],
   [["a.jsonl", "b_20260213_143022.jsonl.gz"], "contains several logs; name one: a.jsonl, b.jsonl"],
-  [["a.jsonl", "\u001b[31mb\u202e.jsonl"], "name one: \\u001b[31mb\\u202e.jsonl, a.jsonl"],
+  // Windows has no control characters in names.
+  Deno.build.os === "windows"
+    ? [["a.jsonl", "b\u202e.jsonl"], "name one: a.jsonl, b\\u202e.jsonl"]
+    : [["a.jsonl", "\u001b[31mb\u202e.jsonl"], "name one: \\u001b[31mb\\u202e.jsonl, a.jsonl"],
 ];
 for (const [files, message] of HOLDING_SEVERAL) {
   Deno.test(`locateLog() rejects a directory with ${shownText(files.join(", "))}`, () => {
@@ -94,7 +98,7 @@ Deno.test("scout prefers the command line to SCOUT_PATH, and a readable SCOUT_PA
   using dir = dirWith("home.jsonl", "variable.jsonl", "argument.jsonl");
   const home = dir.path("home");
   Deno.mkdirSync(`${home}/.scout`, { recursive: true });
-  Deno.writeTextFileSync(`${home}/.scout/audit.jsonl`, LINE);
+  Deno.writeTextFileSync(join(home, ".scout/audit.jsonl"), LINE);
   const variable = dir.path("variable.jsonl");
   const run = async (flags: readonly string[], value: string, ...args: readonly string[]) => {
     const { code, stdout, stderr } = await runProgram(MAIN, {
@@ -116,16 +120,16 @@ Deno.test("scout prefers the command line to SCOUT_PATH, and a readable SCOUT_PA
     await run([mayRead], variable, "--path", dir.path("argument.jsonl")),
     dir.path("argument.jsonl"),
   );
-  assertEquals(await run([mayFind], variable), `${home}/.scout/audit.jsonl`);
-  assertEquals(await run([mayRead, mayFind], ""), `${home}/.scout/audit.jsonl`);
+  assertEquals(await run([mayFind], variable), join(home, ".scout/audit.jsonl"));
+  assertEquals(await run([mayRead, mayFind], ""), join(home, ".scout/audit.jsonl"));
   const missing = dir.path("missing.jsonl");
   assertEquals(
     await run([mayRead], missing),
     `1 scout: Cannot find audit log: there is neither an active file nor an archive: ${missing} (from SCOUT_PATH)\n`,
   );
-  Deno.removeSync(`${home}/.scout/audit.jsonl`);
+  Deno.removeSync(join(home, ".scout/audit.jsonl"));
   const nowhere = await run([mayFind], variable);
-  assertStringIncludes(nowhere, `: ${home}/.scout/audit.jsonl (the default; `);
+  assertStringIncludes(nowhere, `: ${join(home, ".scout/audit.jsonl")} (the default; `);
   assertStringIncludes(nowhere, "SCOUT_PATH, which needs --allow-env=SCOUT_PATH)");
   assertEquals(
     await run([], variable),

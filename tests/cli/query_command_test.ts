@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { resolve } from "@std/path";
 import { programArgs } from "../run_program.ts";
 import { gzipped } from "../temp_dir.ts";
 import { logWith, MAIN, runCli } from "./run_cli.ts";
@@ -155,9 +156,9 @@ Deno.test("scout query reports an unreadable log in one line", async () => {
         "Cannot find audit log: there is neither an active file nor an archive: ",
       ],
       [
-        "/elsewhere/audit.jsonl",
+        resolve("/elsewhere/audit.jsonl"),
         2,
-        "Cannot open audit log: run again with --allow-read=/elsewhere",
+        `Cannot open audit log: run again with --allow-read=${resolve("/elsewhere")}`,
       ],
     ] as const
   ) {

@@ -7,7 +7,6 @@ import { openForRead } from "../../src/platform/regular_file.ts";
 import { temporaryFor } from "../../src/platform/temporary_file.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
 import {
-  missingFeatures,
   ROOT_USER,
   SERVICE,
   type SimulatedDisk,
@@ -76,7 +75,9 @@ Deno.test("LogDirectory creates files for its own user in a directory of a user 
 Deno.test("LogDirectory creates no first file as root in a private directory of a user to whom root may not assign files", () => {
   const disk = diskWith({});
   const process = disk.process(ROOT_USER);
-  process.failOn(({ name }) => name === "setOwnership", missingFeatures.EPERM, Infinity);
+  const notPermitted = () =>
+    new Deno.errors.PermissionDenied("Operation not permitted (os error 1)");
+  process.failOn(({ name }) => name === "setOwnership", notPermitted, Infinity);
   assertThrows(() => logOn(process).openForAppend(files.lock), OwnershipError);
   assertEquals(namesOn(disk), []);
   disk.setOwnership(files.directory, { ...SERVICE, mode: 0o777 });
