@@ -11,7 +11,7 @@ import { DELIMITER, dirname, fromFileUrl, join } from "@std/path";
 import { AuditLog } from "@vivarium/scout";
 import { cpSync } from "node:fs";
 import { answers, freePort, natsTest } from "./fleet/nats_server.ts";
-import { askDuckDb, testNeeding } from "./requirements.ts";
+import { askDuckDb, NATS_SERVER, testNeeding } from "./requirements.ts";
 import { type CommandResult, runCommand } from "./run_command.ts";
 import { type TempDir, tempDir } from "./temp_dir.ts";
 
@@ -235,7 +235,7 @@ await natsTest(
     const [start = "", ...others] = own;
     const [, args = ""] = /^nats-server (.*) &$/.exec(start) ?? [];
     const port = Number(address.split(":")[1]);
-    const server = new Deno.Command("nats-server", {
+    const server = new Deno.Command(NATS_SERVER, {
       args: [...args.split(" "), "-p", `${port}`],
       cwd: dir.path(""),
       stderr: "null",

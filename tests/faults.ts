@@ -1,7 +1,8 @@
 /**
  * Runs the fault campaign: `deno task faults`, or `deno task faults --full` for ten times as many cases. The
  * program prints its seed; `--seed` repeats the same cases. With `--fleet` it tests how logs are shipped to
- * real NATS servers.
+ * real NATS servers: to `nats-server` of this machine, or with `NATS_SERVER=PATH deno task faults --fleet` to another
+ * version.
  *
  * @module
  */
@@ -14,7 +15,8 @@ import {
   outcomeOf,
   tableOf as fleetTableOf,
 } from "./fleet/campaign.ts";
-import { findTool } from "./run_command.ts";
+import { isMet, NATS_SERVER, REQUIREMENTS } from "./requirements.ts";
+import { runCommand } from "./run_command.ts";
 
 const FULL_SCALE = 10;
 const BAR_LENGTH = 24;
@@ -72,10 +74,13 @@ async function tryLog({ seed, scale }: FaultArgs): Promise<boolean> {
 
 /** Runs the fault scenarios of the fleet. Resolves with `true` if each stream holds its log exactly. */
 async function tryFleet({ scale }: FaultArgs): Promise<boolean> {
-  if (await findTool("nats-server") === null) {
-    console.error("Cannot test a fleet: nats-server is missing; run apt-get install nats-server");
+  if (!await isMet("nats-server")) {
+    const { remedy } = REQUIREMENTS["nats-server"];
+    console.error(`Cannot test a fleet: nats-server is missing: ${remedy}`);
     return false;
   }
+  const { stdout } = await runCommand(NATS_SERVER, { args: ["--version"] });
+  console.log(stdout.trim());
   const outcomes: Outcome[] = [];
   for (const scene of FAULT_SCENES) {
     console.error(`${scene.what}, ${scene.times * scale} times`);

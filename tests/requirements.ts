@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { fromFileUrl, join } from "@std/path";
+import { fromFileUrl, join, resolve } from "@std/path";
 import { MAY_SKIP } from "./may_skip.ts";
 import { type CommandResult, findTool, runCommand } from "./run_command.ts";
 import { mayAttach } from "./strace.ts";
@@ -23,6 +23,14 @@ export interface Requirement {
 export const AS_ROOT: readonly string[] = Deno.build.os === "windows" || Deno.uid() === 0
   ? []
   : ["sudo", "-n", "-E"];
+
+/** Path of the NATS server to test, from the environment. If it is not set, the server of the machine is tested. */
+const GIVEN_NATS_SERVER = Deno.env.get("NATS_SERVER") || undefined;
+
+/** The program of the NATS server. A path is absolute, because tests start the server in other directories. */
+export const NATS_SERVER: string = GIVEN_NATS_SERVER === undefined
+  ? "nats-server"
+  : resolve(GIVEN_NATS_SERVER);
 
 /** Every requirement, by its name in `may_skip.ts`. */
 export const REQUIREMENTS = {
@@ -51,7 +59,12 @@ export const REQUIREMENTS = {
   "jq": tool("jq"),
   "lnav": tool("lnav"),
   "chromium": tool("chromium"),
-  "nats-server": tool("nats-server"),
+  "nats-server": {
+    isMet: () => hasTool(NATS_SERVER),
+    remedy: GIVEN_NATS_SERVER === undefined
+      ? "apt-get install nats-server"
+      : `NATS_SERVER=PATH of a program, got ${NATS_SERVER}`,
+  },
   "openssl": tool("openssl"),
   "duckdb": {
     isMet: async () => (await askDuckDb("SELECT 1", ".")).code === 0,

@@ -25,6 +25,6 @@ export async function runCommand(
 /** Returns the path of a program, or `null` if the shell does not find the program or does not exist. */
 export async function findTool(tool: string): Promise<string | null> {
   if (Deno.build.os === "windows") return null;
-  const { code, stdout } = await runCommand("sh", { args: ["-c", `command -v ${tool}`] });
+  const { code, stdout } = await runCommand("sh", { args: ["-c", 'command -v "$0"', tool] });
   return code === 0 ? stdout.trim() : null;
 }

@@ -5,10 +5,9 @@
  */
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { cpSync } from "node:fs";
-import { type RequirementName, testNeeding } from "../requirements.ts";
+import { NATS_SERVER, type RequirementName, testNeeding } from "../requirements.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
 
-const PROGRAM = "nats-server";
 const RETRY_MS = 20;
 /** Connection options: reconnect forever, and record no stack trace per request, which takes a tenth of all time. */
 const CONNECTING = { maxReconnectAttempts: -1, reconnectTimeWait: RETRY_MS, noAsyncTraces: true };
@@ -19,7 +18,7 @@ export function natsTest(
   test: () => Promise<void>,
   ...furtherNeeds: readonly RequirementName[]
 ): Promise<void> {
-  return testNeeding([PROGRAM, ...furtherNeeds], name, test);
+  return testNeeding(["nats-server", ...furtherNeeds], name, test);
 }
 
 /** Range of ports below the ephemeral ports, which the system could assign to another test at any moment. */
@@ -119,7 +118,7 @@ export class NatsServer implements AsyncDisposable {
     const storage = this.#args.includes("-c") ? [] : ["-js", "-sd", this.#dir.path("store")];
     const args = [...address, ...storage, ...this.#args];
     const cwd = this.#dir.path("");
-    const command = new Deno.Command(PROGRAM, { args, cwd, stdout: "null", stderr: "null" });
+    const command = new Deno.Command(NATS_SERVER, { args, cwd, stdout: "null", stderr: "null" });
     const process = command.spawn();
     this.#isRunning = true;
     process.status.then(() => {
@@ -133,7 +132,7 @@ export class NatsServer implements AsyncDisposable {
     await answers(this.port, () => {
       if (this.#isRunning && !deadline.aborted) return;
       throw new Error(
-        `${PROGRAM} does not respond: ${Deno.readTextFileSync(this.#dir.path("log"))}`,
+        `${NATS_SERVER} does not respond: ${Deno.readTextFileSync(this.#dir.path("log"))}`,
       );
     });
   }

@@ -13,6 +13,7 @@ import { dirname } from "@std/path";
 import { AuditLog } from "@vivarium/scout";
 import { createFleetStream } from "@vivarium/scout/fleet";
 import { MAIN } from "../cli/run_cli.ts";
+import { NATS_SERVER } from "../requirements.ts";
 import { runCommand } from "../run_command.ts";
 import { runProgram } from "../run_program.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
@@ -137,7 +138,7 @@ await natsTest("nats-server accepts the configurations of the examples", async (
     // The server would read the certificates, which do not exist here.
     const text = example(name).replaceAll(/tls \{[^}]*\}/g, "");
     Deno.writeTextFileSync(config, text.replace("/var/lib/nats", dir.path("store")));
-    const { code, stderr } = await runCommand("nats-server", { args: ["-t", "-c", config] });
+    const { code, stderr } = await runCommand(NATS_SERVER, { args: ["-t", "-c", config] });
     assertEquals(code, 0, stderr);
   }
 });
