@@ -22,10 +22,15 @@ const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 const NOT_FOUND = 404;
 const UNAVAILABLE = 503;
-/** Error codes of JetStream. */
-const WRONG_LAST_SEQUENCE = 10_071;
+/** Error codes of JetStream: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const NO_MESSAGE_FOUND = 10_037;
-const FULL = new Set([10_047, 10_077, 10_023]);
+/**
+ * Codes of a block that does not follow the last block of the log. A cluster of NATS 2.11 or later also rejects a block
+ * while it is still storing a block with the same ID (10158) or another block of the log (10164).
+ */
+const REFUSED = new Set([10_071, 10_158, 10_164]);
+/** Codes of a server, an account or a stream without room, and since NATS 2.11 of a server with too many requests. */
+const NOT_NOW = new Set([10_002, 10_023, 10_047, 10_077, 10_167]);
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -51,8 +56,11 @@ export interface StoredBlock {
 /** The outcome of sending a block. */
 export type Published =
   | { readonly outcome: "stored"; readonly seq: number }
-  /** The block is a duplicate, or the last block in the stream is not the block that the shipper expected. */
-  | { readonly outcome: "refused" }
+  /**
+   * The block is a duplicate, or the last block in the stream is not the block that the shipper expected, or the server
+   * is still storing a block.
+   */
+  | { readonly outcome: "refused"; readonly why: string }
   /** For now, the stream has no room for the block, or no server can store it. */
   | { readonly outcome: "not now"; readonly why: string };
 
@@ -137,12 +145,13 @@ export async function publish(
   const { seq, duplicate, error } = JSON.parse(decoder.decode(answer.data));
   if (error === undefined) {
     // The stored block may have other bytes: the server detects a duplicate by its ID, not by its content.
-    return duplicate === true ? { outcome: "refused" } : { outcome: "stored", seq };
+    return duplicate === true
+      ? { outcome: "refused", why: "the server has stored this block before" }
+      : { outcome: "stored", seq };
   }
-  if (error.err_code === WRONG_LAST_SEQUENCE) return { outcome: "refused" };
-  if (FULL.has(error.err_code) || error.code === UNAVAILABLE) {
-    return { outcome: "not now", why: errorOf(error).description };
-  }
+  const { description: why } = errorOf(error);
+  if (REFUSED.has(error.err_code)) return { outcome: "refused", why };
+  if (NOT_NOW.has(error.err_code) || error.code === UNAVAILABLE) return { outcome: "not now", why };
   throw new FleetServerError(`ship to ${subject}`, errorOf(error));
 }
 

@@ -7,7 +7,8 @@
  *    position of the block. With only one guard, a cluster that elects a new leader can store duplicates.
  * 2. *An acknowledged block is final.* Any other outcome (a rejection, a duplicate, no response) does not show what is
  *    stored. So the shipper requests the last block and continues after it. A stored duplicate may end at another
- *    position, and a block without a response may still be stored later.
+ *    position, and a block without a response may still be stored later. If the server rejects a block and the last
+ *    block is unchanged, the server is still storing a block, so the shipper waits before it sends the block again.
  * 3. *The last block must match the log byte for byte.* Otherwise the path names another log or an older copy of the
  *    log, and the shipper sends nothing.
  * 4. *The last block can be older than an acknowledged block.* Such a response may come from a server that lags behind,
@@ -219,10 +220,17 @@ class Shipping {
       this.#options.onProgress?.(this.#report());
       return true;
     }
-    if (published.outcome === "not now") await this.#pace.waitForRoom(published.why);
-    else {
+    if (published.outcome === "not now") {
+      await this.#pace.waitForRoom(published.why);
+      return false;
+    }
+    {
       using snapshot = await this.#log.snapshot(this.#options.signal);
       this.#next = await this.#resume(snapshot, next.seq);
+    }
+    const isUnchanged = this.#next.seq === next.seq;
+    if (published.outcome === "refused" && isUnchanged) {
+      await this.#pace.waitForServer(published.why);
     }
     return false;
   }
@@ -239,14 +247,17 @@ class Shipping {
     this.#next = { ...next, position, isContinued: false };
   }
 
-  async #published(message: BlockMessage, expectedSeq: number): Promise<Published> {
+  async #published(
+    message: BlockMessage,
+    expectedSeq: number,
+  ): Promise<Published | { outcome: "no response" }> {
     try {
       return await publish(this.#place, message, { subject: this.#subject, expectedSeq });
     } catch (error) {
       if (error instanceof FleetServerError || isFinal(error)) throw error;
       this.#pace.slowDown();
       await this.#pace.waitForServer(this.#reasonOf(error));
-      return { outcome: "refused" };
+      return { outcome: "no response" };
     }
   }
 

@@ -4,14 +4,15 @@
  *
  * As in a cluster that elects a new leader, a late message has already passed the check of the expected sequence;
  * only its message ID rejects a duplicate. As in any stream, a message ID is forgotten after a while. Then only the
- * expected sequence rejects a shipper that resumes at an old position.
+ * expected sequence rejects a shipper that resumes at an old position. As in newer servers, the leader may know the
+ * late messages, and then rejects every other message until the late messages are stored.
  *
  * @module
  */
 import { BLOCK_HEADERS } from "../../src/fleet/block.ts";
 import { FIGURE_HEADER_NAMES } from "../../src/fleet/block_figures.ts";
 import type { FleetConnection, FleetHeaders, FleetMessage } from "../../src/fleet/connection.ts";
-import type { SeededRandom } from "../seeded_random.ts";
+import { SeededRandom } from "../seeded_random.ts";
 
 /** A stored message. */
 interface Stored {
@@ -31,6 +32,17 @@ interface Incoming extends Stored {
 const encoder = new TextEncoder();
 const NAMES = [...Object.values(BLOCK_HEADERS), ...FIGURE_HEADER_NAMES];
 const FENCE = "Nats-Expected-Last-Subject-Sequence";
+/** Errors of a server that still stores a message with the same ID, or another message of the subject. */
+export const ID_IN_PROCESS = {
+  code: 409,
+  err_code: 10_158,
+  description: "duplicate message id is in process",
+};
+export const SUBJECT_IN_PROCESS = {
+  code: 400,
+  err_code: 10_164,
+  description: "wrong last sequence",
+};
 
 /** Probability of each fault, in percent of all requests. */
 export interface Faults {
@@ -38,6 +50,8 @@ export interface Faults {
   readonly answerLost: number;
   readonly late: number;
   readonly stale: number;
+  /** Late messages that the leader knows, in percent of all publishing requests that meet late messages. */
+  readonly known: number;
 }
 
 /** Number of last messages whose IDs the simulated server remembers. */
@@ -58,6 +72,12 @@ export class SimulatedStream implements FleetConnection {
     this.#random = random;
     this.#faults = faults;
     this.#onRequest = onRequest;
+  }
+
+  /** Creates an empty stream without faults. */
+  static faultless(): SimulatedStream {
+    const none = { lost: 0, answerLost: 0, late: 0, stale: 0, known: 0 };
+    return new SimulatedStream(new SeededRandom(1), none, () => Promise.resolve());
   }
 
   async request(
@@ -110,6 +130,11 @@ export class SimulatedStream implements FleetConnection {
     const { id, expectedSeq } = incoming;
     const duplicateOf = this.#seqOf(id, this.stored.length - NAMES_REMEMBERED);
     if (duplicateOf !== undefined) return ack({ seq: duplicateOf, duplicate: true });
+    if (this.#late.length > 0 && this.#isNow("known")) {
+      const isSame = id !== null && this.#late.some((late) => late.id === id);
+      if (isSame) return ack({ error: ID_IN_PROCESS });
+      if (expectedSeq !== null) return ack({ error: SUBJECT_IN_PROCESS });
+    }
     if (expectedSeq !== null && expectedSeq !== this.stored.length) {
       return ack({ error: { code: 400, err_code: 10_071, description: "wrong last sequence" } });
     }
