@@ -22,6 +22,7 @@ import { messageOf } from "../errors.ts";
 import { denoPlatform, type Platform } from "../platform/platform.ts";
 import { DirectoryChanges } from "../read/directory_changes.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
+import { checkSpelling } from "../segments/spelling.ts";
 import { isContentOf } from "./block.ts";
 import { type BlockMessage, messagesOf } from "./block_message.ts";
 import { isFinal } from "./connection.ts";
@@ -68,7 +69,8 @@ const FOREIGN_BLOCKS_MAX = 2;
  *
  * @param options The log, its name in the fleet, and the connection.
  * @returns The final report. The promise resolves when shipping has ended.
- * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option. Also if the
+ *   directory lists the log under another spelling.
  * @throws {RangeError} If an option is out of its range or a name is invalid; the message names the option.
  * @throws {FleetMismatchError} If the stream holds a different log under this name.
  * @throws {FleetConflictError} If another shipper sends the same log.
@@ -145,6 +147,7 @@ class Shipping {
     const wake = () => changes.wake();
     signal.addEventListener("abort", wake);
     try {
+      await checkSpelling(this.#directory);
       while (!signal.aborted) {
         const lookedMs = clock.monotonicMs();
         const isDone = await this.#shipWhatIsThere();

@@ -5,6 +5,7 @@ import type { FleetConnection } from "../../src/fleet/connection.ts";
 import { type ApiError, FleetServerError } from "../../src/fleet/fleet_stream.ts";
 import { shipOn } from "../../src/fleet/ship.ts";
 import type { ShipReport } from "../../src/fleet/ship_options.ts";
+import { SimulatedDisk } from "../faults/simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 import { passingClock } from "./clocks.ts";
@@ -123,4 +124,22 @@ Deno.test("ship() waits for room if the server has no room or too many requests"
 Deno.test("ship() rejects if the server rejects a block for good", async () => {
   const sealed = { code: 400, err_code: 10_109, description: "invalid operation on sealed stream" };
   await assertRejects(() => shipTo([sealed]), FleetServerError, sealed.description);
+});
+
+Deno.test("ship() refuses a log in another spelling than that of its directory, and sends nothing", async () => {
+  const disk = new SimulatedDisk("Windows");
+  disk.writeFile("/log/Audit.jsonl", '{"event":"nav"}\n');
+  const stream = SimulatedStream.faultless();
+  let requests = 0;
+  const connection: FleetConnection = {
+    request: (...request) => (requests++, stream.request(...request)),
+  };
+  const options = { connection, fleet: "f", log: "a", path: "/log/audit.jsonl", once: true };
+  const platform = { fileSystem: disk.process(), clock: passingClock(() => {}) };
+  await assertRejects(
+    () => shipOn(platform, { ...options, logger: silent }),
+    TypeError,
+    "the directory spells this log Audit.jsonl",
+  );
+  assertEquals(requests, 0);
 });
