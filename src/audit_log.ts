@@ -22,6 +22,8 @@ import { denoPlatform, type Platform } from "./platform/platform.ts";
 import type { AuditFollow, FollowOptions } from "./read/follow.ts";
 import type { AuditQuery } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
+import type { UnfinishedSpan } from "./read/span_ledger.ts";
+import type { UnfinishedOptions } from "./read/unfinished.ts";
 import { checkNoDirectory } from "./platform/regular_file.ts";
 import { isMarkLine } from "./segments/active_marks.ts";
 import { LogDirectory } from "./segments/log_directory.ts";
@@ -382,6 +384,19 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   async gateMetrics(options: { since?: TimeLike; lastN?: number } = {}): Promise<GateMetrics> {
     this.#checkOpen();
     return await this.#reader.gateMetrics(options);
+  }
+
+  /**
+   * Lists the calls whose beginning is in the log and whose end is not; see {@linkcode AuditReader.unfinished}.
+   *
+   * @param options `signal` aborts the iteration.
+   * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.
+   * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+   * @throws {AuditClosedError} If the log is closed.
+   */
+  unfinished(options: UnfinishedOptions = {}): AsyncIterable<UnfinishedSpan> {
+    this.#checkOpen();
+    return this.#reader.unfinished(options);
   }
 
   /**

@@ -22,6 +22,8 @@ import { type AuditQuery, queryLog, type QuerySource } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
 import { checkNoDirectory } from "./platform/regular_file.ts";
 import { SpendIndex } from "./read/spend_index.ts";
+import type { UnfinishedSpan } from "./read/span_ledger.ts";
+import { type UnfinishedOptions, unfinishedSpans } from "./read/unfinished.ts";
 import { LogDirectory } from "./segments/log_directory.ts";
 import { checkSpelling } from "./segments/spelling.ts";
 import { ManifestReader } from "./segments/manifest_reader.ts";
@@ -249,6 +251,36 @@ export class AuditReader implements AsyncDisposable {
     const metrics = await gateMetrics(events, gateOptions);
     this.#tellOfPruned(since === undefined ? -Infinity : toEpochMs(since, "since"));
     return metrics;
+  }
+
+  /**
+   * Lists the calls whose beginning is in the log and whose end is not: they still run, or their process was killed.
+   * See {@linkcode AuditLogger.begin}. Archives without spans are not read.
+   *
+   * @param options `signal` aborts the iteration.
+   * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.
+   * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+   * @throws {AuditClosedError} If the reader is closed.
+   *
+   * @example
+   * ```ts
+   * import { AuditLog, AuditReader } from "@vivarium/scout";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+   * await using log = await AuditLog.open(path);
+   * const span = await log.begin("tool_call", { tool: "search" });
+   *
+   * await using reader = await AuditReader.open(path);
+   * const [running] = await Array.fromAsync(reader.unfinished());
+   * assertEquals([running?.event, running?.fields.tool], ["tool_call", "search"]);
+   * await span.end();
+   * assertEquals(await Array.fromAsync(reader.unfinished()), []);
+   * ```
+   */
+  unfinished(options: UnfinishedOptions = {}): AsyncIterable<UnfinishedSpan> {
+    this.#checkOpen();
+    return unfinishedSpans(this.#source, options);
   }
 
   /**

@@ -7,12 +7,15 @@
  * @module
  */
 import { AuditWriteError } from "./errors.ts";
-import { checkNotReserved, type EventType, fieldError, type KnownFields } from "./event.ts";
+import {
+  BEGIN_SUFFIX,
+  checkNotReserved,
+  type EventType,
+  fieldError,
+  type KnownFields,
+} from "./event.ts";
 import type { Clock } from "./platform/clock.ts";
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
-
-/** The suffix of the type of an event that begins a span. */
-export const BEGIN_SUFFIX = "_begin";
 
 /**
  * A call that has begun, such as a tool call or a model call. Its beginning is in the log as an event of the type

@@ -193,6 +193,9 @@ const knownFields = {
   reasoning_t: tokens,
 };
 
+/** The suffix of the type of an event that begins a span. */
+export const BEGIN_SUFFIX = "_begin";
+
 /** The start of the event types that are reserved for budgets. */
 const RESERVED_TYPE = "budget_";
 /** The field that is reserved for budgets. */

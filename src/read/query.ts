@@ -5,6 +5,7 @@
  */
 import type { AuditEvent } from "../event.ts";
 import { Turns } from "../platform/turns.ts";
+import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { checkOptions, integer, oneOf, type OptionChecks, time } from "../options/option_checks.ts";
 import { type Damage, DamageReport } from "./damage.ts";
@@ -60,22 +61,37 @@ const OPTION_CHECKS: OptionChecks<QueryOptions> = {
   limit: integer(0, true),
 };
 
+/** What a caller of {@linkcode queryLog} knows about the events that it looks for, beside the options. */
+export interface Hints {
+  /** Lists of strings. The line of each such event contains at least one string of each list. */
+  readonly strings?: readonly (readonly string[])[];
+  /** Checks whether an archive with this manifest line may contain such an event. */
+  readonly mayHold?: (line: ArchiveLine) => boolean;
+}
+
 /**
- * Returns a query over the archives, the sealed segments and the active file of a log.
+ * Returns a query over the archives, the sealed segments and the active file of a log. With hints, events that
+ * contradict them may be left out.
  *
  * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
  * @throws {RangeError} If an option is out of its range; the message names the option.
  */
-export function queryLog(source: QuerySource, options: QueryOptions = {}): AuditQuery {
+export function queryLog(
+  source: QuerySource,
+  options: QueryOptions = {},
+  { strings = [], mayHold = () => true }: Hints = {},
+): AuditQuery {
   checkOptions(options, OPTION_CHECKS, "query audit log");
   const { order = "asc", limit = Infinity, signal } = options;
-  const filter = eventFilter(options);
+  const selected = eventFilter(options);
+  const filter = { ...selected, strings: [...selected.strings ?? [], ...strings] };
   const { log, maxLineBytes, texts } = source;
   const damage = new DamageReport(source.logger);
   const lineTest = new LineTest(filter);
   const reading: Reading = {
     source,
     filter,
+    mayHold,
     limit,
     // With `where`, the last block is not tried first, because `where` must be called only once for each event.
     isLastBlockFirst: order === "desc" && limit < Infinity && options.where === undefined,
@@ -114,6 +130,7 @@ export function queryLog(source: QuerySource, options: QueryOptions = {}): Audit
 interface Reading {
   readonly source: QuerySource;
   readonly filter: EventFilter;
+  readonly mayHold: (line: ArchiveLine) => boolean;
   readonly limit: number;
   /** Whether an iteration first checks if the last block of the active file has enough matching events. */
   readonly isLastBlockFirst: boolean;
@@ -131,7 +148,8 @@ async function* candidates(reading: Reading): AsyncGenerator<AuditEvent[]> {
   else yield last;
 }
 
-async function* snapshotEvents({ source, filter, options }: Reading): AsyncGenerator<AuditEvent[]> {
+async function* snapshotEvents(reading: Reading): AsyncGenerator<AuditEvent[]> {
+  const { source, filter, mayHold, options } = reading;
   const { log } = source;
   const turns = new Turns(source.clock);
   using snapshot = await takeSnapshotInTurns(log, turns);
@@ -144,7 +162,7 @@ async function* snapshotEvents({ source, filter, options }: Reading): AsyncGener
     if (file.isArchive) {
       lines ??= await linesInTurns(manifest, source.logger, turns);
       const line = lineOf(file, lines);
-      if (line !== undefined && !mayLineHold(line, filter)) continue;
+      if (line !== undefined && !(mayLineHold(line, filter) && mayHold(line))) continue;
     }
     const from = startIn(file, filter.sinceMs, log);
     yield* eventsOf(file, { ...options, from });

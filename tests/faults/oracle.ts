@@ -3,10 +3,13 @@
  *
  * @module
  */
-import { type AuditLog, AuditWriteError } from "@vivarium/scout";
+import { type AuditEvent, type AuditLog, type AuditReader, AuditWriteError } from "@vivarium/scout";
+import { openReaderOn } from "../../src/audit_reader.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { ManifestReader } from "../../src/segments/manifest_reader.ts";
 import { verifyLog } from "../../src/verify/verify_log.ts";
+import { silent } from "../loggers.ts";
+import { SimulatedClock } from "../platform.ts";
 import { Violation } from "./harness.ts";
 import { SERVICE, type SimulatedDisk } from "./simulated_disk.ts";
 
@@ -37,14 +40,23 @@ export class Ledger {
 
   /** Logs the next event and records the outcome. */
   async log(log: AuditLog, fields: { reason?: string } = {}): Promise<void> {
+    await this.write((own) => log.log("nav", { ...own, ...fields }));
+  }
+
+  /** Calls the function, which logs the next event with the fields, and records the outcome. */
+  async write<T>(
+    write: (fields: { n: number; session_id: string }) => Promise<T>,
+  ): Promise<T | undefined> {
     const n = this.logged.size;
     this.logged.add(n);
     try {
-      await log.log("nav", { n, session_id: this.writer, ...fields });
+      const result = await write({ n, session_id: this.writer });
       this.acknowledged.add(n);
+      return result;
     } catch (error) {
       const isRefused = error instanceof AuditWriteError && error.phase !== "sync";
       if (isRefused) this.refused.add(n);
+      return undefined;
     }
   }
 
@@ -119,6 +131,7 @@ export async function checkRecovered(
     const own = found.filter(({ writer }) => writer === ledger.writer).map(({ n }) => n);
     ledger.check(own, { powerLost });
   }
+  const hasSpans = await checkSpans(log);
   await log.recovery;
   const next = { writer: "next", n: 0 };
   await log.log("nav", { n: next.n, session_id: next.writer });
@@ -133,6 +146,7 @@ export async function checkRecovered(
     });
     expectSame(faults, [], "verify() found faults in an unmodified log");
   }
+  if (hasSpans) await checkSpansWithoutManifest(disk, path);
   checkTidy(disk, path);
   checkOwner(disk);
   await checkSettled(disk, open);
@@ -141,6 +155,33 @@ export async function checkRecovered(
 async function eventsOf(log: AuditLog): Promise<{ writer: string; n: number }[]> {
   const events = await log.query().toArray();
   return events.map(({ session_id, n }) => ({ writer: String(session_id), n: Number(n) }));
+}
+
+/**
+ * Checks that unfinished() lists each span that the log begins and does not end, and no other. Resolves with `true` if
+ * the log has spans.
+ */
+async function checkSpans(log: AuditLog | AuditReader): Promise<boolean> {
+  const events = (await log.query().toArray()).filter(({ span }) => span !== undefined);
+  const isBegin = ({ event }: AuditEvent) => event!.endsWith("_begin");
+  const ended = events.filter((event) => !isBegin(event)).map(({ span }) => span);
+  const open = events.filter(isBegin).map(({ span }) => span).filter((span) =>
+    !ended.includes(span)
+  );
+  const listed = (await Array.fromAsync(log.unfinished())).map(({ span }) => span);
+  expectSame(listed, open, "unfinished spans");
+  return events.length > 0;
+}
+
+/** Checks the spans again on a copy of the disk whose manifest was lost. */
+async function checkSpansWithoutManifest(disk: SimulatedDisk, path: string): Promise<void> {
+  const process = disk.afterKill().process();
+  const { manifest } = new LogDirectory(process, path).files;
+  if (process.status(manifest) === null) return;
+  process.remove(manifest);
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path, logger: silent });
+  await checkSpans(reader);
 }
 
 /** Checks that no segment or unfinished archive is left, and that each archive has a manifest line. */

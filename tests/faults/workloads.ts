@@ -251,6 +251,18 @@ async function rotateThrice(writer: Writer, log: AuditLog): Promise<void> {
   }
 }
 
+/** Spans within spans, whose beginnings and ends are in different files. */
+export const spans: Workload = ofOne("spans", async ({ ledger }, log) => {
+  const turn = await ledger.write((fields) => log.begin("turn", fields));
+  for (let n = 0; n < 2; n++) {
+    const call = await ledger.write((fields) => (turn ?? log).begin("tool_call", fields));
+    if (n === 0) await log.rotate().catch(() => {});
+    if (call !== undefined) await ledger.write((fields) => call.end(fields));
+  }
+  await log.rotate().catch(() => {});
+  if (turn !== undefined) await ledger.write((fields) => turn.end(fields));
+});
+
 /** Two writers, one after the other. The clock runs fast, so files are sealed by age: at open(), appends and timers. */
 const age: Workload = {
   name: "age",
@@ -339,6 +351,7 @@ export const WORKLOADS: readonly Workload[] = [
   flush,
   rotate,
   archive,
+  spans,
   ...[40, 90, 120, 150, 180, 210].map(recoverFrom),
   twoWriters,
 ];
