@@ -24,7 +24,7 @@ import {
   summarize,
   summaryOf,
 } from "./archive_content.ts";
-import { tryClaim } from "./claim.ts";
+import { type Claim, tryClaim } from "./claim.ts";
 import { compressed } from "./gzip.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { Manifest, UnderLock } from "./manifest.ts";
@@ -64,7 +64,8 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   const path = files.sealed(stamp);
   if (log.isReserved(stamp)) return await removeEmpty(archiving, stamp);
   if (fileSystem.status(path) === null) return "gone";
-  using claim = tryClaim(log, files.claim(stamp));
+  const ownership = fileSystem.status(path)?.ownership;
+  using claim = tryClaim(log, files.claim(stamp), ownership);
   if (claim === null) return "busy";
   using stack = new DisposableStack();
   const segment = log.openSealed(stamp, stack);
@@ -87,7 +88,7 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
       stamp,
       await summarize(segmentChunks(segment, byteLength, archiving), archiving),
     )
-    : await makeArchive(archiving, stamp, { segment, byteLength });
+    : await makeArchive(archiving, stamp, { segment, byteLength, claim });
   // The process that published the archive may have died before it synced the directory.
   await log.sync();
   const archive = basename(files.archive(stamp));
@@ -119,11 +120,18 @@ export async function summarizeArchive(
 async function makeArchive(
   archiving: Archiving,
   stamp: Stamp,
-  { segment, byteLength }: { segment: FileHandle; byteLength: number },
+  { segment, byteLength, claim }: { segment: FileHandle; byteLength: number; claim: Claim },
 ): Promise<ArchiveContent<SegmentSummary>> {
-  const { fileSystem, files } = archiving.log;
+  const { log } = archiving;
+  const { fileSystem, files } = log;
   const path = files.unfinished(stamp);
-  const unfinished = archiving.log.create(path, segment.status().ownership);
+  const unfinished = log.create(path, segment.status().ownership);
+  // Another program may have removed the claim. Then a second process may archive the segment at the same time, and
+  // have put its own file at the path, which may be incomplete.
+  const checkAt = (at: string) => {
+    if (claim.isAtPath() && log.isAt(at, unfinished)) return;
+    throw new Error(`Cannot archive segment: another process archives it at the same time: ${at}`);
+  };
   try {
     const scan = new SegmentScan(archiving.maxLineBytes);
     const chunks = scanned(segmentChunks(segment, byteLength, archiving), scan);
@@ -139,11 +147,18 @@ async function makeArchive(
     checkLength(segment, { byteLength, path: files.sealed(stamp) });
     // Unlike a rename, a link does not replace a file that another program has created at the archive path in the
     // meantime.
-    archiving.log.publish(path, files.archive(stamp));
+    checkAt(path);
+    log.publish(path, files.archive(stamp));
+    checkAt(files.archive(stamp));
     return { ...readBack, ...summary };
   } finally {
-    unfinished.close();
-    removeFile(fileSystem, path);
+    let isOwn = false;
+    try {
+      isOwn = log.isAt(path, unfinished);
+    } finally {
+      unfinished.close();
+    }
+    if (isOwn) removeFile(fileSystem, path);
   }
 }
 

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { FileHandle } from "../platform/file_system.ts";
+import type { FileHandle, FileStatus, Ownership } from "../platform/file_system.ts";
 import { removeFile } from "../platform/regular_file.ts";
 import type { LogDirectory } from "./log_directory.ts";
 
@@ -27,6 +27,11 @@ export class Claim implements Disposable {
     this.#log = log;
     this.#path = path;
     this.handle = handle;
+  }
+
+  /** Checks whether the locked file is still at its path. If not, another process may hold the claim too. */
+  isAtPath(): boolean {
+    return this.#log.isAt(this.#path, this.handle);
   }
 
   /**
@@ -55,18 +60,35 @@ export class Claim implements Disposable {
 /**
  * Takes the claim whose file has the path. Returns null if another process holds it.
  *
+ * @param ownership The ownership of the file that the work is about, if the caller knows it. A missing claim is created
+ *   with this ownership, by default with that of the log.
  * @throws {TypeError} If the path is not a regular file with a single hard link.
+ * @throws {Deno.errors.PermissionDenied} If the file belongs to another user than the log. Who owns a file can read and
+ *   change what this process writes into it.
  * @throws {Error} If the file cannot be created or locked.
  */
-export function tryClaim(log: LogDirectory, path: string): Claim | null {
+export function tryClaim(
+  log: LogDirectory,
+  path: string,
+  ownership?: Ownership | null,
+): Claim | null {
   for (;;) {
     using stack = new DisposableStack();
-    const { handle } = log.openForAppend(path);
+    const { handle, identity, created } = log.openForAppend(path, ownership);
     stack.defer(() => handle.close());
+    if (!created) checkOwner(identity, ownership ?? log.ownership(), path);
     if (!handle.tryLock()) return null;
     // The owner before this one may have removed the file after it was opened here.
     if (!log.isAt(path, handle)) continue;
     stack.move();
     return new Claim(log, { path, handle });
   }
+}
+
+/** Checks that a file which another process has created belongs to the owner of the log. */
+function checkOwner({ ownership }: FileStatus, ofLog: Ownership | null, path: string): void {
+  if (ownership === null || ofLog === null || ownership.uid === ofLog.uid) return;
+  throw new Deno.errors.PermissionDenied(
+    `the file belongs to uid ${ownership.uid}, but the log to uid ${ofLog.uid}: ${path}`,
+  );
 }

@@ -14,7 +14,7 @@ import {
   type RegularFile,
   statusIfAt,
 } from "../platform/regular_file.ts";
-import { nameOfTemporary, removeTemporary } from "../platform/temporary_file.ts";
+import { nameOfTemporary } from "../platform/temporary_file.ts";
 import type { Turns } from "../platform/turns.ts";
 import { FileCreator } from "./file_creator.ts";
 import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
@@ -268,16 +268,18 @@ export class LogDirectory {
     return status?.kind === "file" ? status.ownership : null;
   }
 
-  /** Removes the temporary names of created files that killed processes left behind. Resolves with their paths. */
-  async removeTemporaries(): Promise<string[]> {
-    const removed: string[] = [];
-    for (const name of await this.#namesLater()) {
+  /** Resolves with the paths of the temporary names of created files, and of the claims, in the directory. */
+  async leftovers(): Promise<{ temporaries: string[]; claims: string[] }> {
+    const { files } = this;
+    const names = (await this.#namesLater()).filter((name) => /\.(tmp|lock)$/.test(name));
+    const isTemporary = (name: string) => {
       const created = nameOfTemporary(name);
-      if (created === null || !this.files.has(created)) continue;
-      const path = this.files.at(name);
-      if (removeTemporary(this.fileSystem, path)) removed.push(path);
-    }
-    return removed;
+      return created !== null && files.has(created);
+    };
+    return {
+      temporaries: names.filter(isTemporary).map((name) => files.at(name)),
+      claims: names.filter((name) => files.isClaim(name)).map((name) => files.at(name)),
+    };
   }
 
   /** Checks whether the path still leads to the open file. */

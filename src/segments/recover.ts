@@ -11,11 +11,11 @@ import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { removeFile } from "../platform/regular_file.ts";
+import { removeTemporary } from "../platform/temporary_file.ts";
 import { Turns } from "../platform/turns.ts";
 import { type Archiving, summarizeArchive } from "./archive.ts";
 import type { Archiver } from "./archiver.ts";
 import { tryClaim } from "./claim.ts";
-import type { ListedSegment } from "./log_directory.ts";
 import type { Stamp } from "./segment_name.ts";
 import type { ArchiveFacts } from "./manifest_line.ts";
 
@@ -48,17 +48,12 @@ export interface RecoveryOptions {
 export async function recoverSegments(
   options: RecoveryOptions,
 ): Promise<Omit<RecoveryReport, "closedTornTail" | "pruned">> {
-  const { archiving: { log, clock }, archiver } = options;
-  const { files } = log;
+  const { archiving: { log: { files } }, archiver } = options;
   const removed: string[] = [];
   const addedToManifest: string[] = [];
-  const claims: string[] = [files.importing, files.completing];
+  const claims: string[] = [];
   await orLogged(options, async () => {
-    const segments = await log.segmentsInTurns(new Turns(clock));
-    for (const { stamp, forms } of segments) {
-      if (forms.has("claim")) claims.push(files.claim(stamp));
-    }
-    await removeStrays(options, segments, removed);
+    claims.push(...await removeStrays(options, removed));
   });
   const swept = await archiver.sweep();
   // The sweep has used the claims on segments that still existed.
@@ -87,15 +82,12 @@ async function orLogged(
 /**
  * Removes unfinished archives whose segment does not exist. A segment exists as long as a process writes its archive,
  * so these archives are abandoned. If the segment exists, the archiver of the segment removes the unfinished archive.
- * Also removes temporary names.
+ * Also removes temporary names. Resolves with the paths of the claims.
  */
-async function removeStrays(
-  options: RecoveryOptions,
-  segments: readonly ListedSegment[],
-  removed: string[],
-): Promise<void> {
+async function removeStrays(options: RecoveryOptions, removed: string[]): Promise<string[]> {
   const { log } = options.archiving;
   const { fileSystem, files } = log;
+  const segments = await log.segmentsInTurns(new Turns(options.archiving.clock));
   const unfinished = segments.filter(({ forms }) => forms.has("unfinished"));
   for (const { stamp } of unfinished) {
     await orLogged(options, () => {
@@ -105,10 +97,14 @@ async function removeStrays(
       }
     });
   }
-  await orLogged(options, async () => {
-    removed.push(...(await log.removeTemporaries()).map((path) => basename(path)));
-  });
+  const { temporaries, claims } = await log.leftovers();
+  for (const path of temporaries) {
+    await orLogged(options, () => {
+      if (removeTemporary(fileSystem, path)) removed.push(basename(path));
+    });
+  }
   if (removed.length > 0) await log.sync();
+  return claims;
 }
 
 /** Removes the claims that killed processes left behind. */

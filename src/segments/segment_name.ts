@@ -15,8 +15,8 @@ export type Stamp = string;
 /** The parts of a file name that belongs to a segment. */
 export interface SegmentName {
   readonly stamp: Stamp;
-  /** The form of the file: a sealed segment, an archive, an archive that is being written, or the claim on a segment. */
-  readonly form: "sealed" | "archive" | "unfinished" | "claim";
+  /** The form of the file: a sealed segment, an archive, or an archive that is being written. */
+  readonly form: "sealed" | "archive" | "unfinished";
 }
 
 const STAMP = /^\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])_(?:[01]\d|2[0-3])[0-5]\d[0-5]\d$/;
@@ -27,7 +27,8 @@ const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;
 const ARCHIVE_SUFFIX = ".gz";
 const UNFINISHED_SUFFIX = ".gz.tmp";
-const CLAIM_SUFFIX = ".gz.tmp.lock";
+/** The suffix of a claim, after the name of the unfinished archive that its owner writes. */
+const CLAIM_SUFFIX = ".lock";
 
 /** The paths of the files of one log. */
 export class LogFiles {
@@ -87,13 +88,20 @@ export class LogFiles {
 
   /** Returns the path of the claim on the segment with the stamp, see {@linkcode tryClaim}. */
   claim(stamp: Stamp): string {
-    return `${this.sealed(stamp)}${CLAIM_SUFFIX}`;
+    return `${this.unfinished(stamp)}${CLAIM_SUFFIX}`;
+  }
+
+  /** Checks whether the name is that of a claim. A claim is no segment: any user may have made a file of this name. */
+  isClaim(name: string): boolean {
+    if (this.at(name) === this.importing || this.at(name) === this.completing) return true;
+    if (!name.endsWith(CLAIM_SUFFIX)) return false;
+    return this.parse(name.slice(0, -CLAIM_SUFFIX.length))?.form === "unfinished";
   }
 
   /** Checks whether the name is that of a file of this log. */
   has(name: string): boolean {
-    return [this.active, this.lock, this.manifest, this.importing, this.completing]
-      .some((path) => basename(path) === name) || this.parse(name) !== null;
+    return [this.active, this.lock, this.manifest].includes(this.at(name)) ||
+      this.parse(name) !== null || this.isClaim(name);
   }
 
   /** Parses the name of a file in the directory. Returns null if the name does not belong to a segment of this log. */
@@ -113,7 +121,6 @@ const FORM_BY_SUFFIX: ReadonlyMap<string, SegmentName["form"]> = new Map([
   ["", "sealed"],
   [ARCHIVE_SUFFIX, "archive"],
   [UNFINISHED_SUFFIX, "unfinished"],
-  [CLAIM_SUFFIX, "claim"],
 ]);
 
 /** Returns the stamp of a time in epoch milliseconds, rounded down to a second. */

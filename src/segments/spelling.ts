@@ -13,14 +13,18 @@ import type { LogDirectory } from "./log_directory.ts";
 
 /**
  * Checks that the directory lists the active file and the lock file by the names that this log gives them. A file that
- * does not exist has no other spelling.
+ * does not exist has no other spelling. A directory that this process may not list is not checked.
  *
  * @throws {TypeError} If the directory lists one of the files under another spelling; the message names it.
  */
 export async function checkSpelling(log: LogDirectory): Promise<void> {
   const { active, lock } = log.files;
-  for (const path of [active, lock]) {
-    const other = await otherSpelling(log, basename(path));
+  const paths = [active, lock].filter((path) => mayHaveOthers(log, basename(path)));
+  if (paths.length === 0) return;
+  const before = paths.map((path) => log.fileSystem.status(path));
+  const names = await namesIn(log);
+  for (const [n, path] of paths.entries()) {
+    const other = otherSpelling(log, names, { name: basename(path), status: before[n]! });
     if (other === null) continue;
     const suffixLength = path.length - active.length;
     const name = other.slice(0, other.length - suffixLength);
@@ -34,28 +38,47 @@ export async function checkSpelling(log: LogDirectory): Promise<void> {
   }
 }
 
-/** Resolves with the name under which the directory lists the file with the name; null if it lists the name itself. */
-async function otherSpelling(
+/**
+ * Checks whether a file with the name exists and may have other spellings. A large directory takes long to list, and most
+ * file systems distinguish all spellings, as a look at some of them shows.
+ */
+function mayHaveOthers({ fileSystem, files }: LogDirectory, name: string): boolean {
+  if (fileSystem.status(files.at(name)) === null) return false;
+  // Windows ignores dots and spaces at the end, and what follows a colon names a stream of the file.
+  if (/[. ]$|:/.test(name)) return true;
+  const others = [otherCase(name), name.normalize("NFC"), name.normalize("NFD")];
+  return others.some((other) => other !== name && fileSystem.status(files.at(other)) !== null);
+}
+
+/**
+ * Returns the name under which the directory lists a file; null if it lists the given name.
+ *
+ * @param status The status of the file before the directory was listed. If the file is no longer at its path, another
+ *   process has just sealed it, and its other name is that of a segment.
+ */
+function otherSpelling(
   { fileSystem, files }: LogDirectory,
-  name: string,
-): Promise<string | null> {
-  const status = fileSystem.status(files.at(name));
-  // A large directory takes long to list. Most file systems distinguish letter case, as one look at another case shows.
-  const isDistinct = isAscii(name) && fileSystem.status(files.at(otherCase(name))) === null;
-  if (status === null || isDistinct) return null;
-  const names = await fileSystem.listLater(files.directory);
-  if (names.includes(name)) return null;
-  const isSame = (each: string) => isFile(fileSystem.status(files.at(each)), status);
-  return names.find((each) => folded(each) === folded(name) && isSame(each)) ??
-    names.find(isSame) ?? null;
+  names: readonly string[],
+  { name, status }: { name: string; status: FileStatus | null },
+): string | null {
+  if (status === null || names.includes(name)) return null;
+  const isSame = (each: string) => {
+    const found = fileSystem.status(files.at(each));
+    return found !== null && isSameFile(found, status);
+  };
+  const other = names.find((each) => folded(each) === folded(name) && isSame(each)) ??
+    names.find(isSame);
+  return other !== undefined && isSame(name) ? other : null;
 }
 
-function isFile(status: FileStatus | null, other: FileStatus): boolean {
-  return status !== null && isSameFile(status, other);
-}
-
-function isAscii(name: string): boolean {
-  return /^[\x20-\x7e]*$/.test(name);
+/** Resolves with the names in the directory; with none if this process may not list it. */
+async function namesIn({ fileSystem, files }: LogDirectory): Promise<string[]> {
+  try {
+    return await fileSystem.listLater(files.directory);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    return [];
+  }
 }
 
 /** Returns the text with escapes in place of the characters that are not ASCII. */
@@ -63,12 +86,12 @@ function escaped(text: string): string {
   return text.replace(/[^\x20-\x7e]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
 
-/** Returns the name with every letter in the other case. */
+/** Returns the name with each letter in the other case, where it has one. */
 function otherCase(name: string): string {
-  return name.replace(
-    /[a-z]|[A-Z]/g,
-    (letter) => letter < "a" ? letter.toLowerCase() : letter.toUpperCase(),
-  );
+  return Array.from(name, (char) => {
+    const upper = char.toUpperCase();
+    return upper === char ? char.toLowerCase() : upper;
+  }).join("");
 }
 
 /** Returns the name without the differences that file systems ignore. */

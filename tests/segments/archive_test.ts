@@ -1,3 +1,4 @@
+import { sampledTest } from "../extent.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { basename } from "@std/path";
 import { createHash } from "node:crypto";
@@ -34,6 +35,7 @@ const [SEALED, ARCHIVE, TEMP] = [
   files.archive(STAMP),
   files.unfinished(STAMP),
 ];
+const CLAIM = files.claim(STAMP);
 const CONTENT = linesFrom(1);
 const MANIFEST = files.manifest;
 
@@ -568,3 +570,33 @@ Deno.test("archiveSegment() releases the lock on the segment before it rejects (
     assert(other.tryLockSync(true), "the lock is still held");
   }
 });
+
+await sampledTest(
+  "archiveSegment() loses nothing if another program removes its claim, and a second process that archives is killed",
+  1 / 8,
+  async (extent) => {
+    const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
+    await archive(dry);
+    const { length } = dry.system.calls;
+    for (let at = 0; at < length; at++) {
+      for (let killedAt = 0; killedAt < length; killedAt++) {
+        if (!extent.isDrawn()) continue;
+        const disk = diskWith({ [SEALED]: CONTENT });
+        const [first, second] = [new LogProcess(disk), new LogProcess(disk)];
+        second.system.killAt(killedAt, "after");
+        let archived: Promise<unknown> | undefined;
+        first.system.onCall = ({ index }) => {
+          if (index !== at) return;
+          const outsider = disk.process();
+          if (outsider.status(CLAIM) !== null) outsider.remove(CLAIM);
+          archived = archive(second).catch(() => {});
+        };
+        await archive(first).catch(() => {});
+        await archived;
+        const isKept = disk.snapshot()[SEALED] === CONTENT ||
+          await textOfArchive(disk, STAMP).catch(() => "") === CONTENT;
+        assert(isKept, `claim removed at call ${at}, second process killed at call ${killedAt}`);
+      }
+    }
+  },
+);

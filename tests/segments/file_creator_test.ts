@@ -4,7 +4,7 @@ import type { AuditLog } from "@vivarium/scout";
 import { openLogOn } from "../../src/audit_log.ts";
 import { OwnershipError } from "../../src/platform/ownership.ts";
 import { openForRead } from "../../src/platform/regular_file.ts";
-import { temporaryFor } from "../../src/platform/temporary_file.ts";
+import { removeTemporary, temporaryFor } from "../../src/platform/temporary_file.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
 import {
   ROOT_USER,
@@ -163,7 +163,7 @@ Deno.test("LogDirectory creates a file beside temporary files of other processes
   );
 });
 
-Deno.test("LogDirectory.removeTemporaries() removes empty and second names of the log's files, and no other file", async () => {
+Deno.test("LogDirectory.leftovers() lists temporary names, of which removeTemporary() removes empty and second ones", async () => {
   const disk = diskWith({ [files.active]: "a\n", [files.lock]: "" });
   const [second, empty, full] = [files.active, files.lock, files.manifest].map(temporaryFor);
   disk.process().link(files.active, second!);
@@ -175,7 +175,13 @@ Deno.test("LogDirectory.removeTemporaries() removes empty and second names of th
     `${files.directory}/other.jsonl.01234567.new.tmp`,
   ];
   for (const path of kept) disk.writeFile(path, path === full ? "of another program" : "");
-  assertEquals(await logOn(disk.process(ROOT_USER)).removeTemporaries(), [second, empty]);
+  const process = disk.process(ROOT_USER);
+  const { temporaries } = await logOn(process).leftovers();
+  assertEquals(temporaries.sort(), [second, empty, full].sort());
+  assertEquals(
+    temporaries.filter((path) => removeTemporary(process, path)),
+    temporaries.filter((path) => path !== full),
+  );
   assertEquals(
     namesOn(disk),
     [files.active, files.lock, ...kept].map((path) => basename(path)).sort(),

@@ -4,7 +4,7 @@ import { resolve } from "@std/path";
 import { openLogOn } from "../../src/audit_log.ts";
 import { openReaderOn } from "../../src/audit_reader.ts";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
-import { SimulatedDisk } from "../faults/simulated_disk.ts";
+import { SimulatedDisk, systemErrors } from "../faults/simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -56,6 +56,47 @@ Deno.test("A log is opened as the directory spells it, and beside a log in anoth
   await using reader = await openReaderOn(platform, options);
   assertEquals(reader.path, log.path);
   assertEquals(process.calls.filter(({ name }) => name === "list").length, listings);
+});
+
+Deno.test("A log in a directory that ignores case is opened while another process seals it at any call", async () => {
+  for (let call = 0, isReached = true; isReached; call++) {
+    const disk = diskWith(
+      { "/log/audit.jsonl": '{"event":"nav"}\n', "/log/audit.jsonl.lock": "" },
+      "Windows",
+    );
+    const process = disk.process();
+    isReached = false;
+    process.onCall = ({ index }) => {
+      if (index !== call) return;
+      isReached = true;
+      disk.process().rename("/log/audit.jsonl", "/log/audit_20260213_143022.jsonl");
+    };
+    const platform = { fileSystem: process, clock: new SimulatedClock() };
+    await using reader = await openReaderOn(platform, { path: "/log/audit.jsonl", logger: silent });
+    process.onCall = undefined;
+    assertEquals((await reader.query().toArray()).length, 1);
+  }
+});
+
+Deno.test("A log in a directory that may not be listed is opened, in any spelling that is its own", async () => {
+  const disk = diskWith({ "/log/\u00e4.jsonl": '{"event":"nav"}\n' }, "Windows");
+  const process = disk.process();
+  process.failOn(({ name }) => name === "list", systemErrors.EACCES, Infinity);
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  const path = "/log/\u00e4.jsonl";
+  await using reader = await openReaderOn(platform, { path, logger: silent });
+  assertEquals(reader.path, resolve(path));
+});
+
+Deno.test("A directory is not listed for a name that has no other spelling on its file system", async () => {
+  const disk = new SimulatedDisk("POSIX");
+  for (const name of ["\u00e4.jsonl", "2026", "A\u0308b", "\u65e5\u672c.log"]) {
+    disk.writeFile(`/log/${name}`, "");
+    const process = disk.process();
+    const platform = { fileSystem: process, clock: new SimulatedClock() };
+    await using _ = await openReaderOn(platform, { path: `/log/${name}`, logger: silent });
+    assertEquals(process.calls.filter(({ name }) => name === "list"), [], name);
+  }
 });
 
 Deno.test("A log is refused if another process creates it at the same time under another spelling", async () => {

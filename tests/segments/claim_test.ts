@@ -1,0 +1,76 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { tryClaim } from "../../src/segments/claim.ts";
+import { ROOT_USER, SERVICE, type SimulatedDisk, type User } from "../faults/simulated_disk.ts";
+import { diskWith, files, logOn, namesOn, STAMPS } from "./log_on_disk.ts";
+
+const OTHER: User = { uid: 1001, gid: 1001 };
+const [STAMP] = STAMPS;
+const CLAIM = files.claim(STAMP);
+
+/** A log of the service in a directory in which every user can create files. */
+function sharedDirectory(): SimulatedDisk {
+  const disk = diskWith({ [files.active]: "", [files.sealed(STAMP)]: "a\n" }, "POSIX");
+  disk.setOwnership(files.directory, { ...ROOT_USER, mode: 0o777 });
+  for (const path of [files.active, files.sealed(STAMP)]) {
+    disk.setOwnership(path, { ...SERVICE, mode: 0o640 });
+  }
+  return disk;
+}
+
+Deno.test("tryClaim() returns the claim to one process, until it releases the claim or dies", () => {
+  const disk = diskWith({});
+  const [first, second] = [disk.process(), disk.process()];
+  const claim = tryClaim(logOn(first), CLAIM);
+  assert(claim !== null && claim.isAtPath());
+  assertEquals(tryClaim(logOn(second), CLAIM), null);
+  claim.release();
+  assertEquals(namesOn(disk), []);
+  assert(tryClaim(logOn(second), CLAIM) !== null);
+  assertEquals(tryClaim(logOn(first), CLAIM), null);
+  second.kill();
+  using taken = tryClaim(logOn(first), CLAIM);
+  assert(taken !== null);
+});
+
+Deno.test("Claim.isAtPath() returns false after another program removed or replaced its file", () => {
+  const disk = diskWith({});
+  using claim = tryClaim(logOn(disk.process()), CLAIM);
+  disk.process().remove(CLAIM);
+  assertEquals(claim?.isAtPath(), false);
+  disk.writeFile(CLAIM, "");
+  assertEquals(claim?.isAtPath(), false);
+});
+
+Deno.test("tryClaim() refuses a file of another user, who could read and change what an import stores in it", () => {
+  for (const path of [CLAIM, files.importing, files.completing]) {
+    const disk = sharedDirectory();
+    disk.process(OTHER).open(path, "create").close();
+    disk.setOwnership(path, { ...OTHER, mode: 0o666 });
+    for (const user of [SERVICE, ROOT_USER]) {
+      assertThrows(
+        () => tryClaim(logOn(disk.process(user)), path),
+        Deno.errors.PermissionDenied,
+        `the file belongs to uid 1001, but the log to uid 1000: ${path}`,
+      );
+    }
+  }
+});
+
+Deno.test("tryClaim() of root creates the claim for the owner of the log", () => {
+  const disk = sharedDirectory();
+  using claim = tryClaim(logOn(disk.process(ROOT_USER)), CLAIM);
+  assert(claim !== null);
+  assertEquals(disk.ownershipOf(CLAIM), { ...SERVICE, mode: 0o600 });
+});
+
+Deno.test("LogDirectory ignores the names of claims, for the owner of new files and for the newest stamp", () => {
+  const disk = sharedDirectory();
+  disk.process().remove(files.active);
+  disk.setOwnership(files.directory, { ...SERVICE, mode: 0o777 });
+  disk.writeFile(files.lock, "");
+  disk.process(OTHER).open(files.claim("20980101_000000"), "create").close();
+  const log = logOn(disk.process());
+  assertEquals(log.ownership(), { ...SERVICE, mode: 0o640 });
+  assertEquals(log.newestStamp(), STAMP);
+  assertEquals(log.segments().map(({ stamp }) => stamp), [STAMP]);
+});
