@@ -29,6 +29,10 @@ export interface ListedSegment {
 /** Length of a directory in bytes, as the file system states it, from which on it is listed in steps. */
 const LARGE_DIRECTORY_BYTES = 64 * 1024;
 
+const ROOT_UID = 0;
+/** The bit of the mode of a directory in which every user can create files. */
+const EVERY_USER_WRITES = 0o002;
+
 /** Number of characters of the date in a stamp. */
 const DAY_LENGTH = "20260213".length;
 
@@ -197,6 +201,39 @@ export class LogDirectory {
     return openForAppend(this.fileSystem, path, { create });
   }
 
+  /**
+   * Opens the active file like {@linkcode openForAppend}.
+   *
+   * @param continued The ownership of the active file before this one; undefined if the caller does not know it.
+   * @throws {Deno.errors.PermissionDenied} If another user has put a file of its own at the path, in a directory in which
+   *   every user can create files. That user could read and change every event.
+   */
+  openActiveForAppend(continued: Ownership | null | undefined): RegularFile {
+    const { active } = this.files;
+    const file = this.openForAppend(active, continued);
+    using stack = new DisposableStack();
+    stack.defer(() => file.handle.close());
+    const { ownership } = file.identity;
+    if (file.created || this.#isTrusted(ownership, continued)) {
+      stack.move();
+      return file;
+    }
+    throw new Deno.errors.PermissionDenied(
+      `every user can create files in the directory, and the file belongs to uid ${ownership?.uid}, not to the owner ` +
+        `of the log or of the directory; move it away, or make the directory private: ${active}`,
+    );
+  }
+
+  #isTrusted(ownership: Ownership | null, continued: Ownership | null | undefined): boolean {
+    if (ownership === null || ownership.uid === continued?.uid) return true;
+    const ofDirectory = this.fileSystem.directoryStatus(this.files.directory)?.ownership ?? null;
+    if (ofDirectory === null || (ofDirectory.mode & EVERY_USER_WRITES) === 0) return true;
+    const trusted = [ROOT_UID, ofDirectory.uid];
+    // The lock file belongs to the user whose process opened the log first.
+    if (continued === undefined) trusted.push(this.#ownershipOfFile(this.files.lock)?.uid ?? NaN);
+    return trusted.includes(ownership.uid);
+  }
+
   /** Opens the lock file like {@linkcode openForAppend}, so that its text can be replaced. */
   openLockForUpdate(): RegularFile {
     const { lock } = this.files;
@@ -245,7 +282,9 @@ export class LogDirectory {
   ownership(): Ownership | null {
     const { active, lock, directory } = this.files;
     const ofActive = this.fileSystem.status(active);
-    if (ofActive !== null) return ofActive.ownership;
+    if (ofActive !== null && this.#isTrusted(ofActive.ownership, undefined)) {
+      return ofActive.ownership;
+    }
     const ofLock = this.#ownershipOfFile(lock);
     const ofDirectory = this.fileSystem.directoryStatus(directory)?.ownership;
     const ofSegment = this.#ownershipOfNewest();

@@ -349,7 +349,7 @@ export class ActiveFile {
   }
 
   #openAtPath(): OpenFile {
-    const { handle, identity } = this.#log.openForAppend(this.path, this.#continued);
+    const { handle, identity } = this.#log.openActiveForAppend(this.#continued);
     this.#namesOpened++;
     return this.#open = {
       handle,

@@ -1,6 +1,16 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { AuditWriteError } from "@vivarium/scout";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { openLogOn } from "../../src/audit_log.ts";
 import { tryClaim } from "../../src/segments/claim.ts";
 import { ROOT_USER, SERVICE, type SimulatedDisk, type User } from "../faults/simulated_disk.ts";
+import { silent } from "../loggers.ts";
+import { SimulatedClock } from "../platform.ts";
 import { diskWith, files, logOn, namesOn, STAMPS } from "./log_on_disk.ts";
 
 const OTHER: User = { uid: 1001, gid: 1001 };
@@ -9,7 +19,8 @@ const CLAIM = files.claim(STAMP);
 
 /** A log of the service in a directory in which every user can create files. */
 function sharedDirectory(): SimulatedDisk {
-  const disk = diskWith({ [files.active]: "", [files.sealed(STAMP)]: "a\n" }, "POSIX");
+  const content = { [files.active]: "", [files.lock]: "", [files.sealed(STAMP)]: "a\n" };
+  const disk = diskWith(content, "POSIX");
   disk.setOwnership(files.directory, { ...ROOT_USER, mode: 0o777 });
   for (const path of [files.active, files.sealed(STAMP)]) {
     disk.setOwnership(path, { ...SERVICE, mode: 0o640 });
@@ -67,10 +78,57 @@ Deno.test("LogDirectory ignores the names of claims, for the owner of new files 
   const disk = sharedDirectory();
   disk.process().remove(files.active);
   disk.setOwnership(files.directory, { ...SERVICE, mode: 0o777 });
-  disk.writeFile(files.lock, "");
   disk.process(OTHER).open(files.claim("20980101_000000"), "create").close();
   const log = logOn(disk.process());
   assertEquals(log.ownership(), { ...SERVICE, mode: 0o640 });
   assertEquals(log.newestStamp(), STAMP);
   assertEquals(log.segments().map(({ stamp }) => stamp), [STAMP]);
+});
+
+Deno.test("AuditLog refuses the active file of another user in a directory in which every user can create files", async () => {
+  const disk = sharedDirectory();
+  disk.setOwnership(files.active, { ...OTHER, mode: 0o666 });
+  for (const user of [SERVICE, ROOT_USER]) {
+    const process = disk.process(user);
+    const platform = { fileSystem: process, clock: new SimulatedClock() };
+    const error = await assertRejects(
+      () => openLogOn(platform, { path: files.active, sessionId: "s", logger: silent }),
+      Deno.errors.PermissionDenied,
+    );
+    assertStringIncludes(
+      error.message,
+      "the file belongs to uid 1001, not to the owner of the log",
+    );
+    assertEquals(process.openHandles, 0);
+  }
+  disk.setOwnership(files.directory, { ...ROOT_USER, mode: 0o770 });
+  const platform = { fileSystem: disk.process(ROOT_USER), clock: new SimulatedClock() };
+  await using log = await openLogOn(platform, {
+    path: files.active,
+    logger: silent,
+    sessionId: "s",
+  });
+  await log.log("nav");
+});
+
+Deno.test("AuditLog.log() rejects if another user creates the next active file during a rotation, and writes nothing into it", async () => {
+  const disk = sharedDirectory();
+  const process = disk.process();
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  const log = await openLogOn(platform, { path: files.active, sessionId: "s", logger: silent });
+  await log.log("nav", { secret: false });
+  process.onCall = ({ name, path }) => {
+    if (name === "rename" || path !== files.active || disk.process().status(path) !== null) return;
+    disk.process(OTHER).open(files.active, "create").close();
+    disk.setOwnership(files.active, { ...OTHER, mode: 0o666 });
+  };
+  await log.rotate();
+  const error = await assertRejects(() => log.log("nav", { secret: true }), AuditWriteError);
+  assertStringIncludes(error.message, "the file belongs to uid 1001");
+  assertEquals(disk.snapshot()[files.active], "");
+  process.onCall = undefined;
+  disk.process(ROOT_USER).remove(files.active);
+  await log.log("nav", { secret: true });
+  await log.close();
+  assertEquals(disk.ownershipOf(files.active), { ...SERVICE, mode: 0o640 });
 });
