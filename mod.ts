@@ -188,6 +188,7 @@ export {
   type Redact,
   type RetentionPolicy,
   ROTATION_SIZE_BYTES,
+  type UntilShippedPolicy,
 } from "./src/options/log_options.ts";
 export type { Damage } from "./src/read/damage.ts";
 export type { AuditFollow, FollowOptions } from "./src/read/follow.ts";

@@ -175,5 +175,5 @@ function unstamped(name: string): string | undefined {
 }
 
 function activeName(name: string): string | undefined {
-  return name.endsWith(".manifest.jsonl") ? undefined : name;
+  return /\.(?:manifest|shipped)\.jsonl$/.test(name) ? undefined : name;
 }

@@ -9,6 +9,7 @@
  */
 import { headers } from "@nats-io/nats-core";
 import { messageOf } from "../errors.ts";
+import { FLEET_NAME } from "../segments/shipped_file.ts";
 import type { FleetConnection, FleetMessage } from "./connection.ts";
 import { type BlockFacts, factsOf } from "./block.ts";
 import type { BlockMessage } from "./block_message.ts";
@@ -31,8 +32,6 @@ const NO_MESSAGE_FOUND = 10_037;
 const REFUSED = new Set([10_071, 10_158, 10_164]);
 /** Codes of a server, an account or a stream without room, and since NATS 2.11 of a server with too many requests. */
 const NOT_NOW = new Set([10_002, 10_023, 10_047, 10_077, 10_167]);
-
-const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 const decoder = new TextDecoder();
 
@@ -106,7 +105,7 @@ export class FleetTimeoutError extends Error {
  * @throws {RangeError} If the name is invalid; the message contains it.
  */
 export function checkName(name: string, what: string): void {
-  if (typeof name === "string" && NAME.test(name)) return;
+  if (typeof name === "string" && FLEET_NAME.test(name)) return;
   throw new RangeError(
     `Cannot use name of ${what}: the name must be 1 to 64 letters, digits, "-" or "_", got ${
       JSON.stringify(name)

@@ -14,6 +14,7 @@ import {
   flag,
   integer,
   nonEmptyText,
+  number,
   type OptionCheck,
   type OptionChecks,
 } from "./option_checks.ts";
@@ -69,6 +70,60 @@ export interface RetentionPolicy {
    * archive, so the events in the archive are older. The active file is rotated at this age too, unless
    * `rotationAgeSec` says otherwise, so an event is deleted when it is at most twice this age, and up to an hour
    * older. If the limit is not set, the age is not limited.
+   *
+   * @default {undefined}
+   */
+  maxAgeSec?: number;
+  /**
+   * Limits up to which an archive is kept, although it exceeds another limit, until it is shipped, see
+   * {@linkcode UntilShippedPolicy}. If it is not set, retention does not wait for shippers.
+   *
+   * @default {undefined}
+   */
+  untilShipped?: UntilShippedPolicy;
+}
+
+/**
+ * Limits up to which retention waits for shippers, so that a slow network does not become a gap in a fleet. An archive
+ * that exceeds a limit of the {@linkcode RetentionPolicy} is kept until every fleet that receives the log has it.
+ * But it is deleted if the archives that wait exceed one of these limits. At least one of them must be set.
+ *
+ * The log then has a file `audit.shipped.jsonl`, in which `ship()` and `scout ship` record how far each fleet has
+ * received the log, if they have the permission to write to the directory.
+ *
+ * - A fleet is listed in the file when its shipper has reached the stream for the first time. The slowest fleet counts.
+ *   The names of stream, fleet and log identify it, so two servers that receive the log need different names.
+ * - If the file lists no fleet, does not exist or is damaged, no archive counts as received. A damaged file is not
+ *   written: repair it, or delete it. The next rotation or `open()` creates it again.
+ * - If retention deletes an archive that a fleet has not received, it warns once, and names the fleet. It warns again
+ *   when the fleet has received archives in between.
+ * - An archive that is received later is deleted after the next rotation, or by the next `open()`.
+ * - If a fleet no longer receives the log, delete its line in the file.
+ * - All writers of the log need the same policy. `scout prune` does not wait.
+ *
+ * @example At most 30 archives, but up to 5 GB while the network is slow
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ *
+ * const path = `${Deno.makeTempDirSync()}/audit.jsonl`;
+ * await using log = await AuditLog.open({
+ *   path,
+ *   retention: { maxArchives: 30, untilShipped: { maxBytes: 5e9 } },
+ * });
+ * ```
+ */
+export interface UntilShippedPolicy {
+  /**
+   * Maximum total size in bytes of the compressed archives that a fleet has not received, an integer >= 0. If it is not
+   * set, the size is not limited. A number below `maxBytes` of the {@linkcode RetentionPolicy} has no effect.
+   *
+   * @default {undefined}
+   */
+  maxBytes?: number;
+  /**
+   * Maximum age in seconds of an archive that a fleet has not received, a finite number >= 0. The age counts from the
+   * rotation that created the archive. If it is not set, the age is not limited. A number below `maxAgeSec` of the
+   * {@linkcode RetentionPolicy} has no effect.
    *
    * @default {undefined}
    */
@@ -278,7 +333,33 @@ const RETENTION_CHECKS: OptionChecks<RetentionPolicy> = {
     isOfType: (value) => typeof value === "number",
     isInRange: (value: number) => value >= 0,
   },
+  // checkRetention() checks the nested options.
+  untilShipped: anything,
 };
+const UNTIL_SHIPPED_CHECKS: OptionChecks<UntilShippedPolicy> = {
+  maxBytes: integer(0),
+  maxAgeSec: number(0, { unit: "seconds", orEqual: true }),
+};
+
+/** Checks the names and values of a retention policy. */
+function checkRetention(retention: RetentionPolicy): void {
+  checkOptions(retention, RETENTION_CHECKS, ACTION, "retention.");
+  const { maxArchives, maxBytes, maxAgeSec, untilShipped } = retention;
+  if (untilShipped === undefined) return;
+  checkOptions(untilShipped, UNTIL_SHIPPED_CHECKS, ACTION, "retention.untilShipped.");
+  if (untilShipped.maxBytes === undefined && untilShipped.maxAgeSec === undefined) {
+    throw new TypeError(
+      `Cannot ${ACTION}: retention.untilShipped must have maxBytes or maxAgeSec, got neither; ` +
+        "without a limit, archives that are never shipped would fill the disk",
+    );
+  }
+  if (maxArchives === undefined && maxBytes === undefined && maxAgeSec === undefined) {
+    throw new TypeError(
+      `Cannot ${ACTION}: retention.untilShipped must stand beside maxArchives, maxBytes or maxAgeSec, got none of them; ` +
+        "without a limit, no archive is deleted",
+    );
+  }
+}
 
 /** {@linkcode AuditLogOptions} with all defaults filled in, except for the default session ID. */
 export interface ResolvedOptions {
@@ -318,9 +399,7 @@ export function resolveOptions(pathOrOptions: AuditLogOptions | string | URL): R
         "leave the option out to use the default path",
     );
   }
-  if (options.retention !== undefined) {
-    checkOptions(options.retention, RETENTION_CHECKS, ACTION, "retention.");
-  }
+  if (options.retention !== undefined) checkRetention(options.retention);
   checkRedact(options.redact, ACTION);
   return {
     path: resolvePath(options.path ?? DEFAULT_AUDIT_PATH),
@@ -349,11 +428,12 @@ function rotationAgeOf({ rotationAgeSec, retention }: AuditLogOptions): number {
 
 /** Returns a copy of the limits, including limits that are inherited properties. */
 function retentionOf(retention: RetentionPolicy = {}): RetentionPolicy {
-  const { maxArchives, maxBytes, maxAgeSec } = retention;
+  const { maxArchives, maxBytes, maxAgeSec, untilShipped } = retention;
   return {
     ...maxArchives === undefined ? {} : { maxArchives },
     ...maxBytes === undefined ? {} : { maxBytes },
     ...maxAgeSec === undefined ? {} : { maxAgeSec },
+    ...untilShipped === undefined ? {} : { untilShipped: { ...untilShipped } },
   };
 }
 

@@ -73,3 +73,15 @@ export function joined(parts: readonly Uint8Array[], byteLength: number): Uint8A
   }
   return bytes;
 }
+
+/** Reads the bytes of a file from `start` to `end`, or to the end of the file. */
+export function readWhole(handle: FileHandle, start: number, end: number): Uint8Array {
+  const bytes = new Uint8Array(Math.max(0, end - start));
+  let length = 0;
+  while (length < bytes.byteLength) {
+    const read = handle.readSync(bytes.subarray(length), start + length);
+    if (read === 0) break;
+    length += read;
+  }
+  return bytes.subarray(0, length);
+}

@@ -323,3 +323,8 @@ function syncParent(fileSystem: FileSystem, parent: string): void {
 function mayRead(path: string): boolean {
   return Deno.permissions.querySync({ name: "read", path }).state === "granted";
 }
+
+/** Checks whether a path may be written. Like {@linkcode mayRead}, the check never prompts for the permission. */
+export function mayWrite(path: string): boolean {
+  return Deno.permissions.querySync({ name: "write", path }).state === "granted";
+}

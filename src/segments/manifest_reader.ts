@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readWhole } from "../platform/chunks.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import type { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "./log_directory.ts";
@@ -81,15 +82,4 @@ export class ManifestReader {
     }
     return this.#lines;
   }
-}
-
-function readWhole(handle: FileHandle, start: number, end: number): Uint8Array {
-  const bytes = new Uint8Array(Math.max(0, end - start));
-  let length = 0;
-  while (length < bytes.byteLength) {
-    const read = handle.readSync(bytes.subarray(length), start + length);
-    if (read === 0) break;
-    length += read;
-  }
-  return bytes.subarray(0, length);
 }

@@ -17,6 +17,7 @@ import { type Archiving, summarizeArchive } from "./archive.ts";
 import type { Archiver } from "./archiver.ts";
 import { tryClaim } from "./claim.ts";
 import type { Stamp } from "./segment_name.ts";
+import { removeUnfinishedShipped } from "./shipped_file.ts";
 import type { ArchiveFacts } from "./manifest_line.ts";
 
 /** The repairs that `open()` made after crashed writers, and the archives that it pruned. Files are listed by name. */
@@ -103,6 +104,7 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
       if (removeTemporary(fileSystem, path)) removed.push(basename(path));
     });
   }
+  await orLogged(options, () => void removed.push(...removeUnfinishedShipped(log)));
   if (removed.length > 0) await log.sync();
   return claims;
 }

@@ -9,6 +9,9 @@
  * it. Therefore an archive whose line was rebuilt by recovery is never removed. If a removal is interrupted, the next
  * run completes the removal.
  *
+ * With the option `untilShipped`, an archive waits until every fleet has received it, up to the limits of the option. If
+ * it is removed before, the warning names the fleets.
+ *
  * @module
  */
 import { basename } from "@std/path";
@@ -16,12 +19,21 @@ import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { RetentionPolicy } from "../options/log_options.ts";
 import { Turns } from "../platform/turns.ts";
+import { counted } from "../shown.ts";
 import { fileDigest, type InTurns } from "./archive_content.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ArchiveLine } from "./manifest_line.ts";
 import type { ManifestLines } from "./manifest_lines.ts";
-import { type DueArchive, dueArchives, type OwnArchive } from "./retention_policy.ts";
+import { type DueArchive, dueArchives, isUnshipped, type OwnArchive } from "./retention_policy.ts";
+import {
+  createShipped,
+  readShipped,
+  type Received,
+  receivedByAll,
+  type ShippedLines,
+  stampIn,
+} from "./shipped_file.ts";
 
 /** Options of {@linkcode Retention}. */
 export interface RetentionOptions extends InTurns {
@@ -46,6 +58,8 @@ export class Retention {
    * Names of archives that differ from their manifest lines. These archives are not pruned, and each is logged once.
    */
   readonly #foreign = new Set<string>();
+  /** The last warning about each fleet that misses archives: the newest archive that the fleet had received then. */
+  readonly #missing = new Map<string, string | null>();
   #running: Promise<string[]> = Promise.resolve([]);
 
   /** Creates the object; does not access the disk. */
@@ -66,6 +80,7 @@ export class Retention {
     const removed: string[] = [];
     try {
       await this.#finishRemovals(removed);
+      await this.#createShipped();
       for (
         let next = await this.#next();
         next !== undefined && !signal.aborted;
@@ -89,7 +104,59 @@ export class Retention {
     await manifest.catchUp(turns);
     const own = (await ownArchives(log, manifest.read(), turns))
       .filter(({ name }) => !this.#foreign.has(name));
-    return dueArchives(own, policy, now())[0];
+    const received = policy.untilShipped === undefined
+      ? null
+      : receivedByAll(this.#readShipped(), log);
+    return dueArchives(own, policy, now(), received)[0];
+  }
+
+  /** Creates the file in which shippers record their progress, if the policy waits for them. Logs a failure. */
+  async #createShipped(): Promise<void> {
+    const { policy, log } = this.#options;
+    if (policy.untilShipped === undefined) return;
+    try {
+      await createShipped(log);
+    } catch (error) {
+      log.warnOnce(
+        `Cannot create file for shippers; archives wait up to the limits of retention.untilShipped: ${
+          messageOf(error)
+        }: ${log.files.shipped}`,
+      );
+    }
+  }
+
+  #readShipped(): ShippedLines | null {
+    const { log } = this.#options;
+    const lines = readShipped(log);
+    if (lines !== null && lines.damage !== null) {
+      log.warnOnce(
+        `Cannot read how far the log is shipped; archives wait up to the limits of retention.untilShipped: ${lines.damage}: ${log.files.shipped}`,
+      );
+    }
+    return lines;
+  }
+
+  /** Warns of the fleets that will miss an archive, once for each fleet until the fleet has received further archives. */
+  #warnOfMissing({ name, stamp, line }: ListedArchive): void {
+    const { policy, log, logger } = this.#options;
+    if (policy.untilShipped === undefined) return;
+    const lines = readShipped(log);
+    if (!isUnshipped({ stamp }, receivedByAll(lines, log))) return;
+    const isLate = ({ archive }: Received) => isUnshipped({ stamp }, stampIn(archive, log));
+    const late = lines?.fleets.filter(isLate) ?? [];
+    const named = late.map((each) => ({ text: fleetText(each), archive: each.archive }));
+    const fleets = named.length > 0 ? named : [{ text: unnamedText(lines), archive: null }];
+    for (const { text, archive } of fleets) {
+      if (this.#missing.get(text) === archive) continue;
+      this.#missing.set(text, archive);
+      logger.warn(
+        `An archive is deleted before it is shipped, because a limit of retention.untilShipped is exceeded: ${text}; ` +
+          `the fleet will miss ${
+            counted(line.lines, "line")
+          }, those of ${name}, and later archives until shipping catches up: ` +
+          log.files.active,
+      );
+    }
   }
 
   async #prune(
@@ -116,7 +183,9 @@ export class Retention {
     // Remove the file only if the manifest records the removal. Another process may have changed the manifest
     // meanwhile.
     const recorded = manifest.read().pruned.get(name);
-    if (recorded?.gzip_sha256 === line.gzip_sha256) await this.#remove(name, removed);
+    if (recorded?.gzip_sha256 !== line.gzip_sha256) return;
+    this.#warnOfMissing(archive);
+    await this.#remove(name, removed);
   }
 
   /** Removes archives whose removal is recorded in the manifest but was interrupted. */
@@ -178,4 +247,13 @@ export async function ownArchives(
     if (isListed) own.push({ stamp, name, line, gzip_bytes: line.gzip_bytes });
   }
   return own;
+}
+
+function unnamedText(lines: ShippedLines | null): string {
+  if (lines === null) return "the file for shippers does not exist";
+  return lines.damage ?? "no shipper has reached its fleet yet";
+}
+
+function fleetText({ stream, fleet, log }: Received): string {
+  return `fleet ${fleet} has not received it as log ${log} in stream ${stream}`;
 }

@@ -22,12 +22,17 @@ export interface DueArchive<Archive extends OwnArchive> {
 /**
  * Returns the archives to prune, oldest first, each with the reason. The archives must be in ascending order of their
  * stamps. The newest archive is only pruned because of its age.
+ *
+ * @param received Stamp of the newest archive that every fleet has received; null if a fleet has received none. Only
+ *   `untilShipped` of the policy uses it.
  */
 export function dueArchives<Archive extends OwnArchive>(
   archives: readonly Archive[],
-  { maxArchives = Infinity, maxBytes = Infinity, maxAgeSec = Infinity }: RetentionPolicy,
+  policy: RetentionPolicy,
   nowMs: number,
+  received: Stamp | null = null,
 ): DueArchive<Archive>[] {
+  const { maxArchives = Infinity, maxBytes = Infinity, maxAgeSec = Infinity } = policy;
   const due: DueArchive<Archive>[] = [];
   let bytes = archives.reduce((sum, { gzip_bytes }) => sum + gzip_bytes, 0);
   for (const [index, archive] of archives.entries()) {
@@ -36,13 +41,38 @@ export function dueArchives<Archive extends OwnArchive>(
       ? "archives"
       : !isNewest && bytes > maxBytes
       ? "bytes"
-      : stampEpochMs(archive.stamp) < nowMs - maxAgeSec * 1000
+      : isOlder(archive, maxAgeSec, nowMs)
       ? "age"
       : null;
     // If an archive is kept, all newer archives are kept too, regardless of their own stamps.
     if (reason === null) break;
+    // If a fleet has not received an archive, it has not received any newer one. So the remaining bytes all wait.
+    if (mustWait(archive, { policy, nowMs, received, waitingBytes: bytes })) break;
     due.push({ archive, reason });
     bytes -= archive.gzip_bytes;
   }
   return due;
+}
+
+/** Checks whether a fleet has not received an archive, by the stamp of the newest archive that every fleet has. */
+export function isUnshipped({ stamp }: Pick<OwnArchive, "stamp">, received: Stamp | null): boolean {
+  return received === null || stamp > received;
+}
+
+function mustWait(
+  archive: OwnArchive,
+  { policy: { untilShipped }, nowMs, received, waitingBytes }: {
+    policy: RetentionPolicy;
+    nowMs: number;
+    received: Stamp | null;
+    waitingBytes: number;
+  },
+): boolean {
+  if (untilShipped === undefined || !isUnshipped(archive, received)) return false;
+  const { maxBytes = Infinity, maxAgeSec = Infinity } = untilShipped;
+  return waitingBytes <= maxBytes && !isOlder(archive, maxAgeSec, nowMs);
+}
+
+function isOlder({ stamp }: OwnArchive, maxAgeSec: number, nowMs: number): boolean {
+  return stampEpochMs(stamp) < nowMs - maxAgeSec * 1000;
 }

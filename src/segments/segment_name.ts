@@ -44,6 +44,12 @@ export class LogFiles {
   readonly importing: string;
   /** The claim of the process that adds missing lines to the manifest. */
   readonly completing: string;
+  /** The file that states how far each fleet has received the log, see {@linkcode readShipped}. */
+  readonly shipped: string;
+  /** The new content of that file, while a shipper writes it. */
+  readonly unfinishedShipped: string;
+  /** The claim of the shipper that writes that file. */
+  readonly recording: string;
   /** The path of the directory with a separator at its end, as the caller spelled it. */
   readonly #parent: string;
   readonly #stem: string;
@@ -64,6 +70,9 @@ export class LogFiles {
     this.importing = `${path}.import.tmp`;
     this.manifest = this.at(`${this.#stem}.manifest${this.#extension}`);
     this.completing = `${this.manifest}.tmp.lock`;
+    this.shipped = this.at(`${this.#stem}.shipped${this.#extension}`);
+    this.unfinishedShipped = `${this.shipped}.tmp`;
+    this.recording = `${this.shipped}.tmp.lock`;
   }
 
   /** Returns the path of a file in the directory. */
@@ -100,8 +109,9 @@ export class LogFiles {
 
   /** Checks whether the name is that of a file of this log. */
   has(name: string): boolean {
-    return [this.active, this.lock, this.manifest].includes(this.at(name)) ||
-      this.parse(name) !== null || this.isClaim(name);
+    const { active, lock, manifest, shipped, unfinishedShipped, recording } = this;
+    return [active, lock, manifest, shipped, unfinishedShipped, recording]
+      .includes(this.at(name)) || this.parse(name) !== null || this.isClaim(name);
   }
 
   /** Parses the name of a file in the directory. Returns null if the name does not belong to a segment of this log. */

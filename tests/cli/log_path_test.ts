@@ -21,6 +21,7 @@ const HOLDING_ONE: [files: string[], log: string][] = [
   [["audit.jsonl"], "audit.jsonl"],
   [["audit.jsonl", "other.jsonl"], "audit.jsonl"],
   [["notes.txt", "x.manifest.jsonl"], "audit.jsonl"],
+  [["other.jsonl", "other.shipped.jsonl", "other.shipped.jsonl.tmp.lock"], "other.jsonl"],
   [["audit_20260213_143022.jsonl.gz"], "audit.jsonl"],
   [["audit_20260213_143022.jsonl.gz", "other.jsonl"], "audit.jsonl"],
   [["other.jsonl", "other.jsonl.lock", "other.manifest.jsonl"], "other.jsonl"],

@@ -3,9 +3,12 @@
  *
  * @module
  */
-import type { AuditLog, AuditLogOptions } from "@vivarium/scout";
+import { basename } from "@std/path";
+import type { AuditLog, AuditLogOptions, RetentionPolicy } from "@vivarium/scout";
 import { openLogOn } from "../../src/audit_log.ts";
 import type { FileSystem } from "../../src/platform/file_system.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
+import { type Received, recordReceived } from "../../src/segments/shipped_file.ts";
 import { SimulatedClock } from "../platform.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 import { checkRecovered, Ledger, type Reopening } from "./oracle.ts";
@@ -22,6 +25,8 @@ import { silent } from "../loggers.ts";
 export const PATH = "/log/a.jsonl";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 14, 30, 22);
+/** A signal that is never aborted. */
+const NEVER = new AbortController().signal;
 
 /** Sizes of a workload, and whether its lines are chained, which makes them longer. */
 export interface Sizes {
@@ -71,20 +76,24 @@ export class Scene {
   readonly sizes: Sizes;
   /** The ledgers of all writers so far, including the dead ones. */
   readonly ledgers: readonly Ledger[];
+  /** The limits on the archives for all writers, and for the process that checks the log. */
+  readonly retention: RetentionPolicy | undefined;
 
   /** Creates writers with these names. The disk may already contain events of dead writers. */
   constructor(
     disk: SimulatedDisk,
     names: readonly string[],
-    { sizes, plant = (process) => process, dead = [], users = [] }: {
+    { sizes, plant = (process) => process, dead = [], users = [], retention }: {
       sizes: Sizes;
       plant?: Plant | undefined;
       dead?: readonly Ledger[];
       /** The user of each writer, by default the owner of the log. */
       users?: readonly User[];
+      retention?: RetentionPolicy;
     },
   ) {
     this.disk = disk;
+    this.retention = retention;
     this.sizes = sizes;
     const ledgers = names.map((writer) => new Ledger({ writer, ...sizes }));
     this.writers = ledgers.map((ledger, n) =>
@@ -111,7 +120,8 @@ export class Scene {
       powerLost?: boolean;
     } = {},
   ): Promise<void> {
-    return checkRecovered(disk, ledgers, { ...reopening(this.sizes), powerLost });
+    const { sizes, retention } = this;
+    return checkRecovered(disk, ledgers, { ...reopening(sizes, retention), powerLost });
   }
 }
 
@@ -120,7 +130,8 @@ export class Writer {
   readonly process: SimulatedProcess;
   readonly ledger: Ledger;
   readonly clock = new SimulatedClock();
-  readonly #fileSystem: FileSystem;
+  /** The file system of the process, with the planted fault. */
+  readonly fileSystem: FileSystem;
   readonly #sizes: Sizes;
 
   /** Creates the writer. It has not opened the log yet. */
@@ -131,16 +142,16 @@ export class Writer {
   ) {
     this.process = process;
     this.ledger = ledger;
-    this.#fileSystem = plant(process);
+    this.fileSystem = plant(process);
     this.#sizes = sizes;
   }
 
   /** Opens the log. Resolves with `undefined` if that fails. */
   async open(
-    options: Pick<AuditLogOptions, "rotationAgeSec" | "now"> = {},
+    options: Pick<AuditLogOptions, "rotationAgeSec" | "now" | "retention"> = {},
   ): Promise<AuditLog | undefined> {
     try {
-      return await openIn(this.#fileSystem, this.#sizes, { clock: this.clock, ...options });
+      return await openIn(this.fileSystem, this.#sizes, { clock: this.clock, ...options });
     } catch {
       // A fault may make open() fail. The oracle checks the log later.
       return undefined;
@@ -169,7 +180,7 @@ function openIn(
   sizes: Sizes,
   { clock = new SimulatedClock(), ...options }:
     & { clock?: SimulatedClock }
-    & Pick<AuditLogOptions, "rotationAgeSec" | "now"> = {},
+    & Pick<AuditLogOptions, "rotationAgeSec" | "now" | "retention"> = {},
 ): Promise<AuditLog> {
   return openLogOn({ fileSystem, clock }, {
     path: PATH,
@@ -183,8 +194,9 @@ function openIn(
   });
 }
 
-function reopening(sizes: Sizes): Reopening {
-  return { path: PATH, open: (process) => openIn(process, sizes) };
+function reopening(sizes: Sizes, retention: RetentionPolicy | undefined): Reopening {
+  const options = retention === undefined ? {} : { retention };
+  return { path: PATH, open: (process) => openIn(process, sizes, options) };
 }
 
 /** A workload: the work of one or more writers. */
@@ -341,12 +353,51 @@ const rootBesideOwner: Workload = {
   stage: emptyScene(["a", "b"], [SERVICE, ROOT_USER]),
 };
 
+/** The line of a fleet that receives the log. */
+function received(fleet: string, archive: string | null): Received {
+  const ts = new Date(NOW_MS).toISOString();
+  return { stream: "AUDIT", fleet, log: "a", archive, position: 0, ts };
+}
+
+/** A writer whose retention waits for two shippers: one ships each archive at once, and the other ships nothing. */
+const untilShipped: Workload = {
+  name: "retention that waits for shippers",
+  async stage(sizes, plant) {
+    const scene = await emptyScene(["a", "shipper"])(sizes, plant);
+    const retention = { maxArchives: 1, untilShipped: { maxBytes: 1e9 } };
+    const log = new LogDirectory(scene.disk.process(), PATH);
+    scene.disk.writeFile(log.files.shipped, "");
+    const recording = { clock: new SimulatedClock(), signal: NEVER };
+    await recordReceived(log, received("slow", null), recording);
+    const users = [SERVICE, SERVICE];
+    return new Scene(scene.disk.afterKill(), ["a", "shipper"], { sizes, plant, users, retention });
+  },
+  async run({ writers: [writer, shipper], retention }) {
+    const log = await writer!.open({ retention: retention! });
+    if (log === undefined) return;
+    const shipped = new LogDirectory(shipper!.fileSystem, PATH);
+    const recording = { clock: shipper!.clock, signal: NEVER };
+    for (let n = 0; n < 3; n++) {
+      await writer!.logTogether(log, 3);
+      await log.rotate().catch(() => {});
+      // A fault may make the shipper fail. Then its old line stays.
+      await Promise.try(() => {
+        const { stamp } = shipped.segments().at(-1)!;
+        const archive = basename(shipped.files.archive(stamp));
+        return recordReceived(shipped, received("fast", archive), recording);
+      }).catch(() => {});
+    }
+    await writer!.ledger.settle(log, "close");
+  },
+};
+
 /** The standard workloads. The recoveries start from kills at calls that leave work behind. */
 export const WORKLOADS: readonly Workload[] = [
   append,
   rootRotates,
   rootCreates,
   rootBesideOwner,
+  untilShipped,
   age,
   flush,
   rotate,

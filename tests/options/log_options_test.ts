@@ -99,6 +99,31 @@ const BAD_INSIDE: [options: Record<string, unknown>, message: string][] = [
     { retention: { ageMax: 1 } },
     'unknown option "retention.ageMax"; did you mean "retention.maxAgeSec"?',
   ],
+  [{ retention: { untilShipped: 5 } }, "retention.untilShipped must be an object, got 5"],
+  [
+    { retention: { maxArchives: 1, untilShipped: {} } },
+    "retention.untilShipped must have maxBytes or maxAgeSec, got neither",
+  ],
+  [
+    { retention: { untilShipped: { maxBytes: 1 } } },
+    "retention.untilShipped must stand beside maxArchives, maxBytes or maxAgeSec, got none of them",
+  ],
+  [
+    { retention: { maxArchives: 1, untilShipped: { maxBytes: -1 } } },
+    "retention.untilShipped.maxBytes must be an integer >= 0, got -1",
+  ],
+  [
+    { retention: { maxArchives: 1, untilShipped: { maxAgeSec: Infinity } } },
+    "retention.untilShipped.maxAgeSec must be a number >= 0 (seconds), got Infinity",
+  ],
+  [
+    { retention: { maxArchives: 1, untilShipped: { maxByte: 1 } } },
+    'unknown option "retention.untilShipped.maxByte"; did you mean "retention.untilShipped.maxBytes"?',
+  ],
+  [
+    { retention: { untilShiped: { maxBytes: 1 } } },
+    'unknown option "retention.untilShiped"; did you mean "retention.untilShipped"?',
+  ],
   [{ redact: ["a", 5] }, "redact[1] must be a name or a path without empty parts, got 5"],
   [
     { redact: ["a", undefined] },

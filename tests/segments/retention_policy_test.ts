@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { RetentionPolicy } from "@vivarium/scout";
+import type { RetentionPolicy, UntilShippedPolicy } from "@vivarium/scout";
 import { dueArchives } from "../../src/segments/retention_policy.ts";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 1);
@@ -40,4 +40,46 @@ Deno.test("dueArchives() keeps all archives that are newer than the first archiv
 Deno.test("dueArchives() returns an empty list for zero archives, and for one archive that is not too old", () => {
   assertEquals(dueArchives([], { maxArchives: 1 }, NOW_MS), []);
   assertEquals(dueArchives(ARCHIVES.slice(0, 1), { maxBytes: 0, maxArchives: 1 }, NOW_MS), []);
+});
+
+const WAITING: [
+  untilShipped: UntilShippedPolicy,
+  received: number | null,
+  limits: RetentionPolicy,
+  due: number,
+][] = [
+  // Nothing is received, and all wait within the limits.
+  [{ maxBytes: 500 }, null, { maxArchives: 1 }, 0],
+  [{ maxAgeSec: 300 }, null, { maxArchives: 1 }, 0],
+  // What is received is deleted.
+  [{ maxBytes: 500 }, 0, { maxArchives: 1 }, 1],
+  [{ maxBytes: 500 }, 2, { maxArchives: 1 }, 3],
+  [{ maxBytes: 500 }, 4, { maxArchives: 1 }, 4],
+  [{ maxBytes: 500 }, 4, { maxArchives: 3 }, 2],
+  [{ maxBytes: 500 }, 4, { maxAgeSec: 0 }, 5],
+  // What waits exceeds a limit.
+  [{ maxBytes: 499 }, null, { maxArchives: 1 }, 1],
+  [{ maxBytes: 250 }, null, { maxArchives: 1 }, 3],
+  [{ maxBytes: 0 }, null, { maxArchives: 1 }, 4],
+  [{ maxBytes: 0 }, null, { maxAgeSec: 0 }, 5],
+  [{ maxBytes: 250 }, 1, { maxArchives: 1 }, 3],
+  [{ maxAgeSec: 299 }, null, { maxArchives: 1 }, 1],
+  [{ maxAgeSec: 121 }, null, { maxArchives: 1 }, 3],
+  [{ maxAgeSec: 0 }, null, { maxAgeSec: 0 }, 5],
+  [{ maxBytes: 500, maxAgeSec: 200 }, null, { maxArchives: 1 }, 2],
+  [{ maxBytes: 300, maxAgeSec: 1e9 }, null, { maxArchives: 1 }, 2],
+  // No other limit is exceeded.
+  [{ maxBytes: 0, maxAgeSec: 0 }, null, { maxArchives: 5 }, 0],
+];
+for (const [untilShipped, received, limits, count] of WAITING) {
+  const which = received === null ? "no archive" : `archive ${received}`;
+  Deno.test(`dueArchives() returns ${count} of five archives, received up to ${which}, for ${JSON.stringify({ ...limits, untilShipped })}`, () => {
+    const stamp = received === null ? null : ARCHIVES[received]!.stamp;
+    const due = dueArchives(ARCHIVES, { ...limits, untilShipped }, NOW_MS, stamp);
+    assertEquals(due.map(({ archive }) => archive), ARCHIVES.slice(0, count));
+  });
+}
+
+Deno.test("dueArchives() ignores what is received if the policy does not wait for shippers", () => {
+  assertEquals(dueArchives(ARCHIVES, { maxArchives: 1 }, NOW_MS, null).length, 4);
 });

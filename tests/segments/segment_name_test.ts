@@ -51,6 +51,15 @@ Deno.test("LogFiles.manifest is derived from the stem and the extension of the l
   );
 });
 
+Deno.test("LogFiles.has() recognizes the files for shippers, which are derived from the stem and the extension", () => {
+  const names = ["audit.shipped.jsonl", "audit.shipped.jsonl.tmp", "audit.shipped.jsonl.tmp.lock"];
+  const files = new LogFiles("/d/audit.jsonl");
+  const { shipped, unfinishedShipped, recording } = files;
+  assertEquals([shipped, unfinishedShipped, recording], names.map((name) => join("/d", name)));
+  assertEquals(names.map((name) => files.has(name)), [true, true, true]);
+  assertEquals(files.has("other.shipped.jsonl"), false);
+});
+
 Deno.test("stampOf() returns the second of a time in UTC", () => {
   assertEquals(stampOf(Date.UTC(2026, 1, 13, 14, 30, 22, 999)), "20260213_143022");
   assertEquals(stampOf(0), "19700101_000000");

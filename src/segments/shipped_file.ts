@@ -1,0 +1,240 @@
+/**
+ * The file that states how far each fleet has received a log: `audit.shipped.jsonl`, one line per fleet.
+ *
+ *     {"v":1,"stream":"AUDIT","fleet":"mine","log":"machine-1","archive":"audit_20260213_143022.jsonl.gz",
+ *      "position":10485812,"ts":"2026-02-13T14:30:23.000Z"}
+ *
+ * A writer with the option `retention.untilShipped` creates the file, empty. A shipper writes its line only into a file
+ * that exists. It replaces the file as a whole: it writes the new lines to an unfinished file, syncs that file and
+ * renames it. So after a kill or a power loss the file has the old lines or the new ones.
+ *
+ * Invariant: a fleet never counts as having more than it has. Without the file, without a line in it, and with a damaged
+ * line, no archive counts as received. A shipper does not write a damaged file, because it would remove the line of
+ * another fleet, and retention would then not wait for that fleet.
+ *
+ * @module
+ */
+import { basename } from "@std/path";
+import { messageOf } from "../errors.ts";
+import { readWhole } from "../platform/chunks.ts";
+import type { Clock } from "../platform/clock.ts";
+import { removeFile } from "../platform/regular_file.ts";
+import { type Claim, tryClaim } from "./claim.ts";
+import type { LogDirectory } from "./log_directory.ts";
+import type { Stamp } from "./segment_name.ts";
+
+/** The name of a fleet, a log or a stream. */
+export const FLEET_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** A fleet that receives the log, and the name of the log in it. */
+export interface ReceivingFleet {
+  /** Name of the stream. */
+  readonly stream: string;
+  readonly fleet: string;
+  /** Name of the log in the fleet. */
+  readonly log: string;
+}
+
+/** How far a fleet has received the log. */
+export interface Received extends ReceivingFleet {
+  /** File name of the archive of the newest segment that the fleet has received completely, or null. */
+  readonly archive: string | null;
+  /** Position in the log up to which the fleet had received it when the line was written. */
+  readonly position: number;
+  /** Time of the writing of the line, ISO 8601 in UTC. */
+  readonly ts: string;
+}
+
+/** The content of the file. */
+export interface ShippedLines {
+  /** The line of each fleet, in the order of the file. */
+  readonly fleets: readonly Received[];
+  /** Description of the damage, if the file or some of its lines cannot be read; otherwise null. */
+  readonly damage: string | null;
+}
+
+/** Maximum size of the file in bytes, enough for a thousand fleets. A larger file is damaged. */
+const FILE_BYTES_MAX = 512 * 1024;
+/** Maximum time in milliseconds to wait while other shippers write their lines. */
+const PATIENCE_MS = 10_000;
+const DELAY_MAX_MS = 16;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Reads the file. Returns null if it does not exist, and never throws. */
+export function readShipped(log: LogDirectory): ShippedLines | null {
+  using stack = new DisposableStack();
+  try {
+    const handle = log.open(log.files.shipped, stack);
+    if (handle === null) return null;
+    const { byteLength } = handle.status();
+    if (byteLength > FILE_BYTES_MAX) {
+      return { fleets: [], damage: `the file has more than ${FILE_BYTES_MAX} bytes` };
+    }
+    return linesIn(readWhole(handle, 0, byteLength), log);
+  } catch (error) {
+    return { fleets: [], damage: messageOf(error) };
+  }
+}
+
+/** Creates the file, empty, if it does not exist. From then on, shippers write their lines into it. */
+export async function createShipped(log: LogDirectory): Promise<void> {
+  const { fileSystem, files: { shipped } } = log;
+  if (fileSystem.status(shipped) !== null) return;
+  log.openForAppend(shipped).handle.close();
+  await log.sync();
+}
+
+/**
+ * Returns the stamp of the newest archive that every fleet has received. Returns null if a fleet has received no
+ * archive, or if the file does not state any fleet, does not exist or is damaged.
+ */
+export function receivedByAll(lines: ShippedLines | null, log: LogDirectory): Stamp | null {
+  if (lines === null || lines.damage !== null || lines.fleets.length === 0) return null;
+  const stamps = lines.fleets.map(({ archive }) => stampIn(archive, log));
+  return stamps.includes(null) ? null : stamps.sort()[0]!;
+}
+
+/** Returns the stamp of an archive in a line; null if the line has none. */
+export function stampIn(archive: string | null, log: LogDirectory): Stamp | null {
+  return archive === null ? null : log.files.parse(archive)!.stamp;
+}
+
+/** Checks whether two lines are of the same fleet and name the same log in it. */
+export function isSameFleet(a: ReceivingFleet, b: ReceivingFleet): boolean {
+  return a.stream === b.stream && a.fleet === b.fleet && a.log === b.log;
+}
+
+/** The settings with which a line is written. */
+export interface Recording {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Writes the line of a fleet, and keeps the lines of all other fleets. Does nothing if the file does not exist, or if the
+ * signal is aborted.
+ *
+ * @throws {OwnershipError} If the process may not assign files to the owner of the file.
+ * @throws {Error} If the file is damaged or cannot be written, or other shippers are writing it for 10 seconds.
+ */
+export async function recordReceived(
+  log: LogDirectory,
+  own: Received,
+  recording: Recording,
+): Promise<void> {
+  using claim = await claimed(log, recording);
+  if (claim === null) return;
+  const { fileSystem, files: { shipped, unfinishedShipped } } = log;
+  const before = readShipped(log);
+  if (before === null) return;
+  if (before.damage !== null) {
+    throw new Error(`${before.damage}; repair the file, or delete it when nothing waits`);
+  }
+  const fleets = [...before.fleets.filter((each) => !isSameFleet(each, own)), own];
+  // A process that was killed may have left its file.
+  removeFile(fileSystem, unfinishedShipped);
+  try {
+    await write(log, fleets.map((each) => `${lineOf(each)}\n`).join(""));
+    fileSystem.rename(unfinishedShipped, shipped);
+  } catch (error) {
+    removeFile(fileSystem, unfinishedShipped);
+    throw error;
+  }
+  await log.sync();
+  claim.release();
+}
+
+/** Writes the unfinished file, and syncs it. */
+async function write(log: LogDirectory, text: string): Promise<void> {
+  const { fileSystem, files: { shipped, unfinishedShipped } } = log;
+  const bytes = encoder.encode(text);
+  if (bytes.byteLength > FILE_BYTES_MAX) {
+    throw new Error(`the file would have more than ${FILE_BYTES_MAX} bytes`);
+  }
+  const ownership = fileSystem.status(shipped)?.ownership ?? log.ownership();
+  using stack = new DisposableStack();
+  const handle = log.create(unfinishedShipped, ownership);
+  stack.defer(() => handle.close());
+  if (handle.appendSync(bytes) < bytes.byteLength) {
+    throw new Error("only a part of the file was written; the disk may be full");
+  }
+  await handle.syncData();
+}
+
+/** Takes the claim on the file, with retries while other shippers hold it. Resolves with null if the signal is aborted. */
+async function claimed(log: LogDirectory, { clock, signal }: Recording): Promise<Claim | null> {
+  const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
+  for (let delayMs = 1; !signal.aborted; delayMs = Math.min(2 * delayMs, DELAY_MAX_MS)) {
+    const claim = tryClaim(log, log.files.recording);
+    if (claim !== null) return claim;
+    if (clock.monotonicMs() > deadlineMs) {
+      throw new Error(`other shippers have been writing the file for ${PATIENCE_MS / 1000} s`);
+    }
+    await clock.wait(delayMs);
+  }
+  return null;
+}
+
+/** Removes what a shipper that was killed while it wrote its line left behind. Returns the names of removed files. */
+export function removeUnfinishedShipped(log: LogDirectory): string[] {
+  const { fileSystem, files: { recording, unfinishedShipped } } = log;
+  const left = [unfinishedShipped, recording].filter((path) => fileSystem.status(path) !== null);
+  if (left.length === 0) return [];
+  using claim = tryClaim(log, recording);
+  // A living shipper is writing its line.
+  if (claim === null) return [];
+  removeFile(fileSystem, unfinishedShipped);
+  claim.release();
+  return left.map((path) => basename(path));
+}
+
+function lineOf({ stream, fleet, log, archive, position, ts }: Received): string {
+  return JSON.stringify({ v: 1, stream, fleet, log, archive, position, ts });
+}
+
+function linesIn(bytes: Uint8Array, log: LogDirectory): ShippedLines {
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch {
+    // TextDecoder does not say where the invalid bytes are.
+    return { fleets: [], damage: "the file is not UTF-8" };
+  }
+  const lines = text.split("\n");
+  const torn = lines.pop();
+  const fleets: Received[] = [];
+  const invalid: number[] = [];
+  for (const [index, line] of lines.entries()) {
+    const found = receivedIn(line, log);
+    const isDouble = found !== null && fleets.some((each) => isSameFleet(each, found));
+    if (found === null || isDouble) invalid.push(index + 1);
+    else fleets.push(found);
+  }
+  if (torn !== "") invalid.push(lines.length + 1);
+  const [first] = invalid;
+  return { fleets, damage: first === undefined ? null : `line ${first} is invalid` };
+}
+
+/** Parses a line, or returns null if no shipper writes such a line for the log. */
+function receivedIn(text: string, log: LogDirectory): Received | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The line is torn or damaged. The exact error does not matter.
+    return null;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const line = value as Readonly<Record<string, unknown>>;
+  const { archive, position, ts } = line;
+  const areNames = [line["stream"], line["fleet"], line["log"]]
+    .every((name) => typeof name === "string" && FLEET_NAME.test(name));
+  const isArchive = archive === null ||
+    typeof archive === "string" && log.files.parse(archive)?.form === "archive";
+  const isPosition = Number.isSafeInteger(position) && position as number >= 0;
+  const isTime = typeof ts === "string" && !Number.isNaN(Date.parse(ts));
+  const isValid = line["v"] === 1 && areNames && isArchive && isPosition && isTime;
+  return isValid ? line as unknown as Received : null;
+}
