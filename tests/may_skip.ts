@@ -114,6 +114,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "A fleet stores its logs exactly once and reports every gap: archives deleted before they were shipped (whole)",
     "A fleet stores its logs exactly once and reports every gap: server killed (whole)",
     "A fleet stores its logs exactly once and reports every gap: shipper killed while a writer rotates (whole)",
+    "A fleet stores its logs exactly once and reports every gap: shipper killed while retention waits for it (whole)",
     "A fleet stores its logs exactly once and reports every gap: stream deleted and created again (whole)",
     "A fleet stores its logs exactly once and reports every gap: stream full, then enlarged (whole)",
     "A fleet stores its logs exactly once and reports every gap: stream restored from an older copy (whole)",

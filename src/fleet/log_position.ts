@@ -284,6 +284,12 @@ export class LogSnapshot implements Disposable {
     return position === to ? bytes : null;
   }
 
+  /** Returns the stamp of the newest segment that ends at the position or before it, or null. */
+  lastSegmentUpTo(position: number): Stamp | null {
+    return this.#parts.findLast((part) => part.stamp !== null && endOf(part) <= position)?.stamp ??
+      null;
+  }
+
   /** Closes the active file. */
   [Symbol.dispose](): void {
     this.#active?.close();

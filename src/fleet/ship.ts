@@ -17,6 +17,7 @@
  *
  * @module
  */
+import { basename } from "@std/path";
 import { delay } from "./delay.ts";
 import { messageOf } from "../errors.ts";
 import { denoPlatform, type Platform } from "../platform/platform.ts";
@@ -48,6 +49,7 @@ import {
   type ShipReport,
 } from "./ship_options.ts";
 import { ShipPace } from "./ship_pace.ts";
+import { ShipRecord } from "./ship_record.ts";
 import { type LogSnapshot, PositionedLog, UnreadablePartError } from "./log_position.ts";
 
 /** Milliseconds after which a log that seems unchanged is read anyway: a new file may look like the old one. */
@@ -65,7 +67,9 @@ const FOREIGN_BLOCKS_MAX = 2;
  * Shipping continues until `signal` is aborted. With `once`, it ends when the existing lines are shipped. If the server
  * is unreachable or the stream is full, shipping waits and retries.
  *
- * Needs `--allow-read=DIR` for the directory of the log, and `--allow-net` for the connection.
+ * Needs `--allow-read=DIR` for the directory of the log, and `--allow-net` for the connection. With
+ * `--allow-write=DIR`, it records what the server has acknowledged, if the retention of the log waits for shippers, see
+ * `UntilShippedPolicy`.
  *
  * @param options The log, its name in the fleet, and the connection.
  * @returns The final report. The promise resolves when shipping has ended.
@@ -119,6 +123,7 @@ class Shipping {
   readonly #log: PositionedLog;
   readonly #shipper = crypto.randomUUID();
   readonly #pace: ShipPace;
+  readonly #record: ShipRecord;
   readonly #gaps: ShipGap[] = [];
   /** Position to continue from; undefined until the server has reported the last block of the log. */
   #next: Next | undefined;
@@ -134,10 +139,12 @@ class Shipping {
     this.#place = { connection, stream, timeoutMs };
     this.#subject = subjectOf(fleet, log);
     const { fileSystem, clock } = platform;
-    this.#directory = new LogDirectory(fileSystem, path);
+    this.#directory = new LogDirectory(fileSystem, path, logger);
     this.#log = new PositionedLog(this.#directory, clock);
     const { blockBytesMax } = options;
     this.#pace = new ShipPace({ blockBytesMax, clock, logger, signal, subject: this.#subject });
+    const receiving = { stream, fleet, log };
+    this.#record = new ShipRecord({ log: this.#directory, fleet: receiving, clock, signal });
   }
 
   async run(): Promise<ShipReport> {
@@ -184,10 +191,12 @@ class Shipping {
     using snapshot = await this.#log.snapshot(this.#options.signal);
     this.#end = snapshot.end;
     this.#next ??= await this.#resume(snapshot);
+    await this.#recordReceived(snapshot);
     try {
       // The next message is prepared while the current message is being sent.
       for await (const message of oneAhead(this.#messages(snapshot, this.#next))) {
         if (!await this.#ship(message)) return false;
+        await this.#recordReceived(snapshot);
         this.#options.signal.throwIfAborted();
       }
       return true;
@@ -197,6 +206,14 @@ class Shipping {
       this.#passOver(error.end);
       return false;
     }
+  }
+
+  /** Records the segments that the server has acknowledged, if retention waits for shippers. */
+  async #recordReceived(snapshot: LogSnapshot): Promise<void> {
+    const { position } = this.#next!;
+    const stamp = snapshot.lastSegmentUpTo(position);
+    const archive = stamp === null ? null : basename(this.#directory.files.archive(stamp));
+    await this.#record.update({ archive, position });
   }
 
   #messages(snapshot: LogSnapshot, next: Next): AsyncGenerator<BlockMessage, void> {

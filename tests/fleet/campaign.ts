@@ -315,6 +315,38 @@ const prunedArchives: FaultScene = {
   },
 };
 
+const waitingRetention: FaultScene = {
+  what: "shipper killed while retention waits for it",
+  times: 20,
+  async run(times) {
+    await using scene = await Scene.of(NatsServer.start());
+    const { path, server } = scene;
+    const retention = { maxArchives: 2, untilShipped: { maxBytes: 10_000_000 } };
+    await using log = await AuditLog.open({ path, retention, logger: silent });
+    const random = new SeededRandom(7);
+    const texts: string[] = [];
+    for (let kill = 0; kill < times; kill++) {
+      const process = shippingProcess(server, path, { mayWrite: true });
+      const told = process.stdout.getReader();
+      for (let segment = random.below(5); segment >= 0; segment--) {
+        for (let n = 0; n < 10; n++) await log.log("nav", { n, segment: texts.length });
+        await log.flush();
+        texts.push(Deno.readTextFileSync(path));
+        await log.rotate();
+      }
+      await told.read();
+      process.kill("SIGKILL");
+      await told.cancel();
+      await process.status;
+    }
+    const archives = [...Deno.readDirSync(dirname(path))].filter(({ name }) =>
+      name.endsWith(".gz")
+    );
+    if (archives.length === texts.length) throw new Error("retention has deleted nothing");
+    return await copied(scene, { logged: texts.join("") });
+  },
+};
+
 /** All fault scenarios. */
 export const FAULT_SCENES: readonly FaultScene[] = [
   killedShipper,
@@ -327,4 +359,5 @@ export const FAULT_SCENES: readonly FaultScene[] = [
   fullStream,
   clonedDirectory,
   prunedArchives,
+  waitingRetention,
 ];

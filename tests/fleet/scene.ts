@@ -143,13 +143,25 @@ export class Shipper {
   }
 }
 
-/** Starts a shipper in a separate process that has only the permissions that shipping needs. */
-export function shippingProcess(server: NatsServer, path: string): Deno.ChildProcess {
+/**
+ * Starts a shipper in a separate process that has only the permissions that shipping needs, and with `mayWrite` the
+ * permission to record what is shipped.
+ */
+export function shippingProcess(
+  server: NatsServer,
+  path: string,
+  { mayWrite = false } = {},
+): Deno.ChildProcess {
   const { url, port } = server;
+  const directory = dirname(path);
   const args = programArgs(SHIPS, {
     dir: "",
     args: [url, path, "a"],
-    flags: [`--allow-read=${dirname(path)}`, `--allow-net=127.0.0.1:${port}`],
+    flags: [
+      `--allow-read=${directory}`,
+      `--allow-net=127.0.0.1:${port}`,
+      ...mayWrite ? [`--allow-write=${directory}`] : [],
+    ],
   });
   return new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "null" }).spawn();
 }

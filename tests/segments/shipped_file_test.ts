@@ -1,3 +1,4 @@
+import { removeTemporary } from "../../src/platform/temporary_file.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { basename } from "@std/path";
 import { OwnershipError } from "../../src/platform/ownership.ts";
@@ -163,8 +164,9 @@ for (const [errno, error] of Object.entries(systemErrors)) {
 
 /** Removes what killed shippers left behind, like recovery. */
 async function recover(disk: SimulatedDisk): Promise<void> {
-  const log = logOn(disk.process());
-  await log.removeTemporaries();
+  const process = disk.process();
+  const log = logOn(process);
+  for (const path of (await log.leftovers()).temporaries) removeTemporary(process, path);
   removeUnfinishedShipped(log);
 }
 

@@ -1,0 +1,75 @@
+/**
+ * Records how far a fleet has received a log, so that retention on the machine can wait for it.
+ *
+ * @module
+ */
+import { messageOf, pathFlag } from "../errors.ts";
+import type { Clock } from "../platform/clock.ts";
+import { mayWrite } from "../platform/regular_file.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
+import {
+  isSameFleet,
+  readShipped,
+  type Received,
+  type ReceivingFleet,
+  recordReceived,
+} from "../segments/shipped_file.ts";
+
+/** Milliseconds after which the file is read again, because another program may have changed or created it. */
+const LOOK_EVERY_MS = 1_000;
+
+/** Options of {@linkcode ShipRecord}. */
+export interface ShipRecordOptions {
+  readonly log: LogDirectory;
+  readonly fleet: ReceivingFleet;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** The record of one shipper. */
+export class ShipRecord {
+  readonly #options: ShipRecordOptions;
+  /** The archive at the last look at the file; undefined before the first look. */
+  #archive: string | null | undefined;
+  #lookedMs = -Infinity;
+
+  /** Creates the record; does not access the disk. */
+  constructor(options: ShipRecordOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Writes how far the fleet has received the log, if the log has a file for that and the file states something else.
+   * Never rejects: a shipper that cannot write continues, after a warning.
+   */
+  async update({ archive, position }: Pick<Received, "archive" | "position">): Promise<void> {
+    const { log, fleet, clock, signal } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (archive === this.#archive && nowMs < this.#lookedMs + LOOK_EVERY_MS) return;
+    this.#archive = archive;
+    this.#lookedMs = nowMs;
+    const lines = readShipped(log);
+    if (lines === null) return;
+    const stated = lines.fleets.find((each) => isSameFleet(each, fleet));
+    if (stated?.archive === archive) return;
+    const { directory, shipped } = log.files;
+    if (!mayWrite(directory)) {
+      log.warnOnce(
+        `Cannot record what is shipped, so retention keeps archives up to its limits for shippers; run again with ${
+          pathFlag("write", directory)
+        }: ${shipped}`,
+      );
+      return;
+    }
+    try {
+      const own = { ...fleet, archive, position, ts: new Date().toISOString() };
+      await recordReceived(log, own, { clock, signal });
+    } catch (error) {
+      log.warnOnce(
+        `Cannot record what is shipped, so retention keeps archives up to its limits for shippers: ${
+          messageOf(error)
+        }: ${shipped}`,
+      );
+    }
+  }
+}
