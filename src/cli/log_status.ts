@@ -7,7 +7,11 @@ import type { AuditReader } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { type Damage, DamageReport } from "../read/damage.ts";
+import { denoFileSystem } from "../platform/deno_file_system.ts";
+import { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
+import { isUnshipped } from "../segments/retention_policy.ts";
+import { readShipped, type ReceivingFleet, stampIn } from "../segments/shipped_file.ts";
 import { costOf } from "../cost/spend.ts";
 import { isUntimed } from "./left_out.ts";
 import { listedFiles } from "./listed_files.ts";
@@ -18,6 +22,16 @@ export interface FilesStatus {
   files: number;
   bytes: number;
   events: number;
+}
+
+/** A fleet that receives the log, and the archives that it has not received. */
+export interface FleetReceipt extends ReceivingFleet {
+  /** File name of the newest archive that the fleet has received; null if it has received none. */
+  readonly archive: string | null;
+  /** The time (ISO 8601) at which the shipper recorded this. */
+  readonly ts: string;
+  /** The number and the total size of the archives that the fleet has not received. */
+  readonly waiting: { readonly files: number; readonly bytes: number };
 }
 
 /** The state of a log; as JSON it is the output of `scout status --json`. */
@@ -31,6 +45,11 @@ export interface LogStatus {
   readonly untoldArchives: number;
   /** The time (ISO 8601) of the newest event that retention has removed; null before the first removal. */
   readonly prunedUntil: string | null;
+  /** The fleets that retention waits for, and the damage of their file; null if retention does not wait for fleets. */
+  readonly shipped: {
+    readonly fleets: readonly FleetReceipt[];
+    readonly damage: string | null;
+  } | null;
   /** The spend in USD in the last hour and in the last 24 hours. */
   readonly spend: { readonly lastHour: number; readonly lastDay: number };
   /** The number of events with a cost in the last hour and in the last 24 hours. */
@@ -59,7 +78,7 @@ const HOURS = 24;
 /** Resolves with the state of the log. */
 export async function logStatus(reader: AuditReader, nowMs: number): Promise<LogStatus> {
   const { path } = reader;
-  const { untimed, ...files } = await filesOf(reader);
+  const { untimed, listed, ...files } = await filesOf(reader);
   const { hourly, badCosts } = await hourlyCosts(reader, nowMs);
   const day = new PreciseSum();
   for (const { usd } of hourly) day.add(usd);
@@ -70,6 +89,7 @@ export async function logStatus(reader: AuditReader, nowMs: number): Promise<Log
     path,
     ...files,
     prunedUntil,
+    shipped: shippedStatus(path, listed),
     spend: { lastHour: lastHour.usd, lastDay: day.value },
     costs: {
       lastHour: lastHour.costs,
@@ -81,13 +101,37 @@ export async function logStatus(reader: AuditReader, nowMs: number): Promise<Log
   };
 }
 
+/** An archive that the manifest lists. */
+interface ListedArchive {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** Returns how far each fleet has received the log, if the log has the file that states it. */
+function shippedStatus(path: string, listed: readonly ListedArchive[]): LogStatus["shipped"] {
+  const log = new LogDirectory(denoFileSystem, path);
+  const lines = readShipped(log);
+  if (lines === null) return null;
+  const fleets = lines.fleets.map(({ stream, fleet, log: name, archive, ts }) => {
+    const received = stampIn(archive, log);
+    const waiting = listed.filter((each) =>
+      isUnshipped({ stamp: stampIn(each.name, log)! }, received)
+    );
+    const bytes = waiting.reduce((sum, { bytes }) => sum + bytes, 0);
+    return { stream, fleet, log: name, archive, ts, waiting: { files: waiting.length, bytes } };
+  });
+  return { fleets, damage: lines.damage };
+}
+
 async function filesOf(
   reader: AuditReader,
 ): Promise<
-  Pick<LogStatus, "active" | "archives" | "untoldArchives" | "damage"> & { untimed: number }
+  & Pick<LogStatus, "active" | "archives" | "untoldArchives" | "damage">
+  & { untimed: number; listed: ListedArchive[] }
 > {
   const active: FilesStatus = { files: 0, bytes: 0, events: 0 };
   const archives: FilesStatus = { files: 0, bytes: 0, events: 0 };
+  const listed: ListedArchive[] = [];
   let untoldArchives = 0;
   let archivedLines = 0;
   let untimed = 0;
@@ -95,6 +139,7 @@ async function filesOf(
   for (const { file, line, events } of listedFiles(reader)) {
     if (line !== undefined) {
       add(archives, file.byteLength, eventsIn(line));
+      listed.push({ name: line.archive, bytes: file.byteLength });
       archivedLines += line.malformed;
       untimed += line.untimed;
     } else if (file.isArchive) untoldArchives++;
@@ -108,7 +153,7 @@ async function filesOf(
     }
   }
   const { regions } = damage;
-  return { active, archives, untoldArchives, damage: { archivedLines, regions }, untimed };
+  return { active, archives, untoldArchives, damage: { archivedLines, regions }, untimed, listed };
 }
 
 function add(status: FilesStatus, bytes: number, events: number): void {

@@ -57,7 +57,7 @@ export const pruneCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Removes the oldest archives until the limits hold`,
     description:
-      message`Keeps the newest archive unless --max-age is exceeded, and keeps every file that this library did not create. Each removal is recorded in the manifest first, so that verify does not report it as a fault. Needs --allow-write for the directory of the log, except with --dry-run.`,
+      message`Keeps the newest archive unless --max-age is exceeded, and keeps every file that this library did not create. Does not wait until archives are shipped. Each removal is recorded in the manifest first, so that verify does not report it as a fault. Needs --allow-write for the directory of the log, except with --dry-run.`,
     footer: message`Example: scout prune logs --max-age 30d --max-bytes 2GB --dry-run`,
   },
 );

@@ -64,7 +64,7 @@ export const shipCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Copies the log into the stream of a fleet, exactly once`,
     description:
-      message`Ships the log, and then new events of every process. Needs --allow-net for the server; does not write files. Exits with 1 if a part of the log was removed before it was shipped, or if the stream holds a different log with the same name.`,
+      message`Ships the log, and then new events of every process. Needs --allow-net for the server. With --allow-write for the directory of the log, records what the server has, if retention waits for shippers (untilShipped). Exits with 1 if a part of the log was removed before it was shipped, or if the stream holds a different log with the same name.`,
     footer:
       message`Example: scout ship logs --server 127.0.0.1:4222 --fleet mine --log machine-1 --once`,
   },

@@ -64,6 +64,7 @@ function* sections(
       : wrapped(`and ${counted(untoldArchives, "file")} not in the manifest`, width),
     ...prunedUntil === null ? [] : wrapped(prunedText(prunedUntil, timeZone), width),
   ]];
+  if (status.shipped !== null) yield ["shipped", shippedTexts(status.shipped, timeZone, width)];
   yield ["spend", [...spendTexts(status), `${styled("cyan", sparkline(hourly))}  24 hours`]];
   const lines = new EventLines({ timeZone, columns: width, hasHeader: false });
   yield ["last", [lastEvent === null ? "no event" : lines.line(lastEvent)]];
@@ -78,6 +79,24 @@ function filesText({ files, bytes, events }: FilesStatus): string {
 function prunedText(prunedUntil: string, timeZone: string): string {
   const until = shownTime(Temporal.Instant.from(prunedUntil), timeZone, { smallestUnit: "minute" });
   return `retention has removed the events until ${until}`;
+}
+
+function shippedTexts(
+  { fleets, damage }: NonNullable<LogStatus["shipped"]>,
+  timeZone: string,
+  width: number,
+): string[] {
+  const texts = fleets.map(({ stream, fleet, log, ts, waiting: { files, bytes } }) => {
+    const waiting = files === 0
+      ? "has every archive"
+      : `lacks ${counted(files, "archive")}, ${shownBytes(bytes)}`;
+    const time = shownTime(Temporal.Instant.from(ts), timeZone, { smallestUnit: "minute" });
+    return `fleet ${fleet} (log ${log}, stream ${stream}) ${waiting}, as recorded ${time}`;
+  });
+  if (damage !== null) {
+    texts.push(`damaged, so retention takes all archives for missing: ${damage}`);
+  } else if (fleets.length === 0) texts.push("no fleet yet");
+  return texts.flatMap((text) => wrapped(text, width));
 }
 
 function spendTexts({ spend, costs }: LogStatus): string[] {

@@ -95,3 +95,49 @@ Deno.test("scout status names a missing permission, and reports a missing log", 
   assertEquals([missing.code, missing.stdout], [1, ""]);
   assertStringIncludes(missing.stderr, "scout: Cannot find audit log");
 });
+
+Deno.test("scout status shows the archives that each fleet lacks, if retention waits for shippers", async () => {
+  using log = logWith();
+  const retention = { maxArchives: 9, untilShipped: { maxBytes: 1e6 } };
+  {
+    await using writer = await AuditLog.open({ path: log.path, retention, logger: silent });
+    for (let n = 0; n < 3; n++) {
+      await writer.log("nav", { n });
+      await writer.rotate();
+    }
+  }
+  const shownLines = async () => {
+    const { stdout } = await log.run("status");
+    const lines = stdout.split("\n");
+    const from = lines.findIndex((line) => line.startsWith("shipped"));
+    return lines.slice(from, lines.findIndex((line) => line.startsWith("spend")));
+  };
+  assertEquals(await shownLines(), ["shipped   no fleet yet"]);
+  const archives = [...Deno.readDirSync(log.dir.path(""))].map(({ name }) => name)
+    .filter((name) => name.endsWith(".gz")).sort();
+  const bytes = archives.slice(1).reduce(
+    (sum, name) => sum + Deno.statSync(log.dir.path(name)).size,
+    0,
+  );
+  const line = (fleet: string, archive: string) =>
+    `${
+      JSON.stringify({ v: 1, stream: "AUDIT", fleet, log: "a", archive, position: 1, ts: EVENT.ts })
+    }\n`;
+  const text = line("f", archives[0]!) + line("g", archives[2]!);
+  const file = log.dir.path("audit.shipped.jsonl");
+  Deno.writeTextFileSync(file, text);
+  assertEquals(
+    (await shownLines()).join(" ").replaceAll(/ +/g, " "),
+    [
+      `shipped fleet f (log a, stream AUDIT) lacks 2 archives, ${bytes} bytes, as recorded 2026-02-13 14:00`,
+      "fleet g (log a, stream AUDIT) has every archive, as recorded 2026-02-13 14:00",
+    ].join(" "),
+  );
+  Deno.writeTextFileSync(file, `${text}torn`);
+  const damage = "damaged, so retention takes all archives for missing: line 3 is invalid";
+  assertStringIncludes((await shownLines()).join(" ").replaceAll(/ +/g, " "), damage);
+  const { stdout } = await runCli(["status", "--path", log.path, "--json"], log.dir.path(""));
+  const { shipped } = JSON.parse(stdout);
+  assertEquals(shipped.fleets[0].waiting, { files: 2, bytes });
+  assertEquals(shipped.damage, "line 3 is invalid");
+});

@@ -49,6 +49,17 @@ const STATUS: LogStatus = {
   archives: { files: 12_345, bytes: 123_456_789_012, events: 123_456_789 },
   untoldArchives: 12_345,
   prunedUntil: "2026-02-13T14:00:00.000Z",
+  shipped: {
+    fleets: [0, 12_345].map((files) => ({
+      stream: "S".repeat(64),
+      fleet: "f".repeat(64),
+      log: "l".repeat(64),
+      archive: null,
+      ts: "2026-02-13T14:00:00.000Z",
+      waiting: { files, bytes: 123_456_789_012 },
+    })),
+    damage: "line 2 is invalid",
+  },
   spend: { lastHour: 1e-7, lastDay: 1_234_567.891 },
   costs: { lastHour: 1, lastDay: 12_345 },
   hourly: Array.from({ length: 24 }, (_, n) => n),
