@@ -134,6 +134,8 @@ Deno.test("scout prefers the command line to SCOUT_PATH, and a readable SCOUT_PA
   assertStringIncludes(nowhere, "SCOUT_PATH, which needs --allow-env=SCOUT_PATH)");
   assertEquals(
     await run([], variable),
-    `2 scout: Cannot find the default log ~/.scout/audit.jsonl: run again with --allow-env=HOME, or name the log as the argument\n`,
+    `2 scout: Cannot find the default log ~/.scout/audit.jsonl: run again with --allow-env=${
+      Deno.build.os === "windows" ? "USERPROFILE" : "HOME"
+    }, or name the log as the argument\n`,
   );
 });
