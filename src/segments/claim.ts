@@ -76,7 +76,7 @@ export function tryClaim(
     using stack = new DisposableStack();
     const { handle, identity, created } = log.openForAppend(path, ownership);
     stack.defer(() => handle.close());
-    if (!created) checkOwner(identity, ownership ?? log.ownership(), path);
+    if (!created) checkOwner(identity, ownership === undefined ? log.ownership() : ownership, path);
     if (!handle.tryLock()) return null;
     // The owner before this one may have removed the file after it was opened here.
     if (!log.isAt(path, handle)) continue;

@@ -192,12 +192,14 @@ export class LogDirectory {
    * Opens any file of the log by its path for appending. If the file does not exist, creates it for the owner of the
    * log, see {@linkcode FileCreator}.
    *
-   * @param continued The ownership of the file that a new file continues, if the caller knows it.
+   * @param continued The ownership of the file that a new file continues, null if the system has none; undefined if the
+   *   caller does not know it.
    * @throws {TypeError} If the path is not a regular file with a single hard link.
    * @throws {OwnershipError} If the file does not exist, and the process may not assign files to the owner of the log.
    */
   openForAppend(path: string, continued?: Ownership | null): RegularFile {
-    const create = () => this.#creator.create(path, continued ?? this.ownership());
+    const create = () =>
+      this.#creator.create(path, continued === undefined ? this.ownership() : continued);
     return openForAppend(this.fileSystem, path, { create });
   }
 

@@ -33,6 +33,11 @@ export const systemErrors = {
   EROFS: () => new Error("Read-only file system (os error 30)"),
 } as const satisfies Record<string, () => Error>;
 
+/** Returns the error of a call that only root may make, which Windows does not have. */
+export function notPermitted(): Error {
+  return new Deno.errors.PermissionDenied("Operation not permitted (os error 1)");
+}
+
 const invalidFunction = () => new Error("Incorrect function. (os error 1)");
 const notSupported = () => new Error("The request is not supported. (os error 50)");
 
@@ -50,7 +55,7 @@ export const missingFeatures: Readonly<
     EINVAL: () => new TypeError("Invalid argument (os error 22)"),
     ENOLCK: () => new Error("No locks available (os error 37)"),
     ENOTSUP: () => new Error("Operation not supported (os error 95)"),
-    EPERM: () => new Deno.errors.PermissionDenied("Operation not permitted (os error 1)"),
+    EPERM: notPermitted,
   };
 
 /** The user that a process runs as. */

@@ -21,6 +21,7 @@ export {
   ioError,
   missingFeatures,
   noSpace,
+  notPermitted,
   ROOT_USER,
   SERVICE,
   systemErrors,

@@ -7,6 +7,7 @@ import { openForRead } from "../../src/platform/regular_file.ts";
 import { removeTemporary, temporaryFor } from "../../src/platform/temporary_file.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
 import {
+  notPermitted,
   ROOT_USER,
   SERVICE,
   type SimulatedDisk,
@@ -75,8 +76,6 @@ Deno.test("LogDirectory creates files for its own user in a directory of a user 
 Deno.test("LogDirectory creates no first file as root in a private directory of a user to whom root may not assign files", () => {
   const disk = diskWith({});
   const process = disk.process(ROOT_USER);
-  const notPermitted = () =>
-    new Deno.errors.PermissionDenied("Operation not permitted (os error 1)");
   process.failOn(({ name }) => name === "setOwnership", notPermitted, Infinity);
   assertThrows(() => logOn(process).openForAppend(files.lock), OwnershipError);
   assertEquals(namesOn(disk), []);

@@ -55,7 +55,7 @@ Deno.test("LogFiles.has() recognizes the files for shippers, which are derived f
   const names = ["audit.shipped.jsonl", "audit.shipped.jsonl.tmp", "audit.shipped.jsonl.tmp.lock"];
   const files = new LogFiles("/d/audit.jsonl");
   const { shipped, unfinishedShipped, recording } = files;
-  assertEquals([shipped, unfinishedShipped, recording], names.map((name) => join("/d", name)));
+  assertEquals([shipped, unfinishedShipped, recording], names.map((name) => `/d/${name}`));
   assertEquals(names.map((name) => files.has(name)), [true, true, true]);
   assertEquals(files.has("other.shipped.jsonl"), false);
 });

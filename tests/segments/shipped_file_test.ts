@@ -11,7 +11,7 @@ import {
   removeUnfinishedShipped,
 } from "../../src/segments/shipped_file.ts";
 import {
-  missingFeatures,
+  notPermitted,
   ROOT_USER,
   SERVICE,
   type SimulatedDisk,
@@ -281,7 +281,7 @@ Deno.test("createShipped() and recordReceived() keep the owner, the group and th
   await record(disk.process(ROOT_USER), received("f", 1));
   assertEquals(disk.ownershipOf(files.shipped), { ...SERVICE, mode: 0o644 });
   const process = disk.process(ROOT_USER);
-  process.failOn(({ name }) => name === "setOwnership", missingFeatures.EPERM, Infinity);
+  process.failOn(({ name }) => name === "setOwnership", notPermitted, Infinity);
   const before = disk.snapshot();
   await assertRejects(() => record(process, received("f", 2)), OwnershipError);
   assertEquals(disk.snapshot(), before);

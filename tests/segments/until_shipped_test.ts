@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { basename } from "@std/path";
+import { basename, resolve } from "@std/path";
 import { openLogOn } from "../../src/audit_log.ts";
 import type { RetentionPolicy, UntilShippedPolicy } from "../../src/options/log_options.ts";
 import { ManifestReader } from "../../src/segments/manifest_reader.ts";
@@ -115,7 +115,7 @@ Deno.test("AuditLog deletes an archive that waits when a limit is exceeded, and 
       "An archive is deleted before it is shipped, because a limit of retention.untilShipped is exceeded: " +
       `fleet ${fleet} has not received it as log a in stream AUDIT; the fleet will miss 1 line, those of ${
         archives[0]
-      }, and later archives until shipping catches up: ${files.active}`
+      }, and later archives until shipping catches up: ${resolve(files.active)}`
     );
   const limits: [untilShipped: UntilShippedPolicy, now: number][] = [
     [{ maxBytes: 0 }, NOW_MS],
