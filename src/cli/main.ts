@@ -26,6 +26,7 @@ import { asCommandError } from "./command_error.ts";
 import { fleetCommand } from "./fleet.ts";
 import { headCommand } from "./head.ts";
 import { importCommand } from "./import.ts";
+import { inflightCommand } from "./inflight.ts";
 import { metricsCommand } from "./metrics.ts";
 import { pruneCommand } from "./prune.ts";
 import { queryCommand } from "./query.ts";
@@ -53,6 +54,7 @@ const commands: Parser<"sync", Run, unknown> = or(
   queryCommand,
   spendCommand,
   metricsCommand,
+  inflightCommand,
   reportCommand,
   serveCommand,
   rotateCommand,

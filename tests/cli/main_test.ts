@@ -8,7 +8,7 @@ function scout(...args: readonly string[]) {
 }
 
 const COMMANDS = [
-  ...["status", "tail", "query", "spend", "metrics"],
+  ...["status", "tail", "query", "spend", "metrics", "inflight"],
   ...["rotate", "import", "verify", "head", "prune"],
   ...["report", "serve", "ship"],
 ];

@@ -1,0 +1,58 @@
+import { assertEquals } from "@std/assert";
+import { logWith } from "./run_cli.ts";
+
+const AT = "2026-02-13T14:3";
+
+/** The lines of a run whose process was killed during a model call within a turn, and of a run that ended. */
+const LINES = [
+  { ts: `${AT}0:00.000Z`, event: "turn_begin", session_id: "killed", span: "t", agent: "critic" },
+  {
+    ts: `${AT}1:00.000Z`,
+    event: "llm_call_begin",
+    session_id: "killed",
+    model: "small",
+    span: "c",
+    parent: "t",
+    agent: "critic\u001b[31m",
+  },
+  { ts: `${AT}2:00.000Z`, event: "nav", session_id: "killed" },
+  { ts: `${AT}3:00.000Z`, event: "tool_call_begin", session_id: "ended", span: "d" },
+  { ts: `${AT}4:00.000Z`, event: "tool_call", session_id: "ended", span: "d", duration_ms: 60_000 },
+];
+
+Deno.test("scout inflight lists the calls that have begun and not ended, oldest first", async () => {
+  using log = logWith(...LINES);
+  const { code, stdout, stderr } = await log.run("inflight");
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(
+    stdout.split("\n").map((line) => line.replaceAll(/ {2,}/g, "  ")),
+    [
+      "2026-02-13 14:30:00.000  turn  agent=critic  last_seen=2026-02-13T14:32:00.000Z  span=t",
+      "2026-02-13 14:31:00.000  llm_call  small  agent=critic\\u001b[31m  " +
+      "last_seen=2026-02-13T14:32:00.000Z  span=c  parent=t",
+      "",
+    ],
+  );
+});
+
+Deno.test("scout inflight --json prints one span per line, and --since leaves out those that began before", async () => {
+  using log = logWith(...LINES);
+  const { code, stdout } = await log.run("inflight", "--json", "--since", "2026-02-13T14:31");
+  assertEquals(code, 0);
+  assertEquals(stdout.trimEnd().split("\n").map((line) => JSON.parse(line)), [{
+    span: "c",
+    parent: "t",
+    event: "llm_call",
+    ts: `${AT}1:00.000Z`,
+    session_id: "killed",
+    fields: { model: "small", agent: "critic\u001b[31m" },
+    lastSeen: `${AT}2:00.000Z`,
+  }]);
+});
+
+Deno.test("scout inflight says so if every call has ended", async () => {
+  using log = logWith(...LINES.slice(3));
+  const { code, stdout, stderr } = await log.run("inflight");
+  assertEquals([code, stdout], [0, ""]);
+  assertEquals(stderr, "scout: no unfinished calls; the newest event is from 2026-02-13 14:34\n");
+});
