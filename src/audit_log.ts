@@ -204,8 +204,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
    * {@linkcode AuditLogger}.
    *
    * @typeParam T The type of the fields: any object type, an interface or a class too.
-   * @param fields The bound fields, `session_id` too; their names and values are copied now.
-   * @returns The logger. It needs no closing; it writes as long as the log is open.
+   * @param fields The fields to add, which may include `session_id`. They are copied when you call `child()`.
+   * @returns The logger. You do not close it; it works until the log is closed.
    * @throws {AuditEventError} If a known field is of the wrong type, or the fields are not a record.
    */
   child<T extends object>(fields: T & KnownFields): AuditLogger {
@@ -387,7 +387,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Lists the calls whose beginning is in the log and whose end is not; see {@linkcode AuditReader.unfinished}.
+   * Lists the calls that have a begin event and no end event in the log; see {@linkcode AuditReader.unfinished}.
    *
    * @param options `signal` aborts the iteration.
    * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.

@@ -68,10 +68,11 @@ export interface AuditLogger {
   ): Promise<AuditSpan>;
 
   /**
-   * Returns a logger that adds fields to each of its events. Its children add theirs over them.
+   * Returns a logger that adds the fields to every event. Its own child loggers inherit the fields and can override them,
+   * and so can each call.
    *
-   * @param fields The bound fields, `session_id` too; their names and values are copied now.
-   * @returns The logger. It needs no closing; it writes as long as the log is open.
+   * @param fields The fields to add, which may include `session_id`. They are copied when you call `child()`.
+   * @returns The logger. You do not close it; it works until the log is closed.
    * @throws {AuditEventError} If a known field is of the wrong type, or the fields are not a record.
    */
   child<T extends object>(fields: T & KnownFields): AuditLogger;

@@ -254,8 +254,8 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Lists the calls whose beginning is in the log and whose end is not: they still run, or their process was killed.
-   * See {@linkcode AuditLogger.begin}. Archives without spans are not read.
+   * Lists the calls that have a begin event and no end event in the log. Such a call still runs, or its process died. See
+   * {@linkcode AuditLogger.begin}. An archive is not read if its line in the manifest shows that it has no such events.
    *
    * @param options `signal` aborts the iteration.
    * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.

@@ -18,13 +18,13 @@ import type { Clock } from "./platform/clock.ts";
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
 
 /**
- * A call that has begun, such as a tool call or a model call. Its beginning is in the log as an event of the type
- * `X_begin`, and {@linkcode AuditSpan.end} logs its end as an event of the type `X` with the same `span`. A beginning
- * without an end is a call whose outcome is not known, because its process was killed.
+ * A call that has begun, such as a tool call or a model call. `begin()` has logged an event of the type `X_begin`, and
+ * {@linkcode AuditSpan.end} logs an event of the type `X` with the same `span`. If the log has no end, the call still
+ * runs, or its process died.
  *
- * Declared with `await using`, a span that was not ended is logged with the status "aborted" when its block is left.
- * The reason is then unknown, because JavaScript does not tell a disposed object about a thrown error. Catch the error and
- * pass it to `end({ status: "error", error })` to log it.
+ * If you declare the span with `await using` and leave the block without `end()`, the span logs its end with the status
+ * "aborted". It cannot log the reason, because JavaScript does not pass a thrown error to a disposed object. To log the
+ * error, catch it and call `end({ status: "error", error })`.
  */
 export interface AuditSpan extends AsyncDisposable {
   /** ID of the span: the field `span` of its two events. */
@@ -211,7 +211,7 @@ function checkFree(fields: object, merged: Fields, names: readonly string[]): vo
     const value = merged[name];
     if (value === undefined || value === null) continue;
     const demand = name === "cost"
-      ? "be set by end(), when it is known"
+      ? "be passed to end(), not to begin()"
       : "not be set, because the span sets it";
     throw fieldError(name, value, demand);
   }

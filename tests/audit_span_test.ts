@@ -201,7 +201,7 @@ Deno.test("AuditLogger.begin() rejects what its event cannot be, and logs nothin
       {},
       'the field "event" must not begin with budget_, which is reserved for budgets, got "budget_x"',
     ],
-    ["nav", { cost: 1 }, 'the field "cost" must be set by end(), when it is known, got 1'],
+    ["nav", { cost: 1 }, 'the field "cost" must be passed to end(), not to begin(), got 1'],
     ["nav", { span: "x" }, 'the field "span" must not be set, because the span sets it, got "x"'],
     [
       "nav",

@@ -1,5 +1,5 @@
 /**
- * `scout inflight`: lists the calls that have begun and not ended.
+ * `scout inflight`: lists the calls that have a begin event and no end event.
  *
  * @module
  */
@@ -30,9 +30,9 @@ export const inflightCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runInflight(options, output),
   ),
   {
-    brief: message`Lists the calls that have begun and not ended`,
+    brief: message`Lists the calls without an end event`,
     description:
-      message`Such a call still runs, or its process was killed. last_seen is the time of the last event of its session. Calls are logged by begin() and end() of the library.`,
+      message`Such a call still runs, or its process died. last_seen is the time of the last event of its session. Only calls that a program logs with begin() and end() appear.`,
     footer: message`Example: scout inflight logs --since 1d`,
   },
 );

@@ -75,8 +75,9 @@ export interface RetentionPolicy {
    */
   maxAgeSec?: number;
   /**
-   * Limits up to which an archive is kept, although it exceeds another limit, until it is shipped, see
-   * {@linkcode UntilShippedPolicy}. If it is not set, retention does not wait for shippers.
+   * Limits for archives that are not shipped yet, see {@linkcode UntilShippedPolicy}. Retention keeps such an archive
+   * beyond its other limits, but deletes it if these limits are exceeded. If it is not set, retention deletes archives
+   * without waiting for shippers.
    *
    * @default {undefined}
    */
@@ -84,9 +85,10 @@ export interface RetentionPolicy {
 }
 
 /**
- * Limits up to which retention waits for shippers, so that a slow network does not become a gap in a fleet. An archive
- * that exceeds a limit of the {@linkcode RetentionPolicy} is kept until every fleet that receives the log has it.
- * But it is deleted if the archives that wait exceed one of these limits. At least one of them must be set.
+ * Limits for archives that are not shipped yet, so that a slow network does not become a gap in a fleet. Retention keeps
+ * an archive that exceeds a limit of the {@linkcode RetentionPolicy} until every fleet that receives the log has received
+ * it. If the unshipped archives exceed one of these limits, retention deletes the oldest of them. At least one limit must
+ * be set.
  *
  * The log then has a file `audit.shipped.jsonl`, in which `ship()` and `scout ship` record how far each fleet has
  * received the log, if they have the permission to write to the directory.

@@ -304,7 +304,7 @@ function statusOfName(fileSystem: FileSystem, path: string): FileStatus | null {
   } catch (error) {
     if (!isInvalidName(error)) throw error;
     throw new TypeError(
-      `Cannot open audit log: the path has the name of a device or an invalid character, got ${path}`,
+      `Cannot open audit log: the path contains the name of a device or an invalid character, got ${path}`,
       { cause: error },
     );
   }

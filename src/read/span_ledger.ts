@@ -7,7 +7,7 @@
  */
 import { type AuditEvent, BEGIN_SUFFIX } from "../event.ts";
 
-/** A span whose end is not in the log: its call still runs, or its process was killed. */
+/** A span without an end event in the log. Its call still runs, or its process died. */
 export interface UnfinishedSpan {
   /** ID of the span. */
   readonly span: string;
@@ -22,8 +22,8 @@ export interface UnfinishedSpan {
   /** The other fields of the beginning. */
   readonly fields: Readonly<Record<string, unknown>>;
   /**
-   * Time of the last event of the session, ISO 8601; missing if the event has none. A session that was seen long after
-   * the beginning probably lives. Whether it does cannot be known with the permission to read.
+   * Time of the last event of the session, ISO 8601; missing if that event has no time. If it is recent, the process may
+   * still run. A reader cannot check that, because it may only read the files of the log.
    */
   readonly lastSeen?: string;
 }

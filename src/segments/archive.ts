@@ -126,8 +126,8 @@ async function makeArchive(
   const { fileSystem, files } = log;
   const path = files.unfinished(stamp);
   const unfinished = log.create(path, segment.status().ownership);
-  // Another program may have removed the claim. Then a second process may archive the segment at the same time, and
-  // have put its own file at the path, which may be incomplete.
+  // If another program removes the claim file, a second process can archive the segment at the same time. The file at
+  // the path may then be the one of that process, and incomplete. It must not be published, nor the segment removed.
   const checkAt = (at: string) => {
     if (claim.isAtPath() && log.isAt(at, unfinished)) return;
     throw new Error(`Cannot archive segment: another process archives it at the same time: ${at}`);

@@ -1,12 +1,13 @@
 /**
  * Claims: locks with which one process keeps a piece of work from all others, such as archiving one segment.
  *
- * A claim is the lock of a file of its own. On Windows nobody else can read a locked file, so files with content are
- * never locked. The OS releases the claim when its process dies. The file that is left then has no lock, and the next
- * process that claims the work takes it over.
+ * A process claims work by locking a separate file, the claim file. On Windows, other processes cannot read a locked
+ * file, so files with events are never locked. If the process dies, the OS releases the lock, and the claim file stays:
+ * the next process locks the same file.
  *
- * Invariant: a claim counts only if the locked file is still at its path. Its owner removes the file before it releases
- * the lock, so a process that has opened the removed file does not hold the claim, and tries again.
+ * Invariant: a lock counts only while the locked file is at its path. The owner removes the file before it releases the
+ * lock. A process that opened the file before the removal then locks a file that is no longer at its path, and tries
+ * again.
  *
  * @module
  */

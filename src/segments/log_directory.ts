@@ -221,8 +221,8 @@ export class LogDirectory {
       return file;
     }
     throw new Deno.errors.PermissionDenied(
-      `every user can create files in the directory, and the file belongs to uid ${ownership?.uid}, not to the owner ` +
-        `of the log or of the directory; move it away, or make the directory private: ${active}`,
+      `the active file belongs to uid ${ownership?.uid}, but the lock file and the directory to other users, and every ` +
+        `user can create files in this directory; move the active file away, or run chmod o-w ${this.files.directory}`,
     );
   }
 

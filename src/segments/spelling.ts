@@ -1,9 +1,9 @@
 /**
- * Refuses a log whose directory lists its files under another spelling.
+ * Refuses to open a log if its file has another spelling on disk than the given path.
  *
- * On Windows and macOS, `Audit.jsonl` and `audit.jsonl` lead to one file, and so do the composed and the decomposed form
- * of an accented letter. A log that is opened under two spellings would be two logs: each would recognize only its own
- * segments, because they are recognized by their names.
+ * On Windows and macOS, `Audit.jsonl` and `audit.jsonl` name the same file, and so do the composed and the decomposed
+ * form of an accented letter. Segments are recognized by their exact names, so two processes that use different spellings
+ * would miss each other's segments.
  *
  * @module
  */
@@ -32,15 +32,15 @@ export async function checkSpelling(log: LogDirectory): Promise<void> {
     const isAlike = name.normalize("NFC") === basename(active).normalize("NFC");
     const [listed, given] = isAlike ? [name, active].map(escaped) : [name, active];
     throw new TypeError(
-      `Cannot open audit log: the directory spells this log ${listed}, got ${given}; ` +
+      `Cannot open audit log: the file on disk is named ${listed}, got ${given}; ` +
         `use ${log.files.at(name)}`,
     );
   }
 }
 
 /**
- * Checks whether a file with the name exists and may have other spellings. A large directory takes long to list, and most
- * file systems distinguish all spellings, as a look at some of them shows.
+ * Checks whether a file with the name exists and may have other spellings. Listing a large directory is slow, so some
+ * other spellings are looked up first. If none of them leads to a file, the file system distinguishes spellings.
  */
 function mayHaveOthers({ fileSystem, files }: LogDirectory, name: string): boolean {
   if (fileSystem.status(files.at(name)) === null) return false;

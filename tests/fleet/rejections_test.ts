@@ -139,7 +139,7 @@ Deno.test("ship() refuses a log in another spelling than that of its directory, 
   await assertRejects(
     () => shipOn(platform, { ...options, logger: silent }),
     TypeError,
-    "the directory spells this log Audit.jsonl",
+    "the file on disk is named Audit.jsonl",
   );
   assertEquals(requests, 0);
 });

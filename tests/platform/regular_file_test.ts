@@ -106,7 +106,7 @@ Deno.test("AuditLog.open() and AuditReader.open() refuse the name of a device of
     );
     assertEquals(
       error.message,
-      "Cannot open audit log: the path has the name of a device or an invalid character, " +
+      "Cannot open audit log: the path contains the name of a device or an invalid character, " +
         `got ${device}`,
     );
   }

@@ -97,7 +97,7 @@ Deno.test("AuditLog refuses the active file of another user in a directory in wh
     );
     assertStringIncludes(
       error.message,
-      "the file belongs to uid 1001, not to the owner of the log",
+      "the active file belongs to uid 1001, but the lock file and the directory to other users",
     );
     assertEquals(process.openHandles, 0);
   }
@@ -124,7 +124,7 @@ Deno.test("AuditLog.log() rejects if another user creates the next active file d
   };
   await log.rotate();
   const error = await assertRejects(() => log.log("nav", { secret: true }), AuditWriteError);
-  assertStringIncludes(error.message, "the file belongs to uid 1001");
+  assertStringIncludes(error.message, "the active file belongs to uid 1001");
   assertEquals(disk.snapshot()[files.active], "");
   process.onCall = undefined;
   disk.process(ROOT_USER).remove(files.active);

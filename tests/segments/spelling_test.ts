@@ -30,7 +30,7 @@ for (const [listed, other, log, shown = [log, other]] of SPELLINGS) {
     const process = disk.process();
     const platform = { fileSystem: process, clock: new SimulatedClock() };
     const options = { path: `/log/${other}`, logger: silent, sessionId: "s" };
-    const message = `Cannot open audit log: the directory spells this log ${shown[0]}, got ` +
+    const message = `Cannot open audit log: the file on disk is named ${shown[0]}, got ` +
       `${resolve(`/log/${shown[1]}`)}; use ${resolve(`/log/${log}`)}`;
     for (const open of [openLogOn, openReaderOn]) {
       const error = await assertRejects(() => open(platform, options), TypeError);
@@ -128,6 +128,6 @@ Deno.test("A log on a real disk is refused under another spelling, if the disk i
   if (denoFileSystem.status(other) === null) return;
   for (const { open } of [AuditLog, AuditReader, FsyncSink]) {
     const options = { path: other, logger: silent };
-    await assertRejects(() => open(options), TypeError, "spells this log Audit.jsonl");
+    await assertRejects(() => open(options), TypeError, "the file on disk is named Audit.jsonl");
   }
 });
