@@ -1,3 +1,4 @@
+import { pathFlag } from "../../src/errors.ts";
 import { assert, assertEquals } from "@std/assert";
 import { dirname } from "@std/path";
 import { AuditLog, type RetentionPolicy } from "@vivarium/scout";
@@ -208,8 +209,8 @@ const dir = tempDir();
 Deno.test.afterAll(() => dir[Symbol.dispose]());
 
 /** Creates a log whose retention waits for shippers, and returns its path. No writer has the log open. */
-async function closedLog(): Promise<string> {
-  const path = dir.path("audit.jsonl");
+async function closedLog(name: string): Promise<string> {
+  const path = dir.path(`${name}/audit.jsonl`);
   const retention = { maxArchives: 1, untilShipped: { maxBytes: 1e6 } };
   await using log = await AuditLog.open({ path, retention, logger: silent });
   await log.log("nav");
@@ -217,21 +218,30 @@ async function closedLog(): Promise<string> {
   return path;
 }
 
-const path = await closedLog();
+// The test may not write, so the log is created before it begins.
+const readOnlyPath = await closedLog("read only");
 Deno.test({
   name: "ship() without the permission to write ships the log, and names the missing flag once",
   permissions: { read: true, write: false },
   async fn() {
     const connection = SimulatedStream.faultless();
     const { logger, warnings } = gathering();
-    const { blocks, gaps } = await ship({ ...FLEET, connection, path, once: true, logger });
-    assertEquals([blocks, gaps, shippedOf(path)], [1, [], []]);
+    const { blocks, gaps } = await ship({
+      ...FLEET,
+      connection,
+      path: readOnlyPath,
+      once: true,
+      logger,
+    });
+    assertEquals([blocks, gaps, shippedOf(readOnlyPath)], [1, [], []]);
     assertEquals(warnings.length, 1);
-    assert(warnings[0]!.includes(`run again with --allow-write=${dirname(path)}`), warnings[0]);
+    const flag = pathFlag("write", dirname(readOnlyPath));
+    assert(warnings[0]!.includes(`run again with ${flag}`), warnings[0]);
   },
 });
 
 Deno.test("ship() records what is shipped of a log that no writer has open", async () => {
+  const path = await closedLog("closed");
   await ship({ ...PLAIN, connection: SimulatedStream.faultless(), path });
   assertEquals(shippedOf(path).map(({ archive }) => archive), archivesOf(path));
 });

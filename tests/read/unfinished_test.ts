@@ -52,7 +52,7 @@ class Writers {
     const action = this.#random.below(20);
     if (action < 7) await this.#begin(writer);
     else if (action < 13) await this.#end(writer);
-    else if (action < 15) this.#seen(writer, () => log.log("nav", { span: "not a beginning" }));
+    else if (action < 15) await this.#seen(writer, () => log.log("nav", { span: "no beginning" }));
     else if (action < 17) await log.rotate();
     else if (action === 17) await this.#stop(writer, () => log.close());
     else if (action === 18) await this.#stop(writer, () => writer.process.kill());
