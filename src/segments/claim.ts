@@ -15,7 +15,7 @@ import type { FileHandle, FileStatus, Ownership } from "../platform/file_system.
 import { removeFile } from "../platform/regular_file.ts";
 import type { LogDirectory } from "./log_directory.ts";
 
-/** A claim that this process holds. Disposal gives it up, and removes its file if that is possible. */
+/** A claim that this process holds. Disposal releases it, and removes its file if that is possible. */
 export class Claim implements Disposable {
   /** The open file of the claim. Its owner may write it. */
   readonly handle: FileHandle;
@@ -36,16 +36,16 @@ export class Claim implements Disposable {
   }
 
   /**
-   * Removes the file, and gives the claim up.
+   * Removes the file, and releases the lock. If another process has put its own claim file at the path, that one stays.
    *
-   * @throws {Error} If the file cannot be removed. The claim is then given up too.
+   * @throws {Error} If the file cannot be removed. The lock is then released too.
    */
   release(): void {
     if (!this.#isHeld) return;
     this.#isHeld = false;
     using stack = new DisposableStack();
     stack.defer(() => this.handle.close());
-    removeFile(this.#log.fileSystem, this.#path);
+    if (this.isAtPath()) removeFile(this.#log.fileSystem, this.#path);
   }
 
   /** Does what {@linkcode release} does, but does not throw, so that it does not hide the error of the work. */

@@ -48,8 +48,11 @@ Deno.test("Claim.isAtPath() returns false after another program removed or repla
   using claim = tryClaim(logOn(disk.process()), CLAIM);
   disk.process().remove(CLAIM);
   assertEquals(claim?.isAtPath(), false);
-  disk.writeFile(CLAIM, "");
-  assertEquals(claim?.isAtPath(), false);
+  using other = tryClaim(logOn(disk.process()), CLAIM);
+  assertEquals([claim?.isAtPath(), other?.isAtPath()], [false, true]);
+  // The claim of the other process stays.
+  claim?.release();
+  assertEquals(other?.isAtPath(), true);
 });
 
 Deno.test("tryClaim() refuses a file of another user, who could read and change what an import stores in it", () => {
