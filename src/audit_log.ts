@@ -5,7 +5,7 @@
  */
 import { type AuditLogger, createLogger } from "./audit_logger.ts";
 import { type AuditReader, createReader } from "./audit_reader.ts";
-import { type AuditSpan, beginSpan, type Recorder } from "./audit_span.ts";
+import type { AuditSpan } from "./audit_span.ts";
 import { AuditClosedError, messageOf, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType, KnownFields } from "./event.ts";
 import { readLockText, writeLockText } from "./lock_text.ts";
@@ -101,8 +101,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   readonly #unhook: () => void;
   #closing: Promise<void> | undefined;
   readonly #warnedFields = new Set<string>();
-  /** Logs the events of spans and of loggers with bound fields. */
-  readonly #recorder: Recorder;
+  /** The logger without bound fields, whose spans and children write into this log. */
+  readonly #root: AuditLogger;
 
   /**
    * Opens a log. If its file or directory does not exist, creates it.
@@ -143,11 +143,11 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     });
     this.#lineBuffer = new LineBufferStream({ maxPendingBytes: options.maxPendingBytes });
     this.#pipeline = this.#lineBuffer.readable.pipeTo(parts.sink);
-    this.#recorder = {
+    this.#root = createLogger({
       clock: parts.clock,
       accept: (event, fields, bound) => this.#accept(event, fields, bound),
       watch: (promise) => this.#watch(promise),
-    };
+    });
     this.#unhook = hookExit({
       drainForExit: () => this.#drainForExit(),
       adoptRejection: (promise, reason) => parts.unheardErrors.adopt(promise, reason),
@@ -192,11 +192,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     event: EventType | (string & Record<never, never>),
     fields?: T & KnownFields,
   ): Promise<AuditSpan> {
-    return beginSpan(this.#recorder, {
-      event,
-      fields: fields === undefined ? {} : fields,
-      bound: {},
-    });
+    return this.#root.begin(event, fields);
   }
 
   /**
@@ -209,7 +205,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
    * @throws {AuditEventError} If a known field is of the wrong type, or the fields are not a record.
    */
   child<T extends object>(fields: T & KnownFields): AuditLogger {
-    return createLogger(this.#recorder, fields);
+    return this.#root.child(fields);
   }
 
   /**

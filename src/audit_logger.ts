@@ -9,6 +9,7 @@ import {
   fieldError,
   type KnownFields,
   RESERVED_FIELD,
+  reservedFieldError,
   unfitReason,
 } from "./event.ts";
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
@@ -78,11 +79,9 @@ export interface AuditLogger {
   child<T extends object>(fields: T & KnownFields): AuditLogger;
 }
 
-/** Returns a logger that writes the fields with each event. */
-export function createLogger(recorder: Recorder, fields: object, under: Fields = {}): AuditLogger {
-  const bound = mergeFields(under, fields);
-  for (const [name, value] of Object.entries(bound)) checkBound(name, value);
-  return new BoundLogger(recorder, bound);
+/** Returns a logger without bound fields. */
+export function createLogger(recorder: Recorder): AuditLogger {
+  return new BoundLogger(recorder, {});
 }
 
 class BoundLogger implements AuditLogger {
@@ -103,7 +102,9 @@ class BoundLogger implements AuditLogger {
   }
 
   child(fields: object): AuditLogger {
-    return createLogger(this.#recorder, fields, this.#bound);
+    const bound = mergeFields(this.#bound, fields);
+    for (const [name, value] of Object.entries(bound)) checkBound(name, value);
+    return new BoundLogger(this.#recorder, bound);
   }
 }
 
@@ -111,7 +112,7 @@ class BoundLogger implements AuditLogger {
 function checkBound(name: string, value: unknown): void {
   if (value === undefined || value === null) return;
   if (name === RESERVED_FIELD) {
-    throw fieldError(name, value, "not be set, because it is reserved for budgets");
+    throw reservedFieldError(value);
   }
   const reason = name === "event" ? null : unfitReason(name, value);
   if (reason !== null) throw fieldError(name, value, `be ${reason}`);

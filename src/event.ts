@@ -201,6 +201,11 @@ const RESERVED_TYPE = "budget_";
 /** The field that is reserved for budgets. */
 export const RESERVED_FIELD = "hold";
 
+/** Returns the error for an event that sets the reserved field. */
+export function reservedFieldError(value: unknown): AuditEventError {
+  return fieldError(RESERVED_FIELD, value, "not be set, because it is reserved for budgets");
+}
+
 /** The suffix with which an import keeps a reserved name. */
 export const RAW_SUFFIX = "_raw";
 

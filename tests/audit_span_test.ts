@@ -223,7 +223,7 @@ Deno.test("AuditLogger.begin() rejects what its event cannot be, and logs nothin
     }
   }
   assertEquals((await bench.events()).length, 1);
-  // A cost that is left out, as log() does, is no cost.
+  // log() leaves out an undefined cost, and so does begin().
   await bench.log.begin("nav", { cost: undefined });
 });
 

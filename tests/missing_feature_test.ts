@@ -9,7 +9,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, resolve } from "@std/path";
 import { openLogOn } from "../src/audit_log.ts";
 import { AuditWriteError } from "../src/errors.ts";
-import { missingFeatures, SimulatedDisk } from "./faults/simulated_disk.ts";
+import { type CallName, missingFeatures, SimulatedDisk } from "./faults/simulated_disk.ts";
 import { gathering } from "./loggers.ts";
 import { SimulatedClock } from "./platform.ts";
 import { testNeeding } from "./requirements.ts";
@@ -26,15 +26,20 @@ const FEATURES = [
   ["link", "link,linkat", /^The file system has no hard links, so a new archive may /],
 ] as const;
 
+/** Returns a simulated disk on which every call of the name fails, and a process on it. */
+function diskWithout(name: CallName, errno: typeof ERRNOS[number]) {
+  const disk = new SimulatedDisk();
+  disk.plant("/log", "directory");
+  const process = disk.process();
+  process.failOn((call) => call.name === name, missingFeatures[errno], Infinity);
+  return { disk, process, platform: { fileSystem: process, clock: new SimulatedClock() } };
+}
+
 for (const errno of ERRNOS) {
   for (const [name, calls, warning] of FEATURES) {
     Deno.test(`AuditLog works without ${name} (${errno}), and warns once`, async () => {
-      const disk = new SimulatedDisk();
-      disk.plant("/log", "directory");
-      const process = disk.process();
-      process.failOn((call) => call.name === name, missingFeatures[errno], Infinity);
+      const { disk, platform } = diskWithout(name, errno);
       const { logger, warnings, errors } = gathering();
-      const platform = { fileSystem: process, clock: new SimulatedClock() };
       const log = await openLogOn(platform, { path: PATH, logger, rotationSizeBytes: 1_000 });
       for (let n = 0; n < 100; n++) await log.log("nav", { n });
       await log.flush();
@@ -69,12 +74,8 @@ for (const errno of ERRNOS) {
   }
 
   Deno.test(`AuditLog.flush() rejects without syncs of files (${errno}), and says what to use`, async () => {
-    const disk = new SimulatedDisk();
-    disk.plant("/log", "directory");
-    const process = disk.process();
-    process.failOn(({ name }) => name === "syncData", missingFeatures[errno], Infinity);
+    const { process, platform } = diskWithout("syncData", errno);
     const { logger } = gathering();
-    const platform = { fileSystem: process, clock: new SimulatedClock() };
     const log = await openLogOn(platform, { path: PATH, logger, sessionId: "s" });
     await log.log("nav");
     const error = await assertRejects(() => log.flush(), AuditWriteError);
@@ -90,12 +91,8 @@ for (const errno of ERRNOS) {
   });
 
   Deno.test(`AuditLog.open() rejects without locks (${errno}), and names the lock file`, async () => {
-    const disk = new SimulatedDisk();
-    disk.plant("/log", "directory");
-    const process = disk.process();
-    process.failOn(({ name }) => name === "tryLock", missingFeatures[errno], Infinity);
+    const { process, platform } = diskWithout("tryLock", errno);
     const { logger } = gathering();
-    const platform = { fileSystem: process, clock: new SimulatedClock() };
     for (const sessionId of ["s", undefined]) {
       const options = { path: PATH, logger, ...sessionId === undefined ? {} : { sessionId } };
       const error = await assertRejects(() => openLogOn(platform, options), AuditWriteError);

@@ -1,5 +1,5 @@
 /**
- * The temporary file of an import, beside the log. It is a claim, which keeps a second import out, and it holds what
+ * The temporary file of an import, beside the log. It is a claim, which prevents a second import, and it holds what
  * pipes delivered, because every record is checked before the first is appended. If the process is killed, the next
  * `open()` of the log removes the file.
  *

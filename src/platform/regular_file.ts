@@ -142,7 +142,7 @@ function finishCreation(fileSystem: FileSystem, path: string): void {
 /**
  * Returns the status of the file at a path if it is the open file, or else null.
  *
- * A rounded inode number, see {@linkcode FileStatus.inode}, does not tell two files apart. The open file can only have
+ * Two files may have the same rounded inode number, see {@linkcode FileStatus.inode}. The open file can only have
  * grown between two looks at it, and the other file hardly has a length in between.
  */
 export function statusIfAt(
@@ -174,11 +174,9 @@ export function truncate(
   } catch (error) {
     // On Windows, a handle that was opened for appending cannot truncate.
     if (!isAccessDenied(error)) throw error;
-    const status = statusIfAt(fileSystem, path, { handle, identity: handle.status() });
-    const writable = status === null ? null : openExisting(fileSystem, path, "update", status);
-    if (writable === null) throw error;
     using stack = new DisposableStack();
-    stack.defer(() => writable.close());
+    const writable = reopened(fileSystem, path, { handle, access: "update", stack });
+    if (writable === null) throw error;
     writable.truncateSync(byteLength);
   }
 }
@@ -199,14 +197,28 @@ export async function syncData(
     await handle.syncData();
   } catch (error) {
     if (!isAccessDenied(error)) throw error;
-    const status = statusIfAt(fileSystem, path, { handle, identity: handle.status() });
-    const writable = status === null ? null : openExisting(fileSystem, path, "append", status);
-    if (writable === null) return false;
     using stack = new DisposableStack();
-    stack.defer(() => writable.close());
+    const writable = reopened(fileSystem, path, { handle, access: "append", stack });
+    if (writable === null) return false;
     await writable.syncData();
   }
   return true;
+}
+
+/** Opens an open file again, with another access. Returns null if the file no longer has its path. */
+function reopened(
+  fileSystem: FileSystem,
+  path: string,
+  { handle, access, stack }: {
+    handle: FileHandle;
+    access: "append" | "update";
+    stack: DisposableStack;
+  },
+): FileHandle | null {
+  const status = statusIfAt(fileSystem, path, { handle, identity: handle.status() });
+  const again = status === null ? null : openExisting(fileSystem, path, access, status);
+  if (again !== null) stack.defer(() => again.close());
+  return again;
 }
 
 /** Returns the status of an open file, and closes the file if its status cannot be read. */

@@ -20,7 +20,7 @@ export function temporaryFor(path: string): string {
   return `${path}.${crypto.randomUUID().slice(0, RANDOM_DIGITS)}${SUFFIX}`;
 }
 
-/** Returns the name of the file whose temporary name this is; null if it is no temporary name. */
+/** Returns the name of the file whose temporary name this is; null if it is not a temporary name. */
 export function nameOfTemporary(name: string): string | null {
   return TEMPORARY_NAME.test(name) ? name.replace(TEMPORARY_NAME, "") : null;
 }

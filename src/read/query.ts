@@ -61,7 +61,7 @@ const OPTION_CHECKS: OptionChecks<QueryOptions> = {
   limit: integer(0, true),
 };
 
-/** What a caller of {@linkcode queryLog} knows about the events that it looks for, beside the options. */
+/** Conditions by which {@linkcode queryLog} skips lines and archives, in addition to its options. */
 export interface Hints {
   /** Lists of strings. The line of each such event contains at least one string of each list. */
   readonly strings?: readonly (readonly string[])[];

@@ -63,9 +63,9 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   const { fileSystem, files } = log;
   const path = files.sealed(stamp);
   if (log.isReserved(stamp)) return await removeEmpty(archiving, stamp);
-  if (fileSystem.status(path) === null) return "gone";
-  const ownership = fileSystem.status(path)?.ownership;
-  using claim = tryClaim(log, files.claim(stamp), ownership);
+  const status = fileSystem.status(path);
+  if (status === null) return "gone";
+  using claim = tryClaim(log, files.claim(stamp), status.ownership);
   if (claim === null) return "busy";
   using stack = new DisposableStack();
   const segment = log.openSealed(stamp, stack);

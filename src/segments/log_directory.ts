@@ -207,8 +207,8 @@ export class LogDirectory {
    * Opens the active file like {@linkcode openForAppend}.
    *
    * @param continued The ownership of the active file before this one; undefined if the caller does not know it.
-   * @throws {Deno.errors.PermissionDenied} If another user has put a file of its own at the path, in a directory in which
-   *   every user can create files. That user could read and change every event.
+   * @throws {Deno.errors.PermissionDenied} If the file at the path belongs to another user, and every user can create
+   *   files in the directory. The owner of the file could read and change every event.
    */
   openActiveForAppend(continued: Ownership | null | undefined): RegularFile {
     const { active } = this.files;

@@ -100,7 +100,7 @@ export class LogFiles {
     return `${this.unfinished(stamp)}${CLAIM_SUFFIX}`;
   }
 
-  /** Checks whether the name is that of a claim. A claim is no segment: any user may have made a file of this name. */
+  /** Checks whether the name is that of a claim. A claim is not a segment: any user can create a file of this name. */
   isClaim(name: string): boolean {
     if (this.at(name) === this.importing || this.at(name) === this.completing) return true;
     if (!name.endsWith(CLAIM_SUFFIX)) return false;

@@ -14,6 +14,7 @@ import {
   MISNAMED_FIELDS,
   nonRecordKind,
   RESERVED_FIELD,
+  reservedFieldError,
   shown,
   type UncheckedFields,
 } from "../event.ts";
@@ -77,7 +78,7 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
       if (known !== undefined && !Object.hasOwn(fields, known)) context.onMisnamed?.(name, known);
       const text = encodeFurtherField(fields, name, redaction);
       if (text !== undefined && name === RESERVED_FIELD) {
-        throw fieldError(name, fields[name], "not be set, because it is reserved for budgets");
+        throw reservedFieldError(fields[name]);
       }
       if (text !== undefined && context.isChained && CHAIN_NAMES.includes(name)) {
         throw fieldError(name, fields[name], "not be set in a chained log");

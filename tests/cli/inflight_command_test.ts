@@ -35,7 +35,7 @@ Deno.test("scout inflight lists the calls that have begun and not ended, oldest 
   );
 });
 
-Deno.test("scout inflight --json prints one span per line, and --since leaves out those that began before", async () => {
+Deno.test("scout inflight --json prints one span per line, and --since leaves out earlier spans", async () => {
   using log = logWith(...LINES);
   const { code, stdout } = await log.run("inflight", "--json", "--since", "2026-02-13T14:31");
   assertEquals(code, 0);

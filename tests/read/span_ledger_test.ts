@@ -17,7 +17,7 @@ Deno.test("SpanLedger pairs a beginning with the end of the same type and ID", (
   assertEquals(openAfter(begun("b", "2"), begun("a", "1"), begun("b", "1")), ["b 2", "a 1", "b 1"]);
 });
 
-Deno.test("SpanLedger ignores ends without a beginning, repeated beginnings, and events that are no spans", () => {
+Deno.test("SpanLedger ignores ends without a beginning, repeated beginnings, and other events", () => {
   assertEquals(openAfter(ended("a", "1"), begun("a", "1")), ["a 1"]);
   assertEquals(openAfter(begun("a", "1"), begun("a", "1"), ended("a", "1")), []);
   assertEquals(openAfter(ended("_begin", "1"), begun("a", 1), begun("a", null), {}), []);
