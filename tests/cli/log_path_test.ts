@@ -4,7 +4,7 @@ import { CommandError } from "../../src/cli/command_error.ts";
 import { locateLog } from "../../src/cli/log_path.ts";
 import { shownText } from "../../src/shown.ts";
 import { testNeeding } from "../requirements.ts";
-import { runProgram } from "../run_program.ts";
+import { denoDir, runProgram } from "../run_program.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
 import { MAIN } from "./run_cli.ts";
 
@@ -101,12 +101,14 @@ Deno.test("scout prefers the command line to SCOUT_PATH, and a readable SCOUT_PA
   Deno.mkdirSync(`${home}/.scout`, { recursive: true });
   Deno.writeTextFileSync(join(home, ".scout/audit.jsonl"), LINE);
   const variable = dir.path("variable.jsonl");
+  // Otherwise the other home directory has an empty cache, and the program would download its packages.
+  const DENO_DIR = await denoDir();
   const run = async (flags: readonly string[], value: string, ...args: readonly string[]) => {
     const { code, stdout, stderr } = await runProgram(MAIN, {
       dir: "",
       args: ["status", "--tz", "UTC", "--json", ...args],
       flags: [`--allow-read=${dir.path("")}`, ...flags],
-      env: { ...Deno.env.toObject(), HOME: home, USERPROFILE: home, SCOUT_PATH: value },
+      env: { ...Deno.env.toObject(), HOME: home, USERPROFILE: home, SCOUT_PATH: value, DENO_DIR },
     });
     return code === 0 ? JSON.parse(stdout).path : `${code} ${stderr}`;
   };
