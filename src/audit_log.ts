@@ -31,11 +31,10 @@ import type { RecoveryReport } from "./segments/recover.ts";
 import { joinSession, type SessionMembership, type SessionRecords } from "./session.ts";
 import type { TimeLike } from "./time.ts";
 import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
-import { Acknowledgements } from "./write/acknowledgements.ts";
+import { Acknowledgements, type LineCaller } from "./write/acknowledgements.ts";
 import { hookExit } from "./write/exit_hooks.ts";
 import { LogSink } from "./write/log_sink.ts";
 import { LineBufferStream } from "./write/line_buffer_stream.ts";
-import { type Fields, mergeFields } from "./write/merge_fields.ts";
 import { type LineSerializer, lineSerializer } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";
 
@@ -145,8 +144,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     this.#pipeline = this.#lineBuffer.readable.pipeTo(parts.sink);
     this.#root = createLogger({
       clock: parts.clock,
-      accept: (event, fields, bound) => this.#accept(event, fields, bound),
-      watch: (promise) => this.#watch(promise),
+      accept: (caller, event, fields) => this.#accept(caller, event, fields),
+      refuse: (caller, error) => this.#refuse(caller, error),
     });
     this.#unhook = hookExit({
       drainForExit: () => this.#drainForExit(),
@@ -173,7 +172,9 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     event: EventType | (string & Record<never, never>),
     fields?: T & KnownFields,
   ): Promise<void> {
-    return this.#accept(event, fields === undefined ? {} : fields);
+    const caller = Promise.withResolvers<void>();
+    this.#accept(caller, event, fields === undefined ? {} : fields);
+    return caller.promise;
   }
 
   /**
@@ -220,7 +221,9 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       write: (record, controller) => {
         // An invalid record rejects its write at once. A line that cannot be written later errors the stream.
         const line = this.#lineOf(record?.event, record);
-        this.#take(line).catch((error) => {
+        const caller = Promise.withResolvers<void>();
+        this.#take(caller, line);
+        caller.promise.catch((error) => {
           failure ??= { error };
           controller.error(error);
         });
@@ -431,16 +434,16 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     return await this.#reader.verify(options);
   }
 
-  #accept(event: unknown, fields: object, bound?: Fields): Promise<void> {
-    if (this.#closing !== undefined) return this.#refuseAsClosed();
+  /** Accepts an event, as it is now. If it is invalid or the log is closed, refuses it at once. */
+  #accept(caller: LineCaller, event: unknown, fields: object): void {
+    let line: string;
     try {
-      const all = bound === undefined ? fields : mergeFields(bound, fields);
-      return this.#take(this.#lineOf(event, all));
+      line = this.#lineOf(event, fields);
     } catch (error) {
-      const refused = Promise.reject(error);
-      this.#parts.unheardErrors.watch(refused);
-      return refused;
+      this.#refuse(caller, error);
+      return;
     }
+    this.#take(caller, line);
   }
 
   /** Encodes an event, as it is now, as a line of the log. */
@@ -450,31 +453,27 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /** Adds a line to the line buffer before it returns, so that an exit hook can write the line. */
-  #take(line: string): Promise<void> {
-    const outcome = this.#parts.acknowledgements.accept();
+  #take(caller: LineCaller, line: string): void {
+    this.#parts.acknowledgements.accept(caller);
     this.#lineBuffer.push(line);
     if (this.#lineBuffer.byteLength > this.#options.maxPendingBytes) this.#drainForMemory();
-    return outcome;
   }
 
-  /** Rejects, because the log is closed. The logger reports the rejection only if the caller does not handle it. */
-  #refuseAsClosed(): Promise<void> {
-    const refused = Promise.reject(new AuditClosedError(this.path));
-    this.#watch(refused);
-    return refused;
-  }
-
-  /** Registers a promise that is about to be rejected, so that the logger reports it if the caller does not handle it. */
-  #watch(promise: Promise<unknown>): void {
-    if (this.#closing === undefined) return this.#parts.unheardErrors.watch(promise);
-    const unheardErrors = new UnheardErrors(this.#options.logger, this.#parts.clock);
-    unheardErrors.watch(promise);
-    const unhook = hookExit({
-      drainForExit() {},
-      adoptRejection: (promise, reason) => unheardErrors.adopt(promise, reason),
-    });
-    // The runtime reports an unhandled rejection at the end of the turn.
-    this.#parts.clock.turn().then(unhook);
+  /** Rejects the promise of a caller. The logger reports the rejection only if the caller does not handle it. */
+  #refuse({ promise, reject }: LineCaller, error: unknown): void {
+    if (this.#closing === undefined) {
+      this.#parts.unheardErrors.watch(promise);
+    } else {
+      const unheardErrors = new UnheardErrors(this.#options.logger, this.#parts.clock);
+      unheardErrors.watch(promise);
+      const unhook = hookExit({
+        drainForExit() {},
+        adoptRejection: (promise, reason) => unheardErrors.adopt(promise, reason),
+      });
+      // The runtime reports an unhandled rejection at the end of the turn.
+      this.#parts.clock.turn().then(unhook);
+    }
+    reject(error);
   }
 
   #warnOfFraction(confidence: number): void {

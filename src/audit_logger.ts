@@ -94,7 +94,13 @@ class BoundLogger implements AuditLogger {
   }
 
   log(event: string, fields: object = {}): Promise<void> {
-    return this.#recorder.accept(event, fields, this.#bound);
+    const caller = Promise.withResolvers<void>();
+    try {
+      this.#recorder.accept(caller, event, mergeFields(this.#bound, fields));
+    } catch (error) {
+      this.#recorder.refuse(caller, error);
+    }
+    return caller.promise;
   }
 
   begin(event: string, fields: object = {}): Promise<AuditSpan> {

@@ -15,6 +15,7 @@ import {
   type KnownFields,
 } from "./event.ts";
 import type { Clock } from "./platform/clock.ts";
+import type { LineCaller } from "./write/acknowledgements.ts";
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
 
 /**
@@ -65,10 +66,10 @@ export interface AuditSpan extends AsyncDisposable {
 export interface Recorder {
   /** The clock that measures durations. */
   readonly clock: Pick<Clock, "monotonicMs">;
-  /** Logs an event as {@linkcode AuditLog.log} does, with the bound fields under its own. */
-  accept(event: unknown, fields: object, bound?: Fields): Promise<void>;
-  /** Registers a promise that is about to be rejected, so that the log reports it if the caller does not handle it. */
-  watch(promise: Promise<unknown>): void;
+  /** Logs an event as {@linkcode AuditLog.log} does. If the event is invalid or the log is closed, rejects. */
+  accept(caller: LineCaller, event: unknown, fields: object): void;
+  /** Rejects. The log reports the error if the caller does not handle it. */
+  refuse(caller: LineCaller, error: unknown): void;
 }
 
 /** The beginning of a span, before it is logged. */
@@ -85,7 +86,9 @@ export interface Beginning {
 export function beginSpan(recorder: Recorder, beginning: Beginning): Promise<AuditSpan> {
   const beganMs = recorder.clock.monotonicMs();
   const { event, fields, bound, parent } = beginning;
-  let written: Promise<void>;
+  const { promise, resolve, reject } = Promise.withResolvers<AuditSpan>();
+  // The promise of the line is that of the span, so the caller continues in the turn in which the line is written.
+  const caller = { promise, resolve: () => resolve(span), reject };
   let span: Span;
   try {
     const type = checkedType(event);
@@ -100,15 +103,11 @@ export function beginSpan(recorder: Recorder, beginning: Beginning): Promise<Aud
     });
     // The cost of a call is known at its end, so a bound cost is logged there alone.
     if ("cost" in begun) begun.cost = undefined;
-    written = recorder.accept(type + BEGIN_SUFFIX, span.withIds(begun));
+    recorder.accept(caller, type + BEGIN_SUFFIX, span.withIds(begun));
   } catch (error) {
-    written = Promise.reject(error);
+    recorder.refuse(caller, error);
   }
-  const begun: Promise<AuditSpan> = written.then(() => span, (error) => {
-    recorder.watch(begun);
-    throw error;
-  });
-  return begun;
+  return promise;
 }
 
 /** The names that the fields of a beginning must not set. */
@@ -148,35 +147,38 @@ class Span implements AuditSpan {
   }
 
   end(fields: object = {}): Promise<void> {
-    const written = this.#end("ok", fields);
-    const ended: Promise<void> = written.catch((error) => {
-      const mayBeLogged = error instanceof AuditWriteError && error.phase === "sync";
-      if (this.#written === written && !mayBeLogged) this.#written = undefined;
-      this.#recorder.watch(ended);
-      throw error;
-    });
-    return ended;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const caller = {
+      promise,
+      resolve,
+      reject: (error: unknown) => {
+        const mayBeLogged = error instanceof AuditWriteError && error.phase === "sync";
+        if (this.#written === promise && !mayBeLogged) this.#written = undefined;
+        reject(error);
+      },
+    };
+    try {
+      if (this.#written !== undefined) {
+        throw new Error(
+          `Cannot end span: it was ended before, got a second end() of ${this.#event} ${this.id}`,
+        );
+      }
+      const ended = mergeFields(this.#bound, fields);
+      checkFree(fields, ended, NOT_AT_END);
+      ended.duration_ms ??= this.#durationMs();
+      ended.status ??= "ok";
+      this.#written = promise;
+      this.#recorder.accept(caller, this.#event, this.withIds(ended));
+    } catch (error) {
+      this.#recorder.refuse(caller, error);
+    }
+    return promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     // The promise that end() returned stays for its caller to handle.
     await this.#written?.catch(() => {});
     if (this.#written === undefined) await this.end({ status: "aborted" });
-  }
-
-  #end(status: string, fields: object): Promise<void> {
-    if (this.#written !== undefined) {
-      return Promise.reject(new Error(`Cannot end span: it was ended before: ${this.id}`));
-    }
-    try {
-      const ended = mergeFields(this.#bound, fields);
-      checkFree(fields, ended, NOT_AT_END);
-      ended.duration_ms ??= this.#durationMs();
-      ended.status ??= status;
-      return this.#written = this.#recorder.accept(this.#event, this.withIds(ended));
-    } catch (error) {
-      return Promise.reject(error);
-    }
   }
 
   /** Adds the IDs of this span and of the span around it to the fields of its beginning or end. */

@@ -142,7 +142,10 @@ Deno.test("AuditSpan.end() logs once, and later calls reject", async () => {
   const span = await bench.log.begin("tool_call");
   const first = span.end();
   const error = await assertRejects(() => span.end(), Error);
-  assertEquals(error.message, `Cannot end span: it was ended before: ${span.id}`);
+  assertEquals(
+    error.message,
+    `Cannot end span: it was ended before, got a second end() of tool_call ${span.id}`,
+  );
   await first;
   await assertRejects(() => span.end({ cost: 1 }), Error, "Cannot end span");
   assertEquals((await bench.events()).length, 2);
@@ -266,4 +269,19 @@ Deno.test("AuditLog.begin() accepts the event before it returns, as it is at the
     (await bench.events()).map(({ event, tool }) => [event, tool]),
     [["tool_call_begin", "search"], ["nav", undefined], ["tool_call", "changed"]],
   );
+});
+
+// A promise that settles later than the others of its batch would split the next batch, and cost a write.
+Deno.test("AuditLog.begin() and AuditSpan.end() resolve together with the other events of their batch", async () => {
+  await using bench = await openBench();
+  const { log } = bench;
+  const span = await log.begin("turn");
+  const settled: string[] = [];
+  await Promise.all([
+    log.log("nav").then(() => settled.push("log")),
+    log.begin("tool_call").then(() => settled.push("begin")),
+    span.end().then(() => settled.push("end")),
+    log.log("nav").then(() => settled.push("log")),
+  ]);
+  assertEquals(settled, ["log", "begin", "end", "log"]);
 });

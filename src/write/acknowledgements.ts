@@ -1,13 +1,21 @@
 /**
- * One promise for each accepted line, settled in the order of the lines.
+ * One caller for each accepted line. The callers receive the outcomes in the order of the lines.
  *
- * A line is first accepted, then written or refused. The promise of a written line may have to wait for a sync. The
- * sink reports numbers of lines, and this module settles the promises of these lines.
+ * A line is first accepted, then written or refused. The caller of a written line may have to wait for a sync. The
+ * sink reports numbers of lines, and this module settles the promises of the callers of these lines.
  *
  * @module
  */
 
-type Waiter = PromiseWithResolvers<void>;
+/** The caller's side of one accepted line. The list calls `resolve` or `reject` once. */
+export interface LineCaller {
+  /** The promise that the caller received. */
+  readonly promise: Promise<unknown>;
+  /** Called when the line is written, and durable if the caller has to wait for that. */
+  readonly resolve: () => void;
+  /** Called when the line was refused, or will never be reported as durable. */
+  readonly reject: (error: unknown) => void;
+}
 
 /** Receives the outcomes of the lines of a sink, in the order of the lines. */
 export interface LineOutcomes {
@@ -21,28 +29,26 @@ export interface LineOutcomes {
   syncFailed(error: Error): void;
 }
 
-/** The promises of the lines of one log. */
+/** The callers of the lines of one log. */
 export class Acknowledgements implements LineOutcomes {
-  readonly #onReject: (promise: Promise<void>) => void;
-  #accepted: Waiter[] = [];
-  #written: Waiter[] = [];
-  /** Number of written lines whose promises are settled. These are the oldest written lines. */
+  readonly #onReject: (promise: Promise<unknown>) => void;
+  #accepted: LineCaller[] = [];
+  #written: LineCaller[] = [];
+  /** Number of written lines whose callers know the outcome. These are the oldest written lines. */
   #settledCount = 0;
   #acceptedCount = 0;
   #decidedCount = 0;
   #watchers: { decidedCount: number; resolve: () => void }[] = [];
 
-  /** Creates an empty list of promises. `onReject` is called with each promise immediately before its rejection. */
-  constructor(onReject: (promise: Promise<void>) => void) {
+  /** Creates an empty list. `onReject` is called with each promise immediately before its rejection. */
+  constructor(onReject: (promise: Promise<unknown>) => void) {
     this.#onReject = onReject;
   }
 
-  /** Accepts a line, and returns a promise that settles with the outcome of the line. */
-  accept(): Promise<void> {
-    const waiter = Promise.withResolvers<void>();
-    this.#accepted.push(waiter);
+  /** Accepts a line. The caller receives the outcome of the line. */
+  accept(caller: LineCaller): void {
+    this.#accepted.push(caller);
     this.#acceptedCount++;
-    return waiter.promise;
   }
 
   /** Resolves when every line accepted so far has been written or refused. */
@@ -54,7 +60,7 @@ export class Acknowledgements implements LineOutcomes {
   }
 
   written(lines: number): void {
-    for (const waiter of this.#decide(lines)) this.#written.push(waiter);
+    for (const caller of this.#decide(lines)) this.#written.push(caller);
   }
 
   refused(lines: number, error: Error): void {
@@ -62,18 +68,18 @@ export class Acknowledgements implements LineOutcomes {
   }
 
   acknowledged(lines: number): void {
-    const waiters = this.#written.splice(0, lines - this.#settledCount);
-    this.#settledCount += waiters.length;
-    for (const waiter of waiters) waiter.resolve();
+    const callers = this.#written.splice(0, lines - this.#settledCount);
+    this.#settledCount += callers.length;
+    for (const caller of callers) caller.resolve();
   }
 
   syncFailed(error: Error): void {
-    const waiters = this.#written.splice(0);
-    this.#settledCount += waiters.length;
-    this.#reject(waiters, error);
+    const callers = this.#written.splice(0);
+    this.#settledCount += callers.length;
+    this.#reject(callers, error);
   }
 
-  #decide(lines: number): Waiter[] {
+  #decide(lines: number): LineCaller[] {
     this.#decidedCount += lines;
     const reached = this.#watchers.findIndex(({ decidedCount }) =>
       decidedCount > this.#decidedCount
@@ -82,8 +88,8 @@ export class Acknowledgements implements LineOutcomes {
     return this.#accepted.splice(0, lines);
   }
 
-  #reject(waiters: readonly Waiter[], error: Error): void {
-    for (const { promise, reject } of waiters) {
+  #reject(callers: readonly LineCaller[], error: Error): void {
+    for (const { promise, reject } of callers) {
       this.#onReject(promise);
       reject(error);
     }

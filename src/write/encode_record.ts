@@ -101,11 +101,15 @@ function rankOf(name: string): number {
   return RANKS.get(name) ?? FURTHER;
 }
 
-/** Sorts the names of fields by their positions in a line. Most callers pass them in that order already. */
+/**
+ * Sorts the names of known fields by their positions in a line. Most callers pass them in that order already. The places
+ * of the other names among them do not matter.
+ */
 function inOrder(names: string[]): string[] {
   let last = 0;
   for (const name of names) {
     const rank = rankOf(name);
+    if (rank === FURTHER) continue;
     if (rank < last) return names.sort((a, b) => rankOf(a) - rankOf(b));
     last = rank;
   }
@@ -118,10 +122,24 @@ function inOrder(names: string[]): string[] {
  * @throws {AuditEventError} If `fields` is not an object with named members, or reading it throws.
  */
 export function namesOf(fields: unknown): string[] {
+  return ofRecord(fields, Object.keys);
+}
+
+/**
+ * Checks the fields of an event, but not their names and values.
+ *
+ * @throws {AuditEventError} If `fields` is not an object with named members.
+ */
+export function checkRecord(fields: unknown): void {
+  ofRecord(fields, () => undefined);
+}
+
+/** Returns the result of `read`. Throws what {@linkcode namesOf} throws. */
+function ofRecord<T>(fields: unknown, read: (fields: object) => T): T {
   let found: string;
   try {
     found = typeof fields === "object" && fields !== null ? nonRecordKind(fields) : shown(fields);
-    if (found === "") return Object.keys(fields as object);
+    if (found === "") return read(fields as object);
   } catch (cause) {
     // The fields are a revoked proxy, or a proxy whose traps throw.
     throw new AuditEventError(

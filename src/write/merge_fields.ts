@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { namesOf } from "./encode_record.ts";
+import { checkRecord, namesOf } from "./encode_record.ts";
 
 /** The fields of an event: an object whose own enumerable properties count. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -15,13 +15,13 @@ export type Fields = Readonly<Record<string, unknown>>;
  * @throws {AuditEventError} If `over` is not an object with named members.
  */
 export function mergeFields(under: Fields, over: object): Record<string, unknown> {
-  const names = namesOf(over);
+  checkRecord(over);
   try {
     return { ...under, ...over };
   } catch {
     // Reading a property throws. The encoder, which reads it again, knows what to write in its place.
     const merged: Record<string, unknown> = { ...under };
-    for (const name of names) {
+    for (const name of namesOf(over)) {
       const get = () => (over as Fields)[name];
       Object.defineProperty(merged, name, { get, enumerable: true, configurable: true });
     }

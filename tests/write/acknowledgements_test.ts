@@ -1,11 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
 import { Acknowledgements } from "../../src/write/acknowledgements.ts";
 
+/** Accepts a line, and returns the promise of its caller. */
+function accepted(acknowledgements: Acknowledgements): Promise<void> {
+  const caller = Promise.withResolvers<void>();
+  acknowledgements.accept(caller);
+  return caller.promise;
+}
+
 /** Accepts a line for each name, and returns a list of the names that grows as their promises settle. */
 function accept(acknowledgements: Acknowledgements, names: string): string[] {
   const settled: string[] = [];
   for (const name of names) {
-    acknowledgements.accept().then(
+    accepted(acknowledgements).then(
       () => settled.push(name),
       (error) => settled.push(`${name}: ${error.message}`),
     );
@@ -35,7 +42,7 @@ Deno.test("Acknowledgements resolves the promises of written lines in order, whe
 });
 
 Deno.test("Acknowledgements rejects the promises of refused lines while earlier lines wait for a sync", async () => {
-  const watched: Promise<void>[] = [];
+  const watched: Promise<unknown>[] = [];
   const acknowledgements = new Acknowledgements((promise) => watched.push(promise));
   const settled = accept(acknowledgements, "abcde");
   acknowledgements.written(2);
@@ -60,7 +67,7 @@ Deno.test("Acknowledgements passes a promise to onReject before the promise reje
     log.push("watched");
     promise.catch(() => log.push("rejected"));
   });
-  acknowledgements.accept();
+  accepted(acknowledgements);
   acknowledgements.refused(1, new Error("full"));
   await turn();
   assertEquals(log, ["watched", "rejected"]);
