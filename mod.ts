@@ -194,7 +194,7 @@ export type { Damage } from "./src/read/damage.ts";
 export type { AuditFollow, FollowOptions } from "./src/read/follow.ts";
 export type { AuditQuery } from "./src/read/query.ts";
 export type { QueryOptions } from "./src/read/query_options.ts";
-export type { UnfinishedSpan } from "./src/read/span_ledger.ts";
+export type { UnfinishedSpan } from "./src/read/unfinished_span.ts";
 export type { UnfinishedOptions } from "./src/read/unfinished.ts";
 export type { RecoveryReport } from "./src/segments/recover.ts";
 export { getSessionId, SESSION_LOCK } from "./src/session.ts";

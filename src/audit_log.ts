@@ -22,7 +22,7 @@ import { denoPlatform, type Platform } from "./platform/platform.ts";
 import type { AuditFollow, FollowOptions } from "./read/follow.ts";
 import type { AuditQuery } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
-import type { UnfinishedSpan } from "./read/span_ledger.ts";
+import type { UnfinishedSpan } from "./read/unfinished_span.ts";
 import type { UnfinishedOptions } from "./read/unfinished.ts";
 import { checkNoDirectory } from "./platform/regular_file.ts";
 import { isMarkLine } from "./segments/active_marks.ts";

@@ -22,7 +22,7 @@ import { type AuditQuery, queryLog, type QuerySource } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
 import { checkNoDirectory } from "./platform/regular_file.ts";
 import { SpendIndex } from "./read/spend_index.ts";
-import type { UnfinishedSpan } from "./read/span_ledger.ts";
+import type { UnfinishedSpan } from "./read/unfinished_span.ts";
 import { type UnfinishedOptions, unfinishedSpans } from "./read/unfinished.ts";
 import { LogDirectory } from "./segments/log_directory.ts";
 import { checkSpelling } from "./segments/spelling.ts";
@@ -255,7 +255,11 @@ export class AuditReader implements AsyncDisposable {
 
   /**
    * Lists the calls that have a begin event and no end event in the log. Such a call still runs, or its process died. See
-   * {@linkcode AuditLogger.begin}. An archive is not read if its line in the manifest shows that it has no such events.
+   * {@linkcode AuditLogger.begin}.
+   *
+   * The manifest states which spans began or ended in an archive, so archives are not read. An archive is read if it has
+   * no line in the manifest, or more than 10,000 such spans. If retention has deleted the archive with the beginning of
+   * a span, the span is still listed, as long as the manifest has the line of that archive.
    *
    * @param options `signal` aborts the iteration.
    * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.

@@ -9,7 +9,7 @@ import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import type { AuditEvent } from "../event.ts";
-import type { UnfinishedSpan } from "../read/span_ledger.ts";
+import type { UnfinishedSpan } from "../read/unfinished_span.ts";
 import { eventEpochMs } from "../time.ts";
 import { type Run, withLog } from "./command.ts";
 import { tellNothingFound } from "./nothing_found.ts";

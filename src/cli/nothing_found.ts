@@ -141,7 +141,7 @@ async function typesIn(reader: AuditReader): Promise<Set<string>> {
     if (typeof event === "string") types.add(event);
   }
   const manifest = new ManifestReader(new LogDirectory(denoFileSystem, reader.path));
-  for (const { events } of linesOf(manifest, statusLogger).values()) {
+  for (const { events } of linesOf(manifest, statusLogger).byArchive.values()) {
     for (const type of Object.keys(events ?? {})) types.add(type);
   }
   return types;

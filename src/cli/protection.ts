@@ -36,7 +36,7 @@ export type Outcome = "ok" | "not protected" | "faults";
 /** Returns the protection of the log at a path, for the chain head of the log. */
 export function protectionOf(path: string, { seq }: ChainHead): Protection {
   const log = new LogDirectory(denoFileSystem, path);
-  const recorded = linesOf(new ManifestReader(log), statusLogger);
+  const { byArchive: recorded } = linesOf(new ManifestReader(log), statusLogger);
   using snapshot = takeSnapshot(log);
   const unprotected = snapshot.files.filter((file) => {
     if (file.byteLength === 0 || recorded.has(basename(file.path))) return false;

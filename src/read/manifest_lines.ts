@@ -7,22 +7,20 @@ import { basename } from "@std/path";
 import type { Logger } from "../logger.ts";
 import type { Turns } from "../platform/turns.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
+import { ManifestLines } from "../segments/manifest_lines.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import type { SnapshotFile } from "./snapshot.ts";
 
-/** Manifest lines by archive name. */
-export type LinesByArchive = ReadonlyMap<string, ArchiveLine>;
-
 /** Reads the manifest. If it is not a regular file, logs a warning and returns no lines. */
-export function linesOf(manifest: ManifestReader, logger: Logger): LinesByArchive {
+export function linesOf(manifest: ManifestReader, logger: Logger): ManifestLines {
   try {
-    return manifest.read().byArchive;
+    return manifest.read();
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     logger.warn(
       `Reading archives without the manifest, because it cannot be used: ${error.message}`,
     );
-    return new Map();
+    return new ManifestLines();
   }
 }
 
@@ -31,7 +29,7 @@ export async function linesInTurns(
   manifest: ManifestReader,
   logger: Logger,
   turns: Turns,
-): Promise<LinesByArchive> {
+): Promise<ManifestLines> {
   try {
     await manifest.catchUp(turns);
   } catch (error) {
@@ -46,7 +44,10 @@ export async function linesInTurns(
  * returns undefined if the writer of the line skipped oversized lines, because a reader with a higher limit may read
  * those lines as events.
  */
-export function lineOf(file: SnapshotFile, lines: LinesByArchive): ArchiveLine | undefined {
-  const line = file.isArchive ? lines.get(basename(file.path)) : undefined;
+export function lineOf(
+  file: SnapshotFile,
+  { byArchive }: ManifestLines,
+): ArchiveLine | undefined {
+  const line = file.isArchive ? byArchive.get(basename(file.path)) : undefined;
   return line?.gzip_bytes === file.byteLength && line.oversized === 0 ? line : undefined;
 }

@@ -5,7 +5,7 @@
  */
 import type { AuditEvent } from "../event.ts";
 import { Turns } from "../platform/turns.ts";
-import type { ArchiveLine } from "../segments/manifest_line.ts";
+import type { ManifestLines } from "../segments/manifest_lines.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import { checkOptions, integer, oneOf, type OptionChecks, time } from "../options/option_checks.ts";
 import { type Damage, DamageReport } from "./damage.ts";
@@ -15,7 +15,7 @@ import { LineTest } from "./line_test.ts";
 import { Flattened } from "./flattened.ts";
 import { lastBlockEvents } from "./last_block.ts";
 import type { QueryOptions } from "./query_options.ts";
-import { lineOf, type LinesByArchive, linesInTurns } from "./manifest_lines.ts";
+import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import { eventsOf, type ReadOptions } from "./read_file.ts";
 import { startIn, takeSnapshotInTurns } from "./snapshot.ts";
 
@@ -61,17 +61,8 @@ const OPTION_CHECKS: OptionChecks<QueryOptions> = {
   limit: integer(0, true),
 };
 
-/** Conditions by which {@linkcode queryLog} skips lines and archives, in addition to its options. */
-export interface Hints {
-  /** Lists of strings. The line of each such event contains at least one string of each list. */
-  readonly strings?: readonly (readonly string[])[];
-  /** Checks whether an archive with this manifest line may contain such an event. */
-  readonly mayHold?: (line: ArchiveLine) => boolean;
-}
-
 /**
- * Returns a query over the archives, the sealed segments and the active file of a log. With hints, events that
- * contradict them may be left out.
+ * Returns a query over the archives, the sealed segments and the active file of a log.
  *
  * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
  * @throws {RangeError} If an option is out of its range; the message names the option.
@@ -79,19 +70,16 @@ export interface Hints {
 export function queryLog(
   source: QuerySource,
   options: QueryOptions = {},
-  { strings = [], mayHold = () => true }: Hints = {},
 ): AuditQuery {
   checkOptions(options, OPTION_CHECKS, "query audit log");
   const { order = "asc", limit = Infinity, signal } = options;
-  const selected = eventFilter(options);
-  const filter = { ...selected, strings: [...selected.strings ?? [], ...strings] };
+  const filter = eventFilter(options);
   const { log, maxLineBytes, texts } = source;
   const damage = new DamageReport(source.logger);
   const lineTest = new LineTest(filter);
   const reading: Reading = {
     source,
     filter,
-    mayHold,
     limit,
     // With `where`, the last block is not tried first, because `where` must be called only once for each event.
     isLastBlockFirst: order === "desc" && limit < Infinity && options.where === undefined,
@@ -130,7 +118,6 @@ export function queryLog(
 interface Reading {
   readonly source: QuerySource;
   readonly filter: EventFilter;
-  readonly mayHold: (line: ArchiveLine) => boolean;
   readonly limit: number;
   /** Whether an iteration first checks if the last block of the active file has enough matching events. */
   readonly isLastBlockFirst: boolean;
@@ -149,20 +136,20 @@ async function* candidates(reading: Reading): AsyncGenerator<AuditEvent[]> {
 }
 
 async function* snapshotEvents(reading: Reading): AsyncGenerator<AuditEvent[]> {
-  const { source, filter, mayHold, options } = reading;
+  const { source, filter, options } = reading;
   const { log } = source;
   const turns = new Turns(source.clock);
   using snapshot = await takeSnapshotInTurns(log, turns);
   const manifest = source.manifest ?? new ManifestReader(log);
   // The manifest is read on demand, because a query for the last events usually ends before it needs an archive.
-  let lines: LinesByArchive | undefined;
+  let lines: ManifestLines | undefined;
   const files = options.order === "asc" ? snapshot.files : snapshot.files.toReversed();
   for (const file of files) {
     if (turns.isDue) await turns.take();
     if (file.isArchive) {
       lines ??= await linesInTurns(manifest, source.logger, turns);
       const line = lineOf(file, lines);
-      if (line !== undefined && !(mayLineHold(line, filter) && mayHold(line))) continue;
+      if (line !== undefined && !mayLineHold(line, filter)) continue;
     }
     const from = startIn(file, filter.sinceMs, log);
     yield* eventsOf(file, { ...options, from });

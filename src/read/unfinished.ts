@@ -4,10 +4,18 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import { parseLine } from "../line/parse_line.ts";
 import { abortSignal, checkOptions, type OptionChecks } from "../options/option_checks.ts";
+import { Turns } from "../platform/turns.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
-import { queryLog, type QuerySource } from "./query.ts";
-import { SpanLedger, typeBegunBy, type UnfinishedSpan } from "./span_ledger.ts";
+import { SpanLedger, spanOf, typeBegunBy } from "../segments/span_ledger.ts";
+import { DamageReport } from "./damage.ts";
+import { LineTest } from "./line_test.ts";
+import { type LogPart, takeParts } from "./log_parts.ts";
+import type { QuerySource } from "./query.ts";
+import { eventsOf, type ReadOptions } from "./read_file.ts";
+import type { SnapshotFile } from "./snapshot.ts";
+import { spanBegunBy, type UnfinishedSpan } from "./unfinished_span.ts";
 
 /** Options of `unfinished()`. */
 export interface UnfinishedOptions {
@@ -19,6 +27,8 @@ export interface UnfinishedOptions {
    */
   signal?: AbortSignal;
 }
+
+const encoder = new TextEncoder();
 
 const OPTION_CHECKS: OptionChecks<UnfinishedOptions> = { signal: abortSignal };
 
@@ -38,49 +48,107 @@ export function unfinishedSpans(
 
 async function* unfinished(
   source: QuerySource,
-  options: UnfinishedOptions,
+  { signal }: UnfinishedOptions,
 ): AsyncGenerator<UnfinishedSpan, void> {
-  const ledger = new SpanLedger();
-  const spans = queryLog(source, options, {
-    // Every event of a span has a member of this name.
-    strings: [["span"]],
-    mayHold: (line) => mayChange(ledger, line),
-  });
-  for await (const event of spans) ledger.add(event);
-  const open = ledger.open();
-  const lastSeen = await lastTimes(source, options, open);
+  signal?.throwIfAborted();
+  await source.beforeRead?.();
+  const turns = new Turns(source.clock);
+  using taken = await takeParts(source, turns);
+  const reading = { source, parts: taken.parts, damage: new DamageReport(source.logger), signal };
+  const open = (await openBeginnings(reading, turns)).map(spanBegunBy);
+  const lastSeen = await lastTimes(reading, open);
+  signal?.throwIfAborted();
   for (const span of open) {
     const ts = lastSeen.get(span.session_id);
     yield ts === undefined ? span : { ...span, lastSeen: ts };
+    signal?.throwIfAborted();
   }
 }
 
-/** Checks whether an archive with this manifest line may begin a span or end one of the open spans. */
-function mayChange(ledger: SpanLedger, { events, untimed }: ArchiveLine): boolean {
+/** What one iteration reads. */
+interface Reading {
+  readonly source: QuerySource;
+  /** The parts of the log, oldest first. */
+  readonly parts: readonly LogPart[];
+  readonly damage: DamageReport;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Resolves with the events that begin the spans without an end, oldest first. */
+async function openBeginnings(reading: Reading, turns: Turns): Promise<AuditEvent[]> {
+  const ledger = new SpanLedger<AuditEvent>();
+  // Every event of a span has a member of this name.
+  const lineTest = new LineTest({ strings: [["span"]] });
+  for (const { file, line, spans } of reading.parts) {
+    if (turns.isDue) await turns.take();
+    if (spans !== null) {
+      for (const end of spans.ended) ledger.end(end);
+      for (const event of spans.begun.map(eventIn)) add(ledger, event);
+    } else if (file !== null && (line === undefined || mayChange(ledger, line))) {
+      for await (const events of eventsIn(file, reading, { lineTest, order: "asc" })) {
+        for (const event of events) add(ledger, event);
+      }
+    }
+  }
+  return ledger.open();
+}
+
+function add(ledger: SpanLedger<AuditEvent>, event: AuditEvent): void {
+  const span = spanOf(event);
+  if (span?.begins) ledger.begin(span.end, event);
+  else if (span !== null) ledger.end(span.end);
+}
+
+/** Returns the event in a line that a manifest line states. If it is not an event, returns an event without fields. */
+function eventIn(text: string): AuditEvent {
+  const parsed = parseLine(encoder.encode(text));
+  return parsed !== null && "event" in parsed ? parsed.event : {};
+}
+
+/** Checks whether an archive whose manifest line does not state its spans may begin a span, or end an open one. */
+function mayChange(ledger: SpanLedger<AuditEvent>, { events, untimed }: ArchiveLine): boolean {
   // The manifest line does not list the types of events without a time.
   if (events === null || untimed > 0) return true;
   const types = Object.keys(events);
   if (types.some((type) => typeBegunBy(type) !== null)) return true;
-  return ledger.awaitedTypes.some((type) => Object.hasOwn(events, type));
+  return ledger.awaitedTypes.values().some((type) => Object.hasOwn(events, type));
 }
 
-/** Resolves with the time of the last event of each session that has one of the spans. Reads the newest events first. */
+/**
+ * Resolves with the time of the last event of each session that has one of the spans. Begins with the newest part of
+ * the log.
+ */
 async function lastTimes(
-  source: QuerySource,
-  options: UnfinishedOptions,
+  reading: Reading,
   spans: readonly Pick<UnfinishedSpan, "session_id">[],
 ): Promise<Map<unknown, string>> {
   const times = new Map<unknown, string>();
   const wanted = new Set<unknown>(spans.map(({ session_id }) => session_id));
   wanted.delete(undefined);
-  const strings = [...wanted as Set<string>];
-  if (strings.length === 0) return times;
-  const where = ({ session_id }: AuditEvent) => wanted.has(session_id);
-  const events = queryLog(source, { ...options, order: "desc", where }, { strings: [strings] });
-  for await (const { session_id, ts } of events) {
-    if (typeof ts !== "string" || !wanted.delete(session_id)) continue;
-    times.set(session_id, ts);
+  const lineTest = new LineTest({ strings: [[...wanted as Set<string>]] });
+  const see = (session: unknown, ts: unknown) => {
+    if (typeof ts === "string" && wanted.delete(session)) times.set(session, ts);
+  };
+  for (const { file, spans } of reading.parts.toReversed()) {
     if (wanted.size === 0) break;
+    if (spans !== null && spans.seen !== null) {
+      for (const [session, ts] of spans.seen) see(session, ts);
+    } else if (file !== null) {
+      for await (const events of eventsIn(file, reading, { lineTest, order: "desc" })) {
+        for (const { session_id, ts } of events) see(session_id, ts);
+        if (wanted.size === 0) break;
+      }
+    }
   }
   return times;
+}
+
+/** Yields the events of a file in batches. */
+function eventsIn(
+  file: SnapshotFile,
+  { source, damage, signal }: Reading,
+  options: Pick<ReadOptions, "lineTest" | "order">,
+): AsyncGenerator<AuditEvent[]> {
+  const { log, maxLineBytes } = source;
+  return eventsOf(file, { log, maxLineBytes, damage, signal, ...options });
 }

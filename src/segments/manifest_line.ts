@@ -10,6 +10,7 @@ import { z } from "zod";
 import { SHA256 } from "../line/digest.ts";
 import { eventEpochMs } from "../time.ts";
 import type { SegmentSummary } from "./segment_summary.ts";
+import type { SpanSummary } from "./span_summary.ts";
 
 /** The figures of the gzip file of an archive. */
 export interface GzipFacts {
@@ -19,9 +20,11 @@ export interface GzipFacts {
 }
 
 /** The figures of an archive in its manifest line. */
-export interface ArchiveFacts extends SegmentSummary, GzipFacts {
+export interface ArchiveFacts extends Omit<SegmentSummary, "spans">, GzipFacts {
   /** File name of the archive. */
   archive: string;
+  /** The spans of the archive; null if there are too many, missing in lines of earlier versions. */
+  spans?: SpanSummary | null | undefined;
   /**
    * Whether recovery has derived the line from an existing archive. Such a line does not prove that this library
    * created the archive.
@@ -69,6 +72,12 @@ const count = z.int().nonnegative();
 const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)));
 const digest = z.string().regex(SHA256);
 const version = z.literal(1);
+const pairs = z.array(z.tuple([z.string(), z.string()]));
+const spans = z.object({
+  ended: pairs,
+  begun: z.array(z.string()),
+  seen: pairs.nullable(),
+});
 
 // The members have the same order as in a line, because parseManifestLine() compares the text of a line with that of
 // the parsed value.
@@ -88,6 +97,7 @@ const archiveSchema = z.object({
   max_ts: time.nullable(),
   // A custom check, because z.record() drops an event type called "__proto__".
   events: z.custom<SegmentSummary["events"]>((value) => value === null || areFigures(value)),
+  spans: spans.nullable().optional(),
   last_seq: count.nullable(),
   last_hash: digest.nullable(),
   sha256: digest,
@@ -115,15 +125,18 @@ const INFLATION_MAX = 1_032;
 /**
  * Checks whether the figures of a line are consistent, because a reader may yield as many events as the line states.
  */
-function isPossible({ lines, malformed, untimed, raw_bytes, gzip_bytes, events }: Counts): boolean {
+function isPossible(
+  { lines, malformed, untimed, raw_bytes, gzip_bytes, events, spans }: Counts,
+): boolean {
   const timed = Object.values(events ?? {}).reduce((sum, { count }) => sum + count, 0);
-  return timed + malformed + untimed <= lines && lines <= raw_bytes &&
+  const spanEvents = (spans?.ended.length ?? 0) + (spans?.begun.length ?? 0);
+  return timed + malformed + untimed <= lines && spanEvents <= lines && lines <= raw_bytes &&
     raw_bytes <= INFLATION_MAX * gzip_bytes;
 }
 
 type Counts = Pick<
   ArchiveLine,
-  "lines" | "malformed" | "untimed" | "raw_bytes" | "gzip_bytes" | "events"
+  "lines" | "malformed" | "untimed" | "raw_bytes" | "gzip_bytes" | "events" | "spans"
 >;
 
 const figures = z.object({ count, cost: z.number() });
@@ -133,7 +146,9 @@ function areFigures(value: unknown): boolean {
     Object.values(value).every((each) => figures.safeParse(each).success);
 }
 
-const MEMBERS = Object.keys(archiveSchema.shape).join();
+const MEMBERS = Object.keys(archiveSchema.shape);
+/** The members of a line as this version and as earlier versions write it. */
+const USUAL_MEMBERS = [MEMBERS, MEMBERS.filter((name) => name !== "spans")].map(String);
 
 /**
  * Checks quickly whether a value is a line of an archive as this library writes it, because a log can have tens of
@@ -141,13 +156,14 @@ const MEMBERS = Object.keys(archiveSchema.shape).join();
  */
 function isUsualLine(value: unknown): value is ArchiveLine {
   if (typeof value !== "object" || value === null) return false;
-  if (Object.keys(value).join() !== MEMBERS) return false;
+  if (!USUAL_MEMBERS.includes(Object.keys(value).join())) return false;
   const line = value as ArchiveLine;
   return line.v === 1 && typeof line.archive === "string" && line.archive !== "" &&
     isCount(line.seq) && isCount(line.lines) && isCount(line.malformed) &&
     isCount(line.oversized) && isCount(line.untimed) && isCount(line.raw_bytes) &&
     isCount(line.gzip_bytes) && isUsualTime(line.first_ts) && isUsualTime(line.last_ts) &&
     isUsualTime(line.min_ts) && isUsualTime(line.max_ts) && haveUsualFigures(line.events) &&
+    areUsualSpans(line.spans) &&
     (line.last_seq === null || isCount(line.last_seq)) && isDigestOrNull(line.last_hash) &&
     SHA256.test(line.sha256) && SHA256.test(line.gzip_sha256) &&
     typeof line.rebuilt === "boolean" && isDigestOrNull(line.prev_sha256) && isPossible(line);
@@ -178,6 +194,22 @@ function haveUsualFigures(events: ArchiveLine["events"]): boolean {
   );
 }
 
+function areUsualSpans(value: ArchiveLine["spans"]): boolean {
+  if (value === null || value === undefined) return true;
+  return typeof value === "object" && Object.keys(value).join() === "ended,begun,seen" &&
+    arePairs(value.ended) && Array.isArray(value.begun) && value.begun.every(isText) &&
+    (value.seen === null || arePairs(value.seen));
+}
+
+function arePairs(value: unknown): boolean {
+  return Array.isArray(value) &&
+    value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isText));
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
 /** Returns the text of a manifest line, without the line break. */
 export function manifestText(
   facts: ArchiveFacts | PruneFacts,
@@ -197,6 +229,7 @@ export function manifestText(
       min_ts: facts.min_ts,
       max_ts: facts.max_ts,
       events: facts.events,
+      spans: facts.spans,
       last_seq: facts.last_seq,
       last_hash: facts.last_hash,
       sha256: facts.sha256,

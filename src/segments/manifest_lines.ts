@@ -19,6 +19,7 @@ import {
   type PruneLine,
 } from "./manifest_line.ts";
 import { lastLinkOf } from "./segment_summary.ts";
+import type { SpanSummary } from "./span_summary.ts";
 
 /** A fault of a line of the manifest. */
 export interface ManifestFault {
@@ -34,6 +35,12 @@ export type OnManifestLine = (
   line: ManifestLine | null,
   place: { readonly byteOffset: number; readonly sha256: string },
 ) => void;
+
+/** The spans of an archive that was pruned, and the length of its file. */
+export interface PrunedSpans {
+  readonly spans: SpanSummary;
+  readonly gzip_bytes: number;
+}
 
 const LINE_BREAK = 0x0a;
 /**
@@ -51,6 +58,7 @@ const SEQ_MAX = 2 ** 50;
 export class ManifestLines {
   readonly #byArchive = new Map<string, ArchiveLine>();
   readonly #pruned = new Map<string, PruneLine>();
+  readonly #prunedSpans = new Map<string, PrunedSpans>();
   readonly #faults: ManifestFault[] = [];
   #count = 0;
   #nextSeq = 0;
@@ -71,6 +79,11 @@ export class ManifestLines {
   /** The line of each pruned archive, by archive name. */
   get pruned(): ReadonlyMap<string, PruneLine> {
     return this.#pruned;
+  }
+
+  /** The spans of each pruned archive whose line stated them, by archive name. */
+  get prunedSpans(): ReadonlyMap<string, PrunedSpans> {
+    return this.#prunedSpans;
   }
 
   /** The last link of the log's chain in the lines of archives, even of pruned ones; null if no line has a link. */
@@ -182,9 +195,14 @@ export class ManifestLines {
       this.#lastArchive = line;
       this.#lastLink = later(this.#lastLink, lastLinkOf(line));
     } else {
-      const { max_ts: newest, raw_bytes: rawBytes = 0 } = this.#byArchive.get(line.pruned) ?? {};
+      const archive = this.#byArchive.get(line.pruned);
+      const { max_ts: newest, raw_bytes: rawBytes = 0 } = archive ?? {};
       this.#prunedBytes += rawBytes;
       if (newest) this.#prunedUntilMs = Math.max(this.#prunedUntilMs, Date.parse(newest));
+      if (archive?.spans) {
+        const { spans, gzip_bytes } = archive;
+        this.#prunedSpans.set(line.pruned, { spans, gzip_bytes });
+      }
       this.#byArchive.delete(line.pruned);
       this.#pruned.set(line.pruned, line);
     }

@@ -11,6 +11,7 @@ import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import { parseLine } from "../line/parse_line.ts";
 import { eventEpochMs } from "../time.ts";
+import { SpanScan, type SpanSummary } from "./span_summary.ts";
 
 /** The figures of the events of one type. Events without a readable time are not included. */
 export interface TypeFigures {
@@ -36,6 +37,8 @@ export interface SegmentSummary {
   max_ts: string | null;
   /** Figures by event type, "" for events without a type; null if there are too many types or a sum is not finite. */
   events: Record<string, TypeFigures> | null;
+  /** The spans that began or ended in the segment and not both; null if there are too many. */
+  spans: SpanSummary | null;
   /** Number of the last chained line in the chain of the log; null if no line is chained. */
   last_seq: number | null;
   /** Hash of the last chained line, hexadecimal; null if no line is chained. */
@@ -61,6 +64,7 @@ export class SegmentScan {
   readonly #splitter: LineSplitter;
   readonly #hash = createHash("sha256");
   readonly #types = new Map<string, { count: number; cost: PreciseSum }>();
+  readonly #spans = new SpanScan();
   #typeNamesLength = 0;
   #lines = 0;
   #malformed = 0;
@@ -100,6 +104,7 @@ export class SegmentScan {
       min_ts: isoOrNull(this.#minMs),
       max_ts: isoOrNull(this.#maxMs),
       events: this.#figures(),
+      spans: this.#spans.finish(),
       last_seq: link?.seq ?? null,
       last_hash: link?.hash ?? null,
       sha256: this.#hash.digest("hex"),
@@ -112,8 +117,10 @@ export class SegmentScan {
     else if (isChained(bytes)) this.#lastChained = bytes;
     const parsed = bytes === null ? { reason: "too long" } : parseLine(bytes);
     if (parsed === null) return;
-    if ("event" in parsed) this.#addEvent(parsed.event);
-    else this.#malformed++;
+    if ("event" in parsed) {
+      this.#addEvent(parsed.event);
+      this.#spans.add(parsed.event, bytes!);
+    } else this.#malformed++;
   }
 
   #addEvent({ ts, event, cost }: AuditEvent): void {

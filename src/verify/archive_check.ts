@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { GzipFacts } from "../segments/manifest_line.ts";
+import type { ArchiveLine, GzipFacts } from "../segments/manifest_line.ts";
 import type { SegmentSummary } from "../segments/segment_summary.ts";
 import type { NumberedLine } from "./manifest_check.ts";
 
@@ -34,7 +34,9 @@ export function reasonAgainst(
     return `line ${number} of the manifest counts ${line.oversized} lines as too long, but this check counts ` +
       `${summary.oversized}: the manifest was modified, or written with another maxLineBytes`;
   }
-  if (figuresOf(line) === figuresOf(summary)) return undefined;
+  // A line of an earlier version does not state the spans.
+  const spans = line.spans === undefined ? undefined : summary.spans;
+  if (figuresOf(line) === figuresOf({ ...summary, spans })) return undefined;
   return `the figures of this archive differ from line ${number} of the manifest`;
 }
 
@@ -44,9 +46,10 @@ export function isNotOf({ number }: NumberedLine): string {
 }
 
 /** Returns the figures of an archive, or of its line in the manifest, as one text that can be compared. */
-function figuresOf(summary: SegmentSummary): string {
+function figuresOf(summary: Omit<SegmentSummary, "spans"> & Pick<ArchiveLine, "spans">): string {
   const { lines, malformed, untimed, raw_bytes, first_ts, last_ts, min_ts, max_ts } = summary;
-  const { events, last_seq, last_hash } = summary;
+  const { events, spans, last_seq, last_hash } = summary;
   const times = [first_ts, last_ts, min_ts, max_ts];
-  return JSON.stringify([lines, malformed, untimed, raw_bytes, times, events, last_seq, last_hash]);
+  const last = [last_seq, last_hash];
+  return JSON.stringify([lines, malformed, untimed, raw_bytes, times, events, spans, last]);
 }

@@ -10,15 +10,17 @@ import { errorsOf } from "./errors.ts";
 import type { FaultKind, Findings, Harness } from "./harness.ts";
 import {
   dropsOneSync,
+  forgetsSpans,
   hidesAppendErrors,
   keepsFiles,
   removesTooEarly,
   skipsDirectorySyncs,
   writesBehind,
 } from "./planted_faults.ts";
+import { LogFiles } from "../../src/segments/segment_name.ts";
 import { powerLossOf } from "./power_loss.ts";
 import { simulatedKillsOf } from "./simulated_kills.ts";
-import { PATH, type Plant } from "./workloads.ts";
+import { PATH, type Plant, prunedSpans } from "./workloads.ts";
 
 /** The scale of a whole campaign. A run ends as soon as the harness has found the fault. */
 const SCALE = 1;
@@ -27,12 +29,21 @@ const dropOneSync: Plant = (disk) => dropsOneSync(disk, PATH);
 const writeBehind: Plant = (disk) => writesBehind(disk, PATH);
 const hideAppendErrors: Plant = (disk) => hidesAppendErrors(disk, PATH);
 
-const CANARIES: [fault: string, harness: Harness, kind: FaultKind][] = [
+const forgetSpans: Plant = (disk) => forgetsSpans(disk, new LogFiles(PATH).manifest);
+
+/** The faults, the harnesses that must find them, and the kind and a part of the text of what these report. */
+const CANARIES: [fault: string, harness: Harness, kind: FaultKind, text?: string][] = [
   ["one sync is left out", powerLossOf(dropOneSync), "lost"],
   ["directories are not synced", powerLossOf(skipsDirectorySyncs), "lost"],
   ["events are acknowledged before they are written", simulatedKillsOf(writeBehind), "lost"],
   ["segments are removed before their archives exist", simulatedKillsOf(removesTooEarly), "lost"],
   ["the log does not see errors of appends", errorsOf(hideAppendErrors), "lost"],
+  [
+    "the manifest does not state which spans began",
+    simulatedKillsOf(forgetSpans, prunedSpans.name),
+    "other",
+    "unfinished spans",
+  ],
 ];
 // Files on Windows have no owner.
 if (RULES === "POSIX") {
@@ -40,10 +51,11 @@ if (RULES === "POSIX") {
   CANARIES.push([fault, simulatedKillsOf(keepsFiles), "other"]);
 }
 
-for (const [fault, harness, kind] of CANARIES) {
+for (const [fault, harness, kind, text = ""] of CANARIES) {
   Deno.test(`The ${harness.name} harness finds the fault that ${fault}`, async () => {
     const seed = freshSeed();
-    const isFound = (faults: Findings["faults"]) => faults.some((fault) => fault.kind === kind);
+    const isFound = (faults: Findings["faults"]) =>
+      faults.some((fault) => fault.kind === kind && fault.text.includes(text));
     const { faults } = await harness.run({
       seed,
       scale: SCALE,

@@ -20,6 +20,7 @@ const TYPES = [
   ...['"nav"', '"nav"', '"nav"', '"brief"', '"validation_fail"', '"gate_compress"'],
   ...['"gate_escalate"', '"na\\u0076"', '"navv"', '""', '"__proto__"', '"pr\u00fcfung \u{1f680}"'],
   ...['"\\ud800"', "42", "null", '["nav"]', "NaN"],
+  ...['"nav_begin"', '"brief_begin"', '"na\\u0076_begin"', '"_begin"'],
 ];
 const TIMES = [
   ...['"2026-02-13T14:30:22.123Z"', '"2026-02-13T14:30:22.124Z"', '"2026-02-13T15:00:00.000Z"'],
@@ -42,6 +43,12 @@ const MEMBERS = [
   ',"confidence":NaN',
   ',"confidence":"90","reason":7',
   ',"event":"brief"',
+  ',"span":"1"',
+  ',"span":"2","parent":"1"',
+  ',"span":"\\u0031","parent":null',
+  ',"event":"nav_begin","span":"1"',
+  ',"event":"nav","span":"1"',
+  ',"span":1',
   ',"event":"nav","event":"nav"',
   ',"ts":"1999-01-01T00:00:00.000Z"',
   ',"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":2}}',

@@ -41,7 +41,7 @@ const VALUES: readonly unknown[] = [
 const NAMES = [
   ...["archive", "lines", "malformed", "oversized", "untimed", "raw_bytes", "gzip_bytes"],
   ...["first_ts", "last_ts", "min_ts", "max_ts", "sha256", "rebuilt", "events"],
-  ...["last_seq", "last_hash", "gzip_sha256"],
+  ...["last_seq", "last_hash", "gzip_sha256", "spans"],
 ];
 
 const figures = fc.dictionary(
@@ -59,9 +59,22 @@ const figures = fc.dictionary(
   { maxKeys: 3, noNullPrototype: true },
 );
 
+const pairs = fc.array(fc.tuple(fc.constantFrom("nav", "s", ""), fc.constantFrom("1", "x")), {
+  maxLength: 2,
+});
+const spans = fc.record({
+  ended: pairs,
+  begun: fc.array(
+    fc.constantFrom("", "42", "{", "\ud800", '{"event":"nav_begin","span":"1"}', '{"span":"1"}'),
+    { maxLength: 2 },
+  ),
+  seen: fc.oneof(pairs, fc.constant(null)),
+}, { noNullPrototype: true });
+
 const forgery = fc.oneof(
   { weight: 3, arbitrary: fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom(...VALUES)) },
   { weight: 2, arbitrary: fc.tuple(fc.constant("events"), figures) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant("spans"), spans) },
 );
 
 const someNumbers = fc.oneof(

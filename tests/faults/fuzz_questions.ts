@@ -23,7 +23,7 @@ export interface Questions {
 /** The methods of a reader that are checked. */
 export type Answers = Pick<
   AuditReader,
-  "query" | "lastEvents" | "hourlySpend" | "accuracyMetrics" | "gateMetrics"
+  "query" | "lastEvents" | "hourlySpend" | "accuracyMetrics" | "gateMetrics" | "unfinished"
 >;
 
 /** The clock of every fuzzed log. */
@@ -75,6 +75,8 @@ export async function checkAnswers(
   else checkSome(answer, reference.query({ ...options, order, limit: Infinity }), what);
   checkSame(await reader.lastEvents(n), reference.lastEvents(n), `lastEvents(${n})`);
   checkSpend(await reader.hourlySpend(hours), isCertain ? reference.spend(hours, NOW_MS) : null);
+  const unfinished = await Array.fromAsync(reader.unfinished());
+  if (isCertain) checkSame(unfinished, reference.unfinished(), "unfinished()");
   const accuracy = await reader.accuracyMetrics(since);
   const gate = await reader.gateMetrics({ since, lastN: n });
   if (isCertain) {

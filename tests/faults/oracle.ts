@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { type AuditEvent, type AuditLog, type AuditReader, AuditWriteError } from "@vivarium/scout";
+import {
+  type AuditEvent,
+  type AuditLog,
+  type AuditLogger,
+  type AuditReader,
+  type AuditSpan,
+  AuditWriteError,
+} from "@vivarium/scout";
 import { openReaderOn } from "../../src/audit_reader.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { ManifestReader } from "../../src/segments/manifest_reader.ts";
@@ -27,6 +34,8 @@ export class Ledger {
   readonly durable = new Set<number>();
   /** Events whose call rejected with a phase that excludes them from the log. */
   readonly refused = new Set<number>();
+  /** The spans whose begin() resolved: their IDs, the events of their beginnings, and those of their ends. */
+  readonly spans: { readonly id: string; readonly begin: number; end?: number }[] = [];
 
   /** Creates an empty ledger, or a copy of another one. */
   constructor(of: Pick<Ledger, "writer" | "everyNLines"> | Ledger) {
@@ -36,11 +45,29 @@ export class Ledger {
     for (const events of ["logged", "acknowledged", "durable", "refused"] as const) {
       for (const n of of[events]) this[events].add(n);
     }
+    this.spans.push(...of.spans.map((span) => ({ ...span })));
   }
 
   /** Logs the next event and records the outcome. */
   async log(log: AuditLog, fields: { reason?: string } = {}): Promise<void> {
     await this.write((own) => log.log("nav", { ...own, ...fields }));
+  }
+
+  /** Begins a span and records the outcome. Resolves with `undefined` if that fails. */
+  async begin(
+    logger: Pick<AuditLogger, "begin">,
+    event: string,
+  ): Promise<AuditSpan | undefined> {
+    const begin = this.logged.size;
+    const span = await this.write((fields) => logger.begin(event, fields));
+    if (span !== undefined) this.spans.push({ id: span.id, begin });
+    return span;
+  }
+
+  /** Ends a span and records the outcome. */
+  async end(span: AuditSpan): Promise<void> {
+    this.spans.find(({ id }) => id === span.id)!.end = this.logged.size;
+    await this.write((fields) => span.end(fields));
   }
 
   /** Calls the function, which logs the next event with the fields, and records the outcome. */
@@ -77,15 +104,34 @@ export class Ledger {
    *
    * @throws {Violation} If the found events break a promise.
    */
-  check(found: readonly number[], { powerLost }: Allowance): void {
+  check(found: readonly number[], { powerLost, prunes }: Allowance): void {
     const isThere = new Set(found);
     if (isThere.size < found.length) this.#fail("doubled", found);
     if (found.some((n, at) => at > 0 && n < found[at - 1]!)) this.#fail("reordered", found);
-    const lost = [...this.acknowledged].filter((n) => !isThere.has(n));
+    const isPruned = (n: number) => prunes && !(n > found[0]!);
+    const lost = [...this.acknowledged].filter((n) => !isThere.has(n) && !isPruned(n));
     if (lost.some((n) => this.durable.has(n))) this.#fail("lost", found);
     if (lost.length > (powerLost ? this.everyNLines - 1 : 0)) this.#fail("lost", found);
     if (found.some((n) => this.refused.has(n))) this.#fail("other", found);
     if (found.some((n) => !this.logged.has(n))) this.#fail("other", found);
+  }
+
+  /**
+   * Checks which of the writer's spans are listed as unfinished.
+   *
+   * @throws {Violation} If a span is not listed although it did not end, or is listed although it ended.
+   */
+  checkSpans(listed: readonly string[], { powerLost }: Allowance): void {
+    const sure = powerLost ? this.durable : this.acknowledged;
+    for (const { id, begin, end } of this.spans) {
+      const isListed = listed.includes(id);
+      const hasEnded = end !== undefined && sure.has(end);
+      const mayHaveEnded = end !== undefined && !this.refused.has(end);
+      if (hasEnded && isListed) throw spanViolation(`event ${end} ended ${id}, but it is listed`);
+      if (sure.has(begin) && !mayHaveEnded && !isListed) {
+        throw spanViolation(`event ${begin} began ${id}, but it is not listed`);
+      }
+    }
   }
 
   #fail(kind: Violation["kind"], found: readonly number[]): never {
@@ -96,6 +142,10 @@ export class Ledger {
   }
 }
 
+function spanViolation(what: string): Violation {
+  return new Violation("other", `unfinished spans: ${what}`);
+}
+
 function listOf(events: Iterable<number>): string {
   return `[${[...events].join(" ")}]`;
 }
@@ -104,6 +154,8 @@ function listOf(events: Iterable<number>): string {
 export interface Allowance {
   /** Whether the power was lost. If so, acknowledged events that were not durable may be lost. */
   readonly powerLost: boolean;
+  /** Whether retention may have removed the oldest events. */
+  readonly prunes: boolean;
 }
 
 /** The way in which the oracle opens the log again. */
@@ -122,16 +174,18 @@ export interface Reopening {
 export async function checkRecovered(
   disk: SimulatedDisk,
   ledgers: readonly Ledger[],
-  { path, open, powerLost }: Reopening & Allowance,
+  { path, open, ...allowance }: Reopening & Allowance,
 ): Promise<void> {
+  const { powerLost, prunes } = allowance;
   const process = disk.process();
   const log = await open(process);
+  if (prunes) await log.recovery;
   const found = await eventsOf(log);
   for (const ledger of ledgers) {
     const own = found.filter(({ writer }) => writer === ledger.writer).map(({ n }) => n);
-    ledger.check(own, { powerLost });
+    ledger.check(own, allowance);
   }
-  const hasSpans = await checkSpans(log);
+  const hasSpans = await checkSpans(log, ledgers, allowance);
   await log.recovery;
   const next = { writer: "next", n: 0 };
   await log.log("nav", { n: next.n, session_id: next.writer });
@@ -146,7 +200,10 @@ export async function checkRecovered(
     });
     expectSame(faults, [], "verify() found faults in an unmodified log");
   }
-  if (hasSpans) await checkSpansWithoutManifest(disk, path);
+  // Only the manifest remembers the spans of archives that were pruned.
+  if (hasSpans && !prunes) {
+    await checkSpansWithoutManifest(disk, { path, ledgers, ...allowance });
+  }
   checkTidy(disk, path);
   checkOwner(disk);
   await checkSettled(disk, open);
@@ -158,10 +215,14 @@ async function eventsOf(log: AuditLog): Promise<{ writer: string; n: number }[]>
 }
 
 /**
- * Checks that unfinished() lists each span that the log begins and does not end, and no other. Resolves with `true` if
+ * Checks that unfinished() lists the spans that the log begins and does not end, and no other. Resolves with `true` if
  * the log has spans.
  */
-async function checkSpans(log: AuditLog | AuditReader): Promise<boolean> {
+async function checkSpans(
+  log: AuditLog | AuditReader,
+  ledgers: readonly Ledger[],
+  allowance: Allowance,
+): Promise<boolean> {
   const events = (await log.query().toArray()).filter(({ span }) => span !== undefined);
   const isBegin = ({ event }: AuditEvent) => event!.endsWith("_begin");
   const ended = events.filter((event) => !isBegin(event)).map(({ span }) => span);
@@ -169,19 +230,23 @@ async function checkSpans(log: AuditLog | AuditReader): Promise<boolean> {
     !ended.includes(span)
   );
   const listed = (await Array.fromAsync(log.unfinished())).map(({ span }) => span);
-  expectSame(listed, open, "unfinished spans");
+  for (const ledger of ledgers) ledger.checkSpans(listed, allowance);
+  if (!allowance.prunes) expectSame(listed, open, "unfinished spans");
   return events.length > 0;
 }
 
 /** Checks the spans again on a copy of the disk whose manifest was lost. */
-async function checkSpansWithoutManifest(disk: SimulatedDisk, path: string): Promise<void> {
+async function checkSpansWithoutManifest(
+  disk: SimulatedDisk,
+  { path, ledgers, ...allowance }: { path: string; ledgers: readonly Ledger[] } & Allowance,
+): Promise<void> {
   const process = disk.afterKill().process();
   const { manifest } = new LogDirectory(process, path).files;
   if (process.status(manifest) === null) return;
   process.remove(manifest);
   const platform = { fileSystem: process, clock: new SimulatedClock() };
   await using reader = await openReaderOn(platform, { path, logger: silent });
-  await checkSpans(reader);
+  await checkSpans(reader, ledgers, allowance);
 }
 
 /** Checks that no segment or unfinished archive is left, and that each archive has a manifest line. */

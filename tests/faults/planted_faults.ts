@@ -78,6 +78,20 @@ export function hidesAppendErrors(fileSystem: FileSystem, path: string): FileSys
     }));
 }
 
+/** Plants: the lines of the manifest do not state which spans began. */
+export function forgetsSpans(fileSystem: FileSystem, manifest: string): FileSystem {
+  return withHandles(fileSystem, manifest, (handle) =>
+    overriding(handle, {
+      appendSync(bytes: Uint8Array) {
+        const text = new TextDecoder().decode(bytes);
+        handle.appendSync(
+          new TextEncoder().encode(text.replaceAll(/"begun":\[.+?\],"seen"/g, '"begun":[],"seen"')),
+        );
+        return bytes.byteLength;
+      },
+    }));
+}
+
 /** Plants: files that a process creates for another user stay its own. */
 export function keepsFiles(fileSystem: FileSystem): FileSystem {
   return overriding(fileSystem, {

@@ -24,20 +24,25 @@ const KILLS = 4_500;
 /** Kills at every call of the standard workloads, during recovery, and while another process has the log open. */
 export const simulatedKills: Harness = simulatedKillsOf();
 
-/** Returns a harness that kills processes in the same way while they write logs with a planted fault. */
-export function simulatedKillsOf(plant?: Plant): Harness {
-  return { name: "simulated kills", run: (assignment) => run(assignment, plant) };
+/**
+ * Returns a harness that kills processes in the same way while they write logs with a planted fault. With `only`, it
+ * runs only the cases of the workload with this name.
+ */
+export function simulatedKillsOf(plant?: Plant, only?: string): Harness {
+  return { name: "simulated kills", run: (assignment) => run(assignment, plant, only) };
 }
 
 async function run(
   { seed, scale, onProgress, isEnough = () => false }: Assignment,
   plant: Plant | undefined,
+  only: string | undefined,
 ): Promise<Findings> {
   const findings = new Findings();
   const wanted = KILLS * scale;
   const killed = () => findings.tried.get("simulated kills") ?? 0;
   const isDrawn = drawing(`${seed} kills`, scale * SHARE_OF_ROUND);
   const attempt = async (where: string, place: string, check: () => Promise<void>) => {
+    if (only !== undefined && where !== only) return;
     if (isEnough(findings.faults) || !isDrawn()) return;
     findings.count("simulated kills");
     findings.reached.add(`simulated kills: ${where}`);

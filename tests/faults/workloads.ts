@@ -102,6 +102,11 @@ export class Scene {
     this.ledgers = [...dead, ...ledgers];
   }
 
+  /** Whether retention may remove events that no shipper waits for. */
+  get prunes(): boolean {
+    return this.retention !== undefined && this.retention.untilShipped === undefined;
+  }
+
   /** Number of times that the writers have sealed the active file. */
   get rotations(): number {
     const calls = this.writers.flatMap(({ process }) => process.calls);
@@ -120,8 +125,8 @@ export class Scene {
       powerLost?: boolean;
     } = {},
   ): Promise<void> {
-    const { sizes, retention } = this;
-    return checkRecovered(disk, ledgers, { ...reopening(sizes, retention), powerLost });
+    const { sizes, retention, prunes } = this;
+    return checkRecovered(disk, ledgers, { ...reopening(sizes, retention), powerLost, prunes });
   }
 }
 
@@ -264,16 +269,34 @@ async function rotateThrice(writer: Writer, log: AuditLog): Promise<void> {
 }
 
 /** Spans within spans, whose beginnings and ends are in different files. */
-export const spans: Workload = ofOne("spans", async ({ ledger }, log) => {
-  const turn = await ledger.write((fields) => log.begin("turn", fields));
+const spans: Workload = ofOne("spans", ({ ledger }, log) => logSpans(ledger, log));
+
+async function logSpans(ledger: Ledger, log: AuditLog): Promise<void> {
+  const turn = await ledger.begin(log, "turn");
   for (let n = 0; n < 2; n++) {
-    const call = await ledger.write((fields) => (turn ?? log).begin("tool_call", fields));
+    const call = await ledger.begin(turn ?? log, "tool_call");
     if (n === 0) await log.rotate().catch(() => {});
-    if (call !== undefined) await ledger.write((fields) => call.end(fields));
+    if (call !== undefined) await ledger.end(call);
   }
   await log.rotate().catch(() => {});
-  if (turn !== undefined) await ledger.write((fields) => turn.end(fields));
-});
+  if (turn !== undefined) await ledger.end(turn);
+}
+
+/** Spans whose beginnings are in archives that retention removes. */
+export const prunedSpans: Workload = {
+  name: "spans under retention",
+  async stage(sizes, plant) {
+    const { disk } = await emptyScene(["a"])(sizes, plant);
+    return new Scene(disk.afterKill(), ["a"], { sizes, plant, retention: { maxArchives: 1 } });
+  },
+  async run({ writers: [writer], retention }) {
+    const log = await writer!.open({ retention: retention! });
+    if (log === undefined) return;
+    await writer!.ledger.begin(log, "turn");
+    await logSpans(writer!.ledger, log);
+    await writer!.ledger.settle(log, "close");
+  },
+};
 
 /** Two writers, one after the other. The clock runs fast, so files are sealed by age: at open(), appends and timers. */
 const age: Workload = {
@@ -403,6 +426,7 @@ export const WORKLOADS: readonly Workload[] = [
   rotate,
   archive,
   spans,
+  prunedSpans,
   ...[40, 90, 120, 150, 180, 210].map(recoverFrom),
   twoWriters,
 ];

@@ -9,13 +9,8 @@ import { basename } from "@std/path";
 import { gzipSync } from "node:zlib";
 import { openLogOn } from "../../src/audit_log.ts";
 import { openReaderOn } from "../../src/audit_reader.ts";
-import type {
-  FileAccess,
-  FileHandle,
-  FileStatus,
-  FileSystem,
-} from "../../src/platform/file_system.ts";
 import { gzipFacts } from "../bytes.ts";
+import { CountingFileSystem } from "../counting_file_system.ts";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { LogFiles, stampOf } from "../../src/segments/segment_name.ts";
 import { SegmentScan, type SegmentSummary } from "../../src/segments/segment_summary.ts";
@@ -44,93 +39,6 @@ const SIZES = [1, 10, 100] as const;
 const files = new LogFiles("/log/audit.jsonl");
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-/** A read-only file system that records the opened files and counts the bytes read, by path. */
-class CountingFileSystem implements FileSystem {
-  readonly opened = new Set<string>();
-  readonly bytesRead = new Map<string, number>();
-  lists = 0;
-  readonly #fileSystem: FileSystem;
-
-  constructor(fileSystem: FileSystem) {
-    this.#fileSystem = fileSystem;
-  }
-
-  get totalBytes(): number {
-    return this.bytesRead.values().reduce((sum, bytes) => sum + bytes, 0);
-  }
-
-  get archivesRead(): string[] {
-    return [...this.bytesRead.keys()].filter(isArchive).map((path) => basename(path)).sort();
-  }
-
-  get archivesOpened(): string[] {
-    return [...this.opened].filter(isArchive).map((path) => basename(path)).sort();
-  }
-
-  forget(): void {
-    this.lists = 0;
-    this.opened.clear();
-    this.bytesRead.clear();
-  }
-
-  status(path: string): FileStatus | null {
-    return this.#fileSystem.status(path);
-  }
-
-  directoryStatus(path: string): FileStatus | null {
-    return this.#fileSystem.directoryStatus(path);
-  }
-
-  open(path: string, access: FileAccess): FileHandle {
-    assertEquals(access, "read", "a reader opens a file for writing");
-    this.opened.add(path);
-    const handle = this.#fileSystem.open(path, access);
-    const count = (read: number) => {
-      if (read > 0) this.bytesRead.set(path, read + (this.bytesRead.get(path) ?? 0));
-      return read;
-    };
-    return {
-      status: () => handle.status(),
-      read: async (buffer, position) => count(await handle.read(buffer, position)),
-      readSync: (buffer, position) => count(handle.readSync(buffer, position)),
-      appendSync: refuse,
-      truncateSync: refuse,
-      setOwnership: refuse,
-      syncData: refuse,
-      syncDataSync: refuse,
-      tryLock: refuse,
-      unlock: refuse,
-      close: () => handle.close(),
-    };
-  }
-
-  listLater(path: string): Promise<string[]> {
-    return this.#fileSystem.listLater(path);
-  }
-
-  list(path: string): string[] {
-    this.lists++;
-    return this.#fileSystem.list(path);
-  }
-
-  rename = refuse;
-  link = refuse;
-  remove = refuse;
-  removeAsync = refuse;
-  makeDirectory = refuse;
-  syncDirectorySync = refuse;
-  syncDirectory = refuse;
-  watch = refuse;
-}
-
-function refuse(): never {
-  throw new Error("A reader must not change files");
-}
-
-function isArchive(path: string): boolean {
-  return path.endsWith(".gz");
-}
 
 /** Returns lines of about 125 bytes with times spread evenly over the span. */
 function linesOver(fromMs: number, spanMs: number, count: number): Bytes {

@@ -6,6 +6,7 @@
  * @module
  */
 import { basename } from "@std/path";
+import type { UnfinishedSpan } from "@vivarium/scout";
 import type { AuditEvent } from "../../src/event.ts";
 import type { AccuracyMetrics } from "../../src/metrics/accuracy.ts";
 import type { GateMetrics, GateQuery } from "../../src/metrics/gate.ts";
@@ -179,6 +180,38 @@ export class Reference {
       .filter((cost): cost is number => typeof cost === "number" && Number.isFinite(cost));
     // Math.sumPrecise() returns -0 for an empty list.
     return { usd: Math.sumPrecise(costs) + 0, magnitude: Math.sumPrecise(costs.map(Math.abs)) + 0 };
+  }
+
+  /** Returns the spans without an end, in the order in which they began. */
+  unfinished(): UnfinishedSpan[] {
+    const open: AuditEvent[] = [];
+    for (const event of this.events) {
+      const { event: type, span } = event;
+      if (typeof type !== "string" || typeof span !== "string") continue;
+      if (type.endsWith("_begin") && type !== "_begin") open.push(event);
+      else {
+        const begun = open.findLastIndex((begin) =>
+          begin.event === `${type}_begin` && begin.span === span
+        );
+        if (begun >= 0) open.splice(begun, 1);
+      }
+    }
+    return open.map((begin) => {
+      const { event, span, parent, ts, session_id, ...fields } = begin;
+      const seen = this.events.findLast((event) =>
+        typeof session_id === "string" && event.session_id === session_id &&
+        typeof event.ts === "string"
+      );
+      return {
+        span: span as string,
+        ...typeof parent === "string" ? { parent } : {},
+        event: event!.slice(0, -"_begin".length),
+        ...typeof ts === "string" ? { ts } : {},
+        ...typeof session_id === "string" ? { session_id } : {},
+        fields: parent === undefined || typeof parent === "string" ? fields : { parent, ...fields },
+        ...seen === undefined ? {} : { lastSeen: seen.ts! },
+      };
+    });
   }
 
   /** Returns the accuracy of the navigation since the time. */

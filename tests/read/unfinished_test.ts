@@ -1,7 +1,18 @@
-import type { AuditLog, AuditSpan, UnfinishedSpan } from "@vivarium/scout";
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type {
+  AuditLog,
+  AuditLogOptions,
+  AuditSpan,
+  RetentionPolicy,
+  UnfinishedSpan,
+} from "@vivarium/scout";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { openLogOn } from "../../src/audit_log.ts";
 import { openReaderOn } from "../../src/audit_reader.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
+import { ManifestLines } from "../../src/segments/manifest_lines.ts";
+import type { ArchiveFacts } from "../../src/segments/manifest_line.ts";
+import { CountingFileSystem } from "../counting_file_system.ts";
+import { joined } from "../bytes.ts";
 import { sampledTest } from "../extent.ts";
 import { SimulatedDisk, type SimulatedProcess } from "../faults/simulated_disk.ts";
 import { silent } from "../loggers.ts";
@@ -9,6 +20,7 @@ import { SimulatedClock } from "../platform.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
 const PATH = "/log/a.jsonl";
+const MANIFEST = "/log/a.manifest.jsonl";
 
 /** A process with an open log, and its spans that have not ended. */
 interface RunningWriter {
@@ -28,9 +40,12 @@ class Writers {
   #writers: RunningWriter[] = [];
   #sessions = 0;
   #nowMs = Date.UTC(2026, 1, 13);
+  readonly #retention: RetentionPolicy | undefined;
 
-  constructor(random: SeededRandom) {
+  /** Without `retention`, the manifest is lost now and then. With it, only the manifest remembers the old archives. */
+  constructor(random: SeededRandom, retention?: RetentionPolicy) {
     this.#random = random;
+    this.#retention = retention;
     this.disk.plant("/log", "directory");
   }
 
@@ -56,10 +71,13 @@ class Writers {
     else if (action < 17) await log.rotate();
     else if (action === 17) await this.#stop(writer, () => log.close());
     else if (action === 18) await this.#stop(writer, () => writer.process.kill());
-    else if (this.disk.process().status("/log/a.manifest.jsonl") !== null) {
-      this.disk.process().remove("/log/a.manifest.jsonl");
-    }
+    else if (this.#retention === undefined) this.#loseManifest();
     assertEquals(new Set(spans).size, spans.length);
+  }
+
+  #loseManifest(): void {
+    const process = this.disk.process();
+    if (process.status(MANIFEST) !== null) process.remove(MANIFEST);
   }
 
   async close(): Promise<void> {
@@ -75,6 +93,7 @@ class Writers {
       logger: silent,
       now: () => this.#nowMs,
       rotationSizeBytes: 2_000,
+      ...this.#retention === undefined ? {} : { retention: this.#retention },
     });
     await log.recovery;
     this.#writers.push({ log, process, session, spans: [] });
@@ -127,9 +146,31 @@ class Writers {
   }
 }
 
-/** Lists the unfinished spans as another process does. */
-async function unfinishedOn(disk: SimulatedDisk): Promise<UnfinishedSpan[]> {
+/** Opens a log on the disk for the session "s". */
+function openOn(disk: SimulatedDisk, options: AuditLogOptions = {}): Promise<AuditLog> {
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
+  return openLogOn(platform, { path: PATH, sessionId: "s", logger: silent, ...options });
+}
+
+function newDisk(): SimulatedDisk {
+  const disk = new SimulatedDisk();
+  disk.plant("/log", "directory");
+  return disk;
+}
+
+/** Returns the lines of archives in the manifest. */
+function archiveLinesOf(disk: SimulatedDisk): ArchiveFacts[] {
+  const lines = new ManifestLines();
+  lines.take(disk.readFile(MANIFEST));
+  return [...lines.byArchive.values()];
+}
+
+/** Lists the unfinished spans as another process does. */
+async function unfinishedOn(
+  disk: SimulatedDisk,
+  fileSystem: FileSystem = disk.process(),
+): Promise<UnfinishedSpan[]> {
+  const platform = { fileSystem, clock: new SimulatedClock() };
   await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
   return await Array.fromAsync(reader.unfinished());
 }
@@ -139,7 +180,8 @@ await sampledTest(
   1 / 10,
   async (extent) => {
     for (const seed of extent.seeds(200)) {
-      const writers = new Writers(new SeededRandom(`${seed}`));
+      const retention = seed % 2 === 0 ? undefined : { maxArchives: 1 + seed % 3 };
+      const writers = new Writers(new SeededRandom(`${seed}`), retention);
       for (let steps = 0; steps < 60; steps++) {
         await writers.step();
         if (steps % 5 === 0) {
@@ -174,10 +216,8 @@ Deno.test("AuditLog.unfinished() lists nothing for a log without spans, and read
 });
 
 Deno.test("AuditReader.unfinished() lists a span whose beginning is in an archive, until its end is in the log", async () => {
-  const disk = new SimulatedDisk();
-  disk.plant("/log", "directory");
-  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
-  await using log = await openLogOn(platform, { path: PATH, sessionId: "s", logger: silent });
+  const disk = newDisk();
+  await using log = await openOn(disk);
   const span = await log.begin("tool_call", { tool: "search" });
   await log.rotate();
   await log.log("nav");
@@ -186,9 +226,153 @@ Deno.test("AuditReader.unfinished() lists a span whose beginning is in an archiv
   await span.end();
   await log.rotate();
   assertEquals(await unfinishedOn(disk), []);
-  disk.process().remove("/log/a.manifest.jsonl");
+  disk.process().remove(MANIFEST);
   assertEquals(await unfinishedOn(disk), []);
 });
+
+Deno.test("AuditReader.unfinished() of a log with 100 archives reads none of them, and at most 1 MiB", async () => {
+  const disk = newDisk();
+  let nowMs = Date.UTC(2026, 1, 13);
+  await using log = await openOn(disk, { now: () => nowMs += 1_000 });
+  const gone = await log.begin("turn", { session_id: "gone" });
+  let open: AuditSpan[] = [];
+  for (let archive = 0; archive < 100; archive++) {
+    const begun = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => log.begin("tool_call", { tool: "search", n })),
+    );
+    // Sixteen spans of each archive end in the next one.
+    await Promise.all([...open, ...begun.slice(16)].map((span) => span.end({ cost: 0.002 })));
+    open = begun.slice(0, 16);
+    await log.rotate();
+  }
+  const counts = new CountingFileSystem(disk.process());
+  const listed = await unfinishedOn(disk, counts);
+  assertEquals(listed.map(({ span }) => span), [gone, ...open].map(({ id }) => id));
+  assertEquals(listed[0]!.lastSeen, listed[0]!.ts);
+  assertEquals(listed[1]!.lastSeen, (await log.lastEvents(1))[0]!.ts);
+  assertEquals(counts.archivesOpened, []);
+  assert(counts.totalBytes <= 1024 * 1024, `${counts.totalBytes} bytes read`);
+});
+
+Deno.test("AuditReader.unfinished() decodes archives whose lines do not state their spans, if they may have some", async () => {
+  const disk = newDisk();
+  await using log = await openOn(disk);
+  const span = await log.begin("tool_call");
+  await log.rotate();
+  await log.log("nav");
+  await log.rotate();
+  const manifest = new ManifestLines();
+  const earlier = archiveLinesOf(disk).map((line) => {
+    const bytes = manifest.next({ ...line, spans: undefined });
+    manifest.take(bytes);
+    return bytes;
+  });
+  disk.writeFile(MANIFEST, joined(...earlier));
+  const counts = new CountingFileSystem(disk.process());
+  const [listed] = await unfinishedOn(disk, counts);
+  assertEquals([listed?.span, listed?.lastSeen], [span.id, (await log.lastEvents(1))[0]!.ts]);
+  assertEquals(
+    counts.archivesRead.length,
+    2,
+    "the last event of the session is in the newest archive",
+  );
+  await span.end();
+});
+
+Deno.test("AuditReader.unfinished() lists spans of archives that retention or a user removed, until they end", async () => {
+  for (const isPruned of [true, false]) {
+    const disk = newDisk();
+    await using log = await openOn(disk, isPruned ? { retention: { maxArchives: 1 } } : {});
+    const first = await log.begin("turn");
+    await log.rotate();
+    const second = await log.begin("turn");
+    await log.rotate();
+    if (!isPruned) {
+      const names = disk.process().list("/log").filter((name) => name.endsWith(".gz")).sort();
+      disk.process().remove(`/log/${names[0]}`);
+    }
+    assertEquals((await log.query().toArray()).map(({ span }) => span), [second.id]);
+    assertEquals((await unfinishedOn(disk)).map(({ span }) => span), [first.id, second.id]);
+    await first.end();
+    assertEquals((await unfinishedOn(disk)).map(({ span }) => span), [second.id]);
+    await log.rotate();
+    assertEquals((await unfinishedOn(disk)).map(({ span }) => span), [second.id]);
+    await second.end();
+    assertEquals(await unfinishedOn(disk), []);
+  }
+});
+
+/** Returns the states of a disk before each call of a rotation, the last state, and the spans that are open in each. */
+async function filmRotation(
+  options: AuditLogOptions,
+): Promise<{ frames: SimulatedDisk[]; expected: string[] }> {
+  const disk = newDisk();
+  const process = disk.process();
+  let nowMs = Date.UTC(2026, 1, 13);
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  const log = await openLogOn(platform, {
+    path: PATH,
+    sessionId: "s",
+    logger: silent,
+    now: () => nowMs += 5_000,
+    ...options,
+  });
+  const ended = await log.begin("tool_call");
+  const open = [await log.begin("turn")];
+  await log.rotate();
+  await ended.end();
+  open.push(await log.begin("tool_call"));
+  const frames: SimulatedDisk[] = [];
+  process.onCall = () => void frames.push(disk.afterKill());
+  await log.rotate();
+  process.onCall = undefined;
+  await log.close();
+  frames.push(disk.afterKill());
+  return { frames, expected: open.map(({ id }) => id) };
+}
+
+/** A file system that shows the process of one disk for a number of calls, and then that of another disk. */
+class CutFileSystem {
+  readonly fileSystem: FileSystem;
+  #callsLeft: number;
+
+  constructor(before: SimulatedDisk, calls: number, after: SimulatedDisk) {
+    this.#callsLeft = calls;
+    const [first, second] = [before.process(), after.process()];
+    this.fileSystem = new Proxy<FileSystem>(first, {
+      get: (_, name: keyof FileSystem) => {
+        const shown: FileSystem = this.#callsLeft-- > 0 ? first : second;
+        return shown[name].bind(shown);
+      },
+    });
+  }
+
+  /** Whether the other disk was shown. */
+  get isCut(): boolean {
+    return this.#callsLeft < 0;
+  }
+}
+
+await sampledTest(
+  "AuditReader.unfinished() lists each span once if the log is rotated and pruned between any two of its calls",
+  1 / 10,
+  async (extent) => {
+    for (const retention of [undefined, { maxArchives: 1 }, { maxAgeSec: 1 }]) {
+      const options = retention === undefined ? {} : { retention };
+      const { frames, expected } = await filmRotation(options);
+      for (const [index, after] of frames.entries()) {
+        for (let calls = 0, isReached = true; isReached; calls++) {
+          if (!extent.isDrawn()) continue;
+          const cut = new CutFileSystem(frames[0]!, calls, after);
+          const listed = await unfinishedOn(after, cut.fileSystem);
+          const where = `frame ${index} after ${calls} calls`;
+          assertEquals(listed.map(({ span }) => span), expected, where);
+          isReached = cut.isCut;
+        }
+      }
+    }
+  },
+);
 
 Deno.test("AuditReader.unfinished() rejects unknown options, and ends when its signal aborts", async () => {
   const disk = new SimulatedDisk();

@@ -20,6 +20,11 @@ const FACTS: ArchiveFacts = {
   min_ts: "2026-02-13T14:30:21.000Z",
   max_ts: "2026-02-13T14:30:22.123Z",
   events: { nav: { count: 2, cost: 0.25 }, "": { count: 0, cost: -1e-7 } },
+  spans: {
+    ended: [["nav", "0"]],
+    begun: ['{"event":"nav_begin","span":"1","__proto__":"\\ud800"}'],
+    seen: [["s", "2026-02-13T14:30:21.000Z"]],
+  },
   last_seq: 7,
   last_hash: "fedcba9876543210".repeat(4),
   sha256: "0123456789abcdef".repeat(4),
@@ -176,6 +181,13 @@ Deno.test("ManifestLines.take() rejects a line with an invalid or missing field"
     ["events", { nav: { count: -1, cost: 0 } }],
     ["events", { nav: { count: 1, cost: null } }],
     ["events", []],
+    ["spans", []],
+    ["spans", { ended: [], begun: [] }],
+    ["spans", { ended: [["nav"]], begun: [], seen: null }],
+    ["spans", { ended: [], begun: [{}], seen: null }],
+    ["spans", { ended: [], begun: [], seen: [["s", null]] }],
+    ["spans", { begun: [], ended: [], seen: [] }],
+    ["spans", { ended: [], begun: ["", "", "", ""], seen: [] }],
     ["sha256", "abc"],
     ["rebuilt", 1],
     ["prev_sha256", "0".repeat(64)],
@@ -183,7 +195,8 @@ Deno.test("ManifestLines.take() rejects a line with an invalid or missing field"
   for (const [field, value] of wrong) {
     const line = { ...JSON.parse(text), [field]: value };
     assertEquals(taken(encoder.encode(`${JSON.stringify(line)}\n`)).byArchive.size, 0, field);
-    // A missing field is invalid too.
+    // A missing field is invalid too, except the spans, which earlier versions did not write.
+    if (field === "spans") continue;
     delete line[field];
     assertEquals(taken(encoder.encode(`${JSON.stringify(line)}\n`)).byArchive.size, 0, field);
   }
@@ -193,6 +206,30 @@ Deno.test("ManifestLines.take() rejects a line with an invalid or missing field"
   const notUtf8 = encoder.encode(text);
   notUtf8[text.indexOf("audit_")] = 0xff;
   assertEquals(taken(notUtf8).byArchive.size, 0);
+});
+
+Deno.test("ManifestLines.take() reads lines without spans, as earlier versions wrote them, and with too many", () => {
+  for (const spans of [undefined, null]) {
+    const facts = { ...FACTS, spans };
+    const bytes = new ManifestLines().next(facts);
+    assertEquals(new TextDecoder().decode(bytes).includes('"spans"'), spans === null);
+    assertEquals(taken(bytes).byArchive.get(FACTS.archive)?.spans, spans);
+  }
+});
+
+Deno.test("ManifestLines keeps the spans of a pruned archive, as long as the lines are trusted", () => {
+  const lines = new ManifestLines();
+  const pruned = {
+    pruned: FACTS.archive,
+    gzip_sha256: FACTS.gzip_sha256,
+    reason: "age",
+    pruned_ts: "2026-02-14T00:00:00.000Z",
+  } as const;
+  for (const each of [FACTS, pruned]) lines.take(lines.next(each));
+  assertEquals([...lines.prunedSpans], [[FACTS.archive, { spans: FACTS.spans, gzip_bytes: 120 }]]);
+  const other = new ManifestLines();
+  for (const each of [{ ...FACTS, spans: null }, pruned]) other.take(other.next(each));
+  assertEquals(other.prunedSpans.size, 0);
 });
 
 for (

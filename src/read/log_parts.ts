@@ -1,0 +1,127 @@
+/**
+ * The parts of a log at one moment: the files of a snapshot, and the archives that were removed but whose manifest
+ * lines still state their spans.
+ *
+ * Invariant: no event is in two parts. The active file of the snapshot may become an archive before the manifest is
+ * read. So an archive counts as removed only if the manifest had its line before the snapshot was taken.
+ *
+ * @module
+ */
+import { basename } from "@std/path";
+import type { Turns } from "../platform/turns.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
+import type { ArchiveLine } from "../segments/manifest_line.ts";
+import type { ManifestLines } from "../segments/manifest_lines.ts";
+import { ManifestReader } from "../segments/manifest_reader.ts";
+import type { SpanSummary } from "../segments/span_summary.ts";
+import type { LineSource } from "./line_source.ts";
+import { lineOf, linesInTurns } from "./manifest_lines.ts";
+import { type Snapshot, type SnapshotFile, takeSnapshotInTurns } from "./snapshot.ts";
+
+/** A part of a log. */
+export interface LogPart {
+  /** The file; null if it was removed. */
+  readonly file: SnapshotFile | null;
+  /** The manifest line of the file; undefined if the file has none, or was removed. */
+  readonly line: ArchiveLine | undefined;
+  /** The spans of the part; null if the manifest does not state them. A removed part always has them. */
+  readonly spans: SpanSummary | null;
+}
+
+/** The parts of a log, oldest first. Disposing of them closes the open files. */
+export interface LogParts extends Disposable {
+  readonly parts: readonly LogPart[];
+}
+
+/** Maximum number of attempts. An attempt fails only if an archive is made and removed during the attempt. */
+const ATTEMPTS = 16;
+
+/**
+ * Takes a snapshot of the log and of its manifest.
+ *
+ * @throws {TypeError} If the active file is not a regular file.
+ * @throws {Error} If during every attempt the active file is replaced, or an archive is made and removed.
+ */
+export async function takeParts(source: LineSource, turns: Turns): Promise<LogParts> {
+  const { log, logger } = source;
+  const manifest = source.manifest ?? new ManifestReader(log);
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const known = archivesIn(await linesInTurns(manifest, logger, turns));
+    using stack = new DisposableStack();
+    const snapshot = stack.use(await takeSnapshotInTurns(log, turns));
+    const lines = await linesInTurns(manifest, logger, turns);
+    const removed = removedParts(lines, { known, snapshot, log });
+    if (removed === null) continue;
+    const kept = stack.move();
+    return {
+      parts: inOrder([...removed, ...snapshot.files.map((file) => filePart(file, lines))], log),
+      [Symbol.dispose]: () => kept.dispose(),
+    };
+  }
+  throw new Error(
+    `Cannot read audit log: an archive was made and removed during each of ${ATTEMPTS} attempts to read it; try again: ` +
+      log.files.active,
+  );
+}
+
+/** A part, and the name of its file. */
+type NamedPart = LogPart & { readonly name: string };
+
+function filePart(file: SnapshotFile, lines: ManifestLines): NamedPart {
+  const name = basename(file.path);
+  const line = lineOf(file, lines);
+  const spans = line === undefined ? removedSpans(file, lines) : line.spans;
+  return { name, file, line, spans: spans ?? null };
+}
+
+/** Returns the spans of an archive that is being removed, or was removed after the snapshot was taken. */
+function removedSpans(
+  file: SnapshotFile,
+  { byArchive, prunedSpans }: ManifestLines,
+): ArchiveLine["spans"] {
+  if (!file.isArchive) return undefined;
+  const name = basename(file.path);
+  if (file.byteLength === 0) return (byArchive.get(name) ?? prunedSpans.get(name))?.spans;
+  const pruned = prunedSpans.get(name);
+  return pruned?.gzip_bytes === file.byteLength ? pruned.spans : undefined;
+}
+
+/** Returns the archives that were removed; null if an archive may be removed or in the active file of the snapshot. */
+function removedParts(
+  lines: ManifestLines,
+  { known, snapshot, log }: {
+    known: ReadonlySet<string>;
+    snapshot: Snapshot;
+    log: LogDirectory;
+  },
+): NamedPart[] | null {
+  const present = new Set(snapshot.files.map(({ path }) => archiveNameOf(path, log)));
+  const removed: NamedPart[] = [];
+  for (const [name, { spans }] of lines.prunedSpans) {
+    if (present.has(name)) continue;
+    if (!known.has(name)) return null;
+    removed.push({ name, file: null, line: undefined, spans });
+  }
+  for (const [name, { spans }] of lines.byArchive) {
+    if (present.has(name) || !known.has(name) || !spans) continue;
+    removed.push({ name, file: null, line: undefined, spans });
+  }
+  return removed;
+}
+
+function archivesIn({ byArchive, prunedSpans }: ManifestLines): Set<string> {
+  return new Set([...byArchive.keys(), ...prunedSpans.keys()]);
+}
+
+/** Returns the name that a segment has, or would have, as an archive; the name of the file for the active file. */
+function archiveNameOf(path: string, { files }: LogDirectory): string {
+  const stamp = files.parse(basename(path))?.stamp;
+  return basename(stamp === undefined ? path : files.archive(stamp));
+}
+
+/** Sorts the parts by their content, oldest first. The active file, which has no stamp, is the last. */
+function inOrder(parts: readonly NamedPart[], { files }: LogDirectory): LogPart[] {
+  const stamped = parts.map((part) => ({ part, stamp: files.parse(part.name)?.stamp ?? "~" }));
+  stamped.sort((a, b) => a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0);
+  return stamped.map(({ part }) => part);
+}

@@ -1,0 +1,42 @@
+/**
+ * A span that has begun and not ended, as readers list it. Pure.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import { spanOf } from "../segments/span_ledger.ts";
+
+/** A span without an end event in the log. Its call still runs, or its process died. */
+export interface UnfinishedSpan {
+  /** ID of the span. */
+  readonly span: string;
+  /** ID of the span around it, if it has one. */
+  readonly parent?: string;
+  /** Type of the event that ends the span, such as "tool_call". */
+  readonly event: string;
+  /** Time of the beginning, ISO 8601; missing if the event has none. */
+  readonly ts?: string;
+  /** ID of the session that began the span; missing if the event has none. */
+  readonly session_id?: string;
+  /** The other fields of the beginning. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /**
+   * Time of the last event of the session, ISO 8601; missing if that event has no time. If it is recent, the process may
+   * still run. A reader cannot check that, because it may only read the files of the log.
+   */
+  readonly lastSeen?: string;
+}
+
+/** Returns the span that an event begins, without `lastSeen`. Must be called only for such an event. */
+export function spanBegunBy(begin: AuditEvent): Omit<UnfinishedSpan, "lastSeen"> {
+  const [event, span] = spanOf(begin)!.end;
+  const { ts, event: _, span: __, session_id, parent, ...fields } = begin;
+  return {
+    span,
+    ...typeof parent === "string" ? { parent } : {},
+    event,
+    ...typeof ts === "string" ? { ts } : {},
+    ...typeof session_id === "string" ? { session_id } : {},
+    fields: typeof parent === "string" || parent === undefined ? fields : { parent, ...fields },
+  };
+}

@@ -1,0 +1,78 @@
+/**
+ * Finds the spans that have begun and not ended among the events of a log. Pure.
+ *
+ * An event of the type `X_begin` with a span ID begins a span, and an event of the type `X` with the same ID ends it. If
+ * several beginnings have the same type and ID, an end belongs to the last of them that has none. Therefore a span that
+ * begins and ends in one file changes nothing for the other files, and a file can be summed up by the rest: see
+ * {@linkcode SpanSummary}.
+ *
+ * @module
+ */
+import { type AuditEvent, BEGIN_SUFFIX } from "../event.ts";
+
+/** The type of the event that ends a span, and the ID of the span. */
+export type SpanEnd = readonly [type: string, span: string];
+
+interface Beginning<Line> {
+  readonly type: string;
+  readonly line: Line;
+}
+
+/** The open spans, while the events of a log are added in their order. `Line` is what is stored of a beginning. */
+export class SpanLedger<Line> {
+  /** The open spans in the order in which they began. */
+  readonly #open = new Set<Beginning<Line>>();
+  /** The open spans of each type and ID, the last one at the end. */
+  readonly #byKey = new Map<string, Beginning<Line>[]>();
+
+  /** Number of open spans. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** The types of the events that can end an open span. */
+  get awaitedTypes(): ReadonlySet<string> {
+    return new Set(this.#open.values().map(({ type }) => type));
+  }
+
+  /** Adds a beginning. */
+  begin([type, span]: SpanEnd, line: Line): void {
+    const beginning = { type, line };
+    this.#open.add(beginning);
+    this.#byKey.getOrInsert(keyOf(type, span), []).push(beginning);
+  }
+
+  /** Adds an end. Returns what is stored of the beginning; undefined if no open span has this type and ID. */
+  end([type, span]: SpanEnd): Line | undefined {
+    const key = keyOf(type, span);
+    const begun = this.#byKey.get(key);
+    const last = begun?.pop();
+    if (begun === undefined || last === undefined) return undefined;
+    if (begun.length === 0) this.#byKey.delete(key);
+    this.#open.delete(last);
+    return last.line;
+  }
+
+  /** Returns the lines of the open spans, in the order in which these began. */
+  open(): Line[] {
+    return Array.from(this.#open, ({ line }) => line);
+  }
+}
+
+/** Returns the end of the span to which an event belongs, and whether the event begins the span; null for other events. */
+export function spanOf({ event, span }: AuditEvent): { end: SpanEnd; begins: boolean } | null {
+  if (typeof event !== "string" || typeof span !== "string") return null;
+  const begun = typeBegunBy(event);
+  return { end: [begun ?? event, span], begins: begun !== null };
+}
+
+/** Returns the type of the event that ends the spans which events of a type begin; null if they begin none. */
+export function typeBegunBy(type: string): string | null {
+  return type.endsWith(BEGIN_SUFFIX) && type !== BEGIN_SUFFIX
+    ? type.slice(0, -BEGIN_SUFFIX.length)
+    : null;
+}
+
+function keyOf(type: string, span: string): string {
+  return JSON.stringify([type, span]);
+}

@@ -1,0 +1,51 @@
+import type { AuditEvent } from "@vivarium/scout";
+import { assertEquals } from "@std/assert";
+import { SpanLedger, spanOf } from "../../src/segments/span_ledger.ts";
+
+/** Adds events such as "a1+" (a beginning of the type "a" with the ID "1") and "a1-", each with its number as its line. */
+function after(text: string): SpanLedger<string> {
+  const ledger = new SpanLedger<string>();
+  for (const [n, word] of text.split(" ").entries()) {
+    const [type, span, sign] = word as unknown as [string, string, string];
+    if (sign === "+") ledger.begin([type, span], `${n}`);
+    else ledger.end([type, span]);
+  }
+  return ledger;
+}
+
+Deno.test("SpanLedger pairs a beginning with the end of the same type and ID", () => {
+  assertEquals(after("a1+ b1+ a1-").open(), ["1"]);
+  assertEquals(after("a1+ a2- b1-").open(), ["0"]);
+  assertEquals(after("b2+ a1+ b1+").open(), ["0", "1", "2"]);
+});
+
+Deno.test("SpanLedger ignores ends without a beginning", () => {
+  assertEquals(after("a1- a1+").open(), ["1"]);
+  assertEquals(after("a1+ a1- a1- a1+").open(), ["3"]);
+});
+
+Deno.test("SpanLedger pairs an end with the last of several equal beginnings that has none", () => {
+  assertEquals(after("a1+ b1+ a1+ a1-").open(), ["0", "1"]);
+  assertEquals(after("a1+ a1+ a1- a1-").open(), []);
+  const ledger = after("a1+ a1+");
+  assertEquals([ledger.end(["a", "1"]), ledger.size], ["1", 1]);
+  assertEquals([ledger.end(["a", "1"]), ledger.size], ["0", 0]);
+  assertEquals([ledger.end(["a", "1"]), ledger.size], [undefined, 0]);
+});
+
+Deno.test("SpanLedger.awaitedTypes are those of the open spans", () => {
+  const types = (text: string) => [...after(text).awaitedTypes].sort();
+  assertEquals(types("a1+ a2+ b1+"), ["a", "b"]);
+  assertEquals(types("a1+ a2+ b1+ a1- b1-"), ["a"]);
+  assertEquals(types("a1+ a1-"), []);
+});
+
+Deno.test("spanOf() returns the type and ID of the end to which an event belongs", () => {
+  const of = (event: unknown, span: unknown) => spanOf({ event, span } as AuditEvent);
+  assertEquals(of("a_begin", "1"), { end: ["a", "1"], begins: true });
+  assertEquals(of("a", "1"), { end: ["a", "1"], begins: false });
+  assertEquals(of("_begin", "1"), { end: ["_begin", "1"], begins: false });
+  assertEquals(of("a_begin_begin", ""), { end: ["a_begin", ""], begins: true });
+  for (const span of [1, null, undefined, {}]) assertEquals(of("a_begin", span), null);
+  assertEquals([of(undefined, "1"), of(7, "1")], [null, null]);
+});

@@ -1,0 +1,83 @@
+import type { AuditEvent } from "@vivarium/scout";
+import { assertEquals } from "@std/assert";
+import { SpanLedger, spanOf } from "../../src/segments/span_ledger.ts";
+import { SpanScan, type SpanSummary } from "../../src/segments/span_summary.ts";
+import { SeededRandom } from "../seeded_random.ts";
+
+const encoder = new TextEncoder();
+
+function summaryOf(events: readonly AuditEvent[]): SpanSummary | null {
+  const scan = new SpanScan();
+  for (const event of events) scan.add(event, encoder.encode(JSON.stringify(event)));
+  return scan.finish();
+}
+
+function addTo(ledger: SpanLedger<string>, event: AuditEvent): void {
+  const span = spanOf(event);
+  if (span?.begins) ledger.begin(span.end, JSON.stringify(event));
+  else if (span !== null) ledger.end(span.end);
+}
+
+const begin = (span: string, n = 0): AuditEvent => ({ event: "call_begin", span, n });
+const end = (span: string): AuditEvent => ({ event: "call", span });
+
+Deno.test("SpanScan states the beginnings and ends whose counterparts are not in the segment", () => {
+  assertEquals(summaryOf([begin("1"), end("0"), begin("2"), end("1"), { event: "nav" }]), {
+    ended: [["call", "0"]],
+    begun: ['{"event":"call_begin","span":"2","n":0}'],
+    seen: [],
+  });
+  assertEquals(summaryOf([]), { ended: [], begun: [], seen: [] });
+});
+
+Deno.test("SpanScan states the time of the last event of each session that has a time", () => {
+  const seen = (ts: unknown, session_id: unknown) => ({ ts, session_id }) as AuditEvent;
+  const events = [seen("1", "a"), seen("2", "b"), seen("3", "a"), seen(4, "b"), seen("5", 6)];
+  assertEquals(summaryOf(events)?.seen, [["a", "3"], ["b", "2"]]);
+});
+
+Deno.test("The summaries of several segments, in their order, have the effect of all their events (seeds 1 to 500)", () => {
+  for (let seed = 1; seed <= 500; seed++) {
+    const random = new SeededRandom(seed);
+    const expected = new SpanLedger<string>();
+    const found = new SpanLedger<string>();
+    for (let segment = 0; segment < 4; segment++) {
+      // Few IDs, so that beginnings and ends repeat.
+      const events = Array.from({ length: random.below(10) }, (_, n) => {
+        const span = `${random.below(3)}`;
+        return random.below(2) === 0 ? begin(span, 10 * segment + n) : end(span);
+      });
+      for (const event of events) addTo(expected, event);
+      const { ended, begun } = summaryOf(events)!;
+      for (const each of ended) found.end(each);
+      for (const text of begun) addTo(found, JSON.parse(text));
+      assertEquals(found.open(), expected.open(), `seed ${seed}`);
+    }
+  }
+});
+
+Deno.test("SpanScan returns null if there are more than 10,000 spans or 1 MiB of text", () => {
+  const ids = (count: number) => Array.from({ length: count }, (_, n) => `${n}`);
+  assertEquals(summaryOf(ids(10_000).map(end))?.ended.length, 10_000);
+  assertEquals(summaryOf(ids(10_001).map(end)), null);
+  assertEquals(summaryOf(ids(5_001).flatMap((id) => [begin(id), end(`x${id}`)])), null);
+  assertEquals(summaryOf(ids(10_001).map((id) => begin(id))), null);
+  const long = "x".repeat(600_000);
+  const longBegin = { ...begin("1"), long };
+  assertEquals(summaryOf([longBegin])?.begun.length, 1);
+  assertEquals(summaryOf([longBegin, longBegin]), null);
+  assertEquals(summaryOf([longBegin, longBegin, end("1")])?.begun.length, 1);
+  assertEquals(summaryOf([end(long), end(long)]), null);
+  // Any number of spans may begin and end in the segment, one after the other.
+  const pairs = ids(20_000).flatMap((id) => [begin(id), end(id)]);
+  assertEquals(summaryOf(pairs), { ended: [], begun: [], seen: [] });
+});
+
+Deno.test("SpanScan states no session if there are more than 100, or an ID is too long", () => {
+  const seen = (session_id: string) => ({ ts: "2026", session_id });
+  const sessions = (count: number) => Array.from({ length: count }, (_, n) => seen(`${n}`));
+  assertEquals(summaryOf(sessions(100))?.seen?.length, 100);
+  assertEquals(summaryOf(sessions(101)), { ended: [], begun: [], seen: null });
+  assertEquals(summaryOf([seen("x".repeat(252))])?.seen?.length, 1);
+  assertEquals(summaryOf([seen("x".repeat(253))])?.seen, null);
+});
