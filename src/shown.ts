@@ -85,3 +85,18 @@ export function shownBytes(bytes: number): string {
   const options = { style: "unit", unit, maximumFractionDigits: 1, useGrouping: "min2" } as const;
   return new Intl.NumberFormat("en", options).format(bytes / 1000 ** power);
 }
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** Formats a duration in milliseconds with three significant digits below a minute, and in whole units above it. */
+export function shownDuration(ms: number): string {
+  const rounded = Number(ms.toPrecision(3));
+  if (rounded < SECOND_MS) return `${rounded} ms`;
+  if (rounded < MINUTE_MS) return `${rounded / SECOND_MS} s`;
+  const seconds = Math.round(ms / SECOND_MS);
+  if (seconds * SECOND_MS < HOUR_MS) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.round(ms / MINUTE_MS);
+  return `${numbers.format(Math.floor(minutes / 60))} h ${minutes % 60} min`;
+}

@@ -1,5 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { counted, shownBytes, shownNumber, shownText, shownUsd } from "../src/shown.ts";
+import {
+  counted,
+  shownBytes,
+  shownDuration,
+  shownNumber,
+  shownText,
+  shownUsd,
+} from "../src/shown.ts";
 
 const USD: [usd: number, shown: string][] = [
   [0, "$0.00"],
@@ -79,4 +86,23 @@ Deno.test("shownText() does not change the value of a JSON text", () => {
   const text = shownText(JSON.stringify(value));
   assertEquals([...text].filter((each) => unsafeCharacters().includes(each)), []);
   assertEquals(JSON.parse(text), value);
+});
+
+Deno.test("shownDuration() shows three digits below a minute, and whole units above it", () => {
+  const shown: [ms: number, text: string][] = [
+    [0, "0 ms"],
+    [0.0123, "0.0123 ms"],
+    [32.94, "32.9 ms"],
+    [999.4, "999 ms"],
+    [999.6, "1 s"],
+    [1_234, "1.23 s"],
+    [59_940, "59.9 s"],
+    [59_960, "1 min 0 s"],
+    [125_400, "2 min 5 s"],
+    [3_599_400, "59 min 59 s"],
+    [3_599_600, "1 h 0 min"],
+    [7_260_000, "2 h 1 min"],
+    [36_000_000_000, "10,000 h 0 min"],
+  ];
+  assertEquals(shown.map(([ms]) => shownDuration(ms)), shown.map(([, text]) => text));
 });

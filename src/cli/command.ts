@@ -70,6 +70,12 @@ export function openToChange(options: AuditLogOptions & { path: string }): Promi
   });
 }
 
+/** Checks whether the lines of the log at a path have a chain, which a command that appends lines must continue. */
+export async function isChained(path: string): Promise<boolean> {
+  await using reader = await AuditReader.open({ path, logger: stderrLogger });
+  return (await reader.head()).seq !== null;
+}
+
 /**
  * Calls a function that opens a log or a file, and resolves with the result of the function.
  *

@@ -59,6 +59,7 @@ const TIME_FORMS = [
 /** Matches event types that report a failure. They are shown in red. */
 const FAILURE_TYPE = /(?:^|_)(?:fail|failed|failure|error)(?:$|_)/;
 const WARNING_TYPES: ReadonlySet<unknown> = new Set(["gate_escalate"]);
+const WARNING_STATUSES: ReadonlySet<unknown> = new Set(["aborted", "unfinished"]);
 
 /** A formatter of event lines. Its columns widen when a wider cell arrives. */
 export class EventLines {
@@ -175,7 +176,8 @@ function styleOf(column: Column, event: AuditEvent): Style {
   if (column === "model") return "cyan";
   if (column === "tokens") return "dim";
   if (isFailure(event)) return "red";
-  return WARNING_TYPES.has(event.event) ? "yellow" : "bold";
+  const isWarning = WARNING_TYPES.has(event.event) || WARNING_STATUSES.has(event.status);
+  return isWarning ? "yellow" : "bold";
 }
 
 /** Checks whether an event reports a failure, by its type or its fields `status` and `error`. */

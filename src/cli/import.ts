@@ -11,12 +11,11 @@ import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { AuditReader } from "../audit_reader.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { isSameFile } from "../platform/file_system.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
-import type { Run } from "./command.ts";
-import { stderrLogger, tell } from "./messages.ts";
+import { isChained, type Run } from "./command.ts";
+import { tell } from "./messages.ts";
 import { checkKind } from "./log_kind.ts";
 import { locateLog } from "./log_path.ts";
 import { CommandError } from "./command_error.ts";
@@ -200,11 +199,6 @@ function refuseUnchanged(files: readonly CheckedFile[]): void {
     `Cannot import ${names}: every record was imported before; add --again to import it again`,
     1,
   );
-}
-
-async function isChained(path: string): Promise<boolean> {
-  await using reader = await AuditReader.open({ path, logger: stderrLogger });
-  return (await reader.head()).seq !== null;
 }
 
 /**

@@ -3,36 +3,42 @@
  *
  * @module
  */
-import { merge, object } from "@optique/core/constructs";
+import { merge, object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import type { AuditEvent } from "../event.ts";
 import type { UnfinishedSpan } from "../read/unfinished_span.ts";
+import { shownTime } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
 import { type Run, withLog } from "./command.ts";
+import { inflightEndCommand } from "./inflight_end.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { type ReadingOptions, readingOptions, sinceOption } from "./options.ts";
 import { tellEvents } from "./query.ts";
+import { present } from "./span_rows.ts";
 import type { Output } from "./terminal.ts";
+import { unexpectedInput } from "./usage_error.ts";
 import type { When } from "./when.ts";
 
 interface InflightCommandOptions extends ReadingOptions {
   readonly since: When | undefined;
 }
 
+const list = map(
+  merge(object({ since: sinceOption }), readingOptions),
+  (options): Run => (output) => runInflight(options, output),
+);
+
 /** The `scout inflight` command. */
 export const inflightCommand: Parser<"sync", Run, unknown> = command(
   "inflight",
-  map(
-    merge(object({ since: sinceOption }), readingOptions),
-    (options): Run => (output) => runInflight(options, output),
-  ),
+  or(inflightEndCommand, list, { errors: { unexpectedInput } }),
   {
     brief: message`Lists the calls without an end event`,
     description:
-      message`Such a call still runs, or its process died. last_seen is the time of the last event of its session. Only calls that a program logs with begin() and end() appear.`,
+      message`Such a call still runs, or its process died. last_seen is the time of the last event of its session. Only calls that a program logs with begin() and end() appear. If a call will not end, scout inflight end logs its end.`,
     footer: message`Example: scout inflight logs --since 1d`,
   },
 );
@@ -47,7 +53,7 @@ async function runInflight(options: InflightCommandOptions, output: Output): Pro
       : spansSince(reader.unfinished(), since.epochMilliseconds);
     const count = json
       ? await tellJson(spans, output)
-      : await tellEvents(rows(spans), options, output);
+      : await tellEvents(rows(spans, { timeZone, isShort: output.isTerminal }), options, output);
     if (count > 0) return;
     await tellNothingFound(reader, { kind: "unfinished calls", since }, now);
   });
@@ -74,10 +80,30 @@ async function tellJson(spans: AsyncIterable<UnfinishedSpan>, output: Output): P
   return count;
 }
 
-/** Yields the spans as events, so that they are shown as `scout query` shows events. */
-async function* rows(spans: AsyncIterable<UnfinishedSpan>): AsyncGenerator<AuditEvent> {
-  for await (const { span, parent, lastSeen, fields, ...event } of spans) {
-    const found = { ...event, ...fields, last_seen: lastSeen, span, parent };
-    yield Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+/**
+ * Yields the spans as events, so that they are shown as `scout query` shows events. If `isShort`, the IDs are cut to a
+ * length that `scout inflight end` still understands, so that they fit on a terminal.
+ */
+async function* rows(
+  spans: AsyncIterable<UnfinishedSpan>,
+  { timeZone, isShort }: { timeZone: string; isShort: boolean },
+): AsyncGenerator<AuditEvent> {
+  const idOf = (id: string) => isShort ? id.slice(0, SHORT_ID_LENGTH) : id;
+  for await (const { lastSeen, fields, ...begun } of spans) {
+    const { ts, event, session_id } = begun;
+    const last_seen = lastSeen === undefined ? undefined : shownInstant(lastSeen, timeZone);
+    const parent = begun.parent === undefined ? undefined : idOf(begun.parent);
+    yield present({ ts, event, session_id, span: idOf(begun.span), last_seen, parent, ...fields });
   }
+}
+
+/** Length of the first part of a UUID. */
+const SHORT_ID_LENGTH = 8;
+
+/** Returns the time of an event as local time to the second; the text itself if it is not a time. */
+function shownInstant(ts: string, timeZone: string): string {
+  const epochMs = eventEpochMs(ts);
+  if (Number.isNaN(epochMs)) return ts;
+  const instant = Temporal.Instant.fromEpochMilliseconds(epochMs);
+  return shownTime(instant, timeZone, { smallestUnit: "second" });
 }

@@ -8,7 +8,7 @@ import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { keepLineTexts } from "../audit_reader.ts";
+import { type AuditReader, keepLineTexts } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
 import type { LineTexts } from "../read/line_source.ts";
 import { type Run, withLog } from "./command.ts";
@@ -26,6 +26,7 @@ import {
   type TimeOptions,
   timeOptions,
 } from "./options.ts";
+import { shownRows, SPANS_KIND, spansIn, spansOption } from "./spans.ts";
 import { columns, type Output } from "./terminal.ts";
 
 /** Options that select the events to show and the order of the events. */
@@ -34,7 +35,9 @@ export type QuestionOptions = FieldOptions & TimeOptions & {
   readonly desc: boolean;
 };
 
-interface QueryCommandOptions extends ReadingOptions, QuestionOptions {}
+interface QueryCommandOptions extends ReadingOptions, QuestionOptions {
+  readonly spans: boolean;
+}
 
 /** The parser of {@linkcode QuestionOptions}. */
 export const questionOptions: Parser<"sync", QuestionOptions, unknown> = merge(
@@ -52,7 +55,7 @@ export const questionOptions: Parser<"sync", QuestionOptions, unknown> = merge(
 export const queryCommand: Parser<"sync", Run, unknown> = command(
   "query",
   map(
-    merge(questionOptions, readingOptions),
+    merge(object({ spans: spansOption }), questionOptions, readingOptions),
     (options): Run => (output) => runQuery(options, output),
   ),
   {
@@ -65,19 +68,32 @@ export const queryCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function runQuery(options: QueryCommandOptions, output: Output): Promise<number> {
-  const { limit, desc } = options;
+  const { limit } = options;
   const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
   await withLog(options, async (reader) => {
-    const texts = options.json ? keepLineTexts(reader) : undefined;
-    const events = reader.query({
-      ...optionsToQuery(options, now),
-      ...limit === undefined ? {} : { limit },
-      order: desc ? "desc" : "asc",
-    });
-    const count = await tellEvents(events, { ...options, texts }, output);
-    if (count === 0 && limit !== 0) await tellNothingFound(reader, questionOf(options, now), now);
+    const count = options.spans
+      ? await tellEvents(shownRows(spansIn(reader, options, now), options), options, output)
+      : await tellEventsOf(reader, { ...options, now }, output);
+    if (count > 0 || limit === 0) return;
+    const kind = options.spans ? { kind: SPANS_KIND } : {};
+    await tellNothingFound(reader, { ...questionOf(options, now), ...kind }, now);
   });
   return 0;
+}
+
+async function tellEventsOf(
+  reader: AuditReader,
+  options: QueryCommandOptions & { readonly now: Temporal.ZonedDateTime },
+  output: Output,
+): Promise<number> {
+  const { json, limit, desc, now } = options;
+  const texts = json ? keepLineTexts(reader) : undefined;
+  const events = reader.query({
+    ...optionsToQuery(options, now),
+    ...limit === undefined ? {} : { limit },
+    order: desc ? "desc" : "asc",
+  });
+  return await tellEvents(events, { ...options, texts }, output);
 }
 
 /** Maximum number of events that are measured before the first one is shown, so that columns rarely widen later. */

@@ -24,6 +24,7 @@ import {
   readingOptions,
 } from "./options.ts";
 import { tellEvents, type TellOptions } from "./query.ts";
+import { followedSpans, shownRows, SPANS_KIND, spansIn, spansOption } from "./spans.ts";
 import { columns, type Output } from "./terminal.ts";
 
 /** Options that select the last events, and the option to follow the log. */
@@ -32,7 +33,9 @@ export type TailOptions = FieldOptions & {
   readonly follow: boolean;
 };
 
-interface TailCommandOptions extends ReadingOptions, TailOptions {}
+interface TailCommandOptions extends ReadingOptions, TailOptions {
+  readonly spans: boolean;
+}
 
 /** The parser of {@linkcode TailOptions}. */
 export const tailOptions: Parser<"sync", TailOptions, unknown> = merge(
@@ -54,7 +57,7 @@ export const tailOptions: Parser<"sync", TailOptions, unknown> = merge(
 export const tailCommand: Parser<"sync", Run, unknown> = command(
   "tail",
   map(
-    merge(tailOptions, readingOptions),
+    merge(object({ spans: spansOption }), tailOptions, readingOptions),
     (options): Run => (output) => options.follow ? follow(options, output) : last(options, output),
   ),
   {
@@ -66,23 +69,30 @@ export const tailCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function last(options: TailCommandOptions, output: Output): Promise<number> {
+  const { lines, json, spans } = options;
+  const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
   await withLog(options, async (reader) => {
-    const texts = options.json ? keepLineTexts(reader) : undefined;
-    const events = reader.query({ ...fieldsToQuery(options), order: "desc", limit: options.lines });
-    const found = (await events.toArray()).reverse();
-    const count = await tellEvents(found, { ...options, texts }, output);
-    if (count > 0 || options.lines === 0) return;
-    const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
-    await tellNothingFound(reader, questionOf(options, now), now);
+    const texts = json && !spans ? keepLineTexts(reader) : undefined;
+    const newest = { desc: true, limit: lines };
+    const events = spans
+      ? await Array.fromAsync(shownRows(spansIn(reader, { ...options, ...newest }, now), options))
+      : await reader.query({ ...fieldsToQuery(options), order: "desc", limit: lines }).toArray();
+    const count = await tellEvents(events.reverse(), { ...options, texts }, output);
+    if (count > 0 || lines === 0) return;
+    const kind = spans ? { kind: SPANS_KIND } : {};
+    await tellNothingFound(reader, { ...questionOf(options, now), ...kind }, now);
   });
   return 0;
 }
 
 async function follow(options: TailCommandOptions, output: Output): Promise<number> {
+  const { lines, json, spans } = options;
   await withReader(options, async (reader, log) => {
     tellIfAwaited(log);
-    const texts = options.json ? keepLineTexts(reader) : undefined;
-    const events = reader.follow({ ...fieldsToQuery(options), last: options.lines });
+    const texts = json && !spans ? keepLineTexts(reader) : undefined;
+    const events = spans
+      ? shownRows(followedSpans(reader, options), options)
+      : reader.follow({ ...fieldsToQuery(options), last: lines });
     await tellAtOnce(events, { ...options, texts }, output);
   });
   return 0;

@@ -73,7 +73,9 @@ function reasonAgainst(token: string, path: readonly string[], commands: Command
   const names = isOption
     ? [...known.options, ...RUNNER_OPTIONS]
     : [...known.commands, ...path.length === 0 ? RUNNER_COMMANDS : []];
-  if (names.length === 0) return `there are too many arguments, got "${token}"`;
+  if (names.length === 0 || !isOption && known.takesArguments) {
+    return `there are too many arguments, got "${token}"`;
+  }
   const near = nearestName(token.split("=")[0]!, names);
   const suggestion = near === undefined ? "" : `; did you mean \`${near}\`?`;
   return `\`${token}\` is not ${isOption ? "an option" : "a command"}${suggestion}`;
@@ -94,15 +96,21 @@ function commandPath(args: readonly string[], commands: Commands): string[] {
   return path;
 }
 
+/** What may follow a command. */
+interface Known {
+  readonly commands: string[];
+  readonly options: string[];
+  /** Whether the command takes arguments, such as a log. */
+  readonly takesArguments: boolean;
+}
+
 /** Returns the names of the commands and options that may follow a command. */
-function namesOf(
-  commands: Commands,
-  path: readonly string[],
-): { readonly commands: string[]; readonly options: string[] } {
+function namesOf(commands: Commands, path: readonly string[]): Known {
   const entries = getDocPage(commands, path)?.sections.flatMap(({ entries }) => entries) ?? [];
   const terms = entries.map(({ term }) => term);
   return {
     commands: terms.flatMap((term) => term.type === "command" ? [term.name] : []),
     options: terms.flatMap((term) => term.type === "option" ? term.names : []),
+    takesArguments: terms.some((term) => term.type === "argument"),
   };
 }

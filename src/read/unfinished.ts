@@ -8,7 +8,7 @@ import { parseLine } from "../line/parse_line.ts";
 import { abortSignal, checkOptions, type OptionChecks } from "../options/option_checks.ts";
 import { Turns } from "../platform/turns.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
-import { SpanLedger, spanOf, typeBegunBy } from "../segments/span_ledger.ts";
+import { signOfLife, SpanLedger, spanOf, typeBegunBy } from "../segments/span_ledger.ts";
 import { DamageReport } from "./damage.ts";
 import { LineTest } from "./line_test.ts";
 import { type LogPart, takeParts } from "./log_parts.ts";
@@ -126,8 +126,8 @@ async function lastTimes(
   const wanted = new Set<unknown>(spans.map(({ session_id }) => session_id));
   wanted.delete(undefined);
   const lineTest = new LineTest({ strings: [[...wanted as Set<string>]] });
-  const see = (session: unknown, ts: unknown) => {
-    if (typeof ts === "string" && wanted.delete(session)) times.set(session, ts);
+  const see = (session: string, ts: string) => {
+    if (wanted.delete(session)) times.set(session, ts);
   };
   for (const { file, spans } of reading.parts.toReversed()) {
     if (wanted.size === 0) break;
@@ -135,7 +135,7 @@ async function lastTimes(
       for (const [session, ts] of spans.seen) see(session, ts);
     } else if (file !== null) {
       for await (const events of eventsIn(file, reading, { lineTest, order: "desc" })) {
-        for (const { session_id, ts } of events) see(session_id, ts);
+        for (const sign of events.map(signOfLife)) if (sign !== null) see(sign.session, sign.ts);
         if (wanted.size === 0) break;
       }
     }

@@ -66,6 +66,16 @@ export function spanOf({ event, span }: AuditEvent): { end: SpanEnd; begins: boo
   return { end: [begun ?? event, span], begins: begun !== null };
 }
 
+/** The field of an end that another process has logged for a process that died, such as `scout inflight end`. */
+export const ENDED_BY = "ended_by";
+
+/** Returns the session that an event shows to be alive, and its time; null if it shows none. */
+export function signOfLife(event: AuditEvent): { session: string; ts: string } | null {
+  const { session_id: session, ts } = event;
+  if (typeof session !== "string" || typeof ts !== "string") return null;
+  return event[ENDED_BY] === undefined ? { session, ts } : null;
+}
+
 /** Returns the type of the event that ends the spans which events of a type begin; null if they begin none. */
 export function typeBegunBy(type: string): string | null {
   return type.endsWith(BEGIN_SUFFIX) && type !== BEGIN_SUFFIX

@@ -7,7 +7,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { type SpanEnd, SpanLedger, spanOf } from "./span_ledger.ts";
+import { signOfLife, type SpanEnd, SpanLedger, spanOf } from "./span_ledger.ts";
 
 /** The spans of a segment. */
 export interface SpanSummary {
@@ -16,8 +16,8 @@ export interface SpanSummary {
   /** The lines of the beginnings without an end in the segment, without line breaks, in their order. */
   readonly begun: readonly string[];
   /**
-   * The session IDs in the segment, each with the time of the last event of the session that has a time, as it is in
-   * the event; null if there are too many.
+   * The session IDs in the segment, each with the `ts` of the last event that shows the session to be alive; null if
+   * there are too many.
    */
   readonly seen: readonly (readonly [session: string, ts: string])[] | null;
 }
@@ -45,8 +45,7 @@ export class SpanScan {
 
   /** Adds the next event of the segment, and the bytes of its line. */
   add(event: AuditEvent, bytes: Uint8Array): void {
-    const { session_id, ts } = event;
-    if (typeof session_id === "string" && typeof ts === "string") this.#see(session_id, ts);
+    this.#see(event);
     const span = spanOf(event);
     if (span === null || this.#ledger === null) return;
     if (span.begins) this.#begin(this.#ledger, span.end, bytes);
@@ -81,8 +80,10 @@ export class SpanScan {
     this.#endedLength += end[0].length + end[1].length;
   }
 
-  #see(session: string, ts: string): void {
-    if (this.#seen === null) return;
+  #see(event: AuditEvent): void {
+    const sign = signOfLife(event);
+    if (sign === null || this.#seen === null) return;
+    const { session, ts } = sign;
     this.#seen.set(session, ts);
     const isTooMuch = this.#seen.size > SESSIONS_MAX ||
       session.length + ts.length > SESSION_LENGTH_MAX;

@@ -27,11 +27,20 @@ Deno.test("scout inflight lists the calls that have begun and not ended, oldest 
   assertEquals(
     stdout.split("\n").map((line) => line.replaceAll(/ {2,}/g, "  ")),
     [
-      "2026-02-13 14:30:00.000  turn  agent=critic  last_seen=2026-02-13T14:32:00.000Z  span=t",
-      "2026-02-13 14:31:00.000  llm_call  small  agent=critic\\u001b[31m  " +
-      "last_seen=2026-02-13T14:32:00.000Z  span=c  parent=t",
+      "2026-02-13 14:30:00.000  turn  span=t  last_seen=2026-02-13 14:32:00  agent=critic",
+      "2026-02-13 14:31:00.000  llm_call  small  span=c  last_seen=2026-02-13 14:32:00  parent=t  " +
+      "agent=critic\\u001b[31m",
       "",
     ],
+  );
+});
+
+Deno.test("scout inflight --tz shows every time in the zone", async () => {
+  using log = logWith(LINES[0]!);
+  const { stdout } = await log.run("inflight", "--tz", "Asia/Tokyo");
+  assertEquals(
+    stdout,
+    "2026-02-13 23:30:00.000  turn  span=t  last_seen=2026-02-13 23:30:00  agent=critic\n",
   );
 });
 

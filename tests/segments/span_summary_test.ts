@@ -30,10 +30,12 @@ Deno.test("SpanScan states the beginnings and ends whose counterparts are not in
   assertEquals(summaryOf([]), { ended: [], begun: [], seen: [] });
 });
 
-Deno.test("SpanScan states the time of the last event of each session that has a time", () => {
+Deno.test("SpanScan states the time of the last event of each session that has a time and shows it to be alive", () => {
   const seen = (ts: unknown, session_id: unknown) => ({ ts, session_id }) as AuditEvent;
   const events = [seen("1", "a"), seen("2", "b"), seen("3", "a"), seen(4, "b"), seen("5", 6)];
   assertEquals(summaryOf(events)?.seen, [["a", "3"], ["b", "2"]]);
+  const ended = { ...seen("9", "a"), ...end("1"), ended_by: "scout inflight end" };
+  assertEquals(summaryOf([...events, ended])?.seen, [["a", "3"], ["b", "2"]]);
 });
 
 Deno.test("The summaries of several segments, in their order, have the effect of all their events (seeds 1 to 500)", () => {

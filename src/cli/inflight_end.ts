@@ -1,0 +1,142 @@
+/**
+ * `scout inflight end`: logs the end of a call whose process died.
+ *
+ * @module
+ */
+import { merge, object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map, optional, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { argument, command, option } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
+import type { AuditReader } from "../audit_reader.ts";
+import type { UnfinishedSpan } from "../read/unfinished_span.ts";
+import { ENDED_BY } from "../segments/span_ledger.ts";
+import { counted, shownText } from "../shown.ts";
+import { eventEpochMs } from "../time.ts";
+import { isChained, openToChange, type Run, withLog } from "./command.ts";
+import { CommandError } from "./command_error.ts";
+import { tell } from "./messages.ts";
+import { choiceOf, type LogOptions, logOptions, valueOf } from "./options.ts";
+import type { Output } from "./terminal.ts";
+
+interface InflightEndOptions extends LogOptions {
+  readonly span: string;
+  readonly status: "ok" | "error" | "aborted";
+  readonly cost: number | undefined;
+  readonly reason: string | undefined;
+}
+
+/** The value of the field that says who logged the end. */
+const COMMAND = "scout inflight end";
+
+/** The `scout inflight end` command. */
+export const inflightEndCommand: Parser<"sync", Run, unknown> = command(
+  "end",
+  map(
+    merge(
+      object("End", {
+        span: argument(valueOf("SPAN", parseId, "3f9c01d2"), {
+          description:
+            message`The ID of the call, or its first characters if no other call has them`,
+        }),
+        status: withDefault(
+          option("--status", choiceOf("STATUS", ["ok", "error", "aborted"]), {
+            description: message`The status to log: ok, error or aborted; default aborted`,
+          }),
+          "aborted" as const,
+        ),
+        cost: optional(option("--cost", valueOf("USD", parseCost, 0), {
+          description: message`The cost to log, in USD, if the call was charged`,
+        })),
+        reason: optional(option("--reason", string({ metavar: "TEXT" }), {
+          description: message`The field reason of the end`,
+        })),
+      }),
+      logOptions,
+    ),
+    (options): Run => (output) => runInflightEnd(options, output),
+  ),
+  {
+    brief: message`Logs the end of a call whose process died`,
+    description:
+      message`Logs an event of the type of the call, in its session, with its span, the status, and ended_by="scout inflight end". Then scout inflight no longer lists the call. Needs --allow-write for the directory of the log.`,
+    footer:
+      message`Example: scout inflight end 3f9c01d2 logs --status error --reason "machine lost"`,
+  },
+);
+
+function parseId(text: string): string {
+  if (text === "") throw new RangeError("not the ID of a call; scout inflight lists them");
+  return text;
+}
+
+function parseCost(text: string): number {
+  const cost = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
+  if (!Number.isFinite(cost)) throw new RangeError("not a cost in USD; use 0.02");
+  return cost;
+}
+
+async function runInflightEnd(options: InflightEndOptions, output: Output): Promise<number> {
+  const { status, cost, reason, json } = options;
+  const { path, open } = await withLog(options, async (reader) => ({
+    path: reader.path,
+    open: await openCall(reader, options.span),
+  }));
+  const { event, span, parent, session_id, lastSeen } = open;
+  warnIfRecent(open);
+  {
+    await using log = await openToChange({ path, chain: await isChained(path) });
+    const fields = { session_id, cost, reason, status, span, parent, [ENDED_BY]: COMMAND };
+    await log.log(event, fields);
+  }
+  if (json) output.json({ event, span, session_id, status, cost, reason, lastSeen });
+  else output.line(`Ended ${shownText(event)} ${shownText(span)} with the status ${status}`);
+  await output.flush();
+  return 0;
+}
+
+/** Maximum age of the last event of a session whose process probably still runs. */
+const RECENT_MS = 60_000;
+
+/** Warns if the session of the call has logged an event just now, because the process may still end the call. */
+function warnIfRecent({ lastSeen }: UnfinishedSpan): void {
+  const ageMs = Date.now() - eventEpochMs(lastSeen);
+  if (!(ageMs < RECENT_MS)) return;
+  tell(
+    `the session of this call logged an event ${
+      counted(Math.max(0, Math.round(ageMs / 1_000)), "second")
+    } ago; if its process still runs, the log may have two ends of the call`,
+  );
+}
+
+/** Maximum number of calls that are listed if the ID is ambiguous. */
+const LISTED_MAX = 10;
+
+/** Resolves with the unfinished call whose ID is the text, or else the only one whose ID begins with it. */
+async function openCall(reader: AuditReader, text: string): Promise<UnfinishedSpan> {
+  const named: UnfinishedSpan[] = [];
+  for await (const span of reader.unfinished()) if (span.span.startsWith(text)) named.push(span);
+  const exact = named.filter(({ span }) => span === text);
+  const [found, ...others] = exact.length > 0 ? exact : named;
+  if (found === undefined) {
+    throw new CommandError(
+      `Cannot end call: no unfinished call has this ID, got ${
+        shownText(text)
+      }; scout inflight lists them`,
+      1,
+    );
+  }
+  if (others.length > 0) {
+    throw new CommandError(
+      `Cannot end call: ${counted(named.length, "unfinished call")} have this ID, got ${
+        shownText(text)
+      }; use more characters of one`,
+      1,
+      named.slice(0, LISTED_MAX).map(({ event, span }) =>
+        `${shownText(span)}  ${shownText(event)}`
+      ),
+    );
+  }
+  return found;
+}

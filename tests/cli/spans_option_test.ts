@@ -1,0 +1,114 @@
+import { AuditLog } from "@vivarium/scout";
+import { assertEquals } from "@std/assert";
+import { TextLineStream } from "@std/streams";
+import { silent } from "../loggers.ts";
+import { programArgs } from "../run_program.ts";
+import { logWith, MAIN } from "./run_cli.ts";
+
+const at = (second: number) => `2026-02-13T14:30:${`${second}`.padStart(2, "0")}.000Z`;
+const event = (
+  second: number,
+  event: string,
+  span: string,
+  fields: Record<string, unknown> = {},
+) => ({
+  ts: at(second),
+  event,
+  session_id: "s",
+  ...fields,
+  span,
+});
+
+/** A turn that was killed, with two tool calls in it, and a model call that began before and ended after another event. */
+const LINES = [
+  event(0, "turn_begin", "t", { agent: "critic" }),
+  event(1, "tool_call_begin", "a", { parent: "t", tool: "search" }),
+  event(3, "tool_call", "a", { duration_ms: 2_000, status: "ok", parent: "t" }),
+  event(4, "llm_call_begin", "m", { model: "small" }),
+  { ts: at(5), event: "nav", session_id: "s" },
+  event(6, "tool_call_begin", "b", { parent: "t", tool: "fetch" }),
+  event(7, "tool_call", "b", { duration_ms: 1_000, status: "error", error: "404", parent: "t" }),
+  event(20, "llm_call", "m", { cost: 0.25, duration_ms: 16_000, status: "ok" }),
+];
+
+Deno.test("scout query --spans shows one row per call: start, duration, status, and the fields of both events", async () => {
+  using log = logWith(...LINES);
+  const { code, stdout, stderr } = await log.run("query", "--spans");
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout.split("\n").map((line) => line.replaceAll(/ {2,}/g, "  ")), [
+    "2026-02-13 14:30:01.000  tool_call  duration=2 s  status=ok  parent=t  tool=search  span=a",
+    "2026-02-13 14:30:06.000  tool_call  error=404  duration=1 s  status=error  parent=t  tool=fetch  span=b",
+    "2026-02-13 14:30:04.000  llm_call  $0.25  small  duration=16 s  status=ok  span=m",
+    "2026-02-13 14:30:00.000  turn  status=unfinished  agent=critic  span=t",
+    "",
+  ]);
+});
+
+/** Runs `scout query --spans --json`, and resolves with the IDs of the calls. */
+async function spansOf(log: ReturnType<typeof logWith>, ...args: readonly string[]) {
+  const { stdout } = await log.run("query", "--spans", "--json", ...args);
+  return stdout.trimEnd().split("\n").map((line) => line === "" ? "" : JSON.parse(line).span)
+    .join();
+}
+
+Deno.test("scout query --spans selects the calls by their beginning, their type and the fields of both events", async () => {
+  using log = logWith(...LINES);
+  assertEquals(await spansOf(log), "a,b,m,t");
+  assertEquals(await spansOf(log, "--desc"), "b,m,a,t");
+  assertEquals(await spansOf(log, "--since", at(4), "--until", at(6)), "m");
+  assertEquals(await spansOf(log, "--event", "tool_call", "--event", "turn"), "a,b,t");
+  assertEquals(await spansOf(log, "--where", "tool=search"), "a");
+  assertEquals(await spansOf(log, "--where", "status=unfinished"), "t");
+  assertEquals(await spansOf(log, "--session", "s", "--limit", "2"), "a,b");
+  assertEquals(await spansOf(log, "--limit", "1", "--desc", "--where", "status=ok"), "m");
+  assertEquals(await spansOf(log, "--limit", "0"), "");
+});
+
+Deno.test("scout query --spans says so if the log has no calls", async () => {
+  using log = logWith(LINES[4]!);
+  const { code, stdout, stderr } = await log.run("query", "--spans");
+  assertEquals([code, stdout], [0, ""]);
+  assertEquals(
+    stderr,
+    "scout: no calls logged with begin() and end(); the newest event is from 2026-02-13 14:30\n",
+  );
+});
+
+Deno.test("scout tail --spans shows the calls that began last, oldest first", async () => {
+  using log = logWith(...LINES);
+  const { code, stdout } = await log.run("tail", "--spans", "--json", "-n", "2");
+  assertEquals(code, 0);
+  const rows = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(rows.map(({ span, ts, end_ts }) => [span, ts, end_ts]), [
+    ["m", at(4), at(20)],
+    ["b", at(6), at(7)],
+  ]);
+});
+
+Deno.test("scout tail -f --spans shows each call when it ends", async () => {
+  using log = logWith(...LINES);
+  const process = new Deno.Command(Deno.execPath(), {
+    args: programArgs(MAIN, {
+      dir: log.dir.path(""),
+      args: ["tail", "-f", "--spans", "--json", "--path", log.path, "-n", "1"],
+      flags: [`--allow-read=${log.dir.path("")}`],
+    }),
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const rows = process.stdout.pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream()).getReader();
+  const next = async () => JSON.parse((await rows.read()).value!);
+  // Of the last two events of calls, one ends a call that began before.
+  const [b, m] = [await next(), await next()];
+  assertEquals([b.span, b.ts, m.span, m.ts, m.cost], ["b", at(6), "m", at(4), 0.25]);
+  await using writer = await AuditLog.open({ path: log.path, logger: silent });
+  const call = await writer.begin("tool_call", { tool: "search" });
+  await writer.log("nav");
+  await call.end({ cost: 0.5 });
+  const row = await next();
+  assertEquals([row.span, row.tool, row.cost], [call.id, "search", 0.5]);
+  process.kill("SIGINT");
+  await rows.cancel();
+  await process.status;
+});
