@@ -69,6 +69,31 @@
  * the events. In a chained log, `seq` and `hash` belong to the log too. An event type is any non-empty string;
  * {@linkcode EVENT_TYPES} lists the types that the metrics know.
  *
+ * ## Bound fields, beginnings and ends
+ *
+ * `child(fields)` returns a logger that adds the fields to each of its events. `begin(type, fields)` logs the event
+ * `TYPE_begin` before a call, and `end(fields)` of its {@linkcode AuditSpan} logs the event `TYPE` after it, with the same
+ * ID in `span`, the duration and a status. The cost of a call belongs into `end()`. `span.begin()` begins a call within
+ * the call. With `await using`, a call that ends otherwise has the status "aborted". `unfinished()` lists the calls
+ * without an end: they still run, or their process died.
+ *
+ * @example Log a tool call within a turn of an agent
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using log = await AuditLog.open(`${Deno.makeTempDirSync()}/audit.jsonl`);
+ * const critic = log.child({ agent: "critic" });
+ * const turn = await critic.begin("turn", { task: "review" });
+ * {
+ *   await using call = await turn.begin("tool_call", { tool: "search" });
+ *   await call.end({ cost: 0.002, hits: 3 });
+ * }
+ * const [running] = await Array.fromAsync(log.unfinished());
+ * assertEquals([running?.span, running?.fields.task], [turn.id, "review"]);
+ * await turn.end();
+ * ```
+ *
  * ## Reading
  *
  * A query is a snapshot: every event written before it began, exactly once and in the order of appending, even if
@@ -97,6 +122,9 @@
  * knows about it, and metrics that reach further back warn once where their data begins (`prunedUntil()`). The
  * newest archive is only deleted because of its age, and a file that the manifest does not show to be the log's own
  * never. A limit on age also rotates the active file at that age (`rotationAgeSec`), so it holds on a quiet log too.
+ *
+ * If shippers copy the log to another machine, {@linkcode UntilShippedPolicy | untilShipped} keeps each archive until
+ * every fleet has received it, up to a size or an age.
  *
  * @example Keep at most 100 archives, 10 GB and 90 days
  * ```ts

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { AuditLog } from "@vivarium/scout";
+import { AuditLog, type AuditLogger } from "@vivarium/scout";
 
 const AGENTS = ["scout", "mapper", "critic"];
 
@@ -29,9 +29,9 @@ function budgetGuard(log: AuditLog, budgetUsd: number): AbortSignal {
 }
 
 /** Logs a paid call every five milliseconds until the signal aborts. */
-async function work(agent: string, log: AuditLog, signal: AbortSignal): Promise<void> {
+async function work(log: AuditLogger, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await log.log("nav", { agent, model: "small", cost: 0.002 });
+    await log.log("nav", { model: "small", cost: 0.002 });
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
@@ -39,6 +39,6 @@ async function work(agent: string, log: AuditLog, signal: AbortSignal): Promise<
 const budgetUsd = Number(Deno.args[0] ?? "0.05");
 await using log = await AuditLog.open(`.demo/budget_guard/${Date.now()}/audit.jsonl`);
 const signal = budgetGuard(log, budgetUsd);
-await Promise.all(AGENTS.map((agent) => work(agent, log, signal)));
+await Promise.all(AGENTS.map((agent) => work(log.child({ agent }), signal)));
 await log.log("budget", { reason: signal.reason.message });
 console.log("stopped:", signal.reason.message);

@@ -1,6 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
 /**
- * An HTTP server that logs each request and its cost. `/spend` returns the cost of the last hour.
+ * An HTTP server that logs the beginning, the end and the cost of each request. If the server dies, its log shows
+ * which requests it was answering. `/spend` returns the cost of the last hour.
  *
  *     examples/http_server.ts [port]
  *
@@ -21,12 +22,12 @@ const server = Deno.serve({
   port: Number(port),
   onListen: ({ hostname, port }) => console.log(`http://${hostname}:${port}/`),
 }, async (request) => {
-  const startMs = performance.now();
-  const { pathname } = new URL(request.url);
-  if (pathname === "/spend") return Response.json({ lastHour: await log.hourlySpend() });
+  const { pathname: path } = new URL(request.url);
+  if (path === "/spend") return Response.json({ lastHour: await log.hourlySpend() });
+  // If an error leaves this function, the call ends with the status "aborted".
+  await using call = await log.begin("brief", { method: request.method, path });
   const { text, cost } = answer(await request.text());
-  const duration_ms = performance.now() - startMs;
-  await log.log("brief", { cost, duration_ms, method: request.method, path: pathname });
+  await call.end({ cost });
   return new Response(text);
 });
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { AuditLog, AuditReader } from "@vivarium/scout";
+import { AuditLog, type AuditLogger, AuditReader } from "@vivarium/scout";
 import { serveReport } from "@vivarium/scout/report";
 
 const AGENTS = ["scout", "mapper", "critic"];
@@ -16,12 +16,12 @@ const stop = new AbortController();
 Deno.addSignalListener("SIGINT", () => stop.abort());
 
 /** Logs a paid call about four times a second until Ctrl-C. */
-async function work(agent: string, log: AuditLog): Promise<void> {
+async function work(log: AuditLogger): Promise<void> {
   while (!stop.signal.aborted) {
     const model = Math.random() < 0.2 ? "large" : "small";
     const input_t = Math.ceil(4_000 * Math.random());
-    await log.log("nav", { agent, model, input_t, cost: input_t / 1e6 });
-    if (Math.random() < 0.1) await log.log("validation_fail", { agent, reason: "no such file" });
+    await log.log("nav", { model, input_t, cost: input_t / 1e6 });
+    if (Math.random() < 0.1) await log.log("validation_fail", { reason: "no such file" });
     await new Promise((resolve) => setTimeout(resolve, 500 * Math.random()));
   }
 }
@@ -35,4 +35,4 @@ await using server = serveReport(reader, {
   signal: stop.signal,
 });
 console.log(`${server.url} until Ctrl-C`);
-await Promise.all([...AGENTS.map((agent) => work(agent, log)), server.finished]);
+await Promise.all([...AGENTS.map((agent) => work(log.child({ agent }))), server.finished]);

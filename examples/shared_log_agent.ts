@@ -29,8 +29,9 @@ async function work({ dir, agent, sessionId }: AgentOrder): Promise<void> {
     sessionId,
     rotationSizeBytes: 16_384,
   });
+  const logger = log.child({ agent, model: "small" });
   for (let step = 1; step <= STEPS; step++) {
-    await log.log("nav", { agent, step, model: "small", cost: 0.000_25 });
+    await logger.log("nav", { step, cost: 0.000_25 });
   }
 }
 

@@ -10,7 +10,7 @@
  */
 import { emptyDir } from "@std/fs";
 import { parseArgs } from "node:util";
-import { AuditLog } from "@vivarium/scout";
+import { AuditLog, type AuditLogger } from "@vivarium/scout";
 import { numberOption, runCommand } from "./command_line.ts";
 import { costUsd, type Model, PRICES } from "./prices.ts";
 import { printTable, usd } from "./table.ts";
@@ -44,11 +44,12 @@ export async function simulate(options: SimulationOptions): Promise<void> {
     sessionId: `simulation-seed-${options.seed}`,
     now: clock.now,
   });
-  const world = { log, random: mulberry32(options.seed), clock };
+  const loggers = AGENTS.map((agent) => log.child({ agent }));
+  const world = { random: mulberry32(options.seed), clock };
   let stopReason: string | undefined;
   for (let step = 0; step < STEPS_PER_AGENT && stopReason === undefined; step++) {
     stopReason = await askBudget(log, options.budgetUsdPerHour);
-    if (stopReason === undefined) await Promise.all(AGENTS.map((agent) => act(agent, world)));
+    if (stopReason === undefined) await Promise.all(loggers.map((logger) => act(logger, world)));
   }
   await printReport(log, { minutes: (nowMs - START_MS) / 60_000, stopReason });
 }
@@ -68,20 +69,18 @@ async function askBudget(log: AuditLog, budgetUsdPerHour: number): Promise<strin
 }
 
 interface World {
-  log: AuditLog;
   random: () => number;
   clock: { pass: (ms: number) => void };
 }
 
 /** Runs one step of one agent. Draws all random numbers before the first await, so that the seed determines them. */
-async function act(agent: string, { log, random, clock }: World): Promise<void> {
+async function act(log: AuditLogger, { random, clock }: World): Promise<void> {
   const chance = random();
   const model: Model = random() < 0.2 ? "large" : "small";
   const input_t = 200 + Math.floor(random() * 4_000);
   const output_t = 20 + Math.floor(random() * 400);
   const duration_ms = 100 + Math.floor(random() * 14_000);
   const call = {
-    agent,
     model,
     input_t,
     output_t,
@@ -93,7 +92,7 @@ async function act(agent: string, { log, random, clock }: World): Promise<void> 
     const file = `src/module_${Math.floor(random() * 40)}.ts`;
     const logged = [log.log("nav", { ...call, files: [file] })];
     if (random() < 0.12) {
-      logged.push(log.log("validation_fail", { agent, reason: `${file} does not exist` }));
+      logged.push(log.log("validation_fail", { reason: `${file} does not exist` }));
     }
     await Promise.all(logged);
   } else if (chance < 0.75) {

@@ -49,6 +49,7 @@ const RUN_ELSEWHERE: readonly [command: RegExp, where: string][] = [
   [/^nats-server /, "the test below"],
   [/^scout (ship|fleet) .*--server 127/, "the test below"],
   [/^kill %1$/, "ends the server in a shell; the test below ends it too"],
+  [/^scout inflight .demo.killed_agent$/, "examples_test.ts, after the example that it reads"],
   [/^deno task faults$/, "faults/campaign_test.ts runs the campaign"],
   [/^deno task bench$/, "takes thirteen minutes; the test below measures a part"],
 ];

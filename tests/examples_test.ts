@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { AuditReader } from "@vivarium/scout";
 import { testNeeding } from "./requirements.ts";
+import { runCli } from "./cli/run_cli.ts";
 import { exampleOf, runExample } from "./run_example.ts";
 import { programArgs } from "./run_program.ts";
 import { gzipped, linesOf, tempDir } from "./temp_dir.ts";
@@ -187,6 +188,26 @@ Deno.test("shared_log.ts lets Workers and processes write one log, without losin
   assertEquals([last?.agent, last?.step], ["alone", 250]);
 });
 
+Deno.test("killed_agent.ts and scout inflight show what a killed agent was doing", async () => {
+  using dir = tempDir();
+  const result = await runExample("killed_agent.ts", dir.path(""));
+  assertEquals([result.code, result.stderr], [0, ""]);
+  assertEquals(result.stdout.trim().split("\n"), [
+    "The agent was killed. These calls have no end:",
+    'turn { agent: "mapper", task: "rename parse()" }',
+    'tool_call { agent: "mapper", tool: "run_tests", suite: "parser" }',
+    "List them: deno run --allow-read src/cli/main.ts inflight .demo/killed_agent",
+  ]);
+  const { stdout } = await runCli(["inflight", dir.path(".demo/killed_agent")], dir.path(""));
+  const document = Deno.readTextFileSync(new URL("../examples/README.md", import.meta.url));
+  const [, shown = ""] = /^scout inflight .demo\/killed_agent\n```\n\n```text\n(.*?)^```$/ms
+    .exec(document) ?? [];
+  const plain = (text: string) =>
+    text.replaceAll(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/g, "ID")
+      .replaceAll(/\b[\d-]{10} [\d:]{8}(\.\d{3})?/g, "TIME");
+  assertEquals(plain(stdout), plain(shown));
+});
+
 /** Returns a line as Python's json.dumps writes it: with spaces, escapes and NaN. */
 function pythonLine(minute: number, event: string, more: string): string {
   const ts = `2026-11-23T22:${String(minute).padStart(2, "0")}:00.000Z`;
@@ -259,8 +280,13 @@ await testNeeding(
     server.kill("SIGINT");
     await stdout.cancel();
     assertEquals([(await server.status).code, await stderr], [0, ""]);
-    const [line = "", ...others] = linesOf(dir.path(".demo/http_server/audit.jsonl"));
-    assertEquals([JSON.parse(line).path, others], ["/ask", []]);
+    const events = linesOf(dir.path(".demo/http_server/audit.jsonl")).map((line) =>
+      JSON.parse(line)
+    );
+    assertEquals(events.map(({ event, path, cost, status }) => [event, path, cost, status]), [
+      ["brief_begin", "/ask", undefined, undefined],
+      ["brief", undefined, 0.000004, "ok"],
+    ]);
   },
 );
 

@@ -4,7 +4,7 @@
  * the log in it.
  *
  * All commands on a log need `--allow-read=DIR` for its directory; the default path also needs
- * `--allow-env=HOME`. In addition, `rotate`, `import` and `prune` need `--allow-write=DIR`, `report` needs
+ * `--allow-env=HOME`. In addition, `rotate`, `import`, `prune` and `inflight end` need `--allow-write=DIR`, `report` needs
  * `--allow-read` and `--allow-write` for its file, `serve` needs `--allow-net=127.0.0.1:8788`, and `ship` needs
  * `--allow-net` for its server. `fleet` needs only `--allow-net` for its server.
  *

@@ -19,7 +19,7 @@ export const spansOption: Parser<"sync", boolean, unknown> = option("--spans", {
     message`Show one row per call logged with begin() and end(): start, duration, status, and the fields of both events`,
 });
 
-/** The words for the rows, for a message that there are none. */
+/** The words for the calls, if the log has no call that matches. */
 export const SPANS_KIND = "calls logged with begin() and end()";
 
 /** Options that select the calls to show and their order. */
