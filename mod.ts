@@ -73,8 +73,8 @@
  *
  * `child(fields)` returns a logger that adds the fields to each of its events. `begin(type, fields)` logs the event
  * `TYPE_begin` before a call, and `end(fields)` of its {@linkcode AuditSpan} logs the event `TYPE` after it, with the same
- * ID in `span`, the duration and a status. The cost of a call belongs into `end()`. `span.begin()` begins a call within
- * the call. With `await using`, a call that ends otherwise has the status "aborted". `unfinished()` lists the calls
+ * ID in `span`, the duration and a status. Pass the cost of a call to `end()`. `span.begin()` begins a nested
+ * call. With `await using`, a call that ends otherwise has the status "aborted". `unfinished()` lists the calls
  * without an end: they still run, or their process died.
  *
  * @example Log a tool call within a turn of an agent

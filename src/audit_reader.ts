@@ -257,9 +257,10 @@ export class AuditReader implements AsyncDisposable {
    * Lists the calls that have a begin event and no end event in the log. Such a call still runs, or its process died. See
    * {@linkcode AuditLogger.begin}.
    *
-   * The manifest states which spans began or ended in an archive, so archives are not read. An archive is read if it has
-   * no line in the manifest, or more than 10,000 such spans. If retention has deleted the archive with the beginning of
-   * a span, the span is still listed, as long as the manifest has the line of that archive.
+   * The manifest states which spans began or ended in an archive, so archives are not read. An archive is read only if
+   * its line in the manifest is missing or of an earlier version, or does not state its spans (more than 10,000, or 1 MiB
+   * of text) or its sessions (more than 100). If retention has deleted the archive with the beginning of a span, the
+   * span is still listed, as long as the manifest has the line of that archive.
    *
    * @param options `signal` aborts the iteration.
    * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.

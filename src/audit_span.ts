@@ -160,7 +160,7 @@ class Span implements AuditSpan {
     try {
       if (this.#written !== undefined) {
         throw new Error(
-          `Cannot end span: it was ended before, got a second end() of ${this.#event} ${this.id}`,
+          `Cannot end span: end() was already called, got a second call for ${this.#event} ${this.id}`,
         );
       }
       const ended = mergeFields(this.#bound, fields);

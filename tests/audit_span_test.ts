@@ -144,7 +144,7 @@ Deno.test("AuditSpan.end() logs once, and later calls reject", async () => {
   const error = await assertRejects(() => span.end(), Error);
   assertEquals(
     error.message,
-    `Cannot end span: it was ended before, got a second end() of tool_call ${span.id}`,
+    `Cannot end span: end() was already called, got a second call for tool_call ${span.id}`,
   );
   await first;
   await assertRejects(() => span.end({ cost: 1 }), Error, "Cannot end span");
@@ -184,7 +184,7 @@ Deno.test("AuditSpan.end() is not logged again after a failed sync, because its 
   const failed = spans.filter((_, n) => outcomes[n]!.status === "rejected");
   assert(failed.length > 0, JSON.stringify(outcomes));
   for (const span of failed) {
-    await assertRejects(() => span.end(), Error, "it was ended before");
+    await assertRejects(() => span.end(), Error, "end() was already called");
     await span[Symbol.asyncDispose]();
   }
   assertEquals((await bench.events()).length, 24);
@@ -241,7 +241,7 @@ Deno.test("A rejection of begin() or end() that is not handled is reported, and 
   }
   await span.end();
   span.end();
-  await assertRejects(() => bench.log.flush(), Error, "it was ended before");
+  await assertRejects(() => bench.log.flush(), Error, "end() was already called");
   assertEquals(bench.errors.length, 4);
 });
 

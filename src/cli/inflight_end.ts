@@ -38,7 +38,7 @@ export const inflightEndCommand: Parser<"sync", Run, unknown> = command(
       object("End", {
         span: argument(valueOf("SPAN", parseId, "3f9c01d2"), {
           description:
-            message`The ID of the call, or its first characters if no other call has them`,
+            message`The ID of the call, or a prefix that matches only one unfinished call`,
         }),
         status: withDefault(
           option("--status", choiceOf("STATUS", ["ok", "error", "aborted"]), {
@@ -106,7 +106,7 @@ function warnIfRecent({ lastSeen }: UnfinishedSpan): void {
   tell(
     `the session of this call logged an event ${
       counted(Math.max(0, Math.round(ageMs / 1_000)), "second")
-    } ago; if its process still runs, the log may have two ends of the call`,
+    } ago; if its process is still running, it may log a second end of this call`,
   );
 }
 

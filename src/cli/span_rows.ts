@@ -15,7 +15,7 @@ const UNFINISHED = "unfinished";
 export interface SpanRowOptions {
   /** Whether the events arrive newest first. */
   readonly isNewestFirst?: boolean;
-  /** Whether an end is shown whose beginning is not among the events. Only its duration says then when it began. */
+  /** Whether an end is shown whose beginning is not among the events. Its start is then computed from its duration. */
   readonly showsLoneEnds?: boolean;
 }
 

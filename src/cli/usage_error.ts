@@ -96,7 +96,7 @@ function commandPath(args: readonly string[], commands: Commands): string[] {
   return path;
 }
 
-/** What may follow a command. */
+/** The names that may follow a command. */
 interface Known {
   readonly commands: string[];
   readonly options: string[];

@@ -59,7 +59,7 @@ export async function takeParts(source: LineSource, turns: Turns): Promise<LogPa
     };
   }
   throw new Error(
-    `Cannot read audit log: an archive was made and removed during each of ${ATTEMPTS} attempts to read it; try again: ` +
+    `Cannot read audit log: during each of ${ATTEMPTS} attempts, an archive was created and removed; try again: ` +
       log.files.active,
   );
 }

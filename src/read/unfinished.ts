@@ -65,7 +65,7 @@ async function* unfinished(
   }
 }
 
-/** What one iteration reads. */
+/** The log and the parts that one iteration reads. */
 interface Reading {
   readonly source: QuerySource;
   /** The parts of the log, oldest first. */

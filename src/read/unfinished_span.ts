@@ -21,8 +21,7 @@ export interface UnfinishedSpan {
   /** The other fields of the beginning. */
   readonly fields: Readonly<Record<string, unknown>>;
   /**
-   * Time of the last event of the session that has a time, as it is in the event. If it is recent, the process may
-   * still run. A reader cannot check that, because it may only read the files of the log. An end that
+   * The `ts` of the last event of the session that has a `ts`, unchanged. If it is recent, the process may still run. A reader cannot check that, because it may only read the files of the log. An end that
    * `scout inflight end` has logged, with the field `ended_by`, does not count.
    */
   readonly lastSeen?: string;

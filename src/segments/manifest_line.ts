@@ -23,7 +23,7 @@ export interface GzipFacts {
 export interface ArchiveFacts extends Omit<SegmentSummary, "spans">, GzipFacts {
   /** File name of the archive. */
   archive: string;
-  /** The spans of the archive; null if there are too many, missing in lines of earlier versions. */
+  /** The spans with only a beginning or only an end in the archive; null if too many, missing in earlier versions. */
   spans?: SpanSummary | null | undefined;
   /**
    * Whether recovery has derived the line from an existing archive. Such a line does not prove that this library

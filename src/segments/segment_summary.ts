@@ -37,7 +37,7 @@ export interface SegmentSummary {
   max_ts: string | null;
   /** Figures by event type, "" for events without a type; null if there are too many types or a sum is not finite. */
   events: Record<string, TypeFigures> | null;
-  /** The spans that began or ended in the segment and not both; null if there are too many. */
+  /** The spans that began or ended in the segment, but not both; null if there are too many. */
   spans: SpanSummary | null;
   /** Number of the last chained line in the chain of the log; null if no line is chained. */
   last_seq: number | null;

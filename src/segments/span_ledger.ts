@@ -3,8 +3,8 @@
  *
  * An event of the type `X_begin` with a span ID begins a span, and an event of the type `X` with the same ID ends it. If
  * several beginnings have the same type and ID, an end belongs to the last of them that has none. Therefore a span that
- * begins and ends in one file changes nothing for the other files, and a file can be summed up by the rest: see
- * {@linkcode SpanSummary}.
+ * begins and ends in the same file does not affect other files, and the summary of a file lists only the beginnings and
+ * ends without a counterpart in the file: see {@linkcode SpanSummary}.
  *
  * @module
  */

@@ -102,8 +102,8 @@ function rankOf(name: string): number {
 }
 
 /**
- * Sorts the names of known fields by their positions in a line. Most callers pass them in that order already. The places
- * of the other names among them do not matter.
+ * Sorts the names of known fields by their positions in a line. Most callers pass them in that order already. The
+ * positions of unknown names are ignored.
  */
 function inOrder(names: string[]): string[] {
   let last = 0;

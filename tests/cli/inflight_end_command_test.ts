@@ -107,7 +107,7 @@ Deno.test("scout inflight end continues a chain, and warns if the session of the
     assertEquals(code, 0, stderr);
     assertMatch(
       stderr,
-      /^scout: the session of this call logged an event \d+ seconds? ago; if its process still runs, .*\n$/,
+      /^scout: the session of this call logged an event \d+ seconds? ago; if its process is still running, .*\n$/,
     );
   }
   await using reader = await AuditReader.open({ path: log.path, logger: silent });
@@ -115,7 +115,7 @@ Deno.test("scout inflight end continues a chain, and warns if the session of the
   assertEquals([ok, lines, await openIn(log.path)], [true, 4, []]);
 });
 
-Deno.test("scout inflight end names the flags if it may not write", async () => {
+Deno.test("scout inflight end names the missing permission flags", async () => {
   using log = logWith(...BEGUN);
   const dir = log.dir.path("");
   const { code, stderr } = await runCli(["inflight", "end", "ended", "--path", log.path], dir);

@@ -158,7 +158,7 @@ function newDisk(): SimulatedDisk {
   return disk;
 }
 
-/** Returns the lines of archives in the manifest. */
+/** Returns the manifest lines that describe archives. */
 function archiveLinesOf(disk: SimulatedDisk): ArchiveFacts[] {
   const lines = new ManifestLines();
   lines.take(disk.readFile(MANIFEST));
@@ -254,7 +254,7 @@ Deno.test("AuditReader.unfinished() of a log with 100 archives reads none of the
   assert(counts.totalBytes <= 1024 * 1024, `${counts.totalBytes} bytes read`);
 });
 
-Deno.test("AuditReader.unfinished() decodes archives whose lines do not state their spans, if they may have some", async () => {
+Deno.test("AuditReader.unfinished() decodes an archive whose manifest line does not state its spans, if its event types require it", async () => {
   const disk = newDisk();
   await using log = await openOn(disk);
   const span = await log.begin("tool_call");

@@ -208,7 +208,7 @@ Deno.test("ManifestLines.take() rejects a line with an invalid or missing field"
   assertEquals(taken(notUtf8).byArchive.size, 0);
 });
 
-Deno.test("ManifestLines.take() reads lines without spans, as earlier versions wrote them, and with too many", () => {
+Deno.test("ManifestLines.take() accepts missing spans (earlier versions) and null spans (too many)", () => {
   for (const spans of [undefined, null]) {
     const facts = { ...FACTS, spans };
     const bytes = new ManifestLines().next(facts);
@@ -217,7 +217,7 @@ Deno.test("ManifestLines.take() reads lines without spans, as earlier versions w
   }
 });
 
-Deno.test("ManifestLines keeps the spans of a pruned archive, as long as the lines are trusted", () => {
+Deno.test("ManifestLines keeps the spans of a pruned archive unless they are null", () => {
   const lines = new ManifestLines();
   const pruned = {
     pruned: FACTS.archive,

@@ -40,7 +40,7 @@ Deno.test("SpanLedger.awaitedTypes are those of the open spans", () => {
   assertEquals(types("a1+ a1-"), []);
 });
 
-Deno.test("spanOf() returns the type and ID of the end to which an event belongs", () => {
+Deno.test("spanOf() returns the same type and ID for a beginning and its end", () => {
   const of = (event: unknown, span: unknown) => spanOf({ event, span } as AuditEvent);
   assertEquals(of("a_begin", "1"), { end: ["a", "1"], begins: true });
   assertEquals(of("a", "1"), { end: ["a", "1"], begins: false });
