@@ -255,7 +255,7 @@ export class AuditReader implements AsyncDisposable {
 
   /**
    * Lists the calls that have a begin event and no end event in the log. Such a call still runs, or its process died. See
-   * {@linkcode AuditLogger.begin}.
+   * {@linkcode AuditLogger.begin}. A log that does not exist lists none.
    *
    * The manifest states which spans began or ended in an archive, so archives are not read. An archive is read only if
    * its line in the manifest is missing or of an earlier version, or does not state its spans (more than 10,000, or 1 MiB

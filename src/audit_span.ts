@@ -48,8 +48,9 @@ export interface AuditSpan extends AsyncDisposable {
   ): Promise<AuditSpan>;
 
   /**
-   * Logs the end of the span: an event with the bound fields, `span`, `parent`, `duration_ms` (from a monotonic clock)
-   * and `status` "ok". The call can set `duration_ms` and `status` itself.
+   * Logs the end of the span: an event with the bound fields of the logger, `span`, `parent`, `duration_ms` (from
+   * a monotonic clock) and `status` "ok". The call can set `duration_ms` and `status` itself. The fields of `begin()` are
+   * not repeated; `scout query --spans` shows both events as one row.
    *
    * @param fields Fields of the event, such as `cost`; by default none.
    * @returns A promise that resolves when the line of the end is written.
@@ -165,8 +166,9 @@ class Span implements AuditSpan {
       }
       const ended = mergeFields(this.#bound, fields);
       checkFree(fields, ended, NOT_AT_END);
-      ended.duration_ms ??= this.#durationMs();
-      ended.status ??= "ok";
+      // A bound duration or status is that of no particular call.
+      if (!isSet("duration_ms", fields, ended)) ended.duration_ms = this.#durationMs();
+      if (!isSet("status", fields, ended)) ended.status = "ok";
       this.#written = promise;
       this.#recorder.accept(caller, this.#event, this.withIds(ended));
     } catch (error) {
@@ -206,12 +208,16 @@ function checkedType(event: unknown): string {
   return event;
 }
 
+/** Checks whether the caller's fields set a name. `merged` has their values. */
+function isSet(name: string, fields: object, merged: Fields): boolean {
+  return Object.hasOwn(fields, name) && merged[name] !== undefined && merged[name] !== null;
+}
+
 /** Checks that the caller's fields do not set the names. `merged` has their values. */
 function checkFree(fields: object, merged: Fields, names: readonly string[]): void {
   for (const name of names) {
-    if (!Object.hasOwn(fields, name)) continue;
+    if (!isSet(name, fields, merged)) continue;
     const value = merged[name];
-    if (value === undefined || value === null) continue;
     const demand = name === "cost"
       ? "be passed to end(), not to begin()"
       : "not be set, because the span sets it";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { eventEpochMs } from "./time.ts";
 
 const numbers = new Intl.NumberFormat("en", { useGrouping: "min2" });
 const cents = new Intl.NumberFormat("en", {
@@ -99,4 +100,12 @@ export function shownDuration(ms: number): string {
   if (seconds * SECOND_MS < HOUR_MS) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   const minutes = Math.round(ms / MINUTE_MS);
   return `${numbers.format(Math.floor(minutes / 60))} h ${minutes % 60} min`;
+}
+
+/** Returns the time of an event as local time to the second; the text itself if it is not a time. */
+export function shownInstant(ts: string, timeZone: string): string {
+  const epochMs = eventEpochMs(ts);
+  if (Number.isNaN(epochMs)) return ts;
+  const instant = Temporal.Instant.fromEpochMilliseconds(epochMs);
+  return shownTime(instant, timeZone, { smallestUnit: "second" });
 }

@@ -105,6 +105,18 @@ Deno.test("AuditLogger.begin() with a session ID ends the span, and begins spans
   );
 });
 
+Deno.test("AuditSpan.end() measures the duration and has the status ok, even if the logger has these fields bound", async () => {
+  await using bench = await openBench();
+  const logger = bench.log.child({ duration_ms: 3, status: "error", agent: "critic" });
+  await (await logger.begin("turn")).end();
+  await (await logger.begin("turn")).end({ duration_ms: 7, status: "aborted" });
+  const ends = (await bench.events()).filter(({ event }) => event === "turn");
+  assertEquals(ends.map(({ duration_ms, status, agent }) => [duration_ms, status, agent]), [
+    [0, "ok", "critic"],
+    [7, "aborted", "critic"],
+  ]);
+});
+
 Deno.test("AuditLogger.begin() leaves a bound cost to the end of the span", async () => {
   await using bench = await openBench();
   const span = await bench.log.child({ cost: 0.5 }).begin("llm_call");

@@ -23,7 +23,8 @@ export interface EventLineOptions {
 const GAP = "  ";
 const COLUMN_NAMES = ["type", "cost", "model", "tokens"] as const;
 type Column = typeof COLUMN_NAMES[number];
-type Widths = Readonly<Record<Column, number>>;
+/** The widths of the columns, at least. */
+export type Widths = Readonly<Record<Column, number>>;
 
 const NO_WIDTHS: Widths = { type: 0, cost: 0, model: 0, tokens: 0 };
 /** The initial column widths if events are shown as they arrive, because later events cannot be measured yet. */
@@ -32,6 +33,12 @@ export const USUAL_WIDTHS: Widths = {
   cost: "$0.000413".length,
   model: "small".length,
   tokens: "200 in, 56 out".length,
+};
+/** The initial column widths if calls are shown as they end. Few calls have a model and tokens. */
+export const SPAN_WIDTHS: Widths = {
+  ...NO_WIDTHS,
+  type: "tool_call".length,
+  cost: "$0.000413".length,
 };
 /** Maximum width to which the cells of a column are padded, so that one long cell does not widen every line. */
 const ALIGNED_COLUMNS_MAX = 32;
@@ -190,7 +197,7 @@ function isFailure({ event, status, error }: AuditEvent): boolean {
 function* otherFields(event: AuditEvent): Generator<[name: string, value: unknown]> {
   const { seq, hash } = event;
   for (const name of EXPLAINING) {
-    if (Object.hasOwn(event, name)) yield [name, event[name]];
+    if (Object.hasOwn(event, name)) yield [name, explained(event[name])];
   }
   // Of a chained line, the sequence number is shown, but not the hash, which is of no use to people.
   const isChained = typeof seq === "number" && typeof hash === "string" && SHA256.test(hash);
@@ -198,6 +205,14 @@ function* otherFields(event: AuditEvent): Generator<[name: string, value: unknow
     if (PLACED.has(name) || EXPLAINING.includes(name)) continue;
     if (!(name === "hash" && isChained)) yield [name, value];
   }
+}
+
+/** Returns the name and the message of an error that was logged as an object, without its stack; other values as they are. */
+function explained(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const { name, message } = value as { name?: unknown; message?: unknown };
+  if (typeof message !== "string") return value;
+  return typeof name === "string" ? `${name}: ${message}` : message;
 }
 
 /** Pads a cell with blanks at its end. This also aligns the decimal points of costs below 10 USD. */

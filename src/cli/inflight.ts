@@ -5,17 +5,17 @@
  */
 import { merge, object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { map } from "@optique/core/modifiers";
-import type { Parser } from "@optique/core/parser";
-import { command } from "@optique/core/primitives";
+import { map, optional, withDefault } from "@optique/core/modifiers";
+import { parse, type Parser } from "@optique/core/parser";
+import { command, option } from "@optique/core/primitives";
 import type { AuditEvent } from "../event.ts";
 import type { UnfinishedSpan } from "../read/unfinished_span.ts";
-import { shownTime } from "../shown.ts";
+import { shownInstant } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
 import { type Run, withLog } from "./command.ts";
 import { inflightEndCommand } from "./inflight_end.ts";
 import { tellNothingFound } from "./nothing_found.ts";
-import { type ReadingOptions, readingOptions, sinceOption } from "./options.ts";
+import { type ReadingOptions, readingOptions, when } from "./options.ts";
 import { tellEvents } from "./query.ts";
 import { present } from "./span_rows.ts";
 import type { Output } from "./terminal.ts";
@@ -26,15 +26,29 @@ interface InflightCommandOptions extends ReadingOptions {
   readonly since: When | undefined;
 }
 
+const since = optional(option("--since", when, {
+  description: message`Calls that began at this time or later: 3h, yesterday, 2026-02-13T14:30`,
+}));
+
 const list = map(
-  merge(object({ since: sinceOption }), readingOptions),
+  merge(object({ since }), readingOptions),
   (options): Run => (output) => runInflight(options, output),
 );
+
+/** Returns the run of `scout inflight` without arguments. */
+function listed(): Run {
+  const parsed = parse(list, []);
+  if (!parsed.success) {
+    throw new Error("scout inflight needs no arguments", { cause: parsed.error });
+  }
+  return parsed.value;
+}
 
 /** The `scout inflight` command. */
 export const inflightCommand: Parser<"sync", Run, unknown> = command(
   "inflight",
-  or(inflightEndCommand, list, { errors: { unexpectedInput } }),
+  // Without any argument neither alternative matches, so the list is the default.
+  withDefault(or(inflightEndCommand, list, { errors: { unexpectedInput } }), () => listed()),
   {
     brief: message`Lists the calls without an end event`,
     description:
@@ -93,17 +107,9 @@ async function* rows(
     const { ts, event, session_id } = begun;
     const last_seen = lastSeen === undefined ? undefined : shownInstant(lastSeen, timeZone);
     const parent = begun.parent === undefined ? undefined : idOf(begun.parent);
-    yield present({ ts, event, session_id, span: idOf(begun.span), last_seen, parent, ...fields });
+    yield present({ ts, event, session_id, span: idOf(begun.span), ...fields, last_seen, parent });
   }
 }
 
 /** Length of the first part of a UUID. */
 const SHORT_ID_LENGTH = 8;
-
-/** Returns the time of an event as local time to the second; the text itself if it is not a time. */
-function shownInstant(ts: string, timeZone: string): string {
-  const epochMs = eventEpochMs(ts);
-  if (Number.isNaN(epochMs)) return ts;
-  const instant = Temporal.Instant.fromEpochMilliseconds(epochMs);
-  return shownTime(instant, timeZone, { smallestUnit: "second" });
-}

@@ -12,15 +12,15 @@ import { string } from "@optique/core/valueparser";
 import type { AuditReader } from "../audit_reader.ts";
 import type { UnfinishedSpan } from "../read/unfinished_span.ts";
 import { ENDED_BY } from "../segments/span_ledger.ts";
-import { counted, shownText } from "../shown.ts";
+import { counted, shownInstant, shownText } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
 import { isChained, openToChange, type Run, withLog } from "./command.ts";
 import { CommandError } from "./command_error.ts";
 import { tell } from "./messages.ts";
-import { choiceOf, type LogOptions, logOptions, valueOf } from "./options.ts";
+import { choiceOf, type ReadingOptions, readingOptions, valueOf } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
-interface InflightEndOptions extends LogOptions {
+interface InflightEndOptions extends ReadingOptions {
   readonly span: string;
   readonly status: "ok" | "error" | "aborted";
   readonly cost: number | undefined;
@@ -53,7 +53,7 @@ export const inflightEndCommand: Parser<"sync", Run, unknown> = command(
           description: message`The field reason of the end`,
         })),
       }),
-      logOptions,
+      readingOptions,
     ),
     (options): Run => (output) => runInflightEnd(options, output),
   ),
@@ -66,9 +66,18 @@ export const inflightEndCommand: Parser<"sync", Run, unknown> = command(
   },
 );
 
+/** Minimum number of characters, so that a slip of the finger ends no call. */
+const ID_LENGTH_MIN = 4;
+
 function parseId(text: string): string {
-  if (text === "") throw new RangeError("not the ID of a call; scout inflight lists them");
-  return text;
+  // The table of a narrow terminal cuts IDs off.
+  const id = text.replace(/…$/, "");
+  if (id.length < ID_LENGTH_MIN) {
+    throw new RangeError(
+      `not the ID of a call or at least ${ID_LENGTH_MIN} characters of it; scout inflight lists them`,
+    );
+  }
+  return id;
 }
 
 function parseCost(text: string): number {
@@ -78,12 +87,12 @@ function parseCost(text: string): number {
 }
 
 async function runInflightEnd(options: InflightEndOptions, output: Output): Promise<number> {
-  const { status, cost, reason, json } = options;
+  const { status, cost, reason, json, timeZone } = options;
   const { path, open } = await withLog(options, async (reader) => ({
     path: reader.path,
     open: await openCall(reader, options.span),
   }));
-  const { event, span, parent, session_id, lastSeen } = open;
+  const { event, span, parent, session_id, ts, lastSeen } = open;
   warnIfRecent(open);
   {
     await using log = await openToChange({ path, chain: await isChained(path) });
@@ -91,7 +100,10 @@ async function runInflightEnd(options: InflightEndOptions, output: Output): Prom
     await log.log(event, fields);
   }
   if (json) output.json({ event, span, session_id, status, cost, reason, lastSeen });
-  else output.line(`Ended ${shownText(event)} ${shownText(span)} with the status ${status}`);
+  else {
+    const began = ts === undefined ? "" : `, which began ${shownInstant(ts, timeZone)},`;
+    output.line(`Ended ${shownText(`${event} ${span}`)}${shownText(began)} with status ${status}`);
+  }
   await output.flush();
   return 0;
 }

@@ -112,7 +112,12 @@ export function countOf(
   });
 }
 
-const when = valueOf("TIME", parseWhen, () => Temporal.Now.instant());
+/** The parser of a time. */
+export const when: ValueParser<"sync", When> = valueOf(
+  "TIME",
+  parseWhen,
+  () => Temporal.Now.instant(),
+);
 /** The parser of the name of a time zone. */
 export const timeZone: ValueParser<"sync", string> = valueOf("ZONE", checkTimeZone, "UTC");
 const fieldTest = valueOf("FIELD=VALUE", parseFieldTest, () => true);

@@ -61,7 +61,7 @@ export const queryCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Shows the events that match`,
     description:
-      message`Reads archives and the active file. With --json, each line is printed as it is stored. If nothing matches, standard error states which events the log contains, and the exit code is 0.`,
+      message`Reads archives and the active file. With --json, each line is printed as it is stored. With --spans, the calls are in the order in which they ended, those without an end last; with --desc, in that of their beginnings. If nothing matches, standard error states which events the log contains, and the exit code is 0.`,
     footer:
       message`Example: scout query logs --since 3h --event nav --where model=small --json | jq .cost`,
   },

@@ -4,46 +4,59 @@
  * @module
  */
 import { type AuditEvent, BEGIN_SUFFIX } from "../event.ts";
-import { SpanLedger, spanOf } from "../segments/span_ledger.ts";
+import { ENDED_BY, SpanLedger, spanOf, typeBegunBy } from "../segments/span_ledger.ts";
 import { shownDuration } from "../shown.ts";
-import { eventEpochMs } from "../time.ts";
 
 /** The status of a row without an end event. */
-const UNFINISHED = "unfinished";
-
-/** Options of {@linkcode spanRows}. */
-export interface SpanRowOptions {
-  /** Whether the events arrive newest first. */
-  readonly isNewestFirst?: boolean;
-  /** Whether an end is shown whose beginning is not among the events. Its start is then computed from its duration. */
-  readonly showsLoneEnds?: boolean;
-}
+export const UNFINISHED = "unfinished";
 
 /**
- * Yields a row for each span, as an event with the time of the beginning and the fields of both events. A field of the
- * end counts if both have it. The rows are in the order in which the calls are complete: oldest first by their ends, and
- * then the calls without an end; newest first by their beginnings.
+ * Joins the two events of each call to a row: an event with the time of the beginning and the fields of both. If both
+ * have a field, that of the end counts.
+ *
+ * A process can end a call that `scout inflight end` has ended before. Then its own end counts, because that end has the
+ * result of the call.
  */
-export async function* spanRows(
-  events: AsyncIterable<AuditEvent>,
-  { isNewestFirst = false, showsLoneEnds = false }: SpanRowOptions = {},
-): AsyncGenerator<AuditEvent, void> {
-  // The first of the two events that arrives waits for the other one.
-  const waiting = new SpanLedger<AuditEvent>();
-  for await (const event of events) {
-    const span = spanOf(event);
-    if (span === null) continue;
-    const isFirst = span.begins !== isNewestFirst;
-    if (isFirst) {
-      waiting.begin(span.end, event);
-      continue;
-    }
-    const other = waiting.end(span.end);
-    if (span.begins) yield rowOf(event, other);
-    else if (other !== undefined) yield rowOf(other, event);
-    else if (showsLoneEnds) yield rowOfEnd(event);
+export class SpanRows {
+  readonly #isNewestFirst: boolean;
+  /** The first of the two events that arrives waits for the other one. */
+  readonly #waiting = new SpanLedger<AuditEvent>();
+  /** The beginnings of the calls that were ended by hand, which may end once more. */
+  readonly #endedByHand = new SpanLedger<AuditEvent>();
+
+  /** Creates the rows. `isNewestFirst` states in which order the events are added. */
+  constructor({ isNewestFirst = false } = {}) {
+    this.#isNewestFirst = isNewestFirst;
   }
-  if (!isNewestFirst) { for (const begin of waiting.open()) yield rowOf(begin, undefined); }
+
+  /** Adds the next event. Returns a row if a call is complete: it has both events, or cannot get an end any more. */
+  add(event: AuditEvent): AuditEvent | null {
+    const span = spanOf(event);
+    if (span === null) return null;
+    const { end, begins } = span;
+    if (!this.#isNewestFirst) {
+      if (begins) this.#waiting.begin(end, event);
+      return begins ? null : this.#ended(event);
+    }
+    if (begins) return rowOf(event, this.#waiting.end(end));
+    const later = this.#waiting.end(end);
+    if (later !== undefined) this.#waiting.begin(end, later);
+    if (later === undefined || !isByHand(event)) this.#waiting.begin(end, event);
+    return null;
+  }
+
+  /** Returns the rows of the calls without an end, if the events were added oldest first. */
+  unfinished(): AuditEvent[] {
+    return this.#isNewestFirst ? [] : this.#waiting.open().map((begin) => rowOf(begin, undefined));
+  }
+
+  #ended(event: AuditEvent): AuditEvent | null {
+    const { end } = spanOf(event)!;
+    const begin = this.#waiting.end(end) ?? this.#endedByHand.end(end);
+    if (begin === undefined) return null;
+    if (isByHand(event)) this.#endedByHand.begin(end, begin);
+    return rowOf(begin, event);
+  }
 }
 
 /** Returns a row as it is shown in a table of events, with its duration as people read it. */
@@ -53,9 +66,10 @@ export function shownRow({ ts, event, session_id, ...rest }: AuditEvent): AuditE
   return present({ ts, event, session_id, duration, status, ...fields });
 }
 
-/** Returns the event types of the beginnings and ends of calls of these types. */
+/** Returns the event types of the beginnings and ends of calls. A type may be that of either event. */
 export function spanTypes(types: readonly string[]): string[] {
-  return types.flatMap((type) => [type, type + BEGIN_SUFFIX]);
+  return types.map((type) => typeBegunBy(type) ?? type)
+    .flatMap((type) => [type, type + BEGIN_SUFFIX]);
 }
 
 /** Returns the members of a row that are not undefined. */
@@ -63,19 +77,13 @@ export function present(row: Readonly<Record<string, unknown>>): AuditEvent {
   return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined));
 }
 
+function isByHand(end: AuditEvent): boolean {
+  return end[ENDED_BY] !== undefined;
+}
+
 function rowOf(begin: AuditEvent, end: AuditEvent | undefined): AuditEvent {
   const { ts, event: _, session_id, ...begun } = begin;
   const { ts: end_ts, event: __, session_id: ___, ...ended } = end ?? { status: UNFINISHED };
   const [event] = spanOf(begin)!.end;
   return present({ ts, event, session_id, end_ts, ...begun, ...ended });
-}
-
-/** Returns the row of an end whose beginning is unknown. Its duration says when it began. */
-function rowOfEnd({ ts: end_ts, event, session_id, ...ended }: AuditEvent): AuditEvent {
-  const { duration_ms } = ended;
-  const beganMs = typeof duration_ms === "number" ? eventEpochMs(end_ts) - duration_ms : NaN;
-  const ts = Number.isNaN(new Date(beganMs).getTime())
-    ? undefined
-    : new Date(beganMs).toISOString();
-  return present({ ts, event, session_id, end_ts, ...ended });
 }

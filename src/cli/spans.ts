@@ -7,11 +7,10 @@ import { message } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import type { AuditReader } from "../audit_reader.ts";
-import type { AuditEvent } from "../event.ts";
-import { spanOf } from "../segments/span_ledger.ts";
+import { type AuditEvent, BEGIN_SUFFIX } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
 import { type FieldOptions, fieldsToQuery, type TimeOptions } from "./options.ts";
-import { shownRow, spanRows, spanTypes } from "./span_rows.ts";
+import { shownRow, SpanRows, spanTypes, UNFINISHED } from "./span_rows.ts";
 
 /** The parser of `--spans`. */
 export const spansOption: Parser<"sync", boolean, unknown> = option("--spans", {
@@ -28,7 +27,10 @@ type SpanOptions = FieldOptions & Partial<TimeOptions> & {
   readonly limit: number | undefined;
 };
 
-/** Yields a row for each call that began in the time range and has the fields. */
+/**
+ * Yields a row for each call that began in the time range and has the fields: as they ended, and then those without an
+ * end; with `desc`, the newest beginning first.
+ */
 export async function* spansIn(
   reader: AuditReader,
   { since, until, limit = Infinity, desc, ...fields }: SpanOptions,
@@ -45,23 +47,45 @@ export async function* spansIn(
   const isEarly = ({ ts }: AuditEvent) => untilMs === undefined || eventEpochMs(ts) < untilMs;
   let left = limit;
   if (left === 0) return;
-  for await (const row of spanRows(events, { isNewestFirst: desc })) {
+  for await (const row of rowsOf(events, new SpanRows({ isNewestFirst: desc }))) {
     if (!isEarly(row) || !where(row)) continue;
     yield row;
     if (--left === 0) return;
   }
 }
 
-/** Yields a row for each call when it ends, beginning with the last events of calls. */
-export async function* followedSpans(
+/** Resolves with a row for each of the last calls, the one that began last at the end. */
+export async function lastSpans(
   reader: AuditReader,
   { lines, ...fields }: FieldOptions & { readonly lines: number },
+): Promise<AuditEvent[]> {
+  const now = Temporal.Now.zonedDateTimeISO();
+  const newest = spansIn(reader, { ...fields, desc: true, limit: lines }, now);
+  return (await Array.fromAsync(newest)).reverse();
+}
+
+/** Yields a row for each of the last calls, and then for each call when it ends. */
+export async function* followedSpans(
+  reader: AuditReader,
+  options: FieldOptions & { readonly lines: number },
 ): AsyncGenerator<AuditEvent, void> {
-  const { where, ...query } = spanQuery(fields);
-  const isOfSpan = (event: AuditEvent) => spanOf(event) !== null;
-  // A call has two events.
-  const events = reader.follow({ ...query, where: isOfSpan, last: 2 * lines });
-  for await (const row of spanRows(events, { showsLoneEnds: true })) if (where(row)) yield row;
+  const { where, ...query } = spanQuery(options);
+  const events = reader.follow(query)[Symbol.asyncIterator]();
+  // From this request on the iteration misses no event. Those of the queries below may come once more.
+  const first = events.next();
+  const last = await lastSpans(reader, options);
+  yield* last;
+  const known = new Set(last.filter(({ status }) => status !== UNFINISHED).map(keyOf));
+  const rows = new SpanRows();
+  for await (const { event, span, fields, lastSeen: _, ...begun } of reader.unfinished()) {
+    rows.add({ ...begun, event: event + BEGIN_SUFFIX, span, ...fields });
+    known.add(keyOf({ event: event + BEGIN_SUFFIX, span }));
+  }
+  for (let result = await first; !result.done; result = await events.next()) {
+    if (known.delete(keyOf(result.value))) continue;
+    const row = rows.add(result.value);
+    if (row !== null && where(row)) yield row;
+  }
 }
 
 /** Yields the rows as they are shown. */
@@ -72,9 +96,24 @@ export async function* shownRows(
   for await (const row of rows) yield json ? row : shownRow(row);
 }
 
+async function* rowsOf(
+  events: AsyncIterable<AuditEvent>,
+  rows: SpanRows,
+): AsyncGenerator<AuditEvent, void> {
+  for await (const event of events) {
+    const row = rows.add(event);
+    if (row !== null) yield row;
+  }
+  yield* rows.unfinished();
+}
+
+function keyOf({ event, span }: AuditEvent): string {
+  return JSON.stringify([event, span]);
+}
+
 /** Returns the query for the events of the calls, and the test of their rows. */
-function spanQuery(fields: FieldOptions) {
-  const { where = () => true, ...query } = fieldsToQuery(fields);
-  const eventType = spanTypes(fields.event);
-  return { ...query, ...eventType.length === 0 ? {} : { eventType }, where };
+function spanQuery({ event, session, where }: FieldOptions) {
+  const { where: test = () => true, ...query } = fieldsToQuery({ event: [], session, where });
+  const eventType = spanTypes(event);
+  return { ...query, ...eventType.length === 0 ? {} : { eventType }, where: test };
 }

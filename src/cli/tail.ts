@@ -11,7 +11,7 @@ import { command, option } from "@optique/core/primitives";
 import { keepLineTexts } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
 import { type Run, withLog, withReader } from "./command.ts";
-import { EventLines, USUAL_WIDTHS } from "./event_line.ts";
+import { EventLines, SPAN_WIDTHS, USUAL_WIDTHS, type Widths } from "./event_line.ts";
 import { tellIfAwaited } from "./log_kind.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import {
@@ -24,7 +24,7 @@ import {
   readingOptions,
 } from "./options.ts";
 import { tellEvents, type TellOptions } from "./query.ts";
-import { followedSpans, shownRows, SPANS_KIND, spansIn, spansOption } from "./spans.ts";
+import { followedSpans, lastSpans, shownRows, SPANS_KIND, spansOption } from "./spans.ts";
 import { columns, type Output } from "./terminal.ts";
 
 /** Options that select the last events, and the option to follow the log. */
@@ -63,7 +63,7 @@ export const tailCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Shows the last events, and with -f new ones`,
     description:
-      message`Shows the last events that match, oldest first. With -f, also shows new events of every process as they are written. If the log does not exist yet, waits for it.`,
+      message`Shows the last events that match, oldest first. With -f, also shows new events of every process as they are written, and waits for a log that does not exist yet. With --spans, shows the calls that began last, and with -f each call once more when it ends.`,
     footer: message`Example: scout tail logs --follow --lines 5 --event validation_fail`,
   },
 );
@@ -73,11 +73,11 @@ async function last(options: TailCommandOptions, output: Output): Promise<number
   const now = Temporal.Now.zonedDateTimeISO(options.timeZone);
   await withLog(options, async (reader) => {
     const texts = json && !spans ? keepLineTexts(reader) : undefined;
-    const newest = { desc: true, limit: lines };
+    const newest = { order: "desc", limit: lines } as const;
     const events = spans
-      ? await Array.fromAsync(shownRows(spansIn(reader, { ...options, ...newest }, now), options))
-      : await reader.query({ ...fieldsToQuery(options), order: "desc", limit: lines }).toArray();
-    const count = await tellEvents(events.reverse(), { ...options, texts }, output);
+      ? shownRows(ReadableStream.from(await lastSpans(reader, options)), options)
+      : (await reader.query({ ...fieldsToQuery(options), ...newest }).toArray()).reverse();
+    const count = await tellEvents(events, { ...options, texts }, output);
     if (count > 0 || lines === 0) return;
     const kind = spans ? { kind: SPANS_KIND } : {};
     await tellNothingFound(reader, { ...questionOf(options, now), ...kind }, now);
@@ -93,7 +93,7 @@ async function follow(options: TailCommandOptions, output: Output): Promise<numb
     const events = spans
       ? shownRows(followedSpans(reader, options), options)
       : reader.follow({ ...fieldsToQuery(options), last: lines });
-    await tellAtOnce(events, { ...options, texts }, output);
+    await tellAtOnce(events, { ...options, texts }, output, spans ? SPAN_WIDTHS : USUAL_WIDTHS);
   });
   return 0;
 }
@@ -103,12 +103,13 @@ export async function tellAtOnce(
   events: AsyncIterable<AuditEvent>,
   { json, timeZone, texts }: TellOptions,
   output: Output,
+  widths: Widths = USUAL_WIDTHS,
 ): Promise<void> {
   const lines = new EventLines({
     timeZone,
     columns: output.isTerminal ? columns() : Infinity,
     hasHeader: output.isTerminal,
-  }, USUAL_WIDTHS);
+  }, widths);
   if (output.isTerminal && !json) output.line(lines.header());
   await output.flush();
   for await (const event of events) {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { logWith } from "./run_cli.ts";
+import { denoDir, runProgram } from "../run_program.ts";
+import { logWith, MAIN } from "./run_cli.ts";
 
 const AT = "2026-02-13T14:3";
 
@@ -27,9 +28,9 @@ Deno.test("scout inflight lists the calls that have begun and not ended, oldest 
   assertEquals(
     stdout.split("\n").map((line) => line.replaceAll(/ {2,}/g, "  ")),
     [
-      "2026-02-13 14:30:00.000  turn  span=t  last_seen=2026-02-13 14:32:00  agent=critic",
-      "2026-02-13 14:31:00.000  llm_call  small  span=c  last_seen=2026-02-13 14:32:00  parent=t  " +
-      "agent=critic\\u001b[31m",
+      "2026-02-13 14:30:00.000  turn  span=t  agent=critic  last_seen=2026-02-13 14:32:00",
+      "2026-02-13 14:31:00.000  llm_call  small  span=c  agent=critic\\u001b[31m  " +
+      "last_seen=2026-02-13 14:32:00  parent=t",
       "",
     ],
   );
@@ -40,7 +41,7 @@ Deno.test("scout inflight --tz shows every time in the zone", async () => {
   const { stdout } = await log.run("inflight", "--tz", "Asia/Tokyo");
   assertEquals(
     stdout,
-    "2026-02-13 23:30:00.000  turn  span=t  last_seen=2026-02-13 23:30:00  agent=critic\n",
+    "2026-02-13 23:30:00.000  turn  span=t  agent=critic  last_seen=2026-02-13 23:30:00\n",
   );
 });
 
@@ -64,4 +65,15 @@ Deno.test("scout inflight says so if every call has ended", async () => {
   const { code, stdout, stderr } = await log.run("inflight");
   assertEquals([code, stdout], [0, ""]);
   assertEquals(stderr, "scout: no unfinished calls; the newest event is from 2026-02-13 14:34\n");
+});
+
+Deno.test("scout inflight takes its log from SCOUT_PATH if it has no argument", async () => {
+  using log = logWith(...LINES);
+  const { code, stdout, stderr } = await runProgram(MAIN, {
+    dir: log.dir.path(""),
+    args: ["inflight"],
+    flags: [`--allow-read=${log.dir.path("")}`, "--allow-env=SCOUT_PATH"],
+    env: { ...Deno.env.toObject(), SCOUT_PATH: log.path, DENO_DIR: await denoDir() },
+  });
+  assertEquals([code, stderr, stdout.trimEnd().split("\n").length], [0, "", 2]);
 });

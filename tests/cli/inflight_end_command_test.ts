@@ -20,7 +20,7 @@ const BEGUN = [
 function end(log: ReturnType<typeof logWith>, ...args: readonly string[]): Promise<CommandResult> {
   return runProgram(MAIN, {
     dir: log.dir.path(""),
-    args: ["inflight", "end", "--path", log.path, ...args],
+    args: ["inflight", "end", "--path", log.path, "--tz", "UTC", ...args],
   });
 }
 
@@ -35,7 +35,10 @@ Deno.test("scout inflight end logs the end of a call in its session", async () =
   const args = ["--status", "error", "--cost", "0.02", "--reason", "machine lost"];
   const { code, stdout, stderr } = await end(log, "3f9c0777", ...args);
   assertEquals([code, stderr], [0, ""]);
-  assertEquals(stdout, "Ended tool_call 3f9c0777 with the status error\n");
+  assertEquals(
+    stdout,
+    "Ended tool_call 3f9c0777, which began 2026-02-13 14:30:00, with status error\n",
+  );
   const { ts: _, ...logged } = JSON.parse(linesOf(log.path).at(-1)!);
   assertEquals(logged, {
     event: "tool_call",
@@ -65,7 +68,7 @@ Deno.test("scout inflight end takes the first characters of an ID, and an ID tha
   assertEquals((await openIn(log.path)).map(([span]) => span), ["3f9c0777"]);
 });
 
-Deno.test("scout inflight end changes nothing if the ID is ambiguous, unknown or empty, or the call has ended", async () => {
+Deno.test("scout inflight end changes nothing if the ID is ambiguous, unknown or too short, or the call has ended", async () => {
   using log = logWith(...BEGUN);
   const unknown = (id: string) =>
     `scout: Cannot end call: no unfinished call has this ID, got ${id}; scout inflight lists them\n`;
@@ -80,9 +83,9 @@ Deno.test("scout inflight end changes nothing if the ID is ambiguous, unknown or
     ["ended", 1, unknown("ended")],
     ["\u001b[31m", 1, unknown("\\u001b[31m")],
     [
-      "",
+      "3f9",
       2,
-      'scout: Cannot run scout inflight end: `SPAN`: "" is not the ID of a call; scout inflight lists them\n',
+      'scout: Cannot run scout inflight end: `SPAN`: "3f9" is not the ID of a call or at least 4 characters of it; scout inflight lists them\n',
     ],
   ];
   for (const [id, code, stderr] of refused) {

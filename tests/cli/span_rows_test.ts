@@ -1,6 +1,6 @@
 import type { AuditEvent } from "@vivarium/scout";
 import { assertEquals } from "@std/assert";
-import { shownRow, type SpanRowOptions, spanRows } from "../../src/cli/span_rows.ts";
+import { shownRow, SpanRows, spanTypes } from "../../src/cli/span_rows.ts";
 
 const at = (second: number) => `2026-02-13T14:30:0${second}.000Z`;
 
@@ -12,15 +12,17 @@ function end(span: string, second: number, fields: Record<string, unknown> = {})
   return { ts: at(second), event: "tool_call", session_id: "s", span, ...fields };
 }
 
-function rows(events: readonly AuditEvent[], options?: SpanRowOptions): Promise<AuditEvent[]> {
-  return Array.fromAsync(spanRows(ReadableStream.from(events), options));
+function rowsOf(events: readonly AuditEvent[], options?: { isNewestFirst: boolean }): AuditEvent[] {
+  const rows = new SpanRows(options);
+  const complete = events.map((event) => rows.add(event)).filter((row) => row !== null);
+  return [...complete, ...rows.unfinished()];
 }
 
-async function spansOf(events: readonly AuditEvent[], options?: SpanRowOptions) {
-  return (await rows(events, options)).map(({ span, status }) => `${span} ${status}`);
+function spansOf(events: readonly AuditEvent[], options?: { isNewestFirst: boolean }): string[] {
+  return rowsOf(events, options).map(({ span, status }) => `${span} ${status}`);
 }
 
-Deno.test("spanRows() joins the two events of a call, with the time of the beginning and the fields of both", async () => {
+Deno.test("SpanRows.add() joins the two events of a call, with the time of the beginning and the fields of both", () => {
   const events = [
     begin("1", 0, { tool: "search", agent: "critic" }),
     { ts: at(1), event: "nav", session_id: "s" },
@@ -38,11 +40,11 @@ Deno.test("spanRows() joins the two events of a call, with the time of the begin
     duration_ms: 2_000,
     status: "ok",
   };
-  assertEquals(await rows(events), [row]);
-  assertEquals(await rows(events.toReversed(), { isNewestFirst: true }), [row]);
+  assertEquals(rowsOf(events), [row]);
+  assertEquals(rowsOf(events.toReversed(), { isNewestFirst: true }), [row]);
 });
 
-Deno.test("spanRows() yields calls as they end, and then those without an end; or newest first by their beginnings", async () => {
+Deno.test("SpanRows returns calls as they end, and then those without an end; or newest first by their beginnings", () => {
   const events = [
     end("0", 0, { status: "ok" }),
     begin("1", 1),
@@ -52,30 +54,46 @@ Deno.test("spanRows() yields calls as they end, and then those without an end; o
     begin("4", 5),
     end("1", 6, { status: "ok" }),
   ];
-  assertEquals(await spansOf(events), ["2 error", "1 ok", "3 unfinished", "4 unfinished"]);
+  assertEquals(spansOf(events), ["2 error", "1 ok", "3 unfinished", "4 unfinished"]);
   assertEquals(
-    await spansOf(events.toReversed(), { isNewestFirst: true }),
+    spansOf(events.toReversed(), { isNewestFirst: true }),
     ["4 unfinished", "3 unfinished", "2 error", "1 ok"],
   );
 });
 
-Deno.test("spanRows() shows an end without a beginning only if asked to, with the start that its duration says", async () => {
-  const events = [
-    end("0", 5, { duration_ms: 1_500 }),
-    end("1", 6),
-    end("2", 7, { duration_ms: 1e300 }),
-  ];
-  assertEquals(await rows(events), []);
-  const shown = await rows(events, { showsLoneEnds: true });
-  assertEquals(shown.map(({ ts, end_ts }) => [ts, end_ts]), [
-    ["2026-02-13T14:30:03.500Z", at(5)],
-    [undefined, at(6)],
-    [undefined, at(7)],
+Deno.test("SpanRows lets the end of the process count after an end by hand, in both orders", () => {
+  const byHand = end("1", 2, { status: "aborted", ended_by: "scout inflight end" });
+  const events = [begin("1", 0, { tool: "x" }), byHand, end("1", 3, { status: "ok", cost: 0.5 })];
+  assertEquals(rowsOf(events).map(({ tool, status, cost }) => [tool, status, cost]), [
+    ["x", "aborted", undefined],
+    ["x", "ok", 0.5],
   ]);
+  assertEquals(spansOf(events.toReversed(), { isNewestFirst: true }), ["1 ok"]);
+  assertEquals(spansOf(events.slice(0, 2).toReversed(), { isNewestFirst: true }), ["1 aborted"]);
 });
 
-Deno.test("shownRow() puts duration and status before the other fields, and leaves out the time of the end", async () => {
-  const [row] = await rows([begin("1", 0, { tool: "x" }), end("1", 1, { duration_ms: 1_234.5 })]);
+Deno.test("SpanRows pairs repeated IDs in the same way in both orders", () => {
+  const events = [
+    begin("1", 0),
+    end("1", 1, { status: "a" }),
+    begin("1", 2),
+    begin("1", 3),
+    end("1", 4, { status: "b" }),
+  ];
+  const pairs = (rows: AuditEvent[]) => rows.map(({ ts, status }) => `${ts} ${status}`).sort();
+  const expected = [`${at(0)} a`, `${at(2)} unfinished`, `${at(3)} b`];
+  assertEquals(pairs(rowsOf(events)), expected);
+  assertEquals(pairs(rowsOf(events.toReversed(), { isNewestFirst: true })), expected);
+});
+
+Deno.test("spanTypes() takes the type of the beginning for that of the call", () => {
+  const types = ["tool_call", "tool_call_begin"];
+  assertEquals(spanTypes(["tool_call"]), types);
+  assertEquals(spanTypes(["tool_call_begin"]), types);
+});
+
+Deno.test("shownRow() puts duration and status before the other fields, and leaves out the time of the end", () => {
+  const [row] = rowsOf([begin("1", 0, { tool: "x" }), end("1", 1, { duration_ms: 1_234.5 })]);
   assertEquals(
     JSON.stringify(shownRow({ ...row, status: "ok" })),
     JSON.stringify({

@@ -85,12 +85,12 @@ Deno.test("scout tail --spans shows the calls that began last, oldest first", as
   ]);
 });
 
-Deno.test("scout tail -f --spans shows each call when it ends", async () => {
+Deno.test("scout tail -f --spans shows the last calls, and then each call when it ends, once", async () => {
   using log = logWith(...LINES);
   const process = new Deno.Command(Deno.execPath(), {
     args: programArgs(MAIN, {
       dir: log.dir.path(""),
-      args: ["tail", "-f", "--spans", "--json", "--path", log.path, "-n", "1"],
+      args: ["tail", "-f", "--spans", "--json", "--path", log.path, "-n", "3"],
       flags: [`--allow-read=${log.dir.path("")}`],
     }),
     stdout: "piped",
@@ -99,15 +99,18 @@ Deno.test("scout tail -f --spans shows each call when it ends", async () => {
   const rows = process.stdout.pipeThrough(new TextDecoderStream())
     .pipeThrough(new TextLineStream()).getReader();
   const next = async () => JSON.parse((await rows.read()).value!);
-  // Of the last two events of calls, one ends a call that began before.
-  const [b, m] = [await next(), await next()];
-  assertEquals([b.span, b.ts, m.span, m.ts, m.cost], ["b", at(6), "m", at(4), 0.25]);
+  const last = [await next(), await next(), await next()];
+  assertEquals(last.map(({ span, ts }) => [span, ts]), [["a", at(1)], ["m", at(4)], ["b", at(6)]]);
   await using writer = await AuditLog.open({ path: log.path, logger: silent });
   const call = await writer.begin("tool_call", { tool: "search" });
   await writer.log("nav");
   await call.end({ cost: 0.5 });
   const row = await next();
   assertEquals([row.span, row.tool, row.cost], [call.id, "search", 0.5]);
+  // The turn began before the last three calls.
+  await writer.log("turn", { span: "t" });
+  const turn = await next();
+  assertEquals([turn.span, turn.ts, turn.agent], ["t", at(0), "critic"]);
   process.kill("SIGINT");
   await rows.cancel();
   await process.status;
