@@ -1,0 +1,135 @@
+/**
+ * What one budget has spent, in its window or since its start. Pure.
+ *
+ * A rolling window of some hours is divided into sixtieths. An amount leaves the window when the window has passed,
+ * rounded up to a sixtieth. So at most 61 sums describe everything in the window, exactly.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import { amountIn, type BudgetUnit, plus } from "./amount.ts";
+
+/** Number of parts of a window. */
+const PARTS = 60;
+const HOUR_MS = 3_600_000;
+
+/** Maximum number of sums that are kept. More can only be in the future, as clocks that are wrong date them. */
+const SUMS_MAX = 2 * PARTS;
+
+/** The facts about a budget that never change. */
+export interface BudgetTerms {
+  readonly name: string;
+  readonly unit: BudgetUnit;
+  /** Length of the rolling window in hours; null for a total. */
+  readonly hours: number | null;
+  /** Start of a total, epoch milliseconds; null for a rolling window. */
+  readonly sinceMs: number | null;
+  /** The fields that an event must have, with these values, to count without a hold. */
+  readonly where: Readonly<Record<string, unknown>>;
+}
+
+/** The sums of a budget: by the number of the part of time in which they leave the window, or of a total as part 0. */
+export type Sums = readonly (readonly [part: number, amount: number])[];
+
+/** The account of one budget. */
+export class Account {
+  readonly terms: BudgetTerms;
+  /** The limit, as an amount. */
+  limit: number;
+  /** The last limit that a program declared, as an amount. */
+  declaredLimit: number;
+  /** Time of the newest hold or end on this budget, epoch milliseconds. No decision is dated before it. */
+  clockMs: number;
+  readonly #sums: Map<number, number>;
+  /** The fields of `where` as JSON. */
+  readonly #where: readonly (readonly [name: string, json: string | undefined])[];
+
+  /** Creates an account with these sums. */
+  constructor(
+    terms: BudgetTerms,
+    { limit, declaredLimit, clockMs, sums }: {
+      limit: number;
+      declaredLimit: number;
+      clockMs: number;
+      sums: Sums;
+    },
+  ) {
+    this.terms = terms;
+    this.limit = limit;
+    this.declaredLimit = declaredLimit;
+    this.clockMs = clockMs;
+    this.#sums = new Map(sums);
+    this.#where = Object.entries(terms.where).map(([name, value]) => [name, JSON.stringify(value)]);
+  }
+
+  /** The sums, for a state line. */
+  get sums(): Sums {
+    return [...this.#sums].sort(([a], [b]) => a - b);
+  }
+
+  /** Checks whether an event has the fields of `where`, and for a total whether it is not before the start. */
+  matches(event: AuditEvent, dateMs: number): boolean {
+    const { sinceMs } = this.terms;
+    if (sinceMs !== null && dateMs < sinceMs) return false;
+    return this.#where.every(([name, json]) =>
+      Object.hasOwn(event, name) && JSON.stringify(event[name]) === json
+    );
+  }
+
+  /** Adds an amount of a date. */
+  add(amount: number, dateMs: number): void {
+    const part = this.#partOf(dateMs);
+    this.#sums.set(part, plus(this.#sums.get(part) ?? 0, amount));
+  }
+
+  /** Adds the amount that an event states, if it states one. */
+  addEvent(event: AuditEvent, dateMs: number): void {
+    const amount = amountIn(event, this.terms.unit);
+    if (amount !== undefined) this.add(amount, dateMs);
+  }
+
+  /** Returns what is in the window at a time, or in the total. */
+  spentAt(ms: number): number {
+    let spent = 0;
+    for (const [part, amount] of this.#sums) {
+      if (this.#endOf(part) > ms) spent = plus(spent, amount);
+    }
+    return spent;
+  }
+
+  /** Returns the time at which an amount of a date leaves the window; infinite for a total. */
+  leavesMs(dateMs: number): number {
+    return this.#endOf(this.#partOf(dateMs));
+  }
+
+  /** Returns the times after `ms` at which a sum leaves the window, each with the sum, in their order. */
+  departuresAfter(ms: number): { atMs: number; amount: number }[] {
+    return this.sums.map(([part, amount]) => ({ atMs: this.#endOf(part), amount }))
+      .filter(({ atMs }) => atMs > ms && atMs !== Infinity);
+  }
+
+  /** Drops the sums that have left the window, and joins those of the far future, so that few are kept. */
+  compact(): void {
+    for (const part of this.#sums.keys()) {
+      if (this.#endOf(part) <= this.clockMs) this.#sums.delete(part);
+    }
+    const parts = [...this.#sums.keys()].sort((a, b) => a - b);
+    const last = parts.at(-1);
+    for (const part of parts.slice(SUMS_MAX - 1, -1)) {
+      this.#sums.set(last!, plus(this.#sums.get(last!)!, this.#sums.get(part)!));
+      this.#sums.delete(part);
+    }
+  }
+
+  get #partMs(): number {
+    return this.terms.hours! * HOUR_MS / PARTS;
+  }
+
+  #partOf(dateMs: number): number {
+    return this.terms.hours === null ? 0 : Math.ceil(dateMs / this.#partMs);
+  }
+
+  #endOf(part: number): number {
+    return this.terms.hours === null ? Infinity : (part + PARTS) * this.#partMs;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Amounts of budgets. They are integers, so that sums are exact: billionths of a USD, tokens, or calls. Pure.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+
+/** The unit of a budget: USD, tokens (input and output), or calls. */
+export type BudgetUnit = "usd" | "tokens" | "calls";
+
+/** Every {@linkcode BudgetUnit}. */
+export const BUDGET_UNITS: readonly BudgetUnit[] = ["usd", "tokens", "calls"];
+
+/** Number of the smallest parts of a USD that are counted. */
+const USD_PARTS = 1_000_000_000;
+
+/** An amount for each of some units. */
+export type Amounts = Readonly<Partial<Record<BudgetUnit, number>>>;
+
+/** Returns a number of units as an amount, rounded to the nearest. An amount is at most the largest safe integer. */
+export function toAmount(value: number, unit: BudgetUnit): number {
+  const parts = unit === "usd" ? value * USD_PARTS : value;
+  return Math.min(Math.round(parts), Number.MAX_SAFE_INTEGER);
+}
+
+/** Returns an amount as a number of units. */
+export function fromAmount(amount: number, unit: BudgetUnit): number {
+  return unit === "usd" ? amount / USD_PARTS : amount;
+}
+
+/** Adds two amounts. The sum is at most the largest safe integer, which is above every limit. */
+export function plus(a: number, b: number): number {
+  return Math.min(a + b, Number.MAX_SAFE_INTEGER);
+}
+
+/** Returns the amount that an event states in a unit; undefined if it states none. */
+export function amountIn(event: AuditEvent, unit: BudgetUnit): number | undefined {
+  const usd = counted(event.cost);
+  const input = counted(event.input_t);
+  const output = counted(event.output_t);
+  const tokens = input === undefined && output === undefined
+    ? undefined
+    : (input ?? 0) + (output ?? 0);
+  if (unit === "calls") return usd === undefined && tokens === undefined ? undefined : 1;
+  const value = unit === "usd" ? usd : tokens;
+  return value === undefined ? undefined : toAmount(value, unit);
+}
+
+/** Returns the value of a field that can be counted; undefined if it is not a number. Below zero it counts as zero. */
+function counted(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isFinite(value) ? Math.max(0, value) : undefined;
+}

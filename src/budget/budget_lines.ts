@@ -1,0 +1,184 @@
+/**
+ * The lines of budgets in a log: their fields, and how they are read. Pure.
+ *
+ * No line of a budget has a `cost`, so that sums of costs stay right. A line that is not of this form, which only
+ * another program can have written, is ignored.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import { eventEpochMs } from "../time.ts";
+import type { BudgetTerms, Sums } from "./account.ts";
+import { type Amounts, BUDGET_UNITS, type BudgetUnit, fromAmount, toAmount } from "./amount.ts";
+
+/** The types of the lines of budgets. */
+export const BUDGET_LINE = {
+  limit: "budget_limit",
+  hold: "budget_hold",
+  release: "budget_release",
+  charge: "budget_charge",
+  state: "budget_state",
+} as const;
+
+/** The fields of an event to log. */
+export type LineFields = Record<string, unknown>;
+
+/** The limit of a budget, and for a new budget what it has spent before. */
+export interface LimitLine {
+  readonly terms: BudgetTerms;
+  readonly limit: number;
+  /** Whether a program has declared the limit. Otherwise `scout budget set` has set it. */
+  readonly isDeclared: boolean;
+  readonly sums: Sums;
+}
+
+/** An amount that is held on some budgets. */
+export interface Hold {
+  readonly id: string;
+  readonly amounts: Amounts;
+  /** Time after which the hold is orphaned, epoch milliseconds. */
+  readonly untilMs: number;
+  /** The names of the budgets. */
+  readonly budgets: readonly string[];
+}
+
+/** An account as a state line has it. */
+export interface AccountState extends LimitLine {
+  readonly declaredLimit: number;
+  readonly clockMs: number;
+}
+
+/** Everything that a fold over the lines before it has found. */
+export interface BudgetState {
+  readonly accounts: readonly AccountState[];
+  readonly holds: readonly Hold[];
+}
+
+/** Returns the fields of a `budget_limit` line. */
+export function limitFields({ terms, limit, isDeclared, sums }: LimitLine): LineFields {
+  const { unit } = terms;
+  return {
+    ...termFields(terms),
+    limit: fromAmount(limit, unit),
+    declared: isDeclared,
+    ...sums.length === 0 ? {} : { sums },
+  };
+}
+
+/** Returns what a `budget_limit` line states; null if it is not of the form. */
+export function limitOf(event: AuditEvent): LimitLine | null {
+  const terms = termsOf(event);
+  const limit = terms === null ? null : amountOf(event.limit, terms.unit);
+  const sums = event.sums === undefined ? [] : sumsOf(event.sums);
+  if (terms === null || limit === null || sums === null) return null;
+  return { terms, limit, isDeclared: event.declared !== false, sums };
+}
+
+/** Returns the fields of a `budget_hold` line. */
+export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields {
+  const held = BUDGET_UNITS.flatMap((unit) => {
+    const amount = amounts[unit];
+    return amount === undefined ? [] : [[`hold_${unit}`, fromAmount(amount, unit)]];
+  });
+  return {
+    hold: id,
+    ...Object.fromEntries(held),
+    hold_until: new Date(untilMs).toISOString(),
+    budgets,
+  };
+}
+
+/** Returns the hold that a `budget_hold` line states; null if it is not of the form. */
+export function holdOf(event: AuditEvent): Hold | null {
+  const { hold: id, budgets } = event;
+  const untilMs = typeof event.hold_until === "string" ? eventEpochMs(event.hold_until) : NaN;
+  if (typeof id !== "string" || Number.isNaN(untilMs) || !areTexts(budgets)) return null;
+  const amounts: Partial<Record<BudgetUnit, number>> = {};
+  for (const unit of BUDGET_UNITS) {
+    const value = event[`hold_${unit}`];
+    if (value === undefined) continue;
+    const amount = amountOf(value, unit);
+    if (amount === null) return null;
+    amounts[unit] = amount;
+  }
+  return { id, amounts, untilMs, budgets };
+}
+
+/** Returns the fields of a `budget_state` line. */
+export function stateFields({ accounts, holds }: BudgetState): LineFields {
+  return {
+    accounts: accounts.map(({ terms, limit, declaredLimit, isDeclared, clockMs, sums }) => ({
+      ...termFields(terms),
+      limit: fromAmount(limit, terms.unit),
+      declared: isDeclared,
+      declared_limit: fromAmount(declaredLimit, terms.unit),
+      clock: clockMs === -Infinity ? null : clockMs,
+      sums,
+    })),
+    holds: holds.map(holdFields),
+  };
+}
+
+/** Returns the state that a `budget_state` line states; null if it is not of the form. */
+export function stateOf({ accounts, holds }: AuditEvent): BudgetState | null {
+  if (!Array.isArray(accounts) || !Array.isArray(holds)) return null;
+  const found = { accounts: accounts.map(accountOf), holds: holds.map(holdIn) };
+  const isWhole = [...found.accounts, ...found.holds].every((each) => each !== null);
+  return isWhole ? found as BudgetState : null;
+}
+
+function holdIn(value: unknown): Hold | null {
+  return isRecord(value) ? holdOf(value) : null;
+}
+
+function accountOf(value: unknown): AccountState | null {
+  if (!isRecord(value)) return null;
+  const limit = limitOf(value);
+  const { clock, declared_limit } = value;
+  if (limit === null || !(clock === null || Number.isFinite(clock))) return null;
+  const declaredLimit = amountOf(declared_limit, limit.terms.unit);
+  if (declaredLimit === null) return null;
+  return { ...limit, declaredLimit, clockMs: clock === null ? -Infinity : clock as number };
+}
+
+function termFields({ name, unit, hours, sinceMs, where }: BudgetTerms): LineFields {
+  return {
+    budget: name,
+    unit,
+    ...hours === null ? {} : { hours },
+    ...sinceMs === null ? {} : { since: new Date(sinceMs).toISOString() },
+    ...Object.keys(where).length === 0 ? {} : { where },
+  };
+}
+
+function termsOf({ budget: name, unit, hours, since, where = {} }: AuditEvent): BudgetTerms | null {
+  const sinceMs = typeof since === "string" ? eventEpochMs(since) : null;
+  const isRolling = typeof hours === "number" && Number.isFinite(hours) && hours > 0;
+  if (typeof name !== "string" || !isUnit(unit) || !isRecord(where)) return null;
+  if (isRolling) return since === undefined ? { name, unit, hours, sinceMs: null, where } : null;
+  if (hours !== undefined || sinceMs === null || Number.isNaN(sinceMs)) return null;
+  return { name, unit, hours: null, sinceMs, where };
+}
+
+function amountOf(value: unknown, unit: BudgetUnit): number | null {
+  return typeof value === "number" && value >= 0 ? toAmount(value, unit) : null;
+}
+
+function sumsOf(value: unknown): Sums | null {
+  const isSum = (each: unknown) =>
+    Array.isArray(each) && each.length === 2 && Number.isSafeInteger(each[0]) &&
+    Number.isSafeInteger(each[1]) && each[1] >= 0;
+  return Array.isArray(value) && value.every(isSum) ? value : null;
+}
+
+function areTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
+}
+
+function isUnit(value: unknown): value is BudgetUnit {
+  return (BUDGET_UNITS as readonly unknown[]).includes(value);
+}
+
+function isRecord(value: unknown): value is AuditEvent {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,272 @@
+/**
+ * What the budgets of a log have spent and hold, as a fold over its events in their order. Pure.
+ *
+ * Invariant: a hold is granted only if, at its place in the log, the sum of what is spent, held, orphaned and requested
+ * is at most the limit of each of its budgets.
+ *
+ * A `budget_state` line has everything that the lines before it come to. So a fold may begin there, and then equals one
+ * from the beginning of the log.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import { eventEpochMs } from "../time.ts";
+import { Account, type BudgetTerms } from "./account.ts";
+import { amountIn, type Amounts, plus } from "./amount.ts";
+import {
+  BUDGET_LINE,
+  type BudgetState,
+  type Hold,
+  holdOf,
+  type LimitLine,
+  limitOf,
+  stateOf,
+} from "./budget_lines.ts";
+
+/** What a budget has spent and holds at a time, as amounts. */
+export interface BudgetFigures {
+  readonly limit: number;
+  /** Costs and ended holds in the window, or since the start. */
+  readonly spent: number;
+  /** Holds that have not ended. */
+  readonly held: number;
+  /** Holds that have not ended in time, in the window. */
+  readonly orphaned: number;
+}
+
+/** Why a hold does not fit, and on which budget. */
+export interface Refusal {
+  readonly budget: string;
+  /**
+   * "too_large" if the amount exceeds the limit, "spent" if it would not fit even if all holds were released, and "held"
+   * if it would.
+   */
+  readonly kind: "too_large" | "spent" | "held";
+  /**
+   * The earliest time at which the amount fits if nothing else happens and the holds are released, epoch milliseconds;
+   * infinite if there is none.
+   */
+  readonly fitsAtMs: number;
+}
+
+/** A hold to decide. */
+export interface HoldRequest {
+  readonly amounts: Amounts;
+  readonly budgets: readonly string[];
+}
+
+/** The budgets of one log. */
+export class BudgetLedger {
+  readonly #accounts = new Map<string, Account>();
+  readonly #holds = new Map<string, Hold>();
+  /** Whether the ledger knows everything before its place: from the beginning of the log, or from a state line. */
+  #isWhole: boolean;
+
+  /** Creates the ledger of a log without budgets. If it does not begin with the log, it waits for a state line. */
+  constructor({ isWhole }: { isWhole: boolean }) {
+    this.#isWhole = isWhole;
+  }
+
+  /** Whether the ledger knows everything before its place. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** The names of the budgets. */
+  get names(): IteratorObject<string> {
+    return this.#accounts.keys();
+  }
+
+  /** The holds that have not ended. */
+  get openHolds(): IteratorObject<Hold> {
+    return this.#holds.values();
+  }
+
+  /** Returns the account of a budget. */
+  account(name: string): Account | undefined {
+    return this.#accounts.get(name);
+  }
+
+  /** Adds the next event of the log. */
+  add(event: AuditEvent): void {
+    const { event: type } = event;
+    if (type === BUDGET_LINE.state) this.#takeState(event);
+    if (!this.#isWhole) return;
+    if (type === BUDGET_LINE.limit) this.#takeLimit(event);
+    else if (type === BUDGET_LINE.hold) this.#takeHold(event);
+    else if (type === BUDGET_LINE.release) this.#endHold(event, () => 0);
+    else if (type === BUDGET_LINE.charge) this.#endHold(event, (estimate) => estimate);
+    else if (this.#accounts.size > 0) this.#takeCost(event);
+  }
+
+  /** Returns the figures of a budget at a time. */
+  figures(name: string, ms: number): BudgetFigures {
+    const account = this.#accounts.get(name)!;
+    const { unit } = account.terms;
+    let held = 0;
+    let orphaned = 0;
+    for (const hold of this.#holds.values()) {
+      const amount = hold.amounts[unit];
+      if (amount === undefined || !hold.budgets.includes(name)) continue;
+      if (hold.untilMs > ms) held = plus(held, amount);
+      else if (account.leavesMs(hold.untilMs) > ms) orphaned = plus(orphaned, amount);
+    }
+    return { limit: account.limit, spent: account.spentAt(ms), held, orphaned };
+  }
+
+  /** Returns the time at which a decision on the budgets is dated: now, but never before the newest hold or end. */
+  decisionMs(budgets: readonly string[], nowMs: number): number {
+    return Math.max(nowMs, ...budgets.map((name) => this.#accounts.get(name)!.clockMs));
+  }
+
+  /** Decides a hold at a time, which {@linkcode decisionMs} has returned. Returns the refusal; null if the hold fits. */
+  refusalOf({ amounts, budgets }: HoldRequest, ms: number): Refusal | null {
+    for (const budget of budgets) {
+      const account = this.#accounts.get(budget)!;
+      const requested = amounts[account.terms.unit]!;
+      const { limit, spent, held, orphaned } = this.figures(budget, ms);
+      const charged = plus(spent, orphaned);
+      if (plus(plus(charged, held), requested) <= limit) continue;
+      if (requested > limit) return { budget, kind: "too_large", fitsAtMs: Infinity };
+      if (plus(charged, requested) <= limit) return { budget, kind: "held", fitsAtMs: ms };
+      return { budget, kind: "spent", fitsAtMs: this.#fitsAtMs(account, requested, ms) };
+    }
+    return null;
+  }
+
+  /** Returns everything that the ledger knows, for a state line. */
+  state(): BudgetState {
+    return {
+      accounts: Array.from(this.#accounts.values(), (account) => ({
+        terms: account.terms,
+        limit: account.limit,
+        declaredLimit: account.declaredLimit,
+        isDeclared: account.limit === account.declaredLimit,
+        clockMs: account.clockMs,
+        sums: account.sums,
+      })),
+      holds: [...this.#holds.values()],
+    };
+  }
+
+  /** Drops what no later decision needs. A fold must do so at the same lines, those of the state. */
+  compact(): void {
+    for (const account of this.#accounts.values()) account.compact();
+    for (const { id, untilMs, budgets } of this.#holds.values()) {
+      const accounts = budgets.map((name) => this.#accounts.get(name));
+      const isGone = accounts.every((account) =>
+        account === undefined || account.leavesMs(untilMs) <= account.clockMs
+      );
+      if (isGone) this.#holds.delete(id);
+    }
+  }
+
+  #fitsAtMs(account: Account, requested: number, ms: number): number {
+    const departures = account.departuresAfter(ms);
+    const { name } = account.terms;
+    for (const hold of this.#holds.values()) {
+      if (!hold.budgets.includes(name) || hold.untilMs > ms) continue;
+      departures.push({ atMs: account.leavesMs(hold.untilMs), amount: 0 });
+    }
+    for (const { atMs } of departures.sort((a, b) => a.atMs - b.atMs)) {
+      if (atMs === Infinity || atMs <= ms) continue;
+      const { spent, orphaned, limit } = this.figures(name, atMs);
+      if (plus(plus(spent, orphaned), requested) <= limit) return atMs;
+    }
+    return Infinity;
+  }
+
+  #takeState(event: AuditEvent): void {
+    if (this.#isWhole) {
+      this.compact();
+      return;
+    }
+    const state = stateOf(event);
+    if (state === null) return;
+    this.#isWhole = true;
+    for (const { terms, ...rest } of state.accounts) {
+      this.#accounts.set(terms.name, new Account(terms, rest));
+    }
+    for (const hold of state.holds) this.#holds.set(hold.id, hold);
+  }
+
+  #takeLimit(event: AuditEvent): void {
+    const line = limitOf(event);
+    if (line === null) return;
+    const account = this.#accounts.get(line.terms.name);
+    if (account === undefined) this.#accounts.set(line.terms.name, newAccount(line));
+    else if (isSame(account.terms, line.terms)) {
+      account.limit = line.limit;
+      if (line.isDeclared) account.declaredLimit = line.limit;
+      // Whoever sets a limit by hand also sets a clock right that was ahead.
+      else account.clockMs = eventEpochMs(event.ts);
+    }
+  }
+
+  #takeHold(event: AuditEvent): void {
+    const hold = holdOf(event);
+    if (hold === null || this.#holds.has(hold.id)) return;
+    this.#holds.set(hold.id, hold);
+    this.#advance(hold, eventEpochMs(event.ts));
+  }
+
+  /** Ends the hold that an event names, and charges what `amountOf` returns for its estimate. */
+  #endHold(event: AuditEvent, amountOf: (estimate: number) => number): void {
+    const hold = this.#holdNamedBy(event);
+    if (hold === undefined) return;
+    const endMs = eventEpochMs(event.ts);
+    this.#holds.delete(hold.id);
+    this.#advance(hold, endMs);
+    for (const account of this.#accountsOf(hold)) {
+      account.add(amountOf(hold.amounts[account.terms.unit] ?? 0), dateOf(endMs, account));
+    }
+  }
+
+  /** Adds the cost of an event to the budgets of the hold that it settles, and to those that it matches, once each. */
+  #takeCost(event: AuditEvent): void {
+    const epochMs = eventEpochMs(event.ts);
+    const hold = this.#holdNamedBy(event);
+    if (hold !== undefined) {
+      this.#holds.delete(hold.id);
+      this.#advance(hold, epochMs);
+    }
+    for (const account of this.#accounts.values()) {
+      const dateMs = dateOf(epochMs, account);
+      const { name, unit } = account.terms;
+      if (hold !== undefined && hold.budgets.includes(name)) {
+        const estimate = hold.amounts[unit] ?? 0;
+        account.add(unit === "calls" ? 1 : amountIn(event, unit) ?? estimate, dateMs);
+      } else if (account.matches(event, dateMs)) account.addEvent(event, dateMs);
+    }
+  }
+
+  #holdNamedBy({ hold }: AuditEvent): Hold | undefined {
+    return typeof hold === "string" ? this.#holds.get(hold) : undefined;
+  }
+
+  #accountsOf({ budgets }: Hold): Account[] {
+    return budgets.map((name) => this.#accounts.get(name)).filter((each) => each !== undefined);
+  }
+
+  #advance(hold: Hold, ms: number): void {
+    if (Number.isNaN(ms)) return;
+    for (const account of this.#accountsOf(hold)) account.clockMs = Math.max(account.clockMs, ms);
+  }
+}
+
+/** Returns the date of an amount. Without a readable time it is the newest time that the account knows. */
+function dateOf(epochMs: number, { clockMs, terms: { sinceMs } }: Account): number {
+  if (!Number.isNaN(epochMs)) return epochMs;
+  return clockMs === -Infinity ? sinceMs ?? 0 : clockMs;
+}
+
+function newAccount({ terms, limit, sums }: LimitLine): Account {
+  return new Account(terms, { limit, declaredLimit: limit, clockMs: -Infinity, sums });
+}
+
+/** Checks whether two budgets of the same name have the same unit, window or start, and `where`. */
+export function isSame(a: BudgetTerms, b: BudgetTerms): boolean {
+  const textOf = ({ unit, hours, sinceMs, where }: BudgetTerms) =>
+    JSON.stringify([unit, hours, sinceMs, Object.entries(where).sort()]);
+  return textOf(a) === textOf(b);
+}

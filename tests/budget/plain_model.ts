@@ -1,0 +1,162 @@
+/**
+ * A plain model of budgets, which shares no code with the library: it stores every line and computes each answer from
+ * all of them, with amounts as `bigint` and windows by their definition.
+ *
+ * @module
+ */
+
+/** A line of a log with budgets. Times are epoch milliseconds, and amounts billionths, tokens or calls. */
+export type ModelLine =
+  | { readonly kind: "declare"; readonly ms: number; readonly budget: ModelBudget }
+  | {
+    readonly kind: "limit";
+    readonly ms: number;
+    readonly name: string;
+    readonly limit: bigint;
+    readonly byHand: boolean;
+  }
+  | {
+    readonly kind: "hold";
+    readonly ms: number;
+    readonly id: string;
+    readonly untilMs: number;
+    readonly amounts: ReadonlyMap<string, bigint>;
+  }
+  | { readonly kind: "release" | "charge"; readonly ms: number; readonly id: string }
+  /** A state line: what has left every window by then does not come back, even if a clock is set back. */
+  | { readonly kind: "state"; readonly ms: number }
+  | {
+    readonly kind: "cost";
+    readonly ms: number;
+    readonly id?: string;
+    readonly agent: string;
+    /** The amount that the line states in each unit. */
+    readonly stated: ReadonlyMap<string, bigint>;
+  };
+
+/** A budget of the model. */
+export interface ModelBudget {
+  readonly name: string;
+  readonly unit: string;
+  readonly limit: bigint;
+  /** Length of the window in milliseconds; null for a total. */
+  readonly windowMs: number | null;
+  readonly sinceMs: number | null;
+  /** The agent whose costs count without a hold; null for every one. */
+  readonly agent: string | null;
+}
+
+/** The lines so far. */
+export class PlainModel {
+  readonly #lines: ModelLine[] = [];
+
+  /** Adds the next line. */
+  add(line: ModelLine): void {
+    this.#lines.push(line);
+  }
+
+  /** Returns the current limit of a budget. */
+  limit(name: string): bigint {
+    const line = this.#lines.findLast((line) =>
+      line.kind === "declare" && line.budget.name === name ||
+      line.kind === "limit" && line.name === name
+    );
+    return line?.kind === "declare" ? line.budget.limit : line?.kind === "limit" ? line.limit : 0n;
+  }
+
+  /** Returns the time of the newest hold or end on a budget, or of the last limit by hand if that is later in the log. */
+  clockMs(name: string, lines: number = this.#lines.length): number {
+    let clockMs = -Infinity;
+    for (const line of this.#lines.slice(0, lines)) {
+      if (line.kind === "limit" && line.byHand && line.name === name) clockMs = line.ms;
+      const hold = line.kind === "hold" ? line : this.#holdEndedBy(line);
+      if (hold?.amounts.has(name)) clockMs = Math.max(clockMs, line.ms);
+    }
+    return clockMs;
+  }
+
+  /** Returns what a budget has spent and holds at a time. */
+  figures(name: string, ms: number): { spent: bigint; held: bigint; orphaned: bigint } {
+    const declared = this.#lines.findIndex((line) =>
+      line.kind === "declare" && line.budget.name === name
+    );
+    const { budget } = this.#lines[declared] as { budget: ModelBudget };
+    const isIn = (dateMs: number, from: number) =>
+      leavesMs(dateMs, budget.windowMs) > ms && !this.#hasLeft(dateMs, [name], from);
+    let spent = 0n;
+    let held = 0n;
+    let orphaned = 0n;
+    for (const [index, line] of this.#lines.entries()) {
+      if (line.kind === "hold") {
+        const amount = line.amounts.get(name);
+        if (amount === undefined || this.#endOf(line, index) !== undefined) continue;
+        if (this.#hasLeft(line.untilMs, [...line.amounts.keys()], index)) continue;
+        if (line.untilMs > ms) held += amount;
+        else if (leavesMs(line.untilMs, budget.windowMs) > ms) orphaned += amount;
+        continue;
+      }
+      const hold = this.#holdEndedBy(line);
+      const estimate = hold?.amounts.get(name);
+      if (line.kind === "charge" && estimate !== undefined && isIn(line.ms, index)) {
+        spent += estimate;
+      }
+      if (line.kind !== "cost") continue;
+      const stated = line.stated.get(budget.unit);
+      if (estimate !== undefined) {
+        if (isIn(line.ms, index)) spent += budget.unit === "calls" ? 1n : stated ?? estimate;
+      } else if (index > declared && matches(budget, line)) {
+        if (stated !== undefined && isIn(line.ms, index)) spent += stated;
+      }
+    }
+    return { spent, held, orphaned };
+  }
+
+  /** Checks whether an amount of a line has left the windows of all these budgets at a later state line. */
+  #hasLeft(
+    dateMs: number,
+    names: readonly string[],
+    from: number,
+    to: number = this.#lines.length,
+  ): boolean {
+    return this.#lines.slice(0, to).some((line, index) =>
+      line.kind === "state" && index > from &&
+      names.every((name) => {
+        const declared = this.#lines.find((each) =>
+          each.kind === "declare" && each.budget.name === name
+        ) as { budget: ModelBudget };
+        return leavesMs(dateMs, declared.budget.windowMs) <= this.clockMs(name, index);
+      })
+    );
+  }
+
+  /** Returns the hold that a line ends: the first end in the log counts. */
+  #holdEndedBy(line: ModelLine): ModelLine & { kind: "hold" } | undefined {
+    if (line.kind !== "release" && line.kind !== "charge" && line.kind !== "cost") return undefined;
+    const index = this.#lines.findIndex((each) => each.kind === "hold" && each.id === line.id);
+    const hold = this.#lines[index] as ModelLine & { kind: "hold" } | undefined;
+    return hold !== undefined && this.#endOf(hold, index) === line ? hold : undefined;
+  }
+
+  /** Returns the line that ends a hold: the first one in the log, unless the hold has left every window by then. */
+  #endOf(
+    { id, untilMs, amounts }: ModelLine & { kind: "hold" },
+    index: number,
+  ): ModelLine | undefined {
+    const end = this.#lines.findIndex((line, at) =>
+      at > index && line.kind !== "hold" && "id" in line && line.id === id
+    );
+    if (end < 0 || this.#hasLeft(untilMs, [...amounts.keys()], index, end)) return undefined;
+    return this.#lines[end];
+  }
+}
+
+function matches({ agent, sinceMs }: ModelBudget, line: { ms: number; agent: string }): boolean {
+  return (agent === null || agent === line.agent) && (sinceMs === null || line.ms >= sinceMs);
+}
+
+/** Returns when an amount leaves a window: after its length, rounded up to a sixtieth of it; never for a total. */
+function leavesMs(dateMs: number, windowMs: number | null): number {
+  if (windowMs === null) return Infinity;
+  const partMs = windowMs / 60;
+  return Math.ceil((dateMs + windowMs) / partMs) * partMs;
+}
