@@ -198,7 +198,7 @@ export class BudgetLedger {
     else if (isSame(account.terms, line.terms)) {
       account.limit = line.limit;
       if (line.isDeclared) account.declaredLimit = line.limit;
-      // Whoever sets a limit by hand also sets a clock right that was ahead.
+      // A limit that is set by hand also corrects a clock that was ahead.
       else account.clockMs = eventEpochMs(event.ts);
     }
   }
@@ -222,7 +222,7 @@ export class BudgetLedger {
     }
   }
 
-  /** Adds the cost of an event to the budgets of the hold that it settles, and to those that it matches, once each. */
+  /** Adds the amounts of an event to the budgets of its hold and to the budgets that it matches, once each. */
   #takeCost(event: AuditEvent): void {
     const epochMs = eventEpochMs(event.ts);
     const hold = this.#holdNamedBy(event);
