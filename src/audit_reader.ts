@@ -258,9 +258,10 @@ export class AuditReader implements AsyncDisposable {
    * {@linkcode AuditLogger.begin}. A log that does not exist lists none.
    *
    * The manifest states which spans began or ended in an archive, so archives are not read. An archive is read only if
-   * its line in the manifest is missing or of an earlier version, or does not state its spans (more than 10,000, or 1 MiB
-   * of text) or its sessions (more than 100). If retention has deleted the archive with the beginning of a span, the
-   * span is still listed, as long as the manifest has the line of that archive.
+   * its line in the manifest is missing or of an earlier version, or leaves out something that matters: more than 10,000
+   * spans, fields of more than 1 MiB, more than 100 sessions, or events of another program that have a field `span` and
+   * the type of an open span. If retention has deleted the archive with the beginning of a span, the span is still
+   * listed, as long as the manifest has the line of that archive.
    *
    * @param options `signal` aborts the iteration.
    * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.

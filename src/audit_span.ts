@@ -159,12 +159,10 @@ class Span implements AuditSpan {
       },
     };
     try {
-      if (this.#written !== undefined) {
-        throw new Error(
-          `Cannot end span: end() was already called, got a second call for ${this.#event} ${this.id}`,
-        );
-      }
+      this.#checkOpen();
       const ended = mergeFields(this.#bound, fields);
+      // Reading the fields may have called end().
+      this.#checkOpen();
       checkFree(fields, ended, NOT_AT_END);
       // A bound duration or status is that of no particular call.
       if (!isSet("duration_ms", fields, ended)) ended.duration_ms = this.#durationMs();
@@ -181,6 +179,13 @@ class Span implements AuditSpan {
     // The promise that end() returned stays for its caller to handle.
     await this.#written?.catch(() => {});
     if (this.#written === undefined) await this.end({ status: "aborted" });
+  }
+
+  #checkOpen(): void {
+    if (this.#written === undefined) return;
+    throw new Error(
+      `Cannot end span: end() was already called, got a second call for ${this.#event} ${this.id}`,
+    );
   }
 
   /** Adds the IDs of this span and of the span around it to the fields of its beginning or end. */

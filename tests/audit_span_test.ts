@@ -149,6 +149,42 @@ Deno.test("AuditSpan is logged as aborted if its block is left without end()", a
   assertEquals(statuses, ["a begun", "a aborted", "b begun", "b ok", "c begun", "c ok"]);
 });
 
+Deno.test("AuditSpan.end() logs once, even if reading its fields ends the span", async () => {
+  await using bench = await openBench();
+  const span = await bench.log.begin("turn");
+  let inner: Promise<void> | undefined;
+  const fields = {
+    get cost() {
+      inner ??= span.end({ cost: 2 });
+      return 1;
+    },
+  };
+  await assertRejects(() => span.end(fields), Error, "end() was already called");
+  await inner;
+  const ends = (await bench.events()).filter(({ event }) => event === "turn");
+  assertEquals(ends.map(({ cost }) => cost), [2]);
+});
+
+Deno.test("AuditSpan writes what reading a field throws, beside fields that it sets or leaves out", async () => {
+  await using bench = await openBench();
+  const throwing = {
+    get boom() {
+      throw new Error("no");
+    },
+  };
+  const fields = (more: object) =>
+    Object.defineProperties({}, {
+      ...Object.getOwnPropertyDescriptors(throwing),
+      ...Object.getOwnPropertyDescriptors(more),
+    });
+  const span = await bench.log.begin("turn", fields({ cost: undefined, parent: null }));
+  await span.end(fields({ status: null, duration_ms: undefined }));
+  assertEquals((await bench.events()).map(({ boom, status }) => [boom, status]), [
+    ["[Throws: no]", undefined],
+    ["[Throws: no]", "ok"],
+  ]);
+});
+
 Deno.test("AuditSpan.end() logs once, and later calls reject", async () => {
   await using bench = await openBench();
   const span = await bench.log.begin("tool_call");

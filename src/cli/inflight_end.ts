@@ -22,6 +22,7 @@ import type { Output } from "./terminal.ts";
 
 interface InflightEndOptions extends ReadingOptions {
   readonly span: string;
+  readonly event: string | undefined;
   readonly status: "ok" | "error" | "aborted";
   readonly cost: number | undefined;
   readonly reason: string | undefined;
@@ -40,6 +41,9 @@ export const inflightEndCommand: Parser<"sync", Run, unknown> = command(
           description:
             message`The ID of the call, or a prefix that matches only one unfinished call`,
         }),
+        event: optional(option("--event", string({ metavar: "TYPE" }), {
+          description: message`The type of the call, if calls of several types have the ID`,
+        })),
         status: withDefault(
           option("--status", choiceOf("STATUS", ["ok", "error", "aborted"]), {
             description: message`The status to log: ok, error or aborted; default aborted`,
@@ -90,7 +94,7 @@ async function runInflightEnd(options: InflightEndOptions, output: Output): Prom
   const { status, cost, reason, json, timeZone } = options;
   const { path, open } = await withLog(options, async (reader) => ({
     path: reader.path,
-    open: await openCall(reader, options.span),
+    open: await openCall(reader, options),
   }));
   const { event, span, parent, session_id, ts, lastSeen } = open;
   warnIfRecent(open);
@@ -126,9 +130,16 @@ function warnIfRecent({ lastSeen }: UnfinishedSpan): void {
 const LISTED_MAX = 10;
 
 /** Resolves with the unfinished call whose ID is the text, or else the only one whose ID begins with it. */
-async function openCall(reader: AuditReader, text: string): Promise<UnfinishedSpan> {
+async function openCall(
+  reader: AuditReader,
+  { span: text, event }: Pick<InflightEndOptions, "span" | "event">,
+): Promise<UnfinishedSpan> {
   const named: UnfinishedSpan[] = [];
-  for await (const span of reader.unfinished()) if (span.span.startsWith(text)) named.push(span);
+  for await (const span of reader.unfinished()) {
+    if (span.span.startsWith(text) && (event === undefined || span.event === event)) {
+      named.push(span);
+    }
+  }
   const exact = named.filter(({ span }) => span === text);
   const [found, ...others] = exact.length > 0 ? exact : named;
   if (found === undefined) {
@@ -143,7 +154,7 @@ async function openCall(reader: AuditReader, text: string): Promise<UnfinishedSp
     throw new CommandError(
       `Cannot end call: ${counted(named.length, "unfinished call")} have this ID, got ${
         shownText(text)
-      }; use more characters of one`,
+      }; use more characters of one, or --event`,
       1,
       named.slice(0, LISTED_MAX).map(({ event, span }) =>
         `${shownText(span)}  ${shownText(event)}`

@@ -7,8 +7,13 @@ import { type AuditEvent, BEGIN_SUFFIX } from "../event.ts";
 import { ENDED_BY, SpanLedger, spanOf, typeBegunBy } from "../segments/span_ledger.ts";
 import { shownDuration } from "../shown.ts";
 
-/** The status of a row without an end event. */
+/** The status of a call without an end event. */
 export const UNFINISHED = "unfinished";
+/** The status of a call that has ended, and whose end is not among the events. */
+const ENDED = "ended";
+
+/** Maximum number of ends that wait for their beginning, if the newest events come first. */
+const WAITING_MAX = 100_000;
 
 /**
  * Joins the two events of each call to a row: an event with the time of the beginning and the fields of both. If both
@@ -24,8 +29,15 @@ export class SpanRows {
   /** The beginnings of the calls that were ended by hand, which may end once more. */
   readonly #endedByHand = new SpanLedger<AuditEvent>();
 
-  /** Creates the rows. `isNewestFirst` states in which order the events are added. */
-  constructor({ isNewestFirst = false } = {}) {
+  readonly #open: ReadonlySet<string>;
+
+  /**
+   * Creates the rows.
+   *
+   * @param open The keys of the calls without an end in the log, see {@linkcode keyOf}.
+   */
+  constructor(open: ReadonlySet<string>, { isNewestFirst = false } = {}) {
+    this.#open = open;
     this.#isNewestFirst = isNewestFirst;
   }
 
@@ -38,7 +50,9 @@ export class SpanRows {
       if (begins) this.#waiting.begin(end, event);
       return begins ? null : this.#ended(event);
     }
-    if (begins) return rowOf(event, this.#waiting.end(end));
+    if (begins) return this.#rowOf(event, this.#waiting.end(end));
+    // Other programs may give a field named span to millions of events, which have no beginning.
+    if (this.#waiting.size >= WAITING_MAX) return null;
     const later = this.#waiting.end(end);
     if (later !== undefined) this.#waiting.begin(end, later);
     if (later === undefined || !isByHand(event)) this.#waiting.begin(end, event);
@@ -47,7 +61,8 @@ export class SpanRows {
 
   /** Returns the rows of the calls without an end, if the events were added oldest first. */
   unfinished(): AuditEvent[] {
-    return this.#isNewestFirst ? [] : this.#waiting.open().map((begin) => rowOf(begin, undefined));
+    if (this.#isNewestFirst) return [];
+    return this.#waiting.open().map((begin) => this.#rowOf(begin, undefined));
   }
 
   #ended(event: AuditEvent): AuditEvent | null {
@@ -55,7 +70,15 @@ export class SpanRows {
     const begin = this.#waiting.end(end) ?? this.#endedByHand.end(end);
     if (begin === undefined) return null;
     if (isByHand(event)) this.#endedByHand.begin(end, begin);
-    return rowOf(begin, event);
+    return this.#rowOf(begin, event);
+  }
+
+  #rowOf(begin: AuditEvent, end: AuditEvent | undefined): AuditEvent {
+    const { ts, event: _, session_id, ...begun } = begin;
+    const { end: [event, span] } = spanOf(begin)!;
+    const status = this.#open.has(keyOf({ event, span })) ? UNFINISHED : ENDED;
+    const { ts: end_ts, event: __, session_id: ___, ...ended } = end ?? { status };
+    return present({ ts, event, session_id, end_ts, ...begun, ...ended });
   }
 }
 
@@ -63,7 +86,8 @@ export class SpanRows {
 export function shownRow({ ts, event, session_id, ...rest }: AuditEvent): AuditEvent {
   const { end_ts: _, duration_ms, status, ...fields } = rest;
   const duration = typeof duration_ms === "number" ? shownDuration(duration_ms) : duration_ms;
-  return present({ ts, event, session_id, duration, status, ...fields });
+  const computed = duration === undefined ? {} : { duration };
+  return present({ ts, event, session_id, ...computed, status, ...fields, ...computed });
 }
 
 /** Returns the event types of the beginnings and ends of calls. A type may be that of either event. */
@@ -77,13 +101,11 @@ export function present(row: Readonly<Record<string, unknown>>): AuditEvent {
   return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined));
 }
 
-function isByHand(end: AuditEvent): boolean {
-  return end[ENDED_BY] !== undefined;
+/** Returns a key of the type and the ID of an event. */
+export function keyOf({ event, span }: AuditEvent): string {
+  return JSON.stringify([event, span]);
 }
 
-function rowOf(begin: AuditEvent, end: AuditEvent | undefined): AuditEvent {
-  const { ts, event: _, session_id, ...begun } = begin;
-  const { ts: end_ts, event: __, session_id: ___, ...ended } = end ?? { status: UNFINISHED };
-  const [event] = spanOf(begin)!.end;
-  return present({ ts, event, session_id, end_ts, ...begun, ...ended });
+function isByHand(end: AuditEvent): boolean {
+  return end[ENDED_BY] !== undefined;
 }

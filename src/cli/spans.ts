@@ -9,8 +9,8 @@ import { option } from "@optique/core/primitives";
 import type { AuditReader } from "../audit_reader.ts";
 import { type AuditEvent, BEGIN_SUFFIX } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
-import { type FieldOptions, fieldsToQuery, type TimeOptions } from "./options.ts";
-import { shownRow, SpanRows, spanTypes, UNFINISHED } from "./span_rows.ts";
+import type { FieldOptions, TimeOptions } from "./options.ts";
+import { keyOf, shownRow, SpanRows, spanTypes, UNFINISHED } from "./span_rows.ts";
 
 /** The parser of `--spans`. */
 export const spansOption: Parser<"sync", boolean, unknown> = option("--spans", {
@@ -47,7 +47,8 @@ export async function* spansIn(
   const isEarly = ({ ts }: AuditEvent) => untilMs === undefined || eventEpochMs(ts) < untilMs;
   let left = limit;
   if (left === 0) return;
-  for await (const row of rowsOf(events, new SpanRows({ isNewestFirst: desc }))) {
+  const rows = new SpanRows(await openKeys(reader), { isNewestFirst: desc });
+  for await (const row of rowsOf(events, rows)) {
     if (!isEarly(row) || !where(row)) continue;
     yield row;
     if (--left === 0) return;
@@ -76,7 +77,7 @@ export async function* followedSpans(
   const last = await lastSpans(reader, options);
   yield* last;
   const known = new Set(last.filter(({ status }) => status !== UNFINISHED).map(keyOf));
-  const rows = new SpanRows();
+  const rows = new SpanRows(new Set());
   for await (const { event, span, fields, lastSeen: _, ...begun } of reader.unfinished()) {
     rows.add({ ...begun, event: event + BEGIN_SUFFIX, span, ...fields });
     known.add(keyOf({ event: event + BEGIN_SUFFIX, span }));
@@ -107,13 +108,23 @@ async function* rowsOf(
   yield* rows.unfinished();
 }
 
-function keyOf({ event, span }: AuditEvent): string {
-  return JSON.stringify([event, span]);
+/** Resolves with the keys of the calls without an end. */
+async function openKeys(reader: AuditReader): Promise<Set<string>> {
+  const keys = new Set<string>();
+  for await (const { event, span } of reader.unfinished()) keys.add(keyOf({ event, span }));
+  return keys;
 }
 
-/** Returns the query for the events of the calls, and the test of their rows. */
+/**
+ * Returns the query for the events of the calls, and the test of their rows. The session is that of the beginning,
+ * because a call may end in another one.
+ */
 function spanQuery({ event, session, where }: FieldOptions) {
-  const { where: test = () => true, ...query } = fieldsToQuery({ event: [], session, where });
   const eventType = spanTypes(event);
-  return { ...query, ...eventType.length === 0 ? {} : { eventType }, where: test };
+  const isOfSession = ({ session_id }: AuditEvent) =>
+    session === undefined || session_id === session;
+  return {
+    ...eventType.length === 0 ? {} : { eventType },
+    where: (row: AuditEvent) => isOfSession(row) && where.every((test) => test(row)),
+  };
 }

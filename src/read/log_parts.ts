@@ -3,7 +3,8 @@
  * lines still state their spans.
  *
  * Invariant: no event is in two parts. The active file of the snapshot may become an archive before the manifest is
- * read. So an archive counts as removed only if the manifest had its line before the snapshot was taken.
+ * read. So an archive counts as removed only if the manifest had its line before the snapshot was taken, and if no
+ * other file can be that archive under another name.
  *
  * @module
  */
@@ -102,8 +103,18 @@ function removedParts(
     if (!known.has(name)) return null;
     removed.push({ name, file: null, line: undefined, spans });
   }
-  for (const [name, { spans }] of lines.byArchive) {
+  // An archive that was renamed by hand has no line under its new name, but the same length.
+  const unlisted = new Set(
+    snapshot.files.filter((file) => file.isArchive && !lines.byArchive.has(basename(file.path)))
+      .map(({ byteLength }) => byteLength),
+  );
+  const listed = new Set<string>();
+  for (const [name, { gzip_sha256 }] of lines.byArchive) {
+    if (present.has(name)) listed.add(gzip_sha256);
+  }
+  for (const [name, { spans, gzip_bytes, gzip_sha256 }] of lines.byArchive) {
     if (present.has(name) || !known.has(name) || !spans) continue;
+    if (unlisted.has(gzip_bytes) || listed.has(gzip_sha256)) continue;
     removed.push({ name, file: null, line: undefined, spans });
   }
   return removed;

@@ -9,6 +9,7 @@ import { abortSignal, checkOptions, type OptionChecks } from "../options/option_
 import { Turns } from "../platform/turns.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { signOfLife, SpanLedger, spanOf, typeBegunBy } from "../segments/span_ledger.ts";
+import type { SpanSummary } from "../segments/span_summary.ts";
 import { DamageReport } from "./damage.ts";
 import { LineTest } from "./line_test.ts";
 import { type LogPart, takeParts } from "./log_parts.ts";
@@ -74,39 +75,74 @@ interface Reading {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Resolves with the events that begin the spans without an end, oldest first. */
-async function openBeginnings(reading: Reading, turns: Turns): Promise<AuditEvent[]> {
-  const ledger = new SpanLedger<AuditEvent>();
-  // Every event of a span has a member of this name.
-  const lineTest = new LineTest({ strings: [["span"]] });
-  for (const { file, line, spans } of reading.parts) {
-    if (turns.isDue) await turns.take();
-    if (spans !== null) {
-      for (const end of spans.ended) ledger.end(end);
-      for (const event of spans.begun.map(eventIn)) add(ledger, event);
-    } else if (file !== null && (line === undefined || mayChange(ledger, line))) {
-      for await (const events of eventsIn(file, reading, { lineTest, order: "asc" })) {
-        for (const event of events) add(ledger, event);
-      }
-    }
-  }
-  return ledger.open();
+/** A beginning, and the part of the log whose manifest line states it without all of its fields. */
+interface Begun {
+  readonly event: AuditEvent;
+  readonly cutIn: LogPart | null;
 }
 
-function add(ledger: SpanLedger<AuditEvent>, event: AuditEvent): void {
-  const span = spanOf(event);
-  if (span?.begins) ledger.begin(span.end, event);
+/** Resolves with the events that begin the spans without an end, oldest first. */
+async function openBeginnings(reading: Reading, turns: Turns): Promise<AuditEvent[]> {
+  const ledger = new SpanLedger<Begun>();
+  for (const part of reading.parts) {
+    if (turns.isDue) await turns.take();
+    const { file, line, spans } = part;
+    if (spans !== null && (file === null || !isUncertain(spans, ledger))) {
+      for (const end of spans.ended) ledger.end(end);
+      const cutIn = spans.cut ? part : null;
+      for (const event of spans.begun.map(eventOf)) add(ledger, { event, cutIn });
+    } else if (file !== null && (line === undefined || mayChange(ledger, line))) {
+      for await (const event of spanEventsIn(file, reading)) add(ledger, { event, cutIn: null });
+    }
+  }
+  const open = ledger.open();
+  const cutIn = new Set(open.map((begun) => begun.cutIn));
+  for (const part of cutIn) {
+    if (part !== null && part.file !== null) await complete(open, part.file, { part, reading });
+  }
+  return open.map(({ event }) => event);
+}
+
+function add(ledger: SpanLedger<Begun>, begun: Begun): void {
+  const span = spanOf(begun.event);
+  if (span?.begins) ledger.begin(span.end, begun);
   else if (span !== null) ledger.end(span.end);
 }
 
+/** Checks whether ends that a summary does not list may end an open span. */
+function isUncertain({ unlisted }: SpanSummary, ledger: SpanLedger<Begun>): boolean {
+  return unlisted.length > 0 && !ledger.awaitedTypes.isDisjointFrom(new Set(unlisted));
+}
+
+/** Replaces the beginnings without all of their fields by those in the file. */
+async function complete(
+  open: Begun[],
+  file: SnapshotFile,
+  { part, reading }: { part: LogPart; reading: Reading },
+): Promise<void> {
+  for await (const event of spanEventsIn(file, reading)) {
+    const at = open.findIndex(({ event: begun, cutIn }) =>
+      cutIn === part && begun.event === event.event && begun.span === event.span
+    );
+    if (at >= 0) open[at] = { event, cutIn: null };
+  }
+}
+
+/** Yields the events of a file that may belong to spans. */
+async function* spanEventsIn(file: SnapshotFile, reading: Reading): AsyncGenerator<AuditEvent> {
+  // Every event of a span has a member of this name.
+  const lineTest = new LineTest({ strings: [["span"]] });
+  for await (const events of eventsIn(file, reading, { lineTest, order: "asc" })) yield* events;
+}
+
 /** Returns the event in a line that a manifest line states. If it is not an event, returns an event without fields. */
-function eventIn(text: string): AuditEvent {
+function eventOf(text: string): AuditEvent {
   const parsed = parseLine(encoder.encode(text));
   return parsed !== null && "event" in parsed ? parsed.event : {};
 }
 
 /** Checks whether an archive whose manifest line does not state its spans may begin a span, or end an open one. */
-function mayChange(ledger: SpanLedger<AuditEvent>, { events, untimed }: ArchiveLine): boolean {
+function mayChange(ledger: SpanLedger<Begun>, { events, untimed }: ArchiveLine): boolean {
   // The manifest line does not list the types of events without a time.
   if (events === null || untimed > 0) return true;
   const types = Object.keys(events);
@@ -133,7 +169,10 @@ async function lastTimes(
     if (wanted.size === 0) break;
     if (spans !== null && spans.seen !== null) {
       for (const [session, ts] of spans.seen) see(session, ts);
-    } else if (file !== null) {
+    } else if (file === null) {
+      // Which sessions wrote this part is not known any more. An older time would be wrong.
+      break;
+    } else {
       for await (const events of eventsIn(file, reading, { lineTest, order: "desc" })) {
         for (const sign of events.map(signOfLife)) if (sign !== null) see(sign.session, sign.ts);
         if (wanted.size === 0) break;

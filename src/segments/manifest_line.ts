@@ -75,7 +75,9 @@ const version = z.literal(1);
 const pairs = z.array(z.tuple([z.string(), z.string()]));
 const spans = z.object({
   ended: pairs,
+  unlisted: z.array(z.string()),
   begun: z.array(z.string()),
+  cut: z.boolean(),
   seen: pairs.nullable(),
 });
 
@@ -196,14 +198,20 @@ function haveUsualFigures(events: ArchiveLine["events"]): boolean {
 
 function areUsualSpans(value: ArchiveLine["spans"]): boolean {
   if (value === null || value === undefined) return true;
-  return typeof value === "object" && Object.keys(value).join() === "ended,begun,seen" &&
-    arePairs(value.ended) && Array.isArray(value.begun) && value.begun.every(isText) &&
+  return typeof value === "object" &&
+    Object.keys(value).join() === "ended,unlisted,begun,cut,seen" &&
+    arePairs(value.ended) && areTexts(value.unlisted) && areTexts(value.begun) &&
+    typeof value.cut === "boolean" &&
     (value.seen === null || arePairs(value.seen));
 }
 
 function arePairs(value: unknown): boolean {
   return Array.isArray(value) &&
     value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isText));
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isText);
 }
 
 function isText(value: unknown): boolean {

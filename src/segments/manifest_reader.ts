@@ -50,11 +50,14 @@ export class ManifestReader {
     const handle = this.#log.open(this.#log.files.manifest, stack);
     if (handle === null) return;
     const { byteLength } = handle.status();
-    for (let before = -1; before < this.#lines.byteLength;) {
-      before = this.#lines.byteLength;
+    let step = STEP_BYTES;
+    for (let end = 0; end < byteLength;) {
+      const before = this.#lines.byteLength;
       // The last line that was read is read again, to recognize the manifest.
-      const end = Math.min(byteLength, before + STEP_BYTES);
+      end = Math.min(byteLength, before + step);
       this.readFrom(handle, undefined, end);
+      // A line may be longer than a step.
+      step = this.#lines.byteLength === before ? 2 * step : STEP_BYTES;
       if (turns.isDue) await turns.take();
     }
   }

@@ -13,6 +13,7 @@
 import { messageOf } from "../errors.ts";
 import { type FileStatus, isSameFile, type Ownership } from "../platform/file_system.ts";
 import type { LogDirectory } from "./log_directory.ts";
+import { newestRecordedStamp } from "./recorded_stamp.ts";
 import { nextStamp, type StampFacts } from "./rotation_policy.ts";
 import type { Stamp } from "./segment_name.ts";
 
@@ -58,7 +59,7 @@ function reserveStamp(
   log: LogDirectory,
   sealing: Sealing,
 ): { stamp: Stamp; reserved: FileStatus } {
-  let newest = log.newestStamp();
+  let newest = newestStampOf(log);
   for (;;) {
     const stamp = nextStamp({ ...sealing, newestStamp: newest });
     try {
@@ -74,6 +75,24 @@ function reserveStamp(
     }
     newest = stamp;
   }
+}
+
+/** Returns the newest stamp of the log, even if retention has removed its archive; undefined if there is none. */
+function newestStampOf(log: LogDirectory): Stamp | undefined {
+  const listed = log.newestStamp();
+  let recorded: Stamp | undefined;
+  try {
+    recorded = newestRecordedStamp(log);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    log.warnOnce(
+      `Cannot read the end of the manifest, so a segment may get the name of one that was removed: ${
+        messageOf(error)
+      }: ${log.files.manifest}`,
+    );
+  }
+  if (listed === undefined || recorded === undefined) return listed ?? recorded;
+  return recorded > listed ? recorded : listed;
 }
 
 function undone(error: unknown, undo: () => unknown): unknown {

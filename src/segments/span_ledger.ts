@@ -78,9 +78,10 @@ export function signOfLife(event: AuditEvent): { session: string; ts: string } |
 
 /** Returns the type of the event that ends the spans which events of a type begin; null if they begin none. */
 export function typeBegunBy(type: string): string | null {
-  return type.endsWith(BEGIN_SUFFIX) && type !== BEGIN_SUFFIX
-    ? type.slice(0, -BEGIN_SUFFIX.length)
-    : null;
+  if (!type.endsWith(BEGIN_SUFFIX) || type === BEGIN_SUFFIX) return null;
+  const begun = type.slice(0, -BEGIN_SUFFIX.length);
+  // The end of such a span would begin another one.
+  return begun.endsWith(BEGIN_SUFFIX) ? null : begun;
 }
 
 function keyOf(type: string, span: string): string {

@@ -7,14 +7,22 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import { parseLine } from "../line/parse_line.ts";
 import { signOfLife, type SpanEnd, SpanLedger, spanOf } from "./span_ledger.ts";
 
 /** The spans of a segment. */
 export interface SpanSummary {
-  /** The ends without a beginning in the segment. */
+  /** The ends without a beginning in the segment, except those of the types in `unlisted`. */
   readonly ended: readonly SpanEnd[];
+  /**
+   * The types with many ends without a beginning in the segment, and without any beginning there. Most likely another
+   * program gives its events a field named `span`. If a span of such a type is open, the segment has to be read.
+   */
+  readonly unlisted: readonly string[];
   /** The lines of the beginnings without an end in the segment, without line breaks, in their order. */
   readonly begun: readonly string[];
+  /** Whether the lines in `begun` have only the fields that name the span, because all fields would be too long. */
+  readonly cut: boolean;
   /**
    * The session IDs in the segment, each with the `ts` of the last event that shows the session to be alive; null if
    * there are too many.
@@ -22,9 +30,14 @@ export interface SpanSummary {
   readonly seen: readonly (readonly [session: string, ts: string])[] | null;
 }
 
-// Maximum number of ends and beginnings in a summary, and the maximum total length of their texts.
+// Maximum number of ends and beginnings in a summary, and the maximum total length of their texts as JSON.
 const SPANS_MAX = 10_000;
 const SPANS_LENGTH_MAX = 1024 * 1024;
+/** Maximum number of listed ends of a type that has no beginning in the segment. */
+const FOREIGN_ENDS_MAX = 100;
+/** Maximum length of an event type in `unlisted`, and the maximum number of such types. */
+const UNLISTED_LENGTH_MAX = 256;
+const UNLISTED_MAX = 100;
 /** Maximum number of bytes of the lines of open spans in memory. */
 const OPEN_BYTES_MAX = 16 * 1024 * 1024;
 // Maximum number of sessions in a summary, and the maximum length of the ID and the time of each.
@@ -38,7 +51,11 @@ export class SpanScan {
   /** The open spans, each with its line; null if there are too many spans. */
   #ledger: SpanLedger<Uint8Array> | null = new SpanLedger();
   #openBytes = 0;
-  #ended: SpanEnd[] = [];
+  /** The types of the spans that have begun in the segment. */
+  readonly #begunTypes = new Set<string>();
+  /** The ends without a beginning, by their type; null for a type with too many. */
+  readonly #ended = new Map<string, SpanEnd[] | null>();
+  #endedCount = 0;
   #endedLength = 0;
   /** The sessions and the times of their last events; null if there are too many. */
   #seen: Map<string, string> | null = new Map();
@@ -51,20 +68,28 @@ export class SpanScan {
     if (span.begins) this.#begin(this.#ledger, span.end, bytes);
     else this.#end(this.#ledger, span.end);
     const isTooMuch = this.#ledger.size > SPANS_MAX || this.#openBytes > OPEN_BYTES_MAX ||
-      this.#ended.length > SPANS_MAX || this.#endedLength > SPANS_LENGTH_MAX;
+      this.#endedCount > SPANS_MAX || this.#endedLength > SPANS_LENGTH_MAX;
     if (isTooMuch) this.#ledger = null;
   }
 
   /** Returns the summary; null if the segment has too many spans for a manifest line. */
   finish(): SpanSummary | null {
     if (this.#ledger === null) return null;
-    const begun = this.#ledger.open().map((bytes) => decoder.decode(bytes));
-    const length = begun.reduce((sum, text) => sum + text.length, this.#endedLength);
-    if (this.#ended.length + begun.length > SPANS_MAX || length > SPANS_LENGTH_MAX) return null;
-    return { ended: this.#ended, begun, seen: this.#seen === null ? null : [...this.#seen] };
+    const open = this.#ledger.open();
+    if (this.#endedCount + open.length > SPANS_MAX) return null;
+    const unlisted = [...this.#ended].flatMap(([type, ends]) => ends === null ? [type] : []);
+    const ended = this.#ended.values().flatMap((ends) => ends ?? []).toArray();
+    const seen = this.#seen === null ? null : [...this.#seen];
+    for (const cut of [false, true]) {
+      const begun = open.map((bytes) => cut ? namesIn(bytes) : decoder.decode(bytes));
+      const length = begun.reduce((sum, text) => sum + lengthOf(text), this.#endedLength);
+      if (length <= SPANS_LENGTH_MAX) return { ended, unlisted, begun, cut, seen };
+    }
+    return null;
   }
 
   #begin(ledger: SpanLedger<Uint8Array>, end: SpanEnd, bytes: Uint8Array): void {
+    this.#begunTypes.add(end[0]);
     // A copy, because the bytes are a part of a much larger chunk.
     ledger.begin(end, bytes.slice());
     this.#openBytes += bytes.byteLength;
@@ -76,8 +101,22 @@ export class SpanScan {
       this.#openBytes -= begun.byteLength;
       return;
     }
-    this.#ended.push(end);
-    this.#endedLength += end[0].length + end[1].length;
+    const [type, span] = end;
+    const ends = this.#ended.getOrInsert(type, []);
+    if (ends === null) return;
+    ends.push(end);
+    this.#endedCount++;
+    this.#endedLength += lengthOf(type) + lengthOf(span);
+    if (ends.length > FOREIGN_ENDS_MAX && !this.#begunTypes.has(type)) this.#unlist(type, ends);
+  }
+
+  /** Lists no end of a type, unless there are too many such types already. */
+  #unlist(type: string, ends: readonly SpanEnd[]): void {
+    const unlisted = this.#ended.values().filter((ends) => ends === null).toArray().length;
+    if (type.length > UNLISTED_LENGTH_MAX || unlisted >= UNLISTED_MAX) return;
+    this.#ended.set(type, null);
+    this.#endedCount -= ends.length;
+    for (const [, span] of ends) this.#endedLength -= lengthOf(type) + lengthOf(span);
   }
 
   #see(event: AuditEvent): void {
@@ -89,4 +128,17 @@ export class SpanScan {
       session.length + ts.length > SESSION_LENGTH_MAX;
     if (isTooMuch) this.#seen = null;
   }
+}
+
+/** Returns the line of a beginning with the fields that name the span alone. */
+function namesIn(line: Uint8Array): string {
+  const parsed = parseLine(line);
+  const event: AuditEvent = parsed !== null && "event" in parsed ? parsed.event : {};
+  const { ts, event: type, session_id, span, parent } = event;
+  return JSON.stringify({ ts, event: type, session_id, span, parent });
+}
+
+/** Returns the length of a text in a manifest line. */
+function lengthOf(text: string): number {
+  return JSON.stringify(text).length;
 }

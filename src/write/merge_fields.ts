@@ -22,9 +22,16 @@ export function mergeFields(under: Fields, over: object): Record<string, unknown
     // Reading a property throws. The encoder, which reads it again, knows what to write in its place.
     const merged: Record<string, unknown> = { ...under };
     for (const name of namesOf(over)) {
-      const get = () => (over as Fields)[name];
-      Object.defineProperty(merged, name, { get, enumerable: true, configurable: true });
+      const set = (value: unknown) =>
+        void Object.defineProperty(merged, name, { value, writable: true, ...SHOWN });
+      try {
+        set((over as Fields)[name]);
+      } catch {
+        Object.defineProperty(merged, name, { get: () => (over as Fields)[name], set, ...SHOWN });
+      }
     }
     return merged;
   }
 }
+
+const SHOWN = { enumerable: true, configurable: true };

@@ -68,6 +68,13 @@ Deno.test("scout inflight end takes the first characters of an ID, and an ID tha
   assertEquals((await openIn(log.path)).map(([span]) => span), ["3f9c0777"]);
 });
 
+Deno.test("scout inflight end --event ends the call of the type, if several have the same ID", async () => {
+  using log = logWith(...BEGUN, { ...BEGUN[0], event: "llm_call_begin" });
+  assertEquals((await end(log, "3f9c01d2")).code, 1);
+  assertEquals((await end(log, "3f9c01d2", "--event", "llm_call")).code, 0);
+  assertEquals(JSON.parse(linesOf(log.path).at(-1)!).event, "llm_call");
+});
+
 Deno.test("scout inflight end changes nothing if the ID is ambiguous, unknown or too short, or the call has ended", async () => {
   using log = logWith(...BEGUN);
   const unknown = (id: string) =>
@@ -76,7 +83,7 @@ Deno.test("scout inflight end changes nothing if the ID is ambiguous, unknown or
     [
       "3f9c",
       1,
-      "scout: Cannot end call: 3 unfinished calls have this ID, got 3f9c; use more characters of one\n" +
+      "scout: Cannot end call: 3 unfinished calls have this ID, got 3f9c; use more characters of one, or --event\n" +
       "  3f9c01d2  turn\n  3f9c0777  tool_call\n  3f9c07  tool_call\n",
     ],
     ["3f9c01d23", 1, unknown("3f9c01d23")],

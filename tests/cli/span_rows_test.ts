@@ -1,6 +1,6 @@
 import type { AuditEvent } from "@vivarium/scout";
 import { assertEquals } from "@std/assert";
-import { shownRow, SpanRows, spanTypes } from "../../src/cli/span_rows.ts";
+import { keyOf, shownRow, SpanRows, spanTypes } from "../../src/cli/span_rows.ts";
 
 const at = (second: number) => `2026-02-13T14:30:0${second}.000Z`;
 
@@ -12,8 +12,14 @@ function end(span: string, second: number, fields: Record<string, unknown> = {})
   return { ts: at(second), event: "tool_call", session_id: "s", span, ...fields };
 }
 
-function rowsOf(events: readonly AuditEvent[], options?: { isNewestFirst: boolean }): AuditEvent[] {
-  const rows = new SpanRows(options);
+const ALL_OPEN = new Set(["1", "2", "3", "4"].map((span) => keyOf({ event: "tool_call", span })));
+
+function rowsOf(
+  events: readonly AuditEvent[],
+  options?: { isNewestFirst: boolean },
+  open: ReadonlySet<string> = ALL_OPEN,
+): AuditEvent[] {
+  const rows = new SpanRows(open, options);
   const complete = events.map((event) => rows.add(event)).filter((row) => row !== null);
   return [...complete, ...rows.unfinished()];
 }
@@ -84,6 +90,13 @@ Deno.test("SpanRows pairs repeated IDs in the same way in both orders", () => {
   const expected = [`${at(0)} a`, `${at(2)} unfinished`, `${at(3)} b`];
   assertEquals(pairs(rowsOf(events)), expected);
   assertEquals(pairs(rowsOf(events.toReversed(), { isNewestFirst: true })), expected);
+});
+
+Deno.test("SpanRows says that a call has ended if its end is in the log, but not among the events", () => {
+  for (const isNewestFirst of [false, true]) {
+    const [row] = rowsOf([begin("1", 0)], { isNewestFirst }, new Set());
+    assertEquals([row?.status, row?.ts], ["ended", at(0)]);
+  }
 });
 
 Deno.test("spanTypes() takes the type of the beginning for that of the call", () => {

@@ -64,6 +64,30 @@ Deno.test("scout query --spans selects the calls by their beginning, their type 
   assertEquals(await spansOf(log, "--limit", "0"), "");
 });
 
+Deno.test("scout query --spans --session shows the calls that began in the session, wherever they ended", async () => {
+  const elsewhere = {
+    ...event(9, "turn", "t", { status: "ok", duration_ms: 9_000 }),
+    session_id: "x",
+  };
+  using log = logWith(...LINES, elsewhere);
+  for (const desc of [[], ["--desc"]]) {
+    const { stdout } = await log.run(
+      "query",
+      "--spans",
+      "--json",
+      "--session",
+      "s",
+      "--event",
+      "turn",
+      ...desc,
+    );
+    const { span, status, session_id } = JSON.parse(stdout);
+    assertEquals([span, status, session_id], ["t", "ok", "s"]);
+  }
+  const since = await log.run("query", "--spans", "--json", "--since", at(4), "--event", "turn");
+  assertEquals(since.stdout, "");
+});
+
 Deno.test("scout query --spans says so if the log has no calls", async () => {
   using log = logWith(LINES[4]!);
   const { code, stdout, stderr } = await log.run("query", "--spans");

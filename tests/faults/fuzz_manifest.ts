@@ -64,10 +64,12 @@ const pairs = fc.array(fc.tuple(fc.constantFrom("nav", "s", ""), fc.constantFrom
 });
 const spans = fc.record({
   ended: pairs,
+  unlisted: fc.subarray(["nav", "brief"]),
   begun: fc.array(
     fc.constantFrom("", "42", "{", "\ud800", '{"event":"nav_begin","span":"1"}', '{"span":"1"}'),
     { maxLength: 2 },
   ),
+  cut: fc.boolean(),
   seen: fc.oneof(pairs, fc.constant(null)),
 }, { noNullPrototype: true });
 

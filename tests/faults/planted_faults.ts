@@ -85,7 +85,7 @@ export function forgetsSpans(fileSystem: FileSystem, manifest: string): FileSyst
       appendSync(bytes: Uint8Array) {
         const text = new TextDecoder().decode(bytes);
         handle.appendSync(
-          new TextEncoder().encode(text.replaceAll(/"begun":\[.+?\],"seen"/g, '"begun":[],"seen"')),
+          new TextEncoder().encode(text.replaceAll(/"begun":\[.+?\],"cut"/g, '"begun":[],"cut"')),
         );
         return bytes.byteLength;
       },

@@ -279,6 +279,58 @@ Deno.test("AuditReader.unfinished() decodes an archive whose manifest line does 
   await span.end();
 });
 
+Deno.test("AuditReader.unfinished() reads an archive whose manifest line leaves something out, only for spans that it may concern", async () => {
+  const disk = newDisk();
+  await using log = await openOn(disk);
+  const prompt = "x".repeat(700_000);
+  const [first, second] = [
+    await log.begin("turn", { prompt }),
+    await log.begin("turn", { prompt }),
+  ];
+  await log.rotate();
+  // Events of another program, with a field of the same name, and among them the end of a span.
+  for (let n = 0; n < 150; n++) await log.log("turn", { span: `other ${n}` });
+  await first.end();
+  await log.rotate();
+  for (let n = 0; n < 150; n++) await log.log("nav", { span: `other ${n}` });
+  await log.rotate();
+  const counts = new CountingFileSystem(disk.process());
+  const listed = await unfinishedOn(disk, counts);
+  assertEquals(listed.map(({ span, fields }) => [span, fields]), [[second.id, { prompt }]]);
+  assertEquals(counts.archivesRead.length, 2, "the events of the type nav end no span");
+  await second.end();
+  assertEquals(await unfinishedOn(disk), []);
+});
+
+Deno.test("AuditReader.unfinished() lists the spans of an archive that was renamed once, before and after open()", async () => {
+  const disk = newDisk();
+  const log = await openOn(disk);
+  const span = await log.begin("turn");
+  await log.rotate();
+  await log.close();
+  const process = disk.process();
+  const [name] = process.list("/log").filter((name) => name.endsWith(".gz"));
+  process.rename(`/log/${name}`, "/log/a_20200101_000000.jsonl.gz");
+  assertEquals((await unfinishedOn(disk)).map((each) => each.span), [span.id]);
+  const again = await openOn(disk);
+  await again.recovery;
+  await again.close();
+  assertEquals((await unfinishedOn(disk)).map((each) => each.span), [span.id]);
+});
+
+Deno.test("AuditReader.unfinished() leaves out lastSeen if a removed archive may have had a later event of the session", async () => {
+  const disk = newDisk();
+  await using log = await openOn(disk, { retention: { maxArchives: 1 } });
+  const span = await log.begin("turn", { session_id: "old" });
+  await log.rotate();
+  for (let n = 0; n < 101; n++) await log.log("nav", { session_id: `${n}` });
+  await log.rotate();
+  await log.log("nav");
+  await log.rotate();
+  const [listed] = await unfinishedOn(disk);
+  assertEquals([listed?.span, listed?.lastSeen], [span.id, undefined]);
+});
+
 Deno.test("AuditReader.unfinished() lists spans of archives that retention or a user removed, until they end", async () => {
   for (const isPruned of [true, false]) {
     const disk = newDisk();

@@ -4,6 +4,9 @@ import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { Manifest, type UnderLock } from "../../src/segments/manifest.ts";
 import type { ArchiveFacts } from "../../src/segments/manifest_line.ts";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
+import { ManifestReader } from "../../src/segments/manifest_reader.ts";
+import type { Turns } from "../../src/platform/turns.ts";
+import { joined } from "../bytes.ts";
 import {
   ioError,
   noSpace,
@@ -312,4 +315,21 @@ await testNeeding("POSIX", "Manifest.add() creates a file with mode 0600", async
   for (const index of [1, 2]) await manifest.add(facts(index));
   assertEquals((Deno.statSync(path).mode ?? 0) & 0o777, 0o600);
   assertEquals(Deno.readTextFileSync(path), textOf(1, 2));
+});
+
+Deno.test("ManifestReader.catchUp() reads lines longer than a step, with turns of the event loop in between", async () => {
+  const lines = new ManifestLines();
+  const begun = ["x".repeat(300_000)];
+  const long = { ended: [], unlisted: [], begun, cut: false, seen: null };
+  const parts = Array.from({ length: 9 }, (_, index) => {
+    const bytes = lines.next({ ...facts(index), lines: 9, spans: index % 3 === 0 ? long : null });
+    lines.take(bytes);
+    return bytes;
+  });
+  const disk = diskWith({ [PATH]: joined(...parts) });
+  const reader = new ManifestReader(logOn(disk.process()));
+  let turns = 0;
+  await reader.catchUp({ isDue: true, take: () => Promise.resolve(void turns++) } as Turns);
+  assertEquals([reader.lastRead.count, reader.lastRead.faults], [9, []]);
+  assert(turns > 3, `${turns} turns`);
 });

@@ -89,6 +89,28 @@ Deno.test("AuditLog keeps at most maxArchives archives after each rotation", asy
   ]);
 });
 
+Deno.test("AuditLog never uses the name of an archive again that retention has removed, even if the clock steps back", async () => {
+  const disk = diskWith({});
+  let nowMs = NOW_MS;
+  const options = { retention: { maxAgeSec: 60 }, now: () => nowMs };
+  const names: string[] = [];
+  for (const ms of [NOW_MS, NOW_MS + 5_000, NOW_MS, NOW_MS, NOW_MS - 86_400_000]) {
+    nowMs = ms;
+    const log = await open(disk.process(), options);
+    await log.log("nav");
+    await log.rotate();
+    names.push(...archivesOn(disk));
+    nowMs = NOW_MS + 3_600_000;
+    await log.close();
+    const later = await open(disk.process(), options);
+    await later.recovery;
+    await later.close();
+    assertEquals(archivesOn(disk), []);
+  }
+  assertEquals([names.length, new Set(names).size], [5, 5], `${names}`);
+  assertEquals((await read(disk)).faults, []);
+});
+
 Deno.test("AuditLog.open() prunes the oldest archives, and reports them", async () => {
   const disk = await diskWithLog(5);
   const before = archivesOn(disk);

@@ -34,6 +34,7 @@ Deno.test("sealActive() reserves the name, renames the file and syncs the direct
   assertEquals(seal(process), STAMP);
   assertEquals(process.calls.map(({ name, path, to }) => ({ name, path, to })), [
     { name: "list", path: files.directory, to: undefined },
+    { name: "status", path: files.manifest, to: undefined },
     { name: "open", path: files.sealed(STAMP), to: undefined },
     { name: "status", path: files.sealed(STAMP), to: undefined },
     { name: "status", path: files.sealed(STAMP), to: undefined },
@@ -43,6 +44,21 @@ Deno.test("sealActive() reserves the name, renames the file and syncs the direct
   assertEquals(disk.snapshot(), { [files.sealed(STAMP)]: "a\n" });
   assertEquals(disk.afterPowerLoss(() => false).snapshot(), { [files.sealed(STAMP)]: "a\n" });
   assertEquals(process.openHandles, 0);
+});
+
+Deno.test("sealActive() uses a stamp that is later than those at the end of the manifest, except of the year 9999", () => {
+  const line = (seq: number, stamp: string) =>
+    `{"v":1,"seq":${seq},"pruned":"audit_${stamp}.jsonl.gz"}\n`;
+  const manifest = line(0, "20260213_150000") + line(1, "99991231_000000") +
+    `${"x".repeat(80_000)}\n`;
+  const disk = diskWith({ [files.active]: "a\n", [files.manifest]: manifest });
+  assertEquals(seal(disk.process()), "20260213_150001");
+});
+
+Deno.test("sealActive() warns and seals if the manifest cannot be read", () => {
+  const disk = diskWith({ [files.active]: "a\n" });
+  disk.plant(files.manifest, "directory");
+  assertEquals(seal(disk.process()), STAMP);
 });
 
 Deno.test("sealActive() uses a stamp that is later than all stamps in the directory", () => {

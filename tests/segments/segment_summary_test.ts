@@ -50,7 +50,7 @@ function plainSummaryOf(text: string): SegmentSummary {
     min_ts: iso(Math.min(...times)),
     max_ts: iso(Math.max(...times)),
     events: Object.fromEntries(figures),
-    spans: { ended: [], begun: [], seen: [] },
+    spans: { ended: [], unlisted: [], begun: [], cut: false, seen: [] },
     last_seq: null,
     last_hash: null,
     sha256: createHash("sha256").update(text).digest("hex"),

@@ -18,16 +18,18 @@ function addTo(ledger: SpanLedger<string>, event: AuditEvent): void {
   else if (span !== null) ledger.end(span.end);
 }
 
+const NOTHING: SpanSummary = { ended: [], unlisted: [], begun: [], cut: false, seen: [] };
+
 const begin = (span: string, n = 0): AuditEvent => ({ event: "call_begin", span, n });
 const end = (span: string): AuditEvent => ({ event: "call", span });
 
 Deno.test("SpanScan states the beginnings and ends whose counterparts are not in the segment", () => {
   assertEquals(summaryOf([begin("1"), end("0"), begin("2"), end("1"), { event: "nav" }]), {
+    ...NOTHING,
     ended: [["call", "0"]],
     begun: ['{"event":"call_begin","span":"2","n":0}'],
-    seen: [],
   });
-  assertEquals(summaryOf([]), { ended: [], begun: [], seen: [] });
+  assertEquals(summaryOf([]), NOTHING);
 });
 
 Deno.test("SpanScan states the time of the last event of each session that has a time and shows it to be alive", () => {
@@ -58,28 +60,53 @@ Deno.test("The summaries of several segments, in their order, have the effect of
   }
 });
 
-Deno.test("SpanScan returns null if there are more than 10,000 spans or 1 MiB of text", () => {
-  const ids = (count: number) => Array.from({ length: count }, (_, n) => `${n}`);
-  assertEquals(summaryOf(ids(10_000).map(end))?.ended.length, 10_000);
-  assertEquals(summaryOf(ids(10_001).map(end)), null);
+const ids = (count: number) => Array.from({ length: count }, (_, n) => `${n}`);
+
+Deno.test("SpanScan returns null if there are more than 10,000 spans", () => {
+  // The type has a beginning, so its ends are listed.
+  const pair = [begin("x"), end("x")];
+  assertEquals(summaryOf([...pair, ...ids(10_000).map(end)])?.ended.length, 10_000);
+  assertEquals(summaryOf([...pair, ...ids(10_001).map(end)]), null);
   assertEquals(summaryOf(ids(5_001).flatMap((id) => [begin(id), end(`x${id}`)])), null);
   assertEquals(summaryOf(ids(10_001).map((id) => begin(id))), null);
-  const long = "x".repeat(600_000);
-  const longBegin = { ...begin("1"), long };
-  assertEquals(summaryOf([longBegin])?.begun.length, 1);
-  assertEquals(summaryOf([longBegin, longBegin]), null);
-  assertEquals(summaryOf([longBegin, longBegin, end("1")])?.begun.length, 1);
-  assertEquals(summaryOf([end(long), end(long)]), null);
   // Any number of spans may begin and end in the segment, one after the other.
   const pairs = ids(20_000).flatMap((id) => [begin(id), end(id)]);
-  assertEquals(summaryOf(pairs), { ended: [], begun: [], seen: [] });
+  assertEquals(summaryOf(pairs), NOTHING);
+});
+
+Deno.test("SpanScan names the types with more than 100 ends and no beginning, instead of listing the ends", () => {
+  const foreign = (type: string, count: number) =>
+    ids(count).map((span) => ({ event: type, span }));
+  assertEquals(summaryOf(foreign("nav", 100))?.ended.length, 100);
+  const events = [...foreign("nav", 100_000), ...foreign("brief", 3), ...foreign("llm", 101)];
+  const brief = ids(3).map((id) => ["brief", id] as const);
+  assertEquals(summaryOf(events), { ...NOTHING, ended: brief, unlisted: ["nav", "llm"] });
+  const many = ids(101).flatMap((type) => foreign(type, 101));
+  assertEquals([summaryOf(many)?.unlisted.length, summaryOf(many)?.ended.length], [100, 101]);
+});
+
+Deno.test("SpanScan leaves out fields of the beginnings if these are longer than 1 MiB together", () => {
+  const long = "x".repeat(600_000);
+  const longBegin = { ...begin("1"), session_id: "s", ts: "2026", parent: "0", long };
+  assertEquals(summaryOf([longBegin])?.begun[0]?.length, JSON.stringify(longBegin).length);
+  assertEquals(summaryOf([longBegin, longBegin, end("1")])?.cut, false);
+  const short = '{"ts":"2026","event":"call_begin","session_id":"s","span":"1","parent":"0"}';
+  assertEquals(summaryOf([longBegin, longBegin]), {
+    ...NOTHING,
+    begun: [short, short],
+    cut: true,
+    seen: [["s", "2026"]],
+  });
+  // Control characters take six characters each in a manifest line.
+  assertEquals(summaryOf([{ ...begin("1"), long: "\u0001".repeat(200_000) }])?.cut, true);
+  assertEquals(summaryOf([end(long), end(long)]), null);
 });
 
 Deno.test("SpanScan states no session if there are more than 100, or an ID is too long", () => {
   const seen = (session_id: string) => ({ ts: "2026", session_id });
   const sessions = (count: number) => Array.from({ length: count }, (_, n) => seen(`${n}`));
   assertEquals(summaryOf(sessions(100))?.seen?.length, 100);
-  assertEquals(summaryOf(sessions(101)), { ended: [], begun: [], seen: null });
+  assertEquals(summaryOf(sessions(101)), { ...NOTHING, seen: null });
   assertEquals(summaryOf([seen("x".repeat(252))])?.seen?.length, 1);
   assertEquals(summaryOf([seen("x".repeat(253))])?.seen, null);
 });

@@ -1,0 +1,47 @@
+/**
+ * The newest stamp that the end of the manifest names.
+ *
+ * Retention can remove the newest archive because of its age. Its name must not be used again, because the manifest
+ * still describes the removed archive by this name.
+ *
+ * @module
+ */
+import { readWhole } from "../platform/chunks.ts";
+import type { LogDirectory } from "./log_directory.ts";
+import { STAMP_MAX_MS } from "./rotation_policy.ts";
+import { type Stamp, stampEpochMs } from "./segment_name.ts";
+
+/** Number of bytes at the end of the manifest that are read, at first and at most. */
+const TAIL_BYTES = 64 * 1024;
+const TAIL_BYTES_MAX = 16 * 1024 * 1024;
+
+const LINE_BREAK = 0x0a;
+/** The beginning of a line of an archive, or of one that was removed. */
+const NAMED = /^\{"v":1,"seq":\d+,"(?:archive|pruned)":"([^"\\]+)"/;
+
+/** Returns the newest stamp in the last lines of the manifest; undefined if there is none. */
+export function newestRecordedStamp(log: LogDirectory): Stamp | undefined {
+  using stack = new DisposableStack();
+  const handle = log.open(log.files.manifest, stack);
+  if (handle === null) return undefined;
+  const { byteLength } = handle.status();
+  for (let tail = TAIL_BYTES;; tail *= 4) {
+    const from = Math.max(0, byteLength - tail);
+    const stamps = stampsIn(readWhole(handle, from, byteLength), from === 0, log);
+    if (stamps.length > 0 || from === 0 || tail >= TAIL_BYTES_MAX) return stamps.sort().at(-1);
+  }
+}
+
+/** Returns the stamps in the lines of a part of a manifest. */
+function stampsIn(bytes: Uint8Array, isWhole: boolean, { files }: LogDirectory): Stamp[] {
+  const text = new TextDecoder().decode(
+    isWhole ? bytes : bytes.subarray(bytes.indexOf(LINE_BREAK) + 1),
+  );
+  return text.split("\n").flatMap((line) => {
+    const name = NAMED.exec(line)?.[1];
+    const parsed = name === undefined ? null : files.parse(name);
+    // A stamp of the year 9999 would leave no later stamps.
+    const isUsable = parsed?.form === "archive" && stampEpochMs(parsed.stamp) <= STAMP_MAX_MS;
+    return isUsable ? [parsed.stamp] : [];
+  });
+}
