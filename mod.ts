@@ -94,6 +94,38 @@
  * await turn.end();
  * ```
  *
+ * ## Budgets
+ *
+ * `hourlySpend()` before a call is a check that another agent may make at the same moment. `budget()` declares a budget
+ * that holds an amount before it is spent: a hold is granted only if what is spent, held and orphaned, and the amount,
+ * are together at most the limit, at its place among all lines of all processes. When it resolves, it is durable. After
+ * the call, `settle()` logs the event of the call, whose cost replaces the hold. If calls cost no more than their holds,
+ * the limit holds, whatever process is killed. The hold of a process that died is charged after `maxSec`, and leaves a
+ * rolling window like any cost. The lines of budgets have no `cost`, so no other sum counts held amounts.
+ *
+ * A rolling window frees each amount `hours` later, rounded up to a sixtieth of the window. Events without a hold count
+ * if they have the fields of `where`; nothing can refuse them. All processes need clocks that agree. Any program that
+ * may write the directory can forge lines.
+ *
+ * @example Hold, call, settle
+ * ```ts
+ * import { AuditLog, BudgetError } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using log = await AuditLog.open(`${Deno.makeTempDirSync()}/audit.jsonl`);
+ * const run = await log.budget({ name: "run", limit: { usd: 0.05 }, hours: 1 });
+ * let calls = 0;
+ * try {
+ *   for (;; calls++) {
+ *     await using hold = await run.hold({ usd: 0.02, fields: { model: "small" } });
+ *     await hold.settle("llm_call", { cost: 0.015, input_t: 812, output_t: 40 });
+ *   }
+ * } catch (error) {
+ *   if (!(error instanceof BudgetError)) throw error;
+ *   assertEquals([error.kind, error.budget, calls], ["spent", "run", 3]);
+ * }
+ * ```
+ *
  * ## Reading
  *
  * A query is a snapshot: every event written before it began, exactly once and in the order of appending, even if
@@ -193,8 +225,12 @@ export {
   AuditClosedError,
   AuditEventError,
   AuditWriteError,
+  BudgetError,
+  type BudgetErrorKind,
   type WritePhase,
 } from "./src/errors.ts";
+export type { Budget, BudgetHold, BudgetStatus } from "./src/budget/budget.ts";
+export type { BudgetLimit, BudgetOptions, HoldOptions } from "./src/budget/budget_options.ts";
 export {
   type AuditEvent,
   type AuditRecordInput,

@@ -6,6 +6,10 @@
 import { type AuditLogger, createLogger } from "./audit_logger.ts";
 import { type AuditReader, createReader } from "./audit_reader.ts";
 import type { AuditSpan } from "./audit_span.ts";
+import { asBudgetError, type Budget, type BudgetLog, DeclaredBudget } from "./budget/budget.ts";
+import { type BudgetOptions, declarationOf } from "./budget/budget_options.ts";
+import { declare } from "./budget/declare.ts";
+import { BudgetKeeper } from "./budget/keeper.ts";
 import { AuditClosedError, messageOf, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType, KnownFields } from "./event.ts";
 import { readLockText, writeLockText } from "./lock_text.ts";
@@ -20,6 +24,7 @@ import {
 import type { Clock } from "./platform/clock.ts";
 import { denoPlatform, type Platform } from "./platform/platform.ts";
 import type { AuditFollow, FollowOptions } from "./read/follow.ts";
+import type { LineSource } from "./read/line_source.ts";
 import type { AuditQuery } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
 import type { UnfinishedSpan } from "./read/unfinished_span.ts";
@@ -35,7 +40,8 @@ import { Acknowledgements, type LineCaller } from "./write/acknowledgements.ts";
 import { hookExit } from "./write/exit_hooks.ts";
 import { LogSink } from "./write/log_sink.ts";
 import { LineBufferStream } from "./write/line_buffer_stream.ts";
-import { type LineSerializer, lineSerializer } from "./write/serialize_stream.ts";
+import type { Fields } from "./write/merge_fields.ts";
+import { type LineSerializer, lineSerializer, type OwnLine } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";
 
 /** Calls the private constructor, for {@linkcode openLogOn}. */
@@ -99,6 +105,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   readonly #pipeline: Promise<void>;
   readonly #unhook: () => void;
   #closing: Promise<void> | undefined;
+  #budgets: BudgetLog & { readonly source: LineSource } | undefined;
   readonly #warnedFields = new Set<string>();
   /** The logger without bound fields, whose spans and children write into this log. */
   readonly #root: AuditLogger;
@@ -146,7 +153,9 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       clock: parts.clock,
       accept: (caller, event, fields) => this.#accept(caller, event, fields),
       refuse: (caller, error) => this.#refuse(caller, error),
+      budget: (options, bound) => this.#budget(options, bound),
     });
+    parts.keepBudgets(() => this.#keepBudgets());
     this.#unhook = hookExit({
       drainForExit: () => this.#drainForExit(),
       adoptRejection: (promise, reason) => parts.unheardErrors.adopt(promise, reason),
@@ -207,6 +216,37 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
    */
   child<T extends object>(fields: T & KnownFields): AuditLogger {
     return this.#root.child(fields);
+  }
+
+  /**
+   * Declares a budget, which every process that uses its name on this log shares. A new budget with a rolling window
+   * starts with the costs in its window.
+   *
+   * @param options The name, the limit, and the window or the start.
+   * @returns A promise of the budget, which resolves when the log has the limit.
+   * @throws {TypeError} If an option is unknown, missing or of the wrong type, or a budget of this name has another unit,
+   *   window, start or `where`.
+   * @throws {RangeError} If an option is out of its range.
+   * @throws {BudgetError} If the log cannot be written; the kind is "unwritable".
+   * @throws {AuditClosedError} If the log is closed.
+   *
+   * @example
+   * ```ts
+   * import { AuditLog, BudgetError } from "@vivarium/scout";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * await using log = await AuditLog.open(`${Deno.makeTempDirSync()}/audit.jsonl`);
+   * const run = await log.budget({ name: "run", limit: { usd: 1 }, hours: 1 });
+   * {
+   *   await using hold = await run.hold({ usd: 0.6 });
+   *   await assertRejects(() => run.hold({ usd: 0.6 }), BudgetError, "other calls hold the rest");
+   *   await hold.settle("llm_call", { cost: 0.35, model: "small" });
+   * }
+   * assertEquals((await run.state()).left, 0.65);
+   * ```
+   */
+  budget(options: BudgetOptions): Promise<Budget> {
+    return this.#root.budget(options);
   }
 
   /**
@@ -434,11 +474,54 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     return await this.#reader.verify(options);
   }
 
+  async #budget(options: BudgetOptions, bound: Fields): Promise<Budget> {
+    this.#checkOpen();
+    const declaration = declarationOf(options, this.#options.now());
+    const budgets = this.#budgets ??= this.#openBudgets();
+    const { keeper, source } = budgets;
+    try {
+      const terms = await declare(declaration, { keeper, source });
+      return new DeclaredBudget(budgets, terms, bound);
+    } catch (error) {
+      throw error instanceof TypeError ? error : asBudgetError(error, options.name);
+    }
+  }
+
+  /** Writes the budgets into the active file. Resolves with false if the log is closed, or the file cannot be written. */
+  async #keepBudgets(): Promise<boolean> {
+    if (this.#closing !== undefined) return false;
+    const { keeper } = this.#budgets ??= this.#openBudgets();
+    return await keeper.keep();
+  }
+
+  /** Connects the keeper of the budgets with the write path, at the first budget. */
+  #openBudgets(): BudgetLog & { readonly source: LineSource } {
+    const { sink, directory, clock, acknowledgements } = this.#parts;
+    const { maxLineBytes, logger, now } = this.#options;
+    const source = { log: directory, clock, maxLineBytes, logger };
+    const keeper = new BudgetKeeper({
+      source,
+      now,
+      acceptedLines: () => acknowledgements.acceptedCount,
+      lineOf: ({ type, fields, ms }) => this.#serialize(type, fields as EventFields, { nowMs: ms }),
+      start: () => queueMicrotask(() => void sink.decide()),
+      sync: () => sink.sync(),
+    });
+    sink.decideWith(keeper);
+    return {
+      keeper,
+      source,
+      accept: (caller, event, fields) => this.#accept(caller, event, fields, {}),
+      refuse: (caller, error) => this.#refuse(caller, error),
+      sync: () => sink.sync(),
+    };
+  }
+
   /** Accepts an event, as it is now. If it is invalid or the log is closed, refuses it at once. */
-  #accept(caller: LineCaller, event: unknown, fields: object): void {
+  #accept(caller: LineCaller, event: unknown, fields: object, own?: OwnLine): void {
     let line: string;
     try {
-      line = this.#lineOf(event, fields);
+      line = this.#lineOf(event, fields, own);
     } catch (error) {
       this.#refuse(caller, error);
       return;
@@ -447,9 +530,9 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /** Encodes an event, as it is now, as a line of the log. */
-  #lineOf(event: unknown, fields: object): string {
+  #lineOf(event: unknown, fields: object, own?: OwnLine): string {
     this.#checkOpen();
-    return this.#serialize(event, fields as EventFields);
+    return this.#serialize(event, fields as EventFields, own);
   }
 
   /** Adds a line to the line buffer before it returns, so that an exit hook can write the line. */
@@ -534,6 +617,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    await this.#budgets?.keeper.close(new AuditClosedError(this.path));
     try {
       await this.#lineBuffer.writable.close();
       await this.#pipeline;
@@ -580,6 +664,8 @@ interface Parts {
   readonly sink: LogSink;
   readonly membership: SessionMembership;
   readonly recovery: Promise<RecoveryReport>;
+  /** Receives the function that writes the budgets into the active file. */
+  readonly keepBudgets: (keep: () => Promise<boolean>) => void;
 }
 
 async function openParts(
@@ -589,7 +675,14 @@ async function openParts(
 ): Promise<Parts> {
   const unheardErrors = new UnheardErrors(options.logger, clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
-  const sink = await LogSink.open(directory, { ...options, clock, outcomes: acknowledgements });
+  // The sink prunes archives before the log exists that can write the budgets.
+  const keeping = Promise.withResolvers<() => Promise<boolean>>();
+  const sink = await LogSink.open(directory, {
+    ...options,
+    clock,
+    outcomes: acknowledgements,
+    keepBudgets: async () => await (await keeping.promise)(),
+  });
   let membership: SessionMembership | undefined;
   try {
     membership = options.sessionId === undefined
@@ -604,8 +697,10 @@ async function openParts(
       sink,
       membership,
       recovery: report,
+      keepBudgets: keeping.resolve,
     };
   } catch (error) {
+    keeping.resolve(() => Promise.resolve(false));
     membership?.[Symbol.dispose]();
     await sink.abort(error);
     throw error;

@@ -4,6 +4,8 @@
  * @module
  */
 import { type AuditSpan, beginSpan, type Recorder } from "./audit_span.ts";
+import type { Budget } from "./budget/budget.ts";
+import type { BudgetOptions } from "./budget/budget_options.ts";
 import {
   type EventType,
   fieldError,
@@ -77,6 +79,20 @@ export interface AuditLogger {
    * @throws {AuditEventError} If a known field is of the wrong type, or the fields are not a record.
    */
   child<T extends object>(fields: T & KnownFields): AuditLogger;
+
+  /**
+   * Declares a budget, which every process that uses its name on this log shares. A new budget with a rolling window
+   * starts with the costs in its window. The first limit stands until a process declares another one.
+   *
+   * @param options The name, the limit, and the window or the start.
+   * @returns A promise of the budget, which resolves when the log has the limit.
+   * @throws {TypeError} If an option is unknown, missing or of the wrong type, or a budget of this name has another unit,
+   *   window, start or `where`.
+   * @throws {RangeError} If an option is out of its range.
+   * @throws {BudgetError} If the log cannot be written; the kind is "unwritable".
+   * @throws {AuditClosedError} If the log is closed.
+   */
+  budget(options: BudgetOptions): Promise<Budget>;
 }
 
 /** Returns a logger without bound fields. */
@@ -105,6 +121,10 @@ class BoundLogger implements AuditLogger {
 
   begin(event: string, fields: object = {}): Promise<AuditSpan> {
     return beginSpan(this.#recorder, { event, fields, bound: this.#bound });
+  }
+
+  budget(options: BudgetOptions): Promise<Budget> {
+    return this.#recorder.budget(options, this.#bound);
   }
 
   child(fields: object): AuditLogger {

@@ -14,6 +14,8 @@ import {
   fieldError,
   type KnownFields,
 } from "./event.ts";
+import type { Budget } from "./budget/budget.ts";
+import type { BudgetOptions } from "./budget/budget_options.ts";
 import type { Clock } from "./platform/clock.ts";
 import type { LineCaller } from "./write/acknowledgements.ts";
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
@@ -71,6 +73,8 @@ export interface Recorder {
   accept(caller: LineCaller, event: unknown, fields: object): void;
   /** Rejects. The log reports the error if the caller does not handle it. */
   refuse(caller: LineCaller, error: unknown): void;
+  /** Declares a budget, with the bound fields of the logger under those of its holds. */
+  budget(options: BudgetOptions, bound: Fields): Promise<Budget>;
 }
 
 /** The beginning of a span, before it is logged. */

@@ -87,6 +87,49 @@ export function messageOf(thrown: unknown): string {
 }
 
 /**
+ * Why a budget does not grant a hold: other calls "held" the rest, the limit is "spent", the amount is "too_large" for
+ * the limit, the hold is "unpriced", because it has no amount, or the log is "unwritable".
+ */
+export type BudgetErrorKind = "held" | "spent" | "too_large" | "unpriced" | "unwritable";
+
+/** Thrown when a budget does not grant a hold. Nothing is held then. */
+export class BudgetError extends Error {
+  /** The name of the class. */
+  override readonly name = "BudgetError";
+  /** Why the hold was not granted. */
+  readonly kind: BudgetErrorKind;
+  /** The name of the budget that did not grant it. */
+  readonly budget: string;
+  /** Number of milliseconds after which the hold may fit; null if no time is known. */
+  readonly retryAfterMs: number | null;
+  /** Time at which the hold fits, if nothing else is spent until then; null if there is none. */
+  readonly resetsAt: Date | null;
+
+  /**
+   * Creates the error.
+   *
+   * @param message The complete message.
+   * @param facts The kind, the budget, and what is known about the time and the cause.
+   */
+  constructor(
+    message: string,
+    facts: {
+      kind: BudgetErrorKind;
+      budget: string;
+      retryAfterMs?: number | null;
+      resetsAt?: Date | null;
+      cause?: unknown;
+    },
+  ) {
+    super(message, "cause" in facts ? { cause: facts.cause } : undefined);
+    this.kind = facts.kind;
+    this.budget = facts.budget;
+    this.retryAfterMs = facts.retryAfterMs ?? null;
+    this.resetsAt = facts.resetsAt ?? null;
+  }
+}
+
+/**
  * Returns the error to throw in place of `error`. If a permission is missing, the message names the action that failed,
  * and the flags that grant the permission. If `path` is set, the message of an operating system error starts with the
  * action and ends with the path, and its class stays the same. An {@linkcode OwnershipError} becomes a

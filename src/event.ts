@@ -267,8 +267,8 @@ export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
  *
  * @throws {AuditEventError} If a field is invalid. The message names the first invalid field and its value.
  */
-export function checkKnownFields(fields: UncheckedFields): void {
-  checkNotReserved(fields.event);
+export function checkKnownFields(fields: UncheckedFields, isOwn = false): void {
+  if (!isOwn) checkNotReserved(fields.event);
   const result = schema.safeParse(fields);
   if (result.success) return;
   const issue = result.error.issues[0]!;

@@ -188,6 +188,16 @@ Deno.test("shared_log.ts lets Workers and processes write one log, without losin
   assertEquals([last?.agent, last?.step], ["alone", 250]);
 });
 
+Deno.test("budget.ts lets sixteen agents spend a budget, and never more", async () => {
+  using dir = tempDir();
+  const result = await runExample("budget.ts", dir.path(""), ["0.25"]);
+  assertEquals([result.code, result.stderr], [0, ""]);
+  assertMatch(
+    result.stdout,
+    /^spent 0\.2\d USD of 0\.25, 0 held, less than a call left: true\nnever more than the limit: true\n$/,
+  );
+});
+
 Deno.test("killed_agent.ts and scout inflight show what a killed agent was doing", async () => {
   using dir = tempDir();
   const result = await runExample("killed_agent.ts", dir.path(""));

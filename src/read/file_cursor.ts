@@ -20,8 +20,11 @@ export interface FileCursorOptions {
   readonly path: string;
   readonly maxLineBytes: number;
   readonly damage: DamageReport;
-  /** The position at which reading starts. "end" skips all finished lines and starts with the unfinished line. */
-  readonly from: "start" | "end";
+  /**
+   * The position at which reading starts: the byte offset of a line, or the end. "end" skips all finished lines and
+   * starts with the unfinished line.
+   */
+  readonly from: number | "end";
   /** Receives the text of the line of each event. */
   readonly texts?: LineTexts | undefined;
 }
@@ -50,9 +53,15 @@ export class FileCursor {
     this.handle = handle;
     this.#options = options;
     this.#splitter = new LineSplitter(options.maxLineBytes);
-    if (options.from === "start") return;
-    this.#position = handle.status().byteLength;
-    this.#lineStart = undefined;
+    if (options.from === "end") {
+      this.#position = handle.status().byteLength;
+      this.#lineStart = undefined;
+    } else this.#goTo(options.from);
+  }
+
+  /** Byte offset of the end of the bytes that were read. */
+  get position(): number {
+    return this.#position;
   }
 
   /** Resolves with the byte offset of the unfinished line. All lines before the offset were read or skipped. */
@@ -78,6 +87,24 @@ export class FileCursor {
       const events = this.#eventsOf(this.#splitter.split(buffer.subarray(0, read)));
       if (events.length > 0) yield events;
     }
+  }
+
+  /** Returns the events that {@linkcode read} yields, without waiting for the disk. Nothing but whole lines was read. */
+  readSync(byteLength: number): AuditEvent[] {
+    const events: AuditEvent[] = [];
+    while (this.#position < byteLength) {
+      const buffer = new Uint8Array(Math.min(CHUNK_BYTES, byteLength - this.#position));
+      const read = this.handle.readSync(buffer, this.#position);
+      if (read === 0) break;
+      this.#position += read;
+      events.push(...this.#eventsOf(this.#splitter.split(buffer.subarray(0, read))));
+    }
+    return events;
+  }
+
+  /** Moves to the end of whole lines whose events the caller knows. */
+  skipTo(byteLength: number): void {
+    this.#goTo(byteLength);
   }
 
   /**

@@ -15,10 +15,13 @@
  */
 import type { AuditEvent } from "../event.ts";
 import { type FileHandle, type FileStatus, isSameFile } from "../platform/file_system.ts";
+import { LineSplitter } from "../line/line_splitter.ts";
+import { parseLine } from "../line/parse_line.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { Stamp } from "../segments/segment_name.ts";
 import { type Damage, DamageReport } from "./damage.ts";
+import { tailBlocksOf } from "./blocks.ts";
 import { FileCursor } from "./file_cursor.ts";
 import { type EventFilter, mayLineHold } from "./filter.ts";
 import type { LineSource } from "./line_source.ts";
@@ -38,6 +41,15 @@ export interface LogCursorOptions {
   readonly damage: Damage[];
 }
 
+/**
+ * The active file under the append lock, and its length. No writer undoes an append before this length, because a write
+ * that fails is undone under the same lock.
+ */
+export interface ActiveEnd {
+  readonly file: FileStatus;
+  readonly byteLength: number;
+}
+
 // Maximum number of attempts to open the active file and list the segments before it. An attempt fails only if the
 // active file is replaced between the two steps.
 const ATTEMPTS = 16;
@@ -54,6 +66,11 @@ export class LogCursor {
   #cursor: FileCursor | null = null;
   /** The stamp with which the open file was sealed; undefined if the file is not known to be sealed. */
   #sealedAs: Stamp | undefined;
+  /**
+   * The end up to which bounded readings read, and the file. It stays open, because the system may give the inode of
+   * a removed file to a new one.
+   */
+  #target: { readonly handle: FileHandle; readonly byteLength: number } | null = null;
 
   /** Creates a cursor before the oldest event of the log; does not open any file yet. */
   constructor(source: LineSource, options: LogCursorOptions) {
@@ -85,18 +102,76 @@ export class LogCursor {
     return found.reverse();
   }
 
+  /** Sets the end for {@linkcode goToNewest} and bounded readings. Must be called under the append lock. */
+  aim({ file, byteLength }: ActiveEnd): void {
+    this.#target?.handle.close();
+    this.#target = null;
+    using stack = new DisposableStack();
+    const handle = this.#log.openActive(stack);
+    if (handle === null || !isSameFile(handle.status(), file)) return;
+    stack.move();
+    this.#target = { handle, byteLength };
+  }
+
+  /**
+   * Moves the cursor to the newest event of a type before the end that was set, or, if there is none, to this end.
+   * Resolves with whether there is one; null if another file is active meanwhile.
+   */
+  async goToNewest(type: string): Promise<boolean | null> {
+    const end = this.#target;
+    const { active, older } = this.#openCurrent();
+    using stack = new DisposableStack();
+    stack.defer(() => active?.close());
+    if (active === null || end === null) return null;
+    if (!isSameFile(active.status(), end.handle.status())) return null;
+    const offset = await newestOffset(active, end.byteLength, { ...this.#source, type });
+    const newest = offset === null ? await this.#newestSegmentWith(type, older) : null;
+    if (newest !== null) {
+      // The next reading begins with this segment.
+      this.#segment = older[newest - 1] ?? "";
+      return true;
+    }
+    stack.move();
+    this.#segment = older.at(-1) ?? "";
+    this.#setCursor(active, offset ?? end.byteLength);
+    return offset !== null;
+  }
+
+  /**
+   * Returns the events up to the end of the active file, and moves the cursor there, without waiting for the disk.
+   * Returns null, and does not move, if the cursor is in another file or more than `maxBytes` bytes away, so that
+   * {@linkcode read} must come first; "cut" if the file is shorter than what was read of it. Must be called under the
+   * append lock.
+   */
+  readSync({ file, byteLength }: ActiveEnd, maxBytes: number): AuditEvent[] | "cut" | null {
+    const cursor = this.#cursor;
+    if (cursor === null || !isSameFile(file, cursor.status())) return null;
+    if (byteLength < cursor.position) return "cut";
+    return byteLength - cursor.position > maxBytes ? null : cursor.readSync(byteLength);
+  }
+
+  /** Moves the cursor to the end of the active file, because the caller knows the events before it. */
+  skipTo({ byteLength }: ActiveEnd): void {
+    this.#cursor!.skipTo(byteLength);
+  }
+
   /**
    * Yields the events between the cursor and the current end of the log, and moves the cursor. Returns whether the
-   * cursor moved to a newer file or segment; if it did, more events may follow.
+   * cursor moved to a newer file or segment; if it did, more events may follow. A bounded reading reads the active file
+   * only up to the end that was set, and not at all if it is another file.
    */
-  async *read(): AsyncGenerator<AuditEvent[], boolean> {
+  async *read({ isBounded = false } = {}): AsyncGenerator<AuditEvent[], boolean> {
     const atPath = this.#log.fileSystem.status(this.#log.files.active);
     const cursor = this.#cursor;
     if (cursor === null) return yield* this.#goOn();
     const status = cursor.status();
     if (atPath !== null && isSameFile(atPath, status)) {
       this.#sealedAs = undefined;
-      yield* cursor.read(status.byteLength);
+      const end = this.#target;
+      if (!isBounded) yield* cursor.read(status.byteLength);
+      else if (
+        end !== null && isSameFile(status, end.handle.status()) && end.byteLength > cursor.position
+      ) yield* cursor.read(end.byteLength);
       return false;
     }
     const isOver = await this.#isOver(cursor, atPath);
@@ -104,12 +179,18 @@ export class LogCursor {
     yield* cursor.read(cursor.status().byteLength);
     if (!isOver) return false;
     yield cursor.rest();
-    this.close();
+    this.#closeFile();
     return yield* this.#goOn();
   }
 
-  /** Closes the open file of the cursor. */
+  /** Closes the open files of the cursor. */
   close(): void {
+    this.#target?.handle.close();
+    this.#target = null;
+    this.#closeFile();
+  }
+
+  #closeFile(): void {
     this.#cursor?.close();
     this.#cursor = null;
   }
@@ -136,7 +217,7 @@ export class LogCursor {
   /** Yields the events of the newer segments, and moves to the active file after them. */
   async *#goOn(): AsyncGenerator<AuditEvent[], boolean> {
     const { active, older, isCurrent } = this.#openNext();
-    if (active !== null && isCurrent) this.#setCursor(active, "start");
+    if (active !== null && isCurrent) this.#setCursor(active, 0);
     else active?.close();
     for (const stamp of older) {
       yield* this.#eventsOf(stamp);
@@ -185,10 +266,27 @@ export class LogCursor {
     for (const stamp of segments.toReversed()) yield* this.#eventsOf(stamp, "desc");
   }
 
-  #setCursor(handle: FileHandle, from: "start" | "end"): void {
+  /** Returns the index of the newest segment that has an event of the type; null if none has one. */
+  async #newestSegmentWith(type: string, stamps: readonly Stamp[]): Promise<number | null> {
+    const lines = linesOf(this.#manifest, this.#source.logger);
+    for (const [index, stamp] of [...stamps.entries()].reverse()) {
+      const path = this.#log.files.archive(stamp);
+      const byteLength = this.#log.fileSystem.status(path)?.byteLength ?? 0;
+      const line = lineOf({ path, isArchive: true, byteLength, handle: null }, lines);
+      const mayHold = line === undefined || line.events === null || line.untimed > 0 ||
+        Object.hasOwn(line.events, type);
+      if (!mayHold) continue;
+      for await (const events of this.#eventsOf(stamp)) {
+        if (events.some(({ event }) => event === type)) return index;
+      }
+    }
+    return null;
+  }
+
+  #setCursor(handle: FileHandle, from: number | "end"): void {
     const { active: path } = this.#log.files;
     const { maxLineBytes, texts } = this.#source;
-    this.close();
+    this.#closeFile();
     this.#sealedAs = undefined;
     const damage = this.#damageOfFile();
     this.#cursor = new FileCursor(handle, { path, maxLineBytes, damage, from, texts });
@@ -233,4 +331,25 @@ export class LogCursor {
   #damageOfFile(): DamageReport {
     return new DamageReport(this.#source.logger, this.#options.damage);
   }
+}
+
+/** Resolves with the byte offset of the newest line of a file that is an event of the type; null if none is one. */
+async function newestOffset(
+  handle: FileHandle,
+  byteLength: number,
+  { type, maxLineBytes }: { type: string; maxLineBytes: number },
+): Promise<number | null> {
+  for await (const { byteOffset, bytes } of tailBlocksOf(handle, byteLength, maxLineBytes)) {
+    if (bytes === null) continue;
+    const lines = [...new LineSplitter(maxLineBytes).split(bytes)];
+    const found = lines.findLast((line) => isOfType(line.bytes, type));
+    if (found !== undefined) return byteOffset + found.byteOffset;
+  }
+  return null;
+}
+
+function isOfType(line: Uint8Array | null, type: string): boolean {
+  if (line === null) return false;
+  const parsed = parseLine(line);
+  return parsed !== null && "event" in parsed && parsed.event.event === type;
 }

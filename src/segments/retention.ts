@@ -43,6 +43,11 @@ export interface RetentionOptions extends InTurns {
   readonly policy: RetentionPolicy;
   /** Returns the time of the log's clock, epoch milliseconds. */
   readonly now: () => number;
+  /**
+   * Resolves when the log no longer needs the budgets in an archive, with whether that worked. Without it, archives with
+   * budgets are kept.
+   */
+  readonly keepBudgets?: (() => Promise<boolean>) | undefined;
 }
 
 /** An archive that this library created, according to its name and manifest line. */
@@ -86,6 +91,8 @@ export class Retention {
         next !== undefined && !signal.aborted;
         next = await this.#next()
       ) {
+        // Newer archives wait too, because archives are removed in their order.
+        if (!(await this.#mayRemove(next.archive))) break;
         await this.#prune(next, removed);
       }
     } catch (error) {
@@ -157,6 +164,11 @@ export class Retention {
           log.files.active,
       );
     }
+  }
+
+  /** Resolves with whether the log no longer needs what only this archive may have: the state of the budgets. */
+  async #mayRemove({ line }: ListedArchive): Promise<boolean> {
+    return !hasBudgets(line) || (await this.#options.keepBudgets?.() ?? false);
   }
 
   async #prune(
@@ -247,6 +259,11 @@ export async function ownArchives(
     if (isListed) own.push({ stamp, name, line, gzip_bytes: line.gzip_bytes });
   }
   return own;
+}
+
+/** Checks whether an archive may have the newest state of the budgets. */
+function hasBudgets({ events }: ArchiveLine): boolean {
+  return events === null || Object.hasOwn(events, "budget_state");
 }
 
 function unnamedText(lines: ShippedLines | null): string {

@@ -10,7 +10,7 @@ import { Archiver } from "./archiver.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import { Manifest, type UnderLock } from "./manifest.ts";
 import { recoverSegments, type RecoveryReport } from "./recover.ts";
-import { Retention } from "./retention.ts";
+import { Retention, type RetentionOptions } from "./retention.ts";
 import type { Stamp } from "./segment_name.ts";
 
 /** Options of {@linkcode Segments}. */
@@ -24,6 +24,8 @@ export interface SegmentsOptions {
   readonly retention: RetentionPolicy;
   /** Returns the time of the log's clock, epoch milliseconds. */
   readonly now: () => number;
+  /** Writes the budgets into the active file, before an archive with budgets is removed. */
+  readonly keepBudgets?: RetentionOptions["keepBudgets"];
 }
 
 /**

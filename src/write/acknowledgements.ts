@@ -21,6 +21,8 @@ export interface LineCaller {
 export interface LineOutcomes {
   /** Called when the next `lines` lines were written. */
   written(lines: number): void;
+  /** Called when `lines` lines were written that no caller has logged. */
+  inserted(lines: number): void;
   /** Called when the next `lines` lines were refused, so that they are not in the file. */
   refused(lines: number, error: Error): void;
   /** Called when the oldest `lines` of all lines ever written may be acknowledged. */
@@ -28,6 +30,9 @@ export interface LineOutcomes {
   /** Called when a sync failed: no line that still waits for a sync will ever be reported as durable. */
   syncFailed(error: Error): void;
 }
+
+/** The caller of a line that no caller has logged. */
+const NOBODY: LineCaller = { promise: Promise.resolve(), resolve() {}, reject() {} };
 
 /** The callers of the lines of one log. */
 export class Acknowledgements implements LineOutcomes {
@@ -51,6 +56,11 @@ export class Acknowledgements implements LineOutcomes {
     this.#acceptedCount++;
   }
 
+  /** Number of lines accepted so far. */
+  get acceptedCount(): number {
+    return this.#acceptedCount;
+  }
+
   /** Resolves when every line accepted so far has been written or refused. */
   decided(): Promise<void> {
     if (this.#decidedCount === this.#acceptedCount) return Promise.resolve();
@@ -61,6 +71,10 @@ export class Acknowledgements implements LineOutcomes {
 
   written(lines: number): void {
     for (const caller of this.#decide(lines)) this.#written.push(caller);
+  }
+
+  inserted(lines: number): void {
+    for (let line = 0; line < lines; line++) this.#written.push(NOBODY);
   }
 
   refused(lines: number, error: Error): void {

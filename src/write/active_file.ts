@@ -178,6 +178,17 @@ export class ActiveFile {
     return byteLength === this.#open!.byteLengthLeft;
   }
 
+  /** The file, as its identity, and its length after this writer's last append. The file must be open. */
+  get ourEnd(): { readonly file: FileStatus; readonly byteLength: number } {
+    const { identity, byteLengthLeft } = this.#open!;
+    return { file: identity, byteLength: byteLengthLeft };
+  }
+
+  /** The open file, as its identity. */
+  get identity(): FileStatus {
+    return this.#open!.identity;
+  }
+
   /** Returns the time since the file took its first line, in milliseconds; 0 for an empty file. The file must be ready. */
   ageMs(byteLength: number, nowMs: number): number {
     const file = this.#open!;

@@ -27,6 +27,8 @@ export interface RecordContext {
   nowMs: number;
   /** Session ID of events that have no `session_id` field. */
   sessionId: string;
+  /** Whether the log itself logs the event, so that it may have the type and the field of budgets. */
+  isOwn?: boolean;
   /** Whether the log is chained. If so, events must not set the fields `seq` and `hash`, because the log sets them. */
   isChained?: boolean;
   /** The values to hide. */
@@ -77,7 +79,7 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
       const known = MISNAMED_FIELDS.get(name);
       if (known !== undefined && !Object.hasOwn(fields, known)) context.onMisnamed?.(name, known);
       const text = encodeFurtherField(fields, name, redaction);
-      if (text !== undefined && name === RESERVED_FIELD) {
+      if (text !== undefined && name === RESERVED_FIELD && !context.isOwn) {
         throw reservedFieldError(fields[name]);
       }
       if (text !== undefined && context.isChained && CHAIN_NAMES.includes(name)) {
@@ -86,7 +88,7 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
       if (text !== undefined) further += `,${JSON.stringify(name)}:${text}`;
     }
   }
-  checkKnownFields(known);
+  checkKnownFields(known, context.isOwn);
   const { confidence } = known;
   if (typeof confidence === "number" && confidence > 0 && confidence < 1) {
     context.onFraction?.(confidence);

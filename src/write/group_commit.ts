@@ -80,6 +80,12 @@ export class GroupCommit {
     this.#outcomes?.written(lines);
   }
 
+  /** Does what {@linkcode wrote} does, for lines that no caller has logged. */
+  inserted(lines: number): void {
+    this.#cadence.wrote(lines);
+    this.#outcomes?.inserted(lines);
+  }
+
   /**
    * Acknowledges the lines that may be acknowledged, and starts the sync or the timer that the other lines need.
    * Returns the promise of the sync if one is due.

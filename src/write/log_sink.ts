@@ -11,7 +11,7 @@
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle } from "../platform/file_system.ts";
+import type { FileHandle, FileStatus } from "../platform/file_system.ts";
 import { countLines } from "../line/line_splitter.ts";
 import type { Logger } from "../logger.ts";
 import type { ResolvedOptions } from "../options/log_options.ts";
@@ -50,7 +50,36 @@ export interface LogSinkOptions extends ResolvedOptions {
    * failed batch errors the stream.
    */
   readonly outcomes?: LineOutcomes;
+  /** Writes the budgets into the active file, before an archive with budgets is removed. */
+  readonly keepBudgets?: () => Promise<boolean>;
 }
+
+/** The end of the active file, and the file as its identity, under the append lock. */
+export interface ActiveEnd {
+  readonly file: FileStatus;
+  readonly byteLength: number;
+}
+
+/** Decides under the append lock, from everything that the file holds, which lines to append. */
+export interface Decider {
+  /** Number of lines of this writer that come before the next decision; infinite if none waits. */
+  readonly nextAfter: number;
+  /**
+   * Makes the next decision. Returns the lines to append, "" if there are none, or null if {@linkcode catchUp} must run
+   * first. Runs under the lock.
+   */
+  decideSync(end: ActiveEnd): string | null;
+  /** Called under the lock when the lines of the decision were appended, with the new end. */
+  appended(end: ActiveEnd): void;
+  /** Called when the next decision, or with "all" every waiting one, cannot be made. */
+  failed(error: unknown, which: "next" | "all"): void;
+  /** Reads outside the lock what the next decision needs. */
+  catchUp(): Promise<void>;
+}
+
+const LINE_BREAK = 0x0a;
+const encoder = new TextEncoder();
+const EMPTY = new Uint8Array();
 
 /**
  * The last stage of the write path of a log. A write resolves when its batch is in the kernel. If the batch brings the
@@ -70,6 +99,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #rotationSizeBytes: number;
   readonly #rotationAgeMs: number;
   readonly #outcomes: LineOutcomes | undefined;
+  #decider: Decider | undefined;
+  /** Number of lines that were written or refused. */
+  #decidedLines = 0;
+  #isDeciding = false;
   /** Number of bytes of a batch that were written or refused, so that the stream and a drain never both write them. */
   readonly #decided = new WeakMap<Uint8Array, number>();
   /** The running read of other writers' lines, which a later mark needs. It runs concurrently with appends. */
@@ -228,13 +261,46 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
+  /** Sets the object whose decisions are made between the lines of this writer. */
+  decideWith(decider: Decider): void {
+    this.#decider = decider;
+  }
+
+  /** Makes the decisions that are due. Those that come after lines in the pipeline are made with these lines. */
+  async decide(): Promise<void> {
+    if (this.#isDeciding) return;
+    this.#isDeciding = true;
+    try {
+      while (this.#isDecisionDue) {
+        const isMade = await this.#lock.run((lockFile) =>
+          this.#appendPart(EMPTY, { lockFile, mayWait: true })
+        );
+        if (!isMade) await this.#catchUp();
+      }
+    } catch (error) {
+      this.#decider!.failed(error, "all");
+    } finally {
+      this.#isDeciding = false;
+    }
+    this.#commit.settle();
+  }
+
+  /**
+   * Resolves when everything written before the call is durable, whether or not an earlier sync failed.
+   *
+   * @throws {AuditWriteError} If the sync fails; the phase is "sync".
+   */
+  sync(): Promise<void> {
+    return this.#commit.sync();
+  }
+
   /** Runs a section under the append lock, with the handle of the lock file. */
   underLock<T>(section: (lockFile: FileHandle) => T): Promise<T> {
     return this.#lock.run(section);
   }
 
   async #write(batch: Uint8Array<ArrayBuffer>): Promise<void> {
-    while (this.#rest(batch).byteLength > 0) {
+    while (this.#rest(batch).byteLength > 0 || this.#isDecisionDue) {
       try {
         const isAppended = await this.#lock.run((lockFile) =>
           this.#appendPart(batch, { lockFile, mayWait: true })
@@ -279,7 +345,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     { lockFile, mayWait }: { lockFile: FileHandle; mayWait: boolean },
   ): boolean {
     // A drain may have written the batch while this call waited for the lock.
-    if (this.#rest(batch).byteLength === 0) return true;
+    if (this.#rest(batch).byteLength === 0 && !(mayWait && this.#isDecisionDue)) return true;
     let { byteLength } = this.#file.readySync();
     if (this.#hasOldMarks || !this.#file.endsInOurs(byteLength)) {
       this.#clearMarksPast(lockFile, byteLength);
@@ -288,12 +354,54 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       if (mayWait && this.#file.isBehind(byteLength)) return false;
       if (this.#sealOrGoOn(lockFile)) byteLength = this.#file.readySync().byteLength;
     } else if (this.#file.isMarkDue(byteLength)) this.#mark(lockFile, byteLength);
-    const rest = this.#rest(batch);
+    if (mayWait && this.#isDecisionDue) return this.#decideSync(byteLength);
+    const rest = mayWait ? this.#upToDecision(this.#rest(batch)) : this.#rest(batch);
     const takenBytes = this.#file.appendSync(rest, byteLength, this.#rotationSizeBytes);
     const part = rest.subarray(0, takenBytes);
     this.#decide(batch, part);
     this.#commit.wrote(countLines(part));
     return true;
+  }
+
+  get #isDecisionDue(): boolean {
+    return this.#decider !== undefined && this.#decider.nextAfter <= this.#decidedLines;
+  }
+
+  /**
+   * Makes the decisions that are due, until the file is full. Returns false if the decider must read more first. Runs
+   * under the lock.
+   */
+  #decideSync(byteLength: number): boolean {
+    const decider = this.#decider!;
+    while (this.#isDecisionDue && !this.#mustSeal(byteLength)) {
+      try {
+        const lines = decider.decideSync({ file: this.#file.identity, byteLength });
+        if (lines === null) return false;
+        if (lines === "") continue;
+        const bytes = encoder.encode(lines);
+        // The lines of a decision are one write, even if the first of them fills the file.
+        this.#file.appendSync(bytes, byteLength);
+        this.#commit.inserted(countLines(bytes));
+        decider.appended(this.#file.ourEnd);
+      } catch (error) {
+        decider.failed(error, "next");
+      }
+      byteLength = this.#file.readySync().byteLength;
+    }
+    return true;
+  }
+
+  /** Returns the lines of a batch that come before the next decision. */
+  #upToDecision(lines: Uint8Array): Uint8Array {
+    let left = (this.#decider?.nextAfter ?? Infinity) - this.#decidedLines;
+    if (left === Infinity) return lines;
+    let end = 0;
+    for (; left > 0; left--) {
+      const lineBreak = lines.indexOf(LINE_BREAK, end);
+      if (lineBreak < 0) return lines;
+      end = lineBreak + 1;
+    }
+    return lines.subarray(0, end);
   }
 
   /** Places a mark at the end of the active file, or starts the read that the mark needs. Runs under the lock. */
@@ -361,6 +469,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   #decide(batch: Uint8Array, part: Uint8Array): void {
     this.#decided.set(batch, (this.#decided.get(batch) ?? 0) + part.byteLength);
+    this.#decidedLines += countLines(part);
   }
 
   #mustSeal(byteLength: number): boolean {
@@ -421,6 +530,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   async #catchUp(): Promise<void> {
     try {
       await this.#file.catchUp();
+      if (this.#isDecisionDue) await this.#decider!.catchUp();
     } catch (cause) {
       throw this.#rotateError("Cannot read the lines of other writers from audit log", cause);
     }

@@ -95,8 +95,20 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
   }
 }
 
-/** A function that encodes an event as a line. Later changes of the event do not change the line. */
-export type LineSerializer = (event: unknown, fields: EventFields) => string;
+/** What an event may have that the log itself logs: the type and the field of budgets, and a time of its own. */
+export interface OwnLine {
+  readonly nowMs?: number;
+}
+
+/**
+ * A function that encodes an event as a line. Later changes of the event do not change the line. With `own`, the log
+ * itself logs the event.
+ */
+export type LineSerializer = (
+  event: unknown,
+  fields: EventFields,
+  own?: OwnLine,
+) => string;
 
 /**
  * Returns a function that encodes one record as {@linkcode SerializeStream} does, for callers that cannot wait for a
@@ -112,12 +124,21 @@ export function lineSerializer(
   const { redact, onFraction, onMisnamed } = options;
   const redaction = Array.isArray(redact) ? new Redaction(redact) : undefined;
   // All events share one context object, because creating an object for each event takes as long as checking a field.
-  const context = { nowMs: NaN, sessionId, isChained, redaction, onFraction, onMisnamed };
+  const context = {
+    nowMs: NaN,
+    isOwn: false,
+    sessionId,
+    isChained,
+    redaction,
+    onFraction,
+    onMisnamed,
+  };
   // The chain adds two members to the line before it is written.
   const moreBytes = isChained ? LINK_BYTES_MAX : 0;
-  return (event, fields) => {
+  return (event, fields, own) => {
     const record = typeof redact === "function" ? redacted(redact, event, fields) : undefined;
-    context.nowMs = now();
+    context.nowMs = own?.nowMs ?? now();
+    context.isOwn = own !== undefined;
     const text = record === undefined
       ? encodeRecord(event, fields, context)
       : encodeRecord(record.event, record, context);

@@ -10,6 +10,8 @@ import {
   type AuditReader,
   type AuditSpan,
   AuditWriteError,
+  type Budget,
+  type BudgetHold,
 } from "@vivarium/scout";
 import { openReaderOn } from "../../src/audit_reader.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
@@ -34,6 +36,8 @@ export class Ledger {
   readonly durable = new Set<number>();
   /** Events whose call rejected with a phase that excludes them from the log. */
   readonly refused = new Set<number>();
+  /** The IDs of the holds that were granted. */
+  readonly holds = new Set<string>();
   /** The spans whose begin() resolved: their IDs, the events of their beginnings, and those of their ends. */
   readonly spans: { readonly id: string; readonly begin: number; end?: number }[] = [];
 
@@ -45,6 +49,7 @@ export class Ledger {
     for (const events of ["logged", "acknowledged", "durable", "refused"] as const) {
       for (const n of of[events]) this[events].add(n);
     }
+    for (const id of of.holds) this.holds.add(id);
     this.spans.push(...of.spans.map((span) => ({ ...span })));
   }
 
@@ -68,6 +73,18 @@ export class Ledger {
   async end(span: AuditSpan): Promise<void> {
     this.spans.find(({ id }) => id === span.id)!.end = this.logged.size;
     await this.write((fields) => span.end(fields));
+  }
+
+  /** Holds an amount on a budget, and records the hold. Resolves with `undefined` if it is not granted. */
+  async hold(budget: Budget, usd: number): Promise<BudgetHold | undefined> {
+    try {
+      const hold = await budget.hold({ usd });
+      this.holds.add(hold.id);
+      return hold;
+    } catch {
+      // The oracle checks what the log has of it.
+      return undefined;
+    }
   }
 
   /** Calls the function, which logs the next event with the fields, and records the outcome. */
@@ -185,6 +202,7 @@ export async function checkRecovered(
     const own = found.filter(({ writer }) => writer === ledger.writer).map(({ n }) => n);
     ledger.check(own, allowance);
   }
+  await checkBudget(log, ledgers, allowance);
   const hasSpans = await checkSpans(log, ledgers, allowance);
   await log.recovery;
   const next = { writer: "next", n: 0 };
@@ -212,6 +230,56 @@ export async function checkRecovered(
 async function eventsOf(log: AuditLog): Promise<{ writer: string; n: number }[]> {
   const events = await log.query().toArray();
   return events.map(({ session_id, n }) => ({ writer: String(session_id), n: Number(n) }));
+}
+
+/** The budget of the workloads. */
+export const BUDGET = { name: "run", limit: { usd: 1 }, hours: 1 } as const;
+
+/**
+ * Checks that every granted hold is in the log, that the budget was never exceeded at any line, and that the log says
+ * what a plain replay of its lines does. A power loss may take lines before a state line, which then knows more.
+ */
+async function checkBudget(
+  log: AuditLog,
+  ledgers: readonly Ledger[],
+  { powerLost }: Allowance,
+): Promise<void> {
+  const events = await log.query().toArray();
+  const parts = (usd: unknown) => BigInt(Math.round(Number(usd) * 1e9));
+  const open = new Map<unknown, bigint>();
+  const granted = new Set<unknown>();
+  let spent = 0n;
+  for (const { event, cost, hold, hold_usd, accounts, holds } of events) {
+    if (event === "budget_state" && powerLost) {
+      open.clear();
+      for (const each of holds as AuditEvent[]) open.set(each.hold, parts(each.hold_usd));
+      const [account] = accounts as { sums: [number, number][] }[];
+      spent = BigInt(account?.sums.reduce((sum, [, amount]) => sum + amount, 0) ?? 0);
+    }
+    const estimate = open.get(hold);
+    if (event === "budget_hold") {
+      granted.add(hold);
+      open.set(hold, parts(hold_usd));
+    } else if (event === "budget_charge") spent += estimate ?? 0n;
+    else if (cost !== undefined || estimate !== undefined && !event!.startsWith("budget_")) {
+      spent += cost === undefined ? estimate! : parts(cost);
+    }
+    if (event !== "budget_hold") open.delete(hold);
+    const held = open.values().reduce((sum, amount) => sum + amount, 0n);
+    if (!powerLost && spent + held > parts(BUDGET.limit.usd)) {
+      throw new Violation("other", `budget exceeded: ${spent} spent and ${held} held`);
+    }
+  }
+  const missing = ledgers.flatMap(({ holds }) => [...holds].filter((id) => !granted.has(id)));
+  expectSame(missing, [], "granted holds that are not in the log");
+  if (!events.some(({ event }) => event === "budget_limit")) return;
+  const state = await (await log.budget(BUDGET)).state();
+  const held = open.values().reduce((sum, amount) => sum + amount, 0n);
+  expectSame(
+    [parts(state.spent), parts(state.held)].map(String),
+    [spent, held].map(String),
+    "budget",
+  );
 }
 
 /**

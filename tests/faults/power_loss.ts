@@ -56,7 +56,9 @@ function recordMoments({ disk, ledgers, writers }: Scene): Moment[] {
   for (const { process } of writers) {
     process.onCall = ({ index, name, path }) => {
       const ids = disk.pending.map(({ id }) => id);
-      const counts = ledgers.map((ledger) => [ledger.acknowledged.size, ledger.durable.size]);
+      const counts = ledgers.map((
+        ledger,
+      ) => [ledger.acknowledged.size, ledger.durable.size, ledger.holds.size]);
       const state = JSON.stringify([ids, counts]);
       if (state === last) return;
       last = state;
@@ -113,7 +115,9 @@ class States {
   }
 
   #isNew(disk: SimulatedDisk, ledgers: readonly Ledger[]): boolean {
-    const promised = ledgers.map(({ acknowledged, durable }) => [...acknowledged, "/", ...durable]);
+    const promised = ledgers.map((
+      { acknowledged, durable, holds },
+    ) => [...acknowledged, "/", ...durable, "/", holds.size]);
     const hash = createHash("sha256").update(JSON.stringify(promised));
     for (const [path, content] of Object.entries(disk.snapshot())) {
       hash.update(`\0${path}\0`).update(content);

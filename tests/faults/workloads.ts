@@ -11,7 +11,7 @@ import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { type Received, recordReceived } from "../../src/segments/shipped_file.ts";
 import { SimulatedClock } from "../platform.ts";
 import type { SeededRandom } from "../seeded_random.ts";
-import { checkRecovered, Ledger, type Reopening } from "./oracle.ts";
+import { BUDGET, checkRecovered, Ledger, type Reopening } from "./oracle.ts";
 import {
   ROOT_USER,
   SERVICE,
@@ -282,6 +282,23 @@ async function logSpans(ledger: Ledger, log: AuditLog): Promise<void> {
   if (turn !== undefined) await ledger.end(turn);
 }
 
+/** Holds that are settled, released, charged or left, and costs without a hold, over several files. */
+const holds: Workload = ofOne("holds", async ({ ledger }, log) => {
+  const budget = await log.budget(BUDGET).catch(() => undefined);
+  if (budget === undefined) return;
+  for (let n = 0; n < 5; n++) {
+    const pair = await Promise.all([ledger.hold(budget, 0.2), ledger.hold(budget, 0.3)]);
+    const [first, second] = pair;
+    if (n === 1) await log.rotate().catch(() => {});
+    if (first !== undefined) {
+      await ledger.write((fields) => first.settle("nav", { ...fields, cost: 0.1 }));
+    }
+    if (n === 0) await ledger.write((fields) => log.log("nav", { ...fields, cost: 0.05 }));
+    else if (n === 2) await Promise.try(() => second?.[Symbol.asyncDispose]()).catch(() => {});
+    else if (n < 4) await second?.release("not sent").catch(() => {});
+  }
+});
+
 /** Spans whose beginnings are in archives that retention removes. */
 export const prunedSpans: Workload = {
   name: "spans under retention",
@@ -427,6 +444,7 @@ export const WORKLOADS: readonly Workload[] = [
   archive,
   spans,
   prunedSpans,
+  holds,
   ...[40, 90, 120, 150, 180, 210].map(recoverFrom),
   twoWriters,
 ];

@@ -210,6 +210,7 @@ Deno.test("LogSink acknowledges lines that are written after a failed sync, and 
     clock: new SimulatedClock(),
     outcomes: {
       written: (count) => reports.push(`written ${count}`),
+      inserted() {},
       refused: () => {},
       acknowledged: (count) => reports.push(`acknowledged ${count}`),
       syncFailed: () => reports.push("sync failed"),
@@ -390,6 +391,7 @@ Deno.test("LogSink reports the outcome of each line, and continues after a faile
     clock: new SimulatedClock(),
     outcomes: {
       written: (count) => reports.push(`written ${count}`),
+      inserted() {},
       refused: (count, error) =>
         reports.push(`refused ${count}: ${(error as AuditWriteError).phase}`),
       acknowledged: (count) => reports.push(`acknowledged ${count}`),
@@ -429,6 +431,7 @@ for (const outcome of ["succeeds", "fails"] as const) {
       clock: new SimulatedClock(),
       outcomes: {
         written: () => {},
+        inserted() {},
         refused: () => {},
         acknowledged: (count) => reports.push(`acknowledged ${count}`),
         syncFailed: () => reports.push("sync failed"),
@@ -468,6 +471,7 @@ Deno.test("LogSink settles lines that were drained after a failed sync, while an
     clock: new SimulatedClock(),
     outcomes: {
       written: () => {},
+      inserted() {},
       refused: () => {},
       acknowledged: (count) => reports.push(`acknowledged ${count}`),
       syncFailed: () => reports.push("sync failed"),

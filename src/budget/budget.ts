@@ -1,0 +1,310 @@
+/**
+ * Budgets: they hold money, tokens or calls before these are spent, across processes and crashes.
+ *
+ * @module
+ */
+import { AuditClosedError, AuditWriteError, BudgetError, messageOf } from "../errors.ts";
+import type { EventType, KnownFields } from "../event.ts";
+import type { Fields } from "../write/merge_fields.ts";
+import { mergeFields } from "../write/merge_fields.ts";
+import type { LineCaller } from "../write/acknowledgements.ts";
+import type { BudgetTerms } from "./account.ts";
+import { fromAmount } from "./amount.ts";
+import { BUDGET_LINE, holdFields } from "./budget_lines.ts";
+import { type CheckedHold, checkedHold, type HoldOptions, withWhere } from "./budget_options.ts";
+import type { BudgetKeeper, DecidedLine } from "./keeper.ts";
+import type { BudgetLedger, Refusal } from "./ledger.ts";
+
+/** What a budget has spent and holds, in its unit. */
+export interface BudgetStatus {
+  /** Costs and ended holds in the window, or since the start. */
+  readonly spent: number;
+  /** Holds that have not ended. */
+  readonly held: number;
+  /** Holds whose time has passed without an end. They are charged until they leave the window. */
+  readonly orphaned: number;
+  /** What can still be held. It is negative if calls cost more than their holds. */
+  readonly left: number;
+  /** Time at which the next amount leaves the window; null for a total, and if nothing is in the window. */
+  readonly resetsAt: Date | null;
+}
+
+/** A budget of a log, which every process that uses the log shares. */
+export interface Budget {
+  /** Name of the budget. */
+  readonly name: string;
+  /**
+   * Holds an amount before it is spent. The hold is granted only if what is spent, held and orphaned on each of its
+   * budgets, and the amount, are together at most the limit. It is granted when its line is durable.
+   *
+   * @param options The amount, the fields of the call, and other budgets.
+   * @returns A promise of the hold. Settle it, or declare it with `await using`: then a hold that is not settled is
+   *   charged at its amount.
+   * @throws {BudgetError} If the hold does not fit, has no amount in the unit of a budget, or cannot be written.
+   * @throws {TypeError} If an option is unknown or of the wrong type, or a field contradicts `where` of a budget.
+   * @throws {RangeError} If an option is out of its range.
+   * @throws {AuditClosedError} If the log is closed.
+   */
+  hold(options: HoldOptions): Promise<BudgetHold>;
+  /**
+   * Reads what the budget has spent and holds now, by every process.
+   *
+   * @returns The amounts, in the unit of the budget.
+   * @throws {BudgetError} If the log cannot be read under its lock; the kind is "unwritable".
+   * @throws {AuditClosedError} If the log is closed.
+   */
+  state(): Promise<BudgetStatus>;
+}
+
+/** An amount that is held until the call has ended. */
+export interface BudgetHold extends AsyncDisposable {
+  /** ID of the hold: the field `hold` of its events. */
+  readonly id: string;
+  /**
+   * Logs the event of the call. Its cost replaces the hold; what it does not state is charged at the amount of the hold.
+   *
+   * @param event The type of the event: any non-empty string.
+   * @param fields The fields of the event, such as `cost`; by default none.
+   * @returns A promise that resolves when the event is written.
+   * @throws {AuditEventError} If the type or a field is invalid. The hold can then still be settled.
+   * @throws {AuditWriteError} If the line could not be written or made durable.
+   * @throws {AuditClosedError} If the log is closed.
+   * @throws {Error} If the hold has ended.
+   */
+  settle<T extends object>(
+    event: EventType | (string & Record<never, never>),
+    fields?: T & KnownFields,
+  ): Promise<void>;
+  /**
+   * Ends the hold and charges nothing, because the call was not made.
+   *
+   * @param reason Why, for people who read the log; by default none.
+   * @returns A promise that resolves when the line is written.
+   * @throws {AuditWriteError} If the line could not be written or made durable.
+   * @throws {AuditClosedError} If the log is closed.
+   * @throws {Error} If the hold has ended.
+   */
+  release(reason?: string): Promise<void>;
+}
+
+/** What budgets need of their log. */
+export interface BudgetLog {
+  readonly keeper: BudgetKeeper;
+  /** Logs an event that the log itself logs, which may have the type and the field of budgets. */
+  accept(caller: LineCaller, event: string, fields: Fields): void;
+  /** Rejects. The log reports the error if the caller does not handle it. */
+  refuse(caller: LineCaller, error: unknown): void;
+  /** Resolves when everything written before the call is durable. */
+  sync(): Promise<void>;
+}
+
+/** A budget that was declared. */
+export class DeclaredBudget implements Budget {
+  readonly terms: BudgetTerms;
+  readonly #log: BudgetLog;
+  /** The bound fields of the logger that declared the budget. */
+  readonly #bound: Fields;
+
+  constructor(log: BudgetLog, terms: BudgetTerms, bound: Fields) {
+    this.#log = log;
+    this.terms = terms;
+    this.#bound = bound;
+  }
+
+  get name(): string {
+    return this.terms.name;
+  }
+
+  async hold(options: HoldOptions): Promise<BudgetHold> {
+    const budgets = [this, ...options?.and ?? []];
+    for (const budget of budgets) {
+      if (budget instanceof DeclaredBudget && budget.#log === this.#log) continue;
+      throw new TypeError("Cannot hold: and must be budgets of the same log");
+    }
+    const terms = new Map(budgets.map((budget) => [budget.name, (budget as this).terms]));
+    const hold = checkedHold(options, [...terms.values()], this.#bound);
+    for (const { name, unit } of terms.values()) {
+      if (hold.amounts[unit] === undefined) throw unpriced(name, unit);
+    }
+    hold.signal?.throwIfAborted();
+    return await new HoldRequest(this.#log, [...terms.values()], hold).promise;
+  }
+
+  async state(): Promise<BudgetStatus> {
+    const { promise, resolve, reject } = Promise.withResolvers<BudgetStatus>();
+    let status: BudgetStatus;
+    this.#log.keeper.request({
+      decide: (ledger, nowMs) => {
+        status = statusOf(ledger, this.terms, nowMs);
+        return null;
+      },
+      made: () => resolve(status),
+      failed: (error) => reject(asBudgetError(error, this.name)),
+    });
+    return await promise;
+  }
+}
+
+/** A hold that is not granted yet. */
+class HoldRequest {
+  readonly promise: Promise<BudgetHold>;
+  readonly #log: BudgetLog;
+  readonly #terms: readonly BudgetTerms[];
+  readonly #hold: CheckedHold;
+  readonly #id: string = crypto.randomUUID();
+  readonly #resolve: (hold: BudgetHold) => void;
+  readonly #reject: (error: unknown) => void;
+  #refusal: { refusal: Refusal; ms: number } | null = null;
+
+  constructor(log: BudgetLog, terms: readonly BudgetTerms[], hold: CheckedHold) {
+    this.#log = log;
+    this.#terms = terms;
+    this.#hold = hold;
+    const { promise, resolve, reject } = Promise.withResolvers<BudgetHold>();
+    this.promise = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    log.keeper.request({
+      decide: (ledger, nowMs) => this.#decide(ledger, nowMs),
+      made: () => void this.#made(),
+      failed: (error) => reject(asBudgetError(error, terms[0]!.name)),
+    });
+  }
+
+  #decide(ledger: BudgetLedger, nowMs: number): DecidedLine | null {
+    const { amounts, fields, maxMs, signal } = this.#hold;
+    this.#refusal = null;
+    // The caller has given up.
+    if (signal?.aborted) return null;
+    const budgets = this.#terms.map(({ name }) => name);
+    const ms = ledger.decisionMs(budgets, nowMs);
+    const refusal = ledger.refusalOf({ amounts, budgets }, ms);
+    if (refusal !== null) {
+      this.#refusal = { refusal, ms };
+      return null;
+    }
+    const held = holdFields({ id: this.#id, amounts, untilMs: ms + maxMs, budgets });
+    // A cost counts only when the hold is settled.
+    return { type: BUDGET_LINE.hold, fields: { ...fields, cost: undefined, ...held }, ms };
+  }
+
+  async #made(): Promise<void> {
+    const { signal } = this.#hold;
+    if (this.#refusal !== null) return this.#reject(refusalError(this.#refusal));
+    const hold = new GrantedHold(this.#log, this.#terms, {
+      id: this.#id,
+      fields: this.#hold.fields,
+    });
+    try {
+      // Until its line is durable, a power loss could take the hold, but not the call that it paid for.
+      await this.#log.sync();
+      signal?.throwIfAborted();
+      this.#resolve(hold);
+    } catch (error) {
+      this.#reject(signal?.aborted ? signal.reason : asBudgetError(error, this.#terms[0]!.name));
+      await hold.release("not handed over").catch(() => {});
+    }
+  }
+}
+
+class GrantedHold implements BudgetHold {
+  readonly id: string;
+  readonly #log: BudgetLog;
+  readonly #terms: readonly BudgetTerms[];
+  readonly #fields: Fields;
+  /** The event of the end; undefined if it is surely not in the log. */
+  #ended: Promise<void> | undefined;
+
+  constructor(
+    log: BudgetLog,
+    terms: readonly BudgetTerms[],
+    { id, fields }: { id: string; fields: Fields },
+  ) {
+    this.id = id;
+    this.#log = log;
+    this.#terms = terms;
+    this.#fields = fields;
+  }
+
+  settle(event: string, fields: object = {}): Promise<void> {
+    return this.#end(event, () => withWhere(mergeFields(this.#fields, fields), this.#terms));
+  }
+
+  release(reason?: string): Promise<void> {
+    return this.#end(BUDGET_LINE.release, () => reason === undefined ? {} : { reason });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The promise of the end stays for its caller to handle.
+    await this.#ended?.catch(() => {});
+    if (this.#ended === undefined) await this.#end(BUDGET_LINE.charge, () => ({}));
+  }
+
+  #end(event: string, fieldsOf: () => Fields): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const caller = {
+      promise,
+      resolve,
+      reject: (error: unknown) => {
+        const mayBeLogged = error instanceof AuditWriteError && error.phase === "sync";
+        if (this.#ended === promise && !mayBeLogged) this.#ended = undefined;
+        reject(error);
+      },
+    };
+    try {
+      if (this.#ended !== undefined) {
+        throw new Error(`Cannot end hold: it has ended already, got a second end of ${this.id}`);
+      }
+      const fields = fieldsOf();
+      this.#ended = promise;
+      this.#log.accept(caller, event, { ...fields, hold: this.id });
+    } catch (error) {
+      this.#log.refuse(caller, error);
+    }
+    return promise;
+  }
+}
+
+function statusOf(ledger: BudgetLedger, { name, unit }: BudgetTerms, nowMs: number): BudgetStatus {
+  const ms = ledger.decisionMs([name], nowMs);
+  const { limit, spent, held, orphaned } = ledger.figures(name, ms);
+  const [next] = ledger.account(name)!.departuresAfter(ms);
+  return {
+    spent: fromAmount(spent, unit),
+    held: fromAmount(held, unit),
+    orphaned: fromAmount(orphaned, unit),
+    left: fromAmount(limit - spent - held - orphaned, unit),
+    resetsAt: next === undefined ? null : new Date(next.atMs),
+  };
+}
+
+function refusalError({ refusal: { budget, kind, fitsAtMs }, ms }: {
+  refusal: Refusal;
+  ms: number;
+}): BudgetError {
+  const reasons = {
+    too_large: "the amount is larger than the limit",
+    spent: "the limit is spent",
+    held: "other calls hold the rest",
+  };
+  const resetsAt = Number.isFinite(fitsAtMs) && kind === "spent" ? new Date(fitsAtMs) : null;
+  const until = resetsAt === null ? "" : `; it fits at ${resetsAt.toISOString()}`;
+  return new BudgetError(`Cannot hold on budget "${budget}": ${reasons[kind]}${until}`, {
+    kind,
+    budget,
+    resetsAt,
+    retryAfterMs: kind === "too_large" ? null : Math.max(0, fitsAtMs - ms),
+  });
+}
+
+function unpriced(budget: string, unit: string): BudgetError {
+  const message = `Cannot hold on budget "${budget}": the amount in ${unit} is missing`;
+  return new BudgetError(message, { kind: "unpriced", budget });
+}
+
+/** Returns the error of a decision that could not be made. */
+export function asBudgetError(error: unknown, budget: string): unknown {
+  if (error instanceof AuditClosedError || error instanceof Deno.errors.NotCapable) return error;
+  const message = `Cannot hold on budget "${budget}": ${messageOf(error)}`;
+  return new BudgetError(message, { kind: "unwritable", budget, cause: error });
+}

@@ -1,0 +1,250 @@
+/**
+ * The options of budgets and holds, and their checks.
+ *
+ * @module
+ */
+import { fieldError, shown, unfitReason } from "../event.ts";
+import {
+  abortSignal,
+  anything,
+  checkOption,
+  checkOptions,
+  nonEmptyText,
+  number,
+  type OptionCheck,
+  type OptionChecks,
+  time,
+} from "../options/option_checks.ts";
+import { type TimeLike, toEpochMs } from "../time.ts";
+import { type Fields, mergeFields } from "../write/merge_fields.ts";
+import type { BudgetTerms } from "./account.ts";
+import { type Amounts, BUDGET_UNITS, type BudgetUnit, toAmount } from "./amount.ts";
+
+/** A limit: a number in exactly one of the units. */
+export interface BudgetLimit {
+  /** Limit in USD, a number >= 0. */
+  usd?: number;
+  /** Limit in tokens, input and output together, an integer >= 0. */
+  tokens?: number;
+  /** Limit in calls, an integer >= 0. */
+  calls?: number;
+}
+
+/** Options of `budget()`. */
+export interface BudgetOptions {
+  /** Name of the budget, a non-empty string. Every process that uses this name on the log shares the budget. */
+  name: string;
+  /** The limit. The last one that a process declares counts for every process. */
+  limit: BudgetLimit;
+  /**
+   * Length of the rolling window in hours, a number > 0. If it is not set, the budget is a total from `since` on.
+   *
+   * @default {undefined}
+   */
+  hours?: number;
+  /**
+   * Start of a total. By default, it starts when the budget is declared for the first time.
+   *
+   * @default {undefined}
+   */
+  since?: TimeLike;
+  /**
+   * The fields that an event must have, with exactly these values, to count without a hold. By default every event
+   * counts.
+   *
+   * @default {{}}
+   */
+  where?: object;
+}
+
+/** Options of a hold. It needs an amount in the unit of each of its budgets. */
+export interface HoldOptions {
+  /**
+   * Amount in USD, a number >= 0.
+   *
+   * @default {undefined}
+   */
+  usd?: number;
+  /**
+   * Amount in tokens, an integer >= 0.
+   *
+   * @default {undefined}
+   */
+  tokens?: number;
+  /**
+   * Amount in calls, an integer >= 0.
+   *
+   * @default {1}
+   */
+  calls?: number;
+  /**
+   * Other budgets of the same log that the call counts on too. The hold is granted by all of them or by none.
+   *
+   * @default {[]}
+   */
+  and?: readonly { readonly name: string }[];
+  /**
+   * Fields of the hold and of the event that settles it, such as the model.
+   *
+   * @default {{}}
+   */
+  fields?: object;
+  /**
+   * Number of seconds, > 0, after which a hold that has not ended is charged. The default is 15 minutes.
+   *
+   * @default {900}
+   */
+  maxSec?: number;
+  /**
+   * Aborts a hold that is not granted yet: it rejects with the reason of the signal.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
+}
+
+const BUDGET_CHECKS: OptionChecks<BudgetOptions> = {
+  name: nonEmptyText,
+  limit: anything,
+  hours: number(0, { unit: "hours", orEqual: false }),
+  since: time,
+  where: anything,
+};
+const COUNT: OptionCheck = {
+  must: "an integer >= 0",
+  isOfType: (value) => typeof value === "number",
+  isInRange: (value: number) => Number.isSafeInteger(value) && value >= 0,
+};
+const AMOUNT_CHECKS: OptionChecks<BudgetLimit> = {
+  usd: number(0, { unit: "USD", orEqual: true }),
+  tokens: COUNT,
+  calls: COUNT,
+};
+const HOLD_CHECKS: OptionChecks<HoldOptions> = {
+  ...AMOUNT_CHECKS,
+  and: anything,
+  fields: anything,
+  maxSec: number(0, { unit: "seconds", orEqual: false }),
+  signal: abortSignal,
+};
+
+const DECLARE = "declare budget";
+const HOLD = "hold";
+
+/** The number of seconds after which a hold is charged, by default. */
+const MAX_SEC = 900;
+
+/** A budget as a program declares it. */
+export interface Declaration {
+  readonly terms: BudgetTerms;
+  /** The limit, as an amount. */
+  readonly limit: number;
+  /** Whether a total has no `since`, so that it starts at the first declaration. */
+  readonly startsNow: boolean;
+}
+
+/**
+ * Returns the budget that the options declare at a time.
+ *
+ * @throws {TypeError} If an option is unknown, missing or of the wrong type; the message names it.
+ * @throws {RangeError} If an option is out of its range; the message names it.
+ */
+export function declarationOf(options: BudgetOptions, nowMs: number): Declaration {
+  checkOptions(options, BUDGET_CHECKS, DECLARE);
+  const { name, limit, hours, since, where = {} } = options;
+  checkOption(name, nonEmptyText, `Cannot ${DECLARE}: name`);
+  const unit = unitOf(limit);
+  if (hours !== undefined && since !== undefined) {
+    throw new TypeError(`Cannot ${DECLARE}: the options hours and since are both set; omit one`);
+  }
+  const startMs = since === undefined ? nowMs : toEpochMs(since, "since");
+  return {
+    terms: {
+      name,
+      unit,
+      hours: hours ?? null,
+      sinceMs: hours === undefined ? startMs : null,
+      where: plainCopy(mergeFields({}, where)),
+    },
+    limit: toAmount(limit[unit]!, unit),
+    startsNow: hours === undefined && since === undefined,
+  };
+}
+
+/** A hold as a program asks for it, after the check of its options. */
+export interface CheckedHold {
+  readonly amounts: Amounts;
+  readonly fields: Fields;
+  readonly maxMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Checks the options of a hold on budgets with these terms, and returns the amounts and the fields. The fields of the
+ * hold include those that its budgets require.
+ *
+ * @throws {TypeError} If an option is unknown or of the wrong type, or a field contradicts `where` of a budget.
+ * @throws {RangeError} If an option is out of its range.
+ * @throws {AuditEventError} If a field is invalid.
+ */
+export function checkedHold(
+  options: HoldOptions,
+  terms: readonly BudgetTerms[],
+  bound: Fields,
+): CheckedHold {
+  checkOptions(options, HOLD_CHECKS, HOLD);
+  const { fields = {}, maxSec = MAX_SEC, signal } = options;
+  const amounts: Partial<Record<BudgetUnit, number>> = {};
+  for (const { unit } of terms) {
+    const value = options[unit] ?? (unit === "calls" ? 1 : undefined);
+    if (value !== undefined) amounts[unit] = toAmount(value, unit);
+  }
+  const own = mergeFields(bound, fields);
+  for (const [name, value] of Object.entries(own)) {
+    const reason = unfitReason(name, value);
+    if (reason !== null) throw fieldError(name, value, `be ${reason}`);
+  }
+  return { amounts, fields: withWhere(own, terms), maxMs: maxSec * 1000, signal };
+}
+
+/**
+ * Returns the fields with those that budgets require.
+ *
+ * @throws {TypeError} If a field has another value than a budget requires.
+ */
+export function withWhere(fields: Fields, terms: readonly BudgetTerms[]): Fields {
+  const all: Record<string, unknown> = {};
+  for (const { name: budget, where } of terms) {
+    for (const [name, value] of Object.entries(where)) {
+      for (const has of [all, fields]) {
+        const isOther = Object.hasOwn(has, name) && has[name] !== undefined &&
+          has[name] !== null && JSON.stringify(has[name]) !== JSON.stringify(value);
+        if (!isOther) continue;
+        throw new TypeError(
+          `Cannot ${HOLD}: the field "${name}" must be ${
+            shown(value)
+          }, as budget "${budget}" requires, got ${shown(has[name])}`,
+        );
+      }
+      all[name] = value;
+    }
+  }
+  return { ...fields, ...all };
+}
+
+function unitOf(limit: unknown): BudgetUnit {
+  checkOptions(limit, AMOUNT_CHECKS, DECLARE, "limit.");
+  const set = BUDGET_UNITS.filter((unit) => (limit as BudgetLimit)[unit] !== undefined);
+  const [unit] = set;
+  if (unit === undefined || set.length > 1) {
+    throw new TypeError(
+      `Cannot ${DECLARE}: limit must have one of usd, tokens and calls, got ${shown(limit)}`,
+    );
+  }
+  return unit;
+}
+
+/** Returns the fields as a line has them. */
+function plainCopy(fields: Fields): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(fields));
+}

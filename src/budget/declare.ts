@@ -1,0 +1,156 @@
+/**
+ * Declares budgets: takes over a budget that exists, or begins a new one with what is in its window already.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import { Turns } from "../platform/turns.ts";
+import { DamageReport } from "../read/damage.ts";
+import { mayLineHold } from "../read/filter.ts";
+import { eventFilter } from "../read/filter.ts";
+import type { LineSource } from "../read/line_source.ts";
+import { LineTest } from "../read/line_test.ts";
+import { lineOf, linesInTurns } from "../read/manifest_lines.ts";
+import { eventsOf } from "../read/read_file.ts";
+import { type Snapshot, takeSnapshot } from "../read/snapshot.ts";
+import { ManifestReader } from "../segments/manifest_reader.ts";
+import { eventEpochMs } from "../time.ts";
+import { Account, type BudgetTerms } from "./account.ts";
+import { BUDGET_LINE, limitFields } from "./budget_lines.ts";
+import type { Declaration } from "./budget_options.ts";
+import type { BudgetKeeper, DecidedLine } from "./keeper.ts";
+import { isSame } from "./ledger.ts";
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * Resolves with the terms of the budget, when the log has its limit.
+ *
+ * @throws {TypeError} If the budget exists with another unit, window or `where`.
+ */
+export async function declare(
+  declaration: Declaration,
+  { keeper, source }: { keeper: BudgetKeeper; source: LineSource },
+): Promise<BudgetTerms> {
+  const gathering = new Gathering(declaration, source);
+  const first = await gathering.request(keeper, { mayGather: true });
+  if (first !== null) return first;
+  try {
+    await gathering.readHistory();
+    return (await gathering.request(keeper, { mayGather: false }))!;
+  } finally {
+    gathering.end();
+  }
+}
+
+/** Gathers what a new budget has spent before its declaration. */
+class Gathering {
+  readonly #declaration: Declaration;
+  readonly #source: LineSource;
+  readonly #account: Account;
+  /** The files of the log at the first look, under the lock. Later events are added as the keeper reads them. */
+  #snapshot: Snapshot | undefined;
+  /** Time of the first look, epoch milliseconds. */
+  #lookedMs = NaN;
+  #unlisten: () => void = () => {};
+
+  constructor(declaration: Declaration, source: LineSource) {
+    this.#declaration = declaration;
+    this.#source = source;
+    const { terms, limit } = declaration;
+    const facts = { limit, declaredLimit: limit, clockMs: -Infinity, sums: [] };
+    this.#account = new Account(terms, facts);
+  }
+
+  /**
+   * Looks at the ledger under the lock, and writes the limit where that is needed. Resolves with the terms of the
+   * budget; null if its history has to be gathered first.
+   */
+  request(
+    keeper: BudgetKeeper,
+    { mayGather }: { mayGather: boolean },
+  ): Promise<BudgetTerms | null> {
+    const { promise, resolve, reject } = Promise.withResolvers<BudgetTerms | null>();
+    let found: BudgetTerms | null = null;
+    keeper.request({
+      decide: (ledger, nowMs) => {
+        const existing = ledger.account(this.#declaration.terms.name);
+        if (existing !== undefined) {
+          found = this.#takenOver(existing);
+          const { limit } = this.#declaration;
+          return existing.declaredLimit === limit ? null : this.#line(existing.terms, nowMs);
+        }
+        if (mayGather && !this.#declaration.startsNow) {
+          this.#lookedMs = nowMs;
+          this.#snapshot = takeSnapshot(this.#source.log);
+          this.#unlisten = keeper.listen((event) => this.#add(event));
+          return null;
+        }
+        found = this.#declaration.terms;
+        return this.#line(found, nowMs);
+      },
+      made: () => resolve(found),
+      failed: reject,
+    });
+    return promise;
+  }
+
+  /** Adds the events of the snapshot that are in the window. */
+  async readHistory(): Promise<void> {
+    const { log, clock, logger, maxLineBytes } = this.#source;
+    const { sinceMs, hours } = this.#declaration.terms;
+    const from = sinceMs ?? this.#lookedMs - hours! * HOUR_MS;
+    const filter = eventFilter({ since: from });
+    const turns = new Turns(clock);
+    const manifest = this.#source.manifest ?? new ManifestReader(log);
+    const lines = await linesInTurns(manifest, logger, turns);
+    const lineTest = new LineTest({ sinceMs: from });
+    const damage = new DamageReport(logger);
+    for (const file of this.#snapshot!.files) {
+      if (turns.isDue) await turns.take();
+      const line = lineOf(file, lines);
+      if (line !== undefined && !mayLineHold(line, filter)) continue;
+      const options = { log, maxLineBytes, damage, lineTest, signal: undefined };
+      for await (const events of eventsOf(file, { ...options, order: "asc" })) {
+        for (const event of events) this.#add(event);
+      }
+    }
+  }
+
+  /** Closes the files. */
+  end(): void {
+    this.#unlisten();
+    this.#snapshot?.[Symbol.dispose]();
+  }
+
+  #add(event: AuditEvent): void {
+    const dateMs = eventEpochMs(event.ts);
+    if (Number.isNaN(dateMs)) return;
+    if (this.#account.matches(event, dateMs)) this.#account.addEvent(event, dateMs);
+  }
+
+  /** Returns the terms of an existing budget, which must be those of the declaration. */
+  #takenOver({ terms }: Account): BudgetTerms {
+    const { terms: declared, startsNow } = this.#declaration;
+    const sinceMs = startsNow ? terms.sinceMs : declared.sinceMs;
+    if (isSame(terms, { ...declared, sinceMs })) return terms;
+    throw new TypeError(
+      `Cannot declare budget: "${terms.name}" exists with other terms, which cannot be changed: ${
+        JSON.stringify(shownTerms(terms))
+      }, got ${JSON.stringify(shownTerms(declared))}; use another name`,
+    );
+  }
+
+  #line(terms: BudgetTerms, nowMs: number): DecidedLine {
+    this.#account.clockMs = nowMs;
+    this.#account.compact();
+    const { limit } = this.#declaration;
+    const fields = limitFields({ terms, limit, isDeclared: true, sums: this.#account.sums });
+    return { type: BUDGET_LINE.limit, fields, ms: nowMs };
+  }
+}
+
+function shownTerms({ unit, hours, sinceMs, where }: BudgetTerms) {
+  const since = sinceMs === null ? undefined : new Date(sinceMs).toISOString();
+  return { unit, hours: hours ?? undefined, since, where };
+}

@@ -1,0 +1,233 @@
+/**
+ * Decides holds and limits under the append lock, and keeps the ledger of a log up to date for that.
+ *
+ * Invariant: the ledger has every line before the place of a decision, and no line that is not in the file. So the lines
+ * of the own batch are read from the file too, and a decision enters the ledger only when its line was appended.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+import type { LineSource } from "../read/line_source.ts";
+import { type ActiveEnd, LogCursor } from "../read/log_cursor.ts";
+import { eventFilter } from "../read/filter.ts";
+import type { Decider } from "../write/log_sink.ts";
+import { BUDGET_LINE, type LineFields, stateFields } from "./budget_lines.ts";
+import { BudgetLedger } from "./ledger.ts";
+
+/** Maximum number of bytes that are read under the lock. */
+const UNREAD_BYTES_MAX = 1024 * 1024;
+/** Number of bytes after which the next budget line is preceded by a new state line. */
+const STATE_EVERY_BYTES = 1024 * 1024;
+
+/** A line to write, dated by the decision. */
+export interface DecidedLine {
+  readonly type: string;
+  readonly fields: LineFields;
+  /** Epoch milliseconds. */
+  readonly ms: number;
+}
+
+/** A decision that waits for its place in the log. */
+export interface Decision {
+  /** Returns the line to write; null if there is none. The ledger has every line before the place of the decision. */
+  decide(ledger: BudgetLedger, nowMs: number): DecidedLine | null;
+  /** Called when the decision was made and its line, if any, was written. */
+  made(): void;
+  /** Called when the decision cannot be made. Its line is not in the log. */
+  failed(error: unknown): void;
+}
+
+/** What the keeper needs of its log. */
+export interface KeeperOptions {
+  readonly source: LineSource;
+  readonly now: () => number;
+  /** Number of lines that the log has accepted. */
+  readonly acceptedLines: () => number;
+  /** Returns the line of an event that the log itself logs at a time. */
+  readonly lineOf: (line: DecidedLine) => string;
+  /** Starts the decisions that are due, at the end of the turn. */
+  readonly start: () => void;
+  /** Resolves when everything written before the call is durable. */
+  readonly sync: () => Promise<void>;
+}
+
+/** The decisions of one writer. */
+export class BudgetKeeper implements Decider {
+  readonly #options: KeeperOptions;
+  readonly #closing = new AbortController();
+  readonly #queue: { decision: Decision; afterLines: number }[] = [];
+  /** Receives each event that is added to the ledger. */
+  readonly #listeners = new Set<(event: AuditEvent) => void>();
+  #cursor: LogCursor;
+  /** The ledger; undefined until it has been found where it begins. */
+  #ledger: BudgetLedger | undefined;
+  /** Where the newest state line of the active file ends, as far as it is known. */
+  #stateEndsAt: number | undefined;
+  #closed: Error | undefined;
+  /** The running read outside the lock. */
+  #catchingUp: Promise<void> | undefined;
+  /** The events of the lines that were returned for the next decision. */
+  #pending: AuditEvent[] = [];
+
+  /** Creates the keeper; does not read the log yet. */
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#cursor = this.#newCursor();
+  }
+
+  get nextAfter(): number {
+    return this.#queue[0]?.afterLines ?? Infinity;
+  }
+
+  /** Queues a decision after every line accepted so far. */
+  request(decision: Decision): void {
+    if (this.#closed !== undefined) {
+      decision.failed(this.#closed);
+      return;
+    }
+    this.#queue.push({ decision, afterLines: this.#options.acceptedLines() });
+    this.#options.start();
+  }
+
+  /** Calls a function with each event that is added to the ledger from now on. Returns the function that ends this. */
+  listen(listener: (event: AuditEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Writes the budgets into the active file, unless they are there, because an older file is about to be removed.
+   * Resolves with false if that fails.
+   */
+  keep(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.request({
+      decide: (ledger, nowMs) => {
+        const isNeeded = this.#stateEndsAt === undefined && ledger.names.next().done === false;
+        return isNeeded ? stateLine(ledger, nowMs) : null;
+      },
+      // The file that has the state until now must not be removed before the new state is durable.
+      made: () => void this.#options.sync().then(() => resolve(true), () => resolve(false)),
+      failed: () => resolve(false),
+    });
+    return promise;
+  }
+
+  /** Refuses the waiting decisions with the error, and closes the files. */
+  async close(error: Error): Promise<void> {
+    this.#closed = error;
+    this.#closing.abort();
+    this.failed(error, "all");
+    await this.#catchingUp;
+    this.#cursor.close();
+  }
+
+  decideSync(end: ActiveEnd): string | null {
+    // While the cursor is moved outside the lock, it must not be moved here.
+    if (this.#catchingUp !== undefined) return null;
+    const ledger = this.#caughtUp(end);
+    if (ledger === null) {
+      this.#cursor.aim(end);
+      return null;
+    }
+    const { decision } = this.#queue[0]!;
+    const line = decision.decide(ledger, this.#options.now());
+    if (line === null) {
+      this.#queue.shift();
+      decision.made();
+      return "";
+    }
+    const isState = line.type === BUDGET_LINE.state;
+    const lines = !isState && this.#needsState(end) ? [stateLine(ledger, line.ms), line] : [line];
+    const texts = lines.map((each) => this.#options.lineOf(each));
+    this.#pending = texts.map((text) => JSON.parse(text));
+    return texts.join("");
+  }
+
+  appended(end: ActiveEnd): void {
+    const appended = this.#pending;
+    this.#pending = [];
+    this.#cursor.skipTo(end);
+    this.#take(appended, end);
+    this.#queue.shift()!.decision.made();
+  }
+
+  failed(error: unknown, which: "next" | "all"): void {
+    this.#pending = [];
+    const failed = which === "next" ? this.#queue.splice(0, 1) : this.#queue.splice(0);
+    for (const { decision } of failed) decision.failed(error);
+  }
+
+  catchUp(): Promise<void> {
+    return this.#catchingUp ??= this.#catchUp().catch((error) => {
+      this.failed(error, "all");
+      this.#restart();
+    }).finally(() => this.#catchingUp = undefined);
+  }
+
+  async #catchUp(): Promise<void> {
+    if (this.#ledger === undefined) {
+      const isFound = await this.#cursor.goToNewest(BUDGET_LINE.state);
+      // The file was rotated meanwhile. The next section knows the new one.
+      if (isFound === null) return;
+      this.#ledger = new BudgetLedger({ isWhole: !isFound });
+    }
+    for (let hasMoved = true; hasMoved;) {
+      const reading = this.#cursor.read({ isBounded: true });
+      let result = await reading.next();
+      for (; !result.done; result = await reading.next()) this.#take(result.value);
+      hasMoved = result.value;
+      if (hasMoved) this.#stateEndsAt = undefined;
+    }
+  }
+
+  /** Returns the ledger with every event before the end; null if more must be read outside the lock. */
+  #caughtUp(end: ActiveEnd): BudgetLedger | null {
+    if (this.#ledger === undefined) return null;
+    const events = this.#cursor.readSync(end, UNREAD_BYTES_MAX);
+    if (events === "cut") {
+      // Another program has shortened the file, so the ledger may have events that are gone.
+      this.#restart();
+      return null;
+    }
+    if (events === null) return null;
+    this.#take(events, end);
+    if (!this.#ledger.isWhole) {
+      throw new Error("the newest budget_state line is not valid, so the budgets are not known");
+    }
+    return this.#ledger;
+  }
+
+  #take(events: readonly AuditEvent[], end?: ActiveEnd): void {
+    for (const event of events) {
+      this.#ledger!.add(event);
+      for (const listener of this.#listeners) listener(event);
+      if (event.event === BUDGET_LINE.state) this.#stateEndsAt = end?.byteLength;
+    }
+  }
+
+  #needsState({ byteLength }: ActiveEnd): boolean {
+    return this.#stateEndsAt === undefined || byteLength - this.#stateEndsAt >= STATE_EVERY_BYTES;
+  }
+
+  #restart(): void {
+    this.#cursor.close();
+    this.#cursor = this.#newCursor();
+    this.#ledger = undefined;
+    this.#stateEndsAt = undefined;
+  }
+
+  #newCursor(): LogCursor {
+    const { source } = this.#options;
+    return new LogCursor(source, {
+      filter: eventFilter({}),
+      signal: this.#closing.signal,
+      damage: [],
+    });
+  }
+}
+
+function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
+  ledger.compact();
+  return { type: BUDGET_LINE.state, fields: stateFields(ledger.state()), ms };
+}

@@ -1,0 +1,355 @@
+import {
+  AuditClosedError,
+  type AuditLog,
+  type AuditLogOptions,
+  BudgetError,
+  type BudgetHold,
+} from "@vivarium/scout";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { openLogOn } from "../../src/audit_log.ts";
+import {
+  ioError,
+  noSpace,
+  SimulatedDisk,
+  type SimulatedProcess,
+} from "../faults/simulated_disk.ts";
+import { silent } from "../loggers.ts";
+import { SimulatedClock } from "../platform.ts";
+
+const PATH = "/log/audit.jsonl";
+const T0 = Date.UTC(2026, 1, 13, 10);
+const MINUTE_MS = 60_000;
+
+/** A disk with a log, whose processes have one clock. */
+class Bench {
+  readonly disk: SimulatedDisk;
+  nowMs = T0;
+
+  constructor(disk = new SimulatedDisk()) {
+    this.disk = disk;
+    if (disk.process().status("/log") === null) disk.plant("/log", "directory");
+  }
+
+  async open(
+    options: AuditLogOptions = {},
+    process: SimulatedProcess = this.disk.process(),
+  ): Promise<AuditLog> {
+    const platform = { fileSystem: process, clock: new SimulatedClock() };
+    return await openLogOn(platform, {
+      path: PATH,
+      sessionId: "s",
+      logger: silent,
+      now: () => this.nowMs,
+      ...options,
+    });
+  }
+
+  /** Returns the lines of the active file, without the state lines. */
+  lines(): Record<string, unknown>[] {
+    const text = new TextDecoder().decode(this.disk.readFile(PATH));
+    return text.trimEnd().split("\n").map((line) => JSON.parse(line))
+      .filter(({ event }) => event !== "budget_state");
+  }
+}
+
+const RUN = { name: "run", limit: { usd: 1 }, hours: 1 };
+
+/** Resolves with the kind of the error, or with "granted". */
+async function kindOf(hold: Promise<BudgetHold>): Promise<string> {
+  try {
+    await hold;
+    return "granted";
+  } catch (error) {
+    assert(error instanceof BudgetError, String(error));
+    return error.kind;
+  }
+}
+
+Deno.test("Budget.hold() holds an amount, and settle() replaces it by the cost", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget({ ...RUN, where: { agent: "critic" } });
+  const hold = await run.hold({ usd: 0.6, fields: { model: "small" }, maxSec: 60 });
+  assertEquals(await run.state(), {
+    spent: 0,
+    held: 0.6,
+    orphaned: 0,
+    left: 0.4,
+    resetsAt: null,
+  });
+  await hold.settle("llm_call", { cost: 0.25, input_t: 7 });
+  const { spent, held, left, resetsAt } = await run.state();
+  assertEquals([spent, held, left], [0.25, 0, 0.75]);
+  assertEquals(resetsAt, new Date(T0 + 60 * MINUTE_MS));
+  const common = { ts: new Date(T0).toISOString(), session_id: "s" };
+  assertEquals(bench.lines(), [
+    {
+      ...common,
+      event: "budget_limit",
+      budget: "run",
+      unit: "usd",
+      hours: 1,
+      where: { agent: "critic" },
+      limit: 1,
+      declared: true,
+    },
+    {
+      ...common,
+      event: "budget_hold",
+      model: "small",
+      agent: "critic",
+      hold: hold.id,
+      hold_usd: 0.6,
+      hold_until: new Date(T0 + MINUTE_MS).toISOString(),
+      budgets: ["run"],
+    },
+    {
+      ...common,
+      event: "llm_call",
+      cost: 0.25,
+      model: "small",
+      input_t: 7,
+      agent: "critic",
+      hold: hold.id,
+    },
+  ]);
+  assertEquals(await log.hourlySpend(), 0.25);
+});
+
+Deno.test("Budget.hold() refuses what does not fit, also beside holds and costs of another process", async () => {
+  const bench = new Bench();
+  await using a = await bench.open();
+  await using b = await bench.open();
+  const [inA, inB] = [await a.budget(RUN), await b.budget(RUN)];
+  const hold = await inA.hold({ usd: 0.6 });
+  assertEquals(await kindOf(inB.hold({ usd: 0.5 })), "held");
+  assertEquals(await kindOf(inB.hold({ usd: 1.5 })), "too_large");
+  assertEquals(await kindOf(inB.hold({})), "unpriced");
+  await hold.release("not sent");
+  await b.log("llm_call", { cost: 0.6 });
+  assertEquals(await kindOf(inA.hold({ usd: 0.5 })), "spent");
+  assertEquals(await kindOf(inA.hold({ usd: 0.4 })), "granted");
+  bench.nowMs += 61 * MINUTE_MS;
+  assertEquals(await kindOf(inA.hold({ usd: 0.5 })), "granted");
+});
+
+Deno.test("Budget.hold() is decided after every line before it in the same turn, and before those after it", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const first = await log.budget({ ...RUN, name: "first" });
+  log.log("llm_call", { cost: 0.9 });
+  assertEquals(await kindOf(first.hold({ usd: 0.2 })), "spent");
+  bench.nowMs += 61 * MINUTE_MS;
+  const second = await log.budget({ ...RUN, name: "second" });
+  const held = kindOf(second.hold({ usd: 0.2 }));
+  const logged = log.log("llm_call", { cost: 0.9 });
+  assertEquals(await held, "granted");
+  await logged;
+  assertEquals(bench.lines().slice(-2).map(({ event }) => event), ["budget_hold", "llm_call"]);
+  const third = await log.budget({ ...RUN, name: "third", limit: { usd: 9 } });
+  const places = [
+    log.log("before"),
+    third.hold({ usd: 0 }),
+    log.log("between"),
+    third.hold({ usd: 0 }),
+    log.log("after"),
+  ];
+  await Promise.all(places);
+  const order = ["before", "budget_hold", "between", "budget_hold", "after"];
+  assertEquals(bench.lines().slice(-5).map(({ event }) => event), order);
+});
+
+Deno.test("Budget.hold() on several budgets is granted by all or by none", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget(RUN);
+  const calls = await log.budget({ name: "calls", limit: { calls: 1 }, hours: 1 });
+  assertEquals(await kindOf(run.hold({ usd: 0.25, and: [calls] })), "granted");
+  assertEquals(await kindOf(run.hold({ usd: 0.25, and: [calls] })), "held");
+  assertEquals((await run.state()).held, 0.25);
+  await using other = await bench.open();
+  const elsewhere = await other.budget(RUN);
+  await assertRejects(() => run.hold({ usd: 0.1, and: [elsewhere] }), TypeError, "the same log");
+});
+
+Deno.test("BudgetHold that is disposed without an end is charged at its amount; a second end rejects", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget(RUN);
+  {
+    await using _hold = await run.hold({ usd: 0.25 });
+  }
+  assertEquals((await run.state()).spent, 0.25);
+  const hold = await run.hold({ usd: 0.5 });
+  await hold.settle("llm_call", { cost: 0.125 });
+  await assertRejects(() => hold.settle("llm_call", { cost: 1 }), Error, "it has ended already");
+  await assertRejects(() => hold.release(), Error, "it has ended already");
+  await hold[Symbol.asyncDispose]();
+  assertEquals((await run.state()).spent, 0.375);
+});
+
+Deno.test("BudgetHold can be settled after an invalid field, and keeps the fields that its budget requires", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.child({ agent: "critic" }).budget({ ...RUN, where: { agent: "critic" } });
+  await assertRejects(() => run.hold({ usd: 0.1, fields: { agent: "x" } }), TypeError, '"agent"');
+  const hold = await run.hold({ usd: 0.1 });
+  await assertRejects(() => hold.settle("llm_call", { cost: -1 }), Error, "cost");
+  await assertRejects(() => hold.settle("llm_call", { ...{ agent: "x" } }), TypeError, '"agent"');
+  await hold.settle("llm_call", { cost: 0.1 });
+  assertEquals(bench.lines().at(-1)?.agent, "critic");
+});
+
+Deno.test("AuditLog.budget() starts with the costs in its window, and continues a budget that exists", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  await log.log("llm_call", { cost: 0.5 });
+  bench.nowMs += 61 * MINUTE_MS;
+  await log.log("llm_call", { cost: 0.25 });
+  await log.rotate();
+  await log.log("llm_call", { cost: 0.125 });
+  const run = await log.budget(RUN);
+  assertEquals((await run.state()).spent, 0.375);
+  const total = await log.budget({ name: "total", limit: { usd: 9 } });
+  const since = await log.budget({ name: "since", limit: { usd: 9 }, since: 0 });
+  await log.log("llm_call", { cost: 0.125 });
+  const spent = async (budget: typeof run) => (await budget.state()).spent;
+  assertEquals([await spent(run), await spent(total), await spent(since)], [0.5, 0.125, 1]);
+  await using other = await bench.open();
+  const again = await other.budget({ ...RUN, limit: { usd: 2 } });
+  assertEquals((await again.state()).left, 1.5);
+  assertEquals((await run.state()).left, 1.5);
+  assertEquals(await spent(await other.budget({ name: "total", limit: { usd: 9 } })), 0.125);
+  await assertRejects(
+    () => other.budget({ ...RUN, hours: 2 }),
+    TypeError,
+    "exists with other terms",
+  );
+});
+
+Deno.test("Budgets survive rotation, the loss of the manifest and of archives, and another process goes on", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const total = await log.budget({ name: "total", limit: { usd: 10 } });
+  for (let n = 0; n < 5; n++) {
+    const hold = await total.hold({ usd: 1 });
+    await hold.settle("llm_call", { cost: 0.5 });
+    await log.rotate();
+  }
+  await total.hold({ usd: 2 });
+  const process = bench.disk.process();
+  for (const name of process.list("/log")) {
+    if (name.endsWith(".gz") || name.includes("manifest")) process.remove(`/log/${name}`);
+  }
+  await using other = await bench.open();
+  const again = await other.budget({ name: "total", limit: { usd: 10 } });
+  const { spent, held, left } = await again.state();
+  assertEquals([spent, held, left], [2.5, 2, 5.5]);
+});
+
+Deno.test("Retention writes the budgets into the active file before it removes their newest state, also of a program without budgets", async () => {
+  const bench = new Bench();
+  const limit = { name: "total", limit: { usd: 10 } };
+  {
+    await using log = await bench.open();
+    const total = await log.budget(limit);
+    await (await total.hold({ usd: 1 })).settle("llm_call", { cost: 0.5 });
+    await total.hold({ usd: 2, maxSec: 1e6 });
+    await log.rotate();
+  }
+  const archives = () =>
+    bench.disk.process().list("/log").filter((name) => name.endsWith(".gz")).length;
+  {
+    await using plain = await bench.open({ retention: { maxAgeSec: 60 } });
+    await plain.log("nav", { cost: 1 });
+    await plain.rotate();
+    bench.nowMs += 10 * MINUTE_MS;
+    await plain.log("nav", { cost: 0.25 });
+    await plain.rotate();
+  }
+  bench.nowMs += 10 * MINUTE_MS;
+  {
+    await using again = await bench.open({ retention: { maxAgeSec: 60 } });
+    await again.recovery;
+    assertEquals(archives(), 0);
+  }
+  bench.disk.process().remove("/log/audit.manifest.jsonl");
+  await using log = await bench.open();
+  const { spent, held, left } = await (await log.budget(limit)).state();
+  assertEquals([spent, held, left], [1.75, 2, 6.25]);
+});
+
+Deno.test("Budget.hold() rejects as unwritable if its line cannot be written or synced, and holds nothing", async () => {
+  for (const [name, error] of [["append", noSpace], ["syncData", ioError]] as const) {
+    const bench = new Bench();
+    const process = bench.disk.process();
+    const log = await bench.open({ fsyncEveryNLines: 100 }, process);
+    const run = await log.budget(RUN);
+    await log.flush();
+    process.failOn((call) => call.name === name && call.path === PATH, error);
+    assertEquals(await kindOf(run.hold({ usd: 0.5 })), "unwritable");
+    const { held, spent } = await run.state();
+    assertEquals([held, spent], [0, 0], name);
+    await log.close().catch(() => {});
+  }
+});
+
+Deno.test("Budget.hold() of a log that is closed rejects, and its signal aborts it", async () => {
+  const bench = new Bench();
+  const log = await bench.open();
+  const run = await log.budget(RUN);
+  const signal = AbortSignal.abort(new Error("enough"));
+  await assertRejects(() => run.hold({ usd: 0.1, signal }), Error, "enough");
+  const pending = run.hold({ usd: 0.1 });
+  const closed = log.close();
+  await assertRejects(() => pending, AuditClosedError);
+  await closed;
+  await assertRejects(() => run.state(), AuditClosedError);
+  await assertRejects(() => log.budget(RUN), AuditClosedError);
+});
+
+Deno.test("A drain of the log decides no hold, and the hold is decided afterwards", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget(RUN);
+  log.log("nav");
+  const held = run.hold({ usd: 0.5 });
+  log.log("nav", { cost: 0.25 });
+  log.flushSync();
+  assertEquals(bench.lines().map(({ event }) => event), ["budget_limit", "nav", "nav"]);
+  const hold = await held;
+  assertEquals(bench.lines().at(-1)?.hold, hold.id);
+  assertEquals((await run.state()).left, 0.25);
+});
+
+Deno.test("AuditLog.budget() and Budget.hold() name an unknown, missing or wrong option", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const declare = (options: unknown) => log.budget(options as typeof RUN);
+  const refused: [options: unknown, error: typeof TypeError, text: string][] = [
+    [{ ...RUN, hour: 1 }, TypeError, 'unknown option "hour"; did you mean "hours"?'],
+    [{ limit: { usd: 1 } }, TypeError, "name must be a non-empty string, got undefined"],
+    [{ name: "run" }, TypeError, "limit must be an object, got undefined"],
+    [
+      { ...RUN, limit: {} },
+      TypeError,
+      "limit must have one of usd, tokens and calls, got an object",
+    ],
+    [{ ...RUN, limit: { usd: 1, calls: 1 } }, TypeError, "limit must have one of usd, tokens"],
+    [{ ...RUN, limit: { usd: -1 } }, RangeError, "limit.usd must be a number >= 0"],
+    [{ ...RUN, limit: { tokens: 1.5 } }, RangeError, "limit.tokens must be an integer >= 0"],
+    [{ ...RUN, hours: 0 }, RangeError, "hours must be a number > 0"],
+    [{ ...RUN, since: 0 }, TypeError, "the options hours and since are both set"],
+    [{ ...RUN, where: [] }, TypeError, "an array"],
+  ];
+  for (const [options, error, text] of refused) {
+    await assertRejects(() => declare(options), error, text);
+  }
+  const run = await log.budget(RUN);
+  await assertRejects(() => run.hold({ used: 1 } as never), TypeError, 'unknown option "used"');
+  await assertRejects(() => run.hold({ usd: NaN }), RangeError, "usd must be a number >= 0");
+  await assertRejects(() => run.hold({ usd: 1, maxSec: 0 }), RangeError, "maxSec");
+  await assertRejects(() => run.hold({ usd: 1, fields: { cost: "x" } }), TypeError, '"cost"');
+  await assertRejects(() => run.hold({ usd: 1, and: [{ name: "x" }] }), TypeError, "the same log");
+  assertEquals(bench.lines().length, 1);
+});
