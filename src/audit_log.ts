@@ -44,6 +44,9 @@ import type { Fields } from "./write/merge_fields.ts";
 import { type LineSerializer, lineSerializer, type OwnLine } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";
 
+/** Returns the keeper of a log, for {@linkcode keeperOf}. */
+let openKeeper: (log: AuditLog) => BudgetKeeper;
+
 /** Calls the private constructor, for {@linkcode openLogOn}. */
 let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
 
@@ -85,6 +88,7 @@ let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
 export class AuditLog implements AuditLogger, AsyncDisposable {
   static {
     createLog = (...parts) => new AuditLog(...parts);
+    openKeeper = (log) => (log.#budgets ??= log.#openBudgets()).keeper;
   }
 
   /** Absolute path of the active file. */
@@ -650,6 +654,11 @@ export async function openLogOn(
     const flags = [pathFlag("read", path), pathFlag("write", path)];
     throw withFlags(error, flags, { path: resolved.path });
   }
+}
+
+/** Returns the object that decides under the append lock of a log which lines to write. */
+export function keeperOf(log: AuditLog): BudgetKeeper {
+  return openKeeper(log);
 }
 
 /** Number of accepted bytes, some hundred lines, at which a stream into the log waits until the lines are written. */

@@ -198,6 +198,8 @@ export const BEGIN_SUFFIX = "_begin";
 
 /** The start of the event types that are reserved for budgets. */
 const RESERVED_TYPE = "budget_";
+/** The type of the lines that hold the state of all budgets. */
+export const BUDGET_STATE = "budget_state";
 /** The field that is reserved for budgets. */
 export const RESERVED_FIELD = "hold";
 

@@ -102,10 +102,9 @@ export class Account {
     return this.#endOf(this.#partOf(dateMs));
   }
 
-  /** Returns the times after `ms` at which a sum leaves the window, each with the sum, in their order. */
-  departuresAfter(ms: number): { atMs: number; amount: number }[] {
-    return this.sums.map(([part, amount]) => ({ atMs: this.#endOf(part), amount }))
-      .filter(({ atMs }) => atMs > ms && atMs !== Infinity);
+  /** The times at which the sums leave the window, epoch milliseconds; infinite for a total. */
+  get departures(): number[] {
+    return this.#sums.keys().map((part) => this.#endOf(part)).toArray();
   }
 
   /** Drops the sums that have left the window, and joins those of the far future, so that few are kept. */

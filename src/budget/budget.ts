@@ -265,16 +265,21 @@ class GrantedHold implements BudgetHold {
   }
 }
 
-function statusOf(ledger: BudgetLedger, { name, unit }: BudgetTerms, nowMs: number): BudgetStatus {
+/** Returns what a budget has spent and holds at a time. */
+export function statusOf(
+  ledger: BudgetLedger,
+  { name, unit }: BudgetTerms,
+  nowMs: number,
+): BudgetStatus {
   const ms = ledger.decisionMs([name], nowMs);
   const { limit, spent, held, orphaned } = ledger.figures(name, ms);
-  const [next] = ledger.account(name)!.departuresAfter(ms);
+  const [next] = ledger.departuresAfter(name, ms);
   return {
     spent: fromAmount(spent, unit),
     held: fromAmount(held, unit),
     orphaned: fromAmount(orphaned, unit),
     left: fromAmount(limit - spent - held - orphaned, unit),
-    resetsAt: next === undefined ? null : new Date(next.atMs),
+    resetsAt: next === undefined ? null : new Date(next),
   };
 }
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, BUDGET_STATE } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
 import type { BudgetTerms, Sums } from "./account.ts";
 import { type Amounts, BUDGET_UNITS, type BudgetUnit, fromAmount, toAmount } from "./amount.ts";
@@ -17,7 +17,7 @@ export const BUDGET_LINE = {
   hold: "budget_hold",
   release: "budget_release",
   charge: "budget_charge",
-  state: "budget_state",
+  state: BUDGET_STATE,
 } as const;
 
 /** The fields of an event to log. */

@@ -6,9 +6,10 @@
  *
  * @module
  */
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, isReservedType } from "../event.ts";
 import type { LineSource } from "../read/line_source.ts";
-import { type ActiveEnd, LogCursor } from "../read/log_cursor.ts";
+import { LogCursor } from "../read/log_cursor.ts";
+import type { ActiveEnd } from "../segments/log_directory.ts";
 import { eventFilter } from "../read/filter.ts";
 import type { Decider } from "../write/log_sink.ts";
 import { BUDGET_LINE, type LineFields, stateFields } from "./budget_lines.ts";
@@ -137,8 +138,8 @@ export class BudgetKeeper implements Decider {
       decision.made();
       return "";
     }
-    const isState = line.type === BUDGET_LINE.state;
-    const lines = !isState && this.#needsState(end) ? [stateLine(ledger, line.ms), line] : [line];
+    const needsState = isReservedType(line.type) && line.type !== BUDGET_LINE.state;
+    const lines = needsState && this.#needsState(end) ? [stateLine(ledger, line.ms), line] : [line];
     const texts = lines.map((each) => this.#options.lineOf(each));
     this.#pending = texts.map((text) => JSON.parse(text));
     return texts.join("");

@@ -161,15 +161,19 @@ export class BudgetLedger {
     }
   }
 
+  /** Returns the times after `ms` at which spent or orphaned amounts leave the window of a budget, in their order. */
+  departuresAfter(name: string, ms: number): number[] {
+    const account = this.#accounts.get(name)!;
+    const orphans = this.#holds.values().filter(({ budgets, untilMs }) =>
+      untilMs <= ms && budgets.includes(name)
+    ).map(({ untilMs }) => account.leavesMs(untilMs));
+    return [...account.departures, ...orphans].filter((at) => at > ms && at !== Infinity)
+      .sort((a, b) => a - b);
+  }
+
   #fitsAtMs(account: Account, requested: number, ms: number): number {
-    const departures = account.departuresAfter(ms);
     const { name } = account.terms;
-    for (const hold of this.#holds.values()) {
-      if (!hold.budgets.includes(name) || hold.untilMs > ms) continue;
-      departures.push({ atMs: account.leavesMs(hold.untilMs), amount: 0 });
-    }
-    for (const { atMs } of departures.sort((a, b) => a.atMs - b.atMs)) {
-      if (atMs === Infinity || atMs <= ms) continue;
+    for (const atMs of this.departuresAfter(name, ms)) {
       const { spent, orphaned, limit } = this.figures(name, atMs);
       if (plus(plus(spent, orphaned), requested) <= limit) return atMs;
     }

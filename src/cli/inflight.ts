@@ -3,23 +3,23 @@
  *
  * @module
  */
-import { merge, object, or } from "@optique/core/constructs";
+import { merge, object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { map, optional, withDefault } from "@optique/core/modifiers";
-import { parse, type Parser } from "@optique/core/parser";
+import { map, optional } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import type { AuditEvent } from "../event.ts";
 import type { UnfinishedSpan } from "../read/unfinished_span.ts";
 import { shownInstant } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
 import { type Run, withLog } from "./command.ts";
+import { orByDefault } from "./default_command.ts";
 import { inflightEndCommand } from "./inflight_end.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { type ReadingOptions, readingOptions, when } from "./options.ts";
 import { tellEvents } from "./query.ts";
 import { present } from "./span_rows.ts";
 import type { Output } from "./terminal.ts";
-import { unexpectedInput } from "./usage_error.ts";
 import type { When } from "./when.ts";
 
 interface InflightCommandOptions extends ReadingOptions {
@@ -35,20 +35,10 @@ const list = map(
   (options): Run => (output) => runInflight(options, output),
 );
 
-/** Returns the run of `scout inflight` without arguments. */
-function listed(): Run {
-  const parsed = parse(list, []);
-  if (!parsed.success) {
-    throw new Error("scout inflight needs no arguments", { cause: parsed.error });
-  }
-  return parsed.value;
-}
-
 /** The `scout inflight` command. */
 export const inflightCommand: Parser<"sync", Run, unknown> = command(
   "inflight",
-  // Without any argument neither alternative matches, so the list is the default.
-  withDefault(or(inflightEndCommand, list, { errors: { unexpectedInput } }), () => listed()),
+  orByDefault(inflightEndCommand, list),
   {
     brief: message`Lists the calls without an end event`,
     description:

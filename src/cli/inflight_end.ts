@@ -9,15 +9,18 @@ import { map, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
+import { keeperOf } from "../audit_log.ts";
 import type { AuditReader } from "../audit_reader.ts";
+import type { BudgetKeeper, Decision } from "../budget/keeper.ts";
 import type { UnfinishedSpan } from "../read/unfinished_span.ts";
-import { ENDED_BY } from "../segments/span_ledger.ts";
+import { ENDED_BY, spanOf } from "../segments/span_ledger.ts";
 import { counted, shownInstant, shownText } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
 import { isChained, openToChange, type Run, withLog } from "./command.ts";
 import { CommandError } from "./command_error.ts";
 import { tell } from "./messages.ts";
 import { choiceOf, type ReadingOptions, readingOptions, valueOf } from "./options.ts";
+import { keyOf } from "./span_rows.ts";
 import type { Output } from "./terminal.ts";
 
 interface InflightEndOptions extends ReadingOptions {
@@ -92,17 +95,24 @@ function parseCost(text: string): number {
 
 async function runInflightEnd(options: InflightEndOptions, output: Output): Promise<number> {
   const { status, cost, reason, json, timeZone } = options;
-  const { path, open } = await withLog(options, async (reader) => ({
-    path: reader.path,
-    open: await openCall(reader, options),
-  }));
-  const { event, span, parent, session_id, ts, lastSeen } = open;
-  warnIfRecent(open);
+  const path = await withLog(options, async (reader) => {
+    await openCall(reader, options);
+    return reader.path;
+  });
+  let open: UnfinishedSpan;
   {
     await using log = await openToChange({ path, chain: await isChained(path) });
+    const ended = await watchEnds(keeperOf(log));
+    open = await openCall(log, options);
+    warnIfRecent(open);
+    const { event, span, parent, session_id } = open;
     const fields = { session_id, cost, reason, status, span, parent, [ENDED_BY]: COMMAND };
-    await log.log(event, fields);
+    await decided(keeperOf(log), () => {
+      if (ended.has(keyOf({ event, span }))) throw unknownCall(options.span);
+      return { type: event, fields, ms: Date.now() };
+    });
   }
+  const { event, span, session_id, ts, lastSeen } = open;
   if (json) output.json({ event, span, session_id, status, cost, reason, lastSeen });
   else {
     const began = ts === undefined ? "" : `, which began ${shownInstant(ts, timeZone)},`;
@@ -110,6 +120,35 @@ async function runInflightEnd(options: InflightEndOptions, output: Output): Prom
   }
   await output.flush();
   return 0;
+}
+
+/** Resolves with the keys of the calls that end from now on, as far as the log was read for the next decision. */
+async function watchEnds(keeper: BudgetKeeper): Promise<ReadonlySet<string>> {
+  const ended = new Set<string>();
+  await decided(keeper, () => {
+    keeper.listen((event) => {
+      const span = spanOf(event);
+      if (span !== null && !span.begins) ended.add(keyOf(event));
+    });
+    return null;
+  });
+  return ended;
+}
+
+/** Makes a decision under the append lock. */
+function decided(keeper: BudgetKeeper, decide: Decision["decide"]): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  keeper.request({ decide, made: resolve, failed: reject });
+  return promise;
+}
+
+function unknownCall(text: string): CommandError {
+  return new CommandError(
+    `Cannot end call: no unfinished call has this ID, got ${
+      shownText(text)
+    }; scout inflight lists them`,
+    1,
+  );
 }
 
 /** Maximum age of the last event of a session whose process probably still runs. */
@@ -131,7 +170,7 @@ const LISTED_MAX = 10;
 
 /** Resolves with the unfinished call whose ID is the text, or else the only one whose ID begins with it. */
 async function openCall(
-  reader: AuditReader,
+  reader: Pick<AuditReader, "unfinished">,
   { span: text, event }: Pick<InflightEndOptions, "span" | "event">,
 ): Promise<UnfinishedSpan> {
   const named: UnfinishedSpan[] = [];
@@ -143,12 +182,7 @@ async function openCall(
   const exact = named.filter(({ span }) => span === text);
   const [found, ...others] = exact.length > 0 ? exact : named;
   if (found === undefined) {
-    throw new CommandError(
-      `Cannot end call: no unfinished call has this ID, got ${
-        shownText(text)
-      }; scout inflight lists them`,
-      1,
-    );
+    throw unknownCall(text);
   }
   if (others.length > 0) {
     throw new CommandError(

@@ -4,7 +4,7 @@
  * the log in it.
  *
  * All commands on a log need `--allow-read=DIR` for its directory; the default path also needs
- * `--allow-env=HOME`. In addition, `rotate`, `import`, `prune` and `inflight end` need `--allow-write=DIR`, `report` needs
+ * `--allow-env=HOME`. In addition, `rotate`, `import`, `prune`, `inflight end` and the commands of `budget` need `--allow-write=DIR`, `report` needs
  * `--allow-read` and `--allow-write` for its file, `serve` needs `--allow-net=127.0.0.1:8788`, and `ship` needs
  * `--allow-net` for its server. `fleet` needs only `--allow-net` for its server.
  *
@@ -23,6 +23,7 @@ import config from "../../deno.json" with { type: "json" };
 import type { Run } from "./command.ts";
 import { tell } from "./messages.ts";
 import { asCommandError } from "./command_error.ts";
+import { budgetCommand } from "./budget.ts";
 import { fleetCommand } from "./fleet.ts";
 import { headCommand } from "./head.ts";
 import { importCommand } from "./import.ts";
@@ -48,15 +49,21 @@ class Exit extends Error {
   }
 }
 
-const commands: Parser<"sync", Run, unknown> = or(
+const reading: Parser<"sync", Run, unknown> = or(
   statusCommand,
   tailCommand,
   queryCommand,
   spendCommand,
   metricsCommand,
   inflightCommand,
+  budgetCommand,
   reportCommand,
   serveCommand,
+  { errors: { unexpectedInput } },
+);
+// A call of or() takes at most 15 parsers.
+const commands: Parser<"sync", Run, unknown> = or(
+  reading,
   rotateCommand,
   importCommand,
   verifyCommand,

@@ -13,11 +13,12 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import type { AuditEvent } from "../event.ts";
 import { type FileHandle, type FileStatus, isSameFile } from "../platform/file_system.ts";
 import { LineSplitter } from "../line/line_splitter.ts";
 import { parseLine } from "../line/parse_line.ts";
-import type { LogDirectory } from "../segments/log_directory.ts";
+import type { ActiveEnd, LogDirectory } from "../segments/log_directory.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { Stamp } from "../segments/segment_name.ts";
 import { type Damage, DamageReport } from "./damage.ts";
@@ -39,15 +40,6 @@ export interface LogCursorOptions {
   readonly signal: AbortSignal;
   /** The list to which damaged regions are added; they are also logged. */
   readonly damage: Damage[];
-}
-
-/**
- * The active file under the append lock, and its length. No writer undoes an append before this length, because a write
- * that fails is undone under the same lock.
- */
-export interface ActiveEnd {
-  readonly file: FileStatus;
-  readonly byteLength: number;
 }
 
 // Maximum number of attempts to open the active file and list the segments before it. An attempt fails only if the
@@ -340,12 +332,17 @@ async function newestOffset(
   { type, maxLineBytes }: { type: string; maxLineBytes: number },
 ): Promise<number | null> {
   for await (const { byteOffset, bytes } of tailBlocksOf(handle, byteLength, maxLineBytes)) {
-    if (bytes === null) continue;
+    // No writer of this library writes a type with escapes.
+    if (bytes === null || !bufferOf(bytes).includes(JSON.stringify(type))) continue;
     const lines = [...new LineSplitter(maxLineBytes).split(bytes)];
     const found = lines.findLast((line) => isOfType(line.bytes, type));
     if (found !== undefined) return byteOffset + found.byteOffset;
   }
   return null;
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function isOfType(line: Uint8Array | null, type: string): boolean {

@@ -6,7 +6,7 @@
 import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { FileHandle, FileSystem, Ownership } from "../platform/file_system.ts";
+import type { FileHandle, FileStatus, FileSystem, Ownership } from "../platform/file_system.ts";
 import { isMissingFeature } from "../platform/system_error.ts";
 import {
   openForAppend,
@@ -18,6 +18,15 @@ import { nameOfTemporary } from "../platform/temporary_file.ts";
 import type { Turns } from "../platform/turns.ts";
 import { FileCreator } from "./file_creator.ts";
 import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
+
+/**
+ * The active file, as its identity, and its length under the append lock. No writer undoes an append before this length,
+ * because a write that fails is undone under the same lock.
+ */
+export interface ActiveEnd {
+  readonly file: FileStatus;
+  readonly byteLength: number;
+}
 
 /** A segment in a listing of the directory. */
 export interface ListedSegment {

@@ -16,6 +16,7 @@
  */
 import { basename } from "@std/path";
 import { messageOf } from "../errors.ts";
+import { BUDGET_STATE } from "../event.ts";
 import type { Logger } from "../logger.ts";
 import type { RetentionPolicy } from "../options/log_options.ts";
 import { Turns } from "../platform/turns.ts";
@@ -263,7 +264,7 @@ export async function ownArchives(
 
 /** Checks whether an archive may have the newest state of the budgets. */
 function hasBudgets({ events }: ArchiveLine): boolean {
-  return events === null || Object.hasOwn(events, "budget_state");
+  return events === null || Object.hasOwn(events, BUDGET_STATE);
 }
 
 function unnamedText(lines: ShippedLines | null): string {

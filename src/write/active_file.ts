@@ -24,7 +24,7 @@ import { readLockText } from "../lock_text.ts";
 import { statusIfAt, truncate } from "../platform/regular_file.ts";
 import { beganMs } from "../segments/active_age.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
-import type { LogDirectory } from "../segments/log_directory.ts";
+import type { ActiveEnd, LogDirectory } from "../segments/log_directory.ts";
 import { NewestEvent } from "../segments/newest_event.ts";
 import { partLength } from "../segments/rotation_policy.ts";
 import { sealActive } from "../segments/rotate.ts";
@@ -179,7 +179,7 @@ export class ActiveFile {
   }
 
   /** The file, as its identity, and its length after this writer's last append. The file must be open. */
-  get ourEnd(): { readonly file: FileStatus; readonly byteLength: number } {
+  get ourEnd(): ActiveEnd {
     const { identity, byteLengthLeft } = this.#open!;
     return { file: identity, byteLength: byteLengthLeft };
   }

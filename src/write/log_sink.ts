@@ -11,14 +11,14 @@
  * @module
  */
 import { AuditWriteError, messageOf } from "../errors.ts";
-import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import type { FileHandle } from "../platform/file_system.ts";
 import { countLines } from "../line/line_splitter.ts";
 import type { Logger } from "../logger.ts";
 import type { ResolvedOptions } from "../options/log_options.ts";
 import { ensureDirectory } from "../platform/regular_file.ts";
 import { clearMarks, clearMarksPast } from "../segments/active_marks.ts";
 import { ChainHistory } from "../segments/chain_history.ts";
-import type { LogDirectory } from "../segments/log_directory.ts";
+import type { ActiveEnd, LogDirectory } from "../segments/log_directory.ts";
 import type { RecoveryReport } from "../segments/recover.ts";
 import type { Stamp } from "../segments/segment_name.ts";
 import { Segments } from "../segments/segments.ts";
@@ -52,12 +52,6 @@ export interface LogSinkOptions extends ResolvedOptions {
   readonly outcomes?: LineOutcomes;
   /** Writes the budgets into the active file, before an archive with budgets is removed. */
   readonly keepBudgets?: () => Promise<boolean>;
-}
-
-/** The end of the active file, and the file as its identity, under the append lock. */
-export interface ActiveEnd {
-  readonly file: FileStatus;
-  readonly byteLength: number;
 }
 
 /** Decides under the append lock, from everything that the file holds, which lines to append. */

@@ -16,6 +16,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["spend", "--tz", "UTC"],
   ["metrics", "--tz", "UTC"],
   ["inflight", "--tz", "UTC"],
+  ["budget", "--tz", "UTC"],
   ["report", "--out", "-", "--tz", "UTC"],
   ["verify"],
   ["head"],
@@ -114,7 +115,9 @@ Deno.test("Every command that only reads succeeds on an empty log, and shows no 
   for (const { command, code, stdout, stderr } of await runEach(READING, dir.path(""), flags)) {
     assertEquals(code, 0, command);
     assert(!/NaN|undefined|100(\.\d+)? %/.test(stdout.replace(/<style>.*<\/style>/s, "")), stdout);
-    const isQuestion = ["tail", "query", "spend", "metrics", "inflight"].includes(command);
+    const isQuestion = ["tail", "query", "spend", "metrics", "inflight", "budget"].includes(
+      command,
+    );
     const expected = isQuestion
       ? "scout: the log has no events\n"
       : command === "head"

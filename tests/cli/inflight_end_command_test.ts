@@ -68,6 +68,13 @@ Deno.test("scout inflight end takes the first characters of an ID, and an ID tha
   assertEquals((await openIn(log.path)).map(([span]) => span), ["3f9c0777"]);
 });
 
+Deno.test("scout inflight end logs one end, even if several processes end the call at once", async () => {
+  using log = logWith(...BEGUN);
+  const results = await Promise.all([1, 2, 3, 4].map(() => end(log, "3f9c01d2", "--cost", "5")));
+  assertEquals(results.map(({ code }) => code).sort(), [0, 1, 1, 1]);
+  assertEquals(linesOf(log.path).length, BEGUN.length + 1);
+});
+
 Deno.test("scout inflight end --event ends the call of the type, if several have the same ID", async () => {
   using log = logWith(...BEGUN, { ...BEGUN[0], event: "llm_call_begin" });
   assertEquals((await end(log, "3f9c01d2")).code, 1);

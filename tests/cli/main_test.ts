@@ -8,7 +8,7 @@ function scout(...args: readonly string[]) {
 }
 
 const COMMANDS = [
-  ...["status", "tail", "query", "spend", "metrics", "inflight"],
+  ...["status", "tail", "query", "spend", "metrics", "inflight", "budget"],
   ...["rotate", "import", "verify", "head", "prune"],
   ...["report", "serve", "ship"],
 ];

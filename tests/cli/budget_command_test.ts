@@ -1,0 +1,112 @@
+import { AuditLog, type BudgetHold } from "@vivarium/scout";
+import { assertEquals, assertMatch } from "@std/assert";
+import { silent } from "../loggers.ts";
+import type { CommandResult } from "../run_command.ts";
+import { runProgram } from "../run_program.ts";
+import { logWith, MAIN } from "./run_cli.ts";
+
+/** A log with two budgets: a settled hold, an open one, and one whose time has passed. */
+async function logWithBudgets(log: ReturnType<typeof logWith>): Promise<BudgetHold[]> {
+  const path = log.path;
+  await using writer = await AuditLog.open({
+    path,
+    logger: silent,
+    now: () => Date.now() - 60_000,
+  });
+  const run = await writer.budget({ name: "run", limit: { usd: 5 }, hours: 1 });
+  const calls = await writer.budget({ name: "calls", limit: { calls: 10 }, since: 0 });
+  await (await run.hold({ usd: 0.5, and: [calls] })).settle("llm_call", { cost: 0.25 });
+  return [await run.hold({ usd: 0.125, maxSec: 1 }), await run.hold({ usd: 0.5, and: [calls] })];
+}
+
+/** Runs `scout budget COMMAND` with permission to write the directory of the log. */
+function change(
+  log: ReturnType<typeof logWith>,
+  ...args: readonly string[]
+): Promise<CommandResult> {
+  const dir = log.dir.path("");
+  return runProgram(MAIN, { dir, args: ["budget", ...args, "--path", log.path] });
+}
+
+async function budgetsIn(log: ReturnType<typeof logWith>) {
+  const { stdout } = await log.run("budget", "--json");
+  const { budgets, holds } = JSON.parse(stdout);
+  const figures = budgets.map((
+    each: Record<string, unknown>,
+  ) => [each.budget, each.limit, each.spent, each.held, each.orphaned, each.left]);
+  return { figures, holds: holds.map(({ hold }: { hold: string }) => hold) };
+}
+
+Deno.test("scout budget lists budgets and open holds, with permission to read alone", async () => {
+  using log = logWith();
+  const [orphan, open] = await logWithBudgets(log);
+  const { code, stdout, stderr } = await log.run("budget");
+  assertEquals([code, stderr], [0, ""]);
+  const [head, ...lines] = stdout.trimEnd().split("\n").map((line) =>
+    line.replaceAll(/ {2,}/g, "  ")
+  );
+  assertEquals(head, "budget  limit  spent  held  orphaned  left  resets");
+  assertEquals(lines.length, 4);
+  assertEquals(
+    lines[0],
+    "calls  10 calls since 1970-01-01 00:00:00  1 call  1 call  0 calls  8 calls  -",
+  );
+  assertMatch(
+    lines[1]!,
+    /^run {2}\$5\.00 in 1 h {2}\$0\.25 {2}\$0\.50 {2}\$0\.125 {2}\$4\.13 {2}\d{4}-/,
+  );
+  assertMatch(lines[2]!, new RegExp(`^hold ${orphan!.id}  \\$0\\.125 on run orphaned since `));
+  assertMatch(lines[3]!, new RegExp(`^hold ${open!.id}  \\$0\\.50, 1 call on run, calls until `));
+});
+
+Deno.test("scout budget settle, release and set change what every process sees", async () => {
+  using log = logWith();
+  const [orphan, open] = await logWithBudgets(log);
+  const settled = await change(log, "settle", orphan!.id.slice(0, 8), "--cost", "1.5");
+  assertEquals(settled.stdout, `Settled hold ${orphan!.id} on run\n`, settled.stderr);
+  const released = await change(log, "release", open!.id, "--reason", "not sent", "--json");
+  assertEquals(JSON.parse(released.stdout), { hold: open!.id, budgets: ["run", "calls"] });
+  assertEquals((await change(log, "set", "run", "--usd", "2")).code, 0);
+  assertEquals(await budgetsIn(log), {
+    figures: [["calls", 10, 2, 0, 0, 8], ["run", 2, 1.75, 0, 0, 0.25]],
+    holds: [],
+  });
+  // The limit that is set by hand stands until a program declares another one than before.
+  await using writer = await AuditLog.open({ path: log.path, logger: silent });
+  const left = async (usd: number) =>
+    (await (await writer.budget({ name: "run", limit: { usd }, hours: 1 })).state()).left;
+  assertEquals([await left(5), await left(6)], [0.25, 4.25]);
+});
+
+Deno.test("scout budget names what is wrong with a hold or a limit, and changes nothing", async () => {
+  using log = logWith();
+  const [, open] = await logWithBudgets(log);
+  const before = Deno.readTextFileSync(log.path);
+  const refused: [args: string[], code: number, message: string][] = [
+    [["release", "zzzz"], 1, "Cannot end hold: no open hold has this ID, got zzzz"],
+    [["release", "zz"], 2, '"zz" is not the ID of a hold or at least 4 characters of it'],
+    [["settle", open!.id], 2, "--cost"],
+    [["settle", open!.id, "--cost", "-1"], 2, '"-1" is not a number >= 0'],
+    [["set", "run"], 2, "use one of --usd, --tokens and --calls"],
+    [["set", "run", "--calls", "3"], 1, '"run" counts usd, got --calls'],
+    [["set", "rnu", "--usd", "3"], 1, 'the log has no budget "rnu", got run, calls'],
+  ];
+  for (const [args, code, message] of refused) {
+    const result = await change(log, ...args);
+    assertEquals([result.code, result.stdout], [code, ""]);
+    assertEquals(result.stderr.includes(message), true, result.stderr);
+  }
+  assertEquals(Deno.readTextFileSync(log.path), before);
+});
+
+Deno.test("scout budget says so if the log has no budgets, and reads none of its lines as budgets", async () => {
+  using log = logWith({ ts: "2026-02-13T14:30:00.000Z", event: "nav", cost: 1 });
+  const { code, stdout, stderr } = await log.run("budget");
+  assertEquals([code, stdout, stderr], [
+    0,
+    "",
+    "scout: no budgets; the newest event is from 2026-02-13 14:30\n",
+  ]);
+  const json = await log.run("budget", "--json");
+  assertEquals(JSON.parse(json.stdout), { budgets: [], holds: [] });
+});
