@@ -8,18 +8,16 @@ import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
-import type { BudgetTerms } from "../budget/account.ts";
-import { BUDGET_UNITS, type BudgetUnit, fromAmount } from "../budget/amount.ts";
+import { BUDGET_UNITS, fromAmount } from "../budget/amount.ts";
 import type { Hold } from "../budget/budget_lines.ts";
-import { type BudgetStatus, statusOf } from "../budget/budget.ts";
-import type { BudgetLedger } from "../budget/ledger.ts";
 import { readBudgets } from "../budget/read_budgets.ts";
-import { counted, shownInstant, shownNumber, shownText, shownUsd } from "../shown.ts";
+import { shownInstant, shownNumber, shownText } from "../shown.ts";
 import { budgetReleaseCommand, budgetSetCommand, budgetSettleCommand } from "./budget_change.ts";
 import { type Run, withLog } from "./command.ts";
 import { orByDefault } from "./default_command.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
+import { budgetsIn, shownAmount, type ShownBudget } from "./shown_budgets.ts";
 import type { Output } from "./terminal.ts";
 
 const list = map(
@@ -39,22 +37,12 @@ export const budgetCommand: Parser<"sync", Run, unknown> = command(
   },
 );
 
-/** A budget as JSON. */
-interface ShownBudget extends BudgetStatus {
-  readonly budget: string;
-  readonly unit: BudgetUnit;
-  readonly limit: number;
-  readonly hours?: number;
-  readonly since?: string;
-  readonly where: Readonly<Record<string, unknown>>;
-}
-
 async function runBudget(options: ReadingOptions, output: Output): Promise<number> {
   const { json, timeZone } = options;
   const nowMs = Date.now();
   await withLog(options, async (reader) => {
     const ledger = await readBudgets(reader);
-    const budgets = [...ledger.names].sort().map((name) => shownBudget(ledger, name, nowMs));
+    const budgets = budgetsIn(ledger, nowMs);
     const holds = ledger.openHolds.toArray();
     if (json) output.json({ budgets, holds: holds.map(shownHold) });
     else if (budgets.length === 0) {
@@ -67,24 +55,6 @@ async function runBudget(options: ReadingOptions, output: Output): Promise<numbe
   });
   await output.flush();
   return 0;
-}
-
-function shownBudget(ledger: BudgetLedger, name: string, nowMs: number): ShownBudget {
-  const { terms, limit } = ledger.account(name)!;
-  const { unit, where } = terms;
-  const status = statusOf(ledger, terms, nowMs);
-  return {
-    budget: name,
-    unit,
-    limit: fromAmount(limit, unit),
-    ...windowOf(terms),
-    where,
-    ...status,
-  };
-}
-
-function windowOf({ hours, sinceMs }: BudgetTerms): { hours: number } | { since: string } {
-  return hours === null ? { since: new Date(sinceMs!).toISOString() } : { hours };
 }
 
 const COLUMNS = ["budget", "limit", "spent", "held", "orphaned", "left", "resets"];
@@ -134,8 +104,4 @@ function shownHold({ id, amounts, untilMs, budgets }: Hold) {
     return amount === undefined ? [] : [[unit, fromAmount(amount, unit)] as const];
   });
   return { hold: id, ...Object.fromEntries(held), until: new Date(untilMs).toISOString(), budgets };
-}
-
-function shownAmount(value: number, unit: BudgetUnit): string {
-  return unit === "usd" ? shownUsd(value) : counted(value, unit.slice(0, -"s".length));
 }

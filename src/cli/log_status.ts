@@ -12,10 +12,12 @@ import { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { isUnshipped } from "../segments/retention_policy.ts";
 import { readShipped, type ReceivingFleet, stampIn } from "../segments/shipped_file.ts";
+import { readBudgets } from "../budget/read_budgets.ts";
 import { costOf } from "../cost/spend.ts";
 import { isUntimed } from "./left_out.ts";
 import { listedFiles } from "./listed_files.ts";
 import { statusLogger } from "./messages.ts";
+import { budgetsIn, type ShownBudget } from "./shown_budgets.ts";
 
 /** The number of files of one kind, their total size in bytes, and the number of their events. */
 export interface FilesStatus {
@@ -64,6 +66,8 @@ export interface LogStatus {
     /** Events of the last 24 hours whose cost is not a number. */
     readonly badCosts: number;
   };
+  /** The budgets of the log, by their names. */
+  readonly budgets: readonly ShownBudget[];
   readonly damage: {
     /** The number of invalid lines in archives, as counted in the manifest. */
     readonly archivedLines: number;
@@ -97,6 +101,7 @@ export async function logStatus(reader: AuditReader, nowMs: number): Promise<Log
     },
     hourly: hourly.map(({ usd }) => usd),
     lastEvent,
+    budgets: budgetsIn(await readBudgets(reader), nowMs),
     leftOut: { untimed, badCosts },
   };
 }

@@ -15,7 +15,8 @@ import { tellLeftOut } from "./left_out.ts";
 import { type FilesStatus, type LogStatus, logStatus } from "./log_status.ts";
 import { statusLogger } from "./messages.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
-import { counted, shownBytes, shownNumber, shownTime, shownUsd } from "../shown.ts";
+import { counted, shownBytes, shownNumber, shownText, shownTime, shownUsd } from "../shown.ts";
+import { shownAmount } from "./shown_budgets.ts";
 import { columns, type Output, styled } from "./terminal.ts";
 
 /** The `scout status` command. */
@@ -66,6 +67,7 @@ function* sections(
   ]];
   if (status.shipped !== null) yield ["shipped", shippedTexts(status.shipped, timeZone, width)];
   yield ["spend", [...spendTexts(status), `${styled("cyan", sparkline(hourly))}  24 hours`]];
+  if (status.budgets.length > 0) yield ["budgets", budgetTexts(status.budgets, width)];
   const lines = new EventLines({ timeZone, columns: width, hasHeader: false });
   yield ["last", [lastEvent === null ? "no event" : lines.line(lastEvent)]];
   yield ["damage", damageTexts(damage, width)];
@@ -108,6 +110,22 @@ function spendTexts({ spend, costs }: LogStatus): string[] {
     `${amounts[0]!.padStart(amountWidth)} in the last hour`,
     `${amounts[1]!.padStart(amountWidth)} in the last 24 hours`,
   ];
+}
+
+function budgetTexts(budgets: LogStatus["budgets"], width: number): string[] {
+  return budgets.flatMap(({ budget, unit, limit, hours, spent, held, orphaned, left }) => {
+    const amount = (value: number) => shownAmount(value, unit);
+    const window = hours === undefined ? "" : ` in ${shownNumber(hours)} h`;
+    const others = [
+      ...held === 0 ? [] : [`${amount(held)} held`],
+      ...orphaned === 0 ? [] : [`${amount(orphaned)} orphaned`],
+      `${amount(left)} left`,
+    ];
+    const text = `${shownText(budget)}: ${amount(spent)} of ${amount(limit)}${window}, ${
+      others.join(", ")
+    }`;
+    return wrapped(text, width).map((line) => left < 0 ? styled("red", line) : line);
+  });
 }
 
 function damageTexts({ archivedLines, regions }: LogStatus["damage"], width: number): string[] {

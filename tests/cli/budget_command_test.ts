@@ -99,6 +99,19 @@ Deno.test("scout budget names what is wrong with a hold or a limit, and changes 
   assertEquals(Deno.readTextFileSync(log.path), before);
 });
 
+Deno.test("scout status shows one line for each budget", async () => {
+  using log = logWith();
+  await logWithBudgets(log);
+  const { stdout } = await log.run("status");
+  const lines = stdout.split("\n").filter((line) => /calls: |run: /.test(line));
+  assertEquals(lines.map((line) => line.trim()), [
+    "budgets   calls: 1 call of 10 calls, 1 call held, 8 calls left",
+    "run: $0.25 of $5.00 in 1 h, $0.50 held, $0.125 orphaned, $4.13 left",
+  ]);
+  const json = await log.run("status", "--json");
+  assertEquals(JSON.parse(json.stdout).budgets.length, 2);
+});
+
 Deno.test("scout budget says so if the log has no budgets, and reads none of its lines as budgets", async () => {
   using log = logWith({ ts: "2026-02-13T14:30:00.000Z", event: "nav", cost: 1 });
   const { code, stdout, stderr } = await log.run("budget");

@@ -64,6 +64,18 @@ const STATUS: LogStatus = {
   costs: { lastHour: 1, lastDay: 12_345 },
   hourly: Array.from({ length: 24 }, (_, n) => n),
   lastEvent: EVENTS[0]!,
+  budgets: [{
+    budget: "b".repeat(100),
+    unit: "tokens",
+    limit: 123_456_789_012,
+    hours: 0.123_456,
+    where: {},
+    spent: 123_456_789_012,
+    held: 123_456_789_012,
+    orphaned: 123_456_789_012,
+    left: -246_913_578_024,
+    resetsAt: null,
+  }],
   leftOut: { untimed: 0, badCosts: 0 },
   damage: {
     archivedLines: 12_345,

@@ -5,7 +5,7 @@ import { Findings, Violation } from "./harness.ts";
 
 await sampledTest(
   "AuditLog keeps its promises under power loss, errors, kills and damaged files",
-  1 / 25,
+  1 / 35,
   async ({ seed, share }) => {
     const findings = await runCampaign({ seed, scale: share, onProgress() {} });
     console.log(tableOf(findings, seed));

@@ -1,0 +1,48 @@
+/**
+ * Budgets as the command line shows them.
+ *
+ * @module
+ */
+import type { BudgetTerms } from "../budget/account.ts";
+import { type BudgetUnit, fromAmount } from "../budget/amount.ts";
+import { type BudgetStatus, statusOf } from "../budget/budget.ts";
+import type { BudgetLedger } from "../budget/ledger.ts";
+import { counted, shownUsd } from "../shown.ts";
+
+/** A budget as JSON. */
+export interface ShownBudget extends BudgetStatus {
+  readonly budget: string;
+  readonly unit: BudgetUnit;
+  readonly limit: number;
+  readonly hours?: number;
+  readonly since?: string;
+  readonly where: Readonly<Record<string, unknown>>;
+}
+
+/** Returns the budgets at a time, by their names. */
+export function budgetsIn(ledger: BudgetLedger, nowMs: number): ShownBudget[] {
+  return [...ledger.names].sort().map((name) => shownBudget(ledger, name, nowMs));
+}
+
+function shownBudget(ledger: BudgetLedger, name: string, nowMs: number): ShownBudget {
+  const { terms, limit } = ledger.account(name)!;
+  const { unit, where } = terms;
+  const status = statusOf(ledger, terms, nowMs);
+  return {
+    budget: name,
+    unit,
+    limit: fromAmount(limit, unit),
+    ...windowOf(terms),
+    where,
+    ...status,
+  };
+}
+
+function windowOf({ hours, sinceMs }: BudgetTerms): { hours: number } | { since: string } {
+  return hours === null ? { since: new Date(sinceMs!).toISOString() } : { hours };
+}
+
+/** Returns an amount with its unit. */
+export function shownAmount(value: number, unit: BudgetUnit): string {
+  return unit === "usd" ? shownUsd(value) : counted(value, unit.slice(0, -"s".length));
+}
