@@ -145,6 +145,9 @@ export class DeclaredBudget implements Budget {
   }
 }
 
+/** Maximum number of open holds in a log, so that a state line stays small. */
+const OPEN_HOLDS_MAX = 10_000;
+
 /** A hold that is not granted yet. */
 class HoldRequest {
   readonly promise: Promise<BudgetHold>;
@@ -177,6 +180,7 @@ class HoldRequest {
     // The caller has given up.
     if (signal?.aborted) return null;
     const budgets = this.#terms.map(({ name }) => name);
+    if (ledger.openCount >= OPEN_HOLDS_MAX) throw tooManyHolds(budgets[0]!);
     const ms = ledger.decisionMs(budgets, nowMs);
     const refusal = ledger.refusalOf({ amounts, budgets }, ms);
     if (refusal !== null) {
@@ -302,6 +306,12 @@ function refusalError({ refusal: { budget, kind, fitsAtMs }, ms }: {
   });
 }
 
+function tooManyHolds(budget: string): BudgetError {
+  const message =
+    `Cannot hold on budget "${budget}": ${OPEN_HOLDS_MAX} holds are open; settle or release some`;
+  return new BudgetError(message, { kind: "held", budget });
+}
+
 function unpriced(budget: string, unit: string): BudgetError {
   const message = `Cannot hold on budget "${budget}": the amount in ${unit} is missing`;
   return new BudgetError(message, { kind: "unpriced", budget });
@@ -309,7 +319,9 @@ function unpriced(budget: string, unit: string): BudgetError {
 
 /** Returns the error of a decision that could not be made. */
 export function asBudgetError(error: unknown, budget: string): unknown {
-  if (error instanceof AuditClosedError || error instanceof Deno.errors.NotCapable) return error;
+  const isClear = error instanceof AuditClosedError || error instanceof BudgetError ||
+    error instanceof Deno.errors.NotCapable;
+  if (isClear) return error;
   const message = `Cannot hold on budget "${budget}": ${messageOf(error)}`;
   return new BudgetError(message, { kind: "unwritable", budget, cause: error });
 }

@@ -23,6 +23,9 @@ import { isSame } from "./ledger.ts";
 
 const HOUR_MS = 3_600_000;
 
+/** Maximum number of budgets in a log, so that a state line stays small. */
+const BUDGETS_MAX = 1_000;
+
 /**
  * Resolves with the terms of the budget, when the log has its limit.
  *
@@ -85,6 +88,9 @@ class Gathering {
           this.#snapshot = takeSnapshot(this.#source.log);
           this.#unlisten = keeper.listen((event) => this.#add(event));
           return null;
+        }
+        if (ledger.accountCount >= BUDGETS_MAX) {
+          throw new TypeError(`Cannot declare budget: the log has ${BUDGETS_MAX} budgets already`);
         }
         found = this.#declaration.terms;
         return this.#line(found, nowMs);

@@ -59,6 +59,8 @@ export interface HoldRequest {
 export class BudgetLedger {
   readonly #accounts = new Map<string, Account>();
   readonly #holds = new Map<string, Hold>();
+  /** For each budget, the sum of its open holds, and a time before which none of them is orphaned. */
+  readonly #openSums = new Map<string, { sum: number; earliestMs: number }>();
   /** Whether the ledger knows everything before its place: from the beginning of the log, or from a state line. */
   #isWhole: boolean;
 
@@ -75,6 +77,16 @@ export class BudgetLedger {
   /** The names of the budgets. */
   get names(): IteratorObject<string> {
     return this.#accounts.keys();
+  }
+
+  /** Number of holds that have not ended. */
+  get openCount(): number {
+    return this.#holds.size;
+  }
+
+  /** Number of budgets. */
+  get accountCount(): number {
+    return this.#accounts.size;
   }
 
   /** The holds that have not ended. */
@@ -103,15 +115,23 @@ export class BudgetLedger {
   figures(name: string, ms: number): BudgetFigures {
     const account = this.#accounts.get(name)!;
     const { unit } = account.terms;
+    const { limit } = account;
+    const open = this.#openSums.get(name) ?? { sum: 0, earliestMs: Infinity };
+    // No hold is orphaned yet, so there is no need to look at each.
+    if (ms < open.earliestMs) {
+      return { limit, spent: account.spentAt(ms), held: open.sum, orphaned: 0 };
+    }
     let held = 0;
     let orphaned = 0;
+    open.earliestMs = Infinity;
     for (const hold of this.#holds.values()) {
       const amount = hold.amounts[unit];
       if (amount === undefined || !hold.budgets.includes(name)) continue;
+      open.earliestMs = Math.min(open.earliestMs, hold.untilMs);
       if (hold.untilMs > ms) held = plus(held, amount);
       else if (account.leavesMs(hold.untilMs) > ms) orphaned = plus(orphaned, amount);
     }
-    return { limit: account.limit, spent: account.spentAt(ms), held, orphaned };
+    return { limit, spent: account.spentAt(ms), held, orphaned };
   }
 
   /** Returns the time at which a decision on the budgets is dated: now, but never before the newest hold or end. */
@@ -152,12 +172,13 @@ export class BudgetLedger {
   /** Drops what no later decision needs. A fold must do so at the same lines, those of the state. */
   compact(): void {
     for (const account of this.#accounts.values()) account.compact();
-    for (const { id, untilMs, budgets } of this.#holds.values()) {
+    for (const hold of this.#holds.values()) {
+      const { untilMs, budgets } = hold;
       const accounts = budgets.map((name) => this.#accounts.get(name));
       const isGone = accounts.every((account) =>
         account === undefined || account.leavesMs(untilMs) <= account.clockMs
       );
-      if (isGone) this.#holds.delete(id);
+      if (isGone) this.#close(hold);
     }
   }
 
@@ -180,6 +201,33 @@ export class BudgetLedger {
     return Infinity;
   }
 
+  #open(hold: Hold): void {
+    this.#holds.set(hold.id, hold);
+    for (const [name, amount] of this.#amountsOf(hold)) {
+      const open = this.#openSums.getOrInsert(name, { sum: 0, earliestMs: Infinity });
+      open.sum += amount;
+      open.earliestMs = Math.min(open.earliestMs, hold.untilMs);
+    }
+  }
+
+  #close(hold: Hold): void {
+    this.#holds.delete(hold.id);
+    for (const [name, amount] of this.#amountsOf(hold)) {
+      const open = this.#openSums.get(name);
+      if (open !== undefined) open.sum -= amount;
+    }
+    if (this.#holds.size === 0) this.#openSums.clear();
+  }
+
+  /** Returns the names of the budgets of a hold, each with the amount. */
+  #amountsOf({ budgets, amounts }: Hold): (readonly [name: string, amount: number])[] {
+    return [...new Set(budgets)].flatMap((name) => {
+      const unit = this.#accounts.get(name)?.terms.unit;
+      const amount = unit === undefined ? undefined : amounts[unit];
+      return amount === undefined ? [] : [[name, amount] as const];
+    });
+  }
+
   #takeState(event: AuditEvent): void {
     if (this.#isWhole) {
       this.compact();
@@ -191,7 +239,7 @@ export class BudgetLedger {
     for (const { terms, ...rest } of state.accounts) {
       this.#accounts.set(terms.name, new Account(terms, rest));
     }
-    for (const hold of state.holds) this.#holds.set(hold.id, hold);
+    for (const hold of state.holds) this.#open(hold);
   }
 
   #takeLimit(event: AuditEvent): void {
@@ -210,7 +258,7 @@ export class BudgetLedger {
   #takeHold(event: AuditEvent): void {
     const hold = holdOf(event);
     if (hold === null || this.#holds.has(hold.id)) return;
-    this.#holds.set(hold.id, hold);
+    this.#open(hold);
     this.#advance(hold, eventEpochMs(event.ts));
   }
 
@@ -219,7 +267,7 @@ export class BudgetLedger {
     const hold = this.#holdNamedBy(event);
     if (hold === undefined) return;
     const endMs = eventEpochMs(event.ts);
-    this.#holds.delete(hold.id);
+    this.#close(hold);
     this.#advance(hold, endMs);
     for (const account of this.#accountsOf(hold)) {
       account.add(amountOf(hold.amounts[account.terms.unit] ?? 0), dateOf(endMs, account));
@@ -231,7 +279,7 @@ export class BudgetLedger {
     const epochMs = eventEpochMs(event.ts);
     const hold = this.#holdNamedBy(event);
     if (hold !== undefined) {
-      this.#holds.delete(hold.id);
+      this.#close(hold);
       this.#advance(hold, epochMs);
     }
     for (const account of this.#accounts.values()) {

@@ -1,6 +1,6 @@
 import {
   AuditClosedError,
-  type AuditLog,
+  AuditLog,
   type AuditLogOptions,
   BudgetError,
   type BudgetHold,
@@ -15,6 +15,7 @@ import {
 } from "../faults/simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
+import { tempDir } from "../temp_dir.ts";
 
 const PATH = "/log/audit.jsonl";
 const T0 = Date.UTC(2026, 1, 13, 10);
@@ -352,4 +353,28 @@ Deno.test("AuditLog.budget() and Budget.hold() name an unknown, missing or wrong
   await assertRejects(() => run.hold({ usd: 1, fields: { cost: "x" } }), TypeError, '"cost"');
   await assertRejects(() => run.hold({ usd: 1, and: [{ name: "x" }] }), TypeError, "the same log");
   assertEquals(bench.lines().length, 1);
+});
+
+// On the real disk, because the simulated one copies the file at each append.
+Deno.test("A log has at most 1,000 budgets and 10,000 open holds", async () => {
+  using dir = tempDir();
+  const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
+  const run = await log.budget({ ...RUN, limit: { usd: 1e6 } });
+  const holds = Array.from({ length: 10_000 }, () => run.hold({ usd: 1 }));
+  const first = await holds[0]!;
+  await Promise.all(holds);
+  const error = await assertRejects(
+    () => run.hold({ usd: 1 }),
+    BudgetError,
+    "10000 holds are open",
+  );
+  assertEquals(error.kind, "held");
+  await first.release();
+  assertEquals(await kindOf(run.hold({ usd: 1 })), "granted");
+  await log.close();
+  await using many = await AuditLog.open({ path: dir.path("b.jsonl"), logger: silent });
+  await Promise.all(
+    Array.from({ length: 1_000 }, (_, n) => many.budget({ name: `${n}`, limit: { usd: 1 } })),
+  );
+  await assertRejects(() => many.budget(RUN), TypeError, "the log has 1000 budgets already");
 });
