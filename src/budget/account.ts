@@ -38,7 +38,7 @@ export class Account {
   limit: number;
   /** The last limit that a program declared, as an amount. */
   declaredLimit: number;
-  /** Time of the newest hold or end on this budget, epoch milliseconds. No decision is dated before it. */
+  /** Time of the newest hold, end or state on this budget, epoch milliseconds. No decision is dated before it. */
   clockMs: number;
   readonly #sums: Map<number, number>;
   /** The fields of `where` as JSON. */

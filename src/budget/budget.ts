@@ -4,7 +4,7 @@
  * @module
  */
 import { AuditClosedError, AuditWriteError, BudgetError, messageOf } from "../errors.ts";
-import type { EventType, KnownFields } from "../event.ts";
+import { checkNotReserved, type EventType, type KnownFields } from "../event.ts";
 import type { Fields } from "../write/merge_fields.ts";
 import { mergeFields } from "../write/merge_fields.ts";
 import type { LineCaller } from "../write/acknowledgements.ts";
@@ -135,6 +135,7 @@ export class DeclaredBudget implements Budget {
     let status: BudgetStatus;
     this.#log.keeper.request({
       decide: (ledger, nowMs) => {
+        checkThere(ledger, [this.terms]);
         status = statusOf(ledger, this.terms, nowMs);
         return null;
       },
@@ -144,6 +145,9 @@ export class DeclaredBudget implements Budget {
     return await promise;
   }
 }
+
+/** The last time that a date can have, epoch milliseconds. */
+const TIME_MAX_MS = 8.64e15;
 
 /** Maximum number of open holds in a log, so that a state line stays small. */
 const OPEN_HOLDS_MAX = 10_000;
@@ -158,6 +162,7 @@ class HoldRequest {
   readonly #resolve: (hold: BudgetHold) => void;
   readonly #reject: (error: unknown) => void;
   #refusal: { refusal: Refusal; ms: number } | null = null;
+  #isGranted = false;
 
   constructor(log: BudgetLog, terms: readonly BudgetTerms[], hold: CheckedHold) {
     this.#log = log;
@@ -177,8 +182,10 @@ class HoldRequest {
   #decide(ledger: BudgetLedger, nowMs: number): DecidedLine | null {
     const { amounts, fields, maxMs, signal } = this.#hold;
     this.#refusal = null;
+    this.#isGranted = false;
     // The caller has given up.
     if (signal?.aborted) return null;
+    checkThere(ledger, this.#terms);
     const budgets = this.#terms.map(({ name }) => name);
     if (ledger.openCount >= OPEN_HOLDS_MAX) throw tooManyHolds(budgets[0]!);
     const ms = ledger.decisionMs(budgets, nowMs);
@@ -187,7 +194,9 @@ class HoldRequest {
       this.#refusal = { refusal, ms };
       return null;
     }
-    const held = holdFields({ id: this.#id, amounts, untilMs: ms + maxMs, budgets });
+    const untilMs = Math.min(ms + maxMs, TIME_MAX_MS);
+    const held = holdFields({ id: this.#id, amounts, untilMs, budgets });
+    this.#isGranted = true;
     // A cost counts only when the hold is settled.
     return { type: BUDGET_LINE.hold, fields: { ...fields, cost: undefined, ...held }, ms };
   }
@@ -195,6 +204,7 @@ class HoldRequest {
   async #made(): Promise<void> {
     const { signal } = this.#hold;
     if (this.#refusal !== null) return this.#reject(refusalError(this.#refusal));
+    if (!this.#isGranted) return this.#reject(signal?.reason);
     const hold = new GrantedHold(this.#log, this.#terms, {
       id: this.#id,
       fields: this.#hold.fields,
@@ -231,7 +241,10 @@ class GrantedHold implements BudgetHold {
   }
 
   settle(event: string, fields: object = {}): Promise<void> {
-    return this.#end(event, () => withWhere(mergeFields(this.#fields, fields), this.#terms));
+    return this.#end(event, () => {
+      checkNotReserved(event);
+      return withWhere(mergeFields(this.#fields, fields), this.#terms);
+    });
   }
 
   release(reason?: string): Promise<void> {
@@ -304,6 +317,14 @@ function refusalError({ refusal: { budget, kind, fitsAtMs }, ms }: {
     resetsAt,
     retryAfterMs: kind === "too_large" ? null : Math.max(0, fitsAtMs - ms),
   });
+}
+
+/** Checks that the log has the budgets. Another program may have removed or shortened its files. */
+function checkThere(ledger: BudgetLedger, terms: readonly BudgetTerms[]): void {
+  for (const { name } of terms) {
+    if (ledger.account(name) !== undefined) continue;
+    throw new Error(`the log no longer has the budget "${name}"; declare it again`);
+  }
 }
 
 function tooManyHolds(budget: string): BudgetError {

@@ -20,6 +20,13 @@ export const BUDGET_LINE = {
   state: BUDGET_STATE,
 } as const;
 
+/** The fields by which budgets are counted. */
+export const BUDGET_FIELDS: readonly string[] = [
+  ...["hold", "hold_usd", "hold_tokens", "hold_calls", "hold_until", "budgets"],
+  ...["budget", "unit", "hours", "since", "where", "limit", "declared", "sums"],
+  ...["accounts", "holds"],
+];
+
 /** The fields of an event to log. */
 export type LineFields = Record<string, unknown>;
 

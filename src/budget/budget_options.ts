@@ -18,6 +18,7 @@ import {
 import { type TimeLike, toEpochMs } from "../time.ts";
 import { type Fields, mergeFields } from "../write/merge_fields.ts";
 import type { BudgetTerms } from "./account.ts";
+import { BUDGET_FIELDS } from "./budget_lines.ts";
 import { type Amounts, BUDGET_UNITS, type BudgetUnit, toAmount } from "./amount.ts";
 
 /** A limit: a number in exactly one of the units. */
@@ -157,7 +158,7 @@ export function declarationOf(options: BudgetOptions, nowMs: number): Declaratio
   if (hours !== undefined && since !== undefined) {
     throw new TypeError(`Cannot ${DECLARE}: the options hours and since are both set; omit one`);
   }
-  const startMs = since === undefined ? nowMs : toEpochMs(since, "since");
+  const startMs = Math.trunc(since === undefined ? nowMs : toEpochMs(since, "since"));
   return {
     terms: {
       name,
@@ -203,6 +204,9 @@ export function checkedHold(
   for (const [name, value] of Object.entries(own)) {
     const reason = unfitReason(name, value);
     if (reason !== null) throw fieldError(name, value, `be ${reason}`);
+    if (BUDGET_FIELDS.includes(name)) {
+      throw fieldError(name, value, "not be set, because it is reserved for budgets");
+    }
   }
   return { amounts, fields: withWhere(own, terms), maxMs: maxSec * 1000, signal };
 }

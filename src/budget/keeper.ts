@@ -12,7 +12,13 @@ import { LogCursor } from "../read/log_cursor.ts";
 import type { ActiveEnd } from "../segments/log_directory.ts";
 import { eventFilter } from "../read/filter.ts";
 import type { Decider } from "../write/log_sink.ts";
-import { BUDGET_LINE, type LineFields, stateFields } from "./budget_lines.ts";
+import {
+  BUDGET_FIELDS,
+  BUDGET_LINE,
+  type LineFields,
+  stateFields,
+  stateOf,
+} from "./budget_lines.ts";
 import { BudgetLedger } from "./ledger.ts";
 
 /** Maximum number of bytes that are read under the lock. */
@@ -90,6 +96,13 @@ export class BudgetKeeper implements Decider {
     this.#options.start();
   }
 
+  /** Queues a decision before all others. Lines that wait until an archive is removed must not delay it. */
+  #requestFirst(decision: Decision): void {
+    if (this.#closed !== undefined) return decision.failed(this.#closed);
+    this.#queue.unshift({ decision, afterLines: 0 });
+    this.#options.start();
+  }
+
   /** Calls a function with each event that is added to the ledger from now on. Returns the function that ends this. */
   listen(listener: (event: AuditEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -102,7 +115,7 @@ export class BudgetKeeper implements Decider {
    */
   keep(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.request({
+    this.#requestFirst({
       decide: (ledger, nowMs) => {
         const isNeeded = this.#stateEndsAt === undefined && ledger.names.next().done === false;
         return isNeeded ? stateLine(ledger, nowMs) : null;
@@ -141,7 +154,9 @@ export class BudgetKeeper implements Decider {
     const needsState = isReservedType(line.type) && line.type !== BUDGET_LINE.state;
     const lines = needsState && this.#needsState(end) ? [stateLine(ledger, line.ms), line] : [line];
     const texts = lines.map((each) => this.#options.lineOf(each));
-    this.#pending = texts.map((text) => JSON.parse(text));
+    const events: AuditEvent[] = texts.map((text) => JSON.parse(text));
+    for (const [index, each] of lines.entries()) checkReadable(events[index]!, each);
+    this.#pending = events;
     return texts.join("");
   }
 
@@ -168,7 +183,8 @@ export class BudgetKeeper implements Decider {
 
   async #catchUp(): Promise<void> {
     if (this.#ledger === undefined) {
-      const isFound = await this.#cursor.goToNewest(BUDGET_LINE.state);
+      const isState = (event: AuditEvent) => stateOf(event) !== null;
+      const isFound = await this.#cursor.goToNewest(BUDGET_LINE.state, isState);
       // The file was rotated meanwhile. The next section knows the new one.
       if (isFound === null) return;
       this.#ledger = new BudgetLedger({ isWhole: !isFound });
@@ -193,9 +209,6 @@ export class BudgetKeeper implements Decider {
     }
     if (events === null) return null;
     this.#take(events, end);
-    if (!this.#ledger.isWhole) {
-      throw new Error("the newest budget_state line is not valid, so the budgets are not known");
-    }
     return this.#ledger;
   }
 
@@ -219,7 +232,8 @@ export class BudgetKeeper implements Decider {
   }
 
   #newCursor(): LogCursor {
-    const { source } = this.#options;
+    // A line that this writer could not write may still be a hold of another one.
+    const source = { ...this.#options.source, maxLineBytes: Number.MAX_SAFE_INTEGER };
     return new LogCursor(source, {
       filter: eventFilter({}),
       signal: this.#closing.signal,
@@ -229,6 +243,19 @@ export class BudgetKeeper implements Decider {
 }
 
 function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
-  ledger.compact();
+  ledger.compact(ms);
   return { type: BUDGET_LINE.state, fields: stateFields(ledger.state()), ms };
+}
+
+/**
+ * Checks that a line says what was decided, because every process decides by the lines.
+ *
+ * @throws {Error} If a field of the budgets is missing or has another value, as redaction may cause.
+ */
+function checkReadable(event: AuditEvent, { type, fields }: DecidedLine): void {
+  if (!isReservedType(type)) return;
+  for (const name of BUDGET_FIELDS) {
+    if (JSON.stringify(event[name]) === JSON.stringify(fields[name])) continue;
+    throw new Error(`the option redact changes the field "${name}", which budgets need`);
+  }
 }

@@ -169,9 +169,15 @@ export class BudgetLedger {
     };
   }
 
-  /** Drops what no later decision needs. A fold must do so at the same lines, those of the state. */
-  compact(): void {
-    for (const account of this.#accounts.values()) account.compact();
+  /**
+   * Drops what no later decision needs. No later decision is dated before this time. A fold must do so at the same
+   * lines, those of the state.
+   */
+  compact(ms: number): void {
+    for (const account of this.#accounts.values()) {
+      if (!Number.isNaN(ms)) account.clockMs = Math.max(account.clockMs, ms);
+      account.compact();
+    }
     for (const hold of this.#holds.values()) {
       const { untilMs, budgets } = hold;
       const accounts = budgets.map((name) => this.#accounts.get(name));
@@ -230,7 +236,7 @@ export class BudgetLedger {
 
   #takeState(event: AuditEvent): void {
     if (this.#isWhole) {
-      this.compact();
+      this.compact(eventEpochMs(event.ts));
       return;
     }
     const state = stateOf(event);
@@ -251,7 +257,7 @@ export class BudgetLedger {
       account.limit = line.limit;
       if (line.isDeclared) account.declaredLimit = line.limit;
       // A limit that is set by hand also corrects a clock that was ahead.
-      else account.clockMs = eventEpochMs(event.ts);
+      else account.clockMs = setClock(account, event);
     }
   }
 
@@ -270,7 +276,7 @@ export class BudgetLedger {
     this.#close(hold);
     this.#advance(hold, endMs);
     for (const account of this.#accountsOf(hold)) {
-      account.add(amountOf(hold.amounts[account.terms.unit] ?? 0), dateOf(endMs, account));
+      account.add(amountOf(hold.amounts[account.terms.unit] ?? 0), endOf(endMs, account));
     }
   }
 
@@ -287,7 +293,8 @@ export class BudgetLedger {
       const { name, unit } = account.terms;
       if (hold !== undefined && hold.budgets.includes(name)) {
         const estimate = hold.amounts[unit] ?? 0;
-        account.add(unit === "calls" ? 1 : amountIn(event, unit) ?? estimate, dateMs);
+        const amount = unit === "calls" ? 1 : amountIn(event, unit) ?? estimate;
+        account.add(amount, endOf(epochMs, account));
       } else if (account.matches(event, dateMs)) account.addEvent(event, dateMs);
     }
   }
@@ -306,10 +313,24 @@ export class BudgetLedger {
   }
 }
 
+/**
+ * Returns the date of the end of a hold. If another clock was ahead, time stands still on the budget until it is reached,
+ * so that the amount does not leave the window at once.
+ */
+function endOf(epochMs: number, account: Account): number {
+  return Math.max(dateOf(epochMs, account), account.clockMs);
+}
+
 /** Returns the date of an amount. Without a readable time it is the newest time that the account knows. */
 function dateOf(epochMs: number, { clockMs, terms: { sinceMs } }: Account): number {
   if (!Number.isNaN(epochMs)) return epochMs;
   return clockMs === -Infinity ? sinceMs ?? 0 : clockMs;
+}
+
+/** Returns the time to which a limit by hand sets the clock of a budget. */
+function setClock({ clockMs }: Account, { ts }: AuditEvent): number {
+  const epochMs = eventEpochMs(ts);
+  return Number.isNaN(epochMs) ? clockMs : epochMs;
 }
 
 function newAccount({ terms, limit, sums }: LimitLine): Account {

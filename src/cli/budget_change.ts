@@ -14,6 +14,7 @@ import { BUDGET_UNITS, type BudgetUnit, fromAmount, toAmount } from "../budget/a
 import { BUDGET_LINE, type Hold, limitFields } from "../budget/budget_lines.ts";
 import type { DecidedLine } from "../budget/keeper.ts";
 import type { BudgetLedger } from "../budget/ledger.ts";
+import { isReservedType } from "../event.ts";
 import { shownText } from "../shown.ts";
 import { isChained, openToChange, type Run, withLog } from "./command.ts";
 import { CommandError } from "./command_error.ts";
@@ -68,7 +69,7 @@ export const budgetSettleCommand: Parser<"sync", Run, unknown> = command(
         hold,
         cost: option("--cost", amount, { description: message`What the call cost, in USD` }),
         event: withDefault(
-          option("--event", string({ metavar: "TYPE" }), {
+          option("--event", valueOf("TYPE", parseType, "llm_call"), {
             description: message`The type of the event to log; default llm_call`,
           }),
           "llm_call",
@@ -118,6 +119,13 @@ function parseId(text: string): string {
     throw new RangeError(
       `not the ID of a hold or at least ${ID_LENGTH_MIN} characters of it; scout budget lists them`,
     );
+  }
+  return text;
+}
+
+function parseType(text: string): string {
+  if (text === "" || isReservedType(text)) {
+    throw new RangeError("not a type for a call; use a type such as llm_call");
   }
   return text;
 }

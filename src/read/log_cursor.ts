@@ -106,18 +106,25 @@ export class LogCursor {
   }
 
   /**
-   * Moves the cursor to the newest event of a type before the end that was set, or, if there is none, to this end.
+   * Moves the cursor to the newest event of a type that is wanted, before the end that was set; if there is none, to this end.
    * Resolves with whether there is one; null if another file is active meanwhile.
    */
-  async goToNewest(type: string): Promise<boolean | null> {
+  async goToNewest(
+    type: string,
+    isWanted: (event: AuditEvent) => boolean,
+  ): Promise<boolean | null> {
     const end = this.#target;
     const { active, older } = this.#openCurrent();
     using stack = new DisposableStack();
     stack.defer(() => active?.close());
     if (active === null || end === null) return null;
     if (!isSameFile(active.status(), end.handle.status())) return null;
-    const offset = await newestOffset(active, end.byteLength, { ...this.#source, type });
-    const newest = offset === null ? await this.#newestSegmentWith(type, older) : null;
+    const wanted = {
+      type,
+      isWanted: (event: AuditEvent) => event.event === type && isWanted(event),
+    };
+    const offset = await newestOffset(active, end.byteLength, { ...this.#source, ...wanted });
+    const newest = offset === null ? await this.#newestSegmentWith(wanted, older) : null;
     if (newest !== null) {
       // The next reading begins with this segment.
       this.#segment = older[newest - 1] ?? "";
@@ -166,7 +173,10 @@ export class LogCursor {
       ) yield* cursor.read(end.byteLength);
       return false;
     }
-    const isOver = await this.#isOver(cursor, atPath);
+    // The end was set under the lock. If it is in another file, no writer appends to this file any more.
+    const isLeft = isBounded && this.#target !== null &&
+      !isSameFile(this.#target.handle.status(), status);
+    const isOver = await this.#isOver(cursor, atPath) || isLeft;
     // Determine the length only now, because the file may have grown until it ended.
     yield* cursor.read(cursor.status().byteLength);
     if (!isOver) return false;
@@ -259,7 +269,10 @@ export class LogCursor {
   }
 
   /** Returns the index of the newest segment that has an event of the type; null if none has one. */
-  async #newestSegmentWith(type: string, stamps: readonly Stamp[]): Promise<number | null> {
+  async #newestSegmentWith(
+    { type, isWanted }: { type: string; isWanted: (event: AuditEvent) => boolean },
+    stamps: readonly Stamp[],
+  ): Promise<number | null> {
     const lines = linesOf(this.#manifest, this.#source.logger);
     for (const [index, stamp] of [...stamps.entries()].reverse()) {
       const path = this.#log.files.archive(stamp);
@@ -269,7 +282,7 @@ export class LogCursor {
         Object.hasOwn(line.events, type);
       if (!mayHold) continue;
       for await (const events of this.#eventsOf(stamp)) {
-        if (events.some(({ event }) => event === type)) return index;
+        if (events.some(isWanted)) return index;
       }
     }
     return null;
@@ -329,13 +342,17 @@ export class LogCursor {
 async function newestOffset(
   handle: FileHandle,
   byteLength: number,
-  { type, maxLineBytes }: { type: string; maxLineBytes: number },
+  { type, isWanted, maxLineBytes }: {
+    type: string;
+    isWanted: (event: AuditEvent) => boolean;
+    maxLineBytes: number;
+  },
 ): Promise<number | null> {
   for await (const { byteOffset, bytes } of tailBlocksOf(handle, byteLength, maxLineBytes)) {
     // No writer of this library writes a type with escapes.
     if (bytes === null || !bufferOf(bytes).includes(JSON.stringify(type))) continue;
     const lines = [...new LineSplitter(maxLineBytes).split(bytes)];
-    const found = lines.findLast((line) => isOfType(line.bytes, type));
+    const found = lines.findLast((line) => isEventOf(line.bytes, isWanted));
     if (found !== undefined) return byteOffset + found.byteOffset;
   }
   return null;
@@ -345,8 +362,8 @@ function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-function isOfType(line: Uint8Array | null, type: string): boolean {
+function isEventOf(line: Uint8Array | null, isWanted: (event: AuditEvent) => boolean): boolean {
   if (line === null) return false;
   const parsed = parseLine(line);
-  return parsed !== null && "event" in parsed && parsed.event.event === type;
+  return parsed !== null && "event" in parsed && isWanted(parsed.event);
 }

@@ -302,6 +302,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         if (!isAppended) await this.#catchUp().catch((error) => this.#goOnUnsealed(error));
       } catch (error) {
         const refused = this.#refuse(batch, error);
+        if (this.#isDecisionDue) this.#decider!.failed(error, "all");
         // The lines of the batch that were written before the error still have pending promises.
         this.#commit.settle();
         if (this.#outcomes !== undefined) return;
@@ -524,7 +525,11 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   async #catchUp(): Promise<void> {
     try {
       await this.#file.catchUp();
-      if (this.#isDecisionDue) await this.#decider!.catchUp();
+      if (this.#isDecisionDue) {
+        await this.#decider!.catchUp();
+        // The next section may still find that more must be read.
+        await this.#clock.turn();
+      }
     } catch (cause) {
       throw this.#rotateError("Cannot read the lines of other writers from audit log", cause);
     }

@@ -378,3 +378,84 @@ Deno.test("A log has at most 1,000 budgets and 10,000 open holds", async () => {
   );
   await assertRejects(() => many.budget(RUN), TypeError, "the log has 1000 budgets already");
 });
+
+Deno.test("Budgets go on while a burst of lines rotates a log with retention", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({
+    path: dir.path("a.jsonl"),
+    logger: silent,
+    rotationSizeBytes: 2_000,
+    retention: { maxArchives: 1 },
+  });
+  const total = await log.budget({ name: "total", limit: { usd: 1 } });
+  await total.hold({ usd: 0.5 });
+  await Promise.all(Array.from({ length: 2_000 }, (_, n) => log.log("nav", { n })));
+  assertEquals((await total.state()).left, 0.5);
+});
+
+Deno.test("A clock that was ahead frees no amount that is spent later", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget(RUN);
+  bench.nowMs += 120 * MINUTE_MS;
+  await (await run.hold({ usd: 0.1 })).settle("llm_call", { cost: 0.1 });
+  bench.nowMs -= 120 * MINUTE_MS;
+  let granted = 0;
+  while (
+    await kindOf(
+      run.hold({ usd: 0.3 }).then(async (hold) => {
+        await hold.settle("llm_call", { cost: 0.3 });
+        return hold;
+      }),
+    ) === "granted"
+  ) granted++;
+  assertEquals(granted, 3);
+});
+
+Deno.test("Budget.hold() fails closed if redaction hides a field of budgets, and reserves these fields", async () => {
+  for (const redact of [["hold_usd"], ["budgets"], ["hold"], ["limit"], ["accounts"]]) {
+    const bench = new Bench();
+    const log = await bench.open({ redact });
+    const declared = log.budget(RUN).then((run) => run.hold({ usd: 0.4 }));
+    await assertRejects(() => declared, BudgetError, "the option redact changes the field");
+    await log.close();
+  }
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget(RUN);
+  for (const name of ["hold_tokens", "hold", "budgets", "limit"]) {
+    await assertRejects(() => run.hold({ usd: 0.1, fields: { [name]: 1 } }), TypeError, name);
+  }
+  const hold = await run.hold({ usd: 0.1 });
+  await assertRejects(() => hold.settle("budget_release", { cost: 0.1 }), TypeError, "reserved");
+});
+
+Deno.test("Budgets count lines that are longer than maxLineBytes, and ignore invalid state lines", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget(RUN);
+  await run.hold({ usd: 0.9, fields: { note: "x".repeat(2_000) } });
+  await using other = await bench.open({ maxLineBytes: 1_500 });
+  assertEquals(await kindOf((await other.budget(RUN)).hold({ usd: 0.9 })), "held");
+  const handle = bench.disk.process().open(PATH, "append");
+  handle.appendSync(new TextEncoder().encode('{"event":"budget_state"}\n'));
+  handle.close();
+  await using third = await bench.open();
+  assertEquals((await (await third.budget(RUN)).state()).held, 0.9);
+});
+
+Deno.test("A hold rejects if its lines cannot get the lock, and if the log was cut off", async () => {
+  const bench = new Bench();
+  const process = bench.disk.process();
+  const log = await bench.open({ lockTimeoutSec: 0.01 }, process);
+  const run = await log.budget(RUN);
+  process.failOn(({ name }) => name === "tryLock", ioError);
+  const logged = log.log("nav").catch(() => "refused");
+  assertEquals([await kindOf(run.hold({ usd: 0.1 })), await logged], ["unwritable", "refused"]);
+  await log.flush().catch(() => {});
+  const handle = bench.disk.process().open(PATH, "update");
+  handle.truncateSync(0);
+  handle.close();
+  await assertRejects(() => run.hold({ usd: 0.1 }), BudgetError, "no longer has the budget");
+  await log.close().catch(() => {});
+});

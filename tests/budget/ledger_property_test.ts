@@ -85,7 +85,7 @@ class History {
     else if (action === 17) this.#end("release");
     else if (action === 18) this.#end("charge");
     else {
-      this.ledger.compact();
+      this.ledger.compact(this.#nowMs);
       this.#add(BUDGET_LINE.state, this.#nowMs, stateFields(this.ledger.state()));
       this.model.add({ kind: "state", ms: this.#nowMs });
     }

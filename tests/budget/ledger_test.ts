@@ -178,7 +178,7 @@ Deno.test("BudgetLedger that begins at a state line has the state of one that be
   bench.declare({ ...RUN, name: "total", unit: "tokens", hours: null, sinceMs: T0 - 7 }, 500);
   bench.hold("a", 0.25, T0);
   bench.add("llm_call", T0 + 5, { cost: 0.125, input_t: 20 });
-  bench.ledger.compact();
+  bench.ledger.compact(T0);
   const state = { ts: iso(T0), event: BUDGET_LINE.state, ...stateFields(bench.ledger.state()) };
   const resumed = new BudgetLedger({ isWhole: false });
   resumed.add({ event: "llm_call", cost: 9, ts: iso(T0) });

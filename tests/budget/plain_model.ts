@@ -67,7 +67,11 @@ export class PlainModel {
   /** Returns the time of the newest hold or end on a budget, or of the last limit by hand if that is later in the log. */
   clockMs(name: string, lines: number = this.#lines.length): number {
     let clockMs = -Infinity;
-    for (const line of this.#lines.slice(0, lines)) {
+    const declared = this.#lines.findIndex((line) =>
+      line.kind === "declare" && line.budget.name === name
+    );
+    for (const line of this.#lines.slice(declared, lines)) {
+      if (line.kind === "state") clockMs = Math.max(clockMs, line.ms);
       if (line.kind === "limit" && line.byHand && line.name === name) clockMs = line.ms;
       const hold = line.kind === "hold" ? line : this.#holdEndedBy(line);
       if (hold?.amounts.has(name)) clockMs = Math.max(clockMs, line.ms);
@@ -97,13 +101,15 @@ export class PlainModel {
       }
       const hold = this.#holdEndedBy(line);
       const estimate = hold?.amounts.get(name);
-      if (line.kind === "charge" && estimate !== undefined && isIn(line.ms, index)) {
+      // On a budget whose clock is ahead, time stands still.
+      const endMs = Math.max(line.ms, this.clockMs(name, index + 1));
+      if (line.kind === "charge" && estimate !== undefined && isIn(endMs, index)) {
         spent += estimate;
       }
       if (line.kind !== "cost") continue;
       const stated = line.stated.get(budget.unit);
       if (estimate !== undefined) {
-        if (isIn(line.ms, index)) spent += budget.unit === "calls" ? 1n : stated ?? estimate;
+        if (isIn(endMs, index)) spent += budget.unit === "calls" ? 1n : stated ?? estimate;
       } else if (index > declared && matches(budget, line)) {
         if (stated !== undefined && isIn(line.ms, index)) spent += stated;
       }
