@@ -130,7 +130,7 @@ export class PlainModel {
         const declared = this.#lines.find((each) =>
           each.kind === "declare" && each.budget.name === name
         ) as { budget: ModelBudget };
-        return leavesMs(dateMs, declared.budget.windowMs) <= this.clockMs(name, index);
+        return leavesMs(dateMs, declared.budget.windowMs) <= this.clockMs(name, index + 1);
       })
     );
   }
