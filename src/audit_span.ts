@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { AuditWriteError } from "./errors.ts";
 import {
   BEGIN_SUFFIX,
   checkNotReserved,
@@ -19,6 +18,7 @@ import type { BudgetOptions } from "./budget/budget_options.ts";
 import type { Clock } from "./platform/clock.ts";
 import type { LineCaller } from "./write/acknowledgements.ts";
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
+import { type EndRecorder, SingleEnd } from "./write/single_end.ts";
 
 /**
  * A call that has begun, such as a tool call or a model call. `begin()` has logged an event of the type `X_begin`, and
@@ -66,13 +66,11 @@ export interface AuditSpan extends AsyncDisposable {
 }
 
 /** What a span or a logger with bound fields needs of its log. */
-export interface Recorder {
+export interface Recorder extends EndRecorder {
   /** The clock that measures durations. */
   readonly clock: Pick<Clock, "monotonicMs">;
   /** Logs an event as {@linkcode AuditLog.log} does. If the event is invalid or the log is closed, rejects. */
   accept(caller: LineCaller, event: unknown, fields: object): void;
-  /** Rejects. The log reports the error if the caller does not handle it. */
-  refuse(caller: LineCaller, error: unknown): void;
   /** Declares a budget, with the bound fields of the logger under those of its holds. */
   budget(options: BudgetOptions, bound: Fields): Promise<Budget>;
 }
@@ -127,8 +125,7 @@ class Span implements AuditSpan {
   readonly #bound: Fields;
   readonly #parent: string | undefined;
   readonly #beganMs: number;
-  /** The event of the last {@linkcode end}; undefined if it is surely not in the log. */
-  #written: Promise<void> | undefined;
+  readonly #end: SingleEnd;
 
   constructor(
     recorder: Recorder,
@@ -144,6 +141,11 @@ class Span implements AuditSpan {
     this.#bound = bound;
     this.#parent = parent;
     this.#beganMs = beganMs;
+    this.#end = new SingleEnd(
+      recorder,
+      (type) =>
+        `Cannot end span: end() was already called, got a second call for ${type} ${this.id}`,
+    );
   }
 
   begin(event: string, fields: object = {}): Promise<AuditSpan> {
@@ -152,44 +154,20 @@ class Span implements AuditSpan {
   }
 
   end(fields: object = {}): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const caller = {
-      promise,
-      resolve,
-      reject: (error: unknown) => {
-        const mayBeLogged = error instanceof AuditWriteError && error.phase === "sync";
-        if (this.#written === promise && !mayBeLogged) this.#written = undefined;
-        reject(error);
-      },
-    };
-    try {
-      this.#checkOpen();
-      const ended = mergeFields(this.#bound, fields);
-      // Reading the fields may have called end().
-      this.#checkOpen();
-      checkFree(fields, ended, NOT_AT_END);
-      // A bound duration or status is that of no particular call.
-      if (!isSet("duration_ms", fields, ended)) ended.duration_ms = this.#durationMs();
-      if (!isSet("status", fields, ended)) ended.status = "ok";
-      this.#written = promise;
-      this.#recorder.accept(caller, this.#event, this.withIds(ended));
-    } catch (error) {
-      this.#recorder.refuse(caller, error);
-    }
-    return promise;
+    return this.#end.log(this.#event, () => this.#endFields(fields));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // The promise that end() returned stays for its caller to handle.
-    await this.#written?.catch(() => {});
-    if (this.#written === undefined) await this.end({ status: "aborted" });
+    await this.#end.logIfNone(this.#event, () => this.#endFields({ status: "aborted" }));
   }
 
-  #checkOpen(): void {
-    if (this.#written === undefined) return;
-    throw new Error(
-      `Cannot end span: end() was already called, got a second call for ${this.#event} ${this.id}`,
-    );
+  #endFields(fields: object): Fields {
+    const ended = mergeFields(this.#bound, fields);
+    checkFree(fields, ended, NOT_AT_END);
+    // A bound duration or status is that of no particular call.
+    if (!isSet("duration_ms", fields, ended)) ended.duration_ms = this.#durationMs();
+    if (!isSet("status", fields, ended)) ended.status = "ok";
+    return this.withIds(ended);
   }
 
   /** Adds the IDs of this span and of the span around it to the fields of its beginning or end. */

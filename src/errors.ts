@@ -102,7 +102,7 @@ export class BudgetError extends Error {
   readonly budget: string;
   /** Number of milliseconds after which the hold may fit; null if no time is known. */
   readonly retryAfterMs: number | null;
-  /** Time at which the hold fits, if nothing else is spent until then; null if there is none. */
+  /** Time at which the hold fits, if nothing else is spent until then; null if it is not known or will never come. */
   readonly resetsAt: Date | null;
 
   /**

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { AuditClosedError, AuditWriteError, BudgetError, messageOf } from "../errors.ts";
+import { AuditClosedError, BudgetError, messageOf } from "../errors.ts";
 import { checkNotReserved, type EventType, type KnownFields } from "../event.ts";
-import type { Fields } from "../write/merge_fields.ts";
-import { mergeFields } from "../write/merge_fields.ts";
 import type { LineCaller } from "../write/acknowledgements.ts";
+import { type Fields, mergeFields } from "../write/merge_fields.ts";
+import { type EndRecorder, SingleEnd } from "../write/single_end.ts";
 import type { BudgetTerms } from "./account.ts";
 import { fromAmount } from "./amount.ts";
 import { BUDGET_LINE, holdFields } from "./budget_lines.ts";
@@ -88,12 +88,10 @@ export interface BudgetHold extends AsyncDisposable {
 }
 
 /** What budgets need of their log. */
-export interface BudgetLog {
+export interface BudgetLog extends EndRecorder {
   readonly keeper: BudgetKeeper;
   /** Logs an event that the log itself logs, which may have the type and the field of budgets. */
   accept(caller: LineCaller, event: string, fields: Fields): void;
-  /** Rejects. The log reports the error if the caller does not handle it. */
-  refuse(caller: LineCaller, error: unknown): void;
   /** Resolves when everything written before the call is durable. */
   sync(): Promise<void>;
 }
@@ -183,7 +181,7 @@ class HoldRequest {
     const { amounts, fields, maxMs, signal } = this.#hold;
     this.#refusal = null;
     this.#isGranted = false;
-    // The caller has given up.
+    // The caller has aborted its signal, so nothing is held.
     if (signal?.aborted) return null;
     checkThere(ledger, this.#terms);
     const budgets = this.#terms.map(({ name }) => name);
@@ -223,11 +221,9 @@ class HoldRequest {
 
 class GrantedHold implements BudgetHold {
   readonly id: string;
-  readonly #log: BudgetLog;
   readonly #terms: readonly BudgetTerms[];
   readonly #fields: Fields;
-  /** The event of the end; undefined if it is surely not in the log. */
-  #ended: Promise<void> | undefined;
+  readonly #end: SingleEnd;
 
   constructor(
     log: BudgetLog,
@@ -235,50 +231,34 @@ class GrantedHold implements BudgetHold {
     { id, fields }: { id: string; fields: Fields },
   ) {
     this.id = id;
-    this.#log = log;
     this.#terms = terms;
     this.#fields = fields;
+    this.#end = new SingleEnd(
+      log,
+      () => `Cannot end hold: it has ended already, got a second end of ${id}`,
+    );
   }
 
   settle(event: string, fields: object = {}): Promise<void> {
-    return this.#end(event, () => {
+    return this.#end.log(event, () => {
       checkNotReserved(event);
-      return withWhere(mergeFields(this.#fields, fields), this.#terms);
+      return this.#withId(withWhere(mergeFields(this.#fields, fields), this.#terms));
     });
   }
 
   release(reason?: string): Promise<void> {
-    return this.#end(BUDGET_LINE.release, () => reason === undefined ? {} : { reason });
+    return this.#end.log(
+      BUDGET_LINE.release,
+      () => this.#withId(reason === undefined ? {} : { reason }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // The promise of the end stays for its caller to handle.
-    await this.#ended?.catch(() => {});
-    if (this.#ended === undefined) await this.#end(BUDGET_LINE.charge, () => ({}));
+    await this.#end.logIfNone(BUDGET_LINE.charge, () => this.#withId({}));
   }
 
-  #end(event: string, fieldsOf: () => Fields): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const caller = {
-      promise,
-      resolve,
-      reject: (error: unknown) => {
-        const mayBeLogged = error instanceof AuditWriteError && error.phase === "sync";
-        if (this.#ended === promise && !mayBeLogged) this.#ended = undefined;
-        reject(error);
-      },
-    };
-    try {
-      if (this.#ended !== undefined) {
-        throw new Error(`Cannot end hold: it has ended already, got a second end of ${this.id}`);
-      }
-      const fields = fieldsOf();
-      this.#ended = promise;
-      this.#log.accept(caller, event, { ...fields, hold: this.id });
-    } catch (error) {
-      this.#log.refuse(caller, error);
-    }
-    return promise;
+  #withId(fields: Fields): Fields {
+    return { ...fields, hold: this.id };
   }
 }
 

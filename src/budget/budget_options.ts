@@ -212,7 +212,7 @@ export function checkedHold(
 }
 
 /**
- * Returns the fields with those that budgets require.
+ * Returns the fields, with the fields that the `where` of the budgets requires.
  *
  * @throws {TypeError} If a field has another value than a budget requires.
  */

@@ -36,7 +36,10 @@ export interface DecidedLine {
 
 /** A decision that waits for its place in the log. */
 export interface Decision {
-  /** Returns the line to write; null if there is none. The ledger has every line before the place of the decision. */
+  /**
+   * Returns the line to write; null if the decision writes no line. The ledger has counted every line before the place
+   * of the decision.
+   */
   decide(ledger: BudgetLedger, nowMs: number): DecidedLine | null;
   /** Called when the decision was made and its line, if any, was written. */
   made(): void;

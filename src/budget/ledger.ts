@@ -44,7 +44,7 @@ export interface Refusal {
   readonly kind: "too_large" | "spent" | "held";
   /**
    * The earliest time at which the amount fits if nothing else happens and the holds are released, epoch milliseconds;
-   * infinite if there is none.
+   * infinite if the amount will never fit.
    */
   readonly fitsAtMs: number;
 }
@@ -117,7 +117,7 @@ export class BudgetLedger {
     const { unit } = account.terms;
     const { limit } = account;
     const open = this.#openSums.get(name) ?? { sum: 0, earliestMs: Infinity };
-    // No hold is orphaned yet, so there is no need to look at each.
+    // Before the earliest deadline no hold is orphaned, so the sum of all holds is enough.
     if (ms < open.earliestMs) {
       return { limit, spent: account.spentAt(ms), held: open.sum, orphaned: 0 };
     }

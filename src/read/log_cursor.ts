@@ -59,8 +59,8 @@ export class LogCursor {
   /** The stamp with which the open file was sealed; undefined if the file is not known to be sealed. */
   #sealedAs: Stamp | undefined;
   /**
-   * The end up to which bounded readings read, and the file. It stays open, because the system may give the inode of
-   * a removed file to a new one.
+   * The end up to which bounded readings read, and the file of this end. The file stays open: if it were removed, the
+   * system could give its inode to a new file, which could then not be told from it.
    */
   #target: { readonly handle: FileHandle; readonly byteLength: number } | null = null;
 
@@ -106,8 +106,8 @@ export class LogCursor {
   }
 
   /**
-   * Moves the cursor to the newest event of a type that is wanted, before the end that was set; if there is none, to this end.
-   * Resolves with whether there is one; null if another file is active meanwhile.
+   * Moves the cursor to the newest wanted event of the type before the end that was set. If the file has no such event,
+   * moves it to this end. Resolves with whether the file has such an event; null if another file is active meanwhile.
    */
   async goToNewest(
     type: string,

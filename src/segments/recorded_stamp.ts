@@ -19,7 +19,7 @@ const LINE_BREAK = 0x0a;
 /** The beginning of a line of an archive, or of one that was removed. */
 const NAMED = /^\{"v":1,"seq":\d+,"(?:archive|pruned)":"([^"\\]+)"/;
 
-/** Returns the newest stamp in the last lines of the manifest; undefined if there is none. */
+/** Returns the newest stamp in the last lines of the manifest; undefined if these lines have no stamp. */
 export function newestRecordedStamp(log: LogDirectory): Stamp | undefined {
   using stack = new DisposableStack();
   const handle = log.open(log.files.manifest, stack);

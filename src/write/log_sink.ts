@@ -260,7 +260,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     this.#decider = decider;
   }
 
-  /** Makes the decisions that are due. Those that come after lines in the pipeline are made with these lines. */
+  /**
+   * Makes the decisions that are due. A decision that comes after lines that are still in the pipeline is made when
+   * these lines are appended.
+   */
   async decide(): Promise<void> {
     if (this.#isDeciding) return;
     this.#isDeciding = true;

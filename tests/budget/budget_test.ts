@@ -189,6 +189,25 @@ Deno.test("BudgetHold that is disposed without an end is charged at its amount; 
   assertEquals((await run.state()).spent, 0.375);
 });
 
+Deno.test("BudgetHold has one end, even if a getter of a field that settles it ends it", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget(RUN);
+  const hold = await run.hold({ usd: 0.5 });
+  const released: Promise<void>[] = [];
+  const fields = {
+    get cost() {
+      released.push(hold.release());
+      return 0.25;
+    },
+  };
+  await assertRejects(() => hold.settle("llm_call", fields), Error, "it has ended already");
+  await Promise.all(released);
+  assertEquals(released.length, 1);
+  const events = bench.lines().map(({ event }) => event);
+  assertEquals(events, ["budget_limit", "budget_hold", "budget_release"]);
+});
+
 Deno.test("BudgetHold can be settled after an invalid field, and keeps the fields that its budget requires", async () => {
   const bench = new Bench();
   await using log = await bench.open();

@@ -1,0 +1,69 @@
+/**
+ * The end of a span or of a hold, which the log must have at most once.
+ *
+ * @module
+ */
+import { AuditWriteError } from "../errors.ts";
+import type { LineCaller } from "./acknowledgements.ts";
+import type { Fields } from "./merge_fields.ts";
+
+/** Where an end is logged. */
+export interface EndRecorder {
+  /** Logs an event. If the event is invalid or the log is closed, rejects. */
+  accept(caller: LineCaller, event: string, fields: Fields): void;
+  /** Rejects. The log reports the error if the caller does not handle it. */
+  refuse(caller: LineCaller, error: unknown): void;
+}
+
+/** Logs one end. Another one can be logged only if the event of the first is surely not in the log. */
+export class SingleEnd {
+  readonly #recorder: EndRecorder;
+  readonly #messageOfSecond: (event: string) => string;
+  /** The event of the end; undefined if it is surely not in the log. */
+  #written: Promise<void> | undefined;
+
+  /**
+   * @param recorder Where the end is logged.
+   * @param messageOfSecond Returns the message of the error if the end is logged already.
+   */
+  constructor(recorder: EndRecorder, messageOfSecond: (event: string) => string) {
+    this.#recorder = recorder;
+    this.#messageOfSecond = messageOfSecond;
+  }
+
+  /** Logs the end. Resolves when its line is written. */
+  log(event: string, fieldsOf: () => Fields): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const caller = {
+      promise,
+      resolve,
+      reject: (error: unknown) => {
+        const mayBeLogged = error instanceof AuditWriteError && error.phase === "sync";
+        if (this.#written === promise && !mayBeLogged) this.#written = undefined;
+        reject(error);
+      },
+    };
+    try {
+      this.#checkFirst(event);
+      const fields = fieldsOf();
+      // Reading the fields of the caller may have logged the end.
+      this.#checkFirst(event);
+      this.#written = promise;
+      this.#recorder.accept(caller, event, fields);
+    } catch (error) {
+      this.#recorder.refuse(caller, error);
+    }
+    return promise;
+  }
+
+  /** Waits for an end that is being written. Logs this one if the log has none. */
+  async logIfNone(event: string, fieldsOf: () => Fields): Promise<void> {
+    // The promise that log() returned stays for its caller to handle.
+    await this.#written?.catch(() => {});
+    if (this.#written === undefined) await this.log(event, fieldsOf);
+  }
+
+  #checkFirst(event: string): void {
+    if (this.#written !== undefined) throw new Error(this.#messageOfSecond(event));
+  }
+}
