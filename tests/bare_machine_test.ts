@@ -1,6 +1,6 @@
 /**
- * Runs the quick suite on a machine with nothing but Deno and a few common tools, in an unusual time zone, with
- * a strict umask and shuffled tests. No test may fail, and exactly the tests listed in `may_skip.ts` are skipped.
+ * Runs the quick suite on a machine with nothing but Deno and a shell, in an unusual time zone, with a strict umask and
+ * shuffled tests. No test may fail, and exactly the tests listed in `may_skip.ts` are skipped.
  *
  * @module
  */
@@ -15,7 +15,6 @@ import { freshSeed } from "./seeded_random.ts";
 import { tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
-const SMALL_TOOLS = ["sh", "cat", "cp", "env", "gzip", "zcat", "tr", "mkfifo", "rm", "uname"];
 /** Test files to leave out: this file, and simulations that depend on neither tools nor environment. */
 const IGNORED = [
   relative(ROOT, fromFileUrl(import.meta.url)),
@@ -43,9 +42,8 @@ interface SuiteResult {
 async function runQuickSuite(seed: number): Promise<SuiteResult> {
   using dir = tempDir();
   Deno.mkdirSync(dir.path("bin"));
-  for (const tool of SMALL_TOOLS) {
-    Deno.symlinkSync((await findTool(tool))!, dir.path(`bin/${tool}`));
-  }
+  // `npx` needs a shell itself, so every machine that runs the commands of the README has one.
+  Deno.symlinkSync((await findTool("sh"))!, dir.path("bin/sh"));
   const junit = dir.path("junit.xml");
   const options = ["--allow-all", "--sanitize-ops", "--sanitize-resources", "--no-check"];
   const command = [

@@ -24,7 +24,7 @@ const COUNT = 300;
 
 for (const [tool, command] of READERS) {
   await testNeeding(
-    tool === "gzip" ? "POSIX" : tool,
+    tool === "gzip" ? tool : [tool, "gzip"],
     `AuditLog writes files that ${tool} reads, and archives that the glob of the Python report finds`,
     async () => {
       using dir = tempDir();

@@ -46,6 +46,8 @@ export const REQUIREMENTS = {
           (await runCommand(AS_ROOT[0]!, { args: ["-n", "true"] })).code === 0),
     remedy: "root, or sudo without a password",
   },
+  "gzip": tool("gzip"),
+  "mkfifo": { isMet: () => hasTool("mkfifo"), remedy: "apt-get install coreutils" },
   "strace": tool("strace"),
   "ptrace": {
     isMet: async () => await hasTool("strace") && await mayAttach(),

@@ -322,7 +322,7 @@ Deno.test("scout import reads standard input, compressed too, and leaves no temp
 });
 
 await testNeeding(
-  "POSIX",
+  "mkfifo",
   "scout import reads named pipes, each as often as it needs",
   async () => {
     using target = importing();

@@ -34,7 +34,7 @@ export type Fault =
   | "events out of order"
   | "query differs from the files"
   | "files left over"
-  | "archives failing gzip -t"
+  | "damaged archives"
   | "manifest faults"
   | "faults found by verify()"
   | "work left for a second recovery"
@@ -60,7 +60,7 @@ export async function examine(
       ...eventFaults(accounts, tallied),
       "query differs from the files": await queryFaults(path, tallied),
       "files left over": [...onDisk.sealed, ...onDisk.leftovers],
-      "archives failing gzip -t": await brokenArchives(directory, onDisk.archives),
+      "damaged archives": await brokenArchives(directory, onDisk.archives),
       "manifest faults": manifest,
       "faults found by verify()": await verifyFaults(path),
       "work left for a second recovery": left,

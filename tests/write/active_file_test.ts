@@ -211,7 +211,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 for (const [what, make] of ODDITIES) {
   await testNeeding(
-    "POSIX",
+    what === "a FIFO" ? "mkfifo" : "POSIX",
     `ActiveFile rejects ${what} at its path, at open and at a later append`,
     () => {
       using dir = tempDir();
