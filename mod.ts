@@ -229,7 +229,9 @@ export {
   type BudgetErrorKind,
   type WritePhase,
 } from "./src/errors.ts";
-export type { Budget, BudgetHold, BudgetStatus } from "./src/budget/budget.ts";
+export type { Budget } from "./src/budget/budget.ts";
+export type { BudgetHold } from "./src/budget/granted_hold.ts";
+export type { BudgetStatus } from "./src/budget/budget_status.ts";
 export type { BudgetLimit, BudgetOptions, HoldOptions } from "./src/budget/budget_options.ts";
 export {
   type AuditEvent,

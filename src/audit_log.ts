@@ -6,10 +6,11 @@
 import { type AuditLogger, createLogger } from "./audit_logger.ts";
 import { type AuditReader, createReader } from "./audit_reader.ts";
 import type { AuditSpan } from "./audit_span.ts";
-import { asBudgetError, type Budget, type BudgetLog, DeclaredBudget } from "./budget/budget.ts";
-import { type BudgetOptions, declarationOf } from "./budget/budget_options.ts";
-import { declare } from "./budget/declare.ts";
-import { BudgetKeeper } from "./budget/keeper.ts";
+import type { Budget } from "./budget/budget.ts";
+import type { BudgetOptions } from "./budget/budget_options.ts";
+import type { HoldDecision } from "./budget/hold_decision.ts";
+import type { BudgetKeeper } from "./budget/keeper.ts";
+import { LogBudgets } from "./budget/log_budgets.ts";
 import { AuditClosedError, messageOf, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType, KnownFields } from "./event.ts";
 import { readLockText, writeLockText } from "./lock_text.ts";
@@ -24,7 +25,6 @@ import {
 import type { Clock } from "./platform/clock.ts";
 import { denoPlatform, type Platform } from "./platform/platform.ts";
 import type { AuditFollow, FollowOptions } from "./read/follow.ts";
-import type { LineSource } from "./read/line_source.ts";
 import type { AuditQuery } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
 import type { UnfinishedSpan } from "./read/unfinished_span.ts";
@@ -109,7 +109,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   readonly #pipeline: Promise<void>;
   readonly #unhook: () => void;
   #closing: Promise<void> | undefined;
-  #budgets: BudgetLog & { readonly source: LineSource } | undefined;
+  #budgets: LogBudgets | undefined;
   readonly #warnedFields = new Set<string>();
   /** The logger without bound fields, whose spans and children write into this log. */
   readonly #root: AuditLogger;
@@ -480,15 +480,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
 
   async #budget(options: BudgetOptions, bound: Fields): Promise<Budget> {
     this.#checkOpen();
-    const declaration = declarationOf(options, this.#options.now());
-    const budgets = this.#budgets ??= this.#openBudgets();
-    const { keeper, source } = budgets;
-    try {
-      const terms = await declare(declaration, { keeper, source });
-      return new DeclaredBudget(budgets, terms, bound);
-    } catch (error) {
-      throw error instanceof TypeError ? error : asBudgetError(error, options.name);
-    }
+    return await (this.#budgets ??= this.#openBudgets()).declare(options, bound);
   }
 
   /** Writes the budgets into the active file. Resolves with false if the log is closed, or the file cannot be written. */
@@ -498,27 +490,23 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     return await keeper.keep();
   }
 
-  /** Connects the keeper of the budgets with the write path, at the first budget. */
-  #openBudgets(): BudgetLog & { readonly source: LineSource } {
-    const { sink, directory, clock, acknowledgements } = this.#parts;
+  /** Connects the budgets with the write path, at the first budget. */
+  #openBudgets(): LogBudgets {
+    const { sink, directory, clock, acknowledgements, observe } = this.#parts;
     const { maxLineBytes, logger, now } = this.#options;
-    const source = { log: directory, clock, maxLineBytes, logger };
-    const keeper = new BudgetKeeper({
-      source,
+    const budgets = new LogBudgets({
+      source: { log: directory, clock, maxLineBytes, logger },
       now,
       acceptedLines: () => acknowledgements.acceptedCount,
       lineOf: ({ type, fields, ms }) => this.#serialize(type, fields as EventFields, { nowMs: ms }),
       start: () => queueMicrotask(() => void sink.decide()),
       sync: () => sink.sync(),
-    });
-    sink.decideWith(keeper);
-    return {
-      keeper,
-      source,
       accept: (caller, event, fields) => this.#accept(caller, event, fields, {}),
       refuse: (caller, error) => this.#refuse(caller, error),
-      sync: () => sink.sync(),
-    };
+      observe,
+    });
+    sink.decideWith(budgets.keeper);
+    return budgets;
   }
 
   /** Accepts an event, as it is now. If it is invalid or the log is closed, refuses it at once. */
@@ -621,7 +609,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await this.#budgets?.keeper.close(new AuditClosedError(this.path));
+    // Up to the first `await` the log still takes lines.
+    await this.#budgets?.close(new AuditClosedError(this.path));
     try {
       await this.#lineBuffer.writable.close();
       await this.#pipeline;
@@ -642,13 +631,14 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
 export async function openLogOn(
   platform: Platform,
   options: AuditLogOptions | string | URL,
+  { observe }: { observe?: (decision: HoldDecision) => void } = {},
 ): Promise<AuditLog> {
   const { fileSystem, clock } = platform;
   const resolved = resolveOptions(options);
   const directory = new LogDirectory(fileSystem, resolved.path, resolved.logger);
   try {
     checkNoDirectory(fileSystem, resolved.path);
-    return createLog(resolved, await openParts(directory, clock, resolved));
+    return createLog(resolved, { ...await openParts(directory, clock, resolved), observe });
   } catch (error) {
     const { directory: path } = directory.files;
     const flags = [pathFlag("read", path), pathFlag("write", path)];
@@ -675,13 +665,15 @@ interface Parts {
   readonly recovery: Promise<RecoveryReport>;
   /** Receives the function that writes the budgets into the active file. */
   readonly keepBudgets: (keep: () => Promise<boolean>) => void;
+  /** Receives each decision on a hold, in a test. */
+  readonly observe: ((decision: HoldDecision) => void) | undefined;
 }
 
 async function openParts(
   directory: LogDirectory,
   clock: Clock,
   options: ResolvedOptions,
-): Promise<Parts> {
+): Promise<Omit<Parts, "observe">> {
   const unheardErrors = new UnheardErrors(options.logger, clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
   // The sink prunes archives before the log exists that can write the budgets.

@@ -17,6 +17,9 @@ export const BUDGET_LINE = {
   hold: "budget_hold",
   release: "budget_release",
   charge: "budget_charge",
+  wait: "budget_wait",
+  refused: "budget_refused",
+  end: "budget_end",
   state: BUDGET_STATE,
 } as const;
 
@@ -24,7 +27,7 @@ export const BUDGET_LINE = {
 export const BUDGET_FIELDS: readonly string[] = [
   ...["hold", "hold_usd", "hold_tokens", "hold_calls", "hold_until", "budgets"],
   ...["budget", "unit", "hours", "since", "where", "limit", "declared", "sums"],
-  ...["accounts", "holds"],
+  ...["accounts", "holds", "waits"],
 ];
 
 /** The fields of an event to log. */
@@ -59,6 +62,8 @@ export interface AccountState extends LimitLine {
 export interface BudgetState {
   readonly accounts: readonly AccountState[];
   readonly holds: readonly Hold[];
+  /** The tickets of holds that wait, oldest first. */
+  readonly waits: readonly Hold[];
 }
 
 /** Returns the fields of a `budget_limit` line. */
@@ -81,7 +86,7 @@ export function limitOf(event: AuditEvent): LimitLine | null {
   return { terms, limit, isDeclared: event.declared !== false, sums };
 }
 
-/** Returns the fields of a `budget_hold` line. */
+/** Returns the fields of a `budget_hold` line, and of the `budget_wait` line of a ticket. */
 export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields {
   const held = BUDGET_UNITS.flatMap((unit) => {
     const amount = amounts[unit];
@@ -95,7 +100,7 @@ export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields 
   };
 }
 
-/** Returns the hold that a `budget_hold` line states; null if it is not of the form. */
+/** Returns the hold or the ticket that a line states; null if the line is not of the form. */
 export function holdOf(event: AuditEvent): Hold | null {
   const { hold: id, budgets } = event;
   const untilMs = typeof event.hold_until === "string" ? eventEpochMs(event.hold_until) : NaN;
@@ -111,8 +116,14 @@ export function holdOf(event: AuditEvent): Hold | null {
   return { id, amounts, untilMs, budgets };
 }
 
+/** Returns a hold without one of its budgets; null if it is on no other budget. */
+export function withoutBudget(hold: Hold, name: string): Hold | null {
+  const budgets = hold.budgets.filter((each) => each !== name);
+  return budgets.length === 0 ? null : { ...hold, budgets };
+}
+
 /** Returns the fields of a `budget_state` line. */
-export function stateFields({ accounts, holds }: BudgetState): LineFields {
+export function stateFields({ accounts, holds, waits }: BudgetState): LineFields {
   return {
     accounts: accounts.map(({ terms, limit, declaredLimit, isDeclared, clockMs, sums }) => ({
       ...termFields(terms),
@@ -123,14 +134,19 @@ export function stateFields({ accounts, holds }: BudgetState): LineFields {
       sums,
     })),
     holds: holds.map(holdFields),
+    ...waits.length === 0 ? {} : { waits: waits.map(holdFields) },
   };
 }
 
 /** Returns the state that a `budget_state` line states; null if it is not of the form. */
-export function stateOf({ accounts, holds }: AuditEvent): BudgetState | null {
-  if (!Array.isArray(accounts) || !Array.isArray(holds)) return null;
-  const found = { accounts: accounts.map(accountOf), holds: holds.map(holdIn) };
-  const isWhole = [...found.accounts, ...found.holds].every((each) => each !== null);
+export function stateOf({ accounts, holds, waits = [] }: AuditEvent): BudgetState | null {
+  if (!Array.isArray(accounts) || !Array.isArray(holds) || !Array.isArray(waits)) return null;
+  const found = {
+    accounts: accounts.map(accountOf),
+    holds: holds.map(holdIn),
+    waits: waits.map(holdIn),
+  };
+  const isWhole = Object.values(found).every((list) => list.every((each) => each !== null));
   return isWhole ? found as BudgetState : null;
 }
 

@@ -9,6 +9,7 @@ import {
   anything,
   checkOption,
   checkOptions,
+  flag,
   nonEmptyText,
   number,
   type OptionCheck,
@@ -97,7 +98,13 @@ export interface HoldOptions {
    */
   maxSec?: number;
   /**
-   * Aborts a hold that is not granted yet: it rejects with the reason of the signal.
+   * Whether the hold waits until it fits. Otherwise a hold that does not fit now is refused.
+   *
+   * @default {false}
+   */
+  wait?: boolean;
+  /**
+   * Aborts a hold that is not granted yet, also one that waits: it rejects with the reason of the signal.
    *
    * @default {undefined}
    */
@@ -126,6 +133,7 @@ const HOLD_CHECKS: OptionChecks<HoldOptions> = {
   and: anything,
   fields: anything,
   maxSec: number(0, { unit: "seconds", orEqual: false }),
+  wait: flag,
   signal: abortSignal,
 };
 
@@ -177,6 +185,7 @@ export interface CheckedHold {
   readonly amounts: Amounts;
   readonly fields: Fields;
   readonly maxMs: number;
+  readonly waits: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -194,7 +203,7 @@ export function checkedHold(
   bound: Fields,
 ): CheckedHold {
   checkOptions(options, HOLD_CHECKS, HOLD);
-  const { fields = {}, maxSec = MAX_SEC, signal } = options;
+  const { fields = {}, maxSec = MAX_SEC, wait = false, signal } = options;
   const amounts: Partial<Record<BudgetUnit, number>> = {};
   for (const { unit } of terms) {
     const value = options[unit] ?? (unit === "calls" ? 1 : undefined);
@@ -208,7 +217,8 @@ export function checkedHold(
       throw fieldError(name, value, "not be set, because it is reserved for budgets");
     }
   }
-  return { amounts, fields: withWhere(own, terms), maxMs: maxSec * 1000, signal };
+  const maxMs = maxSec * 1000;
+  return { amounts, fields: withWhere(own, terms), maxMs, waits: wait, signal };
 }
 
 /**

@@ -69,36 +69,33 @@ class Gathering {
    * Looks at the ledger under the lock, and writes the limit where that is needed. Resolves with the terms of the
    * budget; null if its history has to be gathered first.
    */
-  request(
+  async request(
     keeper: BudgetKeeper,
     { mayGather }: { mayGather: boolean },
   ): Promise<BudgetTerms | null> {
-    const { promise, resolve, reject } = Promise.withResolvers<BudgetTerms | null>();
     let found: BudgetTerms | null = null;
-    keeper.request({
-      decide: (ledger, nowMs) => {
-        const existing = ledger.account(this.#declaration.terms.name);
-        if (existing !== undefined) {
-          found = this.#takenOver(existing);
-          const { limit } = this.#declaration;
-          return existing.declaredLimit === limit ? null : this.#line(existing.terms, nowMs);
-        }
-        if (mayGather && !this.#declaration.startsNow) {
-          this.#lookedMs = nowMs;
-          this.#snapshot = takeSnapshot(this.#source.log);
-          this.#unlisten = keeper.listen((event) => this.#add(event));
-          return null;
-        }
-        if (ledger.accountCount >= BUDGETS_MAX) {
-          throw new TypeError(`Cannot declare budget: the log has ${BUDGETS_MAX} budgets already`);
-        }
-        found = this.#declaration.terms;
-        return this.#line(found, nowMs);
-      },
-      made: () => resolve(found),
-      failed: reject,
+    await keeper.decide((ledger, nowMs) => {
+      const existing = ledger.account(this.#declaration.terms.name);
+      if (existing !== undefined) {
+        found = this.#takenOver(existing);
+        const { limit } = this.#declaration;
+        return existing.declaredLimit === limit ? null : this.#line(existing.terms, nowMs);
+      }
+      if (mayGather && !this.#declaration.startsNow) {
+        this.#lookedMs = nowMs;
+        this.#snapshot = takeSnapshot(this.#source.log);
+        this.#unlisten = keeper.listen((event) => this.#add(event));
+        return null;
+      }
+      if (ledger.accountCount >= BUDGETS_MAX) {
+        throw new TypeError(
+          `Cannot declare budget: the log has ${BUDGETS_MAX} budgets already; end one with scout budget end NAME`,
+        );
+      }
+      found = this.#declaration.terms;
+      return this.#line(found, nowMs);
     });
-    return promise;
+    return found;
   }
 
   /** Adds the events of the snapshot that are in the window. */

@@ -34,17 +34,19 @@ export interface DecidedLine {
   readonly ms: number;
 }
 
+/**
+ * Makes a decision at its place in the log. Returns the line to write; null if the decision writes no line. The ledger
+ * has counted every line before the place of the decision.
+ */
+export type Decision = (ledger: BudgetLedger, nowMs: number) => DecidedLine | null;
+
 /** A decision that waits for its place in the log. */
-export interface Decision {
-  /**
-   * Returns the line to write; null if the decision writes no line. The ledger has counted every line before the place
-   * of the decision.
-   */
-  decide(ledger: BudgetLedger, nowMs: number): DecidedLine | null;
-  /** Called when the decision was made and its line, if any, was written. */
-  made(): void;
-  /** Called when the decision cannot be made. Its line is not in the log. */
-  failed(error: unknown): void;
+interface Queued {
+  readonly decision: Decision;
+  /** Number of lines of this writer that come before the decision. */
+  readonly afterLines: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** What the keeper needs of its log. */
@@ -65,7 +67,7 @@ export interface KeeperOptions {
 export class BudgetKeeper implements Decider {
   readonly #options: KeeperOptions;
   readonly #closing = new AbortController();
-  readonly #queue: { decision: Decision; afterLines: number }[] = [];
+  readonly #queue: Queued[] = [];
   /** Receives each event that is added to the ledger. */
   readonly #listeners = new Set<(event: AuditEvent) => void>();
   #cursor: LogCursor;
@@ -73,6 +75,8 @@ export class BudgetKeeper implements Decider {
   #ledger: BudgetLedger | undefined;
   /** Where the newest state line of the active file ends, as far as it is known. */
   #stateEndsAt: number | undefined;
+  /** The last event that was added to the ledger. */
+  #lastEvent: AuditEvent | undefined;
   #closed: Error | undefined;
   /** The running read outside the lock. */
   #catchingUp: Promise<void> | undefined;
@@ -89,21 +93,32 @@ export class BudgetKeeper implements Decider {
     return this.#queue[0]?.afterLines ?? Infinity;
   }
 
-  /** Queues a decision after every line accepted so far. */
-  request(decision: Decision): void {
-    if (this.#closed !== undefined) {
-      decision.failed(this.#closed);
-      return;
+  /**
+   * Makes a decision after every line accepted so far. Resolves when it was made and its line, if any, was written.
+   * Rejects if it cannot be made; then its line is not in the log.
+   */
+  decide(decision: Decision, place: "next" | "first" = "next"): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    if (this.#closed !== undefined) reject(this.#closed);
+    else {
+      if (place === "first") this.#queue.unshift({ decision, afterLines: 0, resolve, reject });
+      else {
+        const afterLines = this.#options.acceptedLines();
+        this.#queue.push({ decision, afterLines, resolve, reject });
+      }
+      this.#options.start();
     }
-    this.#queue.push({ decision, afterLines: this.#options.acceptedLines() });
-    this.#options.start();
+    return promise;
   }
 
-  /** Queues a decision before all others. Lines that wait until an archive is removed must not delay it. */
-  #requestFirst(decision: Decision): void {
-    if (this.#closed !== undefined) return decision.failed(this.#closed);
-    this.#queue.unshift({ decision, afterLines: 0 });
-    this.#options.start();
+  /** The last event that the ledger has. */
+  get lastEvent(): AuditEvent | undefined {
+    return this.#lastEvent;
+  }
+
+  /** Looks at the ledger as the last decision left it. Returns undefined if it was not read yet. */
+  peek<T>(look: (ledger: BudgetLedger, nowMs: number) => T): T | undefined {
+    return this.#ledger === undefined ? undefined : look(this.#ledger, this.#options.now());
   }
 
   /** Calls a function with each event that is added to the ledger from now on. Returns the function that ends this. */
@@ -116,18 +131,21 @@ export class BudgetKeeper implements Decider {
    * Writes the budgets into the active file, unless they are there, because an older file is about to be removed.
    * Resolves with false if that fails.
    */
-  keep(): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#requestFirst({
-      decide: (ledger, nowMs) => {
-        const isNeeded = this.#stateEndsAt === undefined && ledger.names.next().done === false;
-        return isNeeded ? stateLine(ledger, nowMs) : null;
-      },
+  async keep(): Promise<boolean> {
+    const stateIfNeeded: Decision = (ledger, nowMs) => {
+      const isNeeded = this.#stateEndsAt === undefined && ledger.names.next().done === false;
+      return isNeeded ? stateLine(ledger, nowMs) : null;
+    };
+    try {
+      // Lines may wait until the archive is removed, so they must not delay the decision.
+      await this.decide(stateIfNeeded, "first");
       // The file that has the state until now must not be removed before the new state is durable.
-      made: () => void this.#options.sync().then(() => resolve(true), () => resolve(false)),
-      failed: () => resolve(false),
-    });
-    return promise;
+      await this.#options.sync();
+      return true;
+    } catch {
+      // The archive stays, and retention tries again.
+      return false;
+    }
   }
 
   /** Refuses the waiting decisions with the error, and closes the files. */
@@ -147,11 +165,11 @@ export class BudgetKeeper implements Decider {
       this.#cursor.aim(end);
       return null;
     }
-    const { decision } = this.#queue[0]!;
-    const line = decision.decide(ledger, this.#options.now());
+    const [{ decision, resolve }] = this.#queue as [Queued];
+    const line = decision(ledger, this.#options.now());
     if (line === null) {
       this.#queue.shift();
-      decision.made();
+      resolve();
       return "";
     }
     const needsState = isReservedType(line.type) && line.type !== BUDGET_LINE.state;
@@ -168,13 +186,13 @@ export class BudgetKeeper implements Decider {
     this.#pending = [];
     this.#cursor.skipTo(end);
     this.#take(appended, end);
-    this.#queue.shift()!.decision.made();
+    this.#queue.shift()!.resolve();
   }
 
   failed(error: unknown, which: "next" | "all"): void {
     this.#pending = [];
     const failed = which === "next" ? this.#queue.splice(0, 1) : this.#queue.splice(0);
-    for (const { decision } of failed) decision.failed(error);
+    for (const { reject } of failed) reject(error);
   }
 
   catchUp(): Promise<void> {
@@ -218,6 +236,7 @@ export class BudgetKeeper implements Decider {
   #take(events: readonly AuditEvent[], end?: ActiveEnd): void {
     for (const event of events) {
       this.#ledger!.add(event);
+      this.#lastEvent = event;
       for (const listener of this.#listeners) listener(event);
       if (event.event === BUDGET_LINE.state) this.#stateEndsAt = end?.byteLength;
     }

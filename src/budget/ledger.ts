@@ -22,6 +22,8 @@ import {
   limitOf,
   stateOf,
 } from "./budget_lines.ts";
+import { OpenHolds } from "./open_holds.ts";
+import { Tickets } from "./tickets.ts";
 
 /** What a budget has spent and holds at a time, as amounts. */
 export interface BudgetFigures {
@@ -50,7 +52,9 @@ export interface Refusal {
 }
 
 /** A hold to decide. */
-export interface HoldRequest {
+export interface RequestedHold {
+  /** The ID, which is that of its ticket if it waits. */
+  readonly id: string;
   readonly amounts: Amounts;
   readonly budgets: readonly string[];
 }
@@ -58,9 +62,8 @@ export interface HoldRequest {
 /** The budgets of one log. */
 export class BudgetLedger {
   readonly #accounts = new Map<string, Account>();
-  readonly #holds = new Map<string, Hold>();
-  /** For each budget, the sum of its open holds, and a time before which none of them is orphaned. */
-  readonly #openSums = new Map<string, { sum: number; earliestMs: number }>();
+  readonly #holds = new OpenHolds((name) => this.#accounts.get(name)?.terms.unit);
+  readonly #tickets = new Tickets();
   /** Whether the ledger knows everything before its place: from the beginning of the log, or from a state line. */
   #isWhole: boolean;
 
@@ -94,6 +97,16 @@ export class BudgetLedger {
     return this.#holds.values();
   }
 
+  /** The tickets of holds that wait, oldest first. Some may no longer be valid. */
+  get tickets(): IteratorObject<Hold> {
+    return this.#tickets.values();
+  }
+
+  /** Number of tickets. */
+  get ticketCount(): number {
+    return this.#tickets.size;
+  }
+
   /** Returns the account of a budget. */
   account(name: string): Account | undefined {
     return this.#accounts.get(name);
@@ -106,6 +119,8 @@ export class BudgetLedger {
     if (!this.#isWhole) return;
     if (type === BUDGET_LINE.limit) this.#takeLimit(event);
     else if (type === BUDGET_LINE.hold) this.#takeHold(event);
+    else if (type === BUDGET_LINE.wait) this.#takeTicket(event);
+    else if (type === BUDGET_LINE.end) this.#takeEnd(event);
     else if (type === BUDGET_LINE.release) this.#endHold(event, () => 0);
     else if (type === BUDGET_LINE.charge) this.#endHold(event, (estimate) => estimate);
     else if (this.#accounts.size > 0) this.#takeCost(event);
@@ -114,24 +129,8 @@ export class BudgetLedger {
   /** Returns the figures of a budget at a time. */
   figures(name: string, ms: number): BudgetFigures {
     const account = this.#accounts.get(name)!;
-    const { unit } = account.terms;
     const { limit } = account;
-    const open = this.#openSums.get(name) ?? { sum: 0, earliestMs: Infinity };
-    // Before the earliest deadline no hold is orphaned, so the sum of all holds is enough.
-    if (ms < open.earliestMs) {
-      return { limit, spent: account.spentAt(ms), held: open.sum, orphaned: 0 };
-    }
-    let held = 0;
-    let orphaned = 0;
-    open.earliestMs = Infinity;
-    for (const hold of this.#holds.values()) {
-      const amount = hold.amounts[unit];
-      if (amount === undefined || !hold.budgets.includes(name)) continue;
-      open.earliestMs = Math.min(open.earliestMs, hold.untilMs);
-      if (hold.untilMs > ms) held = plus(held, amount);
-      else if (account.leavesMs(hold.untilMs) > ms) orphaned = plus(orphaned, amount);
-    }
-    return { limit, spent: account.spentAt(ms), held, orphaned };
+    return { limit, spent: account.spentAt(ms), ...this.#holds.figures(account, ms) };
   }
 
   /** Returns the time at which a decision on the budgets is dated: now, but never before the newest hold or end. */
@@ -139,19 +138,29 @@ export class BudgetLedger {
     return Math.max(nowMs, ...budgets.map((name) => this.#accounts.get(name)!.clockMs));
   }
 
-  /** Decides a hold at a time, which {@linkcode decisionMs} has returned. Returns the refusal; null if the hold fits. */
-  refusalOf({ amounts, budgets }: HoldRequest, ms: number): Refusal | null {
-    for (const budget of budgets) {
-      const account = this.#accounts.get(budget)!;
-      const requested = amounts[account.terms.unit]!;
-      const { limit, spent, held, orphaned } = this.figures(budget, ms);
-      const charged = plus(spent, orphaned);
-      if (plus(plus(charged, held), requested) <= limit) continue;
-      if (requested > limit) return { budget, kind: "too_large", fitsAtMs: Infinity };
-      if (plus(charged, requested) <= limit) return { budget, kind: "held", fitsAtMs: ms };
-      return { budget, kind: "spent", fitsAtMs: this.#fitsAtMs(account, requested, ms) };
+  /**
+   * Decides a hold at a time, which {@linkcode decisionMs} has returned. Returns null if the hold fits, or else the
+   * refusal of the budget on which it fits last.
+   */
+  refusalOf(hold: RequestedHold, ms: number): Refusal | null {
+    let last: Refusal | null = null;
+    for (const budget of hold.budgets) {
+      const refusal = this.#refusalOn(this.#accounts.get(budget)!, hold, ms);
+      if (refusal !== null && (last === null || refusal.fitsAtMs > last.fitsAtMs)) last = refusal;
     }
-    return null;
+    return last;
+  }
+
+  #refusalOn(account: Account, { id, amounts }: RequestedHold, ms: number): Refusal | null {
+    const { name: budget, unit } = account.terms;
+    const requested = amounts[unit]!;
+    const { limit, spent, held, orphaned } = this.figures(budget, ms);
+    const charged = plus(spent, orphaned);
+    const claimed = plus(held, this.#tickets.claimBefore(id, account.terms, ms));
+    if (plus(plus(charged, claimed), requested) <= limit) return null;
+    if (requested > limit) return { budget, kind: "too_large", fitsAtMs: Infinity };
+    if (plus(charged, requested) <= limit) return { budget, kind: "held", fitsAtMs: ms };
+    return { budget, kind: "spent", fitsAtMs: this.#fitsAtMs(account, requested, ms) };
   }
 
   /** Returns everything that the ledger knows, for a state line. */
@@ -166,6 +175,7 @@ export class BudgetLedger {
         sums: account.sums,
       })),
       holds: [...this.#holds.values()],
+      waits: [...this.#tickets.values()],
     };
   }
 
@@ -178,24 +188,23 @@ export class BudgetLedger {
       if (!Number.isNaN(ms)) account.clockMs = Math.max(account.clockMs, ms);
       account.compact();
     }
-    for (const hold of this.#holds.values()) {
-      const { untilMs, budgets } = hold;
-      const accounts = budgets.map((name) => this.#accounts.get(name));
-      const isGone = accounts.every((account) =>
-        account === undefined || account.leavesMs(untilMs) <= account.clockMs
+    for (const hold of [...this.#holds.values()]) {
+      const isGone = this.#accountsOf(hold).every((account) =>
+        account.leavesMs(hold.untilMs) <= account.clockMs
       );
-      if (isGone) this.#close(hold);
+      if (isGone) this.#holds.remove(hold);
+    }
+    for (const ticket of [...this.#tickets.values()]) {
+      const isOver = this.#accountsOf(ticket).every(({ clockMs }) => ticket.untilMs <= clockMs);
+      if (isOver) this.#tickets.remove(ticket.id);
     }
   }
 
   /** Returns the times after `ms` at which spent or orphaned amounts leave the window of a budget, in their order. */
   departuresAfter(name: string, ms: number): number[] {
     const account = this.#accounts.get(name)!;
-    const orphans = this.#holds.values().filter(({ budgets, untilMs }) =>
-      untilMs <= ms && budgets.includes(name)
-    ).map(({ untilMs }) => account.leavesMs(untilMs));
-    return [...account.departures, ...orphans].filter((at) => at > ms && at !== Infinity)
-      .sort((a, b) => a - b);
+    return [...account.departures, ...this.#holds.departures(account, ms)]
+      .filter((at) => at > ms && at !== Infinity).sort((a, b) => a - b);
   }
 
   #fitsAtMs(account: Account, requested: number, ms: number): number {
@@ -205,33 +214,6 @@ export class BudgetLedger {
       if (plus(plus(spent, orphaned), requested) <= limit) return atMs;
     }
     return Infinity;
-  }
-
-  #open(hold: Hold): void {
-    this.#holds.set(hold.id, hold);
-    for (const [name, amount] of this.#amountsOf(hold)) {
-      const open = this.#openSums.getOrInsert(name, { sum: 0, earliestMs: Infinity });
-      open.sum += amount;
-      open.earliestMs = Math.min(open.earliestMs, hold.untilMs);
-    }
-  }
-
-  #close(hold: Hold): void {
-    this.#holds.delete(hold.id);
-    for (const [name, amount] of this.#amountsOf(hold)) {
-      const open = this.#openSums.get(name);
-      if (open !== undefined) open.sum -= amount;
-    }
-    if (this.#holds.size === 0) this.#openSums.clear();
-  }
-
-  /** Returns the names of the budgets of a hold, each with the amount. */
-  #amountsOf({ budgets, amounts }: Hold): (readonly [name: string, amount: number])[] {
-    return [...new Set(budgets)].flatMap((name) => {
-      const unit = this.#accounts.get(name)?.terms.unit;
-      const amount = unit === undefined ? undefined : amounts[unit];
-      return amount === undefined ? [] : [[name, amount] as const];
-    });
   }
 
   #takeState(event: AuditEvent): void {
@@ -245,7 +227,8 @@ export class BudgetLedger {
     for (const { terms, ...rest } of state.accounts) {
       this.#accounts.set(terms.name, new Account(terms, rest));
     }
-    for (const hold of state.holds) this.#open(hold);
+    for (const hold of state.holds) this.#holds.add(hold);
+    for (const ticket of state.waits) this.#tickets.add(ticket);
   }
 
   #takeLimit(event: AuditEvent): void {
@@ -263,17 +246,31 @@ export class BudgetLedger {
 
   #takeHold(event: AuditEvent): void {
     const hold = holdOf(event);
-    if (hold === null || this.#holds.has(hold.id)) return;
-    this.#open(hold);
+    if (hold === null || this.#holds.get(hold.id) !== undefined) return;
+    this.#tickets.remove(hold.id);
+    this.#holds.add(hold);
     this.#advance(hold, eventEpochMs(event.ts));
+  }
+
+  #takeTicket(event: AuditEvent): void {
+    const ticket = holdOf(event);
+    if (ticket !== null && this.#holds.get(ticket.id) === undefined) this.#tickets.add(ticket);
+  }
+
+  /** Removes a budget. Its open holds continue on their other budgets only. */
+  #takeEnd({ budget: name }: AuditEvent): void {
+    if (typeof name !== "string" || !this.#accounts.delete(name)) return;
+    this.#holds.removeBudget(name);
+    this.#tickets.removeBudget(name);
   }
 
   /** Ends the hold that an event names, and charges what `amountOf` returns for its estimate. */
   #endHold(event: AuditEvent, amountOf: (estimate: number) => number): void {
+    if (event.event === BUDGET_LINE.release) this.#tickets.remove(`${event.hold}`);
     const hold = this.#holdNamedBy(event);
     if (hold === undefined) return;
     const endMs = eventEpochMs(event.ts);
-    this.#close(hold);
+    this.#holds.remove(hold);
     this.#advance(hold, endMs);
     for (const account of this.#accountsOf(hold)) {
       account.add(amountOf(hold.amounts[account.terms.unit] ?? 0), endOf(endMs, account));
@@ -285,7 +282,7 @@ export class BudgetLedger {
     const epochMs = eventEpochMs(event.ts);
     const hold = this.#holdNamedBy(event);
     if (hold !== undefined) {
-      this.#close(hold);
+      this.#holds.remove(hold);
       this.#advance(hold, epochMs);
     }
     for (const account of this.#accounts.values()) {

@@ -198,9 +198,7 @@ async function change(
 ): Promise<void> {
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   await using log = await openToChange({ path, chain: await isChained(path) });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  keeperOf(log).request({ decide, made: resolve, failed: reject });
-  await promise;
+  await keeperOf(log).decide(decide);
   await log.flush();
 }
 

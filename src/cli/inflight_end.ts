@@ -11,7 +11,7 @@ import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { keeperOf } from "../audit_log.ts";
 import type { AuditReader } from "../audit_reader.ts";
-import type { BudgetKeeper, Decision } from "../budget/keeper.ts";
+import type { BudgetKeeper } from "../budget/keeper.ts";
 import type { UnfinishedSpan } from "../read/unfinished_span.ts";
 import { ENDED_BY, spanOf } from "../segments/span_ledger.ts";
 import { counted, shownInstant, shownText } from "../shown.ts";
@@ -107,7 +107,7 @@ async function runInflightEnd(options: InflightEndOptions, output: Output): Prom
     warnIfRecent(open);
     const { event, span, parent, session_id } = open;
     const fields = { session_id, cost, reason, status, span, parent, [ENDED_BY]: COMMAND };
-    await decided(keeperOf(log), () => {
+    await keeperOf(log).decide(() => {
       if (ended.has(keyOf({ event, span }))) throw unknownCall(options.span);
       return { type: event, fields, ms: Date.now() };
     });
@@ -125,7 +125,7 @@ async function runInflightEnd(options: InflightEndOptions, output: Output): Prom
 /** Resolves with the keys of the calls that end from now on, as far as the log was read for the next decision. */
 async function watchEnds(keeper: BudgetKeeper): Promise<ReadonlySet<string>> {
   const ended = new Set<string>();
-  await decided(keeper, () => {
+  await keeper.decide(() => {
     keeper.listen((event) => {
       const span = spanOf(event);
       if (span !== null && !span.begins) ended.add(keyOf(event));
@@ -133,13 +133,6 @@ async function watchEnds(keeper: BudgetKeeper): Promise<ReadonlySet<string>> {
     return null;
   });
   return ended;
-}
-
-/** Makes a decision under the append lock. */
-function decided(keeper: BudgetKeeper, decide: Decision["decide"]): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  keeper.request({ decide, made: resolve, failed: reject });
-  return promise;
 }
 
 function unknownCall(text: string): CommandError {

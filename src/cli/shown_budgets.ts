@@ -5,7 +5,7 @@
  */
 import type { BudgetTerms } from "../budget/account.ts";
 import { type BudgetUnit, fromAmount } from "../budget/amount.ts";
-import { type BudgetStatus, statusOf } from "../budget/budget.ts";
+import { type BudgetStatus, statusOf } from "../budget/budget_status.ts";
 import type { BudgetLedger } from "../budget/ledger.ts";
 import { counted, shownUsd } from "../shown.ts";
 

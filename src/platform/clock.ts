@@ -21,8 +21,8 @@ export interface Clock {
   wait(delayMs: number): Promise<void>;
   /** Blocks the thread for the delay. */
   waitSync(delayMs: number): void;
-  /** Calls `callback` after the delay; does not keep the process alive. */
-  startTimer(delayMs: number, callback: () => void): Timer;
+  /** Calls `callback` after the delay. Does not keep the process alive, unless `keepsAlive` is true. */
+  startTimer(delayMs: number, callback: () => void, options?: { keepsAlive?: boolean }): Timer;
 }
 
 /** The clock of the system. */
@@ -34,9 +34,9 @@ export const systemClock: Clock = {
   waitSync(delayMs) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
   },
-  startTimer(delayMs, callback) {
+  startTimer(delayMs, callback, { keepsAlive = false } = {}) {
     const id = setTimeout(callback, delayMs);
-    Deno.unrefTimer(id);
+    if (!keepsAlive) Deno.unrefTimer(id);
     return { cancel: () => clearTimeout(id) };
   },
 };

@@ -355,9 +355,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     if (mayWait && this.#isDecisionDue) return this.#decideSync(byteLength);
     const rest = mayWait ? this.#upToDecision(this.#rest(batch)) : this.#rest(batch);
     const takenBytes = this.#file.appendSync(rest, byteLength, this.#rotationSizeBytes);
-    const part = rest.subarray(0, takenBytes);
-    this.#decide(batch, part);
-    this.#commit.wrote(countLines(part));
+    this.#commit.wrote(this.#countDecided(batch, rest.subarray(0, takenBytes)));
     return true;
   }
 
@@ -459,15 +457,17 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   #refuse(batch: Uint8Array, error: unknown): Error {
     const reason = error instanceof Error ? error : new Error(String(error));
-    const rest = this.#rest(batch);
-    this.#decide(batch, rest);
-    this.#outcomes?.refused(countLines(rest), reason);
+    const lineCount = this.#countDecided(batch, this.#rest(batch));
+    this.#outcomes?.refused(lineCount, reason);
     return reason;
   }
 
-  #decide(batch: Uint8Array, part: Uint8Array): void {
+  /** Counts a part of a batch as written or refused. Returns the number of its lines. */
+  #countDecided(batch: Uint8Array, part: Uint8Array): number {
+    const lineCount = countLines(part);
     this.#decided.set(batch, (this.#decided.get(batch) ?? 0) + part.byteLength);
-    this.#decidedLines += countLines(part);
+    this.#decidedLines += lineCount;
+    return lineCount;
   }
 
   #mustSeal(byteLength: number): boolean {

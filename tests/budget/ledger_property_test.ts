@@ -47,7 +47,9 @@ class History {
   readonly ledger: BudgetLedger = new BudgetLedger({ isWhole: true });
   readonly #lines: AuditEvent[] = [];
   readonly #ids: string[] = [];
+  readonly #waiting: string[] = [];
   readonly #declared = new Set<string>();
+  readonly #ended = new Set<string>();
   #nowMs = T0;
 
   constructor(random: SeededRandom) {
@@ -76,7 +78,7 @@ class History {
     this.#nowMs += this.#random.below(10) === 0
       ? -this.#random.below(600_000)
       : this.#random.below(120_000);
-    const action = this.#random.below(20);
+    const action = this.#random.below(23);
     if (this.#declared.size === 0 || action === 0) this.#declare();
     else if (action === 1) this.#limit();
     else if (action < 9) this.#hold();
@@ -84,6 +86,8 @@ class History {
     else if (action < 17) this.#cost(undefined);
     else if (action === 17) this.#end("release");
     else if (action === 18) this.#end("charge");
+    else if (action === 19 && this.#random.below(6) === 0) this.#endBudget();
+    else if (action < 22) this.#wait();
     else {
       this.ledger.compact(this.#nowMs);
       this.#add(BUDGET_LINE.state, this.#nowMs, stateFields(this.ledger.state()));
@@ -94,7 +98,7 @@ class History {
   #declare(): void {
     const each = this.#one(BUDGETS);
     const { terms, limit } = each;
-    if (this.#declared.has(terms.name)) return;
+    if (this.#declared.has(terms.name) || this.#ended.has(terms.name)) return;
     this.#declared.add(terms.name);
     const line = { terms, limit: Number(limit), isDeclared: true, sums: [] };
     this.#add(BUDGET_LINE.limit, this.#nowMs, limitFields(line));
@@ -111,42 +115,72 @@ class History {
     this.model.add({ kind: "limit", ms: this.#nowMs, name: terms.name, limit, byHand });
   }
 
+  #endBudget(): void {
+    const name = this.#one(this.names);
+    this.#declared.delete(name);
+    this.#ended.add(name);
+    this.#add(BUDGET_LINE.end, this.#nowMs, { budget: name });
+    this.model.add({ kind: "end", ms: this.#nowMs, name });
+  }
+
   #hold(): void {
-    const budgets = this.names.filter(() => this.#random.below(2) === 0);
-    if (budgets.length === 0) return;
-    const amounts: Partial<Record<BudgetUnit, number>> = {
-      usd: this.#random.below(400_000_000),
-      tokens: this.#random.below(2_000),
-      calls: 1,
-    };
+    const asked = this.#ask();
+    if (asked === null) return;
+    const { budgets, amounts, held } = asked;
+    // Some holds have waited, with a ticket that may no longer be valid.
+    const waited = this.#random.below(3) === 0 ? this.#waiting.pop() : undefined;
+    const id = waited ?? `${this.#ids.length}`;
     const ms = this.ledger.decisionMs(budgets, this.#nowMs);
     assertEquals(ms, Math.max(this.#nowMs, ...budgets.map((name) => this.model.clockMs(name))));
-    const refusal = this.ledger.refusalOf({ amounts, budgets }, ms);
+    const refusal = this.ledger.refusalOf({ id, amounts, budgets }, ms);
     const isOver = budgets.some((name) => {
-      const { spent, held, orphaned } = this.model.figures(name, ms);
-      const { unit } = this.ledger.account(name)!.terms;
-      return spent + held + orphaned + BigInt(amounts[unit]!) > this.model.limit(name);
+      const { spent, held: inUse, orphaned } = this.model.figures(name, ms);
+      const claimed = this.model.claimBefore(id, name, ms);
+      return spent + inUse + orphaned + claimed + held.get(name)! > this.model.limit(name);
     });
     assertEquals(refusal !== null, isOver, JSON.stringify(refusal));
     const resumed = this.resumed();
     if (resumed !== null) {
       assertEquals(resumed.decisionMs(budgets, this.#nowMs), ms);
-      assertEquals(resumed.refusalOf({ amounts, budgets }, ms), refusal);
+      assertEquals(resumed.refusalOf({ id, amounts, budgets }, ms), refusal);
     }
     if (refusal !== null) return;
-    const id = `${this.#ids.length}`;
     this.#ids.push(id);
     const untilMs = ms + 1_000 * (1 + this.#random.below(1_800));
-    const units = new Set(budgets.map((name) => this.ledger.account(name)!.terms.unit));
+    this.#add(BUDGET_LINE.hold, ms, holdFields({ id, amounts, untilMs, budgets }));
+    this.model.add({ kind: "hold", ms, id, untilMs, amounts: held });
+  }
+
+  /** A hold that does not fit writes a ticket, or renews one. */
+  #wait(): void {
+    const asked = this.#ask();
+    if (asked === null) return;
+    const { budgets, amounts, held } = asked;
+    const isRenewed = this.#waiting.length > 0 && this.#random.below(2) === 0;
+    const id = isRenewed ? this.#one(this.#waiting) : `wait ${this.#lines.length}`;
+    if (!isRenewed) this.#waiting.push(id);
+    const ms = this.ledger.decisionMs(budgets, this.#nowMs);
+    const untilMs = ms + this.#random.below(600_000);
+    this.#add(BUDGET_LINE.wait, ms, holdFields({ id, amounts, untilMs, budgets }));
+    this.model.add({ kind: "wait", ms, id, untilMs, amounts: held });
+  }
+
+  /** Returns some budgets, the amounts to hold on them in each unit, and those by the name of the budget. */
+  #ask() {
+    const budgets = this.names.filter(() => this.#random.below(2) === 0);
+    if (budgets.length === 0) return null;
+    const amounts: Partial<Record<BudgetUnit, number>> = {
+      usd: this.#random.below(400_000_000),
+      tokens: this.#random.below(2_000),
+      calls: 1,
+    };
+    const unitOf = (name: string) => this.ledger.account(name)!.terms.unit;
+    const units = new Set(budgets.map(unitOf));
     for (const unit of ["usd", "tokens", "calls"] as const) {
       if (!units.has(unit)) delete amounts[unit];
     }
-    this.#add(BUDGET_LINE.hold, ms, holdFields({ id, amounts, untilMs, budgets }));
-    const held = budgets.map((name) => {
-      const { unit } = this.ledger.account(name)!.terms;
-      return [name, BigInt(amounts[unit]!)] as const;
-    });
-    this.model.add({ kind: "hold", ms, id, untilMs, amounts: new Map(held) });
+    const held = new Map(budgets.map((name) => [name, BigInt(amounts[unitOf(name)]!)]));
+    return { budgets, amounts, held };
   }
 
   #cost(id: string | undefined): void {
@@ -172,7 +206,8 @@ class History {
   }
 
   #end(kind: "release" | "charge"): void {
-    const id = this.#anId();
+    const waits = kind === "release" && this.#random.below(3) === 0;
+    const id = waits ? this.#waiting.pop() : this.#anId();
     if (id === undefined) return;
     this.#add(BUDGET_LINE[kind], this.#nowMs, { hold: id });
     this.model.add({ kind, ms: this.#nowMs, id });

@@ -41,7 +41,7 @@ class Bench {
     const { unit } = ledger.account(budgets[0]!)!.terms;
     const amounts = { [unit]: toAmount(amount, unit) };
     const decisionMs = ledger.decisionMs(budgets, ms);
-    const refusal = ledger.refusalOf({ amounts, budgets }, decisionMs);
+    const refusal = ledger.refusalOf({ id, amounts, budgets }, decisionMs);
     if (refusal !== null) return refusal.kind;
     const untilMs = decisionMs + maxSec * 1000;
     this.add(BUDGET_LINE.hold, decisionMs, holdFields({ id, amounts, untilMs, budgets }));
@@ -131,7 +131,7 @@ Deno.test("BudgetLedger refuses by the reason: too large, held by others, or spe
   bench.add("llm_call", T0, { hold: "a", cost: 0.6 });
   assertEquals(bench.hold("b", 0.5, T0), "spent");
   const amounts = { usd: usd(0.5) };
-  const refusal = bench.ledger.refusalOf({ amounts, budgets: ["run"] }, T0);
+  const refusal = bench.ledger.refusalOf({ id: "x", amounts, budgets: ["run"] }, T0);
   assertEquals(refusal, { budget: "run", kind: "spent", fitsAtMs: T0 + HOUR_MS });
 });
 
@@ -186,4 +186,20 @@ Deno.test("BudgetLedger that begins at a state line has the state of one that be
   resumed.add(JSON.parse(JSON.stringify(state)));
   assert(resumed.isWhole);
   assertEquals(resumed.state(), bench.ledger.state());
+});
+
+Deno.test("BudgetLedger removes a budget that ends, and its holds count no longer if it is declared again", () => {
+  const bench = new Bench();
+  const other = { ...RUN, name: "other" };
+  bench.declare(RUN, 1);
+  bench.declare(other, 1);
+  bench.hold("alone", 0.5, T0);
+  bench.hold("both", 0.25, T0, { budgets: ["run", "other"] });
+  bench.add(BUDGET_LINE.end, T0, { budget: "run" });
+  assertEquals([...bench.ledger.names], ["other"]);
+  assertEquals(bench.ledger.openHolds.map(({ id }) => id).toArray(), ["both"]);
+  bench.declare(RUN, 1);
+  assertEquals([bench.figures(T0), bench.figures(T0, "other")], [[0, 0, 0], [0, 0.25, 0]]);
+  bench.add("llm_call", T0, { hold: "both", cost: 0.125 });
+  assertEquals([bench.figures(T0), bench.figures(T0, "other")], [[0.125, 0, 0], [0.125, 0, 0]]);
 });

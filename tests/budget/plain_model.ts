@@ -22,7 +22,17 @@ export type ModelLine =
     readonly untilMs: number;
     readonly amounts: ReadonlyMap<string, bigint>;
   }
+  /** The ticket of a hold that waits, valid until `untilMs`. */
+  | {
+    readonly kind: "wait";
+    readonly ms: number;
+    readonly id: string;
+    readonly untilMs: number;
+    readonly amounts: ReadonlyMap<string, bigint>;
+  }
   | { readonly kind: "release" | "charge"; readonly ms: number; readonly id: string }
+  /** The end of a budget, which is never declared again. */
+  | { readonly kind: "end"; readonly ms: number; readonly name: string }
   /** A state line: what has left every window by then does not come back, even if a clock is set back. */
   | { readonly kind: "state"; readonly ms: number }
   | {
@@ -117,6 +127,50 @@ export class PlainModel {
     return { spent, held, orphaned };
   }
 
+  /** Returns what the oldest valid ticket on a budget claims before a hold; 0 if it is the ticket of this hold. */
+  claimBefore(id: string, name: string, ms: number): bigint {
+    let oldest: { place: number; id: string; amount: bigint } | undefined;
+    for (
+      const ticket of new Set(this.#lines.flatMap((line) => line.kind === "wait" ? [line.id] : []))
+    ) {
+      const places = this.#placesOf(ticket);
+      const newest = this.#lines[places.at(-1)!] as ModelLine & { kind: "wait" } | undefined;
+      const amount = newest?.amounts.get(name);
+      if (amount === undefined || newest!.untilMs <= ms) continue;
+      const [place] = places as [number];
+      if (oldest === undefined || place < oldest.place) oldest = { place, id: ticket, amount };
+    }
+    return oldest === undefined || oldest.id === id ? 0n : oldest.amount;
+  }
+
+  /** Returns the places of the lines of a ticket since it was last withdrawn, granted or dropped; none if it is gone. */
+  #placesOf(ticket: string): number[] {
+    let places: number[] = [];
+    let untilMs = Infinity;
+    let names: readonly string[] = [];
+    for (const [index, line] of this.#lines.entries()) {
+      const isOver = line.kind === "state" &&
+        this.#there(names, index).every((name) => untilMs <= this.clockMs(name, index + 1));
+      if (isOver) places = [];
+      if ((line.kind === "hold" || line.kind === "release") && line.id === ticket) places = [];
+      if (line.kind !== "wait" || line.id !== ticket) continue;
+      if (this.#lines.slice(0, index).some((each) => each.kind === "hold" && each.id === ticket)) {
+        continue;
+      }
+      places.push(index);
+      ({ untilMs } = line);
+      names = [...line.amounts.keys()];
+    }
+    return places;
+  }
+
+  /** Returns the budgets among these that have not ended at a line. */
+  #there(names: readonly string[], index: number): readonly string[] {
+    return names.filter((name) =>
+      !this.#lines.slice(0, index).some((line) => line.kind === "end" && line.name === name)
+    );
+  }
+
   /** Checks whether an amount of a line has left the windows of all these budgets at a later state line. */
   #hasLeft(
     dateMs: number,
@@ -126,7 +180,7 @@ export class PlainModel {
   ): boolean {
     return this.#lines.slice(0, to).some((line, index) =>
       line.kind === "state" && index > from &&
-      names.every((name) => {
+      this.#there(names, index).every((name) => {
         const declared = this.#lines.find((each) =>
           each.kind === "declare" && each.budget.name === name
         ) as { budget: ModelBudget };
@@ -149,7 +203,7 @@ export class PlainModel {
     index: number,
   ): ModelLine | undefined {
     const end = this.#lines.findIndex((line, at) =>
-      at > index && line.kind !== "hold" && "id" in line && line.id === id
+      at > index && line.kind !== "hold" && line.kind !== "wait" && "id" in line && line.id === id
     );
     if (end < 0 || this.#hasLeft(untilMs, [...amounts.keys()], index, end)) return undefined;
     return this.#lines[end];

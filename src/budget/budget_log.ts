@@ -1,0 +1,29 @@
+/**
+ * What budgets and holds need of their log.
+ *
+ * @module
+ */
+import type { Fields } from "../write/merge_fields.ts";
+import type { LineCaller } from "../write/acknowledgements.ts";
+import type { EndRecorder } from "../write/single_end.ts";
+import type { BudgetKeeper } from "./keeper.ts";
+import type { HoldDecision } from "./hold_decision.ts";
+import type { RefusalLines } from "./refusal_lines.ts";
+import type { SpentSignals } from "./spent_signals.ts";
+import type { WaitingHolds } from "./waiting_holds.ts";
+
+/** The budgets of one open log. */
+export interface BudgetLog extends EndRecorder {
+  readonly keeper: BudgetKeeper;
+  readonly waiting: WaitingHolds;
+  readonly refusals: RefusalLines;
+  readonly signals: SpentSignals;
+  /** Receives each decision on a hold, in a test. */
+  readonly observe: ((decision: HoldDecision) => void) | undefined;
+  /** Logs an event that the log itself logs, which may have the type and the field of budgets. */
+  accept(caller: LineCaller, event: string, fields: Fields): void;
+  /** Resolves when everything written before the call is durable. */
+  sync(): Promise<void>;
+  /** Returns the milliseconds of a monotonic clock. */
+  monotonicMs(): number;
+}

@@ -1,0 +1,86 @@
+/**
+ * A hold that was granted, until its end.
+ *
+ * @module
+ */
+import { checkNotReserved, type EventType, type KnownFields } from "../event.ts";
+import { type Fields, mergeFields } from "../write/merge_fields.ts";
+import { SingleEnd } from "../write/single_end.ts";
+import type { BudgetTerms } from "./account.ts";
+import type { BudgetLog } from "./budget_log.ts";
+import { BUDGET_LINE } from "./budget_lines.ts";
+import { withWhere } from "./budget_options.ts";
+
+/** An amount that is held until the call has ended. */
+export interface BudgetHold extends AsyncDisposable {
+  /** ID of the hold: the field `hold` of its events. */
+  readonly id: string;
+  /**
+   * Logs the event of the call. Its cost replaces the hold; what it does not state is charged at the amount of the hold.
+   *
+   * @param event The type of the event: any non-empty string.
+   * @param fields The fields of the event, such as `cost`; by default none.
+   * @returns A promise that resolves when the event is written.
+   * @throws {AuditEventError} If the type or a field is invalid. The hold can then still be settled.
+   * @throws {AuditWriteError} If the line could not be written or made durable.
+   * @throws {AuditClosedError} If the log is closed.
+   * @throws {Error} If the hold has ended.
+   */
+  settle<T extends object>(
+    event: EventType | (string & Record<never, never>),
+    fields?: T & KnownFields,
+  ): Promise<void>;
+  /**
+   * Ends the hold and charges nothing, because the call was not made.
+   *
+   * @param reason Why, for people who read the log; by default none.
+   * @returns A promise that resolves when the line is written.
+   * @throws {AuditWriteError} If the line could not be written or made durable.
+   * @throws {AuditClosedError} If the log is closed.
+   * @throws {Error} If the hold has ended.
+   */
+  release(reason?: string): Promise<void>;
+}
+
+export class GrantedHold implements BudgetHold {
+  readonly id: string;
+  readonly #terms: readonly BudgetTerms[];
+  readonly #fields: Fields;
+  readonly #end: SingleEnd;
+
+  constructor(
+    log: BudgetLog,
+    terms: readonly BudgetTerms[],
+    { id, fields }: { id: string; fields: Fields },
+  ) {
+    this.id = id;
+    this.#terms = terms;
+    this.#fields = fields;
+    this.#end = new SingleEnd(
+      log,
+      () => `Cannot end hold: it has ended already, got a second end of ${id}`,
+    );
+  }
+
+  settle(event: string, fields: object = {}): Promise<void> {
+    return this.#end.log(event, () => {
+      checkNotReserved(event);
+      return this.#withId(withWhere(mergeFields(this.#fields, fields), this.#terms));
+    });
+  }
+
+  release(reason?: string): Promise<void> {
+    return this.#end.log(
+      BUDGET_LINE.release,
+      () => this.#withId(reason === undefined ? {} : { reason }),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end.logIfNone(BUDGET_LINE.charge, () => this.#withId({}));
+  }
+
+  #withId(fields: Fields): Fields {
+    return { ...fields, hold: this.id };
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * A hold that is not granted yet: its decision, and its ticket while it waits.
+ *
+ * @module
+ */
+import type { BudgetTerms } from "./account.ts";
+import { asBudgetError, checkRoom, checkThere, refusalError } from "./budget_errors.ts";
+import type { BudgetLog } from "./budget_log.ts";
+import { BUDGET_LINE, type Hold, holdFields } from "./budget_lines.ts";
+import type { CheckedHold } from "./budget_options.ts";
+import { type BudgetHold, GrantedHold } from "./granted_hold.ts";
+import type { DecidedLine } from "./keeper.ts";
+import type { BudgetLedger, Refusal } from "./ledger.ts";
+import type { Turn, WaitingHold } from "./waiting_holds.ts";
+
+/** The last time that a date can have, epoch milliseconds. */
+const TIME_MAX_MS = 8.64e15;
+
+/** Milliseconds after which a hold that waits writes a ticket. */
+const TICKET_AFTER_MS = 1_000;
+/** Milliseconds for which a ticket is valid. */
+const TICKET_VALID_MS = 10_000;
+/** Milliseconds after which a ticket is renewed. */
+const RENEW_AFTER_MS = 5_000;
+/** Maximum number of tickets in a log, so that a state line stays small. Others wait without one. */
+const TICKETS_MAX = 1_000;
+
+/** What a decision comes to. */
+type Outcome = "granted" | "waits" | "aborted" | { readonly refusal: Refusal; readonly ms: number };
+
+/** A hold that is not granted yet. */
+export class HoldRequest implements WaitingHold<BudgetHold> {
+  readonly budgets: readonly string[];
+  readonly #log: BudgetLog;
+  readonly #terms: readonly BudgetTerms[];
+  readonly #hold: CheckedHold;
+  readonly #id: string = crypto.randomUUID();
+  /** Time at which the ticket was written, in milliseconds of the monotonic clock; undefined if there is no ticket. */
+  #ticketMs: number | undefined;
+
+  /** Creates the request; does not ask for the hold yet. */
+  constructor(log: BudgetLog, terms: readonly BudgetTerms[], hold: CheckedHold) {
+    this.#log = log;
+    this.#terms = terms;
+    this.#hold = hold;
+    this.budgets = terms.map(({ name }) => name);
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.#hold.signal;
+  }
+
+  /**
+   * Asks for the hold, at a turn of a hold that waits or, with null, at once. Resolves with null if it has to wait.
+   *
+   * @throws {BudgetError} If the hold is refused.
+   */
+  async ask(turn: Turn | null): Promise<BudgetHold | null> {
+    const { signal } = this.#hold;
+    let outcome = "waits" as Outcome;
+    try {
+      await this.#log.keeper.decide((ledger, nowMs) => {
+        const [decided, line] = this.#decide(ledger, nowMs, turn);
+        outcome = decided;
+        return line;
+      });
+    } catch (error) {
+      throw asBudgetError(error, this.budgets[0]!);
+    }
+    if (outcome === "waits") return null;
+    if (outcome === "aborted") throw signal?.reason;
+    if (outcome === "granted") return await this.#handOver();
+    this.#log.refusals.add(outcome.refusal.budget, outcome.refusal.kind);
+    throw refusalError(outcome.refusal, outcome.ms);
+  }
+
+  mustAsk(turn: Turn): boolean {
+    const mayFit = this.#log.keeper.peek((ledger, nowMs) => {
+      if (this.budgets.some((name) => ledger.account(name) === undefined)) return true;
+      return ledger.refusalOf(this.#requested, ledger.decisionMs(this.budgets, nowMs)) === null;
+    }) ?? true;
+    return mayFit || this.#isTicketDue(turn);
+  }
+
+  withdraw(): void {
+    if (this.#ticketMs === undefined) return;
+    this.#ticketMs = undefined;
+    this.#log.accept(Promise.withResolvers<void>(), BUDGET_LINE.release, {
+      hold: this.#id,
+      reason: "no longer waits",
+    });
+  }
+
+  get #requested() {
+    return { id: this.#id, amounts: this.#hold.amounts, budgets: this.budgets };
+  }
+
+  #decide(
+    ledger: BudgetLedger,
+    nowMs: number,
+    turn: Turn | null,
+  ): readonly [Outcome, DecidedLine | null] {
+    const { amounts, maxMs, signal } = this.#hold;
+    // The caller has aborted its signal, so nothing is held.
+    if (signal?.aborted) return ["aborted", null];
+    checkThere(ledger, this.#terms);
+    checkRoom(ledger, this.budgets[0]!);
+    const ms = ledger.decisionMs(this.budgets, nowMs);
+    const refusal = ledger.refusalOf(this.#requested, ms);
+    const { budgets } = this;
+    const { keeper, observe } = this.#log;
+    observe?.({ id: this.#id, amounts, budgets, after: keeper.lastEvent, ms, refusal });
+    // A hold that can never fit is refused even if it would wait.
+    if (refusal !== null && (turn === null || refusal.fitsAtMs === Infinity)) {
+      return [{ refusal, ms }, null];
+    }
+    if (turn !== null && !turn.isFirst()) return ["waits", null];
+    if (refusal === null) {
+      turn?.leave();
+      this.#ticketMs = undefined;
+      return ["granted", this.#line(BUDGET_LINE.hold, ms, Math.min(ms + maxMs, TIME_MAX_MS))];
+    }
+    if (!this.#isTicketDue(turn!) || ledger.ticketCount >= TICKETS_MAX) return ["waits", null];
+    this.#ticketMs = this.#log.monotonicMs();
+    return ["waits", this.#line(BUDGET_LINE.wait, ms, ms + TICKET_VALID_MS)];
+  }
+
+  #isTicketDue({ waitedMs }: Turn): boolean {
+    if (this.#ticketMs === undefined) return waitedMs >= TICKET_AFTER_MS;
+    return this.#log.monotonicMs() - this.#ticketMs >= RENEW_AFTER_MS;
+  }
+
+  #line(type: string, ms: number, untilMs: number): DecidedLine {
+    const { amounts, fields } = this.#hold;
+    const held: Hold = { id: this.#id, amounts, untilMs, budgets: this.budgets };
+    // A cost counts only when the hold is settled.
+    return { type, fields: { ...fields, cost: undefined, ...holdFields(held) }, ms };
+  }
+
+  /** Resolves with the hold when its line is durable. If that fails, releases the hold. */
+  async #handOver(): Promise<BudgetHold> {
+    const { signal, fields } = this.#hold;
+    const hold = new GrantedHold(this.#log, this.#terms, { id: this.#id, fields });
+    try {
+      // Until its line is durable, a power loss could take the hold, but not the call that it paid for.
+      await this.#log.sync();
+      signal?.throwIfAborted();
+      return hold;
+    } catch (error) {
+      // The caller gets the first error. The hold is an orphan if it cannot be released either.
+      await hold.release("not handed over").catch(() => {});
+      throw signal?.aborted ? signal.reason : asBudgetError(error, this.budgets[0]!);
+    }
+  }
+}

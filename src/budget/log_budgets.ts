@@ -1,0 +1,111 @@
+/**
+ * The budgets of one open log: connects their parts with the write path.
+ *
+ * @module
+ */
+import { type FileStatus, isSameFile } from "../platform/file_system.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
+import type { LineCaller } from "../write/acknowledgements.ts";
+import type { Fields } from "../write/merge_fields.ts";
+import type { EndRecorder } from "../write/single_end.ts";
+import { type Budget, DeclaredBudget } from "./budget.ts";
+import { asBudgetError } from "./budget_errors.ts";
+import { BUDGET_LINE } from "./budget_lines.ts";
+import type { BudgetLog } from "./budget_log.ts";
+import { type BudgetOptions, declarationOf } from "./budget_options.ts";
+import { declare } from "./declare.ts";
+import type { HoldDecision } from "./hold_decision.ts";
+import { BudgetKeeper, type KeeperOptions } from "./keeper.ts";
+import { RefusalLines } from "./refusal_lines.ts";
+import { SpentSignals } from "./spent_signals.ts";
+import { WaitingHolds } from "./waiting_holds.ts";
+
+/** What the budgets of a log need of it. */
+export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
+  /** Receives each decision on a hold, in a test. */
+  readonly observe?: ((decision: HoldDecision) => void) | undefined;
+}
+
+/** The budgets of one open log. */
+export class LogBudgets implements BudgetLog {
+  readonly keeper: BudgetKeeper;
+  readonly waiting: WaitingHolds;
+  readonly refusals: RefusalLines;
+  readonly signals: SpentSignals;
+  readonly observe: ((decision: HoldDecision) => void) | undefined;
+  readonly #options: LogBudgetsOptions;
+
+  /** Connects the parts; does not read the log yet. */
+  constructor(options: LogBudgetsOptions) {
+    this.#options = options;
+    const { source, observe } = options;
+    const { log, clock, logger } = source;
+    this.observe = observe;
+    this.keeper = new BudgetKeeper(options);
+    this.waiting = new WaitingHolds(clock, changesOf(log));
+    this.refusals = new RefusalLines(clock, (fields) => {
+      // If the line cannot be written, the log reports the rejection.
+      this.accept(Promise.withResolvers<void>(), BUDGET_LINE.refused, fields);
+    });
+    const { keeper } = this;
+    this.signals = new SpentSignals({ keeper, clock, logger, hasChanged: changesOf(log) });
+  }
+
+  /** Declares a budget, with the bound fields of a logger under those of its holds. */
+  async declare(options: BudgetOptions, bound: Fields): Promise<Budget> {
+    const declaration = declarationOf(options, this.#options.now());
+    const { keeper } = this;
+    try {
+      const terms = await declare(declaration, { keeper, source: this.#options.source });
+      return new DeclaredBudget(this, terms, bound);
+    } catch (error) {
+      throw error instanceof TypeError ? error : asBudgetError(error, options.name);
+    }
+  }
+
+  accept(caller: LineCaller, event: string, fields: Fields): void {
+    const resolve = () => {
+      caller.resolve();
+      // The line may have ended a hold, so that another one fits.
+      this.waiting.callFirst();
+    };
+    this.#options.accept({ ...caller, resolve }, event, fields);
+  }
+
+  refuse(caller: LineCaller, error: unknown): void {
+    this.#options.refuse(caller, error);
+  }
+
+  sync(): Promise<void> {
+    return this.#options.sync();
+  }
+
+  monotonicMs(): number {
+    return this.#options.source.clock.monotonicMs();
+  }
+
+  /** Logs refusals that are not logged yet, and withdraws tickets. Then every hold that waits rejects with the error. */
+  async close(error: Error): Promise<void> {
+    this.refusals.close();
+    this.signals.close();
+    const closed = this.keeper.close(error);
+    this.waiting.close();
+    await closed;
+  }
+}
+
+/** Returns a function that checks whether the active file has changed since its last call; true for the first one. */
+function changesOf({ fileSystem, files }: LogDirectory): () => boolean {
+  let last: FileStatus | null = null;
+  return () => {
+    const before = last;
+    try {
+      last = fileSystem.status(files.active);
+    } catch {
+      // The decision that follows under the lock meets the same error, and reports it.
+      last = null;
+    }
+    return last === null || before === null || !isSameFile(last, before) ||
+      last.byteLength !== before.byteLength;
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * The holds that have not ended, with the sum of each budget. Pure.
+ *
+ * @module
+ */
+import type { Account } from "./account.ts";
+import { type BudgetUnit, plus } from "./amount.ts";
+import { type Hold, withoutBudget } from "./budget_lines.ts";
+
+/** The open holds of one log. */
+export class OpenHolds {
+  readonly #unitOf: (budget: string) => BudgetUnit | undefined;
+  readonly #holds = new Map<string, Hold>();
+  /** For each budget, the sum of its open holds, and a time before which none of them is orphaned. */
+  readonly #sums = new Map<string, { sum: number; earliestMs: number }>();
+
+  /**
+   * Creates an empty set of holds.
+   *
+   * @param unitOf Returns the unit of a budget; undefined if the budget does not exist.
+   */
+  constructor(unitOf: (budget: string) => BudgetUnit | undefined) {
+    this.#unitOf = unitOf;
+  }
+
+  /** Number of holds. */
+  get size(): number {
+    return this.#holds.size;
+  }
+
+  /** Returns the hold of an ID. */
+  get(id: string): Hold | undefined {
+    return this.#holds.get(id);
+  }
+
+  /** Returns the holds in the order in which they were granted. */
+  values(): IteratorObject<Hold> {
+    return this.#holds.values();
+  }
+
+  /** Adds a hold. */
+  add(hold: Hold): void {
+    this.#holds.set(hold.id, hold);
+    for (const [name, amount] of this.#amountsOf(hold)) {
+      const open = this.#sums.getOrInsert(name, { sum: 0, earliestMs: Infinity });
+      open.sum += amount;
+      open.earliestMs = Math.min(open.earliestMs, hold.untilMs);
+    }
+  }
+
+  /** Removes a hold. */
+  remove(hold: Hold): void {
+    this.#holds.delete(hold.id);
+    for (const [name, amount] of this.#amountsOf(hold)) {
+      const open = this.#sums.get(name);
+      if (open !== undefined) open.sum -= amount;
+    }
+    if (this.#holds.size === 0) this.#sums.clear();
+  }
+
+  /** Removes a budget from the holds, and the holds that are on no other budget. */
+  removeBudget(name: string): void {
+    this.#sums.delete(name);
+    for (const hold of [...this.#holds.values()]) {
+      const rest = withoutBudget(hold, name);
+      if (rest === null) this.remove(hold);
+      else this.#holds.set(hold.id, rest);
+    }
+  }
+
+  /** Returns what is held and orphaned on a budget at a time. */
+  figures(account: Account, ms: number): { held: number; orphaned: number } {
+    const { name, unit } = account.terms;
+    const open = this.#sums.get(name) ?? { sum: 0, earliestMs: Infinity };
+    // Before the earliest deadline no hold is orphaned, so the sum of all holds is enough.
+    if (ms < open.earliestMs) return { held: open.sum, orphaned: 0 };
+    let held = 0;
+    let orphaned = 0;
+    open.earliestMs = Infinity;
+    for (const hold of this.#holds.values()) {
+      const amount = hold.amounts[unit];
+      if (amount === undefined || !hold.budgets.includes(name)) continue;
+      open.earliestMs = Math.min(open.earliestMs, hold.untilMs);
+      if (hold.untilMs > ms) held = plus(held, amount);
+      else if (account.leavesMs(hold.untilMs) > ms) orphaned = plus(orphaned, amount);
+    }
+    return { held, orphaned };
+  }
+
+  /** Returns the times at which the orphans of a budget leave its window. */
+  departures(account: Account, ms: number): number[] {
+    return this.#holds.values()
+      .filter(({ budgets, untilMs }) => untilMs <= ms && budgets.includes(account.terms.name))
+      .map(({ untilMs }) => account.leavesMs(untilMs)).toArray();
+  }
+
+  /** Returns the names of the budgets of a hold, each with the amount. */
+  #amountsOf({ budgets, amounts }: Hold): (readonly [name: string, amount: number])[] {
+    return [...new Set(budgets)].flatMap((name) => {
+      const unit = this.#unitOf(name);
+      const amount = unit === undefined ? undefined : amounts[unit];
+      return amount === undefined ? [] : [[name, amount] as const];
+    });
+  }
+}

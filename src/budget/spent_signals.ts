@@ -1,0 +1,100 @@
+/**
+ * Signals that abort when a budget is spent, so that calls that are under way can stop.
+ *
+ * @module
+ */
+import { AuditClosedError, BudgetError, messageOf } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
+import { fromAmount } from "./amount.ts";
+import type { BudgetKeeper } from "./keeper.ts";
+
+/** Milliseconds between two looks at the log. */
+const LOOK_MS = 500;
+
+/** Options of {@linkcode SpentSignals}. */
+export interface SpentSignalsOptions {
+  readonly keeper: BudgetKeeper;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Returns whether the active file has changed since the last call. */
+  readonly hasChanged: () => boolean;
+}
+
+/** The signals of the budgets of one log. */
+export class SpentSignals {
+  readonly #options: SpentSignalsOptions;
+  readonly #controllers = new Map<string, AbortController>();
+  #timer: Timer | undefined;
+  #isClosed = false;
+
+  /** Creates the signals. The log is not read before the first one is asked for. */
+  constructor(options: SpentSignalsOptions) {
+    this.#options = options;
+  }
+
+  /** Returns the signal of a budget: a new signal if the last signal has aborted and the budget is no longer spent. */
+  of(budget: string): AbortSignal {
+    const existing = this.#controllers.get(budget);
+    const reason = this.#reasonOf(budget);
+    if (existing !== undefined && (!existing.signal.aborted || reason !== null)) {
+      return existing.signal;
+    }
+    const controller = new AbortController();
+    this.#controllers.set(budget, controller);
+    if (reason !== null) controller.abort(reason);
+    this.#start();
+    return controller.signal;
+  }
+
+  /** Stops looking at the log. */
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+  }
+
+  #start(): void {
+    if (this.#timer !== undefined || this.#isClosed) return;
+    this.#timer = this.#options.clock.startTimer(LOOK_MS, async () => {
+      await this.#look();
+      this.#timer = undefined;
+      this.#start();
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { keeper, hasChanged, logger } = this.#options;
+    if (!hasChanged()) return;
+    try {
+      // The ledger then has every line up to now.
+      await keeper.decide(() => null);
+    } catch (error) {
+      if (error instanceof AuditClosedError) return;
+      logger.warn(`Cannot check budgets, so their signals do not abort now: ${messageOf(error)}`);
+      return;
+    }
+    for (const [budget, controller] of this.#controllers) {
+      const reason = this.#reasonOf(budget);
+      if (reason !== null) controller.abort(reason);
+    }
+  }
+
+  /** Returns the reason with which the signal of a budget aborts; null if the budget is not spent, as far as it is known. */
+  #reasonOf(budget: string): BudgetError | null {
+    return this.#options.keeper.peek((ledger, nowMs) => {
+      const account = ledger.account(budget);
+      if (account === undefined) return null;
+      const ms = ledger.decisionMs([budget], nowMs);
+      const { spent, limit } = ledger.figures(budget, ms);
+      if (spent < limit) return null;
+      const { unit } = account.terms;
+      const [next] = ledger.departuresAfter(budget, ms);
+      const message = `Cannot go on: budget "${budget}" is spent, got ${
+        fromAmount(spent, unit)
+      } of ${fromAmount(limit, unit)} ${unit}`;
+      const resetsAt = next === undefined ? null : new Date(next);
+      const retryAfterMs = next === undefined ? null : next - ms;
+      return new BudgetError(message, { kind: "spent", budget, resetsAt, retryAfterMs });
+    }) ?? null;
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * The holds of one process that wait for room, in the order of asking.
+ *
+ * A hold is first if no hold before it in the line is on one of its budgets. Only the first ones ask again: when the
+ * active file has changed, when time alone may have made room, and when a hold of this process has ended.
+ *
+ * @module
+ */
+import type { Clock, Timer } from "../platform/clock.ts";
+
+/** Milliseconds between two looks at the active file. */
+const LOOK_MS = 50;
+
+/** The place of a hold in the line, when it asks. */
+export interface Turn {
+  /** Milliseconds since the hold entered the line. */
+  readonly waitedMs: number;
+  /** Checks whether the hold is first now. */
+  isFirst(): boolean;
+  /** Leaves the line, because the hold is granted. */
+  leave(): void;
+}
+
+/** A hold that can wait. */
+export interface WaitingHold<T> {
+  /** The names of the budgets. */
+  readonly budgets: readonly string[];
+  /** Ends the waiting. */
+  readonly signal: AbortSignal | undefined;
+  /** Asks for the hold. Resolves with null if it does not fit yet. */
+  ask(turn: Turn): Promise<T | null>;
+  /** Checks whether the hold may fit now, or has to renew its ticket, even if the file has not changed. */
+  mustAsk(turn: Turn): boolean;
+  /** Withdraws the ticket, if the hold has one. */
+  withdraw(): void;
+}
+
+/** A place in the line. */
+interface Place {
+  readonly hold: WaitingHold<unknown>;
+  readonly enteredMs: number;
+  /** Lets the hold ask again. */
+  call(): void;
+}
+
+/** The line of the holds that wait. */
+export class WaitingHolds {
+  readonly #clock: Clock;
+  readonly #hasChanged: () => boolean;
+  readonly #line: Place[] = [];
+  #timer: Timer | undefined;
+
+  /** @param hasChanged Returns whether the active file has changed since the last call. */
+  constructor(clock: Clock, hasChanged: () => boolean) {
+    this.#clock = clock;
+    this.#hasChanged = hasChanged;
+  }
+
+  /** Resolves with the hold when it is granted. Rejects if it never will be, or its signal aborts. */
+  async wait<T>(hold: WaitingHold<T>): Promise<T> {
+    const { signal } = hold;
+    let called = Promise.withResolvers<void>();
+    const place = { hold, enteredMs: this.#clock.monotonicMs(), call: () => called.resolve() };
+    this.#line.push(place);
+    this.#start();
+    signal?.addEventListener("abort", place.call);
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        // If the hold is called while it asks, it asks again.
+        called = Promise.withResolvers<void>();
+        const granted = await hold.ask(this.#turnOf(place));
+        if (granted !== null) return granted;
+        await called.promise;
+      }
+    } finally {
+      signal?.removeEventListener("abort", place.call);
+      this.#leave(place);
+      hold.withdraw();
+    }
+  }
+
+  /** Lets the holds that are first ask again, because a hold of this process has ended. */
+  callFirst(): void {
+    for (const place of this.#first()) place.call();
+  }
+
+  /** Withdraws all tickets, and lets every hold ask again: the closed log refuses them. */
+  close(): void {
+    for (const { hold, call } of this.#line) {
+      hold.withdraw();
+      call();
+    }
+  }
+
+  #first(): Place[] {
+    return this.#line.filter((place) => this.#isFirst(place));
+  }
+
+  #isFirst(place: Place): boolean {
+    const budgets = new Set(place.hold.budgets);
+    for (const before of this.#line) {
+      if (before === place) return true;
+      if (before.hold.budgets.some((name) => budgets.has(name))) return false;
+    }
+    return true;
+  }
+
+  #turnOf(place: Place): Turn {
+    return {
+      waitedMs: this.#clock.monotonicMs() - place.enteredMs,
+      isFirst: () => this.#isFirst(place),
+      leave: () => this.#leave(place),
+    };
+  }
+
+  #leave(place: Place): void {
+    const index = this.#line.indexOf(place);
+    if (index < 0) return;
+    this.#line.splice(index, 1);
+    if (this.#line.length === 0) this.#timer?.cancel();
+    else this.callFirst();
+  }
+
+  #start(): void {
+    if (this.#line.length !== 1) return;
+    // The process has to stay alive, because nothing else may.
+    this.#timer = this.#clock.startTimer(LOOK_MS, () => this.#look(), { keepsAlive: true });
+  }
+
+  #look(): void {
+    const hasChanged = this.#hasChanged();
+    for (const place of this.#first()) {
+      if (hasChanged || place.hold.mustAsk(this.#turnOf(place))) place.call();
+    }
+    this.#timer = this.#clock.startTimer(LOOK_MS, () => this.#look(), { keepsAlive: true });
+  }
+}
