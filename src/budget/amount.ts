@@ -28,6 +28,14 @@ export function fromAmount(amount: number, unit: BudgetUnit): number {
   return unit === "usd" ? amount / USD_PARTS : amount;
 }
 
+/** Returns the amounts as numbers of units, by their units. */
+export function unitsOf(amounts: Amounts): [unit: BudgetUnit, value: number][] {
+  return BUDGET_UNITS.flatMap((unit) => {
+    const amount = amounts[unit];
+    return amount === undefined ? [] : [[unit, fromAmount(amount, unit)]];
+  });
+}
+
 /** Adds two amounts. The sum is at most the largest safe integer, which is above every limit. */
 export function plus(a: number, b: number): number {
   return Math.min(a + b, Number.MAX_SAFE_INTEGER);

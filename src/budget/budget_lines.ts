@@ -9,7 +9,14 @@
 import { type AuditEvent, BUDGET_STATE } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
 import type { BudgetTerms, Sums } from "./account.ts";
-import { type Amounts, BUDGET_UNITS, type BudgetUnit, fromAmount, toAmount } from "./amount.ts";
+import {
+  type Amounts,
+  BUDGET_UNITS,
+  type BudgetUnit,
+  fromAmount,
+  toAmount,
+  unitsOf,
+} from "./amount.ts";
 
 /** The types of the lines of budgets. */
 export const BUDGET_LINE = {
@@ -88,10 +95,7 @@ export function limitOf(event: AuditEvent): LimitLine | null {
 
 /** Returns the fields of a `budget_hold` line, and of the `budget_wait` line of a ticket. */
 export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields {
-  const held = BUDGET_UNITS.flatMap((unit) => {
-    const amount = amounts[unit];
-    return amount === undefined ? [] : [[`hold_${unit}`, fromAmount(amount, unit)]];
-  });
+  const held = unitsOf(amounts).map(([unit, value]) => [`hold_${unit}`, value]);
   return {
     hold: id,
     ...Object.fromEntries(held),

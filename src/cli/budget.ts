@@ -8,11 +8,12 @@ import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
-import { BUDGET_UNITS, fromAmount } from "../budget/amount.ts";
+import { unitsOf } from "../budget/amount.ts";
 import type { Hold } from "../budget/budget_lines.ts";
 import { readBudgets } from "../budget/read_budgets.ts";
 import { shownInstant, shownNumber, shownText } from "../shown.ts";
-import { budgetReleaseCommand, budgetSetCommand, budgetSettleCommand } from "./budget_change.ts";
+import { budgetEndCommand, budgetSetCommand } from "./budget_change.ts";
+import { budgetReleaseCommand, budgetSettleCommand } from "./budget_hold_end.ts";
 import { type Run, withLog } from "./command.ts";
 import { orByDefault } from "./default_command.ts";
 import { tellNothingFound } from "./nothing_found.ts";
@@ -28,11 +29,14 @@ const list = map(
 /** The `scout budget` command. */
 export const budgetCommand: Parser<"sync", Run, unknown> = command(
   "budget",
-  orByDefault(or(budgetReleaseCommand, budgetSettleCommand, budgetSetCommand), list),
+  orByDefault(
+    or(budgetReleaseCommand, budgetSettleCommand, budgetSetCommand, budgetEndCommand),
+    list,
+  ),
   {
-    brief: message`Lists budgets and open holds; ends a hold, sets a limit`,
+    brief: message`Lists budgets and open holds; ends holds and budgets, sets limits`,
     description:
-      message`spent: costs and ended holds in the window. held: open holds. orphaned: holds that have not ended in time, most likely because their process died; they are charged until they leave the window. left: what can still be held. resets: when the next amount leaves the window.`,
+      message`spent: costs and ended holds in the window. held: open holds. orphaned: holds that have not ended in time, most likely because their process died; they are charged until they leave the window. left: what can still be held. resets: when the next amount leaves the window. Below the table: the open holds, and the holds that wait for room.`,
     footer: message`Example: scout budget logs`,
   },
 );
@@ -44,13 +48,16 @@ async function runBudget(options: ReadingOptions, output: Output): Promise<numbe
     const ledger = await readBudgets(reader);
     const budgets = budgetsIn(ledger, nowMs);
     const holds = ledger.openHolds.toArray();
-    if (json) output.json({ budgets, holds: holds.map(shownHold) });
-    else if (budgets.length === 0) {
+    const waits = ledger.tickets.filter(({ untilMs }) => untilMs > nowMs).toArray();
+    if (json) {
+      output.json({ budgets, holds: holds.map(shownHold), waits: waits.map(shownHold) });
+    } else if (budgets.length === 0) {
       const now = Temporal.Now.zonedDateTimeISO(timeZone);
       await tellNothingFound(reader, { kind: "budgets" }, now);
     } else {
       for (const line of table(budgets.map((each) => cellsOf(each, timeZone)))) output.line(line);
       for (const hold of holds) output.line(holdLine(hold, { timeZone, nowMs }));
+      for (const ticket of waits) output.line(ticketLine(ticket));
     }
   });
   await output.flush();
@@ -89,19 +96,22 @@ function holdLine(
   { id, amounts, untilMs, budgets }: Hold,
   { timeZone, nowMs }: { timeZone: string; nowMs: number },
 ): string {
-  const held = BUDGET_UNITS.flatMap((unit) => {
-    const amount = amounts[unit];
-    return amount === undefined ? [] : [shownAmount(fromAmount(amount, unit), unit)];
-  });
   const until = shownInstant(new Date(untilMs).toISOString(), timeZone);
   const state = untilMs <= nowMs ? "orphaned since" : "until";
-  return shownText(`hold ${id}  ${held.join(", ")} on ${budgets.join(", ")} ${state} ${until}`);
+  return shownText(`hold ${id}  ${amountsOn({ amounts, budgets })} ${state} ${until}`);
+}
+
+/** Returns the line of a hold that waits. */
+function ticketLine({ id, amounts, budgets }: Hold): string {
+  return shownText(`wait ${id}  ${amountsOn({ amounts, budgets })}`);
+}
+
+function amountsOn({ amounts, budgets }: Pick<Hold, "amounts" | "budgets">): string {
+  const shown = unitsOf(amounts).map(([unit, value]) => shownAmount(value, unit));
+  return `${shown.join(", ")} on ${budgets.join(", ")}`;
 }
 
 function shownHold({ id, amounts, untilMs, budgets }: Hold) {
-  const held = BUDGET_UNITS.flatMap((unit) => {
-    const amount = amounts[unit];
-    return amount === undefined ? [] : [[unit, fromAmount(amount, unit)] as const];
-  });
-  return { hold: id, ...Object.fromEntries(held), until: new Date(untilMs).toISOString(), budgets };
+  const held = Object.fromEntries(unitsOf(amounts));
+  return { hold: id, ...held, until: new Date(untilMs).toISOString(), budgets };
 }

@@ -18,8 +18,9 @@ import { counted, shownInstant, shownText } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
 import { isChained, openToChange, type Run, withLog } from "./command.ts";
 import { CommandError } from "./command_error.ts";
+import { idOf, itemsWithId } from "./ids.ts";
 import { tell } from "./messages.ts";
-import { choiceOf, type ReadingOptions, readingOptions, valueOf } from "./options.ts";
+import { amountOf, choiceOf, type ReadingOptions, readingOptions } from "./options.ts";
 import { keyOf } from "./span_rows.ts";
 import type { Output } from "./terminal.ts";
 
@@ -40,7 +41,7 @@ export const inflightEndCommand: Parser<"sync", Run, unknown> = command(
   map(
     merge(
       object("End", {
-        span: argument(valueOf("SPAN", parseId, "3f9c01d2"), {
+        span: argument(idOf("SPAN", { kind: "call", command: "scout inflight" }), {
           description:
             message`The ID of the call, or a prefix that matches only one unfinished call`,
         }),
@@ -53,7 +54,7 @@ export const inflightEndCommand: Parser<"sync", Run, unknown> = command(
           }),
           "aborted" as const,
         ),
-        cost: optional(option("--cost", valueOf("USD", parseCost, 0), {
+        cost: optional(option("--cost", amountOf("USD"), {
           description: message`The cost to log, in USD, if the call was charged`,
         })),
         reason: optional(option("--reason", string({ metavar: "TEXT" }), {
@@ -72,26 +73,6 @@ export const inflightEndCommand: Parser<"sync", Run, unknown> = command(
       message`Example: scout inflight end 3f9c01d2 logs --status error --reason "machine lost"`,
   },
 );
-
-/** Minimum number of characters, so that a slip of the finger ends no call. */
-const ID_LENGTH_MIN = 4;
-
-function parseId(text: string): string {
-  // The table of a narrow terminal cuts IDs off.
-  const id = text.replace(/…$/, "");
-  if (id.length < ID_LENGTH_MIN) {
-    throw new RangeError(
-      `not the ID of a call or at least ${ID_LENGTH_MIN} characters of it; scout inflight lists them`,
-    );
-  }
-  return id;
-}
-
-function parseCost(text: string): number {
-  const cost = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
-  if (!Number.isFinite(cost)) throw new RangeError("not a cost in USD; use 0.02");
-  return cost;
-}
 
 async function runInflightEnd(options: InflightEndOptions, output: Output): Promise<number> {
   const { status, cost, reason, json, timeZone } = options;
@@ -166,17 +147,13 @@ async function openCall(
   reader: Pick<AuditReader, "unfinished">,
   { span: text, event }: Pick<InflightEndOptions, "span" | "event">,
 ): Promise<UnfinishedSpan> {
-  const named: UnfinishedSpan[] = [];
+  const open: UnfinishedSpan[] = [];
   for await (const span of reader.unfinished()) {
-    if (span.span.startsWith(text) && (event === undefined || span.event === event)) {
-      named.push(span);
-    }
+    if (event === undefined || span.event === event) open.push(span);
   }
-  const exact = named.filter(({ span }) => span === text);
-  const [found, ...others] = exact.length > 0 ? exact : named;
-  if (found === undefined) {
-    throw unknownCall(text);
-  }
+  const named = itemsWithId(open, text, ({ span }) => span);
+  const [found, ...others] = named;
+  if (found === undefined) throw unknownCall(text);
   if (others.length > 0) {
     throw new CommandError(
       `Cannot end call: ${counted(named.length, "unfinished call")} have this ID, got ${

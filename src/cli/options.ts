@@ -112,6 +112,19 @@ export function countOf(
   });
 }
 
+/** Creates the parser of a number >= 0, or > 0, such as an amount in USD. */
+export function amountOf(
+  metavar: Uppercase<string>,
+  { orZero = true }: { readonly orZero?: boolean } = {},
+): ValueParser<"sync", number> {
+  const read = (input: string) => {
+    const amount = /^\d*\.?\d+$/.test(input) ? Number(input) : NaN;
+    if (Number.isFinite(amount) && (orZero || amount > 0)) return amount;
+    throw new RangeError(`not a number ${orZero ? ">= 0" : "> 0"}; use 5 or 0.25`);
+  };
+  return valueOf(metavar, read, 1);
+}
+
 /** The parser of a time. */
 export const when: ValueParser<"sync", When> = valueOf(
   "TIME",

@@ -10,7 +10,7 @@ import type { Parser } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { ReportOptions } from "../report/options.ts";
-import { type ShownOptions, type TimeOptions, valueOf } from "./options.ts";
+import { amountOf, type ShownOptions, type TimeOptions } from "./options.ts";
 
 /** Options of the look of a report, and the option to open the report in the browser. */
 export type ReportLookOptions = {
@@ -19,13 +19,7 @@ export type ReportLookOptions = {
   readonly open: boolean;
 };
 
-const usd = valueOf("USD", parseUsd, 1);
-
-function parseUsd(input: string): number {
-  const amount = Number(input);
-  if (input.trim() !== "" && Number.isFinite(amount) && amount > 0) return amount;
-  throw new RangeError("not an amount above 0; use 5 or 0.25");
-}
+const usd = amountOf("USD", { orZero: false });
 
 /** The parser of {@linkcode ReportLookOptions}. */
 export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = object("Report", {

@@ -1,6 +1,6 @@
 import {
   AuditClosedError,
-  AuditLog,
+  type AuditLog,
   type Budget,
   BudgetError,
   type BudgetHold,

@@ -1,5 +1,5 @@
 import { AuditLog, type BudgetHold } from "@vivarium/scout";
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { silent } from "../loggers.ts";
 import type { CommandResult } from "../run_command.ts";
 import { runProgram } from "../run_program.ts";
@@ -89,7 +89,16 @@ Deno.test("scout budget names what is wrong with a hold or a limit, and changes 
     [["settle", open!.id, "--cost", "-1"], 2, '"-1" is not a number >= 0'],
     [["set", "run"], 2, "use one of --usd, --tokens and --calls"],
     [["set", "run", "--calls", "3"], 1, '"run" counts usd, got --calls'],
-    [["set", "rnu", "--usd", "3"], 1, 'the log has no budget "rnu", got run, calls'],
+    [["set", "rnu", "--usd", "3"], 1, 'the log has no budget "rnu", got run, calls; add --hours'],
+    [
+      ["set", "run", "--usd", "3", "--hours", "2"],
+      1,
+      '"run" has a window of 1 h, which cannot be changed',
+    ],
+    [["set", "calls", "--calls", "3", "--hours", "2"], 1, '"calls" is a total'],
+    [["set", "new", "--usd", "3", "--hours", "0"], 2, '"0" is not a number > 0'],
+    [["end", "rnu"], 1, 'Cannot end budget: the log has no budget "rnu", got run, calls'],
+    [["end", "run"], 1, '"run" has 1 open hold; settle or release them first'],
   ];
   for (const [args, code, message] of refused) {
     const result = await change(log, ...args);
@@ -97,6 +106,45 @@ Deno.test("scout budget names what is wrong with a hold or a limit, and changes 
     assertEquals(result.stderr.includes(message), true, result.stderr);
   }
   assertEquals(Deno.readTextFileSync(log.path), before);
+});
+
+Deno.test("scout budget set --hours creates a budget, and scout budget end removes one, with its orphans", async () => {
+  using log = logWith();
+  const [, open] = await logWithBudgets(log);
+  const set = await change(log, "set", "day", "--tokens", "5000", "--hours", "24");
+  assertEquals([set.stdout, set.stderr], ["Set budget day to 5000 tokens\n", ""]);
+  await change(log, "set", "day", "--tokens", "4000", "--hours", "24");
+  await change(log, "release", open!.id);
+  const ended = await change(log, "end", "run");
+  assertEquals([ended.stdout, ended.stderr], ["Ended budget run\n", ""]);
+  assertEquals(await budgetsIn(log), {
+    figures: [["calls", 10, 1, 0, 0, 9], ["day", 4000, 0, 0, 0, 4000]],
+    holds: [],
+  });
+});
+
+Deno.test("scout budget lists the holds that wait for room", async () => {
+  using log = logWith();
+  await using writer = await AuditLog.open({ path: log.path, logger: silent });
+  const run = await writer.budget({ name: "run", limit: { usd: 1 }, hours: 1 });
+  await run.hold({ usd: 0.75 });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const waiting = assertRejects(() => run.hold({ usd: 0.5, wait: true, signal }), Error, "enough");
+  let id: unknown;
+  for await (const event of writer.follow({ eventType: "budget_wait" })) {
+    id = event.hold;
+    break;
+  }
+  const { stdout } = await log.run("budget");
+  assertEquals(stdout.trimEnd().split("\n").at(-1), `wait ${id}  $0.50 on run`);
+  const { waits } = JSON.parse((await log.run("budget", "--json")).stdout);
+  assertEquals(waits.map(({ hold, usd }: { hold: string; usd: number }) => [hold, usd]), [[
+    id,
+    0.5,
+  ]]);
+  controller.abort(new Error("enough"));
+  await waiting;
 });
 
 Deno.test("scout status shows one line for each budget", async () => {
@@ -121,5 +169,5 @@ Deno.test("scout budget says so if the log has no budgets, and reads none of its
     "scout: no budgets; the newest event is from 2026-02-13 14:30\n",
   ]);
   const json = await log.run("budget", "--json");
-  assertEquals(JSON.parse(json.stdout), { budgets: [], holds: [] });
+  assertEquals(JSON.parse(json.stdout), { budgets: [], holds: [], waits: [] });
 });

@@ -107,7 +107,7 @@ Deno.test("scout inflight end changes nothing if the ID is ambiguous, unknown or
     assertEquals([result.code, result.stdout, result.stderr], [code, "", stderr]);
   }
   const cost = await end(log, "ended", "--cost", "-1");
-  assertEquals([cost.code, cost.stderr.includes('"-1" is not a cost in USD')], [2, true]);
+  assertEquals([cost.code, cost.stderr.includes('"-1" is not a number >= 0')], [2, true]);
   assertEquals(linesOf(log.path).length, BEGUN.length);
 });
 
