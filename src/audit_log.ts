@@ -493,10 +493,11 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   /** Connects the budgets with the write path, at the first budget. */
   #openBudgets(): LogBudgets {
     const { sink, directory, clock, acknowledgements, observe } = this.#parts;
-    const { maxLineBytes, logger, now } = this.#options;
+    const { maxLineBytes, logger, now, rotationSizeBytes } = this.#options;
     const budgets = new LogBudgets({
       source: { log: directory, clock, maxLineBytes, logger },
       now,
+      rotationSizeBytes,
       acceptedLines: () => acknowledgements.acceptedCount,
       lineOf: ({ type, fields, ms }) => this.#serialize(type, fields as EventFields, { nowMs: ms }),
       start: () => queueMicrotask(() => void sink.decide()),

@@ -67,6 +67,11 @@ export class Account {
     return [...this.#sums].sort(([a], [b]) => a - b);
   }
 
+  /** Number of the sums. */
+  get sumCount(): number {
+    return this.#sums.size;
+  }
+
   /** Checks whether an event has the fields of `where`, and for a total whether it is not before the start. */
   matches(event: AuditEvent, dateMs: number): boolean {
     const { sinceMs } = this.terms;

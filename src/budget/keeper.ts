@@ -25,6 +25,10 @@ import { BudgetLedger } from "./ledger.ts";
 const UNREAD_BYTES_MAX = 1024 * 1024;
 /** Number of bytes after which the next budget line is preceded by a new state line. */
 const STATE_EVERY_BYTES = 1024 * 1024;
+/** Minimum ratio of all lines to state lines, in bytes. */
+const STATE_SHARE = 4;
+/** Minimum number of bytes of a line. */
+const LINE_BYTES = 100;
 
 /** A line to write, dated by the decision. */
 export interface DecidedLine {
@@ -53,6 +57,8 @@ interface Queued {
 export interface KeeperOptions {
   readonly source: LineSource;
   readonly now: () => number;
+  /** Number of bytes at which a file is full. */
+  readonly rotationSizeBytes: number;
   /** Number of lines that the log has accepted. */
   readonly acceptedLines: () => number;
   /** Returns the line of an event that the log itself logs at a time. */
@@ -75,6 +81,8 @@ export class BudgetKeeper implements Decider {
   #ledger: BudgetLedger | undefined;
   /** Where the newest state line of the active file ends, as far as it is known. */
   #stateEndsAt: number | undefined;
+  /** Number of events after the newest state line. */
+  #sinceState = 0;
   /** The last event that was added to the ledger. */
   #lastEvent: AuditEvent | undefined;
   #closed: Error | undefined;
@@ -173,7 +181,9 @@ export class BudgetKeeper implements Decider {
       return "";
     }
     const needsState = isReservedType(line.type) && line.type !== BUDGET_LINE.state;
-    const lines = needsState && this.#needsState(end) ? [stateLine(ledger, line.ms), line] : [line];
+    const lines = needsState && this.#needsState(ledger, end)
+      ? [stateLine(ledger, line.ms), line]
+      : [line];
     const texts = lines.map((each) => this.#options.lineOf(each));
     const events: AuditEvent[] = texts.map((text) => JSON.parse(text));
     for (const [index, each] of lines.entries()) checkReadable(events[index]!, each);
@@ -238,12 +248,24 @@ export class BudgetKeeper implements Decider {
       this.#ledger!.add(event);
       this.#lastEvent = event;
       for (const listener of this.#listeners) listener(event);
-      if (event.event === BUDGET_LINE.state) this.#stateEndsAt = end?.byteLength;
+      this.#sinceState++;
+      if (event.event !== BUDGET_LINE.state) continue;
+      this.#stateEndsAt = end?.byteLength;
+      this.#sinceState = 0;
     }
   }
 
-  #needsState({ byteLength }: ActiveEnd): boolean {
-    return this.#stateEndsAt === undefined || byteLength - this.#stateEndsAt >= STATE_EVERY_BYTES;
+  /**
+   * Checks whether a state line is due: at the first budget line of a file, and after each MiB. But a state that would
+   * take most of a file, because many holds are open, stands only in some of the files.
+   */
+  #needsState({ stateBytes }: BudgetLedger, { byteLength }: ActiveEnd): boolean {
+    if (this.#stateEndsAt !== undefined) {
+      const everyBytes = Math.max(STATE_EVERY_BYTES, STATE_SHARE * stateBytes);
+      return byteLength - this.#stateEndsAt >= everyBytes;
+    }
+    return STATE_SHARE * stateBytes <= this.#options.rotationSizeBytes ||
+      STATE_SHARE * stateBytes <= this.#sinceState * LINE_BYTES;
   }
 
   #restart(): void {
@@ -251,6 +273,7 @@ export class BudgetKeeper implements Decider {
     this.#cursor = this.#newCursor();
     this.#ledger = undefined;
     this.#stateEndsAt = undefined;
+    this.#sinceState = 0;
   }
 
   #newCursor(): LogCursor {

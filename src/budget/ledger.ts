@@ -59,6 +59,9 @@ export interface RequestedHold {
   readonly budgets: readonly string[];
 }
 
+/** Approximate numbers of bytes that an account, one of its sums, and a hold or ticket take in a state line. */
+const [ACCOUNT_BYTES, SUM_BYTES, HOLD_BYTES] = [180, 25, 140];
+
 /** The budgets of one log. */
 export class BudgetLedger {
   readonly #accounts = new Map<string, Account>();
@@ -105,6 +108,13 @@ export class BudgetLedger {
   /** Number of tickets. */
   get ticketCount(): number {
     return this.#tickets.size;
+  }
+
+  /** Approximate number of bytes of a state line. */
+  get stateBytes(): number {
+    const sums = this.#accounts.values().reduce((count, { sumCount }) => count + sumCount, 0);
+    const holds = this.#holds.size + this.#tickets.size;
+    return ACCOUNT_BYTES * this.#accounts.size + SUM_BYTES * sums + HOLD_BYTES * holds;
   }
 
   /** Returns the account of a budget. */

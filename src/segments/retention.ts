@@ -57,6 +57,11 @@ interface ListedArchive extends OwnArchive {
   readonly line: ArchiveLine;
 }
 
+/** The next archive to prune, and the archives that are newer. */
+interface DueWithNewer extends DueArchive<ListedArchive> {
+  readonly newer: readonly ListedArchive[];
+}
+
 /** The object that prunes the archives of one log. */
 export class Retention {
   readonly #options: RetentionOptions;
@@ -93,7 +98,7 @@ export class Retention {
         next = await this.#next()
       ) {
         // Newer archives wait too, because archives are removed in their order.
-        if (!(await this.#mayRemove(next.archive))) break;
+        if (!(await this.#mayRemove(next))) break;
         await this.#prune(next, removed);
       }
     } catch (error) {
@@ -106,7 +111,7 @@ export class Retention {
     return removed;
   }
 
-  async #next(): Promise<DueArchive<ListedArchive> | undefined> {
+  async #next(): Promise<DueWithNewer | undefined> {
     const { policy, now, log, manifest, clock } = this.#options;
     const turns = new Turns(clock);
     await manifest.catchUp(turns);
@@ -115,7 +120,9 @@ export class Retention {
     const received = policy.untilShipped === undefined
       ? null
       : receivedByAll(this.#readShipped(), log);
-    return dueArchives(own, policy, now(), received)[0];
+    const [due] = dueArchives(own, policy, now(), received);
+    if (due === undefined) return undefined;
+    return { ...due, newer: own.filter(({ stamp }) => stamp > due.archive.stamp) };
   }
 
   /** Creates the file in which shippers record their progress, if the policy waits for them. Logs a failure. */
@@ -167,9 +174,10 @@ export class Retention {
     }
   }
 
-  /** Resolves with whether the log no longer needs what only this archive may have: the state of the budgets. */
-  async #mayRemove({ line }: ListedArchive): Promise<boolean> {
-    return !hasBudgets(line) || (await this.#options.keepBudgets?.() ?? false);
+  /** Resolves with whether the log no longer needs what only this archive may have: the newest state of the budgets. */
+  async #mayRemove({ archive, newer }: DueWithNewer): Promise<boolean> {
+    if (!mayHaveBudgets(archive.line) || newer.some(({ line }) => hasBudgets(line))) return true;
+    return await this.#options.keepBudgets?.() ?? false;
   }
 
   async #prune(
@@ -262,9 +270,14 @@ export async function ownArchives(
   return own;
 }
 
-/** Checks whether an archive may have the newest state of the budgets. */
-function hasBudgets({ events }: ArchiveLine): boolean {
+/** Checks whether an archive may have a state of the budgets. */
+function mayHaveBudgets({ events }: ArchiveLine): boolean {
   return events === null || Object.hasOwn(events, BUDGET_STATE);
+}
+
+/** Checks whether an archive surely has a state of the budgets. */
+function hasBudgets({ events }: ArchiveLine): boolean {
+  return events !== null && Object.hasOwn(events, BUDGET_STATE);
 }
 
 function unnamedText(lines: ShippedLines | null): string {

@@ -299,6 +299,57 @@ Deno.test("Retention writes the budgets into the active file before it removes t
   assertEquals([spent, held, left], [1.75, 2, 6.25]);
 });
 
+Deno.test("Retention writes no state of the budgets while a newer archive has one", async () => {
+  const bench = new Bench();
+  {
+    await using log = await bench.open();
+    const run = await log.budget(RUN);
+    for (let n = 0; n < 2; n++) {
+      await run.hold({ usd: 0.1 });
+      await log.rotate();
+    }
+  }
+  await using pruning = await bench.open({ retention: { maxArchives: 1 } });
+  assertEquals((await pruning.recovery).pruned.length, 1);
+  assertEquals(bench.disk.readFile(PATH).length, 0);
+  assertEquals((await (await pruning.budget(RUN)).state()).held, 0.2);
+});
+
+Deno.test("State lines take a part of the log only, even if the open holds would fill a file and retention is strict", async () => {
+  const bench = new Bench();
+  const limit = { name: "total", limit: { usd: 100 } };
+  const counts = { bytes: 0, stateBytes: 0 };
+  {
+    await using log = await bench.open({ rotationSizeBytes: 4_000 });
+    const total = await log.budget(limit);
+    for (let n = 0; n < 300; n++) {
+      const hold = await total.hold({ usd: 0.1, maxSec: 1e6 });
+      // One in four stays open, so that the state becomes longer than a file.
+      if (n % 4 > 0) await hold.settle("llm_call", { cost: 0.05 });
+    }
+    for await (const event of log.query()) {
+      const { length } = JSON.stringify(event);
+      counts.bytes += length;
+      if (event.event === "budget_state") counts.stateBytes += length;
+    }
+  }
+  const { bytes, stateBytes } = counts;
+  assert(stateBytes > 2_000 && stateBytes < bytes / 2, JSON.stringify(counts));
+  const options = { rotationSizeBytes: 4_000, retention: { maxArchives: 2 } };
+  {
+    await using pruning = await bench.open(options);
+    await pruning.recovery;
+    const total = await pruning.budget(limit);
+    for (let n = 0; n < 40; n++) await (await total.hold({ usd: 0.1 })).release();
+  }
+  await using again = await bench.open(options);
+  await again.recovery;
+  const archives = bench.disk.process().list("/log").filter((name) => name.endsWith(".gz"));
+  assertEquals(archives.length, 2);
+  const { spent, held } = await (await again.budget(limit)).state();
+  assertEquals([spent, held], [11.25, 7.5]);
+});
+
 Deno.test("Budget.hold() rejects as unwritable if its line cannot be written or synced, and holds nothing", async () => {
   for (const [name, error] of [["append", noSpace], ["syncData", ioError]] as const) {
     const bench = new Bench();

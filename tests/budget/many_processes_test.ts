@@ -1,84 +1,151 @@
 /**
- * Several processes share one budget, and some of them are killed. The log is checked by a replay of its lines that
- * shares no code with the library.
+ * Several processes share one budget, rotate their log and remove its archives, while some of the processes are killed.
+ * The lines are checked by a replay that shares no code with the library.
  *
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { gunzipSync } from "node:zlib";
-import { programArgs } from "../run_program.ts";
 import { sampledTest } from "../extent.ts";
-import { tempDir } from "../temp_dir.ts";
+import { programArgs } from "../run_program.ts";
+import { type TempDir, tempDir } from "../temp_dir.ts";
+import { type Line, replay, type SeenRefusal } from "./replay.ts";
 
 const HOLDS = fromFileUrl(new URL("../programs/holds.ts", import.meta.url));
-const LIMIT = 1_000_000_000n;
 
-/** Returns the lines of a log, oldest first. */
-function linesIn(dir: string): Record<string, unknown>[] {
-  const names = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
-  const sealed = names.filter((name) => /^audit_\d+_\d+\.jsonl(\.gz)?$/.test(name));
-  // While a segment is archived, it is there in both forms.
-  const segments = sealed.filter((name) => !sealed.includes(`${name}.gz`));
-  const text = [...segments, "audit.jsonl"].map((name) => {
-    const bytes = Deno.readFileSync(`${dir}/${name}`);
-    return new TextDecoder().decode(name.endsWith(".gz") ? gunzipSync(bytes) : bytes);
-  }).join("");
-  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+/** Copies each archive of a log before retention removes it. */
+class ArchiveKeeper implements AsyncDisposable {
+  readonly #watcher: Deno.FsWatcher;
+  readonly #watching: Promise<void>;
+  readonly #from: string;
+  readonly #to: string;
+
+  constructor(from: string, to: string) {
+    this.#from = from;
+    this.#to = to;
+    Deno.mkdirSync(to);
+    this.#watcher = Deno.watchFs(from, { recursive: false });
+    this.#watching = this.#watch();
+  }
+
+  async #watch(): Promise<void> {
+    for await (const _change of this.#watcher) this.#copy();
+  }
+
+  #copy(): void {
+    for (const { name } of Deno.readDirSync(this.#from)) {
+      if (!/^audit_\d+_\d+\.jsonl\.gz$/.test(name) || exists(`${this.#to}/${name}`)) continue;
+      Deno.copyFileSync(`${this.#from}/${name}`, `${this.#to}/${name}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watcher.close();
+    await this.#watching;
+    this.#copy();
+  }
 }
 
-function parts(usd: unknown): bigint {
-  return BigInt(Math.round(Number(usd) * 1e9));
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Returns all lines that the log ever had: of the kept archives, of the segments, and of the active file. */
+function linesOf(log: string, kept: string): Line[] {
+  const archives = new Set([...Deno.readDirSync(kept)].map(({ name }) => name));
+  for (const line of textOf(`${log}/audit.manifest.jsonl`).trimEnd().split("\n")) {
+    const { archive } = JSON.parse(line);
+    assert(archive === undefined || archives.has(archive), `${archive} was not kept`);
+  }
+  const sealed = [...Deno.readDirSync(log)].map(({ name }) => name)
+    .filter((name) => /^audit_\d+_\d+\.jsonl$/.test(name) && !archives.has(`${name}.gz`));
+  const segments = [...archives, ...sealed].sort();
+  const paths = segments.map((name) => `${name.endsWith(".gz") ? kept : log}/${name}`);
+  return [...paths, `${log}/audit.jsonl`].map(textOf).join("").trimEnd().split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+function textOf(path: string): string {
+  const bytes = Deno.readFileSync(path);
+  return new TextDecoder().decode(path.endsWith(".gz") ? gunzipSync(bytes) : bytes);
+}
+
+/** The sizes of a run. */
+interface RunSizes {
+  readonly processes: number;
+  readonly agents: number;
+  readonly calls: number;
+  readonly usd: number;
+}
+
+/** Runs the processes, of which two are killed and started again. Resolves with the number of refusals that they saw. */
+async function run(dir: TempDir, { processes, agents, calls, usd }: RunSizes): Promise<number> {
+  const path = dir.path("log/audit.jsonl");
+  const start = (name: string) => {
+    const sizes = [agents, calls, usd].map(String);
+    const args = programArgs(HOLDS, {
+      dir: dir.path(""),
+      args: [path, dir.path(`refused_${name}`), ...sizes],
+    });
+    return new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "piped" }).spawn();
+  };
+  const killed = [start("killed_1"), start("killed_2")];
+  const others = Array.from({ length: processes - killed.length }, (_, n) => start(`${n}`));
+  for (const [n, process] of killed.entries()) {
+    // The process is killed when it has been granted some holds.
+    const told = process.stdout.getReader();
+    await told.read();
+    process.kill("SIGKILL");
+    await Promise.all([told.cancel(), process.stderr.cancel(), process.status]);
+    others.push(start(`restarted_${n}`));
+  }
+  const decoder = new TextDecoder();
+  let refused = 0;
+  for (const { code, stdout, stderr } of await Promise.all(others.map((each) => each.output()))) {
+    assertEquals(code, 0, decoder.decode(stderr));
+    refused += JSON.parse(decoder.decode(stdout).trim().split("\n").at(-1)!).refused;
+  }
+  return refused;
+}
+
+/** Returns the refusals that all processes saw. A killed process may have torn its last line. */
+function refusalsIn(dir: TempDir): SeenRefusal[] {
+  return [...Deno.readDirSync(dir.path(""))].filter(({ name }) => name.startsWith("refused_"))
+    .flatMap(({ name }) => textOf(dir.path(name)).split("\n").slice(0, -1))
+    .map((line) => JSON.parse(line));
 }
 
 await sampledTest(
-  "Budgets hold for several processes that rotate the log, while some of them are killed",
-  1 / 4,
-  async (extent) => {
-    for (let round = 0; round < extent.of(4); round++) await share(extent.share === 1 ? 4 : 1);
+  "Budgets hold for several processes that rotate the log and remove archives, while some of them are killed",
+  1 / 64,
+  async ({ share }) => {
+    const sizes = share === 1
+      ? { processes: 8, agents: 64, calls: 40, usd: 60 }
+      : { processes: 4, agents: 12, calls: 60, usd: 4 };
+    using dir = tempDir();
+    Deno.mkdirSync(dir.path("log"));
+    let refused: number;
+    {
+      await using _keeper = new ArchiveKeeper(dir.path("log"), dir.path("kept"));
+      refused = await run(dir, sizes);
+    }
+    const limit = BigInt(sizes.usd) * 1_000_000_000n;
+    const lines = linesOf(dir.path("log"), dir.path("kept"));
+    const found = replay(lines, refusalsIn(dir), limit);
+    const { faults, granted, charged, tickets } = found;
+    const isWhole = share === 1;
+    const counts = `${granted} granted, ${refused} refused, ${charged} charged, ${tickets} tickets`;
+    assertEquals(faults.slice(0, 5), [], `${faults.length} faults; ${counts}`);
+    assert(refused >= (isWhole ? 1_000 : 100), counts);
+    assert(granted >= (isWhole ? 10_000 : 100), counts);
+    assert(charged >= limit * 95n / 100n, counts);
+    assert(tickets >= (isWhole ? 100 : 1), counts);
   },
 );
-
-/** Runs the processes, and checks their log. */
-async function share(scale: number): Promise<void> {
-  using dir = tempDir();
-  const path = dir.path("audit.jsonl");
-  const sizes = [`${12 * scale}`, `${40 * scale}`];
-  const start = () => {
-    const args = programArgs(HOLDS, { dir: dir.path(""), args: [path, ...sizes] });
-    return new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "piped" }).spawn();
-  };
-  const killed = start();
-  const others = Array.from({ length: 3 + scale }, start);
-  // The first process is killed as soon as it has held something.
-  const told = killed.stdout.getReader();
-  await told.read();
-  killed.kill("SIGKILL");
-  others.push(start());
-  const results = await Promise.all(others.map((each) => each.output()));
-  await Promise.all([told.cancel(), killed.stderr.cancel(), killed.status]);
-  const decoder = new TextDecoder();
-  const counts = results.map(({ code, stdout, stderr }) => {
-    assertEquals(code, 0, decoder.decode(stderr));
-    const last = decoder.decode(stdout).trim().split("\n").at(-1)!;
-    return JSON.parse(last) as { granted: number; refused: number };
-  });
-  const open = new Map<unknown, bigint>();
-  let spent = 0n;
-  let most = 0n;
-  let granted = 0;
-  for (const { event, hold, hold_usd, cost } of linesIn(dir.path(""))) {
-    if (event === "budget_hold") {
-      granted++;
-      open.set(hold, parts(hold_usd));
-    } else if (event === "budget_charge") spent += open.get(hold)!;
-    else if (cost !== undefined) spent += parts(cost);
-    if (event !== "budget_hold") open.delete(hold);
-    const held = open.values().reduce((sum, amount) => sum + amount, 0n);
-    assert(spent + held <= LIMIT, `${spent} spent and ${held} held`);
-    if (spent + held > most) most = spent + held;
-  }
-  const sum = counts.reduce((sum, each) => sum + each.granted, 0);
-  assert(granted >= sum, `${granted} holds in the log, but ${sum} were granted`);
-  assert(counts.every(({ refused }) => refused > 0) && most > LIMIT * 95n / 100n, `${most}`);
-}

@@ -1,37 +1,78 @@
 /**
- * Agents that hold amounts on the budget "run" of a log and settle them, until a number of holds were asked for.
+ * Agents that hold amounts on the budget "run" of a log, a total, and settle them. Every second agent waits for its
+ * holds. The program ends when each agent has made its calls, or the budget is spent.
  *
- *     holds.ts PATH AGENTS HOLDS
+ *     holds.ts PATH REFUSALS AGENTS CALLS LIMIT
  *
- * Prints "held" when the first hold is granted, and in the end the numbers of granted holds and of refusals.
+ * Prints a line after every tenth hold that is granted. Appends each refusal to the file REFUSALS, with the last line of the log
+ * before it. In the end, prints the numbers of granted holds and of refusals.
  *
  * @module
  */
-import { AuditLog, BudgetError } from "@vivarium/scout";
+import { BudgetError, type BudgetHold } from "@vivarium/scout";
+import { openLogOn } from "../../src/audit_log.ts";
+import type { HoldDecision } from "../../src/budget/hold_decision.ts";
+import { denoPlatform } from "../../src/platform/platform.ts";
 
-const [path = "", agents, holds] = Deno.args;
-await using log = await AuditLog.open({
+/** Maximum number of refusals, after each of which an agent that does not wait asks again a little later. */
+const ATTEMPTS = 200;
+/** The most that a hold is for, in USD. Calls cost a small part of it, so the agents compete for room all the time. */
+const HOLD_USD = 0.3;
+/** The most that a call costs, as a part of its hold. */
+const COST_SHARE = 0.04;
+
+const [path = "", refusals = "", agents, calls, limit] = Deno.args;
+using refused = Deno.openSync(refusals, { append: true, create: true });
+const encoder = new TextEncoder();
+
+function observe({ id, amounts, after, ms, refusal }: HoldDecision): void {
+  if (refusal === null) return;
+  const { kind } = refusal;
+  const line = { id, amount: amounts.usd, after: JSON.stringify(after), ms, kind };
+  refused.writeSync(encoder.encode(`${JSON.stringify(line)}\n`));
+}
+
+await using log = await openLogOn(denoPlatform, {
   path,
-  rotationSizeBytes: 20_000,
+  rotationSizeBytes: 50_000,
+  retention: { maxArchives: 8 },
   sessionId: crypto.randomUUID(),
-});
-const run = await log.budget({ name: "run", limit: { usd: 1 }, hours: 1 });
+}, { observe });
+const run = await log.budget({ name: "run", limit: { usd: Number(limit) } });
 const counts = { granted: 0, refused: 0 };
+/** Number of holds that waited. */
+let asked = 0;
 
-async function work(): Promise<void> {
-  for (let n = 0; n < Number(holds); n++) {
-    const usd = Math.ceil(Math.random() * 20_000) / 1e6;
+async function work(agent: number): Promise<void> {
+  for (let made = 0, attempts = 0; made < Number(calls) && attempts < ATTEMPTS;) {
+    const usd = Math.ceil(Math.random() * HOLD_USD * 1e6) / 1e6;
     try {
-      await using hold = await run.hold({ usd });
-      if (counts.granted++ === 0) console.log("held");
+      await using hold = agent % 2 === 0 ? await ask(usd) : await run.hold({ usd, maxSec: 3 });
+      if (++counts.granted % 10 === 0) console.log(counts.granted, "granted");
+      made++;
+      attempts = 0;
+      await pause(10);
       // Some calls fail, so their holds are charged when they are disposed.
-      if (n % 7 > 0) await hold.settle("llm_call", { cost: usd * Math.random() });
+      const isSettled = Math.random() < 0.995;
+      if (isSettled) await hold.settle("llm_call", { cost: usd * COST_SHARE * Math.random() });
     } catch (error) {
       if (!(error instanceof BudgetError)) throw error;
       counts.refused++;
+      if (error.kind !== "held") return;
+      attempts++;
+      await pause(200);
     }
   }
 }
 
-await Promise.all(Array.from({ length: Number(agents) }, work));
+/** Waits for a hold, whose field `asked` says in which place this process asked for it. */
+function ask(usd: number): Promise<BudgetHold> {
+  return run.hold({ usd, wait: true, maxSec: 3, fields: { asked: asked++ } });
+}
+
+function pause(maxMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.random() * maxMs));
+}
+
+await Promise.all(Array.from({ length: Number(agents) }, (_, agent) => work(agent)));
 console.log(JSON.stringify(counts));

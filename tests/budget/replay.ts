@@ -1,0 +1,148 @@
+/**
+ * Replays the lines of a log with one total budget in USD, and checks every decision. Shares no code with the library.
+ *
+ * @module
+ */
+
+/** A line of a log. */
+export type Line = Readonly<Record<string, unknown>>;
+
+/** A refusal, as the process that asked saw it. */
+export interface SeenRefusal {
+  /** ID of the hold. */
+  readonly id: string;
+  /** Billionths of a USD. */
+  readonly amount: number;
+  /** The last line before the decision, as JSON. */
+  readonly after: string;
+  /** Time of the decision, epoch milliseconds. */
+  readonly ms: number;
+  readonly kind: string;
+}
+
+/** What a replay has found. */
+export interface Replayed {
+  readonly granted: number;
+  readonly refused: number;
+  /** What was spent and held at the end. */
+  readonly charged: bigint;
+  /** Number of holds that had a ticket. */
+  readonly tickets: number;
+  /** What is wrong, in words. */
+  readonly faults: readonly string[];
+}
+
+interface Held {
+  readonly amount: bigint;
+  readonly untilMs: number;
+}
+
+/** The state of the budget between two lines. */
+class State {
+  spent = 0n;
+  readonly open = new Map<unknown, Held>();
+  readonly tickets = new Map<unknown, Held>();
+
+  get held(): bigint {
+    return this.open.values().reduce((sum, { amount }) => sum + amount, 0n);
+  }
+
+  /** What is charged at a time: what is spent, and the holds whose time has passed. */
+  chargedAt(ms: number): bigint {
+    return this.open.values().filter(({ untilMs }) => untilMs <= ms)
+      .reduce((sum, { amount }) => sum + amount, this.spent);
+  }
+
+  /** Returns the oldest ticket that is valid at a time, if it is not that of the hold. */
+  ticketBefore(id: unknown, ms: number): Held | undefined {
+    const oldest = this.tickets.entries().find(([, { untilMs }]) => untilMs > ms);
+    return oldest === undefined || oldest[0] === id ? undefined : oldest[1];
+  }
+
+  /** Checks whether a hold fits. */
+  fits(id: unknown, amount: bigint, { ms, limit }: { ms: number; limit: bigint }): boolean {
+    const claimed = this.ticketBefore(id, ms)?.amount ?? 0n;
+    return this.spent + this.held + claimed + amount <= limit;
+  }
+}
+
+/** Replays the lines, and checks each hold, and each refusal at its place. */
+export function replay(
+  lines: readonly Line[],
+  refusals: readonly SeenRefusal[],
+  limit: bigint,
+): Replayed {
+  const faults: string[] = [];
+  const places = Map.groupBy(refusals, ({ after }) => after);
+  const state = new State();
+  /** The last hold that waited and was granted, by session. */
+  const askedBefore = new Map<unknown, number>();
+  let granted = 0;
+  let refused = 0;
+  let tickets = 0;
+  for (const line of lines) {
+    const { event, hold, hold_usd, hold_until, cost } = line;
+    const ms = Date.parse(`${line.ts}`);
+    const amount = parts(hold_usd);
+    const untilMs = Date.parse(`${hold_until}`);
+    if (event === "budget_hold") {
+      granted++;
+      if (!state.fits(hold, amount, { ms, limit })) {
+        faults.push(`granted, but does not fit: ${JSON.stringify(line)}`);
+      }
+      state.tickets.delete(hold);
+      state.open.set(hold, { amount, untilMs });
+      const { asked, session_id } = line;
+      if (typeof asked === "number") {
+        const before = askedBefore.get(session_id) ?? -1;
+        if (asked < before) faults.push(`granted after ask ${before}: ${JSON.stringify(line)}`);
+        askedBefore.set(session_id, asked);
+      }
+    } else if (event === "budget_wait") {
+      if (!state.tickets.has(hold)) tickets++;
+      state.tickets.set(hold, { amount, untilMs });
+    } else {
+      if (event === "budget_charge") state.spent += state.open.get(hold)?.amount ?? 0n;
+      else if (event === "budget_release") state.tickets.delete(hold);
+      else if (event === "budget_state") dropTickets(state, ms);
+      else if (cost !== undefined) state.spent += parts(cost);
+      state.open.delete(hold);
+    }
+    const sum = state.spent + state.held;
+    if (sum > limit) {
+      faults.push(`${state.spent} spent and ${state.held} held: ${JSON.stringify(line)}`);
+    }
+    const here = places.get(JSON.stringify(line)) ?? [];
+    refused += here.length;
+    for (const refusal of here) {
+      const fault = faultOf(state, refusal, limit);
+      if (fault !== null) faults.push(`${fault}: ${JSON.stringify(refusal)}`);
+    }
+  }
+  if (refused !== refusals.length) {
+    faults.push(`only ${refused} of ${refusals.length} refusals were found at their places`);
+  }
+  return { granted, refused, charged: state.spent + state.held, tickets, faults };
+}
+
+/** A state line drops tickets that are no longer valid, so that a later renewal is behind the others. */
+function dropTickets({ tickets }: State, ms: number): void {
+  for (const [id, { untilMs }] of tickets) {
+    if (untilMs <= ms) tickets.delete(id);
+  }
+}
+
+/** Returns what is wrong with a refusal at its place; null if it is right. */
+function faultOf(
+  state: State,
+  { id, amount, ms, kind }: SeenRefusal,
+  limit: bigint,
+): string | null {
+  if (state.fits(id, BigInt(amount), { ms, limit })) return "refused, but fits";
+  const isSpent = state.chargedAt(ms) + BigInt(amount) > limit;
+  return kind === (isSpent ? "spent" : "held") ? null : `refused as ${kind}`;
+}
+
+function parts(usd: unknown): bigint {
+  return usd === undefined ? 0n : BigInt(Math.round(Number(usd) * 1e9));
+}
