@@ -618,6 +618,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       await this.#parts.unheardErrors.throwFirst();
     } finally {
       await this.#reader.close();
+      // The runtime reports unhandled rejections at the end of the turn, also those of lines that closing refused.
+      await this.#parts.clock.turn();
       this.#unhook();
       this.#parts.membership[Symbol.dispose]();
     }

@@ -268,6 +268,19 @@ Deno.test("AuditLog.close() rejects with the error of an unawaited call", async 
   await assertRejects(() => log.close(), AuditEventError, "cost");
 });
 
+Deno.test("AuditLog.close() that cannot sync rejects, and an unawaited call does not end the program", async () => {
+  using dir = tempDir();
+  const fileSystem = new WatchedFileSystem();
+  const path = dir.path("a.jsonl");
+  const options = { path, fsyncEveryNLines: 1, logger: silent };
+  const log = await openOn(fileSystem, new SimulatedClock(), options);
+  await log.recovery;
+  fileSystem.syncError = new Error("disk error");
+  // Deno fails the test if the rejection of this call is not handled.
+  log.log("nav");
+  await assertRejects(() => log.close(), AuditWriteError, "disk error");
+});
+
 Deno.test("AuditLog.flush() does not reject with the error of an awaited call", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });

@@ -12,6 +12,7 @@ import {
   AuditWriteError,
   type Budget,
   type BudgetHold,
+  type HoldOptions,
 } from "@vivarium/scout";
 import { openReaderOn } from "../../src/audit_reader.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
@@ -76,9 +77,13 @@ export class Ledger {
   }
 
   /** Holds an amount on a budget, and records the hold. Resolves with `undefined` if it is not granted. */
-  async hold(budget: Budget, usd: number): Promise<BudgetHold | undefined> {
+  async hold(
+    budget: Budget,
+    usd: number,
+    options: HoldOptions = {},
+  ): Promise<BudgetHold | undefined> {
     try {
-      const hold = await budget.hold({ usd });
+      const hold = await budget.hold({ usd, ...options });
       this.holds.add(hold.id);
       return hold;
     } catch {
@@ -248,6 +253,8 @@ async function checkBudget(
   const parts = (usd: unknown) => BigInt(Math.round(Number(usd) * 1e9));
   const open = new Map<unknown, bigint>();
   const granted = new Set<unknown>();
+  /** The holds that wait, oldest first. Their tickets are valid, because the clock of a workload stands still. */
+  const tickets = new Map<unknown, bigint>();
   let spent = 0n;
   for (const { event, cost, hold, hold_usd, accounts, holds } of events) {
     if (event === "budget_state" && powerLost) {
@@ -257,6 +264,10 @@ async function checkBudget(
       spent = BigInt(account?.sums.reduce((sum, [, amount]) => sum + amount, 0) ?? 0);
     }
     const estimate = open.get(hold);
+    if (event === "budget_wait") tickets.set(hold, parts(hold_usd));
+    const [oldest] = tickets.keys();
+    const claimed = event !== "budget_hold" || oldest === hold ? 0n : tickets.get(oldest) ?? 0n;
+    if (event !== "budget_wait") tickets.delete(hold);
     if (event === "budget_hold") {
       granted.add(hold);
       open.set(hold, parts(hold_usd));
@@ -266,8 +277,9 @@ async function checkBudget(
     }
     if (event !== "budget_hold") open.delete(hold);
     const held = open.values().reduce((sum, amount) => sum + amount, 0n);
-    if (!powerLost && spent + held > parts(BUDGET.limit.usd)) {
-      throw new Violation("other", `budget exceeded: ${spent} spent and ${held} held`);
+    if (!powerLost && spent + held + claimed > parts(BUDGET.limit.usd)) {
+      const sums = `${spent} spent, ${held} held and ${claimed} claimed by the oldest ticket`;
+      throw new Violation("other", `budget exceeded: ${sums}`);
     }
   }
   const missing = ledgers.flatMap(({ holds }) => [...holds].filter((id) => !granted.has(id)));

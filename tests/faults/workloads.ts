@@ -221,6 +221,14 @@ function emptyScene(writers: readonly string[], users: readonly User[] = []): Wo
   };
 }
 
+/** Returns a stage with files that take several state lines of budgets. */
+function emptyLargeScene(writers: readonly string[]): Workload["stage"] {
+  return (sizes, plant) => {
+    const rotationSizeBytes = 12 * sizes.rotationSizeBytes;
+    return emptyScene(writers)({ ...sizes, rotationSizeBytes }, plant);
+  };
+}
+
 /** Returns a workload in which one writer opens the log, does the work and closes the log. */
 function ofOne(
   name: string,
@@ -283,13 +291,18 @@ async function logSpans(ledger: Ledger, log: AuditLog): Promise<void> {
 }
 
 /** Holds that are settled, released, charged or left, and costs without a hold, over several files. */
-const holds: Workload = ofOne("holds", async ({ ledger }, log) => {
+const holds: Workload = ofOne("holds", logHolds, emptyLargeScene(["a"]));
+
+/** The same in files that are smaller than four state lines, so that some files have none. */
+const holdsInSmallFiles: Workload = ofOne("holds in small files", logHolds);
+
+async function logHolds({ ledger }: Writer, log: AuditLog): Promise<void> {
   const budget = await log.budget(BUDGET).catch(() => undefined);
   if (budget === undefined) return;
   for (let n = 0; n < 5; n++) {
     const pair = await Promise.all([ledger.hold(budget, 0.2), ledger.hold(budget, 0.3)]);
     const [first, second] = pair;
-    if (n === 1) await log.rotate().catch(() => {});
+    if (n % 2 === 1) await log.rotate().catch(() => {});
     if (first !== undefined) {
       await ledger.write((fields) => first.settle("nav", { ...fields, cost: 0.1 }));
     }
@@ -297,7 +310,49 @@ const holds: Workload = ofOne("holds", async ({ ledger }, log) => {
     else if (n === 2) await Promise.try(() => second?.[Symbol.asyncDispose]()).catch(() => {});
     else if (n < 4) await second?.release("not sent").catch(() => {});
   }
-});
+}
+
+/** A hold that waits behind one of another process, until its ticket is in the log, and is granted in the end. */
+const waits: Workload = {
+  name: "holds that wait",
+  stage: emptyLargeScene(["a", "b"]),
+  async run({ writers }) {
+    const [a, b] = writers as [Writer, Writer];
+    const [logA, logB] = [await a.open(), await b.open()];
+    const runs = await Promise.all(
+      [logA, logB].map((log) => log?.budget(BUDGET).catch(() => undefined)),
+    );
+    const [runA, runB] = runs;
+    const first = runA && await a.ledger.hold(runA, 0.6);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waiting = runB && b.ledger.hold(runB, 0.5, { wait: true, signal });
+    await look(b, 24);
+    // The ticket stands in the way of this one.
+    if (runA !== undefined) await a.ledger.hold(runA, 0.1);
+    await logA?.rotate().catch(() => {});
+    if (first !== undefined) {
+      await a.ledger.write((fields) => first.settle("nav", { ...fields, cost: 0.25 }));
+    }
+    await look(b, 2);
+    controller.abort();
+    const second = await waiting;
+    if (second !== undefined) {
+      await b.ledger.write((fields) => second.settle("nav", { ...fields, cost: 0.5 }));
+    }
+    if (logA !== undefined) await a.ledger.settle(logA, "close");
+    if (logB !== undefined) await b.ledger.settle(logB, "close");
+  },
+};
+
+/** Lets the waiting holds of a writer look at the file some times. */
+async function look({ clock }: Writer, times: number): Promise<void> {
+  for (let n = 0; n < times; n++) {
+    clock.waitSync(50);
+    clock.fireTimers();
+    await clock.turn();
+  }
+}
 
 /** Spans whose beginnings are in archives that retention removes. */
 export const prunedSpans: Workload = {
@@ -445,6 +500,8 @@ export const WORKLOADS: readonly Workload[] = [
   spans,
   prunedSpans,
   holds,
+  holdsInSmallFiles,
+  waits,
   ...[40, 90, 120, 150, 180, 210].map(recoverFrom),
   twoWriters,
 ];
