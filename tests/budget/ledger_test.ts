@@ -203,3 +203,14 @@ Deno.test("BudgetLedger removes a budget that ends, and its holds count no longe
   bench.add("llm_call", T0, { hold: "both", cost: 0.125 });
   assertEquals([bench.figures(T0), bench.figures(T0, "other")], [[0.125, 0, 0], [0.125, 0, 0]]);
 });
+
+Deno.test("BudgetLedger does not believe a state line that contradicts the lines before it", () => {
+  const bench = new Bench();
+  bench.declare(RUN, 1);
+  bench.hold("a", 0.5, T0);
+  const forged = new Bench();
+  forged.declare(RUN, 9);
+  bench.add(BUDGET_LINE.state, T0, stateFields(forged.ledger.state()));
+  assertEquals(bench.figures(T0), [0, 0.5, 0]);
+  assertEquals(bench.hold("b", 0.6, T0), "held");
+});

@@ -68,7 +68,9 @@ function linesOf(log: string, kept: string): Line[] {
     .filter((name) => /^audit_\d+_\d+\.jsonl$/.test(name) && !archives.has(`${name}.gz`));
   const segments = [...archives, ...sealed].sort();
   const paths = segments.map((name) => `${name.endsWith(".gz") ? kept : log}/${name}`);
-  return [...paths, `${log}/audit.jsonl`].map(textOf).join("").trimEnd().split("\n")
+  // After the last rotation there may be no active file.
+  const active = [`${log}/audit.jsonl`].filter(exists);
+  return [...paths, ...active].map(textOf).join("").trimEnd().split("\n")
     .map((line) => JSON.parse(line));
 }
 

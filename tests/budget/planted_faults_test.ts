@@ -1,0 +1,106 @@
+/**
+ * The tests of budgets find faults that are planted in a copy of the source.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { longTest } from "../extent.ts";
+import { type Fault, Mutant } from "../mutant.ts";
+
+const UNIT = ["tests/budget/ledger_test.ts", "tests/budget/budget_test.ts"];
+const PROCESSES = ["tests/budget/many_processes_test.ts"];
+const WAITING = ["tests/budget/waiting_test.ts"];
+
+const FAULTS: readonly Fault[] = [
+  {
+    name: "holds are decided by what was read before the lock was taken",
+    file: "src/budget/keeper.ts",
+    from: "const events = this.#cursor.readSync(end, UNREAD_BYTES_MAX);",
+    to: "const events = this.#cursor.readSync(end, UNREAD_BYTES_MAX); return this.#ledger;",
+    tests: [...PROCESSES, "tests/budget/ledger_test.ts"],
+  },
+  {
+    name: "orphans are refunded",
+    file: "src/budget/open_holds.ts",
+    from: "orphaned = plus(orphaned, amount);",
+    to: "orphaned = plus(orphaned, 0);",
+    tests: UNIT,
+  },
+  {
+    name: "an end is dated by its hold",
+    file: "src/budget/ledger.ts",
+    from: "account.add(amount, endOf(epochMs, account));",
+    to: "account.add(amount, hold.untilMs - 900_000);",
+    tests: UNIT,
+  },
+  {
+    name: "a hold resolves when its line is written",
+    file: "src/budget/hold_request.ts",
+    from: "await this.#log.sync();",
+    to: "",
+    tests: UNIT,
+  },
+  {
+    name: "amounts are added as floating-point numbers of USD",
+    file: "src/budget/amount.ts",
+    from: "return Math.min(a + b, Number.MAX_SAFE_INTEGER);",
+    to: "return (a / 1e9 + b / 1e9) * 1e9;",
+    tests: UNIT,
+  },
+  {
+    name: "only the first budget of a hold decides",
+    file: "src/budget/ledger.ts",
+    from: "for (const budget of hold.budgets) {",
+    to: "for (const budget of hold.budgets.slice(0, 1)) {",
+    tests: UNIT,
+  },
+  {
+    name: "a state line that does not follow from the lines before it is believed",
+    file: "src/budget/ledger.ts",
+    from: "if (this.#isWhole) {\n      this.compact",
+    to: "if (stateOf(event) === null) {\n      this.compact",
+    tests: UNIT,
+  },
+  {
+    name: "a hold is granted though the disk is full",
+    file: "src/budget/keeper.ts",
+    from: "for (const { reject } of failed) reject(error);",
+    to: "for (const { resolve } of failed) resolve();",
+    tests: UNIT,
+  },
+  {
+    name: "the state of the budgets is lost with its archive",
+    file: "src/segments/retention.ts",
+    from: "return await this.#options.keepBudgets?.() ?? false;",
+    to: "return true;",
+    tests: UNIT,
+  },
+  {
+    name: "tickets claim nothing",
+    file: "src/budget/tickets.ts",
+    from: "return ticket.id === id ? 0 : amount;",
+    to: "return 0;",
+    tests: WAITING,
+  },
+  {
+    name: "the ticket of a dead process is valid for ever",
+    file: "src/budget/tickets.ts",
+    from: "if (ticket.untilMs <= ms || ",
+    to: "if (",
+    tests: WAITING,
+  },
+];
+
+await longTest("The tests of budgets find planted faults", async (t) => {
+  using mutant = new Mutant();
+  const { code, stdout } = await mutant.test([...UNIT, ...PROCESSES, ...WAITING]);
+  assertEquals(code, 0, stdout);
+  for (const fault of FAULTS) {
+    await t.step(fault.name, async () => {
+      const { code, stdout } = await mutant.run(fault);
+      assertEquals(code, 1, stdout);
+      // If a file did not even load, no test would have passed.
+      assertMatch(stdout, /FAILED \| [1-9]\d* passed/);
+    });
+  }
+});

@@ -1,0 +1,69 @@
+/**
+ * A copy of this project in which a fault can be planted in the source, to see that the tests find it.
+ *
+ * @module
+ */
+import { cpSync } from "node:fs";
+import { fromFileUrl, join } from "@std/path";
+import { type CommandResult, runCommand } from "./run_command.ts";
+import { type TempDir, tempDir } from "./temp_dir.ts";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+const PARTS = ["mod.ts", "deno.json", "deno.lock", "src", "tests", ".std"];
+
+/** A fault in one file of the source. */
+export interface Fault {
+  /** What is wrong with the code. */
+  readonly name: string;
+  /** Path of the file, from the root of the project. */
+  readonly file: string;
+  /** The text to replace, which the file must have exactly once. */
+  readonly from: string;
+  readonly to: string;
+  /** The test files that must find the fault. */
+  readonly tests: readonly string[];
+}
+
+/** A copy of the project. */
+export class Mutant implements Disposable {
+  readonly #dir: TempDir = tempDir();
+
+  /** Copies the source and the tests. */
+  constructor() {
+    for (const part of PARTS) {
+      cpSync(join(ROOT, part), this.#dir.path(part), { recursive: true });
+    }
+  }
+
+  /** Runs the tests of a fault with the fault in the source. Then removes the fault. */
+  async run({ file, from, to, tests }: Fault): Promise<CommandResult> {
+    const path = this.#dir.path(file);
+    const source = Deno.readTextFileSync(path);
+    const parts = source.split(from);
+    if (parts.length !== 2) {
+      throw new Error(
+        `Cannot plant fault: ${file} has the text ${parts.length - 1} times: ${from}`,
+      );
+    }
+    Deno.writeTextFileSync(path, parts.join(to));
+    try {
+      return await this.test(tests);
+    } finally {
+      Deno.writeTextFileSync(path, source);
+    }
+  }
+
+  /** Runs tests. */
+  test(tests: readonly string[]): Promise<CommandResult> {
+    const args = ["test", "--no-check", "--quiet", "--allow-all", ...tests];
+    return runCommand(Deno.execPath(), {
+      args,
+      cwd: this.#dir.path(""),
+      env: { NO_COLOR: "1", SCOUT_TESTS: "" },
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#dir[Symbol.dispose]();
+  }
+}
