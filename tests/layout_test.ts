@@ -45,7 +45,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "leaf",
     "package",
   ],
-  "report": ["report", "log", "read", "metrics", "leaf"],
+  "report": ["report", "log", "budget", "read", "metrics", "leaf"],
   "fleet": ["fleet", "read", "segments", "leaf"],
   "log": ["log", "budget", "write", "verify", "read", "metrics", "segments", "leaf"],
   "budget": ["budget", "write", "read", "segments", "leaf"],

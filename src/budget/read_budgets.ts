@@ -9,17 +9,25 @@ import type { QueryOptions } from "../read/query_options.ts";
 import { BUDGET_LINE, stateOf } from "./budget_lines.ts";
 import { BudgetLedger } from "./ledger.ts";
 
-/** Resolves with the ledger of a log as it is now. Reads the log back to the newest state of its budgets. */
+/**
+ * Resolves with the ledger of a log as it is now, or before the events of a time. Reads the log back to the newest state
+ * of its budgets. A ledger that has found no state waits for one.
+ */
 export async function readBudgets(
   log: { query(options: QueryOptions): AuditQuery },
+  { until, signal }: Pick<QueryOptions, "until" | "signal"> = {},
 ): Promise<BudgetLedger> {
   const where = (event: AuditEvent) => stateOf(event) !== null;
-  const states = log.query({ eventType: BUDGET_LINE.state, order: "desc", limit: 1, where });
-  const hasState = (await states.toArray()).length > 0;
-  const ledger = new BudgetLedger({ isWhole: !hasState });
-  if (!hasState) return ledger;
+  const options: QueryOptions = {
+    order: "desc",
+    ...until === undefined ? {} : { until },
+    ...signal === undefined ? {} : { signal },
+  };
+  const states = log.query({ ...options, eventType: BUDGET_LINE.state, limit: 1, where });
+  const ledger = new BudgetLedger({ isWhole: false });
+  if ((await states.toArray()).length === 0) return ledger;
   const newest: AuditEvent[] = [];
-  for await (const event of log.query({ order: "desc" })) {
+  for await (const event of log.query(options)) {
     newest.push(event);
     if (event.event === BUDGET_LINE.state && where(event)) break;
   }

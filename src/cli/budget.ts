@@ -11,6 +11,7 @@ import { command } from "@optique/core/primitives";
 import { unitsOf } from "../budget/amount.ts";
 import type { Hold } from "../budget/budget_lines.ts";
 import { readBudgets } from "../budget/read_budgets.ts";
+import { shownAmount } from "../budget/shown_amount.ts";
 import { shownInstant, shownNumber, shownText } from "../shown.ts";
 import { budgetEndCommand, budgetSetCommand } from "./budget_change.ts";
 import { budgetReleaseCommand, budgetSettleCommand } from "./budget_hold_end.ts";
@@ -18,7 +19,7 @@ import { type Run, withLog } from "./command.ts";
 import { orByDefault } from "./default_command.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
-import { budgetsIn, shownAmount, type ShownBudget } from "./shown_budgets.ts";
+import { budgetsIn, type ShownBudget } from "./shown_budgets.ts";
 import type { Output } from "./terminal.ts";
 
 const list = map(

@@ -7,7 +7,6 @@ import type { BudgetTerms } from "../budget/account.ts";
 import { type BudgetUnit, fromAmount } from "../budget/amount.ts";
 import { type BudgetStatus, statusOf } from "../budget/budget_status.ts";
 import type { BudgetLedger } from "../budget/ledger.ts";
-import { counted, shownUsd } from "../shown.ts";
 
 /** A budget as JSON. */
 export interface ShownBudget extends BudgetStatus {
@@ -40,9 +39,4 @@ function shownBudget(ledger: BudgetLedger, name: string, nowMs: number): ShownBu
 
 function windowOf({ hours, sinceMs }: BudgetTerms): { hours: number } | { since: string } {
   return hours === null ? { since: new Date(sinceMs!).toISOString() } : { hours };
-}
-
-/** Returns an amount with its unit. */
-export function shownAmount(value: number, unit: BudgetUnit): string {
-  return unit === "usd" ? shownUsd(value) : counted(value, unit.slice(0, -"s".length));
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shownAmount } from "../budget/shown_amount.ts";
 import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
@@ -16,7 +17,6 @@ import { type FilesStatus, type LogStatus, logStatus } from "./log_status.ts";
 import { statusLogger } from "./messages.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
 import { counted, shownBytes, shownNumber, shownText, shownTime, shownUsd } from "../shown.ts";
-import { shownAmount } from "./shown_budgets.ts";
 import { columns, type Output, styled } from "./terminal.ts";
 
 /** The `scout status` command. */

@@ -4,12 +4,14 @@
  *
  * @module
  */
+import type { BudgetLedger } from "../budget/ledger.ts";
 import type { AuditEvent, EventType } from "../event.ts";
 import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
 import { GateCount, type GateMetrics } from "../metrics/gate.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
+import { type BudgetFigures, BudgetTally } from "./budget_tally.ts";
 import { NameTally } from "./name_tally.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { RecentSpend } from "./recent_spend.ts";
@@ -79,6 +81,8 @@ export interface ReportData {
   readonly models: Named<ModelFigures>;
   readonly types: Named<TypeFigures>;
   readonly sessions: readonly SessionFigures[];
+  /** The budgets, at the end of the range. */
+  readonly budgets: readonly BudgetFigures[];
   /** The number of sessions; null if there are too many to count. */
   readonly sessionCount: number | null;
   /** The events that were appended last, the newest first. */
@@ -150,6 +154,7 @@ export class ReportAggregate {
   readonly #models = new NameTally((name) => new Model(name));
   readonly #types = new NameTally((name) => new Type(name));
   readonly #sessions = new SessionTally();
+  readonly #budgets = new BudgetTally();
   readonly #gate = new GateCount(0);
   readonly #lastEvents: AuditEvent[] = [];
   #events = 0;
@@ -168,12 +173,19 @@ export class ReportAggregate {
     this.#recent = new RecentSpend(options.untilMs);
   }
 
+  /** Continues with what is known of the budgets before the first event. */
+  beginBudgets(ledger: BudgetLedger): void {
+    this.#budgets.begin(ledger);
+  }
+
   /** Adds an event to the figures, if the event is in the time range. */
   add(event: AuditEvent): void {
     const { isTimed, sinceMs, untilMs } = this.#range;
     const epochMs = eventEpochMs(event.ts);
     // An unreadable time is NaN. Every comparison with NaN is false, so the event is left out.
-    if (isTimed && !(epochMs >= sinceMs && epochMs < untilMs)) return;
+    const isInRange = !isTimed || (epochMs >= sinceMs && epochMs < untilMs);
+    if (!(epochMs >= untilMs)) this.#budgets.add(event, isInRange);
+    if (!isInRange) return;
     this.#events++;
     this.#lastEvents[this.#events % LAST_EVENTS] = event;
     const type = this.#types.of(event.event);
@@ -222,6 +234,7 @@ export class ReportAggregate {
       buckets: buckets.map((bucket) => bucketFigures(bucket, inOrder)),
       models: { named: models, others },
       types: this.#typeFigures(),
+      budgets: this.#budgets.figures(this.#recent.endMs ?? -Infinity),
       sessions: this.#sessions.dearest(TOP_SESSIONS),
       sessionCount: this.#sessions.count,
       lastEvents: this.#newestFirst(),

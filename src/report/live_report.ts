@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { BudgetLedger } from "../budget/ledger.ts";
 import type { AuditFollow } from "../read/follow.ts";
 import type { Clock } from "../platform/clock.ts";
 import { ReportAggregate } from "./aggregate.ts";
@@ -64,9 +65,13 @@ export class LiveReport {
     this.#aggregate = new ReportAggregate(options);
   }
 
-  /** Adds the events to the report. Resolves when the events end, and rejects if reading them fails. */
-  async follow(): Promise<void> {
+  /**
+   * Adds the events to the report. `budgets` is what is known of the budgets before the first event, if anything is.
+   * Resolves when the events end, and rejects if reading them fails.
+   */
+  async follow(budgets: BudgetLedger | null): Promise<void> {
     let events = 0;
+    if (budgets !== null) this.#aggregate.beginBudgets(budgets);
     for await (const event of this.#events) {
       this.#aggregate.add(event);
       if (!this.#isStale) this.#becomeStale();

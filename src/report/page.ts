@@ -80,6 +80,7 @@ ${charted("spend", "Spend over time", sections)}
 ${charted("accuracy", "Accuracy over time", sections)}
 ${charted("types", "Events by type", sections)}
 ${charted("tokens", "Tokens by model", sections)}
+${listed("budgets", "Budgets", sections)}
 ${listed("sessions", "Top 10 sessions by cost", sections)}
 ${listed("events", "Last 50 events", sections)}
 ${listed("damage", "Unreadable regions", sections)}
@@ -105,7 +106,11 @@ function charted(
 </section>`;
 }
 
-function listed(name: "sessions" | "events" | "damage", title: string, sections: Sections): Markup {
+function listed(
+  name: "budgets" | "sessions" | "events" | "damage",
+  title: string,
+  sections: Sections,
+): Markup {
   return markup`<section class="long" aria-labelledby="${name}-title">
 <h2 id="${name}-title">${title}</h2>
 <div class="scroll" id="${name}" tabindex="0" role="region" aria-label="${title}, table">${

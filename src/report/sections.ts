@@ -22,6 +22,7 @@ import {
 import { type Cell, none } from "./table.ts";
 import {
   accuracyTable,
+  budgetsTable,
   damageTable,
   eventsTable,
   sessionsTable,
@@ -47,6 +48,7 @@ export const SECTIONS = {
   "types-table": typesTable,
   "tokens-chart": tokens,
   "tokens-table": tokensTable,
+  "budgets": budgetsTable,
   "sessions": sessionsTable,
   "events": eventsTable,
   "damage": damageTable,

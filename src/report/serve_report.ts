@@ -4,6 +4,7 @@
  * @module
  */
 import type { AuditReader } from "../audit_reader.ts";
+import { readBudgets } from "../budget/read_budgets.ts";
 import { withFlags } from "../errors.ts";
 import { nonEmptyText, type OptionChecks } from "../options/option_checks.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
@@ -180,7 +181,10 @@ export function serveReportBy(
 
   async function run(): Promise<void> {
     try {
-      await live.follow();
+      const budgets = since === undefined
+        ? null
+        : await readBudgets(reader, { until: since, signal: ending.signal });
+      await live.follow(budgets);
     } catch (error) {
       if (!ending.signal.aborted) throw error;
     } finally {

@@ -47,7 +47,7 @@ dt { color: var(--dim); }
 dd { margin: 0; }
 dd b { display: block; font-size: 1.4rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 dd span { font-size: 0.85rem; }
-.bad dd b { color: var(--bad); }
+.bad dd b, .over { color: var(--bad); }
 .chart { container-type: inline-size; }
 .chart svg { display: block; width: 100%; max-width: 68rem; height: auto; font: 12px system-ui, sans-serif; }
 .wide { display: none; }

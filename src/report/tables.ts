@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shownAmount } from "../budget/shown_amount.ts";
 import type { AuditEvent } from "../event.ts";
 import { shownUsd } from "../shown.ts";
 import { finite } from "../cost/spend.ts";
@@ -83,6 +84,32 @@ function namedRows<T extends { readonly name: string | null }>(
 
 function amount(usd: number): Cell {
   return usd === 0 ? "–" : shownUsd(usd);
+}
+
+/** Renders a table of the budgets, as they were at the end of the range. */
+export function budgetsTable(
+  { data: { budgets }, options: { timeZone } }: ReportContent,
+): Markup {
+  if (budgets.length === 0) return none("The log has no budgets.");
+  return table(
+    [
+      text("budget"),
+      text("window"),
+      ...["limit", "spent", "held", "orphaned", "left", "granted", "refused"].map(number),
+    ],
+    budgets.map(({ log, terms, limit, spent, held, orphaned, left, granted, refused }) => {
+      const { name, unit, hours, sinceMs } = terms;
+      const shown = (value: number) => shownAmount(value, unit);
+      return [
+        textElement(log === null ? name : `${log}: ${name}`),
+        hours === null ? markup`since ${timeElement(sinceMs!, timeZone)}` : `${hours} h`,
+        ...[limit, spent, held, orphaned].map(shown),
+        left < 0 ? markup`<b class="over">over by ${shown(-left)}</b>` : shown(left),
+        shownCount(granted),
+        shownCount(refused),
+      ];
+    }),
+  );
 }
 
 /** Renders a table of the top sessions by cost. */

@@ -130,7 +130,7 @@ await sampledTest(
   async ({ share }) => {
     const sizes = share === 1
       ? { processes: 8, agents: 64, calls: 40, usd: 60 }
-      : { processes: 4, agents: 12, calls: 60, usd: 4 };
+      : { processes: 4, agents: 8, calls: 40, usd: 5 };
     using dir = tempDir();
     Deno.mkdirSync(dir.path("log"));
     let refused: number;
@@ -146,8 +146,9 @@ await sampledTest(
     const counts = `${granted} granted, ${refused} refused, ${charged} charged, ${tickets} tickets`;
     assertEquals(faults.slice(0, 5), [], `${faults.length} faults; ${counts}`);
     assert(refused >= (isWhole ? 1_000 : 100), counts);
-    assert(granted >= (isWhole ? 10_000 : 100), counts);
+    assert(granted >= (isWhole ? 10_000 : 50), counts);
     assert(charged >= limit * 95n / 100n, counts);
-    assert(tickets >= (isWhole ? 100 : 1), counts);
+    // A hold takes a ticket after a second, for which the short run may be too quick.
+    assert(!isWhole || tickets >= 100, counts);
   },
 );

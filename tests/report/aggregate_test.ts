@@ -224,6 +224,7 @@ Deno.test("ReportAggregate without events returns empty figures", () => {
     buckets: [],
     models: { named: [], others: null },
     types: { named: [], others: null },
+    budgets: [],
     sessions: [],
     sessionCount: 0,
     lastEvents: [],

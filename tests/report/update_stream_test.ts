@@ -27,7 +27,7 @@ class Fed implements Disposable {
     const events = Object.assign(readable, { damage: [] });
     const at = { clock, ending: this.#ending.signal };
     this.live = new LiveReport(events, resolveReportOptions({}), at);
-    this.following = this.live.follow();
+    this.following = this.live.follow(null);
   }
 
   get ending(): AbortSignal {

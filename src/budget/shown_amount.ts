@@ -1,0 +1,12 @@
+/**
+ * Amounts of budgets as people read them. Pure.
+ *
+ * @module
+ */
+import { counted, shownUsd } from "../shown.ts";
+import type { BudgetUnit } from "./amount.ts";
+
+/** Returns a number of units with its unit. */
+export function shownAmount(value: number, unit: BudgetUnit): string {
+  return unit === "usd" ? shownUsd(value) : counted(value, unit.slice(0, -"s".length));
+}
