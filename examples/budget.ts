@@ -1,57 +1,81 @@
-#!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
+#!/usr/bin/env -S deno run --allow-read --allow-write=.demo --allow-run
 /**
- * Sixteen agents share one budget, which holds the most that a call may cost before the call is made. So the agents
- * together never spend more than the limit, and neither would agents of other processes that use the same log.
+ * Four processes with sixteen agents each share one budget, and one of the processes is killed. Each agent holds the
+ * most that its call may cost before it makes the call, so all of them together never spend more than the limit.
  *
  *     examples/budget.ts [USD]
  *
  * @module
  */
 import { emptyDir } from "@std/fs";
-import { AuditLog, type AuditLogger, type Budget, BudgetError } from "@vivarium/scout";
+import { AuditLog, type Budget, BudgetError, type BudgetOptions } from "@vivarium/scout";
 
 const DIR = ".demo/budget";
-/** The most that a call may cost, in USD: here it is known from the prices and the maximum number of tokens. */
+const PATH = `${DIR}/audit.jsonl`;
+const PROCESSES = 4;
+const AGENTS = 16;
+/** The most that a call may cost, in USD: the price of the prompt, and of the maximum number of output tokens. */
 const ESTIMATE_USD = 0.01;
+/** The most that a call may take, in seconds. After that, the hold of a process that died is charged. */
+const CALL_SEC = 2;
 
 /** Stands in for the call of a model. Its cost is known only afterwards. */
 async function callModel(): Promise<{ cost: number; output_t: number }> {
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  return { cost: ESTIMATE_USD * Math.random(), output_t: 100 };
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const output_t = Math.ceil(400 * Math.random());
+  return { cost: output_t * ESTIMATE_USD / 400, output_t };
 }
 
-/** Makes calls until the budget refuses one. */
+/** Makes calls until the budget is spent. */
 async function work(run: Budget): Promise<void> {
-  for (;;) {
-    try {
-      // If the call throws, the hold is charged at its amount, because the call may have cost that.
-      await using hold = await run.hold({ usd: ESTIMATE_USD, fields: { model: "small" } });
-      const { cost, output_t } = await callModel();
-      await hold.settle("llm_call", { cost, output_t });
-    } catch (error) {
-      if (!(error instanceof BudgetError)) throw error;
-      // "held": other agents hold the rest, and may spend less than that. "spent": the limit is spent.
-      if (error.kind !== "held") return;
-      await new Promise((resolve) => setTimeout(resolve, 10));
+  try {
+    for (;;) {
+      // Waits its turn while other calls hold the rest, because they may cost less than that.
+      await using hold = await run.hold({ usd: ESTIMATE_USD, maxSec: CALL_SEC, wait: true });
+      // If the call throws, the hold is charged at its estimate, because the call may have cost that.
+      const answer = await callModel();
+      await hold.settle("llm_call", { ...answer, model: "small" });
     }
+  } catch (error) {
+    if (!(error instanceof BudgetError && error.kind === "spent")) throw error;
   }
 }
 
-const limit = Number(Deno.args[0] ?? "0.5");
-await emptyDir(DIR);
-await using log: AuditLog = await AuditLog.open(`${DIR}/audit.jsonl`);
-const agents: AuditLogger[] = Array.from(
-  { length: 16 },
-  (_, n) => log.child({ agent: `agent ${n}` }),
-);
-await Promise.all(agents.map(async (agent) => {
-  await work(await agent.budget({ name: "run", limit: { usd: limit }, hours: 1 }));
-}));
-const run = await log.budget({ name: "run", limit: { usd: limit }, hours: 1 });
-const { spent, held, left } = await run.state();
-console.log(
-  `spent ${spent.toFixed(2)} USD of ${limit}, ${held} held, less than a call left: ${
-    left < ESTIMATE_USD
-  }`,
-);
-console.log(`never more than the limit: ${await log.hourlySpend() <= limit}`);
+/** Runs the agents of one process. */
+async function workAll(process: string, options: BudgetOptions): Promise<void> {
+  await using log = await AuditLog.open(PATH);
+  await Promise.all(Array.from({ length: AGENTS }, async (_, n) => {
+    // Its holds and calls have these fields.
+    const agent = log.child({ process, agent: `agent ${n}` });
+    await work(await agent.budget(options));
+  }));
+}
+
+/** Runs a process with agents, which may access the log's directory and nothing else. */
+function start(usd: number, process: string): Deno.ChildProcess {
+  const flags = ["--no-prompt", `--allow-read=${DIR}`, `--allow-write=${DIR}`];
+  const args = ["run", ...flags, import.meta.url, `${usd}`, process];
+  return new Deno.Command(Deno.execPath(), { args }).spawn();
+}
+
+/** Runs all processes, kills the one that holds first, and prints what the budget has come to. */
+async function compete(usd: number, options: BudgetOptions): Promise<void> {
+  await emptyDir(DIR);
+  await using log = await AuditLog.open(PATH);
+  const processes = Array.from({ length: PROCESSES }, (_, n) => start(usd, `${n}`));
+  for await (const { process } of log.follow({ last: Infinity, eventType: "budget_hold" })) {
+    processes[Number(process)]!.kill("SIGKILL");
+    break;
+  }
+  await Promise.all(processes.map(({ status }) => status));
+  const { spent, held, orphaned, left } = await (await log.budget(options)).state();
+  console.log(
+    `spent ${spent.toFixed(4)} USD, and ${orphaned.toFixed(2)} by calls that were killed`,
+  );
+  console.log(`left ${left.toFixed(4)} of ${usd} USD, ${held} held`);
+}
+
+const [usd = "0.5", process] = Deno.args;
+// A total for this run. With `hours: 1` it would be a rolling window of an hour.
+const options = { name: "run", limit: { usd: Number(usd) } };
+await (process === undefined ? compete(Number(usd), options) : workAll(process, options));

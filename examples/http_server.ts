@@ -1,20 +1,47 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
 /**
- * An HTTP server that logs the beginning, the end and the cost of each request. If the server dies, its log shows
- * which requests it was answering. `/spend` returns the cost of the last hour.
+ * An HTTP server that calls a model for each request, within a budget of an hour. If the budget has no room, the client
+ * is told when to try again. If the server dies, its log shows which requests it was answering, and what their calls
+ * may have cost. `/spend` returns the budget.
  *
- *     examples/http_server.ts [port]
+ *     examples/http_server.ts [port] [USD per hour]
  *
  * @module
  */
-import { AuditLog } from "@vivarium/scout";
+import { AuditLog, BudgetError } from "@vivarium/scout";
 
-const [port = "8000"] = Deno.args;
+const [port = "8000", usd = "1"] = Deno.args;
 const log = await AuditLog.open({ path: ".demo/http_server/audit.jsonl" });
+const budget = await log.budget({ name: "server", limit: { usd: Number(usd) }, hours: 1 });
 
-/** Stands in for the call of a model: returns an answer and its cost in USD. */
+/** Stands in for the call of a model: returns an answer and its cost in USD, which is known only afterwards. */
 function answer(question: string): { text: string; cost: number } {
   return { text: question.toUpperCase(), cost: question.length / 1e6 };
+}
+
+/** The most that an answer may cost, in USD. */
+const estimate = (question: string): number => 2 * question.length / 1e6;
+
+async function respond(request: Request): Promise<Response> {
+  const { pathname: path } = new URL(request.url);
+  if (path === "/spend") return Response.json(await budget.state());
+  // If an error leaves this function, the request ends with the status "aborted".
+  await using call = await log.begin("request", { method: request.method, path });
+  const question = await request.text();
+  // If answer() throws, the hold is charged at its estimate, because the call may have cost that.
+  await using hold = await budget.hold({ usd: estimate(question), fields: { parent: call.id } });
+  const { text, cost } = answer(question);
+  await hold.settle("llm_call", { cost });
+  await call.end();
+  return new Response(text);
+}
+
+/** Returns the response to a request for which the budget has no room. */
+function refusal({ message, retryAfterMs }: BudgetError): Response {
+  const headers: HeadersInit = retryAfterMs === null
+    ? {}
+    : { "retry-after": `${Math.ceil(retryAfterMs / 1000)}` };
+  return new Response(message, { status: 429, headers });
 }
 
 const server = Deno.serve({
@@ -22,13 +49,12 @@ const server = Deno.serve({
   port: Number(port),
   onListen: ({ hostname, port }) => console.log(`http://${hostname}:${port}/`),
 }, async (request) => {
-  const { pathname: path } = new URL(request.url);
-  if (path === "/spend") return Response.json({ lastHour: await log.hourlySpend() });
-  // If an error leaves this function, the call ends with the status "aborted".
-  await using call = await log.begin("brief", { method: request.method, path });
-  const { text, cost } = answer(await request.text());
-  await call.end({ cost });
-  return new Response(text);
+  try {
+    return await respond(request);
+  } catch (error) {
+    if (error instanceof BudgetError) return refusal(error);
+    throw error;
+  }
 });
 
 Deno.addSignalListener("SIGINT", () => server.shutdown());

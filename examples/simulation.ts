@@ -1,7 +1,8 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
 /**
  * Simulates an hour of agents at work within a moment. Several agents navigate, write briefs and pass a gate
- * at the same time. When the budget of the hour is spent, a guard stops all agents. The same seed always
+ * at the same time. Before each call they hold its maximum cost on the budget of the hour. If a call of the large model
+ * no longer fits, the small model gets it, and when that does not fit either, the agent stops. The same seed always
  * produces the same simulation.
  *
  *     examples/simulation.ts [--seed N] [--budget USD]
@@ -10,12 +11,20 @@
  */
 import { emptyDir } from "@std/fs";
 import { parseArgs } from "node:util";
-import { AuditLog, type AuditLogger } from "@vivarium/scout";
+import {
+  AuditLog,
+  type AuditLogger,
+  type Budget,
+  BudgetError,
+  type BudgetHold,
+} from "@vivarium/scout";
 import { numberOption, runCommand } from "./command_line.ts";
 import { costUsd, type Model, PRICES } from "./prices.ts";
 import { printTable, usd } from "./table.ts";
 
 const AGENTS = ["scout", "mapper", "writer", "critic"];
+/** The types of the agents' events. The log also has those of the budget. */
+const TYPES = ["nav", "validation_fail", "brief", "tldr", "gate_compress", "gate_escalate"];
 const STEPS_PER_AGENT = 120;
 const START_MS = Date.UTC(2026, 1, 13, 14);
 
@@ -44,28 +53,28 @@ export async function simulate(options: SimulationOptions): Promise<void> {
     sessionId: `simulation-seed-${options.seed}`,
     now: clock.now,
   });
-  const loggers = AGENTS.map((agent) => log.child({ agent }));
+  const limit = { usd: options.budgetUsdPerHour };
+  const agents = await Promise.all(AGENTS.map(async (agent) => {
+    const logger = log.child({ agent });
+    return { logger, budget: await logger.budget({ name: "hour", limit, hours: 1 }) };
+  }));
   const world = { random: mulberry32(options.seed), clock };
-  let stopReason: string | undefined;
-  for (let step = 0; step < STEPS_PER_AGENT && stopReason === undefined; step++) {
-    stopReason = await askBudget(log, options.budgetUsdPerHour);
-    if (stopReason === undefined) await Promise.all(loggers.map((logger) => act(logger, world)));
+  let active: readonly Agent[] = agents;
+  for (let step = 0; step < STEPS_PER_AGENT && active.length > 0; step++) {
+    const goOn = await Promise.all(active.map((agent) => act(agent, world)));
+    active = active.filter((_, n) => goOn[n]);
   }
+  const { spent, left } = await agents[0]!.budget.state();
+  const stopReason = active.length > 0
+    ? undefined
+    : `${usd(spent)} of ${usd(limit.usd)} spent, and no call fits ${usd(left)}`;
   await printReport(log, { minutes: (nowMs - START_MS) / 60_000, stopReason });
 }
 
-/**
- * Reads the spend of the last hour from the log, once for each agent. If the budget is spent, logs the reason
- * to stop and returns it.
- */
-async function askBudget(log: AuditLog, budgetUsdPerHour: number): Promise<string | undefined> {
-  const spentUsd = await Promise.all(AGENTS.map(() => log.hourlySpend()));
-  const finder = spentUsd.findIndex((spent) => spent >= budgetUsdPerHour);
-  if (finder < 0) return undefined;
-  const agent = AGENTS[finder];
-  const reason = `${agent} found ${usd(spentUsd[finder]!)} of ${usd(budgetUsdPerHour)} spent`;
-  await log.log("budget", { agent, reason });
-  return reason;
+/** An agent, and the budget that all agents share. */
+interface Agent {
+  logger: AuditLogger;
+  budget: Budget;
 }
 
 interface World {
@@ -73,36 +82,55 @@ interface World {
   clock: { pass: (ms: number) => void };
 }
 
-/** Runs one step of one agent. Draws all random numbers before the first await, so that the seed determines them. */
-async function act(log: AuditLogger, { random, clock }: World): Promise<void> {
+/** Maximum number of output tokens of a call. */
+const MAX_OUTPUT_TOKENS = 420;
+
+/**
+ * Runs one step of one agent. Resolves with false if the budget has no room for it. Draws all random numbers before the
+ * first await, so that the seed determines them.
+ */
+async function act({ logger, budget }: Agent, { random, clock }: World): Promise<boolean> {
   const chance = random();
-  const model: Model = random() < 0.2 ? "large" : "small";
+  const wanted: Model = random() < 0.2 ? "large" : "small";
   const input_t = 200 + Math.floor(random() * 4_000);
-  const output_t = 20 + Math.floor(random() * 400);
+  const output_t = 20 + Math.floor(random() * (MAX_OUTPUT_TOKENS - 20));
   const duration_ms = 100 + Math.floor(random() * 14_000);
-  const call = {
-    model,
-    input_t,
-    output_t,
-    duration_ms,
-    cost: costUsd(PRICES[model], input_t, output_t),
-  };
+  const file = `src/module_${Math.floor(random() * 40)}.ts`;
+  const fails = random() < 0.12;
+  const confidence = Math.floor(random() * 101);
+  const held = await holdFor(budget, wanted, input_t);
+  if (held === null) return false;
+  const { hold, model } = held;
+  const cost = costUsd(PRICES[model], input_t, output_t);
+  const call = { model, input_t, output_t, duration_ms, cost };
   clock.pass(duration_ms);
   if (chance < 0.6) {
-    const file = `src/module_${Math.floor(random() * 40)}.ts`;
-    const logged = [log.log("nav", { ...call, files: [file] })];
-    if (random() < 0.12) {
-      logged.push(log.log("validation_fail", { reason: `${file} does not exist` }));
+    await hold.settle("nav", { ...call, files: [file] });
+    if (fails) await logger.log("validation_fail", { reason: `${file} does not exist` });
+  } else if (chance < 0.75) await hold.settle("brief", call);
+  else if (chance < 0.85) await hold.settle("tldr", call);
+  else {await hold.settle(confidence < 45 ? "gate_escalate" : "gate_compress", {
+      ...call,
+      confidence,
+    });}
+  return true;
+}
+
+/** Holds the maximum cost of a call of a model, else of the small one. Resolves with null if neither fits. */
+async function holdFor(
+  budget: Budget,
+  wanted: Model,
+  inputTokens: number,
+): Promise<{ hold: BudgetHold; model: Model } | null> {
+  for (const model of new Set<Model>([wanted, "small"])) {
+    try {
+      const maximum = costUsd(PRICES[model], inputTokens, MAX_OUTPUT_TOKENS);
+      return { hold: await budget.hold({ usd: maximum, fields: { model } }), model };
+    } catch (error) {
+      if (!(error instanceof BudgetError)) throw error;
     }
-    await Promise.all(logged);
-  } else if (chance < 0.75) {
-    await log.log("brief", call);
-  } else if (chance < 0.85) {
-    await log.log("tldr", call);
-  } else {
-    const confidence = Math.floor(random() * 101);
-    await log.log(confidence < 45 ? "gate_escalate" : "gate_compress", { ...call, confidence });
   }
+  return null;
 }
 
 async function printReport(
@@ -111,7 +139,7 @@ async function printReport(
 ): Promise<void> {
   const counts = new Map<string, number>();
   const costs = { model: new Map<string, number>(), agent: new Map<string, number>() };
-  for await (const { event = "?", model, agent, cost } of log.query()) {
+  for await (const { event = "?", model, agent, cost } of log.query({ eventType: TYPES })) {
     add(counts, event, 1);
     if (typeof model === "string") add(costs.model, model, cost ?? 0);
     if (typeof agent === "string") add(costs.agent, agent, cost ?? 0);
@@ -138,7 +166,7 @@ async function printReport(
   ]);
   printTable(
     "The last five events",
-    (await log.lastEvents(5)).map(({ ts = "", event = "", agent, cost }) => [
+    (await log.lastEvents(5, { eventType: TYPES })).map(({ ts = "", event = "", agent, cost }) => [
       `${ts}  ${event}`,
       `${agent}`,
       typeof cost === "number" ? usd(cost) : "",

@@ -27,7 +27,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "follow fails when the path of the log becomes a symlink",
     "follow yields each event once on a real disk if a writer acts before any call of the follower",
     "locateLog() follows symbolic links only to directories",
-    "http_server.ts logs requests, and closes its log on SIGINT",
+    "http_server.ts answers within a budget, logs requests and calls, and closes its log on SIGINT",
     "live_report.ts serves its agents' spend, and ends on SIGINT",
     "The quick suite passes on a machine without tools, and skips exactly the tests in may_skip.ts (whole)",
     "query reports a symlink with the name of a segment, and reads the other files",

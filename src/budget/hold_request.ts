@@ -75,11 +75,13 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
   }
 
   mustAsk(turn: Turn): boolean {
-    const mayFit = this.#log.keeper.peek((ledger, nowMs) => {
+    const isOver = this.#log.keeper.peek((ledger, nowMs) => {
       if (this.budgets.some((name) => ledger.account(name) === undefined)) return true;
-      return ledger.refusalOf(this.#requested, ledger.decisionMs(this.budgets, nowMs)) === null;
+      const ms = ledger.decisionMs(this.budgets, nowMs);
+      const refusal = ledger.refusalOf(this.#requested, ms);
+      return refusal === null || isFinal(refusal);
     }) ?? true;
-    return mayFit || this.#isTicketDue(turn);
+    return isOver || this.#isTicketDue(turn);
   }
 
   withdraw(): void {
@@ -111,7 +113,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     const { keeper, observe } = this.#log;
     observe?.({ id: this.#id, amounts, budgets, after: keeper.lastEvent, ms, refusal });
     // A hold that can never fit is refused even if it would wait.
-    if (refusal !== null && (turn === null || refusal.fitsAtMs === Infinity)) {
+    if (refusal !== null && (turn === null || isFinal(refusal))) {
       return [{ refusal, ms }, null];
     }
     if (turn !== null && !turn.isFirst()) return ["waits", null];
@@ -152,4 +154,9 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
       throw signal?.aborted ? signal.reason : asBudgetError(error, this.budgets[0]!);
     }
   }
+}
+
+/** Checks whether a hold will never fit. */
+function isFinal({ fitsAtMs }: Refusal): boolean {
+  return fitsAtMs === Infinity;
 }

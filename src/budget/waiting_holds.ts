@@ -29,7 +29,7 @@ export interface WaitingHold<T> {
   readonly signal: AbortSignal | undefined;
   /** Asks for the hold. Resolves with null if it does not fit yet. */
   ask(turn: Turn): Promise<T | null>;
-  /** Checks whether the hold may fit now, or has to renew its ticket, even if the file has not changed. */
+  /** Checks whether time alone decides the hold now, or its ticket has to be renewed, even if the file has not changed. */
   mustAsk(turn: Turn): boolean;
   /** Withdraws the ticket, if the hold has one. */
   withdraw(): void;

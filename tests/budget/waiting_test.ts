@@ -171,6 +171,20 @@ Deno.test("Budget.hold() with wait is refused at once if it can never fit", asyn
   assertEquals(await kind(run.hold({ usd: 0.5, and: [total], wait: true })), "spent");
 });
 
+Deno.test("Budget.hold() with wait is refused when time alone has decided that it will never fit", async () => {
+  await using bench = new Bench();
+  const { log } = await bench.start();
+  const total = await log.budget({ name: "total", limit: { usd: 1 } });
+  await total.hold({ usd: 0.75, maxSec: 2 });
+  const waiting = watch(total.hold({ usd: 0.5, wait: true }));
+  await bench.pass(1_900);
+  assertEquals(waiting.state, "waits");
+  // The hold is orphaned after two seconds, which a total never forgets.
+  await bench.pass(150);
+  assertEquals(waiting.state, "refused");
+  assert(waiting.error instanceof BudgetError && waiting.error.kind === "spent");
+});
+
 Deno.test("Budget.hold() that waits writes a ticket after a second, which smaller holds of other processes respect", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
