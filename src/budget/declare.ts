@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, isReservedType } from "../event.ts";
 import { Turns } from "../platform/turns.ts";
 import { DamageReport } from "../read/damage.ts";
 import { mayLineHold } from "../read/filter.ts";
@@ -128,7 +128,7 @@ class Gathering {
 
   #add(event: AuditEvent): void {
     const dateMs = eventEpochMs(event.ts);
-    if (Number.isNaN(dateMs)) return;
+    if (Number.isNaN(dateMs) || isReservedType(event.event)) return;
     if (this.#account.matches(event, dateMs)) this.#account.addEvent(event, dateMs);
   }
 

@@ -25,6 +25,16 @@ const RENEW_AFTER_MS = 5_000;
 /** Maximum number of tickets in a log, so that a state line stays small. Others wait without one. */
 const TICKETS_MAX = 1_000;
 
+/** The fields that sums count. They are logged when the hold is settled, and only then. */
+const NOT_COUNTED = {
+  cost: undefined,
+  input_t: undefined,
+  output_t: undefined,
+  cache_read_t: undefined,
+  cache_write_t: undefined,
+  reasoning_t: undefined,
+};
+
 /** What a decision comes to. */
 type Outcome = "granted" | "waits" | "aborted" | { readonly refusal: Refusal; readonly ms: number };
 
@@ -135,8 +145,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
   #line(type: string, ms: number, untilMs: number): DecidedLine {
     const { amounts, fields } = this.#hold;
     const held: Hold = { id: this.#id, amounts, untilMs, budgets: this.budgets };
-    // A cost counts only when the hold is settled.
-    return { type, fields: { ...fields, cost: undefined, ...holdFields(held) }, ms };
+    return { type, fields: { ...fields, ...NOT_COUNTED, ...holdFields(held) }, ms };
   }
 
   /** Resolves with the hold when its line is durable. If that fails, releases the hold. */

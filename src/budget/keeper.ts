@@ -1,11 +1,12 @@
 /**
  * Decides holds and limits under the append lock, and keeps the ledger of a log up to date for that.
  *
- * Invariant: the ledger has every line before the place of a decision, and no line that is not in the file. So the lines
- * of the own batch are read from the file too, and a decision enters the ledger only when its line was appended.
+ * Invariant: the ledger has every line before the place of a decision, and no other line. The lines of decisions that are
+ * made together are one write, so either all of them are in the file, or the ledger is read again from the file.
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { type AuditEvent, isReservedType } from "../event.ts";
 import type { LineSource } from "../read/line_source.ts";
 import { LogCursor } from "../read/log_cursor.ts";
@@ -23,6 +24,8 @@ import { BudgetLedger } from "./ledger.ts";
 
 /** Maximum number of bytes that are read under the lock. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
+/** Maximum number of bytes of the decisions that are written together, but for the last one. */
+const TOGETHER_BYTES = 64 * 1024;
 /** Number of bytes after which the next budget line is preceded by a new state line. */
 const STATE_EVERY_BYTES = 1024 * 1024;
 /** Minimum ratio of all lines to state lines, in bytes. */
@@ -88,8 +91,8 @@ export class BudgetKeeper implements Decider {
   #closed: Error | undefined;
   /** The running read outside the lock. */
   #catchingUp: Promise<void> | undefined;
-  /** The events of the lines that were returned for the next decision. */
-  #pending: AuditEvent[] = [];
+  /** The decisions whose lines were returned, until these are in the file. */
+  readonly #decided: Queued[] = [];
 
   /** Creates the keeper; does not read the log yet. */
   constructor(options: KeeperOptions) {
@@ -165,7 +168,7 @@ export class BudgetKeeper implements Decider {
     this.#cursor.close();
   }
 
-  decideSync(end: ActiveEnd): string | null {
+  decideSync(end: ActiveEnd, afterLines: number): string | null {
     // While the cursor is moved outside the lock, it must not be moved here.
     if (this.#catchingUp !== undefined) return null;
     const ledger = this.#caughtUp(end);
@@ -173,13 +176,45 @@ export class BudgetKeeper implements Decider {
       this.#cursor.aim(end);
       return null;
     }
-    const [{ decision, resolve }] = this.#queue as [Queued];
-    const line = decision(ledger, this.#options.now());
-    if (line === null) {
-      this.#queue.shift();
-      resolve();
-      return "";
+    let texts = "";
+    const { byteLength } = end;
+    const endMax = Math.min(this.#options.rotationSizeBytes, byteLength + TOGETHER_BYTES);
+    // A full file that cannot be sealed takes lines too, so at least one decision is made.
+    while (
+      this.nextAfter <= afterLines && (this.#decided.length === 0 || end.byteLength < endMax)
+    ) {
+      const next = this.#queue.shift()!;
+      try {
+        const text = this.#linesOf(next.decision, ledger, end);
+        end = { ...end, byteLength: byteLength + Buffer.byteLength(texts += text) };
+        this.#decided.push(next);
+      } catch (error) {
+        next.reject(error);
+      }
     }
+    if (texts === "") this.#resolveDecided();
+    return texts;
+  }
+
+  appended(end: ActiveEnd): void {
+    this.#cursor.skipTo(end);
+    this.#resolveDecided();
+  }
+
+  failed(error: unknown, which: "decided" | "all"): void {
+    const failed = this.#decided.splice(0);
+    // The ledger has lines that are not in the file.
+    if (failed.length > 0) this.#restart();
+    // If not even the first decision could be made, another try would fail too.
+    if (which === "all") failed.push(...this.#queue.splice(0));
+    else if (failed.length === 0) failed.push(...this.#queue.splice(0, 1));
+    for (const { reject } of failed) reject(error);
+  }
+
+  /** Makes a decision, adds its lines to the ledger, and returns them; "" if it has none. */
+  #linesOf(decision: Decision, ledger: BudgetLedger, end: ActiveEnd): string {
+    const line = decision(ledger, this.#options.now());
+    if (line === null) return "";
     const needsState = isReservedType(line.type) && line.type !== BUDGET_LINE.state;
     const lines = needsState && this.#needsState(ledger, end)
       ? [stateLine(ledger, line.ms), line]
@@ -187,22 +222,12 @@ export class BudgetKeeper implements Decider {
     const texts = lines.map((each) => this.#options.lineOf(each));
     const events: AuditEvent[] = texts.map((text) => JSON.parse(text));
     for (const [index, each] of lines.entries()) checkReadable(events[index]!, each);
-    this.#pending = events;
+    this.#take(events, end);
     return texts.join("");
   }
 
-  appended(end: ActiveEnd): void {
-    const appended = this.#pending;
-    this.#pending = [];
-    this.#cursor.skipTo(end);
-    this.#take(appended, end);
-    this.#queue.shift()!.resolve();
-  }
-
-  failed(error: unknown, which: "next" | "all"): void {
-    this.#pending = [];
-    const failed = which === "next" ? this.#queue.splice(0, 1) : this.#queue.splice(0);
-    for (const { reject } of failed) reject(error);
+  #resolveDecided(): void {
+    for (const { resolve } of this.#decided.splice(0)) resolve();
   }
 
   catchUp(): Promise<void> {
@@ -300,7 +325,8 @@ function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
 function checkReadable(event: AuditEvent, { type, fields }: DecidedLine): void {
   if (!isReservedType(type)) return;
   for (const name of BUDGET_FIELDS) {
-    if (JSON.stringify(event[name]) === JSON.stringify(fields[name])) continue;
+    const [read, written] = [event[name], fields[name]];
+    if (read === written || JSON.stringify(read) === JSON.stringify(written)) continue;
     throw new Error(`the option redact changes the field "${name}", which budgets need`);
   }
 }

@@ -35,6 +35,7 @@ const CHUNK_BYTES = 256 * 1024;
 export class FileCursor {
   readonly handle: FileHandle;
   readonly #options: FileCursorOptions;
+  #identity: FileStatus | undefined;
   /** Byte offset of the end of the bytes that were read. */
   #position = 0;
   /**
@@ -67,6 +68,11 @@ export class FileCursor {
   /** Resolves with the byte offset of the unfinished line. All lines before the offset were read or skipped. */
   async lineStart(): Promise<number> {
     return this.#lineStart ??= await startOfLine(this.handle, this.#position);
+  }
+
+  /** An earlier status of the file, whose device and inode are still those of the file. */
+  get identity(): FileStatus {
+    return this.#identity ??= this.handle.status();
   }
 
   /** Returns the current status of the file. */

@@ -144,7 +144,7 @@ export class LogCursor {
    */
   readSync({ file, byteLength }: ActiveEnd, maxBytes: number): AuditEvent[] | "cut" | null {
     const cursor = this.#cursor;
-    if (cursor === null || !isSameFile(file, cursor.status())) return null;
+    if (cursor === null || !isSameFile(file, cursor.identity)) return null;
     if (byteLength < cursor.position) return "cut";
     return byteLength - cursor.position > maxBytes ? null : cursor.readSync(byteLength);
   }

@@ -59,14 +59,14 @@ export interface Decider {
   /** Number of lines of this writer that come before the next decision; infinite if none waits. */
   readonly nextAfter: number;
   /**
-   * Makes the next decision. Returns the lines to append, "" if there are none, or null if {@linkcode catchUp} must run
-   * first. Runs under the lock.
+   * Makes decisions that come after at most this number of lines of this writer. Returns the lines to append, "" if there
+   * are none, or null if {@linkcode catchUp} must run first. Runs under the lock.
    */
-  decideSync(end: ActiveEnd): string | null;
-  /** Called under the lock when the lines of the decision were appended, with the new end. */
+  decideSync(end: ActiveEnd, afterLines: number): string | null;
+  /** Called under the lock when the lines of the decisions were appended, with the new end. */
   appended(end: ActiveEnd): void;
-  /** Called when the next decision, or with "all" every waiting one, cannot be made. */
-  failed(error: unknown, which: "next" | "all"): void;
+  /** Called when the lines of the decisions cannot be appended, or with "all" if no waiting decision can be made. */
+  failed(error: unknown, which: "decided" | "all"): void;
   /** Reads outside the lock what the next decision needs. */
   catchUp(): Promise<void>;
 }
@@ -371,18 +371,20 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     const decider = this.#decider!;
     while (this.#isDecisionDue && !this.#mustSeal(byteLength)) {
       try {
-        const lines = decider.decideSync({ file: this.#file.identity, byteLength });
+        const end = { file: this.#file.identity, byteLength };
+        const lines = decider.decideSync(end, this.#decidedLines);
         if (lines === null) return false;
         if (lines === "") continue;
         const bytes = encoder.encode(lines);
-        // The lines of a decision are one write, even if the first of them fills the file.
+        // The lines are one write, even if the first of them fills the file.
         this.#file.appendSync(bytes, byteLength);
         this.#commit.inserted(countLines(bytes));
         decider.appended(this.#file.ourEnd);
+        byteLength = this.#file.ourEnd.byteLength;
       } catch (error) {
-        decider.failed(error, "next");
+        decider.failed(error, "decided");
+        byteLength = this.#file.readySync().byteLength;
       }
-      byteLength = this.#file.readySync().byteLength;
     }
     return true;
   }

@@ -243,6 +243,25 @@ export function appendWorkloads(tracePath: string | undefined): Workload[] {
         theirs: scout("agents", stage.scaled(200_000)),
       }),
     ),
+    race(
+      { id: "B1", name: "time of an awaited hold() / of log() and flush()", target: atMost(1.5) },
+      (stage) => ({
+        // The ratio of two times is the inverse of that of two rates.
+        ours: scout("flushed", stage.scaled(2_000)),
+        theirs: scout("held", stage.scaled(2_000)),
+      }),
+    ),
+    race(
+      {
+        id: "B2",
+        name: `hold() and settle() / two log(), ${PRODUCERS} awaiting producers`,
+        target: atLeast(0.4),
+      },
+      (stage) => ({
+        ours: scout("settled", stage.scaled(32_000), { count: PRODUCERS }),
+        theirs: scout("loggedTwice", stage.scaled(32_000), { count: PRODUCERS }),
+      }),
+    ),
     rotation,
     stalls,
     processes,

@@ -236,6 +236,22 @@ const opening: Workload = {
   },
 };
 
+const firstHold: Workload = {
+  id: "B3",
+  name: "first hold of a process, 100 archives",
+  area: "read",
+  async run(stage) {
+    const { path } = await stage.history(stage.scaled(100));
+    // The warming up declares the budget.
+    const [samples = []] = await stage.inTurn([async () => {
+      const outcome = await stage.runOnce("scout", { workload: "firstHold", path, events: 0 });
+      return outcome.elapsedMs!;
+    }]);
+    const note = "the newest state of the budgets is in the active file or the archive before it";
+    return [{ id: "B3", name: firstHold.name, unit: "ms", target: atMost(30), samples, note }];
+  },
+};
+
 const MAIN = fromFileUrl(new URL("../../src/cli/main.ts", import.meta.url));
 
 const manyArchives: Workload = {
@@ -299,5 +315,6 @@ export const readWorkloads: readonly Workload[] = [
   month,
   memory,
   opening,
+  firstHold,
   manyArchives,
 ];

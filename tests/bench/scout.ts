@@ -110,6 +110,9 @@ function requestOf(n: number): Fields {
   return { ...fieldsOf(n), ...{ request } };
 }
 
+/** A budget that no workload spends. */
+const BUDGET = { name: "run", limit: { usd: 1e6 }, hours: 1 };
+
 /** Verifies the promise in the last round on a shared log. */
 let verifyShared = () => {};
 
@@ -147,6 +150,52 @@ const workloads: Workloads = {
           await span.end(fields);
         }),
     ),
+  /** Awaited events of one producer, each made durable before the next. */
+  flushed: ({ path, events }) =>
+    appending({ path }, async ({ witness, log }) => {
+      for (let n = 0; n < events; n++) {
+        await log.log("llm_call", fieldsOf(n));
+        await log.flush();
+        witness.acknowledged(n + 1);
+      }
+    }),
+  /** Holds of one producer, each awaited, which stay open. */
+  held: ({ path, events }) =>
+    appending({ path }, async ({ witness, log }) => {
+      const budget = await log.budget(BUDGET);
+      for (let n = 0; n < events; n++) {
+        await budget.hold({ usd: 0.002 });
+        witness.acknowledged(n + 1);
+      }
+    }),
+  /** The same number of events as `settled` logs, without a budget. */
+  loggedTwice: ({ path, events, count }) =>
+    appending(
+      { path },
+      (appending) =>
+        pairs(appending, { count: Number(count), events }, async (fields) => {
+          await appending.log.log("llm_call_begin", { model: fields.model });
+          await appending.log.log("llm_call", fields);
+        }),
+    ),
+  settled: ({ path, events, count }) =>
+    appending({ path }, async (appending) => {
+      const budget = await appending.log.budget(BUDGET);
+      await pairs(appending, { count: Number(count), events }, async (fields) => {
+        const hold = await budget.hold({ usd: 0.002, fields: { model: fields.model } });
+        await hold.settle("llm_call", fields);
+      });
+    }),
+  /** The first hold of a process, on a log that is open already. */
+  async firstHold({ path }) {
+    await using log = await AuditLog.open(path);
+    await log.recovery;
+    return {
+      elapsedMs: await timed(async () => {
+        await (await log.budget(BUDGET)).hold({ usd: 0.002 });
+      }),
+    };
+  },
   /** The redacted names are not in the events, because removing a field would make the line faster to write. */
   redacted: ({ path, events }) =>
     appending(

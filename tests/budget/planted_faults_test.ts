@@ -69,6 +69,13 @@ const FAULTS: readonly Fault[] = [
     tests: UNIT,
   },
   {
+    name: "the ledger keeps lines that could not be written",
+    file: "src/budget/keeper.ts",
+    from: "if (failed.length > 0) this.#restart();",
+    to: "",
+    tests: UNIT,
+  },
+  {
     name: "the state of the budgets is lost with its archive",
     file: "src/segments/retention.ts",
     from: "return await this.#options.keepBudgets?.() ?? false;",
