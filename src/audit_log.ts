@@ -502,6 +502,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       lineOf: ({ type, fields, ms }) => this.#serialize(type, fields as EventFields, { nowMs: ms }),
       start: () => queueMicrotask(() => void sink.decide()),
       sync: () => sink.sync(),
+      syncFile: () => sink.syncFile(),
       accept: (caller, event, fields) => this.#accept(caller, event, fields, {}),
       refuse: (caller, error) => this.#refuse(caller, error),
       observe,

@@ -10,8 +10,10 @@ import type { Refusal, RequestedHold } from "./ledger.ts";
 export interface HoldDecision extends RequestedHold {
   /** The last event before the place of the decision; undefined if the log has none. */
   readonly after: AuditEvent | undefined;
-  /** Time of the decision, epoch milliseconds. */
+  /** Time of the decision, epoch milliseconds. On a budget whose time stands still, it is later than the clock. */
   readonly ms: number;
+  /** Time of the clock, epoch milliseconds. */
+  readonly nowMs: number;
   /** Why the hold does not fit; null if it fits. */
   readonly refusal: Refusal | null;
 }

@@ -11,6 +11,7 @@ import type { CheckedHold } from "./budget_options.ts";
 import { type BudgetHold, GrantedHold } from "./granted_hold.ts";
 import type { DecidedLine } from "./keeper.ts";
 import type { BudgetLedger, Refusal } from "./ledger.ts";
+import { TICKET_VALID_MS } from "./tickets.ts";
 import type { Turn, WaitingHold } from "./waiting_holds.ts";
 
 /** The last time that a date can have, epoch milliseconds. */
@@ -18,8 +19,6 @@ const TIME_MAX_MS = 8.64e15;
 
 /** Milliseconds after which a hold that waits writes a ticket. */
 const TICKET_AFTER_MS = 1_000;
-/** Milliseconds for which a ticket is valid. */
-const TICKET_VALID_MS = 10_000;
 /** Milliseconds after which a ticket is renewed. */
 const RENEW_AFTER_MS = 5_000;
 /** Maximum number of tickets in a log, so that a state line stays small. Others wait without one. */
@@ -88,7 +87,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     const isOver = this.#log.keeper.peek((ledger, nowMs) => {
       if (this.budgets.some((name) => ledger.account(name) === undefined)) return true;
       const ms = ledger.decisionMs(this.budgets, nowMs);
-      const refusal = ledger.refusalOf(this.#requested, ms);
+      const refusal = ledger.refusalOf(this.#requested, ms, nowMs);
       return refusal === null || isFinal(refusal);
     }) ?? true;
     return isOver || this.#isTicketDue(turn);
@@ -118,10 +117,10 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     checkThere(ledger, this.#terms);
     checkRoom(ledger, this.budgets[0]!);
     const ms = ledger.decisionMs(this.budgets, nowMs);
-    const refusal = ledger.refusalOf(this.#requested, ms);
+    const refusal = ledger.refusalOf(this.#requested, ms, nowMs);
     const { budgets } = this;
     const { keeper, observe } = this.#log;
-    observe?.({ id: this.#id, amounts, budgets, after: keeper.lastEvent, ms, refusal });
+    observe?.({ id: this.#id, amounts, budgets, after: keeper.lastEvent, ms, nowMs, refusal });
     // A hold that can never fit is refused even if it would wait.
     if (refusal !== null && (turn === null || isFinal(refusal))) {
       return [{ refusal, ms }, null];
@@ -132,9 +131,10 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
       this.#ticketMs = undefined;
       return ["granted", this.#line(BUDGET_LINE.hold, ms, Math.min(ms + maxMs, TIME_MAX_MS))];
     }
-    if (!this.#isTicketDue(turn!) || ledger.ticketCount >= TICKETS_MAX) return ["waits", null];
+    if (!this.#isTicketDue(turn!)) return ["waits", null];
+    if (ledger.ticketCount(nowMs) >= TICKETS_MAX) return ["waits", null];
     this.#ticketMs = this.#log.monotonicMs();
-    return ["waits", this.#line(BUDGET_LINE.wait, ms, ms + TICKET_VALID_MS)];
+    return ["waits", this.#line(BUDGET_LINE.wait, nowMs, nowMs + TICKET_VALID_MS)];
   }
 
   #isTicketDue({ waitedMs }: Turn): boolean {

@@ -9,6 +9,7 @@
 import { Buffer } from "node:buffer";
 import { type AuditEvent, isReservedType } from "../event.ts";
 import type { LineSource } from "../read/line_source.ts";
+import type { Damage } from "../read/damage.ts";
 import { LogCursor } from "../read/log_cursor.ts";
 import type { ActiveEnd } from "../segments/log_directory.ts";
 import { eventFilter } from "../read/filter.ts";
@@ -68,8 +69,10 @@ export interface KeeperOptions {
   readonly lineOf: (line: DecidedLine) => string;
   /** Starts the decisions that are due, at the end of the turn. */
   readonly start: () => void;
-  /** Resolves when everything written before the call is durable. */
+  /** Resolves when everything that this process has written before the call is durable. */
   readonly sync: () => Promise<void>;
+  /** Resolves when everything in the active file is durable, also what other processes have written. */
+  readonly syncFile: () => Promise<void>;
 }
 
 /** The decisions of one writer. */
@@ -77,6 +80,8 @@ export class BudgetKeeper implements Decider {
   readonly #options: KeeperOptions;
   readonly #closing = new AbortController();
   readonly #queue: Queued[] = [];
+  /** The regions of the log that could not be read since the ledger was begun. */
+  readonly #damage: Damage[] = [];
   /** Receives each event that is added to the ledger. */
   readonly #listeners = new Set<(event: AuditEvent) => void>();
   #cursor: LogCursor;
@@ -150,8 +155,9 @@ export class BudgetKeeper implements Decider {
     try {
       // Lines may wait until the archive is removed, so they must not delay the decision.
       await this.decide(stateIfNeeded, "first");
-      // The file that has the state until now must not be removed before the new state is durable.
-      await this.#options.sync();
+      // The file that has the state until now must not be removed before the new state is durable, also one that another
+      // process has written.
+      await this.#options.syncFile();
       return true;
     } catch {
       // The archive stays, and retention tries again.
@@ -213,11 +219,12 @@ export class BudgetKeeper implements Decider {
 
   /** Makes a decision, adds its lines to the ledger, and returns them; "" if it has none. */
   #linesOf(decision: Decision, ledger: BudgetLedger, end: ActiveEnd): string {
-    const line = decision(ledger, this.#options.now());
+    const nowMs = this.#options.now();
+    const line = decision(ledger, nowMs);
     if (line === null) return "";
     const needsState = isReservedType(line.type) && line.type !== BUDGET_LINE.state;
     const lines = needsState && this.#needsState(ledger, end)
-      ? [stateLine(ledger, line.ms), line]
+      ? [stateLine(ledger, nowMs), line]
       : [line];
     const texts = lines.map((each) => this.#options.lineOf(each));
     const events: AuditEvent[] = texts.map((text) => JSON.parse(text));
@@ -241,6 +248,7 @@ export class BudgetKeeper implements Decider {
     if (this.#ledger === undefined) {
       const isState = (event: AuditEvent) => stateOf(event) !== null;
       const isFound = await this.#cursor.goToNewest(BUDGET_LINE.state, isState);
+      this.#checkRead();
       // The file was rotated meanwhile. The next section knows the new one.
       if (isFound === null) return;
       this.#ledger = new BudgetLedger({ isWhole: !isFound });
@@ -249,9 +257,20 @@ export class BudgetKeeper implements Decider {
       const reading = this.#cursor.read({ isBounded: true });
       let result = await reading.next();
       for (; !result.done; result = await reading.next()) this.#take(result.value);
+      this.#checkRead();
       hasMoved = result.value;
       if (hasMoved) this.#stateEndsAt = undefined;
     }
+  }
+
+  /**
+   * Checks that no file ended in an unreadable region, because the state or a hold may be there. A line that is not JSON
+   * is no such region: it was never acknowledged.
+   */
+  #checkRead(): void {
+    const unread = this.#damage.find(({ byteLength }) => byteLength === 0);
+    if (unread === undefined) return;
+    throw new Error(`the budgets cannot be read: ${unread.reason}: ${unread.path}`);
   }
 
   /** Returns the ledger with every event before the end; null if more must be read outside the lock. */
@@ -265,7 +284,8 @@ export class BudgetKeeper implements Decider {
     }
     if (events === null) return null;
     this.#take(events, end);
-    return this.#ledger;
+    if (this.#ledger.isWhole) return this.#ledger;
+    throw new Error("the state of the budgets cannot be read");
   }
 
   #take(events: readonly AuditEvent[], end?: ActiveEnd): void {
@@ -299,6 +319,7 @@ export class BudgetKeeper implements Decider {
     this.#ledger = undefined;
     this.#stateEndsAt = undefined;
     this.#sinceState = 0;
+    this.#damage.length = 0;
   }
 
   #newCursor(): LogCursor {
@@ -307,11 +328,12 @@ export class BudgetKeeper implements Decider {
     return new LogCursor(source, {
       filter: eventFilter({}),
       signal: this.#closing.signal,
-      damage: [],
+      damage: this.#damage,
     });
   }
 }
 
+/** Returns a state line. It is dated by the clock, not by the decision, because it moves the time of every budget. */
 function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
   ledger.compact(ms);
   return { type: BUDGET_LINE.state, fields: stateFields(ledger.state()), ms };

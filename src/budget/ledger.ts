@@ -105,9 +105,9 @@ export class BudgetLedger {
     return this.#tickets.values();
   }
 
-  /** Number of tickets. */
-  get ticketCount(): number {
-    return this.#tickets.size;
+  /** Returns the number of tickets that are valid at a time. */
+  ticketCount(nowMs: number): number {
+    return this.#tickets.values().filter(({ untilMs }) => untilMs > nowMs).toArray().length;
   }
 
   /** Approximate number of bytes of a state line. */
@@ -149,24 +149,28 @@ export class BudgetLedger {
   }
 
   /**
-   * Decides a hold at a time, which {@linkcode decisionMs} has returned. Returns null if the hold fits, or else the
-   * refusal of the budget on which it fits last.
+   * Decides a hold at the time that {@linkcode decisionMs} has returned for now. Returns null if the hold fits, or else
+   * the refusal of the budget that has room last.
    */
-  refusalOf(hold: RequestedHold, ms: number): Refusal | null {
+  refusalOf(hold: RequestedHold, ms: number, nowMs: number): Refusal | null {
     let last: Refusal | null = null;
     for (const budget of hold.budgets) {
-      const refusal = this.#refusalOn(this.#accounts.get(budget)!, hold, ms);
+      const refusal = this.#refusalOn(this.#accounts.get(budget)!, hold, { ms, nowMs });
       if (refusal !== null && (last === null || refusal.fitsAtMs > last.fitsAtMs)) last = refusal;
     }
     return last;
   }
 
-  #refusalOn(account: Account, { id, amounts }: RequestedHold, ms: number): Refusal | null {
+  #refusalOn(
+    account: Account,
+    { id, amounts }: RequestedHold,
+    { ms, nowMs }: { ms: number; nowMs: number },
+  ): Refusal | null {
     const { name: budget, unit } = account.terms;
     const requested = amounts[unit]!;
     const { limit, spent, held, orphaned } = this.figures(budget, ms);
     const charged = plus(spent, orphaned);
-    const claimed = plus(held, this.#tickets.claimBefore(id, account.terms, ms));
+    const claimed = plus(held, this.#tickets.claimBefore(id, account.terms, nowMs));
     if (plus(plus(charged, claimed), requested) <= limit) return null;
     if (requested > limit) return { budget, kind: "too_large", fitsAtMs: Infinity };
     if (plus(charged, requested) <= limit) return { budget, kind: "held", fitsAtMs: ms };
@@ -204,9 +208,8 @@ export class BudgetLedger {
       );
       if (isGone) this.#holds.remove(hold);
     }
-    for (const ticket of [...this.#tickets.values()]) {
-      const isOver = this.#accountsOf(ticket).every(({ clockMs }) => ticket.untilMs <= clockMs);
-      if (isOver) this.#tickets.remove(ticket.id);
+    for (const { id, untilMs } of [...this.#tickets.values()]) {
+      if (untilMs <= ms) this.#tickets.remove(id);
     }
   }
 

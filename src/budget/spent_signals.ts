@@ -26,6 +26,8 @@ export class SpentSignals {
   readonly #options: SpentSignalsOptions;
   readonly #controllers = new Map<string, AbortController>();
   #timer: Timer | undefined;
+  /** Whether the ledger may lack lines of the file. */
+  #isStale = true;
   #isClosed = false;
 
   /** Creates the signals. The log is not read before the first one is asked for. */
@@ -42,7 +44,7 @@ export class SpentSignals {
     }
     const controller = new AbortController();
     this.#controllers.set(budget, controller);
-    if (reason !== null) controller.abort(reason);
+    if (reason instanceof BudgetError) controller.abort(reason);
     this.#start();
     return controller.signal;
   }
@@ -64,10 +66,12 @@ export class SpentSignals {
 
   async #look(): Promise<void> {
     const { keeper, hasChanged, logger } = this.#options;
-    if (!hasChanged()) return;
+    if (!hasChanged() && !this.#isStale) return;
+    this.#isStale = true;
     try {
       // The ledger then has every line up to now.
       await keeper.decide(() => null);
+      this.#isStale = false;
     } catch (error) {
       if (error instanceof AuditClosedError) return;
       logger.warn(`Cannot check budgets, so their signals do not abort now: ${messageOf(error)}`);
@@ -75,12 +79,15 @@ export class SpentSignals {
     }
     for (const [budget, controller] of this.#controllers) {
       const reason = this.#reasonOf(budget);
-      if (reason !== null) controller.abort(reason);
+      if (reason instanceof BudgetError) controller.abort(reason);
     }
   }
 
-  /** Returns the reason with which the signal of a budget aborts; null if the budget is not spent, as far as it is known. */
-  #reasonOf(budget: string): BudgetError | null {
+  /**
+   * Returns the reason with which the signal of a budget aborts; null if the budget is not spent, undefined if the log
+   * was not read yet.
+   */
+  #reasonOf(budget: string): BudgetError | null | undefined {
     return this.#options.keeper.peek((ledger, nowMs) => {
       const account = ledger.account(budget);
       if (account === undefined) return null;
@@ -95,6 +102,6 @@ export class SpentSignals {
       const resetsAt = next === undefined ? null : new Date(next);
       const retryAfterMs = next === undefined ? null : next - ms;
       return new BudgetError(message, { kind: "spent", budget, resetsAt, retryAfterMs });
-    }) ?? null;
+    });
   }
 }

@@ -3,12 +3,16 @@
  *
  * The oldest valid ticket of a budget claims its amount before every hold that asked later. So each waiting hold is
  * granted in its turn, and many small holds cannot keep a large one waiting for ever. A ticket is valid for some seconds
- * only, and its process renews it, so a process that dies does not stop the others.
+ * only, and its process renews it, so a process that dies does not stop the others. The time is that of the clock, also
+ * on a budget whose time stands still because another clock was ahead.
  *
  * @module
  */
 import type { BudgetTerms } from "./account.ts";
 import { type Hold, withoutBudget } from "./budget_lines.ts";
+
+/** Milliseconds for which a ticket is valid. */
+export const TICKET_VALID_MS = 10_000;
 
 /** The tickets of one log. A ticket has the form of the hold that waits; it is valid until `untilMs`. */
 export class Tickets {
@@ -45,10 +49,12 @@ export class Tickets {
   }
 
   /** Returns the amount that the oldest valid ticket of a budget claims before a hold; 0 if it is the ticket of this hold. */
-  claimBefore(id: string, { name, unit }: BudgetTerms, ms: number): number {
+  claimBefore(id: string, { name, unit }: BudgetTerms, nowMs: number): number {
     for (const ticket of this.#byId.values()) {
       const amount = ticket.amounts[unit];
-      if (ticket.untilMs <= ms || amount === undefined || !ticket.budgets.includes(name)) continue;
+      // A ticket that would be valid for longer was written by a clock that is ahead.
+      const isValid = ticket.untilMs > nowMs && ticket.untilMs <= nowMs + TICKET_VALID_MS;
+      if (!isValid || amount === undefined || !ticket.budgets.includes(name)) continue;
       return ticket.id === id ? 0 : amount;
     }
     return 0;

@@ -127,6 +127,19 @@ export class GroupCommit {
   }
 
   /**
+   * Resolves when everything in the file is durable, also what other writers have written before the call.
+   *
+   * @throws {AuditWriteError} If the sync fails; the phase is "sync".
+   */
+  async syncFile(): Promise<void> {
+    const synced = this.#file.sync().catch((cause) => {
+      throw this.#fail(cause);
+    });
+    // The kernel reports a disk error to only one of two concurrent syncs, so both have to succeed.
+    await Promise.all([synced, this.sync()]);
+  }
+
+  /**
    * Does what {@linkcode sync} does, but blocks the thread. With the scope "file", syncs even if only other writers
    * have written to the file.
    *

@@ -291,6 +291,15 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return this.#commit.sync();
   }
 
+  /**
+   * Resolves when everything in the active file is durable, also what other writers have written.
+   *
+   * @throws {AuditWriteError} If the sync fails; the phase is "sync".
+   */
+  syncFile(): Promise<void> {
+    return this.#commit.syncFile();
+  }
+
   /** Runs a section under the append lock, with the handle of the lock file. */
   underLock<T>(section: (lockFile: FileHandle) => T): Promise<T> {
     return this.#lock.run(section);

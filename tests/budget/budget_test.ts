@@ -529,3 +529,75 @@ Deno.test("A hold rejects if its lines cannot get the lock, and if the log was c
   await assertRejects(() => run.hold({ usd: 0.1 }), BudgetError, "no longer has the budget");
   await log.close().catch(() => {});
 });
+
+Deno.test("Budgets fail closed if the file that has their state cannot be read, and go on when it can", async () => {
+  const bench = new Bench();
+  const total = { name: "total", limit: { usd: 1 } };
+  await using a = await bench.open();
+  await (await a.budget(total)).hold({ usd: 0.9, maxSec: 1e6 });
+  await a.rotate();
+  await a.log("nav");
+  for (let failing = 1; failing < 4; failing++) {
+    const process = bench.disk.process();
+    await using b = await bench.open({}, process);
+    await b.recovery;
+    let reads = 0;
+    const isArchive = ({ name, path }: { name: string; path: string }) =>
+      name === "read" && path.endsWith(".gz") && ++reads === failing;
+    process.failOn(isArchive, ioError);
+    const declared = await b.budget(total).catch((error) => error);
+    if (declared instanceof Error) {
+      assert(declared instanceof BudgetError && declared.kind === "unwritable", `${declared}`);
+    } else assertEquals(await kindOf(declared.hold({ usd: 0.9 })), "held");
+    assertEquals(await kindOf((await b.budget(total)).hold({ usd: 0.9 })), "held");
+  }
+});
+
+Deno.test("Retention removes the state of the budgets only when a newer one is durable, also if another process wrote it", async () => {
+  const bench = new Bench();
+  const total = { name: "total", limit: { usd: 1 } };
+  const clock = new SimulatedClock();
+  const platform = { fileSystem: bench.disk.process(), clock };
+  const options = { path: PATH, sessionId: "s", logger: silent, now: () => bench.nowMs };
+  const pruning = await openLogOn(platform, {
+    ...options,
+    retention: { maxAgeSec: 3_600 },
+    rotationAgeSec: 86_400,
+  });
+  await pruning.recovery;
+  const inPruning = await pruning.budget(total);
+  await (await inPruning.hold({ usd: 0.9 })).settle("llm_call", { cost: 0.9 });
+  await pruning.rotate();
+  await pruning.log("nav");
+  await pruning.flush();
+  await inPruning.state();
+  bench.nowMs += 120 * MINUTE_MS;
+  const writing = await bench.open();
+  await writing.budget({ name: "other", limit: { usd: 1 } });
+  clock.waitSync(3_600_000);
+  clock.fireTimers();
+  const archives = () => bench.disk.process().list("/log").filter((name) => name.endsWith(".gz"));
+  for (let turn = 0; turn < 100 && archives().length > 0; turn++) await clock.turn();
+  assertEquals(archives(), []);
+  const after = new Bench(bench.disk.afterPowerLoss(() => false));
+  after.nowMs = bench.nowMs;
+  await using log = await after.open();
+  assertEquals((await (await log.budget(total)).state()).left, 0.1);
+  await Promise.all([pruning.close(), writing.close()]);
+});
+
+Deno.test("A clock that is ahead on one budget does not empty the window of another one", async () => {
+  const bench = new Bench();
+  let aheadMs = 0;
+  await using ahead = await bench.open({ now: () => bench.nowMs + aheadMs });
+  await using log = await bench.open();
+  const other = { ...RUN, name: "other" };
+  const [run, inAhead] = [await log.budget(RUN), await ahead.budget(other)];
+  await (await run.hold({ usd: 0.9 })).settle("llm_call", { cost: 0.9 });
+  aheadMs = 120 * MINUTE_MS;
+  await (await inAhead.hold({ usd: 0.05 })).release();
+  aheadMs = 0;
+  await log.rotate();
+  await (await (await log.budget(other)).hold({ usd: 0.05 })).release();
+  assertEquals((await run.state()).left, 0.1);
+});

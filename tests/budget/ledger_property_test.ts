@@ -77,7 +77,7 @@ class History {
     // Clocks step back now and then, and stand apart.
     this.#nowMs += this.#random.below(10) === 0
       ? -this.#random.below(600_000)
-      : this.#random.below(120_000);
+      : this.#random.below(this.#random.below(3) === 0 ? 180_000 : 2_000);
     const action = this.#random.below(23);
     if (this.#declared.size === 0 || action === 0) this.#declare();
     else if (action === 1) this.#limit();
@@ -132,17 +132,17 @@ class History {
     const id = waited ?? `${this.#ids.length}`;
     const ms = this.ledger.decisionMs(budgets, this.#nowMs);
     assertEquals(ms, Math.max(this.#nowMs, ...budgets.map((name) => this.model.clockMs(name))));
-    const refusal = this.ledger.refusalOf({ id, amounts, budgets }, ms);
+    const refusal = this.ledger.refusalOf({ id, amounts, budgets }, ms, this.#nowMs);
     const isOver = budgets.some((name) => {
       const { spent, held: inUse, orphaned } = this.model.figures(name, ms);
-      const claimed = this.model.claimBefore(id, name, ms);
+      const claimed = this.model.claimBefore(id, name, this.#nowMs);
       return spent + inUse + orphaned + claimed + held.get(name)! > this.model.limit(name);
     });
     assertEquals(refusal !== null, isOver, JSON.stringify(refusal));
     const resumed = this.resumed();
     if (resumed !== null) {
       assertEquals(resumed.decisionMs(budgets, this.#nowMs), ms);
-      assertEquals(resumed.refusalOf({ id, amounts, budgets }, ms), refusal);
+      assertEquals(resumed.refusalOf({ id, amounts, budgets }, ms, this.#nowMs), refusal);
     }
     if (refusal !== null) return;
     this.#ids.push(id);
@@ -159,8 +159,9 @@ class History {
     const isRenewed = this.#waiting.length > 0 && this.#random.below(2) === 0;
     const id = isRenewed ? this.#one(this.#waiting) : `wait ${this.#lines.length}`;
     if (!isRenewed) this.#waiting.push(id);
-    const ms = this.ledger.decisionMs(budgets, this.#nowMs);
-    const untilMs = ms + this.#random.below(600_000);
+    const ms = this.#nowMs;
+    // Clocks that are ahead write tickets that are valid for too long.
+    const untilMs = ms + 4_000 + this.#random.below(8_000);
     this.#add(BUDGET_LINE.wait, ms, holdFields({ id, amounts, untilMs, budgets }));
     this.model.add({ kind: "wait", ms, id, untilMs, amounts: held });
   }

@@ -41,7 +41,7 @@ class Bench {
     const { unit } = ledger.account(budgets[0]!)!.terms;
     const amounts = { [unit]: toAmount(amount, unit) };
     const decisionMs = ledger.decisionMs(budgets, ms);
-    const refusal = ledger.refusalOf({ id, amounts, budgets }, decisionMs);
+    const refusal = ledger.refusalOf({ id, amounts, budgets }, decisionMs, ms);
     if (refusal !== null) return refusal.kind;
     const untilMs = decisionMs + maxSec * 1000;
     this.add(BUDGET_LINE.hold, decisionMs, holdFields({ id, amounts, untilMs, budgets }));
@@ -131,7 +131,7 @@ Deno.test("BudgetLedger refuses by the reason: too large, held by others, or spe
   bench.add("llm_call", T0, { hold: "a", cost: 0.6 });
   assertEquals(bench.hold("b", 0.5, T0), "spent");
   const amounts = { usd: usd(0.5) };
-  const refusal = bench.ledger.refusalOf({ id: "x", amounts, budgets: ["run"] }, T0);
+  const refusal = bench.ledger.refusalOf({ id: "x", amounts, budgets: ["run"] }, T0, T0);
   assertEquals(refusal, { budget: "run", kind: "spent", fitsAtMs: T0 + HOUR_MS });
 });
 

@@ -136,7 +136,7 @@ export class PlainModel {
       const places = this.#placesOf(ticket);
       const newest = this.#lines[places.at(-1)!] as ModelLine & { kind: "wait" } | undefined;
       const amount = newest?.amounts.get(name);
-      if (amount === undefined || newest!.untilMs <= ms) continue;
+      if (amount === undefined || newest!.untilMs <= ms || newest!.untilMs > ms + 10_000) continue;
       const [place] = places as [number];
       if (oldest === undefined || place < oldest.place) oldest = { place, id: ticket, amount };
     }
@@ -147,11 +147,8 @@ export class PlainModel {
   #placesOf(ticket: string): number[] {
     let places: number[] = [];
     let untilMs = Infinity;
-    let names: readonly string[] = [];
     for (const [index, line] of this.#lines.entries()) {
-      const isOver = line.kind === "state" &&
-        this.#there(names, index).every((name) => untilMs <= this.clockMs(name, index + 1));
-      if (isOver) places = [];
+      if (line.kind === "state" && untilMs <= line.ms) places = [];
       if ((line.kind === "hold" || line.kind === "release") && line.id === ticket) places = [];
       if (line.kind !== "wait" || line.id !== ticket) continue;
       if (this.#lines.slice(0, index).some((each) => each.kind === "hold" && each.id === ticket)) {
@@ -159,7 +156,6 @@ export class PlainModel {
       }
       places.push(index);
       ({ untilMs } = line);
-      names = [...line.amounts.keys()];
     }
     return places;
   }

@@ -8,7 +8,7 @@ import {
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openLogOn } from "../../src/audit_log.ts";
 import { systemClock } from "../../src/platform/clock.ts";
-import { SimulatedDisk } from "../faults/simulated_disk.ts";
+import { SimulatedDisk, type SimulatedProcess } from "../faults/simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 
@@ -23,6 +23,7 @@ const TURNS = 12;
 interface Process {
   readonly log: AuditLog;
   readonly clock: SimulatedClock;
+  readonly fileSystem: SimulatedProcess;
   readonly run: Budget;
 }
 
@@ -36,15 +37,17 @@ class Bench implements AsyncDisposable {
     this.disk.plant("/log", "directory");
   }
 
-  async start(): Promise<Process> {
+  /** Starts a process whose clock is ahead by some milliseconds. */
+  async start({ aheadMs = (): number => 0 } = {}): Promise<Process> {
     const clock = new SimulatedClock();
-    const log = await openLogOn({ fileSystem: this.disk.process(), clock }, {
+    const fileSystem = this.disk.process();
+    const log = await openLogOn({ fileSystem, clock }, {
       path: PATH,
       sessionId: "s",
       logger: silent,
-      now: () => this.nowMs,
+      now: () => this.nowMs + aheadMs(),
     });
-    const process = { log, clock, run: await log.budget(RUN) };
+    const process = { log, clock, fileSystem, run: await log.budget(RUN) };
     this.#processes.push(process);
     return process;
   }
@@ -343,4 +346,36 @@ Deno.test("AuditLog.flushSync() grants no hold that waits, and the hold is grant
   await released;
   await turns();
   assertEquals(waiting.state, "granted");
+});
+
+Deno.test("Budget.signal aborts even if a look at the log has failed before", async () => {
+  await using bench = new Bench();
+  const [a, b] = [await bench.start(), await bench.start()];
+  const { signal } = a.run;
+  await bench.pass(1_000);
+  await b.log.log("llm_call", { cost: 1.5 });
+  a.fileSystem.failOn((call) => call.name === "tryLock", () => new Error("EIO"), 1);
+  // The simulated clock fires every timer at each step.
+  await bench.pass(50);
+  assertEquals(signal.aborted, false);
+  await bench.pass(50);
+  assert(signal.aborted);
+});
+
+Deno.test("Budget.hold() of other processes goes on ten seconds after a waiting process died, also while time stands still", async () => {
+  await using bench = new Bench();
+  let aheadMs = 7_200_000;
+  const ahead = await bench.start({ aheadMs: () => aheadMs });
+  const [b, c] = [await bench.start(), await bench.start()];
+  await (await ahead.run.hold({ usd: 0.1 })).release();
+  aheadMs = 0;
+  const first = await b.run.hold({ usd: 0.6 });
+  watch(c.run.hold({ usd: 0.9, wait: true }));
+  await bench.pass(1_200);
+  await first.release();
+  const small = watch(b.run.hold({ usd: 0.2, wait: true }));
+  await bench.pass(8_000, [c]);
+  assertEquals(small.state, "waits");
+  await bench.pass(3_000, [c]);
+  assertEquals(small.state, "granted");
 });
