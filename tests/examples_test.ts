@@ -285,7 +285,7 @@ await testNeeding(
     assertEquals(await answer.text(), "WHY?");
     const refused = await fetch(new URL("/ask", address), { method: "POST", body: "why?" });
     assertEquals(refused.status, 429);
-    assertStringIncludes(await refused.text(), "the limit is spent");
+    assertStringIncludes(await refused.text(), "0.000004 of 0.00001 is spent");
     assertMatch(refused.headers.get("retry-after")!, /^3[56]\d\d$/);
     const { spent, held } = await (await fetch(new URL("/spend", address))).json();
     assertEquals([spent, held], [0.000004, 0]);

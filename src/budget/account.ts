@@ -1,5 +1,5 @@
 /**
- * What one budget has spent, in its window or since its start. Pure.
+ * The amounts that one budget has spent, in its window or since its start. Pure.
  *
  * A rolling window of some hours is divided into sixtieths. An amount leaves the window when the window has passed,
  * rounded up to a sixtieth. So at most 61 sums describe everything in the window, exactly.
@@ -13,7 +13,7 @@ import { amountIn, type BudgetUnit, plus } from "./amount.ts";
 const PARTS = 60;
 const HOUR_MS = 3_600_000;
 
-/** Maximum number of sums that are kept. More can only be in the future, as clocks that are wrong date them. */
+/** Maximum number of sums that are kept. More exist only if a wrong clock dates amounts in the future. */
 const SUMS_MAX = 2 * PARTS;
 
 /** The facts about a budget that never change. */
@@ -24,11 +24,11 @@ export interface BudgetTerms {
   readonly hours: number | null;
   /** Start of a total, epoch milliseconds; null for a rolling window. */
   readonly sinceMs: number | null;
-  /** The fields that an event must have, with these values, to count without a hold. */
+  /** An event without a hold counts only if it has these fields with these values. */
   readonly where: Readonly<Record<string, unknown>>;
 }
 
-/** The sums of a budget: by the number of the part of time in which they leave the window, or of a total as part 0. */
+/** The sums of a budget, by the number of the part of time in which they leave the window; a total has part 0 alone. */
 export type Sums = readonly (readonly [part: number, amount: number])[];
 
 /** The account of one budget. */
@@ -81,7 +81,7 @@ export class Account {
     );
   }
 
-  /** Adds an amount of a date. */
+  /** Adds an amount that is dated at a time. */
   add(amount: number, dateMs: number): void {
     const part = this.#partOf(dateMs);
     this.#sums.set(part, plus(this.#sums.get(part) ?? 0, amount));
@@ -112,7 +112,7 @@ export class Account {
     return this.#sums.keys().map((part) => this.#endOf(part)).toArray();
   }
 
-  /** Drops the sums that have left the window, and joins those of the far future, so that few are kept. */
+  /** Drops the sums that have left the window, and merges those of the far future, so that few are kept. */
   compact(): void {
     for (const part of this.#sums.keys()) {
       if (this.#endOf(part) <= this.clockMs) this.#sums.delete(part);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shown } from "../event.ts";
 import type { Fields } from "../write/merge_fields.ts";
 import type { BudgetTerms } from "./account.ts";
 import { asBudgetError, checkThere, unpriced } from "./budget_errors.ts";
@@ -25,8 +26,8 @@ export interface Budget {
    * Holds an amount before it is spent. The hold is granted only if what is spent, held and orphaned on each of its
    * budgets, and the amount, are together at most the limit. It is granted when its line is durable.
    *
-   * With `wait`, a hold that does not fit now waits in the order of asking, also among processes: while it waits, later
-   * holds are granted only as far as they fit beside it. A hold that can never fit is refused at once.
+   * With `wait`, a hold that does not fit now waits in the order of asking, also among processes: a second after it
+   * began to wait, later holds are granted only if its amount stays available. A hold that can never fit is refused at once.
    *
    * @param options The amount, the fields of the call, and other budgets.
    * @returns A promise of the hold. Settle it, or declare it with `await using`: then a hold that is not settled is
@@ -69,10 +70,16 @@ export class DeclaredBudget implements Budget {
   }
 
   async hold(options: HoldOptions): Promise<BudgetHold> {
-    const budgets = [this, ...options?.and ?? []];
+    const others = options?.and ?? [];
+    if (!Array.isArray(others)) {
+      throw new TypeError(`Cannot hold: and must be an array of budgets, got ${shown(others)}`);
+    }
+    const budgets = [this, ...others];
     for (const budget of budgets) {
       if (budget instanceof DeclaredBudget && budget.#log === this.#log) continue;
-      throw new TypeError("Cannot hold: and must be budgets of the same log");
+      throw new TypeError(
+        `Cannot hold: and must be budgets of the same log, got ${shown(budget)}`,
+      );
     }
     const byName = new Map(budgets.map((budget) => [budget.name, (budget as this).terms]));
     const terms = [...byName.values()];
@@ -97,7 +104,7 @@ export class DeclaredBudget implements Budget {
       });
       return status!;
     } catch (error) {
-      throw asBudgetError(error, this.name);
+      throw asBudgetError(error, this.name, "read");
     }
   }
 }

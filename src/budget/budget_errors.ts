@@ -5,37 +5,60 @@
  */
 import { AuditClosedError, BudgetError, messageOf } from "../errors.ts";
 import type { BudgetTerms } from "./account.ts";
+import { fromAmount } from "./amount.ts";
+import { TIME_MAX_MS } from "./budget_status.ts";
 import type { BudgetLedger, Refusal } from "./ledger.ts";
 
 /** Maximum number of open holds in a log, so that a state line stays small. */
 const OPEN_HOLDS_MAX = 10_000;
 
+/** The units in messages. */
+export const UNIT_NAMES = { usd: "USD", tokens: "tokens", calls: "calls" } as const;
+
 /** Minimum number of milliseconds after which a refused hold may be tried again. */
 const RETRY_MIN_MS = 50;
 
 /** Returns the error of a refusal that was decided at a time. */
-export function refusalError({ budget, kind, fitsAtMs }: Refusal, ms: number): BudgetError {
-  const reasons = {
-    too_large: "the amount is larger than the limit",
-    spent: "the limit is spent",
-    held: "other calls hold the rest, or wait for it",
-  };
+export function refusalError(refusal: Refusal, ms: number): BudgetError {
+  const { budget, kind, fitsAtMs, unit } = refusal;
+  const [limit, requested, charged, claimed] = [
+    ...[refusal.limit, refusal.requested, refusal.charged, refusal.claimed],
+  ].map((amount) => fromAmount(amount, unit));
   const isKnown = Number.isFinite(fitsAtMs);
-  const resetsAt = isKnown && kind === "spent" ? new Date(fitsAtMs) : null;
-  const until = resetsAt === null ? "" : `; it fits at ${resetsAt.toISOString()}`;
-  return new BudgetError(`Cannot hold on budget "${budget}": ${reasons[kind]}${until}`, {
-    kind,
-    budget,
-    resetsAt,
-    retryAfterMs: isKnown ? Math.max(RETRY_MIN_MS, fitsAtMs - ms) : null,
-  });
+  const resetsAt = isKnown && kind === "spent" && fitsAtMs <= TIME_MAX_MS
+    ? new Date(fitsAtMs)
+    : null;
+  const reasons = {
+    too_large: `the limit is ${limit}`,
+    spent: `${charged} of ${limit} is spent${
+      resetsAt === null ? "" : `; it fits at ${resetsAt.toISOString()}`
+    }`,
+    held: `${charged} of ${limit} is spent, and other calls hold or wait for ${claimed}`,
+  };
+  return new BudgetError(
+    `Cannot hold ${requested} ${UNIT_NAMES[unit]} on budget "${budget}": ${reasons[kind]}`,
+    {
+      kind,
+      budget,
+      resetsAt,
+      retryAfterMs: isKnown ? Math.max(RETRY_MIN_MS, fitsAtMs - ms) : null,
+    },
+  );
 }
 
-/** Checks that the log has the budgets. Another program may have removed or shortened its files. */
+/**
+ * Checks that the log has the budgets with these terms. `scout budget end` may have removed them, or another program the
+ * files of the log.
+ */
 export function checkThere(ledger: BudgetLedger, terms: readonly BudgetTerms[]): void {
-  for (const { name } of terms) {
-    if (ledger.account(name) !== undefined) continue;
-    throw new Error(`the log no longer has the budget "${name}"; declare it again`);
+  for (const { name, unit, hours, sinceMs } of terms) {
+    const found = ledger.account(name)?.terms;
+    const isSame = found?.unit === unit && found.hours === hours && found.sinceMs === sinceMs;
+    if (isSame) continue;
+    const state = found === undefined
+      ? "no longer has the budget"
+      : "has other terms for the budget";
+    throw new Error(`the log ${state} "${name}"; declare it again`);
   }
 }
 
@@ -54,10 +77,14 @@ export function unpriced(budget: string, unit: string): BudgetError {
 }
 
 /** Returns the error of a decision that could not be made. */
-export function asBudgetError(error: unknown, budget: string): unknown {
+export function asBudgetError(
+  error: unknown,
+  budget: string,
+  action: "hold on" | "read" | "declare" = "hold on",
+): unknown {
   const isClear = error instanceof AuditClosedError || error instanceof BudgetError ||
     error instanceof Deno.errors.NotCapable;
   if (isClear) return error;
-  const message = `Cannot hold on budget "${budget}": ${messageOf(error)}`;
+  const message = `Cannot ${action} budget "${budget}": ${messageOf(error)}`;
   return new BudgetError(message, { kind: "unwritable", budget, cause: error });
 }

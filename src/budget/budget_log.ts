@@ -1,5 +1,5 @@
 /**
- * What budgets and holds need of their log.
+ * The parts of a log that its budgets and holds use.
  *
  * @module
  */

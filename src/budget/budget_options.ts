@@ -98,7 +98,7 @@ export interface HoldOptions {
    */
   maxSec?: number;
   /**
-   * Whether the hold waits until it fits. Otherwise a hold that does not fit now is refused.
+   * If `true`, a hold that does not fit now waits until it fits. Otherwise it is refused.
    *
    * @default {false}
    */
@@ -140,6 +140,9 @@ const HOLD_CHECKS: OptionChecks<HoldOptions> = {
 const DECLARE = "declare budget";
 const HOLD = "hold";
 
+/** What \`where\` cannot select by: a hold has not yet the type of its call, and the log sets these itself. */
+const NOT_IN_WHERE = ["event", "ts", ...BUDGET_FIELDS];
+
 /** The number of seconds after which a hold is charged, by default. */
 const MAX_SEC = 900;
 
@@ -148,7 +151,7 @@ export interface Declaration {
   readonly terms: BudgetTerms;
   /** The limit, as an amount. */
   readonly limit: number;
-  /** Whether a total has no `since`, so that it starts at the first declaration. */
+  /** `true` for a total without `since`, which starts at the first declaration. */
   readonly startsNow: boolean;
 }
 
@@ -162,6 +165,13 @@ export function declarationOf(options: BudgetOptions, nowMs: number): Declaratio
   checkOptions(options, BUDGET_CHECKS, DECLARE);
   const { name, limit, hours, since, where = {} } = options;
   checkOption(name, nonEmptyText, `Cannot ${DECLARE}: name`);
+  const wanted = mergeFields({}, where);
+  for (const field of NOT_IN_WHERE) {
+    if (!Object.hasOwn(wanted, field)) continue;
+    throw new TypeError(
+      `Cannot ${DECLARE}: where cannot select by "${field}", because it is not a field of a hold`,
+    );
+  }
   const unit = unitOf(limit);
   if (hours !== undefined && since !== undefined) {
     throw new TypeError(`Cannot ${DECLARE}: the options hours and since are both set; omit one`);
@@ -173,7 +183,7 @@ export function declarationOf(options: BudgetOptions, nowMs: number): Declaratio
       unit,
       hours: hours ?? null,
       sinceMs: hours === undefined ? startMs : null,
-      where: plainCopy(mergeFields({}, where)),
+      where: plainCopy(wanted),
     },
     limit: toAmount(limit[unit]!, unit),
     startsNow: hours === undefined && since === undefined,
@@ -210,6 +220,9 @@ export function checkedHold(
     if (value !== undefined) amounts[unit] = toAmount(value, unit);
   }
   const own = mergeFields(bound, fields);
+  if (Object.hasOwn(fields, "cost") && own.cost !== undefined && own.cost !== null) {
+    throw fieldError("cost", own.cost, "be passed to settle(), not to hold()");
+  }
   for (const [name, value] of Object.entries(own)) {
     const reason = unfitReason(name, value);
     if (reason !== null) throw fieldError(name, value, `be ${reason}`);
@@ -218,7 +231,7 @@ export function checkedHold(
     }
   }
   const maxMs = maxSec * 1000;
-  return { amounts, fields: withWhere(own, terms), maxMs, waits: wait, signal };
+  return { amounts, fields: withWhere(own, terms, HOLD), maxMs, waits: wait, signal };
 }
 
 /**
@@ -226,7 +239,11 @@ export function checkedHold(
  *
  * @throws {TypeError} If a field has another value than a budget requires.
  */
-export function withWhere(fields: Fields, terms: readonly BudgetTerms[]): Fields {
+export function withWhere(
+  fields: Fields,
+  terms: readonly BudgetTerms[],
+  action: "hold" | "settle",
+): Fields {
   const all: Record<string, unknown> = {};
   for (const { name: budget, where } of terms) {
     for (const [name, value] of Object.entries(where)) {
@@ -235,7 +252,7 @@ export function withWhere(fields: Fields, terms: readonly BudgetTerms[]): Fields
           has[name] !== null && JSON.stringify(has[name]) !== JSON.stringify(value);
         if (!isOther) continue;
         throw new TypeError(
-          `Cannot ${HOLD}: the field "${name}" must be ${
+          `Cannot ${action}: the field "${name}" must be ${
             shown(value)
           }, as budget "${budget}" requires, got ${shown(has[name])}`,
         );
@@ -252,7 +269,9 @@ function unitOf(limit: unknown): BudgetUnit {
   const [unit] = set;
   if (unit === undefined || set.length > 1) {
     throw new TypeError(
-      `Cannot ${DECLARE}: limit must have one of usd, tokens and calls, got ${shown(limit)}`,
+      `Cannot ${DECLARE}: limit must have exactly one of usd, tokens and calls, got ${
+        set.length === 0 ? "none" : set.join(" and ")
+      }`,
     );
   }
   return unit;

@@ -1,5 +1,5 @@
 /**
- * What a budget has spent and holds, as programs and the command line show it. Pure.
+ * The amounts that a budget has spent and holds, as programs and the command line show them. Pure.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { BudgetTerms } from "./account.ts";
 import { fromAmount } from "./amount.ts";
 import type { BudgetLedger } from "./ledger.ts";
 
-/** What a budget has spent and holds, in its unit. */
+/** The amounts that a budget has spent and holds, in its unit. */
 export interface BudgetStatus {
   /** Costs and ended holds in the window, or since the start. */
   readonly spent: number;
@@ -21,7 +21,10 @@ export interface BudgetStatus {
   readonly resetsAt: Date | null;
 }
 
-/** Returns what a budget has spent and holds at a time. */
+/** The last time that a date can have, epoch milliseconds. */
+export const TIME_MAX_MS = 8.64e15;
+
+/** Returns the amounts that a budget has spent and holds at a time. */
 export function statusOf(
   ledger: BudgetLedger,
   { name, unit }: BudgetTerms,
@@ -35,6 +38,6 @@ export function statusOf(
     held: fromAmount(held, unit),
     orphaned: fromAmount(orphaned, unit),
     left: fromAmount(limit - spent - held - orphaned, unit),
-    resetsAt: next === undefined ? null : new Date(next),
+    resetsAt: next === undefined || next > TIME_MAX_MS ? null : new Date(next),
   };
 }

@@ -22,6 +22,7 @@ export interface BudgetHold extends AsyncDisposable {
    * @param fields The fields of the event, such as `cost`; by default none.
    * @returns A promise that resolves when the event is written.
    * @throws {AuditEventError} If the type or a field is invalid. The hold can then still be settled.
+   * @throws {TypeError} If a field contradicts `where` of a budget. The hold can then still be settled.
    * @throws {AuditWriteError} If the line could not be written or made durable.
    * @throws {AuditClosedError} If the log is closed.
    * @throws {Error} If the hold has ended.
@@ -58,14 +59,14 @@ export class GrantedHold implements BudgetHold {
     this.#fields = fields;
     this.#end = new SingleEnd(
       log,
-      () => `Cannot end hold: it has ended already, got a second end of ${id}`,
+      () => `Cannot end hold: it has ended already, got a second end for ${id}`,
     );
   }
 
   settle(event: string, fields: object = {}): Promise<void> {
     return this.#end.log(event, () => {
       checkNotReserved(event);
-      return this.#withId(withWhere(mergeFields(this.#fields, fields), this.#terms));
+      return this.#withId(withWhere(mergeFields(this.#fields, fields), this.#terms, "settle"));
     });
   }
 

@@ -14,6 +14,6 @@ export interface HoldDecision extends RequestedHold {
   readonly ms: number;
   /** Time of the clock, epoch milliseconds. */
   readonly nowMs: number;
-  /** Why the hold does not fit; null if it fits. */
+  /** The reason why the hold does not fit; null if it fits. */
   readonly refusal: Refusal | null;
 }

@@ -7,15 +7,13 @@ import type { BudgetTerms } from "./account.ts";
 import { asBudgetError, checkRoom, checkThere, refusalError } from "./budget_errors.ts";
 import type { BudgetLog } from "./budget_log.ts";
 import { BUDGET_LINE, type Hold, holdFields } from "./budget_lines.ts";
+import { TIME_MAX_MS } from "./budget_status.ts";
 import type { CheckedHold } from "./budget_options.ts";
 import { type BudgetHold, GrantedHold } from "./granted_hold.ts";
 import type { DecidedLine } from "./keeper.ts";
 import type { BudgetLedger, Refusal } from "./ledger.ts";
 import { TICKET_VALID_MS } from "./tickets.ts";
 import type { Turn, WaitingHold } from "./waiting_holds.ts";
-
-/** The last time that a date can have, epoch milliseconds. */
-const TIME_MAX_MS = 8.64e15;
 
 /** Milliseconds after which a hold that waits writes a ticket. */
 const TICKET_AFTER_MS = 1_000;
@@ -34,7 +32,7 @@ const NOT_COUNTED = {
   reasoning_t: undefined,
 };
 
-/** What a decision comes to. */
+/** The outcome of a decision. */
 type Outcome = "granted" | "waits" | "aborted" | { readonly refusal: Refusal; readonly ms: number };
 
 /** A hold that is not granted yet. */
@@ -60,7 +58,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
   }
 
   /**
-   * Asks for the hold, at a turn of a hold that waits or, with null, at once. Resolves with null if it has to wait.
+   * Asks for the hold. `turn` is the turn of a hold that waits; null for a hold that does not. Resolves with null if the
+   * hold has to wait.
    *
    * @throws {BudgetError} If the hold is refused.
    */
@@ -153,12 +152,12 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     const { signal, fields } = this.#hold;
     const hold = new GrantedHold(this.#log, this.#terms, { id: this.#id, fields });
     try {
-      // Until its line is durable, a power loss could take the hold, but not the call that it paid for.
+      // A power loss could take a hold that is not durable, although its call was already paid.
       await this.#log.sync();
       signal?.throwIfAborted();
       return hold;
     } catch (error) {
-      // The caller gets the first error. The hold is an orphan if it cannot be released either.
+      // The caller gets the first error. If the hold cannot be released either, it becomes an orphan.
       await hold.release("not handed over").catch(() => {});
       throw signal?.aborted ? signal.reason : asBudgetError(error, this.budgets[0]!);
     }

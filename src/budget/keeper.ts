@@ -57,7 +57,7 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
-/** What the keeper needs of its log. */
+/** The parts of a log that its keeper uses. */
 export interface KeeperOptions {
   readonly source: LineSource;
   readonly now: () => number;
@@ -85,9 +85,9 @@ export class BudgetKeeper implements Decider {
   /** Receives each event that is added to the ledger. */
   readonly #listeners = new Set<(event: AuditEvent) => void>();
   #cursor: LogCursor;
-  /** The ledger; undefined until it has been found where it begins. */
+  /** The ledger; undefined until the place is found at which it begins. */
   #ledger: BudgetLedger | undefined;
-  /** Where the newest state line of the active file ends, as far as it is known. */
+  /** Offset of the end of the newest state line in the active file; undefined if the file has none that is known. */
   #stateEndsAt: number | undefined;
   /** Number of events after the newest state line. */
   #sinceState = 0;
@@ -302,7 +302,7 @@ export class BudgetKeeper implements Decider {
 
   /**
    * Checks whether a state line is due: at the first budget line of a file, and after each MiB. But a state that would
-   * take most of a file, because many holds are open, stands only in some of the files.
+   * take most of a file, because many holds are open, is written to some files only.
    */
   #needsState({ stateBytes }: BudgetLedger, { byteLength }: ActiveEnd): boolean {
     if (this.#stateEndsAt !== undefined) {

@@ -1,18 +1,18 @@
 /**
- * What the budgets of a log have spent and hold, as a fold over its events in their order. Pure.
+ * The amounts that the budgets of a log have spent and hold, as a fold over its events in their order. Pure.
  *
  * Invariant: a hold is granted only if, at its place in the log, the sum of what is spent, held, orphaned and requested
  * is at most the limit of each of its budgets.
  *
- * A `budget_state` line has everything that the lines before it come to. So a fold may begin there, and then equals one
- * from the beginning of the log.
+ * A `budget_state` line summarizes all lines before it. So a fold may begin there, and then equals one from the
+ * beginning of the log.
  *
  * @module
  */
 import type { AuditEvent } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
 import { Account, type BudgetTerms } from "./account.ts";
-import { amountIn, type Amounts, plus } from "./amount.ts";
+import { amountIn, type Amounts, type BudgetUnit, plus } from "./amount.ts";
 import {
   BUDGET_LINE,
   type BudgetState,
@@ -36,9 +36,17 @@ export interface BudgetFigures {
   readonly orphaned: number;
 }
 
-/** Why a hold does not fit, and on which budget. */
+/** The reason why a hold does not fit on a budget. */
 export interface Refusal {
   readonly budget: string;
+  readonly unit: BudgetUnit;
+  /** The limit, and the amount that the hold requests. */
+  readonly limit: number;
+  readonly requested: number;
+  /** What is spent and orphaned. */
+  readonly charged: number;
+  /** What other holds have, and the oldest ticket claims. */
+  readonly claimed: number;
   /**
    * "too_large" if the amount exceeds the limit, "spent" if it would not fit even if all holds were released, and "held"
    * if it would.
@@ -67,7 +75,7 @@ export class BudgetLedger {
   readonly #accounts = new Map<string, Account>();
   readonly #holds = new OpenHolds((name) => this.#accounts.get(name)?.terms.unit);
   readonly #tickets = new Tickets();
-  /** Whether the ledger knows everything before its place: from the beginning of the log, or from a state line. */
+  /** `true` if the ledger knows everything before its place: from the beginning of the log, or from a state line. */
   #isWhole: boolean;
 
   /** Creates the ledger of a log without budgets. If it does not begin with the log, it waits for a state line. */
@@ -75,7 +83,7 @@ export class BudgetLedger {
     this.#isWhole = isWhole;
   }
 
-  /** Whether the ledger knows everything before its place. */
+  /** `true` if the ledger knows everything before its place. */
   get isWhole(): boolean {
     return this.#isWhole;
   }
@@ -98,6 +106,14 @@ export class BudgetLedger {
   /** The holds that have not ended. */
   get openHolds(): IteratorObject<Hold> {
     return this.#holds.values();
+  }
+
+  /** Checks whether an open hold still counts on one of its budgets at a time. An orphan leaves a rolling window. */
+  counts(hold: Hold, nowMs: number): boolean {
+    return this.#accountsOf(hold).some((account) => {
+      const ms = Math.max(nowMs, account.clockMs);
+      return hold.untilMs > ms || account.leavesMs(hold.untilMs) > ms;
+    });
   }
 
   /** The tickets of holds that wait, oldest first. Some may no longer be valid. */
@@ -172,9 +188,10 @@ export class BudgetLedger {
     const charged = plus(spent, orphaned);
     const claimed = plus(held, this.#tickets.claimBefore(id, account.terms, nowMs));
     if (plus(plus(charged, claimed), requested) <= limit) return null;
-    if (requested > limit) return { budget, kind: "too_large", fitsAtMs: Infinity };
-    if (plus(charged, requested) <= limit) return { budget, kind: "held", fitsAtMs: ms };
-    return { budget, kind: "spent", fitsAtMs: this.#fitsAtMs(account, requested, ms) };
+    const facts = { budget, unit, limit, requested, charged, claimed };
+    if (requested > limit) return { ...facts, kind: "too_large", fitsAtMs: Infinity };
+    if (plus(charged, requested) <= limit) return { ...facts, kind: "held", fitsAtMs: ms };
+    return { ...facts, kind: "spent", fitsAtMs: this.#fitsAtMs(account, requested, ms) };
   }
 
   /** Returns everything that the ledger knows, for a state line. */

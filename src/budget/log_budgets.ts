@@ -1,5 +1,5 @@
 /**
- * The budgets of one open log: connects their parts with the write path.
+ * The budgets of one open log: connects their components with the write path.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { RefusalLines } from "./refusal_lines.ts";
 import { SpentSignals } from "./spent_signals.ts";
 import { WaitingHolds } from "./waiting_holds.ts";
 
-/** What the budgets of a log need of it. */
+/** The parts of a log that its budgets use. */
 export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
   /** Receives each decision on a hold, in a test. */
   readonly observe?: ((decision: HoldDecision) => void) | undefined;
@@ -51,7 +51,7 @@ export class LogBudgets implements BudgetLog {
     this.signals = new SpentSignals({ keeper, clock, logger, hasChanged: changesOf(log) });
   }
 
-  /** Declares a budget, with the bound fields of a logger under those of its holds. */
+  /** Declares a budget. Its holds have the bound fields of a logger, which their own fields override. */
   async declare(options: BudgetOptions, bound: Fields): Promise<Budget> {
     const declaration = declarationOf(options, this.#options.now());
     const { keeper } = this;
@@ -59,7 +59,7 @@ export class LogBudgets implements BudgetLog {
       const terms = await declare(declaration, { keeper, source: this.#options.source });
       return new DeclaredBudget(this, terms, bound);
     } catch (error) {
-      throw error instanceof TypeError ? error : asBudgetError(error, options.name);
+      throw error instanceof TypeError ? error : asBudgetError(error, options.name, "declare");
     }
   }
 

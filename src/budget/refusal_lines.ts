@@ -23,6 +23,7 @@ export class RefusalLines {
   readonly #clock: Clock;
   readonly #log: (fields: LineFields) => void;
   readonly #tallies = new Map<string, Tally>();
+  #isClosed = false;
 
   /** @param log Logs a `budget_refused` line with these fields. */
   constructor(clock: Clock, log: (fields: LineFields) => void) {
@@ -32,6 +33,7 @@ export class RefusalLines {
 
   /** Counts a refusal. Logs it now, or together with others within a second. */
   add(budget: string, kind: BudgetErrorKind): void {
+    if (this.#isClosed) return;
     const tally = this.#tallies.getOrInsertComputed(
       budget,
       () => ({ count: 0, kinds: {}, timer: undefined }),
@@ -42,12 +44,15 @@ export class RefusalLines {
   }
 
   /** Logs the refusals that are not logged yet. */
+  flush(): void {
+    for (const [budget, tally] of this.#tallies) this.#writeLine(budget, tally);
+  }
+
+  /** Does what {@linkcode flush} does. Later refusals are not logged. */
   close(): void {
-    for (const [budget, tally] of this.#tallies) {
-      tally.timer?.cancel();
-      this.#writeLine(budget, tally);
-    }
-    this.#tallies.clear();
+    this.flush();
+    this.#isClosed = true;
+    for (const { timer } of this.#tallies.values()) timer?.cancel();
   }
 
   #write(budget: string, tally: Tally): void {

@@ -7,6 +7,7 @@ import { AuditClosedError, BudgetError, messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import { fromAmount } from "./amount.ts";
+import { UNIT_NAMES } from "./budget_errors.ts";
 import type { BudgetKeeper } from "./keeper.ts";
 
 /** Milliseconds between two looks at the log. */
@@ -74,7 +75,11 @@ export class SpentSignals {
       this.#isStale = false;
     } catch (error) {
       if (error instanceof AuditClosedError) return;
-      logger.warn(`Cannot check budgets, so their signals do not abort now: ${messageOf(error)}`);
+      logger.warn(
+        `Cannot check budgets, so their signals abort only after a later check: ${
+          messageOf(error)
+        }`,
+      );
       return;
     }
     for (const [budget, controller] of this.#controllers) {
@@ -96,9 +101,9 @@ export class SpentSignals {
       if (spent < limit) return null;
       const { unit } = account.terms;
       const [next] = ledger.departuresAfter(budget, ms);
-      const message = `Cannot go on: budget "${budget}" is spent, got ${
+      const message = `Cannot continue: budget "${budget}" is spent, got ${
         fromAmount(spent, unit)
-      } of ${fromAmount(limit, unit)} ${unit}`;
+      } of ${fromAmount(limit, unit)} ${UNIT_NAMES[unit]}`;
       const resetsAt = next === undefined ? null : new Date(next);
       const retryAfterMs = next === undefined ? null : next - ms;
       return new BudgetError(message, { kind: "spent", budget, resetsAt, retryAfterMs });

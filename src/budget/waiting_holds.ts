@@ -67,7 +67,7 @@ export class WaitingHolds {
     try {
       for (;;) {
         signal?.throwIfAborted();
-        // If the hold is called while it asks, it asks again.
+        // A hold that is called while it asks will ask once more.
         called = Promise.withResolvers<void>();
         const granted = await hold.ask(this.#turnOf(place));
         if (granted !== null) return granted;
@@ -124,7 +124,7 @@ export class WaitingHolds {
 
   #start(): void {
     if (this.#line.length !== 1) return;
-    // The process has to stay alive, because nothing else may.
+    // Nothing else may keep the process alive while a hold waits.
     this.#timer = this.#clock.startTimer(LOOK_MS, () => this.#look(), { keepsAlive: true });
   }
 

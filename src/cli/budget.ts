@@ -48,7 +48,7 @@ async function runBudget(options: ReadingOptions, output: Output): Promise<numbe
   await withLog(options, async (reader) => {
     const ledger = await readBudgets(reader);
     const budgets = budgetsIn(ledger, nowMs);
-    const holds = ledger.openHolds.toArray();
+    const holds = ledger.openHolds.filter((hold) => ledger.counts(hold, nowMs)).toArray();
     const waits = ledger.tickets.filter(({ untilMs }) => untilMs > nowMs).toArray();
     if (json) {
       output.json({ budgets, holds: holds.map(shownHold), waits: waits.map(shownHold) });

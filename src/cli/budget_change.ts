@@ -13,8 +13,8 @@ import { type AuditLog, keeperOf } from "../audit_log.ts";
 import type { Account } from "../budget/account.ts";
 import { BUDGET_UNITS, type BudgetUnit, toAmount } from "../budget/amount.ts";
 import { BUDGET_LINE, limitFields } from "../budget/budget_lines.ts";
-import type { DecidedLine } from "../budget/keeper.ts";
 import type { BudgetLedger } from "../budget/ledger.ts";
+import { shownAmount } from "../budget/shown_amount.ts";
 import { counted, shownText } from "../shown.ts";
 import { isChained, openToChange, type Run, withLog } from "./command.ts";
 import { CommandError } from "./command_error.ts";
@@ -45,7 +45,7 @@ export const budgetSetCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Sets the limit of a budget`,
     description:
-      message`The limit counts for the next hold of every process, and until a program declares another limit than before. An existing budget keeps its window. Needs --allow-write for the directory of the log.`,
+      message`The limit counts for the next hold of every process, until a program declares a limit that differs from the one that programs declared before. An existing budget keeps its window. Needs --allow-write for the directory of the log.`,
     footer: message`Example: scout budget set run logs --usd 10`,
   },
 );
@@ -54,7 +54,15 @@ export const budgetSetCommand: Parser<"sync", Run, unknown> = command(
 export const budgetEndCommand: Parser<"sync", Run, unknown> = command(
   "end",
   map(
-    merge(object("Budget", { name }), logOptions),
+    merge(
+      object("Budget", {
+        name,
+        reason: optional(option("--reason", string({ metavar: "TEXT" }), {
+          description: message`The reason to record in the log`,
+        })),
+      }),
+      logOptions,
+    ),
     (options): Run => (output) => endBudget(options, output),
   ),
   {
@@ -75,7 +83,7 @@ async function setLimit(options: SetOptions, output: Output): Promise<number> {
   const units = BUDGET_UNITS.filter((unit) => options[unit] !== undefined);
   const [unit] = units;
   if (unit === undefined || units.length > 1) {
-    throw new CommandError("Cannot set budget: use one of --usd, --tokens and --calls", 2);
+    throw new CommandError("Cannot set budget: use exactly one of --usd, --tokens and --calls", 2);
   }
   const value = options[unit]!;
   await using log = await openForChange(options);
@@ -84,7 +92,7 @@ async function setLimit(options: SetOptions, output: Output): Promise<number> {
     isNew = hours !== undefined && ledger.account(name) === undefined;
     if (isNew) return null;
     const { terms } = accountOf(ledger, name, "set");
-    if (terms.unit !== unit) throw unfit(`"${name}" counts ${terms.unit}, got --${unit}`);
+    if (terms.unit !== unit) throw unfit(`"${name}" is in ${terms.unit}, got --${unit}`);
     if (hours !== undefined && terms.hours !== hours) {
       const window = terms.hours === null ? "is a total" : `has a window of ${terms.hours} h`;
       throw unfit(`"${name}" ${window}, which cannot be changed, got --hours ${hours}`);
@@ -96,22 +104,26 @@ async function setLimit(options: SetOptions, output: Output): Promise<number> {
   if (isNew) await log.budget({ name, limit: { [unit]: value }, hours: hours! });
   await log.flush();
   if (options.json) output.json({ budget: name, unit, limit: value });
-  else output.line(shownText(`Set budget ${name} to ${value} ${unit}`));
+  else output.line(shownText(`Set budget ${name} to ${shownAmount(value, unit)}`));
   await output.flush();
   return 0;
 }
 
 async function endBudget(
-  options: LogOptions & { readonly name: string },
+  options: LogOptions & { readonly name: string; readonly reason: string | undefined },
   output: Output,
 ): Promise<number> {
   const { name } = options;
-  await changeBudgets(options, (ledger) => {
+  let orphans = 0;
+  await using log = await openForChange(options);
+  await keeperOf(log).decide((ledger) => {
     accountOf(ledger, name, "end");
     const ms = Date.now();
-    const open = ledger.openHolds.filter(({ budgets, untilMs }) =>
-      budgets.includes(name) && untilMs > ms
-    ).toArray().length;
+    const counting = ledger.openHolds.filter((hold) =>
+      hold.budgets.includes(name) && ledger.counts(hold, ms)
+    ).toArray();
+    const open = counting.filter(({ untilMs }) => untilMs > ms).length;
+    orphans = counting.length - open;
     if (open > 0) {
       throw new CommandError(
         shownText(
@@ -122,10 +134,16 @@ async function endBudget(
         1,
       );
     }
-    return { type: BUDGET_LINE.end, fields: { budget: name }, ms };
+    return { type: BUDGET_LINE.end, fields: { budget: name, reason: options.reason }, ms };
   });
-  if (options.json) output.json({ budget: name });
-  else output.line(shownText(`Ended budget ${name}`));
+  await log.flush();
+  if (options.json) output.json({ budget: name, orphans });
+  else {
+    const dropped = orphans === 0
+      ? ""
+      : `, and dropped ${counted(orphans, "orphaned hold")}, which a new budget does not count`;
+    output.line(shownText(`Ended budget ${name}${dropped}`));
+  }
   await output.flush();
   return 0;
 }
@@ -135,7 +153,7 @@ function accountOf(ledger: BudgetLedger, name: string, action: "set" | "end"): A
   if (account !== undefined) return account;
   const names = [...ledger.names].join(", ") || "none";
   const hint = action === "set" ? "; add --hours to create it" : "";
-  const message = `Cannot ${action} budget: the log has no budget "${name}", got ${names}${hint}`;
+  const message = `Cannot ${action} budget: the log has no budget "${name}", only ${names}${hint}`;
   throw new CommandError(shownText(message), 1);
 }
 
@@ -143,17 +161,8 @@ function unfit(reason: string): CommandError {
   return new CommandError(shownText(`Cannot set budget: ${reason}`), 1);
 }
 
-/** Writes the line that a function chooses under the append lock, from the budgets as they are then. */
-export async function changeBudgets(
-  options: LogOptions,
-  decide: (ledger: BudgetLedger) => DecidedLine,
-): Promise<void> {
-  await using log = await openForChange(options);
-  await keeperOf(log).decide(decide);
-  await log.flush();
-}
-
-async function openForChange(options: LogOptions): Promise<AuditLog> {
+/** Opens the log of the options for a change of its budgets. */
+export async function openForChange(options: LogOptions): Promise<AuditLog> {
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   return await openToChange({ path, chain: await isChained(path) });
 }

@@ -9,16 +9,17 @@ import { map, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { BUDGET_LINE, type Hold } from "../budget/budget_lines.ts";
+import { type AuditLog, keeperOf } from "../audit_log.ts";
+import { BUDGET_FIELDS, BUDGET_LINE, type Hold, type LineFields } from "../budget/budget_lines.ts";
 import type { DecidedLine } from "../budget/keeper.ts";
 import type { BudgetLedger } from "../budget/ledger.ts";
-import { isReservedType } from "../event.ts";
+import { type AuditEvent, isReservedType } from "../event.ts";
 import { shownText } from "../shown.ts";
-import { changeBudgets } from "./budget_change.ts";
+import { openForChange } from "./budget_change.ts";
 import type { Run } from "./command.ts";
 import { CommandError } from "./command_error.ts";
 import { idOf, itemsWithId } from "./ids.ts";
-import { amountOf, type LogOptions, logOptions, valueOf } from "./options.ts";
+import { amountOf, countOf, type LogOptions, logOptions, valueOf } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
 interface HoldCommandOptions extends LogOptions {
@@ -29,6 +30,11 @@ const hold = argument(idOf("HOLD", { kind: "hold", command: "scout budget" }), {
   description: message`The ID of the hold, or a prefix that matches only one open hold`,
 });
 
+/** The fields of the line of a hold that the event of its call does not have. */
+const NOT_COPIED = new Set(["ts", "event", ...BUDGET_FIELDS]);
+
+const tokens = countOf("N", { min: 0 });
+
 /** The `scout budget release` command. */
 export const budgetReleaseCommand: Parser<"sync", Run, unknown> = command(
   "release",
@@ -37,7 +43,7 @@ export const budgetReleaseCommand: Parser<"sync", Run, unknown> = command(
       object("Release", {
         hold,
         reason: optional(option("--reason", string({ metavar: "TEXT" }), {
-          description: message`The field reason of the line`,
+          description: message`The reason to record in the log`,
         })),
       }),
       logOptions,
@@ -63,9 +69,15 @@ export const budgetSettleCommand: Parser<"sync", Run, unknown> = command(
     merge(
       object("Settle", {
         hold,
-        cost: option("--cost", amountOf("USD"), {
-          description: message`What the call cost, in USD`,
-        }),
+        cost: optional(option("--cost", amountOf("USD"), {
+          description: message`Cost of the call in USD`,
+        })),
+        input: optional(option("--input-tokens", tokens, {
+          description: message`Input tokens of the call`,
+        })),
+        output: optional(option("--output-tokens", tokens, {
+          description: message`Output tokens of the call`,
+        })),
         event: withDefault(
           option("--event", valueOf("TYPE", parseType, "llm_call"), {
             description: message`The type of the event to log; default llm_call`,
@@ -76,15 +88,20 @@ export const budgetSettleCommand: Parser<"sync", Run, unknown> = command(
       logOptions,
     ),
     (options): Run => (output) =>
-      endHold(options, output, "Settled", () => ({
+      endHold(options, output, "Settled", (held) => ({
         type: options.event,
-        fields: { cost: options.cost },
+        fields: {
+          ...held,
+          cost: options.cost,
+          input_t: options.input,
+          output_t: options.output,
+        },
       })),
   ),
   {
     brief: message`Ends a hold, and charges what the call cost`,
     description:
-      message`Logs the event of a call whose process died, with its cost. Needs --allow-write for the directory of the log.`,
+      message`Logs the event of a call whose process died, with the fields and the session of its hold. What is not given is charged as it was held. Needs --allow-write for the directory of the log.`,
     footer: message`Example: scout budget settle 3f9c01d2 logs --cost 0.0137`,
   },
 );
@@ -96,23 +113,44 @@ function parseType(text: string): string {
   return text;
 }
 
+/**
+ * Ends a hold by the line that a function returns. The function receives the fields of the hold, of which its process can
+ * no longer make an event.
+ */
 async function endHold(
   options: HoldCommandOptions,
   output: Output,
   done: string,
-  lineOf: () => Omit<DecidedLine, "ms">,
+  lineOf: (held: LineFields) => Omit<DecidedLine, "ms">,
 ): Promise<number> {
+  await using log = await openForChange(options);
+  const keeper = keeperOf(log);
   let found: Hold;
-  await changeBudgets(options, (ledger) => {
+  await keeper.decide((ledger) => {
     found = openHold(ledger, options.hold);
-    const { type, fields } = lineOf();
-    return { type, fields: { ...fields, hold: found.id }, ms: Date.now() };
+    return null;
   });
   const { id, budgets } = found!;
+  const held = await fieldsOf(log, id);
+  await keeper.decide((ledger) => {
+    openHold(ledger, id);
+    const { type, fields } = lineOf(held);
+    return { type, fields: { session_id: held.session_id, ...fields, hold: id }, ms: Date.now() };
+  });
+  await log.flush();
   if (options.json) output.json({ hold: id, budgets });
   else output.line(shownText(`${done} hold ${id} on ${budgets.join(", ")}`));
   await output.flush();
   return 0;
+}
+
+/** Resolves with the fields of the line of a hold that are not those of budgets; none if retention removed the line. */
+async function fieldsOf(log: AuditLog, id: string): Promise<LineFields> {
+  const where = ({ hold }: AuditEvent) => hold === id;
+  const lines = log.query({ eventType: BUDGET_LINE.hold, where, order: "desc", limit: 1 });
+  const [line = {}] = await lines.toArray();
+  const names = Object.keys(line).filter((name) => !NOT_COPIED.has(name));
+  return Object.fromEntries(names.map((name) => [name, line[name]]));
 }
 
 /** Returns the open hold whose ID is the text, or else the only one whose ID begins with it. */
@@ -120,9 +158,11 @@ function openHold(ledger: BudgetLedger, text: string): Hold {
   const named = itemsWithId(ledger.openHolds.toArray(), text, ({ id }) => id);
   const [found, ...others] = named;
   if (found !== undefined && others.length === 0) return found;
-  const what = found === undefined ? "no open hold has" : `${named.length} open holds have`;
+  const what = found === undefined
+    ? "no open hold has this ID"
+    : `${named.length} open holds have IDs that begin so`;
   throw new CommandError(
-    `Cannot end hold: ${what} this ID, got ${shownText(text)}; scout budget lists them`,
+    `Cannot end hold: ${what}, got ${shownText(text)}; scout budget lists them`,
     1,
   );
 }

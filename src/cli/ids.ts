@@ -12,7 +12,7 @@ const ID_LENGTH_MIN = 4;
 /**
  * Creates the parser of the ID, or of a prefix of the ID, of a call or a hold.
  *
- * @param kind What the ID is of, for the error.
+ * @param kind The kind of the item that has the ID, for the error.
  * @param command The command that lists the IDs, for the error.
  */
 export function idOf(

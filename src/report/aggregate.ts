@@ -234,7 +234,8 @@ export class ReportAggregate {
       buckets: buckets.map((bucket) => bucketFigures(bucket, inOrder)),
       models: { named: models, others },
       types: this.#typeFigures(),
-      budgets: this.#budgets.figures(this.#recent.endMs ?? -Infinity),
+      // Without an event in the range, the beginning of the range is the best known time.
+      budgets: this.#budgets.figures(this.#recent.endMs ?? this.#range.sinceMs),
       sessions: this.#sessions.dearest(TOP_SESSIONS),
       sessionCount: this.#sessions.count,
       lastEvents: this.#newestFirst(),

@@ -1,5 +1,6 @@
 /**
- * What the budgets of a log have spent and hold at the end of a report, and how often they granted and refused. Pure.
+ * The amounts that the budgets of a log have spent and hold at the end of a report, and the numbers of their holds and
+ * refusals. Pure.
  *
  * @module
  */
@@ -49,6 +50,8 @@ function increase(counts: Map<string, number>, name: string, by: number): void {
 /** The budgets of a report. The events of a fleet are those of several logs, whose budgets are not shared. */
 export class BudgetTally {
   readonly #logs = new Map<string | null, OneLog>();
+  /** Whether the events have the name of their log; undefined before the first event. */
+  #isFleet: boolean | undefined;
 
   /** Continues with what is known of the budgets of one log before its first event. */
   begin(ledger: BudgetLedger): void {
@@ -58,7 +61,9 @@ export class BudgetTally {
   /** Adds the next event of a log. Holds and refusals count only if the event is in the range of the report. */
   add(event: AuditEvent, isInRange: boolean): void {
     const { event: type, scout_log } = event;
-    const name = typeof scout_log === "string" ? scout_log : null;
+    // In a fleet every event has this field. In the events of one log it is any other field.
+    this.#isFleet ??= typeof scout_log === "string" && !this.#logs.has(null);
+    const name = this.#isFleet && typeof scout_log === "string" ? scout_log : null;
     let log = this.#logs.get(name);
     if (log === undefined) {
       // A log has a state line before its first budget. The ledger begins there.

@@ -45,8 +45,8 @@ export interface RetentionOptions extends InTurns {
   /** Returns the time of the log's clock, epoch milliseconds. */
   readonly now: () => number;
   /**
-   * Resolves when the log no longer needs the budgets in an archive, with whether that worked. Without it, archives with
-   * budgets are kept.
+   * Writes the budgets into the active file. Resolves with `true` when they are durable there, and with `false` if that
+   * failed. Without this function, archives that may have the newest state of the budgets are kept.
    */
   readonly keepBudgets?: (() => Promise<boolean>) | undefined;
 }
@@ -270,12 +270,12 @@ export async function ownArchives(
   return own;
 }
 
-/** Checks whether an archive may have a state of the budgets. */
+/** Checks whether an archive may have a `budget_state` line. */
 function mayHaveBudgets({ events }: ArchiveLine): boolean {
   return events === null || Object.hasOwn(events, BUDGET_STATE);
 }
 
-/** Checks whether an archive surely has a state of the budgets. */
+/** Checks whether an archive certainly has a `budget_state` line. */
 function hasBudgets({ events }: ArchiveLine): boolean {
   return events !== null && Object.hasOwn(events, BUDGET_STATE);
 }

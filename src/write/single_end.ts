@@ -7,7 +7,7 @@ import { AuditWriteError } from "../errors.ts";
 import type { LineCaller } from "./acknowledgements.ts";
 import type { Fields } from "./merge_fields.ts";
 
-/** Where an end is logged. */
+/** The log that records an end. */
 export interface EndRecorder {
   /** Logs an event. If the event is invalid or the log is closed, rejects. */
   accept(caller: LineCaller, event: string, fields: Fields): void;
@@ -23,7 +23,7 @@ export class SingleEnd {
   #written: Promise<void> | undefined;
 
   /**
-   * @param recorder Where the end is logged.
+   * @param recorder The log that records the end.
    * @param messageOfSecond Returns the message of the error if the end is logged already.
    */
   constructor(recorder: EndRecorder, messageOfSecond: (event: string) => string) {
@@ -46,7 +46,7 @@ export class SingleEnd {
     try {
       this.#checkFirst(event);
       const fields = fieldsOf();
-      // Reading the fields of the caller may have logged the end.
+      // A getter of a field may have logged the end.
       this.#checkFirst(event);
       this.#written = promise;
       this.#recorder.accept(caller, event, fields);

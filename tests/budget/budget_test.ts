@@ -4,9 +4,10 @@ import {
   type AuditLogOptions,
   BudgetError,
   type BudgetHold,
+  type BudgetLimit,
 } from "@vivarium/scout";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { openLogOn } from "../../src/audit_log.ts";
+import { keeperOf, openLogOn } from "../../src/audit_log.ts";
 import {
   ioError,
   noSpace,
@@ -117,7 +118,7 @@ Deno.test("Budget.hold() holds an amount, and settle() replaces it by the cost",
   assertEquals(await log.hourlySpend(), 0.25);
 });
 
-Deno.test("Budget.hold() refuses what does not fit, also beside holds and costs of another process", async () => {
+Deno.test("Budget.hold() refuses an amount that does not fit beside the holds and costs of all processes", async () => {
   const bench = new Bench();
   await using a = await bench.open();
   await using b = await bench.open();
@@ -208,7 +209,7 @@ Deno.test("BudgetHold has one end, even if a getter of a field that settles it e
   assertEquals(events, ["budget_limit", "budget_hold", "budget_release"]);
 });
 
-Deno.test("BudgetHold can be settled after an invalid field, and keeps the fields that its budget requires", async () => {
+Deno.test("BudgetHold.settle() can be repeated after an invalid field, and adds the fields that `where` of its budget requires", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.child({ agent: "critic" }).budget({ ...RUN, where: { agent: "critic" } });
@@ -247,7 +248,7 @@ Deno.test("AuditLog.budget() starts with the costs in its window, and continues 
   );
 });
 
-Deno.test("Budgets survive rotation, the loss of the manifest and of archives, and another process goes on", async () => {
+Deno.test("Budgets survive rotation and the loss of the manifest and of archives, and another process continues them", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const total = await log.budget({ name: "total", limit: { usd: 10 } });
@@ -315,7 +316,7 @@ Deno.test("Retention writes no state of the budgets while a newer archive has on
   assertEquals((await (await pruning.budget(RUN)).state()).held, 0.2);
 });
 
-Deno.test("State lines take a part of the log only, even if the open holds would fill a file and retention is strict", async () => {
+Deno.test("State lines take less than half of the log, even if a state is longer than a file and retention is strict", async () => {
   const bench = new Bench();
   const limit = { name: "total", limit: { usd: 100 } };
   const counts = { bytes: 0, stateBytes: 0 };
@@ -404,14 +405,20 @@ Deno.test("AuditLog.budget() and Budget.hold() name an unknown, missing or wrong
     [
       { ...RUN, limit: {} },
       TypeError,
-      "limit must have one of usd, tokens and calls, got an object",
+      "limit must have exactly one of usd, tokens and calls, got none",
     ],
-    [{ ...RUN, limit: { usd: 1, calls: 1 } }, TypeError, "limit must have one of usd, tokens"],
+    [
+      { ...RUN, limit: { usd: 1, calls: 1 } },
+      TypeError,
+      "exactly one of usd, tokens and calls, got usd and calls",
+    ],
     [{ ...RUN, limit: { usd: -1 } }, RangeError, "limit.usd must be a number >= 0"],
     [{ ...RUN, limit: { tokens: 1.5 } }, RangeError, "limit.tokens must be an integer >= 0"],
     [{ ...RUN, hours: 0 }, RangeError, "hours must be a number > 0"],
     [{ ...RUN, since: 0 }, TypeError, "the options hours and since are both set"],
     [{ ...RUN, where: [] }, TypeError, "an array"],
+    [{ ...RUN, where: { event: "nav" } }, TypeError, 'where cannot select by "event"'],
+    [{ ...RUN, where: { hold: 1 } }, TypeError, 'where cannot select by "hold"'],
   ];
   for (const [options, error, text] of refused) {
     await assertRejects(() => declare(options), error, text);
@@ -422,6 +429,16 @@ Deno.test("AuditLog.budget() and Budget.hold() name an unknown, missing or wrong
   await assertRejects(() => run.hold({ usd: 1, maxSec: 0 }), RangeError, "maxSec");
   await assertRejects(() => run.hold({ usd: 1, fields: { cost: "x" } }), TypeError, '"cost"');
   await assertRejects(() => run.hold({ usd: 1, and: [{ name: "x" }] }), TypeError, "the same log");
+  await assertRejects(
+    () => run.hold({ usd: 1, and: run as never }),
+    TypeError,
+    "and must be an array of budgets",
+  );
+  await assertRejects(
+    () => run.hold({ usd: 1, fields: { cost: 1 } }),
+    TypeError,
+    "passed to settle()",
+  );
   assertEquals(bench.lines().length, 1);
 });
 
@@ -600,4 +617,49 @@ Deno.test("A clock that is ahead on one budget does not empty the window of anot
   await log.rotate();
   await (await (await log.budget(other)).hold({ usd: 0.05 })).release();
   assertEquals((await run.state()).left, 0.1);
+});
+
+Deno.test("Budget of a name that was ended and declared again in another unit rejects, and names the reason", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const old = await log.budget(RUN);
+  await keeperOf(log).decide(() => ({
+    type: "budget_end",
+    fields: { budget: "run" },
+    ms: bench.nowMs,
+  }));
+  await assertRejects(() => old.hold({ usd: 0.1 }), BudgetError, 'no longer has the budget "run"');
+  await log.budget({ name: "run", limit: { tokens: 1_000 }, hours: 1 });
+  await assertRejects(
+    () => old.state(),
+    BudgetError,
+    'Cannot read budget "run": the log has other terms for the budget "run"; declare it again',
+  );
+});
+
+Deno.test("Budget with a window of many years has no time at which it resets", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const ages = await log.budget({ name: "ages", limit: { usd: 1 }, hours: 2.38e9 });
+  await (await ages.hold({ usd: 0.5 })).settle("llm_call", { cost: 0.5 });
+  assertEquals((await ages.state()).resetsAt, null);
+  const { kind, resetsAt } = await assertRejects(() => ages.hold({ usd: 0.75 }), BudgetError);
+  assertEquals([kind, resetsAt], ["spent", null]);
+});
+
+Deno.test("Budget that is new counts no tokens of a hold, only those of its call", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget(RUN);
+  const fields = { input_t: 800 };
+  await (await run.hold({ usd: 0.1, fields })).settle("llm_call", { cost: 0.05, output_t: 10 });
+  const counted = async (limit: BudgetLimit) => {
+    const name = Object.keys(limit)[0]!;
+    return (await (await log.budget({ name, limit, hours: 1 })).state()).spent;
+  };
+  assertEquals([await counted({ calls: 9 }), await counted({ tokens: 9_000 })], [1, 810]);
+  const held = bench.lines().find(({ event }) => event === "budget_hold")!;
+  assertEquals([held.input_t, bench.lines().find(({ event }) => event === "llm_call")!.input_t], [
+    ...[undefined, 800],
+  ]);
 });

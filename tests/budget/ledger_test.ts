@@ -132,7 +132,11 @@ Deno.test("BudgetLedger refuses by the reason: too large, held by others, or spe
   assertEquals(bench.hold("b", 0.5, T0), "spent");
   const amounts = { usd: usd(0.5) };
   const refusal = bench.ledger.refusalOf({ id: "x", amounts, budgets: ["run"] }, T0, T0);
-  assertEquals(refusal, { budget: "run", kind: "spent", fitsAtMs: T0 + HOUR_MS });
+  const [limit, requested, charged] = [usd(1), usd(0.5), usd(0.6)];
+  assertEquals(refusal, {
+    ...{ budget: "run", unit: "usd", kind: "spent", fitsAtMs: T0 + HOUR_MS },
+    ...{ limit, requested, charged, claimed: 0 },
+  });
 });
 
 Deno.test("BudgetLedger dates a decision never before the newest hold or end on the budget", () => {

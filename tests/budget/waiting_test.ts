@@ -7,6 +7,7 @@ import {
 } from "@vivarium/scout";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openLogOn } from "../../src/audit_log.ts";
+import { RefusalLines } from "../../src/budget/refusal_lines.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { SimulatedDisk, type SimulatedProcess } from "../faults/simulated_disk.ts";
 import { silent } from "../loggers.ts";
@@ -199,7 +200,7 @@ Deno.test("Budget.hold() that waits writes a ticket after a second, which smalle
   await bench.pass(100);
   const ticket = bench.lines().at(-1)!;
   assertEquals([ticket.event, ticket.hold_usd, ticket.agent], ["budget_wait", 0.5, "large"]);
-  const { kind } = await assertRejects(() => a.run.hold({ usd: 0.1 }), BudgetError, "wait for it");
+  const { kind } = await assertRejects(() => a.run.hold({ usd: 0.1 }), BudgetError, "wait for 1.1");
   assertEquals(kind, "held");
   await bench.pass(4_000);
   assertEquals(bench.types().filter((type) => type === "budget_wait").length, 1);
@@ -302,7 +303,7 @@ Deno.test("Budget.signal aborts within a second after the budget is spent, and i
   assert(signal.reason instanceof BudgetError);
   assertEquals(
     signal.reason.message,
-    'Cannot go on: budget "run" is spent, got 1 of 1 usd',
+    'Cannot continue: budget "run" is spent, got 1 of 1 USD',
   );
   assertEquals(signal.reason.resetsAt, new Date(T0 + 60 * 60_000));
   assertEquals(a.run.signal, signal);
@@ -378,4 +379,22 @@ Deno.test("Budget.hold() of other processes goes on ten seconds after a waiting 
   assertEquals(small.state, "waits");
   await bench.pass(3_000, [c]);
   assertEquals(small.state, "granted");
+});
+
+Deno.test("RefusalLines logs what is pending at flush() and close(), and nothing after close()", () => {
+  const clock = new SimulatedClock();
+  const logged: Record<string, unknown>[] = [];
+  const lines = new RefusalLines(clock, (fields) => logged.push(fields));
+  for (let n = 0; n < 5; n++) lines.add("run", "held");
+  assertEquals(logged.map(({ count }) => count), [1]);
+  lines.flush();
+  lines.add("run", "spent");
+  lines.close();
+  lines.add("run", "held");
+  assertEquals(logged.map(({ count, kinds }) => [count, kinds]), [
+    [1, { held: 1 }],
+    [4, { held: 4 }],
+    [1, { spent: 1 }],
+  ]);
+  assertEquals(clock.timerDelaysMs, []);
 });

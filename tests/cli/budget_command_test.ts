@@ -16,7 +16,10 @@ async function logWithBudgets(log: ReturnType<typeof logWith>): Promise<BudgetHo
   const run = await writer.budget({ name: "run", limit: { usd: 5 }, hours: 1 });
   const calls = await writer.budget({ name: "calls", limit: { calls: 10 }, since: 0 });
   await (await run.hold({ usd: 0.5, and: [calls] })).settle("llm_call", { cost: 0.25 });
-  return [await run.hold({ usd: 0.125, maxSec: 1 }), await run.hold({ usd: 0.5, and: [calls] })];
+  return [
+    await run.hold({ usd: 0.125, maxSec: 1, fields: { agent: "mapper" } }),
+    await run.hold({ usd: 0.5, and: [calls] }),
+  ];
 }
 
 /** Runs `scout budget COMMAND` with permission to write the directory of the log. */
@@ -64,6 +67,12 @@ Deno.test("scout budget settle, release and set change what every process sees",
   const [orphan, open] = await logWithBudgets(log);
   const settled = await change(log, "settle", orphan!.id.slice(0, 8), "--cost", "1.5");
   assertEquals(settled.stdout, `Settled hold ${orphan!.id} on run\n`, settled.stderr);
+  const events = Deno.readTextFileSync(log.path).trimEnd().split("\n").map((line) =>
+    JSON.parse(line)
+  );
+  const held = events.find(({ event, hold }) => event === "budget_hold" && hold === orphan!.id);
+  const { event, cost, agent, session_id } = events.at(-1);
+  assertEquals([event, cost, agent, session_id], ["llm_call", 1.5, "mapper", held.session_id]);
   const released = await change(log, "release", open!.id, "--reason", "not sent", "--json");
   assertEquals(JSON.parse(released.stdout), { hold: open!.id, budgets: ["run", "calls"] });
   assertEquals((await change(log, "set", "run", "--usd", "2")).code, 0);
@@ -85,11 +94,10 @@ Deno.test("scout budget names what is wrong with a hold or a limit, and changes 
   const refused: [args: string[], code: number, message: string][] = [
     [["release", "zzzz"], 1, "Cannot end hold: no open hold has this ID, got zzzz"],
     [["release", "zz"], 2, '"zz" is not the ID of a hold or at least 4 characters of it'],
-    [["settle", open!.id], 2, "--cost"],
     [["settle", open!.id, "--cost", "-1"], 2, '"-1" is not a number >= 0'],
-    [["set", "run"], 2, "use one of --usd, --tokens and --calls"],
-    [["set", "run", "--calls", "3"], 1, '"run" counts usd, got --calls'],
-    [["set", "rnu", "--usd", "3"], 1, 'the log has no budget "rnu", got run, calls; add --hours'],
+    [["set", "run"], 2, "use exactly one of --usd, --tokens and --calls"],
+    [["set", "run", "--calls", "3"], 1, '"run" is in usd, got --calls'],
+    [["set", "rnu", "--usd", "3"], 1, 'the log has no budget "rnu", only run, calls; add --hours'],
     [
       ["set", "run", "--usd", "3", "--hours", "2"],
       1,
@@ -97,7 +105,7 @@ Deno.test("scout budget names what is wrong with a hold or a limit, and changes 
     ],
     [["set", "calls", "--calls", "3", "--hours", "2"], 1, '"calls" is a total'],
     [["set", "new", "--usd", "3", "--hours", "0"], 2, '"0" is not a number > 0'],
-    [["end", "rnu"], 1, 'Cannot end budget: the log has no budget "rnu", got run, calls'],
+    [["end", "rnu"], 1, 'Cannot end budget: the log has no budget "rnu", only run, calls'],
     [["end", "run"], 1, '"run" has 1 open hold; settle or release them first'],
   ];
   for (const [args, code, message] of refused) {
@@ -116,7 +124,10 @@ Deno.test("scout budget set --hours creates a budget, and scout budget end remov
   await change(log, "set", "day", "--tokens", "4000", "--hours", "24");
   await change(log, "release", open!.id);
   const ended = await change(log, "end", "run");
-  assertEquals([ended.stdout, ended.stderr], ["Ended budget run\n", ""]);
+  assertEquals([ended.stdout, ended.stderr], [
+    "Ended budget run, and dropped 1 orphaned hold, which a new budget does not count\n",
+    "",
+  ]);
   assertEquals(await budgetsIn(log), {
     figures: [["calls", 10, 1, 0, 0, 9], ["day", 4000, 0, 0, 0, 4000]],
     holds: [],

@@ -67,3 +67,17 @@ Deno.test("BudgetTally keeps the budgets of the logs of a fleet apart", async ()
   const figures = tally.figures(Date.now()).map(({ log, held, granted }) => [log, held, granted]);
   assertEquals(figures, [["a", 0.25, 1], ["b", 0.75, 1]]);
 });
+
+Deno.test("renderReport() shows the budgets at the start of a range without events, and events with any field", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  await using log = await AuditLog.open({ path, now: () => START, logger: silent });
+  const run = await log.budget({ name: "run", limit: { usd: 1 }, hours: 1 });
+  const hold = await run.hold({ usd: 0.25 });
+  await hold.settle("llm_call", { cost: 0.125, ...{ scout_log: "of the user" } });
+  const spent = async (options: { since?: number } = {}) =>
+    budgetRows(await renderReport(log, options))[0]!.slice(3, 5);
+  assertEquals(await spent(), ["$0.125", "$0.00"]);
+  assertEquals(await spent({ since: START + 30 * MINUTE_MS }), ["$0.125", "$0.00"]);
+  assertEquals(await spent({ since: START + 90 * MINUTE_MS }), ["$0.00", "$0.00"]);
+});
