@@ -500,7 +500,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       rotationSizeBytes,
       acceptedLines: () => acknowledgements.acceptedCount,
       lineOf: ({ type, fields, ms }) => this.#serialize(type, fields as EventFields, { nowMs: ms }),
-      start: () => queueMicrotask(() => void sink.decide()),
+      // After a turn, so that a program that asks again and again does not starve its timers.
+      start: () => void clock.turn().then(() => sink.decide()),
       sync: () => sink.sync(),
       syncFile: () => sink.syncFile(),
       accept: (caller, event, fields) => this.#accept(caller, event, fields, {}),

@@ -35,14 +35,18 @@ export async function declare(
   declaration: Declaration,
   { keeper, source }: { keeper: BudgetKeeper; source: LineSource },
 ): Promise<BudgetTerms> {
-  const gathering = new Gathering(declaration, source);
-  const first = await gathering.request(keeper, { mayGather: true });
-  if (first !== null) return first;
-  try {
-    await gathering.readHistory();
-    return (await gathering.request(keeper, { mayGather: false }))!;
-  } finally {
-    gathering.end();
+  for (;;) {
+    const gathering = new Gathering(declaration, source);
+    try {
+      const first = await gathering.request(keeper, { mayGather: true });
+      if (first !== null) return first;
+      await gathering.readHistory();
+      const terms = await gathering.request(keeper, { mayGather: false });
+      if (terms !== null) return terms;
+      // The keeper has read the log anew meanwhile, so the events that it passed on are not those after the first look.
+    } finally {
+      gathering.end();
+    }
   }
 }
 
@@ -56,6 +60,8 @@ class Gathering {
   /** Time of the first look, epoch milliseconds. */
   #lookedMs = NaN;
   #unlisten: () => void = () => {};
+  /** The generation of the ledger at the first look. */
+  #generation = NaN;
 
   constructor(declaration: Declaration, source: LineSource) {
     this.#declaration = declaration;
@@ -66,8 +72,8 @@ class Gathering {
   }
 
   /**
-   * Looks at the ledger under the lock, and writes the limit where that is needed. Resolves with the terms of the
-   * budget; null if its history has to be gathered first.
+   * Reads the ledger under the lock, and writes the limit where that is needed. Resolves with the terms of the budget;
+   * null if its history has to be gathered first, or again.
    */
   async request(
     keeper: BudgetKeeper,
@@ -85,8 +91,10 @@ class Gathering {
         this.#lookedMs = nowMs;
         this.#snapshot = takeSnapshot(this.#source.log);
         this.#unlisten = keeper.listen((event) => this.#add(event));
+        this.#generation = keeper.generation;
         return null;
       }
+      if (!this.#declaration.startsNow && keeper.generation !== this.#generation) return null;
       if (ledger.accountCount >= BUDGETS_MAX) {
         throw new TypeError(
           `Cannot declare budget: the log has ${BUDGETS_MAX} budgets already; end one with scout budget end NAME`,

@@ -77,7 +77,11 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     }
     if (outcome === "waits") return null;
     if (outcome === "aborted") throw signal?.reason;
-    if (outcome === "granted") return await this.#handOver();
+    if (outcome === "granted") {
+      // The line of the hold replaces the ticket.
+      this.#ticketMs = undefined;
+      return await this.#handOver();
+    }
     this.#log.refusals.add(outcome.refusal.budget, outcome.refusal.kind);
     throw refusalError(outcome.refusal, outcome.ms);
   }
@@ -127,7 +131,6 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     if (turn !== null && !turn.isFirst()) return ["waits", null];
     if (refusal === null) {
       turn?.leave();
-      this.#ticketMs = undefined;
       return ["granted", this.#line(BUDGET_LINE.hold, ms, Math.min(ms + maxMs, TIME_MAX_MS))];
     }
     if (!this.#isTicketDue(turn!)) return ["waits", null];

@@ -7,10 +7,13 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { basename } from "@std/path";
 import { type AuditEvent, isReservedType } from "../event.ts";
 import type { LineSource } from "../read/line_source.ts";
 import type { Damage } from "../read/damage.ts";
 import { LogCursor } from "../read/log_cursor.ts";
+import { linesOf } from "../read/manifest_lines.ts";
+import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { ActiveEnd } from "../segments/log_directory.ts";
 import { eventFilter } from "../read/filter.ts";
 import type { Decider } from "../write/log_sink.ts";
@@ -87,12 +90,13 @@ export class BudgetKeeper implements Decider {
   #cursor: LogCursor;
   /** The ledger; undefined until the place is found at which it begins. */
   #ledger: BudgetLedger | undefined;
-  /** Offset of the end of the newest state line in the active file; undefined if the file has none that is known. */
+  /** Offset in the active file up to which the newest state line is known to be; undefined if the file has none. */
   #stateEndsAt: number | undefined;
   /** Number of events after the newest state line. */
   #sinceState = 0;
   /** The last event that was added to the ledger. */
   #lastEvent: AuditEvent | undefined;
+  #generation = 0;
   #closed: Error | undefined;
   /** The running read outside the lock. */
   #catchingUp: Promise<void> | undefined;
@@ -125,6 +129,11 @@ export class BudgetKeeper implements Decider {
       this.#options.start();
     }
     return promise;
+  }
+
+  /** Number of times that the ledger was begun anew. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** The last event that the ledger has. */
@@ -183,8 +192,7 @@ export class BudgetKeeper implements Decider {
       return null;
     }
     let texts = "";
-    const { byteLength } = end;
-    const endMax = Math.min(this.#options.rotationSizeBytes, byteLength + TOGETHER_BYTES);
+    const endMax = Math.min(this.#options.rotationSizeBytes, end.byteLength + TOGETHER_BYTES);
     // A full file that cannot be sealed takes lines too, so at least one decision is made.
     while (
       this.nextAfter <= afterLines && (this.#decided.length === 0 || end.byteLength < endMax)
@@ -192,10 +200,12 @@ export class BudgetKeeper implements Decider {
       const next = this.#queue.shift()!;
       try {
         const text = this.#linesOf(next.decision, ledger, end);
-        end = { ...end, byteLength: byteLength + Buffer.byteLength(texts += text) };
+        texts += text;
+        end = { ...end, byteLength: end.byteLength + Buffer.byteLength(text) };
         this.#decided.push(next);
       } catch (error) {
-        next.reject(error);
+        // The error may be due to a line before it, which is not in the file yet.
+        this.#decided.push({ ...next, resolve: () => next.reject(error) });
       }
     }
     if (texts === "") this.#resolveDecided();
@@ -239,7 +249,10 @@ export class BudgetKeeper implements Decider {
 
   catchUp(): Promise<void> {
     return this.#catchingUp ??= this.#catchUp().catch((error) => {
-      this.failed(error, "all");
+      // If retention has removed the file while it was read, another reading finds a newer state.
+      const { fileSystem } = this.#options.source.log;
+      const isGone = this.#unread.some(({ path }) => fileSystem.status(path) === null);
+      if (!isGone || this.#closed !== undefined) this.failed(error, "all");
       this.#restart();
     }).finally(() => this.#catchingUp = undefined);
   }
@@ -263,12 +276,22 @@ export class BudgetKeeper implements Decider {
     }
   }
 
+  /** The files of this log that could not be read to their ends. */
+  get #unread(): readonly Damage[] {
+    const unread = this.#damage.filter(({ byteLength }) => byteLength === 0);
+    if (unread.length === 0) return [];
+    const { log, logger, manifest = new ManifestReader(log) } = this.#options.source;
+    const { byArchive } = linesOf(manifest, logger);
+    // A file that only has the name of an archive, and that the manifest does not know, is another program's.
+    return unread.filter(({ path }) => !path.endsWith(".gz") || byArchive.has(basename(path)));
+  }
+
   /**
-   * Checks that no file ended in an unreadable region, because the state or a hold may be there. A line that is not JSON
-   * is no such region: it was never acknowledged.
+   * Checks that every file was read to its end, because the state or a hold may be there. A line that is not JSON does
+   * not matter: it was never acknowledged.
    */
   #checkRead(): void {
-    const unread = this.#damage.find(({ byteLength }) => byteLength === 0);
+    const [unread] = this.#unread;
     if (unread === undefined) return;
     throw new Error(`the budgets cannot be read: ${unread.reason}: ${unread.path}`);
   }
@@ -314,6 +337,7 @@ export class BudgetKeeper implements Decider {
   }
 
   #restart(): void {
+    this.#generation++;
     this.#cursor.close();
     this.#cursor = this.#newCursor();
     this.#ledger = undefined;

@@ -237,11 +237,11 @@ export class BudgetLedger {
       .filter((at) => at > ms && at !== Infinity).sort((a, b) => a - b);
   }
 
+  /** Returns the earliest time at which an amount fits if the open holds that are not orphaned now are released. */
   #fitsAtMs(account: Account, requested: number, ms: number): number {
-    const { name } = account.terms;
-    for (const atMs of this.departuresAfter(name, ms)) {
-      const { spent, orphaned, limit } = this.figures(name, atMs);
-      if (plus(plus(spent, orphaned), requested) <= limit) return atMs;
+    for (const atMs of this.departuresAfter(account.terms.name, ms)) {
+      const orphaned = this.#holds.orphanedBy(account, ms, atMs);
+      if (plus(plus(account.spentAt(atMs), orphaned), requested) <= account.limit) return atMs;
     }
     return Infinity;
   }

@@ -87,6 +87,16 @@ export class OpenHolds {
     return { held, orphaned };
   }
 
+  /** Returns the sum of the holds of a budget that are orphaned at `ms` and still in its window at `atMs`. */
+  orphanedBy(account: Account, ms: number, atMs: number): number {
+    const { name, unit } = account.terms;
+    return this.#holds.values()
+      .filter(({ budgets, untilMs }) =>
+        untilMs <= ms && account.leavesMs(untilMs) > atMs && budgets.includes(name)
+      )
+      .reduce((sum, { amounts }) => plus(sum, amounts[unit] ?? 0), 0);
+  }
+
   /** Returns the times at which the orphans of a budget leave its window. */
   departures(account: Account, ms: number): number[] {
     return this.#holds.values()

@@ -31,7 +31,7 @@ const hold = argument(idOf("HOLD", { kind: "hold", command: "scout budget" }), {
 });
 
 /** The fields of the line of a hold that the event of its call does not have. */
-const NOT_COPIED = new Set(["ts", "event", ...BUDGET_FIELDS]);
+const NOT_COPIED = new Set(["ts", "event", "seq", "hash", ...BUDGET_FIELDS]);
 
 const tokens = countOf("N", { min: 0 });
 

@@ -173,13 +173,15 @@ export class LogCursor {
       ) yield* cursor.read(end.byteLength);
       return false;
     }
-    // The end was set under the lock. If it is in another file, no writer appends to this file any more.
-    const isLeft = isBounded && this.#target !== null &&
-      !isSameFile(this.#target.handle.status(), status);
+    // If the end was set in the file that is active now, writers have left this one. An end in an older file says nothing.
+    const isLeft = isBounded && this.#target !== null && atPath !== null &&
+      isSameFile(this.#target.handle.status(), atPath);
     const isOver = await this.#isOver(cursor, atPath) || isLeft;
     // Determine the length only now, because the file may have grown until it ended.
     yield* cursor.read(cursor.status().byteLength);
     if (!isOver) return false;
+    // The segment has the lines that were just read.
+    this.#segment = this.#sealedAs ?? this.#segment;
     yield cursor.rest();
     this.#closeFile();
     return yield* this.#goOn();

@@ -57,9 +57,10 @@ interface ListedArchive extends OwnArchive {
   readonly line: ArchiveLine;
 }
 
-/** The next archive to prune, and the archives that are newer. */
+/** The next archive to prune, and the lines of the archives that are kept: those up to it, and those that are newer. */
 interface DueWithNewer extends DueArchive<ListedArchive> {
-  readonly newer: readonly ListedArchive[];
+  readonly upTo: readonly ArchiveLine[];
+  readonly newer: readonly ArchiveLine[];
 }
 
 /** The object that prunes the archives of one log. */
@@ -122,7 +123,14 @@ export class Retention {
       : receivedByAll(this.#readShipped(), log);
     const [due] = dueArchives(own, policy, now(), received);
     if (due === undefined) return undefined;
-    return { ...due, newer: own.filter(({ stamp }) => stamp > due.archive.stamp) };
+    const { name } = due.archive;
+    const { byArchive, pruned } = manifest.read();
+    const kept = [...byArchive.values()].filter(({ archive }) => !pruned.has(archive));
+    return {
+      ...due,
+      upTo: kept.filter(({ archive }) => archive <= name),
+      newer: kept.filter(({ archive }) => archive > name),
+    };
   }
 
   /** Creates the file in which shippers record their progress, if the policy waits for them. Logs a failure. */
@@ -174,9 +182,12 @@ export class Retention {
     }
   }
 
-  /** Resolves with whether the log no longer needs what only this archive may have: the newest state of the budgets. */
-  async #mayRemove({ archive, newer }: DueWithNewer): Promise<boolean> {
-    if (!mayHaveBudgets(archive.line) || newer.some(({ line }) => hasBudgets(line))) return true;
+  /**
+   * Resolves with `true` if the budgets do not need the archive: there is no state of them up to it, or a newer one. The
+   * newest state may be in an older archive that is kept; then the budgets need the costs in this one.
+   */
+  async #mayRemove({ upTo, newer }: DueWithNewer): Promise<boolean> {
+    if (!upTo.some(mayHaveBudgets) || newer.some(hasBudgets)) return true;
     return await this.#options.keepBudgets?.() ?? false;
   }
 

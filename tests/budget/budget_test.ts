@@ -663,3 +663,67 @@ Deno.test("Budget that is new counts no tokens of a hold, only those of its call
     ...[undefined, 800],
   ]);
 });
+
+Deno.test("Budget.hold() that is asked for again and again does not starve timers", async () => {
+  const bench = new Bench();
+  await using log = await bench.open();
+  const run = await log.budget(RUN);
+  await run.hold({ usd: 1 });
+  let isFired = false;
+  setTimeout(() => isFired = true, 0);
+  for (let n = 0; !isFired; n++) {
+    assertEquals(await kindOf(run.hold({ usd: 0.5 })), "held");
+    assert(n < 100_000, "the timer has not fired");
+  }
+});
+
+Deno.test("Budgets go on in a log with a foreign file that has the name of an archive and cannot be read", async () => {
+  const bench = new Bench();
+  bench.disk.writeFile("/log/audit_20250101_000000.jsonl.gz", "not gzip");
+  await using log = await bench.open();
+  assertEquals(await kindOf((await log.budget(RUN)).hold({ usd: 0.5 })), "granted");
+});
+
+Deno.test("Retention keeps the costs after the newest state of the budgets, also if its archive is not pruned", async () => {
+  const bench = new Bench();
+  const total = { name: "total", limit: { usd: 100 } };
+  {
+    await using log = await bench.open();
+    await log.budget(total);
+    await log.log("llm_call", { cost: 1 });
+    await log.rotate();
+  }
+  // The line that recovery makes for the archive does not let retention prune it.
+  bench.disk.process().remove("/log/audit.manifest.jsonl");
+  {
+    await using log = await bench.open({ retention: { maxArchives: 1 } });
+    await log.recovery;
+    for (let n = 0; n < 4; n++) {
+      bench.nowMs += MINUTE_MS;
+      await log.log("llm_call", { cost: 10 });
+      await log.rotate();
+    }
+    await log.log("llm_call", { cost: 10 });
+  }
+  await using log = await bench.open();
+  assertEquals((await (await log.budget(total)).state()).spent, 51);
+});
+
+Deno.test("AuditLog.budget() counts each cost once if the keeper reads the log anew meanwhile", async () => {
+  const bench = new Bench();
+  const process = bench.disk.process();
+  await using log = await bench.open({}, process);
+  const run = await log.budget({ ...RUN, limit: { usd: 100 } });
+  await log.log("llm_call", { cost: 3 });
+  for (let n = 0; n < 3; n++) {
+    await log.log("nav");
+    await log.rotate();
+  }
+  const declared = log.budget({ name: "y", limit: { usd: 100 }, hours: 1 });
+  let isFull = true;
+  process.failOn((call) => call.name === "append" && call.path === PATH && isFull, noSpace, 1);
+  const held = await kindOf(run.hold({ usd: 1 }));
+  isFull = false;
+  const y = await declared.catch(() => log.budget({ name: "y", limit: { usd: 100 }, hours: 1 }));
+  assertEquals([held, (await y.state()).spent], ["unwritable", 3]);
+});

@@ -92,8 +92,8 @@ const FAULTS: readonly Fault[] = [
   {
     name: "the ticket of a dead process is valid for ever",
     file: "src/budget/tickets.ts",
-    from: "if (ticket.untilMs <= ms || ",
-    to: "if (",
+    from: "const isValid = ticket.untilMs > nowMs && ",
+    to: "const isValid = ",
     tests: WAITING,
   },
 ];

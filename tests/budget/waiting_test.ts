@@ -398,3 +398,19 @@ Deno.test("RefusalLines logs what is pending at flush() and close(), and nothing
   ]);
   assertEquals(clock.timerDelaysMs, []);
 });
+
+Deno.test("Budget.hold() with wait waits beside costs and holds that together exceed the limit", async () => {
+  await using bench = new Bench();
+  const { log, run } = await bench.start();
+  await log.log("llm_call", { cost: 0.4 });
+  const hold = await run.hold({ usd: 0.6 });
+  const { kind, resetsAt } = await assertRejects(() => run.hold({ usd: 0.7 }), BudgetError);
+  assertEquals([kind, resetsAt], ["spent", new Date(T0 + 60 * 60_000)]);
+  const waiting = watch(run.hold({ usd: 0.7, wait: true }));
+  await bench.pass(100);
+  assertEquals(waiting.state, "waits");
+  await hold.release();
+  bench.nowMs += 62 * 60_000;
+  await bench.pass(100);
+  assertEquals(waiting.state, "granted");
+});

@@ -1,4 +1,4 @@
-import { AuditLog, type BudgetHold } from "@vivarium/scout";
+import { AuditLog, AuditReader, type BudgetHold } from "@vivarium/scout";
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { silent } from "../loggers.ts";
 import type { CommandResult } from "../run_command.ts";
@@ -181,4 +181,17 @@ Deno.test("scout budget says so if the log has no budgets, and reads none of its
   ]);
   const json = await log.run("budget", "--json");
   assertEquals(JSON.parse(json.stdout), { budgets: [], holds: [], waits: [] });
+});
+
+Deno.test("scout budget settle continues a chain", async () => {
+  using log = logWith();
+  let hold: BudgetHold;
+  {
+    await using writer = await AuditLog.open({ path: log.path, chain: true, logger: silent });
+    hold = await (await writer.budget({ name: "run", limit: { usd: 1 } })).hold({ usd: 0.5 });
+  }
+  const settled = await change(log, "settle", hold.id, "--cost", "0.25");
+  assertEquals([settled.code, settled.stderr], [0, ""]);
+  await using reader = await AuditReader.open(log.path);
+  assertEquals((await reader.verify()).faults, []);
 });
