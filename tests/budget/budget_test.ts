@@ -1,5 +1,6 @@
 import {
   AuditClosedError,
+  type AuditEvent,
   AuditLog,
   type AuditLogOptions,
   BudgetError,
@@ -14,6 +15,13 @@ import {
   SimulatedDisk,
   type SimulatedProcess,
 } from "../faults/simulated_disk.ts";
+import { declarationOf } from "../../src/budget/budget_options.ts";
+import { declare } from "../../src/budget/declare.ts";
+import type { BudgetKeeper, DecidedLine, Decision } from "../../src/budget/keeper.ts";
+import { BudgetLedger } from "../../src/budget/ledger.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -709,21 +717,36 @@ Deno.test("Retention keeps the costs after the newest state of the budgets, also
   assertEquals((await (await log.budget(total)).state()).spent, 51);
 });
 
-Deno.test("AuditLog.budget() counts each cost once if the keeper reads the log anew meanwhile", async () => {
-  const bench = new Bench();
-  const process = bench.disk.process();
-  await using log = await bench.open({}, process);
-  const run = await log.budget({ ...RUN, limit: { usd: 100 } });
-  await log.log("llm_call", { cost: 3 });
-  for (let n = 0; n < 3; n++) {
-    await log.log("nav");
-    await log.rotate();
-  }
-  const declared = log.budget({ name: "y", limit: { usd: 100 }, hours: 1 });
-  let isFull = true;
-  process.failOn((call) => call.name === "append" && call.path === PATH && isFull, noSpace, 1);
-  const held = await kindOf(run.hold({ usd: 1 }));
-  isFull = false;
-  const y = await declared.catch(() => log.budget({ name: "y", limit: { usd: 100 }, hours: 1 }));
-  assertEquals([held, (await y.state()).spent], ["unwritable", 3]);
+Deno.test("declare() gathers the history again if the ledger was read anew meanwhile, so each cost counts once", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  const cost = { ts: new Date(T0).toISOString(), event: "llm_call", cost: 3 };
+  Deno.writeTextFileSync(path, `${JSON.stringify(cost)}\n`);
+  const ledger = new BudgetLedger({ isWhole: true });
+  const listeners = new Set<(event: AuditEvent) => void>();
+  const lines: DecidedLine[] = [];
+  let looks = 0;
+  const keeper = {
+    generation: 0,
+    listen(listener: (event: AuditEvent) => void) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    decide(decision: Decision) {
+      if (++looks === 2) {
+        // Reading the log anew passes old events on again.
+        this.generation++;
+        for (const listener of listeners) listener(cost);
+      }
+      const line = decision(ledger, T0);
+      if (line !== null) lines.push(line);
+      return Promise.resolve();
+    },
+  };
+  const log = new LogDirectory(denoFileSystem, path);
+  const source = { log, clock: systemClock, maxLineBytes: 1_000, logger: silent };
+  const declaration = declarationOf({ ...RUN, limit: { usd: 9 } }, T0);
+  await declare(declaration, { keeper: keeper as unknown as BudgetKeeper, source });
+  assertEquals([looks, listeners.size], [4, 0]);
+  assertEquals(lines.map(({ fields }) => fields.sums), [[[T0 / MINUTE_MS, 3e9]]]);
 });
