@@ -97,15 +97,24 @@
  * ## Budgets
  *
  * `hourlySpend()` before a call is a check that another agent may make at the same moment. `budget()` declares a budget
- * that holds an amount before it is spent: a hold is granted only if what is spent, held and orphaned, and the amount,
- * are together at most the limit, at its place among all lines of all processes. When it resolves, it is durable. After
- * the call, `settle()` logs the event of the call, whose cost replaces the hold. If calls cost no more than their holds,
- * the limit holds, whatever process is killed. The hold of a process that died is charged after `maxSec`, and leaves a
- * rolling window like any cost. The lines of budgets have no `cost`, so no other sum counts held amounts.
+ * that holds an amount before it is spent. A hold is granted only if the sum of what is spent, held and orphaned and of
+ * the amount is at most the limit, counting every line that any process has written before it. When the promise of the
+ * hold resolves, the hold is durable. After the call, `settle()` logs the event of the call, whose cost replaces the
+ * hold. If calls cost no more than their holds, the limit holds, whatever process is killed.
  *
- * A rolling window frees each amount `hours` later, rounded up to a sixtieth of the window. Events without a hold count
- * if they have the fields of `where`; nothing can refuse them. All processes need clocks that agree. Any program that
- * may write the directory can forge lines.
+ * A hold whose process died stays held until its time `maxSec` is over. Then it is orphaned: it is charged at its
+ * amount, leaves a rolling window like any cost, and stays in a total until `scout budget settle` or `release` ends it.
+ * The lines of budgets have neither `cost` nor tokens, so no other sum counts held amounts.
+ *
+ * A hold that does not fit is refused with a {@linkcode BudgetError}, whose `kind` says why; a `budget_refused` line
+ * counts refusals, at most one a second. With `wait: true` it waits instead, in the order of asking in its process.
+ * After a second it also takes its turn among the processes: later holds are granted only if its amount stays available.
+ * `signal` of a budget aborts when the budget is spent, to stop calls that cost more than they held.
+ *
+ * A rolling window frees each amount `hours` later, rounded up to a sixtieth of the window. An event without a hold
+ * counts if it has the fields of `where`; nothing can refuse it. A budget in calls counts holds, and events with a cost
+ * or tokens. All processes need clocks that agree. Any program that may write the directory can forge lines. If a file
+ * of the log cannot be read, holds are refused until it can.
  *
  * @example Hold, call, settle
  * ```ts

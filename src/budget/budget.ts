@@ -26,8 +26,9 @@ export interface Budget {
    * Holds an amount before it is spent. The hold is granted only if what is spent, held and orphaned on each of its
    * budgets, and the amount, are together at most the limit. It is granted when its line is durable.
    *
-   * With `wait`, a hold that does not fit now waits in the order of asking, also among processes: a second after it
-   * began to wait, later holds are granted only if its amount stays available. A hold that can never fit is refused at once.
+   * With `wait`, a hold that does not fit now waits in the order of asking in its process. A second after it began to
+   * wait, it also takes its turn among the processes: later holds are granted only if its amount stays available. A hold
+   * that can never fit is refused at once.
    *
    * @param options The amount, the fields of the call, and other budgets.
    * @returns A promise of the hold. Settle it, or declare it with `await using`: then a hold that is not settled is

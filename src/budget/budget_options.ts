@@ -36,7 +36,10 @@ export interface BudgetLimit {
 export interface BudgetOptions {
   /** Name of the budget, a non-empty string. Every process that uses this name on the log shares the budget. */
   name: string;
-  /** The limit. The last one that a process declares counts for every process. */
+  /**
+   * The limit. If it differs from the limit that a process declared last, it counts for every process from now on.
+   * Otherwise the limit stays as it is, also one that \`scout budget set\` has set.
+   */
   limit: BudgetLimit;
   /**
    * Length of the rolling window in hours, a number > 0. If it is not set, the budget is a total from `since` on.
