@@ -176,7 +176,7 @@ export class LogCursor {
     // If the end was set in the file that is active now, writers have left this one. An end in an older file says nothing.
     const isLeft = isBounded && this.#target !== null && atPath !== null &&
       isSameFile(this.#target.handle.status(), atPath);
-    const isOver = await this.#isOver(cursor, atPath) || isLeft;
+    const isOver = await this.#isOver(cursor, { atPath, isBounded }) || isLeft;
     // Determine the length only now, because the file may have grown until it ended.
     yield* cursor.read(cursor.status().byteLength);
     if (!isOver) return false;
@@ -203,12 +203,21 @@ export class LogCursor {
    * Checks whether a file that was moved away from the path of the active file has ended, so that writers append every
    * later line to a newer file.
    */
-  async #isOver(cursor: FileCursor, atPath: FileStatus | null): Promise<boolean> {
+  async #isOver(
+    cursor: FileCursor,
+    { atPath, isBounded }: { atPath: FileStatus | null; isBounded: boolean },
+  ): Promise<boolean> {
     const newer = newerSegments(this.#log, this.#segment);
     const [oldest] = newer;
     if (oldest === undefined) return atPath !== null && atPath.byteLength > 0;
     if (oldest !== this.#sealedAs) {
       const relation = await compareSegment(cursor, this.#log, oldest);
+      if (relation === "unreadable") {
+        // If the archive is a copy of the file, reading it next would yield events twice.
+        if (isBounded) throw new Error(`Cannot read archive: ${this.#log.files.archive(oldest)}`);
+        // The cursor reads the archive next, and reports the damage.
+        return true;
+      }
       if (relation !== "same") return relation === "other";
       this.#sealedAs = oldest;
     }

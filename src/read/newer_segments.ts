@@ -29,13 +29,14 @@ function isEmpty({ fileSystem, files }: LogDirectory, { stamp, forms }: ListedSe
 
 /**
  * Compares a segment with the open file of a cursor. Resolves with "same" if the file was sealed or archived as this
- * segment, "other" if the segment was made from another file, and "gone" if the segment no longer exists.
+ * segment, "other" if the segment was made from another file, "gone" if the segment no longer exists, and "unreadable" if
+ * its archive cannot be read now.
  */
 export async function compareSegment(
   cursor: FileCursor,
   log: LogDirectory,
   stamp: Stamp,
-): Promise<"same" | "other" | "gone"> {
+): Promise<"same" | "other" | "gone" | "unreadable"> {
   const sealed = log.fileSystem.status(log.files.sealed(stamp));
   if (sealed !== null) return isSameFile(sealed, cursor.status()) ? "same" : "other";
   using stack = new DisposableStack();
@@ -46,8 +47,7 @@ export async function compareSegment(
     const isSame = await cursor.isCopyOf(gunzipped(() => readChunks(archive, byteLength)));
     return isSame ? "same" : "other";
   } catch (error) {
-    // The archive cannot be read. The cursor reads the archive next and reports the damage.
     if (!(error instanceof TypeError)) throw error;
-    return "other";
+    return "unreadable";
   }
 }
