@@ -1,33 +1,42 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { eventFilter } from "../../src/read/filter.ts";
 import { LogCursor } from "../../src/read/log_cursor.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
+import type { FileSystem } from "../../src/platform/file_system.ts";
+import { overriding } from "../faults/planted_faults.ts";
 import { silent } from "../loggers.ts";
-import { tempDir } from "../temp_dir.ts";
+import { gzipped, tempDir } from "../temp_dir.ts";
+
+/** Reads with a cursor until it no longer moves to another file, and returns the numbers of the events. */
+async function numbersIn(cursor: LogCursor, isBounded: boolean): Promise<unknown[]> {
+  const numbers: unknown[] = [];
+  for (let hasMoved = true; hasMoved;) {
+    const reading = cursor.read({ isBounded });
+    let result = await reading.next();
+    for (; !result.done; result = await reading.next()) {
+      numbers.push(...result.value.map(({ n }) => n));
+    }
+    hasMoved = result.value;
+  }
+  return numbers;
+}
+
+function cursorOn(log: LogDirectory): LogCursor {
+  const source = { log, clock: systemClock, maxLineBytes: 1_000, logger: silent };
+  const { signal } = new AbortController();
+  return new LogCursor(source, { filter: eventFilter({}), signal, damage: [] });
+}
 
 Deno.test("LogCursor reads each line once if its file is sealed while its end is in an older file", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const log = new LogDirectory(denoFileSystem, path);
-  const source = { log, clock: systemClock, maxLineBytes: 1_000, logger: silent };
-  const { signal } = new AbortController();
-  const cursor = new LogCursor(source, { filter: eventFilter({}), signal, damage: [] });
+  const cursor = cursorOn(log);
   const write = (n: number) => Deno.writeTextFileSync(path, `{"n":${n}}\n`, { append: true });
   const seal = (stamp: string) => Deno.renameSync(path, dir.path(`audit_${stamp}.jsonl`));
-  const read = async (isBounded: boolean) => {
-    const numbers: unknown[] = [];
-    for (let hasMoved = true; hasMoved;) {
-      const reading = cursor.read({ isBounded });
-      let result = await reading.next();
-      for (; !result.done; result = await reading.next()) {
-        numbers.push(...result.value.map(({ n }) => n));
-      }
-      hasMoved = result.value;
-    }
-    return numbers;
-  };
+  const read = (isBounded: boolean) => numbersIn(cursor, isBounded);
   write(1);
   const file = denoFileSystem.status(path)!;
   cursor.aim({ file, byteLength: file.byteLength });
@@ -40,5 +49,32 @@ Deno.test("LogCursor reads each line once if its file is sealed while its end is
   assertEquals(await read(true), []);
   write(3);
   assertEquals(await read(false), [3]);
+  cursor.close();
+});
+
+Deno.test("LogCursor rejects a bounded reading while the archive of its file cannot be opened", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  const archive = dir.path("audit_20260213_143000.jsonl.gz");
+  let isUnreadable = true;
+  const fileSystem = overriding<FileSystem>(denoFileSystem, {
+    status(at: string) {
+      if (at === archive && isUnreadable) throw new TypeError("Invalid argument (os error 22)");
+      return denoFileSystem.status(at);
+    },
+  });
+  const cursor = cursorOn(new LogDirectory(fileSystem, path));
+  Deno.writeTextFileSync(path, '{"n":1}\n');
+  const file = denoFileSystem.status(path)!;
+  cursor.aim({ file, byteLength: 0 });
+  await cursor.goToNewest("none", () => true);
+  cursor.aim({ file, byteLength: file.byteLength });
+  assertEquals(await numbersIn(cursor, true), [1]);
+  Deno.writeFileSync(archive, await gzipped('{"n":1}\n'));
+  Deno.removeSync(path);
+  Deno.writeTextFileSync(path, '{"n":2}\n');
+  await assertRejects(() => numbersIn(cursor, true), Error, "Cannot read archive");
+  isUnreadable = false;
+  assertEquals(await numbersIn(cursor, false), [2]);
   cursor.close();
 });
