@@ -100,7 +100,8 @@
  * that holds an amount before it is spent. A hold is granted only if the sum of what is spent, held and orphaned and of
  * the amount is at most the limit, counting every line that any process has written before it. When the promise of the
  * hold resolves, the hold is durable. After the call, `settle()` logs the event of the call, whose cost replaces the
- * hold. If calls cost no more than their holds, the limit holds, whatever process is killed.
+ * hold. As long as no call costs more than its hold, the spend stays within the limit,
+ * even if processes are killed.
  *
  * A hold whose process died stays held until its time `maxSec` is over. Then it is orphaned: it is charged at its
  * amount, leaves a rolling window like any cost, and stays in a total until `scout budget settle` or `release` ends it.

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
 /**
  * An HTTP server that calls a model for each request, within a budget of an hour. If the budget has no room, the client
- * is told when to try again. If the server dies, its log shows which requests it was answering, and what their calls
- * may have cost. `/spend` returns the budget.
+ * is told when to try again. If the server dies, its log shows the requests that it was answering, and the maximum
+ * cost of their calls. `/spend` returns the budget.
  *
  *     examples/http_server.ts [port] [USD per hour]
  *

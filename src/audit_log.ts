@@ -243,7 +243,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
    * const run = await log.budget({ name: "run", limit: { usd: 1 }, hours: 1 });
    * {
    *   await using hold = await run.hold({ usd: 0.6 });
-   *   await assertRejects(() => run.hold({ usd: 0.6 }), BudgetError, "hold");
+   *   await assertRejects(() => run.hold({ usd: 0.6 }), BudgetError, "other calls hold");
    *   await hold.settle("llm_call", { cost: 0.35, model: "small" });
    * }
    * assertEquals((await run.state()).left, 0.65);

@@ -6,8 +6,8 @@
 import { AuditClosedError, BudgetError, messageOf } from "../errors.ts";
 import type { BudgetTerms } from "./account.ts";
 import { fromAmount } from "./amount.ts";
-import { TIME_MAX_MS } from "./budget_status.ts";
-import type { BudgetLedger, Refusal } from "./ledger.ts";
+import { dateAt } from "./budget_status.ts";
+import { type BudgetLedger, isSame, type Refusal } from "./ledger.ts";
 
 /** Maximum number of open holds in a log, so that a state line stays small. */
 const OPEN_HOLDS_MAX = 10_000;
@@ -24,10 +24,7 @@ export function refusalError(refusal: Refusal, ms: number): BudgetError {
   const [limit, requested, charged, claimed] = [
     ...[refusal.limit, refusal.requested, refusal.charged, refusal.claimed],
   ].map((amount) => fromAmount(amount, unit));
-  const isKnown = Number.isFinite(fitsAtMs);
-  const resetsAt = isKnown && kind === "spent" && fitsAtMs <= TIME_MAX_MS
-    ? new Date(fitsAtMs)
-    : null;
+  const resetsAt = kind === "spent" ? dateAt(fitsAtMs) : null;
   const reasons = {
     too_large: `the limit is ${limit}`,
     spent: `${charged} of ${limit} is spent${
@@ -41,7 +38,7 @@ export function refusalError(refusal: Refusal, ms: number): BudgetError {
       kind,
       budget,
       resetsAt,
-      retryAfterMs: isKnown ? Math.max(RETRY_MIN_MS, fitsAtMs - ms) : null,
+      retryAfterMs: Number.isFinite(fitsAtMs) ? Math.max(RETRY_MIN_MS, fitsAtMs - ms) : null,
     },
   );
 }
@@ -51,10 +48,10 @@ export function refusalError(refusal: Refusal, ms: number): BudgetError {
  * files of the log.
  */
 export function checkThere(ledger: BudgetLedger, terms: readonly BudgetTerms[]): void {
-  for (const { name, unit, hours, sinceMs } of terms) {
+  for (const each of terms) {
+    const { name } = each;
     const found = ledger.account(name)?.terms;
-    const isSame = found?.unit === unit && found.hours === hours && found.sinceMs === sinceMs;
-    if (isSame) continue;
+    if (found !== undefined && isSame(found, each)) continue;
     const state = found === undefined
       ? "no longer has the budget"
       : "has other terms for the budget";

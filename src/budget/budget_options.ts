@@ -38,7 +38,7 @@ export interface BudgetOptions {
   name: string;
   /**
    * The limit. If it differs from the limit that a process declared last, it counts for every process from now on.
-   * Otherwise the limit stays as it is, also one that \`scout budget set\` has set.
+   * Otherwise the limit stays as it is, also one that `scout budget set` has set.
    */
   limit: BudgetLimit;
   /**
@@ -143,7 +143,7 @@ const HOLD_CHECKS: OptionChecks<HoldOptions> = {
 const DECLARE = "declare budget";
 const HOLD = "hold";
 
-/** What \`where\` cannot select by: a hold has not yet the type of its call, and the log sets these itself. */
+/** The names that `where` cannot select by: a hold does not have the type of its call yet, and the log sets the others. */
 const NOT_IN_WHERE = ["event", "ts", ...BUDGET_FIELDS];
 
 /** The number of seconds after which a hold is charged, by default. */

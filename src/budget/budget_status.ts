@@ -24,6 +24,11 @@ export interface BudgetStatus {
 /** The last time that a date can have, epoch milliseconds. */
 export const TIME_MAX_MS = 8.64e15;
 
+/** Returns the date of a time; null if the time is unknown or too far away for a date. */
+export function dateAt(ms: number | undefined): Date | null {
+  return ms === undefined || ms > TIME_MAX_MS ? null : new Date(ms);
+}
+
 /** Returns the amounts that a budget has spent and holds at a time. */
 export function statusOf(
   ledger: BudgetLedger,
@@ -38,6 +43,6 @@ export function statusOf(
     held: fromAmount(held, unit),
     orphaned: fromAmount(orphaned, unit),
     left: fromAmount(limit - spent - held - orphaned, unit),
-    resetsAt: next === undefined || next > TIME_MAX_MS ? null : new Date(next),
+    resetsAt: dateAt(next),
   };
 }

@@ -72,8 +72,6 @@ export interface KeeperOptions {
   readonly lineOf: (line: DecidedLine) => string;
   /** Starts the decisions that are due, at the end of the turn. */
   readonly start: () => void;
-  /** Resolves when everything that this process has written before the call is durable. */
-  readonly sync: () => Promise<void>;
   /** Resolves when everything in the active file is durable, also what other processes have written. */
   readonly syncFile: () => Promise<void>;
 }
@@ -114,20 +112,17 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Makes a decision after every line accepted so far. Resolves when it was made and its line, if any, was written.
+   * Makes a decision after every line accepted so far; an urgent one before all that wait. Resolves when it was made and its line, if any, was written.
    * Rejects if it cannot be made; then its line is not in the log.
    */
-  decide(decision: Decision, place: "next" | "first" = "next"): Promise<void> {
+  decide(decision: Decision, { isUrgent = false } = {}): Promise<void> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    if (this.#closed !== undefined) reject(this.#closed);
-    else {
-      if (place === "first") this.#queue.unshift({ decision, afterLines: 0, resolve, reject });
-      else {
-        const afterLines = this.#options.acceptedLines();
-        this.#queue.push({ decision, afterLines, resolve, reject });
-      }
-      this.#options.start();
-    }
+    const afterLines = isUrgent ? 0 : this.#options.acceptedLines();
+    const queued = { decision, afterLines, resolve, reject };
+    if (isUrgent) this.#queue.unshift(queued);
+    else this.#queue.push(queued);
+    this.#options.start();
     return promise;
   }
 
@@ -163,7 +158,7 @@ export class BudgetKeeper implements Decider {
     };
     try {
       // Lines may wait until the archive is removed, so they must not delay the decision.
-      await this.decide(stateIfNeeded, "first");
+      await this.decide(stateIfNeeded, { isUrgent: true });
       // The file that has the state until now must not be removed before the new state is durable, also one that another
       // process has written.
       await this.#options.syncFile();
@@ -249,11 +244,14 @@ export class BudgetKeeper implements Decider {
 
   catchUp(): Promise<void> {
     return this.#catchingUp ??= this.#catchUp().catch((error) => {
-      // If retention has removed the file while it was read, another reading finds a newer state.
       const { fileSystem } = this.#options.source.log;
-      const isGone = this.#unread.some(({ path }) => fileSystem.status(path) === null);
-      if (!isGone || this.#closed !== undefined) this.failed(error, "all");
-      this.#restart();
+      try {
+        // If retention has removed the file while it was read, another reading finds a newer state.
+        const isGone = this.#unread.some(({ path }) => fileSystem.status(path) === null);
+        if (!isGone || this.#closed !== undefined) this.failed(error, "all");
+      } finally {
+        this.#restart();
+      }
     }).finally(() => this.#catchingUp = undefined);
   }
 
@@ -327,13 +325,12 @@ export class BudgetKeeper implements Decider {
    * Checks whether a state line is due: at the first budget line of a file, and after each MiB. But a state that would
    * take most of a file, because many holds are open, is written to some files only.
    */
-  #needsState({ stateBytes }: BudgetLedger, { byteLength }: ActiveEnd): boolean {
-    if (this.#stateEndsAt !== undefined) {
-      const everyBytes = Math.max(STATE_EVERY_BYTES, STATE_SHARE * stateBytes);
-      return byteLength - this.#stateEndsAt >= everyBytes;
-    }
-    return STATE_SHARE * stateBytes <= this.#options.rotationSizeBytes ||
-      STATE_SHARE * stateBytes <= this.#sinceState * LINE_BYTES;
+  #needsState(ledger: BudgetLedger, { byteLength }: ActiveEnd): boolean {
+    const isInFile = this.#stateEndsAt !== undefined;
+    const writtenBytes = isInFile ? byteLength - this.#stateEndsAt! : this.#sinceState * LINE_BYTES;
+    if (isInFile && writtenBytes < STATE_EVERY_BYTES) return false;
+    const dueBytes = STATE_SHARE * ledger.stateBytes;
+    return writtenBytes >= dueBytes || !isInFile && dueBytes <= this.#options.rotationSizeBytes;
   }
 
   #restart(): void {

@@ -366,7 +366,7 @@ function newAccount({ terms, limit, sums }: LimitLine): Account {
 
 /** Checks whether two budgets of the same name have the same unit, window or start, and `where`. */
 export function isSame(a: BudgetTerms, b: BudgetTerms): boolean {
-  const textOf = ({ unit, hours, sinceMs, where }: BudgetTerms) =>
-    JSON.stringify([unit, hours, sinceMs, Object.entries(where).sort()]);
-  return textOf(a) === textOf(b);
+  const textOf = ({ where }: BudgetTerms) => JSON.stringify(Object.entries(where).sort());
+  return a.unit === b.unit && a.hours === b.hours && a.sinceMs === b.sinceMs &&
+    textOf(a) === textOf(b);
 }

@@ -22,6 +22,8 @@ import { WaitingHolds } from "./waiting_holds.ts";
 
 /** The parts of a log that its budgets use. */
 export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
+  /** Resolves when everything that this process has written before the call is durable. */
+  readonly sync: () => Promise<void>;
   /** Receives each decision on a hold, in a test. */
   readonly observe?: ((decision: HoldDecision) => void) | undefined;
 }

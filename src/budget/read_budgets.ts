@@ -6,6 +6,7 @@
 import type { AuditEvent } from "../event.ts";
 import type { AuditQuery } from "../read/query.ts";
 import type { QueryOptions } from "../read/query_options.ts";
+import type { TimeLike } from "../time.ts";
 import { BUDGET_LINE, stateOf } from "./budget_lines.ts";
 import { BudgetLedger } from "./ledger.ts";
 
@@ -15,7 +16,7 @@ import { BudgetLedger } from "./ledger.ts";
  */
 export async function readBudgets(
   log: { query(options: QueryOptions): AuditQuery },
-  { until, signal }: Pick<QueryOptions, "until" | "signal"> = {},
+  { until, signal }: { until?: TimeLike; signal?: AbortSignal | undefined } = {},
 ): Promise<BudgetLedger> {
   const where = (event: AuditEvent) => stateOf(event) !== null;
   const options: QueryOptions = {

@@ -8,6 +8,7 @@ import type { Logger } from "../logger.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import { fromAmount } from "./amount.ts";
 import { UNIT_NAMES } from "./budget_errors.ts";
+import { statusOf } from "./budget_status.ts";
 import type { BudgetKeeper } from "./keeper.ts";
 
 /** Milliseconds between two looks at the log. */
@@ -36,7 +37,7 @@ export class SpentSignals {
     this.#options = options;
   }
 
-  /** Returns the signal of a budget: a new signal if the last signal has aborted and the budget is no longer spent. */
+  /** Returns the signal of a budget. If that has aborted and the budget is no longer spent, returns a new signal. */
   of(budget: string): AbortSignal {
     const existing = this.#controllers.get(budget);
     const reason = this.#reasonOf(budget);
@@ -96,16 +97,15 @@ export class SpentSignals {
     return this.#options.keeper.peek((ledger, nowMs) => {
       const account = ledger.account(budget);
       if (account === undefined) return null;
-      const ms = ledger.decisionMs([budget], nowMs);
-      const { spent, limit } = ledger.figures(budget, ms);
-      if (spent < limit) return null;
       const { unit } = account.terms;
-      const [next] = ledger.departuresAfter(budget, ms);
-      const message = `Cannot continue: budget "${budget}" is spent, got ${
-        fromAmount(spent, unit)
-      } of ${fromAmount(limit, unit)} ${UNIT_NAMES[unit]}`;
-      const resetsAt = next === undefined ? null : new Date(next);
-      const retryAfterMs = next === undefined ? null : next - ms;
+      const limit = fromAmount(account.limit, unit);
+      const { spent, resetsAt } = statusOf(ledger, account.terms, nowMs);
+      if (spent < limit) return null;
+      const message = `Cannot continue: budget "${budget}" is spent, got ${spent} of ${limit} ${
+        UNIT_NAMES[unit]
+      }`;
+      const ms = ledger.decisionMs([budget], nowMs);
+      const retryAfterMs = resetsAt === null ? null : resetsAt.getTime() - ms;
       return new BudgetError(message, { kind: "spent", budget, resetsAt, retryAfterMs });
     });
   }

@@ -18,7 +18,7 @@ import { shownAmount } from "../budget/shown_amount.ts";
 import { counted, shownText } from "../shown.ts";
 import { isChained, openToChange, type Run, withLog } from "./command.ts";
 import { CommandError } from "./command_error.ts";
-import { amountOf, type LogOptions, logOptions } from "./options.ts";
+import { amountOf, type LogOptions, logOptions, reasonOption } from "./options.ts";
 import type { Output } from "./terminal.ts";
 
 const amount = amountOf("AMOUNT");
@@ -57,9 +57,7 @@ export const budgetEndCommand: Parser<"sync", Run, unknown> = command(
     merge(
       object("Budget", {
         name,
-        reason: optional(option("--reason", string({ metavar: "TEXT" }), {
-          description: message`The reason to record in the log`,
-        })),
+        reason: reasonOption,
       }),
       logOptions,
     ),

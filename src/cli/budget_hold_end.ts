@@ -8,7 +8,6 @@ import { message } from "@optique/core/message";
 import { map, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
-import { string } from "@optique/core/valueparser";
 import { type AuditLog, keeperOf } from "../audit_log.ts";
 import { BUDGET_FIELDS, BUDGET_LINE, type Hold, type LineFields } from "../budget/budget_lines.ts";
 import type { DecidedLine } from "../budget/keeper.ts";
@@ -19,7 +18,14 @@ import { openForChange } from "./budget_change.ts";
 import type { Run } from "./command.ts";
 import { CommandError } from "./command_error.ts";
 import { idOf, itemsWithId } from "./ids.ts";
-import { amountOf, countOf, type LogOptions, logOptions, valueOf } from "./options.ts";
+import {
+  amountOf,
+  countOf,
+  type LogOptions,
+  logOptions,
+  reasonOption,
+  valueOf,
+} from "./options.ts";
 import type { Output } from "./terminal.ts";
 
 interface HoldCommandOptions extends LogOptions {
@@ -42,9 +48,7 @@ export const budgetReleaseCommand: Parser<"sync", Run, unknown> = command(
     merge(
       object("Release", {
         hold,
-        reason: optional(option("--reason", string({ metavar: "TEXT" }), {
-          description: message`The reason to record in the log`,
-        })),
+        reason: reasonOption,
       }),
       logOptions,
     ),
@@ -101,7 +105,7 @@ export const budgetSettleCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Ends a hold, and charges what the call cost`,
     description:
-      message`Logs the event of a call whose process died, with the fields and the session of its hold. What is not given is charged as it was held. Needs --allow-write for the directory of the log.`,
+      message`Logs the event of a call whose process died, with the fields and the session of its hold. An amount that you leave out is charged at the amount of the hold. Needs --allow-write for the directory of the log.`,
     footer: message`Example: scout budget settle 3f9c01d2 logs --cost 0.0137`,
   },
 );
@@ -114,8 +118,8 @@ function parseType(text: string): string {
 }
 
 /**
- * Ends a hold by the line that a function returns. The function receives the fields of the hold, of which its process can
- * no longer make an event.
+ * Ends a hold by the line that a function returns. The function receives the fields of the hold, because its process has
+ * not logged the event of the call.
  */
 async function endHold(
   options: HoldCommandOptions,

@@ -34,8 +34,8 @@ export function idOf(
 export function itemsWithId<T>(
   items: readonly T[],
   text: string,
-  idOf: (item: T) => string,
+  keyOf: (item: T) => string,
 ): readonly T[] {
-  const exact = items.filter((item) => idOf(item) === text);
-  return exact.length > 0 ? exact : items.filter((item) => idOf(item).startsWith(text));
+  const exact = items.filter((item) => keyOf(item) === text);
+  return exact.length > 0 ? exact : items.filter((item) => keyOf(item).startsWith(text));
 }

@@ -125,6 +125,13 @@ export function amountOf(
   return valueOf(metavar, read, 1);
 }
 
+/** The parser of a reason for an entry that a command makes in a log. */
+export const reasonOption: Parser<"sync", string | undefined, unknown> = optional(
+  option("--reason", string({ metavar: "TEXT" }), {
+    description: message`The reason to record in the log`,
+  }),
+);
+
 /** The parser of a time. */
 export const when: ValueParser<"sync", When> = valueOf(
   "TIME",

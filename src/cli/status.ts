@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { shownAmount } from "../budget/shown_amount.ts";
 import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
@@ -16,6 +15,7 @@ import { tellLeftOut } from "./left_out.ts";
 import { type FilesStatus, type LogStatus, logStatus } from "./log_status.ts";
 import { statusLogger } from "./messages.ts";
 import { type ReadingOptions, readingOptions } from "./options.ts";
+import { shownAmount } from "../budget/shown_amount.ts";
 import { counted, shownBytes, shownNumber, shownText, shownTime, shownUsd } from "../shown.ts";
 import { columns, type Output, styled } from "./terminal.ts";
 

@@ -222,9 +222,7 @@ export class LogCursor {
       this.#sealedAs = oldest;
     }
     // A writer undoes a failed sealing, but never after another active file exists.
-    const isOver = newer.length > 1 || atPath !== null;
-    if (isOver) this.#segment = oldest;
-    return isOver;
+    return newer.length > 1 || atPath !== null;
   }
 
   /** Yields the events of the newer segments, and moves to the active file after them. */

@@ -9,7 +9,6 @@ import { readBudgets } from "../budget/read_budgets.ts";
 import type { AuditEvent } from "../event.ts";
 import type { Damage } from "../read/damage.ts";
 import { checkOption, eventSource } from "../options/option_checks.ts";
-import type { TimeLike } from "../time.ts";
 import { ReportAggregate } from "./aggregate.ts";
 import { type ReportOptions, resolveReportOptions } from "./options.ts";
 import { page, sectionsOf } from "./page.ts";
@@ -57,7 +56,7 @@ export async function renderReport(
   const aggregate = new ReportAggregate(resolved);
   const events = "query" in source ? source.query(rangeOf(options)) : source;
   if ("query" in source && options.since !== undefined) {
-    aggregate.beginBudgets(await readBudgets(source, beforeRange(options.since, signal)));
+    aggregate.beginBudgets(await readBudgets(source, { until: options.since, signal }));
   }
   for await (const event of events) {
     signal?.throwIfAborted();
@@ -65,10 +64,6 @@ export async function renderReport(
   }
   const content = { data: aggregate.data(), damage: damageOf(events), options: resolved };
   return page(resolved.title, sectionsOf(content));
-}
-
-function beforeRange(since: TimeLike, signal: AbortSignal | undefined) {
-  return { until: since, ...signal === undefined ? {} : { signal } };
 }
 
 function rangeOf({ since, until, signal }: ReportOptions) {

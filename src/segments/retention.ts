@@ -57,12 +57,6 @@ interface ListedArchive extends OwnArchive {
   readonly line: ArchiveLine;
 }
 
-/** The next archive to prune, and the lines of the archives that are kept: those up to it, and those that are newer. */
-interface DueWithNewer extends DueArchive<ListedArchive> {
-  readonly upTo: readonly ArchiveLine[];
-  readonly newer: readonly ArchiveLine[];
-}
-
 /** The object that prunes the archives of one log. */
 export class Retention {
   readonly #options: RetentionOptions;
@@ -99,7 +93,7 @@ export class Retention {
         next = await this.#next()
       ) {
         // Newer archives wait too, because archives are removed in their order.
-        if (!(await this.#mayRemove(next))) break;
+        if (!(await this.#mayRemove(next.archive))) break;
         await this.#prune(next, removed);
       }
     } catch (error) {
@@ -112,7 +106,7 @@ export class Retention {
     return removed;
   }
 
-  async #next(): Promise<DueWithNewer | undefined> {
+  async #next(): Promise<DueArchive<ListedArchive> | undefined> {
     const { policy, now, log, manifest, clock } = this.#options;
     const turns = new Turns(clock);
     await manifest.catchUp(turns);
@@ -121,16 +115,7 @@ export class Retention {
     const received = policy.untilShipped === undefined
       ? null
       : receivedByAll(this.#readShipped(), log);
-    const [due] = dueArchives(own, policy, now(), received);
-    if (due === undefined) return undefined;
-    const { name } = due.archive;
-    const { byArchive, pruned } = manifest.read();
-    const kept = [...byArchive.values()].filter(({ archive }) => !pruned.has(archive));
-    return {
-      ...due,
-      upTo: kept.filter(({ archive }) => archive <= name),
-      newer: kept.filter(({ archive }) => archive > name),
-    };
+    return dueArchives(own, policy, now(), received)[0];
   }
 
   /** Creates the file in which shippers record their progress, if the policy waits for them. Logs a failure. */
@@ -183,12 +168,18 @@ export class Retention {
   }
 
   /**
-   * Resolves with `true` if the budgets do not need the archive: there is no state of them up to it, or a newer one. The
-   * newest state may be in an older archive that is kept; then the budgets need the costs in this one.
+   * Resolves with `true` if the budgets do not need an archive, because no archive up to this one has a state of them, or
+   * a newer archive has one. The newest state may be in an older archive that is kept; the budgets then need the costs in
+   * this one.
    */
-  async #mayRemove({ upTo, newer }: DueWithNewer): Promise<boolean> {
-    if (!upTo.some(mayHaveBudgets) || newer.some(hasBudgets)) return true;
-    return await this.#options.keepBudgets?.() ?? false;
+  async #mayRemove({ name }: ListedArchive): Promise<boolean> {
+    const { byArchive } = this.#options.manifest.read();
+    let hasOlderState = false;
+    for (const line of byArchive.values()) {
+      if (line.archive <= name) hasOlderState ||= mayHaveBudgets(line);
+      else if (hasBudgets(line)) return true;
+    }
+    return !hasOlderState || (await this.#options.keepBudgets?.() ?? false);
   }
 
   async #prune(

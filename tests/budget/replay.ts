@@ -125,7 +125,7 @@ export function replay(
   return { granted, refused, charged: state.spent + state.held, tickets, faults };
 }
 
-/** A state line drops tickets that are no longer valid, so that a later renewal is behind the others. */
+/** A state line removes expired tickets. If such a ticket is renewed later, it is the newest one. */
 function dropTickets({ tickets }: State, ms: number): void {
   for (const [id, { untilMs }] of tickets) {
     if (untilMs <= ms) tickets.delete(id);

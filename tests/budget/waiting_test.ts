@@ -363,7 +363,7 @@ Deno.test("Budget.signal aborts even if a look at the log has failed before", as
   assert(signal.aborted);
 });
 
-Deno.test("Budget.hold() of other processes goes on ten seconds after a waiting process died, also while time stands still", async () => {
+Deno.test("Budget.hold() with wait is granted ten seconds after a process with an older ticket died, even if time stands still on the budget", async () => {
   await using bench = new Bench();
   let aheadMs = 7_200_000;
   const ahead = await bench.start({ aheadMs: () => aheadMs });
