@@ -24,6 +24,19 @@ export interface Fault {
   readonly tests: readonly string[];
 }
 
+/**
+ * Returns the source of a file with a fault in it.
+ *
+ * @throws {Error} If the source does not have the text to replace exactly once.
+ */
+export function sourceWith({ file, from, to }: Fault, source: string): string {
+  const parts = source.split(from);
+  if (parts.length !== 2) {
+    throw new Error(`Cannot plant fault: ${file} has the text ${parts.length - 1} times: ${from}`);
+  }
+  return parts.join(to);
+}
+
 /** A copy of the project. */
 export class Mutant implements Disposable {
   readonly #dir: TempDir = tempDir();
@@ -36,18 +49,12 @@ export class Mutant implements Disposable {
   }
 
   /** Runs the tests of a fault with the fault in the source. Then removes the fault. */
-  async run({ file, from, to, tests }: Fault): Promise<CommandResult> {
-    const path = this.#dir.path(file);
+  async run(fault: Fault): Promise<CommandResult> {
+    const path = this.#dir.path(fault.file);
     const source = Deno.readTextFileSync(path);
-    const parts = source.split(from);
-    if (parts.length !== 2) {
-      throw new Error(
-        `Cannot plant fault: ${file} has the text ${parts.length - 1} times: ${from}`,
-      );
-    }
-    Deno.writeTextFileSync(path, parts.join(to));
+    Deno.writeTextFileSync(path, sourceWith(fault, source));
     try {
-      return await this.test(tests);
+      return await this.test(fault.tests);
     } finally {
       Deno.writeTextFileSync(path, source);
     }

@@ -5,7 +5,7 @@
  */
 import { assertEquals, assertMatch } from "@std/assert";
 import { longTest } from "../extent.ts";
-import { type Fault, Mutant } from "../mutant.ts";
+import { type Fault, Mutant, sourceWith } from "../mutant.ts";
 
 const UNIT = ["tests/budget/ledger_test.ts", "tests/budget/budget_test.ts"];
 const PROCESSES = ["tests/budget/many_processes_test.ts"];
@@ -78,7 +78,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "the state of the budgets is lost with its archive",
     file: "src/segments/retention.ts",
-    from: "return await this.#options.keepBudgets?.() ?? false;",
+    from: "return !hasOlderState || (await this.#options.keepBudgets?.() ?? false);",
     to: "return true;",
     tests: UNIT,
   },
@@ -97,6 +97,13 @@ const FAULTS: readonly Fault[] = [
     tests: WAITING,
   },
 ];
+
+// The long suite alone plants the faults, so without this test a change of the source would be found late.
+for (const fault of FAULTS) {
+  Deno.test(`The source has the place of the planted fault: ${fault.name}`, () => {
+    sourceWith(fault, Deno.readTextFileSync(new URL(`../../${fault.file}`, import.meta.url)));
+  });
+}
 
 await longTest("The tests of budgets find planted faults", async (t) => {
   using mutant = new Mutant();
