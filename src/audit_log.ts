@@ -47,6 +47,9 @@ import { UnheardErrors } from "./write/unheard_errors.ts";
 /** Returns the keeper of a log, for {@linkcode keeperOf}. */
 let openKeeper: (log: AuditLog) => BudgetKeeper;
 
+/** Returns the logger without bound fields of a log, for {@linkcode rootOf}. */
+let rootOfLog: (log: AuditLog) => AuditLogger;
+
 /** Calls the private constructor, for {@linkcode openLogOn}. */
 let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
 
@@ -88,6 +91,7 @@ let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
 export class AuditLog implements AuditLogger, AsyncDisposable {
   static {
     createLog = (...parts) => new AuditLog(...parts);
+    rootOfLog = (log) => log.#root;
     openKeeper = (log) => (log.#budgets ??= log.#openBudgets()).keeper;
   }
 
@@ -155,6 +159,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     this.#pipeline = this.#lineBuffer.readable.pipeTo(parts.sink);
     this.#root = createLogger({
       clock: parts.clock,
+      logger: options.logger,
       accept: (caller, event, fields) => this.#accept(caller, event, fields),
       refuse: (caller, error) => this.#refuse(caller, error),
       budget: (options, bound) => this.#budget(options, bound),
@@ -655,6 +660,11 @@ export async function openLogOn(
 /** Returns the object that decides under the append lock of a log which lines to write. */
 export function keeperOf(log: AuditLog): BudgetKeeper {
   return openKeeper(log);
+}
+
+/** Returns the logger without bound fields that writes into a log; `logger` itself, if it is not a log. */
+export function rootOf(logger: AuditLogger): AuditLogger {
+  return logger instanceof AuditLog ? rootOfLog(logger) : logger;
 }
 
 /** Number of accepted bytes, some hundred lines, at which a stream into the log waits until the lines are written. */

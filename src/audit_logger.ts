@@ -95,12 +95,32 @@ export interface AuditLogger {
   budget(options: BudgetOptions): Promise<Budget>;
 }
 
+/** What the exports on top of the log need of a logger. */
+export interface LoggerOrigin {
+  /** The log that the logger writes into. It is the same object for all loggers of a log. */
+  readonly recorder: Recorder;
+  /** The bound fields of the logger. */
+  readonly bound: Fields;
+}
+
+/** Returns the bound fields of a logger, for {@linkcode originOf}. */
+let originOfBound: (logger: BoundLogger) => LoggerOrigin;
+
+/** Returns the log and the bound fields of a logger that `createLogger()` or its `child()` returned; null for others. */
+export function originOf(logger: unknown): LoggerOrigin | null {
+  return logger instanceof BoundLogger ? originOfBound(logger) : null;
+}
+
 /** Returns a logger without bound fields. */
 export function createLogger(recorder: Recorder): AuditLogger {
   return new BoundLogger(recorder, {});
 }
 
 class BoundLogger implements AuditLogger {
+  static {
+    originOfBound = (logger) => ({ recorder: logger.#recorder, bound: logger.#bound });
+  }
+
   readonly #recorder: Recorder;
   readonly #bound: Fields;
 

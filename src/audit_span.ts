@@ -15,6 +15,7 @@ import {
 } from "./event.ts";
 import type { Budget } from "./budget/budget.ts";
 import type { BudgetOptions } from "./budget/budget_options.ts";
+import type { Logger } from "./logger.ts";
 import type { Clock } from "./platform/clock.ts";
 import type { LineCaller } from "./write/acknowledgements.ts";
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
@@ -69,6 +70,8 @@ export interface AuditSpan extends AsyncDisposable {
 export interface Recorder extends EndRecorder {
   /** The clock that measures durations. */
   readonly clock: Pick<Clock, "monotonicMs">;
+  /** The logger for messages about the log. */
+  readonly logger: Logger;
   /** Logs an event as {@linkcode AuditLog.log} does. If the event is invalid or the log is closed, rejects. */
   accept(caller: LineCaller, event: unknown, fields: object): void;
   /** Declares a budget, with the bound fields of the logger under those of its holds. */
