@@ -34,6 +34,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "cli": [
     "cli",
     "fleet",
+    "llm",
     "report",
     "log",
     "budget",
@@ -46,6 +47,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "package",
   ],
   "report": ["report", "log", "budget", "read", "metrics", "leaf"],
+  "llm": ["llm", "log", "budget", "write", "leaf"],
   "fleet": ["fleet", "read", "segments", "leaf"],
   "log": ["log", "budget", "write", "verify", "read", "metrics", "segments", "leaf"],
   "budget": ["budget", "write", "read", "segments", "leaf"],
@@ -212,7 +214,7 @@ Deno.test("A test that runs an uncommon tool names this tool as a requirement", 
 });
 
 Deno.test("The documentation does not show internal members", async () => {
-  for (const module of ["mod.ts", "src/report/mod.ts", "src/fleet/mod.ts"]) {
+  for (const module of ["mod.ts", "src/report/mod.ts", "src/fleet/mod.ts", "src/llm/mod.ts"]) {
     const args = ["doc", module];
     const env = { NO_COLOR: "1" };
     const { code, stdout, stderr } = await runCommand(Deno.execPath(), { args, cwd: ROOT, env });

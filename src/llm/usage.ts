@@ -1,0 +1,244 @@
+/**
+ * The token usage that a model's response states, in the field names of this log. Pure.
+ *
+ * Providers count differently: Anthropic's `input_tokens` leave out cached tokens and Gemini's `candidatesTokenCount`
+ * leaves out thinking, while the totals of the others include them. Here `input_t` and `output_t` are always totals.
+ *
+ * @module
+ */
+
+/** Token usage of a call. Totals include their parts; a part that is 0 or not stated is left out. */
+export interface TokenUsage {
+  /** Number of all input tokens, with those read from and written to a cache. */
+  readonly input_t?: number;
+  /** Number of all output tokens, with reasoning. */
+  readonly output_t?: number;
+  /** Number of input tokens read from a cache. */
+  readonly cache_read_t?: number;
+  /** Number of input tokens written to a cache. */
+  readonly cache_write_t?: number;
+  /** The part of `cache_write_t` that is cached for an hour, which Anthropic prices higher. */
+  readonly cache_write_1h_t?: number;
+  /** Number of output tokens of reasoning. */
+  readonly reasoning_t?: number;
+  /** Number of input tokens of audio. */
+  readonly audio_input_t?: number;
+  /** Number of output tokens of audio. */
+  readonly audio_output_t?: number;
+  /** Number of output tokens of images. */
+  readonly image_output_t?: number;
+  /** The service tier, if its price is not the standard one: "flex", "priority", "fast". */
+  readonly service_tier?: string;
+  /** Cost in USD, if the provider states it. */
+  readonly cost?: number;
+}
+
+/** A JSON object of which nothing is known. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * Returns the token usage that a response states.
+ *
+ * Reads the responses of OpenAI (chat completions, responses, embeddings) and of servers that are compatible with it,
+ * of Anthropic and of Gemini; the last events of their streams; and the `usage` of the Vercel AI SDK.
+ *
+ * @param body The parsed JSON of a response, of an event of a stream, or of a `usage` alone.
+ * @returns The usage; `undefined` if the value states none.
+ *
+ * @example
+ * ```ts
+ * import { usageOf } from "@vivarium/scout/llm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // Anthropic's input_tokens leave out cached tokens.
+ * const usage = { input_tokens: 20, cache_read_input_tokens: 1000, output_tokens: 50 };
+ * assertEquals(usageOf({ usage }), { input_t: 1020, output_t: 50, cache_read_t: 1000 });
+ * ```
+ */
+export function usageOf(body: unknown): TokenUsage | undefined {
+  const outer = objectOf(body);
+  if (outer === undefined) return undefined;
+  // The last event of a stream has the whole response inside, and the first event of Anthropic's has the message.
+  const response = objectOf(outer.response) ?? objectOf(outer.message) ?? outer;
+  const usage = objectOf(response.usage) ?? objectOf(response.usageMetadata) ??
+    objectOf(outer.usage) ?? response;
+  const tokens = tokensOf(usage);
+  const cost = costIn(usage);
+  if (tokens === undefined && cost === undefined) return undefined;
+  return {
+    ...tokens,
+    ...withTier([usage.speed, usage.service_tier, response.service_tier, usage.trafficType]),
+    ...(cost === undefined ? {} : { cost }),
+  };
+}
+
+/** Returns a value as an object with unknown members; `undefined` for arrays and everything else. */
+export function objectOf(value: unknown): JsonObject | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? value as JsonObject
+    : undefined;
+}
+
+/** The parts of the totals that a usage states. */
+interface Parts {
+  readonly read?: number | undefined;
+  readonly write?: number | undefined;
+  readonly write1h?: number | undefined;
+  readonly reasoning?: number | undefined;
+  readonly audioInput?: number | undefined;
+  readonly audioOutput?: number | undefined;
+  readonly imageOutput?: number | undefined;
+}
+
+function tokensOf(usage: JsonObject): TokenUsage | undefined {
+  if ("prompt_tokens" in usage) return ofChat(usage);
+  if ("promptTokenCount" in usage || "candidatesTokenCount" in usage) return ofGemini(usage);
+  if ("input_tokens" in usage || "output_tokens" in usage) {
+    return "cache_read_input_tokens" in usage || "cache_creation_input_tokens" in usage
+      ? ofAnthropic(usage)
+      : ofResponses(usage);
+  }
+  if ("inputTokens" in usage || "outputTokens" in usage) return ofAiSdk(usage);
+  if ("tokens" in usage) return totals(countOf(usage.tokens), 0, {});
+  return undefined;
+}
+
+/** Reads OpenAI's chat completions and embeddings, and what servers compatible with them add. */
+function ofChat(usage: JsonObject): TokenUsage | undefined {
+  const input = objectOf(usage.prompt_tokens_details) ?? {};
+  const output = objectOf(usage.completion_tokens_details) ?? {};
+  const read = countOf(input.cached_tokens) ?? countOf(usage.prompt_cache_hit_tokens) ??
+    countOf(usage.cache_read_input_tokens);
+  const write = countOf(input.cache_write_tokens) ?? countOf(usage.cache_creation_input_tokens);
+  const prompt = withParts(countOf(usage.prompt_tokens), (read ?? 0) + (write ?? 0));
+  const total = countOf(usage.total_tokens);
+  // Gemini and xAI leave reasoning out of completion_tokens, but not out of total_tokens.
+  const unlisted = total === undefined || prompt === undefined ? 0 : total - prompt;
+  return totals(prompt, Math.max(countOf(usage.completion_tokens) ?? 0, unlisted), {
+    read,
+    write,
+    reasoning: countOf(output.reasoning_tokens),
+    audioInput: countOf(input.audio_tokens),
+    audioOutput: countOf(output.audio_tokens),
+    imageOutput: countOf(output.image_tokens),
+  });
+}
+
+function ofResponses(usage: JsonObject): TokenUsage | undefined {
+  const input = objectOf(usage.input_tokens_details) ?? {};
+  const output = objectOf(usage.output_tokens_details) ?? {};
+  return totals(countOf(usage.input_tokens), countOf(usage.output_tokens), {
+    read: countOf(input.cached_tokens),
+    write: countOf(input.cache_write_tokens),
+    reasoning: countOf(output.reasoning_tokens),
+    imageOutput: countOf(output.image_tokens),
+  });
+}
+
+function ofAnthropic(usage: JsonObject): TokenUsage | undefined {
+  const writes = objectOf(usage.cache_creation) ?? {};
+  const read = countOf(usage.cache_read_input_tokens);
+  const write1h = countOf(writes.ephemeral_1h_input_tokens);
+  const write = countOf(usage.cache_creation_input_tokens) ??
+    sum(countOf(writes.ephemeral_5m_input_tokens), write1h);
+  const uncached = countOf(usage.input_tokens);
+  const input = uncached === undefined ? undefined : uncached + (read ?? 0) + (write ?? 0);
+  const details = objectOf(usage.output_tokens_details) ?? {};
+  const reasoning = countOf(details.thinking_tokens) ?? countOf(details.reasoning_tokens);
+  return totals(input, countOf(usage.output_tokens), { read, write, write1h, reasoning });
+}
+
+function ofGemini(usage: JsonObject): TokenUsage | undefined {
+  const reasoning = countOf(usage.thoughtsTokenCount);
+  const prompt = sum(countOf(usage.promptTokenCount), countOf(usage.toolUsePromptTokenCount));
+  // Without candidates, such as for a blocked prompt, the count is left out.
+  const output = (countOf(usage.candidatesTokenCount) ?? 0) + (reasoning ?? 0);
+  return totals(prompt, output, {
+    read: countOf(usage.cachedContentTokenCount),
+    reasoning,
+    audioInput: ofModality(usage.promptTokensDetails, "AUDIO"),
+    audioOutput: ofModality(usage.candidatesTokensDetails, "AUDIO"),
+    imageOutput: ofModality(usage.candidatesTokensDetails, "IMAGE"),
+  });
+}
+
+function ofAiSdk(usage: JsonObject): TokenUsage | undefined {
+  const input = objectOf(usage.inputTokenDetails) ?? {};
+  const output = objectOf(usage.outputTokenDetails) ?? {};
+  return totals(countOf(usage.inputTokens), countOf(usage.outputTokens), {
+    read: countOf(input.cacheReadTokens) ?? countOf(usage.cachedInputTokens),
+    write: countOf(input.cacheWriteTokens),
+    reasoning: countOf(output.reasoningTokens) ?? countOf(usage.reasoningTokens),
+  });
+}
+
+/** Returns the usage with these totals and parts; `undefined` if one of the totals is missing. */
+function totals(
+  stated: number | undefined,
+  output: number | undefined,
+  parts: Parts,
+): TokenUsage | undefined {
+  const input = withParts(stated, (parts.read ?? 0) + (parts.write ?? 0));
+  if (input === undefined || output === undefined) return undefined;
+  const named = {
+    cache_read_t: parts.read,
+    cache_write_t: parts.write,
+    cache_write_1h_t: parts.write1h,
+    reasoning_t: parts.reasoning,
+    audio_input_t: parts.audioInput,
+    audio_output_t: parts.audioOutput,
+    image_output_t: parts.imageOutput,
+  };
+  const set = Object.fromEntries(
+    Object.entries(named).filter(([, count]) => count !== undefined && count > 0),
+  );
+  return { input_t: input, output_t: output, ...set };
+}
+
+/** Returns a total that includes its parts. Some servers and instrumentations leave cached tokens out of it. */
+function withParts(total: number | undefined, parts: number): number | undefined {
+  return total === undefined || parts <= total ? total : total + parts;
+}
+
+function ofModality(details: unknown, modality: string): number | undefined {
+  if (!Array.isArray(details)) return undefined;
+  return details.map(objectOf)
+    .filter((each) => each?.modality === modality)
+    .reduce<number | undefined>((all, each) => sum(all, countOf(each?.tokenCount)), undefined);
+}
+
+/** The names of the tier with the standard price. */
+const STANDARD_TIERS: readonly string[] = ["", "standard", "default", "auto", "on_demand"];
+
+/** Returns the first tier that does not have the standard price. */
+function withTier(stated: readonly unknown[]): { service_tier?: string } {
+  const tier = stated.filter((each) => typeof each === "string")
+    // Gemini on Vertex AI: ON_DEMAND, ON_DEMAND_PRIORITY, ON_DEMAND_FLEX.
+    .map((each) => each.toLowerCase().replace("on_demand_", ""))
+    .find((each) => !STANDARD_TIERS.includes(each));
+  return tier === undefined ? {} : { service_tier: tier };
+}
+
+/**
+ * Returns the cost that a provider states, in USD: `usage.cost` of OpenRouter, `usage.cost.total_cost` of Perplexity. With
+ * a key of the user's own, OpenRouter's `cost` is only its fee, and the provider bills the rest to that key.
+ */
+function costIn(usage: JsonObject): number | undefined {
+  const cost = amountOf(usage.cost) ?? amountOf(objectOf(usage.cost)?.total_cost);
+  if (cost === undefined || usage.is_byok !== true) return cost;
+  const upstream = amountOf(objectOf(usage.cost_details)?.upstream_inference_cost);
+  return upstream === undefined ? undefined : cost + upstream;
+}
+
+function amountOf(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
+}
+
+/** Returns a number of tokens; `undefined` if the value is not one. */
+function countOf(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : undefined;
+}
+
+function sum(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
+}
