@@ -1,0 +1,247 @@
+/**
+ * The lines of model calls: their fields, their costs, and what is known about earlier calls of the same log.
+ *
+ * @module
+ */
+import { rootOf } from "../audit_log.ts";
+import { type AuditLogger, createLogger, originOf } from "../audit_logger.ts";
+import type { Recorder } from "../audit_span.ts";
+import type { BudgetHold } from "../budget/granted_hold.ts";
+import { messageOf } from "../errors.ts";
+import { shown } from "../event.ts";
+import { sha256 } from "../line/digest.ts";
+import type { Fields } from "../write/merge_fields.ts";
+import { costOf, isPriced, priceFaults, type PriceTable } from "./prices.ts";
+import { type CallSource, SeenCalls } from "./seen_calls.ts";
+import type { TokenUsage } from "./usage.ts";
+
+/** The type of the event of a model call. */
+export const LLM_CALL = "llm_call";
+
+/** How a call ended. */
+export type CallStatus = "ok" | "error" | "aborted";
+
+/** A model call that has ended. */
+export interface EndedCall {
+  readonly status: CallStatus;
+  /** Name of the model that answered, else of the one that was asked. */
+  readonly model: string | undefined;
+  readonly provider: string | undefined;
+  /** The usage; `undefined` if it did not come. */
+  readonly usage: TokenUsage | undefined;
+  /** Duration in milliseconds. */
+  readonly durationMs: number | undefined;
+  /** Milliseconds until the first output of a stream. */
+  readonly ttftMs?: number | undefined;
+  readonly error?: object | undefined;
+  readonly responseId?: string | undefined;
+  /** Further fields of the event. */
+  readonly more?: object;
+}
+
+/** What the functions for each source do, for messages. */
+export const ACTIONS: Readonly<Record<CallSource, string>> = {
+  "fetch": "audit fetch",
+  "AI SDK": "log telemetry of the AI SDK",
+  "OpenTelemetry": "log spans",
+};
+
+/** What all loggers of a log share. */
+interface SharedState {
+  readonly seen: SeenCalls;
+  /** Digests of the price tables that the log has. */
+  readonly digests: Set<string>;
+  /** Messages that were logged, so that each is logged once. */
+  readonly told: Set<string>;
+}
+
+/** The state of each log, as long as the log is in use. */
+const states = new WeakMap<object, SharedState>();
+
+/** Logs model calls. */
+export class CallLog {
+  /** Calls that the log has already. */
+  readonly seen: SeenCalls;
+  /** The fields of every event. */
+  readonly bound: Fields;
+  readonly prices: PriceTable | undefined;
+  readonly #logger: AuditLogger;
+  readonly #recorder: Recorder;
+  readonly #state: SharedState;
+  readonly #source: CallSource;
+  #digest: string | undefined;
+
+  /**
+   * @param log The log, or a logger with bound fields.
+   * @param options The prices, and the fields of every event.
+   * @param source The way by which the calls come.
+   * @throws {TypeError} If `log` is not a logger, or a price cannot be used.
+   */
+  constructor(
+    log: AuditLogger,
+    { prices, fields = {} }: { prices?: PriceTable | undefined; fields?: object | undefined },
+    source: CallSource,
+  ) {
+    const action = ACTIONS[source];
+    this.#source = source;
+    const root = typeof log === "object" && log !== null ? rootOf(log) : log;
+    const origin = originOf(root);
+    if (origin === null) {
+      throw new TypeError(
+        `Cannot ${action}: log must be an AuditLog, or a logger that its child() returned, got ${
+          shown(log)
+        }`,
+      );
+    }
+    this.#logger = root.child(fields);
+    this.bound = originOf(this.#logger)!.bound;
+    this.#recorder = origin.recorder;
+    this.#state = states.get(this.#recorder) ??
+      { seen: new SeenCalls(), digests: new Set(), told: new Set() };
+    states.set(this.#recorder, this.#state);
+    this.seen = this.#state.seen;
+    this.prices = prices;
+    if (prices !== undefined) checkPrices(prices, action);
+  }
+
+  /**
+   * Logs a call that has no hold.
+   *
+   * @returns A promise that resolves when the event is written. If nothing handles its rejection, the log reports it.
+   */
+  record(call: EndedCall): Promise<void> {
+    return this.#logger.log(LLM_CALL, this.#fieldsOf(call));
+  }
+
+  /** Logs a call, whose cost replaces its hold. The log reports a failure to write. */
+  settle(call: EndedCall, hold: BudgetHold): void {
+    const fields = { ...this.bound, ...this.#fieldsOf(call) };
+    hold.settle(LLM_CALL, fields).catch((error: unknown) => {
+      if (error instanceof TypeError) {
+        // A budget for one model refuses the dated name that the response states.
+        const { model: response_model, ...rest } = fields;
+        void hold.settle(LLM_CALL, { ...rest, response_model });
+      } else {
+        this.#recorder.refuse(Promise.withResolvers<void>(), error);
+      }
+    });
+  }
+
+  /**
+   * Logs another event with the bound fields.
+   *
+   * @returns A promise that resolves when the event is written. If nothing handles its rejection, the log reports it.
+   */
+  log(event: string, fields: object): Promise<void> {
+    return this.#logger.log(event, fields);
+  }
+
+  /** Logs a message to the logger of the log, once for each log. */
+  warnOnce(message: string): void {
+    if (this.#state.told.has(message)) return;
+    this.#state.told.add(message);
+    this.#recorder.logger.warn(message);
+  }
+
+  #fieldsOf(call: EndedCall): Fields {
+    const { model, usage, status } = call;
+    if (call.responseId !== undefined) this.seen.add(call.responseId);
+    else if (status !== "ok") this.seen.addFailure(model, this.#source);
+    const provider = this.bound.provider ?? call.provider;
+    const { cost: _, service_tier, ...tokens } = usage ?? {};
+    return {
+      model,
+      provider,
+      ...tokens,
+      service_tier,
+      ...this.#costFields(usage, typeof provider === "string" ? `${provider}/${model}` : model),
+      usage: usage === undefined ? "missing" : undefined,
+      status,
+      error: call.error,
+      duration_ms: call.durationMs,
+      ttft_ms: call.ttftMs,
+      response_id: call.responseId,
+      ...call.more,
+    };
+  }
+
+  #costFields(usage: TokenUsage | undefined, model: string | undefined): object {
+    if (usage === undefined) return {};
+    const found = costOf(usage, this.prices, model);
+    if (found === undefined) {
+      if (this.prices !== undefined) {
+        this.warnOnce(
+          `Logged a call of model ${model} without a cost: the table of prices does not have every price that it needs. ` +
+            "This warning is logged once for each model.",
+        );
+      }
+      return {};
+    }
+    if (found.source === "prices") this.#logDigest();
+    return { cost: found.cost, cost_source: found.source };
+  }
+
+  /** Logs the digest of the table before the first cost from it, because costs in a log do not change with the table. */
+  #logDigest(): void {
+    if (this.#digest !== undefined) return;
+    this.#digest = digestOf(this.prices!);
+    const { digests } = this.#state;
+    if (digests.has(this.#digest)) return;
+    digests.add(this.#digest);
+    void createLogger(this.#recorder).log("prices", {
+      sha256: this.#digest,
+      models: Object.keys(this.prices!).length,
+    });
+  }
+}
+
+/** Returns the digest of a table of prices: the SHA-256 of its JSON without white space. */
+export function digestOf(prices: PriceTable): string {
+  return sha256(new TextEncoder().encode(JSON.stringify(prices)));
+}
+
+/**
+ * Checks a table of prices.
+ *
+ * @throws {TypeError} If it is not a table, no model has prices, or a price is not one.
+ */
+function checkPrices(prices: PriceTable, action: string): void {
+  if (typeof prices !== "object" || prices === null || Array.isArray(prices)) {
+    throw new TypeError(
+      `Cannot ${action}: prices must be an object by the names of models, got ${shown(prices)}`,
+    );
+  }
+  const [fault] = priceFaults(prices);
+  if (fault !== undefined) {
+    throw new TypeError(`Cannot ${action}: prices of "${fault.model}": ${fault.message}`);
+  }
+  if (!Object.values(prices).some(isPriced)) {
+    throw new TypeError(
+      `Cannot ${action}: prices must have a model with input_cost_per_token (USD per token), got none`,
+    );
+  }
+}
+
+/** Returns a thrown error as a field: its name, its message and that of its cause, without the stack. */
+export function errorFields(error: unknown): object {
+  if (!(error instanceof Error)) return { message: shortened(String(error)) };
+  const { name, message, cause } = error;
+  return {
+    name,
+    message: shortened(message),
+    cause: cause === undefined ? undefined : shortened(messageOf(cause)),
+  };
+}
+
+/** Returns the start of a message of an error, because some servers repeat the whole request in it. */
+export function shortened(message: string): string {
+  return message.slice(0, ERROR_CHARS_MAX);
+}
+
+/** Maximum length of the message of an error in the log. */
+const ERROR_CHARS_MAX = 1_000;
+
+/** Returns milliseconds as events have them, to the microsecond. */
+export function roundedMs(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

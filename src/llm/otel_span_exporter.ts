@@ -1,0 +1,213 @@
+/**
+ * Logs the model calls of everything that is instrumented with OpenTelemetry.
+ *
+ * @module
+ */
+import type { AuditLogger } from "../audit_logger.ts";
+import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
+import { ACTIONS, CallLog, type CallStatus, roundedMs } from "./call_log.ts";
+import type { PriceTable } from "./prices.ts";
+import {
+  durationOf,
+  errorOf,
+  kindOf,
+  modelOf,
+  type OtelSpan,
+  providerOf,
+  type SpanError,
+  textIn,
+  ttftOf,
+  usageIn,
+} from "./span_call.ts";
+
+/** Options of {@linkcode otelSpanExporter}. */
+export interface OtelSpanExporterOptions {
+  /**
+   * Prices of the models, in the schema of LiteLLM's `model_prices_and_context_window.json`. Without them, an event has
+   * a cost only if the span states it.
+   *
+   * @default {undefined}
+   */
+  prices?: PriceTable;
+  /**
+   * Fields of every event, such as the agent.
+   *
+   * @default {{}}
+   */
+  fields?: object;
+  /**
+   * If `true`, each span of a tool is logged too, as an event `tool_call`.
+   *
+   * @default {true}
+   */
+  toolCalls?: boolean;
+}
+
+/** Receives whether the spans were exported: code 0 for success, 1 for a failure. */
+export type ExportResultCallback = (result: { code: number; error?: Error }) => void;
+
+/** An exporter of spans, as `SimpleSpanProcessor` and `BatchSpanProcessor` of OpenTelemetry take it. */
+export interface OtelSpanExporter {
+  /**
+   * Logs the model calls among the spans.
+   *
+   * @param spans The finished spans.
+   * @param done Called when the events are written.
+   */
+  export(spans: readonly OtelSpan[], done: ExportResultCallback): void;
+  /**
+   * Waits for the events that are being written.
+   *
+   * @returns A promise that resolves when all events are written, or could not be.
+   */
+  forceFlush(): Promise<void>;
+  /**
+   * Waits for the events that are being written. The log stays open.
+   *
+   * @returns A promise that resolves when all events are written, or could not be.
+   */
+  shutdown(): Promise<void>;
+}
+
+const CHECKS: OptionChecks<OtelSpanExporterOptions> = {
+  prices: anything,
+  fields: anything,
+  toolCalls: flag,
+};
+
+const SOURCE = "OpenTelemetry";
+
+/**
+ * Returns a span exporter for OpenTelemetry that logs each model call as one event `llm_call`, with the IDs of its span,
+ * and drops all other spans. It reads the attributes `gen_ai.*`, old and new ones, and those of OpenInference. Spans of
+ * agents, chains and workflows are dropped, because they repeat the usage of the calls in them.
+ *
+ * The time of an event is that of the export: use a `SimpleSpanProcessor`, or a `BatchSpanProcessor` with a short delay.
+ * Only sampled spans are exported. A call that {@linkcode auditedFetch} or {@linkcode aiTelemetry} of the same log has
+ * logged is not logged again.
+ *
+ * @param log The log, or a logger with bound fields.
+ * @param options Prices and fields; by default none.
+ * @returns The exporter.
+ * @throws {TypeError} If `log` is not a log, an option is unknown or of the wrong type, or a price is not a number.
+ *
+ * @example
+ * ```ts
+ * import { AuditLog } from "@vivarium/scout";
+ * import { otelSpanExporter } from "@vivarium/scout/llm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using log = await AuditLog.open(`${Deno.makeTempDirSync()}/audit.jsonl`);
+ * const exporter = otelSpanExporter(log);
+ * // With OpenTelemetry: new SimpleSpanProcessor(exporter). It then exports spans such as this one.
+ * const span = {
+ *   name: "chat small",
+ *   spanContext: () => ({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" }),
+ *   startTime: [1_770_993_022, 0] as const,
+ *   endTime: [1_770_993_023, 500_000_000] as const,
+ *   status: { code: 0 },
+ *   attributes: {
+ *     "gen_ai.operation.name": "chat",
+ *     "gen_ai.response.model": "small",
+ *     "gen_ai.usage.input_tokens": 812,
+ *     "gen_ai.usage.output_tokens": 40,
+ *   },
+ *   events: [],
+ * };
+ * exporter.export([span], ({ code }) => assertEquals(code, 0));
+ * await exporter.forceFlush();
+ *
+ * const [event] = await log.lastEvents(1);
+ * assertEquals([event?.model, event?.input_t, event?.duration_ms], ["small", 812, 1500]);
+ * ```
+ */
+export function otelSpanExporter(
+  log: AuditLogger,
+  options: OtelSpanExporterOptions = {},
+): OtelSpanExporter {
+  checkOptions(options, CHECKS, ACTIONS[SOURCE]);
+  const calls = new CallLog(log, options, SOURCE);
+  const { toolCalls = true } = options;
+  const writing = new Set<Promise<void>>();
+
+  async function write(spans: readonly OtelSpan[]): Promise<void> {
+    const written = spans.map((span) => {
+      const kind = kindOf(span);
+      if (kind === "model") return recordModel(calls, span);
+      return kind === "tool" && toolCalls ? recordTool(calls, span) : undefined;
+    });
+    await Promise.all(written);
+  }
+
+  const settled = async () => void await Promise.allSettled([...writing]);
+  return {
+    export(spans, done) {
+      const all = write(spans);
+      writing.add(all);
+      all.then(() => done({ code: 0 }), (error) => done({ code: 1, error }))
+        .finally(() => writing.delete(all));
+    },
+    forceFlush: settled,
+    shutdown: settled,
+  };
+}
+
+/** Logs the span of a model call, unless the call was logged by another way. */
+function recordModel(calls: CallLog, span: OtelSpan): Promise<void> | undefined {
+  const { attributes } = span;
+  const model = modelOf(attributes);
+  const error = errorOf(span);
+  const durationMs = durationOf(span);
+  const responseId = textIn(attributes, ["gen_ai.response.id"]);
+  if (calls.seen.has(responseId)) return undefined;
+  const beganMs = performance.now() - (Date.now() - epochMs(span.startTime));
+  if (error !== undefined && calls.seen.hasFailure(model, beganMs, SOURCE)) return undefined;
+  const ttft = ttftOf(attributes);
+  return calls.record({
+    status: statusOf(error),
+    model,
+    provider: providerOf(attributes),
+    usage: usageIn(attributes),
+    durationMs: roundedMs(durationMs),
+    ttftMs: ttft === undefined ? undefined : roundedMs(ttft),
+    error,
+    responseId,
+    more: {
+      ...placeOf(span),
+      finish_reason: textIn(attributes, ["gen_ai.response.finish_reasons"]),
+      conversation_id: textIn(attributes, ["gen_ai.conversation.id", "session.id"]),
+    },
+  });
+}
+
+function recordTool(calls: CallLog, span: OtelSpan): Promise<void> {
+  const { attributes, name } = span;
+  const error = errorOf(span);
+  return calls.log("tool_call", {
+    ...placeOf(span),
+    tool: textIn(attributes, ["gen_ai.tool.name", "tool.name"]) ?? name,
+    tool_call_id: textIn(attributes, ["gen_ai.tool.call.id", "tool_call.id"]),
+    status: error === undefined ? "ok" : "error",
+    error,
+    duration_ms: roundedMs(durationOf(span)),
+  });
+}
+
+/** Returns the status of a call. OpenTelemetry marks an aborted call as an error. */
+function statusOf(error: SpanError | undefined): CallStatus {
+  if (error === undefined) return "ok";
+  return ABORTS.includes(error.type ?? "") ? "aborted" : "error";
+}
+
+/** The types of errors that instrumentations state for an aborted call. */
+const ABORTS = ["AbortError", "APIUserAbortError", "cancelled", "canceled"];
+
+/** Returns the fields that say where a span belongs. */
+function placeOf(span: OtelSpan): object {
+  const { traceId, spanId } = span.spanContext();
+  return { trace_id: traceId, span: spanId, parent: span.parentSpanContext?.spanId };
+}
+
+function epochMs([seconds, nanoseconds]: readonly [number, number]): number {
+  return seconds * 1000 + nanoseconds / 1e6;
+}

@@ -1,0 +1,191 @@
+/**
+ * What a span of OpenTelemetry states about a model call or a tool call, in the names of the GenAI conventions (old and
+ * new ones) and of OpenInference. Pure.
+ *
+ * Invariant: a span of an agent, a chain or a workflow is never a model call, because it repeats the usage of its children.
+ *
+ * @module
+ */
+import { type TokenUsage, usageOf } from "./usage.ts";
+
+/** A finished span, as far as the exporter reads it: a part of `ReadableSpan` of `@opentelemetry/sdk-trace-base`. */
+export interface OtelSpan {
+  /** Name of the span. */
+  readonly name: string;
+  /**
+   * Returns the IDs of the span.
+   *
+   * @returns The IDs of the trace and of the span.
+   */
+  spanContext(): { readonly traceId: string; readonly spanId: string };
+  /** The span around this one. */
+  readonly parentSpanContext?: { readonly spanId: string } | undefined;
+  /** Start, in seconds since the epoch and nanoseconds. */
+  readonly startTime: readonly [number, number];
+  /** End, in seconds since the epoch and nanoseconds. */
+  readonly endTime: readonly [number, number];
+  /** Status: 2 for an error. */
+  readonly status: { readonly code: number; readonly message?: string | undefined };
+  /** The attributes. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** The events, such as exceptions. */
+  readonly events: readonly {
+    readonly name: string;
+    readonly attributes?: Readonly<Record<string, unknown>> | undefined;
+  }[];
+}
+
+type Attributes = OtelSpan["attributes"];
+
+/** The operations of the GenAI conventions that call a model. */
+const MODEL_OPERATIONS = ["chat", "text_completion", "generate_content", "embeddings"];
+/** The kinds of OpenInference that call a model. */
+const MODEL_KINDS = ["LLM", "EMBEDDING"];
+
+/** Returns what a span is: the call of a model, of a tool, or something else. */
+export function kindOf({ attributes }: OtelSpan): "model" | "tool" | "other" {
+  const operation = attributes["gen_ai.operation.name"];
+  const kind = attributes["openinference.span.kind"];
+  if (operation === "execute_tool" || kind === "TOOL") return "tool";
+  if (kind !== undefined) return MODEL_KINDS.includes(kind as string) ? "model" : "other";
+  if (operation !== undefined) {
+    return MODEL_OPERATIONS.includes(operation as string) ? "model" : "other";
+  }
+  // The AI SDK's own spans: those around others are "ai.generateText", those of calls "ai.generateText.doGenerate".
+  const ofAiSdk = attributes["ai.operationId"];
+  if (typeof ofAiSdk === "string" && !ofAiSdk.includes(".do")) return "other";
+  const hasModel = modelOf(attributes) !== undefined;
+  return hasModel && attributes["gen_ai.system"] !== undefined ? "model" : "other";
+}
+
+/** Returns the model that answered, else the one that was asked. */
+export function modelOf(attributes: Attributes): string | undefined {
+  return textIn(attributes, [
+    "gen_ai.response.model",
+    "gen_ai.request.model",
+    "llm.model_name",
+    "embedding.model_name",
+  ]);
+}
+
+/** Returns the provider by its name in LiteLLM's tables: "gemini" of "gcp.gemini". */
+export function providerOf(attributes: Attributes): string | undefined {
+  const name = textIn(attributes, [
+    "gen_ai.provider.name",
+    "gen_ai.system",
+    "llm.provider",
+    "llm.system",
+  ]);
+  return name === undefined ? undefined : PROVIDERS[name] ?? name.split(".")[0];
+}
+
+/** The names of providers in LiteLLM's tables, by their names in the conventions. */
+const PROVIDERS: Readonly<Record<string, string>> = {
+  "az.ai.inference": "azure",
+  "az.ai.openai": "azure",
+  "azure.ai.inference": "azure",
+  "azure.ai.openai": "azure",
+  "aws.bedrock": "bedrock",
+  "gcp.gemini": "gemini",
+  "gcp.gen_ai": "gemini",
+  "gcp.vertex_ai": "vertex_ai",
+  "google": "gemini",
+  "mistral_ai": "mistral",
+  "x_ai": "xai",
+};
+
+/** Returns the usage that a span states. */
+export function usageIn(attributes: Attributes): TokenUsage | undefined {
+  const count = (names: readonly string[]) =>
+    names.map((name) => attributes[name]).find((value) => value !== undefined);
+  const cost = costIn(attributes);
+  const input = count(INPUT);
+  const output = count(OUTPUT) ?? (isEmbedding(attributes) ? 0 : undefined);
+  return usageOf({
+    inputTokens: input,
+    outputTokens: output,
+    inputTokenDetails: { cacheReadTokens: count(READ), cacheWriteTokens: count(WRITE) },
+    outputTokenDetails: { reasoningTokens: count(REASONING) },
+    ...(cost === undefined ? {} : { cost }),
+  });
+}
+
+const INPUT = ["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"];
+const OUTPUT = [
+  "gen_ai.usage.output_tokens",
+  "gen_ai.usage.completion_tokens",
+  "llm.token_count.completion",
+];
+const READ = [
+  "gen_ai.usage.cache_read.input_tokens",
+  "gen_ai.usage.cache_read_input_tokens",
+  "gen_ai.usage.input_tokens.cached",
+  "llm.token_count.prompt_details.cache_read",
+];
+const WRITE = [
+  "gen_ai.usage.cache_write.input_tokens",
+  "gen_ai.usage.cache_creation.input_tokens",
+  "gen_ai.usage.cache_creation_input_tokens",
+  "gen_ai.usage.input_tokens.cache_write",
+  "llm.token_count.prompt_details.cache_write",
+];
+const REASONING = [
+  "gen_ai.usage.reasoning.output_tokens",
+  "gen_ai.usage.reasoning_tokens",
+  "gen_ai.usage.output_tokens.reasoning",
+  "llm.token_count.completion_details.reasoning",
+];
+
+function isEmbedding(attributes: Attributes): boolean {
+  return attributes["gen_ai.operation.name"] === "embeddings" ||
+    attributes["openinference.span.kind"] === "EMBEDDING";
+}
+
+/** Returns the cost in USD that a span states, unless it was computed on this machine: the user's prices are newer. */
+function costIn(attributes: Attributes): number | undefined {
+  const isDollar = (attributes["gen_ai.usage.cost.currency"] ?? "USD") === "USD";
+  const isLocal = attributes["gen_ai.usage.cost.source"] === "local";
+  const stated = attributes["gen_ai.usage.cost.amount"] ?? attributes["gen_ai.usage.cost"] ??
+    attributes["llm.cost.total"];
+  return typeof stated === "number" && isDollar && !isLocal ? stated : undefined;
+}
+
+/** An error that a span states. */
+export interface SpanError {
+  readonly type: string | undefined;
+  readonly message: string | undefined;
+}
+
+/** Returns the error of a span; `undefined` if it has none. */
+export function errorOf({ status, attributes, events }: OtelSpan): SpanError | undefined {
+  const type = textIn(attributes, ["error.type"]);
+  if (status.code !== ERROR && type === undefined) return undefined;
+  const thrown = events.find(({ name }) => name === "exception")?.attributes ?? {};
+  return {
+    type: type ?? textIn(thrown, ["exception.type"]),
+    message: status.message ?? textIn(thrown, ["exception.message"]),
+  };
+}
+
+/** The status code of a span with an error. */
+const ERROR = 2;
+
+/** Returns the milliseconds until the first output of a stream. */
+export function ttftOf(attributes: Attributes): number | undefined {
+  const seconds = attributes["gen_ai.response.time_to_first_chunk"];
+  if (typeof seconds === "number") return seconds * 1000;
+  const ms = attributes["ai.response.msToFirstChunk"];
+  return typeof ms === "number" ? ms : undefined;
+}
+
+/** Returns the duration of a span in milliseconds. */
+export function durationOf({ startTime, endTime }: OtelSpan): number {
+  return (endTime[0] - startTime[0]) * 1000 + (endTime[1] - startTime[1]) / 1e6;
+}
+
+/** Returns the first of several attributes that is a text. Some instrumentations state a list with one text. */
+export function textIn(attributes: Attributes, names: readonly string[]): string | undefined {
+  return names.map((name) => attributes[name])
+    .map((value) => Array.isArray(value) ? value[0] : value)
+    .find((value) => typeof value === "string");
+}

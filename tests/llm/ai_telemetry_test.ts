@@ -1,0 +1,302 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type AuditEvent, AuditLog } from "@vivarium/scout";
+import { type AiTelemetry, aiTelemetry, auditedFetch } from "@vivarium/scout/llm";
+import { silent } from "../loggers.ts";
+import { tempDir } from "../temp_dir.ts";
+
+/** USD per token. */
+const PRICES = { small: { input_cost_per_token: 2e-6, output_cost_per_token: 8e-6 } };
+const USAGE = {
+  inputTokens: 100,
+  inputTokenDetails: { noCacheTokens: 40, cacheReadTokens: 60 },
+  outputTokens: 10,
+  outputTokenDetails: { textTokens: 10 },
+  totalTokens: 110,
+};
+
+async function eventsOf(
+  run: (telemetry: AiTelemetry, log: AuditLog) => unknown,
+): Promise<AuditEvent[]> {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  {
+    using telemetry = aiTelemetry(log, { prices: PRICES, fields: { agent: "critic" } });
+    await run(telemetry, log);
+  }
+  return await log.query({ eventType: ["llm_call", "tool_call"] }).toArray();
+}
+
+// The shapes are those that AI SDK 7.0.173 and 6.0.326 pass; tests/llm/sdks runs these SDKs.
+const CALL_7 = {
+  callId: "call-1",
+  functionId: "review",
+  provider: "openai.chat",
+  modelId: "small",
+};
+const END_7 = {
+  ...CALL_7,
+  modelId: "small-2026-02-13",
+  finishReason: "stop",
+  usage: USAGE,
+  responseId: "r1",
+  performance: { responseTimeMs: 812.3456, timeToFirstOutputMs: 120.5 },
+};
+const STEP_6 = {
+  model: { provider: "openai.chat", modelId: "small" },
+  stepNumber: 0,
+  functionId: "review",
+};
+const END_6 = {
+  ...STEP_6,
+  model: { ...STEP_6.model },
+  finishReason: "stop",
+  usage: USAGE,
+  response: { id: "r6", modelId: "small-2026-02-13" },
+};
+
+/** What both versions log of the same call. */
+const EXPECTED = {
+  event: "llm_call",
+  agent: "critic",
+  model: "small-2026-02-13",
+  provider: "openai",
+  input_t: 100,
+  output_t: 10,
+  cache_read_t: 60,
+  cost: 0.00028,
+  cost_source: "prices",
+  status: "ok",
+  finish_reason: "stop",
+  function_id: "review",
+};
+
+function shared(event: AuditEvent | undefined): object {
+  return Object.fromEntries(Object.keys(EXPECTED).map((name) => [name, event?.[name]]));
+}
+
+Deno.test("aiTelemetry() logs the end of a model call of AI SDK 7", async () => {
+  const events = await eventsOf((telemetry) => {
+    telemetry.onLanguageModelCallStart(CALL_7);
+    telemetry.onLanguageModelCallEnd(END_7);
+    // The step and the generation state the usage again.
+    telemetry.onStepFinish({ ...END_7, model: STEP_6.model });
+    telemetry.onEnd({ ...END_7, totalUsage: USAGE });
+  });
+  assertEquals(events.length, 1);
+  assertEquals(shared(events[0]), EXPECTED);
+  const { duration_ms, ttft_ms, response_id, call_id } = events[0]!;
+  assertEquals([duration_ms, ttft_ms, response_id, call_id], [812.346, 120.5, "r1", "call-1"]);
+});
+
+Deno.test("aiTelemetry() logs the end of a step of AI SDK 6", async () => {
+  const events = await eventsOf((telemetry) => {
+    telemetry.onStepStart(STEP_6);
+    telemetry.onStepFinish(END_6);
+  });
+  assertEquals(events.length, 1);
+  assertEquals(shared(events[0]), EXPECTED);
+  assertEquals([events[0]?.response_id, typeof events[0]?.duration_ms], ["r6", "number"]);
+});
+
+Deno.test("aiTelemetry() logs a failed call of AI SDK 7 once, and an aborted one", async () => {
+  const events = await eventsOf((telemetry) => {
+    const error = new Error("Overloaded");
+    telemetry.onLanguageModelCallStart(CALL_7);
+    telemetry.onStepError({ ...CALL_7, error });
+    telemetry.onError({ callId: CALL_7.callId, error });
+    telemetry.onEnd({ callId: CALL_7.callId });
+    telemetry.onLanguageModelCallStart({ ...CALL_7, callId: "call-2" });
+    telemetry.onAbort({ callId: "call-2" });
+    telemetry.onLanguageModelCallStart({ ...CALL_7, callId: "call-3" });
+    telemetry.onError({ callId: "call-3", error: new DOMException("stop", "AbortError") });
+  });
+  assertEquals(events.map(({ status, usage }) => [status, usage]), [
+    ["error", "missing"],
+    ["aborted", "missing"],
+    ["aborted", "missing"],
+  ]);
+  assertEquals(events[0]?.error, { name: "Error", message: "Overloaded" });
+  assertEquals(events.map(({ model }) => model), ["small", "small", "small"]);
+});
+
+Deno.test("aiTelemetry() logs a step of AI SDK 6 as aborted when its signal aborts, and not after its end", async () => {
+  const events = await eventsOf((telemetry) => {
+    const controller = new AbortController();
+    const ended = new AbortController();
+    telemetry.onStepStart({ ...STEP_6, stepNumber: 1, abortSignal: ended.signal });
+    telemetry.onStepStart({ ...STEP_6, abortSignal: controller.signal });
+    telemetry.onStepFinish({ ...END_6, stepNumber: 1 });
+    ended.abort();
+    controller.abort();
+    controller.abort();
+  });
+  assertEquals(events.map(({ status }) => status), ["ok", "aborted"]);
+});
+
+Deno.test("aiTelemetry() logs calls without an end when it is disposed", async () => {
+  const events = await eventsOf((telemetry) => {
+    telemetry.onStepStart(STEP_6);
+    telemetry.onStepStart(STEP_6);
+    telemetry.onStepFinish(END_6);
+    telemetry.onLanguageModelCallStart(CALL_7);
+  });
+  assertEquals(events.map(({ status }) => status).sort(), ["aborted", "aborted", "ok"]);
+});
+
+Deno.test("aiTelemetry() logs an end whose start it has not seen", async () => {
+  const events = await eventsOf((telemetry) => telemetry.onLanguageModelCallEnd(END_7));
+  assertEquals(events.map(shared), [EXPECTED]);
+});
+
+Deno.test("aiTelemetry() logs each call of an embedding", async () => {
+  const events = await eventsOf((telemetry) => {
+    for (const embedCallId of ["e1", "e2"]) {
+      const call = {
+        callId: "call-1",
+        embedCallId,
+        provider: "openai.embedding",
+        modelId: "small",
+      };
+      telemetry.onEmbedStart(call);
+      if (embedCallId === "e1") telemetry.onEmbedEnd({ ...call, usage: { tokens: 500 } });
+    }
+    telemetry.onError({ callId: "call-1", error: new Error("Overloaded") });
+  });
+  assertEquals(events.map(({ status, input_t, cost }) => [status, input_t, cost]), [
+    ["ok", 500, 0.001],
+    ["error", undefined, undefined],
+  ]);
+});
+
+Deno.test("aiTelemetry() prefers the provider's own usage and cost", async () => {
+  const raw = {
+    input_tokens: 40,
+    cache_read_input_tokens: 0,
+    cache_creation_input_tokens: 60,
+    cache_creation: { ephemeral_5m_input_tokens: 10, ephemeral_1h_input_tokens: 50 },
+    output_tokens: 10,
+  };
+  const events = await eventsOf((telemetry) => {
+    telemetry.onLanguageModelCallEnd({ ...END_7, usage: { ...USAGE, raw }, responseId: "a" });
+    const gateway = { gateway: { cost: "0.0045" } };
+    telemetry.onLanguageModelCallEnd({ ...END_7, providerMetadata: gateway, responseId: "b" });
+    const openrouter = { openrouter: { usage: { cost: 0.5 } } };
+    telemetry.onLanguageModelCallEnd({ ...END_7, providerMetadata: openrouter, responseId: "c" });
+    // A raw usage with other totals is that of something else.
+    telemetry.onLanguageModelCallEnd({
+      ...END_7,
+      usage: { ...USAGE, raw: { ...raw, output_tokens: 1 } },
+      responseId: "d",
+    });
+  });
+  assertEquals(events.map(({ cache_write_1h_t, cost }) => [cache_write_1h_t, cost]), [
+    [50, undefined],
+    [undefined, 0.0045],
+    [undefined, 0.5],
+    [undefined, 0.00028],
+  ]);
+});
+
+Deno.test("aiTelemetry() logs usage that did not come as missing", async () => {
+  const events = await eventsOf((telemetry) => {
+    const usage = { inputTokens: undefined, outputTokens: undefined };
+    telemetry.onLanguageModelCallEnd({ ...END_7, usage });
+  });
+  assertEquals(events.map(({ usage, input_t, cost }) => [usage, input_t, cost]), [
+    ["missing", undefined, undefined],
+  ]);
+});
+
+Deno.test("aiTelemetry() leaves out a call that auditedFetch() has logged, and its failures", async () => {
+  const events = await eventsOf(async (telemetry, log) => {
+    const answers = [
+      Response.json({
+        id: "r1",
+        model: "small-2026-02-13",
+        usage: { prompt_tokens: 100, completion_tokens: 10 },
+      }),
+      Response.json({ error: { message: "Overloaded" } }, { status: 529 }),
+      Response.json({ error: { message: "Overloaded" } }, { status: 529 }),
+    ];
+    const fetch = auditedFetch(log, { fetch: () => Promise.resolve(answers.shift()!) });
+    const call = async () => {
+      const body = JSON.stringify({ model: "small", messages: [] });
+      await (await fetch("http://localhost/v1/chat/completions", { method: "POST", body })).text();
+    };
+    telemetry.onLanguageModelCallStart(CALL_7);
+    await call();
+    telemetry.onLanguageModelCallEnd(END_7);
+    // A call and its retry, which the SDK reports as one failure.
+    telemetry.onLanguageModelCallStart(CALL_7);
+    await call();
+    await call();
+    telemetry.onError({ callId: CALL_7.callId, error: new Error("Overloaded") });
+    // A failure that fetch has not seen.
+    telemetry.onLanguageModelCallStart(CALL_7);
+    telemetry.onError({ callId: CALL_7.callId, error: new Error("no key") });
+  });
+  assertEquals(events.map(({ status, api }) => [status, api]), [
+    ["ok", "openai.chat"],
+    ["error", "openai.chat"],
+    ["error", "openai.chat"],
+    ["error", undefined],
+  ]);
+});
+
+Deno.test("aiTelemetry() logs tools of AI SDK 6 and 7", async () => {
+  const toolCall = { toolName: "search", toolCallId: "t1" };
+  const error = new Error("no such file");
+  const events = await eventsOf((telemetry) => {
+    telemetry.onToolCallFinish({ toolCall, success: true, durationMs: 5 });
+    telemetry.onToolCallFinish({ toolCall, success: false, error, durationMs: 6 });
+    telemetry.onToolExecutionEnd({
+      callId: "c",
+      toolCall,
+      toolOutput: { type: "tool-result" },
+      toolExecutionMs: 7,
+    });
+    telemetry.onToolExecutionEnd({
+      callId: "c",
+      toolCall,
+      toolOutput: { type: "tool-error", error },
+      toolExecutionMs: 8,
+    });
+  });
+  assertEquals(
+    events.map(({ event, tool, status, duration_ms }) => [event, tool, status, duration_ms]),
+    [
+      ["tool_call", "search", "ok", 5],
+      ["tool_call", "search", "error", 6],
+      ["tool_call", "search", "ok", 7],
+      ["tool_call", "search", "error", 8],
+    ],
+  );
+  assertEquals(events[3]?.error, { name: "Error", message: "no such file" });
+});
+
+Deno.test("aiTelemetry() ignores what is not an event", async () => {
+  const events = await eventsOf((telemetry) => {
+    for (const [name, callback] of Object.entries(telemetry)) {
+      assert(name.startsWith("on"), name);
+      for (const value of [undefined, null, 5, "x", [], {}]) {
+        if (
+          name !== "onStepFinish" && name !== "onStepStart" && name !== "onToolCallFinish" ||
+          typeof value !== "object"
+        ) callback(value);
+      }
+    }
+  });
+  assertEquals(events, []);
+});
+
+Deno.test("aiTelemetry() rejects invalid arguments, and names them", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  assertThrows(
+    () => aiTelemetry(log, { price: {} } as object),
+    TypeError,
+    'unknown option "price"',
+  );
+  assertThrows(() => aiTelemetry(log, { prices: {} }), TypeError, "prices must have a model");
+  assertThrows(() => aiTelemetry({} as AuditLog), TypeError, "log must be an AuditLog");
+});

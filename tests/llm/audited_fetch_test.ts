@@ -1,0 +1,853 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import { type AuditEvent, AuditLog, BudgetError } from "@vivarium/scout";
+import { auditedFetch, type AuditedFetchOptions, type FetchFunction } from "@vivarium/scout/llm";
+import { startProvider } from "../../examples/llm/provider.ts";
+import { gathering, silent } from "../loggers.ts";
+import { tempDir } from "../temp_dir.ts";
+
+/** Prices of the model that the requests ask for, in USD per token. */
+const PRICES = {
+  small: { input_cost_per_token: 2e-6, output_cost_per_token: 8e-6, max_output_tokens: 1_000 },
+};
+const MESSAGES = [{ role: "user", content: "Où est le début ? 起点在哪里?" }];
+
+/** A request of each API, as a whole and as a stream. */
+const REQUESTS: readonly [name: string, path: string, body: object][] = [
+  ["OpenAI's chat", "/v1/chat/completions", { model: "small", messages: MESSAGES }],
+  ["a stream of OpenAI's chat", "/v1/chat/completions", {
+    model: "small",
+    messages: MESSAGES,
+    stream: true,
+    stream_options: { include_usage: true },
+  }],
+  ["OpenAI's responses", "/v1/responses", { model: "small", input: "Hi" }],
+  ["a stream of OpenAI's responses", "/v1/responses", {
+    model: "small",
+    input: "Hi",
+    stream: true,
+  }],
+  ["Anthropic's messages", "/v1/messages", { model: "small", max_tokens: 9, messages: MESSAGES }],
+  ["a stream of Anthropic's messages", "/v1/messages", {
+    model: "small",
+    max_tokens: 9,
+    messages: MESSAGES,
+    stream: true,
+  }],
+  ["Gemini", "/v1beta/models/small:generateContent", { contents: [{ parts: [{ text: "Hi" }] }] }],
+  ["a stream of Gemini", "/v1beta/models/small:streamGenerateContent?alt=sse&key=secret", {
+    contents: [{ parts: [{ text: "Hi" }] }],
+  }],
+];
+
+const CHAT = "http://localhost/v1/chat/completions";
+
+/** Opens a log, calls `run`, and returns the events that it logged, without those of budgets. */
+async function eventsOf(
+  run: (log: AuditLog) => Promise<unknown>,
+  options: { logger?: typeof silent } = {},
+): Promise<AuditEvent[]> {
+  using dir = tempDir();
+  await using log = await AuditLog.open({
+    path: dir.path("audit.jsonl"),
+    logger: silent,
+    ...options,
+  });
+  await run(log);
+  const events = await log.query().toArray();
+  return events.filter(({ event }) => event !== "prices" && !event!.startsWith("budget_"));
+}
+
+function post(body: object): RequestInit {
+  return { method: "POST", body: JSON.stringify(body) };
+}
+
+function chatRequest(more: object = {}): RequestInit {
+  return post({ model: "small", messages: MESSAGES, max_tokens: 100, ...more });
+}
+
+/** Returns a function that answers with the pieces, as a stream of events or as JSON. */
+function answering(pieces: readonly Uint8Array[], type: string): FetchFunction {
+  return () =>
+    Promise.resolve(
+      new Response(ReadableStream.from(pieces), { headers: { "content-type": type } }),
+    );
+}
+
+/** Returns the fields that do not depend on time and place. */
+function lasting(
+  { ts: _, session_id: _id, duration_ms, ttft_ms, host: _host, ...rest }: AuditEvent,
+) {
+  return { ...rest, isTimed: typeof duration_ms, hasTtft: typeof ttft_ms };
+}
+
+for (const [name, path, body] of REQUESTS) {
+  Deno.test(`auditedFetch() logs ${name}, and returns the response as it is`, async () => {
+    await using provider = startProvider();
+    const url = provider.origin + path;
+    const plain = await fetch(url, post(body));
+    const expected = (await plain.text()).replaceAll(/(chatcmpl-|resp_|msg_|gemini-)\d+/g, "ID");
+    const events = await eventsOf(async (log) => {
+      const audited = auditedFetch(log, { prices: PRICES, fields: { agent: "critic" } });
+      const response = await audited(url, post(body));
+      assertEquals(
+        [response.url, response.type, response.redirected, response.status, response.statusText],
+        [plain.url, plain.type, plain.redirected, plain.status, plain.statusText],
+      );
+      const headers = ({ headers }: Response) => [...headers].filter(([name]) => name !== "date");
+      assertEquals(headers(response), headers(plain));
+      const text = await response.text();
+      assertEquals(text.replaceAll(/(chatcmpl-|resp_|msg_|gemini-)\d+/g, "ID"), expected);
+    });
+    assertEquals(events.length, 1);
+    const [event] = events;
+    const output_t = name.includes("Anthropic") ? 9 : 13;
+    const { event: type, model, agent, status, cost_source } = event!;
+    assertEquals([type, model, agent, status, cost_source, event!.output_t], [
+      "llm_call",
+      "small-2026-02-13",
+      "critic",
+      "ok",
+      "prices",
+      output_t,
+    ]);
+    const input_t = event!.input_t!;
+    assertEquals(event!.cost, Number((input_t * 2e-6 + output_t * 8e-6).toPrecision(12)));
+    assertEquals(typeof event!.ttft_ms, name.includes("stream") ? "number" : "undefined");
+    assert(!JSON.stringify(event).includes("secret"));
+    assert(!("prompt" in event!) && !("answer" in event!));
+  });
+
+  Deno.test(`auditedFetch() logs the same event wherever ${name} is cut`, async () => {
+    await using provider = startProvider();
+    const response = await fetch(provider.origin + path, post(body));
+    const type = response.headers.get("content-type")!;
+    // A mark of two to four bytes in each answer, so that characters are cut too.
+    const bytes = new TextEncoder().encode(
+      (await response.text()).replaceAll("parses", "élève 😀"),
+    );
+    const cuts = [[bytes], [...bytes].map((byte) => new Uint8Array([byte]))];
+    for (let n = 1; n < bytes.length; n++) cuts.push([bytes.slice(0, n), bytes.slice(n)]);
+    const events = await eventsOf(async (log) => {
+      for (const text of [false, true]) {
+        for (const pieces of cuts) {
+          const audited = auditedFetch(log, {
+            prices: PRICES,
+            text,
+            fetch: answering(pieces.map((piece) => piece.slice()), type),
+          });
+          const read = await (await audited("http://localhost" + path, post(body))).bytes();
+          assertEquals(read.length, bytes.length);
+        }
+      }
+    });
+    assertEquals(events.length, 2 * cuts.length);
+    const [first] = events;
+    for (const event of events.slice(1, cuts.length)) assertEquals(lasting(event), lasting(first!));
+    const [withText] = events.slice(cuts.length);
+    for (const event of events.slice(cuts.length)) assertEquals(lasting(event), lasting(withText!));
+    assert(
+      String(withText!.answer).startsWith("The module élève 😀 the log"),
+      String(withText!.answer),
+    );
+    assertEquals({ ...lasting(withText!), prompt: 0, answer: 0 }, {
+      ...lasting(first!),
+      prompt: 0,
+      answer: 0,
+    });
+  });
+
+  Deno.test(`auditedFetch() logs ${name} as aborted if the caller stops at any byte`, async () => {
+    await using provider = startProvider();
+    const response = await fetch(provider.origin + path, post(body));
+    const type = response.headers.get("content-type")!;
+    const bytes = await response.bytes();
+    // The last events have the usage, so the call is whole after them.
+    const lengths = Array.from({ length: bytes.length - 1 }, (_, n) => n);
+    const events = await eventsOf(async (log) => {
+      for (const length of lengths) {
+        const pieces = [bytes.slice(0, length), bytes.slice(length)];
+        const audited = auditedFetch(log, { prices: PRICES, fetch: answering(pieces, type) });
+        const reader = (await audited("http://localhost" + path, post(body))).body!.getReader();
+        if (length > 0) await reader.read();
+        await reader.cancel();
+      }
+    });
+    assertEquals(events.length, lengths.length);
+    for (const event of events) {
+      const isWhole = event.status === "ok";
+      assertEquals(typeof event.cost, isWhole ? "number" : "undefined");
+      assertEquals(event.usage, isWhole ? undefined : "missing");
+      if (!isWhole) assertEquals(event.status, "aborted");
+    }
+    assertEquals(events[0]?.status, "aborted");
+  });
+}
+
+Deno.test("auditedFetch() logs usage from the end of a long stream, whose middle is not kept", async () => {
+  const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
+  const delta = (n: number) =>
+    event({ id: "c1", model: "small", choices: [{ delta: { content: `${n}` } }] });
+  const usage = { prompt_tokens: 7, completion_tokens: 5_000, total_tokens: 5_007 };
+  const texts = [
+    ...Array.from({ length: 5_000 }, (_, n) => delta(n)),
+    event({ id: "c1", model: "small", choices: [{ delta: {}, finish_reason: "length" }] }),
+    event({ id: "c1", model: "small", choices: [], usage }),
+    "data: [DONE]\n\n",
+  ];
+  const encoder = new TextEncoder();
+  // Pieces that end between events, and pieces that never do.
+  for (const shift of [0, 3]) {
+    const whole = texts.join("");
+    const pieces = shift === 0
+      ? texts.map((text) => encoder.encode(text))
+      : Array.from({ length: Math.ceil(whole.length / 101) }, (_, n) =>
+        encoder.encode(whole.slice(n * 101, n * 101 + 101)));
+    const [logged] = await eventsOf(async (log) => {
+      const audited = auditedFetch(log, {
+        prices: PRICES,
+        fetch: answering(pieces, "text/event-stream"),
+      });
+      await (await audited(CHAT, chatRequest({ stream: true }))).text();
+    });
+    const { status, output_t, finish_reason, response_id } = logged!;
+    assertEquals([status, output_t, finish_reason, response_id], ["ok", 5_000, "length", "c1"]);
+  }
+});
+
+Deno.test("auditedFetch() reads a stream with every kind of line end, comments and fields of other names", async () => {
+  const usage = JSON.stringify({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } });
+  const choice = JSON.stringify({
+    id: "c1",
+    choices: [{ delta: { content: "x" }, finish_reason: "stop" }],
+  });
+  for (const end of ["\n", "\r\n", "\r"]) {
+    const lines = [
+      ": keep-alive",
+      "id: 1",
+      `data:${choice}`,
+      "",
+      "event: x",
+      `data: ${usage}`,
+      "",
+      "retry: 5",
+    ];
+    const bytes = new TextEncoder().encode(lines.join(end));
+    const [event] = await eventsOf(async (log) => {
+      const audited = auditedFetch(log, {
+        fetch: answering([...bytes].map((byte) => new Uint8Array([byte])), "text/event-stream"),
+      });
+      await (await audited(CHAT, chatRequest({ stream: true }))).text();
+    });
+    assertEquals(
+      [event?.status, event?.input_t, event?.output_t],
+      ["ok", 3, 4],
+      JSON.stringify(end),
+    );
+  }
+});
+
+Deno.test("auditedFetch() logs a stream that ends early as an error without usage", async () => {
+  await using provider = startProvider();
+  const [, path, body] = REQUESTS[5]!;
+  const bytes = await (await fetch(provider.origin + path, post(body))).bytes();
+  const events = await eventsOf(async (log) => {
+    const half = bytes.slice(0, bytes.length / 2);
+    const audited = auditedFetch(log, {
+      prices: PRICES,
+      fetch: answering([half], "text/event-stream"),
+    });
+    await (await audited("http://localhost" + path, post(body))).text();
+  });
+  assertEquals(events.length, 1);
+  const { status, error, usage, input_t, cost, response_id } = events[0]!;
+  assertEquals([status, usage, input_t, cost], ["error", "missing", undefined, undefined]);
+  assertEquals(error, { message: "The stream ended before its last event" });
+  assert(String(response_id).startsWith("msg_"));
+});
+
+Deno.test("auditedFetch() logs the error that a response or a stream states", async () => {
+  const error = { type: "overloaded_error", message: "Overloaded" };
+  const json = (status: number, body: unknown): FetchFunction => () =>
+    Promise.resolve(Response.json(body, { status }));
+  const stream = new TextEncoder().encode(
+    `event: error\ndata: ${JSON.stringify({ type: "error", error })}\n\n`,
+  );
+  const answers: readonly FetchFunction[] = [
+    json(529, { type: "error", error }),
+    answering([stream], "text/event-stream"),
+    json(400, { error: { message: "Bad", code: "invalid_value", param: null } }),
+    json(500, "not an object"),
+    () => Promise.resolve(new Response("<html>", { status: 502 })),
+    () => Promise.resolve(new Response(null, { status: 503 })),
+  ];
+  const events = await eventsOf(async (log) => {
+    for (const answer of answers) {
+      await (await auditedFetch(log, { fetch: answer })(CHAT, chatRequest())).text();
+    }
+  });
+  assertEquals(
+    events.map(({ status, usage }) => [status, usage]),
+    answers.map(() => ["error", "missing"]),
+  );
+  assertEquals(events.map(({ error }) => error), [
+    { status: 529, ...error },
+    { status: 200, ...error },
+    { status: 400, code: "invalid_value", message: "Bad" },
+    { status: 500 },
+    { status: 502 },
+    { status: 503 },
+  ]);
+});
+
+Deno.test("auditedFetch() reads the source only when the caller reads, and passes a cancellation on", async () => {
+  let pulls = 0;
+  let cancelled: unknown;
+  const source = () =>
+    new ReadableStream<Uint8Array>({
+      pull(controller) {
+        pulls++;
+        controller.enqueue(new TextEncoder().encode("data: {}\n\n"));
+      },
+      cancel(reason) {
+        cancelled = reason;
+      },
+    }, { highWaterMark: 0 });
+  const answer: FetchFunction = () =>
+    Promise.resolve(new Response(source(), { headers: { "content-type": "text/event-stream" } }));
+  const events = await eventsOf(async (log) => {
+    const { body } = await auditedFetch(log, { fetch: answer })(
+      CHAT,
+      chatRequest({ stream: true }),
+    );
+    const reader = body!.getReader();
+    assertEquals(pulls, 0);
+    for (let n = 1; n <= 3; n++) {
+      await reader.read();
+      assertEquals(pulls, n);
+    }
+    await reader.cancel("enough");
+  });
+  assertEquals(cancelled, "enough");
+  assertEquals(events.map(({ status, error }) => [status, error]), [["aborted", {
+    message: "enough",
+  }]]);
+});
+
+Deno.test("auditedFetch() lets the caller read into its own buffer, clone and skip empty pieces", async () => {
+  const bytes = new TextEncoder().encode(
+    '{"model":"small","usage":{"prompt_tokens":1,"completion_tokens":2}}',
+  );
+  const pieces = () => [bytes.slice(0, 9), new Uint8Array(), bytes.slice(9)];
+  const events = await eventsOf(async (log) => {
+    const audited = auditedFetch(log, {
+      fetch: () => answering(pieces(), "application/json")(CHAT),
+    });
+    const reader = (await audited(CHAT, chatRequest())).body!.getReader({ mode: "byob" });
+    const read: number[] = [];
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(7));
+      if (done) break;
+      read.push(...value);
+    }
+    assertEquals(new Uint8Array(read), bytes);
+    const response = await audited(CHAT, chatRequest());
+    const clone = response.clone();
+    assertEquals([clone.url, clone.type], [response.url, response.type]);
+    assertEquals(await clone.bytes(), await response.bytes());
+  });
+  assertEquals(events.map(({ status, output_t }) => [status, output_t]), [["ok", 2], ["ok", 2]]);
+});
+
+Deno.test("auditedFetch() logs an abort before the call, during it, and while the caller reads", async () => {
+  await using provider = startProvider({ delayMs: 20 });
+  const url = `${provider.origin}/v1/chat/completions`;
+  const events = await eventsOf(async (log) => {
+    const audited = auditedFetch(log);
+    await assertRejects(
+      () => audited(url, { ...chatRequest(), signal: AbortSignal.abort() }),
+      DOMException,
+    );
+    const during = new AbortController();
+    const call = audited(url, { ...chatRequest(), signal: during.signal });
+    during.abort();
+    await assertRejects(() => call, DOMException);
+    const reading = new AbortController();
+    const response = await audited(url, {
+      ...chatRequest({ stream: true }),
+      signal: reading.signal,
+    });
+    const reader = response.body!.getReader();
+    await reader.read();
+    reading.abort();
+    await assertRejects(async () => {
+      while (!(await reader.read()).done);
+    }, DOMException);
+  });
+  assertEquals(events.map(({ status }) => status), ["aborted", "aborted", "aborted"]);
+});
+
+Deno.test("auditedFetch() logs a timeout and a refused connection as errors", async () => {
+  const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = server.addr;
+  const events = await eventsOf(async (log) => {
+    const audited = auditedFetch(log);
+    const url = `http://127.0.0.1:${port}/v1/chat/completions`;
+    await assertRejects(
+      () => audited(url, { ...chatRequest(), signal: AbortSignal.timeout(10) }),
+      DOMException,
+    );
+    server.close();
+    await assertRejects(() => audited(url, chatRequest()), TypeError);
+  });
+  assertEquals(events.map(({ status }) => status), ["error", "error"]);
+  assertEquals(events.map(({ error }) => (error as Error).name), ["TimeoutError", "TypeError"]);
+  assert(String((events[1]!.error as Error).cause).includes("Connection refused"));
+});
+
+Deno.test("auditedFetch() recognizes a request in every form that fetch takes", async () => {
+  await using provider = startProvider();
+  const url = `${provider.origin}/v1/chat/completions`;
+  const { body } = chatRequest();
+  const text = body as string;
+  const events = await eventsOf(async (log) => {
+    const audited = auditedFetch(log);
+    for (
+      const args of [
+        [url, { method: "post", body: text }],
+        [new URL(url), { method: "POST", body: new TextEncoder().encode(text) }],
+        [new Request(url, { method: "POST", body: text })],
+        [new Request(url), { method: "POST", body: new Blob([text]) }],
+        [url, { method: "POST", body: new TextEncoder().encode(text).buffer }],
+        [url, { method: "POST", body: ReadableStream.from([new TextEncoder().encode(text)]) }],
+      ] as Parameters<FetchFunction>[]
+    ) {
+      const answer = await (await audited(...args)).json();
+      assertEquals(answer.choices.length, 1);
+    }
+  });
+  assertEquals(
+    events.map(({ model, api }) => [model, api]),
+    Array(6).fill(["small-2026-02-13", "openai.chat"]),
+  );
+});
+
+Deno.test("auditedFetch() passes other requests on, and logs them with httpCalls", async () => {
+  const answer: FetchFunction = (input) =>
+    String(input).includes("broken") ? Promise.reject(new TypeError("no route")) : Promise.resolve(
+      Response.json({}, { status: String(input).includes("missing") ? 404 : 200 }),
+    );
+  const requests: Parameters<FetchFunction>[] = [
+    ["http://localhost/v1/models?key=secret"],
+    ["http://localhost/v1/threads/t1/messages", post({ role: "user", content: "Hi" })],
+    ["http://localhost/v1/chat/completions", { method: "POST", body: "not JSON" }],
+    ["http://localhost/v1/messages/count_tokens", post({ model: "small", messages: [] })],
+    ["http://localhost/responses", post({ model: "a form of another program" })],
+    ["http://localhost/missing"],
+    ["http://localhost/broken"],
+  ];
+  const run = (options: AuditedFetchOptions) =>
+    eventsOf(async (log) => {
+      const audited = auditedFetch(log, { ...options, fetch: answer });
+      for (const args of requests) await audited(...args).then((each) => each.text(), () => {});
+    });
+  assertEquals(await run({}), []);
+  const events = await run({ httpCalls: true, fields: { agent: "critic" } });
+  assertEquals(events.map(({ event, agent, status }) => [event, agent, status]), [
+    ...Array(5).fill(["http_call", "critic", "ok"]),
+    ["http_call", "critic", "error"],
+    ["http_call", "critic", "error"],
+  ]);
+  const [first, , , , , missing, broken] = events;
+  assertEquals([first?.method, first?.path, first?.http_status], ["GET", "/v1/models", 200]);
+  assertEquals([missing?.http_status, broken?.error], [404, {
+    name: "TypeError",
+    message: "no route",
+  }]);
+  assert(!JSON.stringify(events).includes("secret"));
+});
+
+Deno.test("auditedFetch() lets fetch reject a URL that cannot be parsed", async () => {
+  const events = await eventsOf(async (log) => {
+    await assertRejects(
+      () => auditedFetch(log, { httpCalls: true })("/v1/chat/completions"),
+      TypeError,
+    );
+  });
+  assertEquals(events, []);
+});
+
+/** Answers with this usage. */
+function withUsage(usage: object | undefined, model = "small-2026-02-13"): FetchFunction {
+  return () =>
+    Promise.resolve(Response.json({ id: crypto.randomUUID(), model, choices: [], usage }));
+}
+
+Deno.test("auditedFetch() logs a call without a cost if the price is unknown, and warns once for each model", async () => {
+  const { logger, warnings } = gathering();
+  const usage = { prompt_tokens: 10, completion_tokens: 5 };
+  const events = await eventsOf(async (log) => {
+    for (const model of ["large", "large", "huge"]) {
+      const audited = auditedFetch(log, { prices: PRICES, fetch: withUsage(usage, model) });
+      await (await audited(CHAT, chatRequest())).text();
+    }
+  }, { logger });
+  assertEquals(
+    events.map(({ cost, cost_source }) => [cost, cost_source]),
+    Array(3).fill([undefined, undefined]),
+  );
+  assertEquals(warnings.length, 2, warnings.join("\n"));
+  assert(warnings[0]!.includes("model openai/large without a cost"), warnings[0]);
+});
+
+Deno.test("auditedFetch() warns once that a stream of OpenAI's chat was not asked for its usage", async () => {
+  await using provider = startProvider();
+  const { logger, warnings } = gathering();
+  const events = await eventsOf(async (log) => {
+    const audited = auditedFetch(log, { prices: PRICES });
+    const url = `${provider.origin}/v1/chat/completions`;
+    for (let n = 0; n < 2; n++) await (await audited(url, chatRequest({ stream: true }))).text();
+  }, { logger });
+  assertEquals(
+    events.map(({ status, usage, cost }) => [status, usage, cost]),
+    Array(2).fill(["ok", "missing", undefined]),
+  );
+  assertEquals(warnings.length, 1);
+  assert(warnings[0]!.includes("include_usage"), warnings[0]);
+});
+
+Deno.test("auditedFetch() prefers the cost and the provider that the response states", async () => {
+  const answer: FetchFunction = () =>
+    Promise.resolve(Response.json({
+      id: "gen-1",
+      provider: "DeepInfra",
+      model: "small",
+      usage: { prompt_tokens: 10, completion_tokens: 5, cost: 0.0125 },
+    }));
+  const [event] = await eventsOf(async (log) => {
+    await (await auditedFetch(log, { prices: PRICES, fetch: answer })(CHAT, chatRequest())).text();
+  });
+  assertEquals([event?.cost, event?.cost_source, event?.provider], [
+    0.0125,
+    "provider",
+    "DeepInfra",
+  ]);
+});
+
+Deno.test("auditedFetch() finds the prices of the provider in its fields", async () => {
+  const prices = {
+    ...PRICES,
+    "groq/small": { input_cost_per_token: 1e-6, output_cost_per_token: 1e-6 },
+  };
+  const usage = { prompt_tokens: 10, completion_tokens: 5 };
+  const [event] = await eventsOf(async (log) => {
+    const fields = { provider: "groq" };
+    await (await auditedFetch(log, { prices, fields, fetch: withUsage(usage) })(
+      CHAT,
+      chatRequest(),
+    )).text();
+  });
+  assertEquals([event?.cost, event?.provider], [0.000015, "groq"]);
+});
+
+Deno.test("auditedFetch() logs the digest of its prices once for each log and table", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  const usage = { prompt_tokens: 10, completion_tokens: 5 };
+  const tables = [PRICES, structuredClone(PRICES), { ...PRICES, large: PRICES.small }];
+  for (const prices of [...tables, ...tables]) {
+    const audited = auditedFetch(log.child({ agent: "critic" }), {
+      prices,
+      fetch: withUsage(usage),
+    });
+    await (await audited(CHAT, chatRequest())).text();
+  }
+  const events = await log.query({ eventType: ["prices", "llm_call"] }).toArray();
+  assertEquals(events.map(({ event }) => event).join(" ").match(/prices/g)?.length, 2);
+  assertEquals(events[0]?.event, "prices");
+  assertEquals([events[0]?.models, events[0]?.agent], [1, undefined]);
+  const bytes = new TextEncoder().encode(JSON.stringify(PRICES));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  assertEquals(events[0]?.sha256, digest);
+});
+
+Deno.test("auditedFetch() rejects invalid arguments, and names them", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  const wrong: readonly [options: object, message: string][] = [
+    [{ price: {} }, 'unknown option "price"; did you mean "prices"?'],
+    [{ prices: [] }, "prices must be an object by the names of models"],
+    [{ prices: {} }, "prices must have a model with input_cost_per_token"],
+    [
+      { prices: { small: { input_cost_per_token: "2e-6" } } },
+      'prices of "small": input_cost_per_token must be a number',
+    ],
+    [
+      { prices: { small: { input_cost_per_token: 2.5 } } },
+      "a price per million tokens is 2.5 / 1e6",
+    ],
+    [{ budget: {} }, "budget must be a budget of log.budget()"],
+    [{ budget: [null] }, "budget must be a budget of log.budget()"],
+    [{ estimate: 5 }, "estimate must be a function"],
+    [{ refusal: "retry" }, 'refusal must be "throw" or "respond"'],
+    [{ maxSec: 0 }, "maxSec must be a number > 0 (seconds)"],
+    [{ fields: { cost: -1 } }, 'the field "cost" must be a finite number >= 0 (USD)'],
+  ];
+  for (const [options, message] of wrong) {
+    const error = assertThrows(
+      () => auditedFetch(log, options as AuditedFetchOptions),
+      Error,
+      message,
+    );
+    assert(error instanceof TypeError || error instanceof RangeError);
+  }
+  assertThrows(() => auditedFetch({} as AuditLog), TypeError, "log must be an AuditLog");
+  assertThrows(
+    () => auditedFetch(undefined as unknown as AuditLog),
+    TypeError,
+    "log must be an AuditLog",
+  );
+});
+
+/** Opens a log with a budget, calls `run`, and returns what the budget has spent and holds, and the events. */
+async function withBudget(
+  limit: { usd?: number; tokens?: number; calls?: number },
+  run: (
+    audited: (options: AuditedFetchOptions) => FetchFunction,
+    log: AuditLog,
+  ) => Promise<unknown>,
+) {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  const budget = await log.budget({ name: "run", limit });
+  await run(
+    (options) =>
+      auditedFetch(log.child({ agent: "critic" }), { prices: PRICES, budget, ...options }),
+    log,
+  );
+  const { spent, held } = await budget.state();
+  return {
+    spent,
+    held,
+    events: await log.query({ eventType: "llm_call" }).toArray(),
+    log: await log.query().toArray(),
+  };
+}
+
+Deno.test("auditedFetch() holds the estimate of a call on its budget, and charges the cost", async () => {
+  const usage = { prompt_tokens: 10, completion_tokens: 5 };
+  const { spent, held, events, log } = await withBudget({ usd: 1 }, async (audited) => {
+    await (await audited({ fetch: withUsage(usage) })(CHAT, chatRequest())).text();
+  });
+  const hold = log.find(({ event }) => event === "budget_hold")!;
+  const bytes = new TextEncoder().encode(chatRequest().body as string).length;
+  assertEquals(hold.hold_usd, Number((Math.ceil(bytes / 4) * 2e-6 + 100 * 8e-6).toPrecision(12)));
+  assertEquals([hold.model, hold.provider, hold.agent], ["small", "openai", "critic"]);
+  assertEquals([spent, held], [0.00006, 0]);
+  assertEquals([events[0]?.hold, events[0]?.agent, events[0]?.cost], [
+    hold.hold,
+    "critic",
+    0.00006,
+  ]);
+});
+
+Deno.test("auditedFetch() estimates the most that a request may use", async () => {
+  const cases: readonly [name: string, request: RequestInit, path: string, tokens: number][] = [
+    [
+      "max_completion_tokens",
+      post({ model: "small", messages: [], max_completion_tokens: 50 }),
+      "chat/completions",
+      50,
+    ],
+    [
+      "several choices",
+      post({ model: "small", messages: [], max_tokens: 50, n: 3 }),
+      "chat/completions",
+      150,
+    ],
+    ["the maximum of the model", post({ model: "small", messages: [] }), "chat/completions", 1_000],
+    [
+      "max_output_tokens",
+      post({ model: "small", input: "Hi", max_output_tokens: 60 }),
+      "responses",
+      60,
+    ],
+    ["embeddings", post({ model: "small", input: "Hi" }), "embeddings", 0],
+    [
+      "Gemini",
+      post({ contents: [], generationConfig: { maxOutputTokens: 70 } }),
+      "models/small:generateContent",
+      70,
+    ],
+  ];
+  for (const [name, request, path, output] of cases) {
+    const { log } = await withBudget({ tokens: 10_000 }, async (audited) => {
+      await (await audited({ fetch: withUsage(undefined) })(`http://localhost/v1/${path}`, request))
+        .text();
+    });
+    const { length } = new TextEncoder().encode(request.body as string);
+    assertEquals(
+      log.find(({ event }) => event === "budget_hold")?.hold_tokens,
+      Math.ceil(length / 4) + output,
+      name,
+    );
+  }
+});
+
+Deno.test("auditedFetch() estimates input with cache_control as a cache write, for five minutes or an hour", async () => {
+  const prices = {
+    small: {
+      ...PRICES.small,
+      cache_creation_input_token_cost: 4e-6,
+      cache_creation_input_token_cost_above_1hr: 5e-6,
+    },
+  };
+  for (const [ttl, price] of [["5m", 4e-6], ["1h", 5e-6]] as const) {
+    const system = [{
+      type: "text",
+      text: "x".repeat(4_000),
+      cache_control: { type: "ephemeral", ttl },
+    }];
+    const request = post({ model: "small", system, messages: MESSAGES, max_tokens: 1 });
+    const { log } = await withBudget({ usd: 1 }, async (audited) => {
+      await (await audited({ prices, fetch: withUsage(undefined) })(
+        "http://localhost/v1/messages",
+        request,
+      )).text();
+    });
+    const { length } = new TextEncoder().encode(request.body as string);
+    const usd = Number((Math.ceil(length / 4) * price + 8e-6).toPrecision(12));
+    assertEquals(log.find(({ event }) => event === "budget_hold")?.hold_usd, usd);
+  }
+});
+
+Deno.test("auditedFetch() makes no call that its budget refuses", async () => {
+  let calls = 0;
+  const { events, log } = await withBudget({ usd: 0.0001 }, async (audited) => {
+    const fetch: FetchFunction = () => Promise.resolve(Response.json({ calls: calls++ }));
+    await assertRejects(() => audited({ fetch })(CHAT, chatRequest()), BudgetError, "Cannot hold");
+    const response = await audited({ fetch, refusal: "respond" })(CHAT, chatRequest());
+    assertEquals([response.status, response.headers.get("x-should-retry")], [402, "false"]);
+    const { error } = await response.json();
+    assertEquals([error.type, error.code, error.budget], ["budget_error", "too_large", "run"]);
+  });
+  assertEquals([calls, events], [0, []]);
+  assertEquals(log.some(({ event }) => event === "budget_refused"), true);
+});
+
+Deno.test("auditedFetch() answers with status 429 while other calls hold the rest, and waits with wait", async () => {
+  const gate = Promise.withResolvers<Response>();
+  const { spent } = await withBudget({ calls: 1 }, async (audited, log) => {
+    const options = { estimate: () => ({ calls: 1 }) };
+    const first = audited({ ...options, fetch: () => gate.promise })(CHAT, chatRequest());
+    // The hold of the first call is in the log.
+    for await (const { event } of log.follow({ last: 10 })) if (event === "budget_hold") break;
+    const refused = await audited({ ...options, refusal: "respond" })(CHAT, chatRequest());
+    assertEquals([refused.status, refused.headers.get("x-should-retry")], [429, "true"]);
+    assert(Number(refused.headers.get("retry-after-ms")) > 0);
+    await refused.text();
+    const second = audited({ ...options, wait: true, fetch: withUsage(undefined) })(
+      CHAT,
+      chatRequest(),
+    );
+    // The first call is refused by the server, so it charges nothing.
+    gate.resolve(Response.json({}, { status: 400 }));
+    await (await first).text();
+    await (await second).text();
+  });
+  assertEquals(spent, 1);
+});
+
+Deno.test("auditedFetch() refuses a call whose cost cannot be estimated, unless estimate does", async () => {
+  const { events } = await withBudget({ usd: 1 }, async (audited) => {
+    const fetch = withUsage({ prompt_tokens: 1, completion_tokens: 1 }, "unknown");
+    const request = chatRequest({ model: "unknown" });
+    const error = await assertRejects(() => audited({ fetch })(CHAT, request), BudgetError);
+    assertInstanceOf(error, BudgetError);
+    assertEquals(error.kind, "unpriced");
+    const body = ReadableStream.from([new TextEncoder().encode(request.body as string)]);
+    await assertRejects(() => audited({ fetch })(CHAT, { method: "POST", body }), BudgetError);
+    const estimate: AuditedFetchOptions["estimate"] = ({ model, body, api }) => {
+      assertEquals([model, body?.max_tokens, api], ["unknown", 100, "openai.chat"]);
+      return { usd: 0.25 };
+    };
+    await (await audited({ fetch, estimate })(CHAT, request)).text();
+  });
+  assertEquals(events.length, 1);
+});
+
+Deno.test("auditedFetch() charges the estimate of a call whose cost is unknown, and nothing for a refused one", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const estimate = () => ({ usd: 0.25 });
+  const outcomes: readonly [name: string, spent: number, answer: FetchFunction | undefined][] = [
+    ["no usage", 0.25, withUsage(undefined)],
+    [
+      "a model without a price",
+      0.25,
+      withUsage({ prompt_tokens: 1, completion_tokens: 1 }, "unknown"),
+    ],
+    ["an error of the server", 0.25, () => Promise.resolve(Response.json({}, { status: 500 }))],
+    ["a reset connection", 0.25, () => Promise.reject(new TypeError("connection reset"))],
+    [
+      "a request that the server refuses",
+      0,
+      () => Promise.resolve(Response.json({}, { status: 429 })),
+    ],
+    ["a refused connection", 0, undefined],
+    [
+      "a missing permission",
+      0,
+      () => Promise.reject(new Deno.errors.NotCapable("Requires net access")),
+    ],
+  ];
+  for (const [name, expected, answer] of outcomes) {
+    const { spent, held, events } = await withBudget({ usd: 1 }, async (audited) => {
+      const options = answer === undefined ? { estimate } : { estimate, fetch: answer };
+      const url = `http://127.0.0.1:${port}/v1/chat/completions`;
+      await audited(options)(url, chatRequest()).then((response) => response.text(), () => {});
+    });
+    assertEquals([spent, held, events.length], [expected, 0, 1], name);
+  }
+});
+
+Deno.test("auditedFetch() releases the hold of a refused call even if the caller never reads why", async () => {
+  const { held, spent } = await withBudget({ usd: 1 }, async (audited) => {
+    const fetch: FetchFunction = () => Promise.resolve(Response.json({}, { status: 429 }));
+    await audited({ fetch })(CHAT, chatRequest());
+  });
+  assertEquals([held, spent], [0, 0]);
+});
+
+Deno.test("auditedFetch() settles a budget for one model, whose response has a dated name", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  const budget = await log.budget({ name: "small", limit: { usd: 1 }, where: { model: "small" } });
+  const usage = { prompt_tokens: 10, completion_tokens: 5 };
+  const audited = auditedFetch(log, { prices: PRICES, budget, fetch: withUsage(usage) });
+  await (await audited(CHAT, chatRequest())).text();
+  await log.flush();
+  const [event] = await log.lastEvents(1, { eventType: "llm_call" });
+  assertEquals([event?.model, event?.response_model, event?.cost], [
+    "small",
+    "small-2026-02-13",
+    0.00006,
+  ]);
+  assertEquals((await budget.state()).spent, 0.00006);
+});
+
+Deno.test("auditedFetch() holds on several budgets", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  const run = await log.budget({ name: "run", limit: { usd: 1 } });
+  const calls = await log.budget({ name: "calls", limit: { calls: 1 } });
+  const usage = { prompt_tokens: 10, completion_tokens: 5 };
+  const audited = auditedFetch(log, {
+    prices: PRICES,
+    budget: [run, calls],
+    fetch: withUsage(usage),
+  });
+  await (await audited(CHAT, chatRequest())).text();
+  await assertRejects(() => audited(CHAT, chatRequest()), BudgetError, '"calls"');
+  assertEquals([(await run.state()).spent, (await calls.state()).spent], [0.00006, 1]);
+});
