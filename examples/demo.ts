@@ -1,11 +1,12 @@
-#!/usr/bin/env -S deno run --allow-read --allow-write=.demo
+#!/usr/bin/env -S deno run --allow-read --allow-write=.demo --allow-net=127.0.0.1
 /**
- * The program that `deno task demo` runs: a simulation, or a replay of a trace.
+ * The program that `deno task demo` runs: a simulation and calls of models over HTTP, or a replay of a trace.
  *
  * @module
  */
 import { parseArgs } from "node:util";
 import { numberOption, runCommand } from "./command_line.ts";
+import { callModels } from "./llm.ts";
 import { PRICES } from "./prices.ts";
 import { replayTrace } from "./replay_trace.ts";
 import { simulate } from "./simulation.ts";
@@ -13,8 +14,9 @@ import { simulate } from "./simulation.ts";
 const USAGE = `Usage: deno task demo [--seed N] [--budget USD]
        deno task demo --trace FILE
 
-Simulates an hour of agents at work, or replays a CSV file with the columns TIMESTAMP,
-ContextTokens and GeneratedTokens. Prints the events and their cost. The logs stay in .demo/.`;
+Simulates an hour of agents at work, and calls of models over HTTP, which a server on this
+machine answers. Or replays a CSV file with the columns TIMESTAMP, ContextTokens and
+GeneratedTokens. Prints the events and their cost. The logs stay in .demo/.`;
 
 interface DemoArgs {
   trace: string | undefined;
@@ -43,8 +45,10 @@ function parseDemoArgs(args: string[]): DemoArgs {
 
 async function run({ trace, help, seed, budgetUsdPerHour }: DemoArgs): Promise<void> {
   if (help) console.log(USAGE);
-  else if (trace === undefined) await simulate({ dir: ".demo/simulation", seed, budgetUsdPerHour });
-  else await replayTrace({ tracePath: trace, dir: ".demo/trace", price: PRICES.large });
+  else if (trace === undefined) {
+    await simulate({ dir: ".demo/simulation", seed, budgetUsdPerHour });
+    await callModels({ dir: ".demo/llm" });
+  } else await replayTrace({ tracePath: trace, dir: ".demo/trace", prices: PRICES.large });
 }
 
 Deno.exitCode = await runCommand(parseDemoArgs, run);

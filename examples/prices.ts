@@ -1,27 +1,18 @@
 /**
- * Prices of the models in the examples, in USD per million tokens. The figures are invented.
+ * Prices of the models in the examples, from a table in LiteLLM's schema: USD per token. The figures are invented.
  *
  * @module
  */
-
-/** The price of a model. */
-export interface Price {
-  /** USD per million input tokens. */
-  inputUsdPerMTok: number;
-  /** USD per million output tokens. */
-  outputUsdPerMTok: number;
-}
-
-/** The models of the examples and their prices. */
-export const PRICES = {
-  small: { inputUsdPerMTok: 0.25, outputUsdPerMTok: 1.25 },
-  large: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
-} as const satisfies Record<string, Price>;
+import { costOf, type ModelPrices } from "@vivarium/scout/llm";
+import table from "./prices.json" with { type: "json" };
 
 /** The name of a model in the examples. */
-export type Model = keyof typeof PRICES;
+export type Model = keyof typeof table;
 
-/** Returns the cost of a request in USD. */
-export function costUsd(price: Price, inputTokens: number, outputTokens: number): number {
-  return (inputTokens * price.inputUsdPerMTok + outputTokens * price.outputUsdPerMTok) / 1e6;
+/** The models of the examples and their prices. */
+export const PRICES: Readonly<Record<Model, ModelPrices>> = table;
+
+/** Returns the cost of a call in USD. */
+export function costUsd(prices: ModelPrices, inputTokens: number, outputTokens: number): number {
+  return costOf({ input_t: inputTokens, output_t: outputTokens }, { model: prices }, "model")!.cost;
 }

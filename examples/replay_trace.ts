@@ -13,8 +13,9 @@ import { emptyDir } from "@std/fs";
 import { TextLineStream } from "@std/streams";
 import { parseArgs } from "node:util";
 import { AuditLog } from "@vivarium/scout";
+import type { ModelPrices } from "@vivarium/scout/llm";
 import { numberOption, runCommand } from "./command_line.ts";
-import { costUsd, type Price, PRICES } from "./prices.ts";
+import { costUsd, PRICES } from "./prices.ts";
 import { bar, printTable, usd } from "./table.ts";
 
 const HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens";
@@ -27,8 +28,8 @@ export interface ReplayOptions {
   tracePath: string;
   /** Directory of the log. Its contents are deleted first. */
   dir: string;
-  /** Price of the model that served the requests. */
-  price: Price;
+  /** Prices of the model that served the requests. */
+  prices: ModelPrices;
 }
 
 interface TraceRow {
@@ -42,7 +43,7 @@ interface TraceRow {
  *
  * @throws {SyntaxError} If a line is malformed; the message names the line. The rows before that line are logged.
  */
-export async function replayTrace({ tracePath, dir, price }: ReplayOptions): Promise<void> {
+export async function replayTrace({ tracePath, dir, prices }: ReplayOptions): Promise<void> {
   await emptyDir(dir);
   let nowMs = 0;
   await using log = await AuditLog.open({ path: `${dir}/audit.jsonl`, now: () => nowMs });
@@ -55,7 +56,7 @@ export async function replayTrace({ tracePath, dir, price }: ReplayOptions): Pro
       model: "traced",
       input_t: inputTokens,
       output_t: outputTokens,
-      cost: costUsd(price, inputTokens, outputTokens),
+      cost: costUsd(prices, inputTokens, outputTokens),
     });
     // No event is lost without this await. It only prevents that the file is read much faster than the log is written.
     if (++requests % AWAIT_EVERY === 0) await logged;
@@ -185,17 +186,28 @@ function parseReplayArgs(args: string[]): ReplayOptions {
     args,
     allowPositionals: true,
     options: {
-      "input-price": { type: "string", default: `${PRICES.large.inputUsdPerMTok}` },
-      "output-price": { type: "string", default: `${PRICES.large.outputUsdPerMTok}` },
+      "input-price": {
+        type: "string",
+        default: `${perMillion(PRICES.large.input_cost_per_token)}`,
+      },
+      "output-price": {
+        type: "string",
+        default: `${perMillion(PRICES.large.output_cost_per_token)}`,
+      },
     },
   });
   const [tracePath, ...others] = positionals;
   if (tracePath === undefined || others.length > 0) throw new TypeError(USAGE);
-  const price = {
-    inputUsdPerMTok: numberOption("input-price", values["input-price"], 0),
-    outputUsdPerMTok: numberOption("output-price", values["output-price"], 0),
+  const prices = {
+    input_cost_per_token: numberOption("input-price", values["input-price"], 0) / 1e6,
+    output_cost_per_token: numberOption("output-price", values["output-price"], 0) / 1e6,
   };
-  return { tracePath, dir: ".demo/trace", price };
+  return { tracePath, dir: ".demo/trace", prices };
+}
+
+/** Returns a price per token as a price per million tokens. */
+function perMillion(price: number | undefined): number {
+  return Number((price! * 1e6).toPrecision(12));
 }
 
 if (import.meta.main) Deno.exitCode = await runCommand(parseReplayArgs, replayTrace);

@@ -78,11 +78,33 @@ Deno.test("demo.ts names the malformed row of a trace, and logs the rows before 
   assertEquals(linesOf(dir.path(".demo/trace/audit.jsonl")).length, 1);
 });
 
+Deno.test("llm.ts logs every call of its simulated models, and stops within its budget", async () => {
+  using dir = tempDir();
+  const { code, stdout, stderr } = await runExample("llm.ts", dir.path(""));
+  assertEquals([code, stderr], [0, ""]);
+  const events = linesOf(dir.path(".demo/llm/audit.jsonl")).map((line) => JSON.parse(line));
+  const calls = events.filter(({ event }) => event === "llm_call");
+  assertEquals([...new Set(calls.map(({ agent, api }) => `${agent} ${api}`))].sort(), [
+    "critic gemini.generate",
+    "mapper openai.chat",
+    "writer anthropic.messages",
+  ]);
+  for (const { status, cost, hold } of calls) {
+    assert(status === "ok" && cost > 0 && typeof hold === "string");
+  }
+  const spend = calls.reduce((sum, { cost }) => sum + cost, 0);
+  assert(spend > 0.008 && spend <= 0.01, `${spend} USD spent`);
+  const [, shown] = /^spend: (\S+) USD of 0\.010000 USD$/m.exec(stdout) ?? [];
+  assert(Math.abs(Number(shown) - spend) < 1e-6, stdout);
+  assertStringIncludes(stdout, "refused: Cannot hold");
+});
+
 Deno.test("demo.ts plays the simulation, and explains invalid arguments", async () => {
   using dir = tempDir();
   const played = await runExample("demo.ts", dir.path(""));
   assertEquals(played.code, 0, played.stderr);
   assertStringIncludes(played.stdout, "What it cost, by model");
+  assertStringIncludes(played.stdout, "Model calls through auditedFetch");
   const usage = await runExample("demo.ts", dir.path(""), ["--seed", "x"]);
   assertEquals([usage.code, usage.stderr], [2, 'Cannot read --seed: expected a number, got "x"\n']);
   const missing = await runExample("demo.ts", dir.path(""), ["--trace", "none.csv"]);
