@@ -6,7 +6,7 @@
  * All commands on a log need `--allow-read=DIR` for its directory; the default path also needs
  * `--allow-env=HOME`. In addition, `rotate`, `import`, `prune`, `inflight end` and the commands of `budget` need `--allow-write=DIR`, `report` needs
  * `--allow-read` and `--allow-write` for its file, `serve` needs `--allow-net=127.0.0.1:8788`, and `ship` needs
- * `--allow-net` for its server. `fleet` needs only `--allow-net` for its server.
+ * `--allow-net` for its server. `fleet` needs only `--allow-net` for its server, and `prices` `--allow-read` for its file.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query DIR/audit.jsonl --since 3h
  *
@@ -29,6 +29,7 @@ import { headCommand } from "./head.ts";
 import { importCommand } from "./import.ts";
 import { inflightCommand } from "./inflight.ts";
 import { metricsCommand } from "./metrics.ts";
+import { pricesCommand } from "./prices.ts";
 import { pruneCommand } from "./prune.ts";
 import { queryCommand } from "./query.ts";
 import { reportCommand } from "./report.ts";
@@ -71,6 +72,7 @@ const commands: Parser<"sync", Run, unknown> = or(
   pruneCommand,
   shipCommand,
   fleetCommand,
+  pricesCommand,
   { errors: { unexpectedInput } },
 );
 
@@ -78,7 +80,7 @@ function parse(args: readonly string[]): Run {
   const exit = (code: number) => {
     throw new Exit(code);
   };
-  // `scout` and `scout fleet` without a command show their help.
+  // `scout`, `scout fleet` and `scout prices` without a command show their help.
   const asked = isGroup(args) ? [...args, "--help"] : args;
   return runParser(commands, "scout", asked, {
     brief: message`Audit logs of agent simulations.`,
@@ -102,7 +104,7 @@ function parse(args: readonly string[]): Run {
 }
 
 function isGroup(args: readonly string[]): boolean {
-  return args.length === 0 || args.length === 1 && args[0] === "fleet";
+  return args.length === 0 || args.length === 1 && ["fleet", "prices"].includes(args[0]!);
 }
 
 /**

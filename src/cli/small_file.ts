@@ -13,14 +13,19 @@ import { CommandError } from "./command_error.ts";
 const BYTES_MAX = 1024 * 1024;
 
 /**
- * Returns the bytes of a file of at most 1 MiB.
+ * Returns the bytes of a small file.
  *
  * @param path The path of the file
  * @param what The name of the content, for messages
+ * @param bytesMax Maximum length of the file in bytes; 1 MiB by default
  * @throws {CommandError} If the file does not exist, is not a regular file, or is too long.
  * @throws {Deno.errors.NotCapable} If reading is not permitted; the message names the flag.
  */
-export function readSmallFileBytes(path: string, what: string): Uint8Array<ArrayBuffer> {
+export function readSmallFileBytes(
+  path: string,
+  what: string,
+  bytesMax = BYTES_MAX,
+): Uint8Array<ArrayBuffer> {
   let handle: FileHandle | null;
   try {
     handle = openForRead(denoFileSystem, path);
@@ -38,9 +43,9 @@ export function readSmallFileBytes(path: string, what: string): Uint8Array<Array
   }
   try {
     const { byteLength } = handle.status();
-    if (byteLength > BYTES_MAX) {
+    if (byteLength > bytesMax) {
       throw new CommandError(
-        `Cannot read ${what}: the file is longer than ${BYTES_MAX} bytes: ${shownText(path)}`,
+        `Cannot read ${what}: the file is longer than ${bytesMax} bytes: ${shownText(path)}`,
         2,
       );
     }
@@ -55,7 +60,7 @@ export function readSmallFileBytes(path: string, what: string): Uint8Array<Array
   }
 }
 
-/** Returns the text of a file of at most 1 MiB; throws like {@linkcode readSmallFileBytes}. */
-export function readSmallFile(path: string, what: string): string {
-  return new TextDecoder().decode(readSmallFileBytes(path, what));
+/** Returns the text of a small file; takes and throws the same as {@linkcode readSmallFileBytes}. */
+export function readSmallFile(path: string, what: string, bytesMax = BYTES_MAX): string {
+  return new TextDecoder().decode(readSmallFileBytes(path, what, bytesMax));
 }

@@ -9,9 +9,8 @@ import type { Recorder } from "../audit_span.ts";
 import type { BudgetHold } from "../budget/granted_hold.ts";
 import { messageOf } from "../errors.ts";
 import { shown } from "../event.ts";
-import { sha256 } from "../line/digest.ts";
 import type { Fields } from "../write/merge_fields.ts";
-import { costOf, isPriced, priceFaults, type PriceTable } from "./prices.ts";
+import { costOf, digestOf, isPriced, priceFaults, type PriceTable } from "./prices.ts";
 import { type CallSource, SeenCalls } from "./seen_calls.ts";
 import type { TokenUsage } from "./usage.ts";
 
@@ -193,11 +192,6 @@ export class CallLog {
       models: Object.keys(this.prices!).length,
     });
   }
-}
-
-/** Returns the digest of a table of prices: the SHA-256 of its JSON without white space. */
-export function digestOf(prices: PriceTable): string {
-  return sha256(new TextEncoder().encode(JSON.stringify(prices)));
 }
 
 /**

@@ -7,6 +7,7 @@
  * @module
  */
 import { shown } from "../event.ts";
+import { sha256 } from "../line/digest.ts";
 import type { TokenUsage } from "./usage.ts";
 
 /**
@@ -302,4 +303,9 @@ function faultOf(value: unknown): string | null {
 function isPriceName(name: string): boolean {
   const base = name.replace(/_(?:priority|flex)$/, "").replace(/_above_\d+k?_tokens$/, "");
   return (PRICES as readonly string[]).includes(base);
+}
+
+/** Returns the digest of a table of prices: the SHA-256 of its JSON without white space. */
+export function digestOf(prices: PriceTable): string {
+  return sha256(new TextEncoder().encode(JSON.stringify(prices)));
 }

@@ -1,0 +1,142 @@
+/**
+ * `scout prices check`: checks a table of prices, and shows which prices a model has.
+ *
+ * @module
+ */
+import { object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map, multiple } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { argument, command, option } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
+import {
+  digestOf,
+  isPriced,
+  type ModelPrices,
+  nameInTable,
+  priceFaults,
+  type PriceTable,
+} from "../llm/prices.ts";
+import { counted, shownNumber, shownText, shownUsd } from "../shown.ts";
+import { CommandError } from "./command_error.ts";
+import type { Run } from "./command.ts";
+import { tell } from "./messages.ts";
+import { readSmallFile } from "./small_file.ts";
+import type { Output } from "./terminal.ts";
+import { unexpectedInput } from "./usage_error.ts";
+
+interface PricesOptions {
+  readonly file: string;
+  readonly models: readonly string[];
+}
+
+const check = command(
+  "check",
+  map(
+    object({
+      file: argument(string({ metavar: "FILE" }), {
+        description: message`The table of prices, JSON`,
+      }),
+      models: multiple(option("--model", string({ metavar: "NAME" }), {
+        description: message`Show the prices that a model has; may be repeated`,
+      })),
+    }),
+    (options): Run => (output) => runCheck(options, output),
+  ),
+  {
+    brief: message`Checks a table of prices`,
+    description:
+      message`Checks a table in the schema of LiteLLM's model_prices_and_context_window.json, which has USD per token. Exits with 1 if a price cannot be used, or a model of --model is not in the table.`,
+    footer: message`Example: scout prices check prices.json --model gpt-4o-2024-08-06`,
+  },
+);
+
+/** The `scout prices` command. */
+export const pricesCommand: Parser<"sync", Run, unknown> = command(
+  "prices",
+  or(check, { errors: { unexpectedInput } }),
+  { brief: message`Checks a table of prices of models` },
+);
+
+/** Maximum length of a table in bytes. LiteLLM's has 1.6 MB. */
+const BYTES_MAX = 64 * 1024 * 1024;
+/** Maximum number of faults to list. */
+const FAULTS_SHOWN = 20;
+
+async function runCheck({ file, models }: PricesOptions, output: Output): Promise<number> {
+  const table = readTable(file);
+  const names = Object.keys(table);
+  const priced = names.filter((name) => isPriced(table[name]));
+  output.line(
+    `${counted(names.length, "model")}, ${shownNumber(priced.length)} with prices in USD per token`,
+  );
+  output.line(`SHA-256 ${digestOf(table)}`);
+  const found = models.map((model) => ({ model, name: nameInTable(table, model) }));
+  for (const { model, name } of found) {
+    if (name !== undefined) output.line(modelLine(model, name, table[name]!));
+  }
+  await output.flush();
+  const missing = found.filter(({ name }) => name === undefined).map(({ model }) => model);
+  return tellFaults(table, missing, priced.length);
+}
+
+function readTable(file: string): PriceTable {
+  const text = readSmallFile(file, "prices", BYTES_MAX);
+  let table: unknown;
+  try {
+    table = JSON.parse(text);
+  } catch (error) {
+    throw new CommandError(
+      `Cannot read prices: the file is not JSON: ${shownText((error as Error).message)}: ${
+        shownText(file)
+      }`,
+      1,
+    );
+  }
+  if (typeof table === "object" && table !== null && !Array.isArray(table)) {
+    return table as PriceTable;
+  }
+  throw new CommandError(
+    `Cannot read prices: the file must be an object by the names of models: ${shownText(file)}`,
+    1,
+  );
+}
+
+/** Returns the prices of a model as a line, in USD per million tokens, as providers publish them. */
+function modelLine(model: string, name: string, prices: ModelPrices): string {
+  const shown = Object.entries(prices)
+    .filter(([, value]) => typeof value === "number")
+    .flatMap(([price, value]) => {
+      const label = SHOWN.find(([each]) => each === price)?.[1];
+      return label === undefined ? [] : [`${label} ${shownUsd((value as number) * 1e6)}`];
+    });
+  const entry = model === name ? "" : ` (as ${shownText(name)})`;
+  const per = shown.length === 0 ? "no prices" : `${shown.join(", ")} per million tokens`;
+  return `${shownText(model)}${entry}: ${per}`;
+}
+
+/** The prices to show, and what they are prices of. */
+const SHOWN: readonly (readonly [price: string, label: string])[] = [
+  ["input_cost_per_token", "input"],
+  ["output_cost_per_token", "output"],
+  ["cache_read_input_token_cost", "cache read"],
+  ["cache_creation_input_token_cost", "cache write"],
+  ["cache_creation_input_token_cost_above_1hr", "cache write for an hour"],
+];
+
+/** Writes the faults to standard error, and returns the exit code. */
+function tellFaults(table: PriceTable, missing: readonly string[], pricedCount: number): number {
+  const faults = priceFaults(table).map(({ model, message }) => `${model}: ${message}`);
+  if (faults.length > 0) {
+    const more = faults.length - FAULTS_SHOWN;
+    tell(`Cannot use ${counted(faults.length, "price")}`, [
+      ...faults.slice(0, FAULTS_SHOWN),
+      ...(more > 0 ? [`and ${shownNumber(more)} more`] : []),
+    ]);
+  }
+  if (pricedCount === 0) {
+    tell("Cannot use the table of prices: no model has input_cost_per_token (USD per token)");
+  }
+  for (const model of missing) tell(`Cannot find the prices of a model: ${model}`);
+  return faults.length + missing.length > 0 || pricedCount === 0 ? 1 : 0;
+}
