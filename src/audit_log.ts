@@ -158,6 +158,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     this.#lineBuffer = new LineBufferStream({ maxPendingBytes: options.maxPendingBytes });
     this.#pipeline = this.#lineBuffer.readable.pipeTo(parts.sink);
     this.#root = createLogger({
+      path: options.path,
       clock: parts.clock,
       logger: options.logger,
       accept: (caller, event, fields) => this.#accept(caller, event, fields),

@@ -70,6 +70,8 @@ export interface AuditSpan extends AsyncDisposable {
 export interface Recorder extends EndRecorder {
   /** The clock that measures durations. */
   readonly clock: Pick<Clock, "monotonicMs">;
+  /** Absolute path of the active file. */
+  readonly path: string;
   /** The logger for messages about the log. */
   readonly logger: Logger;
   /** Logs an event as {@linkcode AuditLog.log} does. If the event is invalid or the log is closed, rejects. */

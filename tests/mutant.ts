@@ -3,13 +3,15 @@
  *
  * @module
  */
+import { assertEquals, assertMatch } from "@std/assert";
 import { cpSync } from "node:fs";
 import { fromFileUrl, join } from "@std/path";
+import { longTest } from "./extent.ts";
 import { type CommandResult, runCommand } from "./run_command.ts";
 import { type TempDir, tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
-const PARTS = ["mod.ts", "deno.json", "deno.lock", "src", "tests", ".std"];
+const PARTS = ["mod.ts", "deno.json", "deno.lock", "src", "tests", "examples", ".std"];
 
 /** A fault in one file of the source. */
 export interface Fault {
@@ -29,7 +31,7 @@ export interface Fault {
  *
  * @throws {Error} If the source does not have the text to replace exactly once.
  */
-export function sourceWith({ file, from, to }: Fault, source: string): string {
+function sourceWith({ file, from, to }: Fault, source: string): string {
   const parts = source.split(from);
   if (parts.length !== 2) {
     throw new Error(`Cannot plant fault: ${file} has the text ${parts.length - 1} times: ${from}`);
@@ -37,8 +39,36 @@ export function sourceWith({ file, from, to }: Fault, source: string): string {
   return parts.join(to);
 }
 
+/**
+ * Registers the tests that find planted faults. The long suite plants each fault and runs the tests that must find it. The
+ * quick suite only checks that each fault has its place in the source, so that a change of the source is noticed early.
+ *
+ * @param name The name of the long test.
+ * @param faults The faults.
+ */
+export async function testPlantedFaults(name: string, faults: readonly Fault[]): Promise<void> {
+  for (const fault of faults) {
+    Deno.test(`The source has the place of the planted fault: ${fault.name}`, () => {
+      sourceWith(fault, Deno.readTextFileSync(join(ROOT, fault.file)));
+    });
+  }
+  await longTest(name, async (t) => {
+    using mutant = new Mutant();
+    const { code, stdout } = await mutant.test([...new Set(faults.flatMap(({ tests }) => tests))]);
+    assertEquals(code, 0, stdout);
+    for (const fault of faults) {
+      await t.step(fault.name, async () => {
+        const { code, stdout } = await mutant.run(fault);
+        assertEquals(code, 1, stdout);
+        // If a file did not even load, no test would have passed.
+        assertMatch(stdout, /FAILED \| [1-9]\d* passed/);
+      });
+    }
+  });
+}
+
 /** A copy of the project. */
-export class Mutant implements Disposable {
+class Mutant implements Disposable {
   readonly #dir: TempDir = tempDir();
 
   /** Copies the source and the tests. */

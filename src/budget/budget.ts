@@ -49,8 +49,20 @@ export interface Budget {
   state(): Promise<BudgetStatus>;
 }
 
+/** Returns the path of the log of a budget; `null` if the value is not a budget that a log has declared. */
+export function logPathOf(budget: unknown): string | null {
+  return budget instanceof DeclaredBudget ? pathOf(budget) : null;
+}
+
+/** Returns the path of the log of a budget, for {@linkcode logPathOf}. */
+let pathOf: (budget: DeclaredBudget) => string;
+
 /** A budget that was declared. */
 export class DeclaredBudget implements Budget {
+  static {
+    pathOf = (budget) => budget.#log.path;
+  }
+
   readonly terms: BudgetTerms;
   readonly #log: BudgetLog;
   /** The bound fields of the logger that declared the budget. */

@@ -14,6 +14,8 @@ import type { WaitingHolds } from "./waiting_holds.ts";
 
 /** The budgets of one open log. */
 export interface BudgetLog extends EndRecorder {
+  /** Absolute path of the active file. */
+  readonly path: string;
   readonly keeper: BudgetKeeper;
   readonly waiting: WaitingHolds;
   readonly refusals: RefusalLines;

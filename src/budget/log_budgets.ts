@@ -30,6 +30,7 @@ export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
 
 /** The budgets of one open log. */
 export class LogBudgets implements BudgetLog {
+  readonly path: string;
   readonly keeper: BudgetKeeper;
   readonly waiting: WaitingHolds;
   readonly refusals: RefusalLines;
@@ -43,6 +44,7 @@ export class LogBudgets implements BudgetLog {
     const { source, observe } = options;
     const { log, clock, logger } = source;
     this.observe = observe;
+    this.path = log.files.active;
     this.keeper = new BudgetKeeper(options);
     this.waiting = new WaitingHolds(clock, changesOf(log));
     this.refusals = new RefusalLines(clock, (fields) => {

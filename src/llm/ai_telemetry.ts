@@ -8,7 +8,7 @@
  */
 import type { AuditLogger } from "../audit_logger.ts";
 import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
-import { ACTIONS, CallLog, type CallStatus, errorFields, roundedMs } from "./call_log.ts";
+import { CallLog, type CallStatus, errorFields, roundedMs } from "./call_log.ts";
 import type { PriceTable } from "./prices.ts";
 import { type JsonObject, objectOf, type TokenUsage, usageOf } from "./usage.ts";
 
@@ -107,13 +107,17 @@ const CHECKS: OptionChecks<AiTelemetryOptions> = {
  * ```
  */
 export function aiTelemetry(log: AuditLogger, options: AiTelemetryOptions = {}): AiTelemetry {
-  checkOptions(options, CHECKS, ACTIONS[SOURCE]);
-  const open = new OpenCalls(new CallLog(log, options, SOURCE));
+  checkOptions(options, CHECKS, ACTION);
+  const open = new OpenCalls(new CallLog(log, options, ACTION));
   const { toolCalls = true } = options;
+  // Both versions share one list of integrations, so a program that registers with both gets each event twice.
+  const taken = new WeakSet<object>();
   // Version 7 reports steps too, and the model call in each step.
   const ofVersion6 = (take: (event: JsonObject) => void) => (event: unknown) => {
     const object = objectOf(event);
-    if (object !== undefined && object.callId === undefined) take(object);
+    if (object === undefined || object.callId !== undefined || taken.has(object)) return;
+    taken.add(object);
+    take(object);
   };
   const ofVersion7 = (take: (event: JsonObject, callId: string) => void) => (event: unknown) => {
     const object = objectOf(event);
@@ -125,10 +129,10 @@ export function aiTelemetry(log: AuditLogger, options: AiTelemetryOptions = {}):
   return {
     onStepStart: ofVersion6((event) => open.begin(stepKey(event), event)),
     onStepFinish: ofVersion6((event) => open.end(stepKey(event), event)),
-    onLanguageModelCallStart: ofVersion7((event, id) => open.begin(id, event)),
-    onLanguageModelCallEnd: ofVersion7((event, id) => open.end(id, event)),
-    onEmbedStart: ofVersion7((event, id) => open.begin(`${id} ${event.embedCallId}`, event)),
-    onEmbedEnd: ofVersion7((event, id) => open.end(`${id} ${event.embedCallId}`, event)),
+    onLanguageModelCallStart: ofVersion7((event, id) => open.beginOnce(id, event)),
+    onLanguageModelCallEnd: ofVersion7((event, id) => open.endOnce(id, event)),
+    onEmbedStart: ofVersion7((event, id) => open.beginOnce(`${id} ${event.embedCallId}`, event)),
+    onEmbedEnd: ofVersion7((event, id) => open.endOnce(`${id} ${event.embedCallId}`, event)),
     onStepError: ofVersion7((event, id) => open.fail(id, event.error)),
     onError: ofVersion7((event, id) => open.fail(id, event.error)),
     onAbort: ofVersion7((_, id) => open.leave(id)),
@@ -140,10 +144,16 @@ export function aiTelemetry(log: AuditLogger, options: AiTelemetryOptions = {}):
   };
 }
 
-const SOURCE = "AI SDK";
+const ACTION = "log telemetry of the AI SDK";
+
+/** The start of the IDs that the SDK invents if it has none of the response, as for streams of Gemini. */
+const INVENTED = "aitxt-";
 
 /** Maximum number of calls without an end to keep. */
 const OPEN_MAX = 10_000;
+
+/** Number of calls that have ended to remember. A second event about the end comes right after the first. */
+const ENDED_MAX = 100;
 
 /** A call that has begun. */
 interface OpenCall {
@@ -164,9 +174,27 @@ class OpenCalls {
   /** The calls by their key, oldest first. Version 6 has equal keys for calls at the same time. */
   readonly #open = new Map<string, OpenCall[]>();
   #count = 0;
+  /** The keys of the last calls that ended and that have a key of their own, oldest first. */
+  readonly #ended = new Set<string>();
 
   constructor(calls: CallLog) {
     this.#calls = calls;
+  }
+
+  /** Begins a call whose key no other call has at the same time. The event may come twice. */
+  beginOnce(key: string, event: JsonObject): void {
+    if (this.#open.has(key)) return;
+    this.#ended.delete(key);
+    this.begin(key, event);
+  }
+
+  /** Ends a call whose key no other call has at the same time. The event may come twice. */
+  endOnce(key: string, event: JsonObject): void {
+    if (this.#ended.has(key)) return;
+    this.#ended.add(key);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > ENDED_MAX) this.#ended.delete(oldest!);
+    this.end(key, event);
   }
 
   begin(key: string, event: JsonObject): void {
@@ -188,13 +216,18 @@ class OpenCalls {
   end(key: string, event: JsonObject): void {
     const call = this.#take(key);
     const response = objectOf(event.response) ?? {};
-    const responseId = textOf(event.responseId) ?? textOf(response.id);
-    if (this.#calls.seen.has(responseId)) return;
+    const id = textOf(event.responseId) ?? textOf(response.id) ?? "";
+    const responseId = id === "" || id.startsWith(INVENTED) ? undefined : id;
+    const asked = modelOf(event);
+    const model = textOf(response.modelId) ?? asked.model;
+    const beganMs = call?.beganMs ?? -Infinity;
+    const hasFailed = event.finishReason === "error";
+    if (this.#calls.isLogged({ id: responseId, model, beganMs, hasFailed })) return;
     const performance = objectOf(event.performance) ?? {};
     void this.#calls.record({
-      ...modelOf(event),
-      ...(typeof response.modelId === "string" ? { model: response.modelId } : {}),
-      status: event.finishReason === "error" ? "error" : "ok",
+      ...asked,
+      model,
+      status: hasFailed ? "error" : "ok",
       usage: usageIn(event),
       durationMs: msOf(performance.responseTimeMs) ?? call?.ms,
       ttftMs: msOf(performance.timeToFirstOutputMs),
@@ -263,7 +296,8 @@ class OpenCalls {
     error: unknown,
   ): void {
     const named = modelOf(event);
-    if (this.#calls.seen.hasFailure(named.model, beganMs, SOURCE)) return;
+    const { model } = named;
+    if (this.#calls.isLogged({ id: undefined, model, beganMs, hasFailed: true })) return;
     void this.#calls.record({
       ...named,
       status,
@@ -282,11 +316,11 @@ function stepKey(event: JsonObject): string {
 }
 
 /** The names of providers in LiteLLM's tables, by their names in the AI SDK. */
-const PROVIDERS: Readonly<Record<string, string>> = {
-  "google": "gemini",
-  "azure-openai": "azure",
-  "amazon-bedrock": "bedrock",
-};
+const PROVIDERS: ReadonlyMap<string, string> = new Map([
+  ["google", "gemini"],
+  ["azure-openai", "azure"],
+  ["amazon-bedrock", "bedrock"],
+]);
 
 /** Returns the model and the provider of an event: "openai" of "openai.chat". */
 function modelOf(event: JsonObject): { model: string | undefined; provider: string | undefined } {
@@ -294,7 +328,7 @@ function modelOf(event: JsonObject): { model: string | undefined; provider: stri
   const [provider] = textOf(named.provider)?.split(".") ?? [];
   return {
     model: textOf(named.modelId),
-    provider: provider === undefined ? undefined : PROVIDERS[provider] ?? provider,
+    provider: provider === undefined ? undefined : PROVIDERS.get(provider) ?? provider,
   };
 }
 

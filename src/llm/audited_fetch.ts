@@ -4,7 +4,7 @@
  * @module
  */
 import type { AuditLogger } from "../audit_logger.ts";
-import type { Budget } from "../budget/budget.ts";
+import { type Budget, logPathOf } from "../budget/budget.ts";
 import type { BudgetHold } from "../budget/granted_hold.ts";
 import {
   anything,
@@ -17,7 +17,7 @@ import {
 } from "../options/option_checks.ts";
 import { BudgetError, messageOf } from "../errors.ts";
 import { shown } from "../event.ts";
-import { ACTIONS, CallLog, errorFields, roundedMs } from "./call_log.ts";
+import { CallLog, errorFields, roundedMs } from "./call_log.ts";
 import { CallObserver } from "./call_observer.ts";
 import {
   apiOf,
@@ -28,7 +28,7 @@ import {
 } from "./model_request.ts";
 import { type BodyObserver, observedResponse } from "./observed_response.ts";
 import type { PriceTable } from "./prices.ts";
-import { type SentRequest, sentRequest } from "./sent_request.ts";
+import { isAbort, type SentRequest, sentRequest } from "./sent_request.ts";
 
 /** A function with the arguments and the result of `fetch`. */
 export type FetchFunction = (
@@ -120,7 +120,7 @@ const CHECKS: OptionChecks<AuditedFetchOptions> = {
   fetch: callback,
 };
 
-const ACTION = ACTIONS.fetch;
+const ACTION = "audit fetch";
 
 /**
  * Returns a `fetch` that logs each call of a model as one event `llm_call`: model, tokens, cost, duration, status. Pass it
@@ -165,8 +165,8 @@ const ACTION = ACTIONS.fetch;
  */
 export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}): FetchFunction {
   checkOptions(options, CHECKS, ACTION);
-  const calls = new CallLog(log, options, "fetch");
-  const [first, ...others] = budgetsOf(options.budget);
+  const calls = new CallLog(log, options, ACTION);
+  const [first, ...others] = budgetsOf(options.budget, calls);
   const { estimate, wait = false, maxSec, httpCalls = false, text: keepsText = false } = options;
   const send: FetchFunction = options.fetch ?? ((...args) => globalThis.fetch(...args));
 
@@ -176,7 +176,7 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
     return await first.hold({
       ...(estimate === undefined ? estimateOf(request, calls.prices) : estimate(request)),
       and: others,
-      fields: { provider, model, ...calls.bound },
+      fields: { ...calls.bound, model, provider: calls.bound.provider ?? provider },
       wait,
       ...(maxSec === undefined ? {} : { maxSec }),
       ...(sent.signal === undefined ? {} : { signal: sent.signal }),
@@ -204,12 +204,18 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
     try {
       response = await send(...args);
     } catch (error) {
-      if (isNotSent(error)) observer.release("not sent");
+      if (isNotSent(error, sent.url)) observer.release("not sent");
       observer.fail(error);
       throw error;
     }
-    observer.respond(response);
-    return observedResponse(response, observer);
+    try {
+      observer.respond(response);
+      return observedResponse(response, observer);
+    } catch (error) {
+      // A function in place of fetch may return something else than a response.
+      observer.fail(error);
+      return response;
+    }
   }
 
   return async (...args) => {
@@ -234,30 +240,42 @@ function refused({ kind, budget, message, retryAfterMs, resetsAt }: BudgetError)
     headers: {
       // The SDKs of OpenAI and Anthropic obey this header.
       "x-should-retry": String(mayRetry),
-      ...(mayRetry ? { "retry-after-ms": String(retryAfterMs ?? 0) } : {}),
+      ...(mayRetry ? { "retry-after-ms": String(retryAfterMs ?? 0), "retry-after": "1" } : {}),
     },
   });
 }
 
-/** Checks whether an error of `fetch` shows that nothing was sent. */
-function isNotSent(error: unknown): boolean {
+/**
+ * Checks whether an error of `fetch` shows that nothing was sent. Deno states the step that failed only in the messages, and
+ * after a redirect the messages are about another URL.
+ */
+function isNotSent(error: unknown, { href, port, protocol }: URL): boolean {
   if (error instanceof Deno.errors.NotCapable) return true;
-  // Deno states the step that failed only in a message.
-  return error instanceof TypeError && messageOf(error.cause).includes("client error (Connect)");
+  if (!(error instanceof TypeError)) return false;
+  const cause = messageOf(error.cause);
+  if (cause.includes("client error (Connect)")) return cause.includes(`(${href})`);
+  return error.message.includes(`Requests to port ${port} are blocked`) ||
+    !/^https?:$/.test(protocol) && /scheme .* not supported/i.test(error.message);
 }
 
-function budgetsOf(budget: AuditedFetchOptions["budget"]): readonly Budget[] {
+function budgetsOf(
+  budget: AuditedFetchOptions["budget"],
+  { path }: CallLog,
+): readonly Budget[] {
   const budgets: readonly Budget[] = budget === undefined
     ? []
     : Array.isArray(budget)
     ? budget
     : [budget];
   for (const each of budgets) {
-    if (typeof each?.hold === "function") continue;
+    const ofBudget = logPathOf(each);
+    if (ofBudget === path) continue;
     throw new TypeError(
-      `Cannot ${ACTION}: budget must be a budget of log.budget(), or an array of them, got ${
-        shown(each)
-      }`,
+      ofBudget === null
+        ? `Cannot ${ACTION}: budget must be a budget of log.budget(), or an array of them, got ${
+          shown(each)
+        }`
+        : `Cannot ${ACTION}: budget must be of the log ${path}, got one of ${ofBudget}`,
     );
   }
   return budgets;
@@ -266,7 +284,7 @@ function budgetsOf(budget: AuditedFetchOptions["budget"]): readonly Budget[] {
 /** Makes a call that is not to a model, and logs it. */
 async function callHttp(
   calls: CallLog,
-  { url, method }: SentRequest,
+  { url, method, signal }: SentRequest,
   send: () => Promise<Response>,
 ): Promise<Response> {
   const beganMs = performance.now();
@@ -289,7 +307,7 @@ async function callHttp(
     take() {},
     end: () => end(http_status! >= 400 ? "error" : "ok"),
     cancel: (reason) => end("aborted", reason),
-    fail: (error) => end("error", error),
+    fail: (error) => end(isAbort(error, signal) ? "aborted" : "error", error),
     drop: () => end("aborted"),
   };
   try {
@@ -297,7 +315,7 @@ async function callHttp(
     http_status = response.status;
     return observedResponse(response, observer);
   } catch (error) {
-    end("error", error);
+    observer.fail(error);
     throw error;
   }
 }

@@ -7,11 +7,10 @@ import { rootOf } from "../audit_log.ts";
 import { type AuditLogger, createLogger, originOf } from "../audit_logger.ts";
 import type { Recorder } from "../audit_span.ts";
 import type { BudgetHold } from "../budget/granted_hold.ts";
-import { messageOf } from "../errors.ts";
-import { shown } from "../event.ts";
+import { fieldError, shown } from "../event.ts";
 import type { Fields } from "../write/merge_fields.ts";
 import { costOf, digestOf, isPriced, priceFaults, type PriceTable } from "./prices.ts";
-import { type CallSource, SeenCalls } from "./seen_calls.ts";
+import { type ReportedCall, SeenCall, SeenCalls } from "./seen_calls.ts";
 import type { TokenUsage } from "./usage.ts";
 
 /** The type of the event of a model call. */
@@ -38,13 +37,6 @@ export interface EndedCall {
   readonly more?: object;
 }
 
-/** What the functions for each source do, for messages. */
-export const ACTIONS: Readonly<Record<CallSource, string>> = {
-  "fetch": "audit fetch",
-  "AI SDK": "log telemetry of the AI SDK",
-  "OpenTelemetry": "log spans",
-};
-
 /** What all loggers of a log share. */
 interface SharedState {
   readonly seen: SeenCalls;
@@ -57,6 +49,28 @@ interface SharedState {
 /** The state of each log, as long as the log is in use. */
 const states = new WeakMap<object, SharedState>();
 
+/** The fields that each event states itself, so that they cannot be bound. */
+const OWN_FIELDS = [
+  "cost",
+  "cost_source",
+  "model",
+  "input_t",
+  "output_t",
+  "cache_read_t",
+  "cache_write_t",
+  "cache_write_1h_t",
+  "reasoning_t",
+  "usage",
+  "status",
+  "error",
+  "duration_ms",
+  "ttft_ms",
+  "response_id",
+];
+
+/** The fields that remain of an event that cannot be logged as a whole. */
+const ESSENTIAL_FIELDS = ["cost", "cost_source", "input_t", "output_t", "usage", "status"];
+
 /** Logs model calls. */
 export class CallLog {
   /** Calls that the log has already. */
@@ -64,25 +78,24 @@ export class CallLog {
   /** The fields of every event. */
   readonly bound: Fields;
   readonly prices: PriceTable | undefined;
+  /** Absolute path of the active file. */
+  readonly path: string;
   readonly #logger: AuditLogger;
   readonly #recorder: Recorder;
   readonly #state: SharedState;
-  readonly #source: CallSource;
   #digest: string | undefined;
 
   /**
    * @param log The log, or a logger with bound fields.
    * @param options The prices, and the fields of every event.
-   * @param source The way by which the calls come.
-   * @throws {TypeError} If `log` is not a logger, or a price cannot be used.
+   * @param action What the caller does, for messages: "audit fetch".
+   * @throws {TypeError} If `log` is not a logger, a price cannot be used, or a field is one that each event states itself.
    */
   constructor(
     log: AuditLogger,
     { prices, fields = {} }: { prices?: PriceTable | undefined; fields?: object | undefined },
-    source: CallSource,
+    action: string,
   ) {
-    const action = ACTIONS[source];
-    this.#source = source;
     const root = typeof log === "object" && log !== null ? rootOf(log) : log;
     const origin = originOf(root);
     if (origin === null) {
@@ -94,7 +107,13 @@ export class CallLog {
     }
     this.#logger = root.child(fields);
     this.bound = originOf(this.#logger)!.bound;
+    for (const name of OWN_FIELDS) {
+      const value = this.bound[name];
+      if (value === undefined || value === null) continue;
+      throw fieldError(name, value, "not be bound, because each call has its own");
+    }
     this.#recorder = origin.recorder;
+    this.path = this.#recorder.path;
     this.#state = states.get(this.#recorder) ??
       { seen: new SeenCalls(), digests: new Set(), told: new Set() };
     states.set(this.#recorder, this.#state);
@@ -104,26 +123,42 @@ export class CallLog {
   }
 
   /**
+   * Checks whether another observer has logged a call that has ended. If none has, remembers the call, so that the others do
+   * not log it.
+   */
+  isLogged(reported: Omit<ReportedCall, "observer">): boolean {
+    if (this.seen.report({ ...reported, observer: this })) return true;
+    const call = new SeenCall(this);
+    call.id = reported.id;
+    call.isAnswered = true;
+    call.models.add(reported.model);
+    this.seen.add(call);
+    return false;
+  }
+
+  /**
    * Logs a call that has no hold.
    *
    * @returns A promise that resolves when the event is written. If nothing handles its rejection, the log reports it.
    */
   record(call: EndedCall): Promise<void> {
-    return this.#logger.log(LLM_CALL, this.#fieldsOf(call));
+    const fields = this.#fieldsOf(call);
+    return this.#write([
+      () => this.#logger.log(LLM_CALL, fields),
+      () => this.#logger.log(LLM_CALL, essentialOf(fields)),
+    ]);
   }
 
   /** Logs a call, whose cost replaces its hold. The log reports a failure to write. */
   settle(call: EndedCall, hold: BudgetHold): void {
     const fields = { ...this.bound, ...this.#fieldsOf(call) };
-    hold.settle(LLM_CALL, fields).catch((error: unknown) => {
-      if (error instanceof TypeError) {
-        // A budget for one model refuses the dated name that the response states.
-        const { model: response_model, ...rest } = fields;
-        void hold.settle(LLM_CALL, { ...rest, response_model });
-      } else {
-        this.#recorder.refuse(Promise.withResolvers<void>(), error);
-      }
-    });
+    const { model: response_model, provider: response_provider, ...rest } = fields;
+    void this.#write([
+      () => hold.settle(LLM_CALL, fields),
+      // A budget for one model or provider refuses the names that the response states.
+      () => hold.settle(LLM_CALL, { ...rest, response_model, response_provider }),
+      () => hold.settle(LLM_CALL, essentialOf(fields)),
+    ]);
   }
 
   /**
@@ -142,17 +177,28 @@ export class CallLog {
     this.#recorder.logger.warn(message);
   }
 
+  /** Tries ways to write an event, until the event is not invalid. A call must not vanish because a text is too long. */
+  #write(ways: readonly (() => Promise<void>)[]): Promise<void> {
+    const caller = Promise.withResolvers<void>();
+    const attempt = (n: number) => {
+      ways[n]!().then(caller.resolve, (error: unknown) => {
+        const mayHelp = n + 1 < ways.length && error instanceof TypeError;
+        if (mayHelp) attempt(n + 1);
+        else this.#recorder.refuse(caller, error);
+      });
+    };
+    attempt(0);
+    return caller.promise;
+  }
+
   #fieldsOf(call: EndedCall): Fields {
     const { model, usage, status } = call;
-    if (call.responseId !== undefined) this.seen.add(call.responseId);
-    else if (status !== "ok") this.seen.addFailure(model, this.#source);
     const provider = this.bound.provider ?? call.provider;
-    const { cost: _, service_tier, ...tokens } = usage ?? {};
+    const { cost: _, ...counts } = usage ?? {};
     return {
       model,
       provider,
-      ...tokens,
-      service_tier,
+      ...counts,
       ...this.#costFields(usage, typeof provider === "string" ? `${provider}/${model}` : model),
       usage: usage === undefined ? "missing" : undefined,
       status,
@@ -216,15 +262,30 @@ function checkPrices(prices: PriceTable, action: string): void {
   }
 }
 
-/** Returns a thrown error as a field: its name, its message and that of its cause, without the stack. */
+/** Returns the fields of a call that sums and budgets need. */
+function essentialOf(fields: Fields): Fields {
+  return Object.fromEntries(ESSENTIAL_FIELDS.map((name) => [name, fields[name]]));
+}
+
+/** Returns a thrown error as a field: its name, its message and that of its cause, without the stack. Never throws. */
 export function errorFields(error: unknown): object {
-  if (!(error instanceof Error)) return { message: shortened(String(error)) };
+  if (!(error instanceof Error)) return { message: textOf(error) };
   const { name, message, cause } = error;
   return {
-    name,
-    message: shortened(message),
-    cause: cause === undefined ? undefined : shortened(messageOf(cause)),
+    name: textOf(name),
+    message: textOf(message),
+    cause: cause === undefined ? undefined : textOf(cause instanceof Error ? cause.message : cause),
   };
+}
+
+/** Returns the start of any thrown value as a text. */
+function textOf(thrown: unknown): string {
+  try {
+    return shortened(String(thrown));
+  } catch {
+    // An object without a text, such as one without a prototype.
+    return shown(thrown);
+  }
 }
 
 /** Returns the start of a message of an error, because some servers repeat the whole request in it. */

@@ -10,7 +10,8 @@ import { type CallLog, type CallStatus, errorFields, roundedMs, shortened } from
 import { leavesOutUsage, type ModelRequest } from "./model_request.ts";
 import type { BodyObserver } from "./observed_response.ts";
 import { parsed, ResponseFacts } from "./response_facts.ts";
-import type { SentRequest } from "./sent_request.ts";
+import { isAbort, type SentRequest } from "./sent_request.ts";
+import { SeenCall } from "./seen_calls.ts";
 import { StreamTail } from "./stream_tail.ts";
 
 /** Maximum number of characters of a JSON body that is read for its usage. */
@@ -34,9 +35,11 @@ export class CallObserver implements BodyObserver {
   readonly #beganMs = performance.now();
   readonly #decoder = new TextDecoder();
   #hold: BudgetHold | null;
-  #response: Response | undefined;
-  /** Reads the events of a stream; `null` for a JSON body. */
-  #stream: StreamTail | null = null;
+  /** Status of the response; 0 if it has not come. */
+  #status = 0;
+  readonly #seen: SeenCall;
+  /** The body, if it is a stream of events; `null` if it is JSON; `undefined` if that is not known yet. */
+  #stream: StreamTail | null | undefined;
   /** The JSON body so far; `null` if it is too long to be read. */
   #json: string[] | null = [];
   #jsonChars = 0;
@@ -48,19 +51,20 @@ export class CallObserver implements BodyObserver {
     this.#call = call;
     this.#hold = call.hold;
     this.#facts = new ResponseFacts(call.keepsText);
+    this.#seen = new SeenCall(call.calls);
+    this.#seen.models.add(call.request.model);
+    call.calls.seen.add(this.#seen);
   }
 
   /** Sees the status and the headers of the response. */
-  respond(response: Response): void {
-    this.#response = response;
-    const type = response.headers.get("content-type") ?? "";
-    if (type.startsWith("text/event-stream")) {
-      this.#stream = new StreamTail(this.#facts);
-    }
+  respond({ status, headers, type }: Response): void {
+    // A response of the type "error" has the status 0, as after a network error.
+    this.#status = type === "error" ? NETWORK_ERROR : status;
+    const contentType = headers.get("content-type")?.toLowerCase() ?? "";
+    if (contentType.startsWith("text/event-stream")) this.#stream = new StreamTail(this.#facts);
+    else if (contentType.includes("json")) this.#stream = null;
     // A refused call costs nothing, even if the caller never reads why.
-    if (response.status >= 400 && response.status < 500) {
-      this.release("the server refused the call");
-    }
+    if (status >= 400 && status < 500) this.release("the server refused the call");
   }
 
   /** Charges nothing for the call. */
@@ -70,43 +74,64 @@ export class CallObserver implements BodyObserver {
   }
 
   take(bytes: Uint8Array): void {
+    // After the first output, nothing but the end of a stream is of interest.
+    if (this.#ttftMs !== undefined) {
+      this.#stream!.take(bytes);
+      return;
+    }
+    this.#seen.isAnswered = true;
+    if (this.#stream === undefined) this.#stream = this.#streamIf(looksLikeEvents(bytes));
     if (this.#stream === null) {
       this.#takeJson(this.#decoder.decode(bytes, { stream: true }));
       return;
     }
     this.#stream.take(bytes);
-    if (this.#facts.hasOutput) this.#ttftMs ??= this.#elapsedMs();
+    // Telemetry may report the call before the body ends.
+    this.#seen.id = this.#facts.id;
+    this.#seen.models.add(this.#facts.model);
+    if (this.#facts.hasOutput) this.#ttftMs = this.#elapsedMs();
+  }
+
+  #streamIf(isStream: boolean): StreamTail | null {
+    return isStream ? new StreamTail(this.#facts) : null;
   }
 
   end(): void {
-    if (this.#stream === null) this.#endJson();
-    else this.#stream.end(true);
+    this.#readRest(true);
     const failure = this.#failure();
-    this.#log(failure === undefined ? "ok" : "error", failure);
+    if (failure !== undefined) this.#log("error", failure);
+    else if (!this.#stream || this.#facts.isComplete) this.#log("ok", undefined);
+    else this.#log("error", { message: "The stream ended before its last event" });
   }
 
   cancel(reason: unknown): void {
-    this.#stream?.end(false);
-    // A caller need not read on after the last event.
-    if (this.#facts.isComplete) this.end();
-    else this.#log("aborted", reason === undefined ? undefined : errorFields(reason));
+    this.#leave("aborted", reason === undefined ? undefined : errorFields(reason));
   }
 
   fail(error: unknown): void {
-    this.#stream?.end(false);
-    this.#log(this.#isAbort(error) ? "aborted" : "error", errorFields(error));
+    const { signal } = this.#call.sent;
+    this.#leave(isAbort(error, signal) ? "aborted" : "error", errorFields(error));
   }
 
   drop(): void {
-    this.#log("aborted", { message: "The response was not read to its end" });
+    this.#leave("aborted", { message: "The response was not read to its end" });
   }
 
-  /** An abort by the caller. A timeout is an error. */
-  #isAbort(error: unknown): boolean {
-    const { signal } = this.#call.sent;
-    const reason = signal?.aborted ? signal.reason : error;
-    return reason?.name === "AbortError" ||
-      signal?.aborted === true && reason?.name !== "TimeoutError";
+  /** Logs a call whose response was not read to its end. */
+  #leave(status: CallStatus, error: object | undefined): void {
+    this.#readRest(false);
+    const failure = this.#failure();
+    // SDKs leave a response after an error, and need not read on after the last event.
+    if (failure !== undefined) this.#log("error", failure);
+    else if (this.#facts.isComplete) this.#log("ok", undefined);
+    else this.#log(status, error);
+  }
+
+  /** Reads the part of the body that has come and was not parsed. */
+  #readRest(isWhole: boolean): void {
+    if (this.#isLogged) return;
+    if (this.#stream) this.#stream.end(isWhole);
+    else this.#endJson();
   }
 
   #takeJson(text: string): void {
@@ -121,19 +146,18 @@ export class CallObserver implements BodyObserver {
     if (body !== undefined) this.#facts.takeWhole(body);
   }
 
-  /** Returns the error that the status or the content of the response states; `undefined` if the call succeeded. */
+  /** Returns the error that the status or the content of the response states; `undefined` if they state none. */
   #failure(): object | undefined {
-    const { status } = this.#response!;
+    const status = this.#status;
     const { error } = this.#facts;
-    if (status >= 400 || error !== undefined) {
-      const { type, code, message } = error ?? {};
-      const text = typeof message === "string" ? shortened(message) : undefined;
-      return { status, type, code, message: text };
-    }
-    if (this.#stream !== null && !this.#facts.isComplete) {
-      return { message: "The stream ended before its last event" };
-    }
-    return undefined;
+    if (status < 400 && error === undefined) return undefined;
+    const { type, code, message } = error ?? {};
+    return {
+      status,
+      type,
+      code,
+      message: typeof message === "string" ? shortened(message) : undefined,
+    };
   }
 
   #elapsedMs(): number {
@@ -143,6 +167,8 @@ export class CallObserver implements BodyObserver {
   #log(status: CallStatus, error: object | undefined): void {
     if (this.#isLogged) return;
     this.#isLogged = true;
+    this.#seen.id = this.#facts.id;
+    this.#seen.models.add(this.#facts.model);
     const { calls, request, sent } = this.#call;
     const { usage, model, provider, id, finishReason, text } = this.#facts;
     if (status === "ok" && usage === undefined && leavesOutUsage(request)) {
@@ -164,7 +190,7 @@ export class CallObserver implements BodyObserver {
         api: request.api,
         host: sent.url.host,
         finish_reason: finishReason,
-        retry: retryCount(sent.headers),
+        retry: retryCount(sent),
         ...(text === null ? {} : { prompt: promptOf(request), answer: text.join("") }),
       },
     };
@@ -173,9 +199,18 @@ export class CallObserver implements BodyObserver {
   }
 }
 
+/** The status of a response of the type "error", which has none. */
+const NETWORK_ERROR = 599;
+
+/** Checks whether a body without a content type begins like a stream of events. */
+function looksLikeEvents(bytes: Uint8Array): boolean {
+  const start = new TextDecoder().decode(bytes.subarray(0, 16)).trimStart();
+  return /^(?:data|event|id|retry)?:/.test(start);
+}
+
 /** Returns which retry of a call this is, as the SDKs of OpenAI and Anthropic state it; `undefined` for the first try. */
-function retryCount(headers: Headers): number | undefined {
-  const count = Number(headers.get("x-stainless-retry-count"));
+function retryCount({ header }: SentRequest): number | undefined {
+  const count = Number(header("x-stainless-retry-count"));
   return Number.isSafeInteger(count) && count > 0 ? count : undefined;
 }
 

@@ -11,8 +11,11 @@ const LINE_END = /\r\n|\n|\r/g;
 export class EventStreamReader {
   readonly #onData: (data: string) => void;
   readonly #maxChars: number;
-  /** The last line, whose end has not come. */
-  #rest = "";
+  /** The pieces of the last line, whose end has not come. They are joined once, because a line can have many pieces. */
+  #rest: string[] = [];
+  #restChars = 0;
+  /** `true` if the last piece ended with "\r": a "\n" at the start of the next one belongs to it. */
+  #hasCr = false;
   #data: string[] = [];
   #dataChars = 0;
 
@@ -29,24 +32,37 @@ export class EventStreamReader {
 
   /** Reads the next piece of the text. */
   take(piece: string): void {
-    const text = this.#rest + piece;
+    if (piece === "") return;
+    const text = this.#hasCr && piece.startsWith("\n") ? piece.slice(1) : piece;
+    this.#hasCr = piece.endsWith("\r");
     let start = 0;
     LINE_END.lastIndex = 0;
     for (let end = LINE_END.exec(text); end !== null; end = LINE_END.exec(text)) {
-      // The "\n" of a "\r\n" may come with the next piece.
-      if (end[0] === "\r" && end.index === text.length - 1) break;
-      this.#takeLine(text.slice(start, end.index));
+      this.#addRest(text.slice(start, end.index));
+      this.#endLine();
       start = LINE_END.lastIndex;
     }
-    const rest = text.slice(start);
-    this.#rest = rest.length > this.#maxChars ? "" : rest;
+    this.#addRest(text.slice(start));
   }
 
-  /** Reads the last event, if no empty line ends it. Some servers leave it out. */
+  /** Reads the last event, if no empty line ends it. Some servers leave the line out. */
   end(): void {
-    if (this.#rest !== "") this.#takeLine(this.#rest.replace(/\r$/, ""));
-    this.#rest = "";
+    this.#endLine();
     this.#takeLine("");
+  }
+
+  #addRest(piece: string): void {
+    this.#restChars += piece.length;
+    if (this.#restChars <= this.#maxChars) this.#rest.push(piece);
+    else this.#rest = [];
+  }
+
+  #endLine(): void {
+    const line = this.#rest.join("");
+    const isWhole = this.#restChars <= this.#maxChars;
+    this.#rest = [];
+    this.#restChars = 0;
+    if (isWhole) this.#takeLine(line);
   }
 
   #takeLine(line: string): void {

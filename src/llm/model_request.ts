@@ -68,14 +68,15 @@ export function apiOf(method: string, url: URL): Api | undefined {
  *
  * @param url The URL of the request.
  * @param api The API of its path, from {@linkcode apiOf}.
- * @param text The body; `undefined` if it cannot be read.
+ * @param text The body; `undefined` if it is a stream of JSON, `null` if it is not JSON.
  * @returns The request; `undefined` if the body is not one of this API.
  */
 export function modelRequestOf(
   url: URL,
   { api, provider, members }: Api,
-  text: string | undefined,
+  text: string | undefined | null,
 ): ModelRequest | undefined {
+  if (text === null) return undefined;
   const body = text === undefined ? undefined : objectOf(parsed(text));
   const isOfApi = members.some((name) => body?.[name] !== undefined);
   if (text !== undefined && !isOfApi) return undefined;
@@ -145,7 +146,13 @@ function outputMax(body: JsonObject | undefined, ofModel: unknown): number | und
     ofModel,
   ].find(isCount);
   const choices = [body?.n, config.candidateCount, config.candidate_count].find(isCount) ?? 1;
-  return stated === undefined ? undefined : stated * choices;
+  const tried = isCount(body?.best_of) ? Math.max(body.best_of, choices) : choices;
+  return stated === undefined ? undefined : stated * tried * promptCount(body?.prompt);
+}
+
+/** Returns the number of prompts of a legacy completion. A prompt can also be an array of tokens. */
+function promptCount(prompt: unknown): number {
+  return Array.isArray(prompt) && typeof prompt[0] !== "number" ? Math.max(prompt.length, 1) : 1;
 }
 
 function isCount(value: unknown): value is number {
@@ -158,7 +165,11 @@ function cacheWrites(text: string, input: number): object {
   return { cache_write_t: input, cache_write_1h_t: /"ttl":\s*"1h"/.test(text) ? input : 0 };
 }
 
-function tierOf({ service_tier: tier, speed }: JsonObject): object {
+/** Returns what makes a call cost more than the standard price. */
+function tierOf({ service_tier: tier, speed, inference_geo }: JsonObject): object {
   const named = [tier, speed].find((each) => each === "priority" || each === "fast");
-  return named === undefined ? {} : { service_tier: named };
+  return {
+    ...(named === undefined ? {} : { service_tier: named }),
+    ...(typeof inference_geo === "string" ? { inference_geo } : {}),
+  };
 }

@@ -6,7 +6,10 @@
  * @module
  */
 
-/** Sees the body of a response. Its functions must not throw. */
+/**
+ * Sees the body of a response. Its functions must not throw. After the first of the last four was called, further calls
+ * have no effect.
+ */
 export interface BodyObserver {
   /** Called with each piece of the body, before the caller gets it. The bytes are only valid during the call. */
   take(bytes: Uint8Array): void;
@@ -25,16 +28,32 @@ const dropped = new FinalizationRegistry<BodyObserver>((observer) => observer.dr
 
 /**
  * Returns a response whose body is observed. It has the status, headers, URL and type of the other response, whose body
- * belongs to it from then on.
+ * belongs to it from then on. A response that cannot be made again is returned as it is, and observed no further.
  */
 export function observedResponse(response: Response, observer: BodyObserver): Response {
-  if (response.body === null) {
+  if (!(response instanceof Response) || response.body === null) {
     observer.end();
     return response;
   }
   const { status, statusText, headers } = response;
+  const facts = { status, statusText, headers };
+  if (response.bodyUsed || response.body.locked || !canMake(facts)) {
+    observer.drop();
+    return response;
+  }
   const body = observedBody(response.body, observer);
-  return withFactsOf(response, new Response(body, { status, statusText, headers }));
+  return withFactsOf(response, new Response(body, facts));
+}
+
+/** Checks whether a response can be made: servers send statuses that the constructor refuses. */
+function canMake(facts: ResponseInit): boolean {
+  try {
+    new Response(null, facts);
+    return true;
+  } catch {
+    // A RangeError or a TypeError, which is all that this function is asked about.
+    return false;
+  }
 }
 
 /** Sets the properties of a response and its clones that the constructor cannot set. */
@@ -52,37 +71,66 @@ function observedBody(
   source: ReadableStream<Uint8Array>,
   observer: BodyObserver,
 ): ReadableStream<Uint8Array> {
+  const isOwner = isByteStream(source);
   const reader = source.getReader();
-  const settled = () => dropped.unregister(observer);
+  watchClosed(reader, observer);
+  let controller: ReadableByteStreamController;
+
+  // Callbacks instead of `await`, because this runs for each piece of a stream.
+  const pass = ({ done, value }: ReadableStreamReadResult<Uint8Array>): void | Promise<void> => {
+    if (!done) {
+      // A byte stream cannot take an empty piece.
+      if (value.byteLength === 0) return pull();
+      observer.take(value);
+      // A byte stream takes the whole buffer of a piece away. Other streams may still use the buffer.
+      controller.enqueue((isOwner ? value : value.slice()) as Uint8Array<ArrayBuffer>);
+      return;
+    }
+    dropped.unregister(observer);
+    observer.end();
+    controller.close();
+    // A read into the caller's own buffer would wait for ever otherwise.
+    controller.byobRequest?.respond(0);
+  };
+  const pull = () => reader.read().then(pass);
+
   const body = new ReadableStream({
     type: "bytes",
-    async pull(controller) {
-      let piece: Awaited<ReturnType<typeof reader.read>>;
-      try {
-        // A byte stream cannot take an empty piece.
-        do piece = await reader.read(); while (piece.value?.byteLength === 0);
-      } catch (error) {
-        settled();
-        observer.fail(error);
-        throw error;
-      }
-      if (!piece.done) {
-        observer.take(piece.value);
-        controller.enqueue(piece.value);
-        return;
-      }
-      settled();
-      observer.end();
-      controller.close();
-      // A read into the caller's own buffer would wait for ever otherwise.
-      controller.byobRequest?.respond(0);
+    start(streamController) {
+      controller = streamController;
     },
+    pull,
     async cancel(reason) {
-      settled();
+      dropped.unregister(observer);
       observer.cancel(reason);
       await reader.cancel(reason);
     },
   });
   dropped.register(body, observer, observer);
   return body;
+}
+
+/**
+ * Reports an error of the source to the observer, even if nothing is being read. A function of its own, because closures of one
+ * function share their variables, and so this one would keep the body alive.
+ */
+function watchClosed(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  observer: BodyObserver,
+): void {
+  reader.closed.catch((error) => {
+    dropped.unregister(observer);
+    observer.fail(error);
+  });
+}
+
+/** Checks whether the pieces of a stream belong to its reader, as those of a byte stream do. */
+function isByteStream(stream: ReadableStream<Uint8Array>): boolean {
+  try {
+    stream.getReader({ mode: "byob" }).releaseLock();
+    return true;
+  } catch {
+    // The only error of a stream that is not locked: it is not a byte stream.
+    return false;
+  }
 }

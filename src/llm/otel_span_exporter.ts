@@ -5,7 +5,7 @@
  */
 import type { AuditLogger } from "../audit_logger.ts";
 import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
-import { ACTIONS, CallLog, type CallStatus, roundedMs } from "./call_log.ts";
+import { CallLog, type CallStatus, roundedMs } from "./call_log.ts";
 import type { PriceTable } from "./prices.ts";
 import {
   durationOf,
@@ -75,7 +75,7 @@ const CHECKS: OptionChecks<OtelSpanExporterOptions> = {
   toolCalls: flag,
 };
 
-const SOURCE = "OpenTelemetry";
+const ACTION = "log spans";
 
 /**
  * Returns a span exporter for OpenTelemetry that logs each model call as one event `llm_call`, with the IDs of its span,
@@ -125,24 +125,21 @@ export function otelSpanExporter(
   log: AuditLogger,
   options: OtelSpanExporterOptions = {},
 ): OtelSpanExporter {
-  checkOptions(options, CHECKS, ACTIONS[SOURCE]);
-  const calls = new CallLog(log, options, SOURCE);
+  checkOptions(options, CHECKS, ACTION);
+  const calls = new CallLog(log, options, ACTION);
   const { toolCalls = true } = options;
   const writing = new Set<Promise<void>>();
 
-  async function write(spans: readonly OtelSpan[]): Promise<void> {
-    const written = spans.map((span) => {
-      const kind = kindOf(span);
-      if (kind === "model") return recordModel(calls, span);
-      return kind === "tool" && toolCalls ? recordTool(calls, span) : undefined;
-    });
-    await Promise.all(written);
+  async function write(span: OtelSpan): Promise<void> {
+    const kind = kindOf(span);
+    if (kind === "model") await recordModel(calls, span);
+    else if (kind === "tool" && toolCalls) await recordTool(calls, span);
   }
 
   const settled = async () => void await Promise.allSettled([...writing]);
   return {
     export(spans, done) {
-      const all = write(spans);
+      const all = Promise.all(spans.map(write)).then(() => {});
       writing.add(all);
       all.then(() => done({ code: 0 }), (error) => done({ code: 1, error }))
         .finally(() => writing.delete(all));
@@ -152,6 +149,9 @@ export function otelSpanExporter(
   };
 }
 
+/** Milliseconds by which the clock of spans may differ from that of `fetch`. */
+const CLOCKS_DIFFER_MS = 5;
+
 /** Logs the span of a model call, unless the call was logged by another way. */
 function recordModel(calls: CallLog, span: OtelSpan): Promise<void> | undefined {
   const { attributes } = span;
@@ -159,9 +159,9 @@ function recordModel(calls: CallLog, span: OtelSpan): Promise<void> | undefined 
   const error = errorOf(span);
   const durationMs = durationOf(span);
   const responseId = textIn(attributes, ["gen_ai.response.id"]);
-  if (calls.seen.has(responseId)) return undefined;
-  const beganMs = performance.now() - (Date.now() - epochMs(span.startTime));
-  if (error !== undefined && calls.seen.hasFailure(model, beganMs, SOURCE)) return undefined;
+  const beganMs = performance.now() - (Date.now() - epochMs(span.startTime)) - CLOCKS_DIFFER_MS;
+  const hasFailed = error !== undefined;
+  if (calls.isLogged({ id: responseId, model, beganMs, hasFailed })) return undefined;
   const ttft = ttftOf(attributes);
   return calls.record({
     status: statusOf(error),

@@ -32,11 +32,13 @@ export interface ModelPrices {
   readonly input_cost_per_audio_token?: number;
   /** Price of an output token of audio. The default is the price of an output token. */
   readonly output_cost_per_audio_token?: number;
+  /** Price of an input token of an image. The default is the price of an input token. */
+  readonly input_cost_per_image_token?: number;
   /** Price of an output token of an image. The default is the price of an output token. */
   readonly output_cost_per_image_token?: number;
   /** Prices by the number of input tokens: each entry has a `range`, and the prices of a call in it. */
   readonly tiered_pricing?: readonly object[];
-  /** Factors on all prices, by the name of a service tier. */
+  /** Factors on all prices, by the name of a service tier or of a region. */
   readonly provider_specific_entry?: Readonly<Record<string, unknown>>;
   /** Maximum number of output tokens of a call. */
   readonly max_output_tokens?: unknown;
@@ -142,6 +144,7 @@ const PRICES = [
   "output_cost_per_reasoning_token",
   "input_cost_per_audio_token",
   "output_cost_per_audio_token",
+  "input_cost_per_image_token",
   "output_cost_per_image_token",
 ] as const;
 
@@ -159,6 +162,7 @@ function tableCost(usage: TokenUsage, entry: ModelPrices): number | undefined {
   const write = usage.cache_write_t ?? 0;
   const write1h = Math.min(usage.cache_write_1h_t ?? 0, write);
   const audioIn = usage.audio_input_t ?? 0;
+  const imageIn = usage.image_input_t ?? 0;
   const reasoning = usage.reasoning_t ?? 0;
   const audioOut = usage.audio_output_t ?? 0;
   const imageOut = usage.image_output_t ?? 0;
@@ -166,12 +170,13 @@ function tableCost(usage: TokenUsage, entry: ModelPrices): number | undefined {
   const plainOut = price("output_cost_per_token");
   const parts: readonly [tokens: number, price: number | undefined][] = [
     // Cached audio is counted in both parts, so the rest may be below 0.
-    [Math.max(input - read - write - audioIn, 0), plainIn],
+    [Math.max(input - read - write - audioIn - imageIn, 0), plainIn],
     [read, price("cache_read_input_token_cost") ?? plainIn],
     [write - write1h, price("cache_creation_input_token_cost") ?? plainIn],
     // Nothing stands in for this price: it is higher than that of other writes.
     [write1h, price("cache_creation_input_token_cost_above_1hr")],
     [audioIn, price("input_cost_per_audio_token") ?? plainIn],
+    [imageIn, price("input_cost_per_image_token") ?? plainIn],
     [Math.max(output - reasoning - audioOut - imageOut, 0), plainOut],
     [reasoning, price("output_cost_per_reasoning_token") ?? plainOut],
     [audioOut, price("output_cost_per_audio_token") ?? plainOut],
@@ -197,21 +202,49 @@ interface Rates {
 
 /** Returns the prices for the size and the service tier of a call; `undefined` if the table does not have its tier. */
 function ratesFor(usage: TokenUsage, entry: ModelPrices): Rates | undefined {
-  const input = usage.input_t ?? 0;
-  const bySize = tierFor(entry.tiered_pricing, input);
-  const source = bySize ?? entry;
-  const above = bySize === undefined ? aboveSuffix(entry, input) : "";
-  const { service_tier: tier } = usage;
-  const sized = (name: PriceName, suffix = "") =>
-    amountIn(source, `${name}${above}${suffix}`) ?? amountIn(source, `${name}${suffix}`) ??
-      // A tier by size need not repeat a price that is the same for all sizes.
-      amountIn(entry, `${name}${suffix}`);
-  if (tier === undefined) return { price: (name) => sized(name), factor: 1 };
+  const { service_tier: tier, inference_geo: region } = usage;
+  const factors = entry.provider_specific_entry ?? {};
+  const ofRegion = region === undefined ? 1 : amountIn(factors, region) ?? 1;
+  const standard = sizedPrices(entry, usage.input_t ?? 0);
+  if (tier === undefined) return { price: (name) => standard(name, ""), factor: ofRegion };
   if (amountIn(entry, `input_cost_per_token_${tier}`) !== undefined) {
-    return { price: (name) => sized(name, `_${tier}`) ?? sized(name), factor: 1 };
+    return { price: (name) => tierPrice(standard, name, `_${tier}`), factor: ofRegion };
   }
-  const factor = amountIn(entry.provider_specific_entry ?? {}, tier);
-  return factor === undefined ? undefined : { price: (name) => sized(name), factor };
+  const factor = amountIn(factors, tier);
+  return factor === undefined
+    ? undefined
+    : { price: (name) => standard(name, ""), factor: factor * ofRegion };
+}
+
+/** Returns a price of the table for calls of one size, with the suffix of a service tier. */
+type SizedPrices = (name: PriceName, suffix: string) => number | undefined;
+
+/** Returns the prices of a model for calls with a number of input tokens. */
+function sizedPrices(entry: ModelPrices, input: number): SizedPrices {
+  const range = rangeFor(entry.tiered_pricing, input);
+  if (range !== undefined) {
+    // A range without a price of output tokens leaves it to the model. Its other prices stand for themselves.
+    return (name, suffix) =>
+      amountIn(range, name + suffix) ??
+        (name === "output_cost_per_token" ? amountIn(entry, name + suffix) : undefined);
+  }
+  const above = aboveSuffix(entry, input);
+  if (above === "") return (name, suffix) => amountIn(entry, name + suffix);
+  // The standard price above a threshold comes before the price of a tier below it, as in LiteLLM's formula.
+  return (name, suffix) =>
+    amountIn(entry, name + above + suffix) ?? amountIn(entry, name + above) ??
+      amountIn(entry, name + suffix) ?? amountIn(entry, name);
+}
+
+/** Returns the price of a service tier, else the standard price. */
+function tierPrice(prices: SizedPrices, name: PriceName, suffix: string): number | undefined {
+  const ofTier = prices(name, suffix);
+  if (ofTier !== undefined) return ofTier;
+  // Reasoning is output, so the price of the tier for output comes before the standard price of reasoning.
+  const isReasoning = name === "output_cost_per_reasoning_token";
+  return isReasoning
+    ? prices("output_cost_per_token", suffix) ?? prices(name, "")
+    : prices(name, "");
 }
 
 /** Matches the name of a price for calls with more input tokens than a threshold. */
@@ -229,25 +262,33 @@ function aboveSuffix(entry: ModelPrices, input: number): string {
     const [, above = "", digits = "", k = ""] = ABOVE.exec(name) ?? [];
     const threshold = Number(digits) * (k === "k" ? 1000 : 1);
     const isAbove = input > threshold || isInclusive && input === threshold;
-    if (above === "" || !isAbove || threshold <= highest) continue;
+    const hasPrice = above !== "" && amountIn(entry, name) !== undefined;
+    if (!hasPrice || !isAbove || threshold <= highest) continue;
     highest = threshold;
     suffix = above;
   }
   return suffix;
 }
 
-/** Returns the tier whose range has the number of input tokens, else the last one; `undefined` without tiers. */
-function tierFor(tiers: ModelPrices["tiered_pricing"], input: number): object | undefined {
-  if (!Array.isArray(tiers)) return undefined;
-  const sorted = tiers.map((tier) => ({ tier, range: rangeOf(tier) }))
-    .filter(({ range }) => range !== undefined)
-    .sort((a, b) => a.range![0] - b.range![0]);
-  return (sorted.find(({ range }) => input <= range![1]) ?? sorted.at(-1))?.tier;
+/** Returns the range that has the number of input tokens, else the last one; `undefined` without ranges. */
+function rangeFor(tiers: ModelPrices["tiered_pricing"], input: number): object | undefined {
+  const sorted = rangesIn(tiers).sort((a, b) => a.from - b.from);
+  return (sorted.find(({ to }) => input <= to) ?? sorted.at(-1))?.prices;
 }
 
-function rangeOf(tier: { range?: unknown }): readonly [number, number] | undefined {
-  const [from, to]: unknown[] = Array.isArray(tier.range) ? tier.range : [];
-  return typeof from === "number" && typeof to === "number" ? [from, to] : undefined;
+/** Prices for calls whose number of input tokens is in a range. */
+interface PriceRange {
+  readonly from: number;
+  readonly to: number;
+  readonly prices: object;
+}
+
+function rangesIn(tiers: unknown): PriceRange[] {
+  if (!Array.isArray(tiers)) return [];
+  return tiers.filter((each) => typeof each === "object" && each !== null).flatMap((prices) => {
+    const [from, to]: unknown[] = Array.isArray(prices.range) ? prices.range : [];
+    return typeof from === "number" && typeof to === "number" ? [{ from, to, prices }] : [];
+  });
 }
 
 /** Returns a member of an object if it is a price. */
@@ -273,7 +314,8 @@ export function priceFaults(table: PriceTable): PriceFault[] {
     if (typeof entry !== "object" || entry === null) {
       return [{ model, message: `must be an object with prices, got ${shown(entry)}` }];
     }
-    return Object.entries(entry)
+    return [entry, ...rangesIn(entry.tiered_pricing).map(({ prices }) => prices)]
+      .flatMap((prices) => Object.entries(prices))
       .filter(([name, value]) => isPriceName(name) && value !== null)
       .flatMap(([name, value]) => {
         const fault = faultOf(value);
@@ -285,9 +327,8 @@ export function priceFaults(table: PriceTable): PriceFault[] {
 /** Checks whether a model of the table has the prices of input and output tokens. */
 export function isPriced(entry: unknown): boolean {
   if (typeof entry !== "object" || entry === null) return false;
-  const { tiered_pricing: tiers } = entry as ModelPrices;
-  const prices = Array.isArray(tiers) && tiers.length > 0 ? tiers[0] : entry;
-  return amountIn(prices, "input_cost_per_token") !== undefined;
+  const [range] = rangesIn((entry as ModelPrices).tiered_pricing);
+  return amountIn(range?.prices ?? entry, "input_cost_per_token") !== undefined;
 }
 
 function faultOf(value: unknown): string | null {

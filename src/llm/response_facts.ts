@@ -65,9 +65,9 @@ export class ResponseFacts {
     if (event === undefined) return;
     // OpenAI's responses and Anthropic's messages are inside their first and last events.
     const response = objectOf(event.response) ?? objectOf(event.message) ?? event;
-    this.id ??= textOf(response.id) ?? textOf(response.responseId);
-    this.model = textOf(response.model) ?? textOf(response.modelVersion) ?? this.model;
-    this.provider ??= textOf(response.provider);
+    this.id ??= nameOf(response.id) ?? nameOf(response.responseId);
+    this.model = nameOf(response.model) ?? nameOf(response.modelVersion) ?? this.model;
+    this.provider ??= nameOf(response.provider);
     this.error ??= errorIn(event) ?? errorIn(response);
     this.#takeUsage(event, response);
     this.#takeOutput(event);
@@ -79,8 +79,7 @@ export class ResponseFacts {
     const { usageMetadata, service_tier } = response;
     const usage = objectOf(response.usage) ?? objectOf(event.usage);
     if (usage !== undefined) {
-      const set = Object.entries(usage).filter(([, value]) => value !== null);
-      this.#stated.usage = { ...objectOf(this.#stated.usage), ...Object.fromEntries(set) };
+      this.#stated.usage = newest(objectOf(this.#stated.usage) ?? {}, usage);
     }
     if (usageMetadata !== undefined) this.#stated.usageMetadata = usageMetadata;
     if (service_tier !== undefined) this.#stated.service_tier = service_tier;
@@ -100,13 +99,28 @@ export class ResponseFacts {
       textOf(objectOf(event.delta)?.stop_reason) ?? textOf(response.stop_reason) ??
       textOf(objectOf(response.incomplete_details)?.reason) ?? finalStatus(event, response);
     this.finishReason = reason ?? this.finishReason;
-    // In OpenAI's chat, usage comes after the finish reason, and "[DONE]" after both.
-    const hasUsage = objectOf(event.usage) !== undefined || event.usageMetadata !== undefined;
-    if (type === "message_stop" || isFinal(type)) this.isComplete = true;
-    else if (type === undefined && this.finishReason !== undefined && hasUsage) {
-      this.isComplete = true;
-    }
+    // In OpenAI's chat, the usage comes in an event without choices, after those with the finish reasons.
+    const isUsage = type === undefined && Array.isArray(event.choices) &&
+      event.choices.length === 0 && objectOf(event.usage) !== undefined;
+    const isLastUsage = isUsage && this.finishReason !== undefined;
+    if (type === "message_stop" || isFinal(type) || isLastUsage) this.isComplete = true;
   }
+}
+
+/**
+ * Returns the counts of an earlier event of a stream with those of a later one. A count never falls, but some gateways state
+ * 0 for what they have stated before.
+ */
+function newest(before: JsonObject, after: JsonObject): JsonObject {
+  const counts: Record<string, unknown> = { ...before };
+  for (const [name, value] of Object.entries(after)) {
+    const had = counts[name];
+    if (value === null || typeof value === "number" && typeof had === "number" && value < had) {
+      continue;
+    }
+    counts[name] = value;
+  }
+  return counts;
 }
 
 /** The last events of OpenAI's streams of responses. */
@@ -181,6 +195,11 @@ function firstOf(value: unknown): JsonObject | undefined {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
+}
+
+/** Returns a text that is not empty. Some servers state an empty ID in the first event of a stream. */
+function nameOf(value: unknown): string | undefined {
+  return textOf(value) || undefined;
 }
 
 /** Returns the parsed JSON; `undefined` if it is not JSON. */

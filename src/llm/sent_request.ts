@@ -8,10 +8,14 @@
 export interface SentRequest {
   readonly url: URL;
   readonly method: string;
-  readonly headers: Headers;
   readonly signal: AbortSignal | undefined;
-  /** Resolves with the body as text; with `undefined` if it is a stream or a form. */
-  readonly text: () => Promise<string | undefined>;
+  /** Returns a header; `null` if it is not set, or the headers can be read only once. */
+  readonly header: (name: string) => string | null;
+  /**
+   * Resolves with the body as text; with `undefined` if it is a stream of JSON, which can be read only once; with `null` if
+   * it is not JSON.
+   */
+  readonly text: () => Promise<string | undefined | null>;
 }
 
 /**
@@ -26,28 +30,58 @@ export function sentRequest(
   const request = input instanceof Request ? input : undefined;
   const href = request?.url ?? String(input);
   if (!URL.canParse(href)) return null;
+  const signal = init?.signal ?? request?.signal ?? undefined;
+  const header = (name: string) => headerIn(init?.headers ?? request?.headers, name);
   return {
     url: new URL(href),
-    method: (init?.method ?? request?.method ?? "GET").toUpperCase(),
-    headers: new Headers(init?.headers ?? request?.headers),
-    signal: init?.signal ?? request?.signal ?? undefined,
-    text: () => bodyText(init?.body ?? undefined, request),
+    method: String(init?.method ?? request?.method ?? "GET").toUpperCase(),
+    signal,
+    header,
+    text: async () => {
+      const body = init?.body ?? undefined;
+      if (body !== undefined) return await bodyText(body, header);
+      if (request === undefined || request.body === null || request.bodyUsed) return null;
+      return await unlessAborted(request.clone().text(), signal);
+    },
   };
 }
 
+/** Checks whether an error is an abort by the caller. A timeout is an error, but SDKs abort without saying that it is one. */
+export function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
+  const reason: unknown = signal?.aborted ? signal.reason : error;
+  const name = reason instanceof Error ? reason.name : "";
+  return name === "AbortError" || signal?.aborted === true && name !== "TimeoutError";
+}
+
+function headerIn(headers: HeadersInit | undefined, name: string): string | null {
+  if (headers instanceof Headers) return headers.get(name);
+  if (headers === undefined || !Array.isArray(headers) && Symbol.iterator in headers) return null;
+  const entries = Array.isArray(headers) ? headers : Object.entries(headers);
+  return entries.find(([key]) => String(key).toLowerCase() === name)?.[1] ?? null;
+}
+
 async function bodyText(
-  body: BodyInit | undefined,
-  request: Request | undefined,
-): Promise<string | undefined> {
-  if (body === undefined) {
-    return request === undefined || request.body === null
-      ? undefined
-      : await request.clone().text();
-  }
+  body: BodyInit,
+  header: SentRequest["header"],
+): Promise<string | undefined | null> {
   if (typeof body === "string") return body;
   if (body instanceof Blob) return await body.text();
   if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) {
     return new TextDecoder().decode(body);
   }
-  return undefined;
+  const isForm = body instanceof FormData || body instanceof URLSearchParams;
+  return !isForm && header("content-type")?.includes("json") ? undefined : null;
+}
+
+/** Resolves with the text; with `null` if the request is aborted or its body fails, which `fetch` will find too. */
+function unlessAborted(
+  text: Promise<string>,
+  signal: AbortSignal | undefined,
+): Promise<string | null> {
+  return new Promise((resolve) => {
+    const stop = () => resolve(null);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    text.then(resolve, stop).finally(() => signal?.removeEventListener("abort", stop));
+  });
 }

@@ -76,23 +76,23 @@ export function providerOf(attributes: Attributes): string | undefined {
     "llm.provider",
     "llm.system",
   ]);
-  return name === undefined ? undefined : PROVIDERS[name] ?? name.split(".")[0];
+  return name === undefined ? undefined : PROVIDERS.get(name) ?? name.split(".")[0];
 }
 
 /** The names of providers in LiteLLM's tables, by their names in the conventions. */
-const PROVIDERS: Readonly<Record<string, string>> = {
-  "az.ai.inference": "azure",
-  "az.ai.openai": "azure",
-  "azure.ai.inference": "azure",
-  "azure.ai.openai": "azure",
-  "aws.bedrock": "bedrock",
-  "gcp.gemini": "gemini",
-  "gcp.gen_ai": "gemini",
-  "gcp.vertex_ai": "vertex_ai",
-  "google": "gemini",
-  "mistral_ai": "mistral",
-  "x_ai": "xai",
-};
+const PROVIDERS: ReadonlyMap<string, string> = new Map([
+  ["az.ai.inference", "azure"],
+  ["az.ai.openai", "azure"],
+  ["azure.ai.inference", "azure"],
+  ["azure.ai.openai", "azure"],
+  ["aws.bedrock", "bedrock"],
+  ["gcp.gemini", "gemini"],
+  ["gcp.gen_ai", "gemini"],
+  ["gcp.vertex_ai", "vertex_ai"],
+  ["google", "gemini"],
+  ["mistral_ai", "mistral"],
+  ["x_ai", "xai"],
+]);
 
 /** Returns the usage that a span states. */
 export function usageIn(attributes: Attributes): TokenUsage | undefined {

@@ -7,8 +7,8 @@
 import { EventStreamReader } from "./event_stream.ts";
 import type { ResponseFacts } from "./response_facts.ts";
 
-/** Number of pieces with whole events to keep. Usage, finish reason and errors are in the last three or four events. */
-const PIECES_KEPT = 32;
+/** Number of bytes to keep at least. Usage, finish reason and errors are in the last three or four events. */
+const TAIL_BYTES = 16 * 1024;
 /** Maximum number of bytes to keep, and of characters of an event. */
 const BYTES_MAX = 32 * 1024 * 1024;
 
@@ -20,10 +20,13 @@ export class StreamTail {
   readonly #facts: ResponseFacts;
   #decoder = new TextDecoder();
   #events: EventStreamReader;
-  /** The last pieces that are not parsed yet. Each ends with the end of an event, except the last one. */
-  #kept: Uint8Array[][] = [];
-  #keptBytes = 0;
-  /** `true` if pieces were left out before the kept ones. */
+  /** The pieces before those of {@linkcode #last}: whole events, at least `TAIL_BYTES`. */
+  #before = new Uint8Array();
+  #beforeLength = 0;
+  /** The last pieces, which are not parsed yet. */
+  #last = new Uint8Array();
+  #lastLength = 0;
+  /** `true` if pieces before the kept ones were not parsed. */
   #hasGap = false;
 
   /** Creates the reader of a stream, which adds its events to `facts`. */
@@ -36,7 +39,7 @@ export class StreamTail {
   take(bytes: Uint8Array): void {
     // An answer that is kept needs every event.
     if (!this.#facts.hasOutput || this.#facts.text !== null) this.#parse(bytes);
-    else this.#keep(bytes.slice());
+    else this.#keep(bytes);
   }
 
   /** Parses the last events. `isWhole` is `true` if the stream has ended by itself. */
@@ -45,8 +48,10 @@ export class StreamTail {
       this.#decoder = new TextDecoder();
       this.#events = this.#reader();
     }
-    for (const bytes of this.#kept.flat()) this.#parse(bytes);
-    this.#kept = [];
+    this.#parse(this.#before.subarray(0, this.#beforeLength));
+    this.#parse(this.#last.subarray(0, this.#lastLength));
+    this.#beforeLength = 0;
+    this.#lastLength = 0;
     if (!isWhole) return;
     this.#events.take(this.#decoder.decode());
     this.#events.end();
@@ -62,19 +67,32 @@ export class StreamTail {
   }
 
   #keep(bytes: Uint8Array): void {
-    const last = this.#kept.at(-1);
-    if (last === undefined || endsEvent(last.at(-1)!)) this.#kept.push([bytes]);
-    else last.push(bytes);
-    this.#keptBytes += bytes.length;
-    while (this.#kept.length > PIECES_KEPT || this.#keptBytes > BYTES_MAX) {
-      for (const { length } of this.#kept.shift()!) this.#keptBytes -= length;
-      this.#hasGap = true;
-    }
+    const length = this.#lastLength + bytes.length;
+    if (length > this.#last.length) this.#grow(length);
+    this.#last.set(bytes, this.#lastLength);
+    this.#lastLength = length;
+    // What is left out ends with the end of an event, so that the rest can be parsed.
+    if (length >= TAIL_BYTES && endsEvent(bytes) || length > BYTES_MAX) this.#leaveOut();
+  }
+
+  #grow(length: number): void {
+    const grown = new Uint8Array(Math.max(length, 2 * this.#last.length, 2 * TAIL_BYTES));
+    grown.set(this.#last.subarray(0, this.#lastLength));
+    this.#last = grown;
+  }
+
+  /** Leaves out the pieces before the last ones, and uses their buffer for the next ones. */
+  #leaveOut(): void {
+    this.#hasGap ||= this.#beforeLength > 0;
+    [this.#before, this.#last] = [this.#last, this.#before];
+    this.#beforeLength = this.#lastLength;
+    this.#lastLength = 0;
   }
 }
 
 /** Checks whether bytes end with an empty line, which ends an event. */
 function endsEvent(bytes: Uint8Array): boolean {
-  const [c, b, a] = [bytes.at(-1), bytes.at(-2), bytes.at(-3)];
-  return c === LF && (b === LF || b === CR && a === LF);
+  const end = bytes.length - 1;
+  return bytes[end] === LF &&
+    (bytes[end - 1] === LF || bytes[end - 1] === CR && bytes[end - 2] === LF);
 }

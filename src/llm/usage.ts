@@ -25,10 +25,14 @@ export interface TokenUsage {
   readonly audio_input_t?: number;
   /** Number of output tokens of audio. */
   readonly audio_output_t?: number;
+  /** Number of input tokens of images, if the provider counts them apart. */
+  readonly image_input_t?: number;
   /** Number of output tokens of images. */
   readonly image_output_t?: number;
   /** The service tier, if its price is not the standard one: "flex", "priority", "fast". */
   readonly service_tier?: string;
+  /** The region in which the model ran, if Anthropic states one whose price may differ: "us". */
+  readonly inference_geo?: string;
   /** Cost in USD, if the provider states it. */
   readonly cost?: number;
 }
@@ -68,6 +72,7 @@ export function usageOf(body: unknown): TokenUsage | undefined {
   return {
     ...tokens,
     ...withTier([usage.speed, usage.service_tier, response.service_tier, usage.trafficType]),
+    ...withRegion(usage.inference_geo),
     ...(cost === undefined ? {} : { cost }),
   };
 }
@@ -87,6 +92,7 @@ interface Parts {
   readonly reasoning?: number | undefined;
   readonly audioInput?: number | undefined;
   readonly audioOutput?: number | undefined;
+  readonly imageInput?: number | undefined;
   readonly imageOutput?: number | undefined;
 }
 
@@ -111,15 +117,18 @@ function ofChat(usage: JsonObject): TokenUsage | undefined {
     countOf(usage.cache_read_input_tokens);
   const write = countOf(input.cache_write_tokens) ?? countOf(usage.cache_creation_input_tokens);
   const prompt = withParts(countOf(usage.prompt_tokens), (read ?? 0) + (write ?? 0));
-  const total = countOf(usage.total_tokens);
-  // Gemini and xAI leave reasoning out of completion_tokens, but not out of total_tokens.
-  const unlisted = total === undefined || prompt === undefined ? 0 : total - prompt;
-  return totals(prompt, Math.max(countOf(usage.completion_tokens) ?? 0, unlisted), {
+  // Gemini and xAI leave reasoning out of completion_tokens, but not out of total_tokens. Embeddings have no output.
+  const completion = larger(
+    countOf(usage.completion_tokens),
+    difference(countOf(usage.total_tokens), prompt),
+  );
+  return totals(prompt, completion, {
     read,
     write,
     reasoning: countOf(output.reasoning_tokens),
     audioInput: countOf(input.audio_tokens),
     audioOutput: countOf(output.audio_tokens),
+    imageInput: countOf(input.image_tokens),
     imageOutput: countOf(output.image_tokens),
   });
 }
@@ -131,11 +140,29 @@ function ofResponses(usage: JsonObject): TokenUsage | undefined {
     read: countOf(input.cached_tokens),
     write: countOf(input.cache_write_tokens),
     reasoning: countOf(output.reasoning_tokens),
+    imageInput: countOf(input.image_tokens),
     imageOutput: countOf(output.image_tokens),
   });
 }
 
+/** Reads Anthropic's messages. The totals leave out the iterations that compact the context, which are billed too. */
 function ofAnthropic(usage: JsonObject): TokenUsage | undefined {
+  const { iterations } = usage;
+  const compactions = Array.isArray(iterations)
+    ? iterations.map(objectOf).filter((each) => each?.type === "compaction")
+    : [];
+  const all = [usage, ...compactions].map((each) => ofIteration(each!));
+  return all.reduce((sum, each) => each && sum && added(sum, each), {});
+}
+
+/** Returns the sum of two usages, count by count. */
+function added(a: TokenUsage, b: TokenUsage): TokenUsage {
+  const counts: Record<string, number> = { ...a as Record<string, number> };
+  for (const [name, count] of Object.entries(b)) counts[name] = (counts[name] ?? 0) + count;
+  return counts;
+}
+
+function ofIteration(usage: JsonObject): TokenUsage | undefined {
   const writes = objectOf(usage.cache_creation) ?? {};
   const read = countOf(usage.cache_read_input_tokens);
   const write1h = countOf(writes.ephemeral_1h_input_tokens);
@@ -152,12 +179,16 @@ function ofGemini(usage: JsonObject): TokenUsage | undefined {
   const reasoning = countOf(usage.thoughtsTokenCount);
   const prompt = sum(countOf(usage.promptTokenCount), countOf(usage.toolUsePromptTokenCount));
   // Without candidates, such as for a blocked prompt, the count is left out.
-  const output = (countOf(usage.candidatesTokenCount) ?? 0) + (reasoning ?? 0);
+  const output = larger(
+    sum(countOf(usage.candidatesTokenCount), reasoning),
+    difference(countOf(usage.totalTokenCount), prompt),
+  );
   return totals(prompt, output, {
     read: countOf(usage.cachedContentTokenCount),
     reasoning,
     audioInput: ofModality(usage.promptTokensDetails, "AUDIO"),
     audioOutput: ofModality(usage.candidatesTokensDetails, "AUDIO"),
+    imageInput: ofModality(usage.promptTokensDetails, "IMAGE"),
     imageOutput: ofModality(usage.candidatesTokensDetails, "IMAGE"),
   });
 }
@@ -179,7 +210,7 @@ function totals(
   parts: Parts,
 ): TokenUsage | undefined {
   const input = withParts(stated, (parts.read ?? 0) + (parts.write ?? 0));
-  if (input === undefined || output === undefined) return undefined;
+  if (!Number.isSafeInteger(input) || !Number.isSafeInteger(output)) return undefined;
   const named = {
     cache_read_t: parts.read,
     cache_write_t: parts.write,
@@ -187,12 +218,13 @@ function totals(
     reasoning_t: parts.reasoning,
     audio_input_t: parts.audioInput,
     audio_output_t: parts.audioOutput,
+    image_input_t: parts.imageInput,
     image_output_t: parts.imageOutput,
   };
   const set = Object.fromEntries(
     Object.entries(named).filter(([, count]) => count !== undefined && count > 0),
   );
-  return { input_t: input, output_t: output, ...set };
+  return { input_t: input!, output_t: output!, ...set };
 }
 
 /** Returns a total that includes its parts. Some servers and instrumentations leave cached tokens out of it. */
@@ -219,6 +251,11 @@ function withTier(stated: readonly unknown[]): { service_tier?: string } {
   return tier === undefined ? {} : { service_tier: tier };
 }
 
+function withRegion(region: unknown): { inference_geo?: string } {
+  const isApart = typeof region === "string" && !["", "global", "not_available"].includes(region);
+  return isApart ? { inference_geo: region } : {};
+}
+
 /**
  * Returns the cost that a provider states, in USD: `usage.cost` of OpenRouter, `usage.cost.total_cost` of Perplexity. With
  * a key of the user's own, OpenRouter's `cost` is only its fee, and the provider bills the rest to that key.
@@ -241,4 +278,12 @@ function countOf(value: unknown): number | undefined {
 
 function sum(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
+}
+
+function larger(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? a ?? b : Math.max(a, b);
+}
+
+function difference(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : Math.max(a - b, 0);
 }

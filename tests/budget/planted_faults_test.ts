@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
-import { longTest } from "../extent.ts";
-import { type Fault, Mutant, sourceWith } from "../mutant.ts";
+import { type Fault, testPlantedFaults } from "../mutant.ts";
 
 const UNIT = ["tests/budget/ledger_test.ts", "tests/budget/budget_test.ts"];
 const PROCESSES = ["tests/budget/many_processes_test.ts"];
@@ -98,23 +96,4 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-// The long suite alone plants the faults, so without this test a change of the source would be found late.
-for (const fault of FAULTS) {
-  Deno.test(`The source has the place of the planted fault: ${fault.name}`, () => {
-    sourceWith(fault, Deno.readTextFileSync(new URL(`../../${fault.file}`, import.meta.url)));
-  });
-}
-
-await longTest("The tests of budgets find planted faults", async (t) => {
-  using mutant = new Mutant();
-  const { code, stdout } = await mutant.test([...UNIT, ...PROCESSES, ...WAITING]);
-  assertEquals(code, 0, stdout);
-  for (const fault of FAULTS) {
-    await t.step(fault.name, async () => {
-      const { code, stdout } = await mutant.run(fault);
-      assertEquals(code, 1, stdout);
-      // If a file did not even load, no test would have passed.
-      assertMatch(stdout, /FAILED \| [1-9]\d* passed/);
-    });
-  }
-});
+await testPlantedFaults("The tests of budgets find planted faults", FAULTS);

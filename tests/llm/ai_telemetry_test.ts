@@ -135,8 +135,8 @@ Deno.test("aiTelemetry() logs a step of AI SDK 6 as aborted when its signal abor
 
 Deno.test("aiTelemetry() logs calls without an end when it is disposed", async () => {
   const events = await eventsOf((telemetry) => {
-    telemetry.onStepStart(STEP_6);
-    telemetry.onStepStart(STEP_6);
+    telemetry.onStepStart({ ...STEP_6 });
+    telemetry.onStepStart({ ...STEP_6 });
     telemetry.onStepFinish(END_6);
     telemetry.onLanguageModelCallStart(CALL_7);
   });
@@ -177,15 +177,31 @@ Deno.test("aiTelemetry() prefers the provider's own usage and cost", async () =>
     output_tokens: 10,
   };
   const events = await eventsOf((telemetry) => {
-    telemetry.onLanguageModelCallEnd({ ...END_7, usage: { ...USAGE, raw }, responseId: "a" });
+    telemetry.onLanguageModelCallEnd({
+      ...END_7,
+      usage: { ...USAGE, raw },
+      callId: "a",
+      responseId: "a",
+    });
     const gateway = { gateway: { cost: "0.0045" } };
-    telemetry.onLanguageModelCallEnd({ ...END_7, providerMetadata: gateway, responseId: "b" });
+    telemetry.onLanguageModelCallEnd({
+      ...END_7,
+      providerMetadata: gateway,
+      callId: "b",
+      responseId: "b",
+    });
     const openrouter = { openrouter: { usage: { cost: 0.5 } } };
-    telemetry.onLanguageModelCallEnd({ ...END_7, providerMetadata: openrouter, responseId: "c" });
+    telemetry.onLanguageModelCallEnd({
+      ...END_7,
+      providerMetadata: openrouter,
+      callId: "c",
+      responseId: "c",
+    });
     // A raw usage with other totals is that of something else.
     telemetry.onLanguageModelCallEnd({
       ...END_7,
       usage: { ...USAGE, raw: { ...raw, output_tokens: 1 } },
+      callId: "d",
       responseId: "d",
     });
   });

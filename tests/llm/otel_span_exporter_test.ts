@@ -210,11 +210,8 @@ Deno.test("otelSpanExporter() leaves out a call that auditedFetch() has logged",
     });
     const body = JSON.stringify({ model: "small", messages: [] });
     await (await fetch("http://localhost/v1/chat/completions", { method: "POST", body })).text();
-    exporter.export([spanOf(NEW_NAMES)], () => {});
-    exporter.export(
-      [spanOf(NEW_NAMES), spanOf({ ...NEW_NAMES, "gen_ai.response.id": "r2" })],
-      () => {},
-    );
+    const other = spanOf({ ...NEW_NAMES, "gen_ai.response.id": "r2" });
+    exporter.export([spanOf(NEW_NAMES), other], () => {});
   });
   assertEquals(events.map(({ response_id }) => response_id), ["r1", "r2"]);
 });
@@ -229,6 +226,26 @@ Deno.test("otelSpanExporter() reports events that could not be written", async (
   const { code, error } = await promise;
   assertEquals([code, error?.name], [1, "AuditClosedError"]);
   await exporter.forceFlush();
+});
+
+Deno.test("otelSpanExporter() logs the other spans of a batch if one cannot be read", async () => {
+  const broken = spanOf(NEW_NAMES, {
+    spanContext() {
+      throw new Error("no context");
+    },
+  });
+  const results: number[] = [];
+  const events = await eventsOf((exporter) => {
+    exporter.export([broken, spanOf({ ...NEW_NAMES, "gen_ai.response.id": "r2" })], ({ code }) => {
+      results.push(code);
+    });
+  });
+  assertEquals([events.map(({ response_id }) => response_id), results], [["r2"], [1]]);
+});
+
+Deno.test("otelSpanExporter() keeps the name of a provider that is a property of every object", async () => {
+  const [event] = await exported(spanOf({ ...NEW_NAMES, "gen_ai.provider.name": "constructor" }));
+  assertEquals(event?.provider, "constructor");
 });
 
 Deno.test("otelSpanExporter() rejects invalid arguments, and names them", async () => {

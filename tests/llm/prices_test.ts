@@ -62,6 +62,31 @@ const PRICES: PriceTable = {
     output_cost_per_audio_token: 20e-6,
     output_cost_per_image_token: 30e-6,
   },
+  "flex-above": {
+    input_cost_per_token: 2e-6,
+    output_cost_per_token: 10e-6,
+    input_cost_per_token_flex: 1e-6,
+    output_cost_per_token_flex: 5e-6,
+    output_cost_per_reasoning_token: 3e-6,
+    input_cost_per_token_above_272k_tokens: 4e-6,
+    output_cost_per_token_above_272k_tokens: 15e-6,
+  },
+  "null-threshold": {
+    input_cost_per_token: 1e-6,
+    output_cost_per_token: 1e-6,
+    input_cost_per_token_above_128k_tokens: 2e-6,
+    input_cost_per_token_above_200k_tokens: null,
+  } as unknown as PriceTable[string],
+  "cached-ranges": {
+    cache_read_input_token_cost: 0.1e-6,
+    output_cost_per_token: 9e-6,
+    tiered_pricing: [
+      null,
+      { range: "all" },
+      { range: [0, 10], input_cost_per_token: 1e-6 },
+      { range: [10, 20], input_cost_per_token: 2e-6, output_cost_per_token: 3e-6 },
+    ] as unknown as object[],
+  },
   "embedding": { input_cost_per_token: 1e-7, output_cost_per_token: 0 },
   "image": { output_cost_per_image: 0.04 },
   "no-hour": {
@@ -145,6 +170,49 @@ const VECTORS: readonly [name: string, model: string, usage: TokenUsage, micros:
     "tiers",
     { input_t: 200_001, output_t: 100, service_tier: "priority" },
     1_000_005 + 800,
+  ],
+  [
+    "a region with a factor, beside the fast mode",
+    "cached",
+    { input_t: 1_000, output_t: 100, service_tier: "fast", inference_geo: "us" },
+    6 * 1.1 * 4_500,
+  ],
+  [
+    "a region without a factor",
+    "plain",
+    { input_t: 1_000, output_t: 0, inference_geo: "eu" },
+    1_000,
+  ],
+  [
+    "a tier above a threshold, where only the standard price is known",
+    "flex-above",
+    { input_t: 300_000, output_t: 100, service_tier: "flex" },
+    1_200_000 + 1_500,
+  ],
+  [
+    "reasoning in a tier, by the price of the tier for output",
+    "flex-above",
+    { input_t: 1_000, output_t: 100, reasoning_t: 60, service_tier: "flex" },
+    1_000 + 200 + 300,
+  ],
+  [
+    "reasoning with a price of its own",
+    "flex-above",
+    { input_t: 1_000, output_t: 100, reasoning_t: 60 },
+    2_000 + 400 + 180,
+  ],
+  ["a threshold without a price", "null-threshold", { input_t: 300_000, output_t: 0 }, 600_000],
+  [
+    "cached tokens in a range without a price for them",
+    "cached-ranges",
+    { input_t: 20, output_t: 10, cache_read_t: 15 },
+    40 + 30,
+  ],
+  [
+    "output in a range without a price for it",
+    "cached-ranges",
+    { input_t: 5, output_t: 10 },
+    5 + 90,
   ],
   ["input in the first range", "ranges", { input_t: 32_000, output_t: 10 }, 32_050],
   ["input in the second range", "ranges", { input_t: 32_001, output_t: 10 }, 64_062],
@@ -288,6 +356,7 @@ Deno.test("priceFaults() names the model, the price and the value", () => {
     minus: { output_cost_per_token: -1 },
     millions: { input_cost_per_token_above_200k_tokens_priority: 2.5 },
     absent: { cache_read_input_token_cost: null },
+    ranges: { tiered_pricing: [null, { range: [0, 1], input_cost_per_token: -1 }] },
   } as unknown as PriceTable);
   assertEquals(faults, [
     { model: "none", message: "must be an object with prices, got null" },
@@ -303,6 +372,10 @@ Deno.test("priceFaults() names the model, the price and the value", () => {
       model: "millions",
       message:
         "input_cost_per_token_above_200k_tokens_priority must be in USD per token, got 2.5; a price per million tokens is 2.5 / 1e6",
+    },
+    {
+      model: "ranges",
+      message: "input_cost_per_token must be a number >= 0 (USD per token), got -1",
     },
   ]);
 });

@@ -125,7 +125,13 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
   ],
   [
     "Gemini without candidates, in the tier priority of Vertex AI",
-    { usageMetadata: { promptTokenCount: 7, trafficType: "ON_DEMAND_PRIORITY" } },
+    {
+      usageMetadata: {
+        promptTokenCount: 7,
+        totalTokenCount: 7,
+        trafficType: "ON_DEMAND_PRIORITY",
+      },
+    },
     { input_t: 7, output_t: 0, service_tier: "priority" },
   ],
   [
@@ -212,6 +218,31 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     },
     { input_t: 100, output_t: 40, cache_read_t: 50, cache_write_t: 20, reasoning_t: 30 },
   ],
+  [
+    "Anthropic with compactions, which the totals leave out",
+    {
+      usage: {
+        input_tokens: 23_000,
+        output_tokens: 1_000,
+        cache_read_input_tokens: 100,
+        iterations: [
+          { type: "compaction", input_tokens: 180_000, output_tokens: 3_500 },
+          { type: "message", input_tokens: 23_000, output_tokens: 1_000 },
+        ],
+      },
+    },
+    { input_t: 203_100, output_t: 4_500, cache_read_t: 100 },
+  ],
+  [
+    "Anthropic in a region",
+    { usage: { input_tokens: 1, output_tokens: 2, inference_geo: "us" } },
+    { input_t: 1, output_t: 2, inference_geo: "us" },
+  ],
+  [
+    "Gemini whose output is in the total alone",
+    { usageMetadata: { promptTokenCount: 10, totalTokenCount: 500 } },
+    { input_t: 10, output_t: 490 },
+  ],
   ["the AI SDK's usage of embeddings", { usage: { tokens: 12 } }, { input_t: 12, output_t: 0 }],
 ];
 
@@ -232,6 +263,16 @@ Deno.test("usageOf() returns undefined if a total is missing or is not a number 
     { usage: { input_tokens: 5 } },
     { usage: { output_tokens: 5, cache_read_input_tokens: 1 } },
     { usage: { prompt_tokens: null, completion_tokens: null } },
+    { usage: { prompt_tokens: 10 } },
+    { usage: { prompt_tokens: 10, completion_tokens: "500" } },
+    { usageMetadata: { promptTokenCount: 10 } },
+    {
+      usage: {
+        input_tokens: Number.MAX_SAFE_INTEGER,
+        cache_read_input_tokens: 1,
+        output_tokens: 1,
+      },
+    },
     { usage: { input_tokens: -1, output_tokens: 2 } },
     { usage: { input_tokens: 1.5, output_tokens: 2 } },
     { usage: { inputTokens: undefined, outputTokens: undefined } },

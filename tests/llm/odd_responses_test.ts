@@ -1,0 +1,392 @@
+/**
+ * Responses, requests and errors that no provider sends on a good day.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type AuditEvent, AuditLog } from "@vivarium/scout";
+import {
+  aiTelemetry,
+  auditedFetch,
+  type AuditedFetchOptions,
+  type FetchFunction,
+} from "@vivarium/scout/llm";
+import { gathering, silent } from "../loggers.ts";
+import { tempDir } from "../temp_dir.ts";
+import { CHAT, chatRequest, post, PRICES, withUsage } from "./calls.ts";
+
+/** Opens a log with a budget, calls `run`, and returns the model calls and what the budget has spent and holds. */
+async function callsOf(
+  run: (
+    audited: (options: AuditedFetchOptions) => FetchFunction,
+    log: AuditLog,
+  ) => Promise<unknown>,
+  where: object = {},
+): Promise<{ events: AuditEvent[]; spent: number; held: number }> {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  const budget = await log.budget({ name: "run", limit: { usd: 1 }, where });
+  const estimate = () => ({ usd: 0.25 });
+  await run((options) => auditedFetch(log, { prices: PRICES, budget, estimate, ...options }), log);
+  // Settling may take several tries.
+  await log.flush();
+  const { spent, held } = await budget.state();
+  return { events: await log.query({ eventType: "llm_call" }).toArray(), spent, held };
+}
+
+const encoder = new TextEncoder();
+
+function streaming(...texts: readonly string[]): FetchFunction {
+  const headers = { "content-type": "text/event-stream" };
+  return () =>
+    Promise.resolve(
+      new Response(ReadableStream.from(texts.map((text) => encoder.encode(text))), { headers }),
+    );
+}
+
+function dataOf(...events: readonly object[]): string {
+  return events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("");
+}
+
+Deno.test("auditedFetch() leaves the buffer of a body alone that its owner still uses", async () => {
+  const bytes = encoder.encode(
+    '{"model":"small","usage":{"prompt_tokens":1,"completion_tokens":2}}',
+  );
+  const { events } = await callsOf(async (audited) => {
+    const fetch: FetchFunction = () =>
+      Promise.resolve(new Response(ReadableStream.from([bytes.subarray(0, 5), bytes.subarray(5)])));
+    assertEquals(await (await audited({ fetch })(CHAT, chatRequest())).bytes(), bytes);
+  });
+  assertEquals([bytes.length, events[0]?.output_t], [67, 2]);
+});
+
+Deno.test("auditedFetch() settles a call whose event is invalid, with what budgets need", async () => {
+  const usage = { prompt_tokens: 10, completion_tokens: 5 };
+  const provider: FetchFunction = () =>
+    Promise.resolve(
+      Response.json({ provider: "DeepInfra", model: "small", usage: { ...usage, cost: 0.125 } }),
+    );
+  const stated = await callsOf(async (audited) => {
+    await (await audited({ fetch: provider })(CHAT, chatRequest())).text();
+  }, { provider: "openai" });
+  assertEquals([stated.spent, stated.held], [0.125, 0]);
+  assertEquals(
+    stated.events.map(({ provider, response_provider }) => [provider, response_provider]),
+    [
+      ["openai", "DeepInfra"],
+    ],
+  );
+
+  const tooLong = await callsOf(async (audited) => {
+    const content = "x".repeat(17 * 1024 * 1024);
+    const fetch = audited({ fetch: withUsage(usage), text: true });
+    await (await fetch(CHAT, post({ model: "small", messages: [{ role: "user", content }] })))
+      .text();
+  });
+  assertEquals([tooLong.spent, tooLong.held], [0.00006, 0]);
+  assertEquals(tooLong.events.map(({ input_t, prompt, status }) => [input_t, prompt, status]), [
+    [10, undefined, "ok"],
+  ]);
+});
+
+Deno.test("auditedFetch() logs a call without a hold whose prompt is too long for a line", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), maxLineBytes: 2_000 });
+  const fetch = auditedFetch(log, {
+    text: true,
+    fetch: withUsage({ prompt_tokens: 10, completion_tokens: 5 }),
+  });
+  const messages = [{ role: "user", content: "x".repeat(3_000) }];
+  await (await fetch(CHAT, post({ model: "small", messages }))).text();
+  await log.flush();
+  const [event] = await log.lastEvents(1);
+  assertEquals([event?.event, event?.input_t, event?.prompt], ["llm_call", 10, undefined]);
+});
+
+Deno.test("auditedFetch() returns a response that cannot be made again as it is, and ends the hold", async () => {
+  const locked = new Response("{}");
+  locked.body!.getReader();
+  const used = Response.json({});
+  await used.text();
+  // The constructor refuses such a status, but servers send it.
+  const odd = Object.defineProperty(Response.json({}), "status", { value: 600 });
+  for (const response of [locked, used, odd, Response.error(), undefined as unknown as Response]) {
+    const { events, held } = await callsOf(async (audited) => {
+      const fetch: FetchFunction = () => Promise.resolve(response);
+      assertEquals(await audited({ fetch })(CHAT, chatRequest()), response);
+    });
+    assertEquals([held, events.length], [0, 1]);
+    assert(events[0]?.status !== "ok", events[0]?.status as string);
+  }
+});
+
+Deno.test("auditedFetch() logs errors that are not errors, and passes them on", async () => {
+  const thrown: readonly unknown[] = [
+    undefined,
+    "text",
+    Object.create(null),
+    Object.assign(new Error(), { message: 5 }),
+    { toString: null },
+  ];
+  for (const error of thrown) {
+    const { events, held } = await callsOf(async (audited) => {
+      let cancelled: unknown = "never";
+      const failing: FetchFunction = () => Promise.reject(error);
+      const broken: FetchFunction = () =>
+        Promise.resolve(
+          new Response(new ReadableStream({ pull: (controller) => controller.error(error) })),
+        );
+      const open: FetchFunction = () =>
+        Promise.resolve(
+          new Response(
+            new ReadableStream({ cancel: (reason) => void (cancelled = reason) }),
+          ),
+        );
+      const caught: unknown[] = [];
+      await audited({ fetch: failing })(CHAT, chatRequest()).catch((each) => caught.push(each));
+      const response = await audited({ fetch: broken })(CHAT, chatRequest());
+      await response.body!.getReader().read().catch((each) => caught.push(each));
+      assertEquals(caught.map((each) => each === error), [true, true]);
+      await (await audited({ fetch: open })(CHAT, chatRequest())).body!.cancel(error);
+      assert(cancelled === error);
+    });
+    assertEquals([events.map(({ status }) => status), held], [["error", "error", "aborted"], 0]);
+  }
+});
+
+Deno.test("auditedFetch() counts a stream as complete only after its last event", async () => {
+  const usage = { prompt_tokens: 10, completion_tokens: 2 };
+  // vLLM states the usage so far in each event.
+  const first = dataOf({
+    id: "c1",
+    choices: [{ index: 0, delta: { content: "a" }, finish_reason: "stop" }],
+    usage,
+  });
+  const second = dataOf({
+    id: "c1",
+    choices: [{ index: 1, delta: { content: "b" }, finish_reason: "stop" }],
+    usage: { ...usage, completion_tokens: 4 },
+  });
+  const { events } = await callsOf(async (audited) => {
+    const reader = (await audited({ fetch: streaming(first, second) })(CHAT, chatRequest())).body!
+      .getReader();
+    await reader.read();
+    await reader.cancel();
+    await (await audited({ fetch: streaming(first, second) })(CHAT, chatRequest())).text();
+  });
+  assertEquals(events.map(({ status, output_t }) => [status, output_t]), [
+    ["aborted", undefined],
+    ["ok", 4],
+  ]);
+});
+
+Deno.test("auditedFetch() keeps a count that a later event of a stream states as 0", async () => {
+  const start = {
+    type: "message_start",
+    message: { id: "m1", usage: { input_tokens: 1_500, output_tokens: 1 } },
+  };
+  const delta = {
+    type: "message_delta",
+    delta: { stop_reason: "end_turn" },
+    usage: { input_tokens: 0, output_tokens: 20 },
+  };
+  const { events } = await callsOf(async (audited) => {
+    const fetch = audited({ fetch: streaming(dataOf(start, delta, { type: "message_stop" })) });
+    await (await fetch("http://localhost/v1/messages", chatRequest())).text();
+  });
+  assertEquals([events[0]?.input_t, events[0]?.output_t], [1_500, 20]);
+});
+
+Deno.test("auditedFetch() recognizes a stream of events by its start if its type says nothing", async () => {
+  const text = dataOf(
+    { choices: [{ delta: {}, finish_reason: "stop" }] },
+    { choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } },
+  );
+  const types = [undefined, "text/plain", "Text/Event-Stream; charset=utf-8"];
+  const { events } = await callsOf(async (audited) => {
+    for (const type of types) {
+      const headers = type === undefined ? [] : [["content-type", type] as [string, string]];
+      const body = ReadableStream.from([encoder.encode(text)]);
+      const fetch: FetchFunction = () => Promise.resolve(new Response(body, { headers }));
+      await (await audited({ fetch })(CHAT, chatRequest())).text();
+    }
+  });
+  assertEquals(events.map(({ output_t }) => output_t), [4, 4, 4]);
+});
+
+Deno.test("auditedFetch() reads an event that comes in thousands of pieces", async () => {
+  const usage = { prompt_tokens: 3, completion_tokens: 4 };
+  const event = dataOf({
+    id: "c1",
+    choices: [{ delta: {}, image: "x".repeat(2_000_000), finish_reason: "stop" }],
+  });
+  const pieces = (event + dataOf({ choices: [], usage })).match(/.{1,500}|\n/gs)!;
+  const { events } = await callsOf(async (audited) => {
+    await (await audited({ fetch: streaming(...pieces) })(CHAT, chatRequest())).text();
+  });
+  assertEquals([events[0]?.status, events[0]?.output_t, events[0]?.response_id], ["ok", 4, "c1"]);
+});
+
+Deno.test("auditedFetch() does not consume headers that can be read only once", async () => {
+  let sent: Headers | undefined;
+  const fetch: FetchFunction = (_, init) => {
+    sent = new Headers(init?.headers);
+    return Promise.resolve(Response.json({}));
+  };
+  await callsOf(async (audited) => {
+    const headers = new Map([["authorization", "Bearer 1"]]).entries() as unknown as HeadersInit;
+    await (await audited({ fetch })(CHAT, { ...chatRequest(), headers })).text();
+  });
+  assertEquals(sent?.get("authorization"), "Bearer 1");
+});
+
+Deno.test("auditedFetch() passes an abort on while it reads the body of a Request", async () => {
+  const { events } = await callsOf(async (audited) => {
+    const controller = new AbortController();
+    // The body never ends.
+    const request = new Request("http://127.0.0.1:9/v1/chat/completions", {
+      method: "POST",
+      body: new ReadableStream(),
+      signal: controller.signal,
+    });
+    const call = audited({})(request);
+    controller.abort();
+    await assertRejects(() => call, DOMException, "abort");
+  });
+  assertEquals(events, []);
+});
+
+Deno.test("auditedFetch() charges a call that failed after a redirect", async () => {
+  const cause = new Error(
+    "error sending request for url (http://127.0.0.1:1/): client error (Connect): refused",
+  );
+  const { spent, held } = await callsOf(async (audited) => {
+    const fetch: FetchFunction = () => Promise.reject(new TypeError("fetch failed", { cause }));
+    await audited({ fetch })(CHAT, chatRequest()).catch(() => {});
+    const blocked: FetchFunction = () =>
+      Promise.reject(new TypeError("Fetch failed: Requests to port 9 are blocked"));
+    await audited({ fetch: blocked })(CHAT, chatRequest()).catch(() => {});
+  });
+  assertEquals([spent, held], [0.5, 0]);
+});
+
+Deno.test("auditedFetch() rejects a budget of another log, and fields that each call has itself", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
+  await using other = await AuditLog.open({ path: dir.path("b.jsonl"), logger: silent });
+  const budget = await other.budget({ name: "run", limit: { usd: 1 } });
+  assertThrows(() => auditedFetch(log, { budget }), TypeError, "budget must be of the log");
+  for (const fields of [{ cost: 0 }, { input_t: 3 }, { status: "ok" }, { model: "small" }]) {
+    const [name = ""] = Object.keys(fields);
+    const message = `the field "${name}" must not be bound`;
+    assertThrows(() => auditedFetch(log, { fields }), TypeError, message);
+    assertThrows(() => aiTelemetry(log.child(fields)), TypeError, message);
+  }
+});
+
+/** Makes calls with `fetch` beside telemetry that reports each of them, and returns the statuses of the events. */
+async function reported(
+  answer: FetchFunction,
+  report: (telemetry: ReturnType<typeof aiTelemetry>, response: Response) => Promise<unknown>,
+): Promise<unknown[]> {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  {
+    using telemetry = aiTelemetry(log);
+    telemetry.onLanguageModelCallStart({ callId: "c", provider: "openai.chat", modelId: "small" });
+    const controller = new AbortController();
+    const request = { ...chatRequest(), signal: controller.signal };
+    await report(telemetry, await auditedFetch(log, { fetch: answer })(CHAT, request));
+  }
+  return (await log.query({ eventType: "llm_call" }).toArray()).map(({ status }) => status);
+}
+
+const END = {
+  callId: "c",
+  provider: "openai.chat",
+  modelId: "small-2026-02-13",
+  finishReason: "stop",
+  usage: { inputTokens: 3, outputTokens: 4 },
+};
+
+Deno.test("A call that telemetry reports before its body ends is logged once", async () => {
+  const text = dataOf({
+    id: "r1",
+    model: "small-2026-02-13",
+    choices: [{ delta: { content: "a" } }],
+  });
+  const statuses = await reported(
+    streaming(text, "data: [DONE]\n\n"),
+    async (telemetry, response) => {
+      const reader = response.body!.getReader();
+      await reader.read();
+      telemetry.onLanguageModelCallEnd({ ...END, responseId: "r1" });
+      while (!(await reader.read()).done);
+    },
+  );
+  assertEquals(statuses, ["ok"]);
+});
+
+Deno.test("A call whose response has an empty ID or none is logged once", async () => {
+  const model = "small-2026-02-13";
+  const chunk = { model, choices: [{ delta: { content: "a" }, finish_reason: "stop" }] };
+  for (const id of ["", undefined]) {
+    const statuses = await reported(
+      streaming(dataOf({ ...chunk, id })),
+      async (telemetry, response) => {
+        await response.text();
+        telemetry.onLanguageModelCallEnd({ ...END, responseId: "invented" });
+      },
+    );
+    assertEquals(statuses, ["ok"]);
+  }
+});
+
+Deno.test("An aborted stream is logged once, whichever source reports it first", async () => {
+  const text = dataOf({
+    id: "r1",
+    model: "small-2026-02-13",
+    choices: [{ delta: { content: "a" } }],
+  });
+  for (const isTelemetryFirst of [true, false]) {
+    const statuses = await reported(streaming(text, text), async (telemetry, response) => {
+      const reader = response.body!.getReader();
+      await reader.read();
+      if (isTelemetryFirst) telemetry.onAbort({ callId: "c" });
+      await reader.cancel();
+      if (!isTelemetryFirst) telemetry.onAbort({ callId: "c" });
+    });
+    assertEquals(statuses, ["aborted"]);
+  }
+});
+
+Deno.test("A call that two integrations report is logged once, with and without fetch", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  using first = aiTelemetry(log);
+  using second = aiTelemetry(log);
+  const usage = { prompt_tokens: 3, completion_tokens: 4 };
+  const fetch = auditedFetch(log, { fetch: withUsage(usage) });
+  const call = { callId: "c", provider: "google.generative-ai", modelId: "small" };
+  for (const isFetched of [true, false]) {
+    for (const telemetry of [first, second]) telemetry.onLanguageModelCallStart(call);
+    if (isFetched) await (await fetch(CHAT, chatRequest())).text();
+    // The AI SDK invents an ID if it has none.
+    const end = { ...END, responseId: "aitxt-1", modelId: isFetched ? "small" : "other" };
+    for (const telemetry of [first, second]) telemetry.onLanguageModelCallEnd(end);
+  }
+  const events = await log.query({ eventType: "llm_call" }).toArray();
+  assertEquals(events.map(({ model }) => model), ["small-2026-02-13", "other"]);
+});
+
+Deno.test("Calls of telemetry are all logged, even if their responses have the same ID", async () => {
+  using dir = tempDir();
+  const { logger, warnings } = gathering();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger });
+  using telemetry = aiTelemetry(log);
+  for (const [callId, responseId] of ["chatcmpl-1", "chatcmpl-2", "chatcmpl-1"].entries()) {
+    telemetry.onLanguageModelCallEnd({ ...END, callId: `call-${callId}`, responseId });
+  }
+  assertEquals((await log.query({ eventType: "llm_call" }).toArray()).length, 3);
+  assertEquals(warnings, []);
+});
