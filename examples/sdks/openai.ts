@@ -1,0 +1,45 @@
+#!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
+/**
+ * OpenAI's SDK: each HTTP call is one event, and the budget holds its cost before it is made.
+ *
+ * @module
+ */
+import OpenAI from "openai";
+import { AuditLog } from "@vivarium/scout";
+import { auditedFetch } from "@vivarium/scout/llm";
+import { startProvider } from "../llm/provider.ts";
+import prices from "../prices.json" with { type: "json" };
+
+// Stands in for api.openai.com.
+await using provider = startProvider();
+await using log = await AuditLog.open(".demo/sdks/openai/audit.jsonl");
+const budget = await log.budget({ name: "hour", limit: { usd: 1 }, hours: 1 });
+
+const openai = new OpenAI({
+  apiKey: "none",
+  baseURL: `${provider.origin}/v1`,
+  // With "respond", the SDK throws a refusal at once, with the message of the budget.
+  fetch: auditedFetch(log, { prices, budget, refusal: "respond", fields: { agent: "mapper" } }),
+});
+const messages = [{ role: "user" as const, content: "What does src/read/log_cursor.ts do?" }];
+
+const answer = await openai.chat.completions.create({ model: "small", messages });
+console.log(answer.choices[0]?.message.content);
+
+// A stream of chat completions states its usage only if the request asks for it.
+const stream = await openai.chat.completions.create({
+  model: "small",
+  messages,
+  stream: true,
+  stream_options: { include_usage: true },
+});
+for await (const chunk of stream) console.log(chunk.choices[0]?.delta.content ?? "");
+
+const response = await openai.responses.create({ model: "large", input: "Review it" });
+console.log(response.output_text);
+
+for (
+  const { model, input_t, output_t, cost } of await log.lastEvents(3, { eventType: "llm_call" })
+) {
+  console.log(model, input_t, output_t, cost);
+}

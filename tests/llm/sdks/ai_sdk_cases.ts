@@ -1,0 +1,273 @@
+/**
+ * The tests that run with each major version of the AI SDK.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import {
+  assertHeldBudgetDelays,
+  assertSpentBudgetRefuses,
+  collected,
+  compareErrors,
+  compareValues,
+  type Connection,
+  DATED_MODEL,
+  failure,
+  json,
+  loggedError,
+  MODEL,
+  plainError,
+  refusedOrigin,
+  silence,
+  stream,
+} from "./compared_runs.ts";
+import {
+  CHAT_BEGINNING,
+  CHAT_COMPLETION,
+  CHAT_FACTS,
+  chatEvents,
+  errorBody,
+  RESPONSE,
+  RESPONSE_EVENTS,
+  RESPONSE_FACTS,
+  TEXT,
+} from "./openai_answers.ts";
+
+/** The API of OpenAI that the SDK is to use. */
+type OpenAiApi = "chat" | "responses";
+
+/** A call with the AI SDK. */
+export interface AiCall {
+  readonly connection: Connection;
+  readonly api: OpenAiApi;
+  readonly model: string;
+  readonly prompt: string;
+  readonly maxRetries: number;
+  readonly abortSignal: AbortSignal;
+}
+
+/** What the AI SDK states about a call. */
+export interface AiResult {
+  readonly text: string;
+  readonly finishReason: string;
+  readonly usage: object;
+  readonly response: { readonly id: string; readonly modelId: string };
+}
+
+/** A part of a stream of the AI SDK. */
+export interface AiPart {
+  readonly type: string;
+}
+
+/** A major version of the AI SDK. */
+export interface AiSdk {
+  /** Its name in the names of tests. */
+  readonly name: string;
+  readonly generateText: (call: AiCall) => Promise<AiResult>;
+  /** Returns the parts of the stream. */
+  readonly streamText: (call: AiCall) => AsyncIterable<AiPart>;
+}
+
+/** The facts of a call without any answer. */
+const UNANSWERED = { model: MODEL, provider: "openai", api: "openai.chat", usage: "missing" };
+
+/** The facts of a stream that has begun, and did not end. */
+const BEGUN = { ...UNANSWERED, model: DATED_MODEL, response_id: "chatcmpl-1" };
+
+/** Defines the tests. */
+export function testAiSdk(sdk: AiSdk): void {
+  const { name } = sdk;
+
+  for (
+    const [api, answer, facts] of [
+      ["chat", json(CHAT_COMPLETION), CHAT_FACTS],
+      ["responses", json(RESPONSE), RESPONSE_FACTS],
+    ] as const
+  ) {
+    Deno.test(`auditedFetch logs generateText() of ${name} over ${api} with tokens and cost`, async () => {
+      const { value, calls } = await compareValues({
+        answers: [answer],
+        run: async (connection) => statedOf(await sdk.generateText(callOf(connection, { api }))),
+      });
+      assertEquals(value.text, TEXT);
+      assertEquals(calls, [facts]);
+    });
+  }
+
+  for (
+    const [api, answer, facts] of [
+      ["chat", stream(chatEvents(true)), CHAT_FACTS],
+      ["responses", stream(RESPONSE_EVENTS), RESPONSE_FACTS],
+    ] as const
+  ) {
+    Deno.test(`auditedFetch logs streamText() of ${name} over ${api} with tokens and cost`, async () => {
+      const { value, calls } = await compareValues({
+        answers: [answer],
+        run: async (connection) => await partsOf(sdk.streamText(callOf(connection, { api }))),
+      });
+      assertEquals(textOf(value), TEXT);
+      assertEquals(calls, [facts]);
+    });
+  }
+
+  Deno.test(`auditedFetch logs each retry of ${name} with the parent and its error`, async () => {
+    const { calls, value } = await compareValues({
+      answers: [
+        failure(500, errorBody("Broken", "server_error")),
+        failure(429, errorBody("Slow down", "requests")),
+        json(CHAT_COMPLETION),
+      ],
+      options: async (log) => ({ fields: { parent: (await log.begin("step")).id } }),
+      run: async (connection) => statedOf(await sdk.generateText(callOf(connection))),
+    });
+    assertEquals(value.text, TEXT);
+    const [parent] = calls.map(({ parent }) => parent);
+    assertEquals(typeof parent, "string");
+    const error = { code: null };
+    assertEquals(calls, [
+      {
+        ...UNANSWERED,
+        parent,
+        status: "error",
+        error: { ...error, status: 500, type: "server_error", message: "Broken" },
+      },
+      {
+        ...UNANSWERED,
+        parent,
+        status: "error",
+        error: { ...error, status: 429, type: "requests", message: "Slow down" },
+      },
+      { ...CHAT_FACTS, parent },
+    ]);
+  });
+
+  Deno.test(`auditedFetch logs the status and message of an error that ${name} throws`, async () => {
+    const body = errorBody("Unknown model", "invalid_request_error", "model");
+    const { error, calls } = await compareErrors({
+      answers: [json(body, { status: 400 })],
+      run: async (connection) => statedOf(await sdk.generateText(callOf(connection))),
+    });
+    assertEquals([error.name, error.status], ["AI_APICallError", 400]);
+    const logged = { type: "invalid_request_error", code: "model", message: "Unknown model" };
+    assertEquals(calls, [{ ...UNANSWERED, status: "error", error: { status: 400, ...logged } }]);
+  });
+
+  Deno.test(`auditedFetch logs an error inside a stream of ${name} as an error`, async () => {
+    const message = "The server had an error";
+    const failed = { data: errorBody(message, "server_error") };
+    const { value, calls } = await compareValues({
+      answers: [stream([...CHAT_BEGINNING, failed, { data: "[DONE]" }])],
+      run: async (connection) => await partsOf(sdk.streamText(callOf(connection))),
+    });
+    assertEquals(value.filter(({ type }) => type === "error").length, 1);
+    assertEquals(calls, [{
+      ...BEGUN,
+      status: "error",
+      error: { status: 200, type: "server_error", code: null, message },
+    }]);
+  });
+
+  Deno.test(`auditedFetch logs a stream of ${name} whose connection fails as an error`, async () => {
+    const { error, calls } = await compareErrors({
+      answers: [stream(CHAT_BEGINNING, "fails")],
+      run: async (connection) => await partsOf(sdk.streamText(callOf(connection))),
+    });
+    assertEquals(calls, [{ ...BEGUN, status: "error", error: loggedError(error.cause!) }]);
+  });
+
+  Deno.test(`auditedFetch logs a refused connection of ${name} as an error`, async () => {
+    const origin = refusedOrigin();
+    const { error, calls } = await compareErrors({
+      answers: [],
+      httpCalls: 1,
+      run: async (connection) => {
+        const call = callOf({ ...connection, origin }, { maxRetries: 0 });
+        return statedOf(await sdk.generateText(call));
+      },
+    });
+    assertEquals(error.name, "AI_APICallError");
+    const logged = { name: "TypeError", message: "fetch failed", cause: error.cause?.message };
+    assertEquals(calls, [{ ...UNANSWERED, status: "error", error: logged }]);
+  });
+
+  Deno.test(`auditedFetch logs a call that the caller of ${name} aborts before the response as aborted`, async () => {
+    const { error, calls } = await compareErrors({
+      answers: [silence],
+      run: async (connection) => {
+        const aborter = new AbortController();
+        const { signal } = aborter;
+        const result = sdk.generateText(callOf(connection, { abortSignal: signal }));
+        void connection.received.then(() => aborter.abort());
+        return statedOf(await result);
+      },
+    });
+    assertEquals(error.name, "AbortError");
+    assertEquals(calls, [{ ...UNANSWERED, status: "aborted", error: loggedError(error) }]);
+  });
+
+  Deno.test(`auditedFetch logs a stream that the caller of ${name} aborts as aborted`, async () => {
+    const { value, calls } = await compareValues({
+      answers: [stream(CHAT_BEGINNING, "hangs")],
+      run: async (connection) => {
+        const aborter = new AbortController();
+        const parts = sdk.streamText(callOf(connection, { abortSignal: aborter.signal }));
+        const seen: AiPart[] = [];
+        for await (const part of parts) {
+          seen.push(part);
+          if (part.type === "text-delta") aborter.abort();
+        }
+        return seen;
+      },
+    });
+    assertEquals(value.at(-1)?.type, "abort");
+    assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...BEGUN, status: "aborted" }]);
+  });
+
+  Deno.test(`auditedFetch refuses a call of ${name} on a spent budget, which the SDK does not retry on the status 402`, async () => {
+    await assertSpentBudgetRefuses({
+      run: async (connection, maxRetries) =>
+        await sdk.generateText(callOf(connection, { maxRetries })),
+      apiError: "APICallError",
+    });
+  });
+
+  Deno.test(`auditedFetch answers a call of ${name} on a held budget with the status 429, which the SDK retries`, async () => {
+    const { value, calls } = await assertHeldBudgetDelays({
+      answer: json(CHAT_COMPLETION),
+      run: async (connection) => await sdk.generateText(callOf(connection)),
+    });
+    assertEquals(value.text, TEXT);
+    assertEquals(calls, [CHAT_FACTS]);
+  });
+}
+
+/** Returns a call of OpenAI's chat completions that can be retried. */
+function callOf(connection: Connection, options: Partial<AiCall> = {}): AiCall {
+  return {
+    connection,
+    api: "chat",
+    model: MODEL,
+    prompt: "What does the module do?",
+    maxRetries: 2,
+    abortSignal: new AbortController().signal,
+    ...options,
+  };
+}
+
+/** Returns what a result states that is the same in each run. */
+function statedOf({ text, finishReason, usage, response: { id, modelId } }: AiResult): AiResult {
+  return { text, finishReason, usage, response: { id, modelId } };
+}
+
+/** Returns the parts of a stream without the measured times. An error is returned as plain data. */
+async function partsOf(stream: AsyncIterable<AiPart>): Promise<AiPart[]> {
+  const parts: (AiPart & { performance?: object; error?: unknown })[] = await collected(stream);
+  return parts.map(({ performance: _, ...part }) =>
+    part.error instanceof Error ? { ...part, error: plainError(part.error) } : part
+  );
+}
+
+/** Returns the text in the parts of a stream. */
+function textOf(parts: readonly (AiPart & { text?: string })[]): string {
+  return parts.map(({ type, text }) => type === "text-delta" ? text : "").join("");
+}

@@ -1,0 +1,174 @@
+import { assertEquals } from "@std/assert";
+import { ChatOpenAI, type ChatOpenAIFields } from "@langchain/openai";
+import {
+  assertSpentBudgetRefuses,
+  compareErrors,
+  compareValues,
+  type Connection,
+  DATED_MODEL,
+  json,
+  loggedError,
+  MODEL,
+  refusedOrigin,
+  silence,
+  stream,
+} from "./compared_runs.ts";
+import {
+  CHAT_BEGINNING,
+  CHAT_COMPLETION,
+  CHAT_FACTS,
+  chatEvents,
+  errorBody,
+  RESPONSE,
+  RESPONSE_EVENTS,
+  RESPONSE_FACTS,
+  TEXT,
+} from "./openai_answers.ts";
+
+const QUESTION = "What does the module do?";
+
+/** The facts of a call without any answer. */
+const UNANSWERED = { model: MODEL, provider: "openai", api: "openai.chat", usage: "missing" };
+
+/** The facts of a stream that has begun, and did not end. */
+const BEGUN = { ...UNANSWERED, model: DATED_MODEL, response_id: "chatcmpl-1" };
+
+/** Returns a model that does not retry, because LangChain waits a second before it does. */
+function modelOf({ origin, fetch }: Connection, fields: ChatOpenAIFields = {}): ChatOpenAI {
+  return new ChatOpenAI({
+    model: MODEL,
+    apiKey: "key",
+    maxTokens: 500,
+    maxRetries: 0,
+    configuration: { baseURL: `${origin}/v1`, fetch },
+    ...fields,
+  });
+}
+
+for (
+  const [api, answer, facts] of [
+    ["chat", json(CHAT_COMPLETION), CHAT_FACTS],
+    ["responses", json(RESPONSE), RESPONSE_FACTS],
+  ] as const
+) {
+  Deno.test(`auditedFetch logs ChatOpenAI.invoke() of @langchain/openai over ${api} with tokens and cost`, async () => {
+    const useResponsesApi = api === "responses";
+    const { value, calls } = await compareValues({
+      answers: [answer],
+      run: async (connection) => {
+        const message = await modelOf(connection, { useResponsesApi }).invoke(QUESTION);
+        return { ...message.toDict(), text: message.text };
+      },
+    });
+    assertEquals(value.text, TEXT);
+    assertEquals(calls, [facts]);
+  });
+}
+
+for (
+  const [api, answer, facts] of [
+    ["chat", stream(chatEvents(true)), CHAT_FACTS],
+    ["responses", stream(RESPONSE_EVENTS), RESPONSE_FACTS],
+  ] as const
+) {
+  Deno.test(`auditedFetch logs ChatOpenAI.stream() of @langchain/openai over ${api} with tokens and cost`, async () => {
+    const useResponsesApi = api === "responses";
+    const { value, calls } = await compareValues({
+      answers: [answer],
+      run: async (connection) => {
+        const chunks = await modelOf(connection, { useResponsesApi }).stream(QUESTION);
+        return await Array.fromAsync(chunks, (chunk) => ({ ...chunk.toDict(), text: chunk.text }));
+      },
+    });
+    assertEquals(value.map(({ text }) => text).join(""), TEXT);
+    assertEquals(calls, [facts]);
+  });
+}
+
+Deno.test("auditedFetch logs the status and message of an error that @langchain/openai throws", async () => {
+  const body = errorBody("Unknown model", "invalid_request_error", "model");
+  const { error, calls } = await compareErrors({
+    answers: [json(body, { status: 400 })],
+    run: (connection) => modelOf(connection).invoke(QUESTION),
+  });
+  assertEquals([error.type, error.status], ["BadRequestError", 400]);
+  assertEquals(calls, [{
+    ...UNANSWERED,
+    status: "error",
+    error: { status: 400, type: "invalid_request_error", code: "model", message: "Unknown model" },
+  }]);
+});
+
+Deno.test("auditedFetch logs an error inside a stream of @langchain/openai as an error", async () => {
+  const message = "The server had an error";
+  const failed = { data: errorBody(message, "server_error") };
+  const { error, calls } = await compareErrors({
+    answers: [stream([...CHAT_BEGINNING, failed], "hangs")],
+    run: async (connection) => {
+      await Array.fromAsync(await modelOf(connection).stream(QUESTION));
+    },
+  });
+  assertEquals([error.type, error.message], ["APIError", message]);
+  assertEquals(calls, [{
+    ...BEGUN,
+    status: "error",
+    error: { status: 200, type: "server_error", code: null, message },
+  }]);
+});
+
+Deno.test("auditedFetch logs a refused connection of @langchain/openai as an error", async () => {
+  const origin = refusedOrigin();
+  const { error, calls } = await compareErrors({
+    answers: [],
+    httpCalls: 1,
+    run: (connection) => modelOf({ ...connection, origin }).invoke(QUESTION),
+  });
+  assertEquals(error.type, "APIConnectionError");
+  assertEquals(calls, [{ ...UNANSWERED, status: "error", error: loggedError(error.cause!) }]);
+});
+
+Deno.test("auditedFetch logs a call that the caller of @langchain/openai aborts before the response as aborted", async () => {
+  const { error, calls } = await compareErrors({
+    answers: [silence],
+    run: async (connection) => {
+      const aborter = new AbortController();
+      const { signal } = aborter;
+      const message = modelOf(connection).invoke(QUESTION, { signal });
+      void connection.received.then(() => aborter.abort());
+      return await message;
+    },
+  });
+  assertEquals(error.name, "AbortError");
+  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...UNANSWERED, status: "aborted" }]);
+});
+
+Deno.test("auditedFetch logs a stream that the caller of @langchain/openai aborts as aborted", async () => {
+  const { error, calls } = await compareErrors({
+    answers: [stream(CHAT_BEGINNING, "hangs")],
+    run: async (connection) => {
+      const aborter = new AbortController();
+      const { signal } = aborter;
+      for await (const _ of await modelOf(connection).stream(QUESTION, { signal })) aborter.abort();
+    },
+  });
+  assertEquals(error.name, "AbortError");
+  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...BEGUN, status: "aborted" }]);
+});
+
+Deno.test("auditedFetch logs a stream of @langchain/openai that the caller leaves with break as aborted", async () => {
+  const { value, calls } = await compareValues({
+    answers: [stream(CHAT_BEGINNING, "hangs")],
+    run: async (connection) => {
+      for await (const chunk of await modelOf(connection).stream(QUESTION)) return chunk.toDict();
+    },
+  });
+  assertEquals(value?.data.id, "chatcmpl-1");
+  assertEquals(calls, [{ ...BEGUN, status: "aborted" }]);
+});
+
+Deno.test("auditedFetch refuses a call of @langchain/openai on a spent budget, which the SDK does not retry on the status 402", async () => {
+  await assertSpentBudgetRefuses({
+    run: (connection, maxRetries) => modelOf(connection, { maxRetries }).invoke(QUESTION),
+    apiError: "APIError",
+  });
+});
