@@ -1,7 +1,7 @@
 /**
  * Measures this library against other libraries, and against code that a user would write instead.
  *
- *     deno task bench [append|read|fleet|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
+ *     deno task bench [append|read|fleet|llm|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
  *
  * Each important figure is the ratio of two sides that run in alternating rounds: the median of five rounds. A
  * witness checks that the writer keeps its promise of durability. If the number of written lines is wrong, the
@@ -18,6 +18,7 @@ import { findTool } from "../run_command.ts";
 import { appendWorkloads } from "./append_workloads.ts";
 import { chart } from "./chart.ts";
 import { fleetWorkloads } from "./fleet_workloads.ts";
+import { llmWorkloads } from "./llm_workloads.ts";
 import { Progress } from "./progress.ts";
 import { readWorkloads } from "./read_workloads.ts";
 import { reportWorkloads } from "./report_workloads.ts";
@@ -31,7 +32,7 @@ const QUICK_ROUNDS = 3;
 const QUICK_SCALE = 10;
 
 const USAGE =
-  "Usage: deno task bench [append|read|fleet|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]";
+  "Usage: deno task bench [append|read|fleet|llm|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]";
 
 interface BenchArgs {
   readonly workloads: readonly Workload[];
@@ -55,6 +56,7 @@ function parseBenchArgs(args: string[]): BenchArgs {
     ...readWorkloads,
     ...reportWorkloads(values.trace),
     ...fleetWorkloads,
+    ...llmWorkloads,
   ];
   const unknown = positionals.find((name) => !all.some((workload) => isNamed(workload, name)));
   if (unknown !== undefined) {

@@ -12,6 +12,7 @@ export type ContenderName =
   | "scout"
   | "report"
   | "fleet"
+  | "llm"
   | "plain"
   | "peers/pino"
   | "peers/pino_roll"

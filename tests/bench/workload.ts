@@ -10,7 +10,7 @@ import type { Stage } from "./stage.ts";
 export interface Workload {
   /** Number of the workload's target. */
   readonly id: string;
-  readonly area: "append" | "read" | "fleet";
+  readonly area: "append" | "read" | "fleet" | "llm";
   readonly name: string;
   run(stage: Stage): Promise<Row[]>;
 }
