@@ -69,6 +69,10 @@
  * the events. In a chained log, `seq` and `hash` belong to the log too. An event type is any non-empty string;
  * {@linkcode EVENT_TYPES} lists the types that the metrics know.
  *
+ * By convention, `status` is "ok", "error" or "aborted", `error` says what went wrong, `ttft_ms` is the time until the
+ * first output of a stream, and `cost_source` says whether the provider stated the cost or it comes from a table of
+ * prices. The export `./llm` logs every model call with these fields.
+ *
  * ## Bound fields, beginnings and ends
  *
  * `child(fields)` returns a logger that adds the fields to each of its events. `begin(type, fields)` logs the event

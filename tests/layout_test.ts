@@ -135,6 +135,13 @@ Deno.test("mod.ts and the command line do not load charts and the fleet, but the
   }
 });
 
+Deno.test("The export ./llm loads no package but that of the core", async () => {
+  const loaded = [...await loadedWith("src/llm/mod.ts")];
+  const packages = loaded.filter((name) => name.startsWith("npm:") && !name.includes("deno-std"));
+  assertEquals(packages.filter((name) => !/^npm:\/*zod@/.test(name)), []);
+  assert(packages.length > 0, loaded.join("\n"));
+});
+
 Deno.test("Only deno_file_system.ts uses Deno's file functions", () => {
   const fileCall =
     /Deno\.(open|lstat|stat|mkdir|rename|link|remove(?!Signal)|readDir|read(Text)?File|write(Text)?File|truncate|FsFile)/;

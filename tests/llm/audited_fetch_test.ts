@@ -5,7 +5,7 @@ import { fromFileUrl } from "@std/path";
 import { startProvider } from "../../examples/llm/provider.ts";
 import { gathering, silent } from "../loggers.ts";
 import { runProgram } from "../run_program.ts";
-import { tempDir } from "../temp_dir.ts";
+import { gzipped, tempDir } from "../temp_dir.ts";
 import {
   CHAT,
   chatRequest,
@@ -177,6 +177,20 @@ for (const [name, path, body] of REQUESTS) {
     assertEquals(events[0]?.status, "aborted");
   });
 }
+
+Deno.test("auditedFetch() reads a body that is compressed with gzip", async () => {
+  const answer = { model: "small", usage: { prompt_tokens: 3, completion_tokens: 4 }, text: "é" };
+  const compressed = await gzipped(JSON.stringify(answer));
+  const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+  const options = { hostname: "127.0.0.1", port: 0, onListen() {} };
+  const server = Deno.serve(options, () => new Response(compressed, { headers }));
+  const events = await eventsOf(async (log) => {
+    const url = `http://127.0.0.1:${server.addr.port}/v1/chat/completions`;
+    assertEquals(await (await auditedFetch(log)(url, chatRequest())).json(), answer);
+  });
+  await server.shutdown();
+  assertEquals([events[0]?.status, events[0]?.output_t], ["ok", 4]);
+});
 
 Deno.test("auditedFetch() logs usage from the end of a long stream, whose middle is not kept", async () => {
   const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
