@@ -24,6 +24,7 @@ const DOCUMENTS = [
   ".github/SECURITY.md",
   "examples/README.md",
   "examples/nats/README.md",
+  "examples/sdks/README.md",
   "tests/bench/README.md",
   "tests/faults/README.md",
 ];
@@ -37,6 +38,9 @@ const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^scout head .* > .*head.json$/, /^$/],
   [/^scout verify .* --anchor .*head.json$/, /^NOT PROTECTED: .*/],
   [/^scout import .*calls.csv$/, /^Imported 1 of 1 event into /],
+  [/^scout prices check examples.prices.json --model small-2026-02-13$/, /^2 models, 2 with /],
+  [/^scout spend .demo.llm --by model$/, /^\$0\.00\d+ for \d+ events /],
+  [/^scout query .demo.llm --event llm_call --where status=(error|aborted)$/, /^$/],
 ];
 
 /** The commands that another test runs, or why none does. */

@@ -26,9 +26,12 @@ console.log(text);
 const budget = await log.budget({ name: "hour", limit: { usd: 1 }, hours: 1 });
 const fetch = auditedFetch(log, { prices, budget, refusal: "respond" });
 const held = createOpenAI({ apiKey: "none", baseURL: `${provider.origin}/v1`, fetch });
-for await (const piece of streamText({ model: held("large"), prompt: "Hi" }).textStream) {
-  console.log(piece);
-}
+const { textStream } = streamText({
+  model: held.chat("large"),
+  prompt: "Hi",
+  maxOutputTokens: 100,
+});
+for await (const piece of textStream) console.log(piece);
 
 for (const { model, cost, hold } of await log.lastEvents(2, { eventType: "llm_call" })) {
   console.log(model, cost, hold === undefined ? "without a budget" : "held on the budget");

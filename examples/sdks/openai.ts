@@ -23,19 +23,28 @@ const openai = new OpenAI({
 });
 const messages = [{ role: "user" as const, content: "What does src/read/log_cursor.ts do?" }];
 
-const answer = await openai.chat.completions.create({ model: "small", messages });
+const answer = await openai.chat.completions.create({
+  model: "small",
+  messages,
+  max_tokens: 100,
+});
 console.log(answer.choices[0]?.message.content);
 
 // A stream of chat completions states its usage only if the request asks for it.
 const stream = await openai.chat.completions.create({
   model: "small",
   messages,
+  max_tokens: 100,
   stream: true,
   stream_options: { include_usage: true },
 });
 for await (const chunk of stream) console.log(chunk.choices[0]?.delta.content ?? "");
 
-const response = await openai.responses.create({ model: "large", input: "Review it" });
+const response = await openai.responses.create({
+  model: "large",
+  input: "Review it",
+  max_output_tokens: 100,
+});
 console.log(response.output_text);
 
 for (

@@ -6,6 +6,7 @@
 import { shown } from "../event.ts";
 import type { Fields } from "../write/merge_fields.ts";
 import type { BudgetTerms } from "./account.ts";
+import type { BudgetUnit } from "./amount.ts";
 import { asBudgetError, checkThere, unpriced } from "./budget_errors.ts";
 import type { BudgetLog } from "./budget_log.ts";
 import { checkedHold, type HoldOptions } from "./budget_options.ts";
@@ -49,12 +50,14 @@ export interface Budget {
   state(): Promise<BudgetStatus>;
 }
 
-/** Returns the path of the log of a budget; `null` if the value is not a budget that a log has declared. */
-export function logPathOf(budget: unknown): string | null {
-  return budget instanceof DeclaredBudget ? pathOf(budget) : null;
+/** Returns the path of the log of a budget, and its unit; `null` if the value is not a budget that a log has declared. */
+export function declaredOf(budget: unknown): { path: string; unit: BudgetUnit } | null {
+  return budget instanceof DeclaredBudget
+    ? { path: pathOf(budget), unit: budget.terms.unit }
+    : null;
 }
 
-/** Returns the path of the log of a budget, for {@linkcode logPathOf}. */
+/** Returns the path of the log of a budget, for {@linkcode declaredOf}. */
 let pathOf: (budget: DeclaredBudget) => string;
 
 /** A budget that was declared. */

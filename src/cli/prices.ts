@@ -9,15 +9,11 @@ import { map, multiple } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import {
-  digestOf,
-  isPriced,
-  type ModelPrices,
-  nameInTable,
-  priceFaults,
-  type PriceTable,
-} from "../llm/prices.ts";
+import { digestOf, isPriced, priceFaults } from "../llm/price_faults.ts";
+import { amountIn, type ModelPrices, nameInTable, type PriceTable } from "../llm/price_table.ts";
+import { nearestName } from "../options/nearest_name.ts";
 import { counted, shownNumber, shownText, shownUsd } from "../shown.ts";
+import { shown } from "../event.ts";
 import { CommandError } from "./command_error.ts";
 import type { Run } from "./command.ts";
 import { tell } from "./messages.ts";
@@ -46,7 +42,7 @@ const check = command(
   {
     brief: message`Checks a table of prices`,
     description:
-      message`Checks a table in the schema of LiteLLM's model_prices_and_context_window.json, which has USD per token. Exits with 1 if a price cannot be used, or a model of --model is not in the table.`,
+      message`Checks a table in the schema of LiteLLM's model_prices_and_context_window.json, which has USD per token. Exits with 1 if the file or a price is invalid, or the calls of a model of --model would have no cost.`,
     footer: message`Example: scout prices check prices.json --model gpt-4o-2024-08-06`,
   },
 );
@@ -68,7 +64,7 @@ async function runCheck({ file, models }: PricesOptions, output: Output): Promis
   const names = Object.keys(table);
   const priced = names.filter((name) => isPriced(table[name]));
   output.line(
-    `${counted(names.length, "model")}, ${shownNumber(priced.length)} with prices in USD per token`,
+    `${counted(names.length, "model")}, ${shownNumber(priced.length)} with a price of input tokens`,
   );
   output.line(`SHA-256 ${digestOf(table)}`);
   const found = models.map((model) => ({ model, name: nameInTable(table, model) }));
@@ -76,8 +72,8 @@ async function runCheck({ file, models }: PricesOptions, output: Output): Promis
     if (name !== undefined) output.line(modelLine(model, name, table[name]!));
   }
   await output.flush();
-  const missing = found.filter(({ name }) => name === undefined).map(({ model }) => model);
-  return tellFaults(table, missing, priced.length);
+  const faults = found.map(({ model, name }) => modelFault(table, model, name));
+  return tellFaults(table, faults.filter((each) => each !== null), priced.length);
 }
 
 function readTable(file: string): PriceTable {
@@ -97,7 +93,9 @@ function readTable(file: string): PriceTable {
     return table as PriceTable;
   }
   throw new CommandError(
-    `Cannot read prices: the file must be an object by the names of models: ${shownText(file)}`,
+    `Cannot read prices: the file must contain an object with a member for each model, got ${
+      shown(table)
+    }: ${shownText(file)}`,
     1,
   );
 }
@@ -124,8 +122,29 @@ const SHOWN: readonly (readonly [price: string, label: string])[] = [
   ["cache_creation_input_token_cost_above_1hr", "cache write for an hour"],
 ];
 
+/** The prices without which no call has a cost. */
+const NEEDED = ["input_cost_per_token", "output_cost_per_token"];
+
+/** Returns the reason why calls of a model would have no cost; `null` if they have one. */
+function modelFault(table: PriceTable, model: string, name: string | undefined): string | null {
+  if (name === undefined) {
+    const near = nearestName(model, Object.keys(table));
+    const hint = near === undefined ? "" : `; did you mean ${near}?`;
+    return `Cannot find the prices of a model: ${model}${hint}`;
+  }
+  const prices = table[name]!;
+  const missing = NEEDED.filter((price) => amountIn(prices, price) === undefined);
+  return missing.length === 0 || prices.tiered_pricing !== undefined
+    ? null
+    : `Cannot price calls of a model: ${name} lacks ${missing.join(" and ")}`;
+}
+
 /** Writes the faults to standard error, and returns the exit code. */
-function tellFaults(table: PriceTable, missing: readonly string[], pricedCount: number): number {
+function tellFaults(
+  table: PriceTable,
+  ofModels: readonly string[],
+  pricedCount: number,
+): number {
   const faults = priceFaults(table).map(({ model, message }) => `${model}: ${message}`);
   if (faults.length > 0) {
     const more = faults.length - FAULTS_SHOWN;
@@ -137,6 +156,6 @@ function tellFaults(table: PriceTable, missing: readonly string[], pricedCount: 
   if (pricedCount === 0) {
     tell("Cannot use the table of prices: no model has input_cost_per_token (USD per token)");
   }
-  for (const model of missing) tell(`Cannot find the prices of a model: ${model}`);
-  return faults.length + missing.length > 0 || pricedCount === 0 ? 1 : 0;
+  for (const fault of ofModels) tell(fault);
+  return faults.length + ofModels.length > 0 || pricedCount === 0 ? 1 : 0;
 }

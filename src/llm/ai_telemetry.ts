@@ -7,9 +7,10 @@
  * @module
  */
 import type { AuditLogger } from "../audit_logger.ts";
+import { BudgetError } from "../errors.ts";
 import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
 import { CallLog, type CallStatus, errorFields, roundedMs } from "./call_log.ts";
-import type { PriceTable } from "./prices.ts";
+import type { PriceTable } from "./price_table.ts";
 import { type JsonObject, objectOf, type TokenUsage, usageOf } from "./usage.ts";
 
 /** Options of {@linkcode aiTelemetry}. */
@@ -136,7 +137,7 @@ export function aiTelemetry(log: AuditLogger, options: AiTelemetryOptions = {}):
     onStepError: ofVersion7((event, id) => open.fail(id, event.error)),
     onError: ofVersion7((event, id) => open.fail(id, event.error)),
     onAbort: ofVersion7((_, id) => open.leave(id)),
-    // After the end of a generation, a call without an end will not end any more.
+    // When a generation has ended, its unfinished calls never will.
     onEnd: ofVersion7((_, id) => open.leave(id)),
     onToolCallFinish: ofVersion6(tool),
     onToolExecutionEnd: ofVersion7(tool),
@@ -239,10 +240,13 @@ class OpenCalls {
   /** Logs the calls of a generation that has failed, unless `fetch` has logged them. */
   fail(id: string, error: unknown): void {
     const status = isAbort(error) ? "aborted" : "error";
-    for (const call of this.#takeAll(id)) this.#logFailure(call, status, error);
+    for (const call of this.#takeAll(id)) {
+      // A call that a budget refused was not made. The log has a line of the refusal.
+      if (!isRefusal(error)) this.#logFailure(call, status, error);
+    }
   }
 
-  /** Logs the calls of a generation that will not end. */
+  /** Logs the unfinished calls of an ended generation as aborted. */
   leave(id: string): void {
     for (const call of this.#takeAll(id)) this.#logFailure(call, "aborted", undefined);
   }
@@ -354,6 +358,15 @@ function costIn(metadata: JsonObject): number | undefined {
   const cost = typeof stated === "string" ? Number(stated) : stated;
   if (typeof cost === "number" && cost >= 0 && Number.isFinite(cost)) return cost;
   return usageOf({ usage: objectOf(metadata.openrouter)?.usage })?.cost;
+}
+
+/** Checks whether an error is a refusal by a budget, thrown or as the response of `auditedFetch()`. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof BudgetError) return true;
+  if (!(error instanceof Error)) return false;
+  const { responseBody } = error as { responseBody?: unknown };
+  const isResponse = typeof responseBody === "string" && responseBody.includes('"budget_error"');
+  return isResponse || isRefusal(error.cause);
 }
 
 function isAbort(error: unknown): boolean {

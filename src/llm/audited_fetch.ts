@@ -4,8 +4,8 @@
  * @module
  */
 import type { AuditLogger } from "../audit_logger.ts";
-import { type Budget, logPathOf } from "../budget/budget.ts";
-import type { BudgetHold } from "../budget/granted_hold.ts";
+import type { Budget } from "../budget/budget.ts";
+import { BudgetError, messageOf } from "../errors.ts";
 import {
   anything,
   callback,
@@ -15,20 +15,15 @@ import {
   oneOf,
   type OptionChecks,
 } from "../options/option_checks.ts";
-import { BudgetError, messageOf } from "../errors.ts";
-import { shown } from "../event.ts";
-import { CallLog, errorFields, roundedMs } from "./call_log.ts";
+import { CallBudgets, refusalResponse } from "./call_budgets.ts";
+import { CallLog, type HeldCall } from "./call_log.ts";
 import { CallObserver } from "./call_observer.ts";
-import {
-  apiOf,
-  type CallEstimate,
-  estimateOf,
-  type ModelRequest,
-  modelRequestOf,
-} from "./model_request.ts";
-import { type BodyObserver, observedResponse } from "./observed_response.ts";
-import type { PriceTable } from "./prices.ts";
-import { isAbort, type SentRequest, sentRequest } from "./sent_request.ts";
+import type { CallEstimate } from "./estimate.ts";
+import { callHttp } from "./http_call.ts";
+import { apiOf, type ModelRequest, modelRequestOf } from "./model_request.ts";
+import { observedResponse } from "./observed_response.ts";
+import type { PriceTable } from "./price_table.ts";
+import { type SentRequest, sentRequest } from "./sent_request.ts";
 
 /** A function with the arguments and the result of `fetch`. */
 export type FetchFunction = (
@@ -53,9 +48,10 @@ export interface AuditedFetchOptions {
    */
   budget?: Budget | readonly Budget[];
   /**
-   * Returns the most that a call may use. By default, input is a token for every four bytes of the body, output is
-   * `max_tokens` of the request, or else `max_output_tokens` of the prices, and both are priced by the table. A call
-   * whose maximum is unknown in the unit of a budget is refused.
+   * Returns the maximum that a call may use. By default, input is a token for every four bytes of the body. Output is the
+   * maximum that the request sets (`max_tokens`, `max_completion_tokens`, `max_output_tokens`), times the number of answers,
+   * or else `max_output_tokens` of the prices. Both are priced by the table. If the estimate lacks the unit of a budget,
+   * the call is refused.
    *
    * @default {undefined}
    */
@@ -67,9 +63,10 @@ export interface AuditedFetchOptions {
    */
   wait?: boolean;
   /**
-   * What becomes of a call that a budget refuses: "throw" rejects with a {@linkcode BudgetError}; "respond" resolves with a
-   * response of status 429, if other calls hold the rest, or else 402, whose body has the message. SDKs retry rejected
-   * calls and hide their message; they show that of a response, and retry only the status 429.
+   * The result of a call that a budget refuses. "throw": rejects with a {@linkcode BudgetError}. "respond": resolves with a
+   * response of status 429 if other calls hold the rest, otherwise 402. Its body has the message, `type` "budget_error" and
+   * the kind in `code`. Use "respond" with the SDKs of OpenAI and Anthropic, because they retry a rejected call and throw
+   * "Connection error.", with the `BudgetError` as the cause.
    *
    * @default {"throw"}
    */
@@ -82,7 +79,7 @@ export interface AuditedFetchOptions {
   maxSec?: number;
   /**
    * Fields of every event, such as the agent, or `parent` of a span. A field `provider` also selects the prices:
-   * "groq" finds `groq/MODEL`.
+   * "groq" finds `groq/MODEL`. Fields that each call sets itself, such as `model` and `cost`, are refused.
    *
    * @default {{}}
    */
@@ -127,19 +124,19 @@ const ACTION = "audit fetch";
  * to any SDK that takes a `fetch`.
  *
  * It recognizes OpenAI's chat completions, completions, responses and embeddings, Anthropic's messages, and Gemini, on any
- * host, by path and body. The response is the server's: its body is read only when the caller reads it, and
- * logged when it ends. An error, an abort or a stream that the caller leaves is logged too, as one event with that
- * status. If the usage did not come, the event says `usage: "missing"` and has no cost. A response that the caller never
- * reads is logged when it is garbage collected.
+ * host, by path and body. The body of a response is read only when the caller reads it, and reaches the caller unchanged.
+ * The call is logged when the body ends, with the status "error" or "aborted" if it failed or was not read to its end. A
+ * response that the caller never reads is logged when it is garbage collected.
  *
  * Needs no permissions besides those of the calls and of the log.
  *
  * @param log The log, or a logger with bound fields.
  * @param options Prices, budgets and fields; by default none.
  * @returns The function. In addition to the errors of `fetch`, it rejects with a {@linkcode BudgetError}, and makes no call,
- *   if a budget does not grant the hold. SDKs pass that error on as the `cause` of their own; see the option `refusal`.
- * @throws {TypeError} If `log` is not a log, an option is unknown or of the wrong type, or a price is not a number.
- * @throws {RangeError} If `maxSec` is out of its range.
+ *   if a budget does not grant the hold; see the option `refusal`.
+ * @throws {TypeError} If `log` is not a log, an option is unknown or of the wrong type, a price is invalid, no model has
+ *   prices, a budget is of another log, or `fields` has a field that each call sets.
+ * @throws {RangeError} If `maxSec` or `refusal` is out of its range.
  *
  * @example Log a call
  * ```ts
@@ -166,37 +163,26 @@ const ACTION = "audit fetch";
 export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}): FetchFunction {
   checkOptions(options, CHECKS, ACTION);
   const calls = new CallLog(log, options, ACTION);
-  const [first, ...others] = budgetsOf(options.budget, calls);
-  const { estimate, wait = false, maxSec, httpCalls = false, text: keepsText = false } = options;
+  const budgets = new CallBudgets(calls, options, ACTION);
+  const { httpCalls = false, text: keepsText = false } = options;
   const send: FetchFunction = options.fetch ?? ((...args) => globalThis.fetch(...args));
-
-  async function hold(sent: SentRequest, request: ModelRequest): Promise<BudgetHold | null> {
-    if (first === undefined) return null;
-    const { provider, model } = request;
-    return await first.hold({
-      ...(estimate === undefined ? estimateOf(request, calls.prices) : estimate(request)),
-      and: others,
-      fields: { ...calls.bound, model, provider: calls.bound.provider ?? provider },
-      wait,
-      ...(maxSec === undefined ? {} : { maxSec }),
-      ...(sent.signal === undefined ? {} : { signal: sent.signal }),
-    });
-  }
 
   async function callModel(
     sent: SentRequest,
     request: ModelRequest,
     args: Parameters<FetchFunction>,
   ): Promise<Response> {
-    const observe = (hold: BudgetHold | null) =>
-      new CallObserver({ calls, sent, request, hold, keepsText });
-    let held: BudgetHold | null;
+    const observe = (held: HeldCall | null) =>
+      new CallObserver({ calls, sent, request, held, keepsText });
+    let held: HeldCall | null;
     try {
-      held = await hold(sent, request);
+      held = await budgets.hold(sent, request);
     } catch (error) {
       // The log has a line of a refusal already.
       if (sent.signal?.aborted) observe(null).fail(error);
-      else if (options.refusal === "respond" && error instanceof BudgetError) return refused(error);
+      else if (options.refusal === "respond" && error instanceof BudgetError) {
+        return refusalResponse(error);
+      }
       throw error;
     }
     const observer = observe(held);
@@ -230,21 +216,6 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
   };
 }
 
-/** Returns a refusal as a response whose body has the shape of the errors of OpenAI, Anthropic and Gemini. */
-function refused({ kind, budget, message, retryAfterMs, resetsAt }: BudgetError): Response {
-  const mayRetry = kind === "held";
-  const status = mayRetry ? 429 : 402;
-  const error = { type: "budget_error", code: kind, message, budget, retryAfterMs, resetsAt };
-  return Response.json({ type: "error", error }, {
-    status,
-    headers: {
-      // The SDKs of OpenAI and Anthropic obey this header.
-      "x-should-retry": String(mayRetry),
-      ...(mayRetry ? { "retry-after-ms": String(retryAfterMs ?? 0), "retry-after": "1" } : {}),
-    },
-  });
-}
-
 /**
  * Checks whether an error of `fetch` shows that nothing was sent. Deno states the step that failed only in the messages, and
  * after a redirect the messages are about another URL.
@@ -256,66 +227,4 @@ function isNotSent(error: unknown, { href, port, protocol }: URL): boolean {
   if (cause.includes("client error (Connect)")) return cause.includes(`(${href})`);
   return error.message.includes(`Requests to port ${port} are blocked`) ||
     !/^https?:$/.test(protocol) && /scheme .* not supported/i.test(error.message);
-}
-
-function budgetsOf(
-  budget: AuditedFetchOptions["budget"],
-  { path }: CallLog,
-): readonly Budget[] {
-  const budgets: readonly Budget[] = budget === undefined
-    ? []
-    : Array.isArray(budget)
-    ? budget
-    : [budget];
-  for (const each of budgets) {
-    const ofBudget = logPathOf(each);
-    if (ofBudget === path) continue;
-    throw new TypeError(
-      ofBudget === null
-        ? `Cannot ${ACTION}: budget must be a budget of log.budget(), or an array of them, got ${
-          shown(each)
-        }`
-        : `Cannot ${ACTION}: budget must be of the log ${path}, got one of ${ofBudget}`,
-    );
-  }
-  return budgets;
-}
-
-/** Makes a call that is not to a model, and logs it. */
-async function callHttp(
-  calls: CallLog,
-  { url, method, signal }: SentRequest,
-  send: () => Promise<Response>,
-): Promise<Response> {
-  const beganMs = performance.now();
-  let http_status: number | undefined;
-  let isLogged = false;
-  const end = (status: string, error?: unknown) => {
-    if (isLogged) return;
-    isLogged = true;
-    void calls.log("http_call", {
-      status,
-      error: error === undefined ? undefined : errorFields(error),
-      duration_ms: roundedMs(performance.now() - beganMs),
-      method,
-      host: url.host,
-      path: url.pathname,
-      http_status,
-    });
-  };
-  const observer: BodyObserver = {
-    take() {},
-    end: () => end(http_status! >= 400 ? "error" : "ok"),
-    cancel: (reason) => end("aborted", reason),
-    fail: (error) => end(isAbort(error, signal) ? "aborted" : "error", error),
-    drop: () => end("aborted"),
-  };
-  try {
-    const response = await send();
-    http_status = response.status;
-    return observedResponse(response, observer);
-  } catch (error) {
-    observer.fail(error);
-    throw error;
-  }
 }

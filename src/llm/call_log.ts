@@ -6,10 +6,12 @@
 import { rootOf } from "../audit_log.ts";
 import { type AuditLogger, createLogger, originOf } from "../audit_logger.ts";
 import type { Recorder } from "../audit_span.ts";
-import type { BudgetHold } from "../budget/granted_hold.ts";
-import { fieldError, shown } from "../event.ts";
+import { fieldError, nonRecordKind, shown } from "../event.ts";
 import type { Fields } from "../write/merge_fields.ts";
-import { costOf, digestOf, isPriced, priceFaults, type PriceTable } from "./prices.ts";
+import type { BudgetHold } from "../budget/granted_hold.ts";
+import { digestOf, isPriced, priceFaults } from "./price_faults.ts";
+import type { PriceTable } from "./price_table.ts";
+import { costOf, priceLack } from "./prices.ts";
 import { type ReportedCall, SeenCall, SeenCalls } from "./seen_calls.ts";
 import type { TokenUsage } from "./usage.ts";
 
@@ -37,7 +39,14 @@ export interface EndedCall {
   readonly more?: object;
 }
 
-/** What all loggers of a log share. */
+/** A hold, and the amount in USD that is charged if the cost of the call stays unknown. */
+export interface HeldCall {
+  readonly hold: BudgetHold;
+  /** The amount in USD; `undefined` if no budget is in USD. */
+  readonly usd: number | undefined;
+}
+
+/** The state that all loggers of a log share. */
 interface SharedState {
   readonly seen: SeenCalls;
   /** Digests of the price tables that the log has. */
@@ -69,7 +78,15 @@ const OWN_FIELDS = [
 ];
 
 /** The fields that remain of an event that cannot be logged as a whole. */
-const ESSENTIAL_FIELDS = ["cost", "cost_source", "input_t", "output_t", "usage", "status"];
+const ESSENTIAL_FIELDS = [
+  "cost",
+  "cost_source",
+  "charged_usd",
+  "input_t",
+  "output_t",
+  "usage",
+  "status",
+];
 
 /** Logs model calls. */
 export class CallLog {
@@ -88,7 +105,7 @@ export class CallLog {
   /**
    * @param log The log, or a logger with bound fields.
    * @param options The prices, and the fields of every event.
-   * @param action What the caller does, for messages: "audit fetch".
+   * @param action The action, for messages: "audit fetch".
    * @throws {TypeError} If `log` is not a logger, a price cannot be used, or a field is one that each event states itself.
    */
   constructor(
@@ -101,7 +118,7 @@ export class CallLog {
     if (origin === null) {
       throw new TypeError(
         `Cannot ${action}: log must be an AuditLog, or a logger that its child() returned, got ${
-          shown(log)
+          log instanceof Promise ? "a Promise; await AuditLog.open()" : describedAs(log)
         }`,
       );
     }
@@ -123,7 +140,7 @@ export class CallLog {
   }
 
   /**
-   * Checks whether another observer has logged a call that has ended. If none has, remembers the call, so that the others do
+   * Checks whether another observer has seen a call that has ended. If none has, remembers the call, so that the others do
    * not log it.
    */
   isLogged(reported: Omit<ReportedCall, "observer">): boolean {
@@ -149,9 +166,14 @@ export class CallLog {
     ]);
   }
 
-  /** Logs a call, whose cost replaces its hold. The log reports a failure to write. */
-  settle(call: EndedCall, hold: BudgetHold): void {
-    const fields = { ...this.bound, ...this.#fieldsOf(call) };
+  /**
+   * Logs a call, whose cost replaces its hold. If the cost is unknown, the event says what the budgets are charged instead.
+   * The log reports a failure to write.
+   */
+  settle(call: EndedCall, { hold, usd }: HeldCall): void {
+    const own = this.#fieldsOf(call);
+    const charged_usd = own.cost === undefined ? usd : undefined;
+    const fields: Fields = { ...this.bound, ...own, charged_usd };
     const { model: response_model, provider: response_provider, ...rest } = fields;
     void this.#write([
       () => hold.settle(LLM_CALL, fields),
@@ -177,7 +199,7 @@ export class CallLog {
     this.#recorder.logger.warn(message);
   }
 
-  /** Tries ways to write an event, until the event is not invalid. A call must not vanish because a text is too long. */
+  /** Tries each form of an event until one is valid. A call must not vanish because a text is too long. */
   #write(ways: readonly (() => Promise<void>)[]): Promise<void> {
     const caller = Promise.withResolvers<void>();
     const attempt = (n: number) => {
@@ -199,7 +221,10 @@ export class CallLog {
       model,
       provider,
       ...counts,
-      ...this.#costFields(usage, typeof provider === "string" ? `${provider}/${model}` : model),
+      ...this.#costFields(
+        usage,
+        model === undefined || typeof provider !== "string" ? model : `${provider}/${model}`,
+      ),
       usage: usage === undefined ? "missing" : undefined,
       status,
       error: call.error,
@@ -216,7 +241,7 @@ export class CallLog {
     if (found === undefined) {
       if (this.prices !== undefined) {
         this.warnOnce(
-          `Logged a call of model ${model} without a cost: the table of prices does not have every price that it needs. ` +
+          `Logged a call without a cost, because ${priceLack(this.prices, model)}. ` +
             "This warning is logged once for each model.",
         );
       }
@@ -248,7 +273,9 @@ export class CallLog {
 function checkPrices(prices: PriceTable, action: string): void {
   if (typeof prices !== "object" || prices === null || Array.isArray(prices)) {
     throw new TypeError(
-      `Cannot ${action}: prices must be an object by the names of models, got ${shown(prices)}`,
+      `Cannot ${action}: prices must be an object with a member for each model, got ${
+        shown(prices)
+      }`,
     );
   }
   const [fault] = priceFaults(prices);
@@ -260,6 +287,14 @@ function checkPrices(prices: PriceTable, action: string): void {
       `Cannot ${action}: prices must have a model with input_cost_per_token (USD per token), got none`,
     );
   }
+}
+
+/** Returns a value for a message, with the class of an object. */
+function describedAs(value: unknown): string {
+  if (typeof value !== "object" || value === null) return shown(value);
+  const { name } = value.constructor ?? {};
+  return nonRecordKind(value) ||
+    (name && name !== "Object" ? `an object of class ${name}` : shown(value));
 }
 
 /** Returns the fields of a call that sums and budgets need. */

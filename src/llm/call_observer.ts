@@ -1,12 +1,18 @@
 /**
  * Sees a model call from the request to the end of the response, and logs it.
  *
- * Invariant: a call is logged exactly once, however it ends.
+ * Invariant: a call is never logged twice, and is logged as soon as its end is known.
  *
  * @module
  */
-import type { BudgetHold } from "../budget/granted_hold.ts";
-import { type CallLog, type CallStatus, errorFields, roundedMs, shortened } from "./call_log.ts";
+import {
+  type CallLog,
+  type CallStatus,
+  errorFields,
+  type HeldCall,
+  roundedMs,
+  shortened,
+} from "./call_log.ts";
 import { leavesOutUsage, type ModelRequest } from "./model_request.ts";
 import type { BodyObserver } from "./observed_response.ts";
 import { parsed, ResponseFacts } from "./response_facts.ts";
@@ -23,7 +29,7 @@ export interface ObservedCall {
   readonly sent: SentRequest;
   readonly request: ModelRequest;
   /** The hold of the call; `null` without a budget. */
-  readonly hold: BudgetHold | null;
+  readonly held: HeldCall | null;
   /** If `true`, the event has the prompt and the answer. */
   readonly keepsText: boolean;
 }
@@ -34,7 +40,7 @@ export class CallObserver implements BodyObserver {
   readonly #facts: ResponseFacts;
   readonly #beganMs = performance.now();
   readonly #decoder = new TextDecoder();
-  #hold: BudgetHold | null;
+  #held: HeldCall | null;
   /** Status of the response; 0 if it has not come. */
   #status = 0;
   readonly #seen: SeenCall;
@@ -49,7 +55,7 @@ export class CallObserver implements BodyObserver {
   /** Creates the observer of a call that begins now. */
   constructor(call: ObservedCall) {
     this.#call = call;
-    this.#hold = call.hold;
+    this.#held = call.held;
     this.#facts = new ResponseFacts(call.keepsText);
     this.#seen = new SeenCall(call.calls);
     this.#seen.models.add(call.request.model);
@@ -69,8 +75,8 @@ export class CallObserver implements BodyObserver {
 
   /** Charges nothing for the call. */
   release(reason: string): void {
-    void this.#hold?.release(reason);
-    this.#hold = null;
+    void this.#held?.hold.release(reason);
+    this.#held = null;
   }
 
   take(bytes: Uint8Array): void {
@@ -105,7 +111,9 @@ export class CallObserver implements BodyObserver {
   }
 
   cancel(reason: unknown): void {
-    this.#leave("aborted", reason === undefined ? undefined : errorFields(reason));
+    // The branches of a stream that was split with tee() pass their reasons as an array.
+    const given = Array.isArray(reason) ? reason.find((each) => each !== undefined) : reason;
+    this.#leave("aborted", given === undefined ? undefined : errorFields(given));
   }
 
   fail(error: unknown): void {
@@ -173,8 +181,9 @@ export class CallObserver implements BodyObserver {
     const { usage, model, provider, id, finishReason, text } = this.#facts;
     if (status === "ok" && usage === undefined && leavesOutUsage(request)) {
       calls.warnOnce(
-        "Logged a streamed call without its usage and cost, because the request does not ask for them: " +
-          "add stream_options: { include_usage: true } to the request. This warning is logged once.",
+        "Logged a streamed call without usage and cost, because the request does not ask for its usage; " +
+          "budgets are charged the estimate. Add stream_options: { include_usage: true } to the request. " +
+          "This warning is logged once.",
       );
     }
     const ended = {
@@ -194,8 +203,8 @@ export class CallObserver implements BodyObserver {
         ...(text === null ? {} : { prompt: promptOf(request), answer: text.join("") }),
       },
     };
-    if (this.#hold === null) void calls.record(ended);
-    else calls.settle(ended, this.#hold);
+    if (this.#held === null) void calls.record(ended);
+    else calls.settle(ended, this.#held);
   }
 }
 
@@ -208,7 +217,7 @@ function looksLikeEvents(bytes: Uint8Array): boolean {
   return /^(?:data|event|id|retry)?:/.test(start);
 }
 
-/** Returns which retry of a call this is, as the SDKs of OpenAI and Anthropic state it; `undefined` for the first try. */
+/** Returns the number of the retry, as the SDKs of OpenAI and Anthropic state it; `undefined` for the first try. */
 function retryCount({ header }: SentRequest): number | undefined {
   const count = Number(header("x-stainless-retry-count"));
   return Number.isSafeInteger(count) && count > 0 ? count : undefined;

@@ -1,31 +1,58 @@
 /**
- * Logs every call of a model in one line: its model, tokens, cost, duration and status.
+ * Logs each model call as one event: its model, tokens, cost, duration and status.
  *
- * | your program uses                                   | one line                                                   |
- * | --------------------------------------------------- | ---------------------------------------------------------- |
- * | the SDK of OpenAI or Anthropic, LangChain, `fetch`  | `new OpenAI({ fetch: auditedFetch(log, { prices }) })`     |
- * | Vercel's AI SDK 6 or 7                              | `registerTelemetry(aiTelemetry(log, { prices }))`          |
- * | OpenTelemetry with `gen_ai.*`, or OpenInference     | `new SimpleSpanProcessor(otelSpanExporter(log, { prices }))` |
+ * | your program uses                                  | add                                                               |
+ * | -------------------------------------------------- | ----------------------------------------------------------------- |
+ * | the SDK of OpenAI or Anthropic, LangChain, `fetch` | `new OpenAI({ fetch: auditedFetch(log, { prices }) })`            |
+ * | Vercel's AI SDK 7                                  | `registerTelemetry(aiTelemetry(log, { prices }))`                 |
+ * | Vercel's AI SDK 6                                  | `registerTelemetryIntegration(aiTelemetry(log, { prices }))`      |
+ * | OpenTelemetry with `gen_ai.*`, or OpenInference    | `new SimpleSpanProcessor(otelSpanExporter(log, { prices }))`      |
  *
- * Only {@linkcode auditedFetch} can hold the cost of a call on a budget before it is made. A call that two of them see is
- * logged once, by the ID of its response.
+ * Only {@linkcode auditedFetch} can hold the cost of a call on a budget before it is made. If two of them see the same call,
+ * the log has it once: they compare the IDs of responses, or else the model and the time.
  *
  * ## The event
  *
- * The event `llm_call` has `model` (of the response, else of the request), `provider`, `status` ("ok", "error" or
- * "aborted"), `error`, `duration_ms`, and for a stream `ttft_ms`, the milliseconds until the first output. `input_t` and
- * `output_t` are totals; `cache_read_t`, `cache_write_t`, `cache_write_1h_t` and `reasoning_t` are parts of them. If the
- * response states no usage, the event has `usage: "missing"` and no tokens. Neither the prompt nor the answer is logged,
- * unless the option `text` is set.
+ * ```json
+ * {"ts":"2026-02-13T14:30:22.123Z","event":"llm_call","session_id":"2dc2...","cost":0.000136,"model":"small-2026-02-13",
+ *  "input_t":16,"output_t":13,"duration_ms":6.622,"provider":"openai","cost_source":"prices","status":"ok",
+ *  "response_id":"chatcmpl-1","api":"openai.chat","host":"api.openai.com","finish_reason":"stop"}
+ * ```
+ *
+ * | field                                                            | what it is                                          |
+ * | ---------------------------------------------------------------- | --------------------------------------------------- |
+ * | `model`, `provider`                                              | of the response, else of the request                |
+ * | `input_t`, `output_t`                                            | all tokens, with the parts below                    |
+ * | `cache_read_t`, `cache_write_t`, `cache_write_1h_t`              | cached parts of the input; left out if 0            |
+ * | `reasoning_t`                                                    | part of the output; left out if 0                   |
+ * | `audio_input_t`, `audio_output_t`, `image_input_t`, `image_output_t` | parts of the totals; left out if 0              |
+ * | `service_tier`, `inference_geo`                                  | if the price may differ from the standard one       |
+ * | `cost`, `cost_source`                                            | USD; "provider" or "prices"                         |
+ * | `usage`                                                          | "missing" if no final usage came; then no tokens    |
+ * | `hold`, `charged_usd`                                            | with a budget: its hold; the charge without a cost  |
+ * | `status`, `error`                                                | "ok", "error" or "aborted"; why it failed           |
+ * | `duration_ms`, `ttft_ms`                                         | of the call; until the first output of a stream     |
+ * | `response_id`, `finish_reason`                                   | as the response states them                         |
+ * | `api`, `host`, `retry`                                           | of the request; the number of a retry, from 1       |
+ * | `response_model`, `response_provider`                            | if a budget for one model requires another name     |
+ * | `prompt`, `answer`                                               | only with the option `text`                         |
+ * | `call_id`, `function_id`, `tool`                                 | with `aiTelemetry()`                                |
+ * | `trace_id`, `span`, `parent`, `conversation_id`                  | with `otelSpanExporter()`                           |
+ *
+ * The prompt and the answer are logged only with the option `text` of {@linkcode auditedFetch}. Messages of errors are
+ * logged, up to 1,000 characters, and a server may quote the prompt in them.
+ *
+ * A call is logged when it ends. If the process dies before, there is no `llm_call`; with a budget, the `budget_hold` line
+ * of the call has its model and fields.
  *
  * ## Prices
  *
  * The library contains no prices, and downloads none. Pass the content of LiteLLM's
  * `model_prices_and_context_window.json`, or a part of it with the models that you use; prices are in USD per token.
- * `scout prices check FILE` checks such a file. If the provider states the cost, as OpenRouter does, that cost counts and
- * `cost_source` is "provider"; otherwise it is "prices". If a price is unknown, the event has no `cost`, and the logger
- * warns once for each model. The event `prices` has the SHA-256 of the table, before the first cost from it. Fees that are
- * not per token, such as those of a web search, are not included.
+ * `scout prices check FILE` checks such a file. If the provider states the cost, as OpenRouter does, that cost counts. If a
+ * price is unknown, the event has no `cost`; if you passed `prices`, the logger warns once for each model. The event `prices`
+ * has the SHA-256 of the table, before the first cost from it. Fees that are not per token, such as those of a web search,
+ * are not included, nor are surcharges by region of OpenAI and Google.
  *
  * @example A budget for every model call of a program
  * ```ts
@@ -50,7 +77,8 @@ export {
   type AiTelemetryOptions,
 } from "./ai_telemetry.ts";
 export { auditedFetch, type AuditedFetchOptions, type FetchFunction } from "./audited_fetch.ts";
-export type { CallEstimate, ModelApi, ModelRequest } from "./model_request.ts";
+export type { CallEstimate } from "./estimate.ts";
+export type { ModelApi, ModelRequest } from "./model_request.ts";
 export {
   type ExportResultCallback,
   type OtelSpanExporter,
@@ -58,5 +86,6 @@ export {
   type OtelSpanExporterOptions,
 } from "./otel_span_exporter.ts";
 export type { OtelSpan } from "./span_call.ts";
-export { type CallCost, costOf, type ModelPrices, pricesOf, type PriceTable } from "./prices.ts";
+export { type ModelPrices, pricesOf, type PriceTable } from "./price_table.ts";
+export { type CallCost, costOf } from "./prices.ts";
 export { type TokenUsage, usageOf } from "./usage.ts";

@@ -1,11 +1,10 @@
 /**
- * Recognizes requests to models by their path and body, and estimates what they may cost. Pure.
+ * Recognizes requests to models by their path and body. Pure.
  *
  * @module
  */
-import { costOf, pricesOf, type PriceTable } from "./prices.ts";
 import { parsed } from "./response_facts.ts";
-import { type JsonObject, objectOf } from "./usage.ts";
+import { objectOf } from "./usage.ts";
 
 /** The API of a model call, by its shape. Many servers besides the provider's own speak OpenAI's. */
 export type ModelApi =
@@ -34,7 +33,7 @@ interface Api {
   readonly api: ModelApi;
   readonly provider: string;
   readonly path: RegExp;
-  /** The members of which a body of this API has at least one, and a body of other APIs has not. */
+  /** A body of this API has at least one of these members. Other requests to the same path have none. */
   readonly members: readonly string[];
 }
 
@@ -102,74 +101,4 @@ function providerOf(path: string, provider: string, deployment: string | undefin
 export function leavesOutUsage({ api, body }: ModelRequest): boolean {
   if (api !== "openai.chat" && api !== "openai.completions") return false;
   return body?.stream === true && objectOf(body.stream_options)?.include_usage !== true;
-}
-
-/** What a call may use at most, as far as it is known before. */
-export interface CallEstimate {
-  /** Cost in USD; `undefined` if the price or the maximum of output tokens is unknown. */
-  readonly usd?: number;
-  /** Number of tokens, input and output together; `undefined` if the maximum of output tokens is unknown. */
-  readonly tokens?: number;
-  /** Number of calls; 1 by default. */
-  readonly calls?: number;
-}
-
-/** Bytes of JSON per token, by the usual estimate of four characters of English. */
-const BYTES_PER_TOKEN = 4;
-
-/**
- * Estimates the most that a call may use: a token for every four bytes of the body, and as many output tokens as it may
- * have. If the body asks for caching, the input is priced as written to the cache.
- */
-export function estimateOf(request: ModelRequest, prices: PriceTable | undefined): CallEstimate {
-  const { api, body, text, provider, model } = request;
-  const name = model === undefined ? undefined : `${provider}/${model}`;
-  const output_t = api === "openai.embeddings"
-    ? 0
-    : outputMax(body, pricesOf(prices, name)?.max_output_tokens);
-  if (text === undefined || output_t === undefined) return {};
-  const input_t = Math.ceil(new TextEncoder().encode(text).length / BYTES_PER_TOKEN);
-  const usage = { input_t, output_t, ...cacheWrites(text, input_t), ...tierOf(body ?? {}) };
-  const cost = costOf(usage, prices, name)?.cost;
-  return { tokens: input_t + output_t, ...(cost === undefined ? {} : { usd: cost }) };
-}
-
-/** Returns the maximum number of output tokens of a request, for all its choices together. */
-function outputMax(body: JsonObject | undefined, ofModel: unknown): number | undefined {
-  const config = objectOf(body?.generationConfig) ?? objectOf(body?.generation_config) ?? {};
-  const stated = [
-    body?.max_completion_tokens,
-    body?.max_tokens,
-    body?.max_output_tokens,
-    config.maxOutputTokens,
-    config.max_output_tokens,
-    ofModel,
-  ].find(isCount);
-  const choices = [body?.n, config.candidateCount, config.candidate_count].find(isCount) ?? 1;
-  const tried = isCount(body?.best_of) ? Math.max(body.best_of, choices) : choices;
-  return stated === undefined ? undefined : stated * tried * promptCount(body?.prompt);
-}
-
-/** Returns the number of prompts of a legacy completion. A prompt can also be an array of tokens. */
-function promptCount(prompt: unknown): number {
-  return Array.isArray(prompt) && typeof prompt[0] !== "number" ? Math.max(prompt.length, 1) : 1;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) > 0;
-}
-
-/** Returns all input as written to a cache, if the request asks for that: Anthropic prices writes higher. */
-function cacheWrites(text: string, input: number): object {
-  if (!text.includes('"cache_control"')) return {};
-  return { cache_write_t: input, cache_write_1h_t: /"ttl":\s*"1h"/.test(text) ? input : 0 };
-}
-
-/** Returns what makes a call cost more than the standard price. */
-function tierOf({ service_tier: tier, speed, inference_geo }: JsonObject): object {
-  const named = [tier, speed].find((each) => each === "priority" || each === "fast");
-  return {
-    ...(named === undefined ? {} : { service_tier: named }),
-    ...(typeof inference_geo === "string" ? { inference_geo } : {}),
-  };
 }

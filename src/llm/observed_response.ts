@@ -7,8 +7,8 @@
  */
 
 /**
- * Sees the body of a response. Its functions must not throw. After the first of the last four was called, further calls
- * have no effect.
+ * Sees the body of a response. Its functions must not throw. After `end`, `cancel`, `fail` or `drop`, it must ignore every
+ * further call.
  */
 export interface BodyObserver {
   /** Called with each piece of the body, before the caller gets it. The bytes are only valid during the call. */
@@ -28,7 +28,7 @@ const dropped = new FinalizationRegistry<BodyObserver>((observer) => observer.dr
 
 /**
  * Returns a response whose body is observed. It has the status, headers, URL and type of the other response, whose body
- * belongs to it from then on. A response that cannot be made again is returned as it is, and observed no further.
+ * belongs to it from then on. A response that cannot be copied is returned as it is, and its body is not observed.
  */
 export function observedResponse(response: Response, observer: BodyObserver): Response {
   if (!(response instanceof Response) || response.body === null) {
@@ -45,7 +45,7 @@ export function observedResponse(response: Response, observer: BodyObserver): Re
   return withFactsOf(response, new Response(body, facts));
 }
 
-/** Checks whether a response can be made: servers send statuses that the constructor refuses. */
+/** Checks whether a response can be copied: servers send statuses that the constructor refuses. */
 function canMake(facts: ResponseInit): boolean {
   try {
     new Response(null, facts);
@@ -124,7 +124,7 @@ function watchClosed(
   });
 }
 
-/** Checks whether the pieces of a stream belong to its reader, as those of a byte stream do. */
+/** Checks whether a stream is a byte stream. The buffers of its pieces belong to the reader. */
 function isByteStream(stream: ReadableStream<Uint8Array>): boolean {
   try {
     stream.getReader({ mode: "byob" }).releaseLock();

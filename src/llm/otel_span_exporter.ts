@@ -6,7 +6,7 @@
 import type { AuditLogger } from "../audit_logger.ts";
 import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
 import { CallLog, type CallStatus, roundedMs } from "./call_log.ts";
-import type { PriceTable } from "./prices.ts";
+import type { PriceTable } from "./price_table.ts";
 import {
   durationOf,
   errorOf,
@@ -43,7 +43,7 @@ export interface OtelSpanExporterOptions {
   toolCalls?: boolean;
 }
 
-/** Receives whether the spans were exported: code 0 for success, 1 for a failure. */
+/** Called with the result of an export: code 0 for success, 1 for a failure. */
 export type ExportResultCallback = (result: { code: number; error?: Error }) => void;
 
 /** An exporter of spans, as `SimpleSpanProcessor` and `BatchSpanProcessor` of OpenTelemetry take it. */
@@ -78,8 +78,8 @@ const CHECKS: OptionChecks<OtelSpanExporterOptions> = {
 const ACTION = "log spans";
 
 /**
- * Returns a span exporter for OpenTelemetry that logs each model call as one event `llm_call`, with the IDs of its span,
- * and drops all other spans. It reads the attributes `gen_ai.*`, old and new ones, and those of OpenInference. Spans of
+ * Returns a span exporter for OpenTelemetry that logs each model call as an event `llm_call` and each tool call as
+ * `tool_call`, with the IDs of the span, and drops all other spans. It reads the attributes `gen_ai.*`, old and new ones, and those of OpenInference. Spans of
  * agents, chains and workflows are dropped, because they repeat the usage of the calls in them.
  *
  * The time of an event is that of the export: use a `SimpleSpanProcessor`, or a `BatchSpanProcessor` with a short delay.

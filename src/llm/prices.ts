@@ -6,48 +6,16 @@
  *
  * @module
  */
-import { shown } from "../event.ts";
-import { sha256 } from "../line/digest.ts";
+import {
+  amountIn,
+  type ModelPrices,
+  nameInTable,
+  type PriceName,
+  pricesOf,
+  type PriceTable,
+  rangesIn,
+} from "./price_table.ts";
 import type { TokenUsage } from "./usage.ts";
-
-/**
- * The prices of a model, in USD per token: an entry of LiteLLM's `model_prices_and_context_window.json`. A price can have
- * variants: `..._above_200k_tokens` for a call with more input tokens, `..._priority` and `..._flex` for a service tier,
- * or both in this order. Other members are ignored.
- */
-export interface ModelPrices {
-  /** Price of an input token. */
-  readonly input_cost_per_token?: number;
-  /** Price of an output token. */
-  readonly output_cost_per_token?: number;
-  /** Price of an input token that is read from a cache. The default is the price of an input token. */
-  readonly cache_read_input_token_cost?: number;
-  /** Price of an input token that is written to a cache. The default is the price of an input token. */
-  readonly cache_creation_input_token_cost?: number;
-  /** Price of an input token that is written to a cache for an hour. */
-  readonly cache_creation_input_token_cost_above_1hr?: number;
-  /** Price of a token of reasoning. The default is the price of an output token. */
-  readonly output_cost_per_reasoning_token?: number;
-  /** Price of an input token of audio. The default is the price of an input token. */
-  readonly input_cost_per_audio_token?: number;
-  /** Price of an output token of audio. The default is the price of an output token. */
-  readonly output_cost_per_audio_token?: number;
-  /** Price of an input token of an image. The default is the price of an input token. */
-  readonly input_cost_per_image_token?: number;
-  /** Price of an output token of an image. The default is the price of an output token. */
-  readonly output_cost_per_image_token?: number;
-  /** Prices by the number of input tokens: each entry has a `range`, and the prices of a call in it. */
-  readonly tiered_pricing?: readonly object[];
-  /** Factors on all prices, by the name of a service tier or of a region. */
-  readonly provider_specific_entry?: Readonly<Record<string, unknown>>;
-  /** Maximum number of output tokens of a call. */
-  readonly max_output_tokens?: unknown;
-  /** Any other member. */
-  readonly [name: string]: unknown;
-}
-
-/** Prices by the name of the model: the parsed content of LiteLLM's `model_prices_and_context_window.json`. */
-export type PriceTable = Readonly<Record<string, ModelPrices>>;
 
 /** Cost of a call, and its source. */
 export interface CallCost {
@@ -65,8 +33,8 @@ export interface CallCost {
  *
  * @param usage The token usage of the call, from {@linkcode usageOf}.
  * @param prices The prices of the models; without them, only a cost that the provider states is known.
- * @param model The name of the model, also with the provider before it: `openrouter/openai/gpt-4o`. The longest name in the
- *   table counts that equals it with or without its prefixes and its date.
+ * @param model The name of the model, also with the provider before it: `openrouter/openai/gpt-4o`. Prefixes and a date are
+ *   removed until a name in the table matches; the longest match is used.
  * @returns The cost in USD and its source; `undefined` if the cost is unknown.
  *
  * @example
@@ -91,65 +59,21 @@ export function costOf(
   return cost === undefined ? undefined : { cost, source: "prices" };
 }
 
-/**
- * Returns the prices of a model; `undefined` if the table does not have it. See {@linkcode costOf}.
- *
- * @param prices The prices of the models.
- * @param model The name of the model, also with prefixes and a date.
- * @returns The entry of the table.
- */
-export function pricesOf(
-  prices: PriceTable | undefined,
-  model: string | undefined,
-): ModelPrices | undefined {
+/** Returns the reason why the cost of a call is unknown. */
+export function priceLack(prices: PriceTable | undefined, model: string | undefined): string {
+  if (prices === undefined) return "no prices were passed";
+  if (model === undefined) return "the model is not named";
   const name = nameInTable(prices, model);
-  return name === undefined ? undefined : prices![name];
+  if (name === undefined) {
+    const plain = model.split("/").at(-1)!;
+    return `model "${plain}" is not in prices, with or without its date`;
+  }
+  const needed = ["input_cost_per_token", "output_cost_per_token"];
+  const missing = needed.find((price) => amountIn(prices[name]!, price) === undefined);
+  return missing === undefined || rangesIn(prices[name]!.tiered_pricing).length > 0
+    ? `the prices of "${name}" lack one that the call needs`
+    : `the prices of "${name}" lack ${missing}`;
 }
-
-/** Returns the longest name of the table that matches a model; `undefined` if no name matches. */
-export function nameInTable(
-  prices: PriceTable | undefined,
-  model: string | undefined,
-): string | undefined {
-  if (prices === undefined || model === undefined) return undefined;
-  return namesOf(model).find((name) => Object.hasOwn(prices, name));
-}
-
-/** Matches the date or the word that some providers add to the name of a model: `-2024-08-06`, `-20250929`, `-latest`. */
-const VERSION = /[-@](?:\d{4}-\d{2}-\d{2}|20\d{6}|latest)$/;
-
-/** Returns the names under which a table may have a model, longest first. */
-function namesOf(model: string): string[] {
-  const segments = model.split("/");
-  const names = segments.flatMap((_, n) => {
-    const name = segments.slice(n).join("/");
-    return [name, name.replace(VERSION, ""), ...tunedFrom(name)];
-  });
-  return [...new Set(names)].sort((a, b) => b.length - a.length);
-}
-
-/** Returns the name of a fine-tuned model without the names of its owner: `ft:gpt-4o` of `ft:gpt-4o:acme::Bx3k`. */
-function tunedFrom(name: string): string[] {
-  const [ft, base] = name.split(":");
-  return ft === "ft" && base !== undefined ? [`ft:${base}`, `ft:${base.replace(VERSION, "")}`] : [];
-}
-
-/** The prices that a call may need, by the name in the table. */
-const PRICES = [
-  "input_cost_per_token",
-  "output_cost_per_token",
-  "cache_read_input_token_cost",
-  "cache_creation_input_token_cost",
-  "cache_creation_input_token_cost_above_1hr",
-  "output_cost_per_reasoning_token",
-  "input_cost_per_audio_token",
-  "output_cost_per_audio_token",
-  "input_cost_per_image_token",
-  "output_cost_per_image_token",
-] as const;
-
-/** The name of a price in the table. */
-type PriceName = typeof PRICES[number];
 
 /** Returns the cost of a call by the prices of its model, in USD; `undefined` if a price is missing. */
 function tableCost(usage: TokenUsage, entry: ModelPrices): number | undefined {
@@ -223,7 +147,7 @@ type SizedPrices = (name: PriceName, suffix: string) => number | undefined;
 function sizedPrices(entry: ModelPrices, input: number): SizedPrices {
   const range = rangeFor(entry.tiered_pricing, input);
   if (range !== undefined) {
-    // A range without a price of output tokens leaves it to the model. Its other prices stand for themselves.
+    // If a range has no price of output tokens, the price of the model is used. No other price is taken from the model.
     return (name, suffix) =>
       amountIn(range, name + suffix) ??
         (name === "output_cost_per_token" ? amountIn(entry, name + suffix) : undefined);
@@ -274,79 +198,4 @@ function aboveSuffix(entry: ModelPrices, input: number): string {
 function rangeFor(tiers: ModelPrices["tiered_pricing"], input: number): object | undefined {
   const sorted = rangesIn(tiers).sort((a, b) => a.from - b.from);
   return (sorted.find(({ to }) => input <= to) ?? sorted.at(-1))?.prices;
-}
-
-/** Prices for calls whose number of input tokens is in a range. */
-interface PriceRange {
-  readonly from: number;
-  readonly to: number;
-  readonly prices: object;
-}
-
-function rangesIn(tiers: unknown): PriceRange[] {
-  if (!Array.isArray(tiers)) return [];
-  return tiers.filter((each) => typeof each === "object" && each !== null).flatMap((prices) => {
-    const [from, to]: unknown[] = Array.isArray(prices.range) ? prices.range : [];
-    return typeof from === "number" && typeof to === "number" ? [{ from, to, prices }] : [];
-  });
-}
-
-/** Returns a member of an object if it is a price. */
-function amountIn(holder: object, name: string): number | undefined {
-  const value = (holder as Readonly<Record<string, unknown>>)[name];
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
-}
-
-/** A price that cannot be used. */
-export interface PriceFault {
-  /** Name of the model in the table. */
-  readonly model: string;
-  /** What is wrong: "input_cost_per_token must be ..., got ...". */
-  readonly message: string;
-}
-
-/** A price in USD per token above which the unit is surely another one, such as USD per million tokens. */
-const PRICE_MAX = 0.01;
-
-/** Returns the faults of a table of prices, in the order of the table. */
-export function priceFaults(table: PriceTable): PriceFault[] {
-  return Object.entries(table).flatMap(([model, entry]) => {
-    if (typeof entry !== "object" || entry === null) {
-      return [{ model, message: `must be an object with prices, got ${shown(entry)}` }];
-    }
-    return [entry, ...rangesIn(entry.tiered_pricing).map(({ prices }) => prices)]
-      .flatMap((prices) => Object.entries(prices))
-      .filter(([name, value]) => isPriceName(name) && value !== null)
-      .flatMap(([name, value]) => {
-        const fault = faultOf(value);
-        return fault === null ? [] : [{ model, message: `${name} ${fault}` }];
-      });
-  });
-}
-
-/** Checks whether a model of the table has the prices of input and output tokens. */
-export function isPriced(entry: unknown): boolean {
-  if (typeof entry !== "object" || entry === null) return false;
-  const [range] = rangesIn((entry as ModelPrices).tiered_pricing);
-  return amountIn(range?.prices ?? entry, "input_cost_per_token") !== undefined;
-}
-
-function faultOf(value: unknown): string | null {
-  if (typeof value !== "number" || !Number.isFinite(value) || value < 0) {
-    return `must be a number >= 0 (USD per token), got ${shown(value)}`;
-  }
-  return value > PRICE_MAX
-    ? `must be in USD per token, got ${value}; a price per million tokens is ${value} / 1e6`
-    : null;
-}
-
-/** Checks whether a member of an entry is one of the prices that {@linkcode costOf} reads. */
-function isPriceName(name: string): boolean {
-  const base = name.replace(/_(?:priority|flex)$/, "").replace(/_above_\d+k?_tokens$/, "");
-  return (PRICES as readonly string[]).includes(base);
-}
-
-/** Returns the digest of a table of prices: the SHA-256 of its JSON without white space. */
-export function digestOf(prices: PriceTable): string {
-  return sha256(new TextEncoder().encode(JSON.stringify(prices)));
 }

@@ -1,7 +1,7 @@
 /**
  * Gathers what a response of a model states, from its JSON or from the events of its stream. Pure.
  *
- * Invariant: usage counts only if the response is complete. What a stream has stated before its end is too low.
+ * Invariant: usage counts only if the response is complete. Counts before the end of a stream are too low.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export class ResponseFacts {
   readonly text: string[] | null;
   /** `true` after the last event of a stream, or a whole JSON. */
   isComplete = false;
-  /** What the response states about its usage, as the provider names it. */
+  /** The stated usage, in the provider's names. */
   readonly #stated: Record<string, unknown> = {};
 
   /**

@@ -51,8 +51,8 @@ export class SeenCalls {
   }
 
   /**
-   * Checks whether another observer has seen a call. Each observer can report a seen call once, because some servers use
-   * an ID again. A failure does not count, because it stands for all tries of a call.
+   * Checks whether another observer has seen a call. Each observer matches a call once, because some servers reuse IDs. A
+   * failure may match again, because SDKs report one failure for all retries.
    */
   report(reported: ReportedCall): boolean {
     const call = this.#find(reported);

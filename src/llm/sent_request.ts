@@ -11,17 +11,14 @@ export interface SentRequest {
   readonly signal: AbortSignal | undefined;
   /** Returns a header; `null` if it is not set, or the headers can be read only once. */
   readonly header: (name: string) => string | null;
-  /**
-   * Resolves with the body as text; with `undefined` if it is a stream of JSON, which can be read only once; with `null` if
-   * it is not JSON.
-   */
+  /** Resolves with the body as text; with `undefined` for a stream of JSON, and with `null` for anything else. */
   readonly text: () => Promise<string | undefined | null>;
 }
 
 /**
  * Returns the request that the arguments of `fetch` describe.
  *
- * @returns The request; `null` if `fetch` will reject the arguments.
+ * @returns The request; `null` if its URL is not one, which `fetch` will reject.
  */
 export function sentRequest(
   input: string | URL | Request,
@@ -29,11 +26,13 @@ export function sentRequest(
 ): SentRequest | null {
   const request = input instanceof Request ? input : undefined;
   const href = request?.url ?? String(input);
-  if (!URL.canParse(href)) return null;
+  // A program that runs with --location may use relative URLs.
+  const url = URL.parse(href, globalThis.location?.href);
+  if (url === null) return null;
   const signal = init?.signal ?? request?.signal ?? undefined;
   const header = (name: string) => headerIn(init?.headers ?? request?.headers, name);
   return {
-    url: new URL(href),
+    url,
     method: String(init?.method ?? request?.method ?? "GET").toUpperCase(),
     signal,
     header,
@@ -46,7 +45,10 @@ export function sentRequest(
   };
 }
 
-/** Checks whether an error is an abort by the caller. A timeout is an error, but SDKs abort without saying that it is one. */
+/**
+ * Checks whether an error is an abort by the caller. A `TimeoutError` is not. But SDKs abort on a timeout without a reason, so
+ * their timeouts count as aborts.
+ */
 export function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
   const reason: unknown = signal?.aborted ? signal.reason : error;
   const name = reason instanceof Error ? reason.name : "";

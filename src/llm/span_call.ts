@@ -42,7 +42,7 @@ const MODEL_OPERATIONS = ["chat", "text_completion", "generate_content", "embedd
 /** The kinds of OpenInference that call a model. */
 const MODEL_KINDS = ["LLM", "EMBEDDING"];
 
-/** Returns what a span is: the call of a model, of a tool, or something else. */
+/** Returns the kind of a span: the call of a model, of a tool, or something else. */
 export function kindOf({ attributes }: OtelSpan): "model" | "tool" | "other" {
   const operation = attributes["gen_ai.operation.name"];
   const kind = attributes["openinference.span.kind"];

@@ -9,7 +9,7 @@ import type { ResponseFacts } from "./response_facts.ts";
 
 /** Number of bytes to keep at least. Usage, finish reason and errors are in the last three or four events. */
 const TAIL_BYTES = 16 * 1024;
-/** Maximum number of bytes to keep, and of characters of an event. */
+/** Maximum size of each of the two buffers in bytes, and of an event in characters. */
 const BYTES_MAX = 32 * 1024 * 1024;
 
 const LF = 10;
@@ -71,7 +71,7 @@ export class StreamTail {
     if (length > this.#last.length) this.#grow(length);
     this.#last.set(bytes, this.#lastLength);
     this.#lastLength = length;
-    // What is left out ends with the end of an event, so that the rest can be parsed.
+    // The cut is at the end of an event, so that the rest can be parsed. A full buffer is cut anywhere.
     if (length >= TAIL_BYTES && endsEvent(bytes) || length > BYTES_MAX) this.#leaveOut();
   }
 

@@ -1,8 +1,8 @@
 /**
  * The token usage that a model's response states, in the field names of this log. Pure.
  *
- * Providers count differently: Anthropic's `input_tokens` leave out cached tokens and Gemini's `candidatesTokenCount`
- * leaves out thinking, while the totals of the others include them. Here `input_t` and `output_t` are always totals.
+ * Providers count differently: Anthropic's `input_tokens` leave out cached tokens. Gemini's `candidatesTokenCount` and xAI's
+ * `completion_tokens` leave out reasoning. Here `input_t` and `output_t` are always totals.
  *
  * @module
  */
@@ -145,7 +145,7 @@ function ofResponses(usage: JsonObject): TokenUsage | undefined {
   });
 }
 
-/** Reads Anthropic's messages. The totals leave out the iterations that compact the context, which are billed too. */
+/** Reads Anthropic's messages. Their totals leave out compaction iterations, which are billed; they are added here. */
 function ofAnthropic(usage: JsonObject): TokenUsage | undefined {
   const { iterations } = usage;
   const compactions = Array.isArray(iterations)

@@ -26,20 +26,34 @@ Deno.test("scout prices check counts models and shows the digest that the log ha
   // White space does not change the digest.
   assertEquals(await check(JSON.stringify(TABLE, null, 2)), {
     code: 0,
-    stdout: `2 models, 1 with prices in USD per token\nSHA-256 ${digest}\n`,
+    stdout: `2 models, 1 with a price of input tokens\nSHA-256 ${digest}\n`,
     stderr: "",
   });
 });
 
 Deno.test("scout prices check shows the prices of a model, and exits with 1 if it has none", async () => {
-  const args = ["--model", "gpt-small-2026-02-13", "--model", "image", "--model", "gpt-large"];
+  const args = [
+    "--model",
+    "gpt-small-2026-02-13",
+    "--model",
+    "image",
+    "--model",
+    "gpt-large",
+    "--model",
+    "gpt-smal",
+  ];
   const { code, stdout, stderr } = await check(JSON.stringify(TABLE), ...args);
   assertEquals([code, stdout.split("\n").slice(2)], [1, [
     "gpt-small-2026-02-13 (as gpt-small): input $2.50, output $10.00, cache read $1.25 per million tokens",
     "image: no prices",
     "",
   ]]);
-  assertEquals(stderr, "scout: Cannot find the prices of a model: gpt-large\n");
+  assertEquals(
+    stderr,
+    "scout: Cannot price calls of a model: image lacks input_cost_per_token and output_cost_per_token\n" +
+      "scout: Cannot find the prices of a model: gpt-large\n" +
+      "scout: Cannot find the prices of a model: gpt-smal; did you mean gpt-small?\n",
+  );
 });
 
 Deno.test("scout prices check names each price that cannot be used, at most twenty", async () => {
@@ -61,11 +75,11 @@ Deno.test("scout prices check rejects a file that is not a table of prices, in o
     (await check("{")).stderr,
     /^scout: Cannot read prices: the file is not JSON: [^\n]+: FILE\n$/,
   );
-  for (const content of ["[]", "5", "null"]) {
+  for (const [content, shown] of [["[]", "an array"], ["5", "5"], ["null", "null"]] as const) {
     const { code, stderr } = await check(content);
     assertEquals([code, stderr], [
       1,
-      "scout: Cannot read prices: the file must be an object by the names of models: FILE\n",
+      `scout: Cannot read prices: the file must contain an object with a member for each model, got ${shown}: FILE\n`,
     ]);
   }
   const empty = await check('{"small":{"cost":{"input":2.5}}}');

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type AuditEvent, AuditLog } from "@vivarium/scout";
+import { type AuditEvent, AuditLog, BudgetError } from "@vivarium/scout";
 import { type AiTelemetry, aiTelemetry, auditedFetch } from "@vivarium/scout/llm";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -257,6 +257,23 @@ Deno.test("aiTelemetry() leaves out a call that auditedFetch() has logged, and i
     ["error", "openai.chat"],
     ["error", undefined],
   ]);
+});
+
+Deno.test("aiTelemetry() does not log a call that a budget refused, because it was not made", async () => {
+  const refusal = new BudgetError("Cannot hold", { kind: "spent", budget: "run" });
+  const responseBody = JSON.stringify({ error: { type: "budget_error" } });
+  const events = await eventsOf((telemetry) => {
+    const errors = [
+      refusal,
+      new Error("x", { cause: refusal }),
+      Object.assign(new Error("402"), { responseBody }),
+    ];
+    for (const error of errors) {
+      telemetry.onLanguageModelCallStart(CALL_7);
+      telemetry.onError({ callId: CALL_7.callId, error });
+    }
+  });
+  assertEquals(events, []);
 });
 
 Deno.test("aiTelemetry() logs tools of AI SDK 6 and 7", async () => {

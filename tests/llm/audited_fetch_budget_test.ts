@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { AuditLog, BudgetError } from "@vivarium/scout";
-import { auditedFetch, type AuditedFetchOptions, type FetchFunction } from "@vivarium/scout/llm";
+import {
+  auditedFetch,
+  type AuditedFetchOptions,
+  type FetchFunction,
+  type PriceTable,
+} from "@vivarium/scout/llm";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 import { CHAT, chatRequest, MESSAGES, post, PRICES, withUsage } from "./calls.ts";
@@ -166,13 +171,14 @@ Deno.test("auditedFetch() answers with status 429 while other calls hold the res
   assertEquals(spent, 1);
 });
 
-Deno.test("auditedFetch() refuses a call whose cost cannot be estimated, unless estimate does", async () => {
+Deno.test("auditedFetch() refuses a call whose cost cannot be estimated, unless the option estimate returns it", async () => {
   const { events } = await withBudget({ usd: 1 }, async (audited) => {
     const fetch = withUsage({ prompt_tokens: 1, completion_tokens: 1 }, "unknown");
     const request = chatRequest({ model: "unknown" });
     const error = await assertRejects(() => audited({ fetch })(CHAT, request), BudgetError);
     assertInstanceOf(error, BudgetError);
     assertEquals(error.kind, "unpriced");
+    assert(error.message.endsWith('; model "unknown" is not in prices, with or without its date'));
     const body = ReadableStream.from([new TextEncoder().encode(request.body as string)]);
     const headers = [["content-type", "application/json"]] satisfies HeadersInit;
     const streamed = { method: "POST", body, headers };
@@ -219,6 +225,7 @@ Deno.test("auditedFetch() charges the estimate of a call whose cost is unknown, 
       await audited(options)(url, chatRequest()).then((response) => response.text(), () => {});
     });
     assertEquals([spent, held, events.length], [expected, 0, 1], name);
+    assertEquals(events[0]?.charged_usd, expected === 0 ? undefined : expected, name);
   }
 });
 
@@ -230,7 +237,7 @@ Deno.test("auditedFetch() releases the hold of a refused call even if the caller
   assertEquals([held, spent], [0, 0]);
 });
 
-Deno.test("auditedFetch() settles a budget for one model, whose response has a dated name", async () => {
+Deno.test("auditedFetch() settles the budget of a model if the response names the dated model", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
   const budget = await log.budget({ name: "small", limit: { usd: 1 }, where: { model: "small" } });
@@ -261,4 +268,27 @@ Deno.test("auditedFetch() holds on several budgets", async () => {
   await (await audited(CHAT, chatRequest())).text();
   await assertRejects(() => audited(CHAT, chatRequest()), BudgetError, '"calls"');
   assertEquals([(await run.state()).spent, (await calls.state()).spent], [0.00006, 1]);
+});
+
+Deno.test("auditedFetch() says why an amount is unknown or large, if a budget refuses it", async () => {
+  const cases: readonly [request: RequestInit, prices: PriceTable | undefined, note: string][] = [
+    [chatRequest(), undefined, "no prices were passed"],
+    [
+      post({ model: "small", messages: [] }),
+      { small: { input_cost_per_token: 1e-6, output_cost_per_token: 1e-6 } },
+      "the request does not set max_tokens, and the prices of the model not max_output_tokens",
+    ],
+    [
+      post({ model: "small", messages: [] }),
+      { small: { ...PRICES.small, output_cost_per_token: 0.009 } },
+      "max_tokens is not set, so the maximum of the model is held, 1000 output tokens",
+    ],
+  ];
+  for (const [request, prices, note] of cases) {
+    using dir = tempDir();
+    await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+    const budget = await log.budget({ name: "run", limit: { usd: 1 } });
+    const audited = auditedFetch(log, { budget, ...(prices === undefined ? {} : { prices }) });
+    await assertRejects(() => audited(CHAT, request), BudgetError, `; ${note}`);
+  }
 });

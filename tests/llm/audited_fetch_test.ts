@@ -511,7 +511,7 @@ Deno.test("auditedFetch() logs a call without a cost if the price is unknown, an
     Array(3).fill([undefined, undefined]),
   );
   assertEquals(warnings.length, 2, warnings.join("\n"));
-  assert(warnings[0]!.includes("model openai/large without a cost"), warnings[0]);
+  assert(warnings[0]!.includes('because model "large" is not in prices'), warnings[0]);
 });
 
 Deno.test("auditedFetch() warns once that a stream of OpenAI's chat was not asked for its usage", async () => {
@@ -590,7 +590,7 @@ Deno.test("auditedFetch() rejects invalid arguments, and names them", async () =
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
   const wrong: readonly [options: object, message: string][] = [
     [{ price: {} }, 'unknown option "price"; did you mean "prices"?'],
-    [{ prices: [] }, "prices must be an object by the names of models"],
+    [{ prices: [] }, "prices must be an object with a member for each model"],
     [{ prices: {} }, "prices must have a model with input_cost_per_token"],
     [
       { prices: { small: { input_cost_per_token: "2e-6" } } },
@@ -616,6 +616,10 @@ Deno.test("auditedFetch() rejects invalid arguments, and names them", async () =
     assert(error instanceof TypeError || error instanceof RangeError);
   }
   assertThrows(() => auditedFetch({} as AuditLog), TypeError, "log must be an AuditLog");
+  const promise = Promise.resolve(log) as unknown as AuditLog;
+  assertThrows(() => auditedFetch(promise), TypeError, "a Promise; await AuditLog.open()");
+  const encoder = new TextEncoder() as unknown as AuditLog;
+  assertThrows(() => auditedFetch(encoder), TypeError, "an object of class TextEncoder");
   assertThrows(
     () => auditedFetch(undefined as unknown as AuditLog),
     TypeError,

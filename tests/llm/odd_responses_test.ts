@@ -48,7 +48,7 @@ function dataOf(...events: readonly object[]): string {
   return events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("");
 }
 
-Deno.test("auditedFetch() leaves the buffer of a body alone that its owner still uses", async () => {
+Deno.test("auditedFetch() does not detach a buffer that the source of a body still uses", async () => {
   const bytes = encoder.encode(
     '{"model":"small","usage":{"prompt_tokens":1,"completion_tokens":2}}',
   );
@@ -103,7 +103,7 @@ Deno.test("auditedFetch() logs a call without a hold whose prompt is too long fo
   assertEquals([event?.event, event?.input_t, event?.prompt], ["llm_call", 10, undefined]);
 });
 
-Deno.test("auditedFetch() returns a response that cannot be made again as it is, and ends the hold", async () => {
+Deno.test("auditedFetch() returns a response that it cannot copy as it is, and ends the hold", async () => {
   const locked = new Response("{}");
   locked.body!.getReader();
   const used = Response.json({});
@@ -120,7 +120,7 @@ Deno.test("auditedFetch() returns a response that cannot be made again as it is,
   }
 });
 
-Deno.test("auditedFetch() logs errors that are not errors, and passes them on", async () => {
+Deno.test("auditedFetch() logs thrown values that are not Error objects, and rethrows them", async () => {
   const thrown: readonly unknown[] = [
     undefined,
     "text",

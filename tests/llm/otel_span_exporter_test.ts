@@ -100,7 +100,7 @@ for (
   });
 }
 
-Deno.test("otelSpanExporter() logs the further facts of a model call", async () => {
+Deno.test("otelSpanExporter() logs response ID, finish reason and conversation ID", async () => {
   const [event] = await exported(spanOf(NEW_NAMES));
   const { model, reasoning_t, response_id, finish_reason, ttft_ms, conversation_id } = event!;
   assertEquals([model, reasoning_t, response_id, finish_reason, ttft_ms, conversation_id], [
@@ -243,7 +243,7 @@ Deno.test("otelSpanExporter() logs the other spans of a batch if one cannot be r
   assertEquals([events.map(({ response_id }) => response_id), results], [["r2"], [1]]);
 });
 
-Deno.test("otelSpanExporter() keeps the name of a provider that is a property of every object", async () => {
+Deno.test("otelSpanExporter() logs a provider named constructor", async () => {
   const [event] = await exported(spanOf({ ...NEW_NAMES, "gen_ai.provider.name": "constructor" }));
   assertEquals(event?.provider, "constructor");
 });

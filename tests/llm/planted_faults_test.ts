@@ -34,8 +34,8 @@ const FAULTS: readonly Fault[] = [
     tests: PURE,
   },
   {
-    name: "a model has the price of the model whose name begins like its own",
-    file: "src/llm/prices.ts",
+    name: "a model is priced as the model whose name is a prefix of its name",
+    file: "src/llm/price_table.ts",
     from: "const VERSION = /[-@]",
     to: "const VERSION = /-mini$|-audio-preview$|[-@]",
     tests: PURE,

@@ -1,12 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import {
-  costOf,
-  isPriced,
-  nameInTable,
-  priceFaults,
-  type PriceTable,
-} from "../../src/llm/prices.ts";
+import { isPriced, priceFaults } from "../../src/llm/price_faults.ts";
+import { nameInTable, type PriceTable } from "../../src/llm/price_table.ts";
+import { costOf, priceLack } from "../../src/llm/prices.ts";
 import type { TokenUsage } from "../../src/llm/usage.ts";
 
 /** Prices with every kind of variant. The figures are invented. */
@@ -320,7 +316,7 @@ for (const [model, name] of LOOKUPS) {
   });
 }
 
-Deno.test("A call with a cache costs at most as much as without one, and its writes", () => {
+Deno.test("costOf() never charges more for cache reads than for input", () => {
   const usages = fc.record({
     rest: fc.nat(400_000),
     read: fc.nat(400_000),
@@ -348,6 +344,26 @@ Deno.test("A call with a cache costs at most as much as without one, and its wri
   }));
 });
 
+Deno.test("priceLack() names the reason why a cost is unknown", () => {
+  const prices = { small: { input_cost_per_token: 1e-6 }, ranges: PRICES.ranges! };
+  assertEquals(
+    [
+      priceLack(undefined, "small"),
+      priceLack(prices, undefined),
+      priceLack(prices, "openai/large-2026-02-13"),
+      priceLack(prices, "openai/small-2026-02-13"),
+      priceLack(prices, "ranges"),
+    ],
+    [
+      "no prices were passed",
+      "the model is not named",
+      'model "large-2026-02-13" is not in prices, with or without its date',
+      'the prices of "small" lack output_cost_per_token',
+      'the prices of "ranges" lack one that the call needs',
+    ],
+  );
+});
+
 Deno.test("priceFaults() names the model, the price and the value", () => {
   const faults = priceFaults({
     fine: { input_cost_per_token: 1e-6, max_output_tokens: "many", output_cost_per_image: "x" },
@@ -356,6 +372,11 @@ Deno.test("priceFaults() names the model, the price and the value", () => {
     minus: { output_cost_per_token: -1 },
     millions: { input_cost_per_token_above_200k_tokens_priority: 2.5 },
     absent: { cache_read_input_token_cost: null },
+    misspelt: {
+      input_cost_per_tokn: 1e-6,
+      input_cost_per_image: 1,
+      input_cost_per_token_batches: 1,
+    },
     ranges: { tiered_pricing: [null, { range: [0, 1], input_cost_per_token: -1 }] },
   } as unknown as PriceTable);
   assertEquals(faults, [
@@ -372,6 +393,10 @@ Deno.test("priceFaults() names the model, the price and the value", () => {
       model: "millions",
       message:
         "input_cost_per_token_above_200k_tokens_priority must be in USD per token, got 2.5; a price per million tokens is 2.5 / 1e6",
+    },
+    {
+      model: "misspelt",
+      message: "input_cost_per_tokn is not a price; did you mean input_cost_per_token?",
     },
     {
       model: "ranges",

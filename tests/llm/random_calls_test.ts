@@ -1,6 +1,6 @@
 /**
- * Random calls, many at a time: random answers, cut at random, read by random callers. Each call must leave exactly one
- * event with the right status, tokens and cost, and each hold must end with the right charge.
+ * Makes random calls, many at a time. Servers fail or split responses at random; callers read, cancel or abort at random.
+ * Each call must leave exactly one event with the right status, tokens and cost, and the total charged must be exact.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { PRICES } from "./calls.ts";
 const ESTIMATE_USD = 0.25;
 const encoder = new TextEncoder();
 
-/** What a call will do, and what has to be in the log afterwards. */
+/** The course of a call, and the event that must be in the log afterwards. */
 interface Plan {
   readonly path: string;
   readonly body: object;
@@ -39,7 +39,8 @@ interface Expected {
   readonly status: "ok" | "error" | "aborted";
   readonly input_t: number | undefined;
   readonly output_t: number | undefined;
-  /** What the budget is charged, in USD. */
+  readonly cost: number | undefined;
+  /** Amount in USD that the budget is charged. */
   readonly charged: number;
 }
 
@@ -144,7 +145,7 @@ function planOf(random: SeededRandom): Plan {
   const { path, request, whole, events } = ANSWERS[random.below(ANSWERS.length)]!;
   const [input, output] = [random.below(5_000), 1 + random.below(500)];
   const cost = Number((input * 2e-6 + output * 8e-6).toPrecision(12));
-  const none = { input_t: undefined, output_t: undefined };
+  const none = { input_t: undefined, output_t: undefined, cost: undefined };
   const leaves: Plan["leaves"] = random.below(2) === 0 ? "cancel" : "abort";
   const common = { path, leaves, reads: Infinity, fails: false };
   const isStream = random.below(3) > 0;
@@ -167,7 +168,7 @@ function planOf(random: SeededRandom): Plan {
   const pieces = cut(bytes, random);
   const type = isStream ? "text/event-stream" : "application/json";
   const answer = { status: 200, type, pieces };
-  const full = { status: "ok" as const, input_t: input, output_t: output, charged: cost };
+  const full = { status: "ok" as const, input_t: input, output_t: output, cost, charged: cost };
   if (kind < 5) return { ...common, body, answer, expected: full };
   // The call is complete when its last event, or the whole JSON, has come.
   const completeAt = isStream ? completeBytes(texts, path) : bytes.length;
@@ -258,9 +259,11 @@ await sampledTest(
       for (const event of events) found.set(event.call, [...found.get(event.call) ?? [], event]);
       for (const [n, { expected }] of plans.entries()) {
         const calls = found.get(n) ?? [];
-        const { status, input_t, output_t } = expected;
-        const logged = calls.map((event) => [event.status, event.input_t, event.output_t]);
-        assertEquals(logged, [[status, input_t, output_t]], `seed ${seed}, call ${n}`);
+        const { status, input_t, output_t, cost } = expected;
+        const logged = calls.map((
+          event,
+        ) => [event.status, event.input_t, event.output_t, event.cost]);
+        assertEquals(logged, [[status, input_t, output_t, cost]], `seed ${seed}, call ${n}`);
       }
       const { spent, held } = await budget.state();
       const charged = plans.reduce((sum, { expected }) => sum + expected.charged, 0);

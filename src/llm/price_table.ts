@@ -1,0 +1,126 @@
+/**
+ * A table of prices in the schema of LiteLLM's `model_prices_and_context_window.json`: its types, and how to find a model in
+ * it. Pure.
+ *
+ * @module
+ */
+
+/**
+ * The prices of a model, in USD per token: an entry of LiteLLM's `model_prices_and_context_window.json`. A price can have
+ * variants: `..._above_200k_tokens` for a call with more input tokens, `..._priority` and `..._flex` for a service tier,
+ * or both in this order. Other members are ignored.
+ */
+export interface ModelPrices {
+  /** Price of an input token. */
+  readonly input_cost_per_token?: number;
+  /** Price of an output token. */
+  readonly output_cost_per_token?: number;
+  /** Price of an input token that is read from a cache. The default is the price of an input token. */
+  readonly cache_read_input_token_cost?: number;
+  /** Price of an input token that is written to a cache. The default is the price of an input token. */
+  readonly cache_creation_input_token_cost?: number;
+  /** Price of an input token that is written to a cache for an hour. */
+  readonly cache_creation_input_token_cost_above_1hr?: number;
+  /** Price of a token of reasoning. The default is the price of an output token. */
+  readonly output_cost_per_reasoning_token?: number;
+  /** Price of an input token of audio. The default is the price of an input token. */
+  readonly input_cost_per_audio_token?: number;
+  /** Price of an output token of audio. The default is the price of an output token. */
+  readonly output_cost_per_audio_token?: number;
+  /** Price of an input token of an image. The default is the price of an input token. */
+  readonly input_cost_per_image_token?: number;
+  /** Price of an output token of an image. The default is the price of an output token. */
+  readonly output_cost_per_image_token?: number;
+  /** Prices by the number of input tokens: each entry has a `range`, and the prices of a call in it. */
+  readonly tiered_pricing?: readonly object[];
+  /** Factors on all prices, by the name of a service tier or of a region. */
+  readonly provider_specific_entry?: Readonly<Record<string, unknown>>;
+  /** Maximum number of output tokens of a call. */
+  readonly max_output_tokens?: unknown;
+  /** Any other member. */
+  readonly [name: string]: unknown;
+}
+
+/** Prices by the name of the model: the parsed content of LiteLLM's `model_prices_and_context_window.json`. */
+export type PriceTable = Readonly<Record<string, ModelPrices>>;
+
+/** The prices that a call may need, by the name in the table. */
+export const PRICES = [
+  "input_cost_per_token",
+  "output_cost_per_token",
+  "cache_read_input_token_cost",
+  "cache_creation_input_token_cost",
+  "cache_creation_input_token_cost_above_1hr",
+  "output_cost_per_reasoning_token",
+  "input_cost_per_audio_token",
+  "output_cost_per_audio_token",
+  "input_cost_per_image_token",
+  "output_cost_per_image_token",
+] as const;
+
+/** The name of a price in the table. */
+export type PriceName = typeof PRICES[number];
+
+/**
+ * Returns the prices of a model; `undefined` if the table does not have it. See {@linkcode costOf}.
+ *
+ * @param prices The prices of the models.
+ * @param model The name of the model, also with prefixes and a date.
+ * @returns The entry of the table.
+ */
+export function pricesOf(
+  prices: PriceTable | undefined,
+  model: string | undefined,
+): ModelPrices | undefined {
+  const name = nameInTable(prices, model);
+  return name === undefined ? undefined : prices![name];
+}
+
+/** Returns the longest name of the table that matches a model; `undefined` if no name matches. */
+export function nameInTable(
+  prices: PriceTable | undefined,
+  model: string | undefined,
+): string | undefined {
+  if (prices === undefined || model === undefined) return undefined;
+  return namesOf(model).find((name) => Object.hasOwn(prices, name));
+}
+
+/** Matches the date or the word that some providers add to the name of a model: `-2024-08-06`, `-20250929`, `-latest`. */
+const VERSION = /[-@](?:\d{4}-\d{2}-\d{2}|20\d{6}|latest)$/;
+
+/** Returns the names under which a table may have a model, longest first. */
+function namesOf(model: string): string[] {
+  const segments = model.split("/");
+  const names = segments.flatMap((_, n) => {
+    const name = segments.slice(n).join("/");
+    return [name, name.replace(VERSION, ""), ...tunedFrom(name)];
+  });
+  return [...new Set(names)].sort((a, b) => b.length - a.length);
+}
+
+/** Returns the name of a fine-tuned model without the names of its owner: `ft:gpt-4o` of `ft:gpt-4o:acme::Bx3k`. */
+function tunedFrom(name: string): string[] {
+  const [ft, base] = name.split(":");
+  return ft === "ft" && base !== undefined ? [`ft:${base}`, `ft:${base.replace(VERSION, "")}`] : [];
+}
+
+/** Prices for calls whose number of input tokens is in a range. */
+export interface PriceRange {
+  readonly from: number;
+  readonly to: number;
+  readonly prices: object;
+}
+
+export function rangesIn(tiers: unknown): PriceRange[] {
+  if (!Array.isArray(tiers)) return [];
+  return tiers.filter((each) => typeof each === "object" && each !== null).flatMap((prices) => {
+    const [from, to]: unknown[] = Array.isArray(prices.range) ? prices.range : [];
+    return typeof from === "number" && typeof to === "number" ? [{ from, to, prices }] : [];
+  });
+}
+
+/** Returns a member of an object if it is a price. */
+export function amountIn(holder: object, name: string): number | undefined {
+  const value = (holder as Readonly<Record<string, unknown>>)[name];
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
+}
