@@ -275,7 +275,9 @@ export function epochMsOf(ts: unknown): number {
   if (typeof ts !== "string") return NaN;
   // Temporal does not accept 24:00, the end of a day.
   if (/T24:00:00\.000Z$/.test(ts)) return epochMsOf(ts.replace("T24", "T00")) + 86_400_000;
-  for (const text of [ts, `${ts}Z`, `${ts}T00:00Z`]) {
+  // Nor does it accept a space before the offset, as other programs write it, or in place of the offset.
+  const joined = ts.replace(/ (Z?)$/i, "$1");
+  for (const text of [joined, `${joined}Z`, `${joined}T00:00Z`]) {
     try {
       return Temporal.Instant.from(text).epochMilliseconds;
     } catch {
