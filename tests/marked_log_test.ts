@@ -255,7 +255,10 @@ Deno.test("AuditLog.log() retries to remove old marks after a failure, and warns
       process.failOn((call) => call.name === name && call.path === files.lock, ioError, 2);
     });
     assertEquals(warnings.length, 1);
-    assertStringIncludes(warnings[0]!, "Cannot remove old marks, so queries may miss events");
+    assertStringIncludes(
+      warnings[0]!,
+      "Cannot remove the marks of an older file from the lock file, so queries may miss events",
+    );
   }
 });
 

@@ -50,7 +50,7 @@ export class ImportFile implements Disposable {
     for await (const chunk of chunks) {
       if (handle.appendSync(chunk) < chunk.byteLength) {
         throw new CommandError(
-          `Cannot import: the input was not stored completely, the disk may be full, and nothing was imported: ${this.#path}`,
+          `Cannot import: the input could not be stored, perhaps because the disk is full; nothing was imported: ${this.#path}`,
           1,
         );
       }

@@ -310,7 +310,7 @@ class Shipping {
     return { position: facts.to, isContinued: facts.isCut, seq };
   }
 
-  /** Checks whether the log contains the block, or may have contained it in bytes that were deleted. */
+  /** Checks whether a block in the stream is from this log. A block of bytes that were deleted from the log may be. */
   async #isOwn({ facts }: StoredBlock, snapshot: LogSnapshot): Promise<boolean> {
     if (facts.to > snapshot.end) return false;
     if (facts.from < snapshot.oldest) return true;

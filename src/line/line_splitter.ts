@@ -34,7 +34,10 @@ export class LineSplitter {
   #byteLength = 0;
   #parts: Uint8Array[] = [];
 
-  /** Creates the splitter. Lines longer than `maxLineBytes`, including the line break, are yielded without bytes. */
+  /**
+   * Creates an object that splits bytes into lines. Of a line longer than `maxLineBytes`, with its line break, only the
+   * place and the length are yielded.
+   */
   constructor(maxLineBytes: number) {
     this.#maxLineBytes = maxLineBytes;
   }

@@ -74,32 +74,25 @@ function observedBody(
   const isOwner = isByteStream(source);
   const reader = source.getReader();
   watchClosed(reader, observer);
-  let controller: ReadableByteStreamController;
+  let controller: ReadableStreamDefaultController<Uint8Array>;
 
   // Callbacks instead of `await`, because this runs for each piece of a stream.
-  const pass = ({ done, value }: ReadableStreamReadResult<Uint8Array>): void | Promise<void> => {
+  const pass = ({ done, value }: ReadableStreamReadResult<Uint8Array>): void => {
     if (!done) {
-      // A byte stream cannot take an empty piece.
-      if (value.byteLength === 0) return pull();
       observer.take(value);
-      // A byte stream takes the whole buffer of a piece away. Other streams may still use the buffer.
-      controller.enqueue((isOwner ? value : value.slice()) as Uint8Array<ArrayBuffer>);
+      // The source of a stream that is not a byte stream may still use the buffer.
+      controller.enqueue(isOwner ? value : value.slice());
       return;
     }
     dropped.unregister(observer);
     observer.end();
     controller.close();
-    // A read into the caller's own buffer would wait for ever otherwise.
-    controller.byobRequest?.respond(0);
   };
-  const pull = () => reader.read().then(pass);
-
-  const body = new ReadableStream({
-    type: "bytes",
+  const body = new ObservedBody({
     start(streamController) {
       controller = streamController;
     },
-    pull,
+    pull: () => reader.read().then(pass),
     async cancel(reason) {
       dropped.unregister(observer);
       observer.cancel(reason);
@@ -108,6 +101,55 @@ function observedBody(
   });
   dropped.register(body, observer, observer);
   return body;
+}
+
+/**
+ * The body of an observed response. A byte stream, as the body of a fetched response is, would take three times as long to
+ * pass a piece on. So this one becomes a byte stream only if the caller asks for a reader into its own buffer.
+ */
+class ObservedBody extends ReadableStream<Uint8Array> {
+  #bytes: ReadableStream<Uint8Array> | undefined;
+
+  constructor(source: UnderlyingDefaultSource<Uint8Array>) {
+    super(source, { highWaterMark: 0 });
+  }
+
+  override get locked(): boolean {
+    return this.#bytes?.locked ?? super.locked;
+  }
+
+  override cancel(reason?: unknown): Promise<void> {
+    return this.#bytes?.cancel(reason) ?? super.cancel(reason);
+  }
+
+  override getReader(options: { mode: "byob" }): ReadableStreamBYOBReader;
+  override getReader(options?: { mode?: undefined }): ReadableStreamDefaultReader<Uint8Array>;
+  override getReader(
+    options?: { mode?: "byob" | undefined },
+  ): ReadableStreamBYOBReader | ReadableStreamDefaultReader<Uint8Array> {
+    if (options?.mode !== "byob") return this.#bytes?.getReader() ?? super.getReader();
+    this.#bytes ??= byteStreamOf(super.getReader());
+    return this.#bytes.getReader({ mode: "byob" });
+  }
+}
+
+/** Returns a byte stream of the pieces that a reader reads. */
+function byteStreamOf(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      let piece = await reader.read();
+      // A byte stream cannot take an empty piece.
+      while (piece.value?.byteLength === 0) piece = await reader.read();
+      if (!piece.done) return controller.enqueue(piece.value as Uint8Array<ArrayBuffer>);
+      controller.close();
+      // A read into the caller's own buffer would wait for ever otherwise.
+      controller.byobRequest?.respond(0);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
 }
 
 /**

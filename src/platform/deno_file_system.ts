@@ -133,8 +133,9 @@ class DenoFileHandle implements FileHandle {
     // Loaded only here, because loading it would take a noticeable part of the start of every program.
     const fs = process.getBuiltinModule("node:fs");
     const created = this.#file.statSync();
-    // Deno.FsFile cannot change an owner, and Deno.chown() follows the path, which another user may have replaced. An
-    // open file keeps its inode number, so the comparison proves that the descriptor is of the created file.
+    // Deno.FsFile cannot change an owner, and Deno.chown() takes a path, where another user may have put another file. So the
+    // file is opened again with node:fs, which can. Its inode number must be that of the created file, which is still open
+    // and so keeps its number.
     const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
     let descriptor: number | undefined;
     try {

@@ -14,9 +14,9 @@ export interface UnfinishedSpan {
   readonly parent?: string;
   /** Type of the event that ends the span, such as "tool_call". */
   readonly event: string;
-  /** Time of the beginning, ISO 8601; missing if the event has none. */
+  /** Time at which the span began, ISO 8601; missing if its first event has no time. */
   readonly ts?: string;
-  /** ID of the session that began the span; missing if the event has none. */
+  /** ID of the session that began the span; missing if its first event has none. */
   readonly session_id?: string;
   /** The other fields of the beginning. */
   readonly fields: Readonly<Record<string, unknown>>;

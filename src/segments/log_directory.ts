@@ -318,7 +318,10 @@ export class LogDirectory {
     return status?.kind === "file" ? status.ownership : null;
   }
 
-  /** Resolves with the paths of the temporary names of created files, and of the claims, in the directory. */
+  /**
+   * Resolves with the paths of files that a killed process may have left: files that do not have their final name yet, and
+   * claims, the lock files of work that is done once.
+   */
   async leftovers(): Promise<{ temporaries: string[]; claims: string[] }> {
     const { files } = this;
     const names = (await this.#namesLater()).filter((name) => /\.(tmp|lock)$/.test(name));

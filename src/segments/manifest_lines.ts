@@ -36,7 +36,7 @@ export type OnManifestLine = (
   place: { readonly byteOffset: number; readonly sha256: string },
 ) => void;
 
-/** The spans of an archive that was pruned, and the length of its file. */
+/** Calls that began or ended in an archive that retention has deleted, and the length that the archive had. */
 export interface PrunedSpans {
   readonly spans: SpanSummary;
   readonly gzip_bytes: number;

@@ -20,8 +20,8 @@ export interface SegmentName {
 }
 
 const STAMP = /^\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])_(?:[01]\d|2[0-3])[0-5]\d[0-5]\d$/;
-// The Gregorian calendar repeats after 400 years. Date.UTC() maps the years 0 to 99 to 1900 to 1999, so stamps are
-// computed with a year that is 400 years later; the difference is subtracted afterwards.
+// Date.UTC() reads a year from 0 to 99 as one of the 20th century. So the time of a stamp is computed for a year that is 400
+// years later, and 400 years are subtracted from it. The Gregorian calendar repeats after 400 years.
 const ERA_YEARS = 400;
 const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;

@@ -153,7 +153,8 @@ export class SegmentScan {
     const figures = [...this.#types].map(([type, { count, cost }]) =>
       [type, { count, cost: cost.value }] as const
     );
-    // JSON cannot express an infinite sum. Readers add up the costs of the events instead.
+    // A sum that overflows to Infinity is left out, because JSON has no such number. Readers then add up the costs of the
+    // events.
     if (figures.some(([, { cost }]) => !Number.isFinite(cost))) return null;
     return Object.fromEntries(figures);
   }

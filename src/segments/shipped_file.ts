@@ -170,7 +170,7 @@ async function claimed(log: LogDirectory, { clock, signal }: Recording): Promise
     const claim = tryClaim(log, log.files.recording);
     if (claim !== null) return claim;
     if (clock.monotonicMs() > deadlineMs) {
-      throw new Error(`other shippers have been writing the file for ${PATIENCE_MS / 1000} s`);
+      throw new Error(`other shippers kept the file locked for ${PATIENCE_MS / 1000} s`);
     }
     await clock.wait(delayMs);
   }

@@ -11,7 +11,7 @@ import { readManifest } from "./manifest_check.ts";
 import type { ChainHead } from "./report.ts";
 import type { VerifySource } from "./verify_log.ts";
 
-/** Resolves with the chain head of a log. */
+/** Resolves with the chain head of a log: the hashes of its last chained line and of the last line of its manifest. */
 export async function headOf(source: VerifySource & InTurns): Promise<ChainHead> {
   await source.beforeRead?.();
   const link = await lastLink(source);

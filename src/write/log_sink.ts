@@ -432,7 +432,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     this.#marking(clear, (error) => {
       if (!this.#hasOldMarks) {
         this.#logger.warn(
-          "Cannot remove old marks, so queries may miss events after a power loss; the next append tries again: " +
+          "Cannot remove the marks of an older file from the lock file, so queries may miss events after a power loss; " +
+            "the next append tries again: " +
             `${messageOf(error)}: ${this.#file.path}`,
         );
       }

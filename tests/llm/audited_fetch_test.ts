@@ -367,6 +367,29 @@ Deno.test("auditedFetch() lets the caller read into its own buffer, clone and sk
   assertEquals(events.map(({ status, output_t }) => [status, output_t]), [["ok", 2], ["ok", 2]]);
 });
 
+Deno.test("auditedFetch() lets the caller change between readers, and cancel between them", async () => {
+  let cancelled: unknown;
+  const source = () =>
+    new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array([1, 2, 3, 4])),
+      cancel: (reason) => void (cancelled = reason),
+    });
+  const events = await eventsOf(async (log) => {
+    const fetch = auditedFetch(log, { fetch: () => Promise.resolve(new Response(source())) });
+    const body = (await fetch(CHAT, chatRequest())).body!;
+    const byob = body.getReader({ mode: "byob" });
+    assertEquals([...(await byob.read(new Uint8Array(3))).value!], [1, 2, 3]);
+    assertEquals(body.locked, true);
+    byob.releaseLock();
+    assertEquals(body.locked, false);
+    const reader = body.getReader();
+    assertEquals([...(await reader.read()).value!], [4]);
+    reader.releaseLock();
+    await body.cancel("enough");
+  });
+  assertEquals([cancelled, events.map(({ status }) => status)], ["enough", ["aborted"]]);
+});
+
 Deno.test("auditedFetch() logs an abort before the call, during it, and while the caller reads", async () => {
   await using server = startHangingServer();
   const { url } = server;

@@ -167,7 +167,7 @@ for (const [what, bytes, text, damage] of FILES) {
   });
 }
 
-Deno.test("gunzipped() reads an undamaged file of one member only once", async () => {
+Deno.test("gunzipped() reads the bytes of an undamaged archive only once", async () => {
   const file = new SourceFile(WHOLE);
   await outcomeOf(file.read);
   assertEquals(file.reads, 1);
