@@ -619,7 +619,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    // Up to the first `await` the log still takes lines.
+    // Budgets write their last lines here, before the line buffer is closed.
     await this.#budgets?.close(new AuditClosedError(this.path));
     try {
       await this.#lineBuffer.writable.close();

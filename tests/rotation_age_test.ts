@@ -126,7 +126,7 @@ Deno.test("AuditLog counts the age from the new first line after another program
   await log.close();
 });
 
-Deno.test("AuditLog does not rotate an empty file, or by age without a limit on age", async () => {
+Deno.test("AuditLog rotates no empty file, and does not rotate by age if no age limit is set", async () => {
   for (const options of [{ rotationAgeSec: 60 }, {}, { retention: { maxArchives: 1 } }]) {
     const aging = new AgingLog();
     const log = await aging.open(options);

@@ -44,7 +44,7 @@ export interface FleetSpendOptions {
    */
   stream?: string;
   /**
-   * Maximum number of hours that {@linkcode FleetSpend.usd} can sum, a number > 0. Older costs are dropped.
+   * Number of past hours whose costs {@linkcode FleetSpend.usd} can sum, a number > 0. Older costs are dropped.
    *
    * @default {24}
    */

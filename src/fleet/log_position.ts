@@ -120,8 +120,8 @@ export class PositionedLog {
   /**
    * Syncs the active file.
    *
-   * @throws {Deno.errors.NotCapable} If the system syncs a file only through a handle that can write, and the permission
-   *   to write is missing; the message names its flag.
+   * @throws {Deno.errors.NotCapable} If the permission to write is missing, on a system where a file must be open for
+   *   writing to be synced. The message names the flag that grants it.
    */
   async #sync(active: FileHandle): Promise<void> {
     const { fileSystem, files } = this.#log;

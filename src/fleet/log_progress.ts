@@ -70,7 +70,7 @@ export class LogProgress {
     return to <= this.#position;
   }
 
-  /** Checks whether all lines of a block are new and whole, so that its figures are those of the new lines. */
+  /** Checks whether each line of a block is whole and was not received before. Only then can its totals be added as they are. */
   isAddedWholly({ from, figures }: BlockFacts): boolean {
     return from >= this.#position && this.#begun.length === 0 && figures !== null;
   }

@@ -86,7 +86,7 @@ export class CostColumn {
     for (const block of this.#blocks) block.addTo(sum, window);
   }
 
-  /** Returns the time span and the sum of all costs. */
+  /** Returns the times of the earliest and the latest cost, and the sum of all costs. */
   summary(): CostSummary {
     const sum = new PreciseSum();
     this.addTo(sum, { sinceMs: -Infinity, untilMs: Infinity });

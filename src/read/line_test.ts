@@ -40,8 +40,8 @@ export class LineTest {
   }
 
   /**
-   * Returns a function that tests the line between two offsets of the text. The function must be called in the order of
-   * the lines.
+   * Returns a function that takes the start and the end of a line in the text, and checks whether the line can match. Call
+   * it for the lines in their order.
    */
   of(text: string): (start: number, end: number) => boolean {
     if (this.#isOpen) return () => true;

@@ -173,7 +173,7 @@ export class LogCursor {
       ) yield* cursor.read(end.byteLength);
       return false;
     }
-    // If the end was set in the file that is active now, writers have left this one. An end in an older file says nothing.
+    // If the reading is to end in the active file, and that is not this file, then no writer uses this file any more.
     const isLeft = isBounded && this.#target !== null && atPath !== null &&
       isSameFile(this.#target.handle.status(), atPath);
     const isOver = await this.#isOver(cursor, { atPath, isBounded }) || isLeft;

@@ -144,7 +144,7 @@ interface Listed {
   readonly manifestBytes: number;
 }
 
-/** Returns what shows a later change of the directory; null if the time of the directory is not reliable. */
+/** Returns a value that differs after a change of the directory; null if the directory changed too recently to tell. */
 function listedAs({ fileSystem, files }: LogDirectory): Listed | null {
   const directoryMs = fileSystem.directoryStatus(files.directory)?.modifiedMs ?? null;
   if (directoryMs === null || Date.now() - directoryMs < SETTLED_MS) return null;

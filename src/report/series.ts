@@ -13,7 +13,7 @@ const BARS_MAX = 12;
 /** The spend of a model, or of several combined models, in each time bucket. */
 export interface SpendSeries {
   readonly label: string;
-  /** The name of the color of the series in the style sheet of the page. */
+  /** The CSS variable that holds the color of the series. */
   readonly color: string;
   readonly usd: number;
   readonly values: readonly number[];

@@ -39,7 +39,7 @@ export interface SegmentSummary {
   events: Record<string, TypeFigures> | null;
   /** The spans that began or ended in the segment, but not both; null if there are too many. */
   spans: SpanSummary | null;
-  /** Number of the last chained line in the chain of the log; null if no line is chained. */
+  /** The field `seq` of the last chained line; null if no line is chained. */
   last_seq: number | null;
   /** Hash of the last chained line, hexadecimal; null if no line is chained. */
   last_hash: string | null;

@@ -12,7 +12,7 @@ import { signOfLife, type SpanEnd, SpanLedger, spanOf } from "./span_ledger.ts";
 
 /** The spans of a segment. */
 export interface SpanSummary {
-  /** The ends without a beginning in the segment, except those of the types in `unlisted`. */
+  /** The events that end a span that began before the segment, except events of the types in `unlisted`. */
   readonly ended: readonly SpanEnd[];
   /**
    * The types with many ends without a beginning in the segment, and without any beginning there. Most likely another

@@ -331,7 +331,7 @@ Deno.test("AuditReader.unfinished() leaves out lastSeen if a removed archive may
   assertEquals([listed?.span, listed?.lastSeen], [span.id, undefined]);
 });
 
-Deno.test("AuditReader.unfinished() lists spans of archives that retention or a user removed, until they end", async () => {
+Deno.test("AuditReader.unfinished() lists a span until it ends, even if retention or a user removed its archive", async () => {
   for (const isPruned of [true, false]) {
     const disk = newDisk();
     await using log = await openOn(disk, isPruned ? { retention: { maxArchives: 1 } } : {});
