@@ -28,18 +28,18 @@
  * | written  | in the kernel, as a whole line     | a kill of the process |
  * | durable  | on the disk: fsync has returned    | a power loss          |
  *
- * - `log()` resolves when its line is written. The line that makes ten lines not yet durable
- *   ({@linkcode FSYNC_EVERY_N_LINES}), and the lines after it in the same batch, resolve when they are durable.
- *   A timer syncs a quiet log after {@linkcode FSYNC_INTERVAL_SEC}; it does not keep the process alive. So a power
- *   loss takes at most the last nine acknowledged lines of a writer, and none older than a second.
+ * - `log()` resolves when its line is written. But if ten lines ({@linkcode FSYNC_EVERY_N_LINES}) are not yet durable,
+ *   the tenth line and the lines after it in the same batch resolve when they are durable. A timer syncs a quiet log
+ *   after {@linkcode FSYNC_INTERVAL_SEC}; it does not keep the process alive. So a power loss can lose at most the last
+ *   nine acknowledged lines of a writer, and no line older than a second.
  * - `flush()` and `close()` resolve when everything accepted before the call is durable. Many callers share one
  *   sync. `flushSync()` does the same before it returns. `pipeTo(log.createWritable())` resolves when every record
  *   of the stream is durable.
- * - At `Deno.exit()`, an uncaught error or the end of the program, every accepted event becomes durable, awaited
- *   or not. A signal can only take events that were accepted in the event-loop turn in which it arrives.
- * - If a call rejects, its event is not in the log. One exception names itself: with `phase` "sync" of
- *   {@linkcode AuditWriteError} the line was written but never promised durable, so it may be there. If the
- *   rejection is not handled, the program continues, the logger reports it, and the next `flush()` or `close()` rejects.
+ * - At `Deno.exit()`, an uncaught error or the end of the program, every accepted event becomes durable, awaited or
+ *   not. A signal can lose only events that were accepted in the event-loop turn in which it arrives.
+ * - If a call rejects, its event is not in the log, with one exception. After an {@linkcode AuditWriteError} with the
+ *   `phase` "sync", the line was written but not confirmed as durable, so the event may be in the log. If the rejection
+ *   is not handled, the program continues, the logger reports it, and the next `flush()` or `close()` rejects.
  * - If the disk is full, calls reject, half-written lines are cut off, and logging resumes when there is space.
  * - After a failed sync, no line that waited for it is ever called durable. The log continues in a new file, whose
  *   lines do become durable, but `flush()` and `close()` reject until the log is opened again.
@@ -53,20 +53,20 @@
  *   out the program that writes the log. A program that may not assign files to that owner and group
  *   appends, but does not rotate; the logger reports it once.
  *
- * Limits: local file systems only (no NFS), a disk whose fsync is honest, one machine. On a file system that cannot
- * sync directories (CIFS, FUSE, Ceph), a power loss may remove new files; the logger warns once. If the log's directory
- * was missing and the permissions are scoped to it, its parents are created but not synced. `JSON.parse` of Deno 2.9.6
- * confuses a member named `"` with one named `\` at the same place; the file itself is right. While a log without the
- * option `sessionId` is open, Deno does not notice that a top-level `await` never ends: the program waits, instead of
- * ending with "Top-level await promise never resolved".
+ * Limits: one machine, local file systems only (no NFS), and a disk that has stored the data when its fsync returns. On
+ * a file system that cannot sync directories (CIFS, FUSE, Ceph), a power loss may remove new files; the logger warns
+ * once. If the log's directory was missing and the permissions are scoped to it, its parents are created but not
+ * synced. `JSON.parse` of Deno 2.9.6 confuses a member named `"` with one named `\` at the same place; the file itself
+ * is right. While a log without the option `sessionId` is open, Deno does not notice that a top-level `await` never
+ * ends: the program waits, instead of ending with "Top-level await promise never resolved".
  *
  * ## Events and fields
  *
  * {@linkcode KnownFields} lists the fields with a fixed type; a wrong type is rejected with an
- * {@linkcode AuditEventError} that names the field and its value. Any other field can hold anything: what JSON
- * cannot hold (a BigInt, a cycle, a function, NaN) is stored in a readable form. `undefined` and `null` are left
- * out. `ts` and `event` belong to the log, so fields of these names are ignored; the option `now` sets the clock of
- * the events. In a chained log, `seq` and `hash` belong to the log too. An event type is any non-empty string;
+ * {@linkcode AuditEventError} that names the field and its value. Any other field can hold anything: a value that JSON
+ * cannot hold (a BigInt, a cycle, a function, NaN) is stored in a readable form. `undefined` and `null` are left out.
+ * `ts` and `event` belong to the log, so fields of these names are ignored; the option `now` sets the clock of the
+ * events. In a chained log, `seq` and `hash` belong to the log too. An event type is any non-empty string;
  * {@linkcode EVENT_TYPES} lists the types that the metrics know.
  *
  * By convention, `status` is "ok", "error" or "aborted", `error` says what went wrong, `ttft_ms` is the time until the
@@ -76,10 +76,10 @@
  * ## Bound fields, beginnings and ends
  *
  * `child(fields)` returns a logger that adds the fields to each of its events. `begin(type, fields)` logs the event
- * `TYPE_begin` before a call, and `end(fields)` of its {@linkcode AuditSpan} logs the event `TYPE` after it, with the same
- * ID in `span`, the duration and a status. Pass the cost of a call to `end()`. `span.begin()` begins a nested
- * call. With `await using`, a call that ends otherwise has the status "aborted". `unfinished()` lists the calls
- * without an end: they still run, or their process died.
+ * `TYPE_begin` before a call, and `end(fields)` of its {@linkcode AuditSpan} logs the event `TYPE` after it, with the
+ * same ID in `span`, the duration and a status. Pass the cost of a call to `end()`. `span.begin()` begins a nested
+ * call. With `await using`, a call whose block ends without `end()` has the status "aborted". `unfinished()` lists the
+ * calls without an end event: they still run, or their process died.
  *
  * @example Log a tool call within a turn of an agent
  * ```ts
@@ -100,12 +100,12 @@
  *
  * ## Budgets
  *
- * `hourlySpend()` before a call is a check that another agent may make at the same moment. `budget()` declares a budget
- * that holds an amount before it is spent. A hold is granted only if the sum of what is spent, held and orphaned and of
- * the amount is at most the limit, counting every line that any process has written before it. When the promise of the
- * hold resolves, the hold is durable. After the call, `settle()` logs the event of the call, whose cost replaces the
- * hold. As long as no call costs more than its hold, the spend stays within the limit,
- * even if processes are killed.
+ * If two agents check `hourlySpend()` at the same moment, both may spend the same rest of a limit. `budget()` declares
+ * a budget that holds an amount before it is spent. A hold is granted only if the sum of the spent, held, orphaned and
+ * requested amounts is at most the limit. The sum counts every line that any process has written before the hold. When
+ * the promise of the hold resolves, the hold is durable. After the call, `settle()` logs the event of the call, whose
+ * cost replaces the hold. As long as no call costs more than its hold, the spend stays within the limit, even if
+ * processes are killed.
  *
  * A hold whose process died stays held until its time `maxSec` is over. Then it is orphaned: it is charged at its
  * amount, leaves a rolling window like any cost, and stays in a total until `scout budget settle` or `release` ends it.
@@ -117,9 +117,9 @@
  * `signal` of a budget aborts when the budget is spent, to stop calls that cost more than they held.
  *
  * A rolling window frees each amount `hours` later, rounded up to a sixtieth of the window. An event without a hold
- * counts if it has the fields of `where`; nothing can refuse it. A budget in calls counts holds, and events with a cost
- * or tokens. All processes need clocks that agree. Any program that may write the directory can forge lines. If a file
- * of the log cannot be read, holds are refused until it can.
+ * counts if it has the fields of `where`, but a budget never refuses such an event. A budget in calls counts holds, and
+ * events with a cost or tokens. All processes need clocks that agree. Any program that may write the directory can
+ * forge lines. If a file of the log cannot be read, holds are refused until it can.
  *
  * @example Hold, call, settle
  * ```ts
@@ -142,14 +142,14 @@
  *
  * ## Reading
  *
- * A query is a snapshot: every event written before it began, exactly once and in the order of appending, even if
- * the log is rotated meanwhile. `follow()` yields new events as they come, across rotation and from every process,
- * and with `since` or `last` the events before them, without a gap; the loop ends when the log or reader is closed.
+ * A query is a snapshot: every event written before it began, exactly once and in the order of appending, even if the
+ * log is rotated meanwhile. `follow()` yields new events as they come, across rotation and from every process. With
+ * `since` or `last`, it yields earlier events first, without a gap. The loop ends when the log or reader is closed.
  *
- * The work grows with the answer, not with the history: the manifest shows which archives can match, `lastEvents()`
- * and `order: "desc"` begin at the end, and `hourlySpend()` reads only events added since its last call. Clocks
- * that step back change no answer. Damaged parts are skipped, reported once by `logger.warn` and in `damage` with
- * file and offset, and stop nothing.
+ * The work grows with the answer, not with the history: the manifest shows which archives can match, `lastEvents()` and
+ * `order: "desc"` begin at the end, and `hourlySpend()` reads only events added since its last call. Clocks that step
+ * back do not change an answer. Damaged parts are skipped, and do not stop a query. They are reported once by
+ * `logger.warn`, and in `damage` with file and offset.
  *
  * @example Read a log that another process writes, with `--allow-read` alone
  * ```ts
@@ -165,9 +165,10 @@
  *
  * Everything is kept, unless the option `retention` sets a limit. When a limit is exceeded, the oldest archives are
  * deleted first, after each archiving and at `open()`. Each removal is recorded in the manifest first, so `verify()`
- * knows about it, and metrics that reach further back warn once where their data begins (`prunedUntil()`). The
- * newest archive is only deleted because of its age, and a file that the manifest does not show to be the log's own
- * never. A limit on age also rotates the active file at that age (`rotationAgeSec`), so it holds on a quiet log too.
+ * knows about it. Metrics that would count removed events warn once, with the time up to which events were removed
+ * (`prunedUntil()`). The newest archive is only deleted because of its age. A file is never deleted if the manifest
+ * does not prove that it is an archive of the log. A limit on age also rotates the active file at that age
+ * (`rotationAgeSec`), so it holds on a quiet log too.
  *
  * If shippers copy the log to another machine, {@linkcode UntilShippedPolicy | untilShipped} keeps each archive until
  * every fleet has received it, up to a size or an age.
@@ -209,12 +210,12 @@
  *
  * ## Tamper detection
  *
- * With `chain: true` each line also carries its number `seq` and a `hash` over the line before it, across archives,
- * processes and crashes. `verify()` names file, line and reason of every change, and lists in `notShown` what it
- * cannot detect. Archives and the manifest are always chained.
+ * With `chain: true` each line also carries its number `seq`, and a `hash` over its content and the hash of the line
+ * before it, across archives, processes and crashes. `verify()` names file, line and reason of every change, and lists
+ * in `notShown` the changes that it cannot detect. Archives and the manifest are always chained.
  *
- * A chain has no secret: any program that can write the files can also rewrite all of them, or delete the newest events. An
- * anchor detects both. `head()` returns one; keep it where the writers of the log cannot change it.
+ * A chain has no secret: any program that can write the files can also rewrite all of them, or delete the newest
+ * events. An anchor detects both. `head()` returns an anchor; keep it where the writers of the log cannot change it.
  *
  * @example Detect changes with an anchor
  * ```ts

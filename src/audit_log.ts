@@ -47,7 +47,7 @@ import { UnheardErrors } from "./write/unheard_errors.ts";
 /** Returns the keeper of a log, for {@linkcode keeperOf}. */
 let openKeeper: (log: AuditLog) => BudgetKeeper;
 
-/** Returns the logger without bound fields of a log, for {@linkcode rootOf}. */
+/** Returns the logger of a log that has no bound fields, for {@linkcode rootOf}. */
 let rootOfLog: (log: AuditLog) => AuditLogger;
 
 /** Calls the private constructor, for {@linkcode openLogOn}. */
@@ -197,12 +197,13 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Logs the beginning of a call, an event of the type `X_begin` with a new ID in the field `span`. After a crash, a
-   * beginning without an end shows what was running. See {@linkcode AuditSpan}.
+   * Logs the beginning of a call, an event of the type `X_begin` with a new ID in the field `span`. After a crash, the
+   * begin events without an end event show which calls were running. See {@linkcode AuditSpan}.
    *
    * @typeParam T The type of the fields: any object type, an interface or a class too.
    * @param event The type `X` of the event that ends the span: any non-empty string that does not end in `_begin`.
-   * @param fields The fields of the event that begins the span; by default none. A `session_id` also counts for its end.
+   * @param fields The fields of the event that begins the span; by default none. The event that ends the span gets the
+   *   same `session_id`, unless `end()` sets another.
    * @returns A promise of the span, which resolves when the line of its beginning is written.
    * @throws {AuditEventError} If the type or a field is invalid, or `fields` has `cost`, `span` or `parent`.
    * @throws {AuditWriteError} If the line could not be written or made durable.
@@ -269,7 +270,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     let failure: { error: unknown } | undefined;
     return new WritableStream<AuditRecordInput>({
       write: (record, controller) => {
-        // An invalid record rejects its write at once. A line that cannot be written later errors the stream.
+        // An invalid record rejects its write at once. If the line of a valid record cannot be written, the stream
+        // errors later.
         const line = this.#lineOf(record?.event, record);
         const caller = Promise.withResolvers<void>();
         this.#take(caller, line);
@@ -291,7 +293,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   /**
    * Resolves when every event accepted before the call is durable.
    *
-   * @throws {AuditWriteError} With phase "sync" if an event cannot be made durable. After that, every call throws.
+   * @throws {AuditWriteError} With phase "sync" if an event cannot be made durable. Then every later call throws too.
    * @throws {Error} The first error of a `log()` call whose rejection was not handled.
    * @throws {AuditClosedError} If the log is closed.
    */
@@ -344,11 +346,11 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Returns the events that match, from archives and the active file, in the order of appending. Each iteration is
-   * a snapshot: it contains every event that was written before the iteration began, and every event that this log
-   * accepted before.
+   * Returns the events that match, from archives and the active file, in the order of appending. Each iteration is a
+   * snapshot: it contains every event that any process has written, and every event that this log has accepted, before
+   * the iteration began.
    *
-   * @param options Which events, in which order, and how many; by default all.
+   * @param options The filter, the order and the maximum number of events; by default all events.
    * @returns An async iterable; `toArray()` and `toReadableStream()` read it too.
    * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
    * @throws {RangeError} If an option is out of its range; the message names it.
@@ -363,7 +365,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
    * Returns new events as they are written, by this log and by every other process, until the log is closed. See
    * {@linkcode AuditReader.follow}.
    *
-   * @param options Which events, and where to begin; by default every event from now on.
+   * @param options The filter, and the place where to begin; by default every event from now on.
    * @returns An async iterable. When the log is closed, the iteration ends, and events not yet yielded are left out.
    * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
    * @throws {RangeError} If an option is out of its range; the message names it.
@@ -496,7 +498,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     return await keeper.keep();
   }
 
-  /** Connects the budgets with the write path, at the first budget. */
+  /** Connects the budgets with the write path, when the first budget is used. */
   #openBudgets(): LogBudgets {
     const { sink, directory, clock, acknowledgements, observe } = this.#parts;
     const { maxLineBytes, logger, now, rotationSizeBytes } = this.#options;
@@ -506,7 +508,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       rotationSizeBytes,
       acceptedLines: () => acknowledgements.acceptedCount,
       lineOf: ({ type, fields, ms }) => this.#serialize(type, fields as EventFields, { nowMs: ms }),
-      // After a turn, so that a program that asks again and again does not starve its timers.
+      // The decisions are made after a turn of the event loop. Otherwise a program that requests holds in a loop would
+      // starve its timers.
       start: () => void clock.turn().then(() => sink.decide()),
       sync: () => sink.sync(),
       syncFile: () => sink.syncFile(),
@@ -554,7 +557,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
         drainForExit() {},
         adoptRejection: (promise, reason) => unheardErrors.adopt(promise, reason),
       });
-      // The runtime reports an unhandled rejection at the end of the turn.
+      // The runtime reports an unhandled rejection at the end of the turn, so the hook stays until then.
       this.#parts.clock.turn().then(unhook);
     }
     reject(error);
@@ -569,7 +572,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     );
   }
 
-  /** Warns once for each name that metrics read another field, because a misspelt cost would disable a budget. */
+  /** Warns, once for each name, that metrics read a field of another name. A misspelt `cost` would disable a budget. */
   #warnOfMisnamed(name: string, known: string): void {
     this.#warnOnce(
       name,
@@ -627,7 +630,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       await this.#parts.unheardErrors.throwFirst();
     } finally {
       await this.#reader.close();
-      // The runtime reports unhandled rejections at the end of the turn, also those of lines that closing refused.
+      // The runtime reports unhandled rejections at the end of the turn, including those of lines that were refused
+      // during closing.
       await this.#parts.clock.turn();
       this.#unhook();
       this.#parts.membership[Symbol.dispose]();
@@ -658,12 +662,12 @@ export async function openLogOn(
   }
 }
 
-/** Returns the object that decides under the append lock of a log which lines to write. */
+/** Returns the keeper of a log, which decides under the append lock which lines to write. */
 export function keeperOf(log: AuditLog): BudgetKeeper {
   return openKeeper(log);
 }
 
-/** Returns the logger without bound fields that writes into a log; `logger` itself, if it is not a log. */
+/** Returns the logger without bound fields of a log. If `logger` is not a log, returns `logger` itself. */
 export function rootOf(logger: AuditLogger): AuditLogger {
   return logger instanceof AuditLog ? rootOfLog(logger) : logger;
 }
@@ -682,7 +686,7 @@ interface Parts {
   readonly recovery: Promise<RecoveryReport>;
   /** Receives the function that writes the budgets into the active file. */
   readonly keepBudgets: (keep: () => Promise<boolean>) => void;
-  /** Receives each decision on a hold, in a test. */
+  /** In a test, receives each decision on a hold. */
   readonly observe: ((decision: HoldDecision) => void) | undefined;
 }
 
@@ -693,7 +697,8 @@ async function openParts(
 ): Promise<Omit<Parts, "observe">> {
   const unheardErrors = new UnheardErrors(options.logger, clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
-  // The sink prunes archives before the log exists that can write the budgets.
+  // The sink may prune archives before the log exists. Pruning then waits for the function of the log that writes the
+  // budgets.
   const keeping = Promise.withResolvers<() => Promise<boolean>>();
   const sink = await LogSink.open(directory, {
     ...options,

@@ -17,8 +17,8 @@ import {
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
 
 /**
- * Logs events. An {@linkcode AuditLog} is one, and {@linkcode AuditLogger.child} returns one with bound fields, which
- * writes into the same log.
+ * Logs events. An {@linkcode AuditLog} is a logger. {@linkcode AuditLogger.child} returns a logger with bound fields,
+ * which writes into the same log.
  *
  * @example
  * ```ts
@@ -39,8 +39,8 @@ import { type Fields, mergeFields } from "./write/merge_fields.ts";
  */
 export interface AuditLogger {
   /**
-   * Logs an event. The bound fields come under the fields of the call: a field of the call counts, and one that is
-   * `undefined` or `null` leaves out the bound field of its name. See {@linkcode AuditLog.log}.
+   * Logs an event. A field of the call overrides the bound field of the same name. If the field of the call is
+   * `undefined` or `null`, the event does not have the field. See {@linkcode AuditLog.log}.
    *
    * @param event The type of the event: any non-empty string.
    * @param fields The object whose own enumerable properties become the fields of the event; by default none.
@@ -55,11 +55,12 @@ export interface AuditLogger {
   ): Promise<void>;
 
   /**
-   * Logs the beginning of a call, an event of the type `X_begin` with a new ID in the field `span`. After a crash, a
-   * beginning without an end shows what was running.
+   * Logs the beginning of a call, an event of the type `X_begin` with a new ID in the field `span`. After a crash, the
+   * begin events without an end event show which calls were running.
    *
    * @param event The type `X` of the event that ends the span: any non-empty string that does not end in `_begin`.
-   * @param fields The fields of the event that begins the span; by default none. A `session_id` also counts for its end.
+   * @param fields The fields of the event that begins the span; by default none. The event that ends the span gets the
+   *   same `session_id`, unless `end()` sets another.
    * @returns A promise of the span, which resolves when the line of its beginning is written.
    * @throws {AuditEventError} If the type or a field is invalid, or `fields` has `cost`, `span` or `parent`.
    * @throws {AuditWriteError} If the line could not be written or made durable.
@@ -71,8 +72,8 @@ export interface AuditLogger {
   ): Promise<AuditSpan>;
 
   /**
-   * Returns a logger that adds the fields to every event. Its own child loggers inherit the fields and can override them,
-   * and so can each call.
+   * Returns a logger that adds the fields to every event. Its own child loggers inherit the fields. A child logger or a
+   * single call can override them.
    *
    * @param fields The fields to add, which may include `session_id`. They are copied when you call `child()`.
    * @returns The logger. You do not close it; it works until the log is closed.
@@ -82,7 +83,7 @@ export interface AuditLogger {
 
   /**
    * Declares a budget, which every process that uses its name on this log shares. A new budget with a rolling window
-   * starts with the costs in its window. The first limit stands until a process declares another one.
+   * starts with the costs in its window. The limit stays until a process declares another limit.
    *
    * @param options The name, the limit, and the window or the start.
    * @returns A promise of the budget, which resolves when the log has the limit.
@@ -95,7 +96,7 @@ export interface AuditLogger {
   budget(options: BudgetOptions): Promise<Budget>;
 }
 
-/** What the exports on top of the log need of a logger. */
+/** The parts of a logger that other exports, such as `./llm`, use. */
 export interface LoggerOrigin {
   /** The log that the logger writes into. It is the same object for all loggers of a log. */
   readonly recorder: Recorder;
@@ -103,10 +104,13 @@ export interface LoggerOrigin {
   readonly bound: Fields;
 }
 
-/** Returns the bound fields of a logger, for {@linkcode originOf}. */
+/** Returns the log and the bound fields of a logger, for {@linkcode originOf}. */
 let originOfBound: (logger: BoundLogger) => LoggerOrigin;
 
-/** Returns the log and the bound fields of a logger that `createLogger()` or its `child()` returned; null for others. */
+/**
+ * Returns the log and the bound fields of a logger that `createLogger()` or its `child()` returned; null for any other
+ * value.
+ */
 export function originOf(logger: unknown): LoggerOrigin | null {
   return logger instanceof BoundLogger ? originOfBound(logger) : null;
 }

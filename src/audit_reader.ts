@@ -48,7 +48,9 @@ export let createReader: (options: ResolvedOptions, parts: ReaderParts) => Audit
 /** Returns the reader of the manifest, which keeps the lines that were read. */
 export let manifestOf: (reader: AuditReader) => ManifestReader;
 
-/** Makes a reader keep the lines of the events that it yields from now on, and returns where it keeps them. */
+/**
+ * Makes a reader keep the text of the line of each event that it yields from now on. Returns the map of these texts.
+ */
 export let keepLineTexts: (reader: AuditReader) => LineTexts;
 
 /**
@@ -129,7 +131,7 @@ export class AuditReader implements AsyncDisposable {
    * Returns the events that match, from archives and the active file, in the order of appending. Each iteration is
    * a snapshot: it contains every event that was written before the iteration began.
    *
-   * @param options Which events, in which order, and how many; by default all.
+   * @param options The filter, the order and the maximum number of events; by default all events.
    * @returns An async iterable; `toArray()` and `toReadableStream()` read it too.
    * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
    * @throws {RangeError} If an option is out of its range; the message names it.
@@ -142,13 +144,13 @@ export class AuditReader implements AsyncDisposable {
 
   /**
    * Returns new events as they are written, by every process and across rotation, in the order of appending. With
-   * `since` or `last`, events that are already in the log come first, and no event between them and the new ones is
-   * left out.
+   * `since` or `last`, events that are already in the log come first. No event between them and the new events is left
+   * out.
    *
    * The iteration ends normally at `break` and when the reader is closed. If `signal` aborts, the iteration throws the
    * reason of the signal.
    *
-   * @param options Which events, and where to begin; by default every event from now on.
+   * @param options The filter, and the place where to begin; by default every event from now on.
    * @returns An async iterable. When the reader is closed, the iteration ends, and events not yet yielded are left out.
    * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
    * @throws {RangeError} If an option is out of its range; the message names it.
@@ -254,14 +256,14 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Lists the calls that have a begin event and no end event in the log. Such a call still runs, or its process died. See
-   * {@linkcode AuditLogger.begin}. A log that does not exist lists none.
+   * Lists the calls that have a begin event and no end event in the log. Such a call still runs, or its process died.
+   * See {@linkcode AuditLogger.begin}. If the log does not exist, the list is empty.
    *
-   * The manifest states which spans began or ended in an archive, so archives are not read. An archive is read only if
-   * its line in the manifest is missing or of an earlier version, or leaves out something that matters: more than 10,000
-   * spans, fields of more than 1 MiB, more than 100 sessions, or events of another program that have a field `span` and
-   * the type of an open span. If retention has deleted the archive with the beginning of a span, the span is still
-   * listed, as long as the manifest has the line of that archive.
+   * The manifest states the spans that began or ended in an archive, so most archives are not read. An archive is read
+   * if its line in the manifest is missing or of an earlier version. It is also read if the line is not complete
+   * enough: if the archive has more than 10,000 spans, fields of more than 1 MiB or more than 100 sessions, or events
+   * of another program that have a field `span` and the type of an open span. If retention has deleted the archive with
+   * the beginning of a span, the span is still listed, as long as the manifest has the line of that archive.
    *
    * @param options `signal` aborts the iteration.
    * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.
@@ -290,8 +292,8 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Returns the time of the newest event that {@linkcode AuditLogOptions.retention} has removed. Spend and metrics from
-   * before this time are too low; the logger warns once if a call asks for them.
+   * Returns the time of the newest event that {@linkcode AuditLogOptions.retention} has removed. Spend and metrics that
+   * begin before this time are too low; the logger warns once if a call asks for them.
    *
    * @returns The time, or `null` if retention has removed nothing.
    * @throws {AuditClosedError} If the reader is closed.
@@ -371,7 +373,8 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Warns once if a figure counts events since a time before the oldest event in the log. The manifest is read before.
+   * Warns once if a figure should count events that retention has removed. The caller must have read the manifest
+   * before.
    */
   #tellOfPruned(sinceMs: number): void {
     const { prunedUntilMs } = this.#source.manifest.lastRead;

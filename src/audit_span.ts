@@ -1,8 +1,8 @@
 /**
  * Spans: pairs of events that log the beginning and the end of a call.
  *
- * Invariant: a span has at most one end in the log. `end()` can be called again only after a call whose event is surely
- * not in the log.
+ * Invariant: a span has at most one end in the log. `end()` can be called again only if the event of the previous call
+ * is certainly not in the log.
  *
  * @module
  */
@@ -23,8 +23,8 @@ import { type EndRecorder, SingleEnd } from "./write/single_end.ts";
 
 /**
  * A call that has begun, such as a tool call or a model call. `begin()` has logged an event of the type `X_begin`, and
- * {@linkcode AuditSpan.end} logs an event of the type `X` with the same `span`. If the log has no end, the call still
- * runs, or its process died.
+ * {@linkcode AuditSpan.end} logs an event of the type `X` with the same `span`. If the log has only the first of the
+ * two events, the call still runs, or its process died.
  *
  * If you declare the span with `await using` and leave the block without `end()`, the span logs its end with the status
  * "aborted". It cannot log the reason, because JavaScript does not pass a thrown error to a disposed object. To log the
@@ -35,8 +35,8 @@ export interface AuditSpan extends AsyncDisposable {
   readonly id: string;
 
   /**
-   * Logs the beginning of a span within this span. Its two events have this span's ID as `parent`, and the bound fields
-   * of this span.
+   * Logs the beginning of a new span within this span. The two events of the new span have this span's ID as `parent`,
+   * and the bound fields of this span.
    *
    * @param event The type of the event that ends the span; see {@linkcode AuditLogger.begin}.
    * @param fields The fields of the event that begins the span; by default none.
@@ -66,7 +66,7 @@ export interface AuditSpan extends AsyncDisposable {
   end<T extends object>(fields?: T & KnownFields): Promise<void>;
 }
 
-/** What a span or a logger with bound fields needs of its log. */
+/** The parts of a log that its spans and its loggers with bound fields use. */
 export interface Recorder extends EndRecorder {
   /** The clock that measures durations. */
   readonly clock: Pick<Clock, "monotonicMs">;
@@ -74,9 +74,12 @@ export interface Recorder extends EndRecorder {
   readonly path: string;
   /** The logger for messages about the log. */
   readonly logger: Logger;
-  /** Logs an event as {@linkcode AuditLog.log} does. If the event is invalid or the log is closed, rejects. */
+  /**
+   * Logs an event as {@linkcode AuditLog.log} does. If the event is invalid or the log is closed, rejects the promise
+   * of the caller.
+   */
   accept(caller: LineCaller, event: unknown, fields: object): void;
-  /** Declares a budget, with the bound fields of the logger under those of its holds. */
+  /** Declares a budget. Its holds get the bound fields of the logger; the fields of a hold override them. */
   budget(options: BudgetOptions, bound: Fields): Promise<Budget>;
 }
 
@@ -86,7 +89,7 @@ export interface Beginning {
   readonly event: unknown;
   readonly fields: object;
   readonly bound: Fields;
-  /** ID of the span around this one. */
+  /** ID of the span that contains this span. */
   readonly parent?: string;
 }
 
@@ -95,7 +98,8 @@ export function beginSpan(recorder: Recorder, beginning: Beginning): Promise<Aud
   const beganMs = recorder.clock.monotonicMs();
   const { event, fields, bound, parent } = beginning;
   const { promise, resolve, reject } = Promise.withResolvers<AuditSpan>();
-  // The promise of the line is that of the span, so the caller continues in the turn in which the line is written.
+  // The write of the line settles the promise of the span directly. So the caller continues in the event-loop turn in
+  // which the line is written.
   const caller = { promise, resolve: () => resolve(span), reject };
   let span: Span;
   try {
@@ -109,7 +113,7 @@ export function beginSpan(recorder: Recorder, beginning: Beginning): Promise<Aud
       parent,
       beganMs,
     });
-    // The cost of a call is known at its end, so a bound cost is logged there alone.
+    // The cost of a call is known at its end, so a bound cost is logged only at the end.
     if ("cost" in begun) begun.cost = undefined;
     recorder.accept(caller, type + BEGIN_SUFFIX, span.withIds(begun));
   } catch (error) {
@@ -169,26 +173,26 @@ class Span implements AuditSpan {
   #endFields(fields: object): Fields {
     const ended = mergeFields(this.#bound, fields);
     checkFree(fields, ended, NOT_AT_END);
-    // A bound duration or status is that of no particular call.
+    // A bound duration or status does not describe this call, so only the fields that the caller passed count.
     if (!isSet("duration_ms", fields, ended)) ended.duration_ms = this.#durationMs();
     if (!isSet("status", fields, ended)) ended.status = "ok";
     return this.withIds(ended);
   }
 
-  /** Adds the IDs of this span and of the span around it to the fields of its beginning or end. */
+  /** Adds the ID of this span, and of the span that contains it, to the fields of its first or its last event. */
   withIds(fields: Record<string, unknown>): Fields {
     fields.span = this.id;
     if (this.#parent !== undefined || "parent" in fields) fields.parent = this.#parent;
     return fields;
   }
 
-  /** Milliseconds since the beginning, to the microsecond. */
+  /** Returns the milliseconds since the beginning of the span, rounded to microseconds. */
   #durationMs(): number {
     return Math.round((this.#recorder.clock.monotonicMs() - this.#beganMs) * 1000) / 1000;
   }
 }
 
-/** Returns the type of an event that can end a span. */
+/** Checks the type of the event that ends a span, and returns it. */
 function checkedType(event: unknown): string {
   if (typeof event !== "string" || event === "") {
     throw fieldError("event", event, "be a non-empty string");
@@ -200,12 +204,12 @@ function checkedType(event: unknown): string {
   return event;
 }
 
-/** Checks whether the caller's fields set a name. `merged` has their values. */
+/** Checks whether the caller's fields set a field of this name. `merged` has the values of these fields. */
 function isSet(name: string, fields: object, merged: Fields): boolean {
   return Object.hasOwn(fields, name) && merged[name] !== undefined && merged[name] !== null;
 }
 
-/** Checks that the caller's fields do not set the names. `merged` has their values. */
+/** Checks that the caller's fields do not set a field of these names. `merged` has the values of these fields. */
 function checkFree(fields: object, merged: Fields, names: readonly string[]): void {
   for (const name of names) {
     if (!isSet(name, fields, merged)) continue;

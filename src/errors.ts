@@ -87,8 +87,9 @@ export function messageOf(thrown: unknown): string {
 }
 
 /**
- * Why a budget does not grant a hold: other calls "held" the rest, the limit is "spent", the amount is "too_large" for
- * the limit, the hold is "unpriced", because it has no amount, or the log is "unwritable".
+ * The reason why a budget does not grant a hold: "held" if other calls hold the rest, "spent" if the limit is spent,
+ * "too_large" if the amount exceeds the limit, "unpriced" if the hold has no amount in the unit of the budget, and
+ * "unwritable" if the log cannot be read or written.
  */
 export type BudgetErrorKind = "held" | "spent" | "too_large" | "unpriced" | "unwritable";
 
@@ -96,9 +97,9 @@ export type BudgetErrorKind = "held" | "spent" | "too_large" | "unpriced" | "unw
 export class BudgetError extends Error {
   /** The name of the class. */
   override readonly name = "BudgetError";
-  /** Why the hold was not granted. */
+  /** The reason why the hold was not granted. */
   readonly kind: BudgetErrorKind;
-  /** The name of the budget that did not grant it. */
+  /** The name of the budget that did not grant the hold. */
   readonly budget: string;
   /** Number of milliseconds after which the hold may fit; null if no time is known. */
   readonly retryAfterMs: number | null;
@@ -109,7 +110,7 @@ export class BudgetError extends Error {
    * Creates the error.
    *
    * @param message The complete message.
-   * @param facts The kind, the budget, and what is known about the time and the cause.
+   * @param facts The kind, the budget, and the times and the cause if they are known.
    */
   constructor(
     message: string,

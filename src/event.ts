@@ -1,5 +1,5 @@
 /**
- * The types of an event, as callers write and read it, and the schema of its known fields.
+ * The types of events, as callers pass them and as readers return them, and the schema of the known fields.
  *
  * @module
  */
@@ -200,7 +200,7 @@ export const BEGIN_SUFFIX = "_begin";
 const RESERVED_TYPE = "budget_";
 /** The type of the lines that hold the state of all budgets. */
 export const BUDGET_STATE = "budget_state";
-/** The field that is reserved for budgets. */
+/** The name of the field that is reserved for budgets. */
 export const RESERVED_FIELD = "hold";
 
 /** Returns the error for an event that sets the reserved field. */
@@ -208,13 +208,13 @@ export function reservedFieldError(value: unknown): AuditEventError {
   return fieldError(RESERVED_FIELD, value, "not be set, because it is reserved for budgets");
 }
 
-/** The suffix with which an import keeps a reserved name. */
+/** The suffix that an import adds to a reserved name, so that the log accepts the name. */
 export const RAW_SUFFIX = "_raw";
 
 /**
  * Checks that an event type is not reserved.
  *
- * @throws {AuditEventError} If it is.
+ * @throws {AuditEventError} If the type is reserved.
  */
 export function checkNotReserved(event: unknown): void {
   if (!isReservedType(event)) return;
@@ -241,8 +241,8 @@ export interface UncheckedFields {
 }
 
 /**
- * Names that callers likely meant to be a known field: slips, and the names of the OpenAI, Anthropic and Vercel SDKs.
- * Such a field is stored, but metrics, budgets and reports do not read it.
+ * Names that callers likely use in place of the name of a known field: misspellings, and the names of the OpenAI,
+ * Anthropic and Vercel SDKs. Such a field is stored, but metrics, budgets and reports do not read it.
  */
 export const MISNAMED_FIELDS: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -257,7 +257,7 @@ export const MISNAMED_FIELDS: ReadonlyMap<string, string> = new Map(
 /** Names of the optional known fields, in the order in which a line contains them. */
 export const KNOWN_FIELD_NAMES: readonly string[] = Object.freeze(Object.keys(knownFields));
 
-/** Names of the known fields whose values are strings, even a string that looks like a number. */
+/** Names of the known fields whose values are strings, even if a value looks like a number. */
 export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
   "event",
   "session_id",
@@ -281,7 +281,10 @@ export function checkKnownFields(fields: UncheckedFields, isOwn = false): void {
   throw fieldError(issue.path.join("."), value, `be ${issue.message}`);
 }
 
-/** Returns what a known field must be, such as "an object", if it does not take the value; null if it does. */
+/**
+ * Returns the requirement that a value of a known field does not meet, such as "an object"; null if the value is valid
+ * or the field is not known.
+ */
 export function unfitReason(field: string, value: unknown): string | null {
   if (value === undefined || value === null || !Object.hasOwn(schema.shape, field)) return null;
   const { error } = schema.shape[field as keyof typeof schema.shape].safeParse(value);

@@ -13,7 +13,7 @@ export interface Logger {
    */
   debug(...data: unknown[]): void;
   /**
-   * Logs an action that the library took without being called, such as a recovery after a crash.
+   * Logs an action that the program did not ask for, such as a recovery after a crash.
    *
    * @param data The message, and values that belong to the message.
    */

@@ -58,14 +58,17 @@ export interface SessionRecords {
   write(text: string): Promise<void>;
 }
 
-/** The membership of a Worker in the session of its process. Until it is disposed, the Worker answers others. */
+/**
+ * The membership of a Worker in the session of its process. Until it is disposed, the Worker answers the questions of
+ * other Workers.
+ */
 export interface SessionMembership extends Disposable {
   readonly sessionId: string;
 }
 
 /**
- * Agrees on a session ID with the other Workers of the process through the records, and answers Workers that ask
- * later.
+ * Agrees on a session ID with the other Workers of the process, with the help of the records, and answers the questions
+ * of Workers that join later.
  */
 export async function joinSession(
   records: SessionRecords,
@@ -120,7 +123,9 @@ function formatRecords(records: ReadonlyMap<number, string>, joined: string): st
 
 type Message = { ask: string } | { confirm: string };
 
-/** The channel of this isolate while it has a log open; the isolate asks and answers on it. */
+/**
+ * The channel on which this isolate asks and answers; undefined while the isolate has no {@linkcode SessionMembership}.
+ */
 let channel: BroadcastChannel | undefined;
 let hasClosedChannel = false;
 let members = 0;
@@ -130,7 +135,8 @@ let onConfirmed: (id: string) => void = () => {};
 async function enterChannel(clock: Clock): Promise<() => void> {
   members++;
   if (channel === undefined) {
-    // Deno 2.9 stops receiving one turn after a channel was closed, also on a channel that was opened meanwhile.
+    // Deno 2.9 stops receiving one turn after a channel was closed, even on a channel that was opened meanwhile. So the
+    // new channel is opened after that turn.
     if (hasClosedChannel) await clock.wait(0);
     channel = new BroadcastChannel(SESSION_LOCK);
     channel.onmessage = (event) => receive((event as MessageEvent<Message>).data);

@@ -109,7 +109,7 @@ export function eventEpochMs(ts: unknown): number {
   return Math.abs(epochMs) <= EPOCH_MS_MAX ? epochMs : NaN;
 }
 
-/** Number of characters of a time as this library writes times, and of the date in such a time. */
+/** Number of characters of a time in the format of this library, and of the date in such a time. */
 const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
 const DAY_LENGTH = "2026-02-13T".length;
 const COLON = ":".charCodeAt(0);
@@ -120,11 +120,14 @@ const DAY_MS = 86_400_000;
 /** The day of the time that was parsed last, cached because successive events are usually from the same day. */
 let lastDay = { text: "1970-01-01T", epochMs: 0 };
 
-/** Parses a time as this library writes times, much faster than {@linkcode parseTime}; NaN for other texts. */
+/**
+ * Parses a time in the format of this library, much faster than {@linkcode parseTime}. Returns NaN for any other
+ * format.
+ */
 function tsEpochMs(ts: string): number {
   if (!ts.startsWith(lastDay.text)) {
     const epochMs = Date.parse(ts);
-    // A date that overflows, such as 30 February, is parsed as another day than its text states.
+    // A date that does not exist, such as 30 February, is parsed as another day than its text states.
     if (Number.isNaN(epochMs) || new Date(epochMs).toISOString() !== ts) return NaN;
     const text = ts.slice(0, DAY_LENGTH);
     lastDay = { text, epochMs: Math.floor(epochMs / DAY_MS) * DAY_MS };
@@ -132,7 +135,7 @@ function tsEpochMs(ts: string): number {
   return lastDay.epochMs + timeOfDayMs(ts);
 }
 
-/** Returns the milliseconds since midnight of a time as this library writes times, or NaN for any other form. */
+/** Returns the milliseconds since midnight of a time in the format of this library, or NaN for any other format. */
 function timeOfDayMs(ts: string): number {
   const hours = twoDigitsAt(ts, 11);
   const minutes = twoDigitsAt(ts, 14);

@@ -1,19 +1,20 @@
 /**
- * The amounts that one budget has spent, in its window or since its start. Pure.
+ * The amounts that one budget has spent, in its rolling window or since its start. Pure.
  *
- * A rolling window of some hours is divided into sixtieths. An amount leaves the window when the window has passed,
- * rounded up to a sixtieth. So at most 61 sums describe everything in the window, exactly.
+ * Time is divided into parts, each one sixtieth of a rolling window long. An amount leaves the window when the length
+ * of the window has passed since its date, rounded up to the end of a part. So the sums of at most 61 parts describe
+ * the window exactly.
  *
  * @module
  */
 import type { AuditEvent } from "../event.ts";
 import { amountIn, type BudgetUnit, plus } from "./amount.ts";
 
-/** Number of parts of a window. */
+/** Number of parts of a rolling window. */
 const PARTS = 60;
 const HOUR_MS = 3_600_000;
 
-/** Maximum number of sums that are kept. More exist only if a wrong clock dates amounts in the future. */
+/** Maximum number of sums that are kept. There would be more sums only if a wrong clock dates amounts in the future. */
 const SUMS_MAX = 2 * PARTS;
 
 /** The facts about a budget that never change. */
@@ -28,7 +29,10 @@ export interface BudgetTerms {
   readonly where: Readonly<Record<string, unknown>>;
 }
 
-/** The sums of a budget, by the number of the part of time in which they leave the window; a total has part 0 alone. */
+/**
+ * The sums of a budget, each with the number of its part. A part is one sixtieth of a rolling window long, and the
+ * parts are counted from the epoch. A total has only the part 0.
+ */
 export type Sums = readonly (readonly [part: number, amount: number])[];
 
 /** The account of one budget. */
@@ -38,7 +42,10 @@ export class Account {
   limit: number;
   /** The last limit that a program declared, as an amount. */
   declaredLimit: number;
-  /** Time of the newest hold, end or state on this budget, epoch milliseconds. No decision is dated before it. */
+  /**
+   * Time of the newest hold, end of a hold or state line on this budget, epoch milliseconds. No decision is dated
+   * before this time.
+   */
   clockMs: number;
   readonly #sums: Map<number, number>;
   /** The fields of `where` as JSON. */
@@ -72,7 +79,7 @@ export class Account {
     return this.#sums.size;
   }
 
-  /** Checks whether an event has the fields of `where`, and for a total whether it is not before the start. */
+  /** Checks whether an event has the fields of `where`, and is not dated before the start of a total. */
   matches(event: AuditEvent, dateMs: number): boolean {
     const { sinceMs } = this.terms;
     if (sinceMs !== null && dateMs < sinceMs) return false;
@@ -81,7 +88,7 @@ export class Account {
     );
   }
 
-  /** Adds an amount that is dated at a time. */
+  /** Adds an amount. `dateMs` is its date, epoch milliseconds. */
   add(amount: number, dateMs: number): void {
     const part = this.#partOf(dateMs);
     this.#sums.set(part, plus(this.#sums.get(part) ?? 0, amount));
@@ -93,7 +100,7 @@ export class Account {
     if (amount !== undefined) this.add(amount, dateMs);
   }
 
-  /** Returns what is in the window at a time, or in the total. */
+  /** Returns the amount that is in the window at a time. Of a total, returns the whole amount. */
   spentAt(ms: number): number {
     let spent = 0;
     for (const [part, amount] of this.#sums) {
@@ -102,7 +109,7 @@ export class Account {
     return spent;
   }
 
-  /** Returns the time at which an amount of a date leaves the window; infinite for a total. */
+  /** Returns the time at which an amount with this date leaves the window; infinite for a total. */
   leavesMs(dateMs: number): number {
     return this.#endOf(this.#partOf(dateMs));
   }
@@ -112,7 +119,10 @@ export class Account {
     return this.#sums.keys().map((part) => this.#endOf(part)).toArray();
   }
 
-  /** Drops the sums that have left the window, and merges those of the far future, so that few are kept. */
+  /**
+   * Drops the sums that have left the window. Merges the sums that are dated far in the future, so that few sums are
+   * kept.
+   */
   compact(): void {
     for (const part of this.#sums.keys()) {
       if (this.#endOf(part) <= this.clockMs) this.#sums.delete(part);

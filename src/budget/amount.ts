@@ -11,13 +11,16 @@ export type BudgetUnit = "usd" | "tokens" | "calls";
 /** Every {@linkcode BudgetUnit}. */
 export const BUDGET_UNITS: readonly BudgetUnit[] = ["usd", "tokens", "calls"];
 
-/** Number of the smallest parts of a USD that are counted. */
+/** Number of parts in one USD. A part is the smallest amount that is counted. */
 const USD_PARTS = 1_000_000_000;
 
 /** An amount for each of some units. */
 export type Amounts = Readonly<Partial<Record<BudgetUnit, number>>>;
 
-/** Returns a number of units as an amount, rounded to the nearest. An amount is at most the largest safe integer. */
+/**
+ * Returns a number of units as an amount, rounded to the nearest integer. An amount is at most the largest safe
+ * integer.
+ */
 export function toAmount(value: number, unit: BudgetUnit): number {
   const parts = unit === "usd" ? value * USD_PARTS : value;
   return Math.min(Math.round(parts), Number.MAX_SAFE_INTEGER);
@@ -28,7 +31,7 @@ export function fromAmount(amount: number, unit: BudgetUnit): number {
   return unit === "usd" ? amount / USD_PARTS : amount;
 }
 
-/** Returns the amounts as numbers of units, by their units. */
+/** Returns each amount as a number of units, together with its unit. */
 export function unitsOf(amounts: Amounts): [unit: BudgetUnit, value: number][] {
   return BUDGET_UNITS.flatMap((unit) => {
     const amount = amounts[unit];
@@ -54,7 +57,10 @@ export function amountIn(event: AuditEvent, unit: BudgetUnit): number | undefine
   return value === undefined ? undefined : toAmount(value, unit);
 }
 
-/** Returns the value of a field that can be counted; undefined if it is not a number. Below zero it counts as zero. */
+/**
+ * Returns the value of a field as a number >= 0; undefined if it is not a finite number. A negative number counts as
+ * zero.
+ */
 function counted(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) ? Math.max(0, value) : undefined;
 }

@@ -24,16 +24,16 @@ export interface Budget {
    */
   readonly signal: AbortSignal;
   /**
-   * Holds an amount before it is spent. The hold is granted only if what is spent, held and orphaned on each of its
-   * budgets, and the amount, are together at most the limit. It is granted when its line is durable.
+   * Holds an amount before it is spent. The hold is granted only if it fits on each of its budgets: the sum of the
+   * spent, held, orphaned and requested amounts is at most the limit. It is granted when its line is durable.
    *
    * With `wait`, a hold that does not fit now waits in the order of asking in its process. A second after it began to
    * wait, it also takes its turn among the processes: later holds are granted only if its amount stays available. A hold
    * that can never fit is refused at once.
    *
    * @param options The amount, the fields of the call, and other budgets.
-   * @returns A promise of the hold. Settle it, or declare it with `await using`: then a hold that is not settled is
-   *   charged at its amount.
+   * @returns A promise of the hold. Settle it, or declare it with `await using`. A hold that is not settled at the end
+   *   of its block is charged at its amount.
    * @throws {BudgetError} If the hold does not fit, has no amount in the unit of a budget, or cannot be written.
    * @throws {TypeError} If an option is unknown or of the wrong type, or a field contradicts `where` of a budget.
    * @throws {RangeError} If an option is out of its range.
@@ -50,7 +50,9 @@ export interface Budget {
   state(): Promise<BudgetStatus>;
 }
 
-/** Returns the path of the log of a budget, and its unit; `null` if the value is not a budget that a log has declared. */
+/**
+ * Returns the unit of a budget and the path of its log; `null` if the value is not a budget that a log has declared.
+ */
 export function declaredOf(budget: unknown): { path: string; unit: BudgetUnit } | null {
   return budget instanceof DeclaredBudget
     ? { path: pathOf(budget), unit: budget.terms.unit }

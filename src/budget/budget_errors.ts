@@ -18,7 +18,7 @@ export const UNIT_NAMES = { usd: "USD", tokens: "tokens", calls: "calls" } as co
 /** Minimum number of milliseconds after which a refused hold may be tried again. */
 const RETRY_MIN_MS = 50;
 
-/** Returns the error of a refusal that was decided at a time. */
+/** Returns the error for a refusal. `ms` is the time of the decision, epoch milliseconds. */
 export function refusalError(refusal: Refusal, ms: number): BudgetError {
   const { budget, kind, fitsAtMs, unit } = refusal;
   const [limit, requested, charged, claimed] = [
@@ -44,8 +44,8 @@ export function refusalError(refusal: Refusal, ms: number): BudgetError {
 }
 
 /**
- * Checks that the log has the budgets with these terms. `scout budget end` may have removed them, or another program the
- * files of the log.
+ * Checks that the log still has the budgets with these terms. `scout budget end` may have removed a budget, or another
+ * program may have removed files of the log.
  */
 export function checkThere(ledger: BudgetLedger, terms: readonly BudgetTerms[]): void {
   for (const each of terms) {
@@ -67,13 +67,16 @@ export function checkRoom({ openCount }: BudgetLedger, budget: string): void {
   throw new BudgetError(message, { kind: "held", budget });
 }
 
-/** Returns the error of a hold without an amount in the unit of a budget. */
+/** Returns the error for a hold that has no amount in the unit of a budget. */
 export function unpriced(budget: string, unit: string): BudgetError {
   const message = `Cannot hold on budget "${budget}": the amount in ${unit} is missing`;
   return new BudgetError(message, { kind: "unpriced", budget });
 }
 
-/** Returns the error of a decision that could not be made. */
+/**
+ * Returns the error for a decision that could not be made. An error that callers can recognize is returned unchanged.
+ * Any other error becomes a {@linkcode BudgetError} of the kind "unwritable".
+ */
 export function asBudgetError(
   error: unknown,
   budget: string,

@@ -1,8 +1,8 @@
 /**
  * The lines of budgets in a log: their fields, and how they are read. Pure.
  *
- * No line of a budget has a `cost`, so that sums of costs stay right. A line that is not of this form, which only
- * another program can have written, is ignored.
+ * No line of a budget has a `cost`, so that sums of costs stay right. A line that does not have this form is ignored,
+ * because another program has written it.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export const BUDGET_LINE = {
   state: BUDGET_STATE,
 } as const;
 
-/** The fields by which budgets are counted. */
+/** The fields from which the spent and held amounts of budgets are computed. */
 export const BUDGET_FIELDS: readonly string[] = [
   ...["hold", "hold_usd", "hold_tokens", "hold_calls", "hold_until", "budgets"],
   ...["budget", "unit", "hours", "since", "where", "limit", "declared", "sums"],
@@ -40,7 +40,10 @@ export const BUDGET_FIELDS: readonly string[] = [
 /** The fields of an event to log. */
 export type LineFields = Record<string, unknown>;
 
-/** The limit of a budget, and for a new budget what it has spent before. */
+/**
+ * The content of a `budget_limit` line: the limit of a budget, and the sums that a new budget had spent before the
+ * line.
+ */
 export interface LimitLine {
   readonly terms: BudgetTerms;
   readonly limit: number;
@@ -59,13 +62,13 @@ export interface Hold {
   readonly budgets: readonly string[];
 }
 
-/** An account as a state line has it. */
+/** The account of a budget, as a `budget_state` line has it. */
 export interface AccountState extends LimitLine {
   readonly declaredLimit: number;
   readonly clockMs: number;
 }
 
-/** Everything that a fold over the lines before it has found. */
+/** The content of a `budget_state` line: the budgets, holds and tickets that result from all lines before it. */
 export interface BudgetState {
   readonly accounts: readonly AccountState[];
   readonly holds: readonly Hold[];
@@ -84,7 +87,7 @@ export function limitFields({ terms, limit, isDeclared, sums }: LimitLine): Line
   };
 }
 
-/** Returns what a `budget_limit` line states; null if it is not of the form. */
+/** Returns the content of a `budget_limit` line; null if the line has another form. */
 export function limitOf(event: AuditEvent): LimitLine | null {
   const terms = termsOf(event);
   const limit = terms === null ? null : amountOf(event.limit, terms.unit);
@@ -104,7 +107,7 @@ export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields 
   };
 }
 
-/** Returns the hold or the ticket that a line states; null if the line is not of the form. */
+/** Returns the hold or the ticket in a line; null if the line has another form. */
 export function holdOf(event: AuditEvent): Hold | null {
   const { hold: id, budgets } = event;
   const untilMs = typeof event.hold_until === "string" ? eventEpochMs(event.hold_until) : NaN;
@@ -142,7 +145,7 @@ export function stateFields({ accounts, holds, waits }: BudgetState): LineFields
   };
 }
 
-/** Returns the state that a `budget_state` line states; null if it is not of the form. */
+/** Returns the content of a `budget_state` line; null if the line has another form. */
 export function stateOf({ accounts, holds, waits = [] }: AuditEvent): BudgetState | null {
   if (!Array.isArray(accounts) || !Array.isArray(holds) || !Array.isArray(waits)) return null;
   const found = {

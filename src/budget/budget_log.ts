@@ -20,12 +20,12 @@ export interface BudgetLog extends EndRecorder {
   readonly waiting: WaitingHolds;
   readonly refusals: RefusalLines;
   readonly signals: SpentSignals;
-  /** Receives each decision on a hold, in a test. */
+  /** In a test, receives each decision on a hold. */
   readonly observe: ((decision: HoldDecision) => void) | undefined;
-  /** Logs an event that the log itself logs, which may have the type and the field of budgets. */
+  /** Logs an event of the log itself, which may have a reserved type and the reserved field `hold`. */
   accept(caller: LineCaller, event: string, fields: Fields): void;
   /** Resolves when everything written before the call is durable. */
   sync(): Promise<void>;
-  /** Returns the milliseconds of a monotonic clock. */
+  /** Returns the time of a monotonic clock in milliseconds. */
   monotonicMs(): number;
 }

@@ -38,7 +38,7 @@ export interface BudgetOptions {
   name: string;
   /**
    * The limit. If it differs from the limit that a process declared last, it counts for every process from now on.
-   * Otherwise the limit stays as it is, also one that `scout budget set` has set.
+   * Otherwise the current limit stays, even if `scout budget set` has set it.
    */
   limit: BudgetLimit;
   /**
@@ -54,7 +54,7 @@ export interface BudgetOptions {
    */
   since?: TimeLike;
   /**
-   * The fields that an event must have, with exactly these values, to count without a hold. By default every event
+   * An event without a hold counts only if it has these fields with exactly these values. By default every event
    * counts.
    *
    * @default {{}}
@@ -107,7 +107,7 @@ export interface HoldOptions {
    */
   wait?: boolean;
   /**
-   * Aborts a hold that is not granted yet, also one that waits: it rejects with the reason of the signal.
+   * Aborts a hold that is not granted yet, even while it waits. The hold then rejects with the reason of the signal.
    *
    * @default {undefined}
    */
@@ -143,10 +143,13 @@ const HOLD_CHECKS: OptionChecks<HoldOptions> = {
 const DECLARE = "declare budget";
 const HOLD = "hold";
 
-/** The names that `where` cannot select by: a hold does not have the type of its call yet, and the log sets the others. */
+/**
+ * The names of fields that `where` cannot select by. A hold does not have the event type of its call yet, and the log
+ * sets the other fields itself.
+ */
 const NOT_IN_WHERE = ["event", "ts", ...BUDGET_FIELDS];
 
-/** The number of seconds after which a hold is charged, by default. */
+/** Default number of seconds after which a hold that has not ended is charged. */
 const MAX_SEC = 900;
 
 /** A budget as a program declares it. */
@@ -159,7 +162,7 @@ export interface Declaration {
 }
 
 /**
- * Returns the budget that the options declare at a time.
+ * Returns the budget that the options declare. `nowMs` is the start of a total without `since`, epoch milliseconds.
  *
  * @throws {TypeError} If an option is unknown, missing or of the wrong type; the message names it.
  * @throws {RangeError} If an option is out of its range; the message names it.
@@ -203,8 +206,8 @@ export interface CheckedHold {
 }
 
 /**
- * Checks the options of a hold on budgets with these terms, and returns the amounts and the fields. The fields of the
- * hold include those that its budgets require.
+ * Checks the options of a hold on budgets with these terms. Returns its amounts and its fields, including the fields
+ * that the `where` of its budgets requires.
  *
  * @throws {TypeError} If an option is unknown or of the wrong type, or a field contradicts `where` of a budget.
  * @throws {RangeError} If an option is out of its range.
@@ -238,7 +241,7 @@ export function checkedHold(
 }
 
 /**
- * Returns the fields, with the fields that the `where` of the budgets requires.
+ * Returns the fields together with the fields that the `where` of the budgets requires.
  *
  * @throws {TypeError} If a field has another value than a budget requires.
  */
@@ -280,7 +283,7 @@ function unitOf(limit: unknown): BudgetUnit {
   return unit;
 }
 
-/** Returns the fields as a line has them. */
+/** Returns a copy of the fields, with the values that they have after a line is written and parsed. */
 function plainCopy(fields: Fields): Record<string, unknown> {
   return JSON.parse(JSON.stringify(fields));
 }

@@ -15,16 +15,16 @@ export interface BudgetStatus {
   readonly held: number;
   /** Holds whose time has passed without an end. They are charged until they leave the window. */
   readonly orphaned: number;
-  /** What can still be held. It is negative if calls cost more than their holds. */
+  /** The amount that can still be held. It is negative if calls cost more than their holds. */
   readonly left: number;
   /** Time at which the next amount leaves the window; null for a total, and if nothing is in the window. */
   readonly resetsAt: Date | null;
 }
 
-/** The last time that a date can have, epoch milliseconds. */
+/** The latest time that a `Date` can have, epoch milliseconds. */
 export const TIME_MAX_MS = 8.64e15;
 
-/** Returns the date of a time; null if the time is unknown or too far away for a date. */
+/** Returns a time as a `Date`; null if the time is unknown or later than a `Date` can be. */
 export function dateAt(ms: number | undefined): Date | null {
   return ms === undefined || ms > TIME_MAX_MS ? null : new Date(ms);
 }

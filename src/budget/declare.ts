@@ -1,5 +1,5 @@
 /**
- * Declares budgets: takes over a budget that exists, or begins a new one with what is in its window already.
+ * Declares budgets: takes over a budget that exists, or begins a new budget with the costs that already count on it.
  *
  * @module
  */
@@ -27,7 +27,7 @@ const HOUR_MS = 3_600_000;
 const BUDGETS_MAX = 1_000;
 
 /**
- * Resolves with the terms of the budget, when the log has its limit.
+ * Declares a budget. Resolves with the terms of the budget when its limit is in the log.
  *
  * @throws {TypeError} If the budget exists with another unit, window or `where`.
  */
@@ -43,7 +43,8 @@ export async function declare(
       await gathering.readHistory();
       const terms = await gathering.request(keeper, { mayGather: false });
       if (terms !== null) return terms;
-      // The keeper has read the log anew meanwhile, so the events that it passed on are not those after the first look.
+      // Meanwhile the keeper has begun its ledger again. So the events that it passed on may not be exactly the events
+      // after the snapshot, and everything is read again.
     } finally {
       gathering.end();
     }
@@ -55,12 +56,15 @@ class Gathering {
   readonly #declaration: Declaration;
   readonly #source: LineSource;
   readonly #account: Account;
-  /** The files of the log at the first look, under the lock. Later events are added as the keeper reads them. */
+  /**
+   * The files of the log at the time of the first request, which ran under the lock. Later events are added when the
+   * keeper reads them.
+   */
   #snapshot: Snapshot | undefined;
-  /** Time of the first look, epoch milliseconds. */
+  /** Time of the snapshot, epoch milliseconds. */
   #lookedMs = NaN;
   #unlisten: () => void = () => {};
-  /** The generation of the ledger at the first look. */
+  /** The generation of the keeper's ledger at the time of the snapshot. */
   #generation = NaN;
 
   constructor(declaration: Declaration, source: LineSource) {
@@ -72,8 +76,8 @@ class Gathering {
   }
 
   /**
-   * Reads the ledger under the lock, and writes the limit where that is needed. Resolves with the terms of the budget;
-   * null if its history has to be gathered first, or again.
+   * Reads the ledger under the lock, and writes the limit if the log does not have it. Resolves with the terms of the
+   * budget; null if the earlier costs of the budget must be gathered first, or gathered again.
    */
   async request(
     keeper: BudgetKeeper,
@@ -128,7 +132,7 @@ class Gathering {
     }
   }
 
-  /** Closes the files. */
+  /** Closes the files of the snapshot. The keeper then passes on no more events. */
   end(): void {
     this.#unlisten();
     this.#snapshot?.[Symbol.dispose]();
@@ -140,7 +144,7 @@ class Gathering {
     if (this.#account.matches(event, dateMs)) this.#account.addEvent(event, dateMs);
   }
 
-  /** Returns the terms of an existing budget, which must be those of the declaration. */
+  /** Returns the terms of an existing budget, which must equal the terms of the declaration. */
   #takenOver({ terms }: Account): BudgetTerms {
     const { terms: declared, startsNow } = this.#declaration;
     const sinceMs = startsNow ? terms.sinceMs : declared.sinceMs;

@@ -16,7 +16,8 @@ export interface BudgetHold extends AsyncDisposable {
   /** ID of the hold: the field `hold` of its events. */
   readonly id: string;
   /**
-   * Logs the event of the call. Its cost replaces the hold; what it does not state is charged at the amount of the hold.
+   * Logs the event of the call, whose cost replaces the hold. If the event does not state an amount in the unit of a
+   * budget, the held amount is charged.
    *
    * @param event The type of the event: any non-empty string.
    * @param fields The fields of the event, such as `cost`; by default none.
@@ -34,7 +35,7 @@ export interface BudgetHold extends AsyncDisposable {
   /**
    * Ends the hold and charges nothing, because the call was not made.
    *
-   * @param reason Why, for people who read the log; by default none.
+   * @param reason The reason, for people who read the log; by default none.
    * @returns A promise that resolves when the line is written.
    * @throws {AuditWriteError} If the line could not be written or made durable.
    * @throws {AuditClosedError} If the log is closed.

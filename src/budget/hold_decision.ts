@@ -8,9 +8,12 @@ import type { Refusal, RequestedHold } from "./ledger.ts";
 
 /** A decision on a hold. */
 export interface HoldDecision extends RequestedHold {
-  /** The last event before the place of the decision; undefined if the log has none. */
+  /** The last event in the log before the decision; undefined if the log has no event. */
   readonly after: AuditEvent | undefined;
-  /** Time of the decision, epoch milliseconds. On a budget whose time stands still, it is later than the clock. */
+  /**
+   * Time at which the decision is dated, epoch milliseconds. It is later than the clock if one of the budgets has a
+   * line with a later time.
+   */
   readonly ms: number;
   /** Time of the clock, epoch milliseconds. */
   readonly nowMs: number;

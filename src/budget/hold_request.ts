@@ -19,10 +19,10 @@ import type { Turn, WaitingHold } from "./waiting_holds.ts";
 const TICKET_AFTER_MS = 1_000;
 /** Milliseconds after which a ticket is renewed. */
 const RENEW_AFTER_MS = 5_000;
-/** Maximum number of tickets in a log, so that a state line stays small. Others wait without one. */
+/** Maximum number of tickets in a log, so that a state line stays small. Further holds wait without a ticket. */
 const TICKETS_MAX = 1_000;
 
-/** The fields that sums count. They are logged when the hold is settled, and only then. */
+/** The fields that sums count. The line of a hold leaves them out, because they are logged when the hold is settled. */
 const NOT_COUNTED = {
   cost: undefined,
   input_t: undefined,
@@ -58,8 +58,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
   }
 
   /**
-   * Asks for the hold. `turn` is the turn of a hold that waits; null for a hold that does not. Resolves with null if the
-   * hold has to wait.
+   * Asks for the hold. `turn` is the place of a hold that may wait; null if the hold must not wait. Resolves with null
+   * if the hold has to wait.
    *
    * @throws {BudgetError} If the hold is refused.
    */
@@ -155,7 +155,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     const { signal, fields } = this.#hold;
     const hold = new GrantedHold(this.#log, this.#terms, { id: this.#id, fields });
     try {
-      // A power loss could take a hold that is not durable, although its call was already paid.
+      // Without the sync, a power loss could remove the hold although its call was already paid.
       await this.#log.sync();
       signal?.throwIfAborted();
       return hold;

@@ -1,5 +1,5 @@
 /**
- * Decides holds and limits under the append lock, and keeps the ledger of a log up to date for that.
+ * Decides holds and limits under the append lock, and keeps the ledger of a log up to date for these decisions.
  *
  * Invariant: the ledger has every line before the place of a decision, and no other line. The lines of decisions that are
  * made together are one write, so either all of them are in the file, or the ledger is read again from the file.
@@ -28,13 +28,13 @@ import { BudgetLedger } from "./ledger.ts";
 
 /** Maximum number of bytes that are read under the lock. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
-/** Maximum number of bytes of the decisions that are written together, but for the last one. */
+/** Maximum number of bytes of the decisions that are written together. The last of them may exceed it. */
 const TOGETHER_BYTES = 64 * 1024;
 /** Number of bytes after which the next budget line is preceded by a new state line. */
 const STATE_EVERY_BYTES = 1024 * 1024;
-/** Minimum ratio of all lines to state lines, in bytes. */
+/** Minimum ratio of the bytes of all lines to the bytes of the state lines among them. */
 const STATE_SHARE = 4;
-/** Minimum number of bytes of a line. */
+/** Number of bytes of a short line, to estimate the length of lines that were only counted. */
 const LINE_BYTES = 100;
 
 /** A line to write, dated by the decision. */
@@ -72,7 +72,7 @@ export interface KeeperOptions {
   readonly lineOf: (line: DecidedLine) => string;
   /** Starts the decisions that are due, at the end of the turn. */
   readonly start: () => void;
-  /** Resolves when everything in the active file is durable, also what other processes have written. */
+  /** Resolves when everything in the active file is durable, including the lines of other processes. */
   readonly syncFile: () => Promise<void>;
 }
 
@@ -81,14 +81,17 @@ export class BudgetKeeper implements Decider {
   readonly #options: KeeperOptions;
   readonly #closing = new AbortController();
   readonly #queue: Queued[] = [];
-  /** The regions of the log that could not be read since the ledger was begun. */
+  /** The regions of the log that could not be read, found since the ledger was begun. */
   readonly #damage: Damage[] = [];
   /** Receives each event that is added to the ledger. */
   readonly #listeners = new Set<(event: AuditEvent) => void>();
   #cursor: LogCursor;
-  /** The ledger; undefined until the place is found at which it begins. */
+  /** The ledger, which begins at the newest state line; undefined until the keeper has searched for that line. */
   #ledger: BudgetLedger | undefined;
-  /** Offset in the active file up to which the newest state line is known to be; undefined if the file has none. */
+  /**
+   * Approximate offset of the newest state line in the active file; undefined if the file is not known to have a state
+   * line.
+   */
   #stateEndsAt: number | undefined;
   /** Number of events after the newest state line. */
   #sinceState = 0;
@@ -98,7 +101,7 @@ export class BudgetKeeper implements Decider {
   #closed: Error | undefined;
   /** The running read outside the lock. */
   #catchingUp: Promise<void> | undefined;
-  /** The decisions whose lines were returned, until these are in the file. */
+  /** The decisions that were made, until their lines are in the file. */
   readonly #decided: Queued[] = [];
 
   /** Creates the keeper; does not read the log yet. */
@@ -112,8 +115,9 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Makes a decision after every line accepted so far; an urgent one before all that wait. Resolves when it was made and its line, if any, was written.
-   * Rejects if it cannot be made; then its line is not in the log.
+   * Makes a decision after every line that is accepted so far. An urgent decision is made before all waiting lines and
+   * decisions. Resolves when the decision is made and its line, if it has one, is written. If the decision cannot be
+   * made, rejects; its line is then not in the log.
    */
   decide(decision: Decision, { isUrgent = false } = {}): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
@@ -126,30 +130,35 @@ export class BudgetKeeper implements Decider {
     return promise;
   }
 
-  /** Number of times that the ledger was begun anew. */
+  /** Number of times that the keeper has discarded its ledger to begin another one. */
   get generation(): number {
     return this.#generation;
   }
 
-  /** The last event that the ledger has. */
+  /** The last event that was added to the ledger. */
   get lastEvent(): AuditEvent | undefined {
     return this.#lastEvent;
   }
 
-  /** Looks at the ledger as the last decision left it. Returns undefined if it was not read yet. */
+  /**
+   * Calls `look` with the ledger, as it was after the last decision, and returns the result. If the ledger was not read
+   * yet, returns undefined.
+   */
   peek<T>(look: (ledger: BudgetLedger, nowMs: number) => T): T | undefined {
     return this.#ledger === undefined ? undefined : look(this.#ledger, this.#options.now());
   }
 
-  /** Calls a function with each event that is added to the ledger from now on. Returns the function that ends this. */
+  /**
+   * Calls a function with each event that is added to the ledger from now on. Returns a function that ends these calls.
+   */
   listen(listener: (event: AuditEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /**
-   * Writes the budgets into the active file, unless they are there, because an older file is about to be removed.
-   * Resolves with false if that fails.
+   * Writes a state line into the active file, unless the file has one or the log has no budgets. It is called before an
+   * older file, which may have the newest state line, is removed. Resolves with false if the write fails.
    */
   async keep(): Promise<boolean> {
     const stateIfNeeded: Decision = (ledger, nowMs) => {
@@ -157,10 +166,11 @@ export class BudgetKeeper implements Decider {
       return isNeeded ? stateLine(ledger, nowMs) : null;
     };
     try {
-      // Lines may wait until the archive is removed, so they must not delay the decision.
+      // The decision is urgent, because the accepted lines may wait until the archive is removed. If the decision
+      // waited for these lines, both could wait forever.
       await this.decide(stateIfNeeded, { isUrgent: true });
-      // The file that has the state until now must not be removed before the new state is durable, also one that another
-      // process has written.
+      // The file with the old state must not be removed before the new state is durable, even if another process has
+      // written the new state.
       await this.#options.syncFile();
       return true;
     } catch {
@@ -179,7 +189,7 @@ export class BudgetKeeper implements Decider {
   }
 
   decideSync(end: ActiveEnd, afterLines: number): string | null {
-    // While the cursor is moved outside the lock, it must not be moved here.
+    // While catchUp() moves the cursor outside the lock, the cursor must not be moved here.
     if (this.#catchingUp !== undefined) return null;
     const ledger = this.#caughtUp(end);
     if (ledger === null) {
@@ -188,7 +198,7 @@ export class BudgetKeeper implements Decider {
     }
     let texts = "";
     const endMax = Math.min(this.#options.rotationSizeBytes, end.byteLength + TOGETHER_BYTES);
-    // A full file that cannot be sealed takes lines too, so at least one decision is made.
+    // At least one decision is made, because even a full file takes lines if it cannot be sealed.
     while (
       this.nextAfter <= afterLines && (this.#decided.length === 0 || end.byteLength < endMax)
     ) {
@@ -199,7 +209,8 @@ export class BudgetKeeper implements Decider {
         end = { ...end, byteLength: end.byteLength + Buffer.byteLength(text) };
         this.#decided.push(next);
       } catch (error) {
-        // The error may be due to a line before it, which is not in the file yet.
+        // The error may be due to an earlier decision, whose line is not in the file yet. So this decision rejects only
+        // when that line is in the file.
         this.#decided.push({ ...next, resolve: () => next.reject(error) });
       }
     }
@@ -214,9 +225,10 @@ export class BudgetKeeper implements Decider {
 
   failed(error: unknown, which: "decided" | "all"): void {
     const failed = this.#decided.splice(0);
-    // The ledger has lines that are not in the file.
+    // The ledger has counted lines that are not in the file, so it begins again.
     if (failed.length > 0) this.#restart();
-    // If not even the first decision could be made, another try would fail too.
+    // If no decision was made, the lines before it could not be read. Another try would fail too, so the first waiting
+    // decision rejects.
     if (which === "all") failed.push(...this.#queue.splice(0));
     else if (failed.length === 0) failed.push(...this.#queue.splice(0, 1));
     for (const { reject } of failed) reject(error);
@@ -246,7 +258,7 @@ export class BudgetKeeper implements Decider {
     return this.#catchingUp ??= this.#catchUp().catch((error) => {
       const { fileSystem } = this.#options.source.log;
       try {
-        // If retention has removed the file while it was read, another reading finds a newer state.
+        // If retention has removed a file while it was read, no decision rejects: the next read finds a newer state.
         const isGone = this.#unread.some(({ path }) => fileSystem.status(path) === null);
         if (!isGone || this.#closed !== undefined) this.failed(error, "all");
       } finally {
@@ -260,7 +272,7 @@ export class BudgetKeeper implements Decider {
       const isState = (event: AuditEvent) => stateOf(event) !== null;
       const isFound = await this.#cursor.goToNewest(BUDGET_LINE.state, isState);
       this.#checkRead();
-      // The file was rotated meanwhile. The next section knows the new one.
+      // The active file was rotated meanwhile. The next section under the lock sets the new file as the target.
       if (isFound === null) return;
       this.#ledger = new BudgetLedger({ isWhole: !isFound });
     }
@@ -274,19 +286,19 @@ export class BudgetKeeper implements Decider {
     }
   }
 
-  /** The files of this log that could not be read to their ends. */
+  /** The files of this log that could not be read up to their ends. */
   get #unread(): readonly Damage[] {
     const unread = this.#damage.filter(({ byteLength }) => byteLength === 0);
     if (unread.length === 0) return [];
     const { log, logger, manifest = new ManifestReader(log) } = this.#options.source;
     const { byArchive } = linesOf(manifest, logger);
-    // A file that only has the name of an archive, and that the manifest does not know, is another program's.
+    // If a file has the name of an archive but is not in the manifest, it belongs to another program.
     return unread.filter(({ path }) => !path.endsWith(".gz") || byArchive.has(basename(path)));
   }
 
   /**
-   * Checks that every file was read to its end, because the state or a hold may be there. A line that is not JSON does
-   * not matter: it was never acknowledged.
+   * Checks that every file was read up to its end, because the state or a hold may be in the unread part. A line that
+   * is not JSON does not matter: it was never acknowledged.
    */
   #checkRead(): void {
     const [unread] = this.#unread;
@@ -294,7 +306,9 @@ export class BudgetKeeper implements Decider {
     throw new Error(`the budgets cannot be read: ${unread.reason}: ${unread.path}`);
   }
 
-  /** Returns the ledger with every event before the end; null if more must be read outside the lock. */
+  /**
+   * Returns the ledger with every event before the end of the active file; null if more must be read outside the lock.
+   */
   #caughtUp(end: ActiveEnd): BudgetLedger | null {
     if (this.#ledger === undefined) return null;
     const events = this.#cursor.readSync(end, UNREAD_BYTES_MAX);
@@ -344,7 +358,7 @@ export class BudgetKeeper implements Decider {
   }
 
   #newCursor(): LogCursor {
-    // A line that this writer could not write may still be a hold of another one.
+    // A line may be longer than this writer's `maxLineBytes`, and still be a hold of another writer.
     const source = { ...this.#options.source, maxLineBytes: Number.MAX_SAFE_INTEGER };
     return new LogCursor(source, {
       filter: eventFilter({}),
@@ -361,7 +375,8 @@ function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
 }
 
 /**
- * Checks that a line says what was decided, because every process decides by the lines.
+ * Checks that the fields of a line have the values that were decided, because every process reads the decision from the
+ * line.
  *
  * @throws {Error} If a field of the budgets is missing or has another value, as redaction may cause.
  */

@@ -4,8 +4,8 @@
  * Invariant: a hold is granted only if, at its place in the log, the sum of what is spent, held, orphaned and requested
  * is at most the limit of each of its budgets.
  *
- * A `budget_state` line summarizes all lines before it. So a fold may begin there, and then equals one from the
- * beginning of the log.
+ * A `budget_state` line summarizes all lines before it. So a fold may begin at such a line, and has the same result as
+ * a fold from the beginning of the log.
  *
  * @module
  */
@@ -25,14 +25,14 @@ import {
 import { OpenHolds } from "./open_holds.ts";
 import { Tickets } from "./tickets.ts";
 
-/** What a budget has spent and holds at a time, as amounts. */
+/** The amounts that a budget has spent and holds at a time. */
 export interface BudgetFigures {
   readonly limit: number;
   /** Costs and ended holds in the window, or since the start. */
   readonly spent: number;
   /** Holds that have not ended. */
   readonly held: number;
-  /** Holds that have not ended in time, in the window. */
+  /** Holds whose time has passed without an end, and that have not left the window. */
   readonly orphaned: number;
 }
 
@@ -43,13 +43,13 @@ export interface Refusal {
   /** The limit, and the amount that the hold requests. */
   readonly limit: number;
   readonly requested: number;
-  /** What is spent and orphaned. */
+  /** The amount that is spent or orphaned. */
   readonly charged: number;
-  /** What other holds have, and the oldest ticket claims. */
+  /** The amount that other holds have, plus the amount that the oldest ticket claims. */
   readonly claimed: number;
   /**
-   * "too_large" if the amount exceeds the limit, "spent" if it would not fit even if all holds were released, and "held"
-   * if it would.
+   * "too_large" if the amount exceeds the limit. "held" if the amount would fit if all holds were released. "spent" if
+   * it would not fit even then.
    */
   readonly kind: "too_large" | "spent" | "held";
   /**
@@ -61,7 +61,7 @@ export interface Refusal {
 
 /** A hold to decide. */
 export interface RequestedHold {
-  /** The ID, which is that of its ticket if it waits. */
+  /** The ID of the hold. If the hold waits, its ticket has the same ID. */
   readonly id: string;
   readonly amounts: Amounts;
   readonly budgets: readonly string[];
@@ -75,15 +75,21 @@ export class BudgetLedger {
   readonly #accounts = new Map<string, Account>();
   readonly #holds = new OpenHolds((name) => this.#accounts.get(name)?.terms.unit);
   readonly #tickets = new Tickets();
-  /** `true` if the ledger knows everything before its place: from the beginning of the log, or from a state line. */
+  /** `true` if the ledger has counted everything so far: it began with the log, or with a state line. */
   #isWhole: boolean;
 
-  /** Creates the ledger of a log without budgets. If it does not begin with the log, it waits for a state line. */
+  /**
+   * Creates a ledger without budgets. If the ledger does not begin with the first event of the log, it ignores all
+   * events before the next state line.
+   */
   constructor({ isWhole }: { isWhole: boolean }) {
     this.#isWhole = isWhole;
   }
 
-  /** `true` if the ledger knows everything before its place. */
+  /**
+   * `true` if the ledger has counted everything so far. A ledger that has not seen a state line may lack earlier
+   * events.
+   */
   get isWhole(): boolean {
     return this.#isWhole;
   }
@@ -108,7 +114,10 @@ export class BudgetLedger {
     return this.#holds.values();
   }
 
-  /** Checks whether an open hold still counts on one of its budgets at a time. An orphan leaves a rolling window. */
+  /**
+   * Checks whether an open hold still counts on one of its budgets at a time. An orphan no longer counts when it has
+   * left a rolling window.
+   */
   counts(hold: Hold, nowMs: number): boolean {
     return this.#accountsOf(hold).some((account) => {
       const ms = Math.max(nowMs, account.clockMs);
@@ -159,14 +168,17 @@ export class BudgetLedger {
     return { limit, spent: account.spentAt(ms), ...this.#holds.figures(account, ms) };
   }
 
-  /** Returns the time at which a decision on the budgets is dated: now, but never before the newest hold or end. */
+  /**
+   * Returns the time at which a decision on the budgets is dated: now, but never before the newest hold or end of a
+   * hold on them.
+   */
   decisionMs(budgets: readonly string[], nowMs: number): number {
     return Math.max(nowMs, ...budgets.map((name) => this.#accounts.get(name)!.clockMs));
   }
 
   /**
-   * Decides a hold at the time that {@linkcode decisionMs} has returned for now. Returns null if the hold fits, or else
-   * the refusal of the budget that has room last.
+   * Decides a hold. `ms` is the result of {@linkcode decisionMs} for `nowMs`. Returns null if the hold fits. Otherwise
+   * returns the refusal of the budget on which the hold fits last.
    */
   refusalOf(hold: RequestedHold, ms: number, nowMs: number): Refusal | null {
     let last: Refusal | null = null;
@@ -211,8 +223,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Drops what no later decision needs. No later decision is dated before this time. A fold must do so at the same
-   * lines, those of the state.
+   * Drops the sums, holds and tickets that no later decision needs. No later decision is dated before `ms`. Every fold
+   * must call this method at the same lines, which are the state lines.
    */
   compact(ms: number): void {
     for (const account of this.#accounts.values()) {
@@ -269,7 +281,8 @@ export class BudgetLedger {
     else if (isSame(account.terms, line.terms)) {
       account.limit = line.limit;
       if (line.isDeclared) account.declaredLimit = line.limit;
-      // A limit that is set by hand also corrects a clock that was ahead.
+      // A limit that `scout budget set` has set also sets the time of the budget, which may be wrong because a clock
+      // was ahead.
       else account.clockMs = setClock(account, event);
     }
   }
@@ -294,7 +307,7 @@ export class BudgetLedger {
     this.#tickets.removeBudget(name);
   }
 
-  /** Ends the hold that an event names, and charges what `amountOf` returns for its estimate. */
+  /** Ends the hold that an event names. Charges the amount that `amountOf` returns for the held amount. */
   #endHold(event: AuditEvent, amountOf: (estimate: number) => number): void {
     if (event.event === BUDGET_LINE.release) this.#tickets.remove(`${event.hold}`);
     const hold = this.#holdNamedBy(event);
@@ -307,7 +320,9 @@ export class BudgetLedger {
     }
   }
 
-  /** Adds the amounts of an event to the budgets of its hold and to the budgets that it matches, once each. */
+  /**
+   * Adds the amounts of an event once to each budget of its hold, and once to each other budget that the event matches.
+   */
   #takeCost(event: AuditEvent): void {
     const epochMs = eventEpochMs(event.ts);
     const hold = this.#holdNamedBy(event);
@@ -341,20 +356,23 @@ export class BudgetLedger {
 }
 
 /**
- * Returns the date of the end of a hold. If another clock was ahead, time stands still on the budget until it is reached,
- * so that the amount does not leave the window at once.
+ * Returns the date of the amount that the end of a hold charges, which is never before the time of the budget. If
+ * another clock was ahead, that time is ahead too, and an amount with an earlier date could leave the window at once.
  */
 function endOf(epochMs: number, account: Account): number {
   return Math.max(dateOf(epochMs, account), account.clockMs);
 }
 
-/** Returns the date of an amount. Without a readable time it is the newest time that the account knows. */
+/**
+ * Returns the date of an amount, which is the time of its event. If the event has no readable time, it is the newest
+ * time that the account knows.
+ */
 function dateOf(epochMs: number, { clockMs, terms: { sinceMs } }: Account): number {
   if (!Number.isNaN(epochMs)) return epochMs;
   return clockMs === -Infinity ? sinceMs ?? 0 : clockMs;
 }
 
-/** Returns the time to which a limit by hand sets the clock of a budget. */
+/** Returns the time to which a limit of `scout budget set` sets the clock of a budget. */
 function setClock({ clockMs }: Account, { ts }: AuditEvent): number {
   const epochMs = eventEpochMs(ts);
   return Number.isNaN(epochMs) ? clockMs : epochMs;

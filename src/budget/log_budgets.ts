@@ -24,7 +24,7 @@ import { WaitingHolds } from "./waiting_holds.ts";
 export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
   /** Resolves when everything that this process has written before the call is durable. */
   readonly sync: () => Promise<void>;
-  /** Receives each decision on a hold, in a test. */
+  /** In a test, receives each decision on a hold. */
   readonly observe?: ((decision: HoldDecision) => void) | undefined;
 }
 
@@ -55,7 +55,7 @@ export class LogBudgets implements BudgetLog {
     this.signals = new SpentSignals({ keeper, clock, logger, hasChanged: changesOf(log) });
   }
 
-  /** Declares a budget. Its holds have the bound fields of a logger, which their own fields override. */
+  /** Declares a budget. Its holds get the bound fields of a logger; the fields of a hold override them. */
   async declare(options: BudgetOptions, bound: Fields): Promise<Budget> {
     const declaration = declarationOf(options, this.#options.now());
     const { keeper } = this;
@@ -70,7 +70,7 @@ export class LogBudgets implements BudgetLog {
   accept(caller: LineCaller, event: string, fields: Fields): void {
     const resolve = () => {
       caller.resolve();
-      // The line may have ended a hold, so that another one fits.
+      // The line may have ended a hold, so that a waiting hold fits.
       this.waiting.callFirst();
     };
     this.#options.accept({ ...caller, resolve }, event, fields);
@@ -98,7 +98,10 @@ export class LogBudgets implements BudgetLog {
   }
 }
 
-/** Returns a function that checks whether the active file has changed since its last call; true for the first one. */
+/**
+ * Returns a function that checks whether the active file has changed since the function was last called. The first call
+ * returns true.
+ */
 function changesOf({ fileSystem, files }: LogDirectory): () => boolean {
   let last: FileStatus | null = null;
   return () => {

@@ -1,5 +1,5 @@
 /**
- * The holds that have not ended, with the sum of each budget. Pure.
+ * The holds that have not ended, with their sum for each budget. Pure.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export class OpenHolds {
     return this.#holds.size;
   }
 
-  /** Returns the hold of an ID. */
+  /** Returns the hold with an ID; undefined if it is not open. */
   get(id: string): Hold | undefined {
     return this.#holds.get(id);
   }
@@ -68,7 +68,7 @@ export class OpenHolds {
     }
   }
 
-  /** Returns what is held and orphaned on a budget at a time. */
+  /** Returns the held amount and the orphaned amount of a budget at a time. */
   figures(account: Account, ms: number): { held: number; orphaned: number } {
     const { name, unit } = account.terms;
     const open = this.#sums.get(name) ?? { sum: 0, earliestMs: Infinity };
@@ -97,14 +97,14 @@ export class OpenHolds {
       .reduce((sum, { amounts }) => plus(sum, amounts[unit] ?? 0), 0);
   }
 
-  /** Returns the times at which the orphans of a budget leave its window. */
+  /** Returns the times at which the holds of a budget that are orphaned at `ms` leave its window. */
   departures(account: Account, ms: number): number[] {
     return this.#holds.values()
       .filter(({ budgets, untilMs }) => untilMs <= ms && budgets.includes(account.terms.name))
       .map(({ untilMs }) => account.leavesMs(untilMs)).toArray();
   }
 
-  /** Returns the names of the budgets of a hold, each with the amount. */
+  /** Returns the name of each budget of a hold, with the amount that the hold has on it. */
   #amountsOf({ budgets, amounts }: Hold): (readonly [name: string, amount: number])[] {
     return [...new Set(budgets)].flatMap((name) => {
       const unit = this.#unitOf(name);

@@ -1,5 +1,5 @@
 /**
- * The lines that say how often a budget has refused a hold: at most one a second for each budget of a process.
+ * The lines that count the holds that a budget has refused: at most one line per second for each budget of a process.
  *
  * @module
  */

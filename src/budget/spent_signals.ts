@@ -11,7 +11,7 @@ import { UNIT_NAMES } from "./budget_errors.ts";
 import { statusOf } from "./budget_status.ts";
 import type { BudgetKeeper } from "./keeper.ts";
 
-/** Milliseconds between two looks at the log. */
+/** Milliseconds between two checks of the log. */
 const LOOK_MS = 500;
 
 /** Options of {@linkcode SpentSignals}. */
@@ -28,16 +28,19 @@ export class SpentSignals {
   readonly #options: SpentSignalsOptions;
   readonly #controllers = new Map<string, AbortController>();
   #timer: Timer | undefined;
-  /** Whether the ledger may lack lines of the file. */
+  /** Whether the ledger may lack lines of the active file. */
   #isStale = true;
   #isClosed = false;
 
-  /** Creates the signals. The log is not read before the first one is asked for. */
+  /** Creates the signals. The log is not read before the first signal is requested. */
   constructor(options: SpentSignalsOptions) {
     this.#options = options;
   }
 
-  /** Returns the signal of a budget. If that has aborted and the budget is no longer spent, returns a new signal. */
+  /**
+   * Returns the signal of a budget. If the last signal has aborted and the budget is no longer spent, returns a new
+   * signal.
+   */
   of(budget: string): AbortSignal {
     const existing = this.#controllers.get(budget);
     const reason = this.#reasonOf(budget);
@@ -51,7 +54,7 @@ export class SpentSignals {
     return controller.signal;
   }
 
-  /** Stops looking at the log. */
+  /** Stops checking the log. */
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
@@ -71,7 +74,7 @@ export class SpentSignals {
     if (!hasChanged() && !this.#isStale) return;
     this.#isStale = true;
     try {
-      // The ledger then has every line up to now.
+      // A decision, even one without a line, adds every line up to now to the ledger.
       await keeper.decide(() => null);
       this.#isStale = false;
     } catch (error) {

@@ -2,9 +2,9 @@
  * The tickets of holds that wait for room, in the order of asking. Pure.
  *
  * The oldest valid ticket of a budget claims its amount before every hold that asked later. So each waiting hold is
- * granted in its turn, and many small holds cannot keep a large one waiting for ever. A ticket is valid for some seconds
- * only, and its process renews it, so a process that dies does not stop the others. The time is that of the clock, also
- * on a budget whose time stands still because another clock was ahead.
+ * granted in its turn, and many small holds cannot keep a large one waiting for ever. A ticket is valid for some
+ * seconds only, and its process renews it, so a process that dies does not stop the others. The clock alone decides
+ * whether a ticket is valid, even on a budget whose own time is ahead because another clock was ahead.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export class Tickets {
     this.#byId.delete(id);
   }
 
-  /** Removes a budget from the tickets, and the tickets that are for no other budget. */
+  /** Removes a budget from the tickets. Also removes the tickets that are for no other budget. */
   removeBudget(name: string): void {
     for (const ticket of [...this.#byId.values()]) {
       const rest = withoutBudget(ticket, name);
@@ -48,11 +48,14 @@ export class Tickets {
     }
   }
 
-  /** Returns the amount that the oldest valid ticket of a budget claims before a hold; 0 if it is the ticket of this hold. */
+  /**
+   * Returns the amount that the oldest valid ticket of a budget claims before a hold. Returns 0 if that ticket belongs
+   * to the hold itself, or if no ticket is valid.
+   */
   claimBefore(id: string, { name, unit }: BudgetTerms, nowMs: number): number {
     for (const ticket of this.#byId.values()) {
       const amount = ticket.amounts[unit];
-      // A ticket that would be valid for longer was written by a clock that is ahead.
+      // A ticket that is still valid for more than TICKET_VALID_MS was written by a process whose clock is ahead.
       const isValid = ticket.untilMs > nowMs && ticket.untilMs <= nowMs + TICKET_VALID_MS;
       if (!isValid || amount === undefined || !ticket.budgets.includes(name)) continue;
       return ticket.id === id ? 0 : amount;

@@ -1,14 +1,14 @@
 /**
  * The holds of one process that wait for room, in the order of asking.
  *
- * A hold is first if no hold before it in the line is on one of its budgets. Only the first ones ask again: when the
- * active file has changed, when time alone may have made room, and when a hold of this process has ended.
+ * A hold is first if no hold before it in the line is on one of its budgets. Only the holds that are first ask again:
+ * when the active file has changed, when time alone may have made room, or when a hold of this process has ended.
  *
  * @module
  */
 import type { Clock, Timer } from "../platform/clock.ts";
 
-/** Milliseconds between two looks at the active file. */
+/** Milliseconds between two checks of the active file. */
 const LOOK_MS = 50;
 
 /** The place of a hold in the line, when it asks. */
@@ -25,11 +25,14 @@ export interface Turn {
 export interface WaitingHold<T> {
   /** The names of the budgets. */
   readonly budgets: readonly string[];
-  /** Ends the waiting. */
+  /** The signal that ends the waiting when it aborts. */
   readonly signal: AbortSignal | undefined;
   /** Asks for the hold. Resolves with null if it does not fit yet. */
   ask(turn: Turn): Promise<T | null>;
-  /** Checks whether time alone decides the hold now, or its ticket has to be renewed, even if the file has not changed. */
+  /**
+   * Checks whether the hold must ask again although the active file has not changed: because enough time has passed to
+   * decide the hold, or because its ticket must be written or renewed.
+   */
   mustAsk(turn: Turn): boolean;
   /** Withdraws the ticket, if the hold has one. */
   withdraw(): void;
@@ -56,7 +59,7 @@ export class WaitingHolds {
     this.#hasChanged = hasChanged;
   }
 
-  /** Resolves with the hold when it is granted. Rejects if it never will be, or its signal aborts. */
+  /** Resolves with the hold when it is granted. Rejects if it is refused, or if its signal aborts. */
   async wait<T>(hold: WaitingHold<T>): Promise<T> {
     const { signal } = hold;
     let called = Promise.withResolvers<void>();
@@ -85,7 +88,7 @@ export class WaitingHolds {
     for (const place of this.#first()) place.call();
   }
 
-  /** Withdraws all tickets, and lets every hold ask again: the closed log refuses them. */
+  /** Withdraws all tickets, and lets every hold ask again, so that the closed log refuses it. */
   close(): void {
     for (const { hold, call } of this.#line) {
       hold.withdraw();
@@ -124,7 +127,7 @@ export class WaitingHolds {
 
   #start(): void {
     if (this.#line.length !== 1) return;
-    // Nothing else may keep the process alive while a hold waits.
+    // The timer keeps the process alive while a hold waits, because nothing else may be left that does so.
     this.#timer = this.#clock.startTimer(LOOK_MS, () => this.#look(), { keepsAlive: true });
   }
 

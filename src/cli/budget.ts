@@ -84,7 +84,7 @@ function cellsOf(budget: ShownBudget, timeZone: string): string[] {
   ];
 }
 
-/** Returns the lines of a table with a head, whose columns are as wide as their widest cell. */
+/** Returns the rows as lines below a header line. Each column is as wide as its widest cell. */
 function table(rows: readonly string[][]): string[] {
   const all = [COLUMNS, ...rows];
   const widths = COLUMNS.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
@@ -102,7 +102,7 @@ function holdLine(
   return shownText(`hold ${id}  ${amountsOn({ amounts, budgets })} ${state} ${until}`);
 }
 
-/** Returns the line of a hold that waits. */
+/** Returns the line for a hold that waits for room in its budgets. */
 function ticketLine({ id, amounts, budgets }: Hold): string {
   return shownText(`wait ${id}  ${amountsOn({ amounts, budgets })}`);
 }

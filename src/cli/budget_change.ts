@@ -159,7 +159,7 @@ function unfit(reason: string): CommandError {
   return new CommandError(shownText(`Cannot set budget: ${reason}`), 1);
 }
 
-/** Opens the log of the options for a change of its budgets. */
+/** Opens the log that the options name, so that the command can change its budgets. */
 export async function openForChange(options: LogOptions): Promise<AuditLog> {
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   return await openToChange({ path, chain: await isChained(path) });

@@ -36,7 +36,7 @@ const hold = argument(idOf("HOLD", { kind: "hold", command: "scout budget" }), {
   description: message`The ID of the hold, or a prefix that matches only one open hold`,
 });
 
-/** The fields of the line of a hold that the event of its call does not have. */
+/** The fields that are not copied from the line of a hold to the event of the call. */
 const NOT_COPIED = new Set(["ts", "event", "seq", "hash", ...BUDGET_FIELDS]);
 
 const tokens = countOf("N", { min: 0 });
@@ -118,8 +118,8 @@ function parseType(text: string): string {
 }
 
 /**
- * Ends a hold by the line that a function returns. The function receives the fields of the hold, because its process has
- * not logged the event of the call.
+ * Ends a hold by logging the line that `lineOf` returns. `lineOf` receives the fields of the hold's line, so that it
+ * can copy them to the event of the call.
  */
 async function endHold(
   options: HoldCommandOptions,
@@ -148,7 +148,7 @@ async function endHold(
   return 0;
 }
 
-/** Resolves with the fields of the line of a hold that are not those of budgets; none if retention removed the line. */
+/** Resolves with the fields to copy from the line of a hold; with no fields if retention has removed the line. */
 async function fieldsOf(log: AuditLog, id: string): Promise<LineFields> {
   const where = ({ hold }: AuditEvent) => hold === id;
   const lines = log.query({ eventType: BUDGET_LINE.hold, where, order: "desc", limit: 1 });
@@ -157,7 +157,11 @@ async function fieldsOf(log: AuditLog, id: string): Promise<LineFields> {
   return Object.fromEntries(names.map((name) => [name, line[name]]));
 }
 
-/** Returns the open hold whose ID is the text, or else the only one whose ID begins with it. */
+/**
+ * Returns the open hold whose ID is the text. If no ID is the text, returns the only open hold whose ID begins with it.
+ *
+ * @throws {CommandError} If no open hold or several open holds match.
+ */
 function openHold(ledger: BudgetLedger, text: string): Hold {
   const named = itemsWithId(ledger.openHolds.toArray(), text, ({ id }) => id);
   const [found, ...others] = named;

@@ -16,12 +16,12 @@ export class ClockChanges {
     return this.#repeated;
   }
 
-  /** Number of times that never occurred. They were moved forward by the change of the clock. */
+  /** Number of times that never occurred. Each was moved forward by the same amount as the clocks. */
   get skipped(): number {
     return this.#skipped;
   }
 
-  /** Notes a time, and the instant as which it was read in the time zone. */
+  /** Counts a time if it is unclear. `instant` is the instant to which the time was converted in the time zone. */
   note(text: string, instant: Temporal.Instant, timeZone: string): void {
     const local = localTimeOf(text);
     if (local === null) return;
@@ -33,7 +33,7 @@ export class ClockChanges {
     }
   }
 
-  /** Returns a message for each kind of unclear times that were found. */
+  /** Returns a message about the times that occurred twice, and one about the times that never occurred, if any. */
   messages(timeZone: string): string[] {
     return [
       ...this.#repeated === 0 ? [] : [

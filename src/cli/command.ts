@@ -51,10 +51,12 @@ export async function withReader<T>(
 }
 
 /**
- * Opens a log that the command changes. Other programs write the log, so every new file must belong to its owner.
+ * Opens a log that the command changes. Other programs write the log too, so every new file must belong to the owner of
+ * the log.
  *
  * @param options The options of the log; its path must be absolute.
- * @throws {Deno.errors.PermissionDenied} If the process may not assign files to the owner of the log. Nothing is changed.
+ * @throws {Deno.errors.PermissionDenied} If the process may not assign files to the owner of the log. In this case,
+ *   nothing is changed.
  * @throws {CommandError} If the path is unsuitable.
  */
 export function openToChange(options: AuditLogOptions & { path: string }): Promise<AuditLog> {
@@ -70,7 +72,9 @@ export function openToChange(options: AuditLogOptions & { path: string }): Promi
   });
 }
 
-/** Checks whether the lines of the log at a path have a chain, which a command that appends lines must continue. */
+/**
+ * Checks whether the log at a path has a chain of lines. If so, a command that appends lines must continue the chain.
+ */
 export async function isChained(path: string): Promise<boolean> {
   await using reader = await AuditReader.open({ path, logger: stderrLogger });
   return (await reader.head()).seq !== null;

@@ -28,7 +28,7 @@ export class CommandError extends Error {
 /** Returns a thrown error as an error that the user can fix, or null if the error shows a bug in the program. */
 export function asCommandError(error: unknown): CommandError | null {
   if (error instanceof CommandError) return error;
-  // The command failed, and then closing the log failed as well. The error of the command is the cause.
+  // The command failed, and then closing the log failed as well. Only the error of the command is shown.
   if (error instanceof SuppressedError) return asCommandError(error.suppressed);
   if (error instanceof AuditWriteError) return new CommandError(error.message, 1);
   if (!(error instanceof Error)) return null;
@@ -40,13 +40,13 @@ export function asCommandError(error: unknown): CommandError | null {
 }
 
 /**
- * The start of every message of this library. Messages of the JavaScript engine have no colon after the action. The
- * action may name a path of Windows, with a colon after the drive.
+ * Matches the start of every error message of this library: `Cannot ACTION: `. Messages of the JavaScript engine have
+ * no colon after the action. The action may contain a colon without a blank after it, as in the Windows path `C:\log`.
  */
 const ACTION = /^Cannot [a-z](?:[^:\n]|:(?! ))*: /;
 const SYSTEM_ERRORS: readonly unknown[] = Object.values(Deno.errors);
 
-/** Checks whether the operating system reported an error, which has a class of Deno or a code such as ENOSPC. */
+/** Checks whether an error is from the operating system: it has a class of `Deno.errors`, or a code such as ENOSPC. */
 function isSystemError(error: Error): boolean {
   if (SYSTEM_ERRORS.includes(error.constructor)) return true;
   return "code" in error && typeof error.code === "string" && /^E[A-Z0-9]+$/.test(error.code);

@@ -1,5 +1,5 @@
 /**
- * A command that lists by default and has further commands, such as `scout inflight` and `scout inflight end`.
+ * A command that lists items by default and has subcommands, such as `scout inflight` with `scout inflight end`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { parse, type Parser } from "@optique/core/parser";
 import type { Run } from "./command.ts";
 import { unexpectedInput } from "./usage_error.ts";
 
-/** Returns a parser of the further commands, or else of the arguments of `list`, which may have none. */
+/** Returns a parser that accepts one of the subcommands, or the arguments of `list`. No arguments also mean `list`. */
 export function orByDefault(
   commands: Parser<"sync", Run, unknown>,
   list: Parser<"sync", Run, unknown>,

@@ -23,7 +23,7 @@ export interface EventLineOptions {
 const GAP = "  ";
 const COLUMN_NAMES = ["type", "cost", "model", "tokens"] as const;
 type Column = typeof COLUMN_NAMES[number];
-/** The widths of the columns, at least. */
+/** The minimum widths of the columns. */
 export type Widths = Readonly<Record<Column, number>>;
 
 const NO_WIDTHS: Widths = { type: 0, cost: 0, model: 0, tokens: 0 };
@@ -34,7 +34,10 @@ export const USUAL_WIDTHS: Widths = {
   model: "small".length,
   tokens: "200 in, 56 out".length,
 };
-/** The initial column widths if calls are shown as they end. Few calls have a model and tokens. */
+/**
+ * The initial column widths if calls are shown as they end. Few calls have a model and tokens, so these columns start
+ * with a width of 0.
+ */
 export const SPAN_WIDTHS: Widths = {
   ...NO_WIDTHS,
   type: "tool_call".length,
@@ -177,7 +180,7 @@ export class EventLines {
   }
 }
 
-/** Returns the style of the cell of an event in a column. */
+/** Returns the style of an event's cell in a column. */
 function styleOf(column: Column, event: AuditEvent): Style {
   if (column === "cost") return "yellow";
   if (column === "model") return "cyan";
@@ -199,7 +202,7 @@ function* otherFields(event: AuditEvent): Generator<[name: string, value: unknow
   for (const name of EXPLAINING) {
     if (Object.hasOwn(event, name)) yield [name, explained(event[name])];
   }
-  // Of a chained line, the sequence number is shown, but not the hash, which is of no use to people.
+  // The sequence number of a chained line is shown. The hash is left out, because people cannot use it.
   const isChained = typeof seq === "number" && typeof hash === "string" && SHA256.test(hash);
   for (const [name, value] of Object.entries(event)) {
     if (PLACED.has(name) || EXPLAINING.includes(name)) continue;
@@ -207,7 +210,10 @@ function* otherFields(event: AuditEvent): Generator<[name: string, value: unknow
   }
 }
 
-/** Returns the name and the message of an error that was logged as an object, without its stack; other values as they are. */
+/**
+ * Returns the name and the message of an error that was logged as an object, without the stack of the error. Returns
+ * any other value unchanged.
+ */
 function explained(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   const { name, message } = value as { name?: unknown; message?: unknown };

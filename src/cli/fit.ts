@@ -8,8 +8,8 @@ import { shownText } from "../shown.ts";
 
 const ELLIPSIS = "…";
 /**
- * Maximum number of code units that are processed per column, because a character can have any number of combining
- * marks.
+ * Maximum number of code units that are processed per column. The limit is needed because one character can have any
+ * number of combining marks.
  */
 const UNITS_PER_COLUMN = 8;
 
@@ -55,7 +55,7 @@ export function wrapped(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
-/** Returns the escaped start of a text, long enough for the columns, and whether the start is the whole text. */
+/** Returns the start of a text, escaped and long enough to fill the columns, and whether it is the whole text. */
 function bounded(text: string, columns: number): [shown: string, isWhole: boolean] {
   if (text.length <= UNITS_PER_COLUMN * columns) return [shownText(text), true];
   const head = text.slice(0, UNITS_PER_COLUMN * columns).replace(/[\uD800-\uDBFF]$/, "");

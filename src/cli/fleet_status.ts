@@ -14,10 +14,13 @@ const SECONDS = [[86_400, "d"], [3_600, "h"], [60, "min"]] as const;
 
 const HEADER = ["log", "shipped", "lag", "lag time", "last event", "last stored", "missing"];
 const LABEL_WIDTH = "last stored  ".length;
-/** Maximum width in columns of the name of a log within a sentence. Longer names are cut. */
+/** Maximum width of a log name within a sentence, in columns. Longer names are cut. */
 const LOG_WIDTH_MAX = 40;
 
-/** Yields a table with a line per log, or a block per log if the table does not fit the columns. */
+/**
+ * Yields a table with one line per log. If the table is wider than `columns`, yields several short lines per log
+ * instead. The last lines describe the gaps in the logs.
+ */
 export function* fleetStatusLines(
   logs: readonly FleetLogStatus[],
   timeZone: string,

@@ -1,26 +1,26 @@
 /**
- * IDs of calls and holds on the command line, which can be cut off.
+ * The IDs of calls and holds on the command line. A user may type only the first characters of an ID.
  *
  * @module
  */
 import type { ValueParser } from "@optique/core/valueparser";
 import { valueOf } from "./options.ts";
 
-/** Minimum number of characters of an ID, so that a typing error ends nothing. */
+/** Minimum number of characters of an ID or its prefix. With fewer, a typing error could end the wrong call or hold. */
 const ID_LENGTH_MIN = 4;
 
 /**
- * Creates the parser of the ID, or of a prefix of the ID, of a call or a hold.
+ * Creates the parser for the ID of a call or a hold, or for a prefix of such an ID.
  *
- * @param kind The kind of the item that has the ID, for the error.
- * @param command The command that lists the IDs, for the error.
+ * @param kind The word for the item that has the ID, such as "call". The error contains it.
+ * @param command The command that lists the IDs. The error names it.
  */
 export function idOf(
   metavar: Uppercase<string>,
   { kind, command }: { readonly kind: string; readonly command: string },
 ): ValueParser<"sync", string> {
   const read = (input: string) => {
-    // The table of a narrow terminal cuts IDs off.
+    // On a narrow terminal, the table cuts IDs and adds an ellipsis, which a user may copy too.
     const id = input.replace(/…$/, "");
     if (id.length >= ID_LENGTH_MIN) return id;
     throw new RangeError(
@@ -30,7 +30,7 @@ export function idOf(
   return valueOf(metavar, read, "3f9c01d2");
 }
 
-/** Returns the items whose ID is the text, or else those whose ID begins with the text. */
+/** Returns the items whose ID is the text. If no ID is the text, returns the items whose ID begins with it. */
 export function itemsWithId<T>(
   items: readonly T[],
   text: string,

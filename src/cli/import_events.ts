@@ -22,8 +22,8 @@ import type { SourceFile, SourceRecord } from "./source_file.ts";
 const PROBLEMS_SHOWN = 10;
 
 /**
- * The position of a record (`FILE:LINE`), its number in its file, from 1, and its event or the reason why the record is
- * invalid.
+ * A record as an event, or the reason why the record is invalid. `place` is the position of the record (`FILE:LINE`).
+ * `number` counts the records of the file, from 1.
  */
 type PlacedEvent =
   & { readonly place: string; readonly number: number }
@@ -47,9 +47,9 @@ export interface CheckedFile {
   readonly ids: RecordIds;
   /** Number of valid records. */
   readonly events: number;
-  /** Number of valid records that are not in the log. */
+  /** Number of valid records that are not in the log yet. */
   readonly newEvents: number;
-  /** Whether to import each record: 1 or 0, by its number. */
+  /** 1 for each record that is to be imported, and 0 for each other record. The index is the number of the record. */
   readonly isWanted: Uint8Array;
 }
 
@@ -57,7 +57,7 @@ export interface CheckedFile {
 export interface Appended {
   /** The number of appended events. */
   readonly imported: number;
-  /** The position of the first record that was not imported because of an interrupt; null without an interrupt. */
+  /** Position (`FILE:LINE`) of the first record that was not imported because of an interrupt; otherwise null. */
   readonly stoppedBefore: string | null;
 }
 
@@ -72,8 +72,8 @@ export interface Checked {
  *
  * @param skipInvalid Whether to leave out invalid records.
  * @param again Whether to import records that are in the log already.
- * @throws {CommandError} If a record is invalid; the details list the first invalid records. Also if `--map` names
- *   a member that no record has.
+ * @throws {CommandError} If a record is invalid and `skipInvalid` is false; the details list the first invalid records.
+ *   Also if `--map` names a member that no record has, or, without `again`, if an imported record has changed.
  */
 export async function checkEvents(
   files: readonly SourceFile[],
@@ -131,7 +131,7 @@ export async function checkEvents(
     if (conflict !== null) throw changedSource(file.name, conflict);
   }
   const checked = found.map(({ file, ids, valid }, n) => {
-    // The same file may be named twice.
+    // If a file begins with all records of another file, or both are the same, the common records are new only once.
     for (const before of found.slice(0, n)) earlier.addAll(before.ids, ids);
     const isWanted = new Uint8Array(ids.count + 1);
     let newEvents = 0;
@@ -160,7 +160,7 @@ function changedSource(name: string, number: number): CommandError {
   );
 }
 
-/** Reads from the log which records of the sources it has. */
+/** Reads the log, and resolves with the records of the sources that it already contains. */
 async function earlierImports(
   path: string,
   sources: readonly RecordIds[],
@@ -221,7 +221,7 @@ export async function appendEvents(
   return { imported, stoppedBefore: null };
 }
 
-/** Yields the events of a file in batches. The first reading of the file determines the IDs of its records. */
+/** Yields the events of a file in batches. The first reading of the file (`isFirst`) also adds its records to `ids`. */
 async function* placedEvents(
   file: SourceFile,
   mapping: RecordMapping,
@@ -257,7 +257,7 @@ async function* placedEvents(
   }
 }
 
-/** The problems of invalid records. The first problems are listed, and the others are counted. */
+/** The problems of invalid records. The first 10 problems are listed, and the others are only counted. */
 export class Problems {
   readonly #shown: string[] = [];
   #count = 0;
@@ -284,7 +284,7 @@ export class Problems {
     throw new CommandError(introduction, 1, details);
   }
 
-  /** Returns the first problems, and the number of the others. */
+  /** Returns one line for each of the first problems. If there are more, the last line has the number of the others. */
   list(): string[] {
     const further = this.#count - this.#shown.length;
     return [...this.#shown, ...further > 0 ? [`and ${shownNumber(further)} more`] : []];

@@ -1,7 +1,8 @@
 /**
- * The temporary file of an import, beside the log. It is a claim, which prevents a second import, and it holds what
- * pipes delivered, because every record is checked before the first is appended. If the process is killed, the next
- * `open()` of the log removes the file.
+ * The temporary file of an import, in the directory of the log. It is a claim, so that only one import into the log
+ * runs at a time. It also stores the input from pipes: an import reads its input twice, first to check all records and
+ * then to append them, but a pipe can be read only once. If the process is killed, the next `open()` of the log removes
+ * the file.
  *
  * @module
  */
@@ -14,7 +15,9 @@ import { type Claim, tryClaim } from "../segments/claim.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import { CommandError } from "./command_error.ts";
 
-/** A part of the file: what one pipe delivered. */
+/**
+ * The part of the file that stores the input from one pipe. It begins at the offset `from` and ends at `byteLength`.
+ */
 export interface SpooledPart {
   readonly handle: FileHandle;
   readonly from: number;
@@ -27,7 +30,7 @@ export class ImportFile implements Disposable {
   readonly #claim: Claim;
 
   /**
-   * Creates the file beside the log at the path, and locks it.
+   * Creates and locks the file in the directory of the log. `path` is the path of the log.
    *
    * @throws {CommandError} If another import into the log is running.
    */
@@ -43,7 +46,7 @@ export class ImportFile implements Disposable {
     }
   }
 
-  /** Appends what a pipe delivers, and resolves with the part of the file that holds it. */
+  /** Appends the input from a pipe to the file, and resolves with the part of the file that stores the input. */
   async spool(chunks: AsyncIterable<Uint8Array>): Promise<SpooledPart> {
     const { handle } = this.#claim;
     const from = handle.status().byteLength;

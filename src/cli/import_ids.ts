@@ -1,11 +1,14 @@
 /**
  * Identifies imported records, so that no record of a source is imported twice by mistake.
  *
- * The field `import_id` of an imported event is `FIRST-SUM-NUMBER`: a digest of the first record of the source, a digest
- * of all records up to this one, and the number of this record, from 1. The name of the source does not matter. So a
- * source that has grown at its end has the same IDs as before, followed by new ones, and an import that was interrupted
- * continues with the first record whose ID is not in the log. If a record of the source was changed since its import, or
- * if another source begins with the same records, the digests differ from that record on.
+ * The field `import_id` of an imported event is `FIRST-SUM-NUMBER`: a digest of the first record of the source, a
+ * digest of all records from the first to this record, and the number of this record, from 1. The ID does not depend on
+ * the name of the source.
+ *
+ * - If records were added at the end of a source, the records before them keep their IDs.
+ * - If an import was interrupted, a second run of it continues with the first record whose ID is not in the log.
+ * - If a record was changed, that record and all later records of the source get new IDs.
+ * - If two sources begin with the same records, their IDs differ from the first different record on.
  *
  * @module
  */
@@ -59,7 +62,10 @@ export class RecordIds {
 
 /** The records of some sources that are in a log already. */
 export class EarlierImports {
-  /** The digests by the digest of the first record, and by number. Different sources may begin with the same record. */
+  /**
+   * The digests (SUM) of the imported records, by the digest of the first record (FIRST). `byNumber` has one digest for
+   * a number. `others` has the further digests for it, because different sources may begin with the same record.
+   */
   readonly #sums = new Map<string, { byNumber: BigUint64Array; others: Set<string> }>();
 
   /** Prepares the search for records of these sources. */
@@ -70,13 +76,16 @@ export class EarlierImports {
     }
   }
 
-  /** Notes the record from which an event of the log was imported, if it may be a record of one of the sources. */
+  /**
+   * Notes the imported record of an event, if the source of that record and one of `sources` begin with the same
+   * record.
+   */
   add({ import_id }: AuditEvent): void {
     const [, first = "", sum = "", number = ""] = ID.exec(String(import_id)) ?? [];
     if (this.#sums.has(first)) this.#add(first, BigInt(`0x${sum}`), Number(number));
   }
 
-  /** Notes all records of a source, if one of the two sources is the beginning of the other or both are the same. */
+  /** Notes all records of `source`, if the two sources have the same records up to the end of the shorter one. */
   addAll(source: RecordIds, next: RecordIds): void {
     const common = Math.min(source.count, next.count);
     if (source.first !== next.first || source.sumAt(common) !== next.sumAt(common)) return;
@@ -93,8 +102,8 @@ export class EarlierImports {
   }
 
   /**
-   * Returns the number of the first record in whose place the log has another record, of a source that begins with the
-   * same record; null if there is none.
+   * Returns the number of the first record that the log lacks, although it has a different record with the same number,
+   * from a source that begins with the same first record. Returns null if the source does not have such a record.
    */
   conflictIn(source: RecordIds): number | null {
     const { byNumber } = this.#sums.get(source.first) ?? { byNumber: [] };
@@ -106,7 +115,7 @@ export class EarlierImports {
 
   #add(first: string, sum: bigint, number: number): void {
     const { byNumber, others } = this.#sums.get(first)!;
-    // A number past the end belongs to a longer source.
+    // If no source has so many records, the record is from a longer source, and its digest is not needed.
     if (number >= byNumber.length || byNumber[number] === sum) return;
     if (byNumber[number] === 0n) byNumber[number] = sum;
     else others.add(`${sum}-${number}`);

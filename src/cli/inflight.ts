@@ -85,8 +85,8 @@ async function tellJson(spans: AsyncIterable<UnfinishedSpan>, output: Output): P
 }
 
 /**
- * Yields the spans as events, so that they are shown as `scout query` shows events. If `isShort`, the IDs are cut to a
- * length that `scout inflight end` still understands, so that they fit on a terminal.
+ * Yields the spans as events, so that they are shown like the events of `scout query`. If `isShort`, the IDs are cut to
+ * fit on a terminal. `scout inflight end` accepts the cut IDs.
  */
 async function* rows(
   spans: AsyncIterable<UnfinishedSpan>,
@@ -101,5 +101,5 @@ async function* rows(
   }
 }
 
-/** Length of the first part of a UUID. */
+/** Length of a cut ID: the number of characters of a UUID before its first hyphen. */
 const SHORT_ID_LENGTH = 8;

@@ -32,7 +32,7 @@ interface InflightEndOptions extends ReadingOptions {
   readonly reason: string | undefined;
 }
 
-/** The value of the field that says who logged the end. */
+/** The value of the field `ended_by`, which names the program that logged the end. */
 const COMMAND = "scout inflight end";
 
 /** The `scout inflight end` command. */
@@ -103,7 +103,10 @@ async function runInflightEnd(options: InflightEndOptions, output: Output): Prom
   return 0;
 }
 
-/** Resolves with the keys of the calls that end from now on, as far as the log was read for the next decision. */
+/**
+ * Resolves with a set that collects the keys of the calls that end from now on. It is up to date at each later
+ * decision.
+ */
 async function watchEnds(keeper: BudgetKeeper): Promise<ReadonlySet<string>> {
   const ended = new Set<string>();
   await keeper.decide(() => {
@@ -125,10 +128,12 @@ function unknownCall(text: string): CommandError {
   );
 }
 
-/** Maximum age of the last event of a session whose process probably still runs. */
+/** Maximum age of the last event of a session, in milliseconds, at which its process probably still runs. */
 const RECENT_MS = 60_000;
 
-/** Warns if the session of the call has logged an event just now, because the process may still end the call. */
+/**
+ * Warns if the last event of the call's session is recent, because the process may still run and end the call itself.
+ */
 function warnIfRecent({ lastSeen }: UnfinishedSpan): void {
   const ageMs = Date.now() - eventEpochMs(lastSeen);
   if (!(ageMs < RECENT_MS)) return;
@@ -142,7 +147,10 @@ function warnIfRecent({ lastSeen }: UnfinishedSpan): void {
 /** Maximum number of calls that are listed if the ID is ambiguous. */
 const LISTED_MAX = 10;
 
-/** Resolves with the unfinished call whose ID is the text, or else the only one whose ID begins with it. */
+/**
+ * Resolves with the unfinished call whose ID is the text. If no ID is the text, resolves with the only unfinished call
+ * whose ID begins with it. Rejects if no call or several calls match.
+ */
 async function openCall(
   reader: Pick<AuditReader, "unfinished">,
   { span: text, event }: Pick<InflightEndOptions, "span" | "event">,

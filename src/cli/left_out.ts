@@ -10,17 +10,22 @@ import { eventEpochMs } from "../time.ts";
 import { listedFiles } from "./listed_files.ts";
 import { statusLogger, tell } from "./messages.ts";
 
-/** Numbers of events that figures do not include. */
+/** The numbers of events that the figures of a command do not include. */
 export interface LeftOut {
-  /** Events without a readable time, in the whole log: they are in no range of time. */
+  /**
+   * Events without a readable time. They are counted in the whole log, because they do not belong to any time range.
+   */
   readonly untimed: number;
   /** Events in the range of time whose cost is not a number. */
   readonly badCosts?: number;
 }
 
-/** Resolves with the number of events of a log that have no readable time. The manifest counts those in archives. */
+/**
+ * Resolves with the number of events of a log that have no readable time. If a file has a usable manifest line, the
+ * number is taken from the line, and the file is not read.
+ */
 export async function untimedEvents(reader: AuditReader): Promise<number> {
-  // The command itself reports the damage.
+  // Damage that is found here is not reported, because the command itself reports the damage of the log.
   const damage = new DamageReport(statusLogger);
   let count = 0;
   for (const { line, events } of listedFiles(reader)) {
@@ -37,7 +42,7 @@ export function isUntimed({ ts }: { readonly ts?: unknown }): boolean {
   return Number.isNaN(eventEpochMs(ts));
 }
 
-/** Reports on standard error what the figures do not include, if anything. */
+/** Reports on standard error how many events the figures do not include. Writes nothing if they include all events. */
 export function tellLeftOut({ untimed, badCosts = 0 }: LeftOut): void {
   const parts = [
     ...untimed === 0 ? [] : [`${counted(untimed, "event")} without a readable time`],

@@ -10,7 +10,7 @@ const CR = 0x0d;
 
 /** The chunks of a file, and the line break that ends its lines. */
 export class LineBreakChunks {
-  /** The line break: LF, also in a file with CR LF, or CR alone, as old spreadsheets write it. */
+  /** LF if the lines of the file end in LF or CR LF; CR if they end in CR alone, as in files of old spreadsheets. */
   readonly lineBreak: "\n" | "\r";
   readonly #first: Bytes;
   readonly #rest: AsyncIterator<Bytes>;
@@ -25,7 +25,7 @@ export class LineBreakChunks {
   static async of(chunks: AsyncIterable<Bytes>): Promise<LineBreakChunks> {
     const rest = chunks[Symbol.asyncIterator]();
     const { value: first = new Uint8Array() } = await rest.next();
-    // The last byte may be the first half of a CR LF.
+    // A CR in the last byte is ignored, because it may belong to a CR LF whose LF is in the next chunk.
     const isOld = first.subarray(0, -1).includes(CR) && !first.includes(LF);
     return new LineBreakChunks(isOld ? "\r" : "\n", first, rest);
   }
@@ -42,7 +42,7 @@ export class LineBreakChunks {
     }
   }
 
-  /** Returns a chunk in which every line ends in LF. */
+  /** Returns the chunk with LF at the end of every line. If the lines of the file end in CR alone, replaces each CR. */
   withLf(chunk: Bytes): Bytes {
     return this.lineBreak === "\n" ? chunk : chunk.map((byte) => byte === CR ? LF : byte);
   }

@@ -1,5 +1,6 @@
 /**
- * The files of a log with their manifest lines, for commands that answer from the manifest where they can.
+ * Lists the files of a log with their manifest lines. A command does not have to read a file whose manifest line
+ * already has the figures.
  *
  * @module
  */
@@ -19,13 +20,16 @@ import { statusLogger } from "./messages.ts";
 /** A file of a log. */
 export interface ListedFile {
   readonly file: SnapshotFile;
-  /** The manifest line; undefined if the file is not an archive or the line does not describe the file. */
+  /** The manifest line of the file; undefined if the file is not an archive, or no usable line describes it. */
   readonly line: ArchiveLine | undefined;
-  /** Reads the events of the file in batches, the oldest first; only lines that pass `lineTest`, if it is set. Call it before the next file is taken. */
+  /**
+   * Reads the events of the file in batches, oldest first. If `lineTest` is set, skips the lines that do not pass it.
+   * Must be called before {@linkcode listedFiles} yields the next file.
+   */
   readonly events: (damage: DamageReport, lineTest?: LineTest) => AsyncGenerator<AuditEvent[]>;
 }
 
-/** Yields the files of the log of a reader, as one snapshot, the oldest first. */
+/** Yields the files of a reader's log, oldest first. All files are from one snapshot. */
 export function* listedFiles(reader: AuditReader): Generator<ListedFile> {
   const log = new LogDirectory(denoFileSystem, reader.path);
   using snapshot = takeSnapshot(log);

@@ -1,5 +1,5 @@
 /**
- * Recognizes files that are not audit logs, so that a command can name the kind of a wrong file.
+ * Recognizes files that are not audit logs, so that an error can name the kind of the file, such as a PNG image.
  *
  * @module
  */
@@ -15,12 +15,12 @@ import { tell } from "./messages.ts";
 import { CommandError } from "./command_error.ts";
 import { type LocatedLog, shownSource } from "./log_path.ts";
 
-/** Maximum number of bytes that are read at the start of a file, and at its end, to search for an event. */
+/** Maximum number of bytes to search for an event at the start of a file. The same number is searched at its end. */
 const PART_BYTES = 64 * 1024;
 const LINE_BREAK = 0x0a;
 const BRACE = 0x7b;
 
-/** The first bytes of the kinds of files that users name as logs by mistake. */
+/** The kinds of files that users may name as a log by mistake, each with the first bytes of such a file. */
 const SIGNATURES: readonly (readonly [start: readonly number[], kind: string])[] = [
   [[0x1f, 0x8b], "a gzip file"],
   [[0x89, 0x50, 0x4e, 0x47], "a PNG image"],
@@ -33,7 +33,7 @@ const SIGNATURES: readonly (readonly [start: readonly number[], kind: string])[]
 /**
  * Checks that the file at the path of a log may be a log. A path that does not exist is accepted.
  *
- * @throws {CommandError} If the path is that of anything else; the message names the kind of the file.
+ * @throws {CommandError} If the path is not a regular file, or the file is not a log; the message states the reason.
  */
 export function checkKind(log: LocatedLog): void {
   const kind = denoFileSystem.status(log.path)?.kind;
@@ -61,7 +61,7 @@ export function checkThere(log: LocatedLog): void {
   );
 }
 
-/** Reports on standard error that a command waits for a log that does not exist yet, if so. */
+/** If the log does not exist yet, reports on standard error that the command waits for it. */
 export function tellIfAwaited(log: LocatedLog): void {
   if (!isThere(log)) {
     tell(`waiting for the audit log, which does not exist yet: ${shownSource(log)}`);
@@ -89,7 +89,7 @@ function isKnownByFiles(path: string): boolean {
     log.segments().length > 0;
 }
 
-/** Returns the reason why a file is not a log, or null if a line of the file may be an event. */
+/** Returns the reason why a file is not a log, or null if the file is empty or one of its lines may be an event. */
 function reasonAgainst(path: string): string | null {
   let handle: FileHandle | null;
   try {

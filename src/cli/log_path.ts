@@ -20,7 +20,7 @@ export interface NamedLog {
   readonly path: string | undefined;
 }
 
-/** The source of the path of a log: the command line, an environment variable, or the default. */
+/** The source of a log's path: the command line, an environment variable, or the default. */
 export type PathSource = "command line" | "SCOUT_PATH" | "default";
 
 /** The path of a log, and its source. */
@@ -39,11 +39,12 @@ const DEFAULT_NAME = basename(DEFAULT_AUDIT_PATH);
 const STAMP_LENGTH = "_20260213_143022".length;
 
 /**
- * Finds the log of a command: the argument or `--path`, else the value of SCOUT_PATH if the program may read the
- * variable, else the default path. A directory stands for the log that it contains. If it contains no log yet, it
- * stands for its `audit.jsonl`.
+ * Finds the log of a command. The path is the argument LOG or the value of `--path`. Without them, it is the value of
+ * SCOUT_PATH, if the program may read the variable, or else the default path. If the path is a directory, the log is
+ * the one in the directory, or `audit.jsonl` if the directory does not contain a log yet.
  *
- * @throws {CommandError} If the log is named twice, a path is invalid, or a directory contains several logs.
+ * @throws {CommandError} If both LOG and `--path` are used, a path is invalid, or a directory contains several logs but
+ *   no `audit.jsonl`.
  * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
  */
 export function locateLog({ file, path }: NamedLog): LocatedLog {
@@ -99,9 +100,9 @@ function defaultPath(): string {
 }
 
 /**
- * Returns the path of the active file of a log that is named by a file or a directory.
+ * Returns the path of the active file of a log. `name` is the path of that file, or of a directory that contains it.
  *
- * @throws {CommandError} If the name is that of a directory with several logs.
+ * @throws {CommandError} If the path is invalid, or a directory contains several logs but no `audit.jsonl`.
  */
 function logAt(name: string): string {
   const path = absolutePath(name);
@@ -130,14 +131,14 @@ function absolutePath(name: string): string {
 function isDirectory(path: string): boolean {
   try {
     const kind = denoFileSystem.status(path)?.kind;
-    // list() follows a symbolic link, and throws if the link does not lead to a directory; status() does not follow.
+    // status() does not follow a symbolic link. list() follows it, and throws if it does not lead to a directory.
     if (kind === "symlink") denoFileSystem.list(path);
     return kind === "directory" || kind === "symlink";
   } catch (error) {
-    // The symbolic link leads to a file or to nothing. Opening the log will report that.
+    // The symbolic link leads to a file or to nothing. A later check of the log reports the error.
     if (error instanceof Deno.errors.NotADirectory) return false;
     if (error instanceof Deno.errors.NotFound) return false;
-    // The flag must permit reading a directory. A path without an extension is most likely a directory.
+    // The flag must name a directory. A path without an extension is most likely one; otherwise its parent is named.
     const directory = basename(path).includes(".") ? dirname(path) : path;
     throw withFlags(error, [pathFlag("read", directory)]);
   }

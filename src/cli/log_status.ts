@@ -30,9 +30,9 @@ export interface FilesStatus {
 export interface FleetReceipt extends ReceivingFleet {
   /** File name of the newest archive that the fleet has received; null if it has received none. */
   readonly archive: string | null;
-  /** The time (ISO 8601) at which the shipper recorded this. */
+  /** The time (ISO 8601) at which the shipper recorded which archive is the newest that the fleet has. */
   readonly ts: string;
-  /** The number and the total size of the archives that the fleet has not received. */
+  /** The number and the total size in bytes of the archives that the fleet has not received. */
   readonly waiting: { readonly files: number; readonly bytes: number };
 }
 
@@ -47,7 +47,7 @@ export interface LogStatus {
   readonly untoldArchives: number;
   /** The time (ISO 8601) of the newest event that retention has removed; null before the first removal. */
   readonly prunedUntil: string | null;
-  /** The fleets that retention waits for, and the damage of their file; null if retention does not wait for fleets. */
+  /** The fleets in `audit.shipped.jsonl`, and the damage of this file; null if the log does not have the file. */
   readonly shipped: {
     readonly fleets: readonly FleetReceipt[];
     readonly damage: string | null;
@@ -59,14 +59,16 @@ export interface LogStatus {
   /** The spend in USD in each of the last 24 hours, the oldest first. */
   readonly hourly: readonly number[];
   readonly lastEvent: AuditEvent | null;
-  /** The number of events that the spend does not include. Untimed events of unlisted archives are not counted. */
+  /**
+   * The numbers of events that the spend does not include. `untimed` leaves out archives that are not in the manifest.
+   */
   readonly leftOut: {
     /** Events without a readable time, in the whole log. */
     readonly untimed: number;
     /** Events of the last 24 hours whose cost is not a number. */
     readonly badCosts: number;
   };
-  /** The budgets of the log, by their names. */
+  /** The budgets of the log, sorted by name. */
   readonly budgets: readonly ShownBudget[];
   readonly damage: {
     /** The number of invalid lines in archives, as counted in the manifest. */
@@ -112,7 +114,7 @@ interface ListedArchive {
   readonly bytes: number;
 }
 
-/** Returns how far each fleet has received the log, if the log has the file that states it. */
+/** Returns the fleets in `audit.shipped.jsonl` and the damage of this file; null if the log does not have the file. */
 function shippedStatus(path: string, listed: readonly ListedArchive[]): LogStatus["shipped"] {
   const log = new LogDirectory(denoFileSystem, path);
   const lines = readShipped(log);
@@ -173,8 +175,8 @@ function eventsIn({ events, untimed, lines, malformed }: ArchiveLine): number {
 }
 
 /**
- * Resolves with the spend and the number of costs in each of the last 24 hours, the oldest hour first, and with the
- * number of events in that time whose cost is not a number.
+ * Resolves with the spend and the number of costs in each of the last 24 hours, oldest hour first. `badCosts` is the
+ * number of events in the 24 hours whose cost is not a number.
  */
 async function hourlyCosts(
   reader: AuditReader,

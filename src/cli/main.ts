@@ -4,9 +4,14 @@
  * the log in it.
  *
  * All commands on a log need `--allow-read=DIR` for its directory; the default path also needs
- * `--allow-env=HOME`. In addition, `rotate`, `import`, `prune`, `inflight end` and the commands of `budget` need `--allow-write=DIR`, `report` needs
- * `--allow-read` and `--allow-write` for its file, `serve` needs `--allow-net=127.0.0.1:8788`, and `ship` needs
- * `--allow-net` for its server. `fleet` needs only `--allow-net` for its server, and `prices` `--allow-read` for its file.
+ * `--allow-env=HOME`. Some commands need more permissions:
+ *
+ * - `rotate`, `import`, `prune`, `inflight end` and the subcommands of `budget` need `--allow-write=DIR`.
+ * - `report` and `fleet report` need `--allow-read` and `--allow-write` for their file.
+ * - `serve` needs `--allow-net=127.0.0.1:8788`, and `ship` needs `--allow-net` for its server.
+ *
+ * `fleet` needs `--allow-net` for its server, and `prices` needs `--allow-read` for its file. Neither command needs the
+ * directory of a log.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query DIR/audit.jsonl --since 3h
  *
@@ -62,7 +67,7 @@ const reading: Parser<"sync", Run, unknown> = or(
   serveCommand,
   { errors: { unexpectedInput } },
 );
-// A call of or() takes at most 15 parsers.
+// or() takes at most 15 parsers, so the commands are in two groups.
 const commands: Parser<"sync", Run, unknown> = or(
   reading,
   rotateCommand,

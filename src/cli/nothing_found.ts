@@ -21,7 +21,7 @@ export interface Question {
   readonly kind?: string;
   readonly event?: readonly string[];
   readonly session?: string | undefined;
-  /** Whether the query tested other fields as well. */
+  /** Whether the query also tested other fields, with the option `--where`. */
   readonly hasTests?: boolean;
   readonly since?: Temporal.Instant | undefined;
   readonly until?: Temporal.Instant | undefined;
@@ -41,7 +41,7 @@ const EVENTS_MAX = 10_000;
 const TYPES_SHOWN = 8;
 const VALUE_COLUMNS = 40;
 
-/** Writes to standard error that a query found nothing, and which events the log contains instead. */
+/** Reports on standard error that a query found nothing, and which events the log contains. */
 export async function tellNothingFound(
   { path }: AuditReader,
   question: Question,

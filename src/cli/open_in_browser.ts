@@ -15,7 +15,7 @@ const DEFAULT_OPENER = ["xdg-open"];
 
 const [OPENER = "", ...OPENER_ARGS] = OPENERS[Deno.build.os] ?? DEFAULT_OPENER;
 
-/** The flag that grants the permission that {@linkcode openInBrowser} needs. */
+/** The permission flag that {@linkcode openInBrowser} needs. */
 export const OPEN_FLAG: string = `--allow-run=${OPENER}`;
 
 /**

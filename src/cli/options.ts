@@ -27,13 +27,13 @@ export type OutputOptions = {
 /** Options of every command that shows times. */
 export type ShownOptions = OutputOptions & { readonly timeZone: string };
 
-/** Options of every command on a log. */
+/** Options of every command that works on a log. */
 export type LogOptions = OutputOptions & {
   readonly file: string | undefined;
   readonly path: string | undefined;
 };
 
-/** Options of every command on a log that shows times. */
+/** Options of every command that works on a log and shows times. */
 export type ReadingOptions = LogOptions & ShownOptions;
 
 /** Options that select events by their fields. */
@@ -112,7 +112,7 @@ export function countOf(
   });
 }
 
-/** Creates the parser of a number >= 0, or > 0, such as an amount in USD. */
+/** Creates the parser of a number such as an amount in USD: a number >= 0, or > 0 if `orZero` is false. */
 export function amountOf(
   metavar: Uppercase<string>,
   { orZero = true }: { readonly orZero?: boolean } = {},
@@ -125,7 +125,7 @@ export function amountOf(
   return valueOf(metavar, read, 1);
 }
 
-/** The parser of a reason for an entry that a command makes in a log. */
+/** The parser of `--reason`. A command records the text with its event in the log. */
 export const reasonOption: Parser<"sync", string | undefined, unknown> = optional(
   option("--reason", string({ metavar: "TEXT" }), {
     description: message`The reason to record in the log`,
@@ -150,7 +150,9 @@ function checkTimeZone(name: string): string {
   }
 }
 
-/** Parses `FIELD=VALUE`. The test compares VALUE with the JSON of the field, or with a string without its quotes. */
+/**
+ * Parses `FIELD=VALUE`. The test compares VALUE with the text of a string field, or with the JSON of any other field.
+ */
 function parseFieldTest(input: string): FieldTest {
   const at = input.indexOf("=");
   if (at <= 0) throw new RangeError("not a condition; use FIELD=VALUE such as model=small");
@@ -204,7 +206,7 @@ export const logOptions: Parser<"sync", LogOptions, unknown> = object(LOG_LABEL,
   ...output,
 });
 
-/** The parser of {@linkcode LogOptions} without LOG, for a command whose arguments are other files. */
+/** The parser of {@linkcode LogOptions} without the argument LOG, for a command whose arguments are files to import. */
 export const targetOptions: Parser<"sync", Omit<LogOptions, "file">, unknown> = object(LOG_LABEL, {
   path: optional(option("--path", string({ metavar: "FILE" }), {
     description:
@@ -245,7 +247,7 @@ export const timeOptions: Parser<"sync", TimeOptions, unknown> = object("Time ra
   until: optional(option("--until", when, { description: message`Events before this time` })),
 });
 
-/** Returns the query options that select events by their fields, for the options of a command. */
+/** Returns the query options for the field options of a command. */
 export function fieldsToQuery(
   { event, session, where }: FieldOptions,
 ): Pick<QueryOptions, "eventType" | "sessionId" | "where"> {
@@ -256,7 +258,7 @@ export function fieldsToQuery(
   };
 }
 
-/** Returns the query for the options of a command; relative times are resolved against `now`. */
+/** Returns the query options for the options of a command. Relative times, such as 3h ago, count back from `now`. */
 export function optionsToQuery(
   { since, until, ...fields }: FieldOptions & TimeOptions,
   now: Temporal.ZonedDateTime,

@@ -54,7 +54,7 @@ export const pricesCommand: Parser<"sync", Run, unknown> = command(
   { brief: message`Checks a table of prices of models` },
 );
 
-/** Maximum length of a table in bytes. LiteLLM's has 1.6 MB. */
+/** Maximum length of a table of prices in bytes. The table of LiteLLM has 1.6 MB. */
 const BYTES_MAX = 64 * 1024 * 1024;
 /** Maximum number of faults to list. */
 const FAULTS_SHOWN = 20;
@@ -113,7 +113,7 @@ function modelLine(model: string, name: string, prices: ModelPrices): string {
   return `${shownText(model)}${entry}: ${per}`;
 }
 
-/** The prices to show, and what they are prices of. */
+/** The prices to show, each with its label in the output. */
 const SHOWN: readonly (readonly [price: string, label: string])[] = [
   ["input_cost_per_token", "input"],
   ["output_cost_per_token", "output"],
@@ -125,7 +125,7 @@ const SHOWN: readonly (readonly [price: string, label: string])[] = [
 /** The prices without which no call has a cost. */
 const NEEDED = ["input_cost_per_token", "output_cost_per_token"];
 
-/** Returns the reason why calls of a model would have no cost; `null` if they have one. */
+/** Returns the reason why the calls of a model would not have a cost; `null` if they would have a cost. */
 function modelFault(table: PriceTable, model: string, name: string | undefined): string | null {
   if (name === undefined) {
     const near = nearestName(model, Object.keys(table));

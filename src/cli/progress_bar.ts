@@ -27,11 +27,11 @@ export class ProgressBar implements Disposable {
     this.#total = total;
   }
 
-  /** Adds an amount of completed work, and redraws the bar if the last drawing is not recent. */
+  /** Adds an amount of completed work. Redraws the bar if the last drawing is at least 100 ms old. */
   advance(amount: number): void {
     this.#done += amount;
     const now = performance.now();
-    // The size of a pipe is unknown.
+    // The total is 0 if it is unknown, as for a pipe. Then no bar is drawn.
     if (!this.#isShown || this.#total === 0 || now < this.#drawnAt + DRAW_EVERY_MS) return;
     this.#drawnAt = now;
     // The total may be an estimate, so the completed work can exceed the total.
@@ -39,7 +39,7 @@ export class ProgressBar implements Disposable {
     const percent = Math.round(100 * done / this.#total);
     const filled = bar(done, this.#total, WIDTH).padEnd(WIDTH);
     const end = ` ${filled} ${percent} %`;
-    // The line must not wrap, because only the last line can be redrawn.
+    // The label is cut, so that the bar fits on one line of the terminal: only one line can be cleared and redrawn.
     write(`${CLEAR_LINE}${cutMiddle(this.#label, Deno.consoleSize().columns - end.length)}${end}`);
   }
 

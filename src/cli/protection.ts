@@ -4,7 +4,7 @@
  * A line is protected if one of these holds:
  *
  * - It is in the chain of lines.
- * - It precedes the first chained line in the same file, because the hash of the chained line covers earlier lines.
+ * - It precedes the first chained line in the same file. The hash of that line also covers the lines before it.
  * - It is in an archive whose digest is in the manifest.
  *
  * A log without a chained line does not count as protected, even if all of its lines are archived, because new
@@ -33,7 +33,7 @@ export interface Protection {
 /** The result of `scout verify`. */
 export type Outcome = "ok" | "not protected" | "faults";
 
-/** Returns the protection of the log at a path, for the chain head of the log. */
+/** Returns the protection of the log at a path. The second argument is the chain head of the log. */
 export function protectionOf(path: string, { seq }: ChainHead): Protection {
   const log = new LogDirectory(denoFileSystem, path);
   const { byArchive: recorded } = linesOf(new ManifestReader(log), statusLogger);

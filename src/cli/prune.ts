@@ -1,5 +1,5 @@
 /**
- * `scout prune`: removes the oldest archives of a log until its limits hold.
+ * `scout prune`: removes the oldest archives of a log until the rest is within the limits.
  *
  * @module
  */
@@ -135,7 +135,10 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
   );
 }
 
-/** Returns the archives to remove. Also returns the newest archive if it exceeds a limit other than its age. */
+/**
+ * Returns the archives to remove in `due`. `kept` is the newest archive if it exceeds a limit and is still not removed,
+ * because the newest archive is only removed for its age; otherwise null.
+ */
 async function dueIn(
   path: string,
   retention: RetentionPolicy,
@@ -146,8 +149,8 @@ async function dueIn(
   const due = dueArchives(own, retention, nowMs).map(prunedOf);
   const newest = own.at(-1);
   if (newest === undefined || due.length === own.length) return { due, kept: null };
-  // The policy selects the last archive only by its age. An empty archive is appended, so that the policy also judges the
-  // newest real archive.
+  // dueArchives() checks only the age of the last archive in its list. An empty archive is appended, so that the newest
+  // real archive is not the last one, and all limits are checked for it.
   const { maxArchives = Infinity, ...limits } = retention;
   const judged = [...own, { ...newest, gzip_bytes: 0 }];
   const over = dueArchives(judged, { ...limits, maxArchives: maxArchives + 1 }, nowMs);
@@ -160,7 +163,9 @@ function prunedOf(
   return { archive: archive.name, bytes: archive.gzip_bytes, reason };
 }
 
-/** Opens the log with the retention policy, so that archives are removed. Resolves with the removed archives. */
+/**
+ * Removes archives by opening the log with the retention policy. Resolves with the archives in `due` that were removed.
+ */
 async function prune(
   path: string,
   retention: RetentionPolicy,

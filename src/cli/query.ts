@@ -96,14 +96,14 @@ async function tellEventsOf(
   return await tellEvents(events, { ...options, texts }, output);
 }
 
-/** Maximum number of events that are measured before the first one is shown, so that columns rarely widen later. */
+/** Maximum number of events that are measured before the first event is shown, so that columns rarely widen later. */
 const MEASURED_MAX = 200;
-/** Maximum length of the measured events as JSON, in code units, so that large events do not fill the memory. */
+/** Total length of events as JSON, in code units, after which measuring stops, so that it needs little memory. */
 const MEASURED_LENGTH_MAX = 1024 * 1024;
 
 /** Options of {@linkcode tellEvents}. */
 export interface TellOptions extends ShownOptions {
-  /** The stored lines of the events. With `json`, they are written as they are. */
+  /** The stored lines of the events. With `json`, these lines are written unchanged. */
   readonly texts?: LineTexts | undefined;
 }
 

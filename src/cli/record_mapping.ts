@@ -22,7 +22,7 @@ import { ClockChanges } from "./clock_changes.ts";
 import type { Values } from "./source_file.ts";
 import { parseIsoTime } from "./when.ts";
 
-/** The column, or the member of a JSON object, from which a field is read. */
+/** A field, and the column of a CSV file or the member of a JSON object from which it is read. */
 export type FieldSource = { readonly field: string; readonly column: string };
 
 /** The options of a {@linkcode RecordMapping}. */
@@ -34,9 +34,12 @@ export type MappingOptions = {
   readonly text: readonly string[];
   /** The time zone of times without a UTC offset. */
   readonly timeZone: string;
-  /** The unit of times that are numbers; if undefined, numbers below 1e11 are seconds, others milliseconds. */
+  /**
+   * The unit of times that are numbers. If undefined, numbers below 1e11 are seconds and others are milliseconds; with
+   * `timeStart`, all are seconds.
+   */
   readonly timeUnit: TimeUnit | undefined;
-  /** The instant from which times that are numbers count; undefined for 1970. */
+  /** The instant that the number 0 stands for, if times are numbers; undefined for the start of 1970. */
   readonly timeStart: ((timeZone: string) => Temporal.Instant) | undefined;
 };
 
@@ -56,12 +59,12 @@ export interface TimedEvent {
 const TEXT_FIELDS: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES);
 const JSON_FIELDS: ReadonlySet<string> = new Set(KNOWN_FIELD_NAMES).difference(TEXT_FIELDS);
 
-/** The known fields that an import can rename. */
+/** The known fields that an import renames if they do not take the value in a record. */
 const KNOWN_FIELDS = ["session_id", ...KNOWN_FIELD_NAMES];
 
-/** The values of one known field that the field does not take. */
+/** The values in records that one known field does not take: the first of them, and their number. */
 interface UnfitValues {
-  /** What the field must be. */
+  /** The valid values of the field in words, such as "an object". */
   readonly must: string;
   readonly first: unknown;
   readonly count: number;
@@ -74,13 +77,13 @@ const [MEMBERS_MAX, MEMBERS_SHOWN] = [1_000, 20];
 export class RecordMapping {
   readonly #options: MappingOptions;
   readonly #fieldsByColumn = new Map<string, string[]>();
-  /** The mapped columns that a JSON object or a CSV file had. */
+  /** The columns of the CSV files, and the mapped members of the JSON objects, that were found so far. */
   readonly #found = new Set<string>();
   /** The names of members of JSON objects, for hints in messages. */
   readonly #members = new Set<string>();
   #renamed = 0;
   readonly #unfit = new Map<string, UnfitValues>();
-  /** The local times so far that a change of clocks made unclear. */
+  /** Counts the local times that occurred twice or never, because clocks were changed. */
   readonly clockChanges: ClockChanges = new ClockChanges();
 
   /**
@@ -149,7 +152,8 @@ export class RecordMapping {
 
   /**
    * Returns the event of a JSON object; throws like {@linkcode ofCells}. A mapping can name a member of a nested
-   * object by its path, such as `message.usage.input_tokens`. The event then also has the outermost member as a field.
+   * object by its path, such as `message.usage.input_tokens`. The event then also has the outermost member, here
+   * `message`, as a field.
    */
   ofObject(object: Values): TimedEvent {
     for (const name of Object.keys(object)) {
@@ -166,7 +170,7 @@ export class RecordMapping {
   }
 
   /**
-   * Returns a message that names a mapped member that neither a JSON object nor a CSV file had, and suggests the most
+   * Returns a message if `--map` names a member that no JSON object and no CSV file had. The message suggests the most
    * similar member. Returns null if every mapped member was found.
    */
   missingMember(): string | null {
@@ -181,7 +185,7 @@ export class RecordMapping {
     return `no record has the member ${shown(column)} of --map ${field}=${column}${hint}`;
   }
 
-  /** Returns messages about the fields and event types so far that got the suffix `_raw`. */
+  /** Returns messages about the fields and event types that have got the suffix `_raw` so far. */
   rawMessages(): string[] {
     const reserved = this.#renamed === 0
       ? []
@@ -210,7 +214,7 @@ export class RecordMapping {
       }
     }
     const { ts, event: named, ...rest } = Object.fromEntries(fields);
-    // The import adds an ID to each event, and budgets have a field and types of their own.
+    // Two fields of a record are renamed: the import itself sets `import_id`, and `hold` is reserved for budgets.
     for (const name of ["import_id", RESERVED_FIELD]) {
       if (!Object.hasOwn(rest, name)) continue;
       renameToRaw(rest, name);
@@ -231,8 +235,8 @@ export class RecordMapping {
   }
 
   /**
-   * Renames a known field that does not take its value. A field that --map names keeps its name, and the event is
-   * refused: the user has asked for this field, and a log without its costs would be worse than no log.
+   * Renames a known field that does not take its value. If `--map` names the field, the field keeps its name, so that
+   * the event is refused later. The user has asked for this field, so an import without it would be worse than none.
    */
   #keepUnfit(fields: Record<string, unknown>, field: string): void {
     const value = fields[field];
@@ -250,8 +254,9 @@ export class RecordMapping {
 }
 
 /**
- * Returns the value of a CSV cell. In a known field, the value is any JSON. In other fields, a cell becomes a number or
- * a boolean only if the same text would be written: `1.10`, `007` and `12e45` may be a version, a code and an ID.
+ * Returns the value of a CSV cell. In a known field, the cell may be any JSON. In other fields, it becomes a number
+ * only if JavaScript writes the number as the same text, because `1.10`, `007` and `12e45` may be a version, a code and
+ * an ID.
  */
 function cellValue(field: string, cell: string): unknown {
   if (cell === "true" || cell === "false") return cell === "true";
@@ -261,7 +266,7 @@ function cellValue(field: string, cell: string): unknown {
   try {
     return JSON.parse(exactNumbers(cell));
   } catch {
-    // The text is not JSON. The validation of the event rejects the text later.
+    // The text is not JSON. If the field does not take text, the field is renamed later, or the event is refused.
     return cell;
   }
 }
@@ -279,9 +284,11 @@ function valueAt(object: Values, path: string): unknown {
   return value;
 }
 
-/** Numbers below this are seconds (until the year 5138), others milliseconds (since March 1973). */
+/**
+ * Numbers below this are seconds, for times until the year 5138. Others are milliseconds, for times since March 1973.
+ */
 const EPOCH_SECONDS_MAX = 1e11;
-/** A number whose time lies before this, or more than a day in the future, was likely written in another unit. */
+/** If the time of a number is before 2000, or more than a day in the future, the number likely has a different unit. */
 const PLAUSIBLE_MIN_MS = Date.UTC(2000);
 const DAY_MS = 86_400_000;
 
@@ -329,7 +336,7 @@ function textEpochMs(
   }
 }
 
-/** Renames a field to a name with the suffix `_raw` that no other field has. */
+/** Renames a field: appends the suffix `_raw` to its name until no other field has the name. */
 function renameToRaw(fields: Record<string, unknown>, name: string): void {
   let free = name;
   while (Object.hasOwn(fields, free)) free += RAW_SUFFIX;

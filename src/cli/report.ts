@@ -40,7 +40,7 @@ import type { Output } from "./terminal.ts";
 const STANDARD_OUTPUT = "-";
 /** The start of every report. A file that starts differently is not a report, so it is not overwritten. */
 const REPORT_START = "<!DOCTYPE html>";
-/** Estimated length of a line in bytes, for files for which the manifest does not state the number of lines. */
+/** Estimated length of a line in bytes. It is used for the files whose number of lines is not in the manifest. */
 const LINE_BYTES = 200;
 const EVENTS_PER_ADVANCE = 1_000;
 
@@ -182,7 +182,7 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   }
 }
 
-/** Estimates the number of events in a range of a log, from the manifest and the length of files that it omits. */
+/** Returns an estimate of the number of events in a time range, from the manifest and the lengths of unlisted files. */
 function expectedEvents(reader: AuditReader, range: ReportRange): number {
   const filter = eventFilter(range);
   let events = 0;
@@ -198,13 +198,13 @@ class ReportFile implements Disposable {
   /** The absolute path of the file. */
   readonly path: string;
   readonly #handle: FileHandle;
-  /** Whether the file did not exist before, and no report is in the file yet. */
+  /** Whether this object has created the file, and has not written a report into it yet. */
   #isNew: boolean;
 
   /**
    * Opens the file, and creates it if it does not exist.
    *
-   * @throws {CommandError} If the path is a directory, or its directory does not exist.
+   * @throws {CommandError} If the path is a directory, or its parent directory does not exist.
    * @throws {TypeError} If the file exists and is not a report.
    * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
    */
@@ -248,7 +248,7 @@ class ReportFile implements Disposable {
     return bytes.byteLength;
   }
 
-  /** Closes the file. If no report was written, removes the file that was created for it. */
+  /** Closes the file. Removes the file if this object has created it and no report was written. */
   [Symbol.dispose](): void {
     this.#handle.close();
     if (this.#isNew) denoFileSystem.remove(this.path);

@@ -30,7 +30,7 @@ import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./re
 import type { Output } from "./terminal.ts";
 
 const DEFAULT_PORT = 8788;
-/** The permission flags that a command needs to find its log, by the source of the path of the log. */
+/** The permission flags that a command needs to find its log, by the source of the log's path. */
 const ENV_FLAGS: Readonly<Record<PathSource, readonly string[]>> = {
   "command line": [],
   "SCOUT_PATH": [PATH_FLAG],
@@ -131,7 +131,7 @@ function listening<T>({ hostname, port }: Deno.ListenOptions, serve: () => T): T
   }
 }
 
-/** Reports that the browser cannot be opened, so that the server continues. Rethrows any other error. */
+/** Reports that the browser cannot be opened, and lets the server continue. Rethrows any other error. */
 function tellIfKnown(error: unknown): void {
   if (!(error instanceof CommandError)) throw error;
   tell(error.message);

@@ -18,7 +18,7 @@ export interface ShownBudget extends BudgetStatus {
   readonly where: Readonly<Record<string, unknown>>;
 }
 
-/** Returns the budgets at a time, by their names. */
+/** Returns the budgets of a ledger at a time, sorted by name. */
 export function budgetsIn(ledger: BudgetLedger, nowMs: number): ShownBudget[] {
   return [...ledger.names].sort().map((name) => shownBudget(ledger, name, nowMs));
 }

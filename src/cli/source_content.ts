@@ -10,10 +10,10 @@ import type { FileStatus } from "../platform/file_system.ts";
 import { CommandError } from "./command_error.ts";
 import type { SpooledPart } from "./import_file.ts";
 
-/** A piece of a source. */
+/** A chunk of the bytes of a source. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A function that stores what a pipe delivers, so that it can be read several times. */
+/** A function that stores the bytes from a pipe, so that they can be read several times. */
 export type Spool = (chunks: AsyncIterable<Bytes>) => Promise<SpooledPart>;
 
 /** The bytes of a source. */
@@ -33,7 +33,7 @@ export const STANDARD_INPUT = "-";
 const GZIP_SIGNATURE: readonly number[] = [0x1f, 0x8b];
 
 /**
- * Opens a source. What a pipe delivers is stored with `spool`; without `spool`, it can be read only once.
+ * Opens a source. The bytes from a pipe are stored with `spool`; without `spool`, they can be read only once.
  *
  * @throws {CommandError} If the file does not exist, or is a directory.
  */
@@ -43,7 +43,7 @@ export async function openContent(name: string, spool?: Spool): Promise<SourceCo
   if (kind === "directory") {
     throw new CommandError(`Cannot import ${name}: the path is a directory`, 1);
   }
-  // A pipe is opened once, because its writer ends when its reader closes it.
+  // A pipe is opened only once. If it were closed, the process that writes to it would end.
   if (kind === "other") return await contentOfPipe(await openPipe(name), spool);
   const handle = orExplained(name, () => denoFileSystem.open(name, "read"));
   const status = handle.status();
@@ -83,12 +83,17 @@ async function contentOfPipe(
     byteLength: byteLength - from,
     isCompressed: isGzip(start),
     read: () => readChunks(handle, byteLength, { from }),
-    // The file that holds the bytes belongs to the caller.
+    // The bytes are in a file that the caller closes, so there is nothing to close here.
     [Symbol.dispose]() {},
   };
 }
 
-/** Yields the bytes of a pipe that is read once. A damaged gzip file would have to be read again. */
+/**
+ * Yields the bytes of a pipe that can be read only once.
+ *
+ * @throws {CommandError} If the bytes are compressed with gzip, because a damaged gzip file has to be read several
+ *   times.
+ */
 async function* uncompressed(pipe: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
   let isFirst = true;
   for await (const chunk of pipe) {

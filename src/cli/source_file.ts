@@ -24,7 +24,7 @@ import {
 /** The format of the records in a file. */
 export type SourceFormat = "jsonl" | "csv";
 
-/** The format of a file. An undefined member is derived from the name of the file. */
+/** The format of a file. If a member is undefined, it is derived from the name of the file. */
 export type SourceOptions = {
   readonly format: SourceFormat | undefined;
   readonly delimiter: string | undefined;
@@ -37,7 +37,7 @@ export type Values = Readonly<Record<string, unknown>>;
 export type SourceRecord =
   & {
     readonly line: number;
-    /** The bytes of the record, or a text that is the same for the same record. */
+    /** The bytes of the record, or a text that stands for them. Equal records have equal contents. */
     readonly content: string | Uint8Array;
   }
   & (
@@ -65,14 +65,14 @@ const TOO_LONG = `longer than ${MAX_LINE_BYTES} bytes`;
 const CR = 0x0d;
 const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 
-/** The error that ends reading if a file is unreadable from a line on. */
+/** Thrown if a file is unreadable from a line to the end of the file. */
 class RestError extends Error {
   constructor(readonly line: number, problem: string) {
     super(problem);
   }
 }
 
-/** An open file of records, or the records that a pipe has delivered. */
+/** An open file with records, or the records from a pipe. */
 export class SourceFile implements Disposable {
   /** The name of the file, as the user typed it. */
   readonly name: string;
@@ -92,8 +92,8 @@ export class SourceFile implements Disposable {
   }
 
   /**
-   * Opens a file whose records are to be imported; `-` is standard input. With `spool`, records can be read several
-   * times, those of a pipe too.
+   * Opens a file whose records are to be imported; the name `-` stands for standard input. The records of a pipe can be
+   * read several times only with `spool`.
    *
    * @throws {CommandError} If the file does not exist or is a directory, or its format is unknown.
    */
@@ -129,7 +129,8 @@ export class SourceFile implements Disposable {
   }
 
   /**
-   * Yields the records in batches. If the remainder of the file is unreadable, the last record has the reason.
+   * Yields the records in batches. If the remainder of the file is unreadable, the last record has `isRest` and the
+   * reason.
    */
   async *records(listener: SourceListener): AsyncGenerator<readonly SourceRecord[]> {
     const position = { line: 0 };
@@ -181,7 +182,7 @@ async function* jsonRecords(
     const text = line === 1 ? withoutMark(bytes) : bytes;
     const parsed = parseLine(text, exactNumbers);
     if (parsed === null) return null;
-    // A line is the same record whether it ends in CR LF, in LF or at the end of the file.
+    // The CR before the line break is left out, so that a line has the same content with CR LF and with LF.
     const content = text.at(-1) === CR ? text.subarray(0, -1) : text;
     return "event" in parsed
       ? { line, content, values: parsed.event }
@@ -224,13 +225,13 @@ async function* csvRecords(
     delimiter,
     max_record_size: MAX_LINE_BYTES,
     record_delimiter: source.lineBreak === "\r" ? ["\r"] : ["\r\n", "\n"],
-    // A row with a wrong number of cells is reported with its line; the rows after it may be valid.
+    // A row with a wrong number of cells must not end the parsing, because the rows after it may be valid.
     relax_column_count: true,
     // Rows are collected here, because the output stream of the parser drops the last rows before an error.
     on_record: (row: string[]) => void take(row),
   });
   const writer = parser.writable.getWriter();
-  // If the parser fails, write() or close() below throws the error.
+  // Without this handler, an error of the parser would be an unhandled rejection. write() or close() below throws it.
   writer.closed.catch(() => {});
   for await (const chunk of checkedText(source)) {
     await writer.write(chunk);

@@ -1,5 +1,5 @@
 /**
- * Rows for spans: one row for the two events of a call. Pure.
+ * Joins the two events of each call to one row. Pure.
  *
  * @module
  */
@@ -9,30 +9,31 @@ import { shownDuration } from "../shown.ts";
 
 /** The status of a call without an end event. */
 export const UNFINISHED = "unfinished";
-/** The status of a call that has ended, and whose end is not among the events. */
+/** The status of a call whose end event is in the log, but was not added to the {@linkcode SpanRows}. */
 const ENDED = "ended";
 
-/** Maximum number of ends that wait for their beginning, if the newest events come first. */
+/** Maximum number of end events that wait for their begin events, if the newest events come first. */
 const WAITING_MAX = 100_000;
 
 /**
- * Joins the two events of each call to a row: an event with the time of the beginning and the fields of both. If both
- * have a field, that of the end counts.
+ * Joins the two events of each call to a row: an event with the time of the begin event and the fields of both events.
+ * If both events have a field, the row has the value in the end event.
  *
- * A process can end a call that `scout inflight end` has ended before. Then its own end counts, because that end has the
- * result of the call.
+ * A process can log the end of a call that `scout inflight end` has ended before. Only the end from the process has the
+ * result of the call. If the newest events come first, the row is made of that end; otherwise that end makes a second
+ * row.
  */
 export class SpanRows {
   readonly #isNewestFirst: boolean;
-  /** The first of the two events that arrives waits for the other one. */
+  /** The events that wait for the other event of their call. */
   readonly #waiting = new SpanLedger<AuditEvent>();
-  /** The beginnings of the calls that were ended by hand, which may end once more. */
+  /** The begin events of the calls that `scout inflight end` has ended. Their processes may log an end too. */
   readonly #endedByHand = new SpanLedger<AuditEvent>();
 
   readonly #open: ReadonlySet<string>;
 
   /**
-   * Creates the rows.
+   * Creates an object to which no event was added yet.
    *
    * @param open The keys of the calls without an end in the log, see {@linkcode keyOf}.
    */
@@ -41,7 +42,10 @@ export class SpanRows {
     this.#isNewestFirst = isNewestFirst;
   }
 
-  /** Adds the next event. Returns a row if a call is complete: it has both events, or cannot get an end any more. */
+  /**
+   * Adds the next event. Returns the row of a call when both of its events were added; otherwise null. If the newest
+   * events come first, a begin event always completes the row, because an end event would have been added before it.
+   */
   add(event: AuditEvent): AuditEvent | null {
     const span = spanOf(event);
     if (span === null) return null;
@@ -51,7 +55,7 @@ export class SpanRows {
       return begins ? null : this.#ended(event);
     }
     if (begins) return this.#rowOf(event, this.#waiting.end(end));
-    // Other programs may give a field named span to millions of events, which have no beginning.
+    // The limit protects the memory: other programs may write millions of events with `span` but without begin events.
     if (this.#waiting.size >= WAITING_MAX) return null;
     const later = this.#waiting.end(end);
     if (later !== undefined) this.#waiting.begin(end, later);
@@ -59,7 +63,9 @@ export class SpanRows {
     return null;
   }
 
-  /** Returns the rows of the calls without an end, if the events were added oldest first. */
+  /**
+   * Returns the rows of the calls without an end; none if the newest events came first, because add() returned them.
+   */
   unfinished(): AuditEvent[] {
     if (this.#isNewestFirst) return [];
     return this.#waiting.open().map((begin) => this.#rowOf(begin, undefined));
@@ -82,7 +88,7 @@ export class SpanRows {
   }
 }
 
-/** Returns a row as it is shown in a table of events, with its duration as people read it. */
+/** Returns a row as an event for a table. Its duration is a text such as `1.23 s`. */
 export function shownRow({ ts, event, session_id, ...rest }: AuditEvent): AuditEvent {
   const { end_ts: _, duration_ms, status, ...fields } = rest;
   const duration = typeof duration_ms === "number" ? shownDuration(duration_ms) : duration_ms;
@@ -90,7 +96,7 @@ export function shownRow({ ts, event, session_id, ...rest }: AuditEvent): AuditE
   return present({ ts, event, session_id, ...computed, status, ...fields, ...computed });
 }
 
-/** Returns the event types of the beginnings and ends of calls. A type may be that of either event. */
+/** Returns the types of the begin and end events of calls. Each of `types` may be the type of either event. */
 export function spanTypes(types: readonly string[]): string[] {
   return types.map((type) => typeBegunBy(type) ?? type)
     .flatMap((type) => [type, type + BEGIN_SUFFIX]);
@@ -101,7 +107,7 @@ export function present(row: Readonly<Record<string, unknown>>): AuditEvent {
   return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined));
 }
 
-/** Returns a key of the type and the ID of an event. */
+/** Returns a key for the type and the span ID of an event. */
 export function keyOf({ event, span }: AuditEvent): string {
   return JSON.stringify([event, span]);
 }

@@ -28,8 +28,8 @@ type SpanOptions = FieldOptions & Partial<TimeOptions> & {
 };
 
 /**
- * Yields a row for each call that began in the time range and has the fields: as they ended, and then those without an
- * end; with `desc`, the newest beginning first.
+ * Yields a row for each call that began in the time range and has the fields. The calls are in the order in which they
+ * ended, and the calls without an end follow. With `desc`, the call that began last is the first.
  */
 export async function* spansIn(
   reader: AuditReader,
@@ -55,7 +55,7 @@ export async function* spansIn(
   }
 }
 
-/** Resolves with a row for each of the last calls, the one that began last at the end. */
+/** Resolves with a row for each of the last calls, in the order in which the calls began. */
 export async function lastSpans(
   reader: AuditReader,
   { lines, ...fields }: FieldOptions & { readonly lines: number },
@@ -72,7 +72,7 @@ export async function* followedSpans(
 ): AsyncGenerator<AuditEvent, void> {
   const { where, ...query } = spanQuery(options);
   const events = reader.follow(query)[Symbol.asyncIterator]();
-  // From this request on the iteration misses no event. Those of the queries below may come once more.
+  // From this call of next() on, the iteration misses no event. It may also yield events that the queries below find.
   const first = events.next();
   const last = await lastSpans(reader, options);
   yield* last;
@@ -89,7 +89,7 @@ export async function* followedSpans(
   }
 }
 
-/** Yields the rows as they are shown. */
+/** Yields the rows for the output: unchanged with `json`, otherwise as events for a table. */
 export async function* shownRows(
   rows: AsyncIterable<AuditEvent>,
   { json }: { readonly json: boolean },
@@ -116,8 +116,8 @@ async function openKeys(reader: AuditReader): Promise<Set<string>> {
 }
 
 /**
- * Returns the query for the events of the calls, and the test of their rows. The session is that of the beginning,
- * because a call may end in another one.
+ * Returns the query for the events of the calls, and the test for their rows. The test, not the query, selects by
+ * session: a row has the session in which the call began, and the call may end in another session.
  */
 function spanQuery({ event, session, where }: FieldOptions) {
   const eventType = spanTypes(event);

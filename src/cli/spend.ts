@@ -119,8 +119,8 @@ export function spendQuery(
 }
 
 /**
- * Sums up the costs of events, writes the sums to the output, and resolves with the number of costs. Reports the
- * `untimed` events of the log, which no range of time includes, together with costs that are not numbers.
+ * Sums up the costs of events, writes the sums to the output, and resolves with the number of costs. Reports on
+ * standard error the number of costs that are not numbers, and `untimed`, the number of events without a readable time.
  */
 export async function tellSpend(
   events: AsyncIterable<AuditEvent>,
@@ -193,7 +193,10 @@ function labelsOf(by: By, rows: readonly Row[]): string[] {
   return new Set(hours).size === hours.length ? hours : keys;
 }
 
-/** A quarter of an hour in milliseconds. The UTC offset of every present-day time zone is a multiple of it. */
+/**
+ * A quarter of an hour in milliseconds. Every UTC offset in use today is a multiple of it, so all times in the same
+ * quarter have the same hour and day.
+ */
 const SLOT_MS = 15 * 60_000;
 
 /** Returns a function that returns the key by which the cost of an event is summed up. */
@@ -226,7 +229,10 @@ export interface Row {
   readonly events: number;
 }
 
-/** Returns the sums as rows. Hours and days are sorted by time, because a log may be unordered; other keys by cost. */
+/**
+ * Returns the sums as rows. Hours and days are sorted by time, because the events of a log may be out of order. Other
+ * keys are sorted by cost, the highest first.
+ */
 function inOrder(by: By, spent: ReadonlyMap<string, Spent>): Row[] {
   const isTime = by === "hour" || by === "day";
   return [...spent]

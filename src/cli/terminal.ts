@@ -79,7 +79,7 @@ export function styled(style: Style, text: string): string {
 }
 
 /**
- * Joins the pieces of a line, cuts the line to the columns, and removes blanks at its end.
+ * Joins the pieces of a line, cuts the line to the columns, and removes the blanks at the end of the line.
  *
  * @param pieces The pieces, whose text has been escaped
  * @param columns The maximum width of the line; with `Infinity` the line is not cut
@@ -90,7 +90,7 @@ export function joinPieces(pieces: readonly Piece[], columns: number): string {
   let left = total <= columns ? Infinity : columns;
   let line = "";
   for (const { text, style } of pieces.slice(0, last + 1)) {
-    // Because of the added blank, cut() puts an ellipsis in the last column.
+    // With the added blank, the text is always too wide, so cut() puts an ellipsis in the last column.
     const isLast = stringWidth(text) >= left;
     const shown = isLast ? cut(`${text} `, left) : text;
     line += style === undefined ? shown : styled(style, shown);

@@ -52,7 +52,10 @@ export function parserMessage(error: Message, args: readonly string[], commands:
   return `${action}: ${asClause(formatMessage(error))}`;
 }
 
-/** Returns the longest name of the option that a term of a message names, or undefined for other terms. */
+/**
+ * Returns the name of the option in a term of a message; undefined for other terms. If the option has several names,
+ * returns the last.
+ */
 function optionOf(term: MessageTerm): string | undefined {
   if (term.type === "optionName") return term.optionName;
   return term.type === "optionNames" ? term.optionNames.at(-1) : undefined;

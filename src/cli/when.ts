@@ -22,7 +22,7 @@ const DURATION = /^(\d+(?:\.\d+)?)([smhdw])$/;
 
 /**
  * Parses a time: `90s`, `15m`, `3h`, `2d` or `1w` ago; `now`; the start of `today` or `yesterday`; or ISO 8601. If
- * an ISO 8601 time has no UTC offset, the time zone of the current time applies.
+ * an ISO 8601 time has no UTC offset, the time zone of `now` applies.
  *
  * @throws {RangeError} If the text is anything else.
  */

@@ -29,7 +29,7 @@ export class PreciseSum {
 
   /** Adds a number to the sum. */
   add(term: number): void {
-    // Adding the opposite infinity would result in NaN.
+    // An infinite sum stays as it is, because adding the opposite infinity would result in NaN.
     if (!Number.isFinite(this.#sum)) return;
     const sum = this.#sum + term;
     const error = errorOf(this.#sum, term, sum);

@@ -12,12 +12,12 @@ import { type BlockFigures, figuresIn } from "./block_figures.ts";
 
 /** A range of bytes of a log. */
 export interface Block {
-  /** Position of the first byte. */
+  /** Position of the first byte of the block. */
   readonly from: number;
-  /** Position after the last byte. */
+  /** Position after the last byte of the block. */
   readonly to: number;
   readonly bytes: Uint8Array;
-  /** Whether the first line began in the previous block. */
+  /** Whether the first line of the block began in the previous block. */
   readonly isContinued: boolean;
   /** Whether the last line continues in the next block, because the line is longer than a block may be. */
   readonly isCut: boolean;
@@ -29,11 +29,11 @@ export interface BlockFacts {
   readonly to: number;
   readonly isContinued: boolean;
   readonly isCut: boolean;
-  /** Position of the end of the log when the block was sent. It is `to` if the header is missing. */
+  /** Position of the end of the log when the block was sent. If this header is missing, the position is `to`. */
   readonly logEnd: number;
-  /** Encoding in which the bytes are stored. */
+  /** Encoding in which the bytes of the block are stored. */
   readonly encoding: Encoding;
-  /** SHA-256 of the bytes, hexadecimal. */
+  /** SHA-256 of the uncompressed bytes of the block, hexadecimal. */
   readonly sha256: string;
   /** ID of the shipper that sent the block. Each start of a shipper creates a new ID. */
   readonly shipper: string;
@@ -56,7 +56,7 @@ export const BLOCK_HEADERS = {
 /** Maximum number of uncompressed bytes in a block. It is limited because a reader needs a whole block in memory. */
 export const BLOCK_BYTES_MAX: number = 64 * 1024 * 1024;
 
-/** Returns the facts that the headers of a message state, or null if the headers are not those of a valid block. */
+/** Returns the facts that the headers of a message state, or null if the message is not a valid block. */
 export function factsOf(get: (name: string) => string): BlockFacts | null {
   const [from, to] = [positionOf(get(BLOCK_HEADERS.from)), positionOf(get(BLOCK_HEADERS.to))];
   const digest = get(BLOCK_HEADERS.sha256);

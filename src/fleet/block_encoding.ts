@@ -9,7 +9,7 @@ import { gunzip, gunzipSync, gzip, gzipSync } from "node:zlib";
 /** The encoding of the stored bytes of a block: uncompressed or gzip. */
 export type Encoding = "identity" | "gzip";
 
-/** Compression level of gzip, the fastest one: even this level finds the text that every line repeats. */
+/** Compression level of gzip: the fastest level, because even this level finds the text that every line repeats. */
 const GZIP_LEVEL = 1;
 /** Maximum number of bytes to compress or decompress synchronously. For so few bytes, a thread would take longer. */
 const ON_THE_SPOT_BYTES = 16 * 1024;
@@ -45,7 +45,7 @@ export async function decoded(
       ? gunzipSync(data, options)
       : await inflated(data, options);
   } catch {
-    // The data does not match the headers; the caller reports it as missing.
+    // The data does not match the headers. The caller reports the block as missing.
     return null;
   }
 }

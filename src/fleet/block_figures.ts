@@ -21,7 +21,7 @@ export interface BlockFigures {
   readonly lastMs: number;
   /** Cost of the events that have a time, USD; null if none of them has a cost. */
   readonly usd: number | null;
-  /** Number of events by type; "" for events without a type. */
+  /** Number of events by type. The key "" stands for events without a type. */
   readonly events: ReadonlyMap<string, number>;
 }
 
@@ -36,7 +36,7 @@ const FIGURE_HEADERS = {
 /** The names of the headers that state the figures, in the order of sending. */
 export const FIGURE_HEADER_NAMES: readonly string[] = Object.values(FIGURE_HEADERS);
 
-/** Maximum length of the header with the counts by type. A block with longer counts is sent without figures. */
+/** Maximum length of the header with the counts by type. If it would be longer, the block is sent without figures. */
 const EVENTS_LENGTH_MAX = 1_024;
 const EVERY_LINE = new LineTest({});
 

@@ -1,8 +1,8 @@
 /**
- * The types of the NATS connection that the caller passes in, with only the members that are used.
+ * The types of the NATS connection that the caller passes in, with only the members that this package uses.
  *
- * The types are structural. A connection from `wsconnect()` of `@nats-io/nats-core` or from `connect()` of
- * `@nats-io/transport-node` fits these types, and this package does not depend on a version of these packages.
+ * The types are structural: a connection from `wsconnect()` of `@nats-io/nats-core` or from `connect()` of
+ * `@nats-io/transport-node` fits these types. So this module does not import the types of these packages.
  *
  * @module
  */
@@ -52,14 +52,14 @@ export interface FleetRequestManyOptions {
   maxWait: number;
   /**
    * Whether the request uses a separate subscription. It must, because the responses have the subjects of the
-   * stored messages, by which a shared subscription cannot assign them to the request.
+   * stored messages. With a shared subscription, these subjects would not show which request a response belongs to.
    */
   noMux: true;
 }
 
 /** A connection to a NATS server. */
 export interface FleetConnection {
-  /** Information that the server sent on connection; `max_payload` is its maximum message size in bytes. */
+  /** Information that the server sends to a new connection; `max_payload` is its maximum message size in bytes. */
   readonly info?: { readonly max_payload: number } | undefined;
   /**
    * Sends a request and waits for one response.
@@ -84,7 +84,7 @@ export interface FleetFollowConnection extends FleetConnection {
    * @param subject Subject of the request.
    * @param payload Payload of the request; empty by default.
    * @param options Strategy and timeout of the request.
-   * @returns The responses, until the time is over.
+   * @returns The responses that arrive until `maxWait` is over.
    */
   requestMany(
     subject: string,

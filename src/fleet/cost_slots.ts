@@ -1,5 +1,5 @@
 /**
- * Sums of costs by second. Memory and query time depend on the length of the window, not on the number of events.
+ * Sums of costs by second. Memory and query time depend on the stored time span, not on the number of events.
  * Pure.
  *
  * @module

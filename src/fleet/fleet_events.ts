@@ -1,10 +1,10 @@
 /**
- * The events of a fleet: every event that its logs have shipped, exactly once, and the gaps.
+ * Queries the events of a fleet. Each shipped event is yielded exactly once, and missing bytes are reported as gaps.
  *
  * For each log, the reader remembers the position after the last byte that it has read. If a block ends at or before
  * this position, the block is a duplicate and is dropped. If a block begins before this position and ends after it,
- * the block is cut there. If a block begins after this position, the bytes in between are a gap. So blocks that a
- * server or a killed shipper stored twice do no harm.
+ * the block is cut there. If a block begins after this position, the bytes in between are a gap. So a block does no
+ * harm if it is stored twice, for example because a shipper was killed.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import {
   storedRange,
 } from "./stored_blocks.ts";
 
-/** Factor by which the number of searched blocks grows each time that they hold too few of the last events. */
+/** Factor by which the number of searched blocks grows each time that they contain too few matching events. */
 const LOOK_BACK_FACTOR = 8;
 /** Minimum number of surplus events to collect before they are dropped, so that the array is copied rarely. */
 const LAST_MARGIN = 1_000;
@@ -130,7 +130,7 @@ export function fleetEvents(options: FleetQueryOptions): FleetQuery {
 }
 
 /**
- * Queries events like {@linkcode fleetEvents}, with another clock.
+ * Queries events like {@linkcode fleetEvents}, but measures time with `clock`.
  *
  * @internal
  */
@@ -162,7 +162,7 @@ interface Asked {
   readonly damage: Damage[];
 }
 
-/** Creates the progress of a reader. If reading starts within the stream, earlier bytes are not reported as gaps. */
+/** Creates the progress of a reader. If it starts after the first block, earlier bytes are not reported as gaps. */
 function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange): LogsProgress {
   return new LogsProgress((gap) => {
     const { log, from, to } = gap;

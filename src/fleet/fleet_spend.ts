@@ -3,7 +3,7 @@
  *
  * The headers of a block state its cost and the times of its first and last event. Costs are summed by second. So a
  * block whose events are within one second is counted by its headers alone. A block is fetched if its events span
- * more time, such as after a lag of its shipper, or if its lines overlap with other blocks.
+ * more time, for example because its shipper lagged, or if its lines overlap with other blocks.
  *
  * @module
  */
@@ -64,7 +64,7 @@ export interface FleetSpendOptions {
   onChange?: (spend: FleetSpend) => void;
 }
 
-/** The spend of a fleet, followed until it is closed. */
+/** The spend of a fleet, which is updated until `close()` is called. */
 export interface FleetSpend extends AsyncDisposable {
   /**
    * Returns the cost of the events of the last hours, as far as these events are in the stream.
@@ -79,7 +79,7 @@ export interface FleetSpend extends AsyncDisposable {
    * @throws {Error} If the spend was closed or following has failed, because the sum would be out of date.
    */
   usd(hours?: number): number;
-  /** The gaps in the blocks that were counted. */
+  /** The gaps that were found so far. */
   readonly gaps: readonly FleetGap[];
   /**
    * Milliseconds since the server last responded, usually at most 1,000. Following waits for a server that does not
@@ -96,7 +96,7 @@ export interface FleetSpend extends AsyncDisposable {
 
 const HOURS_MAX = 24;
 const HOUR_MS = 3_600_000;
-/** Time span in milliseconds. A block whose events are closer together is counted by its headers alone. */
+/** Time span in milliseconds. If all events of a block are within this span, its headers suffice to count it. */
 const CLOSE_MS = 1_000;
 const FORGET_EVERY_MS = 60_000;
 

@@ -55,11 +55,11 @@ export interface FleetLogStatus {
   readonly log: string;
   /** Number of blocks that were read, without duplicates. */
   readonly blocks: number;
-  /** Position after the last byte that is in the stream. */
+  /** Position after the last byte of the log that is in the stream. */
   readonly position: number;
   /** Bytes of the log after `position` that were not shipped yet when the shipper sent the last block. */
   readonly lagBytes: number;
-  /** Seconds from the latest event of the last block until that block was stored; null if none has a time. */
+  /** Seconds from the latest event of the last block until the block was stored; null if the event time is unknown. */
   readonly lagSec: number | null;
   /** Time of the latest event, ISO 8601; null if no event has a time. */
   readonly lastTs: string | null;

@@ -26,11 +26,11 @@ const UNAVAILABLE = 503;
 /** Error codes of JetStream: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const NO_MESSAGE_FOUND = 10_037;
 /**
- * Codes of a block that does not follow the last block of the log. A cluster of NATS 2.11 or later also rejects a block
- * while it is still storing a block with the same ID (10158) or another block of the log (10164).
+ * Error codes for a block that does not follow the last block of the log. A cluster of NATS 2.11 or later also rejects
+ * a block while it is still storing a block with the same ID (10158) or another block of the log (10164).
  */
 const REFUSED = new Set([10_071, 10_158, 10_164]);
-/** Codes of a server, an account or a stream without room, and since NATS 2.11 of a server with too many requests. */
+/** Error codes for a server, an account or a stream without room. Since NATS 2.11, also for too many requests. */
 const NOT_NOW = new Set([10_002, 10_023, 10_047, 10_077, 10_167]);
 
 const decoder = new TextDecoder();
@@ -126,9 +126,9 @@ export function dataBytesMax({ info }: FleetConnection): number {
 /**
  * Sends a block. The server stores the block only if `expectedSeq` is the sequence of the last message of the
  * subject, or 0 if the subject has no messages. If the server does not respond, the promise rejects with the error
- * of the connection; the block may then be stored or not.
+ * of the connection; the block may nevertheless be stored.
  *
- * @throws {FleetServerError} If the server rejects the block for good, such as for a missing permission.
+ * @throws {FleetServerError} If the server rejects the block, and a retry would be useless.
  */
 export async function publish(
   { connection, timeoutMs }: FleetPlace,
@@ -137,7 +137,7 @@ export async function publish(
 ): Promise<Published> {
   const fields = headers();
   for (const [name, value] of facts) fields.set(name, value);
-  // The server rejects duplicates by these two headers. During the election of a leader, one header can fail.
+  // Each of these two headers lets the server detect duplicates. While a leader is elected, one check can fail.
   fields.set("Nats-Msg-Id", `${subject}:${block.from}`);
   fields.set("Nats-Expected-Last-Subject-Sequence", `${expectedSeq}`);
   const answer = await connection.request(subject, data, { timeout: timeoutMs, headers: fields });
@@ -162,8 +162,8 @@ export async function lastBlock(place: FleetPlace, subject: string): Promise<Sto
 }
 
 /**
- * Reads the first message of a subject from a sequence on. Resolves with null if this message does not exist
- * yet, and with the sequence alone if the message is not a block.
+ * Reads the first message of a subject whose sequence is at least `seq`. Resolves with null if this message does not
+ * exist yet, and with the sequence alone if the message is not a block.
  */
 export async function blockFrom(
   place: FleetPlace,
@@ -217,7 +217,10 @@ export async function askApi(
   return JSON.parse(decoder.decode(answer.data));
 }
 
-/** Reads the sequence and the time of the first message of a subject from a sequence on; null without a message. */
+/**
+ * Reads the sequence and the time of the first message of a subject whose sequence is at least `seq`. Resolves with
+ * null if this message does not exist.
+ */
 export async function storedAt(
   place: FleetPlace,
   from: { seq: number; subject: string },

@@ -1,8 +1,8 @@
 /**
  * Reads a log as one sequence of bytes with positions, across all of its files.
  *
- * - Bytes are durable before they are shipped. The active file is synced before it is read. Both use the same open
- *   handle, because the path may already name a new file.
+ * - Bytes are durable before they are shipped, because the active file is synced before it is read. The sync and the
+ *   read use the same open handle, because the path may already name a new file.
  * - The files are listed under the append lock, because writers remove a failed batch and rename a sealed file under
  *   this lock. So each byte is listed exactly once, and no listed byte is removed by a failed append.
  * - The manifest still states the length of a segment after the segment was deleted. So the positions of all other
@@ -31,7 +31,7 @@ interface Part {
   readonly isThere: boolean;
 }
 
-/** The forms in which a segment exists. */
+/** The forms in which a segment exists on disk: sealed, archived or both. */
 interface SegmentOnDisk {
   /** Length of the sealed segment; undefined if it does not exist or is empty. */
   readonly sealedBytes: number | undefined;
@@ -42,7 +42,7 @@ interface SegmentOnDisk {
 export interface PositionedBytes {
   readonly from: number;
   readonly bytes: Uint8Array;
-  /** Whether these are the last bytes of the file, which end a line. */
+  /** Whether these are the last bytes of the file. No line continues in the next file. */
   readonly isEnd: boolean;
 }
 
@@ -120,13 +120,13 @@ export class PositionedLog {
   /**
    * Syncs the active file.
    *
-   * @throws {Deno.errors.NotCapable} If the permission to write is missing, on a system where a file must be open for
-   *   writing to be synced. The message names the flag that grants it.
+   * @throws {Deno.errors.NotCapable} If the permission to write is missing, and the system syncs only a file that is
+   *   open for writing. The message names the flag of the permission.
    */
   async #sync(active: FileHandle): Promise<void> {
     const { fileSystem, files } = this.#log;
     try {
-      // If the file no longer has its path, a writer has sealed it, and has synced it before.
+      // If the path no longer names this file, a writer has sealed the file. A writer syncs a file before it seals it.
       await syncData(fileSystem, files.active, active);
     } catch (error) {
       throw withFlags(error, [pathFlag("write", files.directory)], { action: "Cannot ship log" });
@@ -147,7 +147,7 @@ export class PositionedLog {
     for (const { stamp, forms } of this.#log.segments()) {
       const status = forms.has("sealed") ? fileSystem.status(files.sealed(stamp)) : null;
       const isArchived = forms.has("archive");
-      // An empty file at the path of a sealed segment has no content. The segment may have an archive nevertheless.
+      // An empty file at the path of a sealed segment does not count. The segment may nevertheless have an archive.
       const hasContent = status?.kind === "file" && status.byteLength > 0;
       const sealedBytes = hasContent ? status.byteLength : undefined;
       if (hasContent || isArchived) segments.set(stamp, { sealedBytes, isArchived });
@@ -171,7 +171,8 @@ export class PositionedLog {
       const listed = onDisk.get(stamp);
       const byteLength = listed?.isArchived === false
         ? listed.sealedBytes!
-        // While a writer publishes an archive, the sealed segment still exists, and the archive cannot be opened yet.
+        // While a writer publishes an archive, the archive cannot be opened yet. The sealed segment still exists then,
+        // so its length is used.
         : known ?? listed?.sealedBytes ?? await this.#readableLength(stamp, signal);
       this.#lengths.set(stamp, byteLength);
       parts.push({ stamp, from, byteLength, isThere: listed !== undefined });
@@ -195,7 +196,7 @@ export class PositionedLog {
       }
     } catch {
       signal.throwIfAborted();
-      // The damage is reported when the archive is shipped. The bytes after it cannot be read.
+      // The damage is reported when the archive is shipped. The bytes after the damage cannot be read.
     }
     return byteLength;
   }
@@ -215,7 +216,7 @@ export class PositionedLog {
       const lock = this.#log.openLock();
       if (lock === null) return section();
       try {
-        // The lock is valid only if the locked file is still at the path: another process may replace the file.
+        // The lock is valid only if the locked file is still at its path: another process may replace the file.
         if (lock.tryLock() && this.#log.isAt(path, lock)) return section();
       } finally {
         lock.close();
@@ -284,7 +285,7 @@ export class LogSnapshot implements Disposable {
     return position === to ? bytes : null;
   }
 
-  /** Returns the stamp of the newest segment that ends at the position or before it, or null. */
+  /** Returns the stamp of the newest segment that ends at or before the position; null if there is none. */
   lastSegmentUpTo(position: number): Stamp | null {
     return this.#parts.findLast((part) => part.stamp !== null && endOf(part) <= position)?.stamp ??
       null;

@@ -56,10 +56,10 @@ export class LogsProgress {
 export class LogProgress {
   readonly #onGap: (from: number, to: number) => void;
   #position: number;
-  /** The bytes so far of a line that continues in the next block. */
+  /** The bytes that were read so far of a line that continues in the next block. */
   #begun: Uint8Array[] = [];
 
-  /** Starts at a position. `onGap` is called for each gap. */
+  /** Creates the progress of a reader that begins at a position. `onGap` is called for each gap. */
   constructor(position: number, onGap: (from: number, to: number) => void) {
     this.#position = position;
     this.#onGap = onGap;
@@ -70,12 +70,12 @@ export class LogProgress {
     return to <= this.#position;
   }
 
-  /** Checks whether each line of a block is whole and was not received before. Only then can its totals be added as they are. */
+  /** Checks whether all lines of a block are whole and new. Only then can the figures in its headers be added. */
   isAddedWholly({ from, figures }: BlockFacts): boolean {
     return from >= this.#position && this.#begun.length === 0 && figures !== null;
   }
 
-  /** Adds a block whose bytes are not needed, by its headers alone. */
+  /** Adds a block by its headers alone, if its bytes are not needed. */
   pass({ from, to }: BlockFacts): void {
     if (from > this.#position) this.#onGap(this.#position, from);
     this.#position = to;
@@ -97,7 +97,7 @@ export class LogProgress {
     if (bytes === null) return null;
     let start = Math.max(0, position - from);
     if (isContinued && start === 0 && this.#begun.length === 0) {
-      // The start of the first line is missing or before the range, so the remainder of that line is skipped.
+      // The start of the first line is missing or was not requested, so the remainder of that line is skipped.
       start = bytes.indexOf(LINE_BREAK) + 1;
       if (start === 0) return null;
     }

@@ -5,15 +5,16 @@
  * 1. *The shipper sends one block at a time, with two guards.* The server stores a block only if the last stored block
  *    is the one that the shipper expects. The server also stores only one block per message ID, and the ID contains the
  *    position of the block. With only one guard, a cluster that elects a new leader can store duplicates.
- * 2. *An acknowledged block is final.* Any other outcome (a rejection, a duplicate, no response) does not show what is
- *    stored. So the shipper requests the last block and continues after it. A stored duplicate may end at another
- *    position, and a block without a response may still be stored later. If the server rejects a block and the last
- *    block is unchanged, the server is still storing a block, so the shipper waits before it sends the block again.
+ * 2. *An acknowledged block is final.* After any other outcome (a rejection, a duplicate, no response), the shipper
+ *    does not know the last stored block. So it requests this block and continues after it. A stored duplicate may end
+ *    at another position, and a block without a response may still be stored later. If the server rejects a block and
+ *    the last block is unchanged, the server is still storing a block. The shipper then waits before it sends the block
+ *    again.
  * 3. *The last block must match the log byte for byte.* Otherwise the path names another log or an older copy of the
  *    log, and the shipper sends nothing.
- * 4. *The last block can be older than an acknowledged block.* Such a response may come from a server that lags behind,
- *    so the shipper believes it only after several such responses. The stream was then created again or restored from
- *    a backup, and the shipper sends the missing blocks again.
+ * 4. *The last block in a response can be older than an acknowledged block.* The response may come from a server that
+ *    lags behind, so the shipper repeats the request. If several responses lack the acknowledged block, the stream was
+ *    created again or restored from a backup, and the shipper sends the missing blocks again.
  *
  * @module
  */
@@ -52,7 +53,7 @@ import { ShipPace } from "./ship_pace.ts";
 import { ShipRecord } from "./ship_record.ts";
 import { type LogSnapshot, PositionedLog, UnreadablePartError } from "./log_position.ts";
 
-/** Milliseconds after which a log that seems unchanged is read anyway: a new file may look like the old one. */
+/** Milliseconds after which a log that seems unchanged is read anyway: a new active file may look like the old one. */
 const LOOK_EVERY_MS = 1_000;
 /** Number of responses that must lack an acknowledged block before the shipper accepts that the block is lost. */
 const DOUBTS = 5;
@@ -62,14 +63,14 @@ const DOUBT_MS = 300;
 const FOREIGN_BLOCKS_MAX = 2;
 
 /**
- * Ships a log: copies its lines into the stream of a fleet, and then the lines that any process appends to the log.
+ * Ships a log: copies its existing lines into the stream of a fleet, and then each line that any process appends.
  *
  * Shipping continues until `signal` is aborted. With `once`, it ends when the existing lines are shipped. If the server
  * is unreachable or the stream is full, shipping waits and retries.
  *
- * Needs `--allow-read=DIR` for the directory of the log, and `--allow-net` for the connection. With
- * `--allow-write=DIR`, it records what the server has acknowledged, if the retention of the log waits for shippers, see
- * `UntilShippedPolicy`.
+ * Needs `--allow-read=DIR` for the directory of the log, and `--allow-net` for the connection. If the retention of the
+ * log waits for shippers (see `UntilShippedPolicy`), `ship()` records the acknowledged archives, which needs
+ * `--allow-write=DIR`. Without this permission, it logs a warning and records nothing.
  *
  * @param options The log, its name in the fleet, and the connection.
  * @returns The final report. The promise resolves when shipping has ended.
@@ -78,7 +79,8 @@ const FOREIGN_BLOCKS_MAX = 2;
  * @throws {RangeError} If an option is out of its range or a name is invalid; the message names the option.
  * @throws {FleetMismatchError} If the stream holds a different log under this name.
  * @throws {FleetConflictError} If another shipper sends the same log.
- * @throws {FleetServerError} If the server rejects a block for good, such as for a missing permission.
+ * @throws {FleetServerError} If the server rejects a block, and a retry would be useless.
+ * @throws {Error} If the connection is closed, or its user lacks a permission; this is the error of the connection.
  *
  * @example
  * ```ts ignore
@@ -292,7 +294,7 @@ class Shipping {
     knownSeq = 0,
   ): Promise<Next> {
     const last = await this.#lastBlock(knownSeq);
-    // The stream may have lost blocks that it stored before; they are sent again.
+    // If the stream has lost the blocks that it stored before, they are sent again.
     if (last === null) return { position: 0, isContinued: false, seq: 0 };
     const { seq, facts } = last;
     if (knownSeq > 0 && seq > knownSeq && facts.shipper !== this.#shipper) {
@@ -300,7 +302,7 @@ class Shipping {
       if (this.#foreignBlocks >= FOREIGN_BLOCKS_MAX) throw new FleetConflictError(this.#subject);
     }
     if (!await this.#isOwn(last, snapshot)) {
-      // Another shipper may have sent a block that is newer than the snapshot.
+      // Another shipper may have sent a block that is newer than the snapshot, so a new snapshot is taken.
       using again = await this.#log.snapshot(this.#options.signal);
       if (!await this.#isOwn(last, again)) {
         const { from: position } = facts;
@@ -310,7 +312,10 @@ class Shipping {
     return { position: facts.to, isContinued: facts.isCut, seq };
   }
 
-  /** Checks whether a block in the stream is from this log. A block of bytes that were deleted from the log may be. */
+  /**
+   * Checks whether a block in the stream is from this log. If the bytes of the block were deleted from the log, assumes
+   * that the block is from this log.
+   */
   async #isOwn({ facts }: StoredBlock, snapshot: LogSnapshot): Promise<boolean> {
     if (facts.to > snapshot.end) return false;
     if (facts.from < snapshot.oldest) return true;
@@ -335,7 +340,7 @@ class Shipping {
     }
   }
 
-  /** Returns the reason of an error. It hints at a missing stream, which causes the same error as a missing server. */
+  /** Returns the reason of an error. If a missing stream can be the cause, the reason mentions the stream. */
   #reasonOf(error: unknown): string {
     const reason = messageOf(error);
     const { stream } = this.#place;

@@ -44,8 +44,8 @@ export interface ShipOptions {
    */
   stream?: string;
   /**
-   * Whether to end when all lines are shipped that were in the log at the start. If `false`, shipping continues with
-   * new lines until `signal` is aborted.
+   * Whether shipping ends when the lines that were in the log at the start are shipped. If `false`, shipping continues
+   * with new lines until `signal` is aborted.
    *
    * @default {false}
    */
@@ -57,8 +57,8 @@ export interface ShipOptions {
    */
   encoding?: "gzip" | "identity";
   /**
-   * Maximum number of bytes of the log in a block, a number > 0. Larger numbers are reduced to 64 MiB with "gzip", and
-   * to the maximum message size of the server with "identity". The default is 4 MiB.
+   * Maximum number of bytes of the log in a block, a number > 0. The upper limit is 64 MiB with "gzip", and the maximum
+   * message size of the server with "identity"; larger numbers are reduced to it. The default is 4 MiB.
    *
    * @default {4_194_304}
    */
@@ -174,7 +174,7 @@ export interface ShipReport {
   readonly blocks: number;
   /** Number of bytes of the log that this call has sent. */
   readonly bytes: number;
-  /** The ranges of the log that this call could not send. */
+  /** The byte ranges of the log that this call could not send. */
   readonly gaps: readonly ShipGap[];
 }
 

@@ -30,7 +30,7 @@ export class ShipPace {
   #blockBytes: number;
   #backoffMs = BACKOFF_MIN_MS;
 
-  /** Starts with the largest blocks. */
+  /** Creates the pace of a shipper that starts with the maximum block size. */
   constructor(options: ShipPaceOptions) {
     this.#options = options;
     this.#blockBytes = options.blockBytesMax;
@@ -58,7 +58,7 @@ export class ShipPace {
     return this.#backOff(why, BACKOFF_MAX_MS);
   }
 
-  /** Waits before the next attempt if the server does not respond. */
+  /** Waits before the next attempt if the server does not respond or is still storing a block. */
   waitForServer(why: string): Promise<void> {
     return this.#backOff(why, AWAY_BACKOFF_MAX_MS);
   }

@@ -1,5 +1,6 @@
 /**
- * Records how far a fleet has received a log, so that retention on the machine can wait for it.
+ * Records the newest archive of a log that a fleet has received. So retention can keep an archive until the fleet has
+ * received it.
  *
  * @module
  */
@@ -15,7 +16,7 @@ import {
   recordReceived,
 } from "../segments/shipped_file.ts";
 
-/** Milliseconds after which the file is read again, because another program may have changed or created it. */
+/** Milliseconds after which `audit.shipped.jsonl` is read again, because another program may have changed it. */
 const LOOK_EVERY_MS = 1_000;
 
 /** Options of {@linkcode ShipRecord}. */
@@ -29,7 +30,7 @@ export interface ShipRecordOptions {
 /** The record of one shipper. */
 export class ShipRecord {
   readonly #options: ShipRecordOptions;
-  /** The archive at the last look at the file; undefined before the first look. */
+  /** The newest received archive when `audit.shipped.jsonl` was last read; undefined before the first read. */
   #archive: string | null | undefined;
   #lookedMs = -Infinity;
 
@@ -39,8 +40,8 @@ export class ShipRecord {
   }
 
   /**
-   * Writes how far the fleet has received the log, if the log has a file for that and the file states something else.
-   * Never rejects: a shipper that cannot write continues, after a warning.
+   * Records the newest received archive in `audit.shipped.jsonl`, if this file exists and does not state this archive
+   * for the fleet yet. Never rejects: if the file cannot be written, logs a warning.
    */
   async update({ archive, position }: Pick<Received, "archive" | "position">): Promise<void> {
     const { log, fleet, clock, signal } = this.#options;

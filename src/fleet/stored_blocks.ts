@@ -1,8 +1,8 @@
 /**
  * Reads the blocks of a stream one after another.
  *
- * The reader requests each block by the sequence that follows the previous block. So the server has no state for the
- * reader that could be lost if the server is killed, and any member of a cluster can respond.
+ * The reader requests each block by the sequence that follows the previous block. So the server stores no state of the
+ * reader that a crash could lose, and any member of a cluster can respond.
  *
  * @module
  */
@@ -49,7 +49,7 @@ export interface ReadingOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The checks of the options that select the blocks. {@linkcode readingOf} checks the names themselves. */
+/** The checks of the options that select the blocks. {@linkcode readingOf} checks the fleet, log and stream names. */
 export const PLACE_OPTION_CHECKS: OptionChecks<Omit<ReadingOptions, "since" | "signal">> = {
   connection: anything,
   fleet: anything,
@@ -107,10 +107,10 @@ export async function storedRange(reading: Reading): Promise<StoredRange> {
 }
 
 /**
- * Yields the stored blocks of a range, and, if the reading follows, the blocks after the range.
+ * Yields the stored blocks of a range. If `reading.follow` is `true`, it then yields the blocks after the range.
  *
- * Any member of a cluster may respond, even a member that does not have the last blocks yet. So if the response is that
- * a block of the range does not exist, the reader asks the leader.
+ * Any member of a cluster may respond, even a member that does not have the last blocks yet. So if a member responds
+ * that a block of the range does not exist, the reader asks the leader.
  */
 export async function* storedBlocks(
   reading: Reading,
@@ -142,8 +142,8 @@ export async function* storedBlocks(
 }
 
 /**
- * Reads the first block of a subject from a sequence on. The caller knows that this block existed, so null means that
- * the server has deleted the block since.
+ * Reads the first block of a subject whose sequence is at least `seq`. The caller knows that such a block existed, so
+ * null means that the server has deleted the block since.
  *
  * @throws {Error} If the member of the cluster that responds does not have the block yet; a retry may succeed.
  */

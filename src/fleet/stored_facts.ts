@@ -1,5 +1,5 @@
 /**
- * Reads the headers of the blocks of a stream without the blocks, as soon as each block is stored.
+ * Reads the headers of the blocks of a stream, but not their data, as soon as each block is stored.
  *
  * The headers come from a consumer on the server. A consumer may lose messages, so the reader repeatedly pulls messages
  * for a short time and checks that no message is missing. For this check, it compares the numbers that the consumer
@@ -48,8 +48,8 @@ const RETRY_MS = 200;
 const NANOSECONDS = 1e6;
 
 /**
- * Yields the headers of the blocks, starting with the first block that may match. Yields null whenever there are no
- * more blocks for now, at least once a second while the server responds.
+ * Yields the headers of the blocks, starting with the first block that may contain events since `sinceMs`. Yields null
+ * when there are no more blocks for now, and again after each second without a new block while the server responds.
  */
 export async function* storedFacts(
   reading: FactsReading,
@@ -150,7 +150,7 @@ async function* consumed(
     signal.throwIfAborted();
     if (!hasEnded) return;
     if (messages > 0) continue;
-    // Messages that the consumer sent while the connection was broken are lost: a consumer sends each only once.
+    // The consumer sends each message only once, so messages that it sent while the connection was broken are lost.
     if (await answered(reading, () => deliveredBy(reading, name)) !== given) return;
     yield null;
   }

@@ -113,16 +113,22 @@ export function bareLine(line: Uint8Array): Uint8Array {
   return bare.subarray(0, byteLength);
 }
 
-/** Returns the one of two links that comes later in the chain, or the only link if the other one is null. */
+/** Returns the later of two links in the chain. If only one link is not null, returns it; null if both are null. */
 export function later(a: ChainLink | null, b: ChainLink | null): ChainLink | null {
   if (a === null || b === null) return a ?? b;
   return b.seq > a.seq ? b : a;
 }
 
-/** Computes the hash of the next chained line, which also covers the bytes between this line and the previous one. */
+/**
+ * Computes the hash of the next chained line. The hash also covers the bytes between the previous chained line and the
+ * next.
+ */
 export class NextHash {
   readonly #before: string;
-  /** Hash of the previous hash and the bytes between the two lines; undefined until such bytes are added. */
+  /**
+   * The unfinished hash of the previous line's hash and the bytes between the two lines; undefined until such bytes are
+   * added.
+   */
   #between: Hash | undefined;
 
   /** Starts from the link of the previous chained line. */
@@ -130,18 +136,18 @@ export class NextHash {
     this.#before = hash;
   }
 
-  /** Whether bytes between the two lines were added. */
+  /** Whether bytes between the previous and the next chained line were added. */
   get hasBetween(): boolean {
     return this.#between !== undefined;
   }
 
-  /** Adds a piece of the bytes between the two lines. */
+  /** Adds some of the bytes between the previous and the next chained line. */
   addBetween(bytes: Uint8Array): void {
     this.#between ??= this.#begun();
     this.#between.update(bytes);
   }
 
-  /** Returns the hash of the next chained line. `bare` is this line without its hash member. */
+  /** Returns the hash of the next chained line. `bare` is that next line without its hash member. */
   of(bare: Uint8Array): string {
     const hash = this.#between?.copy() ?? this.#begun();
     return hash.update(bare).digest("hex");

@@ -27,7 +27,9 @@ export function countLines(bytes: Uint8Array): number {
   return count;
 }
 
-/** Collects the parts of one line at a time, and drops these parts if the line gets too long. */
+/**
+ * Splits chunks into lines. Collects the parts of one line at a time, and drops these parts if the line is too long.
+ */
 export class LineSplitter {
   readonly #maxLineBytes: number;
   #byteOffset = 0;
@@ -35,8 +37,8 @@ export class LineSplitter {
   #parts: Uint8Array[] = [];
 
   /**
-   * Creates an object that splits bytes into lines. Of a line longer than `maxLineBytes`, with its line break, only the
-   * place and the length are yielded.
+   * Creates a splitter. If a line and its line break are together longer than `maxLineBytes`, the line is yielded with
+   * `bytes` null.
    */
   constructor(maxLineBytes: number) {
     this.#maxLineBytes = maxLineBytes;
@@ -79,7 +81,8 @@ export class LineSplitter {
   }
 
   #isTooLong(): boolean {
-    // The limit includes the line break, also when a line is written.
+    // `maxLineBytes` includes the line break, for readers and for writers. So one byte is added even if the last line
+    // has no line break.
     return this.#byteLength + 1 > this.#maxLineBytes;
   }
 }

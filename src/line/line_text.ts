@@ -15,7 +15,7 @@ export class LineBeginnings {
   readonly #escape: Finder;
   readonly #furtherTs: Finder;
 
-  /** Creates the checks of the lines of a text. The text may contain any characters in place of non-ASCII bytes. */
+  /** Creates the checks for a text of many lines. The text may contain any characters in place of non-ASCII bytes. */
   constructor(text: string) {
     this.#text = text;
     this.#escape = finderOf(text, "\\");

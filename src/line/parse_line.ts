@@ -25,10 +25,10 @@ export const LOST = "lost: NUL bytes";
  * Returns the event in a line, the reason why the line is not an event, or null for a blank line.
  *
  * After a power loss, NULs can replace the unsynced lines of one writer. The next event in the file, which may be
- * durable, then has no line break before it. If the text after the NULs is a JSON object, the object is that event.
- * The text cannot be the end of a line that lost its start, because such an end closes more braces than it opens.
+ * durable, then has no line break before it. If the text after the NULs is a JSON object, the object is that event. The
+ * text cannot be the end of a line that lost its start, because such an end closes more braces than it opens.
  *
- * @param prepared Function that receives the text of the line, and returns the text to parse instead.
+ * @param prepared Function that receives the text of the line. It returns the text to parse, which may differ.
  */
 export function parseLine(
   bytes: Uint8Array,
@@ -64,7 +64,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The text may still be the JSON of Python, with NaN and Infinity.
+    // The text may still be JSON as Python writes it, with NaN and Infinity.
   }
   try {
     return JSON.parse(mapOutsideStrings(text, (part) => part.replace(NON_FINITE, "null")));

@@ -53,7 +53,7 @@ export async function accuracyMetrics(
   return accuracyOf(totalNav, validationFailCount);
 }
 
-/** Returns the metrics for the counts of navigations and failed validations. */
+/** Computes the metrics from the counts of navigations and failed validations. */
 export function accuracyOf(totalNav: number, validationFailCount: number): AccuracyMetrics {
   const ratio = totalNav === 0 ? 1 : (totalNav - validationFailCount) / totalNav;
   const accuracyPct = Math.round(Math.max(0, ratio) * 10_000) / 100;

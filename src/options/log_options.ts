@@ -66,18 +66,18 @@ export interface RetentionPolicy {
    */
   maxBytes?: number;
   /**
-   * Maximum age of an archive in seconds, a number >= 0. The age counts from the rotation that created the
-   * archive, so the events in the archive are older. The active file is rotated at this age too, unless
-   * `rotationAgeSec` says otherwise, so an event is deleted when it is at most twice this age, and up to an hour
-   * older. If the limit is not set, the age is not limited.
+   * Maximum age of an archive in seconds, a number >= 0. The age counts from the rotation that created the archive, so
+   * the events in the archive are older. The active file is rotated at this age too, unless `rotationAgeSec` says
+   * otherwise, and retention checks the age at least once an hour. So when an event is deleted, its age is at most
+   * twice this limit plus an hour. If the limit is not set, the age is not limited.
    *
    * @default {undefined}
    */
   maxAgeSec?: number;
   /**
    * Limits for archives that are not shipped yet, see {@linkcode UntilShippedPolicy}. Retention keeps such an archive
-   * beyond its other limits, but deletes it if these limits are exceeded. If it is not set, retention deletes archives
-   * without waiting for shippers.
+   * even if another limit is exceeded, but deletes it if one of these limits is exceeded. If `untilShipped` is not set,
+   * retention deletes archives without waiting for shippers.
    *
    * @default {undefined}
    */
@@ -85,20 +85,21 @@ export interface RetentionPolicy {
 }
 
 /**
- * Limits for archives that are not shipped yet, so that a slow network does not become a gap in a fleet. Retention keeps
- * an archive that exceeds a limit of the {@linkcode RetentionPolicy} until every fleet that receives the log has received
- * it. If the unshipped archives exceed one of these limits, retention deletes the oldest of them. At least one limit must
- * be set.
+ * Limits for archives that are not shipped yet, so that a fleet does not miss events because of a slow network.
+ * Retention keeps an archive that exceeds a limit of the {@linkcode RetentionPolicy} until every fleet that receives
+ * the log has received it. If the archives that are not shipped yet exceed one of the limits below, retention deletes
+ * the oldest of them. At least one limit must be set.
  *
  * The log then has a file `audit.shipped.jsonl`, in which `ship()` and `scout ship` record how far each fleet has
  * received the log, if they have the permission to write to the directory.
  *
  * - A fleet is listed in the file when its shipper has reached the stream for the first time. The slowest fleet counts.
- *   The names of stream, fleet and log identify it, so two servers that receive the log need different names.
- * - If the file lists no fleet, does not exist or is damaged, no archive counts as received. A damaged file is not
- *   written: repair it, or delete it. The next rotation or `open()` creates it again.
+ *   The names of stream, fleet and log identify the fleet in the file, so two servers that receive the log need
+ *   different names.
+ * - If the file lists no fleet, does not exist or is damaged, no archive counts as received. Shippers do not write into
+ *   a damaged file: repair the file, or delete it. The next rotation or `open()` creates it again.
  * - If retention deletes an archive that a fleet has not received, it warns once, and names the fleet. It warns again
- *   when the fleet has received archives in between.
+ *   only after the fleet has received further archives.
  * - An archive that is received later is deleted after the next rotation, or by the next `open()`.
  * - If a fleet no longer receives the log, delete its line in the file.
  * - All writers of the log need the same policy. `scout prune` does not wait.
@@ -193,7 +194,7 @@ export interface AuditLogOptions {
    */
   rotationAgeSec?: number;
   /**
-   * Number of written lines after which a sync to the disk is due, an integer >= 1. With N, a power loss takes at
+   * Number of written lines after which a sync to the disk is due, an integer >= 1. With N, a power loss can lose at
    * most N - 1 acknowledged lines. With 1, `log()` resolves only when its line is durable.
    *
    * @default {10}
@@ -213,7 +214,7 @@ export interface AuditLogOptions {
    */
   lockTimeoutSec?: number;
   /**
-   * Maximum number of accepted bytes that wait in memory to be written, an integer >= 0. If an event exceeds this
+   * Maximum number of accepted bytes that wait in memory to be written, an integer >= 0. If a new event exceeds this
    * number, `log()` writes all waiting lines synchronously. The default is 8 MiB.
    *
    * @default {8_388_608}
@@ -421,7 +422,10 @@ export function resolveOptions(pathOrOptions: AuditLogOptions | string | URL): R
   };
 }
 
-/** Minimum age in seconds at which a limit on the age of archives rotates a file, so that it does not for each event. */
+/**
+ * Minimum age in seconds at which a file is rotated because of `retention.maxAgeSec`. With a lower one, each event
+ * could rotate the file.
+ */
 const RETENTION_AGE_MIN_SEC = 1;
 
 function rotationAgeOf({ rotationAgeSec, retention }: AuditLogOptions): number {

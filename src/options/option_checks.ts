@@ -111,8 +111,8 @@ export const time: OptionCheck = { must: "a time", isOfType: () => true };
  * @param checks The check of each option.
  * @param action The action of the function, for the message: "query audit log".
  * @param prefix The text before each option name in the message: "retention." for nested options.
- * @throws {TypeError} If the options are not an object, a name is unknown, even with an undefined value, or a
- *   value is of the wrong type. The message names the option. For an unknown name, the message also suggests the
+ * @throws {TypeError} If the options are not an object, or if a value is of the wrong type. Also if a name is unknown,
+ *   even if its value is undefined. The message names the option. For an unknown name, the message also suggests the
  *   nearest known name.
  * @throws {RangeError} If a value is out of its range; the message names the option and the value.
  */

@@ -18,7 +18,7 @@ export interface ReadRange {
   readonly chunkBytes?: number;
 }
 
-/** Yields the bytes of a file up to the offset `byteLength` or the end of the file, each chunk in a new buffer. */
+/** Yields the bytes of a file up to the offset `byteLength` or the end of the file. Each chunk is in a new buffer. */
 export async function* readChunks(
   handle: FileHandle,
   byteLength: number,
@@ -51,7 +51,7 @@ export async function readFully(
   return bytes;
 }
 
-/** Returns the offset of the last line of a file that starts at or before the offset `end`. */
+/** Finds the last line that starts at or before the offset `end` of a file. Resolves with the offset of its first byte. */
 export async function startOfLine(handle: FileHandle, end: number): Promise<number> {
   for (let stop = end; stop > 0;) {
     const start = Math.max(0, stop - CHUNK_BYTES);

@@ -62,7 +62,8 @@ export const denoFileSystem: FileSystem = {
     try {
       await directory.sync();
     } catch (error) {
-      // NTFS journals directory entries itself, and Windows syncs only files that are open for writing.
+      // Windows syncs only files that are open for writing, so this sync fails there. It is not needed, because NTFS
+      // journals directory entries itself.
       if (!isAccessDenied(error)) throw error;
     }
   },
@@ -130,12 +131,12 @@ class DenoFileHandle implements FileHandle {
   }
 
   setOwnership({ uid, gid, mode }: Ownership): void {
-    // Loaded only here, because loading it would take a noticeable part of the start of every program.
+    // node:fs is loaded only here, because otherwise loading it would delay the start of every program noticeably.
     const fs = process.getBuiltinModule("node:fs");
     const created = this.#file.statSync();
-    // Deno.FsFile cannot change an owner, and Deno.chown() takes a path, where another user may have put another file. So the
-    // file is opened again with node:fs, which can. Its inode number must be that of the created file, which is still open
-    // and so keeps its number.
+    // Deno.FsFile cannot change the owner of an open file. Deno.chown() takes a path, and another user may have put another
+    // file at this path. So the file is opened again with node:fs, which can change the owner of an open file. The check of
+    // the inode number is reliable, because the created file is still open and so keeps its number.
     const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
     let descriptor: number | undefined;
     try {
@@ -233,7 +234,7 @@ function statusOf(info: Deno.FileInfo): FileStatus {
     device: info.dev,
     inode: info.ino,
     links: info.nlink,
-    // Windows changes the time of a directory late.
+    // Windows updates the modification time of a directory late, so the time is not reliable.
     modifiedMs: Deno.build.os === "windows" ? null : info.mtime?.getTime() ?? null,
     createdMs: info.birthtime?.getTime() ?? null,
     ownership: info.uid === null || info.gid === null || info.mode === null

@@ -2,8 +2,9 @@
  * Recognizes a file by a few of its bytes.
  *
  * A path and an inode are not enough, because a new active file often gets the inode of the previous one. So a print
- * of a file has two parts. The first bytes of the file contain the time of its first event. The last bytes before an
- * offset are the end of a line. The last bytes alone are not enough: all lines may end with the same prompt.
+ * of a file has two parts: the first bytes of the file, and the last bytes before an offset. The first bytes contain the
+ * time of the first event. The last bytes are the end of a line. They alone are not enough, because all lines may end with
+ * the same prompt.
  *
  * @module
  */
@@ -40,7 +41,7 @@ export function firstOf(bytes: Uint8Array): Uint8Array {
   return bytes.slice(0, PRINT_BYTES);
 }
 
-/** Copies the last part of a print from bytes that end at the offset of the print. */
+/** Copies the last part of a print from bytes of the file that end at the offset of the print. */
 export function lastOf(bytes: Uint8Array): Uint8Array {
   return bytes.slice(-PRINT_BYTES);
 }

@@ -29,7 +29,10 @@ export interface FileStatus {
   readonly links: number | null;
   /** Time of the creation, epoch milliseconds; null if the system does not report it. */
   readonly createdMs: number | null;
-  /** Time of the last change, for a directory of its entries, epoch milliseconds; null if it is not reliable. */
+  /**
+   * Time of the last change, epoch milliseconds; null if the time is not known or not reliable. For a directory, the time
+   * of the last change of its entries.
+   */
   readonly modifiedMs: number | null;
   /** Owner, group and mode; null if the system has none, as on Windows. */
   readonly ownership: Ownership | null;
@@ -41,9 +44,9 @@ export function isSameFile(a: FileStatus, b: FileStatus): boolean {
 }
 
 /**
- * The mode in which a file is opened. "create" fails if the file exists. All but "read" write at the end. The system
- * writes what "append" and "create" add at the end, also if another program appends at the same time, but Windows does
- * not let such a handle truncate the file. "update" can truncate.
+ * The mode in which a file is opened. "create" fails if the file exists. All modes except "read" write at the end of the
+ * file. With "append" and "create", the system finds the end of the file at each write, even if another program appends at
+ * the same time. On Windows, a handle with these two modes cannot truncate the file. A handle with "update" can.
  */
 export type FileAccess = "read" | "append" | "update" | "create";
 
@@ -51,7 +54,7 @@ export type FileAccess = "read" | "append" | "update" | "create";
 export interface FileHandle {
   /** Returns the status of the open file, even if it was renamed or removed. */
   status(): FileStatus;
-  /** Reads up to `buffer.byteLength` bytes at the position. Resolves with the number of bytes; 0 at the end. */
+  /** Reads up to `buffer.byteLength` bytes at the position. Resolves with the number of bytes; 0 at the end of the file. */
   read(buffer: Uint8Array, position: number): Promise<number>;
   /** Reads like {@linkcode read}, synchronously. */
   readSync(buffer: Uint8Array, position: number): number;
@@ -80,7 +83,7 @@ export interface FileHandle {
   syncDataSync(): void;
   /**
    * Takes the exclusive lock of the file and returns `true`, or returns `false` if another handle holds the lock. A
-   * handle must not take a lock that it holds. On Windows, no other handle can read or write the locked file.
+   * handle must not take a lock that it already holds. On Windows, no other handle can read or write the locked file.
    */
   tryLock(): boolean;
   /** Releases the lock of the file. */
@@ -111,11 +114,11 @@ export interface FileSystem {
   rename(from: string, to: string): void;
   /** Creates a hard link; fails if the new path exists. */
   link(path: string, newPath: string): void;
-  /** Removes a name of a file. The file is deleted with its last name. Does not follow a symlink. */
+  /** Removes a name of a file. When the last name is removed, the file is deleted. Does not follow a symlink. */
   remove(path: string): void;
   /** Removes like {@linkcode remove}, without blocking, because the deletion of a large file takes time. */
   removeAsync(path: string): Promise<void>;
-  /** Creates a directory that only its owner can access, on request with its missing parents. */
+  /** Creates a directory that only its owner can access. With `withParents`, also creates its missing parents. */
   makeDirectory(path: string, withParents?: boolean): void;
   /** Syncs the entries of the directory to the disk. */
   syncDirectorySync(path: string): void;

@@ -1,5 +1,5 @@
 /**
- * The owner, the group and the mode of files: comparing and naming them.
+ * Compares the owner, the group and the mode of files, and reports an owner that the process may not assign.
  *
  * @module
  */
@@ -11,14 +11,14 @@ export function isSameOwnership(a: Ownership | null, b: Ownership | null): boole
 }
 
 /**
- * Thrown if a new file of a log would have to belong to a user or group to which the process may not assign files. The
- * message is meant to follow the action that failed.
+ * Thrown if a new file of a log must belong to a user or group to which the process may not assign files. The message does
+ * not name the action that failed; the caller puts the action before the message.
  */
 export class OwnershipError extends Error {
   /** The name of the class. */
   override readonly name = "OwnershipError";
 
-  /** Creates the error for a file that would need the ownership. */
+  /** Creates the error for a new file that must have the ownership. */
   constructor({ uid, gid }: Ownership, options?: ErrorOptions) {
     super(
       `new files must belong to uid ${uid}, gid ${gid}, as the log does, and this process may not assign files to them; ` +

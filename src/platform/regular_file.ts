@@ -25,8 +25,8 @@ export interface RegularFile {
 /** Options of {@linkcode openForAppend}. */
 export interface OpenOptions {
   /**
-   * Creates the file, if not with the usual owner and mode. The function may create it under a temporary name, see
-   * {@linkcode temporaryFor}, and link it to its path when it is complete.
+   * Creates the missing file with another owner or mode than the usual ones. The function may create the file under a
+   * temporary name, see {@linkcode temporaryFor}, and link it to its path when it is complete.
    */
   readonly create?: () => FileHandle;
   /** The mode in which the file is opened; "append" by default. */
@@ -82,7 +82,7 @@ export function openForRead(fileSystem: FileSystem, path: string): FileHandle | 
 
 /**
  * Checks that the path of a log is not a directory. Without this check, a user without permission for the parent of the
- * directory would get an error about this permission.
+ * directory would get an error about this permission, not about the directory.
  *
  * @throws {TypeError} If the path is a directory; the message suggests a file in the directory. Also if the system
  *   allows no file at the path.
@@ -114,7 +114,7 @@ export function removeFile(fileSystem: FileSystem, path: string): boolean {
   return true;
 }
 
-/** Returns the status of the file at the path. While the file is being created, its temporary name does not count. */
+/** Returns the status of the file at the path. The temporary name of a new file does not count as a link. */
 function statusAsCreated(fileSystem: FileSystem, path: string): FileStatus | null {
   const status = fileSystem.status(path);
   if (status?.links !== 2 || !mayRead(dirname(path))) return status;
@@ -124,8 +124,8 @@ function statusAsCreated(fileSystem: FileSystem, path: string): FileStatus | nul
 }
 
 /**
- * Removes the temporary name of a file, which a process leaves behind if it is killed while it creates the file. The
- * name stays if this process may not remove it.
+ * Removes the temporary name of a file. A process leaves this name behind if it is killed while it creates the file. If
+ * this process may not remove the temporary name, the name stays.
  */
 function finishCreation(fileSystem: FileSystem, path: string): void {
   const status = fileSystem.status(path);
@@ -140,10 +140,11 @@ function finishCreation(fileSystem: FileSystem, path: string): void {
 }
 
 /**
- * Returns the status of the file at a path if it is the open file, or else null.
+ * Returns the status of the file at a path if it is the open file; otherwise returns null.
  *
- * Two files may have the same rounded inode number, see {@linkcode FileStatus.inode}. The open file can only have
- * grown between two looks at it, and the other file hardly has a length in between.
+ * If inode numbers are rounded, see {@linkcode FileStatus.inode}, two files may have the same number. The length of the
+ * open file is then read before and after the length of the file at the path. The length at the path must lie between the
+ * two lengths, because the open file can only have grown. Another file is unlikely to have such a length.
  */
 export function statusIfAt(
   fileSystem: FileSystem,
@@ -160,9 +161,9 @@ export function statusIfAt(
 }
 
 /**
- * Truncates an open file that has its path.
+ * Truncates an open file. If the handle cannot truncate it, opens the file again by its path.
  *
- * @throws {Error} If the file cannot be truncated, or if it no longer has its path and its handle cannot truncate it.
+ * @throws {Error} If the file cannot be truncated, or if it must be opened again and is no longer at its path.
  */
 export function truncate(
   fileSystem: FileSystem,
@@ -182,8 +183,8 @@ export function truncate(
 }
 
 /**
- * Syncs an open file, even if it was opened for reading only. Resolves with `false`, and syncs nothing, if that needs
- * the path and the file no longer has its path.
+ * Syncs an open file, even if it was opened for reading only. If the handle cannot sync it, opens the file again by its
+ * path. Resolves with `false`, and syncs nothing, if the file is then no longer at its path.
  *
  * @throws {Deno.errors.NotCapable} If the system syncs a file only through a handle that can write, as Windows does, and
  *   the permission to write is missing.
@@ -205,7 +206,7 @@ export async function syncData(
   return true;
 }
 
-/** Opens an open file again, with another access. Returns null if the file no longer has its path. */
+/** Opens an open file again, with another access. Returns null if the file is no longer at its path. */
 function reopened(
   fileSystem: FileSystem,
   path: string,
@@ -272,7 +273,7 @@ function orNull<T>(open: () => T, ...expected: (new (message: string) => Error)[
  * Creates a directory and its missing parents, and syncs the parent of each new directory.
  *
  * If Deno's permissions allow access to this directory only, its parents are created, but neither checked nor synced:
- * a power loss may then remove them with the log. No permission is requested that the caller does not have.
+ * a power loss may then remove the parents with the log. The function never prompts for a permission.
  *
  * @throws {Deno.errors.NotADirectory} If a file that is not a directory is in the way; the message names it.
  * @throws {Deno.errors.NotFound} If the root of the path, a drive or network share of Windows, does not exist.
@@ -300,7 +301,7 @@ export function ensureDirectory(fileSystem: FileSystem, path: string): void {
   }
 }
 
-/** Checks whether the path is a directory or leads to one, and throws if anything else is at the path. */
+/** Checks whether the path is a directory or a symlink to one. Throws if anything else is at the path. */
 function isDirectory(fileSystem: FileSystem, path: string): boolean {
   const status = statusOfName(fileSystem, path);
   if (status === null) return false;
@@ -309,7 +310,7 @@ function isDirectory(fileSystem: FileSystem, path: string): boolean {
   throw new Deno.errors.NotADirectory(`${path} is not a directory`);
 }
 
-/** Returns the status of the file at a path, of which it is not known yet whether the system allows it. */
+/** Returns the status of the file at a path. Throws a TypeError if the system does not allow the path. */
 function statusOfName(fileSystem: FileSystem, path: string): FileStatus | null {
   try {
     return fileSystem.status(path);
@@ -326,7 +327,7 @@ function syncParent(fileSystem: FileSystem, parent: string): void {
   try {
     fileSystem.syncDirectorySync(parent);
   } catch (error) {
-    // The log warns when it syncs its own directory.
+    // No warning is needed here, because the log warns when it syncs its own directory.
     if (!isMissingFeature(error)) throw error;
   }
 }

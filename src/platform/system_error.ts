@@ -7,38 +7,38 @@
 /** The errors that mean a missing feature: on Linux EPERM, EINVAL, ENOLCK, ENOSYS, ENOTSUP and EOPNOTSUPP. */
 const MISSING_FEATURE: Partial<Record<typeof Deno.build.os, readonly number[]>> = {
   linux: [1, 22, 37, 38, 95],
-  // Also ENOTTY, with which fcntl() answers F_FULLFSYNC.
+  // Also ENOTTY (25), with which fcntl() rejects F_FULLFSYNC.
   darwin: [1, 22, 25, 77, 78, 45, 102],
   // ERROR_INVALID_FUNCTION and ERROR_NOT_SUPPORTED.
   windows: [1, 50],
 };
 
-/** ERROR_ACCESS_DENIED of Windows. On other systems, this number is EIO, which is not a PermissionDenied. */
+/** ERROR_ACCESS_DENIED of Windows. On other systems, this number is EIO, for which Deno does not throw PermissionDenied. */
 const ACCESS_DENIED = 5;
 /**
  * ERROR_INVALID_FUNCTION, _INVALID_HANDLE, _INVALID_PARAMETER, _INVALID_NAME, _BAD_PATHNAME and _DIRECTORY of Windows. On
- * other systems, the first one is EPERM, which is a PermissionDenied.
+ * other systems, the first number is EPERM, for which Deno throws PermissionDenied.
  */
 const INVALID_NAME: readonly number[] = [1, 6, 87, 123, 161, 267];
-/** ERROR_LOCK_VIOLATION of Windows. On other systems, no file operation raises the error of this number. */
+/** ERROR_LOCK_VIOLATION of Windows. On other systems, no file operation fails with this number. */
 const LOCK_VIOLATION = 33;
 
 /**
- * Checks whether an error of a file lock, a hard link or a sync means that the file system has no such
- * feature: CIFS, FUSE and Ceph cannot sync directories, exFAT has no hard links, some network mounts have no locks. Such
- * an error is not a failure of the disk: the call had no effect, and would never have one.
+ * Checks whether a file lock, a hard link or a sync failed because the file system does not have this feature. CIFS, FUSE
+ * and Ceph cannot sync directories, exFAT has no hard links, some network mounts have no locks. Such an error is not a
+ * failure of the disk: the call had no effect, and a retry would have no effect either.
  */
 export function isMissingFeature(error: unknown): boolean {
   const numbers = MISSING_FEATURE[Deno.build.os] ?? MISSING_FEATURE.linux!;
   return numbers.includes(numberOf(error));
 }
 
-/** Checks whether a file could not be read or written because another handle has locked it, as Windows does. */
+/** Checks whether a read or write failed because another handle has locked the file. This happens only on Windows. */
 export function isLockViolation(error: unknown): boolean {
   return numberOf(error) === LOCK_VIOLATION;
 }
 
-/** Checks whether Windows refused a call on an open file because the file is not open for it. */
+/** Checks whether Windows rejected a call because the file was not opened with the access that the call needs. */
 export function isAccessDenied(error: unknown): boolean {
   return error instanceof Deno.errors.PermissionDenied && numberOf(error) === ACCESS_DENIED;
 }

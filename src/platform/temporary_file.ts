@@ -20,15 +20,15 @@ export function temporaryFor(path: string): string {
   return `${path}.${crypto.randomUUID().slice(0, RANDOM_DIGITS)}${SUFFIX}`;
 }
 
-/** Returns the name of the file whose temporary name this is; null if it is not a temporary name. */
+/** Returns the final name of the file that has the temporary name `name`; null if `name` is not a temporary name. */
 export function nameOfTemporary(name: string): string | null {
   return TEMPORARY_NAME.test(name) ? name.replace(TEMPORARY_NAME, "") : null;
 }
 
 /**
  * Returns the temporary path that leads to the same file as a path; undefined if there is none. The file may have been
- * renamed since its creation, so any temporary name in the directory counts. A file with two names, of which one is
- * temporary, has no name outside of the directory.
+ * renamed since its creation, so any temporary name in the directory counts. The file must have exactly two names. So if
+ * one of them is temporary, the file has no name in another directory.
  */
 export function twinOf(
   fileSystem: FileSystem,

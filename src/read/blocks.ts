@@ -75,7 +75,7 @@ export async function* blocksOf(
 
 /**
  * Minimum and maximum number of bytes of one read while a file is read backwards. The first read is small, because the
- * last lines are often enough. For a line that is longer than the maximum, a read may be longer too.
+ * last lines are often enough. If a line is longer than the maximum, a read may be longer than the maximum too.
  */
 const TAIL_BYTES_MIN = 32 * 1024;
 const TAIL_BYTES_MAX = 256 * 1024;
@@ -96,7 +96,8 @@ export async function* tailBlocksOf(
   for (let end = byteLength; end > from;) {
     const start = Math.max(from, end - size);
     const bytes = await orUnreadable(readFully(handle, start, end));
-    // The last byte may be the line break of the last line. Whole lines begin after the first other line break.
+    // The last byte may be the line break of the last line, so it is left out. Whole lines begin after the first line
+    // break before it.
     const lineBreak = bytes.subarray(0, -1).indexOf(LINE_BREAK);
     if (lineBreak >= 0 || start === from) {
       const lines = bytes.subarray(start === from ? 0 : lineBreak + 1);
@@ -115,13 +116,14 @@ export async function* tailBlocksOf(
 }
 
 /**
- * Maximum number of decoded bytes in memory while an archive is read backwards. A longer archive is decoded repeatedly.
+ * Maximum number of decoded bytes in memory while an archive is read backwards. If the archive is longer, it is decoded
+ * several times.
  */
 const WINDOW_BYTES = 32 * 1024 * 1024;
 
 /**
- * Yields the blocks of a file that can only be read forwards (an archive), the last block first. The whole file is read
- * once for each `windowBytes` bytes of its decoded content.
+ * Yields the blocks of a file that can only be read forwards (an archive), the last block first. The file is decoded
+ * again for each further `windowBytes` bytes of its content.
  *
  * @throws {UnreadableRestError} If the file cannot be read to its end. The error is thrown after all readable blocks
  *   were yielded.
@@ -197,7 +199,7 @@ class UnfinishedLine {
 
   add(part: Uint8Array): void {
     this.#byteLength += part.byteLength;
-    // The line break counts even if it has not been read yet.
+    // `maxLineBytes` includes the line break, even if the line break has not been read yet.
     const missing = part.at(-1) === LINE_BREAK ? 0 : 1;
     if (this.#byteLength + missing > this.#maxLineBytes) this.#parts = [];
     else if (part.byteLength > 0) this.#parts.push(part);

@@ -1,6 +1,6 @@
 /**
- * Costs and their times, in the order in which they were read. The costs are stored in blocks, each with its sum. Only
- * the blocks that are partly in a time window are summed cost by cost.
+ * Costs and their times, in the order in which they were read. The costs are stored in blocks, each with its sum. If a
+ * block is only partly in a time window, its costs are checked and added one by one.
  *
  * @module
  */

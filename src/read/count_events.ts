@@ -24,7 +24,7 @@ export interface CountOptions {
 
 /**
  * Yields one event for each event in the log that has one of the types and is not before `since`, in no particular
- * order. If an event was counted from the manifest, the yielded event has only the field `event`, its type.
+ * order. Events that were counted from the manifest have only the field `event`, their type.
  */
 export async function* countedEvents(
   source: QuerySource & { readonly manifest: ManifestReader },

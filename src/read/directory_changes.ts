@@ -37,7 +37,7 @@ export class DirectoryChanges {
    * alive until then.
    */
   async wait(): Promise<void> {
-    // A new watcher does not report earlier changes, so the reader must check the files once more.
+    // A new watcher does not report earlier changes, so the wait ends at once and the reader checks the files again.
     if (this.#watch()) return;
     if (!this.#hasChanged) await this.#changeOrPoll();
     this.#hasChanged = false;
@@ -70,7 +70,7 @@ export class DirectoryChanges {
     this.#restTimer = undefined;
   }
 
-  /** Ends the wait and closes the watcher. */
+  /** Resolves the pending {@linkcode wait} and closes the watcher. */
   close(): void {
     this.wake();
     this.#unwatch();
@@ -94,7 +94,8 @@ export class DirectoryChanges {
 
   #changeOrPoll(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // The timers of the clock and some watchers do not keep the process alive, so this timer does.
+    // The timers of the clock and some watchers do not keep the process alive. This timer keeps it alive during the
+    // wait.
     const keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
     const timer = this.#clock.startTimer(POLL_MS, () => this.#endWait?.());
     this.#endWait = () => {

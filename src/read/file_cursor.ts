@@ -1,5 +1,5 @@
 /**
- * Reads a growing file line by line. A line counts only once its line break has been written.
+ * Reads a growing file line by line. A line is finished when its line break has been written.
  *
  * After a short write, the writer truncates the file and writes again. Therefore, when the file grows, an unfinished
  * line is read again from its start. Only a line longer than `maxLineBytes` is not read again.
@@ -21,8 +21,8 @@ export interface FileCursorOptions {
   readonly maxLineBytes: number;
   readonly damage: DamageReport;
   /**
-   * The position at which reading starts: the byte offset of a line, or the end. "end" skips all finished lines and
-   * starts with the unfinished line.
+   * The position at which reading starts: the byte offset of the start of a line, or "end". With "end", all finished
+   * lines are skipped, and reading starts with the unfinished line.
    */
   readonly from: number | "end";
   /** Receives the text of the line of each event. */
@@ -36,11 +36,11 @@ export class FileCursor {
   readonly handle: FileHandle;
   readonly #options: FileCursorOptions;
   #identity: FileStatus | undefined;
-  /** Byte offset of the end of the bytes that were read. */
+  /** Byte offset after the last byte that was read or skipped. */
   #position = 0;
   /**
-   * Byte offset of the unfinished line. Undefined if the cursor started at the end of the file and has not searched for
-   * the start of the unfinished line yet.
+   * Byte offset at which the unfinished line starts. Undefined if the cursor started at the end of the file and has not
+   * searched for this start yet.
    */
   #lineStart: number | undefined = 0;
   /** Byte offset at which the last call of {@linkcode read} started. */
@@ -60,17 +60,20 @@ export class FileCursor {
     } else this.#goTo(options.from);
   }
 
-  /** Byte offset of the end of the bytes that were read. */
+  /** Byte offset after the last byte that was read or skipped. */
   get position(): number {
     return this.#position;
   }
 
-  /** Resolves with the byte offset of the unfinished line. All lines before the offset were read or skipped. */
+  /** Resolves with the byte offset at which the unfinished line starts. All lines before it were read or skipped. */
   async lineStart(): Promise<number> {
     return this.#lineStart ??= await startOfLine(this.handle, this.#position);
   }
 
-  /** An earlier status of the file, whose device and inode are still those of the file. */
+  /**
+   * The status of the file when this property was first used. The length may have changed since; the device and the
+   * inode have not.
+   */
   get identity(): FileStatus {
     return this.#identity ??= this.handle.status();
   }
@@ -95,7 +98,10 @@ export class FileCursor {
     }
   }
 
-  /** Returns the events that {@linkcode read} yields, without waiting for the disk. Nothing but whole lines was read. */
+  /**
+   * Returns the events that {@linkcode read} would yield, but reads synchronously. The bytes that were read before must
+   * end with a whole line.
+   */
   readSync(byteLength: number): AuditEvent[] {
     const events: AuditEvent[] = [];
     while (this.#position < byteLength) {
@@ -108,20 +114,23 @@ export class FileCursor {
     return events;
   }
 
-  /** Moves to the end of whole lines whose events the caller knows. */
+  /**
+   * Moves the cursor to byte `byteLength` without reading. The caller knows the events before it. A line must start at
+   * this byte.
+   */
   skipTo(byteLength: number): void {
     this.#goTo(byteLength);
   }
 
   /**
-   * Returns the event of the last line of a file to which no writer appends any more, if only the line break is
-   * missing. Reports an incomplete last line as a torn tail.
+   * Returns the event of the last line if this line lacks only its line break. Reports an incomplete last line as a
+   * torn tail. Must be called only after the last append to the file.
    */
   rest(): AuditEvent[] {
     return this.#eventsOf(this.#splitter.end());
   }
 
-  /** Checks whether the content of the whole file equals the chunks. */
+  /** Checks whether the chunks together are exactly the content of the file. */
   async isCopyOf(chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
     let position = 0;
     for await (const chunk of chunks) {
@@ -148,8 +157,8 @@ export class FileCursor {
 
   /**
    * Reports that lines were truncated after their events were yielded, and moves the cursor to the byte at which
-   * reading continues. A writer that undoes a write truncates the file to a length within the last reading. If the file
-   * is shorter than that, another program has truncated the file to reuse it, so the file is read from its start.
+   * reading continues. A writer that undoes a write removes only bytes that the last call of {@linkcode read} has read.
+   * If more bytes are missing, another program has truncated the file to reuse it, so the file is read from its start.
    */
   #goToCut(byteLength: number): void {
     const { damage, path } = this.#options;

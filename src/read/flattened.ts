@@ -15,7 +15,7 @@ export class Flattened<T> implements AsyncIterableIterator<T, void> {
   readonly #batches: AsyncGenerator<Iterator<T, void>, void>;
   #batch: Iterator<T, void> | undefined;
   /**
-   * Number of pending steps. If it is not 0, a new step waits for the pending steps, so that the items stay in order.
+   * Number of pending calls. If it is not 0, a new call waits for the pending calls, so that the items stay in order.
    */
   #waiting = 0;
   #lastStep: Promise<unknown> = Promise.resolve();
@@ -52,7 +52,7 @@ export class Flattened<T> implements AsyncIterableIterator<T, void> {
   ): Promise<IteratorResult<T, void>> {
     this.#waiting++;
     const result = this.#lastStep.then(step).finally(() => this.#waiting--);
-    // The caller of the step gets the error; the next step runs nevertheless.
+    // The caller of this step gets the error. The next step starts even after an error.
     this.#lastStep = result.catch(() => {});
     return result;
   }

@@ -80,8 +80,8 @@ const OPTION_CHECKS: OptionChecks<FollowOptions> = {
 };
 
 /**
- * Returns the events of a log as they are written, until the reader is closed. If the log does not exist, the
- * iteration waits until it does.
+ * Returns the events of a log as they are written, until the reader is closed. If the log does not exist, the iteration
+ * waits until the log is created.
  *
  * @throws {TypeError} If an option is unknown or of the wrong type, or if both `since` and `last` are set; the message
  *   names the option.
@@ -112,7 +112,9 @@ interface FollowingOptions {
   readonly signal: AbortSignal | undefined;
   /** The list to which damaged regions are added. */
   readonly damage: Damage[];
-  /** The events to start with: all matching events that are already in the log, or the last ones. */
+  /**
+   * The events to start with: all matching events that are already in the log, or at most the newest `last` of them.
+   */
   readonly beginning: "history" | { readonly last: number };
 }
 
@@ -140,7 +142,7 @@ class Following implements AsyncIterator<AuditEvent, void> {
     this.#changes.attend();
     const result = await this.#events.next();
     if (this.#isReturned || this.#closing?.aborted) return { done: true, value: undefined };
-    // After the abort, no event is returned, even if the event was found before.
+    // After the signal has aborted, no event is returned, even if the event was found before.
     this.#options.signal?.throwIfAborted();
     if (!result.done) this.#changes.rest();
     return result;
@@ -153,8 +155,8 @@ class Following implements AsyncIterator<AuditEvent, void> {
   }
 
   /**
-   * Ends the iteration. Resolves when the watcher and all files are closed; a pending next() ends first and closes
-   * them.
+   * Ends the iteration. Resolves when the watcher and all files are closed. If a call of next() is pending, that call
+   * ends first and closes the files.
    */
   async #end(): Promise<void> {
     this.#ending.abort();

@@ -1,9 +1,9 @@
 /**
  * Decodes an archive that may be damaged: yields everything that can be decoded, then throws an error for the damage.
  *
- * The platform's gzip stream is fast, and decodes every archive that this library writes. But it stops at a second gzip
- * member, and at damage it loses the last decoded bytes. If the stream fails, the file is decoded again with node:zlib,
- * and the bytes that were already yielded are skipped.
+ * The platform's gzip stream is fast, and decodes every archive that this library writes. But it fails at a second gzip
+ * member, and if the file is damaged, it loses the last decoded bytes. If the stream fails, the file is decoded again
+ * with node:zlib, and the bytes that were already yielded are skipped.
  *
  * @module
  */
@@ -14,7 +14,8 @@ import { decompressed } from "../segments/gzip.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
- * Maximum number of gzip bytes to decode in one step. It is small, because the output can be a thousand times as long.
+ * Maximum number of gzip bytes to decode in one step. It is small, because the decoded bytes can be a thousand times as
+ * many.
  */
 const PIECE_BYTES = 4 * 1024;
 
@@ -22,8 +23,8 @@ const PIECE_BYTES = 4 * 1024;
 const MEMBER_BYTES_MIN = 10 + 2 + 8;
 
 /**
- * Thrown after the readable part of a damaged gzip file. The message is the reason, such as "the gzip file is
- * truncated".
+ * Thrown for a damaged gzip file after its readable part was yielded. The message is the reason, such as "the gzip file
+ * is truncated".
  */
 export class GzipDamageError extends TypeError {
   /** The name of the class. */
@@ -129,7 +130,7 @@ async function* inflated(
         throw damageOf(gunzip.errored, byteOffset);
       }
       byteOffset += piece.byteLength;
-      // node:zlib ignores everything after a member that is followed by a NUL byte.
+      // If a NUL byte follows a gzip member, node:zlib ignores this byte and all bytes after it.
       if (gunzip.bytesWritten < byteOffset) {
         throw new GzipDamageError("bytes follow the end of the gzip file");
       }
@@ -158,8 +159,8 @@ async function* pieces(
 }
 
 /**
- * Ends the input of the decoder, after all input was decoded. Resolves with true if the input ends at the end of a gzip
- * member.
+ * Ends the input of the decoder. Resolves with true if the input ends exactly at the end of a gzip member. Must be
+ * called after all input was decoded.
  */
 async function isAtEnd(gunzip: Gunzip): Promise<boolean> {
   await new Promise<void>((resolve) => gunzip.once("close", resolve).end());

@@ -1,6 +1,6 @@
 /**
- * Reads the last events of a log from the last block of the active file. If the block has enough events, the
- * directory is not listed, so the time does not depend on the length of the history.
+ * Reads the last events of a log from the last block of the active file. If the block has enough events, the directory
+ * is not listed, so the reading takes the same time for a log of any length.
  *
  * @module
  */
@@ -17,7 +17,8 @@ export interface LastBlockOptions extends ReadOptions {
 }
 
 /**
- * Resolves with the last `limit` matching events of the log, newest first, or with null if the last block has fewer.
+ * Resolves with the last `limit` matching events of the log, newest first. Resolves with null if the last block has
+ * fewer matching events, is missing or cannot be read.
  */
 export async function lastBlockEvents(options: LastBlockOptions): Promise<AuditEvent[] | null> {
   const { log, limit, maxLineBytes, matches } = options;
@@ -29,7 +30,7 @@ export async function lastBlockEvents(options: LastBlockOptions): Promise<AuditE
   try {
     ({ value: block } = await tailBlocksOf(active, byteLength, maxLineBytes).next());
   } catch (error) {
-    // The caller then reads all files, and that reading reports the damage.
+    // The caller then takes a snapshot and reads its files, and that reading reports the damage.
     if (error instanceof UnreadableRestError) return null;
     throw error;
   }

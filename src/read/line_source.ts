@@ -15,15 +15,19 @@ export interface LineSource {
   /** Maximum length of a line in bytes, line break included. A longer line is reported as damage. */
   readonly maxLineBytes: number;
   readonly logger: Logger;
-  /** Gives the turns of the event loop between the steps of long work. */
+  /** The clock. Between the steps of long work, it waits for a turn of the event loop. */
   readonly clock: Clock;
   /**
-   * The reader of the manifest, which caches the lines of the manifest. Without `manifest`, a new reader is created.
+   * The reader of the manifest, which caches the lines of the manifest. Without `manifest`, a new reader with an empty
+   * cache is created.
    */
   readonly manifest?: ManifestReader;
   /** Receives the text of the line of each event. Without `texts`, the texts are dropped. */
   readonly texts?: LineTexts | undefined;
 }
 
-/** The lines of events as they are stored. A parsed event may differ: it has no number of more than 53 bits. */
+/**
+ * The text of each event's line, as it is in the file. A parsed event may differ from its text, because JSON.parse()
+ * rounds integers of more than 53 bits.
+ */
 export type LineTexts = WeakMap<AuditEvent, string>;

@@ -9,7 +9,7 @@
  */
 import { finderOf, LineBeginnings } from "../line/line_text.ts";
 
-/** The conditions for a matching event that can be checked in the text of its line. */
+/** The conditions of a filter that can be checked in the text of a line, before the line is parsed. */
 export interface LineNeeds {
   /** Lists of string values. The line contains at least one value of each list. */
   readonly strings?: readonly (readonly string[])[];
@@ -19,7 +19,7 @@ export interface LineNeeds {
   readonly untilMs?: number;
 }
 
-/** A pre-filter for the lines of any number of texts. */
+/** A pre-filter for lines. The same pre-filter serves for any number of texts. */
 export class LineTest {
   readonly #strings: readonly (readonly string[])[];
   readonly #sinceTs: string;
@@ -27,7 +27,7 @@ export class LineTest {
   readonly #isTimed: boolean;
   readonly #isOpen: boolean;
 
-  /** Creates a test that passes every line whose event may meet the conditions. */
+  /** Creates a pre-filter that passes every line whose event may meet the conditions. */
   constructor({ strings = [], sinceMs = -Infinity, untilMs = Infinity }: LineNeeds) {
     // A value with a character that JSON escapes has several spellings, so its list cannot be used.
     this.#strings = strings
@@ -40,8 +40,8 @@ export class LineTest {
   }
 
   /**
-   * Returns a function that takes the start and the end of a line in the text, and checks whether the line can match. Call
-   * it for the lines in their order.
+   * Returns a function that checks whether a line of the text can match. The function takes the start and the end of
+   * the line in the text, and must be called in the order of the lines.
    */
   of(text: string): (start: number, end: number) => boolean {
     if (this.#isOpen) return () => true;
@@ -62,7 +62,8 @@ const YEAR_0_MS = Date.parse("0000-01-01T00:00:00.000Z");
 const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
 
 /**
- * Returns the first time at or after the instant, as text that sorts correctly among times with years of four digits.
+ * Returns the first time at or after the instant, as text. This text sorts correctly among times with years of four
+ * digits.
  */
 function firstTsOf(epochMs: number): string {
   if (epochMs <= YEAR_0_MS) return "";

@@ -4,10 +4,10 @@
  * The position consists of an open file, which was the active file when it was opened, and of the newest segment that
  * is older than this file:
  * - While the file is at the path of the active file, the next lines are appended to this file.
- * - After the file was moved, a writer that has the file open may still append to it. The file has ended once newer
- *   lines exist in a segment or in another active file. Writers append under one lock and check the path first, so
- *   lines in a newer file were written after the last line of this file. Sealing happens under the lock, so a sealed
- *   file has ended as soon as another active file exists, even an empty one.
+ * - After the file was moved, a writer that has the file open may still append to it. The file has ended when newer
+ *   lines exist in a segment or in another active file. From then on, no writer appends to it. Writers append under one
+ *   lock and check the path first, so lines in a newer file were written after the last line of this file. Sealing
+ *   happens under the lock, so a sealed file has ended as soon as another active file exists, even an empty one.
  * - After the file has ended, the newer segments come next, then the active file. The oldest of these segments may be
  *   the file that was just read, sealed or archived.
  *
@@ -34,9 +34,9 @@ import { openSegment, type SnapshotFile } from "./snapshot.ts";
 
 /** Options of {@linkcode LogCursor}. */
 export interface LogCursorOptions {
-  /** The filter of the caller. Archives without an event that the filter selects may be skipped. */
+  /** The filter of the caller. The cursor may skip an archive if the filter selects none of its events. */
   readonly filter: EventFilter;
-  /** Ends a reading when the signal aborts; the reading throws the reason of the signal. */
+  /** When this signal aborts, a reading ends and throws the reason of the signal. */
   readonly signal: AbortSignal;
   /** The list to which damaged regions are added; they are also logged. */
   readonly damage: Damage[];
@@ -56,11 +56,11 @@ export class LogCursor {
   #segment: Stamp = "";
   /** The open file that follows the newest segment that was read or skipped; null if that file did not exist yet. */
   #cursor: FileCursor | null = null;
-  /** The stamp with which the open file was sealed; undefined if the file is not known to be sealed. */
+  /** The stamp with which the open file was sealed; undefined if no segment is known to be this file. */
   #sealedAs: Stamp | undefined;
   /**
-   * The end up to which bounded readings read, and the file of this end. The file stays open: if it were removed, the
-   * system could give its inode to a new file, which could then not be told from it.
+   * The active file and its length at the last call of {@linkcode aim}. Bounded readings read up to this length. The
+   * file stays open, so that the system cannot give its inode to a new file, even after the file is removed.
    */
   #target: { readonly handle: FileHandle; readonly byteLength: number } | null = null;
 
@@ -79,8 +79,8 @@ export class LogCursor {
   async goToEnd(lastEvents: number): Promise<AuditEvent[]> {
     const { active, older } = this.#openCurrent();
     this.#segment = older.at(-1) ?? this.#segment;
-    // The end of the file is determined last. If the file was sealed meanwhile, its length is final. Therefore the
-    // cursor skips all events up to one position, without a gap.
+    // The end of the active file is determined after the listing. So all events before this end are skipped, and no
+    // event after it, even if the file is sealed meanwhile.
     if (active !== null) this.#setCursor(active, "end");
     const found: AuditEvent[] = [];
     if (lastEvents === 0) return found;
@@ -94,7 +94,7 @@ export class LogCursor {
     return found.reverse();
   }
 
-  /** Sets the end for {@linkcode goToNewest} and bounded readings. Must be called under the append lock. */
+  /** Sets the end of the log for {@linkcode goToNewest} and bounded readings. Must be called under the append lock. */
   aim({ file, byteLength }: ActiveEnd): void {
     this.#target?.handle.close();
     this.#target = null;
@@ -106,8 +106,10 @@ export class LogCursor {
   }
 
   /**
-   * Moves the cursor to the newest wanted event of the type before the end that was set. If the file has no such event,
-   * moves it to this end. Resolves with whether the file has such an event; null if another file is active meanwhile.
+   * Searches backwards, from the end that {@linkcode aim} has set, for an event of the type that `isWanted` accepts.
+   * Moves the cursor to the line of that event, or to the start of the older segment that contains it. If there is no
+   * such event, moves the cursor to the end. Resolves with whether there is such an event. If no end was set, or
+   * another file is active, does not move and resolves with null.
    */
   async goToNewest(
     type: string,
@@ -126,7 +128,7 @@ export class LogCursor {
     const offset = await newestOffset(active, end.byteLength, { ...this.#source, ...wanted });
     const newest = offset === null ? await this.#newestSegmentWith(wanted, older) : null;
     if (newest !== null) {
-      // The next reading begins with this segment.
+      // The next reading begins with the segment that contains the event.
       this.#segment = older[newest - 1] ?? "";
       return true;
     }
@@ -137,10 +139,10 @@ export class LogCursor {
   }
 
   /**
-   * Returns the events up to the end of the active file, and moves the cursor there, without waiting for the disk.
-   * Returns null, and does not move, if the cursor is in another file or more than `maxBytes` bytes away, so that
-   * {@linkcode read} must come first; "cut" if the file is shorter than what was read of it. Must be called under the
-   * append lock.
+   * Returns the events between the cursor and the end of the active file, and moves the cursor to that end. Reads
+   * synchronously, at most `maxBytes` bytes. If the cursor is in another file, or more than `maxBytes` bytes before the
+   * end, does not move and returns null; the caller must call {@linkcode read} first. If the end is before the cursor,
+   * because the file was truncated, returns "cut". Must be called under the append lock.
    */
   readSync({ file, byteLength }: ActiveEnd, maxBytes: number): AuditEvent[] | "cut" | null {
     const cursor = this.#cursor;
@@ -149,7 +151,10 @@ export class LogCursor {
     return byteLength - cursor.position > maxBytes ? null : cursor.readSync(byteLength);
   }
 
-  /** Moves the cursor to the end of the active file, because the caller knows the events before it. */
+  /**
+   * Moves the cursor to the end of the active file without reading, because the caller knows the events before that
+   * end.
+   */
   skipTo({ byteLength }: ActiveEnd): void {
     this.#cursor!.skipTo(byteLength);
   }
@@ -157,7 +162,8 @@ export class LogCursor {
   /**
    * Yields the events between the cursor and the current end of the log, and moves the cursor. Returns whether the
    * cursor moved to a newer file or segment; if it did, more events may follow. A bounded reading reads the active file
-   * only up to the end that was set, and not at all if it is another file.
+   * only up to the end that {@linkcode aim} has set. If no end was set in the file that is active now, it does not read
+   * that file.
    */
   async *read({ isBounded = false } = {}): AsyncGenerator<AuditEvent[], boolean> {
     const atPath = this.#log.fileSystem.status(this.#log.files.active);
@@ -173,14 +179,16 @@ export class LogCursor {
       ) yield* cursor.read(end.byteLength);
       return false;
     }
-    // If the reading is to end in the active file, and that is not this file, then no writer uses this file any more.
+    // If the end for bounded readings is in the file that is active now, writers append to that file. So no writer
+    // appends to the file of the cursor any more.
     const isLeft = isBounded && this.#target !== null && atPath !== null &&
       isSameFile(this.#target.handle.status(), atPath);
     const isOver = await this.#isOver(cursor, { atPath, isBounded }) || isLeft;
-    // Determine the length only now, because the file may have grown until it ended.
+    // Determine the length of the file only now, because the file may have grown until it ended.
     yield* cursor.read(cursor.status().byteLength);
     if (!isOver) return false;
-    // The segment has the lines that were just read.
+    // If the file was sealed, its segment has the lines that were just read, so the next reading must skip that
+    // segment.
     this.#segment = this.#sealedAs ?? this.#segment;
     yield cursor.rest();
     this.#closeFile();
@@ -213,7 +221,7 @@ export class LogCursor {
     if (oldest !== this.#sealedAs) {
       const relation = await compareSegment(cursor, this.#log, oldest);
       if (relation === "unreadable") {
-        // If the archive is a copy of the file, reading it next would yield events twice.
+        // If the archive is a copy of the file, reading the archive next would yield events twice.
         if (isBounded) throw new Error(`Cannot read archive: ${this.#log.files.archive(oldest)}`);
         // The cursor reads the archive next, and reports the damage.
         return true;
@@ -238,8 +246,8 @@ export class LogCursor {
   }
 
   /**
-   * Opens the active file, then lists the segments before it. If the file is still at its path after the listing, the
-   * file is current, and no segment between the listed ones and the file is missing.
+   * Opens the active file, then lists the segments before it. If the file is still at its path after the listing,
+   * `isCurrent` is true: the list contains every segment that is older than the file.
    */
   #openNext(): { active: FileHandle | null; older: Stamp[]; isCurrent: boolean } {
     const active = this.#log.openActive();
@@ -253,7 +261,7 @@ export class LogCursor {
     }
   }
 
-  /** Repeats {@linkcode LogCursor.#openNext} until the active file is the current one. */
+  /** Repeats {@linkcode LogCursor.#openNext} until `isCurrent` is true. */
   #openCurrent(): { active: FileHandle | null; older: Stamp[] } {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const { active, older, isCurrent } = this.#openNext();
@@ -266,7 +274,10 @@ export class LogCursor {
     );
   }
 
-  /** Yields the events that were skipped, newest first: of the file, then of the segments before it. */
+  /**
+   * Yields the events that the cursor skipped, newest first: the events of the open file, then the events of the
+   * segments.
+   */
   async *#backwards(segments: readonly Stamp[]): AsyncGenerator<Iterable<AuditEvent>> {
     if (this.#cursor !== null) {
       const byteLength = await this.#cursor.lineStart();
@@ -277,7 +288,10 @@ export class LogCursor {
     for (const stamp of segments.toReversed()) yield* this.#eventsOf(stamp, "desc");
   }
 
-  /** Returns the index of the newest segment that has an event of the type; null if none has one. */
+  /**
+   * Resolves with the index of the newest segment that has a wanted event of the type; null if no segment has such an
+   * event.
+   */
   async #newestSegmentWith(
     { type, isWanted }: { type: string; isWanted: (event: AuditEvent) => boolean },
     stamps: readonly Stamp[],
@@ -339,15 +353,18 @@ export class LogCursor {
   }
 
   /**
-   * Returns a new damage report. A report recognizes a region by path and offset, and successive active files have the
-   * same path, so each file needs a new report.
+   * Returns a new damage report for one file. A report recognizes a region by its path and offset. Successive active
+   * files have the same path, so one report would confuse their regions.
    */
   #damageOfFile(): DamageReport {
     return new DamageReport(this.#source.logger, this.#options.damage);
   }
 }
 
-/** Resolves with the byte offset of the newest line of a file that is an event of the type; null if none is one. */
+/**
+ * Resolves with the byte offset of the newest line with a wanted event, before byte `byteLength` of the file; null if
+ * there is no such line.
+ */
 async function newestOffset(
   handle: FileHandle,
   byteLength: number,
@@ -358,7 +375,8 @@ async function newestOffset(
   },
 ): Promise<number | null> {
   for await (const { byteOffset, bytes } of tailBlocksOf(handle, byteLength, maxLineBytes)) {
-    // No writer of this library writes a type with escapes.
+    // A block without the text of the type has no such event, because writers of this library write the type without
+    // escapes.
     if (bytes === null || !bufferOf(bytes).includes(JSON.stringify(type))) continue;
     const lines = [...new LineSplitter(maxLineBytes).split(bytes)];
     const found = lines.findLast((line) => isEventOf(line.bytes, isWanted));

@@ -1,10 +1,11 @@
 /**
  * The parts of a log at one moment: the files of a snapshot, and the archives that were removed but whose manifest
- * lines still state their spans.
+ * lines still list their spans.
  *
- * Invariant: no event is in two parts. The active file of the snapshot may become an archive before the manifest is
- * read. So an archive counts as removed only if the manifest had its line before the snapshot was taken, and if no
- * other file can be that archive under another name.
+ * Invariant: no event is in two parts. The active file of the snapshot may be archived, and the archive removed, before
+ * the manifest is read. Its events would then be in two parts: the file and the removed archive. So an archive counts
+ * as removed only if the manifest had its line before the snapshot was taken, and if no file of the snapshot can be
+ * that archive under another name.
  *
  * @module
  */
@@ -25,7 +26,7 @@ export interface LogPart {
   readonly file: SnapshotFile | null;
   /** The manifest line of the file; undefined if the file has none, or was removed. */
   readonly line: ArchiveLine | undefined;
-  /** The spans of the part; null if the manifest does not state them. A removed part always has them. */
+  /** The spans of the part; null if the manifest does not list them. A removed part always has its spans. */
   readonly spans: SpanSummary | null;
 }
 
@@ -34,14 +35,17 @@ export interface LogParts extends Disposable {
   readonly parts: readonly LogPart[];
 }
 
-/** Maximum number of attempts. An attempt fails only if an archive is made and removed during the attempt. */
+/**
+ * Maximum number of attempts to take the parts. An attempt fails only if an archive is created and removed during the
+ * attempt.
+ */
 const ATTEMPTS = 16;
 
 /**
  * Takes a snapshot of the log and of its manifest.
  *
  * @throws {TypeError} If the active file is not a regular file.
- * @throws {Error} If during every attempt the active file is replaced, or an archive is made and removed.
+ * @throws {Error} If the active file is replaced, or an archive is created and removed, during every attempt.
  */
 export async function takeParts(source: LineSource, turns: Turns): Promise<LogParts> {
   const { log, logger } = source;
@@ -75,7 +79,10 @@ function filePart(file: SnapshotFile, lines: ManifestLines): NamedPart {
   return { name, file, line, spans: spans ?? null };
 }
 
-/** Returns the spans of an archive that is being removed, or was removed after the snapshot was taken. */
+/**
+ * Returns the spans of an archive that is about to be removed, or that was removed after the snapshot was taken.
+ * Returns undefined for all other files.
+ */
 function removedSpans(
   file: SnapshotFile,
   { byArchive, prunedSpans }: ManifestLines,
@@ -87,7 +94,10 @@ function removedSpans(
   return pruned?.gzip_bytes === file.byteLength ? pruned.spans : undefined;
 }
 
-/** Returns the archives that were removed; null if an archive may be removed or in the active file of the snapshot. */
+/**
+ * Returns the archives that were removed. Returns null if an archive was created and removed during the attempt,
+ * because its events may also be in the active file of the snapshot.
+ */
 function removedParts(
   lines: ManifestLines,
   { known, snapshot, log }: {
@@ -103,7 +113,8 @@ function removedParts(
     if (!known.has(name)) return null;
     removed.push({ name, file: null, line: undefined, spans });
   }
-  // An archive that was renamed by hand has no line under its new name, but the same length.
+  // An archive that was renamed by hand was not removed. The manifest has no line for its new name, but its length is
+  // the same.
   const unlisted = new Set(
     snapshot.files.filter((file) => file.isArchive && !lines.byArchive.has(basename(file.path)))
       .map(({ byteLength }) => byteLength),
@@ -124,13 +135,19 @@ function archivesIn({ byArchive, prunedSpans }: ManifestLines): Set<string> {
   return new Set([...byArchive.keys(), ...prunedSpans.keys()]);
 }
 
-/** Returns the name that a segment has, or would have, as an archive; the name of the file for the active file. */
+/**
+ * Returns the name of a segment's archive, even if the segment is not archived yet. For the active file, returns the
+ * name of this file.
+ */
 function archiveNameOf(path: string, { files }: LogDirectory): string {
   const stamp = files.parse(basename(path))?.stamp;
   return basename(stamp === undefined ? path : files.archive(stamp));
 }
 
-/** Sorts the parts by their content, oldest first. The active file, which has no stamp, is the last. */
+/**
+ * Sorts the parts by their stamps, so that the part with the oldest content is the first. The active file, which has no
+ * stamp, is the last.
+ */
 function inOrder(parts: readonly NamedPart[], { files }: LogDirectory): LogPart[] {
   const stamped = parts.map((part) => ({ part, stamp: files.parse(part.name)?.stamp ?? "~" }));
   stamped.sort((a, b) => a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0);

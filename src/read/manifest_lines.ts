@@ -11,7 +11,9 @@ import { ManifestLines } from "../segments/manifest_lines.ts";
 import type { ManifestReader } from "../segments/manifest_reader.ts";
 import type { SnapshotFile } from "./snapshot.ts";
 
-/** Reads the manifest. If it is not a regular file, logs a warning and returns no lines. */
+/**
+ * Reads the manifest and returns its lines. If the manifest is not a regular file, logs a warning and returns no lines.
+ */
 export function linesOf(manifest: ManifestReader, logger: Logger): ManifestLines {
   try {
     return manifest.read();
@@ -40,9 +42,9 @@ export async function linesInTurns(
 }
 
 /**
- * Returns the manifest line of an archive; undefined if the archive does not have the length that the line states. Also
- * returns undefined if the writer of the line skipped oversized lines, because a reader with a higher limit may read
- * those lines as events.
+ * Returns the manifest line of an archive; undefined if the file has no line or does not have the length in the line.
+ * Also returns undefined if the line counts oversized lines, because a reader with a larger `maxLineBytes` may read
+ * them as events.
  */
 export function lineOf(
   file: SnapshotFile,

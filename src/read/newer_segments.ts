@@ -10,14 +10,17 @@ import type { Stamp } from "../segments/segment_name.ts";
 import type { FileCursor } from "./file_cursor.ts";
 import { gunzipped } from "./gunzip.ts";
 
-/** Lists the stamps of the non-empty segments that are newer than the stamp `after`, oldest first. */
+/** Returns the stamps of the non-empty segments that are newer than the stamp `after`, oldest first. */
 export function newerSegments(log: LogDirectory, after: Stamp): Stamp[] {
   return log.segments()
     .filter((segment) => segment.stamp > after && !isEmpty(log, segment))
     .map(({ stamp }) => stamp);
 }
 
-/** Checks whether a segment is empty. A segment is empty during sealing, or if the sealing process was killed. */
+/**
+ * Checks whether a segment is empty. Before a process seals a file, it reserves the name of the segment with an empty
+ * file. If the process is killed before the sealing, the empty file remains.
+ */
 function isEmpty({ fileSystem, files }: LogDirectory, { stamp, forms }: ListedSegment): boolean {
   if (forms.has("archive")) return false;
   const status = fileSystem.status(files.sealed(stamp));
@@ -28,9 +31,9 @@ function isEmpty({ fileSystem, files }: LogDirectory, { stamp, forms }: ListedSe
 }
 
 /**
- * Compares a segment with the open file of a cursor. Resolves with "same" if the file was sealed or archived as this
- * segment, "other" if the segment was made from another file, "gone" if the segment no longer exists, and "unreadable" if
- * its archive cannot be read now.
+ * Compares a segment with the open file of a cursor. Resolves with "same" if the open file was sealed or archived as
+ * this segment, "other" if the segment was created from another file, "gone" if the segment no longer exists, and
+ * "unreadable" if its archive cannot be read now.
  */
 export async function compareSegment(
   cursor: FileCursor,

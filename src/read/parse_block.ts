@@ -14,9 +14,11 @@ import { LineTest } from "./line_test.ts";
 /** Options of {@linkcode eventsIn}. */
 export interface ParseOptions {
   readonly maxLineBytes: number;
-  /** The pre-filter. Lines that do not pass are not parsed, and their damage is not reported. */
+  /**
+   * The pre-filter. If a line does not pass, it may be skipped: it is then not parsed, and its damage is not reported.
+   */
   readonly lineTest: LineTest;
-  /** Called for each damaged line with the position of the line and the reason. */
+  /** Called for each damaged line, with the position of the line and the reason why it is damaged. */
   readonly onDamage: (line: LinePlace, reason: string) => void;
   /** Receives the text of the line of each event. */
   readonly texts?: LineTexts | undefined;
@@ -39,8 +41,8 @@ const encoder = new TextEncoder();
 
 /** Returns the events of the block, in the order of its lines. */
 export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
-  // The reader of the file reports the damage that cuts this line off, so the damage is not reported here. The line is
-  // always parsed, because if it is a whole event, the reported damage starts after the line.
+  // The caller reports the read error that cut this line off, so no damage is reported here. The line is parsed even if
+  // it does not pass the pre-filter: if it is a whole event, eventsOf() reports only the bytes after the line.
   if (block.isCut) options = { ...options, lineTest: EVERY_LINE, onDamage() {} };
   if (block.bytes === null) {
     options.onDamage(block, tooLong(options.maxLineBytes));
@@ -52,7 +54,10 @@ export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
     : eventsInText({ ...block, bytes: block.bytes, text }, options);
 }
 
-/** Returns the text of a block, or null if any line is not UTF-8. The caller then decodes the block line by line. */
+/**
+ * Returns the text of a block, or null if any line is not UTF-8. If it is null, the caller decodes the block line by
+ * line.
+ */
 function decoded(bytes: Uint8Array): string | null {
   // isUtf8() and a lenient decoder together take a third of the time of a decoder with `fatal`.
   return isUtf8(bytes) ? decoder.decode(bytes) : null;
@@ -72,7 +77,8 @@ function eventsInText(block: TextBlock, options: ParseOptions): AuditEvent[] {
   for (let start = 0; start < text.length;) {
     const lineBreak = text.indexOf("\n", start);
     const end = lineBreak < 0 ? text.length : lineBreak;
-    // A UTF-16 code unit takes at most three bytes in UTF-8, so the bytes of most lines need not be counted exactly.
+    // A UTF-16 code unit takes at most three bytes in UTF-8. With this bound, most lines are short enough without an
+    // exact count of their bytes.
     const mayBeTooLong = 3 * (end - start) + 1 > maxLineBytes;
     if (mayBeTooLong || mayMatch(start, end)) {
       const line = text.slice(start, end);
@@ -107,7 +113,10 @@ function eventsInBytes(
   return events;
 }
 
-/** Returns the event of one line, parsed leniently, or null if the line is blank or damaged. Reports damage. */
+/**
+ * Parses one line with {@linkcode parseLine}. Returns its event, or null if the line is blank or damaged. Reports
+ * damage.
+ */
 export function eventOfLine(
   line: RawLine,
   { maxLineBytes, onDamage, texts }: Pick<ParseOptions, "maxLineBytes" | "onDamage" | "texts">,

@@ -20,15 +20,15 @@ import { eventsOf, type ReadOptions } from "./read_file.ts";
 import { startIn, takeSnapshotInTurns } from "./snapshot.ts";
 
 /**
- * The events of a query. Each iteration takes a new snapshot of the log, and closes its files when it ends, also by
- * `break` or an exception. A log that does not exist has no events.
+ * The events of a query. Each iteration takes a new snapshot of the log. When the iteration ends, even by `break` or an
+ * exception, it closes its files. A log that does not exist has no events.
  *
  * Reading needs `--allow-read` for the directory of the log. Damaged lines and archives are skipped and reported in
  * `damage` and to the logger; they do not end the iteration.
  */
 export interface AuditQuery extends AsyncIterable<AuditEvent> {
   /**
-   * Reads all matching events into memory. Rejects if the log cannot be opened, and, if `signal` aborts, with the
+   * Reads all matching events into memory. Rejects if the log cannot be opened. If `signal` aborts, rejects with the
    * reason of `signal`.
    *
    * @returns The events, in the order of the query.
@@ -37,13 +37,13 @@ export interface AuditQuery extends AsyncIterable<AuditEvent> {
   /**
    * Returns a stream of the matching events. The stream reads on demand. Cancelling the stream closes the files.
    *
-   * @returns The stream of events, in the order of the query. The stream fails in the cases in which `toArray()`
-   *   rejects.
+   * @returns The stream of events, in the order of the query. If `toArray()` would reject, the stream fails with the
+   *   same error.
    */
   toReadableStream(): ReadableStream<AuditEvent>;
   /**
-   * The unreadable regions that all iterations have found so far, each listed once. Lines and archives that the options
-   * exclude may be skipped, so only a query without options finds every region.
+   * The unreadable regions that all iterations have found so far, each listed once. A query may skip the lines and
+   * archives that its options exclude, and their damage. Only a query without options finds every region.
    */
   readonly damage: readonly Damage[];
 }
@@ -81,7 +81,8 @@ export function queryLog(
     source,
     filter,
     limit,
-    // With `where`, the last block is not tried first, because `where` must be called only once for each event.
+    // If the last block has too few events, it is read a second time. `where` must be called only once for each event,
+    // so a query with `where` does not begin with the last block.
     isLastBlockFirst: order === "desc" && limit < Infinity && options.where === undefined,
     options: { log, maxLineBytes, damage, lineTest, order, signal, texts },
   };
@@ -141,7 +142,8 @@ async function* snapshotEvents(reading: Reading): AsyncGenerator<AuditEvent[]> {
   const turns = new Turns(source.clock);
   using snapshot = await takeSnapshotInTurns(log, turns);
   const manifest = source.manifest ?? new ManifestReader(log);
-  // The manifest is read on demand, because a query for the last events usually ends before it needs an archive.
+  // The manifest is read only before the first archive, because a query for the last events usually ends before it
+  // needs an archive.
   let lines: ManifestLines | undefined;
   const files = options.order === "asc" ? snapshot.files : snapshot.files.toReversed();
   for (const file of files) {

@@ -1,6 +1,6 @@
 /**
- * Reads the events of one file of a log, in batches, forwards or backwards. Read errors and invalid lines are
- * reported as damage; reading continues with the next file.
+ * Reads the events of one file of a log, in batches, forwards or backwards. Read errors and invalid lines are reported
+ * as damage and do not throw, so the caller can continue with the next file.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export interface ReadOptions {
 }
 
 /**
- * Yields the events of a file in batches. Lines that do not pass the pre-filter `lineTest` are skipped.
+ * Yields the events of a file in batches. Lines that do not pass the pre-filter `lineTest` may be skipped.
  *
  * @throws {Deno.errors.NotCapable} If the read permission for the file is missing.
  */

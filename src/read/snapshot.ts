@@ -3,10 +3,10 @@
  *
  * A snapshot does not block writers. A writer seals a segment by renaming the active file, and removes the segment only
  * after its archive exists. Therefore:
- * - The active file is opened first. If it is sealed after that, a segment has the same inode. That segment and all
- *   newer segments are left out, so no event appears twice.
- * - The segments are listed next. Every segment that was sealed before is in the list, as a sealed segment or as an
- *   archive.
+ * - The active file is opened first. If it is sealed after that, one of the segments has the same inode as the open
+ *   file. That segment and all newer segments are left out, so no event appears twice.
+ * - The segments are listed next. Every segment that was sealed before the listing is in the list, as a sealed segment
+ *   or as an archive.
  *
  * @module
  */
@@ -80,7 +80,7 @@ function replacedTooOften(log: LogDirectory): Error {
   );
 }
 
-/** A snapshot that is being taken. Its creation opens the active file, before the segments are listed. */
+/** A snapshot that is being taken. The constructor opens the active file, before the caller lists the segments. */
 class SnapshotDraft implements Disposable {
   readonly #log: LogDirectory;
   readonly #stack = new DisposableStack();
@@ -106,7 +106,7 @@ class SnapshotDraft implements Disposable {
     return true;
   }
 
-  /** Returns the snapshot, which takes over the open files. Returns null if the active file was replaced meanwhile. */
+  /** Returns the snapshot, which then owns the open files. Returns null if the active file was replaced meanwhile. */
   finish(): Snapshot | null {
     const active = this.#active;
     if (active !== null) {
@@ -142,9 +142,9 @@ function opened(path: string, handle: FileHandle): SnapshotFile {
 }
 
 /**
- * Opens a segment in its current form: the sealed file, or else its archive. If the sealed file is empty or not a
- * regular file, returns both the sealed file and the archive. Returns no file if neither exists. An archive is opened
- * only when it is read.
+ * Opens a segment in its current form: the sealed file, or else its archive. An empty sealed file only reserves the
+ * name, so it is skipped. If the path of the sealed file is not a regular file, returns this path and the archive.
+ * Returns no file if neither exists. An archive is opened only when it is read.
  */
 export function openSegment(
   stack: DisposableStack,

@@ -2,10 +2,10 @@
  * Sums the costs of a log in a time window. The costs are cached between calls, so a budget check reads only lines that
  * were added since the last check.
  *
- * - The active file and the sealed segments are recognized by their inode, even after a rename. Reading continues
- *   where the last call ended.
- * - If an archive is completely inside or outside the window, its sum is read from its manifest line. An archive at an
- *   edge of the window, or without a manifest line, is decoded, and its costs are cached.
+ * - The active file and the sealed segments are recognized by their inode, even after a rename. Reading continues where
+ *   the last call ended.
+ * - If an archive has a manifest line and is completely inside or outside the window, the archive is not decoded: its
+ *   sum comes from the line. Other archives are decoded, and their costs are cached.
  *
  * @module
  */
@@ -32,8 +32,7 @@ import { type SnapshotFile, startIn, takeSnapshotInTurns } from "./snapshot.ts";
 /** The costs of a file that is not compressed, up to the last byte that was read. */
 class LiveCosts {
   /**
-   * The start of the time range whose costs were read, epoch milliseconds. If a window starts earlier, the file is read
-   * again.
+   * The earliest time whose costs were read, epoch milliseconds. If a window starts earlier, the file is read again.
    */
   #sinceMs = Infinity;
   #lineTest = new LineTest({});
@@ -50,8 +49,8 @@ class LiveCosts {
   }
 
   /**
-   * Reads the bytes that were added after the last reading. If the content shows that the inode now belongs to another
-   * file, or if earlier costs are needed, reads the file from byte `start()`.
+   * Reads the bytes that were added after the last reading. If the file is not the one that was read before, or if the
+   * window starts before the costs that were read, reads the file from byte `start()`.
    */
   async readOn(
     { handle, byteLength }: OpenFile,
@@ -77,8 +76,8 @@ class LiveCosts {
   }
 
   /**
-   * Checks by its fingerprint whether the file begins with the bytes that were read before. The inode is not enough,
-   * because file systems reuse inodes.
+   * Checks with the fingerprint whether the file begins with the bytes that were read before. A comparison of the inode
+   * is not enough, because file systems reuse inodes.
    */
   isContinuedBy(handle: FileHandle): boolean {
     return hasPrint(handle, this.#byteLength, this.#print);
@@ -122,29 +121,41 @@ interface LiveOptions extends Omit<ParseOptions, "lineTest"> {
 
 const LINE_BREAK = 0x0a;
 /**
- * Maximum number of archives whose single costs are cached. Archives at the edges of the window need single costs.
- * Beyond this number, the costs of the least recently used archive are dropped.
+ * Maximum number of archives whose single costs are cached. An archive at an edge of the window needs its single costs.
+ * If there are more such archives, the costs of the least recently used archive are dropped.
  */
 const COLUMNS_MAX = 4;
 
-/** Maximum time in milliseconds for which a listing of the directory is reused while the active file is the same. */
+/**
+ * Maximum time in milliseconds for which a listing of the directory is reused without a check of the directory, while
+ * the active file is the same.
+ */
 const BELIEVED_MS = 1_000;
 
 /**
- * Maximum time in milliseconds for which a listing is reused while neither the directory nor the manifest changes.
- * A program that changes an archive in place changes neither.
+ * Maximum time in milliseconds for which a listing is reused while neither the directory nor the manifest changes. The
+ * time is limited, because a program that changes an archive in place changes neither of the two.
  */
 const UNCHANGED_MS = 60_000;
-/** Minimum age of the last change of a directory. A change after it could still get the same time. */
+/**
+ * Minimum age in milliseconds of the directory's last change. If that change is more recent, another change could get
+ * the same time and stay unnoticed.
+ */
 const SETTLED_MS = 3_000;
 
-/** What shows that files were added or removed: the time of the directory, and the length of the manifest. */
+/**
+ * The modification time of the directory and the length of the manifest. If neither changes, no file was added or
+ * removed.
+ */
 interface Listed {
   readonly directoryMs: number;
   readonly manifestBytes: number;
 }
 
-/** Returns a value that differs after a change of the directory; null if the directory changed too recently to tell. */
+/**
+ * Returns the current values of {@linkcode Listed}; null if the time of the directory is unknown, or so recent that the
+ * next change might not alter it.
+ */
 function listedAs({ fileSystem, files }: LogDirectory): Listed | null {
   const directoryMs = fileSystem.directoryStatus(files.directory)?.modifiedMs ?? null;
   if (directoryMs === null || Date.now() - directoryMs < SETTLED_MS) return null;
@@ -169,14 +180,19 @@ interface LogState extends Disposable {
   readonly archives: readonly KnownArchive[];
   /** The segments that are not archived yet, and the active file. */
   readonly live: readonly LiveFile[];
-  /** Whether a check has shown that the only live file is the file that was read before. */
+  /** Whether the only file in `live` was checked and is the file that was read before. */
   readonly isContinued: boolean;
 }
 
-/** A state of the log in which every segment was archived, and the monotonic time in milliseconds of that state. */
+/**
+ * A state of the log in which every segment was archived. `foundMs` is the monotonic time of that state in
+ * milliseconds.
+ */
 interface SettledState {
   readonly foundMs: number;
-  /** The last time at which the directory was found unchanged, or was listed. */
+  /**
+   * The monotonic time of the last listing of the directory, or of the last check that found the directory unchanged.
+   */
   checkedMs: number;
   readonly listed: Listed | null;
   readonly archives: readonly KnownArchive[];
@@ -221,7 +237,7 @@ export class SpendIndex {
    */
   spendIn(window: SpendWindow): Promise<number> {
     const spend = this.#running.then(() => this.#spendIn(window));
-    // The caller of this call gets the error; the next call runs nevertheless.
+    // The caller of this call gets the error. The next call starts even after an error.
     this.#running = spend.catch(() => {});
     return spend;
   }
@@ -251,9 +267,9 @@ export class SpendIndex {
   }
 
   /**
-   * Returns the last state of the log if it is at most one second old and the active file is the same. While the active
-   * file is at its path, no new segment can appear, so the archives change only if another program removes or adds
-   * them.
+   * Returns the last state of the log if {@linkcode SpendIndex.#isBelieved} allows it and the active file is the same.
+   * While the active file stays at its path, no new segment can appear. So the archives change only if retention or
+   * another program removes or adds them.
    */
   #stateAsFound(): LogState | undefined {
     const settled = this.#settled;
@@ -263,7 +279,7 @@ export class SpendIndex {
     const path = log.files.active;
     const handle = log.openActive(stack);
     const status = handle?.status();
-    // On a file system without inodes, another file may be at the path without a way to recognize it.
+    // On a file system without inodes, a new file at the path cannot be distinguished from the old one.
     if (handle === null || status === undefined || status.inode === null) return;
     if (!isSameFile(status, settled.active)) return;
     const key = keyOf(status, path);
@@ -278,7 +294,10 @@ export class SpendIndex {
     };
   }
 
-  /** Checks whether a state is so new, or its directory so unchanged, that the directory need not be listed. */
+  /**
+   * Checks whether the state can be reused without listing the directory again, because the state is new enough, or
+   * because the directory and the manifest have not changed.
+   */
   #isBelieved(settled: SettledState): boolean {
     const { clock, log } = this.#source;
     const nowMs = clock.monotonicMs();

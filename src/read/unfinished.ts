@@ -75,7 +75,10 @@ interface Reading {
   readonly signal: AbortSignal | undefined;
 }
 
-/** A beginning, and the part of the log whose manifest line states it without all of its fields. */
+/**
+ * An event that begins a span. `cutIn` is null if the event has all of its fields. Otherwise `cutIn` is the part of the
+ * log whose manifest line lists the event with only some of its fields.
+ */
 interface Begun {
   readonly event: AuditEvent;
   readonly cutIn: LogPart | null;
@@ -109,12 +112,15 @@ function add(ledger: SpanLedger<Begun>, begun: Begun): void {
   else if (span !== null) ledger.end(span.end);
 }
 
-/** Checks whether ends that a summary does not list may end an open span. */
+/** Checks whether an end that the summary does not list may end an open span. */
 function isUncertain({ unlisted }: SpanSummary, ledger: SpanLedger<Begun>): boolean {
   return unlisted.length > 0 && !ledger.awaitedTypes.isDisjointFrom(new Set(unlisted));
 }
 
-/** Replaces the beginnings without all of their fields by those in the file. */
+/**
+ * Replaces the events of the part that have only some of their fields. Reads the whole events from the file of the
+ * part.
+ */
 async function complete(
   open: Begun[],
   file: SnapshotFile,
@@ -130,18 +136,21 @@ async function complete(
 
 /** Yields the events of a file that may belong to spans. */
 async function* spanEventsIn(file: SnapshotFile, reading: Reading): AsyncGenerator<AuditEvent> {
-  // Every event of a span has a member of this name.
+  // Every event of a span has a member named "span".
   const lineTest = new LineTest({ strings: [["span"]] });
   for await (const events of eventsIn(file, reading, { lineTest, order: "asc" })) yield* events;
 }
 
-/** Returns the event in a line that a manifest line states. If it is not an event, returns an event without fields. */
+/** Parses the text of an event in a manifest line. If the text is not an event, returns an event without fields. */
 function eventOf(text: string): AuditEvent {
   const parsed = parseLine(encoder.encode(text));
   return parsed !== null && "event" in parsed ? parsed.event : {};
 }
 
-/** Checks whether an archive whose manifest line does not state its spans may begin a span, or end an open one. */
+/**
+ * Checks by the event types in its manifest line whether an archive may contain events that begin a span or end an open
+ * span.
+ */
 function mayChange(ledger: SpanLedger<Begun>, { events, untimed }: ArchiveLine): boolean {
   // The manifest line does not list the types of events without a time.
   if (events === null || untimed > 0) return true;
@@ -151,8 +160,8 @@ function mayChange(ledger: SpanLedger<Begun>, { events, untimed }: ArchiveLine):
 }
 
 /**
- * Resolves with the time of the last event of each session that has one of the spans. Begins with the newest part of
- * the log.
+ * Resolves with the time of the last event of each session in `spans`, by session ID. Reads the newest part of the log
+ * first.
  */
 async function lastTimes(
   reading: Reading,
@@ -170,7 +179,8 @@ async function lastTimes(
     if (spans !== null && spans.seen !== null) {
       for (const [session, ts] of spans.seen) see(session, ts);
     } else if (file === null) {
-      // Which sessions wrote this part is not known any more. An older time would be wrong.
+      // The sessions of this removed part are unknown. An older part could only provide times that are too old, so the
+      // search ends.
       break;
     } else {
       for await (const events of eventsIn(file, reading, { lineTest, order: "desc" })) {

@@ -10,7 +10,7 @@ import { spanOf } from "../segments/span_ledger.ts";
 export interface UnfinishedSpan {
   /** ID of the span. */
   readonly span: string;
-  /** ID of the span around it, if it has one. */
+  /** ID of the span that contains this span, if there is one. */
   readonly parent?: string;
   /** Type of the event that ends the span, such as "tool_call". */
   readonly event: string;
@@ -18,11 +18,12 @@ export interface UnfinishedSpan {
   readonly ts?: string;
   /** ID of the session that began the span; missing if its first event has none. */
   readonly session_id?: string;
-  /** The other fields of the beginning. */
+  /** The other fields of the event that began the span. */
   readonly fields: Readonly<Record<string, unknown>>;
   /**
-   * The `ts` of the last event of the session that has a `ts`, unchanged. If it is recent, the process may still run. A reader cannot check that, because it may only read the files of the log. An end that
-   * `scout inflight end` has logged, with the field `ended_by`, does not count.
+   * The `ts` of the session's last event, unchanged; missing if it is not known. If this time is recent, the process
+   * may still run. A reader cannot check that, because it may only read the files of the log. Events without a `ts` do
+   * not count, nor do the ends that `scout inflight end` has logged, with the field `ended_by`.
    */
   readonly lastSeen?: string;
 }

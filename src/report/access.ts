@@ -1,11 +1,12 @@
 /**
  * Access control for a report that is served.
  *
- * - The `Host` header of a request must name this server, an allowed host, or, if only this machine can reach the
- *   server, this machine at any port: a forwarded port has another number. So foreign pages cannot read the report,
- *   even if their host name resolves to this server (DNS rebinding). A request with the right token needs no such name.
+ * - The `Host` header of a request must name this server or an allowed host. If only this machine can reach the
+ *   server, the header may also name this machine with any port, because a forwarded port has another number. So
+ *   foreign pages cannot read the report, even if their host name resolves to this server (DNS rebinding). In a
+ *   request with the right token, the header may contain any name.
  * - If other machines can reach the server, each request must contain the token of the server. The first request has
- *   the token in the URL. Later requests have a cookie, so that the token is not left in the browser history.
+ *   the token in the URL. Later requests have the token in a cookie, so that it is not left in the browser history.
  *
  * @module
  */
@@ -34,7 +35,7 @@ export interface Site {
   readonly port: number;
   /** The token that every request must have; null if a token is not needed. */
   readonly token: string | null;
-  /** Host names that the `Host` header may have in addition to the own names of the server, with any port. */
+  /** Further host names that are allowed in the `Host` header, with any port. */
   readonly allowHosts: readonly string[];
 }
 
@@ -86,7 +87,7 @@ function isOwnHost(host: string, { hostname, port, allowHosts }: Site): boolean 
   if (isLoopback(hostname)) return isLoopback(name);
   if (Number(hostPort ?? HTTP_PORT) !== port) return false;
   if (name === hostname.toLowerCase()) return true;
-  // DNS rebinding works only with host names, so each IP address is allowed.
+  // DNS rebinding works only with host names, so the `Host` header may contain any IP address.
   return ALL_ADDRESSES.has(hostname) && (IP_ADDRESS.test(name) || name === "localhost");
 }
 

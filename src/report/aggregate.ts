@@ -21,7 +21,10 @@ import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts"
 const TOP_SESSIONS = 10;
 const LAST_EVENTS = 50;
 
-/** The figures of a model. The name is null for events without a model, or for all models past the limit. */
+/**
+ * The figures of a model. The name is null for events without a model, and for the models that are combined because
+ * there are too many.
+ */
 export interface ModelFigures {
   readonly name: string | null;
   readonly usd: number;
@@ -30,18 +33,21 @@ export interface ModelFigures {
   readonly outputTokens: number;
 }
 
-/** The figures of an event type. The name is null for events without a type, or for all types past the limit. */
+/**
+ * The figures of an event type. The name is null for events without a type, and for the types that are combined because
+ * there are too many.
+ */
 export interface TypeFigures {
   readonly name: string | null;
   readonly usd: number;
   readonly events: number;
 }
 
-/** The figures of each name, and the figures of all names past the limit. */
+/** The figures of each name. If there are too many names, the figures of all further names are combined. */
 export interface Named<T> {
   /** The figures of each name in descending order: models by cost, types by number of events. */
   readonly named: readonly T[];
-  /** The figures of all names past the limit; null if the limit was not reached. */
+  /** The combined figures of all further names; null if there are no further names. */
   readonly others: T | null;
 }
 
@@ -55,7 +61,7 @@ export interface BucketFigures {
   readonly firstMs: number;
   readonly lastMs: number;
   readonly usd: number;
-  /** The spend in USD of each model of {@linkcode ReportData.models}, in the same order; the others come last. */
+  /** The spend in USD of each model of {@linkcode ReportData.models}, in the same order; combined models come last. */
   readonly usdByModel: readonly number[];
   readonly accuracy: AccuracyMetrics;
 }
@@ -81,7 +87,7 @@ export interface ReportData {
   readonly models: Named<ModelFigures>;
   readonly types: Named<TypeFigures>;
   readonly sessions: readonly SessionFigures[];
-  /** The budgets, at the end of the range. */
+  /** The figures of the budgets at the end of the range. */
   readonly budgets: readonly BudgetFigures[];
   /** The number of sessions; null if there are too many to count. */
   readonly sessionCount: number | null;
@@ -93,12 +99,12 @@ class Model {
   events = 0;
   inputTokens = 0;
   outputTokens = 0;
-  /** The sum that the last cost was added to, cached because consecutive events are mostly in the same bucket. */
+  /** The sum to which the last cost was added. It is cached because consecutive events are mostly in one bucket. */
   last: { readonly content: Content; readonly sum: PreciseSum } | undefined;
   constructor(readonly name: string | null) {}
 }
 
-/** The event types that the metrics of navigation and of the gate count. */
+/** The event types that the accuracy metrics or the gate metrics count. */
 const COUNTED: ReadonlySet<string> = new Set<EventType>([
   "nav",
   "validation_fail",
@@ -108,7 +114,7 @@ const COUNTED: ReadonlySet<string> = new Set<EventType>([
 
 class Type {
   readonly sum = new PreciseSum();
-  /** Whether the metrics may count events of this type. Also `true` for all types past the limit together. */
+  /** Whether the metrics may count events of this type. `true` for combined types, because one of them may count. */
   readonly mayCount: boolean;
   events = 0;
 
@@ -173,16 +179,16 @@ export class ReportAggregate {
     this.#recent = new RecentSpend(options.untilMs);
   }
 
-  /** Continues with what is known of the budgets before the first event. */
+  /** Sets the ledger with the state of the budgets before the first event. */
   beginBudgets(ledger: BudgetLedger): void {
     this.#budgets.begin(ledger);
   }
 
-  /** Adds an event to the figures, if the event is in the time range. */
+  /** Adds an event to the figures if the event is in the time range. The budgets also include earlier events. */
   add(event: AuditEvent): void {
     const { isTimed, sinceMs, untilMs } = this.#range;
     const epochMs = eventEpochMs(event.ts);
-    // An unreadable time is NaN. Every comparison with NaN is false, so the event is left out.
+    // An unreadable time is NaN. Every comparison with NaN is false, so a report with a time range leaves it out.
     const isInRange = !isTimed || (epochMs >= sinceMs && epochMs < untilMs);
     if (!(epochMs >= untilMs)) this.#budgets.add(event, isInRange);
     if (!isInRange) return;
@@ -234,7 +240,7 @@ export class ReportAggregate {
       buckets: buckets.map((bucket) => bucketFigures(bucket, inOrder)),
       models: { named: models, others },
       types: this.#typeFigures(),
-      // Without an event in the range, the beginning of the range is the best known time.
+      // If the end of the range is unknown, the figures of the budgets are those at the start of the range.
       budgets: this.#budgets.figures(this.#recent.endMs ?? this.#range.sinceMs),
       sessions: this.#sessions.dearest(TOP_SESSIONS),
       sessionCount: this.#sessions.count,

@@ -1,6 +1,6 @@
 /**
- * The amounts that the budgets of a log have spent and hold at the end of a report, and the numbers of their holds and
- * refusals. Pure.
+ * Computes the spent and held amounts of each budget at the end of the range of a report, and counts the granted and
+ * the refused holds. Pure.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { AuditEvent } from "../event.ts";
 
 /** The figures of one budget. */
 export interface BudgetFigures extends BudgetStatus {
-  /** Name of its log in a fleet; null in a report on one log. */
+  /** In a report on a fleet, the name of the log that has the budget; null in a report on one log. */
   readonly log: string | null;
   readonly terms: BudgetTerms;
   /** The limit, in the unit of the budget. */
@@ -47,13 +47,13 @@ function increase(counts: Map<string, number>, name: string, by: number): void {
   counts.set(name, (counts.get(name) ?? 0) + by);
 }
 
-/** The budgets of a report. The events of a fleet are those of several logs, whose budgets are not shared. */
+/** The budgets of a report. In a report on a fleet, each log has its own budgets. */
 export class BudgetTally {
   readonly #logs = new Map<string | null, OneLog>();
-  /** Whether the events have the name of their log; undefined before the first event. */
+  /** Whether the events come from a fleet and have the name of their log; undefined before the first event. */
   #isFleet: boolean | undefined;
 
-  /** Continues with what is known of the budgets of one log before its first event. */
+  /** Sets the ledger with the state of the budgets of one log before its first event. */
   begin(ledger: BudgetLedger): void {
     this.#logs.set(null, new OneLog(ledger));
   }
@@ -61,12 +61,12 @@ export class BudgetTally {
   /** Adds the next event of a log. Holds and refusals count only if the event is in the range of the report. */
   add(event: AuditEvent, isInRange: boolean): void {
     const { event: type, scout_log } = event;
-    // In a fleet every event has this field. In the events of one log it is any other field.
+    // In a fleet, every event has the field `scout_log`. In a single log, this field has no meaning.
     this.#isFleet ??= typeof scout_log === "string" && !this.#logs.has(null);
     const name = this.#isFleet && typeof scout_log === "string" ? scout_log : null;
     let log = this.#logs.get(name);
     if (log === undefined) {
-      // A log has a state line before its first budget. The ledger begins there.
+      // A log has a state line before its first budget line. The ledger begins with this state line.
       if (type !== BUDGET_LINE.state) return;
       this.#logs.set(name, log = new OneLog(new BudgetLedger({ isWhole: false })));
     }
@@ -74,7 +74,7 @@ export class BudgetTally {
     if (isInRange) log.count(event);
   }
 
-  /** Returns the figures of each budget at a time, by log and name. */
+  /** Returns the figures of each budget at an instant in epoch milliseconds, sorted by log and name. */
   figures(ms: number): BudgetFigures[] {
     return [...this.#logs].flatMap(([log, { ledger, granted, refused }]) =>
       [...ledger.names].map((name) => {

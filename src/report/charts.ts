@@ -4,7 +4,8 @@
  *
  * @module
  */
-// The main entry of the ECharts package reads an environment variable, which would need a permission.
+// The main entry of the ECharts package reads an environment variable, which needs a permission. So another entry is
+// imported.
 // @ts-types="echarts"
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
@@ -19,7 +20,7 @@ import { wilsonInterval } from "./wilson_interval.ts";
 export interface ChartSize {
   readonly width: number;
   readonly height: number;
-  /** The kind of page that shows the drawing. Identifiers in the drawing contain this name, so that they are unique. */
+  /** The kind of page that shows the drawing. Identifiers contain this name, so that they are unique on the page. */
   readonly name: "wide" | "narrow";
 }
 
@@ -43,7 +44,7 @@ const CHARACTER_WIDTH = 7;
 const TICKS_MAX = { wide: 10, narrow: 5 } as const;
 const MARGIN = { left: 8, right: 8, top: 14, bottom: 8 } as const;
 const HOUR_MS = 3_600_000;
-/** Minimum upper end of a cost axis in USD, because an axis of a chart without costs cannot end at 0. */
+/** Minimum value in USD at the upper end of a cost axis. Without costs, the axis would otherwise end at 0. */
 const SMALLEST_USD = 1e-6;
 
 const QUIET = { silent: true, emphasis: { disabled: true } } as const;
@@ -90,7 +91,7 @@ export function spendChart(
         barMaxWidth: 40,
         barCategoryGap: "15%",
         itemStyle: { color: `var(--${color})` },
-        // ECharts draws nothing for null.
+        // ECharts draws no bar for null.
         data: values.map((usd) => usd === 0 ? null : usd),
       })),
       {

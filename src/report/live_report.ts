@@ -13,7 +13,7 @@ import type { ResolvedReportOptions } from "./options.ts";
 import { type Sections, sectionsOf } from "./page.ts";
 import type { SectionId } from "./sections.ts";
 
-/** Maximum share of the time that drawing takes. A longer pause follows a slower drawing, within the limits below. */
+/** Duration of a drawing as a share of the pause after it. The limits below can make the pause longer or shorter. */
 const DRAWING_SHARE = 0.25;
 /** Minimum and maximum pause between two drawings, in milliseconds. */
 const PACE_MIN_MS = 100;
@@ -50,8 +50,8 @@ export class LiveReport {
   #change = new AbortController();
 
   /**
-   * Creates a report without events. {@linkcode follow} reads `events`, which are all events in the log and then new
-   * events. After `ending` is aborted, {@linkcode current} and {@linkcode next} no longer wait.
+   * Creates a report without events. `events` yields the existing events of the log and then the new events;
+   * {@linkcode follow} reads them. After `ending` is aborted, {@linkcode current} and {@linkcode next} no longer wait.
    */
   constructor(
     events: AuditFollow,
@@ -66,8 +66,9 @@ export class LiveReport {
   }
 
   /**
-   * Adds the events to the report. `budgets` is what is known of the budgets before the first event, if anything is.
-   * Resolves when the events end, and rejects if reading them fails.
+   * Adds the events to the report. `budgets` is the ledger with the state of the budgets before the first event, or
+   * null if the report includes the first event of the log. Resolves when the events end, and rejects if reading them
+   * fails.
    */
   async follow(budgets: BudgetLedger | null): Promise<void> {
     let events = 0;

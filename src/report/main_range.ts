@@ -1,32 +1,32 @@
 /**
- * Finds the range of time in which almost all events lie. Pure.
+ * Finds the main range of a report: the range of time in which almost all events lie. Pure.
  *
- * A few events with a wrong clock, of 1970 for example, make every bucket of a chart so wide that it shows nothing.
+ * A few events with a wrong time, for example in 1970, make the buckets of a chart so wide that the chart shows little.
  *
  * @module
  */
 import type { BucketFigures } from "./aggregate.ts";
 
-/** The times of the first and the last of almost all events, and the number of the other events. */
+/** The times of the first and the last event in the main range, and the number of events outside of this range. */
 export interface MainRange {
   readonly firstMs: number;
   readonly lastMs: number;
   readonly outside: number;
 }
 
-/** Maximum share of the events that may lie outside, if more than one event may. */
+/** Maximum share of the events outside of the main range. A single event may be a larger share. */
 const OUTSIDE_SHARE = 0.001;
-/** Minimum number of events with which one event may lie outside. */
+/** Minimum number of events in a report. With fewer events, none may lie outside of the main range. */
 const EVENTS_MIN = 10;
-/** Maximum share of the whole range. A longer main range is not worth a hint. */
+/** Maximum length of the main range as a share of the whole range. A longer main range is not worth a hint. */
 const RANGE_SHARE = 0.25;
 
-/** Returns the range in which all events but a few lie; null if it is not much shorter than the whole range. */
+/** Returns the main range, with all events except a few; null if it is not much shorter than the whole range. */
 export function mainRange(buckets: readonly BucketFigures[]): MainRange | null {
   const total = buckets.reduce((sum, { events }) => sum + events, 0);
   const allowed = total < EVENTS_MIN ? 0 : Math.max(1, Math.floor(total * OUTSIDE_SHARE));
   let [first, last, outside] = [0, buckets.length - 1, 0];
-  // The bucket at either end with fewer events is left out first.
+  // Of the first and the last bucket, the bucket with fewer events is left out first.
   while (first < last) {
     const [atStart, atEnd] = [buckets[first]!.events, buckets[last]!.events];
     const fewer = Math.min(atStart, atEnd);

@@ -25,7 +25,10 @@ export class NameTally<T> {
   readonly #named = new Map<unknown, T>();
   #others: T | null = null;
 
-  /** Creates a tally without names. `create` returns the initial figures of a name, or of null for a missing name. */
+  /**
+   * Creates a tally without names. `create` returns the initial figures of a name. Its argument is null for a missing
+   * name, and for all further names together.
+   */
   constructor(create: (name: string | null) => T) {
     this.#create = create;
   }
@@ -44,12 +47,12 @@ export class NameTally<T> {
     return figures;
   }
 
-  /** The figures of every name up to the limit. */
+  /** The figures of every name that has separate figures. */
   get named(): Iterable<T> {
     return this.#named.values();
   }
 
-  /** The figures of all names past the limit together; null if the limit was not reached. */
+  /** The combined figures of all further names; null if there are no further names. */
   get others(): T | null {
     return this.#others;
   }

@@ -10,7 +10,7 @@ import type { ReportContent } from "./report_content.ts";
 import { type SectionId, SECTIONS } from "./sections.ts";
 import { STYLE } from "./style.ts";
 
-/** The markup of the sections of the page, by the identifiers of the sections. */
+/** The markup of each section of the page. The keys are the identifiers of the sections. */
 export type Sections = Readonly<Record<SectionId, Markup>>;
 
 /** The parts that a live page has in addition to the page of a stored report. */

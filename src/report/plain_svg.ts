@@ -1,8 +1,8 @@
 /**
  * Reduces the SVG of ECharts to the small part that a page without scripts needs.
  *
- * Elements and presentation attributes stay. Styles are removed, because the content security policy would block
- * styles. The colors are variables that the page defines.
+ * Elements and presentation attributes stay. Styles are removed, because the content security policy of the page would
+ * block them. The colors are CSS variables that the page defines.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export function plainSvg(svg: string, name: string): string {
 
 function keptAttributes(element: string, attributes: string, drawing: string): string {
   return [...attributes.matchAll(ATTRIBUTE)]
-    // The root element has only a viewBox, so that the page can scale the drawing.
+    // The root element keeps only its viewBox, so that the page can scale the drawing.
     .filter(([, name = ""]) => KEPT.has(name) && !(element === "svg" && name !== "viewBox"))
     .map(([attribute]) => ` ${attribute.replace(IDENTIFIER, `${drawing}-$1`)}`)
     .join("");

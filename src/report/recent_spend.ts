@@ -19,12 +19,13 @@ interface Minute {
 /**
  * The costs of the last day of a range, by minute.
  *
- * If the end of the range is known, minutes are counted back from the end, so that the last hour ends exactly at the
- * end. Otherwise, minutes are minutes of the clock, and the range ends with the minute of the newest event.
+ * If the end of the range is known, the minutes are counted back from that end, so that the last hour ends exactly
+ * there. Otherwise, each minute begins at a full minute of the clock, and the range ends with the minute of the newest
+ * event.
  */
 export class RecentSpend {
   readonly #anchorMs: number;
-  /** A ring buffer of minutes. A minute has the same index as the same minute of the day before, and replaces it. */
+  /** A ring buffer of minutes. A new minute replaces the minute 24 hours earlier, which has the same index. */
   readonly #minutes: (Minute | undefined)[] = Array(MINUTES_MAX).fill(undefined);
   #newest = -Infinity;
   #last: Minute = { number: NaN, startMs: NaN, sum: new PreciseSum() };

@@ -26,7 +26,7 @@ import { page, sectionsOf } from "./page.ts";
  * @returns The HTML document.
  * @throws {TypeError} If the source or an option is of the wrong type, or an option is unknown; the message names it.
  * @throws {RangeError} If an option is out of its range; the message names it.
- * @throws {DOMException} If `signal` is aborted without a reason; otherwise the reason itself is thrown.
+ * @throws {DOMException} If `signal` is aborted without a reason. If it has a reason, that reason is thrown.
  * @throws {Error} If reading the source fails; the error of the source is passed through.
  *
  * @example

@@ -35,7 +35,7 @@ const HOUR_MS = 3_600_000;
 /** A function that renders a section of the page. */
 export type Section = (content: ReportContent) => Markup;
 
-/** The functions that render the sections of the page, by the identifiers of their elements. */
+/** The functions that render the sections of the page. Each key is the ID of the HTML element of the section. */
 export const SECTIONS = {
   "range": rangeLine,
   "figures": figures,
@@ -106,7 +106,7 @@ function figure(
 `;
 }
 
-/** Returns the end of the time range as text. The last hour and the last 24 hours end at the same time. */
+/** Returns the end of the time range as text. The last hour and the last 24 hours end there too. */
 function endOfRange({ data: { endMs }, options: { timeZone } }: ReportContent): Cell {
   return endMs === null ? "no event has a time" : markup`up to ${timeElement(endMs, timeZone)}`;
 }

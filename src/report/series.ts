@@ -5,7 +5,7 @@
  */
 import type { BucketFigures, ModelFigures, Named, TypeFigures } from "./aggregate.ts";
 
-/** Maximum number of models with a separate series, because the page has as many colors. Other models are combined. */
+/** Maximum number of models with a separate series. The page has this number of colors. Other models are combined. */
 const SERIES_MAX = 8;
 /** Maximum number of names with a separate bar, so that a chart is readable at a glance. Other names are combined. */
 const BARS_MAX = 12;
@@ -62,7 +62,7 @@ export interface Bar {
   readonly values: readonly number[];
 }
 
-/** Returns a bar for each of the first names, and one bar for all other names. */
+/** Returns a separate bar for each name at the start of the list, and one bar for all other names together. */
 export function bars<T extends ModelFigures | TypeFigures>(
   { named, others }: Named<T>,
   valuesOf: (figures: T) => readonly number[],
@@ -85,7 +85,7 @@ export function labelOf(name: string | null): string {
   return name ?? "(none)";
 }
 
-/** The label of the row for all names past the limit together. */
+/** The label of the table row that combines all further names. */
 export const FURTHER_LABEL = "all others";
 
 function othersLabel(count: number, areMore: boolean): string {

@@ -18,13 +18,13 @@ import { updateStream, versionText } from "./update_stream.ts";
 const DEFAULT_HOSTNAME = "127.0.0.1";
 /** Maximum number of open update streams. Each open page has one stream; further pages get no updates. */
 const CONNECTIONS_MAX = 100;
-/** Maximum time in milliseconds that an ending server waits for browsers to disconnect. Then it closes connections. */
+/** Maximum time in milliseconds that an ending server waits for browsers to disconnect. Then it disconnects them. */
 const GOODBYE_MS = 1_000;
 
 /** The time range and the look of a report, and the address of its server. */
 export interface ServeReportOptions extends ReportOptions {
   /**
-   * The hostname or IP address to listen on. Only this machine can reach the default.
+   * The hostname or IP address to listen on. With the default, only this machine can reach the server.
    *
    * @default {"127.0.0.1"}
    */
@@ -43,8 +43,8 @@ export interface ServeReportOptions extends ReportOptions {
    */
   token?: string;
   /**
-   * Further host names that a browser may use for the server, with any port: the name of a proxy or of a container. A
-   * request with the right token may use any name.
+   * Further host names that a browser may use for the server, with any port, such as the name of a proxy or of a
+   * container. A request with the right token may use any name.
    *
    * @default {[]}
    */
@@ -94,9 +94,10 @@ const HEADERS = {
  * Serves the report of `renderReport()` as a page that updates itself. While the page is open, each event appears
  * within a second after any process has written the event, also after rotations.
  *
- * The server accepts only GET requests whose `Host` header names the server (see `allowHosts`), and serves only the page and its updates.
- * The server ends when `close()` is called, when `signal` is aborted, or when the reader is closed. Needs
- * `--allow-net=HOSTNAME:PORT` and the permissions of the reader.
+ * The server accepts only GET requests, and serves only the page and its updates. The `Host` header of a request must
+ * name the server (see `allowHosts`), unless the request has the right token. The server ends when `close()` is called,
+ * when `signal` is aborted, or when the reader is closed. Needs `--allow-net=HOSTNAME:PORT` and the permissions of the
+ * reader.
  *
  * @param reader The reader of the log; the server does not close it.
  * @param options The time range and the look of the report, and the address of the server.
@@ -104,7 +105,7 @@ const HEADERS = {
  * @throws {TypeError} If an option is unknown or of the wrong type, or a required token is missing; the message
  *   names the option.
  * @throws {RangeError} If an option is out of its range; the message names it.
- * @throws {DOMException} If `signal` is already aborted without a reason; otherwise the reason itself is thrown.
+ * @throws {DOMException} If `signal` is already aborted without a reason. If it has a reason, that reason is thrown.
  * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
  * @throws {Deno.errors.AddrInUse} If another server uses the port.
  *

@@ -35,7 +35,7 @@ export function shownUsdCompact(usd: number): string {
   return `$${compact.format(usd)}`;
 }
 
-/** Returns the width of a bucket in words, such as `hour` or `5 minutes`. */
+/** Returns the width of a time bucket in words, such as `hour` or `5 minutes`. */
 export function shownWidth(widthMs: number): string {
   if (widthMs < HOUR_MS) return plural(widthMs / 60_000, "minute");
   if (widthMs < DAY_MS) return plural(widthMs / HOUR_MS, "hour");
@@ -58,7 +58,10 @@ export function timeElement(
   return markup`<time datetime="${instant.toString()}">${text}</time>`;
 }
 
-/** Returns an element that shows a text from the log. It cuts a long text, and isolates the writing direction. */
+/**
+ * Returns an HTML element that shows a text from the log. A long text is cut. The writing direction of the text does
+ * not affect the text around it.
+ */
 export function textElement(text: string, lengthMax: number = TEXT_LENGTH_MAX): Markup {
   const more = text.length - lengthMax;
   if (more <= 0) return markup`<bdi>${text}</bdi>`;

@@ -18,7 +18,7 @@ import { wilsonInterval } from "./wilson_interval.ts";
 
 /** Maximum number of unreadable regions that are listed. Further regions are counted, but not listed. */
 const DAMAGE_MAX = 5_000;
-/** Maximum number of characters that are shown of the other fields of an event. Longer text is cut. */
+/** Maximum number of characters in the column "other fields" of the table of events. Longer text is cut. */
 const FIELDS_LENGTH_MAX = 1_000;
 
 /** Renders a table of the spend by time and model. */
@@ -174,7 +174,7 @@ function furtherFields(event: AuditEvent): Cell {
   return textElement(shown, FIELDS_LENGTH_MAX);
 }
 
-/** Returns the value of a field as JSON, or a string without quotes. */
+/** Returns the value of a field as JSON. A string is returned as it is, without quotes. */
 function valueText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }

@@ -1,10 +1,10 @@
 /**
- * Groups events into time buckets whose width depends on the range of the events: a minute for two hours, a day
- * for three months, a week for two years. Pure.
+ * Groups events into time buckets whose width depends on the range of the events. Examples: buckets of a minute for a
+ * range of two hours, of a day for three months, and of a week for two years. Pure.
  *
- * - Buckets of an hour or more start with an hour, a day or a week of the clock in the time zone. So a day on
- *   which clocks change has 23 or 25 hours, and an hour that occurs twice has two buckets.
- * - Buckets adjoin, however clocks change: each instant in a bucket precedes every instant in the next bucket.
+ * - Buckets of an hour or more start when an hour, a day or a week starts on the clock of the time zone. So a day on
+ *   which clocks change has 23 or 25 hours. If the clock repeats an hour, that hour has two buckets of an hour.
+ * - Buckets neither overlap nor leave gaps, even if clocks change: each bucket ends when the next bucket starts.
  * - A bucket consists of whole buckets of the next smaller width. So when the range grows, narrow buckets are
  *   merged into wide ones, and no event is read again.
  *
@@ -30,12 +30,12 @@ const WIDTHS_MS = [
 /** Approximate maximum number of buckets. If there would be more, buckets are widened, so that charts stay readable. */
 const BUCKETS_MAX = 120;
 
-/** A quarter of an hour in milliseconds. Since 1972, the UTC offset of every named time zone is a multiple of it. */
+/** A quarter of an hour in milliseconds. Since February 1972, UTC offsets of named time zones are multiples of it. */
 const SLOT_MS = 15 * MINUTE_MS;
 const SLOTS_SINCE_MS = Date.UTC(1972, 1, 1);
 /** Maximum number of entries in a cache. A full cache is cleared. */
 const REMEMBERED_MAX = 10_000;
-/** The start of the first Monday after 1970-01-01, a Thursday. Buckets of weeks start on Mondays. */
+/** The start of the first Monday of 1970, the 5th of January. Buckets of a week or more start on Mondays. */
 const FIRST_MONDAY_MS = 4 * DAY_MS;
 /** The limits of the times that calendar functions can handle; times beyond them are moved to the limits. */
 const EARLIEST_MS = Date.parse("0001-01-01T00:00:00Z");
@@ -103,7 +103,7 @@ export class TimeBuckets<T extends BucketContent> {
     return buckets;
   }
 
-  /** Extends the range to an instant. Widens the buckets if there would be too many buckets. */
+  /** Extends the range so that it includes an instant. Widens the buckets if there would be too many. */
   #cover(ms: number): void {
     if (ms >= this.#firstMs && ms <= this.#lastMs) return;
     this.#firstMs = Math.min(this.#firstMs, ms);
@@ -126,7 +126,7 @@ export class TimeBuckets<T extends BucketContent> {
   }
 }
 
-/** The clock of a time zone, with a cache of its offsets and instants. */
+/** The clock of a time zone, with caches of its UTC offsets and of the instants at which buckets start. */
 class Calendar {
   readonly #timeZone: string;
   readonly #isNamed: boolean;
@@ -149,16 +149,17 @@ class Calendar {
   endOf(startMs: number, widthMs: number): number {
     if (widthMs <= SLOT_MS) return startMs + widthMs;
     if (widthMs > HOUR_MS) return this.#beginning(this.#indexOf(startMs, widthMs) + 1, widthMs);
-    // If clocks change by half an hour, the hour has 30 or 90 minutes.
+    // If clocks change by half an hour, the hour has 30 or 90 minutes. So the loop searches for the end of the hour.
     let ms = startMs + SLOT_MS;
     while (this.#hourOf(ms) === startMs) ms += SLOT_MS;
     return this.#hourOf(ms);
   }
 
   /**
-   * Returns the start of the hour on the clock that contains an instant. If clocks are set forward within an
-   * hour, the remainder of the hour starts at the change. If clocks are set back within an hour, the repeated part
-   * belongs to that hour; if the whole hour is repeated, the repetition is a separate hour.
+   * Returns the start of the clock hour that contains an instant. If the clock is set forward to a time within an
+   * hour, the rest of that hour starts at the change. If the clock is set back to a time within an hour, the rest of
+   * that hour belongs to the hour before the change. If the clock is set back to a full hour, a new hour starts at the
+   * change.
    */
   #hourOf(ms: number): number {
     const offsetMs = this.#offsetAt(ms);
@@ -184,7 +185,10 @@ class Calendar {
     return index;
   }
 
-  /** Returns the instant at which the clock first shows the start time of a bucket, or skips that time. */
+  /**
+   * Returns the instant at which the clock first shows the start time of a bucket. If the clock skips that time,
+   * returns the instant of the clock change.
+   */
   #beginning(index: number, widthMs: number): number {
     const wallMs = originOf(widthMs) + index * widthMs;
     return remembered(this.#instants, wallMs, () => {
@@ -208,7 +212,7 @@ class Calendar {
   }
 }
 
-/** Returns the clock time at which bucket 0 starts: for weeks a Monday, else the start of 1970. */
+/** Returns the clock time at which bucket 0 starts: a Monday for buckets of weeks, otherwise the start of 1970. */
 function originOf(widthMs: number): number {
   return widthMs >= WEEK_MS ? FIRST_MONDAY_MS : 0;
 }

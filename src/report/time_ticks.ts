@@ -46,8 +46,8 @@ export interface Tick {
 }
 
 /**
- * Returns at most `ticksMax` labels for time buckets with these start times. Labels are at round times in the time
- * zone. The first label of each day or year has a second line with the day or the year.
+ * Returns at most `ticksMax` labels for the time buckets that start at `startsMs`. Labels are at round times in the
+ * time zone. The first label of each day or year has a second line with the day or the year.
  */
 export function timeTicks(
   startsMs: readonly number[],

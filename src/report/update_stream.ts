@@ -1,8 +1,8 @@
 /**
  * Sends the updates of a live page as server-sent events (WHATWG HTML, section 9.2).
  *
- * An update is created only when the previous update has been sent, and contains all changes since then. So a slow
- * browser has at most one update waiting, and is up to date after the next update.
+ * An update is created only when the previous update has been sent. It contains all changes since the previous update.
+ * So at most one update waits for a slow browser, and this update contains all changes that the page lacks.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const encoder = new TextEncoder();
 
 /** The options of the update stream of a live page. */
 export interface UpdateStreamOptions {
-  /** The version that the browser shows, in the form of {@linkcode versionText}. Any other text means no version. */
+  /** The version that the browser shows, as {@linkcode versionText} returns it. Any other text means no version. */
   readonly from: string;
   /** The identifier that distinguishes versions of this server from versions of an earlier server. */
   readonly serverId: string;
@@ -66,7 +66,7 @@ function versionOf(text: string, serverId: string): number {
 
 function messageOf({ version, sections }: Update, serverId: string): string {
   const markups = Object.entries(sections).map(([id, { text }]) => [id, text]);
-  // JSON text contains no line breaks. A line break would end the message.
+  // JSON.stringify() escapes line breaks. A line break would end the data of the message.
   const data = JSON.stringify(Object.fromEntries(markups));
   return `id: ${versionText(version, serverId)}\nevent: sections\ndata: ${data}\n\n`;
 }

@@ -1,9 +1,9 @@
 /**
- * Determines when the active file took its first line, so that it can be sealed by its age.
+ * Determines when the first line was written to the active file, so that the file can be sealed because of its age.
  *
- * The time is that of the first event, because the clock of a log need not be that of the system. An imported event may
- * be much older than its file. Therefore the time is not earlier than the creation of the file. A time in the future of
- * the log's clock does not count.
+ * The result is the time of the first event, because the log's clock may differ from the clock of the system. An imported
+ * event may be much older than the file. So if the file was created after the event, the result is the time of the
+ * creation. Times that are later than the log's clock are ignored.
  *
  * @module
  */
@@ -14,12 +14,12 @@ import { eventEpochMs } from "../time.ts";
 const LINE_BREAK = 0x0a;
 /** Maximum number of bytes of the first line that are read. */
 const FIRST_LINE_BYTES = 64 * 1024;
-/** The time at the start of a line of this library, for lines that are not read to their end. */
+/** Matches the time at the start of a line that this library wrote. Used if the end of the line was not read. */
 const TIME_FIRST = /^\{"ts":"([^"\\]{1,40})"/;
 
 /**
- * Returns the time at which a file took its first line, epoch milliseconds. Returns NaN if neither the first event nor
- * the file system shows a time that has come.
+ * Returns the time at which the first line was written to a file, epoch milliseconds. Returns NaN if the time of the
+ * first event and the creation time of the file are both unknown or later than `nowMs`.
  */
 export function beganMs(active: FileHandle, nowMs: number): number {
   const timesMs = [firstTimeMs(active), active.status().createdMs ?? NaN]

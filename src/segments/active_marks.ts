@@ -8,9 +8,9 @@
  * removes all marks, because the next active file may begin with the same bytes if the clock stands still.
  *
  * If a mark lies past the end of the file, another program has truncated the file. Before its next append, a writer
- * then removes all marks and syncs the lock file. Otherwise, if the truncation was not synced, a power loss could
- * restore the old end of the file after the new lines. The mark would be valid again and hide the new lines from
- * readers. (Limit: a mark may hide lines that another program appended without a sync.)
+ * then removes all marks and syncs the lock file. If the mark remained, a power loss could make it valid again: if the
+ * truncation was not synced, the power loss may restore the old end of the file. Readers would then start at the mark and
+ * skip the new lines before it. (Limit: a mark may hide lines that another program appended without a sync.)
  *
  * @module
  */
@@ -90,7 +90,7 @@ export function clearMarks(lockFile: FileHandle): void {
 export function clearMarksPast(lockFile: FileHandle, byteLength: number): void {
   const lastLine = readLockEnd(lockFile, LAST_LINES_BYTES).trimEnd().split("\n").at(-1)!;
   const last = markIn(lastLine);
-  // If a crash tore the last line, an earlier mark may still lie past the end.
+  // If a crash tore the last line of the lock file, an earlier mark may still lie past the end of the active file.
   const marks = last === undefined ? readLockText(lockFile).split("\n").map(markIn) : [last];
   if (marks.every((mark) => mark === undefined || mark.marked_bytes <= byteLength)) return;
   clearMarks(lockFile);
@@ -123,7 +123,7 @@ function lockTextOf(log: LogDirectory): string {
   try {
     return lockFile === null ? "" : readLockText(lockFile);
   } catch (error) {
-    // On Windows, the lock of a writer that appends right now also keeps readers out.
+    // On Windows, the lock file cannot be read while a writer holds its lock.
     if (isLockViolation(error)) return "";
     throw error;
   }

@@ -127,7 +127,8 @@ async function makeArchive(
   const path = files.unfinished(stamp);
   const unfinished = log.create(path, segment.status().ownership);
   // If another program removes the claim file, a second process can archive the segment at the same time. The file at
-  // the path may then be the one of that process, and incomplete. It must not be published, nor the segment removed.
+  // the path may then be the incomplete file of the second process. In this case the file must not be published and the
+  // segment must not be removed.
   const checkAt = (at: string) => {
     if (claim.isAtPath() && log.isAt(at, unfinished)) return;
     throw new Error(`Cannot archive segment: another process archives it at the same time: ${at}`);
@@ -242,8 +243,8 @@ async function removeSegment(
 /** Removes an empty segment. A process leaves an empty segment if it is killed while it seals, before the rename. */
 async function removeEmpty({ log, underLock }: Archiving, stamp: Stamp): Promise<ArchiveOutcome> {
   const { fileSystem, files } = log;
-  // A process that seals holds the append lock from the creation of the empty file to the rename. Under this lock, an
-  // empty segment is therefore abandoned.
+  // A process that seals holds the append lock from the creation of the empty file to the rename. So if this process
+  // holds the lock and the segment is empty, the segment is abandoned.
   const isRemoved = await underLock(() => {
     if (!log.isReserved(stamp)) return false;
     removeFile(fileSystem, files.unfinished(stamp));

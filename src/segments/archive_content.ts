@@ -77,7 +77,7 @@ export function fileDigest(file: FileHandle, reading: InTurns): Promise<ContentD
   return digest(segmentChunks(file, file.status().byteLength, reading));
 }
 
-/** Resolves with the summary of a segment whose bytes are the chunks. */
+/** Resolves with the summary of the segment whose bytes the chunks contain. */
 export async function summarize(
   chunks: AsyncIterable<Bytes>,
   { maxLineBytes }: ContentReading,
@@ -127,8 +127,9 @@ async function digest(chunks: AsyncIterable<Uint8Array>): Promise<ContentDigest>
 }
 
 /**
- * Yields the chunks, with a turn of the event loop before each chunk. Without these turns, reads that complete at once
- * would delay timers by 20 ms and more. If the signal is aborted, throws the reason of the abort before the next chunk.
+ * Yields the chunks, with a turn of the event loop before each chunk. Without these turns, reads that complete
+ * immediately would delay timers by 20 ms and more. If the signal is aborted, the generator throws the reason of the abort
+ * before the next chunk.
  */
 async function* inTurns<T>(
   chunks: AsyncIterable<T>,

@@ -1,9 +1,10 @@
 /**
- * Archives the segments of one log in the background: one at a time, the oldest first.
+ * Archives the segments of one log in the background: one at a time, the oldest first. A sweep tries to archive each
+ * sealed segment once.
  *
  * Any process that has the log open may archive any of its segments, so the segments of a crashed process are
  * archived too. If archiving fails or another process owns the segment, the archiver retries with an increasing
- * back-off. Until then readers read the segment itself. Appends continue.
+ * back-off. Until the archive exists, readers read the segment. Appends continue.
  *
  * @module
  */
@@ -26,7 +27,7 @@ export interface ArchiverOptions extends Omit<Archiving, "signal"> {
   readonly onArchived: () => Promise<void>;
 }
 
-/** A segment that a sweep has archived, has removed, or has found archived by another process, and the outcome. */
+/** A segment that a sweep archived, that it removed as empty, or that another process had archived; and the outcome. */
 export interface SweptSegment {
   readonly stamp: Stamp;
   readonly outcome: Exclude<ArchiveOutcome, "busy">;
@@ -59,8 +60,8 @@ export class Archiver {
   #retryTimer: Timer | undefined;
   #retryMs = RETRY_MIN_MS;
   /**
-   * The message of the last failure of each segment, and, by the key "", of listing the directory. The messages are
-   * stored so that each failure is logged only once.
+   * The message of the last failure of each segment. The key "" has the message of the last failure to list the directory.
+   * The messages are stored so that each failure is logged only once.
    */
   readonly #failures = new Map<Stamp | "", string>();
   /**
@@ -102,8 +103,8 @@ export class Archiver {
   }
 
   /**
-   * Tries to archive each sealed segment once, and resolves with the segments that were archived, removed or found
-   * archived. Does not call `onArchived`; the caller is responsible for pruning.
+   * Tries to archive each sealed segment once. Resolves with the segments that it archived, that it removed as empty, or
+   * that another process had archived. Does not call `onArchived`; the caller is responsible for pruning.
    */
   sweep(): Promise<SweptSegment[]> {
     this.#isSweepQueued = true;
@@ -112,7 +113,8 @@ export class Archiver {
       this.#stopRetryTimer();
       const done: SweptSegment[] = [];
       const isNothingLeft = await this.#sweepInto(done);
-      // Segments that were sealed in the meantime wait for the next sweep. If this sweep failed, appends must not wait.
+      // The backlog becomes 0, unless segments that were sealed during this sweep wait for the next sweep. If a segment
+      // needs a retry, the backlog becomes 0 in any case, so that appends do not wait.
       if (!isNothingLeft || !this.#isSweepQueued) this.#gotOn(this.#backlog);
       if (isNothingLeft) this.#retryMs = RETRY_MIN_MS;
       else this.#retryLater();
@@ -165,8 +167,8 @@ export class Archiver {
   }
 
   /**
-   * Tries to archive each sealed segment. Adds the segments that were archived, removed or found archived to `done`.
-   * Resolves with true if no segment needs a retry.
+   * Tries to archive each sealed segment. Adds to `done` the segments that it archived, that it removed as empty, or that
+   * another process had archived. Resolves with true if no segment needs a retry.
    */
   async #sweepInto(done: SweptSegment[]): Promise<boolean> {
     const stamps = await this.#sealedStamps();

@@ -8,13 +8,13 @@ import type { FileHandle } from "../platform/file_system.ts";
 
 const LINE_BREAK = 0x0a;
 const WINDOW_BYTES = 16 * 1024;
-/** Maximum number of bytes at the end of a line that contain the link of the line, including the line break. */
+/** Maximum number of bytes from the start of the link in a line to the end of the line, including the line break. */
 const END_BYTES = LINK_BYTES_MAX + 2;
 
 /** The last chained line of a file. */
 export interface ChainTail {
   readonly link: ChainLink;
-  /** The offset in the file, in bytes, after the line and its line break. */
+  /** The offset of the end of the line in the file, in bytes, after the line break. */
   readonly byteOffset: number;
 }
 
@@ -30,7 +30,7 @@ export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail 
     const found = lastIn(bytes.subarray(0, read), { isAtEnd: stop === end });
     if (found !== null) return { link: found.link, byteOffset: start + found.end };
     if (start === from) break;
-    // The end of a line may extend over two windows, so adjacent windows overlap.
+    // The link of a line may extend over two windows, so adjacent windows overlap.
     stop = start + END_BYTES;
   }
   return null;

@@ -1,5 +1,5 @@
 /**
- * Claims: locks with which one process keeps a piece of work from all others, such as archiving one segment.
+ * Claims: locks that reserve a piece of work, such as archiving one segment, for one process.
  *
  * A process claims work by locking a separate file, the claim file. On Windows, other processes cannot read a locked
  * file, so files with events are never locked. If the process dies, the OS releases the lock, and the claim file stays:
@@ -36,7 +36,7 @@ export class Claim implements Disposable {
   }
 
   /**
-   * Removes the file, and releases the lock. If another process has put its own claim file at the path, that one stays.
+   * Removes the file, and releases the lock. If another process has put its own claim file at the path, that file stays.
    *
    * @throws {Error} If the file cannot be removed. The lock is then released too.
    */
@@ -48,12 +48,12 @@ export class Claim implements Disposable {
     if (this.isAtPath()) removeFile(this.#log.fileSystem, this.#path);
   }
 
-  /** Does what {@linkcode release} does, but does not throw, so that it does not hide the error of the work. */
+  /** Releases the claim like {@linkcode release}, but never throws, because its error would hide the error of the work. */
   [Symbol.dispose](): void {
     try {
       this.release();
     } catch {
-      // The file stays as after a kill: the next owner takes it over, or the next recovery removes it.
+      // The claim file stays, like that of a killed process. The next owner takes it over, or the next recovery removes it.
     }
   }
 }
@@ -61,11 +61,11 @@ export class Claim implements Disposable {
 /**
  * Takes the claim whose file has the path. Returns null if another process holds it.
  *
- * @param ownership The ownership of the file that the work is about, if the caller knows it. A missing claim is created
- *   with this ownership, by default with that of the log.
+ * @param ownership The ownership with which a missing claim file is created: that of the file that the work is about. By
+ *   default, the ownership of the log.
  * @throws {TypeError} If the path is not a regular file with a single hard link.
- * @throws {Deno.errors.PermissionDenied} If the file belongs to another user than the log. Who owns a file can read and
- *   change what this process writes into it.
+ * @throws {Deno.errors.PermissionDenied} If the file belongs to another user than the log. That user could read and
+ *   change the text that this process writes into the file.
  * @throws {Error} If the file cannot be created or locked.
  */
 export function tryClaim(
@@ -79,7 +79,7 @@ export function tryClaim(
     stack.defer(() => handle.close());
     if (!created) checkOwner(identity, ownership === undefined ? log.ownership() : ownership, path);
     if (!handle.tryLock()) return null;
-    // The owner before this one may have removed the file after it was opened here.
+    // The previous owner may have removed the claim file after this process opened it.
     if (!log.isAt(path, handle)) continue;
     stack.move();
     return new Claim(log, { path, handle });

@@ -19,12 +19,12 @@ import type { LogFiles } from "./segment_name.ts";
 
 /** Mode of the first file of a log: only its owner can read and write it. */
 const FIRST_MODE = 0o600;
-/** The bits of a mode with which the group can read and write a file. */
+/** The mode bits that let the group read and write a file. */
 const GROUP_WRITES = 0o060;
-/** The bits of the mode of a directory in which users other than its owner can create files. */
+/** The mode bits of a directory that let users other than its owner create files in it. */
 const OTHERS_WRITE = 0o022;
 const ROOT_UID = 0;
-/** Maximum number of attempts to create a file for a check, while other processes remove it. */
+/** Maximum number of attempts to create the temporary file of a check, if other processes keep removing the file. */
 const CHECKS_MAX = 16;
 
 /** The directory in which a {@linkcode FileCreator} creates files. */
@@ -35,16 +35,19 @@ export interface CreationSite {
   publish(temporary: string, path: string): void;
   /** Checks whether the path leads to the open file. */
   isAt(path: string, handle: FileHandle): boolean;
-  /** Logs a warning, each text once. */
+  /** Logs a warning, unless it has logged the same text before. */
   warnOnce(warning: string): void;
-  /** Syncs the names of the files. */
+  /** Syncs the directory, so that the names of its files are durable. */
   syncSync(): void;
 }
 
 /** Creates the files of one log. */
 export class FileCreator {
   readonly #site: CreationSite;
-  /** The ownership of a file that this process creates, unless it sets another one. Learnt from the first file. */
+  /**
+   * The ownership that the system gives to new files of this process; null if the system has no ownership. Undefined while
+   * it is not known.
+   */
   #own: Ownership | null | undefined;
 
   /** Creates the object; does not access the disk. */
@@ -54,7 +57,7 @@ export class FileCreator {
 
   /**
    * Creates a file of the log, and opens it for appending. If the process may not assign the file to the owner or the
-   * group of the log, the file becomes its own, unless that would lock out the owner.
+   * group of the log, the file belongs to the user of the process, unless the owner of the log could then not open it.
    *
    * @param ofLog The ownership of the active file, the newest segment or the lock file; null if the log has no file.
    * @throws {Deno.errors.AlreadyExists} If the path exists.
@@ -72,13 +75,13 @@ export class FileCreator {
     } catch (error) {
       if (!(error instanceof OwnershipError)) throw error;
       const { uid } = this.#own!;
-      // Root may create files where only the owner of the directory may, and would lock out the owner.
+      // Root can create the first file in a directory in which only the owner may. The owner could not open this file.
       const isPrivate = uid === ROOT_UID && (directory!.mode & OTHERS_WRITE) === 0;
       if (ofLog === null ? !isPrivate : uid === wanted.uid) {
         if (ofLog !== null) this.#warnOfGroup(path, wanted);
         return this.#site.fileSystem.open(path, "create");
       }
-      // The owner can open the file as a member of the group.
+      // If the group can write the files of the log, the owner can open the new file as a member of the group.
       if (ofLog !== null && (wanted.mode & GROUP_WRITES) === GROUP_WRITES) {
         return this.#createFor({ ...wanted, uid }, path);
       }
@@ -87,8 +90,8 @@ export class FileCreator {
   }
 
   /**
-   * Checks whether a file that this process creates has the ownership by itself. Returns false before the process has
-   * created a file, unless the system has no ownership.
+   * Checks whether the system gives the ownership to new files of this process. Always returns true for null. Returns
+   * false for any other ownership as long as this object has not created a file.
    */
   isOwn(ownership: Ownership | null): boolean {
     return ownership === null || this.#own !== undefined && isSameOwnership(this.#own, ownership);
@@ -111,8 +114,8 @@ export class FileCreator {
   }
 
   /**
-   * Checks that this process can create a file with the ownership at the path. Creates a temporary file for that, and so
-   * learns which ownership the files of this process have.
+   * Checks that this process can create a file with the ownership at the path. For this check, creates and removes a
+   * temporary file, and stores the ownership that the system gave to this file.
    *
    * @throws {OwnershipError} If the process may not assign files to the owner.
    */
@@ -154,7 +157,8 @@ export class FileCreator {
       removeTemporary(this.#site.fileSystem, temporary);
     }
     if (!this.#site.isAt(path, handle)) throw lost(path);
-    // Otherwise a power loss could keep the temporary name alone, with the lines that are appended next.
+    // Without this sync, a power loss could undo the link and keep only the temporary name of the file, although lines
+    // were appended to the file.
     this.#site.syncSync();
     stack.move();
     return handle;
@@ -178,7 +182,7 @@ export class FileCreator {
   }
 }
 
-/** The error of a creation whose temporary file another process has removed. The creation must be tried again. */
+/** Returns the error for a creation whose temporary file another process has removed. The creation must be tried again. */
 function lost(path: string, cause?: unknown): Error {
   return new Deno.errors.Busy(`Another process removed the temporary file: ${path}`, { cause });
 }
@@ -188,8 +192,8 @@ function ofFirstFile(directory: Ownership | null): Ownership | null {
 }
 
 /**
- * Returns the mode of the lock file and of the claims of a log whose files have the mode. A process that can open such a
- * file can hold its lock, so only the users who can write the log can open it.
+ * Returns the mode of the lock file and of claims, given the mode of the other files of the log. Every process that can
+ * open such a file can lock it. Therefore only users that can write the log can open it.
  */
 function lockMode(mode: number): number {
   return (mode & 0o222) | (mode & 0o222) << 1;

@@ -20,8 +20,8 @@ import { FileCreator } from "./file_creator.ts";
 import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
 
 /**
- * The active file, as its identity, and its length under the append lock. No writer undoes an append before this length,
- * because a write that fails is undone under the same lock.
+ * The identity of the active file, and the length of the file while a process held the append lock. No writer cuts the
+ * file below this length later, because a writer that cuts off its failed write does so before it releases the lock.
  */
 export interface ActiveEnd {
   readonly file: FileStatus;
@@ -35,11 +35,11 @@ export interface ListedSegment {
   readonly forms: ReadonlySet<SegmentName["form"]>;
 }
 
-/** Length of a directory in bytes, as the file system states it, from which on it is listed in steps. */
+/** Directories of at least this size are listed in steps. The size is the length that the file system reports, in bytes. */
 const LARGE_DIRECTORY_BYTES = 64 * 1024;
 
 const ROOT_UID = 0;
-/** The bit of the mode of a directory in which every user can create files. */
+/** The mode bit of a directory that lets every user create files in it. */
 const EVERY_USER_WRITES = 0o002;
 
 /** Number of characters of the date in a stamp. */
@@ -57,7 +57,7 @@ class SegmentListing {
     this.names = names;
   }
 
-  /** Adds the segment of a name, if the name belongs to one. */
+  /** Adds the segment to which a file name belongs. Ignores a name that does not belong to a segment of the log. */
   take(name: string): void {
     const parsed = this.#files.parse(name);
     if (parsed === null) return;
@@ -77,12 +77,12 @@ class SegmentListing {
     return [...this.#segments.keys()].sort();
   }
 
-  /** Returns the stamps of each day in any order, the days oldest first. */
+  /** Returns the stamps grouped by day, oldest day first. The stamps of one day are in any order. */
   stampsByDay(): Stamp[][] {
     return [...this.#days.keys()].sort().map((day) => this.#days.get(day)!);
   }
 
-  /** Returns the segment with one of the stamps. */
+  /** Returns the segment with the stamp, which must be in the listing. */
   segment(stamp: Stamp): ListedSegment {
     return { stamp, forms: this.#segments.get(stamp)! };
   }
@@ -98,8 +98,8 @@ export class LogDirectory {
   readonly #warned = new Set<string>();
 
   /**
-   * Creates the directory of the log whose active file has the absolute path `path`; does not access the disk. The
-   * logger receives each warning once.
+   * Creates the object for the log whose active file has the absolute path `path`; does not access the disk. The logger
+   * receives each warning once.
    */
   constructor(fileSystem: FileSystem, path: string, logger?: Pick<Logger, "warn">) {
     this.fileSystem = fileSystem;
@@ -137,7 +137,7 @@ export class LogDirectory {
       listing.take(name);
     }
     const segments: ListedSegment[] = [];
-    // One sort of all stamps would take too long a step.
+    // Stamps are sorted day by day, because one sort of all stamps would take longer than a step may take.
     for (const day of listing.stampsByDay()) {
       if (turns.isDue) await turns.take();
       for (const stamp of day.sort()) segments.push(listing.segment(stamp));
@@ -146,8 +146,8 @@ export class LogDirectory {
   }
 
   /**
-   * Checks whether a sealed segment is an empty file, with which a process that seals reserves the name. Such a file
-   * must not be opened, because it may still belong to another user.
+   * Checks whether a sealed segment is an empty file. A process that seals the log first reserves the name with such a
+   * file. The empty file must not be opened, because it may not have its final owner yet.
    */
   isReserved(stamp: Stamp): boolean {
     const status = this.fileSystem.status(this.files.sealed(stamp));
@@ -167,7 +167,7 @@ export class LogDirectory {
   /**
    * Opens the active file for reading.
    *
-   * @param stack Closes the file when it is disposed. Without it, the caller must close the file.
+   * @param stack Closes the file when the stack is disposed. Without a stack, the caller must close the file.
    * @returns The open file, or null if it does not exist.
    * @throws {TypeError} If the path is not a regular file with a single hard link.
    */
@@ -201,8 +201,8 @@ export class LogDirectory {
    * Opens any file of the log by its path for appending. If the file does not exist, creates it for the owner of the
    * log, see {@linkcode FileCreator}.
    *
-   * @param continued The ownership of the file that a new file continues, null if the system has none; undefined if the
-   *   caller does not know it.
+   * @param continued The ownership for a new file: that of the file that it continues; null if the system has no ownership.
+   *   If `continued` is undefined, a new file gets the ownership of the log.
    * @throws {TypeError} If the path is not a regular file with a single hard link.
    * @throws {OwnershipError} If the file does not exist, and the process may not assign files to the owner of the log.
    */
@@ -215,9 +215,9 @@ export class LogDirectory {
   /**
    * Opens the active file like {@linkcode openForAppend}.
    *
-   * @param continued The ownership of the active file before this one; undefined if the caller does not know it.
-   * @throws {Deno.errors.PermissionDenied} If the file at the path belongs to another user, and every user can create
-   *   files in the directory. The owner of the file could read and change every event.
+   * @param continued The ownership of the previous active file; undefined if the caller does not know it.
+   * @throws {Deno.errors.PermissionDenied} If every user can create files in the directory, and the active file belongs to
+   *   a user that is not trusted. This user could read and change every event.
    */
   openActiveForAppend(continued: Ownership | null | undefined): RegularFile {
     const { active } = this.files;
@@ -253,7 +253,8 @@ export class LogDirectory {
   }
 
   /**
-   * Creates a new file under a name that no process takes for a complete file, and assigns it to the owner.
+   * Creates a new file, and then assigns it to the owner. The name must be one that no process mistakes for a complete
+   * file, because the new file does not have its owner at first.
    *
    * @throws {Deno.errors.AlreadyExists} If the path exists.
    * @throws {OwnershipError} If the process may not assign files to the owner. The file is then removed.
@@ -280,15 +281,15 @@ export class LogDirectory {
     if (ownership !== null) this.#creator.check(this.files.active, ownership);
   }
 
-  /** Checks whether the next file that this process creates has this ownership by itself. */
+  /** Checks whether the system gives this ownership to new files of this process, see {@linkcode FileCreator.isOwn}. */
   isOwn(ownership: Ownership | null): boolean {
     return this.#creator.isOwn(ownership);
   }
 
   /**
-   * Returns the ownership of the active file, else of the newest segment or the lock file; null without any of them. A
-   * segment counts only if it belongs to the owner of the lock file or of the directory: if other users can create files
-   * in the directory, the name of a segment proves nothing.
+   * Returns the ownership of the first of these files that exists and is trusted: the active file, the newest segment, the
+   * lock file. Returns null if there is no such file. A segment is trusted only if it belongs to the owner of the lock
+   * file or of the directory, because other users may have created a file with the name of a segment.
    */
   ownership(): Ownership | null {
     const { active, lock, directory } = this.files;
@@ -319,8 +320,8 @@ export class LogDirectory {
   }
 
   /**
-   * Resolves with the paths of files that a killed process may have left: files that do not have their final name yet, and
-   * claims, the lock files of work that is done once.
+   * Resolves with the paths of files that a killed process may have left behind: files that still have a temporary name,
+   * and claims.
    */
   async leftovers(): Promise<{ temporaries: string[]; claims: string[] }> {
     const { files } = this;
@@ -341,7 +342,7 @@ export class LogDirectory {
   }
 
   /**
-   * Links a complete file to its path. If the file system has no hard links, moves the file there instead.
+   * Links a complete file to its path. If the file system has no hard links, renames the file to this path.
    *
    * @throws {Deno.errors.AlreadyExists} If the path exists.
    */
@@ -379,7 +380,10 @@ export class LogDirectory {
     }
   }
 
-  /** Throws the error of a directory sync, unless it means that the file system cannot sync directories. */
+  /**
+   * Logs a warning if the error of a directory sync means that the file system cannot sync directories. Throws any other
+   * error.
+   */
   #goOnUnsynced(error: unknown): void {
     if (!isMissingFeature(error)) throw error;
     this.warnOnce(
@@ -388,7 +392,7 @@ export class LogDirectory {
     );
   }
 
-  /** Logs a warning, each text once. */
+  /** Logs a warning, unless it has logged the same text before. */
   warnOnce(warning: string): void {
     if (this.#warned.has(warning)) return;
     this.#warned.add(warning);

@@ -3,7 +3,7 @@
  * archive.
  *
  * The manifest is derived from the archives. Recovery appends a new line for each archive whose line is missing or
- * damaged. Only a torn tail, which a crash leaves, is removed; a damaged or modified line stays as evidence.
+ * damaged. A torn last line, which a crash leaves behind, is removed. Any other damaged or modified line stays as evidence.
  *
  * @module
  */
@@ -53,7 +53,7 @@ export class Manifest {
     return this.addAll([facts]);
   }
 
-  /** Appends the lines of archives, except those that the manifest has, with one write. Syncs like {@linkcode add}. */
+  /** Appends the lines of archives that the manifest does not have, with one write. Syncs the manifest in any case. */
   async addAll(archives: readonly ArchiveFacts[]): Promise<void> {
     await this.append(({ byArchive }) =>
       archives.filter((facts) => {
@@ -64,8 +64,8 @@ export class Manifest {
   }
 
   /**
-   * Appends the lines that a function chooses, and syncs the manifest. The function receives the current lines, and
-   * returns the facts of the new lines.
+   * Appends the lines whose facts the function `choose` returns, and syncs the manifest. The function receives the lines
+   * that the manifest already has.
    *
    * @throws {TypeError} If the path of the manifest is not a regular file with a single hard link.
    * @throws {Error} If the lines cannot be written or synced.

@@ -23,7 +23,10 @@ export interface GzipFacts {
 export interface ArchiveFacts extends Omit<SegmentSummary, "spans">, GzipFacts {
   /** File name of the archive. */
   archive: string;
-  /** The spans with only a beginning or only an end in the archive; null if too many, missing in earlier versions. */
+  /**
+   * The spans of which only the beginning or only the end is in the archive; null if there are too many. Lines of earlier
+   * versions do not have this member.
+   */
   spans?: SpanSummary | null | undefined;
   /**
    * Whether recovery has derived the line from an existing archive. Such a line does not prove that this library
@@ -56,10 +59,10 @@ export interface LinePlace {
   prev_sha256: string | null;
 }
 
-/** The line of an archive. */
+/** The manifest line that describes an archive. */
 export interface ArchiveLine extends ArchiveFacts, LinePlace {}
 
-/** The line of an archive that was pruned. */
+/** The manifest line that records the removal of an archive. */
 export interface PruneLine extends PruneFacts, LinePlace {}
 
 /** A line of the manifest. */
@@ -81,8 +84,8 @@ const spans = z.object({
   seen: pairs.nullable(),
 });
 
-// The members have the same order as in a line, because parseManifestLine() compares the text of a line with that of
-// the parsed value.
+// The members must have the order in which manifestText() writes them, because parseManifestLine() converts the parsed
+// value back to JSON and compares the result with the text of the line.
 const archiveSchema = z.object({
   v: version,
   seq: count,
@@ -119,13 +122,14 @@ const pruneSchema = z.object({
 });
 
 /**
- * Maximum number of raw bytes per gzip byte; a line that states more is invalid. The longest match of deflate (RFC
- * 1951) is 258 bytes in 2 bits.
+ * Maximum number of raw bytes per gzip byte; a line that states more is invalid. In deflate (RFC 1951), 2 bits can stand
+ * for at most 258 bytes, so 8 bits can stand for at most 1,032 bytes.
  */
 const INFLATION_MAX = 1_032;
 
 /**
- * Checks whether the figures of a line are consistent, because a reader may yield as many events as the line states.
+ * Checks whether the figures of a line are consistent. Without this check, a modified line could state any number of
+ * events, and a reader that counts events would yield that number.
  */
 function isPossible(
   { lines, malformed, untimed, raw_bytes, gzip_bytes, events, spans }: Counts,
@@ -149,12 +153,13 @@ function areFigures(value: unknown): boolean {
 }
 
 const MEMBERS = Object.keys(archiveSchema.shape);
-/** The members of a line as this version and as earlier versions write it. */
+/** The names of the members of a line that this version writes, and of a line that earlier versions wrote. */
 const USUAL_MEMBERS = [MEMBERS, MEMBERS.filter((name) => name !== "spans")].map(String);
 
 /**
- * Checks quickly whether a value is a line of an archive as this library writes it, because a log can have tens of
- * thousands. Never returns true if `archiveSchema` rejects the value; if it returns false, the schema decides.
+ * Checks whether a value is the line of an archive in the form in which this library usually writes it. The check is
+ * faster than `archiveSchema`. Speed matters because a manifest can have tens of thousands of lines. The check never
+ * returns true if the schema rejects the value. If it returns false, the schema decides.
  */
 function isUsualLine(value: unknown): value is ArchiveLine {
   if (typeof value !== "object" || value === null) return false;
@@ -179,7 +184,7 @@ function isDigestOrNull(value: unknown): boolean {
   return value === null || typeof value === "string" && SHA256.test(value);
 }
 
-/** Number of characters of a time as this library writes times from the year 0 to 9999, and their form. */
+/** Length in characters and form of the times from the year 0 to 9999, as this library writes them. */
 const USUAL_TIME_LENGTH = "2026-02-13T14:30:22.123Z".length;
 const USUAL_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -256,7 +261,7 @@ export function manifestText(
 /**
  * Parses the bytes of a manifest line, without the line break. Returns null if this library never writes such a line.
  *
- * @param isUsual The quick check; tests leave it out.
+ * @param isUsual The quick check before the check with the schemas. Tests replace it to skip the quick check.
  */
 export function parseManifestLine(
   bytes: Uint8Array,

@@ -3,7 +3,7 @@
  *
  * A line is trusted if it is valid, has the next number after the previous line, and carries the digest of the previous
  * line. If there is a next line, that line must carry the digest of this line. Therefore a damaged or modified line
- * makes only itself and its two neighbors untrusted. Untrusted lines stay in the manifest as evidence.
+ * makes at most itself and its two neighbors untrusted. Untrusted lines stay in the manifest as evidence.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export type OnManifestLine = (
   place: { readonly byteOffset: number; readonly sha256: string },
 ) => void;
 
-/** Calls that began or ended in an archive that retention has deleted, and the length that the archive had. */
+/** The spans of an archive that retention has deleted, and the length of the deleted archive. */
 export interface PrunedSpans {
   readonly spans: SpanSummary;
   readonly gzip_bytes: number;
@@ -49,8 +49,8 @@ const LINE_BREAK = 0x0a;
  */
 const FAULTS_MAX = 1_000;
 /**
- * Maximum line number from which the numbering continues. A larger number is ignored, because in a modified line it
- * could use up all safe integers.
+ * Maximum `seq` from which the numbering of the lines continues. A larger number is ignored: only a modified line has it,
+ * and the numbers after it might not be safe integers.
  */
 const SEQ_MAX = 2 ** 50;
 
@@ -76,7 +76,7 @@ export class ManifestLines {
     return this.#byArchive;
   }
 
-  /** The line of each pruned archive, by archive name. */
+  /** The line that records the removal of each pruned archive, by archive name. */
   get pruned(): ReadonlyMap<string, PruneLine> {
     return this.#pruned;
   }
@@ -133,8 +133,8 @@ export class ManifestLines {
   }
 
   /**
-   * Adds the complete lines in the bytes. In the manifest, the bytes must follow the lines that were added before.
-   * Ignores a torn tail.
+   * Adds the complete lines in the bytes, and ignores a torn line at the end of the bytes. In the manifest, the bytes must
+   * follow the lines that were added before.
    */
   take(bytes: Uint8Array, onLine?: OnManifestLine): void {
     for (let start = 0;;) {

@@ -9,7 +9,7 @@ import type { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import { ManifestLines, type OnManifestLine } from "./manifest_lines.ts";
 
-/** Number of bytes of one step: some hundred lines, which take a few milliseconds. */
+/** Number of bytes that one step reads: some hundred lines, which take a few milliseconds. */
 const STEP_BYTES = 128 * 1024;
 
 /** Reads the manifest of one log. */
@@ -53,10 +53,10 @@ export class ManifestReader {
     let step = STEP_BYTES;
     for (let end = 0; end < byteLength;) {
       const before = this.#lines.byteLength;
-      // The last line that was read is read again, to recognize the manifest.
+      // Each step also reads the last known line again, to notice whether the manifest was replaced.
       end = Math.min(byteLength, before + step);
       this.readFrom(handle, undefined, end);
-      // A line may be longer than a step.
+      // If a line is longer than the step, the step added no line. The next step then reads twice as many bytes.
       step = this.#lines.byteLength === before ? 2 * step : STEP_BYTES;
       if (turns.isDue) await turns.take();
     }
@@ -67,7 +67,7 @@ export class ManifestReader {
     this.#lines = new ManifestLines();
   }
 
-  /** Reads the lines from an open manifest, like {@linkcode read}, up to byte `end`. */
+  /** Reads the lines from an open manifest, like {@linkcode read}, up to the offset `byteLength`. */
   readFrom(
     handle: FileHandle,
     onLine?: OnManifestLine,

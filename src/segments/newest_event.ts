@@ -1,6 +1,6 @@
 /**
  * Finds the time of the newest event of a segment. The stamp of a segment must not be older than its newest event,
- * because readers that need only later events skip the segment.
+ * because a reader that needs only events after the stamp skips the segment.
  *
  * A writer passes the lines that it appends to {@linkcode NewestEvent.appended}, so that they need not be read. Lines
  * of other writers are read from the file when the time is needed.
@@ -61,7 +61,7 @@ export class NewestEvent {
   }
 
   /**
-   * The end of the second of the newest event, epoch milliseconds. No event in the examined part of the file is later.
+   * The end of the second in which the newest event lies, epoch milliseconds. No event in the examined part is later.
    * Undefined if the examined part may contain a later event.
    */
   get boundMs(): number | undefined {
@@ -114,8 +114,8 @@ export class NewestEvent {
   }
 
   /**
-   * Extends the examined part of the file to `byteLength` bytes by reading on. Other calls may extend the part at the
-   * same time; no line is counted twice.
+   * Reads the file from the end of the examined part to the offset `byteLength`, and so extends the examined part. Other
+   * calls may extend the part at the same time; no line is counted twice.
    */
   async catchUp(handle: FileHandle, byteLength: number): Promise<void> {
     for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {
@@ -127,8 +127,8 @@ export class NewestEvent {
   }
 
   /**
-   * Extends the examined part of the file to `byteLength` bytes by reading on. Returns the time of the newest event,
-   * epoch milliseconds, exact to the second; -Infinity if no event has a time.
+   * Reads the file from the end of the examined part to the offset `byteLength`, and so extends the examined part. Returns
+   * the time of the newest event, epoch milliseconds, exact to the second; -Infinity if no event has a time.
    */
   readUpTo(handle: FileHandle, byteLength: number): number {
     for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {
@@ -159,7 +159,7 @@ export class NewestEvent {
     }
   }
 
-  /** Updates the fingerprint for the bytes that are about to be added to the examined part. */
+  /** Updates the stored first and last bytes of the examined part, to which the given bytes are about to be added. */
   #keepPrint(bytes: Uint8Array): void {
     if (this.#byteLength === 0) this.#first = firstOf(bytes);
     this.#last = lastOf(bytes);

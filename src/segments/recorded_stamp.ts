@@ -1,8 +1,8 @@
 /**
- * The newest stamp that the end of the manifest names.
+ * Finds the newest stamp in the last lines of the manifest.
  *
- * Retention can remove the newest archive because of its age. Its name must not be used again, because the manifest
- * still describes the removed archive by this name.
+ * Retention can remove the newest archive because of its age. The name of this archive must not be used again, because
+ * the manifest still describes the removed archive by this name.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import type { LogDirectory } from "./log_directory.ts";
 import { STAMP_MAX_MS } from "./rotation_policy.ts";
 import { type Stamp, stampEpochMs } from "./segment_name.ts";
 
-/** Number of bytes at the end of the manifest that are read, at first and at most. */
+/** Number of bytes to read from the end of the manifest, in the first attempt and at most. */
 const TAIL_BYTES = 64 * 1024;
 const TAIL_BYTES_MAX = 16 * 1024 * 1024;
 
 const LINE_BREAK = 0x0a;
-/** The beginning of a line of an archive, or of one that was removed. */
+/** Matches the start of a manifest line about an archive or about its removal, up to the name of the archive. */
 const NAMED = /^\{"v":1,"seq":\d+,"(?:archive|pruned)":"([^"\\]+)"/;
 
 /** Returns the newest stamp in the last lines of the manifest; undefined if these lines have no stamp. */
@@ -32,7 +32,7 @@ export function newestRecordedStamp(log: LogDirectory): Stamp | undefined {
   }
 }
 
-/** Returns the stamps in the lines of a part of a manifest. */
+/** Returns the stamps in the last bytes of a manifest. Skips the first line, unless the bytes are the whole manifest. */
 function stampsIn(bytes: Uint8Array, isWhole: boolean, { files }: LogDirectory): Stamp[] {
   const text = new TextDecoder().decode(
     isWhole ? bytes : bytes.subarray(bytes.indexOf(LINE_BREAK) + 1),
@@ -40,7 +40,7 @@ function stampsIn(bytes: Uint8Array, isWhole: boolean, { files }: LogDirectory):
   return text.split("\n").flatMap((line) => {
     const name = NAMED.exec(line)?.[1];
     const parsed = name === undefined ? null : files.parse(name);
-    // A stamp of the year 9999 would leave no later stamps.
+    // A stamp of the year 9999 is ignored, because it would leave no later stamps for new segments.
     const isUsable = parsed?.form === "archive" && stampEpochMs(parsed.stamp) <= STAMP_MAX_MS;
     return isUsable ? [parsed.stamp] : [];
   });

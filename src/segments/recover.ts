@@ -57,7 +57,7 @@ export async function recoverSegments(
     claims.push(...await removeStrays(options, removed));
   });
   const swept = await archiver.sweep();
-  // The sweep has used the claims on segments that still existed.
+  // Claims are removed after the sweep, because the sweep takes over the claims on segments that still exist.
   await removeClaims(options, claims, removed);
   await orLogged(options, () => completeManifest(options, addedToManifest));
   const archived = swept.filter(({ outcome }) => outcome === "archived");
@@ -83,7 +83,7 @@ async function orLogged(
 /**
  * Removes unfinished archives whose segment does not exist. A segment exists as long as a process writes its archive,
  * so these archives are abandoned. If the segment exists, the archiver of the segment removes the unfinished archive.
- * Also removes temporary names. Resolves with the paths of the claims.
+ * Also removes temporary files that killed processes left behind. Resolves with the paths of the claims.
  */
 async function removeStrays(options: RecoveryOptions, removed: string[]): Promise<string[]> {
   const { log } = options.archiving;
@@ -128,8 +128,8 @@ async function removeClaims(
 }
 
 /**
- * Maximum number of archives that are entered in the manifest at once, with one sync for all of them. One sync for each
- * of many archives would take minutes.
+ * Maximum number of archives whose lines are added to the manifest at once, with one sync for all of them. If there are
+ * many archives, one sync for each would take minutes.
  */
 const ADDED_AT_ONCE = 64;
 
@@ -176,8 +176,8 @@ async function factsOf(
 }
 
 /**
- * Returns the stamps of the archives without a manifest line, oldest first. If the segment of an archive still exists,
- * the archive is not included, because the archiver of the segment adds the line.
+ * Returns the stamps of the archives that have no manifest line, or whose line states another length, oldest first. If
+ * the segment of an archive still exists, the archive is not included, because the archiver of the segment adds the line.
  */
 async function archivesWithoutLine({ log, manifest, clock }: Archiving): Promise<Stamp[]> {
   const { fileSystem, files } = log;

@@ -9,8 +9,8 @@
  * it. Therefore an archive whose line was rebuilt by recovery is never removed. If a removal is interrupted, the next
  * run completes the removal.
  *
- * With the option `untilShipped`, an archive waits until every fleet has received it, up to the limits of the option. If
- * it is removed before, the warning names the fleets.
+ * With the option `untilShipped`, an archive is kept until every fleet has received it, up to the limits of the option.
+ * If an archive is removed earlier, a warning names the fleets that miss it.
  *
  * @module
  */
@@ -45,8 +45,8 @@ export interface RetentionOptions extends InTurns {
   /** Returns the time of the log's clock, epoch milliseconds. */
   readonly now: () => number;
   /**
-   * Writes the budgets into the active file. Resolves with `true` when they are durable there, and with `false` if that
-   * failed. Without this function, archives that may have the newest state of the budgets are kept.
+   * Writes the budgets into the active file. Resolves with `true` when they are durable there, and with `false` if
+   * the write fails. Without this function, archives that may have the newest state of the budgets are kept.
    */
   readonly keepBudgets?: (() => Promise<boolean>) | undefined;
 }
@@ -64,7 +64,10 @@ export class Retention {
    * Names of archives that differ from their manifest lines. These archives are not pruned, and each is logged once.
    */
   readonly #foreign = new Set<string>();
-  /** The last warning about each fleet that misses archives: the newest archive that the fleet had received then. */
+  /**
+   * The fleets that a warning has named, by the text in the warning. The value is the newest archive that the fleet had
+   * received at its last warning; null if it had received none.
+   */
   readonly #missing = new Map<string, string | null>();
   #running: Promise<string[]> = Promise.resolve([]);
 
@@ -74,8 +77,8 @@ export class Retention {
   }
 
   /**
-   * Prunes archives until no limit is exceeded, and resolves with the names of the pruned archives. Logs a failure;
-   * never rejects.
+   * Prunes the archives that exceed a limit of the policy, and resolves with the names of the pruned archives. Logs a
+   * failure; never rejects.
    */
   apply(): Promise<string[]> {
     return this.#running = this.#running.then(() => this.#apply());
@@ -92,7 +95,7 @@ export class Retention {
         next !== undefined && !signal.aborted;
         next = await this.#next()
       ) {
-        // Newer archives wait too, because archives are removed in their order.
+        // If this archive is kept, newer archives are kept too, because archives are removed oldest first.
         if (!(await this.#mayRemove(next.archive))) break;
         await this.#prune(next, removed);
       }
@@ -144,7 +147,10 @@ export class Retention {
     return lines;
   }
 
-  /** Warns of the fleets that will miss an archive, once for each fleet until the fleet has received further archives. */
+  /**
+   * Logs a warning for each fleet that will miss an archive. Warns of the same fleet again only after the fleet has
+   * received further archives.
+   */
   #warnOfMissing({ name, stamp, line }: ListedArchive): void {
     const { policy, log, logger } = this.#options;
     if (policy.untilShipped === undefined) return;
@@ -168,9 +174,9 @@ export class Retention {
   }
 
   /**
-   * Resolves with `true` if the budgets do not need an archive, because no archive up to this one has a state of them, or
-   * a newer archive has one. The newest state may be in an older archive that is kept; the budgets then need the costs in
-   * this one.
+   * Resolves with `true` if the budgets do not need an archive: a newer archive has a `budget_state` line, or neither the
+   * archive nor an older one may have such a line. Otherwise first writes the budgets into the active file. Older archives
+   * matter because the budgets are computed from the newest `budget_state` line and all lines after it.
    */
   async #mayRemove({ name }: ListedArchive): Promise<boolean> {
     const { byArchive } = this.#options.manifest.read();
@@ -189,7 +195,7 @@ export class Retention {
     const { manifest, now, logger } = this.#options;
     const { name, line } = archive;
     if (!(await this.#isOurs(name, line.gzip_sha256))) {
-      // Another process was faster.
+      // Another process has removed the archive first.
       if (this.#options.log.fileSystem.status(this.#pathOf(name)) === null) return;
       this.#foreign.add(name);
       logger.warn(

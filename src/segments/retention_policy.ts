@@ -46,7 +46,8 @@ export function dueArchives<Archive extends OwnArchive>(
       : null;
     // If an archive is kept, all newer archives are kept too, regardless of their own stamps.
     if (reason === null) break;
-    // If a fleet has not received an archive, it has not received any newer one. So the remaining bytes all wait.
+    // A fleet that has not received this archive has not received any newer archive either. So the bytes of all remaining
+    // archives count as waiting.
     if (mustWait(archive, { policy, nowMs, received, waitingBytes: bytes })) break;
     due.push({ archive, reason });
     bytes -= archive.gzip_bytes;
@@ -54,7 +55,11 @@ export function dueArchives<Archive extends OwnArchive>(
   return due;
 }
 
-/** Checks whether a fleet has not received an archive, by the stamp of the newest archive that every fleet has. */
+/**
+ * Checks whether an archive has not been received yet.
+ *
+ * @param received Stamp of the newest archive that one fleet, or every fleet, has received; null if none was received.
+ */
 export function isUnshipped({ stamp }: Pick<OwnArchive, "stamp">, received: Stamp | null): boolean {
   return received === null || stamp > received;
 }

@@ -2,11 +2,11 @@
  * Seals the active file: renames it to the name of a segment, without replacing a file of another program.
  *
  * - The name is reserved by an empty file, which only one process can create. The rename replaces only that file. If
- *   the process is killed before the rename, the empty segment remains and recovery removes it.
- * - The empty file gets the owner of the active file. If the process may not do that, nothing is sealed, because the
- *   process could not create a new active file that the owner of the log can open.
+ *   the process is killed before the rename, the empty file remains and recovery removes it.
+ * - The empty file gets the owner of the active file. If the process may not set this owner, it does not seal the active
+ *   file, because it could not assign the next active file to this owner either.
  * - The directory is synced before the next active file can be created. Otherwise a power loss could keep the name of
- *   the new file and lose the rename, and thus the whole segment.
+ *   the next active file but undo the rename. No name would then lead to the sealed lines.
  *
  * @module
  */
@@ -17,9 +17,9 @@ import { newestRecordedStamp } from "./recorded_stamp.ts";
 import { nextStamp, type StampFacts } from "./rotation_policy.ts";
 import type { Stamp } from "./segment_name.ts";
 
-/** The facts about the active file that a seal needs. */
+/** The facts that {@linkcode sealActive} needs about the active file. */
 export interface Sealing extends Omit<StampFacts, "newestStamp"> {
-  /** The ownership of the active file. The next active file needs the same one. */
+  /** The ownership of the active file. The segment and the next active file must have the same ownership. */
   readonly ownership: Ownership | null;
 }
 
@@ -29,7 +29,7 @@ export interface Sealing extends Omit<StampFacts, "newestStamp"> {
  * @returns The stamp of the segment.
  * @throws {AggregateError} If a file operation fails and undoing the previous steps fails too. The active file may
  * then have the name of the segment.
- * @throws {OwnershipError} If the process could not assign the next active file to the owner of this one.
+ * @throws {OwnershipError} If the process may not assign files to the owner of the active file.
  * @throws {RangeError} If the newest stamp in the directory is the last possible stamp.
  * @throws {Error} If a file operation fails. The active file then keeps its name.
  */
@@ -70,14 +70,14 @@ function reserveStamp(
         handle.close();
       }
     } catch (error) {
-      // The name belongs to another log, or another program has just created the file.
+      // A file with this name exists: it belongs to another log, or another program has just created it. Try a later stamp.
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
     newest = stamp;
   }
 }
 
-/** Returns the newest stamp of the log, even if retention has removed its archive; undefined if there is none. */
+/** Returns the newest stamp of the log, even if retention has removed its archive; undefined if the log has no stamp. */
 function newestStampOf(log: LogDirectory): Stamp | undefined {
   const listed = log.newestStamp();
   let recorded: Stamp | undefined;

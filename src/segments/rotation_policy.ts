@@ -8,9 +8,9 @@ import { type Stamp, stampEpochMs, stampOf } from "./segment_name.ts";
 const LINE_BREAK = 0x0a;
 
 /**
- * Returns the number of bytes of a batch to append to a segment that has `byteLength` bytes. The segment ends with the
- * first line that reaches the limit. The batch must consist of complete lines. If the segment has already reached the
- * limit, an attempt to seal it has failed, so the whole batch is appended to it.
+ * Returns the number of bytes of a batch to append to the active file, which has `byteLength` bytes. The batch must consist
+ * of complete lines. The last appended line is the first line with which the file reaches the limit. If the file has
+ * already reached the limit, an attempt to seal it has failed. The whole batch is then appended.
  */
 export function partLength(batch: Uint8Array, byteLength: number, limitBytes: number): number {
   if (byteLength >= limitBytes) return batch.byteLength;
@@ -22,7 +22,7 @@ export function partLength(batch: Uint8Array, byteLength: number, limitBytes: nu
 export interface StampFacts {
   /** The time of the log's clock, epoch milliseconds. */
   readonly nowMs: number;
-  /** The newest stamp in the directory, if there is one. */
+  /** The newest stamp that the log already has, in the directory or in the manifest; undefined if it has none. */
   readonly newestStamp: Stamp | undefined;
   /** The time of the newest event in the segment, epoch milliseconds; -Infinity if no event has a time. */
   readonly newestEventMs: number;
@@ -35,9 +35,9 @@ export interface StampFacts {
 export const STAMP_MAX_MS: number = Date.UTC(9999, 0, 1) - 1;
 
 /**
- * Returns the stamp of the next segment. The stamp is later than the newest stamp in the directory, and not earlier
- * than the clock and the newest event of the segment. Thus the order of stamps is the order of content, even if the
- * clock is set back.
+ * Returns the stamp of the next segment. The stamp is later than the newest stamp of the log, and not earlier than the
+ * clock and the newest event of the segment. Thus the order of stamps is the order of content, even if the clock is set
+ * back.
  *
  * @throws {RangeError} If the newest stamp in the directory is the last possible stamp.
  */

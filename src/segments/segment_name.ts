@@ -20,14 +20,14 @@ export interface SegmentName {
 }
 
 const STAMP = /^\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])_(?:[01]\d|2[0-3])[0-5]\d[0-5]\d$/;
-// Date.UTC() reads a year from 0 to 99 as one of the 20th century. So the time of a stamp is computed for a year that is 400
-// years later, and 400 years are subtracted from it. The Gregorian calendar repeats after 400 years.
+// Date.UTC() reads a year from 0 to 99 as a year of the 20th century. So stampEpochMs() computes the time in a year that is
+// 400 years later, and then subtracts the length of 400 years. The Gregorian calendar repeats after 400 years.
 const ERA_YEARS = 400;
 const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;
 const ARCHIVE_SUFFIX = ".gz";
 const UNFINISHED_SUFFIX = ".gz.tmp";
-/** The suffix of a claim, after the name of the unfinished archive that its owner writes. */
+/** The suffix of a claim. It follows the name of the unfinished archive that the owner of the claim writes. */
 const CLAIM_SUFFIX = ".lock";
 
 /** The paths of the files of one log. */
@@ -46,9 +46,9 @@ export class LogFiles {
   readonly completing: string;
   /** The file that states how far each fleet has received the log, see {@linkcode readShipped}. */
   readonly shipped: string;
-  /** The new content of that file, while a shipper writes it. */
+  /** The temporary file into which a shipper writes the new content of {@linkcode shipped}. */
   readonly unfinishedShipped: string;
-  /** The claim of the shipper that writes that file. */
+  /** The claim of the shipper that replaces {@linkcode shipped}. */
   readonly recording: string;
   /** The path of the directory with a separator at its end, as the caller spelled it. */
   readonly #parent: string;
@@ -100,7 +100,7 @@ export class LogFiles {
     return `${this.unfinished(stamp)}${CLAIM_SUFFIX}`;
   }
 
-  /** Checks whether the name is that of a claim. A claim is not a segment: any user can create a file of this name. */
+  /** Checks whether the name is that of a claim. */
   isClaim(name: string): boolean {
     if (this.at(name) === this.importing || this.at(name) === this.completing) return true;
     if (!name.endsWith(CLAIM_SUFFIX)) return false;

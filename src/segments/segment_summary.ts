@@ -37,7 +37,7 @@ export interface SegmentSummary {
   max_ts: string | null;
   /** Figures by event type, "" for events without a type; null if there are too many types or a sum is not finite. */
   events: Record<string, TypeFigures> | null;
-  /** The spans that began or ended in the segment, but not both; null if there are too many. */
+  /** The spans of which only the beginning or only the end is in the segment; null if there are too many. */
   spans: SpanSummary | null;
   /** The field `seq` of the last chained line; null if no line is chained. */
   last_seq: number | null;
@@ -153,8 +153,8 @@ export class SegmentScan {
     const figures = [...this.#types].map(([type, { count, cost }]) =>
       [type, { count, cost: cost.value }] as const
     );
-    // A sum that overflows to Infinity is left out, because JSON has no such number. Readers then add up the costs of the
-    // events.
+    // JSON has no Infinity. So if a sum overflows, the summary has no figures by type, and readers add up the costs of the
+    // events themselves.
     if (figures.some(([, { cost }]) => !Number.isFinite(cost))) return null;
     return Object.fromEntries(figures);
   }

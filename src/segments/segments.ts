@@ -65,7 +65,7 @@ export class Segments {
   /**
    * Repairs what crashed writers left behind, prunes the archives, and resolves with the report.
    *
-   * @param closedTornTail Whether the caller has ended a torn tail with a line break; copied to the report.
+   * @param closedTornTail Whether the caller has ended a torn last line with a line break; copied to the report.
    */
   recover(closedTornTail: boolean): Promise<RecoveryReport> {
     return this.#recovery = this.#recover(closedTornTail);
@@ -76,7 +76,7 @@ export class Segments {
     this.#archiver.sealed();
   }
 
-  /** Prunes the archives, and resolves when no limit of the retention policy is exceeded. */
+  /** Prunes the archives that exceed a limit of the retention policy. Logs a failure; never rejects. */
   async prune(): Promise<void> {
     await this.#retention?.apply();
   }

@@ -6,11 +6,11 @@
  *
  * A writer with the option `retention.untilShipped` creates the file, empty. A shipper writes its line only into a file
  * that exists. It replaces the file as a whole: it writes the new lines to an unfinished file, syncs that file and
- * renames it. So after a kill or a power loss the file has the old lines or the new ones.
+ * renames it. So after a kill or a power loss, the file has either all old lines or all new lines.
  *
- * Invariant: a fleet never counts as having more than it has. Without the file, without a line in it, and with a damaged
- * line, no archive counts as received. A shipper does not write a damaged file, because it would remove the line of
- * another fleet, and retention would then not wait for that fleet.
+ * Invariant: a fleet never counts as having received more than it has received. If the file does not exist, has no line
+ * or has a damaged line, no archive counts as received. A shipper does not replace a damaged file. Otherwise it could
+ * remove the line of another fleet, and retention would then not wait for that fleet.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import type { Stamp } from "./segment_name.ts";
 /** The name of a fleet, a log or a stream. */
 export const FLEET_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** A fleet that receives the log, and the name of the log in it. */
+/** A fleet that receives the log, and the name of the log in the fleet. */
 export interface ReceivingFleet {
   /** Name of the stream. */
   readonly stream: string;
@@ -35,17 +35,17 @@ export interface ReceivingFleet {
   readonly log: string;
 }
 
-/** How far a fleet has received the log. */
+/** The line of a fleet: the part of the log that the fleet has received. */
 export interface Received extends ReceivingFleet {
-  /** File name of the archive of the newest segment that the fleet has received completely, or null. */
+  /** The newest segment that the fleet has received completely, as the file name of its archive; null if there is none. */
   readonly archive: string | null;
-  /** Position in the log up to which the fleet had received it when the line was written. */
+  /** Position in the log up to which the fleet had received the log when the line was written. */
   readonly position: number;
-  /** Time of the writing of the line, ISO 8601 in UTC. */
+  /** Time at which the line was written, ISO 8601 in UTC. */
   readonly ts: string;
 }
 
-/** The content of the file. */
+/** The content of `audit.shipped.jsonl`. */
 export interface ShippedLines {
   /** The line of each fleet, in the order of the file. */
   readonly fleets: readonly Received[];
@@ -53,7 +53,7 @@ export interface ShippedLines {
   readonly damage: string | null;
 }
 
-/** Maximum size of the file in bytes, enough for a thousand fleets. A larger file is damaged. */
+/** Maximum size of the file in bytes, enough for a thousand fleets. A larger file counts as damaged. */
 const FILE_BYTES_MAX = 512 * 1024;
 /** Maximum time in milliseconds to wait while other shippers write their lines. */
 const PATIENCE_MS = 10_000;
@@ -62,7 +62,7 @@ const DELAY_MAX_MS = 16;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads the file. Returns null if it does not exist, and never throws. */
+/** Reads `audit.shipped.jsonl`. Returns null if the file does not exist. Never throws. */
 export function readShipped(log: LogDirectory): ShippedLines | null {
   using stack = new DisposableStack();
   try {
@@ -78,7 +78,7 @@ export function readShipped(log: LogDirectory): ShippedLines | null {
   }
 }
 
-/** Creates the file, empty, if it does not exist. From then on, shippers write their lines into it. */
+/** Creates an empty `audit.shipped.jsonl` if the file does not exist. Shippers then write their lines into the file. */
 export async function createShipped(log: LogDirectory): Promise<void> {
   const { fileSystem, files: { shipped } } = log;
   if (fileSystem.status(shipped) !== null) return;
@@ -88,7 +88,7 @@ export async function createShipped(log: LogDirectory): Promise<void> {
 
 /**
  * Returns the stamp of the newest archive that every fleet has received. Returns null if a fleet has received no
- * archive, or if the file does not state any fleet, does not exist or is damaged.
+ * archive. Also returns null if the file has no line, does not exist or is damaged.
  */
 export function receivedByAll(lines: ShippedLines | null, log: LogDirectory): Stamp | null {
   if (lines === null || lines.damage !== null || lines.fleets.length === 0) return null;
@@ -96,7 +96,7 @@ export function receivedByAll(lines: ShippedLines | null, log: LogDirectory): St
   return stamps.includes(null) ? null : stamps.sort()[0]!;
 }
 
-/** Returns the stamp of an archive in a line; null if the line has none. */
+/** Returns the stamp in the name of an archive; null if the name is null. */
 export function stampIn(archive: string | null, log: LogDirectory): Stamp | null {
   return archive === null ? null : log.files.parse(archive)!.stamp;
 }
@@ -106,7 +106,7 @@ export function isSameFleet(a: ReceivingFleet, b: ReceivingFleet): boolean {
   return a.stream === b.stream && a.fleet === b.fleet && a.log === b.log;
 }
 
-/** The settings with which a line is written. */
+/** Options of {@linkcode recordReceived}. */
 export interface Recording {
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -117,7 +117,7 @@ export interface Recording {
  * signal is aborted.
  *
  * @throws {OwnershipError} If the process may not assign files to the owner of the file.
- * @throws {Error} If the file is damaged or cannot be written, or other shippers are writing it for 10 seconds.
+ * @throws {Error} If the file is damaged or cannot be written, or if other shippers keep it locked for 10 seconds.
  */
 export async function recordReceived(
   log: LogDirectory,
@@ -133,7 +133,7 @@ export async function recordReceived(
     throw new Error(`${before.damage}; repair the file, or delete it when nothing waits`);
   }
   const fleets = [...before.fleets.filter((each) => !isSameFleet(each, own)), own];
-  // A process that was killed may have left its file.
+  // A killed process may have left its unfinished file behind.
   removeFile(fileSystem, unfinishedShipped);
   try {
     await write(log, fleets.map((each) => `${lineOf(each)}\n`).join(""));
@@ -177,7 +177,10 @@ async function claimed(log: LogDirectory, { clock, signal }: Recording): Promise
   return null;
 }
 
-/** Removes what a shipper that was killed while it wrote its line left behind. Returns the names of removed files. */
+/**
+ * Removes the unfinished file and the claim of a shipper that was killed while it wrote its line. Returns the names of the
+ * removed files.
+ */
 export function removeUnfinishedShipped(log: LogDirectory): string[] {
   const { fileSystem, files: { recording, unfinishedShipped } } = log;
   const left = [unfinishedShipped, recording].filter((path) => fileSystem.status(path) !== null);
@@ -199,7 +202,7 @@ function linesIn(bytes: Uint8Array, log: LogDirectory): ShippedLines {
   try {
     text = decoder.decode(bytes);
   } catch {
-    // TextDecoder does not say where the invalid bytes are.
+    // The message has no line number, because TextDecoder does not report the position of the invalid bytes.
     return { fleets: [], damage: "the file is not UTF-8" };
   }
   const lines = text.split("\n");
@@ -217,7 +220,7 @@ function linesIn(bytes: Uint8Array, log: LogDirectory): ShippedLines {
   return { fleets, damage: first === undefined ? null : `line ${first} is invalid` };
 }
 
-/** Parses a line, or returns null if no shipper writes such a line for the log. */
+/** Parses a line. Returns null if a shipper of the log cannot have written the line. */
 function receivedIn(text: string, log: LogDirectory): Received | null {
   let value: unknown;
   try {

@@ -2,9 +2,9 @@
  * Finds the spans that have begun and not ended among the events of a log. Pure.
  *
  * An event of the type `X_begin` with a span ID begins a span, and an event of the type `X` with the same ID ends it. If
- * several beginnings have the same type and ID, an end belongs to the last of them that has none. Therefore a span that
- * begins and ends in the same file does not affect other files, and the summary of a file lists only the beginnings and
- * ends without a counterpart in the file: see {@linkcode SpanSummary}.
+ * several beginnings have the same type and ID, an end belongs to the last beginning that has no end yet. Therefore a span
+ * that begins and ends in the same file does not affect other files. So the summary of a file lists only the beginnings
+ * and ends without a counterpart in the file: see {@linkcode SpanSummary}.
  *
  * @module
  */
@@ -18,11 +18,11 @@ interface Beginning<Line> {
   readonly line: Line;
 }
 
-/** The open spans, while the events of a log are added in their order. `Line` is what is stored of a beginning. */
+/** The open spans of a log, whose events are added in their order. `Line` is the type of the data stored per beginning. */
 export class SpanLedger<Line> {
   /** The open spans in the order in which they began. */
   readonly #open = new Set<Beginning<Line>>();
-  /** The open spans of each type and ID, the last one at the end. */
+  /** The open spans of each type and ID, in the order in which they began. */
   readonly #byKey = new Map<string, Beginning<Line>[]>();
 
   /** Number of open spans. */
@@ -42,7 +42,7 @@ export class SpanLedger<Line> {
     this.#byKey.getOrInsert(keyOf(type, span), []).push(beginning);
   }
 
-  /** Adds an end. Returns what is stored of the beginning; undefined if no open span has this type and ID. */
+  /** Adds an end. Returns the data stored for its beginning; undefined if no open span has this type and ID. */
   end([type, span]: SpanEnd): Line | undefined {
     const key = keyOf(type, span);
     const begun = this.#byKey.get(key);
@@ -53,34 +53,43 @@ export class SpanLedger<Line> {
     return last.line;
   }
 
-  /** Returns the lines of the open spans, in the order in which these began. */
+  /** Returns the data stored for the open spans, in the order in which the spans began. */
   open(): Line[] {
     return Array.from(this.#open, ({ line }) => line);
   }
 }
 
-/** Returns the end of the span to which an event belongs, and whether the event begins the span; null for other events. */
+/**
+ * Returns the end of the span to which an event belongs, and whether the event begins the span. Returns null if the event
+ * does not belong to a span.
+ */
 export function spanOf({ event, span }: AuditEvent): { end: SpanEnd; begins: boolean } | null {
   if (typeof event !== "string" || typeof span !== "string") return null;
   const begun = typeBegunBy(event);
   return { end: [begun ?? event, span], begins: begun !== null };
 }
 
-/** The field of an end that another process has logged for a process that died, such as `scout inflight end`. */
+/** The field of an end that another process logged for a process that died, as `scout inflight end` does. */
 export const ENDED_BY = "ended_by";
 
-/** Returns the session that an event shows to be alive, and its time; null if it shows none. */
+/**
+ * Returns the session of an event and the time of the event, at which the session was alive. Returns null if one of them is
+ * missing, or if another process logged the event for a process that died.
+ */
 export function signOfLife(event: AuditEvent): { session: string; ts: string } | null {
   const { session_id: session, ts } = event;
   if (typeof session !== "string" || typeof ts !== "string") return null;
   return event[ENDED_BY] === undefined ? { session, ts } : null;
 }
 
-/** Returns the type of the event that ends the spans which events of a type begin; null if they begin none. */
+/**
+ * Returns the type of the events that end a span, given the type of the event that begins it: `X` for `X_begin`. Returns
+ * null if events of the given type do not begin a span.
+ */
 export function typeBegunBy(type: string): string | null {
   if (!type.endsWith(BEGIN_SUFFIX) || type === BEGIN_SUFFIX) return null;
   const begun = type.slice(0, -BEGIN_SUFFIX.length);
-  // The end of such a span would begin another one.
+  // An event `X_begin_begin` does not begin a span, because the end of the span, `X_begin`, would begin another span.
   return begun.endsWith(BEGIN_SUFFIX) ? null : begun;
 }
 

@@ -1,8 +1,9 @@
 /**
- * The spans of a segment, as its manifest line states them. Pure.
+ * Computes the summary of the spans of a segment for the manifest line. Pure.
  *
- * Only what matters to the rest of the log is stated: beginnings without an end in the segment, and ends without a
- * beginning in the segment. First the ends and then the beginnings have the same effect as all events of the segment.
+ * The summary has only spans that concern other files: beginnings without an end in the segment, and ends without a
+ * beginning in the segment. A reader that applies these ends first and then these beginnings finds the same open spans as
+ * a reader of all events of the segment.
  *
  * @module
  */
@@ -12,20 +13,21 @@ import { signOfLife, type SpanEnd, SpanLedger, spanOf } from "./span_ledger.ts";
 
 /** The spans of a segment. */
 export interface SpanSummary {
-  /** The events that end a span that began before the segment, except events of the types in `unlisted`. */
+  /** The ends of spans that began before the segment, except ends of the types in `unlisted`. */
   readonly ended: readonly SpanEnd[];
   /**
-   * The types with many ends without a beginning in the segment, and without any beginning there. Most likely another
-   * program gives its events a field named `span`. If a span of such a type is open, the segment has to be read.
+   * The event types that have many ends but no beginning in the segment. Their ends are not in `ended`, because such
+   * events are most likely events of another program that have a field named `span`. If a span of such a type is open, a
+   * reader must read the segment.
    */
   readonly unlisted: readonly string[];
-  /** The lines of the beginnings without an end in the segment, without line breaks, in their order. */
+  /** The lines that begin a span which does not end in the segment, in the order of the segment, without line breaks. */
   readonly begun: readonly string[];
-  /** Whether the lines in `begun` have only the fields that name the span, because all fields would be too long. */
+  /** Whether the lines in `begun` have only the fields that identify the span, because the full lines would be too long. */
   readonly cut: boolean;
   /**
-   * The session IDs in the segment, each with the `ts` of the last event that shows the session to be alive; null if
-   * there are too many.
+   * The session IDs in the segment, each with the `ts` of its last event; null if there are too many. An event that another
+   * process logged for a process that died does not count.
    */
   readonly seen: readonly (readonly [session: string, ts: string])[] | null;
 }
@@ -38,7 +40,7 @@ const FOREIGN_ENDS_MAX = 100;
 /** Maximum length of an event type in `unlisted`, and the maximum number of such types. */
 const UNLISTED_LENGTH_MAX = 256;
 const UNLISTED_MAX = 100;
-/** Maximum number of bytes of the lines of open spans in memory. */
+/** Maximum total length of the lines of open spans in memory, in bytes. */
 const OPEN_BYTES_MAX = 16 * 1024 * 1024;
 // Maximum number of sessions in a summary, and the maximum length of the ID and the time of each.
 const SESSIONS_MAX = 100;
@@ -48,12 +50,12 @@ const decoder = new TextDecoder();
 
 /** Computes the summary of the spans of one segment, in bounded memory. */
 export class SpanScan {
-  /** The open spans, each with its line; null if there are too many spans. */
+  /** The open spans, each with the line that began the span; null if there are too many spans. */
   #ledger: SpanLedger<Uint8Array> | null = new SpanLedger();
   #openBytes = 0;
   /** The types of the spans that have begun in the segment. */
   readonly #begunTypes = new Set<string>();
-  /** The ends without a beginning, by their type; null for a type with too many. */
+  /** The ends without a beginning in the segment, by type; null for a type whose ends are not listed. */
   readonly #ended = new Map<string, SpanEnd[] | null>();
   #endedCount = 0;
   #endedLength = 0;
@@ -90,7 +92,7 @@ export class SpanScan {
 
   #begin(ledger: SpanLedger<Uint8Array>, end: SpanEnd, bytes: Uint8Array): void {
     this.#begunTypes.add(end[0]);
-    // A copy, because the bytes are a part of a much larger chunk.
+    // Store a copy, because the bytes are a part of a much larger chunk, which would stay in memory.
     ledger.begin(end, bytes.slice());
     this.#openBytes += bytes.byteLength;
   }
@@ -110,7 +112,10 @@ export class SpanScan {
     if (ends.length > FOREIGN_ENDS_MAX && !this.#begunTypes.has(type)) this.#unlist(type, ends);
   }
 
-  /** Lists no end of a type, unless there are too many such types already. */
+  /**
+   * Removes the ends of a type from the listed ends. Does nothing if the name of the type is too long, or if too many types
+   * are unlisted already.
+   */
   #unlist(type: string, ends: readonly SpanEnd[]): void {
     const unlisted = this.#ended.values().filter((ends) => ends === null).toArray().length;
     if (type.length > UNLISTED_LENGTH_MAX || unlisted >= UNLISTED_MAX) return;
@@ -130,7 +135,7 @@ export class SpanScan {
   }
 }
 
-/** Returns the line of a beginning with the fields that name the span alone. */
+/** Returns the line that begins a span, reduced to the fields that identify the span. */
 function namesIn(line: Uint8Array): string {
   const parsed = parseLine(line);
   const event: AuditEvent = parsed !== null && "event" in parsed ? parsed.event : {};

@@ -1,9 +1,9 @@
 /**
  * Refuses to open a log if its file has another spelling on disk than the given path.
  *
- * On Windows and macOS, `Audit.jsonl` and `audit.jsonl` name the same file, and so do the composed and the decomposed
- * form of an accented letter. Segments are recognized by their exact names, so two processes that use different spellings
- * would miss each other's segments.
+ * On Windows and macOS, `Audit.jsonl` and `audit.jsonl` name the same file. On macOS, so do the composed and the decomposed
+ * form of a name with an accented letter. Segments are recognized by their exact names, so two processes that use
+ * different spellings would miss each other's segments.
  *
  * @module
  */
@@ -12,8 +12,8 @@ import { type FileStatus, isSameFile } from "../platform/file_system.ts";
 import type { LogDirectory } from "./log_directory.ts";
 
 /**
- * Checks that the directory lists the active file and the lock file by the names that this log gives them. A file that
- * does not exist has no other spelling. A directory that this process may not list is not checked.
+ * Checks that the directory lists the active file and the lock file under the names that this log uses. Does not check
+ * files that do not exist, and does not check a directory that this process may not list.
  *
  * @throws {TypeError} If the directory lists one of the files under another spelling; the message names it.
  */
@@ -28,7 +28,7 @@ export async function checkSpelling(log: LogDirectory): Promise<void> {
     if (other === null) continue;
     const suffixLength = path.length - active.length;
     const name = other.slice(0, other.length - suffixLength);
-    // Two Unicode forms of a name look alike.
+    // Two Unicode forms of the same name look alike, so the message shows both forms with escapes.
     const isAlike = name.normalize("NFC") === basename(active).normalize("NFC");
     const [listed, given] = isAlike ? [name, active].map(escaped) : [name, active];
     throw new TypeError(
@@ -39,12 +39,13 @@ export async function checkSpelling(log: LogDirectory): Promise<void> {
 }
 
 /**
- * Checks whether a file with the name exists and may have other spellings. Listing a large directory is slow, so some
- * other spellings are looked up first. If none of them leads to a file, the file system distinguishes spellings.
+ * Checks whether a file with the name exists and may have other spellings. Listing a large directory is slow, so this
+ * function first looks up some other spellings of the name. If none of them leads to a file, the file system distinguishes
+ * spellings.
  */
 function mayHaveOthers({ fileSystem, files }: LogDirectory, name: string): boolean {
   if (fileSystem.status(files.at(name)) === null) return false;
-  // Windows ignores dots and spaces at the end, and what follows a colon names a stream of the file.
+  // Windows ignores dots and spaces at the end of a name. The text after a colon names a stream of the file.
   if (/[. ]$|:/.test(name)) return true;
   const others = [otherCase(name), name.normalize("NFC"), name.normalize("NFD")];
   return others.some((other) => other !== name && fileSystem.status(files.at(other)) !== null);
@@ -53,8 +54,8 @@ function mayHaveOthers({ fileSystem, files }: LogDirectory, name: string): boole
 /**
  * Returns the name under which the directory lists a file; null if it lists the given name.
  *
- * @param status The status of the file before the directory was listed. If the file is no longer at its path, another
- *   process has just sealed it, and its other name is that of a segment.
+ * @param status The status of the file before the directory was listed. If this file is no longer at its path, another
+ *   process has just sealed it. Its new name is then the name of a segment, not another spelling.
  */
 function otherSpelling(
   { fileSystem, files }: LogDirectory,
@@ -71,7 +72,7 @@ function otherSpelling(
   return other !== undefined && isSame(name) ? other : null;
 }
 
-/** Resolves with the names in the directory; with none if this process may not list it. */
+/** Resolves with the names in the directory, or with an empty list if this process may not list the directory. */
 async function namesIn({ fileSystem, files }: LogDirectory): Promise<string[]> {
   try {
     return await fileSystem.listLater(files.directory);
@@ -86,7 +87,7 @@ function escaped(text: string): string {
   return text.replace(/[^\x20-\x7e]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
 
-/** Returns the name with each letter in the other case, where it has one. */
+/** Returns the name with upper-case and lower-case letters swapped. */
 function otherCase(name: string): string {
   return Array.from(name, (char) => {
     const upper = char.toUpperCase();
@@ -94,7 +95,7 @@ function otherCase(name: string): string {
   }).join("");
 }
 
-/** Returns the name without the differences that file systems ignore. */
+/** Returns the name in composed form and lower case, because file systems may ignore these differences. */
 function folded(name: string): string {
   return name.normalize("NFC").toLowerCase();
 }

@@ -10,7 +10,7 @@ import { counted } from "../shown.ts";
 import type { ManifestCheck } from "./manifest_check.ts";
 import type { ChainHead, Faults } from "./report.ts";
 
-/** The search for the lines of an anchor: one in the manifest, and one in the chain. */
+/** The search for the two lines that an anchor names: a line of the manifest, and a chained line of the log. */
 export class AnchorCheck {
   readonly #anchor: ChainHead | undefined;
   #isMet = false;
@@ -25,7 +25,9 @@ export class AnchorCheck {
     this.#anchor = anchor === undefined ? undefined : checkedAnchor(anchor);
   }
 
-  /** Compares the next line of the chain with the anchor. */
+  /**
+   * Compares the next chained line with the anchor. If both have the same number and different hashes, reports a fault.
+   */
   met(link: ChainLink, where: { path: string; line: number; faults: Faults }): void {
     this.#firstSeq ??= link.seq;
     if (link.seq !== this.#anchor?.seq) return;
@@ -37,7 +39,10 @@ export class AnchorCheck {
     faults.add({ path, line, reason });
   }
 
-  /** Reports a fault if the whole log was read and the anchor was not found. `last` is the last line of the chain. */
+  /**
+   * Reports a fault for each of the two lines that was not found. Must be called after the whole log was read. `last`
+   * is the link of the last chained line.
+   */
   end(
     { faults, manifest, files, last }: {
       readonly faults: Faults;

@@ -13,8 +13,8 @@ export interface ArchiveContent extends GzipFacts {
 }
 
 /**
- * Returns the first difference between an archive and its lines in the manifest, or undefined if they match. Every
- * line must have the digest of the content, and the last line also the digest of the compressed file.
+ * Returns the first difference between an archive and its lines in the manifest, or undefined if they match. Every line
+ * must have the digest of the content. The last line must also have the digest of the compressed file.
  */
 export function reasonAgainst(
   { summary, gzip_bytes, gzip_sha256 }: ArchiveContent,
@@ -34,7 +34,7 @@ export function reasonAgainst(
     return `line ${number} of the manifest counts ${line.oversized} lines as too long, but this check counts ` +
       `${summary.oversized}: the manifest was modified, or written with another maxLineBytes`;
   }
-  // A line of an earlier version does not state the spans.
+  // A manifest line that an earlier version of this library wrote has no spans, so the spans are not compared.
   const spans = line.spans === undefined ? undefined : summary.spans;
   if (figuresOf(line) === figuresOf({ ...summary, spans })) return undefined;
   return `the figures of this archive differ from line ${number} of the manifest`;

@@ -1,8 +1,8 @@
 /**
  * Follows the chain through the lines of a log, and reports each line at which the chain breaks.
  *
- * After a break, the check continues from the number and the hash in that line. So each break is reported once, and
- * later breaks are found too.
+ * After a break, the check continues from the number and the hash in the line at the break. So each break is reported
+ * once, and later breaks are found too.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { Faults } from "./report.ts";
 
 const LINE_BREAK = Uint8Array.of(0x0a);
 
-/** A line that is not in the chain, and that is not covered by the hash of a later line. */
+/** A line that is not in the chain. No hash of a later line covers it. */
 interface LooseLine {
   readonly line: number;
   readonly byteOffset: number;
@@ -59,7 +59,8 @@ export class ChainCheck {
   }
 
   /**
-   * Continues after an unreadable archive. `link` is the last line of that archive; undefined if the line is unknown.
+   * Continues after a missing or unreadable archive. `link` is the link of the last chained line up to the end of that
+   * archive; undefined if unknown.
    */
   resume(link: ChainLink | undefined): void {
     this.#last = link;
@@ -116,8 +117,8 @@ export class FileCheck {
   }
 
   /**
-   * Ends the check of the file and returns its result. If the manifest has a digest of the whole file, `isVouchedFor`
-   * is true. Otherwise nothing protects the lines after the last chained line, so these lines are reported.
+   * Ends the check of the file and returns its result. `isVouchedFor` is true if the manifest has a digest of the whole
+   * file. If it is false, nothing protects the lines after the last chained line, so the check reports these lines.
    */
   end({ isVouchedFor }: { isVouchedFor: boolean }): CheckedFile {
     for (const line of this.#splitter.end()) this.#addLine(line);
@@ -155,7 +156,7 @@ export class FileCheck {
     this.#firstBetween ??= { line, byteOffset };
     this.#next?.addBetween(bytes);
     if (hasLineBreak) this.#next?.addBetween(LINE_BREAK);
-    // The hash of the first chained line covers the lines before the chain.
+    // An unchained line before the first chained line of the log is not a fault.
     if (this.#hasBegun) this.#addLoose(bytes, { line, byteOffset });
   }
 
@@ -170,7 +171,8 @@ export class FileCheck {
     { line, byteOffset }: { line: number; byteOffset: number },
   ): void {
     this.#chained++;
-    // After a power loss, NULs may stand before this line, in place of lost lines.
+    // After a power loss, NULs may stand before this line, in place of lost lines. They count as bytes between the two
+    // chained lines.
     const start = bytes.findIndex((byte) => byte !== 0);
     if (start > 0) this.#next?.addBetween(bytes.subarray(0, start));
     const bare = bareLine(bytes.subarray(start));
@@ -181,7 +183,7 @@ export class FileCheck {
         ? "the chain restarts at this line"
         : "this line is a duplicate or in the wrong position";
       this.#fault(`${reason}: its seq is ${link.seq} after ${last.seq}`, line, byteOffset);
-      // The next line is compared with the line before this one, because this line does not belong here.
+      // This line does not belong here. So the next line is compared with the line before this line.
       if (!isStart) return;
     } else if (last !== undefined && link.seq > last.seq + 1) {
       const missing = link.seq - last.seq - 1;
@@ -219,7 +221,7 @@ export class FileCheck {
       : isTorn(bytes)
       ? undefined
       : `this line is neither an event (${parsed.reason}) nor a torn line of a crashed writer`;
-    // Only the first line of each kind is reported.
+    // If several lines have the same reason, only the first of them is reported.
     if (this.#loose.some((loose) => loose.reason === reason)) return;
     this.#loose.push({ ...place, reason });
   }

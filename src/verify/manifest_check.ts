@@ -1,5 +1,6 @@
 /**
- * Reads all lines of a manifest, including those of archives that have a later line or no longer exist.
+ * Reads all lines of a manifest: also the earlier lines of an archive that has several lines, and the lines of archives
+ * that no longer exist.
  *
  * @module
  */
@@ -16,7 +17,7 @@ export interface NumberedLine {
 
 /** The content of a manifest. */
 export interface ManifestCheck {
-  /** The lines of each archive in the order of the manifest, at least one each, by the name of the archive. */
+  /** The lines of each archive, by the name of the archive: at least one line, in the order of the manifest. */
   readonly lines: ReadonlyMap<string, readonly NumberedLine[]>;
   /** The line that records the removal of an archive, by the name of the archive. */
   readonly pruned: ReadonlyMap<string, PruneLine>;
@@ -25,7 +26,7 @@ export interface ManifestCheck {
   readonly count: number;
   /** SHA-256 of the last line, hexadecimal; null if the manifest is empty. */
   readonly headSha256: string | null;
-  /** For each line of the manifest, by its SHA-256: the number of archives that the manifest lists up to this line. */
+  /** Maps the SHA-256 of each manifest line to the number of archives that the manifest lists up to that line. */
   readonly archivesBySha256: ReadonlyMap<string, number>;
   /** Number of bytes after the last whole line of the manifest. */
   readonly tornBytes: number;

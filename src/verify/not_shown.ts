@@ -5,13 +5,13 @@
  */
 import { counted } from "../shown.ts";
 
-/** The facts about a check that determine which sentences {@linkcode notShown} returns. */
+/** The facts about a check from which {@linkcode notShown} selects its sentences. */
 export interface Unshown {
   /** Whether there is an anchor, and whether it has the hash of a chained line. */
   readonly anchor: "none" | "without a chain" | "with a chain";
   /** Number of lines that are neither in the chain nor in an archive that the manifest lists. */
   readonly unprotectedLines: number;
-  /** Number of archives whose lines a recovery added to the manifest later. */
+  /** Number of archives whose manifest lines recovery has rebuilt from the archives. */
   readonly rebuiltArchives: number;
   readonly prunedArchives: number;
   /** Names of the files that end in a torn line. */

@@ -18,7 +18,7 @@ export interface VerifyFault {
 
 /** The result of {@linkcode AuditReader.verify}. */
 export interface VerifyReport {
-  /** `true` if no fault was found. The changes in `notShown` cannot be ruled out. */
+  /** `true` if no fault was found. Even then, the log may have changes of the kinds in `notShown`. */
   readonly ok: boolean;
   /** Number of archives that were read. */
   readonly archives: number;
@@ -73,8 +73,8 @@ export interface VerifyOptions {
    */
   signal?: AbortSignal;
   /**
-   * Called with the progress of the check, about 400 times at most, and at the end. Without this function, no progress
-   * is reported.
+   * Called with the progress of the check, about 400 times at most, and once more at the end. Without this function, no
+   * progress is reported.
    *
    * @default {undefined}
    */

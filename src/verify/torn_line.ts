@@ -2,14 +2,18 @@
  * Recognizes torn lines: the first part of a line of this library, or NULs in place of a line that a power loss erased.
  * Pure.
  *
- * A line with a hash was written completely, so it is not a torn line: a crash cannot explain the damage of that line.
+ * A line with a hash was written completely, so it is not a torn line. If such a line is damaged, a crash is not the
+ * cause.
  *
  * @module
  */
 import { CHAIN_START, hashMember, linkOf } from "../line/chain.ts";
 
 const BEGINNING = '{"ts":"';
-/** Maximum number of changed bytes at the end of a line. With more, the line no longer counts as a line with a hash. */
+/**
+ * Maximum number of changed bytes in the hash member at the end of a line. A line with more changed bytes does not
+ * count as a line with a hash.
+ */
 const CHANGED_MAX = 4;
 
 const latin1 = new TextDecoder("latin1");
@@ -20,11 +24,12 @@ export function isTorn(line: Uint8Array): boolean {
   if (start < 0) return true;
   const head = latin1.decode(line.subarray(start, start + BEGINNING.length));
   if (!BEGINNING.startsWith(head)) return false;
-  // A line whose line break was changed to another byte has that byte after its hash.
+  // If the line break was changed to another byte, that byte follows the hash. So the line is checked without its last
+  // byte.
   return linkOf(line.subarray(0, -1)) === null && !hadHash(line);
 }
 
-/** Checks whether the line ends as a line with a hash does, except for a few changed bytes. */
+/** Checks whether the line ends with a hash, of which a few bytes may have been changed. */
 function hadHash(line: Uint8Array): boolean {
   const member = `${hashMember(CHAIN_START.hash)}}`;
   const last = latin1.decode(line.subarray(-member.length));

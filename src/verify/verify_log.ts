@@ -3,8 +3,8 @@
  * manifest, the chain of the lines, and that no segment is missing.
  *
  * The manifest is read before and after the snapshot of the files. The snapshot must contain every archive that the
- * first reading lists. The second reading must list every archive in the snapshot. Therefore writers may continue
- * meanwhile.
+ * first reading lists. The second reading must list every archive in the snapshot. Therefore writers may append and
+ * archive during the check.
  *
  * @module
  */
@@ -38,11 +38,11 @@ export interface VerifySource {
   readonly beforeRead?: () => Promise<void>;
 }
 
-/** Maximum number of progress reports for a log of any size, without the report at the end. */
+/** Maximum number of progress reports for a log of any size, not counting the report at the end. */
 const PROGRESS_STEPS = 400;
-/** Number of compressed bytes that are checked in one turn of the event loop, which takes a few milliseconds. */
+/** Number of compressed bytes to check in one turn of the event loop. The turn takes a few milliseconds. */
 const GZIP_CHUNK_BYTES = 16 * 1024;
-/** Number of uncompressed bytes that are checked in one turn of the event loop, which takes a few milliseconds. */
+/** Number of uncompressed bytes to check in one turn of the event loop. The turn takes a few milliseconds. */
 const PLAIN_CHUNK_BYTES = 128 * 1024;
 
 const OPTION_CHECKS: OptionChecks<VerifyOptions> = {
@@ -153,11 +153,13 @@ class LogCheck {
     const { manifest, snapshot } = this.#options;
     const places = new Map<string, SnapshotFile | undefined>();
     for (const name of manifest.lines.keys()) {
-      // An archive that was written after the snapshot is in the snapshot as a sealed segment.
+      // An archive that was written after the snapshot is not required, because the snapshot has its events in a file
+      // that is not compressed.
       if (required.has(name)) places.set(name, undefined);
     }
     const segments = snapshot.filter(({ path }) => path !== files.active);
-    // An empty file, or anything but a regular file, at the path of a sealed segment does not replace its archive.
+    // The path of a sealed segment may be an empty file or not a regular file. Such a path does not replace the archive
+    // of the segment.
     for (const file of segments) {
       const name = file.isArchive ? basename(file.path) : `${basename(file.path)}.gz`;
       if (file.byteLength > 0 || !places.has(name)) places.set(name, file);
@@ -182,7 +184,9 @@ class LogCheck {
     });
   }
 
-  /** Continues the chain after a missing or unreadable archive. `lines` are its lines in the manifest. */
+  /**
+   * Continues the chain after a missing or unreadable archive. `lines` are the lines of this archive in the manifest.
+   */
   #resumeBehind(lines: readonly NumberedLine[]): void {
     const last = lines.at(-1)?.line;
     if (last === undefined) this.#chain.resume(undefined);

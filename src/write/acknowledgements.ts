@@ -1,17 +1,22 @@
 /**
- * One caller for each accepted line. The callers receive the outcomes in the order of the lines.
+ * The callers that wait for the outcomes of accepted lines, one caller per line. The callers receive the outcomes in
+ * the order of the lines.
  *
- * A line is first accepted, then written or refused. The caller of a written line may have to wait for a sync. The
- * sink reports numbers of lines, and this module settles the promises of the callers of these lines.
+ * A line is first accepted, then written or refused. The caller of a written line may have to wait for a sync. The sink
+ * reports only how many lines were written or refused. This module finds the callers of these lines and settles their
+ * promises.
  *
  * @module
  */
 
-/** The caller's side of one accepted line. The list calls `resolve` or `reject` once. */
+/**
+ * The promise that the caller of one line received, and the functions that settle it. {@linkcode Acknowledgements}
+ * calls `resolve` or `reject` once.
+ */
 export interface LineCaller {
   /** The promise that the caller received. */
   readonly promise: Promise<unknown>;
-  /** Called when the line is written, and durable if the caller has to wait for that. */
+  /** Called when the line is written. If the caller has to wait for a sync, called when the line is durable. */
   readonly resolve: () => void;
   /** Called when the line was refused, or will never be reported as durable. */
   readonly reject: (error: unknown) => void;
@@ -21,17 +26,17 @@ export interface LineCaller {
 export interface LineOutcomes {
   /** Called when the next `lines` lines were written. */
   written(lines: number): void;
-  /** Called when `lines` lines were written that no caller has logged. */
+  /** Called when `lines` lines were written that have no caller, because the log itself added them. */
   inserted(lines: number): void;
   /** Called when the next `lines` lines were refused, so that they are not in the file. */
   refused(lines: number, error: Error): void;
-  /** Called when the oldest `lines` of all lines ever written may be acknowledged. */
+  /** Called when the first `lines` lines may be acknowledged, counted from the first line that the sink has written. */
   acknowledged(lines: number): void;
   /** Called when a sync failed: no line that still waits for a sync will ever be reported as durable. */
   syncFailed(error: Error): void;
 }
 
-/** The caller of a line that no caller has logged. */
+/** The placeholder for the caller of a line that the log itself added. */
 const NOBODY: LineCaller = { promise: Promise.resolve(), resolve() {}, reject() {} };
 
 /** The callers of the lines of one log. */
@@ -45,7 +50,7 @@ export class Acknowledgements implements LineOutcomes {
   #decidedCount = 0;
   #watchers: { decidedCount: number; resolve: () => void }[] = [];
 
-  /** Creates an empty list. `onReject` is called with each promise immediately before its rejection. */
+  /** Creates an empty list of callers. `onReject` is called with each promise immediately before its rejection. */
   constructor(onReject: (promise: Promise<unknown>) => void) {
     this.#onReject = onReject;
   }

@@ -7,8 +7,9 @@
  * - No line is joined to a torn tail: if a killed writer left a line without a line break, the break is added first.
  * - In a chained log, each appended line continues the chain from the last line of the file, even if another writer
  *   appended that line.
- * - Durable means content *and* name. Before a line of this writer is reported as durable, the directory of its file
- *   is synced, even if another process created the file. A file that was moved away is synced before it is closed.
+ * - Durable means the content of the file *and* its name. Before a line of this writer is reported as durable, the
+ *   directory of its file is synced, even if another process created the file. A file that was moved away is synced
+ *   before it is closed.
  * - No line is appended to a file whose sync failed.
  *
  * @module
@@ -47,30 +48,36 @@ export interface ActiveFileOptions {
 }
 
 /**
- * Back-off factor of the distance between marks while another writer places the marks. So only one of many writers
- * places marks, and only that writer has to read the lines of all writers.
+ * While another writer places the marks, this writer waits for this many times the usual number of bytes before it
+ * places one. So only one of many writers places marks, and only that writer has to read the lines of all writers.
  */
 const PATIENCE = 3;
 
 /**
- * Maximum number of bytes of other writers' lines that are read under the lock, which takes a few milliseconds. More
- * bytes are read before, outside the lock.
+ * Maximum number of bytes of other writers' lines that are read under the lock, which takes a few milliseconds. If more
+ * bytes are unread, they are read outside the lock first.
  */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
 /** An open file that is or was the active file. */
 interface OpenFile {
   readonly handle: FileHandle;
-  /** Status of the file when it was opened. Compared later to detect that another file is at the path. */
+  /**
+   * Status of the file when it was opened. It is compared with the file at the path, to detect that the path leads to
+   * another file.
+   */
   readonly identity: FileStatus;
   readonly newestEvent: NewestEvent;
-  /** Length in bytes after this writer's last append, or -1. A file that still has this length ends in a line break. */
+  /**
+   * Length of the file in bytes after this writer's last append; -1 if there was none, or if an operation on the file
+   * failed later. If the file still has this length, it ends in a line break.
+   */
   byteLengthLeft: number;
   /** Length of the file in bytes at which the next mark is due. */
   nextMarkAt: number;
   /** Time at which the file took its first line, epoch milliseconds; undefined if it is not known yet. */
   beganMs: number | undefined;
-  /** Length of the file in bytes at the last look at its age. */
+  /** Length of the file in bytes when its age was last determined. */
   agedBytes: number;
   /** Offset of this writer's last mark in bytes, or -1 if this writer has placed no mark. */
   ownMarkAt: number;
@@ -83,7 +90,10 @@ export class ActiveFile {
   readonly #options: ActiveFileOptions;
   /** The open file; undefined between a seal and the next append. */
   #open: OpenFile | undefined;
-  /** The ownership of the file that the next file at the path continues; undefined before the first one. */
+  /**
+   * The ownership of the last active file that was sealed or moved away, which the next active file gets too; undefined
+   * before the first such file.
+   */
   #continued: Ownership | null | undefined;
   #hasFailed = false;
   /** Files that another process moved away from the path before this writer's lines in them were synced. */
@@ -94,8 +104,8 @@ export class ActiveFile {
   #namesSynced = 0;
 
   /**
-   * Opens the active file for appending if it exists. Only {@linkcode openSync} creates it, under the append lock:
-   * while another process seals the file, the path leads to no file, and the other process creates the next one.
+   * Opens the active file for appending if it exists. Does not create it: while another process seals the file, no file
+   * exists at the path. Only a process that holds the append lock may create the next one, see {@linkcode openSync}.
    *
    * @throws {TypeError} If the path is not a regular file with one name.
    */
@@ -122,8 +132,9 @@ export class ActiveFile {
   }
 
   /**
-   * Makes the file at the path ready for an append: afterwards the file is open, and is empty or ends in a line break.
-   * Returns the length of the file in bytes. Call this method only under the append lock.
+   * Makes the file at the path ready for an append: opens the file, and closes off a torn tail. Afterwards the file is
+   * empty or ends in a line break. Returns the length of the file in bytes, and whether it had a torn tail. Call this
+   * method only under the append lock.
    *
    * @throws {AuditWriteError} If the file cannot be opened or written; the phase is "write".
    */
@@ -136,9 +147,9 @@ export class ActiveFile {
   }
 
   /**
-   * Appends whole lines with one write, and returns how many bytes of `lines` were appended. Stops after the first line
-   * with which the file reaches `limitBytes`. The file must be ready, see {@linkcode readySync}, and `byteLength` bytes
-   * long. Call this method only under the append lock.
+   * Appends whole lines with one write, and returns the number of bytes of `lines` that were appended. Stops after the
+   * first line with which the file reaches `limitBytes`. The file must be ready, see {@linkcode readySync}, and
+   * `byteLength` bytes long. Call this method only under the append lock.
    *
    * @throws {AuditWriteError} If the write fails; the phase is "write", and the file holds no part of the lines.
    */
@@ -159,8 +170,8 @@ export class ActiveFile {
   }
 
   /**
-   * Reads the chain up to the end of the file, and returns whether the end was reached. Stops after `maxBytes` bytes of
-   * unchained lines. Call this method only under the append lock.
+   * Reads the chain up to the end of the file, and returns whether the end of the file was reached. Stops after
+   * `maxBytes` bytes of unchained lines. Call this method only under the append lock.
    *
    * @throws {AuditWriteError} If the file cannot be read; the phase is "write".
    */
@@ -178,13 +189,13 @@ export class ActiveFile {
     return byteLength === this.#open!.byteLengthLeft;
   }
 
-  /** The file, as its identity, and its length after this writer's last append. The file must be open. */
+  /** The identity of the open file, and its length in bytes after this writer's last append. The file must be open. */
   get ourEnd(): ActiveEnd {
     const { identity, byteLengthLeft } = this.#open!;
     return { file: identity, byteLength: byteLengthLeft };
   }
 
-  /** The open file, as its identity. */
+  /** The status of the open file when it was opened, which identifies the file. */
   get identity(): FileStatus {
     return this.#open!.identity;
   }
@@ -192,13 +203,13 @@ export class ActiveFile {
   /** Returns the time since the file took its first line, in milliseconds; 0 for an empty file. The file must be ready. */
   ageMs(byteLength: number, nowMs: number): number {
     const file = this.#open!;
-    // A file that has become shorter was truncated by another program, and begins with another line.
+    // If the file has become shorter, another program has truncated it, so its first line may be a new one.
     if (byteLength < file.agedBytes) file.beganMs = undefined;
     file.agedBytes = byteLength;
     if (byteLength === 0) return 0;
     if (file.beganMs === undefined) {
       const began = beganMs(file.handle, nowMs);
-      // Without any time, the age counts from the first look at the file.
+      // If neither the first line nor the file system states a time, the age counts from now.
       file.beganMs = Number.isNaN(began) ? nowMs : began;
     }
     return nowMs - file.beganMs;
@@ -210,8 +221,8 @@ export class ActiveFile {
   }
 
   /**
-   * Places a mark, which shows readers how new the events before the mark are. Places none if another writer places the
-   * marks. Returns false, and places no mark, if {@linkcode catchUp} must run first; appends need not wait for that.
+   * Places a mark, which states a time: no event before the mark is newer. Places no mark while another writer places
+   * the marks. If {@linkcode catchUp} must run first, places no mark and returns false; appends need not wait for that.
    * The file must be ready. Call this method only under the append lock.
    */
   markSync(lockFile: FileHandle, byteLength: number): boolean {
@@ -230,7 +241,8 @@ export class ActiveFile {
     }
     file.nextMarkAt = byteLength + patienceBytes;
     if (this.isBehind(byteLength)) {
-      // The writer of the last mark also reads the lines up to the next mark, unless that writer has ended.
+      // If another writer placed the last mark, it also reads the lines up to the next mark. This writer reads them
+      // only if the file has grown so much that the other writer has probably ended.
       const isOthersTurn = !isOurTurn && grownBytes < PATIENCE * patienceBytes;
       return isOthersTurn;
     }
@@ -329,7 +341,8 @@ export class ActiveFile {
     if (open !== undefined) {
       const atPath = statusIfAt(this.#log.fileSystem, this.path, open);
       if (atPath !== null) {
-        // Without inodes the path may have another file, so the length is read from the open handle.
+        // On a file system without inode numbers, another file may be at the path. So the length is read from the open
+        // handle.
         const { byteLength } = atPath.inode === null ? open.handle.status() : atPath;
         return { file: open, byteLength };
       }
@@ -340,8 +353,9 @@ export class ActiveFile {
   }
 
   /**
-   * Creates the next active file at once, for the owner of the sealed one. The next append may come from a process that
-   * may not assign the file to the same group, for example the owner itself.
+   * Creates the next active file at once, for the owner of the sealed file. Otherwise the next append may have to
+   * create it, and may come from a process that may not assign the file to the same group, for example a process of
+   * that owner.
    */
   #createNext(): void {
     try {

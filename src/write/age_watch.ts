@@ -1,5 +1,5 @@
 /**
- * Looks at the age of a log's files from time to time, so that a limit on age also holds for a log that takes no events.
+ * Checks the age of a log's files from time to time, so that a limit on age also holds for a log that takes no events.
  *
  * @module
  */
@@ -13,11 +13,14 @@ export interface AgeWatchOptions {
   readonly clock: Clock;
   /** The limit on the age in milliseconds. */
   readonly maxAgeMs: number;
-  /** Seals and deletes what is too old, and resolves with the milliseconds until the next file is. Must not reject. */
+  /**
+   * Seals and deletes the files that are too old. Resolves with the number of milliseconds until the active file will
+   * be too old. Must not reject.
+   */
   readonly look: () => Promise<number>;
 }
 
-/** Looks at the age of files at the start, and then by a timer, which does not keep the process alive. */
+/** Checks the age of the files at the start, and then by a timer, which does not keep the process alive. */
 export class AgeWatch {
   readonly #options: AgeWatchOptions;
   #timer: Timer | undefined;
@@ -29,12 +32,12 @@ export class AgeWatch {
     this.#options = options;
   }
 
-  /** Looks at the files, and starts the timer for the next look. Resolves when the look has ended. */
+  /** Checks the files, and then starts the timer for the next check. Resolves when the first check has ended. */
   start(): Promise<void> {
     return this.#isStopped ? Promise.resolve() : this.#looking = this.#look();
   }
 
-  /** Stops the timer, and resolves when a running look has ended. */
+  /** Stops the timer, and resolves when a running check has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#timer?.cancel();

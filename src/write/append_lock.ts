@@ -3,8 +3,8 @@
  * isolate.
  *
  * The lock is a flock on the lock file, not on the active file, because rotation replaces the active file. This library
- * never deletes the lock file. If another program deletes the lock file, two writers could own locks on two files of
- * one name. Therefore a lock counts only if the locked file is still the file at the path.
+ * never deletes the lock file. If another program deletes the lock file, two writers could each lock another file of
+ * the same name. Therefore a lock counts only if the locked file is still the file at the path.
  *
  * The owner of the lock never awaits anything before it releases the lock. Therefore two logs of one isolate never
  * have to wait for each other's lock.
@@ -43,7 +43,7 @@ export class AppendLock implements Disposable {
    * Takes the lock, runs `section` with the handle of the lock file, and releases the lock.
    *
    * @throws {AuditWriteError} If another writer holds the lock for `lockTimeoutSec`, or if the system cannot lock the
-   *   file, which is then the cause; the phase is "lock".
+   *   file. In the second case, `cause` is the error of the system. The phase is "lock".
    */
   async run<T>(section: (lockFile: FileHandle) => T): Promise<T> {
     for (const delayMs of this.#attempts()) {
@@ -96,7 +96,7 @@ export class AppendLock implements Disposable {
       if (isKept) return true;
       this.#lockFile = this.#open();
     } finally {
-      // Also after an error: no other writer could append while this one keeps the lock.
+      // The lock is released even after an error, because no other writer can append while this writer holds it.
       if (!isKept) handle.unlock();
     }
     handle.close();

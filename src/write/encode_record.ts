@@ -21,13 +21,16 @@ import {
 import { encodeValue, safeMessage, stringify } from "./encode_value.ts";
 import { REDACTED, type Redaction } from "./redaction.ts";
 
-/** The values that the log adds to a record, and how it encodes the record. */
+/** The values that the log adds to a record, and the settings for its encoding. */
 export interface RecordContext {
   /** Time of the event, epoch milliseconds. */
   nowMs: number;
   /** Session ID of events that have no `session_id` field. */
   sessionId: string;
-  /** Whether the log itself logs the event, so that it may have the type and the field of budgets. */
+  /**
+   * Whether the log itself logs the event. If so, the event may have a type and the field that are reserved for
+   * budgets.
+   */
   isOwn?: boolean;
   /** Whether the log is chained. If so, events must not set the fields `seq` and `hash`, because the log sets them. */
   isChained?: boolean;
@@ -104,8 +107,8 @@ function rankOf(name: string): number {
 }
 
 /**
- * Sorts the names of known fields by their positions in a line. Most callers pass them in that order already. The
- * positions of unknown names are ignored.
+ * Returns the names, with the known fields in the order of a line. Most callers pass them in that order already, so
+ * that no sort is needed. The other names may stand anywhere.
  */
 function inOrder(names: string[]): string[] {
   let last = 0;
@@ -128,7 +131,7 @@ export function namesOf(fields: unknown): string[] {
 }
 
 /**
- * Checks the fields of an event, but not their names and values.
+ * Checks that the fields of an event are an object with named members. Does not check the names and the values.
  *
  * @throws {AuditEventError} If `fields` is not an object with named members.
  */
@@ -136,7 +139,10 @@ export function checkRecord(fields: unknown): void {
   ofRecord(fields, () => undefined);
 }
 
-/** Returns the result of `read`. Throws what {@linkcode namesOf} throws. */
+/**
+ * Checks the fields of an event, and returns the result of `read` for them. Throws the same errors as
+ * {@linkcode namesOf}.
+ */
 function ofRecord<T>(fields: unknown, read: (fields: object) => T): T {
   let found: string;
   try {

@@ -30,14 +30,18 @@ export interface StringifyOptions {
   readonly redaction: Redaction | undefined;
 }
 
-/** Maximum depths of the values that are encoded. A smaller one is tried if a value is too deep for the call stack. */
+/**
+ * Maximum depths of an encoded value, in the order in which they are tried. If a value is too deep for the call stack,
+ * the next smaller depth is tried.
+ */
 const DEPTHS = [Infinity, 1_000, 100] as const;
 
 /**
- * Returns the JSON text of a value, with text or plain objects in place of values that JSON cannot represent, and
- * without what the redaction hides. The caller must hide the fields of the record itself.
+ * Returns the JSON text of a value. Text or plain objects replace the values that JSON cannot represent, and
+ * {@linkcode REDACTED} replaces the values that the redaction hides. The caller must hide the fields of the record
+ * itself.
  *
- * @throws {Error} What reading the value throws.
+ * @throws {Error} If reading the value throws; the error is the same.
  */
 export function stringify(value: unknown, options: StringifyOptions): string | undefined {
   for (const depthMax of DEPTHS) {
@@ -92,7 +96,7 @@ function replacer(
     // The value of an invalid Date is null here, because its toJSON() returns null.
     if (before instanceof Date && value === null) return String(before);
     if (value === null) return value;
-    // The toJSON() of Node's Buffer lists its bytes as numbers.
+    // The toJSON() of Node's Buffer lists the bytes as numbers, so the Buffer itself is encoded instead of the list.
     const original = ArrayBuffer.isView(before) ? before : value;
     if (originals.includes(original)) return "[Circular]";
     if (ancestors.length >= depthMax) return "[Too deep]";

@@ -80,7 +80,7 @@ export class GroupCommit {
     this.#outcomes?.written(lines);
   }
 
-  /** Does what {@linkcode wrote} does, for lines that no caller has logged. */
+  /** Does what {@linkcode wrote} does, for lines that have no caller, because the log itself added them. */
   inserted(lines: number): void {
     this.#cadence.wrote(lines);
     this.#outcomes?.inserted(lines);
@@ -127,7 +127,8 @@ export class GroupCommit {
   }
 
   /**
-   * Resolves when everything in the file is durable, also what other writers have written before the call.
+   * Resolves when everything in the file is durable, including the lines that other writers have written before the
+   * call.
    *
    * @throws {AuditWriteError} If the sync fails; the phase is "sync".
    */
@@ -154,8 +155,8 @@ export class GroupCommit {
     }
     const running = this.#running;
     // If two syncs run concurrently, the kernel reports a disk error to only one of the two. Therefore the lines are
-    // durable only if the other sync, which is still running, succeeds too. After a failure, the lines are in a new
-    // file, which the other sync does not cover.
+    // durable only if the other sync, which is still running, succeeds too. If any sync has failed since the other sync
+    // began, the lines are in a new file, which the other sync does not cover.
     if (running !== undefined && running.failure === undefined) {
       running.covered = this.#cadence.written;
     } else this.#synced(this.#cadence.written);

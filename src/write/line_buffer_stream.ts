@@ -60,7 +60,10 @@ export class LineBufferStream
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   readonly #lines = new ByteBuffer();
   #unfinishedLine: Uint8Array[] = [];
-  /** The last batch that the reader received. Until the reader asks for more, it may not have finished this batch. */
+  /**
+   * The last batch that the reader received. Until the reader asks for more, the reader may still be writing this
+   * batch.
+   */
   #handedOut: Uint8Array<ArrayBuffer> | undefined;
   #isWanted = false;
   #isScheduled = false;
@@ -96,8 +99,8 @@ export class LineBufferStream
   }
 
   /**
-   * Number of bytes that are buffered, or in the batch that the reader received last. That batch counts until the
-   * reader asks for more.
+   * Number of bytes in the buffer and in the batch that the reader received last. That batch counts until the reader
+   * asks for more.
    *
    * @returns The number of bytes.
    */

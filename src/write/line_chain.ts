@@ -62,7 +62,8 @@ export class LineChain {
       this.#setLast(tail.link);
       followed.byteLength = tail.byteOffset;
     } else if (!isKnown) {
-      // Lines that this writer appended to a file that was moved away count too, so that verify() finds the gap.
+      // The chain continues from the later of two links: this writer's last link, and the last link in older files. So
+      // if a file with lines of this writer was moved away, verify() finds the gap.
       this.#setLast(later(this.#last, this.#lastBefore()) ?? CHAIN_START);
     }
     this.#followed = followed;
@@ -95,7 +96,7 @@ export class LineChain {
     while (takenBytes < lines.byteLength && end < room) {
       const lineEnd = lines.indexOf(LINE_BREAK, takenBytes);
       const start = end;
-      // Leaves out the closing brace, which follows the new members.
+      // The closing brace of the line is left out here, because it follows the new members.
       bytes.set(lines.subarray(takenBytes, lineEnd - 1), start);
       end += lineEnd - 1 - takenBytes;
       const seq = link.seq + 1;

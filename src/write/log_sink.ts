@@ -56,18 +56,18 @@ export interface LogSinkOptions extends ResolvedOptions {
 
 /** Decides under the append lock, from everything that the file holds, which lines to append. */
 export interface Decider {
-  /** Number of lines of this writer that come before the next decision; infinite if none waits. */
+  /** Number of lines of this writer that come before the next decision; infinite if no decision waits. */
   readonly nextAfter: number;
   /**
-   * Makes decisions that come after at most this number of lines of this writer. Returns the lines to append, "" if there
-   * are none, or null if {@linkcode catchUp} must run first. Runs under the lock.
+   * Makes the decisions that come after at most `afterLines` lines of this writer. Returns the lines to append, "" if
+   * there are no such lines, or null if {@linkcode catchUp} must run first. Runs under the lock.
    */
   decideSync(end: ActiveEnd, afterLines: number): string | null;
-  /** Called under the lock when the lines of the decisions were appended, with the new end. */
+  /** Called under the lock when the lines of the decisions were appended, with the new end of the active file. */
   appended(end: ActiveEnd): void;
   /** Called when the lines of the decisions cannot be appended, or with "all" if no waiting decision can be made. */
   failed(error: unknown, which: "decided" | "all"): void;
-  /** Reads outside the lock what the next decision needs. */
+  /** Reads outside the lock the lines that the next decision must know. */
   catchUp(): Promise<void>;
 }
 
@@ -97,18 +97,22 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   /** Number of lines that were written or refused. */
   #decidedLines = 0;
   #isDeciding = false;
-  /** Number of bytes of a batch that were written or refused, so that the stream and a drain never both write them. */
+  /**
+   * For each batch, the number of its bytes that were written or refused. So the stream and a drain never write the
+   * same bytes twice.
+   */
   readonly #decided = new WeakMap<Uint8Array, number>();
   /** The running read of other writers' lines, which a later mark needs. It runs concurrently with appends. */
   #catchingUp: Promise<void> | undefined;
-  /** Whether marks of a longer file could not be removed. */
+  /** Whether marks that lie past the end of the active file could not be removed. */
   #hasOldMarks = false;
   /** Seals files because of their age; undefined if no option asks for that. */
   readonly #ageWatch: AgeWatch | undefined;
   #sealFailure: { message: string; retryMs: number } | undefined;
 
   /**
-   * Opens the sink like the constructor, but only if the directory spells the log as the caller does.
+   * Opens the sink like the constructor, but also checks that the directory lists the log in the spelling that the
+   * caller passed.
    *
    * @throws {TypeError} If the path is not a regular file with one name, or the directory lists it under another
    *   spelling.
@@ -127,8 +131,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Opens the active file of the log for appending if it exists; {@linkcode recover} or the first write creates it. If
-   * its directory does not exist, creates the directory.
+   * Opens the active file of the log for appending if it exists. Otherwise {@linkcode recover} or the first write
+   * creates the file. If its directory does not exist, creates the directory.
    *
    * @throws {TypeError} If the path is not a regular file with one name.
    */
@@ -283,7 +287,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Resolves when everything written before the call is durable, whether or not an earlier sync failed.
+   * Resolves when everything written before the call is durable. Unlike {@linkcode flush}, does not reject because an
+   * earlier sync failed.
    *
    * @throws {AuditWriteError} If the sync fails; the phase is "sync".
    */
@@ -292,7 +297,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Resolves when everything in the active file is durable, also what other writers have written.
+   * Resolves when everything in the active file is durable, including the lines of other writers.
    *
    * @throws {AuditWriteError} If the sync fails; the phase is "sync".
    */
@@ -330,11 +335,12 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       if (hasBlocked) await this.#clock.turn();
       const room = this.#segments.room();
       if (room !== undefined) await room;
-      // A batch that fills many segments seals each of them, so the event loop turns in between.
+      // A batch may fill many segments, and each seal blocks the thread. So the event loop turns between two parts of a
+      // batch.
       if (this.#rest(batch).byteLength > 0) await this.#clock.turn();
     }
-    // Without `outcomes`, a caller may write the same chunk to the stream again. A log never does that, but may still
-    // drain this batch.
+    // Without `outcomes`, a caller may write the same chunk to the stream again. A log never writes a batch twice, but
+    // may still drain this batch, so the number of its written bytes is kept.
     if (this.#outcomes === undefined) this.#decided.delete(batch);
   }
 
@@ -344,8 +350,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Appends as much of a batch as fits in the segment. Returns false if other writers' lines must be read first, which
-   * only happens if `mayWait` is true. Runs under the lock.
+   * Appends as much of a batch as fits in the active file. If `mayWait` is true and lines of other writers must be read
+   * outside the lock first, returns false. Runs under the lock.
    */
   #appendPart(
     batch: Uint8Array,
@@ -421,8 +427,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Removes the marks of a longer file. If that fails, warns, and removes all marks at the next append. Runs under
-   * the lock.
+   * Removes the marks if one of them lies past the end of the active file. If that fails, warns, and removes all marks
+   * at the next append. Runs under the lock.
    */
   #clearMarksPast(lockFile: FileHandle, byteLength: number): void {
     const clear = () => {
@@ -443,7 +449,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /**
    * Runs a function that reads or writes marks. If the function throws, calls `onError`, which warns by default, and
-   * returns undefined. A missing permission is thrown on.
+   * returns undefined. But if a permission is missing, throws the error.
    */
   #marking<T>(
     work: () => T,
@@ -496,7 +502,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return this.#rotationAgeMs - this.#file.ageMs(byteLength, this.#now());
   }
 
-  /** Seals the active file if it is too old. Resolves with the time until it is, in milliseconds. */
+  /**
+   * Seals the active file if it is too old. Resolves with the number of milliseconds after which the age must be
+   * checked again; infinite if the file was sealed.
+   */
   async #sealIfOld(): Promise<number> {
     try {
       for (;;) {
@@ -542,7 +551,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       await this.#file.catchUp();
       if (this.#isDecisionDue) {
         await this.#decider!.catchUp();
-        // The next section may still find that more must be read.
+        // If the next section under the lock finds that still more must be read, this repeats. So the event loop turns
+        // in between.
         await this.#clock.turn();
       }
     } catch (cause) {
@@ -584,7 +594,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     });
   }
 
-  /** Creates a missing file, adds a line break after a torn tail, reads the chain. Returns whether there was a torn tail. */
+  /**
+   * Creates the active file if it is missing, adds a line break after a torn tail, and reads the chain. Returns whether
+   * the file had a torn tail.
+   */
   async #repairEnd(): Promise<boolean> {
     let closedTornTail = false;
     try {
@@ -592,12 +605,13 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         this.#file.openSync();
         return this.#file.readySync().closedTornTail;
       });
-      // A file without a chain is read in pieces, because other writers may wait for the lock.
+      // Lines without a chain are read in pieces, because other writers may wait for the lock.
       while (!(await this.#lock.run(() => this.#file.followChain(FOLLOW_BYTES)))) {
         await this.#clock.turn();
       }
     } catch (error) {
-      // If the lock has a cause other than another writer, the system cannot lock the file.
+      // If an error of the phase "lock" has a cause, the system cannot lock the file. Without a cause, another writer
+      // holds the lock.
       const isUnlockable = error instanceof AuditWriteError && error.phase === "lock" &&
         error.cause !== undefined;
       if (!(error instanceof AuditWriteError) || isUnlockable) throw error;

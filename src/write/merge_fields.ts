@@ -1,5 +1,5 @@
 /**
- * Merges the fields of an event, such as the bound fields of a logger and those of a call. Pure.
+ * Merges the fields of an event, such as the bound fields of a logger and the fields of a call. Pure.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import { checkRecord, namesOf } from "./encode_record.ts";
 export type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Returns the own enumerable properties of both objects in a new one. If a name occurs in both, the value of `over`
- * counts.
+ * Returns a new object with the own enumerable properties of both objects. If a name occurs in both, the value of
+ * `over` counts.
  *
  * @throws {AuditEventError} If `over` is not an object with named members.
  */
@@ -19,7 +19,8 @@ export function mergeFields(under: Fields, over: object): Record<string, unknown
   try {
     return { ...under, ...over };
   } catch {
-    // Reading a property throws. The encoder, which reads it again, knows what to write in its place.
+    // Reading a property throws. The new object gets a getter that throws too, because the encoder handles such a
+    // property.
     const merged: Record<string, unknown> = { ...under };
     for (const name of namesOf(over)) {
       const set = (value: unknown) =>

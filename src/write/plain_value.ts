@@ -1,5 +1,5 @@
 /**
- * Converts the built-in objects that `JSON.stringify` writes as `{}`, or as a list of numbers, to plain ones. Pure.
+ * Converts the built-in objects that `JSON.stringify` writes as `{}`, or as a list of numbers, to plain values. Pure.
  *
  * @module
  */
@@ -11,8 +11,9 @@ const ERROR_DEPTH_MAX = 8;
 const HIDDEN_FIELDS = ["cause", "errors", "error", "suppressed"] as const;
 
 /**
- * Returns the plain value that JSON holds in place of an object. Returns the object itself if its own enumerable
- * properties are its content, as of an object literal, an array or an instance of a class with public fields.
+ * Returns the plain value that is encoded in place of an object. If the own enumerable properties of the object are its
+ * content, returns the object itself: for example an object literal, an array or an instance of a class with public
+ * fields.
  *
  * - `Map`, `Headers`, `URLSearchParams` and `FormData` become an object, or a list of entries if a key is not text or
  *   occurs twice; `Set` becomes a list.
@@ -21,7 +22,7 @@ const HIDDEN_FIELDS = ["cause", "errors", "error", "suppressed"] as const;
  * - An `Error` becomes its name, message, stack, cause, errors and own fields.
  * - Any other object without own properties becomes the name of its class: `[Blob]`.
  *
- * @param ancestors The objects around the value, from which the depth of an error is counted.
+ * @param ancestors The objects that contain the value. The depth of an error is the number of errors among them.
  */
 export function plainValue(value: object, ancestors: readonly object[]): unknown {
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -50,7 +51,7 @@ function entriesOf(entries: readonly (readonly [unknown, unknown])[]): object {
 }
 
 function base64Of(bytes: Uint8Array): { base64: string } {
-  // Shared memory cannot be encoded in place.
+  // The bytes are copied, because shared memory cannot be encoded in place.
   return { base64: new Uint8Array(bytes).toBase64() };
 }
 

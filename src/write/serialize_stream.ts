@@ -95,7 +95,10 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
   }
 }
 
-/** What an event may have that the log itself logs: the type and the field of budgets, and a time of its own. */
+/**
+ * Settings for an event that the log itself logs. Such an event may have a type and the field that are reserved for
+ * budgets, and its own time.
+ */
 export interface OwnLine {
   readonly nowMs?: number;
 }

@@ -9,22 +9,22 @@ import type { Fields } from "./merge_fields.ts";
 
 /** The log that records an end. */
 export interface EndRecorder {
-  /** Logs an event. If the event is invalid or the log is closed, rejects. */
+  /** Logs an event. If the event is invalid or the log is closed, rejects the promise of the caller. */
   accept(caller: LineCaller, event: string, fields: Fields): void;
-  /** Rejects. The log reports the error if the caller does not handle it. */
+  /** Rejects the promise of the caller. If the caller does not handle the rejection, the log reports the error. */
   refuse(caller: LineCaller, error: unknown): void;
 }
 
-/** Logs one end. Another one can be logged only if the event of the first is surely not in the log. */
+/** Logs one end. A second end can be logged only if the first end is certainly not in the log. */
 export class SingleEnd {
   readonly #recorder: EndRecorder;
   readonly #messageOfSecond: (event: string) => string;
-  /** The event of the end; undefined if it is surely not in the log. */
+  /** The promise of the end that was logged; undefined if the log certainly has no end. */
   #written: Promise<void> | undefined;
 
   /**
    * @param recorder The log that records the end.
-   * @param messageOfSecond Returns the message of the error if the end is logged already.
+   * @param messageOfSecond Returns the error message for a second end.
    */
   constructor(recorder: EndRecorder, messageOfSecond: (event: string) => string) {
     this.#recorder = recorder;
@@ -56,9 +56,9 @@ export class SingleEnd {
     return promise;
   }
 
-  /** Waits for an end that is being written. Logs this one if the log has none. */
+  /** Waits for an end that is being written. If the log then has no end, logs this end. */
   async logIfNone(event: string, fieldsOf: () => Fields): Promise<void> {
-    // The promise that log() returned stays for its caller to handle.
+    // The caller of log() received this promise and handles its rejection, so the error is ignored here.
     await this.#written?.catch(() => {});
     if (this.#written === undefined) await this.log(event, fieldsOf);
   }

@@ -1,8 +1,8 @@
 /**
  * Decides whether the next sync blocks this thread ("spot") or runs on another thread. Pure.
  *
- * Handing a sync over to another thread and back takes a few hundred microseconds. Many disks need no longer for the
- * sync itself. On such a disk a blocking sync serves its waiters sooner, and blocks this thread no longer than the
+ * Handing a sync over to another thread and back takes a few hundred microseconds. Many disks do not need more time for
+ * the sync itself. On such a disk a blocking sync serves its waiters sooner, and blocks this thread no longer than the
  * hand-over would.
  *
  * @module
@@ -25,7 +25,7 @@ const THREAD_MAX_MS = 2;
  */
 const LINES_MAX = 256;
 
-/** The thread of a sync: this thread ("spot"), or another one. */
+/** The thread of a sync: this thread ("spot"), or another thread ("thread"). */
 export type SyncPlace = "spot" | "thread";
 
 /** The durations of the last syncs of one log. */

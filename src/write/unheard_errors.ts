@@ -40,7 +40,7 @@ export class UnheardErrors {
     return true;
   }
 
-  /** If there was an unhandled error since the last call, throws the first of them. */
+  /** If there were unhandled errors since the last call, throws the first of them. */
   async throwFirst(): Promise<void> {
     if (this.#isFresh) {
       // The runtime reports a rejection only at the end of the turn in which it happened.
