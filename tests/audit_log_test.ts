@@ -21,7 +21,7 @@ Deno.test("AuditLog.log() resolves when the line is in the file", async () => {
   ]);
 });
 
-Deno.test("AuditLog.log() logs the event as the event was at the time of the call", async () => {
+Deno.test("AuditLog.log() stores the fields as they are at the call, and ignores later changes", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   const config = { depth: 1, list: [1] };
@@ -37,7 +37,7 @@ Deno.test("AuditLog.log() logs the event as the event was at the time of the cal
   assertEquals(event?.files, ["a.ts"]);
 });
 
-Deno.test("AuditLog.log() rejects an invalid event without affecting the calls around it", async () => {
+Deno.test("AuditLog.log() rejects an invalid event, but logs the events before and after it", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   const before = log.log("nav", { n: 1 });
@@ -47,7 +47,7 @@ Deno.test("AuditLog.log() rejects an invalid event without affecting the calls a
   assertEquals((await log.query().toArray()).map((event) => event.n), [1, 2]);
 });
 
-Deno.test("AuditLog.log() rejects a line over maxLineBytes and accepts a line of 15 MB", async () => {
+Deno.test("AuditLog.log() rejects a line longer than maxLineBytes, but accepts a line of 15 MB by default", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   const first = log.log("nav", { n: 1 });
@@ -86,7 +86,7 @@ await sampledTest(
   },
 );
 
-Deno.test("AuditLog.log() resolves nine calls when their lines are written, and the tenth call when its line is durable", async () => {
+Deno.test("AuditLog.log() resolves nine calls once their lines are written, but the tenth only once its line is durable", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -105,7 +105,7 @@ Deno.test("AuditLog.log() resolves nine calls when their lines are written, and 
   await log.close();
 });
 
-Deno.test("AuditLog.log() writes while a sync runs", async () => {
+Deno.test("AuditLog.log() writes its line even while a sync runs", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -120,7 +120,7 @@ Deno.test("AuditLog.log() writes while a sync runs", async () => {
   await log.close();
 });
 
-Deno.test("AuditLog syncs a log without new events once, after fsyncIntervalSec", async () => {
+Deno.test("AuditLog syncs the last lines once, fsyncIntervalSec later, if no further events follow", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const clock = new SimulatedClock();
@@ -136,7 +136,7 @@ Deno.test("AuditLog syncs a log without new events once, after fsyncIntervalSec"
   assertEquals(fileSystem.syncCount, 1);
 });
 
-Deno.test("AuditLog.flush() with 100 callers resolves after a sync that covers the caller's lines", async () => {
+Deno.test("AuditLog.flush() resolves only after a sync of the caller's lines, even with 100 callers at once", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -178,7 +178,7 @@ Deno.test("AuditLog rejects lines on a full disk, removes their partial bytes, a
 });
 
 for (const bytesLeft of [0, 20]) {
-  Deno.test(`AuditLog.open() opens a log on a disk with ${bytesLeft} bytes left, and logs a warning`, async () => {
+  Deno.test(`AuditLog.open() succeeds, and logs a warning, on a disk with only ${bytesLeft} bytes left`, async () => {
     using dir = tempDir();
     const fileSystem = new WatchedFileSystem();
     const warnings: unknown[] = [];
@@ -202,7 +202,7 @@ for (const bytesLeft of [0, 20]) {
 for (
   const [place, linesBefore] of [["on another thread", 0], ["on the calling thread", 12]] as const
 ) {
-  Deno.test(`AuditLog does not report lines as durable after a sync failed ${place}, and starts a new file`, async () => {
+  Deno.test(`AuditLog never reports lines as durable if their sync failed ${place}, and continues in a new file`, async () => {
     using dir = tempDir();
     const fileSystem = new WatchedFileSystem();
     const log = await openOn(fileSystem, new SimulatedClock(), {
@@ -232,7 +232,7 @@ for (
   });
 }
 
-Deno.test("AuditLog lets the event loop turn while a caller awaits every event", async () => {
+Deno.test("AuditLog lets timers fire while a caller logs and awaits one event after the other", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   await using log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -245,7 +245,7 @@ Deno.test("AuditLog lets the event loop turn while a caller awaits every event",
   assert(hasTurned, "a timer of 0 ms did not fire during 5,000 events");
 });
 
-Deno.test("AuditLog.flush() rejects once with the error of an unawaited call", async () => {
+Deno.test("AuditLog.flush() rejects once with the error of a log() call that was not awaited", async () => {
   using dir = tempDir();
   const messages: unknown[][] = [];
   await using log = await AuditLog.open({
@@ -261,14 +261,14 @@ Deno.test("AuditLog.flush() rejects once with the error of an unawaited call", a
   assertEquals(linesOf(log.path).length, 1);
 });
 
-Deno.test("AuditLog.close() rejects with the error of an unawaited call", async () => {
+Deno.test("AuditLog.close() rejects with the error of a log() call that was not awaited", async () => {
   using dir = tempDir();
   const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
   log.log("nav", { cost: NaN });
   await assertRejects(() => log.close(), AuditEventError, "cost");
 });
 
-Deno.test("AuditLog.close() that cannot sync rejects, and an unawaited call does not end the program", async () => {
+Deno.test("AuditLog.close() rejects if the sync fails, and a log() call that was not awaited does not end the program", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const path = dir.path("a.jsonl");
@@ -281,7 +281,7 @@ Deno.test("AuditLog.close() that cannot sync rejects, and an unawaited call does
   await assertRejects(() => log.close(), AuditWriteError, "disk error");
 });
 
-Deno.test("AuditLog.flush() does not reject with the error of an awaited call", async () => {
+Deno.test("AuditLog.flush() does not reject with the error of a log() call that was awaited", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   await assertRejects(() => log.log(""), AuditEventError, "event");
@@ -326,7 +326,7 @@ Deno.test("AuditLog.close() is idempotent, and later calls are rejected", async 
   assertEquals(linesOf(log.path).length, 1);
 });
 
-Deno.test("AuditLog.query() yields events whose calls were not awaited", async () => {
+Deno.test("AuditLog.query() also yields the events of log() calls that were not awaited", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   log.log("nav", { cost: 0.25 });
@@ -335,7 +335,7 @@ Deno.test("AuditLog.query() yields events whose calls were not awaited", async (
   assertEquals((await log.query().toArray()).length, 2);
 });
 
-Deno.test("AuditLog.query() waits for events delayed by another process's lock", async () => {
+Deno.test("AuditLog.query() waits for events that cannot be written yet because another process holds the lock", async () => {
   using dir = tempDir();
   const clock = new SimulatedClock();
   const log = await openOn(new WatchedFileSystem(), clock, { path: dir.path("a.jsonl") });
@@ -377,7 +377,7 @@ Deno.test("AuditLog.createWritable() fails on an invalid record without affectin
   assertEquals((await log.query().toArray()).map((event) => event.event), ["nav", "brief"]);
 });
 
-Deno.test("AuditLog.open() opens one log for two spellings of a path", async () => {
+Deno.test("AuditLog.open() opens the same log for two spellings of a path, such as x/../log.jsonl", async () => {
   using dir = tempDir();
   Deno.mkdirSync(dir.path("x"));
   await using a = await AuditLog.open({ path: dir.path("log.jsonl") });
@@ -397,7 +397,7 @@ Deno.test("AuditLog.open() opens one log for two spellings of a path", async () 
   }
 });
 
-Deno.test("AuditLog.open() separates a torn tail from the next line, wherever the last three lines are cut", async () => {
+Deno.test("AuditLog keeps a torn last line apart from the next event, wherever the last three lines are cut", async () => {
   using dir = tempDir();
   const intact = ['{"event":"a"}', '{"event":"b","text":"é😀"}', '{"event":"c"}', '{"event":"d"}'];
   const bytes = new TextEncoder().encode(intact.map((line) => `${line}\n`).join(""));
@@ -423,7 +423,7 @@ Deno.test("AuditLog.open() separates a torn tail from the next line, wherever th
   }
 });
 
-Deno.test("AuditLog.open() appends after a tail of 4,096 NUL bytes", async () => {
+Deno.test("AuditLog appends after 4,096 NUL bytes at the end of the file, which a query reports as damage", async () => {
   using dir = tempDir();
   const path = dir.path("tail.jsonl");
   Deno.writeTextFileSync(path, `{"event":"a"}\n${"\0".repeat(4096)}`);
@@ -436,7 +436,7 @@ Deno.test("AuditLog.open() appends after a tail of 4,096 NUL bytes", async () =>
   ]);
 });
 
-Deno.test("AuditLog reads a file of the original Python class, and appends to the file", async () => {
+Deno.test("AuditLog reads a file that the original Python class wrote, and appends to it", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(

@@ -27,7 +27,7 @@ async function linesOf(log: AuditLog): Promise<string[]> {
   return events.map(({ ts: _, ...event }) => JSON.stringify(event));
 }
 
-Deno.test("AuditLogger.child() puts its fields under those of each call, and under those of its children", async () => {
+Deno.test("AuditLogger.child() binds fields, which its children and each log() call can override", async () => {
   await using log = await openLog();
   const critic = log.child({ agent: "critic", model: "small", depth: 1 });
   const inner = critic.child({ depth: 2, tool: "search" });
@@ -50,7 +50,7 @@ Deno.test("AuditLogger.log() leaves out a bound field that the call sets to unde
   assertEquals(await linesOf(log), ['{"event":"nav","session_id":"s"}']);
 });
 
-Deno.test("AuditLogger.child() binds a session ID, which the call can set itself", async () => {
+Deno.test("AuditLogger.child() binds a session ID, which a log() call can override, but no ts or event", async () => {
   await using log = await openLog();
   const child = log.child({ session_id: "bound", ts: "never", event: "never" });
   await child.log("nav");
@@ -61,7 +61,7 @@ Deno.test("AuditLogger.child() binds a session ID, which the call can set itself
   ]);
 });
 
-Deno.test("AuditLogger.child() copies its fields, of classes too", async () => {
+Deno.test("AuditLogger.child() copies the fields of a class instance, and ignores toJSON() and later changes", async () => {
   class Agent {
     agent = "critic";
     toJSON() {
@@ -96,7 +96,7 @@ Deno.test("AuditLogger.child() throws for an invalid field, and names it", async
   assertEquals(await linesOf(log), []);
 });
 
-Deno.test("AuditLogger.log() of a child rejects what AuditLog.log() rejects, with the same message", async () => {
+Deno.test("AuditLogger.log() of a child rejects the same events as AuditLog.log(), with the same messages", async () => {
   await using log = await openLog({ chain: true });
   const child = log.child({ agent: "a" });
   for (
@@ -111,7 +111,7 @@ Deno.test("AuditLogger.log() of a child rejects what AuditLog.log() rejects, wit
   assertEquals(await linesOf(log), []);
 });
 
-Deno.test("AuditLogger.log() of a child writes what reading a field throws", async () => {
+Deno.test("AuditLogger.log() of a child stores the error message in place of a field whose getter throws", async () => {
   await using log = await openLog();
   const child = log.child({ agent: "a" });
   const fields = Object.defineProperty({ n: 1 }, "odd", {
@@ -126,7 +126,7 @@ Deno.test("AuditLogger.log() of a child writes what reading a field throws", asy
   ]);
 });
 
-Deno.test("AuditLogger.child() keeps the names __proto__ and 0 as they are, and redacts bound fields", async () => {
+Deno.test("AuditLogger.child() accepts fields named __proto__ and 0, and redacts bound fields", async () => {
   await using log = await openLog({ redact: ["token"] });
   const child = log.child(JSON.parse('{"b":1,"__proto__":{"x":1},"token":"secret"}'));
   await child.log("nav", JSON.parse('{"0":1,"__proto__":2}'));
@@ -137,7 +137,7 @@ Deno.test("AuditLogger.child() keeps the names __proto__ and 0 as they are, and 
   ]);
 });
 
-Deno.test("AuditLogger.log() of a child of a closed log rejects", async () => {
+Deno.test("AuditLogger.log() and begin() of a child reject after the log was closed", async () => {
   using dir = tempDir();
   const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
   const child = log.child({ agent: "a" });

@@ -20,7 +20,7 @@ const READS = fromFileUrl(new URL("./programs/reads.ts", import.meta.url));
 const event = (n: number, more = "") =>
   `{"ts":"2026-02-13T14:30:2${n}.000Z","event":"nav","n":${n},"cost":0.25${more}}\n`;
 
-Deno.test("AuditReader does not create files, and finds no events if the log does not exist", async () => {
+Deno.test("AuditReader finds no events in a log that does not exist, and creates no files", async () => {
   using dir = tempDir();
   for (const path of [dir.path("a.jsonl"), dir.path("not/there/a.jsonl")]) {
     await using reader = await AuditReader.open({ path });
@@ -34,7 +34,7 @@ Deno.test("AuditReader does not create files, and finds no events if the log doe
   assertEquals([...Deno.readDirSync(dir.path(""))], []);
 });
 
-Deno.test("AuditReader needs only --allow-read of the directory, and names this flag if the flag is missing", async () => {
+Deno.test("AuditReader needs only --allow-read of the directory, and names this flag if it was not passed", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   {
@@ -62,7 +62,7 @@ Deno.test("AuditReader needs only --allow-read of the directory, and names this 
   assertStringIncludes(refused.stderr, `Cannot open audit log: run again with ${read}`);
 });
 
-Deno.test("AuditReader.follow() yields events since a time, then new events, across rotations", async () => {
+Deno.test("AuditReader.follow() yields all events since a time and then new events, also across rotations", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   await using log = await AuditLog.open({ path, rotationSizeBytes: 300 });
@@ -78,7 +78,7 @@ Deno.test("AuditReader.follow() yields events since a time, then new events, acr
 });
 
 for (const what of ["AuditReader", "AuditLog"] as const) {
-  Deno.test(`${what}.close() ends every follow() normally`, async () => {
+  Deno.test(`${what}.close() ends all iterations of follow() without an error`, async () => {
     using dir = tempDir();
     const options = { path: dir.path("a.jsonl") };
     const log = what === "AuditLog"
@@ -132,7 +132,7 @@ Deno.test("AuditReader reads logs of the original Python class, with and without
   }
 });
 
-Deno.test("AuditReader.hourlySpend() includes events that were added since the last call, also in archives", async () => {
+Deno.test("AuditReader.hourlySpend() counts events that were added after its last call, also in new archives", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   let nowMs = Date.UTC(2026, 1, 13, 14);
@@ -154,7 +154,7 @@ Deno.test("AuditReader.hourlySpend() includes events that were added since the l
   assertEquals(await reader.hourlySpend(24), 15);
 });
 
-Deno.test("AuditReader.hourlySpend() recognizes a new active file, even with the inode of an old active file", async () => {
+Deno.test("AuditReader.hourlySpend() notices a new active file, even if the file system reused the inode of an old one", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   // The readers' clock does not advance, so they list the directory only if the active file has changed.
@@ -203,7 +203,7 @@ Deno.test("AuditReader.hourlySpend() returns the correct sums for concurrent cal
   assertEquals(spends, Array(20).fill(0.5));
 });
 
-Deno.test("AuditReader.hourlySpend() reports a damaged region once, even over several calls", async () => {
+Deno.test("AuditReader.hourlySpend() reports a damaged region once, even if it is called several times", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, `${event(1)}{"cost":torn\n${event(2)}`);
@@ -246,7 +246,7 @@ for (const n of [-1, 1.5, NaN, Infinity]) {
   });
 }
 
-Deno.test("AuditReader.hourlySpend() sums the readable part of a file after a read error", async () => {
+Deno.test("AuditReader.hourlySpend() sums up the part before a read error, and the whole file at the next call", async () => {
   const { logger, warnings } = gathering();
   const disk = new SimulatedDisk();
   disk.writeFile("/log/a.jsonl", event(1).repeat(4_000));

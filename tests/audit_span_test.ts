@@ -44,7 +44,7 @@ async function openBench(): Promise<Bench> {
   };
 }
 
-Deno.test("AuditLog.begin() and AuditSpan.end() log a pair of events with one ID and a monotonic duration", async () => {
+Deno.test("AuditLog.begin() and AuditSpan.end() log two events with the same span ID; the second has the duration", async () => {
   await using bench = await openBench();
   const span = await bench.log.begin("tool_call", { tool: "search" });
   assertEquals((await bench.log.query().toArray()).map(({ event }) => event), ["tool_call_begin"]);
@@ -64,7 +64,7 @@ Deno.test("AuditLog.begin() and AuditSpan.end() log a pair of events with one ID
   assertEquals((await bench.log.query().toArray())[0]!.span, span.id);
 });
 
-Deno.test("AuditSpan.begin() logs a span within a span, with the bound fields of the logger", async () => {
+Deno.test("AuditSpan.begin() logs an inner span with the ID of its parent and the bound fields of the logger", async () => {
   await using bench = await openBench();
   const critic = bench.log.child({ agent: "critic", session_id: "run" });
   const outer = await critic.begin("turn", { n: 1 });
@@ -94,7 +94,7 @@ Deno.test("AuditSpan.begin() logs a span within a span, with the bound fields of
   ]);
 });
 
-Deno.test("AuditLogger.begin() with a session ID ends the span, and begins spans within it, in that session", async () => {
+Deno.test("AuditLogger.begin() with a session ID logs the end of the span and all inner spans with the same session ID", async () => {
   await using bench = await openBench();
   const span = await bench.log.begin("turn", { session_id: "other" });
   await (await span.begin("tool_call")).end();
@@ -105,7 +105,7 @@ Deno.test("AuditLogger.begin() with a session ID ends the span, and begins spans
   );
 });
 
-Deno.test("AuditSpan.end() measures the duration and has the status ok, even if the logger has these fields bound", async () => {
+Deno.test("AuditSpan.end() ignores a bound duration_ms and status, but accepts both as its own fields", async () => {
   await using bench = await openBench();
   const logger = bench.log.child({ duration_ms: 3, status: "error", agent: "critic" });
   await (await logger.begin("turn")).end();
@@ -117,7 +117,7 @@ Deno.test("AuditSpan.end() measures the duration and has the status ok, even if 
   ]);
 });
 
-Deno.test("AuditLogger.begin() leaves a bound cost to the end of the span", async () => {
+Deno.test("AuditLogger.begin() logs a bound cost only with the end of the span, so that it counts once", async () => {
   await using bench = await openBench();
   const span = await bench.log.child({ cost: 0.5 }).begin("llm_call");
   await span.end();
@@ -125,7 +125,7 @@ Deno.test("AuditLogger.begin() leaves a bound cost to the end of the span", asyn
   assertEquals(await bench.log.hourlySpend(), 0.5);
 });
 
-Deno.test("AuditSpan is logged as aborted if its block is left without end()", async () => {
+Deno.test("AuditSpan is logged as aborted if its `await using` block ends before end() is called", async () => {
   await using bench = await openBench();
   await assertRejects(
     async () => {
@@ -149,7 +149,7 @@ Deno.test("AuditSpan is logged as aborted if its block is left without end()", a
   assertEquals(statuses, ["a begun", "a aborted", "b begun", "b ok", "c begun", "c ok"]);
 });
 
-Deno.test("AuditSpan.end() logs once, even if reading its fields ends the span", async () => {
+Deno.test("AuditSpan.end() logs one end, even if a getter among its fields calls end() too", async () => {
   await using bench = await openBench();
   const span = await bench.log.begin("turn");
   let inner: Promise<void> | undefined;
@@ -165,7 +165,7 @@ Deno.test("AuditSpan.end() logs once, even if reading its fields ends the span",
   assertEquals(ends.map(({ cost }) => cost), [2]);
 });
 
-Deno.test("AuditSpan writes what reading a field throws, beside fields that it sets or leaves out", async () => {
+Deno.test("AuditSpan stores an error message for a throwing getter, even if other fields are undefined or null", async () => {
   await using bench = await openBench();
   const throwing = {
     get boom() {
@@ -185,7 +185,7 @@ Deno.test("AuditSpan writes what reading a field throws, beside fields that it s
   ]);
 });
 
-Deno.test("AuditSpan.end() logs once, and later calls reject", async () => {
+Deno.test("AuditSpan.end() logs one end, and rejects every later call", async () => {
   await using bench = await openBench();
   const span = await bench.log.begin("tool_call");
   const first = span.end();
@@ -199,7 +199,7 @@ Deno.test("AuditSpan.end() logs once, and later calls reject", async () => {
   assertEquals((await bench.events()).length, 2);
 });
 
-Deno.test("AuditSpan.end() can be called again after its fields were invalid, or its line could not be written", async () => {
+Deno.test("AuditSpan.end() can be called again if it rejected because of an invalid field or a failed write", async () => {
   await using bench = await openBench();
   const span = await bench.log.begin("tool_call");
   await assertRejects(() => span.end({ cost: -1 }), AuditEventError, "cost");
@@ -214,7 +214,7 @@ Deno.test("AuditSpan.end() can be called again after its fields were invalid, or
   assertEquals((await bench.events()).map(({ cost }) => cost), [undefined, 2]);
 });
 
-Deno.test("AuditSpan is logged as aborted if the event of its end was refused", async () => {
+Deno.test("AuditSpan is logged as aborted at the end of its block if end() rejected an invalid field", async () => {
   await using bench = await openBench();
   await assertRejects(async () => {
     await using span = await bench.log.begin("tool_call");
@@ -223,7 +223,7 @@ Deno.test("AuditSpan is logged as aborted if the event of its end was refused", 
   assertEquals((await bench.events()).map(({ status }) => status), [undefined, "aborted"]);
 });
 
-Deno.test("AuditSpan.end() is not logged again after a failed sync, because its line may be in the log", async () => {
+Deno.test("AuditSpan.end() rejects a second call after a failed sync, because the first end may be in the log", async () => {
   await using bench = await openBench();
   const spans = await Promise.all(Array.from({ length: 12 }, () => bench.log.begin("tool_call")));
   await bench.log.flush();
@@ -238,7 +238,7 @@ Deno.test("AuditSpan.end() is not logged again after a failed sync, because its 
   assertEquals((await bench.events()).length, 24);
 });
 
-Deno.test("AuditLogger.begin() rejects what its event cannot be, and logs nothing", async () => {
+Deno.test("AuditLogger.begin() rejects an invalid event type or field, and logs nothing", async () => {
   await using bench = await openBench();
   const cases: [event: string, fields: object, message: string][] = [
     ["", {}, 'the field "event" must be a non-empty string, got ""'],
@@ -278,7 +278,7 @@ Deno.test("AuditLogger.begin() rejects what its event cannot be, and logs nothin
   await bench.log.begin("nav", { cost: undefined });
 });
 
-Deno.test("A rejection of begin() or end() that is not handled is reported, and the next flush() rejects", async () => {
+Deno.test("If a rejection of begin() or end() is not handled, the logger reports it and the next flush() rejects", async () => {
   await using bench = await openBench();
   const span = await bench.log.begin("tool_call");
   for (
@@ -293,7 +293,7 @@ Deno.test("A rejection of begin() or end() that is not handled is reported, and 
   assertEquals(bench.errors.length, 4);
 });
 
-Deno.test("AuditSpan of a closed log rejects, also when it is disposed", async () => {
+Deno.test("AuditSpan rejects end(), begin() and its disposal after the log was closed", async () => {
   await using bench = await openBench();
   const span = await bench.log.begin("tool_call");
   await bench.log.close();
@@ -302,7 +302,7 @@ Deno.test("AuditSpan of a closed log rejects, also when it is disposed", async (
   await assertRejects(() => span[Symbol.asyncDispose](), AuditClosedError);
 });
 
-Deno.test("AuditLog.begin() accepts the event before it returns, as it is at the call", async () => {
+Deno.test("AuditLog.begin() and AuditSpan.end() store the fields as they are at the call, in the order of the calls", async () => {
   await using bench = await openBench();
   const fields = { tool: "search" };
   const begun = bench.log.begin("tool_call", fields);
@@ -320,7 +320,7 @@ Deno.test("AuditLog.begin() accepts the event before it returns, as it is at the
 });
 
 // A promise that settles later than the others of its batch would split the next batch, and cost a write.
-Deno.test("AuditLog.begin() and AuditSpan.end() resolve together with the other events of their batch", async () => {
+Deno.test("AuditLog.begin() and AuditSpan.end() resolve in order with the log() calls before and after them", async () => {
   await using bench = await openBench();
   const { log } = bench;
   const span = await log.begin("turn");

@@ -58,7 +58,7 @@ Deno.test("AuditLog with a chain numbers its lines and hashes each line with the
   }
 });
 
-Deno.test("AuditLog continues the chain after a reopening, rotations, synchronous writes and streams", async () => {
+Deno.test("AuditLog continues the chain after it was reopened and rotated, and through flushSync() and createWritable()", async () => {
   using dir = tempDir();
   const options = { rotationSizeBytes: 1_500 };
   await write(dir, 25, options);
@@ -92,7 +92,7 @@ Deno.test("AuditLogs on the same path share one chain", async () => {
   assertEquals((await verified(dir)).faults, []);
 });
 
-Deno.test("AuditLog continues the chain after a torn line, which the next hash covers", async () => {
+Deno.test("AuditLog continues the chain after a torn line, and the next hash covers the torn line", async () => {
   using dir = tempDir();
   await write(dir, 3);
   Deno.writeTextFileSync(dir.path("audit.jsonl"), '{"ts":"2026-02-13T', { append: true });
@@ -104,7 +104,7 @@ Deno.test("AuditLog continues the chain after a torn line, which the next hash c
   assertEquals((await verified(dir)).faults.map(({ line }) => line), [5]);
 });
 
-Deno.test("AuditLog starts, pauses and resumes a chain in a log that has unchained lines", async () => {
+Deno.test("AuditLog can start, pause and resume a chain in a log that has lines without hashes", async () => {
   using dir = tempDir();
   const small = { rotationSizeBytes: 1_000 };
   await write(dir, 20, { ...small, chain: false });
@@ -125,7 +125,7 @@ Deno.test("AuditLog starts, pauses and resumes a chain in a log that has unchain
   assertEquals(query.damage, []);
 });
 
-Deno.test("AuditLog starts a chain in a large unchained file while another writer appends", async () => {
+Deno.test("AuditLog starts a chain in a large file without hashes while another writer appends lines without hashes", async () => {
   using dir = tempDir();
   const line = `${JSON.stringify({ ts: "2026-02-13T00:00:00.000Z", text: "x".repeat(900) })}\n`;
   Deno.writeTextFileSync(dir.path("audit.jsonl"), line.repeat(4_000));
@@ -141,7 +141,7 @@ Deno.test("AuditLog starts a chain in a large unchained file while another write
   assertEquals((await verified(dir)).faults.map(({ line }) => line), [4_002]);
 });
 
-Deno.test("AuditLog continues the chain after the manifest is lost and after a failed write", async () => {
+Deno.test("AuditLog continues the chain after the manifest was lost, and after a write failed", async () => {
   using dir = tempDir();
   await write(dir, 20, { rotationSizeBytes: 1_000 });
   {
@@ -167,7 +167,7 @@ Deno.test("AuditLog continues the chain after the manifest is lost and after a f
 
 await testNeeding(
   "POSIX",
-  "AuditReader.verify() reports the gap in a chain whose active file was moved away",
+  "AuditReader.verify() reports the lines that are missing after the active file was moved away",
   async () => {
     using dir = tempDir();
     await using log = await open(dir);
@@ -181,7 +181,7 @@ await testNeeding(
   },
 );
 
-Deno.test("AuditLog with a chain rejects the fields seq and hash, and lines that the hash makes too long", async () => {
+Deno.test("AuditLog with a chain rejects fields named seq or hash, and lines that exceed maxLineBytes with their hash", async () => {
   using dir = tempDir();
   await using log = await open(dir, { maxLineBytes: 1_000 });
   for (const field of ["seq", "hash"]) {
@@ -199,7 +199,7 @@ Deno.test("AuditLog with a chain rejects the fields seq and hash, and lines that
 });
 
 await sampledTest(
-  "AuditLogs of eight Workers in four processes continue one chain after two processes were killed",
+  "AuditLogs of eight Workers in four processes continue one chain, even if two processes are killed",
   1 / 4,
   async (extent) => {
     using dir = tempDir();

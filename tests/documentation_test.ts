@@ -150,7 +150,7 @@ Deno.test("Every public function documents its parameters and result, and every 
   assertEquals(lacks(symbols), []);
 });
 
-Deno.test("lacks() finds a missing text, parameter, result and default", async () => {
+Deno.test("lacks() finds a missing description, parameter, result or default", async () => {
   using dir = tempDir();
   const path = dir.path("mod.ts");
   Deno.writeTextFileSync(

@@ -134,7 +134,7 @@ function quickStart(): { program: string; output: string } {
   return { program: code.replace("${Deno.makeTempDirSync()}", "log/of_sim"), output };
 }
 
-Deno.test("Every command of the documents is run by a test, or the test says why not", () => {
+Deno.test("Every command in the documents is run by a test, or is listed with the reason why not", () => {
   const known = [...RUN_HERE, ...RUN_ELSEWHERE].map(([pattern]) => pattern);
   for (const command of commands()) {
     const matching = known.filter((pattern) => pattern.test(command));
@@ -163,7 +163,7 @@ Deno.test("The README's quick start prints what the README shows", async () => {
   assertEquals(stdout, output);
 });
 
-Deno.test("The documents' commands print what is shown below them", async (t) => {
+Deno.test("The commands in the documents print the output that the documents show below them", async (t) => {
   using dir = tempDir();
   makeClone(dir);
   assertEquals((await runPrinted("deno task demo", dir)).code, 0);
@@ -179,7 +179,7 @@ Deno.test("The documents' commands print what is shown below them", async (t) =>
   }
 });
 
-Deno.test("The documents' other commands work as they are printed, one after the other", async (t) => {
+Deno.test("All other commands in the documents succeed if they are run in order", async (t) => {
   using dir = tempDir();
   makeClone(dir);
   assertEquals((await runPrinted("deno task demo", dir)).code, 0);
@@ -209,7 +209,7 @@ await testNeeding("jq", "The documents' jq command prints the events of one type
 
 await testNeeding(
   "lnav",
-  "The documents' lnav commands read times, types and levels",
+  "The lnav commands in the documents show the levels and types of the events",
   async () => {
     using dir = tempDir();
     makeClone(dir);
@@ -229,7 +229,7 @@ await testNeeding(
 );
 
 await natsTest(
-  "The documents' commands for a fleet work one after the other on the server that they start",
+  "The fleet commands in the documents succeed in order, on the server that one of them starts",
   async () => {
     using dir = tempDir();
     makeClone(dir);
@@ -277,7 +277,7 @@ const FLEET_FLAGS =
 
 await testNeeding(
   "duckdb",
-  "The documents' question to DuckDB sums up the costs by model",
+  "The DuckDB query in the documents sums up the costs by model",
   async () => {
     using dir = tempDir();
     await makeLog(dir);
@@ -298,7 +298,7 @@ await testNeeding(
   },
 );
 
-Deno.test("deno task bench measures a part of the benchmark by its id", async () => {
+Deno.test("deno task bench runs the part of the benchmark whose ID is given", async () => {
   using dir = tempDir();
   makeClone(dir);
   const { code, stdout, stderr } = await runPrinted("deno task bench A3 --quick", dir);
@@ -314,7 +314,7 @@ Deno.test("The tasks that the documents name exist", () => {
   for (const task of named) assert(task in tasks, `${task} is not a task`);
 });
 
-Deno.test("The README is read in ten minutes: at most 200 lines, 1,800 words and 120 columns", () => {
+Deno.test("The README has at most 200 lines, 1,800 words and 120 columns, to be read in ten minutes", () => {
   const lines = README.trimEnd().split("\n");
   const words = README.split(/\s+/).length;
   const wide = lines.filter((line) => line.length > 120 && !line.startsWith("|"));

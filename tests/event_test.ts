@@ -46,7 +46,7 @@ Deno.test("KNOWN_FIELD_NAMES is frozen and has the order of the keys in a line",
   ]);
 });
 
-Deno.test("checkKnownFields() rejects event types that are reserved for budgets, but not budget", () => {
+Deno.test("checkKnownFields() rejects event types that begin with budget_, but accepts budget itself", () => {
   for (const event of ["budget_hold", "budget_", "budget_x"]) {
     const error = assertThrows(() => checkKnownFields({ ...GOOD, event }), AuditEventError);
     assertEquals(
@@ -61,7 +61,7 @@ Deno.test("checkKnownFields() rejects event types that are reserved for budgets,
 
 const GOOD = { event: "nav", session_id: "s" };
 
-Deno.test("checkKnownFields() accepts the limits of each field", () => {
+Deno.test("checkKnownFields() accepts the smallest and the largest valid value of each field", () => {
   checkKnownFields(GOOD);
   for (const cost of [0, -0, 0.1, Number.MAX_VALUE]) checkKnownFields({ ...GOOD, cost });
   for (const confidence of [0, 99.5, 100]) checkKnownFields({ ...GOOD, confidence });

@@ -206,7 +206,7 @@ Deno.test("shared_log.ts lets Workers and processes write one log, without losin
   assertEquals([last?.agent, last?.step], ["alone", 250]);
 });
 
-Deno.test("budget.ts lets four processes spend a budget, of which one is killed, and never more", async () => {
+Deno.test("budget.ts lets four processes share a budget without exceeding it, even if one is killed", async () => {
   using dir = tempDir();
   const result = await runExample("budget.ts", dir.path(""), ["0.25"]);
   assertEquals([result.code, result.stderr], [0, ""]);

@@ -41,7 +41,7 @@ for (const { manner, what, ...expected } of MANNERS) {
   else Deno.test(name, test);
 }
 
-Deno.test("AuditLog prints an unawaited rejection to standard error, and the process continues", async () => {
+Deno.test("AuditLog prints the rejection of a call that was not awaited to standard error, and the process continues", async () => {
   using dir = tempDir();
   const args = [dir.path("audit.jsonl"), "logs_badly"];
   const result = await runProgram(ENDS, { dir: dir.path(""), args });
@@ -53,7 +53,7 @@ Deno.test("AuditLog prints an unawaited rejection to standard error, and the pro
 
 const SYNCED_ONCE = [
   ["ends", "AuditLog syncs a program's lines once, before the program ends"],
-  ["ends_quietly_later", "AuditLog syncs three lines of a quiet program once"],
+  ["ends_quietly_later", "AuditLog syncs once if a program logs three lines and then only waits"],
 ] as const;
 
 for (const [manner, name] of SYNCED_ONCE) {

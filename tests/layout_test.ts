@@ -135,7 +135,7 @@ Deno.test("mod.ts and the command line do not load charts and the fleet, but the
   }
 });
 
-Deno.test("The export ./llm loads no package but that of the core", async () => {
+Deno.test("The export ./llm loads no npm package except zod, which the core loads too", async () => {
   const loaded = [...await loadedWith("src/llm/mod.ts")];
   const packages = loaded.filter((name) => name.startsWith("npm:") && !name.includes("deno-std"));
   assertEquals(packages.filter((name) => !/^npm:\/*zod@/.test(name)), []);

@@ -235,11 +235,11 @@ async function assertFoundAfterCut(
 
 const CUTS = [399, 1_064, 1_330, 2_000];
 
-Deno.test("AuditReader.query() finds events that were appended after an unsynced truncation, after a power loss", async () => {
+Deno.test("AuditReader.query() finds events that follow an unsynced truncation, even if a power loss undoes the truncation", async () => {
   for (const byteLength of CUTS) assertEquals(await assertFoundAfterCut(byteLength), []);
 });
 
-Deno.test("AuditReader.query() finds events after an unsynced truncation even if a crash tore the last mark", async () => {
+Deno.test("AuditReader.query() finds events that follow an unsynced truncation, even if the last mark is torn", async () => {
   for (const byteLength of CUTS) {
     await assertFoundAfterCut(byteLength, (other) => {
       const handle = other.open(files.lock, "append");
@@ -249,7 +249,7 @@ Deno.test("AuditReader.query() finds events after an unsynced truncation even if
   }
 });
 
-Deno.test("AuditLog.log() retries to remove old marks after a failure, and warns once", async () => {
+Deno.test("AuditLog.log() tries again to remove old marks if the removal fails, and warns once", async () => {
   for (const name of ["truncate", "syncData"]) {
     const warnings = await assertFoundAfterCut(1_064, (_other, process) => {
       process.failOn((call) => call.name === name && call.path === files.lock, ioError, 2);
@@ -265,7 +265,7 @@ Deno.test("AuditLog.log() retries to remove old marks after a failure, and warns
 /** Text at the end of every line, like a prompt that all agents share, longer than the bytes in a mark's digest. */
 const PROMPT = "You are a careful agent. ".repeat(40);
 
-Deno.test("AuditReader does not skip events because of a mark of an older file, even if all lines end alike", async () => {
+Deno.test("AuditReader skips no events because of marks of an older active file, even if all lines have the same ending", async () => {
   const disk = new SimulatedDisk();
   let nowMs = START_MS;
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
@@ -285,7 +285,7 @@ Deno.test("AuditReader does not skip events because of a mark of an older file, 
   }
 });
 
-Deno.test("AuditReader.hourlySpend() recognizes a new active file, even if all lines end alike", async () => {
+Deno.test("AuditReader.hourlySpend() notices a new active file, even if its lines end like those of the old file", async () => {
   const disk = new SimulatedDisk();
   let nowMs = START_MS;
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };

@@ -73,7 +73,7 @@ for (const errno of ERRNOS) {
     );
   }
 
-  Deno.test(`AuditLog.flush() rejects without syncs of files (${errno}), and says what to use`, async () => {
+  Deno.test(`AuditLog.flush() rejects if files cannot be synced (${errno}), and suggests a local disk`, async () => {
     const { process, platform } = diskWithout("syncData", errno);
     const { logger } = gathering();
     const log = await openLogOn(platform, { path: PATH, logger, sessionId: "s" });
@@ -90,7 +90,7 @@ for (const errno of ERRNOS) {
     assertEquals(process.openHandles, 0);
   });
 
-  Deno.test(`AuditLog.open() rejects without locks (${errno}), and names the lock file`, async () => {
+  Deno.test(`AuditLog.open() rejects if files cannot be locked (${errno}), and names the lock file`, async () => {
     const { process, platform } = diskWithout("tryLock", errno);
     const { logger } = gathering();
     for (const sessionId of ["s", undefined]) {

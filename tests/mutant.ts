@@ -48,7 +48,7 @@ function sourceWith({ file, from, to }: Fault, source: string): string {
  */
 export async function testPlantedFaults(name: string, faults: readonly Fault[]): Promise<void> {
   for (const fault of faults) {
-    Deno.test(`The source has the place of the planted fault: ${fault.name}`, () => {
+    Deno.test(`The source contains the text that this planted fault replaces: ${fault.name}`, () => {
       sourceWith(fault, Deno.readTextFileSync(join(ROOT, fault.file)));
     });
   }

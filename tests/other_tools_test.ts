@@ -25,7 +25,7 @@ const COUNT = 300;
 for (const [tool, command] of READERS) {
   await testNeeding(
     tool === "gzip" ? tool : [tool, "gzip"],
-    `AuditLog writes files that ${tool} reads, and archives that the glob of the Python report finds`,
+    `AuditLog writes files that ${tool} reads, and names archives so that the Python report finds them`,
     async () => {
       using dir = tempDir();
       await makeLog(dir);

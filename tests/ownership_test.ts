@@ -194,7 +194,7 @@ for (const [command, args] of COMMANDS) {
 
 await testNeeding(
   ["root"],
-  "scout import by root creates a log for the owner of the directory",
+  "scout import by root creates a log that belongs to the owner of the directory",
   async () => {
     await using log = await ownedLog();
     const source = log.writeSource("in.jsonl", RECORD);
@@ -213,7 +213,7 @@ await testNeeding(
 
 await testNeeding(
   ["root"],
-  "scout import by root through a symlinked directory creates a log for the owner of the directory",
+  "scout import by root through a symlinked directory creates a log that belongs to the owner of the directory",
   async () => {
     await using log = await ownedLog();
     const source = log.writeSource("in.jsonl", RECORD);
@@ -230,7 +230,7 @@ await testNeeding(
 
 await testNeeding(
   ["root"],
-  "scout rotate by root, many at the same time as the owner opens the log, keeps owner, group and mode of all files",
+  "scout rotate, run four times at once by root while the owner writes, keeps owner, group and mode of all files",
   async () => {
     await using log = await ownedLog();
     const service = log.start();
@@ -257,7 +257,7 @@ await testNeeding(
 
 await testNeeding(
   ["root", "namespaces"],
-  "scout rotate in a user namespace without the owner of the log changes nothing, and says why",
+  "scout rotate in a user namespace that lacks the owner of the log changes nothing, and names the reason",
   async () => {
     await using log = await ownedLog({ directoryMode: 0o777 });
     const service = log.start();
@@ -277,7 +277,7 @@ await testNeeding(
 for (const [command, args] of COMMANDS) {
   await testNeeding(
     ["root"],
-    `scout ${command} by a user who may not assign files changes nothing, and names the owner`,
+    `scout ${command} by a user who may not create files for the owner changes nothing, and names the owner`,
     async () => {
       await using log = await ownedLog({ directoryMode: 0o770 });
       const service = log.start();
@@ -302,7 +302,7 @@ for (const [command, args] of COMMANDS) {
 
 await testNeeding(
   ["root"],
-  "AuditLog keeps appending, and warns once, if it may not assign a new file to the group of the active file",
+  "AuditLog keeps appending to a full file, and warns once, if it may not create the next file in the same group",
   async () => {
     await using log = await ownedLog();
     const service = log.start(500);
@@ -326,7 +326,7 @@ await testNeeding(
 
 await testNeeding(
   ["root"],
-  "AuditReader reads a log as a user who may read the files of the log, but not its lock file",
+  "AuditReader reads a log as a user who may read all files of the log except the lock file",
   async () => {
     await using log = await ownedLog({ directoryMode: 0o750 });
     const service = log.start();

@@ -61,7 +61,7 @@ class AgingLog {
   }
 }
 
-Deno.test("AuditLog with retention by age keeps no event longer than twice the age, even if it takes few events", async () => {
+Deno.test("AuditLog with retention.maxAgeSec keeps no event longer than twice that age, even if few are logged", async () => {
   const aging = new AgingLog();
   const log = await aging.open({ retention: { maxAgeSec: 30 * DAY_SEC } });
   for (let day = 0; day < 365; day += 5) {
@@ -137,7 +137,7 @@ Deno.test("AuditLog rotates no empty file, and does not rotate by age if no age 
   }
 });
 
-Deno.test("rotationAgeSec wins over the age of retention, and Infinity turns rotation by age off", async () => {
+Deno.test("rotationAgeSec: Infinity turns off rotation by age, even if retention has maxAgeSec", async () => {
   const aging = new AgingLog();
   const log = await aging.open({ rotationAgeSec: Infinity, retention: { maxAgeSec: 60 } });
   await log.log("nav");
@@ -146,7 +146,7 @@ Deno.test("rotationAgeSec wins over the age of retention, and Infinity turns rot
   await log.close();
 });
 
-Deno.test("AuditLog looks at the age when the file is due, at least every hour and at most every second", async () => {
+Deno.test("AuditLog checks the age of the file when it is due, but at least every hour and at most once a second", async () => {
   const delays: number[][] = [];
   for (const rotationAgeSec of [1, 60, DAY_SEC]) {
     const aging = new AgingLog();

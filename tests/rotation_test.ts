@@ -237,7 +237,7 @@ for (const umask of ["000", "077"]) {
 
 await testNeeding(
   "namespaces",
-  "AuditLog resumes after each of 20 times that the disk is full, without lost or joined lines",
+  "AuditLog resumes each of the 20 times that the disk was full, and loses and joins no lines",
   async () => {
     using dir = tempDir();
     const program = fromFileUrl(new URL("./programs/fills_disk.ts", import.meta.url));

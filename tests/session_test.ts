@@ -58,7 +58,7 @@ Deno.test("AuditLog.open() does not reuse the session ID of a dead process with 
   assertNotEquals(ids[0], FOREIGN_ID);
 });
 
-Deno.test("AuditLog.open() limits the number of session records in the lock file and ignores invalid records", async () => {
+Deno.test("AuditLog.open() keeps at most 64 session records in the lock file, and ignores invalid records", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const records = Array.from({ length: 500 }, (_, n) => ({ pid: -n - 1, session_id: FOREIGN_ID }));

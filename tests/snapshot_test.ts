@@ -11,7 +11,7 @@ const ROUNDS = 10;
 const QUERIES_A_ROUND = 50;
 
 await sampledTest(
-  "AuditReader.query() is a snapshot while a writer rotates continuously, also with --allow-read alone",
+  "AuditReader.query() yields a snapshot while a writer rotates all the time, also with --allow-read alone",
   1 / ROUNDS,
   async (extent) => {
     using dir = tempDir();

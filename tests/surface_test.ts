@@ -49,7 +49,7 @@ const connection = new Proxy({}, {
 }) as FleetConnection & FleetFollowConnection;
 const fleet = { connection, fleet: "f" };
 
-Deno.test("Functions over events reject a path, null and an object without events", async () => {
+Deno.test("Functions that take events reject a path, null and an object that is not iterable", async () => {
   const functions = {
     accuracyMetrics: (events: unknown) => accuracyMetrics(events as AsyncIterable<AuditEvent>),
     gateMetrics: (events: unknown) => gateMetrics(events as AsyncIterable<AuditEvent>),
@@ -477,7 +477,7 @@ Deno.test("AuditLog.open() rejects options that are not a record, and invalid fi
   }
 });
 
-Deno.test("AuditLog.open() accepts inherited properties of its retention", async () => {
+Deno.test("AuditLog.open() accepts retention limits that are inherited properties", async () => {
   using dir = tempDir();
   class Policy {
     get maxArchives() {

@@ -75,7 +75,7 @@ async function kindOf(hold: Promise<BudgetHold>): Promise<string> {
   }
 }
 
-Deno.test("Budget.hold() holds an amount, and settle() replaces it by the cost", async () => {
+Deno.test("Budget.hold() reserves an amount, and settle() replaces the amount by the actual cost", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget({ ...RUN, where: { agent: "critic" } });
@@ -126,7 +126,7 @@ Deno.test("Budget.hold() holds an amount, and settle() replaces it by the cost",
   assertEquals(await log.hourlySpend(), 0.25);
 });
 
-Deno.test("Budget.hold() refuses an amount that does not fit beside the holds and costs of all processes", async () => {
+Deno.test("Budget.hold() refuses an amount if the holds and costs of all processes leave too little room", async () => {
   const bench = new Bench();
   await using a = await bench.open();
   await using b = await bench.open();
@@ -143,7 +143,7 @@ Deno.test("Budget.hold() refuses an amount that does not fit beside the holds an
   assertEquals(await kindOf(inA.hold({ usd: 0.5 })), "granted");
 });
 
-Deno.test("Budget.hold() is decided after every line before it in the same turn, and before those after it", async () => {
+Deno.test("Budget.hold() counts the costs logged before it in the same turn, but not those logged after it", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const first = await log.budget({ ...RUN, name: "first" });
@@ -169,7 +169,7 @@ Deno.test("Budget.hold() is decided after every line before it in the same turn,
   assertEquals(bench.lines().slice(-5).map(({ event }) => event), order);
 });
 
-Deno.test("Budget.hold() on several budgets is granted by all or by none", async () => {
+Deno.test("Budget.hold() on several budgets holds the amount on all of them, or on none", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -182,7 +182,7 @@ Deno.test("Budget.hold() on several budgets is granted by all or by none", async
   await assertRejects(() => run.hold({ usd: 0.1, and: [elsewhere] }), TypeError, "the same log");
 });
 
-Deno.test("BudgetHold that is disposed without an end is charged at its amount; a second end rejects", async () => {
+Deno.test("BudgetHold charges its whole amount if it is disposed without an end, and rejects a second end", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -198,7 +198,7 @@ Deno.test("BudgetHold that is disposed without an end is charged at its amount; 
   assertEquals((await run.state()).spent, 0.375);
 });
 
-Deno.test("BudgetHold has one end, even if a getter of a field that settles it ends it", async () => {
+Deno.test("BudgetHold ends only once, even if a getter among the fields of settle() calls release()", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -217,7 +217,7 @@ Deno.test("BudgetHold has one end, even if a getter of a field that settles it e
   assertEquals(events, ["budget_limit", "budget_hold", "budget_release"]);
 });
 
-Deno.test("BudgetHold.settle() can be repeated after an invalid field, and adds the fields that `where` of its budget requires", async () => {
+Deno.test("BudgetHold.settle() can be called again after an invalid field, and adds the fields in `where` of its budget", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.child({ agent: "critic" }).budget({ ...RUN, where: { agent: "critic" } });
@@ -229,7 +229,7 @@ Deno.test("BudgetHold.settle() can be repeated after an invalid field, and adds 
   assertEquals(bench.lines().at(-1)?.agent, "critic");
 });
 
-Deno.test("AuditLog.budget() starts with the costs in its window, and continues a budget that exists", async () => {
+Deno.test("AuditLog.budget() counts earlier costs in the window of a new budget, and continues an existing budget", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   await log.log("llm_call", { cost: 0.5 });
@@ -256,7 +256,7 @@ Deno.test("AuditLog.budget() starts with the costs in its window, and continues 
   );
 });
 
-Deno.test("Budgets survive rotation and the loss of the manifest and of archives, and another process continues them", async () => {
+Deno.test("Budgets keep their figures if the log is rotated and its archives and manifest are lost", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const total = await log.budget({ name: "total", limit: { usd: 10 } });
@@ -276,7 +276,7 @@ Deno.test("Budgets survive rotation and the loss of the manifest and of archives
   assertEquals([spent, held, left], [2.5, 2, 5.5]);
 });
 
-Deno.test("Retention writes the budgets into the active file before it removes their newest state, also of a program without budgets", async () => {
+Deno.test("Retention writes a new state line of the budgets before it removes the newest, even in a program without budgets", async () => {
   const bench = new Bench();
   const limit = { name: "total", limit: { usd: 10 } };
   {
@@ -308,7 +308,7 @@ Deno.test("Retention writes the budgets into the active file before it removes t
   assertEquals([spent, held, left], [1.75, 2, 6.25]);
 });
 
-Deno.test("Retention writes no state of the budgets while a newer archive has one", async () => {
+Deno.test("Retention writes no new state line of the budgets if an archive that it keeps contains one", async () => {
   const bench = new Bench();
   {
     await using log = await bench.open();
@@ -324,7 +324,7 @@ Deno.test("Retention writes no state of the budgets while a newer archive has on
   assertEquals((await (await pruning.budget(RUN)).state()).held, 0.2);
 });
 
-Deno.test("State lines take less than half of the log, even if a state is longer than a file and retention is strict", async () => {
+Deno.test("State lines take less than half of the log, even if one is longer than a file, and survive strict retention", async () => {
   const bench = new Bench();
   const limit = { name: "total", limit: { usd: 100 } };
   const counts = { bytes: 0, stateBytes: 0 };
@@ -359,7 +359,7 @@ Deno.test("State lines take less than half of the log, even if a state is longer
   assertEquals([spent, held], [11.25, 7.5]);
 });
 
-Deno.test("Budget.hold() rejects as unwritable if its line cannot be written or synced, and holds nothing", async () => {
+Deno.test("Budget.hold() rejects with the kind unwritable, and holds nothing, if its line cannot be written or synced", async () => {
   for (const [name, error] of [["append", noSpace], ["syncData", ioError]] as const) {
     const bench = new Bench();
     const process = bench.disk.process();
@@ -374,7 +374,7 @@ Deno.test("Budget.hold() rejects as unwritable if its line cannot be written or 
   }
 });
 
-Deno.test("Budget.hold() of a log that is closed rejects, and its signal aborts it", async () => {
+Deno.test("Budget.hold() rejects if its signal is aborted or its log is closed", async () => {
   const bench = new Bench();
   const log = await bench.open();
   const run = await log.budget(RUN);
@@ -388,7 +388,7 @@ Deno.test("Budget.hold() of a log that is closed rejects, and its signal aborts 
   await assertRejects(() => log.budget(RUN), AuditClosedError);
 });
 
-Deno.test("A drain of the log decides no hold, and the hold is decided afterwards", async () => {
+Deno.test("AuditLog.flushSync() leaves a pending hold undecided, and the hold is decided afterwards", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -402,7 +402,7 @@ Deno.test("A drain of the log decides no hold, and the hold is decided afterward
   assertEquals((await run.state()).left, 0.25);
 });
 
-Deno.test("AuditLog.budget() and Budget.hold() name an unknown, missing or wrong option", async () => {
+Deno.test("AuditLog.budget() and Budget.hold() reject an unknown, missing or invalid option, and name it", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const declare = (options: unknown) => log.budget(options as typeof RUN);
@@ -474,7 +474,7 @@ Deno.test("A log has at most 1,000 budgets and 10,000 open holds", async () => {
   await assertRejects(() => many.budget(RUN), TypeError, "the log has 1000 budgets already");
 });
 
-Deno.test("Budgets go on while a burst of lines rotates a log with retention", async () => {
+Deno.test("Budgets keep their open holds while 2,000 lines at once rotate the log and retention prunes it", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({
     path: dir.path("a.jsonl"),
@@ -488,7 +488,7 @@ Deno.test("Budgets go on while a burst of lines rotates a log with retention", a
   assertEquals((await total.state()).left, 0.5);
 });
 
-Deno.test("A clock that was ahead frees no amount that is spent later", async () => {
+Deno.test("Budget.hold() does not exceed the limit after a hold by a process whose clock was ahead", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -507,7 +507,7 @@ Deno.test("A clock that was ahead frees no amount that is spent later", async ()
   assertEquals(granted, 3);
 });
 
-Deno.test("Budget.hold() fails closed if redaction hides a field of budgets, and reserves these fields", async () => {
+Deno.test("Budget.hold() rejects if the option redact hides a field of budgets, or if the caller sets such a field", async () => {
   for (const redact of [["hold_usd"], ["budgets"], ["hold"], ["limit"], ["accounts"]]) {
     const bench = new Bench();
     const log = await bench.open({ redact });
@@ -525,7 +525,7 @@ Deno.test("Budget.hold() fails closed if redaction hides a field of budgets, and
   await assertRejects(() => hold.settle("budget_release", { cost: 0.1 }), TypeError, "reserved");
 });
 
-Deno.test("Budgets count lines that are longer than maxLineBytes, and ignore invalid state lines", async () => {
+Deno.test("Budgets count lines longer than maxLineBytes of the reading process, and ignore invalid state lines", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -539,7 +539,7 @@ Deno.test("Budgets count lines that are longer than maxLineBytes, and ignore inv
   assertEquals((await (await third.budget(RUN)).state()).held, 0.9);
 });
 
-Deno.test("A hold rejects if its lines cannot get the lock, and if the log was cut off", async () => {
+Deno.test("Budget.hold() rejects if the lock cannot be taken, or if the log was truncated to 0 bytes", async () => {
   const bench = new Bench();
   const process = bench.disk.process();
   const log = await bench.open({ lockTimeoutSec: 0.01 }, process);
@@ -555,7 +555,7 @@ Deno.test("A hold rejects if its lines cannot get the lock, and if the log was c
   await log.close().catch(() => {});
 });
 
-Deno.test("Budgets fail closed if the file that has their state cannot be read, and go on when it can", async () => {
+Deno.test("Budgets grant nothing while the archive with their state cannot be read, and continue as soon as it can", async () => {
   const bench = new Bench();
   const total = { name: "total", limit: { usd: 1 } };
   await using a = await bench.open();
@@ -578,7 +578,7 @@ Deno.test("Budgets fail closed if the file that has their state cannot be read, 
   }
 });
 
-Deno.test("Retention removes the state of the budgets only when a newer one is durable, also if another process wrote it", async () => {
+Deno.test("Retention removes a state line of the budgets only when a newer one is durable, even one of another process", async () => {
   const bench = new Bench();
   const total = { name: "total", limit: { usd: 1 } };
   const clock = new SimulatedClock();
@@ -611,7 +611,7 @@ Deno.test("Retention removes the state of the budgets only when a newer one is d
   await Promise.all([pruning.close(), writing.close()]);
 });
 
-Deno.test("A clock that is ahead on one budget does not empty the window of another one", async () => {
+Deno.test("A process whose clock is ahead frees no costs of budgets other than the one that it used", async () => {
   const bench = new Bench();
   let aheadMs = 0;
   await using ahead = await bench.open({ now: () => bench.nowMs + aheadMs });
@@ -627,7 +627,7 @@ Deno.test("A clock that is ahead on one budget does not empty the window of anot
   assertEquals((await run.state()).left, 0.1);
 });
 
-Deno.test("Budget of a name that was ended and declared again in another unit rejects, and names the reason", async () => {
+Deno.test("Budget rejects, and names the reason, if its name was ended or declared again with another unit", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const old = await log.budget(RUN);
@@ -645,7 +645,7 @@ Deno.test("Budget of a name that was ended and declared again in another unit re
   );
 });
 
-Deno.test("Budget with a window of many years has no time at which it resets", async () => {
+Deno.test("Budget with a window of 270,000 years has no time at which it resets", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const ages = await log.budget({ name: "ages", limit: { usd: 1 }, hours: 2.38e9 });
@@ -655,7 +655,7 @@ Deno.test("Budget with a window of many years has no time at which it resets", a
   assertEquals([kind, resetsAt], ["spent", null]);
 });
 
-Deno.test("Budget that is new counts no tokens of a hold, only those of its call", async () => {
+Deno.test("Budget.hold() stores token counts only in the line of the call, so that a new budget counts them once", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -672,7 +672,7 @@ Deno.test("Budget that is new counts no tokens of a hold, only those of its call
   ]);
 });
 
-Deno.test("Budget.hold() that is asked for again and again does not starve timers", async () => {
+Deno.test("Budget.hold() lets timers fire, even if a program repeats a refused hold without a pause", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -685,14 +685,14 @@ Deno.test("Budget.hold() that is asked for again and again does not starve timer
   }
 });
 
-Deno.test("Budgets go on in a log with a foreign file that has the name of an archive and cannot be read", async () => {
+Deno.test("Budgets work in a log with an unreadable file that has the name of an archive", async () => {
   const bench = new Bench();
   bench.disk.writeFile("/log/audit_20250101_000000.jsonl.gz", "not gzip");
   await using log = await bench.open();
   assertEquals(await kindOf((await log.budget(RUN)).hold({ usd: 0.5 })), "granted");
 });
 
-Deno.test("Retention keeps the costs after the newest state of the budgets, also if its archive is not pruned", async () => {
+Deno.test("Budgets count the costs of pruned archives, even if the archive with their newest state is not pruned", async () => {
   const bench = new Bench();
   const total = { name: "total", limit: { usd: 100 } };
   {
@@ -717,7 +717,7 @@ Deno.test("Retention keeps the costs after the newest state of the budgets, also
   assertEquals((await (await log.budget(total)).state()).spent, 51);
 });
 
-Deno.test("declare() gathers the history again if the ledger was read anew meanwhile, so each cost counts once", async () => {
+Deno.test("declare() sums up past costs again if the log was reread in the meantime, so that each cost counts once", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const cost = { ts: new Date(T0).toISOString(), event: "llm_call", cost: 3 };

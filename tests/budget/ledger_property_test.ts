@@ -236,7 +236,7 @@ class History {
 }
 
 await sampledTest(
-  "BudgetLedger agrees with a plain model on every decision and figure, also from the newest state line",
+  "BudgetLedger agrees with a plain model, also if the ledger starts at the newest state line",
   1 / 10,
   (extent) => {
     for (const seed of extent.seeds(300)) {

@@ -54,7 +54,7 @@ class Bench {
   }
 }
 
-Deno.test("BudgetLedger grants 35 holds of 0.01 of a limit of 0.35, and refuses the 36th", () => {
+Deno.test("BudgetLedger grants 35 holds of 0.01 USD within a limit of 0.35 USD, and refuses the 36th", () => {
   const bench = new Bench();
   bench.declare(RUN, 0.35);
   for (let n = 0; n < 35; n++) {
@@ -65,7 +65,7 @@ Deno.test("BudgetLedger grants 35 holds of 0.01 of a limit of 0.35, and refuses 
   assertEquals(bench.figures(T0), [0.35, 0, 0]);
 });
 
-Deno.test("BudgetLedger counts a settled hold from its end until an hour later, rounded up to a minute", () => {
+Deno.test("BudgetLedger counts the cost of a settled hold for one hour after its end, rounded up to a minute", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   assertEquals(bench.hold("a", 0.9, at("10:00"), { maxSec: 3_600 }), "granted");
@@ -76,7 +76,7 @@ Deno.test("BudgetLedger counts a settled hold from its end until an hour later, 
   assertEquals(bench.figures(at("11:51")), [0, 0, 0]);
 });
 
-Deno.test("BudgetLedger charges an orphan until its window has passed; in a total it stays", () => {
+Deno.test("BudgetLedger charges an orphaned hold until its window has passed, or forever if the budget has no window", () => {
   const bench = new Bench();
   const total: BudgetTerms = { ...RUN, name: "total", hours: null, sinceMs: T0 };
   bench.declare(RUN, 1);
@@ -91,7 +91,7 @@ Deno.test("BudgetLedger charges an orphan until its window has passed; in a tota
   assertEquals(bench.figures(T0 + 365 * 24 * HOUR_MS, "total"), [0, 0, 0]);
 });
 
-Deno.test("BudgetLedger replaces the charge of an orphan by a late settle, and counts a second one as a plain cost", () => {
+Deno.test("BudgetLedger replaces the charge of an orphan by a late settle, and counts a second settle as an ordinary cost", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.declare({ ...RUN, name: "critic", where: { agent: "critic" } }, 1);
@@ -106,7 +106,7 @@ Deno.test("BudgetLedger replaces the charge of an orphan by a late settle, and c
   assertEquals(bench.figures(at("10:31")), [0.5, 0, 0]);
 });
 
-Deno.test("BudgetLedger charges the estimate for what a settling event does not say", () => {
+Deno.test("BudgetLedger charges the held amount if the event that ends the hold has no cost", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.declare({ ...RUN, name: "tokens", unit: "tokens" }, 1_000);
@@ -122,7 +122,7 @@ Deno.test("BudgetLedger charges the estimate for what a settling event does not 
   assertEquals(bench.figures(T0), [0.75, 0, 0]);
 });
 
-Deno.test("BudgetLedger refuses by the reason: too large, held by others, or spent", () => {
+Deno.test("BudgetLedger names the reason of a refusal: too large, held by others, or spent", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   assertEquals(bench.hold("a", 1.000_000_001, T0), "too_large");
@@ -139,7 +139,7 @@ Deno.test("BudgetLedger refuses by the reason: too large, held by others, or spe
   });
 });
 
-Deno.test("BudgetLedger dates a decision never before the newest hold or end on the budget", () => {
+Deno.test("BudgetLedger never dates a decision earlier than the newest hold, or end of a hold, on the budget", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   // The clock of the first process is two hours ahead.
@@ -153,7 +153,7 @@ Deno.test("BudgetLedger dates a decision never before the newest hold or end on 
   assertEquals(bench.ledger.decisionMs(["run"], T0), T0);
 });
 
-Deno.test("BudgetLedger keeps unit, window and where of a name, and takes the newest limit", () => {
+Deno.test("BudgetLedger ignores a second declaration with other terms, but takes the limit of one with the same terms", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.declare({ ...RUN, hours: 2 }, 9);
@@ -163,7 +163,7 @@ Deno.test("BudgetLedger keeps unit, window and where of a name, and takes the ne
   assertEquals(bench.ledger.figures("run", T0).limit, usd(3));
 });
 
-Deno.test("BudgetLedger counts an event on every budget that it matches, by the JSON of the fields", () => {
+Deno.test("BudgetLedger counts an event on every budget whose `where` matches, comparing fields by their JSON", () => {
   const bench = new Bench();
   bench.declare(RUN, 10);
   bench.declare({ ...RUN, name: "x", where: { agent: "x", tags: ["a", 1] } }, 10);
@@ -176,7 +176,7 @@ Deno.test("BudgetLedger counts an event on every budget that it matches, by the 
   assertEquals(bench.ledger.figures("calls", T0).spent, 3);
 });
 
-Deno.test("BudgetLedger that begins at a state line has the state of one that began with the log", () => {
+Deno.test("BudgetLedger has the same state whether it starts at a state line or at the first line of the log", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.declare({ ...RUN, name: "total", unit: "tokens", hours: null, sinceMs: T0 - 7 }, 500);
@@ -192,7 +192,7 @@ Deno.test("BudgetLedger that begins at a state line has the state of one that be
   assertEquals(resumed.state(), bench.ledger.state());
 });
 
-Deno.test("BudgetLedger removes a budget that ends, and its holds count no longer if it is declared again", () => {
+Deno.test("BudgetLedger removes a budget that ends, and ignores its old holds if it is declared again", () => {
   const bench = new Bench();
   const other = { ...RUN, name: "other" };
   bench.declare(RUN, 1);
@@ -208,7 +208,7 @@ Deno.test("BudgetLedger removes a budget that ends, and its holds count no longe
   assertEquals([bench.figures(T0), bench.figures(T0, "other")], [[0.125, 0, 0], [0.125, 0, 0]]);
 });
 
-Deno.test("BudgetLedger does not believe a state line that contradicts the lines before it", () => {
+Deno.test("BudgetLedger ignores a state line that contradicts the lines before it", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.hold("a", 0.5, T0);

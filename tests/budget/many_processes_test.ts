@@ -125,7 +125,7 @@ function refusalsIn(dir: TempDir): SeenRefusal[] {
 }
 
 await sampledTest(
-  "Budgets hold for several processes that rotate the log and remove archives, while some of them are killed",
+  "Budgets are not exceeded by several processes that rotate and prune the log, even if some are killed",
   1 / 64,
   async ({ share }) => {
     const sizes = share === 1

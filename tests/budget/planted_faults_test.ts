@@ -11,7 +11,7 @@ const WAITING = ["tests/budget/waiting_test.ts"];
 
 const FAULTS: readonly Fault[] = [
   {
-    name: "holds are decided by what was read before the lock was taken",
+    name: "holds are decided without the lines that other processes have just written",
     file: "src/budget/keeper.ts",
     from: "const events = this.#cursor.readSync(end, UNREAD_BYTES_MAX);",
     to: "const events = this.#cursor.readSync(end, UNREAD_BYTES_MAX); return this.#ledger;",
@@ -25,14 +25,14 @@ const FAULTS: readonly Fault[] = [
     tests: UNIT,
   },
   {
-    name: "an end is dated by its hold",
+    name: "the cost of a hold is dated by the hold, not by its end",
     file: "src/budget/ledger.ts",
     from: "account.add(amount, endOf(epochMs, account));",
     to: "account.add(amount, hold.untilMs - 900_000);",
     tests: UNIT,
   },
   {
-    name: "a hold resolves when its line is written",
+    name: "a hold resolves when its line is written, before it is durable",
     file: "src/budget/hold_request.ts",
     from: "await this.#log.sync();",
     to: "",
@@ -53,7 +53,7 @@ const FAULTS: readonly Fault[] = [
     tests: UNIT,
   },
   {
-    name: "a state line that does not follow from the lines before it is believed",
+    name: "a state line is used even if it contradicts the lines before it",
     file: "src/budget/ledger.ts",
     from: "if (this.#isWhole) {\n      this.compact",
     to: "if (stateOf(event) === null) {\n      this.compact",
@@ -74,21 +74,21 @@ const FAULTS: readonly Fault[] = [
     tests: UNIT,
   },
   {
-    name: "the state of the budgets is lost with its archive",
+    name: "retention removes the newest state of the budgets with its archive",
     file: "src/segments/retention.ts",
     from: "return !hasOlderState || (await this.#options.keepBudgets?.() ?? false);",
     to: "return true;",
     tests: UNIT,
   },
   {
-    name: "tickets claim nothing",
+    name: "tickets keep no room for holds that wait",
     file: "src/budget/tickets.ts",
     from: "return ticket.id === id ? 0 : amount;",
     to: "return 0;",
     tests: WAITING,
   },
   {
-    name: "the ticket of a dead process is valid for ever",
+    name: "the ticket of a dead process never expires",
     file: "src/budget/tickets.ts",
     from: "const isValid = ticket.untilMs > nowMs && ",
     to: "const isValid = ",
@@ -96,4 +96,7 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-await testPlantedFaults("The tests of budgets find planted faults", FAULTS);
+await testPlantedFaults(
+  "The tests of budgets fail for each fault that is planted in the source",
+  FAULTS,
+);

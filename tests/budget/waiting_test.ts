@@ -115,7 +115,7 @@ Deno.test("Budget.hold() with wait is granted when another process has settled i
   assertEquals((await a.run.state()).held, 0.5);
 });
 
-Deno.test("Budget.hold() with wait is granted at once when a hold of its own process ends", async () => {
+Deno.test("Budget.hold() with wait is granted at once when another hold of the same process ends", async () => {
   await using bench = new Bench();
   const { run } = await bench.start();
   const first = await run.hold({ usd: 0.6 });
@@ -127,7 +127,7 @@ Deno.test("Budget.hold() with wait is granted at once when a hold of its own pro
   assertEquals(waiting.state, "granted");
 });
 
-Deno.test("Budget.hold() with wait is granted in the order of asking, but does not wait for holds on other budgets", async () => {
+Deno.test("Budget.hold() with wait is granted in the order of the calls, without waiting for holds on other budgets", async () => {
   await using bench = new Bench();
   const { log, run } = await bench.start();
   const other = await log.budget({ ...RUN, name: "other" });
@@ -149,7 +149,7 @@ Deno.test("Budget.hold() with wait is granted in the order of asking, but does n
   assertEquals(granted, ["0.6 run", "0.1 other", "0.9 run", "0.1 run"]);
 });
 
-Deno.test("Budget.hold() with wait is granted when a cost has left the window, though the file has not changed", async () => {
+Deno.test("Budget.hold() with wait is granted when an old cost leaves the window, even if the log does not change", async () => {
   await using bench = new Bench();
   const { log, run } = await bench.start();
   await log.log("llm_call", { cost: 1 });
@@ -175,7 +175,7 @@ Deno.test("Budget.hold() with wait is refused at once if it can never fit", asyn
   assertEquals(await kind(run.hold({ usd: 0.5, and: [total], wait: true })), "spent");
 });
 
-Deno.test("Budget.hold() with wait is refused when time alone has decided that it will never fit", async () => {
+Deno.test("Budget.hold() with wait is refused when another hold expires, if that leaves too little room forever", async () => {
   await using bench = new Bench();
   const { log } = await bench.start();
   const total = await log.budget({ name: "total", limit: { usd: 1 } });
@@ -189,7 +189,7 @@ Deno.test("Budget.hold() with wait is refused when time alone has decided that i
   assert(waiting.error instanceof BudgetError && waiting.error.kind === "spent");
 });
 
-Deno.test("Budget.hold() that waits writes a ticket after a second, which smaller holds of other processes respect", async () => {
+Deno.test("Budget.hold() with wait writes a ticket after a second, and then smaller holds of other processes are refused", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
   const first = await a.run.hold({ usd: 0.6 });
@@ -227,7 +227,7 @@ Deno.test("Budget.hold() with wait is granted ten seconds after a process with a
   assertEquals(small.state, "granted");
 });
 
-Deno.test("Budget.hold() that waits is served in bounded turns beside processes with many small holds", async () => {
+Deno.test("Budget.hold() with wait is granted within few rounds, even if other processes keep making small holds", async () => {
   await using bench = new Bench();
   const processes = [await bench.start(), await bench.start(), await bench.start()];
   const { run } = await bench.start();
@@ -255,7 +255,7 @@ Deno.test("Budget.hold() that waits is served in bounded turns beside processes 
   assert(rounds <= 4, `${rounds} rounds`);
 });
 
-Deno.test("Budget.hold() that waits rejects when its signal aborts, and withdraws its ticket", async () => {
+Deno.test("Budget.hold() with wait rejects when its signal aborts, and withdraws its ticket", async () => {
   await using bench = new Bench();
   const { run } = await bench.start();
   await run.hold({ usd: 0.6 });
@@ -277,7 +277,7 @@ Deno.test("Budget.hold() that waits rejects when its signal aborts, and withdraw
   ]);
 });
 
-Deno.test("AuditLog.close() rejects holds that wait, and withdraws their tickets", async () => {
+Deno.test("AuditLog.close() rejects waiting holds, and withdraws their tickets", async () => {
   await using bench = new Bench();
   const [{ log, run }, other] = [await bench.start(), await bench.start()];
   await run.hold({ usd: 0.6 });
@@ -291,7 +291,7 @@ Deno.test("AuditLog.close() rejects holds that wait, and withdraws their tickets
   assertEquals((await other.run.hold({ usd: 0.3 })).id.length, 36);
 });
 
-Deno.test("Budget.signal aborts within a second after the budget is spent, and is a new one when there is room again", async () => {
+Deno.test("Budget.signal aborts within a second after the budget is spent, and is replaced when there is room again", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
   const { signal } = a.run;
@@ -316,7 +316,7 @@ Deno.test("Budget.signal aborts within a second after the budget is spent, and i
   assert(next.aborted);
 });
 
-Deno.test("Budget.hold() that is refused leaves a line, at most one a second, with the number of refusals", async () => {
+Deno.test("Budget.hold() logs its refusals, at most once a second, with their number and their kinds", async () => {
   await using bench = new Bench();
   const { log, run } = await bench.start();
   const refuse = (usd?: number) =>
@@ -335,7 +335,7 @@ Deno.test("Budget.hold() that is refused leaves a line, at most one a second, wi
   ]);
 });
 
-Deno.test("AuditLog.flushSync() grants no hold that waits, and the hold is granted later", async () => {
+Deno.test("AuditLog.flushSync() does not grant a waiting hold, and the hold is granted afterwards", async () => {
   await using bench = new Bench();
   const { log, run } = await bench.start();
   const first = await run.hold({ usd: 0.6 });
@@ -349,7 +349,7 @@ Deno.test("AuditLog.flushSync() grants no hold that waits, and the hold is grant
   assertEquals(waiting.state, "granted");
 });
 
-Deno.test("Budget.signal aborts even if a look at the log has failed before", async () => {
+Deno.test("Budget.signal aborts even if an earlier check of the log failed", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
   const { signal } = a.run;
@@ -363,7 +363,7 @@ Deno.test("Budget.signal aborts even if a look at the log has failed before", as
   assert(signal.aborted);
 });
 
-Deno.test("Budget.hold() with wait is granted ten seconds after a process with an older ticket died, even if time stands still on the budget", async () => {
+Deno.test("Budget.hold() with wait is granted after the ticket of a dead process expires, even if a clock was ahead", async () => {
   await using bench = new Bench();
   let aheadMs = 7_200_000;
   const ahead = await bench.start({ aheadMs: () => aheadMs });
@@ -381,7 +381,7 @@ Deno.test("Budget.hold() with wait is granted ten seconds after a process with a
   assertEquals(small.state, "granted");
 });
 
-Deno.test("RefusalLines logs what is pending at flush() and close(), and nothing after close()", () => {
+Deno.test("RefusalLines logs pending refusals at flush() and close(), and nothing after close()", () => {
   const clock = new SimulatedClock();
   const logged: Record<string, unknown>[] = [];
   const lines = new RefusalLines(clock, (fields) => logged.push(fields));
@@ -399,7 +399,7 @@ Deno.test("RefusalLines logs what is pending at flush() and close(), and nothing
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("Budget.hold() with wait waits beside costs and holds that together exceed the limit", async () => {
+Deno.test("Budget.hold() with wait waits while neither the costs nor the holds leave room, and is then granted", async () => {
   await using bench = new Bench();
   const { log, run } = await bench.start();
   await log.log("llm_call", { cost: 0.4 });

@@ -40,7 +40,7 @@ async function budgetsIn(log: ReturnType<typeof logWith>) {
   return { figures, holds: holds.map(({ hold }: { hold: string }) => hold) };
 }
 
-Deno.test("scout budget lists budgets and open holds, with permission to read alone", async () => {
+Deno.test("scout budget lists budgets and open holds, and needs only --allow-read", async () => {
   using log = logWith();
   const [orphan, open] = await logWithBudgets(log);
   const { code, stdout, stderr } = await log.run("budget");
@@ -62,7 +62,7 @@ Deno.test("scout budget lists budgets and open holds, with permission to read al
   assertMatch(lines[3]!, new RegExp(`^hold ${open!.id}  \\$0\\.50, 1 call on run, calls until `));
 });
 
-Deno.test("scout budget settle, release and set change what every process sees", async () => {
+Deno.test("scout budget settle, release and set change the budgets for every process", async () => {
   using log = logWith();
   const [orphan, open] = await logWithBudgets(log);
   const settled = await change(log, "settle", orphan!.id.slice(0, 8), "--cost", "1.5");
@@ -87,7 +87,7 @@ Deno.test("scout budget settle, release and set change what every process sees",
   assertEquals([await left(5), await left(6)], [0.25, 4.25]);
 });
 
-Deno.test("scout budget names what is wrong with a hold or a limit, and changes nothing", async () => {
+Deno.test("scout budget rejects an invalid hold or limit, names the reason, and changes nothing", async () => {
   using log = logWith();
   const [, open] = await logWithBudgets(log);
   const before = Deno.readTextFileSync(log.path);
@@ -116,7 +116,7 @@ Deno.test("scout budget names what is wrong with a hold or a limit, and changes 
   assertEquals(Deno.readTextFileSync(log.path), before);
 });
 
-Deno.test("scout budget set --hours creates a budget, and scout budget end removes one, with its orphans", async () => {
+Deno.test("scout budget set --hours creates a budget, and scout budget end removes a budget with its orphaned holds", async () => {
   using log = logWith();
   const [, open] = await logWithBudgets(log);
   const set = await change(log, "set", "day", "--tokens", "5000", "--hours", "24");
@@ -171,7 +171,7 @@ Deno.test("scout status shows one line for each budget", async () => {
   assertEquals(JSON.parse(json.stdout).budgets.length, 2);
 });
 
-Deno.test("scout budget says so if the log has no budgets, and reads none of its lines as budgets", async () => {
+Deno.test("scout budget reports that the log has no budgets, and prints empty lists with --json", async () => {
   using log = logWith({ ts: "2026-02-13T14:30:00.000Z", event: "nav", cost: 1 });
   const { code, stdout, stderr } = await log.run("budget");
   assertEquals([code, stdout, stderr], [
@@ -183,7 +183,7 @@ Deno.test("scout budget says so if the log has no budgets, and reads none of its
   assertEquals(JSON.parse(json.stdout), { budgets: [], holds: [], waits: [] });
 });
 
-Deno.test("scout budget settle continues a chain", async () => {
+Deno.test("scout budget settle continues the hash chain of the log", async () => {
   using log = logWith();
   let hold: BudgetHold;
   {

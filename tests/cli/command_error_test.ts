@@ -44,7 +44,7 @@ const FOR_USERS: [error: unknown, exitCode: 1 | 2, message: string][] = [
   [new SuppressedError(new Error("later"), new CommandError("Cannot do it", 1)), 1, "Cannot do it"],
 ];
 for (const [error, exitCode, message] of FOR_USERS) {
-  Deno.test(`asCommandError() returns the message: ${message}`, () => {
+  Deno.test(`asCommandError() returns exit code ${exitCode} and the message: ${message}`, () => {
     const expected = asCommandError(error);
     assertEquals([expected?.exitCode, expected?.message], [exitCode, message]);
   });

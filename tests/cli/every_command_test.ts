@@ -96,7 +96,7 @@ Deno.test("Every command reports a missing permission in one line that names the
   }
 });
 
-Deno.test("Every command rejects an argument LOG together with --path, and exits with 2", async () => {
+Deno.test("Every command rejects the argument LOG together with the option --path, and exits with 2", async () => {
   const twice = COMMANDS.map((args) => [...args, "--path", "b.jsonl"]);
   for (const { command, code, stdout, stderr } of await runEach(twice, "a.jsonl", [])) {
     assertEquals([code, stdout], [2, ""], command);
@@ -107,7 +107,7 @@ Deno.test("Every command rejects an argument LOG together with --path, and exits
   }
 });
 
-Deno.test("Every command that only reads succeeds on an empty log, and shows no computed figures", async () => {
+Deno.test("Every command that only reads succeeds on an empty log, and prints no meaningless figures such as NaN", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   Deno.writeTextFileSync(path, "");

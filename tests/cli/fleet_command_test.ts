@@ -124,7 +124,7 @@ await natsTest("scout fleet tail -f shows events that are shipped later", async 
 });
 
 await natsTest(
-  "scout fleet spend sums up costs by log and by other keys, and scout fleet report shows the sum",
+  "scout fleet spend sums up costs by log or event type, and scout fleet report shows the total",
   async () => {
     await using scene = await Scene.start();
     await twoMachines(scene);
@@ -175,7 +175,7 @@ await natsTest(
 );
 
 await natsTest(
-  "scout fleet reports gaps, and reports each error in one line",
+  "scout fleet reports skipped bytes, and reports each error in one line",
   async () => {
     await using scene = await Scene.start();
     const empty = await scene.run("status");

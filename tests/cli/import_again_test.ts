@@ -122,7 +122,7 @@ Deno.test("scout import refuses a source that was imported before, also under an
   assertEquals(await target.numbers(), [...upTo(3), ...upTo(3)]);
 });
 
-Deno.test("scout import adds the new records of a source that has grown, and of each of several sources", async () => {
+Deno.test("scout import imports only the new records if a source has grown or is named twice", async () => {
   using target = importing();
   const file = target.write("a.jsonl", linesFrom(0, 3));
   await target.run(file);
@@ -144,7 +144,7 @@ Deno.test("scout import adds the new records of a source that has grown, and of 
   assertEquals(await target.numbers(), [...upTo(5), 7, 8]);
 });
 
-Deno.test("scout import refuses a source in which a record was changed, and one that begins like another source", async () => {
+Deno.test("scout import refuses a source whose first records were imported before, but whose later ones differ", async () => {
   using target = importing();
   const file = target.write("a.jsonl", linesFrom(0, 4));
   await target.run(file);
@@ -169,7 +169,7 @@ Deno.test("scout import refuses a source in which a record was changed, and one 
   assertEquals(await target.numbers(), [...upTo(4), 0, 9]);
 });
 
-Deno.test("scout import imports all records of two sources in one command that begin alike", async () => {
+Deno.test("scout import imports all records of two sources in one command, even if both start with the same record", async () => {
   using target = importing();
   const [a, b] = [
     target.write("a.jsonl", lineOf(0) + lineOf(1)),
@@ -178,7 +178,7 @@ Deno.test("scout import imports all records of two sources in one command that b
   assertEquals((await target.run(a, b)).stdout, "Imported 4 of 4 events into LOG\n");
 });
 
-Deno.test("scout import recognizes records with other options, line breaks and a compressed copy", async () => {
+Deno.test("scout import recognizes imported records despite other options, other line breaks or compression", async () => {
   using target = importing();
   const rows = ["00", "06", "12", "18"].map((hour) => `2026-01-01 ${hour}:00,nav,${hour}\n`);
   const csv = target.write("a.csv", `ts,event,n\n${rows.join("")}`);
@@ -198,7 +198,7 @@ Deno.test("scout import recognizes records with other options, line breaks and a
   assertEquals((await target.run(zipped)).code, 1);
 });
 
-Deno.test("scout import --skip-invalid imports nothing of a file whose remainder cannot be read", async () => {
+Deno.test("scout import --skip-invalid imports nothing if the rest of the file cannot be read", async () => {
   using target = importing();
   const encoder = new TextEncoder();
   const valid = `ts,event,n\n2026-01-01,a,0\n`;
@@ -221,7 +221,7 @@ Deno.test("scout import --skip-invalid imports nothing of a file whose remainder
   assert(!target.names().includes("audit.jsonl"));
 });
 
-Deno.test("scout import keeps a field import_id of a record under another name", async () => {
+Deno.test("scout import stores a record's own field import_id under the name import_id_raw", async () => {
   using target = importing();
   const line = '{"ts":"2026-02-13T14:00:00Z","event":"nav","import_id":"mine"}\n';
   await target.run(target.write("a.jsonl", line));
@@ -231,7 +231,7 @@ Deno.test("scout import keeps a field import_id of a record under another name",
   assertMatch(`${event?.import_id}`, /^[0-9a-f]{16}-[0-9a-f]{16}-1$/);
 });
 
-Deno.test("scout import puts reserved names under another name, and counts them", async () => {
+Deno.test("scout import adds the suffix _raw to reserved names, and prints their number", async () => {
   using target = importing();
   const lines = [
     '{"ts":"2026-02-13T14:00:00Z","event":"budget_hold","hold":"h1","n":0}',
@@ -245,7 +245,7 @@ Deno.test("scout import puts reserved names under another name, and counts them"
   assertEquals(shown, [["budget_hold_raw", undefined, "h1"], ["budget", undefined, undefined]]);
 });
 
-Deno.test("scout import puts a value that a known field does not take under another name, and counts such values", async () => {
+Deno.test("scout import stores an invalid value of a known field under a name with _raw, and counts such values", async () => {
   using target = importing();
   const base = '{"ts":"2026-02-13T14:00:00Z","event":"nav"';
   const lines = [
@@ -278,7 +278,7 @@ Deno.test("scout import puts a value that a known field does not take under anot
   assertStringIncludes(mapped.stderr, 'the field "cost" must be a finite number');
 });
 
-Deno.test("scout import --skip-invalid leaves out invalid records and a torn last line, which is imported once it is whole", async () => {
+Deno.test("scout import --skip-invalid skips invalid records, and a torn last line until the line is complete", async () => {
   using target = importing();
   const bad = '{"ts":"never","event":"nav","n":1}\n';
   const file = target.write("a.jsonl", lineOf(0) + bad + lineOf(2) + lineOf(3).slice(0, 20));
@@ -297,7 +297,7 @@ Deno.test("scout import --skip-invalid leaves out invalid records and a torn las
   assertEquals(await target.numbers(), [0, 2, 3]);
 });
 
-Deno.test("scout import reads standard input, compressed too, and leaves no temporary file", async () => {
+Deno.test("scout import reads standard input, also compressed, and leaves no temporary file", async () => {
   using target = importing();
   const encoder = new TextEncoder();
   const plain = target.start("--format", "jsonl", "-");
@@ -323,7 +323,7 @@ Deno.test("scout import reads standard input, compressed too, and leaves no temp
 
 await testNeeding(
   "mkfifo",
-  "scout import reads named pipes, each as often as it needs",
+  "scout import reads all records of several named pipes",
   async () => {
     using target = importing();
     const pipes = ["one.jsonl", "two.jsonl"].map((name) => target.source(name));
@@ -337,7 +337,7 @@ await testNeeding(
   },
 );
 
-Deno.test("scout import refuses a second import into the same log at the same time, and one after a kill works", async () => {
+Deno.test("scout import refuses to run twice at once on one log, but runs again after an import was killed", async () => {
   using target = importing();
   const file = target.write("a.jsonl", linesFrom(0, 2));
   const first = target.start("--format", "jsonl", "-");
@@ -409,7 +409,7 @@ Deno.test("scout import reads files whose lines end in CR alone", async () => {
   assertEquals((await reader.query().toArray())[0]?.text, "a\rb");
 });
 
-Deno.test("scout import counts local times that occurred twice or never", async () => {
+Deno.test("scout import reports how many local times occurred twice or never, because of clock changes", async () => {
   using target = importing();
   const times = [
     ...["2025-10-26 02:30:00", "2025-10-26 02:59:59", "2025-10-26 03:00:00", "2025-10-26 01:59:59"],
@@ -433,7 +433,7 @@ Deno.test("scout import counts local times that occurred twice or never", async 
   assertEquals([utc.code, utc.stderr], [0, ""]);
 });
 
-Deno.test("EarlierImports knows exactly the records that were imported, for all sources that begin alike", () => {
+Deno.test("EarlierImports recognizes exactly the imported records, even if sources start with the same records", () => {
   const source = fc.array(fc.constantFrom("a", "b"), { minLength: 1, maxLength: 8 });
   fc.assert(fc.property(fc.array(source, { maxLength: 6 }), source, (imported, next) => {
     const idsOf = (records: readonly string[]) => {
@@ -459,7 +459,7 @@ Deno.test("EarlierImports knows exactly the records that were imported, for all 
   }));
 });
 
-Deno.test("RecordIds keeps the digests of more records than its initial buffer holds", () => {
+Deno.test("RecordIds keeps the digests of 5,000 records, more than fit into its initial buffer", () => {
   const ids = new RecordIds();
   for (let n = 0; n < 5_000; n++) ids.add(`${n}`);
   const earlier = new EarlierImports([ids]);

@@ -60,7 +60,7 @@ const TRACE_ARGS = [
   ...["--map", "output_t=GeneratedTokens", "--map", "model=engine"],
 ];
 
-Deno.test("scout import maps the columns of CSV rows to fields, and stores the times of the rows", async () => {
+Deno.test("scout import maps CSV columns to fields, and logs each event at the time in its row", async () => {
   using target = importing({ "trace.csv": TRACE });
   const result = await target.run(["trace.csv"], TRACE_ARGS);
   assertWorked(result);
@@ -120,7 +120,7 @@ Deno.test("scout import --json reads JSON lines, also from compressed files, in 
   ]);
 });
 
-Deno.test("scout import rejects a mapping to a member that no record has, and appends nothing", async () => {
+Deno.test("scout import rejects --map with a member that no record has, and appends nothing", async () => {
   using target = importing({ "calls.jsonl": '{"ts":"2026-02-13T14:00:00Z","cost_usd":1}\n' });
   const options = ["--event", "call", "--map", "cost=costUsd"];
   const { code, stdout, stderr } = await target.run(["calls.jsonl"], options);
@@ -278,7 +278,7 @@ Deno.test("scout import rejects invalid options and columns before it reads a re
   );
 });
 
-Deno.test("scout import rejects a file of the target log", async () => {
+Deno.test("scout import rejects a source that is a file of the target log", async () => {
   using target = importing({ "a.jsonl": '{"ts":"2026-02-13T14:00:00Z","event":"nav"}\n' });
   assertWorked(await target.run(["a.jsonl"]));
   const args = (file: string) => ["import", "--path", target.path, file];

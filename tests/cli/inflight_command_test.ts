@@ -36,7 +36,7 @@ Deno.test("scout inflight lists the calls that have begun and not ended, oldest 
   );
 });
 
-Deno.test("scout inflight --tz shows every time in the zone", async () => {
+Deno.test("scout inflight --tz shows all times in the given time zone", async () => {
   using log = logWith(LINES[0]!);
   const { stdout } = await log.run("inflight", "--tz", "Asia/Tokyo");
   assertEquals(
@@ -60,14 +60,14 @@ Deno.test("scout inflight --json prints one span per line, and --since leaves ou
   }]);
 });
 
-Deno.test("scout inflight says so if every call has ended", async () => {
+Deno.test("scout inflight reports that no calls are unfinished", async () => {
   using log = logWith(...LINES.slice(3));
   const { code, stdout, stderr } = await log.run("inflight");
   assertEquals([code, stdout], [0, ""]);
   assertEquals(stderr, "scout: no unfinished calls; the newest event is from 2026-02-13 14:34\n");
 });
 
-Deno.test("scout inflight takes its log from SCOUT_PATH if it has no argument", async () => {
+Deno.test("scout inflight reads the log at SCOUT_PATH if no log is given", async () => {
   using log = logWith(...LINES);
   const { code, stdout, stderr } = await runProgram(MAIN, {
     dir: log.dir.path(""),

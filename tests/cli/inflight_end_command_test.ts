@@ -30,7 +30,7 @@ async function openIn(path: string): Promise<[span: string, lastSeen: unknown][]
   return open.map(({ span, lastSeen }) => [span, lastSeen]);
 }
 
-Deno.test("scout inflight end logs the end of a call in its session", async () => {
+Deno.test("scout inflight end logs the end of a call, with the session ID of the call", async () => {
   using log = logWith(...BEGUN);
   const args = ["--status", "error", "--cost", "0.02", "--reason", "machine lost"];
   const { code, stdout, stderr } = await end(log, "3f9c0777", ...args);
@@ -54,7 +54,7 @@ Deno.test("scout inflight end logs the end of a call in its session", async () =
   assertEquals(await openIn(log.path), [["3f9c01d2", TS], ["3f9c07", TS]]);
 });
 
-Deno.test("scout inflight end takes the first characters of an ID, and an ID that is the start of another one", async () => {
+Deno.test("scout inflight end accepts a prefix of an ID, and an ID that is itself the prefix of another ID", async () => {
   using log = logWith(...BEGUN);
   assertEquals((await end(log, "3f9c01")).code, 0);
   const { code, stdout } = await end(log, "3f9c07", "--json");
@@ -68,14 +68,14 @@ Deno.test("scout inflight end takes the first characters of an ID, and an ID tha
   assertEquals((await openIn(log.path)).map(([span]) => span), ["3f9c0777"]);
 });
 
-Deno.test("scout inflight end logs one end, even if several processes end the call at once", async () => {
+Deno.test("scout inflight end logs a single end, even if several processes end the same call at once", async () => {
   using log = logWith(...BEGUN);
   const results = await Promise.all([1, 2, 3, 4].map(() => end(log, "3f9c01d2", "--cost", "5")));
   assertEquals(results.map(({ code }) => code).sort(), [0, 1, 1, 1]);
   assertEquals(linesOf(log.path).length, BEGUN.length + 1);
 });
 
-Deno.test("scout inflight end --event ends the call of the type, if several have the same ID", async () => {
+Deno.test("scout inflight end --event selects a call by its type if several calls have the same ID", async () => {
   using log = logWith(...BEGUN, { ...BEGUN[0], event: "llm_call_begin" });
   assertEquals((await end(log, "3f9c01d2")).code, 1);
   assertEquals((await end(log, "3f9c01d2", "--event", "llm_call")).code, 0);

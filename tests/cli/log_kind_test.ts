@@ -44,12 +44,12 @@ const LOGS: [what: string, content: string][] = [
   ["an empty file", ""],
   ["one event", LINE],
   ["an event without a line break", LINE.trimEnd()],
-  ["a torn line and nothing else", LINE.slice(0, 20)],
+  ["a file that contains only a torn line", LINE.slice(0, 20)],
   ["damage before an event", `\0\0\0\n{"torn\n${LINE}`],
   ["much damage before an event", `${"x".repeat(200_000)}\n${LINE}`],
   ["much damage after an event", `${LINE}${"x".repeat(200_000)}`],
   [
-    "a line that is longer than the bytes that are read",
+    "a line longer than the part of the file that it reads",
     `{"event":"nav","x":"${"y".repeat(200_000)}"}\n`,
   ],
 ];
@@ -61,7 +61,7 @@ for (const [what, content] of LOGS) {
   });
 }
 
-Deno.test("checkKind() accepts a damaged file next to a lock, a manifest or an archive", () => {
+Deno.test("checkKind() accepts a damaged file if a lock file, manifest or archive of the log is next to it", () => {
   for (
     const beside of ["audit.jsonl.lock", "audit.manifest.jsonl", "audit_20260213_143022.jsonl.gz"]
   ) {

@@ -61,7 +61,7 @@ for (const [files, message] of HOLDING_SEVERAL) {
   });
 }
 
-Deno.test("locateLog() returns a path that does not exist unchanged", () => {
+Deno.test("locateLog() returns the path of a missing file unchanged", () => {
   using dir = dirWith("other.jsonl");
   assertEquals(
     locateLog({ file: dir.path("new.jsonl"), path: undefined }).path,
@@ -72,7 +72,7 @@ Deno.test("locateLog() returns a path that does not exist unchanged", () => {
 
 await testNeeding(
   "POSIX",
-  "locateLog() follows symbolic links only to directories",
+  "locateLog() follows a symbolic link only if it leads to a directory",
   () => {
     using dir = dirWith("other.jsonl");
     using links = tempDir();
@@ -86,7 +86,7 @@ await testNeeding(
   },
 );
 
-Deno.test("locateLog() rejects an argument LOG together with --path", () => {
+Deno.test("locateLog() rejects the argument LOG together with the option --path", () => {
   const error = assertThrows(
     () => locateLog({ file: "a.jsonl", path: "b.jsonl" }),
     CommandError,
@@ -95,7 +95,7 @@ Deno.test("locateLog() rejects an argument LOG together with --path", () => {
   assertEquals(error.exitCode, 2);
 });
 
-Deno.test("scout prefers the command line to SCOUT_PATH, and a readable SCOUT_PATH to the default path", async () => {
+Deno.test("scout uses the path on the command line first, then SCOUT_PATH if it may read it, then the default path", async () => {
   using dir = dirWith("home.jsonl", "variable.jsonl", "argument.jsonl");
   const home = dir.path("home");
   Deno.mkdirSync(`${home}/.scout`, { recursive: true });

@@ -47,7 +47,7 @@ for (const [question, message] of CASES) {
   });
 }
 
-Deno.test("nothingFound() reports a log without events, and events without times", () => {
+Deno.test("nothingFound() reports that a log has no events, or that its newest event has no time", () => {
   const nothing = { ...FACTS, oldest: undefined, newest: undefined, types: new Set<string>() };
   assertEquals(nothingFound({ event: ["nav"] }, nothing), "the log has no events");
   const untimed = { ...FACTS, oldest: { event: "nav" }, newest: { event: "nav", ts: "\u001b" } };
@@ -65,7 +65,7 @@ Deno.test("nothingFound() shows times in the time zone of the query", () => {
   );
 });
 
-Deno.test("nearestName() finds each event type with one letter wrong, missing, added or swapped", () => {
+Deno.test("nearestName() finds an event type that was typed with one letter wrong, missing, added or swapped", () => {
   for (const type of EVENT_TYPES) {
     const at = Math.floor(type.length / 2);
     const [before, letter, after] = [type.slice(0, at), type[at], type.slice(at + 1)];

@@ -20,7 +20,7 @@ async function check(content: string, ...args: readonly string[]) {
   return { code, stdout, stderr: stderr.replaceAll(file, "FILE") };
 }
 
-Deno.test("scout prices check counts models and shows the digest that the log has", async () => {
+Deno.test("scout prices check counts models, and prints a digest of the table that ignores white space", async () => {
   const bytes = new TextEncoder().encode(JSON.stringify(TABLE));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   // White space does not change the digest.
@@ -56,7 +56,7 @@ Deno.test("scout prices check shows the prices of a model, and exits with 1 if i
   );
 });
 
-Deno.test("scout prices check names each price that cannot be used, at most twenty", async () => {
+Deno.test("scout prices check names up to twenty unusable prices, and counts the others", async () => {
   const wrong = { input_cost_per_token: 2.5, output_cost_per_token: "1e-5" };
   const table = Object.fromEntries(Array.from({ length: 11 }, (_, n) => [`m${n}\u001b`, wrong]));
   const { code, stderr } = await check(JSON.stringify(table));

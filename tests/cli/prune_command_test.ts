@@ -64,7 +64,7 @@ Deno.test("scout prune --json lists each removed archive with the reason", async
   assertEquals(log.archives().length, 0);
 });
 
-Deno.test("scout spend and scout status report the events that scout prune has removed", async () => {
+Deno.test("scout spend, status and metrics state up to which time scout prune has removed the events", async () => {
   using log = await archivedLog();
   await log.run("--max-archives", "1");
   const spend = await log.ask("spend", "--since", "2026-02-01");
@@ -111,7 +111,7 @@ Deno.test("scout prune reports a missing permission in one line", async () => {
   assertEquals(log.archives().length, 3);
 });
 
-Deno.test("scout prune removes the newest archive only because of its age, and reports that it keeps the archive", async () => {
+Deno.test("scout prune removes the newest archive only if it is too old, and otherwise reports that it is kept", async () => {
   using log = await archivedLog();
   const newest = log.archives().at(-1);
   const limits: [limit: string[], why: string | null][] = [

@@ -189,7 +189,7 @@ Deno.test("scout query shows failures in red and escalations in yellow, if color
   assert(!plain.stdout.includes("\u001b"));
 });
 
-Deno.test("scout query, tail, spend and metrics report which events the log contains if nothing matches", async () => {
+Deno.test("scout query, tail, spend and metrics name the newest event or a similar type if nothing matches", async () => {
   using log = logWith(...EVENTS.slice(0, 3));
   const since = ["--since", "2026-02-14"];
   const instead = "the newest event is from 2026-02-13 16:00";

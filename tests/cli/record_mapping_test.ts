@@ -17,7 +17,7 @@ function fieldsOf(
   return new RecordMapping({ ...NOTHING, ...options }).ofCells({ ts: "0", ...cells }).fields;
 }
 
-Deno.test("RecordMapping reads a cell as a number or boolean only if the value has the same text", () => {
+Deno.test("RecordMapping turns a cell into a number or boolean only if the text of that value equals the cell", () => {
   const numbers = { count: "12", share: "-0.5", small: "1e-7", large: "9007199254740992" };
   const values = { count: 12, share: -0.5, small: 1e-7, large: 9007199254740992 };
   assertEquals(fieldsOf({ ...numbers, flag: "true" }), { ...values, flag: true });
@@ -42,14 +42,14 @@ Deno.test("RecordMapping reads a cell as a number or boolean only if the value h
   assertEquals(fieldsOf({ release: "1.5" }, { text: ["release"] }), { release: "1.5" });
 });
 
-Deno.test("RecordMapping returns a cell as text if a number or boolean would have another text", () => {
+Deno.test("RecordMapping returns a value whose text equals the cell, for random numbers and texts", () => {
   const numeric = fc.stringMatching(/^[-+]?\d{0,20}\.?\d{0,20}(?:[eE][-+]?\d{1,4})?$/);
   fc.assert(fc.property(fc.oneof(numeric, fc.double().map(String), fc.string()), (cell) => {
     if (cell !== "") assertEquals(String(fieldsOf({ value: cell }).value), cell);
   }));
 });
 
-Deno.test("RecordMapping rounds no number in a known field", () => {
+Deno.test("RecordMapping stores a number that JavaScript would round as text, also in known fields", () => {
   const fields = fieldsOf({
     cost: "12345678901234567890",
     duration_ms: "9007199254740993",
@@ -64,7 +64,7 @@ Deno.test("RecordMapping rounds no number in a known field", () => {
   });
 });
 
-Deno.test("RecordMapping reads the cell of a known field as the type of the field", () => {
+Deno.test("RecordMapping converts the cell of a known field to the type of that field", () => {
   const cells = {
     model: "4",
     session_id: "12",
@@ -85,7 +85,7 @@ Deno.test("RecordMapping reads the cell of a known field as the type of the fiel
   });
 });
 
-Deno.test("RecordMapping renames fields, also to the name of another column", () => {
+Deno.test("RecordMapping renames columns, and can swap the names of two columns", () => {
   const map = [{ field: "a", column: "b" }, { field: "b", column: "a" }, {
     field: "c",
     column: "a",
@@ -96,7 +96,7 @@ Deno.test("RecordMapping renames fields, also to the name of another column", ()
   assertEquals(Object.entries(fields), [["__proto__", "x"]]);
 });
 
-Deno.test("RecordMapping rejects an object with two members for one field", () => {
+Deno.test("RecordMapping rejects an object of which two members map to the same field", () => {
   const mapping = new RecordMapping({ ...NOTHING, map: [{ field: "model", column: "engine" }] });
   const object = { ts: 0, engine: "a", model: "b" };
   const error = assertThrows(() => mapping.ofObject(object), AuditEventError);
@@ -129,7 +129,7 @@ Deno.test("RecordMapping reads ISO 8601 times, seconds and milliseconds, and rea
   }
 });
 
-Deno.test("RecordMapping reads times that are numbers in the unit, counted from the start", () => {
+Deno.test("RecordMapping reads numeric times in timeUnit, counted from timeStart", () => {
   const epochMs = (ts: unknown, options: Partial<MappingOptions>) =>
     new RecordMapping({ ...NOTHING, ...options }).ofObject({ ts }).epochMs;
   const expected = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
@@ -145,7 +145,7 @@ Deno.test("RecordMapping reads times that are numbers in the unit, counted from 
   assertEquals(epochMs("2026-02-13T14:30:22.123Z", berlin), expected);
 });
 
-Deno.test("RecordMapping rejects a number without a unit that is not a plausible time, and shows what the number would mean", () => {
+Deno.test("RecordMapping rejects an implausible numeric time without a unit, and shows the date that it would mean", () => {
   const mapping = new RecordMapping({ ...NOTHING, timeUnit: undefined });
   const cases: [unknown, string][] = [
     [1770993022123456, "+058090-"],
@@ -162,7 +162,7 @@ Deno.test("RecordMapping rejects a number without a unit that is not a plausible
   }
 });
 
-Deno.test("RecordMapping reads a member of nested objects by its path", () => {
+Deno.test("RecordMapping reads a member of a nested object by its dotted path", () => {
   const map = [{ field: "input_t", column: "message.usage.input_tokens" }, {
     field: "model",
     column: "a.b",
@@ -185,7 +185,7 @@ Deno.test("RecordMapping reads a member of nested objects by its path", () => {
   assertEquals(literal.missingMember(), null);
 });
 
-Deno.test("RecordMapping.missingMember() names a mapping to a member that no object has", () => {
+Deno.test("RecordMapping.missingMember() names a mapped member that no object has", () => {
   const map = [{ field: "cost", column: "costUsd" }, { field: "model", column: "engine" }];
   const mapping = new RecordMapping({ ...NOTHING, map });
   assertEquals(mapping.missingMember(), null);
@@ -203,7 +203,7 @@ Deno.test("RecordMapping.missingMember() names a mapping to a member that no obj
   assertEquals(other.missingMember(), message);
 });
 
-Deno.test("RecordMapping.missingMember() accepts a mapping to a column that only a CSV file has", () => {
+Deno.test("RecordMapping.missingMember() accepts a mapped name that exists only as a CSV column", () => {
   const mapping = new RecordMapping({ ...NOTHING, map: [{ field: "ts", column: "TIME" }] });
   mapping.checkColumns(["TIME"], "a.csv");
   mapping.ofObject({ ts: 0 });

@@ -121,7 +121,7 @@ Deno.test("scout report rejects a directory and a missing directory as --out, an
   assertEquals([...Deno.readDirSync(dir)], []);
 });
 
-Deno.test("scout report names the flags that permit writing the file of the report", async () => {
+Deno.test("scout report names the flags that it needs to write its file", async () => {
   using log = logWith(...EVENTS);
   const { code, stderr } = await report(log, "elsewhere.html");
   const file = log.dir.path("report.html");
@@ -185,7 +185,7 @@ await testNeeding(
 
 await testNeeding(
   "POSIX",
-  "scout report --open opens the file, or reports that the program that opens files is missing",
+  "scout report --open opens the file, or names the program that it cannot find",
   async () => {
     using log = logWith(...EVENTS);
     const { dir, opened } = fakeOpener();

@@ -27,7 +27,7 @@ async function recordsIn(name: string, content: Content, options: Partial<Source
   return { records, columns, isReadOnce: read === bytes.byteLength };
 }
 
-Deno.test("SourceFile numbers CSV rows by their first lines, also if cells contain line breaks", async () => {
+Deno.test("SourceFile numbers a CSV row by its first line, even if cells contain line breaks", async () => {
   for (const lineBreak of ["\n", "\r\n"]) {
     const text = ["\uFEFFa,b", '1,"x', 'y"', "", '"2 ""two""",', "", "3,4"].join(lineBreak);
     const { records, columns, isReadOnce } = await recordsIn("rows.csv", text);
@@ -60,7 +60,7 @@ Deno.test("SourceFile reports each row with a wrong number of cells, and stops a
   assertEquals([line, /^Quote Not Closed/.test(`${problem}`)], [5, true]);
 });
 
-Deno.test("SourceFile reports the line of invalid UTF-8 in both formats", async () => {
+Deno.test("SourceFile reports the line number of invalid UTF-8, in CSV and in JSON lines", async () => {
   const bytes = new TextEncoder().encode('a,b\n1,2\n1,"?"\n');
   bytes[bytes.indexOf(0x3f)] = 0xe4;
   assertEquals((await recordsIn("rows.csv", bytes)).records.at(-1), [3, "not UTF-8"]);

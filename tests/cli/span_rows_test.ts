@@ -28,7 +28,7 @@ function spansOf(events: readonly AuditEvent[], options?: { isNewestFirst: boole
   return rowsOf(events, options).map(({ span, status }) => `${span} ${status}`);
 }
 
-Deno.test("SpanRows.add() joins the two events of a call, with the time of the beginning and the fields of both", () => {
+Deno.test("SpanRows.add() joins the two events of a call into one row with the start time and the fields of both", () => {
   const events = [
     begin("1", 0, { tool: "search", agent: "critic" }),
     { ts: at(1), event: "nav", session_id: "s" },
@@ -50,7 +50,7 @@ Deno.test("SpanRows.add() joins the two events of a call, with the time of the b
   assertEquals(rowsOf(events.toReversed(), { isNewestFirst: true }), [row]);
 });
 
-Deno.test("SpanRows returns calls as they end, and then those without an end; or newest first by their beginnings", () => {
+Deno.test("SpanRows returns calls in the order of their ends and then unfinished calls, or by start time, newest first", () => {
   const events = [
     end("0", 0, { status: "ok" }),
     begin("1", 1),
@@ -67,7 +67,7 @@ Deno.test("SpanRows returns calls as they end, and then those without an end; or
   );
 });
 
-Deno.test("SpanRows lets the end of the process count after an end by hand, in both orders", () => {
+Deno.test("SpanRows shows the end that the process logs, even after an end by scout inflight end, in both orders", () => {
   const byHand = end("1", 2, { status: "aborted", ended_by: "scout inflight end" });
   const events = [begin("1", 0, { tool: "x" }), byHand, end("1", 3, { status: "ok", cost: 0.5 })];
   assertEquals(rowsOf(events).map(({ tool, status, cost }) => [tool, status, cost]), [
@@ -78,7 +78,7 @@ Deno.test("SpanRows lets the end of the process count after an end by hand, in b
   assertEquals(spansOf(events.slice(0, 2).toReversed(), { isNewestFirst: true }), ["1 aborted"]);
 });
 
-Deno.test("SpanRows pairs repeated IDs in the same way in both orders", () => {
+Deno.test("SpanRows pairs beginnings and ends with repeated IDs alike, whether oldest or newest first", () => {
   const events = [
     begin("1", 0),
     end("1", 1, { status: "a" }),
@@ -92,14 +92,14 @@ Deno.test("SpanRows pairs repeated IDs in the same way in both orders", () => {
   assertEquals(pairs(rowsOf(events.toReversed(), { isNewestFirst: true })), expected);
 });
 
-Deno.test("SpanRows says that a call has ended if its end is in the log, but not among the events", () => {
+Deno.test("SpanRows shows the status ended for a call whose end is in the log, but not among the given events", () => {
   for (const isNewestFirst of [false, true]) {
     const [row] = rowsOf([begin("1", 0)], { isNewestFirst }, new Set());
     assertEquals([row?.status, row?.ts], ["ended", at(0)]);
   }
 });
 
-Deno.test("spanTypes() takes the type of the beginning for that of the call", () => {
+Deno.test("spanTypes() returns both event types of a call, given the type of the call or of its beginning", () => {
   const types = ["tool_call", "tool_call_begin"];
   assertEquals(spanTypes(["tool_call"]), types);
   assertEquals(spanTypes(["tool_call_begin"]), types);

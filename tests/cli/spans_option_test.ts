@@ -51,7 +51,7 @@ async function spansOf(log: ReturnType<typeof logWith>, ...args: readonly string
     .join();
 }
 
-Deno.test("scout query --spans selects the calls by their beginning, their type and the fields of both events", async () => {
+Deno.test("scout query --spans filters by the start time, the type, and the fields of both events of a call", async () => {
   using log = logWith(...LINES);
   assertEquals(await spansOf(log), "a,b,m,t");
   assertEquals(await spansOf(log, "--desc"), "b,m,a,t");
@@ -64,7 +64,7 @@ Deno.test("scout query --spans selects the calls by their beginning, their type 
   assertEquals(await spansOf(log, "--limit", "0"), "");
 });
 
-Deno.test("scout query --spans --session shows the calls that began in the session, wherever they ended", async () => {
+Deno.test("scout query --spans --session shows the calls that began in the session, even if they ended in another", async () => {
   const elsewhere = {
     ...event(9, "turn", "t", { status: "ok", duration_ms: 9_000 }),
     session_id: "x",
@@ -88,7 +88,7 @@ Deno.test("scout query --spans --session shows the calls that began in the sessi
   assertEquals(since.stdout, "");
 });
 
-Deno.test("scout query --spans says so if the log has no calls", async () => {
+Deno.test("scout query --spans reports that the log has no calls", async () => {
   using log = logWith(LINES[4]!);
   const { code, stdout, stderr } = await log.run("query", "--spans");
   assertEquals([code, stdout], [0, ""]);
@@ -109,7 +109,7 @@ Deno.test("scout tail --spans shows the calls that began last, oldest first", as
   ]);
 });
 
-Deno.test("scout tail -f --spans shows the last calls, and then each call when it ends, once", async () => {
+Deno.test("scout tail -f --spans shows the last calls, and then each call once, as soon as it ends", async () => {
   using log = logWith(...LINES);
   const process = new Deno.Command(Deno.execPath(), {
     args: programArgs(MAIN, {

@@ -58,7 +58,7 @@ for (const [by, rows] of BY) {
   });
 }
 
-Deno.test("scout spend distinguishes the two occurrences of a repeated hour", async () => {
+Deno.test("scout spend shows the hour that clocks repeat in autumn as two hours", async () => {
   using log = logWith(
     cost("2026-10-25T00:30:00.000Z", 1),
     cost("2026-10-25T01:30:00.000Z", 2),
@@ -97,7 +97,7 @@ Deno.test("scout spend sums up the costs of archives and of the active file", as
   );
 });
 
-Deno.test("scout spend of a replayed trace equals an independent sum over the tokens of the trace", async () => {
+Deno.test("scout spend prints the same costs of a replayed trace as the test computes from its tokens", async () => {
   using dir = tempDir();
   const random = new SeededRandom(7);
   const requests = Array.from({ length: 3_000 }, () => ({
@@ -149,7 +149,7 @@ Deno.test("scout spend rejects an unknown key and names the key", async () => {
   assertStringIncludes(stderr, 'Cannot read --by: "week" is not hour, day');
 });
 
-Deno.test("scout spend reports the number of events with unreadable costs on standard error", async () => {
+Deno.test("scout spend reports on standard error how many events have an unreadable cost", async () => {
   const line = (cost: string) => `{"ts":"2026-02-13T14:00:00.000Z","event":"nav","cost":${cost}}\n`;
   using log = logWith(line("1"), line('"2"'), line("NaN"), line("1e999"), line("0"));
   const { code, stdout, stderr } = await log.run("spend", ...SINCE);
@@ -160,7 +160,7 @@ Deno.test("scout spend reports the number of events with unreadable costs on sta
   assertEquals(stdout.split("\n")[0], "$1.00 for 2 events since 2026-02-13 00:00 (UTC)");
 });
 
-Deno.test("Every summary reports the number of events without a readable time on standard error", async () => {
+Deno.test("Every summary reports on standard error how many events have no readable time", async () => {
   const now = new Date().toISOString();
   const line = (ts: string) => `{"ts":${ts},"event":"nav","cost":1}\n`;
   const untimed = [line('"13 Feb 2026"'), line("17"), '{"event":"nav","cost":1}\n'].join("");

@@ -58,7 +58,7 @@ Deno.test("scout status --json counts archives from the manifest, and sums up th
   assertEquals(status.damage, { archivedLines: 1, regions: [] });
 });
 
-Deno.test("scout status reports events of the last day whose cost is not a number on standard error", async () => {
+Deno.test("scout status reports on standard error the events of the last day whose cost is not a number", async () => {
   const ts = new Date().toISOString();
   using log = logWith({ ts, event: "nav", cost: "1.5" }, { ts, event: "nav", cost: 1 }, {
     ts: "2026-02-13T14:00:00.000Z",

@@ -26,7 +26,7 @@ async function chainedLog() {
   };
 }
 
-Deno.test("scout verify reports a log without faults, and what verification cannot show", async () => {
+Deno.test("scout verify reports that a log has no faults, and lists the changes that it cannot detect", async () => {
   using log = await chainedLog();
   const { code, stdout, stderr } = await log.run("verify");
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
@@ -151,7 +151,7 @@ for (const [what, options, first, outcome, strictCode] of OUTCOMES) {
   });
 }
 
-Deno.test("scout verify names unprotected files that precede the chain", async () => {
+Deno.test("scout verify names files from before the start of the chain as not protected", async () => {
   using log = await logOf({ chain: true });
   // The original library in Python creates archives like this, and no manifest.
   const archive = log.path.replace(".jsonl", "_20200101_000000.jsonl.gz");

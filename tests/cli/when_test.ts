@@ -31,7 +31,7 @@ for (const text of ["", "soon", "3", "h", "-3h", "3 h", "3y", "2026-13-01", "14:
   });
 }
 
-Deno.test("parseWhen() rejects a time that is too long ago for calendar functions", () => {
+Deno.test("parseWhen() rejects a time that is too long ago for a date, such as 20000000w", () => {
   for (const text of ["99999999999w", "20000000w", `${"9".repeat(400)}d`]) {
     assertThrows(() => parseWhen(text), RangeError, "not a time");
   }

@@ -199,7 +199,7 @@ Deno.test("EventLines shows costs and tokens in named columns", () => {
   ]);
 });
 
-Deno.test("EventLines shows fields that explain a failure before all others", () => {
+Deno.test("EventLines shows the fields error and reason before all other fields", () => {
   const lines = new EventLines({ timeZone: "UTC", columns: 80, hasHeader: false });
   assertEquals(
     lines.line({

@@ -8,7 +8,7 @@ function sumOf(terms: readonly number[]): PreciseSum {
   return sum;
 }
 
-Deno.test("PreciseSum equals the rounded exact sum in any order, also when sums are added", () => {
+Deno.test("PreciseSum returns the exactly rounded sum in any order, also if partial sums are added", () => {
   for (let seed = 1; seed <= 50; seed++) {
     const random = new SeededRandom(seed);
     const terms = Array.from({ length: 1_000 }, () => random.below(1e9) / 7 ** random.below(40));

@@ -33,7 +33,7 @@ Deno.test("tableOf() counts faults by kind and lists what was skipped", () => {
   ]);
 });
 
-Deno.test("shortfalls() names cases that are too few, unless something was skipped", () => {
+Deno.test("shortfalls() names each kind with too few cases, unless some cases were skipped", () => {
   const findings = new Findings();
   findings.count("power-loss states", 20_000);
   findings.count("error injections", 500);

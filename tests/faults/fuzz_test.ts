@@ -72,7 +72,7 @@ Deno.test("fuzzRecovery() finds a recovery that loses an event", async () => {
   await assertFinds(fuzzRecovery(open), "instead of", ["lost"]);
 });
 
-Deno.test("fuzzRecovery() finds a recovery that always makes repairs", async () => {
+Deno.test("fuzzRecovery() finds a recovery that changes the disk again at every opening", async () => {
   const open: typeof openLog = async (process, rotationSizeBytes) => {
     const { length } = process.list(FILES.directory);
     process.open(`${FILES.directory}/new${length}`, "create").close();
@@ -87,7 +87,7 @@ for (const [fault, open, text] of WRITERS) {
   });
 }
 
-Deno.test("replay() repeats the input of a finding", async () => {
+Deno.test("replay() runs the input of a found fault again", async () => {
   const fuzz = fuzzLines(withQueries((query) => withEvents(query, (events) => events.slice(1))));
   const { faults: [fault] } = await findingsOf(fuzz);
   const [, seed, path] = /seed (-?\d+), path "([\d:]+)"/.exec(fault!.text)!;

@@ -161,7 +161,7 @@ Deno.test("checkRecovered() detects that recovery has removed a torn line, which
   assertEquals(violation.kind, "torn");
 });
 
-Deno.test("checkRecovered() finds no fault in the logs of leaveBehind()", async () => {
+Deno.test("checkRecovered() finds no fault in the logs of crashed writers that leaveBehind() creates", async () => {
   const what = new Set<string>();
   for (const nth of [0, 1]) {
     using dir = tempDir();
@@ -174,7 +174,7 @@ Deno.test("checkRecovered() finds no fault in the logs of leaveBehind()", async 
   assertEquals(what.size, 8, [...what].join(", "));
 });
 
-Deno.test("Promised.take() reads whole lines only, and applies a flush to all lines before it", () => {
+Deno.test("Promised.take() ignores an unfinished line, and counts all events before a flush as promised", () => {
   const promised = new Promised();
   promised.take("ready\nlogged 0\nlogged 1\nrefused 1\nlogged 2\ndurable 2\nlogged 3\nacknow");
   promised.take("logged 4\nacknowledged 4\nacknowledged 40");

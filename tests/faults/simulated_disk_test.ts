@@ -183,7 +183,7 @@ testBoth("FileSystem.open() opens a directory for reading its status only", (dis
   assertThrows(() => dir.handle.readSync(new Uint8Array(1), 0), Deno.errors.IsADirectory);
 });
 
-testBoth("FileHandle reads at positions and writes at the end", async (disk) => {
+testBoth("FileHandle reads at any position, and writes at the end of the file", async (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   using one = opened(fileSystem, path("file"));
@@ -199,7 +199,7 @@ testBoth("FileHandle reads at positions and writes at the end", async (disk) => 
   assertThrows(() => one.handle.readSync(buffer, -1), Error);
 }, { isOfWindows: true });
 
-testBoth('FileHandle opened with "update" truncates, and writes at the end', (disk) => {
+testBoth('FileHandle opened with "update" can truncate the file, and writes at its end', (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   using file = opened(fileSystem, path("file"), "update");
@@ -213,7 +213,7 @@ testBoth('FileHandle opened with "update" truncates, and writes at the end', (di
   assertEquals(read(fileSystem, path("file")), "ax\0");
 }, { isOfWindows: true });
 
-testBoth('FileHandle opened with "append" truncates, but not on Windows', (disk) => {
+testBoth('FileHandle opened with "append" can truncate the file, but not on Windows', (disk) => {
   furnish(disk);
   const { fileSystem, path, rules } = disk;
   using file = opened(fileSystem, path("file"));
@@ -267,7 +267,7 @@ testBoth("FileSystem syncs files and directories", async (disk) => {
   assertThrows(() => fileSystem.syncDirectorySync(path("symlink")), Deno.errors.NotFound);
 });
 
-testBoth("FileHandle opened for reading syncs, but not on Windows", async (disk) => {
+testBoth("FileHandle opened for reading can sync the file, but not on Windows", async (disk) => {
   furnish(disk);
   using file = opened(disk.fileSystem, disk.path("file"), "read");
   if (disk.rules === "POSIX") {
@@ -346,7 +346,7 @@ testBoth("FileSystem.link() rejects an existing name and a directory", (disk) =>
   assertThrows(() => fileSystem.link(path("dir"), path("new")), Deno.errors.PermissionDenied);
 });
 
-testBoth("FileSystem.remove() removes one name", (disk) => {
+testBoth("FileSystem.remove() removes one name of a file", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   fileSystem.link(path("file"), path("second"));
@@ -369,7 +369,7 @@ testBoth("FileSystem.makeDirectory() requires an unused name and an existing par
   assertThrows(() => fileSystem.makeDirectory(path("file/x")), Deno.errors.NotADirectory);
 });
 
-testBoth("FileHandle follows its file through rename and remove", (disk) => {
+testBoth("FileHandle still accesses its file after the file was renamed or removed", (disk) => {
   furnish(disk);
   const { fileSystem, path } = disk;
   using file = opened(fileSystem, path("file"));
@@ -384,7 +384,7 @@ testBoth("FileHandle follows its file through rename and remove", (disk) => {
   assertEquals(read(fileSystem, path("file")), "other");
 });
 
-testBoth("FileHandle.tryLock() excludes the other handles of a file", (disk) => {
+testBoth("FileHandle.tryLock() returns false if another handle locked the file", (disk) => {
   furnish(disk);
   const { fileSystem, path, rules } = disk;
   fileSystem.link(path("file"), path("second"));
@@ -405,7 +405,7 @@ testBoth("FileHandle.tryLock() excludes the other handles of a file", (disk) => 
 }, { isOfWindows: true });
 
 testBoth(
-  "FileHandle.tryLock() keeps other handles from reading and writing on Windows only",
+  "FileHandle.tryLock() makes reads and writes by other handles fail, but only on Windows",
   async (disk) => {
     furnish(disk);
     const { fileSystem, path, rules } = disk;
@@ -450,7 +450,7 @@ function without(...kinds: PendingOperation["kind"][]): (operation: PendingOpera
   return ({ kind }) => !kinds.includes(kind);
 }
 
-Deno.test("SimulatedDisk.writeFile() is durable at once", () => {
+Deno.test("SimulatedDisk.writeFile() writes a file that is durable at once", () => {
   const { disk, process } = simulation();
   assertEquals([disk.pending, process.calls], [[], []]);
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "abc" });
@@ -467,7 +467,7 @@ Deno.test("SimulatedDisk.plant() creates files of other kinds, which open() reje
   assertEquals(disk.afterPowerLoss(nothing).process().list("/log"), ["a", "fifo"]);
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() loses, keeps or tears an append", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() can lose, keep or cut off an append", () => {
   const { disk, process } = simulation();
   process.open("/log/a", "append").appendSync(bytes("defg"));
   assertEquals(disk.pending.map(({ id, kind, path }) => ({ id, kind, path })), [
@@ -495,7 +495,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() fills the gap before a surviving appen
   assertEquals(tornToNothing.snapshot(), { "/log/a": "abc" });
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() may restore a truncated tail", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() can restore the bytes that an unsynced truncation removed", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "update");
   handle.truncateSync(1);
@@ -505,7 +505,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() may restore a truncated tail", () => {
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "a" });
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() writes a surviving append over a restored tail", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() writes a surviving append over the bytes that it restores", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "update");
   handle.truncateSync(1);
@@ -514,7 +514,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() writes a surviving append over a resto
   assertEquals(disk.afterPowerLoss(without("append")).snapshot(), { "/log/a": "a" });
 });
 
-Deno.test("FileHandle.syncData() covers the appends before the call", async () => {
+Deno.test("FileHandle.syncData() makes the appends before the call durable, but not later ones", async () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.appendSync(bytes("d"));
@@ -528,7 +528,7 @@ Deno.test("FileHandle.syncData() covers the appends before the call", async () =
   assertEquals(disk.pending, []);
 });
 
-Deno.test("FileHandle.syncData() covers the content but not the name, and syncDirectory() vice versa", () => {
+Deno.test("FileHandle.syncData() makes the content of a file durable, and syncDirectory() makes its name durable", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/b", "create");
   handle.appendSync(bytes("b"));
@@ -541,7 +541,7 @@ Deno.test("FileHandle.syncData() covers the content but not the name, and syncDi
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "abc", "/log/b": "b" });
 });
 
-Deno.test("FileHandle.syncData() excludes the bytes from later syncs if it fails", async () => {
+Deno.test("FileHandle.syncData() that fails leaves its bytes out of all later syncs", async () => {
   for (const sync of [(handle: FileHandle) => handle.syncData(), syncDataSync]) {
     const { disk, process } = simulation();
     process.failOn(({ name }) => name === "syncData", ioError);
@@ -574,7 +574,7 @@ Deno.test("FileHandle.syncData() reports a failed sync once on every other open 
   }
 });
 
-Deno.test("FileHandle.syncData() fails if another handle's sync of the file fails meanwhile", async () => {
+Deno.test("FileHandle.syncData() fails if a sync by another handle of the file fails in the meantime", async () => {
   const { disk, process } = simulation();
   const other = disk.process().open("/log/a", "append");
   other.appendSync(bytes("d"));
@@ -584,7 +584,7 @@ Deno.test("FileHandle.syncData() fails if another handle's sync of the file fail
   await assertRejects(() => running, Error, "Input/output error");
 });
 
-Deno.test("FileHandle.syncData() on a closed handle does not exclude bytes from later syncs", () => {
+Deno.test("FileHandle.syncData() that fails on a closed handle leaves no bytes out of later syncs", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.appendSync(bytes("d"));
@@ -618,7 +618,7 @@ for (
     { name: "remove", change: (process: FileSystem) => process.remove("/log/a"), after: {} },
   ]
 ) {
-  Deno.test(`FileSystem.syncDirectory() makes a ${name} durable; before, a power loss may undo it`, async () => {
+  Deno.test(`FileSystem.syncDirectory() makes a ${name} durable; until then, a power loss may undo it`, async () => {
     const { disk, process } = simulation();
     change(process);
     assertEquals(disk.snapshot(), after);
@@ -632,7 +632,7 @@ for (
   });
 }
 
-Deno.test("FileSystem.syncDirectory() of the parent covers a new directory, but not the names in it", () => {
+Deno.test("FileSystem.syncDirectory() of the parent makes a new directory durable, but not the names in it", () => {
   const { disk, process } = simulation();
   process.makeDirectory("/log/old");
   process.link("/log/a", "/log/old/b");
@@ -644,7 +644,7 @@ Deno.test("FileSystem.syncDirectory() of the parent covers a new directory, but 
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "abc", "/log/old/b": "abc" });
 });
 
-Deno.test("FileSystem.syncDirectory() on either directory covers a rename between them", () => {
+Deno.test("FileSystem.syncDirectory() of either directory makes a rename between the two durable", () => {
   for (const synced of ["/log", "/old"]) {
     const { disk, process } = simulation();
     disk.plant("/old", "directory");
@@ -656,7 +656,7 @@ Deno.test("FileSystem.syncDirectory() on either directory covers a rename betwee
   }
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() keeps the first changes of each file name, and loses only later ones", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() that loses a change of a name also loses all later changes of that name", () => {
   const { disk, process } = simulation();
   process.rename("/log/a", "/log/a.1");
   process.open("/log/a", "create").appendSync(bytes("new"));
@@ -671,7 +671,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() keeps the first changes of each file n
   assertEquals(after("remove", "append"), { "/log/a": "", "/log/a.1": "abc", "/log/a.2": "abc" });
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() drops a rename whose source was lost", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() drops a rename if the renamed file was lost", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/tmp", "create");
   handle.appendSync(bytes("new"));
@@ -724,7 +724,7 @@ Deno.test("SimulatedProcess.calls records every call that touches the disk", asy
   assertEquals<unknown>(process.calls, expected);
 });
 
-Deno.test("SimulatedProcess.onCall runs before the effect and may make the call fail", async () => {
+Deno.test("SimulatedProcess.onCall runs before the call takes effect, and can make the call fail", async () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   process.onCall = ({ index, name }) => {
@@ -739,7 +739,7 @@ Deno.test("SimulatedProcess.onCall runs before the effect and may make the call 
   assertEquals(disk.snapshot(), { "/log/a": "abcd" });
 });
 
-Deno.test("SimulatedProcess.failOn() lets the requested number of matching calls fail", () => {
+Deno.test("SimulatedProcess.failOn() makes the given number of matching calls fail", () => {
   const { process } = simulation();
   process.failOn(({ name }) => name === "append", noSpace, 2);
   process.failOn(({ path }) => path === "/log", ioError, Infinity);
@@ -824,7 +824,7 @@ Deno.test("SimulatedProcess.kill() releases its locks and does not affect other 
   assertEquals(disk.snapshot(), { "/log/a": "abcde" });
 });
 
-Deno.test("SimulatedDisk.afterKill() returns a copy without handles", () => {
+Deno.test("SimulatedDisk.afterKill() returns a copy of the disk without open handles and locks", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.tryLock();
@@ -841,7 +841,7 @@ Deno.test("SimulatedDisk.afterKill() returns a copy without handles", () => {
   assertEquals([copy.snapshot(), disk.snapshot()], [{ "/log/a": "abcdf" }, {}]);
 });
 
-Deno.test("SimulatedDisk.bytesLeft limits appends: an append that does not fit is short, and the next append fails", () => {
+Deno.test("SimulatedDisk.bytesLeft cuts off an append that does not fit, and makes the next append fail", () => {
   const { disk, process } = simulation();
   assertEquals(disk.bytesLeft, Infinity);
   disk.bytesLeft = 3;
@@ -853,7 +853,7 @@ Deno.test("SimulatedDisk.bytesLeft limits appends: an append that does not fit i
   assertEquals(disk.afterPowerLoss(nothing).bytesLeft, 3);
 });
 
-Deno.test("SimulatedDisk.bytesLeft grows when a file is truncated, or has neither names nor handles left", () => {
+Deno.test("SimulatedDisk.bytesLeft grows when a file is truncated, or when its last name and handle are gone", () => {
   const { disk, process } = simulation();
   disk.bytesLeft = 0;
   const handle = process.open("/log/a", "update");

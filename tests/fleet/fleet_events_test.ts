@@ -129,7 +129,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetEvents() drops duplicates, cuts overlaps, and reports each gap exactly",
+  "fleetEvents() skips duplicate blocks and overlapping bytes, and reports each gap exactly",
   async () => {
     await using of = await fleet();
     const lines = ["a", "bb", "ccc", "dddd", "eeeee", "ffffff"].map((event) =>

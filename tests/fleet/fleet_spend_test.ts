@@ -99,7 +99,7 @@ await natsTest("fleetSpend() counts shipped costs and follows new costs", async 
 });
 
 await natsTest(
-  "fleetSpend() sums each number of hours exactly, also within one block",
+  "fleetSpend() sums up any number of hours exactly, even if they start within a block",
   async () => {
     await using of = await fleet();
     // One event every half hour; the last event is now.
@@ -116,7 +116,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetSpend() counts events from a clock that is ahead immediately, and ignores old events",
+  "fleetSpend() counts an event of a clock ten minutes ahead at once, and ignores old events",
   async () => {
     await using of = await fleet();
     await of.spend("old", [100]);
@@ -181,7 +181,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetSpend() sums each number of hours exactly if costs cancel each other out",
+  "fleetSpend() sums up any number of hours exactly, even if costs cancel each other out",
   async () => {
     await using of = await fleet();
     // This library rejects a negative cost, but other programs may write negative costs.
@@ -219,7 +219,7 @@ await natsTest("fleetSpend() reports each gap exactly", async () => {
 });
 
 await natsTest(
-  "FleetSpend.usd() throws after the spend was closed or following has failed",
+  "FleetSpend.usd() throws after close(), and after its connection to the server was closed",
   async () => {
     await using of = await fleet();
     await of.spend("a", [1]);

@@ -104,7 +104,7 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
   return null;
 }
 
-Deno.test("ship() and fleetEvents() deliver exactly once despite lost, late and stale responses", async () => {
+Deno.test("ship() and fleetEvents() deliver every event once, even if responses are lost, late or stale", async () => {
   for (let seed = 1; seed <= 12; seed++) assertEquals(await wrongWith(seed), null, `seed ${seed}`);
 });
 
@@ -159,10 +159,12 @@ const byName: FileSystem = {
 };
 
 const PLANTS: [what: string, plant: Plant][] = [
-  ["no expected last sequence", { connection: without("Nats-Expected-Last-Subject-Sequence") }],
-  ["no message ID", { connection: without("Nats-Msg-Id") }],
+  ["requests without the expected last sequence", {
+    connection: without("Nats-Expected-Last-Subject-Sequence"),
+  }],
+  ["requests without a message ID", { connection: without("Nats-Msg-Id") }],
   ["a duplicate that counts as stored", { connection: trusting }],
-  ["a file that is read by its name", { fileSystem: byName }],
+  ["a file that is opened again by its name at each read", { fileSystem: byName }],
 ];
 for (const [what, plant] of PLANTS) {
   Deno.test(`The simulation detects a planted bug: ${what}`, async () => {

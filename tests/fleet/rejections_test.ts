@@ -67,7 +67,7 @@ async function shipTo(
   return { requests, delaysMs: times.slice(1).map((at, n) => at - times[n]!), warnings, report };
 }
 
-Deno.test("ship() asks again, with back-off, while the server stores a block with the same ID", async () => {
+Deno.test("ship() retries, with back-off, while the server is still storing a block with the same ID", async () => {
   const { requests, delaysMs, warnings, report } = await shipTo(Array(6).fill(ID_IN_PROCESS));
   assertEquals(requests, ["last", ...Array(6).fill(["block", "last"]).flat(), "block"]);
   assertEquals(delaysMs, [200, 400, 800, 1_600, 2_000, 2_000]);
@@ -77,7 +77,7 @@ Deno.test("ship() asks again, with back-off, while the server stores a block wit
   assertEquals([report.blocks, report.position === report.end], [1, true]);
 });
 
-Deno.test("ship() continues without a delay after a block that the server has stored meanwhile", async () => {
+Deno.test("ship() continues at once if the server has stored the rejected block in the meantime", async () => {
   for (const error of [ID_IN_PROCESS, SUBJECT_IN_PROCESS]) {
     const { requests, delaysMs, warnings, report } = await shipTo(
       [error],
@@ -89,13 +89,13 @@ Deno.test("ship() continues without a delay after a block that the server has st
   }
 });
 
-Deno.test("ship() takes a rejection by the expected sequence for a request to read the last block again", async () => {
+Deno.test("ship() reads the last block again after the server rejected the expected sequence", async () => {
   const { requests, delaysMs, report } = await shipTo([SUBJECT_IN_PROCESS, SUBJECT_IN_PROCESS]);
   assertEquals(requests, ["last", "block", "last", "block", "last", "block"]);
   assertEquals([delaysMs, report.blocks], [[200, 400], 1]);
 });
 
-Deno.test("ship() ends while it waits for a block in process, if its signal is aborted", async () => {
+Deno.test("ship() ends if its signal aborts while it waits for a block that the server is storing", async () => {
   const controller = new AbortController();
   const { requests, report } = await shipTo(
     Array(100).fill(ID_IN_PROCESS),
@@ -105,7 +105,7 @@ Deno.test("ship() ends while it waits for a block in process, if its signal is a
   assertEquals([requests.filter((request) => request === "block").length, report.blocks], [3, 0]);
 });
 
-Deno.test("ship() waits for room if the server has no room or too many requests", async () => {
+Deno.test("ship() sends a block again after a delay if the server lacks room or has too many requests", async () => {
   const errors: ApiError[] = [
     { code: 400, err_code: 10_002, description: "resource limits exceeded for account" },
     { code: 503, err_code: 10_023, description: "insufficient resources" },
@@ -121,12 +121,12 @@ Deno.test("ship() waits for room if the server has no room or too many requests"
   }
 });
 
-Deno.test("ship() rejects if the server rejects a block for good", async () => {
+Deno.test("ship() rejects if the server rejects a block with an error that no retry can solve", async () => {
   const sealed = { code: 400, err_code: 10_109, description: "invalid operation on sealed stream" };
   await assertRejects(() => shipTo([sealed]), FleetServerError, sealed.description);
 });
 
-Deno.test("ship() refuses a log in another spelling than that of its directory, and sends nothing", async () => {
+Deno.test("ship() refuses a path that differs from the name on disk only in its case, and sends nothing", async () => {
   const disk = new SimulatedDisk("Windows");
   disk.writeFile("/log/Audit.jsonl", '{"event":"nav"}\n');
   const stream = SimulatedStream.faultless();

@@ -44,7 +44,7 @@ await natsTest(
   },
 );
 
-await natsTest("ship() resumes within a line", async () => {
+await natsTest("ship() resumes in the middle of a line", async () => {
   await using scene = await Scene.of(NatsServer.start());
   const { path, options } = scene;
   await using log = await AuditLog.open({ path, logger: silent });

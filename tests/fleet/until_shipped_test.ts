@@ -127,7 +127,7 @@ Deno.test("ship() over a slow network leaves a gap if retention does not wait fo
   assert(network.text !== logged);
 });
 
-Deno.test("ship() over a slow network leaves a gap, and the writer names the fleet, if what waits exceeds the limit", async () => {
+Deno.test("ship() over a slow network leaves a gap, and the writer warns, if the waiting archives exceed the limit", async () => {
   const retention = { maxArchives: 2, untilShipped: { maxBytes: 0 } };
   const { report, warnings, archives } = await shipSlowly(retention);
   assertEquals(archives.map((names) => names.length), [2, 2]);
@@ -138,7 +138,7 @@ Deno.test("ship() over a slow network leaves a gap, and the writer names the fle
   );
 });
 
-Deno.test("ship() records in the file what each of two fleets has received", async () => {
+Deno.test("ship() records the newest archive that each of two fleets has received", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const retention = { maxArchives: 1, untilShipped: { maxBytes: 1e6 } };
@@ -167,7 +167,7 @@ Deno.test("ship() records in the file what each of two fleets has received", asy
   assertEquals(archivesOf(path).length, 1);
 });
 
-Deno.test("ship() writes its line again after the file or the stream was lost, but not into a damaged file", async () => {
+Deno.test("ship() writes its line again into an empty file or for a new stream, but not into a damaged file", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const retention = { maxArchives: 9, untilShipped: { maxBytes: 1e6 } };
@@ -240,7 +240,7 @@ Deno.test({
   },
 });
 
-Deno.test("ship() records what is shipped of a log that no writer has open", async () => {
+Deno.test("ship() records the archives that it has shipped, even if no writer has the log open", async () => {
   const path = await closedLog("closed");
   await ship({ ...PLAIN, connection: SimulatedStream.faultless(), path });
   assertEquals(shippedOf(path).map(({ archive }) => archive), archivesOf(path));

@@ -52,7 +52,7 @@ Deno.test("LINK_BYTES_MAX is the length of the longest link", () => {
   assertEquals(longest.length - '{"a":1}'.length, LINK_BYTES_MAX);
 });
 
-Deno.test("NextHash accepts the bytes between two lines in pieces, and returns the same hash at each call", () => {
+Deno.test("NextHash accepts the bytes between two lines in pieces, and returns the same hash if called again", () => {
   const [whole, pieces] = [new NextHash(CHAIN_START), new NextHash(CHAIN_START)];
   whole.addBetween(encoder.encode("torn\n"));
   for (const piece of ["to", "", "rn\n"]) pieces.addBetween(encoder.encode(piece));

@@ -35,7 +35,7 @@ Deno.test("parseLine() returns the reason why a line is damaged", () => {
   assertEquals(parseLine(Uint8Array.of(0x7b, 0xc3, 0x7d)), { reason: "not UTF-8" });
 });
 
-Deno.test("parseLine() finds the event after NULs, and rejects the end of a torn line after NULs", () => {
+Deno.test("parseLine() reads a whole event after NULs, and rejects the rest of a torn line after NULs", () => {
   const line =
     '{"event":"nav","config":{"a":{"event":"forged"}},"text":"{\\"event\\":\\"forged\\"}"}';
   assertEquals(parse(`\0\0\0${line}`), { event: JSON.parse(line), lostBytes: 3 });

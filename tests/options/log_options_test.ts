@@ -142,7 +142,7 @@ for (const [options, message] of BAD_INSIDE) {
   });
 }
 
-Deno.test("resolveOptions() rejects a logger that lacks a method, and names all methods", () => {
+Deno.test("resolveOptions() rejects a logger that lacks a method, and lists the required methods", () => {
   const logger = { debug() {}, info() {}, warn() {} } as unknown as Logger;
   assertThrows(
     () => resolveOptions({ path: "a.jsonl", logger }),
@@ -151,7 +151,7 @@ Deno.test("resolveOptions() rejects a logger that lacks a method, and names all 
   );
 });
 
-Deno.test("resolveOptions() accepts the minimum of each number", () => {
+Deno.test("resolveOptions() accepts the smallest valid value of each numeric option", () => {
   const resolved = resolveOptions({
     path: "a.jsonl",
     fsyncEveryNLines: 1,
@@ -189,7 +189,7 @@ Deno.test("resolveOptions() expands ~ only at the start of a path, and uses the 
 });
 
 for (const home of [undefined, ""]) {
-  Deno.test(`resolveOptions() names the variable of the home directory if the variable is ${JSON.stringify(home)}`, async () => {
+  Deno.test(`resolveOptions() names the environment variable of the home directory if its value is ${JSON.stringify(home)}`, async () => {
     const [refused, path] = await resolvedAtHome(home, "-", "a.jsonl");
     const { error } = refused as { error: string };
     assertStringIncludes(error, `${HOME} is not set`);

@@ -28,7 +28,7 @@ Deno.test("nearestName() finds the known name that is most similar", () => {
   ) assertEquals(nearestName(name, names), nearest, name);
 });
 
-Deno.test("checkOptions() rejects an unknown name with any value, and suggests the nearest known name", () => {
+Deno.test("checkOptions() rejects an unknown option, even if it is undefined, and suggests the most similar known one", () => {
   checkOptions({ path: "x", limit: undefined }, KNOWN, "test");
   checkOptions(Object.create({ inherited: 1 }), KNOWN, "test");
   for (const value of [1, undefined, null]) {
@@ -78,7 +78,7 @@ Deno.test("checkOptions() rejects a wrong type or a value out of range, and name
   checkOptions({ limit: Infinity, flag: false, since: 0, redact: ["a"] }, checks, "test");
 });
 
-Deno.test("nearestName() does not suggest another retention limit, which could delete archives", () => {
+Deno.test("nearestName() suggests no retention limit of another kind, because that could delete archives", () => {
   const names = ["maxArchives", "maxBytes", "maxAgeSec"];
   assertEquals(nearestName("maxFiles", names), undefined);
   assertEquals(nearestName("maxDays", names), undefined);

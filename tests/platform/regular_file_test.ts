@@ -45,7 +45,7 @@ Deno.test("openForAppend() and openForRead() close the file if its status cannot
   assertEquals(silent.openHandles, 0);
 });
 
-Deno.test("ensureDirectory() does not touch a parent that it has no permission to read, because Deno would prompt", () => {
+Deno.test("ensureDirectory() does not access a parent directory without permission, because Deno would prompt for it", () => {
   using dir = tempDir();
   const path = dir.path("a/b");
   const seen: string[] = [];
@@ -71,7 +71,7 @@ Deno.test("ensureDirectory() does not touch a parent that it has no permission t
   assertEquals(Deno.statSync(path).isDirectory, true);
 });
 
-Deno.test("AuditLog.open() names a drive or network share that does not exist, and does not search for it forever", async () => {
+Deno.test("AuditLog.open() rejects if the drive or network share does not exist, instead of searching forever", async () => {
   const fileSystem: FileSystem = {
     ...denoFileSystem,
     status: () => null,
@@ -90,7 +90,7 @@ Deno.test("AuditLog.open() names a drive or network share that does not exist, a
   );
 });
 
-Deno.test("AuditLog.open() and AuditReader.open() refuse the name of a device of Windows", async () => {
+Deno.test("AuditLog.open() and AuditReader.open() reject a path with the name of a Windows device, such as nul", async () => {
   const device = resolve("/logs/nul.jsonl");
   const fileSystem: FileSystem = {
     ...denoFileSystem,
@@ -112,7 +112,7 @@ Deno.test("AuditLog.open() and AuditReader.open() refuse the name of a device of
   }
 });
 
-Deno.test("AuditLog.open() names a file that is in the way of the directory of the log", async () => {
+Deno.test("AuditLog.open() rejects if a file has the path of the log's directory or of one of its parents", async () => {
   using dir = tempDir();
   Deno.writeTextFileSync(dir.path("file"), "");
   for (const path of [dir.path("file/a.jsonl"), dir.path("file/logs/a.jsonl")]) {

@@ -95,7 +95,7 @@ await sampledTest(
   },
 );
 
-Deno.test("blocksOf() starts with the byte offset of the first chunk", async () => {
+Deno.test("blocksOf() counts byte offsets from the given offset of the first chunk", async () => {
   const blocks = await Array.fromAsync(blocksOf(chunksOf("a\nbc\nd", 3), 100, 1_000));
   assertEquals(linesIn(blocks, 100), [[1_000, "a\n"], [1_002, "bc\n"], [1_005, "d"]]);
 });
@@ -136,7 +136,7 @@ Deno.test("blocksOf() and reversedBlocksOf() yield everything before an error an
   }
 });
 
-Deno.test("blocksOf() reads a file through readChunks()", async () => {
+Deno.test("blocksOf() divides a file that readChunks() reads into blocks of 256 KiB", async () => {
   const disk = new SimulatedDisk();
   disk.writeFile("/a", "x\n".repeat(200_000));
   const handle = disk.process().open("/a", "read");

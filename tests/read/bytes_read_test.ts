@@ -150,7 +150,7 @@ for (const size of SIZES) {
   const some = once(() => allArchives().slice(-size));
   const disk = once(() => diskWith(some()));
 
-  Deno.test(`AuditReader.lastEvents() reads none of ${size} archives and few other bytes`, async () => {
+  Deno.test(`AuditReader.lastEvents() reads none of ${size} archives, and few bytes of the other files`, async () => {
     await using log = await readerOf(await disk());
     const events = await log.reader.lastEvents(20);
     assertEquals(events.length, 20);
@@ -200,7 +200,7 @@ for (const size of SIZES) {
 }
 
 for (const order of ["asc", "desc"] as const) {
-  Deno.test(`AuditReader.query() with order "${order}" skips the part of the active file before since`, async () => {
+  Deno.test(`AuditReader.query() with order "${order}" skips the part of the active file that is older than since`, async () => {
     await using log = await readerOf(await diskWith([]));
     const events = await log.reader.query({ since: NOW_MS - HOUR_MS, order }).toArray();
     assertEquals(events.length, LINES_IN_ACTIVE / 24);

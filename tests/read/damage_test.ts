@@ -340,7 +340,7 @@ Deno.test("queryLog() reads the complete lines of an archive that is truncated a
   }
 });
 
-Deno.test("queryLog() continues after an archive in which any bit is flipped", async () => {
+Deno.test("queryLog() reports damage, or returns all events, if a bit of an archive is flipped", async () => {
   using dir = tempDir();
   const log = makeLog(dir, "archive");
   const letters = "abcdefghijklmnopqrstuvwxyz";

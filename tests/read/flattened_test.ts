@@ -56,7 +56,7 @@ Deno.test("Flattened ends the generator at a break", async () => {
   assertEquals(await flattened.next(), { value: undefined, done: true });
 });
 
-Deno.test("Flattened ends after the steps that were requested before return()", async () => {
+Deno.test("Flattened first answers the calls of next() that came before return(), and then ends", async () => {
   const { seen, flattened } = setUp("a", "b");
   const [first, second, end, after] = [
     flattened.next(),

@@ -230,7 +230,7 @@ async function followWithStep(
 
 for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
   await sampledTest(
-    `follow ${how} yields each event once if a writer acts before any call of the follower`,
+    `follow ${how} yields each event once if a writer changes the log between any two of its calls`,
     1 / 6,
     async (extent) => {
       for (const [name, step] of STEPS) {
@@ -245,7 +245,7 @@ for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
 }
 
 await sampledTest(
-  "follow yields each event once on a real disk if a writer acts before any call of the follower",
+  "follow yields each event once on a real disk if a writer changes the log between any two of its calls",
   1 / 6,
   async (extent) => {
     for (const [name, step] of STEPS.filter(([name]) => ON_REAL_DISK.has(name))) {
@@ -322,7 +322,7 @@ for (
   ] as [number, FollowOptions, string][]
 ) {
   const what = `the last ${last} events${Object.keys(options).map((name) => ` by ${name}`)}`;
-  Deno.test(`follow starts with ${what}, in any file of the log`, async () => {
+  Deno.test(`follow starts with ${what}, whichever files contain them`, async () => {
     using place = realPlace();
     const writer = writeHistory(place);
     await using follower = new Follower(place, { ...options, last });
@@ -335,7 +335,7 @@ for (
   });
 }
 
-Deno.test("follow yields a line that was unfinished at the start when the line is finished", async () => {
+Deno.test("follow yields an event whose line was unfinished at the start as soon as the line is complete", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   writer.appendText(lineOf("a") + lineOf("b").slice(0, -5));
@@ -392,7 +392,7 @@ for (const [how, options] of BEGINNINGS) {
     assertEquals(follower.seen, `${before}${writer.written.at(-1)}`);
   });
 
-  Deno.test(`follow ${how} waits until a torn tail has its line break`, async () => {
+  Deno.test(`follow ${how} waits until the unfinished last line has its line break`, async () => {
     using place = realPlace();
     const writer = new Writer(place);
     const [ts = "", event = ""] = lineOf("b").trimEnd().split(",");
@@ -408,7 +408,7 @@ for (const [how, options] of BEGINNINGS) {
     assertEquals([follower.seen, follower.warnings], [`${before}bc`, []]);
   });
 
-  Deno.test(`follow ${how} reports a torn tail once after the next writer has ended the torn line`, async () => {
+  Deno.test(`follow ${how} reports a torn last line once, after the next writer has added its line break`, async () => {
     using place = realPlace();
     const writer = new Writer(place);
     writer.appendText(`${lineOf("a")}{"event":"to`);
@@ -428,7 +428,7 @@ for (const [how, options] of BEGINNINGS) {
   });
 }
 
-Deno.test("follow yields the last event of a file without its line break, or reports the torn tail", async () => {
+Deno.test("follow yields the last event of a sealed file even without its line break, or reports it as torn", async () => {
   using place = simulatedPlace();
   const writer = new Writer(place);
   await using follower = new Follower(place, { since: 0 });
@@ -499,7 +499,7 @@ Deno.test("follow does not reread an oversized line while the line grows", async
   assert(reads <= 10 * 2 + 2, `${reads} reads`);
 });
 
-Deno.test("follow yields each event once after a writer truncated a failed write", async () => {
+Deno.test("follow yields each event once if a writer truncates the file after a failed write", async () => {
   using place = simulatedPlace();
   const writer = new Writer(place);
   writer.appendText(lineOf("a"));
@@ -539,7 +539,7 @@ Deno.test("follow reads a file from its start after the file was truncated to 0 
   assertEquals(follower.warnings.length, 1);
 });
 
-Deno.test("follow continues with a file whose sealing was undone", async () => {
+Deno.test("follow continues with the active file after the sealing of the file was undone", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
@@ -557,7 +557,7 @@ Deno.test("follow continues with a file whose sealing was undone", async () => {
   assertEquals(follower.seen, writer.written);
 });
 
-Deno.test("follow continues with a file whose sealing is undone before any call of the follower", async () => {
+Deno.test("follow continues with the active file if its sealing is undone between any two calls of the follower", async () => {
   for (let at = 0, calls = 1; at < calls; at++) {
     using place = simulatedPlace();
     const writer = writeHistory(place);
@@ -580,7 +580,7 @@ Deno.test("follow continues with a file whose sealing is undone before any call 
   }
 });
 
-Deno.test("follow waits for the last line of a file that was moved away until a newer file has a line", async () => {
+Deno.test("follow still reads a file that was moved away, until the new active file has its first line", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
@@ -597,7 +597,7 @@ Deno.test("follow waits for the last line of a file that was moved away until a 
   assertEquals(follower.seen, writer.written);
 });
 
-Deno.test("follow yields the last line of a moved file if the line is written before any call of the follower", async () => {
+Deno.test("follow yields the last line of a file that was moved away, even if the line is written during the next poll", async () => {
   for (let at = 0, calls = 1; at < calls; at++) {
     using place = simulatedPlace();
     const writer = writeHistory(place);
@@ -619,7 +619,7 @@ Deno.test("follow yields the last line of a moved file if the line is written be
   }
 });
 
-Deno.test("follow does not confuse its file with a later segment that has the name of an undone sealing", async () => {
+Deno.test("follow distinguishes its file from a later segment with a name that its file had for a moment", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
@@ -637,7 +637,7 @@ Deno.test("follow does not confuse its file with a later segment that has the na
 });
 
 for (const segment of ["a", "abc"]) {
-  Deno.test(`follow does not confuse its moved file "ab" with an archive of "${segment}"`, async () => {
+  Deno.test(`follow distinguishes its moved file of the events "ab" from an archive of the events "${segment}"`, async () => {
     using place = simulatedPlace();
     const writer = new Writer(place);
     const appendAll = (letters: string) => writer.appendText([...letters].map(lineOf).join(""));
@@ -719,7 +719,7 @@ Deno.test("follow makes two calls for each poll while nothing happens: one for t
   await expectIdle();
 });
 
-Deno.test("follow decodes the archive of its current file only once while nothing is written", async () => {
+Deno.test("follow decodes the archive of the file that it reads only once while nothing is written", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place);
@@ -734,7 +734,7 @@ Deno.test("follow decodes the archive of its current file only once while nothin
   assertEquals(follower.seen, writer.written.at(-1));
 });
 
-Deno.test("follow checks the log without a poll when the watcher reports a change", async () => {
+Deno.test("follow reads the log at once, without waiting for the next poll, when the watcher reports a change", async () => {
   using place = realPlace();
   const writer = writeHistory(place);
   const called = new CalledFileSystem(place.fileSystem);

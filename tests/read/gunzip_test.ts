@@ -173,7 +173,7 @@ Deno.test("gunzipped() reads the bytes of an undamaged archive only once", async
   assertEquals(file.reads, 1);
 });
 
-Deno.test("gunzipped() yields no byte twice if each reading has chunks of a different size", async () => {
+Deno.test("gunzipped() yields no byte twice, even if it reads the file again in chunks of another size", async () => {
   const bytes = joined(WHOLE, gzip(MORE), WHOLE, new TextEncoder().encode("more"));
   const sizes = [700, 5_000, 900, 256 * 1024];
   const { text, thrown } = await outcomeOf(() => new SourceFile(bytes, sizes.shift()).read());
@@ -266,7 +266,7 @@ Deno.test("gunzipped() rethrows the error if the file cannot be opened", async (
   assert(thrown === failure, `${thrown}`);
 });
 
-Deno.test("gunzipped() ends the reading of its file at a break", async () => {
+Deno.test("gunzipped() closes its source if the loop of the caller breaks", async () => {
   for (const bytes of [WHOLE, joined(gzip(MORE), WHOLE), flipped(WHOLE, (WHOLE.length - 6) * 8)]) {
     for (let chunks = 1; chunks < 6; chunks++) {
       const file = new SourceFile(bytes, 1_000);
@@ -298,7 +298,7 @@ Deno.test("gunzipped() waits for its pending read before it ends", async () => {
 const BLANK_BYTES = 64 * 1024 * 1024;
 
 for (const what of ["one member", "two members"] as const) {
-  Deno.test(`gunzipped() does not inflate ${what} far ahead of the caller`, async () => {
+  Deno.test(`gunzipped() of ${what} does not inflate much more than the caller has received`, async () => {
     const bomb = bombOf(what);
     const file = new SourceFile(bomb, 1_000);
     let taken = 0;
@@ -313,7 +313,7 @@ for (const what of ["one member", "two members"] as const) {
     assert(aheadMax < BLANK_BYTES / 4, `${aheadMax} of ${taken} bytes were ahead`);
   });
 
-  Deno.test(`gunzipped() inflates a large chunk of ${what} in small steps`, async () => {
+  Deno.test(`gunzipped() of ${what} inflates a large chunk in small steps`, async () => {
     const bomb = bombOf(what);
     const file = new SourceFile(bomb, bomb.byteLength);
     const before = Deno.memoryUsage().external;

@@ -131,7 +131,7 @@ function interrupted(
   return { fileSystem, calls: () => calls };
 }
 
-Deno.test("query yields a snapshot if another process seals and archives before any call of the query", async () => {
+Deno.test("query yields a snapshot if another process seals or archives between any two of its calls", async () => {
   const archive = await gzipped(linesOf("ij"));
   const older = await gzipped(linesOf("gh"));
   const steps: [what: string, step: (files: LogFiles) => void][] = [

@@ -35,7 +35,7 @@ function lineAt(ms: number): string {
   return `${JSON.stringify({ ts: new Date(ms).toISOString(), event: "nav", cost: 1 })}\n`;
 }
 
-Deno.test("LogDirectory.segmentsInTurns() lists a large directory like segments(), with many turns", async () => {
+Deno.test("LogDirectory.segmentsInTurns() lists the same as segments(), but lets the event loop turn many times", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   // The listing of a directory in steps depends on the length that the file system states.
@@ -84,7 +84,7 @@ Deno.test("ManifestReader.catchUp() reads the manifest in steps, and reads what 
   assertEquals([reader.lastRead.count, reader.read().count], [1, 1]);
 });
 
-Deno.test("hourlySpend() lists an unchanged directory once a minute, and a changed one at once", async () => {
+Deno.test("hourlySpend() lists an unchanged directory once a minute, and a changed directory at once", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   let lists = 0;

@@ -29,7 +29,7 @@ function cursorOn(log: LogDirectory): LogCursor {
   return new LogCursor(source, { filter: eventFilter({}), signal, damage: [] });
 }
 
-Deno.test("LogCursor reads each line once if its file is sealed while its end is in an older file", async () => {
+Deno.test("LogCursor reads each line once if its file is sealed while the end of the reading is in an older file", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const log = new LogDirectory(denoFileSystem, path);
@@ -52,7 +52,7 @@ Deno.test("LogCursor reads each line once if its file is sealed while its end is
   cursor.close();
 });
 
-Deno.test("LogCursor rejects a bounded reading while the archive of its file cannot be opened", async () => {
+Deno.test("LogCursor rejects a reading with an end while the archive of its file cannot be opened", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const archive = dir.path("audit_20260213_143000.jsonl.gz");

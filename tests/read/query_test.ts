@@ -128,7 +128,7 @@ Deno.test("queryLog() yields the valid lines and reports each damaged region onc
   assertEquals([query.damage.length, log.warnings.length], [6, 6]);
 });
 
-Deno.test("queryLog() reads a last line without its line break", async () => {
+Deno.test("queryLog() yields the event in a last line that has no line break", async () => {
   using log = setUp('{"n":1}\n{"n":2}');
   const query = log.query();
   assertEquals(await query.toArray(), [{ n: 1 }, { n: 2 }]);

@@ -179,7 +179,7 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader.query() agrees with the reference for random options",
+  "AuditReader.query() returns the same events as the simple reference reader, for random options",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, history, process, reader, references }) => {
@@ -199,7 +199,7 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader.lastEvents() agrees with the reference",
+  "AuditReader.lastEvents() returns the same events as the simple reference reader",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, reader, references }) => {
@@ -215,7 +215,7 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader.hourlySpend() agrees with the reference at any time",
+  "AuditReader.hourlySpend() returns the same sum as the simple reference reader, at any time",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, history, reader, references }) => {
@@ -279,7 +279,7 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditReader.accuracyMetrics() and gateMetrics() agree with the reference",
+  "AuditReader.accuracyMetrics() and gateMetrics() return the same figures as the simple reference reader",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ random, history, reader, references }) => {
@@ -325,7 +325,7 @@ async function plainFiles(): Promise<Files> {
   ]);
 }
 
-Deno.test("AuditReader finds a line that was too long for the writer of the manifest", async () => {
+Deno.test("AuditReader finds a line that exceeded maxLineBytes of the process that archived it", async () => {
   const ts = ["2026-02-13T10:00:00.000Z", "2026-02-13T15:00:00.000Z"] as const;
   const long = { ts: ts[1], event: "nav", cost: 2, pad: "x".repeat(500) };
   const lines = [{ ts: ts[0], event: "nav", cost: 1 }, long].map((event) => JSON.stringify(event));
@@ -339,7 +339,7 @@ Deno.test("AuditReader finds a line that was too long for the writer of the mani
   assertEquals((await reader.accuracyMetrics(ts[0])).totalNav, 2);
 });
 
-Deno.test("Reference returns the answers that were computed by hand", async () => {
+Deno.test("The reference reader returns the answers that were computed by hand", async () => {
   const contents = await contentsOf(await plainFiles(), "/log/audit.jsonl");
   const reference = new Reference(contents, 1_000);
   const types = reference.events.map(({ event }) => event);

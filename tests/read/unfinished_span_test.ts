@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { spanBegunBy } from "../../src/read/unfinished_span.ts";
 
-Deno.test("spanBegunBy() separates the other fields of a beginning from those that name the span", () => {
+Deno.test("spanBegunBy() separates the fields that identify a span from all other fields", () => {
   const ts = "2026-02-13T14:30:22.123Z";
   const begin = { event: "a_begin", span: "1" };
   assertEquals(

@@ -176,7 +176,7 @@ async function unfinishedOn(
 }
 
 await sampledTest(
-  "AuditReader.unfinished() lists the spans of random writers that have begun and not ended",
+  "AuditReader.unfinished() lists exactly the spans that random writers have begun and not ended",
   1 / 10,
   async (extent) => {
     for (const seed of extent.seeds(200)) {
@@ -194,7 +194,7 @@ await sampledTest(
   },
 );
 
-Deno.test("AuditLog.unfinished() lists nothing for a log without spans, and reads none of its archives", async () => {
+Deno.test("AuditLog.unfinished() reads no archive of a log whose archives contain no spans", async () => {
   const disk = new SimulatedDisk();
   disk.plant("/log", "directory");
   const process = disk.process();
@@ -230,7 +230,7 @@ Deno.test("AuditReader.unfinished() lists a span whose beginning is in an archiv
   assertEquals(await unfinishedOn(disk), []);
 });
 
-Deno.test("AuditReader.unfinished() of a log with 100 archives reads none of them, and at most 1 MiB", async () => {
+Deno.test("AuditReader.unfinished() reads none of 100 archives of a log, and at most 1 MiB of other files", async () => {
   const disk = newDisk();
   let nowMs = Date.UTC(2026, 1, 13);
   await using log = await openOn(disk, { now: () => nowMs += 1_000 });
@@ -254,7 +254,7 @@ Deno.test("AuditReader.unfinished() of a log with 100 archives reads none of the
   assert(counts.totalBytes <= 1024 * 1024, `${counts.totalBytes} bytes read`);
 });
 
-Deno.test("AuditReader.unfinished() decodes an archive whose manifest line does not state its spans, if its event types require it", async () => {
+Deno.test("AuditReader.unfinished() decodes archives whose manifest lines do not state their spans", async () => {
   const disk = newDisk();
   await using log = await openOn(disk);
   const span = await log.begin("tool_call");
@@ -279,7 +279,7 @@ Deno.test("AuditReader.unfinished() decodes an archive whose manifest line does 
   await span.end();
 });
 
-Deno.test("AuditReader.unfinished() reads an archive whose manifest line leaves something out, only for spans that it may concern", async () => {
+Deno.test("AuditReader.unfinished() reads an archive with an incomplete manifest line only if an open span may require it", async () => {
   const disk = newDisk();
   await using log = await openOn(disk);
   const prompt = "x".repeat(700_000);
@@ -302,7 +302,7 @@ Deno.test("AuditReader.unfinished() reads an archive whose manifest line leaves 
   assertEquals(await unfinishedOn(disk), []);
 });
 
-Deno.test("AuditReader.unfinished() lists the spans of an archive that was renamed once, before and after open()", async () => {
+Deno.test("AuditReader.unfinished() lists each span of a renamed archive once, before and after open() of a writer", async () => {
   const disk = newDisk();
   const log = await openOn(disk);
   const span = await log.begin("turn");

@@ -248,7 +248,7 @@ Deno.test("ReportAggregate counts events without a time, but not their costs", (
   assertEquals(data.buckets.map(({ accuracy }) => accuracy.totalNav), [1]);
 });
 
-Deno.test("ReportAggregate combines the models and the types after the first 256", () => {
+Deno.test("ReportAggregate adds up all models, and all event types, after the first 256", () => {
   const events = Array.from({ length: 600 }, (_, n) => ({
     ts: new Date(START + n * MINUTE_MS).toISOString(),
     event: `type ${n % 300}`,

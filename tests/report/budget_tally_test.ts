@@ -16,7 +16,7 @@ function budgetRows(page: string): string[][] {
   );
 }
 
-Deno.test("renderReport() shows the budgets at the end of its range, and the holds and refusals in it", async () => {
+Deno.test("renderReport() shows the budgets at the end of its range, and the holds and refusals within the range", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   let nowMs = START;
@@ -55,7 +55,7 @@ Deno.test("renderReport() shows the budgets at the end of its range, and the hol
   assertStringIncludes(empty, "The log has no budgets.");
 });
 
-Deno.test("BudgetTally keeps the budgets of the logs of a fleet apart", async () => {
+Deno.test("BudgetTally distinguishes budgets with the same name in different logs of a fleet", async () => {
   using dir = tempDir();
   const tally = new BudgetTally();
   for (const name of ["b", "a"]) {
@@ -68,7 +68,7 @@ Deno.test("BudgetTally keeps the budgets of the logs of a fleet apart", async ()
   assertEquals(figures, [["a", 0.25, 1], ["b", 0.75, 1]]);
 });
 
-Deno.test("renderReport() shows the budgets at the start of a range without events, and events with any field", async () => {
+Deno.test("renderReport() shows the state of the budgets even if its range begins after the last event", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, now: () => START, logger: silent });

@@ -34,7 +34,7 @@ for (
   });
 }
 
-Deno.test("renderReport() states the range of the other events if one event is of 1970", async () => {
+Deno.test("renderReport() states the time range of all other events if one event is from 1970", async () => {
   const events = Array.from({ length: 60 }, (_, n) => ({
     ts: new Date(Date.UTC(2026, 1, 13, 14, n)).toISOString(),
     event: "nav",

@@ -32,14 +32,14 @@ Deno.test("NameTally treats a value that is not a string as a missing name", () 
   assertEquals(countsOf(tally), [[null, 8], ["a", 1], ["null", 1]]);
 });
 
-Deno.test("NameTally combines all names after the first 256", () => {
+Deno.test("NameTally counts all names after the first 256 together", () => {
   assertEquals(tallyOf(NAMES.slice(0, 256)).others, null);
   const tally = tallyOf([...NAMES, ...NAMES]);
   assertEquals(countsOf(tally), NAMES.slice(0, 256).map((name) => [name, 2]));
   assertEquals(tally.others, { name: null, count: 88 });
 });
 
-Deno.test("NameTally counts events without a name separately only if 256 names did not occur before", () => {
+Deno.test("NameTally counts events without a name separately, unless 256 names occurred before the first of them", () => {
   const late = tallyOf([...NAMES.slice(0, 256), undefined]);
   assertEquals([[...late.named].length, late.others?.count], [256, 1]);
   const early = tallyOf([undefined, ...NAMES.slice(0, 256), undefined]);

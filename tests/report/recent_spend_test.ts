@@ -48,7 +48,7 @@ function checkSpend(costs: readonly Cost[], untilMs: number): void {
   }
 }
 
-Deno.test("RecentSpend without a known end sums up the hours before the end of the newest minute", () => {
+Deno.test("RecentSpend without an end time sums up the hours before the end of the newest event's minute", () => {
   for (let seed = 1; seed <= 6; seed++) {
     const costs = randomCosts(new SeededRandom(seed), seed);
     for (const order of [costs, costs.toSorted(byTime), costs.toSorted(byTime).toReversed()]) {
@@ -57,7 +57,7 @@ Deno.test("RecentSpend without a known end sums up the hours before the end of t
   }
 });
 
-Deno.test("RecentSpend with a known end sums up the hours before that end, exact to the millisecond", () => {
+Deno.test("RecentSpend with an end time sums up the hours before that time, exact to the millisecond", () => {
   for (let seed = 1; seed <= 6; seed++) {
     const random = new SeededRandom(seed);
     const all = randomCosts(random, seed);
@@ -69,7 +69,7 @@ Deno.test("RecentSpend with a known end sums up the hours before that end, exact
   }
 });
 
-Deno.test("RecentSpend starts the last hours exactly that many hours before a known end", () => {
+Deno.test("RecentSpend with an end time includes an event exactly one hour before it, but no earlier event", () => {
   const recent = new RecentSpend(START);
   recent.add(START - HOUR_MS - 1, 1);
   recent.add(START - HOUR_MS, 2);
@@ -79,7 +79,7 @@ Deno.test("RecentSpend starts the last hours exactly that many hours before a kn
   assertEquals([recent.usdOf(1), recent.usdOf(2), recent.usdOf(24)], [6, 7, 15]);
 });
 
-Deno.test("RecentSpend moves its end even if an event has no cost", () => {
+Deno.test("RecentSpend moves its end to a newer event, even if the event has no cost", () => {
   const recent = new RecentSpend(Infinity);
   recent.add(START, 1);
   recent.add(START + 23 * HOUR_MS, 0);
@@ -88,7 +88,7 @@ Deno.test("RecentSpend moves its end even if an event has no cost", () => {
   assertEquals([recent.usdOf(1), recent.usdOf(24)], [0, 0]);
 });
 
-Deno.test("RecentSpend without events returns a spend of 0, and an end only if the end is known", () => {
+Deno.test("RecentSpend without events returns a spend of 0, and an end only if an end time was given", () => {
   const open = new RecentSpend(Infinity);
   assertEquals([open.endMs, open.usdOf(24)], [null, 0]);
   const closed = new RecentSpend(START);

@@ -88,7 +88,7 @@ Deno.test("spendSeries() leaves out models without a cost, and returns the value
   assertEquals(seriesOf([0, 0], 0), []);
 });
 
-Deno.test("spendSeries() does not state a number if the combined models include models past the limit", () => {
+Deno.test("spendSeries() labels combined models without a number if their exact number is unknown", () => {
   const last = seriesOf(halving(10), 1).at(-1);
   const usd = exactSum([...halving(10).slice(8), 1]);
   assertEquals(last, { label: "others", color: "others", usd, values: [usd / 4, usd * 3 / 4] });
@@ -144,7 +144,7 @@ Deno.test("bars() combines all names after the first twelve, and states the numb
   assertEquals(eventBars(12, 5).slice(11), [["t11", 89], ["others", 5]]);
 });
 
-Deno.test("bars() sums up each part of a bar separately", () => {
+Deno.test("bars() sums up the input and the output tokens of the combined models separately", () => {
   const models = { named: Array.from({ length: 15 }, (_, n) => modelOf(`m${n}`, 0)), others: null };
   const tokens = bars(models, ({ inputTokens, outputTokens }) => [inputTokens, outputTokens]);
   assertEquals(tokens.at(0), { label: "m0", values: [10, 1] });
@@ -164,7 +164,7 @@ Deno.test("spendSeries() only uses colors that the style sheet defines", () => {
   }
 });
 
-Deno.test("spendSeries() labels the models past the limit as others, even if few other models have a cost", () => {
+Deno.test("spendSeries() labels the models after the first 256 as others, even if few other models have a cost", () => {
   assertEquals(seriesOf([4, 0, 0], 2).map(({ label, color }) => [label, color]), [
     ["m0", "s0"],
     ["others", "others"],

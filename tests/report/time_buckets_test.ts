@@ -152,7 +152,7 @@ Deno.test("TimeBuckets lists days of 23 and 25 hours when clocks change", () => 
   assertEquals(oddDays("Asia/Kolkata", "2026-01-20", "2026-05-01"), []);
 });
 
-Deno.test("TimeBuckets starts a day without a midnight at its first instant", () => {
+Deno.test("TimeBuckets starts a day at its first instant if a clock change skips its midnight", () => {
   const [first] = bucketsOf("America/Sao_Paulo", [
     Date.parse("2018-11-04T12:00:00-02:00"),
     Date.parse("2019-02-01T12:00:00-02:00"),
@@ -195,7 +195,7 @@ Deno.test("TimeBuckets chooses the width of buckets by the range of the times", 
   }
 });
 
-Deno.test("TimeBuckets lists the content of each bucket, and the empty buckets between buckets", () => {
+Deno.test("TimeBuckets lists each bucket with its content, and the empty buckets in between", () => {
   const buckets = bucketsOf("UTC", [START, START + 3 * MINUTE_MS, START + 1]);
   assertEquals(buckets.list().map(({ content }) => content?.all), [
     [START, START + 1],
@@ -293,13 +293,13 @@ function checkAround(changeMs: number, timeZone: string): void {
 }
 
 for (const timeZone of ODD_ZONES) {
-  Deno.test(`TimeBuckets lists adjoining buckets with all times around clock changes in ${timeZone}`, () => {
+  Deno.test(`TimeBuckets lists buckets without gaps that contain all times around clock changes in ${timeZone}`, () => {
     const changes = changesOf(timeZone);
     assert(changes.length > 0);
     for (const changeMs of changes) checkAround(changeMs, timeZone);
   });
 }
 
-Deno.test("TimeBuckets lists adjoining buckets with all times if the UTC offset has odd minutes", () => {
+Deno.test("TimeBuckets lists buckets without gaps that contain all times if the UTC offset has odd minutes", () => {
   for (const timeZone of ["+05:17", "-03:41"]) checkAround(Date.UTC(2026, 0, 1), timeZone);
 });

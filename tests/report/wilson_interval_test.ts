@@ -46,7 +46,7 @@ function endOf(inside: number, outside: number, isInside: (p: number) => boolean
   return inside;
 }
 
-Deno.test("wilsonInterval() contains the share, lies between 0 and 1, and is symmetric", () => {
+Deno.test("wilsonInterval() contains the observed share, lies between 0 and 1, and is symmetric", () => {
   for (const [successes, trials] of PAIRS) {
     const { low, high } = wilsonInterval(successes, trials);
     const share = successes / trials;

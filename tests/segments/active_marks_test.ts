@@ -20,7 +20,7 @@ function lockLinesOn(disk: SimulatedDisk): string[] {
   return (disk.snapshot()[files.lock] as string).split("\n").slice(0, -1);
 }
 
-Deno.test("startFor() returns the offset of the last mark that is older than the instant", () => {
+Deno.test("startFor() returns the offset of the last mark that is older than the given time", () => {
   const file = marked("", [[10, 1_000], [20, 2_000], [30, 3_000]]);
   const starts = [1_000, 1_001, 2_000, 2_001, 9_999].map((ms) => startFor(ms, file) / LINE.length);
   assertEquals(starts, [0, 10, 10, 20, 30]);

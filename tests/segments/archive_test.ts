@@ -135,7 +135,7 @@ Deno.test("archiveSegment() archives any bytes unchanged", async () => {
   }
 });
 
-Deno.test("archiveSegment() skips a segment of a living owner, and archives the segment after the owner dies", async () => {
+Deno.test("archiveSegment() skips a segment that another process owns, and archives it after that process dies", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [TEMP]: "half" });
   const owner = disk.process();
   claim(owner, files.claim(STAMP));
@@ -276,7 +276,7 @@ Deno.test("archiveSegment() removes an empty segment without an archive", async 
   assertEquals([disk.snapshot(), process.system.openHandles], [{}, 0]);
 });
 
-Deno.test("archiveSegment() keeps the empty segment of a process that is still sealing", async () => {
+Deno.test("archiveSegment() keeps a segment that is empty only because another process is still sealing it", async () => {
   const disk = diskWith({ [SEALED]: "", [files.active]: CONTENT });
   const sealer = disk.process();
   const process = new LogProcess(disk);
@@ -323,7 +323,7 @@ Deno.test("archiveSegment() rejects a segment or archive with a second hard link
   }
 });
 
-Deno.test("archiveSegment() removes only the name of an unfinished archive that is a hard link to another file", async () => {
+Deno.test("archiveSegment() removes an unfinished archive that is a hard link, but not the linked file", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, "/log/precious": "precious" });
   disk.process().link("/log/precious", TEMP);
   assertEquals(await archive(new LogProcess(disk)), "archived");
@@ -355,7 +355,7 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
   });
 }
 
-Deno.test("archiveSegment() succeeds at the next attempt if a removal or a rename fails", async () => {
+Deno.test("archiveSegment() rejects if a removal or a rename fails, and succeeds at the next attempt", async () => {
   for (const [name, path] of [["remove", TEMP], ["rename", SEALED]] as const) {
     const disk = diskWith({ [SEALED]: CONTENT });
     const process = new LogProcess(disk);
@@ -367,7 +367,7 @@ Deno.test("archiveSegment() succeeds at the next attempt if a removal or a renam
   }
 });
 
-Deno.test("archiveSegment() leaves the renamed segment to recovery if the removal fails", async () => {
+Deno.test("archiveSegment() leaves a renamed segment that it cannot remove, and recovery removes the segment", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   let isRenamed = false;
@@ -394,7 +394,7 @@ Deno.test("archiveSegment() does not remove a file that has replaced the segment
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`archiveSegment() killed ${when} any file system call is completed by the next owner`, async () => {
+  Deno.test(`archiveSegment() that is killed ${when} any file system call is completed by the next process`, async () => {
     const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
     await archive(dry);
     for (let index = 0; index < dry.system.calls.length; index++) {
@@ -441,7 +441,7 @@ Deno.test("archiveSegment() loses no line if the power fails at any file system 
   }
 });
 
-Deno.test("archiveSegment() aborted at any file system call keeps the segment or completes the archive", async () => {
+Deno.test("archiveSegment() that is aborted at any file system call keeps the segment or completes the archive", async () => {
   const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
   await archive(dry);
   for (let index = 0; index < dry.system.calls.length; index++) {
@@ -459,7 +459,7 @@ Deno.test("archiveSegment() aborted at any file system call keeps the segment or
   }
 });
 
-Deno.test("archiveSegment() aborted while it checks an archive does not report a conflict", async () => {
+Deno.test("archiveSegment() that is aborted while it checks an existing archive reports no conflict", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: await gzipped(CONTENT) });
   const before = disk.snapshot();
   const process = new LogProcess(disk);
@@ -526,7 +526,7 @@ class ToldFileSystem extends WatchedFileSystem {
 }
 
 for (const nth of [1, 2, 5]) {
-  Deno.test(`archiveSegment() aborted at write number ${nth} keeps only the segment (real disk)`, async () => {
+  Deno.test(`archiveSegment() that is aborted at write number ${nth} keeps only the segment (real disk)`, async () => {
     using dir = tempDir();
     const fileSystem = new ToldFileSystem();
     const log = new LogDirectory(fileSystem, dir.path("audit.jsonl"));
@@ -572,7 +572,7 @@ Deno.test("archiveSegment() releases the lock on the segment before it rejects (
 });
 
 await sampledTest(
-  "archiveSegment() loses nothing if another program removes its claim, and a second process that archives is killed",
+  "archiveSegment() loses no line if its claim is removed and a second process that archives is killed",
   1 / 8,
   async (extent) => {
     const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));

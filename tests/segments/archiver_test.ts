@@ -228,7 +228,7 @@ Deno.test("Archiver archives the other segments if one segment has a second hard
   assertEquals(archivedOn(disk), [...STAMPS]);
 });
 
-Deno.test("Archiver.archived() waits for another owner, and rejects if archiving fails", async () => {
+Deno.test("Archiver.archived() waits while another process archives the segment, and rejects if archiving fails", async () => {
   const disk = diskWithSegments();
   const owner = disk.process();
   claim(owner, files.claim(FIRST));
@@ -323,7 +323,7 @@ Deno.test("Archiver archives the other segments if reading one segment is not pe
   assertEquals(archivedOn(disk), [SECOND, THIRD]);
 });
 
-Deno.test("Archiver logs each of two failures once", async () => {
+Deno.test("Archiver logs two different failures once each, however often it tries again", async () => {
   const disk = diskWithSegments();
   for (const stamp of [FIRST, SECOND]) disk.plant(files.unfinished(stamp), "directory");
   const process = new LogProcess(disk);

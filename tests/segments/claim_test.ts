@@ -28,7 +28,7 @@ function sharedDirectory(): SimulatedDisk {
   return disk;
 }
 
-Deno.test("tryClaim() returns the claim to one process, until it releases the claim or dies", () => {
+Deno.test("tryClaim() returns the claim to one process only, until that process releases the claim or dies", () => {
   const disk = diskWith({});
   const [first, second] = [disk.process(), disk.process()];
   const claim = tryClaim(logOn(first), CLAIM);
@@ -55,7 +55,7 @@ Deno.test("Claim.isAtPath() returns false after another program removed or repla
   assertEquals(other?.isAtPath(), true);
 });
 
-Deno.test("tryClaim() refuses a file of another user, who could read and change what an import stores in it", () => {
+Deno.test("tryClaim() refuses a file of another user, because that user could change the input of an import", () => {
   for (const path of [CLAIM, files.importing, files.completing]) {
     const disk = sharedDirectory();
     disk.process(OTHER).open(path, "create").close();
@@ -70,14 +70,14 @@ Deno.test("tryClaim() refuses a file of another user, who could read and change 
   }
 });
 
-Deno.test("tryClaim() of root creates the claim for the owner of the log", () => {
+Deno.test("tryClaim() by root creates a claim that belongs to the owner of the log", () => {
   const disk = sharedDirectory();
   using claim = tryClaim(logOn(disk.process(ROOT_USER)), CLAIM);
   assert(claim !== null);
   assertEquals(disk.ownershipOf(CLAIM), { ...SERVICE, mode: 0o600 });
 });
 
-Deno.test("LogDirectory ignores the names of claims, for the owner of new files and for the newest stamp", () => {
+Deno.test("LogDirectory ignores claims when it determines the owner of new files and the newest stamp", () => {
   const disk = sharedDirectory();
   disk.process().remove(files.active);
   disk.setOwnership(files.directory, { ...SERVICE, mode: 0o777 });

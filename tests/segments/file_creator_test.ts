@@ -53,7 +53,7 @@ function diskOf(user: User, mode: number): SimulatedDisk {
   return disk;
 }
 
-Deno.test("LogDirectory creates the first files of a log for the owner of the directory", () => {
+Deno.test("LogDirectory makes the owner of the directory the owner of the first files of a log", () => {
   const expected = [
     "audit.jsonl 1000:1000 600",
     "audit.jsonl.lock 1000:1000 600",
@@ -63,7 +63,7 @@ Deno.test("LogDirectory creates the first files of a log for the owner of the di
   assertEquals(createdBy(diskWith({}), ROOT_USER), expected);
 });
 
-Deno.test("LogDirectory creates files for its own user in a directory of a user to whom it may not assign files", () => {
+Deno.test("LogDirectory creates files of its own user if it may not assign files to the owner of the directory", () => {
   const disk = diskWith({});
   disk.setOwnership(files.directory, { ...ROOT_USER, mode: 0o777 });
   assertEquals(createdBy(disk, SERVICE), [
@@ -73,7 +73,7 @@ Deno.test("LogDirectory creates files for its own user in a directory of a user 
   ]);
 });
 
-Deno.test("LogDirectory creates no first file as root in a private directory of a user to whom root may not assign files", () => {
+Deno.test("LogDirectory creates no first file in a private directory if root may not assign files to its owner", () => {
   const disk = diskWith({});
   const process = disk.process(ROOT_USER);
   process.failOn(({ name }) => name === "setOwnership", notPermitted, Infinity);
@@ -84,7 +84,7 @@ Deno.test("LogDirectory creates no first file as root in a private directory of 
   assertEquals(disk.ownershipOf(files.lock), { ...ROOT_USER, mode: 0o600 });
 });
 
-Deno.test("LogDirectory creates the first active file for the owner of the lock file", () => {
+Deno.test("LogDirectory makes the owner of the lock file the owner of the first active file", () => {
   const disk = diskWith({ [files.lock]: "" });
   disk.setOwnership(files.directory, { ...ROOT_USER, mode: 0o777 });
   disk.setOwnership(files.lock, { ...OTHER, mode: 0o600 });
@@ -92,7 +92,7 @@ Deno.test("LogDirectory creates the first active file for the owner of the lock 
   assertEquals(disk.ownershipOf(files.active), { ...OTHER, mode: 0o600 });
 });
 
-Deno.test("LogDirectory creates files with owner, group and mode of the active file; readers may not open the lock file", () => {
+Deno.test("LogDirectory creates files with owner, group and mode of the active file, but a lock file only for writers", () => {
   for (
     const [mode, lock] of [[0o600, 600], [0o640, 600], [0o644, 600], [0o660, 660], [0o666, 666]]
   ) {
@@ -133,7 +133,7 @@ Deno.test("LogDirectory creates no file that the owner of the log could not open
   assertEquals(namesOn(disk), ["audit.jsonl"]);
 });
 
-Deno.test("LogDirectory keeps the group of a shared log if it may not assign files to the owner", () => {
+Deno.test("LogDirectory keeps the group of a log that its group can write, if it may not assign files to the owner", () => {
   const disk = diskOf({ uid: 1000, gid: OTHER.gid }, 0o660);
   assertEquals(createdBy(disk, OTHER), [
     "audit.jsonl 1000:1001 660",
@@ -142,7 +142,7 @@ Deno.test("LogDirectory keeps the group of a shared log if it may not assign fil
   ]);
 });
 
-Deno.test("LogDirectory creates a file of its own user for a log whose group it may not use", () => {
+Deno.test("LogDirectory creates files with the group of its own user if it may not use the group of the log", () => {
   const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
   assertEquals(createdBy(disk, SERVICE), [
     "audit.jsonl 1000:4 640",
@@ -151,7 +151,7 @@ Deno.test("LogDirectory creates a file of its own user for a log whose group it 
   ]);
 });
 
-Deno.test("LogDirectory creates a file beside temporary files of other processes and programs, and removes none", () => {
+Deno.test("LogDirectory creates a file without removing temporary files of other processes and programs", () => {
   const disk = diskOf(SERVICE, 0o640);
   const others = [temporaryFor(files.lock), `${files.lock}.new.tmp`];
   for (const path of others) disk.writeFile(path, "");
@@ -162,7 +162,7 @@ Deno.test("LogDirectory creates a file beside temporary files of other processes
   );
 });
 
-Deno.test("LogDirectory.leftovers() lists temporary names, of which removeTemporary() removes empty and second ones", async () => {
+Deno.test("LogDirectory.leftovers() lists temporary files; removeTemporary() removes empty files and second names", async () => {
   const disk = diskWith({ [files.active]: "a\n", [files.lock]: "" });
   const [second, empty, full] = [files.active, files.lock, files.manifest].map(temporaryFor);
   disk.process().link(files.active, second!);
@@ -187,7 +187,7 @@ Deno.test("LogDirectory.leftovers() lists temporary names, of which removeTempor
   );
 });
 
-Deno.test("LogDirectory creates a file again if another process removes its temporary file at any call", () => {
+Deno.test("LogDirectory creates a file even if another process removes its temporary file at any call", () => {
   let removals = 0;
   for (let calls = 0;; calls++) {
     const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
@@ -213,7 +213,7 @@ Deno.test("LogDirectory creates a file again if another process removes its temp
   assert(removals >= 3, `${removals}`);
 });
 
-Deno.test("LogDirectory.checkOwner() tries again if another process removes its temporary file at any call", () => {
+Deno.test("LogDirectory.checkOwner() succeeds even if another process removes its temporary file at any call", () => {
   for (let call = 0, isReached = true; isReached; call++) {
     const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
     const process = disk.process(ROOT_USER);
@@ -243,7 +243,7 @@ Deno.test("LogDirectory appends to the file at the path even if another program 
   assertEquals(new TextDecoder().decode(disk.readFile(files.manifest)), "line\n");
 });
 
-Deno.test("LogDirectory trusts a segment only of the owner of the directory or of the lock file", () => {
+Deno.test("LogDirectory uses the owner of a segment only if this user also owns the directory or the lock file", () => {
   const stranger = { ...OTHER, mode: 0o644 };
   for (
     const [what, directory, lock, segment, expected] of [
@@ -265,7 +265,7 @@ Deno.test("LogDirectory trusts a segment only of the owner of the directory or o
   }
 });
 
-Deno.test("LogDirectory warns once if new files lose the group of the log", () => {
+Deno.test("LogDirectory warns once for each new file that cannot have the group of the log", () => {
   const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
   const { logger, warnings } = gathering();
   const log = new LogDirectory(disk.process(SERVICE), files.active, logger);
@@ -279,7 +279,7 @@ Deno.test("LogDirectory warns once if new files lose the group of the log", () =
   );
 });
 
-Deno.test("openForRead() opens a file that is being created under its second name, but no other hard link", () => {
+Deno.test("openForRead() accepts the second name that a file has during its creation, but no other hard link", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   process.link(files.active, TEMPORARY);
@@ -290,7 +290,7 @@ Deno.test("openForRead() opens a file that is being created under its second nam
   assertThrows(() => openForRead(process, files.active), TypeError, "a file with 2 hard links");
 });
 
-Deno.test("LogDirectory opens a file with two names for reading and appending while its creator removes one", () => {
+Deno.test("LogDirectory opens a file even while the process that creates the file removes its second name", () => {
   for (const access of ["open", "openForAppend"] as const) {
     for (let calls = 0, isReached = true; isReached; calls++) {
       const disk = diskWith({ [files.active]: "a\n" });
@@ -310,7 +310,7 @@ Deno.test("LogDirectory opens a file with two names for reading and appending wh
   }
 });
 
-Deno.test("LogDirectory.openForAppend() completes the creation of a file with two names", () => {
+Deno.test("LogDirectory.openForAppend() completes an interrupted creation by removing the temporary name", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   process.link(files.active, TEMPORARY);
@@ -318,7 +318,7 @@ Deno.test("LogDirectory.openForAppend() completes the creation of a file with tw
   assertEquals(namesOn(disk), ["audit.jsonl"]);
 });
 
-Deno.test("LogDirectory opens a file with two names even if it may not remove one, also after the file was sealed", () => {
+Deno.test("LogDirectory opens a file whose temporary name it may not remove, also after the file was sealed", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   disk.process().link(files.active, TEMPORARY);
   const process = disk.process();
@@ -332,7 +332,7 @@ Deno.test("LogDirectory opens a file with two names even if it may not remove on
   sealed.close();
 });
 
-Deno.test("AuditLog.open() by the owner, at any call of a seal by root, leaves the next file to root", async () => {
+Deno.test("AuditLog.open() by the owner at any call while root seals the log keeps the group and mode of the log", async () => {
   const path = files.active;
   for (let call = 0, isReached = true; isReached; call++) {
     const disk = diskWith({ [path]: "" });

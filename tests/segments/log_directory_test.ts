@@ -26,7 +26,7 @@ Deno.test("LogDirectory.segments() lists each segment once, oldest first", () =>
   ]);
 });
 
-Deno.test("LogDirectory.segments() does not list a file that has its own lock file", () => {
+Deno.test("LogDirectory.segments() does not list a file with its own lock file, because it is another log", () => {
   using dir = tempDir();
   for (const name of ["run_20260213_143022.jsonl", "run_20260213_143022.jsonl.lock"]) {
     Deno.writeTextFileSync(dir.path(name), "");

@@ -104,7 +104,7 @@ Deno.test("Manifest.add() appends a line under the lock, and syncs the manifest 
   assertEquals([fileSystem.openHandles, warnings], [0, []]);
 });
 
-Deno.test("Manifest.add() only syncs the manifest if the manifest already has the line", async () => {
+Deno.test("Manifest.add() appends nothing, and only syncs, if the manifest already has the line", async () => {
   const disk = diskWith({ [PATH]: textOf(1, 2) });
   const { fileSystem, manifest } = open(disk);
   for (const index of [1, 2, 1]) await manifest.add(facts(index));
@@ -130,7 +130,7 @@ Deno.test("Manifest.read() creates no file, and returns no lines if the manifest
   assertEquals(disk.snapshot(), {});
 });
 
-Deno.test("Manifest.read() rereads only the last line", () => {
+Deno.test("Manifest.read() rereads only the last known line when the manifest has grown", () => {
   const [whole, longer] = [textOf(1, 2), textOf(1, 2, 3)];
   const disk = diskWith({ [PATH]: whole });
   const { fileSystem, manifest } = open(disk);

@@ -125,7 +125,7 @@ Deno.test("NewestEvent combines appended lines with lines of other writers (seed
   }
 });
 
-Deno.test("NewestEvent.boundMs is not before any event, or is undefined (seeds 1 to 300)", () => {
+Deno.test("NewestEvent.boundMs is not earlier than any event of the file, or is undefined (seeds 1 to 300)", () => {
   let bounds = 0;
   for (let seed = 1; seed <= 300; seed++) {
     const random = new SeededRandom(seed);
@@ -153,7 +153,7 @@ Deno.test("NewestEvent.boundMs is not before any event, or is undefined (seeds 1
   assert(bounds > 100, `${bounds} bounds`);
 });
 
-Deno.test("NewestEvent.boundMs is undefined after a line longer than a chunk, until a mark of another writer follows", () => {
+Deno.test("NewestEvent.boundMs is undefined after a line longer than a chunk, until a later mark of another writer is used", () => {
   const long = `{"ts":"2026-03-01T00:00:00.000Z","x":"${"x".repeat(3 * CHUNK_BYTES)}"}\n`;
   const newest = new NewestEvent(CHUNK_BYTES);
   const handle = openWith(`${long}\n`);

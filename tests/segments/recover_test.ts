@@ -98,7 +98,7 @@ Deno.test("recoverSegments() does not change a directory without segments", asyn
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`recoverSegments() killed ${when} any file system call is completed by the next run, and a third run changes nothing`, async () => {
+  Deno.test(`recoverSegments() that is killed ${when} any file system call is completed by the next run, and a third run changes nothing`, async () => {
     const dry = new LogProcess(await diskWithRemains());
     await dry.recover();
     assert(dry.system.calls.length > 50);
@@ -312,7 +312,7 @@ Deno.test("recoverSegments() adds the line of an archive only once if a year has
   }
 });
 
-Deno.test("recoverSegments() removes an unfinished archive after failing to remove another one", async () => {
+Deno.test("recoverSegments() removes an unfinished archive even if it could not remove another one", async () => {
   const disk = diskWith({ [files.unfinished(SECOND)]: "half" });
   disk.plant(files.unfinished(FIRST), "directory");
   const process = new LogProcess(disk);

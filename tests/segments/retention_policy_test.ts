@@ -31,7 +31,7 @@ for (const [policy, count, reason] of CASES) {
   });
 }
 
-Deno.test("dueArchives() keeps all archives that are newer than the first archive to keep", () => {
+Deno.test("dueArchives() keeps every archive after the first archive that it keeps, in the order of the stamps", () => {
   // The first archive was sealed while the clock was far ahead.
   const archives = [{ stamp: "20300101_000000", gzip_bytes: 1 }, ...ARCHIVES];
   assertEquals(dueArchives(archives, { maxAgeSec: 60 }, NOW_MS), []);
@@ -80,6 +80,6 @@ for (const [untilShipped, received, limits, count] of WAITING) {
   });
 }
 
-Deno.test("dueArchives() ignores what is received if the policy does not wait for shippers", () => {
+Deno.test("dueArchives() ignores the archives that fleets have received if the policy does not wait for shippers", () => {
   assertEquals(dueArchives(ARCHIVES, { maxArchives: 1 }, NOW_MS, null).length, 4);
 });

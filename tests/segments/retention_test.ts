@@ -89,7 +89,7 @@ Deno.test("AuditLog keeps at most maxArchives archives after each rotation", asy
   ]);
 });
 
-Deno.test("AuditLog never uses the name of an archive again that retention has removed, even if the clock steps back", async () => {
+Deno.test("AuditLog never reuses the name of an archive that retention removed, even if the clock is set back", async () => {
   const disk = diskWith({});
   let nowMs = NOW_MS;
   const options = { retention: { maxAgeSec: 60 }, now: () => nowMs };
@@ -132,7 +132,7 @@ Deno.test("AuditLog.open() reports every pruned archive when it also archives or
   assertEquals(archivesOn(disk).length, 2);
 });
 
-Deno.test("AuditReader reports the end of the pruned time range", async () => {
+Deno.test("AuditReader.prunedUntil() returns the time up to which retention has removed the events", async () => {
   const disk = await diskWithLog(5);
   {
     const { reader, warnings } = await read(disk);
@@ -177,7 +177,7 @@ Deno.test("AuditLog does not prune foreign, unlisted, modified or unarchived fil
 });
 
 await sampledTest(
-  "AuditLog loses no archive within its limits if it is killed at any file system call while it prunes",
+  "AuditLog prunes no archive that is within its limits, even if it is killed at any file system call",
   1 / 4,
   async (extent) => {
     const before = archivesOn(await diskWithLog(5));
@@ -194,7 +194,7 @@ await sampledTest(
 );
 
 await sampledTest(
-  "AuditLog loses no archive within its limits if the power fails at any file system call while it prunes",
+  "AuditLog prunes no archive that is within its limits, even if the power fails at any file system call",
   1 / 4,
   async (extent) => {
     const before = archivesOn(await diskWithLog(5));
@@ -253,7 +253,7 @@ async function assertPrunes(disk: SimulatedDisk, before: readonly string[], plac
 }
 
 for (const name of ["read", "append", "syncData", "remove", "syncDirectory"] as const) {
-  Deno.test(`AuditLog logs that pruning failed if ${name}() fails, and loses no archive within its limits`, async () => {
+  Deno.test(`AuditLog logs that pruning failed if ${name}() fails, and removes no archive that is within its limits`, async () => {
     const disk = await diskWithLog(4);
     const before = archivesOn(disk);
     const process = disk.process();
@@ -289,7 +289,7 @@ Deno.test("AuditLogs of two processes prune each archive of one log once", async
   assertEquals(basename(files.manifest), "audit.manifest.jsonl");
 });
 
-Deno.test("AuditLog continues its chain after retention by age has removed every archive", async () => {
+Deno.test("AuditLog continues its hash chain after retention by age has removed every archive", async () => {
   const disk = await diskWithLog(3);
   const now = () => NOW_MS + 86_400_000;
   const log = await open(disk.process(), { chain: true, now, retention: { maxAgeSec: 3_600 } });

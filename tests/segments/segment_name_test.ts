@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { LogFiles, stampEpochMs, stampOf } from "../../src/segments/segment_name.ts";
 
-Deno.test("LogFiles derives the names of segments from the stem of the log", () => {
+Deno.test("LogFiles inserts the stamp before the extension of the log to name a segment", () => {
   const stamp = "20260213_143022";
   const names: [log: string, sealed: string][] = [
     ["audit.jsonl", "audit_20260213_143022.jsonl"],
@@ -51,7 +51,7 @@ Deno.test("LogFiles.manifest is derived from the stem and the extension of the l
   );
 });
 
-Deno.test("LogFiles.has() recognizes the files for shippers, which are derived from the stem and the extension", () => {
+Deno.test("LogFiles.has() recognizes the three files for shippers of its log, but not those of another log", () => {
   const names = ["audit.shipped.jsonl", "audit.shipped.jsonl.tmp", "audit.shipped.jsonl.tmp.lock"];
   const files = new LogFiles("/d/audit.jsonl");
   const { shipped, unfinishedShipped, recording } = files;
@@ -60,7 +60,7 @@ Deno.test("LogFiles.has() recognizes the files for shippers, which are derived f
   assertEquals(files.has("other.shipped.jsonl"), false);
 });
 
-Deno.test("stampOf() returns the second of a time in UTC", () => {
+Deno.test("stampOf() returns the date and time in UTC, down to the second", () => {
   assertEquals(stampOf(Date.UTC(2026, 1, 13, 14, 30, 22, 999)), "20260213_143022");
   assertEquals(stampOf(0), "19700101_000000");
   assertEquals(stampOf(Date.UTC(9999, 11, 31, 23, 59, 59)), "99991231_235959");

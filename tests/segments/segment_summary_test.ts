@@ -153,7 +153,7 @@ Deno.test("SegmentScan lists types with any name, such as __proto__", () => {
   assertEquals(Object.entries(events ?? {}), types.map((type) => [type, { count: 1, cost: 1 }]));
 });
 
-Deno.test("SegmentScan lists no types if a sum is not finite", () => {
+Deno.test("SegmentScan lists no types if the costs of a type add up to Infinity", () => {
   const big = lineOf("nav", 1e308);
   assertEquals(summaryOf(big).events, { nav: { count: 1, cost: 1e308 } });
   assertEquals(summaryOf(big + big).events, null);

@@ -67,7 +67,7 @@ Deno.test("recordReceived() writes one line per fleet, and keeps the lines of ot
   assertEquals(namesOn(disk), ["audit.shipped.jsonl"]);
 });
 
-Deno.test("recordReceived() distinguishes fleets by stream, fleet and log", async () => {
+Deno.test("recordReceived() distinguishes fleets by the names of stream, fleet and log", async () => {
   const disk = diskWith({ [files.shipped]: "" });
   const lines = [{}, { stream: "OTHER" }, { fleet: "g" }, { log: "b" }]
     .map((names) => ({ ...received("f", 1), ...names }));
@@ -75,7 +75,7 @@ Deno.test("recordReceived() distinguishes fleets by stream, fleet and log", asyn
   assertEquals(disk.snapshot()[files.shipped], textOf(...lines));
 });
 
-Deno.test("recordReceived() writes nothing without the file, or if its signal is aborted", async () => {
+Deno.test("recordReceived() writes nothing if there is no file for shippers, or if its signal is aborted", async () => {
   const disk = diskWith({});
   await record(disk.process(), received("f", 1));
   assertEquals(disk.snapshot(), {});
@@ -86,7 +86,7 @@ Deno.test("recordReceived() writes nothing without the file, or if its signal is
   assertEquals(disk.snapshot(), { [files.shipped]: "" });
 });
 
-Deno.test("receivedByAll() returns the newest archive of the slowest fleet", () => {
+Deno.test("receivedByAll() returns the stamp of the newest archive that every fleet has received", () => {
   const cases: [lines: Received[], stamp: string | null][] = [
     [[], null],
     [[received("f", 2)], STAMPS[1]],
@@ -211,7 +211,7 @@ Deno.test("recordReceived() leaves the old lines or the new ones if it is killed
   assertEquals(seen, new Set([before, after]));
 });
 
-Deno.test("recordReceived() keeps the lines of other fleets, and leaves no file, if a call fails", async () => {
+Deno.test("recordReceived() keeps the lines of other fleets if a call fails, and recovery removes its temporary files", async () => {
   const before = textOf(received("f", 1), received("g", 2));
   const dryRun = diskOfTwo().process();
   await record(dryRun, received("f", 3));

@@ -24,7 +24,7 @@ Deno.test("SpanLedger ignores ends without a beginning", () => {
   assertEquals(after("a1+ a1- a1- a1+").open(), ["3"]);
 });
 
-Deno.test("SpanLedger pairs an end with the last of several equal beginnings that has none", () => {
+Deno.test("SpanLedger pairs an end with the last beginning of its type and ID that has no end yet", () => {
   assertEquals(after("a1+ b1+ a1+ a1-").open(), ["0", "1"]);
   assertEquals(after("a1+ a1+ a1- a1-").open(), []);
   const ledger = after("a1+ a1+");
@@ -33,7 +33,7 @@ Deno.test("SpanLedger pairs an end with the last of several equal beginnings tha
   assertEquals([ledger.end(["a", "1"]), ledger.size], [undefined, 0]);
 });
 
-Deno.test("SpanLedger.awaitedTypes are those of the open spans", () => {
+Deno.test("SpanLedger.awaitedTypes contains the types of the open spans", () => {
   const types = (text: string) => [...after(text).awaitedTypes].sort();
   assertEquals(types("a1+ a2+ b1+"), ["a", "b"]);
   assertEquals(types("a1+ a2+ b1+ a1- b1-"), ["a"]);

@@ -32,7 +32,7 @@ Deno.test("SpanScan states the beginnings and ends whose counterparts are not in
   assertEquals(summaryOf([]), NOTHING);
 });
 
-Deno.test("SpanScan states the time of the last event of each session that has a time and shows it to be alive", () => {
+Deno.test("SpanScan states when each session was last seen, and ignores ends by scout inflight end", () => {
   const seen = (ts: unknown, session_id: unknown) => ({ ts, session_id }) as AuditEvent;
   const events = [seen("1", "a"), seen("2", "b"), seen("3", "a"), seen(4, "b"), seen("5", 6)];
   assertEquals(summaryOf(events)?.seen, [["a", "3"], ["b", "2"]]);
@@ -40,7 +40,7 @@ Deno.test("SpanScan states the time of the last event of each session that has a
   assertEquals(summaryOf([...events, ended])?.seen, [["a", "3"], ["b", "2"]]);
 });
 
-Deno.test("The summaries of several segments, in their order, have the effect of all their events (seeds 1 to 500)", () => {
+Deno.test("The span summaries of several segments yield the same open spans as all their events (seeds 1 to 500)", () => {
   for (let seed = 1; seed <= 500; seed++) {
     const random = new SeededRandom(seed);
     const expected = new SpanLedger<string>();
@@ -85,7 +85,7 @@ Deno.test("SpanScan names the types with more than 100 ends and no beginning, in
   assertEquals([summaryOf(many)?.unlisted.length, summaryOf(many)?.ended.length], [100, 101]);
 });
 
-Deno.test("SpanScan leaves out fields of the beginnings if these are longer than 1 MiB together", () => {
+Deno.test("SpanScan leaves out the other fields of the beginnings if all beginnings are longer than 1 MiB together", () => {
   const long = "x".repeat(600_000);
   const longBegin = { ...begin("1"), session_id: "s", ts: "2026", parent: "0", long };
   assertEquals(summaryOf([longBegin])?.begun[0]?.length, JSON.stringify(longBegin).length);
@@ -102,7 +102,7 @@ Deno.test("SpanScan leaves out fields of the beginnings if these are longer than
   assertEquals(summaryOf([end(long), end(long)]), null);
 });
 
-Deno.test("SpanScan states no session if there are more than 100, or an ID is too long", () => {
+Deno.test("SpanScan states no sessions if there are more than 100, or if a session ID is too long", () => {
   const seen = (session_id: string) => ({ ts: "2026", session_id });
   const sessions = (count: number) => Array.from({ length: count }, (_, n) => seen(`${n}`));
   assertEquals(summaryOf(sessions(100))?.seen?.length, 100);

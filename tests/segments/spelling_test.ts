@@ -25,7 +25,7 @@ const SPELLINGS: readonly [listed: string, other: string, log: string, shown?: s
 ];
 
 for (const [listed, other, log, shown = [log, other]] of SPELLINGS) {
-  Deno.test(`A log is refused as ${other} if the directory lists ${listed}`, async () => {
+  Deno.test(`AuditLog and AuditReader refuse the path ${other} if the directory lists ${listed}`, async () => {
     const disk = diskWith({ [`/log/${listed}`]: "" }, "Windows");
     const process = disk.process();
     const platform = { fileSystem: process, clock: new SimulatedClock() };
@@ -43,7 +43,7 @@ for (const [listed, other, log, shown = [log, other]] of SPELLINGS) {
   });
 }
 
-Deno.test("A log is opened as the directory spells it, and beside a log in another case", async () => {
+Deno.test("AuditLog opens audit.jsonl next to a log named Audit.jsonl if the disk distinguishes them", async () => {
   const disk = new SimulatedDisk("POSIX");
   disk.writeFile("/log/Audit.jsonl", '{"event":"other"}\n');
   const process = disk.process();
@@ -58,7 +58,7 @@ Deno.test("A log is opened as the directory spells it, and beside a log in anoth
   assertEquals(process.calls.filter(({ name }) => name === "list").length, listings);
 });
 
-Deno.test("A log in a directory that ignores case is opened while another process seals it at any call", async () => {
+Deno.test("AuditReader opens a log on a disk that ignores case while another process seals the log at any call", async () => {
   for (let call = 0, isReached = true; isReached; call++) {
     const disk = diskWith(
       { "/log/audit.jsonl": '{"event":"nav"}\n', "/log/audit.jsonl.lock": "" },
@@ -78,7 +78,7 @@ Deno.test("A log in a directory that ignores case is opened while another proces
   }
 });
 
-Deno.test("A log in a directory that may not be listed is opened, in any spelling that is its own", async () => {
+Deno.test("AuditReader opens a log by its exact name even if the directory may not be listed", async () => {
   const disk = diskWith({ "/log/\u00e4.jsonl": '{"event":"nav"}\n' }, "Windows");
   const process = disk.process();
   process.failOn(({ name }) => name === "list", systemErrors.EACCES, Infinity);
@@ -88,7 +88,7 @@ Deno.test("A log in a directory that may not be listed is opened, in any spellin
   assertEquals(reader.path, resolve(path));
 });
 
-Deno.test("A directory is not listed for a name that has no other spelling on its file system", async () => {
+Deno.test("AuditReader does not list the directory if the name has no other spelling on its file system", async () => {
   const disk = new SimulatedDisk("POSIX");
   for (const name of ["\u00e4.jsonl", "2026", "A\u0308b", "\u65e5\u672c.log"]) {
     disk.writeFile(`/log/${name}`, "");
@@ -99,7 +99,7 @@ Deno.test("A directory is not listed for a name that has no other spelling on it
   }
 });
 
-Deno.test("A log is refused if another process creates it at the same time under another spelling", async () => {
+Deno.test("AuditLog refuses a log that another process creates at the same time under another spelling", async () => {
   const disk = new SimulatedDisk("Windows");
   disk.plant("/log", "directory");
   const process = disk.process();
@@ -119,7 +119,7 @@ Deno.test("A log is refused if another process creates it at the same time under
   assertEquals(disk.snapshot(), { "/log/Audit.jsonl.lock": "" });
 });
 
-Deno.test("A log on a real disk is refused under another spelling, if the disk ignores the case of letters", async () => {
+Deno.test("AuditLog refuses another spelling of a log on a real disk that ignores the case of letters", async () => {
   using dir = tempDir();
   const path = dir.path("Audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent });

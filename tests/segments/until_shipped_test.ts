@@ -69,7 +69,7 @@ async function diskShippedTo(received: Readonly<Record<string, number>>): Promis
   return disk;
 }
 
-Deno.test("AuditLog creates the file for shippers, empty, only if retention waits for them", async () => {
+Deno.test("AuditLog creates an empty file for shippers, but only if retention waits for shippers", async () => {
   const disk = await diskOfFive();
   await opened(disk.process(), { maxArchives: 5 });
   assert(!namesOn(disk).includes(basename(files.shipped)));
@@ -109,7 +109,7 @@ Deno.test("AuditLog deletes an archive after a rotation when its fleet has recei
   assertEquals(archivesOn(disk).length, 2);
 });
 
-Deno.test("AuditLog deletes an archive that waits when a limit is exceeded, and warns once per fleet", async () => {
+Deno.test("AuditLog deletes an archive that waits for shippers if a limit is exceeded, and warns once per fleet", async () => {
   const names = (archives: readonly string[], fleets: readonly string[]) =>
     fleets.map((fleet) =>
       "An archive is deleted before it is shipped, because a limit of retention.untilShipped is exceeded: " +
@@ -164,7 +164,7 @@ const UNKNOWN: [what: string, content: string, warning: string][] = [
   ["has a damaged line after the line of a fleet", "DAMAGED", "line 2 is invalid"],
 ];
 for (const [what, content, reason] of UNKNOWN) {
-  Deno.test(`AuditLog keeps archives up to the limits if the file for shippers ${what}`, async () => {
+  Deno.test(`AuditLog keeps all archives within the limits of untilShipped if the file for shippers ${what}`, async () => {
     const disk = await diskShippedTo({ f: 5 });
     const before = archivesOn(disk);
     disk.writeFile(
@@ -183,7 +183,7 @@ for (const [what, content, reason] of UNKNOWN) {
   });
 }
 
-Deno.test("AuditLog keeps archives up to the limits if the file for shippers cannot be read or created", async () => {
+Deno.test("AuditLog keeps all archives within the limits of untilShipped if the file for shippers cannot be read or created", async () => {
   for (const kind of ["directory", "symlink", "other"] as const) {
     const disk = await diskOfFive();
     disk.plant(files.shipped, kind);

@@ -41,7 +41,7 @@ Deno.test("Acknowledgements resolves the promises of written lines in order, whe
   assertEquals(settled, ["a", "b", "c", "d"]);
 });
 
-Deno.test("Acknowledgements rejects the promises of refused lines while earlier lines wait for a sync", async () => {
+Deno.test("Acknowledgements rejects refused lines at once, while earlier lines still wait for a sync", async () => {
   const watched: Promise<unknown>[] = [];
   const acknowledgements = new Acknowledgements((promise) => watched.push(promise));
   const settled = accept(acknowledgements, "abcde");
@@ -61,7 +61,7 @@ Deno.test("Acknowledgements rejects the promises of refused lines while earlier 
   assertEquals(watched.length, 2);
 });
 
-Deno.test("Acknowledgements passes a promise to onReject before the promise rejects", async () => {
+Deno.test("Acknowledgements passes the promise of a refused line to onReject before the promise rejects", async () => {
   const log: string[] = [];
   const acknowledgements = new Acknowledgements((promise) => {
     log.push("watched");
@@ -107,7 +107,7 @@ Deno.test("Acknowledgements.decided() waits until the lines accepted so far are 
   await acknowledgements.decided();
 });
 
-Deno.test("Acknowledgements.decided() resolves if one batch decides the lines accepted before the call and later lines", async () => {
+Deno.test("Acknowledgements.decided() resolves if one batch contains lines accepted before and after the call", async () => {
   const acknowledgements = new Acknowledgements(() => {});
   accept(acknowledgements, "a");
   const first = acknowledgements.decided();

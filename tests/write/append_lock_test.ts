@@ -72,14 +72,14 @@ Deno.test("AppendLock.run() runs the section if the other process releases the l
   assert(system.clock.monotonicMs() < 2000);
 });
 
-Deno.test("AppendLock with a timeout of 0 s takes a free lock", async () => {
+Deno.test("AppendLock with a timeout of 0 s still takes a lock that is free", async () => {
   using dir = tempDir();
   using system = setUp(dir.path("a.jsonl"), 0);
   assertEquals(await system.lock.run(() => 1), 1);
   assertEquals(system.lock.runSync(() => 2), 2);
 });
 
-Deno.test("AppendLock is held only during the section, even if the section throws", async () => {
+Deno.test("AppendLock.run() holds the lock only during its section, even if the section throws", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);

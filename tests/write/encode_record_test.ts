@@ -44,7 +44,7 @@ Deno.test("encodeRecord() orders ts, event, session_id, the known fields, then t
   );
 });
 
-Deno.test("encodeRecord() rejects the field hold, which is reserved for budgets, unless it is left out", () => {
+Deno.test("encodeRecord() rejects the field hold, which is reserved for budgets, unless its value is undefined", () => {
   const error = assertThrows(() => encodeRecord("nav", { hold: "x" }, CONTEXT), AuditEventError);
   assertEquals(
     error.message,
@@ -53,7 +53,7 @@ Deno.test("encodeRecord() rejects the field hold, which is reserved for budgets,
   assertEquals(encodeRecord("nav", { hold: undefined }, CONTEXT), `${HEAD}}`);
 });
 
-Deno.test("encodeRecord() writes a key named 0 after ts", () => {
+Deno.test("encodeRecord() writes a field named 0 after ts, event and session_id, not before them", () => {
   assertEquals(encodeRecord("nav", { b: 1, 0: 2 }, CONTEXT), `${HEAD},"0":2,"b":1}`);
 });
 
@@ -76,7 +76,7 @@ Deno.test("encodeRecord() ignores ts and event among the fields", () => {
   assertEquals(reads, 0);
 });
 
-Deno.test("encodeRecord() writes the session_id of the fields instead of that of the context, unless the field is null", () => {
+Deno.test("encodeRecord() prefers the session_id of the fields to that of the context, unless it is null", () => {
   const text = encodeRecord("nav", { session_id: "mine" }, CONTEXT);
   assertEquals(JSON.parse(text).session_id, "mine");
   assertEquals(encodeRecord("nav", { session_id: null }, CONTEXT), `${HEAD}}`);
@@ -128,7 +128,7 @@ const STORED_AS: [what: string, value: unknown, stored: unknown][] = [
   ["URLSearchParams", new URLSearchParams("a=1&b=2"), { a: "1", b: "2" }],
   ["a Map of text", new Map([["a", new Map([["b", 2n]])]]), { a: { b: "2" } }],
   ["a Blob", new Blob(["x"]), "[Blob]"],
-  ["null inside", { a: null, b: [null, undefined] }, { a: null, b: [null, null] }],
+  ["an object with null in it", { a: null, b: [null, undefined] }, { a: null, b: [null, null] }],
   ["a Map of numbers", new Map([[1, 2]]), [[1, 2]]],
   ["a toJSON", { toJSON: () => ({ a: 1n }) }, { a: "1" }],
   ["an Error with a toJSON", Object.assign(new Error("e"), { toJSON: () => 1 }), 1],
@@ -178,7 +178,7 @@ Deno.test("encodeRecord() stores [Too deep] where a value is too deep for the ca
   assertEquals(record.after, 1);
 });
 
-Deno.test("encodeRecord() hides parts of a Map, of Headers and of an Error", () => {
+Deno.test("encodeRecord() redacts members of a Map, of Headers and of an Error", () => {
   const redaction = new Redaction(["token", "x.headers.authorization"]);
   const error = Object.assign(new Error("e"), { token: "secret" });
   const value = {

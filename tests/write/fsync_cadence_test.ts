@@ -73,7 +73,7 @@ const STEPS: ((cadence: Checked) => void)[] = [
 ];
 
 for (const n of [1, 2, 3, 10]) {
-  Deno.test(`FsyncCadence with a sync every ${n} lines satisfies its invariant in all 6 ** 6 short sequences`, () => {
+  Deno.test(`FsyncCadence with a sync every ${n} lines keeps its invariant in all 6 ** 6 sequences of six steps`, () => {
     for (let code = 0; code < STEPS.length ** 6; code++) {
       const cadence = new Checked(n);
       for (let rest = code, step = 0; step < 6; step++, rest = Math.floor(rest / STEPS.length)) {
@@ -83,7 +83,7 @@ for (const n of [1, 2, 3, 10]) {
   });
 }
 
-Deno.test("FsyncCadence satisfies its invariant in long random sequences (seed 1)", () => {
+Deno.test("FsyncCadence keeps its invariant in long random sequences of steps (seed 1)", () => {
   let state = 1;
   const random = (below: number) => {
     state = Math.imul(state, 1664525) + 1013904223 >>> 0;
@@ -112,7 +112,7 @@ Deno.test("FsyncCadence with a sync after every line acknowledges only durable l
   assertEquals([cadence.acknowledged, cadence.isDue, cadence.hasUnsynced], [3, false, false]);
 });
 
-Deno.test("FsyncCadence ignores a sync that ends after a sync of more lines has ended", () => {
+Deno.test("FsyncCadence ignores a sync of fewer lines that ends after a sync of more lines", () => {
   const cadence = new FsyncCadence(10);
   cadence.wrote(20);
   cadence.synced(20);

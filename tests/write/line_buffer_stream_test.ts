@@ -8,7 +8,7 @@ function text(batch: Uint8Array | undefined): string | undefined {
 
 const INPUT = '{"a":"ü"}\n{"b":2}\n\n{"c":"🐟"}\n';
 
-Deno.test("LineBufferStream never cuts a line, wherever its input is cut", async () => {
+Deno.test("LineBufferStream never cuts a line, wherever the chunks of its input end", async () => {
   const input = bytes(INPUT);
   for (let a = 0; a <= input.length; a++) {
     for (let b = a; b <= input.length; b++) {
@@ -61,7 +61,7 @@ Deno.test("LineBufferStream collects the lines of one event-loop turn in one bat
   assertEquals(text((await read).value), "a\nb\nc\n");
 });
 
-Deno.test("LineBufferStream serves two pending reads", async () => {
+Deno.test("LineBufferStream answers two pending reads in their order", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   const reads = [reader.read(), reader.read()];
@@ -156,7 +156,7 @@ Deno.test("LineBufferStream.takeUnwritten() returns the batch that the reader to
   assertEquals(text((await read).value), "d\n");
 });
 
-Deno.test("LineBufferStream.takeUnwritten() resolves a write that waits", async () => {
+Deno.test("LineBufferStream.takeUnwritten() resolves a write that waits for room", async () => {
   const stream = new LineBufferStream({ maxPendingBytes: 1 });
   const writer = stream.writable.getWriter();
   const waiting = writer.write(bytes("a\n"));

@@ -92,7 +92,7 @@ Deno.test("LogSink starts a third sync for a flush if a line was written during 
   await writer.close();
 });
 
-Deno.test("LogSink syncs a quiet log once, by its timer", async () => {
+Deno.test("LogSink syncs lines once, by its timer, if no further lines follow", async () => {
   using dir = tempDir();
   const { fileSystem, clock, sink, writer } = setUp(dir.path("a.jsonl"), { fsyncIntervalSec: 3 });
   assertEquals(clock.timerDelaysMs, []);
@@ -139,7 +139,7 @@ Deno.test("LogSink restarts its timer for lines that were written during a sync"
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("LogSink resolves a batch when it is durable, if the batch makes an fsync due", async () => {
+Deno.test("LogSink resolves the write of a batch only when it is durable, if the batch makes a sync due", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path, { fsyncEveryNLines: 3 });
@@ -327,7 +327,7 @@ Deno.test("LogSink closes the lock file if the active file cannot be opened", ()
   assertEquals(fileSystem.openHandles, 0);
 });
 
-Deno.test("LogSink does not write a batch again that writeSync() has written", async () => {
+Deno.test("LogSink does not write a batch that writeSync() has already written", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { sink, writer } = setUp(path);
@@ -340,7 +340,7 @@ Deno.test("LogSink does not write a batch again that writeSync() has written", a
   assertEquals(linesOf(path), ["once", "after"]);
 });
 
-Deno.test("LogSink does not write a batch again that was drained while the batch waited for the lock", async () => {
+Deno.test("LogSink does not write a batch that writeSync() wrote while the batch waited for the lock", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const waits = Promise.withResolvers<void>();
@@ -367,7 +367,7 @@ Deno.test("LogSink does not write a batch again that was drained while the batch
   assertEquals(linesOf(path), ["once", "after"]);
 });
 
-Deno.test("LogSink rejects with phase lock if another process holds the lock too long", async () => {
+Deno.test("LogSink rejects with the phase lock if another process holds the lock too long", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { clock, writer } = setUp(path);
@@ -421,7 +421,7 @@ Deno.test("LogSink reports the outcome of each line, and continues after a faile
 });
 
 for (const outcome of ["succeeds", "fails"] as const) {
-  Deno.test(`LogSink settles lines that were drained during a sync only when that sync ${outcome}`, async () => {
+  Deno.test(`LogSink settles lines that writeSync() wrote during a sync only when that sync ${outcome}`, async () => {
     using dir = tempDir();
     const fileSystem = new ScriptedFileSystem();
     const reports: string[] = [];
@@ -461,7 +461,7 @@ for (const outcome of ["succeeds", "fails"] as const) {
   });
 }
 
-Deno.test("LogSink settles lines that were drained after a failed sync, while an older sync still runs", async () => {
+Deno.test("LogSink acknowledges lines of writeSync() after a failed sync, even while an older sync still runs", async () => {
   using dir = tempDir();
   const fileSystem = new ScriptedFileSystem();
   const reports: string[] = [];

@@ -3,7 +3,7 @@ import { plainValue } from "../../src/write/plain_value.ts";
 
 const plain = (value: object) => plainValue(value, []);
 
-Deno.test("plainValue() returns an object itself if its own properties are its content", () => {
+Deno.test("plainValue() returns an object unchanged if its own properties are all of its content", () => {
   class Step {
     agent = "mapper";
   }
@@ -14,7 +14,7 @@ Deno.test("plainValue() returns an object itself if its own properties are its c
   for (const value of boxed) assert(plain(value) === value);
 });
 
-Deno.test("plainValue() turns entries into an object, or a list if a key is not text or occurs twice", () => {
+Deno.test("plainValue() turns a Map or Headers into an object, or a list if a key is not text or occurs twice", () => {
   const form = new FormData();
   form.append("a", "1");
   const cases: [object, unknown][] = [
@@ -56,7 +56,7 @@ Deno.test("plainValue() turns other built-in objects into text", () => {
   assertEquals(plain(new (class {})()), "[object]");
 });
 
-Deno.test("plainValue() keeps what an Error holds", () => {
+Deno.test("plainValue() keeps the name, message, stack, cause and own properties of an Error", () => {
   const cause = new TypeError("why");
   const error = Object.assign(new Error("what", { cause }), { status: 429, name: "ApiError" });
   const { stack, ...rest } = plain(error) as Record<string, unknown>;

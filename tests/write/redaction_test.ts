@@ -62,7 +62,7 @@ for (const [redact, fields, expected] of CASES) {
   });
 }
 
-Deno.test("redact does not hide the log's own members", () => {
+Deno.test("redact does not hide ts, event and session_id, which the log itself sets", () => {
   const fields = { session_id: "s1", config: { event: "secret", ts: 1 } };
   assertEquals(written(["ts", "event", "session_id"], fields), {
     ...HEAD,
@@ -145,7 +145,7 @@ Deno.test("redact hides the named members of random records, and nothing else", 
   );
 });
 
-Deno.test("redact may be a function that returns the record to write; if the function throws, the event is rejected", async () => {
+Deno.test("redact can be a function that returns the record to write; if the function throws, the event is rejected", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const options: AuditLogOptions = {

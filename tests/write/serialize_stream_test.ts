@@ -42,7 +42,7 @@ Deno.test("SerializeStream rejects a write of a record without event", async () 
   await read;
 });
 
-Deno.test("lineSerializer() counts maxLineBytes in bytes, including the line break", () => {
+Deno.test("lineSerializer() compares maxLineBytes with the bytes of a line, including its line break", () => {
   const line = lineSerializer(OPTIONS)("nav", { text: "ü🐟" });
   const { byteLength } = new TextEncoder().encode(line);
   const same = lineSerializer({ ...OPTIONS, maxLineBytes: byteLength });
