@@ -7,7 +7,7 @@ import { shownNumber } from "../shown.ts";
 import type { ModelRequest } from "./model_request.ts";
 import { pricesOf, type PriceTable } from "./price_table.ts";
 import { costOf, priceLack } from "./prices.ts";
-import { type JsonObject, objectOf } from "./usage.ts";
+import { type JsonObject, objectOf, type TokenUsage } from "./usage.ts";
 
 /** The maximum that a call may use. */
 export interface CallEstimate {
@@ -31,7 +31,7 @@ const BYTES_PER_TOKEN = 4;
 
 /**
  * Estimates the maximum that a call may use: a token for every four bytes of the body, and as many output tokens as it
- * may have. If the body asks for caching, the input is priced as written to the cache.
+ * may have. All input and all output are priced at the highest price that a token of them may have.
  */
 export function estimateOf(
   { api, body, text, provider, model }: ModelRequest,
@@ -51,8 +51,11 @@ export function estimateOf(
   }
   const input_t = Math.ceil(new TextEncoder().encode(text).length / BYTES_PER_TOKEN);
   const output_t = max * answerCount(body);
-  const usage = { input_t, output_t, ...cacheWrites(text, input_t), ...tierOf(body) };
-  const usd = costOf(usage, prices, name)?.cost;
+  const usages = usagesOf(body, text, { input_t, output_t, ...regionOf(body) });
+  const usd = highestInTiers(
+    body,
+    (tier) => highestOf(usages.map((usage) => costOf({ ...usage, ...tier }, prices, name)?.cost)),
+  );
   const tokens = input_t + output_t;
   if (usd === undefined) return { estimate: { tokens }, note: priceLack(prices, name) };
   const note = stated === undefined
@@ -101,17 +104,69 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
-/** Returns all input as written to a cache, if the request asks for that: Anthropic prices writes higher. */
-function cacheWrites(text: string, input: number): object {
-  if (!text.includes('"cache_control"')) return {};
-  return { cache_write_t: input, cache_write_1h_t: /"ttl":\s*"1h"/.test(text) ? input : 0 };
+/** The totals of a call. */
+type Totals = TokenUsage & { readonly input_t: number; readonly output_t: number };
+
+/** Returns the usages that a call may have, each with all input of one kind and all output of one kind. */
+function usagesOf(body: JsonObject, text: string, all: Totals): TokenUsage[] {
+  return inputKinds(text, all.input_t).flatMap((input) =>
+    outputKinds(body, all.output_t).map((output) => ({ ...all, ...input, ...output }))
+  );
 }
 
-/** Returns the service tier and the region that raise the price of a call. */
-function tierOf({ service_tier: tier, speed, inference_geo }: JsonObject): object {
-  const named = [tier, speed].find((each) => each === "priority" || each === "fast");
-  return {
-    ...(named === undefined ? {} : { service_tier: named }),
-    ...(typeof inference_geo === "string" ? { inference_geo } : {}),
-  };
+/** Matches a part of a request that is audio. */
+const AUDIO_PART = /"type":\s*"input_audio"|"audio\/[\w.+-]+"/;
+/** Matches a part of a request that is an image. */
+const IMAGE_PART = /"type":\s*"(?:image_url|input_image|image)"|"image\/[\w.+-]+"/;
+
+/** Returns a usage for each kind of input that a request has. */
+function inputKinds(text: string, input: number): TokenUsage[] {
+  const hour = /"ttl":\s*"1h"/.test(text) ? { cache_write_1h_t: input } : {};
+  return [
+    {},
+    // Anthropic prices cache writes higher.
+    ...(text.includes('"cache_control"') ? [{ cache_write_t: input, ...hour }] : []),
+    ...(AUDIO_PART.test(text) ? [{ audio_input_t: input }] : []),
+    ...(IMAGE_PART.test(text) ? [{ image_input_t: input }] : []),
+  ];
+}
+
+/** Returns a usage for each kind of output that a request may get. */
+function outputKinds(body: JsonObject, output: number): TokenUsage[] {
+  const config = configOf(body);
+  const modalities = [body.modalities, config.responseModalities, config.response_modalities]
+    .flat().filter((each) => typeof each === "string").map((each) => each.toLowerCase());
+  return [
+    {},
+    { reasoning_t: output },
+    ...(modalities.includes("audio") ? [{ audio_output_t: output }] : []),
+    ...(modalities.includes("image") ? [{ image_output_t: output }] : []),
+  ];
+}
+
+/** The service tiers with a higher price than the standard one. If the table does not have it, the cost is unknown. */
+const RAISING_TIERS: readonly unknown[] = ["priority", "fast"];
+
+/**
+ * Returns the highest cost in the service tiers in which a provider may run a call. If a tier with a lower price is full,
+ * the provider may bill the standard price.
+ */
+function highestInTiers(
+  { service_tier, speed }: JsonObject,
+  costIn: (tier: TokenUsage) => number | undefined,
+): number | undefined {
+  const stated = [service_tier, speed].filter((tier) => typeof tier === "string");
+  const raising = stated.find((tier) => RAISING_TIERS.includes(tier));
+  if (raising !== undefined) return costIn({ service_tier: raising });
+  return highestOf([costIn({}), ...stated.map((tier) => costIn({ service_tier: tier }) ?? 0)]);
+}
+
+/** Returns the highest of some costs; `undefined` if one of them is unknown. */
+function highestOf(costs: readonly (number | undefined)[]): number | undefined {
+  return costs.every((cost) => cost !== undefined) ? Math.max(...costs) : undefined;
+}
+
+/** Returns the region of a request, which may raise the price. */
+function regionOf({ inference_geo }: JsonObject): TokenUsage {
+  return typeof inference_geo === "string" ? { inference_geo } : {};
 }

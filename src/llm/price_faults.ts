@@ -6,7 +6,15 @@
 import { shown } from "../event.ts";
 import { sha256 } from "../line/digest.ts";
 import { editsBetween } from "../options/nearest_name.ts";
-import { amountIn, type ModelPrices, PRICES, type PriceTable, rangesIn } from "./price_table.ts";
+import {
+  amountIn,
+  type ModelPrices,
+  PRICES,
+  type PriceTable,
+  rangeOf,
+  rangesIn,
+} from "./price_table.ts";
+import { objectOf } from "./usage.ts";
 
 /** A price that cannot be used. */
 export interface PriceFault {
@@ -21,18 +29,66 @@ const PRICE_MAX = 0.01;
 
 /** Returns the faults of a table of prices, in the order of the table. */
 export function priceFaults(table: PriceTable): PriceFault[] {
-  return Object.entries(table).flatMap(([model, entry]) => {
-    if (typeof entry !== "object" || entry === null) {
-      return [{ model, message: `must be an object with prices, got ${shown(entry)}` }];
-    }
-    return [entry, ...rangesIn(entry.tiered_pricing).map(({ prices }) => prices)]
-      .flatMap((prices) => Object.entries(prices))
-      .filter(([, value]) => value !== null)
-      .flatMap(([name, value]) => {
-        const fault = isPriceName(name) ? faultOf(value) : misspeltFault(name);
-        return fault === null ? [] : [{ model, message: `${name} ${fault}` }];
-      });
+  return Object.entries(table).flatMap(([model, entry]) =>
+    entryFaults(entry).map((message) => ({ model, message }))
+  );
+}
+
+function entryFaults(value: unknown): string[] {
+  const entry = objectOf(value);
+  if (entry === undefined) return [`must be an object with prices, got ${shown(value)}`];
+  return [
+    ...memberFaults(entry),
+    ...tieredFaults(entry.tiered_pricing),
+    ...factorFaults(entry.provider_specific_entry),
+  ];
+}
+
+/** Returns the faults of the prices of a model or of a range. A price that is `null` is missing. */
+function memberFaults(prices: object): string[] {
+  return Object.entries(prices).filter(([, value]) => value !== null).flatMap(([name, value]) => {
+    const fault = PRICE_NAME.test(name) ? faultOf(value) : misspeltFault(name);
+    return fault === null ? [] : [`${name} ${fault}`];
   });
+}
+
+function tieredFaults(tiers: unknown): string[] {
+  if (tiers === undefined || tiers === null) return [];
+  if (!Array.isArray(tiers) || tiers.length === 0) {
+    const got = Array.isArray(tiers) ? "an empty array" : shown(tiers);
+    return [`tiered_pricing must be an array of ranges, got ${got}`];
+  }
+  return tiers.flatMap((tier, n) => rangeFaults(tier, `tiered_pricing[${n}]`));
+}
+
+function rangeFaults(value: unknown, name: string): string[] {
+  const tier = objectOf(value);
+  if (tier === undefined) return [`${name} must be an object with a range, got ${shown(value)}`];
+  // LiteLLM's prices by the number of results of a search have neither a range of tokens nor a price of tokens.
+  const isForTokens = Object.keys(tier).some((each) => each === "range" || PRICE_NAME.test(each));
+  if (!isForTokens || rangeOf(tier) !== undefined) return memberFaults(tier);
+  const got = shown(tier.range);
+  return [`${name}.range must be [from, to] in tokens with 0 <= from < to, got ${got}`];
+}
+
+/** Returns the faults of the factors on the prices of a model. Texts are ignored: LiteLLM keeps other hints there. */
+function factorFaults(value: unknown): string[] {
+  if (value === undefined || value === null) return [];
+  const factors = objectOf(value);
+  if (factors === undefined) {
+    return [`provider_specific_entry must be an object, got ${shown(value)}`];
+  }
+  return Object.entries(factors)
+    .filter(([name, factor]) => isNumeric(factor) && amountIn(factors, name) === undefined)
+    .map(([name, factor]) =>
+      `provider_specific_entry.${name} must be a number >= 0, got ${shown(factor)}`
+    );
+}
+
+/** Checks whether a value is a number or the text of a number. */
+function isNumeric(value: unknown): boolean {
+  return typeof value === "number" ||
+    typeof value === "string" && value.trim() !== "" && !Number.isNaN(Number(value));
 }
 
 /** Checks whether an entry of the table has a price of input tokens. */
@@ -45,7 +101,9 @@ export function isPriced(entry: unknown): boolean {
 /** Returns the fault of a name that is almost one of a price; `null` for any other name, which is ignored. */
 function misspeltFault(name: string): string | null {
   const near = PRICES.find((price) =>
-    price !== name && editsBetween(price, name) <= MISSPELT_EDITS
+    // For a much longer name, editsBetween() would take too long.
+    Math.abs(price.length - name.length) <= MISSPELT_EDITS &&
+    editsBetween(price, name) <= MISSPELT_EDITS
   );
   return near === undefined ? null : `is not a price; did you mean ${near}?`;
 }
@@ -62,11 +120,10 @@ function faultOf(value: unknown): string | null {
     : null;
 }
 
-/** Checks whether a member of an entry is one of the prices that {@linkcode costOf} reads. */
-function isPriceName(name: string): boolean {
-  const base = name.replace(/_(?:priority|flex)$/, "").replace(/_above_\d+k?_tokens$/, "");
-  return (PRICES as readonly string[]).includes(base);
-}
+/** Matches the name of a price, also with a threshold and a service tier: `..._above_200k_tokens_flex`. */
+const PRICE_NAME = new RegExp(
+  `^(?:${PRICES.join("|")})(?:_above_\\d+k?_tokens)?(?:_(?:cache_hit|[a-z]+))?$`,
+);
 
 /** Returns the digest of a table of prices: the SHA-256 of its JSON without white space. */
 export function digestOf(prices: PriceTable): string {

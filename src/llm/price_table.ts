@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { objectOf } from "./usage.ts";
 
 /**
  * The prices of a model, in USD per token: an entry of LiteLLM's `model_prices_and_context_window.json`. A price can have
@@ -88,13 +89,14 @@ export function nameInTable(
 /** Matches the date or the word that some providers add to the name of a model: `-2024-08-06`, `-20250929`, `-latest`. */
 const VERSION = /[-@](?:\d{4}-\d{2}-\d{2}|20\d{6}|latest)$/;
 
+/** Maximum number of segments of a name without a prefix, so that a name of thousands of slashes is looked up quickly. */
+const SEGMENTS_MAX = 8;
+
 /** Returns the names under which a table may have a model, longest first. */
 function namesOf(model: string): string[] {
-  const segments = model.split("/");
-  const names = segments.flatMap((_, n) => {
-    const name = segments.slice(n).join("/");
-    return [name, name.replace(VERSION, ""), ...tunedFrom(name)];
-  });
+  const last = model.split("/").slice(-SEGMENTS_MAX);
+  const names = [model, ...last.map((_, n) => last.slice(n).join("/"))]
+    .flatMap((name) => [name, name.replace(VERSION, ""), ...tunedFrom(name)]);
   return [...new Set(names)].sort((a, b) => b.length - a.length);
 }
 
@@ -111,12 +113,19 @@ export interface PriceRange {
   readonly prices: object;
 }
 
+/** Returns the valid ranges of a model. */
 export function rangesIn(tiers: unknown): PriceRange[] {
   if (!Array.isArray(tiers)) return [];
-  return tiers.filter((each) => typeof each === "object" && each !== null).flatMap((prices) => {
-    const [from, to]: unknown[] = Array.isArray(prices.range) ? prices.range : [];
-    return typeof from === "number" && typeof to === "number" ? [{ from, to, prices }] : [];
-  });
+  return tiers.map(rangeOf).filter((range) => range !== undefined);
+}
+
+/** Returns the prices of a range; `undefined` if the value is not an object with a valid range. */
+export function rangeOf(value: unknown): PriceRange | undefined {
+  const prices = objectOf(value);
+  if (!Array.isArray(prices?.range) || prices.range.length !== 2) return undefined;
+  const [from, to]: unknown[] = prices.range;
+  const isValid = typeof from === "number" && typeof to === "number" && from >= 0 && from < to;
+  return isValid ? { from, to, prices } : undefined;
 }
 
 /** Returns a member of an object if it is a price. */

@@ -128,47 +128,57 @@ interface Rates {
 function ratesFor(usage: TokenUsage, entry: ModelPrices): Rates | undefined {
   const { service_tier: tier, inference_geo: region } = usage;
   const factors = entry.provider_specific_entry ?? {};
-  const ofRegion = region === undefined ? 1 : amountIn(factors, region) ?? 1;
-  const standard = sizedPrices(entry, usage.input_t ?? 0);
-  if (tier === undefined) return { price: (name) => standard(name, ""), factor: ofRegion };
+  const ofRegion = region === undefined ? 1 : amountIn(factors, region.toLowerCase()) ?? 1;
+  const pricesWith = (suffix: string) => sizedPrices(entry, usage.input_t ?? 0, suffix);
+  if (tier === undefined) return { price: pricesWith(""), factor: ofRegion };
   if (amountIn(entry, `input_cost_per_token_${tier}`) !== undefined) {
-    return { price: (name) => tierPrice(standard, name, `_${tier}`), factor: ofRegion };
+    return { price: pricesWith(`_${tier}`), factor: ofRegion };
   }
   const factor = amountIn(factors, tier);
-  return factor === undefined
-    ? undefined
-    : { price: (name) => standard(name, ""), factor: factor * ofRegion };
+  return factor === undefined ? undefined : { price: pricesWith(""), factor: factor * ofRegion };
 }
 
-/** Returns a price of the table for calls of one size, with the suffix of a service tier. */
-type SizedPrices = (name: PriceName, suffix: string) => number | undefined;
+const OUTPUT = "output_cost_per_token";
+const REASONING = "output_cost_per_reasoning_token";
 
-/** Returns the prices of a model for calls with a number of input tokens. */
-function sizedPrices(entry: ModelPrices, input: number): SizedPrices {
+/** Returns the prices for a number of input tokens and the suffix of a service tier; "" is the standard tier. */
+function sizedPrices(entry: ModelPrices, input: number, suffix: string): Rates["price"] {
   const range = rangeFor(entry.tiered_pricing, input);
-  if (range !== undefined) {
-    // If a range has no price of output tokens, the price of the model is used. No other price is taken from the model.
-    return (name, suffix) =>
-      amountIn(range, name + suffix) ??
-        (name === "output_cost_per_token" ? amountIn(entry, name + suffix) : undefined);
+  if (range === undefined) {
+    const above = aboveSuffix(entry, input);
+    return (name) => entryPrice(entry, name, above, suffix);
   }
-  const above = aboveSuffix(entry, input);
-  if (above === "") return (name, suffix) => amountIn(entry, name + suffix);
-  // The standard price above a threshold comes before the price of a tier below it, as in LiteLLM's formula.
-  return (name, suffix) =>
-    amountIn(entry, name + above + suffix) ?? amountIn(entry, name + above) ??
-      amountIn(entry, name + suffix) ?? amountIn(entry, name);
+  // If a range has no price of output tokens, the model's is used. No other price is taken from the model.
+  return (name) =>
+    rangePrice(range, name, suffix) ??
+      (name === OUTPUT || name === REASONING ? entryPrice(entry, name, "", suffix) : undefined);
 }
 
-/** Returns the price of a service tier, else the standard price. */
-function tierPrice(prices: SizedPrices, name: PriceName, suffix: string): number | undefined {
-  const ofTier = prices(name, suffix);
-  if (ofTier !== undefined) return ofTier;
+/** Returns a price of a range. Without a price of reasoning, the price of output is used. */
+function rangePrice(range: object, name: PriceName, suffix: string): number | undefined {
+  const own = amountIn(range, name + suffix) ?? amountIn(range, name);
+  return own === undefined && name === REASONING ? rangePrice(range, OUTPUT, suffix) : own;
+}
+
+/** Returns a price of a model above a threshold and in a service tier, else its standard price. */
+function entryPrice(
+  entry: ModelPrices,
+  name: PriceName,
+  above: string,
+  suffix: string,
+): number | undefined {
+  const listed = name === REASONING ? reasoningName(entry, suffix) : name;
+  // The standard price above a threshold comes before the price of a tier below it, as in LiteLLM's formula.
+  return amountIn(entry, listed + above + suffix) ?? amountIn(entry, listed + above) ??
+    amountIn(entry, listed + suffix) ?? amountIn(entry, listed);
+}
+
+/** Returns the name of the price that reasoning has in a service tier. */
+function reasoningName(entry: ModelPrices, suffix: string): PriceName {
   // Reasoning is output, so the price of the tier for output comes before the standard price of reasoning.
-  const isReasoning = name === "output_cost_per_reasoning_token";
-  return isReasoning
-    ? prices("output_cost_per_token", suffix) ?? prices(name, "")
-    : prices(name, "");
+  const hasOutputAlone = suffix !== "" && amountIn(entry, REASONING + suffix) === undefined &&
+    amountIn(entry, OUTPUT + suffix) !== undefined;
+  return hasOutputAlone ? OUTPUT : REASONING;
 }
 
 /** Matches the name of a price for calls with more input tokens than a threshold. */

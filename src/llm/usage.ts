@@ -96,13 +96,19 @@ interface Parts {
   readonly imageOutput?: number | undefined;
 }
 
+/** The members of a usage that only Anthropic's messages have. */
+const ANTHROPIC: readonly string[] = [
+  "cache_read_input_tokens",
+  "cache_creation_input_tokens",
+  "cache_creation",
+  "iterations",
+];
+
 function tokensOf(usage: JsonObject): TokenUsage | undefined {
   if ("prompt_tokens" in usage) return ofChat(usage);
   if ("promptTokenCount" in usage || "candidatesTokenCount" in usage) return ofGemini(usage);
   if ("input_tokens" in usage || "output_tokens" in usage) {
-    return "cache_read_input_tokens" in usage || "cache_creation_input_tokens" in usage
-      ? ofAnthropic(usage)
-      : ofResponses(usage);
+    return ANTHROPIC.some((name) => name in usage) ? ofAnthropic(usage) : ofResponses(usage);
   }
   if ("inputTokens" in usage || "outputTokens" in usage) return ofAiSdk(usage);
   if ("tokens" in usage) return totals(countOf(usage.tokens), 0, {});
@@ -116,13 +122,7 @@ function ofChat(usage: JsonObject): TokenUsage | undefined {
   const read = countOf(input.cached_tokens) ?? countOf(usage.prompt_cache_hit_tokens) ??
     countOf(usage.cache_read_input_tokens);
   const write = countOf(input.cache_write_tokens) ?? countOf(usage.cache_creation_input_tokens);
-  const prompt = withParts(countOf(usage.prompt_tokens), (read ?? 0) + (write ?? 0));
-  // Gemini and xAI leave reasoning out of completion_tokens, but not out of total_tokens. Embeddings have no output.
-  const completion = larger(
-    countOf(usage.completion_tokens),
-    difference(countOf(usage.total_tokens), prompt),
-  );
-  return totals(prompt, completion, {
+  return ofOpenAi(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, {
     read,
     write,
     reasoning: countOf(output.reasoning_tokens),
@@ -136,13 +136,31 @@ function ofChat(usage: JsonObject): TokenUsage | undefined {
 function ofResponses(usage: JsonObject): TokenUsage | undefined {
   const input = objectOf(usage.input_tokens_details) ?? {};
   const output = objectOf(usage.output_tokens_details) ?? {};
-  return totals(countOf(usage.input_tokens), countOf(usage.output_tokens), {
+  return ofOpenAi(usage.input_tokens, usage.output_tokens, usage.total_tokens, {
     read: countOf(input.cached_tokens),
     write: countOf(input.cache_write_tokens),
     reasoning: countOf(output.reasoning_tokens),
     imageInput: countOf(input.image_tokens),
     imageOutput: countOf(output.image_tokens),
   });
+}
+
+/** Returns the usage with the counts that OpenAI's APIs state, and servers compatible with them. */
+function ofOpenAi(
+  prompt: unknown,
+  completion: unknown,
+  total: unknown,
+  parts: Parts,
+): TokenUsage | undefined {
+  const cached = (parts.read ?? 0) + (parts.write ?? 0);
+  const input = withParts(countOf(prompt), cached);
+  const stated = countOf(completion);
+  const rest = difference(countOf(total), input);
+  // Some servers count cached tokens twice in the total.
+  const isDoubled = stated !== undefined && rest === stated + cached;
+  // Gemini and xAI leave reasoning out of the completion, but not out of the total. Embeddings have no output.
+  const output = isDoubled ? stated : larger(stated, rest);
+  return totals(input, withParts(output, parts.reasoning ?? 0), parts);
 }
 
 /** Reads Anthropic's messages. Their totals leave out compaction iterations, which are billed; they are added here. */
@@ -227,7 +245,7 @@ function totals(
   return { input_t: input!, output_t: output!, ...set };
 }
 
-/** Returns a total that includes its parts. Some servers and instrumentations leave cached tokens out of it. */
+/** Returns a total that includes its parts. Some servers and instrumentations leave cached tokens or reasoning out of it. */
 function withParts(total: number | undefined, parts: number): number | undefined {
   return total === undefined || parts <= total ? total : total + parts;
 }

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { estimateOf } from "../../src/llm/estimate.ts";
 import { isPriced, priceFaults } from "../../src/llm/price_faults.ts";
-import { nameInTable, type PriceTable } from "../../src/llm/price_table.ts";
+import { type ModelPrices, nameInTable, type PriceTable } from "../../src/llm/price_table.ts";
 import { costOf, priceLack } from "../../src/llm/prices.ts";
 import type { TokenUsage } from "../../src/llm/usage.ts";
 
@@ -26,6 +27,7 @@ const PRICES: PriceTable = {
     output_cost_per_token: 2e-6,
     input_cost_per_token_above_128k_tokens: 2e-6,
     input_cost_per_token_above_512_tokens: 1.5e-6,
+    output_cost_per_reasoning_token_above_512_tokens: 5e-6,
   },
   "grok": {
     litellm_provider: "xai",
@@ -39,6 +41,7 @@ const PRICES: PriceTable = {
     cache_read_input_token_cost: 0.5e-6,
     input_cost_per_token_priority: 2e-6,
     output_cost_per_token_priority: 8e-6,
+    output_cost_per_reasoning_token_priority: 9e-6,
     input_cost_per_token_flex: 0.5e-6,
     output_cost_per_token_flex: 2e-6,
     input_cost_per_token_above_200k_tokens: 3e-6,
@@ -54,6 +57,7 @@ const PRICES: PriceTable = {
     input_cost_per_token: 1e-6,
     output_cost_per_token: 2e-6,
     output_cost_per_reasoning_token: 3e-6,
+    input_cost_per_token_priority: 2e-6,
     input_cost_per_audio_token: 10e-6,
     output_cost_per_audio_token: 20e-6,
     output_cost_per_image_token: 30e-6,
@@ -76,12 +80,24 @@ const PRICES: PriceTable = {
   "cached-ranges": {
     cache_read_input_token_cost: 0.1e-6,
     output_cost_per_token: 9e-6,
+    output_cost_per_reasoning_token: 12e-6,
     tiered_pricing: [
       null,
       { range: "all" },
       { range: [0, 10], input_cost_per_token: 1e-6 },
       { range: [10, 20], input_cost_per_token: 2e-6, output_cost_per_token: 3e-6 },
+      {
+        range: [20, 30],
+        input_cost_per_token: 2e-6,
+        output_cost_per_token: 3e-6,
+        output_cost_per_reasoning_token: 7e-6,
+      },
     ] as unknown as object[],
+  },
+  "tier-ranges": {
+    input_cost_per_token_flex: 0.5e-6,
+    output_cost_per_token_flex: 2e-6,
+    tiered_pricing: [{ range: [0, 10], input_cost_per_token: 1e-6, output_cost_per_token: 4e-6 }],
   },
   "embedding": { input_cost_per_token: 1e-7, output_cost_per_token: 0 },
   "image": { output_cost_per_image: 0.04 },
@@ -174,6 +190,12 @@ const VECTORS: readonly [name: string, model: string, usage: TokenUsage, micros:
     6 * 1.1 * 4_500,
   ],
   [
+    "a region in upper case",
+    "cached",
+    { input_t: 1_000, output_t: 100, inference_geo: "US" },
+    1.1 * 4_500,
+  ],
+  [
     "a region without a factor",
     "plain",
     { input_t: 1_000, output_t: 0, inference_geo: "eu" },
@@ -190,6 +212,24 @@ const VECTORS: readonly [name: string, model: string, usage: TokenUsage, micros:
     "flex-above",
     { input_t: 1_000, output_t: 100, reasoning_t: 60, service_tier: "flex" },
     1_000 + 200 + 300,
+  ],
+  [
+    "reasoning in a tier above a threshold, by the price for output above it",
+    "flex-above",
+    { input_t: 300_000, output_t: 100, reasoning_t: 60, service_tier: "flex" },
+    1_200_000 + 600 + 900,
+  ],
+  [
+    "reasoning in a tier with a price for it",
+    "tiers",
+    { input_t: 1_000, output_t: 100, reasoning_t: 60, service_tier: "priority" },
+    2_000 + 320 + 540,
+  ],
+  [
+    "reasoning in a tier without a price for output",
+    "parts",
+    { input_t: 1_000, output_t: 100, reasoning_t: 60, service_tier: "priority" },
+    2_000 + 80 + 180,
   ],
   [
     "reasoning with a price of its own",
@@ -209,6 +249,36 @@ const VECTORS: readonly [name: string, model: string, usage: TokenUsage, micros:
     "cached-ranges",
     { input_t: 5, output_t: 10 },
     5 + 90,
+  ],
+  [
+    "reasoning above a threshold, with a price only there",
+    "two-thresholds",
+    { input_t: 513, output_t: 10, reasoning_t: 10 },
+    769.5 + 50,
+  ],
+  [
+    "a tier in a range that has only standard prices",
+    "tier-ranges",
+    { input_t: 10, output_t: 10, service_tier: "flex" },
+    10 + 40,
+  ],
+  [
+    "reasoning in a range with a price for it",
+    "cached-ranges",
+    { input_t: 30, output_t: 10, reasoning_t: 4 },
+    60 + 18 + 28,
+  ],
+  [
+    "reasoning in a range with a price for output alone",
+    "cached-ranges",
+    { input_t: 20, output_t: 10, reasoning_t: 4 },
+    40 + 18 + 12,
+  ],
+  [
+    "reasoning in a range without a price for output",
+    "cached-ranges",
+    { input_t: 5, output_t: 10, reasoning_t: 4 },
+    5 + 54 + 48,
   ],
   ["input in the first range", "ranges", { input_t: 32_000, output_t: 10 }, 32_050],
   ["input in the second range", "ranges", { input_t: 32_001, output_t: 10 }, 64_062],
@@ -281,6 +351,8 @@ const NAMES: PriceTable = Object.fromEntries(
     "ft:gpt-4o-2024-08-06",
     "anthropic.claude-sonnet-4-20250514-v1:0",
     "deepseek/deepseek-r1",
+    "a/b/c/d/e/f/g/h",
+    "a/b/c/d/e/f/g/h/nine",
   ].map((name) => [name, {}]),
 );
 
@@ -300,6 +372,9 @@ const LOOKUPS: readonly [model: string, name: string | undefined][] = [
   ["vertex_ai/publishers/google/models/gemini-2.5-pro", "gemini-2.5-pro"],
   ["ft:gpt-4o-2024-08-06:acme:suffix:Bx3k", "ft:gpt-4o-2024-08-06"],
   ["anthropic.claude-sonnet-4-20250514-v1:0", "anthropic.claude-sonnet-4-20250514-v1:0"],
+  ["proxy/a/b/c/d/e/f/g/h", "a/b/c/d/e/f/g/h"],
+  ["a/b/c/d/e/f/g/h/nine-latest", "a/b/c/d/e/f/g/h/nine"],
+  ["proxy/a/b/c/d/e/f/g/h/nine", undefined],
   // Another model, or another price of the same model, never counts as the model.
   ["gpt-4o-mini-2024-07-18", "gpt-4o-mini"],
   ["gpt-4o-audio-preview", undefined],
@@ -315,6 +390,11 @@ for (const [model, name] of LOOKUPS) {
     assertEquals(nameInTable(NAMES, model), name);
   });
 }
+
+// A lookup of every rest of the name would take minutes and gigabytes.
+Deno.test("costOf() looks up a name with 100,000 slashes", () => {
+  assertEquals(nameInTable(NAMES, `${"a/".repeat(100_000)}gpt-4o`), "gpt-4o");
+});
 
 Deno.test("costOf() never charges more for cache reads than for input", () => {
   const usages = fc.record({
@@ -364,10 +444,92 @@ Deno.test("priceLack() names the reason why a cost is unknown", () => {
   );
 });
 
+/** Returns the estimate of a request with at most 100 output tokens, in USD. */
+function estimatedUsd(entry: ModelPrices, members: object): number | undefined {
+  const body = { max_tokens: 100, ...members };
+  const text = JSON.stringify(body);
+  const request = { api: "openai.chat", provider: "openai", model: "m", body, text } as const;
+  return estimateOf(request, { m: entry }).estimate.usd;
+}
+
+Deno.test("estimateOf() prices the output at the highest price that the request may get", () => {
+  const entry = {
+    input_cost_per_token: 0,
+    output_cost_per_token: 2e-6,
+    output_cost_per_reasoning_token: 3e-6,
+    output_cost_per_audio_token: 20e-6,
+    output_cost_per_image_token: 30e-6,
+  };
+  const cases: readonly [members: object, usd: number][] = [
+    [{}, 0.0003],
+    [{ modalities: ["text", "audio"] }, 0.002],
+    [{ modalities: ["image", "text"] }, 0.003],
+    [{ generationConfig: { responseModalities: ["AUDIO"] } }, 0.002],
+  ];
+  for (const [members, usd] of cases) assertEquals(estimatedUsd(entry, members), usd);
+  assertEquals(estimatedUsd({ ...entry, output_cost_per_reasoning_token: 1e-6 }, {}), 0.0002);
+});
+
+Deno.test("estimateOf() prices the input as audio, an image or a cache write if the request has one", () => {
+  const entry = {
+    input_cost_per_token: 2e-6,
+    output_cost_per_token: 0,
+    input_cost_per_audio_token: 20e-6,
+    input_cost_per_image_token: 30e-6,
+    cache_creation_input_token_cost: 4e-6,
+  };
+  const cases: readonly [part: object, price: number][] = [
+    [{ type: "text", text: '"input_audio" "image/png"' }, 2e-6],
+    [{ type: "text", cache_control: { type: "ephemeral" } }, 4e-6],
+    [{ type: "input_audio", input_audio: {} }, 20e-6],
+    [{ inlineData: { mimeType: "audio/wav" } }, 20e-6],
+    [{ type: "image_url", image_url: {} }, 30e-6],
+    [{ type: "image", source: {}, cache_control: { type: "ephemeral" } }, 30e-6],
+    [{ inline_data: { mime_type: "image/png" } }, 30e-6],
+  ];
+  for (const [part, price] of cases) {
+    const members = { messages: [part] };
+    const { length } = JSON.stringify({ max_tokens: 100, ...members });
+    const usd = Number((Math.ceil(length / 4) * price).toPrecision(12));
+    assertEquals(estimatedUsd(entry, members), usd, JSON.stringify(part));
+  }
+  // DeepSeek's price of a cache write is 0.
+  const free = { ...entry, input_cost_per_token: 1, cache_creation_input_token_cost: 0 };
+  assert(estimatedUsd(free, { messages: [{ cache_control: {} }] })! > 1);
+});
+
+Deno.test("estimateOf() uses the region, and the higher price of the service tier and the standard tier", () => {
+  const entry = {
+    input_cost_per_token: 0,
+    output_cost_per_token: 2e-6,
+    input_cost_per_token_flex: 0,
+    output_cost_per_token_flex: 1e-6,
+    input_cost_per_token_ultrafast: 0,
+    output_cost_per_token_ultrafast: 9e-6,
+    provider_specific_entry: { fast: 6, us: 1.1 },
+  };
+  const cases: readonly [members: object, usd: number | undefined][] = [
+    [{ service_tier: "auto" }, 0.0002],
+    [{ service_tier: "flex" }, 0.0002],
+    [{ service_tier: "batch" }, 0.0002],
+    [{ service_tier: "ultrafast" }, 0.0009],
+    [{ service_tier: "standard_only", speed: "fast" }, 0.0012],
+    [{ service_tier: "priority" }, undefined],
+    [{ inference_geo: "us" }, 0.00022],
+  ];
+  for (const [members, usd] of cases) assertEquals(estimatedUsd(entry, members), usd);
+});
+
+Deno.test("estimateOf() is unknown if a price that the call may need is missing", () => {
+  const entry = { input_cost_per_token: 1e-6, output_cost_per_reasoning_token: 2e-6 };
+  assertEquals(estimatedUsd(entry, {}), undefined);
+});
+
 Deno.test("priceFaults() names the model, the price and the value", () => {
   const faults = priceFaults({
     fine: { input_cost_per_token: 1e-6, max_output_tokens: "many", output_cost_per_image: "x" },
     none: null,
+    list: [],
     text: { input_cost_per_token: "3e-7" },
     minus: { output_cost_per_token: -1 },
     millions: { input_cost_per_token_above_200k_tokens_priority: 2.5 },
@@ -375,12 +537,12 @@ Deno.test("priceFaults() names the model, the price and the value", () => {
     misspelt: {
       input_cost_per_tokn: 1e-6,
       input_cost_per_image: 1,
-      input_cost_per_token_batches: 1,
     },
-    ranges: { tiered_pricing: [null, { range: [0, 1], input_cost_per_token: -1 }] },
+    ranges: { tiered_pricing: [{ range: [0, 1], input_cost_per_token: -1 }] },
   } as unknown as PriceTable);
   assertEquals(faults, [
     { model: "none", message: "must be an object with prices, got null" },
+    { model: "list", message: "must be an object with prices, got an array" },
     {
       model: "text",
       message: 'input_cost_per_token must be a number >= 0 (USD per token), got "3e-7"',
@@ -403,6 +565,76 @@ Deno.test("priceFaults() names the model, the price and the value", () => {
       message: "input_cost_per_token must be a number >= 0 (USD per token), got -1",
     },
   ]);
+});
+
+/** Returns the messages of the faults of an entry. */
+function messagesOf(entry: object): string[] {
+  return priceFaults({ m: entry } as PriceTable).map(({ message }) => message);
+}
+
+Deno.test("priceFaults() checks the price of each service tier", () => {
+  const names = [
+    "input_cost_per_token_batches",
+    "output_cost_per_token_fast",
+    "cache_read_input_token_cost_flex",
+    "input_cost_per_token_cache_hit",
+    "cache_creation_input_token_cost_above_1hr_above_200k_tokens_priority",
+  ];
+  for (const name of names) {
+    assertEquals(messagesOf({ [name]: 1e-6 }), []);
+    assertEquals(messagesOf({ [name]: null }), []);
+    assertEquals(messagesOf({ [name]: "1" }), [
+      `${name} must be a number >= 0 (USD per token), got "1"`,
+    ]);
+  }
+  assertEquals(messagesOf({ input_cost_per_token_source_url: "https://example.com" }), []);
+});
+
+Deno.test("priceFaults() names ranges that are invalid", () => {
+  const range = "in tokens with 0 <= from < to";
+  const cases: readonly [tiers: unknown, messages: string[]][] = [
+    [null, []],
+    [[], ["tiered_pricing must be an array of ranges, got an empty array"]],
+    ["low", ['tiered_pricing must be an array of ranges, got "low"']],
+    [[null], ["tiered_pricing[0] must be an object with a range, got null"]],
+    [[{ range: [0, 9] }, { range: [9, null] }], [
+      `tiered_pricing[1].range must be [from, to] ${range}, got an array`,
+    ]],
+    [[{ range: [9, 0] }], [`tiered_pricing[0].range must be [from, to] ${range}, got an array`]],
+    [[{ range: [-1, 9] }], [`tiered_pricing[0].range must be [from, to] ${range}, got an array`]],
+    [[{ range: [0, 1, 2] }], [
+      `tiered_pricing[0].range must be [from, to] ${range}, got an array`,
+    ]],
+    [[{ range: "all" }], [`tiered_pricing[0].range must be [from, to] ${range}, got "all"`]],
+    [[{ input_cost_per_token: 1e-6 }], [
+      `tiered_pricing[0].range must be [from, to] ${range}, got undefined`,
+    ]],
+    // LiteLLM prices search models by the number of results.
+    [[{ max_results_range: [0, 25], input_cost_per_query: 0.005 }], []],
+  ];
+  for (const [tiers, messages] of cases) {
+    assertEquals(messagesOf({ tiered_pricing: tiers }), messages, JSON.stringify(tiers));
+  }
+});
+
+Deno.test("priceFaults() names factors of provider_specific_entry that are not numbers", () => {
+  const cases: readonly [factors: unknown, messages: string[]][] = [
+    [null, []],
+    [{ fast: 6, us: 1.1 }, []],
+    // LiteLLM keeps other hints in the same object.
+    [{ bedrock_invocation_schema: "anthropic", nested: {} }, []],
+    [2, ["provider_specific_entry must be an object, got 2"]],
+    [{ fast: "6" }, ['provider_specific_entry.fast must be a number >= 0, got "6"']],
+    [{ us: -1 }, ["provider_specific_entry.us must be a number >= 0, got -1"]],
+  ];
+  for (const [factors, messages] of cases) {
+    assertEquals(messagesOf({ provider_specific_entry: factors }), messages);
+  }
+});
+
+// The number of edits between two names takes time that grows with the product of their lengths.
+Deno.test("priceFaults() checks a name of a million characters", () => {
+  assertEquals(messagesOf({ ["x".repeat(1_000_000)]: 1 }), []);
 });
 
 Deno.test("isPriced() checks whether a model has a price of input tokens", () => {

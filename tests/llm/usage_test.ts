@@ -196,6 +196,64 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 1_020, output_t: 5, cache_read_t: 1_000 },
   ],
   [
+    "a server that counts cached tokens twice in total_tokens",
+    {
+      usage: {
+        prompt_tokens: 1_020,
+        completion_tokens: 5,
+        total_tokens: 2_025,
+        prompt_tokens_details: { cached_tokens: 1_000 },
+      },
+    },
+    { input_t: 1_020, output_t: 5, cache_read_t: 1_000 },
+  ],
+  [
+    "a server that leaves reasoning out of completion_tokens and has no total_tokens",
+    {
+      usage: {
+        prompt_tokens: 32,
+        completion_tokens: 9,
+        completion_tokens_details: { reasoning_tokens: 94 },
+      },
+    },
+    { input_t: 32, output_t: 103, reasoning_t: 94 },
+  ],
+  [
+    "OpenAI responses of a server that leaves reasoning out of output_tokens",
+    {
+      usage: {
+        input_tokens: 32,
+        output_tokens: 109,
+        total_tokens: 235,
+        output_tokens_details: { reasoning_tokens: 94 },
+      },
+    },
+    { input_t: 32, output_t: 203, reasoning_t: 94 },
+  ],
+  [
+    "OpenAI responses of a server with more reasoning than output_tokens",
+    {
+      usage: {
+        input_tokens: 32,
+        output_tokens: 9,
+        output_tokens_details: { reasoning_tokens: 94 },
+      },
+    },
+    { input_t: 32, output_t: 103, reasoning_t: 94 },
+  ],
+  [
+    "OpenAI responses of a server that counts cached tokens twice in total_tokens",
+    {
+      usage: {
+        input_tokens: 1_020,
+        output_tokens: 5,
+        total_tokens: 2_025,
+        input_tokens_details: { cached_tokens: 1_000 },
+      },
+    },
+    { input_t: 1_020, output_t: 5, cache_read_t: 1_000 },
+  ],
+  [
     "DeepSeek",
     {
       usage: {
@@ -232,6 +290,28 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
       },
     },
     { input_t: 203_100, output_t: 4_500, cache_read_t: 100 },
+  ],
+  [
+    "Anthropic with compactions and without a cache",
+    {
+      usage: {
+        input_tokens: 23_000,
+        output_tokens: 1_000,
+        iterations: [{ type: "compaction", input_tokens: 180_000, output_tokens: 3_500 }],
+      },
+    },
+    { input_t: 203_000, output_t: 4_500 },
+  ],
+  [
+    "Anthropic whose cache writes are in cache_creation alone",
+    {
+      usage: {
+        input_tokens: 20,
+        output_tokens: 5,
+        cache_creation: { ephemeral_5m_input_tokens: 100, ephemeral_1h_input_tokens: 50 },
+      },
+    },
+    { input_t: 170, output_t: 5, cache_write_t: 150, cache_write_1h_t: 50 },
   ],
   [
     "Anthropic in a region",
