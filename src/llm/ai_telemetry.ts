@@ -9,7 +9,9 @@
 import type { AuditLogger } from "../audit_logger.ts";
 import { BudgetError } from "../errors.ts";
 import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
-import { CallLog, type CallStatus, errorFields, roundedMs } from "./call_log.ts";
+import { CallLog, type CallStatus } from "./call_log.ts";
+import { errorFields, roundedMs } from "./event_values.ts";
+import type { OpenCalls, TakenCall } from "./open_calls.ts";
 import type { PriceTable } from "./price_table.ts";
 import { type JsonObject, objectOf, type TokenUsage, usageOf } from "./usage.ts";
 
@@ -52,6 +54,19 @@ export interface AiTelemetry extends Disposable {
   readonly onLanguageModelCallStart: AiTelemetryCallback;
   /** Called when a model call ends, in version 7. */
   readonly onLanguageModelCallEnd: AiTelemetryCallback;
+  /**
+   * Runs a model call, in version 7, so that {@linkcode auditedFetch} knows to which call a request belongs.
+   *
+   * @param call The ID of the call, and the function that makes it.
+   * @returns What the function returns.
+   */
+  executeLanguageModelCall<T>(
+    call: { readonly callId: string; readonly execute: () => PromiseLike<T> },
+  ): PromiseLike<T>;
+  /** Called when a call for an object begins, in version 7. */
+  readonly onObjectStepStart: AiTelemetryCallback;
+  /** Called when a call for an object ends, in version 7. */
+  readonly onObjectStepEnd: AiTelemetryCallback;
   /** Called when an embedding call begins, in version 7. */
   readonly onEmbedStart: AiTelemetryCallback;
   /** Called when an embedding call ends, in version 7. */
@@ -81,8 +96,8 @@ const CHECKS: OptionChecks<AiTelemetryOptions> = {
  * `llm_call`. Register it with `registerTelemetry()` in version 7 and `registerTelemetryIntegration()` in version 6.
  *
  * A call that {@linkcode auditedFetch} of the same log has logged is not logged again. Version 6 does not
- * report a failed call: it is logged when its `abortSignal` aborts, or when the integration is disposed. To log every
- * failure at once, pass an `auditedFetch` to the provider too.
+ * report a failed call: it is logged when its `abortSignal` aborts, or when the integration is disposed. It reports nothing of
+ * `generateObject()`, `streamObject()` and embeddings. To log everything, pass an `auditedFetch` to the provider too.
  *
  * @param log The log, or a logger with bound fields.
  * @param options Prices and fields; by default none.
@@ -109,39 +124,45 @@ const CHECKS: OptionChecks<AiTelemetryOptions> = {
  */
 export function aiTelemetry(log: AuditLogger, options: AiTelemetryOptions = {}): AiTelemetry {
   checkOptions(options, CHECKS, ACTION);
-  const open = new OpenCalls(new CallLog(log, options, ACTION));
+  const calls = new CallLog(log, options, ACTION);
+  const { open } = calls;
+  const telemetry = new TelemetryLog(calls);
   const { toolCalls = true } = options;
-  // Both versions share one list of integrations, so a program that registers with both gets each event twice.
-  const taken = new WeakSet<object>();
   // Version 7 reports steps too, and the model call in each step.
   const ofVersion6 = (take: (event: JsonObject) => void) => (event: unknown) => {
     const object = objectOf(event);
-    if (object === undefined || object.callId !== undefined || taken.has(object)) return;
-    taken.add(object);
-    take(object);
+    if (object !== undefined && object.callId === undefined && open.isNew(object)) take(object);
   };
   const ofVersion7 = (take: (event: JsonObject, callId: string) => void) => (event: unknown) => {
     const object = objectOf(event);
     if (typeof object?.callId === "string") take(object, object.callId);
   };
   const tool = (event: JsonObject) => {
-    if (toolCalls) open.logTool(event);
+    // Two integrations get the same call of a tool, in version 7 in two events.
+    if (toolCalls && open.isNew(objectOf(event.toolCall) ?? event)) telemetry.logTool(event);
   };
+  const begin = (key: (event: JsonObject) => string) =>
+    ofVersion7((event, id) => telemetry.beginOnce(id + key(event), event));
+  const end = (key: (event: JsonObject) => string) =>
+    ofVersion7((event, id) => telemetry.endOnce(id + key(event), event));
   return {
-    onStepStart: ofVersion6((event) => open.begin(stepKey(event), event)),
-    onStepFinish: ofVersion6((event) => open.end(stepKey(event), event)),
-    onLanguageModelCallStart: ofVersion7((event, id) => open.beginOnce(id, event)),
-    onLanguageModelCallEnd: ofVersion7((event, id) => open.endOnce(id, event)),
-    onEmbedStart: ofVersion7((event, id) => open.beginOnce(`${id} ${event.embedCallId}`, event)),
-    onEmbedEnd: ofVersion7((event, id) => open.endOnce(`${id} ${event.embedCallId}`, event)),
-    onStepError: ofVersion7((event, id) => open.fail(id, event.error)),
-    onError: ofVersion7((event, id) => open.fail(id, event.error)),
-    onAbort: ofVersion7((_, id) => open.leave(id)),
+    onStepStart: ofVersion6((event) => telemetry.begin(stepKey(event), event)),
+    onStepFinish: ofVersion6((event) => telemetry.end(stepKey(event), event)),
+    onLanguageModelCallStart: begin(() => ""),
+    onLanguageModelCallEnd: end(() => ""),
+    executeLanguageModelCall: ({ callId, execute }) => open.within(callId, execute),
+    onObjectStepStart: begin(() => " object"),
+    onObjectStepEnd: end(() => " object"),
+    onEmbedStart: begin(({ embedCallId }) => ` ${embedCallId}`),
+    onEmbedEnd: end(({ embedCallId }) => ` ${embedCallId}`),
+    onStepError: ofVersion7((event, id) => telemetry.fail(id, event.error)),
+    onError: ofVersion7((event, id) => telemetry.fail(id, event.error)),
+    onAbort: ofVersion7((_, id) => telemetry.leave(id)),
     // When a generation has ended, its unfinished calls never will.
-    onEnd: ofVersion7((_, id) => open.leave(id)),
+    onEnd: ofVersion7((_, id) => telemetry.leave(id)),
     onToolCallFinish: ofVersion6(tool),
     onToolExecutionEnd: ofVersion7(tool),
-    [Symbol.dispose]: () => open.leaveAll(),
+    [Symbol.dispose]: () => telemetry.leaveAll(),
   };
 }
 
@@ -150,88 +171,63 @@ const ACTION = "log telemetry of the AI SDK";
 /** The start of the IDs that the SDK invents if it has none of the response, as for streams of Gemini. */
 const INVENTED = "aitxt-";
 
-/** Maximum number of calls without an end to keep. */
-const OPEN_MAX = 10_000;
-
-/** Number of calls that have ended to remember. A second event about the end comes right after the first. */
-const ENDED_MAX = 100;
-
-/** A call that has begun. */
-interface OpenCall {
-  readonly event: JsonObject;
-  readonly beganMs: number;
-  /** Ends the watch for an abort. */
-  readonly unwatch: () => void;
-}
-
-/** A call that is not open any more, with its duration. */
-interface TakenCall extends OpenCall {
-  readonly ms: number;
-}
-
-/** Keeps the model calls that have begun, and logs them when they end. */
-class OpenCalls {
+/** Logs the calls and tools that one integration reports. */
+class TelemetryLog {
   readonly #calls: CallLog;
-  /** The calls by their key, oldest first. Version 6 has equal keys for calls at the same time. */
-  readonly #open = new Map<string, OpenCall[]>();
-  #count = 0;
-  /** The keys of the last calls that ended and that have a key of their own, oldest first. */
-  readonly #ended = new Set<string>();
+  readonly #open: OpenCalls;
 
   constructor(calls: CallLog) {
     this.#calls = calls;
+    this.#open = calls.open;
+  }
+
+  /** Begins a call. Other calls of version 6 may have the same key. */
+  begin(key: string, event: JsonObject): void {
+    const left = this.#open.add(
+      key,
+      this,
+      event,
+      (call) => this.#logFailure(call, "aborted", undefined),
+    );
+    if (left !== undefined) this.#logFailure(left, "aborted", undefined);
   }
 
   /** Begins a call whose key no other call has at the same time. The event may come twice. */
   beginOnce(key: string, event: JsonObject): void {
-    if (this.#open.has(key)) return;
-    this.#ended.delete(key);
-    this.begin(key, event);
+    if (!this.#open.has(key)) this.begin(key, event);
   }
 
-  /** Ends a call whose key no other call has at the same time. The event may come twice. */
+  /** Logs the end of a call whose key no other call has at the same time. The event may come twice. */
   endOnce(key: string, event: JsonObject): void {
-    if (this.#ended.has(key)) return;
-    this.#ended.add(key);
-    const [oldest] = this.#ended;
-    if (this.#ended.size > ENDED_MAX) this.#ended.delete(oldest!);
-    this.end(key, event);
-  }
-
-  begin(key: string, event: JsonObject): void {
-    const { abortSignal: signal } = event;
-    const abort = () => this.#abort(key, call);
-    const call: OpenCall = {
-      event,
-      beganMs: performance.now(),
-      unwatch: () => signal instanceof AbortSignal && signal.removeEventListener("abort", abort),
-    };
-    if (signal instanceof AbortSignal) signal.addEventListener("abort", abort, { once: true });
-    this.#open.set(key, [...this.#open.get(key) ?? [], call]);
-    this.#count++;
-    const [oldest] = this.#open.keys();
-    if (this.#count > OPEN_MAX) this.leave(oldest!);
+    if (!this.#open.hasEnded(key)) this.end(key, event);
   }
 
   /** Logs the end of a call, unless `fetch` has logged it. */
   end(key: string, event: JsonObject): void {
-    const call = this.#take(key);
+    const call = this.#open.take(key);
     const response = objectOf(event.response) ?? {};
     const id = textOf(event.responseId) ?? textOf(response.id) ?? "";
     const responseId = id === "" || id.startsWith(INVENTED) ? undefined : id;
     const asked = modelOf(event);
     const model = textOf(response.modelId) ?? asked.model;
-    const beganMs = call?.beganMs ?? -Infinity;
     const hasFailed = event.finishReason === "error";
-    if (this.#calls.isLogged({ id: responseId, model, beganMs, hasFailed })) return;
+    if (
+      this.#calls.isLogged({
+        id: responseId,
+        callId: call?.isWithin ? key : undefined,
+        model,
+        beganMs: call?.beganAfterMs ?? -Infinity,
+        outcome: hasFailed ? "failed" : "ok",
+      })
+    ) return;
     const performance = objectOf(event.performance) ?? {};
     void this.#calls.record({
       ...asked,
       model,
       status: hasFailed ? "error" : "ok",
       usage: usageIn(event),
-      durationMs: msOf(performance.responseTimeMs) ?? call?.ms,
-      ttftMs: msOf(performance.timeToFirstOutputMs),
+      durationMs: msOf(performance.responseTimeMs) ?? call?.durationMs,
+      ttftMs: msOf(performance.timeToFirstOutputMs) ?? msOf(event.msToFirstChunk),
       responseId,
       more: { ...namesOf(event), finish_reason: event.finishReason },
     });
@@ -240,7 +236,7 @@ class OpenCalls {
   /** Logs the calls of a generation that has failed, unless `fetch` has logged them. */
   fail(id: string, error: unknown): void {
     const status = isAbort(error) ? "aborted" : "error";
-    for (const call of this.#takeAll(id)) {
+    for (const call of this.#open.takeAll(id)) {
       // A call that a budget refused was not made. The log has a line of the refusal.
       if (!isRefusal(error)) this.#logFailure(call, status, error);
     }
@@ -248,11 +244,12 @@ class OpenCalls {
 
   /** Logs the unfinished calls of an ended generation as aborted. */
   leave(id: string): void {
-    for (const call of this.#takeAll(id)) this.#logFailure(call, "aborted", undefined);
+    for (const call of this.#open.takeAll(id)) this.#logFailure(call, "aborted", undefined);
   }
 
+  /** Logs the unfinished calls of this integration as aborted. */
   leaveAll(): void {
-    for (const key of [...this.#open.keys()]) this.leave(key);
+    for (const call of this.#open.takeOf(this)) this.#logFailure(call, "aborted", undefined);
   }
 
   logTool(event: JsonObject): void {
@@ -269,44 +266,18 @@ class OpenCalls {
     });
   }
 
-  #abort(key: string, call: OpenCall): void {
-    const ended = this.#take(key, call);
-    if (ended !== undefined) this.#logFailure(ended, "aborted", undefined);
-  }
-
-  /** Removes the calls of a generation. Its embedding calls have its ID and one of their own. */
-  #takeAll(id: string): TakenCall[] {
-    const keys = [...this.#open.keys()].filter((key) => key === id || key.startsWith(`${id} `));
-    const calls = keys.flatMap((key) => this.#open.get(key)!.map((call) => this.#take(key, call)));
-    return calls.filter((call) => call !== undefined);
-  }
-
-  /** Removes a call, by default the oldest one with this key. Returns it with its duration. */
-  #take(key: string, which?: OpenCall): TakenCall | undefined {
-    const calls = this.#open.get(key) ?? [];
-    const call = which ?? calls[0];
-    if (call === undefined || !calls.includes(call)) return undefined;
-    const rest = calls.filter((each) => each !== call);
-    if (rest.length === 0) this.#open.delete(key);
-    else this.#open.set(key, rest);
-    this.#count--;
-    call.unwatch();
-    return { ...call, ms: roundedMs(performance.now() - call.beganMs) };
-  }
-
-  #logFailure(
-    { event, beganMs, ms }: TakenCall,
-    status: CallStatus,
-    error: unknown,
-  ): void {
+  #logFailure(call: TakenCall, status: CallStatus, error: unknown): void {
+    const { event, beganMs, isWithin } = call;
     const named = modelOf(event);
+    const callId = isWithin ? textOf(event.callId) : undefined;
     const { model } = named;
-    if (this.#calls.isLogged({ id: undefined, model, beganMs, hasFailed: true })) return;
+    const outcome = error === undefined ? "left" : "failed";
+    if (this.#calls.isLogged({ id: undefined, callId, model, beganMs, outcome })) return;
     void this.#calls.record({
       ...named,
       status,
       usage: undefined,
-      durationMs: ms,
+      durationMs: call.durationMs,
       error: error === undefined ? undefined : errorFields(error),
       more: namesOf(event),
     });
@@ -364,9 +335,10 @@ function costIn(metadata: JsonObject): number | undefined {
 function isRefusal(error: unknown): boolean {
   if (error instanceof BudgetError) return true;
   if (!(error instanceof Error)) return false;
-  const { responseBody } = error as { responseBody?: unknown };
+  // The error of the last try is in `lastError`.
+  const { responseBody, lastError } = error as { responseBody?: unknown; lastError?: unknown };
   const isResponse = typeof responseBody === "string" && responseBody.includes('"budget_error"');
-  return isResponse || isRefusal(error.cause);
+  return isResponse || isRefusal(error.cause) || isRefusal(lastError);
 }
 
 function isAbort(error: unknown): boolean {

@@ -23,6 +23,7 @@ import { callHttp } from "./http_call.ts";
 import { apiOf, type ModelRequest, modelRequestOf } from "./model_request.ts";
 import { observedResponse } from "./observed_response.ts";
 import type { PriceTable } from "./price_table.ts";
+import { SeenCall } from "./seen_calls.ts";
 import { type SentRequest, sentRequest } from "./sent_request.ts";
 
 /** A function with the arguments and the result of `fetch`. */
@@ -178,10 +179,11 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
     try {
       held = await budgets.hold(sent, request);
     } catch (error) {
-      // The log has a line of a refusal already.
       if (sent.signal?.aborted) observe(null).fail(error);
-      else if (options.refusal === "respond" && error instanceof BudgetError) {
-        return refusalResponse(error);
+      else if (error instanceof BudgetError) {
+        // The log has a line of the refusal, so telemetry must not log the failure.
+        calls.seen.add(SeenCall.refused(calls, request.model));
+        if (options.refusal === "respond") return refusalResponse(error);
       }
       throw error;
     }
@@ -220,11 +222,14 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
  * Checks whether an error of `fetch` shows that nothing was sent. Deno states the step that failed only in the messages, and
  * after a redirect the messages are about another URL.
  */
-function isNotSent(error: unknown, { href, port, protocol }: URL): boolean {
+function isNotSent(error: unknown, url: URL): boolean {
+  const { origin, port, protocol, pathname, search } = url;
   if (error instanceof Deno.errors.NotCapable) return true;
   if (!(error instanceof TypeError)) return false;
   const cause = messageOf(error.cause);
-  if (cause.includes("client error (Connect)")) return cause.includes(`(${href})`);
+  if (cause.includes("client error (Connect)")) {
+    return cause.includes(`(${origin}${pathname}${search})`);
+  }
   return error.message.includes(`Requests to port ${port} are blocked`) ||
     !/^https?:$/.test(protocol) && /scheme .* not supported/i.test(error.message);
 }

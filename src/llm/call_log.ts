@@ -6,9 +6,11 @@
 import { rootOf } from "../audit_log.ts";
 import { type AuditLogger, createLogger, originOf } from "../audit_logger.ts";
 import type { Recorder } from "../audit_span.ts";
+import type { BudgetHold } from "../budget/granted_hold.ts";
+import { messageOf } from "../errors.ts";
 import { fieldError, nonRecordKind, shown } from "../event.ts";
 import type { Fields } from "../write/merge_fields.ts";
-import type { BudgetHold } from "../budget/granted_hold.ts";
+import { OpenCalls } from "./open_calls.ts";
 import { digestOf, isPriced, priceFaults } from "./price_faults.ts";
 import type { PriceTable } from "./price_table.ts";
 import { costOf, priceLack } from "./prices.ts";
@@ -49,6 +51,7 @@ export interface HeldCall {
 /** The state that all loggers of a log share. */
 interface SharedState {
   readonly seen: SeenCalls;
+  readonly open: OpenCalls;
   /** Digests of the price tables that the log has. */
   readonly digests: Set<string>;
   /** Messages that were logged, so that each is logged once. */
@@ -77,7 +80,10 @@ const OWN_FIELDS = [
   "response_id",
 ];
 
-/** The fields that remain of an event that cannot be logged as a whole. */
+/** The fields with the texts of a call, which may be too long for a line. */
+const TEXT_FIELDS = ["prompt", "answer"];
+
+/** The fields that sums and budgets need. */
 const ESSENTIAL_FIELDS = [
   "cost",
   "cost_source",
@@ -88,10 +94,18 @@ const ESSENTIAL_FIELDS = [
   "status",
 ];
 
+/** The fields that remain of an event that cannot be logged as a whole. */
+const KEPT_FIELDS = [...ESSENTIAL_FIELDS, "model", "provider", "duration_ms"];
+
+/** Maximum number of messages to remember. After that, new messages are not logged. */
+const TOLD_MAX = 1_000;
+
 /** Logs model calls. */
 export class CallLog {
   /** Calls that the log has already. */
   readonly seen: SeenCalls;
+  /** Calls that telemetry has reported as begun. */
+  readonly open: OpenCalls;
   /** The fields of every event. */
   readonly bound: Fields;
   readonly prices: PriceTable | undefined;
@@ -100,7 +114,7 @@ export class CallLog {
   readonly #logger: AuditLogger;
   readonly #recorder: Recorder;
   readonly #state: SharedState;
-  #digest: string | undefined;
+  readonly #digest: string;
 
   /**
    * @param log The log, or a logger with bound fields.
@@ -132,11 +146,12 @@ export class CallLog {
     this.#recorder = origin.recorder;
     this.path = this.#recorder.path;
     this.#state = states.get(this.#recorder) ??
-      { seen: new SeenCalls(), digests: new Set(), told: new Set() };
+      { seen: new SeenCalls(), open: new OpenCalls(), digests: new Set(), told: new Set() };
     states.set(this.#recorder, this.#state);
     this.seen = this.#state.seen;
+    this.open = this.#state.open;
     this.prices = prices;
-    if (prices !== undefined) checkPrices(prices, action);
+    this.#digest = prices === undefined ? "" : checkedDigest(prices, action);
   }
 
   /**
@@ -145,9 +160,8 @@ export class CallLog {
    */
   isLogged(reported: Omit<ReportedCall, "observer">): boolean {
     if (this.seen.report({ ...reported, observer: this })) return true;
-    const call = new SeenCall(this);
+    const call = new SeenCall(this, "telemetry");
     call.id = reported.id;
-    call.isAnswered = true;
     call.models.add(reported.model);
     this.seen.add(call);
     return false;
@@ -160,9 +174,12 @@ export class CallLog {
    */
   record(call: EndedCall): Promise<void> {
     const fields = this.#fieldsOf(call);
+    const log = (form: Fields) => () => this.#logger.log(LLM_CALL, form);
     return this.#write([
-      () => this.#logger.log(LLM_CALL, fields),
-      () => this.#logger.log(LLM_CALL, essentialOf(fields)),
+      log(fields),
+      log(without(TEXT_FIELDS, fields)),
+      log(only(KEPT_FIELDS, fields)),
+      log(only(ESSENTIAL_FIELDS, fields)),
     ]);
   }
 
@@ -175,11 +192,14 @@ export class CallLog {
     const charged_usd = own.cost === undefined ? usd : undefined;
     const fields: Fields = { ...this.bound, ...own, charged_usd };
     const { model: response_model, provider: response_provider, ...rest } = fields;
+    const settle = (form: Fields) => () => hold.settle(LLM_CALL, form);
     void this.#write([
-      () => hold.settle(LLM_CALL, fields),
+      settle(fields),
       // A budget for one model or provider refuses the names that the response states.
-      () => hold.settle(LLM_CALL, { ...rest, response_model, response_provider }),
-      () => hold.settle(LLM_CALL, essentialOf(fields)),
+      settle({ ...rest, response_model, response_provider }),
+      settle(without(TEXT_FIELDS, fields)),
+      settle(only(KEPT_FIELDS, fields)),
+      settle(only(ESSENTIAL_FIELDS, fields)),
     ]);
   }
 
@@ -194,9 +214,15 @@ export class CallLog {
 
   /** Logs a message to the logger of the log, once for each log. */
   warnOnce(message: string): void {
-    if (this.#state.told.has(message)) return;
-    this.#state.told.add(message);
-    this.#recorder.logger.warn(message);
+    const { told } = this.#state;
+    if (told.has(message) || told.size === TOLD_MAX) return;
+    told.add(message);
+    try {
+      this.#recorder.logger.warn(message);
+    } catch (error) {
+      // The call must be logged although the logger of the user throws. The next flush() rejects with the error.
+      this.#recorder.refuse(Promise.withResolvers<void>(), error);
+    }
   }
 
   /** Tries each form of an event until one is valid. A call must not vanish because a text is too long. */
@@ -253,8 +279,6 @@ export class CallLog {
 
   /** Logs the digest of the table before the first cost from it, because costs in a log do not change with the table. */
   #logDigest(): void {
-    if (this.#digest !== undefined) return;
-    this.#digest = digestOf(this.prices!);
     const { digests } = this.#state;
     if (digests.has(this.#digest)) return;
     digests.add(this.#digest);
@@ -265,11 +289,28 @@ export class CallLog {
   }
 }
 
+/** The digests of the tables that were checked. Each agent may have its own `fetch`, and a table thousands of models. */
+const digestsOfTables = new WeakMap<PriceTable, string>();
+
 /**
- * Checks a table of prices.
+ * Checks a table of prices, once.
  *
- * @throws {TypeError} If it is not a table, no model has prices, or a price is not one.
+ * @returns The digest of the table.
+ * @throws {TypeError} If it is not a table, no model has prices, a price is not one, or it is not JSON.
  */
+function checkedDigest(prices: PriceTable, action: string): string {
+  const known = digestsOfTables.get(prices);
+  if (known !== undefined) return known;
+  checkPrices(prices, action);
+  try {
+    const digest = digestOf(prices);
+    digestsOfTables.set(prices, digest);
+    return digest;
+  } catch (cause) {
+    throw new TypeError(`Cannot ${action}: prices must be JSON: ${messageOf(cause)}`, { cause });
+  }
+}
+
 function checkPrices(prices: PriceTable, action: string): void {
   if (typeof prices !== "object" || prices === null || Array.isArray(prices)) {
     throw new TypeError(
@@ -297,41 +338,12 @@ function describedAs(value: unknown): string {
     (name && name !== "Object" ? `an object of class ${name}` : shown(value));
 }
 
-/** Returns the fields of a call that sums and budgets need. */
-function essentialOf(fields: Fields): Fields {
-  return Object.fromEntries(ESSENTIAL_FIELDS.map((name) => [name, fields[name]]));
+/** Returns some of the fields of an event. */
+function only(names: readonly string[], fields: Fields): Fields {
+  return Object.fromEntries(names.map((name) => [name, fields[name]]));
 }
 
-/** Returns a thrown error as a field: its name, its message and that of its cause, without the stack. Never throws. */
-export function errorFields(error: unknown): object {
-  if (!(error instanceof Error)) return { message: textOf(error) };
-  const { name, message, cause } = error;
-  return {
-    name: textOf(name),
-    message: textOf(message),
-    cause: cause === undefined ? undefined : textOf(cause instanceof Error ? cause.message : cause),
-  };
-}
-
-/** Returns the start of any thrown value as a text. */
-function textOf(thrown: unknown): string {
-  try {
-    return shortened(String(thrown));
-  } catch {
-    // An object without a text, such as one without a prototype.
-    return shown(thrown);
-  }
-}
-
-/** Returns the start of a message of an error, because some servers repeat the whole request in it. */
-export function shortened(message: string): string {
-  return message.slice(0, ERROR_CHARS_MAX);
-}
-
-/** Maximum length of the message of an error in the log. */
-const ERROR_CHARS_MAX = 1_000;
-
-/** Returns milliseconds as events have them, to the microsecond. */
-export function roundedMs(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
+/** Returns the fields of an event without some of them. */
+function without(names: readonly string[], fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
 }

@@ -5,14 +5,8 @@
  *
  * @module
  */
-import {
-  type CallLog,
-  type CallStatus,
-  errorFields,
-  type HeldCall,
-  roundedMs,
-  shortened,
-} from "./call_log.ts";
+import type { CallLog, CallStatus, HeldCall } from "./call_log.ts";
+import { errorFields, roundedMs, shortened } from "./event_values.ts";
 import { leavesOutUsage, type ModelRequest } from "./model_request.ts";
 import type { BodyObserver } from "./observed_response.ts";
 import { parsed, ResponseFacts } from "./response_facts.ts";
@@ -57,7 +51,7 @@ export class CallObserver implements BodyObserver {
     this.#call = call;
     this.#held = call.held;
     this.#facts = new ResponseFacts(call.keepsText);
-    this.#seen = new SeenCall(call.calls);
+    this.#seen = new SeenCall(call.calls, "fetch");
     this.#seen.models.add(call.request.model);
     call.calls.seen.add(this.#seen);
   }
@@ -85,7 +79,6 @@ export class CallObserver implements BodyObserver {
       this.#stream!.take(bytes);
       return;
     }
-    this.#seen.isAnswered = true;
     if (this.#stream === undefined) this.#stream = this.#streamIf(looksLikeEvents(bytes));
     if (this.#stream === null) {
       this.#takeJson(this.#decoder.decode(bytes, { stream: true }));
@@ -175,6 +168,7 @@ export class CallObserver implements BodyObserver {
   #log(status: CallStatus, error: object | undefined): void {
     if (this.#isLogged) return;
     this.#isLogged = true;
+    this.#seen.state = status === "ok" ? "ok" : "failed";
     this.#seen.id = this.#facts.id;
     this.#seen.models.add(this.#facts.model);
     const { calls, request, sent } = this.#call;

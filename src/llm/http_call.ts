@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type CallLog, errorFields, roundedMs } from "./call_log.ts";
+import type { CallLog } from "./call_log.ts";
+import { errorFields, roundedMs } from "./event_values.ts";
 import { type BodyObserver, observedResponse } from "./observed_response.ts";
 import { isAbort, type SentRequest } from "./sent_request.ts";
 

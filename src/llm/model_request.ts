@@ -59,7 +59,7 @@ const APIS: readonly Api[] = [
 
 /** Returns the API that a path may belong to; `undefined` if it belongs to no API of a model. */
 export function apiOf(method: string, url: URL): Api | undefined {
-  return method === "POST" ? APIS.find(({ path }) => path.test(url.pathname)) : undefined;
+  return method === "POST" ? APIS.find(({ path }) => path.test(pathOf(url))) : undefined;
 }
 
 /**
@@ -79,17 +79,28 @@ export function modelRequestOf(
   const body = text === undefined ? undefined : objectOf(parsed(text));
   const isOfApi = members.some((name) => body?.[name] !== undefined);
   if (text !== undefined && !isOfApi) return undefined;
-  const { pathname } = url;
-  const [, deployment] = /\/deployments\/([^/]+)\//.exec(pathname) ?? [];
-  const [, pathModel] = /\/models\/([^/:]+):/.exec(pathname) ?? [];
+  const path = pathOf(url);
+  const [, deployment] = /\/deployments\/([^/]+)\//.exec(path) ?? [];
+  const [, pathModel] = /\/models\/([^:]+):/.exec(path) ?? [];
   const model = typeof body?.model === "string" ? body.model : deployment ?? pathModel;
   return {
     api,
-    provider: providerOf(pathname, provider, deployment),
+    provider: providerOf(path, provider, deployment),
     model,
     body,
     text,
   };
+}
+
+/** Returns the path of a URL without its percent-encoding and the slash at its end, which servers ignore. */
+function pathOf({ pathname }: URL): string {
+  const path = pathname.endsWith("/") ? pathname.slice(0, -1) : pathname;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // A "%" that is not followed by two digits.
+    return path;
+  }
 }
 
 function providerOf(path: string, provider: string, deployment: string | undefined): string {

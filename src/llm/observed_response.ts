@@ -80,8 +80,8 @@ function observedBody(
   const pass = ({ done, value }: ReadableStreamReadResult<Uint8Array>): void => {
     if (!done) {
       observer.take(value);
-      // The source of a stream that is not a byte stream may still use the buffer.
-      controller.enqueue(isOwner ? value : value.slice());
+      // The source of a stream that is not a byte stream may still use the buffer, which slice() of a `Buffer` shares.
+      controller.enqueue(isOwner ? value : new Uint8Array(value));
       return;
     }
     dropped.unregister(observer);

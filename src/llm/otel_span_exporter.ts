@@ -5,7 +5,8 @@
  */
 import type { AuditLogger } from "../audit_logger.ts";
 import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
-import { CallLog, type CallStatus, roundedMs } from "./call_log.ts";
+import { CallLog, type CallStatus } from "./call_log.ts";
+import { roundedMs } from "./event_values.ts";
 import type { PriceTable } from "./price_table.ts";
 import {
   durationOf,
@@ -127,12 +128,13 @@ export function otelSpanExporter(
 ): OtelSpanExporter {
   checkOptions(options, CHECKS, ACTION);
   const calls = new CallLog(log, options, ACTION);
+  const inner = new InnerSpans();
   const { toolCalls = true } = options;
   const writing = new Set<Promise<void>>();
 
   async function write(span: OtelSpan): Promise<void> {
     const kind = kindOf(span);
-    if (kind === "model") await recordModel(calls, span);
+    if (kind === "model" && !inner.repeats(span)) await recordModel(calls, span);
     else if (kind === "tool" && toolCalls) await recordTool(calls, span);
   }
 
@@ -149,6 +151,27 @@ export function otelSpanExporter(
   };
 }
 
+/** Number of spans to remember. The span around another one ends right after it. */
+const INNER_MAX = 1_000;
+
+/** The last spans of model calls. Two instrumentations may state one call, one inside the other. */
+class InnerSpans {
+  /** The trace, parent and response of each span, oldest first. */
+  readonly #keys = new Set<string>();
+
+  /** Checks whether a span states the same response as a span in it, and remembers the span. */
+  repeats(span: OtelSpan): boolean {
+    const responseId = textIn(span.attributes, ["gen_ai.response.id"]);
+    if (responseId === undefined) return false;
+    const { traceId, spanId } = span.spanContext();
+    const isRepeated = this.#keys.has(JSON.stringify([traceId, spanId, responseId]));
+    this.#keys.add(JSON.stringify([traceId, span.parentSpanContext?.spanId, responseId]));
+    const [oldest] = this.#keys;
+    if (this.#keys.size > INNER_MAX) this.#keys.delete(oldest!);
+    return isRepeated;
+  }
+}
+
 /** Milliseconds by which the clock of spans may differ from that of `fetch`. */
 const CLOCKS_DIFFER_MS = 5;
 
@@ -160,8 +183,8 @@ function recordModel(calls: CallLog, span: OtelSpan): Promise<void> | undefined 
   const durationMs = durationOf(span);
   const responseId = textIn(attributes, ["gen_ai.response.id"]);
   const beganMs = performance.now() - (Date.now() - epochMs(span.startTime)) - CLOCKS_DIFFER_MS;
-  const hasFailed = error !== undefined;
-  if (calls.isLogged({ id: responseId, model, beganMs, hasFailed })) return undefined;
+  const outcome = error === undefined ? "ok" : "failed";
+  if (calls.isLogged({ id: responseId, model, beganMs, outcome })) return undefined;
   const ttft = ttftOf(attributes);
   return calls.record({
     status: statusOf(error),

@@ -81,7 +81,10 @@ export class ResponseFacts {
     if (usage !== undefined) {
       this.#stated.usage = newest(objectOf(this.#stated.usage) ?? {}, usage);
     }
-    if (usageMetadata !== undefined) this.#stated.usageMetadata = usageMetadata;
+    const metadata = objectOf(usageMetadata);
+    if (metadata !== undefined) {
+      this.#stated.usageMetadata = newest(objectOf(this.#stated.usageMetadata) ?? {}, metadata);
+    }
     if (service_tier !== undefined) this.#stated.service_tier = service_tier;
   }
 
@@ -102,8 +105,9 @@ export class ResponseFacts {
     // In OpenAI's chat, the usage comes in an event without choices, after those with the finish reasons.
     const isUsage = type === undefined && Array.isArray(event.choices) &&
       event.choices.length === 0 && objectOf(event.usage) !== undefined;
-    const isLastUsage = isUsage && this.finishReason !== undefined;
-    if (type === "message_stop" || isFinal(type) || isLastUsage) this.isComplete = true;
+    // Without a finish reason, the event with the last counts did not come.
+    const mayEnd = this.finishReason !== undefined && (isUsage || type === "message_stop");
+    if (mayEnd || isFinal(type)) this.isComplete = true;
   }
 }
 
@@ -202,10 +206,12 @@ function nameOf(value: unknown): string | undefined {
   return textOf(value) || undefined;
 }
 
+const BYTE_ORDER_MARK = "\uFEFF";
+
 /** Returns the parsed JSON; `undefined` if it is not JSON. */
 export function parsed(json: string): unknown {
   try {
-    return JSON.parse(json);
+    return JSON.parse(json.startsWith(BYTE_ORDER_MARK) ? json.slice(1) : json);
   } catch {
     // Some servers send keep-alives as data that is not JSON.
     return undefined;

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { currentCallId } from "./call_context.ts";
 
 /** Number of calls to remember. The telemetry of a call comes right after the call. */
 const REMEMBERED_MAX = 10_000;
@@ -13,6 +14,10 @@ const REMEMBERED_MAX = 10_000;
 export class SeenCall {
   /** The observer. It logs the call. */
   readonly observer: object;
+  /** Who the observer is. Only `fetch` sees a call when it is sent. */
+  readonly source: "fetch" | "telemetry";
+  /** ID that the AI SDK gave the call; `undefined` if it gave none. */
+  readonly callId: string | undefined;
   /** The observers that have reported the call too. */
   readonly reportedBy = new Set<object>();
   /** Time at which the call was seen, by `performance.now()`. */
@@ -21,12 +26,22 @@ export class SeenCall {
   readonly models = new Set<string | undefined>();
   /** ID of the response, when it is known. */
   id: string | undefined;
-  /** `true` if a part of the response has come. */
-  isAnswered = false;
+  /** Whether the call has ended, and how. */
+  state: "open" | "ok" | "failed" = "open";
 
-  /** Creates a call that was seen now. */
-  constructor(observer: object) {
+  /** Creates a call that was seen now, as a part of the call of the AI SDK that is running. */
+  constructor(observer: object, source: SeenCall["source"]) {
     this.observer = observer;
+    this.source = source;
+    this.callId = currentCallId();
+  }
+
+  /** Returns a call of `fetch` that a budget refused. */
+  static refused(observer: object, model: string | undefined): SeenCall {
+    const call = new SeenCall(observer, "fetch");
+    call.models.add(model);
+    call.state = "failed";
+    return call;
   }
 }
 
@@ -36,15 +51,19 @@ export interface ReportedCall {
   /** Time at which the call began, by `performance.now()`. */
   readonly beganMs: number;
   readonly model: string | undefined;
+  /** ID of the response. */
   readonly id: string | undefined;
-  readonly hasFailed: boolean;
+  /** ID that the AI SDK gave the call; `undefined` if `fetch` could not see it. */
+  readonly callId?: string | undefined;
+  /** How the call ended; "left" if its end was not reported. */
+  readonly outcome: "ok" | "failed" | "left";
 }
 
 /** The last calls of a log. */
 export class SeenCalls {
   readonly #calls: SeenCall[] = [];
 
-  /** Remembers a call. Its ID and the model that answered may be set later. */
+  /** Remembers a call. Its ID, its state and the model that answered may be set later. */
   add(call: SeenCall): void {
     this.#calls.push(call);
     if (this.#calls.length > 2 * REMEMBERED_MAX) this.#calls.splice(0, REMEMBERED_MAX);
@@ -56,21 +75,34 @@ export class SeenCalls {
    */
   report(reported: ReportedCall): boolean {
     const call = this.#find(reported);
-    if (!reported.hasFailed) call?.reportedBy.add(reported.observer);
+    if (reported.outcome === "ok" || call?.state === "ok") call?.reportedBy.add(reported.observer);
     return call !== undefined;
   }
 
-  #find({ observer, beganMs, model, id }: ReportedCall): SeenCall | undefined {
-    let similar: SeenCall | undefined;
+  #find(reported: ReportedCall): SeenCall | undefined {
+    const { observer, beganMs, id, callId } = reported;
+    const isOther = (call: SeenCall) =>
+      call.observer !== observer && !call.reportedBy.has(observer);
+    const withId = id === undefined
+      ? undefined
+      : this.#calls.findLast((call) => call.id === id && isOther(call));
+    if (withId !== undefined) return withId;
     // No observer sees a call before it has begun.
-    for (let n = this.#calls.length - 1; n >= 0 && this.#calls[n]!.seenMs >= beganMs; n--) {
-      const call = this.#calls[n]!;
-      if (call.observer === observer || call.reportedBy.has(observer)) continue;
-      if (id !== undefined && call.id === id) return call;
-      // A failed call has no response, and some servers state no ID, so that SDKs invent one.
-      const mayBeIt = id === undefined || call.id === undefined && call.isAnswered;
-      if (mayBeIt && call.models.has(model)) similar = call;
-    }
-    return similar;
+    const first = this.#calls.findLastIndex(({ seenMs }) => seenMs < beganMs) + 1;
+    const sent = this.#calls.slice(first)
+      .filter((call) => call.source === "fetch" && isOther(call));
+    if (callId === undefined) return sent.find((call) => isSimilar(call, reported));
+    const tries = sent.filter((call) => call.callId === callId);
+    return tries.find(({ state }) => state === "ok") ?? tries[0];
   }
+}
+
+/** Checks whether a call of `fetch` may be a reported one, of which no ID is known to both. */
+function isSimilar(call: SeenCall, { model, id, outcome }: ReportedCall): boolean {
+  if (!call.models.has(model)) return false;
+  if (outcome === "left") return true;
+  // A call that `fetch` has seen fail is not the one that succeeded.
+  if (outcome === "failed") return call.state !== "ok";
+  // Some servers state no ID, so that SDKs invent one.
+  return call.state === "ok" && (id === undefined || call.id === undefined);
 }

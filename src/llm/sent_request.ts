@@ -57,9 +57,14 @@ export function isAbort(error: unknown, signal: AbortSignal | undefined): boolea
 
 function headerIn(headers: HeadersInit | undefined, name: string): string | null {
   if (headers instanceof Headers) return headers.get(name);
-  if (headers === undefined || !Array.isArray(headers) && Symbol.iterator in headers) return null;
-  const entries = Array.isArray(headers) ? headers : Object.entries(headers);
-  return entries.find(([key]) => String(key).toLowerCase() === name)?.[1] ?? null;
+  if (headers === undefined) return null;
+  const isList = Array.isArray(headers) || headers instanceof Map;
+  // An iterator can be read only once, which is left to `fetch`.
+  if (!isList && Symbol.iterator in headers) return null;
+  const entries: Iterable<readonly [string, string]> = isList
+    ? headers as Iterable<[string, string]>
+    : Object.entries(headers);
+  return [...entries].find(([key]) => String(key).toLowerCase() === name)?.[1] ?? null;
 }
 
 async function bodyText(

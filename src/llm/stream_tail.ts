@@ -72,7 +72,9 @@ export class StreamTail {
     this.#last.set(bytes, this.#lastLength);
     this.#lastLength = length;
     // The cut is at the end of an event, so that the rest can be parsed. A full buffer is cut anywhere.
-    if (length >= TAIL_BYTES && endsEvent(bytes) || length > BYTES_MAX) this.#leaveOut();
+    const from = Math.max(TAIL_BYTES, length - bytes.length);
+    const cut = lastEventEnd(this.#last.subarray(0, length), from);
+    if (cut > 0 || length > BYTES_MAX) this.#leaveOut(cut || length);
   }
 
   #grow(length: number): void {
@@ -81,18 +83,28 @@ export class StreamTail {
     this.#last = grown;
   }
 
-  /** Leaves out the pieces before the last ones, and uses their buffer for the next ones. */
-  #leaveOut(): void {
+  /** Leaves out the pieces before the last ones, and keeps the last ones up to `cut` in their place. */
+  #leaveOut(cut: number): void {
     this.#hasGap ||= this.#beforeLength > 0;
+    const rest = this.#last.subarray(cut, this.#lastLength);
     [this.#before, this.#last] = [this.#last, this.#before];
-    this.#beforeLength = this.#lastLength;
+    this.#beforeLength = cut;
     this.#lastLength = 0;
+    if (rest.length > this.#last.length) this.#grow(rest.length);
+    this.#last.set(rest);
+    this.#lastLength = rest.length;
   }
 }
 
-/** Checks whether bytes end with an empty line, which ends an event. */
-function endsEvent(bytes: Uint8Array): boolean {
-  const end = bytes.length - 1;
-  return bytes[end] === LF &&
-    (bytes[end - 1] === LF || bytes[end - 1] === CR && bytes[end - 2] === LF);
+/** Returns the position after the last empty line, which ends an event, if it is at `from` or later; otherwise 0. */
+function lastEventEnd(bytes: Uint8Array, from: number): number {
+  for (
+    let end = bytes.lastIndexOf(LF);
+    end + 1 >= from && end > 0;
+    end = bytes.lastIndexOf(LF, end - 1)
+  ) {
+    const isEmptyLine = bytes[end - 1] === LF || bytes[end - 1] === CR && bytes[end - 2] === LF;
+    if (isEmptyLine) return end + 1;
+  }
+  return 0;
 }

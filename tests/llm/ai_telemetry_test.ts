@@ -3,6 +3,7 @@ import { type AuditEvent, AuditLog, BudgetError } from "@vivarium/scout";
 import { type AiTelemetry, aiTelemetry, auditedFetch } from "@vivarium/scout/llm";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
+import { CHAT, chatRequest } from "./calls.ts";
 
 /** USD per token. */
 const PRICES = { small: { input_cost_per_token: 2e-6, output_cost_per_token: 8e-6 } };
@@ -277,20 +278,20 @@ Deno.test("aiTelemetry() does not log a call that a budget refused, because it w
 });
 
 Deno.test("aiTelemetry() logs tools of AI SDK 6 and 7", async () => {
-  const toolCall = { toolName: "search", toolCallId: "t1" };
+  const toolCall = () => ({ toolName: "search", toolCallId: "t1" });
   const error = new Error("no such file");
   const events = await eventsOf((telemetry) => {
-    telemetry.onToolCallFinish({ toolCall, success: true, durationMs: 5 });
-    telemetry.onToolCallFinish({ toolCall, success: false, error, durationMs: 6 });
+    telemetry.onToolCallFinish({ toolCall: toolCall(), success: true, durationMs: 5 });
+    telemetry.onToolCallFinish({ toolCall: toolCall(), success: false, error, durationMs: 6 });
     telemetry.onToolExecutionEnd({
       callId: "c",
-      toolCall,
+      toolCall: toolCall(),
       toolOutput: { type: "tool-result" },
       toolExecutionMs: 7,
     });
     telemetry.onToolExecutionEnd({
       callId: "c",
-      toolCall,
+      toolCall: toolCall(),
       toolOutput: { type: "tool-error", error },
       toolExecutionMs: 8,
     });
@@ -310,6 +311,7 @@ Deno.test("aiTelemetry() logs tools of AI SDK 6 and 7", async () => {
 Deno.test("aiTelemetry() ignores what is not an event", async () => {
   const events = await eventsOf((telemetry) => {
     for (const [name, callback] of Object.entries(telemetry)) {
+      if (name === "executeLanguageModelCall") continue;
       assert(name.startsWith("on"), name);
       for (const value of [undefined, null, 5, "x", [], {}]) {
         if (
@@ -332,4 +334,175 @@ Deno.test("aiTelemetry() rejects invalid arguments, and names them", async () =>
   );
   assertThrows(() => aiTelemetry(log, { prices: {} }), TypeError, "prices must have a model");
   assertThrows(() => aiTelemetry({} as AuditLog), TypeError, "log must be an AuditLog");
+});
+
+/** Answers of a server of OpenAI's chat. */
+const OVERLOADED = () => Response.json({ error: { message: "Overloaded" } }, { status: 529 });
+const ANSWER = (id?: string) => () =>
+  Response.json({ id, model: "small", usage: { prompt_tokens: 100, completion_tokens: 10 } });
+
+/** Calls a server of OpenAI's chat by `auditedFetch()`. */
+async function callAudited(log: AuditLog, answer: () => Response): Promise<void> {
+  const fetch = auditedFetch(log, { fetch: () => Promise.resolve(answer()) });
+  const response = await fetch(CHAT, chatRequest());
+  await response.text();
+}
+
+/** Returns the statuses of events, with "fetch" before those that `auditedFetch()` logged. */
+function sources(events: readonly AuditEvent[]): string[] {
+  return events.map(({ api, status }) => `${api === undefined ? "telemetry" : "fetch"}: ${status}`);
+}
+
+Deno.test("aiTelemetry() logs a call whose fetch is not audited, while an audited call fails", async () => {
+  const events = await eventsOf(async (telemetry, log) => {
+    telemetry.onLanguageModelCallStart(CALL_7);
+    await callAudited(log, OVERLOADED);
+    telemetry.onLanguageModelCallEnd({ ...END_7, modelId: "small" });
+  });
+  assertEquals(sources(events), ["fetch: error", "telemetry: ok"]);
+});
+
+Deno.test("aiTelemetry() logs a failure whose fetch is not audited, while an audited call succeeds", async () => {
+  const events = await eventsOf(async (telemetry, log) => {
+    telemetry.onLanguageModelCallStart(CALL_7);
+    await callAudited(log, ANSWER("r2"));
+    telemetry.onError({ callId: CALL_7.callId, error: new Error("no key") });
+  });
+  assertEquals(sources(events), ["fetch: ok", "telemetry: error"]);
+});
+
+Deno.test("aiTelemetry() matches a call without an ID by its context, and not by its model", async () => {
+  const events = await eventsOf(async (telemetry, log) => {
+    const within = (callId: string, execute: () => Promise<void>) =>
+      telemetry.executeLanguageModelCall({ callId, execute });
+    for (const callId of ["a", "b", "c"]) {
+      telemetry.onLanguageModelCallStart({ ...CALL_7, callId });
+    }
+    // The first try of "a" fails. "b" and "c" use a fetch that is not audited.
+    await within("a", () => callAudited(log, OVERLOADED));
+    await within("a", () => callAudited(log, ANSWER()));
+    await within("b", () => Promise.resolve());
+    await within("c", () => Promise.resolve());
+    telemetry.onError({ callId: "c", error: new Error("no key") });
+    for (const callId of ["b", "a"]) {
+      telemetry.onLanguageModelCallEnd({ ...END_7, callId, responseId: `aitxt-${callId}` });
+    }
+  });
+  assertEquals(sources(events), ["fetch: error", "fetch: ok", "telemetry: error", "telemetry: ok"]);
+  assertEquals(events.at(-1)?.call_id, "b");
+});
+
+Deno.test("aiTelemetry() logs a call once if two integrations of the log report it", async () => {
+  const events = await eventsOf((telemetry, log) => {
+    using other = aiTelemetry(log, { fields: { agent: "mapper" } });
+    const both = [telemetry, other];
+    const error = new Error("Overloaded");
+    for (const each of both) each.onLanguageModelCallStart(CALL_7);
+    for (const each of both) each.onLanguageModelCallEnd({ ...END_7, responseId: "aitxt-1" });
+    for (const each of both) each.onLanguageModelCallStart(CALL_7);
+    for (const each of both) each.onError({ callId: CALL_7.callId, error });
+    const start = { ...STEP_6 };
+    const end = { ...END_6, response: {} };
+    for (const each of both) each.onStepStart(start);
+    for (const each of both) each.onStepFinish(end);
+  });
+  assertEquals(events.map(({ agent, status }) => [agent, status]), [
+    ["critic", "ok"],
+    ["critic", "error"],
+    ["critic", "ok"],
+  ]);
+});
+
+Deno.test("aiTelemetry() logs the calls of two integrations with the same model", async () => {
+  const events = await eventsOf((telemetry, log) => {
+    using other = aiTelemetry(log, { fields: { agent: "mapper" } });
+    const embed = {
+      callId: "e",
+      embedCallId: "1",
+      provider: "openai.embedding",
+      modelId: "small",
+    };
+    telemetry.onLanguageModelCallStart(CALL_7);
+    other.onLanguageModelCallStart({ ...CALL_7, callId: "call-2" });
+    telemetry.onLanguageModelCallEnd(END_7);
+    other.onError({ callId: "call-2", error: new Error("Overloaded") });
+    telemetry.onEmbedStart(embed);
+    other.onEmbedStart({ ...embed, callId: "f" });
+    telemetry.onEmbedEnd({ ...embed, usage: { tokens: 5 } });
+    other.onEmbedEnd({ ...embed, callId: "f", usage: { tokens: 500 } });
+  });
+  assertEquals(events.map(({ agent, status, input_t }) => [agent, status, input_t]), [
+    ["critic", "ok", 100],
+    ["mapper", "error", undefined],
+    ["critic", "ok", 5],
+    ["mapper", "ok", 500],
+  ]);
+});
+
+Deno.test("aiTelemetry() logs no call of AI SDK 6 that a budget refused, or that fetch has seen end", async () => {
+  const events = await eventsOf(async (telemetry, log) => {
+    const budget = await log.budget({ name: "run", limit: { usd: 1e-9 } });
+    const estimate = () => ({ usd: 1 });
+    const fetch = auditedFetch(log, { estimate, budget, refusal: "respond" });
+    telemetry.onStepStart({ ...STEP_6, model: { ...STEP_6.model, modelId: "large" } });
+    assertEquals((await fetch(CHAT, chatRequest({ model: "large" }))).status, 402);
+    // The caller leaves a stream that the SDK has read to its end.
+    telemetry.onStepStart({ ...STEP_6 });
+    await callAudited(log, ANSWER("r2"));
+  });
+  assertEquals(sources(events), ["fetch: ok"]);
+});
+
+Deno.test("aiTelemetry() takes the duration of a step of AI SDK 6 from its own start, after one that failed", async () => {
+  const { now } = performance;
+  const events = await eventsOf((telemetry) => {
+    const began = performance.now();
+    const at = (ms: number, run: () => void) => {
+      performance.now = () => began + ms;
+      try {
+        run();
+      } finally {
+        performance.now = now;
+      }
+    };
+    at(0, () => telemetry.onStepStart({ ...STEP_6 }));
+    at(60_000, () => telemetry.onStepStart({ ...STEP_6 }));
+    at(60_005, () => telemetry.onStepFinish(END_6));
+  });
+  assertEquals(events.map(({ status }) => status), ["ok", "aborted"]);
+  assertEquals(events[0]?.duration_ms, 5);
+});
+
+Deno.test("aiTelemetry() logs a call for an object of AI SDK 7 once", async () => {
+  const events = await eventsOf((telemetry) => {
+    const step = { ...CALL_7, stepNumber: 0 };
+    telemetry.onObjectStepStart(step);
+    telemetry.onObjectStepEnd({
+      ...step,
+      finishReason: "stop",
+      usage: USAGE,
+      response: { id: "r" },
+    });
+    telemetry.onEnd({ callId: CALL_7.callId, usage: USAGE });
+    telemetry.onObjectStepStart({ ...step, callId: "call-2" });
+    telemetry.onError({ callId: "call-2", error: new Error("Overloaded") });
+  });
+  assertEquals(events.map(({ status, input_t }) => [status, input_t]), [["ok", 100], [
+    "error",
+    undefined,
+  ]]);
+});
+
+Deno.test("aiTelemetry() does not log a refusal in the error of the last try", async () => {
+  const lastError = Object.assign(new Error("429"), {
+    responseBody: JSON.stringify({ error: { type: "budget_error" } }),
+  });
+  const events = await eventsOf((telemetry) => {
+    telemetry.onLanguageModelCallStart(CALL_7);
+    telemetry.onError({
+      callId: CALL_7.callId,
+      error: Object.assign(new Error("Failed after 3 attempts"), { lastError }),
+    });
+  });
+  assertEquals(events, []);
 });

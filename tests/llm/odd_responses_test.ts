@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type AuditEvent, AuditLog } from "@vivarium/scout";
 import {
@@ -389,4 +390,147 @@ Deno.test("Calls of telemetry are all logged, even if their responses have the s
   }
   assertEquals((await log.query({ eventType: "llm_call" }).toArray()).length, 3);
   assertEquals(warnings, []);
+});
+
+Deno.test("auditedFetch() copies the pieces of a body whose slices share their memory", async () => {
+  await callsOf(async (audited) => {
+    const piece = Buffer.from('{"model":"small"}');
+    const fetch: FetchFunction = () => Promise.resolve(new Response(ReadableStream.from([piece])));
+    const { body } = await audited({ fetch })(CHAT, chatRequest());
+    const { value } = await body!.getReader().read();
+    assert(value!.buffer !== piece.buffer, "the piece has the memory of its source");
+    assertEquals(new TextDecoder().decode(value), '{"model":"small"}');
+  });
+});
+
+Deno.test("auditedFetch() leaves out the prompt and the answer of a call that are too long for a line", async () => {
+  const prompt = "x".repeat(17 * 1024 * 1024);
+  const { events } = await callsOf(async (audited) => {
+    const fetch = withUsage({ prompt_tokens: 10, completion_tokens: 5 });
+    const messages = [{ role: "user", content: prompt }];
+    await (await audited({ fetch, text: true })(CHAT, chatRequest({ messages }))).text();
+  });
+  const [{ model, input_t, api, prompt: logged } = {}] = events;
+  assertEquals([model, input_t, api, logged], ["small-2026-02-13", 10, "openai.chat", undefined]);
+});
+
+Deno.test("auditedFetch() logs a call although the logger of the log throws", async () => {
+  using dir = tempDir();
+  let isBroken = false;
+  const warn = () => {
+    if (isBroken) throw new Error("the logger is broken");
+  };
+  await using log = await AuditLog.open({
+    path: dir.path("audit.jsonl"),
+    logger: { ...silent, warn },
+  });
+  isBroken = true;
+  const fetch = auditedFetch(log, { prices: PRICES, fetch: withUsage({ prompt_tokens: 1 }, "x") });
+  await (await fetch(CHAT, chatRequest({ model: "x" }))).text();
+  const unpriced = auditedFetch(log, {
+    prices: PRICES,
+    fetch: withUsage({ prompt_tokens: 1, completion_tokens: 1 }, "x"),
+  });
+  await (await unpriced(CHAT, chatRequest({ model: "x" }))).text();
+  await assertRejects(() => log.flush(), Error, "the logger is broken");
+  isBroken = false;
+  assertEquals((await log.query({ eventType: "llm_call" }).toArray()).length, 2);
+});
+
+Deno.test("auditedFetch() merges the counts of Gemini's events, of which a later one states fewer", async () => {
+  const { events } = await callsOf(async (audited) => {
+    const candidates = (finishReason?: string) => [{
+      content: { parts: [{ text: "a" }] },
+      finishReason,
+    }];
+    const fetch = streaming(
+      dataOf(
+        {
+          candidates: candidates(),
+          usageMetadata: { promptTokenCount: 100, cachedContentTokenCount: 60 },
+        },
+        {
+          candidates: candidates("STOP"),
+          usageMetadata: { candidatesTokenCount: 10, totalTokenCount: 110 },
+        },
+      ),
+    );
+    const url = "http://localhost/v1beta/models/small:streamGenerateContent?alt=sse";
+    await (await audited({ fetch })(url, post({ contents: [] }))).text();
+  });
+  const [{ input_t, output_t, cache_read_t } = {}] = events;
+  assertEquals([input_t, output_t, cache_read_t], [100, 10, 60]);
+});
+
+Deno.test("auditedFetch() does not count the usage of a message of Anthropic that stops without a reason", async () => {
+  const { events } = await callsOf(async (audited) => {
+    const message = { id: "m1", model: "small", usage: { input_tokens: 10, output_tokens: 1 } };
+    const fetch = streaming(
+      dataOf(
+        { type: "message_start", message },
+        { type: "content_block_delta", delta: { type: "text_delta", text: "a" } },
+        { type: "message_stop" },
+      ),
+    );
+    const url = "http://localhost/v1/messages";
+    await (await audited({ fetch })(url, chatRequest({ stream: true }))).text();
+  });
+  assertEquals(events.map(({ status, usage }) => [status, usage]), [["error", "missing"]]);
+});
+
+Deno.test("auditedFetch() recognizes a model call by a path with a slash at its end, and one with percent-encoding", async () => {
+  const { events } = await callsOf(async (audited) => {
+    const fetch = withUsage({ prompt_tokens: 10, completion_tokens: 5 });
+    await (await audited({ fetch })(`${CHAT}/`, chatRequest())).text();
+    const url = "http://localhost/v1beta/models/small%3AgenerateContent";
+    await (await audited({ fetch })(url, post({ contents: [] }))).text();
+    const body = "\uFEFF" + JSON.stringify({ model: "small", messages: [] });
+    await (await audited({ fetch })(CHAT, { method: "POST", body })).text();
+  });
+  assertEquals(events.map(({ api }) => api), ["openai.chat", "gemini.generate", "openai.chat"]);
+});
+
+Deno.test("auditedFetch() charges nothing for a call whose connection was refused, whatever its URL has", async () => {
+  const { spent } = await callsOf(async (audited) => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    listener.close();
+    for (
+      const url of [
+        `http://127.0.0.1:${port}/v1/chat/completions#a`,
+        `http://user:word@127.0.0.1:${port}/v1/chat/completions`,
+      ]
+    ) {
+      await assertRejects(() => audited({})(url, chatRequest()), TypeError);
+    }
+  });
+  assertEquals(spent, 0);
+});
+
+Deno.test("auditedFetch() logs an error whose getters throw", async () => {
+  class Odd extends Error {
+    override get message(): string {
+      throw new Error("no message");
+    }
+  }
+  const odd = Object.create(Odd.prototype);
+  const { events } = await callsOf(async (audited) => {
+    const fetch: FetchFunction = () => Promise.reject(odd);
+    const thrown = await audited({ fetch })(CHAT, chatRequest()).catch((error) => error);
+    assert(thrown === odd, "the caller gets the same error");
+  });
+  assertEquals(events.map(({ status, error }) => [status, error]), [
+    ["error", { message: "unknown, because the error cannot be read" }],
+  ]);
+});
+
+Deno.test("auditedFetch() refuses prices that are not JSON", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  const prices = { small: { ...PRICES.small, note: 5n } };
+  assertThrows(
+    () => auditedFetch(log, { prices }),
+    TypeError,
+    "Cannot audit fetch: prices must be JSON",
+  );
 });

@@ -216,6 +216,24 @@ Deno.test("otelSpanExporter() leaves out a call that auditedFetch() has logged",
   assertEquals(events.map(({ response_id }) => response_id), ["r1", "r2"]);
 });
 
+Deno.test("otelSpanExporter() logs a call once that is stated by spans inside one another", async () => {
+  const span = (spanId: string, parent: string | undefined, responseId: string) =>
+    spanOf({ ...NEW_NAMES, "gen_ai.response.id": responseId }, {
+      spanContext: () => ({ traceId: "t", spanId }),
+      parentSpanContext: parent === undefined ? undefined : { spanId: parent },
+    });
+  const events = await exported(
+    span("c", "b", "r1"),
+    span("b", "a", "r1"),
+    span("a", undefined, "r1"),
+    // Another response in the same span, and another span with an ID that the server uses again.
+    span("e", "d", "r2"),
+    span("d", undefined, "r3"),
+    span("f", undefined, "r1"),
+  );
+  assertEquals(events.map(({ span }) => span), ["c", "e", "d", "f"]);
+});
+
 Deno.test("otelSpanExporter() reports events that could not be written", async () => {
   using dir = tempDir();
   const log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });

@@ -9,6 +9,7 @@ const PURE = ["tests/llm/usage_test.ts", "tests/llm/prices_test.ts"];
 /** The second file has tests that pass, which shows that the source still loads. */
 const RANDOM = ["tests/llm/random_calls_test.ts", "tests/llm/usage_test.ts"];
 const ODD = ["tests/llm/odd_responses_test.ts"];
+const TELEMETRY = ["tests/llm/ai_telemetry_test.ts"];
 const FETCH = ["tests/llm/audited_fetch_test.ts"];
 
 const FAULTS: readonly Fault[] = [
@@ -85,7 +86,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "a body takes away the buffer of its owner",
     file: "src/llm/observed_response.ts",
-    from: "isOwner ? value : value.slice()",
+    from: "isOwner ? value : new Uint8Array(value)",
     to: "value",
     tests: ODD,
   },
@@ -95,6 +96,27 @@ const FAULTS: readonly Fault[] = [
     from: "call.calls.seen.add(this.#seen);",
     to: "",
     tests: ODD,
+  },
+  {
+    name: "telemetry matches a call that fetch has seen fail",
+    file: "src/llm/seen_calls.ts",
+    from: 'return call.state === "ok" && (',
+    to: "return (",
+    tests: TELEMETRY,
+  },
+  {
+    name: "telemetry matches a call of another context",
+    file: "src/llm/seen_calls.ts",
+    from: "sent.filter((call) => call.callId === callId)",
+    to: "sent",
+    tests: TELEMETRY,
+  },
+  {
+    name: "each telemetry of a log has its own open calls",
+    file: "src/llm/ai_telemetry.ts",
+    from: "this.#open = calls.open;",
+    to: "this.#open = new (calls.open.constructor as new () => OpenCalls)();",
+    tests: TELEMETRY,
   },
   {
     name: "a response that is dropped is not logged",

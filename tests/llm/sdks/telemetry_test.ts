@@ -114,7 +114,10 @@ for (const version of [6, 7] as const) {
         usage: { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 },
       }));
     };
-    const events = await eventsOf(version, async ({ ai, model }) => {
+    const events = await eventsOf(version, async ({ ai, model, log }) => {
+      // Both integrations get each event.
+      using own = aiTelemetry(log);
+      globalThis.AI_SDK_TELEMETRY_INTEGRATIONS!.push(own as never);
       const grep = ai.tool({
         description: "Searches",
         inputSchema: z.object({}),
@@ -210,6 +213,74 @@ for (const version of [6, 7] as const) {
     ]);
   });
 }
+
+Deno.test("Calls of AI SDK 7 at the same time are each logged once, with and without auditedFetch()", async () => {
+  const ids = new Set<string>();
+  const early = Promise.withResolvers<void>();
+  let earlyCount = 0;
+  const answer: Fetch = async (_, init) => {
+    const body = String(init?.body);
+    // The answers come in another order than the calls.
+    if (body.includes("late")) await early.promise;
+    else if (++earlyCount === 32) early.resolve();
+    if (body.includes("fail")) return await failing("");
+    // Half of the answers have no ID.
+    const id = body.includes("no id") ? undefined : crypto.randomUUID();
+    if (id !== undefined) ids.add(id);
+    return Response.json({
+      id,
+      model: "small",
+      created: 1,
+      choices: [{ index: 0, message: { role: "assistant", content: "a" }, finish_reason: "stop" }],
+      usage: { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 },
+    });
+  };
+  const events = await eventsOf(7, async ({ ai, model, log }) => {
+    const audited = model(auditedFetch(log, { fetch: answer }));
+    const plain = model(answer);
+    await Promise.all(Array.from({ length: 64 }, (_, n) => {
+      const words = [n & 1 ? "fail" : "", n & 2 ? "late" : "", n & 4 ? "no id" : ""];
+      return ai.generateText({
+        model: n & 8 ? audited : plain,
+        prompt: words.join(" "),
+        maxRetries: 0,
+      }).catch(() => {});
+    }));
+  });
+  const counts = Map.groupBy(events, ({ api, status }) => `${api ?? "telemetry"} ${status}`);
+  assertEquals(
+    Object.fromEntries([...counts].map(([kind, { length }]) => [kind, length])),
+    { "openai.chat ok": 16, "openai.chat error": 16, "telemetry ok": 16, "telemetry error": 16 },
+  );
+  assertEquals(ids.size, 16);
+});
+
+Deno.test("aiTelemetry() logs generateObject() and streamObject() of AI SDK 7 once", async () => {
+  const answer: Fetch = () =>
+    Promise.resolve(Response.json({
+      id: "c1",
+      model: "small",
+      created: 1,
+      choices: [{
+        index: 0,
+        message: { role: "assistant", content: '{"a":"b"}' },
+        finish_reason: "stop",
+      }],
+      usage: { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 },
+    }));
+  const events = await eventsOf(7, async ({ ai, model }) => {
+    const schema = z.object({ a: z.string() });
+    const { object } = await ai.generateObject({ model: model(answer), schema, prompt: "Hi" });
+    assertEquals(object, { a: "b" });
+    const streamed = ai.streamObject({ model: model(), schema, prompt: "Hi", onError() {} });
+    for await (const part of streamed.partialObjectStream) assert(part !== undefined);
+    await streamed.object.catch(() => {});
+  });
+  assertEquals(events.map(({ status, input_t }) => [status, typeof input_t]), [
+    ["ok", "number"],
+    ["ok", "number"],
+  ]);
+});
 
 Deno.test("otelSpanExporter() logs spans of the OpenTelemetry SDK, with their parents", async () => {
   using dir = tempDir();

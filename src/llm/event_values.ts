@@ -1,0 +1,47 @@
+/**
+ * Values of the events of model calls: errors and durations. Pure.
+ *
+ * @module
+ */
+import { shown } from "../event.ts";
+
+/** Maximum length of the message of an error in the log. */
+const ERROR_CHARS_MAX = 1_000;
+
+/** Returns a thrown error as a field: its name, its message and that of its cause, without the stack. Never throws. */
+export function errorFields(error: unknown): object {
+  try {
+    if (!(error instanceof Error)) return { message: textOf(error) };
+    const { name, message, cause } = error;
+    return {
+      name: textOf(name),
+      message: textOf(message),
+      cause: cause === undefined
+        ? undefined
+        : textOf(cause instanceof Error ? cause.message : cause),
+    };
+  } catch {
+    // A getter of the error throws.
+    return { message: "unknown, because the error cannot be read" };
+  }
+}
+
+/** Returns the start of any thrown value as a text. */
+function textOf(thrown: unknown): string {
+  try {
+    return shortened(String(thrown));
+  } catch {
+    // An object without a text, such as one without a prototype.
+    return shown(thrown);
+  }
+}
+
+/** Returns the start of a message of an error, because some servers repeat the whole request in it. */
+export function shortened(message: string): string {
+  return message.slice(0, ERROR_CHARS_MAX);
+}
+
+/** Returns milliseconds as events have them, to the microsecond. */
+export function roundedMs(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
