@@ -257,7 +257,7 @@ Deno.test("AuditLog.log() tries again to remove old marks if the removal fails, 
     assertEquals(warnings.length, 1);
     assertStringIncludes(
       warnings[0]!,
-      "Cannot remove the marks of an older file from the lock file, so queries may miss events",
+      "Cannot remove marks in the lock file that belong to an earlier active file, so queries may miss events",
     );
   }
 });

@@ -116,8 +116,9 @@ async function openKeys(reader: AuditReader): Promise<Set<string>> {
 }
 
 /**
- * Returns the query for the events of the calls, and the test for their rows. The test, not the query, selects by
- * session: a row has the session in which the call began, and the call may end in another session.
+ * Returns the query for the events of the calls, and the condition that their rows must meet. The query reads all
+ * sessions, because a call may begin in one session and end in another. The condition then selects the rows by the
+ * session in which their call began.
  */
 function spanQuery({ event, session, where }: FieldOptions) {
   const eventType = spanTypes(event);

@@ -46,16 +46,16 @@ export type AiTelemetryCallback = (event: unknown) => void;
  * "aborted".
  */
 export interface AiTelemetry extends Disposable {
-  /** Called when a step begins, in version 6. */
+  /** Called by AI SDK 6 when a step begins. */
   readonly onStepStart: AiTelemetryCallback;
-  /** Called when a step ends, in version 6. */
+  /** Called by AI SDK 6 when a step ends. */
   readonly onStepFinish: AiTelemetryCallback;
-  /** Called when a model call begins, in version 7. */
+  /** Called by AI SDK 7 when a model call begins. */
   readonly onLanguageModelCallStart: AiTelemetryCallback;
-  /** Called when a model call ends, in version 7. */
+  /** Called by AI SDK 7 when a model call ends. */
   readonly onLanguageModelCallEnd: AiTelemetryCallback;
   /**
-   * Runs a model call, in version 7, so that {@linkcode auditedFetch} knows to which call a request belongs.
+   * Runs a model call of AI SDK 7, so that {@linkcode auditedFetch} knows to which call a request belongs.
    *
    * @param call The ID of the call, and the function that makes it.
    * @returns What the function returns.
@@ -63,25 +63,25 @@ export interface AiTelemetry extends Disposable {
   executeLanguageModelCall<T>(
     call: { readonly callId: string; readonly execute: () => PromiseLike<T> },
   ): PromiseLike<T>;
-  /** Called when a call for an object begins, in version 7. */
+  /** Called by AI SDK 7 when a call for an object begins. */
   readonly onObjectStepStart: AiTelemetryCallback;
-  /** Called when a call for an object ends, in version 7. */
+  /** Called by AI SDK 7 when a call for an object ends. */
   readonly onObjectStepEnd: AiTelemetryCallback;
-  /** Called when an embedding call begins, in version 7. */
+  /** Called by AI SDK 7 when an embedding call begins. */
   readonly onEmbedStart: AiTelemetryCallback;
-  /** Called when an embedding call ends, in version 7. */
+  /** Called by AI SDK 7 when an embedding call ends. */
   readonly onEmbedEnd: AiTelemetryCallback;
-  /** Called when a step fails, in version 7. */
+  /** Called by AI SDK 7 when a step fails. */
   readonly onStepError: AiTelemetryCallback;
-  /** Called when a generation fails, in version 7. */
+  /** Called by AI SDK 7 when a generation of text fails. */
   readonly onError: AiTelemetryCallback;
-  /** Called when a generation is aborted, in version 7. */
+  /** Called by AI SDK 7 when a generation of text is aborted. */
   readonly onAbort: AiTelemetryCallback;
-  /** Called when a generation has ended, in version 7. */
+  /** Called by AI SDK 7 when a generation of text has ended. */
   readonly onEnd: AiTelemetryCallback;
-  /** Called when a tool has run, in version 6. */
+  /** Called by AI SDK 6 when a tool has run. */
   readonly onToolCallFinish: AiTelemetryCallback;
-  /** Called when a tool has run, in version 7. */
+  /** Called by AI SDK 7 when a tool has run. */
   readonly onToolExecutionEnd: AiTelemetryCallback;
 }
 

@@ -85,7 +85,7 @@ export class CallObserver implements BodyObserver {
       return;
     }
     this.#stream.take(bytes);
-    // Telemetry may report the call before the body ends.
+    // Telemetry may report the end of the call before the caller has read the response to its end.
     this.#seen.id = this.#facts.id;
     this.#seen.models.add(this.#facts.model);
     if (this.#facts.hasOutput) this.#ttftMs = this.#elapsedMs();

@@ -206,7 +206,7 @@ export async function syncData(
   return true;
 }
 
-/** Opens an open file again, with another access. Returns null if the file is no longer at its path. */
+/** Opens a file, which is open already, once more for appending or updating. Returns null if it is no longer at its path. */
 function reopened(
   fileSystem: FileSystem,
   path: string,

@@ -155,7 +155,7 @@ export function openSegment(
   const sealed = forms.has("sealed") ? openSealed(stack, log, stamp) : null;
   if (sealed !== null && sealed.byteLength > 0) return [sealed];
   const path = files.archive(stamp);
-  // A listed archive exists. If the archive is not listed, the segment may have been archived after the listing.
+  // An archive that the listing of the directory lacks may still exist: the segment may have been archived since.
   const isArchived = forms.has("archive") || fileSystem.status(path) !== null;
   const archive = isArchived ? [new ArchiveFile(fileSystem, path)] : [];
   return sealed === null ? archive : [sealed, ...archive];

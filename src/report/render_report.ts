@@ -47,7 +47,7 @@ export async function renderReport(
   source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
   options: ReportOptions = {},
 ): Promise<string> {
-  // A log and a reader are objects with a query() method instead of an iterator.
+  // A log or a reader is not iterable; its query() method returns the events.
   const isReader = typeof (source as { query?: unknown } | null)?.query === "function";
   if (!isReader) checkOption(source, eventSource, "Cannot render report: source");
   const resolved = resolveReportOptions(options);

@@ -438,7 +438,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     this.#marking(clear, (error) => {
       if (!this.#hasOldMarks) {
         this.#logger.warn(
-          "Cannot remove the marks of an older file from the lock file, so queries may miss events after a power loss; " +
+          "Cannot remove marks in the lock file that belong to an earlier active file, so queries may miss events after a power loss; " +
             "the next append tries again: " +
             `${messageOf(error)}: ${this.#file.path}`,
         );

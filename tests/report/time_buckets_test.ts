@@ -230,7 +230,7 @@ Deno.test("TimeBuckets lists no buckets without events", () => {
   assertEquals(bucketsOf("UTC", []).list(), []);
 });
 
-Deno.test("TimeBuckets accepts the years 0001 and 9999, and the first and last instant", () => {
+Deno.test("TimeBuckets accepts the years 0001 and 9999, and the first and the last instant of a Date", () => {
   for (const timeZone of ZONES) {
     for (
       const [from, to] of [
