@@ -147,7 +147,10 @@ export function aiTelemetry(log: AuditLogger, options: AiTelemetryOptions = {}):
     ofVersion7((event, id) => telemetry.endOnce(id + key(event), event));
   return {
     onStepStart: ofVersion6((event) => telemetry.begin(stepKey(event), event)),
-    onStepFinish: ofVersion6((event) => telemetry.end(stepKey(event), event)),
+    onStepFinish: ofVersion6((event) => {
+      // The signal aborts a step while one of its tools runs: the call was logged then.
+      if (!open.wasLeft(stepKey(event))) telemetry.end(stepKey(event), event);
+    }),
     onLanguageModelCallStart: begin(() => ""),
     onLanguageModelCallEnd: end(() => ""),
     executeLanguageModelCall: ({ callId, execute }) => open.within(callId, execute),
@@ -216,6 +219,7 @@ class TelemetryLog {
         id: responseId,
         callId: call?.isWithin ? key : undefined,
         model,
+        askedModel: call === undefined ? undefined : modelOf(call.event).model,
         beganMs: call?.beganAfterMs ?? -Infinity,
         outcome: hasFailed ? "failed" : "ok",
       })
@@ -276,7 +280,8 @@ class TelemetryLog {
     void this.#calls.record({
       ...named,
       status,
-      usage: undefined,
+      // An error about an answer that is not a valid object states the usage of the answer.
+      usage: usageIn(objectOf(error) ?? {}),
       durationMs: call.durationMs,
       error: error === undefined ? undefined : errorFields(error),
       more: namesOf(event),
@@ -314,11 +319,13 @@ function namesOf({ callId: call_id, functionId: function_id }: JsonObject): obje
 
 /** Returns the usage of an event. The provider's own has more details, such as the hours of Anthropic's cache. */
 function usageIn(event: JsonObject): TokenUsage | undefined {
+  const metadata = objectOf(event.providerMetadata) ?? {};
+  const service_tier = objectOf(metadata.openai)?.serviceTier;
   const usage = objectOf(event.usage);
-  const own = usageOf(usage);
-  const raw = usageOf(usage?.raw);
+  const own = usageOf({ usage, service_tier });
+  const raw = usageOf({ usage: objectOf(usage?.raw), service_tier });
   const isSame = raw?.input_t === own?.input_t && raw?.output_t === own?.output_t;
-  const cost = costIn(objectOf(event.providerMetadata) ?? {});
+  const cost = costIn(metadata);
   const found = raw !== undefined && isSame ? raw : own;
   return cost === undefined || found === undefined ? found : { ...found, cost };
 }

@@ -1,5 +1,5 @@
 /**
- * A `fetch` that logs every call of a model, and holds what it may cost before.
+ * A `fetch` that logs every model call. Before the call, it holds the maximum cost of the call on the budgets.
  *
  * @module
  */
@@ -35,58 +35,59 @@ export type FetchFunction = (
 /** Options of {@linkcode auditedFetch}. */
 export interface AuditedFetchOptions {
   /**
-   * Prices of the models, in the schema of LiteLLM's `model_prices_and_context_window.json`. Without them, an event has
-   * a cost only if the provider states it.
+   * Prices of the models, in the schema of LiteLLM's `model_prices_and_context_window.json`. Without prices, an event
+   * has a cost only if the provider states the cost.
    *
    * @default {undefined}
    */
   prices?: PriceTable;
   /**
-   * The budgets that each call counts on, which must be of the same log. Before a call, its estimate is held on all of
-   * them; after it, its cost replaces the hold.
+   * The budgets that each call is charged to. They must belong to the log that is passed to {@linkcode auditedFetch}.
+   * Before a call, the estimate of the call is held on every budget; after the call, its cost replaces the hold.
    *
    * @default {[]}
    */
   budget?: Budget | readonly Budget[];
   /**
-   * Returns the maximum that a call may use. By default, input is a token for every four bytes of the body. Output is the
-   * maximum that the request sets (`max_tokens`, `max_completion_tokens`, `max_output_tokens`), times the number of answers,
-   * or else `max_output_tokens` of the prices. Both are priced by the table. If the estimate lacks the unit of a budget,
-   * the call is refused.
+   * Returns the maximum that a call may use. By default, the input is estimated as one token for every four bytes of
+   * the body. The output is the maximum of the request (`max_tokens`, `max_completion_tokens`, `max_output_tokens`),
+   * or else `max_output_tokens` of the prices, times the number of answers. Input and output are priced by `prices`. If
+   * the estimate has no amount in the unit of a budget, the call is refused.
    *
    * @default {undefined}
    */
   estimate?: (request: ModelRequest) => CallEstimate;
   /**
-   * If `true`, a call that does not fit its budgets waits until it fits. Otherwise it is refused.
+   * If `true`, a call that does not fit its budgets waits until it fits. Otherwise the call is refused.
    *
    * @default {false}
    */
   wait?: boolean;
   /**
-   * The result of a call that a budget refuses. "throw": rejects with a {@linkcode BudgetError}. "respond": resolves with a
-   * response of status 429 if other calls hold the rest, otherwise 402. Its body has the message, `type` "budget_error" and
-   * the kind in `code`. Use "respond" with the SDKs of OpenAI and Anthropic, because they retry a rejected call and throw
-   * "Connection error.", with the `BudgetError` as the cause.
+   * The result of a call that a budget refuses. "throw": the call rejects with a {@linkcode BudgetError}. "respond":
+   * the call resolves with a response. The status is 429 if other calls hold the rest of the budget, otherwise 402. The
+   * body of the response has the message, `type` "budget_error" and, in `code`, the kind of the error. Use "respond"
+   * with the SDKs of OpenAI and Anthropic: they retry a rejected call, and then throw "Connection error." with the
+   * `BudgetError` as the cause.
    *
    * @default {"throw"}
    */
   refusal?: "throw" | "respond";
   /**
-   * Number of seconds, > 0, after which the hold of a call that has not ended is charged.
+   * Number of seconds, > 0. If a call has not ended after this time, its hold is charged to the budgets.
    *
    * @default {900}
    */
   maxSec?: number;
   /**
-   * Fields of every event, such as the agent, or `parent` of a span. A field `provider` also selects the prices:
-   * "groq" finds `groq/MODEL`. Fields that each call sets itself, such as `model` and `cost`, are refused.
+   * Fields that every event gets, such as the agent, or `parent` with the ID of a span. A field `provider` also selects
+   * the prices: "groq" finds `groq/MODEL`. Fields that each call sets itself, such as `model` and `cost`, are refused.
    *
    * @default {{}}
    */
   fields?: object;
   /**
-   * If `true`, every other request is logged too, as an event `http_call` without its query and content.
+   * If `true`, requests that are not to a model are logged too, as `http_call` events without URL query and content.
    *
    * @default {false}
    */
@@ -124,19 +125,20 @@ const ACTION = "audit fetch";
  * Returns a `fetch` that logs each call of a model as one event `llm_call`: model, tokens, cost, duration, status. Pass it
  * to any SDK that takes a `fetch`.
  *
- * It recognizes OpenAI's chat completions, completions, responses and embeddings, Anthropic's messages, and Gemini, on any
- * host, by path and body. The body of a response is read only when the caller reads it, and reaches the caller unchanged.
- * The call is logged when the body ends, with the status "error" or "aborted" if it failed or was not read to its end. A
- * response that the caller never reads is logged when it is garbage collected.
+ * On any host, it recognizes calls of OpenAI's chat completions, completions, responses and embeddings, of Anthropic's
+ * messages, and of Gemini by the path and the body of the request. The body of a response is read only when the caller
+ * reads it, and reaches the caller unchanged. The call is logged when the body ends. If the body fails or is not read
+ * to its end, the status is "error" or "aborted". If the caller never reads a response, the call is logged when the
+ * response is garbage collected.
  *
- * Needs no permissions besides those of the calls and of the log.
+ * Needs the permissions for the calls and for the log, and no others.
  *
  * @param log The log, or a logger with bound fields.
  * @param options Prices, budgets and fields; by default none.
- * @returns The function. In addition to the errors of `fetch`, it rejects with a {@linkcode BudgetError}, and makes no call,
- *   if a budget does not grant the hold; see the option `refusal`.
- * @throws {TypeError} If `log` is not a log, an option is unknown or of the wrong type, a price is invalid, no model has
- *   prices, a budget is of another log, or `fields` has a field that each call sets.
+ * @returns The function. If a budget does not grant the hold of a call, the function does not make the call and rejects
+ *   with a {@linkcode BudgetError}; see the option `refusal`. It also rejects with the errors of `fetch`.
+ * @throws {TypeError} If `log` is not a log, an option is unknown or of the wrong type, a price is invalid, `prices`
+ *   has no model with a price, a budget is of another log, or `fields` has a field that each call sets.
  * @throws {RangeError} If `maxSec` or `refusal` is out of its range.
  *
  * @example Log a call
@@ -181,7 +183,7 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
     } catch (error) {
       if (sent.signal?.aborted) observe(null).fail(error);
       else if (error instanceof BudgetError) {
-        // The log has a line of the refusal, so telemetry must not log the failure.
+        // The budget records the refusal in the log, so telemetry must not log the failed call again.
         calls.seen.add(SeenCall.refused(calls, request.model));
         if (options.refusal === "respond") return refusalResponse(error);
       }
@@ -200,7 +202,7 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
       observer.respond(response);
       return observedResponse(response, observer);
     } catch (error) {
-      // A function in place of fetch may return something else than a response.
+      // The option `fetch` may return a value that is not a response. The caller gets this value unchanged.
       observer.fail(error);
       return response;
     }
@@ -218,11 +220,20 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
   };
 }
 
-/**
- * Checks whether an error of `fetch` shows that nothing was sent. Deno states the step that failed only in the messages, and
- * after a redirect the messages are about another URL.
- */
+/** Checks whether an error of `fetch` shows that nothing was sent. An error that cannot be read does not show it. */
 function isNotSent(error: unknown, url: URL): boolean {
+  try {
+    return statesNotSent(error, url);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Checks whether an error of `fetch` states that nothing was sent. Deno states the failed step only in the messages. If a
+ * message names another URL, the request was sent and then redirected.
+ */
+function statesNotSent(error: unknown, url: URL): boolean {
   const { origin, port, protocol, pathname, search } = url;
   if (error instanceof Deno.errors.NotCapable) return true;
   if (!(error instanceof TypeError)) return false;

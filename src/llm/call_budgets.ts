@@ -1,5 +1,5 @@
 /**
- * The budgets of model calls: holds the estimate of a call, and explains refusals.
+ * Holds the estimates of model calls on budgets, and explains refusals.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { type CallEstimate, estimateOf, type NotedEstimate } from "./estimate.ts
 import type { ModelRequest } from "./model_request.ts";
 import type { SentRequest } from "./sent_request.ts";
 
-/** Options of {@linkcode CallBudgets}: those of `auditedFetch()`. */
+/** Options of {@linkcode CallBudgets}: the options of `auditedFetch()` that concern budgets. */
 export interface CallBudgetsOptions {
   readonly budget?: Budget | readonly Budget[] | undefined;
   readonly estimate?: ((request: ModelRequest) => CallEstimate) | undefined;
@@ -19,7 +19,7 @@ export interface CallBudgetsOptions {
   readonly maxSec?: number | undefined;
 }
 
-/** The budgets that each call of one `auditedFetch()` counts on. */
+/** The budgets that each call of one `auditedFetch()` is charged to. */
 export class CallBudgets {
   readonly #calls: CallLog;
   readonly #options: CallBudgetsOptions;
@@ -28,9 +28,9 @@ export class CallBudgets {
 
   /**
    * @param calls The log of the calls.
-   * @param options The budgets, and how to hold on them.
-   * @param action The action, for messages: "audit fetch".
-   * @throws {TypeError} If a budget is not one, or is of another log.
+   * @param options The budgets, and the options of the holds.
+   * @param action The action that error messages name: "audit fetch".
+   * @throws {TypeError} If a value of `budget` is not a budget, or is a budget of another log.
    */
   constructor(calls: CallLog, options: CallBudgetsOptions, action: string) {
     const { budget = [] } = options;
@@ -42,7 +42,7 @@ export class CallBudgets {
   }
 
   /**
-   * Holds the estimate of a call on all budgets. Resolves with `null` if there are none.
+   * Holds the estimate of a call on all budgets. Resolves with `null` if there are no budgets.
    *
    * @throws {BudgetError} If a budget does not grant the hold. The message says why the estimate is unknown or large.
    */

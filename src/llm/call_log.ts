@@ -289,23 +289,16 @@ export class CallLog {
   }
 }
 
-/** The digests of the tables that were checked. Each agent may have its own `fetch`, and a table thousands of models. */
-const digestsOfTables = new WeakMap<PriceTable, string>();
-
 /**
- * Checks a table of prices, once.
+ * Checks a table of prices.
  *
  * @returns The digest of the table.
  * @throws {TypeError} If it is not a table, no model has prices, a price is not one, or it is not JSON.
  */
 function checkedDigest(prices: PriceTable, action: string): string {
-  const known = digestsOfTables.get(prices);
-  if (known !== undefined) return known;
   checkPrices(prices, action);
   try {
-    const digest = digestOf(prices);
-    digestsOfTables.set(prices, digest);
-    return digest;
+    return digestOf(prices);
   } catch (cause) {
     throw new TypeError(`Cannot ${action}: prices must be JSON: ${messageOf(cause)}`, { cause });
   }

@@ -60,6 +60,8 @@ export class CallObserver implements BodyObserver {
   respond({ status, headers, type }: Response): void {
     // A response of the type "error" has the status 0, as after a network error.
     this.#status = type === "error" ? NETWORK_ERROR : status;
+    // Telemetry must not take a call that failed for one that succeeded, even before its body is read.
+    if (this.#status >= 400) this.#seen.state = "failed";
     const contentType = headers.get("content-type")?.toLowerCase() ?? "";
     if (contentType.startsWith("text/event-stream")) this.#stream = new StreamTail(this.#facts);
     else if (contentType.includes("json")) this.#stream = null;

@@ -9,7 +9,7 @@ import { pricesOf, type PriceTable } from "./price_table.ts";
 import { costOf, priceLack } from "./prices.ts";
 import { type JsonObject, objectOf, type TokenUsage } from "./usage.ts";
 
-/** The maximum that a call may use. */
+/** The maximum amounts that a model call may use. */
 export interface CallEstimate {
   /** Cost in USD; `undefined` if the price or the maximum of output tokens is unknown. */
   readonly usd?: number;
@@ -19,7 +19,7 @@ export interface CallEstimate {
   readonly calls?: number;
 }
 
-/** An estimate, with a note for the message if a budget refuses it. */
+/** An estimate, with a note for the error message if a budget refuses the estimate. */
 export interface NotedEstimate {
   readonly estimate: CallEstimate;
   /** The reason why an amount is unknown or large; "" if there is none. */
@@ -30,8 +30,8 @@ export interface NotedEstimate {
 const BYTES_PER_TOKEN = 4;
 
 /**
- * Estimates the maximum that a call may use: a token for every four bytes of the body, and as many output tokens as it
- * may have. All input and all output are priced at the highest price that a token of them may have.
+ * Estimates the maximum that a call may use: one input token for every four bytes of the body, and the maximum number
+ * of output tokens. All input tokens get the highest price that an input token may have, and output tokens likewise.
  */
 export function estimateOf(
   { api, body, text, provider, model }: ModelRequest,
@@ -73,13 +73,15 @@ function unknown(note: string): NotedEstimate {
 /** Returns the maximum number of output tokens that a request sets, for one answer. */
 function statedMax(body: JsonObject): number | undefined {
   const config = configOf(body);
-  return [
+  const stated = [
     body.max_completion_tokens,
     body.max_tokens,
     body.max_output_tokens,
     config.maxOutputTokens,
     config.max_output_tokens,
-  ].find(isCount);
+  ].filter(isCount);
+  // Each API reads one of these maxima, and ignores the others.
+  return stated.length === 0 ? undefined : Math.max(...stated);
 }
 
 /** Returns the number of answers that a request asks for. */
@@ -95,7 +97,7 @@ function configOf(body: JsonObject): JsonObject {
   return objectOf(body.generationConfig) ?? objectOf(body.generation_config) ?? {};
 }
 
-/** Returns the number of prompts of a legacy completion. A prompt can also be an array of tokens. */
+/** Returns the number of prompts of a legacy completion. An array of numbers is one prompt, given as its tokens. */
 function promptCount(prompt: unknown): number {
   return Array.isArray(prompt) && typeof prompt[0] !== "number" ? Math.max(prompt.length, 1) : 1;
 }
@@ -104,10 +106,10 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
-/** The totals of a call. */
+/** A usage that has the total numbers of input and output tokens. */
 type Totals = TokenUsage & { readonly input_t: number; readonly output_t: number };
 
-/** Returns the usages that a call may have, each with all input of one kind and all output of one kind. */
+/** Returns the possible usages of a call. In each, all input is of one kind, such as audio, and so is all output. */
 function usagesOf(body: JsonObject, text: string, all: Totals): TokenUsage[] {
   return inputKinds(text, all.input_t).flatMap((input) =>
     outputKinds(body, all.output_t).map((output) => ({ ...all, ...input, ...output }))
@@ -115,9 +117,9 @@ function usagesOf(body: JsonObject, text: string, all: Totals): TokenUsage[] {
 }
 
 /** Matches a part of a request that is audio. */
-const AUDIO_PART = /"type":\s*"input_audio"|"audio\/[\w.+-]+"/;
+const AUDIO_PART = /"type":\s*"input_audio"|"audio\/[^"\\]+"/;
 /** Matches a part of a request that is an image. */
-const IMAGE_PART = /"type":\s*"(?:image_url|input_image|image)"|"image\/[\w.+-]+"/;
+const IMAGE_PART = /"type":\s*"(?:image_url|input_image|image)"|"image\/[^"\\]+"/;
 
 /** Returns a usage for each kind of input that a request has. */
 function inputKinds(text: string, input: number): TokenUsage[] {
@@ -144,7 +146,7 @@ function outputKinds(body: JsonObject, output: number): TokenUsage[] {
   ];
 }
 
-/** The service tiers with a higher price than the standard one. If the table does not have it, the cost is unknown. */
+/** The service tiers that cost more than the standard tier. Without a price of such a tier, the cost is unknown. */
 const RAISING_TIERS: readonly unknown[] = ["priority", "fast"];
 
 /**
@@ -152,10 +154,11 @@ const RAISING_TIERS: readonly unknown[] = ["priority", "fast"];
  * the provider may bill the standard price.
  */
 function highestInTiers(
-  { service_tier, speed }: JsonObject,
+  { service_tier, serviceTier, speed }: JsonObject,
   costIn: (tier: TokenUsage) => number | undefined,
 ): number | undefined {
-  const stated = [service_tier, speed].filter((tier) => typeof tier === "string");
+  const stated = [service_tier, serviceTier, speed].filter((tier) => typeof tier === "string")
+    .map((tier) => tier.toLowerCase());
   const raising = stated.find((tier) => RAISING_TIERS.includes(tier));
   if (raising !== undefined) return costIn({ service_tier: raising });
   return highestOf([costIn({}), ...stated.map((tier) => costIn({ service_tier: tier }) ?? 0)]);

@@ -11,10 +11,10 @@ const LINE_END = /\r\n|\n|\r/g;
 export class EventStreamReader {
   readonly #onData: (data: string) => void;
   readonly #maxChars: number;
-  /** The pieces of the last line, whose end has not come. They are joined once, because a line can have many pieces. */
+  /** The pieces of the unfinished line. They are joined only when it ends, because a line can have many pieces. */
   #rest: string[] = [];
   #restChars = 0;
-  /** `true` if the last piece ended with "\r": a "\n" at the start of the next one belongs to it. */
+  /** `true` if the last piece ended with "\r". If the next piece starts with "\n", both belong to one line end. */
   #hasCr = false;
   #data: string[] = [];
   #dataChars = 0;
@@ -23,7 +23,7 @@ export class EventStreamReader {
    * Creates a reader.
    *
    * @param onData Called with the data of each event.
-   * @param maxChars Maximum length of an event. Longer ones are skipped, so that memory is bounded.
+   * @param maxChars Maximum length of an event. Longer events are skipped, so that memory is bounded.
    */
   constructor(onData: (data: string) => void, maxChars: number) {
     this.#onData = onData;
@@ -45,7 +45,7 @@ export class EventStreamReader {
     this.#addRest(text.slice(start));
   }
 
-  /** Reads the last event, if no empty line ends it. Some servers leave the line out. */
+  /** Reads the last event even if no empty line follows. Some servers omit the empty line after the last event. */
   end(): void {
     this.#endLine();
     this.#takeLine("");

@@ -1,5 +1,5 @@
 /**
- * Values of the events of model calls: errors and durations. Pure.
+ * Formats errors and durations for the events of model calls. Pure.
  *
  * @module
  */
@@ -31,17 +31,17 @@ function textOf(thrown: unknown): string {
   try {
     return shortened(String(thrown));
   } catch {
-    // An object without a text, such as one without a prototype.
+    // String() throws for some objects, such as an object without a prototype.
     return shown(thrown);
   }
 }
 
-/** Returns the start of a message of an error, because some servers repeat the whole request in it. */
+/** Returns the start of an error message. Some servers repeat the whole request in an error message. */
 export function shortened(message: string): string {
   return message.slice(0, ERROR_CHARS_MAX);
 }
 
-/** Returns milliseconds as events have them, to the microsecond. */
+/** Rounds milliseconds to three decimals, as events state durations. */
 export function roundedMs(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }

@@ -8,8 +8,9 @@
  * | Vercel's AI SDK 6                                  | `registerTelemetryIntegration(aiTelemetry(log, { prices }))`      |
  * | OpenTelemetry with `gen_ai.*`, or OpenInference    | `new SimpleSpanProcessor(otelSpanExporter(log, { prices }))`      |
  *
- * Only {@linkcode auditedFetch} can hold the cost of a call on a budget before it is made. If two of them see the same call,
- * the log has it once: they compare the IDs of responses, or else the model and the time.
+ * Only {@linkcode auditedFetch} can hold the cost of a call on a budget before the call is made. If two of these
+ * functions see the same call, the log has one event: they compare the IDs of the responses, or else the model and the
+ * time.
  *
  * ## The event
  *
@@ -19,40 +20,40 @@
  *  "response_id":"chatcmpl-1","api":"openai.chat","host":"api.openai.com","finish_reason":"stop"}
  * ```
  *
- * | field                                                            | what it is                                          |
+ * | field                                                            | meaning                                             |
  * | ---------------------------------------------------------------- | --------------------------------------------------- |
- * | `model`, `provider`                                              | of the response, else of the request                |
+ * | `model`, `provider`                                              | as named in the response, else in the request       |
  * | `input_t`, `output_t`                                            | all tokens, with the parts below                    |
  * | `cache_read_t`, `cache_write_t`, `cache_write_1h_t`              | cached parts of the input; left out if 0            |
  * | `reasoning_t`                                                    | part of the output; left out if 0                   |
  * | `audio_input_t`, `audio_output_t`, `image_input_t`, `image_output_t` | parts of the totals; left out if 0              |
- * | `service_tier`, `inference_geo`                                  | if the price may differ from the standard one       |
+ * | `service_tier`, `inference_geo`                                  | tier and region, if they may change the price       |
  * | `cost`, `cost_source`                                            | USD; "provider" or "prices"                         |
  * | `usage`                                                          | "missing" if no final usage came; then no tokens    |
- * | `hold`, `charged_usd`                                            | with a budget: its hold; the charge without a cost  |
+ * | `hold`, `charged_usd`                                            | ID of the hold; USD charged if `cost` is unknown    |
  * | `status`, `error`                                                | "ok", "error" or "aborted"; why it failed           |
- * | `duration_ms`, `ttft_ms`                                         | of the call; until the first output of a stream     |
+ * | `duration_ms`, `ttft_ms`                                         | whole call; until the first output of a stream      |
  * | `response_id`, `finish_reason`                                   | as the response states them                         |
- * | `api`, `host`, `retry`                                           | of the request; the number of a retry, from 1       |
- * | `response_model`, `response_provider`                            | if a budget for one model requires another name     |
+ * | `api`, `host`, `retry`                                           | of the request; number of the retry, from 1         |
+ * | `response_model`, `response_provider`                            | names in the response that a budget does not allow  |
  * | `prompt`, `answer`                                               | only with the option `text`                         |
  * | `call_id`, `function_id`, `tool`                                 | with `aiTelemetry()`                                |
  * | `trace_id`, `span`, `parent`, `conversation_id`                  | with `otelSpanExporter()`                           |
  *
- * The prompt and the answer are logged only with the option `text` of {@linkcode auditedFetch}. Messages of errors are
- * logged, up to 1,000 characters, and a server may quote the prompt in them.
+ * The prompt and the answer are logged only with the option `text` of {@linkcode auditedFetch}. Error messages are
+ * always logged, up to 1,000 characters, and a server may quote the prompt in an error message.
  *
- * A call is logged when it ends. If the process dies before, there is no `llm_call`; with a budget, the `budget_hold` line
- * of the call has its model and fields.
+ * A call is logged when it ends. If the process dies before the end of a call, the log has no `llm_call` event of the
+ * call. With a budget, it then still has a `budget_hold` line with the model and the fields of the call.
  *
  * ## Prices
  *
  * The library contains no prices, and downloads none. Pass the content of LiteLLM's
  * `model_prices_and_context_window.json`, or a part of it with the models that you use; prices are in USD per token.
- * `scout prices check FILE` checks such a file. If the provider states the cost, as OpenRouter does, that cost counts. If a
- * price is unknown, the event has no `cost`; if you passed `prices`, the logger warns once for each model. The event `prices`
- * has the SHA-256 of the table, before the first cost from it. Fees that are not per token, such as those of a web search,
- * are not included, nor are surcharges by region of OpenAI and Google.
+ * `scout prices check FILE` checks such a file. If the provider states the cost, as OpenRouter does, the event has that
+ * cost. If a price is unknown, the event has no `cost`; if you passed `prices`, the logger warns once for each model.
+ * Before the first event with a cost from a table, an event `prices` has the SHA-256 of the table. The cost does not
+ * include fees that are not per token, such as those of a web search, or surcharges by region of OpenAI and Google.
  *
  * @example A budget for every model call of a program
  * ```ts

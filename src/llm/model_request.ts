@@ -6,7 +6,7 @@
 import { parsed } from "./response_facts.ts";
 import { objectOf } from "./usage.ts";
 
-/** The API of a model call, by its shape. Many servers besides the provider's own speak OpenAI's. */
+/** The API of a model call, by the form of the request. Many servers of other providers offer OpenAI's APIs. */
 export type ModelApi =
   | "openai.chat"
   | "openai.completions"
@@ -17,11 +17,11 @@ export type ModelApi =
 
 /** A request to a model. */
 export interface ModelRequest {
-  /** The API that the path and the body have. */
+  /** The API that the path and the body of the request belong to. */
   readonly api: ModelApi;
-  /** The provider that the API is from, by its name in LiteLLM's tables. */
+  /** The name that the provider of the API has in LiteLLM's tables. */
   readonly provider: string;
-  /** The model that is asked; `undefined` if the request does not name it. */
+  /** The name of the requested model; `undefined` if the request does not name a model. */
   readonly model: string | undefined;
   /** The parsed body; `undefined` if it is a stream. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
@@ -33,7 +33,7 @@ interface Api {
   readonly api: ModelApi;
   readonly provider: string;
   readonly path: RegExp;
-  /** A body of this API has at least one of these members. Other requests to the same path have none. */
+  /** A body of this API has at least one of these members. Other requests to the same path have none of them. */
   readonly members: readonly string[];
 }
 
@@ -47,7 +47,7 @@ const APIS: readonly Api[] = [
     path: /\/responses$/,
     members: ["input", "prompt", "previous_response_id", "conversation"],
   },
-  // OpenAI's threads have messages too, but their bodies do not.
+  // Paths of OpenAI's threads end with "/messages" too, but their bodies have no member `messages`.
   { api: "anthropic.messages", provider: "anthropic", path: /\/messages$/, members: ["messages"] },
   {
     api: "gemini.generate",
@@ -68,7 +68,7 @@ export function apiOf(method: string, url: URL): Api | undefined {
  * @param url The URL of the request.
  * @param api The API of its path, from {@linkcode apiOf}.
  * @param text The body; `undefined` if it is a stream of JSON, `null` if it is not JSON.
- * @returns The request; `undefined` if the body is not one of this API.
+ * @returns The request; `undefined` if the body does not belong to this API.
  */
 export function modelRequestOf(
   url: URL,
@@ -92,13 +92,13 @@ export function modelRequestOf(
   };
 }
 
-/** Returns the path of a URL without its percent-encoding and the slash at its end, which servers ignore. */
+/** Returns the percent-decoded path of a URL. Omits a slash at the end, because servers ignore such a slash. */
 function pathOf({ pathname }: URL): string {
   const path = pathname.endsWith("/") ? pathname.slice(0, -1) : pathname;
   try {
     return decodeURIComponent(path);
   } catch {
-    // A "%" that is not followed by two digits.
+    // The path has a "%" that does not begin a valid percent-encoding.
     return path;
   }
 }
@@ -108,7 +108,7 @@ function providerOf(path: string, provider: string, deployment: string | undefin
   return path.includes("/publishers/google/") ? "vertex_ai" : provider;
 }
 
-/** Checks whether a request asks OpenAI's chat for a stream without its usage. */
+/** Checks whether a request to OpenAI's completions asks for a stream, but not for the usage of the stream. */
 export function leavesOutUsage({ api, body }: ModelRequest): boolean {
   if (api !== "openai.chat" && api !== "openai.completions") return false;
   return body?.stream === true && objectOf(body.stream_options)?.include_usage !== true;

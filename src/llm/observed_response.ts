@@ -1,14 +1,14 @@
 /**
- * Returns a response like another one, whose body an observer sees while the caller reads it.
+ * Copies a response so that an observer sees the body while the caller reads it.
  *
- * Invariant: the body is read only when the caller reads it, and each piece goes to the caller as it came.
+ * Invariant: the original body is read only when the caller reads the copy, and the caller gets each piece unchanged.
  *
  * @module
  */
 
 /**
- * Sees the body of a response. Its functions must not throw. After `end`, `cancel`, `fail` or `drop`, it must ignore every
- * further call.
+ * An observer of the body of a response. Its methods must not throw. After a call of `end`, `cancel`, `fail` or `drop`,
+ * the observer must ignore further calls.
  */
 export interface BodyObserver {
   /** Called with each piece of the body, before the caller gets it. The bytes are only valid during the call. */
@@ -19,16 +19,17 @@ export interface BodyObserver {
   cancel(reason: unknown): void;
   /** Called when the body cannot be read further. */
   fail(error: unknown): void;
-  /** Called when the body can no longer be read to its end, because the program has dropped it. */
+  /** Called when the observer cannot see the end of the body: it was garbage collected, or cannot be observed. */
   drop(): void;
 }
 
-/** Notices bodies that the program has dropped. */
+/** Calls `drop()` when the program no longer refers to a body that it has not read to its end. */
 const dropped = new FinalizationRegistry<BodyObserver>((observer) => observer.drop());
 
 /**
- * Returns a response whose body is observed. It has the status, headers, URL and type of the other response, whose body
- * belongs to it from then on. A response that cannot be copied is returned as it is, and its body is not observed.
+ * Returns a copy of a response with the same status, headers, URL and type. The observer sees the body of the copy. The
+ * body of the original must no longer be read. If the response cannot be copied, returns the original response, and its
+ * body is not observed.
  */
 export function observedResponse(response: Response, observer: BodyObserver): Response {
   if (!(response instanceof Response) || response.body === null) {
@@ -45,18 +46,18 @@ export function observedResponse(response: Response, observer: BodyObserver): Re
   return withFactsOf(response, new Response(body, facts));
 }
 
-/** Checks whether a response can be copied: servers send statuses that the constructor refuses. */
+/** Checks whether a response can be copied. The constructor of `Response` refuses some statuses that servers send. */
 function canMake(facts: ResponseInit): boolean {
   try {
     new Response(null, facts);
     return true;
   } catch {
-    // A RangeError or a TypeError, which is all that this function is asked about.
+    // The constructor threw a RangeError or a TypeError, so the response cannot be copied.
     return false;
   }
 }
 
-/** Sets the properties of a response and its clones that the constructor cannot set. */
+/** Sets the properties that the constructor of `Response` cannot set, in a copied response and its clones. */
 function withFactsOf({ url, redirected, type }: Response, copy: Response): Response {
   const clone = () => withFactsOf(copy, Response.prototype.clone.call(copy));
   return Object.defineProperties(copy, {
@@ -76,11 +77,12 @@ function observedBody(
   watchClosed(reader, observer);
   let controller: ReadableStreamDefaultController<Uint8Array>;
 
-  // Callbacks instead of `await`, because this runs for each piece of a stream.
+  // This function runs for each piece of a body. It is a callback, because `await` would be slower.
   const pass = ({ done, value }: ReadableStreamReadResult<Uint8Array>): void => {
     if (!done) {
       observer.take(value);
-      // The source of a stream that is not a byte stream may still use the buffer, which slice() of a `Buffer` shares.
+      // If the source is not a byte stream, it may still use the buffer, so the piece is copied. The slice() method
+      // would not copy a `Buffer`.
       controller.enqueue(isOwner ? value : new Uint8Array(value));
       return;
     }
@@ -104,8 +106,9 @@ function observedBody(
 }
 
 /**
- * The body of an observed response. A byte stream, as the body of a fetched response is, would take three times as long to
- * pass a piece on. So this one becomes a byte stream only if the caller asks for a reader into its own buffer.
+ * The body of an observed response. The body of a fetched response is a byte stream, but a byte stream takes three
+ * times as long to pass on a piece. So this body becomes a byte stream only if the caller requests a reader of mode
+ * "byob", which reads into a buffer of the caller.
  */
 class ObservedBody extends ReadableStream<Uint8Array> {
   #bytes: ReadableStream<Uint8Array> | undefined;
@@ -141,11 +144,11 @@ function byteStreamOf(
     type: "bytes",
     async pull(controller) {
       let piece = await reader.read();
-      // A byte stream cannot take an empty piece.
+      // A byte stream does not accept an empty piece, so empty pieces are skipped.
       while (piece.value?.byteLength === 0) piece = await reader.read();
       if (!piece.done) return controller.enqueue(piece.value as Uint8Array<ArrayBuffer>);
       controller.close();
-      // A read into the caller's own buffer would wait for ever otherwise.
+      // Without this call, a pending read into a buffer of the caller would never end.
       controller.byobRequest?.respond(0);
     },
     cancel: (reason) => reader.cancel(reason),
@@ -153,8 +156,8 @@ function byteStreamOf(
 }
 
 /**
- * Reports an error of the source to the observer, even if nothing is being read. A function of its own, because closures of one
- * function share their variables, and so this one would keep the body alive.
+ * Reports an error of the source to the observer, even if no read is pending. This code is in a separate function so
+ * that its callback does not keep the observed body alive: a closure keeps the variables of its function alive.
  */
 function watchClosed(
   reader: ReadableStreamDefaultReader<Uint8Array>,
@@ -166,13 +169,13 @@ function watchClosed(
   });
 }
 
-/** Checks whether a stream is a byte stream. The buffers of its pieces belong to the reader. */
+/** Checks whether a stream is a byte stream. A byte stream does not use the buffer of a piece after it was read. */
 function isByteStream(stream: ReadableStream<Uint8Array>): boolean {
   try {
     stream.getReader({ mode: "byob" }).releaseLock();
     return true;
   } catch {
-    // The only error of a stream that is not locked: it is not a byte stream.
+    // The stream is not locked, so this error means that the stream is not a byte stream.
     return false;
   }
 }

@@ -70,7 +70,9 @@ export class OpenCalls {
     const { abortSignal: signal } = event;
     const abort = () => {
       const taken = this.#remove(key, call);
-      if (taken !== undefined) onAbort(taken);
+      if (taken === undefined) return;
+      this.hasEnded(key);
+      onAbort(taken);
     };
     const call: OpenCall = {
       owner,
@@ -110,9 +112,17 @@ export class OpenCalls {
     return this.#removeAll(keys, () => true);
   }
 
-  /** Removes the calls of an integration. */
+  /** Removes the calls of an integration. Their ends, which another integration may report, are then ignored. */
   takeOf(owner: object): TakenCall[] {
-    return this.#removeAll([...this.#open.keys()], (call) => call.owner === owner);
+    const keys = [...this.#open.keys()];
+    const taken = this.#removeAll(keys, (call) => call.owner === owner);
+    for (const key of keys) if (!this.#open.has(key)) this.hasEnded(key);
+    return taken;
+  }
+
+  /** Checks whether a call with this key ended before it was reported to end, and forgets that. */
+  wasLeft(key: string): boolean {
+    return !this.#open.has(key) && this.#ended.delete(key);
   }
 
   /** Checks whether a call with this key has just ended. If not, remembers that it has now. */

@@ -20,58 +20,62 @@ import { objectOf } from "./usage.ts";
 export interface PriceFault {
   /** Name of the model in the table. */
   readonly model: string;
-  /** What is wrong: "input_cost_per_token must be ..., got ...". */
+  /** The fault, such as "input_cost_per_token must be ..., got ...". */
   readonly message: string;
 }
 
-/** A price in USD per token above which the unit is surely another one, such as USD per million tokens. */
+/** Maximum plausible price in USD per token. A higher number surely has another unit: USD per million tokens. */
 const PRICE_MAX = 0.01;
 
 /** Returns the faults of a table of prices, in the order of the table. */
 export function priceFaults(table: PriceTable): PriceFault[] {
+  const misspelt = new Map<string, string | null>();
   return Object.entries(table).flatMap(([model, entry]) =>
-    entryFaults(entry).map((message) => ({ model, message }))
+    entryFaults(entry, misspelt).map((message) => ({ model, message }))
   );
 }
 
-function entryFaults(value: unknown): string[] {
+/** The faults of names that are not prices, by the name: thousands of models have the same members. */
+type NameFaults = Map<string, string | null>;
+
+function entryFaults(value: unknown, misspelt: NameFaults): string[] {
   const entry = objectOf(value);
   if (entry === undefined) return [`must be an object with prices, got ${shown(value)}`];
   return [
-    ...memberFaults(entry),
-    ...tieredFaults(entry.tiered_pricing),
+    ...memberFaults(entry, misspelt),
+    ...tieredFaults(entry.tiered_pricing, misspelt),
     ...factorFaults(entry.provider_specific_entry),
   ];
 }
 
 /** Returns the faults of the prices of a model or of a range. A price that is `null` is missing. */
-function memberFaults(prices: object): string[] {
+function memberFaults(prices: object, misspelt: NameFaults): string[] {
   return Object.entries(prices).filter(([, value]) => value !== null).flatMap(([name, value]) => {
-    const fault = PRICE_NAME.test(name) ? faultOf(value) : misspeltFault(name);
+    const fault = PRICE_NAME.test(name) ? faultOf(value) : knownFault(name, misspelt);
     return fault === null ? [] : [`${name} ${fault}`];
   });
 }
 
-function tieredFaults(tiers: unknown): string[] {
+function tieredFaults(tiers: unknown, misspelt: NameFaults): string[] {
   if (tiers === undefined || tiers === null) return [];
   if (!Array.isArray(tiers) || tiers.length === 0) {
     const got = Array.isArray(tiers) ? "an empty array" : shown(tiers);
     return [`tiered_pricing must be an array of ranges, got ${got}`];
   }
-  return tiers.flatMap((tier, n) => rangeFaults(tier, `tiered_pricing[${n}]`));
+  return tiers.flatMap((tier, n) => rangeFaults(tier, `tiered_pricing[${n}]`, misspelt));
 }
 
-function rangeFaults(value: unknown, name: string): string[] {
+function rangeFaults(value: unknown, name: string, misspelt: NameFaults): string[] {
   const tier = objectOf(value);
   if (tier === undefined) return [`${name} must be an object with a range, got ${shown(value)}`];
-  // LiteLLM's prices by the number of results of a search have neither a range of tokens nor a price of tokens.
+  // LiteLLM also lists prices by the number of search results. They have no range and no token price, and need none.
   const isForTokens = Object.keys(tier).some((each) => each === "range" || PRICE_NAME.test(each));
-  if (!isForTokens || rangeOf(tier) !== undefined) return memberFaults(tier);
+  if (!isForTokens || rangeOf(tier) !== undefined) return memberFaults(tier, misspelt);
   const got = shown(tier.range);
   return [`${name}.range must be [from, to] in tokens with 0 <= from < to, got ${got}`];
 }
 
-/** Returns the faults of the factors on the prices of a model. Texts are ignored: LiteLLM keeps other hints there. */
+/** Returns the faults of the factors that multiply prices. Texts without a number are ignored: LiteLLM stores hints. */
 function factorFaults(value: unknown): string[] {
   if (value === undefined || value === null) return [];
   const factors = objectOf(value);
@@ -98,7 +102,15 @@ export function isPriced(entry: unknown): boolean {
   return amountIn(range?.prices ?? entry, "input_cost_per_token") !== undefined;
 }
 
-/** Returns the fault of a name that is almost one of a price; `null` for any other name, which is ignored. */
+function knownFault(name: string, misspelt: NameFaults): string | null {
+  const known = misspelt.get(name);
+  if (known !== undefined) return known;
+  const fault = misspeltFault(name);
+  misspelt.set(name, fault);
+  return fault;
+}
+
+/** Returns the fault of a name that is almost the name of a price. Returns `null` for other names: they are ignored. */
 function misspeltFault(name: string): string | null {
   const near = PRICES.find((price) =>
     // For a much longer name, editsBetween() would take too long.
@@ -108,7 +120,7 @@ function misspeltFault(name: string): string | null {
   return near === undefined ? null : `is not a price; did you mean ${near}?`;
 }
 
-/** Maximum number of edits by which a misspelt name differs. Two names of prices differ by more. */
+/** Maximum number of edits between a misspelt name and the name of a price. Names of two prices differ by more. */
 const MISSPELT_EDITS = 2;
 
 function faultOf(value: unknown): string | null {

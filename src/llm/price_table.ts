@@ -1,6 +1,6 @@
 /**
- * A table of prices in the schema of LiteLLM's `model_prices_and_context_window.json`: its types, and how to find a model in
- * it. Pure.
+ * Defines the types of a price table in the schema of LiteLLM's `model_prices_and_context_window.json`, and finds
+ * models in such a table. Pure.
  *
  * @module
  */
@@ -32,9 +32,9 @@ export interface ModelPrices {
   readonly input_cost_per_image_token?: number;
   /** Price of an output token of an image. The default is the price of an output token. */
   readonly output_cost_per_image_token?: number;
-  /** Prices by the number of input tokens: each entry has a `range`, and the prices of a call in it. */
+  /** Prices by the number of input tokens: each entry has a `range`, and the prices of calls in this range. */
   readonly tiered_pricing?: readonly object[];
-  /** Factors on all prices, by the name of a service tier or of a region. */
+  /** Factors that multiply all prices. Each key is the name of a service tier or of a region. */
   readonly provider_specific_entry?: Readonly<Record<string, unknown>>;
   /** Maximum number of output tokens of a call. */
   readonly max_output_tokens?: unknown;
@@ -45,7 +45,7 @@ export interface ModelPrices {
 /** Prices by the name of the model: the parsed content of LiteLLM's `model_prices_and_context_window.json`. */
 export type PriceTable = Readonly<Record<string, ModelPrices>>;
 
-/** The prices that a call may need, by the name in the table. */
+/** The names of the prices in the table that the cost of a call may need. */
 export const PRICES = [
   "input_cost_per_token",
   "output_cost_per_token",
@@ -63,7 +63,8 @@ export const PRICES = [
 export type PriceName = typeof PRICES[number];
 
 /**
- * Returns the prices of a model; `undefined` if the table does not have it. See {@linkcode costOf}.
+ * Returns the prices of a model; `undefined` if the table does not have the model. Finds the name like
+ * {@linkcode costOf}.
  *
  * @param prices The prices of the models.
  * @param model The name of the model, also with prefixes and a date.
@@ -89,7 +90,10 @@ export function nameInTable(
 /** Matches the date or the word that some providers add to the name of a model: `-2024-08-06`, `-20250929`, `-latest`. */
 const VERSION = /[-@](?:\d{4}-\d{2}-\d{2}|20\d{6}|latest)$/;
 
-/** Maximum number of segments of a name without a prefix, so that a name of thousands of slashes is looked up quickly. */
+/**
+ * Maximum number of segments that a name has after its prefixes are removed. So the lookup of a name with thousands of
+ * slashes is fast.
+ */
 const SEGMENTS_MAX = 8;
 
 /** Returns the names under which a table may have a model, longest first. */
@@ -100,7 +104,7 @@ function namesOf(model: string): string[] {
   return [...new Set(names)].sort((a, b) => b.length - a.length);
 }
 
-/** Returns the name of a fine-tuned model without the names of its owner: `ft:gpt-4o` of `ft:gpt-4o:acme::Bx3k`. */
+/** Returns the names of a fine-tuned model without its owner, such as `ft:gpt-4o` for `ft:gpt-4o:acme::Bx3k`. */
 function tunedFrom(name: string): string[] {
   const [ft, base] = name.split(":");
   return ft === "ft" && base !== undefined ? [`ft:${base}`, `ft:${base.replace(VERSION, "")}`] : [];
@@ -119,7 +123,7 @@ export function rangesIn(tiers: unknown): PriceRange[] {
   return tiers.map(rangeOf).filter((range) => range !== undefined);
 }
 
-/** Returns the prices of a range; `undefined` if the value is not an object with a valid range. */
+/** Returns a range with its prices; `undefined` if the value is not an object with a valid range. */
 export function rangeOf(value: unknown): PriceRange | undefined {
   const prices = objectOf(value);
   if (!Array.isArray(prices?.range) || prices.range.length !== 2) return undefined;
@@ -128,7 +132,7 @@ export function rangeOf(value: unknown): PriceRange | undefined {
   return isValid ? { from, to, prices } : undefined;
 }
 
-/** Returns a member of an object if it is a price. */
+/** Returns a member of an object if it is a valid price, a finite number >= 0; otherwise `undefined`. */
 export function amountIn(holder: object, name: string): number | undefined {
   const value = (holder as Readonly<Record<string, unknown>>)[name];
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;

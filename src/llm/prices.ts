@@ -26,7 +26,7 @@ export interface CallCost {
 }
 
 /**
- * Returns the cost of a call. A cost that the provider states wins over the table.
+ * Returns the cost of a call. If the provider states the cost, the table is not used.
  *
  * If the model is not in the table, or the table lacks a price that the call needs, the cost is unknown. Fees that are not
  * per token, such as those of a web search, are not included.
@@ -93,11 +93,11 @@ function tableCost(usage: TokenUsage, entry: ModelPrices): number | undefined {
   const plainIn = price("input_cost_per_token");
   const plainOut = price("output_cost_per_token");
   const parts: readonly [tokens: number, price: number | undefined][] = [
-    // Cached audio is counted in both parts, so the rest may be below 0.
+    // Cached audio tokens are in `read` and in `audioIn`, so the difference may be negative.
     [Math.max(input - read - write - audioIn - imageIn, 0), plainIn],
     [read, price("cache_read_input_token_cost") ?? plainIn],
     [write - write1h, price("cache_creation_input_token_cost") ?? plainIn],
-    // Nothing stands in for this price: it is higher than that of other writes.
+    // If this price is missing, the price of other cache writes cannot replace it, because that price is lower.
     [write1h, price("cache_creation_input_token_cost_above_1hr")],
     [audioIn, price("input_cost_per_audio_token") ?? plainIn],
     [imageIn, price("input_cost_per_image_token") ?? plainIn],
@@ -112,19 +112,19 @@ function tableCost(usage: TokenUsage, entry: ModelPrices): number | undefined {
     if (each === undefined) return undefined;
     cost += tokens * each * factor;
   }
-  // Without the last digits, which are errors of the sum, a line shows 0.0137 and not 0.013699999999999999.
+  // Removes floating-point errors by rounding, so that a line shows 0.0137 and not 0.013699999999999999.
   return Number(cost.toPrecision(12));
 }
 
-/** The prices that count for a call. */
+/** The prices that apply to a call. */
 interface Rates {
   /** Returns a price in USD per token; `undefined` if the table does not have it. */
   readonly price: (name: PriceName) => number | undefined;
-  /** The factor on all prices. */
+  /** The factor by which all prices are multiplied. */
   readonly factor: number;
 }
 
-/** Returns the prices for the size and the service tier of a call; `undefined` if the table does not have its tier. */
+/** Returns the prices for the size and the service tier of a call; `undefined` if the table does not have the tier. */
 function ratesFor(usage: TokenUsage, entry: ModelPrices): Rates | undefined {
   const { service_tier: tier, inference_geo: region } = usage;
   const factors = entry.provider_specific_entry ?? {};
@@ -148,19 +148,19 @@ function sizedPrices(entry: ModelPrices, input: number, suffix: string): Rates["
     const above = aboveSuffix(entry, input);
     return (name) => entryPrice(entry, name, above, suffix);
   }
-  // If a range has no price of output tokens, the model's is used. No other price is taken from the model.
+  // If a range has no price of output tokens, the price of the model is used. Other prices of the model are not used.
   return (name) =>
     rangePrice(range, name, suffix) ??
       (name === OUTPUT || name === REASONING ? entryPrice(entry, name, "", suffix) : undefined);
 }
 
-/** Returns a price of a range. Without a price of reasoning, the price of output is used. */
+/** Returns a price of a range. If the range has no price of reasoning, its price of output applies to reasoning. */
 function rangePrice(range: object, name: PriceName, suffix: string): number | undefined {
   const own = amountIn(range, name + suffix) ?? amountIn(range, name);
   return own === undefined && name === REASONING ? rangePrice(range, OUTPUT, suffix) : own;
 }
 
-/** Returns a price of a model above a threshold and in a service tier, else its standard price. */
+/** Returns a price of a model for a size and a service tier. If that price is missing, returns a more general price. */
 function entryPrice(
   entry: ModelPrices,
   name: PriceName,
@@ -168,14 +168,14 @@ function entryPrice(
   suffix: string,
 ): number | undefined {
   const listed = name === REASONING ? reasoningName(entry, suffix) : name;
-  // The standard price above a threshold comes before the price of a tier below it, as in LiteLLM's formula.
+  // As in LiteLLM's formula, a price for the size alone is preferred to a price for the service tier alone.
   return amountIn(entry, listed + above + suffix) ?? amountIn(entry, listed + above) ??
     amountIn(entry, listed + suffix) ?? amountIn(entry, listed);
 }
 
-/** Returns the name of the price that reasoning has in a service tier. */
+/** Returns the name of the price that applies to reasoning in a service tier. */
 function reasoningName(entry: ModelPrices, suffix: string): PriceName {
-  // Reasoning is output, so the price of the tier for output comes before the standard price of reasoning.
+  // Reasoning is output, so the tier's price of output is preferred to the standard price of reasoning.
   const hasOutputAlone = suffix !== "" && amountIn(entry, REASONING + suffix) === undefined &&
     amountIn(entry, OUTPUT + suffix) !== undefined;
   return hasOutputAlone ? OUTPUT : REASONING;
@@ -184,7 +184,7 @@ function reasoningName(entry: ModelPrices, suffix: string): PriceName {
 /** Matches the name of a price for calls with more input tokens than a threshold. */
 const ABOVE = /^input_cost_per_token(_above_(\d+)(k?)_tokens)$/;
 
-/** The providers whose threshold belongs to the higher price. */
+/** The providers that charge the higher price at the threshold. Other providers charge it only above the threshold. */
 const INCLUSIVE: readonly unknown[] = ["xai"];
 
 /** Returns the suffix of the highest threshold that a number of input tokens exceeds; "" if it exceeds none. */
@@ -204,7 +204,7 @@ function aboveSuffix(entry: ModelPrices, input: number): string {
   return suffix;
 }
 
-/** Returns the range that has the number of input tokens, else the last one; `undefined` without ranges. */
+/** Returns the prices of the range that contains `input`, else of the last range; `undefined` without ranges. */
 function rangeFor(tiers: ModelPrices["tiered_pricing"], input: number): object | undefined {
   const sorted = rangesIn(tiers).sort((a, b) => a.from - b.from);
   return (sorted.find(({ to }) => input <= to) ?? sorted.at(-1))?.prices;

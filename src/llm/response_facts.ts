@@ -1,13 +1,13 @@
 /**
- * Gathers what a response of a model states, from its JSON or from the events of its stream. Pure.
+ * Collects the facts that a response of a model states, from its JSON or from the events of its stream. Pure.
  *
- * Invariant: usage counts only if the response is complete. Counts before the end of a stream are too low.
+ * Invariant: the usage is known only when the response is complete, because earlier counts of a stream are too low.
  *
  * @module
  */
 import { type JsonObject, objectOf, type TokenUsage, usageOf } from "./usage.ts";
 
-/** The facts of one response. */
+/** The facts that one response of a model states. */
 export class ResponseFacts {
   /** ID of the response. */
   id: string | undefined;
@@ -15,21 +15,21 @@ export class ResponseFacts {
   model: string | undefined;
   /** Name of the provider, which gateways such as OpenRouter state. */
   provider: string | undefined;
-  /** Why the model stopped: "stop", "end_turn", "MAX_TOKENS". */
+  /** Reason why the model stopped, such as "stop", "end_turn" or "MAX_TOKENS". */
   finishReason: string | undefined;
   /** The error that the response states. */
   error: JsonObject | undefined;
   /** `true` if the response states output of the model: text, reasoning or a tool call. */
   hasOutput = false;
-  /** The text of the answer; `null` if it is not kept. */
+  /** The pieces of the text of the answer; `null` if the text is not kept. */
   readonly text: string[] | null;
-  /** `true` after the last event of a stream, or a whole JSON. */
+  /** `true` after the last event of a stream, or the JSON of a whole response, was read. */
   isComplete = false;
-  /** The stated usage, in the provider's names. */
+  /** The usage that the response states, with the field names of the provider. */
   readonly #stated: Record<string, unknown> = {};
 
   /**
-   * Creates the facts of a response that has not come yet.
+   * Creates the facts of a response of which nothing was read yet.
    *
    * @param keepsText If `true`, keeps the text of the answer.
    */
@@ -42,7 +42,7 @@ export class ResponseFacts {
     return this.isComplete ? usageOf(this.#stated) : undefined;
   }
 
-  /** Reads the JSON of a whole response. Gemini sends an array of parts, if a stream is not asked for as events. */
+  /** Reads the JSON of a whole response. For a stream without server-sent events, Gemini sends an array of parts. */
   takeWhole(json: unknown): void {
     for (const part of Array.isArray(json) ? json : [json]) this.#take(part);
     this.isComplete = true;
@@ -50,12 +50,12 @@ export class ResponseFacts {
 
   /** Reads the data of an event of a stream. */
   takeEvent(data: string): void {
-    // The end of OpenAI's streams.
+    // The last event of OpenAI's streams has this data.
     if (data === "[DONE]") this.isComplete = true;
     else this.#take(parsed(data));
   }
 
-  /** Ends a stream. Some servers send no last event after the one with the finish reason. */
+  /** Ends a stream. A stream with a finish reason is complete, because some servers send no event after the reason. */
   end(): void {
     if (this.finishReason !== undefined) this.isComplete = true;
   }
@@ -63,7 +63,7 @@ export class ResponseFacts {
   #take(json: unknown): void {
     const event = objectOf(json);
     if (event === undefined) return;
-    // OpenAI's responses and Anthropic's messages are inside their first and last events.
+    // Some events of OpenAI's streams contain the response, and some events of Anthropic's streams the message.
     const response = objectOf(event.response) ?? objectOf(event.message) ?? event;
     this.id ??= nameOf(response.id) ?? nameOf(response.responseId);
     this.model = nameOf(response.model) ?? nameOf(response.modelVersion) ?? this.model;
@@ -74,7 +74,7 @@ export class ResponseFacts {
     this.#takeEnd(event, response);
   }
 
-  /** Keeps the newest counts. The later events of Anthropic's streams state only some of them. */
+  /** Keeps the newest value of each count. Later events of Anthropic's streams state only some of the counts. */
   #takeUsage(event: JsonObject, response: JsonObject): void {
     const { usageMetadata, service_tier } = response;
     const usage = objectOf(response.usage) ?? objectOf(event.usage);
@@ -102,18 +102,18 @@ export class ResponseFacts {
       textOf(objectOf(event.delta)?.stop_reason) ?? textOf(response.stop_reason) ??
       textOf(objectOf(response.incomplete_details)?.reason) ?? finalStatus(event, response);
     this.finishReason = reason ?? this.finishReason;
-    // In OpenAI's chat, the usage comes in an event without choices, after those with the finish reasons.
+    // In OpenAI's chat, an event without choices has the usage. It follows the events with the finish reasons.
     const isUsage = type === undefined && Array.isArray(event.choices) &&
       event.choices.length === 0 && objectOf(event.usage) !== undefined;
-    // Without a finish reason, the event with the last counts did not come.
+    // Without a finish reason, the event with the last counts is missing, so the stream is not complete.
     const mayEnd = this.finishReason !== undefined && (isUsage || type === "message_stop");
     if (mayEnd || isFinal(type)) this.isComplete = true;
   }
 }
 
 /**
- * Returns the counts of an earlier event of a stream with those of a later one. A count never falls, but some gateways state
- * 0 for what they have stated before.
+ * Merges the counts of a later event of a stream into the counts of an earlier event. A lower count is ignored, because
+ * some gateways later state 0 for a count that they have stated before.
  */
 function newest(before: JsonObject, after: JsonObject): JsonObject {
   const counts: Record<string, unknown> = { ...before };
@@ -127,20 +127,20 @@ function newest(before: JsonObject, after: JsonObject): JsonObject {
   return counts;
 }
 
-/** The last events of OpenAI's streams of responses. */
+/** The types of the last event in a stream of OpenAI's Responses API. */
 const FINAL = ["response.completed", "response.incomplete", "response.failed"];
 
 function isFinal(type: unknown): boolean {
   return FINAL.includes(type as string);
 }
 
-/** Returns the status of a response of OpenAI that has ended. */
+/** Returns the status of a response of OpenAI's Responses API; `undefined` if the response has not ended. */
 function finalStatus(event: JsonObject, response: JsonObject): string | undefined {
   const isWhole = response.object === "response" && event === response;
   return isWhole || isFinal(event.type) ? textOf(response.status) : undefined;
 }
 
-/** Returns the error that an object states. A response without an error of OpenAI states `null`. */
+/** Returns the error that an object states; `undefined` if there is none. OpenAI then states `error: null`. */
 function errorIn(object: JsonObject): JsonObject | undefined {
   if (object.type === "error" && object.error === undefined) return object;
   return objectOf(object.error) ??
@@ -151,7 +151,7 @@ function errorIn(object: JsonObject): JsonObject | undefined {
 interface Output {
   /** Text of the answer; `undefined` for reasoning and tool calls. */
   readonly text: string | undefined;
-  /** `false` for a piece that only begins a part. */
+  /** `false` for a piece without content, such as the first piece of some streams. */
   readonly isOutput: boolean;
 }
 
@@ -171,7 +171,7 @@ function* outputOf(event: JsonObject): Generator<Output> {
       yield { text: part.thought === true ? undefined : textOf(part.text), isOutput: true };
     }
   }
-  // Anthropic's and OpenAI's streams name their events.
+  // In streams of Anthropic and of OpenAI's Responses API, each event has a `type`.
   const delta = objectOf(event.delta);
   if (event.type === "content_block_delta") yield { text: textOf(delta?.text), isOutput: true };
   if (typeof event.type === "string" && /^response\..*\.delta$/.test(event.type)) {
@@ -201,14 +201,14 @@ function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** Returns a text that is not empty. Some servers state an empty ID in the first event of a stream. */
+/** Returns a non-empty text, else `undefined`. Some servers state an empty ID in the first event of a stream. */
 function nameOf(value: unknown): string | undefined {
   return textOf(value) || undefined;
 }
 
 const BYTE_ORDER_MARK = "\uFEFF";
 
-/** Returns the parsed JSON; `undefined` if it is not JSON. */
+/** Returns the parsed JSON; `undefined` if the text is not JSON. */
 export function parsed(json: string): unknown {
   try {
     return JSON.parse(json.startsWith(BYTE_ORDER_MARK) ? json.slice(1) : json);

@@ -50,7 +50,10 @@ export interface ReportedCall {
   readonly observer: object;
   /** Time at which the call began, by `performance.now()`. */
   readonly beganMs: number;
+  /** Name of the model that answered, else of the one that was asked. */
   readonly model: string | undefined;
+  /** Name of the model that was asked, if it may be another one. */
+  readonly askedModel?: string | undefined;
   /** ID of the response. */
   readonly id: string | undefined;
   /** ID that the AI SDK gave the call; `undefined` if `fetch` could not see it. */
@@ -81,20 +84,25 @@ export class SeenCalls {
 
   #find(reported: ReportedCall): SeenCall | undefined {
     const { observer, beganMs, id, callId } = reported;
-    const isOther = (call: SeenCall) =>
-      call.observer !== observer && !call.reportedBy.has(observer);
-    const withId = id === undefined
-      ? undefined
-      : this.#calls.findLast((call) => call.id === id && isOther(call));
-    if (withId !== undefined) return withId;
     // No observer sees a call before it has begun.
     const first = this.#calls.findLastIndex(({ seenMs }) => seenMs < beganMs) + 1;
-    const sent = this.#calls.slice(first)
-      .filter((call) => call.source === "fetch" && isOther(call));
+    const calls = this.#calls.slice(first)
+      .filter((call) => call.observer !== observer && !call.reportedBy.has(observer));
+    const withId = id === undefined ? undefined : calls.findLast((call) => call.id === id);
+    if (withId !== undefined) return withId;
+    const sent = calls.filter(({ source }) => source === "fetch");
     if (callId === undefined) return sent.find((call) => isSimilar(call, reported));
-    const tries = sent.filter((call) => call.callId === callId);
+    const tries = sent.filter((call) => call.callId === callId && mayBe(call, reported));
     return tries.find(({ state }) => state === "ok") ?? tries[0];
   }
+}
+
+/** Checks whether a call of `fetch` within a call of the AI SDK may be that call: it may also ask a further model. */
+function mayBe(call: SeenCall, { model, askedModel, id, outcome }: ReportedCall): boolean {
+  const isOfModel = call.models.has(model) || call.models.has(askedModel);
+  const hasOtherId = id !== undefined && call.id !== undefined;
+  const hasFailed = outcome === "ok" && call.state === "failed";
+  return isOfModel && !hasOtherId && !hasFailed;
 }
 
 /** Checks whether a call of `fetch` may be a reported one, of which no ID is known to both. */

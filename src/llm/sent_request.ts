@@ -1,5 +1,5 @@
 /**
- * Reads what a call of `fetch` will send, without changing it.
+ * Reads the request that a call of `fetch` will send. The request remains unchanged.
  *
  * @module
  */
@@ -9,7 +9,7 @@ export interface SentRequest {
   readonly url: URL;
   readonly method: string;
   readonly signal: AbortSignal | undefined;
-  /** Returns a header; `null` if it is not set, or the headers can be read only once. */
+  /** Returns a header; `null` if it is not set, or if the headers are an iterator, which can be read only once. */
   readonly header: (name: string) => string | null;
   /** Resolves with the body as text; with `undefined` for a stream of JSON, and with `null` for anything else. */
   readonly text: () => Promise<string | undefined | null>;
@@ -18,7 +18,7 @@ export interface SentRequest {
 /**
  * Returns the request that the arguments of `fetch` describe.
  *
- * @returns The request; `null` if its URL is not one, which `fetch` will reject.
+ * @returns The request; `null` if the URL is invalid, because `fetch` will then reject the call.
  */
 export function sentRequest(
   input: string | URL | Request,
@@ -46,20 +46,29 @@ export function sentRequest(
 }
 
 /**
- * Checks whether an error is an abort by the caller. A `TimeoutError` is not. But SDKs abort on a timeout without a reason, so
- * their timeouts count as aborts.
+ * Checks whether a call failed because the caller aborted it. A `TimeoutError` does not count as an abort. But on a
+ * timeout, SDKs abort without a reason, so the timeouts of SDKs count as aborts.
  */
 export function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
   const reason: unknown = signal?.aborted ? signal.reason : error;
-  const name = reason instanceof Error ? reason.name : "";
+  const name = nameOf(reason);
   return name === "AbortError" || signal?.aborted === true && name !== "TimeoutError";
+}
+
+/** Returns the name of an error; "" for another value, and for an error whose name cannot be read. */
+function nameOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.name : "";
+  } catch {
+    return "";
+  }
 }
 
 function headerIn(headers: HeadersInit | undefined, name: string): string | null {
   if (headers instanceof Headers) return headers.get(name);
   if (headers === undefined) return null;
   const isList = Array.isArray(headers) || headers instanceof Map;
-  // An iterator can be read only once, which is left to `fetch`.
+  // An iterator can be read only once, so only `fetch` may read it.
   if (!isList && Symbol.iterator in headers) return null;
   const entries: Iterable<readonly [string, string]> = isList
     ? headers as Iterable<[string, string]>
@@ -80,7 +89,7 @@ async function bodyText(
   return !isForm && header("content-type")?.includes("json") ? undefined : null;
 }
 
-/** Resolves with the text; with `null` if the request is aborted or its body fails, which `fetch` will find too. */
+/** Resolves with the text. Resolves with `null` if `signal` is aborted or `text` rejects: `fetch` reports the error. */
 function unlessAborted(
   text: Promise<string>,
   signal: AbortSignal | undefined,

@@ -1,6 +1,6 @@
 /**
- * What a span of OpenTelemetry states about a model call or a tool call, in the names of the GenAI conventions (old and
- * new ones) and of OpenInference. Pure.
+ * Reads the facts that a span of OpenTelemetry states about a model call or a tool call. The attributes have the names
+ * of the GenAI conventions, old or new, or of OpenInference. Pure.
  *
  * Invariant: a span of an agent, a chain or a workflow is never a model call, because it repeats the usage of its children.
  *
@@ -18,7 +18,7 @@ export interface OtelSpan {
    * @returns The IDs of the trace and of the span.
    */
   spanContext(): { readonly traceId: string; readonly spanId: string };
-  /** The span around this one. */
+  /** The parent of this span. */
   readonly parentSpanContext?: { readonly spanId: string } | undefined;
   /** Start, in seconds since the epoch and nanoseconds. */
   readonly startTime: readonly [number, number];
@@ -39,7 +39,7 @@ type Attributes = OtelSpan["attributes"];
 
 /** The operations of the GenAI conventions that call a model. */
 const MODEL_OPERATIONS = ["chat", "text_completion", "generate_content", "embeddings"];
-/** The kinds of OpenInference that call a model. */
+/** The OpenInference kinds of spans that are model calls. */
 const MODEL_KINDS = ["LLM", "EMBEDDING"];
 
 /** Returns the kind of a span: the call of a model, of a tool, or something else. */
@@ -51,14 +51,14 @@ export function kindOf({ attributes }: OtelSpan): "model" | "tool" | "other" {
   if (operation !== undefined) {
     return MODEL_OPERATIONS.includes(operation as string) ? "model" : "other";
   }
-  // The AI SDK's own spans: those around others are "ai.generateText", those of calls "ai.generateText.doGenerate".
+  // The AI SDK has a span such as "ai.generateText.doGenerate" for each model call, within a span "ai.generateText".
   const ofAiSdk = attributes["ai.operationId"];
   if (typeof ofAiSdk === "string" && !ofAiSdk.includes(".do")) return "other";
   const hasModel = modelOf(attributes) !== undefined;
   return hasModel && attributes["gen_ai.system"] !== undefined ? "model" : "other";
 }
 
-/** Returns the model that answered, else the one that was asked. */
+/** Returns the name of the model that answered; if it is not stated, the name of the requested model. */
 export function modelOf(attributes: Attributes): string | undefined {
   return textIn(attributes, [
     "gen_ai.response.model",
@@ -68,7 +68,7 @@ export function modelOf(attributes: Attributes): string | undefined {
   ]);
 }
 
-/** Returns the provider by its name in LiteLLM's tables: "gemini" of "gcp.gemini". */
+/** Returns the name that the provider has in LiteLLM's tables, such as "gemini" for "gcp.gemini". */
 export function providerOf(attributes: Attributes): string | undefined {
   const name = textIn(attributes, [
     "gen_ai.provider.name",
@@ -106,6 +106,10 @@ export function usageIn(attributes: Attributes): TokenUsage | undefined {
     outputTokens: output,
     inputTokenDetails: { cacheReadTokens: count(READ), cacheWriteTokens: count(WRITE) },
     outputTokenDetails: { reasoningTokens: count(REASONING) },
+    service_tier: textIn(attributes, [
+      "openai.response.service_tier",
+      "gen_ai.openai.response.service_tier",
+    ]),
     ...(cost === undefined ? {} : { cost }),
   });
 }
@@ -141,7 +145,7 @@ function isEmbedding(attributes: Attributes): boolean {
     attributes["openinference.span.kind"] === "EMBEDDING";
 }
 
-/** Returns the cost in USD that a span states, unless it was computed on this machine: the user's prices are newer. */
+/** Returns the cost in USD that a span states. Ignores a locally computed cost, because the user's prices are newer. */
 function costIn(attributes: Attributes): number | undefined {
   const isDollar = (attributes["gen_ai.usage.cost.currency"] ?? "USD") === "USD";
   const isLocal = attributes["gen_ai.usage.cost.source"] === "local";

@@ -98,11 +98,8 @@ export class StreamTail {
 
 /** Returns the position after the last empty line, which ends an event, if it is at `from` or later; otherwise 0. */
 function lastEventEnd(bytes: Uint8Array, from: number): number {
-  for (
-    let end = bytes.lastIndexOf(LF);
-    end + 1 >= from && end > 0;
-    end = bytes.lastIndexOf(LF, end - 1)
-  ) {
+  for (let end = bytes.length - 1; end + 1 >= from && end > 0; end--) {
+    if (bytes[end] !== LF) continue;
     const isEmptyLine = bytes[end - 1] === LF || bytes[end - 1] === CR && bytes[end - 2] === LF;
     if (isEmptyLine) return end + 1;
   }

@@ -9,9 +9,9 @@
 
 /** Token usage of a call. Totals include their parts; a part that is 0 or not stated is left out. */
 export interface TokenUsage {
-  /** Number of all input tokens, with those read from and written to a cache. */
+  /** Number of all input tokens, including tokens that are read from or written to a cache. */
   readonly input_t?: number;
-  /** Number of all output tokens, with reasoning. */
+  /** Number of all output tokens, including reasoning. */
   readonly output_t?: number;
   /** Number of input tokens read from a cache. */
   readonly cache_read_t?: number;
@@ -25,7 +25,7 @@ export interface TokenUsage {
   readonly audio_input_t?: number;
   /** Number of output tokens of audio. */
   readonly audio_output_t?: number;
-  /** Number of input tokens of images, if the provider counts them apart. */
+  /** Number of input tokens of images, if the provider counts these tokens separately. */
   readonly image_input_t?: number;
   /** Number of output tokens of images. */
   readonly image_output_t?: number;
@@ -37,7 +37,7 @@ export interface TokenUsage {
   readonly cost?: number;
 }
 
-/** A JSON object of which nothing is known. */
+/** A JSON object whose members are not known. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
@@ -62,7 +62,8 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export function usageOf(body: unknown): TokenUsage | undefined {
   const outer = objectOf(body);
   if (outer === undefined) return undefined;
-  // The last event of a stream has the whole response inside, and the first event of Anthropic's has the message.
+  // The last event of an OpenAI stream may contain the response. The first event of an Anthropic stream contains the
+  // message.
   const response = objectOf(outer.response) ?? objectOf(outer.message) ?? outer;
   const usage = objectOf(response.usage) ?? objectOf(response.usageMetadata) ??
     objectOf(outer.usage) ?? response;
@@ -71,7 +72,13 @@ export function usageOf(body: unknown): TokenUsage | undefined {
   if (tokens === undefined && cost === undefined) return undefined;
   return {
     ...tokens,
-    ...withTier([usage.speed, usage.service_tier, response.service_tier, usage.trafficType]),
+    ...withTier([
+      usage.speed,
+      usage.service_tier,
+      response.service_tier,
+      usage.serviceTier,
+      usage.trafficType,
+    ]),
     ...withRegion(usage.inference_geo),
     ...(cost === undefined ? {} : { cost }),
   };
@@ -115,7 +122,7 @@ function tokensOf(usage: JsonObject): TokenUsage | undefined {
   return undefined;
 }
 
-/** Reads OpenAI's chat completions and embeddings, and what servers compatible with them add. */
+/** Reads the usage of OpenAI's chat completions and embeddings, with members that only compatible servers have. */
 function ofChat(usage: JsonObject): TokenUsage | undefined {
   const input = objectOf(usage.prompt_tokens_details) ?? {};
   const output = objectOf(usage.completion_tokens_details) ?? {};
@@ -145,7 +152,7 @@ function ofResponses(usage: JsonObject): TokenUsage | undefined {
   });
 }
 
-/** Returns the usage with the counts that OpenAI's APIs state, and servers compatible with them. */
+/** Returns the usage from the counts that the APIs of OpenAI, or of a compatible server, state. */
 function ofOpenAi(
   prompt: unknown,
   completion: unknown,
@@ -158,12 +165,13 @@ function ofOpenAi(
   const rest = difference(countOf(total), input);
   // Some servers count cached tokens twice in the total.
   const isDoubled = stated !== undefined && rest === stated + cached;
-  // Gemini and xAI leave reasoning out of the completion, but not out of the total. Embeddings have no output.
+  // Gemini and xAI count reasoning in the total, but not in the completion, so the larger count is the output.
+  // Embeddings state no completion.
   const output = isDoubled ? stated : larger(stated, rest);
   return totals(input, withParts(output, parts.reasoning ?? 0), parts);
 }
 
-/** Reads Anthropic's messages. Their totals leave out compaction iterations, which are billed; they are added here. */
+/** Reads the usage of Anthropic's messages. Adds compaction iterations: they are billed, but the totals omit them. */
 function ofAnthropic(usage: JsonObject): TokenUsage | undefined {
   const { iterations } = usage;
   const compactions = Array.isArray(iterations)
@@ -196,7 +204,7 @@ function ofIteration(usage: JsonObject): TokenUsage | undefined {
 function ofGemini(usage: JsonObject): TokenUsage | undefined {
   const reasoning = countOf(usage.thoughtsTokenCount);
   const prompt = sum(countOf(usage.promptTokenCount), countOf(usage.toolUsePromptTokenCount));
-  // Without candidates, such as for a blocked prompt, the count is left out.
+  // If there are no candidates, such as for a blocked prompt, Gemini omits `candidatesTokenCount`.
   const output = larger(
     sum(countOf(usage.candidatesTokenCount), reasoning),
     difference(countOf(usage.totalTokenCount), prompt),
@@ -245,7 +253,10 @@ function totals(
   return { input_t: input!, output_t: output!, ...set };
 }
 
-/** Returns a total that includes its parts. Some servers and instrumentations leave cached tokens or reasoning out of it. */
+/**
+ * Returns a total that includes its parts. Some servers and instrumentations leave cached tokens or reasoning out of
+ * the total. If the parts exceed the total, they are added.
+ */
 function withParts(total: number | undefined, parts: number): number | undefined {
   return total === undefined || parts <= total ? total : total + parts;
 }
@@ -257,13 +268,13 @@ function ofModality(details: unknown, modality: string): number | undefined {
     .reduce<number | undefined>((all, each) => sum(all, countOf(each?.tokenCount)), undefined);
 }
 
-/** The names of the tier with the standard price. */
+/** The names that providers use for the service tier with the standard price. */
 const STANDARD_TIERS: readonly string[] = ["", "standard", "default", "auto", "on_demand"];
 
 /** Returns the first tier that does not have the standard price. */
 function withTier(stated: readonly unknown[]): { service_tier?: string } {
   const tier = stated.filter((each) => typeof each === "string")
-    // Gemini on Vertex AI: ON_DEMAND, ON_DEMAND_PRIORITY, ON_DEMAND_FLEX.
+    // The names of the tiers of Gemini on Vertex AI: ON_DEMAND, ON_DEMAND_PRIORITY, ON_DEMAND_FLEX.
     .map((each) => each.toLowerCase().replace("on_demand_", ""))
     .find((each) => !STANDARD_TIERS.includes(each));
   return tier === undefined ? {} : { service_tier: tier };
@@ -275,8 +286,9 @@ function withRegion(region: unknown): { inference_geo?: string } {
 }
 
 /**
- * Returns the cost that a provider states, in USD: `usage.cost` of OpenRouter, `usage.cost.total_cost` of Perplexity. With
- * a key of the user's own, OpenRouter's `cost` is only its fee, and the provider bills the rest to that key.
+ * Returns the cost in USD that a provider states: `usage.cost` of OpenRouter, `usage.cost.total_cost` of Perplexity. If
+ * the user has a key of the model's provider, OpenRouter's `cost` is only its own fee. The amount that the provider
+ * bills to that key is then added.
  */
 function costIn(usage: JsonObject): number | undefined {
   const cost = amountOf(usage.cost) ?? amountOf(objectOf(usage.cost)?.total_cost);
@@ -289,7 +301,7 @@ function amountOf(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
 }
 
-/** Returns a number of tokens; `undefined` if the value is not one. */
+/** Returns a value if it is a number of tokens, else `undefined`. */
 function countOf(value: unknown): number | undefined {
   return Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : undefined;
 }

@@ -486,11 +486,16 @@ Deno.test("aiTelemetry() logs a call for an object of AI SDK 7 once", async () =
     telemetry.onEnd({ callId: CALL_7.callId, usage: USAGE });
     telemetry.onObjectStepStart({ ...step, callId: "call-2" });
     telemetry.onError({ callId: "call-2", error: new Error("Overloaded") });
+    // An answer that is not a valid object.
+    telemetry.onObjectStepStart({ ...step, callId: "call-3" });
+    const invalid = Object.assign(new Error("No object generated"), { usage: USAGE });
+    telemetry.onError({ callId: "call-3", error: invalid });
   });
-  assertEquals(events.map(({ status, input_t }) => [status, input_t]), [["ok", 100], [
-    "error",
-    undefined,
-  ]]);
+  assertEquals(events.map(({ status, input_t }) => [status, input_t]), [
+    ["ok", 100],
+    ["error", undefined],
+    ["error", 100],
+  ]);
 });
 
 Deno.test("aiTelemetry() does not log a refusal in the error of the last try", async () => {
@@ -505,4 +510,85 @@ Deno.test("aiTelemetry() does not log a refusal in the error of the last try", a
     });
   });
   assertEquals(events, []);
+});
+
+Deno.test("aiTelemetry() logs a call that asks a second model without auditedFetch() after an audited one", async () => {
+  const events = await eventsOf(async (telemetry, log) => {
+    const within = (callId: string, answer: () => Response) =>
+      telemetry.executeLanguageModelCall({ callId, execute: () => callAudited(log, answer) });
+    const guard = () =>
+      Response.json({
+        id: "g1",
+        model: "guard",
+        usage: { prompt_tokens: 1, completion_tokens: 1 },
+      });
+    // The audited call fails, and another model answers. The guard answers, and another model too.
+    for (const [callId, answer] of [["a", OVERLOADED], ["b", guard]] as const) {
+      telemetry.onLanguageModelCallStart({ ...CALL_7, callId });
+      await within(callId, answer);
+      telemetry.onLanguageModelCallEnd({ ...END_7, callId, responseId: `f-${callId}` });
+    }
+  });
+  assertEquals(sources(events), ["fetch: error", "telemetry: ok", "fetch: ok", "telemetry: ok"]);
+});
+
+Deno.test("aiTelemetry() logs a call whose response has the ID of an earlier one", async () => {
+  const events = await eventsOf(async (telemetry, log) => {
+    await callAudited(log, ANSWER("r1"));
+    telemetry.onLanguageModelCallStart(CALL_7);
+    telemetry.onLanguageModelCallEnd(END_7);
+  });
+  assertEquals(sources(events), ["fetch: ok", "telemetry: ok"]);
+});
+
+Deno.test("aiTelemetry() logs a step of AI SDK 6 once if its signal aborts while a tool runs", async () => {
+  const events = await eventsOf(async (telemetry, log) => {
+    for (const isAudited of [true, false]) {
+      const controller = new AbortController();
+      telemetry.onStepStart({ ...STEP_6, abortSignal: controller.signal });
+      if (isAudited) await callAudited(log, ANSWER("r6"));
+      controller.abort();
+      telemetry.onStepFinish({ ...END_6, model: { ...STEP_6.model } });
+    }
+  });
+  assertEquals(sources(events), ["fetch: ok", "telemetry: aborted"]);
+});
+
+Deno.test("aiTelemetry() logs a call once if it is disposed before the call ends", async () => {
+  const events = await eventsOf((telemetry, log) => {
+    {
+      using other = aiTelemetry(log);
+      for (const each of [other, telemetry]) each.onLanguageModelCallStart(CALL_7);
+    }
+    telemetry.onLanguageModelCallEnd(END_7);
+  });
+  assertEquals(sources(events), ["telemetry: aborted"]);
+});
+
+Deno.test("aiTelemetry() prices the service tier that OpenAI states", async () => {
+  const events = await eventsOf((telemetry) => {
+    const providerMetadata = { openai: { serviceTier: "priority" } };
+    telemetry.onLanguageModelCallEnd({ ...END_7, providerMetadata });
+  });
+  assertEquals(events.map(({ service_tier, cost }) => [service_tier, cost]), [
+    ["priority", undefined],
+  ]);
+});
+
+Deno.test("aiTelemetry() logs a call after one that failed and whose response was not read", async () => {
+  let left: Response | undefined;
+  const events = await eventsOf(async (telemetry, log) => {
+    const fetch = auditedFetch(log, { fetch: () => Promise.resolve(OVERLOADED()) });
+    telemetry.onLanguageModelCallStart(CALL_7);
+    await telemetry.executeLanguageModelCall({
+      callId: CALL_7.callId,
+      execute: async () => {
+        left = await fetch(CHAT, chatRequest());
+      },
+    });
+    // The program then calls another server without auditedFetch().
+    telemetry.onLanguageModelCallEnd(END_7);
+    await left?.body?.cancel();
+  });
+  assertEquals(sources(events), ["telemetry: ok", "fetch: error"]);
 });

@@ -524,6 +524,35 @@ Deno.test("auditedFetch() logs an error whose getters throw", async () => {
   ]);
 });
 
+Deno.test("auditedFetch() logs an error whose name or cause cannot be read, and ends its hold", async () => {
+  const { events, held } = await callsOf(async (audited) => {
+    for (const name of ["name", "cause"]) {
+      const odd = Object.defineProperty(new TypeError("no route"), name, {
+        get() {
+          throw new Error(`no ${name}`);
+        },
+      });
+      const fetch: FetchFunction = () => Promise.reject(odd);
+      const thrown = await audited({ fetch })(CHAT, chatRequest()).catch((error) => error);
+      assert(thrown === odd, "the caller gets the same error");
+    }
+  });
+  assertEquals(events.map(({ status, charged_usd }) => [status, charged_usd]), [
+    ["error", 0.25],
+    ["error", 0.25],
+  ]);
+  assertEquals(held, 0);
+});
+
+Deno.test("auditedFetch() checks a table of prices again after a change", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  const prices = { small: { ...PRICES.small } };
+  auditedFetch(log, { prices });
+  prices.small.input_cost_per_token = 2.5;
+  assertThrows(() => auditedFetch(log, { prices }), TypeError, "must be in USD per token, got 2.5");
+});
+
 Deno.test("auditedFetch() refuses prices that are not JSON", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });

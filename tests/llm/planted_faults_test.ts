@@ -107,8 +107,8 @@ const FAULTS: readonly Fault[] = [
   {
     name: "telemetry matches a call of another context",
     file: "src/llm/seen_calls.ts",
-    from: "sent.filter((call) => call.callId === callId)",
-    to: "sent",
+    from: "call.callId === callId && mayBe(call, reported)",
+    to: "mayBe(call, reported)",
     tests: TELEMETRY,
   },
   {

@@ -513,6 +513,7 @@ Deno.test("estimateOf() uses the region, and the higher price of the service tie
     [{ service_tier: "flex" }, 0.0002],
     [{ service_tier: "batch" }, 0.0002],
     [{ service_tier: "ultrafast" }, 0.0009],
+    [{ serviceTier: "ULTRAFAST" }, 0.0009],
     [{ service_tier: "standard_only", speed: "fast" }, 0.0012],
     [{ service_tier: "priority" }, undefined],
     [{ inference_geo: "us" }, 0.00022],

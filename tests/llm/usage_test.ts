@@ -97,6 +97,11 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 1, output_t: 2, service_tier: "priority" },
   ],
   [
+    "Gemini in a service tier",
+    { usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 2, serviceTier: "priority" } },
+    { input_t: 1, output_t: 2, service_tier: "priority" },
+  ],
+  [
     "Gemini, where thinking and tool use are outside",
     {
       usageMetadata: {
