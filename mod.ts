@@ -41,17 +41,17 @@
  *   `phase` "sync", the line was written but not confirmed as durable, so the event may be in the log. If the rejection
  *   is not handled, the program continues, the logger reports it, and the next `flush()` or `close()` rejects.
  * - If the disk is full, calls reject, half-written lines are cut off, and logging resumes when there is space.
- * - After a failed sync, no line that waited for it is ever called durable. The log continues in a new file, whose
- *   lines do become durable, but `flush()` and `close()` reject until the log is opened again.
+ * - After a failed sync, no line that waited for the sync is ever reported as durable. The log continues in a new file,
+ *   whose lines do become durable, but `flush()` and `close()` reject until the log is opened again.
  * - Processes and Workers can append to one log: no line is mixed with another, and each writer's lines stay in
  *   the order of its calls. The writer that fills the active file seals it as a segment under the lock, and
  *   archives it without delaying appends. `rotate()` resolves when everything accepted before is in an archive.
- * - If a process dies during rotation or archiving, another process or the next `open()` finishes it, and every
- *   event is there exactly once. `await log.recovery` says what `open()` repaired. If compressing fails, the segment
+ * - If a process dies during rotation or archiving, another process or the next `open()` finishes the work, and the log
+ *   has every event exactly once. `await log.recovery` says what `open()` repaired. If compressing fails, the segment
  *   stays readable, appends continue, and the log tries again.
- * - Every file of a log has the owner, group and mode of its active file, so a command that root runs does not lock
- *   out the program that writes the log. A program that may not assign files to that owner and group
- *   appends, but does not rotate; the logger reports it once.
+ * - Every file of a log has the owner, group and mode of its active file, so a command that root runs does not lock out
+ *   the program that writes the log. If a program may not assign files to that owner and group, it appends but does not
+ *   rotate; the logger reports this once.
  *
  * Limits: one machine, local file systems only (no NFS), and a disk that has stored the data when its fsync returns. On
  * a file system that cannot sync directories (CIFS, FUSE, Ceph), a power loss may remove new files; the logger warns
@@ -100,21 +100,23 @@
  *
  * ## Budgets
  *
- * If two agents check `hourlySpend()` at the same moment, both may spend the same rest of a limit. `budget()` declares
- * a budget that holds an amount before it is spent. A hold is granted only if the sum of the spent, held, orphaned and
- * requested amounts is at most the limit. The sum counts every line that any process has written before the hold. When
- * the promise of the hold resolves, the hold is durable. After the call, `settle()` logs the event of the call, whose
- * cost replaces the hold. As long as no call costs more than its hold, the spend stays within the limit, even if
- * processes are killed.
+ * If two agents check `hourlySpend()` at the same moment, both may spend the same remaining amount of a limit.
+ * `budget()` declares a budget that holds an amount before it is spent. A hold is granted only if the sum of the spent,
+ * held, orphaned and requested amounts is at most the limit. The sum counts every line that any process has written
+ * before the hold. When the promise of the hold resolves, the hold is durable. After the call, `settle()` logs the
+ * event of the call, whose cost replaces the hold. As long as no call costs more than its hold, the spend stays within
+ * the limit, even if processes are killed.
  *
- * A hold whose process died stays held until its time `maxSec` is over. Then it is orphaned: it is charged at its
- * amount, leaves a rolling window like any cost, and stays in a total until `scout budget settle` or `release` ends it.
- * The lines of budgets have neither `cost` nor tokens, so no other sum counts held amounts.
+ * A hold whose process died stays held until its time `maxSec` is over. Then it is orphaned: its amount counts as if it
+ * were spent. In a budget with a rolling window, the amount leaves the window like any cost. In a budget without a
+ * window, it stays until `scout budget settle` or `release` ends the hold. The lines of budgets have neither `cost` nor
+ * tokens, so no other sum counts held amounts.
  *
  * A hold that does not fit is refused with a {@linkcode BudgetError}, whose `kind` says why; a `budget_refused` line
- * counts refusals, at most one a second. With `wait: true` it waits instead, in the order of asking in its process.
- * After a second it also takes its turn among the processes: later holds are granted only if its amount stays available.
- * `signal` of a budget aborts when the budget is spent, to stop calls that cost more than they held.
+ * counts refusals, at most one a second. With `wait: true`, the hold waits instead. Waiting holds of one process are
+ * granted in the order in which they were requested. After a second, a waiting hold also queues with the holds of all
+ * processes: later holds are granted only if its amount stays available. `signal` of a budget aborts when the budget is
+ * spent, to stop calls that cost more than they held.
  *
  * A rolling window frees each amount `hours` later, rounded up to a sixtieth of the window. An event without a hold
  * counts if it has the fields of `where`, but a budget never refuses such an event. A budget in calls counts holds, and
@@ -166,9 +168,9 @@
  * Everything is kept, unless the option `retention` sets a limit. When a limit is exceeded, the oldest archives are
  * deleted first, after each archiving and at `open()`. Each removal is recorded in the manifest first, so `verify()`
  * knows about it. Metrics that would count removed events warn once, with the time up to which events were removed
- * (`prunedUntil()`). The newest archive is only deleted because of its age. A file is never deleted if the manifest
- * does not prove that it is an archive of the log. A limit on age also rotates the active file at that age
- * (`rotationAgeSec`), so it holds on a quiet log too.
+ * (`prunedUntil()`). The newest archive is only deleted because of its age. A file is deleted only if the manifest
+ * proves that it is an archive of the log. A limit on age also rotates the active file at that age (`rotationAgeSec`),
+ * so the limit also holds on a quiet log.
  *
  * If shippers copy the log to another machine, {@linkcode UntilShippedPolicy | untilShipped} keeps each archive until
  * every fleet has received it, up to a size or an age.

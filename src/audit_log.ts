@@ -44,13 +44,19 @@ import type { Fields } from "./write/merge_fields.ts";
 import { type LineSerializer, lineSerializer, type OwnLine } from "./write/serialize_stream.ts";
 import { UnheardErrors } from "./write/unheard_errors.ts";
 
-/** Returns the keeper of a log, for {@linkcode keeperOf}. */
+/**
+ * Returns the budget keeper of a log, for {@linkcode keeperOf}. The class sets this function, because the keeper is
+ * private.
+ */
 let openKeeper: (log: AuditLog) => BudgetKeeper;
 
-/** Returns the logger of a log that has no bound fields, for {@linkcode rootOf}. */
+/**
+ * Returns the logger without bound fields of a log, for {@linkcode rootOf}. The class sets this function, because the
+ * logger is private.
+ */
 let rootOfLog: (log: AuditLog) => AuditLogger;
 
-/** Calls the private constructor, for {@linkcode openLogOn}. */
+/** Calls the private constructor, for {@linkcode openLogOn}. The class sets this function. */
 let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
 
 /**
@@ -173,7 +179,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Logs an event. Await it to know that the event survives a kill of the process.
+   * Logs an event. Await the returned promise to be sure that a kill of the process cannot lose the event.
    *
    * Resolves when the line of the event is written. Every tenth call (`fsyncEveryNLines`), and the calls after it in
    * the same batch, resolve when their lines are durable. If a call is not awaited, its event is written all the same.
@@ -230,8 +236,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Declares a budget, which every process that uses its name on this log shares. A new budget with a rolling window
-   * starts with the costs in its window.
+   * Declares a budget. All processes that use the same name on this log share the budget. A new budget with a rolling
+   * window already counts the costs of the events in its window.
    *
    * @param options The name, the limit, and the window or the start.
    * @returns A promise of the budget, which resolves when the log has the limit.
@@ -380,7 +386,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
    * Returns the last `n` events, oldest first.
    *
    * @param n Maximum number of events, an integer >= 0; 20 by default.
-   * @param options `eventType` counts only events of this type, or of one of these types.
+   * @param options `eventType` is the type of the events to return, or a list of such types; by default all types.
    * @returns At most `n` events.
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If `n` is not an integer >= 0.
@@ -508,8 +514,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       rotationSizeBytes,
       acceptedLines: () => acknowledgements.acceptedCount,
       lineOf: ({ type, fields, ms }) => this.#serialize(type, fields as EventFields, { nowMs: ms }),
-      // The decisions are made after a turn of the event loop. Otherwise a program that requests holds in a loop would
-      // starve its timers.
+      // Decisions on holds are made after a turn of the event loop. Otherwise a program that requests holds in a loop
+      // would starve its timers.
       start: () => void clock.turn().then(() => sink.decide()),
       sync: () => sink.sync(),
       syncFile: () => sink.syncFile(),
@@ -539,7 +545,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     return this.#serialize(event, fields as EventFields, own);
   }
 
-  /** Adds a line to the line buffer before it returns, so that an exit hook can write the line. */
+  /** Adds a line to the line buffer synchronously, so that an exit hook can write the line. */
   #take(caller: LineCaller, line: string): void {
     this.#parts.acknowledgements.accept(caller);
     this.#lineBuffer.push(line);
@@ -572,7 +578,10 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     );
   }
 
-  /** Warns, once for each name, that metrics read a field of another name. A misspelt `cost` would disable a budget. */
+  /**
+   * Warns, once for each name, that no metric reads a field of this name. For example, a budget does not count the
+   * costs if `cost` is misspelt.
+   */
   #warnOfMisnamed(name: string, known: string): void {
     this.#warnOnce(
       name,
@@ -697,8 +706,8 @@ async function openParts(
 ): Promise<Omit<Parts, "observe">> {
   const unheardErrors = new UnheardErrors(options.logger, clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
-  // The sink may prune archives before the log exists. Pruning then waits for the function of the log that writes the
-  // budgets.
+  // The sink may prune archives before the AuditLog object is created. Pruning then waits until that object passes the
+  // function that writes the budgets.
   const keeping = Promise.withResolvers<() => Promise<boolean>>();
   const sink = await LogSink.open(directory, {
     ...options,
@@ -741,7 +750,8 @@ function sessionRecords(sink: LogSink, logger: Logger): SessionRecords {
           writeLockText(lockFile, text + marks.map((line) => `${line}\n`).join(""));
         } catch (error) {
           if (error instanceof Deno.errors.NotCapable) throw error;
-          // A log opens even if the disk is full. Readers of the records ignore a torn record.
+          // The log opens even if this write fails, for example on a full disk. Readers of the records ignore a torn
+          // record.
           logger.warn(
             "Cannot share the session ID, so other Workers may log under another session ID: " +
               messageOf(error),

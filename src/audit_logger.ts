@@ -82,8 +82,9 @@ export interface AuditLogger {
   child<T extends object>(fields: T & KnownFields): AuditLogger;
 
   /**
-   * Declares a budget, which every process that uses its name on this log shares. A new budget with a rolling window
-   * starts with the costs in its window. The limit stays until a process declares another limit.
+   * Declares a budget. All processes that use the same name on this log share the budget. A new budget with a rolling
+   * window already counts the costs of the events in its window. The limit stays until a process declares another
+   * limit.
    *
    * @param options The name, the limit, and the window or the start.
    * @returns A promise of the budget, which resolves when the log has the limit.
@@ -104,7 +105,10 @@ export interface LoggerOrigin {
   readonly bound: Fields;
 }
 
-/** Returns the log and the bound fields of a logger, for {@linkcode originOf}. */
+/**
+ * Returns the log and the bound fields of a logger, for {@linkcode originOf}. The class sets this function, because
+ * both are private.
+ */
 let originOfBound: (logger: BoundLogger) => LoggerOrigin;
 
 /**

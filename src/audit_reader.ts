@@ -182,7 +182,7 @@ export class AuditReader implements AsyncDisposable {
    * Returns the last `n` events, oldest first.
    *
    * @param n Maximum number of events, an integer >= 0; 20 by default.
-   * @param options `eventType` counts only events of this type, or of one of these types.
+   * @param options `eventType` is the type of the events to return, or a list of such types; by default all types.
    * @returns At most `n` events.
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If `n` is not an integer >= 0.
@@ -260,10 +260,11 @@ export class AuditReader implements AsyncDisposable {
    * See {@linkcode AuditLogger.begin}. If the log does not exist, the list is empty.
    *
    * The manifest states the spans that began or ended in an archive, so most archives are not read. An archive is read
-   * if its line in the manifest is missing or of an earlier version. It is also read if the line is not complete
-   * enough: if the archive has more than 10,000 spans, fields of more than 1 MiB or more than 100 sessions, or events
-   * of another program that have a field `span` and the type of an open span. If retention has deleted the archive with
-   * the beginning of a span, the span is still listed, as long as the manifest has the line of that archive.
+   * if its line in the manifest is missing or of an earlier version. It is also read if the line cannot list
+   * everything: if the archive has more than 10,000 spans, fields of more than 1 MiB or more than 100 sessions, or
+   * events of another program that have a field `span` and the type of an open span. If retention has deleted the
+   * archive with the beginning of a span, the span is still listed, as long as the manifest has the line of that
+   * archive.
    *
    * @param options `signal` aborts the iteration.
    * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.
@@ -292,8 +293,8 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Returns the time of the newest event that {@linkcode AuditLogOptions.retention} has removed. Spend and metrics that
-   * begin before this time are too low; the logger warns once if a call asks for them.
+   * Returns the time of the newest event that {@linkcode AuditLogOptions.retention} has removed. If the spend or a
+   * metric is computed from an earlier time on, the result is too low, and the logger warns once.
    *
    * @returns The time, or `null` if retention has removed nothing.
    * @throws {AuditClosedError} If the reader is closed.
@@ -373,8 +374,8 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Warns once if a figure should count events that retention has removed. The caller must have read the manifest
-   * before.
+   * Warns once if retention has removed events that a figure from the time `sinceMs` on should count. The caller must
+   * have read the manifest before.
    */
   #tellOfPruned(sinceMs: number): void {
     const { prunedUntilMs } = this.#source.manifest.lastRead;
@@ -400,7 +401,7 @@ export async function openReaderOn(
   const resolved = resolveOptions(options);
   const log = new LogDirectory(fileSystem, resolved.path);
   try {
-    // A missing permission is better reported here than by the first query.
+    // These checks read the path, so that open() reports a missing permission, and not only the first query.
     checkNoDirectory(fileSystem, resolved.path);
     await checkSpelling(log);
   } catch (error) {

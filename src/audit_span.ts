@@ -51,9 +51,9 @@ export interface AuditSpan extends AsyncDisposable {
   ): Promise<AuditSpan>;
 
   /**
-   * Logs the end of the span: an event with the bound fields of the logger, `span`, `parent`, `duration_ms` (from
-   * a monotonic clock) and `status` "ok". The call can set `duration_ms` and `status` itself. The fields of `begin()` are
-   * not repeated; `scout query --spans` shows both events as one row.
+   * Logs the end of the span: an event with the bound fields of the logger, `span`, `parent`, `duration_ms` (from a
+   * monotonic clock) and `status` "ok". `fields` can set other values of `duration_ms` and `status`. The fields of
+   * `begin()` are not repeated; `scout query --spans` shows both events as one row.
    *
    * @param fields Fields of the event, such as `cost`; by default none.
    * @returns A promise that resolves when the line of the end is written.

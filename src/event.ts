@@ -6,7 +6,10 @@
 import { z } from "zod";
 import { AuditEventError } from "./errors.ts";
 
-/** The event types that the metrics and the original Python class know. Any other type can be logged too. */
+/**
+ * The event types that the metrics know, and those of the Python class that this library replaces. Any other type can
+ * be logged too.
+ */
 export type EventType =
   | "nav"
   | "brief"

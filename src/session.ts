@@ -59,16 +59,16 @@ export interface SessionRecords {
 }
 
 /**
- * The membership of a Worker in the session of its process. Until it is disposed, the Worker answers the questions of
- * other Workers.
+ * The membership of a Worker in the session of its process. Until it is disposed, the Worker confirms its session ID to
+ * other Workers that ask.
  */
 export interface SessionMembership extends Disposable {
   readonly sessionId: string;
 }
 
 /**
- * Agrees on a session ID with the other Workers of the process, with the help of the records, and answers the questions
- * of Workers that join later.
+ * Agrees on a session ID with the other Workers of the process, using the records. Afterwards, confirms this ID to
+ * Workers that join later.
  */
 export async function joinSession(
   records: SessionRecords,
@@ -89,7 +89,8 @@ async function agree(records: SessionRecords, clock: Clock): Promise<string> {
   const found = parseRecords(await records.read());
   const ours = found.get(Deno.pid);
   if (sessionId === undefined && ours !== undefined && await isOfThisProcess(ours, clock)) {
-    // During the wait, a first call of getSessionId() may have created an ID. That ID does not change.
+    // While this Worker waited for the confirmation, a first call of getSessionId() may have created an ID. If so, the
+    // Worker keeps that ID.
     sessionId ??= ours;
   }
   const joined = getSessionId();
@@ -135,8 +136,8 @@ let onConfirmed: (id: string) => void = () => {};
 async function enterChannel(clock: Clock): Promise<() => void> {
   members++;
   if (channel === undefined) {
-    // Deno 2.9 stops receiving one turn after a channel was closed, even on a channel that was opened meanwhile. So the
-    // new channel is opened after that turn.
+    // One event-loop turn after a channel is closed, Deno 2.9 stops receiving messages, even on a channel that was
+    // opened meanwhile. So the new channel is opened after that turn.
     if (hasClosedChannel) await clock.wait(0);
     channel = new BroadcastChannel(SESSION_LOCK);
     channel.onmessage = (event) => receive((event as MessageEvent<Message>).data);

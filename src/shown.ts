@@ -12,7 +12,10 @@ const cents = new Intl.NumberFormat("en", {
   maximumFractionDigits: 2,
 });
 const BYTE_UNITS = ["kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
-/** The range of amounts in USD to show without an exponent. Other amounts would be long rows of zeros. */
+/**
+ * The range of amounts in USD that are shown without an exponent. Without an exponent, other amounts would be long rows
+ * of zeros.
+ */
 const [PLAIN_USD_MIN, PLAIN_USD_MAX] = [1e-12, 1e15];
 const SIGNIFICANT_DIGITS = 6;
 
@@ -21,8 +24,8 @@ const UNSAFE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**
  * Escapes a text from a log or a file, so that it has one line and is safe to print on a terminal. Each control
- * character, bidirectional control and lone surrogate is escaped as in JSON. The result for a JSON text without line
- * breaks is JSON with the same value.
+ * character, bidirectional control and lone surrogate is escaped as in JSON. If the text is JSON without line breaks,
+ * the result is JSON with the same value.
  *
  * @param text Any text.
  * @returns The escaped text.
@@ -58,7 +61,7 @@ function shownAmount(amount: number): string {
   return text.padEnd("0.00".length, "0");
 }
 
-/** Formats an instant as local time in a time zone, to the precision. */
+/** Formats an instant as local time in a time zone. `precision` sets the smallest unit to show. */
 export function shownTime(
   instant: Temporal.Instant,
   timeZone: string,

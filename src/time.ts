@@ -77,7 +77,7 @@ export function parseTime(text: string): ParsedTime | null {
   const timeMs = durationMs(hour, minute, second.replace("60", "59")) +
     Number(fraction.slice(0, 3).padEnd(3, "0"));
   const offsetMs = durationMs(offsetHour, offsetMinute, offsetSecond);
-  // 24:00 is the end of the day.
+  // The time of day 24:00, the end of the day, is valid; a later one is not.
   if (timeMs > DAY_MS || offsetMs >= DAY_MS) return null;
   const hasOffset = utc !== undefined || sign !== undefined;
   return {

@@ -1,9 +1,9 @@
 /**
  * The amounts that one budget has spent, in its rolling window or since its start. Pure.
  *
- * Time is divided into parts, each one sixtieth of a rolling window long. An amount leaves the window when the length
- * of the window has passed since its date, rounded up to the end of a part. So the sums of at most 61 parts describe
- * the window exactly.
+ * Time is divided into parts; a part is one sixtieth as long as the rolling window. The date of each amount is rounded
+ * up to the end of its part. The amount leaves the window when the length of the window has passed since that rounded
+ * date. So the sums of at most 61 parts describe the window exactly.
  *
  * @module
  */
@@ -21,30 +21,32 @@ const SUMS_MAX = 2 * PARTS;
 export interface BudgetTerms {
   readonly name: string;
   readonly unit: BudgetUnit;
-  /** Length of the rolling window in hours; null for a total. */
+  /** Length of the rolling window in hours; null if the budget is a total, which has no window. */
   readonly hours: number | null;
-  /** Start of a total, epoch milliseconds; null for a rolling window. */
+  /**
+   * If the budget is a total, the time at which it starts, epoch milliseconds; null if the budget has a rolling window.
+   */
   readonly sinceMs: number | null;
   /** An event without a hold counts only if it has these fields with these values. */
   readonly where: Readonly<Record<string, unknown>>;
 }
 
 /**
- * The sums of a budget, each with the number of its part. A part is one sixtieth of a rolling window long, and the
- * parts are counted from the epoch. A total has only the part 0.
+ * The amounts that a budget has spent, summed for each part of time. A part is one sixtieth as long as the rolling
+ * window, and parts are numbered from the epoch. A total, which has no window, has only the part 0.
  */
 export type Sums = readonly (readonly [part: number, amount: number])[];
 
 /** The account of one budget. */
 export class Account {
   readonly terms: BudgetTerms;
-  /** The limit, as an amount. */
+  /** The current limit, as an integer amount: billionths of a USD, tokens or calls. */
   limit: number;
-  /** The last limit that a program declared, as an amount. */
+  /** The limit that a program declared last, as an integer amount. `scout budget set` does not change it. */
   declaredLimit: number;
   /**
-   * Time of the newest hold, end of a hold or state line on this budget, epoch milliseconds. No decision is dated
-   * before this time.
+   * The time of this budget, epoch milliseconds: the latest time of its holds, of their ends and of the state lines. No
+   * decision on the budget is dated before this time, even if the clock of a process is behind.
    */
   clockMs: number;
   readonly #sums: Map<number, number>;
@@ -79,7 +81,10 @@ export class Account {
     return this.#sums.size;
   }
 
-  /** Checks whether an event has the fields of `where`, and is not dated before the start of a total. */
+  /**
+   * Checks whether an event counts on this budget: it must have the fields of `where`. If the budget is a total, the
+   * event must not be dated before its start.
+   */
   matches(event: AuditEvent, dateMs: number): boolean {
     const { sinceMs } = this.terms;
     if (sinceMs !== null && dateMs < sinceMs) return false;
@@ -100,7 +105,10 @@ export class Account {
     if (amount !== undefined) this.add(amount, dateMs);
   }
 
-  /** Returns the amount that is in the window at a time. Of a total, returns the whole amount. */
+  /**
+   * Returns the spent amount that is in the rolling window at a time. If the budget is a total, returns all that is
+   * spent.
+   */
   spentAt(ms: number): number {
     let spent = 0;
     for (const [part, amount] of this.#sums) {

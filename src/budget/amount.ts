@@ -14,24 +14,24 @@ export const BUDGET_UNITS: readonly BudgetUnit[] = ["usd", "tokens", "calls"];
 /** Number of parts in one USD. A part is the smallest amount that is counted. */
 const USD_PARTS = 1_000_000_000;
 
-/** An amount for each of some units. */
+/** Amounts by unit. A unit may be missing. */
 export type Amounts = Readonly<Partial<Record<BudgetUnit, number>>>;
 
 /**
- * Returns a number of units as an amount, rounded to the nearest integer. An amount is at most the largest safe
- * integer.
+ * Converts a number of USD, tokens or calls into an amount, rounded to the nearest integer. The result is at most the
+ * largest safe integer.
  */
 export function toAmount(value: number, unit: BudgetUnit): number {
   const parts = unit === "usd" ? value * USD_PARTS : value;
   return Math.min(Math.round(parts), Number.MAX_SAFE_INTEGER);
 }
 
-/** Returns an amount as a number of units. */
+/** Converts an amount back into a number of USD, tokens or calls. */
 export function fromAmount(amount: number, unit: BudgetUnit): number {
   return unit === "usd" ? amount / USD_PARTS : amount;
 }
 
-/** Returns each amount as a number of units, together with its unit. */
+/** Returns each unit that has an amount, together with the amount as a number of USD, tokens or calls. */
 export function unitsOf(amounts: Amounts): [unit: BudgetUnit, value: number][] {
   return BUDGET_UNITS.flatMap((unit) => {
     const amount = amounts[unit];
@@ -39,12 +39,15 @@ export function unitsOf(amounts: Amounts): [unit: BudgetUnit, value: number][] {
   });
 }
 
-/** Adds two amounts. The sum is at most the largest safe integer, which is above every limit. */
+/** Adds two amounts. The sum is capped at the largest safe integer; no limit is larger. */
 export function plus(a: number, b: number): number {
   return Math.min(a + b, Number.MAX_SAFE_INTEGER);
 }
 
-/** Returns the amount that an event states in a unit; undefined if it states none. */
+/**
+ * Returns the amount that the fields `cost`, `input_t` and `output_t` of an event state in a unit; undefined if they
+ * state none.
+ */
 export function amountIn(event: AuditEvent, unit: BudgetUnit): number | undefined {
   const usd = counted(event.cost);
   const input = counted(event.input_t);

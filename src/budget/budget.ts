@@ -1,5 +1,6 @@
 /**
- * Budgets: they hold money, tokens or calls before these are spent, across processes and crashes.
+ * Budgets: a program holds an amount of money, tokens or calls before it spends the amount. All processes share the
+ * holds, and the holds survive a crash.
  *
  * @module
  */
@@ -14,26 +15,27 @@ import { type BudgetStatus, statusOf } from "./budget_status.ts";
 import type { BudgetHold } from "./granted_hold.ts";
 import { HoldRequest } from "./hold_request.ts";
 
-/** A budget of a log, which every process that uses the log shares. */
+/** A budget of a log. All processes that use the log share the budget. */
 export interface Budget {
   /** Name of the budget. */
   readonly name: string;
   /**
-   * Aborts once, with a {@linkcode BudgetError}, within a second after `spent` has reached the limit, so that calls that
-   * are under way can stop. When there is room again, the property returns a new signal.
+   * Signal that aborts, with a {@linkcode BudgetError}, within a second after the spent amount has reached the limit.
+   * Pass it to running calls, so that they stop. When the budget has room again, this property returns a new signal.
    */
   readonly signal: AbortSignal;
   /**
    * Holds an amount before it is spent. The hold is granted only if it fits on each of its budgets: the sum of the
-   * spent, held, orphaned and requested amounts is at most the limit. It is granted when its line is durable.
+   * spent, held, orphaned and requested amounts is at most the limit. The promise resolves when the line of the hold is
+   * durable.
    *
-   * With `wait`, a hold that does not fit now waits in the order of asking in its process. A second after it began to
-   * wait, it also takes its turn among the processes: later holds are granted only if its amount stays available. A hold
-   * that can never fit is refused at once.
+   * With `wait`, a hold that does not fit now waits behind the earlier holds of its process. After one second, it also
+   * has a place among the waiting holds of all processes. While it is the oldest of these, other holds are granted only
+   * if its amount stays available. A hold that can never fit is refused at once.
    *
    * @param options The amount, the fields of the call, and other budgets.
-   * @returns A promise of the hold. Settle it, or declare it with `await using`. A hold that is not settled at the end
-   *   of its block is charged at its amount.
+   * @returns A promise of the hold. Settle the hold after the call, or declare it with `await using`. If the hold has
+   *   not ended at the end of that block, the held amount is charged.
    * @throws {BudgetError} If the hold does not fit, has no amount in the unit of a budget, or cannot be written.
    * @throws {TypeError} If an option is unknown or of the wrong type, or a field contradicts `where` of a budget.
    * @throws {RangeError} If an option is out of its range.
@@ -41,7 +43,7 @@ export interface Budget {
    */
   hold(options: HoldOptions): Promise<BudgetHold>;
   /**
-   * Reads what the budget has spent and holds now, by every process.
+   * Reads the amounts that all processes together have spent and hold on the budget now.
    *
    * @returns The amounts, in the unit of the budget.
    * @throws {BudgetError} If the log cannot be read under its lock; the kind is "unwritable".
@@ -51,7 +53,8 @@ export interface Budget {
 }
 
 /**
- * Returns the unit of a budget and the path of its log; `null` if the value is not a budget that a log has declared.
+ * Returns the unit of a budget and the path of its log; `null` if the value is not a budget that `budget()` of a log
+ * has returned.
  */
 export function declaredOf(budget: unknown): { path: string; unit: BudgetUnit } | null {
   return budget instanceof DeclaredBudget
@@ -59,7 +62,10 @@ export function declaredOf(budget: unknown): { path: string; unit: BudgetUnit } 
     : null;
 }
 
-/** Returns the path of the log of a budget, for {@linkcode declaredOf}. */
+/**
+ * Returns the path of the log of a budget. {@linkcode DeclaredBudget} sets this function, because the log is a private
+ * field.
+ */
 let pathOf: (budget: DeclaredBudget) => string;
 
 /** A budget that was declared. */

@@ -9,16 +9,16 @@ import { fromAmount } from "./amount.ts";
 import { dateAt } from "./budget_status.ts";
 import { type BudgetLedger, isSame, type Refusal } from "./ledger.ts";
 
-/** Maximum number of open holds in a log, so that a state line stays small. */
+/** Maximum number of open holds in a log, because each `budget_state` line lists all of them. */
 const OPEN_HOLDS_MAX = 10_000;
 
-/** The units in messages. */
+/** The names of the units in error messages. */
 export const UNIT_NAMES = { usd: "USD", tokens: "tokens", calls: "calls" } as const;
 
-/** Minimum number of milliseconds after which a refused hold may be tried again. */
+/** Minimum of `retryAfterMs`: the milliseconds after which the caller may ask for a refused hold again. */
 const RETRY_MIN_MS = 50;
 
-/** Returns the error for a refusal. `ms` is the time of the decision, epoch milliseconds. */
+/** Returns the error for a refused hold. `ms` is the time of the refusal, epoch milliseconds. */
 export function refusalError(refusal: Refusal, ms: number): BudgetError {
   const { budget, kind, fitsAtMs, unit } = refusal;
   const [limit, requested, charged, claimed] = [

@@ -1,8 +1,8 @@
 /**
- * The lines of budgets in a log: their fields, and how they are read. Pure.
+ * Writes and reads the fields of the lines that budgets add to a log. Pure.
  *
- * No line of a budget has a `cost`, so that sums of costs stay right. A line that does not have this form is ignored,
- * because another program has written it.
+ * No budget line has the field `cost`, because sums of costs would count it. If the fields of a budget line do not have
+ * the form below, another program has written the line, and it is ignored.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export const BUDGET_LINE = {
   state: BUDGET_STATE,
 } as const;
 
-/** The fields from which the spent and held amounts of budgets are computed. */
+/** The names of the fields of budget lines. The spent and held amounts are computed from these fields. */
 export const BUDGET_FIELDS: readonly string[] = [
   ...["hold", "hold_usd", "hold_tokens", "hold_calls", "hold_until", "budgets"],
   ...["budget", "unit", "hours", "since", "where", "limit", "declared", "sums"],
@@ -41,8 +41,8 @@ export const BUDGET_FIELDS: readonly string[] = [
 export type LineFields = Record<string, unknown>;
 
 /**
- * The content of a `budget_limit` line: the limit of a budget, and the sums that a new budget had spent before the
- * line.
+ * The content of a `budget_limit` line: the limit of a budget and, for a new budget, the sums of the earlier costs that
+ * count on it.
  */
 export interface LimitLine {
   readonly terms: BudgetTerms;
@@ -52,17 +52,17 @@ export interface LimitLine {
   readonly sums: Sums;
 }
 
-/** An amount that is held on some budgets. */
+/** The amounts that a call holds on its budgets until it ends. A ticket of a waiting hold has the same form. */
 export interface Hold {
   readonly id: string;
   readonly amounts: Amounts;
-  /** Time after which the hold is orphaned, epoch milliseconds. */
+  /** Time at which the hold becomes an orphan if it has not ended, epoch milliseconds. A ticket is valid until then. */
   readonly untilMs: number;
   /** The names of the budgets. */
   readonly budgets: readonly string[];
 }
 
-/** The account of a budget, as a `budget_state` line has it. */
+/** The account of a budget in a `budget_state` line. */
 export interface AccountState extends LimitLine {
   readonly declaredLimit: number;
   readonly clockMs: number;
@@ -96,7 +96,7 @@ export function limitOf(event: AuditEvent): LimitLine | null {
   return { terms, limit, isDeclared: event.declared !== false, sums };
 }
 
-/** Returns the fields of a `budget_hold` line, and of the `budget_wait` line of a ticket. */
+/** Returns the fields of a `budget_hold` line. For a ticket, returns the same fields for a `budget_wait` line. */
 export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields {
   const held = unitsOf(amounts).map(([unit, value]) => [`hold_${unit}`, value]);
   return {
@@ -123,7 +123,7 @@ export function holdOf(event: AuditEvent): Hold | null {
   return { id, amounts, untilMs, budgets };
 }
 
-/** Returns a hold without one of its budgets; null if it is on no other budget. */
+/** Returns a copy of a hold without one of its budgets; null if no budget is left. */
 export function withoutBudget(hold: Hold, name: string): Hold | null {
   const budgets = hold.budgets.filter((each) => each !== name);
   return budgets.length === 0 ? null : { ...hold, budgets };

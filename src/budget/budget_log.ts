@@ -20,7 +20,7 @@ export interface BudgetLog extends EndRecorder {
   readonly waiting: WaitingHolds;
   readonly refusals: RefusalLines;
   readonly signals: SpentSignals;
-  /** In a test, receives each decision on a hold. */
+  /** Called with each decision on a hold. Only tests set it. */
   readonly observe: ((decision: HoldDecision) => void) | undefined;
   /** Logs an event of the log itself, which may have a reserved type and the reserved field `hold`. */
   accept(caller: LineCaller, event: string, fields: Fields): void;

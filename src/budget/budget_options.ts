@@ -37,18 +37,20 @@ export interface BudgetOptions {
   /** Name of the budget, a non-empty string. Every process that uses this name on the log shares the budget. */
   name: string;
   /**
-   * The limit. If it differs from the limit that a process declared last, it counts for every process from now on.
-   * Otherwise the current limit stays, even if `scout budget set` has set it.
+   * The limit. If it equals the limit that a process declared last, the current limit stays, even if `scout budget set`
+   * has changed it since. Otherwise the new limit counts for every process from now on.
    */
   limit: BudgetLimit;
   /**
-   * Length of the rolling window in hours, a number > 0. If it is not set, the budget is a total from `since` on.
+   * Length of the rolling window in hours, a number > 0. If it is not set, the budget is a total: it has no window and
+   * counts everything from `since` on.
    *
    * @default {undefined}
    */
   hours?: number;
   /**
-   * Start of a total. By default, it starts when the budget is declared for the first time.
+   * Start of a budget without `hours`: earlier events do not count. By default, the budget starts when it is declared
+   * for the first time.
    *
    * @default {undefined}
    */
@@ -62,7 +64,7 @@ export interface BudgetOptions {
   where?: object;
 }
 
-/** Options of a hold. It needs an amount in the unit of each of its budgets. */
+/** Options of a hold. For each budget of the hold, an amount in the unit of this budget is needed. */
 export interface HoldOptions {
   /**
    * Amount in USD, a number >= 0.
@@ -83,7 +85,7 @@ export interface HoldOptions {
    */
   calls?: number;
   /**
-   * Other budgets of the same log that the call counts on too. The hold is granted by all of them or by none.
+   * Other budgets of the same log on which the call counts too. The hold is granted only if it fits on every budget.
    *
    * @default {[]}
    */
@@ -144,25 +146,26 @@ const DECLARE = "declare budget";
 const HOLD = "hold";
 
 /**
- * The names of fields that `where` cannot select by. A hold does not have the event type of its call yet, and the log
- * sets the other fields itself.
+ * The names of fields that `where` cannot select by. When a hold is written, the event type of its call is not known
+ * yet. The other fields are set by the log, not by the program.
  */
 const NOT_IN_WHERE = ["event", "ts", ...BUDGET_FIELDS];
 
 /** Default number of seconds after which a hold that has not ended is charged. */
 const MAX_SEC = 900;
 
-/** A budget as a program declares it. */
+/** A declared budget, after the check of its options. */
 export interface Declaration {
   readonly terms: BudgetTerms;
   /** The limit, as an amount. */
   readonly limit: number;
-  /** `true` for a total without `since`, which starts at the first declaration. */
+  /** `true` if neither `hours` nor `since` is set. The budget then starts when it is declared for the first time. */
   readonly startsNow: boolean;
 }
 
 /**
- * Returns the budget that the options declare. `nowMs` is the start of a total without `since`, epoch milliseconds.
+ * Checks the options of a budget and returns its declaration. If neither `hours` nor `since` is set, the budget starts
+ * at `nowMs`, epoch milliseconds.
  *
  * @throws {TypeError} If an option is unknown, missing or of the wrong type; the message names it.
  * @throws {RangeError} If an option is out of its range; the message names it.
@@ -196,7 +199,7 @@ export function declarationOf(options: BudgetOptions, nowMs: number): Declaratio
   };
 }
 
-/** A hold as a program asks for it, after the check of its options. */
+/** A requested hold, after the check of its options. */
 export interface CheckedHold {
   readonly amounts: Amounts;
   readonly fields: Fields;

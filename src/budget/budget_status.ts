@@ -9,15 +9,21 @@ import type { BudgetLedger } from "./ledger.ts";
 
 /** The amounts that a budget has spent and holds, in its unit. */
 export interface BudgetStatus {
-  /** Costs and ended holds in the window, or since the start. */
+  /** The spent amount: costs and charged holds in the rolling window, or since the start if there is no window. */
   readonly spent: number;
-  /** Holds that have not ended. */
+  /** The amount of the holds that have not ended and whose time (`maxSec`) has not passed. */
   readonly held: number;
-  /** Holds whose time has passed without an end. They are charged until they leave the window. */
+  /**
+   * The amount of the holds whose time (`maxSec`) has passed without an end. It counts until these holds end or leave
+   * the window.
+   */
   readonly orphaned: number;
-  /** The amount that can still be held. It is negative if calls cost more than their holds. */
+  /**
+   * The amount that can still be held: the limit minus the spent, held and orphaned amounts. It is negative if, for
+   * example, calls cost more than they held.
+   */
   readonly left: number;
-  /** Time at which the next amount leaves the window; null for a total, and if nothing is in the window. */
+  /** Time at which the next amount leaves the window; null if the budget has no window, or nothing is in the window. */
   readonly resetsAt: Date | null;
 }
 

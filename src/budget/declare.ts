@@ -1,5 +1,6 @@
 /**
- * Declares budgets: takes over a budget that exists, or begins a new budget with the costs that already count on it.
+ * Declares budgets. If the log already has the budget, takes over its terms. Otherwise begins a new budget with the
+ * earlier costs that count on it.
  *
  * @module
  */
@@ -23,11 +24,12 @@ import { isSame } from "./ledger.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** Maximum number of budgets in a log, so that a state line stays small. */
+/** Maximum number of budgets in a log, because each `budget_state` line lists all of them. */
 const BUDGETS_MAX = 1_000;
 
 /**
- * Declares a budget. Resolves with the terms of the budget when its limit is in the log.
+ * Declares a budget: writes its limit into the log, unless the same limit was declared last. Then resolves with the
+ * terms of the budget.
  *
  * @throws {TypeError} If the budget exists with another unit, window or `where`.
  */
@@ -43,28 +45,28 @@ export async function declare(
       await gathering.readHistory();
       const terms = await gathering.request(keeper, { mayGather: false });
       if (terms !== null) return terms;
-      // Meanwhile the keeper has begun its ledger again. So the events that it passed on may not be exactly the events
-      // after the snapshot, and everything is read again.
+      // During readHistory(), the keeper has discarded its ledger and begun a new one. So it may have passed on some
+      // events twice, or not at all. The next pass of the loop reads everything again.
     } finally {
       gathering.end();
     }
   }
 }
 
-/** Gathers what a new budget has spent before its declaration. */
+/** Sums the earlier costs that count on a new budget. */
 class Gathering {
   readonly #declaration: Declaration;
   readonly #source: LineSource;
   readonly #account: Account;
   /**
-   * The files of the log at the time of the first request, which ran under the lock. Later events are added when the
-   * keeper reads them.
+   * The files of the log at the time of the first request, which ran under the append lock. The keeper passes on the
+   * later events when it reads them.
    */
   #snapshot: Snapshot | undefined;
   /** Time of the snapshot, epoch milliseconds. */
   #lookedMs = NaN;
   #unlisten: () => void = () => {};
-  /** The generation of the keeper's ledger at the time of the snapshot. */
+  /** The generation of the keeper's ledger at the snapshot. If it differs later, the keeper has begun a new ledger. */
   #generation = NaN;
 
   constructor(declaration: Declaration, source: LineSource) {
@@ -110,7 +112,7 @@ class Gathering {
     return found;
   }
 
-  /** Adds the events of the snapshot that are in the window. */
+  /** Reads the snapshot, and adds its events from the rolling window, or since the start of a total. */
   async readHistory(): Promise<void> {
     const { log, clock, logger, maxLineBytes } = this.#source;
     const { sinceMs, hours } = this.#declaration.terms;
@@ -132,7 +134,7 @@ class Gathering {
     }
   }
 
-  /** Closes the files of the snapshot. The keeper then passes on no more events. */
+  /** Closes the files of the snapshot, and stops listening to the keeper. */
   end(): void {
     this.#unlisten();
     this.#snapshot?.[Symbol.dispose]();
@@ -144,7 +146,7 @@ class Gathering {
     if (this.#account.matches(event, dateMs)) this.#account.addEvent(event, dateMs);
   }
 
-  /** Returns the terms of an existing budget, which must equal the terms of the declaration. */
+  /** Checks that an existing budget has the terms of the declaration, and returns these terms. */
   #takenOver({ terms }: Account): BudgetTerms {
     const { terms: declared, startsNow } = this.#declaration;
     const sinceMs = startsNow ? terms.sinceMs : declared.sinceMs;

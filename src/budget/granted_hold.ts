@@ -13,11 +13,11 @@ import { withWhere } from "./budget_options.ts";
 
 /** An amount that is held until the call has ended. */
 export interface BudgetHold extends AsyncDisposable {
-  /** ID of the hold: the field `hold` of its events. */
+  /** ID of the hold. The events of the hold have it as the field `hold`. */
   readonly id: string;
   /**
-   * Logs the event of the call, whose cost replaces the hold. If the event does not state an amount in the unit of a
-   * budget, the held amount is charged.
+   * Ends the hold and logs the event of the call. The cost or tokens of the event are charged instead of the held
+   * amount. If the event does not state an amount in the unit of a budget, the held amount is charged on that budget.
    *
    * @param event The type of the event: any non-empty string.
    * @param fields The fields of the event, such as `cost`; by default none.

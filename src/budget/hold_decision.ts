@@ -1,5 +1,5 @@
 /**
- * A decision on a hold, as a test sees it.
+ * A decision on a hold, with the facts that a test needs to check it.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * A hold that is not granted yet: its decision, and its ticket while it waits.
+ * A hold that is not granted yet. While the hold waits, it may have a ticket: a line in the log that claims its amount
+ * before later holds of any process.
  *
  * @module
  */
@@ -15,14 +16,20 @@ import type { BudgetLedger, Refusal } from "./ledger.ts";
 import { TICKET_VALID_MS } from "./tickets.ts";
 import type { Turn, WaitingHold } from "./waiting_holds.ts";
 
-/** Milliseconds after which a hold that waits writes a ticket. */
+/** Milliseconds after which a waiting hold writes a ticket: a `budget_wait` line that claims its amount. */
 const TICKET_AFTER_MS = 1_000;
 /** Milliseconds after which a ticket is renewed. */
 const RENEW_AFTER_MS = 5_000;
-/** Maximum number of tickets in a log, so that a state line stays small. Further holds wait without a ticket. */
+/**
+ * Maximum number of tickets in a log, because each `budget_state` line lists all of them. Further holds wait without a
+ * ticket.
+ */
 const TICKETS_MAX = 1_000;
 
-/** The fields that sums count. The line of a hold leaves them out, because they are logged when the hold is settled. */
+/**
+ * The fields that sums of costs and tokens count. The line of a hold omits them: the event that settles the hold has
+ * them too, so they would count twice.
+ */
 const NOT_COUNTED = {
   cost: undefined,
   input_t: undefined,
@@ -58,8 +65,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
   }
 
   /**
-   * Asks for the hold. `turn` is the place of a hold that may wait; null if the hold must not wait. Resolves with null
-   * if the hold has to wait.
+   * Asks the keeper to decide the hold. `turn` is the place of the hold among the waiting holds; null if the hold must
+   * not wait. Resolves with null if the hold has to wait.
    *
    * @throws {BudgetError} If the hold is refused.
    */
@@ -78,7 +85,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     if (outcome === "waits") return null;
     if (outcome === "aborted") throw signal?.reason;
     if (outcome === "granted") {
-      // The line of the hold replaces the ticket.
+      // The line of the hold replaces the ticket. If withdraw() still released the ticket, it would release the hold.
       this.#ticketMs = undefined;
       return await this.#handOver();
     }
@@ -124,7 +131,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     const { budgets } = this;
     const { keeper, observe } = this.#log;
     observe?.({ id: this.#id, amounts, budgets, after: keeper.lastEvent, ms, nowMs, refusal });
-    // A hold that can never fit is refused even if it would wait.
+    // If a hold can never fit, it is refused, even if the caller allows it to wait.
     if (refusal !== null && (turn === null || isFinal(refusal))) {
       return [{ refusal, ms }, null];
     }
@@ -150,17 +157,22 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     return { type, fields: { ...fields, ...NOT_COUNTED, ...holdFields(held) }, ms };
   }
 
-  /** Resolves with the hold when its line is durable. If that fails, releases the hold. */
+  /**
+   * Resolves with the hold when its line is durable. If the sync fails or the caller aborts its signal, releases the
+   * hold and rejects.
+   */
   async #handOver(): Promise<BudgetHold> {
     const { signal, fields } = this.#hold;
     const hold = new GrantedHold(this.#log, this.#terms, { id: this.#id, fields });
     try {
-      // Without the sync, a power loss could remove the hold although its call was already paid.
+      // The caller makes its paid call after this sync. Otherwise a power loss could remove the line of the hold
+      // although the call was already made.
       await this.#log.sync();
       signal?.throwIfAborted();
       return hold;
     } catch (error) {
-      // The caller gets the first error. If the hold cannot be released either, it becomes an orphan.
+      // The caller gets the error above. If the release fails too, its error is ignored, and the hold becomes an orphan
+      // when its time has passed.
       await hold.release("not handed over").catch(() => {});
       throw signal?.aborted ? signal.reason : asBudgetError(error, this.budgets[0]!);
     }

@@ -1,8 +1,10 @@
 /**
- * Decides holds and limits under the append lock, and keeps the ledger of a log up to date for these decisions.
+ * Decides holds and limits under the append lock. For these decisions, keeps a ledger up to date: the amounts that the
+ * budgets of the log have spent and hold.
  *
- * Invariant: the ledger has every line before the place of a decision, and no other line. The lines of decisions that are
- * made together are one write, so either all of them are in the file, or the ledger is read again from the file.
+ * Invariant: at each decision, the ledger has counted every line that precedes the decision in the log, and no other
+ * line. The lines of decisions that are made together are appended by one write. If this write fails, the ledger is
+ * discarded and read again from the file.
  *
  * @module
  */
@@ -26,35 +28,37 @@ import {
 } from "./budget_lines.ts";
 import { BudgetLedger } from "./ledger.ts";
 
-/** Maximum number of bytes that are read under the lock. */
+/** Maximum number of bytes that are read under the append lock. More bytes are first read outside the lock. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
-/** Maximum number of bytes of the decisions that are written together. The last of them may exceed it. */
+/** Maximum number of bytes of the lines that one write appends for several decisions. The last line may exceed it. */
 const TOGETHER_BYTES = 64 * 1024;
-/** Number of bytes after which the next budget line is preceded by a new state line. */
+/** Number of bytes after which a new state line is written, just before the next budget line. */
 const STATE_EVERY_BYTES = 1024 * 1024;
-/** Minimum ratio of the bytes of all lines to the bytes of the state lines among them. */
+/**
+ * Minimum number of bytes of the log for each byte of a state line, so that state lines stay a small part of the log.
+ */
 const STATE_SHARE = 4;
-/** Number of bytes of a short line, to estimate the length of lines that were only counted. */
+/** Assumed number of bytes of a line, to estimate the length of lines of which only the number is known. */
 const LINE_BYTES = 100;
 
-/** A line to write, dated by the decision. */
+/** The line that a decision writes. */
 export interface DecidedLine {
   readonly type: string;
   readonly fields: LineFields;
-  /** Epoch milliseconds. */
+  /** Time of the line, epoch milliseconds. */
   readonly ms: number;
 }
 
 /**
- * Makes a decision at its place in the log. Returns the line to write; null if the decision writes no line. The ledger
- * has counted every line before the place of the decision.
+ * Makes a decision under the append lock, when the ledger has counted every line of the log so far. Returns the line to
+ * append; null if the decision writes no line.
  */
 export type Decision = (ledger: BudgetLedger, nowMs: number) => DecidedLine | null;
 
 /** A decision that waits for its place in the log. */
 interface Queued {
   readonly decision: Decision;
-  /** Number of lines of this writer that come before the decision. */
+  /** Number of lines of this writer that must be written before the decision is made. */
   readonly afterLines: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -68,9 +72,9 @@ export interface KeeperOptions {
   readonly rotationSizeBytes: number;
   /** Number of lines that the log has accepted. */
   readonly acceptedLines: () => number;
-  /** Returns the line of an event that the log itself logs at a time. */
+  /** Returns the text of the line that a decision writes. */
   readonly lineOf: (line: DecidedLine) => string;
-  /** Starts the decisions that are due, at the end of the turn. */
+  /** Starts the decisions that are due, after the current turn of the event loop. */
   readonly start: () => void;
   /** Resolves when everything in the active file is durable, including the lines of other processes. */
   readonly syncFile: () => Promise<void>;
@@ -198,7 +202,7 @@ export class BudgetKeeper implements Decider {
     }
     let texts = "";
     const endMax = Math.min(this.#options.rotationSizeBytes, end.byteLength + TOGETHER_BYTES);
-    // At least one decision is made, because even a full file takes lines if it cannot be sealed.
+    // At least one decision is made, even if the file is full: a full file that cannot be sealed still takes lines.
     while (
       this.nextAfter <= afterLines && (this.#decided.length === 0 || end.byteLength < endMax)
     ) {
@@ -225,16 +229,16 @@ export class BudgetKeeper implements Decider {
 
   failed(error: unknown, which: "decided" | "all"): void {
     const failed = this.#decided.splice(0);
-    // The ledger has counted lines that are not in the file, so it begins again.
+    // The ledger has counted lines that are not in the file, so it is discarded and read again.
     if (failed.length > 0) this.#restart();
-    // If no decision was made, the lines before it could not be read. Another try would fail too, so the first waiting
-    // decision rejects.
+    // If no decision was made, the keeper could not read the lines before the first waiting decision. Another attempt
+    // would fail too, so this decision rejects.
     if (which === "all") failed.push(...this.#queue.splice(0));
     else if (failed.length === 0) failed.push(...this.#queue.splice(0, 1));
     for (const { reject } of failed) reject(error);
   }
 
-  /** Makes a decision, adds its lines to the ledger, and returns them; "" if it has none. */
+  /** Makes a decision, adds its lines to the ledger, and returns their text; "" if the decision writes no line. */
   #linesOf(decision: Decision, ledger: BudgetLedger, end: ActiveEnd): string {
     const nowMs = this.#options.now();
     const line = decision(ledger, nowMs);
@@ -258,7 +262,8 @@ export class BudgetKeeper implements Decider {
     return this.#catchingUp ??= this.#catchUp().catch((error) => {
       const { fileSystem } = this.#options.source.log;
       try {
-        // If retention has removed a file while it was read, no decision rejects: the next read finds a newer state.
+        // If retention has removed a file while it was read, no decision rejects: the next read finds a newer state
+        // line.
         const isGone = this.#unread.some(({ path }) => fileSystem.status(path) === null);
         if (!isGone || this.#closed !== undefined) this.failed(error, "all");
       } finally {
@@ -272,7 +277,7 @@ export class BudgetKeeper implements Decider {
       const isState = (event: AuditEvent) => stateOf(event) !== null;
       const isFound = await this.#cursor.goToNewest(BUDGET_LINE.state, isState);
       this.#checkRead();
-      // The active file was rotated meanwhile. The next section under the lock sets the new file as the target.
+      // The active file was rotated during the search. The next decideSync() aims the cursor at the new active file.
       if (isFound === null) return;
       this.#ledger = new BudgetLedger({ isWhole: !isFound });
     }
@@ -297,8 +302,8 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Checks that every file was read up to its end, because the state or a hold may be in the unread part. A line that
-   * is not JSON does not matter: it was never acknowledged.
+   * Checks that every file was read up to its end, because the newest state line or a hold may be in the unread part. A
+   * line that is not JSON does not matter: it was never acknowledged.
    */
   #checkRead(): void {
     const [unread] = this.#unread;
@@ -313,7 +318,7 @@ export class BudgetKeeper implements Decider {
     if (this.#ledger === undefined) return null;
     const events = this.#cursor.readSync(end, UNREAD_BYTES_MAX);
     if (events === "cut") {
-      // Another program has shortened the file, so the ledger may have events that are gone.
+      // Another program has shortened the file, so the ledger may have counted events that the file no longer has.
       this.#restart();
       return null;
     }
@@ -336,8 +341,8 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Checks whether a state line is due: at the first budget line of a file, and after each MiB. But a state that would
-   * take most of a file, because many holds are open, is written to some files only.
+   * Checks whether a state line is due before the next budget line: in a file that has none yet, and after each MiB. If
+   * many holds are open, a state line could fill most of a file. Such a long state line is written to some files only.
    */
   #needsState(ledger: BudgetLedger, { byteLength }: ActiveEnd): boolean {
     const isInFile = this.#stateEndsAt !== undefined;
@@ -358,7 +363,8 @@ export class BudgetKeeper implements Decider {
   }
 
   #newCursor(): LogCursor {
-    // A line may be longer than this writer's `maxLineBytes`, and still be a hold of another writer.
+    // The cursor must not skip a line that is longer than this writer's `maxLineBytes`: it may be a hold of another
+    // writer.
     const source = { ...this.#options.source, maxLineBytes: Number.MAX_SAFE_INTEGER };
     return new LogCursor(source, {
       filter: eventFilter({}),
@@ -368,7 +374,10 @@ export class BudgetKeeper implements Decider {
   }
 }
 
-/** Returns a state line. It is dated by the clock, not by the decision, because it moves the time of every budget. */
+/**
+ * Returns a state line, dated by the clock. The time of a decision may be ahead of the clock because of one budget. A
+ * state line with that time would move the time of every budget ahead.
+ */
 function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
   ledger.compact(ms);
   return { type: BUDGET_LINE.state, fields: stateFields(ledger.state()), ms };

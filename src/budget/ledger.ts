@@ -28,11 +28,11 @@ import { Tickets } from "./tickets.ts";
 /** The amounts that a budget has spent and holds at a time. */
 export interface BudgetFigures {
   readonly limit: number;
-  /** Costs and ended holds in the window, or since the start. */
+  /** The spent amount: costs and charged holds in the rolling window, or since the start if there is no window. */
   readonly spent: number;
-  /** Holds that have not ended. */
+  /** The amount of the holds that have not ended and whose time has not passed. */
   readonly held: number;
-  /** Holds whose time has passed without an end, and that have not left the window. */
+  /** The amount of the holds whose time has passed without an end, and that have not left the window. */
   readonly orphaned: number;
 }
 
@@ -40,12 +40,13 @@ export interface BudgetFigures {
 export interface Refusal {
   readonly budget: string;
   readonly unit: BudgetUnit;
-  /** The limit, and the amount that the hold requests. */
+  /** The limit of the budget. */
   readonly limit: number;
+  /** The amount that the hold requests. */
   readonly requested: number;
-  /** The amount that is spent or orphaned. */
+  /** The sum of the spent and the orphaned amounts of the budget. */
   readonly charged: number;
-  /** The amount that other holds have, plus the amount that the oldest ticket claims. */
+  /** The amount of the open holds, plus the amount that the oldest ticket of a waiting hold claims. */
   readonly claimed: number;
   /**
    * "too_large" if the amount exceeds the limit. "held" if the amount would fit if all holds were released. "spent" if
@@ -115,8 +116,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Checks whether an open hold still counts on one of its budgets at a time. An orphan no longer counts when it has
-   * left a rolling window.
+   * Checks whether an open hold still counts on one of its budgets at a time. A hold whose time has passed stops
+   * counting when it leaves the rolling window.
    */
   counts(hold: Hold, nowMs: number): boolean {
     return this.#accountsOf(hold).some((account) => {
@@ -169,8 +170,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Returns the time at which a decision on the budgets is dated: now, but never before the newest hold or end of a
-   * hold on them.
+   * Returns the time at which a decision on the budgets is dated: `nowMs`, or the latest time of these budgets if that
+   * is later.
    */
   decisionMs(budgets: readonly string[], nowMs: number): number {
     return Math.max(nowMs, ...budgets.map((name) => this.#accounts.get(name)!.clockMs));
@@ -178,7 +179,7 @@ export class BudgetLedger {
 
   /**
    * Decides a hold. `ms` is the result of {@linkcode decisionMs} for `nowMs`. Returns null if the hold fits. Otherwise
-   * returns the refusal of the budget on which the hold fits last.
+   * returns a refusal. If several budgets refuse the hold, it is the refusal of the budget that will have room last.
    */
   refusalOf(hold: RequestedHold, ms: number, nowMs: number): Refusal | null {
     let last: Refusal | null = null;
@@ -223,8 +224,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Drops the sums, holds and tickets that no later decision needs. No later decision is dated before `ms`. Every fold
-   * must call this method at the same lines, which are the state lines.
+   * Drops the sums, holds and tickets that no later decision needs. No later decision is dated before `ms`. Every
+   * ledger must call this method at each state line and nowhere else, so that all processes compute the same amounts.
    */
   compact(ms: number): void {
     for (const account of this.#accounts.values()) {
@@ -242,7 +243,7 @@ export class BudgetLedger {
     }
   }
 
-  /** Returns the times after `ms` at which spent or orphaned amounts leave the window of a budget, in their order. */
+  /** Returns the times after `ms` at which spent or orphaned amounts leave the window of a budget, earliest first. */
   departuresAfter(name: string, ms: number): number[] {
     const account = this.#accounts.get(name)!;
     return [...account.departures, ...this.#holds.departures(account, ms)]
@@ -281,8 +282,8 @@ export class BudgetLedger {
     else if (isSame(account.terms, line.terms)) {
       account.limit = line.limit;
       if (line.isDeclared) account.declaredLimit = line.limit;
-      // A limit that `scout budget set` has set also sets the time of the budget, which may be wrong because a clock
-      // was ahead.
+      // `scout budget set` has written this line. The line also resets the time of the budget, because a wrong clock
+      // may have moved that time ahead.
       else account.clockMs = setClock(account, event);
     }
   }
@@ -356,23 +357,26 @@ export class BudgetLedger {
 }
 
 /**
- * Returns the date of the amount that the end of a hold charges, which is never before the time of the budget. If
- * another clock was ahead, that time is ahead too, and an amount with an earlier date could leave the window at once.
+ * Returns the date of the amount that is charged when a hold ends. The date is never before the time of the budget. If
+ * the clock of another process was ahead, the time of the budget is ahead too. An amount with an earlier date could
+ * then leave the window at once.
  */
 function endOf(epochMs: number, account: Account): number {
   return Math.max(dateOf(epochMs, account), account.clockMs);
 }
 
 /**
- * Returns the date of an amount, which is the time of its event. If the event has no readable time, it is the newest
- * time that the account knows.
+ * Returns the date of an amount: the time of its event. If the event has no readable time, the date is the newest time
+ * that the account knows.
  */
 function dateOf(epochMs: number, { clockMs, terms: { sinceMs } }: Account): number {
   if (!Number.isNaN(epochMs)) return epochMs;
   return clockMs === -Infinity ? sinceMs ?? 0 : clockMs;
 }
 
-/** Returns the time to which a limit of `scout budget set` sets the clock of a budget. */
+/**
+ * Returns the new time of a budget after a limit line of `scout budget set`: the time of this line, if it is readable.
+ */
 function setClock({ clockMs }: Account, { ts }: AuditEvent): number {
   const epochMs = eventEpochMs(ts);
   return Number.isNaN(epochMs) ? clockMs : epochMs;

@@ -24,7 +24,7 @@ import { WaitingHolds } from "./waiting_holds.ts";
 export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
   /** Resolves when everything that this process has written before the call is durable. */
   readonly sync: () => Promise<void>;
-  /** In a test, receives each decision on a hold. */
+  /** Called with each decision on a hold. Only tests set it. */
   readonly observe?: ((decision: HoldDecision) => void) | undefined;
 }
 
@@ -48,7 +48,7 @@ export class LogBudgets implements BudgetLog {
     this.keeper = new BudgetKeeper(options);
     this.waiting = new WaitingHolds(clock, changesOf(log));
     this.refusals = new RefusalLines(clock, (fields) => {
-      // If the line cannot be written, the log reports the rejection.
+      // No code awaits this promise. If the line cannot be written, the log reports the error.
       this.accept(Promise.withResolvers<void>(), BUDGET_LINE.refused, fields);
     });
     const { keeper } = this;
@@ -88,7 +88,7 @@ export class LogBudgets implements BudgetLog {
     return this.#options.source.clock.monotonicMs();
   }
 
-  /** Logs refusals that are not logged yet, and withdraws tickets. Then every hold that waits rejects with the error. */
+  /** Logs refusals that are not logged yet, and withdraws tickets. Then every waiting hold rejects with the error. */
   async close(error: Error): Promise<void> {
     this.refusals.close();
     this.signals.close();
@@ -109,7 +109,7 @@ function changesOf({ fileSystem, files }: LogDirectory): () => boolean {
     try {
       last = fileSystem.status(files.active);
     } catch {
-      // The decision that follows under the lock meets the same error, and reports it.
+      // The next decision under the lock meets the same error and reports it, so the error is ignored here.
       last = null;
     }
     return last === null || before === null || !isSameFile(last, before) ||

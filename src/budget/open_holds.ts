@@ -58,7 +58,7 @@ export class OpenHolds {
     if (this.#holds.size === 0) this.#sums.clear();
   }
 
-  /** Removes a budget from the holds, and the holds that are on no other budget. */
+  /** Removes a budget from all holds. Also removes the holds that are on no other budget. */
   removeBudget(name: string): void {
     this.#sums.delete(name);
     for (const hold of [...this.#holds.values()]) {

@@ -7,7 +7,7 @@ import type { BudgetErrorKind } from "../errors.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { LineFields } from "./budget_lines.ts";
 
-/** Minimum number of milliseconds between two lines of a budget. */
+/** Minimum number of milliseconds between two `budget_refused` lines of a budget. */
 const EVERY_MS = 1_000;
 
 /** The refusals of one budget since its last line. */
@@ -18,7 +18,7 @@ interface Tally {
   timer: Timer | undefined;
 }
 
-/** The refusals of one process. */
+/** Counts the refusals of one process, and logs the counts. */
 export class RefusalLines {
   readonly #clock: Clock;
   readonly #log: (fields: LineFields) => void;
@@ -48,7 +48,7 @@ export class RefusalLines {
     for (const [budget, tally] of this.#tallies) this.#writeLine(budget, tally);
   }
 
-  /** Does what {@linkcode flush} does. Later refusals are not logged. */
+  /** Logs the refusals that are not logged yet. Refusals after this call are not logged. */
   close(): void {
     this.flush();
     this.#isClosed = true;

@@ -74,7 +74,8 @@ export class SpentSignals {
     if (!hasChanged() && !this.#isStale) return;
     this.#isStale = true;
     try {
-      // A decision, even one without a line, adds every line up to now to the ledger.
+      // Before each decision, the keeper adds every new line to its ledger. So a decision that writes no line brings
+      // the ledger up to date.
       await keeper.decide(() => null);
       this.#isStale = false;
     } catch (error) {

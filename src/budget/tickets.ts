@@ -1,10 +1,12 @@
 /**
- * The tickets of holds that wait for room, in the order of asking. Pure.
+ * The tickets of holds that wait for room, oldest first. A ticket is a line in the log that claims the amount of a
+ * waiting hold. Pure.
  *
  * The oldest valid ticket of a budget claims its amount before every hold that asked later. So each waiting hold is
  * granted in its turn, and many small holds cannot keep a large one waiting for ever. A ticket is valid for some
- * seconds only, and its process renews it, so a process that dies does not stop the others. The clock alone decides
- * whether a ticket is valid, even on a budget whose own time is ahead because another clock was ahead.
+ * seconds only, and its process renews it, so a process that dies does not stop the others. The clock of the reading
+ * process alone decides whether a ticket is valid. The time of the budget is not used, because it may be ahead after a
+ * wrong clock.
  *
  * @module
  */
@@ -14,7 +16,7 @@ import { type Hold, withoutBudget } from "./budget_lines.ts";
 /** Milliseconds for which a ticket is valid. */
 export const TICKET_VALID_MS = 10_000;
 
-/** The tickets of one log. A ticket has the form of the hold that waits; it is valid until `untilMs`. */
+/** The tickets of one log. A ticket has the same form as its hold, and is valid until `untilMs`. */
 export class Tickets {
   /** A ticket that is renewed keeps its place in the map. */
   readonly #byId = new Map<string, Hold>();
@@ -29,7 +31,7 @@ export class Tickets {
     return this.#byId.values();
   }
 
-  /** Adds a ticket, or renews it in its place. */
+  /** Adds a ticket. If the ticket exists, renews it, and the order stays the same. */
   add(ticket: Hold): void {
     this.#byId.set(ticket.id, ticket);
   }
@@ -49,13 +51,14 @@ export class Tickets {
   }
 
   /**
-   * Returns the amount that the oldest valid ticket of a budget claims before a hold. Returns 0 if that ticket belongs
-   * to the hold itself, or if no ticket is valid.
+   * Returns the amount that a hold must leave available for the oldest valid ticket of a budget. Returns 0 if that
+   * ticket belongs to the hold itself, or if no ticket is valid.
    */
   claimBefore(id: string, { name, unit }: BudgetTerms, nowMs: number): number {
     for (const ticket of this.#byId.values()) {
       const amount = ticket.amounts[unit];
-      // A ticket that is still valid for more than TICKET_VALID_MS was written by a process whose clock is ahead.
+      // If a ticket is valid for more than TICKET_VALID_MS from now, a process whose clock is ahead has written it.
+      // Such a ticket is ignored.
       const isValid = ticket.untilMs > nowMs && ticket.untilMs <= nowMs + TICKET_VALID_MS;
       if (!isValid || amount === undefined || !ticket.budgets.includes(name)) continue;
       return ticket.id === id ? 0 : amount;

@@ -1,7 +1,7 @@
 /**
- * The holds of one process that wait for room, in the order of asking.
+ * The queue of the holds of one process that wait for room, in the order in which the program asked for them.
  *
- * A hold is first if no hold before it in the line is on one of its budgets. Only the holds that are first ask again:
+ * A hold is first if no hold before it in the queue shares a budget with it. Only the holds that are first ask again:
  * when the active file has changed, when time alone may have made room, or when a hold of this process has ended.
  *
  * @module
@@ -11,13 +11,13 @@ import type { Clock, Timer } from "../platform/clock.ts";
 /** Milliseconds between two checks of the active file. */
 const LOOK_MS = 50;
 
-/** The place of a hold in the line, when it asks. */
+/** The place of a hold in the queue, at the time when the hold asks. */
 export interface Turn {
-  /** Milliseconds since the hold entered the line. */
+  /** Milliseconds since the hold entered the queue. */
   readonly waitedMs: number;
   /** Checks whether the hold is first now. */
   isFirst(): boolean;
-  /** Leaves the line, because the hold is granted. */
+  /** Leaves the queue, because the hold is granted. */
   leave(): void;
 }
 
@@ -38,7 +38,7 @@ export interface WaitingHold<T> {
   withdraw(): void;
 }
 
-/** A place in the line. */
+/** A place in the queue. */
 interface Place {
   readonly hold: WaitingHold<unknown>;
   readonly enteredMs: number;
@@ -46,7 +46,7 @@ interface Place {
   call(): void;
 }
 
-/** The line of the holds that wait. */
+/** The queue of the holds that wait. */
 export class WaitingHolds {
   readonly #clock: Clock;
   readonly #hasChanged: () => boolean;
@@ -70,7 +70,7 @@ export class WaitingHolds {
     try {
       for (;;) {
         signal?.throwIfAborted();
-        // A hold that is called while it asks will ask once more.
+        // If call() runs while the hold asks, the hold asks once more.
         called = Promise.withResolvers<void>();
         const granted = await hold.ask(this.#turnOf(place));
         if (granted !== null) return granted;
@@ -127,7 +127,7 @@ export class WaitingHolds {
 
   #start(): void {
     if (this.#line.length !== 1) return;
-    // The timer keeps the process alive while a hold waits, because nothing else may be left that does so.
+    // The timer keeps the process alive while a hold waits. Without it, a process with nothing else to do would exit.
     this.#timer = this.#clock.startTimer(LOOK_MS, () => this.#look(), { keepsAlive: true });
   }
 

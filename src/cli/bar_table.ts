@@ -25,7 +25,7 @@ const LABEL_WIDTH_MIN = 8;
 const BAR_WIDTH_WANTED = 10;
 
 /**
- * Returns a table as lines of at most `columns`. Labels are aligned left and cells right; bars take the
+ * Returns a table as lines that are at most `columns` wide. Labels are aligned left and cells right; bars take the
  * remaining columns. If there are too few columns for the bars, labels are cut.
  */
 export function barTable(
@@ -60,7 +60,7 @@ export function barTable(
 
 /** Returns the text of a bar. Its length is proportional to `value`; the largest value fills `width` columns. */
 export function bar(value: number, largest: number, width: number): string {
-  // If the largest value has overflowed to Infinity, no bar can be proportional to it.
+  // If the largest value has overflowed to Infinity, no bar can be proportional to its value, so all bars are empty.
   if (!(value > 0) || !Number.isFinite(largest)) return "";
   const eighths = Math.max(1, Math.round(8 * width * (value / largest)));
   return width === 0 ? "" : "█".repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8]!;

@@ -118,8 +118,8 @@ function parseType(text: string): string {
 }
 
 /**
- * Ends a hold by logging the line that `lineOf` returns. `lineOf` receives the fields of the hold's line, so that it
- * can copy them to the event of the call.
+ * Ends a hold by logging the line that `lineOf` returns. `lineOf` receives the fields of the hold's line, because
+ * `scout budget settle` copies these fields to the event of the call.
  */
 async function endHold(
   options: HoldCommandOptions,
@@ -158,7 +158,8 @@ async function fieldsOf(log: AuditLog, id: string): Promise<LineFields> {
 }
 
 /**
- * Returns the open hold whose ID is the text. If no ID is the text, returns the only open hold whose ID begins with it.
+ * Returns the open hold whose ID equals `text`. If there is none, returns the only open hold whose ID begins with
+ * `text`.
  *
  * @throws {CommandError} If no open hold or several open holds match.
  */

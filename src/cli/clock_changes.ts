@@ -6,22 +6,31 @@
 import { counted } from "../shown.ts";
 import { localTimeOf } from "./when.ts";
 
-/** A counter of unclear local times. */
+/** A counter of local times that occurred twice or never, because clocks were changed. */
 export class ClockChanges {
   #repeated = 0;
   #skipped = 0;
 
-  /** Number of times that occurred twice. The first of the two instants was used. */
+  /**
+   * Number of local times that occurred twice, because clocks were set back. The first of the two instants was used.
+   */
   get repeated(): number {
     return this.#repeated;
   }
 
-  /** Number of times that never occurred. Each was moved forward by the same amount as the clocks. */
+  /**
+   * Number of local times that never occurred, because clocks were set forward. Each time was moved forward by the same
+   * amount as the clocks.
+   */
   get skipped(): number {
     return this.#skipped;
   }
 
-  /** Counts a time if it is unclear. `instant` is the instant to which the time was converted in the time zone. */
+  /**
+   * Counts the time in `text` if it occurred twice or never in the time zone. Ignores a time with a UTC offset.
+   *
+   * @param instant The instant to which the caller has converted the time
+   */
   note(text: string, instant: Temporal.Instant, timeZone: string): void {
     const local = localTimeOf(text);
     if (local === null) return;

@@ -22,7 +22,7 @@ import { chooseColor, type Output } from "./terminal.ts";
 export type Run = (output: Output) => Promise<number>;
 
 /**
- * Opens a log that must exist, calls `work` with its reader, and resolves with the result of `work`.
+ * Opens a log that must exist, calls `work` with a reader of the log, and resolves with the result of `work`.
  *
  * @throws {CommandError} If the log does not exist.
  */

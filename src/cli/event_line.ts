@@ -52,13 +52,16 @@ const COLUMN_SHARE = 0.2;
 /** Minimum width in columns to which a field is cut, so that every event type of this library is shown in full. */
 const FIELD_COLUMNS_MIN = "tldr_auto_generated".length;
 
-/** The fields that are not listed after the columns, because they have a column or are never shown. */
+/** The fields that have a column or are never shown. All other fields follow the columns as NAME=VALUE. */
 const PLACED = new Set(["ts", "event", "session_id", "cost", "model", "input_t", "output_t"]);
 
 /** The event fields that explain a failure. They are listed before all other fields. */
 const EXPLAINING: readonly string[] = ["error", "reason"];
 
-/** The part of a time that is shown, from `start` to `end`, on terminals with at least `fromColumns` columns. */
+/**
+ * The forms of a time. On a terminal with at least `fromColumns` columns, the characters from `start` to `end` of the
+ * time are shown.
+ */
 const TIME_FORMS = [
   { fromColumns: 100, start: 0, end: "2026-02-13 14:30:22.123".length },
   { fromColumns: 70, start: 0, end: "2026-02-13 14:30:22".length },
@@ -173,7 +176,10 @@ export class EventLines {
     return time.slice(start, end);
   }
 
-  /** Returns a value of an event as JSON, or a string without quotes, cut to a share of the terminal width. */
+  /**
+   * Returns a value of an event as text: a string without quotes, any other value as JSON. Cuts the text to a share of
+   * the terminal width.
+   */
   #text(value: unknown, share = FIELD_SHARE): string {
     const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
     return cut(text, Math.max(FIELD_COLUMNS_MIN, Math.floor(this.#options.columns * share)));
@@ -221,7 +227,10 @@ function explained(value: unknown): unknown {
   return typeof name === "string" ? `${name}: ${message}` : message;
 }
 
-/** Pads a cell with blanks at its end. This also aligns the decimal points of costs below 10 USD. */
+/**
+ * Pads a cell with blanks at its end. This also aligns the decimal points of costs below 10 USD, because each has one
+ * digit before the point.
+ */
 function pad(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - stringWidth(text)));
 }

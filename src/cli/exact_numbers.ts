@@ -7,7 +7,8 @@ import { mapOutsideStrings } from "../line/parse_line.ts";
 
 /** Matches JSON text with a number that could lose digits, overflow or become zero. */
 const SUSPECT = /\d[\d.]{15}|\d[eE]/;
-// Does not match a number before a colon. Such text is not JSON, and quotes would turn it into JSON.
+// A number before a colon is not matched. In JSON a name must be in quotes, so adding quotes to the number would turn
+// invalid text into valid JSON.
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\d.eE]|\s*:)/g;
 
 /**

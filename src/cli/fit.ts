@@ -8,21 +8,21 @@ import { shownText } from "../shown.ts";
 
 const ELLIPSIS = "…";
 /**
- * Maximum number of code units that are processed per column. The limit is needed because one character can have any
- * number of combining marks.
+ * Maximum number of UTF-16 code units to process per column. Without the limit, a character with millions of combining
+ * marks would be processed in full.
  */
 const UNITS_PER_COLUMN = 8;
 
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
-/** Returns a text in at most `columns`. Cuts a wider text at its end, and puts an ellipsis there. */
+/** Returns a text that is at most `columns` wide. Cuts a wider text at its end, and puts an ellipsis there. */
 export function cut(text: string, columns: number): string {
   const [head, isWhole] = bounded(text, columns);
   if (isWhole && stringWidth(head) <= columns) return head;
   return columns < 1 ? "" : `${fitting(charactersOf(head), columns - 1)}${ELLIPSIS}`;
 }
 
-/** Returns a text in at most `columns`. Cuts a wider text in the middle, and puts an ellipsis there. */
+/** Returns a text that is at most `columns` wide. Cuts a wider text in the middle, and puts an ellipsis there. */
 export function cutMiddle(text: string, columns: number): string {
   const [head, isWhole] = bounded(text, columns);
   if (isWhole && stringWidth(head) <= columns) return head;
@@ -33,7 +33,7 @@ export function cutMiddle(text: string, columns: number): string {
   return `${before}${ELLIPSIS}${after}`;
 }
 
-/** Breaks a text into lines of at most `columns`, between words where possible. */
+/** Breaks a text into lines that are at most `columns` wide, between words where possible. */
 export function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = "";
@@ -66,7 +66,10 @@ function charactersOf(text: string): string[] {
   return Array.from(graphemes.segment(text), ({ segment }) => segment);
 }
 
-/** Joins the first characters, up to a width of `columns`. If `isReversed`, joins them in reverse order. */
+/**
+ * Joins the first of the characters, up to a width of `columns`. If `isReversed`, the array begins with the last
+ * character of the text, and the result has the characters in the order of the text.
+ */
 function fitting(characters: readonly string[], columns: number, isReversed = false): string {
   const taken: string[] = [];
   let width = 0;

@@ -94,7 +94,7 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
     noAsyncTraces: true,
   };
   try {
-    // A WebSocket connection does not need the transport package.
+    // A WebSocket connection does not need the transport package, so the package is not loaded for it.
     const connect = addresses.every((address) => WEB_SOCKET.test(address))
       ? (await import("@nats-io/nats-core")).wsconnect
       : (await import("@nats-io/transport-node")).connect;

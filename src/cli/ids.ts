@@ -12,8 +12,8 @@ const ID_LENGTH_MIN = 4;
 /**
  * Creates the parser for the ID of a call or a hold, or for a prefix of such an ID.
  *
- * @param kind The word for the item that has the ID, such as "call". The error contains it.
- * @param command The command that lists the IDs. The error names it.
+ * @param kind The word for the item that has the ID, such as "call". The error message contains the word.
+ * @param command The command that lists the IDs. The error message names the command.
  */
 export function idOf(
   metavar: Uppercase<string>,
@@ -30,7 +30,7 @@ export function idOf(
   return valueOf(metavar, read, "3f9c01d2");
 }
 
-/** Returns the items whose ID is the text. If no ID is the text, returns the items whose ID begins with it. */
+/** Returns the items whose ID equals `text`. If there are none, returns the items whose ID begins with `text`. */
 export function itemsWithId<T>(
   items: readonly T[],
   text: string,

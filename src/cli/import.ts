@@ -188,9 +188,9 @@ function shownFile({ file: { name }, events, newEvents }: CheckedFile) {
 }
 
 /**
- * Checks that at least one file has a new record.
+ * Checks that at least one file has a new record, or has no valid record.
  *
- * @throws {CommandError} If every record of every file was imported before.
+ * @throws {CommandError} If every file has valid records, and all of them were imported before.
  */
 function refuseUnchanged(files: readonly CheckedFile[]): void {
   if (!files.every(({ events, newEvents }) => events > 0 && newEvents === 0)) return;

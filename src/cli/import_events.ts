@@ -73,7 +73,8 @@ export interface Checked {
  * @param skipInvalid Whether to leave out invalid records.
  * @param again Whether to import records that are in the log already.
  * @throws {CommandError} If a record is invalid and `skipInvalid` is false; the details list the first invalid records.
- *   Also if `--map` names a member that no record has, or, without `again`, if an imported record has changed.
+ *   Also thrown if `--map` names a member that no record has. If `again` is false, also thrown if a record that was
+ *   imported before has changed.
  */
 export async function checkEvents(
   files: readonly SourceFile[],
@@ -131,7 +132,8 @@ export async function checkEvents(
     if (conflict !== null) throw changedSource(file.name, conflict);
   }
   const checked = found.map(({ file, ids, valid }, n) => {
-    // If a file begins with all records of another file, or both are the same, the common records are new only once.
+    // If one of two files begins with all records of the other, the records that both files have are new only in the
+    // first file.
     for (const before of found.slice(0, n)) earlier.addAll(before.ids, ids);
     const isWanted = new Uint8Array(ids.count + 1);
     let newEvents = 0;
@@ -160,7 +162,7 @@ function changedSource(name: string, number: number): CommandError {
   );
 }
 
-/** Reads the log, and resolves with the records of the sources that it already contains. */
+/** Reads the log, and resolves with the records of the sources that the log already contains. */
 async function earlierImports(
   path: string,
   sources: readonly RecordIds[],
@@ -221,7 +223,10 @@ export async function appendEvents(
   return { imported, stoppedBefore: null };
 }
 
-/** Yields the events of a file in batches. The first reading of the file (`isFirst`) also adds its records to `ids`. */
+/**
+ * Yields the events of a file in batches. If `isFirst`, the file is read for the first time, and its records are added
+ * to `ids`.
+ */
 async function* placedEvents(
   file: SourceFile,
   mapping: RecordMapping,

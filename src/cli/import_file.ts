@@ -1,8 +1,11 @@
 /**
- * The temporary file of an import, in the directory of the log. It is a claim, so that only one import into the log
- * runs at a time. It also stores the input from pipes: an import reads its input twice, first to check all records and
- * then to append them, but a pipe can be read only once. If the process is killed, the next `open()` of the log removes
- * the file.
+ * The temporary file of an import, in the directory of the log. The file has two purposes:
+ *
+ * - The import locks the file, so that only one import into the log runs at a time.
+ * - The file stores the input from pipes. An import reads its input twice, first to check all records and then to
+ *   append them, but a pipe can be read only once.
+ *
+ * If the process is killed, the next `open()` of the log removes the file.
  *
  * @module
  */

@@ -30,7 +30,7 @@ export class RecordIds {
     return this.#count;
   }
 
-  /** Digest of the first record; empty without a record. */
+  /** Digest of the first record; an empty string until the first record is added. */
   get first(): string {
     return this.#first;
   }
@@ -53,18 +53,19 @@ export class RecordIds {
     return this.#sums[number - 1]!;
   }
 
-  /** Returns the ID of the record with the number, which counts from 1. */
+  /** Returns the ID of the record with this number. The first record has the number 1. */
   idOf(number: number): string {
     const sum = this.sumAt(number).toString(16).padStart(DIGEST_DIGITS, "0");
     return `${this.#first}-${sum}-${number}`;
   }
 }
 
-/** The records of some sources that are in a log already. */
+/** Collects the records of a log, to find out which records of some sources the log already contains. */
 export class EarlierImports {
   /**
-   * The digests (SUM) of the imported records, by the digest of the first record (FIRST). `byNumber` has one digest for
-   * a number. `others` has the further digests for it, because different sources may begin with the same record.
+   * The digests SUM of the records that were imported before, by the digest FIRST of their source. `byNumber` has
+   * at most one SUM per record number. Different sources may begin with the same record, so a number can have more than
+   * one SUM. `others` has all further ones, as `SUM-NUMBER`. SUM and FIRST are parts of the field `import_id`.
    */
   readonly #sums = new Map<string, { byNumber: BigUint64Array; others: Set<string> }>();
 
@@ -77,15 +78,18 @@ export class EarlierImports {
   }
 
   /**
-   * Notes the imported record of an event, if the source of that record and one of `sources` begin with the same
-   * record.
+   * Adds the record from which an event was imported. Ignores the event if it was not imported, or if no source given
+   * to the constructor has the same first record as the source of the event.
    */
   add({ import_id }: AuditEvent): void {
     const [, first = "", sum = "", number = ""] = ID.exec(String(import_id)) ?? [];
     if (this.#sums.has(first)) this.#add(first, BigInt(`0x${sum}`), Number(number));
   }
 
-  /** Notes all records of `source`, if the two sources have the same records up to the end of the shorter one. */
+  /**
+   * If the two sources have the same records up to the end of the shorter one, treats all records of `source` as if the
+   * log contained them.
+   */
   addAll(source: RecordIds, next: RecordIds): void {
     const common = Math.min(source.count, next.count);
     if (source.first !== next.first || source.sumAt(common) !== next.sumAt(common)) return;
@@ -94,7 +98,7 @@ export class EarlierImports {
     }
   }
 
-  /** Checks whether the record with the number, which counts from 1, is in the log. */
+  /** Checks whether the log contains the record of a source with this number. The first record has the number 1. */
   has(source: RecordIds, number: number): boolean {
     const { byNumber, others } = this.#sums.get(source.first)!;
     const sum = source.sumAt(number);
@@ -102,8 +106,9 @@ export class EarlierImports {
   }
 
   /**
-   * Returns the number of the first record that the log lacks, although it has a different record with the same number,
-   * from a source that begins with the same first record. Returns null if the source does not have such a record.
+   * Returns the number of the first record that was changed since an earlier import of the source; null if there is
+   * none. A record counts as changed if the log lacks it, but has another record with the same number, from a source
+   * with the same first record.
    */
   conflictIn(source: RecordIds): number | null {
     const { byNumber } = this.#sums.get(source.first) ?? { byNumber: [] };
@@ -115,7 +120,7 @@ export class EarlierImports {
 
   #add(first: string, sum: bigint, number: number): void {
     const { byNumber, others } = this.#sums.get(first)!;
-    // If no source has so many records, the record is from a longer source, and its digest is not needed.
+    // If no known source has so many records, the record is from a longer source, and its digest is never looked up.
     if (number >= byNumber.length || byNumber[number] === sum) return;
     if (byNumber[number] === 0n) byNumber[number] = sum;
     else others.add(`${sum}-${number}`);

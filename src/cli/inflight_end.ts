@@ -104,8 +104,8 @@ async function runInflightEnd(options: InflightEndOptions, output: Output): Prom
 }
 
 /**
- * Resolves with a set that collects the keys of the calls that end from now on. It is up to date at each later
- * decision.
+ * Resolves with a set to which the keeper adds the key of each call that ends from now on. When the keeper makes a
+ * decision, the set has every end that precedes the decision in the log.
  */
 async function watchEnds(keeper: BudgetKeeper): Promise<ReadonlySet<string>> {
   const ended = new Set<string>();
@@ -128,7 +128,10 @@ function unknownCall(text: string): CommandError {
   );
 }
 
-/** Maximum age of the last event of a session, in milliseconds, at which its process probably still runs. */
+/**
+ * Age of the last event of a session, in milliseconds. If the event is younger, the process of the session probably
+ * still runs.
+ */
 const RECENT_MS = 60_000;
 
 /**
@@ -148,8 +151,8 @@ function warnIfRecent({ lastSeen }: UnfinishedSpan): void {
 const LISTED_MAX = 10;
 
 /**
- * Resolves with the unfinished call whose ID is the text. If no ID is the text, resolves with the only unfinished call
- * whose ID begins with it. Rejects if no call or several calls match.
+ * Resolves with the unfinished call whose ID equals `text`. If there is none, resolves with the only unfinished call
+ * whose ID begins with `text`. Rejects if no call or several calls match.
  */
 async function openCall(
   reader: Pick<AuditReader, "unfinished">,

@@ -16,7 +16,7 @@ export interface LeftOut {
    * Events without a readable time. They are counted in the whole log, because they do not belong to any time range.
    */
   readonly untimed: number;
-  /** Events in the range of time whose cost is not a number. */
+  /** Events whose cost is not a number, in the time range of the command. */
   readonly badCosts?: number;
 }
 

@@ -138,7 +138,8 @@ function isDirectory(path: string): boolean {
     // The symbolic link leads to a file or to nothing. A later check of the log reports the error.
     if (error instanceof Deno.errors.NotADirectory) return false;
     if (error instanceof Deno.errors.NotFound) return false;
-    // The flag must name a directory. A path without an extension is most likely one; otherwise its parent is named.
+    // The flag must name a directory. A path without an extension is most likely a directory. For any other path, the
+    // flag names the parent directory.
     const directory = basename(path).includes(".") ? dirname(path) : path;
     throw withFlags(error, [pathFlag("read", directory)]);
   }
@@ -149,7 +150,9 @@ function holdsLog(path: string): boolean {
     new LogDirectory(denoFileSystem, path).segments().length > 0;
 }
 
-/** Returns the names of the logs in a directory: JSON Lines files, and files with archives or a lock. */
+/**
+ * Returns the names of the logs in a directory. Each log has a `.jsonl` file, an archive, or a file with a lock file.
+ */
 function logsIn(directory: string): string[] {
   const names = new Set(denoFileSystem.list(directory));
   const logs = new Set<string>();
@@ -167,7 +170,9 @@ function addIf(names: Set<string>, name: string | undefined): void {
   if (name !== undefined) names.add(name);
 }
 
-/** Returns the name of the log that a segment belongs to, or undefined for any other file. */
+/**
+ * Returns the name of the log to which a segment with this file name belongs; undefined if the file is not a segment.
+ */
 function unstamped(name: string): string | undefined {
   const [, stem = "", extension = ""] = /^(.+?)(\.[^.]*)?$/.exec(name) ?? [];
   const stamp = stem.slice(-STAMP_LENGTH + 1);

@@ -1,13 +1,13 @@
 /**
  * The command line: `scout COMMAND [LOG]`. The log is the argument or `--path`, else the value of
- * `SCOUT_PATH` (which needs `--allow-env=SCOUT_PATH`), else `~/.scout/audit.jsonl`. A directory stands for
- * the log in it.
+ * `SCOUT_PATH` (which needs `--allow-env=SCOUT_PATH`), else `~/.scout/audit.jsonl`. If the path is a
+ * directory, the command uses the log in that directory.
  *
  * All commands on a log need `--allow-read=DIR` for its directory; the default path also needs
  * `--allow-env=HOME`. Some commands need more permissions:
  *
  * - `rotate`, `import`, `prune`, `inflight end` and the subcommands of `budget` need `--allow-write=DIR`.
- * - `report` and `fleet report` need `--allow-read` and `--allow-write` for their file.
+ * - `report` and `fleet report` need `--allow-read` and `--allow-write` for the file that they write.
  * - `serve` needs `--allow-net=127.0.0.1:8788`, and `ship` needs `--allow-net` for its server.
  *
  * `fleet` needs `--allow-net` for its server, and `prices` needs `--allow-read` for its file. Neither command needs the
@@ -125,7 +125,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await parse(args)(new Output());
   } catch (error) {
     if (error instanceof Exit) return error.code;
-    // The process that reads standard output has closed it, as `| head` does.
+    // The process that reads standard output has closed it, as `| head` does. This is not an error.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     const expected = asCommandError(error);
     if (expected === null) throw error;

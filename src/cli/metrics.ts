@@ -73,7 +73,7 @@ const LABEL_WIDTH = "accuracy  ".length;
 const FIGURE_WIDTH = "100.00 %".length;
 const GAP = "  ";
 
-/** Returns the metrics as lines of at most `columns`. A dash means that nothing was measured. */
+/** Returns the metrics as lines that are at most `columns` wide. A dash means that nothing was measured. */
 export function metricsLines(
   { accuracyPct, totalNav, validationFailCount }: AccuracyMetrics,
   { passRatePct, total, passCount, escalateCount, avgConfidence, lastQueries }: GateMetrics,

@@ -125,7 +125,7 @@ export function amountOf(
   return valueOf(metavar, read, 1);
 }
 
-/** The parser of `--reason`. A command records the text with its event in the log. */
+/** The parser of `--reason`. The command logs a line, and writes the text to the field `reason` of this line. */
 export const reasonOption: Parser<"sync", string | undefined, unknown> = optional(
   option("--reason", string({ metavar: "TEXT" }), {
     description: message`The reason to record in the log`,
@@ -151,7 +151,8 @@ function checkTimeZone(name: string): string {
 }
 
 /**
- * Parses `FIELD=VALUE`. The test compares VALUE with the text of a string field, or with the JSON of any other field.
+ * Parses `FIELD=VALUE`. The returned test compares VALUE with the text of a string field, or with the JSON of any other
+ * field.
  */
 function parseFieldTest(input: string): FieldTest {
   const at = input.indexOf("=");

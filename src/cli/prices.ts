@@ -122,7 +122,7 @@ const SHOWN: readonly (readonly [price: string, label: string])[] = [
   ["cache_creation_input_token_cost_above_1hr", "cache write for an hour"],
 ];
 
-/** The prices without which no call has a cost. */
+/** The prices that a model without `tiered_pricing` needs, so that its calls have a cost. */
 const NEEDED = ["input_cost_per_token", "output_cost_per_token"];
 
 /** Returns the reason why the calls of a model would not have a cost; `null` if they would have a cost. */

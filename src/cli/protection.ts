@@ -4,7 +4,7 @@
  * A line is protected if one of these holds:
  *
  * - It is in the chain of lines.
- * - It precedes the first chained line in the same file. The hash of that line also covers the lines before it.
+ * - It precedes the first chained line in the same file. The hash of the chained line also covers the lines before it.
  * - It is in an archive whose digest is in the manifest.
  *
  * A log without a chained line does not count as protected, even if all of its lines are archived, because new

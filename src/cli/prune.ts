@@ -136,8 +136,8 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
 }
 
 /**
- * Returns the archives to remove in `due`. `kept` is the newest archive if it exceeds a limit and is still not removed,
- * because the newest archive is only removed for its age; otherwise null.
+ * Resolves with the archives to remove in `due`. The newest archive is removed only because of its age. If it exceeds
+ * another limit instead, it is not removed, and `kept` is that archive; otherwise `kept` is null.
  */
 async function dueIn(
   path: string,
@@ -164,7 +164,8 @@ function prunedOf(
 }
 
 /**
- * Removes archives by opening the log with the retention policy. Resolves with the archives in `due` that were removed.
+ * Opens the log with the retention policy, so that the writer removes the archives that exceed a limit. Resolves with
+ * the archives in `due` that were removed.
  */
 async function prune(
   path: string,

@@ -98,7 +98,10 @@ async function tellEventsOf(
 
 /** Maximum number of events that are measured before the first event is shown, so that columns rarely widen later. */
 const MEASURED_MAX = 200;
-/** Total length of events as JSON, in code units, after which measuring stops, so that it needs little memory. */
+/**
+ * Total length of the events as JSON, in UTF-16 code units, after which measuring stops. Events stay in memory until
+ * then, so the limit bounds the memory.
+ */
 const MEASURED_LENGTH_MAX = 1024 * 1024;
 
 /** Options of {@linkcode tellEvents}. */

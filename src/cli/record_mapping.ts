@@ -39,7 +39,7 @@ export type MappingOptions = {
    * `timeStart`, all are seconds.
    */
   readonly timeUnit: TimeUnit | undefined;
-  /** The instant that the number 0 stands for, if times are numbers; undefined for the start of 1970. */
+  /** The instant from which times that are numbers are counted; undefined for the start of 1970. */
   readonly timeStart: ((timeZone: string) => Temporal.Instant) | undefined;
 };
 
@@ -59,10 +59,10 @@ export interface TimedEvent {
 const TEXT_FIELDS: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES);
 const JSON_FIELDS: ReadonlySet<string> = new Set(KNOWN_FIELD_NAMES).difference(TEXT_FIELDS);
 
-/** The known fields that an import renames if they do not take the value in a record. */
+/** The known fields that an import renames, for example `cost` to `cost_raw`, if their value in a record is invalid. */
 const KNOWN_FIELDS = ["session_id", ...KNOWN_FIELD_NAMES];
 
-/** The values in records that one known field does not take: the first of them, and their number. */
+/** The invalid values of one known field in the records: the first such value, and their number. */
 interface UnfitValues {
   /** The valid values of the field in words, such as "an object". */
   readonly must: string;
@@ -214,7 +214,7 @@ export class RecordMapping {
       }
     }
     const { ts, event: named, ...rest } = Object.fromEntries(fields);
-    // Two fields of a record are renamed: the import itself sets `import_id`, and `hold` is reserved for budgets.
+    // Fields with these two names are renamed, because the import itself sets `import_id`, and budgets reserve `hold`.
     for (const name of ["import_id", RESERVED_FIELD]) {
       if (!Object.hasOwn(rest, name)) continue;
       renameToRaw(rest, name);
@@ -235,8 +235,8 @@ export class RecordMapping {
   }
 
   /**
-   * Renames a known field that does not take its value. If `--map` names the field, the field keeps its name, so that
-   * the event is refused later. The user has asked for this field, so an import without it would be worse than none.
+   * Renames a known field whose value is invalid. If `--map` names the field, the field keeps its name, so that the
+   * record is rejected later. The user has asked for this field, so the record must not be imported without it.
    */
   #keepUnfit(fields: Record<string, unknown>, field: string): void {
     const value = fields[field];
@@ -285,7 +285,8 @@ function valueAt(object: Values, path: string): unknown {
 }
 
 /**
- * Numbers below this are seconds, for times until the year 5138. Others are milliseconds, for times since March 1973.
+ * If a time is a number below this limit, the number is in seconds, which reach the year 5138. Otherwise the number is
+ * in milliseconds; as milliseconds, the limit is in March 1973.
  */
 const EPOCH_SECONDS_MAX = 1e11;
 /** If the time of a number is before 2000, or more than a day in the future, the number likely has a different unit. */

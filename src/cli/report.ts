@@ -182,7 +182,10 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
   }
 }
 
-/** Returns an estimate of the number of events in a time range, from the manifest and the lengths of unlisted files. */
+/**
+ * Returns an estimate of the number of events in a time range: from the manifest or, for files without a usable
+ * manifest line, from their lengths.
+ */
 function expectedEvents(reader: AuditReader, range: ReportRange): number {
   const filter = eventFilter(range);
   let events = 0;

@@ -8,7 +8,7 @@ import { type BudgetUnit, fromAmount } from "../budget/amount.ts";
 import { type BudgetStatus, statusOf } from "../budget/budget_status.ts";
 import type { BudgetLedger } from "../budget/ledger.ts";
 
-/** A budget as JSON. */
+/** A budget as it appears in JSON output. */
 export interface ShownBudget extends BudgetStatus {
   readonly budget: string;
   readonly unit: BudgetUnit;
@@ -18,7 +18,7 @@ export interface ShownBudget extends BudgetStatus {
   readonly where: Readonly<Record<string, unknown>>;
 }
 
-/** Returns the budgets of a ledger at a time, sorted by name. */
+/** Returns the budgets of a ledger with their status at `nowMs` (epoch milliseconds), sorted by name. */
 export function budgetsIn(ledger: BudgetLedger, nowMs: number): ShownBudget[] {
   return [...ledger.names].sort().map((name) => shownBudget(ledger, name, nowMs));
 }

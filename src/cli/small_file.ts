@@ -60,7 +60,7 @@ export function readSmallFileBytes(
   }
 }
 
-/** Returns the text of a small file; takes and throws the same as {@linkcode readSmallFileBytes}. */
+/** Returns the text of a small file. The parameters and errors are those of {@linkcode readSmallFileBytes}. */
 export function readSmallFile(path: string, what: string, bytesMax = BYTES_MAX): string {
   return new TextDecoder().decode(readSmallFileBytes(path, what, bytesMax));
 }

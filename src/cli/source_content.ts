@@ -28,7 +28,7 @@ export interface SourceContent extends Disposable {
   read(): AsyncIterable<Bytes>;
 }
 
-/** The argument that stands for standard input. */
+/** The argument FILE that means standard input. */
 export const STANDARD_INPUT = "-";
 const GZIP_SIGNATURE: readonly number[] = [0x1f, 0x8b];
 
@@ -43,7 +43,7 @@ export async function openContent(name: string, spool?: Spool): Promise<SourceCo
   if (kind === "directory") {
     throw new CommandError(`Cannot import ${name}: the path is a directory`, 1);
   }
-  // A pipe is opened only once. If it were closed, the process that writes to it would end.
+  // A pipe is opened only once. If it were closed and opened again, the process that writes to it could end in between.
   if (kind === "other") return await contentOfPipe(await openPipe(name), spool);
   const handle = orExplained(name, () => denoFileSystem.open(name, "read"));
   const status = handle.status();

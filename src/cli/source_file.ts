@@ -37,7 +37,10 @@ export type Values = Readonly<Record<string, unknown>>;
 export type SourceRecord =
   & {
     readonly line: number;
-    /** The bytes of the record, or a text that stands for them. Equal records have equal contents. */
+    /**
+     * The content from which the ID of the record is computed: the bytes of a JSON line, the cells of a CSV row as
+     * JSON, or the problem if the bytes cannot be read. Equal records have equal contents.
+     */
     readonly content: string | Uint8Array;
   }
   & (
@@ -65,7 +68,7 @@ const TOO_LONG = `longer than ${MAX_LINE_BYTES} bytes`;
 const CR = 0x0d;
 const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 
-/** Thrown if a file is unreadable from a line to the end of the file. */
+/** Thrown if `line` and all later lines of a file cannot be read. */
 class RestError extends Error {
   constructor(readonly line: number, problem: string) {
     super(problem);
@@ -92,8 +95,8 @@ export class SourceFile implements Disposable {
   }
 
   /**
-   * Opens a file whose records are to be imported; the name `-` stands for standard input. The records of a pipe can be
-   * read several times only with `spool`.
+   * Opens a file whose records are to be imported; the name `-` means standard input. The records of a pipe can be read
+   * several times only with `spool`.
    *
    * @throws {CommandError} If the file does not exist or is a directory, or its format is unknown.
    */
@@ -231,7 +234,8 @@ async function* csvRecords(
     on_record: (row: string[]) => void take(row),
   });
   const writer = parser.writable.getWriter();
-  // Without this handler, an error of the parser would be an unhandled rejection. write() or close() below throws it.
+  // Without this handler, an error of the parser would be an unhandled rejection. write() or close() below also reports
+  // the error.
   writer.closed.catch(() => {});
   for await (const chunk of checkedText(source)) {
     await writer.write(chunk);

@@ -1,5 +1,5 @@
 /**
- * Joins the two events of each call to one row. Pure.
+ * Joins the begin event and the end event of each call to one row. Pure.
  *
  * @module
  */
@@ -16,12 +16,12 @@ const ENDED = "ended";
 const WAITING_MAX = 100_000;
 
 /**
- * Joins the two events of each call to a row: an event with the time of the begin event and the fields of both events.
- * If both events have a field, the row has the value in the end event.
+ * Joins the begin and end events of each call to a row: an event with the time of the begin event and the fields of
+ * both events. If both events have a field, the row has the value in the end event.
  *
  * A process can log the end of a call that `scout inflight end` has ended before. Only the end from the process has the
- * result of the call. If the newest events come first, the row is made of that end; otherwise that end makes a second
- * row.
+ * result of the call. If the newest events come first, the row has the fields of that end; otherwise that end yields a
+ * second row of the call.
  */
 export class SpanRows {
   readonly #isNewestFirst: boolean;
@@ -33,7 +33,7 @@ export class SpanRows {
   readonly #open: ReadonlySet<string>;
 
   /**
-   * Creates an object to which no event was added yet.
+   * Creates an instance without events.
    *
    * @param open The keys of the calls without an end in the log, see {@linkcode keyOf}.
    */
@@ -44,7 +44,8 @@ export class SpanRows {
 
   /**
    * Adds the next event. Returns the row of a call when both of its events were added; otherwise null. If the newest
-   * events come first, a begin event always completes the row, because an end event would have been added before it.
+   * events come first, a begin event always completes the row: if the call has an end event, that event was added
+   * before.
    */
   add(event: AuditEvent): AuditEvent | null {
     const span = spanOf(event);
@@ -55,7 +56,7 @@ export class SpanRows {
       return begins ? null : this.#ended(event);
     }
     if (begins) return this.#rowOf(event, this.#waiting.end(end));
-    // The limit protects the memory: other programs may write millions of events with `span` but without begin events.
+    // Other programs may write millions of events with `span` but without begin events. The limit bounds the memory.
     if (this.#waiting.size >= WAITING_MAX) return null;
     const later = this.#waiting.end(end);
     if (later !== undefined) this.#waiting.begin(end, later);
@@ -64,7 +65,8 @@ export class SpanRows {
   }
 
   /**
-   * Returns the rows of the calls without an end; none if the newest events came first, because add() returned them.
+   * Returns the rows of the calls without an end. If the newest events came first, returns no rows, because add() has
+   * already returned these rows.
    */
   unfinished(): AuditEvent[] {
     if (this.#isNewestFirst) return [];

@@ -18,7 +18,7 @@ export const spansOption: Parser<"sync", boolean, unknown> = option("--spans", {
     message`Show one row per call logged with begin() and end(): start, duration, status, and the fields of both events`,
 });
 
-/** The words for the calls, if the log has no call that matches. */
+/** The words for calls in the message about a query that found no call. */
 export const SPANS_KIND = "calls logged with begin() and end()";
 
 /** Options that select the calls to show and their order. */
@@ -28,8 +28,8 @@ type SpanOptions = FieldOptions & Partial<TimeOptions> & {
 };
 
 /**
- * Yields a row for each call that began in the time range and has the fields. The calls are in the order in which they
- * ended, and the calls without an end follow. With `desc`, the call that began last is the first.
+ * Yields a row for each call that began in the time range and matches the field filters. The calls are in the order in
+ * which they ended, and the calls without an end follow. With `desc`, the call that began last is the first.
  */
 export async function* spansIn(
   reader: AuditReader,
@@ -72,7 +72,8 @@ export async function* followedSpans(
 ): AsyncGenerator<AuditEvent, void> {
   const { where, ...query } = spanQuery(options);
   const events = reader.follow(query)[Symbol.asyncIterator]();
-  // From this call of next() on, the iteration misses no event. It may also yield events that the queries below find.
+  // From this call of next() on, the iteration misses no event. It may also yield events that the queries below find;
+  // an event whose key is in `known` is skipped below.
   const first = events.next();
   const last = await lastSpans(reader, options);
   yield* last;

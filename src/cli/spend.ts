@@ -163,7 +163,7 @@ export async function tellSpend(
   return count;
 }
 
-/** Returns the table of `scout spend` as lines of at most `columns`. */
+/** Returns the table of `scout spend` as lines that are at most `columns` wide. */
 export function spendTable(by: By, rows: readonly Row[], columns: number): string[] {
   const labels = labelsOf(by, rows);
   const amounts = alignedUsd(rows.map(({ usd }) => usd));

@@ -42,7 +42,7 @@ async function runStatus(options: ReadingOptions, output: Output): Promise<numbe
 
 const LABEL_WIDTH = "archives  ".length;
 
-/** Returns the state of a log as lines of at most `columns`. */
+/** Returns the state of a log as lines that are at most `columns` wide. */
 export function statusLines(status: LogStatus, timeZone: string, columns: number): string[] {
   const width = columns - LABEL_WIDTH;
   return [...sections(status, timeZone, width)].flatMap(([name, texts]) =>
@@ -142,7 +142,7 @@ function damageTexts({ archivedLines, regions }: LogStatus["damage"], width: num
 
 const LEVELS = "▁▂▃▄▅▆▇█";
 
-/** Returns a character for the spend of each hour. A higher character means more; a dot means 0. */
+/** Returns a text with one character per hour. A higher character means a higher spend; a dot means 0. */
 function sparkline(figures: readonly number[]): string {
   const largest = Math.max(...figures);
   return figures.map((figure) => {

@@ -49,7 +49,7 @@ export class Output {
     this.jsonText(JSON.stringify(value));
   }
 
-  /** Adds a line of JSON to the buffer as it is. On a terminal, unsafe characters are escaped. */
+  /** Adds JSON text as a line to the buffer. On a terminal, unsafe characters are escaped. */
   jsonText(text: string): void {
     this.line(this.isTerminal ? shownText(text) : text);
   }

@@ -112,7 +112,7 @@ function anchorOf(value: string): ChainHead {
 
 const LABEL_WIDTH = "not shown  ".length;
 
-/** Returns the report of `scout verify` as lines of at most `columns`. */
+/** Returns the report of `scout verify` as lines that are at most `columns` wide. */
 export function verifyLines(
   report: VerifyReport,
   protection: Protection,

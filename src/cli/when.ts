@@ -40,7 +40,7 @@ export function parseWhen(text: string): When {
 }
 
 /**
- * Parses a duration, and returns milliseconds: `90s`, `15m`, `3h`, `2d` or `1w`.
+ * Parses a duration such as `90s`, `15m`, `3h`, `2d` or `1w`, and returns its milliseconds.
  *
  * @throws {RangeError} If the text is anything else.
  */

@@ -1,10 +1,10 @@
 /**
- * Sums of many small costs, exact to the last bit in any order.
+ * Sums many small costs. The sum is exact to the last bit, and does not depend on the order of the costs.
  *
  * @module
  */
 
-/** The part of `Math` that Deno's types do not declare yet. */
+/** `Math.sumPrecise()`, which Deno's types do not declare yet. */
 const { sumPrecise } = Math as unknown as { sumPrecise(terms: Iterable<number>): number };
 
 /**
@@ -42,7 +42,7 @@ export class PreciseSum {
   /** Adds another sum without a rounding error. */
   addSum(other: PreciseSum): void {
     this.add(other.#sum);
-    // If the other sum is infinite, its rounding errors have no meaning.
+    // If the other sum is infinite, its rounding errors have no meaning and are not added.
     if (!Number.isFinite(other.#sum)) return;
     this.add(other.#rest);
     this.add(other.#restOfRest);

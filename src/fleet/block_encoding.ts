@@ -11,7 +11,10 @@ export type Encoding = "identity" | "gzip";
 
 /** Compression level of gzip: the fastest level, because even this level finds the text that every line repeats. */
 const GZIP_LEVEL = 1;
-/** Maximum number of bytes to compress or decompress synchronously. For so few bytes, a thread would take longer. */
+/**
+ * Maximum number of bytes to compress or decompress synchronously. For so few bytes, the hand-over to a thread takes
+ * longer than the work.
+ */
 const ON_THE_SPOT_BYTES = 16 * 1024;
 /** Minimum size of zlib's output chunks, in bytes. Chunks grow with the data, so that few chunks have to be joined. */
 const CHUNK_BYTES_MIN = 64;

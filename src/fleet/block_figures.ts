@@ -21,7 +21,7 @@ export interface BlockFigures {
   readonly lastMs: number;
   /** Cost of the events that have a time, USD; null if none of them has a cost. */
   readonly usd: number | null;
-  /** Number of events by type. The key "" stands for events without a type. */
+  /** Number of events by type. The key "" counts the events without a type. */
   readonly events: ReadonlyMap<string, number>;
 }
 
@@ -44,7 +44,8 @@ const EVERY_LINE = new LineTest({});
 export function figuresOf(bytes: Uint8Array): BlockFigures {
   let lines = 0;
   const onDamage = (_line: LinePlace, reason: string) => {
-    // Lost bytes before an event are a part of the event's line, and that line is counted below.
+    // After a power loss, NUL bytes may precede an event in its line. This line is counted below, together with its
+    // event.
     if (reason !== LOST) lines++;
   };
   const events = new Map<string, number>();

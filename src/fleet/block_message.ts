@@ -1,5 +1,5 @@
 /**
- * Turns blocks into messages.
+ * Turns blocks of a log into NATS messages, each with headers and data.
  *
  * @module
  */

@@ -3,8 +3,8 @@
  *
  * For each log, the reader remembers the position after the last byte that it has read. If a block ends at or before
  * this position, the block is a duplicate and is dropped. If a block begins before this position and ends after it,
- * the block is cut there. If a block begins after this position, the bytes in between are a gap. So a block does no
- * harm if it is stored twice, for example because a shipper was killed.
+ * only its bytes after the position are read. If a block begins after this position, the bytes in between are a gap. So
+ * a block does no harm if it is stored twice, for example because a shipper was killed.
  *
  * @module
  */
@@ -162,7 +162,10 @@ interface Asked {
   readonly damage: Damage[];
 }
 
-/** Creates the progress of a reader. If it starts after the first block, earlier bytes are not reported as gaps. */
+/**
+ * Creates the progress of a reader. If the reader starts after the first block of the stream, the bytes before its
+ * start are not reported as gaps.
+ */
 function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange): LogsProgress {
   return new LogsProgress((gap) => {
     const { log, from, to } = gap;
@@ -187,7 +190,7 @@ async function* last(asked: Asked, count: number): AsyncGenerator<Batch, void> {
   const { reading, gaps, damage } = asked;
   const range = await storedRange(reading);
   const finding = { ...asked, reading: { ...reading, follow: false } };
-  // It is unknown how many blocks contain the last events, so the search extends backward until there are enough.
+  // It is unknown how many blocks contain the last events, so the search extends backward until it finds enough events.
   for (let blocks = count === Infinity ? Infinity : 1;; blocks *= LOOK_BACK_FACTOR) {
     const part = { ...range, first: Math.max(range.first, range.last - blocks + 1) };
     gaps.length = damage.length = 0;

@@ -56,11 +56,11 @@ export interface StoredBlock {
 export type Published =
   | { readonly outcome: "stored"; readonly seq: number }
   /**
-   * The block is a duplicate, or the last block in the stream is not the block that the shipper expected, or the server
-   * is still storing a block.
+   * The server did not store the block now: the block is a duplicate, the last block in the stream is not the one that
+   * the shipper expected, or the server is still storing a block.
    */
   | { readonly outcome: "refused"; readonly why: string }
-  /** For now, the stream has no room for the block, or no server can store it. */
+  /** The server did not store the block: there is no room, or no server is available. A later attempt may succeed. */
   | { readonly outcome: "not now"; readonly why: string };
 
 /** Thrown when the server rejects a request. */
@@ -137,7 +137,8 @@ export async function publish(
 ): Promise<Published> {
   const fields = headers();
   for (const [name, value] of facts) fields.set(name, value);
-  // Each of these two headers lets the server detect duplicates. While a leader is elected, one check can fail.
+  // Each of these two headers lets the server detect duplicates. Both are sent, because one of the two checks can fail
+  // while a cluster elects a leader.
   fields.set("Nats-Msg-Id", `${subject}:${block.from}`);
   fields.set("Nats-Expected-Last-Subject-Sequence", `${expectedSeq}`);
   const answer = await connection.request(subject, data, { timeout: timeoutMs, headers: fields });

@@ -126,7 +126,8 @@ export class PositionedLog {
   async #sync(active: FileHandle): Promise<void> {
     const { fileSystem, files } = this.#log;
     try {
-      // If the path no longer names this file, a writer has sealed the file. A writer syncs a file before it seals it.
+      // If the file cannot be synced because it is no longer at its path, a writer has sealed it. Its bytes are then
+      // durable, because a writer syncs a file before it seals the file.
       await syncData(fileSystem, files.active, active);
     } catch (error) {
       throw withFlags(error, [pathFlag("write", files.directory)], { action: "Cannot ship log" });

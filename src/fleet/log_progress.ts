@@ -75,7 +75,7 @@ export class LogProgress {
     return from >= this.#position && this.#begun.length === 0 && figures !== null;
   }
 
-  /** Adds a block by its headers alone, if its bytes are not needed. */
+  /** Advances past a block whose bytes are not needed. If bytes before the block are missing, reports a gap. */
   pass({ from, to }: BlockFacts): void {
     if (from > this.#position) this.#onGap(this.#position, from);
     this.#position = to;
@@ -104,7 +104,7 @@ export class LogProgress {
     this.#begun.push(bytes.subarray(start));
     const byteLength = this.#begun.reduce((sum, { byteLength }) => sum + byteLength, 0);
     if (isCut) {
-      // A line longer than the maximum is damage, so its earlier parts are not needed.
+      // If the line exceeds the maximum length, it will be reported as damage, so its earlier parts are not needed.
       if (byteLength > MAX_LINE_BYTES) this.#begun = [bytes];
       return null;
     }

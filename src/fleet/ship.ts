@@ -169,7 +169,7 @@ class Shipping {
         if (restMs > 0) await delay(restMs, clock, signal);
       }
     } catch (error) {
-      // An error that the abort of the signal caused is not a failure.
+      // If the caller has aborted the signal, the error is due to the abort, and shipping ends without a failure.
       if (!signal.aborted) throw error;
     } finally {
       signal.removeEventListener("abort", wake);
@@ -294,7 +294,8 @@ class Shipping {
     knownSeq = 0,
   ): Promise<Next> {
     const last = await this.#lastBlock(knownSeq);
-    // If the stream has lost the blocks that it stored before, they are sent again.
+    // The stream has no blocks of this log, so shipping starts at the first byte. If the stream has lost blocks, they
+    // are sent again.
     if (last === null) return { position: 0, isContinued: false, seq: 0 };
     const { seq, facts } = last;
     if (knownSeq > 0 && seq > knownSeq && facts.shipper !== this.#shipper) {

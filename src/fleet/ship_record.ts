@@ -27,7 +27,7 @@ export interface ShipRecordOptions {
   readonly signal: AbortSignal;
 }
 
-/** The record of one shipper. */
+/** Records for one shipper, in `audit.shipped.jsonl`, which archives its fleet has received. */
 export class ShipRecord {
   readonly #options: ShipRecordOptions;
   /** The newest received archive when `audit.shipped.jsonl` was last read; undefined before the first read. */

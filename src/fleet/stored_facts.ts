@@ -115,7 +115,10 @@ async function createdConsumer(
   return { name, pending: Number(pending) };
 }
 
-/** Yields the messages of a consumer, and ends as soon as a message is missing. */
+/**
+ * Yields the messages of a consumer, and null when no more messages are stored for now. Ends as soon as a message is
+ * missing.
+ */
 async function* consumed(
   reading: FactsReading,
   { name, pending }: Consumer,
@@ -134,7 +137,7 @@ async function* consumed(
     for await (const message of untilAborted(pulled, signal)) {
       const code = message.headers?.code ?? 0;
       if (code > 0) {
-        // The pull has ended, or the consumer does not exist any more.
+        // Status 408 means that the time of the pull is over. After any other status, a new consumer is created.
         hasEnded = code === TIME_OVER;
         break;
       }
@@ -150,7 +153,8 @@ async function* consumed(
     signal.throwIfAborted();
     if (!hasEnded) return;
     if (messages > 0) continue;
-    // The consumer sends each message only once, so messages that it sent while the connection was broken are lost.
+    // The consumer sends each message only once. If the connection was broken, some messages are lost, and the consumer
+    // has sent more messages than this reader has received.
     if (await answered(reading, () => deliveredBy(reading, name)) !== given) return;
     yield null;
   }

@@ -126,8 +126,8 @@ export function later(a: ChainLink | null, b: ChainLink | null): ChainLink | nul
 export class NextHash {
   readonly #before: string;
   /**
-   * The unfinished hash of the previous line's hash and the bytes between the two lines; undefined until such bytes are
-   * added.
+   * The hash computation so far, over the hash of the previous line and the bytes between the two lines. Undefined
+   * until such bytes are added.
    */
   #between: Hash | undefined;
 

@@ -1,12 +1,12 @@
 /**
- * Checks on the text of lines before they are parsed. Pure.
+ * Checks the text of lines before the lines are parsed. Pure.
  *
  * @module
  */
 
 const PREFIX = '{"ts":"';
 const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
-// Excludes days above 28, hour 24 and second 60, because times with them may sort differently as text.
+// Excludes days above 28, hour 24 and second 60. The text of such a time may sort differently than the time itself.
 const TS = /^\d{4}-\d\d-(?:[01]\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z"$/;
 
 /** Checks how the lines of a text begin. The caller must check the lines in ascending order. */
@@ -15,7 +15,10 @@ export class LineBeginnings {
   readonly #escape: Finder;
   readonly #furtherTs: Finder;
 
-  /** Creates the checks for a text of many lines. The text may contain any characters in place of non-ASCII bytes. */
+  /**
+   * Creates the checks for a text of many lines. In the text, other non-ASCII characters may replace the original ones,
+   * because the checks search only for ASCII text.
+   */
   constructor(text: string) {
     this.#text = text;
     this.#escape = finderOf(text, "\\");

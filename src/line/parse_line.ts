@@ -18,17 +18,19 @@ export interface ParsedEvent {
   readonly lostBytes?: number;
 }
 
-/** The reason that is reported for NULs before an event. */
+/** The reason that a reader reports if NUL bytes precede the event in a line. */
 export const LOST = "lost: NUL bytes";
 
 /**
  * Returns the event in a line, the reason why the line is not an event, or null for a blank line.
  *
  * After a power loss, NULs can replace the unsynced lines of one writer. The next event in the file, which may be
- * durable, then has no line break before it. If the text after the NULs is a JSON object, the object is that event. The
- * text cannot be the end of a line that lost its start, because such an end closes more braces than it opens.
+ * durable, then follows the NULs without a line break. If the text after the NULs is a JSON object, the object is that
+ * event. The text cannot be the end of a line that lost its start, because such an end closes more braces than it
+ * opens.
  *
- * @param prepared Function that receives the text of the line. It returns the text to parse, which may differ.
+ * @param prepared Function that takes the text of the line and returns the text to parse. By default, both are the
+ *   same.
  */
 export function parseLine(
   bytes: Uint8Array,
@@ -48,7 +50,7 @@ function parse(
   try {
     text = decoder.decode(bytes);
   } catch {
-    // The message of the decoder has no further details.
+    // The error of the decoder has no further details, so its message is not part of the reason.
     return { reason: "not UTF-8" };
   }
   if (text.trim() === "") return null;

@@ -1,5 +1,5 @@
 /**
- * The accuracy of navigation.
+ * Computes the accuracy of navigation.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The decisions of the compression gate: passes and escalations.
+ * Counts the decisions of the compression gate: passes and escalations.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The spend of the last hours.
+ * Sums the spend of the last hours.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { costOf, isInWindow, spendWindow } from "../cost/spend.ts";
  * full hours. Events after `now()` do not count. Costs that are not finite numbers are ignored.
  *
  * @param events The events to sum, in any order.
- * @param options `hours` is the length of the window in hours, by default 1; zero or fewer hours have no costs.
+ * @param options `hours` is the length of the window in hours, by default 1; if it is zero or negative, the sum is 0.
  *   `now` returns the end of the window in epoch milliseconds, by default `Date.now`.
  * @returns The sum in USD.
  * @throws {TypeError} If `events` is not an iterable, or an option is unknown or of the wrong type.

@@ -36,8 +36,8 @@ export const MAX_PENDING_BYTES: number = 8 * 1024 * 1024;
 export const LOCK_TIMEOUT_SEC = 2;
 
 /**
- * Limits on the archives of a log. After each rotation, once the segment is archived, the oldest archives are
- * deleted until no limit is exceeded. The newest archive is only deleted because of its age. The active file, and
+ * Limits on the archives of a log. After each rotation, once the segment is archived, the oldest archives are deleted
+ * until no limit is exceeded. The newest archive is deleted only if its age exceeds `maxAgeSec`. The active file, and
  * segments that are not archived yet, are never deleted.
  *
  * @example At most 30 archives, none older than 90 days
@@ -93,16 +93,16 @@ export interface RetentionPolicy {
  * The log then has a file `audit.shipped.jsonl`, in which `ship()` and `scout ship` record how far each fleet has
  * received the log, if they have the permission to write to the directory.
  *
- * - A fleet is listed in the file when its shipper has reached the stream for the first time. The slowest fleet counts.
- *   The names of stream, fleet and log identify the fleet in the file, so two servers that receive the log need
- *   different names.
+ * - A fleet is listed in the file when its shipper has reached the stream for the first time. An archive counts as
+ *   received when the slowest fleet has received it. The names of stream, fleet and log identify the fleet in the file,
+ *   so if two servers receive the log, at least one of these names must differ.
  * - If the file lists no fleet, does not exist or is damaged, no archive counts as received. Shippers do not write into
  *   a damaged file: repair the file, or delete it. The next rotation or `open()` creates it again.
  * - If retention deletes an archive that a fleet has not received, it warns once, and names the fleet. It warns again
  *   only after the fleet has received further archives.
  * - An archive that is received later is deleted after the next rotation, or by the next `open()`.
  * - If a fleet no longer receives the log, delete its line in the file.
- * - All writers of the log need the same policy. `scout prune` does not wait.
+ * - All writers of the log need the same policy. `scout prune` deletes archives even if no fleet has received them.
  *
  * @example At most 30 archives, but up to 5 GB while the network is slow
  * ```ts
@@ -328,7 +328,7 @@ export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
   chain: flag,
 };
 const RETENTION_CHECKS: OptionChecks<RetentionPolicy> = {
-  // The newest archive is not deleted because of this limit, so a limit of 0 would always be exceeded.
+  // This limit never deletes the newest archive, so a limit of 0 would always be exceeded.
   maxArchives: integer(1),
   maxBytes: integer(0),
   maxAgeSec: {
@@ -369,7 +369,7 @@ export interface ResolvedOptions {
   path: string;
   sessionId: string | undefined;
   rotationSizeBytes: number;
-  /** Infinity if the file is not rotated because of its age. */
+  /** `Infinity` means that the age of the file does not cause a rotation. */
   rotationAgeSec: number;
   fsyncEveryNLines: number;
   fsyncIntervalSec: number;
@@ -423,7 +423,7 @@ export function resolveOptions(pathOrOptions: AuditLogOptions | string | URL): R
 }
 
 /**
- * Minimum age in seconds at which a file is rotated because of `retention.maxAgeSec`. With a lower one, each event
+ * Minimum age in seconds at which a file is rotated because of `retention.maxAgeSec`. With a lower age, each event
  * could rotate the file.
  */
 const RETENTION_AGE_MIN_SEC = 1;

@@ -28,7 +28,7 @@ export interface Clock {
 /** The clock of the system. */
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
-  // setTimeout() with 0 ms would take at least 1 ms.
+  // setImmediate() is used, because setTimeout() with 0 ms takes at least 1 ms.
   turn: () => new Promise((resolve) => void setImmediate(resolve)),
   wait: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
   waitSync(delayMs) {

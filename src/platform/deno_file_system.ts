@@ -213,7 +213,7 @@ function orNull<T>(find: () => T): T | null {
 }
 
 function isNotPermitted(error: unknown): boolean {
-  // In a user namespace that does not have the user, the system answers EINVAL.
+  // If the user namespace of the process does not contain the user or group, the system reports EINVAL, not EPERM.
   return hasCode(error, "EPERM") || hasCode(error, "EINVAL");
 }
 

@@ -1,16 +1,16 @@
 /**
  * Recognizes a file by a few of its bytes.
  *
- * A path and an inode are not enough, because a new active file often gets the inode of the previous one. So a print
- * of a file has two parts: the first bytes of the file, and the last bytes before an offset. The first bytes contain the
- * time of the first event. The last bytes are the end of a line. They alone are not enough, because all lines may end with
- * the same prompt.
+ * A path and an inode are not enough, because a new active file often gets the inode of the previous one. So a print of
+ * a file has two parts: the first bytes of the file, and the last bytes before an offset. The first bytes contain the
+ * time of the first event. The last bytes are the end of a line. The last bytes alone are not enough, because all lines
+ * may end with the same prompt.
  *
  * @module
  */
 import type { FileHandle } from "./file_system.ts";
 
-/** Maximum number of bytes in each part of a print, enough for the time and the IDs of a line. */
+/** Maximum number of bytes in each part of a {@linkcode FilePrint}, enough for the time and the IDs of a line. */
 const PRINT_BYTES = 256;
 
 /** The first bytes of a file, and the last bytes before an offset in it. */
@@ -25,7 +25,10 @@ export function printOf(handle: FileHandle, byteLength: number): FilePrint {
   return { first: readAt(handle, 0, length), last: readAt(handle, byteLength - length, length) };
 }
 
-/** Checks whether a file has the first bytes and, before the offset `byteLength`, the last bytes of a print. */
+/**
+ * Checks whether a file matches a print: the file starts with the first bytes of the print, and has the last bytes of
+ * the print before the offset `byteLength`.
+ */
 export function hasPrint(
   handle: FileHandle,
   byteLength: number,
@@ -36,12 +39,12 @@ export function hasPrint(
     isEqual(readAt(handle, byteLength - last.byteLength, last.byteLength), last);
 }
 
-/** Copies the first part of a print from bytes at the start of a file. */
+/** Returns a copy of the first part of a {@linkcode FilePrint}. `bytes` must be at the start of the file. */
 export function firstOf(bytes: Uint8Array): Uint8Array {
   return bytes.slice(0, PRINT_BYTES);
 }
 
-/** Copies the last part of a print from bytes of the file that end at the offset of the print. */
+/** Returns a copy of the last part of a {@linkcode FilePrint}. `bytes` must end at the offset of the print. */
 export function lastOf(bytes: Uint8Array): Uint8Array {
   return bytes.slice(-PRINT_BYTES);
 }

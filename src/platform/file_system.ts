@@ -44,9 +44,10 @@ export function isSameFile(a: FileStatus, b: FileStatus): boolean {
 }
 
 /**
- * The mode in which a file is opened. "create" fails if the file exists. All modes except "read" write at the end of the
- * file. With "append" and "create", the system finds the end of the file at each write, even if another program appends at
- * the same time. On Windows, a handle with these two modes cannot truncate the file. A handle with "update" can.
+ * The mode in which a file is opened. "create" fails if the file exists. All modes except "read" write at the end of
+ * the file. With "append" and "create", the system finds the end of the file at each write, even if another program
+ * appends at the same time. On Windows, a handle with these two modes cannot truncate the file, but a handle with
+ * "update" can.
  */
 export type FileAccess = "read" | "append" | "update" | "create";
 
@@ -67,7 +68,8 @@ export interface FileHandle {
    */
   truncateSync(byteLength: number): void;
   /**
-   * Sets owner, group and mode of a file that this handle created and that still has its path, and syncs them.
+   * Sets owner, group and mode of the file, and syncs them. This handle must have created the file, and the file must
+   * still be at its path.
    *
    * @throws {Deno.errors.PermissionDenied} If the process may not assign files to this owner or group.
    * @throws {Deno.errors.Busy} If another file is at the path.

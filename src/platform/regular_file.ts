@@ -25,8 +25,8 @@ export interface RegularFile {
 /** Options of {@linkcode openForAppend}. */
 export interface OpenOptions {
   /**
-   * Creates the missing file with another owner or mode than the usual ones. The function may create the file under a
-   * temporary name, see {@linkcode temporaryFor}, and link it to its path when it is complete.
+   * Creates the file if it is missing, for example with another owner or mode than the default ones. The function may
+   * create the file under a temporary name, see {@linkcode temporaryFor}, and link it to its path when it is complete.
    */
   readonly create?: () => FileHandle;
   /** The mode in which the file is opened; "append" by default. */
@@ -84,8 +84,8 @@ export function openForRead(fileSystem: FileSystem, path: string): FileHandle | 
  * Checks that the path of a log is not a directory. Without this check, a user without permission for the parent of the
  * directory would get an error about this permission, not about the directory.
  *
- * @throws {TypeError} If the path is a directory; the message suggests a file in the directory. Also if the system
- *   allows no file at the path.
+ * @throws {TypeError} If the path is a directory, or if the system does not allow the path. For a directory, the
+ *   message suggests a file in it.
  */
 export function checkNoDirectory(fileSystem: FileSystem, path: string): void {
   if (statusOfName(fileSystem, path)?.kind !== "directory") return;
@@ -140,7 +140,8 @@ function finishCreation(fileSystem: FileSystem, path: string): void {
 }
 
 /**
- * Returns the status of the file at a path if it is the open file; otherwise returns null.
+ * Returns the status of the file at a path if this file is the open file. Returns null if the path does not exist or
+ * leads to another file.
  *
  * If inode numbers are rounded, see {@linkcode FileStatus.inode}, two files may have the same number. The length of the
  * open file is then read before and after the length of the file at the path. The length at the path must lie between the
@@ -275,7 +276,7 @@ function orNull<T>(open: () => T, ...expected: (new (message: string) => Error)[
  * If Deno's permissions allow access to this directory only, its parents are created, but neither checked nor synced:
  * a power loss may then remove the parents with the log. The function never prompts for a permission.
  *
- * @throws {Deno.errors.NotADirectory} If a file that is not a directory is in the way; the message names it.
+ * @throws {Deno.errors.NotADirectory} If a part of the path exists and is not a directory; the message names this part.
  * @throws {Deno.errors.NotFound} If the root of the path, a drive or network share of Windows, does not exist.
  * @throws {TypeError} If the system does not allow the path.
  */

@@ -13,11 +13,15 @@ const MISSING_FEATURE: Partial<Record<typeof Deno.build.os, readonly number[]>> 
   windows: [1, 50],
 };
 
-/** ERROR_ACCESS_DENIED of Windows. On other systems, this number is EIO, for which Deno does not throw PermissionDenied. */
+/**
+ * ERROR_ACCESS_DENIED of Windows. On other systems, this number is EIO. Deno does not throw PermissionDenied for EIO,
+ * so the class of the error distinguishes the two.
+ */
 const ACCESS_DENIED = 5;
 /**
- * ERROR_INVALID_FUNCTION, _INVALID_HANDLE, _INVALID_PARAMETER, _INVALID_NAME, _BAD_PATHNAME and _DIRECTORY of Windows. On
- * other systems, the first number is EPERM, for which Deno throws PermissionDenied.
+ * ERROR_INVALID_FUNCTION, _INVALID_HANDLE, _INVALID_PARAMETER, _INVALID_NAME, _BAD_PATHNAME and _DIRECTORY of Windows.
+ * On other systems, the first number is EPERM. Deno throws PermissionDenied for EPERM, so the class of the error
+ * distinguishes the two.
  */
 const INVALID_NAME: readonly number[] = [1, 6, 87, 123, 161, 267];
 /** ERROR_LOCK_VIOLATION of Windows. On other systems, no file operation fails with this number. */

@@ -2,8 +2,8 @@
  * The temporary names under which files are created before they have their owner.
  *
  * Each creation has a name of its own, so that processes that create the same file at the same time never touch each
- * other's file. A temporary file is empty, or it is already linked to its path. So any process may remove the temporary
- * name at any time: the content stays under the path, and a process that has lost its empty file tries again.
+ * other's file. A temporary file is empty, or it is already linked to its final path. So any process may remove the
+ * temporary name at any time: the content stays under the path, and a process that has lost its empty file tries again.
  *
  * @module
  */
@@ -26,9 +26,9 @@ export function nameOfTemporary(name: string): string | null {
 }
 
 /**
- * Returns the temporary path that leads to the same file as a path; undefined if there is none. The file may have been
- * renamed since its creation, so any temporary name in the directory counts. The file must have exactly two names. So if
- * one of them is temporary, the file has no name in another directory.
+ * Returns the second path of the file at `path`, if its name is temporary; otherwise undefined. Any temporary name in
+ * the directory counts, because the file may have been renamed since its creation. The file must have exactly two
+ * names. So if one of them is temporary, the file has no name in another directory.
  */
 export function twinOf(
   fileSystem: FileSystem,

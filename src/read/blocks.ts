@@ -1,7 +1,7 @@
 /**
  * Splits the bytes of a file into blocks of whole lines, forwards or backwards, in bounded memory.
  *
- * A block contains many lines, because work on a whole block is faster than work on each line.
+ * A block contains many lines, because one operation on a whole block is faster than one operation per line.
  *
  * @module
  */
@@ -26,7 +26,10 @@ export interface Block {
 export class UnreadableRestError extends Error {
   /** The name of the class. */
   override readonly name = "UnreadableRestError";
-  /** Byte offset of the unreadable remainder: the end of the last whole line, or 0 if the file was read backwards. */
+  /**
+   * Byte offset of the unreadable remainder: the end of the last whole line. If the file cannot be opened, or if
+   * {@linkcode tailBlocksOf} fails, the offset is 0.
+   */
   readonly byteOffset: number;
 
   /** Creates the error from its cause. */
@@ -75,7 +78,7 @@ export async function* blocksOf(
 
 /**
  * Minimum and maximum number of bytes of one read while a file is read backwards. The first read is small, because the
- * last lines are often enough. If a line is longer than the maximum, a read may be longer than the maximum too.
+ * caller often needs only the last lines. To read a line that is longer than the maximum, one read may be longer too.
  */
 const TAIL_BYTES_MIN = 32 * 1024;
 const TAIL_BYTES_MAX = 256 * 1024;
@@ -96,8 +99,8 @@ export async function* tailBlocksOf(
   for (let end = byteLength; end > from;) {
     const start = Math.max(from, end - size);
     const bytes = await orUnreadable(readFully(handle, start, end));
-    // The last byte may be the line break of the last line, so it is left out. Whole lines begin after the first line
-    // break before it.
+    // The search leaves out the last byte, because that byte may be the line break of the last line. If the search
+    // finds a line break, the bytes after this line break are whole lines.
     const lineBreak = bytes.subarray(0, -1).indexOf(LINE_BREAK);
     if (lineBreak >= 0 || start === from) {
       const lines = bytes.subarray(start === from ? 0 : lineBreak + 1);
@@ -116,8 +119,8 @@ export async function* tailBlocksOf(
 }
 
 /**
- * Maximum number of decoded bytes in memory while an archive is read backwards. If the archive is longer, it is decoded
- * several times.
+ * Maximum number of decoded bytes in memory while an archive is read backwards. If the decoded content is longer, the
+ * archive is decoded several times.
  */
 const WINDOW_BYTES = 32 * 1024 * 1024;
 
@@ -199,7 +202,8 @@ class UnfinishedLine {
 
   add(part: Uint8Array): void {
     this.#byteLength += part.byteLength;
-    // `maxLineBytes` includes the line break, even if the line break has not been read yet.
+    // The limit `maxLineBytes` includes the line break. If the line break has not been read yet, one byte is added for
+    // it.
     const missing = part.at(-1) === LINE_BREAK ? 0 : 1;
     if (this.#byteLength + missing > this.#maxLineBytes) this.#parts = [];
     else if (part.byteLength > 0) this.#parts.push(part);

@@ -1,6 +1,7 @@
 /**
- * Costs and their times, in the order in which they were read. The costs are stored in blocks, each with its sum. If a
- * block is only partly in a time window, its costs are checked and added one by one.
+ * Costs and their times, in the order in which they were read. The costs are stored in blocks, each with its sum. If
+ * all costs of a block are in a time window, only the sum of the block is added. If only some of them are, the costs
+ * are checked and added one by one.
  *
  * @module
  */
@@ -61,7 +62,7 @@ class CostBlock {
   }
 }
 
-/** The costs of a file or of a part of it. */
+/** The costs of a whole file, or of a part of a file. */
 export class CostColumn {
   #blocks: CostBlock[] = [];
 

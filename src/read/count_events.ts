@@ -23,8 +23,8 @@ export interface CountOptions {
 }
 
 /**
- * Yields one event for each event in the log that has one of the types and is not before `since`, in no particular
- * order. Events that were counted from the manifest have only the field `event`, their type.
+ * Yields one event for each event in the log that has one of the types in `eventType` and is not before `since`, in no
+ * particular order. If an event was counted from the manifest, the yielded event has only the field `event`.
  */
 export async function* countedEvents(
   source: QuerySource & { readonly manifest: ManifestReader },
@@ -63,8 +63,8 @@ export async function* countedEvents(
 }
 
 /**
- * Returns the counts of an archive by event type from its manifest line. Returns null if the line has no counts, or if
- * a time in the archive is before the instant.
+ * Returns the counts of an archive by event type from its manifest line. Returns null if the line has no counts or no
+ * times, or if the earliest event of the archive is before the instant `sinceMs`.
  */
 function countsSince({ min_ts, events }: ArchiveLine, sinceMs: number): ArchiveLine["events"] {
   return min_ts !== null && Date.parse(min_ts) >= sinceMs ? events : null;

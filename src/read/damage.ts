@@ -11,7 +11,7 @@ export interface Damage {
   readonly path: string;
   /** Offset of the first byte of the region. In an archive, the offset counts decompressed bytes. */
   readonly byteOffset: number;
-  /** The length of the region in bytes. 0 means that the remainder of the file could not be read. */
+  /** The length of the region in bytes. If it is 0, the whole remainder of the file could not be read. */
   readonly byteLength: number;
   /** The reason why the region could not be read, such as `"not JSON"` or `"torn tail"`. */
   readonly reason: string;

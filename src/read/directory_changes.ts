@@ -8,7 +8,10 @@ import type { Watcher } from "../platform/file_system.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 
-/** Poll interval in milliseconds: the maximum delay of a change that the watcher does not report. */
+/**
+ * Poll interval in milliseconds. If the watcher does not report a change, the reader notices it after at most this
+ * time.
+ */
 const POLL_MS = 250;
 /**
  * Interval in milliseconds of the timer that keeps the process alive during a wait. The callback of the timer does
@@ -94,8 +97,8 @@ export class DirectoryChanges {
 
   #changeOrPoll(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // The timers of the clock and some watchers do not keep the process alive. This timer keeps it alive during the
-    // wait.
+    // The timers of the clock and some watchers do not keep the process alive. This timer keeps the process alive
+    // during the wait.
     const keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
     const timer = this.#clock.startTimer(POLL_MS, () => this.#endWait?.());
     this.#endWait = () => {

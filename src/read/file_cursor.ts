@@ -1,8 +1,9 @@
 /**
  * Reads a growing file line by line. A line is finished when its line break has been written.
  *
- * After a short write, the writer truncates the file and writes again. Therefore, when the file grows, an unfinished
- * line is read again from its start. Only a line longer than `maxLineBytes` is not read again.
+ * If a write stores only a part of its bytes, the writer truncates the file and writes again, so the bytes of an
+ * unfinished line may change. When the file grows, the unfinished line is read again from its start, unless it is
+ * longer than `maxLineBytes`.
  *
  * @module
  */
@@ -115,8 +116,8 @@ export class FileCursor {
   }
 
   /**
-   * Moves the cursor to byte `byteLength` without reading. The caller knows the events before it. A line must start at
-   * this byte.
+   * Moves the cursor to byte `byteLength` without reading, because the caller knows the events before this byte. A line
+   * must start at this byte.
    */
   skipTo(byteLength: number): void {
     this.#goTo(byteLength);
@@ -157,8 +158,9 @@ export class FileCursor {
 
   /**
    * Reports that lines were truncated after their events were yielded, and moves the cursor to the byte at which
-   * reading continues. A writer that undoes a write removes only bytes that the last call of {@linkcode read} has read.
-   * If more bytes are missing, another program has truncated the file to reuse it, so the file is read from its start.
+   * reading continues. If a writer undoes a write, it removes only bytes that the last call of {@linkcode read} has
+   * read. If more bytes are missing, another program has truncated the file to reuse it, so the file is read from its
+   * start.
    */
   #goToCut(byteLength: number): void {
     const { damage, path } = this.#options;

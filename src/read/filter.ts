@@ -34,7 +34,10 @@ export const FILTER_OPTION_CHECKS: OptionChecks<
   signal: abortSignal,
 };
 
-/** A test for events. Its conditions also serve to skip lines and files without parsing them. */
+/**
+ * A filter for events. A reader can also compare the conditions of the filter with the text of a line or with a
+ * manifest line, and skip lines and archives without parsing them.
+ */
 export interface EventFilter extends LineNeeds {
   /** Checks whether the event is selected. */
   matches(event: AuditEvent): boolean;
@@ -83,7 +86,7 @@ export function mayLineHold(line: ArchiveLine, filter: EventFilter): boolean {
     if (!(Date.parse(line.max_ts) >= sinceMs && Date.parse(line.min_ts) < untilMs)) return false;
   }
   const { events } = line;
-  // The manifest line does not list the types of events without a time. So any of these events may match.
+  // The manifest line does not list the types of events without a time, so such an event may be of a selected type.
   if (types === undefined || events === null || (!isTimed && line.untimed > 0)) return true;
   return [...types].some((type) => Object.hasOwn(events, type));
 }

@@ -1,8 +1,8 @@
 /**
  * Iterates over the items of batches that arrive asynchronously.
  *
- * An async generator that yields each item would be simpler, but takes four times as long. This iterator returns the
- * next item of the current batch without a step of the underlying generator.
+ * An async generator that yields each item would be simpler, but takes four times as long. This iterator takes the next
+ * item from the current batch, and calls the generator only once per batch.
  *
  * @module
  */
@@ -15,7 +15,8 @@ export class Flattened<T> implements AsyncIterableIterator<T, void> {
   readonly #batches: AsyncGenerator<Iterator<T, void>, void>;
   #batch: Iterator<T, void> | undefined;
   /**
-   * Number of pending calls. If it is not 0, a new call waits for the pending calls, so that the items stay in order.
+   * Number of pending calls of `next()` and `return()`. If a call is pending, a new call waits for it, so that the
+   * items stay in order.
    */
   #waiting = 0;
   #lastStep: Promise<unknown> = Promise.resolve();
@@ -52,7 +53,7 @@ export class Flattened<T> implements AsyncIterableIterator<T, void> {
   ): Promise<IteratorResult<T, void>> {
     this.#waiting++;
     const result = this.#lastStep.then(step).finally(() => this.#waiting--);
-    // The caller of this step gets the error. The next step starts even after an error.
+    // If the step fails, its caller gets the error through `result`. The next step starts all the same.
     this.#lastStep = result.catch(() => {});
     return result;
   }

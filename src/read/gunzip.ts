@@ -14,8 +14,8 @@ import { decompressed } from "../segments/gzip.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
- * Maximum number of gzip bytes to decode in one step. It is small, because the decoded bytes can be a thousand times as
- * many.
+ * Maximum number of gzip bytes to decode in one step. The number is small, because the decoder may turn these bytes
+ * into a thousand times as many bytes in memory.
  */
 const PIECE_BYTES = 4 * 1024;
 
@@ -69,13 +69,16 @@ export async function* gunzipped(read: () => AsyncIterable<Bytes>): AsyncGenerat
       if (bytewiseFrom === Infinity && decode !== decompressed) throw error;
       decode = (bytes) => inflated(bytes, bytewiseFrom);
     } finally {
-      // A cancelled stream does not wait for its pending read, so wait for that read here.
+      // If a stream is cancelled, it does not wait for its pending read of the file. So wait for that read here.
       await source.bytes.return(undefined);
     }
   }
 }
 
-/** One reading of the file. A read error ends the reading silently, so that all bytes before the error are decoded. */
+/**
+ * One reading of the file. A read error only ends `bytes`, so that all bytes before the error are decoded. Afterwards,
+ * `throwIfFailed()` throws the error.
+ */
 class Source {
   readonly bytes: AsyncGenerator<Bytes, void>;
   #failure: { readonly error: unknown } | null = null;
@@ -98,8 +101,8 @@ class Source {
 }
 
 /**
- * Thrown if a piece of gzip data cannot be decoded. The readable part of the piece is lost, because node:zlib drops the
- * output of the whole piece.
+ * Thrown if a piece of gzip data cannot be decoded. node:zlib drops the output of the whole piece, so
+ * {@linkcode gunzipped} decodes the file again, byte by byte from this piece on.
  */
 class FailedPiece extends Error {
   constructor(readonly byteOffset: number) {

@@ -15,7 +15,10 @@ export interface LineSource {
   /** Maximum length of a line in bytes, line break included. A longer line is reported as damage. */
   readonly maxLineBytes: number;
   readonly logger: Logger;
-  /** The clock. Between the steps of long work, it waits for a turn of the event loop. */
+  /**
+   * The clock that divides long work into steps. Between two steps, the reader waits for a turn of the event loop, so
+   * that other tasks can run.
+   */
   readonly clock: Clock;
   /**
    * The reader of the manifest, which caches the lines of the manifest. Without `manifest`, a new reader with an empty

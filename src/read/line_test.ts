@@ -11,11 +11,11 @@ import { finderOf, LineBeginnings } from "../line/line_text.ts";
 
 /** The conditions of a filter that can be checked in the text of a line, before the line is parsed. */
 export interface LineNeeds {
-  /** Lists of string values. The line contains at least one value of each list. */
+  /** Lists of string values. A line meets this condition if it contains at least one value of each list. */
   readonly strings?: readonly (readonly string[])[];
-  /** The event is at or after this instant, in epoch milliseconds. */
+  /** A line meets this condition if its event is at or after this instant, in epoch milliseconds. */
   readonly sinceMs?: number;
-  /** The event is before this instant, in epoch milliseconds. */
+  /** A line meets this condition if its event is before this instant, in epoch milliseconds. */
   readonly untilMs?: number;
 }
 
@@ -29,7 +29,8 @@ export class LineTest {
 
   /** Creates a pre-filter that passes every line whose event may meet the conditions. */
   constructor({ strings = [], sinceMs = -Infinity, untilMs = Infinity }: LineNeeds) {
-    // A value with a character that JSON escapes has several spellings, so its list cannot be used.
+    // If a value has a character that JSON escapes, the value has several spellings. A list with such a value is not
+    // checked.
     this.#strings = strings
       .map((list) => list.map((value) => JSON.stringify(value)))
       .filter((list) => !list.some((value) => value.includes("\\")));
@@ -62,8 +63,8 @@ const YEAR_0_MS = Date.parse("0000-01-01T00:00:00.000Z");
 const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
 
 /**
- * Returns the first time at or after the instant, as text. This text sorts correctly among times with years of four
- * digits.
+ * Returns the first time at or after the instant, as text that sorts correctly among times with years of four digits.
+ * Before these years the text is `""`, and after them `":"`, because these texts sort before and after all such times.
  */
 function firstTsOf(epochMs: number): string {
   if (epochMs <= YEAR_0_MS) return "";

@@ -4,10 +4,10 @@
  * The position consists of an open file, which was the active file when it was opened, and of the newest segment that
  * is older than this file:
  * - While the file is at the path of the active file, the next lines are appended to this file.
- * - After the file was moved, a writer that has the file open may still append to it. The file has ended when newer
- *   lines exist in a segment or in another active file. From then on, no writer appends to it. Writers append under one
- *   lock and check the path first, so lines in a newer file were written after the last line of this file. Sealing
- *   happens under the lock, so a sealed file has ended as soon as another active file exists, even an empty one.
+ * - After the file was moved, a writer that has the file open may still append to it. When newer lines exist in a
+ *   segment or in another active file, no writer appends to this file any more: the file has ended. The reason is that
+ *   writers append under one lock and check the path first. Files are sealed under the same lock, so a sealed file has
+ *   ended as soon as another active file exists, even an empty one.
  * - After the file has ended, the newer segments come next, then the active file. The oldest of these segments may be
  *   the file that was just read, sealed or archived.
  *
@@ -42,8 +42,8 @@ export interface LogCursorOptions {
   readonly damage: Damage[];
 }
 
-// Maximum number of attempts to open the active file and list the segments before it. An attempt fails only if the
-// active file is replaced between the two steps.
+// Maximum number of attempts to open the active file and list the older segments. An attempt fails only if the active
+// file is replaced between these two steps.
 const ATTEMPTS = 16;
 
 /** A position in a log, at first before the oldest event. */
@@ -79,8 +79,8 @@ export class LogCursor {
   async goToEnd(lastEvents: number): Promise<AuditEvent[]> {
     const { active, older } = this.#openCurrent();
     this.#segment = older.at(-1) ?? this.#segment;
-    // The end of the active file is determined after the listing. So all events before this end are skipped, and no
-    // event after it, even if the file is sealed meanwhile.
+    // The end of the active file is determined after the segments are listed. So the cursor skips all events before
+    // this end and none after it, even if the file is sealed meanwhile.
     if (active !== null) this.#setCursor(active, "end");
     const found: AuditEvent[] = [];
     if (lastEvents === 0) return found;
@@ -94,7 +94,10 @@ export class LogCursor {
     return found.reverse();
   }
 
-  /** Sets the end of the log for {@linkcode goToNewest} and bounded readings. Must be called under the append lock. */
+  /**
+   * Sets the end of the log up to which {@linkcode goToNewest} and a {@linkcode read} with `isBounded` read. Must be
+   * called under the append lock.
+   */
   aim({ file, byteLength }: ActiveEnd): void {
     this.#target?.handle.close();
     this.#target = null;
@@ -106,10 +109,10 @@ export class LogCursor {
   }
 
   /**
-   * Searches backwards, from the end that {@linkcode aim} has set, for an event of the type that `isWanted` accepts.
-   * Moves the cursor to the line of that event, or to the start of the older segment that contains it. If there is no
-   * such event, moves the cursor to the end. Resolves with whether there is such an event. If no end was set, or
-   * another file is active, does not move and resolves with null.
+   * Searches backwards, from the end that {@linkcode aim} has set, for the newest event of the type for which
+   * `isWanted` returns true. Moves the cursor to the line of that event, or to the start of the older segment that
+   * contains it. If there is no such event, moves the cursor to the end. Resolves with whether there is such an event.
+   * If no end was set, or the active file is not the file in which it was set, does not move and resolves with null.
    */
   async goToNewest(
     type: string,
@@ -162,8 +165,8 @@ export class LogCursor {
   /**
    * Yields the events between the cursor and the current end of the log, and moves the cursor. Returns whether the
    * cursor moved to a newer file or segment; if it did, more events may follow. A bounded reading reads the active file
-   * only up to the end that {@linkcode aim} has set. If no end was set in the file that is active now, it does not read
-   * that file.
+   * only up to the end that {@linkcode aim} has set. If {@linkcode aim} has not set an end in the current active file,
+   * a bounded reading does not read that file.
    */
   async *read({ isBounded = false } = {}): AsyncGenerator<AuditEvent[], boolean> {
     const atPath = this.#log.fileSystem.status(this.#log.files.active);
@@ -221,7 +224,8 @@ export class LogCursor {
     if (oldest !== this.#sealedAs) {
       const relation = await compareSegment(cursor, this.#log, oldest);
       if (relation === "unreadable") {
-        // If the archive is a copy of the file, reading the archive next would yield events twice.
+        // The archive may contain the lines of the cursor's file. Reading the archive next would then yield their
+        // events twice.
         if (isBounded) throw new Error(`Cannot read archive: ${this.#log.files.archive(oldest)}`);
         // The cursor reads the archive next, and reports the damage.
         return true;
@@ -229,7 +233,8 @@ export class LogCursor {
       if (relation !== "same") return relation === "other";
       this.#sealedAs = oldest;
     }
-    // A writer undoes a failed sealing, but never after another active file exists.
+    // If a sealing fails, the writer moves the file back, but never after another active file exists. So the file has
+    // ended if a newer segment or another active file exists.
     return newer.length > 1 || atPath !== null;
   }
 

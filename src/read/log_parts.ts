@@ -26,7 +26,7 @@ export interface LogPart {
   readonly file: SnapshotFile | null;
   /** The manifest line of the file; undefined if the file has none, or was removed. */
   readonly line: ArchiveLine | undefined;
-  /** The spans of the part; null if the manifest does not list them. A removed part always has its spans. */
+  /** The spans of the part; null if the manifest does not list them. If the file was removed, `spans` is never null. */
   readonly spans: SpanSummary | null;
 }
 
@@ -36,13 +36,13 @@ export interface LogParts extends Disposable {
 }
 
 /**
- * Maximum number of attempts to take the parts. An attempt fails only if an archive is created and removed during the
- * attempt.
+ * Maximum number of attempts to take a snapshot and read the manifest. An attempt fails only if an archive is created
+ * and removed during the attempt.
  */
 const ATTEMPTS = 16;
 
 /**
- * Takes a snapshot of the log and of its manifest.
+ * Takes a snapshot of the log and reads the manifest. Resolves with the parts of the log.
  *
  * @throws {TypeError} If the active file is not a regular file.
  * @throws {Error} If the active file is replaced, or an archive is created and removed, during every attempt.
@@ -113,8 +113,8 @@ function removedParts(
     if (!known.has(name)) return null;
     removed.push({ name, file: null, line: undefined, spans });
   }
-  // An archive that was renamed by hand was not removed. The manifest has no line for its new name, but its length is
-  // the same.
+  // An archive that was renamed by hand must not count as removed. The manifest has no line for its new name, so the
+  // archive is recognized by its length.
   const unlisted = new Set(
     snapshot.files.filter((file) => file.isArchive && !lines.byArchive.has(basename(file.path)))
       .map(({ byteLength }) => byteLength),

@@ -35,16 +35,16 @@ export async function linesInTurns(
   try {
     await manifest.catchUp(turns);
   } catch (error) {
-    // The manifest is not a regular file; linesOf() warns.
+    // The manifest is not a regular file. The call of linesOf() below logs a warning.
     if (!(error instanceof TypeError)) throw error;
   }
   return linesOf(manifest, logger);
 }
 
 /**
- * Returns the manifest line of an archive; undefined if the file has no line or does not have the length in the line.
- * Also returns undefined if the line counts oversized lines, because a reader with a larger `maxLineBytes` may read
- * them as events.
+ * Returns the manifest line of an archive. Returns undefined if the manifest has no line for the file, or if that line
+ * states another length. Also returns undefined if the archive contains oversized lines, because a reader with a larger
+ * `maxLineBytes` may read them as events.
  */
 export function lineOf(
   file: SnapshotFile,

@@ -19,12 +19,12 @@ export function newerSegments(log: LogDirectory, after: Stamp): Stamp[] {
 
 /**
  * Checks whether a segment is empty. Before a process seals a file, it reserves the name of the segment with an empty
- * file. If the process is killed before the sealing, the empty file remains.
+ * file. If the process is killed before it seals the file, the empty file remains.
  */
 function isEmpty({ fileSystem, files }: LogDirectory, { stamp, forms }: ListedSegment): boolean {
   if (forms.has("archive")) return false;
   const status = fileSystem.status(files.sealed(stamp));
-  // If a segment was removed after it was listed, either its archive exists or the segment was empty.
+  // If the sealed file was removed after it was listed and has no archive, the file was empty.
   return status === null
     ? fileSystem.status(files.archive(stamp)) === null
     : status.byteLength === 0;

@@ -15,7 +15,8 @@ import { LineTest } from "./line_test.ts";
 export interface ParseOptions {
   readonly maxLineBytes: number;
   /**
-   * The pre-filter. If a line does not pass, it may be skipped: it is then not parsed, and its damage is not reported.
+   * The pre-filter for lines. If a line does not pass the pre-filter, the line may be skipped: it is not parsed, and
+   * its damage is not reported.
    */
   readonly lineTest: LineTest;
   /** Called for each damaged line, with the position of the line and the reason why it is damaged. */
@@ -55,8 +56,7 @@ export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
 }
 
 /**
- * Returns the text of a block, or null if any line is not UTF-8. If it is null, the caller decodes the block line by
- * line.
+ * Returns the text of a block. If any line is not UTF-8, returns null, and the caller decodes the block line by line.
  */
 function decoded(bytes: Uint8Array): string | null {
   // isUtf8() and a lenient decoder together take a third of the time of a decoder with `fatal`.
@@ -77,8 +77,8 @@ function eventsInText(block: TextBlock, options: ParseOptions): AuditEvent[] {
   for (let start = 0; start < text.length;) {
     const lineBreak = text.indexOf("\n", start);
     const end = lineBreak < 0 ? text.length : lineBreak;
-    // A UTF-16 code unit takes at most three bytes in UTF-8. With this bound, most lines are short enough without an
-    // exact count of their bytes.
+    // A UTF-16 code unit takes at most three bytes in UTF-8. With this bound, the code need not count the bytes of most
+    // lines, because they are clearly short enough.
     const mayBeTooLong = 3 * (end - start) + 1 > maxLineBytes;
     if (mayBeTooLong || mayMatch(start, end)) {
       const line = text.slice(start, end);

@@ -42,8 +42,9 @@ export interface AuditQuery extends AsyncIterable<AuditEvent> {
    */
   toReadableStream(): ReadableStream<AuditEvent>;
   /**
-   * The unreadable regions that all iterations have found so far, each listed once. A query may skip the lines and
-   * archives that its options exclude, and their damage. Only a query without options finds every region.
+   * The unreadable regions that all iterations have found so far, each listed once. If the options of a query exclude a
+   * line or an archive, the query may skip it, and then does not list its damage. Only a query without options finds
+   * every region.
    */
   readonly damage: readonly Damage[];
 }

@@ -3,8 +3,8 @@
  *
  * A snapshot does not block writers. A writer seals a segment by renaming the active file, and removes the segment only
  * after its archive exists. Therefore:
- * - The active file is opened first. If it is sealed after that, one of the segments has the same inode as the open
- *   file. That segment and all newer segments are left out, so no event appears twice.
+ * - The active file is opened first. If a writer seals the file after that, one of the segments has the same inode as
+ *   the open file. That segment and all newer segments are left out, so no event appears twice.
  * - The segments are listed next. Every segment that was sealed before the listing is in the list, as a sealed segment
  *   or as an archive.
  *
@@ -155,7 +155,8 @@ export function openSegment(
   const sealed = forms.has("sealed") ? openSealed(stack, log, stamp) : null;
   if (sealed !== null && sealed.byteLength > 0) return [sealed];
   const path = files.archive(stamp);
-  // An archive that the listing of the directory lacks may still exist: the segment may have been archived since.
+  // If the directory listing has no archive of the segment, the archive may exist all the same, because the segment may
+  // have been archived after the listing.
   const isArchived = forms.has("archive") || fileSystem.status(path) !== null;
   const archive = isArchived ? [new ArchiveFile(fileSystem, path)] : [];
   return sealed === null ? archive : [sealed, ...archive];

@@ -37,7 +37,10 @@ class LiveCosts {
   #sinceMs = Infinity;
   #lineTest = new LineTest({});
   #column = new CostColumn();
-  /** The cost of the last line of the file if that line has no line break, because the line may be unfinished. */
+  /**
+   * The cost of the last line of the file if that line has no line break. The line may be unfinished, so the next
+   * reading reads it again and replaces this cost.
+   */
   readonly #tail = new CostColumn();
   #byteLength = 0;
   /** The fingerprint of the bytes that were read. */
@@ -121,8 +124,9 @@ interface LiveOptions extends Omit<ParseOptions, "lineTest"> {
 
 const LINE_BREAK = 0x0a;
 /**
- * Maximum number of archives whose single costs are cached. An archive at an edge of the window needs its single costs.
- * If there are more such archives, the costs of the least recently used archive are dropped.
+ * Maximum number of archives whose single costs are cached. If a time window contains only some costs of an archive,
+ * the sum of the archive is not enough. If there are more such archives than the maximum, the costs of the least
+ * recently used archive are dropped.
  */
 const COLUMNS_MAX = 4;
 
@@ -138,8 +142,8 @@ const BELIEVED_MS = 1_000;
  */
 const UNCHANGED_MS = 60_000;
 /**
- * Minimum age in milliseconds of the directory's last change. If that change is more recent, another change could get
- * the same time and stay unnoticed.
+ * Minimum age in milliseconds of the directory's last change. If that change is more recent, its time is not used,
+ * because another change could get the same time and stay unnoticed.
  */
 const SETTLED_MS = 3_000;
 
@@ -162,7 +166,7 @@ function listedAs({ fileSystem, files }: LogDirectory): Listed | null {
   return { directoryMs, manifestBytes: fileSystem.status(files.manifest)?.byteLength ?? -1 };
 }
 
-/** An archive, and the summary of its costs from its manifest line, if it has one. */
+/** An archive, and the summary of its costs if the archive has a manifest line. */
 interface KnownArchive {
   readonly file: SnapshotFile;
   readonly summary: CostSummary | undefined;
@@ -180,7 +184,9 @@ interface LogState extends Disposable {
   readonly archives: readonly KnownArchive[];
   /** The segments that are not archived yet, and the active file. */
   readonly live: readonly LiveFile[];
-  /** Whether the only file in `live` was checked and is the file that was read before. */
+  /**
+   * Whether `live` contains only the active file, and a check has found that this file is the one that was read before.
+   */
   readonly isContinued: boolean;
 }
 
@@ -220,7 +226,7 @@ export class SpendIndex {
   readonly #lineTest = new LineTest({ strings: [["cost"]] });
   #live = new Map<string, LiveCosts>();
   readonly #summaries = new Map<string, CostSummary>();
-  /** The costs of single archives, least recently used first. */
+  /** The single costs of archives, by archive. The least recently used archive is first. */
   readonly #columns = new Map<string, CostColumn>();
   #settled: SettledState | undefined;
   #running: Promise<unknown> = Promise.resolve();
@@ -237,7 +243,7 @@ export class SpendIndex {
    */
   spendIn(window: SpendWindow): Promise<number> {
     const spend = this.#running.then(() => this.#spendIn(window));
-    // The caller of this call gets the error. The next call starts even after an error.
+    // If the call fails, its caller gets the error through `spend`. The next call starts all the same.
     this.#running = spend.catch(() => {});
     return spend;
   }
@@ -267,9 +273,9 @@ export class SpendIndex {
   }
 
   /**
-   * Returns the last state of the log if {@linkcode SpendIndex.#isBelieved} allows it and the active file is the same.
-   * While the active file stays at its path, no new segment can appear. So the archives change only if retention or
-   * another program removes or adds them.
+   * Returns the last state of the log if {@linkcode SpendIndex.#isBelieved} allows its reuse and the active file is the
+   * same. While the active file stays at its path, no new segment can appear. So the archives change only if retention
+   * or another program removes or adds them.
    */
   #stateAsFound(): LogState | undefined {
     const settled = this.#settled;

@@ -37,7 +37,7 @@ const OPTION_CHECKS: OptionChecks<UnfinishedOptions> = { signal: abortSignal };
  * Yields the spans that have begun and not ended, in the order in which they began. Each iteration takes a snapshot of
  * the log.
  *
- * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
+ * @throws {TypeError} If an option is unknown or of the wrong type; the message names the option.
  */
 export function unfinishedSpans(
   source: QuerySource,
@@ -118,8 +118,8 @@ function isUncertain({ unlisted }: SpanSummary, ledger: SpanLedger<Begun>): bool
 }
 
 /**
- * Replaces the events of the part that have only some of their fields. Reads the whole events from the file of the
- * part.
+ * Replaces the events in `open` that the manifest line of the part lists with only some of their fields. Reads the
+ * whole events from the file of the part.
  */
 async function complete(
   open: Begun[],
@@ -148,11 +148,11 @@ function eventOf(text: string): AuditEvent {
 }
 
 /**
- * Checks by the event types in its manifest line whether an archive may contain events that begin a span or end an open
- * span.
+ * Checks whether an archive may contain events that begin a span or end an open span. Uses only the manifest line of
+ * the archive.
  */
 function mayChange(ledger: SpanLedger<Begun>, { events, untimed }: ArchiveLine): boolean {
-  // The manifest line does not list the types of events without a time.
+  // The manifest line does not list the types of events without a time, so such an event may be of any type.
   if (events === null || untimed > 0) return true;
   const types = Object.keys(events);
   if (types.some((type) => typeBegunBy(type) !== null)) return true;

@@ -14,16 +14,17 @@ export interface UnfinishedSpan {
   readonly parent?: string;
   /** Type of the event that ends the span, such as "tool_call". */
   readonly event: string;
-  /** Time at which the span began, ISO 8601; missing if its first event has no time. */
+  /** Time at which the span began, ISO 8601; missing if the event that began the span has no time. */
   readonly ts?: string;
-  /** ID of the session that began the span; missing if its first event has none. */
+  /** ID of the session that began the span; missing if the event that began the span has no session ID. */
   readonly session_id?: string;
   /** The other fields of the event that began the span. */
   readonly fields: Readonly<Record<string, unknown>>;
   /**
    * The `ts` of the session's last event, unchanged; missing if it is not known. If this time is recent, the process
-   * may still run. A reader cannot check that, because it may only read the files of the log. Events without a `ts` do
-   * not count, nor do the ends that `scout inflight end` has logged, with the field `ended_by`.
+   * may still run. A reader cannot check that, because it has only the files of the log. Events without a `ts` do not
+   * count. End events with the field `ended_by` do not count either, because `scout inflight end` logged them, not the
+   * process.
    */
   readonly lastSeen?: string;
 }

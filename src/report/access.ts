@@ -1,10 +1,10 @@
 /**
  * Access control for a report that is served.
  *
- * - The `Host` header of a request must name this server or an allowed host. If only this machine can reach the
- *   server, the header may also name this machine with any port, because a forwarded port has another number. So
- *   foreign pages cannot read the report, even if their host name resolves to this server (DNS rebinding). In a
- *   request with the right token, the header may contain any name.
+ * - The `Host` header of a request must name this server or an allowed host. Otherwise, a foreign page whose host name
+ *   resolves to this server could read the report (DNS rebinding). If only this machine can reach the server, the
+ *   header may contain any port, because a forwarded port has another number. If a request has the right token, its
+ *   header may contain any name.
  * - If other machines can reach the server, each request must contain the token of the server. The first request has
  *   the token in the URL. Later requests have the token in a cookie, so that it is not left in the browser history.
  *
@@ -87,7 +87,7 @@ function isOwnHost(host: string, { hostname, port, allowHosts }: Site): boolean 
   if (isLoopback(hostname)) return isLoopback(name);
   if (Number(hostPort ?? HTTP_PORT) !== port) return false;
   if (name === hostname.toLowerCase()) return true;
-  // DNS rebinding works only with host names, so the `Host` header may contain any IP address.
+  // DNS rebinding needs a host name. So if the server listens on all addresses, `Host` may contain any IP address.
   return ALL_ADDRESSES.has(hostname) && (IP_ADDRESS.test(name) || name === "localhost");
 }
 

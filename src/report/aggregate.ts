@@ -43,11 +43,11 @@ export interface TypeFigures {
   readonly events: number;
 }
 
-/** The figures of each name. If there are too many names, the figures of all further names are combined. */
+/** The figures of each model, or of each event type. Above a maximum number of names, further names are combined. */
 export interface Named<T> {
   /** The figures of each name in descending order: models by cost, types by number of events. */
   readonly named: readonly T[];
-  /** The combined figures of all further names; null if there are no further names. */
+  /** The combined figures of the names that have no separate figures; null if there are no such names. */
   readonly others: T | null;
 }
 
@@ -69,7 +69,7 @@ export interface BucketFigures {
 /** The figures that a report shows. */
 export interface ReportData {
   readonly events: number;
-  /** The number of events without a readable time. Buckets and sums of costs do not include them. */
+  /** The number of events without a readable time. Buckets and sums of costs do not include these events. */
   readonly untimed: number;
   /** The times of the first event, the last event and the end of the range in epoch milliseconds; null if unknown. */
   readonly firstMs: number | null;
@@ -99,7 +99,10 @@ class Model {
   events = 0;
   inputTokens = 0;
   outputTokens = 0;
-  /** The sum to which the last cost was added. It is cached because consecutive events are mostly in one bucket. */
+  /**
+   * The bucket to which the last cost of this model was added, and the sum of the model in that bucket. They are
+   * cached, because consecutive events are mostly in one bucket.
+   */
   last: { readonly content: Content; readonly sum: PreciseSum } | undefined;
   constructor(readonly name: string | null) {}
 }
@@ -114,7 +117,7 @@ const COUNTED: ReadonlySet<string> = new Set<EventType>([
 
 class Type {
   readonly sum = new PreciseSum();
-  /** Whether the metrics may count events of this type. `true` for combined types, because one of them may count. */
+  /** `true` if the metrics may count events of this type. `true` for combined types, because one of them may count. */
   readonly mayCount: boolean;
   events = 0;
 
@@ -179,16 +182,16 @@ export class ReportAggregate {
     this.#recent = new RecentSpend(options.untilMs);
   }
 
-  /** Sets the ledger with the state of the budgets before the first event. */
+  /** Sets the state of the budgets before the first event of the report. */
   beginBudgets(ledger: BudgetLedger): void {
     this.#budgets.begin(ledger);
   }
 
-  /** Adds an event to the figures if the event is in the time range. The budgets also include earlier events. */
+  /** Adds an event to the figures if the event is in the time range. Budgets also include events before the range. */
   add(event: AuditEvent): void {
     const { isTimed, sinceMs, untilMs } = this.#range;
     const epochMs = eventEpochMs(event.ts);
-    // An unreadable time is NaN. Every comparison with NaN is false, so a report with a time range leaves it out.
+    // An unreadable time is NaN. Every comparison with NaN is false, so a report with a time range omits the event.
     const isInRange = !isTimed || (epochMs >= sinceMs && epochMs < untilMs);
     if (!(epochMs >= untilMs)) this.#budgets.add(event, isInRange);
     if (!isInRange) return;

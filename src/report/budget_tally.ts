@@ -50,10 +50,10 @@ function increase(counts: Map<string, number>, name: string, by: number): void {
 /** The budgets of a report. In a report on a fleet, each log has its own budgets. */
 export class BudgetTally {
   readonly #logs = new Map<string | null, OneLog>();
-  /** Whether the events come from a fleet and have the name of their log; undefined before the first event. */
+  /** `true` if the events come from a fleet, so that each event names its log; undefined before the first event. */
   #isFleet: boolean | undefined;
 
-  /** Sets the ledger with the state of the budgets of one log before its first event. */
+  /** Sets the state of the budgets before the first event, for a report on one log. */
   begin(ledger: BudgetLedger): void {
     this.#logs.set(null, new OneLog(ledger));
   }
@@ -66,7 +66,7 @@ export class BudgetTally {
     const name = this.#isFleet && typeof scout_log === "string" ? scout_log : null;
     let log = this.#logs.get(name);
     if (log === undefined) {
-      // A log has a state line before its first budget line. The ledger begins with this state line.
+      // A log has a state line before its first budget line, so events before the state line are ignored.
       if (type !== BUDGET_LINE.state) return;
       this.#logs.set(name, log = new OneLog(new BudgetLedger({ isWhole: false })));
     }

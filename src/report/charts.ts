@@ -20,7 +20,7 @@ import { wilsonInterval } from "./wilson_interval.ts";
 export interface ChartSize {
   readonly width: number;
   readonly height: number;
-  /** The kind of page that shows the drawing. Identifiers contain this name, so that they are unique on the page. */
+  /** The kind of page that shows the drawing. Identifiers in the SVG contain this name, so that they are unique. */
   readonly name: "wide" | "narrow";
 }
 
@@ -44,7 +44,7 @@ const CHARACTER_WIDTH = 7;
 const TICKS_MAX = { wide: 10, narrow: 5 } as const;
 const MARGIN = { left: 8, right: 8, top: 14, bottom: 8 } as const;
 const HOUR_MS = 3_600_000;
-/** Minimum value in USD at the upper end of a cost axis. Without costs, the axis would otherwise end at 0. */
+/** Minimum upper end of a cost axis in USD. Without this minimum, the axis of a chart without costs would end at 0. */
 const SMALLEST_USD = 1e-6;
 
 const QUIET = { silent: true, emphasis: { disabled: true } } as const;

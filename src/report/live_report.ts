@@ -13,7 +13,7 @@ import type { ResolvedReportOptions } from "./options.ts";
 import { type Sections, sectionsOf } from "./page.ts";
 import type { SectionId } from "./sections.ts";
 
-/** Duration of a drawing as a share of the pause after it. The limits below can make the pause longer or shorter. */
+/** The pause after drawing the page is the duration of the drawing, divided by this share, within the limits below. */
 const DRAWING_SHARE = 0.25;
 /** Minimum and maximum pause between two drawings, in milliseconds. */
 const PACE_MIN_MS = 100;
@@ -21,7 +21,7 @@ const PACE_MAX_MS = 500;
 /** Maximum number of events that are added in one turn of the event loop, so that requests need not wait long. */
 const EVENTS_PER_TURN = 2_000;
 
-/** The sections that changed since an older version. */
+/** The current version of the report, and the sections that changed since an older version. */
 export interface Update {
   readonly version: number;
   readonly sections: Partial<Sections>;
@@ -66,8 +66,8 @@ export class LiveReport {
   }
 
   /**
-   * Adds the events to the report. `budgets` is the ledger with the state of the budgets before the first event, or
-   * null if the report includes the first event of the log. Resolves when the events end, and rejects if reading them
+   * Adds the events to the report. `budgets` has the state of the budgets before the first event of the report. It is
+   * null if the report includes the first event of the log. Resolves when the events end. Rejects if reading the events
    * fails.
    */
   async follow(budgets: BudgetLedger | null): Promise<void> {
@@ -122,7 +122,7 @@ export class LiveReport {
 
   async #drawInTime(): Promise<void> {
     await this.#pause(this.#drawableAtMs - this.#clock.monotonicMs());
-    // From here on, a new call must not share this drawing, because the drawing may lack events that the call needs.
+    // From here on, a call of #draw() needs a new drawing, because this drawing does not include later events.
     this.#drawing = undefined;
     const startMs = this.#clock.monotonicMs();
     this.#compare(sectionsOf({

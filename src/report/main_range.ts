@@ -14,14 +14,14 @@ export interface MainRange {
   readonly outside: number;
 }
 
-/** Maximum share of the events outside of the main range. A single event may be a larger share. */
+/** Maximum share of the events that lie outside of the main range. A single event may always lie outside. */
 const OUTSIDE_SHARE = 0.001;
-/** Minimum number of events in a report. With fewer events, none may lie outside of the main range. */
+/** If a report has fewer events than this number, no event may lie outside of the main range. */
 const EVENTS_MIN = 10;
 /** Maximum length of the main range as a share of the whole range. A longer main range is not worth a hint. */
 const RANGE_SHARE = 0.25;
 
-/** Returns the main range, with all events except a few; null if it is not much shorter than the whole range. */
+/** Returns the main range, with all events except a few; null if that range is not much shorter than the whole one. */
 export function mainRange(buckets: readonly BucketFigures[]): MainRange | null {
   const total = buckets.reduce((sum, { events }) => sum + events, 0);
   const allowed = total < EVENTS_MIN ? 0 : Math.max(1, Math.floor(total * OUTSIDE_SHARE));

@@ -1,7 +1,7 @@
 /**
  * Builds markup that is safe by construction: every value inserted into a template is escaped, unless the value is
- * a {@linkcode Markup}. Control characters and bidirectional controls are shown as escapes, as on a terminal. So a
- * text cannot change the display of the text around it.
+ * a {@linkcode Markup}. Control characters and bidirectional controls are shown as escapes. So a text cannot change the
+ * display of the text around it.
  *
  * @module
  */

@@ -27,7 +27,7 @@ export class NameTally<T> {
 
   /**
    * Creates a tally without names. `create` returns the initial figures of a name. Its argument is null for a missing
-   * name, and for all further names together.
+   * name, and for all names above the maximum, which share their figures.
    */
   constructor(create: (name: string | null) => T) {
     this.#create = create;
@@ -52,7 +52,7 @@ export class NameTally<T> {
     return this.#named.values();
   }
 
-  /** The combined figures of all further names; null if there are no further names. */
+  /** The combined figures of the names that have no separate figures; null if there are no such names. */
   get others(): T | null {
     return this.#others;
   }

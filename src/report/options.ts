@@ -70,7 +70,7 @@ const REPORT_OPTION_CHECKS: OptionChecks<ReportOptions> = {
 
 /** {@linkcode ReportOptions} with all defaults filled in. */
 export interface ResolvedReportOptions {
-  /** Whether only events with a time in the range are counted. */
+  /** `true` if the report has a time range, so that only events with a time in this range are counted. */
   readonly isTimed: boolean;
   readonly sinceMs: number;
   readonly untilMs: number;

@@ -19,7 +19,7 @@ export interface SpendSeries {
   readonly values: readonly number[];
 }
 
-/** Returns a series for each of the most expensive models, and one for all other models that have a cost. */
+/** Returns a series for each of the most expensive models, and one series for all other models that have a cost. */
 export function spendSeries(
   { named, others }: Named<ModelFigures>,
   buckets: readonly BucketFigures[],
@@ -85,7 +85,7 @@ export function labelOf(name: string | null): string {
   return name ?? "(none)";
 }
 
-/** The label of the table row that combines all further names. */
+/** The label of the table row that combines all names without a separate row. */
 export const FURTHER_LABEL = "all others";
 
 function othersLabel(count: number, areMore: boolean): string {

@@ -30,14 +30,14 @@ const WIDTHS_MS = [
 /** Approximate maximum number of buckets. If there would be more, buckets are widened, so that charts stay readable. */
 const BUCKETS_MAX = 120;
 
-/** A quarter of an hour in milliseconds. Since February 1972, UTC offsets of named time zones are multiples of it. */
+/** A quarter of an hour in milliseconds. UTC offsets of named time zones since February 1972 are multiples of it. */
 const SLOT_MS = 15 * MINUTE_MS;
 const SLOTS_SINCE_MS = Date.UTC(1972, 1, 1);
 /** Maximum number of entries in a cache. A full cache is cleared. */
 const REMEMBERED_MAX = 10_000;
 /** The start of the first Monday of 1970, the 5th of January. Buckets of a week or more start on Mondays. */
 const FIRST_MONDAY_MS = 4 * DAY_MS;
-/** The limits of the times that calendar functions can handle; times beyond them are moved to the limits. */
+/** The limits of the times that calendar functions can handle. An earlier or later time is moved to a limit. */
 const EARLIEST_MS = Date.parse("0001-01-01T00:00:00Z");
 const LATEST_MS = Date.parse("9999-01-01T00:00:00Z");
 
@@ -156,10 +156,11 @@ class Calendar {
   }
 
   /**
-   * Returns the start of the clock hour that contains an instant. If the clock is set forward to a time within an
-   * hour, the rest of that hour starts at the change. If the clock is set back to a time within an hour, the rest of
-   * that hour belongs to the hour before the change. If the clock is set back to a full hour, a new hour starts at the
-   * change.
+   * Returns the start of the clock hour that contains an instant. Examples of clock changes:
+   *
+   * - From 2:00 forward to 2:30: an hour of 30 minutes starts at the change.
+   * - From 2:00 back to 1:30: the repeated half hour belongs to the hour before the change, which has 90 minutes.
+   * - From 3:00 back to 2:00: a new hour starts at the change.
    */
   #hourOf(ms: number): number {
     const offsetMs = this.#offsetAt(ms);

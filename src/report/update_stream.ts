@@ -19,7 +19,7 @@ const encoder = new TextEncoder();
 
 /** The options of the update stream of a live page. */
 export interface UpdateStreamOptions {
-  /** The version that the browser shows, as {@linkcode versionText} returns it. Any other text means no version. */
+  /** The version that the browser shows, as {@linkcode versionText} returns it. For other texts, sends all sections. */
   readonly from: string;
   /** The identifier that distinguishes versions of this server from versions of an earlier server. */
   readonly serverId: string;

@@ -1,9 +1,9 @@
 /**
  * Determines when the first line was written to the active file, so that the file can be sealed because of its age.
  *
- * The result is the time of the first event, because the log's clock may differ from the clock of the system. An imported
- * event may be much older than the file. So if the file was created after the event, the result is the time of the
- * creation. Times that are later than the log's clock are ignored.
+ * The time comes from the first event, because the log's clock may differ from the clock of the system. But an imported
+ * event may be much older than the file. So if the file was created after the first event, the creation time of the
+ * file counts instead. A time later than the current time of the log's clock is ignored.
  *
  * @module
  */
@@ -14,7 +14,10 @@ import { eventEpochMs } from "../time.ts";
 const LINE_BREAK = 0x0a;
 /** Maximum number of bytes of the first line that are read. */
 const FIRST_LINE_BYTES = 64 * 1024;
-/** Matches the time at the start of a line that this library wrote. Used if the end of the line was not read. */
+/**
+ * Matches the time at the start of a line that this library wrote. Used if the line cannot be parsed, because its line
+ * break was not among the bytes that were read.
+ */
 const TIME_FIRST = /^\{"ts":"([^"\\]{1,40})"/;
 
 /**

@@ -1,11 +1,13 @@
 /**
- * Marks of the active file. A mark has an offset and an instant: no event before the offset is newer than the instant.
- * A reader that needs only the last hour starts at the last mark whose instant is before that hour.
+ * Marks of the active file. A mark consists of an offset and an instant: all events before the offset are at or before
+ * the instant. So a reader that needs only the events of the last hour starts at the last mark whose instant is before
+ * that hour.
  *
- * Writers store the marks in the lock file. A mark may outlive the active file for which it was made: after a rotation,
- * after a power loss, or if another program truncates the file. Therefore a mark carries a digest of the first bytes of
- * the file and of the bytes before the offset. The mark is valid only while the file still has these bytes. Sealing
- * removes all marks, because the next active file may begin with the same bytes if the clock stands still.
+ * Writers store the marks in the lock file. A mark may still be in the lock file when the active file was replaced or
+ * truncated: by a rotation, by a power loss or by another program. Therefore a mark carries a digest of the first bytes
+ * of the file and of the bytes before the offset. The mark is valid only while the file still has these bytes. Sealing
+ * removes all marks. Otherwise, if the log's clock stands still, the next active file may begin with the same bytes,
+ * and the old marks would be valid for it.
  *
  * If a mark lies past the end of the file, another program has truncated the file. Before its next append, a writer
  * then removes all marks and syncs the lock file. If the mark remained, a power loss could make it valid again: if the
@@ -22,8 +24,8 @@ import { parseLockLine, readLockEnd, readLockText, writeLockText } from "../lock
 import type { LogDirectory } from "./log_directory.ts";
 
 /**
- * Number of bytes to read from the end of the lock file: more than the longest line of a mark. Marks follow all other
- * lines, so the last mark is the last line.
+ * Number of bytes to read from the end of the lock file to get its last line, more than the longest line of a mark.
+ * Marks follow all other lines. So if the lock file has a mark, its last line is the last mark.
  */
 const LAST_LINES_BYTES = 256;
 
@@ -84,13 +86,15 @@ export function clearMarks(lockFile: FileHandle): void {
 }
 
 /**
- * Removes all marks and syncs the lock file if a mark lies past the end of the active file. Such a mark means that
- * another program has truncated the file. Must be called before each append. The caller must hold the append lock.
+ * Removes all marks and syncs the lock file if a mark lies past the end of the active file, which has `byteLength`
+ * bytes. Such a mark means that another program has truncated the file. Must be called before each append. The caller
+ * must hold the append lock.
  */
 export function clearMarksPast(lockFile: FileHandle, byteLength: number): void {
   const lastLine = readLockEnd(lockFile, LAST_LINES_BYTES).trimEnd().split("\n").at(-1)!;
   const last = markIn(lastLine);
-  // If a crash tore the last line of the lock file, an earlier mark may still lie past the end of the active file.
+  // If the last line is not a valid mark, a crash may have torn it. An earlier mark may then still lie past the end of
+  // the active file, so check all lines.
   const marks = last === undefined ? readLockText(lockFile).split("\n").map(markIn) : [last];
   if (marks.every((mark) => mark === undefined || mark.marked_bytes <= byteLength)) return;
   clearMarks(lockFile);
@@ -98,8 +102,8 @@ export function clearMarksPast(lockFile: FileHandle, byteLength: number): void {
 }
 
 /**
- * Returns the byte offset from which a reader must read the active file to find all events at or after the instant.
- * Returns 0 if no valid mark is older than the instant.
+ * Returns the byte offset from which a reader must read the active file to find all events at or after the instant
+ * `sinceMs`. Returns 0 if no valid mark is older than this instant.
  */
 export function startFor(
   sinceMs: number,
@@ -123,7 +127,7 @@ function lockTextOf(log: LogDirectory): string {
   try {
     return lockFile === null ? "" : readLockText(lockFile);
   } catch (error) {
-    // On Windows, the lock file cannot be read while a writer holds its lock.
+    // On Windows, the lock file cannot be read while a writer holds its lock. The reader then reads without marks.
     if (isLockViolation(error)) return "";
     throw error;
   }

@@ -89,7 +89,8 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
       await summarize(segmentChunks(segment, byteLength, archiving), archiving),
     )
     : await makeArchive(archiving, stamp, { segment, byteLength, claim });
-  // The process that published the archive may have died before it synced the directory.
+  // Sync the directory even if the archive existed before, because the process that published it may have died before
+  // its sync.
   await log.sync();
   const archive = basename(files.archive(stamp));
   await archiving.manifest.add({ archive, ...content, rebuilt: false });
@@ -189,7 +190,8 @@ async function checkArchive(
       return { ...content, ...segment };
     }
   } catch (error) {
-    // The archive is damaged or is not a regular file. Other errors come from the disk, and a retry may succeed.
+    // A TypeError means that the archive is damaged or is not a regular file. Any other error comes from the disk and
+    // is thrown as it is, because a retry may succeed.
     if (!(error instanceof TypeError)) throw error;
     reason = error.message;
   }
@@ -240,7 +242,10 @@ async function removeSegment(
   await log.sync();
 }
 
-/** Removes an empty segment. A process leaves an empty segment if it is killed while it seals, before the rename. */
+/**
+ * Removes an empty segment. Sealing first reserves the name of a segment with an empty file. A process that is killed
+ * before the rename leaves this file behind.
+ */
 async function removeEmpty({ log, underLock }: Archiving, stamp: Stamp): Promise<ArchiveOutcome> {
   const { fileSystem, files } = log;
   // A process that seals holds the append lock from the creation of the empty file to the rename. So if this process

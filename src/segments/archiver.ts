@@ -23,11 +23,17 @@ import type { Stamp } from "./segment_name.ts";
 /** Options of {@linkcode Archiver}. */
 export interface ArchiverOptions extends Omit<Archiving, "signal"> {
   readonly logger: Logger;
-  /** Called and awaited after archiving, because new archives may exceed a limit of the retention policy. */
+  /**
+   * Prunes the archives. Called and awaited after archiving, because new archives may exceed a limit of the retention
+   * policy.
+   */
   readonly onArchived: () => Promise<void>;
 }
 
-/** A segment that a sweep archived, that it removed as empty, or that another process had archived; and the outcome. */
+/**
+ * A segment that no longer needs archiving after a sweep, and the outcome. The sweep archived it or removed it as
+ * empty, or another process had archived it.
+ */
 export interface SweptSegment {
   readonly stamp: Stamp;
   readonly outcome: Exclude<ArchiveOutcome, "busy">;
@@ -38,10 +44,7 @@ const RETRY_MAX_MS = 60_000;
 const BUSY_WAIT_MAX_MS = 100;
 /** Maximum number of sealed segments that wait for the archiver. Above it, appends wait until a segment is archived. */
 const BACKLOG_MAX = 8;
-/**
- * Maximum number of failures in one sweep. Then the sweep ends, because archiving the other segments would probably
- * fail too.
- */
+/** Number of failures after which a sweep ends, because archiving the remaining segments would probably fail too. */
 const FAILURES_MAX = 3;
 
 /** The archiver of one log, which works in the background. */
@@ -161,7 +164,8 @@ export class Archiver {
   #enqueue<T>(job: () => Promise<T>): Promise<T> {
     this.#jobsLeft++;
     const result = this.#jobs.then(job).finally(() => this.#jobsLeft--);
-    // The caller gets the failure of the job through the result. The next job must run even after a failure.
+    // The caller gets a failure through `result`. The promise in `#jobs` ignores the failure, so that the next job runs
+    // even after a failure.
     this.#jobs = result.catch(() => {});
     return result;
   }

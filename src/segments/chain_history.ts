@@ -1,8 +1,9 @@
 /**
- * Finds the last link of a log's chain before the active file.
+ * Finds the last link of a log's chain before the active file: the number and the hash of the last chained line.
  *
  * The link comes from the last chained line of a sealed segment, or from the manifest line of an archive. If an archive
- * has no manifest line, the archive must be decoded. Decoding takes too long to be done under a lock.
+ * has no manifest line, the archive must be decoded. Decoding takes too long to be done under a lock, so
+ * {@linkcode ChainHistory.prepare} decodes before the lock is taken.
  *
  * @module
  */
@@ -75,8 +76,8 @@ export class ChainHistory {
       if (archive === null) return null;
       return lastLinkOf(await summaryOf(archive, this.#reading));
     } catch (error) {
-      // The archive is damaged or is not a regular file. Readers report the archive, and `verify()` finds the gap in
-      // the chain.
+      // Skip an archive that is damaged or is not a regular file. Readers report such an archive, and `verify()` finds
+      // the gap in the chain.
       if (error instanceof TypeError) return null;
       throw error;
     }

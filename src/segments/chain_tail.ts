@@ -1,5 +1,5 @@
 /**
- * Finds the last chained line of a file. The search starts at the end of the file.
+ * Finds the last chained line of a file: a line with a number and a hash. The search starts at the end of the file.
  *
  * @module
  */
@@ -8,7 +8,10 @@ import type { FileHandle } from "../platform/file_system.ts";
 
 const LINE_BREAK = 0x0a;
 const WINDOW_BYTES = 16 * 1024;
-/** Maximum number of bytes from the start of the link in a line to the end of the line, including the line break. */
+/**
+ * Maximum length in bytes of the end of a chained line that holds its link: `,"seq":12,"hash":"..."}` and the line
+ * break.
+ */
 const END_BYTES = LINK_BYTES_MAX + 2;
 
 /** The last chained line of a file. */
@@ -30,7 +33,7 @@ export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail 
     const found = lastIn(bytes.subarray(0, read), { isAtEnd: stop === end });
     if (found !== null) return { link: found.link, byteOffset: start + found.end };
     if (start === from) break;
-    // The link of a line may extend over two windows, so adjacent windows overlap.
+    // Adjacent windows overlap, because the link of a line may begin in one window and end in the next.
     stop = start + END_BYTES;
   }
   return null;

@@ -15,15 +15,15 @@ import type { FileHandle, FileStatus, Ownership } from "../platform/file_system.
 import { removeFile } from "../platform/regular_file.ts";
 import type { LogDirectory } from "./log_directory.ts";
 
-/** A claim that this process holds. Disposal releases it, and removes its file if that is possible. */
+/** A claim that this process holds. Disposal releases the claim, and removes the claim file if that is possible. */
 export class Claim implements Disposable {
-  /** The open file of the claim. Its owner may write it. */
+  /** The open claim file. The process that holds the claim may write into this file. */
   readonly handle: FileHandle;
   readonly #log: LogDirectory;
   readonly #path: string;
   #isHeld = true;
 
-  /** Creates the object for a locked file at its path, see {@linkcode tryClaim}. */
+  /** Creates the claim from a claim file that {@linkcode tryClaim} has opened and locked at the path. */
   constructor(log: LogDirectory, { path, handle }: { path: string; handle: FileHandle }) {
     this.#log = log;
     this.#path = path;
@@ -36,7 +36,8 @@ export class Claim implements Disposable {
   }
 
   /**
-   * Removes the file, and releases the lock. If another process has put its own claim file at the path, that file stays.
+   * Removes the claim file, and releases the lock. If another process has put its own claim file at the path, that file
+   * stays.
    *
    * @throws {Error} If the file cannot be removed. The lock is then released too.
    */
@@ -48,7 +49,10 @@ export class Claim implements Disposable {
     if (this.isAtPath()) removeFile(this.#log.fileSystem, this.#path);
   }
 
-  /** Releases the claim like {@linkcode release}, but never throws, because its error would hide the error of the work. */
+  /**
+   * Releases the claim like {@linkcode release}, but never throws. Otherwise, if the claimed work has failed, an error
+   * here would hide the error of the work.
+   */
   [Symbol.dispose](): void {
     try {
       this.release();
@@ -59,10 +63,10 @@ export class Claim implements Disposable {
 }
 
 /**
- * Takes the claim whose file has the path. Returns null if another process holds it.
+ * Takes the claim whose claim file is at `path`. Returns null if another process holds this claim.
  *
- * @param ownership The ownership with which a missing claim file is created: that of the file that the work is about. By
- *   default, the ownership of the log.
+ * @param ownership The ownership for the claim file if it does not exist yet: that of the file that is worked on, such
+ *   as the segment. By default, the ownership of the log.
  * @throws {TypeError} If the path is not a regular file with a single hard link.
  * @throws {Deno.errors.PermissionDenied} If the file belongs to another user than the log. That user could read and
  *   change the text that this process writes into the file.

@@ -2,13 +2,13 @@
  * Creates the files of a log so that the owner of the log can use them, even if another user creates them.
  *
  * A maintenance command often runs as root. Files that belong to root would lock out the service that writes the log.
- * Therefore a new file gets the owner, the group and the mode of the file that it continues: the active file or the
- * newest segment. The first file of a log gets the owner and the group of the directory, as far as the process may
- * assign files to them.
+ * Therefore a new file gets the owner, the group and the mode of an existing file of the log: of the active file, or
+ * else of the newest segment. The first file of a log gets the owner and the group of the directory, as far as the
+ * process may assign files to them.
  *
- * Invariant: the name of a file never leads to a new file of another owner, not even after a kill or a power loss. If
- * the process creates files for another owner, it creates the file under a temporary name, sets the owner, syncs the
- * file, and only then links it to its name.
+ * Invariant: a file gets its name only after it has its final owner, even if a kill or a power loss interrupts the
+ * creation. If a file is for another owner than the process, the process creates it under a temporary name, sets the
+ * owner, syncs the file, and only then links it to its name.
  *
  * @module
  */
@@ -24,7 +24,10 @@ const GROUP_WRITES = 0o060;
 /** The mode bits of a directory that let users other than its owner create files in it. */
 const OTHERS_WRITE = 0o022;
 const ROOT_UID = 0;
-/** Maximum number of attempts to create the temporary file of a check, if other processes keep removing the file. */
+/**
+ * Maximum number of attempts of {@linkcode FileCreator.check} to create its temporary file, if other processes keep
+ * removing the file.
+ */
 const CHECKS_MAX = 16;
 
 /** The directory in which a {@linkcode FileCreator} creates files. */
@@ -35,7 +38,7 @@ export interface CreationSite {
   publish(temporary: string, path: string): void;
   /** Checks whether the path leads to the open file. */
   isAt(path: string, handle: FileHandle): boolean;
-  /** Logs a warning, unless it has logged the same text before. */
+  /** Logs a warning, unless the same text was logged before. */
   warnOnce(warning: string): void;
   /** Syncs the directory, so that the names of its files are durable. */
   syncSync(): void;
@@ -75,7 +78,8 @@ export class FileCreator {
     } catch (error) {
       if (!(error instanceof OwnershipError)) throw error;
       const { uid } = this.#own!;
-      // Root can create the first file in a directory in which only the owner may. The owner could not open this file.
+      // Root can create files even in a directory in which only the owner may create files. If the first file of a log
+      // there belonged to root, the owner of the directory could not open it.
       const isPrivate = uid === ROOT_UID && (directory!.mode & OTHERS_WRITE) === 0;
       if (ofLog === null ? !isPrivate : uid === wanted.uid) {
         if (ofLog !== null) this.#warnOfGroup(path, wanted);
@@ -193,7 +197,8 @@ function ofFirstFile(directory: Ownership | null): Ownership | null {
 
 /**
  * Returns the mode of the lock file and of claims, given the mode of the other files of the log. Every process that can
- * open such a file can lock it. Therefore only users that can write the log can open it.
+ * open such a file can lock it and so block the writers. Therefore the mode lets only users that can write the log open
+ * the file.
  */
 function lockMode(mode: number): number {
   return (mode & 0o222) | (mode & 0o222) << 1;

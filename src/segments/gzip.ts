@@ -17,7 +17,8 @@ export function compressed(
 }
 
 /**
- * Returns a stream of the decompressed content of a gzip file. If the file is damaged, the stream fails at the damage.
+ * Returns a stream of the decompressed content of a gzip file. If the file is damaged, the stream errors when it
+ * reaches the damaged bytes.
  */
 export function decompressed(
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,

@@ -20,8 +20,8 @@ import { FileCreator } from "./file_creator.ts";
 import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
 
 /**
- * The identity of the active file, and the length of the file while a process held the append lock. No writer cuts the
- * file below this length later, because a writer that cuts off its failed write does so before it releases the lock.
+ * The identity of the active file, and its length at a moment when a process held the append lock. No writer makes the
+ * file shorter than this length later. A writer that removes its own failed write does so before it releases the lock.
  */
 export interface ActiveEnd {
   readonly file: FileStatus;
@@ -154,7 +154,10 @@ export class LogDirectory {
     return status?.kind === "file" && status.byteLength === 0;
   }
 
-  /** Returns the newest stamp in the file names of the directory, even if the file with that stamp is another log. */
+  /**
+   * Returns the newest stamp in the file names of the directory, even if the file with that stamp is not a segment but
+   * another log.
+   */
   newestStamp(): Stamp | undefined {
     let newest: Stamp | undefined;
     for (const name of this.#names()) {
@@ -201,8 +204,8 @@ export class LogDirectory {
    * Opens any file of the log by its path for appending. If the file does not exist, creates it for the owner of the
    * log, see {@linkcode FileCreator}.
    *
-   * @param continued The ownership for a new file: that of the file that it continues; null if the system has no ownership.
-   *   If `continued` is undefined, a new file gets the ownership of the log.
+   * @param continued The ownership for a new file: that of the previous file, which the new file continues; null if the
+   *   system has no ownership. If `continued` is undefined, a new file gets the ownership of the log.
    * @throws {TypeError} If the path is not a regular file with a single hard link.
    * @throws {OwnershipError} If the file does not exist, and the process may not assign files to the owner of the log.
    */
@@ -240,7 +243,8 @@ export class LogDirectory {
     const ofDirectory = this.fileSystem.directoryStatus(this.files.directory)?.ownership ?? null;
     if (ofDirectory === null || (ofDirectory.mode & EVERY_USER_WRITES) === 0) return true;
     const trusted = [ROOT_UID, ofDirectory.uid];
-    // The lock file belongs to the user whose process opened the log first.
+    // If the caller does not know the owner of the previous active file, trust the owner of the lock file: the user
+    // whose process opened the log first.
     if (continued === undefined) trusted.push(this.#ownershipOfFile(this.files.lock)?.uid ?? NaN);
     return trusted.includes(ownership.uid);
   }
@@ -253,8 +257,8 @@ export class LogDirectory {
   }
 
   /**
-   * Creates a new file, and then assigns it to the owner. The name must be one that no process mistakes for a complete
-   * file, because the new file does not have its owner at first.
+   * Creates a new file, and then assigns it to the owner. Until then, the file belongs to the user of this process. So
+   * the caller must pass a path at which no process takes a new, empty file for a complete file.
    *
    * @throws {Deno.errors.AlreadyExists} If the path exists.
    * @throws {OwnershipError} If the process may not assign files to the owner. The file is then removed.
@@ -272,7 +276,8 @@ export class LogDirectory {
   }
 
   /**
-   * Checks that this process can create files for the owner of the log, because otherwise it must not rotate the log.
+   * Checks that this process can create files for the owner of the log. A process that cannot do this must not rotate
+   * the log.
    *
    * @throws {OwnershipError} If the process may not assign files to the owner of the log.
    */
@@ -320,8 +325,8 @@ export class LogDirectory {
   }
 
   /**
-   * Resolves with the paths of files that a killed process may have left behind: files that still have a temporary name,
-   * and claims.
+   * Resolves with the paths of files that a killed process may have left behind: files that still have a temporary
+   * name, and claim files.
    */
   async leftovers(): Promise<{ temporaries: string[]; claims: string[] }> {
     const { files } = this;
@@ -392,7 +397,7 @@ export class LogDirectory {
     );
   }
 
-  /** Logs a warning, unless it has logged the same text before. */
+  /** Logs a warning, unless the same text was logged before. */
   warnOnce(warning: string): void {
     if (this.#warned.has(warning)) return;
     this.#warned.add(warning);

@@ -24,8 +24,8 @@ export interface ArchiveFacts extends Omit<SegmentSummary, "spans">, GzipFacts {
   /** File name of the archive. */
   archive: string;
   /**
-   * The spans of which only the beginning or only the end is in the archive; null if there are too many. Lines of earlier
-   * versions do not have this member.
+   * The spans of which only the beginning or only the end is in the archive; null if there are too many. Lines that
+   * earlier versions of this library wrote do not have this member.
    */
   spans?: SpanSummary | null | undefined;
   /**
@@ -122,14 +122,14 @@ const pruneSchema = z.object({
 });
 
 /**
- * Maximum number of raw bytes per gzip byte; a line that states more is invalid. In deflate (RFC 1951), 2 bits can stand
- * for at most 258 bytes, so 8 bits can stand for at most 1,032 bytes.
+ * Maximum number of raw bytes per gzip byte; a line that states more is invalid. In deflate (RFC 1951), 2 bits can
+ * encode at most 258 bytes, so 8 bits can encode at most 1,032 bytes.
  */
 const INFLATION_MAX = 1_032;
 
 /**
  * Checks whether the figures of a line are consistent. Without this check, a modified line could state any number of
- * events, and a reader that counts events would yield that number.
+ * events. A reader that counts events by means of the manifest would then return this wrong number.
  */
 function isPossible(
   { lines, malformed, untimed, raw_bytes, gzip_bytes, events, spans }: Counts,
@@ -153,7 +153,10 @@ function areFigures(value: unknown): boolean {
 }
 
 const MEMBERS = Object.keys(archiveSchema.shape);
-/** The names of the members of a line that this version writes, and of a line that earlier versions wrote. */
+/**
+ * The member names of an archive's line, as one text: in lines of this version, and in lines of earlier versions, which
+ * have no `spans`.
+ */
 const USUAL_MEMBERS = [MEMBERS, MEMBERS.filter((name) => name !== "spans")].map(String);
 
 /**
@@ -184,7 +187,7 @@ function isDigestOrNull(value: unknown): boolean {
   return value === null || typeof value === "string" && SHA256.test(value);
 }
 
-/** Length in characters and form of the times from the year 0 to 9999, as this library writes them. */
+/** The length in characters and the form of a time that this library writes, for the years 0 to 9999. */
 const USUAL_TIME_LENGTH = "2026-02-13T14:30:22.123Z".length;
 const USUAL_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -279,6 +282,7 @@ export function parseManifestLine(
   const line = isUsual(value)
     ? value
     : archiveSchema.safeParse(value).data ?? pruneSchema.safeParse(value).data;
-  // This library never writes a line with an unknown or duplicate member, or with another notation of a value.
+  // Reject a line with an unknown or duplicate member, or with another notation of a value, because this library never
+  // writes such a line.
   return line !== undefined && JSON.stringify(line) === text ? line : null;
 }

@@ -49,8 +49,8 @@ const LINE_BREAK = 0x0a;
  */
 const FAULTS_MAX = 1_000;
 /**
- * Maximum `seq` from which the numbering of the lines continues. A larger number is ignored: only a modified line has it,
- * and the numbers after it might not be safe integers.
+ * Maximum `seq` that is accepted in a line. If the `seq` of a line is larger, the expected number counts instead. Only
+ * a modified line has such a number, and the numbers after it might not be safe integers.
  */
 const SEQ_MAX = 2 ** 50;
 
@@ -81,17 +81,20 @@ export class ManifestLines {
     return this.#pruned;
   }
 
-  /** The spans of each pruned archive whose line stated them, by archive name. */
+  /** The spans of each pruned archive, by archive name. Archives whose lines stated no spans are not included. */
   get prunedSpans(): ReadonlyMap<string, PrunedSpans> {
     return this.#prunedSpans;
   }
 
-  /** The last link of the log's chain in the lines of archives, even of pruned ones; null if no line has a link. */
+  /**
+   * The last link of the log's chain that the lines of archives state, even of pruned archives; null if no line states
+   * a link.
+   */
   get lastLink(): ChainLink | null {
     return this.#lastLink;
   }
 
-  /** Time of the newest event in the pruned archives, epoch milliseconds; -Infinity without such an event. */
+  /** Time of the newest event in the pruned archives, epoch milliseconds; -Infinity if there is no such event. */
   get prunedUntilMs(): number {
     return this.#prunedUntilMs;
   }

@@ -9,7 +9,10 @@ import type { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import { ManifestLines, type OnManifestLine } from "./manifest_lines.ts";
 
-/** Number of bytes that one step reads: some hundred lines, which take a few milliseconds. */
+/**
+ * Number of bytes that one step of {@linkcode ManifestReader.catchUp} reads: a few hundred lines, which take a few
+ * milliseconds.
+ */
 const STEP_BYTES = 128 * 1024;
 
 /** Reads the manifest of one log. */

@@ -2,8 +2,8 @@
  * Finds the time of the newest event of a segment. The stamp of a segment must not be older than its newest event,
  * because a reader that needs only events after the stamp skips the segment.
  *
- * A writer passes the lines that it appends to {@linkcode NewestEvent.appended}, so that they need not be read. Lines
- * of other writers are read from the file when the time is needed.
+ * A writer calls {@linkcode NewestEvent.appended} with the lines that it appends, so that it need not read these lines
+ * from the file. Lines of other writers are read from the file when the time is needed.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const CHUNK_BYTES = 256 * 1024;
 const encoder = new TextEncoder();
 // Latin-1 decodes each byte to one character, so offsets in the text are offsets in the bytes.
 const latin1 = new TextDecoder("latin1");
-/** The start of a line that this library writes; each 0 stands for any byte. */
+/** The start of a line that this library writes; each 0 matches any byte. */
 const TEMPLATE = encoder.encode('{"ts":"0000-00-00T00:00:00.000Z"');
 const ANY = 0x30;
 const TS_AT = '{"ts":"'.length;
@@ -30,8 +30,8 @@ const TS_END = TEMPLATE.length - 1;
 const SECONDS_LENGTH = "0000-00-00T00:00:00".length;
 
 /**
- * Tracks the newest event of one file. The examined part of the file is the part whose events are already included; it
- * starts at byte 0.
+ * Tracks the time of the newest event of one file. The "examined part" is the part of the file, from byte 0 on, whose
+ * events are already included.
  */
 export class NewestEvent {
   readonly #chunkBytes: number;
@@ -40,7 +40,7 @@ export class NewestEvent {
   #ts = "";
   /** Whether the examined part may contain an event that is newer than `#epochMs`. */
   #isUnsure = false;
-  /** The length of the examined part in bytes. If `#isWithinLine` is not set, the part ends at the end of a line. */
+  /** The length of the examined part in bytes. If `#isWithinLine` is false, the part ends at the end of a line. */
   #byteLength = 0;
   /** Whether the examined part ends within a line that is longer than a chunk. */
   #isWithinLine = false;

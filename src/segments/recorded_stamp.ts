@@ -2,7 +2,8 @@
  * Finds the newest stamp in the last lines of the manifest.
  *
  * Retention can remove the newest archive because of its age. The name of this archive must not be used again, because
- * the manifest still describes the removed archive by this name.
+ * the manifest still describes the removed archive by this name. Therefore the stamp of a new segment must be later
+ * than the stamps in the manifest.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import type { LogDirectory } from "./log_directory.ts";
 import { STAMP_MAX_MS } from "./rotation_policy.ts";
 import { type Stamp, stampEpochMs } from "./segment_name.ts";
 
-/** Number of bytes to read from the end of the manifest, in the first attempt and at most. */
+/** Number of bytes to read from the end of the manifest in the first attempt, and the maximum for later attempts. */
 const TAIL_BYTES = 64 * 1024;
 const TAIL_BYTES_MAX = 16 * 1024 * 1024;
 

@@ -1,6 +1,6 @@
 /**
  * The recovery that `open()` runs after crashed writers, concurrently with appends. It removes unfinished archives,
- * archives orphaned segments, and adds missing manifest lines.
+ * archives the segments that crashed writers left behind, and adds missing manifest lines.
  *
  * Recovery may be killed at any step, because each step leaves a state that a crashed writer could have left. The next
  * recovery continues. If there is nothing to repair, recovery changes no file.
@@ -27,7 +27,7 @@ export interface RecoveryReport {
    * later lines stay intact. Readers skip the torn line.
    */
   readonly closedTornTail: boolean;
-  /** Names of the archives that were created or completed from orphaned segments. */
+  /** Names of the archives that were created or completed from the segments of crashed writers. */
   readonly archived: readonly string[];
   /** Names of the unfinished archives, empty segments and temporary files that were removed. */
   readonly removed: readonly string[];
@@ -39,7 +39,10 @@ export interface RecoveryReport {
 
 /** Options of {@linkcode recoverSegments}. */
 export interface RecoveryOptions {
-  /** The log and its objects. The signal aborts the work on the manifest; the next `open()` continues that work. */
+  /**
+   * The log, and the objects that are needed to archive its segments. Its signal aborts the work on the manifest; the
+   * next `open()` continues that work.
+   */
   readonly archiving: Archiving;
   readonly archiver: Archiver;
   readonly logger: Logger;
@@ -83,7 +86,8 @@ async function orLogged(
 /**
  * Removes unfinished archives whose segment does not exist. A segment exists as long as a process writes its archive,
  * so these archives are abandoned. If the segment exists, the archiver of the segment removes the unfinished archive.
- * Also removes temporary files that killed processes left behind. Resolves with the paths of the claims.
+ * Also removes temporary files that killed processes left behind. Resolves with the paths of the claim files that it
+ * found.
  */
 async function removeStrays(options: RecoveryOptions, removed: string[]): Promise<string[]> {
   const { log } = options.archiving;
@@ -109,7 +113,7 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
   return claims;
 }
 
-/** Removes the claims that killed processes left behind. */
+/** Removes the claim files that killed processes left behind. */
 async function removeClaims(
   options: RecoveryOptions,
   paths: readonly string[],
@@ -138,7 +142,7 @@ async function completeManifest(options: RecoveryOptions, added: string[]): Prom
   const { log, manifest } = options.archiving;
   if ((await archivesWithoutLine(options.archiving)).length === 0) return;
   using claim = tryClaim(log, log.files.completing);
-  // Another process is already adding the lines.
+  // Another process holds the claim, so it is already adding the lines.
   if (claim === null) return;
   const found: ArchiveFacts[] = [];
   const add = async () => {
@@ -155,7 +159,7 @@ async function completeManifest(options: RecoveryOptions, added: string[]): Prom
   claim.release();
 }
 
-/** Decodes an archive, and resolves with the facts for its line; null if the archive is damaged. */
+/** Decodes an archive, and resolves with the facts for its manifest line; null if the archive cannot be read. */
 async function factsOf(
   { archiving, logger }: RecoveryOptions,
   stamp: Stamp,
@@ -166,7 +170,7 @@ async function factsOf(
     return { archive: basename(path), ...content, rebuilt: true };
   } catch (error) {
     if (archiving.signal.aborted) return "aborted";
-    // Readers decode the intact part of an archive that has no manifest line.
+    // This is only a warning, because readers decode the intact part of an archive that has no manifest line.
     const reason = messageOf(error);
     logger.warn(
       `Cannot add archive to the manifest: ${reason}; queries read the whole archive instead: ${path}`,
@@ -176,8 +180,9 @@ async function factsOf(
 }
 
 /**
- * Returns the stamps of the archives that have no manifest line, or whose line states another length, oldest first. If
- * the segment of an archive still exists, the archive is not included, because the archiver of the segment adds the line.
+ * Returns the stamps of the archives that have no manifest line, or whose line states another length than that of the
+ * file, oldest first. If the segment of an archive still exists, the archive is not included, because the archiver of
+ * the segment adds the line.
  */
 async function archivesWithoutLine({ log, manifest, clock }: Archiving): Promise<Stamp[]> {
   const { fileSystem, files } = log;

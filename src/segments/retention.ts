@@ -65,8 +65,8 @@ export class Retention {
    */
   readonly #foreign = new Set<string>();
   /**
-   * The fleets that a warning has named, by the text in the warning. The value is the newest archive that the fleet had
-   * received at its last warning; null if it had received none.
+   * Maps the text by which a warning named a fleet to the newest archive that this fleet had received at that time;
+   * null if it had received none.
    */
   readonly #missing = new Map<string, string | null>();
   #running: Promise<string[]> = Promise.resolve([]);
@@ -121,7 +121,7 @@ export class Retention {
     return dueArchives(own, policy, now(), received)[0];
   }
 
-  /** Creates the file in which shippers record their progress, if the policy waits for them. Logs a failure. */
+  /** Creates the file in which shippers record their progress, if the policy has `untilShipped`. Logs a failure. */
   async #createShipped(): Promise<void> {
     const { policy, log } = this.#options;
     if (policy.untilShipped === undefined) return;
@@ -174,9 +174,10 @@ export class Retention {
   }
 
   /**
-   * Resolves with `true` if the budgets do not need an archive: a newer archive has a `budget_state` line, or neither the
-   * archive nor an older one may have such a line. Otherwise first writes the budgets into the active file. Older archives
-   * matter because the budgets are computed from the newest `budget_state` line and all lines after it.
+   * Resolves with `true` if an archive can be removed without losing the state of the budgets. This is so if a newer
+   * archive has a `budget_state` line. It is also so if neither this archive nor an older one may have such a line.
+   * Otherwise, writes the budgets into the active file, and resolves with whether this succeeded. Older archives matter
+   * because the budgets are computed from the newest `budget_state` line and all lines after it.
    */
   async #mayRemove({ name }: ListedArchive): Promise<boolean> {
     const { byArchive } = this.#options.manifest.read();

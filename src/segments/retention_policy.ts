@@ -23,8 +23,8 @@ export interface DueArchive<Archive extends OwnArchive> {
  * Returns the archives to prune, oldest first, each with the reason. The archives must be in ascending order of their
  * stamps. The newest archive is only pruned because of its age.
  *
- * @param received Stamp of the newest archive that every fleet has received; null if a fleet has received none. Only
- *   `untilShipped` of the policy uses it.
+ * @param received Stamp of the newest archive that every fleet has received; null if a fleet has received none. Used
+ *   only if the policy has `untilShipped`.
  */
 export function dueArchives<Archive extends OwnArchive>(
   archives: readonly Archive[],

@@ -6,7 +6,7 @@
  * - The empty file gets the owner of the active file. If the process may not set this owner, it does not seal the active
  *   file, because it could not assign the next active file to this owner either.
  * - The directory is synced before the next active file can be created. Otherwise a power loss could keep the name of
- *   the next active file but undo the rename. No name would then lead to the sealed lines.
+ *   the next active file but undo the rename. The file with the sealed lines would then have no name.
  *
  * @module
  */
@@ -40,7 +40,8 @@ export function sealActive(log: LogDirectory, sealing: Sealing): Stamp {
   try {
     fileSystem.rename(files.active, sealed);
   } catch (error) {
-    // A rename that reports an error may still have taken effect on the disk.
+    // A rename that reports an error may still have taken effect on the disk. So remove the file at the new name only
+    // if it is still the empty file.
     const isReserved = () => {
       const status = fileSystem.status(sealed);
       return status !== null && isSameFile(status, reserved) && status.byteLength === 0;

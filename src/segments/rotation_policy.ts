@@ -8,9 +8,10 @@ import { type Stamp, stampEpochMs, stampOf } from "./segment_name.ts";
 const LINE_BREAK = 0x0a;
 
 /**
- * Returns the number of bytes of a batch to append to the active file, which has `byteLength` bytes. The batch must consist
- * of complete lines. The last appended line is the first line with which the file reaches the limit. If the file has
- * already reached the limit, an attempt to seal it has failed. The whole batch is then appended.
+ * Returns the length of the part of a batch that belongs in the active file, which has `byteLength` bytes. The rest
+ * belongs in the next active file. The batch must consist of complete lines. The part ends with the first line with
+ * which the file reaches the limit. If the file has already reached the limit, an attempt to seal it has failed. The
+ * part is then the whole batch.
  */
 export function partLength(batch: Uint8Array, byteLength: number, limitBytes: number): number {
   if (byteLength >= limitBytes) return batch.byteLength;
@@ -29,8 +30,8 @@ export interface StampFacts {
 }
 
 /**
- * Maximum time from which a stamp is derived, epoch milliseconds. Times in the year 9999 are ignored: a stamp has a
- * year of four digits, so such a time would leave no later stamps for the next segments.
+ * Latest time from which a stamp is derived, epoch milliseconds. Later times are ignored: a stamp has a year of four
+ * digits, so after a stamp of the year 9999 there might be no later stamps for the next segments.
  */
 export const STAMP_MAX_MS: number = Date.UTC(9999, 0, 1) - 1;
 

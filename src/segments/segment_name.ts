@@ -27,7 +27,7 @@ const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;
 const ARCHIVE_SUFFIX = ".gz";
 const UNFINISHED_SUFFIX = ".gz.tmp";
-/** The suffix of a claim. It follows the name of the unfinished archive that the owner of the claim writes. */
+/** The suffix of a claim file. It follows the name of the unfinished archive that the owner of the claim writes. */
 const CLAIM_SUFFIX = ".lock";
 
 /** The paths of the files of one log. */
@@ -40,15 +40,15 @@ export class LogFiles {
   readonly manifest: string;
   /** The lock file. A writer locks this file during every append. */
   readonly lock: string;
-  /** The temporary file of `scout import`, which is also the claim of a running import. */
+  /** The temporary file of `scout import`, which is also the claim file of a running import. */
   readonly importing: string;
-  /** The claim of the process that adds missing lines to the manifest. */
+  /** The claim file of the process that adds missing lines to the manifest. */
   readonly completing: string;
   /** The file that states how far each fleet has received the log, see {@linkcode readShipped}. */
   readonly shipped: string;
   /** The temporary file into which a shipper writes the new content of {@linkcode shipped}. */
   readonly unfinishedShipped: string;
-  /** The claim of the shipper that replaces {@linkcode shipped}. */
+  /** The claim file of the shipper that replaces {@linkcode shipped}. */
   readonly recording: string;
   /** The path of the directory with a separator at its end, as the caller spelled it. */
   readonly #parent: string;
@@ -95,12 +95,12 @@ export class LogFiles {
     return `${this.sealed(stamp)}${UNFINISHED_SUFFIX}`;
   }
 
-  /** Returns the path of the claim on the segment with the stamp, see {@linkcode tryClaim}. */
+  /** Returns the path of the claim file for the segment with the stamp, see {@linkcode tryClaim}. */
   claim(stamp: Stamp): string {
     return `${this.unfinished(stamp)}${CLAIM_SUFFIX}`;
   }
 
-  /** Checks whether the name is that of a claim. */
+  /** Checks whether the name is that of a claim file of this log, other than {@linkcode recording}. */
   isClaim(name: string): boolean {
     if (this.at(name) === this.importing || this.at(name) === this.completing) return true;
     if (!name.endsWith(CLAIM_SUFFIX)) return false;

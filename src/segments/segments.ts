@@ -24,7 +24,10 @@ export interface SegmentsOptions {
   readonly retention: RetentionPolicy;
   /** Returns the time of the log's clock, epoch milliseconds. */
   readonly now: () => number;
-  /** Writes the budgets into the active file, before an archive with budgets is removed. */
+  /**
+   * Writes the budgets into the active file. Called before an archive that may have the newest state of the budgets is
+   * removed.
+   */
   readonly keepBudgets?: RetentionOptions["keepBudgets"];
 }
 

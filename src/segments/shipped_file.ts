@@ -23,7 +23,7 @@ import { type Claim, tryClaim } from "./claim.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { Stamp } from "./segment_name.ts";
 
-/** The name of a fleet, a log or a stream. */
+/** Matches a valid name of a fleet, a log or a stream. */
 export const FLEET_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** A fleet that receives the log, and the name of the log in the fleet. */
@@ -186,7 +186,7 @@ export function removeUnfinishedShipped(log: LogDirectory): string[] {
   const left = [unfinishedShipped, recording].filter((path) => fileSystem.status(path) !== null);
   if (left.length === 0) return [];
   using claim = tryClaim(log, recording);
-  // A living shipper is writing its line.
+  // A running shipper holds the claim and is writing its line, so its files must stay.
   if (claim === null) return [];
   removeFile(fileSystem, unfinishedShipped);
   claim.release();

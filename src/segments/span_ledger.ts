@@ -18,7 +18,10 @@ interface Beginning<Line> {
   readonly line: Line;
 }
 
-/** The open spans of a log, whose events are added in their order. `Line` is the type of the data stored per beginning. */
+/**
+ * The open spans of a log. The caller adds beginnings and ends in the order of the log. `Line` is the type of the data
+ * that is stored for each beginning.
+ */
 export class SpanLedger<Line> {
   /** The open spans in the order in which they began. */
   readonly #open = new Set<Beginning<Line>>();
@@ -35,14 +38,17 @@ export class SpanLedger<Line> {
     return new Set(this.#open.values().map(({ type }) => type));
   }
 
-  /** Adds a beginning. */
+  /** Adds the beginning of a span. `line` is the data that is stored for it. */
   begin([type, span]: SpanEnd, line: Line): void {
     const beginning = { type, line };
     this.#open.add(beginning);
     this.#byKey.getOrInsert(keyOf(type, span), []).push(beginning);
   }
 
-  /** Adds an end. Returns the data stored for its beginning; undefined if no open span has this type and ID. */
+  /**
+   * Adds the end of a span. Returns the data stored for the beginning of the span; undefined if no open span has this
+   * type and ID.
+   */
   end([type, span]: SpanEnd): Line | undefined {
     const key = keyOf(type, span);
     const begun = this.#byKey.get(key);
@@ -60,8 +66,8 @@ export class SpanLedger<Line> {
 }
 
 /**
- * Returns the end of the span to which an event belongs, and whether the event begins the span. Returns null if the event
- * does not belong to a span.
+ * Returns the span to which an event belongs, as the type and the span ID of the event that ends it. `begins` is true
+ * if the given event begins the span. Returns null if the event does not belong to a span.
  */
 export function spanOf({ event, span }: AuditEvent): { end: SpanEnd; begins: boolean } | null {
   if (typeof event !== "string" || typeof span !== "string") return null;
@@ -69,12 +75,14 @@ export function spanOf({ event, span }: AuditEvent): { end: SpanEnd; begins: boo
   return { end: [begun ?? event, span], begins: begun !== null };
 }
 
-/** The field of an end that another process logged for a process that died, as `scout inflight end` does. */
+/**
+ * Name of the field that an end has if another process logged it for a process that died, as `scout inflight end` does.
+ */
 export const ENDED_BY = "ended_by";
 
 /**
- * Returns the session of an event and the time of the event, at which the session was alive. Returns null if one of them is
- * missing, or if another process logged the event for a process that died.
+ * Returns the session and the time of an event. The event shows that the session was alive at this time. Returns null
+ * if one of them is missing, or if another process logged the event for a process that died.
  */
 export function signOfLife(event: AuditEvent): { session: string; ts: string } | null {
   const { session_id: session, ts } = event;

@@ -40,7 +40,7 @@ const FOREIGN_ENDS_MAX = 100;
 /** Maximum length of an event type in `unlisted`, and the maximum number of such types. */
 const UNLISTED_LENGTH_MAX = 256;
 const UNLISTED_MAX = 100;
-/** Maximum total length of the lines of open spans in memory, in bytes. */
+/** Maximum total length of the lines that begin open spans, as held in memory, in bytes. */
 const OPEN_BYTES_MAX = 16 * 1024 * 1024;
 // Maximum number of sessions in a summary, and the maximum length of the ID and the time of each.
 const SESSIONS_MAX = 100;
@@ -113,8 +113,8 @@ export class SpanScan {
   }
 
   /**
-   * Removes the ends of a type from the listed ends. Does nothing if the name of the type is too long, or if too many types
-   * are unlisted already.
+   * Removes the ends of a type from the listed ends, so that the summary only has the type, in `unlisted`. Does nothing
+   * if the name of the type is too long, or if too many types are unlisted already.
    */
   #unlist(type: string, ends: readonly SpanEnd[]): void {
     const unlisted = this.#ended.values().filter((ends) => ends === null).toArray().length;
@@ -143,7 +143,7 @@ function namesIn(line: Uint8Array): string {
   return JSON.stringify({ ts, event: type, session_id, span, parent });
 }
 
-/** Returns the length of a text in a manifest line. */
+/** Returns the length of a text as JSON, the form that it has in a manifest line. */
 function lengthOf(text: string): number {
   return JSON.stringify(text).length;
 }

@@ -45,7 +45,8 @@ export async function checkSpelling(log: LogDirectory): Promise<void> {
  */
 function mayHaveOthers({ fileSystem, files }: LogDirectory, name: string): boolean {
   if (fileSystem.status(files.at(name)) === null) return false;
-  // Windows ignores dots and spaces at the end of a name. The text after a colon names a stream of the file.
+  // Windows ignores dots and spaces at the end of a name, and the text after a colon names a stream of the file. So
+  // such a name may have other spellings.
   if (/[. ]$|:/.test(name)) return true;
   const others = [otherCase(name), name.normalize("NFC"), name.normalize("NFD")];
   return others.some((other) => other !== name && fileSystem.status(files.at(other)) !== null);

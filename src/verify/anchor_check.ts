@@ -40,8 +40,8 @@ export class AnchorCheck {
   }
 
   /**
-   * Reports a fault for each of the two lines that was not found. Must be called after the whole log was read. `last`
-   * is the link of the last chained line.
+   * Reports a fault for each of the anchor's two lines that was not found. Must be called after the whole log was read.
+   * `last` is the link of the last chained line.
    */
   end(
     { faults, manifest, files, last }: {
@@ -62,7 +62,8 @@ export class AnchorCheck {
       });
     }
     if (seq === null || this.#isMet) return;
-    // If the anchor is older than the first line of the log, the line of the anchor may have been pruned.
+    // If the anchor's line came before the first line that still exists, retention may have removed it. This is not a
+    // fault.
     if (manifest.pruned.size > 0 && this.#firstSeq !== undefined && seq < this.#firstSeq) return;
     const lastSeq = last === undefined || last.seq < 0 ? "none" : `${last.seq}`;
     faults.add({

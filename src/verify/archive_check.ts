@@ -34,7 +34,8 @@ export function reasonAgainst(
     return `line ${number} of the manifest counts ${line.oversized} lines as too long, but this check counts ` +
       `${summary.oversized}: the manifest was modified, or written with another maxLineBytes`;
   }
-  // A manifest line that an earlier version of this library wrote has no spans, so the spans are not compared.
+  // If an earlier version of this library wrote the manifest line, the line has no spans. The spans are then not
+  // compared.
   const spans = line.spans === undefined ? undefined : summary.spans;
   if (figuresOf(line) === figuresOf({ ...summary, spans })) return undefined;
   return `the figures of this archive differ from line ${number} of the manifest`;

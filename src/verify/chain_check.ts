@@ -14,7 +14,7 @@ import type { Faults } from "./report.ts";
 
 const LINE_BREAK = Uint8Array.of(0x0a);
 
-/** A line that is not in the chain. No hash of a later line covers it. */
+/** A line that is not in the chain and that no hash covers, because no chained line follows it in its file. */
 interface LooseLine {
   readonly line: number;
   readonly byteOffset: number;

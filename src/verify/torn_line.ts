@@ -1,6 +1,6 @@
 /**
- * Recognizes torn lines: the first part of a line of this library, or NULs in place of a line that a power loss erased.
- * Pure.
+ * Recognizes torn lines. A torn line is the first part of a line that a writer of this library did not complete, or
+ * NULs in place of a line that a power loss erased. Pure.
  *
  * A line with a hash was written completely, so it is not a torn line. If such a line is damaged, a crash is not the
  * cause.

@@ -53,7 +53,8 @@ const OPTION_CHECKS: OptionChecks<VerifyOptions> = {
 };
 
 /**
- * Checks a log for faults. The memory needed grows only with the manifest. A log that does not exist has no faults.
+ * Checks a log for faults. The memory that the check needs grows with the manifest, but not with the size of the other
+ * files. A log that does not exist has no faults.
  *
  * @throws {TypeError} If an option is invalid.
  * @throws {Error} The reason of the signal, if it is aborted.
@@ -208,14 +209,15 @@ class LogCheck {
       return this.#resumeBehind(lines);
     }
     if (content === null) {
-      // A writer may have pruned the archive since the snapshot.
+      // A writer may have pruned the archive since the snapshot, which is not a fault.
       const { pruned } = readManifest(log);
       if (!pruned.has(basename(file.path))) fault("this archive was removed during the check");
       return this.#resumeBehind(lines);
     }
     this.#archives++;
     if (lines.length === 0) {
-      // A log of the Python class has no manifest until a writer of this library opens it.
+      // A log that the original Python class wrote has no manifest until a writer of this library opens it. An archive
+      // without a manifest line is then not a fault.
       const isForeign = manifest.count === 0 && content.summary.last_seq === null;
       if (!isForeign) {
         fault(`the manifest does not list this archive: ${basename(log.files.manifest)}`);

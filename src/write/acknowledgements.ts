@@ -30,7 +30,7 @@ export interface LineOutcomes {
   inserted(lines: number): void;
   /** Called when the next `lines` lines were refused, so that they are not in the file. */
   refused(lines: number, error: Error): void;
-  /** Called when the first `lines` lines may be acknowledged, counted from the first line that the sink has written. */
+  /** Called when lines may be acknowledged: the first `lines` of all lines that the sink has written so far. */
   acknowledged(lines: number): void;
   /** Called when a sync failed: no line that still waits for a sync will ever be reported as durable. */
   syncFailed(error: Error): void;
@@ -44,7 +44,7 @@ export class Acknowledgements implements LineOutcomes {
   readonly #onReject: (promise: Promise<unknown>) => void;
   #accepted: LineCaller[] = [];
   #written: LineCaller[] = [];
-  /** Number of written lines whose callers know the outcome. These are the oldest written lines. */
+  /** Number of written lines whose promises are settled. These are the oldest written lines. */
   #settledCount = 0;
   #acceptedCount = 0;
   #decidedCount = 0;

@@ -37,10 +37,13 @@ const LINE_BREAK = 0x0a;
 /** Options of {@linkcode ActiveFile}. */
 export interface ActiveFileOptions {
   readonly log: LogDirectory;
-  /** Minimum number of bytes between two marks in the file. */
+  /**
+   * Minimum number of bytes between the offsets of two marks. A mark lets readers skip the part of the file before it.
+   */
   readonly markEveryBytes: number;
   /**
-   * Whether this library encoded every appended line, so that the times of the lines need not be read from the file.
+   * Whether this library encoded every line that this object appends. If so, the times of the lines are taken from the
+   * appended bytes, not read from the file.
    */
   readonly isOwnText: boolean;
   /** The chain of the lines; undefined in a log without a chain. */
@@ -48,8 +51,8 @@ export interface ActiveFileOptions {
 }
 
 /**
- * While another writer places the marks, this writer waits for this many times the usual number of bytes before it
- * places one. So only one of many writers places marks, and only that writer has to read the lines of all writers.
+ * Factor for the number of bytes after which this writer places a mark, while another writer places the marks. So
+ * usually only one of many writers places marks, and only that writer has to read the lines of all writers.
  */
 const PATIENCE = 3;
 
@@ -69,8 +72,8 @@ interface OpenFile {
   readonly identity: FileStatus;
   readonly newestEvent: NewestEvent;
   /**
-   * Length of the file in bytes after this writer's last append; -1 if there was none, or if an operation on the file
-   * failed later. If the file still has this length, it ends in a line break.
+   * Length of the file in bytes after this writer's last append; -1 if this writer has appended nothing, or if an
+   * operation on the file failed after the append. If the file still has this length, it ends in a line break.
    */
   byteLengthLeft: number;
   /** Length of the file in bytes at which the next mark is due. */
@@ -91,8 +94,8 @@ export class ActiveFile {
   /** The open file; undefined between a seal and the next append. */
   #open: OpenFile | undefined;
   /**
-   * The ownership of the last active file that was sealed or moved away, which the next active file gets too; undefined
-   * before the first such file.
+   * Owner, group and mode of the last active file that was sealed or moved away. The next active file gets the same.
+   * Undefined before the first such file.
    */
   #continued: Ownership | null | undefined;
   #hasFailed = false;
@@ -105,7 +108,8 @@ export class ActiveFile {
 
   /**
    * Opens the active file for appending if it exists. Does not create it: while another process seals the file, no file
-   * exists at the path. Only a process that holds the append lock may create the next one, see {@linkcode openSync}.
+   * exists at the path. Only a process that holds the append lock may create the next active file; {@linkcode openSync}
+   * does this.
    *
    * @throws {TypeError} If the path is not a regular file with one name.
    */
@@ -132,9 +136,9 @@ export class ActiveFile {
   }
 
   /**
-   * Makes the file at the path ready for an append: opens the file, and closes off a torn tail. Afterwards the file is
-   * empty or ends in a line break. Returns the length of the file in bytes, and whether it had a torn tail. Call this
-   * method only under the append lock.
+   * Makes the file at the path ready for an append: opens the file, and adds a line break after a torn tail, which is a
+   * line that a killed writer left incomplete. Afterwards the file is empty or ends in a line break. Returns the length
+   * of the file in bytes, and whether it had a torn tail. Call this method only under the append lock.
    *
    * @throws {AuditWriteError} If the file cannot be opened or written; the phase is "write".
    */
@@ -171,7 +175,7 @@ export class ActiveFile {
 
   /**
    * Reads the chain up to the end of the file, and returns whether the end of the file was reached. Stops after
-   * `maxBytes` bytes of unchained lines. Call this method only under the append lock.
+   * `maxBytes` bytes of lines that have no hash. Call this method only under the append lock.
    *
    * @throws {AuditWriteError} If the file cannot be read; the phase is "write".
    */
@@ -221,9 +225,9 @@ export class ActiveFile {
   }
 
   /**
-   * Places a mark, which states a time: no event before the mark is newer. Places no mark while another writer places
-   * the marks. If {@linkcode catchUp} must run first, places no mark and returns false; appends need not wait for that.
-   * The file must be ready. Call this method only under the append lock.
+   * Places a mark with a time. No event before the mark is newer than this time. While another writer places the marks,
+   * this method places none. If {@linkcode catchUp} must run first, places no mark and returns false; appends need not
+   * wait for {@linkcode catchUp}. The file must be ready. Call this method only under the append lock.
    */
   markSync(lockFile: FileHandle, byteLength: number): boolean {
     const file = this.#open!;
@@ -267,7 +271,7 @@ export class ActiveFile {
   async catchUp(): Promise<void> {
     const file = this.#open;
     if (file === undefined) return;
-    // A second handle, because appends and syncs use the handle of the open file meanwhile.
+    // The lines are read through a second handle, because appends and syncs use the handle of the open file meanwhile.
     using stack = new DisposableStack();
     const handle = this.#log.openActive(stack);
     if (handle === null) return;
@@ -341,8 +345,8 @@ export class ActiveFile {
     if (open !== undefined) {
       const atPath = statusIfAt(this.#log.fileSystem, this.path, open);
       if (atPath !== null) {
-        // On a file system without inode numbers, another file may be at the path. So the length is read from the open
-        // handle.
+        // Without inode numbers, statusIfAt() cannot detect that another file is at the path. So the length is read
+        // from the open handle.
         const { byteLength } = atPath.inode === null ? open.handle.status() : atPath;
         return { file: open, byteLength };
       }
@@ -353,15 +357,16 @@ export class ActiveFile {
   }
 
   /**
-   * Creates the next active file at once, for the owner of the sealed file. Otherwise the next append may have to
-   * create it, and may come from a process that may not assign the file to the same group, for example a process of
-   * that owner.
+   * Creates the next active file at once, with the owner and group of the sealed file. Otherwise the next append would
+   * have to create the file. The process of that append may not assign files to this group, even if it runs as this
+   * owner.
    */
   #createNext(): void {
     try {
       this.#openAtPath();
     } catch {
-      // The file is sealed. The next append tries again, and reports the error.
+      // The seal has succeeded, so no error is thrown. The next append tries to create the file again, and reports the
+      // error.
     }
   }
 

@@ -3,8 +3,8 @@
  * isolate.
  *
  * The lock is a flock on the lock file, not on the active file, because rotation replaces the active file. This library
- * never deletes the lock file. If another program deletes the lock file, two writers could each lock another file of
- * the same name. Therefore a lock counts only if the locked file is still the file at the path.
+ * never deletes the lock file. If another program deletes the lock file, two writers could lock two different files of
+ * that name. Therefore a lock counts only if the locked file is still the file at the path.
  *
  * The owner of the lock never awaits anything before it releases the lock. Therefore two logs of one isolate never
  * have to wait for each other's lock.

@@ -1,13 +1,13 @@
 /**
  * A buffer that collects bytes and encodes text in place, so that its bytes are taken out without a copy.
  *
- * Allocating memory for a line takes longer than writing the line. Therefore the bytes lie in a large slab, and
- * `take()` returns a view of the slab. No part of a slab is used twice, so a view stays valid.
+ * Allocating memory for a line takes longer than writing the line. Therefore the bytes are collected in a large block
+ * of memory, the slab, and `take()` returns a view of the slab. No part of a slab is used twice, so a view stays valid.
  *
  * @module
  */
 
-/** Minimum length of a slab in bytes. */
+/** Minimum length in bytes of a slab, the block of memory in which a buffer collects its bytes. */
 const SLAB_BYTES = 256 * 1024;
 
 const encoder = new TextEncoder();

@@ -28,15 +28,17 @@ export interface RecordContext {
   /** Session ID of events that have no `session_id` field. */
   sessionId: string;
   /**
-   * Whether the log itself logs the event. If so, the event may have a type and the field that are reserved for
-   * budgets.
+   * Whether the log itself logs the event. If so, the event may use the types and the field `hold`, which are reserved
+   * for budgets.
    */
   isOwn?: boolean;
   /** Whether the log is chained. If so, events must not set the fields `seq` and `hash`, because the log sets them. */
   isChained?: boolean;
   /** The values to hide. */
   redaction?: Redaction | undefined;
-  /** Called with a confidence between 0 and 1, because the caller probably meant a fraction of 1, not percent. */
+  /**
+   * Called with a confidence between 0 and 1. The field is in percent, but the caller probably passed a fraction of 1.
+   */
   onFraction?: ((confidence: number) => void) | undefined;
   /** Called with the name of a field that was likely meant to be a known field, and the name of the known field. */
   onMisnamed?: ((name: string, known: string) => void) | undefined;
@@ -107,8 +109,8 @@ function rankOf(name: string): number {
 }
 
 /**
- * Returns the names, with the known fields in the order of a line. Most callers pass them in that order already, so
- * that no sort is needed. The other names may stand anywhere.
+ * Returns the names, with the known fields in the order of a line. Most callers pass the known fields in that order
+ * already, so that no sort is needed. Other names may be anywhere between them.
  */
 function inOrder(names: string[]): string[] {
   let last = 0;
@@ -124,7 +126,7 @@ function inOrder(names: string[]): string[] {
 /**
  * Returns the names of the fields.
  *
- * @throws {AuditEventError} If `fields` is not an object with named members, or reading it throws.
+ * @throws {AuditEventError} If `fields` is not an object with named members, or if reading its names throws.
  */
 export function namesOf(fields: unknown): string[] {
   return ofRecord(fields, Object.keys);

@@ -37,11 +37,11 @@ export interface StringifyOptions {
 const DEPTHS = [Infinity, 1_000, 100] as const;
 
 /**
- * Returns the JSON text of a value. Text or plain objects replace the values that JSON cannot represent, and
- * {@linkcode REDACTED} replaces the values that the redaction hides. The caller must hide the fields of the record
- * itself.
+ * Returns the JSON text of a value. Text or plain objects replace the values that JSON cannot represent.
+ * {@linkcode REDACTED} replaces the values that the redaction hides. The top-level fields of a record are not hidden
+ * here; the caller must hide them.
  *
- * @throws {Error} If reading the value throws; the error is the same.
+ * @throws {Error} The error that reading the value throws.
  */
 export function stringify(value: unknown, options: StringifyOptions): string | undefined {
   for (const depthMax of DEPTHS) {
@@ -64,7 +64,7 @@ function replacer(
 ): (this: unknown, key: string, value: unknown) => unknown {
   /** The objects that contain the current value, outermost first, as JSON.stringify reads them. */
   const ancestors: object[] = [];
-  /** The same objects as the caller passed them, and the key of each. */
+  /** The same objects before they were replaced by plain values, and the key of each. */
   const originals: object[] = [];
   const keys: string[] = [];
   return function (key, value) {
@@ -75,7 +75,7 @@ function replacer(
       keys.pop();
     }
     if (redaction !== undefined && value !== undefined && ancestors.length > 0) {
-      // The first key is "", because the value that JSON.stringify encodes has no key.
+      // keys[0] is "", because the outermost value has no key. So it is not a part of the path.
       const place = [...path, ...keys.slice(1), key];
       if (place.length > 1 && redaction.hides(place)) return REDACTED;
     }
@@ -114,7 +114,7 @@ export function safeMessage(thrown: unknown): string {
   try {
     return messageOf(thrown);
   } catch {
-    // The text around the message still says that reading the field throws.
+    // Callers add this text to a message that already says which code throws.
     return "unreadable";
   }
 }

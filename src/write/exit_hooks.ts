@@ -10,7 +10,10 @@
 
 /** The part of an open log that the hooks use. */
 export interface Hooked {
-  /** Makes every accepted event durable, blocking the thread. Never throws, because no caller is left to catch. */
+  /**
+   * Makes every accepted event durable, blocking the thread. Never throws, because no caller could catch the error at
+   * exit.
+   */
   drainForExit(): void;
   /**
    * If the promise belongs to the log, takes over its rejection and returns true, so that the program does not crash.

@@ -10,9 +10,12 @@
 export class FsyncCadence {
   readonly #everyNLines: number;
   #written = 0;
-  /** Number of lines that are durable or abandoned. These are the oldest lines. */
+  /** Number of lines that are durable, or that were abandoned because their sync failed. These are the oldest lines. */
   #settled = 0;
-  /** Number of lines that were acknowledged and later abandoned. They count against the invariant forever. */
+  /**
+   * Number of lines that were acknowledged and later abandoned. Each of them forever reduces by one the number of lines
+   * that may be acknowledged before a sync.
+   */
   #doubtful = 0;
 
   /** Creates the counts of a writer that has written no line. A sync is due every `everyNLines` lines. */
@@ -35,7 +38,7 @@ export class FsyncCadence {
     return this.unsynced > 0;
   }
 
-  /** Whether a line must wait for a sync before it may be acknowledged. */
+  /** Whether a written line must wait for a sync before it may be acknowledged. */
   get isDue(): boolean {
     return this.#written > this.acknowledged;
   }

@@ -103,8 +103,9 @@ export class GroupCommit {
   }
 
   /**
-   * Does what {@linkcode settle} does, but may block the thread for a sync that is due. It blocks only if the sync is
-   * likely to be quick and the disk is not busy. After a blocking sync the caller must let the event loop turn.
+   * Acknowledges lines as {@linkcode settle} does. If a sync is due, may run the sync on this thread and block it. This
+   * happens only if the sync is likely to be quick, no other sync runs, and the disk is not busy. After a blocking sync
+   * the caller must let the event loop turn.
    */
   settleBatch({ isDiskBusy }: { isDiskBusy: boolean }): Settlement {
     const isQuick = !isDiskBusy && this.#pace.placeFor(this.#cadence.unsynced) === "spot";
@@ -234,7 +235,7 @@ export class GroupCommit {
 
   #fail(cause: unknown): AuditWriteError {
     const { path } = this.#file;
-    // On macOS, some network volumes and memory cards have no F_FULLFSYNC.
+    // On macOS, some network volumes and memory cards do not support F_FULLFSYNC, the call that syncs a file.
     const remedy = isMissingFeature(cause)
       ? "; use a file system that can sync files, such as a local disk"
       : "";
@@ -260,7 +261,7 @@ export class GroupCommit {
   #startTimer(): void {
     this.#timer ??= this.#clock.startTimer(this.#intervalMs, () => {
       this.#timer = undefined;
-      // #fail() reports a failure.
+      // If the sync fails, #fail() reports the failure to the logger and the waiters, so the rejection is ignored here.
       this.sync().catch(() => {});
     });
   }

@@ -121,7 +121,7 @@ export class LineBufferStream
   /**
    * Returns every batch that may not have reached the file, and empties the buffer.
    *
-   * @returns At most two batches: the batch that the reader received last, which the reader may have finished already,
+   * @returns At most two batches: the batch that the reader received last, which the reader may have written already,
    *   and a batch of all buffered lines, which the reader will not receive.
    */
   takeUnwritten(): Uint8Array<ArrayBuffer>[] {
@@ -169,7 +169,7 @@ export class LineBufferStream
     this.#schedule();
   }
 
-  /** Emits a batch after the lines of one event-loop turn have been collected. */
+  /** Emits a batch after the running synchronous code, so that the batch contains all lines that this code adds. */
   #schedule(): void {
     if (this.#isScheduled || !this.#isWanted) return;
     this.#isScheduled = true;

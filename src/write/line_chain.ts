@@ -42,14 +42,17 @@ export class LineChain {
   /** The active file, and the offset up to which it was read; undefined before the first read. */
   #followed: { readonly handle: FileHandle; byteLength: number } | undefined;
 
-  /** Creates a chain whose end is not known yet. `lastBefore` returns the last link before the active file, if any. */
+  /**
+   * Creates a chain whose end is not known yet. `lastBefore` returns the number and hash of the last chained line
+   * before the active file; null if there is none.
+   */
   constructor(lastBefore: () => ChainLink | null) {
     this.#lastBefore = lastBefore;
   }
 
   /**
    * Reads the chain of the active file up to the offset `byteLength`, and returns whether that offset was reached.
-   * Stops after `maxBytes` bytes of unchained lines. Call this method only under the append lock.
+   * Stops after `maxBytes` bytes of lines that have no hash. Call this method only under the append lock.
    *
    * @throws {Error} If the file is truncated while it is read.
    */

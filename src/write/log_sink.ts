@@ -34,10 +34,16 @@ import { LineChain } from "./line_chain.ts";
 /** Delay before a failed seal is retried, in milliseconds. Lines are appended to the full file meanwhile. */
 const SEAL_RETRY_MS = 1_000;
 
-/** Maximum number of unchained bytes that are read under the lock at once, which takes about a millisecond. */
+/**
+ * Maximum number of bytes of lines without a hash that are read each time the lock is taken. Reading them takes about a
+ * millisecond.
+ */
 const FOLLOW_BYTES = 1024 * 1024;
 
-/** Number of bytes between two marks. A query of the last hour reads at most this many bytes of older events. */
+/**
+ * Number of bytes between two marks, which are places where a query may start. A query of the last hour reads at most
+ * this many bytes of older events.
+ */
 const MARK_EVERY_BYTES = 256 * 1024;
 /** Minimum number of marks in a segment. In a small segment the marks are closer together. */
 const MARKS_MIN = 4;
@@ -50,11 +56,17 @@ export interface LogSinkOptions extends ResolvedOptions {
    * failed batch errors the stream.
    */
   readonly outcomes?: LineOutcomes;
-  /** Writes the budgets into the active file, before an archive with budgets is removed. */
+  /**
+   * Called before an archive with budgets is removed, to write the budgets into the active file. If it resolves with
+   * false, the archive stays.
+   */
   readonly keepBudgets?: () => Promise<boolean>;
 }
 
-/** Decides under the append lock, from everything that the file holds, which lines to append. */
+/**
+ * Decides which further lines to append, such as the lines of budgets. Each decision is made under the append lock and
+ * considers all lines that are in the file.
+ */
 export interface Decider {
   /** Number of lines of this writer that come before the next decision; infinite if no decision waits. */
   readonly nextAfter: number;
@@ -65,9 +77,12 @@ export interface Decider {
   decideSync(end: ActiveEnd, afterLines: number): string | null;
   /** Called under the lock when the lines of the decisions were appended, with the new end of the active file. */
   appended(end: ActiveEnd): void;
-  /** Called when the lines of the decisions cannot be appended, or with "all" if no waiting decision can be made. */
+  /**
+   * Called with "decided" if the lines of the decisions cannot be appended, and with "all" if no waiting decision can
+   * be made.
+   */
   failed(error: unknown, which: "decided" | "all"): void;
-  /** Reads outside the lock the lines that the next decision must know. */
+  /** Reads, outside the lock, the lines on which the next decision depends. */
   catchUp(): Promise<void>;
 }
 
@@ -121,7 +136,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     await checkSpelling(log);
     const sink = new LogSink(log, options);
     try {
-      // From here on the lock file exists. Another process may just have created it in another spelling.
+      // The lock file exists now. If another process created it first, the directory may list it in another spelling.
       await checkSpelling(log);
     } catch (error) {
       await sink.abort(error);
@@ -259,7 +274,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /** Sets the object whose decisions are made between the lines of this writer. */
+  /** Sets the object that decides which further lines to append between the lines of this writer. */
   decideWith(decider: Decider): void {
     this.#decider = decider;
   }
@@ -320,10 +335,12 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       } catch (error) {
         const refused = this.#refuse(batch, error);
         if (this.#isDecisionDue) this.#decider!.failed(error, "all");
-        // The lines of the batch that were written before the error still have pending promises.
+        // The lines of the batch that were written before the error still have pending promises, which this call
+        // settles.
         this.#commit.settle();
         if (this.#outcomes !== undefined) return;
-        // An errored stream calls neither close() nor abort().
+        // The error makes the stream errored. An errored stream calls neither close() nor abort(), so the files are
+        // closed here.
         await this.#abort();
         throw refused;
       }
@@ -339,8 +356,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       // batch.
       if (this.#rest(batch).byteLength > 0) await this.#clock.turn();
     }
-    // Without `outcomes`, a caller may write the same chunk to the stream again. A log never writes a batch twice, but
-    // may still drain this batch, so the number of its written bytes is kept.
+    // Without `outcomes`, a caller may write the same chunk to the stream again, so the number of its written bytes is
+    // deleted. A log keeps this number, because it may still drain this batch.
     if (this.#outcomes === undefined) this.#decided.delete(batch);
   }
 
@@ -391,7 +408,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         if (lines === null) return false;
         if (lines === "") continue;
         const bytes = encoder.encode(lines);
-        // The lines are one write, even if the first of them fills the file.
+        // All these lines are appended with one write, even if the first of them fills the file.
         this.#file.appendSync(bytes, byteLength);
         this.#commit.inserted(countLines(bytes));
         decider.appended(this.#file.ourEnd);
@@ -464,7 +481,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /** Warns that a mark could not be written. No line is refused for that, because readers can do without marks. */
+  /**
+   * Warns that a mark could not be written. The lines are appended nevertheless, because readers can work without
+   * marks.
+   */
   #warnOfMark(error: unknown): void {
     this.#logger.warn(
       `Cannot write marks, so queries read more of the log: ${
@@ -551,8 +571,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       await this.#file.catchUp();
       if (this.#isDecisionDue) {
         await this.#decider!.catchUp();
-        // If the next section under the lock finds that still more must be read, this repeats. So the event loop turns
-        // in between.
+        // The caller repeats this read until nothing more must be read. So the event loop turns between two reads.
         await this.#clock.turn();
       }
     } catch (cause) {
@@ -615,7 +634,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       const isUnlockable = error instanceof AuditWriteError && error.phase === "lock" &&
         error.cause !== undefined;
       if (!(error instanceof AuditWriteError) || isUnlockable) throw error;
-      // The disk is full, or another writer holds the lock.
+      // The disk is full, or another writer holds the lock. The log opens nevertheless.
       this.#logger.warn(
         `Cannot repair the end of the log now, so the first append will repair it: ${error.message}`,
       );

@@ -19,8 +19,8 @@ export function mergeFields(under: Fields, over: object): Record<string, unknown
   try {
     return { ...under, ...over };
   } catch {
-    // Reading a property throws. The new object gets a getter that throws too, because the encoder handles such a
-    // property.
+    // Reading a property of `over` throws. The new object gets a getter that throws too, so that the encoder handles
+    // the error.
     const merged: Record<string, unknown> = { ...under };
     for (const name of namesOf(over)) {
       const set = (value: unknown) =>

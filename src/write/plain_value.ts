@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Errors in errors (`cause`, `errors`) are converted up to this depth; deeper ones become text. */
+/** Maximum depth at which errors within errors (`cause`, `errors`) become objects. Deeper errors become text. */
 const ERROR_DEPTH_MAX = 8;
 
 /** Fields of built-in errors that are not enumerable. */
@@ -70,7 +70,7 @@ function isBare(value: object): boolean {
   return Object.keys(value).length === 0 && !isBoxed(value);
 }
 
-/** Checks whether JSON writes the object as the primitive value in it. */
+/** Checks whether the object is a wrapper of a primitive value, such as `new String("a")`. */
 function isBoxed(value: object): boolean {
   return value instanceof String || value instanceof Number || value instanceof Boolean ||
     value instanceof BigInt;

@@ -96,16 +96,16 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
 }
 
 /**
- * Settings for an event that the log itself logs. Such an event may have a type and the field that are reserved for
- * budgets, and its own time.
+ * Settings for an event that the log itself logs. Such an event may use the types and the field `hold`, which are
+ * reserved for budgets, and may have a time of its own.
  */
 export interface OwnLine {
   readonly nowMs?: number;
 }
 
 /**
- * A function that encodes an event as a line. Later changes of the event do not change the line. With `own`, the log
- * itself logs the event.
+ * A function that encodes an event as a line. Later changes of the event do not change the line. If `own` is set, the
+ * log itself logs the event.
  */
 export type LineSerializer = (
   event: unknown,

@@ -19,7 +19,7 @@ export interface EndRecorder {
 export class SingleEnd {
   readonly #recorder: EndRecorder;
   readonly #messageOfSecond: (event: string) => string;
-  /** The promise of the end that was logged; undefined if the log certainly has no end. */
+  /** The promise of the end that was passed to the log; undefined if the log certainly has no end. */
   #written: Promise<void> | undefined;
 
   /**
@@ -46,7 +46,7 @@ export class SingleEnd {
     try {
       this.#checkFirst(event);
       const fields = fieldsOf();
-      // A getter of a field may have logged the end.
+      // Checked again, because a getter of a field may have logged the end meanwhile.
       this.#checkFirst(event);
       this.#written = promise;
       this.#recorder.accept(caller, event, fields);

@@ -11,8 +11,8 @@
 /** Minimum number of consecutive quick syncs before a sync may block the thread. */
 const QUICK_RUN = 4;
 /**
- * Minimum number of consecutive quick syncs before a sync may block the thread, once a sync was slow. It is higher,
- * because another user of the disk may soon slow the disk down again.
+ * Minimum number of consecutive quick syncs before a sync may block the thread, once a sync was slow. This number is
+ * higher than {@linkcode QUICK_RUN}, because another program may soon slow the disk down again.
  */
 const QUICK_RUN_AFTER_SLOW = 16;
 /** Maximum duration of a blocking sync that counts as quick, in milliseconds. */
