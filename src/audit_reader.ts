@@ -374,8 +374,8 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Warns once if retention has removed events that a figure from the time `sinceMs` on should count. The caller must
-   * have read the manifest before.
+   * Warns once if a figure counts the events since `sinceMs`, and retention has removed some of them. The caller must
+   * read the manifest first.
    */
   #tellOfPruned(sinceMs: number): void {
     const { prunedUntilMs } = this.#source.manifest.lastRead;

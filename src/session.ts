@@ -136,8 +136,8 @@ let onConfirmed: (id: string) => void = () => {};
 async function enterChannel(clock: Clock): Promise<() => void> {
   members++;
   if (channel === undefined) {
-    // One event-loop turn after a channel is closed, Deno 2.9 stops receiving messages, even on a channel that was
-    // opened meanwhile. So the new channel is opened after that turn.
+    // When a channel is closed, Deno 2.9 stops receiving one event-loop turn later. A channel that was opened during
+    // this turn then receives nothing. So the new channel is opened after the turn.
     if (hasClosedChannel) await clock.wait(0);
     channel = new BroadcastChannel(SESSION_LOCK);
     channel.onmessage = (event) => receive((event as MessageEvent<Message>).data);

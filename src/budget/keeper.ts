@@ -34,9 +34,7 @@ const UNREAD_BYTES_MAX = 1024 * 1024;
 const TOGETHER_BYTES = 64 * 1024;
 /** Number of bytes after which a new state line is written, just before the next budget line. */
 const STATE_EVERY_BYTES = 1024 * 1024;
-/**
- * Minimum number of bytes of the log for each byte of a state line, so that state lines stay a small part of the log.
- */
+/** A state line of n bytes is written only after `STATE_SHARE * n` bytes of other lines, so that states add little. */
 const STATE_SHARE = 4;
 /** Assumed number of bytes of a line, to estimate the length of lines of which only the number is known. */
 const LINE_BYTES = 100;

@@ -28,7 +28,7 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   return nearest?.name;
 }
 
-/** Returns the name in lower case, without the dashes of a command-line option. */
+/** Returns the name in lower case and without leading dashes: "dry-run" of "--Dry-Run". */
 function letters(name: string): string {
   return name.replace(/^-+/, "").toLowerCase();
 }

@@ -51,7 +51,7 @@ export function nextStamp({ nowMs, newestStamp, newestEventMs }: StampFacts): St
   const stamp = stampMs < Date.UTC(10_000, 0, 1) ? stampOf(stampMs) : "";
   if (stamp === "") {
     throw new RangeError(
-      `Cannot name segment: no stamp is later than the newest stamp, got ${newestStamp}; ` +
+      `Cannot name segment: the newest stamp is the last possible one, got ${newestStamp}; ` +
         "move the file with that stamp to another directory",
     );
   }

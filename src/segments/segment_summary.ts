@@ -26,7 +26,7 @@ export interface SegmentSummary {
   lines: number;
   /** Number of lines that are not events; blank lines are not included. */
   malformed: number;
-  /** Number of malformed lines that exceed `maxLineBytes`. With a larger limit, these lines may be events. */
+  /** Number of malformed lines that exceed `maxLineBytes`. A reader with a larger limit may read some of them as events. */
   oversized: number;
   /** Number of events without a readable time. Queries by time never match these events. */
   untimed: number;

@@ -19,8 +19,8 @@ export function mergeFields(under: Fields, over: object): Record<string, unknown
   try {
     return { ...under, ...over };
   } catch {
-    // Reading a property of `over` throws. The new object gets a getter that throws too, so that the encoder handles
-    // the error.
+    // A property of `over` threw when it was read. In its place, the new object gets a getter that throws too. The
+    // encoder then handles the error.
     const merged: Record<string, unknown> = { ...under };
     for (const name of namesOf(over)) {
       const set = (value: unknown) =>

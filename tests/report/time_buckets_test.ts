@@ -208,7 +208,7 @@ Deno.test("TimeBuckets lists each bucket with its content, and the empty buckets
   assert(buckets.at(START) !== buckets.at(START + MINUTE_MS));
 });
 
-Deno.test("TimeBuckets accepts events out of order, also between calls of list()", () => {
+Deno.test("TimeBuckets accepts events in any order, also after list() was called", () => {
   const buckets = bucketsOf("Asia/Kolkata", []);
   const random = new SeededRandom(3);
   const times: number[] = [];

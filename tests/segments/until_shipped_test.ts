@@ -98,7 +98,7 @@ Deno.test("AuditLog deletes only archives that every fleet has received", async 
   }
 });
 
-Deno.test("AuditLog deletes an archive after a rotation when its fleet has received it", async () => {
+Deno.test("AuditLog keeps an archive until the fleet has received it, and deletes it after the next rotation", async () => {
   const disk = await diskShippedTo({ f: 0 });
   const before = archivesOn(disk);
   await opened(disk.process(), KEEP_TWO, { segments: 1 });
