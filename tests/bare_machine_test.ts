@@ -6,6 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { fromFileUrl, relative } from "@std/path";
+import config from "../deno.json" with { type: "json" };
 import { longTest } from "./extent.ts";
 import { MAY_SKIP } from "./may_skip.ts";
 import type { RequirementName } from "./requirements.ts";
@@ -15,8 +16,12 @@ import { freshSeed } from "./seeded_random.ts";
 import { tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
-/** Test files to leave out: this file, and simulations that depend on neither tools nor environment. */
+/**
+ * Test files to leave out: this file, simulations that depend on neither tools nor environment, and what the configuration
+ * excludes, because Deno ignores its list if it is called with another one.
+ */
 const IGNORED = [
+  ...config.exclude,
   relative(ROOT, fromFileUrl(import.meta.url)),
   "tests/faults/campaign_test.ts",
   "tests/faults/canaries_test.ts",
