@@ -9,6 +9,7 @@ import { map, multiple } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
+import { objectOf } from "../llm/json_values.ts";
 import { digestOf, isPriced, priceFaults } from "../llm/price_faults.ts";
 import { amountIn, type ModelPrices, nameInTable, type PriceTable } from "../llm/price_table.ts";
 import { nearestName } from "../options/nearest_name.ts";
@@ -89,9 +90,7 @@ function readTable(file: string): PriceTable {
       1,
     );
   }
-  if (typeof table === "object" && table !== null && !Array.isArray(table)) {
-    return table as PriceTable;
-  }
+  if (objectOf(table) !== undefined) return table as PriceTable;
   throw new CommandError(
     `Cannot read prices: the file must contain an object with a member for each model, got ${
       shown(table)

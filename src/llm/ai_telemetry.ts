@@ -10,10 +10,11 @@ import type { AuditLogger } from "../audit_logger.ts";
 import { BudgetError } from "../errors.ts";
 import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
 import { CallLog, type CallStatus } from "./call_log.ts";
-import { errorFields, roundedMs } from "./event_values.ts";
+import { errorFields, isAbort, roundedMs } from "./event_values.ts";
+import { amountOf, type JsonObject, objectOf, textOf } from "./json_values.ts";
 import type { OpenCalls, TakenCall } from "./open_calls.ts";
 import type { PriceTable } from "./price_table.ts";
-import { type JsonObject, objectOf, type TokenUsage, usageOf } from "./usage.ts";
+import { type TokenUsage, usageOf } from "./usage.ts";
 
 /** Options of {@linkcode aiTelemetry}. */
 export interface AiTelemetryOptions {
@@ -239,7 +240,7 @@ class TelemetryLog {
 
   /** Logs the calls of a generation that has failed, unless `fetch` has logged them. */
   fail(id: string, error: unknown): void {
-    const status = isAbort(error) ? "aborted" : "error";
+    const status = isAbort(error, undefined) ? "aborted" : "error";
     for (const call of this.#open.takeAll(id)) {
       // A call that a budget refused was not made. The log has a line of the refusal.
       if (!isRefusal(error)) this.#logFailure(call, status, error);
@@ -333,9 +334,8 @@ function usageIn(event: JsonObject): TokenUsage | undefined {
 /** Returns the cost that Vercel's gateway or OpenRouter's provider states. */
 function costIn(metadata: JsonObject): number | undefined {
   const stated = objectOf(metadata.gateway)?.cost;
-  const cost = typeof stated === "string" ? Number(stated) : stated;
-  if (typeof cost === "number" && cost >= 0 && Number.isFinite(cost)) return cost;
-  return usageOf({ usage: objectOf(metadata.openrouter)?.usage })?.cost;
+  return amountOf(typeof stated === "string" ? Number(stated) : stated) ??
+    usageOf({ usage: objectOf(metadata.openrouter)?.usage })?.cost;
 }
 
 /** Checks whether an error is a refusal by a budget, thrown or as the response of `auditedFetch()`. */
@@ -348,16 +348,7 @@ function isRefusal(error: unknown): boolean {
   return isResponse || isRefusal(error.cause) || isRefusal(lastError);
 }
 
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === "AbortError";
-}
-
 function msOf(value: unknown): number | undefined {
-  return typeof value === "number" && value >= 0 && Number.isFinite(value)
-    ? roundedMs(value)
-    : undefined;
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
+  const ms = amountOf(value);
+  return ms === undefined ? undefined : roundedMs(ms);
 }

@@ -210,8 +210,8 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
 
   return async (...args) => {
     const sent = sentRequest(...args);
-    const api = sent === null ? undefined : apiOf(sent.method, sent.url);
     if (sent === null) return await send(...args);
+    const api = apiOf(sent.method, sent.url);
     const request = api === undefined
       ? undefined
       : modelRequestOf(sent.url, api, await sent.text());

@@ -10,6 +10,7 @@ import type { BudgetHold } from "../budget/granted_hold.ts";
 import { messageOf } from "../errors.ts";
 import { fieldError, nonRecordKind, shown } from "../event.ts";
 import type { Fields } from "../write/merge_fields.ts";
+import { objectOf, picked } from "./json_values.ts";
 import { OpenCalls } from "./open_calls.ts";
 import { digestOf, isPriced, priceFaults } from "./price_faults.ts";
 import type { PriceTable } from "./price_table.ts";
@@ -178,8 +179,8 @@ export class CallLog {
     return this.#write([
       log(fields),
       log(without(TEXT_FIELDS, fields)),
-      log(only(KEPT_FIELDS, fields)),
-      log(only(ESSENTIAL_FIELDS, fields)),
+      log(picked(KEPT_FIELDS, fields)),
+      log(picked(ESSENTIAL_FIELDS, fields)),
     ]);
   }
 
@@ -198,8 +199,8 @@ export class CallLog {
       // A budget for one model or provider refuses the names that the response states.
       settle({ ...rest, response_model, response_provider }),
       settle(without(TEXT_FIELDS, fields)),
-      settle(only(KEPT_FIELDS, fields)),
-      settle(only(ESSENTIAL_FIELDS, fields)),
+      settle(picked(KEPT_FIELDS, fields)),
+      settle(picked(ESSENTIAL_FIELDS, fields)),
     ]);
   }
 
@@ -305,7 +306,7 @@ function checkedDigest(prices: PriceTable, action: string): string {
 }
 
 function checkPrices(prices: PriceTable, action: string): void {
-  if (typeof prices !== "object" || prices === null || Array.isArray(prices)) {
+  if (objectOf(prices) === undefined) {
     throw new TypeError(
       `Cannot ${action}: prices must be an object with a member for each model, got ${
         shown(prices)
@@ -329,11 +330,6 @@ function describedAs(value: unknown): string {
   const { name } = value.constructor ?? {};
   return nonRecordKind(value) ||
     (name && name !== "Object" ? `an object of class ${name}` : shown(value));
-}
-
-/** Returns some of the fields of an event. */
-function only(names: readonly string[], fields: Fields): Fields {
-  return Object.fromEntries(names.map((name) => [name, fields[name]]));
 }
 
 /** Returns the fields of an event without some of them. */

@@ -6,11 +6,12 @@
  * @module
  */
 import type { CallLog, CallStatus, HeldCall } from "./call_log.ts";
-import { errorFields, roundedMs, shortened } from "./event_values.ts";
+import { errorFields, isAbort, roundedMs, shortened } from "./event_values.ts";
+import { parsed, picked } from "./json_values.ts";
 import { leavesOutUsage, type ModelRequest } from "./model_request.ts";
 import type { BodyObserver } from "./observed_response.ts";
-import { parsed, ResponseFacts } from "./response_facts.ts";
-import { isAbort, type SentRequest } from "./sent_request.ts";
+import { ResponseFacts } from "./response_facts.ts";
+import type { SentRequest } from "./sent_request.ts";
 import { SeenCall } from "./seen_calls.ts";
 import { StreamTail } from "./stream_tail.ts";
 
@@ -81,20 +82,23 @@ export class CallObserver implements BodyObserver {
       this.#stream!.take(bytes);
       return;
     }
-    if (this.#stream === undefined) this.#stream = this.#streamIf(looksLikeEvents(bytes));
+    if (this.#stream === undefined) {
+      this.#stream = looksLikeEvents(bytes) ? new StreamTail(this.#facts) : null;
+    }
     if (this.#stream === null) {
       this.#takeJson(this.#decoder.decode(bytes, { stream: true }));
       return;
     }
     this.#stream.take(bytes);
     // Telemetry may report the end of the call before the caller has read the response to its end.
-    this.#seen.id = this.#facts.id;
-    this.#seen.models.add(this.#facts.model);
+    this.#identify();
     if (this.#facts.hasOutput) this.#ttftMs = this.#elapsedMs();
   }
 
-  #streamIf(isStream: boolean): StreamTail | null {
-    return isStream ? new StreamTail(this.#facts) : null;
+  /** Sets the ID and the model by which telemetry recognizes the call. */
+  #identify(): void {
+    this.#seen.id = this.#facts.id;
+    this.#seen.models.add(this.#facts.model);
   }
 
   end(): void {
@@ -171,8 +175,7 @@ export class CallObserver implements BodyObserver {
     if (this.#isLogged) return;
     this.#isLogged = true;
     this.#seen.state = status === "ok" ? "ok" : "failed";
-    this.#seen.id = this.#facts.id;
-    this.#seen.models.add(this.#facts.model);
+    this.#identify();
     const { calls, request, sent } = this.#call;
     const { usage, model, provider, id, finishReason, text } = this.#facts;
     if (status === "ok" && usage === undefined && leavesOutUsage(request)) {
@@ -196,7 +199,9 @@ export class CallObserver implements BodyObserver {
         host: sent.url.host,
         finish_reason: finishReason,
         retry: retryCount(sent),
-        ...(text === null ? {} : { prompt: promptOf(request), answer: text.join("") }),
+        ...(text === null
+          ? {}
+          : { prompt: picked(PROMPT_MEMBERS, request.body ?? {}), answer: text.join("") }),
       },
     };
     if (this.#held === null) void calls.record(ended);
@@ -219,16 +224,13 @@ function retryCount({ header }: SentRequest): number | undefined {
   return Number.isSafeInteger(count) && count > 0 ? count : undefined;
 }
 
-/** Returns the members of a request that are its prompt. */
-function promptOf({ body }: ModelRequest): object {
-  const names = [
-    "system",
-    "instructions",
-    "systemInstruction",
-    "messages",
-    "input",
-    "contents",
-    "prompt",
-  ];
-  return Object.fromEntries(names.map((name) => [name, body?.[name]]));
-}
+/** The members of a request that are its prompt. */
+const PROMPT_MEMBERS = [
+  "system",
+  "instructions",
+  "systemInstruction",
+  "messages",
+  "input",
+  "contents",
+  "prompt",
+];

@@ -4,10 +4,11 @@
  * @module
  */
 import { shownNumber } from "../shown.ts";
+import { type JsonObject, objectOf } from "./json_values.ts";
 import type { ModelRequest } from "./model_request.ts";
 import { pricesOf, type PriceTable } from "./price_table.ts";
-import { costOf, priceLack } from "./prices.ts";
-import { type JsonObject, objectOf, type TokenUsage } from "./usage.ts";
+import { priceLack, tableCost } from "./prices.ts";
+import type { TokenUsage } from "./usage.ts";
 
 /** The maximum amounts that a model call may use. */
 export interface CallEstimate {
@@ -42,19 +43,20 @@ export function estimateOf(
   }
   const name = model === undefined ? undefined : `${provider}/${model}`;
   const stated = api === "openai.embeddings" ? 0 : statedMax(body);
-  const ofModel = pricesOf(prices, name)?.max_output_tokens;
+  const entry = pricesOf(prices, name);
+  const ofModel = entry?.max_output_tokens;
   const max = stated ?? (isCount(ofModel) ? ofModel : undefined);
   if (max === undefined) {
     return unknown(
-      `the request does not set max_tokens, and the prices of the model not max_output_tokens`,
+      "the request does not set max_tokens, and the prices of the model not max_output_tokens",
     );
   }
   const input_t = Math.ceil(new TextEncoder().encode(text).length / BYTES_PER_TOKEN);
   const output_t = max * answerCount(body);
   const usages = usagesOf(body, text, { input_t, output_t, ...regionOf(body) });
-  const usd = highestInTiers(
+  const usd = entry === undefined ? undefined : highestInTiers(
     body,
-    (tier) => highestOf(usages.map((usage) => costOf({ ...usage, ...tier }, prices, name)?.cost)),
+    (tier) => highestOf(usages.map((usage) => tableCost({ ...usage, ...tier }, entry))),
   );
   const tokens = input_t + output_t;
   if (usd === undefined) return { estimate: { tokens }, note: priceLack(prices, name) };

@@ -41,6 +41,25 @@ export function shortened(message: string): string {
   return message.slice(0, ERROR_CHARS_MAX);
 }
 
+/**
+ * Checks whether a call failed because the caller aborted it. A `TimeoutError` does not count as an abort. But on a
+ * timeout, SDKs abort without a reason, so the timeouts of SDKs count as aborts.
+ */
+export function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
+  const reason: unknown = signal?.aborted ? signal.reason : error;
+  const name = nameOf(reason);
+  return name === "AbortError" || signal?.aborted === true && name !== "TimeoutError";
+}
+
+/** Returns the name of an error; "" for another value, and for an error whose name cannot be read. */
+function nameOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.name : "";
+  } catch {
+    return "";
+  }
+}
+
 /** Rounds milliseconds to three decimals, as events state durations. */
 export function roundedMs(ms: number): number {
   return Math.round(ms * 1000) / 1000;

@@ -4,9 +4,9 @@
  * @module
  */
 import type { CallLog } from "./call_log.ts";
-import { errorFields, roundedMs } from "./event_values.ts";
+import { errorFields, isAbort, roundedMs } from "./event_values.ts";
 import { type BodyObserver, observedResponse } from "./observed_response.ts";
-import { isAbort, type SentRequest } from "./sent_request.ts";
+import type { SentRequest } from "./sent_request.ts";
 
 /** Makes a call that is not to a model, and logs it as `http_call` when its response ends. */
 export async function callHttp(

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { parsed } from "./response_facts.ts";
-import { objectOf } from "./usage.ts";
+import { objectOf, parsed } from "./json_values.ts";
 
 /** The API of a model call, by the form of the request. Many servers of other providers offer OpenAI's APIs. */
 export type ModelApi =

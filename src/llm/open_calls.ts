@@ -7,7 +7,7 @@
  */
 import { withinCall } from "./call_context.ts";
 import { roundedMs } from "./event_values.ts";
-import type { JsonObject } from "./usage.ts";
+import type { JsonObject } from "./json_values.ts";
 
 /** Maximum number of calls without an end to keep. */
 const OPEN_MAX = 10_000;

@@ -6,6 +6,7 @@
 import { shown } from "../event.ts";
 import { sha256 } from "../line/digest.ts";
 import { editsBetween } from "../options/nearest_name.ts";
+import { amountOf, objectOf } from "./json_values.ts";
 import {
   amountIn,
   type ModelPrices,
@@ -14,7 +15,6 @@ import {
   rangeOf,
   rangesIn,
 } from "./price_table.ts";
-import { objectOf } from "./usage.ts";
 
 /** A price that cannot be used. */
 export interface PriceFault {
@@ -124,11 +124,12 @@ function misspeltFault(name: string): string | null {
 const MISSPELT_EDITS = 2;
 
 function faultOf(value: unknown): string | null {
-  if (typeof value !== "number" || !Number.isFinite(value) || value < 0) {
+  const price = amountOf(value);
+  if (price === undefined) {
     return `must be a number >= 0 (USD per token), got ${shown(value)}`;
   }
-  return value > PRICE_MAX
-    ? `must be in USD per token, got ${value}; a price per million tokens is ${value} / 1e6`
+  return price > PRICE_MAX
+    ? `must be in USD per token, got ${price}; a price per million tokens is ${price} / 1e6`
     : null;
 }
 

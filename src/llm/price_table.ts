@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { objectOf } from "./usage.ts";
+import { amountOf, type JsonObject, objectOf } from "./json_values.ts";
 
 /**
  * The prices of a model, in USD per token: an entry of LiteLLM's `model_prices_and_context_window.json`. A price can have
@@ -134,6 +134,5 @@ export function rangeOf(value: unknown): PriceRange | undefined {
 
 /** Returns a member of an object if it is a valid price, a finite number >= 0; otherwise `undefined`. */
 export function amountIn(holder: object, name: string): number | undefined {
-  const value = (holder as Readonly<Record<string, unknown>>)[name];
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
+  return amountOf((holder as JsonObject)[name]);
 }

@@ -76,7 +76,7 @@ export function priceLack(prices: PriceTable | undefined, model: string | undefi
 }
 
 /** Returns the cost of a call by the prices of its model, in USD; `undefined` if a price is missing. */
-function tableCost(usage: TokenUsage, entry: ModelPrices): number | undefined {
+export function tableCost(usage: TokenUsage, entry: ModelPrices): number | undefined {
   const { input_t: input, output_t: output } = usage;
   if (input === undefined || output === undefined) return undefined;
   const rates = ratesFor(usage, entry);

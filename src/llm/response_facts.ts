@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { type JsonObject, objectOf, type TokenUsage, usageOf } from "./usage.ts";
+import { type JsonObject, objectOf, parsed, textOf } from "./json_values.ts";
+import { type TokenUsage, usageOf } from "./usage.ts";
 
 /** The facts that one response of a model states. */
 export class ResponseFacts {
@@ -197,23 +198,7 @@ function firstOf(value: unknown): JsonObject | undefined {
   return Array.isArray(value) ? objectOf(value[0]) : undefined;
 }
 
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
-
 /** Returns a non-empty text, else `undefined`. Some servers state an empty ID in the first event of a stream. */
 function nameOf(value: unknown): string | undefined {
   return textOf(value) || undefined;
-}
-
-const BYTE_ORDER_MARK = "\uFEFF";
-
-/** Returns the parsed JSON; `undefined` if the text is not JSON. */
-export function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json.startsWith(BYTE_ORDER_MARK) ? json.slice(1) : json);
-  } catch {
-    // Some servers send keep-alives as data that is not JSON.
-    return undefined;
-  }
 }

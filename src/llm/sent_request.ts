@@ -45,25 +45,6 @@ export function sentRequest(
   };
 }
 
-/**
- * Checks whether a call failed because the caller aborted it. A `TimeoutError` does not count as an abort. But on a
- * timeout, SDKs abort without a reason, so the timeouts of SDKs count as aborts.
- */
-export function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
-  const reason: unknown = signal?.aborted ? signal.reason : error;
-  const name = nameOf(reason);
-  return name === "AbortError" || signal?.aborted === true && name !== "TimeoutError";
-}
-
-/** Returns the name of an error; "" for another value, and for an error whose name cannot be read. */
-function nameOf(error: unknown): string {
-  try {
-    return error instanceof Error ? error.name : "";
-  } catch {
-    return "";
-  }
-}
-
 function headerIn(headers: HeadersInit | undefined, name: string): string | null {
   if (headers instanceof Headers) return headers.get(name);
   if (headers === undefined) return null;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { amountOf, type JsonObject, objectOf } from "./json_values.ts";
 
 /** Token usage of a call. Totals include their parts; a part that is 0 or not stated is left out. */
 export interface TokenUsage {
@@ -36,9 +37,6 @@ export interface TokenUsage {
   /** Cost in USD, if the provider states it. */
   readonly cost?: number;
 }
-
-/** A JSON object whose members are not known. */
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
  * Returns the token usage that a response states.
@@ -82,13 +80,6 @@ export function usageOf(body: unknown): TokenUsage | undefined {
     ...withRegion(usage.inference_geo),
     ...(cost === undefined ? {} : { cost }),
   };
-}
-
-/** Returns a value as an object with unknown members; `undefined` for arrays and everything else. */
-export function objectOf(value: unknown): JsonObject | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? value as JsonObject
-    : undefined;
 }
 
 /** The parts of the totals that a usage states. */
@@ -295,10 +286,6 @@ function costIn(usage: JsonObject): number | undefined {
   if (cost === undefined || usage.is_byok !== true) return cost;
   const upstream = amountOf(objectOf(usage.cost_details)?.upstream_inference_cost);
   return upstream === undefined ? undefined : cost + upstream;
-}
-
-function amountOf(value: unknown): number | undefined {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
 }
 
 /** Returns a value if it is a number of tokens, else `undefined`. */

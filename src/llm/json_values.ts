@@ -1,0 +1,42 @@
+/**
+ * Reads values of JSON of which nothing is known. Pure.
+ *
+ * @module
+ */
+
+/** A JSON object of which nothing is known. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Returns a value as an object with unknown members; `undefined` for arrays and everything else. */
+export function objectOf(value: unknown): JsonObject | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? value as JsonObject
+    : undefined;
+}
+
+/** Returns a value if it is a text. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/** Returns a value if it is an amount: a finite number >= 0. */
+export function amountOf(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
+}
+
+/** Returns some of the members of an object. */
+export function picked(names: readonly string[], object: JsonObject): Record<string, unknown> {
+  return Object.fromEntries(names.map((name) => [name, object[name]]));
+}
+
+const BYTE_ORDER_MARK = "\uFEFF";
+
+/** Returns the parsed JSON; `undefined` if the text is not JSON. */
+export function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json.startsWith(BYTE_ORDER_MARK) ? json.slice(1) : json);
+  } catch {
+    // Some servers send keep-alives as data that is not JSON.
+    return undefined;
+  }
+}
