@@ -8,36 +8,13 @@
  */
 import type { AuditLogger } from "../audit_logger.ts";
 import { BudgetError } from "../errors.ts";
-import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
+import { checkOptions } from "../options/option_checks.ts";
 import { CallLog, type CallStatus } from "./call_log.ts";
 import { errorFields, isAbort, roundedMs } from "./event_values.ts";
 import { amountOf, type JsonObject, objectOf, textOf } from "./json_values.ts";
 import type { OpenCalls, TakenCall } from "./open_calls.ts";
-import type { PriceTable } from "./price_table.ts";
+import { TELEMETRY_CHECKS, type TelemetryOptions } from "./telemetry_options.ts";
 import { type TokenUsage, usageOf } from "./usage.ts";
-
-/** Options of {@linkcode aiTelemetry}. */
-export interface AiTelemetryOptions {
-  /**
-   * Prices of the models, in the schema of LiteLLM's `model_prices_and_context_window.json`. Without them, an event has
-   * a cost only if the provider states it.
-   *
-   * @default {undefined}
-   */
-  prices?: PriceTable;
-  /**
-   * Fields of every event, such as the agent.
-   *
-   * @default {{}}
-   */
-  fields?: object;
-  /**
-   * If `true`, each tool that the SDK runs is logged too, as an event `tool_call`.
-   *
-   * @default {true}
-   */
-  toolCalls?: boolean;
-}
 
 /** A function that the AI SDK calls with an event. */
 export type AiTelemetryCallback = (event: unknown) => void;
@@ -86,12 +63,6 @@ export interface AiTelemetry extends Disposable {
   readonly onToolExecutionEnd: AiTelemetryCallback;
 }
 
-const CHECKS: OptionChecks<AiTelemetryOptions> = {
-  prices: anything,
-  fields: anything,
-  toolCalls: flag,
-};
-
 /**
  * Returns an integration for the telemetry of the Vercel AI SDK, versions 6 and 7, that logs each model call as one event
  * `llm_call`. Register it with `registerTelemetry()` in version 7 and `registerTelemetryIntegration()` in version 6.
@@ -123,8 +94,8 @@ const CHECKS: OptionChecks<AiTelemetryOptions> = {
  * assertEquals([event?.event, event?.agent, event?.input_t], ["llm_call", "critic", 812]);
  * ```
  */
-export function aiTelemetry(log: AuditLogger, options: AiTelemetryOptions = {}): AiTelemetry {
-  checkOptions(options, CHECKS, ACTION);
+export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): AiTelemetry {
+  checkOptions(options, TELEMETRY_CHECKS, ACTION);
   const calls = new CallLog(log, options, ACTION);
   const { open } = calls;
   const telemetry = new TelemetryLog(calls);

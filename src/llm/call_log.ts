@@ -13,7 +13,7 @@ import type { Fields } from "../write/merge_fields.ts";
 import { objectOf, picked } from "./json_values.ts";
 import { OpenCalls } from "./open_calls.ts";
 import { digestOf, isPriced, priceFaults } from "./price_faults.ts";
-import type { PriceTable } from "./price_table.ts";
+import { type PriceTable, qualifiedName } from "./price_table.ts";
 import { costOf, priceLack } from "./prices.ts";
 import { type ReportedCall, SeenCall, SeenCalls } from "./seen_calls.ts";
 import type { TokenUsage } from "./usage.ts";
@@ -250,7 +250,7 @@ export class CallLog {
       ...counts,
       ...this.#costFields(
         usage,
-        model === undefined || typeof provider !== "string" ? model : `${provider}/${model}`,
+        qualifiedName(provider, model),
       ),
       usage: usage === undefined ? "missing" : undefined,
       status,

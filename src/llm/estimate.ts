@@ -6,7 +6,7 @@
 import { shownNumber } from "../shown.ts";
 import { type JsonObject, objectOf } from "./json_values.ts";
 import type { ModelRequest } from "./model_request.ts";
-import { pricesOf, type PriceTable } from "./price_table.ts";
+import { pricesOf, type PriceTable, qualifiedName } from "./price_table.ts";
 import { priceLack, tableCost } from "./prices.ts";
 import type { TokenUsage } from "./usage.ts";
 
@@ -41,7 +41,7 @@ export function estimateOf(
   if (text === undefined || body === undefined) {
     return unknown("the body of the request is a stream");
   }
-  const name = model === undefined ? undefined : `${provider}/${model}`;
+  const name = qualifiedName(provider, model);
   const stated = api === "openai.embeddings" ? 0 : statedMax(body);
   const entry = pricesOf(prices, name);
   const ofModel = entry?.max_output_tokens;

@@ -71,12 +71,7 @@
  *
  * @module
  */
-export {
-  type AiTelemetry,
-  aiTelemetry,
-  type AiTelemetryCallback,
-  type AiTelemetryOptions,
-} from "./ai_telemetry.ts";
+export { type AiTelemetry, aiTelemetry, type AiTelemetryCallback } from "./ai_telemetry.ts";
 export { auditedFetch, type AuditedFetchOptions, type FetchFunction } from "./audited_fetch.ts";
 export type { CallEstimate } from "./estimate.ts";
 export type { ModelApi, ModelRequest } from "./model_request.ts";
@@ -84,9 +79,9 @@ export {
   type ExportResultCallback,
   type OtelSpanExporter,
   otelSpanExporter,
-  type OtelSpanExporterOptions,
 } from "./otel_span_exporter.ts";
 export type { OtelSpan } from "./span_call.ts";
 export { type ModelPrices, pricesOf, type PriceTable } from "./price_table.ts";
 export { type CallCost, costOf } from "./prices.ts";
+export type { TelemetryOptions } from "./telemetry_options.ts";
 export { type TokenUsage, usageOf } from "./usage.ts";

@@ -8,6 +8,7 @@
 import { withinCall } from "./call_context.ts";
 import { roundedMs } from "./event_values.ts";
 import type { JsonObject } from "./json_values.ts";
+import { RecentKeys } from "./recent_keys.ts";
 
 /** Maximum number of calls without an end to keep. */
 const OPEN_MAX = 10_000;
@@ -40,8 +41,8 @@ export class OpenCalls {
   /** The calls by their key, oldest first. Version 6 has equal keys for calls at the same time. */
   readonly #open = new Map<string, OpenCall[]>();
   #count = 0;
-  /** The keys of the last calls that ended and that have a key of their own, oldest first. */
-  readonly #ended = new Set<string>();
+  /** The keys of the last calls whose end was reported, or that were left before. */
+  readonly #ended = new RecentKeys(ENDED_MAX);
   readonly #seenObjects = new WeakSet<object>();
 
   /** Checks whether an object is seen for the first time. The SDK passes some objects to all integrations. */
@@ -71,7 +72,7 @@ export class OpenCalls {
     const abort = () => {
       const taken = this.#remove(key, call);
       if (taken === undefined) return;
-      this.hasEnded(key);
+      this.#ended.add(key);
       onAbort(taken);
     };
     const call: OpenCall = {
@@ -116,7 +117,7 @@ export class OpenCalls {
   takeOf(owner: object): TakenCall[] {
     const keys = [...this.#open.keys()];
     const taken = this.#removeAll(keys, (call) => call.owner === owner);
-    for (const key of keys) if (!this.#open.has(key)) this.hasEnded(key);
+    for (const key of keys) if (!this.#open.has(key)) this.#ended.add(key);
     return taken;
   }
 
@@ -129,8 +130,6 @@ export class OpenCalls {
   hasEnded(key: string): boolean {
     if (this.#ended.has(key)) return true;
     this.#ended.add(key);
-    const [oldest] = this.#ended;
-    if (this.#ended.size > ENDED_MAX) this.#ended.delete(oldest!);
     return false;
   }
 

@@ -4,10 +4,10 @@
  * @module
  */
 import type { AuditLogger } from "../audit_logger.ts";
-import { anything, checkOptions, flag, type OptionChecks } from "../options/option_checks.ts";
+import { checkOptions } from "../options/option_checks.ts";
 import { CallLog, type CallStatus } from "./call_log.ts";
 import { roundedMs } from "./event_values.ts";
-import type { PriceTable } from "./price_table.ts";
+import { RecentKeys } from "./recent_keys.ts";
 import {
   durationOf,
   errorOf,
@@ -20,29 +20,7 @@ import {
   ttftOf,
   usageIn,
 } from "./span_call.ts";
-
-/** Options of {@linkcode otelSpanExporter}. */
-export interface OtelSpanExporterOptions {
-  /**
-   * Prices of the models, in the schema of LiteLLM's `model_prices_and_context_window.json`. Without them, an event has
-   * a cost only if the span states it.
-   *
-   * @default {undefined}
-   */
-  prices?: PriceTable;
-  /**
-   * Fields of every event, such as the agent.
-   *
-   * @default {{}}
-   */
-  fields?: object;
-  /**
-   * If `true`, each span of a tool is logged too, as an event `tool_call`.
-   *
-   * @default {true}
-   */
-  toolCalls?: boolean;
-}
+import { TELEMETRY_CHECKS, type TelemetryOptions } from "./telemetry_options.ts";
 
 /** Called with the result of an export: code 0 for success, 1 for a failure. */
 export type ExportResultCallback = (result: { code: number; error?: Error }) => void;
@@ -69,12 +47,6 @@ export interface OtelSpanExporter {
    */
   shutdown(): Promise<void>;
 }
-
-const CHECKS: OptionChecks<OtelSpanExporterOptions> = {
-  prices: anything,
-  fields: anything,
-  toolCalls: flag,
-};
 
 const ACTION = "log spans";
 
@@ -124,9 +96,9 @@ const ACTION = "log spans";
  */
 export function otelSpanExporter(
   log: AuditLogger,
-  options: OtelSpanExporterOptions = {},
+  options: TelemetryOptions = {},
 ): OtelSpanExporter {
-  checkOptions(options, CHECKS, ACTION);
+  checkOptions(options, TELEMETRY_CHECKS, ACTION);
   const calls = new CallLog(log, options, ACTION);
   const inner = new InnerSpans();
   const { toolCalls = true } = options;
@@ -157,7 +129,7 @@ const INNER_MAX = 1_000;
 /** The last spans of model calls. Two instrumentations may state one call, one inside the other. */
 class InnerSpans {
   /** The trace, parent and response of each span, oldest first. */
-  readonly #keys = new Set<string>();
+  readonly #keys = new RecentKeys(INNER_MAX);
 
   /** Checks whether a span states the same response as a span in it, and remembers the span. */
   repeats(span: OtelSpan): boolean {
@@ -166,8 +138,6 @@ class InnerSpans {
     const { traceId, spanId } = span.spanContext();
     const isRepeated = this.#keys.has(JSON.stringify([traceId, spanId, responseId]));
     this.#keys.add(JSON.stringify([traceId, span.parentSpanContext?.spanId, responseId]));
-    const [oldest] = this.#keys;
-    if (this.#keys.size > INNER_MAX) this.#keys.delete(oldest!);
     return isRepeated;
   }
 }

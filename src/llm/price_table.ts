@@ -87,6 +87,11 @@ export function nameInTable(
   return namesOf(model).find((name) => Object.hasOwn(prices, name));
 }
 
+/** Returns the name of a model with its provider before it, which the table may have: `groq/llama`. */
+export function qualifiedName(provider: unknown, model: string | undefined): string | undefined {
+  return model === undefined || typeof provider !== "string" ? model : `${provider}/${model}`;
+}
+
 /** Matches the date or the word that some providers add to the name of a model: `-2024-08-06`, `-20250929`, `-latest`. */
 const VERSION = /[-@](?:\d{4}-\d{2}-\d{2}|20\d{6}|latest)$/;
 
