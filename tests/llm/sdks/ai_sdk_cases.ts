@@ -11,7 +11,6 @@ import {
   compareErrors,
   compareValues,
   type Connection,
-  DATED_MODEL,
   failure,
   json,
   loggedError,
@@ -20,8 +19,10 @@ import {
   refusedOrigin,
   silence,
   stream,
+  withoutErrors,
 } from "./compared_runs.ts";
 import {
+  BEGUN,
   CHAT_BEGINNING,
   CHAT_COMPLETION,
   CHAT_FACTS,
@@ -30,7 +31,12 @@ import {
   RESPONSE,
   RESPONSE_EVENTS,
   RESPONSE_FACTS,
+  SERVER_ERROR_EVENT,
+  SERVER_ERROR_FACTS,
   TEXT,
+  UNANSWERED,
+  UNKNOWN_MODEL,
+  UNKNOWN_MODEL_FACTS,
 } from "./openai_answers.ts";
 
 /** The API of OpenAI that the SDK is to use. */
@@ -67,12 +73,6 @@ export interface AiSdk {
   /** Returns the parts of the stream. */
   readonly streamText: (call: AiCall) => AsyncIterable<AiPart>;
 }
-
-/** The facts of a call without any answer. */
-const UNANSWERED = { model: MODEL, provider: "openai", api: "openai.chat", usage: "missing" };
-
-/** The facts of a stream that has begun, and did not end. */
-const BEGUN = { ...UNANSWERED, model: DATED_MODEL, response_id: "chatcmpl-1" };
 
 /** Defines the tests. */
 export function testAiSdk(sdk: AiSdk): void {
@@ -142,29 +142,21 @@ export function testAiSdk(sdk: AiSdk): void {
   });
 
   Deno.test(`auditedFetch logs the status and message of an error that ${name} throws`, async () => {
-    const body = errorBody("Unknown model", "invalid_request_error", "model");
     const { error, calls } = await compareErrors({
-      answers: [json(body, { status: 400 })],
+      answers: [json(UNKNOWN_MODEL, { status: 400 })],
       run: async (connection) => statedOf(await sdk.generateText(callOf(connection))),
     });
     assertEquals([error.name, error.status], ["AI_APICallError", 400]);
-    const logged = { type: "invalid_request_error", code: "model", message: "Unknown model" };
-    assertEquals(calls, [{ ...UNANSWERED, status: "error", error: { status: 400, ...logged } }]);
+    assertEquals(calls, [UNKNOWN_MODEL_FACTS]);
   });
 
   Deno.test(`auditedFetch logs an error inside a stream of ${name} as an error`, async () => {
-    const message = "The server had an error";
-    const failed = { data: errorBody(message, "server_error") };
     const { value, calls } = await compareValues({
-      answers: [stream([...CHAT_BEGINNING, failed, { data: "[DONE]" }])],
+      answers: [stream([...CHAT_BEGINNING, SERVER_ERROR_EVENT, { data: "[DONE]" }])],
       run: async (connection) => await partsOf(sdk.streamText(callOf(connection))),
     });
     assertEquals(value.filter(({ type }) => type === "error").length, 1);
-    assertEquals(calls, [{
-      ...BEGUN,
-      status: "error",
-      error: { status: 200, type: "server_error", code: null, message },
-    }]);
+    assertEquals(calls, [SERVER_ERROR_FACTS]);
   });
 
   Deno.test(`auditedFetch logs a stream of ${name} whose connection fails as an error`, async () => {
@@ -220,7 +212,7 @@ export function testAiSdk(sdk: AiSdk): void {
       },
     });
     assertEquals(value.at(-1)?.type, "abort");
-    assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...BEGUN, status: "aborted" }]);
+    assertEquals(withoutErrors(calls), [{ ...BEGUN, status: "aborted" }]);
   });
 
   Deno.test(`auditedFetch refuses a call of ${name} on a spent budget, which the SDK does not retry on the status 402`, async () => {

@@ -16,6 +16,7 @@ import {
   stream,
   type StreamEvent,
   visibleOf,
+  withoutErrors,
 } from "./compared_runs.ts";
 
 function clientOf({ origin, fetch }: Connection, options: ClientOptions = {}): Anthropic {
@@ -231,7 +232,7 @@ Deno.test("auditedFetch logs a timeout of @anthropic-ai/sdk as aborted, because 
       clientOf(connection, { timeout: 100, maxRetries: 0 }).messages.create(REQUEST),
   });
   assertEquals(error.type, "APIConnectionTimeoutError");
-  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...UNANSWERED, status: "aborted" }]);
+  assertEquals(withoutErrors(calls), [{ ...UNANSWERED, status: "aborted" }]);
 });
 
 Deno.test("auditedFetch logs a call that the caller of @anthropic-ai/sdk aborts before the response as aborted", async () => {
@@ -246,7 +247,7 @@ Deno.test("auditedFetch logs a call that the caller of @anthropic-ai/sdk aborts 
     },
   });
   assertEquals(error.type, "APIUserAbortError");
-  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...UNANSWERED, status: "aborted" }]);
+  assertEquals(withoutErrors(calls), [{ ...UNANSWERED, status: "aborted" }]);
 });
 
 Deno.test("auditedFetch logs a stream that the caller of @anthropic-ai/sdk aborts as aborted", async () => {
@@ -264,7 +265,7 @@ Deno.test("auditedFetch logs a stream that the caller of @anthropic-ai/sdk abort
     },
   });
   assert(value.length >= 2);
-  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...BEGUN, status: "aborted" }]);
+  assertEquals(withoutErrors(calls), [{ ...BEGUN, status: "aborted" }]);
 });
 
 Deno.test("auditedFetch logs @anthropic-ai/sdk's MessageStream.abort() as aborted", async () => {
@@ -277,7 +278,7 @@ Deno.test("auditedFetch logs @anthropic-ai/sdk's MessageStream.abort() as aborte
     },
   });
   assertEquals(error.type, "APIUserAbortError");
-  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...BEGUN, status: "aborted" }]);
+  assertEquals(withoutErrors(calls), [{ ...BEGUN, status: "aborted" }]);
 });
 
 Deno.test("auditedFetch logs a stream of @anthropic-ai/sdk that the caller leaves with break as aborted", async () => {

@@ -340,6 +340,13 @@ export async function visibleOf(response: Response): Promise<object> {
   return { status, statusText, ok, url, redirected, type, headers: [...headers], bytes };
 }
 
+/** Returns the facts of calls without their errors. */
+export function withoutErrors(
+  calls: readonly Record<string, unknown>[],
+): Record<string, unknown>[] {
+  return calls.map(({ error: _, ...rest }) => rest);
+}
+
 /** Returns the values of an async iterable. */
 export async function collected<T>(values: AsyncIterable<T>): Promise<T[]> {
   return await Array.fromAsync(values);

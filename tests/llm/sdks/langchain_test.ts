@@ -5,33 +5,33 @@ import {
   compareErrors,
   compareValues,
   type Connection,
-  DATED_MODEL,
   json,
   loggedError,
   MODEL,
   refusedOrigin,
   silence,
   stream,
+  withoutErrors,
 } from "./compared_runs.ts";
 import {
+  BEGUN,
   CHAT_BEGINNING,
   CHAT_COMPLETION,
   CHAT_FACTS,
   chatEvents,
-  errorBody,
   RESPONSE,
   RESPONSE_EVENTS,
   RESPONSE_FACTS,
+  SERVER_ERROR,
+  SERVER_ERROR_EVENT,
+  SERVER_ERROR_FACTS,
   TEXT,
+  UNANSWERED,
+  UNKNOWN_MODEL,
+  UNKNOWN_MODEL_FACTS,
 } from "./openai_answers.ts";
 
 const QUESTION = "What does the module do?";
-
-/** The facts of a call without any answer. */
-const UNANSWERED = { model: MODEL, provider: "openai", api: "openai.chat", usage: "missing" };
-
-/** The facts of a stream that has begun, and did not end. */
-const BEGUN = { ...UNANSWERED, model: DATED_MODEL, response_id: "chatcmpl-1" };
 
 /** Returns a model that does not retry, because LangChain waits a second before it does. */
 function modelOf({ origin, fetch }: Connection, fields: ChatOpenAIFields = {}): ChatOpenAI {
@@ -86,34 +86,23 @@ for (
 }
 
 Deno.test("auditedFetch logs the status and message of an error that @langchain/openai throws", async () => {
-  const body = errorBody("Unknown model", "invalid_request_error", "model");
   const { error, calls } = await compareErrors({
-    answers: [json(body, { status: 400 })],
+    answers: [json(UNKNOWN_MODEL, { status: 400 })],
     run: (connection) => modelOf(connection).invoke(QUESTION),
   });
   assertEquals([error.type, error.status], ["BadRequestError", 400]);
-  assertEquals(calls, [{
-    ...UNANSWERED,
-    status: "error",
-    error: { status: 400, type: "invalid_request_error", code: "model", message: "Unknown model" },
-  }]);
+  assertEquals(calls, [UNKNOWN_MODEL_FACTS]);
 });
 
 Deno.test("auditedFetch logs an error inside a stream of @langchain/openai as an error", async () => {
-  const message = "The server had an error";
-  const failed = { data: errorBody(message, "server_error") };
   const { error, calls } = await compareErrors({
-    answers: [stream([...CHAT_BEGINNING, failed], "hangs")],
+    answers: [stream([...CHAT_BEGINNING, SERVER_ERROR_EVENT], "hangs")],
     run: async (connection) => {
       await Array.fromAsync(await modelOf(connection).stream(QUESTION));
     },
   });
-  assertEquals([error.type, error.message], ["APIError", message]);
-  assertEquals(calls, [{
-    ...BEGUN,
-    status: "error",
-    error: { status: 200, type: "server_error", code: null, message },
-  }]);
+  assertEquals([error.type, error.message], ["APIError", SERVER_ERROR]);
+  assertEquals(calls, [SERVER_ERROR_FACTS]);
 });
 
 Deno.test("auditedFetch logs a refused connection of @langchain/openai as an error", async () => {
@@ -139,7 +128,7 @@ Deno.test("auditedFetch logs a call that the caller of @langchain/openai aborts 
     },
   });
   assertEquals(error.name, "AbortError");
-  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...UNANSWERED, status: "aborted" }]);
+  assertEquals(withoutErrors(calls), [{ ...UNANSWERED, status: "aborted" }]);
 });
 
 Deno.test("auditedFetch logs a stream that the caller of @langchain/openai aborts as aborted", async () => {
@@ -152,7 +141,7 @@ Deno.test("auditedFetch logs a stream that the caller of @langchain/openai abort
     },
   });
   assertEquals(error.name, "AbortError");
-  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...BEGUN, status: "aborted" }]);
+  assertEquals(withoutErrors(calls), [{ ...BEGUN, status: "aborted" }]);
 });
 
 Deno.test("auditedFetch logs a stream of @langchain/openai that the caller leaves with break as aborted", async () => {

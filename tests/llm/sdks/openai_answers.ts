@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { DATED_MODEL, type StreamEvent } from "./compared_runs.ts";
+import { DATED_MODEL, MODEL, type StreamEvent } from "./compared_runs.ts";
 
 /** The pieces of the text of each answer. One has characters of several bytes. */
 const PIECES = ["The module ", "parses ", "the log – 日誌 📜 ", "from its end."];
@@ -51,6 +51,17 @@ export const RESPONSE_FACTS = {
   api: "openai.responses",
   finish_reason: "completed",
 };
+
+/** The facts of a call without any answer. */
+export const UNANSWERED = {
+  model: MODEL,
+  provider: "openai",
+  api: "openai.chat",
+  usage: "missing",
+};
+
+/** The facts of a stream of a chat completion that has begun, and did not end. */
+export const BEGUN = { ...UNANSWERED, model: DATED_MODEL, response_id: "chatcmpl-1" };
 
 /** Returns the facts of a call without its usage. */
 export function withoutUsage(facts: Record<string, unknown>): Record<string, unknown> {
@@ -175,3 +186,26 @@ function responseEvents(): StreamEvent[] {
 export function errorBody(message: string, type: string, code: string | null = null): object {
   return { error: { message, type, param: null, code } };
 }
+
+/** The body of the answer, with the status 400, to a request for a model that OpenAI does not have. */
+export const UNKNOWN_MODEL = errorBody("Unknown model", "invalid_request_error", "model");
+
+/** The facts of a call that is answered with {@linkcode UNKNOWN_MODEL}. */
+export const UNKNOWN_MODEL_FACTS = {
+  ...UNANSWERED,
+  status: "error",
+  error: { status: 400, type: "invalid_request_error", code: "model", message: "Unknown model" },
+};
+
+/** The message of an error that OpenAI sends after the first events of a stream. */
+export const SERVER_ERROR = "The server had an error";
+
+/** The event of that error. */
+export const SERVER_ERROR_EVENT: StreamEvent = { data: errorBody(SERVER_ERROR, "server_error") };
+
+/** The facts of a stream that ends with {@linkcode SERVER_ERROR_EVENT}. */
+export const SERVER_ERROR_FACTS = {
+  ...BEGUN,
+  status: "error",
+  error: { status: 200, type: "server_error", code: null, message: SERVER_ERROR },
+};

@@ -8,7 +8,6 @@ import {
   compareErrors,
   compareValues,
   type Connection,
-  DATED_MODEL,
   failure,
   gzippedJson,
   json,
@@ -18,8 +17,10 @@ import {
   silence,
   stream,
   visibleOf,
+  withoutErrors,
 } from "./compared_runs.ts";
 import {
+  BEGUN,
   CHAT_BEGINNING,
   CHAT_COMPLETION,
   CHAT_FACTS,
@@ -29,7 +30,13 @@ import {
   RESPONSE_BEGINNING,
   RESPONSE_EVENTS,
   RESPONSE_FACTS,
+  SERVER_ERROR,
+  SERVER_ERROR_EVENT,
+  SERVER_ERROR_FACTS,
   TEXT,
+  UNANSWERED,
+  UNKNOWN_MODEL,
+  UNKNOWN_MODEL_FACTS,
   withoutUsage,
 } from "./openai_answers.ts";
 
@@ -42,12 +49,6 @@ const CHAT = { model: MODEL, messages: MESSAGES, max_completion_tokens: 500 };
 const CHAT_STREAM = { ...CHAT, stream: true as const };
 const WITH_USAGE = { ...CHAT_STREAM, stream_options: { include_usage: true } };
 const QUESTION = { model: MODEL, input: "What does the module do?" };
-
-/** The facts of a call without any answer. */
-const UNANSWERED = { model: MODEL, provider: "openai", api: "openai.chat", usage: "missing" };
-
-/** The facts of a streamed chat completion that has begun, and did not end. */
-const BEGUN = { ...UNANSWERED, model: DATED_MODEL, response_id: "chatcmpl-1" };
 
 Deno.test("auditedFetch logs openai's chat.completions.create() with tokens and cost", async () => {
   const { value, calls } = await compareValues({
@@ -207,34 +208,23 @@ Deno.test("auditedFetch logs a response with an error status as an error, if ope
 
 Deno.test("auditedFetch logs the status and message of an error that openai throws", async () => {
   const { error, calls } = await compareErrors({
-    answers: [
-      json(errorBody("Unknown model", "invalid_request_error", "model"), { status: 400 }),
-    ],
+    answers: [json(UNKNOWN_MODEL, { status: 400 })],
     run: (connection) => clientOf(connection).chat.completions.create(CHAT),
   });
   assertEquals([error.type, error.message], ["BadRequestError", "400 Unknown model"]);
-  assertEquals(calls, [{
-    ...UNANSWERED,
-    status: "error",
-    error: { status: 400, type: "invalid_request_error", code: "model", message: "Unknown model" },
-  }]);
+  assertEquals(calls, [UNKNOWN_MODEL_FACTS]);
 });
 
 Deno.test("auditedFetch logs an error inside a stream of openai as an error", async () => {
-  const message = "The server had an error";
   const { error, calls } = await compareErrors({
     answers: [
-      stream([...CHAT_BEGINNING, { data: errorBody(message, "server_error") }], "hangs"),
+      stream([...CHAT_BEGINNING, SERVER_ERROR_EVENT], "hangs"),
     ],
     run: async (connection) =>
       await collected(await clientOf(connection).chat.completions.create(WITH_USAGE)),
   });
-  assertEquals([error.type, error.message], ["APIError", message]);
-  assertEquals(calls, [{
-    ...BEGUN,
-    status: "error",
-    error: { status: 200, type: "server_error", code: null, message },
-  }]);
+  assertEquals([error.type, error.message], ["APIError", SERVER_ERROR]);
+  assertEquals(calls, [SERVER_ERROR_FACTS]);
 });
 
 Deno.test("auditedFetch logs a failed response inside a stream of openai as an error", async () => {
@@ -343,7 +333,7 @@ Deno.test("auditedFetch logs a stream that the caller of openai aborts as aborte
     },
   });
   assert(value.length >= 2);
-  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...BEGUN, status: "aborted" }]);
+  assertEquals(withoutErrors(calls), [{ ...BEGUN, status: "aborted" }]);
 });
 
 Deno.test("auditedFetch logs a stream of openai as aborted at the abort, also if the caller does not read it", async () => {
@@ -356,7 +346,7 @@ Deno.test("auditedFetch logs a stream of openai as aborted at the abort, also if
       aborter.abort();
     },
   });
-  assertEquals(calls.map(({ error: _, ...rest }) => rest), [{ ...UNANSWERED, status: "aborted" }]);
+  assertEquals(withoutErrors(calls), [{ ...UNANSWERED, status: "aborted" }]);
 });
 
 Deno.test("auditedFetch logs a stream of openai that the caller leaves with break as aborted", async () => {
