@@ -11,7 +11,13 @@ import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { objectOf } from "../llm/json_values.ts";
 import { digestOf, isPriced, priceFaults } from "../llm/price_faults.ts";
-import { amountIn, type ModelPrices, nameInTable, type PriceTable } from "../llm/price_table.ts";
+import {
+  amountIn,
+  type ModelPrices,
+  nameInTable,
+  NEEDED_PRICES,
+  type PriceTable,
+} from "../llm/price_table.ts";
 import { nearestName } from "../options/nearest_name.ts";
 import { counted, shownNumber, shownText, shownUsd } from "../shown.ts";
 import { shown } from "../event.ts";
@@ -121,9 +127,6 @@ const SHOWN: readonly (readonly [price: string, label: string])[] = [
   ["cache_creation_input_token_cost_above_1hr", "cache write for an hour"],
 ];
 
-/** The prices that a model without `tiered_pricing` needs, so that its calls have a cost. */
-const NEEDED = ["input_cost_per_token", "output_cost_per_token"];
-
 /** Returns the reason why the calls of a model would not have a cost; `null` if they would have a cost. */
 function modelFault(table: PriceTable, model: string, name: string | undefined): string | null {
   if (name === undefined) {
@@ -132,7 +135,7 @@ function modelFault(table: PriceTable, model: string, name: string | undefined):
     return `Cannot find the prices of a model: ${model}${hint}`;
   }
   const prices = table[name]!;
-  const missing = NEEDED.filter((price) => amountIn(prices, price) === undefined);
+  const missing = NEEDED_PRICES.filter((price) => amountIn(prices, price) === undefined);
   return missing.length === 0 || prices.tiered_pricing !== undefined
     ? null
     : `Cannot price calls of a model: ${name} lacks ${missing.join(" and ")}`;

@@ -59,6 +59,9 @@ export const PRICES = [
   "output_cost_per_image_token",
 ] as const;
 
+/** The prices that a model without `tiered_pricing` needs, so that its calls have a cost. */
+export const NEEDED_PRICES = ["input_cost_per_token", "output_cost_per_token"] as const;
+
 /** The name of a price in the table. */
 export type PriceName = typeof PRICES[number];
 

@@ -10,6 +10,7 @@ import {
   amountIn,
   type ModelPrices,
   nameInTable,
+  NEEDED_PRICES,
   type PriceName,
   pricesOf,
   type PriceTable,
@@ -68,8 +69,7 @@ export function priceLack(prices: PriceTable | undefined, model: string | undefi
     const plain = model.split("/").at(-1)!;
     return `model "${plain}" is not in prices, with or without its date`;
   }
-  const needed = ["input_cost_per_token", "output_cost_per_token"];
-  const missing = needed.find((price) => amountIn(prices[name]!, price) === undefined);
+  const missing = NEEDED_PRICES.find((price) => amountIn(prices[name]!, price) === undefined);
   return missing === undefined || rangesIn(prices[name]!.tiered_pricing).length > 0
     ? `the prices of "${name}" lack one that the call needs`
     : `the prices of "${name}" lack ${missing}`;
