@@ -16,7 +16,7 @@ export class SeenCall {
   readonly observer: object;
   /** Who the observer is. Only `fetch` sees a call when it is sent. */
   readonly source: "fetch" | "telemetry";
-  /** ID that the AI SDK gave the call; `undefined` if it gave none. */
+  /** ID of the call in the AI SDK; `undefined` if the call was not made by AI SDK 7. */
   readonly callId: string | undefined;
   /** The observers that have reported the call too. */
   readonly reportedBy = new Set<object>();
@@ -56,7 +56,7 @@ export interface ReportedCall {
   readonly askedModel?: string | undefined;
   /** ID of the response. */
   readonly id: string | undefined;
-  /** ID that the AI SDK gave the call; `undefined` if `fetch` could not see it. */
+  /** ID of the call in the AI SDK; `undefined` if requests of the call do not carry it. */
   readonly callId?: string | undefined;
   /** How the call ended; "left" if its end was not reported. */
   readonly outcome: "ok" | "failed" | "left";

@@ -207,7 +207,7 @@ export async function syncData(
   return true;
 }
 
-/** Opens a file, which is open already, once more for appending or updating. Returns null if it is no longer at its path. */
+/** Opens an open file a second time, for appending or updating. Returns null if the file is no longer at its path. */
 function reopened(
   fileSystem: FileSystem,
   path: string,

@@ -111,7 +111,8 @@ export class LogCursor {
   /**
    * Searches backwards, from the end that {@linkcode aim} has set, for the newest event of the type for which
    * `isWanted` returns true. Moves the cursor to the line of that event, or to the start of the older segment that
-   * contains it. If there is no such event, moves the cursor to the end. Resolves with whether there is such an event.
+   * contains it, and resolves with true. If there is no such event, moves the cursor to the end, and resolves with
+   * false.
    * If no end was set, or the active file is not the file in which it was set, does not move and resolves with null.
    */
   async goToNewest(
