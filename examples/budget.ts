@@ -1,7 +1,8 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write=.demo --allow-run
 /**
- * Four processes with sixteen agents each share one budget, and one of the processes is killed. Each agent holds the
- * most that its call may cost before it makes the call, so all of them together never spend more than the limit.
+ * Four processes with sixteen agents each share one budget, and one of the processes is killed. Before each call, an
+ * agent reserves (holds) the maximum cost of the call on the budget. So all agents together never spend more than the
+ * limit.
  *
  *     examples/budget.ts [USD]
  *
@@ -16,7 +17,9 @@ const PROCESSES = 4;
 const AGENTS = 16;
 /** The most that a call may cost, in USD: the price of the prompt, and of the maximum number of output tokens. */
 const ESTIMATE_USD = 0.01;
-/** The most that a call may take, in seconds. After that, the hold of a process that died is charged. */
+/**
+ * Maximum time of a call, in seconds. If a process dies, the amounts that its calls hold are charged after this time.
+ */
 const CALL_SEC = 2;
 
 /** Stands in for the call of a model. Its cost is known only afterwards. */
@@ -30,9 +33,10 @@ async function callModel(): Promise<{ cost: number; output_t: number }> {
 async function work(run: Budget): Promise<void> {
   try {
     for (;;) {
-      // Waits its turn while other calls hold the rest, because they may cost less than that.
+      // If the budget has no room, waits until other calls end. They may cost less than they hold, which makes room.
       await using hold = await run.hold({ usd: ESTIMATE_USD, maxSec: CALL_SEC, wait: true });
-      // If the call throws, the hold is charged at its estimate, because the call may have cost that.
+      // If the call throws, `await using` charges the whole held amount, because the provider may have charged for the
+      // call.
       const answer = await callModel();
       await hold.settle("llm_call", { ...answer, model: "small" });
     }
@@ -45,7 +49,7 @@ async function work(run: Budget): Promise<void> {
 async function workAll(process: string, options: BudgetOptions): Promise<void> {
   await using log = await AuditLog.open(PATH);
   await Promise.all(Array.from({ length: AGENTS }, async (_, n) => {
-    // Its holds and calls have these fields.
+    // The holds and the events of this agent have these fields.
     const agent = log.child({ process, agent: `agent ${n}` });
     await work(await agent.budget(options));
   }));
@@ -58,7 +62,7 @@ function start(usd: number, process: string): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), { args }).spawn();
 }
 
-/** Runs all processes, kills the one that holds first, and prints what the budget has come to. */
+/** Runs all processes, kills the first one that holds an amount, and prints the final amounts of the budget. */
 async function compete(usd: number, options: BudgetOptions): Promise<void> {
   await emptyDir(DIR);
   await using log = await AuditLog.open(PATH);
@@ -76,6 +80,6 @@ async function compete(usd: number, options: BudgetOptions): Promise<void> {
 }
 
 const [usd = "0.5", process] = Deno.args;
-// A total for this run. With `hours: 1` it would be a rolling window of an hour.
+// The budget is a total: it counts every cost of this run. With `hours: 1`, it would count the costs of the last hour.
 const options = { name: "run", limit: { usd: Number(usd) } };
 await (process === undefined ? compete(Number(usd), options) : workAll(process, options));

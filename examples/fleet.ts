@@ -20,13 +20,16 @@ import {
 } from "@vivarium/scout/fleet";
 
 const MACHINES = ["machine-1", "machine-2", "machine-3", "machine-4"];
-/** Maximum time in milliseconds without an answer of the server. After that, the sum may lack too many costs. */
+/**
+ * Maximum time in milliseconds since the server last responded. After that, the sum of the costs may be too low,
+ * because the server may have costs that were not received.
+ */
 const SILENT_MS_MAX = 10_000;
 
 const [budget = "0.5", servers = "127.0.0.1:4222"] = Deno.args;
 const budgetUsd = Number(budget);
 if (!(budgetUsd > 0)) throw new RangeError(`Cannot read budget: expected USD > 0, got "${budget}"`);
-// With a fixed name, the budget would include the costs of earlier runs in the last hour.
+// Each run has a new fleet name. With a fixed name, the sum would include the costs of earlier runs in the last hour.
 const fleet = `demo-${Date.now()}`;
 
 // Here one guard serves all machines. Separate machines each run their own guard, and all guards read the same sum.
@@ -64,7 +67,7 @@ async function runMachine(
   await audit.log("budget", { reason: signal.reason.message });
   await audit.flush();
   await shipped;
-  // The first shipment ended when the signal aborted. This shipment ships the lines that were logged after that.
+  // The first call of ship() ended when the signal aborted. This call ships the lines that were logged after that.
   await ship({ ...shipping, once: true });
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
 /**
- * An HTTP server that calls a model for each request, within a budget of an hour. If the budget has no room, the client
- * is told when to try again. If the server dies, its log shows the requests that it was answering, and the maximum
- * cost of their calls. `/spend` returns the budget.
+ * An HTTP server that calls a model for each request. A budget limits the cost per hour. If the budget has no room, the
+ * response states when the client can try again. If the server dies, its log shows the requests that it was answering,
+ * and the maximum cost of their calls. `/spend` returns the amounts of the budget.
  *
  *     examples/http_server.ts [port] [USD per hour]
  *
@@ -25,10 +25,11 @@ const estimate = (question: string): number => 2 * question.length / 1e6;
 async function respond(request: Request): Promise<Response> {
   const { pathname: path } = new URL(request.url);
   if (path === "/spend") return Response.json(await budget.state());
-  // If an error leaves this function, the request ends with the status "aborted".
+  // If this function throws, the span of the request ends with the status "aborted".
   await using call = await log.begin("request", { method: request.method, path });
   const question = await request.text();
-  // If answer() throws, the hold is charged at its estimate, because the call may have cost that.
+  // If answer() throws, `await using` charges the whole held amount, because the provider may have charged for the
+  // call.
   await using hold = await budget.hold({ usd: estimate(question), fields: { parent: call.id } });
   const { text, cost } = answer(question);
   await hold.settle("llm_call", { cost });

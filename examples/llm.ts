@@ -18,7 +18,7 @@ import { printTable, usd } from "./table.ts";
 const LIMIT_USD = 0.01;
 const messages = [{ role: "user", content: "What does src/read/log_cursor.ts do?" }];
 
-/** A request of each agent, in the shape of one provider's API. */
+/** The request that each agent sends. Each agent uses the API of a different provider. */
 const REQUESTS = {
   mapper: {
     path: "/v1/chat/completions",

@@ -58,7 +58,8 @@ export async function replayTrace({ tracePath, dir, prices }: ReplayOptions): Pr
       output_t: outputTokens,
       cost: costUsd(prices, inputTokens, outputTokens),
     });
-    // No event is lost without this await. It only prevents that the file is read much faster than the log is written.
+    // This await slows reading down to the speed of the log. Without it, the file would be read much faster than the
+    // log is written, but no event would be lost.
     if (++requests % AWAIT_EVERY === 0) await logged;
   }
   await log.flush();
@@ -110,7 +111,8 @@ function parseRow(line: string, lineNumber: number): TraceRow {
 }
 
 /**
- * Returns epoch milliseconds, or NaN if the day does not exist, because `Date.parse` turns 30 February into 2 March.
+ * Returns epoch milliseconds, or NaN if the text is not a time or the day does not exist. `Date.parse` alone does not
+ * detect such a day: it turns 30 February into 2 March.
  */
 function epochMsOf(day: string, time: string): number {
   const epochMs = Date.parse(`${day}T${time}Z`);
@@ -157,7 +159,8 @@ async function printReport(log: AuditLog): Promise<void> {
     const hour = hours.get(name) ?? { requests: 0, cost: 0 };
     hours.set(name, { requests: hour.requests + 1, cost: hour.cost + (cost ?? 0) });
   }
-  // The log's clock now shows the time of the latest request, so this window includes every row, in any order.
+  // The log's clock now returns the time of the latest request. So a sum up to now includes every row, even if the rows
+  // are not sorted by time.
   const spend = await log.hourlySpend(Infinity);
   const { accuracyPct, totalNav } = await log.accuracyMetrics(0);
   const highest = Math.max(...[...hours.values()].map(({ cost }) => cost));

@@ -1,9 +1,9 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo
 /**
- * Simulates an hour of agents at work within a moment. Several agents navigate, write briefs and pass a gate
- * at the same time. Before each call they hold its maximum cost on the budget of the hour. If a call of the large model
- * no longer fits, the small model gets it, and when that does not fit either, the agent stops. The same seed always
- * produces the same simulation.
+ * Simulates an hour of agents at work within a moment. Several agents navigate, write briefs and make gate decisions
+ * (compress or escalate) at the same time. Before each call, an agent holds the maximum cost of the call on an hourly
+ * budget. If a call of the large model does not fit on the budget, the agent calls the small model instead. If that
+ * call does not fit either, the agent stops. The same seed always produces the same simulation.
  *
  *     examples/simulation.ts [--seed N] [--budget USD]
  *
@@ -23,7 +23,7 @@ import { costUsd, type Model, PRICES } from "./prices.ts";
 import { printTable, usd } from "./table.ts";
 
 const AGENTS = ["scout", "mapper", "writer", "critic"];
-/** The types of the agents' events. The log also has those of the budget. */
+/** The types of the events that the agents log. The log also has events of the budget. */
 const TYPES = ["nav", "validation_fail", "brief", "tldr", "gate_compress", "gate_escalate"];
 const STEPS_PER_AGENT = 120;
 const START_MS = Date.UTC(2026, 1, 13, 14);
@@ -116,7 +116,10 @@ async function act({ logger, budget }: Agent, { random, clock }: World): Promise
   return true;
 }
 
-/** Holds the maximum cost of a call of a model, else of the small one. Resolves with null if neither fits. */
+/**
+ * Holds the maximum cost of a call of the wanted model. If that cost does not fit on the budget, tries the small model.
+ * Resolves with null if neither fits.
+ */
 async function holdFor(
   budget: Budget,
   wanted: Model,

@@ -45,14 +45,14 @@ import { type LineSerializer, lineSerializer, type OwnLine } from "./write/seria
 import { UnheardErrors } from "./write/unheard_errors.ts";
 
 /**
- * Returns the budget keeper of a log, for {@linkcode keeperOf}. The class sets this function, because the keeper is
- * private.
+ * Returns the {@linkcode BudgetKeeper} of a log, for {@linkcode keeperOf}. `AuditLog` assigns this function, because
+ * only the class itself can access its private fields.
  */
 let openKeeper: (log: AuditLog) => BudgetKeeper;
 
 /**
- * Returns the logger without bound fields of a log, for {@linkcode rootOf}. The class sets this function, because the
- * logger is private.
+ * Returns the log's own logger, which has no bound fields, for {@linkcode rootOf}. `AuditLog` assigns this function,
+ * because only the class itself can access its private fields.
  */
 let rootOfLog: (log: AuditLog) => AuditLogger;
 
@@ -240,9 +240,9 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
    * window already counts the costs of the events in its window.
    *
    * @param options The name, the limit, and the window or the start.
-   * @returns A promise of the budget, which resolves when the log has the limit.
-   * @throws {TypeError} If an option is unknown, missing or of the wrong type, or a budget of this name has another unit,
-   *   window, start or `where`.
+   * @returns A promise of the budget, which resolves when the limit is in the log.
+   * @throws {TypeError} If an option is unknown, missing or of the wrong type, or a budget of this name has another
+   *   unit, window, start or `where`.
    * @throws {RangeError} If an option is out of its range.
    * @throws {BudgetError} If the log cannot be written; the kind is "unwritable".
    * @throws {AuditClosedError} If the log is closed.
@@ -497,7 +497,10 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     return await (this.#budgets ??= this.#openBudgets()).declare(options, bound);
   }
 
-  /** Writes the budgets into the active file. Resolves with false if the log is closed, or the file cannot be written. */
+  /**
+   * Makes sure that the active file has a durable `budget_state` line, if the log has budgets. Resolves with false if
+   * the log is closed, or the line cannot be written or synced.
+   */
   async #keepBudgets(): Promise<boolean> {
     if (this.#closing !== undefined) return false;
     const { keeper } = this.#budgets ??= this.#openBudgets();
@@ -563,7 +566,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
         drainForExit() {},
         adoptRejection: (promise, reason) => unheardErrors.adopt(promise, reason),
       });
-      // The runtime reports an unhandled rejection at the end of the turn, so the hook stays until then.
+      // The runtime reports an unhandled rejection at the end of the event-loop turn. So the exit hook stays until
+      // then.
       this.#parts.clock.turn().then(unhook);
     }
     reject(error);
@@ -622,7 +626,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       try {
         this.#parts.sink.writeSync(batch);
       } catch (error) {
-        // Nothing else writes the later batches, so these are tried even if this batch failed.
+        // No other code writes these batches. So if one batch fails, the next one is still tried.
         errors.push(error);
       }
     }
@@ -676,7 +680,7 @@ export function keeperOf(log: AuditLog): BudgetKeeper {
   return openKeeper(log);
 }
 
-/** Returns the logger without bound fields of a log. If `logger` is not a log, returns `logger` itself. */
+/** Returns the log's own logger, which has no bound fields. If `logger` is not a log, returns `logger` itself. */
 export function rootOf(logger: AuditLogger): AuditLogger {
   return logger instanceof AuditLog ? rootOfLog(logger) : logger;
 }
@@ -693,7 +697,9 @@ interface Parts {
   readonly sink: LogSink;
   readonly membership: SessionMembership;
   readonly recovery: Promise<RecoveryReport>;
-  /** Receives the function that writes the budgets into the active file. */
+  /**
+   * Receives the log's function that writes a `budget_state` line into the active file. Pruning calls that function.
+   */
   readonly keepBudgets: (keep: () => Promise<boolean>) => void;
   /** In a test, receives each decision on a hold. */
   readonly observe: ((decision: HoldDecision) => void) | undefined;
@@ -706,8 +712,8 @@ async function openParts(
 ): Promise<Omit<Parts, "observe">> {
   const unheardErrors = new UnheardErrors(options.logger, clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
-  // The sink may prune archives before the AuditLog object is created. Pruning then waits until that object passes the
-  // function that writes the budgets.
+  // The sink may prune archives before the AuditLog object exists. If an archive has the newest state of the budgets,
+  // pruning waits here until the AuditLog object has passed its function that writes this state into the active file.
   const keeping = Promise.withResolvers<() => Promise<boolean>>();
   const sink = await LogSink.open(directory, {
     ...options,

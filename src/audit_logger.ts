@@ -87,9 +87,9 @@ export interface AuditLogger {
    * limit.
    *
    * @param options The name, the limit, and the window or the start.
-   * @returns A promise of the budget, which resolves when the log has the limit.
-   * @throws {TypeError} If an option is unknown, missing or of the wrong type, or a budget of this name has another unit,
-   *   window, start or `where`.
+   * @returns A promise of the budget, which resolves when the limit is in the log.
+   * @throws {TypeError} If an option is unknown, missing or of the wrong type, or a budget of this name has another
+   *   unit, window, start or `where`.
    * @throws {RangeError} If an option is out of its range.
    * @throws {BudgetError} If the log cannot be written; the kind is "unwritable".
    * @throws {AuditClosedError} If the log is closed.

@@ -45,7 +45,7 @@ export interface ReaderParts {
 /** Creates a reader of a log. */
 export let createReader: (options: ResolvedOptions, parts: ReaderParts) => AuditReader;
 
-/** Returns the reader of the manifest, which keeps the lines that were read. */
+/** Returns the {@linkcode ManifestReader} of an audit reader. It keeps the manifest lines that it has read. */
 export let manifestOf: (reader: AuditReader) => ManifestReader;
 
 /**
@@ -61,8 +61,9 @@ export let keepLineTexts: (reader: AuditReader) => LineTexts;
  * - **Snapshot**: a query yields every event written before it began, exactly once and in the order of appending,
  *   even if a process rotates the log meanwhile.
  * - **Damage**: a damaged region is skipped and reported, and the query continues after it.
- * - **Cost**: archives that cannot match are not opened. The old part of the active file is skipped. The newest events
- *   are read from the end of the file. `hourlySpend()` reads only the lines that were added since its last call.
+ * - **Cost**: archives that cannot match are not opened. A query with `since` skips the older part of the active file.
+ *   The newest events are read from the end of the file. `hourlySpend()` reads only the lines that were added since its
+ *   last call.
  *
  * @example
  * ```ts
@@ -259,12 +260,16 @@ export class AuditReader implements AsyncDisposable {
    * Lists the calls that have a begin event and no end event in the log. Such a call still runs, or its process died.
    * See {@linkcode AuditLogger.begin}. If the log does not exist, the list is empty.
    *
-   * The manifest states the spans that began or ended in an archive, so most archives are not read. An archive is read
-   * if its line in the manifest is missing or of an earlier version. It is also read if the line cannot list
-   * everything: if the archive has more than 10,000 spans, fields of more than 1 MiB or more than 100 sessions, or
-   * events of another program that have a field `span` and the type of an open span. If retention has deleted the
-   * archive with the beginning of a span, the span is still listed, as long as the manifest has the line of that
-   * archive.
+   * The manifest lists the spans that began or ended in each archive, so most archives are not read. An archive is read
+   * in these cases:
+   *
+   * - Its manifest line is missing, or an earlier version of this library wrote the line.
+   * - Its manifest line cannot list everything, because the archive has more than 10,000 spans, more than 100 sessions,
+   *   or spans whose fields take more than 1 MiB.
+   * - It has events of another program that have a field `span` and the type of an open span.
+   *
+   * If retention has deleted the archive in which a span began, the span is still listed, as long as the manifest has
+   * the line of that archive.
    *
    * @param options `signal` aborts the iteration.
    * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.

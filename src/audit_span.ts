@@ -204,12 +204,18 @@ function checkedType(event: unknown): string {
   return event;
 }
 
-/** Checks whether the caller's fields set a field of this name. `merged` has the values of these fields. */
+/**
+ * Checks whether the caller's fields set this field to a value other than `undefined` and `null`. `merged` contains the
+ * caller's fields, merged over the bound fields.
+ */
 function isSet(name: string, fields: object, merged: Fields): boolean {
   return Object.hasOwn(fields, name) && merged[name] !== undefined && merged[name] !== null;
 }
 
-/** Checks that the caller's fields do not set a field of these names. `merged` has the values of these fields. */
+/**
+ * Checks that the caller's fields set none of the fields with these names. `merged` contains the caller's fields,
+ * merged over the bound fields.
+ */
 function checkFree(fields: object, merged: Fields, names: readonly string[]): void {
   for (const name of names) {
     if (!isSet(name, fields, merged)) continue;

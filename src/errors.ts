@@ -87,13 +87,13 @@ export function messageOf(thrown: unknown): string {
 }
 
 /**
- * The reason why a budget does not grant a hold: "held" if other calls hold the rest, "spent" if the limit is spent,
- * "too_large" if the amount exceeds the limit, "unpriced" if the hold has no amount in the unit of the budget, and
- * "unwritable" if the log cannot be read or written.
+ * The reason why a budget does not hold (reserve) the amount of a call: "held" if other calls hold the rest of the
+ * limit, "spent" if the limit is spent, "too_large" if the amount exceeds the limit, "unpriced" if the amount in the
+ * unit of the budget is unknown, and "unwritable" if the log cannot be read or written.
  */
 export type BudgetErrorKind = "held" | "spent" | "too_large" | "unpriced" | "unwritable";
 
-/** Thrown when a budget does not grant a hold. Nothing is held then. */
+/** Thrown when a budget does not grant a hold, so that the amount of a call is not reserved on any budget. */
 export class BudgetError extends Error {
   /** The name of the class. */
   override readonly name = "BudgetError";
@@ -101,9 +101,12 @@ export class BudgetError extends Error {
   readonly kind: BudgetErrorKind;
   /** The name of the budget that did not grant the hold. */
   readonly budget: string;
-  /** Number of milliseconds after which the hold may fit; null if no time is known. */
+  /** Number of milliseconds after which a retry of the hold may succeed; null if this time is unknown. */
   readonly retryAfterMs: number | null;
-  /** Time at which the hold fits, if nothing else is spent until then; null if it is not known or will never come. */
+  /**
+   * Time from which the budget has room for the hold, unless other calls spend it first. Null if the kind is not
+   * "spent", or if the budget will never have room.
+   */
   readonly resetsAt: Date | null;
 
   /**

@@ -147,7 +147,8 @@ export interface AuditEvent {
   readonly [name: string]: unknown;
 }
 
-// Each message of the schema states what a value must be; checkKnownFields() completes the sentence.
+// Each message of the schema states what a value must be, such as "a string". checkKnownFields() puts "must be" before
+// it.
 const string = z.string({ error: "a string" });
 // Not z.string().min(1), which also reads the length of a value that is not a string.
 const nonEmptyString = z.custom<string>(

@@ -86,7 +86,7 @@ await sampledTest(
   },
 );
 
-Deno.test("AuditLog.log() resolves nine calls once their lines are written, but the tenth only once its line is durable", async () => {
+Deno.test("AuditLog.log() resolves nine calls once their lines are written, but the tenth only once its line is durable, because fsyncEveryNLines is 10 by default", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
   const log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
@@ -198,11 +198,11 @@ for (const bytesLeft of [0, 20]) {
   });
 }
 
-// On a disk without latency, the log starts to sync on the calling thread after four syncs.
+// On a disk without latency, the log runs the first four syncs on another thread, and later ones on the calling thread.
 for (
   const [place, linesBefore] of [["on another thread", 0], ["on the calling thread", 12]] as const
 ) {
-  Deno.test(`AuditLog never reports lines as durable if their sync failed ${place}, and continues in a new file`, async () => {
+  Deno.test(`AuditLog never reports lines as durable if their sync ${place} failed, and continues in a new file`, async () => {
     using dir = tempDir();
     const fileSystem = new WatchedFileSystem();
     const log = await openOn(fileSystem, new SimulatedClock(), {
@@ -218,7 +218,8 @@ for (
     const refused = await assertRejects(() => log.log("nav", { n: 3 }), AuditWriteError);
     assertEquals([refused.phase, refused.cause], ["sync", cause]);
     assertEquals(fileSystem.blockingSyncCount, linesBefore === 0 ? 0 : 1);
-    // From here on, syncs succeed again, as the kernel does after EIO. The log must not believe the kernel.
+    // From here on, syncs succeed again, as on Linux after EIO, although data may be lost. The log must not rely on
+    // them.
     fileSystem.syncError = undefined;
     await Promise.all([4, 5, 6].map((n) => log.log("nav", { n })));
     assertEquals(fileSystem.unsyncedAppends, 0);

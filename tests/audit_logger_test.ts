@@ -21,7 +21,7 @@ function openLog(options: { redact?: string[]; chain?: boolean } = {}): Promise<
   });
 }
 
-/** Returns the lines of the log without their common beginning. */
+/** Returns the lines of the log without the time at their beginning. */
 async function linesOf(log: AuditLog): Promise<string[]> {
   const events = await log.query().toArray();
   return events.map(({ ts: _, ...event }) => JSON.stringify(event));
@@ -50,7 +50,7 @@ Deno.test("AuditLogger.log() leaves out a bound field that the call sets to unde
   assertEquals(await linesOf(log), ['{"event":"nav","session_id":"s"}']);
 });
 
-Deno.test("AuditLogger.child() binds a session ID, which a log() call can override, but no ts or event", async () => {
+Deno.test("AuditLogger.child() binds a session ID, which a log() call can override, but ignores a bound ts or event", async () => {
   await using log = await openLog();
   const child = log.child({ session_id: "bound", ts: "never", event: "never" });
   await child.log("nav");

@@ -246,7 +246,7 @@ for (const n of [-1, 1.5, NaN, Infinity]) {
   });
 }
 
-Deno.test("AuditReader.hourlySpend() sums up the part before a read error, and the whole file at the next call", async () => {
+Deno.test("AuditReader.hourlySpend() sums up the events that it could read before a read error, and the whole file at the next call", async () => {
   const { logger, warnings } = gathering();
   const disk = new SimulatedDisk();
   disk.writeFile("/log/a.jsonl", event(1).repeat(4_000));

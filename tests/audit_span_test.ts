@@ -105,7 +105,7 @@ Deno.test("AuditLogger.begin() with a session ID logs the end of the span and al
   );
 });
 
-Deno.test("AuditSpan.end() ignores a bound duration_ms and status, but accepts both as its own fields", async () => {
+Deno.test("AuditSpan.end() ignores a duration_ms and status that the logger has bound, but accepts both in its own argument", async () => {
   await using bench = await openBench();
   const logger = bench.log.child({ duration_ms: 3, status: "error", agent: "critic" });
   await (await logger.begin("turn")).end();
@@ -142,7 +142,7 @@ Deno.test("AuditSpan is logged as aborted if its `await using` block ends before
   }
   {
     await using ending = await bench.log.begin("tool_call");
-    // Not awaited: leaving the block waits for it.
+    // The call is not awaited, because the end of the block waits for it.
     ending.end();
   }
   const statuses = (await bench.events()).map(({ span, status = "begun" }) => `${span} ${status}`);
@@ -319,7 +319,8 @@ Deno.test("AuditLog.begin() and AuditSpan.end() store the fields as they are at 
   );
 });
 
-// A promise that settles later than the others of its batch would split the next batch, and cost a write.
+// If begin() or end() resolved later than the log() calls of the same write, callers that await them would log their
+// next events later. These events would need another write.
 Deno.test("AuditLog.begin() and AuditSpan.end() resolve in order with the log() calls before and after them", async () => {
   await using bench = await openBench();
   const { log } = bench;

@@ -17,8 +17,8 @@ import { tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 /**
- * Test files to leave out: this file, simulations that depend on neither tools nor environment, and what the configuration
- * excludes, because Deno ignores its list if it is called with another one.
+ * Test files to leave out: this file, and simulations that depend on neither tools nor environment. The files that
+ * `deno.json` excludes are repeated here, because `--ignore` replaces that list.
  */
 const IGNORED = [
   ...config.exclude,
@@ -27,8 +27,8 @@ const IGNORED = [
   "tests/faults/canaries_test.ts",
 ];
 /**
- * Requirements that are met even here: this test runs only on POSIX, Deno's cache contains DuckDB, and without sudo only
- * root is root.
+ * Requirements that the bare environment meets too: this test runs only on POSIX, Deno's cache contains DuckDB, and if
+ * the tests run as root, they need no `sudo`.
  */
 const PRESENT: readonly RequirementName[] = [
   "POSIX",

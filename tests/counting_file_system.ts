@@ -18,7 +18,7 @@ export class CountingFileSystem implements FileSystem {
   readonly opened = new Set<string>();
   /** Number of bytes read, by path. */
   readonly bytesRead = new Map<string, number>();
-  /** Number of times that a directory was listed at once. */
+  /** Number of calls of `list()`. */
   lists = 0;
   readonly #fileSystem: FileSystem;
 

@@ -11,9 +11,9 @@ import { ManifestLines } from "../src/segments/manifest_lines.ts";
 export interface DecodedLog {
   /** File names of the archives, oldest first. */
   archives: string[];
-  /** Names of the sealed segments without an archive. */
+  /** Names of the sealed segments without an archive. A rotation seals the active file by renaming it to a segment. */
   sealed: string[];
-  /** Names of sealed segments that also have an archive, and of unfinished archives. */
+  /** Names of files that recovery would remove: sealed segments that also have an archive, and unfinished archives. */
   leftovers: string[];
   /** Lines of all segments, oldest first, and then of the active file, without line breaks. */
   lines: string[];
@@ -28,7 +28,7 @@ export async function decodeLog(directory: string): Promise<DecodedLog> {
   const archives = names.filter((name) => name.endsWith(".gz"));
   const isArchived = new Set(archives);
   const sealed = names.filter((name) => name.endsWith(".jsonl") && !isArchived.has(`${name}.gz`));
-  // The file names of sealed segments and of archives sort by their stamps.
+  // The file name of a segment contains the time of its rotation, so sorted names are in the order of time.
   const segments = [...archives, ...sealed].sort();
   const kept = new Set(segments);
   let archivedLines = 0;
@@ -51,7 +51,7 @@ export async function decodeLog(directory: string): Promise<DecodedLog> {
 export interface Tally {
   /** The numbers `n` of each writer's events, by the writer's name, in the order of the lines. */
   numbers: Map<string, number[]>;
-  /** Lines that are not events of this form. */
+  /** Lines that are not events of the form `{ by, n }`. */
   torn: string[];
 }
 
@@ -120,7 +120,7 @@ function manifestBytes(directory: string): Uint8Array {
   try {
     return Deno.readFileSync(join(directory, "audit.manifest.jsonl"));
   } catch (error) {
-    // The first archive creates it.
+    // The manifest does not exist until the first archive is created.
     if (error instanceof Deno.errors.NotFound) return new Uint8Array();
     throw error;
   }

@@ -69,7 +69,7 @@ async function symbolsOf(modules: readonly string[]): Promise<Documented[]> {
   return Object.values<{ symbols: Documented[] }>(nodes).flatMap(({ symbols }) => symbols)
     .map(({ name, declarations }) => ({
       name,
-      // What a module only exports again is documented where it comes from.
+      // A symbol that a module only re-exports is documented in the module that declares it.
       declarations: declarations.filter(({ kind }) => kind !== "reference"),
     }));
 }

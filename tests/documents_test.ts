@@ -43,7 +43,7 @@ const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^scout query .demo.llm --event llm_call --where status=(error|aborted)$/, /^$/],
 ];
 
-/** The commands that another test runs, or why none does. */
+/** Commands that are not in {@linkcode RUN_HERE}, with the test that runs them or the reason why no test does. */
 const RUN_ELSEWHERE: readonly [command: RegExp, where: string][] = [
   [/^deno add /, "needs the published package; package_test.ts imports it by that name"],
   [/^deno install /, "needs the published package; package_test.ts runs its command line"],
@@ -89,7 +89,7 @@ function sessions(document: string): Session[] {
   );
 }
 
-/** Copies the project, without what a clone does not have. */
+/** Copies the sources, examples and tests of the project into the directory, as in a clone. */
 function makeClone(dir: TempDir): void {
   const { workspace = [] } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json")));
   const parts = ["deno.json", "deno.lock", "README.md", "mod.ts", "src", "examples", "tests"];
@@ -219,7 +219,7 @@ await testNeeding(
     const [install = "", show = "", ...others] = own;
     assertEquals(others, []);
     assertEquals((await runPrinted(install, dir)).code, 0);
-    // Without a terminal it prints what it would show.
+    // With `-n`, lnav needs no terminal, and prints the result of the query.
     const sql =
       ";SELECT log_level, event, count(*) AS n FROM scout_log GROUP BY event ORDER BY event";
     const counted = await runPrinted(show.replace("lnav ", `lnav -n -c '${sql}' `), dir);

@@ -33,7 +33,7 @@ Deno.test("simulation.ts repeats a run with the same seed, and stops when the bu
     const result = await runExample("simulation.ts", dir.path(""), args);
     assertEquals(result.code, 0, result.stderr);
     const lines = linesOf(dir.path(".demo/simulation/audit.jsonl"));
-    // IDs of holds are random, and refusals are logged by a timer.
+    // Two runs with the same seed differ in the random IDs of their holds and in the refusals, which a timer logs.
     const log = lines.map((line) => line.replaceAll(/"hold":"[^"]+"/g, '"hold":"ID"'))
       .filter((line) => !line.includes("budget_refused"));
     return { report: result.stdout, log };
@@ -212,7 +212,7 @@ Deno.test("budget.ts lets four processes share a budget without exceeding it, ev
   assertEquals([result.code, result.stderr], [0, ""]);
   assertMatch(
     result.stdout,
-    // Less than the estimate of a call is left, which may be shown as 0.0100.
+    // Less than 0.01 USD is left, the estimate of one call. It may be rounded to 0.0100.
     /^spent 0\.\d{4} USD, and 0\.\d\d by calls that were killed\nleft 0\.0(?:0\d\d|100) of 0\.25 USD, 0 held\n$/,
   );
   await using reader = await AuditReader.open(dir.path(".demo/budget/audit.jsonl"));

@@ -155,7 +155,7 @@ Deno.test("Only deno_file_system.ts uses Deno's file functions", () => {
 
 function layerOf(file: string): string {
   const [first = "", second] = relative(join(ROOT, "src"), file).replaceAll("\\", "/").split("/");
-  // The only such file is deno.json, from which the name and the version are read.
+  // The only imported file outside of src is deno.json, from which the name and the version are read.
   if (first === "..") return "package";
   if (second !== undefined) return LEAF_FOLDERS.includes(first) ? "leaf" : first;
   return first.startsWith("audit_") ? "log" : "leaf";

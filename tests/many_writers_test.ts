@@ -156,7 +156,7 @@ function moveAway(dir: TempDir, name: string): void {
     try {
       return Deno.renameSync(dir.path("audit.jsonl"), dir.path(name));
     } catch (error) {
-      // The file does not exist, because the log has just sealed it.
+      // The file does not exist, because the log has just renamed it to a segment.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }

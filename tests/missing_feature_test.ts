@@ -26,7 +26,7 @@ const FEATURES = [
   ["link", "link,linkat", /^The file system has no hard links, so a new archive may /],
 ] as const;
 
-/** Returns a simulated disk on which every call of the name fails, and a process on it. */
+/** Returns a simulated disk on which every call `name` fails, and a process on this disk. */
 function diskWithout(name: CallName, errno: typeof ERRNOS[number]) {
   const disk = new SimulatedDisk();
   disk.plant("/log", "directory");

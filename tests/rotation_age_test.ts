@@ -44,7 +44,7 @@ class AgingLog {
     await this.rest();
   }
 
-  /** Waits until no call of the file system follows for many turns of the event loop. */
+  /** Waits until the process has made no file system call during 20 turns of the event loop. */
   async rest(): Promise<void> {
     for (let quiet = 0, calls = -1; quiet < 20; quiet++) {
       if (calls !== this.process.calls.length) quiet = 0;
@@ -146,7 +146,7 @@ Deno.test("rotationAgeSec: Infinity turns off rotation by age, even if retention
   await log.close();
 });
 
-Deno.test("AuditLog checks the age of the file when it is due, but at least every hour and at most once a second", async () => {
+Deno.test("AuditLog checks the age of the file when the age reaches its limit, but at least every hour and at most once a second", async () => {
   const delays: number[][] = [];
   for (const rotationAgeSec of [1, 60, DAY_SEC]) {
     const aging = new AgingLog();

@@ -28,10 +28,10 @@ function numbersIn(text: string): number[] {
 }
 
 for (const [past, archived] of [[-1, 3], [0, 2], [1, 2]] as const) {
-  Deno.test(`AuditLog seals ${archived} lines if two lines exceed the size limit by ${past} bytes`, async () => {
+  Deno.test(`AuditLog seals ${archived} lines if the size limit is the length of two lines minus ${past} bytes`, async () => {
     using dir = tempDir();
     const options = { path: dir.path("a.jsonl"), sessionId: "s", now: () => 0 };
-    // The limit counts bytes, not characters.
+    // The size limit counts bytes, not characters, so the text has characters of several bytes.
     const fields = (n: number) => ({ n, text: "é😀" });
     await using probe = await AuditLog.open({ ...options, path: dir.path("probe/a.jsonl") });
     await probe.log("nav", fields(0));
@@ -124,7 +124,7 @@ Deno.test("AuditLog stamps a segment with the time of sealing, not of its first 
 });
 
 for (const how of ["by size", "on demand"]) {
-  Deno.test(`AuditLog reads other writers' lines before it takes the lock to seal ${how}`, async () => {
+  Deno.test(`AuditLog reads most lines of other writers before it takes the lock to seal the file ${how}`, async () => {
     using dir = tempDir();
     const path = dir.path("a.jsonl");
     const line = '{"ts": "2031-05-06T07:08:09Z", "event": "nav"}\n';
@@ -364,7 +364,7 @@ Deno.test("AuditLog continues appending if the file to seal cannot be read, and 
   assertEquals(errors, [error.message]);
 });
 
-Deno.test("AuditLog.rotate() does not touch a file that is moved away just before the rename", async () => {
+Deno.test("AuditLog.rotate() does not touch the active file if another program moves it away just before the rename", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const platform = {

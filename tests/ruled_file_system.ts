@@ -1,6 +1,6 @@
 /**
- * The rules of Windows over a file system of any machine. Locks bind the handles of this process only; the files of
- * other processes are not looked at.
+ * Applies the rules of Windows to the file system of any machine. The rules only know the handles and locks of this
+ * process, not those of other processes.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export class RuledFileSystem implements FileSystem {
   /** The handle that holds the lock of a file, by device and inode. */
   readonly #locks = new Map<string, FileHandle>();
 
-  /** Puts the rules over a file system. */
+  /** Applies the rules of Windows to a file system. */
   constructor(fileSystem: FileSystem) {
     this.#fileSystem = fileSystem;
   }
@@ -150,7 +150,7 @@ class RuledHandle implements FileHandle {
   }
 
   tryLock(): boolean {
-    // A handle cannot lock a range twice either.
+    // Even the handle that holds a lock cannot lock the same range again.
     if (this.#locks.has(this.#file) || !this.#handle.tryLock()) return false;
     this.#locks.set(this.#file, this);
     return true;
@@ -180,7 +180,10 @@ class RuledHandle implements FileHandle {
   }
 }
 
-/** Returns the status as Windows reports it: files have no owner, and directories change their time late. */
+/**
+ * Returns the status as Windows reports it: without an owner, and without a modification time, because Windows updates
+ * that of a directory late.
+ */
 function ruled(status: FileStatus): FileStatus {
   return { ...status, ownership: null, modifiedMs: null };
 }

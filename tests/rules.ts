@@ -1,8 +1,9 @@
 /**
  * The rules of an operating system for locks, handles and names, under which the tests run.
  *
- * By default they are the rules of POSIX, and on Windows its own. With `SCOUT_RULES=windows`, simulated and real disks
- * enforce the rules of Windows on any machine, so that a test finds what would fail there.
+ * By default, these are the rules of Windows on Windows, and the rules of POSIX on all other systems. With
+ * `SCOUT_RULES=windows`, simulated and real disks enforce the rules of Windows on any machine, so that a test finds
+ * what would fail there.
  *
  * @module
  */
@@ -40,8 +41,8 @@ export function sharingViolation(): Error {
 }
 
 /**
- * Finds a name among others, regardless of the case of its letters and, as on macOS, of the form of accented letters.
- * The name itself comes first.
+ * Returns the name among `names` that leads to the same file as `name`, or undefined. The case of letters does not
+ * matter, nor, as on macOS, the Unicode form of accented letters. An exact match is preferred.
  */
 export function findName(name: string, names: Iterable<string>): string | undefined {
   let found: string | undefined;

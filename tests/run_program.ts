@@ -1,5 +1,5 @@
 /**
- * Runs a test program in a separate process, by default with the two scoped permissions of a user.
+ * Runs a test program in a separate process. By default, the program may only read and write one directory.
  *
  * @module
  */

@@ -44,7 +44,8 @@ Deno.test("AuditLog.open() uses a different session ID in each process", async (
 Deno.test("AuditLog.open() does not reuse the session ID of a dead process with the same pid", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
-  // The lock file has a record for every pid that the process may get.
+  // The lock file has a record of a dead process for every pid below 40,000, so most likely also for the pid of the new
+  // process.
   const records = Array.from({ length: 40_000 }, (_, n) => ({
     pid: n,
     session_id: FOREIGN_ID,

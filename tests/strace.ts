@@ -53,7 +53,7 @@ export interface Tracer {
   readonly ended: Promise<unknown>;
 }
 
-/** Attaches strace to a running process. Resolves when strace is attached, or when it failed to attach. */
+/** Attaches strace to a running process. Resolves when strace is attached or has failed to attach; see `isAttached`. */
 export async function attach(pid: number, args: readonly string[]): Promise<Tracer> {
   const strace = new Deno.Command("strace", {
     args: ["-f", ...args, "-p", `${pid}`],

@@ -425,7 +425,7 @@ Deno.test("AuditLog.open() adds the action and the path to a system error, and d
   }
 });
 
-Deno.test("pathFlag() quotes a path for the shell, and uses the parent of a path that contains a comma", () => {
+Deno.test("pathFlag() quotes a path for the shell, and replaces a path that contains a comma by a parent directory without a comma", () => {
   assertEquals(pathFlag("read", "/logs/a-b_c.1"), "--allow-read=/logs/a-b_c.1");
   assertEquals(pathFlag("write", "/my logs"), "'--allow-write=/my logs'");
   assertEquals(pathFlag("read", "/it's"), "'--allow-read=/it'\\''s'");
@@ -449,7 +449,7 @@ Deno.test("AuditLog.createWritable() rejects close() if a record is rejected dur
   assertEquals(linesOf(path), []);
 });
 
-Deno.test("AuditLog.log() checks the fields before it calls redact, and ignores a field named event", async () => {
+Deno.test("AuditLog.log() checks the fields before it calls redact, and ignores an event among the fields", async () => {
   using dir = tempDir();
   const redact = (record: Record<string, unknown>) => record;
   await using log = await AuditLog.open({ path: dir.path("a.jsonl"), redact, logger: silent });

@@ -160,7 +160,7 @@ Deno.test("parseTime() rejects every time in RFC 3339 format that Temporal rejec
   );
 });
 
-Deno.test("eventEpochMs() reads the time format of this library like parseTime(), whatever it read before", () => {
+Deno.test("eventEpochMs() reads the time format of this library like parseTime(), regardless of the times that it has read before", () => {
   const random = new SeededRandom(20261125);
   const digits = (count: number) => String(random.below(10 ** count)).padStart(count, "0");
   const oneOf = (texts: readonly string[]) => texts[random.below(texts.length)]!;

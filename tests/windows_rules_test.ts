@@ -8,7 +8,10 @@ import { fromFileUrl } from "@std/path";
 import { sampledTest } from "./extent.ts";
 import { type CommandResult, runCommand } from "./run_command.ts";
 
-/** What runs under the rules, in parts of some ten seconds. Paths are relative to this folder. */
+/**
+ * The test files and folders that run under the rules of Windows, in groups of about ten seconds. Paths are relative to
+ * this folder.
+ */
 const PARTS: readonly (readonly string[])[] = [
   ["segments", "faults/simulated_disk_test.ts"],
   ["write", "marked_log_test.ts", "session_test.ts"],
@@ -19,7 +22,7 @@ const PARTS: readonly (readonly string[])[] = [
   ["faults/campaign_test.ts", "faults/canaries_test.ts"],
 ];
 
-/** Runs tests under the rules that a preloaded file puts over the real file system. */
+/** Runs tests with the preloaded file `rules`, which applies rules of Windows to the real file system. */
 function testUnder(
   rules: string,
   paths: readonly string[],

@@ -42,13 +42,13 @@ export function startProvider({ delayMs = 0, port = 0 }: ProviderOptions = {}): 
   };
 }
 
-/** What the server reads of a request. */
+/** The parts of a request that the server uses. */
 interface Call {
   readonly model: string;
   readonly inputTokens: number;
   readonly words: readonly string[];
   readonly isStream: boolean;
-  /** `true` if a stream of OpenAI's chat is to end with the usage. */
+  /** `true` if a request for OpenAI's chat completions asks for the token usage at the end of the stream. */
   readonly wantsUsage: boolean;
 }
 
@@ -70,7 +70,7 @@ function callOf(text: string, path: string): Call {
   const max = body.max_tokens ?? body.max_completion_tokens ?? body.max_output_tokens ??
     body.generationConfig?.maxOutputTokens ?? WORDS.length;
   return {
-    // As providers do, answer with the dated name of the model.
+    // Providers answer with the full name of the model, which ends in a date, so this server does too.
     model: `${body.model ?? /models\/([^:]+):/.exec(path)?.[1]}-2026-02-13`,
     inputTokens: Math.ceil(text.length / 4),
     words: WORDS.slice(0, max),

@@ -1,7 +1,8 @@
 #!/usr/bin/env -S deno run --allow-env --allow-sys=hostname --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
 /**
- * Vercel's AI SDK: its telemetry logs each model call and each tool. To hold costs on a budget, pass `auditedFetch` to
- * the provider as well; a call that both see is logged once.
+ * Vercel's AI SDK: its telemetry logs each model call and each tool call. To hold the cost of each model call on a
+ * budget, also pass `auditedFetch` to the provider. A call that both the telemetry and `auditedFetch` see is logged
+ * once.
  *
  * @module
  */

@@ -17,7 +17,7 @@ await configure({
   },
   loggers: [
     { category: "sim", sinks: ["audit"] },
-    // LogTape logs to the console that its own logger has no sink, unless it has one.
+    // Without this entry, LogTape reports on the console that its own logger, `logtape.meta`, has no sink.
     { category: ["logtape", "meta"], sinks: ["audit"], lowestLevel: "warning" },
   ],
 });

@@ -15,7 +15,7 @@ await using log = await AuditLog.open(".demo/sdks/open_telemetry/audit.jsonl");
 const exporter = otelSpanExporter(log, { prices, fields: { agent: "mapper" } });
 const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
 
-// Stands in for an instrumentation, which makes such spans by itself.
+// Stands in for an instrumentation library, which would create these spans itself.
 const tracer = provider.getTracer("example");
 const attributes = { "gen_ai.operation.name": "chat", "gen_ai.request.model": "small" };
 const span = tracer.startSpan("chat small", { attributes });

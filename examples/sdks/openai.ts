@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
 /**
- * OpenAI's SDK: each HTTP call is one event, and the budget holds its cost before it is made.
+ * OpenAI's SDK: each HTTP call is one event, and its maximum cost is held on the budget before the call is made.
  *
  * @module
  */
@@ -18,7 +18,8 @@ const budget = await log.budget({ name: "hour", limit: { usd: 1 }, hours: 1 });
 const openai = new OpenAI({
   apiKey: "none",
   baseURL: `${provider.origin}/v1`,
-  // With "respond", the SDK throws a refusal at once, with the message of the budget.
+  // With "respond", a refused call gets an HTTP error response. So the SDK throws an error with the message of the
+  // budget, instead of "Connection error.".
   fetch: auditedFetch(log, { prices, budget, refusal: "respond", fields: { agent: "mapper" } }),
 });
 const messages = [{ role: "user" as const, content: "What does src/read/log_cursor.ts do?" }];

@@ -45,8 +45,9 @@ export class Account {
   /** The limit that a program declared last, as an integer amount. `scout budget set` does not change it. */
   declaredLimit: number;
   /**
-   * The time of this budget, epoch milliseconds: the latest time of its holds, of their ends and of the state lines. No
-   * decision on the budget is dated before this time, even if the clock of a process is behind.
+   * The latest time that this budget has seen, epoch milliseconds: the latest time of its holds, of their ends, and of
+   * the `budget_state` lines. No decision on the budget is dated before this time, even if the clock of a process is
+   * behind. Only `scout budget set` can move this time back.
    */
   clockMs: number;
   readonly #sums: Map<number, number>;
@@ -71,7 +72,7 @@ export class Account {
     this.#where = Object.entries(terms.where).map(([name, value]) => [name, JSON.stringify(value)]);
   }
 
-  /** The sums, for a state line. */
+  /** The sums, for a `budget_state` line. */
   get sums(): Sums {
     return [...this.#sums].sort(([a], [b]) => a - b);
   }

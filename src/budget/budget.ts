@@ -26,8 +26,8 @@ export interface Budget {
   readonly signal: AbortSignal;
   /**
    * Holds an amount before it is spent. The hold is granted only if it fits on each of its budgets: the sum of the
-   * spent, held, orphaned and requested amounts is at most the limit. The promise resolves when the line of the hold is
-   * durable.
+   * spent, held, orphaned and requested amounts is at most the limit. A hold is orphaned if its time (`maxSec`) has
+   * passed and it has not ended. The promise resolves when the line of the hold is durable.
    *
    * With `wait`, a hold that does not fit now waits behind the earlier holds of its process. After one second, it also
    * has a place among the waiting holds of all processes. While it is the oldest of these, other holds are granted only

@@ -44,8 +44,8 @@ export function refusalError(refusal: Refusal, ms: number): BudgetError {
 }
 
 /**
- * Checks that the log still has the budgets with these terms. `scout budget end` may have removed a budget, or another
- * program may have removed files of the log.
+ * Checks that the log still has these budgets, each with the same unit, window or start, and `where`. The command
+ * `scout budget end` may have removed a budget, or another program may have removed files of the log.
  */
 export function checkThere(ledger: BudgetLedger, terms: readonly BudgetTerms[]): void {
   for (const each of terms) {
@@ -74,8 +74,9 @@ export function unpriced(budget: string, unit: string): BudgetError {
 }
 
 /**
- * Returns the error for a decision that could not be made. An error that callers can recognize is returned unchanged.
- * Any other error becomes a {@linkcode BudgetError} of the kind "unwritable".
+ * Returns the error with which a call rejects if its decision could not be made. A `BudgetError`, an `AuditClosedError`
+ * or an error about a missing permission is returned unchanged. Any other error becomes a {@linkcode BudgetError} of
+ * the kind "unwritable".
  */
 export function asBudgetError(
   error: unknown,

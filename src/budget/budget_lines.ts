@@ -52,11 +52,17 @@ export interface LimitLine {
   readonly sums: Sums;
 }
 
-/** The amounts that a call holds on its budgets until it ends. A ticket of a waiting hold has the same form. */
+/**
+ * The amounts that a call holds on its budgets until it ends. A ticket, which is the `budget_wait` line of a hold that
+ * waits for room, has the same form.
+ */
 export interface Hold {
   readonly id: string;
   readonly amounts: Amounts;
-  /** Time at which the hold becomes an orphan if it has not ended, epoch milliseconds. A ticket is valid until then. */
+  /**
+   * Time at which the hold becomes orphaned if it has not ended, epoch milliseconds. An orphaned hold still counts on
+   * its budgets. A ticket is valid until this time.
+   */
   readonly untilMs: number;
   /** The names of the budgets. */
   readonly budgets: readonly string[];
@@ -68,11 +74,14 @@ export interface AccountState extends LimitLine {
   readonly clockMs: number;
 }
 
-/** The content of a `budget_state` line: the budgets, holds and tickets that result from all lines before it. */
+/**
+ * The content of a `budget_state` line: the budgets, the open holds and the waiting holds that result from all lines
+ * before it.
+ */
 export interface BudgetState {
   readonly accounts: readonly AccountState[];
   readonly holds: readonly Hold[];
-  /** The tickets of holds that wait, oldest first. */
+  /** The tickets (`budget_wait` lines) of holds that wait for room, oldest first. */
   readonly waits: readonly Hold[];
 }
 
@@ -96,7 +105,7 @@ export function limitOf(event: AuditEvent): LimitLine | null {
   return { terms, limit, isDeclared: event.declared !== false, sums };
 }
 
-/** Returns the fields of a `budget_hold` line. For a ticket, returns the same fields for a `budget_wait` line. */
+/** Returns the fields of a `budget_hold` line. The `budget_wait` line of a hold that waits has the same fields. */
 export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields {
   const held = unitsOf(amounts).map(([unit, value]) => [`hold_${unit}`, value]);
   return {
@@ -107,7 +116,7 @@ export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields 
   };
 }
 
-/** Returns the hold or the ticket in a line; null if the line has another form. */
+/** Returns the hold in a `budget_hold` or `budget_wait` line; null if the line has another form. */
 export function holdOf(event: AuditEvent): Hold | null {
   const { hold: id, budgets } = event;
   const untilMs = typeof event.hold_until === "string" ? eventEpochMs(event.hold_until) : NaN;

@@ -146,8 +146,8 @@ const DECLARE = "declare budget";
 const HOLD = "hold";
 
 /**
- * The names of fields that `where` cannot select by. When a hold is written, the event type of its call is not known
- * yet. The other fields are set by the log, not by the program.
+ * The names of fields that `where` must not contain. `event` is excluded, because the event type of a call is not known
+ * yet when its hold is written. The other fields are excluded, because the log sets them, not the program.
  */
 const NOT_IN_WHERE = ["event", "ts", ...BUDGET_FIELDS];
 

@@ -45,8 +45,8 @@ export async function declare(
       await gathering.readHistory();
       const terms = await gathering.request(keeper, { mayGather: false });
       if (terms !== null) return terms;
-      // During readHistory(), the keeper has discarded its ledger and begun a new one. So it may have passed on some
-      // events twice, or not at all. The next pass of the loop reads everything again.
+      // During readHistory(), the keeper has discarded its ledger and read lines again. So this object may have
+      // received some events twice, or not at all. The next iteration of the loop gathers all costs again.
     } finally {
       gathering.end();
     }
@@ -59,8 +59,8 @@ class Gathering {
   readonly #source: LineSource;
   readonly #account: Account;
   /**
-   * The files of the log at the time of the first request, which ran under the append lock. The keeper passes on the
-   * later events when it reads them.
+   * The files of the log at the time of the first request, which ran under the append lock. The events that are added
+   * to the log later come from the listener of the {@linkcode BudgetKeeper}.
    */
   #snapshot: Snapshot | undefined;
   /** Time of the snapshot, epoch milliseconds. */
@@ -134,7 +134,7 @@ class Gathering {
     }
   }
 
-  /** Closes the files of the snapshot, and stops listening to the keeper. */
+  /** Closes the files of the snapshot, and removes the listener from the {@linkcode BudgetKeeper}. */
   end(): void {
     this.#unlisten();
     this.#snapshot?.[Symbol.dispose]();

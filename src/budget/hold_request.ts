@@ -18,7 +18,7 @@ import type { Turn, WaitingHold } from "./waiting_holds.ts";
 
 /** Milliseconds after which a waiting hold writes a ticket: a `budget_wait` line that claims its amount. */
 const TICKET_AFTER_MS = 1_000;
-/** Milliseconds after which a ticket is renewed. */
+/** Milliseconds after which a waiting hold writes its `budget_wait` line again, so that the line stays valid. */
 const RENEW_AFTER_MS = 5_000;
 /**
  * Maximum number of tickets in a log, because each `budget_state` line lists all of them. Further holds wait without a
@@ -49,7 +49,10 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
   readonly #terms: readonly BudgetTerms[];
   readonly #hold: CheckedHold;
   readonly #id: string = crypto.randomUUID();
-  /** Time at which the ticket was written, in milliseconds of the monotonic clock; undefined if there is no ticket. */
+  /**
+   * Time at which the newest `budget_wait` line of this hold was written, in milliseconds of the monotonic clock;
+   * undefined if the hold has no such line.
+   */
   #ticketMs: number | undefined;
 
   /** Creates the request; does not ask for the hold yet. */
@@ -65,8 +68,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
   }
 
   /**
-   * Asks the keeper to decide the hold. `turn` is the place of the hold among the waiting holds; null if the hold must
-   * not wait. Resolves with null if the hold has to wait.
+   * Requests a decision on the hold from the `BudgetKeeper` of the log. `turn` is the place of the hold in the queue of
+   * waiting holds; null if the hold must not wait. Resolves with null if the hold has to wait.
    *
    * @throws {BudgetError} If the hold is refused.
    */
@@ -85,7 +88,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     if (outcome === "waits") return null;
     if (outcome === "aborted") throw signal?.reason;
     if (outcome === "granted") {
-      // The line of the hold replaces the ticket. If withdraw() still released the ticket, it would release the hold.
+      // The `budget_hold` line replaces the `budget_wait` line. Both have the ID of this hold, so the `budget_release`
+      // line that withdraw() writes would release the granted hold.
       this.#ticketMs = undefined;
       return await this.#handOver();
     }
@@ -171,8 +175,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
       signal?.throwIfAborted();
       return hold;
     } catch (error) {
-      // The caller gets the error above. If the release fails too, its error is ignored, and the hold becomes an orphan
-      // when its time has passed.
+      // The caller gets the first error. If release() fails too, its error is ignored, and the hold counts as orphaned
+      // after its time (`maxSec`) has passed.
       await hold.release("not handed over").catch(() => {});
       throw signal?.aborted ? signal.reason : asBudgetError(error, this.budgets[0]!);
     }

@@ -32,11 +32,14 @@ import { BudgetLedger } from "./ledger.ts";
 const UNREAD_BYTES_MAX = 1024 * 1024;
 /** Maximum number of bytes of the lines that one write appends for several decisions. The last line may exceed it. */
 const TOGETHER_BYTES = 64 * 1024;
-/** Number of bytes after which a new state line is written, just before the next budget line. */
+/** Number of bytes after which a new `budget_state` line is written, just before the next line of a budget. */
 const STATE_EVERY_BYTES = 1024 * 1024;
-/** A state line of n bytes is written only after `STATE_SHARE * n` bytes of other lines, so that states add little. */
+/**
+ * If a file has a `budget_state` line, the next one of n bytes is written only after `STATE_SHARE * n` bytes of other
+ * lines. So these lines take only a small part of a file.
+ */
 const STATE_SHARE = 4;
-/** Assumed number of bytes of a line, to estimate the length of lines of which only the number is known. */
+/** Assumed number of bytes of a line, to estimate the total length of lines that were only counted. */
 const LINE_BYTES = 100;
 
 /** The line that a decision writes. */
@@ -88,20 +91,22 @@ export class BudgetKeeper implements Decider {
   /** Receives each event that is added to the ledger. */
   readonly #listeners = new Set<(event: AuditEvent) => void>();
   #cursor: LogCursor;
-  /** The ledger, which begins at the newest state line; undefined until the keeper has searched for that line. */
+  /**
+   * The ledger, which begins at the newest `budget_state` line; undefined until the keeper has searched for that line.
+   */
   #ledger: BudgetLedger | undefined;
   /**
-   * Approximate offset of the newest state line in the active file; undefined if the file is not known to have a state
-   * line.
+   * Approximate offset of the newest `budget_state` line in the active file; undefined if the file is not known to have
+   * such a line.
    */
   #stateEndsAt: number | undefined;
-  /** Number of events after the newest state line. */
+  /** Number of events after the newest `budget_state` line. */
   #sinceState = 0;
   /** The last event that was added to the ledger. */
   #lastEvent: AuditEvent | undefined;
   #generation = 0;
   #closed: Error | undefined;
-  /** The running read outside the lock. */
+  /** The promise of the running catchUp(), which reads outside the lock; undefined if none is running. */
   #catchingUp: Promise<void> | undefined;
   /** The decisions that were made, until their lines are in the file. */
   readonly #decided: Queued[] = [];
@@ -159,8 +164,9 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Writes a state line into the active file, unless the file has one or the log has no budgets. It is called before an
-   * older file, which may have the newest state line, is removed. Resolves with false if the write fails.
+   * Makes sure that the active file has a durable `budget_state` line, if the log has budgets. Called before an archive
+   * that may have the newest `budget_state` line is removed. Resolves with false if the line cannot be written or
+   * synced.
    */
   async keep(): Promise<boolean> {
     const stateIfNeeded: Decision = (ledger, nowMs) => {
@@ -168,15 +174,15 @@ export class BudgetKeeper implements Decider {
       return isNeeded ? stateLine(ledger, nowMs) : null;
     };
     try {
-      // The decision is urgent, because the accepted lines may wait until the archive is removed. If the decision
-      // waited for these lines, both could wait forever.
+      // This method is called before an archive is removed, and accepted lines may wait for that removal. So the
+      // decision is urgent: if it waited for these lines, both could wait forever.
       await this.decide(stateIfNeeded, { isUrgent: true });
-      // The file with the old state must not be removed before the new state is durable, even if another process has
-      // written the new state.
+      // The archive with the older `budget_state` line must not be removed before the newer line is durable, even if
+      // another process has written the newer line.
       await this.#options.syncFile();
       return true;
     } catch {
-      // The archive stays, and retention tries again.
+      // Because of the result false, retention keeps the archive, and tries to remove it again later.
       return false;
     }
   }
@@ -191,7 +197,7 @@ export class BudgetKeeper implements Decider {
   }
 
   decideSync(end: ActiveEnd, afterLines: number): string | null {
-    // While catchUp() moves the cursor outside the lock, the cursor must not be moved here.
+    // While catchUp() runs outside the lock, it moves the log cursor. So this method must not move the cursor then.
     if (this.#catchingUp !== undefined) return null;
     const ledger = this.#caughtUp(end);
     if (ledger === null) {
@@ -211,8 +217,8 @@ export class BudgetKeeper implements Decider {
         end = { ...end, byteLength: end.byteLength + Buffer.byteLength(text) };
         this.#decided.push(next);
       } catch (error) {
-        // The error may be due to an earlier decision, whose line is not in the file yet. So this decision rejects only
-        // when that line is in the file.
+        // The decision may have failed because of an earlier decision, whose line is not in the file yet. So this
+        // decision rejects only when the earlier line is in the file.
         this.#decided.push({ ...next, resolve: () => next.reject(error) });
       }
     }
@@ -230,7 +236,7 @@ export class BudgetKeeper implements Decider {
     // The ledger has counted lines that are not in the file, so it is discarded and read again.
     if (failed.length > 0) this.#restart();
     // If no decision was made, the keeper could not read the lines before the first waiting decision. Another attempt
-    // would fail too, so this decision rejects.
+    // would fail too, so the first waiting decision rejects.
     if (which === "all") failed.push(...this.#queue.splice(0));
     else if (failed.length === 0) failed.push(...this.#queue.splice(0, 1));
     for (const { reject } of failed) reject(error);
@@ -260,8 +266,8 @@ export class BudgetKeeper implements Decider {
     return this.#catchingUp ??= this.#catchUp().catch((error) => {
       const { fileSystem } = this.#options.source.log;
       try {
-        // If retention has removed a file while it was read, no decision rejects: the next read finds a newer state
-        // line.
+        // If retention has removed a file during this read, the waiting decisions do not reject, because the next read
+        // finds a newer `budget_state` line.
         const isGone = this.#unread.some(({ path }) => fileSystem.status(path) === null);
         if (!isGone || this.#closed !== undefined) this.failed(error, "all");
       } finally {
@@ -275,7 +281,8 @@ export class BudgetKeeper implements Decider {
       const isState = (event: AuditEvent) => stateOf(event) !== null;
       const isFound = await this.#cursor.goToNewest(BUDGET_LINE.state, isState);
       this.#checkRead();
-      // The active file was rotated during the search. The next decideSync() aims the cursor at the new active file.
+      // The result null means that the active file is not the one at which decideSync() aimed the cursor. The next
+      // decideSync() aims the cursor at the current active file.
       if (isFound === null) return;
       this.#ledger = new BudgetLedger({ isWhole: !isFound });
     }
@@ -300,8 +307,8 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Checks that every file was read up to its end, because the newest state line or a hold may be in the unread part. A
-   * line that is not JSON does not matter: it was never acknowledged.
+   * Checks that every file was read up to its end. An unread part may contain the newest `budget_state` line or a hold.
+   * A line that is not JSON is ignored, because it was never acknowledged.
    */
   #checkRead(): void {
     const [unread] = this.#unread;
@@ -339,8 +346,9 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Checks whether a state line is due before the next budget line: in a file that has none yet, and after each MiB. If
-   * many holds are open, a state line could fill most of a file. Such a long state line is written to some files only.
+   * Checks whether a `budget_state` line must precede the next line of a budget. It must if the active file has no
+   * `budget_state` line, or if 1 MiB was written since the newest one. If many holds are open, the line is so long that
+   * it could fill most of a file; then only some files get one.
    */
   #needsState(ledger: BudgetLedger, { byteLength }: ActiveEnd): boolean {
     const isInFile = this.#stateEndsAt !== undefined;
@@ -361,8 +369,8 @@ export class BudgetKeeper implements Decider {
   }
 
   #newCursor(): LogCursor {
-    // The cursor must not skip a line that is longer than this writer's `maxLineBytes`: it may be a hold of another
-    // writer.
+    // The cursor must also read lines that are longer than this writer's `maxLineBytes`, because they may be holds of
+    // another writer.
     const source = { ...this.#options.source, maxLineBytes: Number.MAX_SAFE_INTEGER };
     return new LogCursor(source, {
       filter: eventFilter({}),
@@ -373,8 +381,9 @@ export class BudgetKeeper implements Decider {
 }
 
 /**
- * Returns a state line, dated by the clock. The time of a decision may be ahead of the clock because of one budget. A
- * state line with that time would move the time of every budget ahead.
+ * Returns a `budget_state` line, dated by the clock. The time of a decision may be later than the clock, because one of
+ * its budgets has seen a later time. A `budget_state` line with that time would move the latest time (`clockMs`) of
+ * every budget ahead.
  */
 function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
   ledger.compact(ms);

@@ -46,7 +46,7 @@ export interface Refusal {
   readonly requested: number;
   /** The sum of the spent and the orphaned amounts of the budget. */
   readonly charged: number;
-  /** The amount of the open holds, plus the amount that the oldest ticket of a waiting hold claims. */
+  /** The held amount, plus the amount that the oldest valid `budget_wait` line reserves for a waiting hold. */
   readonly claimed: number;
   /**
    * "too_large" if the amount exceeds the limit. "held" if the amount would fit if all holds were released. "spent" if
@@ -62,13 +62,16 @@ export interface Refusal {
 
 /** A hold to decide. */
 export interface RequestedHold {
-  /** The ID of the hold. If the hold waits, its ticket has the same ID. */
+  /** The ID of the hold. If the hold waits, its `budget_wait` line has the same ID. */
   readonly id: string;
   readonly amounts: Amounts;
   readonly budgets: readonly string[];
 }
 
-/** Approximate numbers of bytes that an account, one of its sums, and a hold or ticket take in a state line. */
+/**
+ * Approximate numbers of bytes that a budget, one of its sums, and a hold (open or waiting) take in a `budget_state`
+ * line.
+ */
 const [ACCOUNT_BYTES, SUM_BYTES, HOLD_BYTES] = [180, 25, 140];
 
 /** The budgets of one log. */
@@ -76,20 +79,23 @@ export class BudgetLedger {
   readonly #accounts = new Map<string, Account>();
   readonly #holds = new OpenHolds((name) => this.#accounts.get(name)?.terms.unit);
   readonly #tickets = new Tickets();
-  /** `true` if the ledger has counted everything so far: it began with the log, or with a state line. */
+  /**
+   * `true` if the ledger has counted every event that matters: it began before the first budget, or at a `budget_state`
+   * line.
+   */
   #isWhole: boolean;
 
   /**
-   * Creates a ledger without budgets. If the ledger does not begin with the first event of the log, it ignores all
-   * events before the next state line.
+   * Creates a ledger without budgets. If `isWhole` is false, earlier events may matter, so the ledger ignores all
+   * events before the next `budget_state` line.
    */
   constructor({ isWhole }: { isWhole: boolean }) {
     this.#isWhole = isWhole;
   }
 
   /**
-   * `true` if the ledger has counted everything so far. A ledger that has not seen a state line may lack earlier
-   * events.
+   * `true` if the ledger has counted every event that matters. If false, it may lack earlier events until a
+   * `budget_state` line is added.
    */
   get isWhole(): boolean {
     return this.#isWhole;
@@ -126,17 +132,19 @@ export class BudgetLedger {
     });
   }
 
-  /** The tickets of holds that wait, oldest first. Some may no longer be valid. */
+  /** The tickets (`budget_wait` lines) of holds that wait for room, oldest first. Some tickets may have expired. */
   get tickets(): IteratorObject<Hold> {
     return this.#tickets.values();
   }
 
-  /** Returns the number of tickets that are valid at a time. */
+  /**
+   * Returns the number of tickets (`budget_wait` lines of holds that wait for room) that have not expired at a time.
+   */
   ticketCount(nowMs: number): number {
     return this.#tickets.values().filter(({ untilMs }) => untilMs > nowMs).toArray().length;
   }
 
-  /** Approximate number of bytes of a state line. */
+  /** Approximate number of bytes of a `budget_state` line with the current budgets and holds. */
   get stateBytes(): number {
     const sums = this.#accounts.values().reduce((count, { sumCount }) => count + sumCount, 0);
     const holds = this.#holds.size + this.#tickets.size;
@@ -178,8 +186,9 @@ export class BudgetLedger {
   }
 
   /**
-   * Decides a hold. `ms` is the result of {@linkcode decisionMs} for `nowMs`. Returns null if the hold fits. Otherwise
-   * returns a refusal. If several budgets refuse the hold, it is the refusal of the budget that will have room last.
+   * Checks whether a hold fits on all of its budgets. Returns null if it fits, otherwise the refusal of the budget that
+   * will have room last. `ms` is the time at which the decision is dated: the result of {@linkcode decisionMs} for
+   * `nowMs`.
    */
   refusalOf(hold: RequestedHold, ms: number, nowMs: number): Refusal | null {
     let last: Refusal | null = null;
@@ -207,7 +216,7 @@ export class BudgetLedger {
     return { ...facts, kind: "spent", fitsAtMs: this.#fitsAtMs(account, requested, ms) };
   }
 
-  /** Returns everything that the ledger knows, for a state line. */
+  /** Returns the budgets, the open holds and the waiting holds, for a `budget_state` line. */
   state(): BudgetState {
     return {
       accounts: Array.from(this.#accounts.values(), (account) => ({
@@ -225,7 +234,8 @@ export class BudgetLedger {
 
   /**
    * Drops the sums, holds and tickets that no later decision needs. No later decision is dated before `ms`. Every
-   * ledger must call this method at each state line and nowhere else, so that all processes compute the same amounts.
+   * ledger must call this method when a `budget_state` line is written or read and at no other time, so that all
+   * processes compute the same amounts.
    */
   compact(ms: number): void {
     for (const account of this.#accounts.values()) {
@@ -282,8 +292,8 @@ export class BudgetLedger {
     else if (isSame(account.terms, line.terms)) {
       account.limit = line.limit;
       if (line.isDeclared) account.declaredLimit = line.limit;
-      // `scout budget set` has written this line. The line also resets the time of the budget, because a wrong clock
-      // may have moved that time ahead.
+      // `scout budget set` has written this line. The line also resets `clockMs`, because a wrong clock may have moved
+      // it ahead.
       else account.clockMs = setClock(account, event);
     }
   }
@@ -308,7 +318,9 @@ export class BudgetLedger {
     this.#tickets.removeBudget(name);
   }
 
-  /** Ends the hold that an event names. Charges the amount that `amountOf` returns for the held amount. */
+  /**
+   * Ends the hold that an event names. `amountOf` receives the held amount, and returns the amount to charge instead.
+   */
   #endHold(event: AuditEvent, amountOf: (estimate: number) => number): void {
     if (event.event === BUDGET_LINE.release) this.#tickets.remove(`${event.hold}`);
     const hold = this.#holdNamedBy(event);
@@ -357,9 +369,9 @@ export class BudgetLedger {
 }
 
 /**
- * Returns the date of the amount that is charged when a hold ends. The date is never before the time of the budget. If
- * the clock of another process was ahead, the time of the budget is ahead too. An amount with an earlier date could
- * then leave the window at once.
+ * Returns the date of the amount that is charged when a hold ends: the time of the event, but never before the
+ * `clockMs` of the budget. If the clock of another process was ahead, `clockMs` is ahead too, and an amount with an
+ * earlier date could leave the window at once.
  */
 function endOf(epochMs: number, account: Account): number {
   return Math.max(dateOf(epochMs, account), account.clockMs);
@@ -375,7 +387,8 @@ function dateOf(epochMs: number, { clockMs, terms: { sinceMs } }: Account): numb
 }
 
 /**
- * Returns the new time of a budget after a limit line of `scout budget set`: the time of this line, if it is readable.
+ * Returns the new `clockMs` of a budget after a `budget_limit` line of `scout budget set`: the time of this line. If
+ * that time is unreadable, returns the old `clockMs`.
  */
 function setClock({ clockMs }: Account, { ts }: AuditEvent): number {
   const epochMs = eventEpochMs(ts);

@@ -48,7 +48,8 @@ export class LogBudgets implements BudgetLog {
     this.keeper = new BudgetKeeper(options);
     this.waiting = new WaitingHolds(clock, changesOf(log));
     this.refusals = new RefusalLines(clock, (fields) => {
-      // No code awaits this promise. If the line cannot be written, the log reports the error.
+      // No code awaits the promise of this line. If the `budget_refused` line cannot be written, the log reports the
+      // error.
       this.accept(Promise.withResolvers<void>(), BUDGET_LINE.refused, fields);
     });
     const { keeper } = this;
@@ -70,7 +71,7 @@ export class LogBudgets implements BudgetLog {
   accept(caller: LineCaller, event: string, fields: Fields): void {
     const resolve = () => {
       caller.resolve();
-      // The line may have ended a hold, so that a waiting hold fits.
+      // The written line may have ended a hold. So a waiting hold may fit now.
       this.waiting.callFirst();
     };
     this.#options.accept({ ...caller, resolve }, event, fields);
@@ -88,7 +89,10 @@ export class LogBudgets implements BudgetLog {
     return this.#options.source.clock.monotonicMs();
   }
 
-  /** Logs refusals that are not logged yet, and withdraws tickets. Then every waiting hold rejects with the error. */
+  /**
+   * Logs the refusals that are not logged yet, and logs that the holds with a `budget_wait` line no longer wait. Then
+   * every waiting hold rejects with the error.
+   */
   async close(error: Error): Promise<void> {
     this.refusals.close();
     this.signals.close();
@@ -109,7 +113,8 @@ function changesOf({ fileSystem, files }: LogDirectory): () => boolean {
     try {
       last = fileSystem.status(files.active);
     } catch {
-      // The next decision under the lock meets the same error and reports it, so the error is ignored here.
+      // If the status cannot be read, the next decision under the lock fails too and reports the error. So the error is
+      // ignored here.
       last = null;
     }
     return last === null || before === null || !isSameFile(last, before) ||

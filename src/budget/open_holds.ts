@@ -68,11 +68,14 @@ export class OpenHolds {
     }
   }
 
-  /** Returns the held amount and the orphaned amount of a budget at a time. */
+  /**
+   * Returns the held amount and the orphaned amount of a budget at a time. A hold is orphaned from its `untilMs` on,
+   * until it leaves the rolling window.
+   */
   figures(account: Account, ms: number): { held: number; orphaned: number } {
     const { name, unit } = account.terms;
     const open = this.#sums.get(name) ?? { sum: 0, earliestMs: Infinity };
-    // Before the earliest deadline no hold is orphaned, so the sum of all holds is enough.
+    // Before the earliest `untilMs`, no hold is orphaned, so the sum of all holds is the held amount.
     if (ms < open.earliestMs) return { held: open.sum, orphaned: 0 };
     let held = 0;
     let orphaned = 0;
@@ -87,7 +90,10 @@ export class OpenHolds {
     return { held, orphaned };
   }
 
-  /** Returns the sum of the holds of a budget that are orphaned at `ms` and still in its window at `atMs`. */
+  /**
+   * Returns the sum of the holds on a budget whose `untilMs` has passed at `ms`, and that are still in the rolling
+   * window at `atMs`.
+   */
   orphanedBy(account: Account, ms: number, atMs: number): number {
     const { name, unit } = account.terms;
     return this.#holds.values()
@@ -97,7 +103,10 @@ export class OpenHolds {
       .reduce((sum, { amounts }) => plus(sum, amounts[unit] ?? 0), 0);
   }
 
-  /** Returns the times at which the holds of a budget that are orphaned at `ms` leave its window. */
+  /**
+   * Returns the times at which holds leave the rolling window of a budget. Includes only holds whose `untilMs` has
+   * passed at `ms`.
+   */
   departures(account: Account, ms: number): number[] {
     return this.#holds.values()
       .filter(({ budgets, untilMs }) => untilMs <= ms && budgets.includes(account.terms.name))

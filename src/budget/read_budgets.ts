@@ -11,8 +11,8 @@ import { BUDGET_LINE, stateOf } from "./budget_lines.ts";
 import { BudgetLedger } from "./ledger.ts";
 
 /**
- * Resolves with the ledger of a log as it is now, or as it was before the time `until`. Reads the log backwards to the
- * newest state line. If the log has no state line, the ledger has no budgets until a state line is added.
+ * Resolves with the ledger of a log as it is now or, with `until`, as it was before that time. Reads the log backwards
+ * to the newest `budget_state` line. If the log has no such line, the ledger has no budgets until one is added.
  */
 export async function readBudgets(
   log: { query(options: QueryOptions): AuditQuery },

@@ -31,7 +31,7 @@ export class RefusalLines {
     this.#log = log;
   }
 
-  /** Counts a refusal. Logs it now, or together with others within a second. */
+  /** Counts a refusal. Logs it now or, if a line of the budget was logged within the last second, in the next line. */
   add(budget: string, kind: BudgetErrorKind): void {
     if (this.#isClosed) return;
     const tally = this.#tallies.getOrInsertComputed(

@@ -6,7 +6,7 @@
 import { counted, shownUsd } from "../shown.ts";
 import type { BudgetUnit } from "./amount.ts";
 
-/** Returns a number of units with its unit. */
+/** Returns an amount as text with its unit, such as `3 calls`. */
 export function shownAmount(value: number, unit: BudgetUnit): string {
   return unit === "usd" ? shownUsd(value) : counted(value, unit.slice(0, -"s".length));
 }

@@ -74,8 +74,8 @@ export class SpentSignals {
     if (!hasChanged() && !this.#isStale) return;
     this.#isStale = true;
     try {
-      // Before each decision, the keeper adds every new line to its ledger. So a decision that writes no line brings
-      // the ledger up to date.
+      // Before each decision, the keeper adds every new line of the log to its ledger. So this decision, which writes
+      // no line, brings the ledger up to date.
       await keeper.decide(() => null);
       this.#isStale = false;
     } catch (error) {

@@ -15,7 +15,7 @@ const LOOK_MS = 50;
 export interface Turn {
   /** Milliseconds since the hold entered the queue. */
   readonly waitedMs: number;
-  /** Checks whether the hold is first now. */
+  /** Checks whether no hold before this one in the queue shares a budget with it. */
   isFirst(): boolean;
   /** Leaves the queue, because the hold is granted. */
   leave(): void;
@@ -30,11 +30,11 @@ export interface WaitingHold<T> {
   /** Asks for the hold. Resolves with null if it does not fit yet. */
   ask(turn: Turn): Promise<T | null>;
   /**
-   * Checks whether the hold must ask again although the active file has not changed: because enough time has passed to
-   * decide the hold, or because its ticket must be written or renewed.
+   * Checks whether the hold must ask again although the active file has not changed: because it now fits or can never
+   * fit, or because its `budget_wait` line must be written or renewed.
    */
   mustAsk(turn: Turn): boolean;
-  /** Withdraws the ticket, if the hold has one. */
+  /** If the hold has a `budget_wait` line, logs that the hold no longer waits. */
   withdraw(): void;
 }
 
@@ -42,7 +42,7 @@ export interface WaitingHold<T> {
 interface Place {
   readonly hold: WaitingHold<unknown>;
   readonly enteredMs: number;
-  /** Lets the hold ask again. */
+  /** Makes the hold ask again whether it fits. */
   call(): void;
 }
 
@@ -83,12 +83,18 @@ export class WaitingHolds {
     }
   }
 
-  /** Lets the holds that are first ask again, because a hold of this process has ended. */
+  /**
+   * Makes every hold that shares no budget with an earlier hold in the queue ask again. Called when a hold of this
+   * process has ended or has left the queue.
+   */
   callFirst(): void {
     for (const place of this.#first()) place.call();
   }
 
-  /** Withdraws all tickets, and lets every hold ask again, so that the closed log refuses it. */
+  /**
+   * Withdraws the `budget_wait` lines of the waiting holds, and makes every hold ask again. The closed log then refuses
+   * it.
+   */
   close(): void {
     for (const { hold, call } of this.#line) {
       hold.withdraw();

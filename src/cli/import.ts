@@ -188,7 +188,7 @@ function shownFile({ file: { name }, events, newEvents }: CheckedFile) {
 }
 
 /**
- * Checks that at least one file has a new record, or has no valid record.
+ * Checks that not all files were imported before. A file without a valid record does not count as imported before.
  *
  * @throws {CommandError} If every file has valid records, and all of them were imported before.
  */

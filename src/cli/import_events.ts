@@ -132,8 +132,8 @@ export async function checkEvents(
     if (conflict !== null) throw changedSource(file.name, conflict);
   }
   const checked = found.map(({ file, ids, valid }, n) => {
-    // If one of two files begins with all records of the other, the records that both files have are new only in the
-    // first file.
+    // If two files have the same records up to the end of the shorter one, these records are new only in the first
+    // file.
     for (const before of found.slice(0, n)) earlier.addAll(before.ids, ids);
     const isWanted = new Uint8Array(ids.count + 1);
     let newEvents = 0;

@@ -63,9 +63,10 @@ export class RecordIds {
 /** Collects the records of a log, to find out which records of some sources the log already contains. */
 export class EarlierImports {
   /**
-   * The digests SUM of the records that were imported before, by the digest FIRST of their source. `byNumber` has
-   * at most one SUM per record number. Different sources may begin with the same record, so a number can have more than
-   * one SUM. `others` has all further ones, as `SUM-NUMBER`. SUM and FIRST are parts of the field `import_id`.
+   * The records that were imported before, by FIRST, the digest of the first record of their source. SUM, the digest of
+   * all records up to a record, identifies the record. `byNumber` has at most one SUM for each record number. Different
+   * sources may begin with the same record, so a number can have more than one SUM; `others` has the further ones, as
+   * `SUM-NUMBER`. FIRST, SUM and NUMBER are the parts of the field `import_id`.
    */
   readonly #sums = new Map<string, { byNumber: BigUint64Array; others: Set<string> }>();
 
@@ -78,8 +79,8 @@ export class EarlierImports {
   }
 
   /**
-   * Adds the record from which an event was imported. Ignores the event if it was not imported, or if no source given
-   * to the constructor has the same first record as the source of the event.
+   * Adds the record from which an event was imported. Ignores events that were not imported. Also ignores an event if
+   * its source has another first record than all sources that the constructor received.
    */
   add({ import_id }: AuditEvent): void {
     const [, first = "", sum = "", number = ""] = ID.exec(String(import_id)) ?? [];
@@ -87,8 +88,8 @@ export class EarlierImports {
   }
 
   /**
-   * If the two sources have the same records up to the end of the shorter one, treats all records of `source` as if the
-   * log contained them.
+   * If `source` and `next` have the same records up to the end of the shorter one, treats all records of `source` as if
+   * the log contained them.
    */
   addAll(source: RecordIds, next: RecordIds): void {
     const common = Math.min(source.count, next.count);
@@ -120,7 +121,8 @@ export class EarlierImports {
 
   #add(first: string, sum: bigint, number: number): void {
     const { byNumber, others } = this.#sums.get(first)!;
-    // If no known source has so many records, the record is from a longer source, and its digest is never looked up.
+    // If the number is larger than the number of records of each source, the record is from a longer source, and has()
+    // never asks for it.
     if (number >= byNumber.length || byNumber[number] === sum) return;
     if (byNumber[number] === 0n) byNumber[number] = sum;
     else others.add(`${sum}-${number}`);

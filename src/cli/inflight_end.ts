@@ -104,8 +104,8 @@ async function runInflightEnd(options: InflightEndOptions, output: Output): Prom
 }
 
 /**
- * Resolves with a set to which the keeper adds the key of each call that ends from now on. When the keeper makes a
- * decision, the set has every end that precedes the decision in the log.
+ * Resolves with a set that collects the key (type and span ID) of each call that ends from now on. When the keeper
+ * makes a decision under the append lock, the set has every end that precedes the decision in the log.
  */
 async function watchEnds(keeper: BudgetKeeper): Promise<ReadonlySet<string>> {
   const ended = new Set<string>();

@@ -136,8 +136,9 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
 }
 
 /**
- * Resolves with the archives to remove in `due`. The newest archive is removed only because of its age. If it exceeds
- * another limit instead, it is not removed, and `kept` is that archive; otherwise `kept` is null.
+ * Resolves with the archives to remove, as `due`. The newest archive is removed because of its age, but never because
+ * of the number or the total size of the archives. If it exceeds such a limit, `kept` is the newest archive; otherwise
+ * `kept` is null.
  */
 async function dueIn(
   path: string,
@@ -149,8 +150,8 @@ async function dueIn(
   const due = dueArchives(own, retention, nowMs).map(prunedOf);
   const newest = own.at(-1);
   if (newest === undefined || due.length === own.length) return { due, kept: null };
-  // dueArchives() checks only the age of the last archive in its list. An empty archive is appended, so that the newest
-  // real archive is not the last one, and all limits are checked for it.
+  // dueArchives() checks only the age of the newest archive. So an empty archive is added as the newest one, and the
+  // real newest archive is checked for all limits.
   const { maxArchives = Infinity, ...limits } = retention;
   const judged = [...own, { ...newest, gzip_bytes: 0 }];
   const over = dueArchives(judged, { ...limits, maxArchives: maxArchives + 1 }, nowMs);

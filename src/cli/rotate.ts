@@ -1,5 +1,6 @@
 /**
- * `scout rotate`: seals the active file, and waits until the file is archived.
+ * `scout rotate`: seals the active file, so that writers continue in a new one, and waits until the sealed file is
+ * archived.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `scout serve`: serves a report that is updated while the simulation runs.
+ * `scout serve`: serves a report on a log over HTTP. The report is updated while other processes write to the log.
  *
  * @module
  */
@@ -30,7 +30,9 @@ import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./re
 import type { Output } from "./terminal.ts";
 
 const DEFAULT_PORT = 8788;
-/** The permission flags that a command needs to find its log, by the source of the log's path. */
+/**
+ * The permission flags that a command needs to find its log. The key is the place that the path of the log comes from.
+ */
 const ENV_FLAGS: Readonly<Record<PathSource, readonly string[]>> = {
   "command line": [],
   "SCOUT_PATH": [PATH_FLAG],
@@ -131,7 +133,10 @@ function listening<T>({ hostname, port }: Deno.ListenOptions, serve: () => T): T
   }
 }
 
-/** Reports that the browser cannot be opened, and lets the server continue. Rethrows any other error. */
+/**
+ * Reports a {@linkcode CommandError}, which means that the browser could not be opened, and lets the server continue.
+ * Rethrows any other error.
+ */
 function tellIfKnown(error: unknown): void {
   if (!(error instanceof CommandError)) throw error;
   tell(error.message);

@@ -1,5 +1,5 @@
 /**
- * `scout ship`: copies a log into the stream of a fleet.
+ * `scout ship`: copies a log into the NATS stream of a fleet, which collects the logs of many machines.
  *
  * @module
  */

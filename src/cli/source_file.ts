@@ -45,7 +45,7 @@ export type SourceRecord =
   }
   & (
     | { readonly values: Values }
-    /** `isRest` means that the records after this one cannot be read either. */
+    /** `isRest` is set if the records after this unreadable one cannot be read either. */
     | { readonly problem: string; readonly isRest?: true }
   );
 

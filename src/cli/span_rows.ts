@@ -9,7 +9,7 @@ import { shownDuration } from "../shown.ts";
 
 /** The status of a call without an end event. */
 export const UNFINISHED = "unfinished";
-/** The status of a call whose end event is in the log, but was not added to the {@linkcode SpanRows}. */
+/** The status of a call that has ended, if its end event was not added to the {@linkcode SpanRows}. */
 const ENDED = "ended";
 
 /** Maximum number of end events that wait for their begin events, if the newest events come first. */
@@ -19,9 +19,9 @@ const WAITING_MAX = 100_000;
  * Joins the begin and end events of each call to a row: an event with the time of the begin event and the fields of
  * both events. If both events have a field, the row has the value in the end event.
  *
- * A process can log the end of a call that `scout inflight end` has ended before. Only the end from the process has the
- * result of the call. If the newest events come first, the row has the fields of that end; otherwise that end yields a
- * second row of the call.
+ * A call can have two end events: one that `scout inflight end` has logged, and a later one from the process that made
+ * the call. Only the later end event has the result of the call. If the newest events come first, the row has the
+ * fields of the later end event. Otherwise the later end event yields a second row of the call.
  */
 export class SpanRows {
   readonly #isNewestFirst: boolean;
@@ -44,8 +44,8 @@ export class SpanRows {
 
   /**
    * Adds the next event. Returns the row of a call when both of its events were added; otherwise null. If the newest
-   * events come first, a begin event always completes the row: if the call has an end event, that event was added
-   * before.
+   * events come first, the end event of a call is added before its begin event. So the begin event always completes the
+   * row, even if the call has no end event.
    */
   add(event: AuditEvent): AuditEvent | null {
     const span = spanOf(event);
@@ -98,7 +98,10 @@ export function shownRow({ ts, event, session_id, ...rest }: AuditEvent): AuditE
   return present({ ts, event, session_id, ...computed, status, ...fields, ...computed });
 }
 
-/** Returns the types of the begin and end events of calls. Each of `types` may be the type of either event. */
+/**
+ * Returns the types of both events of a call, begin and end, for each of `types`. An element of `types` may be the type
+ * of either event.
+ */
 export function spanTypes(types: readonly string[]): string[] {
   return types.map((type) => typeBegunBy(type) ?? type)
     .flatMap((type) => [type, type + BEGIN_SUFFIX]);

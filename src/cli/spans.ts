@@ -18,7 +18,7 @@ export const spansOption: Parser<"sync", boolean, unknown> = option("--spans", {
     message`Show one row per call logged with begin() and end(): start, duration, status, and the fields of both events`,
 });
 
-/** The words for calls in the message about a query that found no call. */
+/** The description of calls in the message that a query has found no calls. */
 export const SPANS_KIND = "calls logged with begin() and end()";
 
 /** Options that select the calls to show and their order. */
@@ -72,8 +72,8 @@ export async function* followedSpans(
 ): AsyncGenerator<AuditEvent, void> {
   const { where, ...query } = spanQuery(options);
   const events = reader.follow(query)[Symbol.asyncIterator]();
-  // From this call of next() on, the iteration misses no event. It may also yield events that the queries below find;
-  // an event whose key is in `known` is skipped below.
+  // After this call of `events.next()`, the iteration misses no event. It may also yield events that lastSpans() and
+  // unfinished() find below. The last loop skips these events by their keys in `known`.
   const first = events.next();
   const last = await lastSpans(reader, options);
   yield* last;

@@ -119,8 +119,9 @@ export function spendQuery(
 }
 
 /**
- * Sums up the costs of events, writes the sums to the output, and resolves with the number of costs. Reports on
- * standard error the number of costs that are not numbers, and `untimed`, the number of events without a readable time.
+ * Sums up the costs of events, writes the sums to the output, and resolves with the number of events that have a cost.
+ * Reports on standard error how many events have a cost that is not a number. Also reports `untimed`, the number of
+ * events without a readable time.
  */
 export async function tellSpend(
   events: AsyncIterable<AuditEvent>,

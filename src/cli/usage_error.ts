@@ -53,8 +53,8 @@ export function parserMessage(error: Message, args: readonly string[], commands:
 }
 
 /**
- * Returns the name of the option in a term of a message; undefined for other terms. If the option has several names,
- * returns the last.
+ * Returns the name of the option that a part of a parser message contains; undefined if the part contains no option. If
+ * the option has several names, returns the last.
  */
 function optionOf(term: MessageTerm): string | undefined {
   if (term.type === "optionName") return term.optionName;

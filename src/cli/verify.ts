@@ -65,7 +65,8 @@ async function runVerify(options: VerifyCommandOptions, output: Output): Promise
   const { json, strict } = options;
   const anchor = options.anchor === undefined ? {} : { anchor: anchorOf(options.anchor) };
   const { path, report, protection } = await withLog(options, async (reader) => {
-    // The protection is determined before the check, so that lines that are written during the check do not count.
+    // The files that the chain or a digest protects are determined before the check, so that lines that are written
+    // during the check do not count.
     const protection = protectionOf(reader.path, await reader.head());
     using progress = new Progress();
     const report = await reader.verify({ onProgress: progress.show, ...anchor });

@@ -35,7 +35,7 @@ export interface BlockFacts {
   readonly encoding: Encoding;
   /** SHA-256 of the uncompressed bytes of the block, hexadecimal. */
   readonly sha256: string;
-  /** ID of the shipper that sent the block. Each start of a shipper creates a new ID. */
+  /** ID of the shipper that sent the block. Each call of `ship()` is a shipper with a new ID. */
   readonly shipper: string;
   /** Figures about the lines of the block. Null if the headers lack figures or the block ends within a line. */
   readonly figures: BlockFigures | null;

@@ -44,8 +44,8 @@ const EVERY_LINE = new LineTest({});
 export function figuresOf(bytes: Uint8Array): BlockFigures {
   let lines = 0;
   const onDamage = (_line: LinePlace, reason: string) => {
-    // After a power loss, NUL bytes may precede an event in its line. This line is counted below, together with its
-    // event.
+    // If NUL bytes precede the event in a line, as after a power loss, the line is reported here and its event is
+    // yielded too. The loop below counts such a line.
     if (reason !== LOST) lines++;
   };
   const events = new Map<string, number>();

@@ -18,7 +18,7 @@ export interface BlockMessage {
 
 /** The settings with which blocks are sent. */
 export interface Sending {
-  /** ID of the shipper. */
+  /** ID of the shipper: the call of `ship()` that sends the blocks. */
   readonly shipper: string;
   /** Position of the end of the log when the shipper last read it. */
   readonly logEnd: number;

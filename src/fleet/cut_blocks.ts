@@ -25,7 +25,7 @@ export async function* cutBlocks(
   let { isContinued } = begins;
   try {
     for await (const { from: position, bytes, isEnd } of parts) {
-      // If bytes are missing before this part, the next block begins after the missing bytes.
+      // If bytes of the log are missing before `bytes`, the next block begins after the missing bytes.
       if (length === 0 && position !== from) [from, isContinued] = [position, false];
       pending.push(bytes);
       length += bytes.byteLength;

@@ -10,7 +10,7 @@ export function delay(delayMs: number, clock: Clock, signal: AbortSignal): Promi
   const { promise, resolve } = Promise.withResolvers<void>();
   const wake = () => resolve();
   if (signal.aborted) return Promise.resolve();
-  // The timers of the clock do not keep the process alive, so this interval keeps it alive.
+  // The timers of `clock` do not keep the process alive, so this interval keeps it alive.
   const keepAlive = setInterval(() => {}, 2 ** 31 - 1);
   const timer = clock.startTimer(delayMs, wake);
   signal.addEventListener("abort", wake);

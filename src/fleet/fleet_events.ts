@@ -34,7 +34,10 @@ import {
 
 /** Factor by which the number of searched blocks grows each time that they contain too few matching events. */
 const LOOK_BACK_FACTOR = 8;
-/** Minimum number of surplus events to collect before they are dropped, so that the array is copied rarely. */
+/**
+ * Number of events that are collected beyond twice the requested number before all but the last events are dropped. So
+ * the array is copied rarely.
+ */
 const LAST_MARGIN = 1_000;
 /** The reason that is reported for a gap. */
 const MISSING = "not in the stream";
@@ -154,7 +157,7 @@ export function fleetEventsBy(clock: Clock, options: FleetQueryOptions): FleetQu
   };
 }
 
-/** A query, and the gaps and the damage that it has found. */
+/** The settings and the filter of a query, and the gaps and the damage that the query has found. */
 interface Asked {
   readonly reading: Reading;
   readonly filter: EventFilter;

@@ -3,8 +3,9 @@
  *
  * - Bytes are durable before they are shipped, because the active file is synced before it is read. The sync and the
  *   read use the same open handle, because the path may already name a new file.
- * - The files are listed under the append lock, because writers remove a failed batch and rename a sealed file under
- *   this lock. So each byte is listed exactly once, and no listed byte is removed by a failed append.
+ * - The files are listed under the append lock, because writers hold this lock while they remove a failed batch, or
+ *   rename the active file to a segment. So each byte is listed exactly once, and no listed byte is removed by a
+ *   failed append.
  * - The manifest still states the length of a segment after the segment was deleted. So the positions of all other
  *   bytes stay the same, and the missing bytes are a gap of known size.
  *
@@ -22,7 +23,7 @@ import type { Clock } from "../platform/clock.ts";
 
 /** A file of a log, which may have been deleted. */
 interface Part {
-  /** Stamp in the name of a segment; null for the active file. */
+  /** Time stamp in the name of a segment, which is a former active file; null for the active file. */
   readonly stamp: Stamp | null;
   /** Position of the first byte of the file in the log. */
   readonly from: number;
@@ -31,7 +32,9 @@ interface Part {
   readonly isThere: boolean;
 }
 
-/** The forms in which a segment exists on disk: sealed, archived or both. */
+/**
+ * The files of a segment that exist on disk: the sealed file, which is the renamed active file, its archive, or both.
+ */
 interface SegmentOnDisk {
   /** Length of the sealed segment; undefined if it does not exist or is empty. */
   readonly sealedBytes: number | undefined;
@@ -126,8 +129,8 @@ export class PositionedLog {
   async #sync(active: FileHandle): Promise<void> {
     const { fileSystem, files } = this.#log;
     try {
-      // If the file cannot be synced because it is no longer at its path, a writer has sealed it. Its bytes are then
-      // durable, because a writer syncs a file before it seals the file.
+      // If syncData() resolves with `false`, a writer has renamed the file to a segment. Its bytes are then durable,
+      // because the writer synced the file before it renamed the file.
       await syncData(fileSystem, files.active, active);
     } catch (error) {
       throw withFlags(error, [pathFlag("write", files.directory)], { action: "Cannot ship log" });
@@ -148,7 +151,8 @@ export class PositionedLog {
     for (const { stamp, forms } of this.#log.segments()) {
       const status = forms.has("sealed") ? fileSystem.status(files.sealed(stamp)) : null;
       const isArchived = forms.has("archive");
-      // An empty file at the path of a sealed segment does not count. The segment may nevertheless have an archive.
+      // An empty file only reserves the name of a sealed segment, so it is ignored. The segment may nevertheless have
+      // an archive.
       const hasContent = status?.kind === "file" && status.byteLength > 0;
       const sealedBytes = hasContent ? status.byteLength : undefined;
       if (hasContent || isArchived) segments.set(stamp, { sealedBytes, isArchived });

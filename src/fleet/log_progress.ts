@@ -32,8 +32,9 @@ export class LogsProgress {
   readonly #isFromStart: boolean;
 
   /**
-   * Creates the progress of a reader that has read nothing yet. `onGap` is called for each gap. If reading does not
-   * start with the first block of the stream, the bytes before the first block of a log are not a gap.
+   * Creates the progress of a reader that has read nothing yet. `onGap` is called for each gap. If `isFromStart` is
+   * `false`, reading starts after the first block of the stream. The bytes before the first block of a log are then not
+   * a gap.
    */
   constructor(onGap: (gap: FleetGap) => void, { isFromStart }: { isFromStart: boolean }) {
     this.#onGap = onGap;

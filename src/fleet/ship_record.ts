@@ -27,7 +27,7 @@ export interface ShipRecordOptions {
   readonly signal: AbortSignal;
 }
 
-/** Records for one shipper, in `audit.shipped.jsonl`, which archives its fleet has received. */
+/** Records in `audit.shipped.jsonl` which archives the fleet of one shipper has received. */
 export class ShipRecord {
   readonly #options: ShipRecordOptions;
   /** The newest received archive when `audit.shipped.jsonl` was last read; undefined before the first read. */

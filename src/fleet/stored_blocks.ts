@@ -49,7 +49,10 @@ export interface ReadingOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The checks of the options that select the blocks. {@linkcode readingOf} checks the fleet, log and stream names. */
+/**
+ * The checks of the options for the connection, the fleet, the log and the stream. {@linkcode readingOf} checks the
+ * three names.
+ */
 export const PLACE_OPTION_CHECKS: OptionChecks<Omit<ReadingOptions, "since" | "signal">> = {
   connection: anything,
   fleet: anything,
@@ -157,8 +160,8 @@ export async function storedBlockFrom(
 }
 
 /**
- * Reads the last sequence of the stream, or the sequence that `ask` requests, with retries. This is the first request
- * of a reader, so it detects a stream that does not exist.
+ * Calls `ask` with retries, and resolves with the sequence that it reads: by default, the last sequence of the stream.
+ * This is the first request of a reader, so it detects a stream that does not exist.
  *
  * @throws {FleetServerError} If the stream does not exist. Later requests wait for a stream that was deleted, because
  *   it may be created again.

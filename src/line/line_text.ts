@@ -16,8 +16,8 @@ export class LineBeginnings {
   readonly #furtherTs: Finder;
 
   /**
-   * Creates the checks for a text of many lines. In the text, other non-ASCII characters may replace the original ones,
-   * because the checks search only for ASCII text.
+   * Creates the checks for a text of many lines. The text may be UTF-8 that was decoded as Latin-1, because the checks
+   * search only for ASCII characters.
    */
   constructor(text: string) {
     this.#text = text;

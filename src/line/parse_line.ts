@@ -24,10 +24,10 @@ export const LOST = "lost: NUL bytes";
 /**
  * Returns the event in a line, the reason why the line is not an event, or null for a blank line.
  *
- * After a power loss, NULs can replace the unsynced lines of one writer. The next event in the file, which may be
- * durable, then follows the NULs without a line break. If the text after the NULs is a JSON object, the object is that
- * event. The text cannot be the end of a line that lost its start, because such an end closes more braces than it
- * opens.
+ * After a power loss, NULs can replace lines that their writer had not synced. The next line, which another writer may
+ * have synced, then follows the NULs without a line break. So if the text after the NULs is a JSON object, the function
+ * returns it as the event. A line that lost its start cannot be mistaken for an event: it is not valid JSON, because it
+ * closes more braces than it opens.
  *
  * @param prepared Function that takes the text of the line and returns the text to parse. By default, both are the
  *   same.

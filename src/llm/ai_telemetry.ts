@@ -1,8 +1,9 @@
 /**
  * Logs the model calls of the Vercel AI SDK, versions 6 and 7, from its telemetry.
  *
- * Version 7 reports the start and the end of each model call, errors and aborts. Version 6 reports the start and the end of
- * each step, which is one model call, and no errors. So a start is kept until its end is reported.
+ * Version 7 reports the start and the end of each model call, errors and aborts. Version 6 reports only the start and
+ * the end of each step, which is one model call. The integration remembers each start until the end of the call, so
+ * that it can also log a call whose end is not reported.
  *
  * @module
  */
@@ -33,17 +34,18 @@ export interface AiTelemetry extends Disposable {
   /** Called by AI SDK 7 when a model call ends. */
   readonly onLanguageModelCallEnd: AiTelemetryCallback;
   /**
-   * Runs a model call of AI SDK 7, so that {@linkcode auditedFetch} knows to which call a request belongs.
+   * Runs a model call of AI SDK 7. While the call runs, {@linkcode auditedFetch} can read its ID, and so knows to which
+   * call a request belongs.
    *
    * @param call The ID of the call, and the function that makes it.
-   * @returns What the function returns.
+   * @returns The result of the function.
    */
   executeLanguageModelCall<T>(
     call: { readonly callId: string; readonly execute: () => PromiseLike<T> },
   ): PromiseLike<T>;
-  /** Called by AI SDK 7 when a call for an object begins. */
+  /** Called by AI SDK 7 when a model call of `generateObject()` or `streamObject()` begins. */
   readonly onObjectStepStart: AiTelemetryCallback;
-  /** Called by AI SDK 7 when a call for an object ends. */
+  /** Called by AI SDK 7 when a model call of `generateObject()` or `streamObject()` ends. */
   readonly onObjectStepEnd: AiTelemetryCallback;
   /** Called by AI SDK 7 when an embedding call begins. */
   readonly onEmbedStart: AiTelemetryCallback;
@@ -64,12 +66,14 @@ export interface AiTelemetry extends Disposable {
 }
 
 /**
- * Returns an integration for the telemetry of the Vercel AI SDK, versions 6 and 7, that logs each model call as one event
- * `llm_call`. Register it with `registerTelemetry()` in version 7 and `registerTelemetryIntegration()` in version 6.
+ * Returns an integration for the telemetry of the Vercel AI SDK, versions 6 and 7, that logs each model call as one
+ * event `llm_call`. Register it with `registerTelemetry()` in version 7 and `registerTelemetryIntegration()` in version
+ * 6.
  *
- * A call that {@linkcode auditedFetch} of the same log has logged is not logged again. Version 6 does not
- * report a failed call: it is logged when its `abortSignal` aborts, or when the integration is disposed. It reports nothing of
- * `generateObject()`, `streamObject()` and embeddings. To log everything, pass an `auditedFetch` to the provider too.
+ * If {@linkcode auditedFetch} of the same log has logged a call, the integration does not log the call again. Version 6
+ * does not report failed calls, so the integration logs a failed call when its `abortSignal` aborts, or when the
+ * integration is disposed. Version 6 also does not report `generateObject()`, `streamObject()` and embeddings. To log
+ * everything, pass an `auditedFetch` to the provider too.
  *
  * @param log The log, or a logger with bound fields.
  * @param options Prices and fields; by default none.
@@ -100,7 +104,7 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
   const { open } = calls;
   const telemetry = new TelemetryLog(calls);
   const { toolCalls = true } = options;
-  // Version 7 reports steps too, and the model call in each step.
+  // Version 7 reports steps in addition to model calls. Its events have a `callId`, so its steps are ignored here.
   const ofVersion6 = (take: (event: JsonObject) => void) => (event: unknown) => {
     const object = objectOf(event);
     if (object !== undefined && object.callId === undefined && open.isNew(object)) take(object);
@@ -110,7 +114,8 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
     if (typeof object?.callId === "string") take(object, object.callId);
   };
   const tool = (event: JsonObject) => {
-    // Two integrations get the same call of a tool, in version 7 in two events.
+    // If two integrations are registered, both get each tool call. In version 7 they get different events with the same
+    // `toolCall` object, so this object identifies the call.
     if (toolCalls && open.isNew(objectOf(event.toolCall) ?? event)) telemetry.logTool(event);
   };
   const begin = (key: (event: JsonObject) => string) =>
@@ -120,7 +125,8 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
   return {
     onStepStart: ofVersion6((event) => telemetry.begin(stepKey(event), event)),
     onStepFinish: ofVersion6((event) => {
-      // The signal aborts a step while one of its tools runs: the call was logged then.
+      // If the signal aborts a step while one of its tools runs, the step is logged as aborted at once. Its end is then
+      // not logged again.
       if (!open.wasLeft(stepKey(event))) telemetry.end(stepKey(event), event);
     }),
     onLanguageModelCallStart: begin(() => ""),
@@ -133,7 +139,7 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
     onStepError: ofVersion7((event, id) => telemetry.fail(id, event.error)),
     onError: ofVersion7((event, id) => telemetry.fail(id, event.error)),
     onAbort: ofVersion7((_, id) => telemetry.leave(id)),
-    // When a generation has ended, its unfinished calls never will.
+    // After the end of a generation, no more ends of its calls are reported, so its unfinished calls are logged now.
     onEnd: ofVersion7((_, id) => telemetry.leave(id)),
     onToolCallFinish: ofVersion6(tool),
     onToolExecutionEnd: ofVersion7(tool),
@@ -143,7 +149,7 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
 
 const ACTION = "log telemetry of the AI SDK";
 
-/** The start of the IDs that the SDK invents if it has none of the response, as for streams of Gemini. */
+/** The start of the response IDs that the SDK generates if a response has no ID, as in streams of Gemini. */
 const INVENTED = "aitxt-";
 
 /** Logs the calls and tools that one integration reports. */
@@ -156,7 +162,7 @@ class TelemetryLog {
     this.#open = calls.open;
   }
 
-  /** Begins a call. Other calls of version 6 may have the same key. */
+  /** Begins a call. In version 6, calls that run at the same time may have the same key. */
   begin(key: string, event: JsonObject): void {
     const left = this.#open.add(
       key,
@@ -167,17 +173,23 @@ class TelemetryLog {
     if (left !== undefined) this.#logFailure(left, "aborted", undefined);
   }
 
-  /** Begins a call whose key no other call has at the same time. The event may come twice. */
+  /**
+   * Begins a call whose key is unique among the open calls. Ignores the event if another integration has reported the
+   * start.
+   */
   beginOnce(key: string, event: JsonObject): void {
     if (!this.#open.has(key)) this.begin(key, event);
   }
 
-  /** Logs the end of a call whose key no other call has at the same time. The event may come twice. */
+  /**
+   * Logs the end of a call whose key is unique among the open calls. Ignores the event if another integration has
+   * reported the end.
+   */
   endOnce(key: string, event: JsonObject): void {
     if (!this.#open.hasEnded(key)) this.end(key, event);
   }
 
-  /** Logs the end of a call, unless `fetch` has logged it. */
+  /** Logs the end of a call, unless another observer, such as `auditedFetch()`, has logged the call. */
   end(key: string, event: JsonObject): void {
     const call = this.#open.take(key);
     const response = objectOf(event.response) ?? {};
@@ -209,11 +221,14 @@ class TelemetryLog {
     });
   }
 
-  /** Logs the calls of a generation that has failed, unless `fetch` has logged them. */
+  /**
+   * Logs the unfinished calls of a generation that has failed, unless another observer, such as `auditedFetch()`, has
+   * logged them.
+   */
   fail(id: string, error: unknown): void {
     const status = isAbort(error, undefined) ? "aborted" : "error";
     for (const call of this.#open.takeAll(id)) {
-      // A call that a budget refused was not made. The log has a line of the refusal.
+      // If a budget refused the call, the call was not made, and the log already has a line about the refusal.
       if (!isRefusal(error)) this.#logFailure(call, status, error);
     }
   }
@@ -252,7 +267,7 @@ class TelemetryLog {
     void this.#calls.record({
       ...named,
       status,
-      // An error about an answer that is not a valid object states the usage of the answer.
+      // If the answer is not a valid object, the error of the SDK has the usage of the answer.
       usage: usageIn(objectOf(error) ?? {}),
       durationMs: call.durationMs,
       error: error === undefined ? undefined : errorFields(error),
@@ -261,7 +276,10 @@ class TelemetryLog {
   }
 }
 
-/** Returns the key of a step of version 6, which has no ID. The end of a stream has another object for the same model. */
+/**
+ * Returns the key of a step of version 6, whose events have no ID. The key contains the names of the provider and the
+ * model, because the end of a stream has another `model` object than its start.
+ */
 function stepKey(event: JsonObject): string {
   const { provider, model } = modelOf(event);
   return JSON.stringify([provider, model, event.functionId, event.stepNumber]);
@@ -284,12 +302,15 @@ function modelOf(event: JsonObject): { model: string | undefined; provider: stri
   };
 }
 
-/** Returns the IDs by which a program finds its own calls. */
+/** Returns the fields `call_id` and `function_id`, with the IDs in an event of the AI SDK. */
 function namesOf({ callId: call_id, functionId: function_id }: JsonObject): object {
   return { call_id, function_id };
 }
 
-/** Returns the usage of an event. The provider's own has more details, such as the hours of Anthropic's cache. */
+/**
+ * Returns the usage of an event. If the usage from the provider has the same totals, returns that usage, because it has
+ * more details, such as the tokens that Anthropic caches for an hour.
+ */
 function usageIn(event: JsonObject): TokenUsage | undefined {
   const metadata = objectOf(event.providerMetadata) ?? {};
   const service_tier = objectOf(metadata.openai)?.serviceTier;
@@ -309,11 +330,14 @@ function costIn(metadata: JsonObject): number | undefined {
     usageOf({ usage: objectOf(metadata.openrouter)?.usage })?.cost;
 }
 
-/** Checks whether an error is a refusal by a budget, thrown or as the response of `auditedFetch()`. */
+/**
+ * Checks whether a budget refused a call: the error is a `BudgetError`, or contains the response with which
+ * `auditedFetch()` refuses a call.
+ */
 function isRefusal(error: unknown): boolean {
   if (error instanceof BudgetError) return true;
   if (!(error instanceof Error)) return false;
-  // The error of the last try is in `lastError`.
+  // If all retries have failed, the SDK throws an error whose `lastError` is the error of the last try.
   const { responseBody, lastError } = error as { responseBody?: unknown; lastError?: unknown };
   const isResponse = typeof responseBody === "string" && responseBody.includes('"budget_error"');
   return isResponse || isRefusal(error.cause) || isRefusal(lastError);

@@ -106,7 +106,7 @@ export function refusalResponse(
   return Response.json({ type: "error", error }, {
     status,
     headers: {
-      // The SDKs of OpenAI and Anthropic obey this header.
+      // The SDKs of OpenAI and Anthropic obey the header `x-should-retry`.
       "x-should-retry": String(mayRetry),
       ...(mayRetry ? { "retry-after-ms": String(retryAfterMs ?? 0), "retry-after": "1" } : {}),
     },

@@ -1,5 +1,6 @@
 /**
- * The ID of the model call that the running code belongs to. Telemetry sets it, and `fetch` reads it.
+ * The ID of the model call that the running code belongs to. `aiTelemetry()` sets the ID, and `auditedFetch()` reads
+ * it.
  *
  * @module
  */

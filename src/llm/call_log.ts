@@ -1,5 +1,5 @@
 /**
- * The lines of model calls: their fields, their costs, and what is known about earlier calls of the same log.
+ * Logs the events of model calls with their fields and costs, and remembers earlier calls of the same log.
  *
  * @module
  */
@@ -21,16 +21,16 @@ import type { TokenUsage } from "./usage.ts";
 /** The type of the event of a model call. */
 export const LLM_CALL = "llm_call";
 
-/** How a call ended. */
+/** The outcome of a call. */
 export type CallStatus = "ok" | "error" | "aborted";
 
 /** A model call that has ended. */
 export interface EndedCall {
   readonly status: CallStatus;
-  /** Name of the model that answered, else of the one that was asked. */
+  /** Name of the model in the response; if the response does not name it, that of the requested model. */
   readonly model: string | undefined;
   readonly provider: string | undefined;
-  /** The usage; `undefined` if it did not come. */
+  /** The token usage; `undefined` if the response did not state it. */
   readonly usage: TokenUsage | undefined;
   /** Duration in milliseconds. */
   readonly durationMs: number | undefined;
@@ -53,9 +53,9 @@ export interface HeldCall {
 interface SharedState {
   readonly seen: SeenCalls;
   readonly open: OpenCalls;
-  /** Digests of the price tables that the log has. */
+  /** Digests of the price tables that were already logged. */
   readonly digests: Set<string>;
-  /** Messages that were logged, so that each is logged once. */
+  /** Warnings that were already logged, so that each is logged once. */
   readonly told: Set<string>;
 }
 
@@ -103,7 +103,7 @@ const TOLD_MAX = 1_000;
 
 /** Logs model calls. */
 export class CallLog {
-  /** Calls that the log has already. */
+  /** The last calls of the log, so that no call is logged twice. */
   readonly seen: SeenCalls;
   /** Calls that telemetry has reported as begun. */
   readonly open: OpenCalls;
@@ -121,7 +121,8 @@ export class CallLog {
    * @param log The log, or a logger with bound fields.
    * @param options The prices, and the fields of every event.
    * @param action The action, for messages: "audit fetch".
-   * @throws {TypeError} If `log` is not a logger, a price cannot be used, or a field is one that each event states itself.
+   * @throws {TypeError} If `log` is not a logger, a price cannot be used, or a field is one that each event states
+   *   itself.
    */
   constructor(
     log: AuditLogger,
@@ -156,8 +157,8 @@ export class CallLog {
   }
 
   /**
-   * Checks whether another observer has seen a call that has ended. If none has, remembers the call, so that the others do
-   * not log it.
+   * Checks whether another observer of the log, such as `auditedFetch()`, has seen a call that has ended. If not,
+   * remembers the call, so that other observers do not log it.
    */
   isLogged(reported: Omit<ReportedCall, "observer">): boolean {
     if (this.seen.report({ ...reported, observer: this })) return true;
@@ -185,8 +186,8 @@ export class CallLog {
   }
 
   /**
-   * Logs a call, whose cost replaces its hold. If the cost is unknown, the event says what the budgets are charged instead.
-   * The log reports a failure to write.
+   * Logs a call, whose cost replaces its hold. If the cost is unknown, the event says what the budgets are charged
+   * instead. The log reports a failure to write.
    */
   settle(call: EndedCall, { hold, usd }: HeldCall): void {
     const own = this.#fieldsOf(call);
@@ -196,7 +197,8 @@ export class CallLog {
     const settle = (form: Fields) => () => hold.settle(LLM_CALL, form);
     void this.#write([
       settle(fields),
-      // A budget for one model or provider refuses the names that the response states.
+      // If a budget is for one model or provider, settle() rejects the name of another one. The response may state such
+      // a name, so this form has the names in other fields.
       settle({ ...rest, response_model, response_provider }),
       settle(without(TEXT_FIELDS, fields)),
       settle(picked(KEPT_FIELDS, fields)),
@@ -226,7 +228,10 @@ export class CallLog {
     }
   }
 
-  /** Tries each form of an event until one is valid. A call must not vanish because a text is too long. */
+  /**
+   * Tries each form of an event until one is valid. Later forms omit or rename fields, so that the call is logged even
+   * if a text is too long.
+   */
   #write(ways: readonly (() => Promise<void>)[]): Promise<void> {
     const caller = Promise.withResolvers<void>();
     const attempt = (n: number) => {
@@ -278,7 +283,10 @@ export class CallLog {
     return { cost: found.cost, cost_source: found.source };
   }
 
-  /** Logs the digest of the table before the first cost from it, because costs in a log do not change with the table. */
+  /**
+   * Logs the digest of the price table before the first cost from this table. A cost in the log stays as it is when the
+   * table changes, so the digest shows from which table the cost was computed.
+   */
   #logDigest(): void {
     const { digests } = this.#state;
     if (digests.has(this.#digest)) return;
@@ -294,7 +302,8 @@ export class CallLog {
  * Checks a table of prices.
  *
  * @returns The digest of the table.
- * @throws {TypeError} If it is not a table, no model has prices, a price is not one, or it is not JSON.
+ * @throws {TypeError} If `prices` is not a table, no model has a price, a price is invalid, or the table cannot be
+ *   written as JSON.
  */
 function checkedDigest(prices: PriceTable, action: string): string {
   checkPrices(prices, action);

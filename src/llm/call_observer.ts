@@ -1,5 +1,5 @@
 /**
- * Sees a model call from the request to the end of the response, and logs it.
+ * Observes a model call from the request to the end of the response, and logs the call.
  *
  * Invariant: a call is never logged twice, and is logged as soon as its end is known.
  *
@@ -29,14 +29,14 @@ export interface ObservedCall {
   readonly keepsText: boolean;
 }
 
-/** Sees one call. Create it when the request is sent. */
+/** Observes one call. Create the observer when the request is sent. */
 export class CallObserver implements BodyObserver {
   readonly #call: ObservedCall;
   readonly #facts: ResponseFacts;
   readonly #beganMs = performance.now();
   readonly #decoder = new TextDecoder();
   #held: HeldCall | null;
-  /** Status of the response; 0 if it has not come. */
+  /** Status of the response; 0 until the response arrives. */
   #status = 0;
   readonly #seen: SeenCall;
   /** The body, if it is a stream of events; `null` if it is JSON; `undefined` if that is not known yet. */
@@ -57,16 +57,18 @@ export class CallObserver implements BodyObserver {
     call.calls.seen.add(this.#seen);
   }
 
-  /** Sees the status and the headers of the response. */
+  /** Reads the status and the headers of the response. */
   respond({ status, headers, type }: Response): void {
     // A response of the type "error" has the status 0, as after a network error.
     this.#status = type === "error" ? NETWORK_ERROR : status;
-    // Telemetry must not take a call that failed for one that succeeded, even before its body is read.
+    // The call is marked as failed before its body is read, so that telemetry does not match it with a call that
+    // succeeded.
     if (this.#status >= 400) this.#seen.state = "failed";
     const contentType = headers.get("content-type")?.toLowerCase() ?? "";
     if (contentType.startsWith("text/event-stream")) this.#stream = new StreamTail(this.#facts);
     else if (contentType.includes("json")) this.#stream = null;
-    // A refused call costs nothing, even if the caller never reads why.
+    // If the server refuses the call, the call costs nothing. Its hold is released now, because the caller may never
+    // read the body.
     if (status >= 400 && status < 500) this.release("the server refused the call");
   }
 
@@ -77,7 +79,7 @@ export class CallObserver implements BodyObserver {
   }
 
   take(bytes: Uint8Array): void {
-    // After the first output, nothing but the end of a stream is of interest.
+    // After the first output, only the end of the stream is still needed, so the checks below are skipped.
     if (this.#ttftMs !== undefined) {
       this.#stream!.take(bytes);
       return;
@@ -90,7 +92,8 @@ export class CallObserver implements BodyObserver {
       return;
     }
     this.#stream.take(bytes);
-    // Telemetry may report the end of the call before the caller has read the response to its end.
+    // Telemetry may report the end of the call before the caller has read the response to its end, so the ID and the
+    // model are set now.
     this.#identify();
     if (this.#facts.hasOutput) this.#ttftMs = this.#elapsedMs();
   }
@@ -110,7 +113,7 @@ export class CallObserver implements BodyObserver {
   }
 
   cancel(reason: unknown): void {
-    // The branches of a stream that was split with tee() pass their reasons as an array.
+    // If the body was split with tee(), `reason` is an array with the reasons of both branches.
     const given = Array.isArray(reason) ? reason.find((each) => each !== undefined) : reason;
     this.#leave("aborted", given === undefined ? undefined : errorFields(given));
   }
@@ -128,13 +131,14 @@ export class CallObserver implements BodyObserver {
   #leave(status: CallStatus, error: object | undefined): void {
     this.#readRest(false);
     const failure = this.#failure();
-    // SDKs leave a response after an error, and need not read on after the last event.
+    // SDKs stop reading after an error, and may stop after the last event of a stream. The call is then not logged as
+    // aborted.
     if (failure !== undefined) this.#log("error", failure);
     else if (this.#facts.isComplete) this.#log("ok", undefined);
     else this.#log(status, error);
   }
 
-  /** Reads the part of the body that has come and was not parsed. */
+  /** Parses the bytes of the body that have arrived and were not parsed yet. */
   #readRest(isWhole: boolean): void {
     if (this.#isLogged) return;
     if (this.#stream) this.#stream.end(isWhole);
@@ -209,7 +213,7 @@ export class CallObserver implements BodyObserver {
   }
 }
 
-/** The status of a response of the type "error", which has none. */
+/** The status that is logged for a response of the type "error", whose own status is 0. */
 const NETWORK_ERROR = 599;
 
 /** Checks whether a body without a content type begins like a stream of events. */

@@ -1,5 +1,5 @@
 /**
- * Estimates the maximum that a model call may use, before it is made. Pure.
+ * Estimates the maximum that a model call may use, before the call is made. Pure.
  *
  * @module
  */
@@ -128,7 +128,7 @@ function inputKinds(text: string, input: number): TokenUsage[] {
   const hour = /"ttl":\s*"1h"/.test(text) ? { cache_write_1h_t: input } : {};
   return [
     {},
-    // Anthropic prices cache writes higher.
+    // Anthropic charges a higher price for input that is written to the cache.
     ...(text.includes('"cache_control"') ? [{ cache_write_t: input, ...hour }] : []),
     ...(AUDIO_PART.test(text) ? [{ audio_input_t: input }] : []),
     ...(IMAGE_PART.test(text) ? [{ image_input_t: input }] : []),
@@ -152,8 +152,8 @@ function outputKinds(body: JsonObject, output: number): TokenUsage[] {
 const RAISING_TIERS: readonly unknown[] = ["priority", "fast"];
 
 /**
- * Returns the highest cost in the service tiers in which a provider may run a call. If a tier with a lower price is full,
- * the provider may bill the standard price.
+ * Returns the highest cost in the service tiers in which a provider may run a call. If a tier with a lower price is
+ * full, the provider may bill the standard price.
  */
 function highestInTiers(
   { service_tier, serviceTier, speed }: JsonObject,

@@ -1,5 +1,5 @@
 /**
- * Logs a call that is not to a model.
+ * Logs an HTTP call that is not to a model.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { errorFields, isAbort, roundedMs } from "./event_values.ts";
 import { type BodyObserver, observedResponse } from "./observed_response.ts";
 import type { SentRequest } from "./sent_request.ts";
 
-/** Makes a call that is not to a model, and logs it as `http_call` when its response ends. */
+/** Makes an HTTP call that is not to a model, and logs the call as `http_call` when its response ends. */
 export async function callHttp(
   calls: CallLog,
   { url, method, signal }: SentRequest,

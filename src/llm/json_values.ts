@@ -1,10 +1,10 @@
 /**
- * Reads values of JSON of which nothing is known. Pure.
+ * Reads values from parsed JSON whose structure is unknown. Pure.
  *
  * @module
  */
 
-/** A JSON object of which nothing is known. */
+/** A JSON object with unknown members. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Returns a value as an object with unknown members; `undefined` for arrays and everything else. */

@@ -1,7 +1,8 @@
 /**
- * The model calls whose start the telemetry of the AI SDK has reported, and not their end.
+ * The model calls whose start was reported by the telemetry of the AI SDK, but whose end was not.
  *
- * Invariant: all telemetry of a log shares them. So a call that several integrations report is logged by one of them.
+ * Invariant: all integrations of a log share these calls. So if several integrations report a call, only one of them
+ * logs it.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { RecentKeys } from "./recent_keys.ts";
 /** Maximum number of calls without an end to keep. */
 const OPEN_MAX = 10_000;
 
-/** Number of calls that have ended to remember. A second event about the end comes right after the first. */
+/** Number of ended calls to remember. If another integration reports the same end, it does so right after the first. */
 const ENDED_MAX = 1_000;
 
 /** A call that has begun. */
@@ -23,25 +24,30 @@ export interface OpenCall {
   readonly event: JsonObject;
   /** Time of the start, by `performance.now()`. */
   readonly beganMs: number;
-  /** Ends the watch for an abort. */
+  /** Stops listening to the abort signal of the call. */
   readonly unwatch: () => void;
-  /** `true` if its requests are sent within the call, so that `fetch` sees its ID. */
+  /** `true` if the call runs in {@linkcode OpenCalls.within}, so that `auditedFetch()` can read its ID. */
   isWithin: boolean;
 }
 
 /** A call that is not open any more. */
 export interface TakenCall extends OpenCall {
   readonly durationMs: number;
-  /** Time at which the oldest of the calls that may be this one began, by `performance.now()`. */
+  /**
+   * Start of the oldest call that was open with the same key, by `performance.now()`. The reported end may be that of
+   * the oldest call.
+   */
   readonly beganAfterMs: number;
 }
 
 /** The open calls of a log. */
 export class OpenCalls {
-  /** The calls by their key, oldest first. Version 6 has equal keys for calls at the same time. */
+  /** The open calls by their key, oldest first. In version 6, calls that run at the same time may have the same key. */
   readonly #open = new Map<string, OpenCall[]>();
   #count = 0;
-  /** The keys of the last calls whose end was reported, or that were left before. */
+  /**
+   * The keys of the last calls that have ended, that their signal has aborted, or that {@linkcode takeOf} has removed.
+   */
   readonly #ended = new RecentKeys(ENDED_MAX);
   readonly #seenObjects = new WeakSet<object>();
 
@@ -60,7 +66,7 @@ export class OpenCalls {
   /**
    * Adds a call. Calls `onAbort` when the signal of the event aborts before the call is taken.
    *
-   * @returns The oldest call of all if there are now too many; otherwise `undefined`. It is not open any more.
+   * @returns If there are now too many open calls, the oldest one, which was removed; otherwise `undefined`.
    */
   add(
     key: string,
@@ -98,7 +104,8 @@ export class OpenCalls {
   }
 
   /**
-   * Removes the newest call with a key. Earlier ones of version 6 have failed, which it does not report.
+   * Removes the newest open call with a key. In version 6, older calls with the same key may have failed,
+   * because version 6 does not report the end of a failed call.
    *
    * @returns The call; `undefined` if there is none.
    */
@@ -107,7 +114,10 @@ export class OpenCalls {
     return call === undefined ? undefined : this.#remove(key, call);
   }
 
-  /** Removes the calls of a generation. Its embedding calls have its ID and one of their own. */
+  /**
+   * Removes the calls of a generation. The key of such a call is the ID of the generation, or begins with this ID and a
+   * space.
+   */
   takeAll(id: string): TakenCall[] {
     const keys = [...this.#open.keys()].filter((key) => key === id || key.startsWith(`${id} `));
     return this.#removeAll(keys, () => true);
@@ -121,12 +131,15 @@ export class OpenCalls {
     return taken;
   }
 
-  /** Checks whether a call with this key ended before it was reported to end, and forgets that. */
+  /** Checks whether a call with this key was aborted or removed before its end was reported, and forgets the key. */
   wasLeft(key: string): boolean {
     return !this.#open.has(key) && this.#ended.delete(key);
   }
 
-  /** Checks whether a call with this key has just ended. If not, remembers that it has now. */
+  /**
+   * Checks whether the end of the call with this key was already reported. If not, remembers that it has been reported
+   * now.
+   */
   hasEnded(key: string): boolean {
     if (this.#ended.has(key)) return true;
     this.#ended.add(key);

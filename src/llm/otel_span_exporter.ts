@@ -52,12 +52,13 @@ const ACTION = "log spans";
 
 /**
  * Returns a span exporter for OpenTelemetry that logs each model call as an event `llm_call` and each tool call as
- * `tool_call`, with the IDs of the span, and drops all other spans. It reads the attributes `gen_ai.*`, old and new ones, and those of OpenInference. Spans of
- * agents, chains and workflows are dropped, because they repeat the usage of the calls in them.
+ * `tool_call`, with the IDs of the span. It reads the attributes `gen_ai.*`, under their old and new names, and those
+ * of OpenInference. All other spans are dropped. For example, spans of agents, chains and workflows repeat the usage of
+ * the calls in them.
  *
- * The time of an event is that of the export: use a `SimpleSpanProcessor`, or a `BatchSpanProcessor` with a short delay.
- * Only sampled spans are exported. A call that {@linkcode auditedFetch} or {@linkcode aiTelemetry} of the same log has
- * logged is not logged again.
+ * The time of an event is that of the export: use a `SimpleSpanProcessor`, or a `BatchSpanProcessor` with a short
+ * delay. Only sampled spans are exported. A call that {@linkcode auditedFetch} or {@linkcode aiTelemetry} of the same
+ * log has logged is not logged again.
  *
  * @param log The log, or a logger with bound fields.
  * @param options Prices and fields; by default none.
@@ -123,15 +124,15 @@ export function otelSpanExporter(
   };
 }
 
-/** Number of spans to remember. The span around another one ends right after it. */
+/** Number of spans to remember. An outer span ends right after the span inside it, so few are needed. */
 const INNER_MAX = 1_000;
 
-/** The last spans of model calls. Two instrumentations may state one call, one inside the other. */
+/** The last spans of model calls. Two instrumentations may report the same call as two spans, one inside the other. */
 class InnerSpans {
   /** The trace, parent and response of each span, oldest first. */
   readonly #keys = new RecentKeys(INNER_MAX);
 
-  /** Checks whether a span states the same response as a span in it, and remembers the span. */
+  /** Checks whether a span has the same response ID as a span inside it, and remembers the span. */
   repeats(span: OtelSpan): boolean {
     const responseId = textIn(span.attributes, ["gen_ai.response.id"]);
     if (responseId === undefined) return false;
@@ -142,10 +143,10 @@ class InnerSpans {
   }
 }
 
-/** Milliseconds by which the clock of spans may differ from that of `fetch`. */
+/** Maximum difference in milliseconds between the clock of the spans and the clock of `auditedFetch()`. */
 const CLOCKS_DIFFER_MS = 5;
 
-/** Logs the span of a model call, unless the call was logged by another way. */
+/** Logs the span of a model call, unless another observer, such as `auditedFetch()`, has logged the call. */
 function recordModel(calls: CallLog, span: OtelSpan): Promise<void> | undefined {
   const { attributes } = span;
   const model = modelOf(attributes);
@@ -195,7 +196,7 @@ function statusOf(error: SpanError | undefined): CallStatus {
 /** The types of errors that instrumentations state for an aborted call. */
 const ABORTS = ["AbortError", "APIUserAbortError", "cancelled", "canceled"];
 
-/** Returns the fields that say where a span belongs. */
+/** Returns the fields with the IDs of a span: of its trace, the span itself and its parent. */
 function placeOf(span: OtelSpan): object {
   const { traceId, spanId } = span.spanContext();
   return { trace_id: traceId, span: spanId, parent: span.parentSpanContext?.spanId };

@@ -35,7 +35,10 @@ export function priceFaults(table: PriceTable): PriceFault[] {
   );
 }
 
-/** The faults of names that are not prices, by the name: thousands of models have the same members. */
+/**
+ * The faults of member names that are not names of prices; null if a name has no fault. Each name is checked only once,
+ * because thousands of models have the same members.
+ */
 type NameFaults = Map<string, string | null>;
 
 function entryFaults(value: unknown, misspelt: NameFaults): string[] {
@@ -68,14 +71,18 @@ function tieredFaults(tiers: unknown, misspelt: NameFaults): string[] {
 function rangeFaults(value: unknown, name: string, misspelt: NameFaults): string[] {
   const tier = objectOf(value);
   if (tier === undefined) return [`${name} must be an object with a range, got ${shown(value)}`];
-  // LiteLLM also lists prices by the number of search results. They have no range and no token price, and need none.
+  // LiteLLM also lists prices by the number of search results. Such an entry has neither a `range` nor a token price,
+  // and it is valid without a `range`.
   const isForTokens = Object.keys(tier).some((each) => each === "range" || PRICE_NAME.test(each));
   if (!isForTokens || rangeOf(tier) !== undefined) return memberFaults(tier, misspelt);
   const got = shown(tier.range);
   return [`${name}.range must be [from, to] in tokens with 0 <= from < to, got ${got}`];
 }
 
-/** Returns the faults of the factors that multiply prices. Texts without a number are ignored: LiteLLM stores hints. */
+/**
+ * Returns the faults of the factors that multiply prices. Values that are not numeric are ignored, because LiteLLM also
+ * stores other texts there.
+ */
 function factorFaults(value: unknown): string[] {
   if (value === undefined || value === null) return [];
   const factors = objectOf(value);

@@ -1,8 +1,8 @@
 /**
  * The cost of a call, from its token usage and a table of prices. Pure.
  *
- * The table has the schema of LiteLLM's `model_prices_and_context_window.json`, in USD per token. The formula is that of
- * LiteLLM's `generic_cost_per_token()`, except that a missing price never counts as 0: the cost is then unknown.
+ * The table has the schema of LiteLLM's `model_prices_and_context_window.json`, in USD per token. The formula is that
+ * of LiteLLM's `generic_cost_per_token()`, except that a missing price never counts as 0: the cost is then unknown.
  *
  * @module
  */
@@ -29,13 +29,13 @@ export interface CallCost {
 /**
  * Returns the cost of a call. If the provider states the cost, the table is not used.
  *
- * If the model is not in the table, or the table lacks a price that the call needs, the cost is unknown. Fees that are not
- * per token, such as those of a web search, are not included.
+ * If the model is not in the table, or the table lacks a price that the call needs, the cost is unknown. Fees that are
+ * not per token, such as those of a web search, are not included.
  *
  * @param usage The token usage of the call, from {@linkcode usageOf}.
  * @param prices The prices of the models; without them, only a cost that the provider states is known.
- * @param model The name of the model, also with the provider before it: `openrouter/openai/gpt-4o`. Prefixes and a date are
- *   removed until a name in the table matches; the longest match is used.
+ * @param model The name of the model, also with the provider before it: `openrouter/openai/gpt-4o`. Prefixes and a date
+ *   are removed until a name in the table matches; the longest match is used.
  * @returns The cost in USD and its source; `undefined` if the cost is unknown.
  *
  * @example
@@ -93,11 +93,12 @@ export function tableCost(usage: TokenUsage, entry: ModelPrices): number | undef
   const plainIn = price("input_cost_per_token");
   const plainOut = price("output_cost_per_token");
   const parts: readonly [tokens: number, price: number | undefined][] = [
-    // Cached audio tokens are in `read` and in `audioIn`, so the difference may be negative.
+    // Cached audio tokens count in both `read` and `audioIn`, so the difference may be negative.
     [Math.max(input - read - write - audioIn - imageIn, 0), plainIn],
     [read, price("cache_read_input_token_cost") ?? plainIn],
     [write - write1h, price("cache_creation_input_token_cost") ?? plainIn],
-    // If this price is missing, the price of other cache writes cannot replace it, because that price is lower.
+    // If `cache_creation_input_token_cost_above_1hr` is missing, the price of other cache writes cannot replace it,
+    // because that price is lower.
     [write1h, price("cache_creation_input_token_cost_above_1hr")],
     [audioIn, price("input_cost_per_audio_token") ?? plainIn],
     [imageIn, price("input_cost_per_image_token") ?? plainIn],

@@ -1,5 +1,5 @@
 /**
- * Remembers the last keys that were added.
+ * Remembers the most recently added keys, up to a maximum number.
  *
  * @module
  */

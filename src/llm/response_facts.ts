@@ -30,7 +30,7 @@ export class ResponseFacts {
   readonly #stated: Record<string, unknown> = {};
 
   /**
-   * Creates the facts of a response of which nothing was read yet.
+   * Creates an instance without facts, before any part of the response is read.
    *
    * @param keepsText If `true`, keeps the text of the answer.
    */
@@ -43,7 +43,10 @@ export class ResponseFacts {
     return this.isComplete ? usageOf(this.#stated) : undefined;
   }
 
-  /** Reads the JSON of a whole response. For a stream without server-sent events, Gemini sends an array of parts. */
+  /**
+   * Reads the JSON of a whole response. A stream of Gemini without server-sent events is one JSON array of responses,
+   * each with a piece of the output.
+   */
   takeWhole(json: unknown): void {
     for (const part of Array.isArray(json) ? json : [json]) this.#take(part);
     this.isComplete = true;
@@ -51,7 +54,7 @@ export class ResponseFacts {
 
   /** Reads the data of an event of a stream. */
   takeEvent(data: string): void {
-    // The last event of OpenAI's streams has this data.
+    // The streams of OpenAI's chat completions end with an event that has this data instead of JSON.
     if (data === "[DONE]") this.isComplete = true;
     else this.#take(parsed(data));
   }
@@ -141,7 +144,7 @@ function finalStatus(event: JsonObject, response: JsonObject): string | undefine
   return isWhole || isFinal(event.type) ? textOf(response.status) : undefined;
 }
 
-/** Returns the error that an object states; `undefined` if there is none. OpenAI then states `error: null`. */
+/** Returns the error that an object states; `undefined` if it states none, as with the `error: null` of OpenAI. */
 function errorIn(object: JsonObject): JsonObject | undefined {
   if (object.type === "error" && object.error === undefined) return object;
   return objectOf(object.error) ??

@@ -1,24 +1,25 @@
 /**
- * Remembers the calls of a log, so that a call that is seen by `fetch` and by telemetry is logged once.
+ * Remembers the model calls of a log, so that a call that both `fetch` and telemetry see is logged only once.
  *
- * `fetch` adds a call when it is sent, so it is always there first: telemetry reports a call when it has ended.
+ * `fetch` adds a call when it is sent, and telemetry reports a call only after it has ended. So when telemetry reports
+ * a call that `fetch` has seen, the call is already in the list.
  *
  * @module
  */
 import { currentCallId } from "./call_context.ts";
 
-/** Number of calls to remember. The telemetry of a call comes right after the call. */
+/** Minimum number of calls to remember. This is enough, because telemetry reports a call right after its end. */
 const REMEMBERED_MAX = 10_000;
 
-/** A call that one observer has seen. */
+/** A model call that one observer has seen. An observer is an object that logs the calls that it sees. */
 export class SeenCall {
-  /** The observer. It logs the call. */
+  /** The observer that has seen the call first, and logs it. */
   readonly observer: object;
-  /** Who the observer is. Only `fetch` sees a call when it is sent. */
+  /** Kind of the observer. Only `fetch` sees a call when it is sent; telemetry sees a call when it has ended. */
   readonly source: "fetch" | "telemetry";
   /** ID of the call in the AI SDK; `undefined` if the call was not made by AI SDK 7. */
   readonly callId: string | undefined;
-  /** The observers that have reported the call too. */
+  /** The other observers that have reported this call. */
   readonly reportedBy = new Set<object>();
   /** Time at which the call was seen, by `performance.now()`. */
   readonly seenMs: number = performance.now();
@@ -26,10 +27,10 @@ export class SeenCall {
   readonly models = new Set<string | undefined>();
   /** ID of the response, when it is known. */
   id: string | undefined;
-  /** Whether the call has ended, and how. */
+  /** "open" until the call has ended, then "ok" or "failed". */
   state: "open" | "ok" | "failed" = "open";
 
-  /** Creates a call that was seen now, as a part of the call of the AI SDK that is running. */
+  /** Creates a call that is seen now. If the code runs within a call of the AI SDK, takes over the ID of that call. */
   constructor(observer: object, source: SeenCall["source"]) {
     this.observer = observer;
     this.source = source;
@@ -45,18 +46,18 @@ export class SeenCall {
   }
 }
 
-/** A call as another observer reports it. */
+/** A call that an observer reports, which another observer may have seen before. */
 export interface ReportedCall {
   readonly observer: object;
   /** Time at which the call began, by `performance.now()`. */
   readonly beganMs: number;
   /** Name of the model that answered, else of the one that was asked. */
   readonly model: string | undefined;
-  /** Name of the model that was asked, if it may be another one. */
+  /** Name of the model that was asked, if it may differ from `model`. */
   readonly askedModel?: string | undefined;
   /** ID of the response. */
   readonly id: string | undefined;
-  /** ID of the call in the AI SDK; `undefined` if requests of the call do not carry it. */
+  /** ID of the call in the AI SDK; `undefined` if `fetch` cannot see this ID when it sends the requests of the call. */
   readonly callId?: string | undefined;
   /** How the call ended; "left" if its end was not reported. */
   readonly outcome: "ok" | "failed" | "left";
@@ -73,8 +74,9 @@ export class SeenCalls {
   }
 
   /**
-   * Checks whether another observer has seen a call. Each observer matches a call once, because some servers reuse IDs. A
-   * failure may match again, because SDKs report one failure for all retries.
+   * Checks whether another observer has seen the reported call. Each seen call matches at most one report of an
+   * observer, because some servers reuse response IDs. Exception: if neither the report nor the seen call is a success,
+   * the seen call may match further reports, because SDKs report one failure for all retries.
    */
   report(reported: ReportedCall): boolean {
     const call = this.#find(reported);
@@ -84,7 +86,7 @@ export class SeenCalls {
 
   #find(reported: ReportedCall): SeenCall | undefined {
     const { observer, beganMs, id, callId } = reported;
-    // No observer sees a call before it has begun.
+    // Calls that were seen before the reported call began are other calls.
     const first = this.#calls.findLastIndex(({ seenMs }) => seenMs < beganMs) + 1;
     const calls = this.#calls.slice(first)
       .filter((call) => call.observer !== observer && !call.reportedBy.has(observer));
@@ -97,7 +99,10 @@ export class SeenCalls {
   }
 }
 
-/** Checks whether a call of `fetch` within a call of the AI SDK may be that call: it may also ask a further model. */
+/**
+ * Checks whether a request that `fetch` has seen within a call of the AI SDK may belong to that call. The ID of the
+ * call is not enough, because code that runs within the call may send requests to other models too.
+ */
 function mayBe(call: SeenCall, { model, askedModel, id, outcome }: ReportedCall): boolean {
   const isOfModel = call.models.has(model) || call.models.has(askedModel);
   const hasOtherId = id !== undefined && call.id !== undefined;
@@ -105,7 +110,10 @@ function mayBe(call: SeenCall, { model, askedModel, id, outcome }: ReportedCall)
   return isOfModel && !hasOtherId && !hasFailed;
 }
 
-/** Checks whether a call of `fetch` may be a reported one, of which no ID is known to both. */
+/**
+ * Checks by model and outcome whether a call that `fetch` has seen may be the reported call. Used if the reported IDs
+ * do not identify the call.
+ */
 function isSimilar(call: SeenCall, { model, id, outcome }: ReportedCall): boolean {
   if (!call.models.has(model)) return false;
   if (outcome === "left") return true;

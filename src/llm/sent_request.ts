@@ -11,7 +11,10 @@ export interface SentRequest {
   readonly signal: AbortSignal | undefined;
   /** Returns a header; `null` if it is not set, or if the headers are an iterator, which can be read only once. */
   readonly header: (name: string) => string | null;
-  /** Resolves with the body as text; with `undefined` for a stream of JSON, and with `null` for anything else. */
+  /**
+   * Resolves with the body as text. Resolves with `undefined` if the body is JSON that only `fetch` may read, such as a
+   * stream, and with `null` for any other body or none.
+   */
   readonly text: () => Promise<string | undefined | null>;
 }
 

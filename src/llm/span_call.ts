@@ -145,7 +145,10 @@ function isEmbedding(attributes: Attributes): boolean {
     attributes["openinference.span.kind"] === "EMBEDDING";
 }
 
-/** Returns the cost in USD that a span states. Ignores a locally computed cost, because the user's prices are newer. */
+/**
+ * Returns the cost in USD that a span states. Ignores a cost that the instrumentation has computed from its own prices,
+ * because the user's prices are newer.
+ */
 function costIn(attributes: Attributes): number | undefined {
   const isDollar = (attributes["gen_ai.usage.cost.currency"] ?? "USD") === "USD";
   const isLocal = attributes["gen_ai.usage.cost.source"] === "local";

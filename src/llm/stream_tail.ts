@@ -20,7 +20,10 @@ export class StreamTail {
   readonly #facts: ResponseFacts;
   #decoder = new TextDecoder();
   #events: EventStreamReader;
-  /** The pieces before those of {@linkcode #last}: whole events, at least `TAIL_BYTES`. */
+  /**
+   * The bytes before those in {@linkcode #last}: none, or at least `TAIL_BYTES`. They end at the end of an event,
+   * unless the buffer was full.
+   */
   #before = new Uint8Array();
   #beforeLength = 0;
   /** The last pieces, which are not parsed yet. */
@@ -37,7 +40,7 @@ export class StreamTail {
 
   /** Reads the next piece of the stream. The bytes are copied if they are needed later. */
   take(bytes: Uint8Array): void {
-    // An answer that is kept needs every event.
+    // If the facts keep the text of the answer, every event is parsed, because each may contain a piece of the text.
     if (!this.#facts.hasOutput || this.#facts.text !== null) this.#parse(bytes);
     else this.#keep(bytes);
   }
@@ -71,7 +74,8 @@ export class StreamTail {
     if (length > this.#last.length) this.#grow(length);
     this.#last.set(bytes, this.#lastLength);
     this.#lastLength = length;
-    // The cut is at the end of an event, so that the rest can be parsed. A full buffer is cut anywhere.
+    // Cut the buffer at the end of an event, so that parsing can start there. If the buffer is full and contains no
+    // such end, cut it at its end.
     const from = Math.max(TAIL_BYTES, length - bytes.length);
     const cut = lastEventEnd(this.#last.subarray(0, length), from);
     if (cut > 0 || length > BYTES_MAX) this.#leaveOut(cut || length);
@@ -83,7 +87,7 @@ export class StreamTail {
     this.#last = grown;
   }
 
-  /** Leaves out the pieces before the last ones, and keeps the last ones up to `cut` in their place. */
+  /** Drops the bytes in {@linkcode #before}, and moves the first `cut` bytes of {@linkcode #last} there. */
   #leaveOut(cut: number): void {
     this.#hasGap ||= this.#beforeLength > 0;
     const rest = this.#last.subarray(cut, this.#lastLength);

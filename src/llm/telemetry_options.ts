@@ -1,5 +1,5 @@
 /**
- * Options of the functions that log what others report about model calls.
+ * Options of the functions that log the model calls that an SDK or an instrumentation reports.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Computes the accuracy of navigation.
+ * Computes the accuracy of navigation from the number of `nav` events (an agent asked which code to read) and of
+ * `validation_fail` events (the answer was wrong).
  *
  * @module
  */

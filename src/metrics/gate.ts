@@ -1,5 +1,6 @@
 /**
- * Counts the decisions of the compression gate: passes and escalations.
+ * Counts the decisions of the compression gate of an agent. The gate either passes a shortened text on (a pass), or
+ * asks a larger model (an escalation).
  *
  * @module
  */
@@ -12,7 +13,7 @@ import {
   type OptionChecks,
 } from "../options/option_checks.ts";
 
-/** One decision of the gate. */
+/** One decision of the compression gate. */
 export interface GateQuery {
   /** The decision. */
   outcome: "pass" | "escalate";
@@ -20,7 +21,7 @@ export interface GateQuery {
   reason: string | null;
 }
 
-/** The metrics of the gate. */
+/** The metrics of the compression gate. */
 export interface GateMetrics {
   /** Number of passes. */
   passCount: number;

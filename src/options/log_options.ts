@@ -86,6 +86,9 @@ export interface RetentionPolicy {
 
 /**
  * Limits for archives that are not shipped yet, so that a fleet does not miss events because of a slow network.
+ * `ship()` and `scout ship` are shippers: each copies one log into a stream of NATS JetStream. A fleet is a group of
+ * logs in such a stream.
+ *
  * Retention keeps an archive that exceeds a limit of the {@linkcode RetentionPolicy} until every fleet that receives
  * the log has received it. If the archives that are not shipped yet exceed one of the limits below, retention deletes
  * the oldest of them. At least one limit must be set.
@@ -93,9 +96,10 @@ export interface RetentionPolicy {
  * The log then has a file `audit.shipped.jsonl`, in which `ship()` and `scout ship` record how far each fleet has
  * received the log, if they have the permission to write to the directory.
  *
- * - A fleet is listed in the file when its shipper has reached the stream for the first time. An archive counts as
- *   received when the slowest fleet has received it. The names of stream, fleet and log identify the fleet in the file,
- *   so if two servers receive the log, at least one of these names must differ.
+ * - A fleet is listed in the file when its shipper has reached the NATS stream for the first time. An archive counts as
+ *   received when the slowest fleet has received it. The line of a fleet is identified by three names: those of the
+ *   stream, of the fleet and of the log in the fleet. If the log is shipped to two servers, at least one of these names
+ *   must differ.
  * - If the file lists no fleet, does not exist or is damaged, no archive counts as received. Shippers do not write into
  *   a damaged file: repair the file, or delete it. The next rotation or `open()` creates it again.
  * - If retention deletes an archive that a fleet has not received, it warns once, and names the fleet. It warns again
@@ -328,7 +332,7 @@ export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
   chain: flag,
 };
 const RETENTION_CHECKS: OptionChecks<RetentionPolicy> = {
-  // This limit never deletes the newest archive, so a limit of 0 would always be exceeded.
+  // `maxArchives` never deletes the newest archive, so a value of 0 would always be exceeded.
   maxArchives: integer(1),
   maxBytes: integer(0),
   maxAgeSec: {

@@ -114,7 +114,10 @@ export function removeFile(fileSystem: FileSystem, path: string): boolean {
   return true;
 }
 
-/** Returns the status of the file at the path. The temporary name of a new file does not count as a link. */
+/**
+ * Returns the status of the file at the path. If the second hard link of the file is the temporary name under which it
+ * was created, `links` is 1.
+ */
 function statusAsCreated(fileSystem: FileSystem, path: string): FileStatus | null {
   const status = fileSystem.status(path);
   if (status?.links !== 2 || !mayRead(dirname(path))) return status;
@@ -328,7 +331,8 @@ function syncParent(fileSystem: FileSystem, parent: string): void {
   try {
     fileSystem.syncDirectorySync(parent);
   } catch (error) {
-    // No warning is needed here, because the log warns when it syncs its own directory.
+    // If the file system cannot sync directories, no warning is logged here, because the log warns when it syncs its
+    // own directory.
     if (!isMissingFeature(error)) throw error;
   }
 }

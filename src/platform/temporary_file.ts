@@ -1,5 +1,6 @@
 /**
- * The temporary names under which files are created before they have their owner.
+ * The temporary names of new files. A file is created under such a name, gets its owner, and is then linked to its
+ * final path.
  *
  * Each creation has a name of its own, so that processes that create the same file at the same time never touch each
  * other's file. A temporary file is empty, or it is already linked to its final path. So any process may remove the
@@ -26,9 +27,9 @@ export function nameOfTemporary(name: string): string | null {
 }
 
 /**
- * Returns the second path of the file at `path`, if its name is temporary; otherwise undefined. Any temporary name in
- * the directory counts, because the file may have been renamed since its creation. The file must have exactly two
- * names. So if one of them is temporary, the file has no name in another directory.
+ * Returns the second path of the file at `path`, if the file has exactly two names and the second is a temporary name
+ * in the same directory; otherwise undefined. If a path is returned, the file has no name in another directory. The
+ * temporary name need not match `path`, because the file may have been renamed since its creation.
  */
 export function twinOf(
   fileSystem: FileSystem,

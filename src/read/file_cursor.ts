@@ -47,7 +47,7 @@ export class FileCursor {
   /** Byte offset at which the last call of {@linkcode read} started. */
   #readingStart = 0;
   #splitter: LineSplitter;
-  /** Byte offset in the file of the first byte that was passed to the splitter. */
+  /** Byte offset in the file of the first byte that was passed to the line splitter, which counts offsets from 0. */
   #splitterStart = 0;
 
   /** Creates a cursor that owns the handle. */

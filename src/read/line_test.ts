@@ -64,7 +64,8 @@ const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
 
 /**
  * Returns the first time at or after the instant, as text that sorts correctly among times with years of four digits.
- * Before these years the text is `""`, and after them `":"`, because these texts sort before and after all such times.
+ * If the instant is before the year 0, returns `""`, which sorts before all such times. If it is after the year 9999,
+ * returns `":"`, which sorts after them.
  */
 function firstTsOf(epochMs: number): string {
   if (epochMs <= YEAR_0_MS) return "";

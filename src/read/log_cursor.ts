@@ -1,6 +1,9 @@
 /**
  * A position in a log that stays valid while other processes rotate, archive and remove its files.
  *
+ * To rotate a log, a writer seals the active file: it renames the file to the name of a segment. The segment is then
+ * compressed into an archive, and the next line starts a new active file.
+ *
  * The position consists of an open file, which was the active file when it was opened, and of the newest segment that
  * is older than this file:
  * - While the file is at the path of the active file, the next lines are appended to this file.
@@ -56,7 +59,7 @@ export class LogCursor {
   #segment: Stamp = "";
   /** The open file that follows the newest segment that was read or skipped; null if that file did not exist yet. */
   #cursor: FileCursor | null = null;
-  /** The stamp with which the open file was sealed; undefined if no segment is known to be this file. */
+  /** The stamp (the time in the file name) of the segment that the open file has become; undefined if not known. */
   #sealedAs: Stamp | undefined;
   /**
    * The active file and its length at the last call of {@linkcode aim}. Bounded readings read up to this length. The
@@ -183,8 +186,8 @@ export class LogCursor {
       ) yield* cursor.read(end.byteLength);
       return false;
     }
-    // If the end for bounded readings is in the file that is active now, writers append to that file. So no writer
-    // appends to the file of the cursor any more.
+    // The target is the active file at the last call of aim(). If it is still the active file, every writer appends to
+    // it. So no writer appends any more to the older file that the cursor reads.
     const isLeft = isBounded && this.#target !== null && atPath !== null &&
       isSameFile(this.#target.handle.status(), atPath);
     const isOver = await this.#isOver(cursor, { atPath, isBounded }) || isLeft;

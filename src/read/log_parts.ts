@@ -20,7 +20,7 @@ import type { LineSource } from "./line_source.ts";
 import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import { type Snapshot, type SnapshotFile, takeSnapshotInTurns } from "./snapshot.ts";
 
-/** A part of a log. */
+/** A part of a log: a file of a snapshot, or an archive that was removed but whose spans are still known. */
 export interface LogPart {
   /** The file; null if it was removed. */
   readonly file: SnapshotFile | null;
@@ -145,8 +145,8 @@ function archiveNameOf(path: string, { files }: LogDirectory): string {
 }
 
 /**
- * Sorts the parts by their stamps, so that the part with the oldest content is the first. The active file, which has no
- * stamp, is the last.
+ * Sorts the parts by their stamps, which are the times in their file names. The part with the oldest content is the
+ * first; the active file, which has no stamp, is the last.
  */
 function inOrder(parts: readonly NamedPart[], { files }: LogDirectory): LogPart[] {
   const stamped = parts.map((part) => ({ part, stamp: files.parse(part.name)?.stamp ?? "~" }));

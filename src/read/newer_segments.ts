@@ -1,5 +1,6 @@
 /**
- * Lists the segments that are newer than a stamp, and compares a segment with an open file.
+ * Lists the segments that are newer than a stamp, which is the time in the name of a segment. Also compares a segment
+ * with an open file.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import type { Stamp } from "../segments/segment_name.ts";
 import type { FileCursor } from "./file_cursor.ts";
 import { gunzipped } from "./gunzip.ts";
 
-/** Returns the stamps of the non-empty segments that are newer than the stamp `after`, oldest first. */
+/** Returns the stamps of the non-empty segments that are newer than the segment `after`, oldest first. */
 export function newerSegments(log: LogDirectory, after: Stamp): Stamp[] {
   return log.segments()
     .filter((segment) => segment.stamp > after && !isEmpty(log, segment))

@@ -155,7 +155,8 @@ function parsed(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {
-    // The line may be blank, written by Python, or damaged. parseLine() distinguishes these cases.
+    // The line may be blank or damaged, or contain NaN or Infinity, which Python's json module writes but JSON.parse()
+    // rejects. parseLine() distinguishes these cases.
     return undefined;
   }
 }

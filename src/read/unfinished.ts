@@ -112,14 +112,14 @@ function add(ledger: SpanLedger<Begun>, begun: Begun): void {
   else if (span !== null) ledger.end(span.end);
 }
 
-/** Checks whether an end that the summary does not list may end an open span. */
+/** Checks whether a segment may end an open span by an event that the summary of its spans does not list. */
 function isUncertain({ unlisted }: SpanSummary, ledger: SpanLedger<Begun>): boolean {
   return unlisted.length > 0 && !ledger.awaitedTypes.isDisjointFrom(new Set(unlisted));
 }
 
 /**
- * Replaces the events in `open` that the manifest line of the part lists with only some of their fields. Reads the
- * whole events from the file of the part.
+ * Completes the events in `open` of which the manifest line of a part lists only some fields. Replaces each of them
+ * with the whole event, which is read from `file`, the file of the part.
  */
 async function complete(
   open: Begun[],
@@ -179,8 +179,8 @@ async function lastTimes(
     if (spans !== null && spans.seen !== null) {
       for (const [session, ts] of spans.seen) see(session, ts);
     } else if (file === null) {
-      // The sessions of this removed part are unknown. An older part could only provide times that are too old, so the
-      // search ends.
+      // The archive was removed, and its manifest line does not list the sessions. The last event of any wanted session
+      // may have been in it, so a time from an older part could be too early. The search ends.
       break;
     } else {
       for await (const events of eventsIn(file, reading, { lineTest, order: "desc" })) {

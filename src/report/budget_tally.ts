@@ -1,6 +1,6 @@
 /**
- * Computes the spent and held amounts of each budget at the end of the range of a report, and counts the granted and
- * the refused holds. Pure.
+ * Computes the amounts that are spent and held of each budget at the end of the range of a report. A hold reserves an
+ * amount before a call is made. The granted and the refused holds are counted too. Pure.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { AuditEvent } from "../event.ts";
 
 /** The figures of one budget. */
 export interface BudgetFigures extends BudgetStatus {
-  /** In a report on a fleet, the name of the log that has the budget; null in a report on one log. */
+  /** In a report on a fleet (the logs of many machines), the name of the log that has the budget; otherwise null. */
   readonly log: string | null;
   readonly terms: BudgetTerms;
   /** The limit, in the unit of the budget. */
@@ -47,7 +47,7 @@ function increase(counts: Map<string, number>, name: string, by: number): void {
   counts.set(name, (counts.get(name) ?? 0) + by);
 }
 
-/** The budgets of a report. In a report on a fleet, each log has its own budgets. */
+/** The budgets of a report. In a report on a fleet (the logs of many machines), each log has its own budgets. */
 export class BudgetTally {
   readonly #logs = new Map<string | null, OneLog>();
   /** `true` if the events come from a fleet, so that each event names its log; undefined before the first event. */
@@ -66,7 +66,7 @@ export class BudgetTally {
     const name = this.#isFleet && typeof scout_log === "string" ? scout_log : null;
     let log = this.#logs.get(name);
     if (log === undefined) {
-      // A log has a state line before its first budget line, so events before the state line are ignored.
+      // A log has a `budget_state` line before its first other budget line, so events before that line are ignored.
       if (type !== BUDGET_LINE.state) return;
       this.#logs.set(name, log = new OneLog(new BudgetLedger({ isWhole: false })));
     }

@@ -2,7 +2,7 @@
  * Creates HTML reports on a log, which show the spend, the accuracy, the events and the unreadable regions of the log.
  *
  * {@linkcode renderReport} returns a report as a self-contained document that can be stored or mailed.
- * {@linkcode serveReport} serves a report as a page that is updated while the simulation runs.
+ * {@linkcode serveReport} serves a report as a page that is updated while the log grows.
  *
  * @example
  * ```ts

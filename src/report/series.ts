@@ -62,7 +62,10 @@ export interface Bar {
   readonly values: readonly number[];
 }
 
-/** Returns a separate bar for each name at the start of the list, and one bar for all other names together. */
+/**
+ * Returns a separate bar for each of the first `BARS_MAX` names, and one bar for all other names together. A single
+ * further name has its own bar.
+ */
 export function bars<T extends ModelFigures | TypeFigures>(
   { named, others }: Named<T>,
   valuesOf: (figures: T) => readonly number[],

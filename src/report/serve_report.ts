@@ -1,5 +1,5 @@
 /**
- * Serves a report as a page that is updated while the simulation runs.
+ * Serves a report as a page that is updated while the log grows.
  *
  * @module
  */
@@ -92,7 +92,7 @@ const HEADERS = {
 
 /**
  * Serves the report of `renderReport()` as a page that updates itself. While the page is open, each event appears
- * within a second after any process has written the event, also after rotations.
+ * within a second after a process has written it. This continues when the log is rotated.
  *
  * The server accepts only GET requests, and serves only the page and its updates. The `Host` header of a request must
  * name the server (see `allowHosts`), unless the request has the right token. The server ends when `close()` is called,

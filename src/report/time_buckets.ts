@@ -196,7 +196,8 @@ class Calendar {
       const wall = Temporal.Instant.fromEpochMilliseconds(wallMs).toZonedDateTimeISO("UTC");
       const time = wall.toPlainDateTime().toZonedDateTime(this.#timeZone);
       if (time.toPlainDateTime().equals(wall.toPlainDateTime())) return time.epochMilliseconds;
-      // `time` may be the instant of the clock change. "previous" excludes that instant, so 1 ms is added.
+      // `time` may be the instant of the clock change. getTimeZoneTransition("previous") finds only earlier changes, so
+      // 1 ms is added.
       const after = time.add({ milliseconds: 1 });
       return after.getTimeZoneTransition("previous")!.epochMilliseconds;
     });

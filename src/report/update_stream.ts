@@ -19,9 +19,15 @@ const encoder = new TextEncoder();
 
 /** The options of the update stream of a live page. */
 export interface UpdateStreamOptions {
-  /** The version that the browser shows, as {@linkcode versionText} returns it. For other texts, sends all sections. */
+  /**
+   * The version of the report that the browser shows, as {@linkcode versionText} returns it. If it is any other text,
+   * the first update has all sections of the page.
+   */
   readonly from: string;
-  /** The identifier that distinguishes versions of this server from versions of an earlier server. */
+  /**
+   * The identifier of this server. The text of a version contains it, because an earlier server may have used the same
+   * version number for another state of the report.
+   */
   readonly serverId: string;
   /** The signal that ends the stream. */
   readonly signal: AbortSignal;
@@ -57,7 +63,10 @@ export function updateStream(
   }, { highWaterMark: 0 });
 }
 
-/** Returns the version of the report that a text names, or 0 if the text does not name a version of this server. */
+/**
+ * Returns the version of the report in a text that {@linkcode versionText} created. Returns 0 for any other text, such
+ * as a text of an earlier server.
+ */
 function versionOf(text: string, serverId: string): number {
   const prefix = versionText("", serverId);
   const version = text.startsWith(prefix) ? Number(text.slice(prefix.length)) : 0;

@@ -1,5 +1,6 @@
 /**
- * Determines when the first line was written to the active file, so that the file can be sealed because of its age.
+ * Determines when the first line was written to the active file. A file that is too old is sealed: no more lines are
+ * appended to it, and it gets the name of a segment.
  *
  * The time comes from the first event, because the log's clock may differ from the clock of the system. But an imported
  * event may be much older than the file. So if the file was created after the first event, the creation time of the

@@ -6,9 +6,10 @@
  *     compare -> publish it under its name -> sync the directory -> add the manifest line ->
  *     remove the segment -> sync the directory
  *
- * The owner of a segment is the process that holds the claim on the segment. The OS releases the claim when the owner
- * dies, so the next owner knows that an unfinished archive was abandoned. An owner skips each step whose result already
- * exists, and thus completes an interrupted archiving.
+ * A process claims a segment by locking a separate file, see {@linkcode Claim}. The process that holds the claim is the
+ * owner of the segment. The OS releases the lock when the owner dies, so the next owner knows that an unfinished
+ * archive was abandoned. An owner skips each step whose result already exists, and thus completes an interrupted
+ * archiving.
  *
  * @module
  */
@@ -78,9 +79,9 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   const { byteLength } = segment.status();
 
   const isPublished = fileSystem.status(files.archive(stamp)) !== null;
-  // The process that sealed the segment may have died before it synced the new name. If the name of the archive became
-  // durable first, a power loss could restore the old name of the segment: that of the active file. The log would then
-  // contain the lines twice.
+  // Sealing renamed the active file to the segment, but the process may have died before it synced the directory. If
+  // the archive became durable before this rename, a power loss could undo the rename. The lines would then be both in
+  // the active file and in the archive.
   if (!isPublished) await log.sync();
   const content = isPublished
     ? await checkArchive(
@@ -116,7 +117,7 @@ export async function summarizeArchive(
 
 /**
  * Creates the archive of a segment: writes the archive, checks it and publishes it under its final name. The archive
- * has the owner and the mode of the segment. Resolves with the figures of its content.
+ * has the owner and the mode of the segment. Resolves with the summary that the manifest line needs.
  */
 async function makeArchive(
   archiving: Archiving,
@@ -165,8 +166,8 @@ async function makeArchive(
 }
 
 /**
- * Checks that an existing archive is a copy of the whole segment. Syncs the archive, and resolves with the figures of
- * its content.
+ * Checks that an existing archive is a copy of the whole segment. Syncs the archive, and resolves with the summary that
+ * the manifest line needs.
  *
  * @throws {ArchiveConflictError} If the archive is damaged, is not a regular file or differs from the segment.
  */

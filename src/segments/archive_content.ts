@@ -30,7 +30,7 @@ export interface ContentReading extends InTurns {
 /** The length and the SHA-256 of the bytes that were read. */
 export type ContentDigest = Pick<SegmentSummary, "raw_bytes" | "sha256">;
 
-/** The summary of the content of an archive, and the figures of its gzip file. */
+/** The summary of the content of an archive, and the length and the SHA-256 of its gzip file. */
 export type ArchiveContent<Summary> = Summary & GzipFacts;
 
 // Maximum number of bytes to compress or to decompress between two turns of the event loop: about 1 ms of work. With
@@ -93,8 +93,8 @@ export function isSameContent(a: ContentDigest, b: ContentDigest): boolean {
 }
 
 /**
- * Decodes an archive and passes the decoded chunks to the function `read`. Resolves with the result of `read` and the
- * figures of the gzip file.
+ * Decodes an archive and passes the decoded chunks to the function `read`. Resolves with the result of `read`, and the
+ * length and the SHA-256 of the gzip file.
  */
 async function contentOf<Summary>(
   archive: FileHandle,

@@ -116,8 +116,8 @@ export class Archiver {
       this.#stopRetryTimer();
       const done: SweptSegment[] = [];
       const isNothingLeft = await this.#sweepInto(done);
-      // The backlog becomes 0, unless segments that were sealed during this sweep wait for the next sweep. If a segment
-      // needs a retry, the backlog becomes 0 in any case, so that appends do not wait.
+      // Segments that were sealed during this sweep stay in the backlog, because the next sweep is queued for them. But
+      // if a segment needs a retry, the backlog becomes 0, so that appends do not wait for the retry.
       if (!isNothingLeft || !this.#isSweepQueued) this.#gotOn(this.#backlog);
       if (isNothingLeft) this.#retryMs = RETRY_MIN_MS;
       else this.#retryLater();
@@ -190,7 +190,10 @@ export class Archiver {
     return isNothingLeft;
   }
 
-  /** Returns the stamps of the segments to archive, oldest first; null if the directory cannot be listed. */
+  /**
+   * Returns the stamps (the times in the file names) of the segments to archive, oldest first; null if the directory
+   * cannot be listed.
+   */
   async #sealedStamps(): Promise<Stamp[] | null> {
     const { log, clock } = this.#archiving;
     try {

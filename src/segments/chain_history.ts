@@ -21,7 +21,9 @@ export class ChainHistory {
   readonly #log: LogDirectory;
   readonly #reading: ContentReading;
   readonly #manifest: ManifestReader;
-  /** The last link in the archives that have no manifest line. */
+  /**
+   * The last link that {@linkcode prepare} has found in archives without a manifest line; null if it has found none.
+   */
   #unlisted: ChainLink | null = null;
 
   /** Creates the history; does not read any file yet. */

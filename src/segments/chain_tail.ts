@@ -33,7 +33,8 @@ export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail 
     const found = lastIn(bytes.subarray(0, read), { isAtEnd: stop === end });
     if (found !== null) return { link: found.link, byteOffset: start + found.end };
     if (start === from) break;
-    // Adjacent windows overlap, because the link of a line may begin in one window and end in the next.
+    // The file is read backwards in windows of WINDOW_BYTES. Adjacent windows overlap, because the link of a line may
+    // begin in one window and end in the next.
     stop = start + END_BYTES;
   }
   return null;

@@ -59,8 +59,9 @@ export class FileCreator {
   }
 
   /**
-   * Creates a file of the log, and opens it for appending. If the process may not assign the file to the owner or the
-   * group of the log, the file belongs to the user of the process, unless the owner of the log could then not open it.
+   * Creates a file of the log, and opens it for appending. If the process is not allowed to assign the file to the
+   * owner or the group of the log, the file belongs to the user of the process. But if the owner of the log could then
+   * not open the file, throws and creates no file.
    *
    * @param ofLog The ownership of the active file, the newest segment or the lock file; null if the log has no file.
    * @throws {Deno.errors.AlreadyExists} If the path exists.
@@ -94,8 +95,9 @@ export class FileCreator {
   }
 
   /**
-   * Checks whether the system gives the ownership to new files of this process. Always returns true for null. Returns
-   * false for any other ownership as long as this object has not created a file.
+   * Checks whether the system gives the ownership to new files of this process. Always returns true for null, which
+   * means that the system has no ownership. Returns false for any other ownership as long as this object has not
+   * created a file.
    */
   isOwn(ownership: Ownership | null): boolean {
     return ownership === null || this.#own !== undefined && isSameOwnership(this.#own, ownership);

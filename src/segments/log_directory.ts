@@ -21,7 +21,7 @@ import { LogFiles, type SegmentName, type Stamp } from "./segment_name.ts";
 
 /**
  * The identity of the active file, and its length at a moment when a process held the append lock. No writer makes the
- * file shorter than this length later. A writer that removes its own failed write does so before it releases the lock.
+ * file shorter than this length later: after a failed append, a writer truncates the file before it releases the lock.
  */
 export interface ActiveEnd {
   readonly file: FileStatus;
@@ -42,7 +42,7 @@ const ROOT_UID = 0;
 /** The mode bit of a directory that lets every user create files in it. */
 const EVERY_USER_WRITES = 0o002;
 
-/** Number of characters of the date in a stamp. */
+/** Number of characters of the date in a stamp, which is the time in the name of a segment. */
 const DAY_LENGTH = "20260213".length;
 
 /** Finds the segments of a log among the names in its directory. */
@@ -72,7 +72,7 @@ class SegmentListing {
     } else forms.add(form);
   }
 
-  /** Returns the stamps of the segments, oldest first. */
+  /** Returns the stamps in the names of the segments, oldest first. */
   stamps(): Stamp[] {
     return [...this.#segments.keys()].sort();
   }
@@ -219,8 +219,10 @@ export class LogDirectory {
    * Opens the active file like {@linkcode openForAppend}.
    *
    * @param continued The ownership of the previous active file; undefined if the caller does not know it.
-   * @throws {Deno.errors.PermissionDenied} If every user can create files in the directory, and the active file belongs to
-   *   a user that is not trusted. This user could read and change every event.
+   * @throws {Deno.errors.PermissionDenied} If every user can create files in the directory, and the active file does
+   *   not belong to root, the owner of the directory or the owner of the previous active file. If `continued` is
+   *   undefined, the owner of the lock file counts as the previous owner. Any other user could read and change every
+   *   event.
    */
   openActiveForAppend(continued: Ownership | null | undefined): RegularFile {
     const { active } = this.files;
@@ -257,8 +259,8 @@ export class LogDirectory {
   }
 
   /**
-   * Creates a new file, and then assigns it to the owner. Until then, the file belongs to the user of this process. So
-   * the caller must pass a path at which no process takes a new, empty file for a complete file.
+   * Creates a new file, and then assigns it to the owner. Until then, the file is empty and belongs to the user of this
+   * process. So the caller must pass a path at which other processes do not use an empty file.
    *
    * @throws {Deno.errors.AlreadyExists} If the path exists.
    * @throws {OwnershipError} If the process may not assign files to the owner. The file is then removed.
@@ -292,9 +294,12 @@ export class LogDirectory {
   }
 
   /**
-   * Returns the ownership of the first of these files that exists and is trusted: the active file, the newest segment, the
-   * lock file. Returns null if there is no such file. A segment is trusted only if it belongs to the owner of the lock
-   * file or of the directory, because other users may have created a file with the name of a segment.
+   * Returns the ownership of the first of these files that exists and is trusted: the active file, the newest segment,
+   * the lock file. Returns null if there is no such file. The lock file is always trusted.
+   *
+   * Other users may have created files with the names of the active file and of segments. So the active file is trusted
+   * only if {@linkcode openActiveForAppend} accepts its owner. A segment is trusted only if it belongs to the owner of
+   * the lock file or of the directory.
    */
   ownership(): Ownership | null {
     const { active, lock, directory } = this.files;

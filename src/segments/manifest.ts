@@ -64,8 +64,8 @@ export class Manifest {
   }
 
   /**
-   * Appends the lines whose facts the function `choose` returns, and syncs the manifest. The function receives the lines
-   * that the manifest already has.
+   * Calls `choose` with the lines that the manifest already has. Appends a line for each element of the list that the
+   * function returns, and syncs the manifest.
    *
    * @throws {TypeError} If the path of the manifest is not a regular file with a single hard link.
    * @throws {Error} If the lines cannot be written or synced.

@@ -12,7 +12,7 @@ import { eventEpochMs } from "../time.ts";
 import type { SegmentSummary } from "./segment_summary.ts";
 import type { SpanSummary } from "./span_summary.ts";
 
-/** The figures of the gzip file of an archive. */
+/** The length and the digest of the gzip file of an archive. */
 export interface GzipFacts {
   gzip_bytes: number;
   /** SHA-256 of the gzip file, hexadecimal. */

@@ -36,7 +36,7 @@ export type OnManifestLine = (
   place: { readonly byteOffset: number; readonly sha256: string },
 ) => void;
 
-/** The spans of an archive that retention has deleted, and the length of the deleted archive. */
+/** The spans of an archive that retention has deleted, and the length of its gzip file. */
 export interface PrunedSpans {
   readonly spans: SpanSummary;
   readonly gzip_bytes: number;
@@ -87,8 +87,8 @@ export class ManifestLines {
   }
 
   /**
-   * The last link of the log's chain that the lines of archives state, even of pruned archives; null if no line states
-   * a link.
+   * The last link of the log's chain in the archives that the manifest describes, including pruned archives; null if no
+   * archive has a chained line.
    */
   get lastLink(): ChainLink | null {
     return this.#lastLink;
@@ -99,7 +99,7 @@ export class ManifestLines {
     return this.#prunedUntilMs;
   }
 
-  /** Total number of raw bytes in the pruned archives. */
+  /** Total length of the decompressed content of the pruned archives, in bytes. */
   get prunedBytes(): number {
     return this.#prunedBytes;
   }

@@ -59,7 +59,8 @@ export class ManifestReader {
       // Each step also reads the last known line again, to notice whether the manifest was replaced.
       end = Math.min(byteLength, before + step);
       this.readFrom(handle, undefined, end);
-      // If a line is longer than the step, the step added no line. The next step then reads twice as many bytes.
+      // If the next line has more bytes than the step has read, no line was added. The next step then reads twice as
+      // many bytes.
       step = this.#lines.byteLength === before ? 2 * step : STEP_BYTES;
       if (turns.isDue) await turns.take();
     }

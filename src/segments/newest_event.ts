@@ -1,6 +1,6 @@
 /**
- * Finds the time of the newest event of a segment. The stamp of a segment must not be older than its newest event,
- * because a reader that needs only events after the stamp skips the segment.
+ * Finds the time of the newest event of a segment. The stamp of a segment, which is the time in its file name, must not
+ * be older than this event, because a reader that needs only events after the stamp skips the segment.
  *
  * A writer calls {@linkcode NewestEvent.appended} with the lines that it appends, so that it need not read these lines
  * from the file. Lines of other writers are read from the file when the time is needed.
@@ -21,7 +21,7 @@ const CHUNK_BYTES = 256 * 1024;
 const encoder = new TextEncoder();
 // Latin-1 decodes each byte to one character, so offsets in the text are offsets in the bytes.
 const latin1 = new TextDecoder("latin1");
-/** The start of a line that this library writes; each 0 matches any byte. */
+/** The start of a line that this library writes. Each digit "0" stands for any byte. */
 const TEMPLATE = encoder.encode('{"ts":"0000-00-00T00:00:00.000Z"');
 const ANY = 0x30;
 const TS_AT = '{"ts":"'.length;
@@ -85,8 +85,9 @@ export class NewestEvent {
   }
 
   /**
-   * Extends the examined part of the file to a mark of another writer, so that the lines before the mark need not be
-   * read. If the examined part already reaches the mark, does nothing.
+   * Extends the examined part of the file to a mark that another writer has placed. The mark states a time that no
+   * event before it exceeds, so the lines before the mark need not be read. If the examined part already reaches the
+   * mark, does nothing.
    */
   resume(handle: FileHandle, { byteLength, boundMs }: ActiveMark): void {
     if (byteLength <= this.#byteLength) return;

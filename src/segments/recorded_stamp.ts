@@ -1,5 +1,5 @@
 /**
- * Finds the newest stamp in the last lines of the manifest.
+ * Finds the newest stamp in the last lines of the manifest. A stamp is the time in the name of a segment or archive.
  *
  * Retention can remove the newest archive because of its age. The name of this archive must not be used again, because
  * the manifest still describes the removed archive by this name. Therefore the stamp of a new segment must be later
@@ -33,7 +33,10 @@ export function newestRecordedStamp(log: LogDirectory): Stamp | undefined {
   }
 }
 
-/** Returns the stamps in the last bytes of a manifest. Skips the first line, unless the bytes are the whole manifest. */
+/**
+ * Returns the stamps in the last bytes of a manifest. Skips the first line, because it may be incomplete, unless the
+ * bytes are the whole manifest.
+ */
 function stampsIn(bytes: Uint8Array, isWhole: boolean, { files }: LogDirectory): Stamp[] {
   const text = new TextDecoder().decode(
     isWhole ? bytes : bytes.subarray(bytes.indexOf(LINE_BREAK) + 1),

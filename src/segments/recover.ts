@@ -60,7 +60,7 @@ export async function recoverSegments(
     claims.push(...await removeStrays(options, removed));
   });
   const swept = await archiver.sweep();
-  // Claims are removed after the sweep, because the sweep takes over the claims on segments that still exist.
+  // The claim files are removed after the sweep, because the sweep uses those of segments that still exist.
   await removeClaims(options, claims, removed);
   await orLogged(options, () => completeManifest(options, addedToManifest));
   const archived = swept.filter(({ outcome }) => outcome === "archived");

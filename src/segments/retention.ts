@@ -9,8 +9,9 @@
  * it. Therefore an archive whose line was rebuilt by recovery is never removed. If a removal is interrupted, the next
  * run completes the removal.
  *
- * With the option `untilShipped`, an archive is kept until every fleet has received it, up to the limits of the option.
- * If an archive is removed earlier, a warning names the fleets that miss it.
+ * A log can be copied (shipped) into fleets; a fleet is a group of logs on a server. With the option `untilShipped`, an
+ * archive is kept until every fleet has received it. But if the archives that are not shipped yet exceed a limit of
+ * this option, the oldest of them is removed, and a warning names the fleets that miss it.
  *
  * @module
  */
@@ -45,8 +46,9 @@ export interface RetentionOptions extends InTurns {
   /** Returns the time of the log's clock, epoch milliseconds. */
   readonly now: () => number;
   /**
-   * Writes the budgets into the active file. Resolves with `true` when they are durable there, and with `false` if
-   * the write fails. Without this function, archives that may have the newest state of the budgets are kept.
+   * Writes a `budget_state` line, with the amounts of all budgets, into the active file unless the file already has
+   * such a line. Resolves with `true` when the line is durable, and with `false` if the write fails. Without this
+   * function, archives that may have the newest `budget_state` line are kept.
    */
   readonly keepBudgets?: (() => Promise<boolean>) | undefined;
 }
@@ -65,8 +67,8 @@ export class Retention {
    */
   readonly #foreign = new Set<string>();
   /**
-   * Maps the text by which a warning named a fleet to the newest archive that this fleet had received at that time;
-   * null if it had received none.
+   * The fleets of earlier warnings. Maps the text of the warning about a fleet to the newest archive that the fleet had
+   * received at that time; null if it had received none.
    */
   readonly #missing = new Map<string, string | null>();
   #running: Promise<string[]> = Promise.resolve([]);
@@ -121,7 +123,10 @@ export class Retention {
     return dueArchives(own, policy, now(), received)[0];
   }
 
-  /** Creates the file in which shippers record their progress, if the policy has `untilShipped`. Logs a failure. */
+  /**
+   * If the policy has `untilShipped`, creates the file in which the processes that ship the log record their progress.
+   * Logs a failure.
+   */
   async #createShipped(): Promise<void> {
     const { policy, log } = this.#options;
     if (policy.untilShipped === undefined) return;
@@ -174,10 +179,13 @@ export class Retention {
   }
 
   /**
-   * Resolves with `true` if an archive can be removed without losing the state of the budgets. This is so if a newer
-   * archive has a `budget_state` line. It is also so if neither this archive nor an older one may have such a line.
-   * Otherwise, writes the budgets into the active file, and resolves with whether this succeeded. Older archives matter
-   * because the budgets are computed from the newest `budget_state` line and all lines after it.
+   * Checks whether an archive can be removed without losing the amounts of the budgets. These are computed from the
+   * newest `budget_state` line and all lines after it, so older archives matter too.
+   *
+   * - If a newer archive has a `budget_state` line, resolves with `true`.
+   * - If neither this archive nor an older one may have a `budget_state` line, resolves with `true`.
+   * - Otherwise, calls `keepBudgets`, which writes a `budget_state` line into the active file. Resolves with `true` if
+   *   this succeeds.
    */
   async #mayRemove({ name }: ListedArchive): Promise<boolean> {
     const { byArchive } = this.#options.manifest.read();

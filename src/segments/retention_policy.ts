@@ -23,8 +23,8 @@ export interface DueArchive<Archive extends OwnArchive> {
  * Returns the archives to prune, oldest first, each with the reason. The archives must be in ascending order of their
  * stamps. The newest archive is only pruned because of its age.
  *
- * @param received Stamp of the newest archive that every fleet has received; null if a fleet has received none. Used
- *   only if the policy has `untilShipped`.
+ * @param received Stamp of the newest archive that every fleet has received; null if a fleet has received none. A fleet
+ *   is a group of logs on a server, into which the log is copied. Used only if the policy has `untilShipped`.
  */
 export function dueArchives<Archive extends OwnArchive>(
   archives: readonly Archive[],
@@ -46,8 +46,8 @@ export function dueArchives<Archive extends OwnArchive>(
       : null;
     // If an archive is kept, all newer archives are kept too, regardless of their own stamps.
     if (reason === null) break;
-    // A fleet that has not received this archive has not received any newer archive either. So the bytes of all remaining
-    // archives count as waiting.
+    // A fleet that has not received this archive has not received any newer archive either. So the bytes of all
+    // remaining archives count as not shipped yet.
     if (mustWait(archive, { policy, nowMs, received, waitingBytes: bytes })) break;
     due.push({ archive, reason });
     bytes -= archive.gzip_bytes;

@@ -1,5 +1,6 @@
 /**
- * Determines the last line of a segment and the stamp of a segment. Pure.
+ * Determines which line is the last one of a segment, by the limit on its size, and determines the stamp of a segment,
+ * which is the time in its file name. Pure.
  *
  * @module
  */
@@ -8,10 +9,12 @@ import { type Stamp, stampEpochMs, stampOf } from "./segment_name.ts";
 const LINE_BREAK = 0x0a;
 
 /**
- * Returns the length of the part of a batch that belongs in the active file, which has `byteLength` bytes. The rest
- * belongs in the next active file. The batch must consist of complete lines. The part ends with the first line with
- * which the file reaches the limit. If the file has already reached the limit, an attempt to seal it has failed. The
- * part is then the whole batch.
+ * Returns the number of bytes of a batch to append to the active file, which has `byteLength` bytes. The batch must
+ * consist of complete lines. The line with which the file reaches `limitBytes` is the last line to append; the other
+ * lines belong in the next active file.
+ *
+ * If the file has already reached `limitBytes`, an attempt to seal it has failed. Then the whole batch is appended to
+ * this file.
  */
 export function partLength(batch: Uint8Array, byteLength: number, limitBytes: number): number {
   if (byteLength >= limitBytes) return batch.byteLength;

@@ -44,11 +44,14 @@ export class LogFiles {
   readonly importing: string;
   /** The claim file of the process that adds missing lines to the manifest. */
   readonly completing: string;
-  /** The file that states how far each fleet has received the log, see {@linkcode readShipped}. */
+  /**
+   * The file that states how far the log is copied into each fleet, which is a group of logs on a server. See
+   * {@linkcode readShipped}.
+   */
   readonly shipped: string;
-  /** The temporary file into which a shipper writes the new content of {@linkcode shipped}. */
+  /** The temporary file into which a process that ships the log writes the new content of {@linkcode shipped}. */
   readonly unfinishedShipped: string;
-  /** The claim file of the shipper that replaces {@linkcode shipped}. */
+  /** The claim file of the process that ships the log and replaces {@linkcode shipped}. */
   readonly recording: string;
   /** The path of the directory with a separator at its end, as the caller spelled it. */
   readonly #parent: string;

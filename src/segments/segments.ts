@@ -25,8 +25,8 @@ export interface SegmentsOptions {
   /** Returns the time of the log's clock, epoch milliseconds. */
   readonly now: () => number;
   /**
-   * Writes the budgets into the active file. Called before an archive that may have the newest state of the budgets is
-   * removed.
+   * Writes a `budget_state` line, with the amounts of all budgets, into the active file unless the file already has
+   * such a line. Called before the removal of an archive that may have the newest such line.
    */
   readonly keepBudgets?: RetentionOptions["keepBudgets"];
 }

@@ -1,5 +1,6 @@
 /**
- * The file that states how far each fleet has received a log: `audit.shipped.jsonl`, one line per fleet.
+ * The file that states how far each fleet has received a log: `audit.shipped.jsonl`, one line per fleet. A fleet is a
+ * group of logs that are copied into one stream of NATS JetStream. A shipper is a process that copies a log.
  *
  *     {"v":1,"stream":"AUDIT","fleet":"mine","log":"machine-1","archive":"audit_20260213_143022.jsonl.gz",
  *      "position":10485812,"ts":"2026-02-13T14:30:23.000Z"}
@@ -28,7 +29,7 @@ export const FLEET_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** A fleet that receives the log, and the name of the log in the fleet. */
 export interface ReceivingFleet {
-  /** Name of the stream. */
+  /** Name of the stream of NATS JetStream. */
   readonly stream: string;
   readonly fleet: string;
   /** Name of the log in the fleet. */
@@ -39,7 +40,10 @@ export interface ReceivingFleet {
 export interface Received extends ReceivingFleet {
   /** The newest segment that the fleet has received completely, as the file name of its archive; null if there is none. */
   readonly archive: string | null;
-  /** Position in the log up to which the fleet had received the log when the line was written. */
+  /**
+   * Position in the log, in bytes across all its files, up to which the fleet had received the log when the line was
+   * written.
+   */
   readonly position: number;
   /** Time at which the line was written, ISO 8601 in UTC. */
   readonly ts: string;
@@ -146,7 +150,7 @@ export async function recordReceived(
   claim.release();
 }
 
-/** Writes the unfinished file, and syncs it. */
+/** Writes the new text of `audit.shipped.jsonl` into a temporary file, and syncs that file. */
 async function write(log: LogDirectory, text: string): Promise<void> {
   const { fileSystem, files: { shipped, unfinishedShipped } } = log;
   const bytes = encoder.encode(text);

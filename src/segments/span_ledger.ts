@@ -76,7 +76,8 @@ export function spanOf({ event, span }: AuditEvent): { end: SpanEnd; begins: boo
 }
 
 /**
- * Name of the field that an end has if another process logged it for a process that died, as `scout inflight end` does.
+ * Name of a field of an event that ends a span. The event has this field if another process logged it for a process
+ * that died, as `scout inflight end` does.
  */
 export const ENDED_BY = "ended_by";
 

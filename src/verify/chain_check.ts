@@ -183,7 +183,8 @@ export class FileCheck {
         ? "the chain restarts at this line"
         : "this line is a duplicate or in the wrong position";
       this.#fault(`${reason}: its seq is ${link.seq} after ${last.seq}`, line, byteOffset);
-      // This line does not belong here. So the next line is compared with the line before this line.
+      // A duplicate or misplaced line does not continue the chain. So the next chained line must continue the chain
+      // from the last line before it.
       if (!isStart) return;
     } else if (last !== undefined && link.seq > last.seq + 1) {
       const missing = link.seq - last.seq - 1;
@@ -221,7 +222,7 @@ export class FileCheck {
       : isTorn(bytes)
       ? undefined
       : `this line is neither an event (${parsed.reason}) nor a torn line of a crashed writer`;
-    // If several lines have the same reason, only the first of them is reported.
+    // If several of these lines have the same fault, only the first line is reported.
     if (this.#loose.some((loose) => loose.reason === reason)) return;
     this.#loose.push({ ...place, reason });
   }

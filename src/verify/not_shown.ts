@@ -7,7 +7,10 @@ import { counted } from "../shown.ts";
 
 /** The facts about a check from which {@linkcode notShown} selects its sentences. */
 export interface Unshown {
-  /** Whether there is an anchor, and whether it has the hash of a chained line. */
+  /**
+   * The kind of the anchor: "none" if the caller passed no anchor; "with a chain" if the anchor has the hash of a
+   * chained line; otherwise "without a chain".
+   */
   readonly anchor: "none" | "without a chain" | "with a chain";
   /** Number of lines that are neither in the chain nor in an archive that the manifest lists. */
   readonly unprotectedLines: number;

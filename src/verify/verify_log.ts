@@ -34,7 +34,7 @@ import { Faults, type VerifyOptions, type VerifyReport } from "./report.ts";
 export interface VerifySource {
   readonly log: LogDirectory;
   readonly maxLineBytes: number;
-  /** Awaited before the check begins. */
+  /** Awaited before the check begins. An open log resolves it when every accepted event was written or refused. */
   readonly beforeRead?: () => Promise<void>;
 }
 
@@ -46,7 +46,7 @@ const GZIP_CHUNK_BYTES = 16 * 1024;
 const PLAIN_CHUNK_BYTES = 128 * 1024;
 
 const OPTION_CHECKS: OptionChecks<VerifyOptions> = {
-  // checkedAnchor() checks the anchor.
+  // Any value passes here, because AnchorCheck checks the anchor.
   anchor: anything,
   signal: abortSignal,
   onProgress: callback,
@@ -264,7 +264,8 @@ class LogCheck {
     for await (const chunk of this.#counted(chunks, (chunk) => hash.update(chunk))) {
       check.add(chunk);
     }
-    // If the manifest already lists the archive of a segment, both must have the same content.
+    // The manifest may already list the archive of this segment. The segment must then have the content that the
+    // manifest line of the archive describes.
     const listed = this.#options.manifest.lines.get(`${basename(path)}.gz`)?.at(-1);
     const { lines, bytes, chained, isTorn } = check.end({ isVouchedFor: listed !== undefined });
     this.#lines += lines;

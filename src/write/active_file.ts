@@ -51,7 +51,7 @@ export interface ActiveFileOptions {
 }
 
 /**
- * Factor for the number of bytes after which this writer places a mark, while another writer places the marks. So
+ * If another writer placed the last mark, this writer places a mark only after this multiple of `markEveryBytes`. So
  * usually only one of many writers places marks, and only that writer has to read the lines of all writers.
  */
 const PATIENCE = 3;
@@ -111,7 +111,7 @@ export class ActiveFile {
    * exists at the path. Only a process that holds the append lock may create the next active file; {@linkcode openSync}
    * does this.
    *
-   * @throws {TypeError} If the path is not a regular file with one name.
+   * @throws {TypeError} If the path is not a regular file with a single hard link.
    */
   constructor(options: ActiveFileOptions) {
     this.#options = options;
@@ -129,7 +129,7 @@ export class ActiveFile {
    * Opens the active file for appending unless it is open, and creates the file if it does not exist. Call this method
    * only under the append lock.
    *
-   * @throws {TypeError} If the path is not a regular file with one name.
+   * @throws {TypeError} If the path is not a regular file with a single hard link.
    */
   openSync(): void {
     if (this.#open === undefined) this.#openAtPath();
@@ -225,9 +225,11 @@ export class ActiveFile {
   }
 
   /**
-   * Places a mark with a time. No event before the mark is newer than this time. While another writer places the marks,
-   * this method places none. If {@linkcode catchUp} must run first, places no mark and returns false; appends need not
-   * wait for {@linkcode catchUp}. The file must be ready. Call this method only under the append lock.
+   * Places a mark with a time. No event before the mark is newer than this time. If another writer placed the last
+   * mark, this writer places none until the file has grown by several times `markEveryBytes`.
+   *
+   * If {@linkcode catchUp} must run before the mark can be placed, returns false, and true otherwise. Appends can
+   * continue while {@linkcode catchUp} runs. The file must be ready. Call this method only under the append lock.
    */
   markSync(lockFile: FileHandle, byteLength: number): boolean {
     const file = this.#open!;
@@ -357,9 +359,9 @@ export class ActiveFile {
   }
 
   /**
-   * Creates the next active file at once, with the owner and group of the sealed file. Otherwise the next append would
-   * have to create the file. The process of that append may not assign files to this group, even if it runs as this
-   * owner.
+   * Creates the next active file at once, with the owner and group of the sealed file. Otherwise the process of the
+   * next append would have to create the file. Even if that process runs as this owner, it is possibly not allowed to
+   * assign files to this group.
    */
   #createNext(): void {
     try {

@@ -28,8 +28,8 @@ export interface RecordContext {
   /** Session ID of events that have no `session_id` field. */
   sessionId: string;
   /**
-   * Whether the log itself logs the event. If so, the event may use the types and the field `hold`, which are reserved
-   * for budgets.
+   * Whether the log itself logs the event. If so, the event may have a type that begins with `budget_` and the field
+   * `hold`, which are reserved for budgets.
    */
   isOwn?: boolean;
   /** Whether the log is chained. If so, events must not set the fields `seq` and `hash`, because the log sets them. */

@@ -76,7 +76,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    *
    * @param options The options, or only the path of the file.
    * @returns The sink. If a crashed writer left a torn tail, `open()` has added a line break after the torn tail.
-   * @throws {TypeError} If an option is unknown or of the wrong type, or the path is not a regular file with one name.
+   * @throws {TypeError} If an option is unknown or of the wrong type, or the path is not a regular file with a single
+   *   hard link.
    * @throws {RangeError} If an option is out of its range.
    * @throws {Deno.errors.NotCapable} If a permission is missing.
    */

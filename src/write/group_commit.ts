@@ -31,7 +31,10 @@ export interface GroupCommitOptions {
 
 /** The sync that is running. */
 interface RunningSync {
-  /** Number of lines that are durable if this sync succeeds. A concurrent drain may raise the number. */
+  /**
+   * Number of lines that are durable if this sync succeeds. A concurrent call of {@linkcode GroupCommit.syncSync} may
+   * raise the number.
+   */
   covered: number;
   /** The failure of a concurrent sync; if it is set, this sync fails too. */
   failure: AuditWriteError | undefined;
@@ -155,9 +158,9 @@ export class GroupCommit {
       throw this.#fail(cause);
     }
     const running = this.#running;
-    // If two syncs run concurrently, the kernel reports a disk error to only one of the two. Therefore the lines are
-    // durable only if the other sync, which is still running, succeeds too. If any sync has failed since the other sync
-    // began, the lines are in a new file, which the other sync does not cover.
+    // The kernel reports a disk error to only one of two concurrent syncs. So while an asynchronous sync of the same
+    // file is running, the lines count as durable only when that sync succeeds too. But if any sync has failed since
+    // the asynchronous sync began, the lines are in a new file, and the asynchronous sync does not matter.
     if (running !== undefined && running.failure === undefined) {
       running.covered = this.#cadence.written;
     } else this.#synced(this.#cadence.written);

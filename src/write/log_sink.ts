@@ -57,29 +57,29 @@ export interface LogSinkOptions extends ResolvedOptions {
    */
   readonly outcomes?: LineOutcomes;
   /**
-   * Called before an archive with budgets is removed, to write the budgets into the active file. If it resolves with
-   * false, the archive stays.
+   * Called before the removal of an archive that may have the newest `budget_state` line, to write such a line into the
+   * active file unless the file already has one. If it resolves with false, the archive stays.
    */
   readonly keepBudgets?: () => Promise<boolean>;
 }
 
 /**
- * Decides which further lines to append, such as the lines of budgets. Each decision is made under the append lock and
- * considers all lines that are in the file.
+ * Decides which lines the log itself adds between the lines of this writer, such as `budget_*` lines. Each decision is
+ * made under the append lock and considers all lines that are in the file.
  */
 export interface Decider {
   /** Number of lines of this writer that come before the next decision; infinite if no decision waits. */
   readonly nextAfter: number;
   /**
-   * Makes the decisions that come after at most `afterLines` lines of this writer. Returns the lines to append, "" if
-   * there are no such lines, or null if {@linkcode catchUp} must run first. Runs under the lock.
+   * Makes decisions that are due when `afterLines` lines of this writer were written or refused. Returns the lines to
+   * append, "" if there are no such lines, or null if {@linkcode catchUp} must run first. Runs under the lock.
    */
   decideSync(end: ActiveEnd, afterLines: number): string | null;
   /** Called under the lock when the lines of the decisions were appended, with the new end of the active file. */
   appended(end: ActiveEnd): void;
   /**
-   * Called with "decided" if the lines of the decisions cannot be appended, and with "all" if no waiting decision can
-   * be made.
+   * Called if decisions fail. `which` is "decided" if {@linkcode decideSync} has thrown or its lines cannot be
+   * appended. `which` is "all" if the waiting decisions cannot be made either.
    */
   failed(error: unknown, which: "decided" | "all"): void;
   /** Reads, outside the lock, the lines on which the next decision depends. */
@@ -113,8 +113,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   #decidedLines = 0;
   #isDeciding = false;
   /**
-   * For each batch, the number of its bytes that were written or refused. So the stream and a drain never write the
-   * same bytes twice.
+   * For each batch, the number of its bytes that were written or refused. So if the stream and {@linkcode writeSync}
+   * receive the same batch, they never write the same bytes twice.
    */
   readonly #decided = new WeakMap<Uint8Array, number>();
   /** The running read of other writers' lines, which a later mark needs. It runs concurrently with appends. */
@@ -129,8 +129,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * Opens the sink like the constructor, but also checks that the directory lists the log in the spelling that the
    * caller passed.
    *
-   * @throws {TypeError} If the path is not a regular file with one name, or the directory lists it under another
-   *   spelling.
+   * @throws {TypeError} If the path is not a regular file with a single hard link, or the directory lists it under
+   *   another spelling.
    */
   static async open(log: LogDirectory, options: LogSinkOptions): Promise<LogSink> {
     await checkSpelling(log);
@@ -149,7 +149,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * Opens the active file of the log for appending if it exists. Otherwise {@linkcode recover} or the first write
    * creates the file. If its directory does not exist, creates the directory.
    *
-   * @throws {TypeError} If the path is not a regular file with one name.
+   * @throws {TypeError} If the path is not a regular file with a single hard link.
    */
   constructor(log: LogDirectory, options: LogSinkOptions) {
     super({
@@ -280,8 +280,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Makes the decisions that are due. A decision that comes after lines that are still in the pipeline is made when
-   * these lines are appended.
+   * Makes the decisions of the {@linkcode Decider} that are due, and appends their lines. If a decision must follow
+   * lines that are not appended yet, it is made when these lines are appended.
    */
   async decide(): Promise<void> {
     if (this.#isDeciding) return;
@@ -357,7 +357,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       if (this.#rest(batch).byteLength > 0) await this.#clock.turn();
     }
     // Without `outcomes`, a caller may write the same chunk to the stream again, so the number of its written bytes is
-    // deleted. A log keeps this number, because it may still drain this batch.
+    // deleted. With `outcomes`, the number is kept, because the log may still pass this batch to writeSync().
     if (this.#outcomes === undefined) this.#decided.delete(batch);
   }
 
@@ -374,7 +374,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     batch: Uint8Array,
     { lockFile, mayWait }: { lockFile: FileHandle; mayWait: boolean },
   ): boolean {
-    // A drain may have written the batch while this call waited for the lock.
+    // writeSync() may have written the batch while this call waited for the lock.
     if (this.#rest(batch).byteLength === 0 && !(mayWait && this.#isDecisionDue)) return true;
     let { byteLength } = this.#file.readySync();
     if (this.#hasOldMarks || !this.#file.endsInOurs(byteLength)) {
@@ -408,7 +408,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         if (lines === null) return false;
         if (lines === "") continue;
         const bytes = encoder.encode(lines);
-        // All these lines are appended with one write, even if the first of them fills the file.
+        // The lines that decideSync() returns are appended with one write, even if the first of them fills the file.
         this.#file.appendSync(bytes, byteLength);
         this.#commit.inserted(countLines(bytes));
         decider.appended(this.#file.ourEnd);
@@ -571,7 +571,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       await this.#file.catchUp();
       if (this.#isDecisionDue) {
         await this.#decider!.catchUp();
-        // The caller repeats this read until nothing more must be read. So the event loop turns between two reads.
+        // The caller repeats this read until the decider has read enough. So the event loop turns between two reads.
         await this.#clock.turn();
       }
     } catch (cause) {

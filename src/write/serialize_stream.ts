@@ -96,8 +96,8 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
 }
 
 /**
- * Settings for an event that the log itself logs. Such an event may use the types and the field `hold`, which are
- * reserved for budgets, and may have a time of its own.
+ * Settings for an event that the log itself logs. Such an event may have a type that begins with `budget_` and the
+ * field `hold`, which are reserved for budgets. It may also have a time of its own.
  */
 export interface OwnLine {
   readonly nowMs?: number;

@@ -1,5 +1,6 @@
 /**
- * The end of a span or of a hold, which the log must have at most once.
+ * Logs the event that ends a span or a hold. A hold is an amount that is reserved in a budget. The log must have at
+ * most one such event for each span or hold.
  *
  * @module
  */

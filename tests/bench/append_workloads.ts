@@ -1,5 +1,5 @@
 /**
- * Workloads that append: compared with loggers that promise less, and with a loop that promises the same.
+ * Workloads that append events: compared with loggers that never sync, and with a loop that syncs as often as the log.
  *
  * @module
  */
@@ -55,7 +55,7 @@ function unawaitedAgainst(contender: ContenderName, peer: string, target: Target
   });
 }
 
-/** Returns a race on a real load, the trace at the path. */
+/** Returns a race that logs the requests of the trace at the path, which was recorded from a real load. */
 function trace(path: string): Workload {
   const name = "un-awaited calls, LLM trace / pino";
   return race({ id: "A1", name, target: null }, (stage) => {
@@ -169,7 +169,10 @@ function price(option: string, workload: string, without = "unawaited"): Workloa
   };
 }
 
-/** Resolves with the events per second of `count` processes together, by the slowest process's clock. */
+/**
+ * Lets `count` processes append to one log at the same time. Resolves with the events per second of all processes,
+ * based on the time of the slowest process.
+ */
 async function appendTogether(stage: Stage, count: number, events: number): Promise<number> {
   const path = stage.newLog();
   const outcomes = await Promise.all(
@@ -178,7 +181,8 @@ async function appendTogether(stage: Stage, count: number, events: number): Prom
         workload: "shared",
         path,
         events: events / count,
-        // A separate ID of the same length for each process, so that its witness recognizes its lines.
+        // Each process has its own session ID, by which its `Witness` recognizes its lines. All IDs have the same
+        // length.
         sessionId: SESSION_ID.slice(0, -1) + instance,
       }, instance)),
   );

@@ -15,8 +15,8 @@ const TOP = 64;
 const COLOURS = { met: "#2a7f62", missed: "#b5532a", "-": "#6b7280" } as const;
 
 /**
- * Draws the rows that are ratios. A bar that reaches the mark meets its target. If a ratio should be small, a
- * smaller ratio makes a longer bar. A row without a target is drawn against 1.
+ * Draws the rows that are ratios. A bar that reaches the vertical line meets its target. If a ratio should be
+ * small, a smaller ratio makes a longer bar. For a row without a target, the vertical line means the ratio 1.
  */
 export function chart(rows: readonly Row[], date: string): string {
   const ratios = rows.filter(({ unit, samples }) =>

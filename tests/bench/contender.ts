@@ -2,8 +2,8 @@
  * Processes under measurement. Each runs one library, warmed up, and executes one round per request. So rounds of
  * different libraries can alternate, and no library shares a heap with another.
  *
- * Requests and answers are JSON lines, one request at a time. This file has no imports, because the peers run it
- * with their own dependencies.
+ * Requests and answers are JSON lines, one request at a time. This file has no imports, because the programs in
+ * `peers/` run it with their own dependencies.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * The contender for fleets: ships to real servers in blocks or as single messages, reads, and follows the spend.
+ * The contender for fleets: ships logs to real servers in blocks or as single messages, reads the events back, and
+ * measures how soon `fleetSpend()` includes an event.
  *
  * @module
  */
@@ -100,7 +101,10 @@ const workloads: Workloads = {
     return { elapsedMs, events };
   },
 
-  /** Measures the time until the spend includes an event, once from its durability and once from its sending. */
+  /**
+   * Measures the time until `fleetSpend()` includes an event: once from when the event is durable in the log, and once
+   * from when its block is sent.
+   */
   async spend({ path, count }) {
     const { connection } = siteOf();
     await emptyStream(siteOf());

@@ -1,6 +1,7 @@
 /**
- * Workloads of a fleet on real servers: shipping, compared with one message per event and with a cluster; reading,
- * compared with the log itself; the lag of the spend; and many logs at once.
+ * Workloads of a fleet on real servers: shipping, compared with one message per event and with a cluster; reading
+ * events back, compared with reading them from the log; the delay until `fleetSpend()` includes an event; and shipping
+ * many logs at once.
  *
  * @module
  */
@@ -49,7 +50,7 @@ class Shipped implements AsyncDisposable {
     return this.#stage.run("fleet", { ...round, ...more });
   }
 
-  /** Resolves with the events per second. */
+  /** Runs a workload, and resolves with its rate in events per second. */
   async rateOf(workload: string, events = this.events): Promise<number> {
     return events / (await this.run(workload, { events })).elapsedMs! * 1000;
   }

@@ -9,7 +9,7 @@ const LINE_BREAK = 0x0a;
 /** Matches files in a log's directory that do not contain events. */
 const OTHERS = /\.(lock|txt)$|\.manifest\.jsonl$/;
 
-/** Where the type of an event begins in a line of this library, and the types that the workloads do not log themselves. */
+/** Offset of the event type in a line of this library, and the event types whose lines do not count. */
 const TYPE_AT = '{"ts":"2026-02-13T14:30:22.123Z","event":"'.length;
 const KEPT_BY_LOG = ["budget_state", "budget_limit"].map((type) => new TextEncoder().encode(type));
 

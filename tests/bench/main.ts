@@ -4,8 +4,8 @@
  *     deno task bench [append|read|fleet|llm|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
  *
  * Each important figure is the ratio of two sides that run in alternating rounds: the median of five rounds. A
- * witness checks that the writer keeps its promise of durability. If the number of written lines is wrong, the
- * measurement stops with an error. The results are written to `bench.json` and `bench.svg` in the directory.
+ * witness (see `witness.ts`) checks that this library syncs as often as it promises. If the number of written lines is
+ * wrong, the measurement stops with an error. The results are written to `bench.json` and `bench.svg` in the directory.
  * Missed targets are only reported; they do not fail the run.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * A log of very many small archives, and how long questions about it hold up the event loop.
+ * A log of very many small archives, and measurements of how long queries and `open()` block the event loop.
  *
  * @module
  */
@@ -43,7 +43,9 @@ export async function writeArchives({ path, archives }: Round): Promise<Outcome>
   return {};
 }
 
-/** Asks each question twice, and resolves with the longest time that one of them held up the event loop. */
+/**
+ * Runs each query and `open()` at least twice. Resolves with the longest time that each of them blocked the event loop.
+ */
 export async function archiveStalls({ path }: Round): Promise<Outcome> {
   const longest: Record<string, number> = {};
   const measure = async (name: string, ask: () => Promise<unknown>) => {
@@ -63,7 +65,7 @@ export async function archiveStalls({ path }: Round): Promise<Outcome> {
   return longest;
 }
 
-/** Removes the manifest, and times the recovery that makes it again. */
+/** Removes the manifest, and measures how long the recovery takes that creates it again. */
 export async function recoverManifest({ path }: Round): Promise<Outcome> {
   Deno.removeSync(join(dirname(path), "audit.manifest.jsonl"));
   const elapsedMs = await timed(async () => {

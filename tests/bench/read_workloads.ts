@@ -43,7 +43,7 @@ function throughput(events: number, times: readonly number[]): string {
   return `${Math.round(rate)} MB/s`;
 }
 
-/** Returns a row with the ratio of their times to ours; times in milliseconds. */
+/** Returns a row with the ratio of the other contender's times to those of this library; times in milliseconds. */
 function comparedRow(
   row: { readonly id: string; readonly name: string; readonly target: Target },
   { events, ours, theirs }: {
@@ -174,7 +174,7 @@ const month: Workload = {
   area: "read",
   async run(stage) {
     const history = await stage.history(stage.scaled(100));
-    // All archives lie entirely within this time, except the two at its edges.
+    // The query covers this time span. All archives lie entirely within it, except the two at its edges.
     const hours = 7.2 * (stage.scaled(100) - 1);
     const [spend = [], all = []] = await stage.inTurn([
       () => ask(stage, history, { contender: "scout", workload: "spend", hours }),
@@ -242,7 +242,7 @@ const firstHold: Workload = {
   area: "read",
   async run(stage) {
     const { path } = await stage.history(stage.scaled(100));
-    // The warming up declares the budget.
+    // The warm-up round declares the budget, so that the timed rounds find it in the log.
     const [samples = []] = await stage.inTurn([async () => {
       const outcome = await stage.runOnce("scout", { workload: "firstHold", path, events: 0 });
       return outcome.elapsedMs!;

@@ -41,7 +41,7 @@ async function write(path: string, events: number, fields: (n: number) => Fields
   }
 }
 
-/** Returns the number of events that a page shows. */
+/** Returns the number of events that a rendered report states. */
 function eventsOn(page: string): number {
   const [, shown = ""] = /<b id="event-count">([\d,]+)</.exec(page) ?? [];
   return Number(shown.replaceAll(",", ""));

@@ -32,13 +32,13 @@ class Reported implements Disposable {
     await this.#stage.checkLines(path, events);
   }
 
-  /** Resolves with the times of both in milliseconds, measured in alternating rounds. */
+  /** Resolves with the times of the report and of the query in milliseconds, measured in alternating rounds. */
   async inTurn(): Promise<{ report: number[]; query: number[] }> {
     const timeOf = async (workload: string, instance: number) => {
       const round = { workload, path: this.path, events: 0 };
       return this.#checked(await this.#stage.run("report", round, instance)).elapsedMs!;
     };
-    // The two run in separate processes, so that neither profits from the other's warm caches.
+    // The report and the query run in separate processes, so that neither profits from the other's warm caches.
     const works = ["report", "queryAll"].map((workload, instance) => () =>
       timeOf(workload, instance)
     );
@@ -111,7 +111,10 @@ const million: Workload = {
   },
 };
 
-/** Reports on the trace once, where drawing takes most of the time, and on many repetitions, where reading does. */
+/**
+ * Returns a workload that reports on the trace once and on many repetitions of it. The single trace spends most of the
+ * time on drawing the page, and the repetitions on reading events.
+ */
 function traced(trace: string): Workload {
   return {
     id: "L1",

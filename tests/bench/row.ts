@@ -12,7 +12,7 @@ export interface Target {
 
 /** A row of the table, with one sample for each round. */
 export interface Row {
-  /** Number of the workload's target. */
+  /** ID of the workload, such as "A1". */
   readonly id: string;
   readonly name: string;
   /** The unit of the value. "x": the ratio of two sides that ran in alternating rounds. "M/s": millions per second. */

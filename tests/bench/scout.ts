@@ -1,5 +1,5 @@
 /**
- * The contender of this library. A witness checks that each writer keeps its promise of durability.
+ * The contender of this library. A {@linkcode Witness} checks that each measured log syncs as often as it promises.
  *
  * @module
  */
@@ -30,7 +30,10 @@ async function appending(
   return outcome;
 }
 
-/** Does what {@linkcode appending} does, but lets the caller verify the promise later. */
+/**
+ * Does what {@linkcode appending} does, but also returns `verify()`, which checks later that the lines were durable in
+ * time.
+ */
 async function watched(
   options: AuditLogOptions & { path: string },
   work: (appending: Appending) => Promise<void>,
@@ -78,7 +81,10 @@ async function producers(
   }));
 }
 
-/** Lets producers log calls, each as two awaited events, and acknowledges both. */
+/**
+ * Runs producers that log pairs of events and await both events of a pair. Reports both to the witness as
+ * acknowledged.
+ */
 async function pairs(
   { witness }: Appending,
   { count, events }: { count: number; events: number },
@@ -113,7 +119,7 @@ function requestOf(n: number): Fields {
 /** A budget that no workload spends. */
 const BUDGET = { name: "run", limit: { usd: 1e6 }, hours: 1 };
 
-/** Verifies the promise in the last round on a shared log. */
+/** Checks that the lines of the last `shared` round were durable in time. */
 let verifyShared = () => {};
 
 const workloads: Workloads = {
@@ -123,12 +129,12 @@ const workloads: Workloads = {
     appending({ path, chain: true }, (appending) => unawaited(appending, events, fieldsOf)),
   agents: ({ path, events }) =>
     appending({ path }, (appending) => unawaited(appending, events, agentOf)),
-  /** The same lines as those of `agents`. */
+  /** Logs the same lines as `agents`, but with the agent bound by `child()`. */
   bound: ({ path, events }) =>
     appending({ path }, ({ witness, log }) => {
       return unawaited({ witness, log: log.child({ agent: "critic" }) }, events, fieldsOf);
     }),
-  /** The same lines as those of `spans`, by hand. */
+  /** Logs the same lines as `spans`, but with `log()` in place of `begin()` and `end()`. */
   pairs: ({ path, events, count }) =>
     appending(
       { path },
@@ -159,7 +165,7 @@ const workloads: Workloads = {
         witness.acknowledged(n + 1);
       }
     }),
-  /** Holds of one producer, each awaited, which stay open. */
+  /** One producer makes holds on a budget, awaits each, and never ends them. */
   held: ({ path, events }) =>
     appending({ path }, async ({ witness, log }) => {
       const budget = await log.budget(BUDGET);
@@ -186,7 +192,7 @@ const workloads: Workloads = {
         await hold.settle("llm_call", fields);
       });
     }),
-  /** The first hold of a process, on a log that is open already. */
+  /** Measures the time to declare a budget and make the first hold of a process, on a log that is open already. */
   async firstHold({ path }) {
     await using log = await AuditLog.open(path);
     await log.recovery;
@@ -221,7 +227,7 @@ const workloads: Workloads = {
       { path, fsyncEveryNLines: 1 },
       (appending) => producers(appending, { count: Number(count), events }),
     ),
-  /** Other processes append to the same log, so the witness looks at this process's lines only. */
+  /** Other processes append to the same log, so the witness checks only the lines with this process's session ID. */
   async shared({ path, events, sessionId }) {
     const { outcome, verify } = await watched(
       { path, sessionId: String(sessionId) },
@@ -230,7 +236,10 @@ const workloads: Workloads = {
     verifyShared = verify;
     return outcome;
   },
-  /** Verifies the promise of `shared` later, when that cannot delay other processes at work. */
+  /**
+   * Checks that the lines of `shared` were durable in time. Runs later, when it cannot slow down the processes that
+   * append.
+   */
   sharedPromise() {
     verifyShared();
     return {};

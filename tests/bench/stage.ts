@@ -64,7 +64,7 @@ export class Stage implements AsyncDisposable {
     return Math.max(1, Math.round(count / this.#scale));
   }
 
-  /** Reports the current work. */
+  /** Passes a description of the current work to the `onProgress` option. */
   progress(text: string): void {
     this.#onProgress(text);
   }
@@ -123,7 +123,10 @@ export class Stage implements AsyncDisposable {
     if (lines !== events) throw new Error(`Cannot use round: found ${lines} of ${events} lines`);
   }
 
-  /** Runs all works in alternating rounds, after one round of warming up. Resolves with the figures of each. */
+  /**
+   * Runs the functions one after the other in several rounds, after a warm-up round. Resolves with the results of each
+   * function.
+   */
   async inTurn(works: readonly (() => Promise<number>)[]): Promise<number[][]> {
     const figures: number[][] = works.map(() => []);
     for (let round = 0; round <= this.rounds; round++) {
@@ -192,12 +195,15 @@ function start(name: ContenderName): Contender {
   return new Contender(program, ["--quiet", "--allow-all", ...config]);
 }
 
-/** The results of a race: events per second of both sides, and the ratios of ours to theirs. */
+/**
+ * The results of a race: events per second of this library ("ours") and of the other side ("theirs"), and their ratios
+ * in each round.
+ */
 export interface Race {
   readonly ratios: readonly number[];
   readonly ours: readonly number[];
   readonly theirs: readonly number[];
-  /** Number of syncs that our witness counted in the last round. */
+  /** Number of syncs by this library in the last round. */
   readonly syncs?: number | undefined;
 }
 

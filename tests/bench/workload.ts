@@ -8,7 +8,7 @@ import type { Stage } from "./stage.ts";
 
 /** A workload, which measures one row or several. */
 export interface Workload {
-  /** Number of the workload's target. */
+  /** ID by which the command line selects the workload, such as "A1". Several workloads may share an ID. */
   readonly id: string;
   readonly area: "append" | "read" | "fleet" | "llm";
   readonly name: string;

@@ -30,7 +30,7 @@ const PATH = "/log/audit.jsonl";
 const T0 = Date.UTC(2026, 1, 13, 10);
 const MINUTE_MS = 60_000;
 
-/** A disk with a log, whose processes have one clock. */
+/** A disk with a log, and a clock that all processes on the disk share. */
 class Bench {
   readonly disk: SimulatedDisk;
   nowMs = T0;
@@ -54,7 +54,7 @@ class Bench {
     });
   }
 
-  /** Returns the lines of the active file, without the state lines. */
+  /** Returns the lines of the active file, except the `budget_state` lines. */
   lines(): Record<string, unknown>[] {
     const text = new TextDecoder().decode(this.disk.readFile(PATH));
     return text.trimEnd().split("\n").map((line) => JSON.parse(line))
@@ -182,7 +182,7 @@ Deno.test("Budget.hold() on several budgets holds the amount on all of them, or 
   await assertRejects(() => run.hold({ usd: 0.1, and: [elsewhere] }), TypeError, "the same log");
 });
 
-Deno.test("BudgetHold charges its whole amount if it is disposed without an end, and rejects a second end", async () => {
+Deno.test("BudgetHold charges its whole amount if it is disposed before it is settled or released, and rejects a second end", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -217,7 +217,7 @@ Deno.test("BudgetHold ends only once, even if a getter among the fields of settl
   assertEquals(events, ["budget_limit", "budget_hold", "budget_release"]);
 });
 
-Deno.test("BudgetHold.settle() can be called again after an invalid field, and adds the fields in `where` of its budget", async () => {
+Deno.test("BudgetHold.settle() can be called again after an invalid field, and adds the fields in `where` of its budget to the event", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.child({ agent: "critic" }).budget({ ...RUN, where: { agent: "critic" } });
@@ -276,7 +276,7 @@ Deno.test("Budgets keep their figures if the log is rotated and its archives and
   assertEquals([spent, held, left], [2.5, 2, 5.5]);
 });
 
-Deno.test("Retention writes a new state line of the budgets before it removes the newest, even in a program without budgets", async () => {
+Deno.test("Retention writes a new budget_state line before it removes the newest one, even in a program without budgets", async () => {
   const bench = new Bench();
   const limit = { name: "total", limit: { usd: 10 } };
   {
@@ -308,7 +308,7 @@ Deno.test("Retention writes a new state line of the budgets before it removes th
   assertEquals([spent, held, left], [1.75, 2, 6.25]);
 });
 
-Deno.test("Retention writes no new state line of the budgets if an archive that it keeps contains one", async () => {
+Deno.test("Retention writes no new budget_state line if an archive that it keeps contains one", async () => {
   const bench = new Bench();
   {
     await using log = await bench.open();
@@ -324,7 +324,7 @@ Deno.test("Retention writes no new state line of the budgets if an archive that 
   assertEquals((await (await pruning.budget(RUN)).state()).held, 0.2);
 });
 
-Deno.test("State lines take less than half of the log, even if one is longer than a file, and survive strict retention", async () => {
+Deno.test("The budget_state lines take less than half of the log, even if one exceeds rotationSizeBytes, and budgets survive retention of two archives", async () => {
   const bench = new Bench();
   const limit = { name: "total", limit: { usd: 100 } };
   const counts = { bytes: 0, stateBytes: 0 };
@@ -333,7 +333,7 @@ Deno.test("State lines take less than half of the log, even if one is longer tha
     const total = await log.budget(limit);
     for (let n = 0; n < 300; n++) {
       const hold = await total.hold({ usd: 0.1, maxSec: 1e6 });
-      // One in four stays open, so that the state becomes longer than a file.
+      // One hold in four stays open, so that a `budget_state` line becomes longer than `rotationSizeBytes`.
       if (n % 4 > 0) await hold.settle("llm_call", { cost: 0.05 });
     }
     for await (const event of log.query()) {
@@ -474,7 +474,7 @@ Deno.test("A log has at most 1,000 budgets and 10,000 open holds", async () => {
   await assertRejects(() => many.budget(RUN), TypeError, "the log has 1000 budgets already");
 });
 
-Deno.test("Budgets keep their open holds while 2,000 lines at once rotate the log and retention prunes it", async () => {
+Deno.test("Budgets keep their open holds if a program logs 2,000 lines at once, which rotate the log, and retention prunes it", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({
     path: dir.path("a.jsonl"),
@@ -507,7 +507,7 @@ Deno.test("Budget.hold() does not exceed the limit after a hold by a process who
   assertEquals(granted, 3);
 });
 
-Deno.test("Budget.hold() rejects if the option redact hides a field of budgets, or if the caller sets such a field", async () => {
+Deno.test("Budget.hold() rejects if the option redact hides a field of budget lines, or if the caller sets such a field", async () => {
   for (const redact of [["hold_usd"], ["budgets"], ["hold"], ["limit"], ["accounts"]]) {
     const bench = new Bench();
     const log = await bench.open({ redact });
@@ -525,7 +525,7 @@ Deno.test("Budget.hold() rejects if the option redact hides a field of budgets, 
   await assertRejects(() => hold.settle("budget_release", { cost: 0.1 }), TypeError, "reserved");
 });
 
-Deno.test("Budgets count lines longer than maxLineBytes of the reading process, and ignore invalid state lines", async () => {
+Deno.test("Budgets count lines longer than maxLineBytes of the reading process, and ignore invalid budget_state lines", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -555,7 +555,7 @@ Deno.test("Budget.hold() rejects if the lock cannot be taken, or if the log was 
   await log.close().catch(() => {});
 });
 
-Deno.test("Budgets grant nothing while the archive with their state cannot be read, and continue as soon as it can", async () => {
+Deno.test("Budgets grant no holds while the archive with their lines cannot be read, and continue as soon as it can", async () => {
   const bench = new Bench();
   const total = { name: "total", limit: { usd: 1 } };
   await using a = await bench.open();
@@ -578,7 +578,7 @@ Deno.test("Budgets grant nothing while the archive with their state cannot be re
   }
 });
 
-Deno.test("Retention removes a state line of the budgets only when a newer one is durable, even one of another process", async () => {
+Deno.test("Retention removes an archive with a budget_state line only when a newer such line is durable, even if another process wrote that line", async () => {
   const bench = new Bench();
   const total = { name: "total", limit: { usd: 1 } };
   const clock = new SimulatedClock();
@@ -611,7 +611,7 @@ Deno.test("Retention removes a state line of the budgets only when a newer one i
   await Promise.all([pruning.close(), writing.close()]);
 });
 
-Deno.test("A process whose clock is ahead frees no costs of budgets other than the one that it used", async () => {
+Deno.test("A hold on one budget by a process whose clock is ahead does not free costs of other budgets", async () => {
   const bench = new Bench();
   let aheadMs = 0;
   await using ahead = await bench.open({ now: () => bench.nowMs + aheadMs });
@@ -627,7 +627,7 @@ Deno.test("A process whose clock is ahead frees no costs of budgets other than t
   assertEquals((await run.state()).left, 0.1);
 });
 
-Deno.test("Budget rejects, and names the reason, if its name was ended or declared again with another unit", async () => {
+Deno.test("Budget rejects, and names the reason, if the log has ended the budget or declared it again with another unit", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const old = await log.budget(RUN);
@@ -655,7 +655,7 @@ Deno.test("Budget with a window of 270,000 years has no time at which it resets"
   assertEquals([kind, resetsAt], ["spent", null]);
 });
 
-Deno.test("Budget.hold() stores token counts only in the line of the call, so that a new budget counts them once", async () => {
+Deno.test("Budget.hold() leaves token counts to the event that settles the hold, so that a new budget counts them once", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -692,7 +692,7 @@ Deno.test("Budgets work in a log with an unreadable file that has the name of an
   assertEquals(await kindOf((await log.budget(RUN)).hold({ usd: 0.5 })), "granted");
 });
 
-Deno.test("Budgets count the costs of pruned archives, even if the archive with their newest state is not pruned", async () => {
+Deno.test("Budgets count the costs of pruned archives, even if retention keeps an older archive that declares the budget", async () => {
   const bench = new Bench();
   const total = { name: "total", limit: { usd: 100 } };
   {
@@ -701,7 +701,7 @@ Deno.test("Budgets count the costs of pruned archives, even if the archive with 
     await log.log("llm_call", { cost: 1 });
     await log.rotate();
   }
-  // The line that recovery makes for the archive does not let retention prune it.
+  // Recovery adds a manifest line for the archive. Retention never prunes an archive whose line was added by recovery.
   bench.disk.process().remove("/log/audit.manifest.jsonl");
   {
     await using log = await bench.open({ retention: { maxArchives: 1 } });
@@ -717,7 +717,7 @@ Deno.test("Budgets count the costs of pruned archives, even if the archive with 
   assertEquals((await (await log.budget(total)).state()).spent, 51);
 });
 
-Deno.test("declare() sums up past costs again if the log was reread in the meantime, so that each cost counts once", async () => {
+Deno.test("declare() sums up past costs again if the budget keeper has reread the log in the meantime, so that each cost counts once", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const cost = { ts: new Date(T0).toISOString(), event: "llm_call", cost: 3 };
@@ -734,7 +734,7 @@ Deno.test("declare() sums up past costs again if the log was reread in the meant
     },
     decide(decision: Decision) {
       if (++looks === 2) {
-        // Reading the log anew passes old events on again.
+        // If the budget keeper reads the log again from the start, its listeners receive old events again.
         this.generation++;
         for (const listener of listeners) listener(cost);
       }

@@ -40,7 +40,7 @@ function modelOf({ terms, limit }: typeof BUDGETS[number]): ModelBudget {
   return { name, unit, limit, windowMs: hours === null ? null : hours * HOUR_MS, sinceMs, agent };
 }
 
-/** A history that grows at random, in the library's ledger and in the model. */
+/** A random history of budget lines, which is added to the library's ledger and to the plain model. */
 class History {
   readonly #random: SeededRandom;
   readonly model = new PlainModel();
@@ -64,7 +64,7 @@ class History {
     return [...this.#declared];
   }
 
-  /** Returns the ledger that begins at the newest state line; null if there is none. */
+  /** Returns a ledger that reads the lines from the newest `budget_state` line on; null without such a line. */
   resumed(): BudgetLedger | null {
     const from = this.#lines.findLastIndex(({ event }) => event === BUDGET_LINE.state);
     if (from < 0) return null;
@@ -74,7 +74,7 @@ class History {
   }
 
   step(): void {
-    // Clocks step back now and then, and stand apart.
+    // Some steps go back in time, because clocks may be set back, and the clocks of processes differ.
     this.#nowMs += this.#random.below(10) === 0
       ? -this.#random.below(600_000)
       : this.#random.below(this.#random.below(3) === 0 ? 180_000 : 2_000);
@@ -127,7 +127,7 @@ class History {
     const asked = this.#ask();
     if (asked === null) return;
     const { budgets, amounts, held } = asked;
-    // Some holds have waited, with a ticket that may no longer be valid.
+    // Some holds have waited and have a `budget_wait` line, which may no longer be valid.
     const waited = this.#random.below(3) === 0 ? this.#waiting.pop() : undefined;
     const id = waited ?? `${this.#ids.length}`;
     const ms = this.ledger.decisionMs(budgets, this.#nowMs);
@@ -151,7 +151,7 @@ class History {
     this.model.add({ kind: "hold", ms, id, untilMs, amounts: held });
   }
 
-  /** A hold that does not fit writes a ticket, or renews one. */
+  /** Adds the `budget_wait` line of a hold that waits for room, or renews such a line. */
   #wait(): void {
     const asked = this.#ask();
     if (asked === null) return;
@@ -160,13 +160,17 @@ class History {
     const id = isRenewed ? this.#one(this.#waiting) : `wait ${this.#lines.length}`;
     if (!isRenewed) this.#waiting.push(id);
     const ms = this.#nowMs;
-    // Clocks that are ahead write tickets that are valid for too long.
+    // A `budget_wait` line may be valid for 10 s. Processes whose clocks are ahead write lines that are valid for
+    // longer.
     const untilMs = ms + 4_000 + this.#random.below(8_000);
     this.#add(BUDGET_LINE.wait, ms, holdFields({ id, amounts, untilMs, budgets }));
     this.model.add({ kind: "wait", ms, id, untilMs, amounts: held });
   }
 
-  /** Returns some budgets, the amounts to hold on them in each unit, and those by the name of the budget. */
+  /**
+   * Returns random budgets, the amount to hold in each unit, and the amount to hold on each budget by its name; null if
+   * no budget was drawn.
+   */
   #ask() {
     const budgets = this.names.filter(() => this.#random.below(2) === 0);
     if (budgets.length === 0) return null;
@@ -185,7 +189,8 @@ class History {
   }
 
   #cost(id: string | undefined): void {
-    // Some costs are dated far from now, as imported ones and those of other clocks.
+    // Some events are dated up to 30 hours before or after now, like imported events and those of processes with other
+    // clocks.
     const ms = this.#nowMs + (this.#random.below(8) === 0 ? this.#far() : 0);
     const agent = this.#one(AGENTS);
     const parts = BigInt(this.#random.below(300_000_000));
@@ -236,7 +241,7 @@ class History {
 }
 
 await sampledTest(
-  "BudgetLedger agrees with a plain model, also if the ledger starts at the newest state line",
+  "BudgetLedger agrees with a plain model, even if it starts at the newest budget_state line",
   1 / 10,
   (extent) => {
     for (const seed of extent.seeds(300)) {

@@ -76,7 +76,7 @@ Deno.test("BudgetLedger counts the cost of a settled hold for one hour after its
   assertEquals(bench.figures(at("11:51")), [0, 0, 0]);
 });
 
-Deno.test("BudgetLedger charges an orphaned hold until its window has passed, or forever if the budget has no window", () => {
+Deno.test("BudgetLedger charges a hold that expired without an end until its window has passed, or forever if the budget has no window", () => {
   const bench = new Bench();
   const total: BudgetTerms = { ...RUN, name: "total", hours: null, sinceMs: T0 };
   bench.declare(RUN, 1);
@@ -91,7 +91,7 @@ Deno.test("BudgetLedger charges an orphaned hold until its window has passed, or
   assertEquals(bench.figures(T0 + 365 * 24 * HOUR_MS, "total"), [0, 0, 0]);
 });
 
-Deno.test("BudgetLedger replaces the charge of an orphan by a late settle, and counts a second settle as an ordinary cost", () => {
+Deno.test("BudgetLedger replaces the charge for an expired hold if the hold is settled later, and counts a second settle as an ordinary cost", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.declare({ ...RUN, name: "critic", where: { agent: "critic" } }, 1);
@@ -99,7 +99,7 @@ Deno.test("BudgetLedger replaces the charge of an orphan by a late settle, and c
   assertEquals(bench.figures(at("10:30"), "critic"), [0, 0, 0.5]);
   bench.add("llm_call", at("10:30"), { hold: "a", cost: 0.25 });
   assertEquals(bench.figures(at("10:30"), "critic"), [0.25, 0, 0]);
-  // The event matches the other budget, which has no `where`.
+  // The event also counts on the budget "run", because that budget has no `where`.
   assertEquals(bench.figures(at("10:30")), [0.25, 0, 0]);
   bench.add("llm_call", at("10:31"), { hold: "a", cost: 0.25 });
   assertEquals(bench.figures(at("10:31"), "critic"), [0.25, 0, 0]);
@@ -122,7 +122,7 @@ Deno.test("BudgetLedger charges the held amount if the event that ends the hold 
   assertEquals(bench.figures(T0), [0.75, 0, 0]);
 });
 
-Deno.test("BudgetLedger names the reason of a refusal: too large, held by others, or spent", () => {
+Deno.test("BudgetLedger names the reason of a refusal: the amount is too large, other holds take the room, or the budget is spent", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   assertEquals(bench.hold("a", 1.000_000_001, T0), "too_large");
@@ -139,7 +139,7 @@ Deno.test("BudgetLedger names the reason of a refusal: too large, held by others
   });
 });
 
-Deno.test("BudgetLedger never dates a decision earlier than the newest hold, or end of a hold, on the budget", () => {
+Deno.test("BudgetLedger.decisionMs() is not before the newest hold, or end of a hold, on the budget, until a limit is set by hand", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   // The clock of the first process is two hours ahead.
@@ -147,13 +147,13 @@ Deno.test("BudgetLedger never dates a decision earlier than the newest hold, or 
   bench.add("llm_call", T0 + 2 * HOUR_MS, { hold: "a", cost: 1 });
   assertEquals(bench.ledger.decisionMs(["run"], T0), T0 + 2 * HOUR_MS);
   assertEquals(bench.hold("b", 0.01, T0), "spent");
-  // A limit that is set by hand sets the clock right.
+  // A limit that is set by hand sets the time of the budget back to the time of its line.
   const line = { terms: RUN, limit: usd(2), isDeclared: false, sums: [] };
   bench.add(BUDGET_LINE.limit, T0, limitFields(line));
   assertEquals(bench.ledger.decisionMs(["run"], T0), T0);
 });
 
-Deno.test("BudgetLedger ignores a second declaration with other terms, but takes the limit of one with the same terms", () => {
+Deno.test("BudgetLedger ignores a second declaration with another window or `where`, but takes the limit of one that has the same", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.declare({ ...RUN, hours: 2 }, 9);
@@ -176,7 +176,7 @@ Deno.test("BudgetLedger counts an event on every budget whose `where` matches, c
   assertEquals(bench.ledger.figures("calls", T0).spent, 3);
 });
 
-Deno.test("BudgetLedger has the same state whether it starts at a state line or at the first line of the log", () => {
+Deno.test("BudgetLedger has the same state whether it starts at a budget_state line or at the first line of the log", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.declare({ ...RUN, name: "total", unit: "tokens", hours: null, sinceMs: T0 - 7 }, 500);
@@ -208,7 +208,7 @@ Deno.test("BudgetLedger removes a budget that ends, and ignores its old holds if
   assertEquals([bench.figures(T0), bench.figures(T0, "other")], [[0.125, 0, 0], [0.125, 0, 0]]);
 });
 
-Deno.test("BudgetLedger ignores a state line that contradicts the lines before it", () => {
+Deno.test("BudgetLedger ignores a budget_state line that contradicts the lines before it", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.hold("a", 0.5, T0);

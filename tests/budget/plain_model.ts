@@ -22,7 +22,7 @@ export type ModelLine =
     readonly untilMs: number;
     readonly amounts: ReadonlyMap<string, bigint>;
   }
-  /** The ticket of a hold that waits, valid until `untilMs`. */
+  /** The `budget_wait` line of a hold that waits for room, valid until `untilMs`. */
   | {
     readonly kind: "wait";
     readonly ms: number;
@@ -33,14 +33,16 @@ export type ModelLine =
   | { readonly kind: "release" | "charge"; readonly ms: number; readonly id: string }
   /** The end of a budget, which is never declared again. */
   | { readonly kind: "end"; readonly ms: number; readonly name: string }
-  /** A state line: what has left every window by then does not come back, even if a clock is set back. */
+  /**
+   * A `budget_state` line. Amounts that have left every window by then do not count again, even if a clock is set back.
+   */
   | { readonly kind: "state"; readonly ms: number }
   | {
     readonly kind: "cost";
     readonly ms: number;
     readonly id?: string;
     readonly agent: string;
-    /** The amount that the line states in each unit. */
+    /** The amounts that the event has, by unit. */
     readonly stated: ReadonlyMap<string, bigint>;
   };
 
@@ -49,14 +51,14 @@ export interface ModelBudget {
   readonly name: string;
   readonly unit: string;
   readonly limit: bigint;
-  /** Length of the window in milliseconds; null for a total. */
+  /** Length of the rolling window in milliseconds; null for a total, which has no window. */
   readonly windowMs: number | null;
   readonly sinceMs: number | null;
   /** The agent whose costs count without a hold; null for every one. */
   readonly agent: string | null;
 }
 
-/** The lines so far. */
+/** Stores all lines, and computes the limits and figures of the budgets from them. */
 export class PlainModel {
   readonly #lines: ModelLine[] = [];
 
@@ -74,7 +76,10 @@ export class PlainModel {
     return line?.kind === "declare" ? line.budget.limit : line?.kind === "limit" ? line.limit : 0n;
   }
 
-  /** Returns the time of the newest hold or end on a budget, or of the last limit by hand if that is later in the log. */
+  /**
+   * Returns the time of a budget: that of its newest hold, end of a hold or `budget_state` line. A limit that is set by
+   * hand sets the time of the budget to that of its line.
+   */
   clockMs(name: string, lines: number = this.#lines.length): number {
     let clockMs = -Infinity;
     const declared = this.#lines.findIndex((line) =>
@@ -111,7 +116,7 @@ export class PlainModel {
       }
       const hold = this.#holdEndedBy(line);
       const estimate = hold?.amounts.get(name);
-      // On a budget whose clock is ahead, time stands still.
+      // If the time of the budget is ahead of the line, the hold ends at the time of the budget.
       const endMs = Math.max(line.ms, this.clockMs(name, index + 1));
       if (line.kind === "charge" && estimate !== undefined && isIn(endMs, index)) {
         spent += estimate;
@@ -127,7 +132,10 @@ export class PlainModel {
     return { spent, held, orphaned };
   }
 
-  /** Returns what the oldest valid ticket on a budget claims before a hold; 0 if it is the ticket of this hold. */
+  /**
+   * Returns the amount that a hold must leave available for the oldest valid `budget_wait` line on a budget. Returns 0
+   * if that line belongs to the hold itself, or if no line is valid.
+   */
   claimBefore(id: string, name: string, ms: number): bigint {
     let oldest: { place: number; id: string; amount: bigint } | undefined;
     for (
@@ -143,7 +151,10 @@ export class PlainModel {
     return oldest === undefined || oldest.id === id ? 0n : oldest.amount;
   }
 
-  /** Returns the places of the lines of a ticket since it was last withdrawn, granted or dropped; none if it is gone. */
+  /**
+   * Returns the indexes of the `budget_wait` lines of a hold. If the hold was released, or a `budget_state` line
+   * followed after the last of them had expired, only later ones count. If the hold was granted, none counts.
+   */
   #placesOf(ticket: string): number[] {
     let places: number[] = [];
     let untilMs = Infinity;
@@ -160,14 +171,17 @@ export class PlainModel {
     return places;
   }
 
-  /** Returns the budgets among these that have not ended at a line. */
+  /** Returns those of the budgets that have not ended before the line with the index. */
   #there(names: readonly string[], index: number): readonly string[] {
     return names.filter((name) =>
       !this.#lines.slice(0, index).some((line) => line.kind === "end" && line.name === name)
     );
   }
 
-  /** Checks whether an amount of a line has left the windows of all these budgets at a later state line. */
+  /**
+   * Checks whether an amount, dated `dateMs`, had left the windows of all these budgets at a `budget_state` line. Looks
+   * at the lines after `from` and before `to`, and leaves out budgets that have ended.
+   */
   #hasLeft(
     dateMs: number,
     names: readonly string[],
@@ -193,7 +207,10 @@ export class PlainModel {
     return hold !== undefined && this.#endOf(hold, index) === line ? hold : undefined;
   }
 
-  /** Returns the line that ends a hold: the first one in the log, unless the hold has left every window by then. */
+  /**
+   * Returns the first line that ends a hold; undefined if the hold is open, or if it had left every window at a
+   * `budget_state` line before its end.
+   */
   #endOf(
     { id, untilMs, amounts }: ModelLine & { kind: "hold" },
     index: number,
@@ -210,7 +227,10 @@ function matches({ agent, sinceMs }: ModelBudget, line: { ms: number; agent: str
   return (agent === null || agent === line.agent) && (sinceMs === null || line.ms >= sinceMs);
 }
 
-/** Returns when an amount leaves a window: after its length, rounded up to a sixtieth of it; never for a total. */
+/**
+ * Returns the time at which an amount leaves a window: after the length of the window, rounded up to a sixtieth of that
+ * length. For a total, which has no window, returns Infinity.
+ */
 function leavesMs(dateMs: number, windowMs: number | null): number {
   if (windowMs === null) return Infinity;
   const partMs = windowMs / 60;

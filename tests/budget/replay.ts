@@ -7,13 +7,13 @@
 /** A line of a log. */
 export type Line = Readonly<Record<string, unknown>>;
 
-/** A refusal, as the process that asked saw it. */
+/** A refusal, as reported by the process that called `hold()`. */
 export interface SeenRefusal {
   /** ID of the hold. */
   readonly id: string;
   /** Billionths of a USD. */
   readonly amount: number;
-  /** The last line before the decision, as JSON. */
+  /** The last line of the log when the hold was refused, as JSON. */
   readonly after: string;
   /** Time of the decision, epoch milliseconds. */
   readonly ms: number;
@@ -26,7 +26,7 @@ export interface Replayed {
   readonly refused: number;
   /** What was spent and held at the end. */
   readonly charged: bigint;
-  /** Number of holds that had a ticket. */
+  /** Number of `budget_wait` lines, without renewals. */
   readonly tickets: number;
   /** What is wrong, in words. */
   readonly faults: readonly string[];
@@ -47,13 +47,13 @@ class State {
     return this.open.values().reduce((sum, { amount }) => sum + amount, 0n);
   }
 
-  /** What is charged at a time: what is spent, and the holds whose time has passed. */
+  /** Returns the amount charged at a time: the costs, and the holds that have expired without an end. */
   chargedAt(ms: number): bigint {
     return this.open.values().filter(({ untilMs }) => untilMs <= ms)
       .reduce((sum, { amount }) => sum + amount, this.spent);
   }
 
-  /** Returns the oldest ticket that is valid at a time, if it is not that of the hold. */
+  /** Returns the oldest `budget_wait` line that is valid at a time, unless it belongs to the hold with the ID. */
   ticketBefore(id: unknown, ms: number): Held | undefined {
     const oldest = this.tickets.entries().find(([, { untilMs }]) => untilMs > ms);
     return oldest === undefined || oldest[0] === id ? undefined : oldest[1];
@@ -66,7 +66,10 @@ class State {
   }
 }
 
-/** Replays the lines, and checks each hold, and each refusal at its place. */
+/**
+ * Replays the lines, and checks each granted hold. Checks each refusal after the line that was the last one in the log
+ * when the hold was refused.
+ */
 export function replay(
   lines: readonly Line[],
   refusals: readonly SeenRefusal[],
@@ -75,7 +78,7 @@ export function replay(
   const faults: string[] = [];
   const places = Map.groupBy(refusals, ({ after }) => after);
   const state = new State();
-  /** The last hold that waited and was granted, by session. */
+  /** The field `asked` of the last granted hold that had waited, by session ID. */
   const askedBefore = new Map<unknown, number>();
   let granted = 0;
   let refused = 0;
@@ -125,14 +128,20 @@ export function replay(
   return { granted, refused, charged: state.spent + state.held, tickets, faults };
 }
 
-/** A state line removes expired tickets. If such a ticket is renewed later, it is the newest one. */
+/**
+ * Removes the `budget_wait` lines that have expired at a `budget_state` line. If a removed line is renewed later, it
+ * comes last in the order.
+ */
 function dropTickets({ tickets }: State, ms: number): void {
   for (const [id, { untilMs }] of tickets) {
     if (untilMs <= ms) tickets.delete(id);
   }
 }
 
-/** Returns what is wrong with a refusal at its place; null if it is right. */
+/**
+ * Compares a refusal with the state of the budget when the hold was refused. Returns the fault; null if the refusal is
+ * right.
+ */
 function faultOf(
   state: State,
   { id, amount, ms, kind }: SeenRefusal,

@@ -28,7 +28,7 @@ interface Process {
   readonly run: Budget;
 }
 
-/** A disk, and processes whose time the test moves. */
+/** A disk, and processes whose clocks the test advances. */
 class Bench implements AsyncDisposable {
   readonly disk = new SimulatedDisk();
   readonly #processes: Process[] = [];
@@ -53,7 +53,10 @@ class Bench implements AsyncDisposable {
     return process;
   }
 
-  /** Lets time pass in steps of a look at the file. The timers of dead processes do not fire. */
+  /**
+   * Advances all clocks in steps of 50 ms, after which waiting holds look at the log again. The timers of dead
+   * processes do not fire.
+   */
   async pass(ms: number, dead: readonly Process[] = []): Promise<void> {
     for (let left = ms; left > 0; left -= 50) {
       this.nowMs += 50;
@@ -66,7 +69,7 @@ class Bench implements AsyncDisposable {
     }
   }
 
-  /** Returns the types of the lines, without state lines, and with the reason of a release. */
+  /** Returns the type of each line except `budget_state` lines. The type of a release is followed by its reason. */
   types(): string[] {
     return this.lines().filter(({ event }) => event !== "budget_state")
       .map(({ event, reason }) => reason === undefined ? `${event}` : `${event}: ${reason}`);
@@ -86,7 +89,7 @@ async function turns(): Promise<void> {
   for (let turn = 0; turn < TURNS; turn++) await systemClock.turn();
 }
 
-/** What a promise of a hold has come to. */
+/** The state of a call of `hold()`, and its result or error. */
 interface Watched {
   state: "waits" | "granted" | "refused";
   hold?: BudgetHold;
@@ -137,7 +140,7 @@ Deno.test("Budget.hold() with wait is granted in the order of the calls, without
   const elsewhere = watch(other.hold({ usd: 0.1, wait: true }));
   await bench.pass(100);
   assertEquals([large.state, small.state, elsewhere.state], ["waits", "waits", "granted"]);
-  // A hold that does not wait is decided by the log alone.
+  // A hold without `wait` passes the waiting holds, because they have not written `budget_wait` lines yet.
   const now = await run.hold({ usd: 0.05 });
   await now.release();
   await first.release();
@@ -171,7 +174,7 @@ Deno.test("Budget.hold() with wait is refused at once if it can never fit", asyn
     (await assertRejects(() => hold, BudgetError)).kind;
   assertEquals(await kind(run.hold({ usd: 1.5, wait: true })), "too_large");
   assertEquals(await kind(total.hold({ usd: 0.5, wait: true })), "spent");
-  // The rolling budget is full too, but that passes.
+  // The budget "run" is full too, but only until its costs leave the window. The total stays full.
   assertEquals(await kind(run.hold({ usd: 0.5, and: [total], wait: true })), "spent");
 });
 
@@ -183,13 +186,13 @@ Deno.test("Budget.hold() with wait is refused when another hold expires, if that
   const waiting = watch(total.hold({ usd: 0.5, wait: true }));
   await bench.pass(1_900);
   assertEquals(waiting.state, "waits");
-  // The hold is orphaned after two seconds, which a total never forgets.
+  // After two seconds, the hold of 0.75 USD expires without an end. A total charges such a hold forever.
   await bench.pass(150);
   assertEquals(waiting.state, "refused");
   assert(waiting.error instanceof BudgetError && waiting.error.kind === "spent");
 });
 
-Deno.test("Budget.hold() with wait writes a ticket after a second, and then smaller holds of other processes are refused", async () => {
+Deno.test("Budget.hold() with wait writes a budget_wait line after a second, and then smaller holds of other processes are refused", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
   const first = await a.run.hold({ usd: 0.6 });
@@ -213,7 +216,7 @@ Deno.test("Budget.hold() with wait writes a ticket after a second, and then smal
   assertEquals((await a.run.hold({ usd: 0.1 })).id.length, 36);
 });
 
-Deno.test("Budget.hold() with wait is granted ten seconds after a process with an older ticket died", async () => {
+Deno.test("Budget.hold() with wait is granted ten seconds after a process with an older budget_wait line died", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
   await a.run.hold({ usd: 0.6 });
@@ -227,11 +230,11 @@ Deno.test("Budget.hold() with wait is granted ten seconds after a process with a
   assertEquals(small.state, "granted");
 });
 
-Deno.test("Budget.hold() with wait is granted within few rounds, even if other processes keep making small holds", async () => {
+Deno.test("Budget.hold() with wait is granted soon after it has waited for a second, even if other processes keep making small holds", async () => {
   await using bench = new Bench();
   const processes = [await bench.start(), await bench.start(), await bench.start()];
   const { run } = await bench.start();
-  // Together they hold 0.9 all the time: each ends its oldest hold, and asks for another one at once.
+  // Together, these processes always hold 0.9 USD: each step ends the oldest hold, and makes a new one at once.
   const open: BudgetHold[] = [];
   const small = async ({ isFull = true } = {}) => {
     for (const process of processes) {
@@ -255,7 +258,7 @@ Deno.test("Budget.hold() with wait is granted within few rounds, even if other p
   assert(rounds <= 4, `${rounds} rounds`);
 });
 
-Deno.test("Budget.hold() with wait rejects when its signal aborts, and withdraws its ticket", async () => {
+Deno.test("Budget.hold() with wait rejects when its signal aborts, and withdraws its budget_wait line", async () => {
   await using bench = new Bench();
   const { run } = await bench.start();
   await run.hold({ usd: 0.6 });
@@ -277,7 +280,7 @@ Deno.test("Budget.hold() with wait rejects when its signal aborts, and withdraws
   ]);
 });
 
-Deno.test("AuditLog.close() rejects waiting holds, and withdraws their tickets", async () => {
+Deno.test("AuditLog.close() rejects waiting holds, and withdraws their budget_wait lines", async () => {
   await using bench = new Bench();
   const [{ log, run }, other] = [await bench.start(), await bench.start()];
   await run.hold({ usd: 0.6 });
@@ -363,7 +366,7 @@ Deno.test("Budget.signal aborts even if an earlier check of the log failed", asy
   assert(signal.aborted);
 });
 
-Deno.test("Budget.hold() with wait is granted after the ticket of a dead process expires, even if a clock was ahead", async () => {
+Deno.test("Budget.hold() with wait is granted after the budget_wait line of a dead process expires, even if a process whose clock was ahead made a hold before", async () => {
   await using bench = new Bench();
   let aheadMs = 7_200_000;
   const ahead = await bench.start({ aheadMs: () => aheadMs });
@@ -399,7 +402,7 @@ Deno.test("RefusalLines logs pending refusals at flush() and close(), and nothin
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("Budget.hold() with wait waits while neither the costs nor the holds leave room, and is then granted", async () => {
+Deno.test("Budget.hold() with wait is granted when an old cost has left the window and another hold has ended, if it needs the room of both", async () => {
   await using bench = new Bench();
   const { log, run } = await bench.start();
   await log.log("llm_call", { cost: 0.4 });

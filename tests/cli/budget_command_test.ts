@@ -5,7 +5,10 @@ import type { CommandResult } from "../run_command.ts";
 import { runProgram } from "../run_program.ts";
 import { logWith, MAIN } from "./run_cli.ts";
 
-/** A log with two budgets: a settled hold, an open one, and one whose time has passed. */
+/**
+ * Creates a log with two budgets and three holds: a settled one, an expired one and an open one. Resolves with the last
+ * two.
+ */
 async function logWithBudgets(log: ReturnType<typeof logWith>): Promise<BudgetHold[]> {
   const path = log.path;
   await using writer = await AuditLog.open({
@@ -80,7 +83,7 @@ Deno.test("scout budget settle, release and set change the budgets for every pro
     figures: [["calls", 10, 2, 0, 0, 8], ["run", 2, 1.75, 0, 0, 0.25]],
     holds: [],
   });
-  // The limit that is set by hand stands until a program declares another one than before.
+  // The limit that is set by hand stays until a program declares a limit other than the one that was declared last.
   await using writer = await AuditLog.open({ path: log.path, logger: silent });
   const left = async (usd: number) =>
     (await (await writer.budget({ name: "run", limit: { usd }, hours: 1 })).state()).left;

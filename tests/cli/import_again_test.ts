@@ -353,7 +353,7 @@ Deno.test("scout import refuses to run twice at once on one log, but runs again 
     `scout: Cannot import: another import into this log is running: ${target.path}\n`,
   ]);
   {
-    // The recovery of a writer leaves the file of a running import alone.
+    // While an import runs, the recovery of a writer does not remove the import's temporary file.
     await using log = await AuditLog.open(target.path);
     assertEquals((await log.recovery).removed, []);
   }

@@ -120,7 +120,7 @@ Deno.test("scout import --json reads JSON lines, also from compressed files, in 
   ]);
 });
 
-Deno.test("scout import rejects --map with a member that no record has, and appends nothing", async () => {
+Deno.test("scout import rejects --map if no record has the member that it names, and appends nothing", async () => {
   using target = importing({ "calls.jsonl": '{"ts":"2026-02-13T14:00:00Z","cost_usd":1}\n' });
   const options = ["--event", "call", "--map", "cost=costUsd"];
   const { code, stdout, stderr } = await target.run(["calls.jsonl"], options);

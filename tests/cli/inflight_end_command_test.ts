@@ -50,7 +50,7 @@ Deno.test("scout inflight end logs the end of a call, with the session ID of the
     parent: "3f9c01d2",
     ended_by: "scout inflight end",
   });
-  // The end does not show that the process of the session still lives.
+  // The end that the command logged does not count as activity of the session, so `lastSeen` stays the same.
   assertEquals(await openIn(log.path), [["3f9c01d2", TS], ["3f9c07", TS]]);
 });
 

@@ -101,7 +101,8 @@ Deno.test("scout uses the path on the command line first, then SCOUT_PATH if it 
   Deno.mkdirSync(`${home}/.scout`, { recursive: true });
   Deno.writeTextFileSync(join(home, ".scout/audit.jsonl"), LINE);
   const variable = dir.path("variable.jsonl");
-  // Otherwise the other home directory has an empty cache, and the program would download its packages.
+  // Without DENO_DIR, Deno's cache would be in the other home directory and empty, so the program would download its
+  // packages.
   const DENO_DIR = await denoDir();
   const run = async (flags: readonly string[], value: string, ...args: readonly string[]) => {
     const { code, stdout, stderr } = await runProgram(MAIN, {

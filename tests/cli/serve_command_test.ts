@@ -47,7 +47,7 @@ await testNeeding(
       assertStringIncludes(page, "budget: $3 an hour");
       const updates = await fetch(`${url}events`);
       served.process.kill(signal);
-      // Only the first server has to wait for the log.
+      // Only the server of the first pass has to wait for the log, because the log exists from then on.
       const stderr = signal === "SIGINT"
         ? `scout: waiting for the audit log, which does not exist yet: ${log.path}\n`
         : "";

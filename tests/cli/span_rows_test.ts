@@ -67,7 +67,7 @@ Deno.test("SpanRows returns calls in the order of their ends and then unfinished
   );
 });
 
-Deno.test("SpanRows shows the end that the process logs, even after an end by scout inflight end, in both orders", () => {
+Deno.test("SpanRows prefers the end that the process logs to an earlier end by scout inflight end, whether oldest or newest first", () => {
   const byHand = end("1", 2, { status: "aborted", ended_by: "scout inflight end" });
   const events = [begin("1", 0, { tool: "x" }), byHand, end("1", 3, { status: "ok", cost: 0.5 })];
   assertEquals(rowsOf(events).map(({ tool, status, cost }) => [tool, status, cost]), [

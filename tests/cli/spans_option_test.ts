@@ -131,7 +131,7 @@ Deno.test("scout tail -f --spans shows the last calls, and then each call once, 
   await call.end({ cost: 0.5 });
   const row = await next();
   assertEquals([row.span, row.tool, row.cost], [call.id, "search", 0.5]);
-  // The turn began before the last three calls.
+  // The turn began before the three calls of `-n 3`. Its row appears when the turn ends.
   await writer.log("turn", { span: "t" });
   const turn = await next();
   assertEquals([turn.span, turn.ts, turn.agent], ["t", at(0), "critic"]);

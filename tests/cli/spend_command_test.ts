@@ -178,7 +178,7 @@ Deno.test("Every summary reports on standard error how many events have no reada
     assertEquals([metrics.includes("2 navigations"), metricsNote], [true, note(expected)]);
     assertEquals((await lines("status"))[1], note(expected));
     if (expected === 6) break;
-    // The manifest counts those of the archive.
+    // After the rotation, the manifest counts the events of the archive that have no readable time.
     {
       await using writer = await AuditLog.open({ path: log.path, logger: silent });
       await writer.rotate();

@@ -69,7 +69,10 @@ async function runInTurn(
   }
 }
 
-/** Returns the cases that are too few or missing, unless something was skipped. A partial campaign may miss kinds. */
+/**
+ * Returns the counts of cases that are too low, and the kinds of cases that were not reached. If something was skipped,
+ * returns an empty array. At a scale below 1, not every kind has to be reached.
+ */
 export function shortfalls({ tried, reached, skipped }: Findings, scale: number): string[] {
   if (skipped.length > 0) return [];
   const tooFew = Object.entries(TRIED_MIN)

@@ -31,7 +31,9 @@ const hideAppendErrors: Plant = (disk) => hidesAppendErrors(disk, PATH);
 
 const forgetSpans: Plant = (disk) => forgetsSpans(disk, new LogFiles(PATH).manifest);
 
-/** The faults, the harnesses that must find them, and the kind and a part of the text of what these report. */
+/**
+ * The planted faults, each with the harness that must find it, and with the kind and a part of the text of the finding.
+ */
 const CANARIES: [fault: string, harness: Harness, kind: FaultKind, text?: string][] = [
   ["one sync is left out", powerLossOf(dropOneSync), "lost"],
   ["directories are not synced", powerLossOf(skipsDirectorySyncs), "lost"],

@@ -115,7 +115,8 @@ async function tryOut(
     await withinTime(scene.check());
     // If the directory cannot be synced, a power loss may remove files of the log. The log has warned of that.
     if (failing === "syncDirectory" && errno in missingFeatures) return;
-    // Only the manifest remembers the spans of archives that were pruned. A failed sync may have lost its lines.
+    // Only the manifest remembers the spans of archives that were pruned. A failed sync may have lost lines of the
+    // manifest.
     if (failing === "syncData" && scene.prunes) return;
     const disk = scene.disk.afterPowerLoss(() => false);
     await withinTime(scene.check({ disk, powerLost: true }));

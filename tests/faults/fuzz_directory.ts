@@ -17,13 +17,13 @@ import { SimulatedDisk } from "./simulated_disk.ts";
 /** The entry at a path: none, one that is not a regular file, or a file with these bytes. */
 export type Entry = "directory" | "symlink" | "other" | Bytes | null;
 
-/** A segment in the forms in which it exists. */
+/** A segment: its sealed file, its archive and its unfinished archive, of which any may be missing. */
 export interface FuzzedSegment {
   readonly stamp: Stamp;
   readonly sealed: Entry;
   readonly archive: Archive | Exclude<Entry, Bytes>;
   readonly unfinished: Entry;
-  /** Whether the sealed form has a lock file, which makes it another log's active file. */
+  /** Whether the sealed file has a lock file, so that it is the active file of another log. */
   readonly isLocked: boolean;
 }
 
@@ -162,7 +162,8 @@ export function claimsOf(
     if (found.damaged.length > 0) damaged.add(path);
   };
   for (const { stamp, archive, isLocked, ...forms } of fuzzed.segments) {
-    // A process that is killed before the rename leaves an empty sealed file behind.
+    // A rotation creates an empty file, and then renames the active file to its name. A process that is killed in
+    // between leaves the empty file behind.
     const isNone = isLocked || (forms.sealed instanceof Uint8Array && forms.sealed.length === 0);
     const sealed = isNone ? null : forms.sealed;
     const path = FILES.archive(stamp);

@@ -48,7 +48,10 @@ export function drawing(seed: string, scale: number): () => boolean {
   return () => random.below(1_000_000) < scale * 1_000_000;
 }
 
-/** Share of the cases of a round that run at scale 1, so that two rounds with different sizes take no longer. */
+/**
+ * Share of the cases of a round that run at scale 1. Rounds 0 and 1 use different sizes; with half of the cases each,
+ * both together take as long as one whole round.
+ */
 export const SHARE_OF_ROUND = 0.5;
 
 /** A fault harness. */

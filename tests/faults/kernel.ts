@@ -330,7 +330,10 @@ export class Kernel {
     if (this.#isWindows && holder !== undefined && holder !== file) throw lockViolation();
   }
 
-  /** Throws unless the user may do this with the file or directory. `bits` are those of the mode for one class. */
+  /**
+   * Throws unless the user has the permissions on the file or directory. `bits` are the sum of 4 (read), 2 (write) and
+   * 1 (execute).
+   */
   #assertMay(bits: number, inode: number, { user, what }: { user: User; what: string }): void {
     const { uid, gid, mode } = this.inode(inode).ownership;
     if (this.#isWindows) return;

@@ -35,7 +35,7 @@ export class Ledger {
   readonly acknowledged = new Set<number>();
   /** Events that a flush() or close() has made durable. */
   readonly durable = new Set<number>();
-  /** Events whose call rejected with a phase that excludes them from the log. */
+  /** Events that cannot be in the log, because their call rejected in a phase other than "sync". */
   readonly refused = new Set<number>();
   /** The IDs of the holds that were granted. */
   readonly holds = new Set<string>();
@@ -87,7 +87,7 @@ export class Ledger {
       this.holds.add(hold.id);
       return hold;
     } catch {
-      // The oracle checks what the log has of it.
+      // If the log has the hold all the same, the oracle counts it as any other hold.
       return undefined;
     }
   }
@@ -241,8 +241,9 @@ async function eventsOf(log: AuditLog): Promise<{ writer: string; n: number }[]>
 export const BUDGET = { name: "run", limit: { usd: 1 }, hours: 1 } as const;
 
 /**
- * Checks that every granted hold is in the log, that the budget was never exceeded at any line, and that the log says
- * what a plain replay of its lines does. A power loss may take lines before a state line, which then knows more.
+ * Checks that every granted hold is in the log, that the budget was not exceeded at any line, and that the log states
+ * the same amounts as a plain replay of its lines. After a power loss, lines before a `budget_state` line may be
+ * missing. Then the replay takes over the amounts of that line, and does not check whether the budget was exceeded.
  */
 async function checkBudget(
   log: AuditLog,
@@ -253,7 +254,10 @@ async function checkBudget(
   const parts = (usd: unknown) => BigInt(Math.round(Number(usd) * 1e9));
   const open = new Map<unknown, bigint>();
   const granted = new Set<unknown>();
-  /** The holds that wait, oldest first. Their tickets are valid, because the clock of a workload stands still. */
+  /**
+   * The amounts of the waiting holds, by ID, oldest first. Their `budget_wait` lines do not expire, because the clock
+   * of a workload stands still.
+   */
   const tickets = new Map<unknown, bigint>();
   let spent = 0n;
   for (const { event, cost, hold, hold_usd, accounts, holds } of events) {

@@ -100,7 +100,7 @@ export function keepsFiles(fileSystem: FileSystem): FileSystem {
   });
 }
 
-/** Plants: a segment is removed before its archive has its name. */
+/** Plants: a sealed segment is removed before its archive is linked to its final name. */
 export function removesTooEarly(fileSystem: FileSystem): FileSystem {
   return overriding(fileSystem, {
     link(path: string, archive: string) {
@@ -110,7 +110,7 @@ export function removesTooEarly(fileSystem: FileSystem): FileSystem {
   });
 }
 
-/** Plants: directory listings hide archives by their names, if these are older than the stamp. */
+/** Plants: directory listings leave out the archives whose names contain an earlier time stamp than `stamp`. */
 export function hidesOlderArchives(fileSystem: FileSystem, stamp: string): FileSystem {
   const isOlder = (name: string) =>
     name.endsWith(".gz") && (/\d{8}_\d{6}/.exec(name)?.[0] ?? "") < stamp;

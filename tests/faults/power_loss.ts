@@ -25,7 +25,7 @@ export function powerLossOf(plant?: Plant): Harness {
 async function run(assignment: Assignment, plant: Plant | undefined): Promise<Findings> {
   const findings = new Findings();
   const states = new States(assignment, findings);
-  // The usual sizes come first, so the power is lost at each of their calls with any seed.
+  // Round 0 has the usual sizes. So with any seed, the power is lost at each call of the workloads with these sizes.
   for (let round = 0; !states.areEnough; round++) {
     const random = new SeededRandom(`${assignment.seed} power loss ${round}`);
     const sizes = sizesOf(round, random);

@@ -38,7 +38,7 @@ const ARCHIVE = "audit_20260213_143022.jsonl.gz";
 const CANARIES: {
   what: string;
   kind: FaultKind;
-  /** A part of the oracle's message. */
+  /** Text that the oracle's message must contain. */
   says: string;
   harm: (dir: TempDir, promised: Promised) => void;
 }[] = [

@@ -25,7 +25,7 @@ const UNLISTED = {
     Deno.writeFileSync(join(directory, `${archive}.tmp`), half, { mode: 0o600 });
     Deno.removeSync(join(directory, archive));
   },
-  /** As after a kill between link() and unlink(). */
+  /** As after a kill between link() to the archive's final name and unlink() of its temporary name. */
   "archive with two names": ({ directory, archive }) => {
     leaveSegment(directory, archive);
     Deno.linkSync(join(directory, archive), join(directory, `${archive}.tmp`));
@@ -111,7 +111,7 @@ function leaveSegment(directory: string, archive: string): void {
   Deno.writeFileSync(join(directory, archive.slice(0, -".gz".length)), bytes, { mode: 0o600 });
 }
 
-/** Truncates the manifest after its first lines, or within the line after these. */
+/** Keeps the first `lines` lines of the manifest and, at random, a part of the next line. */
 function cutManifest(directory: string, lines: number, random: SeededRandom): void {
   const path = join(directory, "audit.manifest.jsonl");
   const all = Deno.readTextFileSync(path).split("\n");

@@ -342,13 +342,13 @@ class SimulatedHandle implements FileHandle {
 }
 
 /**
- * A disk that is empty except for its root. Paths are absolute POSIX paths without `.` and `..`; on Windows, those that
- * @std/path makes of them are accepted too.
+ * A disk that is empty except for its root. Paths are absolute POSIX paths without `.` and `..`. On Windows, the disk
+ * also accepts the paths that @std/path returns, which have a drive and backslashes.
  */
 export class SimulatedDisk {
   readonly #kernel: Kernel;
 
-  /** Creates an empty disk under the rules. A copy of a disk starts with the kernel that holds the copy. */
+  /** Creates an empty disk with the rules of POSIX or Windows, or a disk with the content of the kernel `start`. */
   constructor(start: Rules | Kernel = RULES) {
     this.#kernel = typeof start === "string" ? emptyKernel(start) : start;
   }

@@ -43,7 +43,7 @@ function realDisk(rules: Rules): DiskUnderTest {
     fileSystem: rules === RULES ? denoFileSystem : new RuledFileSystem(denoFileSystem),
     path,
     plantSymlink: (name) => {
-      // Windows needs a right for symlinks, and no property that is tested there needs one.
+      // On Windows, creating a symlink needs a privilege. No property that is tested on Windows uses a symlink.
       if (Deno.build.os !== "windows") Deno.symlinkSync(path("nowhere"), path(name));
     },
     [Symbol.dispose]: dispose,
@@ -51,9 +51,10 @@ function realDisk(rules: Rules): DiskUnderTest {
 }
 
 /**
- * Registers a test of a property for the simulated and the real disk, each under all rules that it can have. The real
- * disk always has the rules of its system, and can have those of Windows on top. On Windows itself, the real disk raises
- * other errors for missing files and directories, so only properties without such errors are tested there.
+ * Registers the tests of a property: on the simulated and the real disk, each under the rules of POSIX and of Windows.
+ * The real disk always has the rules of its system, and can have the rules of Windows on top. On Windows itself, the
+ * real disk raises other errors for missing files and directories, so only properties without such errors are tested
+ * there.
  */
 function testBoth(
   property: string,
@@ -445,7 +446,7 @@ function simulation(): { disk: SimulatedDisk; process: SimulatedProcess } {
 const nothing = () => false;
 const everything = () => true;
 
-/** Returns a choice of all pending operations except those of the kinds. */
+/** Returns a choice of all pending operations except operations of these `kinds`. */
 function without(...kinds: PendingOperation["kind"][]): (operation: PendingOperation) => boolean {
   return ({ kind }) => !kinds.includes(kind);
 }

@@ -25,8 +25,8 @@ const KILLS = 4_500;
 export const simulatedKills: Harness = simulatedKillsOf();
 
 /**
- * Returns a harness that kills processes in the same way while they write logs with a planted fault. With `only`, it
- * runs only the cases of the workload with this name.
+ * Returns a harness that kills processes as {@linkcode simulatedKills} does. `plant` inserts a fault between the
+ * processes and the disk. With `only`, the harness runs only the cases of the workload with this name.
  */
 export function simulatedKillsOf(plant?: Plant, only?: string): Harness {
   return { name: "simulated kills", run: (assignment) => run(assignment, plant, only) };
@@ -64,7 +64,7 @@ async function run(
   return findings;
 }
 
-/** Runs a case. `where` is the kind of the case, and `place` describes the case itself. */
+/** Runs a case. `where` names the workload or the situation of the kill, and `place` names the round and the call. */
 type Attempt = (where: string, place: string, check: () => Promise<void>) => Promise<void>;
 
 /** The parameters of a round of cases. */
@@ -99,7 +99,10 @@ async function killEachCall(
   }
 }
 
-/** Distance between the calls at which the process is killed. Each leaves something different to recover. */
+/**
+ * Distance between the calls at which the writer is killed. A kill at each of these calls leaves different work for the
+ * recovery.
+ */
 const RECOVERY_STEP = 9;
 
 async function killRecovery({ sizes, plant, round, attempt }: Round): Promise<void> {

@@ -28,7 +28,10 @@ const NOW_MS = Date.UTC(2026, 1, 13, 14, 30, 22);
 /** A signal that is never aborted. */
 const NEVER = new AbortController().signal;
 
-/** Sizes of a workload, and whether its lines are chained, which makes them longer. */
+/**
+ * Sizes of a workload, and whether its lines form a hash chain (`chain`). The fields `seq` and `hash` then make the
+ * lines longer.
+ */
 export interface Sizes {
   readonly rotationSizeBytes: number;
   readonly everyNLines: number;
@@ -45,7 +48,7 @@ const USUAL_SIZES: Sizes = {
   chain: false,
 };
 
-/** The usual sizes for a chained log, whose lines are three times as long. */
+/** The usual sizes for a log with hash-chained lines, which are three times as long as other lines. */
 const USUAL_CHAINED_SIZES: Sizes = { ...USUAL_SIZES, rotationSizeBytes: 900, chain: true };
 
 /**
@@ -66,7 +69,10 @@ function randomSizes(random: SeededRandom): Sizes {
   };
 }
 
-/** Returns the file system between a log and its process. A canary plants its fault here. */
+/**
+ * Returns the file system through which a log accesses the disk of its process. To plant a fault, a test returns a
+ * faulty file system.
+ */
 export type Plant = (process: SimulatedProcess) => FileSystem;
 
 /** The writers of one log, and their disk. */
@@ -74,7 +80,7 @@ export class Scene {
   readonly disk: SimulatedDisk;
   readonly writers: readonly Writer[];
   readonly sizes: Sizes;
-  /** The ledgers of all writers so far, including the dead ones. */
+  /** For each writer so far, including dead ones, the outcomes that it received for its events. */
   readonly ledgers: readonly Ledger[];
   /** The limits on the archives for all writers, and for the process that checks the log. */
   readonly retention: RetentionPolicy | undefined;
@@ -102,12 +108,12 @@ export class Scene {
     this.ledgers = [...dead, ...ledgers];
   }
 
-  /** Whether retention may remove events that no shipper waits for. */
+  /** Whether retention may remove events, because it does not wait until shippers have shipped the archives. */
   get prunes(): boolean {
     return this.retention !== undefined && this.retention.untilShipped === undefined;
   }
 
-  /** Number of times that the writers have sealed the active file. */
+  /** Number of times that the writers have renamed the active file to a segment. */
   get rotations(): number {
     const calls = this.writers.flatMap(({ process }) => process.calls);
     return calls.filter(({ name, path }) => name === "rename" && path === PATH).length;
@@ -221,7 +227,7 @@ function emptyScene(writers: readonly string[], users: readonly User[] = []): Wo
   };
 }
 
-/** Returns a stage with files that take several state lines of budgets. */
+/** Returns a stage whose files are large enough for several `budget_state` lines each. */
 function emptyLargeScene(writers: readonly string[]): Workload["stage"] {
   return (sizes, plant) => {
     const rotationSizeBytes = 12 * sizes.rotationSizeBytes;
@@ -290,10 +296,15 @@ async function logSpans(ledger: Ledger, log: AuditLog): Promise<void> {
   if (turn !== undefined) await ledger.end(turn);
 }
 
-/** Holds that are settled, released, charged or left, and costs without a hold, over several files. */
+/**
+ * Holds on a budget that are settled with a cost, released, charged or never ended, and costs without a hold. The lines
+ * are in several files.
+ */
 const holds: Workload = ofOne("holds", logHolds, emptyLargeScene(["a"]));
 
-/** The same in files that are smaller than four state lines, so that some files have none. */
+/**
+ * Like {@linkcode holds}, but the files are smaller than four `budget_state` lines, so some files contain no such line.
+ */
 const holdsInSmallFiles: Workload = ofOne("holds in small files", logHolds);
 
 async function logHolds({ ledger }: Writer, log: AuditLog): Promise<void> {
@@ -312,7 +323,10 @@ async function logHolds({ ledger }: Writer, log: AuditLog): Promise<void> {
   }
 }
 
-/** A hold that waits behind one of another process, until its ticket is in the log, and is granted in the end. */
+/**
+ * A hold of one process has to wait for a hold of another process. The waiting process writes a `budget_wait` line, and
+ * its hold is granted in the end.
+ */
 const waits: Workload = {
   name: "holds that wait",
   stage: emptyLargeScene(["a", "b"]),
@@ -328,7 +342,7 @@ const waits: Workload = {
     const { signal } = controller;
     const waiting = runB && b.ledger.hold(runB, 0.5, { wait: true, signal });
     await look(b, 24);
-    // The ticket stands in the way of this one.
+    // The `budget_wait` line of b claims 0.5 USD, so the budget has no room for this hold of a.
     if (runA !== undefined) await a.ledger.hold(runA, 0.1);
     await logA?.rotate().catch(() => {});
     if (first !== undefined) {
@@ -345,7 +359,7 @@ const waits: Workload = {
   },
 };
 
-/** Lets the waiting holds of a writer look at the file some times. */
+/** Fires the timers at which the waiting holds of a writer check the log again, `times` times. */
 async function look({ clock }: Writer, times: number): Promise<void> {
   for (let n = 0; n < times; n++) {
     clock.waitSync(50);
@@ -370,7 +384,10 @@ export const prunedSpans: Workload = {
   },
 };
 
-/** Two writers, one after the other. The clock runs fast, so files are sealed by age: at open(), appends and timers. */
+/**
+ * Two writers, one after the other. The clock runs fast, so the age limit makes them rotate: at open(), appends and
+ * timers.
+ */
 const age: Workload = {
   name: "age",
   stage: emptyScene(["a", "b"]),
@@ -448,13 +465,16 @@ const rootBesideOwner: Workload = {
   stage: emptyScene(["a", "b"], [SERVICE, ROOT_USER]),
 };
 
-/** The line of a fleet that receives the log. */
+/** Returns a line of `audit.shipped.jsonl`: the fleet has received the log up to `archive`, or nothing yet. */
 function received(fleet: string, archive: string | null): Received {
   const ts = new Date(NOW_MS).toISOString();
   return { stream: "AUDIT", fleet, log: "a", archive, position: 0, ts };
 }
 
-/** A writer whose retention waits for two shippers: one ships each archive at once, and the other ships nothing. */
+/**
+ * A writer whose retention waits until two fleets have received an archive: "fast" receives each archive at once, and
+ * "slow" receives none.
+ */
 const untilShipped: Workload = {
   name: "retention that waits for shippers",
   async stage(sizes, plant) {
@@ -475,7 +495,7 @@ const untilShipped: Workload = {
     for (let n = 0; n < 3; n++) {
       await writer!.logTogether(log, 3);
       await log.rotate().catch(() => {});
-      // A fault may make the shipper fail. Then its old line stays.
+      // A fault may make the shipper fail. Then its previous line stays in the file.
       await Promise.try(() => {
         const { stamp } = shipped.segments().at(-1)!;
         const archive = basename(shipped.files.archive(stamp));
@@ -486,7 +506,10 @@ const untilShipped: Workload = {
   },
 };
 
-/** The standard workloads. The recoveries start from kills at calls that leave work behind. */
+/**
+ * The standard workloads. The numbers of {@linkcode recoverFrom} are calls of the killed writer; a kill at any of them
+ * leaves work for the recovery.
+ */
 export const WORKLOADS: readonly Workload[] = [
   append,
   rootRotates,

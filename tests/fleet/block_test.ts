@@ -73,7 +73,7 @@ Deno.test("messagesOf() compresses blocks, leaves incompressible blocks as they 
   }
 });
 
-Deno.test("figuresOf() computes lines, types, times and costs like a query, and figuresIn() reads them from the headers", () => {
+Deno.test("figuresOf() computes lines, types, times and costs as a query does, and figuresIn() reads these figures from the headers", () => {
   const text = [
     '{"ts":"2026-02-13T14:00:00.250Z","event":"nav","cost":0.1}',
     '{"ts":"2026-02-13T13:59:00.000Z","event":"nav","cost":0.2,"nested":{"cost":5}}',
@@ -101,7 +101,7 @@ Deno.test("figuresOf() computes lines, types, times and costs like a query, and 
   assertEquals(figuresIn(getterOf(headersOfFigures(untimed))), untimed);
 });
 
-Deno.test("headersOfFigures() leaves out figures that do not fit, and figuresIn() rejects invalid headers", async () => {
+Deno.test("headersOfFigures() leaves out figures that do not fit into the headers, and figuresIn() rejects invalid headers", async () => {
   const types = Array.from({ length: 200 }, (_, n) => `{"event":"type ${n}"}\n`).join("");
   const ts = "2026-02-13T14:00:00.000Z";
   const huge = `{"ts":"${ts}","cost":1.7e308}\n`.repeat(2);

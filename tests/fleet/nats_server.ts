@@ -138,7 +138,10 @@ export class NatsServer implements AsyncDisposable {
   }
 }
 
-/** Resolves when a server responds at the port. `check` is called before each attempt; an error of it ends the wait. */
+/**
+ * Resolves when a server responds at the port. `check` is called before each attempt. Rejects with the error that
+ * `check` throws.
+ */
 export async function answers(port: number, check: () => void = () => {}): Promise<void> {
   while (true) {
     check();

@@ -18,7 +18,7 @@ import { SimulatedStream } from "./simulated_stream.ts";
 const FAULTS = { lost: 8, answerLost: 12, late: 12, stale: 10, known: 50 };
 /** Number of times that the stream is read. It is read more than once, because stale responses are rare. */
 const READINGS = 3;
-/** Number of late requests that are stored at the end, more than there are. */
+/** Number of times that a late request is stored at the end. It is larger than the number of late requests. */
 const LATE_MAX = 10;
 /** Maximum number of requests, many times more than a correct shipper sends. Beyond it, shipping is aborted. */
 const REQUESTS_MAX = 5_000;
@@ -82,7 +82,8 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
     }
     growing = 0;
     await log.flush();
-    // A late block of an earlier shipper would look to the last one like another shipper that is still at work.
+    // All late blocks are stored before the last shipper starts. It would take a block that arrives
+    // later for a block of another running shipper.
     for (let late = 0; late < LATE_MAX; late++) stream.land();
     await shipOnce();
     for (let late = 0; late < LATE_MAX; late++) stream.land();

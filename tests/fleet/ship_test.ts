@@ -95,7 +95,7 @@ await natsTest("ship() with an interval sends all lines of the interval as one b
     signal: controller.signal,
   });
   for (let block = 0; block < 3; block++) {
-    // The shipper has seen the new line, and waits until the hour is over.
+    // The shipper has seen the new line, and now waits until its interval of an hour is over.
     await write(1);
     const goOn = await waiting.promise;
     waiting = Promise.withResolvers();

@@ -50,13 +50,15 @@ export interface Faults {
   readonly answerLost: number;
   readonly late: number;
   readonly stale: number;
-  /** Late messages that the leader knows, in percent of all publishing requests that meet late messages. */
+  /**
+   * Probability that the leader knows of late messages, in percent of the publishing requests while messages are late.
+   */
   readonly known: number;
 }
 
 /** Number of last messages whose IDs the simulated server remembers. */
 const NAMES_REMEMBERED = 2;
-/** Maximum number of last messages that a stale response does not know. */
+/** Limit (exclusive) for the number of newest messages that are missing in a stale response. */
 const STALE_MAX = 6;
 
 /** A stream in memory. */

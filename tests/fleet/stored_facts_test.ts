@@ -8,7 +8,10 @@ import { hastyClock, passingClock } from "./clocks.ts";
 
 const encoder = new TextEncoder();
 const MESSAGES = 59;
-/** Maximum number of nulls that storedFacts() may yield, many times more than in a correct run. */
+/**
+ * Maximum number of nulls that storedFacts() may yield. A null means "no new block for now". A correct run yields far
+ * fewer.
+ */
 const QUIET_MAX = 1_000;
 
 /** Probability of each fault, in percent of all messages. */

@@ -20,7 +20,7 @@ class SlowNetwork implements FleetConnection {
   readonly #stopped = Promise.withResolvers<void>();
   readonly #released = Promise.withResolvers<void>();
 
-  /** Creates the network before a stream. */
+  /** Creates the network in front of a stream. */
   constructor(stream: SimulatedStream = SimulatedStream.faultless()) {
     this.stream = stream;
   }
@@ -167,7 +167,7 @@ Deno.test("ship() records the newest archive that each of two fleets has receive
   assertEquals(archivesOf(path).length, 1);
 });
 
-Deno.test("ship() writes its line again into an empty file or for a new stream, but not into a damaged file", async () => {
+Deno.test("ship() writes its line in audit.shipped.jsonl again if the file is empty or the stream is new, but not if the file is damaged", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const retention = { maxArchives: 9, untilShipped: { maxBytes: 1e6 } };
@@ -218,7 +218,7 @@ async function closedLog(name: string): Promise<string> {
   return path;
 }
 
-// The test may not write, so the log is created before it begins.
+// The test runs without write permission, so the log is created before the test starts.
 const readOnlyPath = await closedLog("read only");
 Deno.test({
   name: "ship() without the permission to write ships the log, and names the missing flag once",

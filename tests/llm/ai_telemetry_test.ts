@@ -27,7 +27,8 @@ async function eventsOf(
   return await log.query({ eventType: ["llm_call", "tool_call"] }).toArray();
 }
 
-// The shapes are those that AI SDK 7.0.173 and 6.0.326 pass; tests/llm/sdks runs these SDKs.
+// These objects have the shapes of the telemetry events of AI SDK 7.0.173 and 6.0.326. The tests in tests/llm/sdks run
+// these SDKs.
 const CALL_7 = {
   callId: "call-1",
   functionId: "review",
@@ -55,7 +56,7 @@ const END_6 = {
   response: { id: "r6", modelId: "small-2026-02-13" },
 };
 
-/** What both versions log of the same call. */
+/** The logged fields of a call that are the same with both versions of the SDK. */
 const EXPECTED = {
   event: "llm_call",
   agent: "critic",
@@ -79,7 +80,7 @@ Deno.test("aiTelemetry() logs the end of a model call of AI SDK 7", async () => 
   const events = await eventsOf((telemetry) => {
     telemetry.onLanguageModelCallStart(CALL_7);
     telemetry.onLanguageModelCallEnd(END_7);
-    // The step and the generation state the usage again.
+    // The events of the step and of the whole generation repeat the usage of the call.
     telemetry.onStepFinish({ ...END_7, model: STEP_6.model });
     telemetry.onEnd({ ...END_7, totalUsage: USAGE });
   });
@@ -99,7 +100,7 @@ Deno.test("aiTelemetry() logs the end of a step of AI SDK 6", async () => {
   assertEquals([events[0]?.response_id, typeof events[0]?.duration_ms], ["r6", "number"]);
 });
 
-Deno.test("aiTelemetry() logs a failed call of AI SDK 7 once, and an aborted one", async () => {
+Deno.test("aiTelemetry() logs a failed call of AI SDK 7 once, and an aborted call once", async () => {
   const events = await eventsOf((telemetry) => {
     const error = new Error("Overloaded");
     telemetry.onLanguageModelCallStart(CALL_7);
@@ -120,7 +121,7 @@ Deno.test("aiTelemetry() logs a failed call of AI SDK 7 once, and an aborted one
   assertEquals(events.map(({ model }) => model), ["small", "small", "small"]);
 });
 
-Deno.test("aiTelemetry() logs a step of AI SDK 6 as aborted when its signal aborts, and not after its end", async () => {
+Deno.test("aiTelemetry() logs a step of AI SDK 6 as aborted if its signal aborts before the step ends, and not if it aborts later", async () => {
   const events = await eventsOf((telemetry) => {
     const controller = new AbortController();
     const ended = new AbortController();
@@ -198,7 +199,7 @@ Deno.test("aiTelemetry() prefers the provider's own usage and cost", async () =>
       callId: "c",
       responseId: "c",
     });
-    // A raw usage with other totals is that of something else.
+    // This raw usage has other totals than `usage`, so it is not the usage of this call, and is ignored.
     telemetry.onLanguageModelCallEnd({
       ...END_7,
       usage: { ...USAGE, raw: { ...raw, output_tokens: 1 } },
@@ -214,7 +215,7 @@ Deno.test("aiTelemetry() prefers the provider's own usage and cost", async () =>
   ]);
 });
 
-Deno.test("aiTelemetry() logs usage that did not come as missing", async () => {
+Deno.test("aiTelemetry() logs the usage as missing if the SDK reports none", async () => {
   const events = await eventsOf((telemetry) => {
     const usage = { inputTokens: undefined, outputTokens: undefined };
     telemetry.onLanguageModelCallEnd({ ...END_7, usage });
@@ -224,7 +225,7 @@ Deno.test("aiTelemetry() logs usage that did not come as missing", async () => {
   ]);
 });
 
-Deno.test("aiTelemetry() leaves out a call that auditedFetch() has logged, and its failures", async () => {
+Deno.test("aiTelemetry() does not log a call again that auditedFetch() has logged as successful or failed", async () => {
   const events = await eventsOf(async (telemetry, log) => {
     const answers = [
       Response.json({
@@ -248,7 +249,7 @@ Deno.test("aiTelemetry() leaves out a call that auditedFetch() has logged, and i
     await call();
     await call();
     telemetry.onError({ callId: CALL_7.callId, error: new Error("Overloaded") });
-    // A failure that fetch has not seen.
+    // A failure before auditedFetch() was called.
     telemetry.onLanguageModelCallStart(CALL_7);
     telemetry.onError({ callId: CALL_7.callId, error: new Error("no key") });
   });
@@ -277,7 +278,7 @@ Deno.test("aiTelemetry() does not log a call that a budget refused, because it w
   assertEquals(events, []);
 });
 
-Deno.test("aiTelemetry() logs tools of AI SDK 6 and 7", async () => {
+Deno.test("aiTelemetry() logs tool calls of AI SDK 6 and 7", async () => {
   const toolCall = () => ({ toolName: "search", toolCallId: "t1" });
   const error = new Error("no such file");
   const events = await eventsOf((telemetry) => {
@@ -336,7 +337,7 @@ Deno.test("aiTelemetry() rejects invalid arguments, and names them", async () =>
   assertThrows(() => aiTelemetry({} as AuditLog), TypeError, "log must be an AuditLog");
 });
 
-/** Answers of a server of OpenAI's chat. */
+/** Responses of a server of OpenAI's chat API: an error here, and a completion in {@linkcode ANSWER}. */
 const OVERLOADED = () => Response.json({ error: { message: "Overloaded" } }, { status: 529 });
 const ANSWER = (id?: string) => () =>
   Response.json({ id, model: "small", usage: { prompt_tokens: 100, completion_tokens: 10 } });
@@ -371,7 +372,7 @@ Deno.test("aiTelemetry() logs a failure whose fetch is not audited, while an aud
   assertEquals(sources(events), ["fetch: ok", "telemetry: error"]);
 });
 
-Deno.test("aiTelemetry() matches a call without an ID by its context, and not by its model", async () => {
+Deno.test("aiTelemetry() finds the audited request of a response without an ID by its async context, and not by its model", async () => {
   const events = await eventsOf(async (telemetry, log) => {
     const within = (callId: string, execute: () => Promise<void>) =>
       telemetry.executeLanguageModelCall({ callId, execute });
@@ -392,7 +393,7 @@ Deno.test("aiTelemetry() matches a call without an ID by its context, and not by
   assertEquals(events.at(-1)?.call_id, "b");
 });
 
-Deno.test("aiTelemetry() logs a call once if two integrations of the log report it", async () => {
+Deno.test("aiTelemetry() logs a call once if two telemetry integrations of one log report it", async () => {
   const events = await eventsOf((telemetry, log) => {
     using other = aiTelemetry(log, { fields: { agent: "mapper" } });
     const both = [telemetry, other];
@@ -413,7 +414,7 @@ Deno.test("aiTelemetry() logs a call once if two integrations of the log report 
   ]);
 });
 
-Deno.test("aiTelemetry() logs the calls of two integrations with the same model", async () => {
+Deno.test("aiTelemetry() logs every call of two telemetry integrations, even if both use the same model", async () => {
   const events = await eventsOf((telemetry, log) => {
     using other = aiTelemetry(log, { fields: { agent: "mapper" } });
     const embed = {
@@ -439,7 +440,7 @@ Deno.test("aiTelemetry() logs the calls of two integrations with the same model"
   ]);
 });
 
-Deno.test("aiTelemetry() logs no call of AI SDK 6 that a budget refused, or that fetch has seen end", async () => {
+Deno.test("aiTelemetry() does not log a call of AI SDK 6 that a budget refused or that auditedFetch() has logged", async () => {
   const events = await eventsOf(async (telemetry, log) => {
     const budget = await log.budget({ name: "run", limit: { usd: 1e-9 } });
     const estimate = () => ({ usd: 1 });
@@ -453,7 +454,7 @@ Deno.test("aiTelemetry() logs no call of AI SDK 6 that a budget refused, or that
   assertEquals(sources(events), ["fetch: ok"]);
 });
 
-Deno.test("aiTelemetry() takes the duration of a step of AI SDK 6 from its own start, after one that failed", async () => {
+Deno.test("aiTelemetry() measures a step of AI SDK 6 from its own start, and not from the start of an earlier failed step", async () => {
   const { now } = performance;
   const events = await eventsOf((telemetry) => {
     const began = performance.now();
@@ -473,7 +474,7 @@ Deno.test("aiTelemetry() takes the duration of a step of AI SDK 6 from its own s
   assertEquals(events[0]?.duration_ms, 5);
 });
 
-Deno.test("aiTelemetry() logs a call for an object of AI SDK 7 once", async () => {
+Deno.test("aiTelemetry() logs an object generation of AI SDK 7 once", async () => {
   const events = await eventsOf((telemetry) => {
     const step = { ...CALL_7, stepNumber: 0 };
     telemetry.onObjectStepStart(step);
@@ -498,7 +499,7 @@ Deno.test("aiTelemetry() logs a call for an object of AI SDK 7 once", async () =
   ]);
 });
 
-Deno.test("aiTelemetry() does not log a refusal in the error of the last try", async () => {
+Deno.test("aiTelemetry() does not log a call whose last attempt was refused by a budget", async () => {
   const lastError = Object.assign(new Error("429"), {
     responseBody: JSON.stringify({ error: { type: "budget_error" } }),
   });
@@ -512,7 +513,7 @@ Deno.test("aiTelemetry() does not log a refusal in the error of the last try", a
   assertEquals(events, []);
 });
 
-Deno.test("aiTelemetry() logs a call that asks a second model without auditedFetch() after an audited one", async () => {
+Deno.test("aiTelemetry() logs a call that asks one model with auditedFetch(), and then another model without it", async () => {
   const events = await eventsOf(async (telemetry, log) => {
     const within = (callId: string, answer: () => Response) =>
       telemetry.executeLanguageModelCall({ callId, execute: () => callAudited(log, answer) });
@@ -522,7 +523,8 @@ Deno.test("aiTelemetry() logs a call that asks a second model without auditedFet
         model: "guard",
         usage: { prompt_tokens: 1, completion_tokens: 1 },
       });
-    // The audited call fails, and another model answers. The guard answers, and another model too.
+    // In call "a", the audited request fails, and another model answers. In call "b", the audited request asks a guard
+    // model, and then another model answers.
     for (const [callId, answer] of [["a", OVERLOADED], ["b", guard]] as const) {
       telemetry.onLanguageModelCallStart({ ...CALL_7, callId });
       await within(callId, answer);
@@ -532,7 +534,7 @@ Deno.test("aiTelemetry() logs a call that asks a second model without auditedFet
   assertEquals(sources(events), ["fetch: error", "telemetry: ok", "fetch: ok", "telemetry: ok"]);
 });
 
-Deno.test("aiTelemetry() logs a call whose response has the ID of an earlier one", async () => {
+Deno.test("aiTelemetry() logs a call whose response has the ID of an earlier response", async () => {
   const events = await eventsOf(async (telemetry, log) => {
     await callAudited(log, ANSWER("r1"));
     telemetry.onLanguageModelCallStart(CALL_7);
@@ -565,7 +567,7 @@ Deno.test("aiTelemetry() logs a call once if it is disposed before the call ends
   assertEquals(sources(events), ["telemetry: aborted"]);
 });
 
-Deno.test("aiTelemetry() prices the service tier that OpenAI states", async () => {
+Deno.test("aiTelemetry() logs the service tier that OpenAI states, and no cost if this tier has no price", async () => {
   const events = await eventsOf((telemetry) => {
     const providerMetadata = { openai: { serviceTier: "priority" } };
     telemetry.onLanguageModelCallEnd({ ...END_7, providerMetadata });
@@ -575,7 +577,7 @@ Deno.test("aiTelemetry() prices the service tier that OpenAI states", async () =
   ]);
 });
 
-Deno.test("aiTelemetry() logs a call after one that failed and whose response was not read", async () => {
+Deno.test("aiTelemetry() logs a call after its audited request failed and the error response was not read", async () => {
   let left: Response | undefined;
   const events = await eventsOf(async (telemetry, log) => {
     const fetch = auditedFetch(log, { fetch: () => Promise.resolve(OVERLOADED()) });

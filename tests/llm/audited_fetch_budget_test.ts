@@ -52,7 +52,7 @@ Deno.test("auditedFetch() holds the estimate of a call on its budget, and charge
   ]);
 });
 
-Deno.test("auditedFetch() estimates the most that a request may use", async () => {
+Deno.test("auditedFetch() estimates the maximum number of tokens that a request may use", async () => {
   const cases: readonly [name: string, request: RequestInit, path: string, tokens: number][] = [
     [
       "max_completion_tokens",
@@ -107,7 +107,7 @@ Deno.test("auditedFetch() estimates the most that a request may use", async () =
   }
 });
 
-Deno.test("auditedFetch() estimates input with cache_control as a cache write, for five minutes or an hour", async () => {
+Deno.test("auditedFetch() estimates input with cache_control at the price of a cache write that lasts five minutes or an hour", async () => {
   const prices = {
     small: {
       ...PRICES.small,
@@ -148,7 +148,7 @@ Deno.test("auditedFetch() makes no call that its budget refuses", async () => {
   assertEquals(log.some(({ event }) => event === "budget_refused"), true);
 });
 
-Deno.test("auditedFetch() answers with status 429 while other calls hold the rest, and waits with wait", async () => {
+Deno.test("auditedFetch() responds with status 429 while other calls hold the rest of the budget, but waits if the option wait is set", async () => {
   const gate = Promise.withResolvers<Response>();
   const { spent } = await withBudget({ calls: 1 }, async (audited, log) => {
     const options = { estimate: () => ({ calls: 1 }) };
@@ -171,7 +171,7 @@ Deno.test("auditedFetch() answers with status 429 while other calls hold the res
   assertEquals(spent, 1);
 });
 
-Deno.test("auditedFetch() refuses a call whose cost cannot be estimated, unless the option estimate returns it", async () => {
+Deno.test("auditedFetch() refuses a call whose cost cannot be estimated, unless the option estimate returns an amount", async () => {
   const { events } = await withBudget({ usd: 1 }, async (audited) => {
     const fetch = withUsage({ prompt_tokens: 1, completion_tokens: 1 }, "unknown");
     const request = chatRequest({ model: "unknown" });
@@ -192,7 +192,7 @@ Deno.test("auditedFetch() refuses a call whose cost cannot be estimated, unless 
   assertEquals(events.length, 1);
 });
 
-Deno.test("auditedFetch() charges the estimate of a call whose cost is unknown, and nothing for a refused one", async () => {
+Deno.test("auditedFetch() charges the estimate of a call whose cost is unknown, but nothing if the request was refused", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
@@ -229,7 +229,7 @@ Deno.test("auditedFetch() charges the estimate of a call whose cost is unknown, 
   }
 });
 
-Deno.test("auditedFetch() releases the hold of a refused call even if the caller never reads why", async () => {
+Deno.test("auditedFetch() releases the hold of a call that the server refused, even if the caller never reads the response", async () => {
   const { held, spent } = await withBudget({ usd: 1 }, async (audited) => {
     const fetch: FetchFunction = () => Promise.resolve(Response.json({}, { status: 429 }));
     await audited({ fetch })(CHAT, chatRequest());
@@ -237,7 +237,7 @@ Deno.test("auditedFetch() releases the hold of a refused call even if the caller
   assertEquals([held, spent], [0, 0]);
 });
 
-Deno.test("auditedFetch() settles the budget of a model if the response names the dated model", async () => {
+Deno.test("auditedFetch() charges a budget for the requested model, even if the response names the dated model", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
   const budget = await log.budget({ name: "small", limit: { usd: 1 }, where: { model: "small" } });
@@ -254,7 +254,7 @@ Deno.test("auditedFetch() settles the budget of a model if the response names th
   assertEquals((await budget.state()).spent, 0.00006);
 });
 
-Deno.test("auditedFetch() holds on several budgets", async () => {
+Deno.test("auditedFetch() holds the estimate on each of several budgets", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
   const run = await log.budget({ name: "run", limit: { usd: 1 } });
@@ -270,7 +270,7 @@ Deno.test("auditedFetch() holds on several budgets", async () => {
   assertEquals([(await run.state()).spent, (await calls.state()).spent], [0.00006, 1]);
 });
 
-Deno.test("auditedFetch() says why an amount is unknown or large, if a budget refuses it", async () => {
+Deno.test("auditedFetch() explains in the BudgetError why the estimate is unknown or large", async () => {
   const cases: readonly [request: RequestInit, prices: PriceTable | undefined, note: string][] = [
     [chatRequest(), undefined, "no prices were passed"],
     [

@@ -16,7 +16,7 @@ import {
   withUsage,
 } from "./calls.ts";
 
-/** A request of each API, as a whole and as a stream. */
+/** The requests to each API, one for a JSON response and one for a stream: name for the test, path and body. */
 const REQUESTS: readonly [name: string, path: string, body: object][] = [
   ["OpenAI's chat", "/v1/chat/completions", { model: "small", messages: MESSAGES }],
   ["a stream of OpenAI's chat", "/v1/chat/completions", {
@@ -60,7 +60,7 @@ async function eventsOf(
   return events.filter(({ event }) => event !== "prices" && !event!.startsWith("budget_"));
 }
 
-/** Returns a function that answers with the pieces, as a stream of events or as JSON. */
+/** Returns a fetch function whose response has the pieces as its body and `type` as its content type. */
 function answering(pieces: readonly Uint8Array[], type: string): FetchFunction {
   return () =>
     Promise.resolve(
@@ -68,7 +68,7 @@ function answering(pieces: readonly Uint8Array[], type: string): FetchFunction {
     );
 }
 
-/** Returns the fields that do not depend on time and place. */
+/** Returns the fields that are the same in every run. The measured times are replaced by their types. */
 function lasting(
   { ts: _, session_id: _id, duration_ms, ttft_ms, host: _host, ...rest }: AuditEvent,
 ) {
@@ -116,7 +116,7 @@ for (const [name, path, body] of REQUESTS) {
     await using provider = startProvider();
     const response = await fetch(provider.origin + path, post(body));
     const type = response.headers.get("content-type")!;
-    // A mark of two to four bytes in each answer, so that characters are cut too.
+    // Each response contains characters of two and four bytes, so that some cuts are within a character.
     const bytes = new TextEncoder().encode(
       (await response.text()).replaceAll("parses", "élève 😀"),
     );
@@ -156,7 +156,7 @@ for (const [name, path, body] of REQUESTS) {
     const response = await fetch(provider.origin + path, post(body));
     const type = response.headers.get("content-type")!;
     const bytes = await response.bytes();
-    // The last events have the usage, so the call is whole after them.
+    // The last events contain the usage. A call is complete once they have arrived, even if more bytes follow.
     const lengths = Array.from({ length: bytes.length - 1 }, (_, n) => n);
     const events = await eventsOf(async (log) => {
       for (const length of lengths) {
@@ -204,7 +204,7 @@ Deno.test("auditedFetch() logs usage from the end of a long stream, whose middle
     "data: [DONE]\n\n",
   ];
   const encoder = new TextEncoder();
-  // Pieces that end between events, and pieces that never do.
+  // The pieces are whole events first, and then 101 characters each, which end anywhere in an event.
   for (const shift of [0, 3]) {
     const whole = texts.join("");
     const pieces = shift === 0
@@ -223,7 +223,7 @@ Deno.test("auditedFetch() logs usage from the end of a long stream, whose middle
   }
 });
 
-Deno.test("auditedFetch() reads a stream with every kind of line end, comments and fields of other names", async () => {
+Deno.test("auditedFetch() reads a stream with any kind of line break, with comments, and with fields other than data", async () => {
   const usage = JSON.stringify({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } });
   const choice = JSON.stringify({
     id: "c1",
@@ -342,7 +342,7 @@ Deno.test("auditedFetch() reads the source only when the caller reads, and passe
   }]]);
 });
 
-Deno.test("auditedFetch() lets the caller read into its own buffer, clone and skip empty pieces", async () => {
+Deno.test("auditedFetch() returns a response that the caller can read into a buffer or clone, even if the body has empty pieces", async () => {
   const bytes = new TextEncoder().encode(
     '{"model":"small","usage":{"prompt_tokens":1,"completion_tokens":2}}',
   );
@@ -367,7 +367,7 @@ Deno.test("auditedFetch() lets the caller read into its own buffer, clone and sk
   assertEquals(events.map(({ status, output_t }) => [status, output_t]), [["ok", 2], ["ok", 2]]);
 });
 
-Deno.test("auditedFetch() lets the caller change between readers, and cancel between them", async () => {
+Deno.test("auditedFetch() returns a body that the caller can read with one reader after another, and then cancel without a reader", async () => {
   let cancelled: unknown;
   const source = () =>
     new ReadableStream<Uint8Array>({
@@ -571,7 +571,7 @@ Deno.test("auditedFetch() prefers the cost and the provider that the response st
   ]);
 });
 
-Deno.test("auditedFetch() finds the prices of the provider in its fields", async () => {
+Deno.test("auditedFetch() uses the prices of the provider that the option fields names", async () => {
   const prices = {
     ...PRICES,
     "groq/small": { input_cost_per_token: 1e-6, output_cost_per_token: 1e-6 },
@@ -587,7 +587,7 @@ Deno.test("auditedFetch() finds the prices of the provider in its fields", async
   assertEquals([event?.cost, event?.provider], [0.000015, "groq"]);
 });
 
-Deno.test("auditedFetch() logs the digest of its prices once for each log and table", async () => {
+Deno.test("auditedFetch() logs the digest of each different price table once per log", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
   const usage = { prompt_tokens: 10, completion_tokens: 5 };
@@ -650,7 +650,7 @@ Deno.test("auditedFetch() rejects invalid arguments, and names them", async () =
   );
 });
 
-Deno.test("auditedFetch() logs the error of a response that the caller leaves", async () => {
+Deno.test("auditedFetch() logs the error of a response whose body the caller cancels", async () => {
   const error = { type: "overloaded_error", message: "Overloaded" };
   const event = new TextEncoder().encode(
     `event: error\ndata: ${JSON.stringify({ type: "error", error })}\n\n`,

@@ -25,7 +25,7 @@ export function chatRequest(more: object = {}): RequestInit {
   return post({ model: "small", messages: MESSAGES, max_tokens: 100, ...more });
 }
 
-/** Returns a function that answers with a usage. */
+/** Returns a fetch function that responds with a chat completion with this usage. */
 export function withUsage(usage: object | undefined, model = "small-2026-02-13"): FetchFunction {
   return () =>
     Promise.resolve(Response.json({ id: crypto.randomUUID(), model, choices: [], usage }));
@@ -37,7 +37,7 @@ export interface HangingServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Starts a server that sends the first event of a stream, or nothing of another answer, and then waits. */
+/** Starts a server that sends the first event of a stream, or nothing if no stream is requested, and then waits. */
 export function startHangingServer(): HangingServer {
   const end = Promise.withResolvers<void>();
   const chunk = { id: "c1", model: "small", choices: [{ index: 0, delta: { content: "a" } }] };

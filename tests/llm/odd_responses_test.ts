@@ -61,7 +61,7 @@ Deno.test("auditedFetch() does not detach a buffer that the source of a body sti
   assertEquals([bytes.length, events[0]?.output_t], [67, 2]);
 });
 
-Deno.test("auditedFetch() settles a call whose event is invalid, with what budgets need", async () => {
+Deno.test("auditedFetch() settles a hold with a changed event if the original event would be invalid", async () => {
   const usage = { prompt_tokens: 10, completion_tokens: 5 };
   const provider: FetchFunction = () =>
     Promise.resolve(
@@ -109,7 +109,7 @@ Deno.test("auditedFetch() returns a response that it cannot copy as it is, and e
   locked.body!.getReader();
   const used = Response.json({});
   await used.text();
-  // The constructor refuses such a status, but servers send it.
+  // The constructor of Response rejects the status 600, but servers may send it.
   const odd = Object.defineProperty(Response.json({}), "status", { value: 600 });
   for (const response of [locked, used, odd, Response.error(), undefined as unknown as Response]) {
     const { events, held } = await callsOf(async (audited) => {
@@ -198,7 +198,7 @@ Deno.test("auditedFetch() keeps a count that a later event of a stream states as
   assertEquals([events[0]?.input_t, events[0]?.output_t], [1_500, 20]);
 });
 
-Deno.test("auditedFetch() recognizes a stream of events by its start if its type says nothing", async () => {
+Deno.test("auditedFetch() recognizes an event stream by the start of its body if the content type is missing or wrong", async () => {
   const text = dataOf(
     { choices: [{ delta: {}, finish_reason: "stop" }] },
     { choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } },
@@ -271,7 +271,7 @@ Deno.test("auditedFetch() charges a call that failed after a redirect", async ()
   assertEquals([spent, held], [0.5, 0]);
 });
 
-Deno.test("auditedFetch() rejects a budget of another log, and fields that each call has itself", async () => {
+Deno.test("auditedFetch() rejects a budget of another log, and bound fields that each call sets itself", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
   await using other = await AuditLog.open({ path: dir.path("b.jsonl"), logger: silent });
@@ -361,7 +361,7 @@ Deno.test("An aborted stream is logged once, whichever source reports it first",
   }
 });
 
-Deno.test("A call that two integrations report is logged once, with and without fetch", async () => {
+Deno.test("A call that two telemetry integrations report is logged once, with and without auditedFetch()", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
   using first = aiTelemetry(log);
@@ -437,7 +437,7 @@ Deno.test("auditedFetch() logs a call although the logger of the log throws", as
   assertEquals((await log.query({ eventType: "llm_call" }).toArray()).length, 2);
 });
 
-Deno.test("auditedFetch() merges the counts of Gemini's events, of which a later one states fewer", async () => {
+Deno.test("auditedFetch() merges the token counts of Gemini's events if a later event lacks counts of an earlier event", async () => {
   const { events } = await callsOf(async (audited) => {
     const candidates = (finishReason?: string) => [{
       content: { parts: [{ text: "a" }] },
@@ -462,7 +462,7 @@ Deno.test("auditedFetch() merges the counts of Gemini's events, of which a later
   assertEquals([input_t, output_t, cache_read_t], [100, 10, 60]);
 });
 
-Deno.test("auditedFetch() does not count the usage of a message of Anthropic that stops without a reason", async () => {
+Deno.test("auditedFetch() does not count the usage of an Anthropic message that ends without a stop_reason", async () => {
   const { events } = await callsOf(async (audited) => {
     const message = { id: "m1", model: "small", usage: { input_tokens: 10, output_tokens: 1 } };
     const fetch = streaming(
@@ -490,7 +490,7 @@ Deno.test("auditedFetch() recognizes a model call by a path with a slash at its 
   assertEquals(events.map(({ api }) => api), ["openai.chat", "gemini.generate", "openai.chat"]);
 });
 
-Deno.test("auditedFetch() charges nothing for a call whose connection was refused, whatever its URL has", async () => {
+Deno.test("auditedFetch() charges nothing for a refused connection, even if the URL has a fragment or a password", async () => {
   const { spent } = await callsOf(async (audited) => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr;

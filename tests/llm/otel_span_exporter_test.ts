@@ -118,7 +118,7 @@ Deno.test("otelSpanExporter() adds cached tokens that an instrumentation leaves 
   assertEquals(event?.input_t, 100);
 });
 
-Deno.test("otelSpanExporter() drops spans that repeat the usage of others", async () => {
+Deno.test("otelSpanExporter() drops spans of agents, chains and the like, which repeat the usage of model calls", async () => {
   const usage = { "gen_ai.usage.input_tokens": 1, "gen_ai.usage.output_tokens": 1 };
   const model = { "gen_ai.system": "openai", "gen_ai.request.model": "small", ...usage };
   const events = await exported(
@@ -216,7 +216,7 @@ Deno.test("otelSpanExporter() leaves out a call that auditedFetch() has logged",
   assertEquals(events.map(({ response_id }) => response_id), ["r1", "r2"]);
 });
 
-Deno.test("otelSpanExporter() logs a call once that is stated by spans inside one another", async () => {
+Deno.test("otelSpanExporter() logs a call once if nested spans report it", async () => {
   const span = (spanId: string, parent: string | undefined, responseId: string) =>
     spanOf({ ...NEW_NAMES, "gen_ai.response.id": responseId }, {
       spanContext: () => ({ traceId: "t", spanId }),
@@ -226,7 +226,7 @@ Deno.test("otelSpanExporter() logs a call once that is stated by spans inside on
     span("c", "b", "r1"),
     span("b", "a", "r1"),
     span("a", undefined, "r1"),
-    // Another response in the same span, and another span with an ID that the server uses again.
+    // Nested spans with two different responses, and a separate span whose response has the ID "r1" again.
     span("e", "d", "r2"),
     span("d", undefined, "r3"),
     span("f", undefined, "r1"),

@@ -6,7 +6,7 @@
 import { type Fault, testPlantedFaults } from "../mutant.ts";
 
 const PURE = ["tests/llm/usage_test.ts", "tests/llm/prices_test.ts"];
-/** The second file has tests that pass, which shows that the source still loads. */
+/** The tests of usage_test.ts still pass with these faults, which shows that the changed source loads. */
 const RANDOM = ["tests/llm/random_calls_test.ts", "tests/llm/usage_test.ts"];
 const ODD = ["tests/llm/odd_responses_test.ts"];
 const TELEMETRY = ["tests/llm/ai_telemetry_test.ts"];

@@ -108,7 +108,7 @@ const PRICES: PriceTable = {
   },
 };
 
-/** USD per million calls, so that the expected figures are short. */
+/** Calls and their costs. `micros` is the cost of a million such calls in USD, which is a short number. */
 const VECTORS: readonly [name: string, model: string, usage: TokenUsage, micros: number][] = [
   ["no cache", "cached", { input_t: 1_000, output_t: 100 }, 3_000 + 1_500],
   [
@@ -375,7 +375,7 @@ const LOOKUPS: readonly [model: string, name: string | undefined][] = [
   ["proxy/a/b/c/d/e/f/g/h", "a/b/c/d/e/f/g/h"],
   ["a/b/c/d/e/f/g/h/nine-latest", "a/b/c/d/e/f/g/h/nine"],
   ["proxy/a/b/c/d/e/f/g/h/nine", undefined],
-  // Another model, or another price of the same model, never counts as the model.
+  // The name of a model never finds a similar model, or another price of the same model.
   ["gpt-4o-mini-2024-07-18", "gpt-4o-mini"],
   ["gpt-4o-audio-preview", undefined],
   ["gpt-4", undefined],
@@ -391,7 +391,7 @@ for (const [model, name] of LOOKUPS) {
   });
 }
 
-// A lookup of every rest of the name would take minutes and gigabytes.
+// If costOf() looked up each part of the name after a slash, this test would take minutes and gigabytes.
 Deno.test("costOf() looks up a name with 100,000 slashes", () => {
   assertEquals(nameInTable(NAMES, `${"a/".repeat(100_000)}gpt-4o`), "gpt-4o");
 });
@@ -498,7 +498,7 @@ Deno.test("estimateOf() prices the input as audio, an image or a cache write if 
   assert(estimatedUsd(free, { messages: [{ cache_control: {} }] })! > 1);
 });
 
-Deno.test("estimateOf() uses the region, and the higher price of the service tier and the standard tier", () => {
+Deno.test("estimateOf() uses the price of the region, and the higher of the prices of the service tier and the standard tier", () => {
   const entry = {
     input_cost_per_token: 0,
     output_cost_per_token: 2e-6,
@@ -568,7 +568,7 @@ Deno.test("priceFaults() names the model, the price and the value", () => {
   ]);
 });
 
-/** Returns the messages of the faults of an entry. */
+/** Returns the messages of priceFaults() for a price table with one model. */
 function messagesOf(entry: object): string[] {
   return priceFaults({ m: entry } as PriceTable).map(({ message }) => message);
 }
@@ -622,7 +622,7 @@ Deno.test("priceFaults() names factors of provider_specific_entry that are not n
   const cases: readonly [factors: unknown, messages: string[]][] = [
     [null, []],
     [{ fast: 6, us: 1.1 }, []],
-    // LiteLLM keeps other hints in the same object.
+    // LiteLLM stores other settings, which are not factors, in the same object.
     [{ bedrock_invocation_schema: "anthropic", nested: {} }, []],
     [2, ["provider_specific_entry must be an object, got 2"]],
     [{ fast: "6" }, ['provider_specific_entry.fast must be a number >= 0, got "6"']],

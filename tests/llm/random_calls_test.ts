@@ -28,7 +28,7 @@ interface Plan {
   } | null;
   /** Number of pieces that the caller reads before it leaves; `Infinity` if it reads to the end. */
   readonly reads: number;
-  /** How the caller leaves. */
+  /** The way in which the caller stops reading. */
   readonly leaves: "cancel" | "abort";
   /** If `true`, the connection fails after the pieces. */
   readonly fails: boolean;
@@ -44,7 +44,9 @@ interface Expected {
   readonly charged: number;
 }
 
-/** An answer of one API, whose events up to the last one have no usage. */
+/**
+ * A request to one API and its responses, as JSON and as a stream. The final usage is in the last events of the stream.
+ */
 interface Answer {
   readonly path: string;
   readonly request: object;
@@ -159,7 +161,7 @@ function planOf(random: SeededRandom): Plan {
     const pieces = cut(encoder.encode(JSON.stringify({ error: { message: "é" } })), random);
     const charged = status < 500 ? 0 : ESTIMATE_USD;
     const reads = random.below(2) === 0 ? Infinity : random.below(pieces.length);
-    // A caller that aborts before it has read the error still leaves an error.
+    // If the caller aborts before it has read the error response, the call is still logged as an error.
     const answer = { status, type: "application/json", pieces };
     return { ...common, body, reads, answer, expected: { status: "error", ...none, charged } };
   }

@@ -14,14 +14,17 @@ function eventsOf(count: number, lineEnd: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** Reads a stream in pieces of a size, and returns what it states. */
+/**
+ * Passes a stream to StreamTail in pieces of `size` bytes. Returns whether the response is complete, and its finish
+ * reason and usage.
+ */
 function factsOf(bytes: Uint8Array, size: number): unknown[] {
   const facts = new ResponseFacts(false);
   const tail = new StreamTail(facts);
   for (let at = 0; at < bytes.length; at += size) {
     const piece = bytes.slice(at, at + size);
     tail.take(piece);
-    // The caller may use the buffer again.
+    // The caller may reuse the buffer, so StreamTail must have copied the bytes.
     piece.fill(0);
   }
   tail.end(true);
@@ -30,7 +33,8 @@ function factsOf(bytes: Uint8Array, size: number): unknown[] {
 
 for (const [name, lineEnd] of [["LF", "\n"], ["CRLF", "\r\n"]] as const) {
   Deno.test(`StreamTail reads the end of a stream whose lines end with ${name}, for pieces of any size`, () => {
-    // Pieces are left out about every 16 KiB, so for some counts in the event with the usage.
+    // StreamTail leaves out old pieces about every 16 KiB. For some values of `count`, it does so near the event with
+    // the usage.
     for (let count = 100; count < 260; count++) {
       const bytes = eventsOf(count, lineEnd);
       for (const size of [7, 61, 250, 1_100, 5_000, 40_000]) {

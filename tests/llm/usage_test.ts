@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { usageOf } from "../../src/llm/usage.ts";
 
-// The shapes are those of the providers' API references in November 2026.
+// The bodies have the shapes of the providers' API references in November 2026.
 const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usageOf>][] = [
   [
     "OpenAI chat completions, where cached and reasoning tokens are inside",

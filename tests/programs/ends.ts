@@ -7,7 +7,8 @@ import process from "node:process";
 import { AuditLog } from "@vivarium/scout";
 
 const [path = "", manner = ""] = Deno.args;
-// Deno notices a top-level await that never ends only in a program that does not share its session ID with Workers.
+// If the log shares its session ID with Workers, it has an open BroadcastChannel. Deno then does not notice a top-level
+// await that never ends.
 const sessionId = manner === "awaits_forever" ? { sessionId: "s" } : {};
 const log = await AuditLog.open({ path, ...sessionId });
 

@@ -1,6 +1,6 @@
 /**
- * Fills the small disk under a log until calls fail, then frees it, in each round. Prints the numbers of accepted
- * and found events, and the counts of rejected calls and damaged regions.
+ * In each round, fills the small disk under a log until calls fail, and then frees the disk. Prints the numbers of
+ * accepted and found events, and the counts of rejected calls and damaged regions.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * Agents that hold amounts on the budget "run" of a log, a total, and settle them. Every second agent waits for its
- * holds. The program ends when each agent has made its calls, or the budget is spent.
+ * Agents that hold amounts on the budget "run" of a log, and settle them. The budget has a limit in USD and no time
+ * window. Every second agent waits for its holds. The program ends when each agent has made its calls, or the budget is
+ * spent.
  *
  *     holds.ts PATH REFUSALS AGENTS CALLS LIMIT
  *
@@ -40,7 +41,7 @@ await using log = await openLogOn(denoPlatform, {
 }, { observe });
 const run = await log.budget({ name: "run", limit: { usd: Number(limit) } });
 const counts = { granted: 0, refused: 0 };
-/** Number of holds that waited. */
+/** Number of holds that this process has requested with `wait`. */
 let asked = 0;
 
 async function work(agent: number): Promise<void> {
@@ -65,7 +66,7 @@ async function work(agent: number): Promise<void> {
   }
 }
 
-/** Waits for a hold, whose field `asked` says in which place this process asked for it. */
+/** Requests a hold and waits for it. The field `asked` of the hold states the order of the requests in this process. */
 function ask(usd: number): Promise<BudgetHold> {
   return run.hold({ usd, wait: true, maxSec: 3, fields: { asked: asked++ } });
 }

@@ -1,6 +1,7 @@
 /**
- * Plants a fault under the rules of Windows: each sealed segment is locked as soon as it is opened, as an archiver did
- * that locked the segment itself. A test run preloads this file in place of `windows_rules.ts`.
+ * Plants a fault under the rules of Windows: each sealed segment is locked as soon as it is opened. An archiver would
+ * do the same if it locked the segment itself instead of a claim file. A test run preloads this file in place of
+ * `windows_rules.ts`.
  *
  * @module
  */

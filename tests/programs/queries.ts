@@ -1,6 +1,6 @@
 /**
- * Queries the log at each path on standard input fifty times. Prints the number of events in the last result, or an
- * error in a result.
+ * Queries the log at each path on standard input fifty times. For each path, prints the number of events in the last
+ * result, or a description of the first wrong result.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Logs from two Workers at the same time. With the argument "chain" the lines are chained. With "holds" the main
- * isolate logs too, and one of the Workers rotates.
+ * Logs from two Workers at the same time. With the argument "chain", the lines form a hash chain. With "holds", the
+ * main isolate logs too, and one of the Workers rotates.
  *
  * @module
  */

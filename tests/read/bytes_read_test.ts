@@ -209,7 +209,7 @@ for (const order of ["asc", "desc"] as const) {
   });
 }
 
-/** Returns archives whose stamps ascend although their times do not, as after a clock was set back. */
+/** Returns archives whose names are in another order than the times of their events, as after a clock was set back. */
 function steppedArchives(isListed: boolean): Archive[] {
   const atMs = NOW_MS - 40 * DAY_MS;
   return [

@@ -50,8 +50,8 @@ interface DamagedLog {
 const PLACES = ["archive", "sealed segment", "active file"] as const;
 
 /**
- * Creates archives with the events a and c, sealed segments with e and g, and an active file with i. The path of the
- * damaged file is between them, or is that of the active file.
+ * Creates archives with the events a and c, sealed segments with e and g, and an active file with i. The file that the
+ * test creates lies between the two archives or between the two segments, or is the active file.
  */
 function makeLog(dir: TempDir, place: (typeof PLACES)[number]): DamagedLog {
   const files = new LogFiles(dir.path("log.jsonl"));

@@ -166,7 +166,7 @@ function writeHistory(place: Place): Writer {
 
 /**
  * Follows a log while another process makes a step before call number `at`. Resolves with whether the follower made
- * that many calls. With `since`, only the calls until the history was read count.
+ * that many calls. If `since` is set, only the calls until the follower has read the history count.
  */
 async function followWithStep(
   makePlace: () => Place,
@@ -207,9 +207,8 @@ async function followWithStep(
   await seesEverything();
 
   const { seen } = follower;
-  // Events that are written while the follower starts may be skipped, but then all events before them are skipped too.
-  // If a file is moved away meanwhile, the follower may miss that file, and then yields the last events before that
-  // file.
+  // The follower may skip events that are written while it starts, but then skips all events before them too. If a file
+  // is moved away meanwhile, the follower may miss this file, and then starts with the last events before this file.
   const { since, last = 0 } = options;
   const begins = since === undefined ? writtenThen.length - last : 0;
   const mayBegin = since === undefined
@@ -259,7 +258,10 @@ await sampledTest(
   ["POSIX"],
 );
 
-/** Follows a log once for each call number that was drawn. Resolves with the first number at which no call is made. */
+/**
+ * Follows a log once for each call number that is drawn at random. Resolves with the first number at which no call is
+ * made.
+ */
 async function eachDrawnCall(
   extent: Extent,
   follow: (at: number) => Promise<boolean>,
@@ -619,7 +621,7 @@ Deno.test("follow yields the last line of a file that was moved away, even if th
   }
 });
 
-Deno.test("follow distinguishes its file from a later segment with a name that its file had for a moment", async () => {
+Deno.test("follow distinguishes its moved file from a later segment whose name its file had until the sealing was undone", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
@@ -637,7 +639,7 @@ Deno.test("follow distinguishes its file from a later segment with a name that i
 });
 
 for (const segment of ["a", "abc"]) {
-  Deno.test(`follow distinguishes its moved file of the events "ab" from an archive of the events "${segment}"`, async () => {
+  Deno.test(`follow distinguishes its file with the events "ab", which was moved away, from an archive with the events "${segment}"`, async () => {
     using place = simulatedPlace();
     const writer = new Writer(place);
     const appendAll = (letters: string) => writer.appendText([...letters].map(lineOf).join(""));
@@ -719,7 +721,7 @@ Deno.test("follow makes two calls for each poll while nothing happens: one for t
   await expectIdle();
 });
 
-Deno.test("follow decodes the archive of the file that it reads only once while nothing is written", async () => {
+Deno.test("follow decodes the archive of its current file only once, as long as nothing is written", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place);

@@ -88,7 +88,7 @@ export class Writer {
     handle.close();
   }
 
-  /** Seals the active file if it is not empty. */
+  /** Seals the active file, which means renaming it to a segment, if it is not empty. */
   seal(): void {
     if (!this.#isThere()) return;
     const path = this.#files.sealed(this.#nextStamp());

@@ -29,11 +29,11 @@ function inflatable(bytes: Bytes): string {
   return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
 }
 
-/** A file that counts its readings and the readings that have not ended yet. */
+/** A file in memory that counts the iterations over its bytes, and the iterations that have not ended yet. */
 class SourceFile {
   reads = 0;
   readers = 0;
-  /** Number of bytes that the last reading has read. */
+  /** Number of bytes that the latest iteration has read. */
   bytesRead = 0;
 
   constructor(readonly bytes: Bytes, readonly chunkBytes = 4096) {}
@@ -44,7 +44,7 @@ class SourceFile {
     this.bytesRead = 0;
     try {
       for (let start = 0; start < this.bytes.byteLength; start += this.chunkBytes) {
-        // The bytes of a real file arrive asynchronously too.
+        // Each chunk arrives asynchronously, as the bytes of a real file do.
         await Promise.resolve();
         const chunk = this.bytes.slice(start, start + this.chunkBytes);
         this.bytesRead += chunk.byteLength;
@@ -206,7 +206,7 @@ Deno.test("gunzipped() yields everything before the cut of a long file", async (
   }
 });
 
-Deno.test("gunzipped() yields everything before a flipped bit and reports every loss", async () => {
+Deno.test("gunzipped() yields everything before a flipped bit, and reports damage if any content is lost", async () => {
   const text = linesOf(8);
   const bytes = joined(gzip(text), gzip(MORE));
   for (let bit = 0; bit < bytes.byteLength * 8; bit++) {
@@ -266,7 +266,7 @@ Deno.test("gunzipped() rethrows the error if the file cannot be opened", async (
   assert(thrown === failure, `${thrown}`);
 });
 
-Deno.test("gunzipped() closes its source if the loop of the caller breaks", async () => {
+Deno.test("gunzipped() closes its source if the caller breaks out of its loop", async () => {
   for (const bytes of [WHOLE, joined(gzip(MORE), WHOLE), flipped(WHOLE, (WHOLE.length - 6) * 8)]) {
     for (let chunks = 1; chunks < 6; chunks++) {
       const file = new SourceFile(bytes, 1_000);
@@ -304,8 +304,8 @@ for (const what of ["one member", "two members"] as const) {
     let taken = 0;
     let aheadMax = 0;
     for await (const chunk of gunzipped(file.read)) {
-      // In the worst case, all bytes read so far are inflated, and the bytes that the caller has not received are in
-      // memory.
+      // One byte of a gzip file inflates to at most 1,032 bytes. So this difference is the maximum number of inflated
+      // bytes that the caller has not received.
       aheadMax = Math.max(aheadMax, file.bytesRead * 1_032 - taken);
       taken += chunk.byteLength;
     }
@@ -325,7 +325,7 @@ for (const what of ["one member", "two members"] as const) {
   });
 }
 
-/** Returns a gzip file of blank lines. The file has a thousandth of the length of its content. */
+/** Returns a gzip file of blank lines, which is about a thousandth as long as its content. */
 function bombOf(what: "one member" | "two members"): Bytes {
   const bomb = gzip("\n".repeat(BLANK_BYTES));
   assert(bomb.byteLength * 1_000 < BLANK_BYTES, `${bomb.byteLength}`);

@@ -10,12 +10,15 @@ import { testNeeding } from "../requirements.ts";
 import { gzipped, type TempDir, tempDir } from "../temp_dir.ts";
 import { silent } from "../loggers.ts";
 
-/** Returns the lines of events whose types are the letters. */
+/** Returns one line for each letter: an event whose type is that letter. */
 function linesOf(letters: string): string {
   return [...letters].map((event) => `{"event":"${event}"}\n`).join("");
 }
 
-/** Writes events a to j into two archives, two sealed segments and an active file. One segment also has an archive. */
+/**
+ * Writes events a to j into two archives, two segments that are not compressed, and an active file. One of these
+ * segments also has an archive.
+ */
 async function makeHistory(dir: TempDir): Promise<LogFiles> {
   const files = new LogFiles(dir.path("log.jsonl"));
   Deno.writeFileSync(files.archive("20260101_000001"), await gzipped(linesOf("ab")));
@@ -88,7 +91,7 @@ for (
   else Deno.test(name, test);
 }
 
-Deno.test("query closes its files if the loop of the caller breaks while it reads an archive, a segment or the active file", async () => {
+Deno.test("query closes its files if the caller breaks out of its loop in an archive, a segment or the active file", async () => {
   using dir = tempDir();
   const files = await makeHistory(dir);
   let openHandles = 0;
@@ -113,7 +116,7 @@ Deno.test("query closes its files if the loop of the caller breaks while it read
   }
 });
 
-/** Returns a file system that runs a step of another process before call number `at`. */
+/** Returns a file system that runs `step`, an action of another process, before its call number `at`. */
 function interrupted(
   at: number,
   step: () => void,
@@ -131,7 +134,7 @@ function interrupted(
   return { fileSystem, calls: () => calls };
 }
 
-Deno.test("query yields a snapshot if another process seals or archives between any two of its calls", async () => {
+Deno.test("query yields a snapshot if another process seals the active file or archives a segment between any two file system calls of the query", async () => {
   const archive = await gzipped(linesOf("ij"));
   const older = await gzipped(linesOf("gh"));
   const steps: [what: string, step: (files: LogFiles) => void][] = [
@@ -174,7 +177,8 @@ Deno.test("query finds a segment that is archived while the directory is listed"
   let listings = 0;
   const torn: FileSystem = {
     ...denoFileSystem,
-    // The first listing misses both: the archive did not exist yet, and the segment was already removed.
+    // The first listing of the directory has neither file of the segment: the archive did not exist yet, and the
+    // uncompressed file was already removed.
     list(path) {
       const isFirst = listings++ === 0;
       return denoFileSystem.list(path).filter((name) => !isFirst || !name.includes("_000003"));

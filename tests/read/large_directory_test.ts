@@ -1,5 +1,6 @@
 /**
- * A look at the directory of a log: in steps if the directory is large, and not at all while it does not change.
+ * Tests that a large directory and a long manifest are read in short steps, and that an unchanged directory is listed
+ * only once a minute.
  *
  * @module
  */
@@ -16,7 +17,9 @@ import { gzipped, tempDir } from "../temp_dir.ts";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 12);
 
-/** A clock on which every look at the time takes a second, so that a turn is due at every step. */
+/**
+ * A clock that advances by a second at each call of `monotonicMs()`, so that every step of work exceeds its time limit.
+ */
 class SlowClock extends SimulatedClock {
   turns = 0;
   #nowMs = 0;
@@ -38,7 +41,7 @@ function lineAt(ms: number): string {
 Deno.test("LogDirectory.segmentsInTurns() lists the same as segments(), but lets the event loop turn many times", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
-  // The listing of a directory in steps depends on the length that the file system states.
+  // A directory is listed in steps only if the file system reports a large size for it, as this file system does.
   const fileSystem: FileSystem = {
     ...denoFileSystem,
     directoryStatus: (at) => ({ ...denoFileSystem.directoryStatus(at)!, byteLength: 1_000_000 }),
@@ -66,7 +69,7 @@ Deno.test("LogDirectory.segmentsInTurns() lists the same as segments(), but lets
   assertEquals(clock.turns > 2 * listed.length, true);
 });
 
-Deno.test("ManifestReader.catchUp() reads the manifest in steps, and reads what is appended or replaced later", async () => {
+Deno.test("ManifestReader.catchUp() reads a long manifest in steps, and later reads appended lines or a replaced manifest", async () => {
   using dir = tempDir();
   const log = new LogDirectory(denoFileSystem, dir.path("audit.jsonl"));
   const reader = new ManifestReader(log);
@@ -95,7 +98,7 @@ Deno.test("hourlySpend() lists an unchanged directory once a minute, and a chang
   const clock = new SimulatedClock();
   Deno.writeTextFileSync(path, lineAt(NOW_MS - 1_000));
   await using reader = await openReaderOn({ fileSystem, clock }, { path, now: () => NOW_MS });
-  /** Sets the time of the last change back, so that every later change gets a different time. */
+  /** Sets the modification time of the directory back, so that every later change gets a different time. */
   const settle = () => Deno.utimeSync(dir.path(""), new Date(), new Date(Date.now() - 60_000));
   const spendAfter = async (seconds: number) => {
     await clock.wait(seconds * 1_000);
@@ -103,7 +106,7 @@ Deno.test("hourlySpend() lists an unchanged directory once a minute, and a chang
     return [await reader.hourlySpend(1), lists > before];
   };
   settle();
-  // Windows does not report the time reliably, so the directory is listed each time.
+  // On Windows, `modifiedMs` of a directory is null, so the directory is listed each time.
   const isReliable = denoFileSystem.status(dir.path(""))!.modifiedMs !== null;
   assertEquals(await spendAfter(0), [1, true]);
   assertEquals(await spendAfter(2), [1, !isReliable]);
@@ -113,7 +116,7 @@ Deno.test("hourlySpend() lists an unchanged directory once a minute, and a chang
   const archive = dir.path("audit_20260213_110000.jsonl.gz");
   Deno.writeFileSync(archive, await gzipped(lineAt(NOW_MS - 60_000)));
   assertEquals(await spendAfter(2), [2, true]);
-  // The change is so recent that another one could have the same time.
+  // The directory changed so recently that another change could get the same modification time, so it is listed again.
   assertEquals(await spendAfter(2), [2, true]);
   settle();
   assertEquals(await spendAfter(2), [2, true]);

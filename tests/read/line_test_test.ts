@@ -7,7 +7,7 @@ import { SeededRandom } from "../seeded_random.ts";
 const encoder = new TextEncoder();
 const NOW = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
 
-/** Returns the lines that pass the test. */
+/** Returns the lines that {@linkcode LineTest} does not reject. */
 function passing(lines: readonly string[], options: EventFilterOptions): string[] {
   const text = lines.map((line) => `${line}\n`).join("");
   const mayMatch = new LineTest(eventFilter(options)).of(text);

@@ -18,7 +18,7 @@ const jsonObject = fc.letrec<{ value: string; object: string }>((tie) => ({
     .map((members) => `{${members.map(([name, value]) => `${JSON.stringify(name)}: ${value}`)}}`),
 })).object;
 
-Deno.test("keepLineTexts() keeps the stored text of each event, from archives and the active file, in both orders", async () => {
+Deno.test("keepLineTexts() keeps the stored text of each event, from archives and the active file, in ascending and descending order", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(jsonObject, { minLength: 1, maxLength: 20 }), async (lines) => {
       using dir = tempDir();

@@ -9,7 +9,7 @@ import { overriding } from "../faults/planted_faults.ts";
 import { silent } from "../loggers.ts";
 import { gzipped, tempDir } from "../temp_dir.ts";
 
-/** Reads with a cursor until it no longer moves to another file, and returns the numbers of the events. */
+/** Reads events until the cursor no longer moves to another file, and returns the field `n` of each event. */
 async function numbersIn(cursor: LogCursor, isBounded: boolean): Promise<unknown[]> {
   const numbers: unknown[] = [];
   for (let hasMoved = true; hasMoved;) {
@@ -29,7 +29,7 @@ function cursorOn(log: LogDirectory): LogCursor {
   return new LogCursor(source, { filter: eventFilter({}), signal, damage: [] });
 }
 
-Deno.test("LogCursor reads each line once if its file is sealed while the end of the reading is in an older file", async () => {
+Deno.test("LogCursor reads each line once if its file is sealed while the end that aim() has set is in an older file", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const log = new LogDirectory(denoFileSystem, path);
@@ -52,7 +52,7 @@ Deno.test("LogCursor reads each line once if its file is sealed while the end of
   cursor.close();
 });
 
-Deno.test("LogCursor rejects a reading with an end while the archive of its file cannot be opened", async () => {
+Deno.test("LogCursor rejects a bounded read while the archive of the file that it has read cannot be opened", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const archive = dir.path("audit_20260213_143000.jsonl.gz");

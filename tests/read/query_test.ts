@@ -241,7 +241,7 @@ Deno.test("queryLog() in descending order stops reading when it is aborted", asy
   };
   const query = queryLog(source, { order: "desc", signal: controller.signal });
   await assertRejects(() => query.toArray(), Error, "enough");
-  // Only the end of the file was read.
+  // The query has read only the end of the file before it stopped.
   assertEquals([positions.length, open], [1, 0]);
   assert(positions[0]! > 1_500_000, `read at ${positions[0]}`);
 });
@@ -257,7 +257,7 @@ Deno.test("queryLog() reports damage among the last events once", async () => {
   assertEquals(log.warnings.length, 2, "each query reports it once");
 });
 
-Deno.test("queryLog() calls where once for each event, also in descending order", async () => {
+Deno.test("queryLog() calls the option where once for each event, also in descending order", async () => {
   using log = setUp(CONTENT);
   const asked: unknown[] = [];
   const where: QueryOptions["where"] = ({ n }) => asked.push(n) > 0;

@@ -386,7 +386,7 @@ export class RandomHistory {
   readonly #files = new LogFiles(resolve("/log/audit.jsonl"));
   readonly #process: SimulatedProcess;
   readonly #lines: RandomLines;
-  /** The facts of the archives that the manifest will list. */
+  /** The data for the manifest lines of the archives, such as their sizes and digests. */
   readonly #facts: ArchiveFacts[] = [];
   #stampMs: number;
 
@@ -483,7 +483,10 @@ export class RandomHistory {
     else if (form !== "sealed") this.#addArchive(stamp, raw);
   }
 
-  /** Adds an archive of the bytes and its facts for the manifest. Either may be wrong. */
+  /**
+   * Adds an archive of the bytes `raw`, and the data for its manifest line. The archive may be damaged. The data may be
+   * missing or describe other content.
+   */
   #addArchive(stamp: Stamp, raw: Bytes): void {
     const random = this.#random;
     const path = this.#files.archive(stamp);
@@ -558,7 +561,8 @@ export class RandomHistory {
         return joined(manifest.subarray(0, at), encoder.encode("42\n"), manifest.subarray(at));
       case "changed": {
         const bytes = manifest.slice();
-        // A change of the last line cannot be detected, because no later line has its digest.
+        // A change of the last line of the manifest cannot be detected, because no later line has the digest of that
+        // line.
         const lastLine = manifest.subarray(0, -1).lastIndexOf(LINE_BREAK) + 1;
         if (at < lastLine) bytes[at]! ^= 1 << random.below(7);
         return bytes;

@@ -22,8 +22,8 @@ export interface Content {
   readonly path: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /**
-   * For an archive that cannot be decoded to its end: the length of the whole lines that every reader must decode.
-   * `bytes` is the most that a reader can decode. Null for any other file.
+   * If an archive cannot be decoded to its end: the length of the whole lines that every reader must decode. A reader
+   * can decode at most `bytes`. Null for any other file.
    */
   readonly goodBytesMin: number | null;
   /** Whether the file is a gzip file of several members. A reader may or may not report it as damaged. */
@@ -35,7 +35,7 @@ export interface Region {
   readonly path: string;
   readonly byteOffset: number;
   readonly byteLength: number;
-  /** The reason, or null if it is a message of the decoder. */
+  /** The reason; null if a decoder reports the damage in its own words. */
   readonly reason: string | null;
 }
 
@@ -61,8 +61,8 @@ export async function contentsOf(files: Files, path: string): Promise<Content[]>
 }
 
 /**
- * Returns the paths of the segments in the order of their stamps, one path for each segment, and then that of the
- * active file.
+ * Returns the paths of the segments in the order of the times in their names, and then the path of the active file. A
+ * segment that has two files is returned once.
  */
 function namesInOrder(files: Files, path: string): string[] {
   const stem = basename(path, ".jsonl");
@@ -71,9 +71,9 @@ function namesInOrder(files: Files, path: string): string[] {
     const [, nameStem, stamp, suffix] = /^(.*)_(\d{8}_\d{6})\.jsonl(\.gz)?$/.exec(basename(file)) ??
       [];
     if (nameStem !== stem || stamp === undefined || !isTime(stamp)) continue;
-    // A file that has a lock file is another log.
+    // A file that has its own lock file is the active file of another log.
     if (suffix === undefined && files.has(`${file}.lock`)) continue;
-    // The sealed form sorts first. It is used unless it is empty.
+    // If a segment has two files, the uncompressed file sorts first. The archive is used only if that file is empty.
     const other = byStamp.get(stamp);
     if (other === undefined || files.get(other)!.byteLength === 0) byStamp.set(stamp, file);
   }
@@ -151,7 +151,7 @@ export class Reference {
   /** Every region that cannot be read. */
   readonly damage: readonly Region[];
 
-  /** Reads the contents of the files. Of a damaged archive too, all of `bytes` is read. */
+  /** Reads the contents of the files. Also reads all of `bytes` of a damaged archive. */
   constructor(contents: readonly Content[], maxLineBytes: number) {
     const read = contents.map((content) => readContent(content, maxLineBytes));
     this.events = read.flatMap(({ events }) => events);
@@ -214,7 +214,7 @@ export class Reference {
     });
   }
 
-  /** Returns the accuracy of the navigation since the time. */
+  /** Returns the expected result of `accuracyMetrics(since)`. */
   accuracy(since: string | number): AccuracyMetrics {
     const events = this.query({ since });
     const totalNav = events.filter(({ event }) => event === "nav").length;
@@ -223,7 +223,7 @@ export class Reference {
     return { totalNav, validationFailCount, accuracyPct: rounded(Math.max(0, pct), 2) };
   }
 
-  /** Returns the metrics of the gate since the time, or of all events. */
+  /** Returns the expected result of `gateMetrics()`, for the events since `since` or for all events. */
   gate({ since, lastN = 10 }: { since?: string | number; lastN?: number } = {}): GateMetrics {
     const events = this.query(since === undefined ? {} : { since });
     const decisions = events.map(decisionOf).filter((decision) => decision !== null);
@@ -275,7 +275,7 @@ export function epochMsOf(ts: unknown): number {
   if (typeof ts !== "string") return NaN;
   // Temporal does not accept 24:00, the end of a day.
   if (/T24:00:00\.000Z$/.test(ts)) return epochMsOf(ts.replace("T24", "T00")) + 86_400_000;
-  // Nor does it accept a space before the offset, as other programs write it, or in place of the offset.
+  // Some programs write a space before the offset, or in place of the offset. Temporal accepts neither.
   const joined = ts.replace(/ (Z?)$/i, "$1");
   for (const text of [joined, `${joined}Z`, `${joined}T00:00Z`]) {
     try {
@@ -323,7 +323,8 @@ function readContent(
 /**
  * Truncates each damaged archive to the byte at which a reader stopped decoding it.
  *
- * @throws {RangeError} If a reader must not stop at that byte.
+ * @throws {RangeError} If the reader did not report the archive, or stopped within a line or before the byte
+ *   `goodBytesMin`.
  */
 export function cutWhereReaderStopped(
   contents: readonly Content[],

@@ -39,7 +39,7 @@ const CHANGES = 8;
 
 const HOURS = [0, -1, 0.001, 0.1, 0.5, 1, 1, 1.5, 3, 24, 24, 24 * 30, 24 * 30, 24 * 365, Infinity];
 
-/** A history, a reader of it, and the expected answers. */
+/** A random log, a reader of this log, and the expected answers. */
 interface Case {
   readonly random: SeededRandom;
   readonly history: RandomHistory;
@@ -48,8 +48,8 @@ interface Case {
   readonly clock: SimulatedClock;
   readonly reader: AuditReader;
   /**
-   * The references. The reader must agree with one of them. There are two if the manifest line of an archive still
-   * describes content that the archive has lost.
+   * The references. The reader must agree with one of them. There are two if an archive was changed, but its manifest
+   * line still describes the original content.
    */
   readonly references: References;
 }
@@ -165,7 +165,7 @@ function isSpend(actual: number, { usd, magnitude }: Spend): boolean {
 }
 
 await sampledTest(
-  "AuditReader.query() finds every event and all damage, in both orders",
+  "AuditReader.query() finds every event and all damage, in ascending and descending order",
   SHARE,
   async (extent) => {
     await forEachSeed(extent, async ({ reader, references: [reference] }) => {
@@ -367,7 +367,7 @@ Deno.test("The reference reader returns the answers that were computed by hand",
 
 await sampledTest(
   "The comparison with the reference detects a reader that selects archives by their names",
-  // About one history in ten detects such a reader. The test stops at the first one that does.
+  // About one random log in ten shows that this reader is wrong. The test stops at the first one.
   1,
   async (extent) => {
     let isDetected = false;

@@ -42,7 +42,10 @@ class Writers {
   #nowMs = Date.UTC(2026, 1, 13);
   readonly #retention: RetentionPolicy | undefined;
 
-  /** Without `retention`, the manifest is lost now and then. With it, only the manifest remembers the old archives. */
+  /**
+   * Without `retention`, the manifest is sometimes deleted. With `retention` it is not, because only the manifest has
+   * the spans of deleted archives.
+   */
   constructor(random: SeededRandom, retention?: RetentionPolicy) {
     this.#random = random;
     this.#retention = retention;
@@ -129,7 +132,10 @@ class Writers {
     this.#open.delete(span.id);
   }
 
-  /** Calls the function, which logs one event of the writer, at a new time. */
+  /**
+   * Advances the clock, stores its time as the last event of the writer's session, and calls the function that logs
+   * this event.
+   */
   async #seen<T>(
     { session }: { session: string },
     logged: () => PromiseLike<T>,
@@ -230,7 +236,7 @@ Deno.test("AuditReader.unfinished() lists a span whose beginning is in an archiv
   assertEquals(await unfinishedOn(disk), []);
 });
 
-Deno.test("AuditReader.unfinished() reads none of 100 archives of a log, and at most 1 MiB of other files", async () => {
+Deno.test("AuditReader.unfinished() does not read any of 100 archives, and reads at most 1 MiB of other files", async () => {
   const disk = newDisk();
   let nowMs = Date.UTC(2026, 1, 13);
   await using log = await openOn(disk, { now: () => nowMs += 1_000 });
@@ -279,7 +285,7 @@ Deno.test("AuditReader.unfinished() decodes archives whose manifest lines do not
   await span.end();
 });
 
-Deno.test("AuditReader.unfinished() reads an archive with an incomplete manifest line only if an open span may require it", async () => {
+Deno.test("AuditReader.unfinished() reads an archive with an incomplete manifest line only if it may contain the beginning or the end of an open span", async () => {
   const disk = newDisk();
   await using log = await openOn(disk);
   const prompt = "x".repeat(700_000);
@@ -288,7 +294,8 @@ Deno.test("AuditReader.unfinished() reads an archive with an incomplete manifest
     await log.begin("turn", { prompt }),
   ];
   await log.rotate();
-  // Events of another program, with a field of the same name, and among them the end of a span.
+  // Events of another program that also have a field named `span`, so they look like ends of spans. After those of the
+  // type "turn", the span `first` ends.
   for (let n = 0; n < 150; n++) await log.log("turn", { span: `other ${n}` });
   await first.end();
   await log.rotate();
@@ -318,7 +325,7 @@ Deno.test("AuditReader.unfinished() lists each span of a renamed archive once, b
   assertEquals((await unfinishedOn(disk)).map((each) => each.span), [span.id]);
 });
 
-Deno.test("AuditReader.unfinished() leaves out lastSeen if a removed archive may have had a later event of the session", async () => {
+Deno.test("AuditReader.unfinished() leaves out lastSeen of a span if a removed archive may have had a later event of its session", async () => {
   const disk = newDisk();
   await using log = await openOn(disk, { retention: { maxArchives: 1 } });
   const span = await log.begin("turn", { session_id: "old" });
@@ -354,7 +361,10 @@ Deno.test("AuditReader.unfinished() lists a span until it ends, even if retentio
   }
 });
 
-/** Returns the states of a disk before each call of a rotation, the last state, and the spans that are open in each. */
+/**
+ * Rotates a log. Returns a copy of its disk before each call of the last rotation and after `close()`, and the IDs of
+ * the spans that are open during that rotation.
+ */
 async function filmRotation(
   options: AuditLogOptions,
 ): Promise<{ frames: SimulatedDisk[]; expected: string[] }> {
@@ -383,7 +393,7 @@ async function filmRotation(
   return { frames, expected: open.map(({ id }) => id) };
 }
 
-/** A file system that shows the process of one disk for a number of calls, and then that of another disk. */
+/** A file system that accesses the disk `before` for a number of calls, and then the disk `after`. */
 class CutFileSystem {
   readonly fileSystem: FileSystem;
   #callsLeft: number;
@@ -399,14 +409,14 @@ class CutFileSystem {
     });
   }
 
-  /** Whether the other disk was shown. */
+  /** Whether a call has accessed the disk `after`. */
   get isCut(): boolean {
     return this.#callsLeft < 0;
   }
 }
 
 await sampledTest(
-  "AuditReader.unfinished() lists each span once if the log is rotated and pruned between any two of its calls",
+  "AuditReader.unfinished() lists each span once if the log is rotated and pruned between any two of its file system calls",
   1 / 10,
   async (extent) => {
     for (const retention of [undefined, { maxArchives: 1 }, { maxAgeSec: 1 }]) {

@@ -139,7 +139,8 @@ Deno.test("ReportAggregate returns the same figures as independent sums and the 
     await checkData(data, events);
     const endMs = (Math.floor(data.lastMs! / MINUTE_MS) + 1) * MINUTE_MS;
     assertEquals(data.endMs, endMs);
-    // The hours of the spend metric include their end, but the hours of the report do not.
+    // `hourlySpend()` includes an event exactly at the end of its hours, but the report does not. So `now` is a little
+    // before that end.
     const spend = (hours: number) =>
       hourlySpend(ReadableStream.from(events), { hours, now: () => endMs - 0.5 });
     assertEquals([data.lastHourUsd, data.lastDayUsd], [await spend(1), await spend(24)]);
@@ -179,7 +180,7 @@ Deno.test("ReportAggregate with only a start or an end leaves out events outside
   assertEquals(figuresOf({ since: START, until: START }), { events: 0, untimed: 0, usd: 0 });
 });
 
-Deno.test("ReportAggregate returns the same figures for any order of the events, except for the last events", () => {
+Deno.test("ReportAggregate returns the same figures for any order of the events, except for the list of the last events", () => {
   const events = randomEvents(8, 30);
   const withoutLast = ({ lastEvents: _, ...data }: ReportData) => data;
   const expected = withoutLast(dataOf(events));
@@ -190,7 +191,7 @@ Deno.test("ReportAggregate returns the same figures for any order of the events,
   }
 });
 
-Deno.test("ReportAggregate returns after each event the same figures as a new aggregate of the events so far", () => {
+Deno.test("ReportAggregate returns the same figures after each event as a new aggregate of the events so far", () => {
   const events = randomEvents(9, 300);
   const aggregate = new ReportAggregate(resolveReportOptions({}));
   assertEquals(aggregate.data(), dataOf([]));
@@ -248,7 +249,7 @@ Deno.test("ReportAggregate counts events without a time, but not their costs", (
   assertEquals(data.buckets.map(({ accuracy }) => accuracy.totalNav), [1]);
 });
 
-Deno.test("ReportAggregate adds up all models, and all event types, after the first 256", () => {
+Deno.test("ReportAggregate combines all models, and all event types, after the first 256", () => {
   const events = Array.from({ length: 600 }, (_, n) => ({
     ts: new Date(START + n * MINUTE_MS).toISOString(),
     event: `type ${n % 300}`,

@@ -55,7 +55,7 @@ Deno.test("renderReport() shows the budgets at the end of its range, and the hol
   assertStringIncludes(empty, "The log has no budgets.");
 });
 
-Deno.test("BudgetTally distinguishes budgets with the same name in different logs of a fleet", async () => {
+Deno.test("BudgetTally distinguishes budgets with the same name in events of different logs", async () => {
   using dir = tempDir();
   const tally = new BudgetTally();
   for (const name of ["b", "a"]) {

@@ -30,7 +30,7 @@ export class CuttableProxy implements AsyncDisposable {
   /** Closes every connection, and rejects new connections. */
   cut(): void {
     this.#listener.close();
-    // Disposing of a connection that has ended has no effect.
+    // A connection may have ended already. Disposing of it again has no effect.
     for (const connection of this.#connections) connection[Symbol.dispose]();
     this.#connections.clear();
   }

@@ -103,7 +103,7 @@ await browserTest(
       );
     const [before, topBefore] = [await place(), await top()];
     assertEquals([before["focus"], before["scrolled"], before["isOpen"]], ["events", 120, true]);
-    // This event adds rows to the open table above.
+    // This event adds rows to the table that was opened, which is above the list of events on the page.
     nowMs += 600_000;
     await log.log("last", { cost: 0.25 });
     await page.locator("#events tbody tr").first().filter({ hasText: "last" }).waitFor({

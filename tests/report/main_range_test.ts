@@ -29,12 +29,12 @@ for (
     ["no bucket", [], null],
   ] as const
 ) {
-  Deno.test(`mainRange() of ${what} is ${expected === null ? "not worth a hint" : "found"}`, () => {
+  Deno.test(`mainRange() of ${what} returns ${expected === null ? "null" : "the range without the outliers"}`, () => {
     assertEquals(mainRange(bucketsOf(counts)), expected);
   });
 }
 
-Deno.test("renderReport() states the time range of all other events if one event is from 1970", async () => {
+Deno.test("renderReport() states the time range of all events but one if that one event is from 1970", async () => {
   const events = Array.from({ length: 60 }, (_, n) => ({
     ts: new Date(Date.UTC(2026, 1, 13, 14, n)).toISOString(),
     event: "nav",

@@ -153,7 +153,7 @@ Deno.test("serveReport() rejects requests whose Host header does not name the se
   for (
     const host of [
       ...[`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`, `[::1]:${port}`],
-      // A forwarded port has another number.
+      // A tunnel may forward another port to the server, so any port is accepted.
       ...["127.0.0.1", "localhost:9999", `127.0.0.1:${port + 1}`, "[::1]:80"],
     ]
   ) {
@@ -219,7 +219,7 @@ Deno.test(
       await response.body?.cancel();
     }
     assertEquals(await served.statusFor(`attacker.example:${port}`), 421);
-    // The right token stands for the name.
+    // A request with the right token is accepted under any host name.
     const url = `/?token=${encodeURIComponent(token)}`;
     assertEquals(await served.statusFor("proxy.example", url), 303);
     assertEquals(await served.statusFor("proxy.example", "/?token=wrong"), 421);
@@ -261,7 +261,7 @@ Deno.test(
       "types-chart",
       "types-table",
     ]);
-    // The last update and the current page have the same version.
+    // The page that is served now has the version of the last update.
     assertEquals(versionOf(await served.page()), last.id);
   },
 );

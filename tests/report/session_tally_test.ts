@@ -59,7 +59,7 @@ Deno.test("SessionTally sums up costs exactly in any order", () => {
   assertEquals(tallyOf(events.toReversed()).dearest(1)[0]?.usd, usd);
 });
 
-Deno.test("SessionTally states an upper limit of the missing cost of each session after it dropped sessions", () => {
+Deno.test("SessionTally states the maximum missing cost of each session after it dropped sessions", () => {
   let missing = 0;
   for (let seed = 1; seed <= 40; seed++) {
     const events = randomEvents(seed, 100);

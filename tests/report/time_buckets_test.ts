@@ -93,7 +93,7 @@ function randomTimes(random: SeededRandom, fromMs: number, rangeMs: number): num
 }
 
 for (const timeZone of ZONES) {
-  Deno.test(`TimeBuckets groups random times in ${timeZone} as the calendar does`, () => {
+  Deno.test(`TimeBuckets groups random times in ${timeZone} into the same buckets as calendar functions do`, () => {
     const random = new SeededRandom(`buckets in ${timeZone}`);
     for (let round = 0; round < 40; round++) {
       const rangeMs = randomRangeMs(random);
@@ -104,7 +104,7 @@ for (const timeZone of ZONES) {
 }
 
 for (const timeZone of ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]) {
-  Deno.test(`TimeBuckets groups times around clock changes in ${timeZone} as the calendar does`, () => {
+  Deno.test(`TimeBuckets groups times around clock changes in ${timeZone} into the same buckets as calendar functions do`, () => {
     const random = new SeededRandom(`changes in ${timeZone}`);
     for (let round = 0; round < 40; round++) {
       const anywhere = zoned(START + random.below(30 * YEAR_MS), timeZone);

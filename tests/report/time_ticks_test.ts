@@ -126,7 +126,7 @@ function partsOf(ms: number, timeZone: string) {
   return { clock: `${part.hour}:${part.minute}`, date, month: part.month!, year: part.year! };
 }
 
-Deno.test("timeTicks() labels random buckets correctly, with at least a quarter of the permitted labels", () => {
+Deno.test("timeTicks() labels random buckets correctly, and uses at least a quarter of the maximum number of labels", () => {
   const random = new SeededRandom(11);
   for (let round = 0; round < 200; round++) {
     const timeZone = ZONES[round % ZONES.length]!;

@@ -90,7 +90,7 @@ Deno.test(
 );
 
 Deno.test(
-  "updateStream() sends all sections if the browser has no version of this server",
+  "updateStream() sends all sections if the server does not know the version that the browser has",
   async () => {
     using fed = new Fed();
     await fed.add(1, 1);

@@ -76,7 +76,8 @@ Deno.test("archiveSegment() removes the segment after its archive and manifest l
   const written = process.changes.findLastIndex((change) => change === `append ${TEMP}`);
   assertEquals(process.changes.slice(written + 1), FROM_SYNC_ON);
   await assertArchived(disk);
-  // The removal of the claim is not synced.
+  // The removal of the claim file, which reserved the segment for the process, is not synced. So the power loss may
+  // undo it.
   const restarted = disk.afterPowerLoss(() => false);
   await new LogProcess(restarted).recover();
   await assertArchived(restarted);
@@ -117,7 +118,8 @@ Deno.test("archiveSegment() lets the event loop turn at least once per chunk", a
   await archive(process);
   isOver = true;
   await turning;
-  // One turn for each 32 KiB that the function compresses, and one for each 8 KiB that the function reads back.
+  // At least one turn for each 32 KiB that `archiveSegment()` compresses, and one for each 8 KiB of the archive that it
+  // reads back.
   const chunks = text.length / (32 * 1024) + disk.readFile(ARCHIVE).byteLength / (8 * 1024);
   assert(turns >= chunks, `${turns} turns for ${chunks} chunks`);
 });
@@ -181,7 +183,8 @@ Deno.test("archiveSegment() uses an existing archive of the segment, and writes 
   const process = new LogProcess(disk);
   assertEquals(await archive(process), "archived");
   assertEquals(process.changes, [
-    // On Windows, a handle that reads cannot sync.
+    // On Windows, a handle that was opened for reading cannot sync. The archive is then synced again, through a second
+    // handle.
     ...Array<string>(RULES === "Windows" ? 2 : 1).fill(`syncData ${ARCHIVE}`),
     `syncDirectory ${files.directory}`,
     ...FROM_SYNC_ON.slice(-5),
@@ -276,7 +279,7 @@ Deno.test("archiveSegment() removes an empty segment without an archive", async 
   assertEquals([disk.snapshot(), process.system.openHandles], [{}, 0]);
 });
 
-Deno.test("archiveSegment() keeps a segment that is empty only because another process is still sealing it", async () => {
+Deno.test("archiveSegment() keeps a segment that is empty because another process has reserved its name but not yet sealed the file", async () => {
   const disk = diskWith({ [SEALED]: "", [files.active]: CONTENT });
   const sealer = disk.process();
   const process = new LogProcess(disk);
@@ -284,7 +287,7 @@ Deno.test("archiveSegment() keeps a segment that is empty only because another p
     ...process.archiving,
     underLock: async (section) => {
       await Promise.resolve();
-      // The sealing process held the append lock until this point.
+      // Up to this point, the sealing process held the append lock, and had only reserved the name of the segment.
       sealer.rename(files.active, SEALED);
       return section();
     },
@@ -332,7 +335,7 @@ Deno.test("archiveSegment() removes an unfinished archive that is a hard link, b
 });
 
 for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read"] as const) {
-  Deno.test(`archiveSegment() keeps the segment and leaves no unfinished archive if any ${name}() fails`, async () => {
+  Deno.test(`archiveSegment() keeps the segment and leaves no unfinished archive if any call of ${name}() fails`, async () => {
     for (const [code, error] of Object.entries(systemErrors)) {
       for (let nth = 0;; nth++) {
         const disk = diskWith({ [SEALED]: CONTENT });
@@ -405,8 +408,8 @@ for (const when of ["before", "after"] as const) {
       const second = new LogProcess(disk);
       const outcome = await archive(second);
       assert(outcome === "archived" || outcome === "gone", `call ${index}`);
-      // The first owner may have been killed between the rename of the segment and its removal, or may have left a claim
-      // or a temporary name.
+      // The killed process may have left a renamed segment, the claim file that reserved the segment, or a temporary
+      // file. Recovery removes these files.
       await second.recover();
       await assertArchived(disk);
       assertEquals(second.system.openHandles, 0);
@@ -572,7 +575,7 @@ Deno.test("archiveSegment() releases the lock on the segment before it rejects (
 });
 
 await sampledTest(
-  "archiveSegment() loses no line if its claim is removed and a second process that archives is killed",
+  "archiveSegment() loses no line if its claim file is removed and a second archiving process is killed",
   1 / 8,
   async (extent) => {
     const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));

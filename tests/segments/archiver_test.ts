@@ -70,7 +70,7 @@ Deno.test("Archiver.sweep() archives every sealed segment, the oldest first", as
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.sealed() archives all segments, with one sweep for many calls", async () => {
+Deno.test("Archiver.sealed() archives all segments, and runs only one sweep for many calls", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   assertEquals(process.archiver.isBusy, false);
@@ -79,8 +79,8 @@ Deno.test("Archiver.sealed() archives all segments, with one sweep for many call
   await process.archiver.finish();
   assertEquals(process.archiver.isBusy, false);
   assertEquals(archivedOn(disk), [...STAMPS]);
-  // A sweep lists the directory twice. So does the creation of the manifest, which looks for the owner of a log without
-  // an active file.
+  // A sweep lists the directory twice. So does the creation of the manifest, because without an active file the newest
+  // segment determines the owner of new files.
   assertEquals(process.system.calls.filter(({ name }) => name === "list").length, 2 + 2);
   await assertAtRest(process);
 });
@@ -188,7 +188,7 @@ for (
     const opened = process.system.calls.length;
     for (let count = 0; count < 3; count++) await process.archiver.sweep();
     const looked = process.system.calls.slice(opened).map(({ name }) => name);
-    // The size of the directory decides how to list it.
+    // `status` reports the size of the directory, which determines whether the directory is listed in steps.
     assertEquals(new Set(looked), new Set(["status", "list"]));
     assertEquals(process.told.length, 1);
     assertEquals(disk.snapshot()[files.sealed(SECOND)], TEXTS[1]);
@@ -200,7 +200,7 @@ for (
 
 for (const [what, kind] of ODDITIES) {
   for (const form of ["sealed", "unfinished", "archive"] as const) {
-    Deno.test(`Archiver archives the other segments if ${what} is at the path of the ${form} file of one segment`, async () => {
+    Deno.test(`Archiver archives the other segments if ${what} has the name of the ${form} file of one segment`, async () => {
       const disk = diskWithSegments();
       if (form === "sealed") disk.process().remove(files.sealed(FIRST));
       disk.plant(files[form](FIRST), kind);

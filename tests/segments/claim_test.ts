@@ -28,7 +28,7 @@ function sharedDirectory(): SimulatedDisk {
   return disk;
 }
 
-Deno.test("tryClaim() returns the claim to one process only, until that process releases the claim or dies", () => {
+Deno.test("tryClaim() lets only one process hold a claim, until that process releases the claim or dies", () => {
   const disk = diskWith({});
   const [first, second] = [disk.process(), disk.process()];
   const claim = tryClaim(logOn(first), CLAIM);
@@ -43,19 +43,19 @@ Deno.test("tryClaim() returns the claim to one process only, until that process 
   assert(taken !== null);
 });
 
-Deno.test("Claim.isAtPath() returns false after another program removed or replaced its file", () => {
+Deno.test("Claim.isAtPath() returns false after another program removed or replaced the claim file", () => {
   const disk = diskWith({});
   using claim = tryClaim(logOn(disk.process()), CLAIM);
   disk.process().remove(CLAIM);
   assertEquals(claim?.isAtPath(), false);
   using other = tryClaim(logOn(disk.process()), CLAIM);
   assertEquals([claim?.isAtPath(), other?.isAtPath()], [false, true]);
-  // The claim of the other process stays.
+  // The first process has lost its claim, so `release()` does not remove the claim file of the other process.
   claim?.release();
   assertEquals(other?.isAtPath(), true);
 });
 
-Deno.test("tryClaim() refuses a file of another user, because that user could change the input of an import", () => {
+Deno.test("tryClaim() refuses a file of another user, because that user could change the text that the process writes into it", () => {
   for (const path of [CLAIM, files.importing, files.completing]) {
     const disk = sharedDirectory();
     disk.process(OTHER).open(path, "create").close();
@@ -77,7 +77,7 @@ Deno.test("tryClaim() by root creates a claim that belongs to the owner of the l
   assertEquals(disk.ownershipOf(CLAIM), { ...SERVICE, mode: 0o600 });
 });
 
-Deno.test("LogDirectory ignores claims when it determines the owner of new files and the newest stamp", () => {
+Deno.test("LogDirectory ignores claim files when it determines the owner of new files and the newest stamp", () => {
   const disk = sharedDirectory();
   disk.process().remove(files.active);
   disk.setOwnership(files.directory, { ...SERVICE, mode: 0o777 });

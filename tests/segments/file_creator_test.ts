@@ -117,7 +117,7 @@ Deno.test("LogDirectory creates files with the ownership of the newest segment i
   assertEquals(disk.ownershipOf(files.active), { uid: 1000, gid: 4, mode: 0o640 });
 });
 
-Deno.test("LogDirectory creates no file that the owner of the log could not open, and leaves no temporary file", () => {
+Deno.test("LogDirectory refuses to create a file that the owner of the log could not open, and leaves no temporary file", () => {
   const disk = diskOf(SERVICE, 0o640);
   disk.setOwnership(files.directory, { ...SERVICE, mode: 0o777 });
   const log = logOn(disk.process(OTHER));
@@ -162,7 +162,7 @@ Deno.test("LogDirectory creates a file without removing temporary files of other
   );
 });
 
-Deno.test("LogDirectory.leftovers() lists temporary files; removeTemporary() removes empty files and second names", async () => {
+Deno.test("LogDirectory.leftovers() lists temporary files; removeTemporary() removes an empty one, and one whose file also has another name", async () => {
   const disk = diskWith({ [files.active]: "a\n", [files.lock]: "" });
   const [second, empty, full] = [files.active, files.lock, files.manifest].map(temporaryFor);
   disk.process().link(files.active, second!);
@@ -187,7 +187,7 @@ Deno.test("LogDirectory.leftovers() lists temporary files; removeTemporary() rem
   );
 });
 
-Deno.test("LogDirectory creates a file even if another process removes its temporary file at any call", () => {
+Deno.test("LogDirectory creates a file even if another process removes its temporary file at any file system call", () => {
   let removals = 0;
   for (let calls = 0;; calls++) {
     const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
@@ -213,7 +213,7 @@ Deno.test("LogDirectory creates a file even if another process removes its tempo
   assert(removals >= 3, `${removals}`);
 });
 
-Deno.test("LogDirectory.checkOwner() succeeds even if another process removes its temporary file at any call", () => {
+Deno.test("LogDirectory.checkOwner() succeeds even if another process removes its temporary file at any file system call", () => {
   for (let call = 0, isReached = true; isReached; call++) {
     const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
     const process = disk.process(ROOT_USER);
@@ -230,7 +230,7 @@ Deno.test("LogDirectory.checkOwner() succeeds even if another process removes it
   }
 });
 
-Deno.test("LogDirectory appends to the file at the path even if another program replaces its temporary file", () => {
+Deno.test("LogDirectory appends to the file at the path even if another program replaces the temporary file before it is linked", () => {
   const disk = diskOf({ uid: 1000, gid: 4 }, 0o640);
   const process = disk.process(ROOT_USER);
   process.onCall = ({ name, path }) => {
@@ -243,7 +243,7 @@ Deno.test("LogDirectory appends to the file at the path even if another program 
   assertEquals(new TextDecoder().decode(disk.readFile(files.manifest)), "line\n");
 });
 
-Deno.test("LogDirectory uses the owner of a segment only if this user also owns the directory or the lock file", () => {
+Deno.test("LogDirectory assigns new files to the owner of a segment only if this user also owns the directory or the lock file", () => {
   const stranger = { ...OTHER, mode: 0o644 };
   for (
     const [what, directory, lock, segment, expected] of [
@@ -279,7 +279,7 @@ Deno.test("LogDirectory warns once for each new file that cannot have the group 
   );
 });
 
-Deno.test("openForRead() accepts the second name that a file has during its creation, but no other hard link", () => {
+Deno.test("openForRead() accepts the temporary name of a file as a second hard link, but no other hard link", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   process.link(files.active, TEMPORARY);
@@ -290,7 +290,7 @@ Deno.test("openForRead() accepts the second name that a file has during its crea
   assertThrows(() => openForRead(process, files.active), TypeError, "a file with 2 hard links");
 });
 
-Deno.test("LogDirectory opens a file even while the process that creates the file removes its second name", () => {
+Deno.test("LogDirectory opens a file even while the process that creates the file removes its temporary name", () => {
   for (const access of ["open", "openForAppend"] as const) {
     for (let calls = 0, isReached = true; isReached; calls++) {
       const disk = diskWith({ [files.active]: "a\n" });
@@ -318,7 +318,7 @@ Deno.test("LogDirectory.openForAppend() completes an interrupted creation by rem
   assertEquals(namesOn(disk), ["audit.jsonl"]);
 });
 
-Deno.test("LogDirectory opens a file whose temporary name it may not remove, also after the file was sealed", () => {
+Deno.test("LogDirectory opens a file whose temporary name it may not remove, even after the file is sealed", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   disk.process().link(files.active, TEMPORARY);
   const process = disk.process();
@@ -332,7 +332,7 @@ Deno.test("LogDirectory opens a file whose temporary name it may not remove, als
   sealed.close();
 });
 
-Deno.test("AuditLog.open() by the owner at any call while root seals the log keeps the group and mode of the log", async () => {
+Deno.test("AuditLog.open() by the owner, during any file system call of a rotation by root, keeps the group and mode of the log", async () => {
   const path = files.active;
   for (let call = 0, isReached = true; isReached; call++) {
     const disk = diskWith({ [path]: "" });

@@ -69,7 +69,7 @@ export function textOfArchive(disk: SimulatedDisk, stamp: Stamp): Promise<string
   return gunzipped(new Uint8Array(disk.readFile(files.archive(stamp))));
 }
 
-/** Takes a claim for a process, which holds it until it is killed. */
+/** Takes the claim at the path for a process: locks the claim file until the process is killed. */
 export function claim(owner: SimulatedProcess, path: string): void {
   assert(owner.open(path, "create").tryLock());
 }
@@ -93,7 +93,7 @@ export class LogProcess {
   readonly manifest: Manifest;
   readonly archiver: Archiver;
   readonly archiving: Archiving;
-  /** Ends the archiving. */
+  /** Its signal aborts the archiving. */
   readonly ending = new AbortController();
   readonly #logger = {
     debug() {},
@@ -105,7 +105,7 @@ export class LogProcess {
   /** Starts a process on the disk. */
   constructor(disk: SimulatedDisk) {
     const log = logOn(this.system = disk.process());
-    // A section is synchronous and the processes share a thread, so sections never overlap.
+    // The functions that run under the lock are synchronous, and the processes share a thread. So they never overlap.
     const underLock = async <T>(section: () => T) => await Promise.resolve().then(section);
     this.manifest = new Manifest({ log, logger: this.#logger, underLock });
     const { manifest, clock } = this;
@@ -125,8 +125,8 @@ export class LogProcess {
   }
 
   /**
-   * The recorded calls that change or sync files, each as the name of the function and its paths. Without those of
-   * claims and temporary names, of which nothing is left.
+   * The recorded calls that change or sync files: the name of each call, followed by its paths. Calls on claim files
+   * and temporary files are left out.
    */
   get changes(): string[] {
     return this.system.calls

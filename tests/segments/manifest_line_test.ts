@@ -34,7 +34,7 @@ const FACTS: ArchiveFacts = {
   rebuilt: false,
 };
 
-/** Returns the facts of an archive for its manifest line. Different numbers result in different facts. */
+/** Returns the data of an archive for its manifest line. Different numbers result in different data. */
 function facts(index: number): ArchiveFacts {
   return { ...FACTS, archive: `audit_20260213_14302${index}.jsonl.gz`, lines: 10 + index };
 }
@@ -199,7 +199,7 @@ Deno.test("ManifestLines.take() rejects a line with an invalid or missing field"
   for (const [field, value] of wrong) {
     const line = { ...JSON.parse(text), [field]: value };
     assertEquals(taken(encoder.encode(`${JSON.stringify(line)}\n`)).byArchive.size, 0, field);
-    // A missing field is invalid too, except the spans, which earlier versions did not write.
+    // A missing field is invalid too, except `spans`, which earlier versions did not write.
     if (field === "spans") continue;
     delete line[field];
     assertEquals(taken(encoder.encode(`${JSON.stringify(line)}\n`)).byArchive.size, 0, field);

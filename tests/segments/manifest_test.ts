@@ -20,7 +20,7 @@ import { diskWith, files, logOn } from "./log_on_disk.ts";
 
 const PATH = files.manifest;
 
-/** Returns the facts of an archive for its manifest line. Different numbers result in different facts. */
+/** Returns the data of an archive for its manifest line. Different numbers result in different data. */
 function facts(index: number, sha256 = "0".repeat(64)): ArchiveFacts {
   return {
     archive: `audit_20260213_14302${index}.jsonl.gz`,
@@ -98,7 +98,8 @@ Deno.test("Manifest.add() appends a line under the lock, and syncs the manifest 
   for (const index of [1, 2, 3]) await manifest.add(facts(index));
   assertEquals(manifestOn(disk), textOf(1, 2, 3));
   const once = ["open", "append", "syncData"];
-  // The first file that a process creates shows for whom it creates files, except on Windows.
+  // Before a process creates its first file, it creates and removes a temporary file, to find out which owner its files
+  // have. Files on Windows have no owner.
   const first = ["list", "list", ...RULES === "Windows" ? [] : ["open", "remove"], ...once];
   assertEquals(changesOf(fileSystem), [...first, ...once, ...once]);
   assertEquals([fileSystem.openHandles, warnings], [0, []]);
@@ -130,7 +131,7 @@ Deno.test("Manifest.read() creates no file, and returns no lines if the manifest
   assertEquals(disk.snapshot(), {});
 });
 
-Deno.test("Manifest.read() rereads only the last known line when the manifest has grown", () => {
+Deno.test("Manifest.read() of a manifest that has grown reads only its last known line again, and the new lines", () => {
   const [whole, longer] = [textOf(1, 2), textOf(1, 2, 3)];
   const disk = diskWith({ [PATH]: whole });
   const { fileSystem, manifest } = open(disk);
@@ -163,7 +164,7 @@ Deno.test("Manifest.add() continues a manifest that was rewritten with more line
   assertEquals(warnings, []);
 });
 
-Deno.test("Manifest.add() removes a torn tail with a warning, and continues the chain", async () => {
+Deno.test("Manifest.add() removes an incomplete last line with a warning, and continues the chain", async () => {
   const [whole, next] = [textOf(1, 2), textOf(1, 2, 3)];
   for (let length = whole.length + 1; length < next.length; length++) {
     const disk = diskWith({ [PATH]: next.slice(0, length) });
@@ -190,7 +191,7 @@ Deno.test("Manifest.add() keeps a damaged line as evidence, and appends new line
   assertEquals(warnings, []);
 });
 
-Deno.test("Manifest.add() keeps a torn tail if the manifest already has the line", async () => {
+Deno.test("Manifest.add() keeps an incomplete last line if it has no line to add", async () => {
   const damaged = `${textOf(1)}damage`;
   const disk = diskWith({ [PATH]: damaged });
   const { manifest, warnings } = open(disk);
@@ -317,7 +318,7 @@ await testNeeding("POSIX", "Manifest.add() creates a file with mode 0600", async
   assertEquals(Deno.readTextFileSync(path), textOf(1, 2));
 });
 
-Deno.test("ManifestReader.catchUp() reads lines longer than a step, with turns of the event loop in between", async () => {
+Deno.test("ManifestReader.catchUp() reads lines that are longer than the bytes of a step, and lets the event loop turn in between", async () => {
   const lines = new ManifestLines();
   const begun = ["x".repeat(300_000)];
   const long = { ended: [], unlisted: [], begun, cut: false, seen: null };

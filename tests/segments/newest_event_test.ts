@@ -15,7 +15,10 @@ function oneOf<T>(random: SeededRandom, choices: readonly T[]): T {
   return choices[random.below(choices.length)]!;
 }
 
-/** Returns the time of the newest event, found by parsing every line. Ignores times that are too late for a stamp. */
+/**
+ * Returns the time of the newest event, found by parsing every line. Ignores times that cannot be the stamp in the
+ * name of a segment.
+ */
 function newestOf(text: string): number {
   const times = text.split("\n").map(timeOf)
     .filter((ms) => ms >= 0 && ms <= STAMP_MAX_MS);
@@ -153,7 +156,7 @@ Deno.test("NewestEvent.boundMs is not earlier than any event of the file, or is 
   assert(bounds > 100, `${bounds} bounds`);
 });
 
-Deno.test("NewestEvent.boundMs is undefined after a line longer than a chunk, until a later mark of another writer is used", () => {
+Deno.test("NewestEvent.boundMs is undefined after a line longer than a chunk, until resume() continues at a later mark", () => {
   const long = `{"ts":"2026-03-01T00:00:00.000Z","x":"${"x".repeat(3 * CHUNK_BYTES)}"}\n`;
   const newest = new NewestEvent(CHUNK_BYTES);
   const handle = openWith(`${long}\n`);
@@ -165,8 +168,9 @@ Deno.test("NewestEvent.boundMs is undefined after a line longer than a chunk, un
   assertEquals([newest.boundMs, newest.byteLength], [Date.UTC(2026, 2, 1) + 999, long.length + 1]);
 });
 
-Deno.test("NewestEvent.forgetUnlessIn() resets the tracker if a truncated file has grown past the examined part", () => {
-  // The padding is longer than the compared bytes, so that these bytes are the same at the end of every line.
+Deno.test("NewestEvent.forgetUnlessIn() resets the tracker if the file was truncated and has grown beyond its former length", () => {
+  // `forgetUnlessIn()` compares the last 256 bytes of the part that was read. The padding is longer, so these bytes are
+  // the same in every line.
   const x = "x".repeat(300);
   const line = (ms: number) => `${JSON.stringify({ ts: new Date(ms).toISOString(), x })}\n`;
   const DAY_MS = 86_400_000;
@@ -192,7 +196,7 @@ Deno.test("NewestEvent.forgetUnlessIn() resets the tracker if a truncated file h
   }
 });
 
-Deno.test("NewestEvent does not read the lines that appended() has added", () => {
+Deno.test("NewestEvent does not read lines that were passed to appended()", () => {
   const line = `${JSON.stringify({ ts: new Date(NOW).toISOString() })}\n`;
   const disk = diskWith({ [files.active]: line.repeat(3) });
   const process = disk.process();
@@ -219,7 +223,7 @@ Deno.test("NewestEvent reads lines of other writers only once", () => {
 
 Deno.test("NewestEvent finds a line that spans two reads", () => {
   const short = `${JSON.stringify({ ts: new Date(NOW).toISOString(), n: "x".repeat(90) })}\n`;
-  // The line is longer than the remainder of the first read.
+  // The newest line is longer than the rest of the first read, so it spans two reads.
   const newestLine = `{"event":"nav","ts":"2026-03-01T00:00:00Z","n":"${"x".repeat(140)}"}\n`;
   assert(short.length < newestLine.length && newestLine.length <= CHUNK_BYTES);
   const text = short.repeat(Math.floor((CHUNK_BYTES - 1) / short.length)) + newestLine + short;

@@ -106,7 +106,7 @@ for (const when of ["before", "after"] as const) {
       const disk = await diskWithRemains();
       const killed = new LogProcess(disk);
       killed.system.killAt(index, when);
-      // Failures are logged, so recovery resolves even if every call of the killed process fails.
+      // Recovery logs failures and does not reject. So it resolves even if every call after the kill fails.
       await killed.recover();
       assert(killed.system.isKilled);
       const { process } = await recovered(disk);

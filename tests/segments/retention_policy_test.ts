@@ -31,7 +31,7 @@ for (const [policy, count, reason] of CASES) {
   });
 }
 
-Deno.test("dueArchives() keeps every archive after the first archive that it keeps, in the order of the stamps", () => {
+Deno.test("dueArchives() keeps every archive that follows the first one that it keeps, even if it is too old", () => {
   // The first archive was sealed while the clock was far ahead.
   const archives = [{ stamp: "20300101_000000", gzip_bytes: 1 }, ...ARCHIVES];
   assertEquals(dueArchives(archives, { maxAgeSec: 60 }, NOW_MS), []);
@@ -48,16 +48,16 @@ const WAITING: [
   limits: RetentionPolicy,
   due: number,
 ][] = [
-  // Nothing is received, and all wait within the limits.
+  // No fleet has received an archive, and `untilShipped` lets all five wait: no archive is due.
   [{ maxBytes: 500 }, null, { maxArchives: 1 }, 0],
   [{ maxAgeSec: 300 }, null, { maxArchives: 1 }, 0],
-  // What is received is deleted.
+  // The archives that every fleet has received are due, if the other limits are exceeded.
   [{ maxBytes: 500 }, 0, { maxArchives: 1 }, 1],
   [{ maxBytes: 500 }, 2, { maxArchives: 1 }, 3],
   [{ maxBytes: 500 }, 4, { maxArchives: 1 }, 4],
   [{ maxBytes: 500 }, 4, { maxArchives: 3 }, 2],
   [{ maxBytes: 500 }, 4, { maxAgeSec: 0 }, 5],
-  // What waits exceeds a limit.
+  // The waiting archives exceed a limit of `untilShipped`: the oldest are due even if no fleet has received them.
   [{ maxBytes: 499 }, null, { maxArchives: 1 }, 1],
   [{ maxBytes: 250 }, null, { maxArchives: 1 }, 3],
   [{ maxBytes: 0 }, null, { maxArchives: 1 }, 4],
@@ -68,18 +68,18 @@ const WAITING: [
   [{ maxAgeSec: 0 }, null, { maxAgeSec: 0 }, 5],
   [{ maxBytes: 500, maxAgeSec: 200 }, null, { maxArchives: 1 }, 2],
   [{ maxBytes: 300, maxAgeSec: 1e9 }, null, { maxArchives: 1 }, 2],
-  // No other limit is exceeded.
+  // The waiting archives exceed `untilShipped`, but `maxArchives` is not exceeded: no archive is due.
   [{ maxBytes: 0, maxAgeSec: 0 }, null, { maxArchives: 5 }, 0],
 ];
 for (const [untilShipped, received, limits, count] of WAITING) {
   const which = received === null ? "no archive" : `archive ${received}`;
-  Deno.test(`dueArchives() returns ${count} of five archives, received up to ${which}, for ${JSON.stringify({ ...limits, untilShipped })}`, () => {
+  Deno.test(`dueArchives() returns ${count} of five archives for ${JSON.stringify({ ...limits, untilShipped })} if ${which} is the newest that every fleet has received`, () => {
     const stamp = received === null ? null : ARCHIVES[received]!.stamp;
     const due = dueArchives(ARCHIVES, { ...limits, untilShipped }, NOW_MS, stamp);
     assertEquals(due.map(({ archive }) => archive), ARCHIVES.slice(0, count));
   });
 }
 
-Deno.test("dueArchives() ignores the archives that fleets have received if the policy does not wait for shippers", () => {
+Deno.test("dueArchives() does not wait until fleets have received archives if the policy has no untilShipped", () => {
   assertEquals(dueArchives(ARCHIVES, { maxArchives: 1 }, NOW_MS, null).length, 4);
 });

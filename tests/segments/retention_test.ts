@@ -149,7 +149,7 @@ Deno.test("AuditReader.prunedUntil() returns the time up to which retention has 
   assertEquals(warnings.length, 1);
 });
 
-Deno.test("AuditLog does not prune foreign, unlisted, modified or unarchived files", async () => {
+Deno.test("AuditLog does not prune modified archives, segments without an archive, or files that it has not written", async () => {
   const foreign = new Uint8Array(gzipSync(linesFrom(50)));
   const disk = await diskWithLog(4, {
     // This archive was created by another program; recovery adds a line for it to the manifest.

@@ -46,7 +46,7 @@ Deno.test("sealActive() reserves the name, renames the file and syncs the direct
   assertEquals(process.openHandles, 0);
 });
 
-Deno.test("sealActive() uses a stamp after those at the end of the manifest, but ignores stamps of the year 9999", () => {
+Deno.test("sealActive() uses a stamp later than the stamps in the last lines of the manifest, but ignores stamps of the year 9999", () => {
   const line = (seq: number, stamp: string) =>
     `{"v":1,"seq":${seq},"pruned":"audit_${stamp}.jsonl.gz"}\n`;
   const manifest = line(0, "20260213_150000") + line(1, "99991231_000000") +

@@ -51,7 +51,7 @@ Deno.test("LogFiles.manifest is derived from the stem and the extension of the l
   );
 });
 
-Deno.test("LogFiles.has() recognizes the three files for shippers of its log, but not those of another log", () => {
+Deno.test("LogFiles.has() recognizes the three files with which shippers record the received archives of its log, but not those of another log", () => {
   const names = ["audit.shipped.jsonl", "audit.shipped.jsonl.tmp", "audit.shipped.jsonl.tmp.lock"];
   const files = new LogFiles("/d/audit.jsonl");
   const { shipped, unfinishedShipped, recording } = files;

@@ -6,7 +6,10 @@ import { SeededRandom } from "../seeded_random.ts";
 const MAX_LINE_BYTES = 120;
 const encoder = new TextEncoder();
 
-/** Returns the summary of bytes that are added in chunks of the lengths. The remaining bytes are added as one chunk. */
+/**
+ * Returns the summary of the content. It is added in chunks of `chunkLengths` bytes, and the remaining bytes as one
+ * chunk.
+ */
 function summaryOf(content: string | Uint8Array, chunkLengths: readonly number[] = []) {
   const scan = new SegmentScan(MAX_LINE_BYTES);
   let rest = typeof content === "string" ? encoder.encode(content) : content;

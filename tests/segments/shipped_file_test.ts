@@ -24,7 +24,7 @@ import { claim, diskWith, files, logOn, LogProcess, namesOn, STAMPS } from "./lo
 const ARCHIVES = STAMPS.map((stamp) => basename(files.archive(stamp)));
 const TS = "2026-02-13T14:30:23.000Z";
 
-/** Returns the line of a fleet that has received some of the archives. */
+/** Returns the line of a fleet in `audit.shipped.jsonl`. The fleet has received the first `archives` archives. */
 function received(fleet: string, archives: number): Received {
   const archive = archives === 0 ? null : ARCHIVES[archives - 1]!;
   return { stream: "AUDIT", fleet, log: "a", archive, position: 100 * archives, ts: TS };
@@ -34,7 +34,7 @@ function textOf(...lines: readonly Received[]): string {
   return lines.map((line) => `${JSON.stringify({ v: 1, ...line })}\n`).join("");
 }
 
-/** Records a line in a process. */
+/** Calls `recordReceived()` with the line in a process. */
 function record(
   process: SimulatedProcess,
   line: Received,
@@ -75,7 +75,7 @@ Deno.test("recordReceived() distinguishes fleets by the names of stream, fleet a
   assertEquals(disk.snapshot()[files.shipped], textOf(...lines));
 });
 
-Deno.test("recordReceived() writes nothing if there is no file for shippers, or if its signal is aborted", async () => {
+Deno.test("recordReceived() writes nothing if audit.shipped.jsonl does not exist, or if its signal is aborted", async () => {
   const disk = diskWith({});
   await record(disk.process(), received("f", 1));
   assertEquals(disk.snapshot(), {});
@@ -142,7 +142,7 @@ for (const [what, content, damage] of DAMAGED) {
 }
 
 for (const kind of ["directory", "symlink", "other"] as const) {
-  Deno.test(`readShipped() reads a path that leads to a file of kind ${kind} as damage`, () => {
+  Deno.test(`readShipped() reports damage if a file of kind ${kind} is at the path of audit.shipped.jsonl`, () => {
     const disk = diskWith({});
     disk.plant(files.shipped, kind);
     assert(read(disk)?.damage?.includes("the path "), read(disk)?.damage ?? "none");
@@ -162,7 +162,7 @@ for (const [errno, error] of Object.entries(systemErrors)) {
   });
 }
 
-/** Removes what killed shippers left behind, like recovery. */
+/** Removes the files that killed shippers left behind, as recovery does. */
 async function recover(disk: SimulatedDisk): Promise<void> {
   const process = disk.process();
   const log = logOn(process);
@@ -170,7 +170,7 @@ async function recover(disk: SimulatedDisk): Promise<void> {
   removeUnfinishedShipped(log);
 }
 
-/** Returns a disk with the lines of two fleets. */
+/** Returns a disk whose `audit.shipped.jsonl` has the lines of two fleets. */
 function diskOfTwo(): SimulatedDisk {
   return diskWith({ [files.shipped]: textOf(received("f", 1), received("g", 2)) });
 }
@@ -197,7 +197,8 @@ Deno.test("recordReceived() leaves the old lines or the new ones if it is killed
         const text = String(state.snapshot()[files.shipped]);
         seen.add(text);
         assert(text === before || text === after, `${when} call ${at}: ${text}`);
-        // A living shipper uses what the killed one left, and recovery removes it.
+        // The next shipper can record its line despite the files that the killed shipper left, and recovery removes
+        // those files.
         const copy = state.afterKill();
         await record(copy.process(), received("f", 3));
         assertEquals(copy.snapshot()[files.shipped], after);

@@ -2,7 +2,10 @@ import type { AuditEvent } from "@vivarium/scout";
 import { assertEquals } from "@std/assert";
 import { SpanLedger, spanOf } from "../../src/segments/span_ledger.ts";
 
-/** Adds events such as "a1+" (a beginning of the type "a" with the ID "1") and "a1-", each with its number as its line. */
+/**
+ * Returns a ledger after events such as "a1+" (the span "1" of type "a" begins) and "a1-" (it ends). The stored line of
+ * a beginning is the number of the event.
+ */
 function after(text: string): SpanLedger<string> {
   const ledger = new SpanLedger<string>();
   for (const [n, word] of text.split(" ").entries()) {
@@ -45,7 +48,7 @@ Deno.test("spanOf() returns the same type and ID for a beginning and its end", (
   assertEquals(of("a_begin", "1"), { end: ["a", "1"], begins: true });
   assertEquals(of("a", "1"), { end: ["a", "1"], begins: false });
   assertEquals(of("_begin", "1"), { end: ["_begin", "1"], begins: false });
-  // The end of such a span would begin another one.
+  // If "a_begin_begin" began a span, that span would end with an event "a_begin", which begins another span.
   assertEquals(of("a_begin_begin", ""), { end: ["a_begin_begin", ""], begins: false });
   for (const span of [1, null, undefined, {}]) assertEquals(of("a_begin", span), null);
   assertEquals([of(undefined, "1"), of(7, "1")], [null, null]);

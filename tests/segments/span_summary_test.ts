@@ -32,7 +32,7 @@ Deno.test("SpanScan states the beginnings and ends whose counterparts are not in
   assertEquals(summaryOf([]), NOTHING);
 });
 
-Deno.test("SpanScan states when each session was last seen, and ignores ends by scout inflight end", () => {
+Deno.test("SpanScan states when each session was last seen, and ignores span ends that the command scout inflight end logged", () => {
   const seen = (ts: unknown, session_id: unknown) => ({ ts, session_id }) as AuditEvent;
   const events = [seen("1", "a"), seen("2", "b"), seen("3", "a"), seen(4, "b"), seen("5", 6)];
   assertEquals(summaryOf(events)?.seen, [["a", "3"], ["b", "2"]]);
@@ -63,18 +63,18 @@ Deno.test("The span summaries of several segments yield the same open spans as a
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `${n}`);
 
 Deno.test("SpanScan returns null if there are more than 10,000 spans", () => {
-  // The type has a beginning, so its ends are listed.
+  // The segment has a beginning of this type, so even more than 100 ends of the type are listed.
   const pair = [begin("x"), end("x")];
   assertEquals(summaryOf([...pair, ...ids(10_000).map(end)])?.ended.length, 10_000);
   assertEquals(summaryOf([...pair, ...ids(10_001).map(end)]), null);
   assertEquals(summaryOf(ids(5_001).flatMap((id) => [begin(id), end(`x${id}`)])), null);
   assertEquals(summaryOf(ids(10_001).map((id) => begin(id))), null);
-  // Any number of spans may begin and end in the segment, one after the other.
+  // A span that begins and ends in the segment is not counted, so there may be any number of such spans.
   const pairs = ids(20_000).flatMap((id) => [begin(id), end(id)]);
   assertEquals(summaryOf(pairs), NOTHING);
 });
 
-Deno.test("SpanScan names the types with more than 100 ends and no beginning, instead of listing the ends", () => {
+Deno.test("SpanScan lists only the type instead of each end if a type has more than 100 ends and no beginning", () => {
   const foreign = (type: string, count: number) =>
     ids(count).map((span) => ({ event: type, span }));
   assertEquals(summaryOf(foreign("nav", 100))?.ended.length, 100);
@@ -85,7 +85,7 @@ Deno.test("SpanScan names the types with more than 100 ends and no beginning, in
   assertEquals([summaryOf(many)?.unlisted.length, summaryOf(many)?.ended.length], [100, 101]);
 });
 
-Deno.test("SpanScan leaves out the other fields of the beginnings if all beginnings are longer than 1 MiB together", () => {
+Deno.test("SpanScan keeps only the fields that identify the span if all beginnings together are longer than 1 MiB", () => {
   const long = "x".repeat(600_000);
   const longBegin = { ...begin("1"), session_id: "s", ts: "2026", parent: "0", long };
   assertEquals(summaryOf([longBegin])?.begun[0]?.length, JSON.stringify(longBegin).length);
@@ -97,7 +97,7 @@ Deno.test("SpanScan leaves out the other fields of the beginnings if all beginni
     cut: true,
     seen: [["s", "2026"]],
   });
-  // Control characters take six characters each in a manifest line.
+  // A control character takes six characters in a manifest line, so these fields are longer than 1 MiB.
   assertEquals(summaryOf([{ ...begin("1"), long: "\u0001".repeat(200_000) }])?.cut, true);
   assertEquals(summaryOf([end(long), end(long)]), null);
 });

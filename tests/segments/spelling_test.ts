@@ -10,7 +10,7 @@ import { SimulatedClock } from "../platform.ts";
 import { tempDir } from "../temp_dir.ts";
 import { diskWith } from "./log_on_disk.ts";
 
-/** The spelling of a file in the directory, another one, and the log that the directory has. */
+/** Cases: a file name that the directory lists, another spelling of the log's name, and the log's own name. */
 const SPELLINGS: readonly [listed: string, other: string, log: string, shown?: string[]][] = [
   ["Audit.jsonl", "audit.jsonl", "Audit.jsonl"],
   ["AUDIT.JSONL.lock", "audit.jsonl", "AUDIT.JSONL"],
@@ -58,7 +58,7 @@ Deno.test("AuditLog opens audit.jsonl next to a log named Audit.jsonl if the dis
   assertEquals(process.calls.filter(({ name }) => name === "list").length, listings);
 });
 
-Deno.test("AuditReader opens a log on a disk that ignores case while another process seals the log at any call", async () => {
+Deno.test("AuditReader opens a log on a disk that ignores case even if another process seals the log at any file system call", async () => {
   for (let call = 0, isReached = true; isReached; call++) {
     const disk = diskWith(
       { "/log/audit.jsonl": '{"event":"nav"}\n', "/log/audit.jsonl.lock": "" },
@@ -88,7 +88,7 @@ Deno.test("AuditReader opens a log by its exact name even if the directory may n
   assertEquals(reader.path, resolve(path));
 });
 
-Deno.test("AuditReader does not list the directory if the name has no other spelling on its file system", async () => {
+Deno.test("AuditReader does not list the directory if its file system cannot find the log under another spelling", async () => {
   const disk = new SimulatedDisk("POSIX");
   for (const name of ["\u00e4.jsonl", "2026", "A\u0308b", "\u65e5\u672c.log"]) {
     disk.writeFile(`/log/${name}`, "");

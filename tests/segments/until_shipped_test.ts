@@ -12,7 +12,7 @@ import { diskWith, files, logOn, namesOn } from "./log_on_disk.ts";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 12);
 const WIDE = { maxBytes: 1e9 };
-/** Keeps two archives, and more while they wait. */
+/** Keeps two archives, and also archives that a fleet has not received yet. */
 const KEEP_TWO: RetentionPolicy = { maxArchives: 2, untilShipped: WIDE };
 
 /** Opens the log with a retention policy, and closes it after recovery. Resolves with the pruned archives. */
@@ -51,7 +51,9 @@ function archivesOn(disk: SimulatedDisk): string[] {
   return namesOn(disk).filter((name) => name.endsWith(".gz"));
 }
 
-/** Returns the text of the file, in which each fleet has received a number of these archives. */
+/**
+ * Returns the text of `audit.shipped.jsonl` if each fleet has received the number of archives that `received` states.
+ */
 function shipped(archives: readonly string[], received: Readonly<Record<string, number>>): string {
   return Object.entries(received).map(([fleet, count]) => {
     const archive = count === 0 ? null : archives[count - 1];
@@ -62,14 +64,16 @@ function shipped(archives: readonly string[], received: Readonly<Record<string, 
   }).join("");
 }
 
-/** Returns the disk of a log of five archives, of which each fleet has received a number. */
+/**
+ * Returns a disk with a log of five archives. Each fleet has received the number of archives that `received` states.
+ */
 async function diskShippedTo(received: Readonly<Record<string, number>>): Promise<SimulatedDisk> {
   const disk = await diskOfFive();
   disk.writeFile(files.shipped, shipped(archivesOn(disk), received));
   return disk;
 }
 
-Deno.test("AuditLog creates an empty file for shippers, but only if retention waits for shippers", async () => {
+Deno.test("AuditLog creates an empty audit.shipped.jsonl, but only if retention has untilShipped", async () => {
   const disk = await diskOfFive();
   await opened(disk.process(), { maxArchives: 5 });
   assert(!namesOn(disk).includes(basename(files.shipped)));
@@ -134,7 +138,7 @@ Deno.test("AuditLog deletes an archive that waits for shippers if a limit is exc
   }
 });
 
-Deno.test("AuditLog warns again when a fleet has received archives and then misses others", async () => {
+Deno.test("AuditLog warns again if a fleet has received more archives since the last warning, and later archives are deleted before it receives them", async () => {
   const disk = await diskShippedTo({ f: 1 });
   const { logger, warnings } = gathering();
   const log = await openLogOn({ fileSystem: disk.process(), clock: new SimulatedClock() }, {
@@ -164,7 +168,7 @@ const UNKNOWN: [what: string, content: string, warning: string][] = [
   ["has a damaged line after the line of a fleet", "DAMAGED", "line 2 is invalid"],
 ];
 for (const [what, content, reason] of UNKNOWN) {
-  Deno.test(`AuditLog keeps all archives within the limits of untilShipped if the file for shippers ${what}`, async () => {
+  Deno.test(`AuditLog keeps all archives within the limits of untilShipped if audit.shipped.jsonl ${what}`, async () => {
     const disk = await diskShippedTo({ f: 5 });
     const before = archivesOn(disk);
     disk.writeFile(
@@ -178,12 +182,12 @@ for (const [what, content, reason] of UNKNOWN) {
     });
     assertEquals(pruned, before.slice(0, 3));
     assert(warnings.at(-1)!.includes(reason), `${warnings}`);
-    // A warning of the damage, and one of the archives.
+    // One warning reports the deleted archives. If the file is damaged, another warning reports the damage.
     assertEquals(warnings.length, content === "" ? 1 : 2);
   });
 }
 
-Deno.test("AuditLog keeps all archives within the limits of untilShipped if the file for shippers cannot be read or created", async () => {
+Deno.test("AuditLog keeps all archives within the limits of untilShipped if audit.shipped.jsonl cannot be read or created", async () => {
   for (const kind of ["directory", "symlink", "other"] as const) {
     const disk = await diskOfFive();
     disk.plant(files.shipped, kind);

@@ -1,5 +1,5 @@
 /**
- * Decides by seed alone when each writer of a soak is stopped and killed. Pure.
+ * Decides, from a seed alone, when each writer of a soak test is stopped and killed. Pure.
  *
  * Moments are counted from the writer's reports ("3 ms after its 40th acknowledged event"), so a slow machine runs
  * much the same soak as a fast one.
@@ -40,9 +40,9 @@ export function nextFate(random: SeededRandom): Fate {
 }
 
 const MOMENTS: Readonly<Record<Milestone, (random: SeededRandom) => Moment>> = {
-  // Opening a log takes some milliseconds, and the recovery after that takes a few more.
+  // Opening a log takes some milliseconds, and the recovery a few more, so the delay is less than 40 ms.
   opening: (random) => ({ milestone: "opening", count: 1, delayMs: random.below(40) }),
-  // Sealing, archiving and the manifest line take some milliseconds too.
+  // Sealing, archiving and the manifest line take some milliseconds too, so the delay is less than 12 ms.
   rotating: (random) => ({
     milestone: "rotating",
     count: 1 + random.below(8),

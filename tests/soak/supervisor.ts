@@ -19,13 +19,13 @@ export interface SoakOptions {
   rotationSizeBytes: number;
   /** Whether to chain the lines. */
   chain: boolean;
-  /** Number of kills after which the soak ends, or later, with the first kill after an archive was made. */
+  /** The soak ends at a kill, once at least this number of kills was made and the log has an archive. */
   killsMax: number;
   /** Ends the soak when aborted. */
   signal: AbortSignal;
 }
 
-/** Counts and accounts of a soak, so far. */
+/** The counts of a soak so far, and an {@linkcode Account} of each writer. */
 export interface Played {
   kills: number;
   stops: number;
@@ -60,7 +60,7 @@ export class Supervisor {
     return this.played;
   }
 
-  /** Runs one writer after the other. */
+  /** Runs one writer after the other until the soak ends, so that this place always has a writer. */
   async #fill(place: number): Promise<void> {
     const seed = `${this.#options.seed} place ${place}`;
     const random = new SeededRandom(seed);
@@ -79,13 +79,13 @@ export class Supervisor {
     }
   }
 
-  /** Stops, kills or ends the writer as its fate decides. Resolves with whether it was killed. */
+  /** Stops, kills or ends the writer as its fate decides. Resolves with `true` if it was killed. */
   async #live(writer: SoakWriter, { stop, kill }: Fate): Promise<boolean> {
     if (stop !== undefined && await this.#comes(writer, stop)) {
       this.played.stops++;
       writer.signal("SIGSTOP");
       await this.#pause(stop.stoppedMs);
-      // A process that is killed while stopped cannot release the lock itself.
+      // A writer that is killed while it is stopped cannot release the lock itself, so the system must release it.
       if (kill.delayMs % 2 === 1) return this.#kill(writer);
       writer.signal("SIGCONT");
     }
@@ -109,7 +109,7 @@ export class Supervisor {
     }
   }
 
-  /** Waits for the moment. Returns `false` if the soak ends first. */
+  /** Waits for the moment in the life of the writer. Resolves with `false` if the soak ends first. */
   async #comes(writer: SoakWriter, { milestone, count, delayMs }: Moment): Promise<boolean> {
     await Promise.race([writer.reached(milestone, count), this.#whenEnding]);
     if (!this.#isEnding) await this.#pause(delayMs);
@@ -119,7 +119,7 @@ export class Supervisor {
   #kill(writer: SoakWriter): true {
     writer.kill();
     this.played.kills++;
-    // Early kills may all strike before the first rotation, and such a soak would show little.
+    // Early kills may all strike before the first rotation. So the soak ends only after an archive was made.
     if (this.played.kills >= this.#options.killsMax && this.#hasArchive()) this.#ending.abort();
     return true;
   }

@@ -10,7 +10,7 @@ import type { Milestone } from "./fate.ts";
 
 const SOAK_WRITER = fromFileUrl(new URL("../programs/soak_writer.ts", import.meta.url));
 
-/** The reports of a writer about its events. */
+/** The outcomes of the events of a writer, as the writer reported them. */
 export interface Account {
   /** Name of the writer, the `by` of its events. */
   by: string;

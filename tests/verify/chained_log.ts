@@ -25,7 +25,10 @@ export interface WrittenLog {
   readonly head: ChainHead;
 }
 
-/** Writes each number of events to a log on the real disk, rotates it between them, and returns its files. */
+/**
+ * Writes a log on the real disk that has a file for each entry of `counts`, with that number of events. Returns its
+ * files and its chain head.
+ */
 export async function writtenLog(
   counts: readonly number[],
   options: AuditLogOptions = { chain: true },

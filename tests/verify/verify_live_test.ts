@@ -3,7 +3,7 @@ import { AuditLog, AuditReader, type VerifyProgress } from "@vivarium/scout";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 
-// Without retention each round reads all archives again, so there are fewer rounds.
+// If retention deletes no archives, each round reads all archives again and takes longer, so there are fewer rounds.
 for (const [retention, rounds] of [[{}, 12], [{ maxArchives: 2 }, 60]] as const) {
   const keeps = "maxArchives" in retention ? "prunes archives" : "keeps all archives";
   Deno.test(`verify() finds no fault while a writer rotates as fast as it can and ${keeps}`, async () => {

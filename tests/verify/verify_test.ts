@@ -135,7 +135,8 @@ for (const name of [FIRST, SECOND, ACTIVE]) {
     for (const [what, changed] of lineChanges(linesOf(name))) {
       changes++;
       const content = withLines(LOG.content, name, changed);
-      // Without its newest event the log is a valid older log, so only an anchor detects the removal.
+      // If the newest event is removed, the rest is a valid older log. Only an anchor, a stored chain head, detects
+      // this removal.
       const isOlder = name === ACTIVE && what === `line ${COUNTS[2]} removed`;
       if (isOlder) assert(!(await verified(content, LOG.head)).ok, what);
       else await assertFound(content, [name], what);
@@ -150,7 +151,8 @@ for (const name of [FIRST, SECOND]) {
       const content = withTrueManifest(withLines(LOG.content, name, changed));
       const isAtEnd = what === `a line inserted after ${COUNTS[0]}` ||
         what === `an empty line after ${COUNTS[0]}`;
-      // A line at the end of a file is not in the chain, so only the manifest or an anchor detects it.
+      // The chain does not cover a line that is added after the last line of an archive. As the manifest is forged too,
+      // only an anchor detects the line.
       if (isAtEnd) assert(!(await verified(content, LOG.head)).ok, what);
       else await assertFound(content, [name, SECOND, ACTIVE], what);
     }
@@ -212,7 +214,7 @@ Deno.test("verify() finds lines of the manifest that are removed, swapped, dupli
     await assertFound(withFile(content, MANIFEST, joined(...lines)), all, what);
   }
   await assertFound(withFile(content, MANIFEST, null), all, "no manifest");
-  // A well-formed line that lists an archive a second time, or an archive that does not exist.
+  // A forged line of the manifest that is valid, but lists an archive a second time, or an archive that does not exist.
   for (const archive of [SECOND, "audit_20260214_000000.jsonl.gz"]) {
     const lines = new ManifestLines();
     lines.take(joined(a, b));
@@ -248,7 +250,8 @@ Deno.test("verify() continues after each fault, and reports every fault", async 
   ]);
 });
 
-// A chain of hashes cannot detect these changes, because an attacker who can write the files can compute the hashes.
+// A chain of hashes alone cannot detect the changes in the following tests, because an attacker who can write the files
+// can compute the hashes.
 Deno.test("verify() detects removal of the newest events only with an anchor, and otherwise lists it in notShown", async () => {
   const lines = linesOf(ACTIVE);
   for (let k = 1; k <= lines.length; k++) {
@@ -265,7 +268,7 @@ Deno.test("verify() detects removal of the newest events only with an anchor, an
   assertEquals(faults.map(({ path }) => path), [files.manifest, files.active]);
 });
 
-Deno.test("verify() says that an anchor without a chain does not protect lines outside of archives", async () => {
+Deno.test("verify() states in notShown that an anchor of a log without a chain does not protect lines outside of archives", async () => {
   const log = await writtenLog([5], {});
   assertEquals([log.head.seq, log.head.archives], [null, 0]);
   const fewer = withLines(log.content, ACTIVE, linesOf(ACTIVE, log.content).slice(3));
@@ -314,7 +317,7 @@ Deno.test("verify() reports a torn line at the end of a file in notShown, not as
       assert(notShown.some((sentence) => sentence.includes("torn")), `tail ${index}`);
     }
   }
-  // A text that this library never writes is not a torn line.
+  // Only the start of a line that this library writes counts as a torn line. Any other text is a fault.
   await assertFound(
     withLines(LOG.content, ACTIVE, [...lines, encoder.encode("note to self")]),
     [ACTIVE],

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Acknowledgements } from "../../src/write/acknowledgements.ts";
 
-/** Accepts a line, and returns the promise of its caller. */
+/** Accepts a line, and returns the promise that the caller of `log()` would receive. */
 function accepted(acknowledgements: Acknowledgements): Promise<void> {
   const caller = Promise.withResolvers<void>();
   acknowledgements.accept(caller);

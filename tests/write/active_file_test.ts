@@ -16,7 +16,7 @@ function openFile(fileSystem: FileSystem, path: string): ActiveFile {
   });
 }
 
-/** Opens the active file at the path. Also returns its disk, and a function that makes the file ready and appends. */
+/** Opens the active file at the path. Also returns its file system, and a function that appends a batch. */
 function setUp(path: string) {
   const fileSystem = new ScriptedFileSystem();
   const file = openFile(fileSystem, path);
@@ -26,7 +26,7 @@ function setUp(path: string) {
 }
 
 for (const tail of ['{"torn', "\0".repeat(4096), "x"]) {
-  Deno.test(`ActiveFile.appendSync() closes off a torn tail of ${tail.length} bytes`, () => {
+  Deno.test(`ActiveFile.appendSync() adds a line break after an incomplete last line of ${tail.length} bytes`, () => {
     using dir = tempDir();
     const path = dir.path("a.jsonl");
     Deno.writeTextFileSync(path, `{"a":1}\n${tail}`);
@@ -37,7 +37,7 @@ for (const tail of ['{"torn', "\0".repeat(4096), "x"]) {
   });
 }
 
-Deno.test("ActiveFile.appendSync() closes off a torn tail that another writer left between two appends", () => {
+Deno.test("ActiveFile.appendSync() adds a line break after an incomplete line that another writer left between two appends", () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   using system = setUp(path);
@@ -154,7 +154,7 @@ Deno.test("ActiveFile keeps a file that was renamed away open until its sync suc
 Deno.test("ActiveFile.sync() syncs the directory once for each opened file, even if another writer created the file", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
-  // The writer that created the file may have been killed before the name was durable.
+  // Another writer may have created the file, and may have been killed before it synced the directory.
   for (const maker of ["this object", "another writer"]) {
     using system = setUp(path);
     system.append(bytes("a\n"));

@@ -30,7 +30,7 @@ Deno.test("AppendLock.run() rejects if another process holds the lock, without b
   using system = setUp(path);
   using _other = holdLock(path);
   let turns = 0;
-  // Not a timer: all attempts may be over within a millisecond.
+  // A timer would not do to count the turns, because all attempts to take the lock may be over within a millisecond.
   const tick = () => {
     turns++;
     ticking = setImmediate(tick);

@@ -205,7 +205,7 @@ Deno.test("encodeRecord() stores a cycle as [Circular]", () => {
   assertEquals(roundTrip({ x: list }).x, ["[Circular]"]);
 });
 
-Deno.test("encodeRecord() stores fields that contain themselves", () => {
+Deno.test("encodeRecord() stores fields that contain themselves, with [Circular] in place of the repetition", () => {
   const fields: Record<string, unknown> = { a: 1 };
   fields.all = fields;
   assertEquals(roundTrip(fields).all, { a: 1, all: "[Circular]" });

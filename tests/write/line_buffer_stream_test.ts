@@ -85,7 +85,7 @@ Deno.test("LineBufferStream delays a write beyond maxPendingBytes until the read
   assertEquals(text((await reader.read()).value), "d\n");
 });
 
-Deno.test("LineBufferStream.byteLength counts the reader's batch until the reader asks for more", async () => {
+Deno.test("LineBufferStream.byteLength includes the batch that the reader has received until the reader requests the next batch", async () => {
   const stream = new LineBufferStream();
   const reader = stream.readable.getReader();
   stream.push("a\n");
@@ -150,7 +150,7 @@ Deno.test("LineBufferStream.takeUnwritten() returns the batch that the reader to
     true,
     "not the same object, by which the sink recognizes the batch",
   );
-  // The buffered lines were taken out, so the reader receives only later lines.
+  // `takeUnwritten()` has removed the buffered lines, so the reader receives only later lines.
   const read = reader.read();
   stream.push("d\n");
   assertEquals(text((await read).value), "d\n");

@@ -139,7 +139,7 @@ Deno.test("LogSink restarts its timer for lines that were written during a sync"
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("LogSink resolves the write of a batch only when it is durable, if the batch makes a sync due", async () => {
+Deno.test("LogSink resolves the write of a batch only when the batch is durable, if this batch completes fsyncEveryNLines lines", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path, { fsyncEveryNLines: 3 });
@@ -221,7 +221,8 @@ Deno.test("LogSink acknowledges lines that are written after a failed sync, and 
   fileSystem.holdSyncs();
   await writer.write(lines(1));
   const running = await fileSystem.nextSync();
-  // A drain fails during a sync of the same file, so the result of that sync does not count.
+  // A synchronous sync fails while an asynchronous sync of the same file runs. So the result of the latter does not
+  // count.
   sink.writeSync(lines(1));
   fileSystem.syncFileSync = () => {
     throw new Error("EIO");
@@ -367,7 +368,7 @@ Deno.test("LogSink does not write a batch that writeSync() wrote while the batch
   assertEquals(linesOf(path), ["once", "after"]);
 });
 
-Deno.test("LogSink rejects with the phase lock if another process holds the lock too long", async () => {
+Deno.test("LogSink rejects with an error whose phase is lock if another process holds the lock too long", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { clock, writer } = setUp(path);
@@ -421,7 +422,7 @@ Deno.test("LogSink reports the outcome of each line, and continues after a faile
 });
 
 for (const outcome of ["succeeds", "fails"] as const) {
-  Deno.test(`LogSink settles lines that writeSync() wrote during a sync only when that sync ${outcome}`, async () => {
+  Deno.test(`LogSink acknowledges or rejects lines that writeSync() wrote during a sync only when that sync ${outcome}`, async () => {
     using dir = tempDir();
     const fileSystem = new ScriptedFileSystem();
     const reports: string[] = [];
@@ -442,7 +443,8 @@ for (const outcome of ["succeeds", "fails"] as const) {
     await writer.write(lines(2));
     const running = await fileSystem.nextSync();
     sink.writeSync(lines(2));
-    // The kernel would report a disk error only to the running sync, and not to the sync of the drain.
+    // The kernel may report a disk error only to the running sync. So the success of `syncSync()` does not prove that
+    // the lines are durable.
     sink.syncSync();
     assertEquals(reports, ["acknowledged 1"]);
     const flushed = sink.flush();
@@ -509,12 +511,13 @@ Deno.test("LogSink writes a chunk twice if the caller writes the same chunk twic
 });
 
 /**
- * A line of another writer. {@linkcode FOREIGN_LINES} such lines exceed 1 MiB, so that the sink reads them unlocked.
+ * A line of another writer. {@linkcode FOREIGN_LINES} such lines exceed 1 MiB, so the sink reads them without holding
+ * the lock.
  */
 const FOREIGN = "x".repeat(1023) + "\n";
 const FOREIGN_LINES = 1_100;
 
-Deno.test("LogSink appends while it reads other writers' lines for a mark, and close() waits for the read", async () => {
+Deno.test("LogSink appends while it reads other writers' lines to place a mark, and close() waits for the read", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path);
@@ -535,7 +538,7 @@ Deno.test("LogSink appends while it reads other writers' lines for a mark, and c
   assertEquals(Deno.statSync(path).size, FOREIGN_LINES * 1024 + 3 * (1 + 300 * 1024));
 });
 
-Deno.test("LogSink places a mark after it has read other writers' lines", async () => {
+Deno.test("LogSink writes a mark to the lock file after it has read other writers' lines", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path);
@@ -555,7 +558,7 @@ Deno.test("LogSink places a mark after it has read other writers' lines", async 
   await writer.close();
 });
 
-Deno.test("LogSink continues without a mark if other writers' lines cannot be read", async () => {
+Deno.test("LogSink continues without marks in the lock file if other writers' lines cannot be read", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const warnings: unknown[] = [];
@@ -571,7 +574,7 @@ Deno.test("LogSink continues without a mark if other writers' lines cannot be re
   assertEquals(linesOf(path).length, FOREIGN_LINES + 1);
 });
 
-Deno.test("LogSink places no marks while another writer places them, and places marks when that writer has closed", async () => {
+Deno.test("LogSink writes no marks to the lock file while another writer does, and writes marks after that writer has closed", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const writers = [setUp(path).writer, setUp(path).writer] as const;
@@ -583,17 +586,19 @@ Deno.test("LogSink places no marks while another writer places them, and places 
     marks[index] += marksOf(path).length - before;
   };
   for (let n = 0; n < 12; n++) for (const index of [0, 1] as const) await write(index);
-  // The log has 2,400 KiB, and a mark after every third batch.
+  // One writer places all marks, at least 256 KiB apart, and only after its own batches. These are every second batch
+  // of 100 KiB, so it places a mark after every fourth batch.
   assertEquals(marks.toSorted(), [0, 6], "both writers placed marks");
   const [maker, other] = marks[0] > 0 ? [0, 1] as const : [1, 0] as const;
   await writers[maker].close();
   for (let n = 0; n < 16; n++) await write(other);
-  // The second writer places its first mark after 768 KiB, and then a mark after every third batch again.
+  // The second writer places its first mark at least 768 KiB after the last mark of the first writer, and its second
+  // mark another 768 KiB later.
   assert(marks[other] >= 2 && marks[other] <= 4, `${marks[other]} marks`);
   await writers[other].close();
 });
 
-/** Returns the positions of the marks in the lock file. */
+/** Returns the offsets of the marks in the lock file, at which a query can start to read. */
 function marksOf(path: string): number[] {
   const text = Deno.readTextFileSync(`${path}.lock`);
   return text.split("\n").filter(isMarkLine).map((line) => JSON.parse(line).marked_bytes);

@@ -7,7 +7,7 @@ function paceAfter(times: readonly number[]): SyncPace {
   return pace;
 }
 
-Deno.test("SyncPace chooses a blocking sync after four consecutive quick syncs", () => {
+Deno.test("SyncPace chooses a blocking sync instead of a sync on another thread after four consecutive quick syncs", () => {
   assertEquals(paceAfter([0.5, 0.5, 0.5]).placeFor(10), "thread");
   assertEquals(paceAfter([0.5, 0.5, 0.5, 0.5]).placeFor(10), "spot");
 });
@@ -21,7 +21,7 @@ Deno.test("SyncPace never chooses a blocking sync on a slow disk", () => {
   assertEquals(paceAfter(Array(1_000).fill(10)).placeFor(1), "thread");
 });
 
-Deno.test("SyncPace chooses another thread again after a sync that blocked for a millisecond", () => {
+Deno.test("SyncPace returns to syncs on another thread after a sync that blocked for a millisecond", () => {
   const pace = paceAfter([0.5, 0.5, 0.5, 0.5]);
   pace.took(0.9, "spot");
   assertEquals(pace.placeFor(10), "spot");
@@ -29,7 +29,7 @@ Deno.test("SyncPace chooses another thread again after a sync that blocked for a
   assertEquals(pace.placeFor(10), "thread");
 });
 
-Deno.test("SyncPace allows more time for a sync on another thread, and chooses another thread for many lines", () => {
+Deno.test("SyncPace counts a sync of less than 2 ms on another thread as quick, and chooses another thread for more than 256 lines", () => {
   const pace = paceAfter([1.9, 1.9, 1.9, 1.9]);
   assertEquals(pace.placeFor(256), "spot");
   assertEquals(pace.placeFor(257), "thread");

@@ -1,7 +1,7 @@
 /**
  * Runs a query in DuckDB. Prints each row of the result as a line of JSON.
  *
- *     sql.ts QUESTION
+ *     sql.ts QUERY
  *
  * @module
  */

@@ -110,7 +110,7 @@ export function testAiSdk(sdk: AiSdk): void {
     });
   }
 
-  Deno.test(`auditedFetch logs each retry of ${name} with the parent and its error`, async () => {
+  Deno.test(`auditedFetch logs each retry of ${name} with its error and the same parent`, async () => {
     const { calls, value } = await compareValues({
       answers: [
         failure(500, errorBody("Broken", "server_error")),
@@ -215,7 +215,7 @@ export function testAiSdk(sdk: AiSdk): void {
     assertEquals(withoutErrors(calls), [{ ...BEGUN, status: "aborted" }]);
   });
 
-  Deno.test(`auditedFetch refuses a call of ${name} on a spent budget, which the SDK does not retry on the status 402`, async () => {
+  Deno.test(`auditedFetch refuses a call of ${name} if the budget is spent, and the SDK does not retry on the status 402`, async () => {
     await assertSpentBudgetRefuses({
       run: async (connection, maxRetries) =>
         await sdk.generateText(callOf(connection, { maxRetries })),
@@ -223,7 +223,7 @@ export function testAiSdk(sdk: AiSdk): void {
     });
   });
 
-  Deno.test(`auditedFetch answers a call of ${name} on a held budget with the status 429, which the SDK retries`, async () => {
+  Deno.test(`auditedFetch answers a call of ${name} with the status 429 while another call holds the budget, and the SDK retries`, async () => {
     const { value, calls } = await assertHeldBudgetDelays({
       answer: json(CHAT_COMPLETION),
       run: async (connection) => await sdk.generateText(callOf(connection)),

@@ -76,7 +76,7 @@ const EVENTS = events([
   ["message_stop", {}],
 ]);
 
-/** The first events of the stream: two of its pieces. */
+/** The first events of the stream, with the first two pieces of the text. */
 const BEGINNING = EVENTS.slice(0, 5);
 
 function events(pairs: readonly [type: string, data: object][]): StreamEvent[] {
@@ -88,7 +88,7 @@ function errorBody(type: string, message: string): object {
   return { type: "error", error: { type, message }, request_id: "req_1" };
 }
 
-/** The facts of a call. The cost is 200 * 1e-6 + 300 * 1.25e-6 + 1500 * 0.1e-6 + 80 * 4e-6. */
+/** The logged fields of a complete call. The cost is 200 * 1e-6 + 300 * 1.25e-6 + 1500 * 0.1e-6 + 80 * 4e-6. */
 const FACTS = {
   model: DATED_MODEL,
   provider: "anthropic",
@@ -104,7 +104,7 @@ const FACTS = {
   finish_reason: "end_turn",
 };
 
-/** The facts of a call without any answer. */
+/** The logged fields of a call without any response. */
 const UNANSWERED = {
   model: MODEL,
   provider: "anthropic",
@@ -112,7 +112,7 @@ const UNANSWERED = {
   usage: "missing",
 };
 
-/** The facts of a stream that has begun, and did not end. */
+/** The logged fields of a stream that has begun, but has not ended. */
 const BEGUN = { ...UNANSWERED, model: DATED_MODEL, response_id: "msg_1" };
 
 Deno.test("auditedFetch logs @anthropic-ai/sdk's messages.create() with its cached tokens in input_t", async () => {
@@ -172,7 +172,7 @@ Deno.test("auditedFetch logs nothing for @anthropic-ai/sdk's messages.countToken
   assertEquals([value.input_tokens, calls], [12, []]);
 });
 
-Deno.test("auditedFetch logs each retry of @anthropic-ai/sdk after the status 529 with the parent and its count", async () => {
+Deno.test("auditedFetch logs each retry of @anthropic-ai/sdk after the status 529 with the same parent and its retry number", async () => {
   const overloaded = failure(529, errorBody("overloaded_error", "Overloaded"));
   const { value, calls } = await compareValues({
     answers: [overloaded, overloaded, json(MESSAGE)],
@@ -191,7 +191,7 @@ Deno.test("auditedFetch logs the status 529 as an error, if @anthropic-ai/sdk ca
     answers: [failure(529, errorBody("overloaded_error", "Overloaded")), json(MESSAGE)],
     run: (connection) => clientOf(connection).messages.create(REQUEST),
   });
-  // The SDK does not read the body, so its message is not known.
+  // The SDK does not read the body, so the message of the error is not logged.
   assertEquals(calls, [
     { ...UNANSWERED, status: "error", error: { status: 529 } },
     { ...FACTS, retry: 1 },
@@ -300,14 +300,14 @@ Deno.test("auditedFetch logs a stream of @anthropic-ai/sdk whose connection fail
   assertEquals(calls, [{ ...BEGUN, status: "error", error: loggedError(error) }]);
 });
 
-Deno.test("auditedFetch refuses a call of @anthropic-ai/sdk on a spent budget, which the SDK does not retry on the status 402", async () => {
+Deno.test("auditedFetch refuses a call of @anthropic-ai/sdk if the budget is spent, and the SDK does not retry on the status 402", async () => {
   await assertSpentBudgetRefuses({
     run: (connection, maxRetries) => clientOf(connection, { maxRetries }).messages.create(REQUEST),
     apiError: "PaymentRequiredError",
   });
 });
 
-Deno.test("auditedFetch answers a call of @anthropic-ai/sdk on a held budget with the status 429, which the SDK retries", async () => {
+Deno.test("auditedFetch answers a call of @anthropic-ai/sdk with the status 429 while another call holds the budget, and the SDK retries", async () => {
   const { value, calls } = await assertHeldBudgetDelays({
     answer: json(MESSAGE),
     run: (connection) => clientOf(connection).messages.create(REQUEST),

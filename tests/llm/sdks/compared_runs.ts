@@ -39,7 +39,7 @@ export const MODEL = "small";
 /** The name of the model in responses. */
 export const DATED_MODEL = "small-2026-02-13";
 
-/** Answers one request. `runEnd` resolves when the SDK has returned. */
+/** Answers one request. `runEnd` resolves when the SDK has returned; an answer may wait for it. */
 export type Answer = (runEnd: Promise<void>) => Response | Promise<Response>;
 
 /** Every response has this date, so that the headers of two responses can be compared. */
@@ -272,7 +272,7 @@ export interface Comparison<T> {
 export interface Compared<T> {
   /** The outcome of both runs. */
   readonly outcome: Outcome<T>;
-  /** The facts of every `llm_call`, in the order of the log. */
+  /** The logged fields of every `llm_call`, in the order of the log. */
   readonly calls: readonly Record<string, unknown>[];
   /** The state of the budget after the calls; `undefined` without a budget. */
   readonly budget: BudgetStatus | undefined;
@@ -340,7 +340,7 @@ export async function visibleOf(response: Response): Promise<object> {
   return { status, statusText, ok, url, redirected, type, headers: [...headers], bytes };
 }
 
-/** Returns the facts of calls without their errors. */
+/** Returns the logged fields of calls without their errors. */
 export function withoutErrors(
   calls: readonly Record<string, unknown>[],
 ): Record<string, unknown>[] {
@@ -360,7 +360,7 @@ export function refusedOrigin(): string {
 
 /** A call to make on a budget that refuses it. */
 export interface RefusedCall {
-  /** Makes the call, and retries it as often if it fails. */
+  /** Makes the call. The SDK retries a failed call up to `retries` times. */
   readonly run: (connection: Connection, retries: number) => Promise<unknown>;
   /** The type of the error that the SDK throws for the status 402. */
   readonly apiError: string;
@@ -413,10 +413,10 @@ export interface DelayedCall<T> {
 }
 
 /**
- * Asserts that, with `refusal: "respond"`, a call waits in the SDK while another call holds the rest of the budget, and
- * is made when that has ended.
+ * Asserts that, with `refusal: "respond"`, the SDK delays a call while another hold takes the rest of the budget, and
+ * makes the call when the other hold has ended.
  *
- * @returns The value of the call, and the facts of its events.
+ * @returns The value of the call, and the logged fields of its events.
  */
 export async function assertHeldBudgetDelays<T>(
   { answer, run }: DelayedCall<T>,
@@ -461,7 +461,7 @@ async function eventsOf(log: AuditLog): Promise<AuditEvent[]> {
   return await collected(log.query());
 }
 
-/** Returns the fields of a call that are the same in each run. Asserts that the others have their types. */
+/** Returns the fields of an event that are the same in each run. Asserts that the other fields have the right types. */
 function factsOf(event: AuditEvent): Record<string, unknown> {
   const { event: _, ts: _ts, session_id: _id, hold: _hold, ...rest } = event;
   const { duration_ms, ttft_ms, host, cost, ...facts } = rest;

@@ -76,7 +76,7 @@ function errorBody(code: number, status: string, message: string): object {
   return { error: { code, message, status } };
 }
 
-/** The facts of a call. The cost is 500 * 1e-6 + 1500 * 0.1e-6 + 300 * 4e-6. */
+/** The logged fields of a complete call. The cost is 500 * 1e-6 + 1500 * 0.1e-6 + 300 * 4e-6. */
 const FACTS = {
   model: DATED_MODEL,
   provider: "gemini",
@@ -92,10 +92,10 @@ const FACTS = {
   finish_reason: "STOP",
 };
 
-/** The facts of a call without any answer. */
+/** The logged fields of a call without any response. */
 const UNANSWERED = { model: MODEL, provider: "gemini", api: "gemini.generate", usage: "missing" };
 
-/** The facts of a stream that has begun, and did not end. */
+/** The logged fields of a stream that has begun, but has not ended. */
 const BEGUN = { ...UNANSWERED, model: DATED_MODEL, response_id: "gemini-1" };
 
 Deno.test("auditedFetch logs @google/genai's generateContent() with tokens and cost", async () => {
@@ -244,7 +244,7 @@ Deno.test("auditedFetch logs a stream that the caller of @google/genai aborts as
   assertEquals(calls, [{ ...BEGUN, status: "aborted", error: loggedError(error) }]);
 });
 
-Deno.test("auditedFetch logs a stream of @google/genai as aborted at the abort, also after the caller left it with break", async () => {
+Deno.test("auditedFetch logs a stream of @google/genai as aborted when its signal aborts, even if the caller leaves the loop", async () => {
   const { value, calls } = await compareValues({
     answers: [stream(BEGINNING, "hangs")],
     run: async (connection) => {
@@ -262,7 +262,7 @@ Deno.test("auditedFetch logs a stream of @google/genai as aborted at the abort, 
   assertEquals(withoutErrors(calls), [{ ...BEGUN, status: "aborted" }]);
 });
 
-Deno.test("auditedFetch refuses a call of @google/genai on a spent budget, which the SDK does not retry on the status 402", async () => {
+Deno.test("auditedFetch refuses a call of @google/genai if the budget is spent, and the SDK does not retry on the status 402", async () => {
   await assertSpentBudgetRefuses({
     run: (connection, retries) => {
       const retryOptions = { attempts: retries + 1, initialDelay: 0.001 };

@@ -155,7 +155,7 @@ Deno.test("auditedFetch logs a stream of @langchain/openai that the caller leave
   assertEquals(calls, [{ ...BEGUN, status: "aborted" }]);
 });
 
-Deno.test("auditedFetch refuses a call of @langchain/openai on a spent budget, which the SDK does not retry on the status 402", async () => {
+Deno.test("auditedFetch refuses a call of @langchain/openai if the budget is spent, and the SDK does not retry on the status 402", async () => {
   await assertSpentBudgetRefuses({
     run: (connection, maxRetries) => modelOf(connection, { maxRetries }).invoke(QUESTION),
     apiError: "APIError",

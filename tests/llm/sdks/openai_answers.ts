@@ -23,7 +23,7 @@ const CHAT_USAGE = {
   completion_tokens_details: { reasoning_tokens: 100, audio_tokens: 0 },
 };
 
-/** What the log has of each answer with usage. The cost is 500 * 1e-6 + 1500 * 0.1e-6 + 300 * 4e-6. */
+/** The logged fields of the usage of each answer. The cost is 500 * 1e-6 + 1500 * 0.1e-6 + 300 * 4e-6. */
 const USAGE_FACTS = {
   input_t: 2_000,
   output_t: 300,
@@ -33,7 +33,7 @@ const USAGE_FACTS = {
   cost_source: "prices",
 };
 
-/** The facts of a chat completion. */
+/** The logged fields of a chat completion. */
 export const CHAT_FACTS = {
   model: DATED_MODEL,
   provider: "openai",
@@ -44,7 +44,7 @@ export const CHAT_FACTS = {
   finish_reason: "stop",
 };
 
-/** The facts of a response. */
+/** The logged fields of a response of the responses API. */
 export const RESPONSE_FACTS = {
   ...CHAT_FACTS,
   response_id: "resp_1",
@@ -52,7 +52,7 @@ export const RESPONSE_FACTS = {
   finish_reason: "completed",
 };
 
-/** The facts of a call without any answer. */
+/** The logged fields of a call without any response. */
 export const UNANSWERED = {
   model: MODEL,
   provider: "openai",
@@ -60,10 +60,10 @@ export const UNANSWERED = {
   usage: "missing",
 };
 
-/** The facts of a stream of a chat completion that has begun, and did not end. */
+/** The logged fields of a streamed chat completion that has begun, but has not ended. */
 export const BEGUN = { ...UNANSWERED, model: DATED_MODEL, response_id: "chatcmpl-1" };
 
-/** Returns the facts of a call without its usage. */
+/** Returns the logged fields of a call without its usage. */
 export function withoutUsage(facts: Record<string, unknown>): Record<string, unknown> {
   const rest = Object.entries(facts).filter(([name]) => !(name in USAGE_FACTS));
   return { ...Object.fromEntries(rest), usage: "missing" };
@@ -83,7 +83,7 @@ export const CHAT_COMPLETION = {
   usage: CHAT_USAGE,
 };
 
-/** The first events of a chat completion: two of its pieces. */
+/** The first events of a chat completion, with the first two pieces of the text. */
 export const CHAT_BEGINNING: readonly StreamEvent[] = chatEvents(false).slice(0, 3);
 
 /** Returns the events of a chat completion, which end with the usage if the request asks for it. */
@@ -153,7 +153,7 @@ export const RESPONSE = {
 /** The events of a response of the responses API. */
 export const RESPONSE_EVENTS: readonly StreamEvent[] = responseEvents();
 
-/** The first events of a response of the responses API: two of its pieces. */
+/** The first events of a response of the responses API, with the first two pieces of the text. */
 export const RESPONSE_BEGINNING: readonly StreamEvent[] = RESPONSE_EVENTS.slice(0, 6);
 
 function responseEvents(): StreamEvent[] {
@@ -190,7 +190,7 @@ export function errorBody(message: string, type: string, code: string | null = n
 /** The body of the answer, with the status 400, to a request for a model that OpenAI does not have. */
 export const UNKNOWN_MODEL = errorBody("Unknown model", "invalid_request_error", "model");
 
-/** The facts of a call that is answered with {@linkcode UNKNOWN_MODEL}. */
+/** The logged fields of a call that is answered with {@linkcode UNKNOWN_MODEL}. */
 export const UNKNOWN_MODEL_FACTS = {
   ...UNANSWERED,
   status: "error",
@@ -200,10 +200,10 @@ export const UNKNOWN_MODEL_FACTS = {
 /** The message of an error that OpenAI sends after the first events of a stream. */
 export const SERVER_ERROR = "The server had an error";
 
-/** The event of that error. */
+/** The event of a stream that reports {@linkcode SERVER_ERROR}. */
 export const SERVER_ERROR_EVENT: StreamEvent = { data: errorBody(SERVER_ERROR, "server_error") };
 
-/** The facts of a stream that ends with {@linkcode SERVER_ERROR_EVENT}. */
+/** The logged fields of a stream that ends with {@linkcode SERVER_ERROR_EVENT}. */
 export const SERVER_ERROR_FACTS = {
   ...BEGUN,
   status: "error",

@@ -80,7 +80,7 @@ Deno.test("auditedFetch logs openai's streamed chat without include_usage as usa
   assertEquals(calls, [withoutUsage(CHAT_FACTS)]);
 });
 
-Deno.test("auditedFetch logs a stream of openai with hundreds of events with its usage", async () => {
+Deno.test("auditedFetch logs the usage of a stream of openai that has hundreds of events", async () => {
   const pieces = Array.from({ length: 500 }, (_, n) => `${n} `);
   const { value, calls } = await compareValues({
     answers: [stream(chatEvents(true, pieces), "ends", { perEvent: true })],
@@ -136,7 +136,7 @@ Deno.test("auditedFetch logs openai's embeddings.create() with the cost of its i
   const embedding = new Float32Array([0.25, -1, 3]);
   const body = {
     object: "list",
-    // The SDK asks for Base64 and decodes it.
+    // The SDK requests embeddings in Base64 and decodes them.
     data: [{
       object: "embedding",
       index: 0,
@@ -180,7 +180,7 @@ for (
   });
 }
 
-Deno.test("auditedFetch logs each retry of openai with the parent and its count", async () => {
+Deno.test("auditedFetch logs each retry of openai with the same parent and its retry number", async () => {
   const failures = [errorBody("Broken", "server_error"), errorBody("Slow down", "requests")];
   const { calls, value } = await compareValues({
     answers: [failure(500, failures[0]!), failure(429, failures[1]!), json(CHAT_COMPLETION)],
@@ -199,7 +199,7 @@ Deno.test("auditedFetch logs a response with an error status as an error, if ope
     answers: [failure(500, errorBody("Broken", "server_error")), json(CHAT_COMPLETION)],
     run: (connection) => clientOf(connection).chat.completions.create(CHAT),
   });
-  // The SDK does not read the body, so its message is not known.
+  // The SDK does not read the body, so the message of the error is not logged.
   assertEquals(calls, [
     { ...UNANSWERED, status: "error", error: { status: 500 } },
     { ...CHAT_FACTS, retry: 1 },
@@ -336,7 +336,7 @@ Deno.test("auditedFetch logs a stream that the caller of openai aborts as aborte
   assertEquals(withoutErrors(calls), [{ ...BEGUN, status: "aborted" }]);
 });
 
-Deno.test("auditedFetch logs a stream of openai as aborted at the abort, also if the caller does not read it", async () => {
+Deno.test("auditedFetch logs a stream of openai as aborted when its signal aborts, even if the caller does not read the stream", async () => {
   const { calls } = await compareValues({
     answers: [stream(CHAT_BEGINNING, "hangs")],
     run: async (connection) => {
@@ -372,7 +372,7 @@ for (
     ["nothing for a connection that is refused", null, 0],
   ] as const
 ) {
-  Deno.test(`auditedFetch charges a budget under openai with ${name}`, async () => {
+  Deno.test(`auditedFetch charges the budget of a call of openai with ${name}`, async () => {
     const origin = refusedOrigin();
     const { budget, calls } = await compare({
       answers: answer === null ? [] : [answer],
@@ -391,7 +391,7 @@ for (
   });
 }
 
-Deno.test("auditedFetch refuses a call of openai on a spent budget, which the SDK does not retry on the status 402", async () => {
+Deno.test("auditedFetch refuses a call of openai if the budget is spent, and the SDK does not retry on the status 402", async () => {
   await assertSpentBudgetRefuses({
     run: (connection, maxRetries) =>
       clientOf(connection, { maxRetries }).chat.completions.create(CHAT),
@@ -399,7 +399,7 @@ Deno.test("auditedFetch refuses a call of openai on a spent budget, which the SD
   });
 });
 
-Deno.test("auditedFetch answers a call of openai on a held budget with the status 429, which the SDK retries", async () => {
+Deno.test("auditedFetch answers a call of openai with the status 429 while another call holds the budget, and the SDK retries", async () => {
   const { value, calls } = await assertHeldBudgetDelays({
     answer: json(CHAT_COMPLETION),
     run: (connection) => clientOf(connection).chat.completions.create(CHAT),

@@ -142,7 +142,7 @@ for (const version of [6, 7] as const) {
     );
   });
 
-  Deno.test(`aiTelemetry() logs a call of AI SDK ${version} once if it is registered with both versions`, async () => {
+  Deno.test(`aiTelemetry() logs a call of AI SDK ${version} once if the same integration is registered twice`, async () => {
     const events = await eventsOf(version, async ({ ai, model }) => {
       const [registered] = globalThis.AI_SDK_TELEMETRY_INTEGRATIONS!;
       globalThis.AI_SDK_TELEMETRY_INTEGRATIONS!.push(registered!);
@@ -188,7 +188,7 @@ for (const version of [6, 7] as const) {
     assertEquals(events.map(({ status, usage }) => [status, usage]), [["aborted", "missing"]]);
   });
 
-  Deno.test(`aiTelemetry() logs a stream of AI SDK ${version} that the caller leaves`, async () => {
+  Deno.test(`aiTelemetry() logs a stream of AI SDK ${version} once if the caller stops reading it`, async () => {
     const events = await eventsOf(version, async ({ ai, model }) => {
       const { textStream } = ai.streamText({ model: model(), prompt: "Hi" });
       for await (const _ of textStream) break;
