@@ -96,13 +96,17 @@ export class DeclaredBudget implements Budget {
   async hold(options: HoldOptions): Promise<BudgetHold> {
     const others = options?.and ?? [];
     if (!Array.isArray(others)) {
-      throw new TypeError(`Cannot hold: and must be an array of budgets, got ${shown(others)}`);
+      throw new TypeError(
+        `Cannot hold: the option "and" must be an array of budgets, got ${shown(others)}`,
+      );
     }
     const budgets = [this, ...others];
     for (const budget of budgets) {
       if (budget instanceof DeclaredBudget && budget.#log === this.#log) continue;
       throw new TypeError(
-        `Cannot hold: and must be budgets of the same log, got ${shown(budget)}`,
+        `Cannot hold: the option "and" must contain only budgets of the same log, got ${
+          shown(budget)
+        }`,
       );
     }
     const byName = new Map(budgets.map((budget) => [budget.name, (budget as this).terms]));

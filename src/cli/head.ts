@@ -29,7 +29,9 @@ async function runHead(options: LogOptions, output: Output): Promise<number> {
   output.json(head);
   await output.flush();
   if (head.seq === null) {
-    tell("the anchor covers archives only, because the log has no chain; log with chain: true");
+    tell(
+      "the anchor covers archives only, because the log has no chain; open the log with the option chain: true",
+    );
   }
   return 0;
 }

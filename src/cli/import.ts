@@ -196,7 +196,7 @@ function refuseUnchanged(files: readonly CheckedFile[]): void {
   if (!files.every(({ events, newEvents }) => events > 0 && newEvents === 0)) return;
   const names = files.map(({ file: { name } }) => name).join(", ");
   throw new CommandError(
-    `Cannot import ${names}: every record was imported before; add --again to import it again`,
+    `Cannot import ${names}: every record was imported before; add --again to import the records again`,
     1,
   );
 }

@@ -156,8 +156,8 @@ function unreadableRest(place: string, problem: string): CommandError {
 
 function changedSource(name: string, number: number): CommandError {
   return new CommandError(
-    `Cannot import ${name}: its beginning was imported before, but record ${number} is another one now; import a file ` +
-      "with the new records alone, or add --again to import all records",
+    `Cannot import ${name}: its first records were imported before, but record ${number} has changed since then; import a file ` +
+      "with only the new records, or add --again to import all records",
     1,
   );
 }

@@ -313,7 +313,7 @@ export class LogSnapshot implements Disposable {
       throw new UnreadablePartError(this.#pathOf(part), { end: endOf(part), cause });
     }
     if (position === byteLength) return;
-    const cause = new Error(`the file has ${position} bytes, not ${byteLength}`);
+    const cause = new Error(`the file has ${position} bytes, but must have ${byteLength}`);
     throw new UnreadablePartError(this.#pathOf(part), { end: endOf(part), cause });
   }
 

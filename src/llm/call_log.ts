@@ -133,7 +133,7 @@ export class CallLog {
     const origin = originOf(root);
     if (origin === null) {
       throw new TypeError(
-        `Cannot ${action}: log must be an AuditLog, or a logger that its child() returned, got ${
+        `Cannot ${action}: log must be an AuditLog, or a logger returned by its child(), got ${
           log instanceof Promise ? "a Promise; await AuditLog.open()" : describedAs(log)
         }`,
       );

@@ -362,8 +362,8 @@ function checkRetention(retention: RetentionPolicy): void {
   }
   if (maxArchives === undefined && maxBytes === undefined && maxAgeSec === undefined) {
     throw new TypeError(
-      `Cannot ${ACTION}: retention.untilShipped must stand beside maxArchives, maxBytes or maxAgeSec, got none of them; ` +
-        "without a limit, no archive is deleted",
+      `Cannot ${ACTION}: retention.untilShipped needs maxArchives, maxBytes or maxAgeSec in retention too, got none of them; ` +
+        "without one of these limits, no archive is deleted",
     );
   }
 }

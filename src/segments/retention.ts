@@ -172,7 +172,7 @@ export class Retention {
         `An archive is deleted before it is shipped, because a limit of retention.untilShipped is exceeded: ${text}; ` +
           `the fleet will miss ${
             counted(line.lines, "line")
-          }, those of ${name}, and later archives until shipping catches up: ` +
+          } of ${name}, and those of later archives that are deleted before they are shipped: ` +
           log.files.active,
       );
     }

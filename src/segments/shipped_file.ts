@@ -134,7 +134,9 @@ export async function recordReceived(
   const before = readShipped(log);
   if (before === null) return;
   if (before.damage !== null) {
-    throw new Error(`${before.damage}; repair the file, or delete it when nothing waits`);
+    throw new Error(
+      `${before.damage}; repair the file, or delete it; the next rotation or open() creates it again`,
+    );
   }
   const fleets = [...before.fleets.filter((each) => !isSameFleet(each, own)), own];
   // A killed process may have left its unfinished file behind.

@@ -440,7 +440,7 @@ Deno.test("AuditLog.budget() and Budget.hold() reject an unknown, missing or inv
   await assertRejects(
     () => run.hold({ usd: 1, and: run as never }),
     TypeError,
-    "and must be an array of budgets",
+    'the option "and" must be an array of budgets',
   );
   await assertRejects(
     () => run.hold({ usd: 1, fields: { cost: 1 } }),

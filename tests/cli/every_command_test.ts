@@ -121,7 +121,7 @@ Deno.test("Every command that only reads succeeds on an empty log, and prints no
     const expected = isQuestion
       ? "scout: the log has no events\n"
       : command === "head"
-      ? "scout: the anchor covers archives only, because the log has no chain; log with chain: true\n"
+      ? "scout: the anchor covers archives only, because the log has no chain; open the log with the option chain: true\n"
       : "";
     assertEquals(stderr, expected, command);
   }

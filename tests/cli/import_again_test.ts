@@ -108,7 +108,7 @@ Deno.test("scout import refuses a source that was imported before, also under an
     assertEquals([code, stdout], [1, ""]);
     assertEquals(
       stderr,
-      `scout: Cannot import ${again}: every record was imported before; add --again to import it again\n`,
+      `scout: Cannot import ${again}: every record was imported before; add --again to import the records again\n`,
     );
   }
   const dryRun = await target.run("--dry-run", file);
@@ -159,8 +159,8 @@ Deno.test("scout import refuses a source whose first records were imported befor
     const { code, stderr } = await target.run(file);
     assertEquals([code, stderr], [
       1,
-      `scout: Cannot import ${file}: its beginning was imported before, but record ${number} is another one now; import a ` +
-      "file with the new records alone, or add --again to import all records\n",
+      `scout: Cannot import ${file}: its first records were imported before, but record ${number} has changed since then; import a ` +
+      "file with only the new records, or add --again to import all records\n",
     ]);
   }
   assertEquals(await target.numbers(), upTo(4));

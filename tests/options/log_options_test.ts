@@ -106,7 +106,7 @@ const BAD_INSIDE: [options: Record<string, unknown>, message: string][] = [
   ],
   [
     { retention: { untilShipped: { maxBytes: 1 } } },
-    "retention.untilShipped must stand beside maxArchives, maxBytes or maxAgeSec, got none of them",
+    "retention.untilShipped needs maxArchives, maxBytes or maxAgeSec in retention too, got none of them",
   ],
   [
     { retention: { maxArchives: 1, untilShipped: { maxBytes: -1 } } },

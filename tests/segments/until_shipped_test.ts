@@ -117,9 +117,11 @@ Deno.test("AuditLog deletes an archive that waits for shippers if a limit is exc
   const names = (archives: readonly string[], fleets: readonly string[]) =>
     fleets.map((fleet) =>
       "An archive is deleted before it is shipped, because a limit of retention.untilShipped is exceeded: " +
-      `fleet ${fleet} has not received it as log a in stream AUDIT; the fleet will miss 1 line, those of ${
+      `fleet ${fleet} has not received it as log a in stream AUDIT; the fleet will miss 1 line of ${
         archives[0]
-      }, and later archives until shipping catches up: ${resolve(files.active)}`
+      }, and those of later archives that are deleted before they are shipped: ${
+        resolve(files.active)
+      }`
     );
   const limits: [untilShipped: UntilShippedPolicy, now: number][] = [
     [{ maxBytes: 0 }, NOW_MS],
